@@ -1,0 +1,134 @@
+//! A waiter: one blocking call that is under way, on a fiber or on a plain OS thread.
+//!
+//! It lives on the stack of whoever waits. Wakers find it through a queue, a readiness word or a timer, and
+//! **claim** it: a compare-and-swap from `WAITING` to an outcome. The one claim that succeeds owes exactly one
+//! wake-up; every later claim fails. So a fiber is never woken twice for one wait, a stale wake-up cannot
+//! exist, and a fiber is in at most one run queue or inbox at a time, which lets those queues be intrusive.
+//!
+//! Lifetime: between the winning claim and the delivery of the wake-up the waiter's owner cannot run (a fiber)
+//! or at most returns early (a thread, whose wake-up then only uses the word's address as a key). A claim that
+//! may lose must be made while the waiter cannot be freed: under the lock of the queue that holds it, or on the
+//! worker that owns its timer.
+
+#![expect(unsafe_code, reason = "the waiter crosses threads by pointer")]
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::Header;
+
+const WAITING: u32 = 0;
+const NOTIFIED: u32 = 1;
+const TIMED_OUT: u32 = 2;
+const CANCELLED: u32 = 3;
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Outcome {
+    /// What it waited for has happened.
+    Notified = NOTIFIED,
+    /// The deadline passed first.
+    TimedOut = TIMED_OUT,
+    /// The fiber is being cancelled: undo the registration, then call `park::unwind`.
+    Cancelled = CANCELLED,
+}
+
+/// What a fiber waits for; shown in dumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub(crate) enum Reason {
+    /// It runs, or is about to.
+    #[default]
+    None,
+    Park,
+    Join,
+    Sleep,
+    Scope,
+    Mutex,
+    Condvar,
+    WaitGroup,
+    ChannelSend,
+    ChannelReceive,
+    Read,
+    Write,
+    Connect,
+    Accept,
+    Blocking,
+}
+
+/// See the module's documentation.
+pub(crate) struct Waiter {
+    /// `WAITING` or an outcome. A plain thread sleeps on this word.
+    state: AtomicU32,
+    /// The fiber that waits; `None` for a plain thread.
+    fiber: Option<NonNull<Header>>,
+}
+
+// SAFETY: the state is atomic, and the fiber's pointer is only handed on by the winning claim.
+unsafe impl Send for Waiter {}
+// SAFETY: as above.
+unsafe impl Sync for Waiter {}
+
+/// The right and the duty to wake one waiter, once. Pass it to `park::wake`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the claimed waiter sleeps forever unless it is woken"]
+pub(crate) enum Woken {
+    Fiber(NonNull<Header>),
+    /// The address of the state word on which a thread sleeps; never dereferenced.
+    Thread(*const u32),
+}
+
+// SAFETY: a wake-up is a value handed from the claimer to whoever delivers it; delivery is thread-safe.
+unsafe impl Send for Woken {}
+
+impl Waiter {
+    /// A waiter for `fiber`, or for the calling OS thread when `None`.
+    pub(crate) const fn new(fiber: Option<NonNull<Header>>) -> Self {
+        Self { state: AtomicU32::new(WAITING), fiber }
+    }
+
+    /// Ends the wait with `outcome` if nobody else has; the caller then owes the wake-up.
+    #[inline]
+    pub(crate) fn claim(&self, outcome: Outcome) -> Option<Woken> {
+        let woken = match self.fiber {
+            Some(fiber) => Woken::Fiber(fiber),
+            None => Woken::Thread(self.state.as_ptr()),
+        };
+        // AcqRel: the Release half publishes what the claimer wrote for the waiter (a message, a handed-over
+        // lock) to the Acquire in `outcome`; the Acquire half orders a lost claim after the winner's writes.
+        self.state
+            .compare_exchange(WAITING, outcome as u32, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+            .then_some(woken)
+    }
+
+    /// How the wait ended; `None` while it lasts.
+    #[inline]
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        // Acquire: pairs with the Release in `claim`.
+        match self.state.load(Ordering::Acquire) {
+            NOTIFIED => Some(Outcome::Notified),
+            TIMED_OUT => Some(Outcome::TimedOut),
+            CANCELLED => Some(Outcome::Cancelled),
+            _ => None,
+        }
+    }
+
+    /// The word on which a plain thread sleeps, and its value while it should.
+    pub(crate) fn thread_word(&self) -> (&AtomicU32, u32) {
+        (&self.state, WAITING)
+    }
+
+    /// The fiber that waits; `None` for a plain thread.
+    pub(crate) fn fiber(&self) -> Option<NonNull<Header>> {
+        self.fiber
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter").field("outcome", &self.outcome()).field("fiber", &self.fiber).finish()
+    }
+}

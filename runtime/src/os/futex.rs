@@ -1,0 +1,48 @@
+//! Waiting on a 32-bit word in memory: `futex(2)`. Plain threads park here; fibers never do.
+
+#![expect(unsafe_code, reason = "system calls")]
+
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+
+/// Blocks the calling OS thread while `*word == expected`, until woken or until `deadline`.
+///
+/// Returns early now and then (signals, unrelated wakes of a reused address): callers loop on the word.
+pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Instant>) {
+    let timeout = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+        Some(Duration::ZERO) => return,
+        Some(left) => Some(timespec(left)),
+        None => None,
+    };
+    let timeout_ptr = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: futex(2) FUTEX_WAIT reads a live, aligned 32-bit word (a borrowed AtomicU32) and a timespec that
+    // is null or a live local.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word.as_ptr(),
+            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+            expected,
+            timeout_ptr,
+        );
+    }
+}
+
+/// Wakes at most one thread that waits on the word at `address`.
+///
+/// The kernel only uses the address as a key and never reads it here, so the word may be gone already: the
+/// worst that a stale wake does is an early return of another [`wait`].
+pub(crate) fn wake_one(address: *const u32) {
+    // SAFETY: futex(2) FUTEX_WAKE on a private futex takes the address as a key without a memory access.
+    unsafe {
+        libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1);
+    }
+}
+
+/// `left` as the kernel takes it; more seconds than it can hold become the most that it can.
+pub(crate) fn timespec(left: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: left.subsec_nanos().into(),
+    }
+}

@@ -1,0 +1,5 @@
+//! Layer 1: every libc call of the runtime, behind safe functions that return `io::Result`.
+//!
+//! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
+
+pub(crate) mod futex;
