@@ -32,7 +32,7 @@ fn messages_keep_their_order() {
 fn each_message_goes_to_one_receiver() {
     for make in [|| channel::bounded(0), || channel::bounded(2), channel::unbounded] {
         let (sender, receiver): (Sender<u64>, Receiver<u64>) = make();
-        let (totals, total) = channel::unbounded();
+        let (totals, total) = channel::unbounded::<u64>();
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let (sender, receiver, totals) = (sender.clone(), receiver.clone(), totals.clone());

@@ -7,12 +7,12 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::LockResult;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::SpinLock;
 use super::mutex::{Held, MutexGuard, Released};
-use super::spin_lock::SpinLock;
 use super::wait_list::{self, End, WaitList};
+use crate::atomic::{AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
 use crate::park;
 
@@ -318,5 +318,51 @@ impl Default for Condvar {
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Condvar").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Every interleaving of a wait and a notification.
+
+    use std::time::Duration;
+
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::Condvar;
+    use crate::sync::Mutex;
+
+    fn check(model: impl Fn(&Mutex<u32>, &Condvar) + Copy + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(move || {
+            let shared = Arc::new((Mutex::new(0), Condvar::new()));
+            let theirs = Arc::clone(&shared);
+            let thread = thread::spawn(move || {
+                *theirs.0.lock().unwrap() += 1;
+                theirs.1.notify_one();
+            });
+            model(&shared.0, &shared.1);
+            thread.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_notification_after_a_change_is_not_missed() {
+        check(|mutex, changed| {
+            let value = changed.wait_while(mutex.lock().unwrap(), |value| *value == 0).unwrap();
+            assert_eq!(*value, 1);
+        });
+    }
+
+    #[test]
+    fn a_wait_that_times_out_has_the_lock_again() {
+        check(|mutex, changed| {
+            let guard = mutex.lock().unwrap();
+            let before = *guard;
+            let (guard, result) = changed.wait_timeout(guard, Duration::ZERO).unwrap();
+            assert!(result.timed_out() || *guard > before);
+        });
     }
 }

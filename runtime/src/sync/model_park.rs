@@ -2,6 +2,7 @@
 //!
 //! A deadline is modelled as one that may pass at any moment.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
 use loom::sync::atomic::{AtomicU32, Ordering};
@@ -66,4 +67,45 @@ pub(crate) fn wake(woken: Woken) {
 
 pub(crate) fn unwind() -> ! {
     unreachable!("models do not cancel")
+}
+
+/// `SpinLock` over loom's mutex: the spin lock has its own model, and here its spinning would multiply the
+/// interleavings without adding any.
+#[derive(Debug)]
+pub(crate) struct SpinLock<T>(loom::sync::Mutex<T>);
+
+#[derive(Debug)]
+pub(crate) struct SpinGuard<'a, T> {
+    lock: &'a SpinLock<T>,
+    guard: loom::sync::MutexGuard<'a, T>,
+}
+
+impl<T> SpinLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
+        SpinGuard { lock: self, guard: self.0.lock().unwrap() }
+    }
+}
+
+impl<'a, T> SpinGuard<'a, T> {
+    pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T> {
+        guard.lock
+    }
+}
+
+impl<T> Deref for SpinGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for SpinGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
 }

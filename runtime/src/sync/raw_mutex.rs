@@ -36,8 +36,8 @@ use std::time::{Duration, Instant};
 
 #[cfg(loom)]
 use super::model_park as park;
-use super::spin_lock::{SpinGuard, SpinLock};
 use super::wait_list::{self, End, WaitList};
+use super::{SpinGuard, SpinLock};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::fiber::{Outcome, Reason};
 #[cfg(not(loom))]
@@ -246,5 +246,65 @@ impl RawMutex {
         if let Some(woken) = woken {
             park::wake(woken);
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Every interleaving of a few locks and unlocks: nobody sleeps forever, and nobody shares.
+
+    #![expect(unsafe_code, reason = "loom checks accesses to a cell")]
+
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::RawMutex;
+
+    struct Guarded {
+        mutex: RawMutex,
+        /// Loom reports two threads inside as a race on this cell.
+        entered: UnsafeCell<u32>,
+    }
+
+    impl Guarded {
+        fn enter(&self) {
+            self.mutex.lock();
+            // SAFETY: what is being checked: the mutex makes this exclusive.
+            self.entered.with_mut(|entered| unsafe { *entered += 1 });
+            self.mutex.unlock();
+        }
+    }
+
+    fn check(threads: usize, rounds: u32, preemptions: usize) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(preemptions);
+        model.check(move || {
+            let guarded = Arc::new(Guarded { mutex: RawMutex::new(), entered: UnsafeCell::new(0) });
+            let others: Vec<_> = (1..threads)
+                .map(|_| {
+                    let guarded = Arc::clone(&guarded);
+                    thread::spawn(move || (0..rounds).for_each(|_| guarded.enter()))
+                })
+                .collect();
+            (0..rounds).for_each(|_| guarded.enter());
+            others.into_iter().for_each(|other| other.join().unwrap());
+            // SAFETY: the other threads have ended.
+            let entered = guarded.entered.with(|entered| unsafe { *entered });
+            assert_eq!(entered, threads as u32 * rounds);
+            // What is left is at most a stale hint, never a lock or a promise to wake.
+            assert!(guarded.mutex.try_lock());
+            guarded.mutex.unlock();
+        });
+    }
+
+    #[test]
+    fn two_that_lock_twice_exclude_each_other_and_end() {
+        check(2, 2, 3);
+    }
+
+    #[test]
+    fn three_that_lock_once_exclude_each_other_and_end() {
+        check(3, 1, 2);
     }
 }

@@ -5,7 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::spin_lock::SpinLock;
+use super::SpinLock;
 use super::wait_list::{self, End, WaitList};
 use crate::fiber::{Outcome, Reason};
 use crate::park;

@@ -27,7 +27,7 @@ use std::time::Instant;
 
 #[cfg(loom)]
 use super::model_park::{self as park, Waiter, Woken};
-use super::spin_lock::{SpinGuard, SpinLock};
+use super::{SpinGuard, SpinLock};
 use crate::atomic::UnsafeCell;
 use crate::fiber::{Outcome, Reason};
 #[cfg(not(loom))]
