@@ -114,13 +114,13 @@ impl<P> WaitList<P> {
             // the owner reads it only after the claim, or after it has removed the node under that lock.
             let node = unsafe { node.as_ref() };
             // SAFETY: as above.
-            node.payload.with_mut(|theirs| unsafe { std::mem::swap(&mut *theirs, payload) });
+            node.payload.with_mut(|theirs| unsafe { std::ptr::swap(theirs, payload) });
             // SAFETY: the waiter lives as long as its node.
             if let Some(woken) = unsafe { node.waiter.as_ref() }.claim(Outcome::Notified) {
                 return Some(woken);
             }
             // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
-            node.payload.with_mut(|theirs| unsafe { std::mem::swap(&mut *theirs, payload) });
+            node.payload.with_mut(|theirs| unsafe { std::ptr::swap(theirs, payload) });
         }
         None
     }
