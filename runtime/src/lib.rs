@@ -36,6 +36,7 @@
 mod atomic;
 mod blocking;
 mod cancel;
+pub mod channel;
 mod current;
 pub mod fiber;
 mod local_key;
@@ -47,6 +48,7 @@ pub mod runtime;
 mod scheduler;
 mod scope;
 mod spawn;
+pub mod sync;
 mod timer;
 
 pub use abaca_macros::{main, test};
