@@ -7,3 +7,4 @@ pub mod fiber;
 mod os;
 mod park;
 mod queue;
+mod timer;
