@@ -110,10 +110,10 @@ fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instan
     // The entry is in this worker's wheel, so this worker must resume us even if we roam.
     header.set_flag(Flags::ANCHORED);
     // SAFETY: the entry stays in place, and is taken out below before the frame ends.
-    unsafe { worker.wheel.insert(NonNull::from(&entry), at) };
+    unsafe { worker.wheel.insert(&entry, at) };
     worker.suspend(me);
     // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
-    unsafe { worker.wheel.cancel(NonNull::from(&entry)) };
+    unsafe { worker.wheel.cancel(&entry) };
     header.unset_flag(Flags::ANCHORED);
 }
 
