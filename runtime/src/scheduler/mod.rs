@@ -209,6 +209,7 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // Without it a stack overflow still dies by the signal, only without the report.
     let _signal_stack =
         AlternateStack::install().and_then(|stack| watch_faults(overflow::on_fault).map(|()| stack));
+    crate::os::slack::tighten();
     shared.workers[index].run();
     // The others may wait for the roaming fiber that has just ended here, and the poller for the last one.
     shared.rouse_all();
