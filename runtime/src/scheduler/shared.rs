@@ -114,6 +114,15 @@ impl Shared {
         self.bell.ring();
     }
 
+    /// The threads have ended: descriptors that are still open will register elsewhere.
+    pub(crate) fn retire(&self) {
+        match &self.pollers {
+            Pollers::Workers(pollers) => pollers.iter().for_each(|poller| poller.shut_down()),
+            Pollers::Thread(poller) => poller.shut_down(),
+        }
+        self.blocking.close();
+    }
+
     /// Announces a thread that is not a worker of this runtime and is about to deliver something.
     ///
     /// The caller knows that the runtime lives: it holds it, or a fiber of it that cannot end before the
