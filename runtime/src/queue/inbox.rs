@@ -67,10 +67,11 @@ impl<T> Inbox<T> {
         self.head.compare_exchange(Self::EMPTY, Self::SLEEPING, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// The owner is back from the kernel, whoever woke it.
-    pub(crate) fn end_sleep(&self) {
-        // Relaxed: a failure means that a push or a poke has already ended the sleep.
-        let _ = self.head.compare_exchange(Self::SLEEPING, Self::EMPTY, Ordering::Relaxed, Ordering::Relaxed);
+    /// The owner is back from the kernel, whoever woke it. True if it woke by itself; false if a push or a poke has ended
+    /// the sleep, so that a poke has arrived or is under way.
+    pub(crate) fn end_sleep(&self) -> bool {
+        // Relaxed: what a push or a poke has published is acquired by the drain that follows.
+        self.head.compare_exchange(Self::SLEEPING, Self::EMPTY, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Asks the owner to look around for work that is not in its inbox. True if it sleeps: the caller then owes the
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!(push(&inbox, &items[0]), Pushed::OwnerSleeps);
         assert_eq!(push(&inbox, &items[1]), Pushed::OwnerAwake);
         assert!(!inbox.poke());
-        inbox.end_sleep();
+        assert!(!inbox.end_sleep());
         assert_eq!(numbers(&inbox.drain()), [0, 1]);
         assert!(inbox.begin_sleep());
         assert!(inbox.poke());
@@ -211,8 +212,8 @@ mod tests {
         assert!(!inbox.begin_sleep());
         assert!(inbox.drain().is_empty());
         assert!(inbox.begin_sleep());
-        inbox.end_sleep();
-        assert!(inbox.begin_sleep(), "a sleep that nobody ended is ended by its owner");
+        assert!(inbox.end_sleep(), "a sleep that nobody ended is ended by its owner");
+        assert!(inbox.begin_sleep());
     }
 
     #[test]
@@ -344,7 +345,7 @@ mod model {
             let first = inbox.begin_sleep();
             let poke_is_owed = poker.join().unwrap();
             assert_eq!(first, poke_is_owed, "it either slept and is owed a poke, or was refused its sleep");
-            inbox.end_sleep();
+            assert!(!inbox.end_sleep(), "a sleep that was ended, or none");
             assert!(inbox.drain().is_empty());
             assert!(inbox.begin_sleep(), "one poke prevents one sleep");
         });

@@ -8,10 +8,12 @@ mod inbox;
 #[cfg(test)]
 mod item;
 mod list;
+mod sleepers;
 mod slot;
 mod spin_lock;
 
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
+pub(crate) use sleepers::{Search, Sleepers};
 pub(crate) use slot::LifoSlot;
 pub(crate) use spin_lock::{SpinGuard, SpinLock};
