@@ -1,1 +1,47 @@
-//! Nothing yet.
+//! The bottom of the abaca fiber runtime: a stack switch of a dozen instructions, stacks to switch between, and
+//! coroutines made of the two. It knows no scheduler, starts no thread and keeps no global state.
+//!
+//! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a fresh
+//!   stack. Both are `unsafe` building blocks for a scheduler.
+//! * [`coroutine`] has coroutines and generators, which are safe and need no scheduler.
+//! * [`stack::StackPool`] hands out guarded, lazily committed stacks by the million.
+//!
+//! # What a switch does not save
+//!
+//! The floating-point control registers (`MXCSR` and the x87 control word, `FPCR`, `fcsr`) belong to the thread, not to
+//! the fiber: a switch neither saves nor restores them. The same holds for the signal mask, `errno` and
+//! thread-local storage.
+//!
+//! # Features
+//!
+//! `std` (default) adds coroutines and the conversion of [`stack::StackError`] into `std::io::Error`. Without it the
+//! crate needs `alloc` and libc.
+#![no_std]
+
+extern crate alloc;
+// The corosensei backend needs thread-local storage, which only std has.
+#[cfg(any(
+    feature = "std",
+    test,
+    abaca_corosensei,
+    not(all(
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    ))
+))]
+extern crate std;
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("abaca-asm manages its stacks with Linux system calls; no other system is supported");
+
+mod arch;
+mod context;
+#[cfg(feature = "std")]
+pub mod coroutine;
+mod lock;
+mod os;
+pub mod stack;
+mod switching;
+
+pub use context::{Context, Entry, Exit};
+pub use switching::{prepare, switch};

@@ -67,6 +67,19 @@ impl<T> Inbox<T> {
         self.head.compare_exchange(Self::EMPTY, Self::SLEEPING, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
+    /// Whether there is anything to [`drain`](Self::drain) right now, be it only a poke: one load that orders nothing.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        let head = self.head.load(Ordering::Relaxed);
+        head != Self::EMPTY && head != Self::SLEEPING
+    }
+
+    /// Whether the owner sleeps right now: a hint for others.
+    #[inline]
+    pub(crate) fn is_sleeping(&self) -> bool {
+        self.head.load(Ordering::Relaxed) == Self::SLEEPING
+    }
+
     /// The owner is back from the kernel, whoever woke it. True if it woke by itself; false if a push or a poke has ended
     /// the sleep, so that a poke has arrived or is under way.
     pub(crate) fn end_sleep(&self) -> bool {

@@ -73,8 +73,8 @@ impl Sleepers {
 
     /// `worker` is about to sleep; the search that found nothing, if it had one, ends.
     ///
-    /// The caller now looks into **all** queues once more. What it finds there it may run, after [`retract`](Self::retract)
-    /// and, if the queues hold anything else, waking the next by [`choose`](Self::choose). If it finds nothing it sleeps.
+    /// The caller now looks into **all** queues once more. If it sees something there, it calls [`retract`](Self::retract) and
+    /// searches again, with the search from there or from [`start_searching`](Self::start_searching). If not, it sleeps.
     pub(crate) fn announce(&self, worker: usize, search: Option<Search>) {
         let (word, bit) = self.place(worker);
         // Relaxed: the fence orders it.

@@ -76,8 +76,12 @@ impl Workers {
                 return self.found(search, pokes);
             }
             self.sleepers.announce(me, search);
-            if self.take() {
-                return self.found(self.sleepers.retract(me), pokes);
+            if self.has_tasks() {
+                search = self.sleepers.retract(me).or_else(|| self.sleepers.start_searching());
+                if self.take() {
+                    return self.found(search, pokes);
+                }
+                continue;
             }
             if self.inboxes[me].begin_sleep() {
                 return End::Sleeps;
@@ -86,10 +90,9 @@ impl Workers {
         }
     }
 
-    /// A worker has found a task, in a search or in the last look before it sleeps.
+    /// A worker has found a task.
     fn found(&self, search: Option<Search>, pokes: &mut Pokes) -> End {
-        let was_last = search.is_none_or(|search| self.sleepers.stop_searching(search));
-        if was_last && self.has_tasks() {
+        if search.is_some_and(|search| self.sleepers.stop_searching(search)) && self.has_tasks() {
             self.wake_one(pokes);
         }
         End::Runs
@@ -135,16 +138,17 @@ fn beside<E: 'static>(
     })
 }
 
-fn check(race: impl Fn(Arc<Workers>) + Send + Sync + 'static) {
+/// Checks all interleavings with at most `preemptions`. Of three threads, two preemptions let every pair of steps meet in
+/// either order; a third is there where it is cheap.
+fn check(preemptions: usize, race: impl Fn(Arc<Workers>) + Send + Sync + 'static) {
     let mut model = Builder::new();
-    // Complete for two parties; with three or four, enough for every pair of their steps to meet in either order.
-    model.preemption_bound = Some(3);
+    model.preemption_bound = Some(preemptions);
     model.check(move || race(Arc::new(Workers::new())));
 }
 
 #[test]
 fn model_tasks_are_found_by_workers_that_fall_asleep() {
-    check(|workers| {
+    check(2, |workers| {
         let idle =
             [0, 1].map(|me| beside(&workers, move |workers, pokes| workers.out_of_work(me, None, pokes)));
         let mut pokes = Vec::new();
@@ -161,7 +165,7 @@ fn model_tasks_are_found_by_workers_that_fall_asleep() {
 
 #[test]
 fn model_a_searcher_that_finds_one_of_two_tasks_wakes_a_sleeper_for_the_other() {
-    check(|workers| {
+    check(3, |workers| {
         let sleeper = workers.asleep(1);
         let searcher = beside(&workers, |workers, pokes| workers.out_of_work(0, None, pokes));
         let pusher = beside(&workers, |workers, pokes| workers.push(0, pokes));
@@ -176,7 +180,7 @@ fn model_a_searcher_that_finds_one_of_two_tasks_wakes_a_sleeper_for_the_other() 
 
 #[test]
 fn model_of_two_pushers_one_wakes_a_sleeper_and_that_one_the_next() {
-    check(|workers| {
+    check(3, |workers| {
         let ends = [workers.asleep(0), workers.asleep(1)];
         let pusher = beside(&workers, |workers, pokes| workers.push(0, pokes));
         let mut pokes = Vec::new();
@@ -189,7 +193,7 @@ fn model_of_two_pushers_one_wakes_a_sleeper_and_that_one_the_next() {
 
 #[test]
 fn model_a_sleeper_may_wake_by_itself_while_it_is_chosen() {
-    check(|workers| {
+    check(3, |workers| {
         let _ = workers.asleep(0);
         let sleeper = beside(&workers, |workers, pokes| {
             // A timer, say.
@@ -204,6 +208,27 @@ fn model_a_sleeper_may_wake_by_itself_while_it_is_chosen() {
         assert!(owed.is_empty(), "there is nobody else to poke");
         if !by_itself {
             // Both came at once: this poke was owed to the sleep that is over and must not count for the next one.
+            pokes.pop().expect("somebody ended the first sleep");
+        }
+        workers.settle([end, End::Runs], pokes);
+    });
+}
+
+#[test]
+fn model_a_pusher_may_rely_on_another_whose_choice_comes_to_nothing() {
+    check(3, |workers| {
+        let _ = workers.asleep(0);
+        let sleeper = beside(&workers, |workers, pokes| {
+            let (by_itself, search) = workers.awake(0);
+            (by_itself, workers.out_of_work(0, search, pokes))
+        });
+        let pusher = beside(&workers, |workers, pokes| workers.push(0, pokes));
+        let mut pokes = Vec::new();
+        // For a task that somebody has taken meanwhile.
+        workers.wake_one(&mut pokes);
+        pokes.extend(pusher.join().unwrap().1);
+        let ((by_itself, end), _) = sleeper.join().unwrap();
+        if !by_itself {
             pokes.pop().expect("somebody ended the first sleep");
         }
         workers.settle([end, End::Runs], pokes);
