@@ -10,6 +10,8 @@ use crate::atomic::{AtomicUsize, Ordering, fence};
 
 #[cfg(all(test, loom))]
 mod model;
+#[cfg(all(test, not(loom)))]
+mod stress;
 
 /// See the module's documentation.
 pub(crate) struct Sleepers {
