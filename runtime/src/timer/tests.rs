@@ -8,6 +8,7 @@ use std::ptr::{self, NonNull};
 
 use proptest::prelude::*;
 
+use super::wheel::TICK_NS;
 use super::*;
 
 /// Timers named by their index.

@@ -40,7 +40,7 @@ use super::Entry;
 const TICK_BITS: u32 = 13;
 /// The length of a tick in nanoseconds: 8.2 us. A fifth of what it takes to wake an idle core, and long enough that
 /// a sleep of up to two seconds is spread at most three times.
-pub(crate) const TICK_NS: u64 = 1 << TICK_BITS;
+pub(super) const TICK_NS: u64 = 1 << TICK_BITS;
 
 const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;

@@ -101,7 +101,7 @@ impl Workers {
     /// A worker comes back from the kernel, or was refused its sleep. True if it woke by itself.
     fn awake(&self, me: usize) -> (bool, Option<Search>) {
         let by_itself = self.inboxes[me].end_sleep();
-        assert!(self.inboxes[me].drain().is_empty());
+        assert!(self.inboxes[me].drain().pop_front().is_none());
         (by_itself, self.sleepers.retract(me))
     }
 

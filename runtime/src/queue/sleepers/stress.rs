@@ -86,7 +86,7 @@ impl Workers {
                     self.inboxes[me].end_sleep();
                 }
             }
-            assert!(self.inboxes[me].drain().is_empty());
+            assert!(self.inboxes[me].drain().pop_front().is_none());
             search = self.sleepers.retract(me);
         }
     }
