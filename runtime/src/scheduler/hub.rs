@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::fiber::{Header, Outcome, Waiter, Woken};
+use crate::queue::Search;
 
 /// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
 /// from a worker that has been busy with one fiber for `BUSY`: in the usual case it would have run them itself
@@ -75,9 +76,12 @@ impl Worker {
                 return Some(task);
             }
         }
+        // Held while this worker searches, and while it sleeps by whoever chose it; see `queue/sleepers/README.md`.
+        let mut search = None;
         loop {
             let at_hand = self.ready.pop_front().or_else(|| self.pick_beyond_ready());
             if let Some(fiber) = at_hand.or_else(|| self.injected_task()) {
+                self.end_search(search);
                 return Some(fiber);
             }
             if self.shared().phase() == Phase::Closing {
@@ -87,13 +91,18 @@ impl Worker {
                     continue;
                 }
                 if self.live.len() == 0 && self.shared().roaming.len() == 0 {
+                    self.end_search(search);
                     return None;
                 }
             }
-            if let Some(fiber) = self.search() {
+            search = search.or_else(|| self.start_searching());
+            if search.is_some()
+                && let Some(fiber) = self.search_others()
+            {
+                self.end_search(search);
                 return Some(fiber);
             }
-            self.sleep();
+            search = self.sleep(search);
         }
     }
 
@@ -143,20 +152,21 @@ impl Worker {
         }
     }
 
-    /// Looks for tasks at the other workers: at once where there are many, after a while where there are few.
-    fn search(&self) -> Option<NonNull<Header>> {
-        let shared = self.shared();
-        if shared.workers.len() == 1 || !shared.sleepers.start_searching() {
-            return None;
-        }
-        let found = self.search_others();
-        let was_last = shared.sleepers.stop_searching();
-        if found.is_some() && was_last && shared.has_surplus() {
-            shared.wake_a_sleeper();
-        }
-        found
+    /// `None` when enough others search, or there is nobody to steal from.
+    fn start_searching(&self) -> Option<Search> {
+        if self.shared().workers.len() == 1 { None } else { self.shared().sleepers.start_searching() }
     }
 
+    /// This worker has something to run. If it was the last to search, it wakes the next one for what is left over.
+    fn end_search(&self, search: Option<Search>) {
+        let shared = self.shared();
+        if search.is_some_and(|search| shared.sleepers.stop_searching(search)) && shared.has_work_for_anyone()
+        {
+            shared.wake_a_sleeper();
+        }
+    }
+
+    /// Looks for tasks at the other workers: at once where there are many, after a while where there are few.
     fn search_others(&self) -> Option<NonNull<Header>> {
         let shared = self.shared();
         let mut began = None;
@@ -226,27 +236,27 @@ impl Worker {
         (next >> 16) as usize
     }
 
-    /// Sleeps until a timer, an event of the poller, or a poke.
-    fn sleep(&self) {
+    /// Sleeps until a timer, an event of the poller, or a poke. Takes the search that found nothing; returns the one with
+    /// which to go on.
+    fn sleep(&self, search: Option<Search>) -> Option<Search> {
         let shared = self.shared();
         self.trim_stacks(STACKS_KEPT);
-        if !self.remote.inbox.begin_sleep() {
-            return;
-        }
-        shared.sleepers.announce(self.index);
-        if shared.injector.is_empty() && !shared.has_surplus() && !self.must_close() {
+        shared.sleepers.announce(self.index, search);
+        let work = shared.has_work_for_anyone();
+        if !work && !self.must_close() && self.remote.inbox.begin_sleep() {
             let timeout =
                 self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(shared.now_ns())));
             match shared.poller_of(self.index) {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => super::bed::lie_down(&self.remote.bed, timeout),
             }
+            self.remote.inbox.end_sleep();
+            shared.bell.ring();
         }
-        self.remote.inbox.end_sleep();
-        shared.sleepers.retract(self.index);
-        shared.bell.ring();
+        let search = shared.sleepers.retract(self.index);
         self.expire_timers();
         self.renew_tick();
+        if work { search.or_else(|| self.start_searching()) } else { search }
     }
 
     fn must_close(&self) -> bool {

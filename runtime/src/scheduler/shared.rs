@@ -173,8 +173,13 @@ impl Shared {
     }
 
     /// Whether some worker has more tasks than it should keep for itself.
-    pub(super) fn has_surplus(&self) -> bool {
+    fn has_surplus(&self) -> bool {
         self.workers.iter().any(|worker| worker.stealable() >= WORTH_WAKING)
+    }
+
+    /// Whether there is work that a worker with none of its own should take.
+    pub(super) fn has_work_for_anyone(&self) -> bool {
+        !self.injector.is_empty() || self.has_surplus()
     }
 
     /// Whether every worker sleeps.
@@ -199,9 +204,6 @@ impl Shared {
     /// Queues a task from outside, and wakes a worker for it.
     pub(crate) fn inject(&self, task: NonNull<Header>) {
         self.injector.push(Stealable(task));
-        // The push comes before the look at the sleepers, whose announcement comes before their last look at
-        // the injector.
-        std::sync::atomic::fence(Ordering::SeqCst);
         self.wake_a_sleeper();
     }
 
