@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::TcpStream;
 use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
+use crate::os::socket::IN_PROGRESS;
 use crate::poller::{Cause, Way};
 
 /// A stream to `address`; `timeout` of `None` leaves it to the kernel, which gives up after some two minutes.
@@ -16,31 +17,38 @@ pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Res
     let mut deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let socket =
         Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
-    let in_progress = match socket.connect(&SockAddr::from(address)) {
-        Ok(()) => false,
-        // An interrupted connect(2) goes on in the background, like any other on a non-blocking socket.
-        Err(error) if error.raw_os_error() == Some(IN_PROGRESS) => true,
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
-        Err(error) => return Err(error),
-    };
+    let result = socket.connect(&SockAddr::from(address));
     let descriptor = Descriptor::new(std::net::TcpStream::from(socket), Kind::Stream);
-    while in_progress {
-        descriptor.wait(Way::Write, Reason::Connect, Cause::WouldBlock, &mut deadline).map_err(timed_out)?;
+    match result {
+        Ok(()) => {}
+        // An interrupted connect(2) goes on in the background, like any other on a non-blocking socket.
+        Err(error)
+            if error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted =>
+        {
+            await_connection(&descriptor, &mut deadline)?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(TcpStream::from_descriptor(descriptor))
+}
+
+fn await_connection(
+    descriptor: &Descriptor<std::net::TcpStream>,
+    deadline: &mut Option<Instant>,
+) -> io::Result<()> {
+    loop {
+        descriptor.wait(Way::Write, Reason::Connect, Cause::WouldBlock, deadline).map_err(timed_out)?;
         // Readiness alone says nothing: a refused connection is writable too.
         if let Some(error) = descriptor.get().take_error()? {
             return Err(error);
         }
         match descriptor.get().peer_addr() {
-            Ok(_) => break,
+            Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(TcpStream::from_descriptor(descriptor))
 }
-
-/// `ErrorKind` has no stable name for it.
-const IN_PROGRESS: i32 = crate::os::socket::IN_PROGRESS;
 
 /// A deadline that passes says `WouldBlock`; of a connect, std says `TimedOut`.
 fn timed_out(error: io::Error) -> io::Error {

@@ -16,4 +16,4 @@ pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use sleepers::{Search, Sleepers};
 pub(crate) use slot::LifoSlot;
-pub(crate) use spin_lock::{SpinGuard, SpinLock};
+pub(crate) use spin_lock::SpinLock;

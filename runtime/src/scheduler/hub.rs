@@ -170,7 +170,7 @@ impl Worker {
     fn search_others(&self) -> Option<NonNull<Header>> {
         let shared = self.shared();
         let mut began = None;
-        let mut seen = [(usize::MAX, 0_u32); 1];
+        let mut seen = None;
         loop {
             let mut promising = None;
             for victim in shared.others(self.index, self.next_random()) {
@@ -191,13 +191,13 @@ impl Worker {
             }
             let now = shared.now_ns();
             let began = *began.get_or_insert(now);
-            let visits = victim.remote.visits.load(Ordering::Relaxed);
-            if seen[0] != (victim.index, visits) {
-                seen[0] = (victim.index, visits);
-            } else if now - began >= BUSY.as_nanos() as u64 {
-                if let Some(task) = self.steal_half(victim) {
-                    return Some(task);
-                }
+            let standing = (victim.index, victim.remote.visits.load(Ordering::Relaxed));
+            let stands_still = seen.replace(standing) == Some(standing);
+            if stands_still
+                && now - began >= BUSY.as_nanos() as u64
+                && let Some(task) = self.steal_half(victim)
+            {
+                return Some(task);
             }
             if now - began >= WATCH.as_nanos() as u64 {
                 return None;

@@ -22,7 +22,7 @@ use std::time::Instant;
 pub(crate) use monitor::run_monitor;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
-pub(crate) use worker::{Stealable, Worker, current_worker};
+pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
 use crate::cancel::Cancelled;
