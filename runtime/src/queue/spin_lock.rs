@@ -46,7 +46,7 @@ impl<T> SpinLock<T> {
         let mut spins = 0_u32;
         loop {
             if self.locked.load(Ordering::Relaxed) {
-                if spins < 100 && !cfg!(loom) {
+                if spins < 100 {
                     spin_loop();
                     spins += 1;
                 } else {
