@@ -32,6 +32,7 @@
 //! Rejected: a ticket or hand-over lock (176 ns a lock instead of 12 on two workers, BASELINES 8); waking at
 //! every unlock while others are on their way (each wake-up costs more than a hundred uncontended locks).
 
+use std::sync::atomic::AtomicI8;
 use std::time::{Duration, Instant};
 
 #[cfg(loom)]
@@ -57,6 +58,11 @@ const SPIN_ATTEMPTS: u32 = if cfg!(loom) { 0 } else { 4 };
 /// Length of the first pause of a spin, in spin hints.
 const SPIN_FIRST: u32 = 4;
 
+/// [`RawMutex::hope`] after a spin that succeeded: how many may fail in a row before spinning is given up.
+const HOPEFUL: i8 = 8;
+/// [`RawMutex::hope`] when spinning is given up: how many contended locks go without it before it is tried again.
+const HOPELESS: i8 = -64;
+
 /// What a waiter is given when its wait ends: `true` if the lock is already its own.
 type Granted = bool;
 
@@ -64,6 +70,9 @@ type Granted = bool;
 #[derive(Debug)]
 pub(crate) struct RawMutex {
     word: AtomicU32,
+    /// Whether spinning for this mutex pays. It does not if its holders park while they hold it, least of all on
+    /// a worker that must run the holder. Updated without care: a lost step changes a guess.
+    hope: AtomicI8,
     queue: SpinLock<WaitList<Granted>>,
 }
 
@@ -74,12 +83,12 @@ pub(crate) struct Cancelled;
 impl RawMutex {
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), hope: AtomicI8::new(HOPEFUL), queue: SpinLock::new(WaitList::new()) }
     }
 
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), hope: AtomicI8::new(HOPEFUL), queue: SpinLock::new(WaitList::new()) }
     }
 
     /// Takes the lock; unwinds if the fiber is cancelled while it waits.
@@ -178,16 +187,23 @@ impl RawMutex {
         }
     }
 
-    /// Tries to take the lock for about as long as it takes to park and be woken.
+    /// Tries to take the lock for about as long as it takes to park and be woken, if that has paid lately.
     fn spin(&self) -> bool {
+        let hope = self.hope.load(Ordering::Relaxed);
+        if hope < 0 {
+            self.hope.store(hope + 1, Ordering::Relaxed);
+            return false;
+        }
         for attempt in 0..SPIN_ATTEMPTS {
             for _ in 0..SPIN_FIRST << attempt {
                 spin_loop();
             }
             if self.try_lock() {
+                self.hope.store(HOPEFUL, Ordering::Relaxed);
                 return true;
             }
         }
+        self.hope.store(if hope == 0 { HOPELESS } else { hope - 1 }, Ordering::Relaxed);
         false
     }
 
