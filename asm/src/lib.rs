@@ -1,134 +1,35 @@
-//! stub
-#![allow(
-    unsafe_code,
-    missing_docs,
-    missing_debug_implementations,
-    clippy::all,
-    clippy::undocumented_unsafe_blocks,
-    clippy::missing_safety_doc
-)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct Context(usize);
-impl Context {
-    pub const fn dangling() -> Self {
-        Context(0)
-    }
-}
-#[repr(C)]
-#[derive(Debug)]
-pub struct Exit {
-    pub to: Context,
-    pub word: usize,
-}
-pub type Entry = unsafe extern "C" fn(word: usize, argument: *mut ()) -> Exit;
-#[inline(always)]
-pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
-    let ret;
-    unsafe {
-        std::arch::asm!(
-            "push rbp", "push rbx", "lea rax, [rip + 2f]", "push rax",
-            "mov [rdx], rsp", "mov rsp, rcx", "pop rax", "jmp rax",
-            "2:", "pop rbx", "pop rbp",
-            inout("rdi") word => ret, inout("rdx") save => _, inout("rcx") to.0 => _,
-            out("rax") _, out("rsi") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("r13") _, out("r14") _, out("r15") _,
-            clobber_abi("sysv64"),
-        )
-    };
-    ret
-}
-std::arch::global_asm!(
-    ".globl abaca_tramp",
-    "abaca_tramp:",
-    "pop r12",
-    "pop rsi",
-    "push 0",
-    "call r12",
-    "mov rdi, rdx",
-    "mov rsp, rax",
-    "pop rax",
-    "jmp rax"
-);
-unsafe extern "C" {
-    fn abaca_tramp();
-}
-pub unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
-    unsafe {
-        let p = (top as *mut usize).sub(4);
-        p.write(abaca_tramp as *const () as usize);
-        p.add(1).write(entry as *const () as usize);
-        p.add(2).write(argument as usize);
-        Context(p as usize)
-    }
-}
-pub mod stack {
-    use std::io;
-    use std::ops::Range;
-    use std::sync::atomic::*;
-    #[derive(Debug)]
-    pub struct StackPool {
-        bytes: usize,
-        free: std::sync::Mutex<Vec<Stack>>,
-    }
-    #[derive(Debug)]
-    pub struct Stack {
-        top: *mut u8,
-        owner: *const AtomicPtr<()>,
-    }
-    unsafe impl Send for Stack {}
-    impl StackPool {
-        pub fn new(b: usize) -> Self {
-            StackPool { bytes: b.next_multiple_of(4096), free: Default::default() }
-        }
-        pub fn take(&self) -> io::Result<Stack> {
-            let mut v = vec![];
-            self.take_many(1, &mut v)?;
-            Ok(v.pop().unwrap())
-        }
-        pub fn take_many(&self, n: usize, into: &mut Vec<Stack>) -> io::Result<()> {
-            let mut f = self.free.lock().unwrap();
-            if f.is_empty() {
-                let stride = self.bytes + 4096;
-                let p = unsafe {
-                    libc::mmap(
-                        std::ptr::null_mut(),
-                        stride * 1024,
-                        libc::PROT_READ | libc::PROT_WRITE,
-                        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                        -1,
-                        0,
-                    )
-                } as *mut u8;
-                for i in 0..1024 {
-                    f.push(Stack {
-                        top: unsafe { p.add((i + 1) * stride) },
-                        owner: Box::leak(Box::new(AtomicPtr::new(std::ptr::null_mut()))),
-                    });
-                }
-            }
-            for _ in 0..n {
-                if let Some(s) = f.pop() {
-                    into.push(s)
-                }
-            }
-            Ok(())
-        }
-        pub fn give(&self, s: Stack) {
-            self.free.lock().unwrap().push(s)
-        }
-        pub fn give_many(&self, s: impl Iterator<Item = Stack>) {
-            self.free.lock().unwrap().extend(s)
-        }
-    }
-    impl Stack {
-        pub fn top(&self) -> *mut u8 {
-            self.top
-        }
-        pub fn guard(&self) -> Range<usize> {
-            0..0
-        }
-        pub fn owner(&self) -> &AtomicPtr<()> {
-            unsafe { &*self.owner }
-        }
-    }
-}
+//! The bottom of the abaca fiber runtime: a stack switch of a dozen instructions, stacks to switch between, and
+//! coroutines made of the two. It knows no scheduler, starts no thread and keeps no global state.
+//!
+//! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a fresh
+//!   stack. Both are `unsafe` building blocks for a scheduler.
+//! * [`stack::StackPool`] hands out guarded, lazily committed stacks by the million.
+//!
+//! # What a switch does not save
+//!
+//! The floating-point control registers (`MXCSR` and the x87 control word, `FPCR`, `fcsr`) belong to the thread, not to
+//! the fiber: a switch neither saves nor restores them. The same holds for the signal mask, `errno` and
+//! thread-local storage.
+//!
+//! # Features
+//!
+//! `std` (default) adds coroutines and the conversion of [`stack::StackError`] into `std::io::Error`. Without it the
+//! crate needs `alloc` and libc.
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("abaca-asm manages its stacks with Linux system calls; no other system is supported");
+
+mod arch;
+mod context;
+mod lock;
+mod os;
+pub mod stack;
+mod switching;
+
+pub use context::{Context, Entry, Exit};
+pub use switching::{prepare, switch};

@@ -23,7 +23,7 @@ use abaca_asm::stack::Stack;
 
 use super::local::Locals;
 use super::{Fiber, Identity, JoinWord, Reason, Waiter};
-use crate::queue::Link;
+use crate::queue::{Link, Next};
 
 /// What is done to a fiber whose closure's type is no longer known.
 pub(super) struct VTable {
@@ -69,7 +69,7 @@ const UNWINDING: u8 = 2;
 #[repr(C)]
 pub(crate) struct Header {
     /// The intrusive link of the one list the fiber is in: ready list or inbox.
-    next: Cell<Option<NonNull<Header>>>,
+    next: Next<Header>,
     /// The links of the list of started fibers: its home's, or the runtime's if it roams.
     pub(super) live_previous: Cell<Option<NonNull<Header>>>,
     pub(super) live_next: Cell<Option<NonNull<Header>>>,
@@ -105,7 +105,7 @@ unsafe impl Sync for Header {}
 // SAFETY: `next` is used for nothing but the one list that the fiber is in.
 unsafe impl Link for Header {
     #[inline(always)]
-    fn next(&self) -> &Cell<Option<NonNull<Self>>> {
+    fn next(&self) -> &Next<Self> {
         &self.next
     }
 }
@@ -118,7 +118,7 @@ impl Header {
         identity: Option<Fiber>,
     ) -> Self {
         Self {
-            next: Cell::new(None),
+            next: Next::new(),
             live_previous: Cell::new(None),
             live_next: Cell::new(None),
             context: Cell::new(Context::dangling()),

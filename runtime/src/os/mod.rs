@@ -3,3 +3,4 @@
 //! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
 
 pub(crate) mod futex;
+pub(crate) mod signal;

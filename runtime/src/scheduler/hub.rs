@@ -177,7 +177,7 @@ impl Worker {
             }
             // Nobody has anything, or work of our own has come: both end the search.
             let victim = promising?;
-            if !self.remote.inbox.is_empty() || !shared.injector.is_empty() {
+            if self.remote.inbox.has_mail() || !shared.injector.is_empty() {
                 return None;
             }
             let now = shared.now_ns();

@@ -7,6 +7,7 @@
 mod bed;
 mod hub;
 mod monitor;
+mod overflow;
 mod roaming;
 mod shared;
 pub(crate) mod shutdown;
@@ -27,6 +28,7 @@ use crate::blocking::Pool;
 use crate::cancel::Cancelled;
 use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
 use crate::os::futex;
+use crate::os::signal::{AlternateStack, watch_faults};
 use crate::poller::Poller;
 use crate::timer::Entry;
 
@@ -204,6 +206,9 @@ pub(crate) fn yield_from_io() {
 
 /// The body of a worker's thread.
 pub(crate) fn run_worker(shared: &Shared, index: usize) {
+    // Without it a stack overflow still dies by the signal, only without the report.
+    let _signal_stack =
+        AlternateStack::install().and_then(|stack| watch_faults(overflow::on_fault).map(|()| stack));
     shared.workers[index].run();
     // The others may wait for the roaming fiber that has just ended here, and the poller for the last one.
     shared.rouse_all();

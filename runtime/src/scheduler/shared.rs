@@ -18,7 +18,7 @@ use super::worker::{Stealable, Worker};
 use crate::blocking::Pool;
 use crate::fiber::{Ended, Header};
 use crate::poller::Poller;
-use crate::queue::Sleepers;
+use crate::queue::{Pushed, Sleepers};
 
 /// How far a runtime's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,7 @@ impl Shared {
 
     /// Wakes `worker` if it sleeps.
     pub(super) fn rouse(&self, worker: &Worker) {
-        if worker.remote.inbox.poke_if_sleeping() {
+        if worker.remote.inbox.poke() {
             self.poke(worker);
         }
     }
@@ -216,7 +216,7 @@ impl Shared {
     /// Puts `fiber`, woken or new, into `worker`'s inbox. From any thread but the worker's own.
     pub(crate) fn deliver(&self, worker: &Worker, fiber: NonNull<Header>) {
         // SAFETY: the caller owns the wake-up (or the new task), so the fiber is alive and in no list.
-        if unsafe { worker.remote.inbox.push(fiber) }.must_poke() {
+        if unsafe { worker.remote.inbox.push(fiber) } == Pushed::OwnerSleeps {
             self.poke(worker);
         }
     }

@@ -23,7 +23,7 @@ impl StackSupply {
 
     /// Puts at least one stack of the default size into a worker's empty cache.
     pub(super) fn refill(&self, cache: &mut Vec<Stack>) -> io::Result<()> {
-        self.default.take_many(REFILL, cache)
+        Ok(self.default.take_many(REFILL, cache)?)
     }
 
     pub(super) fn give(&self, stacks: impl Iterator<Item = Stack>) {
@@ -32,7 +32,7 @@ impl StackSupply {
 
     /// A stack with at least `bytes` usable bytes.
     pub(super) fn take_sized(&self, bytes: u32) -> io::Result<Stack> {
-        self.pool_of(bytes).take()
+        Ok(self.pool_of(bytes).take()?)
     }
 
     /// Gives back a stack taken with the same `bytes`.

@@ -305,7 +305,7 @@ impl Worker {
     /// Moves the inbox's fibers to where they will be picked; false when it was empty.
     #[inline]
     pub(super) fn drain_inbox(&self) -> bool {
-        if self.remote.inbox.is_empty() {
+        if !self.remote.inbox.has_mail() {
             return false;
         }
         let arrived = self.remote.inbox.drain();

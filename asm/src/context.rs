@@ -1,0 +1,53 @@
+//! The vocabulary that every backend of the switch shares: what a suspended fiber is reduced to, and how a
+//! fiber's entry function begins and ends.
+//!
+//! Nothing here is particular to an architecture, and nothing here can run: `arch` gives these types meaning.
+
+use core::ptr::NonNull;
+
+/// A suspended computation: all that is needed to continue it is this one word.
+///
+/// It is the stack pointer at which [`switch`](crate::switch) left the computation, below which nothing of it
+/// lives. (On the corosensei backend it is a handle of the same size.) A context is used up by switching to it:
+/// the computation runs on, and its next suspension makes a new context.
+///
+/// The type is [`Copy`] because it is an address; that a context is continued at most once is part of the
+/// contract of [`switch`](crate::switch).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Context(pub(crate) NonNull<u8>);
+
+impl Context {
+    /// A placeholder for a field that [`switch`](crate::switch) has yet to fill in.
+    ///
+    /// Switching to it is undefined behaviour.
+    ///
+    /// ```
+    /// let not_yet_saved = abaca_asm::Context::dangling();
+    /// assert_eq!(not_yet_saved, abaca_asm::Context::dangling());
+    /// ```
+    pub const fn dangling() -> Self {
+        Self(NonNull::dangling())
+    }
+}
+
+const _: () = assert!(size_of::<Option<Context>>() == size_of::<usize>());
+
+/// What a fiber's [`Entry`] function returns: where its thread goes on.
+///
+/// The trampoline below the entry function makes this final switch. By then every frame of the fiber has
+/// returned, so nothing on its stack is in use: whoever is continued may give the stack away at once.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Exit {
+    /// The context to continue.
+    pub to: Context,
+    /// The word to pass to it.
+    pub word: usize,
+}
+
+/// The first function on a stack.
+///
+/// It is called with the word of the first switch to the stack and with the argument given to
+/// [`prepare`](crate::prepare). It must not unwind: a panic that reaches its caller aborts the process.
+pub type Entry = unsafe extern "C" fn(word: usize, argument: *mut ()) -> Exit;

@@ -1,0 +1,89 @@
+//! The pages below a stack that turn an overflow into a fault instead of a corrupted neighbour.
+#![expect(unsafe_code, reason = "guards change the access rights of memory")]
+
+use core::ptr::NonNull;
+
+use super::error::StackError;
+use crate::os;
+
+/// How the guard below each stack is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// `madvise(MADV_GUARD_INSTALL)`, Linux 6.13 and newer: a marker in the page table, no mapping of its own. A pool
+    /// that finds the kernel too old for it changes to [`Guard::Mprotect`] by itself.
+    Madvise,
+    /// `mprotect(PROT_NONE)`: works everywhere and costs two mappings a stack, of which a process has
+    /// `vm.max_map_count`.
+    Mprotect,
+}
+
+impl Guard {
+    /// What a pool starts with unless told otherwise.
+    pub(super) const DEFAULT: Self = if cfg!(abaca_mprotect) { Self::Mprotect } else { Self::Madvise };
+
+    /// The most guards that one call of [`install`](Self::install) makes.
+    pub(super) const BATCH: usize = 64;
+
+    /// The least size of a guard in pages.
+    ///
+    /// One page suffices where the compiler touches every page of a large frame in order. Elsewhere a frame can step
+    /// over a guard that is smaller than itself, so the guard is made larger than the frames of sane programs.
+    pub(super) const PAGES: usize = if cfg!(any(
+        target_arch = "x86_64",
+        target_arch = "x86",
+        target_arch = "aarch64",
+        target_arch = "s390x",
+        target_arch = "powerpc64"
+    )) {
+        1
+    } else {
+        16
+    };
+
+    /// Guards `bytes` at `first` and at each multiple of `stride` after it, `count` in all, at most
+    /// [`BATCH`](Self::BATCH). Returns how many, from the first on, are guarded now: at least one.
+    ///
+    /// If the kernel does not know [`Guard::Madvise`], `self` becomes [`Guard::Mprotect`].
+    ///
+    /// # Safety
+    ///
+    /// The ranges lie in memory from [`os::map`] and nothing in them is used.
+    pub(super) unsafe fn install(
+        &mut self,
+        first: NonNull<u8>,
+        stride: usize,
+        bytes: usize,
+        count: usize,
+    ) -> Result<usize, StackError> {
+        debug_assert!((1..=Self::BATCH).contains(&count), "a batch is neither empty nor too large");
+        // SAFETY: the caller promises that all ranges lie in one mapping, so the sums stay inside it.
+        let place = |index: usize| unsafe { first.add(index * stride) };
+        let mut guarded = 0;
+        if *self == Self::Madvise {
+            let ranges: [libc::iovec; Self::BATCH] = core::array::from_fn(|index| match index < count {
+                true => libc::iovec { iov_base: place(index).as_ptr().cast(), iov_len: bytes },
+                false => libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 },
+            });
+            // SAFETY: the caller's promise.
+            guarded = unsafe { os::guard_many_by_marker(&ranges[..count]) };
+        }
+        while guarded < count {
+            let start = place(guarded);
+            let (call, result) = if *self == Self::Madvise {
+                // SAFETY: the caller's promise.
+                ("madvise(MADV_GUARD_INSTALL)", unsafe { os::guard_by_marker(start, bytes) })
+            } else {
+                // SAFETY: the caller's promise.
+                ("mprotect(PROT_NONE)", unsafe { os::guard_by_mapping(start, bytes) })
+            };
+            match result {
+                Ok(()) => guarded += 1,
+                Err(libc::EINVAL) if *self == Self::Madvise => *self = Self::Mprotect,
+                // What was guarded before the failure can still be handed out.
+                Err(_) if guarded > 0 => break,
+                Err(errno) => return Err(StackError::new(call, bytes, errno)),
+            }
+        }
+        Ok(guarded)
+    }
+}

@@ -1,0 +1,267 @@
+//! A supply of stacks of one size: slabs are mapped as they are needed, and what is given back is handed out again,
+//! last in first out, since the stack used last is the one whose pages are in the cache.
+//!
+//! # When the memory goes
+//!
+//! A handle gives access to its slab without a lock, so a slab may only be unmapped when no handle is left. Dropping
+//! the pool therefore counts: handles handed out, less those given back, less those dropped. If that is zero, everything
+//! is unmapped. If not, some handle may still be used, or was forgotten while a fiber was suspended on its stack, and the
+//! pool leaks its slabs: an unmapped stack under a living reference would be worse.
+#![expect(unsafe_code, reason = "frees slabs that handles point to")]
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::mem::{self, ManuallyDrop};
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
+
+use super::error::StackError;
+use super::guard::Guard;
+use super::slab::{Shape, Slab, Stack};
+use crate::lock::Lock;
+
+/// The stacks of a pool's first slab. Each later slab has twice as many, up to [`Slab::MOST`].
+const FIRST_SLAB: usize = 64;
+
+/// The fewest guards that are installed at once. Later batches grow up to [`Guard::BATCH`].
+const FIRST_BATCH: usize = 8;
+
+/// Stacks of one size, shared by all threads.
+///
+/// # Example
+///
+/// ```
+/// use abaca_asm::stack::StackPool;
+///
+/// let pool = StackPool::new(256 * 1024);
+/// let stack = pool.take()?;
+/// assert_eq!(stack.top().addr() % 16, 0);
+/// assert_eq!(pool.allocated(), 1);
+/// pool.give(stack);
+/// assert_eq!(pool.allocated(), 0);
+/// # Ok::<(), abaca_asm::stack::StackError>(())
+/// ```
+pub struct StackPool {
+    /// In a box, since its address is what a slab knows its pool by. Freed by `drop`, unless handles are left.
+    shared: ManuallyDrop<Box<Shared>>,
+}
+
+struct Shared {
+    shape: Shape,
+    state: Lock<State>,
+}
+
+struct State {
+    guard: Guard,
+    /// Each came from `Box::into_raw`. The last one may have stacks that were never handed out.
+    slabs: Vec<NonNull<Slab>>,
+    /// The stacks of the last slab from this index on were never handed out.
+    fresh: usize,
+    /// The stacks of the last slab below this index have their guards; at least `fresh`.
+    guarded: usize,
+    /// What was given back, last in first out. Room for all stacks is reserved when a slab is mapped.
+    free: Vec<Stack>,
+    /// The stacks in all slabs.
+    total: usize,
+    /// Handles handed out and not given back. Includes those that were dropped.
+    taken: usize,
+}
+
+// SAFETY: the pointers in `slabs` are owned; a slab can be sent and shared, as argued for `Stack`.
+unsafe impl Send for State {}
+
+impl StackPool {
+    /// A pool of stacks of `stack_bytes` each, which is rounded up to whole pages; the least is one page. The guard comes on
+    /// top of that.
+    ///
+    /// Nothing is mapped before the first stack is taken.
+    pub fn new(stack_bytes: usize) -> Self {
+        Self::with_guard(stack_bytes, Guard::DEFAULT)
+    }
+
+    /// A pool as of [`new`](Self::new), with a say in how its stacks are guarded. Without a special reason, such as a test,
+    /// let `new` choose.
+    pub fn with_guard(stack_bytes: usize, guard: Guard) -> Self {
+        let state =
+            State { guard, slabs: Vec::new(), fresh: 0, guarded: 0, free: Vec::new(), total: 0, taken: 0 };
+        let shape = Shape::for_stack(stack_bytes);
+        Self { shared: ManuallyDrop::new(Box::new(Shared { shape, state: Lock::new(state) })) }
+    }
+
+    /// Takes the stack that was given back last, or a fresh one.
+    ///
+    /// # Errors
+    ///
+    /// * The kernel has no memory, no address space or no mapping left. The error names the limit to raise.
+    pub fn take(&self) -> Result<Stack, StackError> {
+        let mut state = self.shared.state.lock();
+        let stack = self.next(&mut state)?;
+        state.taken += 1;
+        Ok(stack)
+    }
+
+    /// Takes up to `count` stacks at the cost of little more than one and appends them to `into`.
+    ///
+    /// # Errors
+    ///
+    /// * Not even one could be had, for the reasons that [`take`](Self::take) gives. If there are some but not `count`, that
+    ///   is no error.
+    pub fn take_many(&self, count: usize, into: &mut Vec<Stack>) -> Result<(), StackError> {
+        let mut state = self.shared.state.lock();
+        for already in 0..count {
+            match self.next(&mut state) {
+                Ok(stack) => into.push(stack),
+                Err(_) if already > 0 => break,
+                Err(error) => return Err(error),
+            }
+            state.taken += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes a stack back. It is the next to be handed out.
+    ///
+    /// # Panics
+    ///
+    /// If the stack is from another pool.
+    pub fn give(&self, stack: Stack) {
+        self.give_many(core::iter::once(stack));
+    }
+
+    /// Takes several stacks back at the cost of little more than one. The last one is the next to be handed out.
+    ///
+    /// The pool is locked while `stacks` is drained: it must not use the pool itself, or the thread waits forever.
+    ///
+    /// # Panics
+    ///
+    /// If a stack is from another pool. Those before it are given back.
+    pub fn give_many(&self, stacks: impl Iterator<Item = Stack>) {
+        let mut state = self.shared.state.lock();
+        for stack in stacks {
+            assert!(core::ptr::eq(stack.pool(), self.id()), "the stack belongs to another pool");
+            // Relaxed: whoever is handed the stack next gets it through the lock.
+            stack.owner().store(core::ptr::null_mut(), Ordering::Relaxed);
+            state.free.push(stack);
+            state.taken -= 1;
+        }
+    }
+
+    /// The usable bytes of each stack.
+    pub fn stack_bytes(&self) -> usize {
+        self.shared.shape.usable_bytes
+    }
+
+    /// How many stacks are handed out. Those that were dropped instead of given back count.
+    pub fn allocated(&self) -> usize {
+        self.shared.state.lock().taken
+    }
+
+    /// How the stacks are guarded. Known for certain once a stack has been taken.
+    pub fn guard(&self) -> Guard {
+        self.shared.state.lock().guard
+    }
+
+    /// Calls `f` with each owner word that is not null, in no particular order.
+    ///
+    /// The words are read one after the other while other threads may change them. No lock is held while `f` runs.
+    pub fn for_each_owner(&self, mut f: impl FnMut(*mut ())) {
+        let slabs = self.shared.state.lock().slabs.clone();
+        for slab in slabs {
+            // SAFETY: slabs stay until the pool is dropped, and it is borrowed.
+            for owner in unsafe { slab.as_ref() }.owners() {
+                // Acquire: pairs with whatever release store the owner made of the pointer.
+                let owner = owner.load(Ordering::Acquire);
+                if !owner.is_null() {
+                    f(owner);
+                }
+            }
+        }
+    }
+
+    fn id(&self) -> *const () {
+        (&raw const **self.shared).cast()
+    }
+
+    fn next(&self, state: &mut State) -> Result<Stack, StackError> {
+        match state.free.pop() {
+            Some(stack) => Ok(stack),
+            None => self.next_fresh(state),
+        }
+    }
+
+    #[cold]
+    fn next_fresh(&self, state: &mut State) -> Result<Stack, StackError> {
+        let slab = match state.slabs.last() {
+            // SAFETY: slabs stay until the pool is dropped, and it is borrowed.
+            Some(&slab) if state.fresh < unsafe { slab.as_ref() }.count() => slab,
+            _ => self.grow(state)?,
+        };
+        if state.fresh == state.guarded {
+            // SAFETY: as above.
+            let slab = unsafe { slab.as_ref() };
+            let count = (state.total - slab.count() + state.guarded).clamp(FIRST_BATCH, Guard::BATCH);
+            let count = count.min(slab.count() - state.guarded);
+            let Shape { stride_bytes, guard_bytes, .. } = self.shared.shape;
+            let first = slab.lowest(state.guarded);
+            // SAFETY: these are the lowest bytes of stacks that were never handed out.
+            state.guarded += unsafe { state.guard.install(first, stride_bytes, guard_bytes, count) }?;
+        }
+        state.fresh += 1;
+        // SAFETY: it is guarded and was never handed out before. `drop` below keeps the slab while a handle is left.
+        Ok(unsafe { Stack::new(slab, state.fresh - 1) })
+    }
+
+    /// Maps the next slab: twice the last one, or less if there is no room for that.
+    fn grow(&self, state: &mut State) -> Result<NonNull<Slab>, StackError> {
+        let mut count = state.total.clamp(FIRST_SLAB, Slab::MOST);
+        let slab = loop {
+            match Slab::map(self.shared.shape, count, self.id()) {
+                Ok(slab) => break slab,
+                Err(_) if count > 1 => count /= 2,
+                Err(error) => return Err(error),
+            }
+        };
+        let no_memory =
+            |_| StackError::new("allocation", (state.total + count) * size_of::<Stack>(), libc::ENOMEM);
+        state.free.try_reserve(state.total + count).map_err(no_memory)?;
+        state.slabs.try_reserve(1).map_err(no_memory)?;
+        let slab = NonNull::from(Box::leak(slab));
+        state.slabs.push(slab);
+        state.total += count;
+        (state.fresh, state.guarded) = (0, 0);
+        Ok(slab)
+    }
+}
+
+impl Drop for StackPool {
+    fn drop(&mut self) {
+        let state = self.shared.state.get_mut();
+        // The pool's own handles are no use of a stack: they must not count as lost.
+        state.free.drain(..).for_each(mem::forget);
+        // SAFETY: slabs stay until they are dropped below.
+        let lost: usize = state.slabs.iter().map(|slab| unsafe { slab.as_ref() }.lost()).sum();
+        if state.taken != lost {
+            // Some handle is left. The state stays with the slabs: its address must not become that of another pool, to
+            // which the handle could then be given.
+            return;
+        }
+        for slab in state.slabs.drain(..) {
+            // SAFETY: it came from `Box::leak`, and the count says that no handle is left.
+            drop(unsafe { Box::from_raw(slab.as_ptr()) });
+        }
+        // SAFETY: nothing uses it after this.
+        unsafe { ManuallyDrop::drop(&mut self.shared) };
+    }
+}
+
+impl core::fmt::Debug for StackPool {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let state = self.shared.state.lock();
+        out.debug_struct("StackPool")
+            .field("stack_bytes", &self.shared.shape.usable_bytes)
+            .field("guard", &state.guard)
+            .field("allocated", &state.taken)
+            .field("total", &state.total)
+            .finish()
+    }
+}

@@ -1,0 +1,195 @@
+//! One mapping that holds many stacks, and the handle of a stack in it.
+//!
+//! A slab is immutable but for its owner words: the accessors of [`Stack`] compute, they lock nothing. It stays at
+//! its address until its pool unmaps it, which the pool does only when no handle is left (see `pool.rs`).
+#![expect(unsafe_code, reason = "owns mapped memory and reaches it through raw pointers")]
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use super::error::StackError;
+use super::guard::Guard;
+use crate::os;
+
+/// The measures of the stacks of one pool, in bytes. All are multiples of the page size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// What a stack has to use.
+    pub(super) usable_bytes: usize,
+    /// What lies below it and faults.
+    pub(super) guard_bytes: usize,
+    /// Their sum: an odd number of pages.
+    pub(super) stride_bytes: usize,
+}
+
+impl Shape {
+    /// The measures for stacks of at least `stack_bytes`, or the largest possible ones, which no kernel can map.
+    pub(super) fn for_stack(stack_bytes: usize) -> Self {
+        let page = os::page_bytes();
+        let most = (usize::MAX >> 2) / page * page;
+        let usable_bytes = stack_bytes.clamp(1, most).next_multiple_of(page);
+        let pages = usable_bytes / page + Guard::PAGES;
+        // An odd number of pages apart: the page that evens it out goes to the guard.
+        let pages = pages | 1;
+        let stride_bytes = pages * page;
+        Self { usable_bytes, guard_bytes: stride_bytes - usable_bytes, stride_bytes }
+    }
+}
+
+/// Many stacks in one mapping.
+pub(super) struct Slab {
+    base: NonNull<u8>,
+    shape: Shape,
+    /// The address of the pool's state: tells whose stacks these are.
+    pool: *const (),
+    /// One word per stack, for whoever runs on it.
+    owners: Box<[AtomicPtr<()>]>,
+    /// How many handles were dropped instead of given back.
+    lost: AtomicUsize,
+}
+
+impl Slab {
+    /// The most stacks in a slab.
+    pub(super) const MOST: usize = 1024;
+
+    /// Maps room for `count` stacks, none of them guarded yet.
+    pub(super) fn map(shape: Shape, count: usize, pool: *const ()) -> Result<Box<Self>, StackError> {
+        let mut owners = Vec::new();
+        let no_memory = |_| StackError::new("allocation", count * size_of::<AtomicPtr<()>>(), libc::ENOMEM);
+        owners.try_reserve_exact(count).map_err(no_memory)?;
+        owners.resize_with(count, AtomicPtr::default);
+        let bytes = shape.stride_bytes.saturating_mul(count);
+        let base = os::map(bytes).map_err(|errno| StackError::new("mmap", bytes, errno))?;
+        let owners = owners.into_boxed_slice();
+        Ok(Box::new(Self { base, shape, pool, owners, lost: AtomicUsize::new(0) }))
+    }
+
+    /// How many stacks the slab has.
+    pub(super) fn count(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// The lowest address of stack `index`, where its guard begins.
+    pub(super) fn lowest(&self, index: usize) -> NonNull<u8> {
+        debug_assert!(index < self.count(), "the slab has this stack");
+        // SAFETY: the mapping is `count` strides long.
+        unsafe { self.base.add(index * self.shape.stride_bytes) }
+    }
+
+    pub(super) fn owners(&self) -> &[AtomicPtr<()>] {
+        &self.owners
+    }
+
+    /// How many handles were dropped instead of given back.
+    pub(super) fn lost(&self) -> usize {
+        // Acquire: pairs with the Release in `Stack::drop`. What was done with a handle before it was lost is over.
+        self.lost.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        // SAFETY: the range is what `map` mapped, and its pool drops a slab only when no handle is left.
+        unsafe { os::unmap(self.base, self.shape.stride_bytes * self.count()) };
+    }
+}
+
+/// The handle of one guarded stack; whoever has it may use the memory.
+///
+/// Give it back to its pool with [`StackPool::give`](super::StackPool::give). A handle that is dropped instead is lost:
+/// the memory stays mapped and is not handed out again, until the pool is dropped.
+pub struct Stack {
+    slab: NonNull<Slab>,
+    index: u32,
+}
+
+const _: () = assert!(size_of::<Stack>() == 16);
+
+// SAFETY: a handle is an address and a number. The slab behind it is immutable but for atomics.
+unsafe impl Send for Stack {}
+// SAFETY: as above; a shared handle offers nothing else.
+unsafe impl Sync for Stack {}
+
+impl Stack {
+    /// # Safety
+    ///
+    /// The stack has its guard, no other handle of it exists, and the slab stays until this handle is forgotten by its
+    /// pool or counted as lost.
+    pub(super) unsafe fn new(slab: NonNull<Slab>, index: usize) -> Self {
+        let index = u32::try_from(index).expect("a slab has at most 1024 stacks");
+        Self { slab, index }
+    }
+
+    fn slab(&self) -> &Slab {
+        // SAFETY: the contract of `Stack::new`: the slab outlives the handle.
+        unsafe { self.slab.as_ref() }
+    }
+
+    pub(super) fn pool(&self) -> *const () {
+        self.slab().pool
+    }
+
+    fn lowest(&self) -> NonNull<u8> {
+        self.slab().lowest(self.index as usize)
+    }
+
+    /// Where the stack begins: the highest address that [`prepare`](crate::prepare) may be given. A multiple of 16.
+    pub fn top(&self) -> *mut u8 {
+        // SAFETY: a stack is one stride long.
+        unsafe { self.lowest().add(self.slab().shape.stride_bytes) }.as_ptr()
+    }
+
+    /// The lowest address that may be used. The guard ends here.
+    pub fn bottom(&self) -> *mut u8 {
+        // SAFETY: a stack is one stride long, and its guard is shorter.
+        unsafe { self.lowest().add(self.slab().shape.guard_bytes) }.as_ptr()
+    }
+
+    /// The addresses that fault, directly below [`bottom`](Self::bottom).
+    pub fn guard(&self) -> Range<usize> {
+        self.lowest().as_ptr().addr()..self.bottom().addr()
+    }
+
+    /// A word for the owner of the stack to store what it likes in; null when the stack is taken.
+    ///
+    /// It lies outside the stack, so reading it touches no stack memory. It takes no lock and can be used in a signal
+    /// handler.
+    pub fn owner(&self) -> &AtomicPtr<()> {
+        &self.slab().owners[self.index as usize]
+    }
+
+    /// Gives the memory of the stack back to the kernel, all but the topmost `keep_bytes` (rounded up to pages). What
+    /// was given back reads as zero. The stack and its guard stay as they are.
+    ///
+    /// This costs a system call and a page fault for each page that is used again: it pays for stacks that were
+    /// touched deeply and now rest.
+    pub fn release_below(&self, keep_bytes: usize) {
+        let shape = self.slab().shape;
+        let keep_bytes = keep_bytes.min(shape.usable_bytes).next_multiple_of(os::page_bytes());
+        let Some(bytes) = shape.usable_bytes.checked_sub(keep_bytes).filter(|&bytes| bytes > 0) else {
+            return;
+        };
+        // SAFETY: a stack is one stride long, and its guard is shorter.
+        let bottom = unsafe { self.lowest().add(shape.guard_bytes) };
+        // SAFETY: the range is usable memory of this stack; whoever runs on it has promised, in the contract of
+        // `prepare`, to have it alone, and this handle is what it has.
+        unsafe { os::discard(bottom, bytes) };
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire in `Slab::lost`. The pool forgets the handles that are given back, so this one
+        // was not.
+        self.slab().lost.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl core::fmt::Debug for Stack {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.debug_struct("Stack").field("bottom", &self.bottom()).field("top", &self.top()).finish()
+    }
+}

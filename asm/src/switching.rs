@@ -1,0 +1,83 @@
+//! The two public functions that change stacks, with their contracts. What they do is in `arch`.
+#![expect(unsafe_code, reason = "switching stacks cannot be checked by the compiler")]
+
+use crate::arch;
+use crate::context::{Context, Entry};
+
+/// Suspends the caller, continues `to`, and returns when somebody switches back to what was saved in `*save`.
+///
+/// `word` is handed to whoever is continued: it is what their `switch` returns, or the first argument of their
+/// [`Entry`] function. The returned word comes from whoever continues the caller.
+///
+/// The caller's context is written to `*save` before anything of `to` runs, but after all of the caller's frames
+/// are quiescent: code that runs on the other side of the switch may hand the saved context to another thread.
+///
+/// The function is always inlined and compiles to neither `call` nor `ret`.
+///
+/// # Safety
+///
+/// * `save` is valid for writing, and stays so until the switch has happened.
+/// * `to` came from [`prepare`] or was saved by `switch`, has not been continued since, and the stack it lies on
+///   is still there. Nobody else continues it at the same time.
+/// * A computation that is continued on another thread than the one it was suspended on must be fit for that:
+///   everything on its stack may be used from the new thread, and no address of a thread-local variable is kept
+///   over the switch.
+/// * No reference that the compiler believes to be exclusive to the caller is used by the other side.
+///
+/// # Example
+///
+/// ```
+/// use abaca_asm::{Context, Exit, prepare, stack::StackPool, switch};
+///
+/// struct Pair {
+///     caller: Context,
+///     fiber: Context,
+/// }
+///
+/// /// Adds one to each word it is sent, until it is sent 0.
+/// unsafe extern "C" fn add_one(mut word: usize, pair: *mut ()) -> Exit {
+///     let pair = pair.cast::<Pair>();
+///     // SAFETY: the pair outlives the fiber, and the caller's context is saved by each switch to the fiber.
+///     unsafe {
+///         while word != 0 {
+///             word = switch(&raw mut (*pair).fiber, (*pair).caller, word + 1);
+///         }
+///         Exit { to: (*pair).caller, word: 0 }
+///     }
+/// }
+///
+/// let pool = StackPool::new(64 * 1024);
+/// let stack = pool.take()?;
+/// let mut pair = Pair { caller: Context::dangling(), fiber: Context::dangling() };
+/// let pair = &raw mut pair;
+/// // SAFETY: the stack is fresh and outlives the fiber, each context is continued once, all on this thread.
+/// unsafe {
+///     (*pair).fiber = prepare(stack.top(), add_one, pair.cast());
+///     assert_eq!(switch(&raw mut (*pair).caller, (*pair).fiber, 41), 42);
+///     assert_eq!(switch(&raw mut (*pair).caller, (*pair).fiber, 6), 7);
+///     assert_eq!(switch(&raw mut (*pair).caller, (*pair).fiber, 0), 0);
+/// }
+/// pool.give(stack);
+/// # Ok::<(), abaca_asm::stack::StackError>(())
+/// ```
+#[inline(always)]
+pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
+    // SAFETY: the contract is the backend's.
+    unsafe { arch::switch(save, to, word) }
+}
+
+/// Makes a context out of a fresh stack: the first switch to it calls `entry(word, argument)` there.
+///
+/// When `entry` returns, its [`Exit`] says what to continue. A backtrace taken on the stack ends at the frame below
+/// `entry`.
+///
+/// # Safety
+///
+/// * `top` is a multiple of 16, and below it lies a stack that nothing else uses, big enough for what `entry`
+///   does, until `entry` has returned or the context is abandoned.
+/// * `entry` is safe to call with `argument` and with the word of the first switch.
+/// * `entry` does not unwind.
+pub unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
+    // SAFETY: the contract is the backend's.
+    unsafe { arch::prepare(top, entry, argument) }
+}
