@@ -16,12 +16,14 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::atomic::{AtomicUsize, Ordering};
+use crate::atomic::{AtomicUsize, Ordering, spin_loop};
+#[cfg(not(loom))]
+use crate::fiber::Woken;
 use crate::fiber::{Outcome, Reason};
 #[cfg(not(loom))]
 use crate::park;
 #[cfg(loom)]
-use crate::sync::model_park as park;
+use crate::sync::model_park::{self as park, Woken};
 use crate::sync::wait_list::{self, End, WaitList};
 use crate::sync::{SpinGuard, SpinLock};
 
@@ -63,8 +65,51 @@ pub(super) enum Refusal {
     Disconnected,
 }
 
+const ATTEMPTS: u32 = if cfg!(loom) { 0 } else { 6 };
+const FIRST_PAUSE: u32 = 4;
+
 /// The most that is allocated before the first message; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
+
+impl<T> Meeting<T> {
+    /// Passes `message` to a waiting receiver (which the caller then wakes) or into the buffer; gives it back if
+    /// there is room in neither, or nobody to receive it.
+    #[inline]
+    fn put(&mut self, message: T) -> Result<Option<Woken>, T> {
+        if self.disconnected {
+            return Err(message);
+        }
+        let mut message = Some(message);
+        let woken = self.receivers.pop_front_exchanging(&mut message);
+        let Some(message) = message else { return Ok(woken) };
+        if self.buffer.len() < self.limit {
+            self.buffer.push_back(message);
+            return Ok(None);
+        }
+        Err(message)
+    }
+
+    /// Takes the first message. A waiting sender, which the caller then wakes, moves up: its message goes into the
+    /// place that has become free, or (capacity 0) straight to the caller.
+    #[inline]
+    fn take(&mut self) -> Option<(T, Option<Woken>)> {
+        let first = self.buffer.pop_front();
+        let mut next = None;
+        let woken = self.senders.pop_front_exchanging(&mut next);
+        match (first, next) {
+            (Some(first), Some(next)) => {
+                self.buffer.push_back(next);
+                Some((first, woken))
+            }
+            (Some(message), None) | (None, Some(message)) => Some((message, woken)),
+            (None, None) => None,
+        }
+    }
+
+    fn refusal(&self) -> Refusal {
+        if self.disconnected { Refusal::Disconnected } else { Refusal::Unready }
+    }
+}
 
 impl<T> Exchange<T> {
     /// With one sender and one receiver.
@@ -87,61 +132,64 @@ impl<T> Exchange<T> {
     /// Sends `message`, or gives it back.
     #[inline]
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
-        let mut meeting = self.meeting.lock();
-        if meeting.disconnected {
-            drop(meeting);
-            return Err((Refusal::Disconnected, message));
-        }
-        let mut message = Some(message);
-        if let Some(woken) = meeting.receivers.pop_front_exchanging(&mut message) {
-            drop(meeting);
-            park::wake(woken);
-            return Ok(());
-        }
-        let Some(message) = message else { unreachable!("nobody took the message") };
-        if meeting.buffer.len() < meeting.limit {
-            meeting.buffer.push_back(message);
-            return Ok(());
-        }
-        match patience {
-            Patience::None => {
+        let mut meeting = self.enter();
+        match meeting.put(message) {
+            Ok(None) => Ok(()),
+            Ok(Some(woken)) => {
                 drop(meeting);
-                Err((Refusal::Unready, message))
+                park::wake(woken);
+                Ok(())
             }
-            Patience::Until(deadline) => wait_to_send(meeting, message, deadline),
+            Err(message)
+                if !meeting.disconnected
+                    && let Patience::Until(deadline) = patience =>
+            {
+                wait_to_send(meeting, message, deadline)
+            }
+            Err(message) => Err((meeting.refusal(), message)),
         }
     }
 
     /// Receives a message.
     #[inline]
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        let mut meeting = self.meeting.lock();
-        let first = meeting.buffer.pop_front();
-        // A waiting sender moves up: into the place that has become free, or (capacity 0) straight to us.
-        let mut next = None;
-        if let Some(woken) = meeting.senders.pop_front_exchanging(&mut next) {
-            let Some(next) = next else { unreachable!("a waiting sender has a message") };
-            let message = match first {
-                Some(first) => {
-                    meeting.buffer.push_back(next);
-                    first
-                }
-                None => next,
-            };
-            drop(meeting);
-            park::wake(woken);
-            return Ok(message);
+        let mut meeting = self.enter();
+        match meeting.take() {
+            Some((message, None)) => Ok(message),
+            Some((message, Some(woken))) => {
+                drop(meeting);
+                park::wake(woken);
+                Ok(message)
+            }
+            None if !meeting.disconnected
+                && let Patience::Until(deadline) = patience =>
+            {
+                wait_to_receive(meeting, deadline)
+            }
+            None => Err(meeting.refusal()),
         }
-        if let Some(message) = first {
-            return Ok(message);
+    }
+
+    /// Takes the lock.
+    #[inline]
+    fn enter(&self) -> SpinGuard<'_, Meeting<T>> {
+        match self.meeting.try_lock() {
+            Some(meeting) => meeting,
+            None => self.enter_contended(),
         }
-        if meeting.disconnected {
-            return Err(Refusal::Disconnected);
+    }
+
+    #[cold]
+    fn enter_contended(&self) -> SpinGuard<'_, Meeting<T>> {
+        for attempt in 0..ATTEMPTS {
+            for _ in 0..FIRST_PAUSE << attempt {
+                spin_loop();
+            }
+            if let Some(meeting) = self.meeting.try_lock() {
+                return meeting;
+            }
         }
-        match patience {
-            Patience::None => Err(Refusal::Unready),
-            Patience::Until(deadline) => wait_to_receive(meeting, deadline),
-        }
+        self.meeting.lock()
     }
 
     /// Counts another sender.
