@@ -4,3 +4,4 @@
 
 pub(crate) mod futex;
 pub(crate) mod signal;
+pub(crate) mod slack;

@@ -76,7 +76,6 @@ impl Worker {
             }
         }
         loop {
-            self.renew_tick();
             let at_hand = self.ready.pop_front().or_else(|| self.pick_beyond_ready());
             if let Some(fiber) = at_hand.or_else(|| self.injected_task()) {
                 return Some(fiber);
@@ -247,6 +246,7 @@ impl Worker {
         shared.sleepers.retract(self.index);
         shared.bell.ring();
         self.expire_timers();
+        self.renew_tick();
     }
 
     fn must_close(&self) -> bool {

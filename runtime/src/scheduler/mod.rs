@@ -110,10 +110,10 @@ fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instan
     // The entry is in this worker's wheel, so this worker must resume us even if we roam.
     header.set_flag(Flags::ANCHORED);
     // SAFETY: the entry stays in place, and is taken out below before the frame ends.
-    unsafe { worker.wheel.insert(NonNull::from(&entry), at) };
+    unsafe { worker.wheel.insert(&entry, at) };
     worker.suspend(me);
     // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
-    unsafe { worker.wheel.cancel(NonNull::from(&entry)) };
+    unsafe { worker.wheel.cancel(&entry) };
     header.unset_flag(Flags::ANCHORED);
 }
 
@@ -209,6 +209,7 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // Without it a stack overflow still dies by the signal, only without the report.
     let _signal_stack =
         AlternateStack::install().and_then(|stack| watch_faults(overflow::on_fault).map(|()| stack));
+    crate::os::slack::tighten();
     shared.workers[index].run();
     // The others may wait for the roaming fiber that has just ended here, and the poller for the last one.
     shared.rouse_all();
