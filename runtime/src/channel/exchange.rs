@@ -16,12 +16,13 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::atomic::{AtomicUsize, Ordering, spin_loop};
+use crate::atomic::{AtomicBool, AtomicUsize, Ordering, spin_loop};
 #[cfg(not(loom))]
 use crate::fiber::Woken;
 use crate::fiber::{Outcome, Reason};
 #[cfg(not(loom))]
 use crate::park;
+use crate::sync::hope::Hope;
 #[cfg(loom)]
 use crate::sync::model_park::{self as park, Woken};
 use crate::sync::wait_list::{self, End, WaitList};
@@ -33,7 +34,13 @@ pub(super) struct Exchange<T> {
     meeting: SpinLock<Meeting<T>>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// Whether the last one that was woken runs on another thread than its waker.
+    far: AtomicBool,
+    /// Whether it pays to linger.
+    hope: Hope,
 }
+
+type Locked<'a, T> = SpinGuard<'a, Meeting<T>>;
 
 /// What the lock guards.
 struct Meeting<T> {
@@ -65,8 +72,14 @@ pub(super) enum Refusal {
     Disconnected,
 }
 
-const ATTEMPTS: u32 = if cfg!(loom) { 0 } else { 6 };
-const FIRST_PAUSE: u32 = 4;
+/// One that would park while the other side runs on another core first stays for these pauses (in spin hints) and
+/// looks again after each. In the first one the other side moves a few dozen messages at its full speed;
+/// parking and being woken across cores costs as much as hundreds of messages.
+const LINGER: [u32; 3] = if cfg!(loom) { [0; 3] } else { [8, 16, 32] };
+
+/// One that finds the lock taken stays away for these pauses (in spin hints): the two cores then take turns of many
+/// messages each, instead of passing the lock's cache line to and fro for every message.
+const STAND_BACK: [u32; 4] = if cfg!(loom) { [0; 4] } else { [8, 16, 32, 64] };
 
 /// The most that is allocated before the first message; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
@@ -106,6 +119,14 @@ impl<T> Meeting<T> {
         }
     }
 
+    fn senders(&mut self) -> &mut WaitList<Option<T>> {
+        &mut self.senders
+    }
+
+    fn receivers(&mut self) -> &mut WaitList<Option<T>> {
+        &mut self.receivers
+    }
+
     fn refusal(&self) -> Refusal {
         if self.disconnected { Refusal::Disconnected } else { Refusal::Unready }
     }
@@ -126,53 +147,170 @@ impl<T> Exchange<T> {
             meeting: SpinLock::new(meeting),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
+            far: AtomicBool::new(false),
+            hope: Hope::new(),
         }
     }
 
     /// Sends `message`, or gives it back.
     #[inline]
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
-        let mut meeting = self.enter();
-        match meeting.put(message) {
-            Ok(None) => Ok(()),
-            Ok(Some(woken)) => {
-                drop(meeting);
-                park::wake(woken);
-                Ok(())
+        match (self.attempt_send(message), patience) {
+            (Ok(()), _) => Ok(()),
+            (Err((meeting, message)), Patience::Until(deadline)) if !meeting.disconnected => {
+                self.wait_to_send(meeting, message, deadline)
             }
-            Err(message)
-                if !meeting.disconnected
-                    && let Patience::Until(deadline) = patience =>
-            {
-                wait_to_send(meeting, message, deadline)
-            }
-            Err(message) => Err((meeting.refusal(), message)),
+            (Err((meeting, message)), _) => Err((meeting.refusal(), message)),
         }
     }
 
     /// Receives a message.
     #[inline]
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
+        match (self.attempt_receive(), patience) {
+            (Ok(message), _) => Ok(message),
+            (Err(meeting), Patience::Until(deadline)) if !meeting.disconnected => {
+                self.wait_to_receive(meeting, deadline)
+            }
+            (Err(meeting), _) => Err(meeting.refusal()),
+        }
+    }
+
+    /// Sends, or returns the message with the lock still held.
+    #[inline]
+    fn attempt_send(&self, message: T) -> Result<(), (Locked<'_, T>, T)> {
+        let mut meeting = self.enter();
+        match meeting.put(message) {
+            Ok(woken) => {
+                drop(meeting);
+                self.wake(woken);
+                Ok(())
+            }
+            Err(message) => Err((meeting, message)),
+        }
+    }
+
+    /// Receives, or returns with the lock still held.
+    #[inline]
+    fn attempt_receive(&self) -> Result<T, Locked<'_, T>> {
         let mut meeting = self.enter();
         match meeting.take() {
-            Some((message, None)) => Ok(message),
-            Some((message, Some(woken))) => {
+            Some((message, woken)) => {
                 drop(meeting);
-                park::wake(woken);
+                self.wake(woken);
                 Ok(message)
             }
-            None if !meeting.disconnected
-                && let Patience::Until(deadline) = patience =>
-            {
-                wait_to_receive(meeting, deadline)
-            }
-            None => Err(meeting.refusal()),
+            None => Err(meeting),
         }
+    }
+
+    #[cold]
+    fn wait_to_send<'a>(
+        &'a self,
+        mut meeting: Locked<'a, T>,
+        mut message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), (Refusal, T)> {
+        if self.may_linger() {
+            for hints in LINGER {
+                drop(meeting);
+                pause(hints);
+                match self.attempt_send(message) {
+                    Ok(()) => {
+                        self.hope.confirm();
+                        return Ok(());
+                    }
+                    Err(refused) => (meeting, message) = refused,
+                }
+                if meeting.disconnected {
+                    return Err((Refusal::Disconnected, message));
+                }
+            }
+            self.hope.disappoint();
+        }
+        let offer = Some(message);
+        let (outcome, message) = wait_list::wait(
+            meeting,
+            Meeting::senders,
+            End::Back,
+            offer,
+            Reason::ChannelSend,
+            deadline,
+            || (),
+        );
+        match (outcome, message) {
+            (Outcome::Notified, None) => Ok(()),
+            (Outcome::Notified, Some(message)) => Err((Refusal::Disconnected, message)),
+            // The deadline's claim came first, so no receiver has taken the message.
+            (Outcome::TimedOut, Some(message)) => Err((Refusal::Unready, message)),
+            // Likewise; the message is dropped here.
+            (Outcome::Cancelled, _message) => park::unwind(),
+            (Outcome::TimedOut, None) => unreachable!("only a claim takes a waiting sender's message"),
+        }
+    }
+
+    #[cold]
+    fn wait_to_receive<'a>(
+        &'a self,
+        mut meeting: Locked<'a, T>,
+        deadline: Option<Instant>,
+    ) -> Result<T, Refusal> {
+        if self.may_linger() {
+            for hints in LINGER {
+                drop(meeting);
+                pause(hints);
+                match self.attempt_receive() {
+                    Ok(message) => {
+                        self.hope.confirm();
+                        return Ok(message);
+                    }
+                    Err(refused) => meeting = refused,
+                }
+                if meeting.disconnected {
+                    return Err(Refusal::Disconnected);
+                }
+            }
+            self.hope.disappoint();
+        }
+        let (outcome, message) = wait_list::wait(
+            meeting,
+            Meeting::receivers,
+            End::Back,
+            None,
+            Reason::ChannelReceive,
+            deadline,
+            || (),
+        );
+        match (outcome, message) {
+            (Outcome::Notified, Some(message)) => Ok(message),
+            (Outcome::Notified, None) => Err(Refusal::Disconnected),
+            // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the
+            // node took it back when its own claim failed.
+            (Outcome::TimedOut, _none) => Err(Refusal::Unready),
+            (Outcome::Cancelled, _none) => park::unwind(),
+        }
+    }
+
+    /// Delivers a wake-up and notes how far it went.
+    #[inline]
+    fn wake(&self, woken: Option<Woken>) {
+        let Some(woken) = woken else { return };
+        let far = park::is_elsewhere(&woken);
+        // Compared first: a store of the same value would still take the cache line away from the other core.
+        if self.far.load(Ordering::Relaxed) != far {
+            self.far.store(far, Ordering::Relaxed);
+        }
+        park::wake(woken);
+    }
+
+    /// Whether to look again for a moment before parking; see [`LINGER`].
+    fn may_linger(&self) -> bool {
+        self.far.load(Ordering::Relaxed) && park::is_alone() && self.hope.says_spin()
     }
 
     /// Takes the lock.
     #[inline]
-    fn enter(&self) -> SpinGuard<'_, Meeting<T>> {
+    fn enter(&self) -> Locked<'_, T> {
         match self.meeting.try_lock() {
             Some(meeting) => meeting,
             None => self.enter_contended(),
@@ -180,11 +318,9 @@ impl<T> Exchange<T> {
     }
 
     #[cold]
-    fn enter_contended(&self) -> SpinGuard<'_, Meeting<T>> {
-        for attempt in 0..ATTEMPTS {
-            for _ in 0..FIRST_PAUSE << attempt {
-                spin_loop();
-            }
+    fn enter_contended(&self) -> Locked<'_, T> {
+        for hints in STAND_BACK {
+            pause(hints);
             if let Some(meeting) = self.meeting.try_lock() {
                 return meeting;
             }
@@ -224,8 +360,8 @@ impl<T> Exchange<T> {
     /// Wakes everybody. A sender finds its message still in its node, a receiver finds none.
     fn disconnect(&self) {
         self.meeting.lock().disconnected = true;
-        wait_list::wake_up_to(&self.meeting, |meeting| &mut meeting.senders, usize::MAX);
-        wait_list::wake_up_to(&self.meeting, |meeting| &mut meeting.receivers, usize::MAX);
+        wait_list::wake_up_to(&self.meeting, Meeting::senders, usize::MAX);
+        wait_list::wake_up_to(&self.meeting, Meeting::receivers, usize::MAX);
     }
 
     /// Messages in the buffer.
@@ -244,52 +380,10 @@ impl<T> Exchange<T> {
     }
 }
 
-#[cold]
-fn wait_to_send<T>(
-    meeting: SpinGuard<'_, Meeting<T>>,
-    message: T,
-    deadline: Option<Instant>,
-) -> Result<(), (Refusal, T)> {
-    let (outcome, message) = wait_list::wait(
-        meeting,
-        |meeting| &mut meeting.senders,
-        End::Back,
-        Some(message),
-        Reason::ChannelSend,
-        deadline,
-        || (),
-    );
-    match (outcome, message) {
-        (Outcome::Notified, None) => Ok(()),
-        (Outcome::Notified, Some(message)) => Err((Refusal::Disconnected, message)),
-        // The deadline's claim came first, so no receiver has taken the message.
-        (Outcome::TimedOut, Some(message)) => Err((Refusal::Unready, message)),
-        // Likewise; the message is dropped here.
-        (Outcome::Cancelled, _message) => park::unwind(),
-        (Outcome::TimedOut, None) => {
-            unreachable!("a message is taken only by the one that claims its sender")
-        }
-    }
-}
-
-#[cold]
-fn wait_to_receive<T>(meeting: SpinGuard<'_, Meeting<T>>, deadline: Option<Instant>) -> Result<T, Refusal> {
-    let (outcome, message) = wait_list::wait(
-        meeting,
-        |meeting| &mut meeting.receivers,
-        End::Back,
-        None,
-        Reason::ChannelReceive,
-        deadline,
-        || (),
-    );
-    match (outcome, message) {
-        (Outcome::Notified, Some(message)) => Ok(message),
-        (Outcome::Notified, None) => Err(Refusal::Disconnected),
-        // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the node took
-        // it back when its own claim failed.
-        (Outcome::TimedOut, _none) => Err(Refusal::Unready),
-        (Outcome::Cancelled, _none) => park::unwind(),
+/// Waits without touching memory, for that many spin hints.
+fn pause(hints: u32) {
+    for _ in 0..hints {
+        spin_loop();
     }
 }
 

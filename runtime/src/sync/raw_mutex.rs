@@ -32,9 +32,9 @@
 //! Rejected: a ticket or hand-over lock (176 ns a lock instead of 12 on two workers, BASELINES 8); waking at
 //! every unlock while others are on their way (each wake-up costs more than a hundred uncontended locks).
 
-use std::sync::atomic::AtomicI8;
 use std::time::{Duration, Instant};
 
+use super::hope::Hope;
 #[cfg(loom)]
 use super::model_park as park;
 use super::wait_list::{self, End, WaitList};
@@ -58,11 +58,6 @@ const SPIN_ATTEMPTS: u32 = if cfg!(loom) { 0 } else { 4 };
 /// Length of the first pause of a spin, in spin hints.
 const SPIN_FIRST: u32 = 4;
 
-/// [`RawMutex::hope`] after a spin that succeeded: how many may fail in a row before spinning is given up.
-const HOPEFUL: i8 = 8;
-/// [`RawMutex::hope`] when spinning is given up: how many contended locks go without it before it is tried again.
-const HOPELESS: i8 = -64;
-
 /// What a waiter is given when its wait ends: `true` if the lock is already its own.
 type Granted = bool;
 
@@ -70,9 +65,9 @@ type Granted = bool;
 #[derive(Debug)]
 pub(crate) struct RawMutex {
     word: AtomicU32,
-    /// Whether spinning for this mutex pays. It does not if its holders park while they hold it, least of all on
-    /// a worker that must run the holder. Updated without care: a lost step changes a guess.
-    hope: AtomicI8,
+    /// Spinning does not pay if the holders park while they hold the mutex, least of all on a worker that must run
+    /// the holder.
+    hope: Hope,
     queue: SpinLock<WaitList<Granted>>,
 }
 
@@ -83,12 +78,12 @@ pub(crate) struct Cancelled;
 impl RawMutex {
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: AtomicI8::new(HOPEFUL), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
     }
 
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: AtomicI8::new(HOPEFUL), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
     }
 
     /// Takes the lock; unwinds if the fiber is cancelled while it waits.
@@ -189,9 +184,7 @@ impl RawMutex {
 
     /// Tries to take the lock for about as long as it takes to park and be woken, if that has paid lately.
     fn spin(&self) -> bool {
-        let hope = self.hope.load(Ordering::Relaxed);
-        if hope < 0 {
-            self.hope.store(hope + 1, Ordering::Relaxed);
+        if !self.hope.says_spin() {
             return false;
         }
         for attempt in 0..SPIN_ATTEMPTS {
@@ -199,11 +192,11 @@ impl RawMutex {
                 spin_loop();
             }
             if self.try_lock() {
-                self.hope.store(HOPEFUL, Ordering::Relaxed);
+                self.hope.confirm();
                 return true;
             }
         }
-        self.hope.store(if hope == 0 { HOPELESS } else { hope - 1 }, Ordering::Relaxed);
+        self.hope.disappoint();
         false
     }
 
