@@ -3,6 +3,7 @@
 //!
 //! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a fresh
 //!   stack. Both are `unsafe` building blocks for a scheduler.
+//! * [`coroutine`] has coroutines and generators, which are safe and need no scheduler.
 //! * [`stack::StackPool`] hands out guarded, lazily committed stacks by the million.
 //!
 //! # What a switch does not save
@@ -18,7 +19,16 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(any(feature = "std", test))]
+// The corosensei backend needs thread-local storage, which only std has.
+#[cfg(any(
+    feature = "std",
+    test,
+    abaca_corosensei,
+    not(all(
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    ))
+))]
 extern crate std;
 
 #[cfg(not(target_os = "linux"))]
@@ -26,6 +36,8 @@ compile_error!("abaca-asm manages its stacks with Linux system calls; no other s
 
 mod arch;
 mod context;
+#[cfg(feature = "std")]
+pub mod coroutine;
 mod lock;
 mod os;
 pub mod stack;

@@ -1,6 +1,9 @@
 //! The two public functions that change stacks, with their contracts. What they do is in `arch`.
 #![expect(unsafe_code, reason = "switching stacks cannot be checked by the compiler")]
 
+#[cfg(feature = "std")]
+use core::ptr::NonNull;
+
 use crate::arch;
 use crate::context::{Context, Entry};
 
@@ -80,4 +83,20 @@ pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
 pub unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
     // SAFETY: the contract is the backend's.
     unsafe { arch::prepare(top, entry, argument) }
+}
+
+/// Makes a context as [`prepare`] does, but one from which a backtrace goes on into whoever resumed it. Returns the place
+/// where each resumer must save its own context.
+///
+/// # Safety
+///
+/// As for `prepare`, and while `entry` runs the place holds the context of a suspended computation.
+#[cfg(feature = "std")]
+pub(crate) unsafe fn prepare_linked(
+    top: *mut u8,
+    entry: Entry,
+    argument: *mut (),
+) -> (Context, NonNull<Context>) {
+    // SAFETY: the contract is the backend's.
+    unsafe { arch::prepare_linked(top, entry, argument) }
 }

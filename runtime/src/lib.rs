@@ -51,6 +51,7 @@ mod spawn;
 pub mod sync;
 mod timer;
 
+pub use abaca_asm::coroutine;
 pub use abaca_macros::{main, test};
 pub use cancel::Cancelled;
 pub use current::{current, park, park_timeout, sleep, yield_now};

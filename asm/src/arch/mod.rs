@@ -12,8 +12,38 @@
 //! an indirect jump of its own, which is predicted by where it went before. And the compiler, told that every register is
 //! overwritten, saves only those that are alive at that place.
 
-#[cfg(all(not(abaca_corosensei), target_pointer_width = "64", target_arch = "x86_64"))]
-#[path = "x86_64.rs"]
-mod backend;
+#[cfg(all(not(abaca_corosensei), target_pointer_width = "64", target_arch = "aarch64"))]
+mod aarch64;
+#[cfg(all(not(abaca_corosensei), target_pointer_width = "64", target_arch = "aarch64"))]
+use aarch64 as backend;
 
+#[cfg(all(not(abaca_corosensei), target_pointer_width = "64", target_arch = "riscv64"))]
+mod riscv64;
+#[cfg(all(not(abaca_corosensei), target_pointer_width = "64", target_arch = "riscv64"))]
+use riscv64 as backend;
+
+#[cfg(all(not(abaca_corosensei), target_pointer_width = "64", target_arch = "x86_64"))]
+mod x86_64;
+#[cfg(all(not(abaca_corosensei), target_pointer_width = "64", target_arch = "x86_64"))]
+use x86_64 as backend;
+
+#[cfg(any(
+    abaca_corosensei,
+    not(all(
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    ))
+))]
+mod corosensei;
+#[cfg(any(
+    abaca_corosensei,
+    not(all(
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    ))
+))]
+use self::corosensei as backend;
+
+#[cfg(feature = "std")]
+pub(crate) use backend::prepare_linked;
 pub(crate) use backend::{prepare, switch};

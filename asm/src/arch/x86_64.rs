@@ -65,7 +65,7 @@ struct InitialFrame {
     entry: Entry,
     /// Popped by the code at `start`.
     argument: *mut (),
-    /// The context to return to, for `coroutine_start` alone; `rsp` points here while `entry` runs.
+    /// The context of whoever resumed us, for `coroutine_start` alone; `rsp` points here while `entry` runs.
     resumer: Context,
     /// Keeps `rsp` at a multiple of 16 at the call of `entry`.
     padding: usize,
@@ -119,6 +119,22 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     unsafe { lay_out(top, fiber_start, entry, argument) }.0
 }
 
+/// Makes a context that calls `entry` and from which a backtrace goes on into whoever resumed it. Returns the place
+/// where each resumer must save its own context.
+///
+/// # Safety
+///
+/// As for [`crate::prepare`], and while `entry` runs the place holds the context of a suspended computation.
+#[cfg(feature = "std")]
+pub(crate) unsafe fn prepare_linked(
+    top: *mut u8,
+    entry: Entry,
+    argument: *mut (),
+) -> (Context, NonNull<Context>) {
+    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
+    unsafe { lay_out(top, coroutine_start, entry, argument) }
+}
+
 /// Writes the initial frame below `top`; returns the context and the place of the resumer's context.
 ///
 /// # Safety
@@ -146,20 +162,67 @@ unsafe fn lay_out(
 unsafe extern "C" fn fiber_start() {
     naked_asm!(
         ".cfi_startproc",
-        // A backtrace ends here: DW_CFA_undefined for the return address (column 16) tells an unwinder that this
-        // frame has no caller.
+        // A backtrace ends here: with DW_CFA_undefined for the return address (column 16) an unwinder knows that
+        // this frame has no caller.
         ".cfi_undefined rip",
-        // The frame pointers' chain ends here too, for profilers which follow it.
+        // The chain of frame pointers ends here too, for profilers that follow it.
         "xor ebp, ebp",
-        // The rest of the initial frame, which leaves rsp at a multiple of 16.
-        "pop rax",
-        "pop rsi",
+        // Take the initial frame, which leaves rsp at a multiple of 16.
+        "mov rax, [rsp]",
+        "mov rsi, [rsp + 8]",
+        "add rsp, 16",
+        // entry(word in rdi, argument in rsi). A call, so that backtraces see this function.
         "mov rdi, rdx",
-        // Exit entry(word: rdi, argument: rsi). A call, so that backtraces see this function.
         "call rax",
         // `Exit` is in rax (to) and rdx (word). The final switch saves nothing: this stack is no longer used.
         "mov rsp, rax",
         "pop rax",
+        "jmp rax",
+        ".cfi_endproc",
+    )
+}
+
+/// Where a coroutine starts: as [`fiber_start`], but for what an unwinder sees.
+///
+/// To an unwinder this function was called by whoever resumed the coroutine last. The resumer's context lies at
+/// `rsp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
+///
+/// ```text
+/// 0x7fe0_2090 rsp of the resumer, the CFA  = [rsp] + 24
+/// 0x7fe0_2088 rbp of the resumer             = CFA - 8
+/// 0x7fe0_2080 rbx of the resumer             = CFA - 16
+/// 0x7fe0_2078 where the resumer goes on      = CFA - 24
+/// ```
+#[cfg(feature = "std")]
+#[unsafe(naked)]
+unsafe extern "C" fn coroutine_start() {
+    naked_asm!(
+        ".cfi_startproc",
+        // The places of the resumer's registers, the same from here to the last instruction but one.
+        ".cfi_offset rbp, -8",
+        ".cfi_offset rbx, -16",
+        ".cfi_offset rip, -24",
+        // At first the resumer's context is two words further up. The bytes:
+        //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
+        //   0x05       the length of the expression in bytes
+        //   0x77 0x10  DW_OP_breg7 16: the address rsp + 16
+        //   0x06       DW_OP_deref: the context stored there
+        //   0x23 0x18  DW_OP_plus_uconst 24: over the three words that `switch` pushed
+        ".cfi_escape 0x0f, 0x05, 0x77, 0x10, 0x06, 0x23, 0x18",
+        "mov rax, [rsp]",
+        "mov rsi, [rsp + 8]",
+        "add rsp, 16",
+        // The same expression with DW_OP_breg7 0: rsp is now at the resumer's context.
+        ".cfi_escape 0x0f, 0x05, 0x77, 0x00, 0x06, 0x23, 0x18",
+        // rbp still is the resumer's: the chain of frame pointers goes on there as well.
+        "mov rdi, rdx",
+        "call rax",
+        // `Exit` is in rax (to) and rdx (word). On the resumer's stack the CFA is plain again.
+        "mov rsp, rax",
+        ".cfi_def_cfa rsp, 24",
+        "pop rax",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_register rip, rax",
         "jmp rax",
         ".cfi_endproc",
     )

@@ -7,7 +7,7 @@
 mod bed;
 mod hub;
 mod monitor;
-mod overflow;
+mod report;
 mod roaming;
 mod shared;
 pub(crate) mod shutdown;
@@ -27,8 +27,8 @@ pub(crate) use worker::{Stealable, Worker, current_worker};
 use crate::blocking::Pool;
 use crate::cancel::Cancelled;
 use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
-use crate::os::futex;
 use crate::os::signal::{AlternateStack, watch_faults};
+use crate::os::{futex, nudge, slack};
 use crate::poller::Poller;
 use crate::timer::Entry;
 
@@ -227,8 +227,10 @@ pub(crate) fn yield_from_io() {
 pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // Without it a stack overflow still dies by the signal, only without the report.
     let _signal_stack =
-        AlternateStack::install().and_then(|stack| watch_faults(overflow::on_fault).map(|()| stack));
-    crate::os::slack::tighten();
+        AlternateStack::install().and_then(|stack| watch_faults(report::on_fault).map(|()| stack));
+    let _ = nudge::arm(report::on_nudge);
+    slack::tighten();
+    shared.workers[index].set_thread_id(nudge::thread_id());
     shared.workers[index].run();
     // The others may wait for the roaming fiber that has just ended here, and the poller for the last one.
     shared.rouse_all();

@@ -2,7 +2,8 @@
 //!
 //! Every `PERIOD` it compares each worker's count of visits to its hub with what it saw before. A worker whose
 //! count stands still while it holds tasks has its tasks stolen: the monitor wakes a sleeper, who then sees for
-//! itself. A worker that stands still for `HOG` is reported once on standard error. When all workers have slept
+//! itself. A worker that stands still for `HOG` is nudged: a signal makes it report the fiber it is in, once
+//! per standstill. When all workers have slept
 //! for a while the monitor sleeps too, and the first worker that gets up wakes it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -83,11 +84,7 @@ pub(crate) fn run_monitor(shared: &Shared) {
             }
             if seen.still_for >= HOG && !seen.reported {
                 seen.reported = true;
-                eprintln!(
-                    "abaca: worker {} has been in one fiber for {:?} without a blocking call or yield; its other \
-                     fibers wait",
-                    worker.index, seen.still_for
-                );
+                worker.nudge();
             }
         }
     }

@@ -16,7 +16,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare, switch};
@@ -26,6 +26,7 @@ use crossbeam_utils::CachePadded;
 use super::hub::WORTH_WAKING;
 use super::shared::{Phase, Shared};
 use crate::fiber::{Ended, Flags, Header, LiveList, Reason};
+use crate::os::nudge;
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
@@ -160,6 +161,8 @@ pub(super) struct Remote {
     pub(super) visits: AtomicU32,
     /// Connections placed here; see `Flags::SPREADS`.
     pub(super) placed: AtomicUsize,
+    /// The operating system's id of the worker's thread; 0 before it runs.
+    thread_id: AtomicI32,
     /// How many started fibers live here.
     pub(super) fibers: AtomicUsize,
     /// What a worker sleeps on when a poller thread does the polling: 1 after a poke.
@@ -199,6 +202,7 @@ impl Worker {
                 stealer,
                 visits: AtomicU32::new(0),
                 placed: AtomicUsize::new(0),
+                thread_id: AtomicI32::new(0),
                 fibers: AtomicUsize::new(0),
                 bed: AtomicU32::new(0),
             }),
@@ -212,6 +216,19 @@ impl Worker {
             wheel: Wheel::new(0),
             live: LiveList::new(),
             idle: super::hub::Idling::default(),
+        }
+    }
+
+    pub(super) fn set_thread_id(&self, id: i32) {
+        self.remote.thread_id.store(id, Ordering::Relaxed);
+    }
+
+    /// Lets the worker report which fiber it is in.
+    pub(super) fn nudge(&self) {
+        // Relaxed: a number.
+        let id = self.remote.thread_id.load(Ordering::Relaxed);
+        if id != 0 {
+            nudge::nudge(id);
         }
     }
 

@@ -1,0 +1,76 @@
+//! Iterators written as straight-line code.
+
+use std::sync::Arc;
+
+use super::{Coroutine, Yielder};
+use crate::stack::{StackError, StackPool};
+
+/// An iterator whose items are suspended with, one after the other, by a function on a stack of its own.
+///
+/// The function may suspend from any depth, a recursion for example. For a generator that borrows, see
+/// [`scope`](super::scope).
+///
+/// ```
+/// use abaca_asm::coroutine::{Yielder, generator::Generator};
+///
+/// /// The moves of the towers of Hanoi.
+/// fn hanoi(moves: &Yielder<(), (char, char)>, height: u32, from: char, over: char, to: char) {
+///     if height > 0 {
+///         hanoi(moves, height - 1, from, to, over);
+///         moves.suspend((from, to));
+///         hanoi(moves, height - 1, over, from, to);
+///     }
+/// }
+///
+/// let mut moves = Generator::new(|moves| hanoi(moves, 20, 'a', 'b', 'c'));
+/// assert_eq!(moves.next(), Some(('a', 'b')));
+/// assert_eq!(moves.count(), (1 << 20) - 2);
+/// ```
+#[derive(Debug)]
+pub struct Generator<Item> {
+    coroutine: Coroutine<(), Item, ()>,
+}
+
+impl<Item: 'static> Generator<Item> {
+    /// Makes a generator on a stack of 256 KiB. `body` begins when the first item is asked for.
+    ///
+    /// # Panics
+    ///
+    /// As [`Coroutine::new`].
+    pub fn new(body: impl FnOnce(&Yielder<(), Item>) + 'static) -> Self {
+        Self { coroutine: Coroutine::new(|yielder, ()| body(yielder)) }
+    }
+
+    /// Makes a generator on a stack from `pool`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Coroutine::with_pool`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Coroutine::with_pool`].
+    pub fn with_pool(
+        pool: &Arc<StackPool>,
+        body: impl FnOnce(&Yielder<(), Item>) + 'static,
+    ) -> Result<Self, StackError> {
+        Coroutine::with_pool(pool, |yielder: &Yielder<(), Item>, ()| body(yielder))
+            .map(|coroutine| Self { coroutine })
+    }
+}
+
+impl<Item> Iterator for Generator<Item> {
+    type Item = Item;
+
+    /// Runs the generator up to its next item.
+    ///
+    /// # Panics
+    ///
+    /// If the generator panics: the panic goes on here, and there are no more items.
+    #[inline]
+    fn next(&mut self) -> Option<Item> {
+        if self.coroutine.is_done() { None } else { self.coroutine.resume(()).into_yield() }
+    }
+}
+
+impl<Item> core::iter::FusedIterator for Generator<Item> {}

@@ -1,0 +1,274 @@
+//! The outside of a coroutine: made, resumed and dropped by whoever owns it.
+//!
+//! The handle owns the stack until the coroutine has ended, and gives it back in that moment. At the top of the stack lies a
+//! `Start` (see `yielder.rs`), through which both sides find each other's contexts.
+#![expect(unsafe_code, reason = "writes to the coroutine's stack and switches to it")]
+
+use core::marker::PhantomData;
+use core::mem;
+use core::ptr::NonNull;
+use std::panic;
+use std::sync::{Arc, LazyLock};
+use std::thread;
+
+use super::yielder::{Call, FullCall, Start, Unwound, Yielder, run};
+use crate::context::Context;
+use crate::stack::{Stack, StackError, StackPool};
+use crate::switching::{prepare_linked, switch};
+
+/// The usable bytes of the stacks that coroutines get unless they are told otherwise: enough for a panic with a
+/// backtrace, or for a lookup of a host name, many times over. Only touched pages cost memory.
+const DEFAULT_STACK_BYTES: usize = 256 * 1024;
+
+/// The stacks of the coroutines that were not given a pool.
+///
+/// A static, as the allocator's state is one: a coroutine that stands alone has no runtime to keep its stacks in, and what is
+/// shared here, unused memory, cannot be observed.
+static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
+    LazyLock::new(|| Arc::new(StackPool::new(DEFAULT_STACK_BYTES)));
+
+/// What came of a [`Coroutine::resume`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CoroutineResult<Yield, Return> {
+    /// The coroutine suspended with this value. It can be resumed.
+    Yield(Yield),
+    /// The coroutine ended with this value. It cannot be resumed any more.
+    Return(Return),
+}
+
+impl<Yield, Return> CoroutineResult<Yield, Return> {
+    /// The value that the coroutine suspended with, if it did.
+    ///
+    /// ```
+    /// use abaca_asm::coroutine::CoroutineResult;
+    /// assert_eq!(CoroutineResult::<u32, ()>::Yield(3).into_yield(), Some(3));
+    /// assert_eq!(CoroutineResult::<u32, ()>::Return(()).into_yield(), None);
+    /// ```
+    pub fn into_yield(self) -> Option<Yield> {
+        match self {
+            Self::Yield(value) => Some(value),
+            Self::Return(_) => None,
+        }
+    }
+
+    /// The value that the coroutine ended with, if it did.
+    ///
+    /// ```
+    /// use abaca_asm::coroutine::CoroutineResult;
+    /// assert_eq!(CoroutineResult::<(), u32>::Return(3).into_return(), Some(3));
+    /// assert_eq!(CoroutineResult::<(), u32>::Yield(()).into_return(), None);
+    /// ```
+    pub fn into_return(self) -> Option<Return> {
+        match self {
+            Self::Yield(_) => None,
+            Self::Return(value) => Some(value),
+        }
+    }
+}
+
+/// A computation on a stack of its own, suspended or ended. See the [module](super) for an example.
+///
+/// It is neither `Send` nor `Sync`. Dropping it while it is suspended unwinds it: its destructors run.
+pub struct Coroutine<Input, Yield, Return> {
+    /// Lies on the stack: valid while there is one.
+    yielder: NonNull<Yielder<Input, Yield>>,
+    /// Absent when the coroutine has ended.
+    stack: Option<Stack>,
+    pool: Arc<StackPool>,
+    /// Whether the body has begun.
+    started: bool,
+    result: PhantomData<fn() -> Return>,
+}
+
+impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Return> {
+    /// Makes a coroutine on a stack of 256 KiB from a pool that all such coroutines share. `body` runs when it is first
+    /// resumed, with that input.
+    ///
+    /// # Panics
+    ///
+    /// * If there is no stack to be had. [`with_pool`](Self::with_pool) returns an error instead.
+    /// * If `body` itself is larger than half of the stack.
+    pub fn new<Body>(body: Body) -> Self
+    where
+        Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
+    {
+        match Self::with_pool(&DEFAULT_POOL, body) {
+            Ok(coroutine) => coroutine,
+            Err(error) => panic!("a coroutine needs a stack: {error}"),
+        }
+    }
+
+    /// Makes a coroutine on a stack from `pool`, to which it is given back when the coroutine ends or is dropped.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use abaca_asm::{coroutine::Coroutine, stack::StackPool};
+    ///
+    /// let small = Arc::new(StackPool::new(16 * 1024));
+    /// let mut coroutine = Coroutine::with_pool(&small, |_, number: u32| number + 1)?;
+    /// assert_eq!(small.allocated(), 1);
+    /// # let _: abaca_asm::coroutine::CoroutineResult<(), u32> =
+    /// coroutine.resume(1);
+    /// assert_eq!(small.allocated(), 0);
+    /// # Ok::<(), abaca_asm::stack::StackError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// * The pool has no stack, for the reasons that [`StackPool::take`] gives.
+    ///
+    /// # Panics
+    ///
+    /// If `body` itself is larger than half of the stack.
+    pub fn with_pool<Body>(pool: &Arc<StackPool>, body: Body) -> Result<Self, StackError>
+    where
+        Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
+    {
+        // SAFETY: everything is 'static.
+        unsafe { Self::with_pool_unchecked(pool, body) }
+    }
+}
+
+impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
+    /// As `new`, without demanding that anything is `'static`.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine is dropped before any lifetime in the four types ends; it is not forgotten.
+    pub(super) unsafe fn new_unchecked<Body>(body: Body) -> Self
+    where
+        Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
+    {
+        // SAFETY: the caller's promise.
+        match unsafe { Self::with_pool_unchecked(&DEFAULT_POOL, body) } {
+            Ok(coroutine) => coroutine,
+            Err(error) => panic!("a coroutine needs a stack: {error}"),
+        }
+    }
+
+    /// As `with_pool`, without demanding that anything is `'static`.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine is dropped before any lifetime in the four types ends; it is not forgotten.
+    unsafe fn with_pool_unchecked<Body>(pool: &Arc<StackPool>, body: Body) -> Result<Self, StackError>
+    where
+        Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
+    {
+        let align = align_of::<Start<Input, Yield, Body>>().max(16);
+        let bytes = size_of::<Start<Input, Yield, Body>>() + align;
+        assert!(bytes <= pool.stack_bytes() / 2, "the body of a coroutine must fit into half of its stack");
+        let stack = pool.take()?;
+        let top = stack.top();
+        let start = top.wrapping_sub((top.addr() % align) + size_of::<Start<Input, Yield, Body>>());
+        let start = start.wrapping_sub(start.addr() % align);
+        // SAFETY: the stack is fresh, and half of it is left below `start`, which is a multiple of 16. `run` is called with
+        // `start`, which is written below, and by `go_on` with the right words.
+        let (context, resumer) =
+            unsafe { prepare_linked(start, run::<Input, Yield, Return, Body>, start.cast()) };
+        let start = start.cast::<Start<Input, Yield, Body>>();
+        // SAFETY: `start` is aligned and inside the stack, as computed above.
+        let yielder = unsafe {
+            start.write(Start::new(context, resumer, body));
+            NonNull::new_unchecked(&raw mut (*start).yielder)
+        };
+        Ok(Self { yielder, stack: Some(stack), pool: Arc::clone(pool), started: false, result: PhantomData })
+    }
+
+    /// Runs the coroutine with `input` until it suspends or ends. The first input is the second argument of the body, each
+    /// later one is what its `suspend` returns.
+    ///
+    /// # Panics
+    ///
+    /// * If the coroutine has ended: see [`is_done`](Self::is_done).
+    /// * If the coroutine panics: the panic goes on here. The coroutine has ended then.
+    #[inline]
+    pub fn resume(&mut self, input: Input) -> CoroutineResult<Yield, Return> {
+        assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
+        self.started = true;
+        let call = self.go_on(Some(input));
+        if let Some(value) = call.call.yielded {
+            return CoroutineResult::Yield(value);
+        }
+        self.end();
+        match call.returned.expect("a coroutine that was resumed suspends or ends") {
+            Ok(value) => CoroutineResult::Return(value),
+            Err(payload) => panic::resume_unwind(payload),
+        }
+    }
+
+    /// Whether the coroutine has ended, by returning or by a panic.
+    ///
+    /// ```
+    /// use abaca_asm::coroutine::Coroutine;
+    ///
+    /// let mut once = Coroutine::<(), (), ()>::new(|yielder, ()| yielder.suspend(()));
+    /// once.resume(());
+    /// assert!(!once.is_done());
+    /// once.resume(());
+    /// assert!(once.is_done());
+    /// ```
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        self.stack.is_none()
+    }
+
+    /// Switches to the coroutine and returns what it left in the call. No input is the order to unwind.
+    #[inline]
+    fn go_on(&mut self, input: Option<Input>) -> FullCall<Input, Yield, Return> {
+        let mut call = FullCall { call: Call { input, yielded: None }, returned: None };
+        let word = (&raw mut call).expose_provenance();
+        // SAFETY: both callers have checked that the coroutine has not ended, so its stack is there and it is suspended: it
+        // does not run, since this handle is borrowed exclusively. What it wants of the word is what `run` demands, and the
+        // call is valid until the switch returns.
+        unsafe {
+            let yielder = self.yielder.as_ptr();
+            let context: Context = (*yielder).context.get();
+            switch((*yielder).resumer.as_ptr(), context, word);
+        }
+        call
+    }
+
+    /// Gives the stack back; the coroutine has ended.
+    fn end(&mut self) {
+        if let Some(stack) = self.stack.take() {
+            self.pool.give(stack);
+        }
+    }
+
+    /// Whether dropping the coroutine needs an unwinding that this build cannot do.
+    pub(super) fn is_stuck(&self) -> bool {
+        cfg!(panic = "abort") && self.started && !self.is_done()
+    }
+
+    #[cold]
+    fn unwind(&mut self) -> Option<thread::Result<Return>> {
+        let call = self.go_on(None);
+        self.end();
+        call.returned
+    }
+}
+
+impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
+    fn drop(&mut self) {
+        if self.is_stuck() {
+            // Forgotten, not lost: the pool must not unmap a stack whose destructors have not run.
+            mem::forget(self.stack.take());
+        } else if !self.is_done()
+            && let Some(Err(payload)) = self.unwind()
+            && !payload.is::<Unwound>()
+        {
+            // A destructor or the body itself has panicked on the way.
+            panic::resume_unwind(payload);
+        }
+    }
+}
+
+impl<Input, Yield, Return> core::fmt::Debug for Coroutine<Input, Yield, Return> {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.debug_struct("Coroutine")
+            .field("started", &self.started)
+            .field("done", &self.is_done())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+//! Asymmetric coroutines: a computation on a stack of its own that is resumed with a value and suspends with a value.
+//!
+//! A [`Coroutine`] needs no runtime. It runs where it is resumed, on the resumer's thread, and a backtrace inside it goes
+//! on into the resumer. [`generator`] makes iterators of it.
+//!
+//! ```
+//! use abaca_asm::coroutine::{Coroutine, CoroutineResult};
+//!
+//! // Receives numbers, answers with their running sum, and ends at 0.
+//! let mut sums = Coroutine::new(|yielder, mut number: u64| {
+//!     let mut sum = 0;
+//!     while number != 0 {
+//!         sum += number;
+//!         number = yielder.suspend(sum);
+//!     }
+//!     "done"
+//! });
+//! assert_eq!(sums.resume(3), CoroutineResult::Yield(3));
+//! assert_eq!(sums.resume(4), CoroutineResult::Yield(7));
+//! assert_eq!(sums.resume(0), CoroutineResult::Return("done"));
+//! ```
+//!
+//! # Why a coroutine cannot be sent to another thread
+//!
+//! Whatever is alive across [`Yielder::suspend`] lies on the coroutine's stack, where the compiler cannot see whether it is
+//! [`Send`]. So a coroutine is not:
+//!
+//! ```compile_fail
+//! fn assert_send<T: Send>(_: T) {}
+//! assert_send(abaca_asm::coroutine::Coroutine::<(), (), ()>::new(|_, ()| {}));
+//! ```
+//!
+//! And a yielder works on the thread of its coroutine only:
+//!
+//! ```compile_fail
+//! use abaca_asm::coroutine::Coroutine;
+//! Coroutine::<(), (), ()>::new(|yielder, ()| {
+//!     std::thread::scope(|threads| {
+//!         threads.spawn(|| yielder.suspend(()));
+//!     });
+//! });
+//! ```
+//!
+//! # Why borrowing needs a scope
+//!
+//! A coroutine can be forgotten while it is suspended, and then the destructors on its stack never run. A frame that relies on
+//! its destructor to end a borrow, as `std::thread::scope` does, would lose that borrow's data under its feet. So what a
+//! [`Coroutine`] holds and what travels in and out must be `'static`; [`scope`] allows borrowing, since the coroutine
+//! never leaves its hands.
+//!
+//! ```compile_fail
+//! use abaca_asm::coroutine::Coroutine;
+//! let local = String::from("borrowed");
+//! Coroutine::<(), (), ()>::new(|_, ()| println!("{local}"));
+//! ```
+//!
+//! # Panics and early ends
+//!
+//! A panic in a coroutine unwinds the coroutine's stack and goes on in [`Coroutine::resume`]. Dropping a coroutine that is
+//! suspended unwinds it too, without calling the panic hook: its destructors run, on the thread that drops it.
+//!
+//! * Code in the coroutine that catches this unwinding must let it go on. If it suspends again, it is unwound again.
+//! * A destructor that suspends while it is run by an unwinding aborts the process if the unwinding was forced, and
+//!   shows the resumer a `std::thread::panicking()` of true if it was a panic.
+//! * With `panic = "abort"` nothing can be unwound: a [`Coroutine`] that is dropped while suspended is leaked with its stack, and a
+//!   [`scope`] that ends before its coroutine aborts the process. A coroutine that has ended or was never resumed is dropped as
+//!   always.
+//!
+//! # Inside a fiber
+//!
+//! A coroutine's body may park the fiber that resumed it: the switch then saves the stack it is on, which is the coroutine's,
+//! and the fiber goes on there.
+
+pub mod generator;
+mod handle;
+mod scoped;
+mod yielder;
+
+pub use handle::{Coroutine, CoroutineResult};
+pub use scoped::{Scoped, scope};
+pub use yielder::Yielder;

@@ -1,0 +1,85 @@
+//! Coroutines that borrow: they end inside the function call that makes them.
+#![expect(unsafe_code, reason = "makes a coroutine whose types are not 'static")]
+
+use std::process;
+
+use super::handle::{Coroutine, CoroutineResult};
+use super::yielder::Yielder;
+
+/// Makes a coroutine that may borrow from the caller, lends it to `driver`, and drops it when that returns or unwinds.
+///
+/// ```
+/// use abaca_asm::coroutine::scope;
+///
+/// let mut log = Vec::new();
+/// let words = ["plain", "blocking", "code"];
+/// let total = scope(
+///     |yielder, ()| words.iter().for_each(|word| yielder.suspend(*word)),
+///     |coroutine| coroutine.map(|word| log.push(word)).count(),
+/// );
+/// assert_eq!((total, log.len()), (3, 3));
+/// ```
+///
+/// # Panics
+///
+/// As [`Coroutine::new`], or if `driver` panics. With `panic = "abort"` the process is aborted if the coroutine is still
+/// suspended at the end.
+pub fn scope<Input, Yield, Return, Body, Driver, Outcome>(body: Body, driver: Driver) -> Outcome
+where
+    Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
+    Driver: FnOnce(Scoped<'_, Input, Yield, Return>) -> Outcome,
+{
+    // SAFETY: the owner is in this frame, which drops it on every way out; the driver gets a reference that it cannot
+    // move the coroutine out of. All lifetimes in the types outlive this call.
+    let mut owner = Owner(unsafe { Coroutine::new_unchecked(body) });
+    driver(Scoped { coroutine: &mut owner.0 })
+}
+
+/// Drops its coroutine for sure.
+struct Owner<Input, Yield, Return>(Coroutine<Input, Yield, Return>);
+
+impl<Input, Yield, Return> Drop for Owner<Input, Yield, Return> {
+    fn drop(&mut self) {
+        if self.0.is_stuck() {
+            std::eprintln!("a scoped coroutine was left suspended, and panic = \"abort\" cannot unwind it");
+            process::abort();
+        }
+    }
+}
+
+/// A coroutine that [`scope`] lends out. If the coroutine takes nothing and returns nothing, this is an iterator over the
+/// values that it suspends with.
+#[derive(Debug)]
+pub struct Scoped<'scope, Input, Yield, Return> {
+    /// Private, so that the coroutine cannot be exchanged for another and forgotten.
+    coroutine: &'scope mut Coroutine<Input, Yield, Return>,
+}
+
+impl<Input, Yield, Return> Scoped<'_, Input, Yield, Return> {
+    /// As [`Coroutine::resume`].
+    ///
+    /// # Panics
+    ///
+    /// As `Coroutine::resume`.
+    #[inline]
+    pub fn resume(&mut self, input: Input) -> CoroutineResult<Yield, Return> {
+        self.coroutine.resume(input)
+    }
+
+    /// As [`Coroutine::is_done`].
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        self.coroutine.is_done()
+    }
+}
+
+impl<Item> Iterator for Scoped<'_, (), Item, ()> {
+    type Item = Item;
+
+    #[inline]
+    fn next(&mut self) -> Option<Item> {
+        if self.is_done() { None } else { self.resume(()).into_yield() }
+    }
+}
+
+impl<Item> core::iter::FusedIterator for Scoped<'_, (), Item, ()> {}
