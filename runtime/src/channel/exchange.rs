@@ -22,7 +22,7 @@ use crate::fiber::Woken;
 use crate::fiber::{Outcome, Reason};
 #[cfg(not(loom))]
 use crate::park;
-use crate::sync::hope::Hope;
+use crate::queue::Hope;
 #[cfg(loom)]
 use crate::sync::model_park::{self as park, Woken};
 use crate::sync::wait_list::{self, End, WaitList};
@@ -37,7 +37,7 @@ pub(super) struct Exchange<T> {
     /// Whether the last one that was woken runs on another thread than its waker.
     far: AtomicBool,
     /// Whether it pays to linger.
-    hope: Hope,
+    hope: Hope<64>,
 }
 
 type Locked<'a, T> = SpinGuard<'a, Meeting<T>>;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::fiber::{Header, Outcome, Waiter, Woken};
+use crate::queue::Hope;
 
 /// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
 /// from a worker that has been busy with one fiber for `BUSY`: in the usual case it would have run them itself
@@ -27,6 +28,9 @@ const BUSY: Duration = Duration::from_micros(20);
 /// costs more than this.
 const WATCH: Duration = Duration::from_micros(50);
 
+/// A sleep that mail ends within this time cost more than staying awake.
+const SHORT_SLEEP: Duration = Duration::from_micros(100);
+
 /// How many stacks a worker keeps when it goes to sleep; the rest goes back to the runtime's pool.
 const STACKS_KEPT: usize = 256;
 
@@ -35,6 +39,10 @@ const STACKS_KEPT: usize = 256;
 pub(super) struct Idling {
     /// Whether this worker has done its part of the shutdown.
     closed: Cell<bool>,
+    /// Whether other threads have lately sent this worker something right after it fell asleep.
+    expects_mail: Cell<bool>,
+    /// Whether it pays to stay awake for it.
+    hope: Hope<8>,
     random: Cell<u32>,
 }
 
@@ -229,6 +237,10 @@ impl Worker {
     /// Sleeps until a timer, an event of the poller, or a poke.
     fn sleep(&self) {
         let shared = self.shared();
+        let began = shared.now_ns();
+        if self.watch_inbox(began) {
+            return;
+        }
         self.trim_stacks(STACKS_KEPT);
         if !self.remote.inbox.begin_sleep() {
             return;
@@ -242,11 +254,36 @@ impl Worker {
                 None => super::bed::lie_down(&self.remote.bed, timeout),
             }
         }
+        self.idle.expects_mail.set(
+            shared.poller_of(self.index).is_some()
+                && self.remote.inbox.has_mail()
+                && shared.now_ns() - began < SHORT_SLEEP.as_nanos() as u64,
+        );
         self.remote.inbox.end_sleep();
         shared.sleepers.retract(self.index);
         shared.bell.ring();
         self.expire_timers();
         self.renew_tick();
+    }
+
+    /// Waits for mail awake, if the last sleep was ended by mail so soon that it was not worth it: two fibers on two
+    /// workers that answer each other would otherwise wake a core for each message. Only where mail is from fibers
+    /// and threads: the poller's thread may need this very core.
+    fn watch_inbox(&self, began: u64) -> bool {
+        if !self.idle.expects_mail.get() || !self.idle.hope.says_spin() {
+            return false;
+        }
+        while self.shared().now_ns() - began < WATCH.as_nanos() as u64 {
+            for _ in 0..4 {
+                if self.remote.inbox.has_mail() {
+                    self.idle.hope.confirm();
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        self.idle.hope.disappoint();
+        false
     }
 
     fn must_close(&self) -> bool {

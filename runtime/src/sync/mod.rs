@@ -26,7 +26,6 @@
 //! unwinding, which poisons their mutexes exactly as a panic does, because a critical section was left half-way.
 
 mod condvar;
-pub(crate) mod hope;
 #[cfg(loom)]
 pub(crate) mod model_park;
 mod mutex;

@@ -34,7 +34,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::hope::Hope;
 #[cfg(loom)]
 use super::model_park as park;
 use super::wait_list::{self, End, WaitList};
@@ -43,6 +42,7 @@ use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::fiber::{Outcome, Reason};
 #[cfg(not(loom))]
 use crate::park;
+use crate::queue::Hope;
 
 const LOCKED: u32 = 1;
 const WAITERS: u32 = 1 << 1;
@@ -67,7 +67,7 @@ pub(crate) struct RawMutex {
     word: AtomicU32,
     /// Spinning does not pay if the holders park while they hold the mutex, least of all on a worker that must run
     /// the holder.
-    hope: Hope,
+    hope: Hope<64>,
     queue: SpinLock<WaitList<Granted>>,
 }
 

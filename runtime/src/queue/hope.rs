@@ -8,16 +8,20 @@ use std::sync::atomic::{AtomicI8, Ordering};
 
 /// After a spin that succeeded: how many may fail in a row before spinning is given up.
 const FULL: i8 = 8;
-/// When spinning is given up: how many waits go without it before it is tried once more.
-const GIVEN_UP: i8 = -64;
-
-/// See the module's documentation.
+/// See the module's documentation. When spinning is given up, `REST` waits go without it before it is tried once
+/// more.
 ///
 /// Everything is relaxed, and a step that is lost to a race only changes a guess.
 #[derive(Debug)]
-pub(crate) struct Hope(AtomicI8);
+pub(crate) struct Hope<const REST: i8>(AtomicI8);
 
-impl Hope {
+impl<const REST: i8> Default for Hope<REST> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const REST: i8> Hope<REST> {
     pub(crate) const fn new() -> Self {
         Self(AtomicI8::new(FULL))
     }
@@ -39,7 +43,7 @@ impl Hope {
     /// A spin was for nothing.
     pub(crate) fn disappoint(&self) {
         let hope = self.0.load(Ordering::Relaxed);
-        self.0.store(if hope <= 0 { GIVEN_UP } else { hope - 1 }, Ordering::Relaxed);
+        self.0.store(if hope <= 0 { -REST } else { hope - 1 }, Ordering::Relaxed);
     }
 }
 
@@ -48,13 +52,13 @@ mod tests {
     use super::*;
 
     /// Spins `waits` times where hope says so, all for nothing; how many were tried.
-    fn tried_in_vain(hope: &Hope, waits: usize) -> usize {
+    fn tried_in_vain(hope: &Hope<64>, waits: usize) -> usize {
         (0..waits).filter(|_| hope.says_spin()).inspect(|_| hope.disappoint()).count()
     }
 
     #[test]
     fn it_is_given_up_after_some_failures_and_then_tried_now_and_then() {
-        let hope = Hope::new();
+        let hope = Hope::<64>::new();
         let in_a_row = tried_in_vain(&hope, 9);
         assert_eq!(in_a_row, 9);
         assert_eq!(tried_in_vain(&hope, 64), 0);
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn it_comes_back_with_one_success() {
-        let hope = Hope::new();
+        let hope = Hope::<64>::new();
         tried_in_vain(&hope, 9 + 64);
         assert!(hope.says_spin());
         hope.confirm();
