@@ -108,7 +108,8 @@ impl Worker {
     /// The task that has waited longest here: newest first is fast, but must not starve the others.
     fn oldest_task(&self) -> Option<NonNull<Header>> {
         if self.tasks.is_empty() {
-            return None;
+            // The newest is then also the oldest: a fiber that waits for it in a yield loop waits for this.
+            return self.remote.newest.take();
         }
         self.remote.stealer.steal().success().map(|task| task.0)
     }
