@@ -16,12 +16,15 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::atomic::{AtomicUsize, Ordering};
+use crate::atomic::{AtomicBool, AtomicUsize, Ordering, spin_loop};
+#[cfg(not(loom))]
+use crate::fiber::Woken;
 use crate::fiber::{Outcome, Reason};
 #[cfg(not(loom))]
 use crate::park;
+use crate::queue::Hope;
 #[cfg(loom)]
-use crate::sync::model_park as park;
+use crate::sync::model_park::{self as park, Woken};
 use crate::sync::wait_list::{self, End, WaitList};
 use crate::sync::{SpinGuard, SpinLock};
 
@@ -31,7 +34,13 @@ pub(super) struct Exchange<T> {
     meeting: SpinLock<Meeting<T>>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// Whether the last one that was woken runs on another thread than its waker.
+    far: AtomicBool,
+    /// Whether it pays to linger.
+    hope: Hope<64>,
 }
+
+type Locked<'a, T> = SpinGuard<'a, Meeting<T>>;
 
 /// What the lock guards.
 struct Meeting<T> {
@@ -63,8 +72,65 @@ pub(super) enum Refusal {
     Disconnected,
 }
 
+/// One that would park while the other side runs on another core first stays for these pauses (in spin hints) and
+/// looks again after each. In the first one the other side moves a few dozen messages at its full speed;
+/// parking and being woken across cores costs as much as hundreds of messages.
+const LINGER: [u32; 3] = if cfg!(loom) { [0; 3] } else { [8, 16, 32] };
+
+/// One that finds the lock taken stays away for these pauses (in spin hints): the two cores then take turns of many
+/// messages each, instead of passing the lock's cache line to and fro for every message.
+const STAND_BACK: [u32; 4] = if cfg!(loom) { [0; 4] } else { [8, 16, 32, 64] };
+
 /// The most that is allocated before the first message; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
+
+impl<T> Meeting<T> {
+    /// Passes `message` to a waiting receiver (which the caller then wakes) or into the buffer; gives it back if
+    /// there is room in neither, or nobody to receive it.
+    #[inline]
+    fn put(&mut self, message: T) -> Result<Option<Woken>, T> {
+        if self.disconnected {
+            return Err(message);
+        }
+        let mut message = Some(message);
+        let woken = self.receivers.pop_front_exchanging(&mut message);
+        let Some(message) = message else { return Ok(woken) };
+        if self.buffer.len() < self.limit {
+            self.buffer.push_back(message);
+            return Ok(None);
+        }
+        Err(message)
+    }
+
+    /// Takes the first message. A waiting sender, which the caller then wakes, moves up: its message goes into the
+    /// place that has become free, or (capacity 0) straight to the caller.
+    #[inline]
+    fn take(&mut self) -> Option<(T, Option<Woken>)> {
+        let first = self.buffer.pop_front();
+        let mut next = None;
+        let woken = self.senders.pop_front_exchanging(&mut next);
+        match (first, next) {
+            (Some(first), Some(next)) => {
+                self.buffer.push_back(next);
+                Some((first, woken))
+            }
+            (Some(message), None) | (None, Some(message)) => Some((message, woken)),
+            (None, None) => None,
+        }
+    }
+
+    fn senders(&mut self) -> &mut WaitList<Option<T>> {
+        &mut self.senders
+    }
+
+    fn receivers(&mut self) -> &mut WaitList<Option<T>> {
+        &mut self.receivers
+    }
+
+    fn refusal(&self) -> Refusal {
+        if self.disconnected { Refusal::Disconnected } else { Refusal::Unready }
+    }
+}
 
 impl<T> Exchange<T> {
     /// With one sender and one receiver.
@@ -81,67 +147,185 @@ impl<T> Exchange<T> {
             meeting: SpinLock::new(meeting),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
+            far: AtomicBool::new(false),
+            hope: Hope::new(),
         }
     }
 
     /// Sends `message`, or gives it back.
     #[inline]
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
-        let mut meeting = self.meeting.lock();
-        if meeting.disconnected {
-            drop(meeting);
-            return Err((Refusal::Disconnected, message));
-        }
-        let mut message = Some(message);
-        if let Some(woken) = meeting.receivers.pop_front_exchanging(&mut message) {
-            drop(meeting);
-            park::wake(woken);
-            return Ok(());
-        }
-        let Some(message) = message else { unreachable!("nobody took the message") };
-        if meeting.buffer.len() < meeting.limit {
-            meeting.buffer.push_back(message);
-            return Ok(());
-        }
-        match patience {
-            Patience::None => {
-                drop(meeting);
-                Err((Refusal::Unready, message))
+        match (self.attempt_send(message), patience) {
+            (Ok(()), _) => Ok(()),
+            (Err((meeting, message)), Patience::Until(deadline)) if !meeting.disconnected => {
+                self.wait_to_send(meeting, message, deadline)
             }
-            Patience::Until(deadline) => wait_to_send(meeting, message, deadline),
+            (Err((meeting, message)), _) => Err((meeting.refusal(), message)),
         }
     }
 
     /// Receives a message.
     #[inline]
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        let mut meeting = self.meeting.lock();
-        let first = meeting.buffer.pop_front();
-        // A waiting sender moves up: into the place that has become free, or (capacity 0) straight to us.
-        let mut next = None;
-        if let Some(woken) = meeting.senders.pop_front_exchanging(&mut next) {
-            let Some(next) = next else { unreachable!("a waiting sender has a message") };
-            let message = match first {
-                Some(first) => {
-                    meeting.buffer.push_back(next);
-                    first
+        match (self.attempt_receive(), patience) {
+            (Ok(message), _) => Ok(message),
+            (Err(meeting), Patience::Until(deadline)) if !meeting.disconnected => {
+                self.wait_to_receive(meeting, deadline)
+            }
+            (Err(meeting), _) => Err(meeting.refusal()),
+        }
+    }
+
+    /// Sends, or returns the message with the lock still held.
+    #[inline]
+    fn attempt_send(&self, message: T) -> Result<(), (Locked<'_, T>, T)> {
+        let mut meeting = self.enter();
+        match meeting.put(message) {
+            Ok(woken) => {
+                drop(meeting);
+                self.wake(woken);
+                Ok(())
+            }
+            Err(message) => Err((meeting, message)),
+        }
+    }
+
+    /// Receives, or returns with the lock still held.
+    #[inline]
+    fn attempt_receive(&self) -> Result<T, Locked<'_, T>> {
+        let mut meeting = self.enter();
+        match meeting.take() {
+            Some((message, woken)) => {
+                drop(meeting);
+                self.wake(woken);
+                Ok(message)
+            }
+            None => Err(meeting),
+        }
+    }
+
+    #[cold]
+    fn wait_to_send<'a>(
+        &'a self,
+        mut meeting: Locked<'a, T>,
+        mut message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), (Refusal, T)> {
+        if self.may_linger() {
+            for hints in LINGER {
+                drop(meeting);
+                pause(hints);
+                match self.attempt_send(message) {
+                    Ok(()) => {
+                        self.hope.confirm();
+                        return Ok(());
+                    }
+                    Err(refused) => (meeting, message) = refused,
                 }
-                None => next,
-            };
-            drop(meeting);
-            park::wake(woken);
-            return Ok(message);
+                if meeting.disconnected {
+                    return Err((Refusal::Disconnected, message));
+                }
+            }
+            self.hope.disappoint();
         }
-        if let Some(message) = first {
-            return Ok(message);
+        let offer = Some(message);
+        let (outcome, message) = wait_list::wait(
+            meeting,
+            Meeting::senders,
+            End::Back,
+            offer,
+            Reason::ChannelSend,
+            deadline,
+            || (),
+        );
+        match (outcome, message) {
+            (Outcome::Notified, None) => Ok(()),
+            (Outcome::Notified, Some(message)) => Err((Refusal::Disconnected, message)),
+            // The deadline's claim came first, so no receiver has taken the message.
+            (Outcome::TimedOut, Some(message)) => Err((Refusal::Unready, message)),
+            // Likewise; the message is dropped here.
+            (Outcome::Cancelled, _message) => park::unwind(),
+            (Outcome::TimedOut, None) => unreachable!("only a claim takes a waiting sender's message"),
         }
-        if meeting.disconnected {
-            return Err(Refusal::Disconnected);
+    }
+
+    #[cold]
+    fn wait_to_receive<'a>(
+        &'a self,
+        mut meeting: Locked<'a, T>,
+        deadline: Option<Instant>,
+    ) -> Result<T, Refusal> {
+        if self.may_linger() {
+            for hints in LINGER {
+                drop(meeting);
+                pause(hints);
+                match self.attempt_receive() {
+                    Ok(message) => {
+                        self.hope.confirm();
+                        return Ok(message);
+                    }
+                    Err(refused) => meeting = refused,
+                }
+                if meeting.disconnected {
+                    return Err(Refusal::Disconnected);
+                }
+            }
+            self.hope.disappoint();
         }
-        match patience {
-            Patience::None => Err(Refusal::Unready),
-            Patience::Until(deadline) => wait_to_receive(meeting, deadline),
+        let (outcome, message) = wait_list::wait(
+            meeting,
+            Meeting::receivers,
+            End::Back,
+            None,
+            Reason::ChannelReceive,
+            deadline,
+            || (),
+        );
+        match (outcome, message) {
+            (Outcome::Notified, Some(message)) => Ok(message),
+            (Outcome::Notified, None) => Err(Refusal::Disconnected),
+            // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the
+            // node took it back when its own claim failed.
+            (Outcome::TimedOut, _none) => Err(Refusal::Unready),
+            (Outcome::Cancelled, _none) => park::unwind(),
         }
+    }
+
+    /// Delivers a wake-up and notes how far it went.
+    #[inline]
+    fn wake(&self, woken: Option<Woken>) {
+        let Some(woken) = woken else { return };
+        let far = park::is_elsewhere(&woken);
+        // Compared first: a store of the same value would still take the cache line away from the other core.
+        if self.far.load(Ordering::Relaxed) != far {
+            self.far.store(far, Ordering::Relaxed);
+        }
+        park::wake(woken);
+    }
+
+    /// Whether to look again for a moment before parking; see [`LINGER`].
+    fn may_linger(&self) -> bool {
+        self.far.load(Ordering::Relaxed) && park::is_alone() && self.hope.says_spin()
+    }
+
+    /// Takes the lock.
+    #[inline]
+    fn enter(&self) -> Locked<'_, T> {
+        match self.meeting.try_lock() {
+            Some(meeting) => meeting,
+            None => self.enter_contended(),
+        }
+    }
+
+    #[cold]
+    fn enter_contended(&self) -> Locked<'_, T> {
+        for hints in STAND_BACK {
+            pause(hints);
+            if let Some(meeting) = self.meeting.try_lock() {
+                return meeting;
+            }
+        }
+        self.meeting.lock()
     }
 
     /// Counts another sender.
@@ -176,8 +360,8 @@ impl<T> Exchange<T> {
     /// Wakes everybody. A sender finds its message still in its node, a receiver finds none.
     fn disconnect(&self) {
         self.meeting.lock().disconnected = true;
-        wait_list::wake_up_to(&self.meeting, |meeting| &mut meeting.senders, usize::MAX);
-        wait_list::wake_up_to(&self.meeting, |meeting| &mut meeting.receivers, usize::MAX);
+        wait_list::wake_up_to(&self.meeting, Meeting::senders, usize::MAX);
+        wait_list::wake_up_to(&self.meeting, Meeting::receivers, usize::MAX);
     }
 
     /// Messages in the buffer.
@@ -196,52 +380,10 @@ impl<T> Exchange<T> {
     }
 }
 
-#[cold]
-fn wait_to_send<T>(
-    meeting: SpinGuard<'_, Meeting<T>>,
-    message: T,
-    deadline: Option<Instant>,
-) -> Result<(), (Refusal, T)> {
-    let (outcome, message) = wait_list::wait(
-        meeting,
-        |meeting| &mut meeting.senders,
-        End::Back,
-        Some(message),
-        Reason::ChannelSend,
-        deadline,
-        || (),
-    );
-    match (outcome, message) {
-        (Outcome::Notified, None) => Ok(()),
-        (Outcome::Notified, Some(message)) => Err((Refusal::Disconnected, message)),
-        // The deadline's claim came first, so no receiver has taken the message.
-        (Outcome::TimedOut, Some(message)) => Err((Refusal::Unready, message)),
-        // Likewise; the message is dropped here.
-        (Outcome::Cancelled, _message) => park::unwind(),
-        (Outcome::TimedOut, None) => {
-            unreachable!("a message is taken only by the one that claims its sender")
-        }
-    }
-}
-
-#[cold]
-fn wait_to_receive<T>(meeting: SpinGuard<'_, Meeting<T>>, deadline: Option<Instant>) -> Result<T, Refusal> {
-    let (outcome, message) = wait_list::wait(
-        meeting,
-        |meeting| &mut meeting.receivers,
-        End::Back,
-        None,
-        Reason::ChannelReceive,
-        deadline,
-        || (),
-    );
-    match (outcome, message) {
-        (Outcome::Notified, Some(message)) => Ok(message),
-        (Outcome::Notified, None) => Err(Refusal::Disconnected),
-        // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the node took
-        // it back when its own claim failed.
-        (Outcome::TimedOut, _none) => Err(Refusal::Unready),
-        (Outcome::Cancelled, _none) => park::unwind(),
+/// Waits without touching memory, for that many spin hints.
+fn pause(hints: u32) {
+    for _ in 0..hints {
+        spin_loop();
     }
 }
 

@@ -30,18 +30,16 @@ mod condvar;
 pub(crate) mod model_park;
 mod mutex;
 mod raw_mutex;
-#[cfg(not(loom))]
-mod spin_lock;
 mod wait_group;
 pub(crate) mod wait_list;
 
 #[doc(no_inline)]
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 
+#[cfg(not(loom))]
+pub(crate) use crate::queue::{SpinGuard, SpinLock};
 pub use condvar::{Condvar, WaitTimeoutResult};
 #[cfg(loom)]
 pub(crate) use model_park::{SpinGuard, SpinLock};
 pub use mutex::{Mutex, MutexGuard};
-#[cfg(not(loom))]
-pub(crate) use spin_lock::{SpinGuard, SpinLock};
 pub use wait_group::WaitGroup;

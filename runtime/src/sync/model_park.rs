@@ -65,6 +65,15 @@ pub(crate) fn wake(woken: Woken) {
     woken.0.unpark();
 }
 
+/// Models do not spin.
+pub(crate) fn is_alone() -> bool {
+    false
+}
+
+pub(crate) fn is_elsewhere(_woken: &Woken) -> bool {
+    false
+}
+
 pub(crate) fn unwind() -> ! {
     unreachable!("models do not cancel")
 }
@@ -83,6 +92,10 @@ pub(crate) struct SpinGuard<'a, T> {
 impl<T> SpinLock<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
+        Some(self.lock())
     }
 
     pub(crate) fn lock(&self) -> SpinGuard<'_, T> {

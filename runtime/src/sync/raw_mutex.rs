@@ -42,6 +42,7 @@ use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::fiber::{Outcome, Reason};
 #[cfg(not(loom))]
 use crate::park;
+use crate::queue::Hope;
 
 const LOCKED: u32 = 1;
 const WAITERS: u32 = 1 << 1;
@@ -64,6 +65,9 @@ type Granted = bool;
 #[derive(Debug)]
 pub(crate) struct RawMutex {
     word: AtomicU32,
+    /// Spinning does not pay if the holders park while they hold the mutex, least of all on a worker that must run
+    /// the holder.
+    hope: Hope<64>,
     queue: SpinLock<WaitList<Granted>>,
 }
 
@@ -74,12 +78,12 @@ pub(crate) struct Cancelled;
 impl RawMutex {
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
     }
 
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
     }
 
     /// Takes the lock; unwinds if the fiber is cancelled while it waits.
@@ -178,16 +182,21 @@ impl RawMutex {
         }
     }
 
-    /// Tries to take the lock for about as long as it takes to park and be woken.
+    /// Tries to take the lock for about as long as it takes to park and be woken, if that has paid lately.
     fn spin(&self) -> bool {
+        if !self.hope.says_spin() {
+            return false;
+        }
         for attempt in 0..SPIN_ATTEMPTS {
             for _ in 0..SPIN_FIRST << attempt {
                 spin_loop();
             }
             if self.try_lock() {
+                self.hope.confirm();
                 return true;
             }
         }
+        self.hope.disappoint();
         false
     }
 
