@@ -99,6 +99,17 @@ pub(crate) unsafe fn guard_many_by_marker(ranges: &[libc::iovec]) -> usize {
         .count()
 }
 
+/// Whether the kernel itself cannot write to this address: it is asked to put a random byte there.
+///
+/// # Safety
+///
+/// The byte lies in memory from [`map`] and nothing in it is used.
+pub(crate) unsafe fn faults(place: NonNull<u8>) -> bool {
+    // SAFETY: the caller's promise.
+    let written = unsafe { libc::syscall(libc::SYS_getrandom, place.as_ptr(), 1, libc::GRND_NONBLOCK) };
+    written < 0 && errno() == libc::EFAULT
+}
+
 /// Takes all access rights from a range of pages, which splits the mapping that they lie in.
 ///
 /// # Safety
