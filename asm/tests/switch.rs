@@ -40,7 +40,7 @@ impl Pair {
         Exit { to: unsafe { (*this).caller }, word }
     }
 
-    fn end(mut self: Box<Self>, pool: &StackPool) {
+    fn end(mut self, pool: &StackPool) {
         pool.give(self.stack.take().expect("ended once"));
     }
 }
@@ -164,15 +164,16 @@ unsafe extern "C" fn ring_member(place: usize, ring: *mut ()) -> Exit {
     let next = place + 1;
     for _ in 0..2 {
         unsafe {
-            (&mut (*ring).visits)[place] += 1;
-            let save = (&mut (*ring).contexts).as_mut_ptr().add(place);
-            let to = (&(*ring).contexts)[next];
-            switch(save, to, next);
+            let Ring { contexts, visits } = &mut *ring;
+            visits[place] += 1;
+            let to = contexts[next];
+            switch(&raw mut contexts[place], to, next);
         }
     }
     unsafe {
-        (&mut (*ring).visits)[place] += 1;
-        Exit { to: (&(*ring).contexts)[next], word: next }
+        let Ring { contexts, visits } = &mut *ring;
+        visits[place] += 1;
+        Exit { to: contexts[next], word: next }
     }
 }
 
@@ -186,14 +187,16 @@ fn fibers_continue_each_other_without_going_back_to_the_thread() {
     let mut ring = Ring { contexts: Vec::new(), visits: vec![0; FIBERS] };
     let ring = &raw mut ring;
     unsafe {
-        let contexts = &mut (*ring).contexts;
+        let Ring { contexts, .. } = &mut *ring;
         contexts.extend(stacks.iter().map(|stack| prepare(stack.top(), ring_member, ring.cast())));
         contexts.push(Context::dangling());
         for _ in 0..3 {
-            let (own, first) = (&raw mut (&mut (*ring).contexts)[FIBERS], (&(*ring).contexts)[0]);
-            assert_eq!(switch(own, first, 0), FIBERS);
+            let Ring { contexts, .. } = &mut *ring;
+            let first = contexts[0];
+            assert_eq!(switch(&raw mut contexts[FIBERS], first, 0), FIBERS);
         }
-        assert!((*ring).visits.iter().all(|&visits| visits == 3));
+        let Ring { visits, .. } = &*ring;
+        assert!(visits.iter().all(|&visits| visits == 3));
     }
     pool.give_many(stacks.into_iter());
 }
