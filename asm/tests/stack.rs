@@ -42,9 +42,10 @@ fn every_byte_between_bottom_and_top_can_be_used() {
             assert!(pool.stack_bytes() >= bytes.max(1) && pool.stack_bytes().is_multiple_of(page_bytes()));
             let stack = pool.take().expect("a stack");
             assert_eq!(stack.top().addr() % 16, 0);
-            assert_eq!(stack.top().addr() - stack.bottom().addr(), pool.stack_bytes());
+            let usable = stack.top().addr() - stack.bottom().addr();
+            assert!((pool.stack_bytes() - 448..=pool.stack_bytes()).contains(&usable));
             // SAFETY: the stack is ours.
-            unsafe { stack.bottom().write_bytes(0xA5, pool.stack_bytes()) };
+            unsafe { stack.bottom().write_bytes(0xA5, usable) };
             pool.give(stack);
         }
     }
@@ -72,20 +73,26 @@ fn a_write_below_the_bottom_dies_by_sigsegv() {
 fn releasing_memory_keeps_the_top_and_the_guard() {
     for guard in BOTH {
         let pool = StackPool::with_guard(64 * 1024, guard);
+        let _first = pool.take().expect("a stack");
         let stack = pool.take().expect("a stack");
+        let usable = stack.top().addr() - stack.bottom().addr();
+        assert_ne!(stack.top().addr() % page_bytes(), 0, "the second stack has a top inside a page");
         // SAFETY: the stack is ours.
-        unsafe { stack.bottom().write_bytes(0xA5, pool.stack_bytes()) };
+        unsafe { stack.bottom().write_bytes(0xA5, usable) };
+        // The page of the top and what remains of the next one.
         stack.release_below(page_bytes());
+        let kept = page_bytes() + stack.top().addr() % page_bytes();
         // SAFETY: the stack is ours.
         let byte = |below_top: usize| unsafe { stack.top().sub(below_top).read_volatile() };
-        assert_eq!((byte(1), byte(page_bytes())), (0xA5, 0xA5));
-        assert_eq!((byte(page_bytes() + 1), byte(pool.stack_bytes())), (0, 0));
+        assert_eq!((byte(1), byte(kept)), (0xA5, 0xA5));
+        assert_eq!((byte(kept + 1), byte(usable)), (0, 0));
         assert_eq!(signal_of_write(stack.bottom().wrapping_sub(1)), libc::SIGSEGV);
         // More than there is: nothing happens.
         stack.release_below(usize::MAX);
         assert_eq!(byte(1), 0xA5);
+        // Nothing is kept, but the rest of the page above the top is not the stack's to give.
         stack.release_below(0);
-        assert_eq!(byte(1), 0);
+        assert_eq!((byte(1), byte(stack.top().addr() % page_bytes() + 1)), (0xA5, 0));
         pool.give(stack);
     }
 }
@@ -101,6 +108,16 @@ fn stacks_are_an_odd_number_of_pages_apart() {
         assert_eq!(stride % page_bytes(), 0);
         pool.give_many(stacks.into_iter());
     }
+}
+
+#[test]
+fn the_tops_of_neighbours_lie_on_different_cache_lines_of_their_pages() {
+    let pool = StackPool::new(16 * 1024);
+    let mut stacks = Vec::new();
+    pool.take_many(8, &mut stacks).expect("stacks");
+    let lines: HashSet<usize> = stacks.iter().map(|stack| stack.top().addr() % page_bytes() / 64).collect();
+    assert_eq!(lines.len(), 8);
+    pool.give_many(stacks.into_iter());
 }
 
 #[test]

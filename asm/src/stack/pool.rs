@@ -146,7 +146,7 @@ impl StackPool {
         }
     }
 
-    /// The usable bytes of each stack.
+    /// The usable bytes of each stack. Up to 448 of them lie above its [`top`](Stack::top).
     pub fn stack_bytes(&self) -> usize {
         self.shared.shape.usable_bytes
     }
