@@ -17,6 +17,7 @@
 //! `std` (default) adds coroutines and the conversion of [`stack::StackError`] into `std::io::Error`. Without it the
 //! crate needs `alloc` and libc.
 #![no_std]
+#![cfg_attr(any(abaca_asan, abaca_tsan), feature(sanitize))]
 
 extern crate alloc;
 // The corosensei backend needs thread-local storage, which only std has.
@@ -40,6 +41,8 @@ mod context;
 pub mod coroutine;
 mod lock;
 mod os;
+#[cfg(any(abaca_asan, abaca_tsan))]
+mod sanitizer;
 pub mod stack;
 mod switching;
 

@@ -1,11 +1,15 @@
-//! The two public functions that change stacks, with their contracts. What they do is in `arch`.
+//! The two public functions that change stacks, with their contracts. What they do is in `arch`, and in
+//! `sanitizer` for the builds that need it.
 #![expect(unsafe_code, reason = "switching stacks cannot be checked by the compiler")]
 
 #[cfg(feature = "std")]
 use core::ptr::NonNull;
 
-use crate::arch;
+#[cfg(not(any(abaca_asan, abaca_tsan)))]
+use crate::arch as backend;
 use crate::context::{Context, Entry};
+#[cfg(any(abaca_asan, abaca_tsan))]
+use crate::sanitizer as backend;
 
 /// Suspends the caller, continues `to`, and returns when somebody switches back to what was saved in `*save`.
 ///
@@ -66,7 +70,7 @@ use crate::context::{Context, Entry};
 #[inline(always)]
 pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     // SAFETY: the contract is the backend's.
-    unsafe { arch::switch(save, to, word) }
+    unsafe { backend::switch(save, to, word) }
 }
 
 /// Makes a context out of a fresh stack: the first switch to it calls `entry(word, argument)` there.
@@ -82,7 +86,7 @@ pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
 /// * `entry` does not unwind.
 pub unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
     // SAFETY: the contract is the backend's.
-    unsafe { arch::prepare(top, entry, argument) }
+    unsafe { backend::prepare(top, entry, argument) }
 }
 
 /// Makes a context as [`prepare`] does, but one from which a backtrace goes on into whoever resumed it. Returns the place
@@ -98,5 +102,5 @@ pub(crate) unsafe fn prepare_linked(
     argument: *mut (),
 ) -> (Context, NonNull<Context>) {
     // SAFETY: the contract is the backend's.
-    unsafe { arch::prepare_linked(top, entry, argument) }
+    unsafe { backend::prepare_linked(top, entry, argument) }
 }

@@ -80,6 +80,7 @@ fn second_resumer(coroutine: &mut Coroutine<(), String, ()>) -> String {
 }
 
 #[test]
+#[cfg_attr(any(abaca_asan, abaca_tsan), ignore = "a sanitizer's context is not what an unwinder can follow")]
 fn a_backtrace_in_a_coroutine_reaches_the_resumer_of_the_moment() {
     let mut coroutine = Coroutine::new(body_of_the_coroutine);
     for resumer in ["first_resumer", "second_resumer"] {
@@ -96,6 +97,7 @@ fn a_backtrace_in_a_coroutine_reaches_the_resumer_of_the_moment() {
 }
 
 #[test]
+#[cfg_attr(any(abaca_asan, abaca_tsan), ignore = "a sanitizer's context is not what an unwinder can follow")]
 fn a_backtrace_goes_through_nested_coroutines() {
     let mut outer = Coroutine::<(), String, ()>::new(|outer, ()| {
         let mut inner = Coroutine::new(body_of_the_coroutine);

@@ -75,6 +75,8 @@ impl Slab {
         owners.resize_with(count, AtomicPtr::default);
         let bytes = shape.stride_bytes.saturating_mul(count);
         let base = os::map(bytes).map_err(|errno| StackError::new("mmap", bytes, errno))?;
+        #[cfg(abaca_asan)]
+        crate::sanitizer::note_stacks(base, shape.stride_bytes, shape.guard_bytes, count);
         let owners = owners.into_boxed_slice();
         Ok(Box::new(Self { base, shape, pool, owners, lost: AtomicUsize::new(0) }))
     }
@@ -104,6 +106,8 @@ impl Slab {
 
 impl Drop for Slab {
     fn drop(&mut self) {
+        #[cfg(abaca_asan)]
+        crate::sanitizer::forget_stacks(self.base);
         // SAFETY: the range is what `map` mapped, and its pool drops a slab only when no handle is left.
         unsafe { os::unmap(self.base, self.shape.stride_bytes * self.count()) };
     }
