@@ -97,20 +97,16 @@ pub(super) unsafe fn before_switch(own: Option<&mut Fiber>, to: &Fiber) {
     unsafe { __sanitizer_start_switch_fiber(save, to.bottom, to.bytes) };
 }
 
-/// Announces the arrival. `own` is absent if the fiber has just started, `left` if whoever was left has ended.
+/// Announces the arrival. `left` is absent if whoever was left has ended.
 ///
 /// # Safety
 ///
 /// A switch that was announced by [`before_switch`] has just brought us here.
 #[sanitize(address = "off")]
-pub(super) unsafe fn after_switch(own: Option<&Fiber>, left: Option<&mut Fiber>, _: Remains) {
-    let saved = match own {
-        Some(own) => own.fake_stack,
-        None => ptr::null_mut(),
-    };
+pub(super) unsafe fn after_switch(own: &Fiber, _is_fresh: bool, left: Option<&mut Fiber>, _: Remains) {
     let (mut bottom, mut bytes) = (ptr::null(), 0);
     // SAFETY: the caller's promise.
-    unsafe { __sanitizer_finish_switch_fiber(saved, &raw mut bottom, &raw mut bytes) };
+    unsafe { __sanitizer_finish_switch_fiber(own.fake_stack, &raw mut bottom, &raw mut bytes) };
     if let Some(left) = left {
         (left.bottom, left.bytes) = (bottom, bytes);
     }

@@ -55,10 +55,9 @@ struct Launch {
     last_passage: Passage,
 }
 
-/// As [`arch::switch`], announced. Not instrumented itself: it runs while the sanitizer is between two stacks.
+/// As [`arch::switch`], announced. AddressSanitizer does not instrument it, since it is between two stacks here.
 #[inline(never)]
 #[cfg_attr(abaca_asan, sanitize(address = "off"))]
-#[cfg_attr(abaca_tsan, sanitize(thread = "off"))]
 pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     let mut own = Suspended { context: Context::dangling(), sanitizer: runtime::Fiber::current() };
     let leaver = &raw mut own;
@@ -71,7 +70,7 @@ pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usi
         let word =
             arch::switch(&raw mut (*leaver).context, (*to).context, (&raw const passage).expose_provenance());
         let passage = ptr::with_exposed_provenance::<Passage>(word).read();
-        runtime::after_switch(Some(&(*leaver).sanitizer), sanitizer_of(passage.leaver), passage.remains);
+        runtime::after_switch(&(*leaver).sanitizer, false, sanitizer_of(passage.leaver), passage.remains);
         passage.word
     }
 }
@@ -125,16 +124,20 @@ unsafe fn lay_out(top: *mut u8, entry: Entry, argument: *mut ()) -> *mut Launch 
 
 /// The entry function of every fiber: announces its arrival, calls the real one, and announces its end.
 ///
-/// Not instrumented: it returns after the sanitizer has been told that the stack is left.
+/// AddressSanitizer does not instrument it: it returns after the sanitizer has been told that the stack is left.
 #[cfg_attr(abaca_asan, sanitize(address = "off"))]
-#[cfg_attr(abaca_tsan, sanitize(thread = "off"))]
 unsafe extern "C" fn run(word: usize, launch: *mut ()) -> Exit {
     let launch = launch.cast::<Launch>();
     // SAFETY: the launch lies above this frame and is used by this fiber alone; the word is a passage, from `switch` or from
     // `run`; the real entry function is safe to call once; and what it returns is suspended.
     unsafe {
         let passage = ptr::with_exposed_provenance::<Passage>(word).read();
-        runtime::after_switch(None, sanitizer_of(passage.leaver), passage.remains);
+        runtime::after_switch(
+            &(*launch).suspended.sanitizer,
+            true,
+            sanitizer_of(passage.leaver),
+            passage.remains,
+        );
         let exit = ((*launch).entry)(passage.word, (*launch).argument);
         let to = exit.to.0.cast::<Suspended>().as_ptr();
         let last = &raw mut (*launch).last_passage;

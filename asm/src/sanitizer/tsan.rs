@@ -8,6 +8,8 @@ unsafe extern "C" {
     fn __tsan_create_fiber(flags: c_uint) -> *mut c_void;
     fn __tsan_destroy_fiber(fiber: *mut c_void);
     fn __tsan_switch_to_fiber(fiber: *mut c_void, flags: c_uint);
+    fn __tsan_func_entry(caller: *const c_void);
+    fn __tsan_func_exit();
 }
 
 /// The sanitizer's handle of a suspended computation.
@@ -37,26 +39,39 @@ impl Remains {
     }
 }
 
-/// Announces a switch to `to`. What happened before it happens before everything after it.
+/// Announces nothing: see [`after_switch`].
 ///
 /// # Safety
 ///
-/// The switch follows at once.
-#[sanitize(thread = "off")]
-pub(super) unsafe fn before_switch(_own: Option<&mut Fiber>, to: &Fiber) {
-    // SAFETY: a suspended computation has the handle of a fiber that exists.
-    unsafe { __tsan_switch_to_fiber(to.0, 0) };
-}
+/// None is needed; the signature is AddressSanitizer's.
+pub(super) unsafe fn before_switch(_own: Option<&mut Fiber>, _to: &Fiber) {}
 
-/// Destroys what an ended fiber has left.
+/// Announces the switch that has just happened. What happened before it happens before everything after it.
+///
+/// Each instrumented function pushes itself on the shadow call stack of the current fiber and pops itself when it returns, the
+/// attribute against instrumentation notwithstanding. So what stands there of the arriving fiber moves over with it: this function,
+/// which is never inlined, and below it the entry function if the fiber is fresh. Whoever was suspended in a switch has
+/// left the function that switches on its own shadow stack, where it finds it again.
 ///
 /// # Safety
 ///
-/// `remains` are those of the fiber that we have just come from, if any.
-#[sanitize(thread = "off")]
-pub(super) unsafe fn after_switch(_own: Option<&Fiber>, _left: Option<&mut Fiber>, remains: Remains) {
-    if !remains.0.is_null() {
-        // SAFETY: the caller's promise: it has ended and does not run.
-        unsafe { __tsan_destroy_fiber(remains.0) };
+/// `remains` are those of the fiber that we have just come from, if that has ended. The caller is the function that switches,
+/// or the entry function if `is_fresh`.
+#[inline(never)]
+pub(super) unsafe fn after_switch(own: &Fiber, is_fresh: bool, _left: Option<&mut Fiber>, remains: Remains) {
+    let own_frames = 1 + u32::from(is_fresh);
+    // SAFETY: as many frames are popped as stand there, and pushed again under some address of this module; `own` exists, and
+    // what has ended does not run any more.
+    unsafe {
+        for _ in 0..own_frames {
+            __tsan_func_exit();
+        }
+        __tsan_switch_to_fiber(own.0, 0);
+        for _ in 0..own_frames {
+            __tsan_func_entry(after_switch as *const c_void);
+        }
+        if !remains.0.is_null() {
+            __tsan_destroy_fiber(remains.0);
+        }
     }
 }
