@@ -11,6 +11,10 @@ use crate::context::{Context, Entry};
 #[cfg(any(abaca_asan, abaca_tsan))]
 use crate::sanitizer as backend;
 
+/// What each backend may write to below the top of a stack when it prepares it.
+#[cfg(abaca_valgrind)]
+const LEAST_BYTES: usize = 1024;
+
 /// Suspends the caller, continues `to`, and returns when somebody switches back to what was saved in `*save`.
 ///
 /// `word` is handed to whoever is continued: it is what their `switch` returns, or the first argument of their
@@ -85,6 +89,8 @@ pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
 /// * `entry` is safe to call with `argument` and with the word of the first switch.
 /// * `entry` does not unwind.
 pub unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
+    #[cfg(abaca_valgrind)]
+    crate::valgrind::allow_writing_below(top, LEAST_BYTES);
     // SAFETY: the contract is the backend's.
     unsafe { backend::prepare(top, entry, argument) }
 }
@@ -101,6 +107,8 @@ pub(crate) unsafe fn prepare_linked(
     entry: Entry,
     argument: *mut (),
 ) -> (Context, NonNull<Context>) {
+    #[cfg(abaca_valgrind)]
+    crate::valgrind::allow_writing_below(top, LEAST_BYTES);
     // SAFETY: the contract is the backend's.
     unsafe { backend::prepare_linked(top, entry, argument) }
 }

@@ -184,7 +184,11 @@ impl StackPool {
 
     fn next(&self, state: &mut State) -> Result<Stack, StackError> {
         match state.free.pop() {
-            Some(stack) => Ok(stack),
+            Some(stack) => {
+                #[cfg(abaca_valgrind)]
+                stack.renew();
+                Ok(stack)
+            }
             None => self.next_fresh(state),
         }
     }

@@ -61,6 +61,9 @@ pub(super) struct Slab {
     owners: Box<[AtomicPtr<()>]>,
     /// How many handles were dropped instead of given back.
     lost: AtomicUsize,
+    /// The ids of the stacks that valgrind knows.
+    #[cfg(abaca_valgrind)]
+    registered: crate::lock::Lock<Vec<usize>>,
 }
 
 impl Slab {
@@ -78,7 +81,15 @@ impl Slab {
         #[cfg(abaca_asan)]
         crate::sanitizer::note_stacks(base, shape.stride_bytes, shape.guard_bytes, count);
         let owners = owners.into_boxed_slice();
-        Ok(Box::new(Self { base, shape, pool, owners, lost: AtomicUsize::new(0) }))
+        Ok(Box::new(Self {
+            base,
+            shape,
+            pool,
+            owners,
+            lost: AtomicUsize::new(0),
+            #[cfg(abaca_valgrind)]
+            registered: crate::lock::Lock::new(Vec::new()),
+        }))
     }
 
     /// How many stacks the slab has.
@@ -106,6 +117,8 @@ impl Slab {
 
 impl Drop for Slab {
     fn drop(&mut self) {
+        #[cfg(abaca_valgrind)]
+        self.registered.get_mut().drain(..).for_each(crate::valgrind::deregister_stack);
         #[cfg(abaca_asan)]
         crate::sanitizer::forget_stacks(self.base);
         // SAFETY: the range is what `map` mapped, and its pool drops a slab only when no handle is left.
@@ -136,7 +149,16 @@ impl Stack {
     /// pool or counted as lost.
     pub(super) unsafe fn new(slab: NonNull<Slab>, index: usize) -> Self {
         let index = u32::try_from(index).expect("a slab has at most 1024 stacks");
-        Self { slab, index }
+        let stack = Self { slab, index };
+        #[cfg(abaca_valgrind)]
+        stack.slab().registered.lock().push(crate::valgrind::register_stack(stack.bottom(), stack.top()));
+        stack
+    }
+
+    /// Tells valgrind that the memory is about to be used again.
+    #[cfg(abaca_valgrind)]
+    pub(super) fn renew(&self) {
+        crate::valgrind::allow_writing_below(self.top(), self.top().addr() - self.bottom().addr());
     }
 
     fn slab(&self) -> &Slab {
