@@ -48,6 +48,10 @@ extern crate std;
 #[cfg(not(target_os = "linux"))]
 compile_error!("abaca-asm manages its stacks with Linux system calls; no other system is supported");
 
+#[cfg_attr(
+    any(abaca_asan, abaca_tsan),
+    allow(dead_code, unused_imports, reason = "the sanitizers' builds make no linked contexts")
+)]
 mod arch;
 mod context;
 #[cfg(feature = "std")]
