@@ -1,6 +1,64 @@
-//! abaca: a stackful green-thread runtime.
+//! abaca: a stackful green-thread runtime for Linux.
+//!
+//! You write plain blocking code; every green thread (a *fiber*) has a stack of its own; a switch is a few
+//! hand-written instructions; a work-stealing scheduler runs millions of fibers on a few OS threads; a socket
+//! call that would block parks the fiber, not the thread.
+//!
+//! ```
+//! use abaca::fiber as thread; // `std::thread`'s shape
+//!
+//! abaca::run(|| {
+//!     let handles: Vec<_> = (0..1000).map(|n| thread::spawn(move || n * 2)).collect();
+//!     let sum: i32 = handles.into_iter().map(|handle| handle.join().unwrap()).sum();
+//!     assert_eq!(sum, 999_000);
+//! });
+//! ```
+//!
+//! # The soundness contract
+//!
+//! Rust cannot check that what lives on a fiber's stack across a blocking call is `Send`. A fiber that moves
+//! between threads while it holds an `Rc` from a thread-local, or a thread-local's address, is undefined
+//! behaviour in safe code. abaca's answer:
+//!
+//! 1. [`spawn`](fn@spawn) is safe. Until it starts, a task may be taken by any worker. **Once started, a fiber
+//!    stays on its home worker for life**, so thread-locals, `Rc`, thread ids and everything else that is bound
+//!    to a thread behave as on any thread.
+//! 2. [`spawn_local`] takes a closure that is not `Send`: it starts and stays on the current worker.
+//! 3. Roaming is opt-in and unsafe: [`Builder::spawn_roaming`], whose contract says what may not be held across
+//!    a blocking call.
+//! 4. [`scope`](fn@scope) is closure-based and joins before it returns, also on unwinding.
+//! 5. What is left, and no undefined behaviour: a `RefCell` or lock in a thread-local that is borrowed across a
+//!    blocking call can be seen borrowed by another fiber of the same worker (a panic, or a deadlock).
+//!    [`std::thread::panicking`] is a fact of the OS thread, so while a fiber unwinds, its I/O and sleeps block
+//!    the OS thread instead of parking; waits for something in the process park.
+//! 6. After `fork` in a fiber, the child may only `exec` or `_exit`.
 
 mod atomic;
+mod blocking;
+mod cancel;
+pub mod channel;
+mod current;
 pub mod fiber;
+pub mod io;
+mod latch;
+mod local_key;
+pub mod net;
 mod os;
 mod park;
+mod poller;
+mod queue;
+pub mod runtime;
+mod scheduler;
+mod scope;
+mod spawn;
+pub mod sync;
+mod timer;
+
+pub use abaca_asm::coroutine;
+pub use abaca_macros::{main, test};
+pub use cancel::Cancelled;
+pub use current::{current, park, park_timeout, sleep, yield_now};
+pub use fiber::Fiber;
+pub use runtime::{Runtime, run};
+pub use scope::{Scope, ScopedJoinHandle, scope};
+pub use spawn::{Builder, JoinHandle, SpawnError, spawn, spawn_local};

@@ -6,24 +6,36 @@
 
 use std::time::Instant;
 
-use crate::fiber::{Outcome, Reason, Waiter, Woken};
+use crate::fiber::{Outcome, Reason, Waiter};
 use crate::os::futex;
+use crate::scheduler;
+
+pub(crate) use crate::scheduler::{acknowledge_cancellation, unwind, wake};
 
 /// A waiter for whoever calls: the current fiber, or this OS thread.
+#[inline]
 pub(crate) fn waiter() -> Waiter {
-    Waiter::new(None)
+    Waiter::new(scheduler::current_fiber())
 }
 
 /// Whether the caller runs on a fiber (and parks), or on a plain OS thread (and blocks).
 pub(crate) fn on_fiber() -> bool {
-    false
+    scheduler::current_fiber().is_some()
 }
 
 /// Waits until `waiter` is claimed, or claims it itself when `deadline` passes.
 ///
 /// On `TimedOut` and `Cancelled` the waiter may still be registered with its queue: the caller removes it, under
 /// the queue's lock, before it returns or unwinds.
-pub(crate) fn wait(waiter: &Waiter, _reason: Reason, deadline: Option<Instant>) -> Outcome {
+#[inline]
+pub(crate) fn wait(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
+    match waiter.fiber() {
+        Some(me) => scheduler::block(me, waiter, reason, deadline),
+        None => wait_on_thread(waiter, deadline),
+    }
+}
+
+fn wait_on_thread(waiter: &Waiter, deadline: Option<Instant>) -> Outcome {
     loop {
         if let Some(outcome) = waiter.outcome() {
             return outcome;
@@ -34,18 +46,4 @@ pub(crate) fn wait(waiter: &Waiter, _reason: Reason, deadline: Option<Instant>) 
         let (word, value) = waiter.thread_word();
         futex::wait(word, value, deadline);
     }
-}
-
-/// Delivers the wake-up that a successful claim owes.
-pub(crate) fn wake(woken: Woken) {
-    match woken {
-        Woken::Thread(word) => futex::wake_one(word),
-        Woken::Fiber(_) => unreachable!("no fibers yet"),
-    }
-}
-
-/// Unwinds the current fiber because it is being cancelled. Call after [`Outcome::Cancelled`], when the
-/// waiter is registered nowhere any more.
-pub(crate) fn unwind() -> ! {
-    std::panic::resume_unwind(Box::new("cancelled"))
 }

@@ -1,12 +1,29 @@
-//! Layer 3: what a fiber is. The cell with its state word, the waiter, join, local storage.
+//! Layer 3: what a fiber is. The cell with its join word, the waiter, its identity and its local storage.
 //!
-//! The public face of this module mirrors [`std::thread`]; its blocking calls live in higher layers and are
-//! re-exported here.
+//! The public face of this module mirrors [`std::thread`]: a program written against threads becomes one
+//! written against fibers with `use abaca::fiber as thread`. The calls that block live in higher layers and
+//! are re-exported here.
 
+mod cell;
+mod header;
+mod identity;
+mod join;
+mod live_list;
+mod local;
 mod waiter;
 
-/// The part of a fiber that does not depend on its closure.
-#[derive(Debug)]
-pub(crate) struct Header {}
+pub use std::thread::{Result, available_parallelism, panicking};
 
+pub use crate::current::{current, park, park_timeout, sleep, sleep_until, yield_now};
+pub use crate::local_key::{AccessError, LocalKey};
+pub use crate::scope::{Scope, ScopedJoinHandle, scope};
+pub use crate::spawn::{Builder, JoinHandle, SpawnError, spawn, spawn_local};
+pub use identity::{Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
+
+pub(crate) use cell::{allocate, take_result};
+pub(crate) use header::{Flags, Header};
+pub(crate) use identity::{Identity, Token};
+pub(crate) use join::{Ended, JoinWord};
+pub(crate) use live_list::LiveList;
+pub(crate) use local::Locals;
 pub(crate) use waiter::{Outcome, Reason, Waiter, Woken};

@@ -1,0 +1,177 @@
+//! The sending end of a channel.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::{SendError, SendTimeoutError, TrySendError};
+use super::exchange::{Exchange, Patience, Refusal};
+
+/// The sending end of a channel. Clones send to the same channel; threads and fibers may also share one by reference.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = abaca::channel::unbounded();
+/// let other = sender.clone();
+/// std::thread::spawn(move || other.send(1).unwrap());
+/// sender.send(2).unwrap();
+/// drop(sender);
+/// assert_eq!(receiver.iter().sum::<i32>(), 3);
+/// ```
+pub struct Sender<T> {
+    exchange: Arc<Exchange<T>>,
+}
+
+// No user code runs while the exchange is half-way through a change.
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+
+impl<T> Sender<T> {
+    /// The sender that a new exchange already counts.
+    pub(super) fn new(exchange: Arc<Exchange<T>>) -> Self {
+        Self { exchange }
+    }
+
+    /// Sends `message`, waiting while the channel is full.
+    ///
+    /// # Errors
+    ///
+    /// When all receivers are gone; the error contains the message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = abaca::channel::bounded(1);
+    /// assert_eq!(sender.send(1), Ok(()));
+    /// drop(receiver);
+    /// assert!(sender.send(2).is_err());
+    /// ```
+    #[inline]
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        self.exchange.send(message, Patience::Until(None)).map_err(|(_, message)| SendError(message))
+    }
+
+    /// Sends `message` if that is possible without waiting.
+    ///
+    /// # Errors
+    ///
+    /// With the message: [`TrySendError::Full`], also when the channel has no capacity and nobody is receiving;
+    /// [`TrySendError::Disconnected`] when all receivers are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::channel::{self, TrySendError};
+    ///
+    /// let (sender, _receiver) = channel::bounded(1);
+    /// assert_eq!(sender.try_send(1), Ok(()));
+    /// assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+    /// ```
+    #[inline]
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        self.exchange.send(message, Patience::None).map_err(|(refusal, message)| match refusal {
+            Refusal::Unready => TrySendError::Full(message),
+            Refusal::Disconnected => TrySendError::Disconnected(message),
+        })
+    }
+
+    /// Sends `message`, waiting while the channel is full, but for no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// With the message: [`SendTimeoutError::Timeout`] when the time was up; [`SendTimeoutError::Disconnected`] when all
+    /// receivers are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::channel::{self, SendTimeoutError};
+    /// use std::time::Duration;
+    ///
+    /// let (sender, _receiver) = channel::bounded(0);
+    /// let result = sender.send_timeout(1, Duration::from_millis(1));
+    /// assert_eq!(result, Err(SendTimeoutError::Timeout(1)));
+    /// ```
+    pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        // A timeout that the clock cannot express is no timeout.
+        self.send_until(message, Instant::now().checked_add(timeout))
+    }
+
+    /// Sends `message`, waiting while the channel is full, but not beyond `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_timeout`](Self::send_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    ///
+    /// let (sender, receiver) = abaca::channel::bounded(1);
+    /// assert!(sender.send_deadline(1, Instant::now()).is_ok());
+    /// assert!(sender.send_deadline(2, Instant::now()).unwrap_err().is_timeout());
+    /// # drop(receiver);
+    /// ```
+    pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        self.send_until(message, Some(deadline))
+    }
+
+    fn send_until(&self, message: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
+        self.exchange.send(message, Patience::Until(deadline)).map_err(|(refusal, message)| match refusal {
+            Refusal::Unready => SendTimeoutError::Timeout(message),
+            Refusal::Disconnected => SendTimeoutError::Disconnected(message),
+        })
+    }
+
+    /// Whether the channel holds no message. Always so with capacity 0.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the channel holds as many messages as it can. Always so with capacity 0, never without a bound.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.exchange.is_full()
+    }
+
+    /// Number of messages in the channel.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.exchange.len()
+    }
+
+    /// The most messages that the channel holds; `None` without a bound.
+    #[must_use]
+    pub fn capacity(&self) -> Option<usize> {
+        self.exchange.capacity()
+    }
+
+    /// Whether `self` and `other` send to the same channel.
+    #[must_use]
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.exchange, &other.exchange)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.exchange.add_sender();
+        Self { exchange: Arc::clone(&self.exchange) }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.exchange.remove_sender();
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Sender { .. }")
+    }
+}

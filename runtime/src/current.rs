@@ -1,0 +1,161 @@
+//! The calling fiber: its handle, `park` and `unpark`, `sleep`, `yield_now`. The shape is `std::thread`'s, and
+//! all of it works on plain OS threads as well.
+
+#![expect(unsafe_code, reason = "a park token names a waiter on the stack of whoever parks")]
+
+use std::cell::OnceCell;
+use std::time::{Duration, Instant};
+
+use crate::fiber::{Fiber, Outcome, Reason, Token, Waiter, Woken};
+use crate::park::{self as parking, on_fiber};
+use crate::scheduler;
+
+thread_local! {
+    /// The handle of a plain OS thread.
+    static THREAD: OnceCell<Fiber> = const { OnceCell::new() };
+}
+
+/// The handle of the calling fiber, or of the calling plain thread. Mirrors [`std::thread::current`].
+///
+/// ```
+/// # abaca::run(|| {
+/// let id = abaca::current().id();
+/// assert_ne!(abaca::spawn(|| abaca::current().id()).join().unwrap(), id);
+/// # });
+/// ```
+pub fn current() -> Fiber {
+    match scheduler::current_fiber() {
+        // SAFETY: the caller is this fiber.
+        Some(me) => unsafe { me.as_ref() }.identity(),
+        None => THREAD.with(|thread| {
+            let name = || std::thread::current().name().map(Box::from);
+            thread.get_or_init(|| Fiber::new(name())).clone()
+        }),
+    }
+}
+
+/// Blocks until the calling fiber's [`unpark`](Fiber::unpark) has been called since the last `park`. Mirrors
+/// [`std::thread::park`].
+///
+/// Unlike std's, it does not return spuriously; code should not rely on that.
+///
+/// ```
+/// # abaca::run(|| {
+/// let sleeper = abaca::spawn(abaca::park);
+/// sleeper.fiber().unpark();
+/// sleeper.join().unwrap();
+/// # });
+/// ```
+pub fn park() {
+    park_until(None);
+}
+
+/// [`park`], for at most `timeout`. Mirrors [`std::thread::park_timeout`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # abaca::run(|| abaca::park_timeout(Duration::from_millis(1)));
+/// ```
+pub fn park_timeout(timeout: Duration) {
+    // A deadline beyond the clock's range never comes.
+    park_until(Instant::now().checked_add(timeout));
+}
+
+fn park_until(deadline: Option<Instant>) {
+    let me = current();
+    let waiter = parking::waiter();
+    if !arm(&me, &waiter) {
+        return;
+    }
+    let outcome = parking::wait(&waiter, Reason::Park, deadline);
+    if outcome != Outcome::Notified {
+        // Nobody follows the waiter's address without the token's lock, so after this nobody will.
+        *me.identity().token.lock() = Token::Empty;
+    }
+    if outcome == Outcome::Cancelled {
+        parking::unwind();
+    }
+}
+
+/// Puts the waiter into the token; false if there was an `unpark` to consume instead.
+fn arm(me: &Fiber, waiter: &Waiter) -> bool {
+    let mut token = me.identity().token.lock();
+    if *token == Token::Available {
+        *token = Token::Empty;
+        return false;
+    }
+    *token = Token::Parked(waiter);
+    true
+}
+
+impl Fiber {
+    /// Ends the fiber's [`park`], or lets its next one return at once. Mirrors [`std::thread::Thread::unpark`].
+    pub fn unpark(&self) {
+        if let Some(woken) = self.take_parked() {
+            parking::wake(woken);
+        }
+    }
+
+    fn take_parked(&self) -> Option<Woken> {
+        let mut token = self.identity().token.lock();
+        if let Token::Parked(waiter) = *token {
+            // SAFETY: while the token names it and we hold its lock, the waiter's owner is inside `park_until`.
+            if let Some(woken) = unsafe { &*waiter }.claim(Outcome::Notified) {
+                *token = Token::Empty;
+                return Some(woken);
+            }
+        }
+        *token = Token::Available;
+        None
+    }
+}
+
+/// Lets the other fibers of this worker run before the caller goes on; on a plain thread, the other threads.
+/// Mirrors [`std::thread::yield_now`].
+///
+/// ```
+/// # abaca::run(|| abaca::yield_now());
+/// ```
+#[inline]
+pub fn yield_now() {
+    scheduler::yield_now();
+}
+
+/// Blocks the calling fiber (or plain thread) for at least `duration`. Mirrors [`std::thread::sleep`].
+///
+/// Timers are kept with a resolution of some microseconds; on an idle runtime a sleep is late by tens of them.
+///
+/// ```
+/// # use std::time::Duration;
+/// # abaca::run(|| abaca::sleep(Duration::from_micros(50)));
+/// ```
+pub fn sleep(duration: Duration) {
+    if duration.is_zero() {
+        return;
+    }
+    match Instant::now().checked_add(duration) {
+        Some(deadline) => sleep_until(deadline),
+        // Beyond the clock's range: for ever, as far as this process can tell.
+        None => loop {
+            sleep(Duration::from_secs(u64::from(u32::MAX)));
+        },
+    }
+}
+
+/// Blocks the calling fiber (or plain thread) until `deadline`; returns at once when it has passed.
+///
+/// ```
+/// # use std::time::{Duration, Instant};
+/// # abaca::run(|| abaca::fiber::sleep_until(Instant::now() + Duration::from_millis(1)));
+/// ```
+pub fn sleep_until(deadline: Instant) {
+    if !on_fiber() || std::thread::panicking() {
+        // While a fiber unwinds, its sleeps block the thread: `panicking` is a fact of the thread, and must not
+        // show up in a neighbour.
+        return std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+    }
+    let waiter = parking::waiter();
+    if parking::wait(&waiter, Reason::Sleep, Some(deadline)) == Outcome::Cancelled {
+        parking::unwind();
+    }
+}

@@ -1,0 +1,155 @@
+//! The cell: one heap allocation that holds a fiber's header and first its closure, then its result.
+//!
+//! ```text
+//!   Cell<F, T>   +--------------------------------+
+//!                | Header                         |  what the scheduler knows
+//!                +--------------------------------+
+//!                | phase                          |  what the payload holds
+//!                | payload: F, later Result<T>    |
+//!                +--------------------------------+
+//! ```
+
+#![expect(unsafe_code, reason = "a union of closure and result, reached through an erased pointer")]
+
+use std::any::Any;
+use std::cell::{Cell as StdCell, UnsafeCell};
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::thread;
+
+use super::header::VTable;
+use super::{Fiber, Flags, Header};
+
+/// What the payload of a cell holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Closure,
+    /// Being run, dropped or taken: nothing to drop.
+    Empty,
+    Result,
+}
+
+union Payload<F, T> {
+    closure: ManuallyDrop<F>,
+    result: ManuallyDrop<thread::Result<T>>,
+}
+
+#[repr(C)]
+struct FiberCell<F, T> {
+    header: Header,
+    phase: StdCell<Phase>,
+    payload: UnsafeCell<Payload<F, T>>,
+}
+
+impl<F: FnOnce() -> T, T> FiberCell<F, T> {
+    const VTABLE: VTable = VTable {
+        run: Self::run,
+        refuse: Self::refuse,
+        take: Self::take,
+        clear: Self::clear,
+        is_clear: Self::is_clear,
+        free: Self::free,
+    };
+
+    unsafe fn run(this: NonNull<Header>) {
+        let this = this.cast::<Self>();
+        // SAFETY: the vtable belongs to cells of this type; the worker that runs a task is its only user.
+        let cell = unsafe { this.as_ref() };
+        assert_eq!(cell.phase.replace(Phase::Empty), Phase::Closure, "a task starts once");
+        // SAFETY: the phase said that the payload is the closure, and now says that it is nothing.
+        let closure = unsafe { ManuallyDrop::take(&mut (*cell.payload.get()).closure) };
+        let result = catch_unwind(AssertUnwindSafe(closure));
+        cell.store(result);
+    }
+
+    unsafe fn refuse(this: NonNull<Header>, payload: Box<dyn Any + Send>) {
+        // SAFETY: as in `run`; a refused task is in no queue any more.
+        let cell = unsafe { this.cast::<Self>().as_ref() };
+        assert_eq!(cell.phase.replace(Phase::Empty), Phase::Closure, "a task that started is not refused");
+        // SAFETY: as in `run`.
+        let closure = unsafe { ManuallyDrop::take(&mut (*cell.payload.get()).closure) };
+        let result = match catch_unwind(AssertUnwindSafe(|| drop(closure))) {
+            Ok(()) => payload,
+            Err(panic) => panic,
+        };
+        cell.store(Err(result));
+    }
+
+    unsafe fn take(this: NonNull<Header>, into: *mut ()) {
+        // SAFETY: as in `run`; the join protocol made the caller the cell's only user.
+        let cell = unsafe { this.cast::<Self>().as_ref() };
+        assert_eq!(cell.phase.replace(Phase::Empty), Phase::Result, "a result is taken once, after the end");
+        // SAFETY: the phase said that the payload is the result.
+        let result = unsafe { ManuallyDrop::take(&mut (*cell.payload.get()).result) };
+        // SAFETY: `take_result` passes a place for a result of this type.
+        unsafe { into.cast::<thread::Result<T>>().write(result) };
+    }
+
+    unsafe fn clear(this: NonNull<Header>) {
+        // SAFETY: as in `take`.
+        let cell = unsafe { this.cast::<Self>().as_ref() };
+        let payload = cell.payload.get();
+        match cell.phase.replace(Phase::Empty) {
+            // SAFETY: the phase said what the payload is, and now says that it is nothing.
+            Phase::Closure => drop(unsafe { ManuallyDrop::take(&mut (*payload).closure) }),
+            // SAFETY: as above.
+            Phase::Result => drop(unsafe { ManuallyDrop::take(&mut (*payload).result) }),
+            Phase::Empty => {}
+        }
+    }
+
+    unsafe fn is_clear(this: NonNull<Header>) -> bool {
+        // SAFETY: as in `take`.
+        unsafe { this.cast::<Self>().as_ref() }.phase.get() == Phase::Empty
+    }
+
+    unsafe fn free(this: NonNull<Header>) {
+        // SAFETY: allocated by `allocate` with this type, and the caller is its last user. The payload is a
+        // union, which drops nothing.
+        drop(unsafe { Box::from_raw(this.cast::<Self>().as_ptr()) });
+    }
+}
+
+impl<F, T> FiberCell<F, T> {
+    #[inline]
+    fn store(&self, result: thread::Result<T>) {
+        // SAFETY: the payload is empty, and nobody reads it before the join word says that the fiber ended.
+        unsafe { (*self.payload.get()).result = ManuallyDrop::new(result) };
+        self.phase.set(Phase::Result);
+    }
+}
+
+/// Allocates the cell of a task that will run `closure`.
+#[inline]
+pub(crate) fn allocate<F: FnOnce() -> T, T>(
+    closure: F,
+    flags: Flags,
+    stack_bytes: u32,
+    identity: Option<Fiber>,
+) -> NonNull<Header> {
+    let cell = Box::new(FiberCell::<F, T> {
+        header: Header::new(&FiberCell::<F, T>::VTABLE, flags, stack_bytes, identity),
+        phase: StdCell::new(Phase::Closure),
+        payload: UnsafeCell::new(Payload { closure: ManuallyDrop::new(closure) }),
+    });
+    NonNull::from(Box::leak(cell)).cast()
+}
+
+/// Takes the result of a fiber that has ended, and frees its cell.
+///
+/// # Safety
+///
+/// The cell was allocated for a closure that returns `T`, and the join protocol made it the caller's.
+#[inline]
+pub(crate) unsafe fn take_result<T>(this: NonNull<Header>) -> thread::Result<T> {
+    let mut result = MaybeUninit::<thread::Result<T>>::uninit();
+    // SAFETY: the cell lives until `free` below.
+    let vtable = unsafe { this.as_ref() }.vtable;
+    // SAFETY: the caller's promise; the place has the type that the cell writes.
+    unsafe { (vtable.take)(this, result.as_mut_ptr().cast()) };
+    // SAFETY: the caller owns the cell and does not use it again; the payload is empty.
+    unsafe { (vtable.free)(this) };
+    // SAFETY: `take` wrote it.
+    unsafe { result.assume_init() }
+}

@@ -1,0 +1,325 @@
+//! The header: the part of a fiber's cell that does not depend on the type of its closure.
+//!
+//! Who may touch what:
+//!
+//! * From allocation until the task is queued: only the spawner.
+//! * While it is a task in a queue: whoever takes it out, that is, one worker.
+//! * Once started: only its home worker's thread, except the fields that say otherwise. A roaming fiber's home
+//!   is the worker that last resumed it; it changes hands through the deque, which orders the accesses.
+//! * [`Header::join`] and [`Header::identity`] are atomics that the join handle's owner shares.
+//!
+//! The cell is freed by the second of the two who know it: the worker that ends the fiber and the owner of the
+//! join handle. See `join.rs`.
+
+#![expect(unsafe_code, reason = "cells are shared between threads by pointer, under the rules above")]
+
+use std::cell::Cell;
+use std::fmt;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+
+use abaca_asm::Context;
+use abaca_asm::stack::Stack;
+
+use super::local::Locals;
+use super::{Fiber, Identity, JoinWord, Reason, Waiter};
+use crate::queue::{Link, Next};
+
+/// What is done to a fiber whose closure's type is no longer known.
+pub(super) struct VTable {
+    /// Runs the closure and stores its result, which may be a panic's payload. Call once, on the fiber's stack.
+    pub(super) run: unsafe fn(NonNull<Header>),
+    /// Drops the closure of a task that will never start and stores `payload` as its result.
+    pub(super) refuse: unsafe fn(NonNull<Header>, Box<dyn std::any::Any + Send>),
+    /// Moves the result to the given place, which has its type.
+    pub(super) take: unsafe fn(NonNull<Header>, *mut ()),
+    /// Drops the closure or result that is left in the cell. May run the user's destructors, which may park.
+    pub(super) clear: unsafe fn(NonNull<Header>),
+    pub(super) is_clear: unsafe fn(NonNull<Header>) -> bool,
+    /// Frees a cell that was cleared or whose result was taken.
+    pub(super) free: unsafe fn(NonNull<Header>),
+}
+
+/// Boolean facts about a fiber.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Flags(u8);
+
+impl Flags {
+    /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
+    pub(crate) const ROAMING: Self = Self(1);
+    /// Roaming, but parked with a timer in its home's wheel: must resume there to take the timer out again.
+    pub(crate) const ANCHORED: Self = Self(2);
+    /// Placed on its worker by `Worker::place`, whose count of placed fibers it is part of.
+    pub(crate) const PLACED: Self = Self(4);
+    /// What this fiber spawns next goes to the least loaded worker: it has just accepted a connection.
+    pub(crate) const SPREADS: Self = Self(8);
+
+    pub(crate) fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+}
+
+const NOT_CANCELLED: u8 = 0;
+/// Its next blocking call unwinds.
+const REQUESTED: u8 = 1;
+/// It unwinds, or has unwound, because of a cancellation: it is never cancelled twice.
+const UNWINDING: u8 = 2;
+
+/// See the module's documentation.
+#[repr(C)]
+pub(crate) struct Header {
+    /// The intrusive link of the one list the fiber is in: ready list or inbox.
+    next: Next<Header>,
+    /// The links of the list of started fibers: its home's, or the runtime's if it roams.
+    pub(super) live_previous: Cell<Option<NonNull<Header>>>,
+    pub(super) live_next: Cell<Option<NonNull<Header>>>,
+    /// Where to continue it; meaningful while it is started and not running.
+    pub(crate) context: Cell<Context>,
+    /// The worker that runs it, as the scheduler's own type; null for a task. Written by that worker before
+    /// the fiber first runs there, read by wakers, who learn of the fiber from something it did later.
+    pub(crate) home: AtomicPtr<()>,
+    /// Its stack while it is started.
+    stack: Cell<Option<Stack>>,
+    /// The join protocol's word.
+    pub(crate) join: JoinWord,
+    /// Its name, id and park token, made when somebody first asks; an `Arc` in raw form.
+    identity: AtomicPtr<Identity>,
+    /// The values of `fiber_local!` keys, made at the first use.
+    pub(crate) locals: Locals,
+    /// The blocking call it is in, for cancellation; null when it is in none, or has been made ready.
+    waiting: AtomicPtr<Waiter>,
+    pub(super) vtable: &'static VTable,
+    /// Bytes of stack it asked for; 0 is the runtime's default.
+    pub(crate) stack_bytes: Cell<u32>,
+    flags: Cell<Flags>,
+    /// How far its cancellation has come: one of the three constants.
+    cancellation: AtomicU8,
+    reason: Cell<Reason>,
+    /// Input and output operations that did not block since it last yielded.
+    pub(crate) io_streak: Cell<u8>,
+}
+
+// SAFETY: the module's documentation says which thread may touch which field when.
+unsafe impl Sync for Header {}
+
+// SAFETY: `next` is used for nothing but the one list that the fiber is in.
+unsafe impl Link for Header {
+    #[inline(always)]
+    fn next(&self) -> &Next<Self> {
+        &self.next
+    }
+}
+
+impl Header {
+    pub(super) fn new(
+        vtable: &'static VTable,
+        flags: Flags,
+        stack_bytes: u32,
+        identity: Option<Fiber>,
+    ) -> Self {
+        Self {
+            next: Next::new(),
+            live_previous: Cell::new(None),
+            live_next: Cell::new(None),
+            context: Cell::new(Context::dangling()),
+            home: AtomicPtr::new(ptr::null_mut()),
+            stack: Cell::new(None),
+            join: JoinWord::new(),
+            identity: AtomicPtr::new(identity.map_or(ptr::null_mut(), Fiber::into_raw)),
+            locals: Locals::new(),
+            waiting: AtomicPtr::new(ptr::null_mut()),
+            cancellation: AtomicU8::new(NOT_CANCELLED),
+            vtable,
+            stack_bytes: Cell::new(stack_bytes),
+            flags: Cell::new(flags),
+            reason: Cell::new(Reason::None),
+            io_streak: Cell::new(0),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn has(&self, flag: Flags) -> bool {
+        self.flags.get().has(flag)
+    }
+
+    pub(crate) fn set_flag(&self, flag: Flags) {
+        self.flags.set(Flags(self.flags.get().0 | flag.0));
+    }
+
+    pub(crate) fn unset_flag(&self, flag: Flags) {
+        self.flags.set(Flags(self.flags.get().0 & !flag.0));
+    }
+
+    /// Whether it has started, that is, whether it has a home and a stack.
+    #[inline(always)]
+    pub(crate) fn is_started(&self) -> bool {
+        // Relaxed: asked by the worker that took it out of a queue, which orders the accesses.
+        !self.home.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Gives the starting task its stack, whose owner it becomes.
+    #[inline]
+    pub(crate) fn put_stack(&self, stack: Stack) {
+        // Relaxed: read by this thread's signal handler, and by a scan that runs on the home worker.
+        stack.owner().store(ptr::from_ref(self).cast_mut().cast(), Ordering::Relaxed);
+        self.stack.set(Some(stack));
+    }
+
+    /// Takes the stack of a fiber that has ended, or that hands it to the task it continues with.
+    #[inline]
+    pub(crate) fn take_stack(&self) -> Option<Stack> {
+        self.stack.take()
+    }
+
+    /// The addresses of its guard and of the stack above it: `(guard, top)`. Safe in a signal handler that
+    /// interrupted this very fiber.
+    pub(crate) fn stack_range(&self) -> Option<(std::ops::Range<usize>, usize)> {
+        // SAFETY: nobody changes the cell while the fiber runs, and its own thread is asking.
+        let stack = unsafe { (*self.stack.as_ptr()).as_ref() }?;
+        Some((stack.guard(), stack.top() as usize))
+    }
+
+    /// The call in which it blocks, for as long as `wait` says so.
+    #[inline(always)]
+    pub(crate) fn set_waiting(&self, waiter: *const Waiter, reason: Reason) {
+        // Release: pairs with the Acquire in `waiting`, for a canceller of a roaming fiber.
+        self.waiting.store(waiter.cast_mut(), Ordering::Release);
+        self.reason.set(reason);
+    }
+
+    #[inline(always)]
+    pub(crate) fn waiting(&self) -> *const Waiter {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Makes its next blocking call unwind, unless it is being cancelled already.
+    pub(crate) fn request_cancellation(&self) {
+        // Relaxed: a flag; the fiber sees it at its next blocking call at the latest.
+        let _ = self.cancellation.compare_exchange(
+            NOT_CANCELLED,
+            REQUESTED,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Whether its next blocking call is to unwind.
+    #[inline(always)]
+    pub(crate) fn must_unwind(&self) -> bool {
+        self.cancellation.load(Ordering::Relaxed) == REQUESTED
+    }
+
+    /// The unwinding begins: from now on its blocking calls wait to their end again, for its destructors.
+    pub(crate) fn begin_unwinding(&self) {
+        self.cancellation.store(UNWINDING, Ordering::Relaxed);
+    }
+
+    /// Runs the task's closure to its end and stores the result.
+    ///
+    /// # Safety
+    ///
+    /// Once per cell, by the worker that started it, on the stack it was given.
+    #[inline]
+    pub(crate) unsafe fn run(this: NonNull<Self>) {
+        // SAFETY: the cell lives until both its owners are done with it, and the caller is one of them.
+        let vtable = unsafe { this.as_ref() }.vtable;
+        // SAFETY: passed on to the caller.
+        unsafe { (vtable.run)(this) }
+    }
+
+    /// Ends a task that will never start: drops its closure and stores `payload` as its result.
+    ///
+    /// # Safety
+    ///
+    /// Once per cell, instead of `run`.
+    pub(crate) unsafe fn refuse(this: NonNull<Self>, payload: Box<dyn std::any::Any + Send>) {
+        // SAFETY: as in `run`.
+        let vtable = unsafe { this.as_ref() }.vtable;
+        // SAFETY: passed on to the caller.
+        unsafe { (vtable.refuse)(this, payload) }
+    }
+
+    /// Drops what is left in the cell. Runs destructors of the user's types, which may panic and may park: the
+    /// header stays in place meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// By whom the join protocol names as the cell's owner.
+    pub(crate) unsafe fn clear(this: NonNull<Self>) {
+        // SAFETY: as in `run`.
+        let vtable = unsafe { this.as_ref() }.vtable;
+        // SAFETY: passed on to the caller.
+        unsafe { (vtable.clear)(this) }
+    }
+
+    /// Whether there is nothing left to clear.
+    ///
+    /// # Safety
+    ///
+    /// As for `clear`.
+    pub(crate) unsafe fn is_clear(this: NonNull<Self>) -> bool {
+        // SAFETY: as in `run`.
+        let vtable = unsafe { this.as_ref() }.vtable;
+        // SAFETY: passed on to the caller.
+        unsafe { (vtable.is_clear)(this) }
+    }
+
+    /// Frees a cleared cell.
+    ///
+    /// # Safety
+    ///
+    /// As for `clear`; nobody uses the cell afterwards.
+    pub(crate) unsafe fn free(this: NonNull<Self>) {
+        // SAFETY: as in `run`.
+        let vtable = unsafe { this.as_ref() }.vtable;
+        // SAFETY: passed on to the caller.
+        unsafe { (vtable.free)(this) }
+    }
+
+    /// The fiber's handle, made at the first call.
+    pub(crate) fn identity(&self) -> Fiber {
+        // Acquire: pairs with the Release below, made by whoever was first.
+        let known = self.identity.load(Ordering::Acquire);
+        if !known.is_null() {
+            // SAFETY: a non-null identity is a raw handle that this header owns until it is dropped.
+            return unsafe { Fiber::clone_raw(known) };
+        }
+        let made = Fiber::new(None).into_raw();
+        // AcqRel: publishes the new identity; on failure sees the one that was published first.
+        match self.identity.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: `made` is now the header's; the clone is the caller's.
+            Ok(_) => unsafe { Fiber::clone_raw(made) },
+            Err(other) => {
+                // SAFETY: `made` was not published, so it is still ours to drop.
+                drop(unsafe { Fiber::from_raw(made) });
+                // SAFETY: as above, `other` is the header's.
+                unsafe { Fiber::clone_raw(other) }
+            }
+        }
+    }
+
+    /// The fiber's name without making an identity; safe in a signal handler.
+    pub(crate) fn peek_identity(&self) -> Option<&Identity> {
+        // SAFETY: a non-null identity lives as long as the header, whose borrow bounds the result.
+        unsafe { self.identity.load(Ordering::Acquire).as_ref() }
+    }
+}
+
+impl Drop for Header {
+    fn drop(&mut self) {
+        let identity = *self.identity.get_mut();
+        if !identity.is_null() {
+            // SAFETY: the header owned one count of it.
+            drop(unsafe { Fiber::from_raw(identity) });
+        }
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("started", &self.is_started())
+            .field("reason", &self.reason.get())
+            .finish_non_exhaustive()
+    }
+}

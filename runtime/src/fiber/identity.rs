@@ -1,0 +1,122 @@
+//! A fiber's identity: id, name and park token, shared by everyone who holds a handle to it.
+//!
+//! Most fibers never have one: it is made when a name is given or somebody first asks for the handle. A plain
+//! OS thread has one as well, made the same way, so that `current`, `park` and `unpark` work there too.
+
+#![expect(unsafe_code, reason = "handles are kept in raw form in a fiber's header")]
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Waiter;
+use crate::queue::SpinLock;
+
+/// A unique identifier of a fiber (or of a plain thread that asked for its handle).
+///
+/// Never reused within a process. Mirrors [`std::thread::ThreadId`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FiberId(NonZeroU64);
+
+impl fmt::Debug for FiberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FiberId({})", self.0)
+    }
+}
+
+impl FiberId {
+    /// The next unused id. The counter is the one static of this layer: ids are unique in the process, whatever
+    /// runtimes come and go, and nothing else depends on it.
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: only uniqueness matters.
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(NonZeroU64::new(id).expect("2^64 fibers have not been made"))
+    }
+}
+
+/// The token of `park` and `unpark`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// No `unpark` since the last `park`.
+    Empty,
+    /// An `unpark` came first: the next `park` returns at once.
+    Available,
+    /// The fiber is parked; the waiter stays valid while the token's lock is held and the token says so.
+    Parked(*const Waiter),
+}
+
+/// What a [`Fiber`] handle shares.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: FiberId,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) token: SpinLock<Token>,
+}
+
+// SAFETY: the waiter's address is only followed under the token's lock, while its owner is parked.
+unsafe impl Send for Identity {}
+// SAFETY: as above.
+unsafe impl Sync for Identity {}
+
+/// A handle to a fiber: its id, its name, and [`unpark`](Fiber::unpark). Mirrors [`std::thread::Thread`].
+///
+/// ```
+/// # abaca::run(|| {
+/// let handle = abaca::Builder::new().name("worker bee".into()).spawn(|| abaca::park()).unwrap();
+/// assert_eq!(handle.fiber().name(), Some("worker bee"));
+/// handle.fiber().unpark();
+/// handle.join().unwrap();
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct Fiber(Arc<Identity>);
+
+impl Fiber {
+    pub(crate) fn new(name: Option<Box<str>>) -> Self {
+        Self(Arc::new(Identity { id: FiberId::next(), name, token: SpinLock::new(Token::Empty) }))
+    }
+
+    /// The unique identifier of this fiber.
+    pub fn id(&self) -> FiberId {
+        self.0.id
+    }
+
+    /// The name it was given by [`Builder::name`](crate::fiber::Builder::name), if any.
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.0
+    }
+
+    pub(super) fn into_raw(self) -> *mut Identity {
+        Arc::into_raw(self.0).cast_mut()
+    }
+
+    /// # Safety
+    ///
+    /// `raw` came from `into_raw`, whose count this takes over.
+    pub(super) unsafe fn from_raw(raw: *mut Identity) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { Arc::from_raw(raw) })
+    }
+
+    /// # Safety
+    ///
+    /// `raw` came from `into_raw`, and its count is still held by somebody during the call.
+    pub(super) unsafe fn clone_raw(raw: *mut Identity) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Arc::increment_strong_count(raw) };
+        // SAFETY: the count was just added.
+        unsafe { Self::from_raw(raw) }
+    }
+}
+
+impl fmt::Debug for Fiber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fiber").field("id", &self.id()).field("name", &self.name()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! The join protocol: one word between the worker that ends a fiber and the one owner of its join handle.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | `RUNNING` (0) | not ended; nobody waits |
+//! | a waiter's address | not ended; the handle's owner waits, or is about to |
+//! | address + `ENDED` | ended; the worker is claiming that waiter and still uses it and the cell |
+//! | `ENDED` (1) | ended; the result is stored; the cell belongs to the handle's owner |
+//! | `DETACHED` (2) | not ended; the handle is gone; the cell belongs to the worker |
+//!
+//! The worker's side is [`JoinWord::end`]: it sets `ENDED` in one atomic step and so learns who owns the cell
+//! from then on. The owner's side is [`JoinWord::await_end`] or [`JoinWord::detach`]. The race that needs care
+//! is an owner who gives up (a cancelled join) or wakes early (a thread) while the worker claims its waiter:
+//! both wait for the plain `ENDED` before they leave, which is at most a few instructions away.
+
+#![expect(unsafe_code, reason = "the word holds the address of a waiter on another stack")]
+
+use crate::atomic::{AtomicUsize, Ordering, spin_loop, thread_yield};
+
+use super::{Outcome, Waiter, Woken};
+
+const RUNNING: usize = 0;
+const ENDED: usize = 1;
+const DETACHED: usize = 2;
+
+const _: () = assert!(align_of::<Waiter>() >= 4, "the low two bits of a waiter's address are the protocol's");
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct JoinWord(AtomicUsize);
+
+/// Who frees the cell of a fiber that has just ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The owner of the join handle, after taking the result. The wake-up it may be owed comes with it.
+    Owner(Option<Woken>),
+    /// The worker: the handle was dropped before.
+    Worker,
+}
+
+impl JoinWord {
+    pub(super) fn new() -> Self {
+        Self(AtomicUsize::new(RUNNING))
+    }
+
+    /// Whether the result is there. True a moment before a waiting owner is woken.
+    pub(crate) fn has_ended(&self) -> bool {
+        // Acquire: pairs with the Release in `end`, which published the result.
+        self.0.load(Ordering::Acquire) & ENDED != 0
+    }
+
+    /// Whether the cell is the owner's: the result is there and the worker has let go.
+    #[inline]
+    pub(crate) fn has_ended_for_good(&self) -> bool {
+        // Acquire: as in `has_ended`.
+        self.0.load(Ordering::Acquire) == ENDED
+    }
+
+    /// Whether the handle is gone, which it then stays.
+    #[inline]
+    pub(crate) fn is_detached(&self) -> bool {
+        // Acquire: pairs with the Release in `detach`.
+        self.0.load(Ordering::Acquire) == DETACHED
+    }
+
+    /// The worker's side, called once, after the result is stored. After `Owner`, the cell is gone.
+    #[inline]
+    pub(crate) fn end(&self) -> Ended {
+        // AcqRel: Release publishes the result to the owner's Acquire loads; Acquire sees the owner's waiter.
+        match self.0.fetch_or(ENDED, Ordering::AcqRel) {
+            RUNNING => Ended::Owner(None),
+            DETACHED => Ended::Worker,
+            waiter => {
+                // SAFETY: the owner registered a live waiter and, having seen `ENDED` beside its address,
+                // stays in `await_end` until the store below.
+                let woken = unsafe { &*(waiter as *const Waiter) }.claim(Outcome::Notified);
+                // Release: the last use of waiter and cell happens before the owner leaves.
+                self.0.store(ENDED, Ordering::Release);
+                Ended::Owner(woken)
+            }
+        }
+    }
+
+    /// The owner gives the handle up. True when the cell is now the caller's to free.
+    pub(crate) fn detach(&self) -> bool {
+        // AcqRel: Release so that the worker's free comes after our uses; Acquire to see the result we drop.
+        self.0.compare_exchange(RUNNING, DETACHED, Ordering::AcqRel, Ordering::Acquire).is_err()
+    }
+
+    /// The owner waits for the end by calling `park` on its waiter. `Err` is a cancelled wait; the handle is
+    /// then detached and its value says whether the cell is the caller's to free.
+    pub(crate) fn await_end(
+        &self,
+        waiter: &Waiter,
+        park: impl FnOnce(&Waiter) -> Outcome,
+    ) -> Result<(), bool> {
+        let address = std::ptr::from_ref(waiter) as usize;
+        // AcqRel: Release publishes the waiter to `end`; a failure has seen the result.
+        if self.0.compare_exchange(RUNNING, address, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return Ok(());
+        }
+        let outcome = park(waiter);
+        if outcome != Outcome::Notified
+            && self.0.compare_exchange(address, DETACHED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        {
+            return Err(false);
+        }
+        let mut spins = 0_u32;
+        // Acquire: pairs with both Releases of `end`.
+        while self.0.load(Ordering::Acquire) != ENDED {
+            spins += 1;
+            if spins.is_multiple_of(64) { thread_yield() } else { spin_loop() }
+        }
+        if outcome == Outcome::Notified { Ok(()) } else { Err(true) }
+    }
+}

@@ -1,0 +1,366 @@
+//! A worker's inbox: how other threads hand it fibers, and how they learn that it must be woken.
+//!
+//! Anybody pushes; the owner drains all of it at once, in the order of the pushes. It is a stack of linked items
+//! whose only shared word, the head, also says whether the owner sleeps. Since a push and the owner's step to
+//! sleep are read-modify-write operations on **one** word, they happen one after the other: either the push comes
+//! first and the owner does not sleep, or the sleep comes first and the pusher learns that it owes a poke (the
+//! write to an eventfd that ends the owner's `epoll_wait`). No fence, no second flag, no bound.
+//!
+//! | head | means | push | poke | begin_sleep |
+//! |---|---|---|---|---|
+//! | `EMPTY` (null) | nothing to do | item | `POKED` | `SLEEPING` |
+//! | an item | drain it | item, before that one | - | refused |
+//! | `POKED` | nothing here, but the owner shall look for work elsewhere once more | item | - | refused |
+//! | `SLEEPING` | the owner waits in the kernel, or is about to | item, **owes a poke** | `EMPTY`, **owes a poke** | - |
+//!
+//! Rejected: a flag beside the queue (a push then needs a sequentially consistent fence between the push and the
+//! look at the flag, at every wake-up); a poke that does nothing to an owner which is awake (an owner that has
+//! looked around for the last time but has not yet begun to sleep would miss it).
+
+#![expect(unsafe_code, reason = "an intrusive queue follows pointers to items that it does not own")]
+
+use std::fmt;
+use std::ptr::{self, NonNull};
+
+use crossbeam_utils::CachePadded;
+
+use super::{Link, ReadyList};
+use crate::atomic::{AtomicPtr, Ordering};
+
+/// See the module's documentation.
+pub(crate) struct Inbox<T> {
+    /// On a cache line of its own: other workers write it all the time, and the owner's private data lies around.
+    head: CachePadded<AtomicPtr<T>>,
+}
+
+/// What a [`push`](Inbox::push) found, and what the pusher owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "an owner that sleeps must be poked"]
+pub(crate) enum Pushed {
+    /// The owner is awake and will drain its inbox before it sleeps.
+    OwnerAwake,
+    /// The owner sleeps, and nobody else will poke it for this item: the pusher must.
+    OwnerSleeps,
+}
+
+impl<T> Inbox<T> {
+    const EMPTY: *mut T = ptr::null_mut();
+    const POKED: *mut T = ptr::without_provenance_mut(1);
+    const SLEEPING: *mut T = ptr::without_provenance_mut(2);
+
+    /// An empty inbox, whose owner is awake.
+    pub(crate) fn new() -> Self {
+        Self { head: CachePadded::new(AtomicPtr::new(Self::EMPTY)) }
+    }
+
+    /// The item that `head` is; `None` for the other states.
+    fn item(head: *mut T) -> Option<NonNull<T>> {
+        NonNull::new(head).filter(|_| head != Self::POKED && head != Self::SLEEPING)
+    }
+
+    /// The owner is about to wait in the kernel: whoever pushes or pokes from now on owes it a poke. False when it
+    /// must not sleep, since there are items, or somebody poked it; a [`drain`](Self::drain) clears either.
+    #[must_use = "an owner which is refused must drain and look around again"]
+    pub(crate) fn begin_sleep(&self) -> bool {
+        // Release: pairs with the Acquire in `push` and `poke`, so that whoever pokes sees what the owner wrote about
+        // where it sleeps. What was pushed is acquired by the drain.
+        self.head.compare_exchange(Self::EMPTY, Self::SLEEPING, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether there is anything to [`drain`](Self::drain) right now, be it only a poke: one load that orders nothing.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        let head = self.head.load(Ordering::Relaxed);
+        head != Self::EMPTY && head != Self::SLEEPING
+    }
+
+    /// Whether the owner sleeps right now: a hint for others.
+    #[inline]
+    pub(crate) fn is_sleeping(&self) -> bool {
+        self.head.load(Ordering::Relaxed) == Self::SLEEPING
+    }
+
+    /// The owner is back from the kernel, whoever woke it. True if it woke by itself; false if a push or a poke has ended
+    /// the sleep, so that a poke has arrived or is under way.
+    pub(crate) fn end_sleep(&self) -> bool {
+        // Relaxed: what a push or a poke has published is acquired by the drain that follows.
+        self.head.compare_exchange(Self::SLEEPING, Self::EMPTY, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Asks the owner to look around for work that is not in its inbox. True if it sleeps: the caller then owes the
+    /// poke. One that is awake will be refused its next [`begin_sleep`](Self::begin_sleep).
+    #[must_use = "true means that the caller owes the owner a poke"]
+    pub(crate) fn poke(&self) -> bool {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            let (to, owes) = if head == Self::SLEEPING {
+                (Self::EMPTY, true)
+            } else if head == Self::EMPTY {
+                (Self::POKED, false)
+            } else {
+                return false;
+            };
+            // Acquire: pairs with the Release in `begin_sleep`. Release: pairs with the Acquire in `drain`, so that an
+            // owner which finds the mark also finds the work for which it was left.
+            match self.head.compare_exchange_weak(head, to, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return owes,
+                Err(now) => head = now,
+            }
+        }
+    }
+}
+
+impl<T: Link> Inbox<T> {
+    /// Puts `item` in, from any thread.
+    ///
+    /// # Safety
+    /// `item` is valid and in no list or inbox, and until it has been drained and popped it stays valid, stays where
+    /// it is and enters no other one. The owner's thread may have it.
+    #[inline]
+    pub(crate) unsafe fn push(&self, item: NonNull<T>) -> Pushed {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            // SAFETY: `item` is valid and in no list, and nobody reaches it before the exchange succeeds.
+            unsafe { item.as_ref().next().set(Self::item(head)) };
+            // Release: pairs with the Acquire in `drain`, which thereby sees this item and, since a later push continues
+            // the release sequence, all those below it. Acquire: pairs with the Release in `begin_sleep`.
+            match self.head.compare_exchange_weak(head, item.as_ptr(), Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if head == Self::SLEEPING => return Pushed::OwnerSleeps,
+                Ok(_) => return Pushed::OwnerAwake,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes all items, oldest push first. Only the owner calls this, while it is awake; one load when there is
+    /// nothing.
+    #[inline]
+    pub(crate) fn drain(&self) -> ReadyList<T> {
+        // Relaxed: an item that this misses is found by the next drain, or refuses the next `begin_sleep`.
+        if self.head.load(Ordering::Relaxed) == Self::EMPTY { ReadyList::new() } else { self.drain_items() }
+    }
+
+    fn drain_items(&self) -> ReadyList<T> {
+        let list = ReadyList::new();
+        // Acquire: pairs with the Release in `push`.
+        let head = self.head.swap(Self::EMPTY, Ordering::Acquire);
+        debug_assert!(head != Self::SLEEPING, "an owner that sleeps drains");
+        let mut newest = Self::item(head);
+        while let Some(item) = newest {
+            // SAFETY: by the contract of `push` the item is valid; the swap gave it and all below it to this thread.
+            newest = unsafe { item.as_ref().next().get() };
+            // SAFETY: as above; it is in no list from here on, and its pusher promised the rest.
+            unsafe { list.push_front(item) };
+        }
+        list
+    }
+}
+
+impl<T> fmt::Debug for Inbox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = self.head.load(Ordering::Relaxed);
+        f.write_str(match head {
+            _ if head == Self::EMPTY => "Inbox(empty)",
+            _ if head == Self::POKED => "Inbox(poked)",
+            _ if head == Self::SLEEPING => "Inbox(sleeping)",
+            _ => "Inbox(items)",
+        })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    use super::super::item::Item;
+    use super::*;
+
+    fn push(inbox: &Inbox<Item>, item: &Item) -> Pushed {
+        // SAFETY: the tests keep their items alive and in place to the end and push each only once.
+        unsafe { inbox.push(NonNull::from(item)) }
+    }
+
+    fn numbers(list: &ReadyList<Item>) -> Vec<usize> {
+        std::iter::from_fn(|| list.pop_front()).map(Item::number).collect()
+    }
+
+    #[test]
+    fn a_drain_takes_everything_in_the_order_of_the_pushes() {
+        let items = Item::many(4);
+        let inbox = Inbox::new();
+        assert!(inbox.drain().pop_front().is_none());
+        for item in &items[..3] {
+            assert_eq!(push(&inbox, item), Pushed::OwnerAwake);
+        }
+        assert_eq!(numbers(&inbox.drain()), [0, 1, 2]);
+        assert_eq!(push(&inbox, &items[3]), Pushed::OwnerAwake);
+        assert_eq!(numbers(&inbox.drain()), [3]);
+        assert!(inbox.drain().pop_front().is_none());
+    }
+
+    #[test]
+    fn only_the_first_to_find_the_owner_asleep_owes_a_poke() {
+        let items = Item::many(2);
+        let inbox = Inbox::new();
+        assert!(inbox.begin_sleep());
+        assert_eq!(push(&inbox, &items[0]), Pushed::OwnerSleeps);
+        assert_eq!(push(&inbox, &items[1]), Pushed::OwnerAwake);
+        assert!(!inbox.poke());
+        assert!(!inbox.end_sleep());
+        assert_eq!(numbers(&inbox.drain()), [0, 1]);
+        assert!(inbox.begin_sleep());
+        assert!(inbox.poke());
+        assert!(!inbox.poke());
+    }
+
+    #[test]
+    fn an_owner_with_items_or_a_poke_must_not_sleep() {
+        let items = Item::many(1);
+        let inbox = Inbox::new();
+        assert_eq!(push(&inbox, &items[0]), Pushed::OwnerAwake);
+        assert!(!inbox.begin_sleep());
+        assert_eq!(numbers(&inbox.drain()), [0]);
+        assert!(!inbox.poke());
+        assert!(!inbox.begin_sleep());
+        assert!(inbox.drain().pop_front().is_none());
+        assert!(inbox.begin_sleep());
+        assert!(inbox.end_sleep(), "a sleep that nobody ended is ended by its owner");
+        assert!(inbox.begin_sleep());
+    }
+
+    #[test]
+    fn an_item_replaces_the_mark_of_a_poke() {
+        let items = Item::many(1);
+        let inbox = Inbox::new();
+        assert!(!inbox.poke());
+        assert_eq!(push(&inbox, &items[0]), Pushed::OwnerAwake);
+        assert_eq!(numbers(&inbox.drain()), [0]);
+        assert!(inbox.begin_sleep());
+    }
+
+    #[test]
+    fn a_sleeping_owner_loses_nothing_under_contention() {
+        const PUSHERS: usize = 3;
+        const EACH: usize = 20_000;
+        let batches: Vec<_> = (0..PUSHERS).map(|_| Item::many(EACH)).collect();
+        let inbox = Inbox::new();
+        let (pokes, sleeps) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let owner = thread::current();
+        let mut next = [0; PUSHERS];
+        thread::scope(|scope| {
+            for batch in &batches {
+                let (inbox, pokes, owner) = (&inbox, &pokes, &owner);
+                scope.spawn(move || {
+                    for item in batch {
+                        if push(inbox, item) == Pushed::OwnerSleeps {
+                            pokes.fetch_add(1, Ordering::Relaxed);
+                            owner.unpark();
+                        }
+                    }
+                });
+            }
+            while next.iter().sum::<usize>() < PUSHERS * EACH {
+                let list = inbox.drain();
+                while let Some(item) = list.pop_front() {
+                    let address = item.as_ptr().cast_const();
+                    let pusher = batches
+                        .iter()
+                        .position(|batch| batch.as_ptr_range().contains(&address))
+                        .expect("an item of one of the batches");
+                    assert_eq!(Item::number(item), next[pusher], "first in, first out for each pusher");
+                    next[pusher] += 1;
+                }
+                if inbox.begin_sleep() {
+                    sleeps.fetch_add(1, Ordering::Relaxed);
+                    // A lost poke hangs here.
+                    if next.iter().sum::<usize>() < PUSHERS * EACH {
+                        thread::park();
+                    }
+                    inbox.end_sleep();
+                }
+            }
+        });
+        assert!(pokes.into_inner() <= sleeps.into_inner(), "at most one poke for each sleep");
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::super::item::Item;
+    use super::*;
+
+    /// The items of one pusher, which outlive the model.
+    fn batch(numbers: &[usize]) -> Vec<&'static Item> {
+        numbers.iter().map(|&number| &*Box::leak(Box::new(Item::new(number)))).collect()
+    }
+
+    /// Pushes all; returns how many pokes that makes the pusher owe.
+    fn push_all(inbox: &Inbox<Item>, items: Vec<&'static Item>) -> usize {
+        let pushes = items.into_iter().map(|item| {
+            // SAFETY: the items are leaked and each is pushed once.
+            unsafe { inbox.push(NonNull::from(item)) }
+        });
+        pushes.filter(|&pushed| pushed == Pushed::OwnerSleeps).count()
+    }
+
+    fn drain(inbox: &Inbox<Item>, into: &mut Vec<usize>) {
+        let list = inbox.drain();
+        while let Some(item) = list.pop_front() {
+            into.push(Item::number(item));
+        }
+    }
+
+    #[test]
+    fn model_a_push_is_drained_or_its_pusher_owes_a_poke() {
+        let mut model = loom::model::Builder::new();
+        // Three threads without a bound take a minute; three preemptions cover every pair of steps of this race.
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let inbox = Arc::new(Inbox::new());
+            let pushers: Vec<_> = [[1, 2].as_slice(), [10].as_slice()]
+                .into_iter()
+                .map(|numbers| {
+                    let (inbox, items) = (Arc::clone(&inbox), batch(numbers));
+                    thread::spawn(move || push_all(&inbox, items))
+                })
+                .collect();
+
+            let mut seen = Vec::new();
+            drain(&inbox, &mut seen);
+            while !inbox.begin_sleep() {
+                drain(&inbox, &mut seen);
+            }
+            // The owner is in the kernel from here on and moves only when it is poked.
+            let seen_awake = seen.len();
+            let pokes: usize = pushers.into_iter().map(|pusher| pusher.join().unwrap()).sum();
+            assert_eq!(pokes, usize::from(seen_awake < 3), "one poke if something is left, none otherwise");
+            inbox.end_sleep();
+            drain(&inbox, &mut seen);
+
+            assert!(seen.iter().position(|&n| n == 1) < seen.iter().position(|&n| n == 2));
+            seen.sort_unstable();
+            assert_eq!(seen, [1, 2, 10]);
+        });
+    }
+
+    #[test]
+    fn model_a_poke_ends_a_sleep_or_prevents_the_next_one() {
+        loom::model(|| {
+            let inbox = Arc::new(Inbox::<Item>::new());
+            let poker = {
+                let inbox = Arc::clone(&inbox);
+                thread::spawn(move || inbox.poke())
+            };
+            let first = inbox.begin_sleep();
+            let poke_is_owed = poker.join().unwrap();
+            assert_eq!(first, poke_is_owed, "it either slept and is owed a poke, or was refused its sleep");
+            assert!(!inbox.end_sleep(), "a sleep that was ended, or none");
+            assert!(inbox.drain().pop_front().is_none());
+            assert!(inbox.begin_sleep(), "one poke prevents one sleep");
+        });
+    }
+}

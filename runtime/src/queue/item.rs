@@ -1,0 +1,39 @@
+//! The item with which this folder's tests fill lists and inboxes.
+
+#![expect(unsafe_code, reason = "it is an item of intrusive queues")]
+
+use std::ptr::NonNull;
+
+use super::{Link, Next};
+
+pub(super) struct Item {
+    next: Next<Item>,
+    pub(super) number: usize,
+}
+
+// SAFETY: always the same field.
+unsafe impl Link for Item {
+    fn next(&self) -> &Next<Self> {
+        &self.next
+    }
+}
+
+// SAFETY: the number is never written, and the queues under test give the link to one thread at a time.
+unsafe impl Sync for Item {}
+
+impl Item {
+    pub(super) fn new(number: usize) -> Self {
+        Self { next: Next::new(), number }
+    }
+
+    /// Items with the numbers from 0.
+    pub(super) fn many(count: usize) -> Vec<Self> {
+        (0..count).map(Self::new).collect()
+    }
+
+    /// The number of an item that came out of a queue. The tests keep their items alive and in place to the end.
+    pub(super) fn number(item: NonNull<Self>) -> usize {
+        // SAFETY: see above; only shared references to items exist.
+        unsafe { item.as_ref() }.number
+    }
+}

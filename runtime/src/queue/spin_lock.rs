@@ -1,0 +1,205 @@
+//! A lock for critical sections of a few instructions: wait queues, channel buffers.
+//!
+//! The holder must not park, must not call user code and must not wait for another lock that is held for longer:
+//! whoever waits burns a core. A holder that the kernel preempts is the one slow case, so a waiter spins only for
+//! a while and then offers its core with `sched_yield`. Since no holder parks, a fiber never finds the lock taken
+//! by a fiber of its own worker. The lock itself is one byte, and unlocking is one store.
+
+#![expect(unsafe_code, reason = "the lock hands out references to what it guards")]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use crate::atomic::{AtomicBool, Ordering, UnsafeCell, spin_loop, thread_yield};
+
+/// How often a waiter looks before it offers its core: about a microsecond, several times as long as any critical
+/// section and far below a time slice. Under loom it yields at once, for only a yield lets another thread run.
+const SPINS: u32 = if cfg!(loom) { 0 } else { 64 };
+
+/// See the module's documentation.
+pub(crate) struct SpinLock<T> {
+    locked: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: a lock owns its value, so it moves between threads as the value does.
+unsafe impl<T: Send> Send for SpinLock<T> {}
+// SAFETY: a shared lock gives its value to one thread at a time, which is a move between threads.
+unsafe impl<T: Send> Sync for SpinLock<T> {}
+
+impl<T> SpinLock<T> {
+    /// An unlocked lock around `value`.
+    #[cfg(not(loom))]
+    pub(crate) const fn new(value: T) -> Self {
+        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// An unlocked lock around `value`.
+    #[cfg(loom)]
+    pub(crate) fn new(value: T) -> Self {
+        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// Takes the lock, spinning while another thread holds it.
+    #[inline]
+    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
+        match self.try_lock() {
+            Some(guard) => guard,
+            None => self.lock_contended(),
+        }
+    }
+
+    /// Takes the lock if nobody holds it.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
+        // Acquire: pairs with the Release in the guard's drop, so that the last holder's writes are seen.
+        self.locked
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+            .then(|| SpinGuard { lock: self, on_one_thread: PhantomData })
+    }
+
+    #[cold]
+    fn lock_contended(&self) -> SpinGuard<'_, T> {
+        let mut spins = 0;
+        loop {
+            // Waiting with loads leaves the cache line shared, so the holder's store is not slowed by the waiters.
+            while self.locked.load(Ordering::Relaxed) {
+                if spins < SPINS {
+                    spins += 1;
+                    spin_loop();
+                } else {
+                    thread_yield();
+                }
+            }
+            if let Some(guard) = self.try_lock() {
+                return guard;
+            }
+        }
+    }
+}
+
+impl<T: Default> Default for SpinLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for SpinLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Printing must not wait: a dump is what one asks for when something hangs.
+        match self.try_lock() {
+            Some(value) => f.debug_tuple("SpinLock").field(&*value).finish(),
+            None => f.write_str("SpinLock(<locked>)"),
+        }
+    }
+}
+
+/// The lock is held while this lives.
+#[must_use = "the lock is released when the guard drops"]
+pub(crate) struct SpinGuard<'a, T> {
+    lock: &'a SpinLock<T>,
+    /// The guard is neither `Send`, which would invite holding it for long, nor `Sync`, which would share a `T` that
+    /// may not be `Sync`.
+    on_one_thread: PhantomData<*const ()>,
+}
+
+impl<T> Deref for SpinGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held, so nobody else reaches the value; `&self` keeps `deref_mut` away.
+        self.lock.value.with(|value| unsafe { &*value })
+    }
+}
+
+impl<T> DerefMut for SpinGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is held, so nobody else reaches the value; `&mut self` keeps other borrows away.
+        self.lock.value.with_mut(|value| unsafe { &mut *value })
+    }
+}
+
+impl<T> Drop for SpinGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire in `try_lock`.
+        self.lock.locked.store(false, Ordering::Release);
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for SpinGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn it_is_taken_once_at_a_time_and_freed_by_its_guard() {
+        let lock = SpinLock::new(1);
+        let mut guard = lock.lock();
+        *guard += 1;
+        assert!(lock.try_lock().is_none());
+        assert_eq!(format!("{lock:?} {guard:?}"), "SpinLock(<locked>) 2");
+        drop(guard);
+        assert_eq!(lock.try_lock().map(|guard| *guard), Some(2));
+        assert_eq!(format!("{lock:?}"), "SpinLock(2)");
+    }
+
+    #[test]
+    fn threads_never_overlap_in_it() {
+        const THREADS: usize = 4;
+        const ROUNDS: usize = 20_000;
+        // Two counters that are only equal outside of a critical section.
+        let lock = SpinLock::new((0, 0));
+        let start = Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    start.wait();
+                    for _ in 0..ROUNDS {
+                        let mut counters = lock.lock();
+                        counters.0 += 1;
+                        assert_eq!(counters.0, counters.1 + 1);
+                        counters.1 += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(*lock.lock(), (THREADS * ROUNDS, THREADS * ROUNDS));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    #[test]
+    fn model_a_holder_sees_what_the_last_one_wrote() {
+        loom::model(|| {
+            let lock = Arc::new(SpinLock::new(0));
+            let other = {
+                let lock = Arc::clone(&lock);
+                thread::spawn(move || {
+                    *lock.lock() += 1;
+                    lock.try_lock().map(|mut value| *value += 1).is_some()
+                })
+            };
+            *lock.lock() += 1;
+            let tried = other.join().unwrap();
+            assert_eq!(*lock.lock(), 2 + u32::from(tried));
+        });
+    }
+}

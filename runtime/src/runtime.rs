@@ -1,0 +1,418 @@
+//! The runtime: its builder, start, and shutdown. The only place that reads configuration.
+
+#![expect(unsafe_code, reason = "a main fiber borrows from the thread that waits for it")]
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use abaca_asm::stack::StackPool;
+
+use crate::blocking::Pool;
+use crate::poller;
+use crate::scheduler::{self, Pollers, Shared, StackSupply};
+use crate::spawn::{self, JoinHandle, SpawnError};
+
+/// Who waits for the operating system's events; see [`Builder::poller`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Poller {
+    /// Each worker has an epoll instance: it sleeps in it when idle, and looks at it now and then when busy.
+    #[default]
+    Workers,
+    /// One thread waits for all events and hands the wake-ups to the workers.
+    Thread,
+}
+
+/// Settings of a [`Runtime`].
+///
+/// ```
+/// let runtime = abaca::Runtime::builder().workers(2).name("bees").build().unwrap();
+/// assert_eq!(runtime.run(|| 6 * 7), 42);
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder {
+    workers: Option<usize>,
+    stack_bytes: usize,
+    max_fibers: usize,
+    poller: Option<Poller>,
+    name: String,
+    shutdown_timeout: Duration,
+    on_thread_start: Option<Arc<dyn Fn() + Send + Sync>>,
+    on_thread_stop: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// The usable bytes of a fiber's stack unless a builder says otherwise. A panic with a backtrace takes 22 KiB,
+/// `getaddrinfo` 13 KiB; only touched pages cost memory.
+const DEFAULT_STACK_BYTES: usize = 256 * 1024;
+
+/// The most workers of one runtime.
+const MAX_WORKERS: usize = 1024;
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            stack_bytes: DEFAULT_STACK_BYTES,
+            max_fibers: usize::MAX,
+            poller: None,
+            name: "abaca".into(),
+            shutdown_timeout: Duration::from_secs(10),
+            on_thread_start: None,
+            on_thread_stop: None,
+        }
+    }
+}
+
+impl Builder {
+    /// How many worker threads run fibers, 1 to 1024. Default: the environment variable `ABACA_WORKERS`, else
+    /// [`std::thread::available_parallelism`].
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// The usable size of a fiber's stack in bytes, rounded up to whole pages. Default: 256 KiB of address
+    /// space; only touched pages cost memory.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_bytes = bytes;
+        self
+    }
+
+    /// How many fibers may be alive at once; spawning more is a [`SpawnError::LimitReached`]. Default: no limit
+    /// but memory.
+    pub fn max_fibers(mut self, fibers: usize) -> Self {
+        self.max_fibers = fibers;
+        self
+    }
+
+    /// Who polls. Default: the environment variable `ABACA_POLLER` (`workers` or `thread`), else
+    /// [`Poller::Workers`].
+    pub fn poller(mut self, poller: Poller) -> Self {
+        self.poller = Some(poller);
+        self
+    }
+
+    /// The prefix of the threads' names. Default: `abaca`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How long dropping the runtime (and [`abaca::run`](crate::run) at its end) waits for cancelled fibers to
+    /// end before it reports them and goes on. Default: 10 seconds.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Called on each worker thread before it runs fibers: to pin it to a CPU, to set its priority.
+    pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_thread_start = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called on each worker thread before it ends.
+    pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_thread_stop = Some(Arc::new(hook));
+        self
+    }
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, or an environment variable that
+    ///   does not parse.
+    /// * What the operating system says when it refuses an epoll instance or a thread.
+    pub fn build(self) -> io::Result<Runtime> {
+        let workers = self.worker_count()?;
+        let poller = self.poller_kind()?;
+        if u32::try_from(self.stack_bytes).is_err() {
+            return Err(invalid("stack_size is less than 4 GiB"));
+        }
+        let pollers = match poller {
+            Poller::Workers => {
+                Pollers::Workers((0..workers).map(|_| poller::Poller::new()).collect::<io::Result<_>>()?)
+            }
+            Poller::Thread => Pollers::Thread(poller::Poller::new()?),
+        };
+        let stacks = StackSupply::new(StackPool::new(self.stack_bytes));
+        let shared = Shared::new(workers, stacks, pollers, Arc::new(Pool::new()), self.max_fibers);
+        let mut runtime = Runtime {
+            shared,
+            threads: Vec::new(),
+            ended: Arc::default(),
+            shutdown_timeout: self.shutdown_timeout,
+            is_shut_down: false,
+        };
+        for index in 0..workers {
+            let name = format!("{}-worker-{index}", self.name);
+            let (shared, start, stop) =
+                (Arc::clone(&runtime.shared), self.on_thread_start.clone(), self.on_thread_stop.clone());
+            runtime.start_thread(name, move || {
+                if let Some(hook) = start {
+                    hook();
+                }
+                scheduler::run_worker(&shared, index);
+                if let Some(hook) = stop {
+                    hook();
+                }
+            })?;
+        }
+        if poller == Poller::Thread {
+            let shared = Arc::clone(&runtime.shared);
+            runtime.start_thread(format!("{}-poller", self.name), move || scheduler::run_poller(&shared))?;
+        }
+        let shared = Arc::clone(&runtime.shared);
+        runtime.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
+        Ok(runtime)
+    }
+
+    fn worker_count(&self) -> io::Result<usize> {
+        let workers = match (self.workers, std::env::var("ABACA_WORKERS")) {
+            (Some(workers), _) => workers,
+            (None, Ok(text)) => {
+                text.parse().map_err(|_| invalid("ABACA_WORKERS is a number of worker threads"))?
+            }
+            (None, Err(_)) => thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
+        };
+        if workers == 0 || workers > MAX_WORKERS {
+            return Err(invalid("a runtime has 1 to 1024 workers"));
+        }
+        Ok(workers)
+    }
+
+    fn poller_kind(&self) -> io::Result<Poller> {
+        match (self.poller, std::env::var("ABACA_POLLER").as_deref()) {
+            (Some(poller), _) => Ok(poller),
+            (None, Ok("workers") | Err(_)) => Ok(Poller::Workers),
+            (None, Ok("thread")) => Ok(Poller::Thread),
+            (None, Ok(_)) => Err(invalid("ABACA_POLLER is `workers` or `thread`")),
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("workers", &self.workers)
+            .field("stack_bytes", &self.stack_bytes)
+            .field("max_fibers", &self.max_fibers)
+            .field("poller", &self.poller)
+            .field("name", &self.name)
+            .field("shutdown_timeout", &self.shutdown_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+fn invalid(message: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+/// What a shutdown left behind: the fibers that did not end in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShutdownError {
+    /// Worker threads that still run fibers. They go on until the process ends.
+    pub busy_workers: usize,
+    /// Started fibers that have not ended.
+    pub fibers: usize,
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { busy_workers, fibers } = self;
+        write!(f, "{fibers} fibers on {busy_workers} workers did not end in time after they were cancelled")
+    }
+}
+
+impl std::error::Error for ShutdownError {}
+
+/// A running scheduler with its worker threads. Several can live in one process.
+///
+/// Dropping it shuts it down: see [`shutdown`](Self::shutdown).
+pub struct Runtime {
+    shared: Arc<Shared>,
+    threads: Vec<thread::JoinHandle<()>>,
+    ended: Arc<Ended>,
+    shutdown_timeout: Duration,
+    is_shut_down: bool,
+}
+
+/// Counts the runtime's threads that have ended.
+#[derive(Default)]
+struct Ended {
+    count: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Runtime {
+    /// Starts a runtime with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// See [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Builder::default().build()
+    }
+
+    /// A builder with the default settings.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    fn start_thread(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let ended = Arc::clone(&self.ended);
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            body();
+            *ended.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            ended.changed.notify_all();
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Runs `f` as a fiber of this runtime; blocks the calling thread until it returns.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of `f`. Also when called from a fiber: spawn there instead.
+    pub fn run<F, T>(&self, f: F) -> T
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        assert!(
+            scheduler::current_fiber().is_none(),
+            "Runtime::run blocks its thread: in a fiber, use abaca::spawn"
+        );
+        // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread it
+        // neither unwinds nor returns before the fiber has ended.
+        let handle = unsafe { spawn::Builder::new().name("main".into()).spawn_onto(&self.shared, f) };
+        let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
+        handle.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    }
+
+    /// Spawns a fiber on this runtime, from anywhere.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime's limit of fibers is reached; see [`try_spawn`](Self::try_spawn).
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.try_spawn(f).unwrap_or_else(|error| panic!("failed to spawn a fiber: {error}"))
+    }
+
+    /// [`spawn`](Self::spawn) that does not panic.
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`].
+    pub fn try_spawn<F, T>(&self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: closure and result are `Send` and `'static`.
+        unsafe { spawn::Builder::new().spawn_onto(&self.shared, f) }
+    }
+
+    /// How many workers it has.
+    pub fn workers(&self) -> usize {
+        self.shared.workers.len()
+    }
+
+    /// Shuts the runtime down: accepts no new fibers, cancels the remaining ones (they unwind from the blocking
+    /// call they are in, destructors run; see [`Cancelled`](crate::Cancelled)), and waits for them to end.
+    ///
+    /// # Errors
+    ///
+    /// What has not ended after `timeout`. It is left running; the process can go on and end.
+    ///
+    /// # Panics
+    ///
+    /// When called from a fiber, which would wait for itself.
+    pub fn shutdown(mut self, timeout: Duration) -> Result<(), ShutdownError> {
+        self.shut_down(timeout)
+    }
+
+    fn shut_down(&mut self, timeout: Duration) -> Result<(), ShutdownError> {
+        assert!(scheduler::current_fiber().is_none(), "a runtime cannot be shut down from one of its fibers");
+        self.is_shut_down = true;
+        self.shared.close();
+        let total = self.threads.len();
+        let deadline = Instant::now().checked_add(timeout);
+        let mut count = self.ended.count.lock().unwrap_or_else(PoisonError::into_inner);
+        while *count < total {
+            let left =
+                deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                drop(count);
+                return Err(self.abandon());
+            }
+            (count, _) = self.ended.changed.wait_timeout(count, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(count);
+        for thread in self.threads.drain(..) {
+            // A worker never panics: it would have aborted.
+            let _ = thread.join();
+        }
+        self.shared.await_visitors();
+        scheduler::shutdown::refuse_leftovers(&self.shared);
+        self.shared.retire();
+        Ok(())
+    }
+
+    /// Leaves what has not ended to itself. The shared state stays for it, for ever.
+    fn abandon(&mut self) -> ShutdownError {
+        std::mem::forget(Arc::clone(&self.shared));
+        let (busy_workers, fibers) = self.shared.still_alive();
+        ShutdownError { busy_workers, fibers }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.is_shut_down {
+            return;
+        }
+        if let Err(error) = self.shut_down(self.shutdown_timeout) {
+            eprintln!("abaca: {error}");
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+/// Starts a runtime with the default settings, runs `f` as its main fiber, shuts the runtime down, and returns
+/// what `f` returned.
+///
+/// # Panics
+///
+/// With the panic of `f`; or if the runtime cannot be started (see [`Builder::build`]).
+///
+/// ```
+/// let sum = abaca::run(|| {
+///     let half = abaca::spawn(|| 20);
+///     22 + half.join().unwrap()
+/// });
+/// assert_eq!(sum, 42);
+/// ```
+pub fn run<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    let runtime = Runtime::new().unwrap_or_else(|error| panic!("cannot start the runtime: {error}"));
+    runtime.run(f)
+}

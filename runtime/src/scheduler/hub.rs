@@ -1,0 +1,265 @@
+//! The hub: what a worker does when it does not run fibers. Policy reads top to bottom in [`Worker::find`]:
+//! ready, inbox, tasks, injector, timers and poller, other workers' tasks, sleep.
+//!
+//! It runs on the OS thread's own stack, so nothing here costs a fiber a page. The idle protocol is told in
+//! `README.md` beside this file.
+
+#![expect(unsafe_code, reason = "timers hold addresses of waiters on the stacks of parked fibers")]
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::shared::Phase;
+use super::worker::{Request, Stealable, Worker};
+use crate::fiber::{Header, Outcome, Waiter, Woken};
+use crate::queue::Search;
+
+/// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
+/// from a worker that has been busy with one fiber for `BUSY`: in the usual case it would have run them itself
+/// before a thief was awake (waking an idle core costs 9 to 18 us to the waker, 30 to 47 us until it runs).
+pub(super) const WORTH_WAKING: usize = 8;
+
+/// How long a worker must stay in one fiber before its few tasks are stolen.
+const BUSY: Duration = Duration::from_micros(20);
+
+/// How long a worker that sees unstolen tasks elsewhere watches them before it sleeps. Sleeping and being woken
+/// costs more than this.
+const WATCH: Duration = Duration::from_micros(50);
+
+/// How many stacks a worker keeps when it goes to sleep; the rest goes back to the runtime's pool.
+const STACKS_KEPT: usize = 256;
+
+/// What the hub remembers between visits.
+#[derive(Default)]
+pub(super) struct Idling {
+    /// Whether this worker has done its part of the shutdown.
+    closed: Cell<bool>,
+    random: Cell<u32>,
+}
+
+impl Worker {
+    /// The worker thread's body: runs fibers until the runtime has been shut down.
+    pub(super) fn run(&self) {
+        self.enter_thread();
+        while let Some(fiber) = self.find() {
+            self.run_from(fiber);
+        }
+        self.leave_thread();
+    }
+
+    /// Runs `fiber`, and on from fiber to fiber, until one enters the hub with nothing to start.
+    fn run_from(&self, mut fiber: NonNull<Header>) {
+        loop {
+            match self.resume(fiber) {
+                Ok(Request::Start(task)) => fiber = task,
+                Ok(Request::Requeue(roaming)) => return self.shared().injector.push(Stealable(roaming)),
+                Ok(Request::Nothing) => return,
+                Err((task, error)) => return self.shared().refuse(task, Box::new(error)),
+            }
+        }
+    }
+
+    /// The next fiber to run; sleeps until there is one. `None` ends the worker.
+    fn find(&self) -> Option<NonNull<Header>> {
+        // Relaxed: thieves only compare it with what they saw before.
+        self.remote
+            .visits
+            .store(self.remote.visits.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        if self.tick_is_up() {
+            self.drain_inbox();
+            self.expire_timers();
+            self.poll_now();
+            self.renew_tick();
+            if let Some(task) = self.oldest_task().or_else(|| self.injected_task()) {
+                return Some(task);
+            }
+        }
+        // Held while this worker searches, and while it sleeps by whoever chose it; see `queue/sleepers/README.md`.
+        let mut search = None;
+        loop {
+            let at_hand = self.ready.pop_front().or_else(|| self.pick_beyond_ready());
+            if let Some(fiber) = at_hand.or_else(|| self.injected_task()) {
+                self.end_search(search);
+                return Some(fiber);
+            }
+            if self.shared().phase() == Phase::Closing {
+                if !self.idle.closed.replace(true) {
+                    super::shutdown::refuse_tasks_of(self);
+                    super::shutdown::cancel_fibers_of(self);
+                    continue;
+                }
+                if self.live.len() == 0 && self.shared().roaming.len() == 0 {
+                    self.end_search(search);
+                    return None;
+                }
+            }
+            search = search.or_else(|| self.start_searching());
+            if search.is_some()
+                && let Some(fiber) = self.search_others()
+            {
+                self.end_search(search);
+                return Some(fiber);
+            }
+            search = self.sleep(search);
+        }
+    }
+
+    /// The task that has waited longest here: newest first is fast, but must not starve the others.
+    fn oldest_task(&self) -> Option<NonNull<Header>> {
+        if self.tasks.is_empty() {
+            return None;
+        }
+        self.remote.stealer.steal().success().map(|task| task.0)
+    }
+
+    fn injected_task(&self) -> Option<NonNull<Header>> {
+        let injector = &self.shared().injector;
+        if injector.is_empty() {
+            return None;
+        }
+        loop {
+            match injector.steal() {
+                crossbeam_deque::Steal::Success(task) => return Some(task.0),
+                crossbeam_deque::Steal::Empty => return None,
+                crossbeam_deque::Steal::Retry => {}
+            }
+        }
+    }
+
+    /// Makes everyone ready whose deadline has passed.
+    fn expire_timers(&self) {
+        if self.wheel.is_empty() {
+            return;
+        }
+        self.wheel.expire(self.shared().now_ns(), |entry| {
+            // SAFETY: an entry in the wheel is on the stack of the fiber that waits with it, and so is the
+            // waiter it names; the fiber takes it out before it goes on, on this thread.
+            let waiter = unsafe { &*entry.as_ref().owner().cast::<Waiter>() };
+            if let Some(Woken::Fiber(fiber)) = waiter.claim(Outcome::TimedOut) {
+                self.make_ready(fiber);
+            }
+        });
+    }
+
+    /// Collects what the poller has, without waiting.
+    fn poll_now(&self) {
+        if let Some(poller) = self.shared().poller_of(self.index)
+            && poller.registered() != 0
+        {
+            poller.wait(Some(Duration::ZERO), super::wake);
+        }
+    }
+
+    /// `None` when enough others search, or there is nobody to steal from.
+    fn start_searching(&self) -> Option<Search> {
+        if self.shared().workers.len() == 1 { None } else { self.shared().sleepers.start_searching() }
+    }
+
+    /// This worker has something to run. If it was the last to search, it wakes the next one for what is left over.
+    fn end_search(&self, search: Option<Search>) {
+        let shared = self.shared();
+        if search.is_some_and(|search| shared.sleepers.stop_searching(search)) && shared.has_work_for_anyone()
+        {
+            shared.wake_a_sleeper();
+        }
+    }
+
+    /// Looks for tasks at the other workers: at once where there are many, after a while where there are few.
+    fn search_others(&self) -> Option<NonNull<Header>> {
+        let shared = self.shared();
+        let mut began = None;
+        let mut seen = None;
+        loop {
+            let mut promising = None;
+            for victim in shared.others(self.index, self.next_random()) {
+                match victim.stealable() {
+                    0 => {}
+                    few if few < WORTH_WAKING => promising = Some(victim),
+                    _ => {
+                        if let Some(task) = self.steal_half(victim) {
+                            return Some(task);
+                        }
+                    }
+                }
+            }
+            // Nobody has anything, or work of our own has come: both end the search.
+            let victim = promising?;
+            if self.remote.inbox.has_mail() || !shared.injector.is_empty() {
+                return None;
+            }
+            let now = shared.now_ns();
+            let began = *began.get_or_insert(now);
+            let standing = (victim.index, victim.remote.visits.load(Ordering::Relaxed));
+            let stands_still = seen.replace(standing) == Some(standing);
+            if stands_still
+                && now - began >= BUSY.as_nanos() as u64
+                && let Some(task) = self.steal_half(victim)
+            {
+                return Some(task);
+            }
+            if now - began >= WATCH.as_nanos() as u64 {
+                return None;
+            }
+            for _ in 0..32 {
+                std::hint::spin_loop();
+            }
+        }
+    }
+
+    /// How many of this worker's tasks others could take.
+    pub(super) fn stealable(&self) -> usize {
+        self.remote.stealer.len() + usize::from(!self.remote.newest.is_empty())
+    }
+
+    fn steal_half(&self, victim: &Worker) -> Option<NonNull<Header>> {
+        loop {
+            match victim.remote.stealer.steal_batch_and_pop(&self.tasks) {
+                crossbeam_deque::Steal::Success(task) => return Some(task.0),
+                crossbeam_deque::Steal::Empty => return victim.remote.newest.take(),
+                crossbeam_deque::Steal::Retry => {}
+            }
+        }
+    }
+
+    fn next_random(&self) -> usize {
+        // A linear congruential step (Numerical Recipes): only spreads the thieves.
+        let next = self
+            .idle
+            .random
+            .get()
+            .wrapping_add(self.index as u32)
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        self.idle.random.set(next);
+        (next >> 16) as usize
+    }
+
+    /// Sleeps until a timer, an event of the poller, or a poke. Takes the search that found nothing; returns the one with
+    /// which to go on.
+    fn sleep(&self, search: Option<Search>) -> Option<Search> {
+        let shared = self.shared();
+        self.trim_stacks(STACKS_KEPT);
+        shared.sleepers.announce(self.index, search);
+        let work = shared.has_work_for_anyone();
+        if !work && !self.must_close() && self.remote.inbox.begin_sleep() {
+            let timeout =
+                self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(shared.now_ns())));
+            match shared.poller_of(self.index) {
+                Some(poller) => poller.wait(timeout, super::wake),
+                None => super::bed::lie_down(&self.remote.bed, timeout),
+            }
+            self.remote.inbox.end_sleep();
+            shared.bell.ring();
+        }
+        let search = shared.sleepers.retract(self.index);
+        self.expire_timers();
+        self.renew_tick();
+        if work { search.or_else(|| self.start_searching()) } else { search }
+    }
+
+    fn must_close(&self) -> bool {
+        self.shared().phase() == Phase::Closing && !self.idle.closed.get()
+    }
+}

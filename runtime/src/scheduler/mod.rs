@@ -1,0 +1,226 @@
+//! Layer 5: who runs where and when. Workers, the hub, stealing, placement of spawns, start and shutdown.
+//!
+//! `README.md` beside this file tells the idle protocol. The upper layers use the functions of this file.
+
+#![expect(unsafe_code, reason = "hands cells from queue to queue")]
+
+mod bed;
+mod hub;
+mod monitor;
+mod report;
+mod roaming;
+mod shared;
+pub(crate) mod shutdown;
+mod stacks;
+mod worker;
+
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+pub(crate) use monitor::run_monitor;
+pub(crate) use shared::{Phase, Pollers, Shared};
+pub(crate) use stacks::StackSupply;
+pub(crate) use worker::{Worker, current_worker};
+
+use crate::blocking::Pool;
+use crate::cancel::Cancelled;
+use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
+use crate::os::signal::{AlternateStack, watch_faults};
+use crate::os::{futex, nudge, slack};
+use crate::poller::Poller;
+use crate::timer::Entry;
+
+/// The fiber that is calling, if the caller is one.
+#[inline]
+pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
+    current_worker()?.current()
+}
+
+/// Delivers the wake-up that a successful claim owes.
+#[inline]
+pub(crate) fn wake(woken: Woken) {
+    match woken {
+        Woken::Fiber(fiber) => wake_fiber(fiber),
+        Woken::Thread(word) => futex::wake_one(word),
+    }
+}
+
+#[inline]
+fn wake_fiber(fiber: NonNull<Header>) {
+    // SAFETY: the claim gave us this one wake-up, without which the fiber cannot end. Relaxed: the fiber
+    // registered the waiter that led here after its home was written.
+    let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast::<Worker>();
+    match current_worker() {
+        Some(worker) if ptr::eq(worker, home) => worker.make_ready(fiber),
+        other => wake_elsewhere(other, home, fiber),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn wake_elsewhere(worker: Option<&Worker>, home: *const Worker, fiber: NonNull<Header>) {
+    // SAFETY: the home outlives its fibers, and this one cannot end before it is woken.
+    let home = unsafe { &*home };
+    // SAFETY: as above, for the runtime; once the fiber is delivered the visit keeps it. A worker of the same
+    // runtime needs none: its own thread keeps the runtime.
+    let shared: &Shared = unsafe { &*ptr::from_ref(home.shared()) };
+    let is_ours = worker.is_some_and(|worker| ptr::eq(worker.shared(), shared));
+    let _visit = (!is_ours).then(|| shared.enter());
+    shared.deliver(home, fiber);
+}
+
+/// Blocks the current fiber until `waiter` is claimed, or until `deadline`.
+#[inline(never)]
+pub(crate) fn block(
+    me: NonNull<Header>,
+    waiter: &Waiter,
+    reason: Reason,
+    deadline: Option<Instant>,
+) -> Outcome {
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    // Whoever unwinds already, in whose destructors we are, waits to the end: a second unwinding would abort.
+    // `panicking` is a fact of the thread, so that a neighbour which parked while it unwinds counts as well;
+    // then this wait cannot be cancelled either, which is the lesser evil.
+    if std::thread::panicking() {
+        header.set_waiting(ptr::null(), reason);
+    } else if header.must_unwind() && waiter.claim(Outcome::Cancelled).is_some() {
+        return Outcome::Cancelled;
+    } else {
+        header.set_waiting(waiter, reason);
+    }
+    let worker = current_worker().expect("a fiber runs on a worker");
+    match deadline {
+        None => worker.suspend(me),
+        Some(at) => block_until(worker, me, waiter, at),
+    }
+    header.set_waiting(ptr::null(), Reason::None);
+    waiter.outcome().expect("only a claim makes a parked fiber ready")
+}
+
+/// `block` with a timer, whose entry lives in this frame.
+#[inline(never)]
+fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instant) {
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    let at = worker.shared().ns_at(at);
+    let entry = Entry::new(ptr::from_ref(waiter).cast());
+    // The entry is in this worker's wheel, so this worker must resume us even if we roam.
+    header.set_flag(Flags::ANCHORED);
+    // SAFETY: the entry stays in place, and is taken out below before the frame ends.
+    unsafe { worker.wheel.insert(&entry, at) };
+    worker.suspend(me);
+    // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
+    unsafe { worker.wheel.cancel(&entry) };
+    header.unset_flag(Flags::ANCHORED);
+}
+
+/// Lets the other fibers of this worker run; on a plain thread, the other threads.
+#[inline(never)]
+pub(crate) fn yield_now() {
+    match current_worker().and_then(|worker| Some((worker, worker.current()?))) {
+        Some((worker, me)) => {
+            // SAFETY: the caller is this fiber.
+            if unsafe { me.as_ref() }.must_unwind() && !std::thread::panicking() {
+                unwind();
+            }
+            worker.yield_now(me);
+        }
+        None => std::thread::yield_now(),
+    }
+}
+
+/// Unwinds the current fiber because it is being cancelled.
+#[cold]
+pub(crate) fn unwind() -> ! {
+    acknowledge_cancellation();
+    std::panic::resume_unwind(Box::new(Cancelled::new()))
+}
+
+/// The current fiber has seen that it is cancelled: from here on its waits last to their end again, and it is
+/// never cancelled twice. The caller unwinds when it can.
+#[cold]
+pub(crate) fn acknowledge_cancellation() {
+    if let Some(me) = current_fiber() {
+        // SAFETY: the caller is this fiber.
+        unsafe { me.as_ref() }.begin_unwinding();
+    }
+}
+
+/// Queues a new task on the calling worker, where others may steal it.
+#[inline]
+pub(crate) fn spawn_here(worker: &Worker, task: NonNull<Header>) {
+    if let Some(me) = worker.current() {
+        // SAFETY: the caller is this fiber.
+        let header = unsafe { me.as_ref() };
+        if header.has(Flags::SPREADS) {
+            header.unset_flag(Flags::SPREADS);
+            return worker.place(task);
+        }
+    }
+    worker.push_task(task);
+}
+
+/// The poller with which descriptors of the calling fiber register; `None` on a plain thread.
+pub(crate) fn current_poller() -> Option<Arc<Poller>> {
+    let worker = current_worker()?;
+    worker.current()?;
+    Some(Arc::clone(worker.shared().poller_for(worker.index)))
+}
+
+/// The current fiber has accepted a connection: what it spawns next is placed where the fewest are.
+pub(crate) fn placement_hint() {
+    if let Some(me) = current_fiber() {
+        // SAFETY: the caller is this fiber.
+        unsafe { me.as_ref() }.set_flag(Flags::SPREADS);
+    }
+}
+
+/// The blocking pool of the calling fiber's runtime; `None` on a plain thread.
+pub(crate) fn blocking_pool() -> Option<Arc<Pool>> {
+    let worker = current_worker()?;
+    worker.current()?;
+    Some(Arc::clone(&worker.shared().blocking))
+}
+
+/// How many operations in a row a fiber may do without ever blocking before it yields.
+const STREAK: u8 = 64;
+
+/// Counts an operation that did not block, and yields when there were many in a row, so that a fiber whose peer
+/// is always ready does not starve its neighbours.
+#[inline]
+pub(crate) fn yield_from_io() {
+    let Some(me) = current_fiber() else { return };
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    let streak = header.io_streak.get() + 1;
+    if streak < STREAK {
+        header.io_streak.set(streak);
+    } else {
+        header.io_streak.set(0);
+        yield_now();
+    }
+}
+
+/// The body of a worker's thread.
+pub(crate) fn run_worker(shared: &Shared, index: usize) {
+    // Without it a stack overflow still dies by the signal, only without the report.
+    let _signal_stack =
+        AlternateStack::install().and_then(|stack| watch_faults(report::on_fault).map(|()| stack));
+    let _ = nudge::arm(report::on_nudge);
+    slack::tighten();
+    shared.workers[index].set_thread_id(nudge::thread_id());
+    shared.workers[index].run();
+    // The others may wait for the roaming fiber that has just ended here, and the poller for the last one.
+    shared.rouse_all();
+}
+
+/// The body of the poller's thread, where there is one.
+pub(crate) fn run_poller(shared: &Shared) {
+    let Pollers::Thread(poller) = &shared.pollers else { return };
+    while shared.phase() == Phase::Running || shared.still_alive().1 != 0 {
+        poller.wait(None, wake);
+    }
+}

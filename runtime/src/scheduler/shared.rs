@@ -1,0 +1,288 @@
+//! What the workers of one runtime share.
+
+#![expect(unsafe_code, reason = "settles cells of tasks that never start")]
+
+use std::any::Any;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crossbeam_deque::Injector;
+
+use super::hub::WORTH_WAKING;
+use super::monitor::Bell;
+use super::roaming::RoamingList;
+use super::stacks::StackSupply;
+use super::worker::{Stealable, Worker};
+use crate::blocking::Pool;
+use crate::fiber::{Ended, Header};
+use crate::poller::Poller;
+use crate::queue::{Pushed, Sleepers};
+
+/// How far a runtime's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    Running,
+    /// No new fibers; the remaining ones are cancelled.
+    Closing,
+}
+
+/// Who polls.
+pub(crate) enum Pollers {
+    /// Each worker has a poller and sleeps in it.
+    Workers(Box<[Arc<Poller>]>),
+    /// One thread polls for all; workers sleep in their beds.
+    Thread(Arc<Poller>),
+}
+
+/// See the module's documentation.
+pub(crate) struct Shared {
+    pub(crate) workers: Box<[Worker]>,
+    /// Tasks from outside, and roaming fibers that yielded; first in, first out.
+    pub(crate) injector: Injector<Stealable>,
+    pub(super) sleepers: Sleepers,
+    pub(crate) stacks: StackSupply,
+    pub(super) roaming: RoamingList,
+    pub(crate) pollers: Pollers,
+    phase: AtomicU8,
+    /// Threads of others that are delivering something right now; see `enter`.
+    visitors: AtomicUsize,
+    /// Fibers alive, counted only when there is a limit.
+    alive: AtomicUsize,
+    /// How many fibers may be alive; `usize::MAX` is no limit.
+    pub(crate) max_fibers: usize,
+    epoch: Instant,
+    pub(crate) blocking: Arc<Pool>,
+    pub(super) bell: Bell,
+}
+
+/// Keeps a runtime's shared state alive while a thread that is not one of its workers uses it.
+pub(crate) struct Visit<'a>(&'a Shared);
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire in `await_visitors`.
+        self.0.visitors.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        workers: usize,
+        stacks: StackSupply,
+        pollers: Pollers,
+        blocking: Arc<Pool>,
+        max_fibers: usize,
+    ) -> Arc<Self> {
+        let shared = Arc::new(Self {
+            workers: (0..workers).map(Worker::new).collect(),
+            injector: Injector::new(),
+            sleepers: Sleepers::new(workers),
+            stacks,
+            roaming: RoamingList::new(),
+            pollers,
+            phase: AtomicU8::new(Phase::Running as u8),
+            visitors: AtomicUsize::new(0),
+            alive: AtomicUsize::new(0),
+            max_fibers,
+            epoch: Instant::now(),
+            blocking,
+            bell: Bell::default(),
+        });
+        for worker in &shared.workers {
+            worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
+        }
+        shared
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        // Acquire: pairs with the Release in `close`.
+        if self.phase.load(Ordering::Acquire) == Phase::Running as u8 {
+            Phase::Running
+        } else {
+            Phase::Closing
+        }
+    }
+
+    /// Ends the acceptance of fibers and wakes everybody to see it.
+    pub(crate) fn close(&self) {
+        // SeqCst: a spawner from outside either sees this or is seen by `await_visitors`.
+        self.phase.store(Phase::Closing as u8, Ordering::SeqCst);
+        self.rouse_all();
+        self.bell.ring();
+    }
+
+    /// The threads have ended: descriptors that are still open will register elsewhere.
+    pub(crate) fn retire(&self) {
+        match &self.pollers {
+            Pollers::Workers(pollers) => pollers.iter().for_each(|poller| poller.shut_down()),
+            Pollers::Thread(poller) => poller.shut_down(),
+        }
+        self.blocking.close();
+    }
+
+    /// Announces a thread that is not a worker of this runtime and is about to deliver something.
+    ///
+    /// The caller knows that the runtime lives: it holds it, or a fiber of it that cannot end before the
+    /// delivery.
+    pub(crate) fn enter(&self) -> Visit<'_> {
+        self.visitors.fetch_add(1, Ordering::SeqCst);
+        Visit(self)
+    }
+
+    /// Waits until no such thread is left.
+    pub(crate) fn await_visitors(&self) {
+        while self.visitors.load(Ordering::SeqCst) != 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Nanoseconds since the runtime was made: the clock of its timers.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.ns_at(Instant::now())
+    }
+
+    /// `at` on the clock of the runtime's timers; saturates after some 584 years.
+    pub(crate) fn ns_at(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn poller_of(&self, worker: usize) -> Option<&Arc<Poller>> {
+        match &self.pollers {
+            Pollers::Workers(pollers) => Some(&pollers[worker]),
+            Pollers::Thread(_) => None,
+        }
+    }
+
+    /// The poller with which a fiber of `worker` registers its descriptors.
+    pub(crate) fn poller_for(&self, worker: usize) -> &Arc<Poller> {
+        match &self.pollers {
+            Pollers::Workers(pollers) => &pollers[worker],
+            Pollers::Thread(poller) => poller,
+        }
+    }
+
+    /// All workers but `index`, from a random one on.
+    pub(super) fn others(&self, index: usize, random: usize) -> impl Iterator<Item = &Worker> {
+        let count = self.workers.len();
+        (0..count)
+            .map(move |step| &self.workers[(random + step) % count])
+            .filter(move |other| other.index != index)
+    }
+
+    /// Whether some worker has more tasks than it should keep for itself.
+    fn has_surplus(&self) -> bool {
+        self.workers.iter().any(|worker| worker.stealable() >= WORTH_WAKING)
+    }
+
+    /// Whether there is work that a worker with none of its own should take.
+    pub(super) fn has_work_for_anyone(&self) -> bool {
+        !self.injector.is_empty() || self.has_surplus()
+    }
+
+    /// Whether every worker sleeps.
+    pub(super) fn all_asleep(&self) -> bool {
+        self.workers.iter().all(|worker| worker.remote.inbox.is_sleeping())
+    }
+
+    /// Workers that have not ended their threads, and started fibers that have not ended.
+    pub(crate) fn still_alive(&self) -> (usize, usize) {
+        let counts = self.workers.iter().map(|worker| worker.remote.fibers.load(Ordering::Relaxed));
+        let busy = counts.clone().filter(|count| *count > 0).count();
+        (busy, counts.sum::<usize>() + self.roaming.len())
+    }
+
+    /// Wakes one sleeping worker to search for tasks, unless somebody searches already.
+    pub(super) fn wake_a_sleeper(&self) {
+        if let Some(index) = self.sleepers.choose() {
+            self.rouse(&self.workers[index]);
+        }
+    }
+
+    /// Queues a task from outside, and wakes a worker for it.
+    pub(crate) fn inject(&self, task: NonNull<Header>) {
+        self.injector.push(Stealable(task));
+        self.wake_a_sleeper();
+    }
+
+    /// Wakes every worker that sleeps, and the poller thread.
+    pub(super) fn rouse_all(&self) {
+        for worker in &self.workers {
+            self.rouse(worker);
+        }
+        if let Pollers::Thread(poller) = &self.pollers {
+            poller.poke();
+        }
+    }
+
+    /// Wakes `worker` if it sleeps.
+    pub(super) fn rouse(&self, worker: &Worker) {
+        if worker.remote.inbox.poke() {
+            self.poke(worker);
+        }
+    }
+
+    /// Puts `fiber`, woken or new, into `worker`'s inbox. From any thread but the worker's own.
+    pub(crate) fn deliver(&self, worker: &Worker, fiber: NonNull<Header>) {
+        // SAFETY: the caller owns the wake-up (or the new task), so the fiber is alive and in no list.
+        if unsafe { worker.remote.inbox.push(fiber) } == Pushed::OwnerSleeps {
+            self.poke(worker);
+        }
+    }
+
+    fn poke(&self, worker: &Worker) {
+        match self.poller_of(worker.index) {
+            Some(poller) => poller.poke(),
+            None => super::bed::get_up(&worker.remote.bed),
+        }
+    }
+
+    /// Counts a new fiber against the limit; false when it is reached.
+    pub(crate) fn admit(&self) -> bool {
+        if self.max_fibers == usize::MAX {
+            return true;
+        }
+        // Relaxed: a counter.
+        let admitted = self.alive.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |alive| {
+            (alive < self.max_fibers).then_some(alive + 1)
+        });
+        admitted.is_ok()
+    }
+
+    /// Uncounts a fiber that has ended.
+    #[inline]
+    pub(crate) fn dismiss(&self) {
+        if self.max_fibers != usize::MAX {
+            self.alive.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends a task that will not start; its join returns `payload`.
+    pub(crate) fn refuse(&self, task: NonNull<Header>, payload: Box<dyn Any + Send>) {
+        // SAFETY: the task came out of a queue, which made it ours, and it has not started.
+        unsafe { Header::refuse(task, payload) };
+        self.dismiss();
+        // SAFETY: the cell is alive until the join word's protocol lets it go.
+        match unsafe { task.as_ref() }.join.end() {
+            Ended::Owner(Some(woken)) => super::wake(woken),
+            Ended::Owner(None) => {}
+            Ended::Worker => {
+                // SAFETY: the cell is ours; a panic of the payload's destructor is the panic hook's.
+                let cleared = || unsafe { Header::clear(task) };
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(cleared));
+                // SAFETY: as above.
+                unsafe { Header::free(task) };
+            }
+        }
+    }
+
+    /// The worker with the fewest placed fibers; see `Flags::SPREADS`.
+    pub(super) fn least_loaded(&self) -> &Worker {
+        let mut workers = self.workers.iter();
+        let first = workers.next().expect("a runtime has a worker");
+        let load = |worker: &Worker| worker.remote.placed.load(Ordering::Relaxed);
+        workers.fold(first, |best, other| if load(other) < load(best) { other } else { best })
+    }
+}

@@ -1,0 +1,201 @@
+//! Scopes: fibers that borrow from the frame that spawns them. The shape is [`std::thread::scope`]'s.
+
+#![expect(unsafe_code, reason = "spawns closures that borrow; the scope joins them before the borrow ends")]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::fiber::{Fiber, Reason};
+use crate::latch::Latch;
+use crate::park;
+use crate::queue::SpinLock;
+use crate::spawn::{Builder, JoinHandle, SpawnError};
+
+/// Runs `f` with a scope in which fibers can be spawned that borrow from the caller's frame; returns when all of
+/// them have ended. Mirrors [`std::thread::scope`].
+///
+/// # Panics
+///
+/// If `f` panics, or if a fiber panicked whose handle was not joined; in either case after all have ended.
+///
+/// ```
+/// # abaca::run(|| {
+/// let mut numbers = vec![1, 2, 3];
+/// let mut sum = 0;
+/// abaca::scope(|scope| {
+///     scope.spawn(|| sum = numbers.iter().sum());
+/// });
+/// numbers.push(sum);
+/// assert_eq!(numbers, [1, 2, 3, 6]);
+/// # });
+/// ```
+pub fn scope<'env, F, T>(f: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let shared = Arc::new(ScopeShared { running: Latch::new(0), panicked: AtomicBool::new(false) });
+    let scope = Scope { shared, scope: PhantomData, env: PhantomData };
+    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    let cancelled = scope.shared.running.await_zero(Reason::Scope);
+    match result {
+        Err(payload) => resume_unwind(payload),
+        Ok(_) if cancelled => park::unwind(),
+        // Relaxed: written before the count fell to zero.
+        Ok(_) if scope.shared.panicked.load(Ordering::Relaxed) => panic!("a scoped fiber panicked"),
+        Ok(value) => value,
+    }
+}
+
+/// A scope to spawn fibers in. Made by [`scope`]; mirrors [`std::thread::Scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    shared: Arc<ScopeShared>,
+    /// Invariance over `'scope`, as std's: else it could be shrunk to less than the fibers' borrows.
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+impl<'scope> Scope<'scope, '_> {
+    /// Spawns a fiber that may borrow from outside of the scope.
+    ///
+    /// # Panics
+    ///
+    /// As [`abaca::spawn`](crate::spawn()).
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        Builder::new()
+            .spawn_scoped(self, f)
+            .unwrap_or_else(|error| panic!("failed to spawn a fiber: {error}"))
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("running", &self.shared.running.count()).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Spawns a fiber in a scope, with this builder's settings. Mirrors
+    /// [`std::thread::Builder::spawn_scoped`].
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`].
+    pub fn spawn_scoped<'scope, 'env, F, T>(
+        self,
+        scope: &'scope Scope<'scope, 'env>,
+        f: F,
+    ) -> Result<ScopedJoinHandle<'scope, T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let packet = Arc::new(Packet {
+            result: SpinLock::new(None),
+            scope: Arc::clone(&scope.shared),
+            borrows: PhantomData,
+        });
+        scope.shared.running.add();
+        let place = Running(Arc::clone(&scope.shared));
+        let task = ScopedTask { f, packet: Arc::clone(&packet), _running: place };
+        // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_zero`
+        // has seen the count at zero, and the count falls after closure and result are gone from the fiber.
+        let handle = unsafe { self.spawn_unchecked(move || task.run()) }?;
+        Ok(ScopedJoinHandle { handle, packet })
+    }
+}
+
+/// An owned permission to wait for the end of a scoped fiber. Mirrors [`std::thread::ScopedJoinHandle`].
+pub struct ScopedJoinHandle<'scope, T> {
+    handle: JoinHandle<()>,
+    packet: Arc<Packet<'scope, T>>,
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    /// Waits for the fiber to end and returns its result.
+    ///
+    /// # Errors
+    ///
+    /// The payload, if the fiber panicked.
+    pub fn join(self) -> thread::Result<T> {
+        // An error here is a task that was refused: it never ran, and its packet is empty.
+        self.handle.join()?;
+        self.packet.result.lock().take().expect("a scoped fiber stores its result before it ends")
+    }
+
+    /// Whether the fiber has ended.
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// The fiber's handle.
+    pub fn fiber(&self) -> Fiber {
+        self.handle.fiber()
+    }
+
+    /// The same as [`fiber`](Self::fiber), under std's name.
+    pub fn thread(&self) -> Fiber {
+        self.fiber()
+    }
+}
+
+impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedJoinHandle").finish_non_exhaustive()
+    }
+}
+
+struct ScopeShared {
+    /// Fibers whose closure or result may still borrow.
+    running: Latch,
+    panicked: AtomicBool,
+}
+
+/// One fiber's count in the scope, given back when it is dropped.
+struct Running(Arc<ScopeShared>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.subtract();
+    }
+}
+
+/// The closure of a scoped fiber. Its fields are dropped in this order when it never runs.
+struct ScopedTask<'scope, F, T> {
+    f: F,
+    packet: Arc<Packet<'scope, T>>,
+    _running: Running,
+}
+
+impl<F: FnOnce() -> T, T> ScopedTask<'_, F, T> {
+    fn run(self) {
+        let Self { f, packet, _running } = self;
+        let result = catch_unwind(AssertUnwindSafe(f));
+        *packet.result.lock() = Some(result);
+        // The result goes with the packet, if the handle is gone, and before the count falls.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(packet)));
+    }
+}
+
+/// Where a scoped fiber leaves its result.
+struct Packet<'scope, T> {
+    result: SpinLock<Option<thread::Result<T>>>,
+    scope: Arc<ScopeShared>,
+    borrows: PhantomData<&'scope ()>,
+}
+
+impl<T> Drop for Packet<'_, T> {
+    fn drop(&mut self) {
+        if matches!(&*self.result.lock(), Some(Err(_))) {
+            // Relaxed: read by the owner after the count has fallen.
+            self.scope.panicked.store(true, Ordering::Relaxed);
+        }
+    }
+}

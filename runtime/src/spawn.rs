@@ -1,0 +1,375 @@
+//! Spawning and joining fibers: `spawn`, [`Builder`], [`JoinHandle`]. The shape is `std::thread`'s.
+
+#![expect(unsafe_code, reason = "the join handle owns half of a cell")]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::thread;
+
+use crate::fiber::{Fiber, Flags, Header, Reason, allocate, take_result};
+use crate::park;
+use crate::scheduler::{self, Phase, Shared, current_worker};
+
+/// Why a fiber could not be spawned.
+///
+/// Converts into [`io::Error`], so that `?` works where `std::thread::Builder::spawn` was used.
+///
+/// ```
+/// let runtime = abaca::Runtime::builder().max_fibers(1).build().unwrap();
+/// runtime.run(|| {
+///     let error = abaca::Builder::new().spawn(|| ()).unwrap_err();
+///     assert!(matches!(error, abaca::SpawnError::LimitReached { max_fibers: 1 }));
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The caller is neither a fiber nor inside a runtime: use `Runtime::spawn`, or spawn inside `abaca::run`.
+    NoRuntime,
+    /// The runtime is shutting down.
+    ShuttingDown,
+    /// As many fibers are alive as the runtime's builder allows.
+    LimitReached {
+        /// The limit set by `max_fibers`.
+        max_fibers: usize,
+    },
+    /// The stack size asked for is beyond 4 GiB.
+    StackTooLarge,
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRuntime => {
+                f.write_str("no runtime here: spawn inside abaca::run, or with Runtime::spawn")
+            }
+            Self::ShuttingDown => f.write_str("the runtime is shutting down and accepts no new fibers"),
+            Self::LimitReached { max_fibers } => {
+                write!(
+                    f,
+                    "{max_fibers} fibers are alive, the limit of this runtime: raise Builder::max_fibers"
+                )
+            }
+            Self::StackTooLarge => f.write_str("a fiber's stack is less than 4 GiB"),
+        }
+    }
+}
+
+impl std::error::Error for SpawnError {}
+
+impl From<SpawnError> for io::Error {
+    fn from(error: SpawnError) -> Self {
+        io::Error::other(error)
+    }
+}
+
+/// An owned permission to wait for the end of a fiber and take its result. Mirrors
+/// [`std::thread::JoinHandle`]; dropping it detaches the fiber.
+pub struct JoinHandle<T> {
+    cell: NonNull<Header>,
+    result: PhantomData<T>,
+}
+
+// SAFETY: the handle's half of the cell is the join word and, after the end, a result that is `Send` by
+// `spawn`'s bound; a local fiber's handle is `!Send` where its result is, as std's auto traits would have it.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: a shared handle offers only atomics.
+unsafe impl<T> Sync for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    fn header(&self) -> &Header {
+        // SAFETY: the cell lives at least until the handle gives up its half.
+        unsafe { self.cell.as_ref() }
+    }
+
+    /// Waits for the fiber to end and returns its result, or the payload of its panic.
+    ///
+    /// A fiber that was cancelled by its runtime's shutdown gives [`Cancelled`](crate::Cancelled) as payload; a
+    /// task for which no stack could be had gives an [`io::Error`].
+    ///
+    /// # Errors
+    ///
+    /// The payload, if the fiber panicked.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let handle = abaca::spawn(|| 6 * 7);
+    /// assert_eq!(handle.join().unwrap(), 42);
+    /// # });
+    /// ```
+    #[inline]
+    pub fn join(self) -> thread::Result<T> {
+        let this = ManuallyDrop::new(self);
+        if !this.header().join.has_ended_for_good() {
+            this.await_end();
+        }
+        // SAFETY: the join word says that the cell is ours, and the handle's type that its result is a `T`.
+        unsafe { take_result(this.cell) }
+    }
+
+    fn await_end(&self) {
+        let waiter = park::waiter();
+        let ended = self.header().join.await_end(&waiter, |waiter| park::wait(waiter, Reason::Join, None));
+        if let Err(cell_is_ours) = ended {
+            if cell_is_ours {
+                // SAFETY: as `await_end` says.
+                unsafe { Self::dispose(self.cell) };
+            }
+            park::unwind();
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The join word made the cell the handle's.
+    unsafe fn dispose(cell: NonNull<Header>) {
+        // SAFETY: the caller's promise.
+        unsafe { Header::clear(cell) };
+        // SAFETY: as above.
+        unsafe { Header::free(cell) };
+    }
+
+    /// Whether the fiber has ended, so that `join` returns at once.
+    pub fn is_finished(&self) -> bool {
+        self.header().join.has_ended()
+    }
+
+    /// The fiber's handle: its id, its name, `unpark`.
+    pub fn fiber(&self) -> Fiber {
+        self.header().identity()
+    }
+
+    /// The same as [`fiber`](Self::fiber), under the name that `std::thread::JoinHandle` has for it.
+    pub fn thread(&self) -> Fiber {
+        self.fiber()
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if self.header().join.detach() {
+            // SAFETY: `detach` says so.
+            unsafe { Self::dispose(self.cell) };
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").finish_non_exhaustive()
+    }
+}
+
+/// Settings for a new fiber. Mirrors [`std::thread::Builder`].
+///
+/// ```
+/// # abaca::run(|| {
+/// let handle = abaca::Builder::new()
+///     .name("deep".into())
+///     .stack_size(1024 * 1024)
+///     .spawn(|| abaca::current().name().map(str::to_owned))
+///     .unwrap();
+/// assert_eq!(handle.join().unwrap().as_deref(), Some("deep"));
+/// # });
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until it spawns"]
+pub struct Builder {
+    name: Option<String>,
+    stack_bytes: Option<usize>,
+}
+
+impl Builder {
+    /// A builder with the runtime's settings and no name.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the fiber: shown in reports of panics, stack overflows and dumps.
+    pub fn name(mut self, name: String) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// The usable size of the stack in bytes, rounded up to whole pages. The runtime's default is fastest, since
+    /// its stacks are cached by the workers.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_bytes = Some(bytes);
+        self
+    }
+
+    /// Spawns a fiber on the current runtime. It may start on any worker, and stays on that one.
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`].
+    pub fn spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: closure and result are `'static` and `Send`.
+        unsafe { self.spawn_unchecked(f) }
+    }
+
+    /// Spawns a fiber that starts and stays on the current worker, and so need not be `Send`.
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`]; `NoRuntime` as well when the caller is not a fiber.
+    pub fn spawn_local<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        let worker =
+            current_worker().filter(|worker| worker.current().is_some()).ok_or(SpawnError::NoRuntime)?;
+        let (stack_bytes, identity) = self.settings()?;
+        admit(worker.shared())?;
+        let task = allocate(f, Flags::default(), stack_bytes, identity);
+        // Straight into the ready list, from which nobody steals.
+        worker.make_ready(task);
+        Ok(JoinHandle { cell: task, result: PhantomData })
+    }
+
+    /// Spawns a fiber that may resume on any worker after each of its parks.
+    ///
+    /// # Safety
+    ///
+    /// From the moment it starts, the fiber changes OS threads under the feet of its code. So whatever is on its
+    /// stack across a call that may block or yield must be sound to use from another thread: no `Rc` that is
+    /// shared with a thread-local, no guard of a thread-bound lock, no reference into a thread-local, no value
+    /// derived from a thread's id. The compiler checks none of this, and it may itself keep the *address* of a
+    /// thread-local across the call: code that uses thread-locals, its libraries' included, must do so in
+    /// functions that are not inlined into one that parks.
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`].
+    pub unsafe fn spawn_roaming<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
+        let (stack_bytes, identity) = self.settings()?;
+        admit(worker.shared())?;
+        let task = allocate(f, Flags::ROAMING, stack_bytes, identity);
+        scheduler::spawn_here(worker, task);
+        Ok(JoinHandle { cell: task, result: PhantomData })
+    }
+
+    /// `spawn` without its bounds.
+    ///
+    /// # Safety
+    ///
+    /// The closure and its result may be sent to another thread, and outlive the fiber.
+    #[inline]
+    pub(crate) unsafe fn spawn_unchecked<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T,
+    {
+        let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
+        let (stack_bytes, identity) = self.settings()?;
+        admit(worker.shared())?;
+        let task = allocate(f, Flags::default(), stack_bytes, identity);
+        scheduler::spawn_here(worker, task);
+        Ok(JoinHandle { cell: task, result: PhantomData })
+    }
+
+    /// `spawn` onto a runtime from a thread that is not one of its workers.
+    ///
+    /// # Safety
+    ///
+    /// As for `spawn_unchecked`.
+    pub(crate) unsafe fn spawn_onto<F, T>(self, shared: &Shared, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T,
+    {
+        let (stack_bytes, identity) = self.settings()?;
+        let _visit = shared.enter();
+        admit(shared)?;
+        let task = allocate(f, Flags::default(), stack_bytes, identity);
+        shared.inject(task);
+        Ok(JoinHandle { cell: task, result: PhantomData })
+    }
+
+    #[inline]
+    fn settings(self) -> Result<(u32, Option<Fiber>), SpawnError> {
+        let stack_bytes = match self.stack_bytes {
+            None => 0,
+            Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,
+        };
+        Ok((stack_bytes, self.name.map(|name| Fiber::new(Some(name.into_boxed_str())))))
+    }
+}
+
+#[inline]
+fn admit(shared: &Shared) -> Result<(), SpawnError> {
+    if shared.phase() != Phase::Running {
+        return Err(SpawnError::ShuttingDown);
+    }
+    if !shared.admit() {
+        return Err(SpawnError::LimitReached { max_fibers: shared.max_fibers });
+    }
+    Ok(())
+}
+
+/// Spawns a fiber on the current runtime. Mirrors [`std::thread::spawn`].
+///
+/// The task may start on any worker; from then on the fiber stays on that worker, so thread-locals, `Rc` and
+/// everything else that is bound to a thread behave in it as on any thread.
+///
+/// # Panics
+///
+/// If it cannot be spawned: outside of a runtime, during shutdown, at the limit of fibers. Use
+/// [`Builder::spawn`] to handle these.
+///
+/// ```
+/// # abaca::run(|| {
+/// let handle = abaca::spawn(|| "from a fiber");
+/// assert_eq!(handle.join().unwrap(), "from a fiber");
+/// # });
+/// ```
+#[inline]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f).unwrap_or_else(|error| failed(error))
+}
+
+/// Spawns a fiber on the current worker, where it stays; the closure need not be `Send`.
+///
+/// # Panics
+///
+/// As [`spawn`]; also on a plain thread.
+///
+/// ```
+/// use std::rc::Rc;
+/// # abaca::run(|| {
+/// let shared = Rc::new(5);
+/// let handle = abaca::spawn_local({ let shared = Rc::clone(&shared); move || *shared });
+/// assert_eq!(handle.join().unwrap(), 5);
+/// # });
+/// ```
+pub fn spawn_local<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    Builder::new().spawn_local(f).unwrap_or_else(|error| failed(error))
+}
+
+#[cold]
+fn failed(error: SpawnError) -> ! {
+    if error == SpawnError::ShuttingDown && park::on_fiber() && !thread::panicking() {
+        // The spawning fiber is about to be cancelled itself: it unwinds as from any other call.
+        park::unwind();
+    }
+    panic!("failed to spawn a fiber: {error}")
+}

@@ -1,0 +1,47 @@
+//! Locks and other meeting points for fibers and plain threads, mirroring [`std::sync`].
+//!
+//! Code written against `std::sync` compiles and behaves the same after its `use` path has changed. The
+//! difference is in who waits: a fiber that waits for one of these parks, and its worker runs other fibers; a
+//! plain OS thread that waits blocks. Both can wait for the same lock at the same time.
+//!
+//! ```
+//! use abaca::sync::{Arc, Condvar, Mutex};
+//!
+//! let pair = Arc::new((Mutex::new(false), Condvar::new()));
+//! let theirs = Arc::clone(&pair);
+//! let thread = std::thread::spawn(move || {
+//!     *theirs.0.lock().unwrap() = true;
+//!     theirs.1.notify_one();
+//! });
+//! let ready = pair.1.wait_while(pair.0.lock().unwrap(), |ready| !*ready).unwrap();
+//! assert!(*ready);
+//! # drop(ready);
+//! # thread.join().unwrap();
+//! ```
+//!
+//! # Cancellation
+//!
+//! A fiber that is cancelled while it waits here leaves the queue and unwinds; it takes nothing with it: neither
+//! a lock nor a notification that another waiter could use. Guards it already holds are dropped by the
+//! unwinding, which poisons their mutexes exactly as a panic does, because a critical section was left half-way.
+
+mod condvar;
+#[cfg(loom)]
+pub(crate) mod model_park;
+mod mutex;
+mod raw_mutex;
+#[cfg(not(loom))]
+mod spin_lock;
+mod wait_group;
+pub(crate) mod wait_list;
+
+#[doc(no_inline)]
+pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
+
+pub use condvar::{Condvar, WaitTimeoutResult};
+#[cfg(loom)]
+pub(crate) use model_park::{SpinGuard, SpinLock};
+pub use mutex::{Mutex, MutexGuard};
+#[cfg(not(loom))]
+pub(crate) use spin_lock::{SpinGuard, SpinLock};
+pub use wait_group::WaitGroup;

@@ -1,0 +1,337 @@
+//! `Mutex`: std's, for fibers and threads alike. This file owns the value, the guard and the poison; the
+//! protocol is in `raw_mutex`.
+
+#![expect(unsafe_code, reason = "a lock hands out references to what it guards")]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+
+use super::raw_mutex::{Cancelled, RawMutex};
+
+/// Mutual exclusion around a value, as [`std::sync::Mutex`], for fibers and plain threads.
+///
+/// A fiber that finds the mutex locked parks and its worker runs other fibers; a plain thread blocks. A fiber may
+/// hold the guard across anything that parks: others then wait that long.
+///
+/// # Fairness
+///
+/// A running fiber takes a free mutex even if others have waited longer. Who has waited for more than a
+/// millisecond and still loses is handed the mutex directly by the next unlock.
+///
+/// # Poisoning
+///
+/// As in `std`: a guard that is dropped by a panic (or by the cancellation of its fiber) poisons the mutex. Whether
+/// the drop is part of a panic is known per OS thread ([`std::thread::panicking`]). A fiber that parks in a
+/// destructor *while it unwinds* therefore makes its neighbours on the same worker look panicking until it is
+/// done: a guard that one of them took before and drops meanwhile poisons its mutex without cause, and one that is taken
+/// meanwhile does not poison.
+///
+/// # Examples
+///
+/// ```
+/// use abaca::sync::Mutex;
+///
+/// static TOTAL: Mutex<u64> = Mutex::new(0);
+///
+/// std::thread::scope(|scope| {
+///     for n in 0..4 {
+///         scope.spawn(move || *TOTAL.lock().unwrap() += n);
+///     }
+/// });
+/// assert_eq!(*TOTAL.lock().unwrap(), 6);
+/// ```
+pub struct Mutex<T: ?Sized> {
+    raw: RawMutex,
+    poisoned: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: moving the mutex moves the value.
+unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
+// SAFETY: `raw` admits one holder at a time, so threads pass the value around but never share it.
+unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+
+// Poisoning is what makes a broken invariant visible.
+impl<T: ?Sized> UnwindSafe for Mutex<T> {}
+impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
+
+/// The right to the value of a locked [`Mutex`]; unlocks it when dropped.
+///
+/// It is not `Send`, as `std`'s: a fiber stays on the worker on which it started, so a guard never changes threads.
+/// A roaming fiber (`unsafe Builder::spawn_roaming`) may hold one across a park all the same: nothing in it
+/// belongs to a thread, apart from the poison flag described at [`Mutex`].
+///
+/// ```compile_fail
+/// fn is_send<T: Send>(_: T) {}
+/// let mutex = abaca::sync::Mutex::new(());
+/// is_send(mutex.lock());
+/// ```
+#[must_use = "if unused the Mutex will immediately unlock"]
+pub struct MutexGuard<'a, T: ?Sized + 'a> {
+    mutex: &'a Mutex<T>,
+    /// Whether the thread was already panicking when it locked: then this guard does not poison.
+    panicking: bool,
+    /// `Sync` if `T` is, never `Send`.
+    auto_traits: PhantomData<std::sync::MutexGuard<'a, T>>,
+}
+
+impl<T> Mutex<T> {
+    /// An unlocked mutex around `value`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = abaca::sync::Mutex::new(7);
+    /// assert_eq!(*mutex.lock().unwrap(), 7);
+    /// ```
+    #[cfg(not(loom))]
+    pub const fn new(value: T) -> Self {
+        Self { raw: RawMutex::new(), poisoned: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// An unlocked mutex around `value`; not `const`, because loom's atomics are not.
+    #[cfg(loom)]
+    pub fn new(value: T) -> Self {
+        Self { raw: RawMutex::new(), poisoned: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// Takes the mutex apart and returns the value.
+    ///
+    /// # Errors
+    ///
+    /// When the mutex is poisoned; the error contains the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = abaca::sync::Mutex::new(vec![1]);
+    /// mutex.lock().unwrap().push(2);
+    /// assert_eq!(mutex.into_inner().unwrap(), [1, 2]);
+    /// ```
+    pub fn into_inner(self) -> LockResult<T> {
+        let poisoned = self.is_poisoned();
+        poison_if(poisoned, self.value.into_inner())
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Locks the mutex, waiting until it is free.
+    ///
+    /// Locking it again while the guard is held waits forever.
+    ///
+    /// # Errors
+    ///
+    /// When another holder panicked: the mutex is locked all the same and the error contains the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = abaca::sync::Mutex::new(0);
+    /// *mutex.lock().unwrap() += 1;
+    /// assert_eq!(*mutex.lock().unwrap(), 1);
+    /// ```
+    #[inline]
+    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        self.raw.lock();
+        self.locked()
+    }
+
+    /// Locks the mutex if it is free, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`TryLockError::WouldBlock`] when it is locked; [`TryLockError::Poisoned`], with the guard, when another holder
+    /// panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mutex = abaca::sync::Mutex::new(0);
+    /// let guard = mutex.try_lock().unwrap();
+    /// assert!(mutex.try_lock().is_err());
+    /// # drop(guard);
+    /// ```
+    #[inline]
+    pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        if self.raw.try_lock() { Ok(self.locked()?) } else { Err(TryLockError::WouldBlock) }
+    }
+
+    /// Whether a holder panicked. Without the lock the answer may be outdated at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::{Arc, Mutex};
+    ///
+    /// let mutex = Arc::new(Mutex::new(0));
+    /// let theirs = Arc::clone(&mutex);
+    /// let _ = std::thread::spawn(move || {
+    ///     let _guard = theirs.lock().unwrap();
+    ///     panic!("the mutex is poisoned");
+    /// })
+    /// .join();
+    /// assert!(mutex.is_poisoned());
+    /// ```
+    #[inline]
+    pub fn is_poisoned(&self) -> bool {
+        // Relaxed, here and below: the flag is a hint without the lock, and ordered by the lock with it.
+        self.poisoned.load(Ordering::Relaxed)
+    }
+
+    /// Declares the value to be in order again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::{Arc, Mutex};
+    ///
+    /// let mutex = Arc::new(Mutex::new(0));
+    /// let theirs = Arc::clone(&mutex);
+    /// let _ = std::thread::spawn(move || {
+    ///     let _guard = theirs.lock().unwrap();
+    ///     panic!("the mutex is poisoned");
+    /// })
+    /// .join();
+    /// let mut value = mutex.lock().unwrap_or_else(|error| error.into_inner());
+    /// *value = 1;
+    /// mutex.clear_poison();
+    /// drop(value);
+    /// assert_eq!(*mutex.lock().unwrap(), 1);
+    /// ```
+    #[inline]
+    pub fn clear_poison(&self) {
+        self.poisoned.store(false, Ordering::Relaxed);
+    }
+
+    /// The value, without locking: exclusive access proves that nobody else holds the mutex.
+    ///
+    /// # Errors
+    ///
+    /// When the mutex is poisoned; the error contains the reference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut mutex = abaca::sync::Mutex::new(0);
+    /// *mutex.get_mut().unwrap() = 1;
+    /// assert_eq!(*mutex.lock().unwrap(), 1);
+    /// ```
+    pub fn get_mut(&mut self) -> LockResult<&mut T> {
+        let poisoned = self.is_poisoned();
+        poison_if(poisoned, self.value.get_mut())
+    }
+
+    /// The guard of the lock that the caller has just taken.
+    #[inline]
+    fn locked(&self) -> LockResult<MutexGuard<'_, T>> {
+        let guard = MutexGuard { mutex: self, panicking: std::thread::panicking(), auto_traits: PhantomData };
+        poison_if(self.is_poisoned(), guard)
+    }
+}
+
+#[inline]
+fn poison_if<T>(poisoned: bool, value: T) -> LockResult<T> {
+    if poisoned { Err(PoisonError::new(value)) } else { Ok(value) }
+}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// Ends the guard without unlocking or poisoning: the caller takes over what it held.
+    pub(super) fn dissolve(guard: Self) -> Held<'a, T> {
+        let mutex = guard.mutex;
+        std::mem::forget(guard);
+        Held(mutex)
+    }
+}
+
+/// A mutex whose lock is held without a guard: a condition variable's view of it.
+#[derive(Debug)]
+pub(super) struct Held<'a, T: ?Sized>(&'a Mutex<T>);
+
+impl<'a, T: ?Sized> Held<'a, T> {
+    /// Releases the lock.
+    pub(super) fn unlock(self) -> Released<'a, T> {
+        self.0.raw.unlock();
+        Released(self.0)
+    }
+}
+
+/// A mutex that was released to wait for a condition.
+#[derive(Debug)]
+pub(super) struct Released<'a, T: ?Sized>(&'a Mutex<T>);
+
+impl<'a, T: ?Sized> Released<'a, T> {
+    /// Takes the lock again.
+    pub(super) fn lock(self) -> Result<LockResult<MutexGuard<'a, T>>, Cancelled> {
+        self.0.raw.lock_unless_cancelled()?;
+        Ok(self.0.locked())
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: a guard exists only while its holder has the lock, and it is the only one.
+        unsafe { &*self.mutex.value.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`, and the guard is borrowed mutably.
+        unsafe { &mut *self.mutex.value.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.panicking && std::thread::panicking() {
+            self.mutex.poisoned.store(true, Ordering::Relaxed);
+        }
+        self.mutex.raw.unlock();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Mutex");
+        match self.try_lock() {
+            Ok(guard) => out.field("data", &&*guard),
+            Err(TryLockError::Poisoned(error)) => out.field("data", &&**error.get_ref()),
+            Err(TryLockError::WouldBlock) => out.field("data", &"<locked>"),
+        };
+        out.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> From<T> for Mutex<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}

@@ -1,0 +1,127 @@
+//! `WaitGroup`: wait until everybody who holds a part of it has let go.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::SpinLock;
+use super::wait_list::{self, End, WaitList};
+use crate::fiber::{Outcome, Reason};
+use crate::park;
+
+/// Waits for a group of fibers or threads: each holds a clone, and [`wait`](Self::wait) returns when every clone has
+/// been dropped or is itself waiting.
+///
+/// The shape is that of `crossbeam_utils::sync::WaitGroup`. A clone is dropped also when its owner panics or is
+/// cancelled, so nobody waits for what cannot come.
+///
+/// # Examples
+///
+/// ```
+/// use abaca::sync::WaitGroup;
+///
+/// let group = WaitGroup::new();
+/// for _ in 0..4 {
+///     let part = group.clone();
+///     std::thread::spawn(move || {
+///         // Do the work, then:
+///         drop(part);
+///     });
+/// }
+/// group.wait();
+/// ```
+pub struct WaitGroup {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Clones that have neither been dropped nor begun to wait.
+    count: AtomicUsize,
+    waiters: SpinLock<WaitList<()>>,
+}
+
+// The count is one atomic step per clone: a panic cannot leave it half-way.
+impl UnwindSafe for WaitGroup {}
+impl RefUnwindSafe for WaitGroup {}
+
+impl WaitGroup {
+    /// A group of one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// abaca::sync::WaitGroup::new().wait();
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        let shared = Shared { count: AtomicUsize::new(1), waiters: SpinLock::new(WaitList::new()) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Gives up this part of the group and waits until all others have done so, by waiting or by being dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::WaitGroup;
+    ///
+    /// let group = WaitGroup::new();
+    /// let part = group.clone();
+    /// let thread = std::thread::spawn(move || drop(part));
+    /// group.wait();
+    /// # thread.join().unwrap();
+    /// ```
+    pub fn wait(self) {
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        let waiters = shared.waiters.lock();
+        // Acquire: pairs with the Release of each part that was given up. The last one takes this lock after its
+        // step, so either the zero is seen here or the one that made it finds this waiter in the list.
+        if shared.count.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        // The wake-up passes on what the last part knows, which is what all parts have done.
+        let (outcome, ()) =
+            wait_list::wait(waiters, |list| list, End::Back, (), Reason::WaitGroup, None, || ());
+        if outcome == Outcome::Cancelled {
+            park::unwind();
+        }
+    }
+}
+
+impl Shared {
+    fn give_up(&self) {
+        // AcqRel: the Release publishes what this part has done; the Acquire lets the last part, which wakes the
+        // waiters, pass on what all others have done.
+        if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            wait_list::wake_up_to(&self.waiters, |list| list, usize::MAX);
+        }
+    }
+}
+
+impl Default for WaitGroup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clone for WaitGroup {
+    fn clone(&self) -> Self {
+        // Relaxed: the clone is made from a part that is still counted.
+        self.shared.count.fetch_add(1, Ordering::Relaxed);
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Drop for WaitGroup {
+    fn drop(&mut self) {
+        self.shared.give_up();
+    }
+}
+
+impl fmt::Debug for WaitGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitGroup").field("count", &self.shared.count.load(Ordering::Relaxed)).finish()
+    }
+}

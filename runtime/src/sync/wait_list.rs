@@ -1,0 +1,255 @@
+//! The wait list: who waits for a lock, a condition or a message, in order.
+//!
+//! An intrusive, circular, doubly linked list whose nodes live on the stacks of those who wait, so that
+//! blocking allocates nothing. A list is one word and lives inside the value of a [`SpinLock`], which guards the
+//! links and the payloads of all its nodes.
+//!
+//! A **payload** travels with each node: what the waiter offers or is to be given (a channel's message, a
+//! mutex's turn). Whoever ends the wait exchanges it before the claim, so the waiter finds it without taking the
+//! lock again.
+//!
+//! Invariants, which make the interface safe:
+//!
+//! 1. Only [`wait`] links nodes, and it does not return (or unwind) before its node is unlinked. So a linked
+//!    node is alive.
+//! 2. A node is unlinked **before** it is claimed. From a successful claim on, its owner may return at any
+//!    moment (a plain thread does not need the lock for that) and the node is not touched again.
+//! 3. A claim that fails was lost to a deadline or a cancellation, whose owner must still take the lock to
+//!    remove the node: under the lock the node stays alive, and its payload can be put back.
+//!
+//! A node refers to its [`Waiter`] instead of containing it: a `select` over several channels links one node in
+//! each channel, all with the same waiter, and the exactly-once claim decides which channel got through.
+
+#![expect(unsafe_code, reason = "intrusive links between the stacks of waiters")]
+
+use std::ptr::NonNull;
+use std::time::Instant;
+
+#[cfg(loom)]
+use super::model_park::{self as park, Waiter, Woken};
+use super::{SpinGuard, SpinLock};
+use crate::atomic::UnsafeCell;
+use crate::fiber::{Outcome, Reason};
+#[cfg(not(loom))]
+use crate::fiber::{Waiter, Woken};
+#[cfg(not(loom))]
+use crate::park;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct WaitList<P> {
+    /// The waiter that is next in turn; its `previous` is the last one.
+    front: Option<NonNull<Node<P>>>,
+}
+
+// SAFETY: the list gives out payloads by value or by exclusive reference (hence `P: Send`); waiters are `Sync`,
+// and the links are only touched by whoever holds the lock around the list.
+unsafe impl<P: Send> Send for WaitList<P> {}
+
+/// Which end of the list a waiter joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Next in turn: for one that was in turn before.
+    Front,
+    /// After everybody else.
+    Back,
+}
+
+/// One linked waiter.
+struct Node<P> {
+    waiter: NonNull<Waiter>,
+    links: UnsafeCell<Links<P>>,
+    payload: UnsafeCell<P>,
+}
+
+struct Links<P> {
+    /// The list that the node is in; null when it is in none.
+    list: *const WaitList<P>,
+    next: NonNull<Node<P>>,
+    previous: NonNull<Node<P>>,
+}
+
+impl<P> Clone for Links<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Links<P> {}
+
+impl<P> WaitList<P> {
+    /// An empty list.
+    pub(crate) const fn new() -> Self {
+        Self { front: None }
+    }
+
+    /// Whether nobody is linked.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.front.is_none()
+    }
+
+    /// Ends the wait of the first waiter that still waits, leaving its payload as it is.
+    ///
+    /// Waiters whose deadline or cancellation came first are unlinked on the way.
+    pub(crate) fn pop_front(&mut self) -> Option<Woken> {
+        while let Some(node) = self.front {
+            self.unlink(node);
+            // SAFETY: the node was linked, hence alive (invariant 1), and its waiter lives as long as it. Neither
+            // is touched after the claim (invariant 2).
+            if let Some(woken) = unsafe { node.as_ref().waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some(woken);
+            }
+        }
+        None
+    }
+
+    /// Like [`pop_front`](Self::pop_front), but first exchanges the waiter's payload with `payload`. When nobody
+    /// could be claimed, `payload` is what it was.
+    #[inline]
+    pub(crate) fn pop_front_exchanging(&mut self, payload: &mut P) -> Option<Woken> {
+        while let Some(node) = self.front {
+            self.unlink(node);
+            // SAFETY: as in `pop_front`; the lock around the list gives exclusive access to the payload, because
+            // the owner reads it only after the claim, or after it has removed the node under that lock.
+            let node = unsafe { node.as_ref() };
+            // SAFETY: as above.
+            node.payload.with_mut(|theirs| unsafe { std::ptr::swap(theirs, payload) });
+            // SAFETY: the waiter lives as long as its node.
+            if let Some(woken) = unsafe { node.waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some(woken);
+            }
+            // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
+            node.payload.with_mut(|theirs| unsafe { std::ptr::swap(theirs, payload) });
+        }
+        None
+    }
+
+    fn link(&mut self, node: NonNull<Node<P>>, end: End) {
+        let list: *const Self = self;
+        let links = match self.front {
+            None => Links { list, next: node, previous: node },
+            Some(front) => {
+                let back = links(front).previous;
+                set_links(back, Links { next: node, ..links(back) });
+                set_links(front, Links { previous: node, ..links(front) });
+                Links { list, next: front, previous: back }
+            }
+        };
+        set_links(node, links);
+        if end == End::Front || self.front.is_none() {
+            self.front = Some(node);
+        }
+    }
+
+    /// Takes `node` out if it is in.
+    fn unlink(&mut self, node: NonNull<Node<P>>) {
+        let gone = links(node);
+        if gone.list.is_null() {
+            return;
+        }
+        assert!(std::ptr::eq(gone.list, self), "a waiter is removed from the list that it joined");
+        if gone.next == node {
+            self.front = None;
+        } else {
+            set_links(gone.previous, Links { next: gone.next, ..links(gone.previous) });
+            set_links(gone.next, Links { previous: gone.previous, ..links(gone.next) });
+            if self.front == Some(node) {
+                self.front = Some(gone.next);
+            }
+        }
+        set_links(node, Links { list: std::ptr::null(), next: node, previous: node });
+    }
+}
+
+/// The links of a node of the list whose lock the caller holds.
+#[inline]
+fn links<P>(node: NonNull<Node<P>>) -> Links<P> {
+    // SAFETY: private to this file, whose callers hold the lock and pass nodes that are linked or are being
+    // linked or removed by their owner: alive, and not touched by anyone else.
+    unsafe { node.as_ref().links.with(|links| *links) }
+}
+
+#[inline]
+fn set_links<P>(node: NonNull<Node<P>>, new: Links<P>) {
+    // SAFETY: as in `links`.
+    unsafe { node.as_ref().links.with_mut(|links| *links = new) }
+}
+
+/// Joins the list at `end` with `payload`, releases the lock, calls `then`, and waits until someone pops the
+/// node, until `deadline`, or until the fiber is cancelled. Returns how the wait ended, and the payload as the
+/// claimer left it (as it was, unless `Notified`).
+///
+/// The caller has found under `guard` that it must wait, and everybody who makes that untrue takes the same lock
+/// afterwards: so no wake-up falls between the finding and the joining. `list` must name the same list each
+/// time. On `Cancelled` the caller calls `park::unwind` once it has undone the rest.
+pub(crate) fn wait<S, P>(
+    mut guard: SpinGuard<'_, S>,
+    list: fn(&mut S) -> &mut WaitList<P>,
+    end: End,
+    payload: P,
+    reason: Reason,
+    deadline: Option<Instant>,
+    then: impl FnOnce(),
+) -> (Outcome, P) {
+    let waiter = park::waiter();
+    let node = Node {
+        waiter: NonNull::from(&waiter),
+        links: UnsafeCell::new(Links {
+            list: std::ptr::null(),
+            next: NonNull::dangling(),
+            previous: NonNull::dangling(),
+        }),
+        payload: UnsafeCell::new(payload),
+    };
+    let leave = Leave { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&node) };
+    list(&mut guard).link(leave.node, end);
+    drop(guard);
+    then();
+    let outcome = park::wait(&waiter, reason, deadline);
+    if outcome == Outcome::Notified {
+        // The claimer has unlinked the node and is done with it.
+        std::mem::forget(leave);
+    } else {
+        drop(leave);
+    }
+    (outcome, node.payload.into_inner())
+}
+
+/// Removes a node from its list when its owner leaves unclaimed, also if that is by unwinding.
+struct Leave<'a, S, P> {
+    lock: &'a SpinLock<S>,
+    list: fn(&mut S) -> &mut WaitList<P>,
+    node: NonNull<Node<P>>,
+}
+
+impl<S, P> Drop for Leave<'_, S, P> {
+    fn drop(&mut self) {
+        (self.list)(&mut self.lock.lock()).unlink(self.node);
+    }
+}
+
+/// How many wake-ups are claimed under one hold of a lock.
+const BATCH: usize = 16;
+
+/// Ends the waits of the first `limit` waiters (`usize::MAX`: of all). The wake-ups are delivered with the lock
+/// released, because a delivery can be a system call.
+pub(crate) fn wake_up_to<S, P>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut WaitList<P>, limit: usize) {
+    let mut left = limit;
+    while left > 0 {
+        let mut batch = [const { None }; BATCH];
+        let mut guard = lock.lock();
+        let mut claimed = 0;
+        while claimed < BATCH.min(left) {
+            let Some(woken) = list(&mut guard).pop_front() else { break };
+            batch[claimed] = Some(woken);
+            claimed += 1;
+        }
+        drop(guard);
+        batch.into_iter().flatten().for_each(park::wake);
+        if claimed < BATCH {
+            return;
+        }
+        left -= claimed;
+    }
+}

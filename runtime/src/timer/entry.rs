@@ -1,0 +1,64 @@
+//! A timer: what a wait with a deadline puts into a [`Wheel`](super::Wheel).
+
+use std::cell::Cell;
+use std::fmt;
+use std::ptr::NonNull;
+
+/// One deadline, intrusive: it lies on the stack of whoever waits, and is linked into a slot of a wheel between
+/// `insert` and either `cancel` or the callback of `expire`.
+///
+/// All of it is cells, so the wheel works on it through shared references; it belongs to the wheel's thread.
+pub(crate) struct Entry {
+    /// The tick at which it is due; [`UNLINKED`](Self::UNLINKED) when it is in no wheel. Its level and slot follow
+    /// from this and the wheel's time, so they are not stored.
+    pub(super) tick: Cell<u64>,
+    pub(super) next: Cell<Option<NonNull<Entry>>>,
+    pub(super) previous: Cell<Option<NonNull<Entry>>>,
+    owner: Cell<*const ()>,
+}
+
+// It shares its page of the stack with everything else that a parked fiber keeps.
+const _: () = assert!(size_of::<Entry>() <= 48);
+
+impl Entry {
+    /// No tick: the greatest real one is 2^51.
+    pub(super) const UNLINKED: u64 = u64::MAX;
+
+    /// A timer in no wheel, for `owner`, a pointer that only its user interprets.
+    #[inline]
+    pub(crate) const fn new(owner: *const ()) -> Self {
+        Self {
+            tick: Cell::new(Self::UNLINKED),
+            next: Cell::new(None),
+            previous: Cell::new(None),
+            owner: Cell::new(owner),
+        }
+    }
+
+    /// What [`new`](Self::new) was given.
+    #[inline]
+    pub(crate) fn owner(&self) -> *const () {
+        self.owner.get()
+    }
+
+    /// Whether it is in a wheel.
+    #[inline]
+    pub(crate) fn is_linked(&self) -> bool {
+        self.tick.get() != Self::UNLINKED
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        debug_assert!(
+            !self.is_linked() || std::thread::panicking(),
+            "a timer left its stack frame while it was in a wheel"
+        );
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("is_linked", &self.is_linked()).field("owner", &self.owner()).finish()
+    }
+}

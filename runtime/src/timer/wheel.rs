@@ -1,0 +1,290 @@
+//! A worker's timers: a hierarchical timing wheel with constant-time insert and cancel.
+//!
+//! Time is cut into **ticks** of [`TICK_NS`]. A deadline is rounded up to a tick, so a timer is never early, and
+//! late by less than one tick plus whatever its owner takes to call [`Wheel::expire`].
+//!
+//! A tick is a number in base 64, one digit for each **level**, the least significant for level 0. `elapsed` is the
+//! wheel's own time. Compare a timer's tick with `elapsed`, most significant digit first: the first digit that differs
+//! gives the timer's level, and what that digit is in the tick gives its **slot** there. With three digits and
+//! `elapsed` at `05.17.30`:
+//!
+//! ```text
+//! tick       level  slot     due in
+//! 05.17.42     0     42          12 ticks: level 0 is exact, one tick a slot
+//! 05.18.00     1     18          34 ticks
+//! 05.60.11     1     60       2,733 ticks
+//! 06.00.00     2      6       2,978 ticks
+//! ```
+//!
+//! Three things follow, and the code rests on them:
+//! - Every occupied slot of a level lies above that level's digit of `elapsed`, so the first one is the lowest set
+//!   bit of the level's bitmap, without wrap-around; and all of a level is due before anything of the level above.
+//! - While `elapsed` moves towards the first occupied slot, no timer's level or slot changes. Hence they need not be
+//!   stored: `cancel` computes them again.
+//! - When `elapsed` reaches the start of a slot above level 0, that slot's timers are spread over the levels below
+//!   (at most once for each level, and nearly all timeouts are cancelled before). Timers of the same tick stay in the
+//!   order in which they were inserted.
+//!
+//! Rejected: a heap (a timeout that is cancelled, which is the common case, costs two rounds of `log n` cache
+//! misses); a wheel that fires far deadlines with the coarseness of their level (a sleep of a second would be late by
+//! 16 ms); timers in allocated nodes (blocking allocates nothing).
+
+#![expect(unsafe_code, reason = "an intrusive wheel follows pointers to timers that it does not own")]
+
+use std::cell::Cell;
+use std::fmt;
+use std::ptr::NonNull;
+
+use super::Entry;
+
+const TICK_BITS: u32 = 13;
+/// The length of a tick in nanoseconds: 8.2 us. A fifth of what it takes to wake an idle core, and long enough that
+/// a sleep of up to two seconds is spread at most three times.
+pub(super) const TICK_NS: u64 = 1 << TICK_BITS;
+
+const SLOT_BITS: u32 = 6;
+const SLOTS: usize = 1 << SLOT_BITS;
+/// Enough levels for every deadline; rounding up can carry into one bit more than the time itself has.
+const LEVELS: usize = (u64::BITS - TICK_BITS + 1).div_ceil(SLOT_BITS) as usize;
+
+/// See the module's documentation. One thread owns it.
+pub(crate) struct Wheel {
+    /// All ticks up to this one have been fired.
+    elapsed: Cell<u64>,
+    /// The earliest tick that an insert may take: past the end of the `expire` that is under way, or past `elapsed`. So
+    /// a callback which inserts what is already due cannot keep `expire` from ending.
+    earliest: Cell<u64>,
+    /// Bit `n` is set while level `n` holds a timer.
+    levels_in_use: Cell<u16>,
+    levels: [Level; LEVELS],
+}
+
+struct Level {
+    /// Bit `n` is set while slot `n` holds a timer.
+    slots_in_use: Cell<u64>,
+    slots: [Slot; SLOTS],
+}
+
+/// A doubly linked list of timers, oldest first.
+struct Slot {
+    first: Cell<Option<NonNull<Entry>>>,
+    /// Stale while the slot is empty.
+    last: Cell<Option<NonNull<Entry>>>,
+}
+
+/// A slot of a level.
+#[derive(Clone, Copy)]
+struct Place {
+    level: usize,
+    slot: usize,
+}
+
+impl Wheel {
+    /// An empty wheel whose time is `now_ns`.
+    pub(crate) fn new(now_ns: u64) -> Self {
+        let elapsed = now_ns >> TICK_BITS;
+        Self {
+            elapsed: Cell::new(elapsed),
+            earliest: Cell::new(elapsed + 1),
+            levels_in_use: Cell::new(0),
+            levels: std::array::from_fn(|_| Level {
+                slots_in_use: Cell::new(0),
+                slots: std::array::from_fn(|_| Slot { first: Cell::new(None), last: Cell::new(None) }),
+            }),
+        }
+    }
+
+    /// Whether there are no timers.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.levels_in_use.get() == 0
+    }
+
+    /// Adds `entry`, due at `deadline_ns`; a deadline that has passed is due at the next tick. One within the last tick
+    /// before `u64::MAX` never comes.
+    ///
+    /// # Safety
+    /// `entry` is in no wheel. Until it is cancelled or handed to the callback of `expire` it stays valid and where it
+    /// is, and only this wheel's thread uses it.
+    #[inline]
+    pub(crate) unsafe fn insert(&self, entry: &Entry, deadline_ns: u64) {
+        debug_assert!(!entry.is_linked(), "a timer is inserted twice");
+        let tick = deadline_ns.div_ceil(TICK_NS);
+        entry.tick.set(tick.max(self.earliest.get()));
+        self.link(entry);
+    }
+
+    /// Removes `entry`; does nothing when it is in no wheel.
+    ///
+    /// # Safety
+    /// If `entry` is in a wheel, then it is in this one.
+    #[inline]
+    pub(crate) unsafe fn cancel(&self, entry: &Entry) {
+        if entry.is_linked() {
+            // SAFETY: it is linked, and by this function's contract into this wheel.
+            unsafe { self.unlink(entry) };
+        }
+    }
+
+    /// When to call [`expire`](Self::expire) next, in nanoseconds; `None` without timers. Never later than the first
+    /// timer. It may be earlier when that is not due soon and not alone in its slot; `expire` then comes closer to it.
+    #[inline]
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        let (place, start) = self.first_slot()?;
+        let first = self.slot(place).first.get()?;
+        // SAFETY: a timer in a slot is valid by the contract of `insert`.
+        let first = unsafe { first.as_ref() };
+        // One sleeper on an idle worker is the common case; it should be woken once.
+        let tick = if first.next.get().is_none() { first.tick.get() } else { start };
+        Some(tick.saturating_mul(TICK_NS))
+    }
+
+    /// Moves the wheel's time to `now_ns` and passes each timer that is due to `fire`, by ticks and within a tick in the
+    /// order of the inserts. The timer is in no wheel any more when `fire` gets it. A time before the wheel's own does
+    /// nothing.
+    ///
+    /// `fire` may insert (what it inserts is never due within this call) and cancel; it must not call `expire`.
+    #[inline]
+    pub(crate) fn expire(&self, now_ns: u64, mut fire: impl FnMut(NonNull<Entry>)) {
+        let now = now_ns >> TICK_BITS;
+        if now <= self.elapsed.get() {
+            return;
+        }
+        self.earliest.set(self.earliest.get().max(now + 1));
+        while let Some((place, start)) = self.first_slot().filter(|&(_, start)| start <= now) {
+            self.elapsed.set(start);
+            if place.level == 0 {
+                while let Some(entry) = self.pop(place) {
+                    fire(entry);
+                }
+            } else {
+                self.spread(place);
+            }
+        }
+        self.elapsed.set(now);
+    }
+
+    /// The slot that is due first, and its first tick.
+    #[inline]
+    fn first_slot(&self) -> Option<(Place, u64)> {
+        if self.is_empty() {
+            return None;
+        }
+        let level = self.levels_in_use.get().trailing_zeros() as usize;
+        let slot = self.levels[level].slots_in_use.get().trailing_zeros() as usize;
+        let shift = SLOT_BITS * level as u32;
+        let above = u64::MAX << (shift + SLOT_BITS);
+        Some((Place { level, slot }, self.elapsed.get() & above | (slot as u64) << shift))
+    }
+
+    /// Where a timer of `tick` belongs.
+    #[inline]
+    fn place(&self, tick: u64) -> Place {
+        // The lowest bit makes a tick that is now, which differs in no digit, one of level 0.
+        let highest_difference = ((self.elapsed.get() ^ tick) | 1).ilog2();
+        let level = highest_difference / SLOT_BITS;
+        let slot = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
+        Place { level: level as usize, slot }
+    }
+
+    #[inline]
+    fn slot(&self, place: Place) -> &Slot {
+        &self.levels[place.level].slots[place.slot]
+    }
+
+    /// Puts `entry` last into the slot of its tick.
+    #[inline]
+    fn link(&self, entry: &Entry) {
+        let place = self.place(entry.tick.get());
+        let slot = self.slot(place);
+        let level = &self.levels[place.level];
+        let this = Some(NonNull::from(entry));
+        entry.next.set(None);
+        match (slot.first.get(), slot.last.get()) {
+            (Some(_), Some(last)) => {
+                // SAFETY: the slot is not empty, so its last timer is valid by the contract of `insert`.
+                unsafe { last.as_ref() }.next.set(this);
+                entry.previous.set(Some(last));
+            }
+            _ => {
+                slot.first.set(this);
+                entry.previous.set(None);
+                level.slots_in_use.set(level.slots_in_use.get() | 1 << place.slot);
+                self.levels_in_use.set(self.levels_in_use.get() | 1 << place.level);
+            }
+        }
+        slot.last.set(this);
+    }
+
+    /// Takes `entry` out of its slot.
+    ///
+    /// # Safety
+    /// `entry` is in this wheel.
+    #[inline]
+    unsafe fn unlink(&self, entry: &Entry) {
+        let place = self.place(entry.tick.replace(Entry::UNLINKED));
+        let slot = self.slot(place);
+        let (previous, next) = (entry.previous.get(), entry.next.get());
+        match previous {
+            // SAFETY: the neighbour of a timer in this wheel is one too, hence valid.
+            Some(previous) => unsafe { previous.as_ref() }.next.set(next),
+            None => slot.first.set(next),
+        }
+        match next {
+            // SAFETY: as above.
+            Some(next) => unsafe { next.as_ref() }.previous.set(previous),
+            None => slot.last.set(previous),
+        }
+        if slot.first.get().is_none() {
+            self.mark_empty(place);
+        }
+    }
+
+    /// Takes the first timer out of the slot at `place`.
+    #[inline]
+    fn pop(&self, place: Place) -> Option<NonNull<Entry>> {
+        let slot = self.slot(place);
+        let first = slot.first.get()?;
+        // SAFETY: a timer in a slot is valid by the contract of `insert`.
+        let entry = unsafe { first.as_ref() };
+        let next = entry.next.get();
+        slot.first.set(next);
+        match next {
+            // SAFETY: as above.
+            Some(next) => unsafe { next.as_ref() }.previous.set(None),
+            None => self.mark_empty(place),
+        }
+        entry.tick.set(Entry::UNLINKED);
+        Some(first)
+    }
+
+    #[inline]
+    fn mark_empty(&self, place: Place) {
+        let level = &self.levels[place.level];
+        level.slots_in_use.set(level.slots_in_use.get() & !(1 << place.slot));
+        if level.slots_in_use.get() == 0 {
+            self.levels_in_use.set(self.levels_in_use.get() & !(1 << place.level));
+        }
+    }
+
+    /// Moves the timers of a slot, whose start `elapsed` has reached, to the levels below.
+    fn spread(&self, place: Place) {
+        let mut rest = self.slot(place).first.take();
+        self.mark_empty(place);
+        while let Some(entry) = rest {
+            // SAFETY: a timer in a slot is valid by the contract of `insert`.
+            let entry = unsafe { entry.as_ref() };
+            rest = entry.next.get();
+            self.link(entry);
+        }
+    }
+}
+
+impl fmt::Debug for Wheel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wheel")
+            .field("elapsed_ns", &(self.elapsed.get() << TICK_BITS))
+            .field("next_deadline_ns", &self.next_deadline())
+            .finish()
+    }
+}

@@ -1,0 +1,10 @@
+//! `abaca::sync` and `abaca::channel`: the behaviour of std's and crossbeam's, for fibers and threads.
+
+mod channel;
+mod condvar;
+mod disconnect;
+mod drops;
+mod mutex;
+mod oracle;
+mod stress;
+mod wait_group;
