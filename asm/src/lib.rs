@@ -30,7 +30,7 @@
 //! `std` (default) adds coroutines and the conversion of [`stack::StackError`] into `std::io::Error`. Without it the
 //! crate needs `alloc` and libc.
 #![no_std]
-#![cfg_attr(any(abaca_asan, abaca_tsan), feature(sanitize))]
+#![cfg_attr(abaca_asan, feature(sanitize))]
 
 extern crate alloc;
 // The corosensei backend needs thread-local storage, which only std has.
