@@ -12,11 +12,25 @@
 //! the fiber: a switch neither saves nor restores them. The same holds for the signal mask, `errno` and
 //! thread-local storage.
 //!
+//! # Debugging tools
+//!
+//! Backtraces work, and so does gdb's `bt`: on a fiber's stack they end at its entry function, in a coroutine they go on into
+//! whoever resumed it. Tools that watch the stack pointer have to be told of switches:
+//!
+//! | tool | how to build | verified with |
+//! |---|---|---|
+//! | AddressSanitizer | nightly, `RUSTFLAGS="-Zsanitizer=address --cfg abaca_asan"`, `--target` given | this crate's tests, debug and release, with `detect_stack_use_after_return=1`; `detect_leaks=0`, since some tests leak on purpose |
+//! | ThreadSanitizer | nightly, `RUSTFLAGS="-Zsanitizer=thread --cfg abaca_tsan"`, `--target` given, and `-Zbuild-std` for reports to mean anything | this crate's tests, debug and release, for crashes only: without an instrumented standard library the reports are about that |
+//! | valgrind | `RUSTFLAGS="--cfg abaca_valgrind"`, x86_64 | this crate's tests of switches and coroutines under memcheck, without an error or a warning about stacks |
+//!
+//! Under the sanitizers a backtrace inside a coroutine ends where the coroutine starts, and the backend must be one by hand.
+//!
 //! # Features
 //!
 //! `std` (default) adds coroutines and the conversion of [`stack::StackError`] into `std::io::Error`. Without it the
 //! crate needs `alloc` and libc.
 #![no_std]
+#![cfg_attr(abaca_asan, feature(sanitize))]
 
 extern crate alloc;
 // The corosensei backend needs thread-local storage, which only std has.
@@ -34,14 +48,22 @@ extern crate std;
 #[cfg(not(target_os = "linux"))]
 compile_error!("abaca-asm manages its stacks with Linux system calls; no other system is supported");
 
+#[cfg_attr(
+    any(abaca_asan, abaca_tsan),
+    allow(dead_code, unused_imports, reason = "the sanitizers' builds make no linked contexts")
+)]
 mod arch;
 mod context;
 #[cfg(feature = "std")]
 pub mod coroutine;
 mod lock;
 mod os;
+#[cfg(any(abaca_asan, abaca_tsan))]
+mod sanitizer;
 pub mod stack;
 mod switching;
+#[cfg(abaca_valgrind)]
+mod valgrind;
 
 pub use context::{Context, Entry, Exit};
 pub use switching::{prepare, switch};

@@ -76,6 +76,10 @@ pub(crate) unsafe fn guard_by_marker(start: NonNull<u8>, bytes: usize) -> Result
 ///
 /// As for `guard_by_marker`, for each range.
 pub(crate) unsafe fn guard_many_by_marker(ranges: &[libc::iovec]) -> usize {
+    // Valgrind complains of system calls that it does not know.
+    if cfg!(abaca_valgrind) {
+        return 0;
+    }
     // SAFETY: has no preconditions; the descriptor is closed below.
     let own = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
     let Ok(own) = c_int::try_from(own) else { return 0 };
@@ -97,6 +101,17 @@ pub(crate) unsafe fn guard_many_by_marker(ranges: &[libc::iovec]) -> usize {
             whole
         })
         .count()
+}
+
+/// Whether the kernel itself cannot write to this address: it is asked to put a random byte there.
+///
+/// # Safety
+///
+/// The byte lies in memory from [`map`] and nothing in it is used.
+pub(crate) unsafe fn faults(place: NonNull<u8>) -> bool {
+    // SAFETY: the caller's promise.
+    let written = unsafe { libc::syscall(libc::SYS_getrandom, place.as_ptr(), 1, libc::GRND_NONBLOCK) };
+    written < 0 && errno() == libc::EFAULT
 }
 
 /// Takes all access rights from a range of pages, which splits the mapping that they lie in.

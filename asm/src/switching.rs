@@ -1,11 +1,19 @@
-//! The two public functions that change stacks, with their contracts. What they do is in `arch`.
+//! The two public functions that change stacks, with their contracts. What they do is in `arch`, and in
+//! `sanitizer` for the builds that need it.
 #![expect(unsafe_code, reason = "switching stacks cannot be checked by the compiler")]
 
 #[cfg(feature = "std")]
 use core::ptr::NonNull;
 
-use crate::arch;
+#[cfg(not(any(abaca_asan, abaca_tsan)))]
+use crate::arch as backend;
 use crate::context::{Context, Entry};
+#[cfg(any(abaca_asan, abaca_tsan))]
+use crate::sanitizer as backend;
+
+/// What each backend may write to below the top of a stack when it prepares it.
+#[cfg(abaca_valgrind)]
+const LEAST_BYTES: usize = 1024;
 
 /// Suspends the caller, continues `to`, and returns when somebody switches back to what was saved in `*save`.
 ///
@@ -66,12 +74,12 @@ use crate::context::{Context, Entry};
 #[inline(always)]
 pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     // SAFETY: the contract is the backend's.
-    unsafe { arch::switch(save, to, word) }
+    unsafe { backend::switch(save, to, word) }
 }
 
 /// Makes a context out of a fresh stack: the first switch to it calls `entry(word, argument)` there.
 ///
-/// When `entry` returns, its [`Exit`] says what to continue. A backtrace taken on the stack ends at the frame below
+/// When `entry` returns, its [`Exit`](crate::Exit) says what to continue. A backtrace taken on the stack ends at the frame below
 /// `entry`.
 ///
 /// # Safety
@@ -81,8 +89,10 @@ pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
 /// * `entry` is safe to call with `argument` and with the word of the first switch.
 /// * `entry` does not unwind.
 pub unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
+    #[cfg(abaca_valgrind)]
+    crate::valgrind::allow_writing_below(top, LEAST_BYTES);
     // SAFETY: the contract is the backend's.
-    unsafe { arch::prepare(top, entry, argument) }
+    unsafe { backend::prepare(top, entry, argument) }
 }
 
 /// Makes a context as [`prepare`] does, but one from which a backtrace goes on into whoever resumed it. Returns the place
@@ -97,6 +107,8 @@ pub(crate) unsafe fn prepare_linked(
     entry: Entry,
     argument: *mut (),
 ) -> (Context, NonNull<Context>) {
+    #[cfg(abaca_valgrind)]
+    crate::valgrind::allow_writing_below(top, LEAST_BYTES);
     // SAFETY: the contract is the backend's.
-    unsafe { arch::prepare_linked(top, entry, argument) }
+    unsafe { backend::prepare_linked(top, entry, argument) }
 }

@@ -365,6 +365,7 @@ impl Runtime {
         }
         self.shared.await_visitors();
         scheduler::shutdown::refuse_leftovers(&self.shared);
+        self.shared.retire();
         Ok(())
     }
 

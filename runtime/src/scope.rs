@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::fiber::{Fiber, Outcome, Reason, Waiter};
+use crate::fiber::{Fiber, Reason};
+use crate::latch::Latch;
 use crate::park;
 use crate::queue::SpinLock;
 use crate::spawn::{Builder, JoinHandle, SpawnError};
@@ -36,10 +37,10 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    let shared = Arc::new(ScopeShared::new());
+    let shared = Arc::new(ScopeShared { running: Latch::new(0), panicked: AtomicBool::new(false) });
     let scope = Scope { shared, scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    let cancelled = scope.shared.await_all();
+    let cancelled = scope.shared.running.await_zero(Reason::Scope);
     match result {
         Err(payload) => resume_unwind(payload),
         Ok(_) if cancelled => park::unwind(),
@@ -76,7 +77,7 @@ impl<'scope> Scope<'scope, '_> {
 
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("running", &self.shared.state.lock().running).finish_non_exhaustive()
+        f.debug_struct("Scope").field("running", &self.shared.running.count()).finish_non_exhaustive()
     }
 }
 
@@ -101,10 +102,10 @@ impl Builder {
             scope: Arc::clone(&scope.shared),
             borrows: PhantomData,
         });
-        scope.shared.state.lock().running += 1;
+        scope.shared.running.add();
         let place = Running(Arc::clone(&scope.shared));
         let task = ScopedTask { f, packet: Arc::clone(&packet), _running: place };
-        // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_all`
+        // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_zero`
         // has seen the count at zero, and the count falls after closure and result are gone from the fiber.
         let handle = unsafe { self.spawn_unchecked(move || task.run()) }?;
         Ok(ScopedJoinHandle { handle, packet })
@@ -152,46 +153,9 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 }
 
 struct ScopeShared {
-    state: SpinLock<ScopeState>,
-    panicked: AtomicBool,
-}
-
-struct ScopeState {
     /// Fibers whose closure or result may still borrow.
-    running: usize,
-    /// The owner's waiter, while it waits; null otherwise.
-    owner: *const Waiter,
-}
-
-// SAFETY: the waiter's address is only followed under the lock, while the owner waits.
-unsafe impl Send for ScopeState {}
-
-impl ScopeShared {
-    fn new() -> Self {
-        let state = ScopeState { running: 0, owner: std::ptr::null() };
-        Self { state: SpinLock::new(state), panicked: AtomicBool::new(false) }
-    }
-
-    /// Waits for all fibers, whatever happens; true if the owner was cancelled meanwhile.
-    fn await_all(&self) -> bool {
-        let mut cancelled = false;
-        loop {
-            let waiter = park::waiter();
-            {
-                let mut state = self.state.lock();
-                if state.running == 0 {
-                    return cancelled;
-                }
-                state.owner = &waiter;
-            }
-            if park::wait(&waiter, Reason::Scope, None) == Outcome::Cancelled {
-                self.state.lock().owner = std::ptr::null();
-                // The borrows forbid to leave: from here on this fiber waits to the end, and unwinds then.
-                park::acknowledge_cancellation();
-                cancelled = true;
-            }
-        }
-    }
+    running: Latch,
+    panicked: AtomicBool,
 }
 
 /// One fiber's count in the scope, given back when it is dropped.
@@ -199,21 +163,7 @@ struct Running(Arc<ScopeShared>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let woken = {
-            let mut state = self.0.state.lock();
-            state.running -= 1;
-            if state.running == 0 && !state.owner.is_null() {
-                // SAFETY: the owner takes its address out under the lock before it leaves the wait.
-                let woken = unsafe { &*state.owner }.claim(Outcome::Notified);
-                state.owner = std::ptr::null();
-                woken
-            } else {
-                None
-            }
-        };
-        if let Some(woken) = woken {
-            park::wake(woken);
-        }
+        self.0.running.subtract();
     }
 }
 

@@ -11,7 +11,7 @@ use std::thread;
 
 use crate::fiber::{Fiber, Flags, Header, Reason, allocate, take_result};
 use crate::park;
-use crate::scheduler::{self, Phase, Shared, Worker, current_worker};
+use crate::scheduler::{self, Phase, Shared, current_worker};
 
 /// Why a fiber could not be spawned.
 ///
@@ -372,9 +372,4 @@ fn failed(error: SpawnError) -> ! {
         park::unwind();
     }
     panic!("failed to spawn a fiber: {error}")
-}
-
-/// The worker on which the caller runs, if it is a fiber.
-pub(crate) fn current_fibers_worker() -> Option<&'static Worker> {
-    current_worker().filter(|worker| worker.current().is_some())
 }

@@ -16,6 +16,9 @@
 //! backtrace goes on from every fiber into the hub, whether it was prepared as linked or not.
 #![expect(unsafe_code, reason = "contexts are addresses, and stacks are borrowed by address")]
 
+#[cfg(any(abaca_asan, abaca_tsan))]
+compile_error!("the sanitizers know the switches of the backends by hand only, not corosensei's");
+
 use core::cell::Cell;
 use core::mem::MaybeUninit;
 use core::num::NonZeroUsize;

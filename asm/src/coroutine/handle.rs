@@ -11,7 +11,7 @@ use std::panic;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
-use super::yielder::{Call, FullCall, Start, Unwound, Yielder, run};
+use super::yielder::{ENDED, FullCall, SUSPENDED, Start, Unwound, Yielder, run};
 use crate::context::Context;
 use crate::stack::{Stack, StackError, StackPool};
 use crate::switching::{prepare_linked, switch};
@@ -186,12 +186,12 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     pub fn resume(&mut self, input: Input) -> CoroutineResult<Yield, Return> {
         assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
         self.started = true;
-        let call = self.go_on(Some(input));
-        if let Some(value) = call.call.yielded {
-            return CoroutineResult::Yield(value);
+        let mut call = FullCall::new(Some(input));
+        if self.go_on(&mut call) == SUSPENDED {
+            // SAFETY: a coroutine that suspends has filled in this field.
+            return CoroutineResult::Yield(unsafe { call.call.yielded.assume_init() });
         }
-        self.end();
-        match call.returned.expect("a coroutine that was resumed suspends or ends") {
+        match self.end(call).transpose().expect("a coroutine that was resumed has a result") {
             Ok(value) => CoroutineResult::Return(value),
             Err(payload) => panic::resume_unwind(payload),
         }
@@ -213,27 +213,27 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         self.stack.is_none()
     }
 
-    /// Switches to the coroutine and returns what it left in the call. No input is the order to unwind.
+    /// Switches to the coroutine and returns its answer, which says what it has filled in.
     #[inline]
-    fn go_on(&mut self, input: Option<Input>) -> FullCall<Input, Yield, Return> {
-        let mut call = FullCall { call: Call { input, yielded: None }, returned: None };
-        let word = (&raw mut call).expose_provenance();
+    fn go_on(&mut self, call: &mut FullCall<Input, Yield, Return>) -> usize {
+        let word = (&raw mut *call).expose_provenance();
         // SAFETY: both callers have checked that the coroutine has not ended, so its stack is there and it is suspended: it
-        // does not run, since this handle is borrowed exclusively. What it wants of the word is what `run` demands, and the
-        // call is valid until the switch returns.
+        // does not run, since this handle is borrowed exclusively. The word is what `run` demands, and the call is valid
+        // until the switch returns.
         unsafe {
             let yielder = self.yielder.as_ptr();
             let context: Context = (*yielder).context.get();
-            switch((*yielder).resumer.as_ptr(), context, word);
+            switch((*yielder).resumer.as_ptr(), context, word)
         }
-        call
     }
 
-    /// Gives the stack back; the coroutine has ended.
-    fn end(&mut self) {
-        if let Some(stack) = self.stack.take() {
-            self.pool.give(stack);
-        }
+    /// Gives the stack back and takes the result; the coroutine has answered that it has ended.
+    #[cold]
+    fn end(&mut self, call: FullCall<Input, Yield, Return>) -> thread::Result<Option<Return>> {
+        let stack = self.stack.take().expect("a coroutine ends once");
+        self.pool.give(stack);
+        // SAFETY: a coroutine that ends has filled in this field.
+        unsafe { call.returned.assume_init() }
     }
 
     /// Whether dropping the coroutine needs an unwinding that this build cannot do.
@@ -242,10 +242,11 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     }
 
     #[cold]
-    fn unwind(&mut self) -> Option<thread::Result<Return>> {
-        let call = self.go_on(None);
-        self.end();
-        call.returned
+    fn unwind(&mut self) -> thread::Result<Option<Return>> {
+        let mut call = FullCall::new(None);
+        let answer = self.go_on(&mut call);
+        assert_eq!(answer, ENDED, "a coroutine that must unwind cannot suspend");
+        self.end(call)
     }
 }
 
@@ -255,7 +256,7 @@ impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
             // Forgotten, not lost: the pool must not unmap a stack whose destructors have not run.
             mem::forget(self.stack.take());
         } else if !self.is_done()
-            && let Some(Err(payload)) = self.unwind()
+            && let Err(payload) = self.unwind()
             && !payload.is::<Unwound>()
         {
             // A destructor or the body itself has panicked on the way.

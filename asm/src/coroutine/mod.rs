@@ -25,14 +25,14 @@
 //! Whatever is alive across [`Yielder::suspend`] lies on the coroutine's stack, where the compiler cannot see whether it is
 //! [`Send`]. So a coroutine is not:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! fn assert_send<T: Send>(_: T) {}
 //! assert_send(abaca_asm::coroutine::Coroutine::<(), (), ()>::new(|_, ()| {}));
 //! ```
 //!
 //! And a yielder works on the thread of its coroutine only:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! use abaca_asm::coroutine::Coroutine;
 //! Coroutine::<(), (), ()>::new(|yielder, ()| {
 //!     std::thread::scope(|threads| {
@@ -48,7 +48,7 @@
 //! [`Coroutine`] holds and what travels in and out must be `'static`; [`scope`] allows borrowing, since the coroutine
 //! never leaves its hands.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0373
 //! use abaca_asm::coroutine::Coroutine;
 //! let local = String::from("borrowed");
 //! Coroutine::<(), (), ()>::new(|_, ()| println!("{local}"));

@@ -1,11 +1,11 @@
 //! The inside of a coroutine: how its body starts, suspends and ends.
 //!
-//! The two sides talk through a [`Call`], which lies in the frame of the resumer: the resumer puts the input there, passes its
-//! address as the word of the switch, and finds there what came of it. An input that is absent is the order to unwind.
+//! The two sides talk through a [`Call`], which lies in the frame of the resumer: the resumer puts the input there and passes
+//! its address as the word of the switch; the coroutine answers with a word that says which field it has filled in.
 #![expect(unsafe_code, reason = "reaches into the resumer's frame, and its own body is read from raw memory")]
 
 use core::cell::Cell;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::{self, NonNull};
 use std::boxed::Box;
 use std::panic::{self, AssertUnwindSafe};
@@ -17,10 +17,12 @@ use crate::switching::switch;
 /// One resumption, in the frame of the resumer. The yielder, which does not know the type of the result, sees only this part.
 #[repr(C)]
 pub(super) struct Call<Input, Yield> {
-    /// Taken by the coroutine at once. Absent: unwind.
-    pub(super) input: Option<Input>,
-    /// Set by a coroutine that suspends.
-    pub(super) yielded: Option<Yield>,
+    /// The order to unwind instead of taking an input.
+    pub(super) unwind: bool,
+    /// Filled in by the resumer unless `unwind` is set. Read once, by the coroutine, as the first thing it does.
+    pub(super) input: MaybeUninit<Input>,
+    /// Filled in by a coroutine that suspends: when it answers with [`SUSPENDED`].
+    pub(super) yielded: MaybeUninit<Yield>,
 }
 
 /// A [`Call`] with the place for the result.
@@ -28,9 +30,26 @@ pub(super) struct Call<Input, Yield> {
 pub(super) struct FullCall<Input, Yield, Return> {
     /// The first field: a pointer to the whole is a pointer to it.
     pub(super) call: Call<Input, Yield>,
-    /// Set by a coroutine that ends, unless it was dropped before it began.
-    pub(super) returned: Option<thread::Result<Return>>,
+    /// Filled in by a coroutine that ends: when it answers with [`ENDED`]. `Ok(None)` if it was dropped before it began.
+    pub(super) returned: MaybeUninit<thread::Result<Option<Return>>>,
 }
+
+impl<Input, Yield, Return> FullCall<Input, Yield, Return> {
+    /// The call for a resumption with `input`, or, without one, for the unwinding.
+    #[inline]
+    pub(super) fn new(input: Option<Input>) -> Self {
+        let unwind = input.is_none();
+        let input = input.map_or(MaybeUninit::uninit(), MaybeUninit::new);
+        let call = Call { unwind, input, yielded: MaybeUninit::uninit() };
+        Self { call, returned: MaybeUninit::uninit() }
+    }
+}
+
+/// The coroutine's answer when it suspends.
+pub(super) const SUSPENDED: usize = 0;
+
+/// The coroutine's answer when it has ended.
+pub(super) const ENDED: usize = 1;
 
 /// The payload that unwinds a suspended coroutine which is dropped.
 pub(super) struct Unwound;
@@ -43,8 +62,6 @@ pub struct Yielder<Input, Yield> {
     pub(super) resumer: NonNull<Context>,
     /// The current resumption; valid while the coroutine runs.
     call: Cell<*mut Call<Input, Yield>>,
-    /// Set for good when an input was absent.
-    unwinding: Cell<bool>,
 }
 
 impl<Input, Yield> Yielder<Input, Yield> {
@@ -54,24 +71,23 @@ impl<Input, Yield> Yielder<Input, Yield> {
     /// If the coroutine is dropped instead of resumed, this call unwinds.
     #[inline]
     pub fn suspend(&self, value: Yield) -> Input {
-        if self.unwinding.get() {
-            unwind();
-        }
+        let call = self.call.get();
         // SAFETY: a body can call this only while its coroutine runs, since the yielder is lent to it for that time and
-        // stays on its thread: so the call is valid, the resumer suspended, and `context` is free.
-        let word = unsafe {
-            (*self.call.get()).yielded = Some(value);
+        // stays on its thread: so the call is valid, the resumer suspended, and `context` is free. The word that the
+        // switch returns comes from the next resumer.
+        unsafe {
+            // The body has caught the unwinding and wants to go on as if nothing had happened.
+            if (*call).unwind {
+                unwind();
+            }
+            (*call).yielded.write(value);
             let resumer = self.resumer.read();
-            switch(self.context.as_ptr(), resumer, 0)
-        };
-        // SAFETY: the word comes from `resume`.
-        match unsafe { self.answer(word) } {
-            Some(input) => input,
-            None => unwind(),
+            let word = switch(self.context.as_ptr(), resumer, SUSPENDED);
+            self.answer(word).unwrap_or_else(|| unwind())
         }
     }
 
-    /// Begins a resumption and takes its input.
+    /// Begins a resumption and takes its input. There is none if the coroutine must unwind.
     ///
     /// # Safety
     ///
@@ -80,18 +96,14 @@ impl<Input, Yield> Yielder<Input, Yield> {
     unsafe fn answer(&self, word: usize) -> Option<Input> {
         let call = ptr::with_exposed_provenance_mut::<Call<Input, Yield>>(word);
         self.call.set(call);
-        // SAFETY: the caller's promise; the resumer does not look at its frame while it is suspended.
-        let input = unsafe { (*call).input.take() };
-        if input.is_none() {
-            self.unwinding.set(true);
-        }
-        input
+        // SAFETY: the caller's promise; the input is there unless `unwind` is set, and this is the one place that reads it.
+        unsafe { if (*call).unwind { None } else { Some((*call).input.assume_init_read()) } }
     }
 }
 
 impl<Input, Yield> core::fmt::Debug for Yielder<Input, Yield> {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        out.debug_struct("Yielder").field("unwinding", &self.unwinding).finish_non_exhaustive()
+        out.debug_struct("Yielder").finish_non_exhaustive()
     }
 }
 
@@ -111,12 +123,7 @@ pub(super) struct Start<Input, Yield, Body> {
 
 impl<Input, Yield, Body> Start<Input, Yield, Body> {
     pub(super) fn new(context: Context, resumer: NonNull<Context>, body: Body) -> Self {
-        let yielder = Yielder {
-            context: Cell::new(context),
-            resumer,
-            call: Cell::new(ptr::null_mut()),
-            unwinding: Cell::new(false),
-        };
+        let yielder = Yielder { context: Cell::new(context), resumer, call: Cell::new(ptr::null_mut()) };
         Self { yielder, body: ManuallyDrop::new(body) }
     }
 }
@@ -147,7 +154,7 @@ where
     // SAFETY: the coroutine was resumed by a call which is not over, and every call is part of a `FullCall`.
     unsafe {
         let call = yielder.call.get().cast::<FullCall<Input, Yield, Return>>();
-        (*call).returned = returned.transpose();
-        Exit { to: yielder.resumer.read(), word: 0 }
+        (*call).returned.write(returned);
+        Exit { to: yielder.resumer.read(), word: ENDED }
     }
 }

@@ -10,7 +10,7 @@ use crate::os;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
     /// `madvise(MADV_GUARD_INSTALL)`, Linux 6.13 and newer: a marker in the page table, no mapping of its own. A pool
-    /// that finds the kernel too old for it changes to [`Guard::Mprotect`] by itself.
+    /// that finds the kernel too old for it, or an emulator that only says yes, changes to [`Guard::Mprotect`] by itself.
     Madvise,
     /// `mprotect(PROT_NONE)`: works everywhere and costs two mappings a stack, of which a process has
     /// `vm.max_map_count`.
@@ -66,6 +66,11 @@ impl Guard {
             });
             // SAFETY: the caller's promise.
             guarded = unsafe { os::guard_many_by_marker(&ranges[..count]) };
+            // Emulators and sandboxes accept advice that they do not know, and do nothing. Look, once a batch.
+            // SAFETY: the caller's promise.
+            if unsafe { os::guard_by_marker(first, bytes).is_ok() && !os::faults(first) } {
+                (*self, guarded) = (Self::Mprotect, 0);
+            }
         }
         while guarded < count {
             let start = place(guarded);

@@ -10,7 +10,7 @@
 //!             | stack 2       |
 //! 0x7f00_6000 +---------------+
 //!             | stack 1       |
-//! 0x7f00_3000 +---------------+ <- end of stack 0; its `top` is here or a little below (see `slab.rs`)
+//! 0x7f00_3000 +---------------+ <- end of stack 0; its `top` is up to 448 bytes below (see `slab.rs`)
 //!             | usable, 8 KiB |
 //! 0x7f00_1000 +---------------+ <- bottom of stack 0
 //!             | guard, 4 KiB  |

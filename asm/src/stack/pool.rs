@@ -146,7 +146,7 @@ impl StackPool {
         }
     }
 
-    /// The usable bytes of each stack.
+    /// The usable bytes of each stack. Up to 448 of them lie above its [`top`](Stack::top).
     pub fn stack_bytes(&self) -> usize {
         self.shared.shape.usable_bytes
     }
@@ -184,7 +184,11 @@ impl StackPool {
 
     fn next(&self, state: &mut State) -> Result<Stack, StackError> {
         match state.free.pop() {
-            Some(stack) => Ok(stack),
+            Some(stack) => {
+                #[cfg(abaca_valgrind)]
+                stack.renew();
+                Ok(stack)
+            }
             None => self.next_fresh(state),
         }
     }

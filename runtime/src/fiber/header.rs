@@ -214,11 +214,6 @@ impl Header {
         self.cancellation.store(UNWINDING, Ordering::Relaxed);
     }
 
-    /// What it waits for, as dumps show it.
-    pub(crate) fn reason(&self) -> Reason {
-        self.reason.get()
-    }
-
     /// Runs the task's closure to its end and stores the result.
     ///
     /// # Safety
@@ -322,6 +317,9 @@ impl Drop for Header {
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Header").field("started", &self.is_started()).finish_non_exhaustive()
+        f.debug_struct("Header")
+            .field("started", &self.is_started())
+            .field("reason", &self.reason.get())
+            .finish_non_exhaustive()
     }
 }

@@ -34,10 +34,6 @@ impl FiberId {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self(NonZeroU64::new(id).expect("2^64 fibers have not been made"))
     }
-
-    pub(crate) fn get(self) -> u64 {
-        self.0.get()
-    }
 }
 
 /// The token of `park` and `unpark`.

@@ -109,7 +109,7 @@ impl JoinWord {
         // Acquire: pairs with both Releases of `end`.
         while self.0.load(Ordering::Acquire) != ENDED {
             spins += 1;
-            if spins % 64 == 0 { thread_yield() } else { spin_loop() }
+            if spins.is_multiple_of(64) { thread_yield() } else { spin_loop() }
         }
         if outcome == Outcome::Notified { Ok(()) } else { Err(true) }
     }

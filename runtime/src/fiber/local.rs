@@ -25,29 +25,33 @@ impl Locals {
         Self(UnsafeCell::new(None))
     }
 
-    fn state(&self) -> &mut State {
-        // SAFETY: only the thread that runs the fiber calls this (the header's rule), and no method keeps the
-        // borrow while it runs foreign code (initialisers and destructors run outside of it).
-        unsafe { (*self.0.get()).get_or_insert_default() }
+    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        // SAFETY: only the thread that runs the fiber calls this (the header's rule), and no caller runs foreign
+        // code inside of `f`: initialisers and destructors run outside of it.
+        f(unsafe { (*self.0.get()).get_or_insert_default() })
     }
 
     /// The value for `key`, if it was made and is not dropped yet.
     pub(crate) fn get<T: 'static>(&self, key: usize) -> Option<NonNull<T>> {
-        let (_, value) = self.state().values.iter_mut().find(|(known, _)| *known == key)?;
-        value.downcast_mut::<T>().map(NonNull::from)
+        self.with(|state| {
+            let (_, value) = state.values.iter_mut().find(|(known, _)| *known == key)?;
+            value.downcast_mut::<T>().map(NonNull::from)
+        })
     }
 
     /// Stores the value for `key`, replacing one that its own initialiser may have made meanwhile. `None` once
     /// the fiber has begun to drop its locals.
     pub(crate) fn insert<T: 'static>(&self, key: usize, value: T) -> Option<NonNull<T>> {
-        let state = self.state();
-        if state.destroyed {
-            return None;
-        }
         let mut boxed = Box::new(value);
         let place = NonNull::from(&mut *boxed);
-        state.values.push((key, boxed));
-        Some(place)
+        let refused: Option<Box<T>> = self.with(|state| {
+            if state.destroyed {
+                return Some(boxed);
+            }
+            state.values.push((key, boxed));
+            None
+        });
+        refused.is_none().then_some(place)
     }
 
     /// Whether a value was ever made.
@@ -59,13 +63,9 @@ impl Locals {
 
     /// Drops all values, newest first. A destructor may still use older values, and makes no new ones.
     pub(crate) fn destroy(&self) {
-        self.state().destroyed = true;
-        loop {
-            let newest = self.state().values.pop();
-            match newest {
-                Some(value) => drop(value),
-                None => return,
-            }
+        self.with(|state| state.destroyed = true);
+        while let Some(newest) = self.with(|state| state.values.pop()) {
+            drop(newest);
         }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
 
+pub(crate) mod epoll;
 pub(crate) mod futex;
 pub(crate) mod nudge;
 pub(crate) mod signal;
 pub(crate) mod slack;
+pub(crate) mod socket;

@@ -1,36 +1,102 @@
-//! stub
-#![allow(unsafe_code, dead_code, clippy::all)]
-use crate::fiber::Woken;
+//! Layer 4: the poller turns what the kernel reports about descriptors into wake-ups.
+//!
+//! A [`Poller`] is one epoll instance with the registrations made with it. [`Poller::wait`] passes each claimed
+//! wake-up to its caller; it never calls up. Descriptors are registered once, edge-triggered, for both directions,
+//! at their first block. `README.md` tells the protocol of readiness.
+
+mod direction;
+mod registry;
+mod source;
+
 use std::io;
-use std::sync::*;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+pub(crate) use direction::{Cause, Node, Way};
+use registry::Registry;
+pub(crate) use source::Source;
+
+use crate::fiber::Woken;
+use crate::os::epoll::{BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, WRITABLE};
+
+/// The key of the eventfd; no registration has it.
+const POKE: u64 = u64::MAX;
+
+/// How many events one wait takes from the kernel.
+const BATCH: usize = 256;
+
+/// See the module's documentation.
 pub(crate) struct Poller {
-    m: Mutex<bool>,
-    c: Condvar,
+    epoll: Epoll,
+    eventfd: EventFd,
+    registry: Registry,
+    /// Taken by whoever waits, which is always the same thread.
+    buffer: Mutex<EventBuffer>,
+    is_shut_down: AtomicBool,
 }
+
 impl Poller {
     pub(crate) fn new() -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { m: Mutex::new(false), c: Condvar::new() }))
+        let epoll = Epoll::new()?;
+        let eventfd = EventFd::watched_by(&epoll, POKE)?;
+        Ok(Arc::new(Self {
+            epoll,
+            eventfd,
+            registry: Registry::new(),
+            buffer: Mutex::new(EventBuffer::new(BATCH)),
+            is_shut_down: AtomicBool::new(false),
+        }))
     }
-    pub(crate) fn registered(&self) -> usize {
-        0
-    }
-    pub(crate) fn poke(&self) {
-        *self.m.lock().unwrap() = true;
-        self.c.notify_all();
-    }
-    pub(crate) fn wait(&self, t: Option<Duration>, _f: impl FnMut(Woken)) {
-        let mut g = self.m.lock().unwrap();
-        if !*g {
-            match t {
-                None => {
-                    while !*g {
-                        g = self.c.wait(g).unwrap();
-                    }
-                }
-                Some(t) => g = self.c.wait_timeout(g, t).unwrap().0,
+
+    /// Waits for events (`None`: until there is one) and passes on whom they wake. Returns early after a poke.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Woken)) {
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.epoll.wait(&mut buffer, timeout, |event| {
+            if event.key == POKE {
+                return;
             }
-        }
-        *g = false;
+            let Some(slot) = self.registry.find(event.key) else { return };
+            if event.bits & (READABLE | BROKEN) != 0 {
+                slot.read.event(event.bits & (READ_ENDED | BROKEN) != 0, &mut wake);
+            }
+            if event.bits & (WRITABLE | BROKEN) != 0 {
+                slot.write.event(event.bits & BROKEN != 0, &mut wake);
+            }
+        });
+        result.expect("epoll_wait on an epoll instance of our own fails only when interrupted");
+    }
+
+    /// Ends the current [`wait`](Self::wait), or the next one.
+    pub(crate) fn poke(&self) {
+        self.eventfd.poke();
+    }
+
+    /// How many descriptors are registered: none need no polling.
+    pub(crate) fn registered(&self) -> usize {
+        self.registry.len()
+    }
+
+    /// Nobody waits on this poller any more: who blocks on a descriptor registered here registers it elsewhere.
+    pub(crate) fn shut_down(&self) {
+        // Release: pairs with the Acquire in `is_shut_down`.
+        self.is_shut_down.store(true, Ordering::Release);
+    }
+
+    fn is_shut_down(&self) -> bool {
+        self.is_shut_down.load(Ordering::Acquire)
+    }
+
+    fn register(&self, fd: BorrowedFd<'_>) -> io::Result<u64> {
+        let key = self.registry.occupy();
+        self.epoll.add(fd, key).inspect_err(|_| self.registry.vacate(key))?;
+        Ok(key)
+    }
+
+    fn deregister(&self, fd: BorrowedFd<'_>, key: u64) {
+        // It fails if the descriptor was closed behind our back, and then it is no longer watched either.
+        let _ = self.epoll.remove(fd);
+        self.registry.vacate(key);
     }
 }

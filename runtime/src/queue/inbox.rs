@@ -67,7 +67,7 @@ impl<T> Inbox<T> {
         self.head.compare_exchange(Self::EMPTY, Self::SLEEPING, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether there is anything to [`drain`](Self::drain) right now: one relaxed load.
+    /// Whether there is anything to [`drain`](Self::drain) right now, be it only a poke: one load that orders nothing.
     #[inline]
     pub(crate) fn has_mail(&self) -> bool {
         let head = self.head.load(Ordering::Relaxed);
@@ -75,14 +75,16 @@ impl<T> Inbox<T> {
     }
 
     /// Whether the owner sleeps right now: a hint for others.
+    #[inline]
     pub(crate) fn is_sleeping(&self) -> bool {
         self.head.load(Ordering::Relaxed) == Self::SLEEPING
     }
 
-    /// The owner is back from the kernel, whoever woke it.
-    pub(crate) fn end_sleep(&self) {
-        // Relaxed: a failure means that a push or a poke has already ended the sleep.
-        let _ = self.head.compare_exchange(Self::SLEEPING, Self::EMPTY, Ordering::Relaxed, Ordering::Relaxed);
+    /// The owner is back from the kernel, whoever woke it. True if it woke by itself; false if a push or a poke has ended
+    /// the sleep, so that a poke has arrived or is under way.
+    pub(crate) fn end_sleep(&self) -> bool {
+        // Relaxed: what a push or a poke has published is acquired by the drain that follows.
+        self.head.compare_exchange(Self::SLEEPING, Self::EMPTY, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Asks the owner to look around for work that is not in its inbox. True if it sleeps: the caller then owes the
@@ -187,14 +189,14 @@ mod tests {
     fn a_drain_takes_everything_in_the_order_of_the_pushes() {
         let items = Item::many(4);
         let inbox = Inbox::new();
-        assert!(inbox.drain().is_empty());
+        assert!(inbox.drain().pop_front().is_none());
         for item in &items[..3] {
             assert_eq!(push(&inbox, item), Pushed::OwnerAwake);
         }
         assert_eq!(numbers(&inbox.drain()), [0, 1, 2]);
         assert_eq!(push(&inbox, &items[3]), Pushed::OwnerAwake);
         assert_eq!(numbers(&inbox.drain()), [3]);
-        assert!(inbox.drain().is_empty());
+        assert!(inbox.drain().pop_front().is_none());
     }
 
     #[test]
@@ -205,7 +207,7 @@ mod tests {
         assert_eq!(push(&inbox, &items[0]), Pushed::OwnerSleeps);
         assert_eq!(push(&inbox, &items[1]), Pushed::OwnerAwake);
         assert!(!inbox.poke());
-        inbox.end_sleep();
+        assert!(!inbox.end_sleep());
         assert_eq!(numbers(&inbox.drain()), [0, 1]);
         assert!(inbox.begin_sleep());
         assert!(inbox.poke());
@@ -218,13 +220,13 @@ mod tests {
         let inbox = Inbox::new();
         assert_eq!(push(&inbox, &items[0]), Pushed::OwnerAwake);
         assert!(!inbox.begin_sleep());
-        assert_eq!(inbox.drain().len(), 1);
+        assert_eq!(numbers(&inbox.drain()), [0]);
         assert!(!inbox.poke());
         assert!(!inbox.begin_sleep());
-        assert!(inbox.drain().is_empty());
+        assert!(inbox.drain().pop_front().is_none());
         assert!(inbox.begin_sleep());
-        inbox.end_sleep();
-        assert!(inbox.begin_sleep(), "a sleep that nobody ended is ended by its owner");
+        assert!(inbox.end_sleep(), "a sleep that nobody ended is ended by its owner");
+        assert!(inbox.begin_sleep());
     }
 
     #[test]
@@ -356,8 +358,8 @@ mod model {
             let first = inbox.begin_sleep();
             let poke_is_owed = poker.join().unwrap();
             assert_eq!(first, poke_is_owed, "it either slept and is owed a poke, or was refused its sleep");
-            inbox.end_sleep();
-            assert!(inbox.drain().is_empty());
+            assert!(!inbox.end_sleep(), "a sleep that was ended, or none");
+            assert!(inbox.drain().pop_front().is_none());
             assert!(inbox.begin_sleep(), "one poke prevents one sleep");
         });
     }

@@ -66,13 +66,12 @@ pub(crate) struct ReadyList<T> {
     /// The last item. Stale while the list is empty, which saves `pop_front` a branch: whoever uses it looks at
     /// `head` first.
     tail: Cell<Option<NonNull<T>>>,
-    len: Cell<usize>,
 }
 
 impl<T: Link> ReadyList<T> {
     /// An empty list.
     pub(crate) const fn new() -> Self {
-        Self { head: Cell::new(None), tail: Cell::new(None), len: Cell::new(0) }
+        Self { head: Cell::new(None), tail: Cell::new(None) }
     }
 
     /// Puts `item` behind all others.
@@ -84,9 +83,12 @@ impl<T: Link> ReadyList<T> {
     pub(crate) unsafe fn push_back(&self, item: NonNull<T>) {
         // SAFETY: `item` is valid and in no list, so this thread has it to itself.
         unsafe { item.as_ref().next().set(None) };
-        self.link_behind(item);
+        match (self.head.get(), self.tail.get()) {
+            // SAFETY: the list is not empty, so its tail is an item: valid and in no other list.
+            (Some(_), Some(tail)) => unsafe { tail.as_ref().next().set(Some(item)) },
+            _ => self.head.set(Some(item)),
+        }
         self.tail.set(Some(item));
-        self.len.set(self.len.get() + 1);
     }
 
     /// Puts `item` before all others.
@@ -102,7 +104,12 @@ impl<T: Link> ReadyList<T> {
             self.tail.set(Some(item));
         }
         self.head.set(Some(item));
-        self.len.set(self.len.get() + 1);
+    }
+
+    /// Whether there is nothing to pop.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.get().is_none()
     }
 
     /// Takes the item that is before all others; `None` when the list is empty.
@@ -111,45 +118,13 @@ impl<T: Link> ReadyList<T> {
         let item = self.head.get()?;
         // SAFETY: by the contract of the pushes an item of this list is valid and in no other.
         self.head.set(unsafe { item.as_ref().next().get() });
-        self.len.set(self.len.get() - 1);
         Some(item)
-    }
-
-    /// Moves all of `other`, in its order, behind the items of this list, in constant time.
-    #[inline]
-    pub(crate) fn append(&self, other: ReadyList<T>) {
-        let Some(first) = other.head.get() else { return };
-        self.link_behind(first);
-        self.tail.set(other.tail.get());
-        self.len.set(self.len.get() + other.len.get());
-    }
-
-    /// The number of items.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.len.get()
-    }
-
-    /// Whether there are no items.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.head.get().is_none()
-    }
-
-    /// Makes `first` what follows the last item, or the head. The caller moves the tail.
-    #[inline(always)]
-    fn link_behind(&self, first: NonNull<T>) {
-        match (self.head.get(), self.tail.get()) {
-            // SAFETY: the list is not empty, so its tail is an item: valid and in no other list.
-            (Some(_), Some(tail)) => unsafe { tail.as_ref().next().set(Some(first)) },
-            _ => self.head.set(Some(first)),
-        }
     }
 }
 
 impl<T> fmt::Debug for ReadyList<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadyList").field("len", &self.len.get()).finish()
+        f.debug_struct("ReadyList").field("is_empty", &self.head.get().is_none()).finish()
     }
 }
 
@@ -171,11 +146,9 @@ mod tests {
                 // SAFETY: `items` outlives the list and every item was popped before.
                 unsafe { list.push_back(NonNull::from(item)) };
             }
-            assert_eq!(list.len(), 2, "round {round}");
-            assert_eq!(list.pop_front().map(Item::number), Some(0));
+            assert_eq!(list.pop_front().map(Item::number), Some(0), "round {round}");
             assert_eq!(list.pop_front().map(Item::number), Some(1));
             assert_eq!(list.pop_front().map(Item::number), None);
-            assert!(list.is_empty());
         }
     }
 
@@ -184,7 +157,6 @@ mod tests {
         PushBack,
         PushFront,
         Pop,
-        AppendOf(usize),
     }
 
     proptest! {
@@ -194,11 +166,10 @@ mod tests {
                 Just(Step::PushBack),
                 Just(Step::PushFront),
                 Just(Step::Pop),
-                (0_usize..4).prop_map(Step::AppendOf),
             ],
             0..200,
         )) {
-            let items = Item::many(steps.len() * 4);
+            let items = Item::many(steps.len());
             let mut unused = items.iter();
             let list = ReadyList::new();
             let mut oracle = VecDeque::new();
@@ -213,18 +184,7 @@ mod tests {
                         unsafe { if front { list.push_front(item) } else { list.push_back(item) } };
                     }
                     Step::Pop => prop_assert_eq!(list.pop_front().map(Item::number), oracle.pop_front()),
-                    Step::AppendOf(count) => {
-                        let other = ReadyList::new();
-                        for item in unused.by_ref().take(count) {
-                            oracle.push_back(item.number);
-                            // SAFETY: `items` outlives the lists; an item is used once.
-                            unsafe { other.push_back(NonNull::from(item)) };
-                        }
-                        list.append(other);
-                    }
                 }
-                prop_assert_eq!(list.len(), oracle.len());
-                prop_assert_eq!(list.is_empty(), oracle.is_empty());
             }
             while let Some(item) = list.pop_front() {
                 prop_assert_eq!(Some(Item::number(item)), oracle.pop_front());

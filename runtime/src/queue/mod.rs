@@ -16,6 +16,6 @@ mod spin_lock;
 pub(crate) use hope::Hope;
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
-pub(crate) use sleepers::Sleepers;
+pub(crate) use sleepers::{Search, Sleepers};
 pub(crate) use slot::LifoSlot;
 pub(crate) use spin_lock::{SpinGuard, SpinLock};

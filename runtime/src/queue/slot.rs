@@ -88,7 +88,10 @@ mod model {
     type Task = UnsafeCell<u32>;
 
     fn task(number: u32) -> NonNull<Task> {
-        NonNull::from(Box::leak(Box::new(UnsafeCell::new(number))))
+        let task = Box::leak(Box::new(UnsafeCell::new(0)));
+        // SAFETY: nobody else has it yet. Written here, and not by `new`, for loom to see a write to race with.
+        task.with_mut(|cell| unsafe { *cell = number });
+        NonNull::from(task)
     }
 
     /// Takes the task's payload, as whoever runs it does.

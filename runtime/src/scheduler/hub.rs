@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::fiber::{Header, Outcome, Waiter, Woken};
-use crate::queue::Hope;
+use crate::queue::{Hope, Search};
 
 /// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
 /// from a worker that has been busy with one fiber for `BUSY`: in the usual case it would have run them itself
@@ -83,9 +83,12 @@ impl Worker {
                 return Some(task);
             }
         }
+        // Held while this worker searches, and while it sleeps by whoever chose it; see `queue/sleepers/README.md`.
+        let mut search = None;
         loop {
             let at_hand = self.ready.pop_front().or_else(|| self.pick_beyond_ready());
             if let Some(fiber) = at_hand.or_else(|| self.injected_task()) {
+                self.end_search(search);
                 return Some(fiber);
             }
             if self.shared().phase() == Phase::Closing {
@@ -95,13 +98,18 @@ impl Worker {
                     continue;
                 }
                 if self.live.len() == 0 && self.shared().roaming.len() == 0 {
+                    self.end_search(search);
                     return None;
                 }
             }
-            if let Some(fiber) = self.search() {
+            search = search.or_else(|| self.start_searching());
+            if search.is_some()
+                && let Some(fiber) = self.search_others()
+            {
+                self.end_search(search);
                 return Some(fiber);
             }
-            self.sleep();
+            search = self.sleep(search);
         }
     }
 
@@ -152,24 +160,25 @@ impl Worker {
         }
     }
 
-    /// Looks for tasks at the other workers: at once where there are many, after a while where there are few.
-    fn search(&self) -> Option<NonNull<Header>> {
-        let shared = self.shared();
-        if shared.workers.len() == 1 || !shared.sleepers.start_searching() {
-            return None;
-        }
-        let found = self.search_others();
-        let was_last = shared.sleepers.stop_searching();
-        if found.is_some() && was_last && shared.has_surplus() {
-            shared.wake_a_sleeper();
-        }
-        found
+    /// `None` when enough others search, or there is nobody to steal from.
+    fn start_searching(&self) -> Option<Search> {
+        if self.shared().workers.len() == 1 { None } else { self.shared().sleepers.start_searching() }
     }
 
+    /// This worker has something to run. If it was the last to search, it wakes the next one for what is left over.
+    fn end_search(&self, search: Option<Search>) {
+        let shared = self.shared();
+        if search.is_some_and(|search| shared.sleepers.stop_searching(search)) && shared.has_work_for_anyone()
+        {
+            shared.wake_a_sleeper();
+        }
+    }
+
+    /// Looks for tasks at the other workers: at once where there are many, after a while where there are few.
     fn search_others(&self) -> Option<NonNull<Header>> {
         let shared = self.shared();
         let mut began = None;
-        let mut seen = [(usize::MAX, 0_u32); 1];
+        let mut seen = None;
         loop {
             let mut promising = None;
             for victim in shared.others(self.index, self.next_random()) {
@@ -190,13 +199,13 @@ impl Worker {
             }
             let now = shared.now_ns();
             let began = *began.get_or_insert(now);
-            let visits = victim.remote.visits.load(Ordering::Relaxed);
-            if seen[0] != (victim.index, visits) {
-                seen[0] = (victim.index, visits);
-            } else if now - began >= BUSY.as_nanos() as u64 {
-                if let Some(task) = self.steal_half(victim) {
-                    return Some(task);
-                }
+            let standing = (victim.index, victim.remote.visits.load(Ordering::Relaxed));
+            let stands_still = seen.replace(standing) == Some(standing);
+            if stands_still
+                && now - began >= BUSY.as_nanos() as u64
+                && let Some(task) = self.steal_half(victim)
+            {
+                return Some(task);
             }
             if now - began >= WATCH.as_nanos() as u64 {
                 return None;
@@ -235,45 +244,42 @@ impl Worker {
         (next >> 16) as usize
     }
 
-    /// Sleeps until a timer, an event of the poller, or a poke.
-    fn sleep(&self) {
+    /// Sleeps until a timer, an event of the poller, or a poke. Takes the search that found nothing; returns the one with
+    /// which to go on.
+    fn sleep(&self, search: Option<Search>) -> Option<Search> {
         let shared = self.shared();
-        let began = shared.now_ns();
-        if self.watch_inbox(began) {
-            return;
-        }
         self.trim_stacks(STACKS_KEPT);
-        if !self.remote.inbox.begin_sleep() {
-            return;
-        }
-        shared.sleepers.announce(self.index);
-        if shared.injector.is_empty() && !shared.has_surplus() && !self.must_close() {
-            let timeout =
-                self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(shared.now_ns())));
+        shared.sleepers.announce(self.index, search);
+        let work = shared.has_work_for_anyone();
+        if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
+            let began = shared.now_ns();
+            let timeout = self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(began)));
             match shared.poller_of(self.index) {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => super::bed::lie_down(&self.remote.bed, timeout),
             }
+            self.idle.expects_mail.set(
+                shared.poller_of(self.index).is_some()
+                    && self.remote.inbox.has_mail()
+                    && shared.now_ns() - began < SHORT_SLEEP.as_nanos() as u64,
+            );
+            self.remote.inbox.end_sleep();
+            shared.bell.ring();
         }
-        self.idle.expects_mail.set(
-            shared.poller_of(self.index).is_some()
-                && self.remote.inbox.has_mail()
-                && shared.now_ns() - began < SHORT_SLEEP.as_nanos() as u64,
-        );
-        self.remote.inbox.end_sleep();
-        shared.sleepers.retract(self.index);
-        shared.bell.ring();
+        let search = shared.sleepers.retract(self.index);
         self.expire_timers();
         self.renew_tick();
+        if work { search.or_else(|| self.start_searching()) } else { search }
     }
 
     /// Waits for mail awake, if the last sleep was ended by mail so soon that it was not worth it: two fibers on two
     /// workers that answer each other would otherwise wake a core for each message. Only where mail is from fibers
     /// and threads: the poller's thread may need this very core.
-    fn watch_inbox(&self, began: u64) -> bool {
+    fn watch_inbox(&self) -> bool {
         if !self.idle.expects_mail.get() || !self.idle.hope.says_spin() {
             return false;
         }
+        let began = self.shared().now_ns();
         while self.shared().now_ns() - began < WATCH.as_nanos() as u64 {
             for _ in 0..4 {
                 if self.remote.inbox.has_mail() {

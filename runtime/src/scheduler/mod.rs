@@ -22,7 +22,7 @@ use std::time::Instant;
 pub(crate) use monitor::run_monitor;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
-pub(crate) use worker::{Stealable, Worker, current_worker};
+pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
 use crate::cancel::Cancelled;
@@ -61,14 +61,10 @@ fn wake_fiber(fiber: NonNull<Header>) {
 /// Whether that wake-up goes to another thread than the caller's.
 #[inline]
 pub(crate) fn is_elsewhere(woken: &Woken) -> bool {
-    match woken {
-        // SAFETY: as in `wake_fiber`: the caller has the wake-up and has not delivered it yet.
-        Woken::Fiber(fiber) => {
-            unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast_const().cast()
-                != current_worker().map_or(ptr::null(), ptr::from_ref)
-        }
-        Woken::Thread(_) => true,
-    }
+    let Woken::Fiber(fiber) = woken else { return true };
+    // SAFETY: as in `wake_fiber`: the caller has the wake-up and has not delivered it yet.
+    let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast_const().cast();
+    home != current_worker().map_or(ptr::null(), ptr::from_ref)
 }
 
 /// Whether nobody else could run in the caller's place: it is a plain thread, or the only fiber of its worker

@@ -114,6 +114,15 @@ impl Shared {
         self.bell.ring();
     }
 
+    /// The threads have ended: descriptors that are still open will register elsewhere.
+    pub(crate) fn retire(&self) {
+        match &self.pollers {
+            Pollers::Workers(pollers) => pollers.iter().for_each(|poller| poller.shut_down()),
+            Pollers::Thread(poller) => poller.shut_down(),
+        }
+        self.blocking.close();
+    }
+
     /// Announces a thread that is not a worker of this runtime and is about to deliver something.
     ///
     /// The caller knows that the runtime lives: it holds it, or a fiber of it that cannot end before the
@@ -164,8 +173,13 @@ impl Shared {
     }
 
     /// Whether some worker has more tasks than it should keep for itself.
-    pub(super) fn has_surplus(&self) -> bool {
+    fn has_surplus(&self) -> bool {
         self.workers.iter().any(|worker| worker.stealable() >= WORTH_WAKING)
+    }
+
+    /// Whether there is work that a worker with none of its own should take.
+    pub(super) fn has_work_for_anyone(&self) -> bool {
+        !self.injector.is_empty() || self.has_surplus()
     }
 
     /// Whether every worker sleeps.
@@ -190,9 +204,6 @@ impl Shared {
     /// Queues a task from outside, and wakes a worker for it.
     pub(crate) fn inject(&self, task: NonNull<Header>) {
         self.injector.push(Stealable(task));
-        // The push comes before the look at the sleepers, whose announcement comes before their last look at
-        // the injector.
-        std::sync::atomic::fence(Ordering::SeqCst);
         self.wake_a_sleeper();
     }
 

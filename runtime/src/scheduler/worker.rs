@@ -271,7 +271,7 @@ impl Worker {
     pub(super) fn push_task(&self, task: NonNull<Header>) {
         let Some(older) = self.remote.newest.put(task) else { return };
         self.tasks.push(Stealable(older));
-        if self.tasks.len() >= WORTH_WAKING && self.shared().sleepers.any() {
+        if self.tasks.len() >= WORTH_WAKING && self.shared().sleepers.anyone_asleep() {
             self.shared().wake_a_sleeper();
         }
     }

@@ -10,4 +10,4 @@ mod wheel;
 mod tests;
 
 pub(crate) use entry::Entry;
-pub(crate) use wheel::{TICK_NS, Wheel};
+pub(crate) use wheel::Wheel;

@@ -40,7 +40,7 @@ use super::Entry;
 const TICK_BITS: u32 = 13;
 /// The length of a tick in nanoseconds: 8.2 us. A fifth of what it takes to wake an idle core, and long enough that
 /// a sleep of up to two seconds is spread at most three times.
-pub(crate) const TICK_NS: u64 = 1 << TICK_BITS;
+pub(super) const TICK_NS: u64 = 1 << TICK_BITS;
 
 const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
@@ -109,7 +109,7 @@ impl Wheel {
     #[inline]
     pub(crate) unsafe fn insert(&self, entry: &Entry, deadline_ns: u64) {
         debug_assert!(!entry.is_linked(), "a timer is inserted twice");
-        let tick = (deadline_ns >> TICK_BITS) + u64::from(deadline_ns % TICK_NS != 0);
+        let tick = deadline_ns.div_ceil(TICK_NS);
         entry.tick.set(tick.max(self.earliest.get()));
         self.link(entry);
     }
@@ -136,7 +136,7 @@ impl Wheel {
         let first = unsafe { first.as_ref() };
         // One sleeper on an idle worker is the common case; it should be woken once.
         let tick = if first.next.get().is_none() { first.tick.get() } else { start };
-        Some(tick.checked_mul(TICK_NS).unwrap_or(u64::MAX))
+        Some(tick.saturating_mul(TICK_NS))
     }
 
     /// Moves the wheel's time to `now_ns` and passes each timer that is due to `fire`, by ticks and within a tick in the

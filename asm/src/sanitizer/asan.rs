@@ -1,0 +1,113 @@
+//! AddressSanitizer's side: it wants to know the bounds of the stack that is switched to, and keeps a "fake stack" of frames whose
+//! use after return it detects, one for each fiber.
+
+use alloc::vec::Vec;
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+
+use crate::lock::Lock;
+
+unsafe extern "C" {
+    fn __sanitizer_start_switch_fiber(save: *mut *mut c_void, bottom: *const c_void, bytes: usize);
+    fn __sanitizer_finish_switch_fiber(saved: *mut c_void, bottom: *mut *const c_void, bytes: *mut usize);
+    fn __asan_unpoison_memory_region(start: *const c_void, bytes: usize);
+}
+
+/// The stacks of one slab.
+struct Stacks {
+    base: usize,
+    stride_bytes: usize,
+    guard_bytes: usize,
+    count: usize,
+}
+
+/// All slabs of the process. A static, as the sanitizer's own tables are: it serves its reports alone.
+static SLABS: Lock<Vec<Stacks>> = Lock::new(Vec::new());
+
+/// The size that is assumed for a stack that is from no pool.
+const FOREIGN_STACK_BYTES: usize = 16 * 1024;
+
+/// Remembers the stacks of a slab, so that [`Fiber::new`] finds their bounds.
+pub(crate) fn note_stacks(base: NonNull<u8>, stride_bytes: usize, guard_bytes: usize, count: usize) {
+    SLABS.lock().push(Stacks { base: base.addr().get(), stride_bytes, guard_bytes, count });
+}
+
+/// Forgets the stacks of a slab that is about to be unmapped.
+pub(crate) fn forget_stacks(base: NonNull<u8>) {
+    SLABS.lock().retain(|stacks| stacks.base != base.addr().get());
+}
+
+/// How many bytes the stack has below `top`.
+fn bytes_below(top: *mut u8) -> usize {
+    let slabs = SLABS.lock();
+    let offset = |stacks: &Stacks| (top.addr() - 1).checked_sub(stacks.base);
+    let within = |stacks: &&Stacks| offset(stacks).is_some_and(|at| at < stacks.stride_bytes * stacks.count);
+    slabs.iter().find(within).map_or(FOREIGN_STACK_BYTES, |stacks| {
+        (top.addr() - 1 - stacks.base) % stacks.stride_bytes + 1 - stacks.guard_bytes
+    })
+}
+
+/// What the sanitizer wants to hear when a suspended computation goes on.
+pub(super) struct Fiber {
+    /// Unknown, and null, from the suspension to the arrival of whoever was continued.
+    bottom: *const c_void,
+    bytes: usize,
+    fake_stack: *mut c_void,
+}
+
+impl Fiber {
+    pub(super) fn current() -> Self {
+        Self { bottom: ptr::null(), bytes: 0, fake_stack: ptr::null_mut() }
+    }
+
+    pub(super) fn new(top: *mut u8) -> Self {
+        let bytes = bytes_below(top);
+        let bottom = top.wrapping_sub(bytes).cast::<c_void>().cast_const();
+        // Frames that were abandoned on this stack have left their poison.
+        // SAFETY: changes nothing but the sanitizer's opinion of memory that the caller of `prepare` has to itself.
+        unsafe { __asan_unpoison_memory_region(bottom, bytes) };
+        Self { bottom, bytes, fake_stack: ptr::null_mut() }
+    }
+}
+
+/// What an ended fiber leaves to be destroyed: nothing, the sanitizer does it when no fake stack is saved.
+#[derive(Clone, Copy)]
+pub(super) struct Remains;
+
+impl Remains {
+    pub(super) const NONE: Self = Self;
+
+    pub(super) fn of_current() -> Self {
+        Self
+    }
+}
+
+/// Announces a switch to `to`. `own` is absent if the fiber has ended.
+///
+/// # Safety
+///
+/// The switch follows at once, and [`after_switch`] on the other side.
+#[sanitize(address = "off")]
+pub(super) unsafe fn before_switch(own: Option<&mut Fiber>, to: &Fiber) {
+    let save = match own {
+        Some(own) => &raw mut own.fake_stack,
+        None => ptr::null_mut(),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { __sanitizer_start_switch_fiber(save, to.bottom, to.bytes) };
+}
+
+/// Announces the arrival. `left` is absent if whoever was left has ended.
+///
+/// # Safety
+///
+/// A switch that was announced by [`before_switch`] has just brought us here.
+#[sanitize(address = "off")]
+pub(super) unsafe fn after_switch(own: &Fiber, _is_fresh: bool, left: Option<&mut Fiber>, _: Remains) {
+    let (mut bottom, mut bytes) = (ptr::null(), 0);
+    // SAFETY: the caller's promise.
+    unsafe { __sanitizer_finish_switch_fiber(own.fake_stack, &raw mut bottom, &raw mut bytes) };
+    if let Some(left) = left {
+        (left.bottom, left.bytes) = (bottom, bytes);
+    }
+}

@@ -1,0 +1,14 @@
+//! Layer 8: waiting for descriptors. [`Pollable`] makes anything that epoll can watch block only its fiber.
+//!
+//! The traits and adapters of [`std::io`] work with everything in this crate and are re-exported.
+
+mod descriptor;
+mod pollable;
+
+pub use std::io::{
+    BufRead, BufReader, BufWriter, Cursor, Empty, Error, ErrorKind, IoSlice, IoSliceMut, LineWriter, Read,
+    Repeat, Result, Seek, SeekFrom, Sink, Write, copy, empty, repeat, sink,
+};
+
+pub(crate) use descriptor::{Descriptor, Kind};
+pub use pollable::Pollable;

@@ -1,0 +1,79 @@
+//! A latch: a count that one owner waits for to reach zero, and cannot leave before it has.
+//!
+//! It guards borrows: what is counted uses the owner's stack. So a cancellation of the owner is only noted, and
+//! acted upon after the wait.
+
+#![expect(unsafe_code, reason = "holds the address of the owner's waiter")]
+
+use std::ptr;
+
+use crate::fiber::{Outcome, Reason, Waiter, Woken};
+use crate::park;
+use crate::queue::SpinLock;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Latch(SpinLock<State>);
+
+#[derive(Debug)]
+struct State {
+    count: usize,
+    /// The owner's waiter while it waits; null otherwise.
+    owner: *const Waiter,
+}
+
+// SAFETY: the waiter's address is only followed under the lock, while the owner waits.
+unsafe impl Send for State {}
+
+impl Latch {
+    pub(crate) fn new(count: usize) -> Self {
+        Self(SpinLock::new(State { count, owner: ptr::null() }))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().count
+    }
+
+    pub(crate) fn add(&self) {
+        self.0.lock().count += 1;
+    }
+
+    /// Counts one less, and wakes the owner at zero. After the last one the latch may be gone.
+    pub(crate) fn subtract(&self) {
+        if let Some(woken) = self.subtract_and_claim() {
+            park::wake(woken);
+        }
+    }
+
+    fn subtract_and_claim(&self) -> Option<Woken> {
+        let mut state = self.0.lock();
+        state.count -= 1;
+        if state.count != 0 || state.owner.is_null() {
+            return None;
+        }
+        // SAFETY: the owner takes its address out under the lock before it leaves the wait.
+        let woken = unsafe { &*state.owner }.claim(Outcome::Notified);
+        state.owner = ptr::null();
+        woken
+    }
+
+    /// Waits for zero, whatever happens; true if the caller was cancelled meanwhile and is to unwind now.
+    pub(crate) fn await_zero(&self, reason: Reason) -> bool {
+        let mut cancelled = false;
+        loop {
+            let waiter = park::waiter();
+            {
+                let mut state = self.0.lock();
+                if state.count == 0 {
+                    return cancelled;
+                }
+                state.owner = &waiter;
+            }
+            if park::wait(&waiter, reason, None) == Outcome::Cancelled {
+                self.0.lock().owner = ptr::null();
+                park::acknowledge_cancellation();
+                cancelled = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Connecting: start, park until the socket is writable, ask how it went.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::TcpStream;
+use crate::fiber::Reason;
+use crate::io::{Descriptor, Kind};
+use crate::os::socket::IN_PROGRESS;
+use crate::poller::{Cause, Way};
+
+/// A stream to `address`; `timeout` of `None` leaves it to the kernel, which gives up after some two minutes.
+pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
+    let mut deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+    let result = socket.connect(&SockAddr::from(address));
+    let descriptor = Descriptor::new(std::net::TcpStream::from(socket), Kind::Stream);
+    match result {
+        Ok(()) => {}
+        // An interrupted connect(2) goes on in the background, like any other on a non-blocking socket.
+        Err(error)
+            if error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted =>
+        {
+            await_connection(&descriptor, &mut deadline)?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(TcpStream::from_descriptor(descriptor))
+}
+
+fn await_connection(
+    descriptor: &Descriptor<std::net::TcpStream>,
+    deadline: &mut Option<Instant>,
+) -> io::Result<()> {
+    loop {
+        descriptor.wait(Way::Write, Reason::Connect, Cause::WouldBlock, deadline).map_err(timed_out)?;
+        // Readiness alone says nothing: a refused connection is writable too.
+        if let Some(error) = descriptor.get().take_error()? {
+            return Err(error);
+        }
+        match descriptor.get().peer_addr() {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A deadline that passes says `WouldBlock`; of a connect, std says `TimedOut`.
+fn timed_out(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        io::Error::new(io::ErrorKind::TimedOut, "connection timed out")
+    } else {
+        error
+    }
+}

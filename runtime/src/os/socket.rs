@@ -1,0 +1,76 @@
+//! Calls on descriptors that neither std nor socket2 offers for a borrowed one.
+
+#![expect(unsafe_code, reason = "system calls")]
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use socket2::SockAddr;
+
+/// What connect(2) says on a non-blocking socket that needs time.
+pub(crate) const IN_PROGRESS: i32 = libc::EINPROGRESS;
+
+/// Switches `O_NONBLOCK`.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    // SAFETY: fcntl(2) with F_GETFL takes no pointer.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) } as isize)? as libc::c_int;
+    let wanted = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
+    if wanted != flags {
+        // SAFETY: as above.
+        check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, wanted) } as isize)?;
+    }
+    Ok(())
+}
+
+/// Whether it is a regular file or a directory.
+pub(crate) fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: an all-zero stat is a valid value to be written over.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open and the struct a live local.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) } as isize)?;
+    let kind = stat.st_mode & libc::S_IFMT;
+    Ok(kind == libc::S_IFREG || kind == libc::S_IFDIR)
+}
+
+pub(crate) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the buffer is live and as long as said.
+    check(unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) })
+}
+
+pub(crate) fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the slice is live and as long as said.
+    check(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) })
+}
+
+pub(crate) fn read_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    // SAFETY: `IoSliceMut` has the layout of `iovec`, and each is a live buffer.
+    check(unsafe { libc::readv(fd.as_raw_fd(), buffers.as_mut_ptr().cast(), vector_len(buffers.len())) })
+}
+
+pub(crate) fn write_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    // SAFETY: `IoSlice` has the layout of `iovec`, and each is a live slice.
+    check(unsafe { libc::writev(fd.as_raw_fd(), slices.as_ptr().cast(), vector_len(slices.len())) })
+}
+
+/// Accepts a connection; its socket is non-blocking and closed on exec.
+pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
+    // SAFETY: the kernel writes an address into the storage, and its length.
+    unsafe {
+        SockAddr::try_init(|storage, len| {
+            let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+            let accepted = libc::accept4(fd.as_raw_fd(), storage.cast(), len, flags);
+            let accepted = check(accepted as isize)? as libc::c_int;
+            Ok(OwnedFd::from_raw_fd(accepted))
+        })
+    }
+}
+
+/// readv(2) takes at most IOV_MAX (1024) buffers; the rest is left to the next call.
+fn vector_len(len: usize) -> libc::c_int {
+    len.min(1024) as libc::c_int
+}
+
+/// The result of a system call that returns -1 and sets `errno`.
+fn check(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}

@@ -1,0 +1,136 @@
+//! The registrations of one poller: slots that stay where they are, found by the key that epoll hands back.
+//!
+//! A key is a slot's index and the slot's generation. Vacating a slot raises its generation, so an event that was
+//! on its way for the old descriptor finds nobody. An event that slips through between the comparison and a reuse
+//! marks the new descriptor as ready, which costs it one system call and is otherwise harmless.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use super::direction::Direction;
+use crate::queue::SpinLock;
+
+/// The first bucket has this many slots; each later one twice as many as the one before.
+const FIRST_BUCKET: u32 = 64;
+
+/// Enough for 2^30 descriptors.
+const BUCKETS: usize = 24;
+
+/// One registered descriptor.
+pub(super) struct Slot {
+    generation: AtomicU32,
+    pub(super) read: Direction,
+    pub(super) write: Direction,
+}
+
+/// See the module's documentation.
+pub(super) struct Registry {
+    buckets: [OnceLock<Box<[Slot]>>; BUCKETS],
+    vacant: SpinLock<Vacant>,
+    len: AtomicUsize,
+}
+
+struct Vacant {
+    indices: Vec<u32>,
+    /// Slots from this index on were never used.
+    fresh: u32,
+}
+
+impl Registry {
+    pub(super) fn new() -> Self {
+        Self {
+            buckets: [const { OnceLock::new() }; BUCKETS],
+            vacant: SpinLock::new(Vacant { indices: Vec::new(), fresh: 0 }),
+            len: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        // Relaxed: a hint.
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Takes a vacant slot and returns its key.
+    pub(super) fn occupy(&self) -> u64 {
+        let index = {
+            let mut vacant = self.vacant.lock();
+            vacant.indices.pop().unwrap_or_else(|| {
+                vacant.fresh += 1;
+                vacant.fresh - 1
+            })
+        };
+        let slot = self.slot_or_grow(index);
+        slot.read.reset();
+        slot.write.reset();
+        self.len.fetch_add(1, Ordering::Relaxed);
+        u64::from(slot.generation.load(Ordering::Relaxed)) << 32 | u64::from(index)
+    }
+
+    /// Gives a slot back.
+    pub(super) fn vacate(&self, key: u64) {
+        let index = key as u32;
+        if let Some(slot) = self.find(key) {
+            slot.generation.fetch_add(1, Ordering::Release);
+            self.len.fetch_sub(1, Ordering::Relaxed);
+            self.vacant.lock().indices.push(index);
+        }
+    }
+
+    /// The slot of a key, unless it was vacated since.
+    #[inline]
+    pub(super) fn find(&self, key: u64) -> Option<&Slot> {
+        let (bucket, offset) = place(key as u32);
+        let slot = self.buckets.get(bucket)?.get()?.get(offset)?;
+        (slot.generation.load(Ordering::Acquire) == (key >> 32) as u32).then_some(slot)
+    }
+
+    fn slot_or_grow(&self, index: u32) -> &Slot {
+        let (bucket, offset) = place(index);
+        let slots = self.buckets[bucket].get_or_init(|| {
+            let new =
+                || Slot { generation: AtomicU32::new(0), read: Direction::new(), write: Direction::new() };
+            (0..FIRST_BUCKET << bucket).map(|_| new()).collect()
+        });
+        &slots[offset]
+    }
+}
+
+/// The bucket of an index, and the place in it.
+#[inline]
+fn place(index: u32) -> (usize, usize) {
+    // Bucket b covers the indices from 64 * (2^b - 1) on.
+    let bucket = (index / FIRST_BUCKET + 1).ilog2();
+    let first = FIRST_BUCKET * ((1 << bucket) - 1);
+    (bucket as usize, (index - first) as usize)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_dense_and_unique() {
+        let mut expected = (0, 0);
+        for index in 0..100_000 {
+            assert_eq!(place(index), expected);
+            expected.1 += 1;
+            if expected.1 == (FIRST_BUCKET as usize) << expected.0 {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stale_key_finds_nobody_after_reuse() {
+        let registry = Registry::new();
+        let old = registry.occupy();
+        assert!(registry.find(old).is_some());
+        registry.vacate(old);
+        assert!(registry.find(old).is_none());
+        let new = registry.occupy();
+        assert_eq!(old as u32, new as u32, "the slot is used again");
+        assert!(registry.find(old).is_none());
+        assert!(registry.find(new).is_some());
+        assert_eq!(registry.len(), 1);
+    }
+}
