@@ -1,32 +1,17 @@
-//! Where senders and receivers meet: the buffer, who waits at either end of it, and how many ends there are.
+//! One channel: a meeting under its lock, how many ends there are, and how an end waits.
 //!
-//! One lock guards it all, and it is held for a few instructions. Invariants under the lock:
-//!
-//! 1. If a receiver waits, the buffer is empty and no sender waits.
-//! 2. If a sender waits, the buffer is full (a buffer of capacity 0 always is).
-//! 3. Once `disconnected` is set nobody joins a list, and both are emptied.
-//!
-//! A message is **handed over** through the node of the one that waits: a sender that finds a receiver waiting puts the message
-//! into the receiver's node and wakes it; a receiver that finds a sender waiting takes its message from its node. So
-//! one that is woken is done without taking the lock again, and messages stay in order.
-//!
-//! A message exists in one place at any time (its sender's frame, a node, the buffer, its receiver's frame), each of
-//! which drops it. Nothing that belongs to the user (a destructor, a waker's system call) runs under the lock.
+//! The lock is held for a few instructions. A message exists in one place at any time (its sender's frame, a node, the
+//! buffer, its receiver's frame), each of which drops it. Nothing that belongs to the user (a destructor) and no
+//! system call (of a wake-up) runs under the lock.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::atomic::{AtomicBool, AtomicUsize, Ordering, spin_loop};
-#[cfg(not(loom))]
-use crate::fiber::Woken;
+use super::meeting::Meeting;
+use crate::atomic::{AtomicBool, AtomicUsize, Ordering, spin_loop, thread_yield};
 use crate::fiber::{Outcome, Reason};
-#[cfg(not(loom))]
-use crate::park;
 use crate::queue::Hope;
-#[cfg(loom)]
-use crate::sync::model_park::{self as park, Woken};
-use crate::sync::wait_list::{self, End, WaitList};
-use crate::sync::{SpinGuard, SpinLock};
+use crate::sync::parking::{self, SpinGuard, SpinLock, Woken};
+use crate::sync::wait_list::{self, End};
 
 /// See the module's documentation.
 pub(super) struct Exchange<T> {
@@ -41,18 +26,6 @@ pub(super) struct Exchange<T> {
 }
 
 type Locked<'a, T> = SpinGuard<'a, Meeting<T>>;
-
-/// What the lock guards.
-struct Meeting<T> {
-    buffer: VecDeque<T>,
-    /// Most messages that the buffer may hold; `usize::MAX` for an unbounded channel.
-    limit: usize,
-    disconnected: bool,
-    /// Each with the message it sends, until a receiver takes it.
-    senders: WaitList<Option<T>>,
-    /// Each with an empty place for a message.
-    receivers: WaitList<Option<T>>,
-}
 
 /// How long an operation may wait.
 #[derive(Clone, Copy, Debug)]
@@ -72,79 +45,24 @@ pub(super) enum Refusal {
     Disconnected,
 }
 
-/// One that would park while the other side runs on another core first stays for these pauses (in spin hints) and
-/// looks again after each. In the first one the other side moves a few dozen messages at its full speed;
-/// parking and being woken across cores costs as much as hundreds of messages.
-const LINGER: [u32; 3] = if cfg!(loom) { [0; 3] } else { [8, 16, 32] };
+/// One that would park while the other side runs on another core first stays for these pauses (in spin hints), and
+/// looks again after each. In the first one the other side moves a few dozen messages at its full speed; parking
+/// and being woken across cores costs as much as hundreds of messages.
+const LINGER: [u32; 3] = [8, 16, 32];
+
+/// A plain thread, which keeps nobody from running, then looks as many times more, offering its core in between.
+const YIELDS: usize = 16;
 
 /// One that finds the lock taken stays away for these pauses (in spin hints): the two cores then take turns of many
 /// messages each, instead of passing the lock's cache line to and fro for every message.
-const STAND_BACK: [u32; 4] = if cfg!(loom) { [0; 4] } else { [8, 16, 32, 64] };
-
-/// The most that is allocated before the first message; a larger buffer grows when it is used.
-const PREALLOCATED: usize = 1024;
-
-impl<T> Meeting<T> {
-    /// Passes `message` to a waiting receiver (which the caller then wakes) or into the buffer; gives it back if
-    /// there is room in neither, or nobody to receive it.
-    #[inline]
-    fn put(&mut self, message: T) -> Result<Option<Woken>, T> {
-        if self.disconnected {
-            return Err(message);
-        }
-        let mut message = Some(message);
-        let woken = self.receivers.pop_front_exchanging(&mut message);
-        let Some(message) = message else { return Ok(woken) };
-        if self.buffer.len() < self.limit {
-            self.buffer.push_back(message);
-            return Ok(None);
-        }
-        Err(message)
-    }
-
-    /// Takes the first message. A waiting sender, which the caller then wakes, moves up: its message goes into the
-    /// place that has become free, or (capacity 0) straight to the caller.
-    #[inline]
-    fn take(&mut self) -> Option<(T, Option<Woken>)> {
-        let first = self.buffer.pop_front();
-        let mut next = None;
-        let woken = self.senders.pop_front_exchanging(&mut next);
-        match (first, next) {
-            (Some(first), Some(next)) => {
-                self.buffer.push_back(next);
-                Some((first, woken))
-            }
-            (Some(message), None) | (None, Some(message)) => Some((message, woken)),
-            (None, None) => None,
-        }
-    }
-
-    fn senders(&mut self) -> &mut WaitList<Option<T>> {
-        &mut self.senders
-    }
-
-    fn receivers(&mut self) -> &mut WaitList<Option<T>> {
-        &mut self.receivers
-    }
-
-    fn refusal(&self) -> Refusal {
-        if self.disconnected { Refusal::Disconnected } else { Refusal::Unready }
-    }
-}
+const STAND_BACK: [u32; 4] = [8, 16, 32, 64];
 
 impl<T> Exchange<T> {
     /// With one sender and one receiver.
     pub(super) fn new(capacity: Option<usize>) -> Self {
-        let meeting = Meeting {
-            buffer: VecDeque::with_capacity(capacity.unwrap_or(0).min(PREALLOCATED)),
-            limit: capacity.unwrap_or(usize::MAX),
-            disconnected: false,
-            senders: WaitList::new(),
-            receivers: WaitList::new(),
-        };
         Self {
             capacity,
-            meeting: SpinLock::new(meeting),
+            meeting: SpinLock::new(Meeting::new(capacity)),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
             far: AtomicBool::new(false),
@@ -157,7 +75,7 @@ impl<T> Exchange<T> {
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
         match (self.attempt_send(message), patience) {
             (Ok(()), _) => Ok(()),
-            (Err((meeting, message)), Patience::Until(deadline)) if !meeting.disconnected => {
+            (Err((meeting, message)), Patience::Until(deadline)) if !meeting.is_disconnected() => {
                 self.wait_to_send(meeting, message, deadline)
             }
             (Err((meeting, message)), _) => Err((meeting.refusal(), message)),
@@ -169,7 +87,7 @@ impl<T> Exchange<T> {
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
         match (self.attempt_receive(), patience) {
             (Ok(message), _) => Ok(message),
-            (Err(meeting), Patience::Until(deadline)) if !meeting.disconnected => {
+            (Err(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
                 self.wait_to_receive(meeting, deadline)
             }
             (Err(meeting), _) => Err(meeting.refusal()),
@@ -212,9 +130,9 @@ impl<T> Exchange<T> {
         deadline: Option<Instant>,
     ) -> Result<(), (Refusal, T)> {
         if self.may_linger() {
-            for hints in LINGER {
+            for look in 0..looks() {
                 drop(meeting);
-                pause(hints);
+                linger(look);
                 match self.attempt_send(message) {
                     Ok(()) => {
                         self.hope.confirm();
@@ -222,7 +140,7 @@ impl<T> Exchange<T> {
                     }
                     Err(refused) => (meeting, message) = refused,
                 }
-                if meeting.disconnected {
+                if meeting.is_disconnected() {
                     return Err((Refusal::Disconnected, message));
                 }
             }
@@ -244,7 +162,7 @@ impl<T> Exchange<T> {
             // The deadline's claim came first, so no receiver has taken the message.
             (Outcome::TimedOut, Some(message)) => Err((Refusal::Unready, message)),
             // Likewise; the message is dropped here.
-            (Outcome::Cancelled, _message) => park::unwind(),
+            (Outcome::Cancelled, _message) => parking::unwind(),
             (Outcome::TimedOut, None) => unreachable!("only a claim takes a waiting sender's message"),
         }
     }
@@ -256,9 +174,9 @@ impl<T> Exchange<T> {
         deadline: Option<Instant>,
     ) -> Result<T, Refusal> {
         if self.may_linger() {
-            for hints in LINGER {
+            for look in 0..looks() {
                 drop(meeting);
-                pause(hints);
+                linger(look);
                 match self.attempt_receive() {
                     Ok(message) => {
                         self.hope.confirm();
@@ -266,7 +184,7 @@ impl<T> Exchange<T> {
                     }
                     Err(refused) => meeting = refused,
                 }
-                if meeting.disconnected {
+                if meeting.is_disconnected() {
                     return Err(Refusal::Disconnected);
                 }
             }
@@ -287,7 +205,7 @@ impl<T> Exchange<T> {
             // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the
             // node took it back when its own claim failed.
             (Outcome::TimedOut, _none) => Err(Refusal::Unready),
-            (Outcome::Cancelled, _none) => park::unwind(),
+            (Outcome::Cancelled, _none) => parking::unwind(),
         }
     }
 
@@ -295,17 +213,17 @@ impl<T> Exchange<T> {
     #[inline]
     fn wake(&self, woken: Option<Woken>) {
         let Some(woken) = woken else { return };
-        let far = park::is_elsewhere(&woken);
+        let far = parking::is_elsewhere(&woken);
         // Compared first: a store of the same value would still take the cache line away from the other core.
         if self.far.load(Ordering::Relaxed) != far {
             self.far.store(far, Ordering::Relaxed);
         }
-        park::wake(woken);
+        parking::wake(woken);
     }
 
     /// Whether to look again for a moment before parking; see [`LINGER`].
     fn may_linger(&self) -> bool {
-        self.far.load(Ordering::Relaxed) && park::is_alone() && self.hope.says_spin()
+        self.far.load(Ordering::Relaxed) && parking::is_alone() && self.hope.says_spin()
     }
 
     /// Takes the lock.
@@ -351,7 +269,7 @@ impl<T> Exchange<T> {
     pub(super) fn remove_receiver(&self) {
         if self.receivers.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.disconnect();
-            let left = std::mem::take(&mut self.meeting.lock().buffer);
+            let left = self.meeting.lock().take_all();
             // A destructor may be long, or use this channel: the lock is not held here.
             drop(left);
         }
@@ -359,14 +277,14 @@ impl<T> Exchange<T> {
 
     /// Wakes everybody. A sender finds its message still in its node, a receiver finds none.
     fn disconnect(&self) {
-        self.meeting.lock().disconnected = true;
+        self.meeting.lock().disconnect();
         wait_list::wake_up_to(&self.meeting, Meeting::senders, usize::MAX);
         wait_list::wake_up_to(&self.meeting, Meeting::receivers, usize::MAX);
     }
 
     /// Messages in the buffer.
     pub(super) fn len(&self) -> usize {
-        self.meeting.lock().buffer.len()
+        self.meeting.lock().len()
     }
 
     /// Whether the buffer has no place; `false` for an unbounded channel.
@@ -377,6 +295,19 @@ impl<T> Exchange<T> {
     /// `None` for an unbounded channel.
     pub(super) fn capacity(&self) -> Option<usize> {
         self.capacity
+    }
+}
+
+/// How often one that lingers looks again.
+fn looks() -> usize {
+    if parking::on_fiber() { LINGER.len() } else { LINGER.len() + YIELDS }
+}
+
+/// Lets some time pass before the next look.
+fn linger(look: usize) {
+    match LINGER.get(look) {
+        Some(hints) => pause(*hints),
+        None => thread_yield(),
     }
 }
 

@@ -28,6 +28,9 @@ const BUSY: Duration = Duration::from_micros(20);
 /// costs more than this.
 const WATCH: Duration = Duration::from_micros(50);
 
+/// A worker that watches its inbox polls once in so many looks, that is, every few microseconds.
+const LOOKS_PER_POLL: u32 = 16;
+
 /// A sleep that mail ends within this time cost more than staying awake.
 const SHORT_SLEEP: Duration = Duration::from_micros(100);
 
@@ -279,8 +282,18 @@ impl Worker {
         if !self.idle.expects_mail.get() || !self.idle.hope.says_spin() {
             return false;
         }
-        let began = self.shared().now_ns();
-        while self.shared().now_ns() - began < WATCH.as_nanos() as u64 {
+        let end = self.shared().now_ns() + WATCH.as_nanos() as u64;
+        // Timers and descriptors must not be later than they would be asleep.
+        let end = self.wheel.next_deadline().map_or(end, |timer| timer.min(end));
+        let mut looks = 0_u32;
+        while self.shared().now_ns() < end {
+            looks += 1;
+            if looks.is_multiple_of(LOOKS_PER_POLL) {
+                self.poll_now();
+                if !self.ready.is_empty() {
+                    return true;
+                }
+            }
             for _ in 0..4 {
                 if self.remote.inbox.has_mail() {
                     self.idle.hope.confirm();

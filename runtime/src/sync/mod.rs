@@ -26,9 +26,9 @@
 //! unwinding, which poisons their mutexes exactly as a panic does, because a critical section was left half-way.
 
 mod condvar;
-#[cfg(loom)]
-pub(crate) mod model_park;
 mod mutex;
+#[cfg_attr(loom, path = "model_parking.rs")]
+pub(crate) mod parking;
 mod raw_mutex;
 mod wait_group;
 pub(crate) mod wait_list;
@@ -36,10 +36,6 @@ pub(crate) mod wait_list;
 #[doc(no_inline)]
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 
-#[cfg(not(loom))]
-pub(crate) use crate::queue::{SpinGuard, SpinLock};
 pub use condvar::{Condvar, WaitTimeoutResult};
-#[cfg(loom)]
-pub(crate) use model_park::{SpinGuard, SpinLock};
 pub use mutex::{Mutex, MutexGuard};
 pub use wait_group::WaitGroup;

@@ -34,14 +34,10 @@
 
 use std::time::{Duration, Instant};
 
-#[cfg(loom)]
-use super::model_park as park;
+use super::parking::{self, SpinGuard, SpinLock};
 use super::wait_list::{self, End, WaitList};
-use super::{SpinGuard, SpinLock};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::fiber::{Outcome, Reason};
-#[cfg(not(loom))]
-use crate::park;
 use crate::queue::Hope;
 
 const LOCKED: u32 = 1;
@@ -52,11 +48,9 @@ const HAND_OVER: u32 = 1 << 3;
 /// How long a waiter loses to those who barge before the lock is handed to it.
 const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
 
-/// Each attempt of a spin waits twice as long as the one before it, without touching the word: meanwhile the
-/// holder can lock and unlock many times at its full speed.
-const SPIN_ATTEMPTS: u32 = if cfg!(loom) { 0 } else { 4 };
-/// Length of the first pause of a spin, in spin hints.
-const SPIN_FIRST: u32 = 4;
+/// The pauses of a spin, in spin hints, with an attempt after each. Nobody touches the word meanwhile, so the holder
+/// can lock and unlock many times at its full speed.
+const SPIN: &[u32] = if cfg!(loom) { &[] } else { &[4, 8, 16, 32] };
 
 /// What a waiter is given when its wait ends: `true` if the lock is already its own.
 type Granted = bool;
@@ -90,7 +84,7 @@ impl RawMutex {
     #[inline]
     pub(crate) fn lock(&self) {
         if !self.take() && self.lock_contended().is_err() {
-            park::unwind();
+            parking::unwind();
         }
     }
 
@@ -187,8 +181,8 @@ impl RawMutex {
         if !self.hope.says_spin() {
             return false;
         }
-        for attempt in 0..SPIN_ATTEMPTS {
-            for _ in 0..SPIN_FIRST << attempt {
+        for hints in SPIN {
+            for _ in 0..*hints {
                 spin_loop();
             }
             if self.try_lock() {
@@ -229,7 +223,7 @@ impl RawMutex {
         }
         drop(queue);
         if let Some(woken) = woken {
-            park::wake(woken);
+            parking::wake(woken);
         }
     }
 
@@ -253,7 +247,7 @@ impl RawMutex {
         self.word.fetch_and(!done, Ordering::Release);
         drop(queue);
         if let Some(woken) = woken {
-            park::wake(woken);
+            parking::wake(woken);
         }
     }
 }

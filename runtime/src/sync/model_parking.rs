@@ -1,4 +1,4 @@
-//! `park` and its waiter for loom: the same interface and the same exactly-once claim, over loom's threads.
+//! What `parking` is under loom: the same interface and the same exactly-once claim, over loom's threads and mutex.
 //!
 //! A deadline is modelled as one that may pass at any moment.
 
@@ -70,6 +70,12 @@ pub(crate) fn is_alone() -> bool {
     false
 }
 
+/// Models run on threads.
+pub(crate) fn on_fiber() -> bool {
+    false
+}
+
+/// Models do not spin.
 pub(crate) fn is_elsewhere(_woken: &Woken) -> bool {
     false
 }
