@@ -1,0 +1,195 @@
+//! Measuring: starts a server, loads it, reads its CPU time, and does so for every model in turn.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::load::Seen;
+use super::plan::{SCENARIOS, Scenario};
+use super::{Model, Service, cpu};
+
+pub(crate) struct Settings {
+    pub(crate) rounds: usize,
+    pub(crate) seconds: f64,
+    pub(crate) only: Option<String>,
+    pub(crate) small: bool,
+}
+
+/// The measurements of one model in one scenario.
+pub(crate) struct Row {
+    pub(crate) scenario: &'static str,
+    pub(crate) model: Model,
+    pub(crate) samples: Vec<Sample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) cpu_us: f64,
+    pub(crate) rate: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// Bytes per idle connection after one echo; echo only.
+    pub(crate) idle_bytes: Option<f64>,
+}
+
+pub(crate) fn run(settings: &Settings) -> Vec<Row> {
+    let chosen = SCENARIOS
+        .iter()
+        .filter(|scenario| settings.only.as_ref().is_none_or(|only| scenario.name.contains(&**only)));
+    chosen.flat_map(|scenario| run_scenario(scenario, settings)).collect()
+}
+
+fn run_scenario(scenario: &Scenario, settings: &Settings) -> Vec<Row> {
+    let scenario =
+        Scenario { connections: if settings.small { 8 } else { scenario.connections }, ..*scenario };
+    let mut rows: Vec<Row> = scenario
+        .models
+        .iter()
+        .map(|&model| Row { scenario: scenario.name, model, samples: Vec::new() })
+        .collect();
+    for round in 0..settings.rounds {
+        for row in &mut rows {
+            eprint!(
+                "\r{:<28} round {} of {}  {:<16}",
+                scenario.name,
+                round + 1,
+                settings.rounds,
+                format!("{:?}", row.model)
+            );
+            // A model that is not there (no go, no wrk) or fails leaves its row empty.
+            row.samples.extend(sample(&scenario, row.model, settings.seconds));
+        }
+    }
+    eprintln!("\r{:<28} done{:40}", scenario.name, "");
+    rows
+}
+
+/// A child that is killed when it is dropped.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    fn start(command: &mut Command) -> Option<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok().map(Self)
+    }
+
+    /// The next line of its output.
+    fn line(reader: &mut impl BufRead) -> Option<String> {
+        let mut line = String::new();
+        (reader.read_line(&mut line).ok()? > 0).then(|| line.trim().to_owned())
+    }
+}
+
+fn sample(scenario: &Scenario, model: Model, seconds: f64) -> Option<Sample> {
+    let mut server = Process::start(&mut server_command(scenario, model)?)?;
+    let mut output = BufReader::new(server.0.stdout.take()?);
+    let address: SocketAddr = Process::line(&mut output)?.parse().ok()?;
+    let pid = server.0.id();
+    match scenario.service {
+        Service::Echo => echo_sample(scenario, pid, address, seconds),
+        Service::Hello => hello_sample(scenario, pid, address, seconds),
+    }
+}
+
+fn server_command(scenario: &Scenario, model: Model) -> Option<Command> {
+    if model == Model::Go {
+        let mut command = Command::new(go_server()?);
+        command.arg(format!("{:?}", scenario.service).to_lowercase()).arg(scenario.workers.to_string());
+        return Some(command);
+    }
+    let name =
+        |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| value().map(|v| v.get_name().to_owned());
+    let mut command = Command::new(std::env::current_exe().ok()?);
+    command.arg("serve").arg(name(&|| model.to_possible_value())?);
+    command.arg(name(&|| scenario.service.to_possible_value())?).arg(scenario.workers.to_string());
+    Some(command)
+}
+
+/// Builds the Go servers once per process, if there is a `go` command.
+fn go_server() -> Option<&'static std::path::Path> {
+    static BUILT: std::sync::OnceLock<Option<std::path::PathBuf>> = std::sync::OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/servers/go/main.go");
+        let binary = std::env::current_exe().ok()?.with_file_name("go-servers");
+        let status = Command::new("go").arg("build").arg("-o").arg(&binary).arg(source).status();
+        status.is_ok_and(|status| status.success()).then_some(binary)
+    });
+    built.as_deref()
+}
+
+/// A client, on CPU 1 if the server is on CPU 0.
+fn client(scenario: &Scenario, program: &std::ffi::OsStr) -> Command {
+    if scenario.workers != 1 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("taskset");
+    command.args(["-c", "1"]).arg(program);
+    command
+}
+
+fn echo_sample(scenario: &Scenario, pid: u32, address: SocketAddr, seconds: f64) -> Option<Sample> {
+    let before = cpu::memory_of(pid);
+    let mut command = client(scenario, std::env::current_exe().ok()?.as_os_str());
+    command.args(["load", &address.to_string(), &scenario.connections.to_string(), &seconds.to_string()]);
+    let mut load = Process::start(&mut command)?;
+    let mut output = BufReader::new(load.0.stdout.take()?);
+    assert_eq!(Process::line(&mut output)?, "ready");
+    let idle_bytes = cpu::memory_of(pid).saturating_sub(before) as f64 / scenario.connections as f64;
+    let busy = cpu::time_of(pid);
+    load.0.stdin.as_mut()?.write_all(b"go\n").ok()?;
+    let seen: Seen = serde_json::from_str(&Process::line(&mut output)?).ok()?;
+    let busy = cpu::time_of(pid).saturating_sub(busy);
+    Some(Sample {
+        cpu_us: busy.as_secs_f64() * 1e6 / seen.requests as f64,
+        rate: seen.requests as f64 / seen.seconds,
+        p50_us: seen.p50_us,
+        p99_us: seen.p99_us,
+        idle_bytes: Some(idle_bytes),
+    })
+}
+
+fn hello_sample(scenario: &Scenario, pid: u32, address: SocketAddr, seconds: f64) -> Option<Sample> {
+    // wrk counts whole seconds only.
+    let duration = format!("{}s", seconds.ceil().max(1.0));
+    let mut command = client(scenario, "wrk".as_ref());
+    command.args(["-t1", &format!("-c{}", scenario.connections), "-d", &duration, "--latency"]);
+    let busy = cpu::time_of(pid);
+    let output = command.arg(format!("http://{address}/")).output().ok()?;
+    let busy = cpu::time_of(pid).saturating_sub(busy);
+    let text = String::from_utf8(output.stdout).ok()?;
+    let after = |label: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with(label))?;
+        line.split_whitespace().nth(1).map(str::to_owned)
+    };
+    let requests: f64 =
+        text.lines().find(|line| line.contains("requests in"))?.split_whitespace().next()?.parse().ok()?;
+    Some(Sample {
+        cpu_us: busy.as_secs_f64() * 1e6 / requests,
+        rate: after("Requests/sec:")?.parse().ok()?,
+        p50_us: micros(&after("50%")?)?,
+        p99_us: micros(&after("99%")?)?,
+        idle_bytes: None,
+    })
+}
+
+/// wrk's durations: `12.34us`, `1.20ms`, `3.00s`.
+fn micros(text: &str) -> Option<f64> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(split);
+    let unit = match unit {
+        "us" => Duration::from_micros(1),
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * unit.as_micros() as f64)
+}
