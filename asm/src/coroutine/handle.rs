@@ -5,13 +5,13 @@
 #![expect(unsafe_code, reason = "writes to the coroutine's stack and switches to it")]
 
 use core::marker::PhantomData;
-use core::mem;
+use core::mem::{self, MaybeUninit};
 use core::ptr::NonNull;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
-use super::yielder::{ENDED, FullCall, SUSPENDED, Start, Unwound, Yielder, run};
+use super::yielder::{FullCall, SUSPENDED, Start, UNWIND, Unwound, Yielder, run};
 use crate::context::Context;
 use crate::stack::{Stack, StackError, StackPool};
 use crate::switching::{prepare_linked, switch};
@@ -186,8 +186,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     pub fn resume(&mut self, input: Input) -> CoroutineResult<Yield, Return> {
         assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
         self.started = true;
-        let mut call = FullCall::new(Some(input));
-        if self.go_on(&mut call) == SUSPENDED {
+        let mut call = FullCall::new(MaybeUninit::new(input));
+        if self.go_on(&mut call, 0) == SUSPENDED {
             // SAFETY: a coroutine that suspends has filled in this field.
             return CoroutineResult::Yield(unsafe { call.call.yielded.assume_init() });
         }
@@ -213,10 +213,11 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         self.stack.is_none()
     }
 
-    /// Switches to the coroutine and returns its answer, which says what it has filled in.
+    /// Switches to the coroutine, with an input in the call or the order [`UNWIND`], and returns its answer, which says what it
+    /// has filled in.
     #[inline]
-    fn go_on(&mut self, call: &mut FullCall<Input, Yield, Return>) -> usize {
-        let word = (&raw mut *call).expose_provenance();
+    fn go_on(&mut self, call: &mut FullCall<Input, Yield, Return>, order: usize) -> usize {
+        let word = (&raw mut *call).expose_provenance() | order;
         // SAFETY: both callers have checked that the coroutine has not ended, so its stack is there and it is suspended: it
         // does not run, since this handle is borrowed exclusively. The word is what `run` demands, and the call is valid
         // until the switch returns.
@@ -241,12 +242,21 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         cfg!(panic = "abort") && self.started && !self.is_done()
     }
 
+    /// Orders the coroutine to unwind until it has ended. It may suspend on the way, if its body catches the unwinding.
     #[cold]
     fn unwind(&mut self) -> thread::Result<Option<Return>> {
-        let mut call = FullCall::new(None);
-        let answer = self.go_on(&mut call);
-        assert_eq!(answer, ENDED, "a coroutine that must unwind cannot suspend");
-        self.end(call)
+        let mut call = FullCall::new(MaybeUninit::uninit());
+        let mut panicked = Ok(());
+        while self.go_on(&mut call, UNWIND) == SUSPENDED {
+            // SAFETY: a coroutine that suspends has filled in this field.
+            let value = unsafe { call.call.yielded.assume_init_read() };
+            // A panic here must wait: the coroutine's frames are alive, and the stack must not go before they have ended.
+            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+                panicked = Err(payload);
+            }
+        }
+        let returned = self.end(call);
+        panicked.and(returned)
     }
 }
 
