@@ -33,7 +33,7 @@ impl Context {
 
 const _: () = assert!(size_of::<Option<Context>>() == size_of::<usize>());
 
-/// What a fiber's [`Entry`] function returns: where its thread goes on.
+/// What a fiber's [`Entry`] function returns: where its thread goes on. See [`switch`](crate::switch) for an example.
 ///
 /// The trampoline below the entry function makes this final switch. By then every frame of the fiber has
 /// returned, so nothing on its stack is in use: whoever is continued may give the stack away at once.

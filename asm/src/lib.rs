@@ -15,7 +15,7 @@
 //! # Debugging tools
 //!
 //! Backtraces work, and so does gdb's `bt`: on a fiber's stack they end at its entry function, in a coroutine they go on into
-//! whoever resumed it. Tools that watch the stack pointer have to be told of switches:
+//! whoever resumed it (gdb shows the frame between the two as a signal handler). Tools that watch the stack pointer have to be told of switches:
 //!
 //! | tool | how to build | verified with |
 //! |---|---|---|

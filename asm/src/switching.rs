@@ -79,7 +79,7 @@ pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
 
 /// Makes a context out of a fresh stack: the first switch to it calls `entry(word, argument)` there.
 ///
-/// When `entry` returns, its [`Exit`](crate::Exit) says what to continue. A backtrace taken on the stack ends at the frame below
+/// See [`switch`] for an example. When `entry` returns, its [`Exit`](crate::Exit) says what to continue. A backtrace taken on the stack ends at the frame below
 /// `entry`.
 ///
 /// # Safety

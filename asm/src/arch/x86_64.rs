@@ -198,6 +198,10 @@ unsafe extern "C" fn fiber_start() {
 unsafe extern "C" fn coroutine_start() {
     naked_asm!(
         ".cfi_startproc",
+        // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee is marked as a
+        // frame that the kernel might have made. (It then shows it as a signal handler.) To other unwinders the mark
+        // means that the caller goes on at an instruction of its own accord, not after a call, which is true as well.
+        ".cfi_signal_frame",
         // The places of the resumer's registers, the same from here to the last instruction but one.
         ".cfi_offset rbp, -8",
         ".cfi_offset rbx, -16",

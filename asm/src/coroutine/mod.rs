@@ -59,7 +59,8 @@
 //! A panic in a coroutine unwinds the coroutine's stack and goes on in [`Coroutine::resume`]. Dropping a coroutine that is
 //! suspended unwinds it too, without calling the panic hook: its destructors run, on the thread that drops it.
 //!
-//! * Code in the coroutine that catches this unwinding must let it go on. If it suspends again, it is unwound again.
+//! * Code in the coroutine that catches this unwinding must let it go on. If it suspends again, the value is dropped and it is
+//!   unwound again; a loop that catches and suspends forever hangs the drop.
 //! * A destructor that suspends while it is run by an unwinding aborts the process if the unwinding was forced, and
 //!   shows the resumer a `std::thread::panicking()` of true if it was a panic.
 //! * With `panic = "abort"` nothing can be unwound: a [`Coroutine`] that is dropped while suspended is leaked with its stack, and a

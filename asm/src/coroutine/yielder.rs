@@ -56,6 +56,24 @@ pub(super) const ENDED: usize = 1;
 pub(super) struct Unwound;
 
 /// The coroutine's end of the conversation: its body is called with a reference to one.
+///
+/// It can be handed on to any depth:
+///
+/// ```
+/// use abaca_asm::coroutine::{Coroutine, Yielder};
+///
+/// fn countdown(yielder: &Yielder<(), u32>, from: u32) {
+///     if from > 0 {
+///         yielder.suspend(from);
+///         countdown(yielder, from - 1);
+///     }
+/// }
+///
+/// let mut coroutine = Coroutine::new(|yielder, ()| countdown(yielder, 2));
+/// assert_eq!(coroutine.resume(()).into_yield(), Some(2));
+/// assert_eq!(coroutine.resume(()).into_yield(), Some(1));
+/// assert_eq!(coroutine.resume(()).into_yield(), None);
+/// ```
 pub struct Yielder<Input, Yield> {
     /// Where the coroutine goes on, while it is suspended.
     pub(super) context: Cell<Context>,

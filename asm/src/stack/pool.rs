@@ -81,6 +81,13 @@ impl StackPool {
 
     /// A pool as of [`new`](Self::new), with a say in how its stacks are guarded. Without a special reason, such as a test,
     /// let `new` choose.
+    ///
+    /// ```
+    /// use abaca_asm::stack::{Guard, StackPool};
+    ///
+    /// let pool = StackPool::with_guard(64 * 1024, Guard::Mprotect);
+    /// assert_eq!(pool.guard(), Guard::Mprotect);
+    /// ```
     pub fn with_guard(stack_bytes: usize, guard: Guard) -> Self {
         let state =
             State { guard, slabs: Vec::new(), fresh: 0, guarded: 0, free: Vec::new(), total: 0, taken: 0 };
@@ -101,6 +108,15 @@ impl StackPool {
     }
 
     /// Takes up to `count` stacks at the cost of little more than one and appends them to `into`.
+    ///
+    /// ```
+    /// let pool = abaca_asm::stack::StackPool::new(64 * 1024);
+    /// let mut stacks = Vec::new();
+    /// pool.take_many(10, &mut stacks)?;
+    /// assert!((1..=10).contains(&stacks.len()));
+    /// pool.give_many(stacks.drain(..));
+    /// # Ok::<(), abaca_asm::stack::StackError>(())
+    /// ```
     ///
     /// # Errors
     ///

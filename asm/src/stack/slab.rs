@@ -130,6 +130,25 @@ impl Drop for Slab {
 ///
 /// Give it back to its pool with [`StackPool::give`](super::StackPool::give). A handle that is dropped instead is lost:
 /// the memory stays mapped and is not handed out again, until the pool is dropped.
+///
+/// ```
+/// use std::sync::atomic::Ordering;
+/// use abaca_asm::stack::StackPool;
+///
+/// let pool = StackPool::new(64 * 1024);
+/// let stack = pool.take()?;
+/// assert!(stack.bottom() < stack.top());
+/// assert_eq!(stack.guard().end, stack.bottom().addr());
+///
+/// // Whoever runs on the stack can be found by it, and from the pool.
+/// let mut owner = 7_u32;
+/// stack.owner().store((&raw mut owner).cast(), Ordering::Release);
+/// pool.for_each_owner(|found| assert_eq!(found, (&raw mut owner).cast()));
+///
+/// stack.release_below(4096);
+/// pool.give(stack);
+/// # Ok::<(), abaca_asm::stack::StackError>(())
+/// ```
 pub struct Stack {
     slab: NonNull<Slab>,
     index: u32,
