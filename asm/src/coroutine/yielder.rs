@@ -1,8 +1,8 @@
 //! The inside of a coroutine: how its body starts, suspends and ends.
 //!
-//! The two sides talk through a [`Call`], which lies in the frame of the resumer: the resumer puts the input there and passes
-//! its address as the word of the switch, with the lowest bit set if there is no input but the order to unwind. The coroutine
-//! answers with a word that says which field it has filled in.
+//! The two sides talk through a [`Call`], which lies in the frame of the resumer: the resumer puts the
+//! input there and passes its address as the word of the switch, with the lowest bit set if there is no
+//! input but the order to unwind. The coroutine answers with a word that says which field it has filled in.
 #![expect(unsafe_code, reason = "reaches into the resumer's frame, and its own body is read from raw memory")]
 
 use core::cell::Cell;
@@ -15,12 +15,14 @@ use std::thread;
 use crate::context::{Context, Exit};
 use crate::switching::switch;
 
-/// One resumption, in the frame of the resumer. The yielder, which does not know the type of the result, sees only this part.
+/// One resumption, in the frame of the resumer. The yielder, which does not know the type of the result,
+/// sees only this part.
 ///
 /// The alignment leaves the lowest bit of its address free.
 #[repr(C, align(8))]
 pub(super) struct Call<Input, Yield> {
-    /// Filled in by the resumer unless it orders to unwind. Read once, by the coroutine, as the first thing it does.
+    /// Filled in by the resumer unless it orders to unwind. Read once, by the coroutine, as the first thing
+    /// it does.
     pub(super) input: MaybeUninit<Input>,
     /// Filled in by a coroutine that suspends: when it answers with [`SUSPENDED`].
     pub(super) yielded: MaybeUninit<Yield>,
@@ -31,7 +33,8 @@ pub(super) struct Call<Input, Yield> {
 pub(super) struct FullCall<Input, Yield, Return> {
     /// The first field: a pointer to the whole is a pointer to it.
     pub(super) call: Call<Input, Yield>,
-    /// Filled in by a coroutine that ends: when it answers with [`ENDED`]. `Ok(None)` if it was dropped before it began.
+    /// Filled in by a coroutine that ends: when it answers with [`ENDED`]. `Ok(None)` if it was dropped
+    /// before it began.
     pub(super) returned: MaybeUninit<thread::Result<Option<Return>>>,
 }
 
@@ -84,15 +87,15 @@ pub struct Yielder<Input, Yield> {
 }
 
 impl<Input, Yield> Yielder<Input, Yield> {
-    /// Suspends the coroutine: the current [`resume`](super::Coroutine::resume) returns `value`, and this call returns the input of
-    /// the next one.
+    /// Suspends the coroutine: the current [`resume`](super::Coroutine::resume) returns `value`, and this
+    /// call returns the input of the next one.
     ///
     /// If the coroutine is dropped instead of resumed, this call unwinds.
     #[inline]
     pub fn suspend(&self, value: Yield) -> Input {
-        // SAFETY: a body can call this only while its coroutine runs, since the yielder is lent to it for that time and
-        // stays on its thread: so the call is valid, the resumer suspended, and `context` is free. The word that the
-        // switch returns comes from the next resumer.
+        // SAFETY: a body can call this only while its coroutine runs, since the yielder is lent to it for
+        // that time and stays on its thread: so the call is valid, the resumer suspended, and `context` is
+        // free. The word that the switch returns comes from the next resumer.
         unsafe {
             (*self.call.get()).yielded.write(value);
             let resumer = self.resumer.read();
@@ -108,7 +111,8 @@ impl<Input, Yield> Yielder<Input, Yield> {
     ///
     /// # Safety
     ///
-    /// `word` is the exposed address of the call of a resumer that is suspended, with [`UNWIND`] set if it has no input.
+    /// `word` is the exposed address of the call of a resumer that is suspended, with [`UNWIND`] set if it
+    /// has no input.
     #[inline]
     unsafe fn answer(&self, word: usize) -> Option<Input> {
         let call = ptr::with_exposed_provenance_mut::<Call<Input, Yield>>(word & !UNWIND);
@@ -152,8 +156,9 @@ impl<Input, Yield, Body> Start<Input, Yield, Body> {
 ///
 /// # Safety
 ///
-/// `start` points to a `Start` of these types whose body was not read, and `word` is the exposed address of a `FullCall` of these
-/// types, in the frame of a resumer that is suspended, with [`UNWIND`] set if it has no input. The same holds for the word of each later switch to the coroutine.
+/// `start` points to a `Start` of these types whose body was not read, and `word` is the exposed address of
+/// a `FullCall` of these types, in the frame of a resumer that is suspended, with [`UNWIND`] set if it has
+/// no input. The same holds for the word of each later switch to the coroutine.
 pub(super) unsafe extern "C" fn run<Input, Yield, Return, Body>(word: usize, start: *mut ()) -> Exit
 where
     Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
