@@ -1,9 +1,11 @@
 //! `abaca::sync` and `abaca::channel`: the behaviour of std's and crossbeam's, for fibers and threads.
 
+mod cancel;
 mod channel;
 mod condvar;
 mod disconnect;
 mod drops;
+mod fibers;
 mod mutex;
 mod oracle;
 mod stress;

@@ -34,13 +34,20 @@ impl Choices {
     }
 }
 
-/// Runs `body(stream)` on that many threads at once.
-fn on_threads(count: u64, body: impl Fn(u64) + Sync) {
-    std::thread::scope(|scope| {
-        for stream in 0..count {
-            let body = &body;
-            scope.spawn(move || body(stream));
+/// Runs `body(stream)` for that many streams at once: half of them on threads, half on fibers.
+fn on_threads_and_fibers(count: u64, body: impl Fn(u64) + Sync) {
+    let body = &body;
+    std::thread::scope(|threads| {
+        for stream in (0..count).filter(|stream| stream / 2 % 2 == 0) {
+            threads.spawn(move || body(stream));
         }
+        abaca::run(|| {
+            abaca::scope(|fibers| {
+                for stream in (0..count).filter(|stream| stream / 2 % 2 == 1) {
+                    fibers.spawn(move || body(stream));
+                }
+            });
+        });
     });
 }
 
@@ -50,7 +57,7 @@ fn a_channel_with_impatient_users_delivers_what_it_accepted() {
     for capacity in [0, 1, 4] {
         let (sender, receiver) = channel::bounded::<u64>(capacity);
         let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
-        on_threads(6, |stream| {
+        on_threads_and_fibers(8, |stream| {
             let mut choices = Choices::new(seed, stream);
             for n in 1..400 {
                 let patience = Duration::from_micros(choices.below(40));
@@ -82,7 +89,7 @@ fn a_mutex_under_every_kind_of_attempt_excludes() {
     let mutex = Mutex::new(0_u64);
     let inside = AtomicUsize::new(0);
     let entered = AtomicU64::new(0);
-    on_threads(6, |stream| {
+    on_threads_and_fibers(8, |stream| {
         let mut choices = Choices::new(seed, stream);
         for _ in 0..3_000 {
             let guard = match choices.below(4) {
@@ -94,7 +101,7 @@ fn a_mutex_under_every_kind_of_attempt_excludes() {
                 *guard += 1;
                 entered.fetch_add(1, Ordering::Relaxed);
                 if choices.below(64) == 0 {
-                    std::thread::yield_now();
+                    abaca::yield_now();
                 }
                 inside.fetch_sub(1, Ordering::Relaxed);
             }
@@ -108,7 +115,7 @@ fn permits_behind_a_condition_are_neither_lost_nor_made_up() {
     let seed = Choices::seed();
     let (permits, changed) = (Mutex::new(0_u64), Condvar::new());
     let (given, taken) = (AtomicU64::new(0), AtomicU64::new(0));
-    on_threads(6, |stream| {
+    on_threads_and_fibers(8, |stream| {
         let mut choices = Choices::new(seed, stream);
         for _ in 0..400 {
             if stream % 2 == 0 {

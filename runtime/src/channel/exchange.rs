@@ -1,29 +1,17 @@
-//! Where senders and receivers meet: the buffer, who waits at either end of it, and how many ends there are.
+//! One channel: a meeting under its lock, how many ends there are, and how an end waits.
 //!
-//! One lock guards it all, and it is held for a few instructions. Invariants under the lock:
-//!
-//! 1. If a receiver waits, the buffer is empty and no sender waits.
-//! 2. If a sender waits, the buffer is full (a buffer of capacity 0 always is).
-//! 3. Once `disconnected` is set nobody joins a list, and both are emptied.
-//!
-//! A message is **handed over** through the node of the one that waits: a sender that finds a receiver waiting puts the message
-//! into the receiver's node and wakes it; a receiver that finds a sender waiting takes its message from its node. So
-//! one that is woken is done without taking the lock again, and messages stay in order.
-//!
-//! A message exists in one place at any time (its sender's frame, a node, the buffer, its receiver's frame), each of
-//! which drops it. Nothing that belongs to the user (a destructor, a waker's system call) runs under the lock.
+//! The lock is held for a few instructions. A message exists in one place at any time (its sender's frame, a node, the
+//! buffer, its receiver's frame), each of which drops it. Nothing that belongs to the user (a destructor) and no
+//! system call (of a wake-up) runs under the lock.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::atomic::{AtomicUsize, Ordering};
+use super::meeting::Meeting;
+use crate::atomic::{AtomicBool, AtomicUsize, Ordering, spin_loop, thread_yield};
 use crate::fiber::{Outcome, Reason};
-#[cfg(not(loom))]
-use crate::park;
-#[cfg(loom)]
-use crate::sync::model_park as park;
-use crate::sync::wait_list::{self, End, WaitList};
-use crate::sync::{SpinGuard, SpinLock};
+use crate::queue::Hope;
+use crate::sync::parking::{self, SpinGuard, SpinLock, Woken};
+use crate::sync::wait_list::{self, End};
 
 /// See the module's documentation.
 pub(super) struct Exchange<T> {
@@ -31,19 +19,13 @@ pub(super) struct Exchange<T> {
     meeting: SpinLock<Meeting<T>>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// Whether the last one that was woken runs on another thread than its waker.
+    far: AtomicBool,
+    /// Whether it pays to linger.
+    hope: Hope<64>,
 }
 
-/// What the lock guards.
-struct Meeting<T> {
-    buffer: VecDeque<T>,
-    /// Most messages that the buffer may hold; `usize::MAX` for an unbounded channel.
-    limit: usize,
-    disconnected: bool,
-    /// Each with the message it sends, until a receiver takes it.
-    senders: WaitList<Option<T>>,
-    /// Each with an empty place for a message.
-    receivers: WaitList<Option<T>>,
-}
+type Locked<'a, T> = SpinGuard<'a, Meeting<T>>;
 
 /// How long an operation may wait.
 #[derive(Clone, Copy, Debug)]
@@ -63,85 +45,205 @@ pub(super) enum Refusal {
     Disconnected,
 }
 
-/// The most that is allocated before the first message; a larger buffer grows when it is used.
-const PREALLOCATED: usize = 1024;
+/// One that would park while the other side runs on another core first stays for these pauses (in spin hints), and
+/// looks again after each. In the first one the other side moves a few dozen messages at its full speed; parking
+/// and being woken across cores costs as much as hundreds of messages.
+const LINGER: [u32; 3] = [8, 16, 32];
+
+/// A plain thread, which keeps nobody from running, then looks as many times more, offering its core in between.
+const YIELDS: usize = 16;
+
+/// One that finds the lock taken stays away for these pauses (in spin hints): the two cores then take turns of many
+/// messages each, instead of passing the lock's cache line to and fro for every message.
+const STAND_BACK: [u32; 4] = [8, 16, 32, 64];
 
 impl<T> Exchange<T> {
     /// With one sender and one receiver.
     pub(super) fn new(capacity: Option<usize>) -> Self {
-        let meeting = Meeting {
-            buffer: VecDeque::with_capacity(capacity.unwrap_or(0).min(PREALLOCATED)),
-            limit: capacity.unwrap_or(usize::MAX),
-            disconnected: false,
-            senders: WaitList::new(),
-            receivers: WaitList::new(),
-        };
         Self {
             capacity,
-            meeting: SpinLock::new(meeting),
+            meeting: SpinLock::new(Meeting::new(capacity)),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
+            far: AtomicBool::new(false),
+            hope: Hope::new(),
         }
     }
 
     /// Sends `message`, or gives it back.
     #[inline]
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
-        let mut meeting = self.meeting.lock();
-        if meeting.disconnected {
-            drop(meeting);
-            return Err((Refusal::Disconnected, message));
-        }
-        let mut message = Some(message);
-        if let Some(woken) = meeting.receivers.pop_front_exchanging(&mut message) {
-            drop(meeting);
-            park::wake(woken);
-            return Ok(());
-        }
-        let Some(message) = message else { unreachable!("nobody took the message") };
-        if meeting.buffer.len() < meeting.limit {
-            meeting.buffer.push_back(message);
-            return Ok(());
-        }
-        match patience {
-            Patience::None => {
-                drop(meeting);
-                Err((Refusal::Unready, message))
+        match (self.attempt_send(message), patience) {
+            (Ok(()), _) => Ok(()),
+            (Err((meeting, message)), Patience::Until(deadline)) if !meeting.is_disconnected() => {
+                self.wait_to_send(meeting, message, deadline)
             }
-            Patience::Until(deadline) => wait_to_send(meeting, message, deadline),
+            (Err((meeting, message)), _) => Err((meeting.refusal(), message)),
         }
     }
 
     /// Receives a message.
     #[inline]
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        let mut meeting = self.meeting.lock();
-        let first = meeting.buffer.pop_front();
-        // A waiting sender moves up: into the place that has become free, or (capacity 0) straight to us.
-        let mut next = None;
-        if let Some(woken) = meeting.senders.pop_front_exchanging(&mut next) {
-            let Some(next) = next else { unreachable!("a waiting sender has a message") };
-            let message = match first {
-                Some(first) => {
-                    meeting.buffer.push_back(next);
-                    first
+        match (self.attempt_receive(), patience) {
+            (Ok(message), _) => Ok(message),
+            (Err(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
+                self.wait_to_receive(meeting, deadline)
+            }
+            (Err(meeting), _) => Err(meeting.refusal()),
+        }
+    }
+
+    /// Sends, or returns the message with the lock still held.
+    #[inline]
+    fn attempt_send(&self, message: T) -> Result<(), (Locked<'_, T>, T)> {
+        let mut meeting = self.enter();
+        match meeting.put(message) {
+            Ok(woken) => {
+                drop(meeting);
+                self.wake(woken);
+                Ok(())
+            }
+            Err(message) => Err((meeting, message)),
+        }
+    }
+
+    /// Receives, or returns with the lock still held.
+    #[inline]
+    fn attempt_receive(&self) -> Result<T, Locked<'_, T>> {
+        let mut meeting = self.enter();
+        match meeting.take() {
+            Some((message, woken)) => {
+                drop(meeting);
+                self.wake(woken);
+                Ok(message)
+            }
+            None => Err(meeting),
+        }
+    }
+
+    #[cold]
+    fn wait_to_send<'a>(
+        &'a self,
+        mut meeting: Locked<'a, T>,
+        mut message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), (Refusal, T)> {
+        if self.may_linger() {
+            for look in 0..looks() {
+                drop(meeting);
+                linger(look);
+                match self.attempt_send(message) {
+                    Ok(()) => {
+                        self.hope.confirm();
+                        return Ok(());
+                    }
+                    Err(refused) => (meeting, message) = refused,
                 }
-                None => next,
-            };
-            drop(meeting);
-            park::wake(woken);
-            return Ok(message);
+                if meeting.is_disconnected() {
+                    return Err((Refusal::Disconnected, message));
+                }
+            }
+            self.hope.disappoint();
         }
-        if let Some(message) = first {
-            return Ok(message);
+        let offer = Some(message);
+        let (outcome, message) = wait_list::wait(
+            meeting,
+            Meeting::senders,
+            End::Back,
+            offer,
+            Reason::ChannelSend,
+            deadline,
+            || (),
+        );
+        match (outcome, message) {
+            (Outcome::Notified, None) => Ok(()),
+            (Outcome::Notified, Some(message)) => Err((Refusal::Disconnected, message)),
+            // The deadline's claim came first, so no receiver has taken the message.
+            (Outcome::TimedOut, Some(message)) => Err((Refusal::Unready, message)),
+            // Likewise; the message is dropped here.
+            (Outcome::Cancelled, _message) => parking::unwind(),
+            (Outcome::TimedOut, None) => unreachable!("only a claim takes a waiting sender's message"),
         }
-        if meeting.disconnected {
-            return Err(Refusal::Disconnected);
+    }
+
+    #[cold]
+    fn wait_to_receive<'a>(
+        &'a self,
+        mut meeting: Locked<'a, T>,
+        deadline: Option<Instant>,
+    ) -> Result<T, Refusal> {
+        if self.may_linger() {
+            for look in 0..looks() {
+                drop(meeting);
+                linger(look);
+                match self.attempt_receive() {
+                    Ok(message) => {
+                        self.hope.confirm();
+                        return Ok(message);
+                    }
+                    Err(refused) => meeting = refused,
+                }
+                if meeting.is_disconnected() {
+                    return Err(Refusal::Disconnected);
+                }
+            }
+            self.hope.disappoint();
         }
-        match patience {
-            Patience::None => Err(Refusal::Unready),
-            Patience::Until(deadline) => wait_to_receive(meeting, deadline),
+        let (outcome, message) = wait_list::wait(
+            meeting,
+            Meeting::receivers,
+            End::Back,
+            None,
+            Reason::ChannelReceive,
+            deadline,
+            || (),
+        );
+        match (outcome, message) {
+            (Outcome::Notified, Some(message)) => Ok(message),
+            (Outcome::Notified, None) => Err(Refusal::Disconnected),
+            // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the
+            // node took it back when its own claim failed.
+            (Outcome::TimedOut, _none) => Err(Refusal::Unready),
+            (Outcome::Cancelled, _none) => parking::unwind(),
         }
+    }
+
+    /// Delivers a wake-up and notes how far it went.
+    #[inline]
+    fn wake(&self, woken: Option<Woken>) {
+        let Some(woken) = woken else { return };
+        let far = parking::is_elsewhere(&woken);
+        // Compared first: a store of the same value would still take the cache line away from the other core.
+        if self.far.load(Ordering::Relaxed) != far {
+            self.far.store(far, Ordering::Relaxed);
+        }
+        parking::wake(woken);
+    }
+
+    /// Whether to look again for a moment before parking; see [`LINGER`].
+    fn may_linger(&self) -> bool {
+        self.far.load(Ordering::Relaxed) && parking::is_alone() && self.hope.says_spin()
+    }
+
+    /// Takes the lock.
+    #[inline]
+    fn enter(&self) -> Locked<'_, T> {
+        match self.meeting.try_lock() {
+            Some(meeting) => meeting,
+            None => self.enter_contended(),
+        }
+    }
+
+    #[cold]
+    fn enter_contended(&self) -> Locked<'_, T> {
+        for hints in STAND_BACK {
+            pause(hints);
+            if let Some(meeting) = self.meeting.try_lock() {
+                return meeting;
+            }
+        }
+        self.meeting.lock()
     }
 
     /// Counts another sender.
@@ -167,7 +269,7 @@ impl<T> Exchange<T> {
     pub(super) fn remove_receiver(&self) {
         if self.receivers.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.disconnect();
-            let left = std::mem::take(&mut self.meeting.lock().buffer);
+            let left = self.meeting.lock().take_all();
             // A destructor may be long, or use this channel: the lock is not held here.
             drop(left);
         }
@@ -175,14 +277,14 @@ impl<T> Exchange<T> {
 
     /// Wakes everybody. A sender finds its message still in its node, a receiver finds none.
     fn disconnect(&self) {
-        self.meeting.lock().disconnected = true;
-        wait_list::wake_up_to(&self.meeting, |meeting| &mut meeting.senders, usize::MAX);
-        wait_list::wake_up_to(&self.meeting, |meeting| &mut meeting.receivers, usize::MAX);
+        self.meeting.lock().disconnect();
+        wait_list::wake_up_to(&self.meeting, Meeting::senders, usize::MAX);
+        wait_list::wake_up_to(&self.meeting, Meeting::receivers, usize::MAX);
     }
 
     /// Messages in the buffer.
     pub(super) fn len(&self) -> usize {
-        self.meeting.lock().buffer.len()
+        self.meeting.lock().len()
     }
 
     /// Whether the buffer has no place; `false` for an unbounded channel.
@@ -196,52 +298,23 @@ impl<T> Exchange<T> {
     }
 }
 
-#[cold]
-fn wait_to_send<T>(
-    meeting: SpinGuard<'_, Meeting<T>>,
-    message: T,
-    deadline: Option<Instant>,
-) -> Result<(), (Refusal, T)> {
-    let (outcome, message) = wait_list::wait(
-        meeting,
-        |meeting| &mut meeting.senders,
-        End::Back,
-        Some(message),
-        Reason::ChannelSend,
-        deadline,
-        || (),
-    );
-    match (outcome, message) {
-        (Outcome::Notified, None) => Ok(()),
-        (Outcome::Notified, Some(message)) => Err((Refusal::Disconnected, message)),
-        // The deadline's claim came first, so no receiver has taken the message.
-        (Outcome::TimedOut, Some(message)) => Err((Refusal::Unready, message)),
-        // Likewise; the message is dropped here.
-        (Outcome::Cancelled, _message) => park::unwind(),
-        (Outcome::TimedOut, None) => {
-            unreachable!("a message is taken only by the one that claims its sender")
-        }
+/// How often one that lingers looks again.
+fn looks() -> usize {
+    if parking::on_fiber() { LINGER.len() } else { LINGER.len() + YIELDS }
+}
+
+/// Lets some time pass before the next look.
+fn linger(look: usize) {
+    match LINGER.get(look) {
+        Some(hints) => pause(*hints),
+        None => thread_yield(),
     }
 }
 
-#[cold]
-fn wait_to_receive<T>(meeting: SpinGuard<'_, Meeting<T>>, deadline: Option<Instant>) -> Result<T, Refusal> {
-    let (outcome, message) = wait_list::wait(
-        meeting,
-        |meeting| &mut meeting.receivers,
-        End::Back,
-        None,
-        Reason::ChannelReceive,
-        deadline,
-        || (),
-    );
-    match (outcome, message) {
-        (Outcome::Notified, Some(message)) => Ok(message),
-        (Outcome::Notified, None) => Err(Refusal::Disconnected),
-        // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the node took
-        // it back when its own claim failed.
-        (Outcome::TimedOut, _none) => Err(Refusal::Unready),
-        (Outcome::Cancelled, _none) => park::unwind(),
+/// Waits without touching memory, for that many spin hints.
+fn pause(hints: u32) {
+    for _ in 0..hints {
+        spin_loop();
     }
 }
 

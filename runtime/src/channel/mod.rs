@@ -29,6 +29,7 @@
 mod error;
 mod exchange;
 mod iter;
+mod meeting;
 mod receiver;
 mod sender;
 

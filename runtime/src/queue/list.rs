@@ -106,6 +106,12 @@ impl<T: Link> ReadyList<T> {
         self.head.set(Some(item));
     }
 
+    /// Whether there is nothing to pop.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.get().is_none()
+    }
+
     /// Takes the item that is before all others; `None` when the list is empty.
     #[inline]
     pub(crate) fn pop_front(&self) -> Option<NonNull<T>> {

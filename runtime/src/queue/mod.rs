@@ -2,8 +2,9 @@
 //!
 //! [`ReadyList`] is one worker's private queue, [`Inbox`] is how others hand it wake-ups, [`LifoSlot`] holds the
 //! task it spawned last, [`SpinLock`] guards wait queues and channel buffers, [`Sleepers`] says whom to wake for
-//! work that anybody may take.
+//! work that anybody may take, [`Hope`] whether it pays to spin before one sleeps.
 
+mod hope;
 mod inbox;
 #[cfg(test)]
 mod item;
@@ -12,8 +13,9 @@ mod sleepers;
 mod slot;
 mod spin_lock;
 
+pub(crate) use hope::Hope;
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use sleepers::{Search, Sleepers};
 pub(crate) use slot::LifoSlot;
-pub(crate) use spin_lock::SpinLock;
+pub(crate) use spin_lock::{SpinGuard, SpinLock};

@@ -105,6 +105,14 @@ pub(crate) struct SpinGuard<'a, T> {
     on_one_thread: PhantomData<*const ()>,
 }
 
+impl<'a, T> SpinGuard<'a, T> {
+    /// The lock that is held: for a holder that must come back to the same one. Not a method, so that it does not
+    /// hide one of the value's.
+    pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T> {
+        guard.lock
+    }
+}
+
 impl<T> Deref for SpinGuard<'_, T> {
     type Target = T;
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::fiber::{Header, Outcome, Waiter, Woken};
-use crate::queue::Search;
+use crate::queue::{Hope, Search};
 
 /// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
 /// from a worker that has been busy with one fiber for `BUSY`: in the usual case it would have run them itself
@@ -28,6 +28,12 @@ const BUSY: Duration = Duration::from_micros(20);
 /// costs more than this.
 const WATCH: Duration = Duration::from_micros(50);
 
+/// A worker that watches its inbox polls once in so many looks, that is, every few microseconds.
+const LOOKS_PER_POLL: u32 = 16;
+
+/// A sleep that mail ends within this time cost more than staying awake.
+const SHORT_SLEEP: Duration = Duration::from_micros(100);
+
 /// How many stacks a worker keeps when it goes to sleep; the rest goes back to the runtime's pool.
 const STACKS_KEPT: usize = 256;
 
@@ -36,6 +42,10 @@ const STACKS_KEPT: usize = 256;
 pub(super) struct Idling {
     /// Whether this worker has done its part of the shutdown.
     closed: Cell<bool>,
+    /// Whether other threads have lately sent this worker something right after it fell asleep.
+    expects_mail: Cell<bool>,
+    /// Whether it pays to stay awake for it.
+    hope: Hope<8>,
     random: Cell<u32>,
 }
 
@@ -109,7 +119,8 @@ impl Worker {
     /// The task that has waited longest here: newest first is fast, but must not starve the others.
     fn oldest_task(&self) -> Option<NonNull<Header>> {
         if self.tasks.is_empty() {
-            return None;
+            // The newest is then also the oldest: a fiber that waits for it in a yield loop waits for this.
+            return self.remote.newest.take();
         }
         self.remote.stealer.steal().success().map(|task| task.0)
     }
@@ -243,13 +254,18 @@ impl Worker {
         self.trim_stacks(STACKS_KEPT);
         shared.sleepers.announce(self.index, search);
         let work = shared.has_work_for_anyone();
-        if !work && !self.must_close() && self.remote.inbox.begin_sleep() {
-            let timeout =
-                self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(shared.now_ns())));
+        if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
+            let began = shared.now_ns();
+            let timeout = self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(began)));
             match shared.poller_of(self.index) {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => super::bed::lie_down(&self.remote.bed, timeout),
             }
+            self.idle.expects_mail.set(
+                shared.poller_of(self.index).is_some()
+                    && self.remote.inbox.has_mail()
+                    && shared.now_ns() - began < SHORT_SLEEP.as_nanos() as u64,
+            );
             self.remote.inbox.end_sleep();
             shared.bell.ring();
         }
@@ -257,6 +273,37 @@ impl Worker {
         self.expire_timers();
         self.renew_tick();
         if work { search.or_else(|| self.start_searching()) } else { search }
+    }
+
+    /// Waits for mail awake, if the last sleep was ended by mail so soon that it was not worth it: two fibers on two
+    /// workers that answer each other would otherwise wake a core for each message. Only where mail is from fibers
+    /// and threads: the poller's thread may need this very core.
+    fn watch_inbox(&self) -> bool {
+        if !self.idle.expects_mail.get() || !self.idle.hope.says_spin() {
+            return false;
+        }
+        let end = self.shared().now_ns() + WATCH.as_nanos() as u64;
+        // Timers and descriptors must not be later than they would be asleep.
+        let end = self.wheel.next_deadline().map_or(end, |timer| timer.min(end));
+        let mut looks = 0_u32;
+        while self.shared().now_ns() < end {
+            looks += 1;
+            if looks.is_multiple_of(LOOKS_PER_POLL) {
+                self.poll_now();
+                if !self.ready.is_empty() {
+                    return true;
+                }
+            }
+            for _ in 0..4 {
+                if self.remote.inbox.has_mail() {
+                    self.idle.hope.confirm();
+                    return true;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        self.idle.hope.disappoint();
+        false
     }
 
     fn must_close(&self) -> bool {

@@ -58,6 +58,21 @@ fn wake_fiber(fiber: NonNull<Header>) {
     }
 }
 
+/// Whether that wake-up goes to another thread than the caller's.
+#[inline]
+pub(crate) fn is_elsewhere(woken: &Woken) -> bool {
+    let Woken::Fiber(fiber) = woken else { return true };
+    // SAFETY: as in `wake_fiber`: the caller has the wake-up and has not delivered it yet.
+    let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast_const().cast();
+    home != current_worker().map_or(ptr::null(), ptr::from_ref)
+}
+
+/// Whether nobody else could run in the caller's place: it is a plain thread, or the only fiber of its worker
+/// that is ready.
+pub(crate) fn is_alone() -> bool {
+    current_worker().is_none_or(|worker| worker.ready.is_empty() && !worker.remote.inbox.has_mail())
+}
+
 #[cold]
 #[inline(never)]
 fn wake_elsewhere(worker: Option<&Worker>, home: *const Worker, fiber: NonNull<Header>) {

@@ -9,12 +9,11 @@ use std::sync::LockResult;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use super::SpinLock;
 use super::mutex::{Held, MutexGuard, Released};
+use super::parking::{self, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
-use crate::park;
 
 /// A condition that fibers and threads wait for, as [`std::sync::Condvar`].
 ///
@@ -276,7 +275,7 @@ impl Condvar {
             Outcome::Notified => WaitTimeoutResult(false),
             // The deadline's claim came before any notification's, so none was spent on this waiter.
             Outcome::TimedOut => WaitTimeoutResult(true),
-            Outcome::Cancelled => park::unwind(),
+            Outcome::Cancelled => parking::unwind(),
         };
         match released.lock() {
             Ok(guard) => (guard, result),
@@ -284,7 +283,7 @@ impl Condvar {
                 if outcome == Outcome::Notified {
                     self.notify_one();
                 }
-                park::unwind()
+                parking::unwind()
             }
         }
     }

@@ -26,12 +26,10 @@
 //! unwinding, which poisons their mutexes exactly as a panic does, because a critical section was left half-way.
 
 mod condvar;
-#[cfg(loom)]
-pub(crate) mod model_park;
 mod mutex;
+#[cfg_attr(loom, path = "model_parking.rs")]
+pub(crate) mod parking;
 mod raw_mutex;
-#[cfg(not(loom))]
-mod spin_lock;
 mod wait_group;
 pub(crate) mod wait_list;
 
@@ -39,9 +37,5 @@ pub(crate) mod wait_list;
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 
 pub use condvar::{Condvar, WaitTimeoutResult};
-#[cfg(loom)]
-pub(crate) use model_park::{SpinGuard, SpinLock};
 pub use mutex::{Mutex, MutexGuard};
-#[cfg(not(loom))]
-pub(crate) use spin_lock::{SpinGuard, SpinLock};
 pub use wait_group::WaitGroup;

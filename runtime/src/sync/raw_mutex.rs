@@ -34,14 +34,11 @@
 
 use std::time::{Duration, Instant};
 
-#[cfg(loom)]
-use super::model_park as park;
+use super::parking::{self, SpinGuard, SpinLock};
 use super::wait_list::{self, End, WaitList};
-use super::{SpinGuard, SpinLock};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::fiber::{Outcome, Reason};
-#[cfg(not(loom))]
-use crate::park;
+use crate::queue::Hope;
 
 const LOCKED: u32 = 1;
 const WAITERS: u32 = 1 << 1;
@@ -51,11 +48,9 @@ const HAND_OVER: u32 = 1 << 3;
 /// How long a waiter loses to those who barge before the lock is handed to it.
 const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
 
-/// Each attempt of a spin waits twice as long as the one before it, without touching the word: meanwhile the
-/// holder can lock and unlock many times at its full speed.
-const SPIN_ATTEMPTS: u32 = if cfg!(loom) { 0 } else { 4 };
-/// Length of the first pause of a spin, in spin hints.
-const SPIN_FIRST: u32 = 4;
+/// The pauses of a spin, in spin hints, with an attempt after each. Nobody touches the word meanwhile, so the holder
+/// can lock and unlock many times at its full speed.
+const SPIN: &[u32] = if cfg!(loom) { &[] } else { &[4, 8, 16, 32] };
 
 /// What a waiter is given when its wait ends: `true` if the lock is already its own.
 type Granted = bool;
@@ -64,6 +59,9 @@ type Granted = bool;
 #[derive(Debug)]
 pub(crate) struct RawMutex {
     word: AtomicU32,
+    /// Spinning does not pay if the holders park while they hold the mutex, least of all on a worker that must run
+    /// the holder.
+    hope: Hope<64>,
     queue: SpinLock<WaitList<Granted>>,
 }
 
@@ -74,19 +72,19 @@ pub(crate) struct Cancelled;
 impl RawMutex {
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
     }
 
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
     }
 
     /// Takes the lock; unwinds if the fiber is cancelled while it waits.
     #[inline]
     pub(crate) fn lock(&self) {
         if !self.take() && self.lock_contended().is_err() {
-            park::unwind();
+            parking::unwind();
         }
     }
 
@@ -178,16 +176,21 @@ impl RawMutex {
         }
     }
 
-    /// Tries to take the lock for about as long as it takes to park and be woken.
+    /// Tries to take the lock for about as long as it takes to park and be woken, if that has paid lately.
     fn spin(&self) -> bool {
-        for attempt in 0..SPIN_ATTEMPTS {
-            for _ in 0..SPIN_FIRST << attempt {
+        if !self.hope.says_spin() {
+            return false;
+        }
+        for hints in SPIN {
+            for _ in 0..*hints {
                 spin_loop();
             }
             if self.try_lock() {
+                self.hope.confirm();
                 return true;
             }
         }
+        self.hope.disappoint();
         false
     }
 
@@ -220,7 +223,7 @@ impl RawMutex {
         }
         drop(queue);
         if let Some(woken) = woken {
-            park::wake(woken);
+            parking::wake(woken);
         }
     }
 
@@ -244,7 +247,7 @@ impl RawMutex {
         self.word.fetch_and(!done, Ordering::Release);
         drop(queue);
         if let Some(woken) = woken {
-            park::wake(woken);
+            parking::wake(woken);
         }
     }
 }

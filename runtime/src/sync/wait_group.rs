@@ -5,10 +5,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::SpinLock;
+use super::parking::{self, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::fiber::{Outcome, Reason};
-use crate::park;
 
 /// Waits for a group of fibers or threads: each holds a clone, and [`wait`](Self::wait) returns when every clone has
 /// been dropped or is itself waiting.
@@ -85,7 +84,7 @@ impl WaitGroup {
         let (outcome, ()) =
             wait_list::wait(waiters, |list| list, End::Back, (), Reason::WaitGroup, None, || ());
         if outcome == Outcome::Cancelled {
-            park::unwind();
+            parking::unwind();
         }
     }
 }

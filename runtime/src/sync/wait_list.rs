@@ -25,15 +25,9 @@
 use std::ptr::NonNull;
 use std::time::Instant;
 
-#[cfg(loom)]
-use super::model_park::{self as park, Waiter, Woken};
-use super::{SpinGuard, SpinLock};
+use super::parking::{self, SpinGuard, SpinLock, Waiter, Woken};
 use crate::atomic::UnsafeCell;
 use crate::fiber::{Outcome, Reason};
-#[cfg(not(loom))]
-use crate::fiber::{Waiter, Woken};
-#[cfg(not(loom))]
-use crate::park;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -192,7 +186,7 @@ pub(crate) fn wait<S, P>(
     deadline: Option<Instant>,
     then: impl FnOnce(),
 ) -> (Outcome, P) {
-    let waiter = park::waiter();
+    let waiter = parking::waiter();
     let node = Node {
         waiter: NonNull::from(&waiter),
         links: UnsafeCell::new(Links {
@@ -206,7 +200,7 @@ pub(crate) fn wait<S, P>(
     list(&mut guard).link(leave.node, end);
     drop(guard);
     then();
-    let outcome = park::wait(&waiter, reason, deadline);
+    let outcome = parking::wait(&waiter, reason, deadline);
     if outcome == Outcome::Notified {
         // The claimer has unlinked the node and is done with it.
         std::mem::forget(leave);
@@ -246,7 +240,7 @@ pub(crate) fn wake_up_to<S, P>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Wait
             claimed += 1;
         }
         drop(guard);
-        batch.into_iter().flatten().for_each(park::wake);
+        batch.into_iter().flatten().for_each(parking::wake);
         if claimed < BATCH {
             return;
         }

@@ -1,4 +1,4 @@
-//! `park` and its waiter for loom: the same interface and the same exactly-once claim, over loom's threads.
+//! What `parking` is under loom: the same interface and the same exactly-once claim, over loom's threads and mutex.
 //!
 //! A deadline is modelled as one that may pass at any moment.
 
@@ -65,6 +65,21 @@ pub(crate) fn wake(woken: Woken) {
     woken.0.unpark();
 }
 
+/// Models do not spin.
+pub(crate) fn is_alone() -> bool {
+    false
+}
+
+/// Models run on threads.
+pub(crate) fn on_fiber() -> bool {
+    false
+}
+
+/// Models do not spin.
+pub(crate) fn is_elsewhere(_woken: &Woken) -> bool {
+    false
+}
+
 pub(crate) fn unwind() -> ! {
     unreachable!("models do not cancel")
 }
@@ -83,6 +98,10 @@ pub(crate) struct SpinGuard<'a, T> {
 impl<T> SpinLock<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
+        Some(self.lock())
     }
 
     pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
