@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use abaca::channel::Receiver;
 use abaca::net::{TcpListener, TcpStream};
-use abaca_examples::{Memory, fail};
+use abaca_examples::{Memory, connections_allowed, fail};
 use clap::Parser;
 use hdrhistogram::Histogram;
 
@@ -16,7 +17,7 @@ use hdrhistogram::Histogram;
 struct Options {
     /// Connections; by default 10000, or as many as the limit of open files allows
     #[arg(long)]
-    connections: Option<usize>,
+    connections: Option<u64>,
     /// Seconds to run after all are connected
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
@@ -46,15 +47,7 @@ fn main() {
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    let files = rlimit::increase_nofile_limit(u64::MAX)?;
-    // Each connection has two ends in this process; some descriptors are in use already.
-    let most = (files.saturating_sub(64) / 2) as usize;
-    let connections = options.connections.unwrap_or(most.min(10_000));
-    if connections > most {
-        return Err(io::Error::other(format!(
-            "{connections} connections need more than the limit of {files} open files"
-        )));
-    }
+    let connections = connections_allowed(options.connections, 10_000)?;
     let before = Memory::now()?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -62,52 +55,41 @@ fn run(options: &Options) -> io::Result<()> {
     abaca::spawn(move || serve(&listener, message));
 
     let latencies = Mutex::new(Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?);
-    let load = Load { message, latencies, stop: false.into(), connected: 0.into(), answered: 0.into() };
-    let load = Arc::new(load);
+    let load =
+        Arc::new(Load { message, latencies, stop: false.into(), connected: 0.into(), answered: 0.into() });
+    let (gate, opens) = abaca::channel::bounded(0);
     let began = Instant::now();
-    let clients: Vec<_> = (0..connections)
-        .map(|index| {
-            let load = Arc::clone(&load);
-            abaca::spawn(move || drive(&load, address, index))
-        })
-        .collect();
-    while load.connected.load(Relaxed) < connections as u64
-        && !clients.iter().any(|client| client.is_finished())
-    {
-        abaca::sleep(Duration::from_millis(100));
-        eprint!("\r{:>6} of {connections} connected", load.connected.load(Relaxed));
+    let spawn_client = |_| {
+        let (load, opens) = (Arc::clone(&load), opens.clone());
+        abaca::spawn(move || drive(&load, address, &opens))
+    };
+    let clients: Vec<_> = (0..connections).map(spawn_client).collect();
+    let any_failed = || clients.iter().any(|client| client.is_finished());
+    while load.connected.load(Relaxed) < connections && !any_failed() {
+        abaca::sleep(Duration::from_millis(20));
+        eprint!("\r{:>10} of {connections} connected", load.connected.load(Relaxed));
     }
-    let connecting = began.elapsed();
-    let (start, began) = (load.answered.load(Relaxed), Instant::now());
-    load.latencies.lock().unwrap().reset();
-    while began.elapsed().as_secs_f64() < options.seconds
-        && !clients.iter().any(|client| client.is_finished())
-    {
+    println!("\rconnections           {connections:>10}   (made in {:.2} s)", began.elapsed().as_secs_f64());
+    drop(gate);
+    let began = Instant::now();
+    while began.elapsed().as_secs_f64() < options.seconds && !any_failed() {
         abaca::sleep(Duration::from_millis(100));
-        eprint!("\r{:>10} requests answered   ", load.answered.load(Relaxed) - start);
+        eprint!("\r{:>10} requests answered", load.answered.load(Relaxed));
     }
-    let (requests, elapsed) = (load.answered.load(Relaxed) - start, began.elapsed());
-    let after = Memory::now()?;
+    let (rate, after) = (load.answered.load(Relaxed) as f64 / began.elapsed().as_secs_f64(), Memory::now()?);
     load.stop.store(true, Relaxed);
     for client in clients {
         client.join().unwrap_or_else(|_| Err(io::Error::other("a client panicked")))?;
     }
 
-    let latencies = load.latencies.lock().unwrap();
-    let millis = |quantile: f64| latencies.value_at_quantile(quantile) as f64 / 1e6;
-    let per_connection = after.total().saturating_sub(before.total()) / connections.max(1) as u64;
-    eprint!("\r{:30}\r", "");
-    println!("connections           {connections:>10}   (made in {:.2} s)", connecting.as_secs_f64());
-    println!("OS threads            {:>10}   ({} of them workers)", after.threads, options.workers);
-    println!(
-        "requests/s            {:>10.0}   ({} bytes each way)",
-        requests as f64 / elapsed.as_secs_f64(),
-        message
-    );
-    println!("latency p50           {:>10.2} ms", millis(0.5));
-    println!("latency p99           {:>10.2} ms", millis(0.99));
-    println!("latency p99.9         {:>10.2} ms", millis(0.999));
-    println!("memory per connection {per_connection:>10} bytes (two fibers, with their page tables)");
+    println!("\rOS threads            {:>10}   ({} of them workers)", after.threads, options.workers);
+    println!("requests/s            {rate:>10.0}   ({message} bytes each way)");
+    for percent in [50.0, 99.0, 99.9] {
+        let nanos = load.latencies.lock().unwrap().value_at_percentile(percent);
+        println!("latency p{percent:<4}         {:>10.2} ms", nanos as f64 / 1e6);
+    }
+    let each = after.total().saturating_sub(before.total()) / connections.max(1);
+    println!("memory per connection {each:>10} bytes (two fibers and their page tables)");
     Ok(())
 }
 
@@ -121,10 +103,12 @@ fn serve(listener: &TcpListener, message: usize) {
     }
 }
 
-fn drive(load: &Load, server: SocketAddr, _index: usize) -> io::Result<()> {
+fn drive(load: &Load, server: SocketAddr, gate: &Receiver<()>) -> io::Result<()> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_nodelay(true)?;
     load.connected.fetch_add(1, Relaxed);
+    // Nothing is ever sent: the gate opens when its sender is dropped.
+    let _ = gate.recv();
     let (request, mut answer) = (vec![7; load.message], vec![0; load.message]);
     while !load.stop.load(Relaxed) {
         let sent = Instant::now();

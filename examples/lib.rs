@@ -51,6 +51,23 @@ pub fn mappings() -> io::Result<usize> {
     Ok(std::fs::read_to_string("/proc/self/maps")?.lines().count())
 }
 
+/// How many connections with both ends in this process to make: `wanted`, else `usual` or what the limit of open
+/// files allows. Raises the soft limit to the hard one.
+///
+/// # Errors
+///
+/// When more are wanted than the limit allows.
+pub fn connections_allowed(wanted: Option<u64>, usual: u64) -> io::Result<u64> {
+    let files = rlimit::increase_nofile_limit(u64::MAX)?;
+    let most = files.saturating_sub(64) / 2;
+    match wanted {
+        Some(wanted) if wanted > most => Err(io::Error::other(format!(
+            "{wanted} connections need more than the {files} open files allowed"
+        ))),
+        wanted => Ok(wanted.unwrap_or(most.min(usual))),
+    }
+}
+
 /// Prints `error: ...` and ends the process with status 1.
 pub fn fail(error: impl Display) -> ! {
     eprintln!("error: {error}");
