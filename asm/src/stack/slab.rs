@@ -19,10 +19,10 @@ use crate::os;
 ///
 /// The end of a stack is what its fiber touches at each switch. If all of them began at the same place of a
 /// page, they would all want the same sets of the first-level cache, which are chosen by the address inside
-/// the page. Measured in rings of fibers that do nothing
-/// else, on a Zen 3 core, in ns per switch with one place, with eight and with sixteen: 16 fibers 7.8, 5.0 and
-/// 5.0; 32 fibers 7.4, 4.5 and 4.5; 64 fibers 7.3, 7.0 and 4.9; from 128 to 1000 fibers no difference. Sixteen
-/// places would cost twice as much of the one page that a resting fiber has.
+/// the page. Measured in rings of fibers that do nothing else, on a Zen 3 core, in ns per switch with one
+/// place, with eight and with sixteen: 16 fibers 7.8, 5.0 and 5.0; 32 fibers 7.4, 4.5 and 4.5; 64 fibers
+/// 7.3, 7.0 and 4.9; from 128 to 1000 fibers no difference. Sixteen places would cost twice as much of the
+/// one page that a resting fiber has.
 const COLOURS: usize = 8;
 
 /// The distance between two of these places in bytes: a cache line.
