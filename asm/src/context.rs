@@ -7,9 +7,9 @@ use core::ptr::NonNull;
 
 /// A suspended computation: all that is needed to continue it is this one word.
 ///
-/// It is the stack pointer at which [`switch`](crate::switch) left the computation, below which nothing of it
-/// lives. (On the corosensei backend it is a handle of the same size.) A context is used up by switching to it:
-/// the computation runs on, and its next suspension makes a new context.
+/// It is the stack pointer at which [`switch`](crate::switch) left the computation, below which nothing of
+/// it lives. (On the corosensei backend it is a handle of the same size.) A context is used up by switching
+/// to it: the computation runs on, and its next suspension makes a new context.
 ///
 /// The type is [`Copy`] because it is an address; that a context is continued at most once is part of the
 /// contract of [`switch`](crate::switch).
@@ -33,7 +33,8 @@ impl Context {
 
 const _: () = assert!(size_of::<Option<Context>>() == size_of::<usize>());
 
-/// What a fiber's [`Entry`] function returns: where its thread goes on.
+/// What a fiber's [`Entry`] function returns: where its thread goes on. See [`switch`](crate::switch) for
+/// an example.
 ///
 /// The trampoline below the entry function makes this final switch. By then every frame of the fiber has
 /// returned, so nothing on its stack is in use: whoever is continued may give the stack away at once.

@@ -1,21 +1,22 @@
-//! The bottom of the abaca fiber runtime: a stack switch of a dozen instructions, stacks to switch between, and
-//! coroutines made of the two. It knows no scheduler, starts no thread and keeps no global state.
+//! The bottom of the abaca fiber runtime: a stack switch of a dozen instructions, stacks to switch between,
+//! and coroutines made of the two. It knows no scheduler, starts no thread and keeps no global state.
 //!
-//! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a fresh
-//!   stack. Both are `unsafe` building blocks for a scheduler.
+//! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a
+//!   fresh stack. Both are `unsafe` building blocks for a scheduler.
 //! * [`coroutine`] has coroutines and generators, which are safe and need no scheduler.
 //! * [`stack::StackPool`] hands out guarded, lazily committed stacks by the million.
 //!
 //! # What a switch does not save
 //!
-//! The floating-point control registers (`MXCSR` and the x87 control word, `FPCR`, `fcsr`) belong to the thread, not to
-//! the fiber: a switch neither saves nor restores them. The same holds for the signal mask, `errno` and
-//! thread-local storage.
+//! The floating-point control registers (`MXCSR` and the x87 control word, `FPCR`, `fcsr`) belong to the
+//! thread, not to the fiber: a switch neither saves nor restores them. The same holds for the signal mask,
+//! `errno` and thread-local storage.
 //!
 //! # Debugging tools
 //!
-//! Backtraces work, and so does gdb's `bt`: on a fiber's stack they end at its entry function, in a coroutine they go on into
-//! whoever resumed it. Tools that watch the stack pointer have to be told of switches:
+//! Backtraces work, and so does gdb's `bt`: on a fiber's stack they end at its entry function, in a
+//! coroutine they go on into whoever resumed it (gdb shows the frame between the two as a signal handler).
+//! Tools that watch the stack pointer have to be told of switches:
 //!
 //! | tool | how to build | verified with |
 //! |---|---|---|
@@ -23,12 +24,13 @@
 //! | ThreadSanitizer | nightly, `RUSTFLAGS="-Zsanitizer=thread --cfg abaca_tsan"`, `--target` given, and `-Zbuild-std` for reports to mean anything | this crate's tests, debug and release, for crashes only: without an instrumented standard library the reports are about that |
 //! | valgrind | `RUSTFLAGS="--cfg abaca_valgrind"`, x86_64 | this crate's tests of switches and coroutines under memcheck, without an error or a warning about stacks |
 //!
-//! Under the sanitizers a backtrace inside a coroutine ends where the coroutine starts, and the backend must be one by hand.
+//! Under the sanitizers a backtrace inside a coroutine ends where the coroutine starts, and the backend
+//! must be one by hand.
 //!
 //! # Features
 //!
-//! `std` (default) adds coroutines and the conversion of [`stack::StackError`] into `std::io::Error`. Without it the
-//! crate needs `alloc` and libc.
+//! `std` (default) adds coroutines and the conversion of [`stack::StackError`] into `std::io::Error`.
+//! Without it the crate needs `alloc` and libc.
 #![no_std]
 #![cfg_attr(abaca_asan, feature(sanitize))]
 

@@ -1,7 +1,7 @@
 //! A mutual exclusion lock for the slow paths of a `no_std` crate: three states and a futex.
 //!
-//! It knows nothing of fibers: a thread that has to wait sleeps in the kernel. Hold it over system calls at most,
-//! never over a switch.
+//! It knows nothing of fibers: a thread that has to wait sleeps in the kernel. Hold it over system calls at
+//! most, never over a switch.
 #![expect(unsafe_code, reason = "a lock hands out exclusive references to what it guards")]
 
 use core::cell::UnsafeCell;
@@ -23,8 +23,8 @@ pub(crate) struct Lock<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: `lock` hands out one reference at a time, so sharing the lock between threads only ever moves access to
-// the value from one thread to another.
+// SAFETY: `lock` hands out one reference at a time, so sharing the lock between threads only ever moves
+// access to the value from one thread to another.
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
@@ -46,8 +46,8 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) {
-        // Acquire: pairs with the Release in `Held::drop`. Taking the lock as CONTENDED is right even when nobody
-        // else waits: it costs one needless wake-up.
+        // Acquire: pairs with the Release in `Held::drop`. Taking the lock as CONTENDED is right even when
+        // nobody else waits: it costs one needless wake-up.
         while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
             os::futex_wait(&self.state, CONTENDED);
         }

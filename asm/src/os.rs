@@ -8,7 +8,8 @@ use core::sync::atomic::AtomicU32;
 /// An error number of the operating system.
 pub(crate) type Errno = c_int;
 
-/// `MADV_GUARD_INSTALL` of Linux 6.13: page table markers that fault on access and need no mapping of their own.
+/// `MADV_GUARD_INSTALL` of Linux 6.13: page table markers that fault on access and need no mapping of their
+/// own.
 const MADV_GUARD_INSTALL: c_int = 102;
 
 fn errno() -> Errno {
@@ -37,8 +38,8 @@ pub(crate) fn map(bytes: usize) -> Result<NonNull<u8>, Errno> {
         return Err(errno());
     }
     let base = NonNull::new(base.cast::<u8>()).expect("the kernel maps nothing at address 0 unasked");
-    // A huge page would commit 2 MiB at the first touch. Kernels without huge pages refuse the advice, which is as good.
-    // SAFETY: advice about the mapping just made; it changes no contents.
+    // A huge page would commit 2 MiB at the first touch. Kernels without huge pages refuse the advice,
+    // which is as good. SAFETY: advice about the mapping just made; it changes no contents.
     unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_NOHUGEPAGE) };
     Ok(base)
 }
@@ -70,7 +71,8 @@ pub(crate) unsafe fn guard_by_marker(start: NonNull<u8>, bytes: usize) -> Result
 
 /// Does [`guard_by_marker`] for several ranges in one system call, where the kernel allows that.
 ///
-/// Returns how many ranges, from the first on, are guarded now. Less than all is no error: do the rest one by one.
+/// Returns how many ranges, from the first on, are guarded now. Less than all is no error: do the rest one
+/// by one.
 ///
 /// # Safety
 ///

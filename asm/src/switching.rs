@@ -17,22 +17,23 @@ const LEAST_BYTES: usize = 1024;
 
 /// Suspends the caller, continues `to`, and returns when somebody switches back to what was saved in `*save`.
 ///
-/// `word` is handed to whoever is continued: it is what their `switch` returns, or the first argument of their
-/// [`Entry`] function. The returned word comes from whoever continues the caller.
+/// `word` is handed to whoever is continued: it is what their `switch` returns, or the first argument of
+/// their [`Entry`] function. The returned word comes from whoever continues the caller.
 ///
-/// The caller's context is written to `*save` before anything of `to` runs, but after all of the caller's frames
-/// are quiescent: code that runs on the other side of the switch may hand the saved context to another thread.
+/// The caller's context is written to `*save` before anything of `to` runs, but after all of the caller's
+/// frames are quiescent: code that runs on the other side of the switch may hand the saved context to
+/// another thread.
 ///
 /// The function is always inlined and compiles to neither `call` nor `ret`.
 ///
 /// # Safety
 ///
 /// * `save` is valid for writing, and stays so until the switch has happened.
-/// * `to` came from [`prepare`] or was saved by `switch`, has not been continued since, and the stack it lies on
-///   is still there. Nobody else continues it at the same time.
-/// * A computation that is continued on another thread than the one it was suspended on must be fit for that:
-///   everything on its stack may be used from the new thread, and no address of a thread-local variable is kept
-///   over the switch.
+/// * `to` came from [`prepare`] or was saved by `switch`, has not been continued since, and the stack it
+///   lies on is still there. Nobody else continues it at the same time.
+/// * A computation that is continued on another thread than the one it was suspended on must be fit for
+///   that: everything on its stack may be used from the new thread, and no address of a thread-local
+///   variable is kept over the switch.
 /// * No reference that the compiler believes to be exclusive to the caller is used by the other side.
 ///
 /// # Example
@@ -79,8 +80,8 @@ pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
 
 /// Makes a context out of a fresh stack: the first switch to it calls `entry(word, argument)` there.
 ///
-/// When `entry` returns, its [`Exit`](crate::Exit) says what to continue. A backtrace taken on the stack ends at the frame below
-/// `entry`.
+/// See [`switch`] for an example. When `entry` returns, its [`Exit`](crate::Exit) says what to continue. A
+/// backtrace taken on the stack ends at the frame below `entry`.
 ///
 /// # Safety
 ///
@@ -95,8 +96,8 @@ pub unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context 
     unsafe { backend::prepare(top, entry, argument) }
 }
 
-/// Makes a context as [`prepare`] does, but one from which a backtrace goes on into whoever resumed it. Returns the place
-/// where each resumer must save its own context.
+/// Makes a context as [`prepare`] does, but one from which a backtrace goes on into whoever resumed it.
+/// Returns the place where each resumer must save its own context.
 ///
 /// # Safety
 ///

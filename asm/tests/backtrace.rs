@@ -1,4 +1,5 @@
-//! What a backtrace shows: a fiber's ends at its entry function, a coroutine's goes on into whoever resumed it.
+//! What a backtrace shows: a fiber's ends at its entry function, a coroutine's goes on into whoever resumed
+//! it.
 #![expect(unsafe_code, reason = "switching is unsafe")]
 
 use std::backtrace::Backtrace;

@@ -176,6 +176,28 @@ fn a_body_that_swallows_the_unwinding_is_unwound_again_at_its_next_suspension() 
 }
 
 #[test]
+fn a_value_that_panics_when_it_is_dropped_does_not_stop_the_unwinding() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let (drops, counted) = counter();
+    let pool = Arc::new(StackPool::new(128 * 1024));
+    let body = move |yielder: &Yielder<(), Option<Bomb>>, ()| {
+        let _alive = counted();
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| yielder.suspend(None)));
+        yielder.suspend(Some(Bomb));
+    };
+    let mut coroutine = Coroutine::with_pool(&pool, body).expect("a stack");
+    assert!(coroutine.resume(()).into_yield().is_some());
+    let payload = panic::catch_unwind(AssertUnwindSafe(|| drop(coroutine))).expect_err("it panics");
+    assert_eq!(message(payload), "dropped");
+    assert_eq!((drops.get(), pool.allocated()), (1, 0));
+}
+
+#[test]
 fn a_panic_while_it_is_unwound_reaches_whoever_drops_it() {
     struct Bomb;
     impl Drop for Bomb {

@@ -1,4 +1,5 @@
-//! The fallback to `mprotect`, up to the limit of mappings. A test binary of its own: it leaves no mapping to others.
+//! The fallback to `mprotect`, up to the limit of mappings. A test binary of its own: it leaves no mapping
+//! to others.
 
 use std::fs;
 use std::io;

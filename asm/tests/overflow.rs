@@ -30,7 +30,8 @@ fn status_of_recursion(guard: Guard, depth: usize) -> i32 {
     let (_below, stack) = (pool.take().expect("a stack"), pool.take().expect("a stack"));
     let mut fiber = Fiber { caller: Context::dangling(), own: Context::dangling() };
     let fiber = &raw mut fiber;
-    // SAFETY: the stack is fresh; the child process alone runs the fiber, allocates nothing and takes no lock.
+    // SAFETY: the stack is fresh; the child process alone runs the fiber, allocates nothing and takes no
+    // lock.
     unsafe {
         (*fiber).own = prepare(stack.top(), recurse_to, fiber.cast());
         let child = libc::fork();

@@ -80,7 +80,8 @@ fn a_stack_serves_many_fibers_one_after_the_other() {
     assert_eq!(tops.len(), 1);
 }
 
-/// Keeps two dozen integers and as many floats alive over `between`, more than there are registers, and returns them summed up.
+/// Keeps two dozen integers and as many floats alive over `between`, more than there are registers, and
+/// returns them summed up.
 #[inline(always)]
 fn hold_registers(seed: u64, between: impl FnOnce()) -> (u64, f64) {
     let integers: [u64; 24] = std::array::from_fn(|index| black_box(seed + index as u64));
@@ -158,7 +159,8 @@ struct Ring {
     visits: Vec<u32>,
 }
 
-/// The first word is the fiber's place in the ring; it runs three rounds. Each continues the next one directly.
+/// The first word is the fiber's place in the ring; it runs three rounds. Each continues the next one
+/// directly.
 unsafe extern "C" fn ring_member(place: usize, ring: *mut ()) -> Exit {
     let ring = ring.cast::<Ring>();
     let next = place + 1;

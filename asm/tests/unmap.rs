@@ -1,4 +1,5 @@
-//! What a dropped pool leaves in the address space. A test binary of its own: other tests would map into the gap.
+//! What a dropped pool leaves in the address space. A test binary of its own: other tests would map into
+//! the gap.
 
 use std::fs;
 

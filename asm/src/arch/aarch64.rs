@@ -13,13 +13,14 @@
 //! | `x18` | overwritten where it is an ordinary register, which it is on Linux |
 //! | `TPIDR_EL0` | not touched: thread-local storage is the thread's |
 //!
-//! Return addresses are never signed by this code, and its indirect jumps do not land on `bti` instructions: an object
-//! with this switch does not declare itself compatible with branch target enforcement, so the loader leaves it off.
+//! Return addresses are never signed by this code, and its indirect jumps do not land on `bti`
+//! instructions: an object with this switch does not declare itself compatible with branch target
+//! enforcement, so the loader leaves it off.
 //!
 //! # Stacks
 //!
-//! A context that was suspended by `switch`; the context is the address 0x7ff0_ef70. `sp` must be a multiple of 16
-//! whenever it is used, hence the padding:
+//! A context that was suspended by `switch`; the context is the address 0x7ff0_ef70. `sp` must be a
+//! multiple of 16 whenever it is used, hence the padding:
 //!
 //! ```text
 //! 0x7ff0_f000 +------------------+  top of the stack
@@ -89,9 +90,9 @@ const _: () = assert!(offset_of!(InitialFrame, resumer).is_multiple_of(16));
 #[inline(always)]
 pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     let answer;
-    // SAFETY: the caller promises that `save` can be written and that `to` is suspended, hence that its stack
-    // has an address to continue at. Everything this side needs afterwards is either stored here or kept by the
-    // compiler on this stack, since each register is declared overwritten.
+    // SAFETY: the caller promises that `save` can be written and that `to` is suspended, hence that its
+    // stack has an address to continue at. Everything this side needs afterwards is either stored here or
+    // kept by the compiler on this stack, since each register is declared overwritten.
     unsafe {
         asm!(
             // Save what cannot be declared overwritten, and where to continue.
@@ -133,8 +134,8 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     unsafe { lay_out(top, fiber_start, entry, argument) }.0
 }
 
-/// Makes a context that calls `entry` and from which a backtrace goes on into whoever resumed it. Returns the place
-/// where each resumer must save its own context.
+/// Makes a context that calls `entry` and from which a backtrace goes on into whoever resumed it. Returns
+/// the place where each resumer must save its own context.
 ///
 /// # Safety
 ///
@@ -173,14 +174,14 @@ unsafe fn lay_out(
     (Context(frame.cast()), resumer)
 }
 
-/// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `x2` and `sp` at its initial
-/// frame.
+/// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `x2` and `sp` at
+/// its initial frame.
 #[unsafe(naked)]
 unsafe extern "C" fn fiber_start() {
     naked_asm!(
         ".cfi_startproc",
-        // A backtrace ends here: with DW_CFA_undefined for the return address (column 30) an unwinder knows that
-        // this frame has no caller.
+        // A backtrace ends here: with DW_CFA_undefined for the return address (column 30) an unwinder knows
+        // that this frame has no caller.
         ".cfi_undefined x30",
         // The chain of frame pointers ends here too, for profilers that follow it.
         "mov x29, xzr",
@@ -204,8 +205,8 @@ unsafe extern "C" fn fiber_start() {
 
 /// Where a coroutine starts: as [`fiber_start`], but for what an unwinder sees.
 ///
-/// To an unwinder this function was called by whoever resumed the coroutine last. The resumer's context lies at
-/// `sp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
+/// To an unwinder this function was called by whoever resumed the coroutine last. The resumer's context
+/// lies at `sp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
 ///
 /// ```text
 /// 0x7fe0_2090 sp of the resumer, the CFA   = [sp] + 32
@@ -218,6 +219,11 @@ unsafe extern "C" fn fiber_start() {
 unsafe extern "C" fn coroutine_start() {
     naked_asm!(
         ".cfi_startproc",
+        // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
+        // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
+        // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
+        // after a call, which is true as well.
+        ".cfi_signal_frame",
         // The places of the resumer's registers, the same from here to the end.
         ".cfi_offset x30, -16",
         ".cfi_offset x19, -24",

@@ -1,19 +1,23 @@
-//! The switch for every architecture without one by hand: the same interface on top of corosensei's coroutines.
+//! The switch for every architecture without one by hand: the same interface on top of corosensei's
+//! coroutines.
 //!
-//! corosensei's coroutines are asymmetric: they can only go back to whoever resumed them. [`switch`] is symmetric: any
-//! context can go to any other. So a thread has a *hub*, and every fiber is a coroutine that the hub resumes:
+//! corosensei's coroutines are asymmetric: they can only go back to whoever resumed them. [`switch`] is
+//! symmetric: any context can go to any other. So a thread has a *hub*, and every fiber is a coroutine that
+//! the hub resumes:
 //!
-//! 1. A `switch` from the thread's own stack (the *root*) becomes the hub: its context is a [`Root`] in its own frame, and it
-//!    loops, resuming one fiber after the other.
-//! 2. A `switch` on a fiber suspends to the hub and names the context to continue next. A fiber that ends does the same
-//!    by its return value.
+//! 1. A `switch` from the thread's own stack (the *root*) becomes the hub: its context is a [`Root`] in its
+//!    own frame, and it loops, resuming one fiber after the other.
+//! 2. A `switch` on a fiber suspends to the hub and names the context to continue next. A fiber that ends
+//!    does the same by its return value.
 //! 3. If the context to continue is the hub's own root, the loop ends and the `switch` of step 1 returns.
 //!
-//! Each thread knows which fiber runs on it, and only the hub changes that. A fiber that is suspended on one thread may be
-//! resumed by the hub of another; a root is continued by its own thread alone, since its frames are the thread's.
+//! Each thread knows which fiber runs on it, and only the hub changes that. A fiber that is suspended on
+//! one thread may be resumed by the hub of another; a root is continued by its own thread alone, since its
+//! frames are the thread's.
 //!
-//! Two things differ from the backends by hand: a switch costs two switches and a look at a thread-local variable, and a
-//! backtrace goes on from every fiber into the hub, whether it was prepared as linked or not.
+//! Two things differ from the backends by hand: a switch costs two switches and a look at a thread-local
+//! variable, and a backtrace goes on from every fiber into the hub, whether it was prepared as linked or
+//! not.
 #![expect(unsafe_code, reason = "contexts are addresses, and stacks are borrowed by address")]
 
 #[cfg(any(abaca_asan, abaca_tsan))]
@@ -34,8 +38,9 @@ struct BorrowedStack {
     base: StackPointer,
 }
 
-// SAFETY: `base` is a multiple of the alignment, and by the contract of `prepare` a stack with a guard lies below it. It
-// may be larger than the limit says, which corosensei uses for nothing but its trap handlers, which are not used here.
+// SAFETY: `base` is a multiple of the alignment, and by the contract of `prepare` a stack with a guard lies
+// below it. It may be larger than the limit says, which corosensei uses for nothing but its trap handlers,
+// which are not used here.
 unsafe impl stack::Stack for BorrowedStack {
     fn base(&self) -> StackPointer {
         self.base
@@ -64,7 +69,8 @@ struct Root {
 #[repr(C)]
 struct Fiber {
     kind: Kind,
-    /// Dropped when the fiber has ended. A fiber that is abandoned while suspended is forgotten with its stack.
+    /// Dropped when the fiber has ended. A fiber that is abandoned while suspended is forgotten with its
+    /// stack.
     coroutine: MaybeUninit<Coroutine<usize, Exit, Exit, BorrowedStack>>,
     /// The way to the hub. Set when the fiber starts.
     yielder: Cell<*const Yielder<usize, Exit>>,
@@ -77,8 +83,8 @@ std::thread_local! {
     static CURRENT: Cell<*const Fiber> = const { Cell::new(core::ptr::null()) };
 }
 
-/// The fiber that the caller runs on. Out of line: after a switch the caller may be on another thread, and the compiler
-/// must not keep an address of the last one's thread-local variable.
+/// The fiber that the caller runs on. Out of line: after a switch the caller may be on another thread, and
+/// the compiler must not keep an address of the last one's thread-local variable.
 #[inline(never)]
 fn current() -> *const Fiber {
     CURRENT.get()
@@ -99,8 +105,8 @@ pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usi
         Some(fiber) => {
             // SAFETY: the current fiber runs, so it is there and has stored its yielder.
             let yielder = unsafe { &*fiber.as_ref().yielder.get() };
-            // SAFETY: the caller's promise. Nobody can continue us before the hub does, and it does so only after the
-            // line below has suspended us.
+            // SAFETY: the caller's promise. Nobody can continue us before the hub does, and it does so only
+            // after the line below has suspended us.
             unsafe { save.write(Context(fiber.cast())) };
             yielder.suspend(Exit { to, word })
         }
@@ -120,7 +126,8 @@ unsafe fn run_hub(root: &Root, mut to: Context, mut word: usize) -> usize {
         let kind = unsafe { to.0.cast::<Kind>().read() };
         assert_eq!(kind, Kind::Fiber, "the stack of a thread can be continued by that thread only");
         CURRENT.set(fiber.as_ptr());
-        // SAFETY: it is a fiber, which is suspended, so nobody uses its coroutine; `prepare` has written that.
+        // SAFETY: it is a fiber, which is suspended, so nobody uses its coroutine; `prepare` has written
+        // that.
         let result = unsafe { (*fiber.as_ptr()).coroutine.assume_init_mut() }.resume(word);
         CURRENT.set(core::ptr::null());
         let exit = match result {
@@ -160,13 +167,15 @@ pub(crate) unsafe fn prepare_linked(
     let body = move |yielder: &Yielder<usize, Exit>, word: usize| {
         // SAFETY: the fiber runs, so it is there.
         unsafe { fiber.as_ref() }.yielder.set(yielder);
-        // SAFETY: the contract of `crate::prepare`: the entry function is safe to call once with its argument.
+        // SAFETY: the contract of `crate::prepare`: the entry function is safe to call once with its
+        // argument.
         unsafe { entry(word, argument) }
     };
     // SAFETY: nothing that is sent back and forth has a lifetime; the argument's is the caller's affair.
     let coroutine = unsafe { Coroutine::with_stack_unchecked(BorrowedStack { base }, body) };
     let (yielder, resumer) = (Cell::new(core::ptr::null()), Context::dangling());
-    // SAFETY: the place is in the page that the caller promised, and aligned as `STACK_ALIGNMENT` is at least.
+    // SAFETY: the place is in the page that the caller promised, and aligned as `STACK_ALIGNMENT` is at
+    // least.
     unsafe {
         fiber.write(Fiber { kind: Kind::Fiber, coroutine: MaybeUninit::new(coroutine), yielder, resumer });
         (Context(fiber.cast()), NonNull::new_unchecked(&raw mut (*fiber.as_ptr()).resumer))

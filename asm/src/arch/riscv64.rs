@@ -12,13 +12,13 @@
 //! | `fcsr` | **not touched**: it belongs to the thread. Code that changes a rounding mode must change it back before it switches |
 //! | `tp`, `gp` | not touched: thread-local storage is the thread's |
 //!
-//! The indirect jumps go through `t1`. With `ra` or `t0` (`x1`, `x5`) the architecture takes a jump for a return or a call,
-//! and the return predictor would get out of step.
+//! The indirect jumps go through `t1`. With `ra` or `t0` (`x1`, `x5`) the architecture takes a jump for a
+//! return or a call, and the return predictor would get out of step.
 //!
 //! # Stacks
 //!
-//! A context that was suspended by `switch`; the context is the address 0x7ff0_ef70. `sp` must be a multiple of 16,
-//! hence the padding:
+//! A context that was suspended by `switch`; the context is the address 0x7ff0_ef70. `sp` must be a
+//! multiple of 16, hence the padding:
 //!
 //! ```text
 //! 0x7ff0_f000 +------------------+  top of the stack
@@ -87,9 +87,9 @@ const _: () = assert!(offset_of!(InitialFrame, resumer).is_multiple_of(16));
 #[inline(always)]
 pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     let answer;
-    // SAFETY: the caller promises that `save` can be written and that `to` is suspended, hence that its stack
-    // has an address to continue at. Everything this side needs afterwards is either stored here or kept by the
-    // compiler on this stack, since each register is declared overwritten.
+    // SAFETY: the caller promises that `save` can be written and that `to` is suspended, hence that its
+    // stack has an address to continue at. Everything this side needs afterwards is either stored here or
+    // kept by the compiler on this stack, since each register is declared overwritten.
     unsafe {
         asm!(
             // Save what cannot be declared overwritten, and where to continue.
@@ -160,8 +160,8 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     unsafe { lay_out(top, fiber_start, entry, argument) }.0
 }
 
-/// Makes a context that calls `entry` and from which a backtrace goes on into whoever resumed it. Returns the place
-/// where each resumer must save its own context.
+/// Makes a context that calls `entry` and from which a backtrace goes on into whoever resumed it. Returns
+/// the place where each resumer must save its own context.
 ///
 /// # Safety
 ///
@@ -200,14 +200,14 @@ unsafe fn lay_out(
     (Context(frame.cast()), resumer)
 }
 
-/// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `a2` and `sp` at its initial
-/// frame.
+/// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `a2` and `sp` at
+/// its initial frame.
 #[unsafe(naked)]
 unsafe extern "C" fn fiber_start() {
     naked_asm!(
         ".cfi_startproc",
-        // A backtrace ends here: with DW_CFA_undefined for the return address (column 1) an unwinder knows that
-        // this frame has no caller.
+        // A backtrace ends here: with DW_CFA_undefined for the return address (column 1) an unwinder knows
+        // that this frame has no caller.
         ".cfi_undefined ra",
         // The chain of frame pointers ends here too, for profilers that follow it.
         "mv s0, zero",
@@ -233,8 +233,8 @@ unsafe extern "C" fn fiber_start() {
 
 /// Where a coroutine starts: as [`fiber_start`], but for what an unwinder sees.
 ///
-/// To an unwinder this function was called by whoever resumed the coroutine last. The resumer's context lies at
-/// `sp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
+/// To an unwinder this function was called by whoever resumed the coroutine last. The resumer's context
+/// lies at `sp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
 ///
 /// ```text
 /// 0x7fe0_2090 sp of the resumer, the CFA   = [sp] + 32
@@ -247,6 +247,11 @@ unsafe extern "C" fn fiber_start() {
 unsafe extern "C" fn coroutine_start() {
     naked_asm!(
         ".cfi_startproc",
+        // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
+        // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
+        // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
+        // after a call, which is true as well.
+        ".cfi_signal_frame",
         // The places of the resumer's registers, the same from here to the end.
         ".cfi_offset ra, -16",
         ".cfi_offset s1, -24",
@@ -280,6 +285,6 @@ unsafe extern "C" fn coroutine_start() {
     )
 }
 
-// The first expression of `coroutine_start` has this offset in it. DW_OP_breg takes a signed number: up to 63 it is
-// one byte.
+// The first expression of `coroutine_start` has this offset in it. DW_OP_breg takes a signed number: up to
+// 63 it is one byte.
 const _: () = assert!(offset_of!(InitialFrame, resumer) == 0x30);

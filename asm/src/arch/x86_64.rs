@@ -13,12 +13,13 @@
 //! | direction flag | clear on both sides, as the calling convention demands |
 //! | `fs`, `gs` | not touched: thread-local storage is the thread's |
 //!
-//! The System V convention counts the control bits of `MXCSR` and the x87 control word among the registers that a
-//! call preserves. The switch deviates on purpose: saving and loading them doubles its cost, and next to no
-//! program changes them. Code that does change a rounding mode must change it back before it switches.
+//! The System V convention counts the control bits of `MXCSR` and the x87 control word among the registers
+//! that a call preserves. The switch deviates on purpose: saving and loading them doubles its cost, and
+//! next to no program changes them. Code that does change a rounding mode must change it back before it
+//! switches.
 //!
-//! User-mode shadow stacks are not supported: an object with this switch does not declare itself compatible, so
-//! the dynamic loader leaves them off.
+//! User-mode shadow stacks are not supported: an object with this switch does not declare itself
+//! compatible, so the dynamic loader leaves them off.
 //!
 //! # Stacks
 //!
@@ -79,10 +80,10 @@ const _: () =
 #[inline(always)]
 pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     let answer;
-    // SAFETY: the caller promises that `save` can be written and that `to` is suspended, hence that its stack
-    // begins with an address to continue at. Everything this side needs afterwards is either pushed here or kept
-    // by the compiler on this stack, since each register is declared overwritten. The pushes are below the red
-    // zone: without `nostack` the compiler keeps none around this block.
+    // SAFETY: the caller promises that `save` can be written and that `to` is suspended, hence that its
+    // stack begins with an address to continue at. Everything this side needs afterwards is either pushed
+    // here or kept by the compiler on this stack, since each register is declared overwritten. The pushes
+    // are below the red zone: without `nostack` the compiler keeps none around this block.
     unsafe {
         asm!(
             // Save what cannot be declared overwritten, and where to continue.
@@ -119,8 +120,8 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     unsafe { lay_out(top, fiber_start, entry, argument) }.0
 }
 
-/// Makes a context that calls `entry` and from which a backtrace goes on into whoever resumed it. Returns the place
-/// where each resumer must save its own context.
+/// Makes a context that calls `entry` and from which a backtrace goes on into whoever resumed it. Returns
+/// the place where each resumer must save its own context.
 ///
 /// # Safety
 ///
@@ -156,14 +157,14 @@ unsafe fn lay_out(
     (Context(frame.cast()), resumer)
 }
 
-/// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `rdx` and `rsp` at the
-/// field `entry` of its initial frame.
+/// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `rdx` and `rsp` at
+/// the field `entry` of its initial frame.
 #[unsafe(naked)]
 unsafe extern "C" fn fiber_start() {
     naked_asm!(
         ".cfi_startproc",
-        // A backtrace ends here: with DW_CFA_undefined for the return address (column 16) an unwinder knows that
-        // this frame has no caller.
+        // A backtrace ends here: with DW_CFA_undefined for the return address (column 16) an unwinder knows
+        // that this frame has no caller.
         ".cfi_undefined rip",
         // The chain of frame pointers ends here too, for profilers that follow it.
         "xor ebp, ebp",
@@ -184,8 +185,8 @@ unsafe extern "C" fn fiber_start() {
 
 /// Where a coroutine starts: as [`fiber_start`], but for what an unwinder sees.
 ///
-/// To an unwinder this function was called by whoever resumed the coroutine last. The resumer's context lies at
-/// `rsp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
+/// To an unwinder this function was called by whoever resumed the coroutine last. The resumer's context
+/// lies at `rsp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
 ///
 /// ```text
 /// 0x7fe0_2090 rsp of the resumer, the CFA  = [rsp] + 24
@@ -198,6 +199,11 @@ unsafe extern "C" fn fiber_start() {
 unsafe extern "C" fn coroutine_start() {
     naked_asm!(
         ".cfi_startproc",
+        // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
+        // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
+        // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
+        // after a call, which is true as well.
+        ".cfi_signal_frame",
         // The places of the resumer's registers, the same from here to the last instruction but one.
         ".cfi_offset rbp, -8",
         ".cfi_offset rbx, -16",

@@ -1,29 +1,29 @@
 //! The outside of a coroutine: made, resumed and dropped by whoever owns it.
 //!
-//! The handle owns the stack until the coroutine has ended, and gives it back in that moment. At the top of the stack lies a
-//! `Start` (see `yielder.rs`), through which both sides find each other's contexts.
+//! The handle owns the stack until the coroutine has ended, and gives it back in that moment. At the top of
+//! the stack lies a `Start` (see `yielder.rs`), through which both sides find each other's contexts.
 #![expect(unsafe_code, reason = "writes to the coroutine's stack and switches to it")]
 
 use core::marker::PhantomData;
-use core::mem;
+use core::mem::{self, MaybeUninit};
 use core::ptr::NonNull;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
-use super::yielder::{ENDED, FullCall, SUSPENDED, Start, Unwound, Yielder, run};
+use super::yielder::{FullCall, SUSPENDED, Start, UNWIND, Unwound, Yielder, run};
 use crate::context::Context;
 use crate::stack::{Stack, StackError, StackPool};
 use crate::switching::{prepare_linked, switch};
 
-/// The usable bytes of the stacks that coroutines get unless they are told otherwise: enough for a panic with a
-/// backtrace, or for a lookup of a host name, many times over. Only touched pages cost memory.
+/// The usable bytes of the stacks that coroutines get unless they are told otherwise: enough for a panic
+/// with a backtrace, or for a lookup of a host name, many times over. Only touched pages cost memory.
 const DEFAULT_STACK_BYTES: usize = 256 * 1024;
 
 /// The stacks of the coroutines that were not given a pool.
 ///
-/// A static, as the allocator's state is one: a coroutine that stands alone has no runtime to keep its stacks in, and what is
-/// shared here, unused memory, cannot be observed.
+/// A static, as the allocator's state is one: a coroutine that stands alone has no runtime to keep its
+/// stacks in, and what is shared here, unused memory, cannot be observed.
 static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
     LazyLock::new(|| Arc::new(StackPool::new(DEFAULT_STACK_BYTES)));
 
@@ -81,8 +81,8 @@ pub struct Coroutine<Input, Yield, Return> {
 }
 
 impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Return> {
-    /// Makes a coroutine on a stack of 256 KiB from a pool that all such coroutines share. `body` runs when it is first
-    /// resumed, with that input.
+    /// Makes a coroutine on a stack of 256 KiB from a pool that all such coroutines share. `body` runs when
+    /// it is first resumed, with that input.
     ///
     /// # Panics
     ///
@@ -98,7 +98,8 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
         }
     }
 
-    /// Makes a coroutine on a stack from `pool`, to which it is given back when the coroutine ends or is dropped.
+    /// Makes a coroutine on a stack from `pool`, to which it is given back when the coroutine ends or is
+    /// dropped.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -162,8 +163,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         let top = stack.top();
         let start = top.wrapping_sub((top.addr() % align) + size_of::<Start<Input, Yield, Body>>());
         let start = start.wrapping_sub(start.addr() % align);
-        // SAFETY: the stack is fresh, and half of it is left below `start`, which is a multiple of 16. `run` is called with
-        // `start`, which is written below, and by `go_on` with the right words.
+        // SAFETY: the stack is fresh, and half of it is left below `start`, which is a multiple of 16.
+        // `run` is called with `start`, which is written below, and by `go_on` with the right words.
         let (context, resumer) =
             unsafe { prepare_linked(start, run::<Input, Yield, Return, Body>, start.cast()) };
         let start = start.cast::<Start<Input, Yield, Body>>();
@@ -175,8 +176,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Ok(Self { yielder, stack: Some(stack), pool: Arc::clone(pool), started: false, result: PhantomData })
     }
 
-    /// Runs the coroutine with `input` until it suspends or ends. The first input is the second argument of the body, each
-    /// later one is what its `suspend` returns.
+    /// Runs the coroutine with `input` until it suspends or ends. The first input is the second argument of
+    /// the body, each later one is what its `suspend` returns.
     ///
     /// # Panics
     ///
@@ -186,8 +187,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     pub fn resume(&mut self, input: Input) -> CoroutineResult<Yield, Return> {
         assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
         self.started = true;
-        let mut call = FullCall::new(Some(input));
-        if self.go_on(&mut call) == SUSPENDED {
+        let mut call = FullCall::new(MaybeUninit::new(input));
+        if self.go_on(&mut call, 0) == SUSPENDED {
             // SAFETY: a coroutine that suspends has filled in this field.
             return CoroutineResult::Yield(unsafe { call.call.yielded.assume_init() });
         }
@@ -213,13 +214,14 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         self.stack.is_none()
     }
 
-    /// Switches to the coroutine and returns its answer, which says what it has filled in.
+    /// Switches to the coroutine, with an input in the call or the order [`UNWIND`], and returns its
+    /// answer, which says what it has filled in.
     #[inline]
-    fn go_on(&mut self, call: &mut FullCall<Input, Yield, Return>) -> usize {
-        let word = (&raw mut *call).expose_provenance();
-        // SAFETY: both callers have checked that the coroutine has not ended, so its stack is there and it is suspended: it
-        // does not run, since this handle is borrowed exclusively. The word is what `run` demands, and the call is valid
-        // until the switch returns.
+    fn go_on(&mut self, call: &mut FullCall<Input, Yield, Return>, order: usize) -> usize {
+        let word = (&raw mut *call).expose_provenance() | order;
+        // SAFETY: both callers have checked that the coroutine has not ended, so its stack is there and it
+        // is suspended: it does not run, since this handle is borrowed exclusively. The word is what `run`
+        // demands, and the call is valid until the switch returns.
         unsafe {
             let yielder = self.yielder.as_ptr();
             let context: Context = (*yielder).context.get();
@@ -241,12 +243,23 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         cfg!(panic = "abort") && self.started && !self.is_done()
     }
 
+    /// Orders the coroutine to unwind until it has ended. It may suspend on the way, if its body catches
+    /// the unwinding.
     #[cold]
     fn unwind(&mut self) -> thread::Result<Option<Return>> {
-        let mut call = FullCall::new(None);
-        let answer = self.go_on(&mut call);
-        assert_eq!(answer, ENDED, "a coroutine that must unwind cannot suspend");
-        self.end(call)
+        let mut call = FullCall::new(MaybeUninit::uninit());
+        let mut panicked = Ok(());
+        while self.go_on(&mut call, UNWIND) == SUSPENDED {
+            // SAFETY: a coroutine that suspends has filled in this field.
+            let value = unsafe { call.call.yielded.assume_init_read() };
+            // A panic here must wait: the coroutine's frames are alive, and the stack must not go before
+            // they have ended.
+            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+                panicked = Err(payload);
+            }
+        }
+        let returned = self.end(call);
+        panicked.and(returned)
     }
 }
 

@@ -1,7 +1,8 @@
-//! Asymmetric coroutines: a computation on a stack of its own that is resumed with a value and suspends with a value.
+//! Asymmetric coroutines: a computation on a stack of its own that is resumed with a value and suspends
+//! with a value.
 //!
-//! A [`Coroutine`] needs no runtime. It runs where it is resumed, on the resumer's thread, and a backtrace inside it goes
-//! on into the resumer. [`generator`] makes iterators of it.
+//! A [`Coroutine`] needs no runtime. It runs where it is resumed, on the resumer's thread, and a backtrace
+//! inside it goes on into the resumer. [`generator`] makes iterators of it.
 //!
 //! ```
 //! use abaca_asm::coroutine::{Coroutine, CoroutineResult};
@@ -22,8 +23,8 @@
 //!
 //! # Why a coroutine cannot be sent to another thread
 //!
-//! Whatever is alive across [`Yielder::suspend`] lies on the coroutine's stack, where the compiler cannot see whether it is
-//! [`Send`]. So a coroutine is not:
+//! Whatever is alive across [`Yielder::suspend`] lies on the coroutine's stack, where the compiler cannot
+//! see whether it is [`Send`]. So a coroutine is not:
 //!
 //! ```compile_fail,E0277
 //! fn assert_send<T: Send>(_: T) {}
@@ -43,10 +44,10 @@
 //!
 //! # Why borrowing needs a scope
 //!
-//! A coroutine can be forgotten while it is suspended, and then the destructors on its stack never run. A frame that relies on
-//! its destructor to end a borrow, as `std::thread::scope` does, would lose that borrow's data under its feet. So what a
-//! [`Coroutine`] holds and what travels in and out must be `'static`; [`scope`] allows borrowing, since the coroutine
-//! never leaves its hands.
+//! A coroutine can be forgotten while it is suspended, and then the destructors on its stack never run. A
+//! frame that relies on its destructor to end a borrow, as `std::thread::scope` does, would lose that
+//! borrow's data under its feet. So what a [`Coroutine`] holds and what travels in and out must be
+//! `'static`; [`scope`] allows borrowing, since the coroutine never leaves its hands.
 //!
 //! ```compile_fail,E0373
 //! use abaca_asm::coroutine::Coroutine;
@@ -56,20 +57,22 @@
 //!
 //! # Panics and early ends
 //!
-//! A panic in a coroutine unwinds the coroutine's stack and goes on in [`Coroutine::resume`]. Dropping a coroutine that is
-//! suspended unwinds it too, without calling the panic hook: its destructors run, on the thread that drops it.
+//! A panic in a coroutine unwinds the coroutine's stack and goes on in [`Coroutine::resume`]. Dropping a
+//! coroutine that is suspended unwinds it too, without calling the panic hook: its destructors run, on the
+//! thread that drops it.
 //!
-//! * Code in the coroutine that catches this unwinding must let it go on. If it suspends again, it is unwound again.
-//! * A destructor that suspends while it is run by an unwinding aborts the process if the unwinding was forced, and
-//!   shows the resumer a `std::thread::panicking()` of true if it was a panic.
-//! * With `panic = "abort"` nothing can be unwound: a [`Coroutine`] that is dropped while suspended is leaked with its stack, and a
-//!   [`scope`] that ends before its coroutine aborts the process. A coroutine that has ended or was never resumed is dropped as
-//!   always.
+//! * Code in the coroutine that catches this unwinding must let it go on. If it suspends again, the value
+//!   is dropped and it is unwound again; a loop that catches and suspends forever hangs the drop.
+//! * A destructor that suspends while it is run by an unwinding aborts the process if the unwinding was
+//!   forced, and shows the resumer a `std::thread::panicking()` of true if it was a panic.
+//! * With `panic = "abort"` nothing can be unwound: a [`Coroutine`] that is dropped while suspended is
+//!   leaked with its stack, and a [`scope`] that ends before its coroutine aborts the process. A coroutine
+//!   that has ended or was never resumed is dropped as always.
 //!
 //! # Inside a fiber
 //!
-//! A coroutine's body may park the fiber that resumed it: the switch then saves the stack it is on, which is the coroutine's,
-//! and the fiber goes on there.
+//! A coroutine's body may park the fiber that resumed it: the switch then saves the stack it is on, which
+//! is the coroutine's, and the fiber goes on there.
 
 pub mod generator;
 mod handle;

@@ -6,7 +6,8 @@ use std::process;
 use super::handle::{Coroutine, CoroutineResult};
 use super::yielder::Yielder;
 
-/// Makes a coroutine that may borrow from the caller, lends it to `driver`, and drops it when that returns or unwinds.
+/// Makes a coroutine that may borrow from the caller, lends it to `driver`, and drops it when that returns
+/// or unwinds.
 ///
 /// ```
 /// use abaca_asm::coroutine::scope;
@@ -22,15 +23,15 @@ use super::yielder::Yielder;
 ///
 /// # Panics
 ///
-/// As [`Coroutine::new`], or if `driver` panics. With `panic = "abort"` the process is aborted if the coroutine is still
-/// suspended at the end.
+/// As [`Coroutine::new`], or if `driver` panics. With `panic = "abort"` the process is aborted if the
+/// coroutine is still suspended at the end.
 pub fn scope<Input, Yield, Return, Body, Driver, Outcome>(body: Body, driver: Driver) -> Outcome
 where
     Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     Driver: FnOnce(Scoped<'_, Input, Yield, Return>) -> Outcome,
 {
-    // SAFETY: the owner is in this frame, which drops it on every way out; the driver gets a reference that it cannot
-    // move the coroutine out of. All lifetimes in the types outlive this call.
+    // SAFETY: the owner is in this frame, which drops it on every way out; the driver gets a reference that
+    // it cannot move the coroutine out of. All lifetimes in the types outlive this call.
     let mut owner = Owner(unsafe { Coroutine::new_unchecked(body) });
     driver(Scoped { coroutine: &mut owner.0 })
 }
@@ -47,8 +48,8 @@ impl<Input, Yield, Return> Drop for Owner<Input, Yield, Return> {
     }
 }
 
-/// A coroutine that [`scope`] lends out. If the coroutine takes nothing and returns nothing, this is an iterator over the
-/// values that it suspends with.
+/// A coroutine that [`scope`] lends out. If the coroutine takes nothing and returns nothing, this is an
+/// iterator over the values that it suspends with.
 #[derive(Debug)]
 pub struct Scoped<'scope, Input, Yield, Return> {
     /// Private, so that the coroutine cannot be exchanged for another and forgotten.

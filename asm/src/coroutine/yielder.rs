@@ -1,7 +1,8 @@
 //! The inside of a coroutine: how its body starts, suspends and ends.
 //!
-//! The two sides talk through a [`Call`], which lies in the frame of the resumer: the resumer puts the input there and passes
-//! its address as the word of the switch; the coroutine answers with a word that says which field it has filled in.
+//! The two sides talk through a [`Call`], which lies in the frame of the resumer: the resumer puts the
+//! input there and passes its address as the word of the switch, with the lowest bit set if there is no
+//! input but the order to unwind. The coroutine answers with a word that says which field it has filled in.
 #![expect(unsafe_code, reason = "reaches into the resumer's frame, and its own body is read from raw memory")]
 
 use core::cell::Cell;
@@ -14,12 +15,14 @@ use std::thread;
 use crate::context::{Context, Exit};
 use crate::switching::switch;
 
-/// One resumption, in the frame of the resumer. The yielder, which does not know the type of the result, sees only this part.
-#[repr(C)]
+/// One resumption, in the frame of the resumer. The yielder, which does not know the type of the result,
+/// sees only this part.
+///
+/// The alignment leaves the lowest bit of its address free.
+#[repr(C, align(8))]
 pub(super) struct Call<Input, Yield> {
-    /// The order to unwind instead of taking an input.
-    pub(super) unwind: bool,
-    /// Filled in by the resumer unless `unwind` is set. Read once, by the coroutine, as the first thing it does.
+    /// Filled in by the resumer unless it orders to unwind. Read once, by the coroutine, as the first thing
+    /// it does.
     pub(super) input: MaybeUninit<Input>,
     /// Filled in by a coroutine that suspends: when it answers with [`SUSPENDED`].
     pub(super) yielded: MaybeUninit<Yield>,
@@ -30,20 +33,21 @@ pub(super) struct Call<Input, Yield> {
 pub(super) struct FullCall<Input, Yield, Return> {
     /// The first field: a pointer to the whole is a pointer to it.
     pub(super) call: Call<Input, Yield>,
-    /// Filled in by a coroutine that ends: when it answers with [`ENDED`]. `Ok(None)` if it was dropped before it began.
+    /// Filled in by a coroutine that ends: when it answers with [`ENDED`]. `Ok(None)` if it was dropped
+    /// before it began.
     pub(super) returned: MaybeUninit<thread::Result<Option<Return>>>,
 }
 
 impl<Input, Yield, Return> FullCall<Input, Yield, Return> {
-    /// The call for a resumption with `input`, or, without one, for the unwinding.
     #[inline]
-    pub(super) fn new(input: Option<Input>) -> Self {
-        let unwind = input.is_none();
-        let input = input.map_or(MaybeUninit::uninit(), MaybeUninit::new);
-        let call = Call { unwind, input, yielded: MaybeUninit::uninit() };
+    pub(super) fn new(input: MaybeUninit<Input>) -> Self {
+        let call = Call { input, yielded: MaybeUninit::uninit() };
         Self { call, returned: MaybeUninit::uninit() }
     }
 }
+
+/// Set in the word of a resumption that has no input but the order to unwind.
+pub(super) const UNWIND: usize = 1;
 
 /// The coroutine's answer when it suspends.
 pub(super) const SUSPENDED: usize = 0;
@@ -55,6 +59,24 @@ pub(super) const ENDED: usize = 1;
 pub(super) struct Unwound;
 
 /// The coroutine's end of the conversation: its body is called with a reference to one.
+///
+/// It can be handed on to any depth:
+///
+/// ```
+/// use abaca_asm::coroutine::{Coroutine, Yielder};
+///
+/// fn countdown(yielder: &Yielder<(), u32>, from: u32) {
+///     if from > 0 {
+///         yielder.suspend(from);
+///         countdown(yielder, from - 1);
+///     }
+/// }
+///
+/// let mut coroutine = Coroutine::new(|yielder, ()| countdown(yielder, 2));
+/// assert_eq!(coroutine.resume(()).into_yield(), Some(2));
+/// assert_eq!(coroutine.resume(()).into_yield(), Some(1));
+/// assert_eq!(coroutine.resume(()).into_yield(), None);
+/// ```
 pub struct Yielder<Input, Yield> {
     /// Where the coroutine goes on, while it is suspended.
     pub(super) context: Cell<Context>,
@@ -65,25 +87,23 @@ pub struct Yielder<Input, Yield> {
 }
 
 impl<Input, Yield> Yielder<Input, Yield> {
-    /// Suspends the coroutine: the current [`resume`](super::Coroutine::resume) returns `value`, and this call returns the input of
-    /// the next one.
+    /// Suspends the coroutine: the current [`resume`](super::Coroutine::resume) returns `value`, and this
+    /// call returns the input of the next one.
     ///
     /// If the coroutine is dropped instead of resumed, this call unwinds.
     #[inline]
     pub fn suspend(&self, value: Yield) -> Input {
-        let call = self.call.get();
-        // SAFETY: a body can call this only while its coroutine runs, since the yielder is lent to it for that time and
-        // stays on its thread: so the call is valid, the resumer suspended, and `context` is free. The word that the
-        // switch returns comes from the next resumer.
+        // SAFETY: a body can call this only while its coroutine runs, since the yielder is lent to it for
+        // that time and stays on its thread: so the call is valid, the resumer suspended, and `context` is
+        // free. The word that the switch returns comes from the next resumer.
         unsafe {
-            // The body has caught the unwinding and wants to go on as if nothing had happened.
-            if (*call).unwind {
-                unwind();
-            }
-            (*call).yielded.write(value);
+            (*self.call.get()).yielded.write(value);
             let resumer = self.resumer.read();
             let word = switch(self.context.as_ptr(), resumer, SUSPENDED);
-            self.answer(word).unwrap_or_else(|| unwind())
+            match self.answer(word) {
+                Some(input) => input,
+                None => unwind(),
+            }
         }
     }
 
@@ -91,13 +111,17 @@ impl<Input, Yield> Yielder<Input, Yield> {
     ///
     /// # Safety
     ///
-    /// `word` is the exposed address of the call of a resumer that is suspended.
+    /// `word` is the exposed address of the call of a resumer that is suspended, with [`UNWIND`] set if it
+    /// has no input.
     #[inline]
     unsafe fn answer(&self, word: usize) -> Option<Input> {
-        let call = ptr::with_exposed_provenance_mut::<Call<Input, Yield>>(word);
+        let call = ptr::with_exposed_provenance_mut::<Call<Input, Yield>>(word & !UNWIND);
         self.call.set(call);
-        // SAFETY: the caller's promise; the input is there unless `unwind` is set, and this is the one place that reads it.
-        unsafe { if (*call).unwind { None } else { Some((*call).input.assume_init_read()) } }
+        if word & UNWIND != 0 {
+            return None;
+        }
+        // SAFETY: the caller's promise; this is the one place that reads the input.
+        Some(unsafe { (*call).input.assume_init_read() })
     }
 }
 
@@ -132,8 +156,9 @@ impl<Input, Yield, Body> Start<Input, Yield, Body> {
 ///
 /// # Safety
 ///
-/// `start` points to a `Start` of these types whose body was not read, and `word` is the exposed address of a `FullCall` of these
-/// types, in the frame of a resumer that is suspended. The same holds for the word of each later switch to the coroutine.
+/// `start` points to a `Start` of these types whose body was not read, and `word` is the exposed address of
+/// a `FullCall` of these types, in the frame of a resumer that is suspended, with [`UNWIND`] set if it has
+/// no input. The same holds for the word of each later switch to the coroutine.
 pub(super) unsafe extern "C" fn run<Input, Yield, Return, Body>(word: usize, start: *mut ()) -> Exit
 where
     Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,

@@ -1,5 +1,5 @@
-//! AddressSanitizer's side: it wants to know the bounds of the stack that is switched to, and keeps a "fake stack" of frames whose
-//! use after return it detects, one for each fiber.
+//! AddressSanitizer's side: it wants to know the bounds of the stack that is switched to, and keeps a "fake
+//! stack" of frames whose use after return it detects, one for each fiber.
 
 use alloc::vec::Vec;
 use core::ffi::c_void;
@@ -63,8 +63,8 @@ impl Fiber {
     pub(super) fn new(top: *mut u8) -> Self {
         let bytes = bytes_below(top);
         let bottom = top.wrapping_sub(bytes).cast::<c_void>().cast_const();
-        // Frames that were abandoned on this stack have left their poison.
-        // SAFETY: changes nothing but the sanitizer's opinion of memory that the caller of `prepare` has to itself.
+        // Frames that were abandoned on this stack have left their poison. SAFETY: changes nothing but the
+        // sanitizer's opinion of memory that the caller of `prepare` has to itself.
         unsafe { __asan_unpoison_memory_region(bottom, bytes) };
         Self { bottom, bytes, fake_stack: ptr::null_mut() }
     }

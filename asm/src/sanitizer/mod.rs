@@ -1,14 +1,18 @@
-//! Tells AddressSanitizer and ThreadSanitizer about every switch, under `--cfg abaca_asan` or `--cfg abaca_tsan`.
+//! Tells AddressSanitizer and ThreadSanitizer about every switch, under `--cfg abaca_asan` or `--cfg
+//! abaca_tsan`.
 //!
-//! Both must know which stack a thread is on: the first looks for poisoned memory between the stack pointer and the end of
-//! the stack, the second keeps a history per fiber. So in these builds a context is the address of a [`Suspended`], which
-//! holds the backend's context and what the sanitizer wants to hear when the computation goes on. It lies in the frame
-//! of the suspended [`switch`], or at the top of a stack that has not started.
+//! Both must know which stack a thread is on: the first looks for poisoned memory between the stack pointer
+//! and the end of the stack, the second keeps a history per fiber. So in these builds a context is the
+//! address of a [`Suspended`], which holds the backend's context and what the sanitizer wants to hear when
+//! the computation goes on. It lies in the frame of the suspended [`switch`], or at the top of a stack that
+//! has not started.
 //!
-//! These builds need a nightly compiler, for the sanitizers and for the attribute that keeps them out of the switch itself.
+//! These builds need a nightly compiler, for the sanitizers and for the attribute that keeps them out of
+//! the switch itself.
 //!
-//! A computation does not know the bounds of its own stack: for a stack from a pool they are looked up when it is prepared, for a
-//! thread's own stack the sanitizer tells them to the first fiber that the thread continues.
+//! A computation does not know the bounds of its own stack: for a stack from a pool they are looked up when
+//! it is prepared, for a thread's own stack the sanitizer tells them to the first fiber that the thread
+//! continues.
 #![expect(unsafe_code, reason = "wraps the switch, and calls into the sanitizers' runtime")]
 
 #[cfg(abaca_asan)]
@@ -35,8 +39,8 @@ struct Suspended {
     sanitizer: runtime::Fiber,
 }
 
-/// What travels through the backend's switch, by address. Lies in memory that the leaver no longer uses, and is read before
-/// anything else happens.
+/// What travels through the backend's switch, by address. Lies in memory that the leaver no longer uses,
+/// and is read before anything else happens.
 #[derive(Clone, Copy)]
 struct Passage {
     word: usize,
@@ -55,14 +59,16 @@ struct Launch {
     last_passage: Passage,
 }
 
-/// As [`arch::switch`], announced. AddressSanitizer does not instrument it, since it is between two stacks here.
+/// As [`arch::switch`], announced. AddressSanitizer does not instrument it, since it is between two stacks
+/// here.
 #[inline(never)]
 #[cfg_attr(abaca_asan, sanitize(address = "off"))]
 pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     let mut own = Suspended { context: Context::dangling(), sanitizer: runtime::Fiber::current() };
     let leaver = &raw mut own;
     let passage = Passage { word, leaver, remains: runtime::Remains::NONE };
-    // SAFETY: the contract of `crate::switch`: `save` is writable, and `to` is suspended, so what it points to is there.
+    // SAFETY: the contract of `crate::switch`: `save` is writable, and `to` is suspended, so what it points
+    // to is there.
     unsafe {
         save.write(Context(NonNull::new_unchecked(leaver).cast()));
         let to = to.0.cast::<Suspended>().as_ptr();
@@ -85,8 +91,9 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     }
 }
 
-/// As `arch::prepare_linked`, for [`switch`], but without the link: what resumers save is not what an unwinder could follow. So
-/// in these builds a backtrace inside a coroutine ends where the coroutine starts.
+/// As `arch::prepare_linked`, for [`switch`], but without the link: what resumers save is not what an
+/// unwinder could follow. So in these builds a backtrace inside a coroutine ends where the coroutine
+/// starts.
 ///
 /// # Safety
 ///
@@ -124,12 +131,14 @@ unsafe fn lay_out(top: *mut u8, entry: Entry, argument: *mut ()) -> *mut Launch 
 
 /// The entry function of every fiber: announces its arrival, calls the real one, and announces its end.
 ///
-/// AddressSanitizer does not instrument it: it returns after the sanitizer has been told that the stack is left.
+/// AddressSanitizer does not instrument it: it returns after the sanitizer has been told that the stack is
+/// left.
 #[cfg_attr(abaca_asan, sanitize(address = "off"))]
 unsafe extern "C" fn run(word: usize, launch: *mut ()) -> Exit {
     let launch = launch.cast::<Launch>();
-    // SAFETY: the launch lies above this frame and is used by this fiber alone; the word is a passage, from `switch` or from
-    // `run`; the real entry function is safe to call once; and what it returns is suspended.
+    // SAFETY: the launch lies above this frame and is used by this fiber alone; the word is a passage, from
+    // `switch` or from `run`; the real entry function is safe to call once; and what it returns is
+    // suspended.
     unsafe {
         let passage = ptr::with_exposed_provenance::<Passage>(word).read();
         runtime::after_switch(

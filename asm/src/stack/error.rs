@@ -6,8 +6,8 @@ use crate::os::{self, Errno};
 
 /// The kernel refused memory or a guard for a stack.
 ///
-/// With the feature `std` it converts into a `std::io::Error` of the same text, so `?` works in functions that return
-/// `io::Result`.
+/// With the feature `std` it converts into a `std::io::Error` of the same text, so `?` works in functions
+/// that return `io::Result`.
 #[derive(Debug)]
 pub struct StackError {
     /// What was asked of the kernel.

@@ -9,8 +9,9 @@ use crate::os;
 /// How the guard below each stack is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// `madvise(MADV_GUARD_INSTALL)`, Linux 6.13 and newer: a marker in the page table, no mapping of its own. A pool
-    /// that finds the kernel too old for it, or an emulator that only says yes, changes to [`Guard::Mprotect`] by itself.
+    /// `madvise(MADV_GUARD_INSTALL)`, Linux 6.13 and newer: a marker in the page table, no mapping of its
+    /// own. A pool that finds the kernel too old for it, or an emulator that only says yes, changes to
+    /// [`Guard::Mprotect`] by itself.
     Madvise,
     /// `mprotect(PROT_NONE)`: works everywhere and costs two mappings a stack, of which a process has
     /// `vm.max_map_count`.
@@ -26,8 +27,9 @@ impl Guard {
 
     /// The least size of a guard in pages.
     ///
-    /// One page suffices where the compiler touches every page of a large frame in order. Elsewhere a frame can step
-    /// over a guard that is smaller than itself, so the guard is made larger than the frames of sane programs.
+    /// One page suffices where the compiler touches every page of a large frame in order. Elsewhere a frame
+    /// can step over a guard that is smaller than itself, so the guard is made larger than the frames of
+    /// sane programs.
     pub(super) const PAGES: usize = if cfg!(any(
         target_arch = "x86_64",
         target_arch = "x86",
@@ -66,8 +68,8 @@ impl Guard {
             });
             // SAFETY: the caller's promise.
             guarded = unsafe { os::guard_many_by_marker(&ranges[..count]) };
-            // Emulators and sandboxes accept advice that they do not know, and do nothing. Look, once a batch.
-            // SAFETY: the caller's promise.
+            // Emulators and sandboxes accept advice that they do not know, and do nothing. Look, once a
+            // batch. SAFETY: the caller's promise.
             if unsafe { os::guard_by_marker(first, bytes).is_ok() && !os::faults(first) } {
                 (*self, guarded) = (Self::Mprotect, 0);
             }

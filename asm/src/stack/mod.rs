@@ -17,15 +17,16 @@
 //! 0x7f00_0000 +---------------+ <- base of the slab
 //! ```
 //!
-//! The distance between two stacks is an odd number of pages. With a power of two, the tops of all stacks would
-//! share the same few cache and TLB sets, and the hot end of each stack would push out that of another.
+//! The distance between two stacks is an odd number of pages. With a power of two, the tops of all stacks
+//! would share the same few cache and TLB sets, and the hot end of each stack would push out that of
+//! another.
 //!
 //! # Guards
 //!
-//! No stack is ever handed out without a guard. Linux 6.13 and newer guard a page by a marker in the page table
-//! ([`Guard::Madvise`]): a million stacks are then one mapping. Older kernels need a mapping for each guard
-//! and one for each stack ([`Guard::Mprotect`]), so the limit `vm.max_map_count` ends the supply near 32,700 stacks unless it is
-//! raised; [`StackError`] says so when it happens.
+//! No stack is ever handed out without a guard. Linux 6.13 and newer guard a page by a marker in the page
+//! table ([`Guard::Madvise`]): a million stacks are then one mapping. Older kernels need a mapping for each
+//! guard and one for each stack ([`Guard::Mprotect`]), so the limit `vm.max_map_count` ends the supply near
+//! 32,700 stacks unless it is raised; [`StackError`] says so when it happens.
 
 mod error;
 mod guard;

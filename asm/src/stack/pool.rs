@@ -1,12 +1,13 @@
-//! A supply of stacks of one size: slabs are mapped as they are needed, and what is given back is handed out again,
-//! last in first out, since the stack used last is the one whose pages are in the cache.
+//! A supply of stacks of one size: slabs are mapped as they are needed, and what is given back is handed
+//! out again, last in first out, since the stack used last is the one whose pages are in the cache.
 //!
 //! # When the memory goes
 //!
-//! A handle gives access to its slab without a lock, so a slab may only be unmapped when no handle is left. Dropping
-//! the pool therefore counts: handles handed out, less those given back, less those dropped. If that is zero, everything
-//! is unmapped. If not, some handle may still be used, or was forgotten while a fiber was suspended on its stack, and the
-//! pool leaks its slabs: an unmapped stack under a living reference would be worse.
+//! A handle gives access to its slab without a lock, so a slab may only be unmapped when no handle is left.
+//! Dropping the pool therefore counts: handles handed out, less those given back, less those dropped. If
+//! that is zero, everything is unmapped. If not, some handle may still be used, or was forgotten while a
+//! fiber was suspended on its stack, and the pool leaks its slabs: an unmapped stack under a living
+//! reference would be worse.
 #![expect(unsafe_code, reason = "frees slabs that handles point to")]
 
 use alloc::boxed::Box;
@@ -42,7 +43,8 @@ const FIRST_BATCH: usize = 8;
 /// # Ok::<(), abaca_asm::stack::StackError>(())
 /// ```
 pub struct StackPool {
-    /// In a box, since its address is what a slab knows its pool by. Freed by `drop`, unless handles are left.
+    /// In a box, since its address is what a slab knows its pool by. Freed by `drop`, unless handles are
+    /// left.
     shared: ManuallyDrop<Box<Shared>>,
 }
 
@@ -71,16 +73,23 @@ struct State {
 unsafe impl Send for State {}
 
 impl StackPool {
-    /// A pool of stacks of `stack_bytes` each, which is rounded up to whole pages; the least is one page. The guard comes on
-    /// top of that.
+    /// A pool of stacks of `stack_bytes` each, which is rounded up to whole pages; the least is one page.
+    /// The guard comes on top of that.
     ///
     /// Nothing is mapped before the first stack is taken.
     pub fn new(stack_bytes: usize) -> Self {
         Self::with_guard(stack_bytes, Guard::DEFAULT)
     }
 
-    /// A pool as of [`new`](Self::new), with a say in how its stacks are guarded. Without a special reason, such as a test,
-    /// let `new` choose.
+    /// A pool as of [`new`](Self::new), with a say in how its stacks are guarded. Without a special reason,
+    /// such as a test, let `new` choose.
+    ///
+    /// ```
+    /// use abaca_asm::stack::{Guard, StackPool};
+    ///
+    /// let pool = StackPool::with_guard(64 * 1024, Guard::Mprotect);
+    /// assert_eq!(pool.guard(), Guard::Mprotect);
+    /// ```
     pub fn with_guard(stack_bytes: usize, guard: Guard) -> Self {
         let state =
             State { guard, slabs: Vec::new(), fresh: 0, guarded: 0, free: Vec::new(), total: 0, taken: 0 };
@@ -102,10 +111,19 @@ impl StackPool {
 
     /// Takes up to `count` stacks at the cost of little more than one and appends them to `into`.
     ///
+    /// ```
+    /// let pool = abaca_asm::stack::StackPool::new(64 * 1024);
+    /// let mut stacks = Vec::new();
+    /// pool.take_many(10, &mut stacks)?;
+    /// assert!((1..=10).contains(&stacks.len()));
+    /// pool.give_many(stacks.drain(..));
+    /// # Ok::<(), abaca_asm::stack::StackError>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// * Not even one could be had, for the reasons that [`take`](Self::take) gives. If there are some but not `count`, that
-    ///   is no error.
+    /// * Not even one could be had, for the reasons that [`take`](Self::take) gives. If there are some but
+    ///   not `count`, that is no error.
     pub fn take_many(&self, count: usize, into: &mut Vec<Stack>) -> Result<(), StackError> {
         let mut state = self.shared.state.lock();
         for already in 0..count {
@@ -128,9 +146,11 @@ impl StackPool {
         self.give_many(core::iter::once(stack));
     }
 
-    /// Takes several stacks back at the cost of little more than one. The last one is the next to be handed out.
+    /// Takes several stacks back at the cost of little more than one. The last one is the next to be handed
+    /// out.
     ///
-    /// The pool is locked while `stacks` is drained: it must not use the pool itself, or the thread waits forever.
+    /// The pool is locked while `stacks` is drained: it must not use the pool itself, or the thread waits
+    /// forever.
     ///
     /// # Panics
     ///
@@ -163,7 +183,8 @@ impl StackPool {
 
     /// Calls `f` with each owner word that is not null, in no particular order.
     ///
-    /// The words are read one after the other while other threads may change them. No lock is held while `f` runs.
+    /// The words are read one after the other while other threads may change them. No lock is held while
+    /// `f` runs.
     pub fn for_each_owner(&self, mut f: impl FnMut(*mut ())) {
         let slabs = self.shared.state.lock().slabs.clone();
         for slab in slabs {
@@ -211,7 +232,8 @@ impl StackPool {
             state.guarded += unsafe { state.guard.install(first, stride_bytes, guard_bytes, count) }?;
         }
         state.fresh += 1;
-        // SAFETY: it is guarded and was never handed out before. `drop` below keeps the slab while a handle is left.
+        // SAFETY: it is guarded and was never handed out before. `drop` below keeps the slab while a handle
+        // is left.
         Ok(unsafe { Stack::new(slab, state.fresh - 1) })
     }
 
@@ -245,8 +267,8 @@ impl Drop for StackPool {
         // SAFETY: slabs stay until they are dropped below.
         let lost: usize = state.slabs.iter().map(|slab| unsafe { slab.as_ref() }.lost()).sum();
         if state.taken != lost {
-            // Some handle is left. The state stays with the slabs: its address must not become that of another pool, to
-            // which the handle could then be given.
+            // Some handle is left. The state stays with the slabs: its address must not become that of
+            // another pool, to which the handle could then be given.
             return;
         }
         for slab in state.slabs.drain(..) {

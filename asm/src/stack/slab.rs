@@ -1,7 +1,8 @@
 //! One mapping that holds many stacks, and the handle of a stack in it.
 //!
-//! A slab is immutable but for its owner words: the accessors of [`Stack`] compute, they lock nothing. It stays at
-//! its address until its pool unmaps it, which the pool does only when no handle is left (see `pool.rs`).
+//! A slab is immutable but for its owner words: the accessors of [`Stack`] compute, they lock nothing. It
+//! stays at its address until its pool unmaps it, which the pool does only when no handle is left (see
+//! `pool.rs`).
 #![expect(unsafe_code, reason = "owns mapped memory and reaches it through raw pointers")]
 
 use alloc::boxed::Box;
@@ -16,11 +17,12 @@ use crate::os;
 
 /// How many different places inside a page the tops of a slab's stacks have.
 ///
-/// The end of a stack is what its fiber touches at each switch. If all of them began at the same place of a page, they would
-/// all want the same sets of the first-level cache, which are chosen by the address inside the page. Measured in rings of
-/// fibers on a Zen 3 core, per switch, with one place and with eight: 16 fibers 8.2 and 5.2 ns, 32 fibers 7.9 and 5.7, 64
-/// fibers 10.9 and 7.9, 3000 fibers 29 and 16. Sixteen places are better still for 64 fibers (5.1), but they cost twice as much
-/// of the one page that a resting fiber has.
+/// The end of a stack is what its fiber touches at each switch. If all of them began at the same place of a
+/// page, they would all want the same sets of the first-level cache, which are chosen by the address inside
+/// the page. Measured in rings of fibers that do nothing else, on a Zen 3 core, in ns per switch with one
+/// place, with eight and with sixteen: 16 fibers 7.8, 5.0 and 5.0; 32 fibers 7.4, 4.5 and 4.5; 64 fibers
+/// 7.3, 7.0 and 4.9; from 128 to 1000 fibers no difference. Sixteen places would cost twice as much of the
+/// one page that a resting fiber has.
 const COLOURS: usize = 8;
 
 /// The distance between two of these places in bytes: a cache line.
@@ -38,7 +40,8 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// The measures for stacks of at least `stack_bytes`, or the largest possible ones, which no kernel can map.
+    /// The measures for stacks of at least `stack_bytes`, or the largest possible ones, which no kernel can
+    /// map.
     pub(super) fn for_stack(stack_bytes: usize) -> Self {
         let page = os::page_bytes();
         let most = (usize::MAX >> 2) / page * page;
@@ -110,7 +113,8 @@ impl Slab {
 
     /// How many handles were dropped instead of given back.
     pub(super) fn lost(&self) -> usize {
-        // Acquire: pairs with the Release in `Stack::drop`. What was done with a handle before it was lost is over.
+        // Acquire: pairs with the Release in `Stack::drop`. What was done with a handle before it was lost
+        // is over.
         self.lost.load(Ordering::Acquire)
     }
 }
@@ -128,8 +132,27 @@ impl Drop for Slab {
 
 /// The handle of one guarded stack; whoever has it may use the memory.
 ///
-/// Give it back to its pool with [`StackPool::give`](super::StackPool::give). A handle that is dropped instead is lost:
-/// the memory stays mapped and is not handed out again, until the pool is dropped.
+/// Give it back to its pool with [`StackPool::give`](super::StackPool::give). A handle that is dropped
+/// instead is lost: the memory stays mapped and is not handed out again, until the pool is dropped.
+///
+/// ```
+/// use std::sync::atomic::Ordering;
+/// use abaca_asm::stack::StackPool;
+///
+/// let pool = StackPool::new(64 * 1024);
+/// let stack = pool.take()?;
+/// assert!(stack.bottom() < stack.top());
+/// assert_eq!(stack.guard().end, stack.bottom().addr());
+///
+/// // Whoever runs on the stack can be found by it, and from the pool.
+/// let mut owner = 7_u32;
+/// stack.owner().store((&raw mut owner).cast(), Ordering::Release);
+/// pool.for_each_owner(|found| assert_eq!(found, (&raw mut owner).cast()));
+///
+/// stack.release_below(4096);
+/// pool.give(stack);
+/// # Ok::<(), abaca_asm::stack::StackError>(())
+/// ```
 pub struct Stack {
     slab: NonNull<Slab>,
     index: u32,
@@ -145,8 +168,8 @@ unsafe impl Sync for Stack {}
 impl Stack {
     /// # Safety
     ///
-    /// The stack has its guard, no other handle of it exists, and the slab stays until this handle is forgotten by its
-    /// pool or counted as lost.
+    /// The stack has its guard, no other handle of it exists, and the slab stays until this handle is
+    /// forgotten by its pool or counted as lost.
     pub(super) unsafe fn new(slab: NonNull<Slab>, index: usize) -> Self {
         let index = u32::try_from(index).expect("a slab has at most 1024 stacks");
         let stack = Self { slab, index };
@@ -174,10 +197,11 @@ impl Stack {
         self.slab().lowest(self.index as usize)
     }
 
-    /// Where the stack begins: the highest address that [`prepare`](crate::prepare) may be given. A multiple of 64.
+    /// Where the stack begins: the highest address that [`prepare`](crate::prepare) may be given. A
+    /// multiple of 64.
     ///
-    /// It lies up to 448 bytes below the end of the last page, at a different distance for neighbouring stacks, so that their
-    /// hot ends do not compete for the same part of the cache.
+    /// It lies up to 448 bytes below the end of the last page, at a different distance for neighbouring
+    /// stacks, so that their hot ends do not compete for the same part of the cache.
     pub fn top(&self) -> *mut u8 {
         let colour = self.index as usize % COLOURS * COLOUR_BYTES;
         // SAFETY: a stack is one stride long, and a stride is longer than all colours.
@@ -197,33 +221,34 @@ impl Stack {
 
     /// A word for the owner of the stack to store what it likes in; null when the stack is taken.
     ///
-    /// It lies outside the stack, so reading it touches no stack memory. It takes no lock and can be used in a signal
-    /// handler.
+    /// It lies outside the stack, so reading it touches no stack memory. It takes no lock and can be used
+    /// in a signal handler.
     pub fn owner(&self) -> &AtomicPtr<()> {
         &self.slab().owners[self.index as usize]
     }
 
-    /// Gives the memory of the stack back to the kernel, all but the topmost `keep_bytes` below [`top`](Self::top), rounded up
-    /// to whole pages. What was given back reads as zero. The stack and its guard stay as they are.
+    /// Gives the memory of the stack back to the kernel, all but the topmost `keep_bytes` below
+    /// [`top`](Self::top), rounded up to whole pages. What was given back reads as zero. The stack and its
+    /// guard stay as they are.
     ///
-    /// This costs a system call and a page fault for each page that is used again: it pays for stacks that were
-    /// touched deeply and now rest.
+    /// This costs a system call and a page fault for each page that is used again: it pays for stacks that
+    /// were touched deeply and now rest.
     pub fn release_below(&self, keep_bytes: usize) {
         let shape = self.slab().shape;
         let kept = self.top().addr().saturating_sub(keep_bytes) & !(os::page_bytes() - 1);
         let Some(bytes) = kept.checked_sub(self.bottom().addr()).filter(|&bytes| bytes > 0) else { return };
         // SAFETY: a stack is one stride long, and its guard is shorter.
         let bottom = unsafe { self.lowest().add(shape.guard_bytes) };
-        // SAFETY: the range is usable memory of this stack; whoever runs on it has promised, in the contract of
-        // `prepare`, to have it alone, and this handle is what it has.
+        // SAFETY: the range is usable memory of this stack; whoever runs on it has promised, in the
+        // contract of `prepare`, to have it alone, and this handle is what it has.
         unsafe { os::discard(bottom, bytes) };
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // Release: pairs with the Acquire in `Slab::lost`. The pool forgets the handles that are given back, so this one
-        // was not.
+        // Release: pairs with the Acquire in `Slab::lost`. The pool forgets the handles that are given
+        // back, so this one was not.
         self.slab().lost.fetch_add(1, Ordering::Release);
     }
 }
