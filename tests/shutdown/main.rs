@@ -34,6 +34,8 @@ fn check_that_all_unwind(waits: Vec<Box<dyn FnOnce() + Send>>) {
                     let _drops = drops;
                     started.fetch_add(1, SeqCst);
                     wait();
+                    // What it waited for may have been cancelled first, as with a join.
+                    abaca::park();
                 })
             })
             .collect();
