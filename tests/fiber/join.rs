@@ -37,7 +37,7 @@ fn join_returns_the_result() {
 fn join_returns_the_payload_of_a_panic() {
     let payload = abaca::spawn(|| std::panic::panic_any(7_u8)).join().unwrap_err();
     assert_eq!(payload.downcast_ref::<u8>(), Some(&7));
-    let payload = abaca::spawn(|| panic!("with a message")).join().map(|()| ()).unwrap_err();
+    let payload = abaca::spawn(|| panic!("with a message")).join().unwrap_err();
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"with a message"));
 }
 
@@ -52,7 +52,7 @@ fn a_panicking_fiber_leaves_its_neighbours_alone() {
         })
         .collect();
     let panicking = abaca::spawn(|| panic!("on purpose"));
-    assert!(panicking.join().map(|()| ()).is_err());
+    assert!(panicking.join().is_err());
     let sum: i32 = neighbours.into_iter().map(|handle| handle.join().unwrap()).sum();
     assert_eq!(sum, 45);
 }
@@ -110,7 +110,7 @@ fn what_a_panicking_fiber_owns_is_dropped_once() {
         let _value = value;
         panic!("on purpose");
     });
-    assert!(result.join().map(|()| ()).is_err());
+    assert!(result.join().is_err());
     assert_eq!(drops.load(SeqCst), 1);
 }
 

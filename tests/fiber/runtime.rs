@@ -40,7 +40,7 @@ fn run_borrows_from_its_caller_and_passes_panics_on() {
     runtime.run(|| text.push('!'));
     assert_eq!(text, "borrowed!");
     let result = std::panic::catch_unwind(|| abaca::run(|| panic!("from the main fiber")));
-    assert_eq!(result.map(|()| ()).unwrap_err().downcast_ref::<&str>(), Some(&"from the main fiber"));
+    assert_eq!(result.unwrap_err().downcast_ref::<&str>(), Some(&"from the main fiber"));
 }
 
 #[test]
@@ -59,8 +59,8 @@ fn hooks_run_on_each_worker() {
     let (start, stop) = (Arc::clone(&started), Arc::clone(&stopped));
     let runtime = Runtime::builder()
         .workers(3)
-        .on_thread_start(move || drop(start.fetch_add(1, SeqCst)))
-        .on_thread_stop(move || drop(stop.fetch_add(1, SeqCst)))
+        .on_thread_start(move || count(&start))
+        .on_thread_stop(move || count(&stop))
         .build()
         .unwrap();
     runtime.run(|| ());
@@ -98,4 +98,8 @@ fn both_pollers_run() {
 #[abaca::test(workers = 3, stack_size = 64 * 1024, name = "macro")]
 fn the_macro_passes_its_options_on() {
     assert!(std::thread::current().name().unwrap().starts_with("macro-worker-"));
+}
+
+fn count(counter: &AtomicUsize) {
+    counter.fetch_add(1, SeqCst);
 }

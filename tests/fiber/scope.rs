@@ -51,7 +51,7 @@ fn a_panic_of_the_closure_waits_for_the_fibers() {
             panic!("in the closure");
         })
     }));
-    let payload: Box<dyn std::any::Any + Send> = result.map(|()| ()).unwrap_err();
+    let payload: Box<dyn std::any::Any + Send> = result.unwrap_err();
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"in the closure"));
     assert_eq!(done.load(SeqCst), 100);
 }
@@ -61,7 +61,7 @@ fn a_panic_of_an_unjoined_fiber_panics_the_scope_and_a_joined_one_does_not() {
     let result = catch_unwind(|| abaca::scope(|scope| drop(scope.spawn(|| panic!("unjoined")))));
     let payload = result.unwrap_err();
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"a scoped fiber panicked"));
-    abaca::scope(|scope| assert!(scope.spawn(|| panic!("joined")).join().map(|()| ()).is_err()));
+    abaca::scope(|scope| assert!(scope.spawn(|| panic!("joined")).join().is_err()));
 }
 
 #[abaca::test]

@@ -67,7 +67,7 @@ fn the_oldest_task_is_not_starved_by_ever_newer_ones() {
 fn a_yield_loop_starves_neither_a_task_nor_an_injected_one() {
     let done = Arc::new(AtomicUsize::new(0));
     let task = Arc::clone(&done);
-    abaca::spawn(move || drop(task.fetch_add(1, SeqCst)));
+    abaca::spawn(move || task.fetch_add(1, SeqCst));
     while done.load(SeqCst) < 1 {
         abaca::yield_now();
     }

@@ -71,8 +71,8 @@ fn waits_inside_the_process_unwind() {
                 scope.spawn(abaca::park);
             });
         }),
-        Box::new(move || drop(empty.recv())),
-        Box::new(move || drop(full.send(()))),
+        Box::new(move || empty.recv().unwrap()),
+        Box::new(move || full.send(()).unwrap()),
         Box::new(move || {
             let _guard = guard.lock();
             abaca::park();
