@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use abaca::Runtime;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 
 /// Runs `body(iterations)` as the main fiber and takes its time.
 fn on_abaca(runtime: &Runtime, body: impl Fn(u64) + Sync, iterations: u64) -> Duration {
@@ -137,5 +137,10 @@ fn mutexes(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, yields, spawns, channels, mutexes);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    for group in [yields, spawns, channels, mutexes] {
+        group(&mut criterion);
+    }
+    criterion.final_summary();
+}
