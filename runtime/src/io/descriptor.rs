@@ -1,14 +1,15 @@
-//! A non-blocking descriptor whose operations block the fiber: the one retry loop that all of them go through.
+//! A descriptor whose operations block the fiber: the one retry loop that all of them go through.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::fiber::{Outcome, Reason};
 use crate::os::epoll;
 use crate::park;
-use crate::poller::{Cause, Node, Source, Way};
+use crate::poller::{Node, Seen, Source, Way};
 use crate::scheduler;
 
 /// Whether a short operation means that the kernel's buffer is drained (or full).
@@ -26,42 +27,39 @@ pub(crate) struct Descriptor<T: AsFd> {
     inner: Option<T>,
     source: Source,
     kind: Kind,
+    /// Made when something is set or shared.
+    settings: OnceLock<Arc<Settings>>,
+}
+
+/// What a user sets for a socket. The kernel keeps such things per socket, so clones share them.
+#[derive(Debug, Default)]
+struct Settings {
     /// The user asked for errors instead of waits.
     nonblocking: AtomicBool,
-    read: Side,
-    write: Side,
-}
-
-/// What is kept for each direction.
-struct Side {
-    /// The last operation was short.
-    is_drained: AtomicBool,
     /// Nanoseconds; 0 is no timeout.
-    timeout: AtomicU64,
+    read_timeout: AtomicU64,
+    write_timeout: AtomicU64,
 }
 
-impl Side {
-    fn new() -> Self {
-        Self { is_drained: AtomicBool::new(false), timeout: AtomicU64::new(0) }
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        let nanos = self.timeout.load(Ordering::Relaxed);
-        (nanos != 0).then(|| Duration::from_nanos(nanos))
+impl Settings {
+    fn timeout(&self, way: Way) -> &AtomicU64 {
+        match way {
+            Way::Read => &self.read_timeout,
+            Way::Write => &self.write_timeout,
+        }
     }
 }
 
 impl<T: AsFd> Descriptor<T> {
-    /// `inner` is in non-blocking mode.
+    /// `inner`, all of whose operations are made so that they say `WouldBlock` instead of blocking the thread.
     pub(crate) fn new(inner: T, kind: Kind) -> Self {
-        Self {
-            inner: Some(inner),
-            source: Source::new(),
-            kind,
-            nonblocking: AtomicBool::new(false),
-            read: Side::new(),
-            write: Side::new(),
-        }
+        Self { inner: Some(inner), source: Source::new(), kind, settings: OnceLock::new() }
+    }
+
+    /// A descriptor of the same socket, which shares the settings.
+    pub(crate) fn twin(&self, inner: T) -> Self {
+        let settings = OnceLock::from(Arc::clone(self.settings()));
+        Self { inner: Some(inner), source: Source::new(), kind: self.kind, settings }
     }
 
     pub(crate) fn get(&self) -> &T {
@@ -79,38 +77,35 @@ impl<T: AsFd> Descriptor<T> {
         Some(inner)
     }
 
-    fn side(&self, way: Way) -> &Side {
-        match way {
-            Way::Read => &self.read,
-            Way::Write => &self.write,
-        }
+    fn settings(&self) -> &Arc<Settings> {
+        self.settings.get_or_init(Arc::default)
     }
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
-        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+        self.settings().nonblocking.store(nonblocking, Ordering::Relaxed);
     }
 
-    /// How long an operation waits at most; `None` is for ever.
-    pub(crate) fn timeout(&self, way: Way) -> Option<Duration> {
-        self.side(way).timeout()
+    #[inline]
+    pub(crate) fn is_nonblocking(&self) -> bool {
+        self.settings.get().is_some_and(|settings| settings.nonblocking.load(Ordering::Relaxed))
     }
 
-    /// # Errors
-    ///
-    /// `InvalidInput` for a timeout of zero, as std.
-    pub(crate) fn set_timeout(&self, way: Way, timeout: Option<Duration>) -> io::Result<()> {
-        let nanos = match timeout {
-            None => 0,
-            Some(Duration::ZERO) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot set a 0 duration timeout"));
-            }
-            Some(timeout) => u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX),
-        };
-        self.side(way).timeout.store(nanos, Ordering::Relaxed);
-        Ok(())
+    /// How long an operation waits at most; `None` is for ever. Never zero.
+    pub(crate) fn set_timeout(&self, way: Way, timeout: Option<Duration>) {
+        let nanos = timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+        self.settings().timeout(way).store(nanos, Ordering::Relaxed);
+    }
+
+    fn deadline(&self, way: Way) -> Option<Instant> {
+        let nanos = self.settings.get()?.timeout(way).load(Ordering::Relaxed);
+        if nanos == 0 { None } else { Instant::now().checked_add(Duration::from_nanos(nanos)) }
     }
 
     /// A transfer of bytes: `call` says how many of `wanted` it moved.
+    ///
+    /// # Errors
+    ///
+    /// As [`retry`](Self::retry).
     #[inline]
     pub(crate) fn transfer(
         &self,
@@ -120,60 +115,78 @@ impl<T: AsFd> Descriptor<T> {
     ) -> io::Result<usize> {
         let reason = if way == Way::Read { Reason::Read } else { Reason::Write };
         let is_short = |moved: &usize| self.kind == Kind::Stream && *moved < wanted && *moved != 0;
-        self.retry(way, reason, call, is_short)
+        self.retry(way, reason, None, call, is_short)
     }
 
-    /// Makes `call` until it no longer says that it would block; waits for readiness in between.
+    /// Waits until poll(2) says that the descriptor is ready.
     ///
     /// # Errors
     ///
-    /// Those of `call`, except `Interrupted`, which is retried. `WouldBlock` when the direction's timeout passes
-    /// (as std on Linux), or in non-blocking mode.
+    /// What epoll says of a descriptor that it cannot watch.
+    pub(crate) fn wait_until_ready(&self, way: Way) -> io::Result<()> {
+        let reason = if way == Way::Read { Reason::Read } else { Reason::Write };
+        let look = |inner: &T| match epoll::wait_one(inner.as_fd(), way == Way::Read, Some(Duration::ZERO))? {
+            true => Ok(()),
+            false => Err(would_block()),
+        };
+        self.retry(way, reason, None, look, |()| false)
+    }
+
+    /// Makes `call` until it no longer says that it would block; waits for readiness in between, until `deadline`,
+    /// or else for as long as the direction's timeout says.
+    ///
+    /// # Errors
+    ///
+    /// Those of `call`, except `Interrupted`, which is retried. `WouldBlock` when the deadline passes (as std on
+    /// Linux), or in non-blocking mode.
     #[inline]
     pub(crate) fn retry<R>(
         &self,
         way: Way,
         reason: Reason,
+        mut deadline: Option<Instant>,
         mut call: impl FnMut(&T) -> io::Result<R>,
         is_short: impl Fn(&R) -> bool,
     ) -> io::Result<R> {
         let inner = self.get();
-        let side = self.side(way);
-        let mut deadline = None;
-        if side.is_drained.load(Ordering::Relaxed) && !self.nonblocking.load(Ordering::Relaxed) {
-            self.wait(way, reason, Cause::Drained, &mut deadline)?;
+        let mut seen = self.source.seen(way);
+        if seen.is_drained() && !self.is_nonblocking() {
+            self.wait(way, reason, seen, &mut deadline)?;
+            seen = self.source.seen(way);
         }
         loop {
-            self.source.consume(way);
             match call(inner) {
                 Ok(result) => {
-                    side.is_drained.store(is_short(&result), Ordering::Relaxed);
+                    if is_short(&result) {
+                        seen.mark_drained();
+                    }
                     scheduler::yield_from_io();
                     return Ok(result);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.nonblocking.load(Ordering::Relaxed) {
+                    if self.is_nonblocking() {
                         return Err(error);
                     }
-                    self.wait(way, reason, Cause::WouldBlock, &mut deadline)?;
+                    self.wait(way, reason, seen, &mut deadline)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+            seen = self.source.seen(way);
         }
     }
 
-    /// Waits until the direction may be ready. The deadline is set at an operation's first wait.
+    /// Waits for an event after `seen`. The deadline is set at an operation's first wait.
     #[inline(never)]
-    pub(crate) fn wait(
+    fn wait(
         &self,
         way: Way,
         reason: Reason,
-        cause: Cause,
+        seen: Seen<'_>,
         deadline: &mut Option<Instant>,
     ) -> io::Result<()> {
         if deadline.is_none() {
-            *deadline = self.timeout(way).and_then(|timeout| Instant::now().checked_add(timeout));
+            *deadline = self.deadline(way);
         }
         let fd = self.get().as_fd();
         // While a fiber unwinds, its I/O blocks the thread: `panicking` must not show up in a neighbour.
@@ -182,12 +195,12 @@ impl<T: AsFd> Descriptor<T> {
         }
         let node = Node::new(park::waiter());
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        let Some(direction) = self.source.link(fd, way, &node, cause, poller)? else { return Ok(()) };
+        let Some(direction) = self.source.link(fd, way, &node, seen, poller)? else { return Ok(()) };
         match park::wait(&node.waiter, reason, *deadline) {
             Outcome::Notified => Ok(()),
             Outcome::TimedOut => {
                 direction.unlink(&node);
-                Err(timed_out())
+                Err(would_block())
             }
             Outcome::Cancelled => {
                 direction.unlink(&node);
@@ -214,14 +227,14 @@ fn wait_on_thread(fd: BorrowedFd<'_>, way: Way, deadline: Option<Instant>) -> io
     let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
     match epoll::wait_one(fd, way == Way::Read, left) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(timed_out()),
+        Ok(false) => Err(would_block()),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// The error of a timeout, the one that std's sockets give on Linux.
+/// Also the error of a timeout: the one that std's sockets give on Linux.
 #[cold]
-fn timed_out() -> io::Error {
+fn would_block() -> io::Error {
     io::Error::from(io::ErrorKind::WouldBlock)
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use super::{Descriptor, Kind};
 use crate::fiber::Reason;
 use crate::os::socket;
-use crate::poller::{Cause, Way};
+use crate::poller::Way;
 
 /// A descriptor that blocks only its fiber: pipes, eventfds, timerfds, terminals, sockets of other crates.
 ///
@@ -36,14 +36,14 @@ impl<T: AsFd> Pollable<T> {
     ///
     /// # Errors
     ///
-    /// * `Unsupported` for what epoll cannot watch, such as a regular file or a directory: its operations never
+    /// * `Unsupported` for what epoll cannot watch, such as a regular file, a directory or a disk: its operations never
     ///   wait for readiness, so use a thread for them.
     /// * What fcntl(2) says.
     pub fn new(inner: T) -> io::Result<Self> {
         if socket::is_regular(inner.as_fd())? {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "a file or directory cannot be polled: it is always ready, and still blocks; use a thread for it",
+                "a file, directory or disk cannot be polled: it is always ready, and still blocks; use a thread for it",
             ));
         }
         socket::set_nonblocking(inner.as_fd(), true)?;
@@ -60,15 +60,14 @@ impl<T: AsFd> Pollable<T> {
         self.0.into_inner()
     }
 
-    /// Blocks until the descriptor may be readable: until the kernel reports it, or at once when it has reported
-    /// something since the last operation. Follow it with a non-blocking call, and call it again on `WouldBlock`;
-    /// [`read_with`](Self::read_with) does both.
+    /// Blocks until the descriptor is readable, or has failed or ended. Follow it with a non-blocking call, since
+    /// somebody else may be faster; [`read_with`](Self::read_with) does both, and saves a system call.
     ///
     /// # Errors
     ///
     /// What epoll says of a descriptor that it cannot watch.
     pub fn wait_readable(&self) -> io::Result<()> {
-        self.0.wait(Way::Read, Reason::Read, Cause::WouldBlock, &mut None)
+        self.0.wait_until_ready(Way::Read)
     }
 
     /// The same for writing.
@@ -77,7 +76,7 @@ impl<T: AsFd> Pollable<T> {
     ///
     /// As for [`wait_readable`](Self::wait_readable).
     pub fn wait_writable(&self) -> io::Result<()> {
-        self.0.wait(Way::Write, Reason::Write, Cause::WouldBlock, &mut None)
+        self.0.wait_until_ready(Way::Write)
     }
 
     /// Makes a reading call until it no longer says `WouldBlock`, blocking the fiber in between.
@@ -86,7 +85,7 @@ impl<T: AsFd> Pollable<T> {
     ///
     /// Those of `call`, except `WouldBlock` and `Interrupted`.
     pub fn read_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.0.retry(Way::Read, Reason::Read, call, |_| false)
+        self.0.retry(Way::Read, Reason::Read, None, call, |_| false)
     }
 
     /// The same for a writing call.
@@ -95,7 +94,7 @@ impl<T: AsFd> Pollable<T> {
     ///
     /// As for [`read_with`](Self::read_with).
     pub fn write_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.0.retry(Way::Write, Reason::Write, call, |_| false)
+        self.0.retry(Way::Write, Reason::Write, None, call, |_| false)
     }
 }
 

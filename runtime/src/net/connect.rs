@@ -10,11 +10,11 @@ use super::TcpStream;
 use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket::IN_PROGRESS;
-use crate::poller::{Cause, Way};
+use crate::poller::Way;
 
 /// A stream to `address`; `timeout` of `None` leaves it to the kernel, which gives up after some two minutes.
 pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
-    let mut deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let socket =
         Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
     let result = socket.connect(&SockAddr::from(address));
@@ -25,28 +25,24 @@ pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Res
         Err(error)
             if error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted =>
         {
-            await_connection(&descriptor, &mut deadline)?;
+            descriptor.retry(Way::Write, Reason::Connect, deadline, outcome, |()| false).map_err(timed_out)?;
         }
         Err(error) => return Err(error),
     }
+    // From here on each call says that it must not block; see `TcpStream`.
+    descriptor.get().set_nonblocking(false)?;
     Ok(TcpStream::from_descriptor(descriptor))
 }
 
-fn await_connection(
-    descriptor: &Descriptor<std::net::TcpStream>,
-    deadline: &mut Option<Instant>,
-) -> io::Result<()> {
-    loop {
-        descriptor.wait(Way::Write, Reason::Connect, Cause::WouldBlock, deadline).map_err(timed_out)?;
-        // Readiness alone says nothing: a refused connection is writable too.
-        if let Some(error) = descriptor.get().take_error()? {
-            return Err(error);
-        }
-        match descriptor.get().peer_addr() {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
-            Err(error) => return Err(error),
-        }
+/// How the connecting went; `WouldBlock` while it goes on.
+fn outcome(stream: &std::net::TcpStream) -> io::Result<()> {
+    // Readiness alone says nothing: a refused connection is writable too.
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
+        other => other.map(drop),
     }
 }
 

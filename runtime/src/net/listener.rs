@@ -60,13 +60,13 @@ impl TcpListener {
         self.0.get().local_addr()
     }
 
-    /// A second handle to the same socket.
+    /// A second handle to the same socket, which shares the non-blocking mode.
     ///
     /// # Errors
     ///
     /// When the descriptor cannot be duplicated.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.get().try_clone().map(Self::from_nonblocking)
+        Ok(Self(self.0.twin(self.0.get().try_clone()?)))
     }
 
     /// Blocks until there is a connection, and takes it.
@@ -77,10 +77,10 @@ impl TcpListener {
     /// at once on the next call: free some, or sleep, before it.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let call = |inner: &std::net::TcpListener| socket::accept(inner.as_fd());
-        let (fd, address) = self.0.retry(Way::Read, Reason::Accept, call, |_| false)?;
+        let (fd, address) = self.0.retry(Way::Read, Reason::Accept, None, call, |_| false)?;
         let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
         scheduler::placement_hint();
-        Ok((TcpStream::from_nonblocking(fd.into()), address))
+        Ok((TcpStream::fresh(fd.into()), address))
     }
 
     /// The connections, one after the other; never ends by itself.
@@ -120,7 +120,10 @@ impl TcpListener {
         self.0.get().take_error()
     }
 
-    /// In non-blocking mode `accept` gives `WouldBlock` instead of waiting. The mode is this handle's.
+    /// In non-blocking mode `accept` gives `WouldBlock` instead of waiting.
+    ///
+    /// To the kernel a listener of this type is always in that mode (`O_NONBLOCK`); this decides between waiting and
+    /// giving the error.
     ///
     /// # Errors
     ///
@@ -169,7 +172,7 @@ impl fmt::Debug for TcpListener {
     }
 }
 
-/// Puts the socket into non-blocking mode, which its duplicates share.
+/// Puts the socket into the kernel's non-blocking mode, which its duplicates share; `accept` blocks the fiber.
 ///
 /// # Panics
 ///
@@ -181,15 +184,18 @@ impl From<std::net::TcpListener> for TcpListener {
     }
 }
 
-/// Puts the socket back into blocking mode, which its duplicates share.
+/// Puts the socket back into blocking mode, unless [`set_nonblocking`](TcpListener::set_nonblocking) says
+/// otherwise. Its duplicates share the mode: do not go on to accept with a clone of this type, which would block the
+/// thread.
 ///
 /// # Panics
 ///
 /// As for the other direction.
 impl From<TcpListener> for std::net::TcpListener {
     fn from(listener: TcpListener) -> Self {
+        let nonblocking = listener.0.is_nonblocking();
         let inner = listener.0.into_inner();
-        inner.set_nonblocking(false).expect("an open socket can be made blocking");
+        inner.set_nonblocking(nonblocking).expect("the mode of an open socket can be set");
         inner
     }
 }

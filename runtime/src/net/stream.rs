@@ -10,12 +10,18 @@ use socket2::SockRef;
 
 use super::address::first_that;
 use super::{ToSocketAddrs, connect};
+use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
+use crate::os::socket;
 use crate::poller::Way;
 
 /// A TCP stream whose calls block the fiber.
 ///
 /// Reads and writes go through shared references too, so that one fiber can read while another writes.
+///
+/// The descriptor itself stays in the mode in which std would have it (blocking, unless
+/// [`set_nonblocking`](Self::set_nonblocking) is called): each call asks the kernel not to block. So whoever else
+/// has the descriptor, through [`AsRawFd`], a clone or another process, finds what he would find of std's.
 ///
 /// ```no_run
 /// use std::io::{Read, Write};
@@ -57,7 +63,8 @@ impl TcpStream {
         Self(descriptor)
     }
 
-    pub(super) fn from_nonblocking(inner: std::net::TcpStream) -> Self {
+    /// A stream whose kernel timeouts are not set.
+    pub(super) fn fresh(inner: std::net::TcpStream) -> Self {
         Self(Descriptor::new(inner, Kind::Stream))
     }
 
@@ -88,17 +95,14 @@ impl TcpStream {
         self.0.get().shutdown(how)
     }
 
-    /// A second handle to the same socket, with timeouts and a non-blocking mode of its own, at first like this
-    /// one's.
+    /// A second handle to the same socket. Timeouts and the non-blocking mode are the socket's: both handles see
+    /// what is set through one.
     ///
     /// # Errors
     ///
     /// When the descriptor cannot be duplicated.
     pub fn try_clone(&self) -> io::Result<Self> {
-        let clone = Self::from_nonblocking(self.0.get().try_clone()?);
-        clone.0.set_timeout(Way::Read, self.0.timeout(Way::Read))?;
-        clone.0.set_timeout(Way::Write, self.0.timeout(Way::Write))?;
-        Ok(clone)
+        Ok(Self(self.0.twin(self.0.get().try_clone()?)))
     }
 
     /// How long a read waits at most before it fails with `WouldBlock`; `None` is for ever.
@@ -107,7 +111,9 @@ impl TcpStream {
     ///
     /// `InvalidInput` for zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.set_timeout(Way::Read, timeout)
+        self.0.get().set_read_timeout(timeout)?;
+        self.0.set_timeout(Way::Read, timeout);
+        Ok(())
     }
 
     /// How long a write waits at most before it fails with `WouldBlock`; `None` is for ever.
@@ -116,25 +122,27 @@ impl TcpStream {
     ///
     /// `InvalidInput` for zero.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.set_timeout(Way::Write, timeout)
+        self.0.get().set_write_timeout(timeout)?;
+        self.0.set_timeout(Way::Write, timeout);
+        Ok(())
     }
 
-    /// The read timeout.
+    /// The read timeout, in the kernel's resolution of some milliseconds. Reads keep to the exact one.
     ///
     /// # Errors
     ///
-    /// None; the result is std's.
+    /// What getsockopt(2) says.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.0.timeout(Way::Read))
+        self.0.get().read_timeout()
     }
 
-    /// The write timeout.
+    /// The write timeout, as [`read_timeout`](Self::read_timeout).
     ///
     /// # Errors
     ///
-    /// None; the result is std's.
+    /// What getsockopt(2) says.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.0.timeout(Way::Write))
+        self.0.get().write_timeout()
     }
 
     /// Reads without taking: blocks until there is something.
@@ -143,8 +151,9 @@ impl TcpStream {
     ///
     /// What recv(2) says; `WouldBlock` after the read timeout.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let call = |inner: &std::net::TcpStream| socket::receive(inner.as_fd(), buffer, socket::PEEK);
         // What is peeked at is still there, so a short result drains nothing.
-        self.0.retry(Way::Read, crate::fiber::Reason::Read, |inner| inner.peek(buffer), |_| false)
+        self.0.retry(Way::Read, Reason::Read, None, call, |_| false)
     }
 
     /// Sets `TCP_NODELAY`: send small writes at once.
@@ -210,12 +219,16 @@ impl TcpStream {
         self.0.get().take_error()
     }
 
-    /// In non-blocking mode calls give `WouldBlock` instead of waiting. The mode is this handle's.
+    /// In non-blocking mode calls give `WouldBlock` instead of waiting.
+    ///
+    /// Servers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody
+    /// else.
     ///
     /// # Errors
     ///
-    /// None; the result is std's.
+    /// What fcntl(2) says.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.0.get().set_nonblocking(nonblocking)?;
         self.0.set_nonblocking(nonblocking);
         Ok(())
     }
@@ -224,24 +237,24 @@ impl TcpStream {
 impl Read for &TcpStream {
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.transfer(Way::Read, buffer.len(), |mut inner| inner.read(buffer))
+        self.0.transfer(Way::Read, buffer.len(), |inner| socket::receive(inner.as_fd(), buffer, 0))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.0.transfer(Way::Read, wanted, |mut inner| inner.read_vectored(buffers))
+        self.0.transfer(Way::Read, wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
     }
 }
 
 impl Write for &TcpStream {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.transfer(Way::Write, bytes.len(), |mut inner| inner.write(bytes))
+        self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let wanted = slices.iter().map(|slice| slice.len()).sum();
-        self.0.transfer(Way::Write, wanted, |mut inner| inner.write_vectored(slices))
+        self.0.transfer(Way::Write, wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -281,36 +294,26 @@ impl fmt::Debug for TcpStream {
     }
 }
 
-/// Puts the socket into non-blocking mode, which its duplicates share. Timeouts of the std socket are taken over.
-///
-/// # Panics
-///
-/// If the kernel refuses that, which it does not for an open socket.
+/// Timeouts of the std socket are taken over. Calls block the fiber, whatever mode the socket is in; the mode
+/// itself is left alone.
 impl From<std::net::TcpStream> for TcpStream {
     fn from(inner: std::net::TcpStream) -> Self {
-        inner.set_nonblocking(true).expect("an open socket can be made non-blocking");
         let timeouts = (inner.read_timeout(), inner.write_timeout());
-        let stream = Self::from_nonblocking(inner);
+        let stream = Self::fresh(inner);
         for (way, timeout) in [(Way::Read, timeouts.0), (Way::Write, timeouts.1)] {
-            stream.0.set_timeout(way, timeout.unwrap_or(None)).expect("the kernel's timeout is not zero");
+            if let Ok(Some(timeout)) = timeout {
+                stream.0.set_timeout(way, Some(timeout));
+            }
         }
         stream
     }
 }
 
-/// Puts the socket back into blocking mode, which its duplicates share. Timeouts are taken over.
-///
-/// # Panics
-///
-/// As for the other direction.
+/// The socket as std would have it: with its timeouts, and blocking unless
+/// [`set_nonblocking`](TcpStream::set_nonblocking) was called.
 impl From<TcpStream> for std::net::TcpStream {
     fn from(stream: TcpStream) -> Self {
-        let timeouts = (stream.0.timeout(Way::Read), stream.0.timeout(Way::Write));
-        let inner = stream.0.into_inner();
-        inner.set_nonblocking(false).expect("an open socket can be made blocking");
-        inner.set_read_timeout(timeouts.0).expect("a timeout that is not zero");
-        inner.set_write_timeout(timeouts.1).expect("a timeout that is not zero");
-        inner
+        stream.0.into_inner()
     }
 }
 

@@ -38,6 +38,9 @@ pub(crate) const BROKEN: u32 = (libc::EPOLLHUP | libc::EPOLLERR) as u32;
 /// The peer sends no more: reads end at once.
 pub(crate) const READ_ENDED: u32 = libc::EPOLLRDHUP as u32;
 
+/// Urgent data has come: reads stop short of it.
+pub(crate) const URGENT: u32 = libc::EPOLLPRI as u32;
+
 const EDGES: u32 = libc::EPOLLET as u32;
 
 impl Epoll {
@@ -50,7 +53,7 @@ impl Epoll {
 
     /// Watches both directions of `fd`, edge-triggered. What is ready already is reported as an event.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: READABLE | WRITABLE | EDGES, u64: key };
+        let mut event = libc::epoll_event { events: READABLE | URGENT | WRITABLE | EDGES, u64: key };
         // SAFETY: both descriptors are open, and the event is a live local.
         check(unsafe {
             libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event)

@@ -22,14 +22,14 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Resu
     Ok(())
 }
 
-/// Whether it is a regular file or a directory.
+/// Whether it is a regular file, a directory or a block device.
 pub(crate) fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: an all-zero stat is a valid value to be written over.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: the descriptor is open and the struct a live local.
     check(unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) } as isize)?;
     let kind = stat.st_mode & libc::S_IFMT;
-    Ok(kind == libc::S_IFREG || kind == libc::S_IFDIR)
+    Ok(matches!(kind, libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK))
 }
 
 pub(crate) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
@@ -52,20 +52,62 @@ pub(crate) fn write_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::
     check(unsafe { libc::writev(fd.as_raw_fd(), slices.as_ptr().cast(), vector_len(slices.len())) })
 }
 
-/// Accepts a connection; its socket is non-blocking and closed on exec.
+/// Receives from a connected socket without blocking, whatever its mode.
+pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+    let flags = flags | libc::MSG_DONTWAIT;
+    // SAFETY: the buffer is live and as long as said.
+    check(unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) })
+}
+
+/// Sends on a connected socket without blocking, whatever its mode, and without a signal if it is broken.
+pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the slice is live and as long as said.
+    check(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) })
+}
+
+/// [`receive`] into several buffers.
+pub(crate) fn receive_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    let mut message = message(buffers.as_mut_ptr().cast(), buffers.len());
+    // SAFETY: `IoSliceMut` has the layout of `iovec`, each is a live buffer, and the header is a live local.
+    check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_DONTWAIT) })
+}
+
+/// [`send`] from several slices.
+pub(crate) fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let message = message(slices.as_ptr().cast_mut().cast(), slices.len());
+    // SAFETY: `IoSlice` has the layout of `iovec`, each is a live slice, and the header is a live local. The kernel
+    // does not write through a header that it sends.
+    check(unsafe { libc::sendmsg(fd.as_raw_fd(), &message, SEND_FLAGS) })
+}
+
+const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+/// Receives without taking.
+pub(crate) const PEEK: libc::c_int = libc::MSG_PEEK;
+
+/// A header for a connected socket: buffers and nothing else.
+fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
+    // SAFETY: all-zero is a valid header: no address, no buffers, no control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = buffers;
+    // The type of the length is the C library's choice.
+    message.msg_iovlen = vector_len(len) as _;
+    message
+}
+
+/// Accepts a connection; its socket is closed on exec.
 pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     // SAFETY: the kernel writes an address into the storage, and its length.
     unsafe {
         SockAddr::try_init(|storage, len| {
-            let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-            let accepted = libc::accept4(fd.as_raw_fd(), storage.cast(), len, flags);
+            let accepted = libc::accept4(fd.as_raw_fd(), storage.cast(), len, libc::SOCK_CLOEXEC);
             let accepted = check(accepted as isize)? as libc::c_int;
             Ok(OwnedFd::from_raw_fd(accepted))
         })
     }
 }
 
-/// readv(2) takes at most IOV_MAX (1024) buffers; the rest is left to the next call.
+/// A call takes at most IOV_MAX (1024) buffers; the rest is left to the next one.
 fn vector_len(len: usize) -> libc::c_int {
     len.min(1024) as libc::c_int
 }

@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub(crate) use direction::{Cause, Node, Way};
+pub(crate) use direction::{Node, Seen, Way};
 use registry::Registry;
 pub(crate) use source::Source;
 
 use crate::fiber::Woken;
-use crate::os::epoll::{BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, WRITABLE};
+use crate::os::epoll::{BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE};
 
 /// The key of the eventfd; no registration has it.
 const POKE: u64 = u64::MAX;
@@ -34,6 +34,8 @@ pub(crate) struct Poller {
     registry: Registry,
     /// Taken by whoever waits, which is always the same thread.
     buffer: Mutex<EventBuffer>,
+    /// Held from the look for a registration to the publication of a new one.
+    registering: Mutex<()>,
     is_shut_down: AtomicBool,
 }
 
@@ -46,6 +48,7 @@ impl Poller {
             eventfd,
             registry: Registry::new(),
             buffer: Mutex::new(EventBuffer::new(BATCH)),
+            registering: Mutex::new(()),
             is_shut_down: AtomicBool::new(false),
         }))
     }
@@ -58,8 +61,8 @@ impl Poller {
                 return;
             }
             let Some(slot) = self.registry.find(event.key) else { return };
-            if event.bits & (READABLE | BROKEN) != 0 {
-                slot.read.event(event.bits & (READ_ENDED | BROKEN) != 0, &mut wake);
+            if event.bits & (READABLE | URGENT | BROKEN) != 0 {
+                slot.read.event(event.bits & (READ_ENDED | URGENT | BROKEN) != 0, &mut wake);
             }
             if event.bits & (WRITABLE | BROKEN) != 0 {
                 slot.write.event(event.bits & BROKEN != 0, &mut wake);
@@ -78,10 +81,15 @@ impl Poller {
         self.registry.len()
     }
 
-    /// Nobody waits on this poller any more: who blocks on a descriptor registered here registers it elsewhere.
-    pub(crate) fn shut_down(&self) {
+    /// Nobody will [`wait`](Self::wait) any more. Whoever blocks on a descriptor that is registered here, now or
+    /// later, registers it elsewhere: a fiber of another runtime may.
+    pub(crate) fn shut_down(&self, mut wake: impl FnMut(Woken)) {
         // Release: pairs with the Acquire in `is_shut_down`.
         self.is_shut_down.store(true, Ordering::Release);
+        self.registry.for_each(|slot| {
+            slot.read.event(false, &mut wake);
+            slot.write.event(false, &mut wake);
+        });
     }
 
     fn is_shut_down(&self) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! A key is a slot's index and the slot's generation. Vacating a slot raises its generation, so an event that was
 //! on its way for the old descriptor finds nobody. An event that slips through between the comparison and a reuse
-//! marks the new descriptor as ready, which costs it one system call and is otherwise harmless.
+//! counts as one for the new descriptor, which costs it a system call or two and is otherwise harmless.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -82,6 +82,11 @@ impl Registry {
         let (bucket, offset) = place(key as u32);
         let slot = self.buckets.get(bucket)?.get()?.get(offset)?;
         (slot.generation.load(Ordering::Acquire) == (key >> 32) as u32).then_some(slot)
+    }
+
+    /// All slots, the vacant ones too.
+    pub(super) fn for_each(&self, f: impl FnMut(&Slot)) {
+        self.buckets.iter().filter_map(OnceLock::get).flatten().for_each(f);
     }
 
     fn slot_or_grow(&self, index: u32) -> &Slot {

@@ -1,11 +1,11 @@
 //! A descriptor's registrations: made at its first block, undone when it is closed.
 
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::sync::{Arc, OnceLock};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::Poller;
-use super::direction::{Cause, Direction, Node, Way};
+use super::direction::{Attempt, Direction, Node, Seen, Way};
 
 /// What a descriptor is to pollers. Its owner calls [`deregister`](Source::deregister) before it closes the
 /// descriptor.
@@ -18,6 +18,9 @@ pub(crate) struct Source(OnceLock<Registration>);
 struct Registration {
     poller: Arc<Poller>,
     key: u64,
+    /// A duplicate that is watched in place of the descriptor, which something else registered already: two
+    /// `Pollable`s may borrow one descriptor.
+    duplicate: Option<OwnedFd>,
     next: OnceLock<Box<Registration>>,
 }
 
@@ -26,77 +29,69 @@ impl Source {
         Self::default()
     }
 
-    /// To be called before the system call that acts on readiness.
+    /// To be called before the system call that acts on what is seen.
     #[inline]
-    pub(crate) fn consume(&self, way: Way) {
-        if let Some(registration) = self.0.get() {
-            registration.direction(way).consume();
-        }
+    pub(crate) fn seen(&self, way: Way) -> Seen<'_> {
+        self.latest().map_or(Seen::UNREGISTERED, |registration| registration.direction(way).seen())
     }
 
-    /// Links a wait for readiness, registering the descriptor first if need be; returns where, for
-    /// [`Direction::unlink`]. `None`: there is readiness that nobody has acted on, so try again instead of waiting.
+    /// Links a wait for an event after `seen`, registering the descriptor first if need be; returns where, for
+    /// [`Direction::unlink`]. `None`: there was an event, so try again instead of waiting.
     ///
     /// # Errors
     ///
     /// What epoll says of a descriptor that it cannot watch.
-    #[inline]
-    pub(crate) fn link(
-        &self,
+    pub(crate) fn link<'a>(
+        &'a self,
         fd: BorrowedFd<'_>,
         way: Way,
         node: &Node,
-        cause: Cause,
-        poller: impl FnOnce() -> Arc<Poller>,
-    ) -> io::Result<Option<&Direction>> {
-        let registration = match self.0.get() {
-            Some(first) if !first.poller.is_shut_down() => first,
-            _ => self.register(fd, poller())?,
-        };
-        let direction = registration.direction(way);
-        Ok(direction.enqueue(node, cause).then_some(direction))
+        seen: Seen<'a>,
+        poller: impl Fn() -> Arc<Poller>,
+    ) -> io::Result<Option<&'a Direction>> {
+        loop {
+            let registration = match self.latest() {
+                Some(latest) if !latest.poller.is_shut_down() => latest,
+                _ => self.register(fd, poller())?,
+            };
+            let direction = registration.direction(way);
+            match direction.link(node, seen, || registration.poller.is_shut_down()) {
+                Attempt::Linked => return Ok(Some(direction)),
+                Attempt::Ready => return Ok(None),
+                Attempt::Closed => {}
+            }
+        }
     }
 
-    /// The first registration whose poller still polls, made with `poller` if there is none.
+    #[inline]
+    fn latest(&self) -> Option<&Registration> {
+        let mut latest = self.0.get()?;
+        while let Some(next) = latest.next.get() {
+            latest = next;
+        }
+        Some(latest)
+    }
+
+    /// The latest registration if its poller still polls, else a new one with `poller`.
     #[cold]
     fn register(&self, fd: BorrowedFd<'_>, poller: Arc<Poller>) -> io::Result<&Registration> {
-        let mut at = self.0.get();
-        let mut last = None;
+        let _one_at_a_time = poller.registering.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            while let Some(registration) = at {
-                if !registration.poller.is_shut_down() {
-                    return Ok(registration);
-                }
-                last = Some(registration);
-                at = registration.next.get().map(|next| &**next);
+            let last = self.latest();
+            if let Some(last) = last
+                && !last.poller.is_shut_down()
+            {
+                return Ok(last);
             }
-            let key = match poller.register(fd) {
-                Ok(key) => key,
-                // Another thread is between the registration and its publication.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    std::thread::yield_now();
-                    at = self.after(last);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let made = Registration { poller: Arc::clone(&poller), key, next: OnceLock::new() };
+            let made = Registration::new(fd, Arc::clone(&poller))?;
             let lost = match last {
                 None => self.0.set(made).err(),
                 Some(last) => last.next.set(Box::new(made)).err().map(|made| *made),
             };
             if let Some(lost) = lost {
                 // Another thread registered with another poller meanwhile: that one will do.
-                lost.poller.deregister(fd, lost.key);
+                lost.undo(fd);
             }
-            at = self.after(last);
-        }
-    }
-
-    fn after<'a>(&'a self, last: Option<&'a Registration>) -> Option<&'a Registration> {
-        match last {
-            None => self.0.get(),
-            Some(last) => last.next.get().map(|next| &**next),
         }
     }
 
@@ -104,13 +99,29 @@ impl Source {
     pub(crate) fn deregister(&mut self, fd: BorrowedFd<'_>) {
         let mut next = self.0.take();
         while let Some(mut registration) = next {
-            registration.poller.deregister(fd, registration.key);
             next = registration.next.take().map(|boxed| *boxed);
+            registration.undo(fd);
         }
     }
 }
 
 impl Registration {
+    fn new(fd: BorrowedFd<'_>, poller: Arc<Poller>) -> io::Result<Self> {
+        let (key, duplicate) = match poller.register(fd) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let duplicate = fd.try_clone_to_owned()?;
+                (poller.register(duplicate.as_fd())?, Some(duplicate))
+            }
+            result => (result?, None),
+        };
+        Ok(Self { poller, key, duplicate, next: OnceLock::new() })
+    }
+
+    fn undo(self, fd: BorrowedFd<'_>) {
+        let fd = self.duplicate.as_ref().map_or(fd, AsFd::as_fd);
+        self.poller.deregister(fd, self.key);
+    }
+
     #[inline]
     fn direction(&self, way: Way) -> &Direction {
         let slot = self.poller.registry.find(self.key).expect("vacated only when the descriptor is dropped");

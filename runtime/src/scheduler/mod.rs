@@ -215,7 +215,10 @@ pub(crate) fn yield_from_io() {
         header.io_streak.set(streak);
     } else {
         header.io_streak.set(0);
-        yield_now();
+        // While a fiber unwinds, nobody else runs on its thread because of its I/O.
+        if !std::thread::panicking() {
+            yield_now();
+        }
     }
 }
 

@@ -117,8 +117,8 @@ impl Shared {
     /// The threads have ended: descriptors that are still open will register elsewhere.
     pub(crate) fn retire(&self) {
         match &self.pollers {
-            Pollers::Workers(pollers) => pollers.iter().for_each(|poller| poller.shut_down()),
-            Pollers::Thread(poller) => poller.shut_down(),
+            Pollers::Workers(pollers) => pollers.iter().for_each(|poller| poller.shut_down(super::wake)),
+            Pollers::Thread(poller) => poller.shut_down(super::wake),
         }
         self.blocking.close();
     }
