@@ -18,13 +18,13 @@ pub fn put_section(path: &Path, name: &str, text: &str) -> io::Result<()> {
 
 fn with_section(old: &str, name: &str, text: &str) -> String {
     let (begin, end) = (format!("<!-- {name}: begin -->"), format!("<!-- {name}: end -->"));
-    let section = format!("{begin}\n{}\n{end}\n", text.trim_end());
+    let section = format!("{begin}\n{}\n{end}", text.trim_end());
     match (old.find(&begin), old.find(&end)) {
         (Some(from), Some(to)) => {
-            format!("{}{section}{}", &old[..from], old[to + end.len()..].trim_start_matches('\n'))
+            format!("{}{section}{}", &old[..from], &old[to + end.len()..])
         }
-        _ if old.is_empty() => section,
-        _ => format!("{}\n\n{section}", old.trim_end()),
+        _ if old.is_empty() => format!("{section}\n"),
+        _ => format!("{}\n\n{section}\n", old.trim_end()),
     }
 }
 

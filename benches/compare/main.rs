@@ -41,7 +41,12 @@ struct Options {
 enum Role {
     /// Run one workload on one peer and print its figures as a line of JSON
     #[command(hide = true)]
-    Sample { workload: String, peer: Peer, quick: bool },
+    Sample {
+        workload: String,
+        peer: Peer,
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -59,7 +64,7 @@ fn main() -> ExitCode {
     let peers = if options.peers.is_empty() { peer::ALL } else { &options.peers[..] };
     let rounds = if options.quick { 1 } else { options.rounds };
     let results = measure::run(&chosen, peers, rounds, options.quick);
-    let text = report::text(&results, rounds);
+    let text = report::text(&results, rounds, options.quick);
     println!("{text}");
     let complete = options.workloads.is_empty() && options.peers.is_empty() && !options.quick;
     if complete && let Err(error) = abaca_benches::results::put_section(&options.out, "tasks", &text) {

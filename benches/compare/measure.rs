@@ -77,6 +77,7 @@ pub(crate) fn run(workloads: &[&Entry], peers: &[Peer], rounds: u16, quick: bool
                 match sample(workload, cell.peer, quick, go.as_deref()) {
                     Ok(sample) => cell.samples.push(sample),
                     Err(why) => {
+                        // What the child itself said stands above.
                         eprintln!("\n{why}");
                         cell.samples.clear();
                         cell.failed = true;
@@ -100,7 +101,7 @@ fn sample(workload: &Entry, peer: Peer, quick: bool, go: Option<&Path>) -> Resul
         }
         _ => {
             let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
-            command.args(["sample", workload.name, &peer.to_string(), &quick.to_string()]);
+            command.args(["sample", workload.name, &peer.to_string()]).args(quick.then_some("--quick"));
             command
         }
     };
@@ -110,7 +111,7 @@ fn sample(workload: &Entry, peer: Peer, quick: bool, go: Option<&Path>) -> Resul
 
 /// The output of a child that ends well and in time.
 fn output_of(command: &mut Command) -> Result<String, String> {
-    let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = Killed(spawned.map_err(|error| format!("{command:?}: {error}"))?);
     let began = Instant::now();
     // The line fits the pipe, so the child never waits for us to read it.

@@ -21,6 +21,9 @@ const LONG: Duration = Duration::from_secs(3_600);
 /// A quick run shares its process with others, so its sleepers end soon.
 const SHORT: Duration = Duration::from_millis(50);
 
+/// How often to look whether all have begun: yielding instead would keep one of the peers from starting any.
+const TICK: Duration = Duration::from_millis(1);
+
 fn sleep_of(amount: u64) -> Duration {
     if amount < Sleeping::SIZE.start { SHORT } else { LONG }
 }
@@ -50,7 +53,7 @@ impl Workload for Parked {
             })
             .collect();
         while started.load(Ordering::Relaxed) < amount {
-            M::yield_now();
+            M::sleep(TICK);
         }
         let sample = sample(began, before, amount);
         drop(gate);
@@ -74,7 +77,7 @@ impl Workload for Parked {
             })
             .collect();
         while started.load(Ordering::Relaxed) < amount {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(TICK).await;
         }
         let sample = sample(began, before, amount);
         gate.close();
@@ -101,7 +104,7 @@ impl Workload for Sleeping {
             });
         }
         while started.load(Ordering::Relaxed) < amount {
-            M::yield_now();
+            M::sleep(TICK);
         }
         sample(began, before, amount)
     }
@@ -117,7 +120,7 @@ impl Workload for Sleeping {
             });
         }
         while started.load(Ordering::Relaxed) < amount {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(TICK).await;
         }
         sample(began, before, amount)
     }

@@ -233,7 +233,7 @@ func waiting(amount int, wait func()) sample {
 		}()
 	}
 	for started.Load() < int64(amount) {
-		runtime.Gosched()
+		time.Sleep(time.Millisecond)
 	}
 	result := perOperation(time.Since(began), amount)
 	result.Figures["bytes"] = float64(resident()-before) / float64(amount)
