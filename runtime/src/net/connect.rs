@@ -25,7 +25,9 @@ pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Res
         Err(error)
             if error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted =>
         {
-            descriptor.retry(Way::Write, Reason::Connect, deadline, outcome, |()| false).map_err(timed_out)?;
+            descriptor
+                .retry(Way::Write, Reason::Connect, deadline, outcome, |()| false)
+                .map_err(timed_out)?;
         }
         Err(error) => return Err(error),
     }

@@ -85,8 +85,7 @@ impl<'a> Seen<'a> {
         if self.word & (WITHOUT_HINTS | DRAINED) == 0 {
             // Relaxed: the word publishes nothing. A failure means that an event came, or that somebody was faster.
             let (seen, drained) = (self.word, self.word | DRAINED);
-            let _ =
-                direction.word.compare_exchange(seen, drained, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = direction.word.compare_exchange(seen, drained, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
