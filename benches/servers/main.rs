@@ -35,7 +35,7 @@ struct Options {
     #[arg(long)]
     quick: bool,
     /// The report to put the section into
-    #[arg(long, default_value = "benches/RESULTS.md")]
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md"))]
     out: std::path::PathBuf,
 }
 
@@ -99,7 +99,8 @@ fn main() {
             let text = report::table(&rows, &settings);
             println!("{text}");
             if !options.quick {
-                report::write(&options.out, &text);
+                abaca_benches::results::put_section(&options.out, "servers", &text)
+                    .unwrap_or_else(|error| panic!("{}: {error}", options.out.display()));
             }
         }
     }

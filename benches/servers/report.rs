@@ -1,13 +1,9 @@
 //! The section of `RESULTS.md` about servers.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use super::Model;
 use super::measure::{Row, Sample, Settings};
-
-const BEGIN: &str = "<!-- servers: begin -->";
-const END: &str = "<!-- servers: end -->";
 
 fn median(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
     let mut figures: Vec<f64> = samples.iter().map(figure).collect();
@@ -64,18 +60,4 @@ fn line(row: &Row, base: f64) -> String {
         median(samples, |s| s.p99_us),
         idle.unwrap_or_default()
     )
-}
-
-/// Replaces the section in the report, or adds it.
-pub(crate) fn write(path: &Path, section: &str) {
-    let old = std::fs::read_to_string(path).unwrap_or_default();
-    let section = format!("{BEGIN}\n{section}{END}\n");
-    let new = match (old.find(BEGIN), old.find(END)) {
-        (Some(begin), Some(end)) => {
-            format!("{}{section}{}", &old[..begin], old[end + END.len()..].trim_start_matches('\n'))
-        }
-        _ if old.is_empty() => section,
-        _ => format!("{}\n\n{section}", old.trim_end()),
-    };
-    std::fs::write(path, new).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }

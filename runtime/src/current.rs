@@ -1,12 +1,12 @@
 //! The calling fiber: its handle, `park` and `unpark`, `sleep`, `yield_now`. The shape is `std::thread`'s, and
 //! all of it works on plain OS threads as well.
 
-#![expect(unsafe_code, reason = "a park token names a waiter on the stack of whoever parks")]
+#![expect(unsafe_code, reason = "asks the running fiber for its identity")]
 
 use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
-use crate::fiber::{Fiber, Outcome, Reason, Token, Waiter, Woken};
+use crate::fiber::{Fiber, Outcome, Reason};
 use crate::park::{self as parking, on_fiber};
 use crate::scheduler;
 
@@ -64,49 +64,24 @@ pub fn park_timeout(timeout: Duration) {
 fn park_until(deadline: Option<Instant>) {
     let me = current();
     let waiter = parking::waiter();
-    if !arm(&me, &waiter) {
+    if !me.identity().token.arm(&waiter) {
         return;
     }
     let outcome = parking::wait(&waiter, Reason::Park, deadline);
     if outcome != Outcome::Notified {
-        // Nobody follows the waiter's address without the token's lock, so after this nobody will.
-        *me.identity().token.lock() = Token::Empty;
+        me.identity().token.disarm();
     }
     if outcome == Outcome::Cancelled {
         parking::unwind();
     }
 }
 
-/// Puts the waiter into the token; false if there was an `unpark` to consume instead.
-fn arm(me: &Fiber, waiter: &Waiter) -> bool {
-    let mut token = me.identity().token.lock();
-    if *token == Token::Available {
-        *token = Token::Empty;
-        return false;
-    }
-    *token = Token::Parked(waiter);
-    true
-}
-
 impl Fiber {
     /// Ends the fiber's [`park`], or lets its next one return at once. Mirrors [`std::thread::Thread::unpark`].
     pub fn unpark(&self) {
-        if let Some(woken) = self.take_parked() {
+        if let Some(woken) = self.identity().token.make_available() {
             parking::wake(woken);
         }
-    }
-
-    fn take_parked(&self) -> Option<Woken> {
-        let mut token = self.identity().token.lock();
-        if let Token::Parked(waiter) = *token {
-            // SAFETY: while the token names it and we hold its lock, the waiter's owner is inside `park_until`.
-            if let Some(woken) = unsafe { &*waiter }.claim(Outcome::Notified) {
-                *token = Token::Empty;
-                return Some(woken);
-            }
-        }
-        *token = Token::Available;
-        None
     }
 }
 

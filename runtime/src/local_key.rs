@@ -113,7 +113,10 @@ impl<T: 'static> LocalKey<T> {
 
     fn value_in(&'static self, locals: &Locals) -> Option<NonNull<T>> {
         let key = std::ptr::from_ref(self) as usize;
-        locals.get(key).or_else(|| locals.insert(key, (self.init)()))
+        match locals.get(key) {
+            None if locals.accepts() => locals.insert(key, (self.init)()),
+            known => known,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::cancel::Cancelled;
 use crate::fiber::{Fiber, Reason};
 use crate::latch::Latch;
 use crate::park;
@@ -37,13 +38,18 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    let shared = Arc::new(ScopeShared { running: Latch::new(0), panicked: AtomicBool::new(false) });
+    let shared = Arc::new(ScopeShared {
+        running: Latch::new(0),
+        panicked: AtomicBool::new(false),
+        cancelled: AtomicBool::new(false),
+    });
     let scope = Scope { shared, scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     let cancelled = scope.shared.running.await_zero(Reason::Scope);
     match result {
         Err(payload) => resume_unwind(payload),
-        Ok(_) if cancelled => park::unwind(),
+        // Also when only a fiber was, whom nobody joined: its work is missing, and the runtime is going down.
+        Ok(_) if cancelled || scope.shared.cancelled.load(Ordering::Relaxed) => park::unwind(),
         // Relaxed: written before the count fell to zero.
         Ok(_) if scope.shared.panicked.load(Ordering::Relaxed) => panic!("a scoped fiber panicked"),
         Ok(value) => value,
@@ -156,6 +162,7 @@ struct ScopeShared {
     /// Fibers whose closure or result may still borrow.
     running: Latch,
     panicked: AtomicBool,
+    cancelled: AtomicBool,
 }
 
 /// One fiber's count in the scope, given back when it is dropped.
@@ -193,9 +200,10 @@ struct Packet<'scope, T> {
 
 impl<T> Drop for Packet<'_, T> {
     fn drop(&mut self) {
-        if matches!(&*self.result.lock(), Some(Err(_))) {
+        if let Some(Err(payload)) = &*self.result.lock() {
+            let how = if payload.is::<Cancelled>() { &self.scope.cancelled } else { &self.scope.panicked };
             // Relaxed: read by the owner after the count has fallen.
-            self.scope.panicked.store(true, Ordering::Relaxed);
+            how.store(true, Ordering::Relaxed);
         }
     }
 }

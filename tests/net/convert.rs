@@ -1,7 +1,6 @@
-//! From and into the std types and bare descriptors.
+//! From and into the std types: modes and timeouts.
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use abaca::net::{TcpListener, TcpStream};
@@ -78,25 +77,5 @@ fn a_listener_goes_from_std_and_back() {
         assert!(!SockRef::from(&back).nonblocking().unwrap());
         let _client = std::net::TcpStream::connect(address).unwrap();
         back.accept().unwrap();
-    });
-}
-
-#[test]
-fn descriptors_pass_through_unchanged() {
-    on_each_runtime(|| {
-        let (client, mut server) = std_pair();
-        let number = client.as_raw_fd();
-        let client = TcpStream::from(OwnedFd::from(client));
-        assert_eq!(client.as_raw_fd(), number);
-        assert_eq!(client.as_fd().as_raw_fd(), number);
-        let number = client.into_raw_fd();
-        #[expect(unsafe_code, reason = "the constructor is unsafe")]
-        // SAFETY: `into_raw_fd` has just given the descriptor up.
-        let mut client = unsafe { TcpStream::from_raw_fd(number) };
-        server.write_all(b"same").unwrap();
-        let mut same = [0; 4];
-        client.read_exact(&mut same).unwrap();
-        assert_eq!(&same, b"same");
-        assert_eq!(OwnedFd::from(client).as_raw_fd(), number);
     });
 }

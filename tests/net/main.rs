@@ -1,12 +1,55 @@
-//! `abaca::net` and `abaca::io`: the behaviour of std's sockets, from fibers and from threads.
+//! Sockets and pollable descriptors: against std's sockets on plain threads as peers, and (`mirror`) by what the same
+//! code observes on either.
 
+mod accept;
 mod bodies;
 mod cancel;
-mod churn;
+mod connect;
 mod convert;
-mod descriptors;
 mod kinds;
 mod mirror;
 mod pollable;
+mod random;
 mod runtimes;
 mod sharing;
+mod stream;
+mod twin;
+
+use std::io::Read;
+
+use abaca::net::{TcpListener, TcpStream};
+
+/// A connected pair on loopback: a fiber's stream, and its peer, std's.
+fn pair() -> (TcpStream, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (ours, listener.accept().unwrap().0)
+}
+
+/// Runs `f` on a plain thread while the calling fiber is parked.
+fn on_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = abaca::channel::bounded(1);
+    let thread = std::thread::spawn(move || sender.send(f()).map_err(drop).unwrap());
+    let result = receiver.recv().expect("the thread does not panic");
+    thread.join().unwrap();
+    result
+}
+
+fn read_all(mut stream: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Serves echo on a new listener until the runtime ends.
+fn echo_server() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    abaca::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            abaca::spawn(move || std::io::copy(&mut &stream, &mut &stream));
+        }
+    });
+    address
+}

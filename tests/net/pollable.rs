@@ -125,11 +125,24 @@ fn a_call_of_ones_own_is_retried() {
 }
 
 #[test]
-fn a_file_and_a_directory_are_refused() {
+fn a_file_and_a_directory_are_refused_with_a_reason() {
     for path in [std::env::current_exe().unwrap(), std::env::temp_dir()] {
         let error = Pollable::new(File::open(path).unwrap()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("use a thread"), "{error}");
     }
+}
+
+#[test]
+fn it_works_on_a_plain_thread_and_gives_its_owner_back() {
+    let (reader, mut writer) = pipe().unwrap();
+    let mut reader = Pollable::new(reader).unwrap();
+    let thread = std::thread::spawn(move || writer.write_all(b"x").unwrap());
+    let mut byte = [0];
+    reader.read_exact(&mut byte).unwrap();
+    assert_eq!(&byte, b"x");
+    thread.join().unwrap();
+    assert_eq!(reader.into_inner().read(&mut byte).unwrap(), 0);
 }
 
 /// Its reads never block and epoll does not know it, so there is nothing to wait for.
@@ -141,20 +154,5 @@ fn a_device_that_is_always_ready_works() {
         let mut buffer = [1; 4];
         zeros.read_exact(&mut buffer).unwrap();
         assert_eq!(buffer, [0; 4]);
-    });
-}
-
-/// On one worker the neighbour runs only if the fiber whose calls never block yields.
-#[test]
-fn a_fiber_whose_calls_never_block_lets_others_run() {
-    let runtime = abaca::Runtime::builder().workers(1).build().unwrap();
-    runtime.run(|| {
-        let (reader, writer) = pipe().unwrap();
-        let (mut reader, mut writer) = (Pollable::new(reader).unwrap(), Pollable::new(writer).unwrap());
-        let neighbour = spawn(|| ());
-        while !neighbour.is_finished() {
-            writer.write_all(b"x").unwrap();
-            reader.read_exact(&mut [0]).unwrap();
-        }
     });
 }

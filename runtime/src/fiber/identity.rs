@@ -10,8 +10,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Waiter;
-use crate::queue::SpinLock;
+use super::token::ParkToken;
 
 /// A unique identifier of a fiber (or of a plain thread that asked for its handle).
 ///
@@ -36,29 +35,13 @@ impl FiberId {
     }
 }
 
-/// The token of `park` and `unpark`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Token {
-    /// No `unpark` since the last `park`.
-    Empty,
-    /// An `unpark` came first: the next `park` returns at once.
-    Available,
-    /// The fiber is parked; the waiter stays valid while the token's lock is held and the token says so.
-    Parked(*const Waiter),
-}
-
 /// What a [`Fiber`] handle shares.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) id: FiberId,
     pub(crate) name: Option<Box<str>>,
-    pub(crate) token: SpinLock<Token>,
+    pub(crate) token: ParkToken,
 }
-
-// SAFETY: the waiter's address is only followed under the token's lock, while its owner is parked.
-unsafe impl Send for Identity {}
-// SAFETY: as above.
-unsafe impl Sync for Identity {}
 
 /// A handle to a fiber: its id, its name, and [`unpark`](Fiber::unpark). Mirrors [`std::thread::Thread`].
 ///
@@ -75,7 +58,7 @@ pub struct Fiber(Arc<Identity>);
 
 impl Fiber {
     pub(crate) fn new(name: Option<Box<str>>) -> Self {
-        Self(Arc::new(Identity { id: FiberId::next(), name, token: SpinLock::new(Token::Empty) }))
+        Self(Arc::new(Identity { id: FiberId::next(), name, token: ParkToken::new() }))
     }
 
     /// The unique identifier of this fiber.

@@ -15,9 +15,11 @@
 
 #![expect(unsafe_code, reason = "the word holds the address of a waiter on another stack")]
 
+use std::marker::PhantomData;
+
 use crate::atomic::{AtomicUsize, Ordering, spin_loop, thread_yield};
 
-use super::{Outcome, Waiter, Woken};
+use super::{Claim, Outcome, Waiter, Woken};
 
 const RUNNING: usize = 0;
 const ENDED: usize = 1;
@@ -27,20 +29,20 @@ const _: () = assert!(align_of::<Waiter>() >= 4, "the low two bits of a waiter's
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct JoinWord(AtomicUsize);
+pub(crate) struct JoinWord<W = Waiter>(AtomicUsize, PhantomData<*const W>);
 
 /// Who frees the cell of a fiber that has just ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum Ended<Wakeup = Woken> {
     /// The owner of the join handle, after taking the result. The wake-up it may be owed comes with it.
-    Owner(Option<Woken>),
+    Owner(Option<Wakeup>),
     /// The worker: the handle was dropped before.
     Worker,
 }
 
-impl JoinWord {
+impl<W: Claim> JoinWord<W> {
     pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(RUNNING))
+        Self(AtomicUsize::new(RUNNING), PhantomData)
     }
 
     /// Whether the result is there. True a moment before a waiting owner is woken.
@@ -65,7 +67,7 @@ impl JoinWord {
 
     /// The worker's side, called once, after the result is stored. After `Owner`, the cell is gone.
     #[inline]
-    pub(crate) fn end(&self) -> Ended {
+    pub(crate) fn end(&self) -> Ended<W::Woken> {
         // AcqRel: Release publishes the result to the owner's Acquire loads; Acquire sees the owner's waiter.
         match self.0.fetch_or(ENDED, Ordering::AcqRel) {
             RUNNING => Ended::Owner(None),
@@ -73,7 +75,7 @@ impl JoinWord {
             waiter => {
                 // SAFETY: the owner registered a live waiter and, having seen `ENDED` beside its address,
                 // stays in `await_end` until the store below.
-                let woken = unsafe { &*(waiter as *const Waiter) }.claim(Outcome::Notified);
+                let woken = unsafe { &*(waiter as *const W) }.claim_notified();
                 // Release: the last use of waiter and cell happens before the owner leaves.
                 self.0.store(ENDED, Ordering::Release);
                 Ended::Owner(woken)
@@ -89,11 +91,7 @@ impl JoinWord {
 
     /// The owner waits for the end by calling `park` on its waiter. `Err` is a cancelled wait; the handle is
     /// then detached and its value says whether the cell is the caller's to free.
-    pub(crate) fn await_end(
-        &self,
-        waiter: &Waiter,
-        park: impl FnOnce(&Waiter) -> Outcome,
-    ) -> Result<(), bool> {
+    pub(crate) fn await_end(&self, waiter: &W, park: impl FnOnce(&W) -> Outcome) -> Result<(), bool> {
         let address = std::ptr::from_ref(waiter) as usize;
         // AcqRel: Release publishes the waiter to `end`; a failure has seen the result.
         if self.0.compare_exchange(RUNNING, address, Ordering::AcqRel, Ordering::Acquire).is_err() {
@@ -112,5 +110,85 @@ impl JoinWord {
             if spins.is_multiple_of(64) { thread_yield() } else { spin_loop() }
         }
         if outcome == Outcome::Notified { Ok(()) } else { Err(true) }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Every interleaving of the end of a fiber with its join, with a join that gives up, and with a detach: the
+    //! result is seen, the waiter is not used after it has gone, and exactly one side frees the cell.
+
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+    use loom::thread;
+
+    use super::super::model_waiter::ModelWaiter;
+    use super::*;
+
+    struct Cell {
+        join: JoinWord<ModelWaiter>,
+        /// Loom reports an access that is not ordered with the worker's write.
+        result: UnsafeCell<u32>,
+        freed: AtomicUsize,
+    }
+
+    fn check(owner: impl Fn(&Cell) + Sync + Send + Copy + 'static) {
+        loom::model(move || {
+            let result = UnsafeCell::new(0);
+            let cell = Arc::new(Cell { join: JoinWord::new(), result, freed: AtomicUsize::new(0) });
+            let worker = thread::spawn({
+                let cell = Arc::clone(&cell);
+                move || {
+                    // SAFETY: what is being checked.
+                    cell.result.with_mut(|result| unsafe { *result = 7 });
+                    match cell.join.end() {
+                        Ended::Worker => free(&cell),
+                        Ended::Owner(Some(woken)) => woken.wake(),
+                        Ended::Owner(None) => {}
+                    }
+                }
+            });
+            owner(&cell);
+            worker.join().unwrap();
+            assert_eq!(cell.freed.load(Ordering::Relaxed), 1, "one side frees the cell, once");
+        });
+    }
+
+    fn free(cell: &Cell) {
+        // SAFETY: what is being checked.
+        cell.result.with_mut(|result| assert_eq!(std::mem::take(unsafe { &mut *result }), 7));
+        cell.freed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn a_join_sees_the_result_and_frees_the_cell() {
+        check(|cell| {
+            let waiter = ModelWaiter::new();
+            cell.join.await_end(&waiter, ModelWaiter::park).unwrap();
+            assert!(cell.join.has_ended_for_good());
+            free(cell);
+        });
+    }
+
+    #[test]
+    fn a_join_that_gives_up_leaves_nobody_with_its_waiter() {
+        check(|cell| {
+            let waiter = ModelWaiter::new();
+            match cell.join.await_end(&waiter, ModelWaiter::park_or_give_up) {
+                Ok(()) | Err(true) => free(cell),
+                Err(false) => {}
+            }
+            waiter.gone();
+        });
+    }
+
+    #[test]
+    fn a_detach_leaves_the_cell_to_one_side() {
+        check(|cell| {
+            if cell.join.detach() {
+                free(cell);
+            }
+        });
     }
 }

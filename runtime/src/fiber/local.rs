@@ -39,6 +39,11 @@ impl Locals {
         })
     }
 
+    /// Whether new values can still be made.
+    pub(crate) fn accepts(&self) -> bool {
+        self.with(|state| !state.destroyed)
+    }
+
     /// Stores the value for `key`, replacing one that its own initialiser may have made meanwhile. `None` once
     /// the fiber has begun to drop its locals.
     pub(crate) fn insert<T: 'static>(&self, key: usize, value: T) -> Option<NonNull<T>> {

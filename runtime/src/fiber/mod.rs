@@ -10,6 +10,9 @@ mod identity;
 mod join;
 mod live_list;
 mod local;
+#[cfg(all(test, loom))]
+mod model_waiter;
+mod token;
 mod waiter;
 
 pub use std::thread::{Result, available_parallelism, panicking};
@@ -22,8 +25,8 @@ pub use identity::{Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
 
 pub(crate) use cell::{allocate, take_result};
 pub(crate) use header::{Flags, Header};
-pub(crate) use identity::{Identity, Token};
+pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
 pub(crate) use local::Locals;
-pub(crate) use waiter::{Outcome, Reason, Waiter, Woken};
+pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Woken};

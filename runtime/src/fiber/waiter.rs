@@ -127,6 +127,24 @@ impl Waiter {
     }
 }
 
+/// What the protocols around a waiter need of it; models put another one in its place.
+pub(crate) trait Claim {
+    /// The wake-up that a successful claim owes.
+    type Woken;
+
+    /// Ends the wait as notified, if nobody else has ended it.
+    fn claim_notified(&self) -> Option<Self::Woken>;
+}
+
+impl Claim for Waiter {
+    type Woken = Woken;
+
+    #[inline]
+    fn claim_notified(&self) -> Option<Woken> {
+        self.claim(Outcome::Notified)
+    }
+}
+
 impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiter").field("outcome", &self.outcome()).field("fiber", &self.fiber).finish()

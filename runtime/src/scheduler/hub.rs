@@ -77,6 +77,10 @@ impl Worker {
         self.remote
             .visits
             .store(self.remote.visits.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        // Here as well as below, since a worker may always have something to run: fibers that yield in a loop.
+        if self.must_close() {
+            self.close();
+        }
         if self.tick_is_up() {
             self.drain_inbox();
             self.expire_timers();
@@ -95,9 +99,8 @@ impl Worker {
                 return Some(fiber);
             }
             if self.shared().phase() == Phase::Closing {
-                if !self.idle.closed.replace(true) {
-                    super::shutdown::refuse_tasks_of(self);
-                    super::shutdown::cancel_fibers_of(self);
+                if self.must_close() {
+                    self.close();
                     continue;
                 }
                 if self.live.len() == 0 && self.shared().roaming.len() == 0 {
@@ -304,6 +307,14 @@ impl Worker {
         }
         self.idle.hope.disappoint();
         false
+    }
+
+    /// This worker's part of the shutdown, once.
+    #[cold]
+    fn close(&self) {
+        self.idle.closed.set(true);
+        super::shutdown::refuse_tasks_of(self);
+        super::shutdown::cancel_fibers_of(self);
     }
 
     fn must_close(&self) -> bool {

@@ -1,0 +1,160 @@
+//! The project's bars, as data: how a figure of abaca must compare with its rivals' in the same run.
+
+use std::fmt;
+
+use abaca_benches::peer::{self, Peer};
+
+use super::measure::Results;
+
+/// With whom abaca is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rivals {
+    Corosensei,
+    Tokio,
+    Go,
+    TokioAndGo,
+    All,
+}
+
+/// What the figure may be at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// This share of the best of the rivals on as many workers.
+    Share(f64, Rivals),
+    /// This much.
+    Absolute(f64),
+}
+
+/// A bar.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bar {
+    pub(crate) workload: &'static str,
+    pub(crate) figure: &'static str,
+    pub(crate) workers: usize,
+    pub(crate) limit: Limit,
+}
+
+use Limit::{Absolute, Share};
+use Rivals::{All, Corosensei, Go, Tokio, TokioAndGo};
+
+const fn bar(workload: &'static str, figure: &'static str, workers: usize, limit: Limit) -> Bar {
+    Bar { workload, figure, workers, limit }
+}
+
+/// Every bar on task workloads.
+pub(crate) const ALL: &[Bar] = &[
+    bar("switch depth 0", "ns", 1, Share(1.0, Corosensei)),
+    bar("switch depth 4", "ns", 1, Share(1.0, Corosensei)),
+    bar("switch depth 8", "ns", 1, Share(1.0, Corosensei)),
+    bar("yield2", "ns", 1, Share(1.0 / 4.0, All)),
+    bar("yield_many", "ns", 2, Share(1.0 / 3.0, All)),
+    bar("spawn_join", "ns", 1, Share(1.0 / 2.0, Tokio)),
+    bar("spawn_join", "ns", 2, Share(1.0 / 2.0, Tokio)),
+    bar("spawn_batch 100k", "ns", 1, Share(1.0 / 3.0, All)),
+    bar("spawn_batch 100k", "ns", 2, Share(1.0 / 3.0, All)),
+    bar("spawn_batch 1M", "ns", 1, Share(1.0 / 3.0, All)),
+    bar("spawn_batch 1M", "ns", 2, Share(1.0 / 3.0, All)),
+    bar("ping_pong", "ns", 1, Share(1.0 / 2.0, Tokio)),
+    bar("ping_pong", "ns", 2, Share(1.0 / 2.0, Tokio)),
+    bar("chained_spawn", "ns", 1, Share(1.0 / 2.0, Tokio)),
+    bar("chained_spawn", "ns", 2, Share(1.0 / 2.0, Tokio)),
+    bar("chan_pingpong", "ns", 1, Share(1.0 / 2.0, All)),
+    bar("chan_pingpong", "ns", 2, Share(1.0 / 2.0, All)),
+    bar("chan_1x1", "ns", 1, Share(2.0 / 3.0, All)),
+    bar("chan_1x1", "ns", 2, Share(2.0 / 3.0, All)),
+    bar("chan_4x4", "ns", 1, Share(2.0 / 3.0, All)),
+    bar("chan_4x4", "ns", 2, Share(2.0 / 3.0, All)),
+    bar("mutex uncontended", "ns", 1, Share(1.0, Go)),
+    bar("mutex 100 tasks", "ns", 2, Share(1.0, Go)),
+    bar("skynet 1M", "ms", 1, Share(1.0 / 2.0, Go)),
+    bar("skynet 1M", "ms", 2, Share(1.0 / 2.0, Go)),
+    bar("skynet 1M", "peak MB", 1, Share(1.0, Tokio)),
+    bar("skynet 1M", "peak MB", 2, Share(1.0, Tokio)),
+    bar("sleeping 1M", "bytes", 1, Absolute(4_900.0)),
+    bar("sleeping 1M", "bytes", 2, Absolute(4_900.0)),
+    bar("sleep_storm 100k", "late p99 us", 2, Share(1.0, TokioAndGo)),
+    bar("sleep 50us alone", "late p50 us", 1, Absolute(100.0)),
+    bar("sleep 50us alone", "late p50 us", 2, Absolute(100.0)),
+];
+
+/// How a bar was met.
+pub(crate) struct Verdict {
+    pub(crate) ours: f64,
+    /// The best rival with its figure; none for an absolute bar.
+    pub(crate) rival: Option<(Peer, f64)>,
+    pub(crate) met: bool,
+}
+
+impl Bar {
+    /// The verdict; `None` if one side was not measured.
+    pub(crate) fn verdict(&self, results: &Results) -> Option<Verdict> {
+        let ours = results.cell(self.workload, Peer::Abaca(self.workers))?.median(self.figure)?;
+        let (rival, most) = match self.limit {
+            Absolute(most) => (None, most),
+            Share(share, rivals) => {
+                let rival = self.best(rivals, results)?;
+                (Some(rival), share * rival.1)
+            }
+        };
+        Some(Verdict { ours, rival, met: ours <= most })
+    }
+
+    fn best(&self, rivals: Rivals, results: &Results) -> Option<(Peer, f64)> {
+        let on_as_many = |peer: &Peer| peer.workers().is_none_or(|workers| workers == self.workers);
+        let figures = peer::ALL
+            .iter()
+            .copied()
+            .filter(|peer| rivals.include(*peer))
+            .filter(on_as_many)
+            .filter_map(|peer| Some((peer, results.cell(self.workload, peer)?.median(self.figure)?)));
+        figures.min_by(|one, other| one.1.total_cmp(&other.1))
+    }
+}
+
+impl Rivals {
+    fn include(self, peer: Peer) -> bool {
+        match self {
+            Corosensei => peer == Peer::Corosensei,
+            Tokio => peer.is_tokio(),
+            Go => matches!(peer, Peer::Go(_)),
+            TokioAndGo => peer.is_tokio() || matches!(peer, Peer::Go(_)),
+            All => !peer.is_abaca(),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Absolute(most) => write!(f, "at most {most}"),
+            Share(share, rivals) => {
+                let rivals = match rivals {
+                    Corosensei => "corosensei",
+                    Tokio => "tokio",
+                    Go => "Go",
+                    TokioAndGo => "tokio and Go",
+                    All => "the best peer",
+                };
+                write!(f, "at most {share:.2} of {rivals}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use abaca_benches::workloads;
+
+    use super::*;
+
+    #[test]
+    fn every_bar_is_about_a_workload_that_exists() {
+        for bar in ALL {
+            let entry = workloads::ALL.iter().find(|entry| entry.name == bar.workload);
+            let entry = entry.unwrap_or_else(|| panic!("{} is not a workload", bar.workload));
+            let sample =
+                entry.sample(Peer::Abaca(bar.workers), true).expect("abaca has a form of everything");
+            assert!(sample.figures.contains_key(bar.figure), "{} has no {}", bar.workload, bar.figure);
+        }
+    }
+}

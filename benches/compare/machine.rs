@@ -1,0 +1,58 @@
+//! On what and with which versions the figures were measured.
+
+use std::fs::read_to_string;
+use std::process::Command;
+
+/// The lock file of this build: the versions that were compiled in.
+const LOCK: &str = include_str!("../../Cargo.lock");
+
+/// The command line that repeats the measurement.
+pub(crate) fn command() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let command = "cargo run --release -p abaca-benches --bin compare";
+    if arguments.is_empty() { command.to_owned() } else { format!("{command} -- {}", arguments.join(" ")) }
+}
+
+/// A sentence about the machine and one about versions.
+pub(crate) fn description() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let processor =
+        line_of("/proc/cpuinfo", "model name").unwrap_or_else(|| "an unknown processor".to_owned());
+    let memory = line_of("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown memory".to_owned());
+    let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut versions: Vec<String> = ["tokio", "async-channel", "may", "corosensei", "crossbeam-channel"]
+        .iter()
+        .filter_map(|name| Some(format!("{name} {}", version(LOCK, name)?)))
+        .collect();
+    versions.extend(output("rustc", "--version"));
+    versions.extend(output("go", "version"));
+    format!("{processors} CPUs of {processor}, {memory}, Linux {}. {}.", kernel.trim(), versions.join(", "))
+}
+
+fn line_of(path: &str, label: &str) -> Option<String> {
+    let text = read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(label))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn version<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+    rest.split('"').next()
+}
+
+fn output(program: &str, argument: &str) -> Option<String> {
+    let output = Command::new(program).arg(argument).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peers_are_in_the_lock_file() {
+        for name in ["tokio", "may", "corosensei"] {
+            assert!(version(LOCK, name).is_some_and(|version| version.contains('.')), "{name}");
+        }
+    }
+}

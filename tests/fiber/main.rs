@@ -1,0 +1,8 @@
+//! Fibers as a user of `std::thread` knows threads: spawning, joining, parking, scopes, local storage.
+
+mod join;
+mod local;
+mod park;
+mod runtime;
+mod scope;
+mod thread_twin;

@@ -1,0 +1,122 @@
+//! Listeners: sharing, spreading, limits.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::process::Command;
+use std::sync::Arc;
+
+use abaca::net::{ListenOptions, TcpListener, TcpStream};
+
+#[abaca::test]
+fn several_fibers_accept_on_one_listener() {
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = listener.local_addr().unwrap();
+    let acceptors: Vec<_> = (0..8)
+        .map(|_| {
+            let listener = Arc::clone(&listener);
+            abaca::spawn(move || listener.incoming().take(10).filter(|stream| stream.is_ok()).count())
+        })
+        .collect();
+    let clients: Vec<_> =
+        (0..80).map(|_| abaca::spawn(move || TcpStream::connect(address).unwrap())).collect();
+    let accepted: usize = acceptors.into_iter().map(|acceptor| acceptor.join().unwrap()).sum();
+    assert_eq!(accepted, 80);
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+#[test]
+fn what_an_accept_loop_spawns_is_spread_over_the_workers() {
+    let runtime = abaca::Runtime::builder().workers(4).build().unwrap();
+    let counts = runtime.run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let clients = std::thread::spawn(move || {
+            let connect = |_| std::net::TcpStream::connect(address).unwrap();
+            let mut clients: Vec<_> = (0..64).map(connect).collect();
+            for client in &mut clients {
+                client.write_all(&[1]).unwrap();
+            }
+            clients.iter_mut().for_each(|client| client.read_exact(&mut [0]).unwrap());
+        });
+        let handlers: Vec<_> = listener
+            .incoming()
+            .take(64)
+            .map(|stream| {
+                let mut stream = stream.unwrap();
+                abaca::spawn(move || {
+                    let home = std::thread::current().id();
+                    stream.read_exact(&mut [0]).unwrap();
+                    (stream, home)
+                })
+            })
+            .collect();
+        let mut counts = HashMap::new();
+        for handler in handlers {
+            let (mut stream, home) = handler.join().unwrap();
+            *counts.entry(home).or_insert(0) += 1;
+            stream.write_all(&[1]).unwrap();
+        }
+        clients.join().unwrap();
+        counts
+    });
+    // Handlers end while others are placed, so the counts need not be equal, but each worker has had its part.
+    assert_eq!(counts.len(), 4, "{counts:?}");
+    assert!(counts.values().all(|count| *count >= 4), "{counts:?}");
+}
+
+#[abaca::test]
+fn incoming_and_into_incoming_accept() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = abaca::spawn(move || [(); 2].map(|()| TcpStream::connect(address).unwrap()));
+    listener.incoming().next().unwrap().unwrap();
+    assert!(listener.into_incoming().next().unwrap().is_ok());
+    client.join().unwrap();
+}
+
+#[abaca::test]
+fn the_options_are_set() {
+    let listener = ListenOptions::new().backlog(1).reuse_port(true).bind("127.0.0.1:0").unwrap();
+    assert!(ListenOptions::new().reuse_port(true).bind(listener.local_addr().unwrap()).is_ok());
+    assert!(TcpListener::bind(listener.local_addr().unwrap()).is_err());
+    listener.set_ttl(42).unwrap();
+    assert_eq!(listener.ttl().unwrap(), 42);
+    assert!(listener.take_error().unwrap().is_none());
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+/// In a child process with few descriptors: an accept without one is an error to its caller, the connection is not
+/// lost, and it works again when one is free.
+#[test]
+fn an_accept_at_the_limit_of_descriptors_is_an_error() {
+    if std::env::var_os("ROLE").is_some() {
+        abaca::run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            client.write_all(b"x").unwrap();
+            // Opens the poller's registration and whatever else needs a descriptor, then takes all that are left.
+            let mut files = Vec::new();
+            while let Ok(file) = std::fs::File::open("/dev/null") {
+                files.push(file);
+            }
+            let error = listener.accept().unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(24), "EMFILE: {error}");
+            assert!(listener.accept().is_err());
+            files.pop();
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            assert_eq!(&byte, b"x");
+        });
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    let test = "accept::an_accept_at_the_limit_of_descriptors_is_an_error";
+    let script = format!("ulimit -n 64; exec {} --exact {test}", this.display());
+    let output = Command::new("sh").args(["-c", &script]).env("ROLE", "child").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+}

@@ -1,0 +1,147 @@
+//! What kills a process, or needs limits of its own: run in a child process, whose end and output are checked.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
+
+const SIGSEGV: i32 = 11;
+
+/// Runs the named test of this binary again in a child process, where `ROLE` is set.
+fn in_child(test: &str) -> Output {
+    let this = std::env::current_exe().expect("this test has a path");
+    let mut command = Command::new(this);
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env("ROLE", "child");
+    command.output().expect("the child starts")
+}
+
+fn is_child() -> bool {
+    std::env::var_os("ROLE").is_some()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[expect(unconditional_recursion, reason = "it is to overflow the stack")]
+fn overflow(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 64]);
+    overflow(depth + 1) + std::hint::black_box(frame)[3]
+}
+
+#[test]
+fn a_stack_overflow_names_the_fiber_and_dies_by_the_signal() {
+    if is_child() {
+        abaca::run(|| {
+            let builder = abaca::Builder::new().name("deep diver".into()).stack_size(64 * 1024);
+            builder.spawn(|| overflow(0)).unwrap().join().unwrap();
+        });
+    }
+    let output = in_child("a_stack_overflow_names_the_fiber_and_dies_by_the_signal");
+    assert_eq!(output.status.signal(), Some(SIGSEGV), "{output:?}");
+    let text = stderr(&output);
+    for part in ["fiber 'deep diver'", "FiberId(", "overflowed its stack of 6", "Builder::stack_size"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn an_overflow_of_an_unnamed_fiber_is_reported_too() {
+    if is_child() {
+        abaca::run(|| abaca::spawn(|| overflow(0)).join().unwrap());
+    }
+    let output = in_child("an_overflow_of_an_unnamed_fiber_is_reported_too");
+    assert_eq!(output.status.signal(), Some(SIGSEGV), "{output:?}");
+    assert!(stderr(&output).contains("has overflowed its stack"), "{output:?}");
+}
+
+#[test]
+#[expect(unsafe_code, reason = "a fault that is no stack overflow")]
+fn any_other_fault_dies_by_the_signal_without_our_report() {
+    if is_child() {
+        abaca::run(|| {
+            abaca::spawn(|| {
+                // SAFETY: none: this is the fault.
+                unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) }
+            })
+            .join()
+            .unwrap();
+        });
+    }
+    let output = in_child("any_other_fault_dies_by_the_signal_without_our_report");
+    assert_eq!(output.status.signal(), Some(SIGSEGV), "{output:?}");
+    assert!(!stderr(&output).contains("abaca:"), "{output:?}");
+}
+
+#[test]
+fn forty_thousand_fibers_are_parked_under_the_stock_map_limit() {
+    let gate = std::sync::Arc::new((abaca::sync::Mutex::new(false), abaca::sync::Condvar::new()));
+    abaca::run(|| {
+        let handles: Vec<_> = (0..40_000_u64)
+            .map(|n| {
+                let gate = std::sync::Arc::clone(&gate);
+                abaca::spawn(move || {
+                    drop(gate.1.wait_while(gate.0.lock().unwrap(), |open| !*open).unwrap());
+                    n
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            abaca::yield_now();
+        }
+        *gate.0.lock().unwrap() = true;
+        gate.1.notify_all();
+        let sum: u64 = handles.into_iter().map(|handle| handle.join().unwrap()).sum();
+        assert_eq!(sum, 799_980_000);
+    });
+}
+
+#[test]
+fn a_fiber_that_keeps_its_worker_is_reported_by_name() {
+    if is_child() {
+        abaca::run(|| {
+            let hog = abaca::Builder::new().name("hog".into()).spawn(|| {
+                // The monitor reports after a second; the parent process only looks at the report.
+                let began = std::time::Instant::now();
+                while began.elapsed() < std::time::Duration::from_millis(1_500) {
+                    std::hint::spin_loop();
+                }
+            });
+            hog.unwrap().join().unwrap();
+        });
+        return;
+    }
+    let output = in_child("a_fiber_that_keeps_its_worker_is_reported_by_name");
+    assert!(output.status.success(), "{output:?}");
+    assert!(stderr(&output).contains("fiber 'hog'"), "{output:?}");
+    assert_eq!(stderr(&output).matches("has kept worker").count(), 1, "{output:?}");
+}
+
+#[test]
+fn no_memory_for_a_stack_fails_the_join_with_an_error() {
+    if is_child() {
+        abaca::run(|| {
+            // Address space for one more stack of 1 GiB is there, for a thousand it is not.
+            let spawn = |_| abaca::Builder::new().stack_size(1 << 31).spawn(abaca::park).unwrap();
+            let handles: Vec<_> = (0..100).map(spawn).collect();
+            let mut errors = 0;
+            for handle in handles {
+                handle.fiber().unpark();
+                if let Err(payload) = handle.join() {
+                    let error = payload.downcast::<std::io::Error>().expect("an io::Error");
+                    assert_eq!(error.kind(), std::io::ErrorKind::OutOfMemory);
+                    errors += 1;
+                }
+            }
+            println!("{errors} refused");
+        });
+        return;
+    }
+    let mut command = Command::new("sh");
+    let this = std::env::current_exe().expect("this test has a path");
+    let test = "no_memory_for_a_stack_fails_the_join_with_an_error";
+    let script = format!("ulimit -v 20000000; exec {} --exact {test} --nocapture", this.display());
+    let output = command.args(["-c", &script]).env("ROLE", "child").output().expect("the child starts");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let refused = text.lines().find_map(|line| line.strip_suffix(" refused")).expect("a count");
+    assert!(refused.parse::<u32>().unwrap() > 0, "{text}");
+}

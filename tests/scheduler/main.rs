@@ -1,0 +1,5 @@
+//! Where fibers run: they stay at home unless they roam, tasks are stolen from busy workers, nobody starves.
+
+mod home;
+mod roam;
+mod steal;
