@@ -54,7 +54,11 @@ fn run(listener: TcpListener, service: Service) {
     let (mut buffer, mut answers) = (vec![0; 64 * 1024], Vec::new());
     loop {
         events.clear();
-        epoll::wait(&poller, rustix::buffer::spare_capacity(&mut events), None).expect("epoll_wait");
+        // A tracer that attaches interrupts it.
+        match epoll::wait(&poller, rustix::buffer::spare_capacity(&mut events), None) {
+            Err(rustix::io::Errno::INTR) => continue,
+            waited => waited.expect("epoll_wait"),
+        };
         for event in &events {
             let key = event.data.u64();
             if key == LISTENER {

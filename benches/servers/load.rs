@@ -28,8 +28,10 @@ struct Connection {
 }
 
 /// Connects, sends one message on each connection (that is the idle state which memory is measured in), says
-/// `ready`, waits for a line on standard input, then loads.
-pub(crate) fn run(server: SocketAddr, count: usize, seconds: f64) -> String {
+/// `ready`, waits for a line on standard input, then loads and prints what it saw. It keeps the connections open until
+/// standard input ends, so that closing them is no part of the measurement and no thread of the server takes its CPU
+/// time with it.
+pub(crate) fn run(server: SocketAddr, count: usize, seconds: f64) {
     let poller = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll");
     let mut connections: Vec<_> = (0..count)
         .map(|key| {
@@ -74,7 +76,8 @@ pub(crate) fn run(server: SocketAddr, count: usize, seconds: f64) -> String {
         p50_us: micros(0.5),
         p99_us: micros(0.99),
     };
-    serde_json::to_string(&seen).expect("numbers")
+    println!("{}", serde_json::to_string(&seen).expect("numbers"));
+    std::io::stdin().read_line(&mut String::new()).expect("the measuring process ends it");
 }
 
 fn send(connection: &mut Connection) {

@@ -4,6 +4,7 @@
 //! `cargo run --release -p abaca-benches --bin servers` measures and writes its section of `RESULTS.md`.
 
 mod abaca_model;
+mod bars;
 mod cpu;
 mod epoll_model;
 mod http;
@@ -14,6 +15,7 @@ mod plan;
 mod report;
 mod threads_model;
 mod tokio_model;
+mod tracer;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -85,9 +87,7 @@ fn main() {
     let options = Options::parse();
     match options.role {
         Some(Role::Serve { model, service, workers }) => serve(model, service, workers),
-        Some(Role::Load { address, connections, seconds }) => {
-            println!("{}", load::run(address, connections, seconds));
-        }
+        Some(Role::Load { address, connections, seconds }) => load::run(address, connections, seconds),
         None => {
             let settings = measure::Settings {
                 rounds: if options.quick { 1 } else { options.rounds },

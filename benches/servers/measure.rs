@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use super::load::Seen;
 use super::plan::{SCENARIOS, Scenario};
+use super::tracer::Tracer;
 use super::{Model, Service, cpu};
 
 pub(crate) struct Settings {
@@ -23,6 +24,41 @@ pub(crate) struct Row {
     pub(crate) scenario: &'static str,
     pub(crate) model: Model,
     pub(crate) samples: Vec<Sample>,
+    /// System calls per request, of a run of its own.
+    calls: Option<f64>,
+}
+
+impl Row {
+    /// The median over the rounds.
+    fn median(&self, figure: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
+        let mut figures: Vec<f64> = self.samples.iter().filter_map(figure).collect();
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() / 2).copied()
+    }
+
+    pub(crate) fn cpu_us(&self) -> Option<f64> {
+        self.median(|sample| Some(sample.cpu_us))
+    }
+
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.median(|sample| Some(sample.rate))
+    }
+
+    pub(crate) fn p50_us(&self) -> Option<f64> {
+        self.median(|sample| Some(sample.p50_us))
+    }
+
+    pub(crate) fn p99_us(&self) -> Option<f64> {
+        self.median(|sample| Some(sample.p99_us))
+    }
+
+    pub(crate) fn idle_bytes(&self) -> Option<f64> {
+        self.median(|sample| sample.idle_bytes)
+    }
+
+    pub(crate) fn calls(&self) -> Option<f64> {
+        self.calls
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +69,22 @@ pub(crate) struct Sample {
     pub(crate) p99_us: f64,
     /// Bytes per idle connection after one echo; echo only.
     pub(crate) idle_bytes: Option<f64>,
+    /// System calls per request; traced runs only.
+    calls: Option<f64>,
 }
+
+/// Whether a run is for times or for counting system calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Time,
+    Count,
+}
+
+/// The memory of fewer connections says more about a server's own buffers.
+const ENOUGH_TO_WEIGH: usize = 500;
+
+/// Counting needs no long run.
+const COUNTING_SECONDS: f64 = 0.5;
 
 pub(crate) fn run(settings: &Settings) -> Vec<Row> {
     let chosen = SCENARIOS
@@ -48,7 +99,7 @@ fn run_scenario(scenario: &Scenario, settings: &Settings) -> Vec<Row> {
     let mut rows: Vec<Row> = scenario
         .models
         .iter()
-        .map(|&model| Row { scenario: scenario.name, model, samples: Vec::new() })
+        .map(|&model| Row { scenario: scenario.name, model, samples: Vec::new(), calls: None })
         .collect();
     for round in 0..settings.rounds {
         for row in &mut rows {
@@ -60,8 +111,13 @@ fn run_scenario(scenario: &Scenario, settings: &Settings) -> Vec<Row> {
                 format!("{:?}", row.model)
             );
             // A model that is not there (no go, no wrk) or fails leaves its row empty.
-            row.samples.extend(sample(&scenario, row.model, settings.seconds));
+            row.samples.extend(sample(&scenario, row.model, settings.seconds, Purpose::Time));
         }
+    }
+    for row in &mut rows {
+        eprint!("\r{:<28} system calls  {:<16}", scenario.name, format!("{:?}", row.model));
+        let seconds = settings.seconds.min(COUNTING_SECONDS);
+        row.calls = sample(&scenario, row.model, seconds, Purpose::Count).and_then(|sample| sample.calls);
     }
     eprintln!("\r{:<28} done{:40}", scenario.name, "");
     rows
@@ -89,14 +145,14 @@ impl Process {
     }
 }
 
-fn sample(scenario: &Scenario, model: Model, seconds: f64) -> Option<Sample> {
+fn sample(scenario: &Scenario, model: Model, seconds: f64, purpose: Purpose) -> Option<Sample> {
     let mut server = Process::start(&mut server_command(scenario, model)?)?;
     let mut output = BufReader::new(server.0.stdout.take()?);
     let address: SocketAddr = Process::line(&mut output)?.parse().ok()?;
     let pid = server.0.id();
     match scenario.service {
-        Service::Echo => echo_sample(scenario, pid, address, seconds),
-        Service::Hello => hello_sample(scenario, pid, address, seconds),
+        Service::Echo => echo_sample(scenario, pid, address, seconds, purpose),
+        Service::Hello => hello_sample(scenario, pid, address, seconds, purpose),
     }
 }
 
@@ -136,7 +192,22 @@ fn client(scenario: &Scenario, program: &std::ffi::OsStr) -> Command {
     command
 }
 
-fn echo_sample(scenario: &Scenario, pid: u32, address: SocketAddr, seconds: f64) -> Option<Sample> {
+fn tracer_for(purpose: Purpose, pid: u32) -> Option<Tracer> {
+    (purpose == Purpose::Count).then(|| Tracer::attach(pid)).flatten()
+}
+
+fn calls_per_request(tracer: Option<Tracer>, requests: f64) -> Option<f64> {
+    let calls = tracer?.finish()? as f64;
+    (requests > 0.0).then(|| calls / requests)
+}
+
+fn echo_sample(
+    scenario: &Scenario,
+    pid: u32,
+    address: SocketAddr,
+    seconds: f64,
+    purpose: Purpose,
+) -> Option<Sample> {
     let before = cpu::memory_of(pid);
     let mut command = client(scenario, std::env::current_exe().ok()?.as_os_str());
     command.args(["load", &address.to_string(), &scenario.connections.to_string(), &seconds.to_string()]);
@@ -144,6 +215,7 @@ fn echo_sample(scenario: &Scenario, pid: u32, address: SocketAddr, seconds: f64)
     let mut output = BufReader::new(load.0.stdout.take()?);
     assert_eq!(Process::line(&mut output)?, "ready");
     let idle_bytes = cpu::memory_of(pid).saturating_sub(before) as f64 / scenario.connections as f64;
+    let tracer = tracer_for(purpose, pid);
     let busy = cpu::time_of(pid);
     load.0.stdin.as_mut()?.write_all(b"go\n").ok()?;
     let seen: Seen = serde_json::from_str(&Process::line(&mut output)?).ok()?;
@@ -153,15 +225,23 @@ fn echo_sample(scenario: &Scenario, pid: u32, address: SocketAddr, seconds: f64)
         rate: seen.requests as f64 / seen.seconds,
         p50_us: seen.p50_us,
         p99_us: seen.p99_us,
-        idle_bytes: Some(idle_bytes),
+        idle_bytes: (scenario.connections >= ENOUGH_TO_WEIGH).then_some(idle_bytes),
+        calls: calls_per_request(tracer, seen.requests as f64),
     })
 }
 
-fn hello_sample(scenario: &Scenario, pid: u32, address: SocketAddr, seconds: f64) -> Option<Sample> {
+fn hello_sample(
+    scenario: &Scenario,
+    pid: u32,
+    address: SocketAddr,
+    seconds: f64,
+    purpose: Purpose,
+) -> Option<Sample> {
     // wrk counts whole seconds only.
     let duration = format!("{}s", seconds.ceil().max(1.0));
     let mut command = client(scenario, "wrk".as_ref());
     command.args(["-t1", &format!("-c{}", scenario.connections), "-d", &duration, "--latency"]);
+    let tracer = tracer_for(purpose, pid);
     let busy = cpu::time_of(pid);
     let output = command.arg(format!("http://{address}/")).output().ok()?;
     let busy = cpu::time_of(pid).saturating_sub(busy);
@@ -178,6 +258,7 @@ fn hello_sample(scenario: &Scenario, pid: u32, address: SocketAddr, seconds: f64
         p50_us: micros(&after("50%")?)?,
         p99_us: micros(&after("99%")?)?,
         idle_bytes: None,
+        calls: calls_per_request(tracer, requests),
     })
 }
 

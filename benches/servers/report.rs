@@ -2,14 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Model;
-use super::measure::{Row, Sample, Settings};
-
-fn median(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> f64 {
-    let mut figures: Vec<f64> = samples.iter().map(figure).collect();
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-}
+use super::measure::{Row, Settings};
+use super::{Model, bars};
 
 /// A table per scenario.
 pub(crate) fn table(rows: &[Row], settings: &Settings) -> String {
@@ -18,7 +12,7 @@ pub(crate) fn table(rows: &[Row], settings: &Settings) -> String {
         text,
         "Server and client are processes of their own on loopback; one request in flight per connection; medians of {} \
          rounds of {} s, models alternating. \"Pinned\": one worker on CPU 0, the client on CPU 1. \"Free\": two \
-         workers, no affinity. Command: `cargo run --release -p abaca-benches --bin servers`.\n",
+         workers, no affinity. System calls are counted by strace in a run of their own. Command: `cargo run --release -p abaca-benches --bin servers`.\n",
         settings.rounds, settings.seconds
     );
     let mut at = 0;
@@ -26,38 +20,43 @@ pub(crate) fn table(rows: &[Row], settings: &Settings) -> String {
         let scenario = rows[at].scenario;
         let group: Vec<_> = rows[at..].iter().take_while(|row| row.scenario == scenario).collect();
         at += group.len();
-        let base =
-            group.iter().find(|row| row.model == Model::Epoll).map(|row| median(&row.samples, |s| s.cpu_us));
+        let base = group.iter().find(|row| row.model == Model::Epoll).and_then(|row| row.cpu_us());
         let _ = writeln!(text, "### {scenario}\n");
         text.push_str(
-            "| model | CPU us/request | spread | to epoll | requests/s | p50 us | p99 us | idle bytes |\n",
+            "| model | CPU us/request | spread | to epoll | requests/s | p50 us | p99 us | calls/request | idle bytes |\n",
         );
-        text.push_str("|---|---|---|---|---|---|---|---|\n");
-        for row in group {
-            let _ = writeln!(text, "{}", line(row, base.unwrap_or(f64::NAN)));
+        text.push_str("|---|---|---|---|---|---|---|---|---|\n");
+        for row in &group {
+            let _ = writeln!(text, "{}", line(row, base));
         }
         text.push('\n');
+        if !settings.small {
+            for line in bars::lines(&group) {
+                let _ = writeln!(text, "{line}");
+            }
+            text.push('\n');
+        }
     }
     text
 }
 
-fn line(row: &Row, base: f64) -> String {
-    let samples = &row.samples;
+fn line(row: &Row, base: Option<f64>) -> String {
     let name = format!("{:?}", row.model).to_lowercase();
-    if samples.is_empty() {
-        return format!("| {name} | absent or failed | | | | | | |");
-    }
-    let cpu = median(samples, |s| s.cpu_us);
-    let least = samples.iter().map(|s| s.cpu_us).fold(f64::INFINITY, f64::min);
-    let most = samples.iter().map(|s| s.cpu_us).fold(0.0, f64::max);
-    let idle =
-        samples[0].idle_bytes.map(|_| format!("{:.0}", median(samples, |s| s.idle_bytes.unwrap_or(0.0))));
+    let Some(cpu) = row.cpu_us() else {
+        return format!("| {name} | absent or failed | | | | | | | |");
+    };
+    let all = || row.samples.iter().map(|sample| sample.cpu_us);
+    let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
+    let number = |figure: Option<f64>, digits: usize| {
+        figure.map_or_else(String::new, |figure| format!("{figure:.digits$}"))
+    };
     format!(
-        "| {name} | {cpu:.2} | {least:.2}-{most:.2} | {:.2} | {:.0} | {:.0} | {:.0} | {} |",
-        cpu / base,
-        median(samples, |s| s.rate),
-        median(samples, |s| s.p50_us),
-        median(samples, |s| s.p99_us),
-        idle.unwrap_or_default()
+        "| {name} | {cpu:.2} | {least:.2}-{most:.2} | {} | {} | {} | {} | {} | {} |",
+        number(base.map(|base| cpu / base), 2),
+        number(row.rate(), 0),
+        number(row.p50_us(), 0),
+        number(row.p99_us(), 0),
+        number(row.calls(), 2),
+        number(row.idle_bytes(), 0)
     )
 }

@@ -1,9 +1,17 @@
-//! Sockets and pollable descriptors, with std's sockets on plain threads as peers.
+//! Sockets and pollable descriptors: against std's sockets on plain threads as peers, and (`mirror`) by what the same
+//! code observes on either.
 
 mod accept;
+mod bodies;
+mod cancel;
 mod connect;
+mod convert;
+mod kinds;
+mod mirror;
 mod pollable;
 mod random;
+mod runtimes;
+mod sharing;
 mod stream;
 mod twin;
 

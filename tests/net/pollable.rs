@@ -1,54 +1,141 @@
-//! Descriptors that are no sockets.
+//! `abaca::io::Pollable`: pipes, descriptors that are borrowed, and what it refuses.
 
-use std::io::{ErrorKind, Read, Write};
+use std::fs::File;
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write, pipe};
+use std::os::fd::AsFd;
 
 use abaca::io::Pollable;
+use abaca::{scope, spawn};
 
-#[abaca::test]
-fn a_pipe_parks_its_reader_and_its_writer() {
-    const TOTAL: usize = 1 << 20;
-    let (reader, writer) = std::io::pipe().unwrap();
-    let (mut reader, mut writer) = (Pollable::new(reader).unwrap(), Pollable::new(writer).unwrap());
-    let written = abaca::spawn(move || {
-        let bytes: Vec<u8> = (0..TOTAL).map(|n| (n % 251) as u8).collect();
-        writer.write_all(&bytes).unwrap();
-    });
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes).unwrap();
-    written.join().unwrap();
-    assert_eq!(bytes.len(), TOTAL);
-    assert!(bytes.iter().enumerate().all(|(n, byte)| *byte == (n % 251) as u8));
-}
+use super::kinds::on_each_runtime;
 
-#[abaca::test]
-fn a_fiber_waits_for_readiness_by_hand() {
-    let (reader, mut writer) = std::io::pipe().unwrap();
-    let reader = Pollable::new(reader).unwrap();
-    let waiting = abaca::spawn(move || {
-        let bytes = reader.read_with(|pipe| {
-            let mut bytes = [0; 8];
-            let mut pipe = pipe;
-            pipe.read(&mut bytes).map(|length| bytes[..length].to_vec())
-        });
-        bytes.unwrap()
+#[test]
+fn a_pipe_carries_more_than_it_holds() {
+    on_each_runtime(|| {
+        let (reader, writer) = pipe().unwrap();
+        let (mut reader, mut writer) = (Pollable::new(reader).unwrap(), Pollable::new(writer).unwrap());
+        let sent: Vec<u8> = (0..300_000_u32).map(|position| (position % 253) as u8).collect();
+        let expected = sent.clone();
+        let writing = spawn(move || writer.write_all(&sent).unwrap());
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).unwrap();
+        writing.join().unwrap();
+        assert!(received == expected);
     });
-    abaca::yield_now();
-    writer.write_all(b"ready").unwrap();
-    assert_eq!(waiting.join().unwrap(), b"ready");
 }
 
 #[test]
-fn a_file_is_refused_with_a_reason() {
-    let file = std::fs::File::open("/proc/self/status").unwrap();
-    assert!(Pollable::new(file).is_err_and(|error| error.kind() == ErrorKind::Unsupported));
-    let directory = std::fs::File::open("/").unwrap();
-    let error = Pollable::new(directory).unwrap_err();
-    assert!(error.to_string().contains("use a thread"), "{error}");
+fn vectors_and_references_work_too() {
+    on_each_runtime(|| {
+        let (reader, writer) = pipe().unwrap();
+        let (reader, writer) = (Pollable::new(reader).unwrap(), Pollable::new(writer).unwrap());
+        let (mut front, mut rest) = ([0; 2], [0; 4]);
+        scope(|s| {
+            s.spawn(|| {
+                let slices = [IoSlice::new(b"abc"), IoSlice::new(b"def")];
+                assert_eq!((&writer).write_vectored(&slices).unwrap(), 6);
+            });
+            let mut buffers = [IoSliceMut::new(&mut front), IoSliceMut::new(&mut rest)];
+            assert_eq!((&reader).read_vectored(&mut buffers).unwrap(), 6);
+        });
+        assert_eq!((&front, &rest), (b"ab", b"cdef"));
+        drop(writer);
+        assert_eq!((&reader).read(&mut front).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_write_to_nobody_says_so() {
+    on_each_runtime(|| {
+        let (reader, writer) = pipe().unwrap();
+        let mut writer = Pollable::new(writer).unwrap();
+        let dropping = spawn(move || {
+            abaca::yield_now();
+            drop(reader);
+        });
+        let error = writer.write_all(&vec![0; 1 << 20]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        dropping.join().unwrap();
+    });
+}
+
+#[test]
+fn a_descriptor_may_be_borrowed_twice() {
+    on_each_runtime(|| {
+        let (reader, mut writer) = pipe().unwrap();
+        let (first, second) =
+            (Pollable::new(reader.as_fd()).unwrap(), Pollable::new(reader.as_fd()).unwrap());
+        scope(|s| {
+            let readers = [&first, &second].map(|mut end| s.spawn(move || end.read(&mut [0; 1]).unwrap()));
+            abaca::yield_now();
+            writer.write_all(b"12").unwrap();
+            for reader in readers {
+                assert_eq!(reader.join().unwrap(), 1);
+            }
+        });
+    });
+}
+
+#[test]
+fn readiness_is_what_is_there_and_not_what_was_reported() {
+    on_each_runtime(|| {
+        let (reader, mut writer) = pipe().unwrap();
+        let mut reader = Pollable::new(reader).unwrap();
+        Pollable::new(writer.as_fd()).unwrap().wait_writable().unwrap();
+        for _ in 0..3 {
+            writer.write_all(b"!").unwrap();
+            // However often one asks, and again after it was taken by another way.
+            reader.wait_readable().unwrap();
+            reader.wait_readable().unwrap();
+            reader.read_exact(&mut [0]).unwrap();
+            scope(|s| {
+                let waiting = s.spawn(|| reader.wait_readable().unwrap());
+                abaca::yield_now();
+                writer.write_all(b"?").unwrap();
+                waiting.join().unwrap();
+            });
+            reader.read_exact(&mut [0]).unwrap();
+        }
+        drop(writer);
+        reader.wait_readable().unwrap();
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_call_of_ones_own_is_retried() {
+    on_each_runtime(|| {
+        let (reader, mut writer) = pipe().unwrap();
+        let reader = Pollable::new(reader).unwrap();
+        let reading = spawn(move || {
+            let mut calls = 0;
+            let read = reader.read_with(|mut inner| {
+                calls += 1;
+                if calls == 2 {
+                    return Err(ErrorKind::Interrupted.into());
+                }
+                inner.read(&mut [0; 3])
+            });
+            read.unwrap()
+        });
+        abaca::yield_now();
+        writer.write_all(b"own").unwrap();
+        assert!(reading.join().unwrap() > 0);
+    });
+}
+
+#[test]
+fn a_file_and_a_directory_are_refused_with_a_reason() {
+    for path in [std::env::current_exe().unwrap(), std::env::temp_dir()] {
+        let error = Pollable::new(File::open(path).unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("use a thread"), "{error}");
+    }
 }
 
 #[test]
 fn it_works_on_a_plain_thread_and_gives_its_owner_back() {
-    let (reader, mut writer) = std::io::pipe().unwrap();
+    let (reader, mut writer) = pipe().unwrap();
     let mut reader = Pollable::new(reader).unwrap();
     let thread = std::thread::spawn(move || writer.write_all(b"x").unwrap());
     let mut byte = [0];
@@ -56,4 +143,16 @@ fn it_works_on_a_plain_thread_and_gives_its_owner_back() {
     assert_eq!(&byte, b"x");
     thread.join().unwrap();
     assert_eq!(reader.into_inner().read(&mut byte).unwrap(), 0);
+}
+
+/// Its reads never block and epoll does not know it, so there is nothing to wait for.
+#[test]
+fn a_device_that_is_always_ready_works() {
+    on_each_runtime(|| {
+        let mut zeros = Pollable::new(File::open("/dev/zero").unwrap()).unwrap();
+        zeros.wait_readable().unwrap();
+        let mut buffer = [1; 4];
+        zeros.read_exact(&mut buffer).unwrap();
+        assert_eq!(buffer, [0; 4]);
+    });
 }

@@ -1,0 +1,211 @@
+//! The start and the end of a fiber: its stack, its first frame, and what comes after its last.
+
+#![expect(unsafe_code, reason = "prepares stacks, and settles who frees a cell")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
+
+use abaca_asm::stack::Stack;
+use abaca_asm::{Context, Exit, prepare};
+
+use super::{Request, Worker, current_worker};
+use crate::fiber::{Ended, Flags, Header};
+use crate::scheduler::shared::Phase;
+
+/// What comes after the end of a fiber.
+enum Next {
+    /// This task, on the same stack.
+    Run(NonNull<Header>),
+    /// The final switch away.
+    Exit(Exit),
+}
+
+impl Next {
+    fn exit(to: Context, request: Request) -> Self {
+        Self::Exit(Exit { to, word: request.encode() })
+    }
+}
+
+/// Aborts when it is dropped by an unwinding: nothing may unwind out of a fiber's entry.
+struct AbortGuard;
+
+impl Drop for AbortGuard {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}
+
+/// The first Rust frame of every fiber's stack: runs the fiber, and then task after task.
+unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
+    let guard = AbortGuard;
+    let mut fiber = NonNull::new(argument.cast::<Header>()).expect("`start` passes the fiber's header");
+    loop {
+        // SAFETY: this worker started the fiber just now, and nobody else runs it.
+        unsafe { Header::run(fiber) };
+        // SAFETY: the cell is alive until `finish`.
+        let header = unsafe { fiber.as_ref() };
+        if header.locals.any() {
+            // A panic of a destructor has been reported by the panic hook; the fiber has ended all the same.
+            let _ = catch_unwind(AssertUnwindSafe(|| header.locals.destroy()));
+        }
+        if header.join.is_detached() {
+            clear_quietly(fiber);
+        }
+        let worker = current_worker().expect("a fiber runs on a worker");
+        match worker.finish(fiber) {
+            Next::Run(task) => fiber = task,
+            Next::Exit(exit) => {
+                std::mem::forget(guard);
+                return exit;
+            }
+        }
+    }
+}
+
+/// Drops a result that nobody will take. Its destructor may panic, which the panic hook has reported then.
+fn clear_quietly(fiber: NonNull<Header>) {
+    // SAFETY: the join word made the cell the worker's, which is the caller.
+    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { Header::clear(fiber) }));
+}
+
+impl Worker {
+    /// A roaming fiber changes its home when it is resumed on another worker.
+    pub(super) fn adopt(&self, header: &Header) {
+        // Relaxed: wakers learn of the fiber from something it does after this.
+        header.home.store(ptr::from_ref(self).cast_mut().cast(), Ordering::Relaxed);
+    }
+
+    /// A stack for a task, from the worker's own ones if it wants the default size.
+    pub(super) fn obtain_stack(&self, header: &Header) -> std::io::Result<Stack> {
+        if header.stack_bytes.get() != 0 {
+            return self.shared().stacks.take_sized(header.stack_bytes.get());
+        }
+        // SAFETY: this thread is the only user, and no borrow outlives a statement.
+        let stacks = unsafe { &mut *self.stacks.get() };
+        if stacks.is_empty() {
+            self.shared().stacks.refill(stacks)?;
+        }
+        Ok(stacks.pop().expect("a refill gives at least one stack or an error"))
+    }
+
+    /// Turns a task into a started fiber on `stack`; returns the context of its first switch.
+    #[inline]
+    pub(super) fn start(&self, task: NonNull<Header>, stack: Stack) -> Context {
+        let top = stack.top();
+        self.settle(task, stack);
+        // SAFETY: `top` is the top of a stack that nobody else uses, and the cell outlives the fiber.
+        unsafe { prepare(top, fiber_main, task.as_ptr().cast()) }
+    }
+
+    /// Gives a task its home and stack and enters it in the list of started fibers.
+    #[inline]
+    fn settle(&self, task: NonNull<Header>, stack: Stack) {
+        // SAFETY: the task came out of a queue, which made it ours.
+        let header = unsafe { task.as_ref() };
+        self.adopt(header);
+        header.put_stack(stack);
+        if self.shared().phase() == Phase::Closing {
+            // It came too late to be cancelled with the others.
+            header.request_cancellation();
+        }
+        if header.has(Flags::ROAMING) {
+            self.shared().roaming.insert(task);
+        } else {
+            // SAFETY: alive, in no list yet, removed in `finish` before it is freed.
+            unsafe { self.live.insert(task) };
+            // Relaxed: a hint for placement, written by this thread alone.
+            self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// The end of a fiber, on its own stack: takes everything back, settles the join, and picks what comes next.
+    #[inline]
+    fn finish(&self, fiber: NonNull<Header>) -> Next {
+        // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
+        let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
+        let mut stack = self.unsettle(fiber);
+        self.shared().dismiss();
+        // SAFETY: as above.
+        match unsafe { fiber.as_ref() }.join.end() {
+            Ended::Owner(woken) => {
+                if let Some(woken) = woken {
+                    crate::scheduler::wake(woken);
+                }
+            }
+            Ended::Worker => {
+                // SAFETY: the cell is ours now.
+                if !unsafe { Header::is_clear(fiber) } {
+                    // The handle was dropped at the last moment, so the result's destructor is ours to run,
+                    // as this fiber: it may park.
+                    self.settle(fiber, stack);
+                    self.current.set(Some(fiber));
+                    clear_quietly(fiber);
+                    stack = self.unsettle(fiber);
+                }
+                // SAFETY: as above; it is clear.
+                unsafe { Header::free(fiber) };
+            }
+        }
+        self.follow(stack, bytes)
+    }
+
+    /// Undoes `settle` and makes nobody current.
+    #[inline]
+    fn unsettle(&self, fiber: NonNull<Header>) -> Stack {
+        // SAFETY: called while the cell is alive, by the worker that runs the fiber.
+        let header = unsafe { fiber.as_ref() };
+        let stack = header.take_stack().expect("a running fiber has a stack");
+        if header.has(Flags::ROAMING) {
+            self.shared().roaming.remove(fiber);
+        } else {
+            // SAFETY: inserted by `settle` on this worker: only roaming fibers change their home.
+            unsafe { self.live.remove(fiber) };
+            self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
+        }
+        if header.has(Flags::PLACED) {
+            // Relaxed: a load figure.
+            self.remote.placed.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.current.set(None);
+        stack
+    }
+
+    /// What to do on `stack`, whose fiber has ended, next: a task continues on it, else it is left behind.
+    #[inline]
+    fn follow(&self, stack: Stack, bytes: u32) -> Next {
+        let Some(next) = self.pick() else {
+            self.leave_behind(stack, bytes);
+            return Next::exit(self.hub.get(), Request::Nothing);
+        };
+        // SAFETY: `next` came out of a queue, which made it ours.
+        let header = unsafe { next.as_ref() };
+        if header.is_started() {
+            self.leave_behind(stack, bytes);
+            if header.has(Flags::ROAMING) {
+                return Next::exit(self.hub.get(), Request::Start(next));
+            }
+            self.current.set(Some(next));
+            return Next::exit(header.context.get(), Request::Nothing);
+        }
+        if bytes == 0 && header.stack_bytes.get() == 0 {
+            self.settle(next, stack);
+            self.current.set(Some(next));
+            return Next::Run(next);
+        }
+        self.leave_behind(stack, bytes);
+        Next::exit(self.hub.get(), Request::Start(next))
+    }
+
+    /// Puts away a stack that this very code still runs on. Nothing else runs on this thread before the switch
+    /// that follows, and only this thread takes from where it is put.
+    #[inline]
+    fn leave_behind(&self, stack: Stack, bytes: u32) {
+        if bytes == 0 {
+            // SAFETY: this thread is the only user, and no borrow outlives a statement.
+            unsafe { &mut *self.stacks.get() }.push(stack);
+        } else {
+            self.retired.set(Some((bytes, stack)));
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The bodies on abaca's sockets and fibers.
+
+pub(crate) use abaca::{fiber as thread, net};
+
+#[expect(clippy::duplicate_mod, reason = "compiled again: that is the point")]
+#[path = "calls.rs"]
+pub(crate) mod bodies;

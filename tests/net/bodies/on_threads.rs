@@ -1,0 +1,8 @@
+//! The bodies on abaca's sockets and plain threads.
+
+pub(crate) use abaca::net;
+pub(crate) use std::thread;
+
+#[expect(clippy::duplicate_mod, reason = "compiled again: that is the point")]
+#[path = "calls.rs"]
+pub(crate) mod bodies;
