@@ -50,7 +50,7 @@ const TICK: u32 = 4;
 pub(super) struct Slot {
     /// How many descriptors have had this slot before; see `registry.rs`.
     pub(super) generation: AtomicU32,
-    /// For each direction the tick and the two bits. Events change it under the lock, `DRAINED` is set without.
+    /// For each direction the tick and the two bits. Written under the lock.
     words: [AtomicU32; 2],
     /// For each direction those who wait. Nodes are linked and unlinked under this lock.
     waiting: SpinLock<[List; 2]>,
@@ -105,9 +105,11 @@ impl<'a> Seen<'a> {
         let Some(slot) = self.slot else { return };
         if self.word & (WITHOUT_HINTS | DRAINED) == 0 {
             let word = &slot.words[self.way as usize];
-            // Relaxed: the word publishes nothing. A failure means that an event came, or that somebody was faster.
-            let _ =
-                word.compare_exchange(self.word, self.word | DRAINED, Ordering::Relaxed, Ordering::Relaxed);
+            let _lists = slot.waiting.lock();
+            if word.load(Ordering::Relaxed) == self.word {
+                // Relaxed: it publishes nothing.
+                word.store(self.word | DRAINED, Ordering::Relaxed);
+            }
         }
     }
 
@@ -201,8 +203,7 @@ impl Slot {
             };
             let word = &self.words[way as usize];
             let old = word.load(Ordering::Relaxed) & !DRAINED;
-            // A `DRAINED` that is set between the load and the store is lost, as it would be right after. Release:
-            // pairs with the Acquire in `seen`.
+            // Release: pairs with the Acquire in `seen`.
             word.store(old.wrapping_add(TICK) | bits, Ordering::Release);
             let mut node = std::mem::replace(&mut lists[way as usize].first, ptr::null());
             while !node.is_null() {
