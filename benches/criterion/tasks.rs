@@ -1,13 +1,11 @@
 //! The main task workloads with their peers in one group each, for a quick look while working on the runtime. The
 //! figures that count come from the `compare` binary, where every measurement has a process of its own.
 
-#![expect(missing_docs, reason = "criterion's macros make functions without documentation")]
-
 use std::time::Duration;
 
 use abaca_benches::peer::Peer;
 use abaca_benches::workloads::{self, Entry};
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion};
 
 /// may keeps the number of workers that it first started with, so only one of its columns fits a process.
 const PEERS: &[Peer] = &[
@@ -54,5 +52,8 @@ fn time_of_one(entry: &Entry, peer: Peer, quick: bool) -> Duration {
     Duration::from_secs_f64(seconds.expect("one of the figures is a time"))
 }
 
-criterion_group!(benches, tasks);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    tasks(&mut criterion);
+    criterion.final_summary();
+}

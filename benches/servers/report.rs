@@ -12,7 +12,9 @@ pub(crate) fn table(rows: &[Row], settings: &Settings) -> String {
         text,
         "Server and client are processes of their own on loopback; one request in flight per connection; medians of {} \
          rounds of {} s, models alternating. \"Pinned\": one worker on CPU 0, the client on CPU 1. \"Free\": two \
-         workers, no affinity. System calls are counted by strace in a run of their own. Command: `cargo run --release -p abaca-benches --bin servers`.\n",
+         workers, no affinity. System calls are counted by strace in a run of their own. may makes 1,000 \
+         stacks when it starts, which are in nobody's idle bytes. Command: `cargo run --release -p abaca-benches --bin \
+         servers`.\n",
         settings.rounds, settings.seconds
     );
     let mut at = 0;
