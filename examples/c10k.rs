@@ -46,8 +46,7 @@ fn run(options: &Options) -> io::Result<()> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         connected.fetch_add(1, Relaxed);
-        // Nothing is ever sent: the gate opens when its sender is dropped.
-        let _ = opens.recv();
+        let _ = opens.recv(); // Nothing is ever sent: it returns when the gate is dropped.
         let (request, mut answer) = (vec![7; message], vec![0; message]);
         while !stop.load(Relaxed) {
             let sent = Instant::now();

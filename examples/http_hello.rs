@@ -9,7 +9,7 @@ use abaca_examples::{context, or_fail};
 use clap::Parser;
 use httparse::Status;
 
-/// Answers every request with "Hello, world!", until interrupted with Ctrl-C
+/// Answers every GET with "Hello, world!", until interrupted with Ctrl-C
 #[derive(Parser)]
 struct Options {
     /// Address to listen on; port 0 is a free one
@@ -59,10 +59,10 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
         let length = stream.read(&mut buffer[filled..])?;
         let (mut start, mut go_on) = (0, length > 0);
         filled += length;
-        while let (true, Some(answer)) = (go_on, answer(&buffer[start..filled])) {
-            answers.push_str(answer.text);
-            start += answer.request_length;
-            go_on = answer.keep_alive;
+        while let (true, Some((text, length, keep_alive))) = (go_on, answer(&buffer[start..filled])) {
+            answers.push_str(text);
+            start += length;
+            go_on = keep_alive;
         }
         // All that came together is answered together: a pipeline costs one write.
         stream.write_all(answers.as_bytes())?;
@@ -80,27 +80,20 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-struct Answer {
-    text: &'static str,
-    request_length: usize,
-    keep_alive: bool,
-}
-
-/// The answer to the first request in `bytes`; none while that is not complete.
-fn answer(bytes: &[u8]) -> Option<Answer> {
+/// What to answer to the first request in `bytes`, how long that is, and whether another may follow; nothing while it
+/// is not complete.
+fn answer(bytes: &[u8]) -> Option<(&'static str, usize, bool)> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);
     let parsed = request.parse(bytes);
     let header = |name| request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    let has_body = header("content-length").or(header("transfer-encoding")).is_some();
+    let is_last = header("connection").is_some_and(|header| header.value.eq_ignore_ascii_case(b"close"));
     match parsed {
         Ok(Status::Partial) if bytes.len() < REQUEST_LIMIT => None,
-        // A body would have to be read before the next request.
-        Ok(Status::Complete(request_length))
-            if header("content-length").or(header("transfer-encoding")).is_none() =>
-        {
-            let is_last = header("connection").is_some_and(|it| it.value.eq_ignore_ascii_case(b"close"));
-            Some(Answer { text: HELLO, request_length, keep_alive: request.version == Some(1) && !is_last })
+        Ok(Status::Complete(length)) if request.method == Some("GET") && !has_body => {
+            Some((HELLO, length, request.version == Some(1) && !is_last))
         }
-        _ => Some(Answer { text: BAD_REQUEST, request_length: 0, keep_alive: false }),
+        _ => Some((BAD_REQUEST, 0, false)),
     }
 }
