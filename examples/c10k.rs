@@ -6,11 +6,9 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use abaca::channel::{Receiver, bounded};
+use abaca::channel::bounded;
 use abaca::net::{TcpListener, TcpStream};
-use abaca_examples::{
-    Latencies, Memory, connections_allowed, context, grouped, or_fail, progress, row, seconds,
-};
+use abaca_examples::{Latencies, Memory, connections_allowed, context, grouped, or_fail, progress, row};
 
 /// Serves and drives loopback connections in one process: a fiber per connection on both sides
 #[derive(clap::Parser)]
@@ -19,8 +17,8 @@ struct Options {
     #[arg(long)]
     connections: Option<NonZero<u64>>,
     /// Seconds of load after all are connected
-    #[arg(long, default_value = "5", value_parser = seconds)]
-    seconds: Duration,
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
     /// Worker threads
     #[arg(long, default_value_t = 2)]
     workers: usize,
@@ -42,14 +40,13 @@ fn run(options: &Options) -> io::Result<()> {
     let numbers = 0..connections.div_ceil(10_000) as u32;
     let addresses = numbers.map(|number| serve(number, message)).collect::<io::Result<Vec<_>>>()?;
     let (connected, stop, latencies) = (AtomicU64::new(0), AtomicBool::new(false), Latencies::default());
-    let (gate, opens) = bounded(0);
+    let (gate, opens) = bounded::<()>(0);
 
-    let drive = |address: SocketAddr, opens: Receiver<()>| -> io::Result<()> {
+    let drive = |address: SocketAddr| -> io::Result<()> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         connected.fetch_add(1, Relaxed);
-        // Nothing is ever sent: the gate opens when its sender is dropped.
-        let _ = opens.recv();
+        let _ = opens.recv(); // Nothing is ever sent: it returns when the gate is dropped.
         let (request, mut answer) = (vec![7; message], vec![0; message]);
         while !stop.load(Relaxed) {
             let sent = Instant::now();
@@ -60,10 +57,9 @@ fn run(options: &Options) -> io::Result<()> {
         Ok(())
     };
     let (rate, after) = abaca::scope(|scope| {
-        let (drive, began) = (&drive, Instant::now());
+        let began = Instant::now();
         for &address in addresses.iter().cycle().take(connections as usize) {
-            let opens = opens.clone();
-            scope.spawn(move || or_fail(drive(address, opens).map_err(context("a client"))));
+            scope.spawn(move || or_fail(drive(address).map_err(context("a client"))));
         }
         while connected.load(Relaxed) < connections {
             abaca::sleep(Duration::from_millis(20));
@@ -72,16 +68,15 @@ fn run(options: &Options) -> io::Result<()> {
         row("connections", grouped(connections), format_args!("made in {:.2?}", began.elapsed()));
         drop(gate);
         let began = Instant::now();
-        while began.elapsed() < options.seconds {
-            abaca::sleep(Duration::from_millis(100).min(options.seconds));
+        while began.elapsed().as_secs_f64() < options.seconds {
+            abaca::sleep(Duration::from_millis(100));
             progress(format_args!("{} requests answered", grouped(latencies.count())));
         }
         stop.store(true, Relaxed);
-        (latencies.count() as f64 / began.elapsed().as_secs_f64(), Memory::now())
+        (latencies.count() as f64 / began.elapsed().as_secs_f64(), or_fail(Memory::now()))
     });
     row("requests/s", grouped(rate as u64), format_args!("of {message} bytes, and as many back"));
     latencies.print();
-    let after = after?;
     row("OS threads", after.threads, format_args!("{} of them workers", options.workers));
     let bytes = after.total().saturating_sub(before.total()) / connections;
     row("memory per connection", grouped(bytes), "bytes: two fibers, their buffers and page tables");

@@ -20,9 +20,8 @@ struct Options {
     connections: Option<usize>,
 }
 
-const HELLO: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
-const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
+const BAD_REQUEST: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// Bytes that a request, which is all head, must fit into.
 const REQUEST_LIMIT: usize = 8192;
@@ -55,18 +54,18 @@ fn run(options: &Options) -> io::Result<()> {
 /// Serves one connection to its end.
 fn serve(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let (mut buffer, mut filled, mut answers) = (vec![0; REQUEST_LIMIT], 0, Vec::new());
+    let (mut buffer, mut filled, mut answers) = (vec![0; REQUEST_LIMIT], 0, String::new());
     loop {
         let length = stream.read(&mut buffer[filled..])?;
         let (mut start, mut go_on) = (0, length > 0);
         filled += length;
-        while let (true, Some(answer)) = (go_on, answer(&buffer[start..filled])) {
-            answers.extend_from_slice(answer.text);
-            start += answer.request_length;
-            go_on = answer.keep_alive;
+        while let (true, Some((text, length, keep_alive))) = (go_on, answer(&buffer[start..filled])) {
+            answers.push_str(text);
+            start += length;
+            go_on = keep_alive;
         }
         // All that came together is answered together: a pipeline costs one write.
-        stream.write_all(&answers)?;
+        stream.write_all(answers.as_bytes())?;
         if !go_on {
             break;
         }
@@ -81,26 +80,20 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-struct Answer {
-    text: &'static [u8],
-    request_length: usize,
-    keep_alive: bool,
-}
-
-/// The answer to the first request in `bytes`; none while that is not complete.
-fn answer(bytes: &[u8]) -> Option<Answer> {
+/// What to answer to the first request in `bytes`, how long that is, and whether another may follow; nothing while it
+/// is not complete.
+fn answer(bytes: &[u8]) -> Option<(&'static str, usize, bool)> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);
     let parsed = request.parse(bytes);
     let header = |name| request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
     let has_body = header("content-length").or(header("transfer-encoding")).is_some();
+    let is_last = header("connection").is_some_and(|header| header.value.eq_ignore_ascii_case(b"close"));
     match parsed {
         Ok(Status::Partial) if bytes.len() < REQUEST_LIMIT => None,
-        Ok(Status::Complete(request_length)) if request.method == Some("GET") && !has_body => {
-            let close =
-                header("connection").is_some_and(|header| header.value.eq_ignore_ascii_case(b"close"));
-            Some(Answer { text: HELLO, request_length, keep_alive: request.version == Some(1) && !close })
+        Ok(Status::Complete(length)) if request.method == Some("GET") && !has_body => {
+            Some((HELLO, length, request.version == Some(1) && !is_last))
         }
-        _ => Some(Answer { text: BAD_REQUEST, request_length: 0, keep_alive: false }),
+        _ => Some((BAD_REQUEST, 0, false)),
     }
 }

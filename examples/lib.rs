@@ -45,16 +45,6 @@ pub fn context(what: impl Display) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// Reads a duration in seconds from the command line.
-///
-/// # Errors
-///
-/// When it is no number, negative, or beyond what a clock can count.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "a number of seconds, such as 2.5".to_string())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
-}
-
 /// How many memory mappings this process has; the kernel's limit is `vm.max_map_count`.
 ///
 /// # Errors
@@ -91,7 +81,9 @@ pub struct Latencies(Mutex<Histogram<u64>>);
 
 impl Default for Latencies {
     fn default() -> Self {
-        Self(Mutex::new(Histogram::new(3).expect("three digits are among those allowed")))
+        // Of fixed size: a histogram that grows would saturate at its first size in `saturating_record`.
+        let histogram = Histogram::new_with_bounds(1, 600_000_000_000, 3);
+        Self(Mutex::new(histogram.expect("ten minutes, to three digits, are within its bounds")))
     }
 }
 

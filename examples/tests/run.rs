@@ -1,9 +1,11 @@
-//! Runs every example as a user would, with small numbers, and looks at what it prints.
+//! Runs every example as a user would, with small numbers, and looks at what it prints. Servers get real clients.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+const NAMES: [&str; 6] = ["c10k", "echo", "http_hello", "skynet", "generator", "million"];
 
 /// Cargo builds the examples before the tests, into a folder beside them.
 fn example(name: &str) -> Command {
@@ -21,136 +23,285 @@ fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
-#[test]
-fn c10k_serves_and_drives_its_connections() {
-    let text = stdout(&run("c10k", &["--connections", "200", "--seconds", "0.3", "--workers", "2"]));
-    for line in ["connections", "requests/s", "latency p50", "latency p99.9", "memory per connection"] {
-        assert!(text.contains(line), "{line} in {text}");
-    }
-    let rate = text.lines().find(|line| line.starts_with("requests/s")).expect("a rate");
-    let rate: f64 = rate.split_whitespace().nth(1).expect("a figure").parse().expect("a number");
-    assert!(rate > 0.0, "{text}");
+/// The figure in the row that begins so.
+fn figure(text: &str, row: &str) -> f64 {
+    let line =
+        text.lines().find_map(|line| line.strip_prefix(row)).unwrap_or_else(|| panic!("{row} in {text}"));
+    let word = line.split_whitespace().next().expect("a figure").replace(',', "");
+    word.parse().unwrap_or_else(|_| panic!("{word}, of {row}, is a number"))
+}
+
+/// Checks that the example fails with one sentence that says this.
+fn fails(name: &str, arguments: &[&str], sentence: &str) {
+    let output = run(name, arguments);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{name}: {output:?}");
+    assert!(text.starts_with("error: ") && text.contains(sentence), "{name}: {text}");
+    assert_eq!(text.lines().count(), 1, "{name}: {text}");
 }
 
 #[test]
-fn c10k_says_when_the_limit_of_open_files_is_too_low() {
-    let output = run("c10k", &["--connections", "100000000"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("open files"), "{output:?}");
+fn every_example_has_help_and_refuses_nonsense() {
+    for name in NAMES {
+        assert!(stdout(&run(name, &["--help"])).contains("Usage:"), "{name}");
+        assert_eq!(run(name, &["--no-such-option"]).status.code(), Some(2), "{name}");
+    }
+    for (name, option, value) in [
+        ("c10k", "--connections", "0"),
+        ("c10k", "--message", "0"),
+        ("c10k", "--seconds", "soon"),
+        ("echo", "--connections", "many"),
+        ("http_hello", "--connections", "-1"),
+        ("skynet", "--depth", "9"),
+        ("generator", "--count", "94"),
+        ("million", "--fibers", "0"),
+    ] {
+        let output = run(name, &[option, value]);
+        assert_eq!(output.status.code(), Some(2), "{name} {option} {value}: {output:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_sentence() {
+    fails("c10k", &["--connections", "100000000"], "limit");
+    fails("c10k", &["--workers", "0"], "workers");
+    fails("skynet", &["--workers", "0"], "workers");
+    fails("million", &["--fibers", "1000000000000"], "--fibers");
+    fails("million", &["--stack", "4000000000"], "stack_size");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    for server in ["echo", "http_hello"] {
+        fails(server, &[&address], &format!("cannot listen on {address}"));
+        fails(server, &["nowhere"], "cannot listen on nowhere");
+    }
+}
+
+#[test]
+fn c10k_serves_and_drives_its_connections() {
+    let arguments = ["--connections", "200", "--seconds", "0.3", "--workers", "2", "--message", "100"];
+    let text = stdout(&run("c10k", &arguments));
+    assert_eq!(figure(&text, "connections "), 200.0);
+    assert!(figure(&text, "requests/s") > 0.0, "{text}");
+    let latencies = ["latency p50 ", "latency p99 ", "latency p99.9 "].map(|row| figure(&text, row));
+    assert!(latencies[0] > 0.0 && latencies.is_sorted(), "{text}");
+    assert!(figure(&text, "OS threads") < 10.0, "a thread per connection? {text}");
+    assert!(figure(&text, "memory per connection") > 0.0, "{text}");
 }
 
 #[test]
 fn skynet_adds_up_its_leaves() {
-    assert!(stdout(&run("skynet", &["--depth", "3"])).contains("sum               499500"));
+    let text = stdout(&run("skynet", &["--depth", "3", "--workers", "2"]));
+    assert_eq!(figure(&text, "leaves"), 1000.0);
+    assert_eq!(figure(&text, "fibers"), 1111.0);
+    assert_eq!(figure(&text, "sum"), 499_500.0);
+    assert_eq!(figure(&stdout(&run("skynet", &["--depth", "0"])), "sum"), 0.0);
 }
 
 #[test]
 fn million_parks_and_wakes_its_fibers() {
-    let text = stdout(&run("million", &["--fibers", "2000"]));
-    assert!(text.contains("fibers asleep                   2000"), "{text}");
+    let text = stdout(&run("million", &["--fibers", "2000", "--stack", "64"]));
+    assert_eq!(figure(&text, "fibers asleep"), 2000.0);
+    assert!(figure(&text, "memory of each") > 4000.0, "{text}");
     assert!(text.contains("bytes of page tables"), "{text}");
+    assert!(figure(&text, "to wake and join") >= 0.0);
 }
 
 /// Five gigabytes for some seconds: the size that the example is about.
 #[test]
 fn a_million_fibers_are_parked_on_guarded_stacks_under_the_stock_limit_of_mappings() {
     let text = stdout(&run("million", &[]));
-    assert!(text.contains("fibers asleep                1000000"), "{text}");
-    let maps = text.lines().find(|line| line.starts_with("memory mappings")).expect("a line");
-    let maps: u64 = maps.split_whitespace().nth(2).expect("a figure").parse().expect("a number");
-    assert!(maps < 10_000, "{text}");
+    assert_eq!(figure(&text, "fibers asleep"), 1_000_000.0);
+    assert!(figure(&text, "memory mappings") < 10_000.0, "{text}");
 }
 
 #[test]
 fn generator_prints_its_sequences() {
     let text = stdout(&run("generator", &["--count", "10"]));
-    assert!(text.contains("fibonacci: 0 1 1 2 3 5 8 13 21 34"), "{text}");
-    assert!(text.contains("in order: 4 2 5 1 6 3 7"), "{text}");
+    assert!(text.lines().any(|line| line.trim() == "0 1 1 2 3 5 8 13 21 34"), "{text}");
+    assert!(text.lines().any(|line| line.trim() == "4 2 5 1 6 3 7"), "{text}");
+    let largest = stdout(&run("generator", &["--count", "93"]));
+    assert!(largest.contains(" 7540113804746346429\n"), "{largest}");
 }
 
-#[test]
-fn every_example_has_help_and_refuses_nonsense() {
-    for name in ["c10k", "echo", "http_hello", "skynet", "generator", "million"] {
-        assert!(stdout(&run(name, &["--help"])).contains("Usage:"), "{name}");
-        assert_eq!(run(name, &["--no-such-option"]).status.code(), Some(2), "{name}");
-    }
-}
-
-/// A server example that is running.
+/// A server example that is running. It ends with the test.
 struct Server {
     child: Child,
+    output: BufReader<ChildStdout>,
     address: SocketAddr,
 }
 
 impl Server {
-    /// Starts it on a free port, to end after so many connections.
-    fn start(name: &str, connections: usize) -> Self {
-        let mut command = example(name);
-        command.args(["127.0.0.1:0", "--connections", &connections.to_string()]).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the example starts");
+    /// Starts it on a free port.
+    fn start(name: &str, arguments: &[&str]) -> Self {
+        let mut child =
+            example(name).args(arguments).stdout(Stdio::piped()).spawn().expect("the example starts");
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("a line");
-        let address = line.trim().trim_start_matches("listening on ").trim_start_matches("http://");
+        output.read_line(&mut line).expect("a line");
+        let address = line.strip_prefix("listening on ").expect("the address comes first");
+        let address = address.split(';').next().expect("text").trim().trim_start_matches("http://");
         let address = address.trim_end_matches('/').parse().expect("an address");
-        Self { child, address }
+        Self { child, output, address }
     }
 
     fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).expect("the server listens")
+        let stream = TcpStream::connect(self.address).expect("the server listens");
+        stream.set_nodelay(true).expect("an open socket");
+        stream
     }
 
-    fn ends_well(mut self) {
-        assert!(self.child.wait().expect("the example ends").success());
+    /// Waits for its end; the rest of its output.
+    fn ends_well(mut self) -> String {
+        let mut text = String::new();
+        self.output.read_to_string(&mut text).expect("text");
+        assert!(self.child.wait().expect("the example ends").success(), "{text}");
+        text
     }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Fails when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn send(mut stream: &TcpStream, bytes: impl AsRef<[u8]>) {
+    stream.write_all(bytes.as_ref()).expect("the server reads");
+}
+
+/// Exactly as many bytes as are expected.
+fn expect(mut stream: &TcpStream, expected: &str) {
+    let mut bytes = vec![0; expected.len()];
+    stream.read_exact(&mut bytes).expect("the server answers");
+    assert_eq!(String::from_utf8_lossy(&bytes), expected);
 }
 
 fn read_all(mut stream: &TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("the server answers");
+    stream.read_to_end(&mut bytes).expect("the server answers, and closes");
     bytes
 }
 
 #[test]
 fn echo_sends_back_what_it_receives() {
-    let server = Server::start("echo", 3);
+    let server = Server::start("echo", &["--connections", "3"]);
     let streams: Vec<_> = (0..3).map(|_| server.connect()).collect();
     let megabyte: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
-    for stream in &streams {
-        std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
+        for stream in &streams {
             scope.spawn(|| {
-                let mut writer = stream;
-                writer.write_all(&megabyte).expect("the server reads");
+                send(stream, &megabyte);
                 stream.shutdown(Shutdown::Write).expect("a half-close");
             });
-            assert!(read_all(stream) == megabyte);
-        });
+            scope.spawn(|| assert!(read_all(stream) == megabyte));
+        }
+    });
+    drop(streams);
+    assert_eq!(server.ends_well().matches(": 1000000 bytes").count(), 3);
+}
+
+#[test]
+fn echo_answers_each_piece_and_outlives_a_reset() {
+    let server = Server::start("echo", &["--connections", "2"]);
+    let patient = server.connect();
+    expect_echo(&patient, "one ");
+    let rude = server.connect();
+    send(&rude, "unread");
+    rude.peek(&mut [0]).expect("the echo arrives");
+    // The kernel resets a connection that is closed with bytes unread.
+    drop(rude);
+    expect_echo(&patient, "two");
+    patient.shutdown(Shutdown::Write).expect("a half-close");
+    assert_eq!(read_all(&patient), b"");
+    let report = server.ends_well();
+    assert!(report.contains(": 7 bytes") && report.contains("reset"), "{report}");
+}
+
+fn expect_echo(stream: &TcpStream, text: &str) {
+    for piece in text.split_inclusive(' ') {
+        send(stream, piece);
+        expect(stream, piece);
     }
+}
+
+#[test]
+fn echo_once_ends_after_one_connection() {
+    let server = Server::start("echo", &["127.0.0.1:0", "--once"]);
+    drop(server.connect());
+    assert!(server.ends_well().contains(": 0 bytes"));
+}
+
+const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
+
+#[test]
+fn http_hello_keeps_connections_alive_and_answers_pipelines() {
+    let server = Server::start("http_hello", &["--connections", "3"]);
+
+    let stream = server.connect();
+    for _ in 0..3 {
+        send(&stream, REQUEST);
+        expect(&stream, HELLO);
+    }
+    // One and a half, and when the first is answered, the other half.
+    let (head, tail) = REQUEST.split_at(REQUEST.len() - 3);
+    send(&stream, format!("{REQUEST}{head}"));
+    expect(&stream, HELLO);
+    send(&stream, tail);
+    expect(&stream, HELLO);
+    for byte in REQUEST.bytes() {
+        send(&stream, [byte]);
+    }
+    expect(&stream, HELLO);
+    stream.shutdown(Shutdown::Write).expect("a half-close");
+    assert_eq!(read_all(&stream), b"");
+
+    // More than fits into the server's buffer at once.
+    let pipeline = server.connect();
+    send(&pipeline, REQUEST.repeat(1000));
+    expect(&pipeline, &HELLO.repeat(1000));
+    drop(pipeline);
+
+    let last = server.connect();
+    send(&last, "GET / HTTP/1.1\r\nConnection: Close\r\n\r\n");
+    expect(&last, HELLO);
+    last.shutdown(Shutdown::Write).expect("a half-close");
+    assert_eq!(read_all(&last), b"");
     server.ends_well();
 }
 
 #[test]
-fn http_hello_answers_pieces_pipelines_and_garbage() {
-    let server = Server::start("http_hello", 4);
-
-    let mut pieces = server.connect();
-    for piece in ["GET / HT", "TP/1.1\r\nHost: a", "\r\n\r", "\nGET / HTTP/1.1\r\n\r\n"] {
-        pieces.write_all(piece.as_bytes()).expect("the server reads");
+fn http_hello_refuses_what_it_cannot_serve() {
+    let refused = [
+        "\0\u{1} nonsense\r\n\r\n".to_string(),
+        "POST / HTTP/1.1\r\n\r\n".to_string(),
+        "GET / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi".to_string(),
+        // The last answer arrives although the server has not read all of this.
+        format!("GET /{} HTTP/1.1\r\n\r\n", "long/".repeat(4000)),
+        format!("nonsense\r\n{REQUEST}"),
+    ];
+    let server = Server::start("http_hello", &["--connections", &(refused.len() + 2).to_string()]);
+    for request in &refused {
+        let stream = server.connect();
+        send(&stream, request);
+        let answer = read_all(&stream);
+        assert!(answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
+        assert_eq!(
+            answer.windows(5).filter(|bytes| bytes == b"HTTP/").count(),
+            1,
+            "nothing follows a refusal"
+        );
     }
-    pieces.shutdown(Shutdown::Write).expect("a half-close");
-    let text = String::from_utf8(read_all(&pieces)).expect("text");
-    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2, "{text}");
-
-    let mut pipeline = server.connect();
-    pipeline.write_all("GET / HTTP/1.1\r\n\r\n".repeat(100).as_bytes()).expect("the server reads");
-    pipeline.shutdown(Shutdown::Write).expect("a half-close");
-    assert_eq!(String::from_utf8_lossy(&read_all(&pipeline)).matches("Hello, world!").count(), 100);
-
-    let mut garbage = server.connect();
-    garbage.write_all(b"\x00\x01 nonsense\r\n\r\n").expect("the server reads");
-    assert!(read_all(&garbage).starts_with(b"HTTP/1.1 400"));
-
-    let mut post = server.connect();
-    post.write_all(b"POST / HTTP/1.1\r\n\r\n").expect("the server reads");
-    assert!(read_all(&post).starts_with(b"HTTP/1.1 405"));
+    // A client that resets takes only its own connection down.
+    let rude = server.connect();
+    send(&rude, REQUEST);
+    rude.peek(&mut [0]).expect("the answer arrives");
+    drop(rude);
+    let stream = server.connect();
+    send(&stream, REQUEST);
+    expect(&stream, HELLO);
+    drop(stream);
     server.ends_well();
 }
