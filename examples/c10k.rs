@@ -1,121 +1,105 @@
 //! Ten thousand connections, served and driven by straight-line blocking code on two threads.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use abaca::channel::Receiver;
+use abaca::channel::{Receiver, bounded};
 use abaca::net::{TcpListener, TcpStream};
-use abaca_examples::{Memory, connections_allowed, fail};
-use clap::Parser;
-use hdrhistogram::Histogram;
+use abaca_examples::{
+    Latencies, Memory, connections_allowed, context, grouped, or_fail, progress, row, seconds,
+};
 
-/// Serves and drives loopback connections in one process: a fiber per connection on both sides.
-#[derive(Parser)]
+/// Serves and drives loopback connections in one process: a fiber per connection on both sides
+#[derive(clap::Parser)]
 struct Options {
-    /// Connections; by default 10000, or as many as the limit of open files allows
+    /// Connections [default: 10000, or as many as the limit of open files allows]
     #[arg(long)]
-    connections: Option<u64>,
-    /// Seconds to run after all are connected
-    #[arg(long, default_value_t = 5.0)]
-    seconds: f64,
+    connections: Option<NonZero<u64>>,
+    /// Seconds of load after all are connected
+    #[arg(long, default_value = "5", value_parser = seconds)]
+    seconds: Duration,
     /// Worker threads
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Bytes of each request and each answer
-    #[arg(long, default_value_t = 64)]
-    message: usize,
-}
-
-struct Load {
-    message: usize,
-    stop: AtomicBool,
-    connected: AtomicU64,
-    answered: AtomicU64,
-    latencies: Mutex<Histogram<u64>>,
+    /// Bytes of each request and of each answer
+    #[arg(long, default_value = "64")]
+    message: NonZero<u16>,
 }
 
 fn main() {
-    let options = Options::parse();
+    let options: Options = clap::Parser::parse();
     let runtime = abaca::Runtime::builder().workers(options.workers).stack_size(64 * 1024).build();
-    let runtime = runtime.unwrap_or_else(|error| fail(error));
-    if let Err(error) = runtime.run(|| run(&options)) {
-        fail(error);
-    }
+    or_fail(runtime.and_then(|runtime| runtime.run(|| run(&options))));
 }
 
 fn run(options: &Options) -> io::Result<()> {
     let connections = connections_allowed(options.connections, 10_000)?;
-    let before = Memory::now()?;
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let message = options.message.max(1);
-    abaca::spawn(move || serve(&listener, message));
+    let (before, message) = (Memory::now()?, usize::from(options.message.get()));
+    // Each client takes a port, of the 28,232 that Linux has for each address of a server.
+    let numbers = 0..connections.div_ceil(10_000) as u32;
+    let addresses = numbers.map(|number| serve(number, message)).collect::<io::Result<Vec<_>>>()?;
+    let (connected, stop, latencies) = (AtomicU64::new(0), AtomicBool::new(false), Latencies::default());
+    let (gate, opens) = bounded(0);
 
-    let latencies = Mutex::new(Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?);
-    let load =
-        Arc::new(Load { message, latencies, stop: false.into(), connected: 0.into(), answered: 0.into() });
-    let (gate, opens) = abaca::channel::bounded(0);
-    let began = Instant::now();
-    let spawn_client = |_| {
-        let (load, opens) = (Arc::clone(&load), opens.clone());
-        abaca::spawn(move || drive(&load, address, &opens))
+    let drive = |address: SocketAddr, opens: Receiver<()>| -> io::Result<()> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        connected.fetch_add(1, Relaxed);
+        // Nothing is ever sent: the gate opens when its sender is dropped.
+        let _ = opens.recv();
+        let (request, mut answer) = (vec![7; message], vec![0; message]);
+        while !stop.load(Relaxed) {
+            let sent = Instant::now();
+            stream.write_all(&request)?;
+            stream.read_exact(&mut answer)?;
+            latencies.record(sent.elapsed());
+        }
+        Ok(())
     };
-    let clients: Vec<_> = (0..connections).map(spawn_client).collect();
-    let any_failed = || clients.iter().any(|client| client.is_finished());
-    while load.connected.load(Relaxed) < connections && !any_failed() {
-        abaca::sleep(Duration::from_millis(20));
-        eprint!("\r{:>10} of {connections} connected", load.connected.load(Relaxed));
-    }
-    println!("\rconnections           {connections:>10}   (made in {:.2} s)", began.elapsed().as_secs_f64());
-    drop(gate);
-    let began = Instant::now();
-    while began.elapsed().as_secs_f64() < options.seconds && !any_failed() {
-        abaca::sleep(Duration::from_millis(100));
-        eprint!("\r{:>10} requests answered", load.answered.load(Relaxed));
-    }
-    let (rate, after) = (load.answered.load(Relaxed) as f64 / began.elapsed().as_secs_f64(), Memory::now()?);
-    load.stop.store(true, Relaxed);
-    for client in clients {
-        client.join().unwrap_or_else(|_| Err(io::Error::other("a client panicked")))?;
-    }
-
-    println!("\rOS threads            {:>10}   ({} of them workers)", after.threads, options.workers);
-    println!("requests/s            {rate:>10.0}   ({message} bytes each way)");
-    for percent in [50.0, 99.0, 99.9] {
-        let nanos = load.latencies.lock().unwrap().value_at_percentile(percent);
-        println!("latency p{percent:<4}         {:>10.2} ms", nanos as f64 / 1e6);
-    }
-    let each = after.total().saturating_sub(before.total()) / connections.max(1);
-    println!("memory per connection {each:>10} bytes (two fibers and their page tables)");
+    let (rate, after) = abaca::scope(|scope| {
+        let (drive, began) = (&drive, Instant::now());
+        for &address in addresses.iter().cycle().take(connections as usize) {
+            let opens = opens.clone();
+            scope.spawn(move || or_fail(drive(address, opens).map_err(context("a client"))));
+        }
+        while connected.load(Relaxed) < connections {
+            abaca::sleep(Duration::from_millis(20));
+            progress(format_args!("{} of {connections} connected", connected.load(Relaxed)));
+        }
+        row("connections", grouped(connections), format_args!("made in {:.2?}", began.elapsed()));
+        drop(gate);
+        let began = Instant::now();
+        while began.elapsed() < options.seconds {
+            abaca::sleep(Duration::from_millis(100).min(options.seconds));
+            progress(format_args!("{} requests answered", grouped(latencies.count())));
+        }
+        stop.store(true, Relaxed);
+        (latencies.count() as f64 / began.elapsed().as_secs_f64(), Memory::now())
+    });
+    row("requests/s", grouped(rate as u64), format_args!("of {message} bytes, and as many back"));
+    latencies.print();
+    let after = after?;
+    row("OS threads", after.threads, format_args!("{} of them workers", options.workers));
+    let bytes = after.total().saturating_sub(before.total()) / connections;
+    row("memory per connection", grouped(bytes), "bytes: two fibers, their buffers and page tables");
     Ok(())
 }
 
-fn serve(listener: &TcpListener, message: usize) {
-    for stream in listener.incoming() {
-        let mut stream = stream.unwrap_or_else(|error| fail(format!("accept: {error}")));
-        abaca::spawn(move || {
-            let mut buffer = vec![0; message];
-            while stream.read_exact(&mut buffer).is_ok() && stream.write_all(&buffer).is_ok() {}
-        });
-    }
-}
-
-fn drive(load: &Load, server: SocketAddr, gate: &Receiver<()>) -> io::Result<()> {
-    let mut stream = TcpStream::connect(server)?;
-    stream.set_nodelay(true)?;
-    load.connected.fetch_add(1, Relaxed);
-    // Nothing is ever sent: the gate opens when its sender is dropped.
-    let _ = gate.recv();
-    let (request, mut answer) = (vec![7; load.message], vec![0; load.message]);
-    while !load.stop.load(Relaxed) {
-        let sent = Instant::now();
-        stream.write_all(&request)?;
-        stream.read_exact(&mut answer)?;
-        load.answered.fetch_add(1, Relaxed);
-        load.latencies.lock().unwrap().saturating_record(sent.elapsed().as_nanos() as u64);
-    }
-    Ok(())
+/// Echoes messages on one of the loopback addresses.
+fn serve(number: u32, message: usize) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number), 0))?;
+    let address = listener.local_addr()?;
+    abaca::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = or_fail(stream.map_err(context("accept")));
+            abaca::spawn(move || {
+                let mut buffer = vec![0; message];
+                while stream.read_exact(&mut buffer).is_ok() && stream.write_all(&buffer).is_ok() {}
+            });
+        }
+    });
+    Ok(address)
 }

@@ -1,55 +1,62 @@
 //! A TCP echo server: a fiber per connection, plain blocking code.
 
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use abaca::net::{TcpListener, TcpStream};
-use abaca_examples::fail;
+use abaca_examples::{context, or_fail};
 use clap::Parser;
 
-/// Sends back what it receives. Try it with: nc 127.0.0.1 PORT
+/// Sends back what it receives, until interrupted with Ctrl-C
 #[derive(Parser)]
 struct Options {
-    /// Address to listen on; port 0 takes a free one
-    #[arg(default_value = "127.0.0.1:7000")]
+    /// Address to listen on; port 0 is a free one
+    #[arg(default_value = "127.0.0.1:0")]
     address: String,
-    /// End after this many connections; without it, run until interrupted
-    #[arg(long)]
+    /// End after this many connections
+    #[arg(long, value_name = "NUMBER")]
     connections: Option<usize>,
+    /// End after one connection
+    #[arg(long, conflicts_with = "connections")]
+    once: bool,
 }
 
 #[abaca::main]
 fn main() {
-    if let Err(error) = run(&Options::parse()) {
-        fail(error);
-    }
+    or_fail(run(&Options::parse()));
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    let listener = TcpListener::bind(&options.address)?;
-    println!("listening on {}", listener.local_addr()?);
-    let mut handlers = Vec::new();
-    for stream in listener.incoming().take(options.connections.unwrap_or(usize::MAX)) {
-        let stream = stream?;
-        let handler = abaca::spawn(move || {
-            let peer = stream.peer_addr();
-            match echo(&stream) {
-                Ok(bytes) => println!("{peer:?}: echoed {bytes} bytes"),
-                Err(error) => println!("{peer:?}: {error}"),
+    let address = &options.address;
+    let listener = TcpListener::bind(address).map_err(context(format_args!("cannot listen on {address}")))?;
+    let local = listener.local_addr()?;
+    println!("listening on {local}; try: nc {} {}", local.ip(), local.port());
+
+    let connections = if options.once { 1 } else { options.connections.unwrap_or(usize::MAX) };
+    let mut served = 0;
+    // Leaving the scope waits for the connections that are still open.
+    abaca::scope(|scope| {
+        while served < connections {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    served += 1;
+                    scope.spawn(move || report(peer, echo(stream)));
+                }
+                Err(error) => {
+                    // Such as too many open files: some may be closed soon.
+                    eprintln!("accept: {error}");
+                    abaca::sleep(Duration::from_millis(100));
+                }
             }
-        });
-        if options.connections.is_some() {
-            handlers.push(handler);
         }
-    }
-    for handler in handlers {
-        handler.join().map_err(|_| io::Error::other("a handler panicked"))?;
-    }
+    });
     Ok(())
 }
 
-/// Until the client ends its half. One fiber reads and writes through a shared reference.
-fn echo(mut stream: &TcpStream) -> io::Result<u64> {
-    let mut buffer = [0; 1024];
+/// Echoes until the client ends its half; the bytes that passed.
+fn echo(mut stream: TcpStream) -> io::Result<u64> {
+    let mut buffer = vec![0; 1024];
     let mut total = 0;
     loop {
         let length = stream.read(&mut buffer)?;
@@ -58,5 +65,12 @@ fn echo(mut stream: &TcpStream) -> io::Result<u64> {
         }
         stream.write_all(&buffer[..length])?;
         total += length as u64;
+    }
+}
+
+fn report(peer: SocketAddr, outcome: io::Result<u64>) {
+    match outcome {
+        Ok(bytes) => println!("{peer}: {bytes} bytes"),
+        Err(error) => println!("{peer}: {error}"),
     }
 }

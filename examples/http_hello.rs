@@ -1,109 +1,106 @@
-//! An HTTP/1.1 server that says hello: keep-alive, pipelining, requests in pieces.
+//! An HTTP/1.1 server that says hello: keep-alive, pipelining, requests that come in pieces.
 
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
 
-use abaca::net::{ListenOptions, TcpStream};
-use abaca_examples::fail;
+use abaca::net::{TcpListener, TcpStream};
+use abaca_examples::{context, or_fail};
 use clap::Parser;
+use httparse::Status;
 
-/// Answers every GET with "Hello, world!". Try it with: curl -i http://127.0.0.1:PORT/
+/// Answers every GET with "Hello, world!", until interrupted with Ctrl-C
 #[derive(Parser)]
 struct Options {
-    /// Address to listen on; port 0 takes a free one
-    #[arg(default_value = "127.0.0.1:8000")]
+    /// Address to listen on; port 0 is a free one
+    #[arg(default_value = "127.0.0.1:0")]
     address: String,
-    /// Worker threads; by default one per core
-    #[arg(long)]
-    workers: Option<usize>,
-    /// End after this many connections; without it, run until interrupted
-    #[arg(long)]
+    /// End after this many connections
+    #[arg(long, value_name = "NUMBER")]
     connections: Option<usize>,
 }
 
 const HELLO: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
 const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-const NOT_ALLOWED: &[u8] =
-    b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// A request's head must fit into this.
-const BUFFER: usize = 8 * 1024;
+/// Bytes that a request, which is all head, must fit into.
+const REQUEST_LIMIT: usize = 8192;
 
+#[abaca::main]
 fn main() {
-    let options = Options::parse();
-    let mut builder = abaca::Runtime::builder();
-    if let Some(workers) = options.workers {
-        builder = builder.workers(workers);
-    }
-    let runtime = builder.build().unwrap_or_else(|error| fail(error));
-    if let Err(error) = runtime.run(|| run(&options)) {
-        fail(error);
-    }
+    or_fail(run(&Options::parse()));
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    let listener = ListenOptions::new().bind(&options.address)?;
+    let address = &options.address;
+    let listener = TcpListener::bind(address).map_err(context(format_args!("cannot listen on {address}")))?;
     println!("listening on http://{}/", listener.local_addr()?);
-    let mut handlers = Vec::new();
-    for stream in listener.incoming().take(options.connections.unwrap_or(usize::MAX)) {
-        let stream = stream?;
-        let handler = abaca::spawn(move || {
-            // A client that goes away ends its fiber; there is nobody left to tell.
-            let _ = serve(&stream);
-        });
-        if options.connections.is_some() {
-            handlers.push(handler);
+    // Leaving the scope waits for the connections that are still open.
+    abaca::scope(|scope| {
+        for stream in listener.incoming().take(options.connections.unwrap_or(usize::MAX)) {
+            match stream {
+                // A client that goes away ends its fiber; there is nobody left to tell.
+                Ok(stream) => drop(scope.spawn(move || serve(stream))),
+                Err(error) => {
+                    eprintln!("accept: {error}");
+                    abaca::sleep(Duration::from_millis(100));
+                }
+            }
         }
-    }
-    handlers
-        .into_iter()
-        .try_for_each(|handler| handler.join().map_err(|_| io::Error::other("a handler panicked")))
+    });
+    Ok(())
 }
 
 /// Serves one connection to its end.
-fn serve(mut stream: &TcpStream) -> io::Result<()> {
+fn serve(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buffer = vec![0; BUFFER];
-    let mut answers = Vec::new();
-    let mut filled = 0;
+    let (mut buffer, mut filled, mut answers) = (vec![0; REQUEST_LIMIT], 0, Vec::new());
     loop {
         let length = stream.read(&mut buffer[filled..])?;
-        if length == 0 {
-            return Ok(());
-        }
+        let (mut start, mut go_on) = (0, length > 0);
         filled += length;
-        let mut start = 0;
-        let refusal = loop {
-            match answer(&buffer[start..filled]) {
-                Ok(Some(length)) => {
-                    answers.extend_from_slice(HELLO);
-                    start += length;
-                }
-                Ok(None) if start == 0 && filled == BUFFER => break Some(BAD_REQUEST),
-                Ok(None) => break None,
-                Err(refusal) => break Some(refusal),
-            }
-        };
-        answers.extend_from_slice(refusal.unwrap_or_default());
+        while let (true, Some(answer)) = (go_on, answer(&buffer[start..filled])) {
+            answers.extend_from_slice(answer.text);
+            start += answer.request_length;
+            go_on = answer.keep_alive;
+        }
+        // All that came together is answered together: a pipeline costs one write.
         stream.write_all(&answers)?;
-        if refusal.is_some() {
-            return Ok(());
+        if !go_on {
+            break;
         }
         answers.clear();
         buffer.copy_within(start..filled, 0);
         filled -= start;
     }
+    // Closing with bytes unread would reset the connection, and the client might lose its last answer.
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    while stream.read(&mut buffer)? > 0 {}
+    Ok(())
 }
 
-/// The length of the request at the beginning of `bytes`; `None` if it is not complete; `Err` is what to refuse it
-/// with. Bodies are not supported, and GET has none.
-fn answer(bytes: &[u8]) -> Result<Option<usize>, &'static [u8]> {
+struct Answer {
+    text: &'static [u8],
+    request_length: usize,
+    keep_alive: bool,
+}
+
+/// The answer to the first request in `bytes`; none while that is not complete.
+fn answer(bytes: &[u8]) -> Option<Answer> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);
-    match request.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) if request.method == Some("GET") => Ok(Some(length)),
-        Ok(httparse::Status::Complete(_)) => Err(NOT_ALLOWED),
-        Ok(httparse::Status::Partial) => Ok(None),
-        Err(_) => Err(BAD_REQUEST),
+    let parsed = request.parse(bytes);
+    let header = |name| request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    let has_body = header("content-length").or(header("transfer-encoding")).is_some();
+    match parsed {
+        Ok(Status::Partial) if bytes.len() < REQUEST_LIMIT => None,
+        Ok(Status::Complete(request_length)) if request.method == Some("GET") && !has_body => {
+            let close =
+                header("connection").is_some_and(|header| header.value.eq_ignore_ascii_case(b"close"));
+            Some(Answer { text: HELLO, request_length, keep_alive: request.version == Some(1) && !close })
+        }
+        _ => Some(Answer { text: BAD_REQUEST, request_length: 0, keep_alive: false }),
     }
 }

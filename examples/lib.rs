@@ -1,14 +1,130 @@
-//! What the examples share: a look at this process's memory, and a way to end with an error.
+//! What the examples share: the lines that they print, a look at this process's memory, and how they fail.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, IsTerminal};
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-/// What the kernel accounts to this process, in bytes.
+use hdrhistogram::Histogram;
+
+/// Prints one line of a report: what, how much, and what there is to say about it.
+pub fn row(what: &str, figure: impl Display, remark: impl Display) {
+    progress("");
+    // Text of its own first: what formats itself may ignore a width.
+    let figure = figure.to_string();
+    println!("{}", format!("{what:<24}{figure:>14}  {remark}").trim_end());
+}
+
+/// A number with its thousands set apart: 1,000,000.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(",")
+}
+
+/// Writes over the last line of a terminal; an empty text clears it. Says nothing where nobody watches.
+pub fn progress(text: impl Display) {
+    if io::stderr().is_terminal() {
+        // Carriage return, then "erase to the end of the line".
+        eprint!("\r\x1b[K{text}");
+    }
+}
+
+/// The value of `result`, or the end of the process: `error: ...`, status 1.
+pub fn or_fail<T>(result: io::Result<T>) -> T {
+    result.unwrap_or_else(|error| {
+        progress("");
+        eprintln!("error: {error}");
+        std::process::exit(1)
+    })
+}
+
+/// Says in an error what it is about: `.map_err(context("listening on port 80"))`.
+pub fn context(what: impl Display) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+/// Reads a duration in seconds from the command line.
+///
+/// # Errors
+///
+/// When it is no number, negative, or beyond what a clock can count.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "a number of seconds, such as 2.5".to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// How many memory mappings this process has; the kernel's limit is `vm.max_map_count`.
+///
+/// # Errors
+///
+/// When procfs is not mounted.
+pub fn mappings() -> io::Result<u64> {
+    Ok(std::fs::read_to_string("/proc/self/maps")?.lines().count() as u64)
+}
+
+/// How many connections with both ends in this process to make: `wanted`, else `usual` or what the limit of open
+/// files allows. Raises the soft limit to the hard one.
+///
+/// # Errors
+///
+/// When more are wanted than the limit allows.
+pub fn connections_allowed(wanted: Option<NonZero<u64>>, usual: u64) -> io::Result<u64> {
+    let files = rlimit::increase_nofile_limit(u64::MAX)?;
+    // The runtime and the standard streams have some open, too.
+    let most = files.saturating_sub(32) / 2;
+    match wanted.map(NonZero::get) {
+        Some(wanted) if wanted > most => Err(io::Error::other(format!(
+            "{} connections, two descriptors each, exceed the limit of {} open files: see `ulimit -Hn`",
+            grouped(wanted),
+            grouped(files)
+        ))),
+        wanted => Ok(wanted.unwrap_or(most.min(usual))),
+    }
+}
+
+/// How long answers took, gathered from many fibers. A lock is held for nanoseconds and never across a wait, so that
+/// std's does.
+#[derive(Debug)]
+pub struct Latencies(Mutex<Histogram<u64>>);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self(Mutex::new(Histogram::new(3).expect("three digits are among those allowed")))
+    }
+}
+
+impl Latencies {
+    /// Counts one answer.
+    pub fn record(&self, latency: Duration) {
+        self.with(|histogram| histogram.saturating_record(latency.as_nanos() as u64));
+    }
+
+    /// How many were counted.
+    pub fn count(&self) -> u64 {
+        self.with(|histogram| histogram.len())
+    }
+
+    /// Prints a row each for the median and for the slowest 1 % and 0.1 %.
+    pub fn print(&self) {
+        for percentile in [50.0, 99.0, 99.9] {
+            let nanos = self.with(|histogram| histogram.value_at_percentile(percentile));
+            row(&format!("latency p{percentile}"), format!("{:.2}", nanos as f64 / 1e6), "ms");
+        }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Histogram<u64>) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What the kernel accounts to this process, in bytes; and its threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// Resident pages.
     pub resident: u64,
-    /// The largest that was.
+    /// The most that were resident at once.
     pub peak: u64,
     /// Page tables.
     pub page_tables: u64,
@@ -23,16 +139,12 @@ impl Memory {
     ///
     /// When procfs is not mounted.
     pub fn now() -> io::Result<Self> {
-        let status = std::fs::read_to_string("/proc/self/status")?;
-        let field = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
-        };
+        let status = "/proc/self/status";
         Ok(Self {
-            resident: field("VmRSS:") * 1024,
-            peak: field("VmHWM:") * 1024,
-            page_tables: field("VmPTE:") * 1024,
-            threads: field("Threads:"),
+            resident: field(status, "VmRSS:")? * 1024,
+            peak: field(status, "VmHWM:")? * 1024,
+            page_tables: field(status, "VmPTE:")? * 1024,
+            threads: field(status, "Threads:")?,
         })
     }
 
@@ -40,36 +152,20 @@ impl Memory {
     pub fn total(self) -> u64 {
         self.resident + self.page_tables
     }
-}
 
-/// How many memory mappings this process has; the kernel's limit is `vm.max_map_count`.
-///
-/// # Errors
-///
-/// When procfs is not mounted.
-pub fn mappings() -> io::Result<usize> {
-    Ok(std::fs::read_to_string("/proc/self/maps")?.lines().count())
-}
-
-/// How many connections with both ends in this process to make: `wanted`, else `usual` or what the limit of open
-/// files allows. Raises the soft limit to the hard one.
-///
-/// # Errors
-///
-/// When more are wanted than the limit allows.
-pub fn connections_allowed(wanted: Option<u64>, usual: u64) -> io::Result<u64> {
-    let files = rlimit::increase_nofile_limit(u64::MAX)?;
-    let most = files.saturating_sub(64) / 2;
-    match wanted {
-        Some(wanted) if wanted > most => Err(io::Error::other(format!(
-            "{wanted} connections need more than the {files} open files allowed"
-        ))),
-        wanted => Ok(wanted.unwrap_or(most.min(usual))),
+    /// How much the machine can still give, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When procfs is not mounted.
+    pub fn available() -> io::Result<u64> {
+        Ok(field("/proc/meminfo", "MemAvailable:")? * 1024)
     }
 }
 
-/// Prints `error: ...` and ends the process with status 1.
-pub fn fail(error: impl Display) -> ! {
-    eprintln!("error: {error}");
-    std::process::exit(1)
+fn field(file: &str, name: &str) -> io::Result<u64> {
+    let text = std::fs::read_to_string(file).map_err(context(file))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    figure.ok_or_else(|| io::Error::other(format!("{file} does not show {name}")))
 }

@@ -1,81 +1,85 @@
 //! A million sleeping fibers, each on a guarded stack of its own, on a kernel with stock settings.
 
 use std::io;
+use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
-use abaca::channel::unbounded;
-use abaca::sync::{Condvar, Mutex};
-use abaca_examples::{Memory, fail, mappings};
+use abaca::channel::bounded;
+use abaca_examples::{Memory, grouped, mappings, or_fail, progress, row};
 use clap::Parser;
 
-/// Parks fibers, shows what each costs, wakes them all.
+/// Puts fibers to sleep, shows what each costs, then wakes and joins them all
 #[derive(Parser)]
 struct Options {
     /// How many fibers
-    #[arg(long, default_value_t = 1_000_000)]
-    fibers: u64,
-    /// KiB of stack of each (address space; only touched pages cost memory)
-    #[arg(long, default_value_t = 256)]
-    stack: usize,
+    #[arg(long, default_value = "1000000")]
+    fibers: NonZero<u64>,
+    /// KiB of stack of each: address space, of which only touched pages cost memory
+    #[arg(long, value_name = "KIB", default_value = "256")]
+    stack: NonZero<u32>,
 }
+
+/// About what a sleeping fiber costs: a page of stack, its share of page tables, its cell.
+const BYTES_OF_EACH: u64 = 5000;
 
 fn main() {
     let options = Options::parse();
-    let runtime = abaca::Runtime::builder().stack_size(options.stack * 1024).build();
-    if let Err(error) = runtime.unwrap_or_else(|error| fail(error)).run(|| run(&options)) {
-        fail(error);
-    }
+    let stack_bytes = (options.stack.get() as usize).saturating_mul(1024);
+    let runtime = abaca::Runtime::builder().stack_size(stack_bytes).build();
+    or_fail(runtime.and_then(|runtime| runtime.run(|| run(&options))));
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    let fibers = options.fibers.max(1);
-    let gate = Arc::new((Mutex::new(false), Condvar::new()));
-    let (asleep, falls_asleep) = unbounded();
+    let fibers = options.fibers.get();
+    let (needed, available) = (fibers.saturating_mul(BYTES_OF_EACH), Memory::available()?);
+    if needed > available {
+        let (needed, available) = (needed / 1_000_000, available / 1_000_000);
+        let text =
+            format!("needs some {needed} MB of memory, but {available} MB are free: try fewer --fibers");
+        return Err(io::Error::other(text));
+    }
     let before = Memory::now()?;
     let began = Instant::now();
-    let handles: Vec<_> = (0..fibers)
-        .map(|number| {
-            let (gate, asleep) = (Arc::clone(&gate), asleep.clone());
-            abaca::spawn(move || {
-                asleep.send(()).expect("the main fiber counts");
-                let (open, opened) = &*gate;
-                drop(opened.wait_while(open.lock().unwrap(), |open| !*open));
-                number
-            })
+    let asleep = Arc::new(AtomicU64::new(0));
+    let (gate, opens) = bounded::<()>(0);
+    let fall_asleep = |number: u64| {
+        let (asleep, opens) = (Arc::clone(&asleep), opens.clone());
+        abaca::spawn(move || {
+            asleep.fetch_add(1, Relaxed);
+            // Nothing is ever sent: the gate opens when its sender is dropped.
+            let _ = opens.recv();
+            number
         })
-        .collect();
-    falls_asleep.iter().take(fibers as usize).for_each(drop);
-    let sleeping = began.elapsed();
-    let after = Memory::now()?;
-    let maps = mappings()?;
+    };
+    let handles: Vec<_> = (0..fibers).map(fall_asleep).collect();
+    while asleep.load(Relaxed) < fibers {
+        progress(format_args!("{} fibers asleep", grouped(asleep.load(Relaxed))));
+        abaca::sleep(Duration::from_millis(20));
+    }
+    let (spawning, after, mappings) = (began.elapsed(), Memory::now()?, mappings()?);
+    let each = |total: Duration| format!("seconds: {:.1} us each", total.as_secs_f64() * 1e6 / fibers as f64);
+    row("fibers asleep", grouped(fibers), format_args!("on guarded stacks of {} KiB", options.stack));
+    row("to spawn", format!("{:.2}", spawning.as_secs_f64()), each(spawning));
+    let resident = after.resident.saturating_sub(before.resident) / fibers;
+    row("memory of each", grouped(resident), "bytes resident: a page of stack, and the fiber itself");
+    let page_tables = after.page_tables.saturating_sub(before.page_tables) / fibers;
+    row("", grouped(page_tables), "bytes of page tables");
+    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count")?;
+    row(
+        "memory mappings",
+        grouped(mappings),
+        format_args!("of {} that vm.max_map_count allows", limit.trim()),
+    );
+    row("OS threads", after.threads, "");
 
+    progress("waking and joining them all");
     let began = Instant::now();
-    *gate.0.lock().unwrap() = true;
-    gate.1.notify_all();
+    drop(gate);
     let sum: u64 = handles.into_iter().map(|handle| handle.join().expect("no fiber panics")).sum();
     let waking = began.elapsed();
-    assert_eq!(sum, fibers * (fibers - 1) / 2, "every fiber has returned its number");
-
-    let each = |now: u64, then: u64| now.saturating_sub(then) / fibers;
-    let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count")?;
-    println!("fibers asleep           {fibers:>12}   each with a guarded stack of {} KiB", options.stack);
-    println!(
-        "to spawn and fall asleep{:>12.2} s ({:.1} us each)",
-        sleeping.as_secs_f64(),
-        sleeping.as_micros() as f64 / fibers as f64
-    );
-    println!(
-        "to wake and join        {:>12.2} s ({:.1} us each)",
-        waking.as_secs_f64(),
-        waking.as_micros() as f64 / fibers as f64
-    );
-    println!("memory of each          {:>12} bytes resident", each(after.resident, before.resident));
-    println!(
-        "                        {:>12} bytes of page tables",
-        each(after.page_tables, before.page_tables)
-    );
-    println!("memory mappings         {maps:>12}   of {} that vm.max_map_count allows", limit.trim());
-    println!("OS threads              {:>12}", after.threads);
+    assert_eq!(sum, fibers * (fibers - 1) / 2, "every fiber returns its number");
+    row("to wake and join", format!("{:.2}", waking.as_secs_f64()), each(waking));
     Ok(())
 }

@@ -3,16 +3,16 @@
 use std::time::Instant;
 
 use abaca::channel::{Sender, bounded};
-use abaca_examples::{Memory, fail};
+use abaca_examples::{Memory, grouped, or_fail, row};
 use clap::Parser;
 
-/// Spawns a 10-ary tree of fibers and sums the leaves' numbers through channels.
+/// Spawns a tree of fibers, ten children to a node, and sums the numbers of its leaves through channels
 #[derive(Parser)]
 struct Options {
     /// Levels below the root; 6 makes a million leaves
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=8))]
     depth: u32,
-    /// Worker threads; by default one per core
+    /// Worker threads [default: one per core]
     #[arg(long)]
     workers: Option<usize>,
 }
@@ -23,7 +23,7 @@ fn main() {
     if let Some(workers) = options.workers {
         builder = builder.workers(workers);
     }
-    let runtime = builder.build().unwrap_or_else(|error| fail(error));
+    let runtime = or_fail(builder.build());
     let leaves = 10_u64.pow(options.depth);
     let began = Instant::now();
     let sum = runtime.run(|| {
@@ -32,19 +32,18 @@ fn main() {
         receiver.recv().expect("the root sends its sum")
     });
     let elapsed = began.elapsed();
-    let memory = Memory::now().unwrap_or_else(|error| fail(error));
+
     let fibers = (10 * leaves - 1) / 9;
-    println!("leaves      {leaves:>12}");
-    println!("fibers      {fibers:>12}");
-    println!("sum         {sum:>12}");
-    println!(
-        "time        {:>12.1} ms ({:.0} ns per fiber)",
-        elapsed.as_secs_f64() * 1e3,
-        elapsed.as_nanos() as f64 / fibers as f64
-    );
-    println!("peak memory {:>12.1} MB", memory.peak as f64 / 1e6);
+    row("leaves", grouped(leaves), "");
+    row("fibers", grouped(fibers), format!("on {} workers", runtime.workers()));
+    row("sum", grouped(sum), "of the leaves' numbers, 0 to the last");
+    let nanos_each = elapsed.as_nanos() / u128::from(fibers);
+    row("time", format!("{:.1}", elapsed.as_secs_f64() * 1e3), format!("ms: {nanos_each} ns for each fiber"));
+    let memory = or_fail(Memory::now());
+    row("peak memory", format!("{:.1}", memory.peak as f64 / 1e6), "MB");
 }
 
+/// Sends the sum of the numbers `first..first + leaves`, each of which is a leaf.
 fn node(parent: &Sender<u64>, first: u64, leaves: u64) {
     if leaves == 1 {
         return parent.send(first).expect("the parent receives ten sums");

@@ -51,6 +51,16 @@ fn million_parks_and_wakes_its_fibers() {
     assert!(text.contains("bytes of page tables"), "{text}");
 }
 
+/// Five gigabytes for some seconds: the size that the example is about.
+#[test]
+fn a_million_fibers_are_parked_on_guarded_stacks_under_the_stock_limit_of_mappings() {
+    let text = stdout(&run("million", &[]));
+    assert!(text.contains("fibers asleep                1000000"), "{text}");
+    let maps = text.lines().find(|line| line.starts_with("memory mappings")).expect("a line");
+    let maps: u64 = maps.split_whitespace().nth(2).expect("a figure").parse().expect("a number");
+    assert!(maps < 10_000, "{text}");
+}
+
 #[test]
 fn generator_prints_its_sequences() {
     let text = stdout(&run("generator", &["--count", "10"]));
