@@ -17,6 +17,8 @@ pub enum Peer {
     May(usize),
     /// Goroutines, `GOMAXPROCS` of them at a time.
     Go(usize),
+    /// Java's virtual threads.
+    Java(usize),
     /// A thread per task.
     Threads,
     /// corosensei's coroutines: no scheduler, only a switch.
@@ -34,6 +36,8 @@ pub const ALL: &[Peer] = &[
     Peer::May(2),
     Peer::Go(1),
     Peer::Go(2),
+    Peer::Java(1),
+    Peer::Java(2),
     Peer::Threads,
     Peer::Corosensei,
 ];
@@ -43,9 +47,11 @@ impl Peer {
     #[must_use]
     pub fn workers(self) -> Option<usize> {
         match self {
-            Self::Abaca(workers) | Self::Tokio(workers) | Self::May(workers) | Self::Go(workers) => {
-                Some(workers)
-            }
+            Self::Abaca(workers)
+            | Self::Tokio(workers)
+            | Self::May(workers)
+            | Self::Go(workers)
+            | Self::Java(workers) => Some(workers),
             Self::TokioCt => Some(1),
             Self::Threads | Self::Corosensei => None,
         }
@@ -72,6 +78,7 @@ impl fmt::Display for Peer {
             Self::Tokio(workers) => format!("tokio/{workers}"),
             Self::May(workers) => format!("may/{workers}"),
             Self::Go(workers) => format!("go/{workers}"),
+            Self::Java(workers) => format!("java/{workers}"),
             Self::Threads => "threads".to_owned(),
             Self::Corosensei => "corosensei".to_owned(),
         };

@@ -12,6 +12,7 @@ pub(crate) enum Rivals {
     Corosensei,
     Tokio,
     Go,
+    Java,
     TokioAndGo,
     All,
 }
@@ -35,7 +36,7 @@ pub(crate) struct Bar {
 }
 
 use Limit::{Absolute, Share};
-use Rivals::{All, Corosensei, Go, Tokio, TokioAndGo};
+use Rivals::{All, Corosensei, Go, Java, Tokio, TokioAndGo};
 
 const fn bar(workload: &'static str, figure: &'static str, workers: usize, limit: Limit) -> Bar {
     Bar { workload, figure, workers, limit }
@@ -66,6 +67,7 @@ pub(crate) const ALL: &[Bar] = &[
     bar("chan_4x4", "ns", 2, Share(2.0 / 3.0, All)),
     bar("mutex uncontended", "ns", 1, Share(1.0, Go)),
     bar("mutex 100 tasks", "ns", 2, Share(1.0, Go)),
+    bar("mutex 100 tasks", "ns", 2, Share(1.0, Java)),
     bar("skynet 1M", "ms", 1, Share(1.0 / 2.0, Go)),
     bar("skynet 1M", "ms", 2, Share(1.0 / 2.0, Go)),
     bar("skynet 1M", "peak MB", 1, Share(1.0, Tokio)),
@@ -117,6 +119,7 @@ impl Rivals {
             Corosensei => peer == Peer::Corosensei,
             Tokio => peer.is_tokio(),
             Go => matches!(peer, Peer::Go(_)),
+            Java => matches!(peer, Peer::Java(_)),
             TokioAndGo => peer.is_tokio() || matches!(peer, Peer::Go(_)),
             All => !peer.is_abaca(),
         }
@@ -132,6 +135,7 @@ impl fmt::Display for Limit {
                     Corosensei => "corosensei",
                     Tokio => "tokio",
                     Go => "Go",
+                    Java => "Java",
                     TokioAndGo => "tokio and Go",
                     All => "the best peer",
                 };

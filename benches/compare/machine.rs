@@ -1,7 +1,8 @@
 //! On what and with which versions the figures were measured.
 
 use std::fs::read_to_string;
-use std::process::Command;
+
+use super::foreign::{answer, java};
 
 /// The lock file of this build: the versions that were compiled in.
 const LOCK: &str = include_str!("../../Cargo.lock");
@@ -24,8 +25,9 @@ pub(crate) fn description() -> String {
         .iter()
         .filter_map(|name| Some(format!("{name} {}", version(LOCK, name)?)))
         .collect();
-    versions.extend(output("rustc", "--version"));
-    versions.extend(output("go", "version"));
+    versions.extend(answer("rustc", &["--version"]));
+    versions.extend(answer("go", &["version"]));
+    versions.extend(java().and_then(|java| answer(java, &["--version"])));
     format!("{processors} CPUs of {processor}, {memory}, Linux {}. {}.", kernel.trim(), versions.join(", "))
 }
 
@@ -38,11 +40,6 @@ fn line_of(path: &str, label: &str) -> Option<String> {
 fn version<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
     rest.split('"').next()
-}
-
-fn output(program: &str, argument: &str) -> Option<String> {
-    let output = Command::new(program).arg(argument).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! `cargo run --release -p abaca-benches --bin compare` measures everything and writes its section of `RESULTS.md`.
 
 mod bars;
+mod foreign;
 mod machine;
 mod measure;
 mod report;
@@ -22,7 +23,7 @@ struct Options {
     /// Workloads whose names contain one of these; all without it
     #[arg(long, value_delimiter = ',')]
     workloads: Vec<String>,
-    /// Peers such as abaca/2, tokio/1, tokio-ct, may/2, go/1, threads, corosensei; all without it
+    /// Peers such as abaca/2, tokio/1, tokio-ct, may/2, go/1, java/2, threads, corosensei; all without it
     #[arg(long, value_delimiter = ',')]
     peers: Vec<Peer>,
     /// Rounds; figures are medians over them

@@ -1,13 +1,14 @@
 //! Measuring: one child process per figure, so that no runtime disturbs another and a crash is one cell of the table.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use abaca_benches::peer::Peer;
 use abaca_benches::sample::Sample;
 use abaca_benches::workloads::Entry;
+
+use super::foreign::Foreign;
 
 /// A child that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,13 +57,12 @@ impl Cell {
 
 /// Measures every chosen workload on every chosen peer that has a form of it.
 pub(crate) fn run(workloads: &[&Entry], peers: &[Peer], rounds: u16, quick: bool) -> Results {
-    let go = peers.iter().any(|peer| matches!(peer, Peer::Go(_))).then(go_tasks).flatten();
+    let foreign = Foreign::build(peers);
     let mut results = Results { cells: Vec::new() };
     for &workload in workloads {
         let first = results.cells.len();
         for &peer in peers {
-            let absent = matches!(peer, Peer::Go(_)) && go.is_none();
-            if workload.range(peer, quick).is_some() && !absent {
+            if workload.range(peer, quick).is_some() && foreign.has(peer) {
                 results.cells.push(Cell {
                     workload: workload.name,
                     peer,
@@ -74,7 +74,7 @@ pub(crate) fn run(workloads: &[&Entry], peers: &[Peer], rounds: u16, quick: bool
         for round in 1..=rounds {
             for cell in results.cells[first..].iter_mut().filter(|cell| !cell.failed) {
                 eprint!("\r{:<20} round {round} of {rounds}  {:<12}", cell.workload, cell.peer);
-                match sample(workload, cell.peer, quick, go.as_deref()) {
+                match sample(workload, cell.peer, quick, &foreign) {
                     Ok(sample) => cell.samples.push(sample),
                     Err(why) => {
                         // What the child itself said stands above.
@@ -90,16 +90,14 @@ pub(crate) fn run(workloads: &[&Entry], peers: &[Peer], rounds: u16, quick: bool
     results
 }
 
-fn sample(workload: &Entry, peer: Peer, quick: bool, go: Option<&Path>) -> Result<Sample, String> {
-    let mut command = match (peer, go) {
-        (Peer::Go(workers), Some(program)) => {
+fn sample(workload: &Entry, peer: Peer, quick: bool, foreign: &Foreign) -> Result<Sample, String> {
+    let mut command = match foreign.command(peer) {
+        Some(mut command) => {
             let (start, most) = workload.range(peer, quick).ok_or("no form")?;
-            let mut command = Command::new(program);
-            command.env("GOMAXPROCS", workers.to_string());
             command.args([workload.name, &start.to_string(), &most.to_string()]);
             command
         }
-        _ => {
+        None => {
             let mut command = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
             command.args(["sample", workload.name, &peer.to_string()]).args(quick.then_some("--quick"));
             command
@@ -137,24 +135,5 @@ impl Drop for Killed {
         // Both fail only if the child has ended, which is what we want.
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-/// Builds the Go workloads beside this program, if there is a `go` command.
-fn go_tasks() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok()?.with_file_name("go-tasks");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("go");
-    let mut build = Command::new("go");
-    build.current_dir(source).arg("build").arg("-o").arg(&program).arg("./tasks");
-    match build.status() {
-        Ok(status) if status.success() => Some(program),
-        Ok(status) => {
-            eprintln!("go build: {status}; the Go columns stay empty");
-            None
-        }
-        Err(error) => {
-            eprintln!("go: {error}; the Go columns stay empty");
-            None
-        }
     }
 }

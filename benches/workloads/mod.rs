@@ -98,11 +98,19 @@ impl Entry {
         match peer {
             Peer::Corosensei if needs_tasks => None,
             Peer::Threads => self.size.threads.map(|range| if quick { (1, 1) } else { range }),
-            Peer::TokioCt | Peer::Tokio(_) | Peer::May(_) | Peer::Go(_) if !needs_tasks => None,
+            Peer::TokioCt | Peer::Tokio(_) | Peer::May(_) | Peer::Go(_) | Peer::Java(_) if !needs_tasks => {
+                None
+            }
+            Peer::Java(_) if self.waits() => None,
             _ if self.one_worker && peer.workers() == Some(2) => None,
             _ if quick => Some((self.size.quick, self.size.quick)),
             _ => Some((self.size.start, self.size.most)),
         }
+    }
+
+    /// Whether it measures waiting, of which there is no Java form.
+    fn waits(&self) -> bool {
+        self.name.starts_with("sleep") || self.name.starts_with("idle")
     }
 
     /// Runs the workload on a peer in this process; `None` if it has no form there, or is not Rust.
@@ -136,7 +144,7 @@ fn run<W: Workload>(peer: Peer, range: (u64, u64)) -> Option<Sample> {
         Peer::Threads => Some(on_model::<W, Threads>(0, range)),
         Peer::TokioCt => Some(on_tokio(None)),
         Peer::Tokio(workers) => Some(on_tokio(Some(workers))),
-        Peer::Go(_) | Peer::Corosensei => None,
+        Peer::Go(_) | Peer::Java(_) | Peer::Corosensei => None,
     }
 }
 
@@ -154,7 +162,8 @@ mod tests {
         for entry in ALL {
             for &peer in peer::ALL {
                 let sample = entry.sample(peer, true);
-                let has_form = entry.range(peer, true).is_some() && !matches!(peer, Peer::Go(_));
+                let has_form =
+                    entry.range(peer, true).is_some() && !matches!(peer, Peer::Go(_) | Peer::Java(_));
                 assert_eq!(sample.is_some_and(|s| !s.figures.is_empty()), has_form, "{} {peer}", entry.name);
             }
         }

@@ -100,30 +100,57 @@ impl<T: 'static> LocalKey<T> {
     where
         F: FnOnce(&T) -> R,
     {
-        let value = match scheduler::current_fiber() {
-            // SAFETY: the caller is this fiber.
-            Some(me) => self.value_in(unsafe { &(*me.as_ptr()).locals }),
-            None => THREAD.try_with(|locals| self.value_in(locals)).map_err(|_| AccessError)?,
-        };
-        let value = value.ok_or(AccessError)?;
-        // SAFETY: the value is boxed and dropped only when the fiber ends; it is the calling fiber's own, which
-        // is inside of `f` until then. A destructor that runs `with` at the end sees only values not yet taken.
+        let value = with_locals(|locals| self.value_in(locals))?.ok_or(AccessError)?;
+        // SAFETY: the value is boxed and dropped only when the fiber ends, or when the initialiser that makes it returns;
+        // it is the calling fiber's own, which is inside of `f` until then. A destructor that runs `with` at the end
+        // sees only values not yet taken.
         Ok(f(unsafe { value.as_ref() }))
     }
 
     fn value_in(&'static self, locals: &Locals) -> Option<NonNull<T>> {
-        let key = std::ptr::from_ref(self) as usize;
+        let key = self.key();
         match locals.get(key) {
-            None if locals.accepts() => locals.insert(key, (self.init)()),
+            None if locals.accepts() && locals.insert(key, (self.init)()) => locals.get(key),
             known => known,
         }
+    }
+
+    fn key(&'static self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    /// Makes `value` the first value, without the initialiser; hands it back when there is one already.
+    fn set_first(&'static self, value: T) -> Option<T> {
+        let set = with_locals(|locals| {
+            if locals.get::<T>(self.key()).is_none() && locals.accepts() {
+                locals.insert(self.key(), value);
+                return None;
+            }
+            Some(value)
+        });
+        set.unwrap_or_else(|error| panic!("cannot access a fiber-local value: {error}"))
+    }
+}
+
+/// Calls `f` with the store of whoever calls.
+fn with_locals<R>(f: impl FnOnce(&Locals) -> R) -> Result<R, AccessError> {
+    match scheduler::current_fiber() {
+        // SAFETY: the caller is this fiber.
+        Some(me) => Ok(f(unsafe { &(*me.as_ptr()).locals })),
+        None => THREAD.try_with(f).map_err(|_| AccessError),
     }
 }
 
 impl<T: 'static> LocalKey<Cell<T>> {
-    /// Sets the value.
+    /// Sets the value. If there is none yet, this one is the first: the initialiser does not run.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
     pub fn set(&'static self, value: T) {
-        self.with(|cell| cell.set(value));
+        if let Some(value) = self.set_first(Cell::new(value)) {
+            self.with(|cell| cell.set(value.into_inner()));
+        }
     }
 
     /// A copy of the value.
@@ -173,13 +200,15 @@ impl<T: 'static> LocalKey<RefCell<T>> {
         self.with(|cell| f(&mut cell.borrow_mut()))
     }
 
-    /// Sets the value.
+    /// Sets the value. If there is none yet, this one is the first: the initialiser does not run.
     ///
     /// # Panics
     ///
-    /// If it is borrowed.
+    /// If it is borrowed; and as [`with`](LocalKey::with).
     pub fn set(&'static self, value: T) {
-        self.with(|cell| *cell.borrow_mut() = value);
+        if let Some(value) = self.set_first(RefCell::new(value)) {
+            self.replace(value.into_inner());
+        }
     }
 
     /// Takes the value, leaving the default.

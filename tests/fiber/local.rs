@@ -67,3 +67,70 @@ fn values_are_dropped_newest_first_when_the_fiber_ends() {
     handle.join().unwrap();
     assert_eq!(*DROPPED.lock().unwrap(), ["second", "first"]);
 }
+
+abaca::fiber_local! {
+    static UNSET: Cell<u32> = panic!("set it first");
+    static UNSET_TEXT: RefCell<String> = panic!("set it first");
+}
+
+#[abaca::test]
+fn set_does_not_run_the_initialiser() {
+    UNSET.set(5);
+    UNSET_TEXT.set("text".into());
+    assert_eq!((UNSET.get(), UNSET_TEXT.take()), (5, "text".into()));
+    let handle = abaca::spawn(|| UNSET.get());
+    assert!(handle.join().is_err(), "get does");
+}
+
+abaca::fiber_local!(static RECURSIVE: Cell<u32> = {
+    // Whoever asks for a value while it is made makes another, which the outer one replaces.
+    thread_local!(static DEPTH: Cell<u32> = const { Cell::new(0) });
+    let depth = DEPTH.replace(DEPTH.get() + 1);
+    if depth == 0 {
+        assert_eq!(RECURSIVE.get(), 11);
+    }
+    Cell::new(10 + depth)
+});
+
+#[abaca::test(workers = 1)]
+fn an_initialiser_that_uses_its_own_key_wins_over_the_value_it_made_inside() {
+    assert_eq!(RECURSIVE.with(Cell::get), 10);
+    assert_eq!(RECURSIVE.get(), 10);
+}
+
+mod visible {
+    abaca::fiber_local! {
+        /// With an attribute and a visibility.
+        pub(super) static ONE: u32 = const { 1 };
+        pub(crate) static TWO: u32 = 2
+    }
+    abaca::fiber_local!(pub(super) static THREE: u32 = const { 3 });
+    abaca::fiber_local!();
+}
+
+#[abaca::test]
+fn the_macro_takes_every_form_of_thread_local() {
+    let sum = visible::ONE.with(|n| *n) + visible::TWO.with(|n| *n) + visible::THREE.with(|n| *n);
+    assert_eq!(sum, 6);
+}
+
+abaca::fiber_local!(static BUSY: RefCell<u32> = const { RefCell::new(0) });
+
+#[abaca::test]
+fn a_value_borrowed_over_a_park_is_not_another_fibers() {
+    let handles: Vec<_> = (0..50_u32)
+        .map(|n| {
+            abaca::spawn(move || {
+                BUSY.with_borrow_mut(|value| {
+                    *value = n;
+                    abaca::yield_now();
+                    assert_eq!(*value, n);
+                });
+                BUSY.replace(0)
+            })
+        })
+        .collect();
+    for (n, handle) in handles.into_iter().enumerate() {
+        assert_eq!(handle.join().unwrap() as usize, n);
+    }
+}

@@ -1,5 +1,6 @@
 //! Fibers as a user of `std::thread` knows threads: spawning, joining, parking, scopes, local storage.
 
+mod destructors;
 mod join;
 mod local;
 mod park;

@@ -8,6 +8,7 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 /// The values of one fiber, used only by the thread that runs it.
@@ -44,19 +45,22 @@ impl Locals {
         self.with(|state| !state.destroyed)
     }
 
-    /// Stores the value for `key`, replacing one that its own initialiser may have made meanwhile. `None` once
-    /// the fiber has begun to drop its locals.
-    pub(crate) fn insert<T: 'static>(&self, key: usize, value: T) -> Option<NonNull<T>> {
-        let mut boxed = Box::new(value);
-        let place = NonNull::from(&mut *boxed);
-        let refused: Option<Box<T>> = self.with(|state| {
+    /// Stores the value for `key`, replacing one that its own initialiser may have made meanwhile. False once the
+    /// fiber has begun to drop its locals.
+    pub(crate) fn insert<T: 'static>(&self, key: usize, value: T) -> bool {
+        let value: Box<dyn Any> = Box::new(value);
+        // What is replaced or refused is the user's to drop, hence outside of `with`.
+        let (inserted, _unwanted) = self.with(|state| {
             if state.destroyed {
-                return Some(boxed);
+                return (false, Some(value));
             }
-            state.values.push((key, boxed));
-            None
+            if let Some((_, old)) = state.values.iter_mut().find(|(known, _)| *known == key) {
+                return (true, Some(std::mem::replace(old, value)));
+            }
+            state.values.push((key, value));
+            (true, None)
         });
-        refused.is_none().then_some(place)
+        inserted
     }
 
     /// Whether a value was ever made.
@@ -67,10 +71,16 @@ impl Locals {
     }
 
     /// Drops all values, newest first. A destructor may still use older values, and makes no new ones.
+    ///
+    /// None is left behind by one that panics: who frees the fiber's memory may do so on another thread, and the
+    /// values need not be `Send`.
     pub(crate) fn destroy(&self) {
         self.with(|state| state.destroyed = true);
         while let Some(newest) = self.with(|state| state.values.pop()) {
-            drop(newest);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(newest))) {
+                // The panic hook has reported it. The payload's own destructor might panic as well.
+                std::mem::forget(payload);
+            }
         }
     }
 }

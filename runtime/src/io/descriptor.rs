@@ -195,15 +195,15 @@ impl<T: AsFd> Descriptor<T> {
         }
         let node = Node::new(park::waiter());
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        let Some(direction) = self.source.link(fd, way, &node, seen, poller)? else { return Ok(()) };
+        let Some(place) = self.source.link(fd, way, &node, seen, poller)? else { return Ok(()) };
         match park::wait(&node.waiter, reason, *deadline) {
             Outcome::Notified => Ok(()),
             Outcome::TimedOut => {
-                direction.unlink(&node);
+                place.unlink(&node);
                 Err(would_block())
             }
             Outcome::Cancelled => {
-                direction.unlink(&node);
+                place.unlink(&node);
                 park::unwind()
             }
         }

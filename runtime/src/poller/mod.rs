@@ -4,8 +4,10 @@
 //! wake-up to its caller; it never calls up. Descriptors are registered once, edge-triggered, for both directions,
 //! at their first block. `README.md` tells the protocol of readiness.
 
-mod direction;
+#[cfg(all(test, loom))]
+mod model;
 mod registry;
+mod slot;
 mod source;
 
 use std::io;
@@ -14,8 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub(crate) use direction::{Node, Seen, Way};
 use registry::Registry;
+use slot::Edge;
+pub(crate) use slot::{Node, Seen, Way};
 pub(crate) use source::Source;
 
 use crate::fiber::Woken;
@@ -61,12 +64,12 @@ impl Poller {
                 return;
             }
             let Some(slot) = self.registry.find(event.key) else { return };
-            if event.bits & (READABLE | URGENT | BROKEN) != 0 {
-                slot.read.event(event.bits & (READ_ENDED | URGENT | BROKEN) != 0, &mut wake);
-            }
-            if event.bits & (WRITABLE | BROKEN) != 0 {
-                slot.write.event(event.bits & BROKEN != 0, &mut wake);
-            }
+            let edge = |ready: u32, without_hints: u32| match event.bits {
+                bits if bits & (without_hints | BROKEN) != 0 => Edge::WithoutHints,
+                bits if bits & ready != 0 => Edge::Ready,
+                _ => Edge::None,
+            };
+            slot.event([edge(READABLE, READ_ENDED | URGENT), edge(WRITABLE, 0)], &mut wake);
         });
         result.expect("epoll_wait on an epoll instance of our own fails only when interrupted");
     }
@@ -86,25 +89,23 @@ impl Poller {
     pub(crate) fn shut_down(&self, mut wake: impl FnMut(Woken)) {
         // Release: pairs with the Acquire in `is_shut_down`.
         self.is_shut_down.store(true, Ordering::Release);
-        self.registry.for_each(|slot| {
-            slot.read.event(false, &mut wake);
-            slot.write.event(false, &mut wake);
-        });
+        self.registry.for_each(|slot| slot.event([Edge::Ready; 2], &mut wake));
     }
 
     fn is_shut_down(&self) -> bool {
         self.is_shut_down.load(Ordering::Acquire)
     }
 
-    fn register(&self, fd: BorrowedFd<'_>) -> io::Result<u64> {
-        let key = self.registry.occupy();
-        self.epoll.add(fd, key).inspect_err(|_| self.registry.vacate(key))?;
-        Ok(key)
+    /// Returns the index of the slot.
+    fn register(&self, fd: BorrowedFd<'_>) -> io::Result<u32> {
+        let (index, key) = self.registry.occupy();
+        self.epoll.add(fd, key).inspect_err(|_| self.registry.vacate(index))?;
+        Ok(index)
     }
 
-    fn deregister(&self, fd: BorrowedFd<'_>, key: u64) {
+    fn deregister(&self, fd: BorrowedFd<'_>, index: u32) {
         // It fails if the descriptor was closed behind our back, and then it is no longer watched either.
         let _ = self.epoll.remove(fd);
-        self.registry.vacate(key);
+        self.registry.vacate(index);
     }
 }

@@ -5,9 +5,9 @@
 //! counts as one for the new descriptor, which costs it a system call or two and is otherwise harmless.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::direction::Direction;
+use super::slot::Slot;
 use crate::queue::SpinLock;
 
 /// The first bucket has this many slots; each later one twice as many as the one before.
@@ -15,13 +15,6 @@ const FIRST_BUCKET: u32 = 64;
 
 /// Enough for 2^30 descriptors.
 const BUCKETS: usize = 24;
-
-/// One registered descriptor.
-pub(super) struct Slot {
-    generation: AtomicU32,
-    pub(super) read: Direction,
-    pub(super) write: Direction,
-}
 
 /// See the module's documentation.
 pub(super) struct Registry {
@@ -50,8 +43,8 @@ impl Registry {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Takes a vacant slot and returns its key.
-    pub(super) fn occupy(&self) -> u64 {
+    /// Takes a vacant slot and returns its index and its key.
+    pub(super) fn occupy(&self) -> (u32, u64) {
         let index = {
             let mut vacant = self.vacant.lock();
             vacant.indices.pop().unwrap_or_else(|| {
@@ -59,21 +52,20 @@ impl Registry {
                 vacant.fresh - 1
             })
         };
-        let slot = self.slot_or_grow(index);
-        slot.read.reset();
-        slot.write.reset();
+        let (bucket, offset) = place(index);
+        let slot =
+            &self.buckets[bucket].get_or_init(|| Slot::many((FIRST_BUCKET << bucket) as usize))[offset];
+        slot.reset();
         self.len.fetch_add(1, Ordering::Relaxed);
-        u64::from(slot.generation.load(Ordering::Relaxed)) << 32 | u64::from(index)
+        (index, u64::from(slot.generation.load(Ordering::Relaxed)) << 32 | u64::from(index))
     }
 
     /// Gives a slot back.
-    pub(super) fn vacate(&self, key: u64) {
-        let index = key as u32;
-        if let Some(slot) = self.find(key) {
-            slot.generation.fetch_add(1, Ordering::Release);
-            self.len.fetch_sub(1, Ordering::Relaxed);
-            self.vacant.lock().indices.push(index);
-        }
+    pub(super) fn vacate(&self, index: u32) {
+        // Release: pairs with the Acquire in `find`.
+        self.occupied(index).generation.fetch_add(1, Ordering::Release);
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        self.vacant.lock().indices.push(index);
     }
 
     /// The slot of a key, unless it was vacated since.
@@ -84,18 +76,22 @@ impl Registry {
         (slot.generation.load(Ordering::Acquire) == (key >> 32) as u32).then_some(slot)
     }
 
-    /// All slots, the vacant ones too.
+    /// The slot that [`occupy`](Self::occupy) gave to the caller.
+    #[inline]
+    pub(super) fn occupied(&self, index: u32) -> &Slot {
+        let (bucket, offset) = place(index);
+        &self.buckets[bucket].get().expect("it was made when the slot was first taken")[offset]
+    }
+
+    /// All slots that were ever taken.
     pub(super) fn for_each(&self, f: impl FnMut(&Slot)) {
-        self.buckets.iter().filter_map(OnceLock::get).flatten().for_each(f);
+        let taken = self.vacant.lock().fresh;
+        (0..taken).map(|index| self.slot_or_grow(index)).for_each(f);
     }
 
     fn slot_or_grow(&self, index: u32) -> &Slot {
         let (bucket, offset) = place(index);
-        let slots = self.buckets[bucket].get_or_init(|| {
-            let new =
-                || Slot { generation: AtomicU32::new(0), read: Direction::new(), write: Direction::new() };
-            (0..FIRST_BUCKET << bucket).map(|_| new()).collect()
-        });
+        let slots = self.buckets[bucket].get_or_init(|| Slot::many((FIRST_BUCKET << bucket) as usize));
         &slots[offset]
     }
 }
@@ -128,12 +124,12 @@ mod tests {
     #[test]
     fn a_stale_key_finds_nobody_after_reuse() {
         let registry = Registry::new();
-        let old = registry.occupy();
+        let (index, old) = registry.occupy();
         assert!(registry.find(old).is_some());
-        registry.vacate(old);
+        registry.vacate(index);
         assert!(registry.find(old).is_none());
-        let new = registry.occupy();
-        assert_eq!(old as u32, new as u32, "the slot is used again");
+        let (again, new) = registry.occupy();
+        assert_eq!(index, again, "the slot is used again");
         assert!(registry.find(old).is_none());
         assert!(registry.find(new).is_some());
         assert_eq!(registry.len(), 1);

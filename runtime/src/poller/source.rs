@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::Poller;
-use super::direction::{Attempt, Direction, Node, Seen, Way};
+use super::slot::{Attempt, Node, Place, Seen, Slot, Way};
 
 /// What a descriptor is to pollers. Its owner calls [`deregister`](Source::deregister) before it closes the
 /// descriptor.
@@ -17,7 +17,8 @@ pub(crate) struct Source(OnceLock<Registration>);
 /// poller; older registrations stay until the end, since others may be looking at them.
 struct Registration {
     poller: Arc<Poller>,
-    key: u64,
+    /// The index of its slot.
+    index: u32,
     /// A duplicate that is watched in place of the descriptor, which something else registered already: two
     /// `Pollable`s may borrow one descriptor.
     duplicate: Option<OwnedFd>,
@@ -32,11 +33,14 @@ impl Source {
     /// To be called before the system call that acts on what is seen.
     #[inline]
     pub(crate) fn seen(&self, way: Way) -> Seen<'_> {
-        self.latest().map_or(Seen::UNREGISTERED, |registration| registration.direction(way).seen())
+        match self.latest() {
+            Some(registration) => registration.slot().seen(way),
+            None => Seen::unregistered(way),
+        }
     }
 
-    /// Links a wait for an event after `seen`, registering the descriptor first if need be; returns where, for
-    /// [`Direction::unlink`]. `None`: there was an event, so try again instead of waiting.
+    /// Links a wait for an event after `seen`, registering the descriptor first if need be; returns where. `None`:
+    /// there was an event, so try again instead of waiting.
     ///
     /// # Errors
     ///
@@ -48,15 +52,15 @@ impl Source {
         node: &Node,
         seen: Seen<'a>,
         poller: impl Fn() -> Arc<Poller>,
-    ) -> io::Result<Option<&'a Direction>> {
+    ) -> io::Result<Option<Place<'a>>> {
         loop {
             let registration = match self.latest() {
                 Some(latest) if !latest.poller.is_shut_down() => latest,
                 _ => self.register(fd, poller())?,
             };
-            let direction = registration.direction(way);
-            match direction.link(node, seen, || registration.poller.is_shut_down()) {
-                Attempt::Linked => return Ok(Some(direction)),
+            let slot = registration.slot();
+            match slot.link(node, seen, || registration.poller.is_shut_down()) {
+                Attempt::Linked => return Ok(Some(Place { slot, way })),
                 Attempt::Ready => return Ok(None),
                 Attempt::Closed => {}
             }
@@ -107,27 +111,23 @@ impl Source {
 
 impl Registration {
     fn new(fd: BorrowedFd<'_>, poller: Arc<Poller>) -> io::Result<Self> {
-        let (key, duplicate) = match poller.register(fd) {
+        let (index, duplicate) = match poller.register(fd) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let duplicate = fd.try_clone_to_owned()?;
                 (poller.register(duplicate.as_fd())?, Some(duplicate))
             }
             result => (result?, None),
         };
-        Ok(Self { poller, key, duplicate, next: OnceLock::new() })
+        Ok(Self { poller, index, duplicate, next: OnceLock::new() })
     }
 
     fn undo(self, fd: BorrowedFd<'_>) {
         let fd = self.duplicate.as_ref().map_or(fd, AsFd::as_fd);
-        self.poller.deregister(fd, self.key);
+        self.poller.deregister(fd, self.index);
     }
 
     #[inline]
-    fn direction(&self, way: Way) -> &Direction {
-        let slot = self.poller.registry.find(self.key).expect("vacated only when the descriptor is dropped");
-        match way {
-            Way::Read => &slot.read,
-            Way::Write => &slot.write,
-        }
+    fn slot(&self) -> &Slot {
+        self.poller.registry.occupied(self.index)
     }
 }

@@ -45,12 +45,12 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
         unsafe { Header::run(fiber) };
         // SAFETY: the cell is alive until `finish`.
         let header = unsafe { fiber.as_ref() };
-        if header.locals.any() {
-            // A panic of a destructor has been reported by the panic hook; the fiber has ended all the same.
-            let _ = catch_unwind(AssertUnwindSafe(|| header.locals.destroy()));
-        }
         if header.join.is_detached() {
+            // Before the fiber-local values, which its destructor may use: the order of std.
             clear_quietly(fiber);
+        }
+        if header.locals.any() {
+            header.locals.destroy();
         }
         let worker = current_worker().expect("a fiber runs on a worker");
         match worker.finish(fiber) {

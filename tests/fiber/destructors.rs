@@ -1,0 +1,150 @@
+//! Destructors of results, payloads and fiber-local values: where they run, in which order, and what their panics do.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+use super::join::yield_until;
+
+static DROPPED_ON: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
+
+/// A value that must not leave its fiber's thread, as an `Rc` would not.
+struct Bound;
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        DROPPED_ON.lock().unwrap().push(thread::current().id());
+    }
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in the destructor of a fiber-local value");
+    }
+}
+
+abaca::fiber_local! {
+    static BOUND_FIRST: Bound = Bound;
+    static BOMB: Bomb = Bomb;
+    static BOUND_LAST: Bound = Bound;
+}
+
+#[abaca::test]
+fn a_panicking_destructor_leaves_no_local_value_to_another_thread() {
+    let handle = abaca::spawn(|| {
+        BOUND_FIRST.with(|_| ());
+        BOMB.with(|_| ());
+        BOUND_LAST.with(|_| ());
+        thread::current().id()
+    });
+    yield_until(|| handle.is_finished());
+    // The owner of the handle frees the fiber's memory, here on a thread of its own.
+    let home = thread::spawn(move || handle.join().unwrap()).join().unwrap();
+    assert_eq!(*DROPPED_ON.lock().unwrap(), [home, home]);
+}
+
+thread_local!(static LOG: Cell<Option<&'static str>> = const { Cell::new(None) });
+
+struct Local;
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        LOG.set(Some("local"));
+    }
+}
+
+abaca::fiber_local!(static LOCAL: Local = Local);
+
+#[abaca::test(workers = 1)]
+fn an_unwanted_result_is_dropped_before_the_fiber_local_values_as_in_std() {
+    struct Unwanted(Arc<AtomicBool>);
+    impl Drop for Unwanted {
+        fn drop(&mut self) {
+            self.0.store(LOG.get().is_none() && LOCAL.try_with(|_| ()).is_ok(), SeqCst);
+        }
+    }
+    let was_there = Arc::new(AtomicBool::new(false));
+    let result = Unwanted(Arc::clone(&was_there));
+    drop(abaca::spawn(|| {
+        LOCAL.with(|_| ());
+        result
+    }));
+    yield_until(|| LOG.get() == Some("local"));
+    assert!(was_there.load(SeqCst));
+}
+
+#[abaca::test]
+fn a_forgotten_handle_leaks_the_result_and_nothing_else() {
+    struct Counted(Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let (captured, returned) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (capture, result) = (Counted(Arc::clone(&captured)), Counted(Arc::clone(&returned)));
+    std::mem::forget(abaca::spawn(move || {
+        let _capture = capture;
+        result
+    }));
+    yield_until(|| captured.load(SeqCst) == 1);
+    abaca::yield_now();
+    assert_eq!(returned.load(SeqCst), 0);
+}
+
+#[abaca::test]
+fn the_payload_of_an_unwanted_panic_is_dropped_once() {
+    struct Payload(Arc<AtomicUsize>);
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let drops = Arc::new(AtomicUsize::new(0));
+    let payload = Payload(Arc::clone(&drops));
+    drop(abaca::spawn(move || std::panic::panic_any(payload)));
+    yield_until(|| drops.load(SeqCst) == 1);
+    let payload = Payload(Arc::clone(&drops));
+    let taken = abaca::spawn(move || std::panic::panic_any(payload)).join().unwrap_err();
+    assert_eq!(drops.load(SeqCst), 1);
+    drop(taken);
+    assert_eq!(drops.load(SeqCst), 2);
+}
+
+#[abaca::test]
+fn a_result_whose_destructor_panics_takes_the_dropper_of_its_handle_along_and_nobody_else() {
+    let handle = abaca::spawn(|| Bomb);
+    yield_until(|| handle.is_finished());
+    let payload = abaca::spawn(move || drop(handle)).join().unwrap_err();
+    assert!(payload.downcast_ref::<&str>().unwrap().starts_with("in the destructor"));
+    assert_eq!(abaca::spawn(|| 1).join().unwrap(), 1);
+}
+
+#[abaca::test(workers = 2)]
+fn handles_dropped_by_a_thread_while_their_fibers_end_drop_each_result_once() {
+    const ROUNDS: usize = 5_000;
+    struct Counted(Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            // Whoever drops it may block: the fiber itself, if the handle went in the last moment.
+            abaca::yield_now();
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let drops = Arc::new(AtomicUsize::new(0));
+    let (sender, receiver) = std::sync::mpsc::channel::<abaca::JoinHandle<Counted>>();
+    let dropper = thread::spawn(move || receiver.into_iter().for_each(drop));
+    for round in 0..ROUNDS {
+        let result = Counted(Arc::clone(&drops));
+        sender.send(abaca::spawn(move || result)).unwrap();
+        if round % 3 == 0 {
+            abaca::yield_now();
+        }
+    }
+    drop(sender);
+    yield_until(|| drops.load(SeqCst) == ROUNDS);
+    dropper.join().unwrap();
+}
