@@ -87,10 +87,13 @@ const ENOUGH_TO_WEIGH: usize = 500;
 const COUNTING_SECONDS: f64 = 0.5;
 
 pub(crate) fn run(settings: &Settings) -> Vec<Row> {
-    let chosen = SCENARIOS
-        .iter()
-        .filter(|scenario| settings.only.as_ref().is_none_or(|only| scenario.name.contains(&**only)));
-    chosen.flat_map(|scenario| run_scenario(scenario, settings)).collect()
+    let chosen = SCENARIOS.iter().enumerate().filter(|(at, scenario)| {
+        // With the number of connections taken away, scenarios that differ in nothing else are one.
+        let same = |other: &Scenario| other.service == scenario.service && other.workers == scenario.workers;
+        let repeats = settings.small && SCENARIOS[..*at].iter().any(same);
+        !repeats && settings.only.as_ref().is_none_or(|only| scenario.name.contains(&**only))
+    });
+    chosen.flat_map(|(_, scenario)| run_scenario(scenario, settings)).collect()
 }
 
 fn run_scenario(scenario: &Scenario, settings: &Settings) -> Vec<Row> {

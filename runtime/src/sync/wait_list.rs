@@ -231,8 +231,11 @@ const BATCH: usize = 16;
 pub(crate) fn wake_up_to<S, P>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut WaitList<P>, limit: usize) {
     let mut left = limit;
     while left > 0 {
-        let mut batch = [const { None }; BATCH];
         let mut guard = lock.lock();
+        if list(&mut guard).is_empty() {
+            return;
+        }
+        let mut batch = [const { None }; BATCH];
         let mut claimed = 0;
         while claimed < BATCH.min(left) {
             let Some(woken) = list(&mut guard).pop_front() else { break };
@@ -240,7 +243,8 @@ pub(crate) fn wake_up_to<S, P>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Wait
             claimed += 1;
         }
         drop(guard);
-        batch.into_iter().flatten().for_each(parking::wake);
+        // In place: moving the whole batch would cost more than waking one.
+        batch[..claimed].iter_mut().filter_map(Option::take).for_each(parking::wake);
         if claimed < BATCH {
             return;
         }
