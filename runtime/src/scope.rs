@@ -14,14 +14,16 @@ use crate::fiber::{Fiber, Reason};
 use crate::latch::Latch;
 use crate::park;
 use crate::queue::SpinLock;
-use crate::spawn::{Builder, JoinHandle, SpawnError};
+use crate::scheduler;
+use crate::spawn::{self, Builder, JoinHandle, SpawnError};
 
 /// Runs `f` with a scope in which fibers can be spawned that borrow from the caller's frame; returns when all of
 /// them have ended. Mirrors [`std::thread::scope`].
 ///
 /// # Panics
 ///
-/// If `f` panics, or if a fiber panicked whose handle was not joined; in either case after all have ended.
+/// If `f` panics, or if a fiber panicked or found no memory for its stack and its handle was not joined; in each case
+/// after all have ended.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -42,16 +44,22 @@ where
         running: Latch::new(0),
         panicked: AtomicBool::new(false),
         cancelled: AtomicBool::new(false),
+        refused: AtomicBool::new(false),
     });
     let scope = Scope { shared, scope: PhantomData, env: PhantomData };
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     let cancelled = scope.shared.running.await_zero(Reason::Scope);
+    // Relaxed: written before the count fell to zero.
+    let happened = |what: &AtomicBool| what.load(Ordering::Relaxed);
     match result {
         Err(payload) => resume_unwind(payload),
         // Also when only a fiber was, whom nobody joined: its work is missing, and the runtime is going down.
-        Ok(_) if cancelled || scope.shared.cancelled.load(Ordering::Relaxed) => park::unwind(),
-        // Relaxed: written before the count fell to zero.
-        Ok(_) if scope.shared.panicked.load(Ordering::Relaxed) => panic!("a scoped fiber panicked"),
+        Ok(_) if cancelled || happened(&scope.shared.cancelled) => park::unwind(),
+        Ok(_) if happened(&scope.shared.refused) && scheduler::is_closing() => park::unwind(),
+        Ok(_) if happened(&scope.shared.refused) => {
+            panic!("a scoped fiber could not be started: there is no memory for its stack")
+        }
+        Ok(_) if happened(&scope.shared.panicked) => panic!("a scoped fiber panicked"),
         Ok(value) => value,
     }
 }
@@ -75,9 +83,7 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        Builder::new()
-            .spawn_scoped(self, f)
-            .unwrap_or_else(|error| panic!("failed to spawn a fiber: {error}"))
+        Builder::new().spawn_scoped(self, f).unwrap_or_else(|error| spawn::failed(error))
     }
 }
 
@@ -104,7 +110,7 @@ impl Builder {
         T: Send + 'scope,
     {
         let packet = Arc::new(Packet {
-            result: SpinLock::new(None),
+            result: SpinLock::new(Some(Err(Box::new(NotRun)))),
             scope: Arc::clone(&scope.shared),
             borrows: PhantomData,
         });
@@ -113,8 +119,14 @@ impl Builder {
         let task = ScopedTask { f, packet: Arc::clone(&packet), _running: place };
         // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_zero`
         // has seen the count at zero, and the count falls after closure and result are gone from the fiber.
-        let handle = unsafe { self.spawn_unchecked(move || task.run()) }?;
-        Ok(ScopedJoinHandle { handle, packet })
+        match unsafe { self.spawn_unchecked(move || task.run()) } {
+            Ok(handle) => Ok(ScopedJoinHandle { handle, packet }),
+            Err(error) => {
+                // The caller knows, so the scope's end need not.
+                packet.take();
+                Err(error)
+            }
+        }
     }
 }
 
@@ -131,9 +143,10 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// The payload, if the fiber panicked.
     pub fn join(self) -> thread::Result<T> {
-        // An error here is a task that was refused: it never ran, and its packet is empty.
-        self.handle.join()?;
-        self.packet.result.lock().take().expect("a scoped fiber stores its result before it ends")
+        let ended = self.handle.join();
+        let result = self.packet.take().expect("only a join takes the result");
+        // An error here is a task that was refused, and says why; the result only says that it did not run.
+        ended.and(result)
     }
 
     /// Whether the fiber has ended.
@@ -161,8 +174,10 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 struct ScopeShared {
     /// Fibers whose closure or result may still borrow.
     running: Latch,
+    /// What happened to a fiber whose handle was not joined.
     panicked: AtomicBool,
     cancelled: AtomicBool,
+    refused: AtomicBool,
 }
 
 /// One fiber's count in the scope, given back when it is dropped.
@@ -191,17 +206,31 @@ impl<F: FnOnce() -> T, T> ScopedTask<'_, F, T> {
     }
 }
 
+/// The result of a scoped fiber that has not run. (To box it costs nothing.)
+struct NotRun;
+
 /// Where a scoped fiber leaves its result.
 struct Packet<'scope, T> {
+    /// `None` once it was joined.
     result: SpinLock<Option<thread::Result<T>>>,
     scope: Arc<ScopeShared>,
     borrows: PhantomData<&'scope ()>,
 }
 
+impl<T> Packet<'_, T> {
+    fn take(&self) -> Option<thread::Result<T>> {
+        self.result.lock().take()
+    }
+}
+
 impl<T> Drop for Packet<'_, T> {
     fn drop(&mut self) {
         if let Some(Err(payload)) = &*self.result.lock() {
-            let how = if payload.is::<Cancelled>() { &self.scope.cancelled } else { &self.scope.panicked };
+            let how = match payload {
+                _ if payload.is::<Cancelled>() => &self.scope.cancelled,
+                _ if payload.is::<NotRun>() => &self.scope.refused,
+                _ => &self.scope.panicked,
+            };
             // Relaxed: read by the owner after the count has fallen.
             how.store(true, Ordering::Relaxed);
         }

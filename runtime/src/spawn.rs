@@ -126,10 +126,17 @@ impl<T> JoinHandle<T> {
     ///
     /// The join word made the cell the handle's.
     unsafe fn dispose(cell: NonNull<Header>) {
+        /// Frees the cell also when the result's destructor panics.
+        struct Free(NonNull<Header>);
+        impl Drop for Free {
+            fn drop(&mut self) {
+                // SAFETY: the promise of `dispose`'s caller; `clear` leaves nothing behind, even if it panics.
+                unsafe { Header::free(self.0) };
+            }
+        }
+        let _free = Free(cell);
         // SAFETY: the caller's promise.
         unsafe { Header::clear(cell) };
-        // SAFETY: as above.
-        unsafe { Header::free(cell) };
     }
 
     /// Whether the fiber has ended, so that `join` returns at once.
@@ -366,7 +373,7 @@ where
 }
 
 #[cold]
-fn failed(error: SpawnError) -> ! {
+pub(crate) fn failed(error: SpawnError) -> ! {
     if error == SpawnError::ShuttingDown && park::on_fiber() && !thread::panicking() {
         // The spawning fiber is about to be cancelled itself: it unwinds as from any other call.
         park::unwind();

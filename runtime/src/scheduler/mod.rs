@@ -164,6 +164,11 @@ pub(crate) fn acknowledge_cancellation() {
     }
 }
 
+/// Whether the calling worker's runtime is shutting down.
+pub(crate) fn is_closing() -> bool {
+    current_worker().is_some_and(|worker| worker.shared().phase() == Phase::Closing)
+}
+
 /// Queues a new task on the calling worker, where others may steal it.
 #[inline]
 pub(crate) fn spawn_here(worker: &Worker, task: NonNull<Header>) {
@@ -172,7 +177,10 @@ pub(crate) fn spawn_here(worker: &Worker, task: NonNull<Header>) {
         let header = unsafe { me.as_ref() };
         if header.has(Flags::SPREADS) {
             header.unset_flag(Flags::SPREADS);
-            return worker.place(task);
+            // SAFETY: a task that is in no queue yet is ours.
+            if !unsafe { task.as_ref() }.has(Flags::ROAMING) {
+                return worker.place(task);
+            }
         }
     }
     worker.push_task(task);

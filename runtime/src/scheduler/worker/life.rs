@@ -17,6 +17,8 @@ use crate::scheduler::shared::Phase;
 enum Next {
     /// This task, on the same stack.
     Run(NonNull<Header>),
+    /// The fiber goes on once more, for the destructor of its result; then `Worker::finish_cleared`.
+    Clear,
     /// The final switch away.
     Exit(Exit),
 }
@@ -52,15 +54,25 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
         if header.locals.any() {
             header.locals.destroy();
         }
-        let worker = current_worker().expect("a fiber runs on a worker");
-        match worker.finish(fiber) {
+        let mut next = this_worker().finish(fiber);
+        if matches!(next, Next::Clear) {
+            clear_quietly(fiber);
+            // Asked again: a roaming fiber may have come to another worker.
+            next = this_worker().finish_cleared(fiber);
+        }
+        match next {
             Next::Run(task) => fiber = task,
             Next::Exit(exit) => {
                 std::mem::forget(guard);
                 return exit;
             }
+            Next::Clear => unreachable!("a result is cleared once"),
         }
     }
+}
+
+fn this_worker() -> &'static Worker {
+    current_worker().expect("a fiber runs on a worker")
 }
 
 /// Drops a result that nobody will take. Its destructor may panic, which the panic hook has reported then.
@@ -124,7 +136,7 @@ impl Worker {
     fn finish(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
-        let mut stack = self.unsettle(fiber);
+        let stack = self.unsettle(fiber);
         self.shared().dismiss();
         // SAFETY: as above.
         match unsafe { fiber.as_ref() }.join.end() {
@@ -140,13 +152,23 @@ impl Worker {
                     // as this fiber: it may park.
                     self.settle(fiber, stack);
                     self.current.set(Some(fiber));
-                    clear_quietly(fiber);
-                    stack = self.unsettle(fiber);
+                    return Next::Clear;
                 }
                 // SAFETY: as above; it is clear.
                 unsafe { Header::free(fiber) };
             }
         }
+        self.follow(stack, bytes)
+    }
+
+    /// The end of a fiber that went on after `finish` to clear its cell.
+    #[cold]
+    fn finish_cleared(&self, fiber: NonNull<Header>) -> Next {
+        // SAFETY: the cell is the worker's since `finish`, and is freed below.
+        let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
+        let stack = self.unsettle(fiber);
+        // SAFETY: as above; it is clear.
+        unsafe { Header::free(fiber) };
         self.follow(stack, bytes)
     }
 
@@ -164,6 +186,7 @@ impl Worker {
             self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
         }
         if header.has(Flags::PLACED) {
+            header.unset_flag(Flags::PLACED);
             // Relaxed: a load figure.
             self.remote.placed.fetch_sub(1, Ordering::Relaxed);
         }
@@ -182,7 +205,8 @@ impl Worker {
         let header = unsafe { next.as_ref() };
         if header.is_started() {
             self.leave_behind(stack, bytes);
-            if header.has(Flags::ROAMING) {
+            // The hub is the one that gives a stack of another size back.
+            if bytes != 0 || header.has(Flags::ROAMING) {
                 return Next::exit(self.hub.get(), Request::Start(next));
             }
             self.current.set(Some(next));
