@@ -75,7 +75,7 @@ fn run(options: &Options) -> io::Result<()> {
         stop.store(true, Relaxed);
         (latencies.count() as f64 / began.elapsed().as_secs_f64(), or_fail(Memory::now()))
     });
-    row("requests/s", grouped(rate as u64), format_args!("of {message} bytes, and as many back"));
+    row("requests/s", grouped(rate as u64), format_args!("of {message} bytes, one in flight each"));
     latencies.print();
     row("OS threads", after.threads, format_args!("{} of them workers", options.workers));
     let bytes = after.total().saturating_sub(before.total()) / connections;

@@ -64,14 +64,19 @@ pub fn connections_allowed(wanted: Option<NonZero<u64>>, usual: u64) -> io::Resu
     let files = rlimit::increase_nofile_limit(u64::MAX)?;
     // The runtime and the standard streams have some open, too.
     let most = files.saturating_sub(32) / 2;
-    match wanted.map(NonZero::get) {
-        Some(wanted) if wanted > most => Err(io::Error::other(format!(
-            "{} connections, two descriptors each, exceed the limit of {} open files: see `ulimit -Hn`",
-            grouped(wanted),
-            grouped(files)
-        ))),
-        wanted => Ok(wanted.unwrap_or(most.min(usual))),
+    let wanted = match wanted.map(NonZero::get) {
+        Some(wanted) if wanted > most => {
+            let (wanted, files) = (grouped(wanted), grouped(files));
+            let text =
+                format!("{wanted} connections, of two files each, exceed the limit of {files} open files");
+            return Err(io::Error::other(text));
+        }
+        wanted => wanted.unwrap_or(usual),
+    };
+    if wanted > most {
+        eprintln!("note: the limit of {} open files (ulimit -Hn) allows no more connections", grouped(files));
     }
+    Ok(wanted.min(most))
 }
 
 /// How long answers took, gathered from many fibers. A lock is held for nanoseconds and never across a wait, so that

@@ -1,0 +1,132 @@
+//! What every source file looks like.
+
+use std::path::Path;
+
+use super::{File, assert_none, files, read, root, rust_files};
+
+/// Lines of the longest file that a reader takes in at once.
+const LINES: usize = 400;
+
+/// Longer files: their limit, and why they are one noun all the same.
+const LONG_FILES: &[(&str, usize, &str)] = &[
+    ("runtime/src/runtime.rs", 440, "the builder and the runtime, mostly their documentation"),
+    ("runtime/src/channel/exchange.rs", 440, "both sides of one exchange, and its model"),
+    ("asm/tests/coroutine.rs", 440, "one short test for each promise of one type"),
+    ("tests/net/bodies/calls.rs", 480, "one short body for each call of one type"),
+];
+
+/// Files with unsafe code whose parent announces it.
+const ANNOUNCED_BY_PARENT: &str = "asm/src/sanitizer/";
+
+#[test]
+fn every_file_opens_with_what_it_is() {
+    let wrong: Vec<_> =
+        rust_files("").filter(|file| !file.text.starts_with("//! ")).map(|file| file.path).collect();
+    assert_none(&wrong, "open with `//!`: what the file owns, its invariants, what it must not do:");
+}
+
+#[test]
+fn files_are_short_enough_to_read() {
+    let limit =
+        |file: &File| LONG_FILES.iter().find(|(path, ..)| *path == file.path).map_or(LINES, |long| long.1);
+    let wrong: Vec<_> = rust_files("")
+        .filter(|file| file.text.lines().count() > limit(file))
+        .map(|file| format!("{}: {} lines", file.path, file.text.lines().count()))
+        .collect();
+    assert_none(&wrong, "split it by its nouns, or argue for it in LONG_FILES:");
+    for (path, ..) in LONG_FILES {
+        assert!(read(path).lines().count() > LINES, "{path} is short again: take it out of LONG_FILES");
+    }
+}
+
+#[test]
+fn examples_fit_on_a_page_or_two_and_are_run() {
+    let runner = read("examples/tests/run.rs");
+    let manifest = read("examples/Cargo.toml");
+    let is_example = |file: &File| file.path.matches('/').count() == 1 && file.path != "examples/lib.rs";
+    let mut wrong = Vec::new();
+    for file in rust_files("examples").filter(is_example) {
+        let name = Path::new(&file.path).file_stem().expect("a name").to_string_lossy().into_owned();
+        if file.text.lines().count() > 100 {
+            wrong.push(format!("{}: more than 100 lines; what others could share goes to lib.rs", file.path));
+        }
+        if !runner.contains(&format!("\"{name}\"")) {
+            wrong.push(format!("{}: run it in examples/tests/run.rs", file.path));
+        }
+        if !manifest.contains(&format!("name = \"{name}\"")) {
+            wrong.push(format!("{}: give it an [[example]] in examples/Cargo.toml", file.path));
+        }
+    }
+    assert_none(&wrong, "examples are read before they are run:");
+}
+
+#[test]
+fn unsafe_code_is_announced_with_its_reason() {
+    let mut wrong = Vec::new();
+    for file in rust_files("") {
+        let is_unsafe = file.code().any(|line| line.contains("unsafe {") || line.contains("unsafe impl"));
+        let is_announced = file.text.contains("unsafe_code") && file.text.contains("reason = ");
+        if is_unsafe && !is_announced && !file.path.starts_with(ANNOUNCED_BY_PARENT) {
+            wrong.push(format!("{}: add `#![expect(unsafe_code, reason = \"..\")]`", file.path));
+        }
+        // Put together here, so that this file does not find itself.
+        if file.text.contains(&["allow(", "unsafe_code"].concat()) {
+            wrong.push(format!("{}: `expect` it, so that a stale entry fails the build", file.path));
+        }
+    }
+    assert_none(&wrong, "the list of files that expect unsafe code is the map of danger:");
+}
+
+#[test]
+fn every_member_obeys_the_workspace_lints() {
+    let workspace = read("Cargo.toml");
+    let members =
+        workspace.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).expect("a list");
+    for member in members.split('"').skip(1).step_by(2) {
+        let manifest = read(&format!("{member}/Cargo.toml"));
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{member}/Cargo.toml: add `lints.workspace`");
+    }
+}
+
+#[test]
+fn nothing_is_left_undone() {
+    let words =
+        [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat(), ["#[ignore", "]"].concat()];
+    let mut wrong = Vec::new();
+    for file in rust_files("") {
+        for word in words.iter().filter(|word| file.text.contains(word.as_str())) {
+            wrong.push(format!("{}: {word}", file.path));
+        }
+    }
+    assert_none(&wrong, "finish it, or give an ignored test its reason:");
+}
+
+#[test]
+fn nothing_names_a_machine() {
+    // Homes and work folders, and the hosts of package registries and their mirrors.
+    let words =
+        [["/ro", "ot/"], ["/ho", "me/"], ["/wo", "rk/"], ["index.cra", "tes.io"], ["static.cra", "tes.io"]]
+            .into_iter()
+            .chain([["proxy.gol", "ang.org"], ["goprox", "y"], ["artifac", "tory"], ["py", "pi.org"]])
+            .map(|halves| halves.concat())
+            .collect::<Vec<_>>();
+    let mut wrong = Vec::new();
+    for file in files("") {
+        for word in words.iter().filter(|word| file.text.contains(word.as_str())) {
+            wrong.push(format!("{}: {word}", file.path));
+        }
+    }
+    assert_none(&wrong, "what is true of one machine only stays on that machine:");
+}
+
+#[test]
+fn dependencies_come_from_the_public_registry() {
+    let lock = read("Cargo.lock");
+    let sources: Vec<_> = lock.lines().filter(|line| line.starts_with("source = ")).collect();
+    assert!(!sources.is_empty(), "Cargo.lock is committed");
+    for source in sources {
+        let public = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+        assert_eq!(source, public, "build Cargo.lock without a mirror or a git dependency");
+    }
+    assert!(!root().join(".cargo").exists(), "a .cargo folder changes what a clean clone builds");
+}
