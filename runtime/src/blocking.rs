@@ -31,7 +31,7 @@ where
     R: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !thread::panicking() => pool.run(f),
+        Some(pool) if !park::surely_unwinds() => pool.run(f),
         _ => f(),
     }
 }

@@ -124,7 +124,7 @@ pub fn sleep(duration: Duration) {
 /// # abaca::run(|| abaca::fiber::sleep_until(Instant::now() + Duration::from_millis(1)));
 /// ```
 pub fn sleep_until(deadline: Instant) {
-    if !on_fiber() || std::thread::panicking() {
+    if !on_fiber() || parking::surely_unwinds() {
         // While a fiber unwinds, its sleeps block the thread: `panicking` is a fact of the thread, and must not
         // show up in a neighbour.
         return std::thread::sleep(deadline.saturating_duration_since(Instant::now()));

@@ -10,7 +10,9 @@ use crate::fiber::{Outcome, Reason, Waiter};
 use crate::os::futex;
 use crate::scheduler;
 
-pub(crate) use crate::scheduler::{acknowledge_cancellation, is_alone, is_elsewhere, unwind, wake};
+pub(crate) use crate::scheduler::{
+    acknowledge_cancellation, is_alone, is_elsewhere, surely_unwinds, unwind, wake,
+};
 
 /// A waiter for whoever calls: the current fiber, or this OS thread.
 #[inline]

@@ -3,3 +3,4 @@
 mod home;
 mod roam;
 mod steal;
+mod unwinding;

@@ -1,5 +1,8 @@
 //! The end of a runtime: fibers parked in every kind of wait unwind, destructors run, what does not end is reported.
 
+mod never_started;
+mod unwinding;
+
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

@@ -47,12 +47,14 @@ pub(crate) struct Flags(u8);
 impl Flags {
     /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
     pub(crate) const ROAMING: Self = Self(1);
-    /// Roaming, but parked with a timer in its home's wheel: must resume there to take the timer out again.
+    /// Must resume where it was suspended even if it roams: it has a timer in that worker's wheel, or it unwinds.
     pub(crate) const ANCHORED: Self = Self(2);
     /// Placed on its worker by `Worker::place`, whose count of placed fibers it is part of.
     pub(crate) const PLACED: Self = Self(4);
     /// What this fiber spawns next goes to the least loaded worker: it has just accepted a connection.
     pub(crate) const SPREADS: Self = Self(8);
+    /// Waits, and may be unwinding: not to be cancelled before its thread panics no more.
+    pub(crate) const EXEMPT: Self = Self(16);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

@@ -190,7 +190,7 @@ impl<T: AsFd> Descriptor<T> {
         }
         let fd = self.get().as_fd();
         // While a fiber unwinds, its I/O blocks the thread: `panicking` must not show up in a neighbour.
-        if !park::on_fiber() || std::thread::panicking() {
+        if !park::on_fiber() || park::surely_unwinds() {
             return wait_on_thread(fd, way, *deadline);
         }
         let node = Node::new(park::waiter());

@@ -96,20 +96,19 @@ pub(crate) fn block(
 ) -> Outcome {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
-    // Whoever unwinds already, in whose destructors we are, waits to the end: a second unwinding would abort.
-    // `panicking` is a fact of the thread, so that a neighbour which parked while it unwinds counts as well;
-    // then this wait cannot be cancelled either, which is the lesser evil.
-    if std::thread::panicking() {
-        header.set_waiting(ptr::null(), reason);
-    } else if header.must_unwind() && waiter.claim(Outcome::Cancelled).is_some() {
+    let panicking = std::thread::panicking();
+    if header.must_unwind() && !panicking && waiter.claim(Outcome::Cancelled).is_some() {
         return Outcome::Cancelled;
-    } else {
-        header.set_waiting(waiter, reason);
     }
+    header.set_waiting(waiter, reason);
     let worker = current_worker().expect("a fiber runs on a worker");
-    match deadline {
-        None => worker.suspend(me),
-        Some(at) => block_until(worker, me, waiter, at),
+    if panicking {
+        block_unwinding(worker, me, waiter, deadline);
+    } else {
+        match deadline {
+            None => worker.suspend(me),
+            Some(at) => block_until(worker, me, waiter, at),
+        }
     }
     header.set_waiting(ptr::null(), Reason::None);
     waiter.outcome().expect("only a claim makes a parked fiber ready")
@@ -121,6 +120,7 @@ fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instan
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let at = worker.shared().ns_at(at);
+    let was_anchored = header.has(Flags::ANCHORED);
     let entry = Entry::new(ptr::from_ref(waiter).cast());
     // The entry is in this worker's wheel, so this worker must resume us even if we roam.
     header.set_flag(Flags::ANCHORED);
@@ -129,7 +129,30 @@ fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instan
     worker.suspend(me);
     // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
     unsafe { worker.wheel.cancel(&entry) };
-    header.unset_flag(Flags::ANCHORED);
+    if !was_anchored {
+        header.unset_flag(Flags::ANCHORED);
+    }
+}
+
+/// `block` of a fiber that may be unwinding, that is, in whose destructors we may be: it waits to the end, since a second
+/// unwinding would abort.
+#[cold]
+#[inline(never)]
+fn block_unwinding(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, deadline: Option<Instant>) {
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    header.set_flag(Flags::EXEMPT);
+    worker.note_exempt();
+    worker.suspend_unwinding(header, || match deadline {
+        None => worker.suspend(me),
+        Some(at) => block_until(worker, me, waiter, at),
+    });
+    header.unset_flag(Flags::EXEMPT);
+}
+
+/// Whether the current fiber unwinds, so that the thread had better not run another one meanwhile.
+pub(crate) fn surely_unwinds() -> bool {
+    current_worker().is_some_and(Worker::surely_unwinds)
 }
 
 /// Lets the other fibers of this worker run; on a plain thread, the other threads.
@@ -138,7 +161,11 @@ pub(crate) fn yield_now() {
     match current_worker().and_then(|worker| Some((worker, worker.current()?))) {
         Some((worker, me)) => {
             // SAFETY: the caller is this fiber.
-            if unsafe { me.as_ref() }.must_unwind() && !std::thread::panicking() {
+            let header = unsafe { me.as_ref() };
+            if std::thread::panicking() {
+                return worker.suspend_unwinding(header, || worker.yield_now(me));
+            }
+            if header.must_unwind() {
                 unwind();
             }
             worker.yield_now(me);
@@ -224,7 +251,7 @@ pub(crate) fn yield_from_io() {
     } else {
         header.io_streak.set(0);
         // While a fiber unwinds, nobody else runs on its thread because of its I/O.
-        if !std::thread::panicking() {
+        if !surely_unwinds() {
             yield_now();
         }
     }

@@ -1,9 +1,11 @@
 //! How a runtime ends, in steps:
 //!
 //! 1. The phase becomes `Closing`: spawning is refused from here on, and every worker is woken.
-//! 2. Each worker, when it has nothing left to run, cancels the fibers that live on it: a parked one is woken
-//!    to unwind from its blocking call, a ready one unwinds from its next. Destructors run.
-//! 3. Tasks that never started are refused: their joins return the cancellation.
+//! 2. Each worker, when it next comes to its hub, cancels the fibers that live on it: a parked one is woken to
+//!    unwind from its blocking call, a ready one unwinds from its next. Destructors run. A fiber that may be
+//!    unwinding already is left alone (`worker/unwinding.rs`); the step is repeated when that is over.
+//! 3. Tasks that have not started are refused: they start only to drop their closures, since a destructor may
+//!    block, and their joins return the cancellation.
 //! 4. A worker whose fibers have all ended ends its thread.
 //! 5. Whoever shuts down waits for the threads up to a deadline, and reports what did not end.
 
@@ -15,12 +17,12 @@ use std::sync::atomic::Ordering;
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::cancel::Cancelled;
-use crate::fiber::{Header, Outcome, Woken};
+use crate::fiber::{Flags, Header, Outcome, Woken};
 
 /// Step 2 for the fibers of `worker`, from its hub.
 pub(super) fn cancel_fibers_of(worker: &Worker) {
     let mut woken = Vec::new();
-    worker.live.for_each(|fiber| woken.extend(cancel(fiber)));
+    worker.live.for_each(|fiber| woken.extend(cancel(worker, fiber)));
     worker.shared().roaming.for_each(|fiber| {
         fiber.request_cancellation();
         let is_home = || std::ptr::eq(fiber.home.load(Ordering::Acquire).cast(), worker);
@@ -28,7 +30,7 @@ pub(super) fn cancel_fibers_of(worker: &Worker) {
         // hub, and others can take it only after we have made it ready, which clears the waiter. The home is
         // read again after the waiter, since before that others may have had it.
         if is_home() && !fiber.waiting().is_null() && is_home() {
-            woken.extend(cancel(fiber));
+            woken.extend(cancel(worker, fiber));
         }
     });
     for claim in woken {
@@ -36,30 +38,20 @@ pub(super) fn cancel_fibers_of(worker: &Worker) {
     }
 }
 
-/// Marks a fiber of the calling worker as cancelled, and ends the wait it may be in.
-fn cancel(fiber: &Header) -> Option<Woken> {
+/// Marks a fiber of `worker`, which calls, as cancelled, and ends the wait it may be in.
+fn cancel(worker: &Worker, fiber: &Header) -> Option<Woken> {
     fiber.request_cancellation();
     if !fiber.must_unwind() {
+        return None;
+    }
+    if fiber.has(Flags::EXEMPT) && std::thread::panicking() {
+        worker.note_exempt();
         return None;
     }
     // SAFETY: the pointer is set exactly while the fiber is inside `block` with a waiter on its stack, and the
     // fiber lives on the calling thread, so it does not move on meanwhile.
     let waiter = unsafe { fiber.waiting().as_ref() }?;
     waiter.claim(Outcome::Cancelled)
-}
-
-/// Step 3 for the tasks that `worker` has queued. Roaming fibers among them go back, to be run to their end.
-pub(super) fn refuse_tasks_of(worker: &Worker) {
-    let mut roaming = Vec::new();
-    while let Some(task) = worker.pick_task() {
-        // SAFETY: it came out of a queue, which made it ours.
-        if unsafe { task.as_ref() }.is_started() {
-            roaming.push(task);
-        } else {
-            worker.shared().refuse(task, Box::new(Cancelled::new()));
-        }
-    }
-    roaming.into_iter().for_each(|fiber| worker.make_ready(fiber));
 }
 
 /// Step 3, at the very end: whatever still lies in a queue is a task.

@@ -10,6 +10,7 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
 use super::{Request, Worker, current_worker};
+use crate::cancel::Cancelled;
 use crate::fiber::{Ended, Flags, Header};
 use crate::scheduler::shared::Phase;
 
@@ -43,10 +44,14 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
     let guard = AbortGuard;
     let mut fiber = NonNull::new(argument.cast::<Header>()).expect("`start` passes the fiber's header");
     loop {
-        // SAFETY: this worker started the fiber just now, and nobody else runs it.
-        unsafe { Header::run(fiber) };
         // SAFETY: the cell is alive until `finish`.
         let header = unsafe { fiber.as_ref() };
+        if header.must_unwind() {
+            refuse(fiber);
+        } else {
+            // SAFETY: this worker started the fiber just now, and nobody else runs it.
+            unsafe { Header::run(fiber) };
+        }
         if header.join.is_detached() {
             // Before the fiber-local values, which its destructor may use: the order of std.
             clear_quietly(fiber);
@@ -69,6 +74,15 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
             Next::Clear => unreachable!("a result is cleared once"),
         }
     }
+}
+
+/// Instead of the closure of a fiber that was cancelled before it ran: drops it. Here and not in the hub, since its
+/// destructors may block, as any other's.
+#[cold]
+fn refuse(fiber: NonNull<Header>) {
+    crate::scheduler::acknowledge_cancellation();
+    // SAFETY: this worker started the fiber just now, and it has not run.
+    unsafe { Header::refuse(fiber, Box::new(Cancelled::new())) };
 }
 
 fn this_worker() -> &'static Worker {
@@ -118,7 +132,7 @@ impl Worker {
         self.adopt(header);
         header.put_stack(stack);
         if self.shared().phase() == Phase::Closing {
-            // It came too late to be cancelled with the others.
+            // It came too late to be cancelled with the others, and will not run its closure.
             header.request_cancellation();
         }
         if header.has(Flags::ROAMING) {

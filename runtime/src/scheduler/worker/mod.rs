@@ -17,6 +17,7 @@
 mod life;
 mod request;
 mod switching;
+mod unwinding;
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::{self, NonNull};
@@ -68,6 +69,7 @@ pub(crate) struct Worker {
     pub(super) wheel: Wheel,
     pub(super) live: LiveList,
     pub(super) idle: super::hub::Idling,
+    unwinding: unwinding::Unwinding,
 }
 
 /// The part of a worker that other threads use.
@@ -136,6 +138,7 @@ impl Worker {
             wheel: Wheel::new(0),
             live: LiveList::new(),
             idle: super::hub::Idling::default(),
+            unwinding: unwinding::Unwinding::default(),
         }
     }
 

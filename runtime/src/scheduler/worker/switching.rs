@@ -32,7 +32,7 @@ impl Worker {
     pub(in crate::scheduler) fn yield_now(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::ROAMING) {
+        if header.has(Flags::ROAMING) && !header.has(Flags::ANCHORED) {
             return self.enter_hub(header, Request::Requeue(me));
         }
         // SAFETY: a running fiber is in no list.
