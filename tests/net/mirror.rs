@@ -5,17 +5,18 @@ use super::bodies::{on_fibers, on_std, on_threads};
 use super::kinds::on_each_runtime;
 
 macro_rules! observes_what_std_does {
-    ($($body:ident)*) => {$(
+    ($room:ident: $($body:ident)*) => {$(
         #[test]
         fn $body() {
-            let expected = on_std::bodies::$body();
-            assert_eq!(on_threads::bodies::$body(), expected);
-            on_each_runtime(|| assert_eq!(on_fibers::bodies::$body(), expected));
+            let expected = on_std::$room::$body();
+            assert_eq!(on_threads::$room::$body(), expected);
+            on_each_runtime(|| assert_eq!(on_fibers::$room::$body(), expected));
         }
     )*};
 }
 
 observes_what_std_does! {
+    calls:
     a_half_closed_stream_still_carries_the_other_half
     a_reset_ends_reads_and_writes
     a_reset_ends_a_write_that_waits
@@ -30,15 +31,19 @@ observes_what_std_does! {
     a_connect_times_out_when_nobody_accepts
     addresses_that_do_not_resolve_are_errors
     the_first_address_that_works_is_taken
-    both_directions_flow_at_once_through_clones
-    a_slow_reader_gets_every_byte
-    vectors_are_scattered_and_gathered
-    urgent_data_does_not_hold_up_the_rest
     a_shutdown_ends_a_read_that_waits
     a_shutdown_ends_an_accept_that_waits
     nonblocking_calls_say_would_block
     options_are_kept
     debug_output_names_the_addresses
+}
+
+observes_what_std_does! {
+    flows:
+    both_directions_flow_at_once_through_clones
+    a_slow_reader_gets_every_byte
+    vectors_are_scattered_and_gathered
+    urgent_data_does_not_hold_up_the_rest
     incoming_yields_connections
     a_burst_then_the_end_is_read_to_the_end
     requests_and_answers_of_all_sizes_alternate

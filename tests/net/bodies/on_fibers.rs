@@ -4,4 +4,8 @@ pub(crate) use abaca::{fiber as thread, net};
 
 #[expect(clippy::duplicate_mod, reason = "compiled again: that is the point")]
 #[path = "calls.rs"]
-pub(crate) mod bodies;
+pub(crate) mod calls;
+
+#[expect(clippy::duplicate_mod, reason = "compiled again: that is the point")]
+#[path = "flows.rs"]
+pub(crate) mod flows;

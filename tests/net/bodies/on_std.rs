@@ -3,4 +3,7 @@
 pub(crate) use std::{net, thread};
 
 #[path = "calls.rs"]
-pub(crate) mod bodies;
+pub(crate) mod calls;
+
+#[path = "flows.rs"]
+pub(crate) mod flows;

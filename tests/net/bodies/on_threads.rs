@@ -5,4 +5,8 @@ pub(crate) use std::thread;
 
 #[expect(clippy::duplicate_mod, reason = "compiled again: that is the point")]
 #[path = "calls.rs"]
-pub(crate) mod bodies;
+pub(crate) mod calls;
+
+#[expect(clippy::duplicate_mod, reason = "compiled again: that is the point")]
+#[path = "flows.rs"]
+pub(crate) mod flows;
