@@ -33,25 +33,33 @@
 //!    the OS thread instead of parking; waits for something in the process park.
 //! 6. After `fork` in a fiber, the child may only `exec` or `_exit`.
 
+pub mod actor;
 mod atomic;
-mod blocking;
-mod cancel;
+pub mod blocking;
+pub mod cancel;
 pub mod channel;
 mod current;
 pub mod fiber;
+pub mod fs;
+pub mod future;
 pub mod io;
+mod join_set;
 mod latch;
 mod local_key;
 pub mod net;
 mod os;
 mod park;
 mod poller;
+pub mod process;
+pub mod promise;
 mod queue;
 pub mod runtime;
 mod scheduler;
 mod scope;
+pub mod signal;
 mod spawn;
 pub mod sync;
+pub mod time;
 mod timer;
 
 pub use abaca_asm::coroutine;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::cancel::Cancelled;
+use crate::fiber::Cancelled;
 use crate::fiber::{Fiber, Reason};
 use crate::latch::Latch;
 use crate::park;

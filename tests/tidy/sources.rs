@@ -12,7 +12,6 @@ const LONG_FILES: &[(&str, usize, &str)] = &[
     ("runtime/src/runtime.rs", 440, "the builder and the runtime, mostly their documentation"),
     ("runtime/src/channel/exchange.rs", 440, "both sides of one exchange, and its model"),
     ("asm/tests/coroutine.rs", 440, "one short test for each promise of one type"),
-    ("tests/net/bodies/calls.rs", 480, "one short body for each call of one type"),
 ];
 
 /// Files with unsafe code whose parent announces it.

@@ -4,6 +4,7 @@
 //! written against fibers with `use abaca::fiber as thread`. The calls that block live in higher layers and
 //! are re-exported here.
 
+mod cancelled;
 mod cell;
 mod header;
 mod identity;
@@ -21,6 +22,7 @@ pub use crate::current::{current, park, park_timeout, sleep, sleep_until, yield_
 pub use crate::local_key::{AccessError, LocalKey};
 pub use crate::scope::{Scope, ScopedJoinHandle, scope};
 pub use crate::spawn::{Builder, JoinHandle, SpawnError, spawn, spawn_local};
+pub use cancelled::Cancelled;
 pub use identity::{Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
 
 pub(crate) use cell::{allocate, take_result};

@@ -38,6 +38,7 @@ pub(crate) enum Outcome {
 /// What a fiber waits for; shown in dumps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(u8)]
+#[allow(dead_code, reason = "each names its call from the day the call exists")]
 pub(crate) enum Reason {
     /// It runs, or is about to.
     #[default]
@@ -48,14 +49,28 @@ pub(crate) enum Reason {
     Scope,
     Mutex,
     Condvar,
+    RwLock,
+    Barrier,
+    Once,
+    Semaphore,
+    Notify,
     WaitGroup,
     ChannelSend,
     ChannelReceive,
+    Select,
+    Oneshot,
+    Broadcast,
+    Watch,
     Read,
     Write,
     Connect,
     Accept,
     Blocking,
+    Process,
+    Signal,
+    Future,
+    Promise,
+    Mailbox,
 }
 
 /// See the module's documentation.

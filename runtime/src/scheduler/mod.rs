@@ -25,7 +25,7 @@ pub(crate) use stacks::StackSupply;
 pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
-use crate::cancel::Cancelled;
+use crate::fiber::Cancelled;
 use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
 use crate::os::signal::{AlternateStack, watch_faults};
 use crate::os::{futex, nudge, slack};

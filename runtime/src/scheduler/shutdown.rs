@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 
 use super::shared::Shared;
 use super::worker::Worker;
-use crate::cancel::Cancelled;
+use crate::fiber::Cancelled;
 use crate::fiber::{Flags, Header, Outcome, Woken};
 
 /// Step 2 for the fibers of `worker`, from its hub.

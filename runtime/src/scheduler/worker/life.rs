@@ -10,7 +10,7 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
 use super::{Request, Worker, current_worker};
-use crate::cancel::Cancelled;
+use crate::fiber::Cancelled;
 use crate::fiber::{Ended, Flags, Header};
 use crate::scheduler::shared::Phase;
 

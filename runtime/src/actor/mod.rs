@@ -1,0 +1,1 @@
+//! Actors: fibers with a mailbox, links, monitors and supervisors, in the manner of Erlang.

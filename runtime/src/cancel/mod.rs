@@ -1,0 +1,3 @@
+//! Cancellation: to end a fiber from outside, at its next blocking call.
+
+pub use crate::fiber::Cancelled;

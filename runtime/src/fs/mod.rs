@@ -1,0 +1,1 @@
+//! The file system: the shape of [`std::fs`], on the blocking pool.

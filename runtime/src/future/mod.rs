@@ -1,0 +1,1 @@
+//! Futures: fibers that wait for them, and fibers as futures.

@@ -1,0 +1,1 @@
+//! A set of fibers whose results are taken in the order in which they end.

@@ -1,0 +1,1 @@
+//! Child processes: the shape of [`std::process`].

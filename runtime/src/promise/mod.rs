@@ -1,0 +1,1 @@
+//! Promises: values that arrive later, in the manner of Lwt.

@@ -1,0 +1,1 @@
+//! `abaca::actor`: Erlang's model.

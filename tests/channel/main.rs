@@ -1,0 +1,1 @@
+//! `abaca::channel`: crossbeam-channel's behaviour, `select!`, and tokio's other channels.

@@ -1,0 +1,1 @@
+//! `abaca::future`: fibers and futures, in both directions.

@@ -1,0 +1,1 @@
+//! The documentation examples of std and crossbeam-channel, run against abaca.

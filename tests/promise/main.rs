@@ -1,0 +1,1 @@
+//! `abaca::promise`: Lwt's model.

@@ -1,0 +1,1 @@
+//! `abaca::time`: deadlines around any blocking code, and intervals.
