@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "time",
         "cancel",
         "join_set",
+        "try_scope",
         "future",
     ],
     &["io", "promise", "actor"],
