@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
         "current",
         "latch",
         "local_key",
+        "members",
         "scope",
         "spawn",
         "blocking",
