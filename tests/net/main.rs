@@ -11,6 +11,7 @@ mod mirror;
 mod pollable;
 mod random;
 mod runtimes;
+mod serve;
 mod sharing;
 mod stream;
 mod twin;

@@ -6,6 +6,7 @@ mod address;
 mod connect;
 mod listener;
 mod options;
+mod serve;
 mod socket;
 mod stream;
 mod udp;
@@ -18,6 +19,7 @@ pub use std::net::{
 pub use address::ToSocketAddrs;
 pub use listener::{Incoming, IntoIncoming, TcpListener};
 pub use options::ListenOptions;
+pub use serve::{Listener, ServeOptions, Server, StopHandle};
 pub use stream::TcpStream;
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
