@@ -87,7 +87,7 @@ impl<T> JoinHandle<T> {
 
     /// Waits for the fiber to end and returns its result, or the payload of its panic.
     ///
-    /// A fiber that was cancelled by its runtime's shutdown gives [`Cancelled`](crate::Cancelled) as payload; a
+    /// A fiber that was cancelled gives [`Cancelled`](crate::Cancelled) as payload; a
     /// task for which no stack could be had gives an [`io::Error`].
     ///
     /// # Errors
@@ -144,9 +144,12 @@ impl<T> JoinHandle<T> {
         self.header().join.has_ended()
     }
 
-    /// The fiber's handle: its id, its name, `unpark`.
+    /// The fiber's handle: its id, its name, `unpark`, `cancel`.
     pub fn fiber(&self) -> Fiber {
-        self.header().identity()
+        let header = self.header();
+        let fiber = header.identity();
+        header.join.pinned(|| fiber.identity().aim(self.cell), || fiber.identity().withdraw());
+        fiber
     }
 
     /// The same as [`fiber`](Self::fiber), under the name that `std::thread::JoinHandle` has for it.
@@ -236,7 +239,7 @@ impl Builder {
             current_worker().filter(|worker| worker.current().is_some()).ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
-        let task = allocate(f, Flags::default(), stack_bytes, identity);
+        let task = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
         // Straight into the ready list, from which nobody steals.
         worker.make_ready(task);
         Ok(JoinHandle { cell: task, result: PhantomData })
@@ -264,7 +267,7 @@ impl Builder {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
-        let task = allocate(f, Flags::ROAMING, stack_bytes, identity);
+        let task = allocate(f, Flags::ROAMING, stack_bytes, identity, worker.shared().address());
         scheduler::spawn_here(worker, task);
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
@@ -282,7 +285,7 @@ impl Builder {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
-        let task = allocate(f, Flags::default(), stack_bytes, identity);
+        let task = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
         scheduler::spawn_here(worker, task);
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
@@ -299,7 +302,7 @@ impl Builder {
         let (stack_bytes, identity) = self.settings()?;
         let _visit = shared.enter();
         admit(shared)?;
-        let task = allocate(f, Flags::default(), stack_bytes, identity);
+        let task = allocate(f, Flags::default(), stack_bytes, identity, shared.address());
         shared.inject(task);
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
