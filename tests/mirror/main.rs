@@ -1,1 +1,60 @@
-//! The documentation examples of std and crossbeam-channel, run against abaca.
+//! The documentation examples of std and crossbeam-channel, run against abaca with their paths swapped.
+//!
+//! Nothing of the originals is kept in this repository: std's examples are read from the documentation that comes with
+//! the toolchain, crossbeam-channel's from the source that cargo has fetched. `table` says which page is mirrored by
+//! what; `swap` changes the paths; `stage` makes programs of the examples; `play` runs each in a fiber, and, where no
+//! fiber is spawned, on a plain thread too. `coverage` compares the items of the pages.
+
+mod coverage;
+mod examples;
+mod html;
+mod play;
+mod source;
+mod stage;
+mod swap;
+mod table;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use html::Fate;
+
+/// One example of an original's documentation.
+#[derive(Debug)]
+pub(crate) struct Example {
+    /// The item that it documents.
+    pub(crate) section: String,
+    /// Which example of the item it is, from 0.
+    pub(crate) nth: usize,
+    /// What its authors say will happen.
+    pub(crate) fate: Fate,
+    /// A whole program.
+    pub(crate) code: String,
+}
+
+/// A page of the documentation of std that is installed beside the compiler.
+fn std_page(page: &str) -> String {
+    let output = Command::new("rustc").args(["--print", "sysroot"]).output().expect("rustc runs");
+    let sysroot = PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim_end());
+    let folder = sysroot.join("share/doc/rust/html/std");
+    assert!(folder.exists(), "std's documentation is not installed: run `rustup component add rust-docs`");
+    fs::read_to_string(folder.join(page)).unwrap_or_else(|error| panic!("std's page {page}: {error}"))
+}
+
+/// A file of crossbeam-channel's source, where cargo keeps it.
+fn crossbeam_file(file: &str) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline"])
+        .current_dir(stage::workspace())
+        .output()
+        .expect("cargo runs");
+    let metadata = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+    let manifest = metadata
+        .split("\"manifest_path\":\"")
+        .filter_map(|text| text.split('"').next())
+        .find(|path| path.contains("/crossbeam-channel-"))
+        .expect("crossbeam-channel is a dependency of these tests");
+    let path = PathBuf::from(manifest).with_file_name(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
