@@ -57,6 +57,7 @@ impl Stage {
         }
         self.write_manifest(&programs);
         self.write("src/main.rs", include_str!("runner.rs"));
+        self.write("src/peer.rs", include_str!("peer.rs"));
 
         let mut rejections = Rejections::new();
         loop {

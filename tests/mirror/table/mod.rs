@@ -6,7 +6,10 @@
 
 mod channel;
 mod fiber;
+mod fs;
+mod io;
 mod net;
+mod process;
 mod sync;
 
 use crate::swap::Paths;
@@ -35,6 +38,8 @@ pub(crate) enum Exception {
     CompiledOnly(&'static str),
     /// Does not compile with abaca's paths.
     Rejected(&'static str),
+    /// Passes with stand-ins of its own.
+    With(&'static [(&'static str, &'static str)]),
 }
 
 /// What std would rather not have.
@@ -45,7 +50,7 @@ const PAGE: Page = Page { original: "", ours: "", examples: 0, stand_ins: &[], e
 
 /// All pages of std.
 pub(crate) fn std_pages() -> impl Iterator<Item = &'static Page> {
-    [sync::PAGES, fiber::PAGES, net::PAGES].into_iter().flatten()
+    [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES, process::PAGES, io::PAGES].into_iter().flatten()
 }
 
 /// All files of crossbeam-channel.
@@ -58,18 +63,22 @@ pub(crate) fn crossbeam_pages() -> impl Iterator<Item = &'static Page> {
     channel::PAGES.iter()
 }
 
+/// The paths to swap: none under `MIRROR_CONTROL=1`, which runs the originals as they are. What fails then says nothing
+/// about abaca, and only what is `Rejected` here may complain.
+pub(crate) fn paths() -> &'static Paths {
+    if std::env::var_os("MIRROR_CONTROL").is_some() { &[] } else { PATHS }
+}
+
 /// Paths whose originals are mirrored. The longest prefix counts; what is not here stays std's.
-pub(crate) const PATHS: &Paths = &[
-    ("std::sync::Arc", "abaca::sync::Arc"),
-    ("std::sync::Weak", "abaca::sync::Weak"),
-    ("std::sync::atomic", "abaca::sync::atomic"),
-    ("std::sync::Mutex", "abaca::sync::Mutex"),
-    ("std::sync::MutexGuard", "abaca::sync::MutexGuard"),
-    ("std::sync::Condvar", "abaca::sync::Condvar"),
-    ("std::sync::PoisonError", "abaca::sync::PoisonError"),
-    ("std::sync::TryLockError", "abaca::sync::TryLockError"),
+const PATHS: &Paths = &[
+    ("std::sync", "abaca::sync"),
     ("std::thread", "abaca::fiber"),
     ("thread_local!", "abaca::fiber_local!"),
+    ("std::thread_local!", "abaca::fiber_local!"),
     ("std::net", "abaca::net"),
+    ("std::os::unix::net", "abaca::net::unix"),
+    ("std::fs", "abaca::fs"),
+    ("std::process", "abaca::process"),
+    ("std::io", "abaca::io"),
     ("crossbeam_channel", "abaca::channel"),
 ];

@@ -1,0 +1,22 @@
+//! `std::io`: what may wait, and what is used with it.
+
+use super::{PAGE, Page};
+
+pub(super) const PAGES: &[Page] = &[
+    Page { original: "io/index.html", ours: "io/index.html", examples: 10, ..PAGE },
+    Page { original: "io/fn.copy.html", examples: 1, ..PAGE },
+    Page { original: "io/fn.pipe.html", examples: 1, ..PAGE },
+    Page { original: "io/fn.read_to_string.html", examples: 1, ..PAGE },
+    Page { original: "io/fn.stdin.html", examples: 2, ..PAGE },
+    Page { original: "io/fn.stdout.html", examples: 3, ..PAGE },
+    Page { original: "io/fn.stderr.html", examples: 2, ..PAGE },
+    Page { original: "io/struct.Stdin.html", ours: "io/struct.Stdin.html", examples: 4, ..PAGE },
+    Page { original: "io/struct.StdinLock.html", ours: "io/struct.StdinLock.html", examples: 1, ..PAGE },
+    Page { original: "io/struct.Stdout.html", ours: "io/struct.Stdout.html", examples: 1, ..PAGE },
+    Page { original: "io/struct.StdoutLock.html", ours: "io/struct.StdoutLock.html", ..PAGE },
+    Page { original: "io/struct.Stderr.html", ours: "io/struct.Stderr.html", examples: 1, ..PAGE },
+    Page { original: "io/struct.StderrLock.html", ours: "io/struct.StderrLock.html", ..PAGE },
+    Page { original: "io/struct.PipeReader.html", ours: "io/struct.PipeReader.html", examples: 1, ..PAGE },
+    Page { original: "io/struct.PipeWriter.html", ours: "io/struct.PipeWriter.html", examples: 1, ..PAGE },
+    Page { original: "io/trait.IsTerminal.html", examples: 1, ..PAGE },
+];
