@@ -1,7 +1,7 @@
-//! The documentation examples of std and crossbeam-channel, run against abaca with their paths swapped.
+//! The documentation examples of std and crossbeam, run against abaca with their paths swapped.
 //!
 //! Nothing of the originals is kept in this repository: std's examples are read from the documentation that comes with
-//! the toolchain, crossbeam-channel's from the source that cargo has fetched. `table` says which page is mirrored by
+//! the toolchain, crossbeam's from the source that cargo has fetched. `table` says which page is mirrored by
 //! what; `swap` changes the paths; `stage` makes programs of the examples; `play` runs each in a fiber, and, where no
 //! fiber is spawned, on a plain thread too. `coverage` compares the items of the pages.
 
@@ -42,8 +42,9 @@ fn std_page(page: &str) -> String {
     fs::read_to_string(folder.join(page)).unwrap_or_else(|error| panic!("std's page {page}: {error}"))
 }
 
-/// A file of crossbeam-channel's source, where cargo keeps it.
-fn crossbeam_file(file: &str) -> String {
+/// A source file of a crate of crossbeam's, where cargo keeps it: `crossbeam-channel/src/lib.rs`.
+fn crossbeam_file(path: &str) -> String {
+    let (name, file) = path.split_once('/').expect("a crate and a file");
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline"])
         .current_dir(stage::workspace())
@@ -53,8 +54,8 @@ fn crossbeam_file(file: &str) -> String {
     let manifest = metadata
         .split("\"manifest_path\":\"")
         .filter_map(|text| text.split('"').next())
-        .find(|path| path.contains("/crossbeam-channel-"))
-        .expect("crossbeam-channel is a dependency of these tests");
+        .find(|path| path.contains(&format!("/{name}-")))
+        .expect("the crate is a dependency of this workspace");
     let path = PathBuf::from(manifest).with_file_name(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -55,7 +55,9 @@ pub(crate) fn play(stage: &Stage, plays: Vec<(usize, Place)>) -> Vec<Ending> {
 /// What is in an example's folder, besides the empty folder `empty` and the link `symlink.txt`.
 const FILES: &[(&str, &[u8])] = &[
     ("foo.txt", b"Hello, world!"),
+    ("bar.txt", b"Hello, world!"),
     ("a.txt", b"Hello, world!"),
+    ("log.txt", b"a line\n"),
     ("message.txt", b"Hello, world!"),
     ("image.jpg", &[0xFF, 0xD8, 0xFF]),
     ("abcdef.txt", b"abcdef\n"),

@@ -1,5 +1,6 @@
 //! `std::io`: what may wait, and what is used with it.
 
+use super::Exception::With;
 use super::{PAGE, Page};
 
 pub(super) const PAGES: &[Page] = &[
@@ -19,4 +20,27 @@ pub(super) const PAGES: &[Page] = &[
     Page { original: "io/struct.PipeReader.html", ours: "io/struct.PipeReader.html", examples: 1, ..PAGE },
     Page { original: "io/struct.PipeWriter.html", ours: "io/struct.PipeWriter.html", examples: 1, ..PAGE },
     Page { original: "io/trait.IsTerminal.html", examples: 1, ..PAGE },
+    Page { original: "io/trait.Read.html", examples: 11, ..PAGE },
+    Page { original: "io/trait.Write.html", examples: 7, ..PAGE },
+    Page { original: "io/trait.BufRead.html", examples: 8, ..PAGE },
+    Page {
+        original: "io/trait.Seek.html",
+        examples: 4,
+        exceptions: &[("method.rewind", With(&[("\"foo.txt\"", "\"new.txt\"")]))],
+        ..PAGE
+    },
+    Page { original: "io/struct.BufReader.html", examples: 9, ..PAGE },
+    Page {
+        original: "io/struct.BufWriter.html",
+        examples: 10,
+        stand_ins: &[("\"127.0.0.1:34254\"", "crate::peer::address()")],
+        ..PAGE
+    },
+    Page { original: "io/struct.LineWriter.html", examples: 6, ..PAGE },
+    Page { original: "io/struct.Take.html", examples: 5, ..PAGE },
+    Page { original: "io/struct.Chain.html", examples: 3, ..PAGE },
+    Page { original: "os/fd/trait.AsFd.html", examples: 2, ..PAGE },
+    Page { original: "os/fd/trait.AsRawFd.html", examples: 2, ..PAGE },
+    Page { original: "os/fd/trait.FromRawFd.html", examples: 1, ..PAGE },
+    Page { original: "os/fd/trait.IntoRawFd.html", examples: 1, ..PAGE },
 ];

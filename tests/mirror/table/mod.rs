@@ -16,7 +16,7 @@ use crate::swap::Paths;
 
 /// One page of an original's documentation.
 pub(crate) struct Page {
-    /// The page under std's documentation, or the file of crossbeam-channel's source.
+    /// The page under std's documentation, or the crate and file of crossbeam's source.
     pub(crate) original: &'static str,
     /// The page under abaca's documentation whose items must answer to the original's; empty for a page with
     /// nothing but examples.
@@ -53,7 +53,7 @@ pub(crate) fn std_pages() -> impl Iterator<Item = &'static Page> {
     [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES, process::PAGES, io::PAGES].into_iter().flatten()
 }
 
-/// All files of crossbeam-channel.
+/// All source files of crossbeam.
 pub(crate) fn crossbeam_files() -> impl Iterator<Item = &'static Page> {
     channel::FILES.iter()
 }
@@ -81,4 +81,5 @@ const PATHS: &Paths = &[
     ("std::process", "abaca::process"),
     ("std::io", "abaca::io"),
     ("crossbeam_channel", "abaca::channel"),
+    ("crossbeam_utils::sync::WaitGroup", "abaca::sync::WaitGroup"),
 ];
