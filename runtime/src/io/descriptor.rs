@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::fiber::{Outcome, Reason};
+use crate::fiber::{Chain, Outcome, Reason};
 use crate::os::epoll;
 use crate::park;
 use crate::poller::{Node, Seen, Source, Way};
@@ -222,14 +222,36 @@ impl<T: AsFd> AsFd for Descriptor<T> {
     }
 }
 
+/// How often a plain thread that polls looks whether it was cancelled through a token, which cannot end a poll(2).
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 #[cold]
 fn wait_on_thread(fd: BorrowedFd<'_>, way: Way, deadline: Option<Instant>) -> io::Result<()> {
-    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-    match epoll::wait_one(fd, way == Way::Read, left) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(would_block()),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-        Err(error) => Err(error),
+    loop {
+        let now = Instant::now();
+        let mut until = deadline;
+        let mut is_whole = true;
+        if !std::thread::panicking() {
+            let outlook = park::with_chain(Chain::outlook);
+            if outlook.pending.is_some() {
+                park::unwind();
+            }
+            let look_again = outlook.has_signals.then(|| now + LOOK_AGAIN);
+            for sooner in outlook.nearest.into_iter().chain(look_again) {
+                if until.is_none_or(|until| sooner <= until) {
+                    until = Some(sooner);
+                    is_whole = false;
+                }
+            }
+        }
+        let left = until.map(|at| at.saturating_duration_since(now));
+        match epoll::wait_one(fd, way == Way::Read, left) {
+            Ok(true) => return Ok(()),
+            Ok(false) if is_whole => return Err(would_block()),
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
 }
 

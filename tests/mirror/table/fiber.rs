@@ -1,6 +1,5 @@
 //! `std::thread`, which is `abaca::fiber`.
 
-use super::Exception::Rejected;
 use super::{PAGE, Page};
 
 pub(super) const PAGES: &[Page] = &[
@@ -14,14 +13,7 @@ pub(super) const PAGES: &[Page] = &[
     Page { original: "thread/fn.sleep.html", examples: 1, ..PAGE },
     Page { original: "thread/fn.spawn.html", examples: 3, ..PAGE },
     Page { original: "thread/fn.yield_now.html", examples: 1, ..PAGE },
-    Page {
-        original: "thread/struct.Builder.html",
-        ours: "fiber/struct.Builder.html",
-        examples: 7,
-        exceptions: &[("method.spawn_unchecked", Rejected(UNCHECKED))],
-        lacks: &[("fn spawn_unchecked", UNCHECKED)],
-        ..PAGE
-    },
+    Page { original: "thread/struct.Builder.html", ours: "fiber/struct.Builder.html", examples: 7, ..PAGE },
     Page {
         original: "thread/struct.JoinHandle.html",
         ours: "fiber/struct.JoinHandle.html",
@@ -47,5 +39,3 @@ pub(super) const PAGES: &[Page] = &[
     Page { original: "thread/struct.ThreadId.html", ours: "fiber/struct.FiberId.html", examples: 1, ..PAGE },
     Page { original: "thread/type.Result.html", examples: 1, ..PAGE },
 ];
-
-const UNCHECKED: &str = "no fiber may outlive what it borrows: `scope` and `blocking::run` are the ways";
