@@ -7,7 +7,7 @@ use crate::html::Fate;
 use crate::play::{Ending, Place};
 use crate::stage::{Rejections, Stage};
 use crate::table::{self, Exception, Page};
-use crate::{Example, crossbeam_file, html, play, source, swap};
+use crate::{Example, html, play, source, swap};
 
 /// One example on its way through the test.
 struct Case {
@@ -25,8 +25,9 @@ fn every_example_of_the_originals_passes_with_its_path_swapped() {
     for page in table::std_pages() {
         cases.extend(collect(page, html::examples(&crate::std_page(page.original)), &mut complaints));
     }
+    let sources = Stage::new("mirror-sources");
     for page in table::crossbeam_files() {
-        cases.extend(collect(page, source::examples(&crossbeam_file(page.original)), &mut complaints));
+        cases.extend(collect(page, source::examples(&sources.dependency(page.original)), &mut complaints));
     }
 
     let stage = Stage::new("mirror");

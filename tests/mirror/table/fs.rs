@@ -1,7 +1,7 @@
 //! `std::fs`. Each example has a folder of its own with some files; see `play::FILES`.
 
 use super::Exception::{CompiledOnly, With};
-use super::{DEPRECATED, PAGE, Page};
+use super::{PAGE, Page};
 
 pub(super) const PAGES: &[Page] = &[
     Page { original: "fs/index.html", ours: "fs/index.html", ..PAGE },

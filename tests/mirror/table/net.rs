@@ -72,6 +72,7 @@ pub(super) const PAGES: &[Page] = &[
             ("\"/path/to/my/socket\"", "crate::peer::curt_path()"),
             ("\"/path/to/the/socket\"", "\"listener\""),
         ],
+        lacks: &[("impl UnixSocketExt", NIGHTLY)],
         ..PAGE
     },
     Page {
@@ -116,7 +117,7 @@ pub(super) const PAGES: &[Page] = &[
             ("method.recv_from", CompiledOnly("receives on a socket without a name, for ever")),
             ("method.shutdown", CompiledOnly("shuts down a socket without a peer, which fails on Linux")),
         ],
-        ..PAGE
+        lacks: &[("impl UnixSocketExt", NIGHTLY)],
     },
     Page {
         original: "os/unix/net/struct.SocketAddr.html",
@@ -128,5 +129,6 @@ pub(super) const PAGES: &[Page] = &[
 ];
 
 const ENDLESS: &str = "accepts connections for ever";
+const NIGHTLY: &str = "the trait is there on nightly only";
 const TWICE: &str = "binds one address twice, which fails";
 const UNFINISHED: &str = "calls `unimplemented!()` when it would have to wait";
