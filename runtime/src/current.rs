@@ -132,6 +132,9 @@ pub fn sleep(duration: Duration) {
 /// # abaca::run(|| abaca::fiber::sleep_until(Instant::now() + Duration::from_millis(1)));
 /// ```
 pub fn sleep_until(deadline: Instant) {
+    if Instant::now() >= deadline {
+        return;
+    }
     if parking::surely_unwinds() {
         // While a fiber unwinds, its sleeps block the thread: `panicking` is a fact of the thread, and must not
         // show up in a neighbour.

@@ -31,6 +31,7 @@
 //!    blocking call can be seen borrowed by another fiber of the same worker (a panic, or a deadlock).
 //!    [`std::thread::panicking`] is a fact of the OS thread, so while a fiber unwinds, its I/O and sleeps block
 //!    the OS thread instead of parking; waits for something in the process park.
+//!    A fiber is never cancelled while it unwinds.
 //! 6. After `fork` in a fiber, the child may only `exec` or `_exit`.
 
 pub mod actor;

@@ -11,7 +11,7 @@ use crate::os::futex;
 use crate::scheduler;
 
 pub(crate) use crate::scheduler::cancel::{
-    Cancellation, acknowledge, cancel, is_cancelled, require_unwinding, unwind, with_chain,
+    Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, unwind, with_chain,
 };
 pub(crate) use crate::scheduler::{is_alone, is_elsewhere, surely_unwinds, wake};
 

@@ -136,7 +136,7 @@ impl Builder {
         });
         scope.shared.running.add();
         let place = Running(Arc::clone(&scope.shared));
-        let task = ScopedTask { f, packet: Arc::clone(&packet), running: place };
+        let task = ScopedTask { f, packet: Unsent(Arc::clone(&packet)), running: place };
         // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_zero`
         // has seen the count at zero, and the count falls after closure and result are gone from the fiber.
         match unsafe { self.spawn_unbounded(move || task.run()) } {
@@ -235,15 +235,30 @@ impl Drop for Running {
 /// The closure of a scoped fiber. Its fields are dropped in this order when it never runs.
 struct ScopedTask<'scope, F, T> {
     f: F,
-    packet: Arc<Packet<'scope, T>>,
+    packet: Unsent<'scope, T>,
     running: Running,
+}
+
+/// The fiber's half of its packet.
+struct Unsent<'scope, T>(Arc<Packet<'scope, T>>);
+
+impl<T> Drop for Unsent<'_, T> {
+    fn drop(&mut self) {
+        // A task that was cancelled is dropped by its own fiber; any other that never runs, elsewhere.
+        if park::is_obeyed() {
+            let mut result = self.0.result.lock();
+            if matches!(&*result, Some(Err(payload)) if payload.is::<NotRun>()) {
+                *result = Some(Err(Box::new(Cancelled::new())));
+            }
+        }
+    }
 }
 
 impl<F: FnOnce() -> T, T> ScopedTask<'_, F, T> {
     fn run(self) {
         let Self { f, packet, running } = self;
         let result = running.0.members.with_me(|| catch_unwind(AssertUnwindSafe(f)));
-        *packet.result.lock() = Some(result);
+        *packet.0.result.lock() = Some(result);
         // The result goes with the packet, if the handle is gone, and before the count falls.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(packet)));
         drop(running);

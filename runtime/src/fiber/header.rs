@@ -239,6 +239,11 @@ impl Header {
         self.cancellation.store(UNWINDING, Ordering::Relaxed);
     }
 
+    /// Whether it unwinds, or has unwound, because it was cancelled; or was cancelled before it ran.
+    pub(crate) fn has_obeyed(&self) -> bool {
+        self.cancellation.load(Ordering::Relaxed) == UNWINDING
+    }
+
     /// Runs the task's closure to its end and stores the result.
     ///
     /// # Safety

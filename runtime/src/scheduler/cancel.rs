@@ -63,6 +63,11 @@ pub(crate) fn is_cancelled() -> bool {
     with_me(|chain, me| pending(chain, me).is_some())
 }
 
+/// Whether the calling fiber unwinds, or ends unstarted, because it was cancelled.
+pub(crate) fn is_obeyed() -> bool {
+    with_me(|_, me| me.is_some_and(Header::has_obeyed))
+}
+
 /// The duty to unwind: the caller has seen that it is cancelled, and is not cancelled for the same reason again.
 #[derive(Debug)]
 #[must_use = "the caller unwinds when it can"]
