@@ -16,7 +16,7 @@ pub(super) const PAGES: &[Page] = &[
             (" 8080)", " crate::peer::port())"),
         ],
         exceptions: &[("method.set_nonblocking", CompiledOnly(UNFINISHED))],
-        lacks: &[("impl TcpStreamExt", "std seals this trait")],
+        lacks: &[("impl TcpStreamExt", "std seals this trait; its methods are the type's own")],
     },
     Page {
         original: "net/struct.TcpListener.html",
@@ -126,6 +126,12 @@ pub(super) const PAGES: &[Page] = &[
         ..PAGE
     },
     Page { original: "os/linux/net/trait.SocketAddrExt.html", examples: 2, ..PAGE },
+    Page {
+        original: "os/linux/net/trait.TcpStreamExt.html",
+        examples: 2,
+        stand_ins: &[("\"127.0.0.1:8080\"", "crate::peer::address()")],
+        ..PAGE
+    },
 ];
 
 const ENDLESS: &str = "accepts connections for ever";
