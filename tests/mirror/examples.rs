@@ -1,13 +1,13 @@
 //! Every example of the mirrored pages: compiled, run, and held against what its authors say will happen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::html::Fate;
 use crate::play::{Ending, Place};
 use crate::stage::{Rejections, Stage};
 use crate::table::{self, Exception, Page};
-use crate::{Example, crossbeam_file, html, play, source, swap};
+use crate::{Example, html, play, source, swap};
 
 /// One example on its way through the test.
 struct Case {
@@ -25,8 +25,9 @@ fn every_example_of_the_originals_passes_with_its_path_swapped() {
     for page in table::std_pages() {
         cases.extend(collect(page, html::examples(&crate::std_page(page.original)), &mut complaints));
     }
+    let sources = Stage::new("mirror-sources");
     for page in table::crossbeam_files() {
-        cases.extend(collect(page, source::examples(&crossbeam_file(page.original)), &mut complaints));
+        cases.extend(collect(page, source::examples(&sources.dependency(page.original)), &mut complaints));
     }
 
     let stage = Stage::new("mirror");
@@ -56,36 +57,43 @@ fn every_example_of_the_originals_passes_with_its_path_swapped() {
 
 /// The examples of a page that a stable compiler takes and its authors test.
 fn collect(page: &'static Page, examples: Vec<Example>, complaints: &mut Vec<String>) -> Vec<Case> {
+    let tested = examples
+        .into_iter()
+        .filter(|example| example.fate != Fate::Ignored && !example.code.contains("#![feature("));
     let mut cases = Vec::new();
-    for example in examples {
-        if example.fate == Fate::Ignored || example.code.contains("#![feature(") {
-            continue;
-        }
+    let mut used = BTreeSet::new();
+    for example in tested {
         let name = match example.nth {
-            0 => example.section.clone(),
+            0 => example.section,
             nth => format!("{}#{nth}", example.section),
         };
-        let mut code = swap::swap(&example.code, table::PATHS);
-        for (text, stand_in) in page.stand_ins {
-            code = code.replace(text, stand_in);
-        }
         let exception =
             page.exceptions.iter().find(|(named, _)| *named == name).map(|(_, exception)| *exception);
+        let own = if let Some(Exception::With(own)) = exception { own } else { &[] };
+        let mut code = swap::swap(&example.code, table::paths());
+        for (text, stand_in) in own.iter().chain(page.stand_ins) {
+            if code.contains(text) {
+                code = code.replace(text, stand_in);
+                used.insert(*text);
+            }
+        }
         cases.push(Case { page, name, fate: example.fate, code, exception });
     }
+    let mut complain = |what: String| complaints.push(format!("{}: {what}", page.original));
     if cases.len() != page.examples {
-        complaints.push(format!(
-            "{}: has {} examples, and the table says {}: look at what changed",
-            page.original,
-            cases.len(),
-            page.examples
-        ));
+        complain(format!("the table says {} examples, and there are {}", page.examples, cases.len()));
     }
-    for (named, _) in page.exceptions {
+    for (named, exception) in page.exceptions {
         if !cases.iter().any(|case| case.name == *named) {
-            complaints
-                .push(format!("{} {named}: an exception for an example that is not there", page.original));
+            complain(format!("an exception for {named}, which is not there"));
         }
+        let own = if let Exception::With(own) = *exception { own } else { &[] };
+        for (text, _) in own.iter().filter(|(text, _)| !used.contains(text)) {
+            complain(format!("a stand-in for {text}, which is not in {named}"));
+        }
+    }
+    for (text, _) in page.stand_ins.iter().filter(|(text, _)| !used.contains(text)) {
+        complain(format!("a stand-in for {text}, which is in no example"));
     }
     cases
 }
@@ -127,6 +135,7 @@ impl Case {
     fn reason(&self) -> Option<&'static str> {
         match self.exception? {
             Exception::CompiledOnly(reason) | Exception::Rejected(reason) => Some(reason),
+            Exception::With(_) => None,
         }
     }
 }
@@ -142,7 +151,7 @@ fn report(cases: &[Case], endings: &[Ending], complaints: &[String]) -> String {
         let all = (0..cases.len()).filter(|number| of_page(*number)).count();
         let excepted = cases
             .iter()
-            .filter(|case| case.page.original == page.original && case.exception.is_some())
+            .filter(|case| case.page.original == page.original && case.reason().is_some())
             .count();
         let runs = endings.iter().filter(|ending| of_page(ending.number)).count();
         let failed =

@@ -164,3 +164,23 @@ fn from_url(text: &str) -> String {
     }
     String::from_utf8(bytes).expect("examples are UTF-8")
 }
+
+#[test]
+fn a_page_tells_its_examples_and_its_stable_items() {
+    let page = r#"<div class="example-wrap should_panic"><pre class="rust"><code>..</code></pre>
+        <a class="test-arrow" href="https://play/?code=fn+main()+%7B+f(%26%C3%A9)+%7D&amp;edition=2024"></a></div>
+        <section id="method.new-1" class="method"></section>
+        <div class="example-wrap"><pre class="language-text"><code>no example</code></pre></div>
+        <section id="method.old" class="method"><div class="stab deprecated"></div></section>
+        <section id="method.nightly" class="method"><div class="stab unstable"></div></section>
+        <h2 id="trait-implementations"></h2>
+        <section id="impl-From%3CVec%3CT%3E%3E-for-Own%3CT%3E" class="impl"></section>
+        <section id="method.from" class="method"></section>
+        <h2 id="blanket-implementations"></h2><section id="impl-Any-for-T" class="impl"></section>"#;
+    let examples = examples(page);
+    assert_eq!(examples.len(), 1);
+    assert_eq!((examples[0].fate, examples[0].code.as_str()), (Fate::Panics, "fn main() { f(&é) }"));
+    assert_eq!(examples[0].section, "main-content");
+    assert_eq!(methods(page), ["new"]);
+    assert_eq!(traits(page), ["From for Own"]);
+}

@@ -1,8 +1,9 @@
-//! The documentation examples of std and crossbeam-channel, run against abaca with their paths swapped.
+//! The documentation examples of std and crossbeam, run against abaca with their paths swapped.
 //!
 //! Nothing of the originals is kept in this repository: std's examples are read from the documentation that comes with
-//! the toolchain, crossbeam-channel's from the source that cargo has fetched. `table` says which page is mirrored by
-//! what; `swap` changes the paths; `stage` makes programs of the examples; `play` runs each in a fiber, and, where no
+//! the toolchain, crossbeam's from the source that cargo has fetched. `table` says which page is mirrored by
+//! what; `swap` changes the paths;
+//! `stage` makes programs of the examples; `play` runs each in a fiber, and, where no
 //! fiber is spawned, on a plain thread too. `coverage` compares the items of the pages.
 
 mod coverage;
@@ -33,28 +34,15 @@ pub(crate) struct Example {
     pub(crate) code: String,
 }
 
-/// A page of the documentation of std that is installed beside the compiler.
-fn std_page(page: &str) -> String {
-    let output = Command::new("rustc").args(["--print", "sysroot"]).output().expect("rustc runs");
-    let sysroot = PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim_end());
-    let folder = sysroot.join("share/doc/rust/html/std");
-    assert!(folder.exists(), "std's documentation is not installed: run `rustup component add rust-docs`");
-    fs::read_to_string(folder.join(page)).unwrap_or_else(|error| panic!("std's page {page}: {error}"))
+/// What `rustc` prints when asked for `arguments`.
+fn rustc(arguments: &[&str]) -> String {
+    let output = Command::new("rustc").args(arguments).output().expect("rustc runs");
+    String::from_utf8(output.stdout).expect("rustc prints UTF-8")
 }
 
-/// A file of crossbeam-channel's source, where cargo keeps it.
-fn crossbeam_file(file: &str) -> String {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline"])
-        .current_dir(stage::workspace())
-        .output()
-        .expect("cargo runs");
-    let metadata = String::from_utf8(output.stdout).expect("JSON is UTF-8");
-    let manifest = metadata
-        .split("\"manifest_path\":\"")
-        .filter_map(|text| text.split('"').next())
-        .find(|path| path.contains("/crossbeam-channel-"))
-        .expect("crossbeam-channel is a dependency of these tests");
-    let path = PathBuf::from(manifest).with_file_name(file);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+/// A page of the documentation of std that is installed beside the compiler.
+fn std_page(page: &str) -> String {
+    let folder = PathBuf::from(rustc(&["--print", "sysroot"]).trim_end()).join("share/doc/rust/html/std");
+    assert!(folder.exists(), "std's documentation is not installed: run `rustup component add rust-docs`");
+    fs::read_to_string(folder.join(page)).unwrap_or_else(|error| panic!("std's page {page}: {error}"))
 }

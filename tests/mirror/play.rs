@@ -3,6 +3,7 @@
 //! A crash or a hang is one example's failure: the program ends itself when its time is over.
 
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -51,16 +52,42 @@ pub(crate) fn play(stage: &Stage, plays: Vec<(usize, Place)>) -> Vec<Ending> {
     endings.into_inner().expect("no panic")
 }
 
+/// What is in an example's folder, besides the empty folder `empty` and the link `symlink.txt`.
+const FILES: &[(&str, &[u8])] = &[
+    ("foo.txt", b"Hello, world!"),
+    ("bar.txt", b"Hello, world!"),
+    ("a.txt", b"Hello, world!"),
+    ("log.txt", b"a line\n"),
+    ("message.txt", b"Hello, world!"),
+    ("image.jpg", &[0xFF, 0xD8, 0xFF]),
+    ("abcdef.txt", b"abcdef\n"),
+    ("long.txt", b"twenty bytes and some more"),
+    ("empty.txt", b""),
+];
+
+fn furnish(folder: &Path) -> io::Result<()> {
+    for (name, content) in FILES {
+        fs::write(folder.join(name), content)?;
+    }
+    fs::create_dir(folder.join("empty"))?;
+    std::os::unix::fs::symlink("foo.txt", folder.join("symlink.txt"))
+}
+
 fn play_one(program: &Path, folder: &Path, number: usize, place: Place) -> Ending {
-    fs::write(folder.join("foo.txt"), "Hello, world!").expect("the folder is writable");
-    let output = Command::new(program)
+    furnish(folder).expect("the target directory is writable");
+    let mut child = Command::new(program)
         .arg(number.to_string())
         .arg(format!("{place:?}").to_lowercase())
         .current_dir(folder)
         .env_remove("RUST_BACKTRACE")
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("the program was built");
+    // Most examples never read it.
+    drop(child.stdin.take().expect("piped").write_all(b"a line\nand another\n"));
+    let output = child.wait_with_output().expect("it ends by itself");
     let errors = String::from_utf8_lossy(&output.stderr);
     let mut lines: Vec<_> = errors.lines().rev().filter(|line| !line.starts_with("note: ")).take(4).collect();
     lines.reverse();

@@ -90,3 +90,20 @@ fn subject(header: &str) -> String {
     });
     name.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect()
 }
+
+#[test]
+fn comments_tell_their_examples_and_what_they_describe() {
+    let source = "//! ```\n//! top();\n//! ```\n\nimpl<'a, T: Into<u8>> Own<'a, T> {\n    /// Text.\n    ///\n    /// \
+                  ```should_panic\n    /// # hidden();\n    /// shown();\n    /// ```\n    /// ```text\n    /// no example\
+                  \n    /// ```\n    pub fn act(&self) {}\n}\n";
+    let found = examples(source);
+    let seen: Vec<_> =
+        found.iter().map(|example| (example.section.as_str(), example.fate, example.code.as_str())).collect();
+    assert_eq!(
+        seen,
+        [
+            ("file", Fate::Passes, "fn main() {\ntop();\n}\n"),
+            ("Own::act", Fate::Panics, "fn main() {\nhidden();\nshown();\n}\n"),
+        ]
+    );
+}

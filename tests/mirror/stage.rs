@@ -57,6 +57,7 @@ impl Stage {
         }
         self.write_manifest(&programs);
         self.write("src/main.rs", include_str!("runner.rs"));
+        self.write("src/peer.rs", include_str!("peer.rs"));
 
         let mut rejections = Rejections::new();
         loop {
@@ -103,6 +104,31 @@ impl Stage {
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder).expect("the target directory is writable");
         folder
+    }
+
+    /// A source file of a dependency, where cargo keeps it: `crossbeam-channel/src/lib.rs`.
+    pub(crate) fn dependency(&self, path: &str) -> String {
+        let (name, file) = path.split_once('/').expect("a package and a file");
+        self.write_manifest("");
+        self.write("src/lib.rs", "//! Nothing: its dependencies are read.");
+        let version = crate::rustc(&["--version", "--verbose"]);
+        let host =
+            version.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", host])
+            .current_dir(&self.folder)
+            .output()
+            .expect("cargo runs");
+        let metadata = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+        let manifest = metadata
+            .split("\"manifest_path\":\"")
+            .filter_map(|text| text.split('"').next())
+            .find(|path| path.contains(&format!("/{name}-")))
+            .unwrap_or_else(|| {
+                panic!("{name} is no dependency: {}", String::from_utf8_lossy(&output.stderr))
+            });
+        let path = Path::new(manifest).with_file_name(file);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// The rustdoc pages of abaca and of crossbeam-channel, written by the same rustdoc as std's. Returns their folder.

@@ -7,7 +7,7 @@
 pub(crate) type Paths = [(&'static str, &'static str)];
 
 /// The roots of paths that may be swapped.
-const ROOTS: [&str; 2] = ["std", "crossbeam_channel"];
+const ROOTS: [&str; 3] = ["std", "crossbeam_channel", "crossbeam_utils"];
 
 /// `code` with its paths swapped.
 pub(crate) fn swap(code: &str, paths: &Paths) -> String {

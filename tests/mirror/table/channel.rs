@@ -1,17 +1,17 @@
-//! crossbeam-channel: its source files, for the examples, and its pages, for the items.
+//! crossbeam-channel, and the wait group of crossbeam-utils: their source files, for the examples, and its pages, for the items.
 
 use super::Exception::Rejected;
 use super::{PAGE, Page};
 
 pub(super) const FILES: &[Page] = &[
     Page {
-        original: "src/lib.rs",
+        original: "crossbeam-channel/src/lib.rs",
         examples: 13,
         exceptions: &[("file#11", Rejected(SELECT)), ("file#12", Rejected(SELECT))],
         ..PAGE
     },
     Page {
-        original: "src/channel.rs",
+        original: "crossbeam-channel/src/channel.rs",
         examples: 35,
         exceptions: &[
             ("after", Rejected(SELECT)),
@@ -24,7 +24,8 @@ pub(super) const FILES: &[Page] = &[
         ],
         ..PAGE
     },
-    Page { original: "src/err.rs", examples: 3, ..PAGE },
+    Page { original: "crossbeam-channel/src/err.rs", examples: 3, ..PAGE },
+    Page { original: "crossbeam-utils/src/sync/wait_group.rs", examples: 3, ..PAGE },
 ];
 
 pub(super) const PAGES: &[Page] = &[
@@ -50,14 +51,6 @@ pub(super) const PAGES: &[Page] = &[
     Page { original: "struct.Sender.html", ours: "channel/struct.Sender.html", ..PAGE },
     Page { original: "struct.Receiver.html", ours: "channel/struct.Receiver.html", ..PAGE },
     Page { original: "struct.Iter.html", ours: "channel/struct.Iter.html", ..PAGE },
-    Page { original: "struct.TryIter.html", ours: "channel/struct.TryIter.html", ..PAGE },
-    Page { original: "struct.IntoIter.html", ours: "channel/struct.IntoIter.html", ..PAGE },
-    Page { original: "struct.SendError.html", ours: "channel/struct.SendError.html", ..PAGE },
-    Page { original: "enum.TrySendError.html", ours: "channel/enum.TrySendError.html", ..PAGE },
-    Page { original: "enum.SendTimeoutError.html", ours: "channel/enum.SendTimeoutError.html", ..PAGE },
-    Page { original: "struct.RecvError.html", ours: "channel/struct.RecvError.html", ..PAGE },
-    Page { original: "enum.TryRecvError.html", ours: "channel/enum.TryRecvError.html", ..PAGE },
-    Page { original: "enum.RecvTimeoutError.html", ours: "channel/enum.RecvTimeoutError.html", ..PAGE },
 ];
 
 const SELECT: &str = "`select!` and the channels of time are not there yet";

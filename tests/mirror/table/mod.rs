@@ -13,7 +13,7 @@ use crate::swap::Paths;
 
 /// One page of an original's documentation.
 pub(crate) struct Page {
-    /// The page under std's documentation, or the file of crossbeam-channel's source.
+    /// The page under std's documentation, or the crate and file of crossbeam's source.
     pub(crate) original: &'static str,
     /// The page under abaca's documentation whose items must answer to the original's; empty for a page with
     /// nothing but examples.
@@ -35,6 +35,8 @@ pub(crate) enum Exception {
     CompiledOnly(&'static str),
     /// Does not compile with abaca's paths.
     Rejected(&'static str),
+    /// Passes with stand-ins of its own.
+    With(&'static [(&'static str, &'static str)]),
 }
 
 /// What std would rather not have.
@@ -48,7 +50,7 @@ pub(crate) fn std_pages() -> impl Iterator<Item = &'static Page> {
     [sync::PAGES, fiber::PAGES, net::PAGES].into_iter().flatten()
 }
 
-/// All files of crossbeam-channel.
+/// All source files of crossbeam.
 pub(crate) fn crossbeam_files() -> impl Iterator<Item = &'static Page> {
     channel::FILES.iter()
 }
@@ -58,8 +60,14 @@ pub(crate) fn crossbeam_pages() -> impl Iterator<Item = &'static Page> {
     channel::PAGES.iter()
 }
 
+/// The paths to swap: none under `MIRROR_CONTROL=1`, which runs the originals as they are. What fails then says nothing
+/// about abaca, and only what is `Rejected` here may complain.
+pub(crate) fn paths() -> &'static Paths {
+    if std::env::var_os("MIRROR_CONTROL").is_some() { &[] } else { PATHS }
+}
+
 /// Paths whose originals are mirrored. The longest prefix counts; what is not here stays std's.
-pub(crate) const PATHS: &Paths = &[
+const PATHS: &Paths = &[
     ("std::sync::Arc", "abaca::sync::Arc"),
     ("std::sync::Weak", "abaca::sync::Weak"),
     ("std::sync::atomic", "abaca::sync::atomic"),
@@ -70,6 +78,9 @@ pub(crate) const PATHS: &Paths = &[
     ("std::sync::TryLockError", "abaca::sync::TryLockError"),
     ("std::thread", "abaca::fiber"),
     ("thread_local!", "abaca::fiber_local!"),
+    ("std::thread_local!", "abaca::fiber_local!"),
     ("std::net", "abaca::net"),
+    ("std::os::unix::net", "abaca::net::unix"),
     ("crossbeam_channel", "abaca::channel"),
+    ("crossbeam_utils::sync::WaitGroup", "abaca::sync::WaitGroup"),
 ];
