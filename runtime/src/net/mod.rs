@@ -4,6 +4,7 @@
 
 mod address;
 mod connect;
+mod happy_eyeballs;
 mod listener;
 mod options;
 mod serve;
