@@ -6,6 +6,7 @@ mod bodies;
 mod cancel;
 mod connect;
 mod convert;
+mod copy;
 mod kinds;
 mod mirror;
 mod pollable;
