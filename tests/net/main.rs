@@ -7,6 +7,7 @@ mod cancel;
 mod connect;
 mod convert;
 mod copy;
+mod copy_fd;
 mod kinds;
 mod mirror;
 mod pollable;
