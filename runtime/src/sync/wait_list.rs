@@ -10,8 +10,8 @@
 //!
 //! Invariants, which make the interface safe:
 //!
-//! 1. Only [`wait`] links nodes, and it does not return (or unwind) before its node is unlinked. So a linked
-//!    node is alive.
+//! 1. A linked node is alive: [`wait`] does not return (or unwind) before its node is unlinked, and whoever links
+//!    one with [`WaitList::join`] promises the same.
 //! 2. A node is unlinked **before** it is claimed. From a successful claim on, its owner may return at any
 //!    moment (a plain thread does not need the lock for that) and the node is not touched again.
 //! 3. A claim that fails was lost to a deadline or a cancellation, whose owner must still take the lock to
@@ -49,9 +49,8 @@ pub(crate) enum End {
     Back,
 }
 
-/// One linked waiter.
-struct Node<P> {
-    waiter: NonNull<Waiter>,
+/// A place in a list for one waiter, with its payload.
+pub(crate) struct Node<P> {
     links: UnsafeCell<Links<P>>,
     payload: UnsafeCell<P>,
 }
@@ -61,6 +60,8 @@ struct Links<P> {
     list: *const WaitList<P>,
     next: NonNull<Node<P>>,
     previous: NonNull<Node<P>>,
+    /// Who waits; dangling while the node has never been in a list.
+    waiter: NonNull<Waiter>,
 }
 
 impl<P> Clone for Links<P> {
@@ -88,10 +89,10 @@ impl<P> WaitList<P> {
     /// Waiters whose deadline or cancellation came first are unlinked on the way.
     pub(crate) fn pop_front(&mut self) -> Option<Woken> {
         while let Some(node) = self.front {
-            self.unlink(node);
+            let waiter = self.unlink(node);
             // SAFETY: the node was linked, hence alive (invariant 1), and its waiter lives as long as it. Neither
             // is touched after the claim (invariant 2).
-            if let Some(woken) = unsafe { node.as_ref().waiter.as_ref() }.claim(Outcome::Notified) {
+            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
                 return Some(woken);
             }
         }
@@ -103,14 +104,14 @@ impl<P> WaitList<P> {
     #[inline]
     pub(crate) fn pop_front_exchanging(&mut self, payload: &mut P) -> Option<Woken> {
         while let Some(node) = self.front {
-            self.unlink(node);
+            let waiter = self.unlink(node);
             // SAFETY: as in `pop_front`; the lock around the list gives exclusive access to the payload, because
             // the owner reads it only after the claim, or after it has removed the node under that lock.
             let node = unsafe { node.as_ref() };
             // SAFETY: as above.
             node.payload.with_mut(|theirs| unsafe { std::ptr::swap(theirs, payload) });
             // SAFETY: the waiter lives as long as its node.
-            if let Some(woken) = unsafe { node.waiter.as_ref() }.claim(Outcome::Notified) {
+            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
                 return Some(woken);
             }
             // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
@@ -119,15 +120,34 @@ impl<P> WaitList<P> {
         None
     }
 
-    fn link(&mut self, node: NonNull<Node<P>>, end: End) {
+    /// Links `node` for `waiter`, who waits in several lists at once; see [`wait`] for the usual case.
+    ///
+    /// # Safety
+    ///
+    /// The node is in no list. Until it is unlinked (by [`leave`](Self::leave), or by being popped) it and the waiter
+    /// stay alive and where they are.
+    pub(crate) unsafe fn join(&mut self, node: &Node<P>, waiter: &Waiter, end: End) {
+        self.link(NonNull::from(node), NonNull::from(waiter), end);
+    }
+
+    /// Takes `node` out if it is in; from here on nobody else touches it.
+    ///
+    /// # Safety
+    ///
+    /// The node is in this list, or has been popped from it, or was never in any.
+    pub(crate) unsafe fn leave(&mut self, node: &Node<P>) {
+        self.unlink(NonNull::from(node));
+    }
+
+    fn link(&mut self, node: NonNull<Node<P>>, waiter: NonNull<Waiter>, end: End) {
         let list: *const Self = self;
         let links = match self.front {
-            None => Links { list, next: node, previous: node },
+            None => Links { list, next: node, previous: node, waiter },
             Some(front) => {
                 let back = links(front).previous;
                 set_links(back, Links { next: node, ..links(back) });
                 set_links(front, Links { previous: node, ..links(front) });
-                Links { list, next: front, previous: back }
+                Links { list, next: front, previous: back, waiter }
             }
         };
         set_links(node, links);
@@ -136,11 +156,11 @@ impl<P> WaitList<P> {
         }
     }
 
-    /// Takes `node` out if it is in.
-    fn unlink(&mut self, node: NonNull<Node<P>>) {
+    /// Takes `node` out if it is in. Returns its waiter.
+    fn unlink(&mut self, node: NonNull<Node<P>>) -> NonNull<Waiter> {
         let gone = links(node);
         if gone.list.is_null() {
-            return;
+            return gone.waiter;
         }
         assert!(std::ptr::eq(gone.list, self), "a waiter is removed from the list that it joined");
         if gone.next == node {
@@ -152,7 +172,32 @@ impl<P> WaitList<P> {
                 self.front = Some(gone.next);
             }
         }
-        set_links(node, Links { list: std::ptr::null(), next: node, previous: node });
+        set_links(node, Links { list: std::ptr::null(), next: node, previous: node, ..gone });
+        gone.waiter
+    }
+}
+
+impl<P> Node<P> {
+    /// A node that is in no list.
+    pub(crate) fn new(payload: P) -> Self {
+        let links = Links {
+            list: std::ptr::null(),
+            next: NonNull::dangling(),
+            previous: NonNull::dangling(),
+            waiter: NonNull::dangling(),
+        };
+        Self { links: UnsafeCell::new(links), payload: UnsafeCell::new(payload) }
+    }
+
+    /// Puts `payload` in the place of the node's, and returns that.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node, which was never in a list, or has been taken out of it by
+    /// [`leave`](WaitList::leave) since.
+    pub(crate) unsafe fn replace(&self, payload: P) -> P {
+        // SAFETY: nobody else reaches the payload of a node that is in no list, and its owner is here.
+        self.payload.with_mut(|mine| std::mem::replace(unsafe { &mut *mine }, payload))
     }
 }
 
@@ -187,17 +232,9 @@ pub(crate) fn wait<S, P>(
     then: impl FnOnce(),
 ) -> (Outcome, P) {
     let waiter = parking::waiter();
-    let node = Node {
-        waiter: NonNull::from(&waiter),
-        links: UnsafeCell::new(Links {
-            list: std::ptr::null(),
-            next: NonNull::dangling(),
-            previous: NonNull::dangling(),
-        }),
-        payload: UnsafeCell::new(payload),
-    };
+    let node = Node::new(payload);
     let leave = Leave { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&node) };
-    list(&mut guard).link(leave.node, end);
+    list(&mut guard).link(leave.node, NonNull::from(&waiter), end);
     drop(guard);
     then();
     let outcome = parking::wait(&waiter, reason, deadline);
