@@ -101,11 +101,11 @@ impl Pool {
             // SAFETY: nobody else has the job.
             unsafe { (job_ref.run)(job_ref.job) };
         }
-        let cancelled = job.done.await_zero(Reason::Blocking);
-        match job.result.into_inner().expect("the job stored its result before it was done") {
-            Ok(_) if cancelled => park::unwind(),
-            Ok(result) => result,
-            Err(payload) => resume_unwind(payload),
+        let cancelled = job.done.await_zero(Reason::Blocking, || ());
+        match (job.result.into_inner().expect("the job stored its result before it was done"), cancelled) {
+            (Ok(_), Some(cancelled)) => cancelled.unwind(),
+            (Ok(result), None) => result,
+            (Err(payload), _) => resume_unwind(payload),
         }
     }
 

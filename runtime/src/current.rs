@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use crate::fiber::{Fiber, Outcome, Reason};
-use crate::park::{self as parking, on_fiber};
+use crate::park as parking;
 use crate::scheduler;
 
 thread_local! {
@@ -25,8 +25,16 @@ thread_local! {
 /// ```
 pub fn current() -> Fiber {
     match scheduler::current_fiber() {
-        // SAFETY: the caller is this fiber.
-        Some(me) => unsafe { me.as_ref() }.identity(),
+        Some(me) => {
+            // SAFETY: the caller is this fiber.
+            let header = unsafe { me.as_ref() };
+            let is_new = header.peek_identity().is_none();
+            let fiber = header.identity();
+            if is_new {
+                fiber.identity().aim(me);
+            }
+            fiber
+        }
         None => THREAD.with(|thread| {
             let name = || std::thread::current().name().map(Box::from);
             thread.get_or_init(|| Fiber::new(name())).clone()
@@ -124,7 +132,10 @@ pub fn sleep(duration: Duration) {
 /// # abaca::run(|| abaca::fiber::sleep_until(Instant::now() + Duration::from_millis(1)));
 /// ```
 pub fn sleep_until(deadline: Instant) {
-    if !on_fiber() || parking::surely_unwinds() {
+    if Instant::now() >= deadline {
+        return;
+    }
+    if parking::surely_unwinds() {
         // While a fiber unwinds, its sleeps block the thread: `panicking` is a fact of the thread, and must not
         // show up in a neighbour.
         return std::thread::sleep(deadline.saturating_duration_since(Instant::now()));

@@ -8,7 +8,7 @@
 use std::ptr;
 
 use crate::fiber::{Outcome, Reason, Waiter, Woken};
-use crate::park;
+use crate::park::{self, Cancellation};
 use crate::queue::SpinLock;
 
 /// See the module's documentation.
@@ -57,9 +57,11 @@ impl Latch {
         woken
     }
 
-    /// Waits for zero, whatever happens; true if the caller was cancelled meanwhile and is to unwind now.
-    pub(crate) fn await_zero(&self, reason: Reason) -> bool {
-        let mut cancelled = false;
+    /// Waits for zero, whatever happens. If the caller was cancelled meanwhile, `interrupted` is called once, and the
+    /// result is the duty to unwind now.
+    pub(crate) fn await_zero(&self, reason: Reason, interrupted: impl FnOnce()) -> Option<Cancellation> {
+        let mut cancelled = None;
+        let mut interrupted = Some(interrupted);
         loop {
             let waiter = park::waiter();
             {
@@ -71,8 +73,12 @@ impl Latch {
             }
             if park::wait(&waiter, reason, None) == Outcome::Cancelled {
                 self.0.lock().owner = ptr::null();
-                park::acknowledge_cancellation();
-                cancelled = true;
+                let newer = park::acknowledge();
+                // The outermost is the one to obey: it comes last, since what was obeyed does not come again.
+                cancelled = Some(newer);
+                if let Some(interrupted) = interrupted.take() {
+                    interrupted();
+                }
             }
         }
     }

@@ -31,6 +31,7 @@
 //!    blocking call can be seen borrowed by another fiber of the same worker (a panic, or a deadlock).
 //!    [`std::thread::panicking`] is a fact of the OS thread, so while a fiber unwinds, its I/O and sleeps block
 //!    the OS thread instead of parking; waits for something in the process park.
+//!    A fiber is never cancelled while it unwinds.
 //! 6. After `fork` in a fiber, the child may only `exec` or `_exit`.
 
 pub mod actor;
@@ -46,6 +47,7 @@ pub mod io;
 mod join_set;
 mod latch;
 mod local_key;
+mod members;
 pub mod net;
 mod os;
 mod park;
@@ -61,12 +63,15 @@ mod spawn;
 pub mod sync;
 pub mod time;
 mod timer;
+mod try_scope;
 
 pub use abaca_asm::coroutine;
 pub use abaca_macros::{main, test};
 pub use cancel::Cancelled;
 pub use current::{current, park, park_timeout, sleep, yield_now};
 pub use fiber::Fiber;
+pub use join_set::JoinSet;
 pub use runtime::{Runtime, run};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use spawn::{Builder, JoinHandle, SpawnError, spawn, spawn_local};
+pub use try_scope::{TryScope, try_scope};

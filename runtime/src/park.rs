@@ -10,9 +10,10 @@ use crate::fiber::{Outcome, Reason, Waiter};
 use crate::os::futex;
 use crate::scheduler;
 
-pub(crate) use crate::scheduler::{
-    acknowledge_cancellation, is_alone, is_elsewhere, surely_unwinds, unwind, wake,
+pub(crate) use crate::scheduler::cancel::{
+    Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, unwind, with_chain,
 };
+pub(crate) use crate::scheduler::{is_alone, is_elsewhere, surely_unwinds, wake};
 
 /// A waiter for whoever calls: the current fiber, or this OS thread.
 #[inline]
@@ -38,12 +39,20 @@ pub(crate) fn wait(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -
 }
 
 fn wait_on_thread(waiter: &Waiter, deadline: Option<Instant>) -> Outcome {
-    loop {
-        if let Some(outcome) = waiter.outcome() {
-            return outcome;
+    with_chain(|chain| {
+        if chain.is_empty() || std::thread::panicking() {
+            sleep_on(waiter, deadline);
+            return waiter.outcome().expect("only a claim ends a wait");
         }
+        scheduler::cancel::wait_bounded(chain, None, waiter, deadline, |until, _| sleep_on(waiter, until))
+    })
+}
+
+/// Blocks the thread until `waiter` is claimed, or claims it when `deadline` passes.
+fn sleep_on(waiter: &Waiter, deadline: Option<Instant>) {
+    while waiter.outcome().is_none() {
         if deadline.is_some_and(|at| Instant::now() >= at) && waiter.claim(Outcome::TimedOut).is_some() {
-            return Outcome::TimedOut;
+            return;
         }
         let (word, value) = waiter.thread_word();
         futex::wait(word, value, deadline);

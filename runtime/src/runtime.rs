@@ -289,11 +289,12 @@ impl Runtime {
             scheduler::current_fiber().is_none(),
             "Runtime::run blocks its thread: in a fiber, use abaca::spawn"
         );
-        // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread it
-        // neither unwinds nor returns before the fiber has ended.
+        // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
+        // shield, it neither unwinds nor returns before the fiber has ended.
         let handle = unsafe { spawn::Builder::new().name("main".into()).spawn_onto(&self.shared, f) };
         let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
-        handle.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+        let result = crate::cancel::shield(|| handle.join());
+        result.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
     }
 
     /// Spawns a fiber on this runtime, from anywhere.

@@ -12,6 +12,7 @@ use std::thread;
 use crate::fiber::Cancelled;
 use crate::fiber::{Fiber, Reason};
 use crate::latch::Latch;
+use crate::members::Members;
 use crate::park;
 use crate::queue::SpinLock;
 use crate::scheduler;
@@ -19,6 +20,8 @@ use crate::spawn::{self, Builder, JoinHandle, SpawnError};
 
 /// Runs `f` with a scope in which fibers can be spawned that borrow from the caller's frame; returns when all of
 /// them have ended. Mirrors [`std::thread::scope`].
+///
+/// If the caller is cancelled meanwhile, so are the fibers of the scope; it unwinds when they have ended.
 ///
 /// # Panics
 ///
@@ -40,28 +43,9 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    let shared = Arc::new(ScopeShared {
-        running: Latch::new(0),
-        panicked: AtomicBool::new(false),
-        cancelled: AtomicBool::new(false),
-        refused: AtomicBool::new(false),
-    });
-    let scope = Scope { shared, scope: PhantomData, env: PhantomData };
+    let scope = Scope::new();
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
-    let cancelled = scope.shared.running.await_zero(Reason::Scope);
-    // Relaxed: written before the count fell to zero.
-    let happened = |what: &AtomicBool| what.load(Ordering::Relaxed);
-    match result {
-        Err(payload) => resume_unwind(payload),
-        // Also when only a fiber was, whom nobody joined: its work is missing, and the runtime is going down.
-        Ok(_) if cancelled || happened(&scope.shared.cancelled) => park::unwind(),
-        Ok(_) if happened(&scope.shared.refused) && scheduler::is_closing() => park::unwind(),
-        Ok(_) if happened(&scope.shared.refused) => {
-            panic!("a scoped fiber could not be started: there is no memory for its stack")
-        }
-        Ok(_) if happened(&scope.shared.panicked) => panic!("a scoped fiber panicked"),
-        Ok(value) => value,
-    }
+    scope.finish(result)
 }
 
 /// A scope to spawn fibers in. Made by [`scope`]; mirrors [`std::thread::Scope`].
@@ -70,6 +54,42 @@ pub struct Scope<'scope, 'env: 'scope> {
     /// Invariance over `'scope`, as std's: else it could be shrunk to less than the fibers' borrows.
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
+}
+
+impl Scope<'_, '_> {
+    pub(crate) fn new() -> Self {
+        Self { shared: Arc::new(ScopeShared::new()), scope: PhantomData, env: PhantomData }
+    }
+
+    pub(crate) fn shared(&self) -> Arc<ScopeShared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Waits for all fibers; returns the result of the scope's body, or unwinds.
+    pub(crate) fn finish<T>(&self, result: thread::Result<T>) -> T {
+        let shared = &*self.shared;
+        if result.as_ref().is_err_and(|payload| payload.is::<Cancelled>()) {
+            shared.cancel();
+        }
+        let cancelled = shared.running.await_zero(Reason::Scope, || shared.cancel());
+        // Relaxed: written before the count fell to zero.
+        let happened = |what: &AtomicBool| what.load(Ordering::Relaxed);
+        match (result, cancelled) {
+            (_, Some(cancelled)) => cancelled.unwind(),
+            (Err(payload), None) => resume_unwind(payload),
+            // Somebody's work is missing because the runtime is going down, and nobody has joined it.
+            (Ok(_), None)
+                if scheduler::is_closing() && (happened(&shared.cancelled) || happened(&shared.refused)) =>
+            {
+                park::unwind()
+            }
+            (Ok(_), None) if happened(&shared.refused) => {
+                panic!("a scoped fiber could not be started: there is no memory for its stack")
+            }
+            (Ok(_), None) if happened(&shared.panicked) => panic!("a scoped fiber panicked"),
+            (Ok(value), None) => value,
+        }
+    }
 }
 
 impl<'scope> Scope<'scope, '_> {
@@ -116,10 +136,10 @@ impl Builder {
         });
         scope.shared.running.add();
         let place = Running(Arc::clone(&scope.shared));
-        let task = ScopedTask { f, packet: Arc::clone(&packet), _running: place };
+        let task = ScopedTask { f, packet: Unsent(Arc::clone(&packet)), running: place };
         // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_zero`
         // has seen the count at zero, and the count falls after closure and result are gone from the fiber.
-        match unsafe { self.spawn_unchecked(move || task.run()) } {
+        match unsafe { self.spawn_unbounded(move || task.run()) } {
             Ok(handle) => Ok(ScopedJoinHandle { handle, packet }),
             Err(error) => {
                 // The caller knows, so the scope's end need not.
@@ -149,6 +169,11 @@ impl<T> ScopedJoinHandle<'_, T> {
         ended.and(result)
     }
 
+    /// Cancels the fiber; see [`JoinHandle::cancel`].
+    pub fn cancel(&self) {
+        self.handle.cancel();
+    }
+
     /// Whether the fiber has ended.
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
@@ -171,13 +196,31 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
     }
 }
 
-struct ScopeShared {
+pub(crate) struct ScopeShared {
     /// Fibers whose closure or result may still borrow.
     running: Latch,
+    members: Members,
     /// What happened to a fiber whose handle was not joined.
     panicked: AtomicBool,
     cancelled: AtomicBool,
     refused: AtomicBool,
+}
+
+impl ScopeShared {
+    fn new() -> Self {
+        Self {
+            running: Latch::new(0),
+            members: Members::default(),
+            panicked: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+        }
+    }
+
+    /// Cancels the fibers that run, and those that are yet to start.
+    pub(crate) fn cancel(&self) {
+        self.members.cancel();
+    }
 }
 
 /// One fiber's count in the scope, given back when it is dropped.
@@ -192,17 +235,33 @@ impl Drop for Running {
 /// The closure of a scoped fiber. Its fields are dropped in this order when it never runs.
 struct ScopedTask<'scope, F, T> {
     f: F,
-    packet: Arc<Packet<'scope, T>>,
-    _running: Running,
+    packet: Unsent<'scope, T>,
+    running: Running,
+}
+
+/// The fiber's half of its packet.
+struct Unsent<'scope, T>(Arc<Packet<'scope, T>>);
+
+impl<T> Drop for Unsent<'_, T> {
+    fn drop(&mut self) {
+        // A task that was cancelled is dropped by its own fiber; any other that never runs, elsewhere.
+        if park::is_obeyed() {
+            let mut result = self.0.result.lock();
+            if matches!(&*result, Some(Err(payload)) if payload.is::<NotRun>()) {
+                *result = Some(Err(Box::new(Cancelled::new())));
+            }
+        }
+    }
 }
 
 impl<F: FnOnce() -> T, T> ScopedTask<'_, F, T> {
     fn run(self) {
-        let Self { f, packet, _running } = self;
-        let result = catch_unwind(AssertUnwindSafe(f));
-        *packet.result.lock() = Some(result);
+        let Self { f, packet, running } = self;
+        let result = running.0.members.with_me(|| catch_unwind(AssertUnwindSafe(f)));
+        *packet.0.result.lock() = Some(result);
         // The result goes with the packet, if the handle is gone, and before the count falls.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(packet)));
+        drop(running);
     }
 }
 

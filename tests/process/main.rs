@@ -1,5 +1,6 @@
 //! What kills a process, or needs limits of its own: run in a child process, whose end and output are checked.
 
+mod abort;
 mod stacks;
 
 use std::os::unix::process::ExitStatusExt;

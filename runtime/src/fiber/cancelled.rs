@@ -1,30 +1,42 @@
-//! Cancellation: the payload with which a cancelled fiber unwinds.
-//!
-//! Layer 3 in spirit: it is a value that every layer above may throw, join or recognise.
+//! The payload with which a cancelled fiber unwinds.
 
 use std::fmt;
 
+use super::boundary::Target;
+
 /// Why a join failed when its fiber was cancelled: the payload of the unwinding.
 ///
+/// Code that catches panics should pass it on with [`resume_unwind`](std::panic::resume_unwind); a fiber that goes on
+/// all the same is not cancelled a second time.
+///
 /// ```
-/// let runtime = abaca::Runtime::new().unwrap();
-/// let handle = runtime.spawn(|| abaca::park());
-/// runtime.shutdown(std::time::Duration::from_secs(5)).unwrap();
+/// # abaca::run(|| {
+/// let handle = abaca::spawn(abaca::park);
+/// handle.cancel();
 /// let payload = handle.join().unwrap_err();
 /// assert!(payload.is::<abaca::Cancelled>());
+/// # });
 /// ```
 #[derive(Debug)]
-pub struct Cancelled(());
+pub struct Cancelled(Target);
 
 impl Cancelled {
     pub(crate) fn new() -> Self {
-        Self(())
+        Self(Target::Fiber)
+    }
+
+    pub(crate) fn to(target: Target) -> Self {
+        Self(target)
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        self.0
     }
 }
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the fiber was cancelled because its runtime shut down")
+        f.write_str("the fiber was cancelled")
     }
 }
 

@@ -120,20 +120,26 @@ impl<F, T> FiberCell<F, T> {
     }
 }
 
-/// Allocates the cell of a task that will run `closure`.
+/// Allocates the cell of a task that will run `closure`; `runtime` is the shared state of its runtime.
 #[inline]
 pub(crate) fn allocate<F: FnOnce() -> T, T>(
     closure: F,
     flags: Flags,
     stack_bytes: u32,
     identity: Option<Fiber>,
+    runtime: *const (),
 ) -> NonNull<Header> {
     let cell = Box::new(FiberCell::<F, T> {
-        header: Header::new(&FiberCell::<F, T>::VTABLE, flags, stack_bytes, identity),
+        header: Header::new(&FiberCell::<F, T>::VTABLE, flags, stack_bytes, identity, runtime),
         phase: StdCell::new(Phase::Closure),
         payload: UnsafeCell::new(Payload { closure: ManuallyDrop::new(closure) }),
     });
-    NonNull::from(Box::leak(cell)).cast()
+    let header = NonNull::from(Box::leak(cell)).cast::<Header>();
+    // SAFETY: nobody else knows the cell yet.
+    if let Some(identity) = unsafe { header.as_ref() }.peek_identity() {
+        identity.aim(header);
+    }
+    header
 }
 
 /// Takes the result of a fiber that has ended, and frees its cell.

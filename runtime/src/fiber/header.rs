@@ -22,7 +22,7 @@ use abaca_asm::Context;
 use abaca_asm::stack::Stack;
 
 use super::local::Locals;
-use super::{Fiber, Identity, JoinWord, Reason, Waiter};
+use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
 use crate::queue::{Link, Next};
 
 /// What is done to a fiber whose closure's type is no longer known.
@@ -61,6 +61,9 @@ impl Flags {
     }
 }
 
+/// The bit of `home` that says that it is not a worker.
+const TASK: usize = 1;
+
 const NOT_CANCELLED: u8 = 0;
 /// Its next blocking call unwinds.
 const REQUESTED: u8 = 1;
@@ -77,8 +80,9 @@ pub(crate) struct Header {
     pub(super) live_next: Cell<Option<NonNull<Header>>>,
     /// Where to continue it; meaningful while it is started and not running.
     pub(crate) context: Cell<Context>,
-    /// The worker that runs it, as the scheduler's own type; null for a task. Written by that worker before
-    /// the fiber first runs there, read by wakers, who learn of the fiber from something it did later.
+    /// The worker that runs it, as the scheduler's own type. Written by that worker before the fiber first runs
+    /// there, read by wakers, who learn of the fiber from something it did later. For a task, its runtime's shared
+    /// state, marked with `TASK`.
     pub(crate) home: AtomicPtr<()>,
     /// Its stack while it is started.
     stack: Cell<Option<Stack>>,
@@ -88,12 +92,16 @@ pub(crate) struct Header {
     identity: AtomicPtr<Identity>,
     /// The values of `fiber_local!` keys, made at the first use.
     pub(crate) locals: Locals,
-    /// The blocking call it is in, for cancellation; null when it is in none, or has been made ready.
+    /// The blocking call it is in, for cancellation; null when it is in none that may be cancelled, or has been made
+    /// ready.
     waiting: AtomicPtr<Waiter>,
+    /// The frames to which a cancellation may unwind.
+    pub(crate) boundaries: Chain,
     pub(super) vtable: &'static VTable,
     /// Bytes of stack it asked for; 0 is the runtime's default.
     pub(crate) stack_bytes: Cell<u32>,
     flags: Cell<Flags>,
+    is_roaming: bool,
     /// How far its cancellation has come: one of the three constants.
     cancellation: AtomicU8,
     reason: Cell<Reason>,
@@ -118,22 +126,26 @@ impl Header {
         flags: Flags,
         stack_bytes: u32,
         identity: Option<Fiber>,
+        runtime: *const (),
     ) -> Self {
+        debug_assert!(!runtime.is_null() && runtime.addr() & TASK == 0, "a task belongs to a runtime");
         Self {
             next: Next::new(),
             live_previous: Cell::new(None),
             live_next: Cell::new(None),
             context: Cell::new(Context::dangling()),
-            home: AtomicPtr::new(ptr::null_mut()),
+            home: AtomicPtr::new(runtime.map_addr(|address| address | TASK).cast_mut()),
             stack: Cell::new(None),
             join: JoinWord::new(),
             identity: AtomicPtr::new(identity.map_or(ptr::null_mut(), Fiber::into_raw)),
             locals: Locals::new(),
             waiting: AtomicPtr::new(ptr::null_mut()),
+            boundaries: Chain::new(),
             cancellation: AtomicU8::new(NOT_CANCELLED),
             vtable,
             stack_bytes: Cell::new(stack_bytes),
             flags: Cell::new(flags),
+            is_roaming: flags.has(Flags::ROAMING),
             reason: Cell::new(Reason::None),
             io_streak: Cell::new(0),
         }
@@ -142,6 +154,11 @@ impl Header {
     #[inline(always)]
     pub(crate) fn has(&self, flag: Flags) -> bool {
         self.flags.get().has(flag)
+    }
+
+    /// Whether it may resume on another worker. Set before the fiber is known to anybody, so anybody may ask.
+    pub(crate) fn has_roaming(&self) -> bool {
+        self.is_roaming
     }
 
     pub(crate) fn set_flag(&self, flag: Flags) {
@@ -156,7 +173,13 @@ impl Header {
     #[inline(always)]
     pub(crate) fn is_started(&self) -> bool {
         // Relaxed: asked by the worker that took it out of a queue, which orders the accesses.
-        !self.home.load(Ordering::Relaxed).is_null()
+        self.home.load(Ordering::Relaxed).addr() & TASK == 0
+    }
+
+    /// Its home if it has started, else its runtime's shared state.
+    pub(crate) fn whereabouts(&self) -> Result<*const (), *const ()> {
+        let home = self.home.load(Ordering::Relaxed).cast_const();
+        if home.addr() & TASK == 0 { Ok(home) } else { Err(home.map_addr(|address| address & !TASK)) }
     }
 
     /// Gives the starting task its stack, whose owner it becomes.
@@ -214,6 +237,11 @@ impl Header {
     /// The unwinding begins: from now on its blocking calls wait to their end again, for its destructors.
     pub(crate) fn begin_unwinding(&self) {
         self.cancellation.store(UNWINDING, Ordering::Relaxed);
+    }
+
+    /// Whether it unwinds, or has unwound, because it was cancelled; or was cancelled before it ran.
+    pub(crate) fn has_obeyed(&self) -> bool {
+        self.cancellation.load(Ordering::Relaxed) == UNWINDING
     }
 
     /// Runs the task's closure to its end and stores the result.
@@ -297,6 +325,14 @@ impl Header {
                 // SAFETY: as above, `other` is the header's.
                 unsafe { Fiber::clone_raw(other) }
             }
+        }
+    }
+
+    /// Nobody can cancel the fiber through its identity any more: it is about to end.
+    #[inline]
+    pub(crate) fn withdraw(&self) {
+        if let Some(identity) = self.peek_identity() {
+            identity.withdraw();
         }
     }
 

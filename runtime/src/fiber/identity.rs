@@ -7,10 +7,13 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Header;
 use super::token::ParkToken;
+use crate::queue::SpinLock;
 
 /// A unique identifier of a fiber (or of a plain thread that asked for its handle).
 ///
@@ -41,6 +44,34 @@ pub(crate) struct Identity {
     pub(crate) id: FiberId,
     pub(crate) name: Option<Box<str>>,
     pub(crate) token: ParkToken,
+    /// The fiber's header while the fiber is alive, for those who cancel it by its handle. Whoever holds the lock and
+    /// finds it there keeps the fiber from ending.
+    header: SpinLock<Aim>,
+}
+
+#[derive(Debug)]
+struct Aim(Option<NonNull<Header>>);
+
+// SAFETY: the header is only used under the lock, during which it is alive, and only what it shares.
+unsafe impl Send for Aim {}
+
+impl Identity {
+    /// Lets the handle's owners cancel the fiber. Its header stays alive until `withdraw`.
+    pub(crate) fn aim(&self, header: NonNull<Header>) {
+        self.header.lock().0 = Some(header);
+    }
+
+    pub(crate) fn withdraw(&self) {
+        self.header.lock().0 = None;
+    }
+
+    /// Calls `visit` with the header of the fiber, which cannot end meanwhile. `None` when it has ended, is about to, or
+    /// was never made known.
+    pub(crate) fn with_header<R>(&self, visit: impl FnOnce(&Header) -> R) -> Option<R> {
+        let aim = self.header.lock();
+        // SAFETY: it is alive until it is withdrawn, for which the lock is needed.
+        aim.0.map(|header| visit(unsafe { header.as_ref() }))
+    }
 }
 
 /// A handle to a fiber: its id, its name, and [`unpark`](Fiber::unpark). Mirrors [`std::thread::Thread`].
@@ -58,7 +89,12 @@ pub struct Fiber(Arc<Identity>);
 
 impl Fiber {
     pub(crate) fn new(name: Option<Box<str>>) -> Self {
-        Self(Arc::new(Identity { id: FiberId::next(), name, token: ParkToken::new() }))
+        Self(Arc::new(Identity {
+            id: FiberId::next(),
+            name,
+            token: ParkToken::new(),
+            header: SpinLock::new(Aim(None)),
+        }))
     }
 
     /// The unique identifier of this fiber.

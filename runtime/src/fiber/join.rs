@@ -7,11 +7,16 @@
 //! | address + `ENDED` | ended; the worker is claiming that waiter and still uses it and the cell |
 //! | `ENDED` (1) | ended; the result is stored; the cell belongs to the handle's owner |
 //! | `DETACHED` (2) | not ended; the handle is gone; the cell belongs to the worker |
+//! | `PINNED` (8) | not ended; the owner keeps it so for a moment, to reach the fiber's runtime |
+//! | `PINNED` + `ENDED` | the result is stored; the worker waits for the owner to let go |
+//! | `RELEASED` (16) + `ENDED` | the owner has let go; the worker still uses the cell |
+//! | `KNOWN` (4) | as `RUNNING`, after a pin: handles that the owner gave out lead to the fiber |
+//! | `KNOWN` + `ENDED` | ended; the worker is making those handles harmless and still uses the cell |
 //!
 //! The worker's side is [`JoinWord::end`]: it sets `ENDED` in one atomic step and so learns who owns the cell
-//! from then on. The owner's side is [`JoinWord::await_end`] or [`JoinWord::detach`]. The race that needs care
-//! is an owner who gives up (a cancelled join) or wakes early (a thread) while the worker claims its waiter:
-//! both wait for the plain `ENDED` before they leave, which is at most a few instructions away.
+//! from then on. The owner's side is [`JoinWord::await_end`], [`JoinWord::detach`] and [`JoinWord::pinned`]. The race
+//! that needs care is an owner who gives up (a cancelled join), wakes early (a thread) or comes late while the worker
+//! still uses waiter or cell: it waits for the plain `ENDED` before it leaves, which is at most a few instructions away.
 
 #![expect(unsafe_code, reason = "the word holds the address of a waiter on another stack")]
 
@@ -24,6 +29,9 @@ use super::{Claim, Outcome, Waiter, Woken};
 const RUNNING: usize = 0;
 const ENDED: usize = 1;
 const DETACHED: usize = 2;
+const KNOWN: usize = 4;
+const PINNED: usize = 8;
+const RELEASED: usize = 16;
 
 const _: () = assert!(align_of::<Waiter>() >= 4, "the low two bits of a waiter's address are the protocol's");
 
@@ -65,28 +73,49 @@ impl<W: Claim> JoinWord<W> {
         self.0.load(Ordering::Acquire) == DETACHED
     }
 
-    /// The worker's side, called once, after the result is stored. After `Owner`, the cell is gone.
+    /// The worker's side, called once, after the result is stored. After `Owner`, the cell is gone. `withdraw` is called
+    /// before that whenever the owner may have given out handles that lead to the fiber.
     #[inline]
-    pub(crate) fn end(&self) -> Ended<W::Woken> {
+    pub(crate) fn end(&self, withdraw: impl FnOnce()) -> Ended<W::Woken> {
         // AcqRel: Release publishes the result to the owner's Acquire loads; Acquire sees the owner's waiter.
         match self.0.fetch_or(ENDED, Ordering::AcqRel) {
             RUNNING => Ended::Owner(None),
-            DETACHED => Ended::Worker,
-            waiter => {
-                // SAFETY: the owner registered a live waiter and, having seen `ENDED` beside its address,
-                // stays in `await_end` until the store below.
-                let woken = unsafe { &*(waiter as *const W) }.claim_notified();
-                // Release: the last use of waiter and cell happens before the owner leaves.
-                self.0.store(ENDED, Ordering::Release);
-                Ended::Owner(woken)
+            DETACHED => {
+                withdraw();
+                Ended::Worker
             }
+            before => Ended::Owner(self.end_in_use(before, withdraw)),
         }
+    }
+
+    #[inline]
+    fn end_in_use(&self, before: usize, withdraw: impl FnOnce()) -> Option<W::Woken> {
+        withdraw();
+        let woken = match before {
+            KNOWN => None,
+            PINNED => {
+                self.spin_until(RELEASED | ENDED);
+                None
+            }
+            // SAFETY: the owner registered a live waiter and, having seen `ENDED` beside its address, stays in
+            // `await_end` until the store below.
+            waiter => unsafe { &*(waiter as *const W) }.claim_notified(),
+        };
+        // Release: the last use of waiter and cell happens before the owner leaves.
+        self.0.store(ENDED, Ordering::Release);
+        woken
     }
 
     /// The owner gives the handle up. True when the cell is now the caller's to free.
     pub(crate) fn detach(&self) -> bool {
         // AcqRel: Release so that the worker's free comes after our uses; Acquire to see the result we drop.
-        self.0.compare_exchange(RUNNING, DETACHED, Ordering::AcqRel, Ordering::Acquire).is_err()
+        for open in [RUNNING, KNOWN] {
+            if self.0.compare_exchange(open, DETACHED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                return false;
+            }
+        }
+        self.spin_until(ENDED);
+        true
     }
 
     /// The owner waits for the end by calling `park` on its waiter. `Err` is a cancelled wait; the handle is
@@ -94,7 +123,10 @@ impl<W: Claim> JoinWord<W> {
     pub(crate) fn await_end(&self, waiter: &W, park: impl FnOnce(&W) -> Outcome) -> Result<(), bool> {
         let address = std::ptr::from_ref(waiter) as usize;
         // AcqRel: Release publishes the waiter to `end`; a failure has seen the result.
-        if self.0.compare_exchange(RUNNING, address, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        let register =
+            |open| self.0.compare_exchange(open, address, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !register(RUNNING) && !register(KNOWN) {
+            self.spin_until(ENDED);
             return Ok(());
         }
         let outcome = park(waiter);
@@ -103,13 +135,46 @@ impl<W: Claim> JoinWord<W> {
         {
             return Err(false);
         }
+        self.spin_until(ENDED);
+        if outcome == Outcome::Notified { Ok(()) } else { Err(true) }
+    }
+
+    /// Calls `reach` while the fiber cannot end, from a handle that stays; returns false, without a call, when it has ended.
+    /// If the fiber comes to its end meanwhile, `withdraw` is called before it does.
+    pub(crate) fn pinned(&self, reach: impl FnOnce(), withdraw: impl FnOnce()) -> bool {
+        loop {
+            // Acquire: as in `has_ended`, and pairs with the Release of another thread's pin.
+            let now = self.0.load(Ordering::Acquire);
+            if now & ENDED != 0 {
+                return false;
+            }
+            // Another thread pins it through the same handle; nobody waits or detaches while handles are shared.
+            if now == PINNED {
+                thread_yield();
+                continue;
+            }
+            if self.0.compare_exchange(now, PINNED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                break;
+            }
+        }
+        reach();
+        // Release: the worker's end comes after what was reached.
+        if self.0.compare_exchange(PINNED, KNOWN, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            withdraw();
+            self.0.store(RELEASED | ENDED, Ordering::Release);
+            self.spin_until(ENDED);
+        }
+        true
+    }
+
+    /// Waits for the other side's next step, which is a few instructions away.
+    fn spin_until(&self, word: usize) {
         let mut spins = 0_u32;
-        // Acquire: pairs with both Releases of `end`.
-        while self.0.load(Ordering::Acquire) != ENDED {
+        // Acquire: pairs with the Releases of both sides.
+        while self.0.load(Ordering::Acquire) != word {
             spins += 1;
             if spins.is_multiple_of(64) { thread_yield() } else { spin_loop() }
         }
-        if outcome == Outcome::Notified { Ok(()) } else { Err(true) }
     }
 }
 
@@ -131,18 +196,26 @@ mod model {
         /// Loom reports an access that is not ordered with the worker's write.
         result: UnsafeCell<u32>,
         freed: AtomicUsize,
+        /// Whether handles lead to the fiber.
+        aimed: AtomicUsize,
+        /// Touched by whoever reaches the fiber's runtime, and by the worker once the fiber has ended: loom reports
+        /// a touch that is not ordered before the end.
+        home: UnsafeCell<()>,
     }
 
     fn check(owner: impl Fn(&Cell) + Sync + Send + Copy + 'static) {
         loom::model(move || {
             let result = UnsafeCell::new(0);
-            let cell = Arc::new(Cell { join: JoinWord::new(), result, freed: AtomicUsize::new(0) });
+            let (freed, aimed, home) = (AtomicUsize::new(0), AtomicUsize::new(0), UnsafeCell::new(()));
+            let cell = Arc::new(Cell { join: JoinWord::new(), result, freed, aimed, home });
             let worker = thread::spawn({
                 let cell = Arc::clone(&cell);
                 move || {
                     // SAFETY: what is being checked.
                     cell.result.with_mut(|result| unsafe { *result = 7 });
-                    match cell.join.end() {
+                    let ended = cell.join.end(|| cell.aimed.store(0, Ordering::Relaxed));
+                    cell.home.with_mut(|_| ());
+                    match ended {
                         Ended::Worker => free(&cell),
                         Ended::Owner(Some(woken)) => woken.wake(),
                         Ended::Owner(None) => {}
@@ -152,6 +225,7 @@ mod model {
             owner(&cell);
             worker.join().unwrap();
             assert_eq!(cell.freed.load(Ordering::Relaxed), 1, "one side frees the cell, once");
+            assert_eq!(cell.aimed.load(Ordering::Relaxed), 0, "no handle leads to a fiber that has ended");
         });
     }
 
@@ -180,6 +254,34 @@ mod model {
                 Err(false) => {}
             }
             waiter.gone();
+        });
+    }
+
+    fn pin(cell: &Cell) {
+        let reach = || {
+            cell.home.with(|_| ());
+            cell.aimed.store(1, Ordering::Relaxed);
+        };
+        cell.join.pinned(reach, || cell.aimed.store(0, Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_pin_keeps_the_fiber_from_ending() {
+        check(|cell| {
+            pin(cell);
+            let waiter = ModelWaiter::new();
+            cell.join.await_end(&waiter, ModelWaiter::park).unwrap();
+            free(cell);
+        });
+    }
+
+    #[test]
+    fn a_detach_after_a_pin_leaves_no_handle_that_leads_to_the_fiber() {
+        check(|cell| {
+            pin(cell);
+            if cell.join.detach() {
+                free(cell);
+            }
         });
     }
 

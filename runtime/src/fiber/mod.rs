@@ -4,6 +4,7 @@
 //! written against fibers with `use abaca::fiber as thread`. The calls that block live in higher layers and
 //! are re-exported here.
 
+mod boundary;
 mod cancelled;
 mod cell;
 mod header;
@@ -25,6 +26,7 @@ pub use crate::spawn::{Builder, JoinHandle, SpawnError, spawn, spawn_local};
 pub use cancelled::Cancelled;
 pub use identity::{Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
 
+pub(crate) use boundary::{Boundary, Chain, Target};
 pub(crate) use cell::{allocate, take_result};
 pub(crate) use header::{Flags, Header};
 pub(crate) use identity::Identity;

@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::fiber::{Outcome, Reason};
+use crate::current;
+use crate::fiber::{Chain, Outcome, Reason};
 use crate::os::epoll;
 use crate::park;
 use crate::poller::{Node, Seen, Source, Way};
 use crate::scheduler;
+
+/// How long a call waits that no event will tell of: this, and then twice as long each time up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// Whether a short operation means that the kernel's buffer is drained (or full).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +181,40 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
+    /// [`retry`](Self::retry) for a call that also says `WouldBlock` of something other than the descriptor, of which
+    /// no event will tell: as long as the descriptor itself is ready, asks again after a pause.
+    ///
+    /// # Errors
+    ///
+    /// As [`retry`](Self::retry).
+    pub(crate) fn retry_with_pauses<R>(
+        &self,
+        way: Way,
+        reason: Reason,
+        mut call: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let deadline = self.deadline(way);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let look = |inner: &T| match call(inner) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let is_ready = epoll::wait_one(inner.as_fd(), way == Way::Read, Some(Duration::ZERO))?;
+                    if is_ready { Ok(None) } else { Err(error) }
+                }
+                result => result.map(Some),
+            };
+            if let Some(result) = self.retry(way, reason, deadline, look, |_| false)? {
+                return Ok(result);
+            }
+            let now = Instant::now();
+            if self.is_nonblocking() || deadline.is_some_and(|at| at <= now) {
+                return Err(would_block());
+            }
+            current::sleep_until(deadline.map_or(now + pause, |at| at.min(now + pause)));
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
     /// Waits for an event after `seen`. The deadline is set at an operation's first wait.
     #[inline(never)]
     fn wait(
@@ -222,14 +261,36 @@ impl<T: AsFd> AsFd for Descriptor<T> {
     }
 }
 
+/// How often a plain thread that polls looks whether it was cancelled through a token, which cannot end a poll(2).
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 #[cold]
 fn wait_on_thread(fd: BorrowedFd<'_>, way: Way, deadline: Option<Instant>) -> io::Result<()> {
-    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-    match epoll::wait_one(fd, way == Way::Read, left) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(would_block()),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-        Err(error) => Err(error),
+    loop {
+        let now = Instant::now();
+        let mut until = deadline;
+        let mut is_whole = true;
+        if !std::thread::panicking() {
+            let outlook = park::with_chain(Chain::outlook);
+            if outlook.pending.is_some() {
+                park::unwind();
+            }
+            let look_again = outlook.has_signals.then(|| now + LOOK_AGAIN);
+            for sooner in outlook.nearest.into_iter().chain(look_again) {
+                if until.is_none_or(|until| sooner <= until) {
+                    until = Some(sooner);
+                    is_whole = false;
+                }
+            }
+        }
+        let left = until.map(|at| at.saturating_duration_since(now));
+        match epoll::wait_one(fd, way == Way::Read, left) {
+            Ok(true) => return Ok(()),
+            Ok(false) if is_whole => return Err(would_block()),
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
     }
 }
 

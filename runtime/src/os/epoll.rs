@@ -150,6 +150,14 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     Ok(count > 0)
 }
 
+/// Whether reading from the socket was shut down, or the peer sends no more.
+pub(crate) fn reads_have_ended(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: the entry is a live local.
+    check(unsafe { libc::poll(&mut entry, 1, 0) })?;
+    Ok(entry.revents & libc::POLLRDHUP != 0)
+}
+
 /// The result of a system call that returns -1 and sets `errno`.
 fn check(result: libc::c_int) -> io::Result<RawFd> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }

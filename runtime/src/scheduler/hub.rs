@@ -81,6 +81,9 @@ impl Worker {
         if self.must_close() {
             self.close();
         }
+        if self.must_cancel() {
+            self.cancel_requested();
+        }
         if self.tick_is_up() {
             self.drain_inbox();
             self.expire_timers();
@@ -97,6 +100,10 @@ impl Worker {
             if let Some(fiber) = at_hand.or_else(|| self.injected_task()) {
                 self.end_search(search);
                 return Some(fiber);
+            }
+            if self.must_cancel() {
+                self.cancel_requested();
+                continue;
             }
             if self.shared().phase() == Phase::Closing {
                 if self.must_close() {

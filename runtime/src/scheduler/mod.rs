@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "hands cells from queue to queue")]
 
 mod bed;
+pub(crate) mod cancel;
 mod hub;
 mod monitor;
 mod report;
@@ -25,7 +26,6 @@ pub(crate) use stacks::StackSupply;
 pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
-use crate::fiber::Cancelled;
 use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
 use crate::os::signal::{AlternateStack, watch_faults};
 use crate::os::{futex, nudge, slack};
@@ -96,22 +96,37 @@ pub(crate) fn block(
 ) -> Outcome {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
-    let panicking = std::thread::panicking();
-    if header.must_unwind() && !panicking && waiter.claim(Outcome::Cancelled).is_some() {
-        return Outcome::Cancelled;
+    if std::thread::panicking() {
+        return block_unwinding(me, waiter, reason, deadline);
     }
-    header.set_waiting(waiter, reason);
+    if header.must_unwind() || !header.boundaries.is_empty() {
+        let suspend = |until, is_visible: bool| {
+            suspend_in_wait(me, waiter, reason, until, is_visible);
+        };
+        return cancel::wait_bounded(&header.boundaries, Some(header), waiter, deadline, suspend);
+    }
+    suspend_in_wait(me, waiter, reason, deadline, true);
+    waiter.outcome().expect("only a claim makes a parked fiber ready")
+}
+
+/// Suspends the current fiber until `waiter` is claimed; the flag of cancellation may claim it if that `is_visible`.
+#[inline]
+fn suspend_in_wait(
+    me: NonNull<Header>,
+    waiter: &Waiter,
+    reason: Reason,
+    deadline: Option<Instant>,
+    is_visible: bool,
+) {
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    header.set_waiting(if is_visible { waiter } else { ptr::null() }, reason);
     let worker = current_worker().expect("a fiber runs on a worker");
-    if panicking {
-        block_unwinding(worker, me, waiter, deadline);
-    } else {
-        match deadline {
-            None => worker.suspend(me),
-            Some(at) => block_until(worker, me, waiter, at),
-        }
+    match deadline {
+        None => worker.suspend(me),
+        Some(at) => block_until(worker, me, waiter, at),
     }
     header.set_waiting(ptr::null(), Reason::None);
-    waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
 
 /// `block` with a timer, whose entry lives in this frame.
@@ -138,16 +153,20 @@ fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instan
 /// unwinding would abort.
 #[cold]
 #[inline(never)]
-fn block_unwinding(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, deadline: Option<Instant>) {
+fn block_unwinding(
+    me: NonNull<Header>,
+    waiter: &Waiter,
+    reason: Reason,
+    deadline: Option<Instant>,
+) -> Outcome {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
+    let worker = current_worker().expect("a fiber runs on a worker");
     header.set_flag(Flags::EXEMPT);
     worker.note_exempt();
-    worker.suspend_unwinding(header, || match deadline {
-        None => worker.suspend(me),
-        Some(at) => block_until(worker, me, waiter, at),
-    });
+    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, true));
     header.unset_flag(Flags::EXEMPT);
+    waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
 
 /// Whether the current fiber unwinds, so that the thread had better not run another one meanwhile.
@@ -165,29 +184,12 @@ pub(crate) fn yield_now() {
             if std::thread::panicking() {
                 return worker.suspend_unwinding(header, || worker.yield_now(me));
             }
-            if header.must_unwind() {
-                unwind();
+            if (header.must_unwind() || !header.boundaries.is_empty()) && cancel::is_cancelled() {
+                cancel::unwind();
             }
             worker.yield_now(me);
         }
         None => std::thread::yield_now(),
-    }
-}
-
-/// Unwinds the current fiber because it is being cancelled.
-#[cold]
-pub(crate) fn unwind() -> ! {
-    acknowledge_cancellation();
-    std::panic::resume_unwind(Box::new(Cancelled::new()))
-}
-
-/// The current fiber has seen that it is cancelled: from here on its waits last to their end again, and it is
-/// never cancelled twice. The caller unwinds when it can.
-#[cold]
-pub(crate) fn acknowledge_cancellation() {
-    if let Some(me) = current_fiber() {
-        // SAFETY: the caller is this fiber.
-        unsafe { me.as_ref() }.begin_unwinding();
     }
 }
 
@@ -250,9 +252,13 @@ pub(crate) fn yield_from_io() {
         header.io_streak.set(streak);
     } else {
         header.io_streak.set(0);
-        // While a fiber unwinds, nobody else runs on its thread because of its I/O.
-        if !surely_unwinds() {
-            yield_now();
+        // While a fiber unwinds, nobody else runs on its thread because of its I/O. This is no place to obey a
+        // cancellation: the result of the operation would be lost.
+        let worker = current_worker().expect("a fiber runs on a worker");
+        if !std::thread::panicking() {
+            worker.yield_now(me);
+        } else if !worker.surely_unwinds() {
+            worker.suspend_unwinding(header, || worker.yield_now(me));
         }
     }
 }

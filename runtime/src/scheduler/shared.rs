@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "settles cells of tasks that never start")]
 
 use std::any::Any;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -121,6 +121,11 @@ impl Shared {
             Pollers::Thread(poller) => poller.shut_down(super::wake),
         }
         self.blocking.close();
+    }
+
+    /// What a task of this runtime knows it by.
+    pub(crate) fn address(&self) -> *const () {
+        ptr::from_ref(self).cast()
     }
 
     /// Announces a thread that is not a worker of this runtime and is about to deliver something.
@@ -265,7 +270,9 @@ impl Shared {
         unsafe { Header::refuse(task, payload) };
         self.dismiss();
         // SAFETY: the cell is alive until the join word's protocol lets it go.
-        match unsafe { task.as_ref() }.join.end() {
+        let header = unsafe { task.as_ref() };
+        header.withdraw();
+        match header.join.end(|| header.withdraw()) {
             Ended::Owner(Some(woken)) => super::wake(woken),
             Ended::Owner(None) => {}
             Ended::Worker => {

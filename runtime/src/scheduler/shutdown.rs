@@ -9,49 +9,30 @@
 //! 4. A worker whose fibers have all ended ends its thread.
 //! 5. Whoever shuts down waits for the threads up to a deadline, and reports what did not end.
 
-#![expect(unsafe_code, reason = "follows the addresses of waiters on the stacks of parked fibers")]
-
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
 
+use super::cancel::{Cancelling, cancel_here, cancel_roaming_here};
 use super::shared::Shared;
 use super::worker::Worker;
-use crate::fiber::Cancelled;
-use crate::fiber::{Flags, Header, Outcome, Woken};
+use crate::fiber::{Cancelled, Header};
 
 /// Step 2 for the fibers of `worker`, from its hub.
 pub(super) fn cancel_fibers_of(worker: &Worker) {
+    if cfg!(panic = "abort") {
+        // They cannot unwind: they end by themselves, or are reported at the deadline.
+        return;
+    }
     let mut woken = Vec::new();
-    worker.live.for_each(|fiber| woken.extend(cancel(worker, fiber)));
-    worker.shared().roaming.for_each(|fiber| {
-        fiber.request_cancellation();
-        let is_home = || std::ptr::eq(fiber.home.load(Ordering::Acquire).cast(), worker);
-        // A roaming fiber with a waiter, whose home this is, is parked: it cannot run here while we are in the
-        // hub, and others can take it only after we have made it ready, which clears the waiter. The home is
-        // read again after the waiter, since before that others may have had it.
-        if is_home() && !fiber.waiting().is_null() && is_home() {
-            woken.extend(cancel(worker, fiber));
+    let mut note = |cancelling| {
+        if let Cancelling::Wake(claim) = cancelling {
+            woken.push(claim);
         }
-    });
+    };
+    worker.live.for_each(|fiber| note(cancel_here(worker, fiber)));
+    worker.shared().roaming.for_each(|fiber| note(cancel_roaming_here(worker, fiber)));
     for claim in woken {
         super::wake(claim);
     }
-}
-
-/// Marks a fiber of `worker`, which calls, as cancelled, and ends the wait it may be in.
-fn cancel(worker: &Worker, fiber: &Header) -> Option<Woken> {
-    fiber.request_cancellation();
-    if !fiber.must_unwind() {
-        return None;
-    }
-    if fiber.has(Flags::EXEMPT) && std::thread::panicking() {
-        worker.note_exempt();
-        return None;
-    }
-    // SAFETY: the pointer is set exactly while the fiber is inside `block` with a waiter on its stack, and the
-    // fiber lives on the calling thread, so it does not move on meanwhile.
-    let waiter = unsafe { fiber.waiting().as_ref() }?;
-    waiter.claim(Outcome::Cancelled)
 }
 
 /// Step 3, at the very end: whatever still lies in a queue is a task.

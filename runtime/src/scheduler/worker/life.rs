@@ -80,7 +80,8 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
 /// destructors may block, as any other's.
 #[cold]
 fn refuse(fiber: NonNull<Header>) {
-    crate::scheduler::acknowledge_cancellation();
+    // SAFETY: as below.
+    unsafe { fiber.as_ref() }.begin_unwinding();
     // SAFETY: this worker started the fiber just now, and it has not run.
     unsafe { Header::refuse(fiber, Box::new(Cancelled::new())) };
 }
@@ -153,7 +154,9 @@ impl Worker {
         let stack = self.unsettle(fiber);
         self.shared().dismiss();
         // SAFETY: as above.
-        match unsafe { fiber.as_ref() }.join.end() {
+        let header = unsafe { fiber.as_ref() };
+        header.withdraw();
+        match header.join.end(|| header.withdraw()) {
             Ended::Owner(woken) => {
                 if let Some(woken) = woken {
                     crate::scheduler::wake(woken);
@@ -181,6 +184,8 @@ impl Worker {
         // SAFETY: the cell is the worker's since `finish`, and is freed below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.unsettle(fiber);
+        // SAFETY: as above. The destructor that has just run may have made a handle.
+        unsafe { fiber.as_ref() }.withdraw();
         // SAFETY: as above; it is clear.
         unsafe { Header::free(fiber) };
         self.follow(stack, bytes)

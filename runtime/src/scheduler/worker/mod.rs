@@ -30,9 +30,10 @@ use crossbeam_utils::CachePadded;
 
 pub(super) use request::Request;
 
+use super::cancel::Deferred;
 use super::hub::WORTH_WAKING;
 use super::shared::Shared;
-use crate::fiber::{Flags, Header, LiveList, Reason};
+use crate::fiber::{Fiber, Flags, Header, LiveList, Reason};
 use crate::os::nudge;
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
@@ -70,6 +71,7 @@ pub(crate) struct Worker {
     pub(super) live: LiveList,
     pub(super) idle: super::hub::Idling,
     unwinding: unwinding::Unwinding,
+    pub(super) deferred: Deferred,
 }
 
 /// The part of a worker that other threads use.
@@ -89,6 +91,8 @@ pub(super) struct Remote {
     pub(super) fibers: AtomicUsize,
     /// What a worker sleeps on when a poller thread does the polling: 1 after a poke.
     pub(super) bed: AtomicU32,
+    /// Fibers that are to be cancelled, if they live here.
+    pub(super) cancellations: deque::Injector<Fiber>,
 }
 
 // SAFETY: the type's documentation says what other threads may use: `Sync` fields and constants.
@@ -127,6 +131,7 @@ impl Worker {
                 thread_id: AtomicI32::new(0),
                 fibers: AtomicUsize::new(0),
                 bed: AtomicU32::new(0),
+                cancellations: deque::Injector::new(),
             }),
             current: Cell::new(None),
             hub: Cell::new(Context::dangling()),
@@ -139,6 +144,7 @@ impl Worker {
             live: LiveList::new(),
             idle: super::hub::Idling::default(),
             unwinding: unwinding::Unwinding::default(),
+            deferred: Deferred::default(),
         }
     }
 

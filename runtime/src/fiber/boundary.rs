@@ -1,0 +1,245 @@
+//! A boundary: a frame at which an unwinding of its fiber (or thread) ends, or behind which nothing is cancelled.
+//!
+//! `time::timeout`, `CancelToken::run_until_cancelled` and `try_scope` put one on the stack around the user's code; so does
+//! `cancel::shield`. The boundaries of one fiber form a chain, innermost first, whose head is in the fiber's header
+//! (for a plain thread, in a thread-local).
+//!
+//! A boundary **fires** when its deadline passes or somebody calls [`Boundary::fire`]. The blocking call in which the
+//! fiber then is (or the next) ends with `Outcome::Cancelled`, and its caller unwinds with a payload that names the
+//! boundary. If several have fired, the outermost wins; a cancellation of the whole fiber is outside of all. A shield
+//! hides whatever is outside of it. Each boundary is thrown to once: what is caught on the way stays caught.
+//!
+//! To be ended from another thread, a wait is entered in each visible boundary that can be fired ([`Chain::enter`]): the claim
+//! is made under the boundary's lock, and the wait is taken out under it before the waiter's frame ends.
+
+#![expect(unsafe_code, reason = "follows the chain of frames, and waiters on the same stack")]
+
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::{Outcome, Waiter, Woken};
+use crate::queue::SpinLock;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Boundary {
+    /// The next one outwards; null for the outermost.
+    outer: *const Boundary,
+    kind: Kind,
+    fired: AtomicBool,
+    /// Whether an unwinding towards it has begun.
+    thrown: Cell<bool>,
+    /// The wait that firing ends; null when there is none.
+    waiting: SpinLock<Waiting>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Deadline(Instant),
+    /// Fired by [`Boundary::fire`].
+    Signal,
+    Shield,
+}
+
+#[derive(Debug)]
+struct Waiting(*const Waiter);
+
+// SAFETY: the pointer is followed only under the lock, and is null before the waiter's frame ends.
+unsafe impl Send for Waiting {}
+// SAFETY: other threads use only `fired` and `waiting`; the rest belongs to the stack on which the boundary lives.
+unsafe impl Sync for Boundary {}
+
+impl Boundary {
+    fn new(kind: Kind) -> Self {
+        Self {
+            outer: ptr::null(),
+            kind,
+            fired: AtomicBool::new(false),
+            thrown: Cell::new(false),
+            waiting: SpinLock::new(Waiting(ptr::null())),
+        }
+    }
+
+    /// One that fires when `at` has come.
+    pub(crate) fn deadline(at: Instant) -> Self {
+        Self::new(Kind::Deadline(at))
+    }
+
+    /// One that fires when it is told to.
+    pub(crate) fn signal() -> Self {
+        Self::new(Kind::Signal)
+    }
+
+    /// One that hides what is outside of it, and never fires.
+    pub(crate) fn shield() -> Self {
+        Self::new(Kind::Shield)
+    }
+
+    /// Fires it, from any thread; the caller then owes the wake-up.
+    pub(crate) fn fire(&self) -> Option<Woken> {
+        let waiting = self.waiting.lock();
+        // Relaxed, here and below: the lock orders it for those who enter a wait; others may learn of it later.
+        self.fired.store(true, Ordering::Relaxed);
+        // SAFETY: a waiter that is entered lives until it is taken out under the lock that is held.
+        unsafe { waiting.0.as_ref() }?.claim(Outcome::Cancelled)
+    }
+
+    pub(crate) fn has_fired(&self) -> bool {
+        self.fired.load(Ordering::Relaxed)
+    }
+
+    fn is_pending(&self, now: &mut Option<Instant>) -> bool {
+        !self.thrown.get()
+            && (self.has_fired()
+                || matches!(self.kind, Kind::Deadline(at) if *now.get_or_insert_with(Instant::now) >= at))
+    }
+}
+
+/// The head of a chain of boundaries, kept for each fiber and each plain thread that has one.
+#[derive(Debug, Default)]
+pub(crate) struct Chain(Cell<Option<NonNull<Boundary>>>);
+
+/// Takes a boundary out of its chain, also by unwinding.
+pub(crate) struct Inside<'a> {
+    chain: &'a Chain,
+    boundary: &'a Boundary,
+}
+
+impl<'a> Inside<'a> {
+    pub(crate) fn boundary(&self) -> &'a Boundary {
+        self.boundary
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.chain.0.set(NonNull::new(self.boundary.outer.cast_mut()));
+    }
+}
+
+/// What a chain says to a blocking call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outlook {
+    /// The outermost boundary to which the call is to unwind.
+    pub(crate) pending: Option<Target>,
+    /// When the next boundary fires by itself.
+    pub(crate) nearest: Option<Instant>,
+    /// Whether a boundary may be fired by somebody.
+    pub(crate) has_signals: bool,
+    /// Whether a cancellation of the whole fiber is hidden.
+    pub(crate) is_shielded: bool,
+}
+
+impl Chain {
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new(None))
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.get().is_none()
+    }
+
+    /// Makes `boundary` the innermost until the result is dropped, which must be before `boundary` and in order.
+    pub(crate) fn push<'a>(&'a self, boundary: &'a mut Boundary) -> Inside<'a> {
+        boundary.outer = self.0.get().map_or(ptr::null(), |outer| outer.as_ptr().cast_const());
+        let boundary = &*boundary;
+        self.0.set(Some(NonNull::from(boundary)));
+        Inside { chain: self, boundary }
+    }
+
+    /// The boundaries from the innermost to the first shield, which is not among them, and whether there is one.
+    fn for_each_visible(&self, mut visit: impl FnMut(&Boundary)) -> bool {
+        let mut at = self.0.get();
+        while let Some(boundary) = at {
+            // SAFETY: a boundary leaves the chain before its frame ends, and only its own fiber walks the chain.
+            let boundary = unsafe { boundary.as_ref() };
+            if boundary.kind == Kind::Shield {
+                return true;
+            }
+            visit(boundary);
+            at = NonNull::new(boundary.outer.cast_mut());
+        }
+        false
+    }
+
+    /// What a blocking call has to obey.
+    pub(crate) fn outlook(&self) -> Outlook {
+        let mut now = None;
+        let mut outlook = Outlook { pending: None, nearest: None, has_signals: false, is_shielded: false };
+        outlook.is_shielded = self.for_each_visible(|boundary| {
+            if boundary.is_pending(&mut now) {
+                outlook.pending = Some(Target::Boundary(ptr::from_ref(boundary) as usize));
+            }
+            match boundary.kind {
+                _ if boundary.thrown.get() => {}
+                Kind::Deadline(at) => {
+                    outlook.nearest = Some(outlook.nearest.map_or(at, |nearest| nearest.min(at)));
+                }
+                Kind::Signal => outlook.has_signals = true,
+                Kind::Shield => {}
+            }
+        });
+        outlook
+    }
+
+    /// Lets the visible boundaries end the wait of `waiter`, until [`leave`](Self::leave). True if one has fired.
+    pub(crate) fn enter(&self, waiter: &Waiter) -> bool {
+        let mut fired = false;
+        self.for_each_visible(|boundary| {
+            if boundary.kind == Kind::Signal && !boundary.thrown.get() {
+                let mut waiting = boundary.waiting.lock();
+                fired |= boundary.has_fired();
+                waiting.0 = waiter;
+            }
+        });
+        fired
+    }
+
+    /// Undoes [`enter`](Self::enter).
+    pub(crate) fn leave(&self) {
+        self.for_each_visible(|boundary| {
+            if boundary.kind == Kind::Signal {
+                boundary.waiting.lock().0 = ptr::null();
+            }
+        });
+    }
+
+    /// The unwinding to `target` begins: neither it nor what lies on the way is thrown to any more.
+    pub(crate) fn throw_to(&self, target: Target) {
+        let mut is_on_the_way = true;
+        self.for_each_visible(|boundary| {
+            if is_on_the_way {
+                boundary.thrown.set(true);
+            }
+            is_on_the_way &= !target.is(boundary);
+        });
+    }
+
+    /// Fires the visible boundaries whose deadline is not after `at`: a timer for it has run out.
+    pub(crate) fn expire(&self, at: Instant) {
+        self.for_each_visible(|boundary| {
+            if matches!(boundary.kind, Kind::Deadline(deadline) if deadline <= at) {
+                boundary.fired.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+}
+
+/// Where an unwinding ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Where the fiber began.
+    Fiber,
+    /// At the boundary with this address, which is compared and never followed.
+    Boundary(usize),
+}
+
+impl Target {
+    /// Whether an unwinding with this target ends at `boundary`.
+    pub(crate) fn is(self, boundary: &Boundary) -> bool {
+        self == Self::Boundary(ptr::from_ref(boundary) as usize)
+    }
+}

@@ -1,0 +1,46 @@
+//! A program that aborts on panic: everything but cancellation works, and cancellation says why it does not.
+//! `tests/process/abort.rs` builds it with `panic = "abort"` and runs it.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use abaca::net::{TcpListener, TcpStream};
+use abaca::{Runtime, channel};
+
+fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("work") => work(),
+        Some("cancel") => abaca::run(|| abaca::spawn(abaca::park).cancel()),
+        Some("timeout") => drop(abaca::time::timeout(Duration::ZERO, abaca::park)),
+        Some("panic") => abaca::run(|| abaca::spawn(|| panic!("in a fiber")).join().unwrap()),
+        other => panic!("{other:?} is not something that this program does"),
+    }
+}
+
+fn work() {
+    let runtime = Runtime::new().unwrap();
+    let sum = runtime.run(|| {
+        let (sender, receiver) = channel::bounded(1);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = abaca::spawn(move || {
+            let mut byte = [0];
+            listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
+            sender.send(byte[0]).unwrap();
+        });
+        TcpStream::connect(address).unwrap().write_all(&[7]).unwrap();
+        abaca::sleep(Duration::from_millis(1));
+        let mut local = [1, 2, 3];
+        abaca::scope(|scope| local.iter_mut().for_each(|n| drop(scope.spawn(move || *n *= 2))));
+        server.join().unwrap();
+        u64::from(receiver.recv().unwrap()) + local.iter().sum::<u64>()
+    });
+    // A fiber that waits for ever cannot be unwound: it is reported instead.
+    let (begun, has_begun) = channel::bounded(0);
+    drop(runtime.spawn(move || {
+        begun.send(()).unwrap();
+        abaca::park();
+    }));
+    has_begun.recv().unwrap();
+    println!("{sum}, left: {}", runtime.shutdown(Duration::from_millis(50)).is_err());
+}

@@ -1,0 +1,132 @@
+//! Sets of fibers: results in the order of the ends, and nothing lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use abaca::{JoinSet, channel};
+
+use super::{is_cancelled, on_one_worker};
+
+#[test]
+fn results_come_in_the_order_in_which_the_fibers_end() {
+    on_one_worker(|| {
+        let mut set = JoinSet::new();
+        let gates: Vec<_> = (0..3)
+            .map(|number| {
+                let (gate, closed) = channel::bounded::<()>(0);
+                set.spawn(move || {
+                    closed.recv().unwrap();
+                    number
+                });
+                gate
+            })
+            .collect();
+        for number in [2, 0, 1] {
+            assert!(set.try_join_next().is_none());
+            assert!(set.join_next_timeout(Duration::from_millis(1)).is_err());
+            gates[number].send(()).unwrap();
+            assert_eq!(set.join_next().unwrap().unwrap(), number);
+        }
+        assert!(set.is_empty() && set.join_next().is_none());
+    });
+}
+
+#[test]
+fn panics_and_cancellations_are_results_too() {
+    on_one_worker(|| {
+        let mut set = JoinSet::new();
+        set.spawn(|| -> () { panic!("in the set") });
+        let parked = set.spawn(abaca::park);
+        let payload = set.join_next().unwrap().unwrap_err();
+        assert_eq!(*payload.downcast::<&str>().unwrap(), "in the set");
+        parked.cancel();
+        assert!(is_cancelled(set.join_next().unwrap()));
+        // One that never starts reports as well.
+        set.spawn(|| ()).cancel();
+        assert!(is_cancelled(set.join_next().unwrap()));
+        assert!(set.is_empty());
+    });
+}
+
+#[test]
+fn places_are_used_again() {
+    on_one_worker(|| {
+        let mut set: JoinSet<usize> = JoinSet::new();
+        let mut sum = 0;
+        for number in 0..1000 {
+            set.spawn(move || number);
+            if number % 3 == 2 {
+                sum += set.join_next().unwrap().unwrap();
+            }
+        }
+        sum += set.join_all().into_iter().sum::<usize>();
+        assert_eq!(sum, 499_500);
+    });
+}
+
+#[test]
+fn dropping_or_shutting_down_a_set_cancels_and_detaching_does_not() {
+    on_one_worker(|| {
+        let ended = Arc::new(AtomicUsize::new(0));
+        struct Ends(Arc<AtomicUsize>);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, SeqCst);
+            }
+        }
+        let parked = |set: &mut JoinSet<()>| {
+            let ends = Ends(Arc::clone(&ended));
+            set.spawn(move || {
+                let _ends = ends;
+                abaca::park();
+            })
+        };
+        let mut set = JoinSet::new();
+        parked(&mut set);
+        set.shutdown();
+        assert_eq!(ended.load(SeqCst), 1);
+        parked(&mut set);
+        drop(set);
+        while ended.load(SeqCst) < 2 {
+            abaca::yield_now();
+        }
+        let mut set = JoinSet::new();
+        let detached = parked(&mut set);
+        abaca::yield_now();
+        set.detach_all();
+        assert!(set.is_empty());
+        drop(set);
+        abaca::yield_now();
+        assert_eq!(ended.load(SeqCst), 2);
+        detached.unpark();
+        while ended.load(SeqCst) < 3 {
+            abaca::yield_now();
+        }
+    });
+}
+
+#[test]
+fn a_join_that_is_cancelled_loses_no_result() {
+    on_one_worker(|| {
+        let mut set: JoinSet<usize> = (0..100)
+            .map(|number| {
+                move || {
+                    for _ in 0..number % 5 {
+                        abaca::yield_now();
+                    }
+                    number
+                }
+            })
+            .collect();
+        let mut results = Vec::new();
+        while results.len() < 100 {
+            if let Ok(Some(result)) = set.join_next_timeout(Duration::ZERO) {
+                results.push(result.unwrap());
+            }
+            abaca::yield_now();
+        }
+        results.sort_unstable();
+        assert!(results.into_iter().eq(0..100));
+    });
+}

@@ -1,0 +1,48 @@
+//! Programs whose profile says `panic = "abort"`.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use super::{stderr, stdout};
+
+const SIGABRT: i32 = 6;
+
+/// Builds the program of `tests/abort` once, in a folder of its own, and runs it.
+fn run(what: &str) -> Output {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| {
+        let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("abort");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--locked", "--example", "abort"]);
+        cargo.args(["--config", "profile.dev.panic='abort'", "--target-dir"]).arg(&target);
+        let built = cargo.output().expect("cargo starts");
+        assert!(built.status.success(), "{}", stderr(&built));
+        target.join("debug/examples/abort")
+    });
+    Command::new(program).arg(what).output().expect("the program starts")
+}
+
+#[test]
+fn all_but_cancellation_works() {
+    let output = run("work");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stdout(&output), "19, left: true\n");
+}
+
+#[test]
+fn a_cancellation_says_what_it_needs() {
+    for what in ["cancel", "timeout"] {
+        let output = run(what);
+        assert_eq!(output.status.signal(), Some(SIGABRT), "{what}: {output:?}");
+        assert!(stderr(&output).contains("needs panic = \"unwind\""), "{what}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_panic_ends_the_process() {
+    let output = run("panic");
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{output:?}");
+    assert!(stderr(&output).contains("in a fiber"));
+}
