@@ -11,6 +11,7 @@ mod copy_fd;
 mod kinds;
 mod mirror;
 mod pollable;
+mod property;
 mod random;
 mod runtimes;
 mod serve;
