@@ -5,6 +5,7 @@ mod deaths;
 mod mailbox;
 mod names;
 mod stress;
+mod supervision;
 
 use std::time::Duration;
 
