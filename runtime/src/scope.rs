@@ -139,7 +139,7 @@ impl Builder {
         let task = ScopedTask { f, packet: Unsent(Arc::clone(&packet)), running: place };
         // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_zero`
         // has seen the count at zero, and the count falls after closure and result are gone from the fiber.
-        match unsafe { self.spawn_unchecked(move || task.run()) } {
+        match unsafe { self.spawn_unbounded(move || task.run()) } {
             Ok(handle) => Ok(ScopedJoinHandle { handle, packet }),
             Err(error) => {
                 // The caller knows, so the scope's end need not.

@@ -2,8 +2,9 @@
 
 #![expect(unsafe_code, reason = "the join handle owns half of a cell")]
 
+mod error;
+
 use std::fmt;
-use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -13,58 +14,7 @@ use crate::fiber::{Fiber, Flags, Header, Reason, allocate, take_result};
 use crate::park;
 use crate::scheduler::{self, Phase, Shared, current_worker};
 
-/// Why a fiber could not be spawned.
-///
-/// Converts into [`io::Error`], so that `?` works where `std::thread::Builder::spawn` was used.
-///
-/// ```
-/// let runtime = abaca::Runtime::builder().max_fibers(1).build().unwrap();
-/// runtime.run(|| {
-///     let error = abaca::Builder::new().spawn(|| ()).unwrap_err();
-///     assert!(matches!(error, abaca::SpawnError::LimitReached { max_fibers: 1 }));
-/// });
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SpawnError {
-    /// The caller is neither a fiber nor inside a runtime: use `Runtime::spawn`, or spawn inside `abaca::run`.
-    NoRuntime,
-    /// The runtime is shutting down.
-    ShuttingDown,
-    /// As many fibers are alive as the runtime's builder allows.
-    LimitReached {
-        /// The limit set by `max_fibers`.
-        max_fibers: usize,
-    },
-    /// The stack size asked for is beyond 4 GiB.
-    StackTooLarge,
-}
-
-impl fmt::Display for SpawnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRuntime => {
-                f.write_str("no runtime here: spawn inside abaca::run, or with Runtime::spawn")
-            }
-            Self::ShuttingDown => f.write_str("the runtime is shutting down and accepts no new fibers"),
-            Self::LimitReached { max_fibers } => {
-                write!(
-                    f,
-                    "{max_fibers} fibers are alive, the limit of this runtime: raise Builder::max_fibers"
-                )
-            }
-            Self::StackTooLarge => f.write_str("a fiber's stack is less than 4 GiB"),
-        }
-    }
-}
-
-impl std::error::Error for SpawnError {}
-
-impl From<SpawnError> for io::Error {
-    fn from(error: SpawnError) -> Self {
-        io::Error::other(error)
-    }
-}
+pub use error::SpawnError;
 
 /// An owned permission to wait for the end of a fiber and take its result. Mirrors
 /// [`std::thread::JoinHandle`]; dropping it detaches the fiber.
@@ -88,7 +38,7 @@ impl<T> JoinHandle<T> {
     /// Waits for the fiber to end and returns its result, or the payload of its panic.
     ///
     /// A fiber that was cancelled gives [`Cancelled`](crate::Cancelled) as payload; a
-    /// task for which no stack could be had gives an [`io::Error`].
+    /// task for which no stack could be had gives an [`io::Error`](std::io::Error).
     ///
     /// # Errors
     ///
@@ -222,7 +172,7 @@ impl Builder {
         T: Send + 'static,
     {
         // SAFETY: closure and result are `'static` and `Send`.
-        unsafe { self.spawn_unchecked(f) }
+        unsafe { self.spawn_unbounded(f) }
     }
 
     /// Spawns a fiber that starts and stays on the current worker, and so need not be `Send`.
@@ -272,13 +222,42 @@ impl Builder {
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
 
+    /// Spawns a fiber that may borrow from its surroundings. Where it can, use [`scope`](crate::scope) instead.
+    ///
+    /// ```
+    /// abaca::run(|| {
+    ///     let text = String::from("borrowed");
+    ///     let length = || text.len();
+    ///     // SAFETY: the fiber is joined while the text is alive, and nobody cancels the one that joins.
+    ///     let handle = unsafe { abaca::Builder::new().spawn_unchecked(length) }.unwrap();
+    ///     assert_eq!(handle.join().unwrap(), 8);
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`].
+    ///
+    /// # Safety
+    ///
+    /// What the closure and its result borrow outlives the fiber. A join proves that the fiber has ended if it returns;
+    /// not if it unwinds because the joining fiber was cancelled.
+    pub unsafe fn spawn_unchecked<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        // SAFETY: closure and result are `Send`, and outlive the fiber by this function's contract.
+        unsafe { self.spawn_unbounded(f) }
+    }
+
     /// `spawn` without its bounds.
     ///
     /// # Safety
     ///
     /// The closure and its result may be sent to another thread, and outlive the fiber.
     #[inline]
-    pub(crate) unsafe fn spawn_unchecked<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    pub(crate) unsafe fn spawn_unbounded<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T,
     {
@@ -294,7 +273,7 @@ impl Builder {
     ///
     /// # Safety
     ///
-    /// As for `spawn_unchecked`.
+    /// As for `spawn_unbounded`.
     pub(crate) unsafe fn spawn_onto<F, T>(self, shared: &Shared, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T,

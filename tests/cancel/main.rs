@@ -1,6 +1,7 @@
 //! `abaca::cancel`: cancellation in every blocking call, tokens, shields, scopes that fail, sets of fibers.
 
 mod every_call;
+mod io;
 mod join_set;
 mod scopes;
 mod shield;

@@ -6,16 +6,21 @@ mod bodies;
 mod cancel;
 mod connect;
 mod convert;
+mod copy;
 mod kinds;
 mod mirror;
 mod pollable;
 mod random;
 mod runtimes;
+mod serve;
 mod sharing;
 mod stream;
 mod twin;
+mod unix;
 
 use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use abaca::net::{TcpListener, TcpStream};
 
@@ -52,4 +57,27 @@ fn echo_server() -> std::net::SocketAddr {
         }
     });
     address
+}
+
+/// A folder of this test's own, which is gone in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("abaca-net-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

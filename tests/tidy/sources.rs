@@ -10,7 +10,6 @@ const LINES: usize = 400;
 /// Longer files: their limit, and why they are one noun all the same.
 const LONG_FILES: &[(&str, usize, &str)] = &[
     ("runtime/src/runtime.rs", 440, "the builder and the runtime, mostly their documentation"),
-    ("runtime/src/channel/exchange.rs", 440, "both sides of one exchange, and its model"),
     ("asm/tests/coroutine.rs", 440, "one short test for each promise of one type"),
 ];
 

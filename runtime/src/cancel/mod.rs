@@ -15,8 +15,12 @@
 //!
 //! The last four end at a frame of the fiber, which then goes on. They nest; if several apply, the outermost wins.
 //!
+//! A call that has done its work returns, even if the cancellation comes first: no message that was received and no byte
+//! that was read is lost to it. (A join that is cancelled detaches its fiber; use a `JoinSet` or a scope to keep it.)
+//!
 //! A fiber that never blocks is not cancelled: call [`checkpoint`] in a long computation. A destructor that blocks
-//! while its fiber unwinds waits to its end. With `panic = "abort"` there is no unwinding: to cancel is an error, which
+//! while its fiber unwinds waits to its end; until it does, timeouts and tokens of the worker's other fibers do not end
+//! waits that begin meanwhile, since [`std::thread::panicking`] cannot tell who unwinds. With `panic = "abort"` there is no unwinding: to cancel is an error, which
 //! says so, and everything else works.
 //!
 //! ```

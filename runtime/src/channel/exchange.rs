@@ -4,10 +4,13 @@
 //! buffer, its receiver's frame), each of which drops it. Nothing that belongs to the user (a destructor) and no
 //! system call (of a wake-up) runs under the lock.
 
+use std::mem::ManuallyDrop;
 use std::time::Instant;
 
-use super::meeting::Meeting;
-use crate::atomic::{AtomicBool, AtomicUsize, Ordering, spin_loop, thread_yield};
+use super::linger::{linger, looks, pause};
+use super::meeting::{Meeting, Parcel};
+use super::turn::Turn;
+use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
 use crate::queue::Hope;
 use crate::sync::parking::{self, SpinGuard, SpinLock, Woken};
@@ -16,16 +19,18 @@ use crate::sync::wait_list::{self, End};
 /// See the module's documentation.
 pub(super) struct Exchange<T> {
     capacity: Option<usize>,
-    meeting: SpinLock<Meeting<T>>,
+    pub(super) meeting: SpinLock<Meeting<T>>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
     /// Whether the last one that was woken runs on another thread than its waker.
     far: AtomicBool,
     /// Whether it pays to linger.
     hope: Hope<64>,
+    /// Where the next `select` begins to look.
+    turn: Turn,
 }
 
-type Locked<'a, T> = SpinGuard<'a, Meeting<T>>;
+pub(super) type Locked<'a, T> = SpinGuard<'a, Meeting<T>>;
 
 /// How long an operation may wait.
 #[derive(Clone, Copy, Debug)]
@@ -45,14 +50,6 @@ pub(super) enum Refusal {
     Disconnected,
 }
 
-/// One that would park while the other side runs on another core first stays for these pauses (in spin hints), and
-/// looks again after each. In the first one the other side moves a few dozen messages at its full speed; parking
-/// and being woken across cores costs as much as hundreds of messages.
-const LINGER: [u32; 3] = [8, 16, 32];
-
-/// A plain thread, which keeps nobody from running, then looks as many times more, offering its core in between.
-const YIELDS: usize = 16;
-
 /// One that finds the lock taken stays away for these pauses (in spin hints): the two cores then take turns of many
 /// messages each, instead of passing the lock's cache line to and fro for every message.
 const STAND_BACK: [u32; 4] = [8, 16, 32, 64];
@@ -67,13 +64,39 @@ impl<T> Exchange<T> {
             receivers: AtomicUsize::new(1),
             far: AtomicBool::new(false),
             hope: Hope::new(),
+            turn: Turn::new(),
         }
     }
 
     /// Sends `message`, or gives it back.
     #[inline]
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
-        match (self.attempt_send(message), patience) {
+        let mut meeting = self.enter();
+        match meeting.push(message) {
+            Ok(()) => Ok(()),
+            Err(message) => self.send_to_other(meeting, message, patience),
+        }
+    }
+
+    /// Receives a message.
+    #[inline]
+    pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
+        let mut meeting = self.enter();
+        match meeting.pop() {
+            Some(message) => Ok(message),
+            None => self.receive_from_other(meeting, patience),
+        }
+    }
+
+    /// Sends to one that waits, or waits.
+    #[inline(never)]
+    fn send_to_other(
+        &self,
+        meeting: Locked<'_, T>,
+        message: T,
+        patience: Patience,
+    ) -> Result<(), (Refusal, T)> {
+        match (self.put(meeting, message), patience) {
             (Ok(()), _) => Ok(()),
             (Err((meeting, message)), Patience::Until(deadline)) if !meeting.is_disconnected() => {
                 self.wait_to_send(meeting, message, deadline)
@@ -82,11 +105,12 @@ impl<T> Exchange<T> {
         }
     }
 
-    /// Receives a message.
-    #[inline]
-    pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        match (self.attempt_receive(), patience) {
-            (Ok(message), _) => Ok(message),
+    /// Receives from one that waits, or waits.
+    #[inline(never)]
+    fn receive_from_other(&self, meeting: Locked<'_, T>, patience: Patience) -> Result<T, Refusal> {
+        match (self.take(meeting), patience) {
+            (Ok(Parcel::Message(message)), _) => Ok(message),
+            (Ok(_promise), _) => self.receive_promised(patience),
             (Err(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
                 self.wait_to_receive(meeting, deadline)
             }
@@ -95,28 +119,22 @@ impl<T> Exchange<T> {
     }
 
     /// Sends, or returns the message with the lock still held.
-    #[inline]
-    fn attempt_send(&self, message: T) -> Result<(), (Locked<'_, T>, T)> {
-        let mut meeting = self.enter();
+    fn put<'a>(&'a self, mut meeting: Locked<'a, T>, message: T) -> Result<(), (Locked<'a, T>, T)> {
         match meeting.put(message) {
             Ok(woken) => {
-                drop(meeting);
-                self.wake(woken);
+                self.leave(meeting, woken);
                 Ok(())
             }
             Err(message) => Err((meeting, message)),
         }
     }
 
-    /// Receives, or returns with the lock still held.
-    #[inline]
-    fn attempt_receive(&self) -> Result<T, Locked<'_, T>> {
-        let mut meeting = self.enter();
+    /// Receives (a message, or the promise of one), or returns with the lock still held.
+    fn take<'a>(&'a self, mut meeting: Locked<'a, T>) -> Result<Parcel<T>, Locked<'a, T>> {
         match meeting.take() {
-            Some((message, woken)) => {
-                drop(meeting);
-                self.wake(woken);
-                Ok(message)
+            Some((parcel, woken)) => {
+                self.leave(meeting, woken);
+                Ok(parcel)
             }
             None => Err(meeting),
         }
@@ -133,7 +151,7 @@ impl<T> Exchange<T> {
             for look in 0..looks() {
                 drop(meeting);
                 linger(look);
-                match self.attempt_send(message) {
+                match self.put(self.enter(), message) {
                     Ok(()) => {
                         self.hope.confirm();
                         return Ok(());
@@ -146,24 +164,24 @@ impl<T> Exchange<T> {
             }
             self.hope.disappoint();
         }
-        let offer = Some(message);
-        let (outcome, message) = wait_list::wait(
+        let is_watched = meeting.is_watched();
+        let (outcome, parcel) = wait_list::wait(
             meeting,
             Meeting::senders,
             End::Back,
-            offer,
+            Parcel::Message(message),
             Reason::ChannelSend,
             deadline,
-            || (),
+            || self.announce(is_watched),
         );
-        match (outcome, message) {
-            (Outcome::Notified, None) => Ok(()),
-            (Outcome::Notified, Some(message)) => Err((Refusal::Disconnected, message)),
+        match (outcome, parcel) {
+            (Outcome::Notified, Parcel::Message(message)) => Err((Refusal::Disconnected, message)),
+            (Outcome::Notified, _taken) => Ok(()),
             // The deadline's claim came first, so no receiver has taken the message.
-            (Outcome::TimedOut, Some(message)) => Err((Refusal::Unready, message)),
+            (Outcome::TimedOut, Parcel::Message(message)) => Err((Refusal::Unready, message)),
             // Likewise; the message is dropped here.
             (Outcome::Cancelled, _message) => parking::unwind(),
-            (Outcome::TimedOut, None) => unreachable!("only a claim takes a waiting sender's message"),
+            (Outcome::TimedOut, _taken) => unreachable!("only a claim takes a waiting sender's message"),
         }
     }
 
@@ -177,11 +195,12 @@ impl<T> Exchange<T> {
             for look in 0..looks() {
                 drop(meeting);
                 linger(look);
-                match self.attempt_receive() {
-                    Ok(message) => {
+                match self.take(self.enter()) {
+                    Ok(Parcel::Message(message)) => {
                         self.hope.confirm();
                         return Ok(message);
                     }
+                    Ok(_promise) => return self.receive_promised(Patience::Until(deadline)),
                     Err(refused) => meeting = refused,
                 }
                 if meeting.is_disconnected() {
@@ -190,18 +209,20 @@ impl<T> Exchange<T> {
             }
             self.hope.disappoint();
         }
-        let (outcome, message) = wait_list::wait(
+        let is_watched = meeting.is_watched();
+        let (outcome, parcel) = wait_list::wait(
             meeting,
             Meeting::receivers,
             End::Back,
-            None,
+            Parcel::Empty,
             Reason::ChannelReceive,
             deadline,
-            || (),
+            || self.announce(is_watched),
         );
-        match (outcome, message) {
-            (Outcome::Notified, Some(message)) => Ok(message),
-            (Outcome::Notified, None) => Err(Refusal::Disconnected),
+        match (outcome, parcel) {
+            (Outcome::Notified, Parcel::Message(message)) => Ok(message),
+            (Outcome::Notified, Parcel::Pledge) => self.receive_promised(Patience::Until(deadline)),
+            (Outcome::Notified, Parcel::Empty) => Err(Refusal::Disconnected),
             // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the
             // node took it back when its own claim failed.
             (Outcome::TimedOut, _none) => Err(Refusal::Unready),
@@ -209,9 +230,31 @@ impl<T> Exchange<T> {
         }
     }
 
+    /// Releases the lock after a change, delivers the wake-up that it owes, and makes the change known.
+    #[inline]
+    pub(super) fn leave(&self, meeting: Locked<'_, T>, woken: Option<Woken>) {
+        let is_watched = meeting.is_watched();
+        drop(meeting);
+        self.wake(woken);
+        self.announce(is_watched);
+    }
+
+    /// Wakes those who watch for a change. The lock is not held.
+    #[inline]
+    pub(super) fn announce(&self, is_watched: bool) {
+        if is_watched {
+            self.wake_watchers();
+        }
+    }
+
+    #[cold]
+    fn wake_watchers(&self) {
+        wait_list::wake_up_to(&self.meeting, Meeting::watchers, usize::MAX);
+    }
+
     /// Delivers a wake-up and notes how far it went.
     #[inline]
-    fn wake(&self, woken: Option<Woken>) {
+    pub(super) fn wake(&self, woken: Option<Woken>) {
         let Some(woken) = woken else { return };
         let far = parking::is_elsewhere(&woken);
         // Compared first: a store of the same value would still take the cache line away from the other core.
@@ -228,7 +271,7 @@ impl<T> Exchange<T> {
 
     /// Takes the lock.
     #[inline]
-    fn enter(&self) -> Locked<'_, T> {
+    pub(super) fn enter(&self) -> Locked<'_, T> {
         match self.meeting.try_lock() {
             Some(meeting) => meeting,
             None => self.enter_contended(),
@@ -269,9 +312,13 @@ impl<T> Exchange<T> {
     pub(super) fn remove_receiver(&self) {
         if self.receivers.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.disconnect();
-            let left = self.meeting.lock().take_all();
-            // A destructor may be long, or use this channel: the lock is not held here.
-            drop(left);
+            // A destructor may be long, or use this channel: the lock is not held here. If one panics the rest is leaked:
+            // a second panic would abort.
+            let mut left = ManuallyDrop::new(self.meeting.lock().take_all());
+            while let Some(message) = left.pop_front() {
+                drop(message);
+            }
+            drop(ManuallyDrop::into_inner(left));
         }
     }
 
@@ -280,6 +327,7 @@ impl<T> Exchange<T> {
         self.meeting.lock().disconnect();
         wait_list::wake_up_to(&self.meeting, Meeting::senders, usize::MAX);
         wait_list::wake_up_to(&self.meeting, Meeting::receivers, usize::MAX);
+        self.wake_watchers();
     }
 
     /// Messages in the buffer.
@@ -289,139 +337,16 @@ impl<T> Exchange<T> {
 
     /// Whether the buffer has no place; `false` for an unbounded channel.
     pub(super) fn is_full(&self) -> bool {
-        self.capacity.is_some_and(|capacity| self.len() == capacity)
+        self.capacity.is_some() && !self.meeting.lock().has_place()
+    }
+
+    /// Where a `select` begins to look.
+    pub(super) fn turn(&self) -> &Turn {
+        &self.turn
     }
 
     /// `None` for an unbounded channel.
     pub(super) fn capacity(&self) -> Option<usize> {
         self.capacity
-    }
-}
-
-/// How often one that lingers looks again.
-fn looks() -> usize {
-    if parking::on_fiber() { LINGER.len() } else { LINGER.len() + YIELDS }
-}
-
-/// Lets some time pass before the next look.
-fn linger(look: usize) {
-    match LINGER.get(look) {
-        Some(hints) => pause(*hints),
-        None => thread_yield(),
-    }
-}
-
-/// Waits without touching memory, for that many spin hints.
-fn pause(hints: u32) {
-    for _ in 0..hints {
-        spin_loop();
-    }
-}
-
-#[cfg(all(test, loom))]
-mod model {
-    //! Every interleaving of a few operations: each message arrives once, and nobody sleeps forever.
-
-    use std::time::Instant;
-
-    use loom::sync::Arc;
-    use loom::thread;
-
-    use super::{Exchange, Patience, Refusal};
-
-    const FOREVER: Patience = Patience::Until(None);
-
-    fn check(model: impl Fn() + Sync + Send + 'static) {
-        let mut builder = loom::model::Builder::new();
-        builder.preemption_bound = Some(3);
-        builder.check(model);
-    }
-
-    /// A patience that may end at any moment.
-    fn some() -> Patience {
-        Patience::Until(Some(Instant::now()))
-    }
-
-    fn exchange(capacity: usize) -> (Arc<Exchange<u8>>, Arc<Exchange<u8>>) {
-        let exchange = Arc::new(Exchange::new(Some(capacity)));
-        (Arc::clone(&exchange), exchange)
-    }
-
-    #[test]
-    fn two_messages_arrive_in_order() {
-        for capacity in 0..2 {
-            check(move || {
-                let (sender, receiver) = exchange(capacity);
-                let thread = thread::spawn(move || {
-                    sender.send(1, FOREVER).unwrap();
-                    sender.send(2, FOREVER).unwrap();
-                    sender.remove_sender();
-                });
-                assert_eq!(receiver.receive(FOREVER), Ok(1));
-                assert_eq!(receiver.receive(FOREVER), Ok(2));
-                assert_eq!(receiver.receive(FOREVER), Err(Refusal::Disconnected));
-                thread.join().unwrap();
-            });
-        }
-    }
-
-    #[test]
-    fn two_senders_reach_one_receiver() {
-        for capacity in 0..2 {
-            check(move || {
-                let (sender, receiver) = exchange(capacity);
-                let other = Arc::clone(&sender);
-                let first = thread::spawn(move || sender.send(1, FOREVER).unwrap());
-                let second = thread::spawn(move || other.send(2, FOREVER).unwrap());
-                let sum = receiver.receive(FOREVER).unwrap() + receiver.receive(FOREVER).unwrap();
-                assert_eq!(sum, 3);
-                first.join().unwrap();
-                second.join().unwrap();
-            });
-        }
-    }
-
-    #[test]
-    fn a_send_that_times_out_has_not_sent() {
-        for capacity in 0..2 {
-            check(move || {
-                let (sender, receiver) = exchange(capacity);
-                let thread = thread::spawn(move || {
-                    let sent = sender.send(1, some()).is_ok();
-                    sender.remove_sender();
-                    sent
-                });
-                let received = receiver.receive(FOREVER);
-                assert_eq!(received.is_ok(), thread.join().unwrap());
-            });
-        }
-    }
-
-    #[test]
-    fn a_receive_that_times_out_has_not_received() {
-        for capacity in 0..2 {
-            check(move || {
-                let (sender, receiver) = exchange(capacity);
-                let thread = thread::spawn(move || {
-                    let received = receiver.receive(some());
-                    receiver.remove_receiver();
-                    received.is_ok()
-                });
-                let sent = sender.send(1, FOREVER).is_ok();
-                let received = thread.join().unwrap();
-                // Only a buffer can accept a message that nobody receives.
-                assert!(sent == received || (sent && capacity > 0));
-            });
-        }
-    }
-
-    #[test]
-    fn a_waiting_sender_is_told_that_the_receiver_is_gone() {
-        check(|| {
-            let (sender, receiver) = exchange(0);
-            let thread = thread::spawn(move || sender.send(1, FOREVER));
-            receiver.remove_receiver();
-            assert_eq!(thread.join().unwrap(), Err((Refusal::Disconnected, 1)));
-        });
     }
 }

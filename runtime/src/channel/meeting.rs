@@ -2,33 +2,66 @@
 //!
 //! Invariants:
 //!
-//! 1. If a receiver waits, the buffer is empty and no sender waits.
-//! 2. If a sender waits, the buffer is full (a buffer of capacity 0 always is).
-//! 3. Once `disconnected` is set nobody joins a list, and both are being emptied.
+//! 1. If a receiver waits, the buffer is empty.
+//! 2. If a sender waits, the buffer is full (a buffer of capacity 0 always is), counting the places that are kept for
+//!    selecting senders. A receiver and a sender wait at the same time only if all places are kept, or if both belong to
+//!    one `select`.
+//! 3. Once `disconnected` is set nobody joins a list, and all are being emptied.
 //!
 //! A message is **handed over** through the node of the one that waits: a sender that finds a receiver waiting puts the
 //! message into the receiver's node; a receiver that finds a sender waiting takes its message from its node. So one
 //! that is woken is done without taking the lock again, and messages stay in order.
+//!
+//! A **selecting** sender has no message before it has been selected. It waits with a pledge instead, and is selected by
+//! getting the right to send one message later: with a buffer, a place is kept for it; without one, it and a receiver
+//! are committed to each other, and the receiver is owed the message (`owed.rs`).
 
 use std::collections::VecDeque;
 
 use super::exchange::Refusal;
+use super::owed::Owed;
 use crate::sync::parking::Woken;
 use crate::sync::wait_list::WaitList;
 
 /// The most messages for which there is room from the start; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
 
+/// What travels with a waiter's node. The two who meet exchange theirs.
+#[derive(Debug)]
+pub(super) enum Parcel<T> {
+    /// What a receiver waits with, and what a sender is left with.
+    Empty,
+    Message(T),
+    /// A message that is still to be made. A sender that keeps it was not selected.
+    Pledge,
+}
+
+/// How a selecting sender's try ended.
+#[derive(Debug)]
+pub(super) enum Pledged {
+    /// It may send one message, and must wake the receiver who is owed it.
+    Granted(Option<Woken>),
+    Refused(Refusal),
+}
+
 /// See the module's documentation.
 pub(super) struct Meeting<T> {
     buffer: VecDeque<T>,
     /// Most messages that the buffer may hold; `usize::MAX` for an unbounded channel.
     limit: usize,
+    /// Places of the buffer that are kept for senders that have been selected.
+    kept: usize,
     disconnected: bool,
-    /// Each with the message it sends, until a receiver takes it.
-    senders: WaitList<Option<T>>,
-    /// Each with an empty place for a message.
-    receivers: WaitList<Option<T>>,
+    /// Each with the message it sends, or with a pledge.
+    senders: WaitList<Parcel<T>>,
+    /// Each with an empty parcel.
+    receivers: WaitList<Parcel<T>>,
+    /// Who waits for an operation to become ready and does not begin it. Their parcels are empty and stay so.
+    watchers: WaitList<Parcel<T>>,
+    /// Used without a buffer only.
+    pub(super) owed: Owed<T>,
+    /// Messages of receive operations that have been selected and not yet completed.
+    aside: VecDeque<T>,
 }
 
 impl<T> Meeting<T> {
@@ -37,54 +70,173 @@ impl<T> Meeting<T> {
         Self {
             buffer: VecDeque::with_capacity(capacity.unwrap_or(0).min(PREALLOCATED)),
             limit: capacity.unwrap_or(usize::MAX),
+            kept: 0,
             disconnected: false,
             senders: WaitList::new(),
             receivers: WaitList::new(),
+            watchers: WaitList::new(),
+            owed: Owed::new(),
+            aside: VecDeque::new(),
         }
+    }
+
+    /// What [`put`](Self::put) comes to when nobody waits: into the buffer.
+    #[inline]
+    pub(super) fn push(&mut self, message: T) -> Result<(), T> {
+        if self.has_place() && self.receivers.is_empty() && self.watchers.is_empty() && !self.disconnected {
+            self.buffer.push_back(message);
+            return Ok(());
+        }
+        Err(message)
+    }
+
+    /// What [`take`](Self::take) comes to when nobody waits: from the buffer.
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<T> {
+        if self.senders.is_empty() && self.watchers.is_empty() { self.buffer.pop_front() } else { None }
     }
 
     /// Passes `message` to a waiting receiver (which the caller then wakes) or into the buffer; gives it back if
     /// there is room in neither, or nobody to receive it.
-    #[inline]
     pub(super) fn put(&mut self, message: T) -> Result<Option<Woken>, T> {
         if self.disconnected {
             return Err(message);
         }
-        let mut message = Some(message);
-        let woken = self.receivers.pop_front_exchanging(&mut message);
-        let Some(message) = message else { return Ok(woken) };
-        if self.buffer.len() < self.limit {
+        let mut parcel = Parcel::Message(message);
+        let woken = self.receivers.pop_front_exchanging(&mut parcel);
+        let Parcel::Message(message) = parcel else { return Ok(woken) };
+        if self.has_place() {
             self.buffer.push_back(message);
             return Ok(None);
         }
         Err(message)
     }
 
-    /// Takes the first message. A waiting sender, which the caller then wakes, moves up: its message goes into the
-    /// place that has become free, or (capacity 0) straight to the caller.
-    #[inline]
-    pub(super) fn take(&mut self) -> Option<(T, Option<Woken>)> {
+    /// Takes the first message, or (capacity 0) what a waiting sender gives: a message, or the promise of one. A waiting
+    /// sender, which the caller then wakes, moves up into the place that has become free.
+    pub(super) fn take(&mut self) -> Option<(Parcel<T>, Option<Woken>)> {
         let first = self.buffer.pop_front();
-        let mut next = None;
+        if self.senders.is_empty() {
+            return first.map(|message| (Parcel::Message(message), None));
+        }
+        // With a buffer that is empty, its places are kept for others, who also owe the next message.
+        if first.is_none() && self.limit != 0 {
+            return None;
+        }
+        let mut next = Parcel::Empty;
         let woken = self.senders.pop_front_exchanging(&mut next);
-        match (first, next) {
-            (Some(first), Some(next)) => {
-                self.buffer.push_back(next);
-                Some((first, woken))
+        let Some(first) = first else {
+            return woken.map(|woken| (next, Some(woken)));
+        };
+        match next {
+            Parcel::Empty => {}
+            Parcel::Message(next) => self.buffer.push_back(next),
+            Parcel::Pledge => self.kept += 1,
+        }
+        Some((Parcel::Message(first), woken))
+    }
+
+    /// Selects a sender that is still to make its message, if it can send without waiting.
+    pub(super) fn pledge(&mut self) -> Pledged {
+        if self.disconnected {
+            return Pledged::Refused(Refusal::Disconnected);
+        }
+        if self.has_place() {
+            self.kept += 1;
+            return Pledged::Granted(None);
+        }
+        if self.limit == 0 {
+            let woken = self.receivers.pop_front_exchanging(&mut Parcel::Pledge);
+            if woken.is_some() {
+                return Pledged::Granted(woken);
             }
-            (Some(message), None) | (None, Some(message)) => Some((message, woken)),
-            (None, None) => None,
+        }
+        Pledged::Refused(Refusal::Unready)
+    }
+
+    /// A selected sender sends its message. The caller then calls [`advance`](Self::advance).
+    pub(super) fn fulfil(&mut self, message: T) -> Result<Option<Woken>, T> {
+        if self.limit == 0 {
+            return Ok(self.owed.arrive(message));
+        }
+        self.kept -= 1;
+        self.put(message)
+    }
+
+    /// A selected sender will not send. The caller then calls [`advance`](Self::advance).
+    pub(super) fn abandon(&mut self) -> Option<Woken> {
+        if self.limit == 0 {
+            return self.owed.break_one();
+        }
+        self.kept -= 1;
+        None
+    }
+
+    /// Lets the first waiting sender move up if there is a place for it. The caller wakes these, and calls again.
+    pub(super) fn advance(&mut self) -> Option<[Option<Woken>; 2]> {
+        if self.disconnected || !self.has_place() {
+            return None;
+        }
+        let mut parcel = Parcel::Empty;
+        let sender = self.senders.pop_front_exchanging(&mut parcel);
+        match parcel {
+            Parcel::Empty => None,
+            Parcel::Message(message) => {
+                let receiver = self.put(message).unwrap_or_else(|_| unreachable!("there is a place"));
+                Some([sender, receiver])
+            }
+            Parcel::Pledge => {
+                self.kept += 1;
+                Some([sender, None])
+            }
         }
     }
 
+    /// Whether the buffer has a place that is not kept for anybody.
+    #[inline]
+    pub(super) fn has_place(&self) -> bool {
+        self.buffer.len() + self.kept < self.limit
+    }
+
+    /// Whether a `take` would succeed, or fail for good.
+    pub(super) fn is_ready_to_take(&self) -> bool {
+        !self.buffer.is_empty() || self.disconnected || (self.limit == 0 && !self.senders.is_empty())
+    }
+
+    /// Whether a `put` would succeed, or fail for good.
+    pub(super) fn is_ready_to_put(&self) -> bool {
+        self.has_place() || self.disconnected || (self.limit == 0 && !self.receivers.is_empty())
+    }
+
     /// For [`wait_list::wait`](crate::sync::wait_list::wait).
-    pub(super) fn senders(&mut self) -> &mut WaitList<Option<T>> {
+    pub(super) fn senders(&mut self) -> &mut WaitList<Parcel<T>> {
         &mut self.senders
     }
 
     /// For [`wait_list::wait`](crate::sync::wait_list::wait).
-    pub(super) fn receivers(&mut self) -> &mut WaitList<Option<T>> {
+    pub(super) fn receivers(&mut self) -> &mut WaitList<Parcel<T>> {
         &mut self.receivers
+    }
+
+    /// Woken after each change, all of them.
+    pub(super) fn watchers(&mut self) -> &mut WaitList<Parcel<T>> {
+        &mut self.watchers
+    }
+
+    /// Whether a change is to be made known.
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        !self.watchers.is_empty()
+    }
+
+    /// Keeps the message of a selected receive operation for its completion.
+    pub(super) fn set_aside(&mut self, message: T) {
+        self.aside.push_back(message);
+    }
+
+    /// The message of a selected receive operation that is now completed.
+    pub(super) fn take_aside(&mut self) -> Option<T> {
+        self.aside.pop_front()
     }
 
     /// Why a `put` or `take` failed just now.

@@ -26,20 +26,46 @@
 //! A fiber that is cancelled while it sends drops its message and unwinds; one that is cancelled while it receives
 //! takes no message.
 
+mod arm;
+mod choice;
+mod clock;
 mod error;
 mod exchange;
+#[doc(hidden)]
+pub mod internal;
 mod iter;
+mod linger;
+mod macros;
 mod meeting;
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, loom))]
+mod model_select;
+mod owed;
+mod pledge;
 mod receiver;
+mod select;
+mod select_error;
+mod selected;
 mod sender;
+mod turn;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use clock::Clock;
 pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 use exchange::Exchange;
 pub use iter::{IntoIter, Iter, TryIter};
+use receiver::Flavor;
 pub use receiver::Receiver;
+pub use select::Select;
+pub use select_error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
+pub use selected::SelectedOperation;
 pub use sender::Sender;
+
+#[doc(inline)]
+pub use crate::{select, select_biased};
 
 /// A channel that holds up to `capacity` messages; sending to a full one waits.
 ///
@@ -77,5 +103,89 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 
 fn ends<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
     let exchange = Arc::new(Exchange::new(capacity));
-    (Sender::new(Arc::clone(&exchange)), Receiver::new(exchange))
+    (Sender::new(Arc::clone(&exchange)), Receiver::new(Flavor::Exchange(exchange)))
+}
+
+/// A channel with one message, which is there after `duration`: the time at which that was.
+///
+/// No thread and no fiber waits for that time, only who receives.
+///
+/// # Examples
+///
+/// ```
+/// use abaca::channel::{self, after, select};
+/// use std::time::Duration;
+///
+/// let (_sender, receiver) = channel::unbounded::<()>();
+/// select! {
+///     recv(receiver) -> message => panic!("{message:?}"),
+///     recv(after(Duration::from_millis(1))) -> _ => println!("nothing came"),
+/// }
+/// ```
+#[must_use]
+pub fn after(duration: Duration) -> Receiver<Instant> {
+    // A time that the clock cannot express never comes.
+    Instant::now().checked_add(duration).map_or_else(never, at)
+}
+
+/// A channel with one message, `when`, which is there from that time on.
+///
+/// # Examples
+///
+/// ```
+/// use abaca::channel::at;
+/// use std::time::Instant;
+///
+/// let when = Instant::now();
+/// let receiver = at(when);
+/// assert_eq!(receiver.recv(), Ok(when));
+/// assert!(receiver.try_recv().is_err());
+/// ```
+#[must_use]
+pub fn at(when: Instant) -> Receiver<Instant> {
+    Receiver::new(Flavor::Clock(Arc::new(Clock::new(when, None))))
+}
+
+/// A channel without messages.
+///
+/// # Examples
+///
+/// ```
+/// use abaca::channel::{self, never, select};
+///
+/// let (sender, receiver) = channel::unbounded();
+/// sender.send(1).unwrap();
+/// let other: Option<channel::Receiver<u32>> = None;
+/// select! {
+///     recv(receiver) -> message => assert_eq!(message, Ok(1)),
+///     recv(other.unwrap_or_else(never)) -> _ => unreachable!(),
+/// }
+/// ```
+#[must_use]
+pub const fn never<T>() -> Receiver<T> {
+    Receiver { flavor: Flavor::Never }
+}
+
+/// A channel with a message every `period`: the time at which it was due.
+///
+/// It holds one message at most. One that is received late delays those that follow: the next is due a period after it
+/// was received.
+///
+/// # Examples
+///
+/// ```
+/// use abaca::channel::tick;
+/// use std::time::{Duration, Instant};
+///
+/// let start = Instant::now();
+/// let ticks = tick(Duration::from_millis(1));
+/// assert!(ticks.recv().unwrap() >= start + Duration::from_millis(1));
+/// assert!(ticks.recv().unwrap() >= start + Duration::from_millis(2));
+/// ```
+#[must_use]
+pub fn tick(period: Duration) -> Receiver<Instant> {
+    match Instant::now().checked_add(period) {
+        Some(first) => Receiver::new(Flavor::Clock(Arc::new(Clock::new(first, Some(period))))),
+        None => never(),
+    }
 }

@@ -5,6 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clock::{self, Clock};
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
 use super::exchange::{Exchange, Patience, Refusal};
 use super::iter::{IntoIter, Iter, TryIter};
@@ -25,7 +26,15 @@ use super::iter::{IntoIter, Iter, TryIter};
 /// assert_eq!(receiver.iter().count() + thread.join().unwrap(), 100);
 /// ```
 pub struct Receiver<T> {
-    exchange: Arc<Exchange<T>>,
+    pub(super) flavor: Flavor<T>,
+}
+
+/// Where a receiver's messages come from.
+pub(super) enum Flavor<T> {
+    Exchange(Arc<Exchange<T>>),
+    Clock(Arc<Clock<T>>),
+    /// Nowhere.
+    Never,
 }
 
 // No user code runs while the exchange is half-way through a change.
@@ -33,9 +42,27 @@ impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
-    /// The receiver that a new exchange already counts.
-    pub(super) fn new(exchange: Arc<Exchange<T>>) -> Self {
-        Self { exchange }
+    /// A receiver. A new exchange already counts its first one.
+    pub(super) fn new(flavor: Flavor<T>) -> Self {
+        Self { flavor }
+    }
+
+    #[inline]
+    fn receive(&self, patience: Patience) -> Result<T, Refusal> {
+        match &self.flavor {
+            Flavor::Exchange(exchange) => exchange.receive(patience),
+            Flavor::Clock(clock) => clock.receive(patience),
+            Flavor::Never => clock::never(patience),
+        }
+    }
+
+    /// The message of a receive operation that was selected.
+    pub(super) fn take_aside(&self) -> Option<T> {
+        match &self.flavor {
+            Flavor::Exchange(exchange) => exchange.enter().take_aside(),
+            Flavor::Clock(clock) => clock.take_aside(),
+            Flavor::Never => None,
+        }
     }
 
     /// Receives a message, waiting while there is none.
@@ -57,7 +84,7 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.exchange.receive(Patience::Until(None)).map_err(|_| RecvError)
+        self.receive(Patience::Until(None)).map_err(|_| RecvError)
     }
 
     /// Receives a message if there is one.
@@ -78,7 +105,7 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.exchange.receive(Patience::None).map_err(|refusal| match refusal {
+        self.receive(Patience::None).map_err(|refusal| match refusal {
             Refusal::Unready => TryRecvError::Empty,
             Refusal::Disconnected => TryRecvError::Disconnected,
         })
@@ -126,7 +153,7 @@ impl<T> Receiver<T> {
     }
 
     fn receive_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        self.exchange.receive(Patience::Until(deadline)).map_err(|refusal| match refusal {
+        self.receive(Patience::Until(deadline)).map_err(|refusal| match refusal {
             Refusal::Unready => RecvTimeoutError::Timeout,
             Refusal::Disconnected => RecvTimeoutError::Disconnected,
         })
@@ -141,19 +168,31 @@ impl<T> Receiver<T> {
     /// Whether the channel holds as many messages as it can. Always so with capacity 0, never without a bound.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.exchange.is_full()
+        match &self.flavor {
+            Flavor::Exchange(exchange) => exchange.is_full(),
+            Flavor::Clock(clock) => clock.is_due(),
+            Flavor::Never => true,
+        }
     }
 
     /// Number of messages in the channel.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.exchange.len()
+        match &self.flavor {
+            Flavor::Exchange(exchange) => exchange.len(),
+            Flavor::Clock(clock) => clock.is_due().into(),
+            Flavor::Never => 0,
+        }
     }
 
     /// The most messages that the channel holds; `None` without a bound.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
-        self.exchange.capacity()
+        match &self.flavor {
+            Flavor::Exchange(exchange) => exchange.capacity(),
+            Flavor::Clock(_) => Some(1),
+            Flavor::Never => Some(0),
+        }
     }
 
     /// The messages to come, waiting for each, until the channel is empty and all senders are gone.
@@ -187,20 +226,33 @@ impl<T> Receiver<T> {
     /// Whether `self` and `other` receive from the same channel.
     #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.exchange, &other.exchange)
+        match (&self.flavor, &other.flavor) {
+            (Flavor::Exchange(one), Flavor::Exchange(other)) => Arc::ptr_eq(one, other),
+            (Flavor::Clock(one), Flavor::Clock(other)) => Arc::ptr_eq(one, other),
+            (Flavor::Never, Flavor::Never) => true,
+            _ => false,
+        }
     }
 }
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.exchange.add_receiver();
-        Self { exchange: Arc::clone(&self.exchange) }
+        Self::new(match &self.flavor {
+            Flavor::Exchange(exchange) => {
+                exchange.add_receiver();
+                Flavor::Exchange(Arc::clone(exchange))
+            }
+            Flavor::Clock(clock) => Flavor::Clock(Arc::clone(clock)),
+            Flavor::Never => Flavor::Never,
+        })
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.exchange.remove_receiver();
+        if let Flavor::Exchange(exchange) = &self.flavor {
+            exchange.remove_receiver();
+        }
     }
 }
 

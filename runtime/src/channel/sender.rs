@@ -21,7 +21,7 @@ use super::exchange::{Exchange, Patience, Refusal};
 /// assert_eq!(receiver.iter().sum::<i32>(), 3);
 /// ```
 pub struct Sender<T> {
-    exchange: Arc<Exchange<T>>,
+    pub(super) exchange: Arc<Exchange<T>>,
 }
 
 // No user code runs while the exchange is half-way through a change.

@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::current;
 use crate::fiber::{Chain, Outcome, Reason};
 use crate::os::epoll;
 use crate::park;
 use crate::poller::{Node, Seen, Source, Way};
 use crate::scheduler;
+
+/// How long a call waits that no event will tell of: this, and then twice as long each time up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// Whether a short operation means that the kernel's buffer is drained (or full).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +178,40 @@ impl<T: AsFd> Descriptor<T> {
                 Err(error) => return Err(error),
             }
             seen = self.source.seen(way);
+        }
+    }
+
+    /// [`retry`](Self::retry) for a call that also says `WouldBlock` of something other than the descriptor, of which
+    /// no event will tell: as long as the descriptor itself is ready, asks again after a pause.
+    ///
+    /// # Errors
+    ///
+    /// As [`retry`](Self::retry).
+    pub(crate) fn retry_with_pauses<R>(
+        &self,
+        way: Way,
+        reason: Reason,
+        mut call: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let deadline = self.deadline(way);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let look = |inner: &T| match call(inner) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let is_ready = epoll::wait_one(inner.as_fd(), way == Way::Read, Some(Duration::ZERO))?;
+                    if is_ready { Ok(None) } else { Err(error) }
+                }
+                result => result.map(Some),
+            };
+            if let Some(result) = self.retry(way, reason, deadline, look, |_| false)? {
+                return Ok(result);
+            }
+            let now = Instant::now();
+            if self.is_nonblocking() || deadline.is_some_and(|at| at <= now) {
+                return Err(would_block());
+            }
+            current::sleep_until(deadline.map_or(now + pause, |at| at.min(now + pause)));
+            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 

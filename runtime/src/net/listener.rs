@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
+use super::socket::{descriptor_traits, listener_conversions};
 use super::{ListenOptions, TcpStream, ToSocketAddrs};
 use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
@@ -60,15 +61,6 @@ impl TcpListener {
         self.0.get().local_addr()
     }
 
-    /// A second handle to the same socket, which shares the non-blocking mode.
-    ///
-    /// # Errors
-    ///
-    /// When the descriptor cannot be duplicated.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self(self.0.twin(self.0.get().try_clone()?)))
-    }
-
     /// Blocks until there is a connection, and takes it.
     ///
     /// # Errors
@@ -81,11 +73,6 @@ impl TcpListener {
         let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
         scheduler::placement_hint();
         Ok((TcpStream::fresh(fd.into()), address))
-    }
-
-    /// The connections, one after the other; never ends by itself.
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self }
     }
 
     /// [`incoming`](Self::incoming) that owns the listener.
@@ -110,34 +97,6 @@ impl TcpListener {
     pub fn ttl(&self) -> io::Result<u32> {
         self.0.get().ttl()
     }
-
-    /// Takes the pending error, if any (`SO_ERROR`).
-    ///
-    /// # Errors
-    ///
-    /// What getsockopt(2) says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.0.get().take_error()
-    }
-
-    /// In non-blocking mode `accept` gives `WouldBlock` instead of waiting.
-    ///
-    /// To the kernel a listener of this type is always in that mode (`O_NONBLOCK`); this decides between waiting and
-    /// giving the error.
-    ///
-    /// # Errors
-    ///
-    /// None; the result is std's.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.0.set_nonblocking(nonblocking);
-        Ok(())
-    }
-}
-
-/// See [`TcpListener::incoming`].
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    listener: &'a TcpListener,
 }
 
 impl Iterator for Incoming<'_> {
@@ -147,8 +106,6 @@ impl Iterator for Incoming<'_> {
         Some(self.listener.accept().map(|(stream, _)| stream))
     }
 }
-
-impl std::iter::FusedIterator for Incoming<'_> {}
 
 /// See [`TcpListener::into_incoming`].
 #[derive(Debug)]
@@ -166,38 +123,5 @@ impl Iterator for IntoIncoming {
 
 impl std::iter::FusedIterator for IntoIncoming {}
 
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.get().fmt(f)
-    }
-}
-
-/// Puts the socket into the kernel's non-blocking mode, which its duplicates share; `accept` blocks the fiber.
-///
-/// # Panics
-///
-/// If the kernel refuses that, which it does not for an open socket.
-impl From<std::net::TcpListener> for TcpListener {
-    fn from(inner: std::net::TcpListener) -> Self {
-        inner.set_nonblocking(true).expect("an open socket can be made non-blocking");
-        Self::from_nonblocking(inner)
-    }
-}
-
-/// Puts the socket back into blocking mode, unless [`set_nonblocking`](TcpListener::set_nonblocking) says
-/// otherwise. Its duplicates share the mode: do not go on to accept with a clone of this type, which would block the
-/// thread.
-///
-/// # Panics
-///
-/// As for the other direction.
-impl From<TcpListener> for std::net::TcpListener {
-    fn from(listener: TcpListener) -> Self {
-        let nonblocking = listener.0.is_nonblocking();
-        let inner = listener.0.into_inner();
-        inner.set_nonblocking(nonblocking).expect("the mode of an open socket can be set");
-        inner
-    }
-}
-
-super::stream::descriptor_traits!(TcpListener, std::net::TcpListener);
+listener_conversions!(TcpListener, std::net::TcpListener);
+descriptor_traits!(TcpListener, std::net::TcpListener);

@@ -9,9 +9,10 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::address::first_that;
-use super::{ToSocketAddrs, connect};
+use super::socket::{descriptor_traits, shared_methods, std_conversions, stream_traits};
+use super::{ToSocketAddrs, connect, happy_eyeballs};
 use crate::fiber::Reason;
-use crate::io::{Descriptor, Kind};
+use crate::io::{Descriptor, Duplex, Kind};
 use crate::os::socket;
 use crate::poller::Way;
 
@@ -47,6 +48,30 @@ impl TcpStream {
         first_that(address, |address| connect::connect(address, None))
     }
 
+    /// Connects to whichever of the addresses answers first ("happy eyeballs", RFC 8305): they are tried in turns of
+    /// IPv6 and IPv4, the next as soon as one has failed or has not answered for 250 ms, and all go on until one is
+    /// connected. So a host that is dead on one of its addresses costs a quarter of a second, not two minutes.
+    ///
+    /// This is not what [`connect`](Self::connect) does, since the order of addresses, and which of them see a
+    /// connection, differ from std's. Put [`timeout`](crate::time::timeout) around it to limit the whole.
+    ///
+    /// # Errors
+    ///
+    /// The failure that came last, when all have failed.
+    ///
+    /// ```no_run
+    /// use abaca::net::TcpStream;
+    /// # fn main() -> std::io::Result<()> {
+    /// # abaca::run(|| {
+    /// let stream = TcpStream::connect_happy_eyeballs("www.example.org:80")?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn connect_happy_eyeballs<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
+        happy_eyeballs::connect(address.to_socket_addrs()?.collect())
+    }
+
     /// Connects, waiting at most for `timeout`.
     ///
     /// # Errors
@@ -61,11 +86,6 @@ impl TcpStream {
 
     pub(super) fn from_descriptor(descriptor: Descriptor<std::net::TcpStream>) -> Self {
         Self(descriptor)
-    }
-
-    /// A stream whose kernel timeouts are not set.
-    pub(super) fn fresh(inner: std::net::TcpStream) -> Self {
-        Self(Descriptor::new(inner, Kind::Stream))
     }
 
     /// The address of the other side.
@@ -95,55 +115,7 @@ impl TcpStream {
         self.0.get().shutdown(how)
     }
 
-    /// A second handle to the same socket. Timeouts and the non-blocking mode are the socket's: both handles see
-    /// what is set through one.
-    ///
-    /// # Errors
-    ///
-    /// When the descriptor cannot be duplicated.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self(self.0.twin(self.0.get().try_clone()?)))
-    }
-
-    /// How long a read waits at most before it fails with `WouldBlock`; `None` is for ever.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for zero.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.get().set_read_timeout(timeout)?;
-        self.0.set_timeout(Way::Read, timeout);
-        Ok(())
-    }
-
-    /// How long a write waits at most before it fails with `WouldBlock`; `None` is for ever.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` for zero.
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.get().set_write_timeout(timeout)?;
-        self.0.set_timeout(Way::Write, timeout);
-        Ok(())
-    }
-
-    /// The read timeout, in the kernel's resolution of some milliseconds. Reads keep to the exact one.
-    ///
-    /// # Errors
-    ///
-    /// What getsockopt(2) says.
-    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        self.0.get().read_timeout()
-    }
-
-    /// The write timeout, as [`read_timeout`](Self::read_timeout).
-    ///
-    /// # Errors
-    ///
-    /// What getsockopt(2) says.
-    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        self.0.get().write_timeout()
-    }
+    shared_methods!();
 
     /// Reads without taking: blocks until there is something.
     ///
@@ -210,158 +182,32 @@ impl TcpStream {
         self.0.get().ttl()
     }
 
-    /// Takes the pending error, if any (`SO_ERROR`).
+    /// Sets `TCP_QUICKACK`: acknowledge at once. The kernel may go back by itself. Mirrors
+    /// `std::os::linux::net::TcpStreamExt`.
+    ///
+    /// # Errors
+    ///
+    /// What setsockopt(2) says.
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        SockRef::from(self.0.get()).set_tcp_quickack(quickack)
+    }
+
+    /// `TCP_QUICKACK`.
     ///
     /// # Errors
     ///
     /// What getsockopt(2) says.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.0.get().take_error()
-    }
-
-    /// In non-blocking mode calls give `WouldBlock` instead of waiting.
-    ///
-    /// Servers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody
-    /// else.
-    ///
-    /// # Errors
-    ///
-    /// What fcntl(2) says.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.0.get().set_nonblocking(nonblocking)?;
-        self.0.set_nonblocking(nonblocking);
-        Ok(())
+    pub fn quickack(&self) -> io::Result<bool> {
+        SockRef::from(self.0.get()).tcp_quickack()
     }
 }
 
-impl Read for &TcpStream {
-    #[inline]
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.transfer(Way::Read, buffer.len(), |inner| socket::receive(inner.as_fd(), buffer, 0))
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
-        self.0.transfer(Way::Read, wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
+stream_traits!(TcpStream);
+impl Duplex for TcpStream {
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
     }
 }
 
-impl Write for &TcpStream {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let wanted = slices.iter().map(|slice| slice.len()).sum();
-        self.0.transfer(Way::Write, wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for TcpStream {
-    #[inline]
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buffer)
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(buffers)
-    }
-}
-
-impl Write for TcpStream {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self).write(bytes)
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(slices)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.get().fmt(f)
-    }
-}
-
-/// Timeouts of the std socket are taken over. Calls block the fiber, whatever mode the socket is in; the mode
-/// itself is left alone.
-impl From<std::net::TcpStream> for TcpStream {
-    fn from(inner: std::net::TcpStream) -> Self {
-        let timeouts = (inner.read_timeout(), inner.write_timeout());
-        let stream = Self::fresh(inner);
-        for (way, timeout) in [(Way::Read, timeouts.0), (Way::Write, timeouts.1)] {
-            if let Ok(Some(timeout)) = timeout {
-                stream.0.set_timeout(way, Some(timeout));
-            }
-        }
-        stream
-    }
-}
-
-/// The socket as std would have it: with its timeouts, and blocking unless
-/// [`set_nonblocking`](TcpStream::set_nonblocking) was called.
-impl From<TcpStream> for std::net::TcpStream {
-    fn from(stream: TcpStream) -> Self {
-        stream.0.into_inner()
-    }
-}
-
-/// The descriptor traits, which all sockets implement in the same way.
-macro_rules! descriptor_traits {
-    ($t:ty, $std:ty) => {
-        impl AsFd for $t {
-            fn as_fd(&self) -> BorrowedFd<'_> {
-                self.0.as_fd()
-            }
-        }
-
-        impl AsRawFd for $t {
-            fn as_raw_fd(&self) -> RawFd {
-                self.0.as_fd().as_raw_fd()
-            }
-        }
-
-        impl IntoRawFd for $t {
-            fn into_raw_fd(self) -> RawFd {
-                <$std>::from(self).into_raw_fd()
-            }
-        }
-
-        impl From<OwnedFd> for $t {
-            fn from(fd: OwnedFd) -> Self {
-                <$std>::from(fd).into()
-            }
-        }
-
-        impl From<$t> for OwnedFd {
-            fn from(socket: $t) -> Self {
-                <$std>::from(socket).into()
-            }
-        }
-
-        #[expect(
-            unsafe_code,
-            reason = "the trait's method is unsafe: the caller hands over an open descriptor"
-        )]
-        impl FromRawFd for $t {
-            unsafe fn from_raw_fd(fd: RawFd) -> Self {
-                // SAFETY: the trait's contract.
-                unsafe { OwnedFd::from_raw_fd(fd) }.into()
-            }
-        }
-    };
-}
-pub(super) use descriptor_traits;
-
+std_conversions!(TcpStream, std::net::TcpStream, Kind::Stream);
 descriptor_traits!(TcpStream, std::net::TcpStream);

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use super::futex::timespec;
@@ -114,6 +114,13 @@ impl Epoll {
     }
 }
 
+/// An epoll instance can be watched itself: it is readable when it has events.
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// A descriptor whose only use is to become readable.
 #[derive(Debug)]
 pub(crate) struct EventFd(OwnedFd);
@@ -148,6 +155,14 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     // SAFETY: the entry and the timeout are live locals; there is no signal mask.
     let count = check(unsafe { libc::ppoll(&mut entry, 1, timeout, std::ptr::null()) })?;
     Ok(count > 0)
+}
+
+/// Whether reading from the socket was shut down, or the peer sends no more.
+pub(crate) fn reads_have_ended(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: the entry is a live local.
+    check(unsafe { libc::poll(&mut entry, 1, 0) })?;
+    Ok(entry.revents & libc::POLLRDHUP != 0)
 }
 
 /// The result of a system call that returns -1 and sets `errno`.

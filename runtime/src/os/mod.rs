@@ -4,6 +4,7 @@
 
 pub(crate) mod epoll;
 pub(crate) mod futex;
+pub(crate) mod message;
 pub(crate) mod nudge;
 pub(crate) mod signal;
 pub(crate) mod slack;

@@ -5,7 +5,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use socket2::SockAddr;
+use socket2::{SockAddr, SockRef};
 
 /// What connect(2) says on a non-blocking socket that needs time.
 pub(crate) const IN_PROGRESS: i32 = libc::EINPROGRESS;
@@ -65,6 +65,38 @@ pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     check(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) })
 }
 
+/// [`receive`] from anybody; also the sender's address, of family 0 if it has none.
+pub(crate) fn receive_from(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    flags: libc::c_int,
+) -> io::Result<(usize, SockAddr)> {
+    let flags = flags | libc::MSG_DONTWAIT;
+    // SAFETY: the kernel writes an address into the storage, and its length; the buffer is live and as long as said.
+    unsafe {
+        SockAddr::try_init(|storage, len| {
+            let (start, length) = (buffer.as_mut_ptr().cast(), buffer.len());
+            check(libc::recvfrom(fd.as_raw_fd(), start, length, flags, storage.cast(), len))
+        })
+    }
+}
+
+/// [`send`] to an address.
+pub(crate) fn send_to(fd: BorrowedFd<'_>, bytes: &[u8], address: &SockAddr) -> io::Result<usize> {
+    SockRef::from(&fd).send_to_with_flags(bytes, address, SEND_FLAGS)
+}
+
+/// The process, user and group at the other end of a Unix socket; the process is 0 if it has no number here.
+pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(i32, u32, u32)> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    let (value, length) = ((&raw mut peer).cast(), &raw mut length);
+    // SAFETY: the value and its length are live locals, and the length is the value's.
+    check(unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, value, length) }
+        as isize)?;
+    Ok((peer.pid, peer.uid, peer.gid))
+}
+
 /// [`receive`] into several buffers.
 pub(crate) fn receive_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
     let mut message = message(buffers.as_mut_ptr().cast(), buffers.len());
@@ -80,7 +112,7 @@ pub(crate) fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::R
     check(unsafe { libc::sendmsg(fd.as_raw_fd(), &message, SEND_FLAGS) })
 }
 
-const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// Receives without taking.
 pub(crate) const PEEK: libc::c_int = libc::MSG_PEEK;
@@ -107,12 +139,50 @@ pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     }
 }
 
+/// What an error of [`accept`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AcceptError {
+    /// One connection, which is gone; the next accept is another matter.
+    Connection,
+    /// Something has run out, and may be free again later.
+    Resources,
+    /// The listener, for good.
+    Listener,
+}
+
+pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
+    match error.raw_os_error() {
+        // Besides the first three, errors of the network that wait for the new connection: accept(2).
+        Some(
+            libc::ECONNABORTED
+            | libc::EINTR
+            | libc::EPERM
+            | libc::ENETDOWN
+            | libc::EPROTO
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::ENONET
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::ECONNRESET
+            | libc::ETIMEDOUT,
+        ) => AcceptError::Connection,
+        // EOPNOTSUPP may be the network's or the listener's, and what is not the system's is a user's listener's: both
+        // may come again at once.
+        Some(
+            libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN | libc::EOPNOTSUPP,
+        )
+        | None => AcceptError::Resources,
+        Some(_) => AcceptError::Listener,
+    }
+}
+
 /// A call takes at most IOV_MAX (1024) buffers; the rest is left to the next one.
-fn vector_len(len: usize) -> libc::c_int {
+pub(super) fn vector_len(len: usize) -> libc::c_int {
     len.min(1024) as libc::c_int
 }
 
 /// The result of a system call that returns -1 and sets `errno`.
-fn check(result: isize) -> io::Result<usize> {
+pub(super) fn check(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }

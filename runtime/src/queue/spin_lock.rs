@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::ops::{Deref, DerefMut};
 
 use crate::atomic::{AtomicBool, Ordering, UnsafeCell, spin_loop, thread_yield};
@@ -58,6 +59,16 @@ impl<T> SpinLock<T> {
             .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
             .then(|| SpinGuard { lock: self, on_one_thread: PhantomData })
+    }
+
+    /// The guard that [`SpinGuard::keep`] has given up.
+    ///
+    /// # Safety
+    ///
+    /// The caller's thread has kept a guard of this lock, and this is its first use since.
+    #[inline]
+    pub(crate) unsafe fn resume(&self) -> SpinGuard<'_, T> {
+        SpinGuard { lock: self, on_one_thread: PhantomData }
     }
 
     #[cold]
@@ -110,6 +121,13 @@ impl<'a, T> SpinGuard<'a, T> {
     /// hide one of the value's.
     pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T> {
         guard.lock
+    }
+
+    /// Gives up the guard and keeps the lock, until [`SpinLock::resume`]: for a holder that holds several locks of
+    /// different types.
+    #[inline]
+    pub(crate) fn keep(guard: Self) {
+        mem::forget(guard);
     }
 }
 

@@ -252,9 +252,13 @@ pub(crate) fn yield_from_io() {
         header.io_streak.set(streak);
     } else {
         header.io_streak.set(0);
-        // While a fiber unwinds, nobody else runs on its thread because of its I/O.
-        if !surely_unwinds() {
-            yield_now();
+        // While a fiber unwinds, nobody else runs on its thread because of its I/O. This is no place to obey a
+        // cancellation: the result of the operation would be lost.
+        let worker = current_worker().expect("a fiber runs on a worker");
+        if !std::thread::panicking() {
+            worker.yield_now(me);
+        } else if !worker.surely_unwinds() {
+            worker.suspend_unwinding(header, || worker.yield_now(me));
         }
     }
 }

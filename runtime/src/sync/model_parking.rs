@@ -2,6 +2,8 @@
 //!
 //! A deadline is modelled as one that may pass at any moment.
 
+#![expect(unsafe_code, reason = "a kept guard outgrows its lifetime")]
+
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
@@ -80,6 +82,11 @@ pub(crate) fn is_elsewhere(_woken: &Woken) -> bool {
     false
 }
 
+/// Models do not cancel.
+pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
 pub(crate) fn unwind() -> ! {
     unreachable!("models do not cancel")
 }
@@ -87,17 +94,34 @@ pub(crate) fn unwind() -> ! {
 /// `SpinLock` over loom's mutex: the spin lock has its own model, and here its spinning would multiply the
 /// interleavings without adding any.
 #[derive(Debug)]
-pub(crate) struct SpinLock<T>(loom::sync::Mutex<T>);
+pub(crate) struct SpinLock<T> {
+    mutex: loom::sync::Mutex<()>,
+    /// Never contended: the mutex is taken first.
+    value: std::sync::Mutex<T>,
+    /// The guard of a holder that keeps the lock.
+    kept: std::sync::Mutex<Option<loom::sync::MutexGuard<'static, ()>>>,
+}
+
+// SAFETY: the guard of loom's mutex goes back to the thread that kept it.
+unsafe impl<T: Send> Send for SpinLock<T> {}
+// SAFETY: as above; the value is behind std's mutex.
+unsafe impl<T: Send> Sync for SpinLock<T> {}
 
 #[derive(Debug)]
 pub(crate) struct SpinGuard<'a, T> {
     lock: &'a SpinLock<T>,
-    guard: loom::sync::MutexGuard<'a, T>,
+    // Dropped in this order.
+    value: std::sync::MutexGuard<'a, T>,
+    guard: loom::sync::MutexGuard<'a, ()>,
 }
 
 impl<T> SpinLock<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self(loom::sync::Mutex::new(value))
+        Self {
+            mutex: loom::sync::Mutex::new(()),
+            value: std::sync::Mutex::new(value),
+            kept: std::sync::Mutex::new(None),
+        }
     }
 
     pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
@@ -105,7 +129,20 @@ impl<T> SpinLock<T> {
     }
 
     pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
-        SpinGuard { lock: self, guard: self.0.lock().unwrap() }
+        self.guard(self.mutex.lock().unwrap())
+    }
+
+    fn guard<'a>(&'a self, guard: loom::sync::MutexGuard<'a, ()>) -> SpinGuard<'a, T> {
+        let value = self.value.try_lock().expect("loom's mutex guards it");
+        SpinGuard { lock: self, value, guard }
+    }
+
+    /// # Safety
+    ///
+    /// The caller's thread has kept a guard of this lock, and this is its first use since.
+    pub(crate) unsafe fn resume(&self) -> SpinGuard<'_, T> {
+        let guard = self.kept.lock().unwrap().take().expect("the guard is kept");
+        self.guard(guard)
     }
 }
 
@@ -113,18 +150,26 @@ impl<'a, T> SpinGuard<'a, T> {
     pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T> {
         guard.lock
     }
+
+    pub(crate) fn keep(guard: Self) {
+        let Self { lock, value, guard } = guard;
+        drop(value);
+        // SAFETY: the lock outlives its guard, which `resume` takes out by its own lifetime.
+        let guard = unsafe { std::mem::transmute::<_, loom::sync::MutexGuard<'static, ()>>(guard) };
+        *lock.kept.lock().unwrap() = Some(guard);
+    }
 }
 
 impl<T> Deref for SpinGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.guard
+        &self.value
     }
 }
 
 impl<T> DerefMut for SpinGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.guard
+        &mut self.value
     }
 }

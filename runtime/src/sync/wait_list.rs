@@ -10,8 +10,8 @@
 //!
 //! Invariants, which make the interface safe:
 //!
-//! 1. Only [`wait`] links nodes, and it does not return (or unwind) before its node is unlinked. So a linked
-//!    node is alive.
+//! 1. A linked node is alive: [`wait`] does not return (or unwind) before its node is unlinked, and whoever links
+//!    one with [`WaitList::join`] promises the same.
 //! 2. A node is unlinked **before** it is claimed. From a successful claim on, its owner may return at any
 //!    moment (a plain thread does not need the lock for that) and the node is not touched again.
 //! 3. A claim that fails was lost to a deadline or a cancellation, whose owner must still take the lock to
@@ -49,9 +49,10 @@ pub(crate) enum End {
     Back,
 }
 
-/// One linked waiter.
-struct Node<P> {
-    waiter: NonNull<Waiter>,
+/// A place in a list for one waiter, with its payload.
+pub(crate) struct Node<P> {
+    /// Who waits; dangling while the node has never been in a list.
+    waiter: UnsafeCell<NonNull<Waiter>>,
     links: UnsafeCell<Links<P>>,
     payload: UnsafeCell<P>,
 }
@@ -89,9 +90,10 @@ impl<P> WaitList<P> {
     pub(crate) fn pop_front(&mut self) -> Option<Woken> {
         while let Some(node) = self.front {
             self.unlink(node);
+            let waiter = waiter_of(node);
             // SAFETY: the node was linked, hence alive (invariant 1), and its waiter lives as long as it. Neither
             // is touched after the claim (invariant 2).
-            if let Some(woken) = unsafe { node.as_ref().waiter.as_ref() }.claim(Outcome::Notified) {
+            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
                 return Some(woken);
             }
         }
@@ -104,13 +106,14 @@ impl<P> WaitList<P> {
     pub(crate) fn pop_front_exchanging(&mut self, payload: &mut P) -> Option<Woken> {
         while let Some(node) = self.front {
             self.unlink(node);
+            let waiter = waiter_of(node);
             // SAFETY: as in `pop_front`; the lock around the list gives exclusive access to the payload, because
             // the owner reads it only after the claim, or after it has removed the node under that lock.
             let node = unsafe { node.as_ref() };
             // SAFETY: as above.
             node.payload.with_mut(|theirs| unsafe { std::ptr::swap(theirs, payload) });
             // SAFETY: the waiter lives as long as its node.
-            if let Some(woken) = unsafe { node.waiter.as_ref() }.claim(Outcome::Notified) {
+            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
                 return Some(woken);
             }
             // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
@@ -119,7 +122,26 @@ impl<P> WaitList<P> {
         None
     }
 
-    fn link(&mut self, node: NonNull<Node<P>>, end: End) {
+    /// Links `node` for `waiter`, who waits in several lists at once; see [`wait`] for the usual case.
+    ///
+    /// # Safety
+    ///
+    /// The node is in no list. Until it is unlinked (by [`leave`](Self::leave), or by being popped) it and the waiter
+    /// stay alive and where they are.
+    pub(crate) unsafe fn join(&mut self, node: &Node<P>, waiter: &Waiter, end: End) {
+        self.link(NonNull::from(node), NonNull::from(waiter), end);
+    }
+
+    /// Takes `node` out if it is in; from here on nobody else touches it.
+    ///
+    /// # Safety
+    ///
+    /// The node is in this list, or has been popped from it, or was never in any.
+    pub(crate) unsafe fn leave(&mut self, node: &Node<P>) {
+        self.unlink(NonNull::from(node));
+    }
+
+    fn link(&mut self, node: NonNull<Node<P>>, waiter: NonNull<Waiter>, end: End) {
         let list: *const Self = self;
         let links = match self.front {
             None => Links { list, next: node, previous: node },
@@ -131,6 +153,8 @@ impl<P> WaitList<P> {
             }
         };
         set_links(node, links);
+        // SAFETY: the caller links a node that is alive and in no list, under the lock.
+        unsafe { node.as_ref().waiter.with_mut(|place| *place = waiter) };
         if end == End::Front || self.front.is_none() {
             self.front = Some(node);
         }
@@ -156,12 +180,43 @@ impl<P> WaitList<P> {
     }
 }
 
+impl<P> Node<P> {
+    /// A node that is in no list.
+    pub(crate) fn new(payload: P) -> Self {
+        let links =
+            Links { list: std::ptr::null(), next: NonNull::dangling(), previous: NonNull::dangling() };
+        Self {
+            waiter: UnsafeCell::new(NonNull::dangling()),
+            links: UnsafeCell::new(links),
+            payload: UnsafeCell::new(payload),
+        }
+    }
+
+    /// Puts `payload` in the place of the node's, and returns that.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node, which was never in a list, or has been taken out of it by
+    /// [`leave`](WaitList::leave) since.
+    pub(crate) unsafe fn replace(&self, payload: P) -> P {
+        // SAFETY: nobody else reaches the payload of a node that is in no list, and its owner is here.
+        self.payload.with_mut(|mine| std::mem::replace(unsafe { &mut *mine }, payload))
+    }
+}
+
 /// The links of a node of the list whose lock the caller holds.
 #[inline]
 fn links<P>(node: NonNull<Node<P>>) -> Links<P> {
     // SAFETY: private to this file, whose callers hold the lock and pass nodes that are linked or are being
     // linked or removed by their owner: alive, and not touched by anyone else.
     unsafe { node.as_ref().links.with(|links| *links) }
+}
+
+/// The waiter of a node that has been linked, as in [`links`].
+#[inline]
+fn waiter_of<P>(node: NonNull<Node<P>>) -> NonNull<Waiter> {
+    // SAFETY: as in `links`.
+    unsafe { node.as_ref().waiter.with(|waiter| *waiter) }
 }
 
 #[inline]
@@ -187,17 +242,9 @@ pub(crate) fn wait<S, P>(
     then: impl FnOnce(),
 ) -> (Outcome, P) {
     let waiter = parking::waiter();
-    let node = Node {
-        waiter: NonNull::from(&waiter),
-        links: UnsafeCell::new(Links {
-            list: std::ptr::null(),
-            next: NonNull::dangling(),
-            previous: NonNull::dangling(),
-        }),
-        payload: UnsafeCell::new(payload),
-    };
+    let node = Node::new(payload);
     let leave = Leave { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&node) };
-    list(&mut guard).link(leave.node, end);
+    list(&mut guard).link(leave.node, NonNull::from(&waiter), end);
     drop(guard);
     then();
     let outcome = parking::wait(&waiter, reason, deadline);

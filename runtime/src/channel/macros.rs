@@ -1,0 +1,247 @@
+//! `select!` and `select_biased!`.
+//!
+//! One pass over the input collects the arms, each with two variables of its own, which hygiene keeps apart: the arm,
+//! and the result of its operation. The bodies run last, when nothing of the select is left, so that they may move what
+//! it borrowed.
+
+/// Waits for the first of several channel operations, and runs the body that belongs to it.
+///
+/// | arm | operation |
+/// |---|---|
+/// | `recv(receiver) -> message => body` | receives; `message` is what [`recv`](crate::channel::Receiver::recv) returns |
+/// | `send(sender, value) -> result => body` | sends; `result` is what [`send`](crate::channel::Sender::send) returns |
+/// | `default => body` | at most once: none was ready |
+/// | `default(timeout) => body` | at most once: none became ready within this [`Duration`] |
+///
+/// An operation is ready when it would not wait, also when it fails because the channel is disconnected. Of those that
+/// are ready at once a random one is chosen; [`select_biased!`](crate::select_biased) takes the first.
+///
+/// `message` and `result` are patterns. A `value` is evaluated only when its arm has been selected.
+///
+/// It neither allocates nor starts a fiber for its arms.
+///
+/// # Examples
+///
+/// ```
+/// use abaca::channel::{after, select, unbounded};
+/// use std::time::Duration;
+///
+/// let (jobs, work) = unbounded();
+/// let (stop, stopped) = unbounded::<()>();
+/// jobs.send(1).unwrap();
+///
+/// let idle = after(Duration::from_secs(10));
+/// loop {
+///     select! {
+///         recv(work) -> job => {
+///             println!("job {}", job.unwrap());
+///             stop.send(()).unwrap();
+///         }
+///         recv(stopped) -> _ => break,
+///         recv(idle) -> _ => panic!("no job came"),
+///     }
+/// }
+///
+/// select! {
+///     recv(work) -> job => panic!("{job:?}"),
+///     default => {}
+/// }
+/// ```
+///
+/// A sending arm:
+///
+/// ```
+/// use abaca::channel::{bounded, select};
+///
+/// let (requests, incoming) = bounded(0);
+/// let (answers, outgoing) = bounded::<&str>(1);
+/// std::thread::spawn(move || requests.send("question").unwrap());
+/// select! {
+///     recv(incoming) -> request => assert_eq!(request, Ok("question")),
+///     send(answers, "answer") -> result => {
+///         result.unwrap();
+///         assert_eq!(outgoing.recv(), Ok("answer"));
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! select {
+    ($($tokens:tt)*) => {
+        $crate::__select_arms! { (false) () () (0usize) $($tokens)* }
+    };
+}
+
+/// Like [`select!`](crate::select), but of several operations that are ready the one that stands first is chosen.
+///
+/// # Examples
+///
+/// ```
+/// use abaca::channel::{select_biased, unbounded};
+///
+/// let (urgent, first) = unbounded();
+/// let (casual, second) = unbounded();
+/// casual.send(2).unwrap();
+/// urgent.send(1).unwrap();
+/// select_biased! {
+///     recv(first) -> message => assert_eq!(message, Ok(1)),
+///     recv(second) -> _ => unreachable!(),
+/// }
+/// ```
+#[macro_export]
+macro_rules! select_biased {
+    ($($tokens:tt)*) => {
+        $crate::__select_arms! { (true) () () (0usize) $($tokens)* }
+    };
+}
+
+/// `(is_biased) (arms so far) (default) (index of the next arm) rest of the input`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_arms {
+    ($biased:tt () () $index:tt) => {
+        ::core::compile_error!("empty `select!` block")
+    };
+    ($biased:tt $arms:tt $default:tt $index:tt) => {
+        $crate::__select_run! { $biased $arms $default }
+    };
+
+    // Receive arms: a body ends with its block, with a comma, or with the input.
+    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+        recv($receiver:expr $(,)?) -> $message:pat => $body:block, $($rest:tt)*) => {
+        $crate::__select_arms! { $biased
+            ($($arms)* (arm result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($rest)* }
+    };
+    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+        recv($receiver:expr $(,)?) -> $message:pat => $body:block $($rest:tt)*) => {
+        $crate::__select_arms! { $biased
+            ($($arms)* (arm result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($rest)* }
+    };
+    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+        recv($receiver:expr $(,)?) -> $message:pat => $body:expr $(, $($rest:tt)*)?) => {
+        $crate::__select_arms! { $biased
+            ($($arms)* (arm result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($($rest)*)? }
+    };
+
+    // Send arms, likewise.
+    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+        send($sender:expr, $value:expr $(,)?) -> $result:pat => $body:block, $($rest:tt)*) => {
+        $crate::__select_arms! { $biased
+            ($($arms)* (arm result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($rest)* }
+    };
+    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+        send($sender:expr, $value:expr $(,)?) -> $result:pat => $body:block $($rest:tt)*) => {
+        $crate::__select_arms! { $biased
+            ($($arms)* (arm result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($rest)* }
+    };
+    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+        send($sender:expr, $value:expr $(,)?) -> $result:pat => $body:expr $(, $($rest:tt)*)?) => {
+        $crate::__select_arms! { $biased
+            ($($arms)* (arm result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($($rest)*)? }
+    };
+
+    // The default arm, likewise.
+    ($biased:tt $arms:tt () $index:tt default $(($($timeout:expr)? $(,)?))? => $body:block, $($rest:tt)*) => {
+        $crate::__select_arms! { $biased $arms (($($($timeout)?)?) ($body)) $index $($rest)* }
+    };
+    ($biased:tt $arms:tt () $index:tt default $(($($timeout:expr)? $(,)?))? => $body:block $($rest:tt)*) => {
+        $crate::__select_arms! { $biased $arms (($($($timeout)?)?) ($body)) $index $($rest)* }
+    };
+    ($biased:tt $arms:tt () $index:tt
+        default $(($($timeout:expr)? $(,)?))? => $body:expr $(, $($rest:tt)*)?) => {
+        $crate::__select_arms! { $biased $arms (($($($timeout)?)?) ($body)) $index $($($rest)*)? }
+    };
+
+    // What none of these understands.
+    ($biased:tt $arms:tt ($($default:tt)+) $index:tt default $($rest:tt)*) => {
+        ::core::compile_error!("there can be only one `default` case in a `select!` block")
+    };
+    ($biased:tt $arms:tt $default:tt $index:tt recv $($rest:tt)*) => {
+        ::core::compile_error!("expected `recv(receiver) -> message => body,`")
+    };
+    ($biased:tt $arms:tt $default:tt $index:tt send $($rest:tt)*) => {
+        ::core::compile_error!("expected `send(sender, value) -> result => body,`")
+    };
+    ($biased:tt $arms:tt $default:tt $index:tt default $($rest:tt)*) => {
+        ::core::compile_error!("expected `default => body,` or `default(timeout) => body,`")
+    };
+    ($biased:tt $arms:tt $default:tt $index:tt $($rest:tt)*) => {
+        ::core::compile_error!("expected one of `recv`, `send` or `default`")
+    };
+}
+
+/// `(is_biased) (arms) (default)`: declares the results, selects, completes, and then runs a body.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_run {
+    ($biased:tt ($(($arm:ident $result:ident $index:tt $operation:ident ($end:expr) $value:tt $pattern:tt $body:tt))*)
+        $default:tt) => {{
+        $(let mut $result = ::core::option::Option::None;)*
+        match ($(&$end,)*) {
+            ($($arm,)*) => {
+                $(let $arm = $crate::__select_arm!($operation $arm);)*
+                let _selected = $crate::__select_wait! {
+                    $biased [$($crate::channel::internal::AnyArm::from(&$arm)),*] $default
+                };
+                $(if _selected == ::core::option::Option::Some($index) {
+                    $result = ::core::option::Option::Some($crate::__select_complete!($operation $arm $value));
+                })*
+            }
+        }
+        $crate::__select_bodies! { ($(($result $pattern $body))*) $default }
+    }};
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_arm {
+    (recv $end:ident) => {
+        $crate::channel::internal::receive($end)
+    };
+    (send $end:ident) => {
+        $crate::channel::internal::send($end)
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_wait {
+    (($biased:tt) $arms:tt ()) => {
+        $crate::channel::internal::wait($arms, $biased)
+    };
+    (($biased:tt) $arms:tt (() $body:tt)) => {
+        $crate::channel::internal::attempt($arms, $biased)
+    };
+    (($biased:tt) $arms:tt (($timeout:expr) $body:tt)) => {
+        $crate::channel::internal::wait_timeout($arms, $biased, $timeout)
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_complete {
+    (recv $arm:ident ()) => {
+        $arm.received()
+    };
+    (send $arm:ident ($value:expr)) => {
+        $arm.sent($value)
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_bodies {
+    (() ()) => {
+        ::core::unreachable!("one of the arms is selected")
+    };
+    (() ($timeout:tt ($body:expr))) => {
+        $body
+    };
+    ((($result:ident ($pattern:pat) ($body:expr)) $($rest:tt)*) $default:tt) => {
+        if let ::core::option::Option::Some(result) = $result {
+            let $pattern = result;
+            $body
+        } else {
+            $crate::__select_bodies! { ($($rest)*) $default }
+        }
+    };
+}

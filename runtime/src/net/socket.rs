@@ -1,0 +1,313 @@
+//! What all sockets have in common, as macros over a `struct X(Descriptor<std's X>)`: each expands to the methods or
+//! traits that std gives to every one of its types in the same words.
+
+/// Clones, timeouts, the mode and the pending error of a socket that data goes through.
+macro_rules! shared_methods {
+    () => {
+        /// A second handle to the same socket. Timeouts and the non-blocking mode are the socket's: both handles see
+        /// what is set through one.
+        ///
+        /// # Errors
+        ///
+        /// When the descriptor cannot be duplicated.
+        pub fn try_clone(&self) -> io::Result<Self> {
+            Ok(Self(self.0.twin(self.0.get().try_clone()?)))
+        }
+
+        /// How long a receiving call waits at most before it fails with `WouldBlock`; `None` is for ever.
+        ///
+        /// # Errors
+        ///
+        /// `InvalidInput` for zero.
+        pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            self.0.get().set_read_timeout(timeout)?;
+            self.0.set_timeout(Way::Read, timeout);
+            Ok(())
+        }
+
+        /// How long a sending call waits at most before it fails with `WouldBlock`; `None` is for ever.
+        ///
+        /// # Errors
+        ///
+        /// `InvalidInput` for zero.
+        pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+            self.0.get().set_write_timeout(timeout)?;
+            self.0.set_timeout(Way::Write, timeout);
+            Ok(())
+        }
+
+        /// The read timeout, in the kernel's resolution of some milliseconds. Calls keep to the exact one.
+        ///
+        /// # Errors
+        ///
+        /// What getsockopt(2) says.
+        pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+            self.0.get().read_timeout()
+        }
+
+        /// The write timeout, as [`read_timeout`](Self::read_timeout).
+        ///
+        /// # Errors
+        ///
+        /// What getsockopt(2) says.
+        pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+            self.0.get().write_timeout()
+        }
+
+        /// Takes the pending error, if any (`SO_ERROR`).
+        ///
+        /// # Errors
+        ///
+        /// What getsockopt(2) says.
+        pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+            self.0.get().take_error()
+        }
+
+        /// In non-blocking mode calls give `WouldBlock` instead of waiting.
+        ///
+        /// Servers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody
+        /// else.
+        ///
+        /// # Errors
+        ///
+        /// What fcntl(2) says.
+        pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+            self.0.get().set_nonblocking(nonblocking)?;
+            self.0.set_nonblocking(nonblocking);
+            Ok(())
+        }
+    };
+}
+
+/// `Read` and `Write`, through shared references too.
+macro_rules! stream_traits {
+    ($t:ty) => {
+        impl Read for &$t {
+            #[inline]
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let wanted = buffer.len();
+                self.0.transfer(Way::Read, wanted, |inner| socket::receive(inner.as_fd(), buffer, 0))
+            }
+
+            fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
+                self.0.transfer(Way::Read, wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
+            }
+        }
+
+        impl Write for &$t {
+            #[inline]
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
+            }
+
+            fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+                let wanted = slices.iter().map(|slice| slice.len()).sum();
+                self.0.transfer(Way::Write, wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        impl Read for $t {
+            #[inline]
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                (&*self).read(buffer)
+            }
+
+            fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                (&*self).read_vectored(buffers)
+            }
+        }
+
+        impl Write for $t {
+            #[inline]
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                (&*self).write(bytes)
+            }
+
+            fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+                (&*self).write_vectored(slices)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+
+/// From and into the std twin, whose mode is the one that the user asked for.
+macro_rules! std_conversions {
+    ($t:ident, $std:ty, $kind:expr) => {
+        impl $t {
+            /// A socket whose kernel timeouts are not set.
+            pub(super) fn fresh(inner: $std) -> Self {
+                Self(Descriptor::new(inner, $kind))
+            }
+        }
+
+        /// Timeouts of the std socket are taken over. Calls block the fiber, whatever mode the socket is in; the mode
+        /// itself is left alone.
+        impl From<$std> for $t {
+            fn from(inner: $std) -> Self {
+                let timeouts = (inner.read_timeout(), inner.write_timeout());
+                let socket = Self::fresh(inner);
+                for (way, timeout) in [(Way::Read, timeouts.0), (Way::Write, timeouts.1)] {
+                    if let Ok(Some(timeout)) = timeout {
+                        socket.0.set_timeout(way, Some(timeout));
+                    }
+                }
+                socket
+            }
+        }
+
+        /// The socket as std would have it: with its timeouts, and blocking unless `set_nonblocking` was called.
+        impl From<$t> for $std {
+            fn from(socket: $t) -> Self {
+                socket.0.into_inner()
+            }
+        }
+
+        impl fmt::Debug for $t {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.get().fmt(f)
+            }
+        }
+    };
+}
+
+/// What is particular to a listener: to the kernel it is always in non-blocking mode, since accept4(2) has no flag
+/// that asks for it.
+macro_rules! listener_conversions {
+    ($t:ident, $std:ty) => {
+        impl $t {
+            /// A second handle to the same socket, which shares the non-blocking mode.
+            ///
+            /// # Errors
+            ///
+            /// When the descriptor cannot be duplicated.
+            pub fn try_clone(&self) -> io::Result<Self> {
+                Ok(Self(self.0.twin(self.0.get().try_clone()?)))
+            }
+
+            /// Takes the pending error, if any (`SO_ERROR`).
+            ///
+            /// # Errors
+            ///
+            /// What getsockopt(2) says.
+            pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+                self.0.get().take_error()
+            }
+
+            /// In non-blocking mode `accept` gives `WouldBlock` instead of waiting.
+            ///
+            /// To the kernel a listener of this type is always in that mode (`O_NONBLOCK`); this decides between
+            /// waiting and giving the error.
+            ///
+            /// # Errors
+            ///
+            /// None; the result is std's.
+            pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+                self.0.set_nonblocking(nonblocking);
+                Ok(())
+            }
+
+            /// The connections, one after the other; never ends by itself.
+            pub fn incoming(&self) -> Incoming<'_> {
+                Incoming { listener: self }
+            }
+        }
+
+        /// See `incoming` of the listener.
+        #[derive(Debug)]
+        pub struct Incoming<'a> {
+            listener: &'a $t,
+        }
+
+        impl std::iter::FusedIterator for Incoming<'_> {}
+
+        /// Puts the socket into the kernel's non-blocking mode, which its duplicates share; `accept` blocks the fiber.
+        ///
+        /// # Panics
+        ///
+        /// If the kernel refuses that, which it does not for an open socket.
+        impl From<$std> for $t {
+            fn from(inner: $std) -> Self {
+                inner.set_nonblocking(true).expect("an open socket can be made non-blocking");
+                Self(Descriptor::new(inner, Kind::Other))
+            }
+        }
+
+        /// Puts the socket back into blocking mode, unless `set_nonblocking` says otherwise. Its duplicates share the
+        /// mode: do not go on to accept with a clone of this type, which would block the thread.
+        ///
+        /// # Panics
+        ///
+        /// As for the other direction.
+        impl From<$t> for $std {
+            fn from(listener: $t) -> Self {
+                let nonblocking = listener.0.is_nonblocking();
+                let inner = listener.0.into_inner();
+                inner.set_nonblocking(nonblocking).expect("the mode of an open socket can be set");
+                inner
+            }
+        }
+
+        impl fmt::Debug for $t {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.get().fmt(f)
+            }
+        }
+    };
+}
+
+/// The traits of a descriptor's owner.
+macro_rules! descriptor_traits {
+    ($t:ty, $std:ty) => {
+        impl AsFd for $t {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        impl AsRawFd for $t {
+            fn as_raw_fd(&self) -> RawFd {
+                self.0.as_fd().as_raw_fd()
+            }
+        }
+
+        impl IntoRawFd for $t {
+            fn into_raw_fd(self) -> RawFd {
+                <$std>::from(self).into_raw_fd()
+            }
+        }
+
+        impl From<OwnedFd> for $t {
+            fn from(fd: OwnedFd) -> Self {
+                <$std>::from(fd).into()
+            }
+        }
+
+        impl From<$t> for OwnedFd {
+            fn from(socket: $t) -> Self {
+                <$std>::from(socket).into()
+            }
+        }
+
+        #[expect(
+            unsafe_code,
+            reason = "the trait's method is unsafe: the caller hands over an open descriptor"
+        )]
+        impl FromRawFd for $t {
+            unsafe fn from_raw_fd(fd: RawFd) -> Self {
+                // SAFETY: the trait's contract.
+                unsafe { OwnedFd::from_raw_fd(fd) }.into()
+            }
+        }
+    };
+}
+
+pub(super) use {descriptor_traits, listener_conversions, shared_methods, std_conversions, stream_traits};

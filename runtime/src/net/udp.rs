@@ -1,0 +1,187 @@
+//! Datagrams. Mirrors [`std::net::UdpSocket`].
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use socket2::SockAddr;
+
+use super::ToSocketAddrs;
+use super::address::first_that;
+use super::socket::{descriptor_traits, shared_methods, std_conversions};
+use crate::fiber::Reason;
+use crate::io::{Descriptor, Kind};
+use crate::os::socket;
+use crate::poller::Way;
+
+/// A UDP socket whose calls block the fiber.
+///
+/// All calls take `&self`: one fiber may receive while others send. The descriptor itself stays in the mode in which
+/// std would have it, as a [`TcpStream`](super::TcpStream)'s does.
+///
+/// ```
+/// use abaca::net::UdpSocket;
+/// # fn main() -> std::io::Result<()> {
+/// # abaca::run(|| {
+/// let server = UdpSocket::bind("127.0.0.1:0")?;
+/// let address = server.local_addr()?;
+/// let echo = abaca::spawn(move || {
+///     let mut buffer = [0; 1500];
+///     let (length, from) = server.recv_from(&mut buffer)?;
+///     server.send_to(&buffer[..length], from)
+/// });
+/// let client = UdpSocket::bind("127.0.0.1:0")?;
+/// client.connect(address)?;
+/// client.send(b"hello")?;
+/// let mut answer = [0; 5];
+/// assert_eq!(client.recv(&mut answer)?, 5);
+/// echo.join().unwrap().map(drop)
+/// # })
+/// # }
+/// ```
+pub struct UdpSocket(Descriptor<std::net::UdpSocket>);
+
+impl UdpSocket {
+    /// Binds to the first of the addresses that works.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::net::UdpSocket::bind`].
+    pub fn bind<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
+        first_that(address, std::net::UdpSocket::bind).map(Self::fresh)
+    }
+
+    /// From now on [`send`](Self::send) goes to the first of the addresses that works, and only what comes from there
+    /// is received.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::net::UdpSocket::connect`].
+    pub fn connect<A: ToSocketAddrs>(&self, address: A) -> io::Result<()> {
+        first_that(address, |address| self.0.get().connect(address))
+    }
+
+    /// Blocks until there is a datagram; its length and where it comes from. What does not fit into the buffer is
+    /// lost.
+    ///
+    /// # Errors
+    ///
+    /// What recvfrom(2) says; `WouldBlock` after the read timeout.
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.receive_from(buffer, 0)
+    }
+
+    /// [`recv_from`](Self::recv_from) that leaves the datagram where it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv_from`](Self::recv_from).
+    pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.receive_from(buffer, socket::PEEK)
+    }
+
+    fn receive_from(&self, buffer: &mut [u8], flags: i32) -> io::Result<(usize, SocketAddr)> {
+        let call = |inner: &std::net::UdpSocket| socket::receive_from(inner.as_fd(), buffer, flags);
+        let (length, from) = self.0.retry(Way::Read, Reason::Read, None, call, |_| false)?;
+        Ok((length, from.as_socket().ok_or(io::ErrorKind::InvalidInput)?))
+    }
+
+    /// Sends a datagram to the first of the addresses.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if there is no address; what sendto(2) says; `WouldBlock` after the write timeout.
+    pub fn send_to<A: ToSocketAddrs>(&self, bytes: &[u8], address: A) -> io::Result<usize> {
+        let Some(address) = address.to_socket_addrs()?.next() else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no addresses to send data to"));
+        };
+        let address = SockAddr::from(address);
+        self.0.transfer(Way::Write, bytes.len(), |inner| socket::send_to(inner.as_fd(), bytes, &address))
+    }
+
+    /// Blocks until there is a datagram from the address that the socket is connected to.
+    ///
+    /// # Errors
+    ///
+    /// What recv(2) says; `WouldBlock` after the read timeout.
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.transfer(Way::Read, buffer.len(), |inner| socket::receive(inner.as_fd(), buffer, 0))
+    }
+
+    /// [`recv`](Self::recv) that leaves the datagram where it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.transfer(Way::Read, buffer.len(), |inner| socket::receive(inner.as_fd(), buffer, socket::PEEK))
+    }
+
+    /// Sends a datagram to the address that the socket is connected to.
+    ///
+    /// # Errors
+    ///
+    /// What send(2) says; `WouldBlock` after the write timeout.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
+    }
+
+    shared_methods!();
+}
+
+/// Options: one line per method, each with its pair of system calls.
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        impl UdpSocket {$(
+            $(#[doc = $doc])+
+            ///
+            /// # Errors
+            ///
+            /// What the kernel says, as for the method of [`std::net::UdpSocket`].
+            pub fn $name(&self, $($argument: $type),*) -> io::Result<$result> {
+                self.0.get().$name($($argument),*)
+            }
+        )*}
+    };
+}
+
+options! {
+    /// The address that the socket is connected to.
+    peer_addr() -> SocketAddr;
+    /// The address that the socket is bound to.
+    local_addr() -> SocketAddr;
+    /// Sets `SO_BROADCAST`: sending to a broadcast address is allowed.
+    set_broadcast(broadcast: bool) -> ();
+    /// `SO_BROADCAST`.
+    broadcast() -> bool;
+    /// Sets `IP_MULTICAST_LOOP`: what is sent to a group also comes back to this machine.
+    set_multicast_loop_v4(multicast_loop: bool) -> ();
+    /// `IP_MULTICAST_LOOP`.
+    multicast_loop_v4() -> bool;
+    /// Sets `IP_MULTICAST_TTL`: the hops that datagrams to a group go. Default 1, the local network.
+    set_multicast_ttl_v4(hops: u32) -> ();
+    /// `IP_MULTICAST_TTL`.
+    multicast_ttl_v4() -> u32;
+    /// Sets `IPV6_MULTICAST_LOOP`, as [`set_multicast_loop_v4`](Self::set_multicast_loop_v4).
+    set_multicast_loop_v6(multicast_loop: bool) -> ();
+    /// `IPV6_MULTICAST_LOOP`.
+    multicast_loop_v6() -> bool;
+    /// Sets the time to live of datagrams sent.
+    set_ttl(hops: u32) -> ();
+    /// The time to live of datagrams sent.
+    ttl() -> u32;
+    /// Receives what is sent to a group, on the interface with this address; the kernel chooses one if it is
+    /// unspecified.
+    join_multicast_v4(group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
+    /// Receives what is sent to a group, on the interface with this index; 0 for any.
+    join_multicast_v6(group: &Ipv6Addr, interface: u32) -> ();
+    /// Undoes [`join_multicast_v4`](Self::join_multicast_v4).
+    leave_multicast_v4(group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
+    /// Undoes [`join_multicast_v6`](Self::join_multicast_v6).
+    leave_multicast_v6(group: &Ipv6Addr, interface: u32) -> ();
+}
+
+std_conversions!(UdpSocket, std::net::UdpSocket, Kind::Other);
+descriptor_traits!(UdpSocket, std::net::UdpSocket);

@@ -1,0 +1,296 @@
+//! Datagrams in the Unix domain. Mirrors [`std::os::unix::net::UnixDatagram`].
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::net;
+use std::path::Path;
+use std::time::Duration;
+
+use socket2::{SockAddr, SockRef};
+
+use super::address::{from_kernel, path_to_kernel, to_kernel};
+use super::{SocketAddr, SocketAncillary, take_from_queue};
+use crate::fiber::Reason;
+use crate::io::{Descriptor, Kind};
+use crate::net::socket::{descriptor_traits, shared_methods, std_conversions};
+use crate::os::message::Received;
+use crate::os::socket;
+use crate::poller::Way;
+
+/// A Unix datagram socket whose calls block the fiber. Datagrams are neither lost nor reordered: a send to a receiver
+/// whose queue is full waits.
+///
+/// ```
+/// use abaca::net::UnixDatagram;
+/// # fn main() -> std::io::Result<()> {
+/// # abaca::run(|| {
+/// let (ours, theirs) = UnixDatagram::pair()?;
+/// ours.send(b"one")?;
+/// ours.send(b"two")?;
+/// let mut buffer = [0; 8];
+/// assert_eq!(theirs.recv(&mut buffer)?, 3);
+/// assert_eq!(&buffer[..3], b"one");
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+pub struct UnixDatagram(Descriptor<net::UnixDatagram>);
+
+impl UnixDatagram {
+    /// Makes a socket at `path`, which must not exist. The path stays when the socket is closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::os::unix::net::UnixDatagram::bind`].
+    pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
+        net::UnixDatagram::bind(path).map(Self::fresh)
+    }
+
+    /// Makes a socket with an address, which may be an abstract name.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::os::unix::net::UnixDatagram::bind_addr`].
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        net::UnixDatagram::bind_addr(address).map(Self::fresh)
+    }
+
+    /// A socket without a name: nobody can send to it unless it is connected.
+    ///
+    /// # Errors
+    ///
+    /// What socket(2) says.
+    pub fn unbound() -> io::Result<Self> {
+        net::UnixDatagram::unbound().map(Self::fresh)
+    }
+
+    /// Two unnamed sockets, connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// What socketpair(2) says.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = net::UnixDatagram::pair()?;
+        Ok((Self::fresh(one), Self::fresh(other)))
+    }
+
+    /// From now on [`send`](Self::send) goes to `path`, and only what comes from there is received.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::os::unix::net::UnixDatagram::connect`].
+    pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
+        self.0.get().connect(path)
+    }
+
+    /// [`connect`](Self::connect) to an address, which may be an abstract name.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::os::unix::net::UnixDatagram::connect_addr`].
+    pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
+        self.0.get().connect_addr(address)
+    }
+
+    /// The address of this socket.
+    ///
+    /// # Errors
+    ///
+    /// What getsockname(2) says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.get().local_addr()
+    }
+
+    /// The address that the socket is connected to.
+    ///
+    /// # Errors
+    ///
+    /// What getpeername(2) says.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.get().peer_addr()
+    }
+
+    /// Blocks until there is a datagram; its length and where it comes from. What does not fit into the buffer is
+    /// lost.
+    ///
+    /// # Errors
+    ///
+    /// What recvfrom(2) says; `WouldBlock` after the read timeout.
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.receive_from(buffer, 0)
+    }
+
+    /// [`recv_from`](Self::recv_from) that leaves the datagram where it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv_from`](Self::recv_from).
+    pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.receive_from(buffer, socket::PEEK)
+    }
+
+    fn receive_from(&self, buffer: &mut [u8], flags: i32) -> io::Result<(usize, SocketAddr)> {
+        let call = |inner: &net::UnixDatagram| socket::receive_from(inner.as_fd(), buffer, flags);
+        let at_end = || Ok((0, SockAddr::unix("")?));
+        let (length, from) = take_from_queue(&self.0, Reason::Read, call, at_end)?;
+        Ok((length, from_kernel(&from)?))
+    }
+
+    /// Blocks until there is a datagram; its length.
+    ///
+    /// # Errors
+    ///
+    /// What recv(2) says; `WouldBlock` after the read timeout.
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let call = |inner: &net::UnixDatagram| socket::receive(inner.as_fd(), buffer, 0);
+        take_from_queue(&self.0, Reason::Read, call, || Ok(0))
+    }
+
+    /// [`recv`](Self::recv) that leaves the datagram where it is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let call = |inner: &net::UnixDatagram| socket::receive(inner.as_fd(), buffer, socket::PEEK);
+        take_from_queue(&self.0, Reason::Read, call, || Ok(0))
+    }
+
+    /// Receives a datagram along with what was sent beside it: its length, whether it was too long for the buffers,
+    /// and where it comes from. What `ancillary` held before is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What recvmsg(2) says; `WouldBlock` after the read timeout.
+    pub fn recv_vectored_with_ancillary_from(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
+        ancillary: &mut SocketAncillary<'_>,
+    ) -> io::Result<(usize, bool, SocketAddr)> {
+        let call = |inner: &net::UnixDatagram| ancillary.receive(inner.as_fd(), buffers);
+        let received = take_from_queue(&self.0, Reason::Read, call, Received::nothing)?;
+        Ok((received.length, received.truncated, from_kernel(&received.from)?))
+    }
+
+    /// [`recv_vectored_with_ancillary_from`](Self::recv_vectored_with_ancillary_from) without the address.
+    ///
+    /// # Errors
+    ///
+    /// As for that.
+    pub fn recv_vectored_with_ancillary(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
+        ancillary: &mut SocketAncillary<'_>,
+    ) -> io::Result<(usize, bool)> {
+        let (length, truncated, _) = self.recv_vectored_with_ancillary_from(buffers, ancillary)?;
+        Ok((length, truncated))
+    }
+
+    /// Sends a datagram to the socket at `path`.
+    ///
+    /// # Errors
+    ///
+    /// What sendto(2) says; `WouldBlock` after the write timeout.
+    pub fn send_to<P: AsRef<Path>>(&self, bytes: &[u8], path: P) -> io::Result<usize> {
+        self.send_to_kernel_address(bytes, &path_to_kernel(path.as_ref())?)
+    }
+
+    /// Sends a datagram to an address, which may be an abstract name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_to`](Self::send_to).
+    pub fn send_to_addr(&self, bytes: &[u8], address: &SocketAddr) -> io::Result<usize> {
+        self.send_to_kernel_address(bytes, &to_kernel(address)?)
+    }
+
+    fn send_to_kernel_address(&self, bytes: &[u8], address: &SockAddr) -> io::Result<usize> {
+        self.send_with(|inner| socket::send_to(inner.as_fd(), bytes, address))
+    }
+
+    /// Sends a datagram to the socket that this one is connected to.
+    ///
+    /// # Errors
+    ///
+    /// What send(2) says; `WouldBlock` after the write timeout.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
+    }
+
+    /// Sends a datagram to the socket at `path`, and along with it what was added to `ancillary`.
+    ///
+    /// # Errors
+    ///
+    /// What sendmsg(2) says; `WouldBlock` after the write timeout.
+    pub fn send_vectored_with_ancillary_to<P: AsRef<Path>>(
+        &self,
+        slices: &[IoSlice<'_>],
+        ancillary: &mut SocketAncillary<'_>,
+        path: P,
+    ) -> io::Result<usize> {
+        let address = path_to_kernel(path.as_ref())?;
+        self.send_with(|inner| ancillary.send(inner.as_fd(), slices, Some(&address)))
+    }
+
+    /// [`send`](Self::send) from several slices, and along with it what was added to `ancillary`.
+    ///
+    /// # Errors
+    ///
+    /// What sendmsg(2) says; `WouldBlock` after the write timeout.
+    pub fn send_vectored_with_ancillary(
+        &self,
+        slices: &[IoSlice<'_>],
+        ancillary: &mut SocketAncillary<'_>,
+    ) -> io::Result<usize> {
+        let call = |inner: &net::UnixDatagram| ancillary.send(inner.as_fd(), slices, None);
+        self.0.retry(Way::Write, Reason::Write, None, call, |_| false)
+    }
+
+    /// Sends to an address. When the receiver's queue is full, the sender is told to wait and yet is writable.
+    fn send_with(&self, call: impl FnMut(&net::UnixDatagram) -> io::Result<usize>) -> io::Result<usize> {
+        self.0.retry_with_pauses(Way::Write, Reason::Write, call)
+    }
+
+    /// Shuts down receiving, sending, or both; calls that wait return.
+    ///
+    /// # Errors
+    ///
+    /// What shutdown(2) says.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.get().shutdown(how)
+    }
+
+    /// Sets `SO_PASSCRED`: datagrams that are received come with the sender's credentials.
+    ///
+    /// # Errors
+    ///
+    /// What setsockopt(2) says.
+    pub fn set_passcred(&self, passcred: bool) -> io::Result<()> {
+        SockRef::from(self.0.get()).set_passcred(passcred)
+    }
+
+    /// `SO_PASSCRED`.
+    ///
+    /// # Errors
+    ///
+    /// What getsockopt(2) says.
+    pub fn passcred(&self) -> io::Result<bool> {
+        SockRef::from(self.0.get()).passcred()
+    }
+
+    /// Sets `SO_MARK`, by which packet filters tell sockets apart.
+    ///
+    /// # Errors
+    ///
+    /// What setsockopt(2) says; it takes the capability `CAP_NET_ADMIN`.
+    pub fn set_mark(&self, mark: u32) -> io::Result<()> {
+        SockRef::from(self.0.get()).set_mark(mark)
+    }
+
+    shared_methods!();
+}
+
+std_conversions!(UnixDatagram, net::UnixDatagram, Kind::Other);
+descriptor_traits!(UnixDatagram, net::UnixDatagram);

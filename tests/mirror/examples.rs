@@ -1,0 +1,175 @@
+//! Every example of the mirrored pages: compiled, run, and held against what its authors say will happen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use crate::html::Fate;
+use crate::play::{Ending, Place};
+use crate::stage::{Rejections, Stage};
+use crate::table::{self, Exception, Page};
+use crate::{Example, html, play, source, swap};
+
+/// One example on its way through the test.
+struct Case {
+    page: &'static Page,
+    name: String,
+    fate: Fate,
+    code: String,
+    exception: Option<Exception>,
+}
+
+#[test]
+fn every_example_of_the_originals_passes_with_its_path_swapped() {
+    let mut complaints = Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
+    for page in table::std_pages() {
+        cases.extend(collect(page, html::examples(&crate::std_page(page.original)), &mut complaints));
+    }
+    let sources = Stage::new("mirror-sources");
+    for page in table::crossbeam_files() {
+        cases.extend(collect(page, source::examples(&sources.dependency(page.original)), &mut complaints));
+    }
+
+    let stage = Stage::new("mirror");
+    let (rejected, accepted): (BTreeMap<_, _>, BTreeMap<_, _>) = cases
+        .iter()
+        .enumerate()
+        .map(|(number, case)| (number, case.code.clone()))
+        .partition(|(number, _)| cases[*number].must_be_rejected());
+    let rejections = stage.build(&accepted, &rejected);
+    let plays = cases
+        .iter()
+        .enumerate()
+        .filter(|(number, case)| !rejections.contains_key(number) && case.is_run())
+        .flat_map(|(number, case)| case.places().iter().map(move |place| (number, *place)))
+        .collect();
+    let endings = play::play(&stage, plays);
+    for (number, case) in cases.iter().enumerate() {
+        let endings: Vec<_> = endings.iter().filter(|ending| ending.number == number).collect();
+        complaints.extend(case.complaint(number, &rejections, &endings));
+    }
+
+    let report = report(&cases, &endings, &complaints);
+    let kept = stage.keep_report(&report);
+    println!("{report}");
+    assert!(complaints.is_empty(), "{} complaints, see above and in {}", complaints.len(), kept.display());
+}
+
+/// The examples of a page that a stable compiler takes and its authors test.
+fn collect(page: &'static Page, examples: Vec<Example>, complaints: &mut Vec<String>) -> Vec<Case> {
+    let tested = examples
+        .into_iter()
+        .filter(|example| example.fate != Fate::Ignored && !example.code.contains("#![feature("));
+    let mut cases = Vec::new();
+    let mut used = BTreeSet::new();
+    for example in tested {
+        let name = match example.nth {
+            0 => example.section,
+            nth => format!("{}#{nth}", example.section),
+        };
+        let exception =
+            page.exceptions.iter().find(|(named, _)| *named == name).map(|(_, exception)| *exception);
+        let own = if let Some(Exception::With(own)) = exception { own } else { &[] };
+        let mut code = swap::swap(&example.code, table::paths());
+        for (text, stand_in) in own.iter().chain(page.stand_ins) {
+            if code.contains(text) {
+                code = code.replace(text, stand_in);
+                used.insert(*text);
+            }
+        }
+        cases.push(Case { page, name, fate: example.fate, code, exception });
+    }
+    let mut complain = |what: String| complaints.push(format!("{}: {what}", page.original));
+    if cases.len() != page.examples {
+        complain(format!("the table says {} examples, and there are {}", page.examples, cases.len()));
+    }
+    for (named, exception) in page.exceptions {
+        if !cases.iter().any(|case| case.name == *named) {
+            complain(format!("an exception for {named}, which is not there"));
+        }
+        let own = if let Exception::With(own) = *exception { own } else { &[] };
+        for (text, _) in own.iter().filter(|(text, _)| !used.contains(text)) {
+            complain(format!("a stand-in for {text}, which is not in {named}"));
+        }
+    }
+    for (text, _) in page.stand_ins.iter().filter(|(text, _)| !used.contains(text)) {
+        complain(format!("a stand-in for {text}, which is in no example"));
+    }
+    cases
+}
+
+impl Case {
+    fn must_be_rejected(&self) -> bool {
+        self.fate == Fate::Rejected || matches!(self.exception, Some(Exception::Rejected(_)))
+    }
+
+    fn is_run(&self) -> bool {
+        !self.must_be_rejected() && !matches!(self.exception, Some(Exception::CompiledOnly(_)))
+    }
+
+    /// Who starts a fiber needs a runtime; everything else works on a plain thread as well.
+    fn places(&self) -> &'static [Place] {
+        let starts_fibers = self.code.contains("abaca::fiber") && self.code.contains("spawn");
+        if starts_fibers { &[Place::Fiber] } else { &[Place::Fiber, Place::Thread] }
+    }
+
+    /// What is wrong with how it went, if anything.
+    fn complaint(&self, number: usize, rejections: &Rejections, endings: &[&Ending]) -> Option<String> {
+        let title = format!("{} {} (e{number}.rs)", self.page.original, self.name);
+        let rejection = rejections.get(&number);
+        if self.must_be_rejected() {
+            return rejection.is_none().then(|| format!("{title}: compiles, which it should not"));
+        }
+        if let Some(messages) = rejection {
+            return Some(format!("{title}: does not compile\n{messages}"));
+        }
+        let expected = if self.fate == Fate::Panics { 101 } else { 0 };
+        let failed: Vec<_> = endings.iter().filter(|ending| ending.code != Some(expected)).collect();
+        let mut text = title;
+        for Ending { place, code, words, .. } in &failed {
+            write!(text, "\nin a {place:?}: exit code {code:?}, not {expected}\n{words}").expect("a string");
+        }
+        (!failed.is_empty()).then_some(text)
+    }
+
+    fn reason(&self) -> Option<&'static str> {
+        match self.exception? {
+            Exception::CompiledOnly(reason) | Exception::Rejected(reason) => Some(reason),
+            Exception::With(_) => None,
+        }
+    }
+}
+
+/// The table of pages, the exceptions with their reasons, and the complaints.
+fn report(cases: &[Case], endings: &[Ending], complaints: &[String]) -> String {
+    let mut text = format!(
+        "{:44} {:38} {:>8} {:>5} {:>6} {:>8}\n",
+        "original", "ours", "examples", "runs", "passed", "excepted"
+    );
+    for page in table::std_pages().chain(table::crossbeam_files()) {
+        let of_page = |number: usize| cases[number].page.original == page.original;
+        let all = (0..cases.len()).filter(|number| of_page(*number)).count();
+        let excepted = cases
+            .iter()
+            .filter(|case| case.page.original == page.original && case.reason().is_some())
+            .count();
+        let runs = endings.iter().filter(|ending| of_page(ending.number)).count();
+        let failed =
+            complaints.iter().filter(|text| text.starts_with(&format!("{} ", page.original))).count();
+        let (original, ours, passed) =
+            (page.original, page.ours, all - excepted - failed.min(all - excepted));
+        writeln!(text, "{original:44} {ours:38} {all:>8} {runs:>5} {passed:>6} {excepted:>8}")
+            .expect("a string");
+    }
+    text.push_str("\nexceptions:\n");
+    for (case, reason) in cases.iter().filter_map(|case| Some((case, case.reason()?))) {
+        writeln!(text, "  {} {}: {reason}", case.page.original, case.name).expect("a string");
+    }
+    if !complaints.is_empty() {
+        text.push_str("\ncomplaints:\n");
+        for complaint in complaints {
+            writeln!(text, "  {}", complaint.replace('\n', "\n      ")).expect("a string");
+        }
+    }
+    text
+}

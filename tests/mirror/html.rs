@@ -1,0 +1,186 @@
+//! What rustdoc's pages say: the examples of an item, and the items of a page.
+//!
+//! A page is read as text, by the few marks that rustdoc puts around examples and items; the same marks are in the
+//! pages of std and in abaca's own, since one rustdoc wrote both. Nothing here knows what is mirrored.
+
+use crate::Example;
+
+/// What the box around an example says will happen to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Compiles, and ends without a panic; or is `no_run`, which a page does not tell.
+    Passes,
+    /// Compiles, and panics.
+    Panics,
+    /// Does not compile.
+    Rejected,
+    /// Is not tested by its authors either.
+    Ignored,
+}
+
+const BOX: &str = "<div class=\"example-wrap";
+
+/// The examples of a page, in order, with the source that the "Run code" button sends: complete, hidden lines included.
+pub(crate) fn examples(page: &str) -> Vec<Example> {
+    let mut found: Vec<Example> = Vec::new();
+    for (at, _) in page.match_indices(BOX) {
+        let text = &page[at..];
+        let class = between(text, BOX, "\"").unwrap_or_default();
+        let end = text.find("</div>").unwrap_or(text.len());
+        let Some(code) = between(&text[..end], "?code=", "\"") else { continue };
+        let code = code.split("&amp;").next().unwrap_or_default();
+        let fate = match class.trim() {
+            "should_panic" => Fate::Panics,
+            "compile_fail" => Fate::Rejected,
+            "ignore" => Fate::Ignored,
+            _ => Fate::Passes,
+        };
+        let section = section(&page[..at]);
+        let nth = found.iter().filter(|example| example.section == section).count();
+        found.push(Example { section, nth, fate, code: from_url(code) });
+    }
+    found
+}
+
+/// The id of the last item that begins in `before`.
+fn section(before: &str) -> String {
+    let id = before.rfind("<section id=\"").and_then(|at| between(&before[at..], "id=\"", "\""));
+    id.unwrap_or("main-content").to_owned()
+}
+
+/// The stable, undeprecated methods that a page's type has of its own.
+pub(crate) fn methods(page: &str) -> Vec<String> {
+    let end = ["id=\"trait-implementations\"", "id=\"deref-methods-", "id=\"synthetic-implementations\""]
+        .iter()
+        .filter_map(|mark| page.find(mark))
+        .min()
+        .unwrap_or(page.len());
+    let mut methods: Vec<String> = sections(&page[..end])
+        .filter(|(id, text)| {
+            (id.starts_with("method.") || id.starts_with("tymethod."))
+                && !is_unstable(text)
+                && !is_deprecated(text)
+        })
+        .map(|(id, _)| name(id.split_once('.').expect("a dot").1))
+        .collect();
+    methods.sort();
+    methods.dedup();
+    methods
+}
+
+/// The traits that a page's type implements, by what rustdoc calls the implementation, without parameters.
+pub(crate) fn traits(page: &str) -> Vec<String> {
+    let from = page.find("id=\"trait-implementations\"").unwrap_or(page.len());
+    let to = page.find("id=\"blanket-implementations\"").unwrap_or(page.len()).max(from);
+    let mut traits: Vec<String> = sections(&page[from..to])
+        .filter(|(id, text)| id.starts_with("impl-") && !is_unstable(text) && !is_foreign(text))
+        .map(|(id, _)| implementation(id))
+        .collect();
+    traits.sort();
+    traits.dedup();
+    traits
+}
+
+/// The stable, undeprecated items of a module's page: `("fn", "spawn")`.
+pub(crate) fn items(page: &str) -> Vec<(String, String)> {
+    const LINKS: [&str; 8] = ["fn", "struct", "enum", "trait", "macro", "type", "constant", "static"];
+    let page = &page[page.find("class=\"item-table\"").unwrap_or(page.len())..];
+    let mut items = Vec::new();
+    for row in page.split("<dt").skip(1) {
+        let row = row.split("</dt>").next().unwrap_or_default();
+        let (Some(kind), Some(link)) = (between(row, "class=\"", "\""), between(row, "href=\"", "\"")) else {
+            continue;
+        };
+        let name = link.strip_prefix(&format!("{kind}.")).and_then(|name| name.strip_suffix(".html"));
+        if let Some(name) = name
+            && LINKS.contains(&kind)
+            && !is_unstable(row)
+            && !is_deprecated(row)
+        {
+            items.push((kind.to_owned(), name.to_owned()));
+        }
+    }
+    items
+}
+
+/// Each item of a page: its id, and the text up to the next item.
+fn sections(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    page.split("<section id=\"").skip(1).filter_map(|text| text.split_once('"'))
+}
+
+fn is_unstable(text: &str) -> bool {
+    text.contains("stab unstable")
+}
+
+/// Whether it is there on other systems only.
+fn is_foreign(text: &str) -> bool {
+    text.contains("Available on <strong>Windows</strong> only")
+}
+
+fn is_deprecated(text: &str) -> bool {
+    text.contains("stab deprecated")
+}
+
+/// `new-1` is the second `new` of a page.
+fn name(id: &str) -> String {
+    id.rsplit_once('-').map_or(id, |(name, _)| name).to_owned()
+}
+
+/// `impl-From%3CT%3E-for-Mutex%3CT%3E` says `From for Mutex`.
+fn implementation(id: &str) -> String {
+    let id = from_url(id.strip_prefix("impl-").unwrap_or(id));
+    let (mut depth, mut text) = (0, String::new());
+    for char in id.chars() {
+        match char {
+            '<' => depth += 1,
+            '>' => depth -= 1,
+            _ if depth == 0 => text.push(char),
+            _ => {}
+        }
+    }
+    text.replace("-for-", " for ")
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let text = &text[text.find(before)? + before.len()..];
+    Some(&text[..text.find(after)?])
+}
+
+/// Undoes the encoding of a query string.
+fn from_url(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let mut hex =
+            || rest.next().and_then(|digit| char::from(digit).to_digit(16)).expect("two hex digits");
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let byte = hex() * 16 + hex();
+                bytes.push(u8::try_from(byte).expect("two digits"));
+            }
+            byte => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).expect("examples are UTF-8")
+}
+
+#[test]
+fn a_page_tells_its_examples_and_its_stable_items() {
+    let page = r#"<div class="example-wrap should_panic"><pre class="rust"><code>..</code></pre>
+        <a class="test-arrow" href="https://play/?code=fn+main()+%7B+f(%26%C3%A9)+%7D&amp;edition=2024"></a></div>
+        <section id="method.new-1" class="method"></section>
+        <div class="example-wrap"><pre class="language-text"><code>no example</code></pre></div>
+        <section id="method.old" class="method"><div class="stab deprecated"></div></section>
+        <section id="method.nightly" class="method"><div class="stab unstable"></div></section>
+        <h2 id="trait-implementations"></h2>
+        <section id="impl-From%3CVec%3CT%3E%3E-for-Own%3CT%3E" class="impl"></section>
+        <section id="method.from" class="method"></section>
+        <h2 id="blanket-implementations"></h2><section id="impl-Any-for-T" class="impl"></section>"#;
+    let examples = examples(page);
+    assert_eq!(examples.len(), 1);
+    assert_eq!((examples[0].fate, examples[0].code.as_str()), (Fate::Panics, "fn main() { f(&é) }"));
+    assert_eq!(examples[0].section, "main-content");
+    assert_eq!(methods(page), ["new"]);
+    assert_eq!(traits(page), ["From for Own"]);
+}
