@@ -30,11 +30,15 @@ impl fmt::Debug for FiberId {
 impl FiberId {
     /// The next unused id. The counter is the one static of this layer: ids are unique in the process, whatever
     /// runtimes come and go, and nothing else depends on it.
-    fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only uniqueness matters.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self(NonZeroU64::new(id).expect("2^64 fibers have not been made"))
+    }
+
+    pub(crate) fn number(self) -> NonZeroU64 {
+        self.0
     }
 }
 
