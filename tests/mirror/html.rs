@@ -48,37 +48,45 @@ fn section(before: &str) -> String {
     id.unwrap_or("main-content").to_owned()
 }
 
-/// The stable, undeprecated methods that a page's type has of its own.
+/// The headers of the stable, undeprecated methods that a page's type has of its own.
 pub(crate) fn methods(page: &str) -> Vec<String> {
     let end = ["id=\"trait-implementations\"", "id=\"deref-methods-", "id=\"synthetic-implementations\""]
         .iter()
         .filter_map(|mark| page.find(mark))
         .min()
         .unwrap_or(page.len());
-    let mut methods: Vec<String> = sections(&page[..end])
+    sections(&page[..end])
         .filter(|(id, text)| {
             (id.starts_with("method.") || id.starts_with("tymethod."))
                 && !is_unstable(text)
                 && !is_deprecated(text)
         })
-        .map(|(id, _)| name(id.split_once('.').expect("a dot").1))
-        .collect();
-    methods.sort();
-    methods.dedup();
-    methods
+        .filter_map(|(_, text)| header(text))
+        .collect()
 }
 
-/// The traits that a page's type implements, by what rustdoc calls the implementation, without parameters.
-pub(crate) fn traits(page: &str) -> Vec<String> {
-    let from = page.find("id=\"trait-implementations\"").unwrap_or(page.len());
+/// The headers of what a page's type implements.
+pub(crate) fn implementations(page: &str) -> Vec<String> {
+    let from = ["id=\"trait-implementations\"", "id=\"synthetic-implementations\""]
+        .iter()
+        .filter_map(|mark| page.find(mark))
+        .min()
+        .unwrap_or(page.len());
     let to = page.find("id=\"blanket-implementations\"").unwrap_or(page.len()).max(from);
-    let mut traits: Vec<String> = sections(&page[from..to])
+    sections(&page[from..to])
         .filter(|(id, text)| id.starts_with("impl-") && !is_unstable(text) && !is_foreign(text))
-        .map(|(id, _)| implementation(id))
-        .collect();
-    traits.sort();
-    traits.dedup();
-    traits
+        .filter_map(|(_, text)| header(text))
+        .collect()
+}
+
+/// The text of an item's header, without tags.
+fn header(text: &str) -> Option<String> {
+    let html = between(text, "class=\"code-header\">", "</h")?;
+    let mut header = String::new();
+    for part in html.replace("<div", " <div").split('<') {
+        header.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+    }
+    Some(header.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("&#39;", "'"))
 }
 
 /// The stable, undeprecated items of a module's page: `("fn", "spawn")`.
@@ -121,26 +129,6 @@ fn is_deprecated(text: &str) -> bool {
     text.contains("stab deprecated")
 }
 
-/// `new-1` is the second `new` of a page.
-fn name(id: &str) -> String {
-    id.rsplit_once('-').map_or(id, |(name, _)| name).to_owned()
-}
-
-/// `impl-From%3CT%3E-for-Mutex%3CT%3E` says `From for Mutex`.
-fn implementation(id: &str) -> String {
-    let id = from_url(id.strip_prefix("impl-").unwrap_or(id));
-    let (mut depth, mut text) = (0, String::new());
-    for char in id.chars() {
-        match char {
-            '<' => depth += 1,
-            '>' => depth -= 1,
-            _ if depth == 0 => text.push(char),
-            _ => {}
-        }
-    }
-    text.replace("-for-", " for ")
-}
-
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let text = &text[text.find(before)? + before.len()..];
     Some(&text[..text.find(after)?])
@@ -169,18 +157,19 @@ fn from_url(text: &str) -> String {
 fn a_page_tells_its_examples_and_its_stable_items() {
     let page = r#"<div class="example-wrap should_panic"><pre class="rust"><code>..</code></pre>
         <a class="test-arrow" href="https://play/?code=fn+main()+%7B+f(%26%C3%A9)+%7D&amp;edition=2024"></a></div>
-        <section id="method.new-1" class="method"></section>
+        <section id="method.new-1" class="method"><h4 class="code-header">fn <a>new</a>&lt;T&gt;()</h4></section>
         <div class="example-wrap"><pre class="language-text"><code>no example</code></pre></div>
-        <section id="method.old" class="method"><div class="stab deprecated"></div></section>
-        <section id="method.nightly" class="method"><div class="stab unstable"></div></section>
+        <section id="method.old" class="method"><h4 class="code-header">fn old()</h4><div class="stab deprecated"></div></section>
+        <section id="method.nightly" class="method"><h4 class="code-header">fn nightly()</h4><div class="stab unstable"></div></section>
         <h2 id="trait-implementations"></h2>
-        <section id="impl-From%3CVec%3CT%3E%3E-for-Own%3CT%3E" class="impl"></section>
+        <section id="impl-Sync-for-Own%3CT%3E" class="impl">
+        <h3 class="code-header">impl&lt;T&gt; !<a>Sync</a> for Own<div class="where">where T: Send</div></h3></section>
         <section id="method.from" class="method"></section>
         <h2 id="blanket-implementations"></h2><section id="impl-Any-for-T" class="impl"></section>"#;
     let examples = examples(page);
     assert_eq!(examples.len(), 1);
     assert_eq!((examples[0].fate, examples[0].code.as_str()), (Fate::Panics, "fn main() { f(&é) }"));
     assert_eq!(examples[0].section, "main-content");
-    assert_eq!(methods(page), ["new"]);
-    assert_eq!(traits(page), ["From for Own"]);
+    assert_eq!(methods(page), ["fn new<T>()"]);
+    assert_eq!(implementations(page), ["impl<T> !Sync for Own where T: Send"]);
 }
