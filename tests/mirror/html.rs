@@ -48,21 +48,23 @@ fn section(before: &str) -> String {
     id.unwrap_or("main-content").to_owned()
 }
 
-/// The headers of the stable, undeprecated methods that a page's type has of its own.
-pub(crate) fn methods(page: &str) -> Vec<String> {
+/// The headers of the stable, undeprecated methods that a page's type has of its own; or the function of the page.
+pub(crate) fn functions(page: &str) -> Vec<String> {
     let end = ["id=\"trait-implementations\"", "id=\"deref-methods-", "id=\"synthetic-implementations\""]
         .iter()
         .filter_map(|mark| page.find(mark))
         .min()
         .unwrap_or(page.len());
-    sections(&page[..end])
+    let declaration = between(page, "item-decl\"><code>", "</code>").map(without_tags);
+    let function = declaration.filter(|text| text.split('(').next().is_some_and(|text| text.contains("fn ")));
+    let methods = sections(&page[..end])
         .filter(|(id, text)| {
             (id.starts_with("method.") || id.starts_with("tymethod."))
                 && !is_unstable(text)
                 && !is_deprecated(text)
         })
-        .filter_map(|(_, text)| header(text))
-        .collect()
+        .filter_map(|(_, text)| header(text));
+    function.into_iter().chain(methods).collect()
 }
 
 /// The headers of what a page's type implements.
@@ -79,21 +81,26 @@ pub(crate) fn implementations(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// The text of an item's header, without tags.
+/// The text of an item's header.
 fn header(text: &str) -> Option<String> {
-    let html = between(text, "class=\"code-header\">", "</h")?;
-    let mut header = String::new();
-    for part in html.replace("<div", " <div").split('<') {
-        header.push_str(part.split_once('>').map_or(part, |(_, text)| text));
-    }
-    Some(header.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("&#39;", "'"))
+    between(text, "class=\"code-header\">", "</h").map(without_tags)
 }
 
-/// The stable, undeprecated items of a module's page: `("fn", "spawn")`.
+fn without_tags(html: &str) -> String {
+    let mut text = String::new();
+    for part in html.replace("<div", " <div").split('<') {
+        text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+    }
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("&#39;", "'")
+}
+
+/// The stable, undeprecated items of a module's page, `("fn", "spawn")`, and the variants of an enum's.
 pub(crate) fn items(page: &str) -> Vec<(String, String)> {
     const LINKS: [&str; 8] = ["fn", "struct", "enum", "trait", "macro", "type", "constant", "static"];
+    let variants = sections(page).filter(|(id, text)| id.starts_with("variant.") && !is_unstable(text));
+    let mut items: Vec<_> =
+        variants.filter_map(|(_, text)| Some((String::from("variant"), header(text)?))).collect();
     let page = &page[page.find("class=\"item-table\"").unwrap_or(page.len())..];
-    let mut items = Vec::new();
     for row in page.split("<dt").skip(1) {
         let row = row.split("</dt>").next().unwrap_or_default();
         let (Some(kind), Some(link)) = (between(row, "class=\"", "\""), between(row, "href=\"", "\"")) else {
@@ -170,6 +177,6 @@ fn a_page_tells_its_examples_and_its_stable_items() {
     assert_eq!(examples.len(), 1);
     assert_eq!((examples[0].fate, examples[0].code.as_str()), (Fate::Panics, "fn main() { f(&é) }"));
     assert_eq!(examples[0].section, "main-content");
-    assert_eq!(methods(page), ["fn new<T>()"]);
+    assert_eq!(functions(page), ["fn new<T>()"]);
     assert_eq!(implementations(page), ["impl<T> !Sync for Own where T: Send"]);
 }
