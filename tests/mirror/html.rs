@@ -100,18 +100,16 @@ pub(crate) fn items(page: &str) -> Vec<(String, String)> {
     let variants = sections(page).filter(|(id, text)| id.starts_with("variant.") && !is_unstable(text));
     let mut items: Vec<_> =
         variants.filter_map(|(_, text)| Some((String::from("variant"), header(text)?))).collect();
-    let page = &page[page.find("class=\"item-table\"").unwrap_or(page.len())..];
+    let page = &page[page.find("class=\"item-table").unwrap_or(page.len())..];
     for row in page.split("<dt").skip(1) {
         let row = row.split("</dt>").next().unwrap_or_default();
-        let (Some(kind), Some(link)) = (between(row, "class=\"", "\""), between(row, "href=\"", "\"")) else {
-            continue;
-        };
-        let name = link.strip_prefix(&format!("{kind}.")).and_then(|name| name.strip_suffix(".html"));
-        if let Some(name) = name
-            && LINKS.contains(&kind)
-            && !is_unstable(row)
-            && !is_deprecated(row)
-        {
+        // A path that is re-exported has a link for each of its parts; the last is the item.
+        let links = row.split("<a class=\"").skip(1).filter_map(|link| link.split_once('"'));
+        let Some((kind, link)) = links.last().filter(|(kind, _)| LINKS.contains(kind)) else { continue };
+        let page = between(link, "href=\"", "\"").unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        let item = page.strip_prefix(kind).and_then(|page| page.strip_prefix('.')?.strip_suffix(".html"));
+        let name = between(row, "id=\"reexport.", "\"").or(item);
+        if let Some(name) = name.filter(|_| !is_unstable(row) && !is_deprecated(row)) {
             items.push((kind.to_owned(), name.to_owned()));
         }
     }
@@ -168,6 +166,10 @@ fn a_page_tells_its_examples_and_its_stable_items() {
         <div class="example-wrap"><pre class="language-text"><code>no example</code></pre></div>
         <section id="method.old" class="method"><h4 class="code-header">fn old()</h4><div class="stab deprecated"></div></section>
         <section id="method.nightly" class="method"><h4 class="code-header">fn nightly()</h4><div class="stab unstable"></div></section>
+        <dl class="item-table reexports"><dt id="reexport.Two"><code>pub use <a class="mod" href="a/index.html">a</a>::
+        <a class="struct" href="a/struct.One.html">One</a> as Two;</code></dt></dl>
+        <dl class="item-table"><dt><a class="fn" href="fn.three.html">three</a></dt>
+        <dt><a class="fn" href="fn.four.html">four</a><span class="stab unstable"></span></dt></dl>
         <h2 id="trait-implementations"></h2>
         <section id="impl-Sync-for-Own%3CT%3E" class="impl">
         <h3 class="code-header">impl&lt;T&gt; !<a>Sync</a> for Own<div class="where">where T: Send</div></h3></section>
@@ -178,5 +180,7 @@ fn a_page_tells_its_examples_and_its_stable_items() {
     assert_eq!((examples[0].fate, examples[0].code.as_str()), (Fate::Panics, "fn main() { f(&é) }"));
     assert_eq!(examples[0].section, "main-content");
     assert_eq!(functions(page), ["fn new<T>()"]);
+    let named = |kind: &str, name: &str| (kind.to_owned(), name.to_owned());
+    assert_eq!(items(page), [named("struct", "Two"), named("fn", "three")]);
     assert_eq!(implementations(page), ["impl<T> !Sync for Own where T: Send"]);
 }
