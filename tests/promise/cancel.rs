@@ -26,7 +26,8 @@ fn a_cancellation_reaches_the_sources_through_every_combinator() {
     fn same(promise: &Promise<u32>) -> Promise<u32> {
         promise.map(|n| n)
     }
-    let forms: Vec<fn(&Promise<u32>) -> Promise<u32>> = vec![
+    type Form = fn(&Promise<u32>) -> Promise<u32>;
+    let forms: Vec<Form> = vec![
         same,
         |task| task.bind(Promise::resolved),
         |task| task.catch(Promise::rejected_again),
