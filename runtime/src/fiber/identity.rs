@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,6 +91,10 @@ impl Identity {
 /// ```
 #[derive(Clone)]
 pub struct Fiber(Arc<Identity>);
+
+// A handle shows no state that a panic could leave half-changed.
+impl UnwindSafe for Fiber {}
+impl RefUnwindSafe for Fiber {}
 
 impl Fiber {
     pub(crate) fn new(name: Option<Box<str>>) -> Self {
