@@ -1,0 +1,17 @@
+//! The lab: one small HTTP service in every concurrency model, a load generator, and what runs the two against
+//! each other.
+//!
+//! * [`zoo`] is the registry: each [`zoo::Model`] is one way to serve many connections.
+//! * [`service`] is what they all serve: the same parser, the same bytes, the same work.
+//! * [`child`] runs a model, or the delay server that models wait for, in a process of its own.
+//! * [`load`] offers requests at a fixed rate, or as fast as they are answered, and measures latencies.
+//!
+//! A model must differ from the others in its concurrency only; whatever is not about that is in [`service`].
+
+pub mod burn;
+pub mod child;
+pub mod delay;
+pub mod limits;
+pub mod load;
+pub mod service;
+pub mod zoo;
