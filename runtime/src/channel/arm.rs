@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::error::{RecvError, SendError};
 use super::exchange::{Exchange, Refusal};
 use super::meeting::{Meeting, Parcel, Pledged};
-use crate::sync::parking::{self, SpinGuard, Waiter, Woken};
+use crate::sync::parking::{SpinGuard, Waiter, Woken};
 use crate::sync::wait_list::{End, Node, WaitList};
 
 /// See the module's documentation.
@@ -333,18 +333,12 @@ impl<T> Operation for Arm<'_, T> {
     }
 
     fn settle(&self) -> bool {
-        let (selected, is_cancelled) = match (self.selected.take(), self.exchange()) {
-            (Some(Selected::Promise), Some(exchange)) => {
-                let (message, is_cancelled) = exchange.collect();
-                (message.map(Selected::Message), is_cancelled)
-            }
-            (selected, _) => (selected, false),
+        let selected = match (self.selected.take(), self.exchange()) {
+            (Some(Selected::Promise), Some(exchange)) => exchange.collect().map(Selected::Message),
+            (selected, _) => selected,
         };
         let is_selected = selected.is_some();
         self.selected.set(selected);
-        if is_cancelled {
-            parking::unwind();
-        }
         is_selected
     }
 }

@@ -71,7 +71,32 @@ impl<T> Exchange<T> {
     /// Sends `message`, or gives it back.
     #[inline]
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
-        match (self.attempt_send(message), patience) {
+        let mut meeting = self.enter();
+        match meeting.push(message) {
+            Ok(()) => Ok(()),
+            Err(message) => self.send_to_other(meeting, message, patience),
+        }
+    }
+
+    /// Receives a message.
+    #[inline]
+    pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
+        let mut meeting = self.enter();
+        match meeting.pop() {
+            Some(message) => Ok(message),
+            None => self.receive_from_other(meeting, patience),
+        }
+    }
+
+    /// Sends to one that waits, or waits.
+    #[inline(never)]
+    fn send_to_other(
+        &self,
+        meeting: Locked<'_, T>,
+        message: T,
+        patience: Patience,
+    ) -> Result<(), (Refusal, T)> {
+        match (self.put(meeting, message), patience) {
             (Ok(()), _) => Ok(()),
             (Err((meeting, message)), Patience::Until(deadline)) if !meeting.is_disconnected() => {
                 self.wait_to_send(meeting, message, deadline)
@@ -80,10 +105,10 @@ impl<T> Exchange<T> {
         }
     }
 
-    /// Receives a message.
-    #[inline]
-    pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        match (self.attempt_receive(), patience) {
+    /// Receives from one that waits, or waits.
+    #[inline(never)]
+    fn receive_from_other(&self, meeting: Locked<'_, T>, patience: Patience) -> Result<T, Refusal> {
+        match (self.take(meeting), patience) {
             (Ok(Parcel::Message(message)), _) => Ok(message),
             (Ok(_promise), _) => self.receive_promised(patience),
             (Err(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
@@ -94,9 +119,7 @@ impl<T> Exchange<T> {
     }
 
     /// Sends, or returns the message with the lock still held.
-    #[inline]
-    fn attempt_send(&self, message: T) -> Result<(), (Locked<'_, T>, T)> {
-        let mut meeting = self.enter();
+    fn put<'a>(&'a self, mut meeting: Locked<'a, T>, message: T) -> Result<(), (Locked<'a, T>, T)> {
         match meeting.put(message) {
             Ok(woken) => {
                 self.leave(meeting, woken);
@@ -107,9 +130,7 @@ impl<T> Exchange<T> {
     }
 
     /// Receives (a message, or the promise of one), or returns with the lock still held.
-    #[inline]
-    fn attempt_receive(&self) -> Result<Parcel<T>, Locked<'_, T>> {
-        let mut meeting = self.enter();
+    fn take<'a>(&'a self, mut meeting: Locked<'a, T>) -> Result<Parcel<T>, Locked<'a, T>> {
         match meeting.take() {
             Some((parcel, woken)) => {
                 self.leave(meeting, woken);
@@ -130,7 +151,7 @@ impl<T> Exchange<T> {
             for look in 0..looks() {
                 drop(meeting);
                 linger(look);
-                match self.attempt_send(message) {
+                match self.put(self.enter(), message) {
                     Ok(()) => {
                         self.hope.confirm();
                         return Ok(());
@@ -174,7 +195,7 @@ impl<T> Exchange<T> {
             for look in 0..looks() {
                 drop(meeting);
                 linger(look);
-                match self.attempt_receive() {
+                match self.take(self.enter()) {
                     Ok(Parcel::Message(message)) => {
                         self.hope.confirm();
                         return Ok(message);

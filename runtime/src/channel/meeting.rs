@@ -80,9 +80,24 @@ impl<T> Meeting<T> {
         }
     }
 
+    /// What [`put`](Self::put) comes to when nobody waits: into the buffer.
+    #[inline]
+    pub(super) fn push(&mut self, message: T) -> Result<(), T> {
+        if self.has_place() && self.receivers.is_empty() && self.watchers.is_empty() && !self.disconnected {
+            self.buffer.push_back(message);
+            return Ok(());
+        }
+        Err(message)
+    }
+
+    /// What [`take`](Self::take) comes to when nobody waits: from the buffer.
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<T> {
+        if self.senders.is_empty() && self.watchers.is_empty() { self.buffer.pop_front() } else { None }
+    }
+
     /// Passes `message` to a waiting receiver (which the caller then wakes) or into the buffer; gives it back if
     /// there is room in neither, or nobody to receive it.
-    #[inline]
     pub(super) fn put(&mut self, message: T) -> Result<Option<Woken>, T> {
         if self.disconnected {
             return Err(message);
@@ -99,7 +114,6 @@ impl<T> Meeting<T> {
 
     /// Takes the first message, or (capacity 0) what a waiting sender gives: a message, or the promise of one. A waiting
     /// sender, which the caller then wakes, moves up into the place that has become free.
-    #[inline]
     pub(super) fn take(&mut self) -> Option<(Parcel<T>, Option<Woken>)> {
         let first = self.buffer.pop_front();
         if self.senders.is_empty() {

@@ -43,29 +43,24 @@ impl<T> Exchange<T> {
     #[cold]
     pub(super) fn receive_promised(&self, patience: Patience) -> Result<T, Refusal> {
         match self.collect() {
-            (message, true) => {
-                drop(message);
-                parking::unwind()
-            }
-            (Some(message), false) => Ok(message),
-            (None, false) => self.receive(patience),
+            Some(message) => Ok(message),
+            None => self.receive(patience),
         }
     }
 
     /// Waits for a message that was promised; `None` if the promise is broken.
     ///
-    /// Neither a deadline nor a cancellation ends this: the sender is committed, and only makes its message. With `true`
-    /// the caller was cancelled meanwhile, and is to unwind now.
-    pub(super) fn collect(&self) -> (Option<T>, bool) {
-        let mut is_cancelled = false;
-        let message = loop {
-            let mut meeting = self.enter();
-            match meeting.owed.collect() {
-                Promise::Kept(message) => break Some(message),
-                Promise::Broken => break None,
-                Promise::Open => {}
-            }
-            let (outcome, parcel) = wait_list::wait(
+    /// Neither a deadline nor a cancellation ends this: the sender is committed, and only makes its message. A caller that
+    /// was cancelled meanwhile unwinds from its next wait.
+    pub(super) fn collect(&self) -> Option<T> {
+        let mut meeting = self.enter();
+        match meeting.owed.collect() {
+            Promise::Kept(message) => return Some(message),
+            Promise::Broken => return None,
+            Promise::Open => {}
+        }
+        let wait = || {
+            wait_list::wait(
                 meeting,
                 |meeting: &mut Meeting<T>| meeting.owed.receivers(),
                 End::Back,
@@ -73,16 +68,12 @@ impl<T> Exchange<T> {
                 Reason::ChannelReceive,
                 None,
                 || (),
-            );
-            match (outcome, parcel) {
-                (Outcome::Notified, Parcel::Message(message)) => break Some(message),
-                (Outcome::Notified, _broken) => break None,
-                (Outcome::TimedOut | Outcome::Cancelled, _) => {
-                    parking::acknowledge_cancellation();
-                    is_cancelled = true;
-                }
-            }
+            )
         };
-        (message, is_cancelled)
+        match parking::shield(wait) {
+            (Outcome::Notified, Parcel::Message(message)) => Some(message),
+            (Outcome::Notified, _broken) => None,
+            (Outcome::TimedOut | Outcome::Cancelled, _) => unreachable!("nothing ends a shielded wait"),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The traits and adapters of [`std::io`] work with everything in this crate and are re-exported.
 
+mod bidirectional;
 mod descriptor;
 mod pollable;
 
@@ -10,5 +11,6 @@ pub use std::io::{
     Repeat, Result, Seek, SeekFrom, Sink, Write, copy, empty, repeat, sink,
 };
 
+pub use bidirectional::{Duplex, copy_bidirectional};
 pub(crate) use descriptor::{Descriptor, Kind};
 pub use pollable::Pollable;

@@ -139,6 +139,44 @@ pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     }
 }
 
+/// What an error of [`accept`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AcceptError {
+    /// One connection, which is gone; the next accept is another matter.
+    Connection,
+    /// Something has run out, and may be free again later.
+    Resources,
+    /// The listener, for good.
+    Listener,
+}
+
+pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
+    match error.raw_os_error() {
+        // Besides the first three, errors of the network that wait for the new connection: accept(2).
+        Some(
+            libc::ECONNABORTED
+            | libc::EINTR
+            | libc::EPERM
+            | libc::ENETDOWN
+            | libc::EPROTO
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::ENONET
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::ECONNRESET
+            | libc::ETIMEDOUT,
+        ) => AcceptError::Connection,
+        // EOPNOTSUPP may be the network's or the listener's, and what is not the system's is a user's listener's: both
+        // may come again at once.
+        Some(
+            libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN | libc::EOPNOTSUPP,
+        )
+        | None => AcceptError::Resources,
+        Some(_) => AcceptError::Listener,
+    }
+}
+
 /// A call takes at most IOV_MAX (1024) buffers; the rest is left to the next one.
 pub(super) fn vector_len(len: usize) -> libc::c_int {
     len.min(1024) as libc::c_int

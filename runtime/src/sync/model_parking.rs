@@ -83,7 +83,9 @@ pub(crate) fn is_elsewhere(_woken: &Woken) -> bool {
 }
 
 /// Models do not cancel.
-pub(crate) fn acknowledge_cancellation() {}
+pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
 
 pub(crate) fn unwind() -> ! {
     unreachable!("models do not cancel")

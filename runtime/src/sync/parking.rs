@@ -2,8 +2,7 @@
 //!
 //! Under loom, `model_parking.rs` takes the place of this file.
 
+pub(crate) use crate::cancel::shield;
 pub(crate) use crate::fiber::{Waiter, Woken};
-pub(crate) use crate::park::{
-    acknowledge_cancellation, is_alone, is_elsewhere, on_fiber, unwind, wait, waiter, wake,
-};
+pub(crate) use crate::park::{is_alone, is_elsewhere, on_fiber, unwind, wait, waiter, wake};
 pub(crate) use crate::queue::{SpinGuard, SpinLock};

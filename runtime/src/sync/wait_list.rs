@@ -51,6 +51,8 @@ pub(crate) enum End {
 
 /// A place in a list for one waiter, with its payload.
 pub(crate) struct Node<P> {
+    /// Who waits; dangling while the node has never been in a list.
+    waiter: UnsafeCell<NonNull<Waiter>>,
     links: UnsafeCell<Links<P>>,
     payload: UnsafeCell<P>,
 }
@@ -60,8 +62,6 @@ struct Links<P> {
     list: *const WaitList<P>,
     next: NonNull<Node<P>>,
     previous: NonNull<Node<P>>,
-    /// Who waits; dangling while the node has never been in a list.
-    waiter: NonNull<Waiter>,
 }
 
 impl<P> Clone for Links<P> {
@@ -89,7 +89,8 @@ impl<P> WaitList<P> {
     /// Waiters whose deadline or cancellation came first are unlinked on the way.
     pub(crate) fn pop_front(&mut self) -> Option<Woken> {
         while let Some(node) = self.front {
-            let waiter = self.unlink(node);
+            self.unlink(node);
+            let waiter = waiter_of(node);
             // SAFETY: the node was linked, hence alive (invariant 1), and its waiter lives as long as it. Neither
             // is touched after the claim (invariant 2).
             if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
@@ -104,7 +105,8 @@ impl<P> WaitList<P> {
     #[inline]
     pub(crate) fn pop_front_exchanging(&mut self, payload: &mut P) -> Option<Woken> {
         while let Some(node) = self.front {
-            let waiter = self.unlink(node);
+            self.unlink(node);
+            let waiter = waiter_of(node);
             // SAFETY: as in `pop_front`; the lock around the list gives exclusive access to the payload, because
             // the owner reads it only after the claim, or after it has removed the node under that lock.
             let node = unsafe { node.as_ref() };
@@ -142,25 +144,27 @@ impl<P> WaitList<P> {
     fn link(&mut self, node: NonNull<Node<P>>, waiter: NonNull<Waiter>, end: End) {
         let list: *const Self = self;
         let links = match self.front {
-            None => Links { list, next: node, previous: node, waiter },
+            None => Links { list, next: node, previous: node },
             Some(front) => {
                 let back = links(front).previous;
                 set_links(back, Links { next: node, ..links(back) });
                 set_links(front, Links { previous: node, ..links(front) });
-                Links { list, next: front, previous: back, waiter }
+                Links { list, next: front, previous: back }
             }
         };
         set_links(node, links);
+        // SAFETY: the caller links a node that is alive and in no list, under the lock.
+        unsafe { node.as_ref().waiter.with_mut(|place| *place = waiter) };
         if end == End::Front || self.front.is_none() {
             self.front = Some(node);
         }
     }
 
-    /// Takes `node` out if it is in. Returns its waiter.
-    fn unlink(&mut self, node: NonNull<Node<P>>) -> NonNull<Waiter> {
+    /// Takes `node` out if it is in.
+    fn unlink(&mut self, node: NonNull<Node<P>>) {
         let gone = links(node);
         if gone.list.is_null() {
-            return gone.waiter;
+            return;
         }
         assert!(std::ptr::eq(gone.list, self), "a waiter is removed from the list that it joined");
         if gone.next == node {
@@ -172,21 +176,20 @@ impl<P> WaitList<P> {
                 self.front = Some(gone.next);
             }
         }
-        set_links(node, Links { list: std::ptr::null(), next: node, previous: node, ..gone });
-        gone.waiter
+        set_links(node, Links { list: std::ptr::null(), next: node, previous: node });
     }
 }
 
 impl<P> Node<P> {
     /// A node that is in no list.
     pub(crate) fn new(payload: P) -> Self {
-        let links = Links {
-            list: std::ptr::null(),
-            next: NonNull::dangling(),
-            previous: NonNull::dangling(),
-            waiter: NonNull::dangling(),
-        };
-        Self { links: UnsafeCell::new(links), payload: UnsafeCell::new(payload) }
+        let links =
+            Links { list: std::ptr::null(), next: NonNull::dangling(), previous: NonNull::dangling() };
+        Self {
+            waiter: UnsafeCell::new(NonNull::dangling()),
+            links: UnsafeCell::new(links),
+            payload: UnsafeCell::new(payload),
+        }
     }
 
     /// Puts `payload` in the place of the node's, and returns that.
@@ -207,6 +210,13 @@ fn links<P>(node: NonNull<Node<P>>) -> Links<P> {
     // SAFETY: private to this file, whose callers hold the lock and pass nodes that are linked or are being
     // linked or removed by their owner: alive, and not touched by anyone else.
     unsafe { node.as_ref().links.with(|links| *links) }
+}
+
+/// The waiter of a node that has been linked, as in [`links`].
+#[inline]
+fn waiter_of<P>(node: NonNull<Node<P>>) -> NonNull<Waiter> {
+    // SAFETY: as in `links`.
+    unsafe { node.as_ref().waiter.with(|waiter| *waiter) }
 }
 
 #[inline]
