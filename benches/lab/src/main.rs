@@ -117,7 +117,8 @@ fn main() -> ExitCode {
 fn list_models() -> io::Result<()> {
     let mut out = io::stdout().lock();
     for model in zoo::MODELS {
-        let missing = model.available().err().map(|why| format!(" [not available: {why}]")).unwrap_or_default();
+        let missing =
+            model.available().err().map(|why| format!(" [not available: {why}]")).unwrap_or_default();
         writeln!(out, "{:<13} {}; state: {}{missing}", model.name, model.about, model.state)?;
     }
     Ok(())

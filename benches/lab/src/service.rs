@@ -260,7 +260,8 @@ mod tests {
 
     #[test]
     fn split_and_pipelined_requests_get_the_same_answers() {
-        let requests = b"GET / HTTP/1.1\r\n\r\nGET /none HTTP/1.1\r\nA: b\r\n\r\nGET /work?cpu_us=2 HTTP/1.1\r\n\r\n";
+        let requests =
+            b"GET / HTTP/1.1\r\n\r\nGET /none HTTP/1.1\r\nA: b\r\n\r\nGET /work?cpu_us=2 HTTP/1.1\r\n\r\n";
         let (whole, _) = answers(requests, usize::MAX);
         assert_eq!(whole.matches("200 OK").count(), 2);
         assert_eq!(whole.matches("404 Not Found").count(), 1);

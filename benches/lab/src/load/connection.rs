@@ -100,7 +100,8 @@ impl Answer {
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(_) => return Err(Failure::Status),
         };
-        let (mut body_bytes, mut closes) = (None, head.version == Some(0));
+        let mut body_bytes: Option<usize> = None;
+        let mut closes = head.version == Some(0);
         for header in head.headers.iter() {
             if header.name.eq_ignore_ascii_case("content-length") {
                 body_bytes = std::str::from_utf8(header.value).ok().and_then(|value| value.parse().ok());
@@ -125,10 +126,7 @@ mod tests {
     fn an_answer_tells_its_length_and_whether_it_is_the_last() {
         let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
         assert_eq!(Answer::parse(&whole[..20]), Ok(None));
-        assert_eq!(
-            Answer::parse(whole),
-            Ok(Some(Answer { status: 200, bytes: whole.len(), closes: false }))
-        );
+        assert_eq!(Answer::parse(whole), Ok(Some(Answer { status: 200, bytes: whole.len(), closes: false })));
         let last = b"HTTP/1.1 404 No\r\ncontent-length: 0\r\nconnection: CLOSE\r\n\r\n";
         let answer = Answer::parse(last).expect("an answer").expect("whole");
         assert!(answer.closes && answer.status == 404);

@@ -254,15 +254,15 @@ impl Load {
     /// Waits for the answers that are missing; those that do not come are counted with the time they have waited.
     fn await_answers(&self) {
         let until = Instant::now() + self.plan.patience;
-        let is_complete = || {
-            self.queue.borrow().is_empty() && self.in_flight.borrow().iter().all(Option::is_none)
-        };
+        let is_complete =
+            || self.queue.borrow().is_empty() && self.in_flight.borrow().iter().all(Option::is_none);
         while !is_complete() && Instant::now() < until {
             abaca::sleep(GLANCE);
         }
         let (now, opens) = (Instant::now(), self.window.get().0);
-        let missing = self.queue.take().into_iter().chain(self.in_flight.borrow().iter().flatten().copied());
-        for due in missing.filter(|due| *due >= opens) {
+        let (queue, in_flight) = (self.queue.take(), self.in_flight.borrow());
+        let missing = queue.iter().chain(in_flight.iter().flatten());
+        for due in missing.copied().filter(|due| *due >= opens) {
             self.latency.borrow_mut().saturating_record((now - due).as_nanos() as u64);
             self.count(|counts| counts.errors.unanswered += 1);
         }

@@ -104,7 +104,10 @@ mod tests {
         assert_eq!(target.address, SocketAddr::from(([127, 0, 0, 1], 8080)));
         assert_eq!(target.path, "/work?cpu_us=5");
         assert_eq!(target.to_string().parse(), Ok(target));
-        assert_eq!("http://127.0.0.1".parse::<Target>().expect("a target").to_string(), "http://127.0.0.1:80/");
+        assert_eq!(
+            "http://127.0.0.1".parse::<Target>().expect("a target").to_string(),
+            "http://127.0.0.1:80/"
+        );
         assert_eq!("http://[::1]:81/a".parse::<Target>().expect("a target").address.port(), 81);
         for bad in ["127.0.0.1:80", "https://127.0.0.1/", "http://127.0.0.1:80/a b", "http:///"] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");

@@ -120,7 +120,11 @@ impl Report {
     pub(super) fn judge(&mut self, handed_out: u64) {
         let Some(rate) = self.planned_rate else { return };
         if handed_out < self.due {
-            self.invalid.push(format!("{} of {} requests were never handed out", self.due - handed_out, self.due));
+            self.invalid.push(format!(
+                "{} of {} requests were never handed out",
+                self.due - handed_out,
+                self.due
+            ));
         }
         let cpu = self.cpu_seconds / self.seconds;
         if cpu > SATURATED {
@@ -139,11 +143,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let planned = self.planned_rate.map_or("closed loop".to_owned(), |rate| format!("{rate:.0}/s planned"));
+        let planned =
+            self.planned_rate.map_or("closed loop".to_owned(), |rate| format!("{rate:.0}/s planned"));
         writeln!(f, "{}: {planned}, {} connections, {:.2} s", self.url, self.connections, self.seconds)?;
         writeln!(f, "  answered  {} of {} ({:.0}/s)", self.answered, self.due, self.rate)?;
         let Errors { connect, broken, status, unanswered } = self.errors;
-        writeln!(f, "  errors    connect {connect}, broken {broken}, status {status}, unanswered {unanswered}")?;
+        writeln!(
+            f,
+            "  errors    connect {connect}, broken {broken}, status {status}, unanswered {unanswered}"
+        )?;
         let us = |ns: u64| ns as f64 / 1e3;
         for (name, of) in [("latency", &self.latency), ("send lag", &self.lag)] {
             if of.count > 0 {
@@ -204,7 +212,10 @@ mod tests {
         assert!(!judged(report(5_000, 6_000, 0.2), 100), "most of the latency");
         assert!(!judged(report(50, 200, 0.99), 100), "no CPU left");
         assert!(!judged(report(50, 200, 0.2), 99), "never handed out");
-        assert!(judged(Report { planned_rate: None, ..report(50, 200, 1.0) }, 0), "a closed loop keeps no rate");
+        assert!(
+            judged(Report { planned_rate: None, ..report(50, 200, 1.0) }, 0),
+            "a closed loop keeps no rate"
+        );
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn always() -> Result<(), String> {
 }
 
 /// Every model, in the order of the report.
-pub const MODELS: &[Model] = &[iterative::MODEL, threads::MODEL];
+pub static MODELS: &[Model] = &[iterative::MODEL, threads::MODEL];
 
 /// The model of this name.
 #[must_use]
