@@ -2,15 +2,17 @@
 //! what a call blocks.
 
 use std::io::{self, Read, Write};
+use std::net::TcpStream;
 
+use super::Options;
 use crate::burn::Burn;
 use crate::service::{ANSWER, Conversation, Step, question};
 
 /// Serves one connection to its end. `connect` opens a connection to the backend, when the first request needs it.
-pub(super) fn converse<S: Read + Write>(
-    mut client: S,
+pub(super) fn converse<B: Read + Write>(
+    mut client: impl Read + Write,
     burn: Burn,
-    connect: impl Fn() -> io::Result<S>,
+    connect: impl Fn() -> io::Result<B>,
 ) -> io::Result<()> {
     let mut conversation = Conversation::new(burn);
     let mut backend = None;
@@ -39,9 +41,9 @@ pub(super) fn converse<S: Read + Write>(
 }
 
 /// [`converse`] over std's sockets. The connection ends with its first error, as it does when its client is gone.
-pub(super) fn converse_std(client: std::net::TcpStream, options: &super::Options) {
+pub(super) fn converse_std(client: &TcpStream, options: &Options) {
     let connect = || {
-        let backend = std::net::TcpStream::connect(options.backend)?;
+        let backend = TcpStream::connect(options.backend)?;
         backend.set_nodelay(true)?;
         Ok(backend)
     };

@@ -1,7 +1,7 @@
 //! Iterative: one connection after the other, each to its end.
 //!
 //! The oldest server there is (Stevens, *UNIX Network Programming*, "iterative server"). While a connection lives, all
-//! others wait in the kernel's backlog, which is the baseline of everything else: no concurrency at all.
+//! others wait in the kernel's backlog. It is the baseline of everything else: no concurrency at all.
 //!
 //! State between two events: on the one stack of the one thread, for the one connection.
 
@@ -19,13 +19,14 @@ pub(super) const MODEL: Model = Model {
     family: Family::Processes,
     capacity: Capacity::One,
     available: always,
-    serve,
+    serve: |listener, options| accept_and_serve(&listener, options),
 };
 
-fn serve(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
+/// The whole server; the pools of the preforked model run one in each process.
+pub(super) fn accept_and_serve(listener: &TcpListener, options: &Options) -> io::Result<Infallible> {
     loop {
         match listener.accept() {
-            Ok((client, _)) => blocking::converse_std(client, options),
+            Ok((client, _)) => blocking::converse_std(&client, options),
             Err(error) => after_failed_accept(error)?,
         }
     }

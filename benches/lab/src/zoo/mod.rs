@@ -1,12 +1,26 @@
 //! The zoo: every concurrency model, in the order of the report.
 //!
 //! A model is one file: its header says what it is, where it comes from, and where its state lives between two
-//! events. What several models share is no model: blocking calls ([`blocking`]), readiness and a connection over it
-//! (`session`, `readiness`).
+//! events. What several models share is no model: a connection over blocking calls (`blocking`), one over readiness
+//! (`session`), epoll (`readiness`) and a loop over it (`reactor`), fork (`process`).
 
+mod abaca;
 mod blocking;
+mod dispatcher;
+mod fork;
 mod iterative;
+mod may;
+mod poll;
+mod preforked;
+mod prethreaded;
+mod process;
+mod reactor;
+mod reactors;
+mod readiness;
+mod select;
+mod session;
 mod threads;
+mod tokio;
 
 use std::convert::Infallible;
 use std::io;
@@ -119,7 +133,23 @@ fn always() -> Result<(), String> {
 }
 
 /// Every model, in the order of the report.
-pub static MODELS: &[Model] = &[iterative::MODEL, threads::MODEL];
+pub static MODELS: &[Model] = &[
+    iterative::MODEL,
+    fork::MODEL,
+    preforked::MODEL,
+    threads::MODEL,
+    prethreaded::MODEL,
+    select::MODEL,
+    poll::MODEL,
+    dispatcher::MODEL,
+    reactors::MODEL,
+    tokio::CURRENT_THREAD,
+    tokio::MODEL,
+    may::MODEL,
+    abaca::ONE_WORKER,
+    abaca::MODEL,
+    abaca::POLLER_THREAD,
+];
 
 /// The model of this name.
 #[must_use]

@@ -37,7 +37,7 @@ fn serve(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
                 continue;
             }
         };
-        let connection = move || blocking::converse_std(client, &options);
+        let connection = move || blocking::converse_std(&client, &options);
         if let Err(error) = thread::Builder::new().stack_size(STACK_BYTES).spawn(connection) {
             // The closure is gone, and with it the connection: its client sees that it was turned away.
             eprintln!("no thread for a connection: {error}");
