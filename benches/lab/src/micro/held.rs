@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::process::Command;
 
+use super::chain::{self, Suspend, deep};
 use super::{Effort, on_fiber, on_tokio};
 use crate::data::Micro;
 
@@ -18,6 +19,9 @@ const DEPTH: (&str, &str, [u64; 4]) = (
     "call depth, with 64 bytes of locals each",
     [1, 4, 16, 64],
 );
+
+/// How many figures there are: both questions, each place, both sides.
+pub(super) const FIGURES: u64 = 2 * 4 * 2;
 
 /// Why a figure could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +80,9 @@ fn in_child(what: &str, side: &str, at: u64) -> Option<f64> {
 pub fn held_in_this_process(what: &str, side: &str, at: u64) -> Result<f64, HeldError> {
     match (what, side) {
         ("locals", "fiber") => fibers(move || with_locals(at)),
-        ("depth", "fiber") => fibers(move || nested(at)),
+        ("depth", "fiber") => fibers(move || {
+            deep(at, &mut abaca::park);
+        }),
         ("locals", "tokio task") => match at {
             64 => tasks(async || future_with_locals::<64>().await),
             512 => tasks(async || future_with_locals::<512>().await),
@@ -85,15 +91,10 @@ pub fn held_in_this_process(what: &str, side: &str, at: u64) -> Result<f64, Held
             _ => Err(HeldError::Unknown(at.to_string())),
         },
         ("depth", "tokio task") => match at {
-            1 => tasks(async || level(Forever).await),
-            4 => tasks(async || levels(Forever).await),
-            16 => tasks(async || levels(levels(levels(levels(Forever)))).await),
-            64 => tasks(async || {
-                let sixteen = levels(levels(levels(levels(Forever))));
-                let more = levels(levels(levels(levels(sixteen))));
-                let more = levels(levels(levels(levels(more))));
-                levels(levels(levels(levels(more)))).await;
-            }),
+            1 => tasks(async || chain::f1(u64::MAX).await),
+            4 => tasks(async || chain::f4(u64::MAX).await),
+            16 => tasks(async || chain::f16(u64::MAX).await),
+            64 => tasks(async || chain::f64(u64::MAX).await),
             _ => Err(HeldError::Unknown(at.to_string())),
         },
         _ => Err(HeldError::Unknown(format!("{what} {side}"))),
@@ -117,17 +118,6 @@ fn park_with<const BYTES: usize>() {
     black_box(&locals);
 }
 
-#[inline(never)]
-fn nested(depth: u64) {
-    let locals = black_box([1_u8; 64]);
-    if depth == 1 {
-        abaca::park()
-    } else {
-        nested(depth - 1)
-    }
-    black_box(&locals);
-}
-
 fn fibers(body: impl FnOnce() + Clone + Send + 'static) -> Result<f64, HeldError> {
     on_fiber(move || {
         let spawn_and_wait = |count: u64| {
@@ -145,33 +135,11 @@ fn fibers(body: impl FnOnce() + Clone + Send + 'static) -> Result<f64, HeldError
     })
 }
 
-/// Is never ready.
-struct Forever;
-
-impl Future for Forever {
-    type Output = u64;
-
-    fn poll(self: std::pin::Pin<&mut Self>, _context: &mut std::task::Context<'_>) -> std::task::Poll<u64> {
-        std::task::Poll::Pending
-    }
-}
-
 async fn future_with_locals<const BYTES: usize>() -> u64 {
     let locals = black_box([1_u8; BYTES]);
-    let result = Forever.await;
+    let result = Suspend(u64::MAX).await;
     black_box(&locals);
     result
-}
-
-async fn level(inner: impl Future<Output = u64>) -> u64 {
-    let locals = black_box([1_u8; 64]);
-    let result = inner.await;
-    black_box(&locals);
-    result
-}
-
-fn levels(inner: impl Future<Output = u64>) -> impl Future<Output = u64> {
-    level(level(level(level(inner))))
 }
 
 fn tasks<F, R>(body: F) -> Result<f64, HeldError>

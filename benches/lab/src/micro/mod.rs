@@ -1,6 +1,7 @@
 //! Micro costs, stackful against stackless: the same small thing done by a fiber and by a future, taking turns in one
 //! process. What is measured in memory has a process of its own for each figure.
 
+mod chain;
 mod held;
 mod recursion;
 mod suspension;
@@ -40,6 +41,22 @@ struct Side {
     measure: fn(at: u64, times: u64) -> (Duration, u64),
 }
 
+/// How often `progress` will be called.
+#[must_use]
+pub fn steps(effort: Effort) -> u64 {
+    let figures = |question: &Question| {
+        let places = question.places.iter().filter(|at| is_possible(question, **at, effort)).count();
+        (places * question.sides.len()) as u64
+    };
+    let questions = [&suspension::QUESTIONS[..], &recursion::QUESTIONS, &tasks::QUESTIONS];
+    let timed: u64 = questions.into_iter().flatten().map(figures).sum();
+    (timed + held::FIGURES) * u64::from(effort.repetitions)
+}
+
+fn is_possible(question: &Question, at: u64, effort: Effort) -> bool {
+    question.parameter != tasks::LIVE || at <= effort.most_tasks
+}
+
 /// Takes every figure. `progress` is told what comes next, and may stop the run.
 pub fn all(effort: Effort, progress: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Vec<Micro> {
     let mut micros = Vec::new();
@@ -60,9 +77,7 @@ fn ask(
     micros: &mut Vec<Micro>,
     progress: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    for &at in
-        question.places.iter().filter(|at| question.parameter != tasks::LIVE || **at <= effort.most_tasks)
-    {
+    for &at in question.places.iter().filter(|at| is_possible(question, **at, effort)) {
         let times: Vec<u64> = question.sides.iter().map(|side| calibrate(side, at, effort.time)).collect();
         for repetition in 1..=effort.repetitions {
             for (side, times) in question.sides.iter().zip(&times) {

@@ -4,12 +4,13 @@
 //! one that waits, and back. A compiler may merge levels that it can see through; the boxed side shows what is left when it cannot.
 
 use std::hint::black_box;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use abaca::coroutine::{Coroutine, CoroutineResult, Yielder};
 
+use super::chain::{self, boxed, deep, nested};
 use super::{Question, Side};
 
 const DEPTHS: &[u64] = &[1, 4, 16, 64];
@@ -38,16 +39,6 @@ pub(super) const QUESTIONS: [Question; 2] = [
         ],
     },
 ];
-
-/// Calls itself `depth` times and then `f`; a compiler cannot tell how often.
-#[inline(never)]
-fn deep(depth: u64, f: &mut dyn FnMut()) -> u64 {
-    if depth == 0 {
-        f();
-        return 0;
-    }
-    black_box(deep(depth - 1, f)) + 1
-}
 
 fn fiber_suspends(depth: u64, times: u64) -> (Duration, u64) {
     let mut coroutine = Coroutine::<(), (), ()>::new(move |yielder: &Yielder<(), ()>, ()| {
@@ -82,50 +73,6 @@ fn fiber_calls(depth: u64, times: u64) -> (Duration, u64) {
     }
 }
 
-/// Suspends so many times.
-struct Suspend(u64);
-
-impl Future for Suspend {
-    type Output = u64;
-
-    fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<u64> {
-        match self.0.checked_sub(1) {
-            Some(left) => {
-                self.0 = left;
-                Poll::Pending
-            }
-            None => Poll::Ready(0),
-        }
-    }
-}
-
-/// One level of calls around another future.
-async fn level(inner: impl Future<Output = u64>) -> u64 {
-    black_box(inner.await) + 1
-}
-
-/// Four levels.
-fn levels(inner: impl Future<Output = u64>) -> impl Future<Output = u64> {
-    level(level(level(level(inner))))
-}
-
-/// Sixteen levels.
-fn many_levels(inner: impl Future<Output = u64>) -> impl Future<Output = u64> {
-    levels(levels(levels(levels(inner))))
-}
-
-/// Calls `run` with a future of that many levels around one that suspends so often.
-macro_rules! nested {
-    ($depth:expr, $times:expr, $run:expr) => {
-        match $depth {
-            1 => $run(level(Suspend($times))),
-            4 => $run(levels(Suspend($times))),
-            16 => $run(many_levels(Suspend($times))),
-            _ => $run(many_levels(many_levels(many_levels(many_levels(Suspend($times)))))),
-        }
-    };
-}
-
 fn future_suspends(depth: u64, times: u64) -> (Duration, u64) {
     fn run(future: impl Future<Output = u64>) -> Duration {
         let mut future = pin!(future);
@@ -148,12 +95,6 @@ fn future_calls(depth: u64, times: u64) -> (Duration, u64) {
         nested!(depth, no_suspensions, ready);
     }
     (began.elapsed(), times)
-}
-
-type Boxed = Pin<Box<dyn Future<Output = u64>>>;
-
-fn boxed(depth: u64, suspensions: u64) -> Boxed {
-    (0..depth).fold(Box::pin(Suspend(suspensions)) as Boxed, |inner, _| Box::pin(level(inner)))
 }
 
 fn boxed_suspends(depth: u64, times: u64) -> (Duration, u64) {
