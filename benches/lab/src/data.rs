@@ -156,6 +156,8 @@ pub struct Mixed {
     pub p999_us: f64,
     /// The longest.
     pub max_us: f64,
+    /// How late the generator itself sent, 99 of 100 requests: it shares the machine with the trouble.
+    pub send_lag_p99_us: f64,
     /// What went wrong.
     pub note: Option<String>,
 }

@@ -72,7 +72,7 @@ impl Bench<'_, '_> {
         let us = |ns: u64| ns as f64 / 1e3;
         (row.p50_us, row.p99_us) = (us(report.latency.p50_ns), us(report.latency.p99_ns));
         (row.p999_us, row.max_us) = (us(report.latency.p999_ns), us(report.latency.max_ns));
-        row.note = (!report.is_valid()).then(|| report.invalid.join("; "));
+        row.send_lag_p99_us = us(report.lag.p99_ns);
         Ok(())
     }
 }

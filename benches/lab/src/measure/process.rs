@@ -2,14 +2,12 @@
 
 use std::fs::read_to_string;
 
-use rustix::param::clock_ticks_per_second;
-
 use crate::child::Server;
 
 /// What processes have used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
-    /// CPU time, the kernel's included, and that of children that have ended and were waited for.
+    /// CPU time, the kernel's included.
     pub(super) cpu_seconds: f64,
     /// Voluntary and involuntary switches of the threads that are alive.
     pub(super) switches: u64,
@@ -25,12 +23,12 @@ pub(super) fn usage(server: &Server) -> Usage {
     usage
 }
 
+/// Of the threads that are alive, to the nanosecond; what `/proc/PID/stat` says is cut to ticks in each process.
 fn cpu_seconds(pid: u32) -> Option<f64> {
-    let text = read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in brackets, may hold anything; the third field follows it.
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = |field: usize| fields.get(field - 3)?.parse::<f64>().ok();
-    Some((ticks(14)? + ticks(15)? + ticks(16)? + ticks(17)?) / clock_ticks_per_second() as f64)
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let of_task = |text: String| text.split_whitespace().next()?.parse::<u64>().ok();
+    let texts = tasks.flatten().filter_map(|task| read_to_string(task.path().join("schedstat")).ok());
+    Some(texts.filter_map(of_task).sum::<u64>() as f64 / 1e9)
 }
 
 fn switches(pid: u32) -> u64 {

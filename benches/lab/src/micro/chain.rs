@@ -18,7 +18,7 @@ impl Future for Suspend {
     type Output = u64;
 
     fn poll(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<u64> {
-        match self.0.checked_sub(1) {
+        match black_box(self.0).checked_sub(1) {
             Some(left) => {
                 self.0 = left;
                 Poll::Pending

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::process::Command;
 
 use super::chain::{self, Suspend, deep};
-use super::{Effort, on_fiber, on_tokio};
+use super::{Effort, Started, on_fiber, on_tokio};
 use crate::data::Micro;
 
 const TASKS: u64 = 2000;
@@ -121,8 +121,18 @@ fn park_with<const BYTES: usize>() {
 fn fibers(body: impl FnOnce() + Clone + Send + 'static) -> Result<f64, HeldError> {
     on_fiber(move || {
         let spawn_and_wait = |count: u64| {
-            let fibers: Vec<_> = (0..count).map(|_| abaca::spawn(body.clone())).collect();
-            abaca::yield_now();
+            let started = Started::default();
+            let spawn = |_| {
+                let (body, started) = (body.clone(), started.clone());
+                abaca::spawn(move || {
+                    started.one();
+                    body();
+                })
+            };
+            let fibers: Vec<_> = (0..count).map(spawn).collect();
+            while !started.are(count) {
+                abaca::yield_now();
+            }
             fibers
         };
         // What the first tasks make the runtime allocate is not the tasks'.
@@ -149,12 +159,18 @@ where
 {
     on_tokio(tokio::task::LocalSet::new().run_until(async move {
         let spawn_and_wait = async |count: u64| {
+            let started = Started::default();
             let spawn = |_| {
-                let body = body.clone();
-                tokio::task::spawn_local(async move { body().await })
+                let (body, started) = (body.clone(), started.clone());
+                tokio::task::spawn_local(async move {
+                    started.one();
+                    body().await
+                })
             };
             let tasks: Vec<_> = (0..count).map(spawn).collect();
-            tokio::task::yield_now().await;
+            while !started.are(count) {
+                tokio::task::yield_now().await;
+            }
             tasks
         };
         let _first = spawn_and_wait(64).await;

@@ -8,6 +8,8 @@ mod suspension;
 mod tasks;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub use held::{HeldError, held_in_this_process};
@@ -109,6 +111,20 @@ fn calibrate(side: &Side, at: u64, time: Duration) -> u64 {
             return times;
         }
         times *= 2;
+    }
+}
+
+/// Counts tasks that have started: on one worker, each has then come to its first suspension.
+#[derive(Clone, Debug, Default)]
+struct Started(Arc<AtomicU64>);
+
+impl Started {
+    fn one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn are(&self, count: u64) -> bool {
+        self.0.load(Ordering::Relaxed) == count
     }
 }
 

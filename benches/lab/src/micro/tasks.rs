@@ -1,9 +1,11 @@
 //! What a scheduler does: spawn and join, pass a message, wait for one of two, set a timer that does not fire, and switch
 //! among so many live tasks. abaca on one worker against tokio's current-thread runtime.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use super::{Question, Side, on_fiber, on_tokio};
+use super::{Question, Side, Started, on_fiber, on_tokio};
 
 /// The parameter that counts tasks which are alive at a time.
 pub(super) const LIVE: &str = "live tasks";
@@ -213,11 +215,23 @@ fn rounds(live: u64, times: u64) -> u64 {
 fn fiber_live(live: u64, times: u64) -> (Duration, u64) {
     let rounds = rounds(live, times);
     on_fiber(move || {
-        let yields = move || (0..rounds).for_each(|_| abaca::yield_now());
-        // They all start before the first one is counted.
-        let fibers: Vec<_> = (0..live).map(|_| abaca::spawn(yields)).collect();
-        abaca::yield_now();
+        let (started, gate) = (Started::default(), Arc::new(AtomicBool::new(false)));
+        let spawn = |_| {
+            let (started, gate) = (started.clone(), Arc::clone(&gate));
+            abaca::spawn(move || {
+                started.one();
+                while !gate.load(Relaxed) {
+                    abaca::yield_now();
+                }
+                (0..rounds).for_each(|_| abaca::yield_now());
+            })
+        };
+        let fibers: Vec<_> = (0..live).map(spawn).collect();
+        while !started.are(live) {
+            abaca::yield_now();
+        }
         let began = Instant::now();
+        gate.store(true, Relaxed);
         fibers.into_iter().for_each(|fiber| fiber.join().expect("a fiber ends"));
         (began.elapsed(), live * rounds)
     })
@@ -226,14 +240,25 @@ fn fiber_live(live: u64, times: u64) -> (Duration, u64) {
 fn task_live(live: u64, times: u64) -> (Duration, u64) {
     let rounds = rounds(live, times);
     on_tokio(async move {
-        let yields = move || async move {
-            for _ in 0..rounds {
-                tokio::task::yield_now().await;
-            }
+        let (started, gate) = (Started::default(), Arc::new(AtomicBool::new(false)));
+        let spawn = |_| {
+            let (started, gate) = (started.clone(), Arc::clone(&gate));
+            tokio::spawn(async move {
+                started.one();
+                while !gate.load(Relaxed) {
+                    tokio::task::yield_now().await;
+                }
+                for _ in 0..rounds {
+                    tokio::task::yield_now().await;
+                }
+            })
         };
-        let tasks: Vec<_> = (0..live).map(|_| tokio::spawn(yields())).collect();
-        tokio::task::yield_now().await;
+        let tasks: Vec<_> = (0..live).map(spawn).collect();
+        while !started.are(live) {
+            tokio::task::yield_now().await;
+        }
         let began = Instant::now();
+        gate.store(true, Relaxed);
         for task in tasks {
             task.await.expect("a task ends");
         }

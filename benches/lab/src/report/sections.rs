@@ -214,8 +214,8 @@ fn mixed(run: &Run) -> Section {
         let bars = run.present().map(|model| bar(&model.name, figure(&model.name))).collect();
         chart(scenario, chart::bars(&ranked(bars, false), axis))
     });
-    let figures: [fn(&Mixed) -> f64; 4] =
-        [|row| row.p50_us, |row| row.p99_us, |row| row.p999_us, |row| row.max_us];
+    let figures: [fn(&Mixed) -> f64; 5] =
+        [|row| row.p50_us, |row| row.p99_us, |row| row.p999_us, |row| row.max_us, |row| row.send_lag_p99_us];
     let rows = run.present().flat_map(|model| {
         scenarios.iter().map(|scenario| {
             let mut row = vec![model.name.clone(), (*scenario).to_owned()];
@@ -229,12 +229,13 @@ fn mixed(run: &Run) -> Section {
     Section {
         id: "mixed".into(),
         title: "What do the others see when some clients misbehave?".into(),
-        method: "The load is at a fixed share of the model's peak. The figures are the latencies of the ordinary requests."
+        method: "The load is at a fixed share of the model's peak. The figures are the latencies of the ordinary requests. \
+                 Where the trouble takes the CPU, the generator is late as well: the table says how much."
             .into(),
         charts: charts.collect(),
         tables: vec![Table {
             caption: "Latency of the others in microseconds".into(),
-            head: ["model", "scenario", "p50", "p99", "p99.9", "max", "note"].map(str::to_owned).into(),
+            head: ["model", "scenario", "p50", "p99", "p99.9", "max", "send lag p99", "note"].map(str::to_owned).into(),
             rows: rows.collect(),
         }],
     }
