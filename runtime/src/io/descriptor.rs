@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -80,6 +81,10 @@ impl Settings {
         }
     }
 }
+
+// A panic leaves nothing half-done here: what a call did, it did to the kernel's object.
+impl<T: AsFd> UnwindSafe for Descriptor<T> {}
+impl<T: AsFd> RefUnwindSafe for Descriptor<T> {}
 
 impl<T: AsFd> Descriptor<T> {
     /// `inner`, all of whose operations are made so that they say `WouldBlock` instead of blocking the thread.
