@@ -15,9 +15,8 @@ use std::time::Instant;
 use super::pid::{ActorId, Pid};
 use super::reason::{Down, Exit, ExitReason};
 use crate::fiber::{Outcome, Reason};
-use crate::park;
-use crate::queue::SpinLock;
 use crate::spawn::JoinHandle;
+use crate::sync::parking::{self, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// An actor, whatever its messages.
@@ -129,7 +128,7 @@ impl Life {
             match wait_list::wait(status, Status::waiting, End::Back, (), Reason::Join, deadline, || ()).0 {
                 Outcome::Notified => {}
                 Outcome::TimedOut => return None,
-                Outcome::Cancelled => park::unwind(),
+                Outcome::Cancelled => parking::unwind(),
             }
         }
     }

@@ -73,6 +73,8 @@ mod chain;
 mod error;
 mod gather;
 mod handle;
+#[cfg(all(test, loom))]
+mod model;
 mod resolver;
 mod spawn;
 
