@@ -11,7 +11,7 @@ use super::cell::Cell;
 use super::error::Error;
 use super::resolver::Resolver;
 
-/// A value that arrives later, once; clones are the same promise. See the [module](self)'s documentation.
+/// A value that arrives later, once; clones are the same promise. See the [module](super)'s documentation.
 pub struct Promise<T> {
     pub(super) cell: Arc<Cell<T>>,
 }

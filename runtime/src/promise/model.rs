@@ -1,6 +1,8 @@
 //! Every interleaving of a few that wait for and resolve the same promises: nobody sleeps for ever, and each outcome is
-//! seen once. Two that merge promises at once hold two locks each, which loom's mutex takes for an error when one of them
-//! is then joined: `tests/promise/stress.rs` is their test.
+//! seen once.
+//!
+//! Merges from two sides are left to `tests/promise/stress.rs`: each holds two locks at once, at which loom 0.7 fails an
+//! assertion of its own.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
