@@ -2,18 +2,24 @@
 //!
 //! A model is one file: its header says what it is, where it comes from, and where its state lives between two
 //! events. What several models share is no model: a connection over blocking calls (`blocking`), one over readiness
-//! (`session`), epoll (`readiness`) and a loop over it (`reactor`), fork (`process`).
+//! (`session`), epoll (`readiness`) and loops over it (`reactor`, `event_loop`), promises (`promise`), fork (`process`).
 
 mod abaca;
 mod blocking;
+mod callbacks;
+mod coroutines;
 mod dispatcher;
+mod event_loop;
 mod fork;
 mod iterative;
+mod machine;
 mod may;
 mod poll;
 mod preforked;
 mod prethreaded;
 mod process;
+mod promise;
+mod promises;
 mod reactor;
 mod reactors;
 mod readiness;
@@ -141,8 +147,12 @@ pub static MODELS: &[Model] = &[
     prethreaded::MODEL,
     select::MODEL,
     poll::MODEL,
+    callbacks::MODEL,
     dispatcher::MODEL,
     reactors::MODEL,
+    machine::MODEL,
+    promises::MODEL,
+    coroutines::MODEL,
     tokio::CURRENT_THREAD,
     tokio::MODEL,
     may::MODEL,
