@@ -87,8 +87,7 @@ fn on_bytes(connection: Rc<Connection>) {
         Ok(Some(length)) => {
             connection.conversation.borrow_mut().received(length);
             // The requests have their turn when this event is over.
-            let home = Rc::clone(&connection.home);
-            home.microtask(move || step(connection));
+            Rc::clone(&connection.home).microtask(move || step(connection));
         }
     }
 }
@@ -140,10 +139,10 @@ fn ask(connection: Rc<Connection>, question: String) {
 fn on_answer(connection: Rc<Connection>) {
     let Some(backend) = connection.backend.get() else { return };
     match unless_it_blocks(backend.get().read(&mut [0; ANSWER.len()])) {
-        Ok(None) => {
+        Ok(None) => backend.when(Way::Read, {
             let next = Rc::clone(&connection);
-            backend.when(Way::Read, move || on_answer(next));
-        }
+            move || on_answer(next)
+        }),
         Ok(Some(1..)) => step(connection),
         Ok(Some(0)) | Err(_) => {}
     }

@@ -3,21 +3,22 @@
 //! The lowering of Rust, C# and C++: each function with an `await` becomes an object with one variant per await point,
 //! which holds the locals that live across it; a caller's object contains its callee's. To continue means to poll from
 //! the outside in, to wait means to return `Pending` from the inside out. `Converse` awaits `SendAll` and `Exchange`, and
-//! those await `Ready`.
+//! those await `Ready` (the three are in `compiled.rs`).
 //!
 //! State between two events: in the variants of the outermost object, on the heap.
 
 use std::convert::Infallible;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+use super::compiled::{Exchange, Io, Ready, SendAll};
 use super::reactor::{self, Task};
-use super::session::{Side, Wants, Way, connect, unless_it_blocks};
+use super::session::{Side, Wants, Way, unless_it_blocks};
 use super::{Capacity, Family, Model, Options, always};
-use crate::service::{ANSWER, Conversation, Step, question};
+use crate::service::{Conversation, Step};
 
 pub(super) const MODEL: Model = Model {
     name: "machine",
@@ -37,90 +38,6 @@ fn serve(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
         conversation: Conversation::new(options.burn),
         state: State::Receiving(Ready::default()),
     })
-}
-
-/// The sockets, and what the innermost future has registered to wait for: a runtime's reactor would keep that, with
-/// the waker.
-struct Io {
-    client: TcpStream,
-    backend: Option<TcpStream>,
-    wants: Wants,
-}
-
-/// `ready(side, way).await`: the leaf of every wait.
-#[derive(Default)]
-struct Ready {
-    has_waited: bool,
-}
-
-impl Ready {
-    fn poll(&mut self, io: &mut Io, wants: Wants, _: &mut Context<'_>) -> Poll<()> {
-        if self.has_waited {
-            return Poll::Ready(());
-        }
-        self.has_waited = true;
-        io.wants = wants;
-        Poll::Pending
-    }
-}
-
-/// `async fn send_all(io, conversation)`: `None` before its first await point.
-#[derive(Default)]
-struct SendAll(Option<Ready>);
-
-impl SendAll {
-    fn poll(&mut self, io: &mut Io, talk: &mut Conversation, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !talk.output().is_empty() {
-            if let Some(writable) = &mut self.0 {
-                ready!(writable.poll(io, (Side::Client, Way::Write), cx));
-                self.0 = None;
-            }
-            match unless_it_blocks(io.client.write(talk.output()))? {
-                Some(length) => talk.sent(length),
-                None => self.0 = Some(Ready::default()),
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// `async fn exchange(io, question)`, with the backend.
-enum Exchange {
-    /// Until the connection is there and the question sent.
-    Asking(Ready, String),
-    Hearing(Ready),
-}
-
-impl Exchange {
-    fn poll(&mut self, io: &mut Io, backend: SocketAddr, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if io.backend.is_none() {
-            io.backend = Some(connect(backend)?);
-        }
-        loop {
-            match self {
-                Self::Asking(writable, question) => {
-                    ready!(writable.poll(io, (Side::Backend, Way::Write), cx));
-                    let socket = io.backend.as_mut().ok_or(ErrorKind::NotConnected)?;
-                    let sent = unless_it_blocks(socket.write(question.as_bytes()))?.unwrap_or(0);
-                    let rest = question.split_off(sent);
-                    *self = if rest.is_empty() {
-                        Self::Hearing(Ready::default())
-                    } else {
-                        Self::Asking(Ready::default(), rest)
-                    };
-                }
-                Self::Hearing(readable) => {
-                    ready!(readable.poll(io, (Side::Backend, Way::Read), cx));
-                    let socket = io.backend.as_mut().ok_or(ErrorKind::NotConnected)?;
-                    match unless_it_blocks(socket.read(&mut [0; ANSWER.len()]))? {
-                        None => *self = Self::Hearing(Ready::default()),
-                        Some(0) => return Poll::Ready(Err(ErrorKind::UnexpectedEof.into())),
-                        Some(_) => return Poll::Ready(Ok(())),
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// `async fn converse(client)`: the whole connection.
@@ -160,11 +77,7 @@ impl Future for Converse {
                     ready!(sending.poll(io, conversation, cx))?;
                     match *step {
                         Step::Read => State::Receiving(Ready::default()),
-                        Step::Wait(wait) => {
-                            // A connected socket is writable as a rule: no need to wait for that.
-                            let at_once = Ready { has_waited: true };
-                            State::Waiting(Exchange::Asking(at_once, question(wait)))
-                        }
+                        Step::Wait(wait) => State::Waiting(Exchange::new(wait)),
                         Step::Close => return Poll::Ready(Ok(())),
                     }
                 }

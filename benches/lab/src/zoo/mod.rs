@@ -7,6 +7,7 @@
 mod abaca;
 mod blocking;
 mod callbacks;
+mod compiled;
 mod coroutines;
 mod dispatcher;
 mod event_loop;
@@ -19,6 +20,7 @@ mod preforked;
 mod prethreaded;
 mod process;
 mod promise;
+mod promised;
 mod promises;
 mod reactor;
 mod reactors;
@@ -27,6 +29,8 @@ mod select;
 mod session;
 mod threads;
 mod tokio;
+mod uring;
+mod uring_connection;
 
 use std::convert::Infallible;
 use std::io;
@@ -150,6 +154,7 @@ pub static MODELS: &[Model] = &[
     callbacks::MODEL,
     dispatcher::MODEL,
     reactors::MODEL,
+    uring::MODEL,
     machine::MODEL,
     promises::MODEL,
     coroutines::MODEL,

@@ -8,13 +8,13 @@
 use std::cell::{OnceCell, RefCell};
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 
 use super::event_loop::{EventLoop, Source};
 use super::promise::{Closed, Promise};
-use super::session::{Way, accept, connect, unless_it_blocks};
+use super::promised::{Promised, Socket, attempt, once_ready, ready, unless_ended};
+use super::session::{Way, accept, connect};
 use super::{Capacity, Family, Model, Options, always};
 use crate::service::{ANSWER, Conversation, Step, question};
 
@@ -29,8 +29,6 @@ pub(super) const MODEL: Model = Model {
     serve,
 };
 
-type Promised<T> = Promise<Result<T, Closed>>;
-
 fn serve(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
     listener.set_nonblocking(true)?;
     let home = EventLoop::new()?;
@@ -44,7 +42,7 @@ fn accept_all(listener: Rc<Source<TcpListener>>, home: Rc<EventLoop>, options: O
             match accept(listener.get()) {
                 Ok(Some(client)) => {
                     let connection = Connection {
-                        client: Source::new(&home, client),
+                        client: Rc::new(Source::new(&home, client)),
                         home: Rc::clone(&home),
                         backend: OnceCell::new(),
                         backend_address: options.backend,
@@ -66,24 +64,24 @@ fn accept_all(listener: Rc<Source<TcpListener>>, home: Rc<EventLoop>, options: O
 /// It lives as long as a closure holds it.
 struct Connection {
     home: Rc<EventLoop>,
-    client: Source<TcpStream>,
-    backend: OnceCell<Source<TcpStream>>,
+    client: Socket,
+    backend: OnceCell<Socket>,
     backend_address: SocketAddr,
     conversation: RefCell<Conversation>,
 }
 
-/// The promise that a descriptor is ready.
-fn ready<T: AsFd + 'static>(source: &Source<T>, way: Way) -> Promised<()> {
-    let promise = Promise::pending();
-    let resolver = promise.clone();
-    source.when(way, move || resolver.resolve(Ok(())));
-    promise
-}
-
 /// Serves a connection until it ends.
 fn converse(connection: Rc<Connection>) -> Promised<()> {
-    receive(Rc::clone(&connection))
-        .and_then(|()| answer(Rc::clone(&connection)).and_then(|()| converse(connection)))
+    let (next, reader) = (Rc::clone(&connection), Rc::clone(&connection));
+    once_ready(Rc::clone(&connection.client), Way::Read, move |mut socket| {
+        socket.read(reader.conversation.borrow_mut().room())
+    })
+    .and_then(unless_ended)
+    .and_then(move |length| {
+        connection.conversation.borrow_mut().received(length);
+        answer(connection)
+    })
+    .and_then(move |()| converse(next))
 }
 
 /// Answers what was received.
@@ -94,67 +92,37 @@ fn answer(connection: Rc<Connection>) -> Promised<()> {
         Step::Read => sent,
         Step::Close => sent.and_then(|()| Promise::resolved(Err(Closed))),
         Step::Wait(wait) => {
-            let heard = ask(Rc::clone(&connection), question(wait));
-            sent.join(heard).and_then(|((), ())| answer(connection))
+            let heard = exchange(&connection, question(wait));
+            sent.join(heard).and_then(|_| answer(connection))
         }
     }
-}
-
-fn receive(connection: Rc<Connection>) -> Promised<()> {
-    ready(&connection.client, Way::Read).and_then(|()| {
-        let read = connection.client.get().read(connection.conversation.borrow_mut().room());
-        match unless_it_blocks(read) {
-            Ok(None) => receive(connection),
-            Ok(Some(0)) | Err(_) => Promise::resolved(Err(Closed)),
-            Ok(Some(length)) => {
-                connection.conversation.borrow_mut().received(length);
-                Promise::resolved(Ok(()))
-            }
-        }
-    })
 }
 
 fn send(connection: Rc<Connection>) -> Promised<()> {
-    loop {
-        let mut conversation = connection.conversation.borrow_mut();
-        if conversation.output().is_empty() {
-            return Promise::resolved(Ok(()));
-        }
-        match unless_it_blocks(connection.client.get().write(conversation.output())) {
-            Ok(Some(length)) => conversation.sent(length),
-            Err(_) => return Promise::resolved(Err(Closed)),
-            Ok(None) => {
-                drop(conversation);
-                return ready(&connection.client, Way::Write).and_then(|()| send(connection));
-            }
-        }
+    if connection.conversation.borrow().output().is_empty() {
+        return Promise::resolved(Ok(()));
     }
-}
-
-fn ask(connection: Rc<Connection>, question: String) -> Promised<()> {
-    if connection.backend.get().is_none() {
-        let Ok(backend) = connect(connection.backend_address) else { return Promise::resolved(Err(Closed)) };
-        let _ = connection.backend.set(Source::new(&connection.home, backend));
-    }
-    let backend = connection.backend.get().expect("it was just set");
-    match unless_it_blocks(backend.get().write(question.as_bytes())) {
-        Ok(Some(length)) if length == question.len() => hear(connection),
-        Err(_) => Promise::resolved(Err(Closed)),
-        Ok(length) => {
-            let rest = question[length.unwrap_or(0)..].to_owned();
-            ready(backend, Way::Write).and_then(|()| ask(connection, rest))
-        }
-    }
-}
-
-fn hear(connection: Rc<Connection>) -> Promised<()> {
-    let backend = connection.backend.get().expect("it was asked");
-    ready(backend, Way::Read).and_then(|()| {
-        let backend = connection.backend.get().expect("it was asked");
-        match unless_it_blocks(backend.get().read(&mut [0; ANSWER.len()])) {
-            Ok(None) => hear(connection),
-            Ok(Some(1..)) => Promise::resolved(Ok(())),
-            Ok(Some(0)) | Err(_) => Promise::resolved(Err(Closed)),
-        }
+    let writer = Rc::clone(&connection);
+    attempt(Rc::clone(&connection.client), Way::Write, move |mut socket| {
+        socket.write(writer.conversation.borrow().output())
     })
+    .and_then(move |length| {
+        connection.conversation.borrow_mut().sent(length);
+        send(connection)
+    })
+}
+
+/// Sends the backend a question; the promise of its answer.
+fn exchange(connection: &Connection, question: String) -> Promised<usize> {
+    let connected =
+        || connect(connection.backend_address).map(|it| Rc::new(Source::new(&connection.home, it)));
+    if connection.backend.get().is_none() {
+        let Ok(backend) = connected() else { return Promise::resolved(Err(Closed)) };
+        let _ = connection.backend.set(backend);
+    }
+    let backend = Rc::clone(connection.backend.get().expect("it was just set"));
+    // So few bytes are sent at once or not at all.
+    attempt(Rc::clone(&backend), Way::Write, move |mut socket| socket.write(question.as_bytes()))
+        .and_then(move |_| once_ready(backend, Way::Read, |mut socket| socket.read(&mut [0; ANSWER.len()])))
+        .and_then(unless_ended)
 }
