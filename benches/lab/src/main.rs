@@ -1,5 +1,7 @@
-//! The command line of the lab: `cargo run --release -p abaca-lab -- models` lists the models, `serve` runs one, `load`
-//! loads any HTTP server.
+//! The command line of the lab: `cargo run --release -p abaca-lab` measures every model and writes a report; `models`
+//! lists the models, `serve` runs one, `load` loads any HTTP server, `report` compares two runs.
+
+mod course;
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -9,15 +11,19 @@ use std::time::Duration;
 
 use abaca_lab::burn::Burn;
 use abaca_lab::load::{Pace, Plan, Target};
-use abaca_lab::{child, delay, limits, load, zoo};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use abaca_lab::{child, delay, limits, load, micro, zoo};
+use clap::{Args, Parser, Subcommand};
+
+use crate::course::{CompareOptions, CourseOptions};
 
 /// One service in every concurrency model, side by side
 #[derive(Parser)]
-#[command(name = "abaca-lab")]
+#[command(name = "abaca-lab", args_conflicts_with_subcommands = true)]
 struct Options {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    course: CourseOptions,
 }
 
 #[derive(Subcommand)]
@@ -28,6 +34,11 @@ enum Command {
     Serve(Serve),
     /// Load an HTTP server and print what it did
     Load(Load),
+    /// Compare two runs by their raw figures, or make the report of one anew
+    Report(CompareOptions),
+    /// Print the bytes that a suspended task holds: a part of the micro costs, in a process of its own
+    #[command(hide = true)]
+    Held { what: String, side: String, at: u64 },
     /// Answer lines of milliseconds after that time: the backend of the models; prints the address
     #[command(hide = true)]
     Delay,
@@ -98,12 +109,15 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn main() -> ExitCode {
     limits::raise_open_files();
-    let outcome = match Options::parse().command {
+    let options = Options::parse();
+    let outcome = match options.command {
         Some(Command::Models) => list_models(),
         Some(Command::Serve(options)) => serve(&options).map(|never| match never {}),
         Some(Command::Load(options)) => run_load(&options),
         Some(Command::Delay) => serve_delays().map(|never| match never {}),
-        None => Options::command().print_help(),
+        Some(Command::Report(options)) => course::compare(&options),
+        Some(Command::Held { what, side, at }) => held(&what, &side, at),
+        None => course::run(&options.course),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -112,6 +126,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn held(what: &str, side: &str, at: u64) -> io::Result<()> {
+    let bytes = micro::held_in_this_process(what, side, at).map_err(io::Error::other)?;
+    writeln!(io::stdout(), "{bytes}")
 }
 
 fn list_models() -> io::Result<()> {
@@ -184,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Options::command().debug_assert();
+        <Options as clap::CommandFactory>::command().debug_assert();
     }
 
     #[test]

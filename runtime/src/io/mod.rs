@@ -4,6 +4,7 @@
 
 mod bidirectional;
 mod descriptor;
+mod kernel_copy;
 mod pollable;
 
 pub use std::io::{
@@ -13,4 +14,6 @@ pub use std::io::{
 
 pub use bidirectional::{Duplex, copy_bidirectional};
 pub(crate) use descriptor::{Descriptor, Kind};
+pub use kernel_copy::{CopyEnd, copy_fd};
+pub(crate) use kernel_copy::{End, sealed::Sealed};
 pub use pollable::Pollable;
