@@ -5,12 +5,14 @@
 //! (`session`), epoll (`readiness`) and loops over it (`reactor`, `event_loop`), promises (`promise`), fork (`process`).
 
 mod abaca;
+mod actors;
 mod blocking;
 mod callbacks;
 mod compiled;
 mod coroutines;
 mod dispatcher;
 mod event_loop;
+mod external;
 mod fork;
 mod iterative;
 mod machine;
@@ -164,6 +166,11 @@ pub static MODELS: &[Model] = &[
     abaca::ONE_WORKER,
     abaca::MODEL,
     abaca::POLLER_THREAD,
+    actors::MODEL,
+    external::GO,
+    external::JAVA,
+    external::ASYNCIO,
+    external::GEVENT,
 ];
 
 /// The model of this name.
