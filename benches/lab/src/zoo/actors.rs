@@ -28,8 +28,9 @@ pub(super) const MODEL: Model = Model {
     serve,
 };
 
-/// Parsing a request needs some; only touched pages cost memory.
-const STACK_BYTES: usize = 32 * 1024;
+/// A process that starts another may have to enlarge its worker's queue, which takes some 20 KiB of stack in a debug
+/// build. Only touched pages cost memory.
+const STACK_BYTES: usize = 64 * 1024;
 
 fn serve(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
     let options = *options;
