@@ -27,6 +27,7 @@
 //! takes no message.
 
 mod arm;
+pub mod broadcast;
 mod choice;
 mod clock;
 mod error;
@@ -41,6 +42,7 @@ mod meeting;
 mod model;
 #[cfg(all(test, loom))]
 mod model_select;
+pub mod oneshot;
 mod owed;
 mod pledge;
 mod receiver;
