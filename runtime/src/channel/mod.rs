@@ -51,6 +51,7 @@ mod select_error;
 mod selected;
 mod sender;
 mod turn;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -134,20 +134,20 @@ impl<T> Ring<T> {
         let mut state = self.state.lock();
         state.receivers -= 1;
         let is_last = state.receivers == 0;
-        let first = state.first();
-        // The messages whose last receiver it was are the oldest of those it passes, and those before it are gone.
-        let mut index = usize::try_from(position.saturating_sub(first)).expect("it is in the ring");
-        while let Some(slot) = state.slots.get_mut(index) {
-            index += 1;
+        // Later messages do not count it.
+        let end = state.next;
+        let mut position = position.max(state.first());
+        while position < end {
+            let slot = state.slot(position).expect("the oldest one or a later one");
             slot.left -= 1;
-            if slot.left == 0 {
-                let dropped = slot.message.take();
-                // A destructor is the user's code. Meanwhile others may move the ring: positions stay.
-                let position = state.first() + index as u64;
+            let dropped = if slot.left == 0 { slot.message.take() } else { None };
+            position += 1;
+            if dropped.is_some() {
+                // A destructor is the user's code. Meanwhile others may overwrite what is to be passed.
                 drop(state);
                 drop(dropped);
                 state = self.state.lock();
-                index = usize::try_from(position.saturating_sub(state.first())).expect("it is in the ring");
+                position = position.max(state.first());
             }
         }
         drop(state);
@@ -220,6 +220,12 @@ impl<T> State<T> {
         self.next - self.slots.len() as u64
     }
 
+    /// The slot at a position that is not before the first.
+    fn slot(&mut self, position: u64) -> Option<&mut Slot<T>> {
+        let index = usize::try_from(position - self.first()).ok()?;
+        self.slots.get_mut(index)
+    }
+
     fn take(&mut self, position: &mut u64) -> Result<Arc<T>, TryRecvError> {
         let first = self.first();
         if *position < first {
@@ -227,8 +233,9 @@ impl<T> State<T> {
             *position = first;
             return Err(TryRecvError::Lagged(missed));
         }
-        let Some(slot) = self.slots.get_mut((*position - first) as usize) else {
-            return Err(if self.is_closed { TryRecvError::Closed } else { TryRecvError::Empty });
+        let is_closed = self.is_closed;
+        let Some(slot) = self.slot(*position) else {
+            return Err(if is_closed { TryRecvError::Closed } else { TryRecvError::Empty });
         };
         *position += 1;
         slot.left -= 1;
