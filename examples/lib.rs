@@ -40,6 +40,16 @@ pub fn or_fail<T>(result: io::Result<T>) -> T {
     })
 }
 
+/// A duration from an option: seconds, which may have a fraction.
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
 /// Says in an error what it is about: `.map_err(context("listening on port 80"))`.
 pub fn context(what: impl Display) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{what}: {error}"))

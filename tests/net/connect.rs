@@ -1,10 +1,14 @@
 //! Connecting, and names.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use abaca::Cancelled;
 use abaca::net::{ListenOptions, TcpListener, TcpStream, ToSocketAddrs};
+use abaca::time::timeout;
+
+use super::kinds::on_each_runtime;
 
 /// A port on which nobody listens.
 fn closed_port() -> SocketAddr {
@@ -59,4 +63,107 @@ fn names_are_resolved_without_holding_up_the_worker() {
         let std: Vec<_> = std::net::ToSocketAddrs::to_socket_addrs(text).unwrap().collect();
         assert_eq!(ours, std);
     }
+}
+
+/// On one worker: the look-up cannot have begun before the caller waits for it.
+#[test]
+fn a_look_up_can_be_given_up() {
+    abaca::Runtime::builder().workers(1).build().unwrap().run(|| {
+        assert!(timeout(Duration::ZERO, || "localhost:1".to_socket_addrs()).is_err());
+        assert!(timeout(Duration::ZERO, || ("localhost", 1).to_socket_addrs()).is_err());
+        let looking = abaca::spawn(|| TcpStream::connect("localhost:1"));
+        abaca::yield_now();
+        looking.cancel();
+        assert!(looking.join().is_err_and(|payload| payload.is::<Cancelled>()));
+    });
+}
+
+/// A listener with a full queue: whoever connects waits. The streams fill it.
+fn silent() -> (TcpListener, Vec<TcpStream>) {
+    let listener = ListenOptions::new().backlog(0).bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(20)) {
+        queued.push(stream);
+    }
+    (listener, queued)
+}
+
+fn happy(addresses: &[SocketAddr]) -> std::io::Result<SocketAddr> {
+    TcpStream::connect_happy_eyeballs(addresses)?.peer_addr()
+}
+
+#[test]
+fn a_dead_address_does_not_hold_up_a_living_one() {
+    let (dead, _queued) = silent();
+    let dead = dead.local_addr().unwrap();
+    on_each_runtime(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let living = listener.local_addr().unwrap();
+        assert_eq!(happy(&[dead, living]).unwrap(), living);
+        assert_eq!(happy(&[closed_port(), living]).unwrap(), living);
+        assert_eq!(happy(&[living, dead]).unwrap(), living);
+        assert_eq!(happy(&[living]).unwrap(), living);
+        // The kernel's usual stream: its calls block the fiber.
+        let mut stream = TcpStream::connect_happy_eyeballs(&[dead, living][..]).unwrap();
+        let server = std::iter::repeat_with(|| listener.accept().unwrap())
+            .find(|(_, peer)| *peer == stream.local_addr().unwrap())
+            .unwrap()
+            .0;
+        let writing = abaca::spawn(move || (&server).write_all(b"x").unwrap());
+        stream.read_exact(&mut [0]).unwrap();
+        writing.join().unwrap();
+    });
+}
+
+#[test]
+fn happy_eyeballs_work_on_a_plain_thread() {
+    let (dead, _queued) = silent();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let living = listener.local_addr().unwrap();
+    assert_eq!(happy(&[dead.local_addr().unwrap(), living]).unwrap(), living);
+    assert!(TcpStream::connect_happy_eyeballs(("localhost", living.port())).is_ok());
+}
+
+#[test]
+fn when_all_addresses_fail_the_last_failure_is_told() {
+    let (dead, _queued) = silent();
+    let dead = dead.local_addr().unwrap();
+    on_each_runtime(|| {
+        assert_eq!(happy(&[closed_port(), closed_port()]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(happy(&[]).unwrap_err().kind(), ErrorKind::InvalidInput);
+        // Nobody answers there, and the race can be given up.
+        let result = timeout(Duration::from_millis(5), || happy(&[dead, dead]));
+        assert!(result.is_err());
+        let racing = abaca::spawn(move || happy(&[dead, dead]));
+        abaca::yield_now();
+        racing.cancel();
+        assert!(racing.join().unwrap_err().is::<Cancelled>());
+    });
+}
+
+/// In a process of its own, which counts its descriptors.
+#[test]
+fn the_losers_of_a_race_are_closed() {
+    if std::env::var_os("ROLE").is_some() {
+        let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let (dead, _queued) = silent();
+        let dead = dead.local_addr().unwrap();
+        abaca::run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let before = open();
+            let winner =
+                TcpStream::connect_happy_eyeballs(&[dead, listener.local_addr().unwrap()][..]).unwrap();
+            assert_eq!(open(), before + 1);
+            drop(winner);
+            assert!(timeout(Duration::from_millis(5), || happy(&[dead, dead])).is_err());
+            assert_eq!(open(), before);
+        });
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "connect::the_losers_of_a_race_are_closed"];
+    let output = std::process::Command::new(this).args(arguments).env("ROLE", "child").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
 }

@@ -266,8 +266,8 @@ impl Drop for Counted {
 }
 
 #[test]
-fn shutdown_unwinds_every_wait_for_a_unix_or_udp_socket() {
-    for builder in builders() {
+fn every_wait_for_a_unix_or_udp_socket_is_cancelled_and_ended_by_a_shutdown() {
+    for (builder, one_by_one) in builders().flat_map(|builder| [(builder.clone(), false), (builder, true)]) {
         let runtime = builder.build().unwrap();
         let dropped = Arc::new(AtomicUsize::new(0));
         let unnamed = SocketAddr::from_pathname("").unwrap();
@@ -308,6 +308,9 @@ fn shutdown_unwinds_every_wait_for_a_unix_or_udp_socket() {
         let fibers: Vec<_> = bodies.into_iter().map(spawn).collect();
         // They wait, or are about to.
         runtime.run(abaca::yield_now);
+        if one_by_one {
+            fibers.iter().for_each(abaca::JoinHandle::cancel);
+        }
         runtime.shutdown(Duration::from_secs(60)).unwrap();
         for fiber in fibers {
             assert!(fiber.join().unwrap_err().is::<Cancelled>());

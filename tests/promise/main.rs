@@ -1,1 +1,8 @@
 //! `abaca::promise`: Lwt's model.
+
+mod cancel;
+mod chains;
+mod gather;
+mod oracle;
+mod stress;
+mod work;

@@ -2,7 +2,9 @@
 //!
 //! The traits and adapters of [`std::io`] work with everything in this crate and are re-exported.
 
+mod bidirectional;
 mod descriptor;
+mod kernel_copy;
 mod pollable;
 
 pub use std::io::{
@@ -10,5 +12,8 @@ pub use std::io::{
     Repeat, Result, Seek, SeekFrom, Sink, Write, copy, empty, repeat, sink,
 };
 
+pub use bidirectional::{Duplex, copy_bidirectional};
 pub(crate) use descriptor::{Descriptor, Kind};
+pub use kernel_copy::{CopyEnd, copy_fd};
+pub(crate) use kernel_copy::{End, sealed::Sealed};
 pub use pollable::Pollable;

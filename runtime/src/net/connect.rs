@@ -21,10 +21,7 @@ pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Res
     let descriptor = Descriptor::new(std::net::TcpStream::from(socket), Kind::Stream);
     match result {
         Ok(()) => {}
-        // An interrupted connect(2) goes on in the background, like any other on a non-blocking socket.
-        Err(error)
-            if error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted =>
-        {
+        Err(error) if is_in_progress(&error) => {
             descriptor
                 .retry(Way::Write, Reason::Connect, deadline, outcome, |()| false)
                 .map_err(timed_out)?;
@@ -36,8 +33,13 @@ pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Res
     Ok(TcpStream::from_descriptor(descriptor))
 }
 
+/// An interrupted connect(2) goes on in the background, like any other on a non-blocking socket.
+pub(super) fn is_in_progress(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted
+}
+
 /// How the connecting went; `WouldBlock` while it goes on.
-fn outcome(stream: &std::net::TcpStream) -> io::Result<()> {
+pub(super) fn outcome(stream: &std::net::TcpStream) -> io::Result<()> {
     // Readiness alone says nothing: a refused connection is writable too.
     if let Some(error) = stream.take_error()? {
         return Err(error);

@@ -4,8 +4,10 @@
 
 mod address;
 mod connect;
+mod happy_eyeballs;
 mod listener;
 mod options;
+mod serve;
 mod socket;
 mod stream;
 mod udp;
@@ -18,6 +20,7 @@ pub use std::net::{
 pub use address::ToSocketAddrs;
 pub use listener::{Incoming, IntoIncoming, TcpListener};
 pub use options::ListenOptions;
+pub use serve::{Listener, ServeOptions, Server, StopHandle};
 pub use stream::TcpStream;
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};

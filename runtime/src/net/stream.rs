@@ -9,10 +9,10 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::address::first_that;
-use super::socket::{descriptor_traits, shared_methods, std_conversions, stream_traits};
-use super::{ToSocketAddrs, connect};
+use super::socket::{copy_end, descriptor_traits, shared_methods, std_conversions, stream_traits};
+use super::{ToSocketAddrs, connect, happy_eyeballs};
 use crate::fiber::Reason;
-use crate::io::{Descriptor, Kind};
+use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::os::socket;
 use crate::poller::Way;
 
@@ -46,6 +46,30 @@ impl TcpStream {
     /// The last address's error; see [`std::net::TcpStream::connect`].
     pub fn connect<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
         first_that(address, |address| connect::connect(address, None))
+    }
+
+    /// Connects to whichever of the addresses answers first ("happy eyeballs", RFC 8305): they are tried in turns of
+    /// IPv6 and IPv4, the next as soon as one has failed or has not answered for 250 ms, and all go on until one is
+    /// connected. So a host that is dead on one of its addresses costs a quarter of a second, not two minutes.
+    ///
+    /// This is not what [`connect`](Self::connect) does, since the order of addresses, and which of them see a
+    /// connection, differ from std's. Put [`timeout`](crate::time::timeout) around it to limit the whole.
+    ///
+    /// # Errors
+    ///
+    /// The failure that came last, when all have failed.
+    ///
+    /// ```no_run
+    /// use abaca::net::TcpStream;
+    /// # fn main() -> std::io::Result<()> {
+    /// # abaca::run(|| {
+    /// let stream = TcpStream::connect_happy_eyeballs("www.example.org:80")?;
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn connect_happy_eyeballs<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
+        happy_eyeballs::connect(address.to_socket_addrs()?.collect())
     }
 
     /// Connects, waiting at most for `timeout`.
@@ -179,5 +203,12 @@ impl TcpStream {
 }
 
 stream_traits!(TcpStream);
+copy_end!(TcpStream);
+impl Duplex for TcpStream {
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
 std_conversions!(TcpStream, std::net::TcpStream, Kind::Stream);
 descriptor_traits!(TcpStream, std::net::TcpStream);

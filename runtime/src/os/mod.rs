@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
 
+pub(crate) mod copy;
 pub(crate) mod epoll;
 pub(crate) mod futex;
 pub(crate) mod message;

@@ -10,8 +10,8 @@ use socket2::{SockAddr, SockRef};
 /// What connect(2) says on a non-blocking socket that needs time.
 pub(crate) const IN_PROGRESS: i32 = libc::EINPROGRESS;
 
-/// Switches `O_NONBLOCK`.
-pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+/// Switches `O_NONBLOCK`; whether it was different before.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<bool> {
     // SAFETY: fcntl(2) with F_GETFL takes no pointer.
     let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) } as isize)? as libc::c_int;
     let wanted = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
@@ -19,7 +19,7 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Resu
         // SAFETY: as above.
         check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, wanted) } as isize)?;
     }
-    Ok(())
+    Ok(wanted != flags)
 }
 
 /// Whether it is a regular file, a directory or a block device.
@@ -136,6 +136,44 @@ pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
             let accepted = check(accepted as isize)? as libc::c_int;
             Ok(OwnedFd::from_raw_fd(accepted))
         })
+    }
+}
+
+/// What an error of [`accept`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AcceptError {
+    /// One connection, which is gone; the next accept is another matter.
+    Connection,
+    /// Something has run out, and may be free again later.
+    Resources,
+    /// The listener, for good.
+    Listener,
+}
+
+pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
+    match error.raw_os_error() {
+        // Besides the first three, errors of the network that wait for the new connection: accept(2).
+        Some(
+            libc::ECONNABORTED
+            | libc::EINTR
+            | libc::EPERM
+            | libc::ENETDOWN
+            | libc::EPROTO
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::ENONET
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+            | libc::ECONNRESET
+            | libc::ETIMEDOUT,
+        ) => AcceptError::Connection,
+        // EOPNOTSUPP may be the network's or the listener's, and what is not the system's is a user's listener's: both
+        // may come again at once.
+        Some(
+            libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN | libc::EOPNOTSUPP,
+        )
+        | None => AcceptError::Resources,
+        Some(_) => AcceptError::Listener,
     }
 }
 

@@ -80,6 +80,9 @@ pub struct MutexGuard<'a, T: ?Sized + 'a> {
     auto_traits: PhantomData<std::sync::MutexGuard<'a, T>>,
 }
 
+// SAFETY: a shared guard gives shared references to the value, which may be used from several threads.
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+
 impl<T> Mutex<T> {
     /// An unlocked mutex around `value`.
     ///

@@ -24,7 +24,7 @@ pub(crate) struct Page {
     pub(crate) stand_ins: &'static [(&'static str, &'static str)],
     /// Examples that do not simply pass.
     pub(crate) exceptions: &'static [(&'static str, Exception)],
-    /// Items that abaca's page does not have: a method, `impl Trait for Type`, or `fn name` of a module.
+    /// Items that abaca's page does not have, or has otherwise: `fn name` for a method or a function, `impl Trait`.
     pub(crate) lacks: &'static [(&'static str, &'static str)],
 }
 
@@ -58,6 +58,21 @@ pub(crate) fn crossbeam_files() -> impl Iterator<Item = &'static Page> {
 /// The pages of crossbeam-channel's types, for their items.
 pub(crate) fn crossbeam_pages() -> impl Iterator<Item = &'static Page> {
     channel::PAGES.iter()
+}
+
+/// A name, or a header with names, of the original with the names that types have here.
+pub(crate) fn rename(text: &str) -> String {
+    let is_end = |char: char| !char.is_alphanumeric();
+    let words = text.split_inclusive(is_end).map(|word| {
+        let name = word.trim_end_matches(is_end);
+        let ours = match name {
+            "Thread" => "Fiber",
+            "ThreadId" => "FiberId",
+            name => name,
+        };
+        format!("{ours}{}", &word[name.len()..])
+    });
+    words.collect()
 }
 
 /// The paths to swap: none under `MIRROR_CONTROL=1`, which runs the originals as they are. What fails then says nothing

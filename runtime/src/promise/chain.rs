@@ -1,0 +1,221 @@
+//! What follows one promise: `map`, `bind`, `catch` and their kin, all made from one step.
+
+use std::sync::Arc;
+
+use super::agenda::Agenda;
+use super::cancel::OnCancel;
+use super::cell::Cell;
+use super::error::Error;
+use super::handle::Promise;
+
+/// What a callback has come to.
+enum Step<T> {
+    Done(Result<T, Error>),
+    /// What this promise will come to.
+    Wait(Promise<T>),
+}
+
+impl<T: Clone + Send + Sync + 'static> Promise<T> {
+    /// The promise of what `next` makes of the outcome.
+    fn then<U, F>(&self, next: F) -> Promise<U>
+    where
+        U: Clone + Send + Sync + 'static,
+        F: FnOnce(&Result<T, Error>) -> Step<U> + Send + 'static,
+    {
+        if self.is_resolved() {
+            // Without a promise of its own, a loop over promises that are resolved stays flat.
+            return match self.call_now(next) {
+                Ok(Step::Wait(promise)) => promise,
+                Ok(Step::Done(Ok(value))) => Promise::resolved(value),
+                Ok(Step::Done(Err(error))) | Err(error) => Promise::rejected_with(error),
+            };
+        }
+        let source = Arc::downgrade(&self.source());
+        let (promise, resolver) = Promise::made(OnCancel::Source(source));
+        Cell::when(&self.cell, None, move |outcome, agenda| match agenda.call(|| next(outcome)) {
+            Ok(Step::Wait(inner)) => resolver.follow(&inner, agenda),
+            Ok(Step::Done(outcome)) => resolver.settle(outcome, agenda),
+            Err(error) => resolver.settle(Err(error), agenda),
+        });
+        promise
+    }
+
+    fn call_now<R>(&self, callback: impl FnOnce(&Result<T, Error>) -> R) -> Result<R, Error> {
+        Agenda::run(|agenda| {
+            Cell::with_outcome(&self.cell, |outcome| agenda.call(|| callback(outcome)))
+                .expect("a resolved promise has an outcome")
+        })
+    }
+
+    fn rejected_with(error: Error) -> Self {
+        Self { cell: Cell::resolved(Err(error)) }
+    }
+
+    /// Computes with the value when it is there.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let (promise, resolver) = Promise::pending();
+    /// let text = promise.map(|n: u32| format!("{n} apples"));
+    /// resolver.resolve(3);
+    /// assert_eq!(text.wait().unwrap(), "3 apples");
+    /// ```
+    pub fn map<U, F>(&self, f: F) -> Promise<U>
+    where
+        U: Clone + Send + Sync + 'static,
+        F: FnOnce(T) -> U + Send + 'static,
+    {
+        self.and_then(|value| Ok(f(value)))
+    }
+
+    /// Computes with the value when it is there; the computation may fail.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let number = Promise::resolved("17").and_then(|text| Ok(text.parse::<u32>()?));
+    /// assert_eq!(number.wait().unwrap(), 17);
+    /// ```
+    pub fn and_then<U, F>(&self, f: F) -> Promise<U>
+    where
+        U: Clone + Send + Sync + 'static,
+        F: FnOnce(T) -> Result<U, Error> + Send + 'static,
+    {
+        self.then(|outcome| {
+            Step::Done(match outcome {
+                Ok(value) => f(value.clone()),
+                Err(error) => Err(error.clone()),
+            })
+        })
+    }
+
+    /// Goes on with the promise that `f` makes of the value.
+    ///
+    /// ```
+    /// # use abaca::promise::{self, Promise};
+    /// # abaca::run(|| {
+    /// let user = promise::spawn(|| 7);
+    /// let name = user.bind(|id| promise::spawn(move || format!("user {id}")));
+    /// assert_eq!(name.wait().unwrap(), "user 7");
+    /// # });
+    /// ```
+    pub fn bind<U, F>(&self, f: F) -> Promise<U>
+    where
+        U: Clone + Send + Sync + 'static,
+        F: FnOnce(T) -> Promise<U> + Send + 'static,
+    {
+        self.then(|outcome| match outcome {
+            Ok(value) => Step::Wait(f(value.clone())),
+            Err(error) => Step::Done(Err(error.clone())),
+        })
+    }
+
+    /// Goes on with the promise that `recover` makes of the error; a value passes through.
+    ///
+    /// ```
+    /// # use abaca::promise::{Error, Promise};
+    /// let failed = Promise::rejected(Error::message("no answer"));
+    /// assert_eq!(failed.catch(|_| Promise::resolved(0)).wait().unwrap(), 0);
+    /// ```
+    pub fn catch<F>(&self, recover: F) -> Self
+    where
+        F: FnOnce(Error) -> Self + Send + 'static,
+    {
+        self.then(|outcome| match outcome {
+            Ok(value) => Step::Done(Ok(value.clone())),
+            Err(error) => Step::Wait(recover(error.clone())),
+        })
+    }
+
+    /// Goes on with the promise that one of the two makes of the outcome. Other than with [`bind`](Self::bind) followed
+    /// by [`catch`](Self::catch), `err` does not see what `ok` comes to.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let said = Promise::resolved(1)
+    ///     .try_bind(|n| Promise::resolved(n.to_string()), |error| Promise::resolved(error.to_string()));
+    /// assert_eq!(said.wait().unwrap(), "1");
+    /// ```
+    pub fn try_bind<U, F, G>(&self, ok: F, err: G) -> Promise<U>
+    where
+        U: Clone + Send + Sync + 'static,
+        F: FnOnce(T) -> Promise<U> + Send + 'static,
+        G: FnOnce(Error) -> Promise<U> + Send + 'static,
+    {
+        self.then(|outcome| {
+            Step::Wait(match outcome {
+                Ok(value) => ok(value.clone()),
+                Err(error) => err(error.clone()),
+            })
+        })
+    }
+
+    /// Runs `cleanup` however the promise is resolved, and waits for its promise as well. The outcome is this promise's,
+    /// unless the cleanup is rejected.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// # use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+    /// let closed = Arc::new(AtomicBool::new(false));
+    /// let theirs = Arc::clone(&closed);
+    /// let read = Promise::resolved("bytes").finalize(move || {
+    ///     theirs.store(true, Ordering::Relaxed);
+    ///     Promise::resolved(())
+    /// });
+    /// assert_eq!(read.wait().unwrap(), "bytes");
+    /// assert!(closed.load(Ordering::Relaxed));
+    /// ```
+    pub fn finalize<F>(&self, cleanup: F) -> Self
+    where
+        F: FnOnce() -> Promise<()> + Send + 'static,
+    {
+        self.then(|outcome| {
+            let outcome = outcome.clone();
+            Step::Wait(cleanup().then(|cleaned| {
+                Step::Done(match cleaned {
+                    Ok(()) => outcome,
+                    Err(error) => Err(error.clone()),
+                })
+            }))
+        })
+    }
+
+    /// Calls `f` with the outcome when there is one; its panic is reported and goes no further.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// Promise::resolved(1).on_resolve(move |outcome| sender.send(outcome.unwrap()).unwrap());
+    /// assert_eq!(receiver.recv().unwrap(), 1);
+    /// ```
+    pub fn on_resolve<F>(&self, f: F)
+    where
+        F: FnOnce(Result<T, Error>) + Send + 'static,
+    {
+        Cell::when(&self.cell, None, |outcome, agenda| {
+            // The panic hook has reported it.
+            drop(agenda.call(|| f(outcome.clone())));
+        });
+    }
+
+    /// Calls `f` if the promise is cancelled: rejected with [`Canceled`](super::Canceled). For a
+    /// [`task`](Self::task), this is where its work is stopped.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// let (task, _resolver) = Promise::<()>::task();
+    /// task.on_cancel(move || sender.send("stop").unwrap());
+    /// task.cancel();
+    /// assert_eq!(receiver.recv().unwrap(), "stop");
+    /// ```
+    pub fn on_cancel<F>(&self, f: F)
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        Cell::when(&self.cell, None, |outcome, agenda| {
+            if outcome.as_ref().is_err_and(Error::is_canceled) {
+                drop(agenda.call(f));
+            }
+        });
+    }
+}

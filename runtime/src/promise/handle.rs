@@ -1,0 +1,220 @@
+//! `Promise`: the reading side, what can be made without waiting, and the blocking wait.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::agenda::Agenda;
+use super::cancel::{self, Cancel, OnCancel};
+use super::cell::Cell;
+use super::error::Error;
+use super::resolver::Resolver;
+
+/// A value that arrives later, once; clones are the same promise. See the [module](self)'s documentation.
+pub struct Promise<T> {
+    pub(super) cell: Arc<Cell<T>>,
+}
+
+/// What has become of a promise so far; from [`Promise::state`].
+#[derive(Clone, Debug)]
+pub enum State<T> {
+    /// It is not resolved yet.
+    Pending,
+    /// Its value.
+    Fulfilled(T),
+    /// Why there will be no value.
+    Rejected(Error),
+}
+
+// Nothing of a promise is ever half-way when a callback panics.
+impl<T> UnwindSafe for Promise<T> {}
+impl<T> RefUnwindSafe for Promise<T> {}
+
+impl<T> Clone for Promise<T> {
+    fn clone(&self) -> Self {
+        Self { cell: Arc::clone(&self.cell) }
+    }
+}
+
+impl<T: Send + Sync + 'static> Promise<T> {
+    /// A promise and its resolver. Cancelling it has no effect; see [`task`](Self::task).
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let (promise, resolver) = Promise::pending();
+    /// resolver.resolve(5);
+    /// assert_eq!(promise.wait().unwrap(), 5);
+    /// ```
+    #[must_use]
+    pub fn pending() -> (Self, Resolver<T>) {
+        Self::made(OnCancel::Nothing)
+    }
+
+    /// A promise that [`cancel`](Self::cancel) rejects with [`Canceled`](super::Canceled), and its resolver.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let (promise, resolver) = Promise::<u32>::task();
+    /// promise.cancel();
+    /// assert!(promise.wait().unwrap_err().is_canceled());
+    /// assert!(resolver.is_resolved());
+    /// ```
+    #[must_use]
+    pub fn task() -> (Self, Resolver<T>) {
+        Self::made(OnCancel::Reject)
+    }
+
+    pub(super) fn made(on_cancel: OnCancel) -> (Self, Resolver<T>) {
+        let cell = Cell::pending(on_cancel);
+        (Self { cell: Arc::clone(&cell) }, Resolver::new(cell))
+    }
+
+    /// A promise that is fulfilled already.
+    #[must_use]
+    pub fn resolved(value: T) -> Self {
+        Self { cell: Cell::resolved(Ok(value)) }
+    }
+
+    /// A promise that is rejected already.
+    ///
+    /// ```
+    /// # use abaca::promise::{Error, Promise};
+    /// let promise = Promise::<()>::rejected(Error::message("no"));
+    /// assert_eq!(promise.wait().unwrap_err().to_string(), "no");
+    /// ```
+    #[must_use]
+    pub fn rejected(error: impl Into<Error>) -> Self {
+        Self { cell: Cell::resolved(Err(error.into())) }
+    }
+
+    /// Gives the promise up: each [`task`](Self::task) that it depends on is rejected with
+    /// [`Canceled`](super::Canceled), and each fiber of [`spawn`](super::spawn()) is cancelled. Their callbacks run before
+    /// this returns; those of a fiber when it has ended.
+    ///
+    /// The promise itself is rejected if that follows, so not if a callback recovers, or if it depends on nothing that can
+    /// be cancelled. Others that depend on the same tasks see them rejected as well; see [`protected`](Self::protected).
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let (task, _resolver) = Promise::<u32>::task();
+    /// let double = task.map(|n| 2 * n);
+    /// double.cancel();
+    /// assert!(task.wait().unwrap_err().is_canceled());
+    /// assert!(double.wait().unwrap_err().is_canceled());
+    /// ```
+    pub fn cancel(&self) {
+        Agenda::run(|agenda| cancel::cancel(vec![self.source()], agenda));
+    }
+
+    /// Whether the promise is fulfilled or rejected.
+    #[must_use]
+    pub fn is_resolved(&self) -> bool {
+        Cell::with_outcome(&self.cell, |_| ()).is_some()
+    }
+
+    pub(super) fn source(&self) -> Arc<dyn Cancel> {
+        Arc::clone(&self.cell) as Arc<dyn Cancel>
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Promise<T> {
+    /// What has become of the promise so far.
+    ///
+    /// ```
+    /// # use abaca::promise::{Promise, State};
+    /// let (promise, resolver) = Promise::pending();
+    /// assert!(matches!(promise.state(), State::Pending));
+    /// resolver.resolve("here");
+    /// assert!(matches!(promise.state(), State::Fulfilled("here")));
+    /// ```
+    #[must_use]
+    pub fn state(&self) -> State<T> {
+        match Cell::with_outcome(&self.cell, Clone::clone) {
+            None => State::Pending,
+            Some(Ok(value)) => State::Fulfilled(value),
+            Some(Err(error)) => State::Rejected(error),
+        }
+    }
+
+    /// Blocks the calling fiber, or thread, until the promise is resolved.
+    ///
+    /// # Errors
+    ///
+    /// What the promise was rejected with.
+    ///
+    /// ```
+    /// # use abaca::promise;
+    /// # abaca::run(|| {
+    /// assert_eq!(promise::spawn(|| "done").wait().unwrap(), "done");
+    /// # });
+    /// ```
+    pub fn wait(&self) -> Result<T, Error> {
+        self.wait_until(None).expect("without a deadline, a wait ends with an outcome")
+    }
+
+    /// [`wait`](Self::wait), for at most `timeout`: `None` if the promise is still pending then.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// # use std::time::Duration;
+    /// let (promise, _resolver) = Promise::<u32>::pending();
+    /// assert!(promise.wait_timeout(Duration::from_millis(1)).is_none());
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<T, Error>> {
+        // A deadline beyond the clock's range never comes.
+        self.wait_until(Instant::now().checked_add(timeout))
+    }
+
+    /// [`wait`](Self::wait), until `deadline` at the latest: `None` if the promise is still pending then.
+    pub fn wait_deadline(&self, deadline: Instant) -> Option<Result<T, Error>> {
+        self.wait_until(Some(deadline))
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>) -> Option<Result<T, Error>> {
+        if let Some(outcome) = Cell::with_outcome(&self.cell, Clone::clone) {
+            return Some(outcome);
+        }
+        let root = Cell::wait(&self.cell, deadline)?;
+        Cell::with_outcome(&root, Clone::clone)
+    }
+
+    /// A promise of the same outcome that can be cancelled alone: that rejects it with
+    /// [`Canceled`](super::Canceled), and `self` goes on.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let (shared, resolver) = Promise::task();
+    /// let mine = shared.protected();
+    /// mine.cancel();
+    /// assert!(mine.wait().unwrap_err().is_canceled());
+    /// resolver.resolve(5);
+    /// assert_eq!(shared.wait().unwrap(), 5);
+    /// ```
+    #[must_use]
+    pub fn protected(&self) -> Self {
+        self.copy(OnCancel::Reject)
+    }
+
+    /// A promise of the same outcome that cannot be cancelled.
+    #[must_use]
+    pub fn no_cancel(&self) -> Self {
+        self.copy(OnCancel::Nothing)
+    }
+
+    fn copy(&self, on_cancel: OnCancel) -> Self {
+        let (promise, resolver) = Self::made(on_cancel);
+        Cell::when(&self.cell, None, move |outcome, agenda| resolver.settle(outcome.clone(), agenda));
+        promise
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let printed = Cell::with_outcome(&self.cell, |outcome| match outcome {
+            Ok(value) => f.debug_tuple("Fulfilled").field(value).finish(),
+            Err(error) => f.debug_tuple("Rejected").field(error).finish(),
+        });
+        printed.unwrap_or_else(|| f.write_str("Pending"))
+    }
+}
