@@ -130,6 +130,9 @@ impl<T> Held<T> {
             return Found::Nothing;
         }
         if word == CLOSED {
+            if let Some(this) = held.take() {
+                this.leave_receiver();
+            }
             return Found::Closed;
         }
         // SAFETY: the word is final, so the sender is gone and the place belongs to the receiver.

@@ -109,8 +109,7 @@ impl<T> Shared<T> {
     }
 
     fn wake_receivers(&self) {
-        // No more than there are: those who come back meanwhile have seen the change.
-        wait_list::wake_up_to(&self.waiting, |waiting| &mut waiting.receivers, self.receivers().max(1));
+        wait_list::wake_up_to(&self.waiting, |waiting| &mut waiting.receivers, usize::MAX);
     }
 
     pub(super) fn senders(&self) -> usize {
