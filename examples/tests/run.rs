@@ -5,7 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-const NAMES: [&str; 7] = ["c10k", "echo", "http_hello", "proxy", "skynet", "generator", "million"];
+const NAMES: [&str; 8] =
+    ["c10k", "echo", "http_hello", "proxy", "skynet", "generator", "million", "pipeline"];
 
 /// Cargo builds the examples before the tests, into a folder beside them.
 fn example(name: &str) -> Command {
@@ -57,6 +58,8 @@ fn every_example_has_help_and_refuses_nonsense() {
         ("skynet", "--depth", "9"),
         ("generator", "--count", "94"),
         ("million", "--fibers", "0"),
+        ("pipeline", "--stages", "0"),
+        ("pipeline", "--seconds", "never"),
     ] {
         let output = run(name, &[option, value]);
         assert_eq!(output.status.code(), Some(2), "{name} {option} {value}: {output:?}");
@@ -124,6 +127,17 @@ fn generator_prints_its_sequences() {
     assert!(text.lines().any(|line| line.trim() == "4 2 5 1 6 3 7"), "{text}");
     let largest = stdout(&run("generator", &["--count", "93"]));
     assert!(largest.contains(" 7540113804746346429\n"), "{largest}");
+}
+
+#[test]
+fn pipeline_passes_everything_on_or_stops_in_time() {
+    for buffer in ["0", "8"] {
+        let text = stdout(&run("pipeline", &["--items", "1000", "--stages", "5", "--buffer", buffer]));
+        assert_eq!((figure(&text, "items"), figure(&text, "sum")), (1000.0, 504_500.0));
+        assert!(text.contains("which are all") && figure(&text, "messages/s") > 0.0, "{text}");
+    }
+    let text = stdout(&run("pipeline", &["--items", "1000000000000", "--seconds", "0.05"]));
+    assert!(figure(&text, "items") < 1e12 && text.contains("when the time was up"), "{text}");
 }
 
 /// A server example that is running. It ends with the test.
