@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use abaca_asm::stack::StackPool;
 
-use crate::blocking::Pool;
+use crate::blocking::{self, Pool};
 use crate::poller;
 use crate::scheduler::{self, Pollers, Shared, StackSupply};
 use crate::spawn::{self, JoinHandle, SpawnError};
@@ -41,6 +41,7 @@ pub struct Builder {
     poller: Option<Poller>,
     name: String,
     shutdown_timeout: Duration,
+    pub(crate) blocking: blocking::Settings,
     on_thread_start: Option<Arc<dyn Fn() + Send + Sync>>,
     on_thread_stop: Option<Arc<dyn Fn() + Send + Sync>>,
 }
@@ -61,6 +62,7 @@ impl Default for Builder {
             poller: None,
             name: "abaca".into(),
             shutdown_timeout: Duration::from_secs(10),
+            blocking: blocking::Settings::default(),
             on_thread_start: None,
             on_thread_stop: None,
         }
@@ -126,7 +128,7 @@ impl Builder {
     /// # Errors
     ///
     /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, or an environment variable that
-    ///   does not parse.
+    ///   does not parse; a blocking pool without threads.
     /// * What the operating system says when it refuses an epoll instance or a thread.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
@@ -141,7 +143,8 @@ impl Builder {
             Poller::Thread => Pollers::Thread(poller::Poller::new()?),
         };
         let stacks = StackSupply::new(StackPool::new(self.stack_bytes));
-        let shared = Shared::new(workers, stacks, pollers, Arc::new(Pool::new()), self.max_fibers);
+        let pool = Arc::new(Pool::new(&self.name, self.blocking.check()?));
+        let shared = Shared::new(workers, stacks, pollers, pool, self.max_fibers);
         let mut runtime = Runtime {
             shared,
             threads: Vec::new(),
@@ -205,6 +208,7 @@ impl fmt::Debug for Builder {
             .field("poller", &self.poller)
             .field("name", &self.name)
             .field("shutdown_timeout", &self.shutdown_timeout)
+            .field("blocking", &self.blocking)
             .finish_non_exhaustive()
     }
 }
@@ -235,7 +239,7 @@ impl std::error::Error for ShutdownError {}
 ///
 /// Dropping it shuts it down: see [`shutdown`](Self::shutdown).
 pub struct Runtime {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     threads: Vec<thread::JoinHandle<()>>,
     ended: Arc<Ended>,
     shutdown_timeout: Duration,

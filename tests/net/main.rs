@@ -17,6 +17,7 @@ mod runtimes;
 mod serve;
 mod sharing;
 mod stream;
+mod stress;
 mod twin;
 mod unix;
 

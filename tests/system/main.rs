@@ -1,1 +1,58 @@
-//! `abaca::fs`, `process`, `signal`, `io` and `blocking`: what waits on the operating system.
+//! `abaca::blocking`, `fs`, `io`, `process` and `signal`: what waits on the operating system.
+
+mod blocking;
+mod fs;
+mod fs_oracle;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use abaca::Runtime;
+
+/// A runtime on which whoever holds up the worker holds up everybody.
+fn one_worker() -> Runtime {
+    Runtime::builder().workers(1).build().unwrap()
+}
+
+/// Runs other fibers until `condition` holds.
+fn wait_until(condition: impl Fn() -> bool) {
+    while !condition() {
+        abaca::yield_now();
+    }
+}
+
+/// A directory of its own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("abaca-system-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs the named test of this binary again, where `ROLE` is set, through `sh`, whose script ends in `"$@"`.
+fn in_child(test: &str, script: &str) -> Output {
+    let this = std::env::current_exe().expect("this test has a path");
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(this).args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env("ROLE", "child").output().expect("the child starts")
+}
+
+fn is_child() -> bool {
+    std::env::var_os("ROLE").is_some()
+}

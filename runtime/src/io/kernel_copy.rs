@@ -128,8 +128,9 @@ impl sealed::Sealed for File {
 /// Copies everything from `reader` to `writer`, inside of the kernel where it can; returns the number of bytes. The
 /// positions of files move on as with reads and writes.
 ///
-/// It does what [`io::copy`](super::copy) does, and is faster for large amounts. That function works with any
-/// `Read` and `Write`, and cannot tell what is behind them.
+/// It does what [`io::copy`](super::copy) does. From a file it is faster, and it takes little of the processor; between
+/// sockets it saves memory traffic, and costs a pipe. That function works with any `Read` and `Write`, and cannot tell
+/// what is behind them.
 ///
 /// The wait for a socket or pipe blocks the fiber, and obeys the socket's timeouts; a file is read or written on a
 /// thread of the runtime's pool. While it runs, a socket is in the kernel's non-blocking mode (`O_NONBLOCK`), which

@@ -1,5 +1,7 @@
 //! Layer 8: waiting for descriptors. [`Pollable`] makes anything that epoll can watch block only its fiber.
 //!
+//! [`copy_bidirectional`] is what a proxy does, and [`copy_fd`] copies inside of the kernel.
+//!
 //! The traits and adapters of [`std::io`] work with everything in this crate and are re-exported.
 
 mod bidirectional;

@@ -1,0 +1,103 @@
+//! Calls that block their thread, run where they stall no worker.
+//!
+//! Some calls cannot be made non-blocking: files, name resolution, a C library, a long computation. [`run`] makes
+//! such a call on a thread of the runtime's *blocking pool* and parks the calling fiber until it has returned. The
+//! closure may borrow from the fiber's stack, since the fiber stays until it is done.
+//!
+//! # The pool
+//!
+//! Each runtime has its own. It has no threads until they are needed: a job takes the thread that became idle last, or
+//! else starts a new one, up to [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads); beyond that,
+//! jobs queue, first in, first out. A thread that has been idle for
+//! [`blocking_keep_alive`](crate::runtime::Builder::blocking_keep_alive) ends; since the last to become idle is the first
+//! to be used, those that a lighter load does not need do end. Threads are called `<runtime>-blocking-<n>`.
+//!
+//! A job that waits for another job of the same pool can wait for ever when the limit is reached.
+//!
+//! When the operating system refuses a thread, jobs queue for those that exist. If there are none, the job runs in place,
+//! on the fiber's stack, and holds up its worker meanwhile: slow is better than failed.
+//!
+//! # Cancellation and shutdown
+//!
+//! A fiber that is cancelled before a thread has taken its job takes it back and unwinds. Once the job has begun, the
+//! fiber waits for its end, drops the result, and then unwinds. So a runtime that is shut down waits, up to its deadline,
+//! for jobs that have begun. The pool's threads end after the last fiber.
+//!
+//! ```
+//! # abaca::run(|| {
+//! let text = String::from("borrowed");
+//! let len = abaca::blocking::run(|| {
+//!     std::thread::sleep(std::time::Duration::from_millis(1)); // blocks a thread, but no worker
+//!     text.len()
+//! });
+//! assert_eq!(len, 8);
+//! # });
+//! ```
+
+mod job;
+mod pool;
+mod settings;
+
+pub(crate) use pool::Pool;
+pub(crate) use settings::Settings;
+
+use crate::{park, scheduler};
+
+/// Runs `f` on a thread of the runtime's blocking pool while the calling fiber is parked, and returns what it returned.
+///
+/// On a plain thread, `f` just runs; so it does in the destructors of a fiber that unwinds, since
+/// [`std::thread::panicking`] is a fact of the thread.
+///
+/// Handing a job over and back costs some microseconds if a thread is awake, and tens if one must be woken.
+///
+/// # Panics
+///
+/// With the panic of `f`.
+///
+/// ```
+/// # abaca::run(|| {
+/// let mut numbers = vec![3, 1, 2];
+/// abaca::blocking::run(|| numbers.sort());
+/// assert_eq!(numbers, [1, 2, 3]);
+/// # });
+/// ```
+pub fn run<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    match scheduler::blocking_pool() {
+        Some(pool) if !park::surely_unwinds() => pool.run(f),
+        _ => f(),
+    }
+}
+
+/// What a blocking pool is doing: a snapshot, see [`gauges`] and
+/// [`Runtime::blocking_gauges`](crate::Runtime::blocking_gauges).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gauges {
+    /// Threads that exist, idle ones included.
+    pub threads: usize,
+    /// Threads that have nothing to do and wait for it.
+    pub idle: usize,
+    /// Jobs that no thread has taken yet.
+    pub queued: usize,
+    /// Jobs that have ended, also those that panicked or ran in place; not those taken back.
+    pub completed: u64,
+    /// The most threads there have been at once.
+    pub peak: usize,
+}
+
+/// The gauges of the calling fiber's runtime; all zero on a plain thread, which has no pool.
+///
+/// ```
+/// # abaca::run(|| {
+/// abaca::blocking::run(|| ());
+/// let gauges = abaca::blocking::gauges();
+/// assert_eq!((gauges.completed, gauges.peak, gauges.queued), (1, 1, 0));
+/// # });
+/// ```
+pub fn gauges() -> Gauges {
+    scheduler::blocking_pool().map_or_else(Gauges::default, |pool| pool.gauges())
+}

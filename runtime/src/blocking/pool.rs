@@ -1,0 +1,269 @@
+//! The pool: its threads, the queue in front of them, and who is woken for a job.
+//!
+//! A thread is *busy* (it runs a job, or is about to look for one) or *idle* (its seat is in `idle`, and it sleeps). A job
+//! that is queued takes the top seat away, which makes that thread busy, and wakes it; or starts a thread, which is
+//! born busy. A busy thread sits down only when it has found the queue empty, under the lock. So while jobs are queued,
+//! every thread that was called for them is on its way, and none is forgotten; that a faster thread may take the job
+//! first harms nobody.
+//!
+//! The lock is never held across a job, a system call or a wake-up.
+
+#![expect(unsafe_code, reason = "asks for the right to run a job, whose contract it keeps")]
+
+use std::collections::VecDeque;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use super::job::{Job, JobRef};
+use super::{Gauges, Settings};
+use crate::park;
+
+/// See the module's documentation.
+pub(crate) struct Pool {
+    name: String,
+    settings: Settings,
+    state: Mutex<State>,
+    /// Counted before the job's caller is told, so that it sees its own.
+    completed: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<JobRef>,
+    /// Those that sleep; the last one sat down last.
+    idle: Vec<Seat>,
+    threads: usize,
+    peak: usize,
+    /// How many were started, for their names.
+    started: usize,
+    closed: bool,
+}
+
+/// An idle thread.
+struct Seat(Thread);
+
+/// Who is to take a job that has just been queued.
+enum Call {
+    /// It sleeps no more once it is woken.
+    Idle(Seat),
+    /// One that is yet to be started, counted already.
+    New(usize),
+    /// The threads there are, when they are done.
+    Busy,
+}
+
+impl Pool {
+    /// A pool without threads; they will be called `<name>-blocking-<n>`.
+    pub(crate) fn new(name: &str, settings: Settings) -> Self {
+        Self { name: name.into(), settings, state: Mutex::default(), completed: AtomicU64::new(0) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn gauges(&self) -> Gauges {
+        let state = self.state();
+        Gauges {
+            threads: state.threads,
+            idle: state.idle.len(),
+            queued: state.jobs.len(),
+            completed: self.completed.load(Ordering::Relaxed),
+            peak: state.peak,
+        }
+    }
+
+    /// Runs `f` on a thread of the pool, and waits for its end.
+    pub(super) fn run<F, T>(self: &Arc<Self>, f: F) -> T
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        if !thread::panicking() && park::is_cancelled() {
+            park::unwind();
+        }
+        let job = Job::new(f);
+        // SAFETY: once, and the job stays where it is until the wait below is over.
+        self.submit(unsafe { job.to_ref() });
+        let address = std::ptr::from_ref(&job).cast();
+        let cancelled = job.wait(|| self.take_back(address));
+        match (job.into_result(), cancelled) {
+            (Some(Err(payload)), _) => resume_unwind(payload),
+            (result, Some(cancelled)) => {
+                drop(result);
+                cancelled.unwind()
+            }
+            (Some(Ok(value)), None) => value,
+            (None, None) => unreachable!("a job is taken back only by a cancelled caller"),
+        }
+    }
+
+    /// Queues a job and sees to it that a thread comes for it.
+    fn submit(self: &Arc<Self>, job: JobRef) {
+        let call = {
+            let mut state = self.state();
+            state.jobs.push_back(job);
+            state.call(self.settings.max_threads)
+        };
+        match call {
+            Call::Idle(Seat(thread)) => thread.unpark(),
+            Call::New(number) => self.start_thread(number),
+            Call::Busy => {}
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>, number: usize) {
+        let name = format!("{}-blocking-{number}", self.name);
+        let pool = Arc::clone(self);
+        if thread::Builder::new().name(name).spawn(move || pool.serve()).is_err() {
+            self.go_without();
+        }
+    }
+
+    /// A thread that was counted could not be had.
+    #[cold]
+    fn go_without(&self) {
+        let mut state = self.state();
+        state.threads -= 1;
+        // Somebody has to do it, and there is nobody else.
+        while state.threads == 0 {
+            let Some(job) = state.jobs.pop_front() else { break };
+            drop(state);
+            self.complete(job);
+            state = self.state();
+        }
+    }
+
+    fn take_back(&self, job: *const ()) -> Option<JobRef> {
+        let mut state = self.state();
+        let at = state.jobs.iter().position(|queued| queued.is(job))?;
+        state.jobs.remove(at)
+    }
+
+    fn complete(&self, job: JobRef) {
+        let finished = job.run();
+        self.completed.fetch_add(1, Ordering::Relaxed);
+        finished.tell();
+    }
+
+    /// A thread's life.
+    fn serve(&self) {
+        let mut state = self.state();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                self.complete(job);
+                state = self.state();
+            } else if state.closed {
+                break;
+            } else {
+                state.idle.push(Seat(thread::current()));
+                drop(state);
+                let was_called = self.sit();
+                state = self.state();
+                if !was_called && state.jobs.is_empty() {
+                    break;
+                }
+            }
+        }
+        state.threads -= 1;
+    }
+
+    /// Sleeps until somebody takes the calling thread's seat away. False if it gave it up itself, having been idle for
+    /// too long.
+    fn sit(&self) -> bool {
+        let me = thread::current().id();
+        let deadline = Instant::now().checked_add(self.settings.keep_alive);
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            match left {
+                None => thread::park(),
+                Some(left) if !left.is_zero() => thread::park_timeout(left),
+                Some(_) => {}
+            }
+            let mut state = self.state();
+            let Some(seat) = state.idle.iter().position(|seat| seat.0.id() == me) else { return true };
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                state.idle.remove(seat);
+                return false;
+            }
+        }
+    }
+
+    /// Lets threads end when the queue is empty; the runtime is gone.
+    pub(crate) fn close(&self) {
+        let idle = {
+            let mut state = self.state();
+            state.closed = true;
+            std::mem::take(&mut state.idle)
+        };
+        idle.into_iter().for_each(|Seat(thread)| thread.unpark());
+    }
+}
+
+impl State {
+    fn call(&mut self, max_threads: usize) -> Call {
+        if let Some(seat) = self.idle.pop() {
+            return Call::Idle(seat);
+        }
+        if self.threads >= max_threads {
+            return Call::Busy;
+        }
+        self.threads += 1;
+        self.peak = self.peak.max(self.threads);
+        self.started += 1;
+        Call::New(self.started - 1)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Pool, Settings};
+
+    fn pool(max_threads: usize, keep_alive: Duration) -> Arc<Pool> {
+        Arc::new(Pool::new("test", Settings { max_threads, keep_alive }))
+    }
+
+    #[test]
+    fn one_caller_needs_one_thread() {
+        let pool = pool(8, Duration::MAX);
+        for _ in 0..100 {
+            pool.run(|| ());
+            // The caller may be told before the thread has sat down.
+            while pool.gauges().idle == 0 {
+                std::thread::yield_now();
+            }
+        }
+        let gauges = pool.gauges();
+        assert_eq!((gauges.threads, gauges.peak, gauges.completed), (1, 1, 100));
+        pool.close();
+    }
+
+    #[test]
+    fn threads_end_when_they_idle_for_too_long_and_when_the_pool_closes() {
+        for keep_alive in [Duration::ZERO, Duration::MAX] {
+            let pool = pool(2, keep_alive);
+            pool.run(|| ());
+            if keep_alive == Duration::MAX {
+                pool.close();
+            }
+            while pool.gauges().threads > 0 {
+                std::thread::yield_now();
+            }
+            assert_eq!((pool.gauges().peak, pool.gauges().idle), (1, 0));
+        }
+    }
+
+    #[test]
+    fn what_is_queued_when_the_pool_closes_is_still_done() {
+        let pool = pool(1, Duration::MAX);
+        pool.close();
+        assert_eq!(pool.run(|| 7), 7);
+    }
+}
