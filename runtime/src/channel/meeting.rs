@@ -96,10 +96,16 @@ impl<T> Meeting<T> {
         }
     }
 
+    /// Whether neither the other side waits, nor anybody watches. One branch, for it decides each fast path.
+    #[inline]
+    fn is_quiet_for(&self, others: &WaitList<Parcel<T>>) -> bool {
+        others.is_empty() & self.watchers.is_empty()
+    }
+
     /// What [`put`](Self::put) comes to when nobody waits: into the buffer.
     #[inline]
     pub(super) fn push(&mut self, message: T) -> Result<(), T> {
-        if self.has_place() && self.receivers.is_empty() && self.watchers.is_empty() && !self.disconnected {
+        if self.is_quiet_for(&self.receivers) && !self.disconnected && self.has_place() {
             self.buffer.push_back(message);
             return Ok(());
         }
@@ -109,7 +115,7 @@ impl<T> Meeting<T> {
     /// What [`take`](Self::take) comes to when nobody waits: from the buffer.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
-        if self.senders.is_empty() && self.watchers.is_empty() { self.buffer.pop_front() } else { None }
+        if self.is_quiet_for(&self.senders) { self.buffer.pop_front() } else { None }
     }
 
     /// Passes the message in `parcel` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
