@@ -9,7 +9,7 @@ use super::reason::ExitReason;
 use super::reference::{ActorRef, SendError};
 use crate::fiber::{Outcome, Reason};
 use crate::park;
-use crate::queue::SpinLock;
+use crate::sync::parking::{self, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// Why a [`call`](ActorRef::call) was not answered.
@@ -64,7 +64,7 @@ impl<R> Slot<R> {
         let woken = state.waiting.pop_front();
         drop(state);
         if let Some(woken) = woken {
-            park::wake(woken);
+            parking::wake(woken);
         }
     }
 

@@ -16,8 +16,8 @@ use super::pid::{ActorId, Pid};
 use super::reason::{Down, Exit, ExitReason};
 use crate::fiber::{Outcome, Reason};
 use crate::park;
-use crate::queue::SpinLock;
 use crate::spawn::JoinHandle;
+use crate::sync::parking::SpinLock;
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// An actor, whatever its messages.

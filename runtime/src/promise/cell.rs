@@ -16,7 +16,7 @@ use super::cancel::{Cancel, OnCancel};
 use super::error::Error;
 use crate::fiber::{Outcome, Reason};
 use crate::park;
-use crate::queue::SpinLock;
+use crate::sync::parking::SpinLock;
 use crate::sync::wait_list::{self, End, WaitList};
 
 pub(super) type Callback<T> = Box<dyn FnOnce(&Result<T, Error>, &mut Agenda) + Send>;
