@@ -112,8 +112,7 @@ pub(super) trait Operation {
     /// Does what was owed to others while the locks were held.
     fn deliver(&self);
 
-    /// Waits for a message that was promised; `false` if the promise is broken, and the arm no longer selected. A fiber
-    /// that was cancelled meanwhile unwinds, with the message in the arm.
+    /// Waits for a message that was promised; `false` if the promise is broken, and the arm no longer selected.
     fn settle(&self) -> bool;
 }
 
