@@ -1,1 +1,3 @@
 //! `abaca::future`: fibers and futures, in both directions.
+
+mod hyper;

@@ -31,8 +31,8 @@ pub(crate) enum Kind {
 pub(crate) struct Descriptor<T: AsFd> {
     /// `Some` until it is taken out.
     inner: Option<T>,
-    source: Source,
-    kind: Kind,
+    pub(super) source: Source,
+    pub(super) kind: Kind,
     /// Made when something is set or shared.
     settings: OnceLock<Arc<Settings>>,
 }

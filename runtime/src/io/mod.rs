@@ -8,6 +8,8 @@ mod bidirectional;
 mod descriptor;
 mod kernel_copy;
 mod pollable;
+#[cfg(feature = "hyper")]
+mod task;
 
 pub use std::io::{
     BufRead, BufReader, BufWriter, Cursor, Empty, Error, ErrorKind, IoSlice, IoSliceMut, LineWriter, Read,
@@ -19,3 +21,5 @@ pub(crate) use descriptor::{Descriptor, Kind};
 pub use kernel_copy::{CopyEnd, copy_fd};
 pub(crate) use kernel_copy::{End, sealed::Sealed};
 pub use pollable::Pollable;
+#[cfg(feature = "hyper")]
+pub(crate) use task::Arm;

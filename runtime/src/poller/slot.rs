@@ -2,10 +2,12 @@
 //!
 //! `README.md` tells the protocol between an operation and an event.
 
-#![expect(unsafe_code, reason = "an intrusive list of nodes on the stacks of those who wait")]
+#![expect(unsafe_code, reason = "an intrusive list of nodes that their owners keep alive")]
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::Arc;
+use std::task::Waker;
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::fiber::{Outcome, Waiter, Woken};
@@ -64,17 +66,40 @@ struct List {
 // SAFETY: nodes are only reached under the lock, and their owners unlink them there before they go.
 unsafe impl Send for List {}
 
-/// One fiber's wait, on its stack.
+/// One fiber's wait, on its stack; or one task's, on the heap.
 pub(crate) struct Node {
     pub(crate) waiter: Waiter,
     next: Cell<*const Node>,
     /// The wake-up that its claim owes, between the claim and the delivery.
     woken: Cell<Option<Woken>>,
+    /// Keeps a task's node while it is linked, and until its wake-up is delivered: unlike a fiber, the task may run
+    /// and forget it in between.
+    itself: Cell<Option<Arc<Node>>>,
 }
+
+// SAFETY: the cells are used under the lock while the node is linked, and from the claim on by the claimer alone; before
+// and after by its owner. All that is in them is `Send`.
+unsafe impl Send for Node {}
+// SAFETY: as above.
+unsafe impl Sync for Node {}
 
 impl Node {
     pub(crate) fn new(waiter: Waiter) -> Self {
-        Self { waiter, next: Cell::new(ptr::null()), woken: Cell::new(None) }
+        Self { waiter, next: Cell::new(ptr::null()), woken: Cell::new(None), itself: Cell::new(None) }
+    }
+
+    /// A task's node, to be linked. It stays alive by itself until an event, or until it is [`forget`](Self::forget)ed.
+    #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
+    pub(crate) fn for_task(waker: Waker) -> Arc<Self> {
+        let node = Arc::new(Self::new(Waiter::for_task(waker)));
+        node.itself.set(Some(Arc::clone(&node)));
+        node
+    }
+
+    /// What the caller owes to a task's node that is not linked, nor claimed.
+    #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
+    pub(crate) fn forget(&self) {
+        self.itself.take();
     }
 }
 
@@ -183,9 +208,12 @@ impl Slot {
     pub(super) fn event(&self, edges: [Edge; 2], wake: &mut impl FnMut(Woken)) {
         let mut node = self.advance(edges);
         while !node.is_null() {
-            // SAFETY: it is claimed and not woken yet, so its fiber cannot run, and its stack stays.
+            // SAFETY: it is claimed and not woken yet, so its fiber cannot run, and its stack stays; a task's node has
+            // kept itself.
             let this = unsafe { &*node };
             node = this.next.get();
+            // A task's stays because of this.
+            let _itself = this.itself.take();
             wake(this.woken.take().expect("a claim left its wake-up here"));
         }
     }
@@ -222,7 +250,7 @@ impl Slot {
 
     /// Links a node, unless an event has come since `seen`, or the poller has been shut down.
     pub(super) fn link(&self, node: &Node, seen: Seen<'_>, is_shut_down: impl FnOnce() -> bool) -> Attempt {
-        debug_assert!(node.waiter.fiber().is_some() || cfg!(test), "threads wait in poll(2)");
+        debug_assert!(!node.waiter.is_threads() || cfg!(test), "threads wait in poll(2)");
         let mut lists = self.waiting.lock();
         // Whoever shuts the poller down goes through all locks after it has said so.
         if is_shut_down() {
@@ -236,17 +264,15 @@ impl Slot {
         lists[way].first = node;
         Attempt::Linked
     }
-}
 
-impl Place<'_> {
-    /// Unlinks a node whose wait has ended without an event. On return nobody knows it any more.
+    /// Whether the node was linked here. It no longer is.
     #[cold]
-    pub(crate) fn unlink(&self, node: &Node) {
-        let mut lists = self.slot.waiting.lock();
-        let list = &mut lists[self.way as usize];
+    pub(super) fn unlink(&self, way: Way, node: &Node) -> bool {
+        let mut lists = self.waiting.lock();
+        let list = &mut lists[way as usize];
         if ptr::eq(list.first, node) {
             list.first = node.next.get();
-            return;
+            return true;
         }
         let mut at = list.first;
         while !at.is_null() {
@@ -254,10 +280,19 @@ impl Place<'_> {
             let current = unsafe { &*at };
             if ptr::eq(current.next.get(), node) {
                 current.next.set(node.next.get());
-                return;
+                return true;
             }
             at = current.next.get();
         }
+        false
+    }
+}
+
+impl Place<'_> {
+    /// Unlinks a node whose wait has ended without an event. On return nobody knows it any more.
+    #[cold]
+    pub(crate) fn unlink(&self, node: &Node) {
+        self.slot.unlink(self.way, node);
     }
 }
 
@@ -318,6 +353,28 @@ mod tests {
         woken_by(&slot, [Edge::WithoutHints, Edge::None]);
         slot.seen(Way::Read).mark_drained();
         assert!(!slot.seen(Way::Read).is_drained(), "after the end a short read means nothing");
+    }
+
+    #[test]
+    fn a_node_of_a_task_lives_until_its_wake_up_is_delivered() {
+        let slot = Slot::new();
+        let node = Node::for_task(Waker::noop().clone());
+        let weak = Arc::downgrade(&node);
+        assert_eq!(slot.link(&node, slot.seen(Way::Read), || false), Attempt::Linked);
+        let mut owner = Some(node);
+        slot.event(READABLE, &mut |woken| {
+            // The task runs at once, and no longer wants it.
+            assert!(!slot.unlink(Way::Read, owner.as_deref().expect("one event")));
+            owner = None;
+            assert!(matches!(woken, Woken::Task(_)) && weak.strong_count() == 1);
+        });
+        assert_eq!(weak.strong_count(), 0);
+
+        let node = Node::for_task(Waker::noop().clone());
+        assert_eq!(slot.link(&node, slot.seen(Way::Read), || false), Attempt::Linked);
+        assert!(slot.unlink(Way::Read, &node));
+        node.forget();
+        assert_eq!((Arc::strong_count(&node), woken_by(&slot, READABLE)), (1, 0));
     }
 
     #[test]

@@ -67,6 +67,18 @@ impl Source {
         }
     }
 
+    /// Undoes the link of a task's node, unless an event has done so: that one then delivers its wake-up.
+    #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
+    pub(crate) fn unlink(&self, way: Way, node: &Node) {
+        let mut next = self.0.get();
+        while let Some(registration) = next {
+            if registration.slot().unlink(way, node) {
+                return node.forget();
+            }
+            next = registration.next.get().map(|boxed| &**boxed);
+        }
+    }
+
     #[inline]
     fn latest(&self) -> Option<&Registration> {
         let mut latest = self.0.get()?;

@@ -44,6 +44,7 @@ pub(crate) fn wake(woken: Woken) {
     match woken {
         Woken::Fiber(fiber) => wake_fiber(fiber),
         Woken::Thread(word) => futex::wake_one(word),
+        Woken::Task(waker) => waker.wake(),
     }
 }
 
