@@ -22,7 +22,8 @@
 //!     for stream in listener.incoming().flatten() {
 //!         let hello = |_: Request<Incoming>| async { Ok::<_, Infallible>(Response::new("hello".to_string())) };
 //!         abaca::spawn(move || {
-//!             let http = http1::Builder::new().timer(HyperTimer).keep_alive(false);
+//!             let mut http = http1::Builder::new();
+//!             http.timer(HyperTimer).keep_alive(false);
 //!             block_on(http.serve_connection(HyperStream::new(stream), service_fn(hello)))
 //!         });
 //!     }
