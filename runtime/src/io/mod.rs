@@ -4,13 +4,18 @@
 
 mod bidirectional;
 mod descriptor;
+mod pipe;
 mod pollable;
+pub(crate) mod shared_file;
 
 pub use std::io::{
-    BufRead, BufReader, BufWriter, Cursor, Empty, Error, ErrorKind, IoSlice, IoSliceMut, LineWriter, Read,
-    Repeat, Result, Seek, SeekFrom, Sink, Write, copy, empty, repeat, sink,
+    BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError, IoSlice,
+    IoSliceMut, IsTerminal, LineWriter, Lines, Read, Repeat, Result, Seek, SeekFrom, Sink, Split, Take,
+    Write, copy, empty, read_to_string, repeat, sink,
 };
 
 pub use bidirectional::{Duplex, copy_bidirectional};
 pub(crate) use descriptor::{Descriptor, Kind};
+pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use pollable::Pollable;
+pub(crate) use shared_file::SharedFile;

@@ -5,7 +5,9 @@
 pub(crate) mod epoll;
 pub(crate) mod futex;
 pub(crate) mod message;
+pub(crate) mod nowait;
 pub(crate) mod nudge;
+pub(crate) mod process;
 pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod socket;
