@@ -7,6 +7,7 @@ mod descriptor;
 mod pipe;
 mod pollable;
 pub(crate) mod shared_file;
+mod stdio;
 
 pub use std::io::{
     BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError, IoSlice,
@@ -19,3 +20,6 @@ pub(crate) use descriptor::{Descriptor, Kind};
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use pollable::Pollable;
 pub(crate) use shared_file::SharedFile;
+pub use stdio::{
+    Stderr, StderrLock, Stdin, StdinLock, Stdout, StdoutLock, eprint, print, stderr, stdin, stdout,
+};
