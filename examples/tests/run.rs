@@ -1,11 +1,18 @@
 //! Runs every example as a user would, with small numbers, and looks at what it prints. Servers get real clients.
 
+#[path = "run/figures.rs"]
+mod figures;
+#[path = "run/models.rs"]
+mod models;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-const NAMES: [&str; 7] = ["c10k", "echo", "http_hello", "proxy", "skynet", "generator", "million"];
+const NAMES: [&str; 8] =
+    ["c10k", "echo", "http_hello", "proxy", "skynet", "generator", "million", "pipeline"];
+const MODELS: [&str; 3] = ["chat", "crawler", "supervised"];
 
 /// Cargo builds the examples before the tests, into a folder beside them.
 fn example(name: &str) -> Command {
@@ -42,7 +49,7 @@ fn fails(name: &str, arguments: &[&str], sentence: &str) {
 
 #[test]
 fn every_example_has_help_and_refuses_nonsense() {
-    for name in NAMES {
+    for name in NAMES.into_iter().chain(MODELS) {
         assert!(stdout(&run(name, &["--help"])).contains("Usage:"), "{name}");
         assert_eq!(run(name, &["--no-such-option"]).status.code(), Some(2), "{name}");
     }
@@ -57,6 +64,11 @@ fn every_example_has_help_and_refuses_nonsense() {
         ("skynet", "--depth", "9"),
         ("generator", "--count", "94"),
         ("million", "--fibers", "0"),
+        ("pipeline", "--stages", "0"),
+        ("pipeline", "--seconds", "never"),
+        ("chat", "--grace", "soon"),
+        ("crawler", "--at-once", "0"),
+        ("supervised", "--actors", "0"),
     ] {
         let output = run(name, &[option, value]);
         assert_eq!(output.status.code(), Some(2), "{name} {option} {value}: {output:?}");
@@ -72,7 +84,7 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
     fails("million", &["--stack", "4000000000"], "stack_size");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
-    for server in ["echo", "http_hello"] {
+    for server in ["chat", "echo", "http_hello"] {
         fails(server, &[&address], &format!("cannot listen on {address}"));
         fails(server, &["nowhere"], "cannot listen on nowhere");
     }
@@ -89,41 +101,6 @@ fn c10k_serves_and_drives_its_connections() {
     assert!(latencies[0] > 0.0 && latencies.is_sorted(), "{text}");
     assert!(figure(&text, "OS threads") < 10.0, "a thread per connection? {text}");
     assert!(figure(&text, "memory per connection") > 0.0, "{text}");
-}
-
-#[test]
-fn skynet_adds_up_its_leaves() {
-    let text = stdout(&run("skynet", &["--depth", "3", "--workers", "2"]));
-    assert_eq!(figure(&text, "leaves"), 1000.0);
-    assert_eq!(figure(&text, "fibers"), 1111.0);
-    assert_eq!(figure(&text, "sum"), 499_500.0);
-    assert_eq!(figure(&stdout(&run("skynet", &["--depth", "0"])), "sum"), 0.0);
-}
-
-#[test]
-fn million_parks_and_wakes_its_fibers() {
-    let text = stdout(&run("million", &["--fibers", "2000", "--stack", "64"]));
-    assert_eq!(figure(&text, "fibers asleep"), 2000.0);
-    assert!(figure(&text, "memory of each") > 4000.0, "{text}");
-    assert!(text.contains("bytes of page tables"), "{text}");
-    assert!(figure(&text, "to wake and join") >= 0.0);
-}
-
-/// Five gigabytes for some seconds: the size that the example is about.
-#[test]
-fn a_million_fibers_are_parked_on_guarded_stacks_under_the_stock_limit_of_mappings() {
-    let text = stdout(&run("million", &[]));
-    assert_eq!(figure(&text, "fibers asleep"), 1_000_000.0);
-    assert!(figure(&text, "memory mappings") < 10_000.0, "{text}");
-}
-
-#[test]
-fn generator_prints_its_sequences() {
-    let text = stdout(&run("generator", &["--count", "10"]));
-    assert!(text.lines().any(|line| line.trim() == "0 1 1 2 3 5 8 13 21 34"), "{text}");
-    assert!(text.lines().any(|line| line.trim() == "4 2 5 1 6 3 7"), "{text}");
-    let largest = stdout(&run("generator", &["--count", "93"]));
-    assert!(largest.contains(" 7540113804746346429\n"), "{largest}");
 }
 
 /// A server example that is running. It ends with the test.

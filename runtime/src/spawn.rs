@@ -29,6 +29,9 @@ unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: a shared handle offers only atomics.
 unsafe impl<T> Sync for JoinHandle<T> {}
 
+// The result is in the cell, not in the handle.
+impl<T> Unpin for JoinHandle<T> {}
+
 impl<T> JoinHandle<T> {
     fn header(&self) -> &Header {
         // SAFETY: the cell lives at least until the handle gives up its half.

@@ -10,6 +10,7 @@ use abaca::{Runtime, channel};
 fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("work") => work(),
+        Some("serve") => abaca::run(serve),
         Some("cancel") => abaca::run(|| abaca::spawn(abaca::park).cancel()),
         Some("timeout") => drop(abaca::time::timeout(Duration::ZERO, abaca::park)),
         Some("panic") => abaca::run(|| abaca::spawn(|| panic!("in a fiber")).join().unwrap()),
@@ -43,4 +44,25 @@ fn work() {
     }));
     has_begun.recv().unwrap();
     println!("{sum}, left: {}", runtime.shutdown(Duration::from_millis(50)).is_err());
+}
+
+fn serve() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = listener.serve(|mut stream, _| {
+        stream.write_all(b"x").unwrap();
+        let _ = stream.read(&mut [0]);
+    });
+    let mut client = TcpStream::connect(address).unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    server.stop();
+    // With this connection the accept loop sees that it should stop.
+    TcpStream::connect(address).unwrap().read_exact(&mut [0]).unwrap();
+    server.stopped().unwrap();
+    // The first handler waits for its client, and cannot be cancelled.
+    println!(
+        "left: {}, refused: {}",
+        server.drain(Duration::from_millis(5)),
+        TcpStream::connect(address).is_err()
+    );
 }

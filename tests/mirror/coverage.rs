@@ -1,8 +1,9 @@
 //! The items of the originals, held against abaca's own documentation: one rustdoc wrote both, so they compare.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 
+use crate::signature::Signature;
 use crate::stage::Stage;
 use crate::table::{self, Page};
 use crate::{html, std_page};
@@ -26,33 +27,56 @@ fn every_stable_item_of_the_originals_is_here() {
     assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 
-/// Traits that the compiler implements for its own use.
-const INTERNAL: [&str; 3] = ["Freeze", "StructuralPartialEq", "UnsafeUnpin"];
+/// Traits that the compiler implements for its own use, and what nobody relies on.
+const IRRELEVANT: [&str; 6] = [
+    "impl Freeze",
+    "impl StructuralPartialEq",
+    "impl UnsafeUnpin",
+    "impl !RefUnwindSafe",
+    "impl !Unpin",
+    "impl !UnwindSafe",
+];
 
-/// Everything on a page that code may name or rely on. An implementation for the page's own type is called by its
-/// trait alone, since a type may have another name here.
-fn items(page: &str, path: &str) -> BTreeSet<String> {
-    let own = format!(" for {}", path.rsplit('.').nth(1).unwrap_or_default());
-    let items = html::items(page).into_iter().map(|(kind, name)| format!("{kind} {name}"));
-    let traits = html::traits(page).into_iter().map(|text| match text.strip_suffix(&own) {
-        Some(name) => format!("impl {name}"),
-        None => format!("impl {text}"),
-    });
-    let traits = traits.filter(|text| !INTERNAL.iter().any(|name| text.strip_prefix("impl ") == Some(*name)));
-    html::methods(page).into_iter().map(|name| format!("fn {name}")).chain(traits).chain(items).collect()
+/// The methods and implementations of a page's type.
+fn signatures(page: &str, path: &str) -> Vec<Signature> {
+    let is_function = path.split('/').any(|part| part.starts_with("fn."));
+    let own = if is_function { "" } else { path.rsplit('.').nth(1).unwrap_or_default() };
+    let own = table::rename(own);
+    let headers = html::functions(page).into_iter().chain(html::implementations(page));
+    let signatures = headers.map(|header| Signature::new(&table::rename(&header), &own));
+    signatures.filter(|signature| !IRRELEVANT.contains(&signature.name().as_str())).collect()
 }
 
-/// What is lacking and not in the table, and what is in the table and not lacking.
+/// What is different and not in the table, and what is in the table and not different.
 fn compare(page: &Page, theirs: &str, ours: Option<String>) -> Vec<String> {
     let Some(ours) = ours else { return vec![format!("{}: abaca has no {}", page.original, page.ours)] };
-    let theirs = items(theirs, page.original);
-    assert!(!theirs.is_empty(), "{}: rustdoc's marks have changed", page.original);
-    let lacking = &theirs - &items(&ours, page.ours);
-    let excused: BTreeSet<_> = page.lacks.iter().map(|(item, _)| (*item).to_owned()).collect();
-    let missing = &lacking - &excused;
-    let stale = &excused - &lacking;
-    let missing = missing.iter().map(|item| format!("{}: {} has no `{item}`", page.original, page.ours));
-    let stale =
-        stale.iter().map(|item| format!("{}: {} has `{item}`: it is no exception", page.original, page.ours));
+    let mut different = BTreeMap::new();
+    let our_items = html::items(&ours);
+    let their_items = html::items(theirs);
+    for (kind, name) in their_items.iter().filter(|item| !our_items.contains(item)) {
+        different.insert(format!("{kind} {name}"), String::from("is not there"));
+    }
+    let our_signatures = signatures(&ours, page.ours);
+    let their_signatures: Vec<_> = signatures(theirs, page.original);
+    assert!(
+        their_items.len() + their_signatures.len() > 0,
+        "{}: rustdoc's marks have changed",
+        page.original
+    );
+    for original in &their_signatures {
+        if !our_signatures.iter().any(|ours| ours.serves(original)) {
+            let name = original.name();
+            let alike =
+                our_signatures.iter().filter(|ours| ours.name() == name).map(|ours| format!("`{ours}`"));
+            let alike: Vec<_> = alike.collect();
+            let ours = if alike.is_empty() { String::from("nothing") } else { alike.join(" and ") };
+            different.insert(name, format!("is {ours}, where the original is `{original}`"));
+        }
+    }
+    let stale = page.lacks.iter().filter(|(item, _)| !different.contains_key(*item));
+    let stale = stale.map(|(item, _)| format!("{}: `{item}` is no exception", page.original));
+    let missing =
+        different.iter().filter(|(item, _)| !page.lacks.iter().any(|(excused, _)| excused == *item));
+    let missing = missing.map(|(item, how)| format!("{}: `{item}` {how}", page.original));
     missing.chain(stale).collect()
 }

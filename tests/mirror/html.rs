@@ -48,55 +48,73 @@ fn section(before: &str) -> String {
     id.unwrap_or("main-content").to_owned()
 }
 
-/// The stable, undeprecated methods that a page's type has of its own.
-pub(crate) fn methods(page: &str) -> Vec<String> {
+/// The headers of the stable, undeprecated methods that a page's type has of its own; or the function of the page.
+pub(crate) fn functions(page: &str) -> Vec<String> {
     let end = ["id=\"trait-implementations\"", "id=\"deref-methods-", "id=\"synthetic-implementations\""]
         .iter()
         .filter_map(|mark| page.find(mark))
         .min()
         .unwrap_or(page.len());
-    let mut methods: Vec<String> = sections(&page[..end])
+    let declaration = between(page, "item-decl\"><code>", "</code>").map(without_tags);
+    let function = declaration.filter(|text| text.split('(').next().is_some_and(|text| text.contains("fn ")));
+    let methods = sections(&page[..end])
         .filter(|(id, text)| {
             (id.starts_with("method.") || id.starts_with("tymethod."))
                 && !is_unstable(text)
                 && !is_deprecated(text)
         })
-        .map(|(id, _)| name(id.split_once('.').expect("a dot").1))
-        .collect();
-    methods.sort();
-    methods.dedup();
-    methods
+        .filter_map(|(_, text)| header(text));
+    function.into_iter().chain(methods).collect()
 }
 
-/// The traits that a page's type implements, by what rustdoc calls the implementation, without parameters.
-pub(crate) fn traits(page: &str) -> Vec<String> {
-    let from = page.find("id=\"trait-implementations\"").unwrap_or(page.len());
+/// The headers of what a page's type implements.
+pub(crate) fn implementations(page: &str) -> Vec<String> {
+    let from = ["id=\"trait-implementations\"", "id=\"synthetic-implementations\""]
+        .iter()
+        .filter_map(|mark| page.find(mark))
+        .min()
+        .unwrap_or(page.len());
     let to = page.find("id=\"blanket-implementations\"").unwrap_or(page.len()).max(from);
-    let mut traits: Vec<String> = sections(&page[from..to])
+    sections(&page[from..to])
         .filter(|(id, text)| id.starts_with("impl-") && !is_unstable(text) && !is_foreign(text))
-        .map(|(id, _)| implementation(id))
-        .collect();
-    traits.sort();
-    traits.dedup();
-    traits
+        .filter_map(|(_, text)| header(text))
+        .collect()
 }
 
-/// The stable, undeprecated items of a module's page: `("fn", "spawn")`.
+/// The text of an item's header.
+fn header(text: &str) -> Option<String> {
+    between(text, "class=\"code-header\">", "</h").map(without_tags)
+}
+
+fn without_tags(html: &str) -> String {
+    let mut text = String::new();
+    for part in html.replace("<div", " <div").split('<') {
+        text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+    }
+    // The mark of a type with notable traits, and what stands for a character.
+    text.replace('ⓘ', "")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+        .replace("&#39;", "'")
+}
+
+/// The stable, undeprecated items of a module's page, `("fn", "spawn")`, and the variants of an enum's.
 pub(crate) fn items(page: &str) -> Vec<(String, String)> {
     const LINKS: [&str; 8] = ["fn", "struct", "enum", "trait", "macro", "type", "constant", "static"];
-    let page = &page[page.find("class=\"item-table\"").unwrap_or(page.len())..];
-    let mut items = Vec::new();
+    let variants = sections(page).filter(|(id, text)| id.starts_with("variant.") && !is_unstable(text));
+    let mut items: Vec<_> =
+        variants.filter_map(|(_, text)| Some((String::from("variant"), header(text)?))).collect();
+    let page = &page[page.find("class=\"item-table").unwrap_or(page.len())..];
     for row in page.split("<dt").skip(1) {
         let row = row.split("</dt>").next().unwrap_or_default();
-        let (Some(kind), Some(link)) = (between(row, "class=\"", "\""), between(row, "href=\"", "\"")) else {
-            continue;
-        };
-        let name = link.strip_prefix(&format!("{kind}.")).and_then(|name| name.strip_suffix(".html"));
-        if let Some(name) = name
-            && LINKS.contains(&kind)
-            && !is_unstable(row)
-            && !is_deprecated(row)
-        {
+        // A path that is re-exported has a link for each of its parts; the last is the item.
+        let links = row.split("<a class=\"").skip(1).filter_map(|link| link.split_once('"'));
+        let Some((kind, link)) = links.last().filter(|(kind, _)| LINKS.contains(kind)) else { continue };
+        let page = between(link, "href=\"", "\"").unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        let item = page.strip_prefix(kind).and_then(|page| page.strip_prefix('.')?.strip_suffix(".html"));
+        let name = between(row, "id=\"reexport.", "\"").or(item);
+        if let Some(name) = name.filter(|_| !is_unstable(row) && !is_deprecated(row)) {
             items.push((kind.to_owned(), name.to_owned()));
         }
     }
@@ -119,26 +137,6 @@ fn is_foreign(text: &str) -> bool {
 
 fn is_deprecated(text: &str) -> bool {
     text.contains("stab deprecated")
-}
-
-/// `new-1` is the second `new` of a page.
-fn name(id: &str) -> String {
-    id.rsplit_once('-').map_or(id, |(name, _)| name).to_owned()
-}
-
-/// `impl-From%3CT%3E-for-Mutex%3CT%3E` says `From for Mutex`.
-fn implementation(id: &str) -> String {
-    let id = from_url(id.strip_prefix("impl-").unwrap_or(id));
-    let (mut depth, mut text) = (0, String::new());
-    for char in id.chars() {
-        match char {
-            '<' => depth += 1,
-            '>' => depth -= 1,
-            _ if depth == 0 => text.push(char),
-            _ => {}
-        }
-    }
-    text.replace("-for-", " for ")
 }
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
@@ -169,18 +167,25 @@ fn from_url(text: &str) -> String {
 fn a_page_tells_its_examples_and_its_stable_items() {
     let page = r#"<div class="example-wrap should_panic"><pre class="rust"><code>..</code></pre>
         <a class="test-arrow" href="https://play/?code=fn+main()+%7B+f(%26%C3%A9)+%7D&amp;edition=2024"></a></div>
-        <section id="method.new-1" class="method"></section>
+        <section id="method.new-1" class="method"><h4 class="code-header">fn <a>new</a>&lt;T&gt;()</h4></section>
         <div class="example-wrap"><pre class="language-text"><code>no example</code></pre></div>
-        <section id="method.old" class="method"><div class="stab deprecated"></div></section>
-        <section id="method.nightly" class="method"><div class="stab unstable"></div></section>
+        <section id="method.old" class="method"><h4 class="code-header">fn old()</h4><div class="stab deprecated"></div></section>
+        <section id="method.nightly" class="method"><h4 class="code-header">fn nightly()</h4><div class="stab unstable"></div></section>
+        <dl class="item-table reexports"><dt id="reexport.Two"><code>pub use <a class="mod" href="a/index.html">a</a>::
+        <a class="struct" href="a/struct.One.html">One</a> as Two;</code></dt></dl>
+        <dl class="item-table"><dt><a class="fn" href="fn.three.html">three</a></dt>
+        <dt><a class="fn" href="fn.four.html">four</a><span class="stab unstable"></span></dt></dl>
         <h2 id="trait-implementations"></h2>
-        <section id="impl-From%3CVec%3CT%3E%3E-for-Own%3CT%3E" class="impl"></section>
+        <section id="impl-Sync-for-Own%3CT%3E" class="impl">
+        <h3 class="code-header">impl&lt;T&gt; !<a>Sync</a> for Own<div class="where">where T: Send</div></h3></section>
         <section id="method.from" class="method"></section>
         <h2 id="blanket-implementations"></h2><section id="impl-Any-for-T" class="impl"></section>"#;
     let examples = examples(page);
     assert_eq!(examples.len(), 1);
     assert_eq!((examples[0].fate, examples[0].code.as_str()), (Fate::Panics, "fn main() { f(&é) }"));
     assert_eq!(examples[0].section, "main-content");
-    assert_eq!(methods(page), ["new"]);
-    assert_eq!(traits(page), ["From for Own"]);
+    assert_eq!(functions(page), ["fn new<T>()"]);
+    let named = |kind: &str, name: &str| (kind.to_owned(), name.to_owned());
+    assert_eq!(items(page), [named("struct", "Two"), named("fn", "three")]);
+    assert_eq!(implementations(page), ["impl<T> !Sync for Own where T: Send"]);
 }

@@ -10,6 +10,7 @@ mod coverage;
 mod examples;
 mod html;
 mod play;
+mod signature;
 mod source;
 mod stage;
 mod swap;

@@ -65,6 +65,19 @@ fn names_are_resolved_without_holding_up_the_worker() {
     }
 }
 
+/// On one worker: the look-up cannot have begun before the caller waits for it.
+#[test]
+fn a_look_up_can_be_given_up() {
+    abaca::Runtime::builder().workers(1).build().unwrap().run(|| {
+        assert!(timeout(Duration::ZERO, || "localhost:1".to_socket_addrs()).is_err());
+        assert!(timeout(Duration::ZERO, || ("localhost", 1).to_socket_addrs()).is_err());
+        let looking = abaca::spawn(|| TcpStream::connect("localhost:1"));
+        abaca::yield_now();
+        looking.cancel();
+        assert!(looking.join().is_err_and(|payload| payload.is::<Cancelled>()));
+    });
+}
+
 /// A listener with a full queue: whoever connects waits. The streams fill it.
 fn silent() -> (TcpListener, Vec<TcpStream>) {
     let listener = ListenOptions::new().backlog(0).bind("127.0.0.1:0").unwrap();

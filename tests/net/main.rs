@@ -7,14 +7,17 @@ mod cancel;
 mod connect;
 mod convert;
 mod copy;
+mod copy_fd;
 mod kinds;
 mod mirror;
 mod pollable;
+mod property;
 mod random;
 mod runtimes;
 mod serve;
 mod sharing;
 mod stream;
+mod stress;
 mod twin;
 mod unix;
 

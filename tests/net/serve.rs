@@ -96,6 +96,27 @@ fn no_more_than_the_limit_are_served_at_once() {
 }
 
 #[test]
+fn what_is_served_is_spread_over_the_workers() {
+    let runtime = abaca::Runtime::builder().workers(4).build().unwrap();
+    let homes = runtime.run(|| {
+        let (listener, address) = listener();
+        let (told, homes) = channel::unbounded();
+        // Nobody ends before all are placed: what ends makes room.
+        let server = listener.serve(move |mut stream, _| {
+            told.send(std::thread::current().id()).unwrap();
+            let _ = stream.read(&mut [0]);
+        });
+        let clients: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let homes: Vec<_> = (0..64).map(|_| homes.recv().unwrap()).collect();
+        drop(clients);
+        assert_eq!(server.drain(LONG), 0);
+        homes
+    });
+    let count = |home| homes.iter().filter(|other| *other == home).count();
+    assert!(homes.iter().all(|home| count(home) == 16), "{homes:?}");
+}
+
+#[test]
 #[should_panic(expected = "serves none")]
 fn a_limit_of_zero_is_refused() {
     let _ = ServeOptions::new().max_connections(0);

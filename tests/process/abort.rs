@@ -32,6 +32,14 @@ fn all_but_cancellation_works() {
 }
 
 #[test]
+fn a_server_stops_with_the_next_connection_and_leaves_its_handlers() {
+    let output = run("serve");
+    assert!(output.status.success(), "{output:?}");
+    assert!(stdout(&output).starts_with("left: "), "{output:?}");
+    assert!(stdout(&output).ends_with("refused: true\n"), "{output:?}");
+}
+
+#[test]
 fn a_cancellation_says_what_it_needs() {
     for what in ["cancel", "timeout"] {
         let output = run(what);

@@ -112,8 +112,7 @@ pub(super) trait Operation {
     /// Does what was owed to others while the locks were held.
     fn deliver(&self);
 
-    /// Waits for a message that was promised; `false` if the promise is broken, and the arm no longer selected. A fiber
-    /// that was cancelled meanwhile unwinds, with the message in the arm.
+    /// Waits for a message that was promised; `false` if the promise is broken, and the arm no longer selected.
     fn settle(&self) -> bool;
 }
 
@@ -194,13 +193,13 @@ impl<'a, T> Arm<'a, T> {
                 Pledged::Refused(Refusal::Unready) => false,
             }
         } else {
-            match meeting.take() {
-                Some((Parcel::Message(message), woken)) => {
-                    self.select_with(Selected::Message(message), woken)
-                }
-                Some((_promise, woken)) => self.select_with(Selected::Promise, woken),
-                None if meeting.is_disconnected() => self.select_with(Selected::Disconnected, None),
-                None => false,
+            let mut parcel = Parcel::Empty;
+            let woken = meeting.take(&mut parcel);
+            match parcel {
+                Parcel::Message(message) => self.select_with(Selected::Message(message), woken),
+                Parcel::Pledge => self.select_with(Selected::Promise, woken),
+                Parcel::Empty if meeting.is_disconnected() => self.select_with(Selected::Disconnected, None),
+                Parcel::Empty => false,
             }
         };
         self.is_watched.set(is_selected && meeting.is_watched());

@@ -96,70 +96,74 @@ impl<T> Exchange<T> {
         message: T,
         patience: Patience,
     ) -> Result<(), (Refusal, T)> {
-        match (self.put(meeting, message), patience) {
-            (Ok(()), _) => Ok(()),
-            (Err((meeting, message)), Patience::Until(deadline)) if !meeting.is_disconnected() => {
-                self.wait_to_send(meeting, message, deadline)
+        let mut parcel = Parcel::Message(message);
+        let refused = self.put(meeting, &mut parcel);
+        match (refused, patience) {
+            (None, _) => Ok(()),
+            (Some(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
+                self.wait_to_send(meeting, parcel, deadline)
             }
-            (Err((meeting, message)), _) => Err((meeting.refusal(), message)),
+            (Some(meeting), _) => Err((meeting.refusal(), parcel.unwrap_message())),
         }
     }
 
     /// Receives from one that waits, or waits.
     #[inline(never)]
     fn receive_from_other(&self, meeting: Locked<'_, T>, patience: Patience) -> Result<T, Refusal> {
-        match (self.take(meeting), patience) {
-            (Ok(Parcel::Message(message)), _) => Ok(message),
-            (Ok(_promise), _) => self.receive_promised(patience),
-            (Err(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
+        let mut parcel = Parcel::Empty;
+        let refused = self.take(meeting, &mut parcel);
+        match (parcel, refused, patience) {
+            (Parcel::Message(message), ..) => Ok(message),
+            (_, None, _) => self.receive_promised(patience),
+            (_, Some(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
                 self.wait_to_receive(meeting, deadline)
             }
-            (Err(meeting), _) => Err(meeting.refusal()),
+            (_, Some(meeting), _) => Err(meeting.refusal()),
         }
     }
 
-    /// Sends, or returns the message with the lock still held.
-    fn put<'a>(&'a self, mut meeting: Locked<'a, T>, message: T) -> Result<(), (Locked<'a, T>, T)> {
-        match meeting.put(message) {
-            Ok(woken) => {
-                self.leave(meeting, woken);
-                Ok(())
-            }
-            Err(message) => Err((meeting, message)),
+    /// Sends the message in `parcel`; returns the lock, still held, if that is not possible.
+    #[inline(always)]
+    fn put<'a>(&'a self, mut meeting: Locked<'a, T>, parcel: &mut Parcel<T>) -> Option<Locked<'a, T>> {
+        let woken = meeting.put(parcel);
+        if let Parcel::Message(_) = parcel {
+            return Some(meeting);
         }
+        self.leave(meeting, woken);
+        None
     }
 
-    /// Receives (a message, or the promise of one), or returns with the lock still held.
-    fn take<'a>(&'a self, mut meeting: Locked<'a, T>) -> Result<Parcel<T>, Locked<'a, T>> {
-        match meeting.take() {
-            Some((parcel, woken)) => {
-                self.leave(meeting, woken);
-                Ok(parcel)
-            }
-            None => Err(meeting),
+    /// Receives (a message, or the promise of one) into `parcel`; returns the lock, still held, if that is not possible.
+    #[inline(always)]
+    fn take<'a>(&'a self, mut meeting: Locked<'a, T>, parcel: &mut Parcel<T>) -> Option<Locked<'a, T>> {
+        let woken = meeting.take(parcel);
+        if let Parcel::Empty = parcel {
+            return Some(meeting);
         }
+        self.leave(meeting, woken);
+        None
     }
 
     #[cold]
     fn wait_to_send<'a>(
         &'a self,
         mut meeting: Locked<'a, T>,
-        mut message: T,
+        mut parcel: Parcel<T>,
         deadline: Option<Instant>,
     ) -> Result<(), (Refusal, T)> {
         if self.may_linger() {
             for look in 0..looks() {
                 drop(meeting);
                 linger(look);
-                match self.put(self.enter(), message) {
-                    Ok(()) => {
+                match self.put(self.enter(), &mut parcel) {
+                    Some(refused) => meeting = refused,
+                    None => {
                         self.hope.confirm();
                         return Ok(());
                     }
-                    Err(refused) => (meeting, message) = refused,
                 }
                 if meeting.is_disconnected() {
-                    return Err((Refusal::Disconnected, message));
+                    return Err((Refusal::Disconnected, parcel.unwrap_message()));
                 }
             }
             self.hope.disappoint();
@@ -169,7 +173,7 @@ impl<T> Exchange<T> {
             meeting,
             Meeting::senders,
             End::Back,
-            Parcel::Message(message),
+            parcel,
             Reason::ChannelSend,
             deadline,
             || self.announce(is_watched),
@@ -195,13 +199,14 @@ impl<T> Exchange<T> {
             for look in 0..looks() {
                 drop(meeting);
                 linger(look);
-                match self.take(self.enter()) {
-                    Ok(Parcel::Message(message)) => {
+                let mut parcel = Parcel::Empty;
+                match (self.take(self.enter(), &mut parcel), parcel) {
+                    (Some(refused), _) => meeting = refused,
+                    (None, Parcel::Message(message)) => {
                         self.hope.confirm();
                         return Ok(message);
                     }
-                    Ok(_promise) => return self.receive_promised(Patience::Until(deadline)),
-                    Err(refused) => meeting = refused,
+                    (None, _promise) => return self.receive_promised(Patience::Until(deadline)),
                 }
                 if meeting.is_disconnected() {
                     return Err(Refusal::Disconnected);

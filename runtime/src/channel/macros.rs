@@ -11,7 +11,7 @@
 /// | `recv(receiver) -> message => body` | receives; `message` is what [`recv`](crate::channel::Receiver::recv) returns |
 /// | `send(sender, value) -> result => body` | sends; `result` is what [`send`](crate::channel::Sender::send) returns |
 /// | `default => body` | at most once: none was ready |
-/// | `default(timeout) => body` | at most once: none became ready within this [`Duration`] |
+/// | `default(timeout) => body` | at most once: none became ready within this [duration](std::time::Duration) |
 ///
 /// An operation is ready when it would not wait, also when it fails because the channel is disconnected. Of those that
 /// are ready at once a random one is chosen; [`select_biased!`](crate::select_biased) takes the first.
@@ -63,6 +63,17 @@
 ///         assert_eq!(outgoing.recv(), Ok("answer"));
 ///     }
 /// }
+/// ```
+///
+/// From any edition:
+///
+/// ```edition2021
+/// let (sender, receiver) = abaca::channel::bounded(1);
+/// abaca::select! {
+///     send(sender, 1) -> result => result.unwrap(),
+///     recv(receiver) -> _ => unreachable!(),
+/// }
+/// assert_eq!(receiver.recv(), Ok(1));
 /// ```
 #[macro_export]
 macro_rules! select {

@@ -17,6 +17,7 @@
 //! are committed to each other, and the receiver is owed the message (`owed.rs`).
 
 use std::collections::VecDeque;
+use std::mem;
 
 use super::exchange::Refusal;
 use super::owed::Owed;
@@ -34,6 +35,16 @@ pub(super) enum Parcel<T> {
     Message(T),
     /// A message that is still to be made. A sender that keeps it was not selected.
     Pledge,
+}
+
+impl<T> Parcel<T> {
+    /// The message that is known to be inside.
+    pub(super) fn unwrap_message(self) -> T {
+        match self {
+            Self::Message(message) => message,
+            Self::Empty | Self::Pledge => unreachable!("nobody has taken the message"),
+        }
+    }
 }
 
 /// How a selecting sender's try ended.
@@ -58,8 +69,14 @@ pub(super) struct Meeting<T> {
     receivers: WaitList<Parcel<T>>,
     /// Who waits for an operation to become ready and does not begin it. Their parcels are empty and stay so.
     watchers: WaitList<Parcel<T>>,
+    /// What only selects need: made by the first one, since most channels see none.
+    later: Option<Box<Later<T>>>,
+}
+
+/// Messages that have been selected and are still to be sent or received.
+struct Later<T> {
     /// Used without a buffer only.
-    pub(super) owed: Owed<T>,
+    owed: Owed<T>,
     /// Messages of receive operations that have been selected and not yet completed.
     aside: VecDeque<T>,
 }
@@ -75,15 +92,20 @@ impl<T> Meeting<T> {
             senders: WaitList::new(),
             receivers: WaitList::new(),
             watchers: WaitList::new(),
-            owed: Owed::new(),
-            aside: VecDeque::new(),
+            later: None,
         }
+    }
+
+    /// Whether neither the other side waits, nor anybody watches. One branch, for it decides each fast path.
+    #[inline]
+    fn is_quiet_for(&self, others: &WaitList<Parcel<T>>) -> bool {
+        others.is_empty() & self.watchers.is_empty()
     }
 
     /// What [`put`](Self::put) comes to when nobody waits: into the buffer.
     #[inline]
     pub(super) fn push(&mut self, message: T) -> Result<(), T> {
-        if self.has_place() && self.receivers.is_empty() && self.watchers.is_empty() && !self.disconnected {
+        if self.is_quiet_for(&self.receivers) && !self.disconnected && self.has_place() {
             self.buffer.push_back(message);
             return Ok(());
         }
@@ -93,47 +115,43 @@ impl<T> Meeting<T> {
     /// What [`take`](Self::take) comes to when nobody waits: from the buffer.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
-        if self.senders.is_empty() && self.watchers.is_empty() { self.buffer.pop_front() } else { None }
+        if self.is_quiet_for(&self.senders) { self.buffer.pop_front() } else { None }
     }
 
-    /// Passes `message` to a waiting receiver (which the caller then wakes) or into the buffer; gives it back if
-    /// there is room in neither, or nobody to receive it.
-    pub(super) fn put(&mut self, message: T) -> Result<Option<Woken>, T> {
+    /// Passes the message in `parcel` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
+    /// where it is if there is room in neither, or nobody to receive it.
+    #[inline(always)]
+    pub(super) fn put(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
         if self.disconnected {
-            return Err(message);
-        }
-        let mut parcel = Parcel::Message(message);
-        let woken = self.receivers.pop_front_exchanging(&mut parcel);
-        let Parcel::Message(message) = parcel else { return Ok(woken) };
-        if self.has_place() {
-            self.buffer.push_back(message);
-            return Ok(None);
-        }
-        Err(message)
-    }
-
-    /// Takes the first message, or (capacity 0) what a waiting sender gives: a message, or the promise of one. A waiting
-    /// sender, which the caller then wakes, moves up into the place that has become free.
-    pub(super) fn take(&mut self) -> Option<(Parcel<T>, Option<Woken>)> {
-        let first = self.buffer.pop_front();
-        if self.senders.is_empty() {
-            return first.map(|message| (Parcel::Message(message), None));
-        }
-        // With a buffer that is empty, its places are kept for others, who also owe the next message.
-        if first.is_none() && self.limit != 0 {
             return None;
         }
+        let woken = self.receivers.pop_front_exchanging(parcel);
+        if woken.is_none()
+            && self.has_place()
+            && let Parcel::Message(message) = mem::replace(parcel, Parcel::Empty)
+        {
+            self.buffer.push_back(message);
+        }
+        woken
+    }
+
+    /// Takes the first message into `parcel`, or (capacity 0) what a waiting sender gives: a message, or the promise of
+    /// one. A waiting sender, which the caller then wakes, moves up into the place that has become free.
+    #[inline(always)]
+    pub(super) fn take(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
+        let Some(first) = self.buffer.pop_front() else {
+            // With a buffer that is empty, its places are kept for others, who also owe the next message.
+            return if self.limit == 0 { self.senders.pop_front_exchanging(parcel) } else { None };
+        };
+        *parcel = Parcel::Message(first);
         let mut next = Parcel::Empty;
         let woken = self.senders.pop_front_exchanging(&mut next);
-        let Some(first) = first else {
-            return woken.map(|woken| (next, Some(woken)));
-        };
         match next {
             Parcel::Empty => {}
             Parcel::Message(next) => self.buffer.push_back(next),
             Parcel::Pledge => self.kept += 1,
         }
-        Some((Parcel::Message(first), woken))
+        woken
     }
 
     /// Selects a sender that is still to make its message, if it can send without waiting.
@@ -155,18 +173,19 @@ impl<T> Meeting<T> {
     }
 
     /// A selected sender sends its message. The caller then calls [`advance`](Self::advance).
-    pub(super) fn fulfil(&mut self, message: T) -> Result<Option<Woken>, T> {
+    /// The message stays in `parcel` if all receivers are gone.
+    pub(super) fn fulfil(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
         if self.limit == 0 {
-            return Ok(self.owed.arrive(message));
+            return self.owed().arrive(parcel);
         }
         self.kept -= 1;
-        self.put(message)
+        self.put(parcel)
     }
 
     /// A selected sender will not send. The caller then calls [`advance`](Self::advance).
     pub(super) fn abandon(&mut self) -> Option<Woken> {
         if self.limit == 0 {
-            return self.owed.break_one();
+            return self.owed().break_one();
         }
         self.kept -= 1;
         None
@@ -181,10 +200,7 @@ impl<T> Meeting<T> {
         let sender = self.senders.pop_front_exchanging(&mut parcel);
         match parcel {
             Parcel::Empty => None,
-            Parcel::Message(message) => {
-                let receiver = self.put(message).unwrap_or_else(|_| unreachable!("there is a place"));
-                Some([sender, receiver])
-            }
+            Parcel::Message(_) => Some([sender, self.put(&mut parcel)]),
             Parcel::Pledge => {
                 self.kept += 1;
                 Some([sender, None])
@@ -229,14 +245,23 @@ impl<T> Meeting<T> {
         !self.watchers.is_empty()
     }
 
+    fn later(&mut self) -> &mut Later<T> {
+        self.later.get_or_insert_with(|| Box::new(Later { owed: Owed::new(), aside: VecDeque::new() }))
+    }
+
+    /// What receivers are owed by selected senders (capacity 0).
+    pub(super) fn owed(&mut self) -> &mut Owed<T> {
+        &mut self.later().owed
+    }
+
     /// Keeps the message of a selected receive operation for its completion.
     pub(super) fn set_aside(&mut self, message: T) {
-        self.aside.push_back(message);
+        self.later().aside.push_back(message);
     }
 
     /// The message of a selected receive operation that is now completed.
     pub(super) fn take_aside(&mut self) -> Option<T> {
-        self.aside.pop_front()
+        self.later().aside.pop_front()
     }
 
     /// Why a `put` or `take` failed just now.
@@ -261,6 +286,6 @@ impl<T> Meeting<T> {
 
     /// Empties the buffer. The caller drops what was in it once the lock is released.
     pub(super) fn take_all(&mut self) -> VecDeque<T> {
-        std::mem::take(&mut self.buffer)
+        mem::take(&mut self.buffer)
     }
 }

@@ -6,6 +6,7 @@
 //! is told.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use super::meeting::Parcel;
 use crate::sync::parking::Woken;
@@ -34,11 +35,12 @@ impl<T> Owed<T> {
         Self { arrived: VecDeque::new(), broken: 0, receivers: WaitList::new() }
     }
 
-    /// A sender brings its message. The caller wakes the receiver.
-    pub(super) fn arrive(&mut self, message: T) -> Option<Woken> {
-        let mut parcel = Parcel::Message(message);
-        let woken = self.receivers.pop_front_exchanging(&mut parcel);
-        if let Parcel::Message(message) = parcel {
+    /// A sender brings its message, in `parcel`. The caller wakes the receiver.
+    pub(super) fn arrive(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
+        let woken = self.receivers.pop_front_exchanging(parcel);
+        if woken.is_none()
+            && let Parcel::Message(message) = mem::replace(parcel, Parcel::Empty)
+        {
             self.arrived.push_back(message);
         }
         woken

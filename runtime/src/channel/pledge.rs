@@ -11,14 +11,14 @@ impl<T> Exchange<T> {
     /// Sends the message of a sender that was granted its pledge; gives it back if all receivers are gone.
     pub(super) fn fulfil(&self, message: T) -> Result<(), T> {
         let mut meeting = self.enter();
-        let result = meeting.fulfil(message);
-        let (woken, result) = match result {
-            Ok(woken) => (woken, Ok(())),
-            Err(message) => (None, Err(message)),
-        };
+        let mut parcel = Parcel::Message(message);
+        let woken = meeting.fulfil(&mut parcel);
         self.leave(meeting, woken);
         self.advance();
-        result
+        match parcel {
+            Parcel::Message(message) => Err(message),
+            Parcel::Empty | Parcel::Pledge => Ok(()),
+        }
     }
 
     /// Gives up a pledge that was granted: a sender unwinds instead of making its message.
@@ -54,7 +54,7 @@ impl<T> Exchange<T> {
     /// was cancelled meanwhile unwinds from its next wait.
     pub(super) fn collect(&self) -> Option<T> {
         let mut meeting = self.enter();
-        match meeting.owed.collect() {
+        match meeting.owed().collect() {
             Promise::Kept(message) => return Some(message),
             Promise::Broken => return None,
             Promise::Open => {}
@@ -62,7 +62,7 @@ impl<T> Exchange<T> {
         let wait = || {
             wait_list::wait(
                 meeting,
-                |meeting: &mut Meeting<T>| meeting.owed.receivers(),
+                |meeting: &mut Meeting<T>| meeting.owed().receivers(),
                 End::Back,
                 Parcel::Empty,
                 Reason::ChannelReceive,

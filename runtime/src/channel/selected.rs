@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem::ManuallyDrop;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::arm::{Arm, Operation, Selected, Target};
 use super::choice;
@@ -50,6 +51,10 @@ pub struct SelectedOperation<'a> {
     index: usize,
     completion: Completion,
 }
+
+// Nothing can be seen through it that a panic could leave half-changed.
+impl UnwindSafe for SelectedOperation<'_> {}
+impl RefUnwindSafe for SelectedOperation<'_> {}
 
 impl<'a> SelectedOperation<'a> {
     pub(super) fn new(end: &'a (dyn Selectable + 'a), index: usize, completion: Completion) -> Self {

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,11 +31,15 @@ impl fmt::Debug for FiberId {
 impl FiberId {
     /// The next unused id. The counter is the one static of this layer: ids are unique in the process, whatever
     /// runtimes come and go, and nothing else depends on it.
-    fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only uniqueness matters.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self(NonZeroU64::new(id).expect("2^64 fibers have not been made"))
+    }
+
+    pub(crate) fn number(self) -> NonZeroU64 {
+        self.0
     }
 }
 
@@ -86,6 +91,10 @@ impl Identity {
 /// ```
 #[derive(Clone)]
 pub struct Fiber(Arc<Identity>);
+
+// A handle shows no state that a panic could leave half-changed.
+impl UnwindSafe for Fiber {}
+impl RefUnwindSafe for Fiber {}
 
 impl Fiber {
     pub(crate) fn new(name: Option<Box<str>>) -> Self {

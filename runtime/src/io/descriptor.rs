@@ -2,13 +2,14 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::current;
 use crate::fiber::{Chain, Outcome, Reason};
-use crate::os::epoll;
+use crate::os::{epoll, socket};
 use crate::park;
 use crate::poller::{Node, Seen, Source, Way};
 use crate::scheduler;
@@ -44,6 +45,32 @@ struct Settings {
     /// Nanoseconds; 0 is no timeout.
     read_timeout: AtomicU64,
     write_timeout: AtomicU64,
+    in_kernel: Mutex<Copies>,
+}
+
+/// The copies in the kernel that are under way; see `kernel_copy.rs`.
+#[derive(Debug, Default)]
+struct Copies {
+    count: usize,
+    /// Whether the first of them has switched `O_NONBLOCK` on.
+    switched: bool,
+}
+
+/// Keeps a descriptor in the kernel's non-blocking mode.
+pub(crate) struct InKernel<'a> {
+    settings: &'a Settings,
+    fd: BorrowedFd<'a>,
+}
+
+impl Drop for InKernel<'_> {
+    fn drop(&mut self) {
+        let mut copies = self.settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.count -= 1;
+        if copies.count == 0 && std::mem::take(&mut copies.switched) {
+            // It cannot fail for an open descriptor.
+            let _ = socket::set_nonblocking(self.fd, self.settings.nonblocking.load(Ordering::Relaxed));
+        }
+    }
 }
 
 impl Settings {
@@ -54,6 +81,10 @@ impl Settings {
         }
     }
 }
+
+// A panic leaves nothing half-done here: what a call did, it did to the kernel's object.
+impl<T: AsFd> UnwindSafe for Descriptor<T> {}
+impl<T: AsFd> RefUnwindSafe for Descriptor<T> {}
 
 impl<T: AsFd> Descriptor<T> {
     /// `inner`, all of whose operations are made so that they say `WouldBlock` instead of blocking the thread.
@@ -88,6 +119,15 @@ impl<T: AsFd> Descriptor<T> {
 
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
         self.settings().nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    /// Until what it returns is dropped, the kernel does not wait for this descriptor, whatever the call.
+    pub(crate) fn in_kernel(&self) -> io::Result<InKernel<'_>> {
+        let (settings, fd) = (self.settings(), self.as_fd());
+        let mut copies = settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.switched |= socket::set_nonblocking(fd, true)?;
+        copies.count += 1;
+        Ok(InKernel { settings, fd })
     }
 
     #[inline]

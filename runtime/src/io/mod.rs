@@ -1,9 +1,12 @@
 //! Layer 8: waiting for descriptors. [`Pollable`] makes anything that epoll can watch block only its fiber.
 //!
+//! [`copy_bidirectional`] is what a proxy does, and [`copy_fd`] copies inside of the kernel.
+//!
 //! The traits and adapters of [`std::io`] work with everything in this crate and are re-exported.
 
 mod bidirectional;
 mod descriptor;
+mod kernel_copy;
 mod pipe;
 mod pollable;
 pub(crate) mod shared_file;
@@ -17,6 +20,8 @@ pub use std::io::{
 
 pub use bidirectional::{Duplex, copy_bidirectional};
 pub(crate) use descriptor::{Descriptor, Kind};
+pub use kernel_copy::{CopyEnd, copy_fd};
+pub(crate) use kernel_copy::{End, sealed::Sealed};
 pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use pollable::Pollable;
 pub(crate) use shared_file::SharedFile;

@@ -55,6 +55,10 @@ impl<T: AsFd> Pollable<T> {
         self.0.get()
     }
 
+    pub(super) fn descriptor(&self) -> &Descriptor<T> {
+        &self.0
+    }
+
     /// Gives the descriptor back, still in non-blocking mode.
     pub fn into_inner(self) -> T {
         self.0.into_inner()

@@ -2,12 +2,17 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::panic::resume_unwind;
 use std::vec;
 
-use crate::blocking;
+use crate::spawn::Builder;
+use crate::{blocking, park};
 
 /// What converts into socket addresses. Mirrors [`std::net::ToSocketAddrs`], for the same types; names are looked
-/// up on a thread of the runtime's pool while the fiber is parked.
+/// up on a thread of the runtime's pool while the fiber is parked, and can be cancelled.
+///
+/// It is a trait of its own since std's, called by a fiber, would block the worker, and what implements it may be
+/// bound to its thread. Implement it as std's for types of your own.
 ///
 /// ```
 /// use abaca::net::ToSocketAddrs;
@@ -50,7 +55,10 @@ impl ToSocketAddrs for (&str, u16) {
         let (host, port) = *self;
         match host.parse::<IpAddr>() {
             Ok(ip) => Ok(vec![SocketAddr::new(ip, port)].into_iter()),
-            Err(_) => blocking::run(|| std::net::ToSocketAddrs::to_socket_addrs(&(host, port))),
+            Err(_) => {
+                let host = host.to_owned();
+                look_up(move || std::net::ToSocketAddrs::to_socket_addrs(&(&*host, port)))
+            }
         }
     }
 }
@@ -69,7 +77,10 @@ impl ToSocketAddrs for str {
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         match self.parse::<SocketAddr>() {
             Ok(address) => Ok(vec![address].into_iter()),
-            Err(_) => blocking::run(|| std::net::ToSocketAddrs::to_socket_addrs(self)),
+            Err(_) => {
+                let text = self.to_owned();
+                look_up(move || std::net::ToSocketAddrs::to_socket_addrs(&*text))
+            }
         }
     }
 }
@@ -95,6 +106,23 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
 
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
         (**self).to_socket_addrs()
+    }
+}
+
+/// Looks a name up on the runtime's pool, which can take many seconds and cannot be interrupted. A fiber of its own
+/// waits for that, and the caller for the fiber: so the caller can be cancelled.
+fn look_up<F>(resolve: F) -> io::Result<vec::IntoIter<SocketAddr>>
+where
+    F: Fn() -> io::Result<vec::IntoIter<SocketAddr>> + Clone + Send + 'static,
+{
+    if !park::on_fiber() || park::surely_unwinds() {
+        return resolve();
+    }
+    let waiting = resolve.clone();
+    match Builder::new().spawn(move || blocking::run(waiting)) {
+        Ok(fiber) => fiber.join().unwrap_or_else(|payload| resume_unwind(payload)),
+        // No room for another fiber.
+        Err(_) => blocking::run(resolve),
     }
 }
 

@@ -179,6 +179,17 @@ macro_rules! std_conversions {
     };
 }
 
+/// An end of a copy in the kernel.
+macro_rules! copy_end {
+    ($t:ty) => {
+        impl Sealed for $t {
+            fn end(&self) -> End<'_> {
+                End::descriptor(&self.0)
+            }
+        }
+    };
+}
+
 /// What is particular to a listener: to the kernel it is always in non-blocking mode, since accept4(2) has no flag
 /// that asks for it.
 macro_rules! listener_conversions {
@@ -310,4 +321,6 @@ macro_rules! descriptor_traits {
     };
 }
 
-pub(super) use {descriptor_traits, listener_conversions, shared_methods, std_conversions, stream_traits};
+pub(super) use {
+    copy_end, descriptor_traits, listener_conversions, shared_methods, std_conversions, stream_traits,
+};

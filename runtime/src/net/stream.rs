@@ -9,10 +9,10 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::address::first_that;
-use super::socket::{descriptor_traits, shared_methods, std_conversions, stream_traits};
+use super::socket::{copy_end, descriptor_traits, shared_methods, std_conversions, stream_traits};
 use super::{ToSocketAddrs, connect, happy_eyeballs};
 use crate::fiber::Reason;
-use crate::io::{Descriptor, Duplex, Kind};
+use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::os::socket;
 use crate::poller::Way;
 
@@ -203,6 +203,7 @@ impl TcpStream {
 }
 
 stream_traits!(TcpStream);
+copy_end!(TcpStream);
 impl Duplex for TcpStream {
     fn shutdown_write(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)

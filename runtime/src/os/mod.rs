@@ -3,6 +3,7 @@
 //! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
 
 pub(crate) mod arrivals;
+pub(crate) mod copy;
 pub(crate) mod epoll;
 pub(crate) mod exit;
 pub(crate) mod futex;

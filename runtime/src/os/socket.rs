@@ -10,8 +10,8 @@ use socket2::{SockAddr, SockRef};
 /// What connect(2) says on a non-blocking socket that needs time.
 pub(crate) const IN_PROGRESS: i32 = libc::EINPROGRESS;
 
-/// Switches `O_NONBLOCK`.
-pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+/// Switches `O_NONBLOCK`; whether it was different before.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<bool> {
     // SAFETY: fcntl(2) with F_GETFL takes no pointer.
     let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) } as isize)? as libc::c_int;
     let wanted = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
@@ -19,7 +19,7 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Resu
         // SAFETY: as above.
         check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, wanted) } as isize)?;
     }
-    Ok(())
+    Ok(wanted != flags)
 }
 
 /// Whether it is a regular file, a directory or a block device.

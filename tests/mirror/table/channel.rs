@@ -13,6 +13,12 @@ pub(super) const FILES: &[Page] = &[
 
 pub(super) const PAGES: &[Page] = &[
     Page { original: "index.html", ours: "channel/index.html", ..PAGE },
+    Page { original: "fn.bounded.html", ours: "channel/fn.bounded.html", ..PAGE },
+    Page { original: "fn.unbounded.html", ours: "channel/fn.unbounded.html", ..PAGE },
+    Page { original: "fn.after.html", ours: "channel/fn.after.html", ..PAGE },
+    Page { original: "fn.at.html", ours: "channel/fn.at.html", ..PAGE },
+    Page { original: "fn.tick.html", ours: "channel/fn.tick.html", ..PAGE },
+    Page { original: "fn.never.html", ours: "channel/fn.never.html", ..PAGE },
     Page { original: "struct.Sender.html", ours: "channel/struct.Sender.html", ..PAGE },
     Page { original: "struct.Receiver.html", ours: "channel/struct.Receiver.html", ..PAGE },
     Page { original: "struct.Iter.html", ours: "channel/struct.Iter.html", ..PAGE },

@@ -6,6 +6,7 @@
 
 mod channel;
 mod fiber;
+mod fs;
 mod net;
 mod sync;
 
@@ -24,7 +25,7 @@ pub(crate) struct Page {
     pub(crate) stand_ins: &'static [(&'static str, &'static str)],
     /// Examples that do not simply pass.
     pub(crate) exceptions: &'static [(&'static str, Exception)],
-    /// Items that abaca's page does not have: a method, `impl Trait for Type`, or `fn name` of a module.
+    /// Items that abaca's page does not have, or has otherwise: `fn name` for a method or a function, `impl Trait`.
     pub(crate) lacks: &'static [(&'static str, &'static str)],
 }
 
@@ -47,7 +48,7 @@ const PAGE: Page = Page { original: "", ours: "", examples: 0, stand_ins: &[], e
 
 /// All pages of std.
 pub(crate) fn std_pages() -> impl Iterator<Item = &'static Page> {
-    [sync::PAGES, fiber::PAGES, net::PAGES].into_iter().flatten()
+    [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES].into_iter().flatten()
 }
 
 /// All source files of crossbeam.
@@ -58,6 +59,21 @@ pub(crate) fn crossbeam_files() -> impl Iterator<Item = &'static Page> {
 /// The pages of crossbeam-channel's types, for their items.
 pub(crate) fn crossbeam_pages() -> impl Iterator<Item = &'static Page> {
     channel::PAGES.iter()
+}
+
+/// A name, or a header with names, of the original with the names that types have here.
+pub(crate) fn rename(text: &str) -> String {
+    let is_end = |char: char| !char.is_alphanumeric();
+    let words = text.split_inclusive(is_end).map(|word| {
+        let name = word.trim_end_matches(is_end);
+        let ours = match name {
+            "Thread" => "Fiber",
+            "ThreadId" => "FiberId",
+            name => name,
+        };
+        format!("{ours}{}", &word[name.len()..])
+    });
+    words.collect()
 }
 
 /// The paths to swap: none under `MIRROR_CONTROL=1`, which runs the originals as they are. What fails then says nothing
@@ -81,6 +97,7 @@ const PATHS: &Paths = &[
     ("std::thread_local!", "abaca::fiber_local!"),
     ("std::net", "abaca::net"),
     ("std::os::unix::net", "abaca::net::unix"),
+    ("std::fs", "abaca::fs"),
     ("crossbeam_channel", "abaca::channel"),
     ("crossbeam_utils::sync::WaitGroup", "abaca::sync::WaitGroup"),
 ];

@@ -15,7 +15,7 @@ use crate::sync::Mutex;
 /// To end it gracefully, [`stop`](Self::stop) it, from whoever hears of a signal say, and [`drain`](Self::drain) it.
 ///
 /// With `panic = "abort"` nothing can be cancelled: a stop takes effect with the next connection, and what a drain
-/// has waited for in vain runs on.
+/// has waited for in vain, handlers and the accept loop, runs on.
 pub struct Server {
     stop: CancelToken,
     connections: Arc<Connections>,
@@ -76,9 +76,13 @@ impl Server {
         // A deadline beyond the clock's range never comes.
         let deadline = Instant::now().checked_add(timeout);
         self.stop();
+        if cfg!(panic = "abort") {
+            self.end.has_come.cancelled_timeout(timeout);
+            return self.connections.wait_for_all(deadline);
+        }
         self.end.has_come.cancelled();
         let left = self.connections.wait_for_all(deadline);
-        if left > 0 && cfg!(panic = "unwind") {
+        if left > 0 {
             self.connections.cancel();
             self.connections.wait_for_all(None);
         }

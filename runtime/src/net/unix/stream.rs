@@ -13,8 +13,8 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use super::address::{path_to_kernel, to_kernel};
 use super::{SocketAddr, SocketAncillary, UCred};
 use crate::fiber::Reason;
-use crate::io::{Descriptor, Duplex, Kind};
-use crate::net::socket::{descriptor_traits, shared_methods, std_conversions, stream_traits};
+use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
+use crate::net::socket::{copy_end, descriptor_traits, shared_methods, std_conversions, stream_traits};
 use crate::os::socket;
 use crate::poller::Way;
 
@@ -187,6 +187,7 @@ fn connect(address: &SockAddr) -> io::Result<UnixStream> {
 }
 
 stream_traits!(UnixStream);
+copy_end!(UnixStream);
 impl Duplex for UnixStream {
     fn shutdown_write(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)

@@ -1,0 +1,152 @@
+//! The main command: a course of measurements with live progress, which ends cleanly on Ctrl-C and still writes what is
+//! done; and the comparison of two runs.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use abaca_lab::data::Run;
+use abaca_lab::measure::{self, Course};
+use abaca_lab::report;
+use abaca_lab::zoo::{self, Model};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// What to measure.
+#[derive(Args)]
+pub(crate) struct CourseOptions {
+    /// Few repetitions of small loads: about a minute, to see that everything works
+    #[arg(long)]
+    quick: bool,
+    /// Models, as `models` lists them; all without it
+    #[arg(long, value_delimiter = ',', value_parser = model)]
+    models: Vec<&'static Model>,
+    /// Shares of each model's peak at which latency is measured, in percent
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=500))]
+    rates: Vec<u16>,
+    /// Numbers of idle connections
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
+    idle: Vec<u64>,
+    /// How often each figure is taken
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99))]
+    repetitions: Option<u32>,
+    /// How long one load lasts: 500ms, 2s
+    #[arg(long, value_parser = super::duration)]
+    duration: Option<Duration>,
+    /// Leave out the micro costs
+    #[arg(long)]
+    no_micro: bool,
+    /// The folder for the report and the raw figures
+    #[arg(long, default_value = "lab-report")]
+    out: PathBuf,
+}
+
+fn model(name: &str) -> Result<&'static Model, String> {
+    zoo::find(name).ok_or_else(|| {
+        let names: Vec<&str> = zoo::MODELS.iter().map(|model| model.name).collect();
+        format!("the models are {}", names.join(", "))
+    })
+}
+
+/// Measures, and writes `report.html` and `run.json`.
+pub(crate) fn run(options: &CourseOptions) -> io::Result<()> {
+    // A path that cannot be written to is an error before the run, not after it.
+    let out = Output::open(&options.out)?;
+    let course = course(options);
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopped);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).map_err(io::Error::other)?;
+    let bar = ProgressBar::new(0).with_style(
+        ProgressStyle::with_template("{elapsed_precise} [{wide_bar}] {pos}/{len}, {eta} left: {msg}")
+            .map_err(io::Error::other)?,
+    );
+    let run = measure::run(&course, &mut |what, done, steps| {
+        bar.set_length(steps);
+        bar.set_position(done);
+        bar.set_message(what.to_owned());
+        if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    bar.finish_and_clear();
+    out.write(&run)?;
+    let state = if run.complete { "done" } else { "interrupted" };
+    println!("{state}: {} and {}", out.report.display(), out.raw.display());
+    Ok(())
+}
+
+fn course(options: &CourseOptions) -> Course {
+    let quick = options.quick;
+    let or = |chosen: &[u64], usual: &[u64]| if chosen.is_empty() { usual.to_vec() } else { chosen.to_vec() };
+    let percents = if !options.rates.is_empty() {
+        options.rates.clone()
+    } else if quick {
+        vec![30, 70]
+    } else {
+        vec![10, 30, 50, 70, 90, 100, 120]
+    };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    Course {
+        models: if options.models.is_empty() { zoo::MODELS.iter().collect() } else { options.models.clone() },
+        repetitions: options.repetitions.unwrap_or(if quick { 1 } else { 5 }),
+        time: options.duration.unwrap_or(Duration::from_millis(if quick { 150 } else { 1500 })),
+        shares: percents.into_iter().map(|percent| f64::from(percent) / 100.0).collect(),
+        idle: or(&options.idle, if quick { &[200] } else { &[1000, 10_000] }),
+        micro: !options.no_micro,
+        quick,
+        command: format!("cargo run --release -p abaca-lab -- {}", arguments.join(" ")).trim_end().to_owned(),
+    }
+}
+
+/// The files of a run.
+struct Output {
+    report: PathBuf,
+    raw: PathBuf,
+}
+
+impl Output {
+    /// Makes the folder and both files, to know that they can be written.
+    fn open(folder: &Path) -> io::Result<Self> {
+        let told = |path: &Path| {
+            let path = path.display().to_string();
+            move |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"))
+        };
+        std::fs::create_dir_all(folder).map_err(told(folder))?;
+        let output = Self { report: folder.join("report.html"), raw: folder.join("run.json") };
+        for file in [&output.report, &output.raw] {
+            std::fs::OpenOptions::new().create(true).append(true).open(file).map_err(told(file))?;
+        }
+        Ok(output)
+    }
+
+    fn write(&self, run: &Run) -> io::Result<()> {
+        std::fs::write(&self.raw, serde_json::to_vec_pretty(run)?)?;
+        std::fs::write(&self.report, report::html(run))
+    }
+}
+
+/// Which runs to compare.
+#[derive(Args)]
+pub(crate) struct CompareOptions {
+    /// The raw figures of the first run; alone, its report is made anew
+    first: PathBuf,
+    /// The raw figures of the second run
+    second: Option<PathBuf>,
+    /// The file for the report
+    #[arg(long, default_value = "comparison.html")]
+    out: PathBuf,
+}
+
+/// Compares two runs, or makes the report of one anew.
+pub(crate) fn compare(options: &CompareOptions) -> io::Result<()> {
+    let read = |path: &Path| Run::read(path).map_err(io::Error::other);
+    let first = read(&options.first)?;
+    let page = match &options.second {
+        Some(second) => report::comparison(&first, &read(second)?),
+        None => report::html(&first),
+    };
+    let failed = |error| io::Error::other(format!("{}: {error}", options.out.display()));
+    std::fs::write(&options.out, page).map_err(failed)?;
+    writeln!(io::stdout(), "{}", options.out.display())
+}

@@ -1,0 +1,82 @@
+//! Connections that have been served once and then fall silent.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::{Bench, process, why};
+use crate::child::Server;
+use crate::data::Idle;
+use crate::load::{self, Pace};
+use crate::zoo::Model;
+
+/// How long a connection may take to be served once.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The load of the active connections, in requests per second.
+const ACTIVE: f64 = 500.0;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: lab\r\n\r\n";
+
+impl Bench<'_, '_> {
+    /// What so many idle connections cost the model, and the active ones.
+    pub(super) fn idle(&mut self, model: &'static Model, connections: u64, repetition: u32) {
+        let mut row = Idle { model: model.name.to_owned(), repetition, connections, ..Idle::default() };
+        if let Err(note) = self.fill_idle(model, &mut row) {
+            row.note = Some(note);
+        }
+        self.run.idles.push(row);
+    }
+
+    fn fill_idle(&self, model: &Model, row: &mut Idle) -> Result<(), String> {
+        if let Some(most) = model.capacity.clients(&self.options())
+            && (most as u64) < row.connections
+        {
+            return Err(format!("serves {most} connections at a time"));
+        }
+        let mut server = self.start(model).map_err(|error| error.to_string())?;
+        // What the first connections make the model allocate once is not theirs.
+        let _first = open(&server, 16).0;
+        let before = process::memory(&server);
+        let (held, failure) = open(&server, row.connections);
+        row.held = held.len() as u64;
+        let after = process::memory(&server);
+        row.threads = process::threads(&server);
+        if row.held > 0 {
+            row.bytes_per_connection = Some(after.saturating_sub(before) as f64 / row.held as f64);
+        }
+        let mut plan = self.plan(&server, model, Pace::Open { rate: ACTIVE });
+        plan.connections = plan.connections.min(16);
+        let active = load::run(&plan).map_err(|error| why(&mut server, &error))?;
+        row.active_p99_us =
+            (active.is_valid() && active.answered > 0).then_some(active.latency.p99_ns as f64 / 1e3);
+        match (server.failure(), failure) {
+            (Some(failure), _) => Err(failure),
+            (None, Some(error)) => Err(format!("after {} connections: {error}", row.held)),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// Opens connections until there are so many or one is not served; each is served once.
+fn open(server: &Server, count: u64) -> (Vec<TcpStream>, Option<std::io::Error>) {
+    let mut held = Vec::new();
+    while (held.len() as u64) < count {
+        match serve_once(server) {
+            Ok(stream) => held.push(stream),
+            Err(error) => return (held, Some(error)),
+        }
+    }
+    (held, None)
+}
+
+fn serve_once(server: &Server) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&server.address(), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(REQUEST)?;
+    // One answer fits a packet, and is not longer than this.
+    if stream.read(&mut [0; 1024])? == 0 {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(stream)
+}

@@ -1,0 +1,216 @@
+//! A run of the lab: every model in turn, again and again, so that what disturbs the machine disturbs all of them.
+//!
+//! Each measurement starts its model anew. A model that does not start, crashes or cannot hold what is asked of it gives a
+//! row with a note; the run goes on. An interruption ends the run after the measurement that is under way, and what was
+//! measured is kept.
+
+mod idle;
+mod latency;
+mod machine;
+mod mixed;
+mod process;
+
+use std::io;
+use std::ops::ControlFlow;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::burn::Burn;
+use crate::child::{Launcher, Server, StartError};
+use crate::data::{FORMAT, ModelRow, Run};
+use crate::load::Target;
+use crate::micro::{self, Effort};
+use crate::zoo::{self, Family, Model, Options};
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Course {
+    /// The models, in the order of the report.
+    pub models: Vec<&'static Model>,
+    /// How often each figure is taken.
+    pub repetitions: u32,
+    /// How long one load lasts.
+    pub time: Duration,
+    /// Shares of each model's peak at which latency is measured.
+    pub shares: Vec<f64>,
+    /// Numbers of idle connections.
+    pub idle: Vec<u64>,
+    /// Whether micro costs are measured.
+    pub micro: bool,
+    /// Whether this is the quick run.
+    pub quick: bool,
+    /// The command that is being run, for the report.
+    pub command: String,
+}
+
+/// Connections of a load: as many as the models that start processes or threads in advance have of them.
+const CONNECTIONS: usize = zoo::DEFAULT_POOL;
+
+/// Told what is measured next, with how many steps there are and how many are done; may end the run.
+pub type Progress<'a> = dyn FnMut(&str, u64, u64) -> ControlFlow<()> + 'a;
+
+/// What a run needs at every step.
+struct Bench<'a, 'b> {
+    course: &'a Course,
+    launcher: Launcher,
+    backend: Server,
+    burn: Burn,
+    run: Run,
+    progress: &'a mut Progress<'b>,
+    steps: u64,
+    done: u64,
+}
+
+/// Runs the course.
+///
+/// # Errors
+///
+/// * The delay server does not start.
+/// * This program cannot be started again as a child.
+pub fn run(course: &Course, progress: &mut Progress<'_>) -> io::Result<Run> {
+    let launcher = Launcher::of_this_program()?;
+    let backend = launcher.delay_server().map_err(io::Error::other)?;
+    let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let run = Run {
+        format: FORMAT,
+        began,
+        command: course.command.clone(),
+        quick: course.quick,
+        machine: machine::machine(),
+        versions: machine::versions(),
+        models: course.models.iter().map(|model| row(model)).collect(),
+        ..Run::default()
+    };
+    let burn = Burn::calibrate();
+    let mut bench = Bench { course, launcher, backend, burn, run, progress, steps: 0, done: 0 };
+    bench.steps = bench.count_steps();
+    let whole = bench.measure();
+    bench.run.complete = whole.is_continue();
+    Ok(bench.run)
+}
+
+fn row(model: &Model) -> ModelRow {
+    ModelRow {
+        name: model.name.to_owned(),
+        family: family(model.family).to_owned(),
+        description: format!("{}; state: {}", model.about, model.state),
+        absent: model.available().err(),
+    }
+}
+
+/// The name of a family in the report.
+fn family(family: Family) -> &'static str {
+    match family {
+        Family::Processes => "processes",
+        Family::Threads => "threads",
+        Family::Events => "event loops",
+        Family::Stackless => "stackless tasks",
+        Family::Stackful => "stackful tasks",
+    }
+}
+
+impl Bench<'_, '_> {
+    /// The models that can run here.
+    fn models(&self) -> Vec<&'static Model> {
+        let absent = |name: &str| self.run.models.iter().any(|row| row.name == name && row.absent.is_some());
+        self.course.models.iter().copied().filter(|model| !absent(model.name)).collect()
+    }
+
+    fn count_steps(&self) -> u64 {
+        let course = self.course;
+        let each = 1 + course.shares.len() + course.idle.len() + mixed::SCENARIOS.len();
+        self.models().len() as u64 * u64::from(course.repetitions) * each as u64
+            + if course.micro { micro::steps(self.effort()) } else { 0 }
+    }
+
+    fn measure(&mut self) -> ControlFlow<()> {
+        self.each_in_turn("peak", Self::peak)?;
+        for share in self.course.shares.clone() {
+            let what = format!("{:.0} % of peak", share * 100.0);
+            self.each_in_turn(&what, move |bench, model, repetition| {
+                bench.latency(model, share, repetition)
+            })?;
+        }
+        for connections in self.course.idle.clone() {
+            let what = format!("{connections} idle connections");
+            self.each_in_turn(&what, move |bench, model, repetition| {
+                bench.idle(model, connections, repetition)
+            })?;
+        }
+        for scenario in mixed::SCENARIOS {
+            self.each_in_turn(scenario.name, move |bench, model, repetition| {
+                bench.mixed(model, scenario, repetition);
+            })?;
+        }
+        if !self.course.micro {
+            return ControlFlow::Continue(());
+        }
+        let (progress, steps, mut done) = (&mut self.progress, self.steps, self.done);
+        let mut stopped = false;
+        self.run.micros = micro::all(
+            Effort {
+                repetitions: self.course.repetitions,
+                time: self.course.time / 10,
+                most_tasks: if self.course.quick { 10_000 } else { 1_000_000 },
+            },
+            &mut |what| {
+                let goes_on = progress(what, done, steps);
+                done += 1;
+                stopped |= goes_on.is_break();
+                goes_on
+            },
+        );
+        if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn effort(&self) -> Effort {
+        Effort {
+            repetitions: self.course.repetitions,
+            time: self.course.time / 10,
+            most_tasks: if self.course.quick { 10_000 } else { 1_000_000 },
+        }
+    }
+
+    /// Every model once, and so on for every repetition.
+    fn each_in_turn(
+        &mut self,
+        what: &str,
+        measure: impl Fn(&mut Self, &'static Model, u32),
+    ) -> ControlFlow<()> {
+        for repetition in 1..=self.course.repetitions {
+            for model in self.models() {
+                (self.progress)(&format!("{}: {what}", model.name), self.done, self.steps)?;
+                measure(self, model, repetition);
+                self.done += 1;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn start(&self, model: &Model) -> Result<Server, StartError> {
+        self.launcher.model(model, &self.options())
+    }
+
+    fn options(&self) -> Options {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        Options { backend: self.backend.address(), workers, pool: CONNECTIONS, burn: self.burn }
+    }
+
+    /// How many connections a load may use, so that each is served.
+    fn connections(&self, model: &Model) -> usize {
+        model.capacity.clients(&self.options()).map_or(CONNECTIONS, |clients| clients.min(CONNECTIONS))
+    }
+
+    /// The median of the peaks so far, in requests per second.
+    fn peak_rate(&self, model: &Model) -> Option<f64> {
+        self.run.peak_of(model.name).map(|peak| peak.median).filter(|rate| *rate > 0.0)
+    }
+}
+
+fn target(server: &Server, path: &str) -> Target {
+    Target { address: server.address(), path: path.to_owned() }
+}
+
+/// Why a model gave no figures: what it said, or else the error.
+fn why(server: &mut Server, error: &dyn std::fmt::Display) -> String {
+    server.failure().unwrap_or_else(|| error.to_string())
+}

@@ -1,0 +1,48 @@
+//! The report: one HTML file that needs nothing else, made from a [`Run`] and from nothing but it.
+//!
+//! `sections.rs` turns the figures into charts and tables, one section for each question; `summary.rs` into sentences;
+//! `comparison.rs` sets two runs side by side; `page.rs` is the HTML around them and `chart.rs` draws.
+
+mod chart;
+mod comparison;
+mod page;
+mod sections;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use crate::data::Run;
+
+/// The whole file.
+#[must_use]
+pub fn html(run: &Run) -> String {
+    page::html("The lab", run, &summary::sentences(run), &sections::all(run))
+}
+
+/// What changed from `before` to `after` by more than the noise, as a whole file.
+#[must_use]
+pub fn comparison(before: &Run, after: &Run) -> String {
+    let (sentences, sections) = comparison::compare(before, after);
+    page::html("The lab: two runs", after, &sentences, &sections)
+}
+
+/// A question with its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Section {
+    /// For links; no spaces.
+    pub(crate) id: String,
+    pub(crate) title: String,
+    /// How it was measured and what to keep in mind.
+    pub(crate) method: String,
+    /// Each a heading and an SVG.
+    pub(crate) charts: Vec<(String, String)>,
+    pub(crate) tables: Vec<Table>,
+}
+
+/// A table of text.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) caption: String,
+    pub(crate) head: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+}

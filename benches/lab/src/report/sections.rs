@@ -1,0 +1,307 @@
+//! The questions of the report, each with the charts and tables that answer it.
+
+use super::chart::{self, Axis, Bar, Series, number};
+use super::{Section, Table};
+use crate::data::{Latency, Mixed, Run, Spread};
+
+/// The model that stands in every chart: what the kernel lets a server do at best.
+pub(super) const REFERENCE: &str = "epoll-per-core";
+
+/// Every section, in the order of reading.
+pub(super) fn all(run: &Run) -> Vec<Section> {
+    let mut sections = vec![peaks(run), latencies(run), costs(run), idles(run), mixed(run)];
+    sections.extend(run.questions().into_iter().map(|question| micro(run, question)));
+    sections.push(models(run));
+    sections
+}
+
+/// Whether the model is the project's own.
+pub(super) fn is_ours(model: &str) -> bool {
+    model.starts_with("abaca")
+}
+
+fn bar(name: &str, figure: Option<Spread>) -> Bar {
+    Bar { name: name.to_owned(), figure, is_ours: is_ours(name) }
+}
+
+/// Best first; those without a figure last.
+fn ranked(mut bars: Vec<Bar>, most_first: bool) -> Vec<Bar> {
+    bars.sort_by(|one, other| match (one.figure, other.figure) {
+        (Some(one), Some(other)) if most_first => other.median.total_cmp(&one.median),
+        (Some(one), Some(other)) => one.median.total_cmp(&other.median),
+        (one, other) => other.is_some().cmp(&one.is_some()),
+    });
+    bars
+}
+
+fn chart(heading: &str, svg: Option<String>) -> Vec<(String, String)> {
+    svg.map(|svg| (heading.to_owned(), svg)).into_iter().collect()
+}
+
+/// A median with half of the distance between the ends, in percent.
+pub(super) fn with_noise(spread: Option<Spread>) -> String {
+    let Some(spread) = spread else { return "-".to_owned() };
+    let noise = (spread.high - spread.low) / 2.0 / spread.median * 100.0;
+    if noise.is_finite() {
+        format!("{} ±{noise:.0} %", number(spread.median))
+    } else {
+        number(spread.median)
+    }
+}
+
+fn peaks(run: &Run) -> Section {
+    let bars = run.present().map(|model| bar(&model.name, run.peak_of(&model.name))).collect();
+    let axis = Axis { label: "requests per second, closed loop", is_logarithmic: false };
+    let notes = run
+        .peaks
+        .iter()
+        .filter_map(|peak| Some(vec![peak.model.clone(), peak.repetition.to_string(), peak.note.clone()?]));
+    Section {
+        id: "peak".into(),
+        title: "How much can each model serve?".into(),
+        method: "Every connection sends its next request when it has the last answer. The generator shares the machine \
+                 with the model, so the figures say how models compare, not what the machine could serve alone. Bars \
+                 are medians, grey lines reach from the least to the greatest repetition."
+            .into(),
+        charts: chart("Peak throughput", chart::bars(&ranked(bars, true), axis)),
+        tables: vec![Table {
+            caption: "What went wrong".into(),
+            head: ["model", "repetition", "what"].map(str::to_owned).into(),
+            rows: notes.collect(),
+        }],
+    }
+}
+
+fn latencies(run: &Run) -> Section {
+    let mut families: Vec<&str> = Vec::new();
+    for model in run.present().filter(|model| !run.shares_of(&model.name).is_empty()) {
+        if !families.contains(&model.family.as_str()) {
+            families.push(&model.family);
+        }
+    }
+    let charts = families.iter().flat_map(|family| {
+        let members = run.present().filter(|model| model.family == **family || model.name == REFERENCE);
+        let series: Vec<Series> = members.map(|model| curve(run, &model.name)).collect();
+        let x = Axis { label: "offered rate, requests per second", is_logarithmic: false };
+        let y = Axis { label: "p99 latency, us", is_logarithmic: true };
+        chart(&format!("{family}, beside {REFERENCE}"), chart::lines(&series, x, y))
+    });
+    Section {
+        id: "latency".into(),
+        title: "How long does a request take as the load grows?".into(),
+        method: "Requests are sent when they are due, at a fixed rate, whether or not the model keeps up, and their latency \
+                 counts from when they were due: waiting in a queue is part of it (no coordinated omission). Runs in \
+                 which the generator itself was late are left out of the charts, and marked in the raw figures."
+            .into(),
+        charts: charts.collect(),
+        tables: vec![latency_table(run)],
+    }
+}
+
+fn curve(run: &Run, model: &str) -> Series {
+    let point = |share: &f64| {
+        let offered = run.latency_of(model, *share, |row| row.offered)?;
+        Some((offered.median, run.latency_of(model, *share, |row| row.p99_us)?))
+    };
+    Series { name: model.to_owned(), points: run.shares_of(model).iter().filter_map(point).collect() }
+}
+
+fn latency_table(run: &Run) -> Table {
+    let figures: [fn(&Latency) -> f64; 6] = [
+        |row| row.offered,
+        |row| row.achieved,
+        |row| row.p50_us,
+        |row| row.p99_us,
+        |row| row.p999_us,
+        |row| row.max_us,
+    ];
+    let rows = run.present().flat_map(|model| {
+        run.shares_of(&model.name).into_iter().map(|share| {
+            let mut row = vec![model.name.clone(), format!("{:.0} %", share * 100.0)];
+            row.extend(figures.map(|figure| with_noise(run.latency_of(&model.name, share, figure))));
+            row
+        })
+    });
+    Table {
+        caption: "Latency in microseconds at shares of each model's peak".into(),
+        head: ["model", "of peak", "offered /s", "answered /s", "p50", "p99", "p99.9", "max"]
+            .map(str::to_owned)
+            .into(),
+        rows: rows.collect(),
+    }
+}
+
+fn costs(run: &Run) -> Section {
+    let bars = run
+        .present()
+        .map(|model| bar(&model.name, run.peak_figures(&model.name, |peak| peak.cpu_us_per_request)))
+        .collect();
+    let axis = Axis { label: "CPU time per request at peak, us", is_logarithmic: false };
+    let rows = run.present().map(|model| {
+        let figure =
+            |figure: fn(&crate::data::Peak) -> Option<f64>| with_noise(run.peak_figures(&model.name, figure));
+        vec![
+            model.name.clone(),
+            figure(|peak| peak.cpu_us_per_request),
+            figure(|peak| peak.switches_per_request),
+            figure(|peak| peak.syscalls_per_request),
+        ]
+    });
+    Section {
+        id: "cost".into(),
+        title: "What does a request cost?".into(),
+        method: "Processor time of the model's processes, the kernel's work for them included, per answered request; \
+                 switches are the kernel's between threads, not those between fibers. System calls are counted in runs \
+                 of their own, which are not timed."
+            .into(),
+        charts: chart("CPU time per request", chart::bars(&ranked(bars, false), axis)),
+        tables: vec![Table {
+            caption: "At peak, per request".into(),
+            head: ["model", "CPU us", "thread switches", "system calls"].map(str::to_owned).into(),
+            rows: rows.collect(),
+        }],
+    }
+}
+
+fn idles(run: &Run) -> Section {
+    let mut counts: Vec<u64> = run.idles.iter().map(|row| row.connections).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let axis = Axis { label: "bytes per connection, resident memory and page tables", is_logarithmic: true };
+    let charts = counts.iter().flat_map(|count| {
+        let bars = run.present().map(|model| bar(&model.name, run.idle_of(&model.name, *count))).collect();
+        chart(&format!("{count} idle connections"), chart::bars(&ranked(bars, false), axis))
+    });
+    let rows = run.idles.iter().map(|row| {
+        vec![
+            row.model.clone(),
+            row.connections.to_string(),
+            row.held.to_string(),
+            row.bytes_per_connection.map_or_else(|| "-".to_owned(), number),
+            row.threads.to_string(),
+            row.active_p99_us.map_or_else(|| "-".to_owned(), number),
+            row.note.clone().unwrap_or_default(),
+        ]
+    });
+    Section {
+        id: "idle".into(),
+        title: "What does an idle connection cost?".into(),
+        method: "Growth of the model's resident memory and page tables, divided by the connections; each has been served once \
+                 before it falls silent. The kernel's own buffers for a socket are the same for all models and not \
+                 counted. A few active connections show what the idle ones cost the others."
+            .into(),
+        charts: charts.collect(),
+        tables: vec![Table {
+            caption: "Each measurement".into(),
+            head: ["model", "asked for", "held", "bytes each", "threads", "active p99 us", "note"]
+                .map(str::to_owned)
+                .into(),
+            rows: rows.collect(),
+        }],
+    }
+}
+
+fn mixed(run: &Run) -> Section {
+    let mut scenarios: Vec<&str> = Vec::new();
+    for row in &run.mixed {
+        if !scenarios.contains(&row.scenario.as_str()) {
+            scenarios.push(&row.scenario);
+        }
+    }
+    let axis = Axis { label: "p99 latency of the others, us", is_logarithmic: true };
+    let charts = scenarios.iter().flat_map(|scenario| {
+        let figure = |model: &str| run.mixed_of(model, scenario, |row| row.p99_us);
+        let bars = run.present().map(|model| bar(&model.name, figure(&model.name))).collect();
+        chart(scenario, chart::bars(&ranked(bars, false), axis))
+    });
+    let figures: [fn(&Mixed) -> f64; 5] =
+        [|row| row.p50_us, |row| row.p99_us, |row| row.p999_us, |row| row.max_us, |row| row.send_lag_p99_us];
+    let rows = run.present().flat_map(|model| {
+        scenarios.iter().map(|scenario| {
+            let mut row = vec![model.name.clone(), (*scenario).to_owned()];
+            row.extend(figures.map(|figure| with_noise(run.mixed_of(&model.name, scenario, figure))));
+            let mut notes =
+                run.mixed.iter().filter(|row| row.model == model.name && row.scenario == *scenario);
+            row.push(notes.find_map(|row| row.note.clone()).unwrap_or_default());
+            row
+        })
+    });
+    Section {
+        id: "mixed".into(),
+        title: "What do the others see when some clients misbehave?".into(),
+        method: "The load is at a fixed share of the model's peak. The figures are the latencies of the ordinary requests. \
+                 Where the trouble takes the CPU, the generator is late as well: the table says how much."
+            .into(),
+        charts: charts.collect(),
+        tables: vec![Table {
+            caption: "Latency of the others in microseconds".into(),
+            head: ["model", "scenario", "p50", "p99", "p99.9", "max", "send lag p99", "note"].map(str::to_owned).into(),
+            rows: rows.collect(),
+        }],
+    }
+}
+
+fn micro(run: &Run, question: &str) -> Section {
+    let rows: Vec<_> = run.micros.iter().filter(|micro| micro.question == question).collect();
+    let first = rows.first().expect("a question has figures");
+    let mut sides: Vec<&str> = Vec::new();
+    let mut places: Vec<f64> = Vec::new();
+    for row in &rows {
+        if !sides.contains(&row.side.as_str()) {
+            sides.push(&row.side);
+        }
+        if !places.contains(&row.at) {
+            places.push(row.at);
+        }
+    }
+    places.sort_by(f64::total_cmp);
+    let figure = |side: &str, at: f64| {
+        Spread::of(rows.iter().filter(|row| row.side == side && row.at == at).map(|row| row.value))
+    };
+    let charts = if first.parameter.is_empty() {
+        let bars = sides.iter().map(|side| bar(side, figure(side, first.at))).collect();
+        chart::bars(&ranked(bars, false), Axis { label: &first.unit, is_logarithmic: false })
+    } else {
+        let curve =
+            |side: &&str| places.iter().filter_map(|at| Some((*at, figure(side, *at)?))).collect::<Vec<_>>();
+        let series: Vec<Series> =
+            sides.iter().map(|side| Series { name: (*side).to_owned(), points: curve(side) }).collect();
+        let wide = places.last().copied().unwrap_or(1.0) / places[0].max(1.0) > 20.0;
+        let x = Axis { label: &first.parameter, is_logarithmic: wide && places[0] > 0.0 };
+        chart::lines(&series, x, Axis { label: &first.unit, is_logarithmic: true })
+    };
+    let table = places.iter().map(|at| {
+        let mut row = vec![if first.parameter.is_empty() { String::new() } else { number(*at) }];
+        row.extend(sides.iter().map(|side| with_noise(figure(side, *at))));
+        row
+    });
+    let mut head = vec![first.parameter.clone()];
+    head.extend(sides.iter().map(|side| (*side).to_owned()));
+    Section {
+        id: question.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+        title: question.to_owned(),
+        method: format!("In {}. Each side does the same work in the same process, taking turns.", first.unit),
+        charts: chart(&first.unit, charts),
+        tables: vec![Table { caption: first.unit.clone(), head, rows: table.collect() }],
+    }
+}
+
+fn models(run: &Run) -> Section {
+    let rows = run.models.iter().map(|model| {
+        let state =
+            model.absent.as_ref().map_or_else(|| "measured".to_owned(), |why| format!("absent: {why}"));
+        vec![model.name.clone(), model.family.clone(), state, model.description.clone()]
+    });
+    Section {
+        id: "models".into(),
+        title: "Who was measured?".into(),
+        method: "`abaca-lab models` lists them; the source of each is one file of `benches/lab/src/zoo`."
+            .into(),
+        charts: Vec::new(),
+        tables: vec![Table {
+            caption: "Models".into(),
+            head: ["name", "family", "state", "what it is"].map(str::to_owned).into(),
+            rows: rows.collect(),
+        }],
+    }
+}

@@ -1,0 +1,138 @@
+//! The report of a run that was made up: everything that was measured is on the page, and nothing else.
+
+use super::{comparison, html};
+use crate::data::{FORMAT, Idle, Latency, Micro, Mixed, ModelRow, Peak, Run};
+
+const MODELS: [(&str, &str); 4] = [
+    ("epoll-per-core", "event loops"),
+    ("abaca", "stackful"),
+    ("tokio", "stackless"),
+    ("threads", "threads"),
+];
+
+/// A run in which each model is slower than the one before it.
+fn made_up(slower: f64) -> Run {
+    let mut run = Run { format: FORMAT, complete: true, command: "abaca-lab".into(), ..Run::default() };
+    for (index, (name, family)) in MODELS.into_iter().enumerate() {
+        let factor = (1.0 + index as f64) * slower;
+        let model = name.to_owned();
+        run.models.push(ModelRow { name: model.clone(), family: family.into(), ..ModelRow::default() });
+        for repetition in 1..=5 {
+            let noise = 1.0 + f64::from(repetition) / 100.0;
+            run.peaks.push(Peak {
+                model: model.clone(),
+                repetition,
+                requests_per_second: 100_000.0 / factor * noise,
+                cpu_us_per_request: Some(10.0 * factor * noise),
+                ..Peak::default()
+            });
+            for share in [0.1, 0.7, 1.2] {
+                run.latencies.push(Latency {
+                    model: model.clone(),
+                    repetition,
+                    share,
+                    offered: 100_000.0 * share / factor,
+                    achieved: 100_000.0 * share / factor,
+                    p99_us: 100.0 * factor * noise * share.exp(),
+                    valid: true,
+                    ..Latency::default()
+                });
+            }
+            run.idles.push(Idle {
+                model: model.clone(),
+                repetition,
+                connections: 1000,
+                held: 1000,
+                bytes_per_connection: Some(1000.0 * factor * noise),
+                ..Idle::default()
+            });
+            run.mixed.push(Mixed {
+                model: model.clone(),
+                repetition,
+                scenario: "1 % of requests burning 20 ms".into(),
+                p99_us: 500.0 * factor * noise,
+                ..Mixed::default()
+            });
+        }
+    }
+    for (side, factor) in [("fiber", 1.0), ("future", 3.0)] {
+        for at in [1.0, 64.0] {
+            run.micros.push(Micro {
+                question: "What does a suspension cost?".into(),
+                side: side.into(),
+                parameter: "call depth".into(),
+                at,
+                repetition: 1,
+                value: factor * at * slower,
+                unit: "ns".into(),
+            });
+        }
+    }
+    run.models.push(ModelRow {
+        name: "gevent".into(),
+        absent: Some("no python".into()),
+        ..ModelRow::default()
+    });
+    run
+}
+
+#[test]
+fn every_question_has_its_chart_and_its_table() {
+    let page = html(&made_up(1.0));
+    assert_eq!(page.matches("<figure").count(), 9, "peak, four families, cost, idle, mixed, micro");
+    assert_eq!(page.matches("<svg").count(), 9);
+    for id in ["peak", "latency", "cost", "idle", "mixed", "what-does-a-suspension-cost-", "models"] {
+        assert!(page.contains(&format!("<section id=\"{id}\">")), "{id}");
+        assert!(page.contains(&format!("href=\"#{id}\"")), "{id}");
+    }
+    for (name, _) in MODELS {
+        assert!(page.matches(name).count() > 8, "{name}");
+    }
+    for outside in ["http://", "https://", "<script", "<link", "@import"] {
+        let svg_names = page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count();
+        let allowed = if outside == "http://" { svg_names } else { 0 };
+        assert_eq!(page.matches(outside).count(), allowed, "{outside}");
+    }
+}
+
+#[test]
+fn the_summary_follows_from_the_figures() {
+    let page = html(&made_up(1.0));
+    for sentence in [
+        "On this machine epoll-per-core serves the most, 103 k requests a second, and threads the least, 25.8 k.",
+        "abaca serves 0.50 times epoll-per-core.",
+        "At 70 % of each model&#x27;s peak",
+        "Not measured here: gevent",
+        "What does a suspension cost? In ns: at call depth 1, fiber 1, future 3; at 64, fiber 64, future 192.",
+    ] {
+        let sentence = sentence.replace("&#x27;", "'");
+        assert!(page.contains(&sentence), "{sentence}");
+    }
+}
+
+#[test]
+fn a_run_without_measurements_is_a_page_that_says_so() {
+    let page = html(&Run { format: FORMAT, ..Run::default() });
+    assert!(page.contains("interrupted"));
+    assert!(page.matches("Not measured in this run.").count() >= 5);
+    assert!(!page.contains("<svg"));
+}
+
+#[test]
+fn a_comparison_marks_what_changed_beyond_the_noise() {
+    let (same, _) = comparison::compare(&made_up(1.0), &made_up(1.0));
+    assert!(same[2].starts_with("0 of "), "{same:?}");
+    let (sentences, sections) = comparison::compare(&made_up(1.0), &made_up(2.0));
+    assert!(!sentences[2].starts_with("0 of "), "{sentences:?}");
+    let peak = sections.iter().find(|section| section.title == "Peak throughput").unwrap();
+    assert!(peak.tables[0].rows.iter().all(|row| row[3] == "WORSE: 0.50 times"), "{peak:?}");
+    let (_, back) = comparison::compare(&made_up(2.0), &made_up(1.0));
+    let latency = back.iter().find(|section| section.title == "p99 latency").unwrap();
+    assert!(latency.tables[0].rows.iter().all(|row| row[3] == "better: 0.50 times"), "{latency:?}");
+}
+
+#[test]
+#[ignore = "writes the made-up report for a person to look at"]
+fn look() {
+    std::fs::write(std::env::temp_dir().join("lab-report.html"), html(&made_up(1.0))).unwrap();
+}

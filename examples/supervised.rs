@@ -1,0 +1,100 @@
+//! Actors under a supervisor: each lives in a fiber of its own, some fail at their work, and are started anew.
+
+use std::io;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use abaca::actor::supervisor::{Child, Strategy, Supervisor};
+use abaca::actor::{self, ActorRef, Mailbox, Registry};
+use abaca_examples::{Memory, grouped, or_fail, row};
+use clap::Parser;
+
+/// Starts actors under a supervisor, gives each a job at which some fail, and counts who is there afterwards
+#[derive(Parser)]
+struct Options {
+    /// Actors
+    #[arg(long, default_value = "10000")]
+    actors: NonZero<u64>,
+    /// Every how manyth job is poison, and ends the actor that takes it
+    #[arg(long, value_name = "NUMBER", default_value = "10")]
+    poison: NonZero<u64>,
+}
+
+#[derive(Default)]
+struct Counts {
+    started: AtomicU64,
+    done: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// An actor that does jobs until one is poison. What it returns is the reason of its end.
+fn clerk(counts: &Arc<Counts>) -> ActorRef<u64> {
+    counts.started.fetch_add(1, Relaxed);
+    let (counts, mut done) = (Arc::clone(counts), 0_u64);
+    actor::spawn(move |mailbox: &mut Mailbox<u64>| {
+        loop {
+            match mailbox.receive() {
+                0 => {
+                    counts.failed.fetch_add(1, Relaxed);
+                    return Err(format!("poison, after {done} jobs"));
+                }
+                _job => {
+                    done += 1; // State of its own, which no other fiber can touch: no lock.
+                    counts.done.fetch_add(1, Relaxed);
+                }
+            }
+        }
+    })
+}
+
+#[abaca::main]
+fn main() {
+    or_fail(run(&Options::parse()));
+}
+
+fn run(options: &Options) -> io::Result<()> {
+    let (actors, poison) = (options.actors.get(), options.poison.get());
+    let counts = Arc::new(Counts::default());
+    // An actor that was started anew is another actor: it is found by its name.
+    let registry = Registry::new();
+    let (before, began) = (Memory::now()?, Instant::now());
+    let failures = actors.div_ceil(poison) as usize;
+    let mut supervisor = Supervisor::new(Strategy::OneForOne).intensity(failures, Duration::from_secs(3600));
+    for number in 0..actors {
+        let (counts, registry, name) = (Arc::clone(&counts), registry.clone(), number.to_string());
+        supervisor = supervisor.child(Child::new(name.clone(), move || {
+            let clerk = clerk(&counts);
+            registry.register(name.clone(), &clerk).expect("its predecessor has ended");
+            clerk
+        }));
+    }
+    let supervisor = supervisor.start();
+    row("actors", grouped(actors), "");
+    row("to start them", began.elapsed().as_millis(), "ms");
+    let bytes = Memory::now()?.total().saturating_sub(before.total()) / actors;
+    row("memory of each", grouped(bytes), "bytes, with its name and its place in the supervisor");
+
+    let began = Instant::now();
+    for number in 0..actors {
+        let clerk = registry.lookup(&number.to_string()).expect("nobody has failed yet");
+        clerk.cast(number % poison);
+    }
+    while counts.done.load(Relaxed) + counts.failed.load(Relaxed) < actors
+        || counts.started.load(Relaxed) < actors + counts.failed.load(Relaxed)
+    {
+        abaca::sleep(Duration::from_millis(1));
+    }
+    row("jobs done", grouped(counts.done.load(Relaxed)), "");
+    row("failed", grouped(counts.failed.load(Relaxed)), "and started anew");
+    row("to do them", began.elapsed().as_millis(), "ms");
+    let children = supervisor.children().map_err(io::Error::other)?;
+    let alive = children.iter().filter(|child| child.pid.as_ref().is_some_and(actor::Pid::is_alive));
+    row("alive", grouped(alive.count() as u64), "");
+
+    let began = Instant::now();
+    let reason = supervisor.stop();
+    row("to stop them", began.elapsed().as_millis(), format_args!("ms; the supervisor {reason}"));
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! The life of an actor, whatever its messages: how it is ended, and who is told.
+//!
+//! An actor lives until its fiber says `end`, which happens once. Before that it may be **doomed**: it has been given a
+//! reason to end, and its fiber has been cancelled. The first reason counts. A body that returns all the same ends for the
+//! reason that it returns.
+//!
+//! A link is an entry in both lives, a monitor one in the life that it watches. Both are taken out by the one that ends,
+//! under its lock, so each death is told once. One that links to, or monitors, an actor that has ended is told at once.
+//! No two lives are locked at the same time, and whoever is told is told without a lock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::pid::{ActorId, Pid};
+use super::reason::{Down, Exit, ExitReason};
+use crate::fiber::{Outcome, Reason};
+use crate::spawn::JoinHandle;
+use crate::sync::parking::{self, SpinLock};
+use crate::sync::wait_list::{self, End, WaitList};
+
+/// An actor, whatever its messages.
+pub(super) trait Process: Send + Sync {
+    fn life(&self) -> &Life;
+
+    /// Puts an exit into the mailbox of an actor that traps exits; false for any other.
+    fn trap(&self, exit: &Exit) -> bool;
+
+    /// Refuses messages from now on, and drops those that were not received.
+    fn close(&self);
+}
+
+pub(super) type Watcher = Box<dyn FnOnce(Down) + Send>;
+
+/// See the module's documentation.
+pub(super) struct Life {
+    pub(super) id: ActorId,
+    status: SpinLock<Status>,
+}
+
+struct Status {
+    /// Why it is to end, if somebody wants it to.
+    doom: Option<ExitReason>,
+    /// Why it has ended.
+    ended: Option<ExitReason>,
+    fiber: Option<JoinHandle<()>>,
+    links: BTreeMap<ActorId, Pid>,
+    watchers: BTreeMap<u64, Watcher>,
+    next_watcher: u64,
+    /// Who blocks until it has ended.
+    waiting: WaitList<()>,
+}
+
+impl Status {
+    fn waiting(&mut self) -> &mut WaitList<()> {
+        &mut self.waiting
+    }
+}
+
+impl Life {
+    pub(super) fn new() -> Self {
+        let status = Status {
+            doom: None,
+            ended: None,
+            fiber: None,
+            links: BTreeMap::new(),
+            watchers: BTreeMap::new(),
+            next_watcher: 0,
+            waiting: WaitList::new(),
+        };
+        Self { id: ActorId::next(), status: SpinLock::new(status) }
+    }
+
+    /// Why the actor has ended, if it has.
+    pub(super) fn ended(&self) -> Option<ExitReason> {
+        self.status.lock().ended.clone()
+    }
+
+    /// Why the actor is to end, if somebody wants it to.
+    pub(super) fn doom_reason(&self) -> Option<ExitReason> {
+        self.status.lock().doom.clone()
+    }
+
+    /// The actor's fiber has been spawned; it may have ended by now, or be doomed.
+    pub(super) fn set_fiber(&self, fiber: JoinHandle<()>) {
+        let mut status = self.status.lock();
+        if status.ended.is_none() && status.doom.is_none() {
+            status.fiber = Some(fiber);
+            return;
+        }
+        drop(status);
+        fiber.cancel();
+    }
+
+    /// Whether the actor ends, if the caller, which is unwinding, is the actor.
+    pub(super) fn ends_with_caller(&self) -> bool {
+        let fiber = {
+            let status = self.status.lock();
+            if status.doom.is_some() {
+                return true;
+            }
+            status.fiber.as_ref().map(JoinHandle::fiber)
+        };
+        fiber.is_some_and(|fiber| fiber.id() == crate::current::current().id())
+    }
+
+    /// Ends the actor for `reason`, at its next blocking call, whether it traps exits or not.
+    pub(super) fn doom(&self, reason: ExitReason) {
+        let mut status = self.status.lock();
+        if status.ended.is_some() || status.doom.is_some() {
+            return;
+        }
+        status.doom = Some(reason);
+        let fiber = status.fiber.take();
+        drop(status);
+        if let Some(fiber) = fiber {
+            fiber.cancel();
+        }
+    }
+
+    /// Blocks until the actor has ended; `None` when `deadline` passes first.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> Option<ExitReason> {
+        loop {
+            let status = self.status.lock();
+            if let Some(reason) = &status.ended {
+                return Some(reason.clone());
+            }
+            match wait_list::wait(status, Status::waiting, End::Back, (), Reason::Join, deadline, || ()).0 {
+                Outcome::Notified => {}
+                Outcome::TimedOut => return None,
+                Outcome::Cancelled => parking::unwind(),
+            }
+        }
+    }
+
+    /// Calls `watcher` when the actor ends; at once, and without a key, if it has.
+    pub(super) fn watch(&self, watcher: Watcher) -> Option<u64> {
+        let mut status = self.status.lock();
+        match status.ended.clone() {
+            None => {
+                let key = status.next_watcher;
+                status.next_watcher += 1;
+                status.watchers.insert(key, watcher);
+                Some(key)
+            }
+            Some(reason) => {
+                drop(status);
+                watcher(Down { from: self.id, reason });
+                None
+            }
+        }
+    }
+
+    /// Whether the watcher was there: if not, it has been called, or will be.
+    pub(super) fn unwatch(&self, key: u64) -> bool {
+        let watcher = self.status.lock().watchers.remove(&key);
+        watcher.is_some()
+    }
+
+    /// Enters a link on this side. False, with the reason, if the actor has ended.
+    fn enter(&self, other: &Pid) -> Result<(), ExitReason> {
+        let mut status = self.status.lock();
+        match &status.ended {
+            Some(reason) => Err(reason.clone()),
+            None => {
+                let replaced = status.links.insert(other.id(), other.clone());
+                drop(status);
+                drop(replaced);
+                Ok(())
+            }
+        }
+    }
+
+    fn leave(&self, other: ActorId) {
+        let left = self.status.lock().links.remove(&other);
+        drop(left);
+    }
+}
+
+/// Links two actors; one that has ended is as one that ends now.
+pub(super) fn link(one: &Pid, other: &Pid) {
+    if one == other {
+        return;
+    }
+    let (mine, theirs) = (one.life(), other.life());
+    if let Err(reason) = mine.enter(other) {
+        return tell(other, Exit { from: Some(mine.id), reason });
+    }
+    if let Err(reason) = theirs.enter(one) {
+        mine.leave(theirs.id);
+        tell(one, Exit { from: Some(theirs.id), reason });
+    } else if mine.ended().is_some() {
+        // It ended after the first entry, and may not have seen the second one.
+        theirs.leave(mine.id);
+    }
+}
+
+pub(super) fn unlink(one: &Pid, other: &Pid) {
+    one.life().leave(other.id());
+    other.life().leave(one.id());
+}
+
+/// Tells `target` of a death that concerns it through a link.
+fn tell(target: &Pid, exit: Exit) {
+    let (Some(from), false) = (exit.from, target.process().trap(&exit)) else { return };
+    if exit.reason != ExitReason::Normal {
+        target.life().doom(exit.reason.through_link(from));
+    }
+}
+
+/// Asks `target` to end: as a message if it traps exits.
+pub(super) fn ask_to_end(target: &Pid, reason: ExitReason) {
+    let exit = Exit { from: None, reason };
+    if !target.process().trap(&exit) && exit.reason != ExitReason::Normal {
+        target.life().doom(exit.reason);
+    }
+}
+
+/// The actor has ended: tells everybody. Called once, by its fiber.
+pub(super) fn end(process: &Arc<dyn Process>, reason: &ExitReason) {
+    let life = process.life();
+    let (links, watchers, fiber) = {
+        let mut status = life.status.lock();
+        debug_assert!(status.ended.is_none(), "an actor ends once");
+        status.ended = Some(reason.clone());
+        (std::mem::take(&mut status.links), std::mem::take(&mut status.watchers), status.fiber.take())
+    };
+    drop(fiber);
+    // Before the messages are dropped: whoever waits for a reply is told why there will be none.
+    for watcher in watchers.into_values() {
+        watcher(Down { from: life.id, reason: reason.clone() });
+    }
+    process.close();
+    wait_list::wake_up_to(&life.status, Status::waiting, usize::MAX);
+    for other in links.into_values() {
+        other.life().leave(life.id);
+        tell(&other, Exit { from: Some(life.id), reason: reason.clone() });
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Every interleaving of a death with a link, a monitor, a wait and another death: it is told once, and leaves no link.
+
+    use std::sync::Arc;
+
+    use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use loom::thread;
+
+    use super::{Exit, ExitReason, Pid, Process, end, link};
+    use crate::actor::mail::Cell;
+
+    /// An actor without a fiber, that traps exits.
+    fn actor() -> (Arc<Cell<Exit>>, Pid) {
+        let cell = Arc::new(Cell::new(usize::MAX));
+        cell.set_trap(Some(|exit| exit));
+        (Arc::clone(&cell), Pid::new(cell))
+    }
+
+    fn check(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(model);
+    }
+
+    #[test]
+    fn a_link_and_a_death_are_told_once() {
+        check(|| {
+            let ((cell, survivor), (_, mortal)) = (actor(), actor());
+            let theirs = mortal.clone();
+            let thread = thread::spawn(move || end(theirs.process(), &ExitReason::Killed));
+            link(&survivor, &mortal);
+            thread.join().unwrap();
+            assert_eq!(cell.take().unwrap().from, Some(mortal.id()));
+            assert!(cell.take().is_none());
+            for pid in [survivor, mortal] {
+                assert!(pid.life().status.lock().links.is_empty());
+            }
+        });
+    }
+
+    #[test]
+    fn two_linked_deaths_leave_no_link() {
+        check(|| {
+            let ((_, one), (_, other)) = (actor(), actor());
+            link(&one, &other);
+            let theirs = other.clone();
+            let thread = thread::spawn(move || end(theirs.process(), &ExitReason::Killed));
+            end(one.process(), &ExitReason::Killed);
+            thread.join().unwrap();
+            for pid in [one, other] {
+                assert!(pid.life().status.lock().links.is_empty());
+            }
+        });
+    }
+
+    #[test]
+    fn a_monitor_is_told_once_or_taken_back() {
+        check(|| {
+            let (_, mortal) = actor();
+            let told = loom::sync::Arc::new(AtomicUsize::new(0));
+            let theirs = mortal.clone();
+            let thread = thread::spawn(move || end(theirs.process(), &ExitReason::Killed));
+            let count = loom::sync::Arc::clone(&told);
+            let key = mortal.life().watch(Box::new(move |_| {
+                count.fetch_add(1, SeqCst);
+            }));
+            let taken_back = key.is_some_and(|key| mortal.life().unwatch(key));
+            thread.join().unwrap();
+            assert_eq!(told.load(SeqCst) + usize::from(taken_back), 1);
+        });
+    }
+
+    #[test]
+    fn a_message_wakes_the_actor_and_a_death_who_waits_for_it() {
+        check(|| {
+            let (cell, pid) = actor();
+            let thread = thread::spawn(move || {
+                let exit = cell.receive(None).expect("a message");
+                let process: Arc<dyn Process> = cell;
+                end(&process, &exit.reason);
+            });
+            assert!(pid.process().trap(&Exit { from: None, reason: ExitReason::Shutdown }));
+            assert_eq!(pid.life().wait(None), Some(ExitReason::Shutdown));
+            thread.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,291 @@
+//! `Mailbox`: an actor's own end, with which it receives, links and monitors.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::life::{self, Process};
+use super::mail::Cell;
+use super::pid::Pid;
+use super::reason::{Down, Exit, ExitReason};
+use super::reference::ActorRef;
+use super::spawn::Builder;
+use crate::cancel;
+
+/// An actor's own end: what its body is given.
+///
+/// Messages are received in the order in which they came. [`receive_match`](Self::receive_match) takes the first that it
+/// likes, and leaves the others where they are.
+pub struct Mailbox<M: Send + 'static> {
+    cell: Arc<Cell<M>>,
+    /// What a selective receive has passed over: older than what the cell holds.
+    passed: VecDeque<M>,
+    /// Why the actor is to end after the message in hand.
+    stopping: Option<ExitReason>,
+}
+
+/// A monitor that was set; for [`Mailbox::demonitor`].
+#[derive(Debug)]
+pub struct Monitor {
+    target: Pid,
+    /// None if the target had ended already.
+    key: Option<u64>,
+}
+
+impl<M: Send + 'static> Mailbox<M> {
+    pub(super) fn new(cell: Arc<Cell<M>>) -> Self {
+        Self { cell, passed: VecDeque::new(), stopping: None }
+    }
+
+    /// A reference to the actor itself, to be given to others.
+    #[must_use]
+    pub fn me(&self) -> ActorRef<M> {
+        ActorRef { cell: Arc::clone(&self.cell) }
+    }
+
+    fn pid(&self) -> Pid {
+        self.me().pid()
+    }
+
+    /// How many messages wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.passed.len() + self.cell.len()
+    }
+
+    /// Whether no message waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes the oldest message; blocks until there is one.
+    pub fn receive(&mut self) -> M {
+        self.receive_until(None).expect("without a deadline, a wait ends with a message")
+    }
+
+    /// Takes the oldest message; `None` if there is none within `timeout`.
+    ///
+    /// ```
+    /// use abaca::actor::{self, ExitReason, Mailbox};
+    /// use std::time::Duration;
+    /// # abaca::run(|| {
+    /// let impatient = actor::spawn(|mailbox: &mut Mailbox<()>| {
+    ///     mailbox.receive_timeout(Duration::from_millis(1)).ok_or("nobody wrote")
+    /// });
+    /// assert_eq!(impatient.wait(), ExitReason::failed("nobody wrote"));
+    /// # });
+    /// ```
+    pub fn receive_timeout(&mut self, timeout: Duration) -> Option<M> {
+        // A deadline beyond the clock's range never comes.
+        self.receive_until(Instant::now().checked_add(timeout))
+    }
+
+    /// Takes the oldest message if there is one.
+    pub fn try_receive(&mut self) -> Option<M> {
+        self.passed.pop_front().or_else(|| self.cell.take())
+    }
+
+    fn receive_until(&mut self, deadline: Option<Instant>) -> Option<M> {
+        // One that is never idle can be ended as well.
+        cancel::checkpoint();
+        match self.passed.pop_front() {
+            Some(message) => Some(message),
+            None => self.cell.receive(deadline),
+        }
+    }
+
+    /// Takes the oldest message that `pick` accepts; blocks until there is one. `pick` returns what it made of a
+    /// message, or gives the message back, which keeps its place.
+    ///
+    /// ```
+    /// use abaca::actor::{self, Mailbox};
+    /// # abaca::run(|| {
+    /// let sorter = actor::spawn(|mailbox: &mut Mailbox<i32>| {
+    ///     let negative = mailbox.receive_match(|n| if n < 0 { Ok(-n) } else { Err(n) });
+    ///     assert_eq!((negative, mailbox.receive(), mailbox.receive()), (3, 1, 2));
+    /// });
+    /// [1, 2, -3].into_iter().for_each(|n| sorter.cast(n));
+    /// assert_eq!(sorter.wait(), actor::ExitReason::Normal);
+    /// # });
+    /// ```
+    pub fn receive_match<R>(&mut self, pick: impl FnMut(M) -> Result<R, M>) -> R {
+        self.match_until(pick, None).expect("without a deadline, a wait ends with a message")
+    }
+
+    /// [`receive_match`](Self::receive_match); `None` if no message is accepted within `timeout`.
+    pub fn receive_match_timeout<R>(
+        &mut self,
+        timeout: Duration,
+        pick: impl FnMut(M) -> Result<R, M>,
+    ) -> Option<R> {
+        self.match_until(pick, Instant::now().checked_add(timeout))
+    }
+
+    /// Takes the oldest message for which `is_wanted` holds; blocks until there is one. The others keep their places.
+    pub fn receive_where(&mut self, mut is_wanted: impl FnMut(&M) -> bool) -> M {
+        self.receive_match(|message| if is_wanted(&message) { Ok(message) } else { Err(message) })
+    }
+
+    fn match_until<R>(
+        &mut self,
+        mut pick: impl FnMut(M) -> Result<R, M>,
+        deadline: Option<Instant>,
+    ) -> Option<R> {
+        cancel::checkpoint();
+        let older = self.passed.len();
+        for seen in 0..older {
+            let message = self.passed.pop_front().expect("as many as were counted");
+            match pick(message) {
+                Ok(picked) => {
+                    // What was seen has gone to the back, and belongs in front of the rest.
+                    self.passed.rotate_right(seen);
+                    return Some(picked);
+                }
+                Err(message) => self.passed.push_back(message),
+            }
+        }
+        loop {
+            match pick(self.cell.receive(deadline)?) {
+                Ok(picked) => return Some(picked),
+                Err(message) => self.passed.push_back(message),
+            }
+        }
+    }
+
+    /// From now on the actor outlives those that it is linked to, and those who ask it to end: it receives an
+    /// [`Exit`] instead, as the message that `into_message` makes of it.
+    ///
+    /// ```
+    /// use abaca::actor::{self, Exit, ExitReason, Mailbox};
+    /// enum Message {
+    ///     Exit(Exit),
+    /// }
+    /// # abaca::run(|| {
+    /// let parent = actor::spawn(|mailbox: &mut Mailbox<Message>| {
+    ///     mailbox.trap_exits(Message::Exit);
+    ///     let child = mailbox.spawn_link(|_: &mut Mailbox<()>| Err("no food"));
+    ///     let Message::Exit(exit) = mailbox.receive();
+    ///     assert_eq!(exit.from, Some(child.id()));
+    ///     assert_eq!(exit.reason, ExitReason::failed("no food"));
+    /// });
+    /// assert_eq!(parent.wait(), ExitReason::Normal);
+    /// # });
+    /// ```
+    pub fn trap_exits(&mut self, into_message: fn(Exit) -> M) {
+        self.cell.set_trap(Some(into_message));
+    }
+
+    /// The actor ends with its links again.
+    pub fn stop_trapping_exits(&mut self) {
+        self.cell.set_trap(None);
+    }
+
+    /// Links the two actors: when one ends abnormally, the other is ended as well, unless it traps exits. Links have no
+    /// direction, and there is at most one between two actors. A link to an actor that has ended is as one to an actor that
+    /// ends now.
+    ///
+    /// ```
+    /// use abaca::actor::{self, ExitReason, Mailbox};
+    /// # abaca::run(|| {
+    /// let pump = actor::spawn(|mailbox: &mut Mailbox<()>| mailbox.receive());
+    /// let part = pump.clone();
+    /// let engine = actor::spawn(move |mailbox: &mut Mailbox<()>| {
+    ///     mailbox.link(&part); // useless without it
+    ///     mailbox.receive();
+    /// });
+    /// pump.kill();
+    /// assert!(matches!(engine.wait(), ExitReason::Linked { origin, .. } if origin == pump.id()));
+    /// # });
+    /// ```
+    pub fn link(&self, other: impl Into<Pid>) {
+        life::link(&self.pid(), &other.into());
+    }
+
+    /// Undoes a link. An [`Exit`] that was received before stays in the mailbox.
+    pub fn unlink(&self, other: impl Into<Pid>) {
+        life::unlink(&self.pid(), &other.into());
+    }
+
+    /// Watches the other actor, once: when it ends the message that `into_message` makes of its [`Down`] is received.
+    /// That is at once if it has ended already.
+    ///
+    /// ```
+    /// use abaca::actor::{self, Down, ExitReason, Mailbox};
+    /// # abaca::run(|| {
+    /// let mortal = actor::spawn(|_: &mut Mailbox<()>| ());
+    /// let watcher = actor::spawn(move |mailbox: &mut Mailbox<Down>| {
+    ///     mailbox.monitor(&mortal, |down| down);
+    ///     assert_eq!(mailbox.receive().reason, ExitReason::Normal);
+    /// });
+    /// assert_eq!(watcher.wait(), ExitReason::Normal);
+    /// # });
+    /// ```
+    pub fn monitor<F>(&self, other: impl Into<Pid>, into_message: F) -> Monitor
+    where
+        F: FnOnce(Down) -> M + Send + 'static,
+    {
+        let target = other.into();
+        let cell = Arc::clone(&self.cell);
+        let key = target.life().watch(Box::new(move |down| cell.send_news(into_message(down))));
+        Monitor { target, key }
+    }
+
+    /// Stops watching. False if the other actor has ended: its message is in the mailbox, or has been received.
+    pub fn demonitor(&self, monitor: Monitor) -> bool {
+        monitor.key.is_some_and(|key| monitor.target.life().unwatch(key))
+    }
+
+    /// Spawns an actor that is linked to this one from the beginning.
+    ///
+    /// # Panics
+    ///
+    /// As [`abaca::spawn`](fn@crate::spawn).
+    pub fn spawn_link<N, R, F>(&self, body: F) -> ActorRef<N>
+    where
+        N: Send + 'static,
+        R: Into<ExitReason>,
+        F: FnOnce(&mut Mailbox<N>) -> R + Send + 'static,
+    {
+        let spawned = Builder::new().spawn_after(body, |child| life::link(&self.pid(), child));
+        spawned.unwrap_or_else(|error| crate::spawn::failed(error))
+    }
+
+    /// Spawns an actor that is monitored from the beginning.
+    ///
+    /// # Panics
+    ///
+    /// As [`abaca::spawn`](fn@crate::spawn).
+    pub fn spawn_monitor<N, R, F, D>(&self, body: F, into_message: D) -> (ActorRef<N>, Monitor)
+    where
+        N: Send + 'static,
+        R: Into<ExitReason>,
+        F: FnOnce(&mut Mailbox<N>) -> R + Send + 'static,
+        D: FnOnce(Down) -> M + Send + 'static,
+    {
+        // A monitor tells of deaths in the past as well, so there is nothing to do before the spawn.
+        let child = super::spawn(body);
+        let monitor = self.monitor(&child, into_message);
+        (child, monitor)
+    }
+
+    /// Ends an [`Actor`](super::Actor) after the message in hand. The body of a closure just returns.
+    pub fn stop(&mut self, reason: impl Into<ExitReason>) {
+        self.stopping = Some(reason.into());
+    }
+
+    pub(super) fn stopping(&mut self) -> Option<ExitReason> {
+        self.stopping.take()
+    }
+
+    pub(super) fn process(&self) -> Arc<dyn Process> {
+        Arc::clone(&self.cell) as _
+    }
+}
+
+impl<M: Send + 'static> fmt::Debug for Mailbox<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").field("actor", &self.me()).field("len", &self.len()).finish()
+    }
+}

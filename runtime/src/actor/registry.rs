@@ -1,0 +1,140 @@
+//! `Registry`: actors by name.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::pid::Pid;
+use super::reference::ActorRef;
+
+/// Names for actors: a value, to be given to those who need it. Clones are the same registry.
+///
+/// A name belongs to one actor, and is free again when that one ends: a supervised actor registers itself when it starts,
+/// and others look it up each time instead of keeping a reference.
+///
+/// ```
+/// use abaca::actor::{self, Mailbox, Registry};
+/// # abaca::run(|| {
+/// let registry = Registry::new();
+/// let printer = actor::spawn(|mailbox: &mut Mailbox<String>| drop(mailbox.receive()));
+/// registry.register("printer", &printer).unwrap();
+/// registry.lookup::<String>("printer").unwrap().cast("page".into());
+/// printer.wait();
+/// assert!(registry.lookup::<String>("printer").is_none());
+/// # });
+/// ```
+#[derive(Clone, Default)]
+pub struct Registry(Arc<Mutex<HashMap<String, Entry>>>);
+
+struct Entry {
+    pid: Pid,
+    /// An `ActorRef` of some type.
+    actor: Box<dyn Any + Send>,
+}
+
+/// Why an actor was not registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// Another living actor has the name.
+    NameTaken,
+    /// The actor has ended.
+    Dead,
+}
+
+impl Registry {
+    /// A registry without names.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the actor a name until it ends. It may have several.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError::NameTaken`] if another living actor has the name, [`RegisterError::Dead`] if this one has ended.
+    pub fn register<M: Send + 'static>(
+        &self,
+        name: impl Into<String>,
+        actor: &ActorRef<M>,
+    ) -> Result<(), RegisterError> {
+        let (name, pid) = (name.into(), actor.pid());
+        if !pid.is_alive() {
+            return Err(RegisterError::Dead);
+        }
+        let entry = Entry { pid: pid.clone(), actor: Box::new(actor.clone()) };
+        let replaced = {
+            let mut entries = self.entries();
+            if entries.get(&name).is_some_and(|known| known.pid != pid && known.pid.is_alive()) {
+                return Err(RegisterError::NameTaken);
+            }
+            entries.insert(name.clone(), entry)
+        };
+        drop(replaced);
+        let registry = Arc::downgrade(&self.0);
+        pid.on_exit(move |down| {
+            if let Some(registry) = registry.upgrade().map(Self) {
+                let gone = {
+                    let mut entries = registry.entries();
+                    let is_its = entries.get(&name).is_some_and(|known| known.pid.id() == down.from);
+                    if is_its { entries.remove(&name) } else { None }
+                };
+                drop(gone);
+            }
+        });
+        Ok(())
+    }
+
+    /// Frees a name; the actor that had it, if there was one.
+    pub fn unregister(&self, name: &str) -> Option<Pid> {
+        let entry = self.entries().remove(name);
+        entry.map(|entry| entry.pid)
+    }
+
+    /// The living actor of that name, if it takes messages of type `M`.
+    #[must_use]
+    pub fn lookup<M: Send + 'static>(&self, name: &str) -> Option<ActorRef<M>> {
+        let actor = self.entries().get(name)?.actor.downcast_ref::<ActorRef<M>>().cloned();
+        actor.filter(ActorRef::is_alive)
+    }
+
+    /// The living actor of that name, whatever its messages.
+    #[must_use]
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        let pid = self.entries().get(name)?.pid.clone();
+        pid.is_alive().then_some(pid)
+    }
+
+    /// The names of the living, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let entries = self.entries();
+        let living = entries.iter().filter(|(_, entry)| entry.pid.is_alive());
+        let mut names: Vec<_> = living.map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("names", &self.names()).finish()
+    }
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NameTaken => "another actor has the name",
+            Self::Dead => "the actor has ended",
+        })
+    }
+}
+
+impl std::error::Error for RegisterError {}

@@ -1,0 +1,122 @@
+//! Many selects at once, of fibers and threads, with deadlines that race with everything.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use abaca::channel::{Receiver, Select, Sender, bounded, select};
+
+/// Runs `body(stream)` for that many streams at once: half of them on threads, half on fibers.
+fn on_threads_and_fibers(count: u64, body: impl Fn(u64) + Sync) {
+    let body = &body;
+    std::thread::scope(|threads| {
+        for stream in (0..count).filter(|stream| stream / 2 % 2 == 0) {
+            threads.spawn(move || body(stream));
+        }
+        abaca::run(|| {
+            abaca::scope(|fibers| {
+                for stream in (0..count).filter(|stream| stream / 2 % 2 == 1) {
+                    fibers.spawn(move || body(stream));
+                }
+            });
+        });
+    });
+}
+
+const STREAMS: u64 = 8;
+const ROUNDS: u64 = 1000;
+
+#[test]
+fn selects_that_face_each_other_lose_no_message() {
+    for capacity in 0..2 {
+        let channels = [bounded::<u64>(capacity), bounded::<u64>(capacity)];
+        let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
+        on_threads_and_fibers(STREAMS, |stream| {
+            // Each sends to one channel and receives from the other, in both directions at once.
+            let (ours, theirs) = (&channels[stream as usize % 2].0, &channels[(stream as usize + 1) % 2].1);
+            for n in 0..ROUNDS {
+                select! {
+                    send(ours, n) -> result => {
+                        result.unwrap();
+                        sent.fetch_add(n, Ordering::Relaxed);
+                    }
+                    recv(theirs) -> message => {
+                        received.fetch_add(message.unwrap(), Ordering::Relaxed);
+                    }
+                    // The last ones may have nobody left to meet.
+                    default(Duration::from_micros(20)) => {}
+                }
+            }
+        });
+        let left: u64 = channels.iter().flat_map(|(_, receiver)| receiver.try_iter()).sum();
+        assert_eq!(sent.into_inner(), received.into_inner() + left);
+    }
+}
+
+/// Sends `1..=ROUNDS`, in one way or another.
+fn produce(sender: &Sender<u64>, stream: u64) {
+    let mut list = Select::new();
+    list.send(sender);
+    for n in 1..=ROUNDS {
+        match (n + stream) % 4 {
+            0 => sender.send(n).unwrap(),
+            1 => select! { send(sender, n) -> result => result.unwrap() },
+            2 => list.select().send(sender, n).unwrap(),
+            _ => loop {
+                let done = select! {
+                    send(sender, n) -> result => result.is_ok(),
+                    default(Duration::from_micros(1 + n % 20)) => false,
+                };
+                if done {
+                    break;
+                }
+            },
+        }
+    }
+}
+
+/// Receives until all senders are gone, in one way or another; the sum.
+fn consume(receivers: [&Receiver<u64>; 2], stream: u64) -> u64 {
+    let mut sum = 0;
+    let mut list = Select::new();
+    list.recv(receivers[0]);
+    for n in stream.. {
+        let message = match n % 5 {
+            0 => receivers[0].recv(),
+            1 => select! { recv(receivers[0]) -> message => message, recv(receivers[1]) -> other => other },
+            2 => list.select().recv(receivers[0]),
+            3 => select! {
+                recv(receivers[0]) -> message => message,
+                default(Duration::from_micros(1 + n % 20)) => Ok(0),
+            },
+            _ => {
+                list.ready_timeout(Duration::from_micros(1 + n % 5)).ok();
+                receivers[0].try_recv().or(Ok(0))
+            }
+        };
+        match message {
+            Ok(n) => sum += n,
+            Err(_) => break,
+        }
+    }
+    sum
+}
+
+#[test]
+fn every_way_to_send_meets_every_way_to_receive() {
+    for capacity in 0..3 {
+        let (sender, receiver) = bounded(capacity);
+        let (_quiet_sender, quiet) = bounded(0);
+        let received = AtomicU64::new(0);
+        let senders: Vec<_> = (0..STREAMS / 2).map(|_| std::sync::Mutex::new(Some(sender.clone()))).collect();
+        drop(sender);
+        on_threads_and_fibers(STREAMS, |stream| {
+            if stream % 2 == 0 {
+                let sender = senders[stream as usize / 2].lock().unwrap().take().expect("one for each");
+                produce(&sender, stream);
+            } else {
+                received.fetch_add(consume([&receiver, &quiet], stream), Ordering::Relaxed);
+            }
+        });
+        assert_eq!(received.into_inner(), STREAMS / 2 * ROUNDS * (ROUNDS + 1) / 2);
+    }
+}

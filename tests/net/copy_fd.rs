@@ -1,0 +1,235 @@
+//! Copies inside of the kernel: between every two kinds of ends, waits and errors included.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use abaca::io::{CopyEnd, Pollable, copy_fd};
+use abaca::net::{Shutdown, TcpListener, TcpStream, UnixStream};
+use abaca::time::timeout;
+use abaca::{Cancelled, spawn};
+use socket2::SockRef;
+
+use super::Folder;
+use super::kinds::{builders, on_each_runtime};
+
+fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (client, listener.accept().unwrap().0)
+}
+
+fn pipe() -> (Pollable<io::PipeReader>, Pollable<io::PipeWriter>) {
+    let (reader, writer) = io::pipe().unwrap();
+    (Pollable::new(reader).unwrap(), Pollable::new(writer).unwrap())
+}
+
+/// More than any buffer of the kernel holds, and no multiple of a page.
+fn content() -> Vec<u8> {
+    (0..1_000_001_u32).map(|n| (n % 251) as u8).collect()
+}
+
+fn file(folder: &Folder, name: &str) -> File {
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).open(folder.path(name)).unwrap()
+}
+
+fn file_with(folder: &Folder, name: &str, bytes: &[u8]) -> File {
+    let mut file = file(folder, name);
+    file.write_all(bytes).unwrap();
+    file.rewind().unwrap();
+    file
+}
+
+type End = Box<dyn CopyEnd + Send + Sync>;
+type Feeder = Box<dyn FnOnce(&[u8]) + Send>;
+type Drain = Box<dyn FnOnce() -> Vec<u8> + Send>;
+
+fn feed(mut writer: impl Write + Send + 'static) -> Feeder {
+    Box::new(move |bytes| writer.write_all(bytes).unwrap())
+}
+
+fn drain(reader: impl Read + Send + 'static) -> Drain {
+    Box::new(move || super::read_all(reader))
+}
+
+const READERS: [&str; 4] = ["tcp", "unix", "pipe", "file"];
+
+/// An end to read from, and who feeds it.
+fn reader(kind: &str, folder: &Folder) -> (End, Feeder) {
+    let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), pipe());
+    match kind {
+        "tcp" => (Box::new(tcp.0), feed(tcp.1)),
+        "unix" => (Box::new(unix.0), feed(unix.1)),
+        "pipe" => (Box::new(pipe.0), feed(pipe.1)),
+        _ => (Box::new(file_with(folder, "source", &content())), Box::new(|_| ())),
+    }
+}
+
+const WRITERS: [&str; 5] = ["tcp", "unix", "pipe", "file", "appended file"];
+
+/// An end to write to, and who drains it; files are drained in the end.
+fn writer(kind: &str, folder: &Folder) -> (End, Drain) {
+    let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), pipe());
+    let path = folder.path(kind);
+    let _ = std::fs::remove_file(&path);
+    match kind {
+        "tcp" => (Box::new(tcp.0), drain(tcp.1)),
+        "unix" => (Box::new(unix.0), drain(unix.1)),
+        "pipe" => (Box::new(pipe.1), drain(pipe.0)),
+        "file" => (Box::new(File::create(&path).unwrap()), Box::new(|| std::fs::read(path).unwrap())),
+        // The kernel copies nothing into a file that is open for appending.
+        _ => {
+            let file = OpenOptions::new().append(true).create(true).open(&path).unwrap();
+            (Box::new(file), Box::new(|| std::fs::read(path).unwrap()))
+        }
+    }
+}
+
+#[test]
+fn every_kind_is_copied_to_every_kind() {
+    let content = Arc::new(content());
+    for builder in builders().step_by(2) {
+        let content = Arc::clone(&content);
+        builder.build().unwrap().run(move || {
+            let folder = Folder::new();
+            for (from, to) in READERS.iter().flat_map(|from| WRITERS.map(|to| (from, to))) {
+                let ((reader, feeder), (writer, drain)) = (reader(from, &folder), writer(to, &folder));
+                let fed = Arc::clone(&content);
+                let feeding = spawn(move || feeder(&fed));
+                let copying = spawn(move || copy_fd(&*reader, &*writer).unwrap());
+                let received = if to.ends_with("file") {
+                    assert_eq!(copying.join().unwrap(), content.len() as u64, "{from} to {to}");
+                    drain()
+                } else {
+                    let received = drain();
+                    assert_eq!(copying.join().unwrap(), content.len() as u64, "{from} to {to}");
+                    received
+                };
+                feeding.join().unwrap();
+                assert!(received == *content, "{from} to {to}: {} bytes", received.len());
+            }
+        });
+    }
+}
+
+#[test]
+fn a_plain_thread_copies_too() {
+    let folder = Folder::new();
+    let (file, (ours, theirs)) = (file_with(&folder, "source", &content()), tcp_pair());
+    let thread = std::thread::spawn(move || super::read_all(theirs));
+    assert_eq!(copy_fd(&file, &ours).unwrap(), content().len() as u64);
+    drop(ours);
+    assert!(thread.join().unwrap() == content());
+}
+
+#[test]
+fn files_move_on_from_where_they_are() {
+    on_each_runtime(|| {
+        let folder = Folder::new();
+        let mut source = file_with(&folder, "source", b"0123456789");
+        let mut target = file_with(&folder, "target", b"abcdef");
+        source.seek(io::SeekFrom::Start(4)).unwrap();
+        target.seek(io::SeekFrom::Start(2)).unwrap();
+        assert_eq!(copy_fd(&source, &target).unwrap(), 6);
+        assert_eq!(copy_fd(&source, &target).unwrap(), 0);
+        assert_eq!((source.stream_position().unwrap(), target.stream_position().unwrap()), (10, 8));
+        assert_eq!(std::fs::read(folder.path("target")).unwrap(), b"ab456789");
+    });
+}
+
+#[test]
+fn files_without_a_size_and_devices_are_copied_with_a_buffer() {
+    on_each_runtime(|| {
+        let folder = Folder::new();
+        let target = File::create(folder.path("target")).unwrap();
+        let status = || File::open("/proc/self/cmdline").unwrap();
+        let length = copy_fd(&status(), &target).unwrap();
+        assert!(length > 0);
+        assert_eq!(std::fs::read(folder.path("target")).unwrap(), super::read_all(status()));
+        let sink = Pollable::new(OpenOptions::new().write(true).open("/dev/null").unwrap()).unwrap();
+        assert_eq!(copy_fd(&status(), &sink).unwrap(), length);
+        let (reader, _writer) = tcp_pair();
+        reader.shutdown(Shutdown::Read).unwrap();
+        assert_eq!(copy_fd(&reader, &sink).unwrap(), 0);
+    });
+}
+
+fn is_nonblocking(stream: &impl AsFd) -> bool {
+    SockRef::from(stream).nonblocking().unwrap()
+}
+
+#[test]
+fn both_directions_of_a_stream_are_copied_at_once_and_its_mode_is_kept() {
+    on_each_runtime(|| {
+        let ((client, front), (back, server)) = (tcp_pair(), tcp_pair());
+        let (front, back) = (Arc::new(front), Arc::new(back));
+        let directions = [(&front, &back), (&back, &front)].map(|(from, to)| {
+            let (from, to) = (Arc::clone(from), Arc::clone(to));
+            spawn(move || {
+                let copied = copy_fd(&*from, &*to).unwrap();
+                to.shutdown(Shutdown::Write).unwrap();
+                copied
+            })
+        });
+        (&client).write_all(b"question").unwrap();
+        (&server).read_exact(&mut [0; 8]).unwrap();
+        assert!(is_nonblocking(&*front) && is_nonblocking(&*back));
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!((&server).read(&mut [0]).unwrap(), 0);
+        // One direction has ended, or is about to; the other must still not block the thread.
+        let writing = spawn(move || (&server).write_all(&content()).unwrap());
+        assert!(super::read_all(client) == content());
+        writing.join().unwrap();
+        assert_eq!(directions.map(|direction| direction.join().unwrap()), [8, 1_000_001]);
+        assert!(!is_nonblocking(&*front) && !is_nonblocking(&*back));
+        back.set_nonblocking(true).unwrap();
+        front.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        let _ = copy_fd(&*front, &*back);
+        assert!(is_nonblocking(&*back));
+    });
+}
+
+#[test]
+fn errors_and_timeouts_are_told() {
+    on_each_runtime(|| {
+        let folder = Folder::new();
+        let source = file_with(&folder, "source", &content());
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        assert_eq!(copy_fd(&source, &ours).unwrap_err().kind(), ErrorKind::BrokenPipe);
+        let (silent, _open) = tcp_pair();
+        silent.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        assert_eq!(copy_fd(&silent, &source).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let (full, _unread) = tcp_pair();
+        full.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
+        let zeros = Pollable::new(File::open("/dev/zero").unwrap()).unwrap();
+        assert_eq!(copy_fd(&zeros, &full).unwrap_err().kind(), ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
+fn a_copy_that_waits_is_cancelled_on_either_side() {
+    on_each_runtime(|| {
+        let folder = Folder::new();
+        for to in WRITERS {
+            for from in ["tcp", "unix", "pipe"] {
+                // Nobody feeds it.
+                let ((reader, _feeder), (writer, _drain)) = (reader(from, &folder), writer(to, &folder));
+                let result = timeout(Duration::from_millis(1), || copy_fd(&*reader, &*writer));
+                assert!(result.is_err(), "{from} to {to}");
+            }
+        }
+        for to in ["tcp", "unix", "pipe"] {
+            // Nobody drains it.
+            let endless = file(&folder, "endless");
+            endless.set_len(1 << 40).unwrap();
+            let (writer, _drain) = writer(to, &folder);
+            let copying = spawn(move || copy_fd(&endless, &*writer));
+            abaca::yield_now();
+            copying.cancel();
+            assert!(copying.join().unwrap_err().is::<Cancelled>(), "file to {to}");
+        }
+    });
+}
