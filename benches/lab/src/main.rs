@@ -147,7 +147,6 @@ fn serve(options: &Serve) -> io::Result<Infallible> {
     child::end_with_parent();
     let model = zoo::find(&options.model)
         .ok_or_else(|| io::Error::other(format!("no model {}; `models` lists them", options.model)))?;
-    model.available().map_err(io::Error::other)?;
     let backend = match options.backend {
         Some(backend) => backend,
         None => {

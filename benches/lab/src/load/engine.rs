@@ -59,6 +59,7 @@ struct Load {
     counts: Cell<Counts>,
     latency: RefCell<Histogram<u64>>,
     lag: RefCell<Histogram<u64>>,
+    timer: RefCell<Histogram<u64>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,7 @@ impl Load {
             counts: Cell::default(),
             latency: RefCell::new(histogram()),
             lag: RefCell::new(histogram()),
+            timer: RefCell::new(histogram()),
         })
     }
 
@@ -162,6 +164,8 @@ impl Load {
             }
             if Instant::now() < due {
                 sleep_until(due);
+                let late = due.elapsed();
+                self.timer.borrow_mut().saturating_record(late.as_nanos() as u64);
             } else if number % BURST == 0 {
                 abaca::yield_now();
             }
@@ -285,6 +289,7 @@ impl Load {
             errors: counts.errors,
             latency: Distribution::of(&self.latency.borrow()),
             lag: Distribution::of(&self.lag.borrow()),
+            timer: Distribution::of(&self.timer.borrow()),
             cpu_seconds: cpu.as_secs_f64(),
             invalid: Vec::new(),
         };

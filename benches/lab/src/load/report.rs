@@ -97,6 +97,9 @@ pub struct Report {
     /// How late the generator's clock handed out requests: its timer, and its own work that was in the way. Empty in
     /// a closed loop.
     pub lag: Distribution,
+    /// How late the generator's sleeps ended: the precision of its timer, on a thread with work. Empty in a closed loop,
+    /// and for a generator that never found the time to sleep.
+    pub timer: Distribution,
     /// CPU seconds that the generator's thread took.
     pub cpu_seconds: f64,
     /// Why this report says nothing about the server; empty for a valid one.
@@ -153,7 +156,7 @@ impl fmt::Display for Report {
             "  errors    connect {connect}, broken {broken}, status {status}, unanswered {unanswered}"
         )?;
         let us = |ns: u64| ns as f64 / 1e3;
-        for (name, of) in [("latency", &self.latency), ("send lag", &self.lag)] {
+        for (name, of) in [("latency", &self.latency), ("send lag", &self.lag), ("timer", &self.timer)] {
             if of.count > 0 {
                 writeln!(
                     f,
@@ -195,6 +198,7 @@ mod tests {
             errors: Errors::default(),
             latency: of(latency_us),
             lag: of(lag_us),
+            timer: of(lag_us),
             cpu_seconds,
             invalid: Vec::new(),
         }

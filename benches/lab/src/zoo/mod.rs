@@ -2,18 +2,28 @@
 //!
 //! A model is one file: its header says what it is, where it comes from, and where its state lives between two
 //! events. What several models share is no model: a connection over blocking calls (`blocking`), one over readiness
-//! (`session`), epoll (`readiness`) and a loop over it (`reactor`), fork (`process`).
+//! (`session`), epoll (`readiness`) and loops over it (`reactor`, `event_loop`), promises (`promise`), fork (`process`).
 
 mod abaca;
+mod actors;
 mod blocking;
+mod callbacks;
+mod compiled;
+mod coroutines;
 mod dispatcher;
+mod event_loop;
+mod external;
 mod fork;
 mod iterative;
+mod machine;
 mod may;
 mod poll;
 mod preforked;
 mod prethreaded;
 mod process;
+mod promise;
+mod promised;
+mod promises;
 mod reactor;
 mod reactors;
 mod readiness;
@@ -21,6 +31,8 @@ mod select;
 mod session;
 mod threads;
 mod tokio;
+mod uring;
+mod uring_connection;
 
 use std::convert::Infallible;
 use std::io;
@@ -141,14 +153,24 @@ pub static MODELS: &[Model] = &[
     prethreaded::MODEL,
     select::MODEL,
     poll::MODEL,
+    callbacks::MODEL,
     dispatcher::MODEL,
     reactors::MODEL,
+    uring::MODEL,
+    machine::MODEL,
+    promises::MODEL,
+    coroutines::MODEL,
     tokio::CURRENT_THREAD,
     tokio::MODEL,
     may::MODEL,
     abaca::ONE_WORKER,
     abaca::MODEL,
     abaca::POLLER_THREAD,
+    actors::MODEL,
+    external::GO,
+    external::JAVA,
+    external::ASYNCIO,
+    external::GEVENT,
 ];
 
 /// The model of this name.

@@ -1,0 +1,135 @@
+//! The load generator sends what the plan says: counted by servers that record what arrives.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use abaca_lab::load::{Pace, Plan, run};
+
+/// What a recording server has seen.
+#[derive(Default)]
+struct Seen {
+    connections: AtomicU64,
+    requests: AtomicU64,
+}
+
+/// A server that records requests and answers with `answer`, and closes the connection after `requests_each`.
+fn record(answer: &'static str, requests_each: usize) -> (SocketAddr, Arc<Seen>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let seen = Arc::new(Seen::default());
+    let all = Arc::clone(&seen);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let seen = Arc::clone(&all);
+            seen.connections.fetch_add(1, Ordering::Relaxed);
+            thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().expect("an open socket")).lines();
+                for _ in 0..requests_each {
+                    // A request ends with an empty line.
+                    if !lines.by_ref().map_while(Result::ok).any(|line| line.is_empty()) {
+                        return;
+                    }
+                    seen.requests.fetch_add(1, Ordering::Relaxed);
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (address, seen)
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+
+fn plan(server: SocketAddr, pace: Pace) -> Plan {
+    let target = format!("http://{server}/").parse().expect("a target");
+    Plan { patience: Duration::from_secs(20), ..Plan::new(target, pace, 8, Duration::from_millis(400)) }
+}
+
+const RATE: Pace = Pace::Open { rate: 1000.0 };
+
+/// Requests that are due in the window of `plan` at `RATE`; rounding may move one over its end.
+fn is_planned(count: u64) -> bool {
+    (399..=401).contains(&count)
+}
+
+#[test]
+fn an_open_loop_sends_each_request_that_is_due_and_no_other() {
+    let (server, seen) = record(OK, usize::MAX);
+    let report = run(&plan(server, RATE)).expect("the server listens");
+    assert!(is_planned(report.due), "{report}");
+    assert_eq!(seen.requests.load(Ordering::Relaxed), report.due);
+    assert_eq!((report.answered, report.errors.total()), (report.due, 0));
+    assert_eq!((report.latency.count, report.lag.count), (report.due, report.due));
+    assert_eq!(report.latency.buckets.iter().map(|bucket| bucket.1).sum::<u64>(), report.due);
+    // One to see that there is a server.
+    assert_eq!(seen.connections.load(Ordering::Relaxed), 8 + 1);
+}
+
+#[test]
+fn what_is_due_while_the_server_stalls_counts_with_the_time_it_waited() {
+    let (server, seen) = record("", usize::MAX);
+    let stalled = Plan { patience: Duration::from_millis(100), ..plan(server, RATE) };
+    let report = run(&stalled).expect("the server listens");
+    assert!(is_planned(report.due), "{report}");
+    assert_eq!((report.answered, report.errors.unanswered), (0, report.due));
+    // Those that no connection was free for count as much as the eight that were sent.
+    assert_eq!(report.latency.count, report.due);
+    assert_eq!(seen.requests.load(Ordering::Relaxed), 8);
+    assert!(report.latency.max_ns >= 400_000_000, "the first was due 400 ms before the end: {report}");
+}
+
+#[test]
+fn warm_up_is_sent_and_not_counted() {
+    let (server, seen) = record(OK, usize::MAX);
+    let warm = Plan { warmup: Duration::from_millis(200), ..plan(server, RATE) };
+    let report = run(&warm).expect("the server listens");
+    assert!(is_planned(report.due), "{report}");
+    assert!((199..=201).contains(&(seen.requests.load(Ordering::Relaxed) - report.due)));
+    assert_eq!((report.answered, report.latency.count), (report.due, report.due));
+}
+
+#[test]
+fn a_closed_loop_counts_what_the_server_counts() {
+    let (server, seen) = record(OK, usize::MAX);
+    let report = run(&plan(server, Pace::Closed)).expect("the server listens");
+    assert!(report.is_valid() && report.planned_rate.is_none());
+    assert_eq!(report.due, seen.requests.load(Ordering::Relaxed));
+    assert_eq!((report.answered, report.latency.count), (report.due, report.due));
+    assert!(report.answered > 0);
+}
+
+#[test]
+fn without_keep_alive_each_request_has_a_connection() {
+    let (server, seen) = record("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 1);
+    let report = run(&Plan { keep_alive: false, ..plan(server, RATE) }).expect("the server listens");
+    assert_eq!((report.answered, report.errors.total()), (report.due, 0), "{report}");
+    assert_eq!(seen.connections.load(Ordering::Relaxed), report.due + 1);
+}
+
+#[test]
+fn failures_are_counted_by_their_kind() {
+    let (server, seen) = record("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", usize::MAX);
+    let report = run(&plan(server, RATE)).expect("the server listens");
+    assert_eq!((report.answered, report.errors.status), (0, seen.requests.load(Ordering::Relaxed)));
+    assert_eq!(report.latency.count, 0, "a failure is no latency");
+
+    // It closes connections after half an answer.
+    let (server, seen) = record("HTTP/1.1 200 OK\r\nContent-Le", 1);
+    let report = run(&plan(server, RATE)).expect("the server listens");
+    assert_eq!((report.answered, report.errors.broken), (0, seen.requests.load(Ordering::Relaxed)));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error() {
+    // The listener is gone at the end of the statement.
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port");
+    let error = run(&plan(nobody, RATE)).expect_err("nobody listens");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+}
