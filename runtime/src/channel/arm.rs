@@ -257,7 +257,8 @@ impl<T> Operation for Arm<'_, T> {
 
     fn lock(&self) {
         if let Some(exchange) = self.exchange() {
-            SpinGuard::keep(exchange.enter());
+            // Without standing back: others may be waiting for the locks that are held already.
+            SpinGuard::keep(exchange.meeting.lock());
         }
     }
 

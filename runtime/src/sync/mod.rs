@@ -41,6 +41,8 @@ mod raw_mutex;
 mod raw_rw_lock;
 mod rw_lock;
 mod semaphore;
+mod semaphore_error;
+mod semaphore_permit;
 mod wait_group;
 pub(crate) mod wait_list;
 
@@ -56,5 +58,7 @@ pub use notify::Notify;
 pub use once::{Once, OnceState};
 pub use once_lock::OnceLock;
 pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use semaphore::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit, TryAcquireError};
+pub use semaphore::Semaphore;
+pub use semaphore_error::{AcquireError, TryAcquireError};
+pub use semaphore_permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use wait_group::WaitGroup;

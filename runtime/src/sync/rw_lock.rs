@@ -290,7 +290,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
         match self.try_read() {
             Ok(guard) => out.field("data", &&*guard),
             Err(TryLockError::Poisoned(error)) => out.field("data", &&**error.get_ref()),
-            Err(TryLockError::WouldBlock) => out.field("data", &"<locked>"),
+            Err(TryLockError::WouldBlock) => out.field("data", &format_args!("<locked>")),
         };
         out.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }

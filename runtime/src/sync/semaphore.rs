@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinGuard, SpinLock, Woken};
+use super::semaphore_error::{AcquireError, TryAcquireError};
+use super::semaphore_permit::{OwnedSemaphorePermit, SemaphorePermit};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
@@ -65,37 +67,6 @@ impl State {
         &mut self.waiters
     }
 }
-
-/// The semaphore was closed.
-#[derive(Debug)]
-pub struct AcquireError(());
-
-/// Why no permit was to be had without waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TryAcquireError {
-    /// The semaphore was closed.
-    Closed,
-    /// There are not enough free permits; or, after a timeout, there were not in time.
-    NoPermits,
-}
-
-impl fmt::Display for AcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("semaphore closed")
-    }
-}
-
-impl fmt::Display for TryAcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "semaphore closed",
-            Self::NoPermits => "no permits available",
-        })
-    }
-}
-
-impl std::error::Error for AcquireError {}
-impl std::error::Error for TryAcquireError {}
 
 impl Semaphore {
     /// The most permits that a semaphore may have.
@@ -210,7 +181,7 @@ impl Semaphore {
     /// If the semaphore is closed.
     #[inline]
     pub fn acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.take(n, None).map_err(|_| AcquireError(()))?;
+        self.take(n, None).map_err(|_| AcquireError::new())?;
         Ok(SemaphorePermit { semaphore: self, permits: n })
     }
 
@@ -274,7 +245,7 @@ impl Semaphore {
     ///
     /// If the semaphore is closed.
     pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
-        self.take(n, None).map_err(|_| AcquireError(()))?;
+        self.take(n, None).map_err(|_| AcquireError::new())?;
         Ok(OwnedSemaphorePermit { semaphore: self, permits: n })
     }
 
@@ -411,131 +382,6 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// Permits of a [`Semaphore`], given back when dropped.
-#[must_use = "the permits are given back when this is dropped"]
-#[derive(Debug)]
-pub struct SemaphorePermit<'a> {
-    semaphore: &'a Semaphore,
-    permits: u32,
-}
-
-/// Permits of a [`Semaphore`] that they keep alive, given back when dropped.
-#[must_use = "the permits are given back when this is dropped"]
-#[derive(Debug)]
-pub struct OwnedSemaphorePermit {
-    semaphore: Arc<Semaphore>,
-    permits: u32,
-}
-
-/// What both kinds of permits can do.
-macro_rules! permit {
-    ($name:ty) => {
-        impl $name {
-            /// Takes the permits from the semaphore for good.
-            pub fn forget(mut self) {
-                self.permits = 0;
-            }
-
-            /// Adds the permits of `other` to these.
-            ///
-            /// # Panics
-            ///
-            /// If they are of another semaphore.
-            pub fn merge(&mut self, mut other: Self) {
-                let (mine, theirs): (&Semaphore, &Semaphore) = (&self.semaphore, &other.semaphore);
-                assert!(std::ptr::eq(mine, theirs), "merging permits from different semaphore instances");
-                self.permits += std::mem::take(&mut other.permits);
-            }
-
-            /// Splits `n` permits off; `None` if there are not so many.
-            pub fn split(&mut self, n: usize) -> Option<Self> {
-                let n = u32::try_from(n).ok()?;
-                self.permits = self.permits.checked_sub(n)?;
-                Some(Self { semaphore: Clone::clone(&self.semaphore), permits: n })
-            }
-
-            /// How many permits these are.
-            pub fn num_permits(&self) -> usize {
-                self.permits as usize
-            }
-        }
-
-        impl Drop for $name {
-            #[inline]
-            fn drop(&mut self) {
-                if self.permits != 0 {
-                    self.semaphore.add_permits(self.permits as usize);
-                }
-            }
-        }
-    };
-}
-
-permit!(SemaphorePermit<'_>);
-permit!(OwnedSemaphorePermit);
-
-impl OwnedSemaphorePermit {
-    /// The semaphore whose permits these are.
-    pub fn semaphore(&self) -> &Arc<Semaphore> {
-        &self.semaphore
-    }
-}
-
 #[cfg(all(test, loom))]
-mod model {
-    //! Every interleaving of a few acquisitions: permits are neither lost nor made, and nobody sleeps forever.
-
-    use std::time::Duration;
-
-    use loom::sync::Arc;
-    use loom::thread;
-
-    use super::Semaphore;
-
-    fn check(permits: usize, bodies: &'static [fn(&Semaphore)]) {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(2);
-        model.check(move || {
-            let semaphore = Arc::new(Semaphore::new(permits));
-            let others: Vec<_> = bodies[1..]
-                .iter()
-                .map(|body| {
-                    let semaphore = Arc::clone(&semaphore);
-                    thread::spawn(move || body(&semaphore))
-                })
-                .collect();
-            bodies[0](&semaphore);
-            others.into_iter().for_each(|other| other.join().unwrap());
-            assert_eq!(semaphore.available_permits(), permits);
-        });
-    }
-
-    #[test]
-    fn one_permit_goes_round() {
-        check(1, &[|s| drop(s.acquire()), |s| drop(s.acquire()), |s| drop(s.acquire())]);
-    }
-
-    #[test]
-    fn a_large_request_gets_what_small_ones_give_back() {
-        check(2, &[|s| drop(s.acquire_many(2)), |s| drop(s.acquire()), |s| drop(s.acquire())]);
-    }
-
-    #[test]
-    fn one_that_gives_up_lets_those_behind_it_through() {
-        check(
-            2,
-            &[
-                |s| drop(s.acquire_many_timeout(2, Duration::ZERO)),
-                |s| drop(s.acquire()),
-                |s| {
-                    drop(s.acquire());
-                },
-            ],
-        );
-    }
-
-    #[test]
-    fn a_close_ends_all_waits() {
-        check(1, &[|s| drop(s.acquire()), |s| drop(s.acquire()), |s| s.close()]);
-    }
-}
+#[path = "model_semaphore.rs"]
+mod model;
