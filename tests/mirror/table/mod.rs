@@ -84,14 +84,7 @@ pub(crate) fn paths() -> &'static Paths {
 
 /// Paths whose originals are mirrored. The longest prefix counts; what is not here stays std's.
 const PATHS: &Paths = &[
-    ("std::sync::Arc", "abaca::sync::Arc"),
-    ("std::sync::Weak", "abaca::sync::Weak"),
-    ("std::sync::atomic", "abaca::sync::atomic"),
-    ("std::sync::Mutex", "abaca::sync::Mutex"),
-    ("std::sync::MutexGuard", "abaca::sync::MutexGuard"),
-    ("std::sync::Condvar", "abaca::sync::Condvar"),
-    ("std::sync::PoisonError", "abaca::sync::PoisonError"),
-    ("std::sync::TryLockError", "abaca::sync::TryLockError"),
+    ("std::sync", "abaca::sync"),
     ("std::thread", "abaca::fiber"),
     ("thread_local!", "abaca::fiber_local!"),
     ("std::thread_local!", "abaca::fiber_local!"),
