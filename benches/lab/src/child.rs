@@ -253,6 +253,20 @@ fn children_of(pid: u32) -> Vec<u32> {
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// Starts a delay server that ends when this process does, whatever it becomes by exec(2), or with the standard input that
+/// they share. For models that are served by hand.
+///
+/// # Errors
+///
+/// There is no process for it, or it does not say where it listens.
+pub fn delay_server_beside() -> io::Result<SocketAddr> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let mut child = command.arg("delay").stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
+    line.trim().parse().map_err(io::Error::other)
+}
+
 /// Ties this process to its parent: it ends when the parent's thread that started it ends, or when its standard input
 /// does.
 pub fn end_with_parent() {
