@@ -21,6 +21,8 @@ pub enum Peer {
     Java(usize),
     /// A thread per task.
     Threads,
+    /// A thread per task, with parking_lot's locks and crossbeam's channels.
+    Crates,
     /// corosensei's coroutines: no scheduler, only a switch.
     Corosensei,
 }
@@ -39,6 +41,7 @@ pub const ALL: &[Peer] = &[
     Peer::Java(1),
     Peer::Java(2),
     Peer::Threads,
+    Peer::Crates,
     Peer::Corosensei,
 ];
 
@@ -53,7 +56,7 @@ impl Peer {
             | Self::Go(workers)
             | Self::Java(workers) => Some(workers),
             Self::TokioCt => Some(1),
-            Self::Threads | Self::Corosensei => None,
+            Self::Threads | Self::Crates | Self::Corosensei => None,
         }
     }
 
@@ -80,6 +83,7 @@ impl fmt::Display for Peer {
             Self::Go(workers) => format!("go/{workers}"),
             Self::Java(workers) => format!("java/{workers}"),
             Self::Threads => "threads".to_owned(),
+            Self::Crates => "crates".to_owned(),
             Self::Corosensei => "corosensei".to_owned(),
         };
         f.pad(&name)

@@ -21,10 +21,11 @@ pub(crate) fn description() -> String {
         line_of("/proc/cpuinfo", "model name").unwrap_or_else(|| "an unknown processor".to_owned());
     let memory = line_of("/proc/meminfo", "MemTotal").unwrap_or_else(|| "unknown memory".to_owned());
     let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut versions: Vec<String> = ["tokio", "async-channel", "may", "corosensei", "crossbeam-channel"]
-        .iter()
-        .filter_map(|name| Some(format!("{name} {}", version(LOCK, name)?)))
-        .collect();
+    let mut versions: Vec<String> =
+        ["tokio", "async-channel", "may", "corosensei", "crossbeam-channel", "parking_lot"]
+            .iter()
+            .filter_map(|name| Some(format!("{name} {}", version(LOCK, name)?)))
+            .collect();
     versions.extend(answer("rustc", &["--version"]));
     versions.extend(answer("go", &["version"]));
     versions.extend(java().and_then(|java| answer(java, &["--version"])));

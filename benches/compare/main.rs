@@ -23,7 +23,7 @@ struct Options {
     /// Workloads whose names contain one of these; all without it
     #[arg(long, value_delimiter = ',')]
     workloads: Vec<String>,
-    /// Peers such as abaca/2, tokio/1, tokio-ct, may/2, go/1, java/2, threads, corosensei; all without it
+    /// Peers such as abaca/2, tokio/1, tokio-ct, may/2, go/1, java/2, threads, crates, corosensei; all without it
     #[arg(long, value_delimiter = ',')]
     peers: Vec<Peer>,
     /// Rounds; figures are medians over them

@@ -21,7 +21,7 @@ pub(crate) fn text(results: &Results, rounds: u16, quick: bool) -> String {
         machine::description()
     );
     text.push_str("may's channels are unbounded, so its senders never wait; tokio has no channel with many receivers, so ");
-    text.push_str("its chan_4x4 is async-channel's; Java runs warm for 1.5 s first.\n\n### Figures\n\n");
+    text.push_str("its chan_4x4 is async-channel's and its rendezvous a channel of one place; crates is threads with parking_lot and crossbeam; Java runs warm for 1.5 s first.\n\n### Figures\n\n");
     figures(&mut text, results);
     if !quick {
         text.push_str("\n### Bars\n\n");

@@ -5,6 +5,7 @@
 
 mod abaca;
 mod may;
+mod primitives;
 mod threads;
 pub mod tokio;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use self::abaca::Abaca;
 pub use self::may::May;
+pub use self::primitives::{Crates, OnceReceiver, OnceSender, Primitives};
 pub use self::threads::Threads;
 
 /// The sending side of a channel of numbers.

@@ -5,6 +5,7 @@ mod channel;
 mod idle;
 mod mutex;
 mod ping_pong;
+mod primitives;
 mod skynet;
 mod sleep;
 mod spawn_batch;
@@ -15,7 +16,7 @@ mod yields;
 use std::future::Future;
 use std::time::Duration;
 
-use crate::model::{self, Abaca, May, Model, Threads};
+use crate::model::{self, Abaca, Crates, May, Model, Threads};
 use crate::peer::Peer;
 use crate::sample::Sample;
 
@@ -59,58 +60,75 @@ pub struct Entry {
     /// How much of it to run.
     pub size: Size,
     one_worker: bool,
+    has_form: fn(Peer) -> bool,
     run: fn(Peer, (u64, u64)) -> Option<Sample>,
 }
 
 /// Every workload, in the order of the report.
-pub const ALL: &[Entry] = &[
-    Switch::<0>::ENTRY,
-    Switch::<4>::ENTRY,
-    Switch::<8>::ENTRY,
-    entry::<yields::Yield2>(),
-    entry::<yields::YieldMany>(),
-    entry::<spawn_join::SpawnJoin>(),
-    entry::<spawn_batch::SpawnBatch<100_000>>(),
-    entry::<spawn_batch::SpawnBatch<1_000_000>>(),
-    entry::<ping_pong::PingPong>(),
-    entry::<chained_spawn::ChainedSpawn>(),
-    entry::<channel::PingPong>(),
-    entry::<channel::OneToOne>(),
-    entry::<channel::FourToFour>(),
-    entry::<mutex::Uncontended>(),
-    entry::<mutex::Contended>(),
-    entry::<skynet::Skynet>(),
-    entry::<sleep::Storm>(),
-    entry::<sleep::Alone>(),
-    entry::<idle::Parked>(),
-    entry::<idle::Sleeping>(),
-];
+pub const ALL: &[Entry] = {
+    let [read, write, shared, permit, permits, once, reply, rendezvous, unbounded, many, ready, either] =
+        primitives::ALL;
+    &[
+        Switch::<0>::ENTRY,
+        Switch::<4>::ENTRY,
+        Switch::<8>::ENTRY,
+        entry::<yields::Yield2>(),
+        entry::<yields::YieldMany>(),
+        entry::<spawn_join::SpawnJoin>(),
+        entry::<spawn_batch::SpawnBatch<100_000>>(),
+        entry::<spawn_batch::SpawnBatch<1_000_000>>(),
+        entry::<ping_pong::PingPong>(),
+        entry::<chained_spawn::ChainedSpawn>(),
+        entry::<channel::PingPong>(),
+        entry::<channel::OneToOne>(),
+        entry::<channel::FourToFour>(),
+        entry::<mutex::Uncontended>(),
+        entry::<mutex::Contended>(),
+        entry::<skynet::Skynet>(),
+        entry::<sleep::Storm>(),
+        entry::<sleep::Alone>(),
+        entry::<idle::Parked>(),
+        entry::<idle::Sleeping>(),
+        read,
+        write,
+        shared,
+        permit,
+        permits,
+        once,
+        reply,
+        rendezvous,
+        unbounded,
+        many,
+        ready,
+        either,
+    ]
+};
 
 const fn entry<W: Workload>() -> Entry {
-    Entry { name: W::NAME, size: W::SIZE, one_worker: W::ONE_WORKER, run: run::<W> }
+    Entry { name: W::NAME, size: W::SIZE, one_worker: W::ONE_WORKER, has_form: has_form::<W>, run: run::<W> }
+}
+
+/// What threads with other crates do differently is their locks and channels.
+fn has_form<W: Workload>(peer: Peer) -> bool {
+    match peer {
+        Peer::Corosensei => false,
+        Peer::Crates => W::NAME.starts_with("mutex") || W::NAME.starts_with("chan_"),
+        Peer::Java(_) => !(W::NAME.starts_with("sleep") || W::NAME.starts_with("idle")),
+        _ => true,
+    }
 }
 
 impl Entry {
     /// How much a peer is to do, from and to; `None` if the workload has no form there.
     #[must_use]
     pub fn range(&self, peer: Peer, quick: bool) -> Option<(u64, u64)> {
-        let needs_tasks = !self.name.starts_with("switch");
         match peer {
-            Peer::Corosensei if needs_tasks => None,
-            Peer::Threads => self.size.threads.map(|range| if quick { (1, 1) } else { range }),
-            Peer::TokioCt | Peer::Tokio(_) | Peer::May(_) | Peer::Go(_) | Peer::Java(_) if !needs_tasks => {
-                None
-            }
-            Peer::Java(_) if self.waits() => None,
+            _ if !(self.has_form)(peer) => None,
+            Peer::Threads | Peer::Crates => self.size.threads.map(|range| if quick { (1, 1) } else { range }),
             _ if self.one_worker && peer.workers() == Some(2) => None,
             _ if quick => Some((self.size.quick, self.size.quick)),
             _ => Some((self.size.start, self.size.most)),
         }
-    }
-
-    /// Whether it measures waiting, of which there is no Java form.
-    fn waits(&self) -> bool {
-        self.name.starts_with("sleep") || self.name.starts_with("idle")
     }
 
     /// Runs the workload on a peer in this process; `None` if it has no form there, or is not Rust.
@@ -142,6 +160,7 @@ fn run<W: Workload>(peer: Peer, range: (u64, u64)) -> Option<Sample> {
         Peer::Abaca(workers) => Some(on_model::<W, Abaca>(workers, range)),
         Peer::May(workers) => Some(on_model::<W, May>(workers, range)),
         Peer::Threads => Some(on_model::<W, Threads>(0, range)),
+        Peer::Crates => Some(on_model::<W, Crates>(0, range)),
         Peer::TokioCt => Some(on_tokio(None)),
         Peer::Tokio(workers) => Some(on_tokio(Some(workers))),
         Peer::Go(_) | Peer::Java(_) | Peer::Corosensei => None,

@@ -23,6 +23,7 @@ impl<const DEPTH: u32> Switch<DEPTH> {
         },
         size: Size { quick: 100, start: 100_000, most: u64::MAX, threads: None },
         one_worker: true,
+        has_form: |peer| matches!(peer, Peer::Abaca(_) | Peer::Corosensei),
         run: |peer, range| match peer {
             Peer::Abaca(1) => Some(calibrated!(range, n => Self::abaca(n))),
             Peer::Corosensei => Some(calibrated!(range, n => Self::corosensei(n))),

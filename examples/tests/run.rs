@@ -10,7 +10,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-const NAMES: [&str; 7] = ["c10k", "echo", "http_hello", "proxy", "skynet", "generator", "million"];
+const NAMES: [&str; 8] =
+    ["c10k", "echo", "http_hello", "proxy", "skynet", "generator", "million", "pipeline"];
 const MODELS: [&str; 3] = ["chat", "crawler", "supervised"];
 
 /// Cargo builds the examples before the tests, into a folder beside them.
@@ -63,6 +64,8 @@ fn every_example_has_help_and_refuses_nonsense() {
         ("skynet", "--depth", "9"),
         ("generator", "--count", "94"),
         ("million", "--fibers", "0"),
+        ("pipeline", "--stages", "0"),
+        ("pipeline", "--seconds", "never"),
         ("chat", "--grace", "soon"),
         ("crawler", "--at-once", "0"),
         ("supervised", "--actors", "0"),

@@ -180,9 +180,14 @@ fn a_child_that_cannot_be_restarted_is_tried_again_until_it_is_too_much() {
             }
             starts.actor("a")
         });
-        let supervisor = Supervisor::new(Strategy::OneForOne).intensity(2, HOUR).child(child).start();
+        let reports = log.clone();
+        let supervisor = Supervisor::new(Strategy::OneForOne)
+            .intensity(2, HOUR)
+            .on_child_exit(move |id, reason| reports.add(format!("{id} {reason}")))
+            .child(child)
+            .start();
         end(&supervisor, "a", failed());
-        assert_eq!(log.take(), "+a -a +a");
+        assert_eq!(log.take(), "+a -a a failed: test a panicked: not now +a");
         pid(&supervisor, "a").unwrap().kill();
         assert_eq!(supervisor.wait(), ExitReason::Shutdown);
     });

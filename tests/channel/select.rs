@@ -231,3 +231,14 @@ fn a_long_list_is_served() {
         }
     });
 }
+
+#[test]
+fn what_may_change_threads_is_what_may_with_crossbeam() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<abaca::channel::Sender<std::cell::Cell<u8>>>();
+    crosses::<abaca::channel::Receiver<std::cell::Cell<u8>>>();
+    crosses::<Select<'static>>();
+    crosses::<abaca::channel::oneshot::Receiver<std::cell::Cell<u8>>>();
+    crosses::<abaca::channel::broadcast::Sender<u8>>();
+    crosses::<abaca::channel::watch::Sender<u8>>();
+}

@@ -1,5 +1,7 @@
 //! Many selects at once, of fibers and threads, with deadlines that race with everything.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -118,5 +120,59 @@ fn every_way_to_send_meets_every_way_to_receive() {
             }
         });
         assert_eq!(received.into_inner(), STREAMS / 2 * ROUNDS * (ROUNDS + 1) / 2);
+    }
+}
+
+#[test]
+fn selects_that_are_cancelled_lose_no_message() {
+    for capacity in 0..2 {
+        let channels = Arc::new([bounded::<()>(capacity), bounded::<()>(capacity)]);
+        let sent = Arc::new(AtomicU64::new(0));
+        let received = Arc::new(AtomicU64::new(0));
+        let start = |n: usize| {
+            let (channels, sent, received) =
+                (Arc::clone(&channels), Arc::clone(&sent), Arc::clone(&received));
+            abaca::spawn(move || {
+                let (ours, theirs) = (&channels[n % 2].0, &channels[(n + 1) % 2].1);
+                for round in 0.. {
+                    let exchange = || {
+                        select! {
+                            // Making the message blocks, and is where many are cancelled.
+                            send(ours, if round % 8 == 0 { abaca::yield_now() }) -> result => {
+                                result.unwrap();
+                                sent.fetch_add(1, Ordering::Relaxed);
+                            }
+                            recv(theirs) -> message => {
+                                message.unwrap();
+                                received.fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    };
+                    match round % 3 {
+                        0 => drop(abaca::time::timeout(Duration::from_micros(round % 50), exchange)),
+                        _ => exchange(),
+                    }
+                    if round % 16 == 0 {
+                        abaca::yield_now();
+                    }
+                }
+            })
+        };
+        abaca::Runtime::builder().workers(2).build().unwrap().run(|| {
+            let mut fibers: VecDeque<_> = (0..8).map(start).collect();
+            for n in 0..400 {
+                let fiber = fibers.pop_front().expect("there are eight");
+                fiber.cancel();
+                assert!(fiber.join().unwrap_err().is::<abaca::Cancelled>());
+                // Of the two kinds there are always as many.
+                fibers.push_back(start(n));
+            }
+            fibers.iter().for_each(abaca::JoinHandle::cancel);
+            fibers.into_iter().for_each(|fiber| drop(fiber.join()));
+        });
+        let left = channels.iter().flat_map(|(_, receiver)| receiver.try_iter()).count() as u64;
+        let (sent, received) = (sent.load(Ordering::Relaxed), received.load(Ordering::Relaxed));
+        assert_eq!(sent, received + left);
+        assert!(received > 0);
     }
 }

@@ -39,7 +39,9 @@ const IRRELEVANT: [&str; 6] = [
 
 /// The methods and implementations of a page's type.
 fn signatures(page: &str, path: &str) -> Vec<Signature> {
-    let own = table::rename(path.rsplit('.').nth(1).unwrap_or_default());
+    let is_function = path.split('/').any(|part| part.starts_with("fn."));
+    let own = if is_function { "" } else { path.rsplit('.').nth(1).unwrap_or_default() };
+    let own = table::rename(own);
     let headers = html::functions(page).into_iter().chain(html::implementations(page));
     let signatures = headers.map(|header| Signature::new(&table::rename(&header), &own));
     signatures.filter(|signature| !IRRELEVANT.contains(&signature.name().as_str())).collect()

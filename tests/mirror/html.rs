@@ -91,7 +91,12 @@ fn without_tags(html: &str) -> String {
     for part in html.replace("<div", " <div").split('<') {
         text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
     }
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("&#39;", "'")
+    // The mark of a type with notable traits, and what stands for a character.
+    text.replace('ⓘ', "")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+        .replace("&#39;", "'")
 }
 
 /// The stable, undeprecated items of a module's page, `("fn", "spawn")`, and the variants of an enum's.

@@ -16,7 +16,7 @@ pub(crate) struct Signature {
 
 impl Signature {
     /// Takes apart `pub fn name<T: Bound>(argument: Type) -> Type where ..` or `impl<T: Bound> Trait for Type where ..`,
-    /// on the page of the type `own`.
+    /// on the page of the type `own`, which is empty on other pages.
     pub(crate) fn new(header: &str, own: &str) -> Self {
         let text = anonymous(&header.split_whitespace().collect::<Vec<_>>().join(" "));
         let text = own_type(&text, own);

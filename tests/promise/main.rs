@@ -2,6 +2,7 @@
 
 mod cancel;
 mod chains;
+mod future;
 mod gather;
 mod oracle;
 mod stress;

@@ -36,3 +36,14 @@ fn generator_prints_its_sequences() {
     let largest = stdout(&run("generator", &["--count", "93"]));
     assert!(largest.contains(" 7540113804746346429\n"), "{largest}");
 }
+
+#[test]
+fn pipeline_passes_everything_on_or_stops_in_time() {
+    for buffer in ["0", "8"] {
+        let text = stdout(&run("pipeline", &["--items", "1000", "--stages", "5", "--buffer", buffer]));
+        assert_eq!((figure(&text, "items"), figure(&text, "sum")), (1000.0, 504_500.0));
+        assert!(text.contains("which are all") && figure(&text, "messages/s") > 0.0, "{text}");
+    }
+    let text = stdout(&run("pipeline", &["--items", "1000000000000", "--seconds", "0.05"]));
+    assert!(figure(&text, "items") < 1e12 && text.contains("when the time was up"), "{text}");
+}

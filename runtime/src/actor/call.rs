@@ -8,8 +8,7 @@ use super::pid::Pid;
 use super::reason::ExitReason;
 use super::reference::{ActorRef, SendError};
 use crate::fiber::{Outcome, Reason};
-use crate::park;
-use crate::queue::SpinLock;
+use crate::sync::parking::{self, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// Why a [`call`](ActorRef::call) was not answered.
@@ -64,7 +63,7 @@ impl<R> Slot<R> {
         let woken = state.waiting.pop_front();
         drop(state);
         if let Some(woken) = woken {
-            park::wake(woken);
+            parking::wake(woken);
         }
     }
 
@@ -73,7 +72,7 @@ impl<R> Slot<R> {
         if state.answer.is_none() {
             match wait_list::wait(state, State::waiting, End::Back, (), Reason::Mailbox, deadline, || ()).0 {
                 Outcome::Notified | Outcome::TimedOut => {}
-                Outcome::Cancelled => park::unwind(),
+                Outcome::Cancelled => parking::unwind(),
             }
             state = self.0.lock();
         }
@@ -122,7 +121,8 @@ impl<R> Reply<R> {
 
 impl<R> Drop for Reply<R> {
     fn drop(&mut self) {
-        if std::thread::panicking() && park::surely_unwinds() && self.server.life().ends_with_caller() {
+        if std::thread::panicking() && crate::park::surely_unwinds() && self.server.life().ends_with_caller()
+        {
             return;
         }
         self.slot.fill(Err(CallError::NoReply));

@@ -15,9 +15,8 @@ use std::time::Instant;
 use super::pid::{ActorId, Pid};
 use super::reason::{Down, Exit, ExitReason};
 use crate::fiber::{Outcome, Reason};
-use crate::park;
-use crate::queue::SpinLock;
 use crate::spawn::JoinHandle;
+use crate::sync::parking::{self, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// An actor, whatever its messages.
@@ -129,7 +128,7 @@ impl Life {
             match wait_list::wait(status, Status::waiting, End::Back, (), Reason::Join, deadline, || ()).0 {
                 Outcome::Notified => {}
                 Outcome::TimedOut => return None,
-                Outcome::Cancelled => park::unwind(),
+                Outcome::Cancelled => parking::unwind(),
             }
         }
     }
@@ -236,5 +235,94 @@ pub(super) fn end(process: &Arc<dyn Process>, reason: &ExitReason) {
     for other in links.into_values() {
         other.life().leave(life.id);
         tell(&other, Exit { from: Some(life.id), reason: reason.clone() });
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Every interleaving of a death with a link, a monitor, a wait and another death: it is told once, and leaves no link.
+
+    use std::sync::Arc;
+
+    use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use loom::thread;
+
+    use super::{Exit, ExitReason, Pid, Process, end, link};
+    use crate::actor::mail::Cell;
+
+    /// An actor without a fiber, that traps exits.
+    fn actor() -> (Arc<Cell<Exit>>, Pid) {
+        let cell = Arc::new(Cell::new(usize::MAX));
+        cell.set_trap(Some(|exit| exit));
+        (Arc::clone(&cell), Pid::new(cell))
+    }
+
+    fn check(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(model);
+    }
+
+    #[test]
+    fn a_link_and_a_death_are_told_once() {
+        check(|| {
+            let ((cell, survivor), (_, mortal)) = (actor(), actor());
+            let theirs = mortal.clone();
+            let thread = thread::spawn(move || end(theirs.process(), &ExitReason::Killed));
+            link(&survivor, &mortal);
+            thread.join().unwrap();
+            assert_eq!(cell.take().unwrap().from, Some(mortal.id()));
+            assert!(cell.take().is_none());
+            for pid in [survivor, mortal] {
+                assert!(pid.life().status.lock().links.is_empty());
+            }
+        });
+    }
+
+    #[test]
+    fn two_linked_deaths_leave_no_link() {
+        check(|| {
+            let ((_, one), (_, other)) = (actor(), actor());
+            link(&one, &other);
+            let theirs = other.clone();
+            let thread = thread::spawn(move || end(theirs.process(), &ExitReason::Killed));
+            end(one.process(), &ExitReason::Killed);
+            thread.join().unwrap();
+            for pid in [one, other] {
+                assert!(pid.life().status.lock().links.is_empty());
+            }
+        });
+    }
+
+    #[test]
+    fn a_monitor_is_told_once_or_taken_back() {
+        check(|| {
+            let (_, mortal) = actor();
+            let told = loom::sync::Arc::new(AtomicUsize::new(0));
+            let theirs = mortal.clone();
+            let thread = thread::spawn(move || end(theirs.process(), &ExitReason::Killed));
+            let count = loom::sync::Arc::clone(&told);
+            let key = mortal.life().watch(Box::new(move |_| {
+                count.fetch_add(1, SeqCst);
+            }));
+            let taken_back = key.is_some_and(|key| mortal.life().unwatch(key));
+            thread.join().unwrap();
+            assert_eq!(told.load(SeqCst) + usize::from(taken_back), 1);
+        });
+    }
+
+    #[test]
+    fn a_message_wakes_the_actor_and_a_death_who_waits_for_it() {
+        check(|| {
+            let (cell, pid) = actor();
+            let thread = thread::spawn(move || {
+                let exit = cell.receive(None).expect("a message");
+                let process: Arc<dyn Process> = cell;
+                end(&process, &exit.reason);
+            });
+            assert!(pid.process().trap(&Exit { from: None, reason: ExitReason::Shutdown }));
+            assert_eq!(pid.life().wait(None), Some(ExitReason::Shutdown));
+            thread.join().unwrap();
+        });
     }
 }

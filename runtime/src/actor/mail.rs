@@ -7,8 +7,7 @@ use super::life::{Life, Process};
 use super::reason::Exit;
 use super::reference::SendError;
 use crate::fiber::{Outcome, Reason};
-use crate::park;
-use crate::queue::SpinLock;
+use crate::sync::parking::{self, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// See the module's documentation.
@@ -68,7 +67,7 @@ impl<M> Cell<M> {
         let woken = mail.waiting.pop_front();
         drop(mail);
         if let Some(woken) = woken {
-            park::wake(woken);
+            parking::wake(woken);
         }
         Ok(())
     }
@@ -92,7 +91,7 @@ impl<M> Cell<M> {
             match wait_list::wait(mail, Mail::waiting, End::Back, (), Reason::Mailbox, deadline, || ()).0 {
                 Outcome::Notified => {}
                 Outcome::TimedOut => return self.take(),
-                Outcome::Cancelled => park::unwind(),
+                Outcome::Cancelled => parking::unwind(),
             }
         }
     }

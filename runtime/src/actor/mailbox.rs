@@ -66,6 +66,17 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     /// Takes the oldest message; `None` if there is none within `timeout`.
+    ///
+    /// ```
+    /// use abaca::actor::{self, ExitReason, Mailbox};
+    /// use std::time::Duration;
+    /// # abaca::run(|| {
+    /// let impatient = actor::spawn(|mailbox: &mut Mailbox<()>| {
+    ///     mailbox.receive_timeout(Duration::from_millis(1)).ok_or("nobody wrote")
+    /// });
+    /// assert_eq!(impatient.wait(), ExitReason::failed("nobody wrote"));
+    /// # });
+    /// ```
     pub fn receive_timeout(&mut self, timeout: Duration) -> Option<M> {
         // A deadline beyond the clock's range never comes.
         self.receive_until(Instant::now().checked_add(timeout))
@@ -174,6 +185,20 @@ impl<M: Send + 'static> Mailbox<M> {
     /// Links the two actors: when one ends abnormally, the other is ended as well, unless it traps exits. Links have no
     /// direction, and there is at most one between two actors. A link to an actor that has ended is as one to an actor that
     /// ends now.
+    ///
+    /// ```
+    /// use abaca::actor::{self, ExitReason, Mailbox};
+    /// # abaca::run(|| {
+    /// let pump = actor::spawn(|mailbox: &mut Mailbox<()>| mailbox.receive());
+    /// let part = pump.clone();
+    /// let engine = actor::spawn(move |mailbox: &mut Mailbox<()>| {
+    ///     mailbox.link(&part); // useless without it
+    ///     mailbox.receive();
+    /// });
+    /// pump.kill();
+    /// assert!(matches!(engine.wait(), ExitReason::Linked { origin, .. } if origin == pump.id()));
+    /// # });
+    /// ```
     pub fn link(&self, other: impl Into<Pid>) {
         life::link(&self.pid(), &other.into());
     }

@@ -81,6 +81,8 @@
 //! [`cancel::checkpoint`](crate::cancel::checkpoint)) to notice; a [`receive`](Mailbox::receive) notices also when
 //! messages wait. An actor that nobody refers to stays until its runtime ends: end it, or link it to someone.
 //!
+//! With `panic = "abort"` nothing can be ended from outside: `kill`, and an `exit` or a link that is not trapped, panic.
+//!
 //! An idle actor costs its fiber's touched stack, one page, and two small allocations.
 
 mod call;

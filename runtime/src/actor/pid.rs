@@ -78,6 +78,18 @@ impl Pid {
     /// One that [traps exits](super::Mailbox::trap_exits) receives an [`Exit`](super::Exit) as a message, and decides
     /// itself. Any other is cancelled: it unwinds from the blocking call it is in, or from its next one. The reason `Normal`
     /// ends nobody who does not trap it.
+    ///
+    /// ```
+    /// use abaca::actor::{self, Exit, ExitReason, Mailbox};
+    /// # abaca::run(|| {
+    /// let polite = actor::spawn(|mailbox: &mut Mailbox<Exit>| {
+    ///     mailbox.trap_exits(|exit| exit);
+    ///     mailbox.receive().reason // after it has put its things away
+    /// });
+    /// polite.exit(ExitReason::Shutdown);
+    /// assert_eq!(polite.wait(), ExitReason::Shutdown);
+    /// # });
+    /// ```
     pub fn exit(&self, reason: ExitReason) {
         life::ask_to_end(self, reason);
     }
@@ -102,6 +114,17 @@ impl Pid {
     /// actors have [`Mailbox::monitor`](super::Mailbox::monitor).
     ///
     /// `f` must not block: others wait for the same news.
+    ///
+    /// ```
+    /// use abaca::actor::{self, ExitReason, Mailbox};
+    /// # abaca::run(|| {
+    /// let (sender, receiver) = abaca::channel::bounded(1);
+    /// let mortal = actor::spawn(|mailbox: &mut Mailbox<()>| mailbox.receive());
+    /// mortal.pid().on_exit(move |down| sender.send(down.reason).unwrap());
+    /// mortal.kill();
+    /// assert_eq!(receiver.recv().unwrap(), ExitReason::Killed);
+    /// # });
+    /// ```
     pub fn on_exit(&self, f: impl FnOnce(Down) + Send + 'static) {
         self.life().watch(Box::new(f));
     }

@@ -81,7 +81,8 @@ impl<M: Send + 'static> ActorRef<M> {
 
     /// Sends the message that `request` makes of a [`Reply`], and blocks until it is answered.
     ///
-    /// The server may answer later, and may give the reply to another actor to answer.
+    /// The server may answer later, and may give the reply to another actor to answer. An actor that calls itself waits
+    /// until the time is up.
     ///
     /// # Errors
     ///

@@ -112,8 +112,7 @@ pub(super) trait Operation {
     /// Does what was owed to others while the locks were held.
     fn deliver(&self);
 
-    /// Waits for a message that was promised; `false` if the promise is broken, and the arm no longer selected. A fiber
-    /// that was cancelled meanwhile unwinds, with the message in the arm.
+    /// Waits for a message that was promised; `false` if the promise is broken, and the arm no longer selected.
     fn settle(&self) -> bool;
 }
 
@@ -258,7 +257,8 @@ impl<T> Operation for Arm<'_, T> {
 
     fn lock(&self) {
         if let Some(exchange) = self.exchange() {
-            SpinGuard::keep(exchange.enter());
+            // Without standing back: others may be waiting for the locks that are held already.
+            SpinGuard::keep(exchange.meeting.lock());
         }
     }
 

@@ -18,7 +18,8 @@
 ///
 /// `message` and `result` are patterns. A `value` is evaluated only when its arm has been selected.
 ///
-/// It neither allocates nor starts a fiber for its arms.
+/// It neither allocates nor starts a fiber for its arms. There may be fifty of them; for more, or for a number that is
+/// known at run time only, use [`Select`](crate::channel::Select).
 ///
 /// # Examples
 ///

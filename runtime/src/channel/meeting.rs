@@ -69,8 +69,14 @@ pub(super) struct Meeting<T> {
     receivers: WaitList<Parcel<T>>,
     /// Who waits for an operation to become ready and does not begin it. Their parcels are empty and stay so.
     watchers: WaitList<Parcel<T>>,
+    /// What only selects need: made by the first one, since most channels see none.
+    later: Option<Box<Later<T>>>,
+}
+
+/// Messages that have been selected and are still to be sent or received.
+struct Later<T> {
     /// Used without a buffer only.
-    pub(super) owed: Owed<T>,
+    owed: Owed<T>,
     /// Messages of receive operations that have been selected and not yet completed.
     aside: VecDeque<T>,
 }
@@ -86,15 +92,20 @@ impl<T> Meeting<T> {
             senders: WaitList::new(),
             receivers: WaitList::new(),
             watchers: WaitList::new(),
-            owed: Owed::new(),
-            aside: VecDeque::new(),
+            later: None,
         }
+    }
+
+    /// Whether neither the other side waits, nor anybody watches. One branch, for it decides each fast path.
+    #[inline]
+    fn is_quiet_for(&self, others: &WaitList<Parcel<T>>) -> bool {
+        others.is_empty() & self.watchers.is_empty()
     }
 
     /// What [`put`](Self::put) comes to when nobody waits: into the buffer.
     #[inline]
     pub(super) fn push(&mut self, message: T) -> Result<(), T> {
-        if self.has_place() && self.receivers.is_empty() && self.watchers.is_empty() && !self.disconnected {
+        if self.is_quiet_for(&self.receivers) && !self.disconnected && self.has_place() {
             self.buffer.push_back(message);
             return Ok(());
         }
@@ -104,7 +115,7 @@ impl<T> Meeting<T> {
     /// What [`take`](Self::take) comes to when nobody waits: from the buffer.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
-        if self.senders.is_empty() && self.watchers.is_empty() { self.buffer.pop_front() } else { None }
+        if self.is_quiet_for(&self.senders) { self.buffer.pop_front() } else { None }
     }
 
     /// Passes the message in `parcel` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
@@ -165,7 +176,7 @@ impl<T> Meeting<T> {
     /// The message stays in `parcel` if all receivers are gone.
     pub(super) fn fulfil(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
         if self.limit == 0 {
-            return self.owed.arrive(parcel);
+            return self.owed().arrive(parcel);
         }
         self.kept -= 1;
         self.put(parcel)
@@ -174,7 +185,7 @@ impl<T> Meeting<T> {
     /// A selected sender will not send. The caller then calls [`advance`](Self::advance).
     pub(super) fn abandon(&mut self) -> Option<Woken> {
         if self.limit == 0 {
-            return self.owed.break_one();
+            return self.owed().break_one();
         }
         self.kept -= 1;
         None
@@ -234,14 +245,23 @@ impl<T> Meeting<T> {
         !self.watchers.is_empty()
     }
 
+    fn later(&mut self) -> &mut Later<T> {
+        self.later.get_or_insert_with(|| Box::new(Later { owed: Owed::new(), aside: VecDeque::new() }))
+    }
+
+    /// What receivers are owed by selected senders (capacity 0).
+    pub(super) fn owed(&mut self) -> &mut Owed<T> {
+        &mut self.later().owed
+    }
+
     /// Keeps the message of a selected receive operation for its completion.
     pub(super) fn set_aside(&mut self, message: T) {
-        self.aside.push_back(message);
+        self.later().aside.push_back(message);
     }
 
     /// The message of a selected receive operation that is now completed.
     pub(super) fn take_aside(&mut self) -> Option<T> {
-        self.aside.pop_front()
+        self.later().aside.pop_front()
     }
 
     /// Why a `put` or `take` failed just now.

@@ -16,6 +16,34 @@
 //! # thread.join().unwrap();
 //! ```
 //!
+//! # Waiting for several
+//!
+//! [`select!`] waits for the first of several operations, [`Select`] for the first of a list that is made while the
+//! program runs. [`after`], [`at`] and [`tick`] are channels whose messages are times, for timeouts and for what is to
+//! be done now and then.
+//!
+//! ```
+//! use abaca::channel::{after, select, unbounded};
+//! use std::time::Duration;
+//!
+//! let (sender, receiver) = unbounded();
+//! std::thread::spawn(move || sender.send("hello").unwrap());
+//! select! {
+//!     recv(receiver) -> message => assert_eq!(message, Ok("hello")),
+//!     recv(after(Duration::from_secs(10))) -> _ => panic!("nothing came"),
+//! }
+//! ```
+//!
+//! # Other channels
+//!
+//! | module | what arrives |
+//! |---|---|
+//! | [`oneshot`] | one message, once |
+//! | [`broadcast`] | every message, at every receiver |
+//! | [`watch`] | the last value, whenever it has changed |
+//!
+//! They mirror tokio's, and are no operations of a `select!`.
+//!
 //! # Disconnection
 //!
 //! When all senders are gone, receivers get the messages that are left and then errors. When all receivers are
@@ -24,9 +52,10 @@
 //! # Cancellation
 //!
 //! A fiber that is cancelled while it sends drops its message and unwinds; one that is cancelled while it receives
-//! takes no message.
+//! takes no message. A fiber that is cancelled in a `select!` has begun none of its operations.
 
 mod arm;
+pub mod broadcast;
 mod choice;
 mod clock;
 mod error;
@@ -41,6 +70,7 @@ mod meeting;
 mod model;
 #[cfg(all(test, loom))]
 mod model_select;
+pub mod oneshot;
 mod owed;
 mod pledge;
 mod receiver;
@@ -49,6 +79,7 @@ mod select_error;
 mod selected;
 mod sender;
 mod turn;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

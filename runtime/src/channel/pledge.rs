@@ -54,7 +54,7 @@ impl<T> Exchange<T> {
     /// was cancelled meanwhile unwinds from its next wait.
     pub(super) fn collect(&self) -> Option<T> {
         let mut meeting = self.enter();
-        match meeting.owed.collect() {
+        match meeting.owed().collect() {
             Promise::Kept(message) => return Some(message),
             Promise::Broken => return None,
             Promise::Open => {}
@@ -62,7 +62,7 @@ impl<T> Exchange<T> {
         let wait = || {
             wait_list::wait(
                 meeting,
-                |meeting: &mut Meeting<T>| meeting.owed.receivers(),
+                |meeting: &mut Meeting<T>| meeting.owed().receivers(),
                 End::Back,
                 Parcel::Empty,
                 Reason::ChannelReceive,

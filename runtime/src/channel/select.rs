@@ -265,22 +265,9 @@ impl<'a> Select<'a> {
 
     fn select_with(&mut self, patience: Patience) -> Option<SelectedOperation<'a>> {
         let rule = Rule { is_biased: self.is_biased, patience, purpose: Purpose::Select };
-        let clearance = Clearance(&self.entries);
-        let place = choice::choose(&self.entries[..], rule, &mut self.room);
-        std::mem::forget(clearance);
-        let Entry { end, arm, index } = &self.entries[place?];
+        let place = choice::choose(&self.entries[..], rule, &mut self.room)?;
+        let Entry { end, arm, index } = &self.entries[place];
         Some(SelectedOperation::new(*end, *index, arm.set_aside()))
-    }
-}
-
-/// Leaves no message in the arms of a select that unwinds.
-struct Clearance<'s, 'a>(&'s [Entry<'a>]);
-
-impl Drop for Clearance<'_, '_> {
-    fn drop(&mut self) {
-        for entry in self.0 {
-            entry.arm.set_aside();
-        }
     }
 }
 

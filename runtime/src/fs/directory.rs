@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 
 use crate::blocking;
@@ -39,6 +40,10 @@ pub struct ReadDir {
     fetched: VecDeque<io::Result<DirEntry>>,
     at_end: bool,
 }
+
+// Entries are moved in and out whole; a panic leaves none half-way.
+impl UnwindSafe for ReadDir {}
+impl RefUnwindSafe for ReadDir {}
 
 impl ReadDir {
     /// Fetches entries until the batch is full, the directory ends, or there is an error to tell of.

@@ -7,16 +7,15 @@
 //! The outcome is written once, under the lock, and read without it. Neither callbacks nor destructors of the user's
 //! run under the lock.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use super::agenda::Agenda;
 use super::cancel::{Cancel, OnCancel};
 use super::error::Error;
+use crate::atomic::{AtomicBool, Ordering};
 use crate::fiber::{Outcome, Reason};
-use crate::park;
-use crate::queue::SpinLock;
+use crate::sync::parking::{self, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 pub(super) type Callback<T> = Box<dyn FnOnce(&Result<T, Error>, &mut Agenda) + Send>;
@@ -123,7 +122,7 @@ impl<T> Cell<T> {
             match wait_list::wait(state, State::waiting, End::Back, (), Reason::Promise, deadline, || ()).0 {
                 Outcome::Notified => {}
                 Outcome::TimedOut => return None,
-                Outcome::Cancelled => park::unwind(),
+                Outcome::Cancelled => parking::unwind(),
             }
         }
     }

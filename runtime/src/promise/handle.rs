@@ -11,7 +11,7 @@ use super::cell::Cell;
 use super::error::Error;
 use super::resolver::Resolver;
 
-/// A value that arrives later, once; clones are the same promise. See the [module](self)'s documentation.
+/// A value that arrives later, once; clones are the same promise. See the [module](super)'s documentation.
 pub struct Promise<T> {
     pub(super) cell: Arc<Cell<T>>,
 }
@@ -197,6 +197,14 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
     }
 
     /// A promise of the same outcome that cannot be cancelled.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let (task, resolver) = Promise::task();
+    /// task.no_cancel().cancel();
+    /// resolver.resolve(5);
+    /// assert_eq!(task.wait().unwrap(), 5);
+    /// ```
     #[must_use]
     pub fn no_cancel(&self) -> Self {
         self.copy(OnCancel::Nothing)

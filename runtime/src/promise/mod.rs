@@ -61,6 +61,10 @@
 //!
 //! A callback that resolves *another* promise by hand runs that one's callbacks inside of itself, as any call would.
 //!
+//! # Awaiting
+//!
+//! A promise can be awaited in asynchronous code: it is `IntoFuture`.
+//!
 //! # Values
 //!
 //! Many may read one promise, so values are cloned for each reader: `T` is `Clone + Send + Sync`. Wrap in an
@@ -71,12 +75,16 @@ mod cancel;
 mod cell;
 mod chain;
 mod error;
+mod future;
 mod gather;
 mod handle;
+#[cfg(all(test, loom))]
+mod model;
 mod resolver;
 mod spawn;
 
 pub use error::{Broken, Canceled, Error, Panicked};
+pub use future::PromiseFuture;
 pub use gather::{all, both, choose, join, nchoose, npick, pick};
 pub use handle::{Promise, State};
 pub use resolver::Resolver;

@@ -40,6 +40,13 @@ impl<T: Send + Sync + 'static> Resolver<T> {
     }
 
     /// Resolves the promise with what some code returned.
+    ///
+    /// ```
+    /// # use abaca::promise::Promise;
+    /// let (promise, resolver) = Promise::pending();
+    /// resolver.complete("17".parse::<u32>().map_err(Into::into));
+    /// assert_eq!(promise.wait().unwrap(), 17);
+    /// ```
     pub fn complete(self, outcome: Result<T, Error>) {
         Agenda::run(|agenda| self.settle(outcome, agenda));
     }

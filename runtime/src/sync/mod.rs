@@ -25,17 +25,40 @@
 //! a lock nor a notification that another waiter could use. Guards it already holds are dropped by the
 //! unwinding, which poisons their mutexes exactly as a panic does, because a critical section was left half-way.
 
+mod barrier;
 mod condvar;
+mod lazy_lock;
+mod mapped;
+pub mod mpsc;
 mod mutex;
+mod notify;
+mod once;
+mod once_lock;
 #[cfg_attr(loom, path = "model_parking.rs")]
 pub(crate) mod parking;
+mod poison;
 mod raw_mutex;
+mod raw_rw_lock;
+mod rw_lock;
+mod semaphore;
+mod semaphore_error;
+mod semaphore_permit;
 mod wait_group;
 pub(crate) mod wait_list;
 
 #[doc(no_inline)]
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 
+pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
+pub use lazy_lock::LazyLock;
+pub use mapped::{MappedMutexGuard, MappedRwLockReadGuard, MappedRwLockWriteGuard};
 pub use mutex::{Mutex, MutexGuard};
+pub use notify::Notify;
+pub use once::{Once, OnceState};
+pub use once_lock::OnceLock;
+pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use semaphore::Semaphore;
+pub use semaphore_error::{AcquireError, TryAcquireError};
+pub use semaphore_permit::{OwnedSemaphorePermit, SemaphorePermit};
 pub use wait_group::WaitGroup;

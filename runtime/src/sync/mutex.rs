@@ -8,9 +8,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+use std::sync::{LockResult, TryLockError, TryLockResult};
 
+use super::poison::{Flag, Watch};
 use super::raw_mutex::{Cancelled, RawMutex};
 
 /// Mutual exclusion around a value, as [`std::sync::Mutex`], for fibers and plain threads.
@@ -46,8 +46,8 @@ use super::raw_mutex::{Cancelled, RawMutex};
 /// assert_eq!(*TOTAL.lock().unwrap(), 6);
 /// ```
 pub struct Mutex<T: ?Sized> {
-    raw: RawMutex,
-    poisoned: AtomicBool,
+    pub(super) raw: RawMutex,
+    pub(super) poison: Flag,
     value: UnsafeCell<T>,
 }
 
@@ -73,9 +73,8 @@ impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 /// ```
 #[must_use = "if unused the Mutex will immediately unlock"]
 pub struct MutexGuard<'a, T: ?Sized + 'a> {
-    mutex: &'a Mutex<T>,
-    /// Whether the thread was already panicking when it locked: then this guard does not poison.
-    panicking: bool,
+    pub(super) mutex: &'a Mutex<T>,
+    pub(super) watch: Watch,
     /// `Sync` if `T` is, never `Send`.
     auto_traits: PhantomData<std::sync::MutexGuard<'a, T>>,
 }
@@ -94,13 +93,13 @@ impl<T> Mutex<T> {
     /// ```
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
-        Self { raw: RawMutex::new(), poisoned: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self { raw: RawMutex::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
     }
 
     /// An unlocked mutex around `value`; not `const`, because loom's atomics are not.
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
-        Self { raw: RawMutex::new(), poisoned: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self { raw: RawMutex::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
     }
 
     /// Takes the mutex apart and returns the value.
@@ -117,8 +116,7 @@ impl<T> Mutex<T> {
     /// assert_eq!(mutex.into_inner().unwrap(), [1, 2]);
     /// ```
     pub fn into_inner(self) -> LockResult<T> {
-        let poisoned = self.is_poisoned();
-        poison_if(poisoned, self.value.into_inner())
+        self.poison.wrap(self.value.into_inner())
     }
 }
 
@@ -182,8 +180,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn is_poisoned(&self) -> bool {
-        // Relaxed, here and below: the flag is a hint without the lock, and ordered by the lock with it.
-        self.poisoned.load(Ordering::Relaxed)
+        self.poison.get()
     }
 
     /// Declares the value to be in order again.
@@ -208,7 +205,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn clear_poison(&self) {
-        self.poisoned.store(false, Ordering::Relaxed);
+        self.poison.clear();
     }
 
     /// The value, without locking: exclusive access proves that nobody else holds the mutex.
@@ -225,21 +222,18 @@ impl<T: ?Sized> Mutex<T> {
     /// assert_eq!(*mutex.lock().unwrap(), 1);
     /// ```
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
-        let poisoned = self.is_poisoned();
-        poison_if(poisoned, self.value.get_mut())
+        self.poison.wrap(self.value.get_mut())
     }
 
     /// The guard of the lock that the caller has just taken.
     #[inline]
     fn locked(&self) -> LockResult<MutexGuard<'_, T>> {
-        let guard = MutexGuard { mutex: self, panicking: std::thread::panicking(), auto_traits: PhantomData };
-        poison_if(self.is_poisoned(), guard)
+        self.poison.wrap(MutexGuard { mutex: self, watch: Flag::watch(), auto_traits: PhantomData })
     }
-}
 
-#[inline]
-fn poison_if<T>(poisoned: bool, value: T) -> LockResult<T> {
-    if poisoned { Err(PoisonError::new(value)) } else { Ok(value) }
+    pub(super) fn as_ptr(&self) -> *mut T {
+        self.value.get()
+    }
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
@@ -296,9 +290,7 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if !self.panicking && std::thread::panicking() {
-            self.mutex.poisoned.store(true, Ordering::Relaxed);
-        }
+        self.mutex.poison.settle(self.watch);
         self.mutex.raw.unlock();
     }
 }

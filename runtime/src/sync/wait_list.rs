@@ -122,6 +122,34 @@ impl<P> WaitList<P> {
         None
     }
 
+    /// Ends the wait of the first waiter that still waits, if `is_ready` says so of its payload, which becomes `with`.
+    /// Returns what it was as well.
+    pub(crate) fn pop_front_replacing(&mut self, is_ready: impl Fn(&P) -> bool, with: P) -> Option<(Woken, P)>
+    where
+        P: Copy,
+    {
+        while let Some(node) = self.front {
+            let waiter = waiter_of(node);
+            // SAFETY: as in `pop_front_exchanging`, here and below.
+            let node_ref = unsafe { node.as_ref() };
+            // SAFETY: as above.
+            let payload = node_ref.payload.with(|payload| unsafe { *payload });
+            if !is_ready(&payload) {
+                return None;
+            }
+            self.unlink(node);
+            // SAFETY: as above.
+            node_ref.payload.with_mut(|theirs| unsafe { *theirs = with });
+            // SAFETY: the waiter lives as long as its node.
+            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some((woken, payload));
+            }
+            // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
+            node_ref.payload.with_mut(|theirs| unsafe { *theirs = payload });
+        }
+        None
+    }
+
     /// Links `node` for `waiter`, who waits in several lists at once; see [`wait`] for the usual case.
     ///
     /// # Safety

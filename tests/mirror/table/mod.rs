@@ -6,6 +6,7 @@
 
 mod channel;
 mod fiber;
+mod fs;
 mod net;
 mod sync;
 
@@ -47,7 +48,7 @@ const PAGE: Page = Page { original: "", ours: "", examples: 0, stand_ins: &[], e
 
 /// All pages of std.
 pub(crate) fn std_pages() -> impl Iterator<Item = &'static Page> {
-    [sync::PAGES, fiber::PAGES, net::PAGES].into_iter().flatten()
+    [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES].into_iter().flatten()
 }
 
 /// All source files of crossbeam.
@@ -96,6 +97,7 @@ const PATHS: &Paths = &[
     ("std::thread_local!", "abaca::fiber_local!"),
     ("std::net", "abaca::net"),
     ("std::os::unix::net", "abaca::net::unix"),
+    ("std::fs", "abaca::fs"),
     ("crossbeam_channel", "abaca::channel"),
     ("crossbeam_utils::sync::WaitGroup", "abaca::sync::WaitGroup"),
 ];

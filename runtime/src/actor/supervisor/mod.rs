@@ -55,13 +55,16 @@ use crate::channel;
 use run::Intensity;
 
 /// A supervisor that has not been started; see the [module](self)'s documentation.
-#[derive(Debug)]
 #[must_use = "a supervisor does nothing until it is started"]
 pub struct Supervisor {
     strategy: Strategy,
     intensity: Intensity,
     children: Vec<Child>,
+    report: Report,
 }
+
+/// Told of the ends of children: the name, and why.
+type Report = Box<dyn FnMut(&str, &ExitReason) + Send>;
 
 /// A running supervisor. Clones refer to the same one, and none keeps it alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +113,7 @@ impl Supervisor {
     pub fn new(strategy: Strategy) -> Self {
         let intensity =
             Intensity { max_restarts: 1, period: Duration::from_secs(5), restarts: VecDeque::new() };
-        Self { strategy, intensity, children: Vec::new() }
+        Self { strategy, intensity, children: Vec::new(), report: Box::new(|_, _| ()) }
     }
 
     /// How many restarts the supervisor makes within `period` before it gives up; a restart of several children at once
@@ -124,6 +127,18 @@ impl Supervisor {
     /// Adds a child: after those that were added before, and stopped before them.
     pub fn child(mut self, child: Child) -> Self {
         self.children.push(child);
+        self
+    }
+
+    /// Calls `report` with the name of each child that ends by itself or cannot be restarted, and why, before anything is done
+    /// about it: to log it, or to count it. It runs in the supervisor's fiber.
+    ///
+    /// ```
+    /// # use abaca::actor::supervisor::{Strategy, Supervisor};
+    /// let supervisor = Supervisor::new(Strategy::OneForOne).on_child_exit(|id, reason| eprintln!("{id} {reason}"));
+    /// ```
+    pub fn on_child_exit(mut self, report: impl FnMut(&str, &ExitReason) + Send + 'static) -> Self {
+        self.report = Box::new(report);
         self
     }
 
@@ -237,6 +252,16 @@ impl SupervisorRef {
     #[must_use]
     pub fn pid(&self) -> Pid {
         self.0.pid()
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("strategy", &self.strategy)
+            .field("intensity", &self.intensity)
+            .field("children", &self.children)
+            .finish_non_exhaustive()
     }
 }
 

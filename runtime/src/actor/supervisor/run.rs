@@ -47,6 +47,7 @@ pub(super) struct Running<'a> {
     children: Children,
     /// Those whose exits are still to be received, and mean nothing.
     expected: HashSet<ActorId>,
+    report: super::Report,
 }
 
 /// The body of a supervisor; `started` is called when its first children have been.
@@ -56,9 +57,9 @@ pub(super) fn run(
     started: impl FnOnce(),
 ) -> ExitReason {
     mailbox.trap_exits(Command::Exit);
-    let Supervisor { strategy, intensity, children: first } = supervisor;
-    let mut running =
-        Running { mailbox, strategy, intensity, children: Children::default(), expected: HashSet::new() };
+    let Supervisor { strategy, intensity, children: first, report } = supervisor;
+    let (children, expected) = Default::default();
+    let mut running = Running { mailbox, strategy, intensity, children, expected, report };
     let End(reason) = running.supervise(first, started).unwrap_or_else(|end| end);
     for place in running.children.places_from(0).into_iter().rev() {
         running.stop(place);
@@ -138,6 +139,7 @@ impl Running<'_> {
 
     fn child_ended(&mut self, place: Place, reason: &ExitReason) -> Result<(), End> {
         let Some(entry) = self.children.get_mut(place) else { return Ok(()) };
+        (self.report)(&entry.child.id, reason);
         match entry.child.restart {
             Restart::Permanent => self.restart(place),
             Restart::Transient if reason.is_abnormal() => self.restart(place),
@@ -166,9 +168,11 @@ impl Running<'_> {
             // A temporary child that was stopped for the sake of another is gone.
             let left = places.into_iter().filter(|place| self.children.get_mut(*place).is_some());
             let left: Vec<_> = left.collect();
-            match left.into_iter().find(|place| self.start(*place).is_err()) {
-                None => return Ok(()),
-                Some(failed) => place = failed,
+            let failed = left.into_iter().find_map(|place| Some((place, self.start(place).err()?)));
+            let Some((failed, reason)) = failed else { return Ok(()) };
+            place = failed;
+            if let Some(entry) = self.children.get_mut(place) {
+                (self.report)(&entry.child.id, &reason);
             }
         }
     }

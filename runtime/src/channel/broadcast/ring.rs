@@ -1,0 +1,245 @@
+//! The ring of a broadcast channel: the messages that not every receiver has received, and who waits.
+//!
+//! Invariants, under the lock:
+//!
+//! 1. `slots` holds the messages of the positions `next - slots.len()..next`; there are at most `capacity`.
+//! 2. A slot counts the receivers that have yet to pass it; at zero its message is dropped. A receiver passes slots in
+//!    order, so the slots that still hold a message are the last ones.
+//!
+//! A message is behind an `Arc`, so that it is cloned (and dropped) with the lock released: both are the user's code.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::error::TryRecvError;
+use crate::atomic::{AtomicUsize, Ordering};
+use crate::fiber::{Outcome, Reason};
+use crate::sync::parking::{self, SpinLock};
+use crate::sync::wait_list::{self, End, WaitList};
+
+/// What all ends of a channel share.
+pub(super) struct Ring<T> {
+    state: SpinLock<State<T>>,
+    /// Senders, less one for the last that has left.
+    pub(super) senders: AtomicUsize,
+    pub(super) weak_senders: AtomicUsize,
+}
+
+struct State<T> {
+    slots: VecDeque<Slot<T>>,
+    capacity: usize,
+    /// The position of the next message.
+    next: u64,
+    receivers: usize,
+    /// Whether all senders are gone.
+    is_closed: bool,
+    /// Receivers that wait for a message.
+    waiting: WaitList<()>,
+    /// Senders that wait for the last receiver to leave.
+    closers: WaitList<()>,
+}
+
+struct Slot<T> {
+    message: Option<Arc<T>>,
+    /// Receivers that have yet to pass.
+    left: usize,
+}
+
+impl<T> Ring<T> {
+    /// With one sender and no receivers.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            state: SpinLock::new(State {
+                slots: VecDeque::new(),
+                capacity,
+                next: 0,
+                receivers: 0,
+                is_closed: false,
+                waiting: WaitList::new(),
+                closers: WaitList::new(),
+            }),
+            senders: AtomicUsize::new(1),
+            weak_senders: AtomicUsize::new(0),
+        }
+    }
+
+    /// Returns the number of receivers; the message when there are none.
+    pub(super) fn send(&self, message: T) -> Result<usize, T> {
+        let message = Arc::new(message);
+        let mut state = self.state.lock();
+        let receivers = state.receivers;
+        if receivers == 0 {
+            drop(state);
+            return Err(Arc::into_inner(message).expect("nobody else has it"));
+        }
+        let overwritten = if state.slots.len() == state.capacity { state.slots.pop_front() } else { None };
+        state.slots.push_back(Slot { message: Some(message), left: receivers });
+        state.next += 1;
+        let is_awaited = !state.waiting.is_empty();
+        drop(state);
+        drop(overwritten);
+        if is_awaited {
+            // No more than there are: those who come back meanwhile have seen this message.
+            wait_list::wake_up_to(&self.state, |state| &mut state.waiting, receivers);
+        }
+        Ok(receivers)
+    }
+
+    /// Takes the message at `position`, and moves on. After `Lagged`, `position` is that of the oldest message.
+    pub(super) fn try_receive(&self, position: &mut u64) -> Result<Arc<T>, TryRecvError> {
+        self.state.lock().take(position)
+    }
+
+    /// As `try_receive`, but waits for a message; `Empty` when the time is up. Unwinds when the fiber is cancelled.
+    pub(super) fn receive(
+        &self,
+        position: &mut u64,
+        deadline: Option<Instant>,
+    ) -> Result<Arc<T>, TryRecvError> {
+        let mut is_late = false;
+        loop {
+            let mut state = self.state.lock();
+            match state.take(position) {
+                Err(TryRecvError::Empty) if !is_late => {}
+                done => return done,
+            }
+            let (outcome, ()) = wait_list::wait(
+                state,
+                |state| &mut state.waiting,
+                End::Back,
+                (),
+                Reason::Broadcast,
+                deadline,
+                || (),
+            );
+            match outcome {
+                Outcome::Notified => {}
+                // A message that came at the same time is there.
+                Outcome::TimedOut => is_late = true,
+                Outcome::Cancelled => parking::unwind(),
+            }
+        }
+    }
+
+    /// Counts a receiver; the position of the next message.
+    pub(super) fn add_receiver(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.receivers += 1;
+        state.next
+    }
+
+    /// Counts a receiver less, which passes all messages from `position` on.
+    pub(super) fn remove_receiver(&self, position: u64) {
+        let mut state = self.state.lock();
+        state.receivers -= 1;
+        let is_last = state.receivers == 0;
+        // Later messages do not count it.
+        let end = state.next;
+        let mut position = position.max(state.first());
+        while position < end {
+            let slot = state.slot(position).expect("the oldest one or a later one");
+            slot.left -= 1;
+            let dropped = if slot.left == 0 { slot.message.take() } else { None };
+            position += 1;
+            if dropped.is_some() {
+                // A destructor is the user's code. Meanwhile others may overwrite what is to be passed.
+                drop(state);
+                drop(dropped);
+                state = self.state.lock();
+                position = position.max(state.first());
+            }
+        }
+        drop(state);
+        if is_last {
+            wait_list::wake_up_to(&self.state, |state| &mut state.closers, usize::MAX);
+        }
+    }
+
+    /// All senders are gone.
+    pub(super) fn close(&self) {
+        self.state.lock().is_closed = true;
+        wait_list::wake_up_to(&self.state, |state| &mut state.waiting, usize::MAX);
+    }
+
+    /// Waits until there are no receivers. Unwinds when the fiber is cancelled.
+    pub(super) fn wait_closed(&self) {
+        loop {
+            let state = self.state.lock();
+            if state.receivers == 0 {
+                return;
+            }
+            let (outcome, ()) = wait_list::wait(
+                state,
+                |state| &mut state.closers,
+                End::Back,
+                (),
+                Reason::Broadcast,
+                None,
+                || (),
+            );
+            if outcome == Outcome::Cancelled {
+                parking::unwind();
+            }
+        }
+    }
+
+    pub(super) fn receivers(&self) -> usize {
+        self.state.lock().receivers
+    }
+
+    /// Messages that not every receiver has passed.
+    pub(super) fn len(&self) -> usize {
+        let state = self.state.lock();
+        state.slots.len() - state.slots.partition_point(|slot| slot.left == 0)
+    }
+
+    /// Messages that a receiver at `position` has yet to pass, also those that were overwritten.
+    pub(super) fn len_from(&self, position: u64) -> usize {
+        usize::try_from(self.state.lock().next - position).unwrap_or(usize::MAX)
+    }
+
+    /// Counts a sender, unless all are gone.
+    pub(super) fn try_add_sender(&self) -> bool {
+        // Relaxed, here and below: the lock of `close` orders what the last one does after what the others sent.
+        let add = |count: usize| (count > 0).then_some(count + 1);
+        self.senders.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+
+    /// Counts a sender less; the last one closes the channel.
+    pub(super) fn remove_sender(&self) {
+        if self.senders.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.close();
+        }
+    }
+}
+
+impl<T> State<T> {
+    /// The position of the first slot.
+    fn first(&self) -> u64 {
+        self.next - self.slots.len() as u64
+    }
+
+    /// The slot at a position that is not before the first.
+    fn slot(&mut self, position: u64) -> Option<&mut Slot<T>> {
+        let index = usize::try_from(position - self.first()).ok()?;
+        self.slots.get_mut(index)
+    }
+
+    fn take(&mut self, position: &mut u64) -> Result<Arc<T>, TryRecvError> {
+        let first = self.first();
+        if *position < first {
+            let missed = first - *position;
+            *position = first;
+            return Err(TryRecvError::Lagged(missed));
+        }
+        let is_closed = self.is_closed;
+        let Some(slot) = self.slot(*position) else {
+            return Err(if is_closed { TryRecvError::Closed } else { TryRecvError::Empty });
+        };
+        *position += 1;
+        slot.left -= 1;
+        let message = if slot.left == 0 { slot.message.take() } else { slot.message.clone() };
+        Ok(message.expect("a slot that is to be passed holds its message"))
+    }
+}

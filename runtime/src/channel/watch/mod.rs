@@ -1,0 +1,375 @@
+//! A channel that keeps one value, the last one, mirroring `tokio::sync::watch` with calls that block instead of
+//! futures.
+//!
+//! Receivers look at the value and wait for it to change; they may miss values in between, but not the last one.
+//!
+//! ```
+//! use abaca::channel::watch;
+//!
+//! let (level, mut watched) = watch::channel("low");
+//! std::thread::spawn(move || level.send("high").unwrap());
+//! watched.changed().unwrap();
+//! assert_eq!(*watched.borrow_and_update(), "high");
+//! ```
+//!
+//! A borrowed value is locked: whoever sends waits until all that look at it have dropped their [`Ref`]s. So a fiber that
+//! keeps one and sends waits for itself.
+//!
+//! It cannot be an operation of a `select!`.
+//!
+//! # Cancellation
+//!
+//! Every call that waits may be cancelled, and then has changed nothing.
+
+mod cell;
+pub mod error;
+mod shared;
+
+use std::fmt;
+use std::mem;
+use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use cell::Read;
+use error::{RecvError, SendError};
+use shared::Shared;
+
+/// An end that sets the value.
+pub struct Sender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+/// An end that looks at the value, and waits for it to change.
+pub struct Receiver<T> {
+    shared: Arc<Shared<T>>,
+    /// The version that it has seen.
+    seen: usize,
+}
+
+/// The value, which stays as it is while this lives.
+pub struct Ref<'a, T> {
+    value: Read<'a, T>,
+    has_changed: bool,
+}
+
+// A value that a panic has left half-way can be seen, as tokio's.
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+impl<T> UnwindSafe for Receiver<T> {}
+impl<T> RefUnwindSafe for Receiver<T> {}
+
+/// A channel whose first value is `initial`, which the receiver counts as seen.
+#[must_use]
+pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
+    let sender = Sender::new(initial);
+    let receiver = sender.subscribe();
+    (sender, receiver)
+}
+
+impl<T> Sender<T> {
+    /// A sender without receivers.
+    #[must_use]
+    pub fn new(initial: T) -> Self {
+        Self { shared: Arc::new(Shared::new(initial)) }
+    }
+
+    /// Sets the value, and wakes the receivers.
+    ///
+    /// # Errors
+    ///
+    /// When there are no receivers; the value stays as it was, and the error contains the new one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::channel::watch;
+    ///
+    /// let (sender, receiver) = watch::channel(1);
+    /// sender.send(2).unwrap();
+    /// assert_eq!(*receiver.borrow(), 2);
+    /// drop(receiver);
+    /// assert_eq!(sender.send(3).unwrap_err().0, 3);
+    /// ```
+    pub fn send(&self, value: T) -> Result<(), SendError<T>> {
+        if self.receiver_count() == 0 {
+            return Err(SendError(value));
+        }
+        self.send_replace(value);
+        Ok(())
+    }
+
+    /// Changes the value in place, also without receivers, and wakes them.
+    ///
+    /// # Panics
+    ///
+    /// When `modify` does. The value is then as it left it, and nobody is woken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = abaca::channel::watch::channel(vec![1]);
+    /// sender.send_modify(|list| list.push(2));
+    /// assert_eq!(*receiver.borrow(), [1, 2]);
+    /// ```
+    pub fn send_modify<F>(&self, modify: F)
+    where
+        F: FnOnce(&mut T),
+    {
+        self.send_if_modified(|value| {
+            modify(value);
+            true
+        });
+    }
+
+    /// Changes the value in place, and wakes the receivers if `modify` returns `true`. Returns what it returned.
+    ///
+    /// # Panics
+    ///
+    /// As [`send_modify`](Self::send_modify).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (highest, watched) = abaca::channel::watch::channel(5);
+    /// for n in [3, 7] {
+    ///     highest.send_if_modified(|value| std::mem::replace(value, n.max(*value)) < n);
+    /// }
+    /// assert!(watched.has_changed().unwrap());
+    /// assert_eq!(*watched.borrow(), 7);
+    /// ```
+    pub fn send_if_modified<F>(&self, modify: F) -> bool
+    where
+        F: FnOnce(&mut T) -> bool,
+    {
+        self.shared.change(modify)
+    }
+
+    /// Sets the value, also without receivers, and wakes them. Returns the last one.
+    pub fn send_replace(&self, mut value: T) -> T {
+        self.send_modify(|last| mem::swap(last, &mut value));
+        value
+    }
+
+    /// Looks at the value.
+    pub fn borrow(&self) -> Ref<'_, T> {
+        Ref { value: self.shared.value.read(), has_changed: false }
+    }
+
+    /// Whether there are no receivers.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.receiver_count() == 0
+    }
+
+    /// Waits until there are no receivers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = abaca::channel::watch::channel(1);
+    /// std::thread::spawn(move || drop(receiver));
+    /// sender.closed();
+    /// assert!(sender.is_closed());
+    /// ```
+    pub fn closed(&self) {
+        self.shared.wait_closed();
+    }
+
+    /// A receiver that counts the value as seen.
+    #[must_use]
+    pub fn subscribe(&self) -> Receiver<T> {
+        self.shared.add_receiver();
+        Receiver { seen: self.shared.version(), shared: Arc::clone(&self.shared) }
+    }
+
+    /// Number of receivers.
+    #[must_use]
+    pub fn receiver_count(&self) -> usize {
+        self.shared.receivers()
+    }
+
+    /// Number of senders.
+    #[must_use]
+    pub fn sender_count(&self) -> usize {
+        self.shared.senders()
+    }
+
+    /// Whether `self` and `other` send to the same channel.
+    #[must_use]
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Looks at the value, without counting it as seen.
+    pub fn borrow(&self) -> Ref<'_, T> {
+        let value = self.shared.value.read();
+        Ref { has_changed: self.shared.version() != self.seen, value }
+    }
+
+    /// Looks at the value, and counts it as seen.
+    pub fn borrow_and_update(&mut self) -> Ref<'_, T> {
+        let value = self.shared.value.read();
+        let version = self.shared.version();
+        let has_changed = mem::replace(&mut self.seen, version) != version;
+        Ref { value, has_changed }
+    }
+
+    /// Whether there is a value that this has not seen.
+    ///
+    /// # Errors
+    ///
+    /// When all senders are gone.
+    pub fn has_changed(&self) -> Result<bool, RecvError> {
+        if self.shared.senders() == 0 {
+            return Err(RecvError(()));
+        }
+        Ok(self.shared.version() != self.seen)
+    }
+
+    /// Whether all senders are gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.senders() == 0
+    }
+
+    /// Counts the value as not seen.
+    pub fn mark_changed(&mut self) {
+        self.seen = self.shared.version().wrapping_sub(1);
+    }
+
+    /// Counts the value as seen.
+    pub fn mark_unchanged(&mut self) {
+        self.seen = self.shared.version();
+    }
+
+    /// Waits for a value that this has not seen, and counts it as seen.
+    ///
+    /// # Errors
+    ///
+    /// When there is none and all senders are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, mut receiver) = abaca::channel::watch::channel(1);
+    /// sender.send(2).unwrap();
+    /// drop(sender);
+    /// assert!(receiver.changed().is_ok());
+    /// assert!(receiver.changed().is_err());
+    /// ```
+    pub fn changed(&mut self) -> Result<(), RecvError> {
+        if self.shared.wait_changed(&mut self.seen) { Ok(()) } else { Err(RecvError(())) }
+    }
+
+    /// Waits for a value that `condition` holds for, beginning with the one that there is, and counts those it has
+    /// looked at as seen.
+    ///
+    /// # Errors
+    ///
+    /// When it does not hold and all senders are gone.
+    ///
+    /// # Panics
+    ///
+    /// When `condition` does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, mut receiver) = abaca::channel::watch::channel(1);
+    /// std::thread::spawn(move || (2..5).for_each(|n| sender.send(n).unwrap()));
+    /// assert_eq!(*receiver.wait_for(|n| *n > 3).unwrap(), 4);
+    /// ```
+    pub fn wait_for(&mut self, mut condition: impl FnMut(&T) -> bool) -> Result<Ref<'_, T>, RecvError> {
+        let shared = &self.shared;
+        let mut is_closed = false;
+        loop {
+            let value = shared.value.read();
+            let version = shared.version();
+            let has_changed = mem::replace(&mut self.seen, version) != version;
+            if (has_changed || !is_closed) && condition(&value) {
+                return Ok(Ref { value, has_changed });
+            }
+            drop(value);
+            if is_closed {
+                return Err(RecvError(()));
+            }
+            is_closed = !shared.wait_changed(&mut self.seen);
+        }
+    }
+
+    /// Whether `self` and `other` receive from the same channel.
+    #[must_use]
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl<T> Ref<'_, T> {
+    /// Whether the receiver had not seen this value; always `false` for a sender.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+}
+
+impl<T> Deref for Ref<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.shared.add_sender();
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T: Default> Default for Sender<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.shared.add_receiver();
+        Self { shared: Arc::clone(&self.shared), seen: self.seen }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.shared.remove_sender();
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.shared.remove_receiver();
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("version", &self.shared.version()).finish_non_exhaustive()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut receiver = f.debug_struct("Receiver");
+        receiver.field("version", &self.shared.version()).field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ref").field("value", &**self).field("has_changed", &self.has_changed).finish()
+    }
+}

@@ -1,0 +1,113 @@
+//! `Barrier`: std's, for fibers and threads alike.
+
+use std::fmt;
+
+use super::parking::{self, SpinLock};
+use super::wait_list::{self, End, WaitList};
+use crate::fiber::{Outcome, Reason};
+
+/// Lets several fibers (or threads) wait until all of them have come, as [`std::sync::Barrier`].
+///
+/// One that is cancelled (or whose time is up) while it waits has not come: it does not count any more.
+///
+/// ```
+/// use abaca::sync::{Arc, Barrier};
+///
+/// # abaca::run(|| {
+/// let barrier = Arc::new(Barrier::new(10));
+/// let fibers: Vec<_> = (0..10)
+///     .map(|_| {
+///         let barrier = Arc::clone(&barrier);
+///         abaca::spawn(move || barrier.wait().is_leader())
+///     })
+///     .collect();
+/// let leaders = fibers.into_iter().map(|fiber| fiber.join().unwrap());
+/// assert_eq!(leaders.filter(|is_leader| *is_leader).count(), 1);
+/// # });
+/// ```
+pub struct Barrier {
+    state: SpinLock<State>,
+    needed: usize,
+}
+
+struct State {
+    /// Who has come and waits.
+    waiting: usize,
+    /// Counts the times that all have come.
+    generation: usize,
+    waiters: WaitList<()>,
+}
+
+impl State {
+    fn waiters(&mut self) -> &mut WaitList<()> {
+        &mut self.waiters
+    }
+}
+
+/// Whether the one that waited was the last to come, as [`std::sync::BarrierWaitResult`].
+pub struct BarrierWaitResult(bool);
+
+impl Barrier {
+    /// A barrier for `n` to come. With 0 or 1, nobody waits.
+    #[cfg(not(loom))]
+    pub const fn new(n: usize) -> Self {
+        let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
+        Self { state: SpinLock::new(state), needed: n }
+    }
+
+    /// A barrier for `n` to come; not `const`, because loom's locks are not.
+    #[cfg(loom)]
+    pub fn new(n: usize) -> Self {
+        let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
+        Self { state: SpinLock::new(state), needed: n }
+    }
+
+    /// Waits until all have come, and then begins anew. The last to come is the leader.
+    pub fn wait(&self) -> BarrierWaitResult {
+        let mut state = self.state.lock();
+        let generation = state.generation;
+        state.waiting += 1;
+        if state.waiting >= self.needed {
+            state.waiting = 0;
+            state.generation = generation.wrapping_add(1);
+            drop(state);
+            wait_list::wake_up_to(&self.state, State::waiters, usize::MAX);
+            return BarrierWaitResult(true);
+        }
+        // More than one round only for one that came while those before were still being woken, and was woken as well.
+        while state.generation == generation {
+            let (outcome, ()) =
+                wait_list::wait(state, State::waiters, End::Back, (), Reason::Barrier, None, || ());
+            state = self.state.lock();
+            if outcome != Outcome::Notified {
+                // If all came in the meantime, it counted, and is not missed.
+                if state.generation == generation {
+                    state.waiting -= 1;
+                }
+                drop(state);
+                parking::unwind();
+            }
+        }
+        BarrierWaitResult(false)
+    }
+}
+
+impl BarrierWaitResult {
+    /// Whether this was the last to come. True for exactly one each time.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.0
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Barrier").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for BarrierWaitResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BarrierWaitResult").field("is_leader", &self.is_leader()).finish()
+    }
+}

@@ -1,0 +1,107 @@
+//! `Notify`: tokio's, as blocking calls.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::parking::{self, SpinLock};
+use super::wait_list::{self, End, WaitList};
+use crate::fiber::{Outcome, Reason};
+
+/// Lets one fiber (or thread) tell another that something has happened, as tokio's `Notify`, with blocking calls.
+///
+/// It is a semaphore with at most one permit: a notification that comes before the one who waits for it is kept.
+///
+/// ```
+/// use abaca::sync::{Arc, Notify};
+///
+/// # abaca::run(|| {
+/// let notify = Arc::new(Notify::new());
+/// notify.notify_one(); // is kept
+/// notify.notified();
+/// let waiter = abaca::spawn({
+///     let notify = Arc::clone(&notify);
+///     move || notify.notified()
+/// });
+/// notify.notify_one();
+/// waiter.join().unwrap();
+/// # });
+/// ```
+pub struct Notify(SpinLock<State>);
+
+struct State {
+    /// A notification is kept for the next who asks.
+    kept: bool,
+    waiters: WaitList<()>,
+}
+
+impl State {
+    fn waiters(&mut self) -> &mut WaitList<()> {
+        &mut self.waiters
+    }
+}
+
+impl Notify {
+    /// One without a notification.
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        Self(SpinLock::new(State { kept: false, waiters: WaitList::new() }))
+    }
+
+    /// One without a notification; not `const`, because loom's locks are not.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self(SpinLock::new(State { kept: false, waiters: WaitList::new() }))
+    }
+
+    /// Waits for a notification, in the order of coming, and takes it. A call that is cancelled takes none.
+    pub fn notified(&self) {
+        self.notified_until(None);
+    }
+
+    /// [`notified`](Self::notified), for at most `timeout`; whether there was one.
+    pub fn notified_timeout(&self, timeout: Duration) -> bool {
+        // A deadline beyond the clock's range never comes.
+        self.notified_until(Instant::now().checked_add(timeout))
+    }
+
+    fn notified_until(&self, deadline: Option<Instant>) -> bool {
+        let mut state = self.0.lock();
+        if std::mem::take(&mut state.kept) {
+            return true;
+        }
+        match wait_list::wait(state, State::waiters, End::Back, (), Reason::Notify, deadline, || ()).0 {
+            Outcome::Notified => true,
+            Outcome::TimedOut => false,
+            Outcome::Cancelled => parking::unwind(),
+        }
+    }
+
+    /// Ends the wait of the one who has waited longest. If nobody waits, the next one will not have to; a second
+    /// notification before that changes nothing.
+    pub fn notify_one(&self) {
+        let mut state = self.0.lock();
+        let woken = state.waiters.pop_front();
+        state.kept |= woken.is_none();
+        drop(state);
+        if let Some(woken) = woken {
+            parking::wake(woken);
+        }
+    }
+
+    /// Ends the waits of all who wait now. Nothing is kept for later.
+    pub fn notify_waiters(&self) {
+        wait_list::wake_up_to(&self.0, State::waiters, usize::MAX);
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notify").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,387 @@
+//! `Semaphore`: tokio's, as blocking calls. First in, first out.
+//!
+//! # The protocol
+//!
+//! The word counts the free permits. While nobody waits, permits are taken from it and given back to it without a lock.
+//! Whoever finds too few takes the lock, sets `SLOW` and waits; from then on the word is `SLOW` and nothing else, it
+//! changes only under the lock, and the free permits are in `collected`, where they are kept for the first waiter until it
+//! has as many as it needs. So a large request is not starved by small ones. The last waiter to go puts them back
+//! into the word. A closed semaphore stays `SLOW`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::parking::{self, SpinGuard, SpinLock, Woken};
+use super::semaphore_error::{AcquireError, TryAcquireError};
+use super::semaphore_permit::{OwnedSemaphorePermit, SemaphorePermit};
+use super::wait_list::{self, End, WaitList};
+use crate::atomic::{AtomicUsize, Ordering};
+use crate::fiber::{Outcome, Reason};
+
+/// Somebody waits, or the semaphore is closed: take the lock.
+const SLOW: usize = 1;
+/// One permit in the word.
+const PERMIT: usize = 2;
+
+/// How many wake-ups are claimed under one hold of the lock.
+const BATCH: usize = 16;
+
+/// A number of permits, each of which one fiber (or thread) may hold at a time, as tokio's `Semaphore`, with blocking calls.
+///
+/// Whoever has waited longest is served first, also if it needs many permits and others few.
+///
+/// ```
+/// use abaca::sync::{Arc, Semaphore};
+///
+/// # abaca::run(|| {
+/// let connections = Arc::new(Semaphore::new(3));
+/// let fibers: Vec<_> = (0..10)
+///     .map(|_| {
+///         let connections = Arc::clone(&connections);
+///         abaca::spawn(move || {
+///             let _permit = connections.acquire().unwrap();
+///             abaca::yield_now(); // at most three are here
+///         })
+///     })
+///     .collect();
+/// fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+/// assert_eq!(connections.available_permits(), 3);
+/// # });
+/// ```
+pub struct Semaphore {
+    word: AtomicUsize,
+    state: SpinLock<State>,
+}
+
+struct State {
+    closed: bool,
+    /// The free permits while the word is `SLOW`.
+    collected: usize,
+    /// Each with how many permits it needs; 0 once it has them.
+    waiters: WaitList<usize>,
+}
+
+impl State {
+    fn waiters(&mut self) -> &mut WaitList<usize> {
+        &mut self.waiters
+    }
+}
+
+impl Semaphore {
+    /// The most permits that a semaphore may have.
+    pub const MAX_PERMITS: usize = usize::MAX >> 3;
+
+    /// One with so many permits.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    #[cfg(not(loom))]
+    pub const fn new(permits: usize) -> Self {
+        assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most MAX_PERMITS permits");
+        let state = State { closed: false, collected: 0, waiters: WaitList::new() };
+        Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
+    }
+
+    /// One with so many permits; not `const`, because loom's atomics are not.
+    #[cfg(loom)]
+    pub fn new(permits: usize) -> Self {
+        let state = State { closed: false, collected: 0, waiters: WaitList::new() };
+        Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
+    }
+
+    /// How many permits are free.
+    pub fn available_permits(&self) -> usize {
+        match self.word.load(Ordering::Relaxed) {
+            word if word & SLOW == 0 => word / PERMIT,
+            _ => {
+                let state = self.state.lock();
+                // It may have been given back since.
+                self.word.load(Ordering::Relaxed) / PERMIT + state.collected
+            }
+        }
+    }
+
+    /// Adds so many permits.
+    ///
+    /// # Panics
+    ///
+    /// If there are then more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    #[inline]
+    pub fn add_permits(&self, n: usize) {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & SLOW == 0 {
+            assert!(n <= Self::MAX_PERMITS - word / PERMIT, "a semaphore has at most MAX_PERMITS permits");
+            // Release: pairs with the Acquire of whoever takes the permits.
+            match self.word.compare_exchange_weak(
+                word,
+                word + n * PERMIT,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+        self.add_slowly(n);
+    }
+
+    #[cold]
+    fn add_slowly(&self, n: usize) {
+        let mut state = self.state.lock();
+        if self.word.load(Ordering::Relaxed) & SLOW == 0 {
+            drop(state);
+            return self.add_permits(n);
+        }
+        let sum = state.collected.checked_add(n).filter(|sum| *sum <= Self::MAX_PERMITS);
+        let Some(sum) = sum else {
+            drop(state);
+            panic!("a semaphore has at most MAX_PERMITS permits");
+        };
+        state.collected = sum;
+        self.serve(state);
+    }
+
+    /// Takes up to so many free permits away for good; returns how many.
+    pub fn forget_permits(&self, n: usize) -> usize {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & SLOW == 0 {
+            let taken = n.min(word / PERMIT);
+            match self.word.compare_exchange_weak(
+                word,
+                word - taken * PERMIT,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return taken,
+                Err(now) => word = now,
+            }
+        }
+        let mut state = self.state.lock();
+        let taken = n.min(state.collected);
+        state.collected -= taken;
+        taken
+    }
+
+    /// Takes a permit, waiting until one is free and all who came before have been served.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed.
+    #[inline]
+    pub fn acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.acquire_many(1)
+    }
+
+    /// Takes `n` permits at once.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed.
+    #[inline]
+    pub fn acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.take(n, None).map_err(|_| AcquireError::new())?;
+        Ok(SemaphorePermit { semaphore: self, permits: n })
+    }
+
+    /// Takes a permit, waiting for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed, or the time was up.
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        self.acquire_many_timeout(1, timeout)
+    }
+
+    /// Takes `n` permits at once, waiting for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed, or the time was up.
+    pub fn acquire_many_timeout(
+        &self,
+        n: u32,
+        timeout: Duration,
+    ) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        // A deadline beyond the clock's range never comes.
+        self.take(n, Instant::now().checked_add(timeout))?;
+        Ok(SemaphorePermit { semaphore: self, permits: n })
+    }
+
+    /// Takes a permit if one is free and nobody waits for it.
+    ///
+    /// # Errors
+    ///
+    /// If none is, or the semaphore is closed.
+    #[inline]
+    pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        self.try_acquire_many(1)
+    }
+
+    /// Takes `n` permits if so many are free and nobody waits for them.
+    ///
+    /// # Errors
+    ///
+    /// If they are not, or the semaphore is closed.
+    #[inline]
+    pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        self.try_take(n)?;
+        Ok(SemaphorePermit { semaphore: self, permits: n })
+    }
+
+    /// [`acquire`](Self::acquire) with a permit that keeps the semaphore.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed.
+    pub fn acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
+        self.acquire_many_owned(1)
+    }
+
+    /// [`acquire_many`](Self::acquire_many) with a permit that keeps the semaphore.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed.
+    pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
+        self.take(n, None).map_err(|_| AcquireError::new())?;
+        Ok(OwnedSemaphorePermit { semaphore: self, permits: n })
+    }
+
+    /// [`try_acquire`](Self::try_acquire) with a permit that keeps the semaphore.
+    ///
+    /// # Errors
+    ///
+    /// If none is free, or the semaphore is closed.
+    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.try_acquire_many_owned(1)
+    }
+
+    /// [`try_acquire_many`](Self::try_acquire_many) with a permit that keeps the semaphore.
+    ///
+    /// # Errors
+    ///
+    /// If they are not free, or the semaphore is closed.
+    pub fn try_acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.try_take(n)?;
+        Ok(OwnedSemaphorePermit { semaphore: self, permits: n })
+    }
+
+    /// Ends all waits with an error, and lets nobody wait any more. Permits that are held can still be given back.
+    pub fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        // Acquire: whoever takes these permits under the lock sees what was done before they were given back.
+        let word = self.word.swap(SLOW, Ordering::Acquire);
+        if word & SLOW == 0 {
+            state.collected += word / PERMIT;
+        }
+        drop(state);
+        wait_list::wake_up_to(&self.state, State::waiters, usize::MAX);
+    }
+
+    /// Whether it has been closed.
+    pub fn is_closed(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & SLOW != 0 && self.state.lock().closed
+    }
+
+    #[inline]
+    fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & SLOW == 0 {
+            let needed = n as usize * PERMIT;
+            if word < needed {
+                return Err(TryAcquireError::NoPermits);
+            }
+            // Acquire: pairs with the Release of whoever gave the permits back.
+            match self.word.compare_exchange_weak(word, word - needed, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(now) => word = now,
+            }
+        }
+        Err(if self.is_closed() { TryAcquireError::Closed } else { TryAcquireError::NoPermits })
+    }
+
+    #[inline]
+    fn take(&self, n: u32, deadline: Option<Instant>) -> Result<(), TryAcquireError> {
+        match self.try_take(n) {
+            Err(TryAcquireError::NoPermits) => self.wait(n, deadline),
+            taken => taken,
+        }
+    }
+
+    #[cold]
+    fn wait(&self, n: u32, deadline: Option<Instant>) -> Result<(), TryAcquireError> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(TryAcquireError::Closed);
+        }
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & SLOW == 0 {
+            let needed = n as usize * PERMIT;
+            let enough = word >= needed;
+            let to = if enough { word - needed } else { SLOW };
+            // Acquire: as in `try_take`.
+            match self.word.compare_exchange_weak(word, to, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) if enough => return Ok(()),
+                Ok(_) => {
+                    state.collected = word / PERMIT;
+                    break;
+                }
+                Err(now) => word = now,
+            }
+        }
+        let (outcome, needed) =
+            wait_list::wait(state, State::waiters, End::Back, n as usize, Reason::Semaphore, deadline, || ());
+        if outcome == Outcome::Notified {
+            return if needed == 0 { Ok(()) } else { Err(TryAcquireError::Closed) };
+        }
+        // Those behind may need less than this one did.
+        self.serve(self.state.lock());
+        if outcome == Outcome::Cancelled {
+            parking::unwind();
+        }
+        Err(TryAcquireError::NoPermits)
+    }
+
+    /// Gives what is collected to the first waiters; when the last has gone, puts the rest back into the word.
+    fn serve<'a>(&'a self, mut state: SpinGuard<'a, State>) {
+        loop {
+            let mut batch = [const { None::<Woken> }; BATCH];
+            let mut count = 0;
+            while count < BATCH {
+                let collected = state.collected;
+                let Some((woken, needed)) =
+                    state.waiters.pop_front_replacing(|needed| *needed <= collected, 0)
+                else {
+                    break;
+                };
+                state.collected -= needed;
+                batch[count] = Some(woken);
+                count += 1;
+            }
+            if state.waiters.is_empty() && !state.closed && self.word.load(Ordering::Relaxed) == SLOW {
+                let rest = std::mem::take(&mut state.collected);
+                // Release: as in `add_permits`, for those who gave permits back under the lock.
+                self.word.store(rest * PERMIT, Ordering::Release);
+            }
+            drop(state);
+            batch[..count].iter_mut().filter_map(Option::take).for_each(parking::wake);
+            if count < BATCH {
+                return;
+            }
+            state = self.state.lock();
+        }
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore").field("permits", &self.available_permits()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, loom))]
+#[path = "model_semaphore.rs"]
+mod model;

@@ -1,0 +1,226 @@
+//! `Semaphore` and `Notify`: order, permits that are conserved, and nothing lost by who gives up.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use abaca::sync::{Arc, Mutex, Notify, Semaphore, TryAcquireError};
+use abaca::time::timeout;
+use abaca::{JoinHandle, Runtime, yield_now};
+use abaca_tests::{begun, on_one_worker};
+use proptest::prelude::*;
+
+const SHORT: Duration = Duration::from_millis(1);
+
+#[test]
+fn permits_are_taken_and_come_back() {
+    let semaphore = Arc::new(Semaphore::new(3));
+    let two = semaphore.acquire_many(2).unwrap();
+    assert_eq!((two.num_permits(), semaphore.available_permits()), (2, 1));
+    assert_eq!(semaphore.try_acquire_many(2).unwrap_err(), TryAcquireError::NoPermits);
+    let mut owned = Arc::clone(&semaphore).try_acquire_owned().unwrap();
+    assert_eq!(semaphore.acquire_timeout(SHORT).unwrap_err(), TryAcquireError::NoPermits);
+    drop(two);
+    owned.merge(Arc::clone(&semaphore).acquire_many_owned(2).unwrap());
+    assert!(owned.split(4).is_none());
+    drop(owned.split(1));
+    assert_eq!((owned.num_permits(), semaphore.available_permits()), (2, 1));
+    owned.forget();
+    assert_eq!((semaphore.forget_permits(5), semaphore.available_permits()), (1, 0));
+    semaphore.add_permits(4);
+    assert_eq!(format!("{semaphore:?}"), "Semaphore { permits: 4, .. }");
+    assert!(catch_unwind(|| Semaphore::new(Semaphore::MAX_PERMITS + 1)).is_err());
+    let adds = AssertUnwindSafe(|| semaphore.add_permits(Semaphore::MAX_PERMITS));
+    assert!(catch_unwind(adds).is_err());
+    assert_eq!(semaphore.available_permits(), 4);
+}
+
+/// A fiber that takes `n` permits for good and logs how many.
+fn taker(semaphore: &Arc<Semaphore>, order: &Arc<Mutex<Vec<u32>>>, n: u32) -> JoinHandle<bool> {
+    let (semaphore, order) = (Arc::clone(semaphore), Arc::clone(order));
+    begun(move || match semaphore.acquire_many(n) {
+        Ok(permits) => {
+            permits.forget();
+            order.lock().unwrap().push(n);
+            true
+        }
+        Err(_) => false,
+    })
+}
+
+#[test]
+fn who_has_waited_longest_is_first_also_if_it_needs_many() {
+    on_one_worker(|| {
+        let (semaphore, order) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let fibers = [5, 1, 2].map(|n| taker(&semaphore, &order, n));
+        semaphore.add_permits(4);
+        yield_now();
+        assert!(order.lock().unwrap().is_empty());
+        assert!(semaphore.try_acquire().is_err(), "what is there is kept for the first");
+        semaphore.add_permits(4);
+        assert!(fibers.into_iter().all(|fiber| fiber.join().unwrap()));
+        assert_eq!((order.lock().unwrap().clone(), semaphore.available_permits()), (vec![5, 1, 2], 0));
+    });
+}
+
+#[test]
+fn one_that_gives_up_makes_way_and_takes_nothing() {
+    on_one_worker(|| {
+        let (semaphore, order) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let large = taker(&semaphore, &order, 5);
+        let small = taker(&semaphore, &order, 1);
+        semaphore.add_permits(3);
+        large.cancel();
+        assert!(large.join().is_err());
+        assert!(small.join().unwrap());
+        assert!(timeout(SHORT, || drop(semaphore.acquire_many(9))).is_err());
+        assert_eq!(semaphore.available_permits(), 2);
+    });
+}
+
+#[test]
+fn a_close_ends_all_waits_and_permits_still_come_back() {
+    on_one_worker(|| {
+        let (semaphore, order) = (Arc::new(Semaphore::new(1)), Arc::default());
+        let held = semaphore.acquire().unwrap();
+        let waiting: Vec<_> = (1..40).map(|n| taker(&semaphore, &order, n)).collect();
+        semaphore.close();
+        assert!(waiting.into_iter().all(|fiber| !fiber.join().unwrap()));
+        drop(held);
+        assert!(semaphore.is_closed() && semaphore.acquire().is_err());
+        assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+        assert_eq!(semaphore.acquire_timeout(SHORT).unwrap_err(), TryAcquireError::Closed);
+        assert_eq!(semaphore.available_permits(), 1);
+    });
+}
+
+#[test]
+fn permits_are_conserved_whatever_is_given_up() {
+    const PERMITS: usize = 5;
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let semaphore = Arc::new((Semaphore::new(PERMITS), AtomicUsize::new(0)));
+    let body = |seed: u64| {
+        let semaphore = Arc::clone(&semaphore);
+        move || {
+            let (semaphore, held) = (&semaphore.0, &semaphore.1);
+            for step in 0..2000_u64 {
+                let n = ((step * 5 + seed) % 4) as u32;
+                let limit = Duration::from_micros((seed * 13 + step) % 60);
+                let taken = match step % 3 {
+                    0 => semaphore.acquire_many(n).ok(),
+                    1 => semaphore.acquire_many_timeout(n, limit).ok(),
+                    _ => timeout(limit, || semaphore.acquire_many(n)).ok().and_then(Result::ok),
+                };
+                if let Some(permits) = taken {
+                    let now = held.fetch_add(permits.num_permits(), SeqCst) + permits.num_permits();
+                    assert!(now <= PERMITS, "{now}");
+                    if step % 7 == 0 {
+                        yield_now();
+                    }
+                    held.fetch_sub(permits.num_permits(), SeqCst);
+                }
+            }
+        }
+    };
+    let fibers: Vec<_> = (0..10).map(|seed| runtime.spawn(body(seed))).collect();
+    let threads: Vec<_> = (0..2).map(|seed| std::thread::spawn(body(seed + 3))).collect();
+    fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(semaphore.0.available_permits(), PERMITS);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Take(u32),
+    Give(usize),
+    Add(usize),
+    Forget(usize),
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..5_u32).prop_map(Step::Take),
+        4 => (0..4_usize).prop_map(Step::Give),
+        2 => (0..4_usize).prop_map(Step::Add),
+        2 => (0..4_usize).prop_map(Step::Forget),
+        1 => Just(Step::Close),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn it_does_what_tokios_does(first in 0..6_usize, steps in prop::collection::vec(step(), 0..40)) {
+        let (ours, theirs) = (Semaphore::new(first), tokio::sync::Semaphore::new(first));
+        let (mut mine, mut yours) = (Vec::new(), Vec::new());
+        for step in steps {
+            match step {
+                Step::Take(n) => match (ours.try_acquire_many(n), theirs.try_acquire_many(n)) {
+                    (Ok(one), Ok(other)) => {
+                        mine.push(one);
+                        yours.push(other);
+                    }
+                    (one, other) => prop_assert_eq!(
+                        format!("{:?}", one.map(|_| ())),
+                        format!("{:?}", other.map(|_| ()))
+                    ),
+                },
+                Step::Give(index) if index < mine.len() => drop((mine.remove(index), yours.remove(index))),
+                Step::Give(_) => {}
+                Step::Add(n) => {
+                    ours.add_permits(n);
+                    theirs.add_permits(n);
+                }
+                Step::Forget(n) => prop_assert_eq!(ours.forget_permits(n), theirs.forget_permits(n)),
+                Step::Close => {
+                    ours.close();
+                    theirs.close();
+                }
+            }
+            prop_assert_eq!(ours.available_permits(), theirs.available_permits());
+            prop_assert_eq!(ours.is_closed(), theirs.is_closed());
+        }
+    }
+}
+
+#[test]
+fn one_notification_is_kept_and_no_more() {
+    let notify = Notify::new();
+    assert!(!notify.notified_timeout(Duration::ZERO));
+    notify.notify_one();
+    notify.notify_one();
+    notify.notified();
+    assert!(!notify.notified_timeout(SHORT));
+    notify.notify_waiters();
+    assert!(!notify.notified_timeout(Duration::ZERO), "nobody waited");
+}
+
+#[test]
+fn a_notification_wakes_one_in_order_and_all_at_once_on_request() {
+    on_one_worker(|| {
+        let (notify, order) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
+        let fibers: Vec<_> = (0..30)
+            .map(|number| {
+                let (notify, order) = (Arc::clone(&notify), Arc::clone(&order));
+                begun(move || {
+                    notify.notified();
+                    order.lock().unwrap().push(number);
+                })
+            })
+            .collect();
+        for expected in 1..=3 {
+            notify.notify_one();
+            yield_now();
+            assert_eq!(order.lock().unwrap().len(), expected);
+        }
+        // One that is cancelled takes no notification along.
+        fibers[3].cancel();
+        notify.notify_one();
+        yield_now();
+        yield_now();
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 4]);
+        notify.notify_waiters();
+        let joined = fibers.into_iter().map(|fiber| fiber.join().is_ok());
+        assert_eq!(joined.filter(|ended| *ended).count(), 29);
+    });
+}
