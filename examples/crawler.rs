@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use abaca::Scope;
-use abaca::channel::{Receiver, Sender, bounded};
 use abaca::net::{TcpListener, TcpStream};
+use abaca::sync::Semaphore;
 use abaca::time::timeout;
 use abaca_examples::{grouped, or_fail, row, seconds};
 use clap::Parser;
@@ -35,8 +35,7 @@ struct Options {
 struct Crawler {
     site: SocketAddr,
     deadline: Duration,
-    /// A channel that holds a token for each fetch under way.
-    tokens: (Sender<()>, Receiver<()>),
+    permits: Semaphore,
     seen: Mutex<HashSet<usize>>,
     fetched: AtomicUsize,
 }
@@ -48,9 +47,9 @@ impl Crawler {
             return;
         }
         scope.spawn(move || {
-            self.tokens.0.send(()).expect("both ends live");
+            let permit = self.permits.acquire().expect("nobody closes it");
             let links = timeout(self.deadline, || fetch(self.site, page));
-            self.tokens.1.recv().expect("both ends live");
+            drop(permit);
             if let Ok(Ok(links)) = links {
                 self.fetched.fetch_add(1, Relaxed);
                 links.into_iter().for_each(|link| self.visit(scope, link));
@@ -87,9 +86,10 @@ fn main() {
 
 fn run(options: Options) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let (site, deadline, tokens) = (listener.local_addr()?, options.deadline, bounded(options.at_once.get()));
+    let (site, deadline) = (listener.local_addr()?, options.deadline);
+    let permits = Semaphore::new(options.at_once.get());
     let server = listener.serve(move |stream, _| drop(answer(stream, &options)));
-    let crawler = Crawler { site, deadline, tokens, seen: Mutex::default(), fetched: AtomicUsize::new(0) };
+    let crawler = Crawler { site, deadline, permits, seen: Mutex::default(), fetched: AtomicUsize::new(0) };
     // Leaving the scope waits for all the pages that are still to be found.
     abaca::scope(|scope| crawler.visit(scope, 0));
     let (seen, fetched) = (crawler.seen.into_inner().expect("as above").len(), crawler.fetched.into_inner());

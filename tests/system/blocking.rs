@@ -190,23 +190,28 @@ fn shutdown_waits_for_jobs_that_have_begun_and_drops_the_others() {
     let (begun, ended, never) =
         (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(()));
     let (begins, ends) = (Arc::clone(&begun), Arc::clone(&ended));
+    let (others, held) = (Arc::clone(&never), Arc::clone(&never));
     let first = runtime.spawn(move || {
         blocking::run(|| {
             begins.store(true, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis(5));
+            // Until the shutdown has cancelled the other one, and this one with it.
+            while Arc::strong_count(&others) > 2 {
+                thread::yield_now();
+            }
             ends.fetch_add(1, Ordering::SeqCst);
         });
     });
     while !begun.load(Ordering::SeqCst) {
         thread::yield_now();
     }
-    let held = Arc::clone(&never);
     let second = runtime.spawn(move || blocking::run(move || drop(held)));
+    while runtime.blocking_gauges().queued == 0 {
+        thread::yield_now();
+    }
     runtime.shutdown(Duration::from_secs(60)).unwrap();
     assert_eq!(ended.load(Ordering::SeqCst), 1);
     assert!(first.join().unwrap_err().is::<Cancelled>());
-    // Whether the second was queued or not yet, its closure is gone.
-    let _ = second.join();
+    assert!(second.join().unwrap_err().is::<Cancelled>());
     assert_eq!(Arc::strong_count(&never), 1);
 }
 

@@ -185,3 +185,14 @@ fn a_file_changes_into_stds_and_back() {
         assert_eq!(debug, format!("{:?}", std::fs::File::from(file)));
     });
 }
+
+#[test]
+fn the_kernel_copies_from_file_to_file() {
+    let folder = Folder::new();
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    std::fs::write(&from, vec![b'x'; 100_000]).unwrap();
+    one_worker().run(|| {
+        let copied = abaca::io::copy_fd(&File::open(&from).unwrap(), &File::create(&to).unwrap()).unwrap();
+        assert_eq!((copied, fs::metadata(&to).unwrap().len()), (100_000, 100_000));
+    });
+}

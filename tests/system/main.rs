@@ -3,6 +3,9 @@
 mod blocking;
 mod fs;
 mod fs_oracle;
+mod process;
+mod signal;
+mod stdio;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

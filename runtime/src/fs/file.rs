@@ -12,6 +12,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use super::OpenOptions;
+use crate::io::{End, Sealed};
 use crate::{blocking, current};
 
 /// An open file. Mirrors [`std::fs::File`].
@@ -356,6 +357,13 @@ impl From<File> for OwnedFd {
 impl From<File> for Stdio {
     fn from(file: File) -> Self {
         file.0.into()
+    }
+}
+
+/// An end of [`copy_fd`](crate::io::copy_fd).
+impl Sealed for File {
+    fn end(&self) -> End<'_> {
+        End::file(&self.0)
     }
 }
 

@@ -7,19 +7,33 @@
 mod bidirectional;
 mod descriptor;
 mod kernel_copy;
+mod pipe;
 mod pollable;
+pub(crate) mod shared_file;
+mod stdio;
 #[cfg(feature = "hyper")]
 mod task;
 
 pub use std::io::{
-    BufRead, BufReader, BufWriter, Cursor, Empty, Error, ErrorKind, IoSlice, IoSliceMut, LineWriter, Read,
-    Repeat, Result, Seek, SeekFrom, Sink, Write, copy, empty, repeat, sink,
+    BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError, IoSlice,
+    IoSliceMut, IsTerminal, LineWriter, Lines, Read, Repeat, Result, Seek, SeekFrom, Sink, Split, Take,
+    Write, WriterPanicked, copy, empty, read_to_string, repeat, sink,
 };
 
 pub use bidirectional::{Duplex, copy_bidirectional};
 pub(crate) use descriptor::{Descriptor, Kind};
 pub use kernel_copy::{CopyEnd, copy_fd};
 pub(crate) use kernel_copy::{End, sealed::Sealed};
+pub use pipe::{PipeReader, PipeWriter, pipe};
 pub use pollable::Pollable;
+pub(crate) use shared_file::SharedFile;
+pub use stdio::{
+    Stderr, StderrLock, Stdin, StdinLock, Stdout, StdoutLock, eprint, print, stderr, stdin, stdout,
+};
 #[cfg(feature = "hyper")]
 pub(crate) use task::Arm;
+
+/// The traits of [`std::io::prelude`], for code whose `use` lines have changed.
+pub mod prelude {
+    pub use std::io::prelude::{BufRead, Read, Seek, Write};
+}

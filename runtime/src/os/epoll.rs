@@ -126,19 +126,30 @@ impl AsFd for Epoll {
 pub(crate) struct EventFd(OwnedFd);
 
 impl EventFd {
-    /// Makes one and adds it to `epoll` under `key`. It is edge-triggered, so it is never read: each poke is an
-    /// edge.
-    pub(crate) fn watched_by(epoll: &Epoll, key: u64) -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: eventfd(2) takes numbers.
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
         // SAFETY: the descriptor was just made and is nobody else's.
-        let this = Self(unsafe { OwnedFd::from_raw_fd(fd) });
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32 | EDGES, u64: key };
-        // SAFETY: both descriptors are open, and the event is a live local.
-        check(unsafe { libc::epoll_ctl(epoll.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event) })?;
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Makes one and adds it to `epoll` under `key`.
+    pub(crate) fn watched_by(epoll: &Epoll, key: u64) -> io::Result<Self> {
+        let this = Self::new()?;
+        this.add_to(epoll, key)?;
         Ok(this)
     }
 
+    /// Adds it to `epoll` under `key`. It is edge-triggered, so it is never read: each poke is an edge.
+    pub(crate) fn add_to(&self, epoll: &Epoll, key: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32 | EDGES, u64: key };
+        let (epoll, fd) = (epoll.0.as_raw_fd(), self.0.as_raw_fd());
+        // SAFETY: both descriptors are open, and the event is a live local.
+        check(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) })?;
+        Ok(())
+    }
+
+    /// May be called in a signal handler.
     pub(crate) fn poke(&self) {
         let one = 1_u64;
         // SAFETY: write(2) reads 8 bytes of a live local. It cannot fail before 2^64 - 1 pokes.

@@ -2,11 +2,15 @@
 //!
 //! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
 
+pub(crate) mod arrivals;
 pub(crate) mod copy;
 pub(crate) mod epoll;
+pub(crate) mod exit;
 pub(crate) mod futex;
 pub(crate) mod message;
+pub(crate) mod nowait;
 pub(crate) mod nudge;
+pub(crate) mod process;
 pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod socket;

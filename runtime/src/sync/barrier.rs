@@ -1,6 +1,7 @@
 //! `Barrier`: std's, for fibers and threads alike.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::parking::{self, SpinLock};
 use super::wait_list::{self, End, WaitList};
@@ -29,6 +30,10 @@ pub struct Barrier {
     state: SpinLock<State>,
     needed: usize,
 }
+
+// What it counts is changed under its lock, by code that does not panic.
+impl UnwindSafe for Barrier {}
+impl RefUnwindSafe for Barrier {}
 
 struct State {
     /// Who has come and waits.

@@ -19,6 +19,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::RefUnwindSafe;
 use std::time::Duration;
 
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
@@ -59,6 +60,9 @@ pub struct Receiver<T> {
     /// `Send` and not `Sync`.
     not_sync: PhantomData<Cell<()>>,
 }
+
+// The cell that it has for its auto traits holds nothing.
+impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Sender<T> {
     /// Sends a message. Never waits.

@@ -20,4 +20,63 @@ pub(super) const PAGES: &[Page] = &[
         ..PAGE
     },
     Page { original: "sync/struct.PoisonError.html", examples: 2, ..PAGE },
+    Page { original: "sync/index.html", ours: "sync/index.html", examples: 1, ..PAGE },
+    Page { original: "sync/struct.RwLock.html", ours: "sync/struct.RwLock.html", examples: 10, ..PAGE },
+    Page { original: "sync/struct.RwLockReadGuard.html", ours: "sync/struct.RwLockReadGuard.html", ..PAGE },
+    Page {
+        original: "sync/struct.RwLockWriteGuard.html",
+        ours: "sync/struct.RwLockWriteGuard.html",
+        examples: 2,
+        ..PAGE
+    },
+    Page { original: "sync/struct.Barrier.html", ours: "sync/struct.Barrier.html", examples: 3, ..PAGE },
+    Page {
+        original: "sync/struct.BarrierWaitResult.html",
+        ours: "sync/struct.BarrierWaitResult.html",
+        examples: 2,
+        ..PAGE
+    },
+    Page { original: "sync/struct.Once.html", ours: "sync/struct.Once.html", examples: 6, ..PAGE },
+    Page { original: "sync/struct.OnceState.html", ours: "sync/struct.OnceState.html", examples: 2, ..PAGE },
+    Page { original: "sync/struct.OnceLock.html", ours: "sync/struct.OnceLock.html", examples: 10, ..PAGE },
+    Page { original: "sync/struct.LazyLock.html", ours: "sync/struct.LazyLock.html", examples: 7, ..PAGE },
+    Page { original: "sync/mpsc/index.html", ours: "sync/mpsc/index.html", examples: 5, ..PAGE },
+    Page { original: "sync/mpsc/fn.channel.html", ours: "sync/mpsc/fn.channel.html", examples: 1, ..PAGE },
+    Page {
+        original: "sync/mpsc/fn.sync_channel.html",
+        ours: "sync/mpsc/fn.sync_channel.html",
+        examples: 1,
+        ..PAGE
+    },
+    Page {
+        original: "sync/mpsc/struct.Sender.html",
+        ours: "sync/mpsc/struct.Sender.html",
+        examples: 2,
+        ..PAGE
+    },
+    Page {
+        original: "sync/mpsc/struct.SyncSender.html",
+        ours: "sync/mpsc/struct.SyncSender.html",
+        examples: 3,
+        ..PAGE
+    },
+    Page {
+        original: "sync/mpsc/struct.Receiver.html",
+        ours: "sync/mpsc/struct.Receiver.html",
+        examples: 8,
+        ..PAGE
+    },
+    Page { original: "sync/mpsc/struct.Iter.html", ours: "sync/mpsc/struct.Iter.html", examples: 1, ..PAGE },
+    Page {
+        original: "sync/mpsc/struct.TryIter.html",
+        ours: "sync/mpsc/struct.TryIter.html",
+        examples: 1,
+        ..PAGE
+    },
+    Page {
+        original: "sync/mpsc/struct.IntoIter.html",
+        ours: "sync/mpsc/struct.IntoIter.html",
+        examples: 1,
+        ..PAGE
+    },
 ];

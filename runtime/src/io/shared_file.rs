@@ -1,0 +1,204 @@
+//! A descriptor of an open file that others may have as well: pipes, terminals, the standard streams.
+//!
+//! Its mode is not ours to change (`os/nowait.rs` says why), so each operation finds its way anew:
+//!
+//! 1. It asks the kernel not to wait, and parks on the poller until there is something: pipes, sockets, `/dev/null`.
+//! 2. Where the kernel cannot be asked, it parks until the poller says that the file is ready, and then makes the call on
+//!    the blocking pool, since somebody else may be faster: terminals, FIFOs.
+//! 3. What cannot be polled either goes to the pool right away: files.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::{Descriptor, Kind};
+use crate::blocking;
+use crate::os::{nowait, socket};
+use crate::poller::Way;
+
+/// See the module's documentation. `T` owns the descriptor.
+pub(crate) struct SharedFile<T: AsFd>(Descriptor<T>);
+
+/// Whether a call may block its thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    None,
+    Endless,
+}
+
+impl<T: AsFd> SharedFile<T> {
+    pub(crate) fn new(inner: T) -> Self {
+        Self(Descriptor::new(inner, Kind::Other))
+    }
+
+    pub(crate) fn get(&self) -> &T {
+        self.0.get()
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_vectored(&mut [IoSliceMut::new(buffer)])
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.transfer(Way::Read, |fd, patience| match patience {
+            Patience::None => nowait::read(fd, buffers),
+            Patience::Endless => socket::read_vectored(fd, buffers),
+        })
+    }
+
+    pub(crate) fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.transfer(Way::Write, |fd, patience| match patience {
+            Patience::None => nowait::write(fd, slices),
+            Patience::Endless => socket::write_vectored(fd, slices),
+        })
+    }
+
+    fn transfer(
+        &self,
+        way: Way,
+        mut call: impl FnMut(BorrowedFd<'_>, Patience) -> io::Result<usize> + Send,
+    ) -> io::Result<usize> {
+        match self.0.transfer(way, 0, |inner| call(inner.as_fd(), Patience::None)) {
+            Err(error) if nowait::is_unsupported(&error) => {}
+            Err(error) if nowait::is_unpollable(&error) => return self.on_pool(call),
+            result => return result,
+        }
+        loop {
+            if !socket::is_regular(self.get().as_fd())? {
+                match self.0.wait_until_ready(way) {
+                    Err(error) if !nowait::is_unpollable(&error) => return Err(error),
+                    _ => {}
+                }
+            }
+            match self.on_pool(&mut call) {
+                // Somebody was faster, and somebody else has made the file non-blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn on_pool(
+        &self,
+        mut call: impl FnMut(BorrowedFd<'_>, Patience) -> io::Result<usize> + Send,
+    ) -> io::Result<usize> {
+        let fd = self.get().as_fd();
+        loop {
+            match blocking::run(|| call(fd, Patience::Endless)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+}
+
+impl<T: AsFd> AsFd for SharedFile<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The traits of a reading end `struct X(SharedFile<std's X>)`.
+macro_rules! reads_shared_file {
+    ($t:ty) => {
+        impl std::io::Read for $t {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self.0.read(buffer)
+            }
+
+            fn read_vectored(&mut self, buffers: &mut [std::io::IoSliceMut<'_>]) -> std::io::Result<usize> {
+                self.0.read_vectored(buffers)
+            }
+        }
+    };
+}
+pub(crate) use reads_shared_file;
+
+/// The traits of a writing end `struct X(SharedFile<std's X>)`.
+macro_rules! writes_shared_file {
+    ($t:ty) => {
+        impl std::io::Write for $t {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.write(bytes)
+            }
+
+            fn write_vectored(&mut self, slices: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+                self.0.write_vectored(slices)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+pub(crate) use writes_shared_file;
+
+/// The conversions and descriptor traits of a `struct X(SharedFile<std's X>)`.
+macro_rules! shared_file_traits {
+    ($t:ty, $std:ty) => {
+        impl std::fmt::Debug for $t {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.get().fmt(f)
+            }
+        }
+
+        impl From<$std> for $t {
+            fn from(inner: $std) -> Self {
+                Self(crate::io::SharedFile::new(inner))
+            }
+        }
+
+        /// In the mode in which it was made.
+        impl From<$t> for $std {
+            fn from(this: $t) -> Self {
+                this.0.into_inner()
+            }
+        }
+
+        impl From<std::os::fd::OwnedFd> for $t {
+            fn from(fd: std::os::fd::OwnedFd) -> Self {
+                <$std>::from(fd).into()
+            }
+        }
+
+        impl From<$t> for std::os::fd::OwnedFd {
+            fn from(this: $t) -> Self {
+                <$std>::from(this).into()
+            }
+        }
+
+        /// For the standard streams of a [`Command`](crate::process::Command).
+        impl From<$t> for std::process::Stdio {
+            fn from(this: $t) -> Self {
+                <$std>::from(this).into()
+            }
+        }
+
+        impl std::os::fd::AsFd for $t {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
+
+        impl std::os::fd::AsRawFd for $t {
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                std::os::fd::AsRawFd::as_raw_fd(&self.0.as_fd())
+            }
+        }
+
+        impl std::os::fd::IntoRawFd for $t {
+            fn into_raw_fd(self) -> std::os::fd::RawFd {
+                std::os::fd::IntoRawFd::into_raw_fd(<$std>::from(self))
+            }
+        }
+    };
+}
+pub(crate) use shared_file_traits;

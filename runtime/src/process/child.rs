@@ -1,0 +1,180 @@
+//! A child process that was started.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::process::{self, ExitStatus, Output};
+use std::time::{Duration, Instant};
+
+use super::streams::read_both;
+use super::{ChildStderr, ChildStdin, ChildStdout};
+use crate::fiber::Reason;
+use crate::io::{Descriptor, Kind};
+use crate::poller::Way;
+use crate::{blocking, current, os};
+
+/// A running or ended child process. Mirrors [`std::process::Child`].
+///
+/// Dropping it neither ends the child nor waits for it, as in std: call [`wait`](Self::wait), or a zombie may stay until
+/// this process ends. A fiber that is cancelled in a wait leaves the child running, and waitable.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # abaca::run(|| {
+/// use std::io::{Read, Write};
+/// use abaca::process::{Command, Stdio};
+/// let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+/// child.stdin.take().unwrap().write_all(b"meow")?;
+/// let mut text = String::new();
+/// child.stdout.take().unwrap().read_to_string(&mut text)?;
+/// assert_eq!(text, "meow");
+/// assert!(child.wait()?.success());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+pub struct Child {
+    /// What the child reads, if that is a pipe.
+    pub stdin: Option<ChildStdin>,
+    /// What the child writes to its standard output, if that is a pipe.
+    pub stdout: Option<ChildStdout>,
+    /// What the child writes to its standard error, if that is a pipe.
+    pub stderr: Option<ChildStderr>,
+    inner: process::Child,
+    /// Readable when the child has ended; made at the first wait.
+    pidfd: Option<Descriptor<OwnedFd>>,
+}
+
+/// How long a timed wait sleeps between two looks at a child that has no pidfd.
+const PAUSE: Duration = Duration::from_millis(4);
+
+impl Child {
+    pub(super) fn new(mut inner: process::Child) -> Self {
+        Self {
+            stdin: inner.stdin.take().map(ChildStdin::from),
+            stdout: inner.stdout.take().map(ChildStdout::from),
+            stderr: inner.stderr.take().map(ChildStderr::from),
+            inner,
+            pidfd: None,
+        }
+    }
+
+    /// Ends the child with SIGKILL.
+    ///
+    /// # Errors
+    ///
+    /// What kill(2) says; no error if the child has ended and was waited for.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.inner.kill()
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.inner.id()
+    }
+
+    /// Closes the child's standard input, if it is a pipe here, and blocks until the child has ended.
+    ///
+    /// # Errors
+    ///
+    /// What waitpid(2) says, such as that somebody else has waited for the child.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        match self.wait_until(None)? {
+            Some(status) => Ok(status),
+            // Without a pidfd. The thread that waits cannot be called back, so neither can the fiber.
+            None => blocking::run(|| self.inner.wait()),
+        }
+    }
+
+    /// [`wait`](Self::wait) for at most `timeout`, without closing anything; `None` when the time is up. std has no such
+    /// call.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # abaca::run(|| {
+    /// let mut child = abaca::process::Command::new("sleep").arg("3600").spawn().unwrap();
+    /// assert_eq!(child.wait_timeout(Duration::from_millis(1)).unwrap(), None);
+    /// child.kill().unwrap();
+    /// assert!(!child.wait().unwrap().success());
+    /// # });
+    /// ```
+    pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
+        let deadline = Instant::now().checked_add(timeout);
+        if let Some(status) = self.wait_until(deadline)? {
+            return Ok(Some(status));
+        }
+        loop {
+            let status = self.inner.try_wait()?;
+            let now = Instant::now();
+            if status.is_some() || deadline.is_some_and(|at| now >= at) {
+                return Ok(status);
+            }
+            current::sleep_until(deadline.map_or(now + PAUSE, |at| at.min(now + PAUSE)));
+        }
+    }
+
+    /// Waits on the pidfd. `None` when the deadline has passed, or if no pidfd can be had.
+    fn wait_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
+        if let Some(status) = self.inner.try_wait()? {
+            return Ok(Some(status));
+        }
+        if self.pidfd.is_none() {
+            let fd = os::process::pidfd(self.inner.id());
+            self.pidfd = fd.ok().map(|fd| Descriptor::new(fd, Kind::Other));
+        }
+        let Some(pidfd) = &self.pidfd else { return Ok(None) };
+        let inner = &mut self.inner;
+        let look = |_: &OwnedFd| match inner.try_wait()? {
+            Some(status) => Ok(status),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        match pidfd.retry(Way::Read, Reason::Process, deadline, look, |_| false) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    /// How the child ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.inner.try_wait()
+    }
+
+    /// Closes the child's standard input, reads both outputs, as far as they are pipes here, to their ends, at the same time,
+    /// and waits for the child.
+    ///
+    /// # Errors
+    ///
+    /// What reading says, and [`wait`](Self::wait).
+    pub fn wait_with_output(mut self) -> io::Result<Output> {
+        drop(self.stdin.take());
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        match (self.stdout.take(), self.stderr.take()) {
+            (Some(out), Some(err)) => (stdout, stderr) = read_both(out, err)?,
+            (Some(mut out), None) => drop(out.read_to_end(&mut stdout)?),
+            (None, Some(mut err)) => drop(err.read_to_end(&mut stderr)?),
+            (None, None) => {}
+        }
+        let status = self.wait()?;
+        Ok(Output { status, stdout, stderr })
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("stdin", &self.stdin)
+            .field("stdout", &self.stdout)
+            .field("stderr", &self.stderr)
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+//! The ends of a child's pipes that the parent keeps, and how two of them are read at once.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process;
+use std::time::Duration;
+
+use crate::fiber::Reason;
+use crate::io::shared_file::{reads_shared_file, shared_file_traits, writes_shared_file};
+use crate::io::{Descriptor, Kind, Read, SharedFile};
+use crate::os::epoll::{Epoll, EventBuffer};
+use crate::os::socket;
+use crate::poller::Way;
+
+/// What the child reads. Mirrors [`std::process::ChildStdin`]; dropping it is the child's end of input.
+pub struct ChildStdin(SharedFile<process::ChildStdin>);
+
+/// What the child writes to its standard output. Mirrors [`std::process::ChildStdout`].
+pub struct ChildStdout(SharedFile<process::ChildStdout>);
+
+/// What the child writes to its standard error. Mirrors [`std::process::ChildStderr`].
+pub struct ChildStderr(SharedFile<process::ChildStderr>);
+
+writes_shared_file!(ChildStdin);
+writes_shared_file!(&ChildStdin);
+shared_file_traits!(ChildStdin, process::ChildStdin);
+reads_shared_file!(ChildStdout);
+shared_file_traits!(ChildStdout, process::ChildStdout);
+reads_shared_file!(ChildStderr);
+shared_file_traits!(ChildStderr, process::ChildStderr);
+
+/// Reads both to their ends, whichever has something: a child that fills one pipe while we read the other would wait for
+/// ever.
+pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let epoll = Epoll::new()?;
+    let mut outputs = [Stream::new(&epoll, stdout.into())?, Stream::new(&epoll, stderr.into())?];
+    // Readable when the poller has an event of either.
+    let events = Descriptor::new(epoll, Kind::Other);
+    let mut buffer = EventBuffer::new(outputs.len());
+    loop {
+        for output in &mut outputs {
+            output.drain()?;
+        }
+        if outputs.iter().all(|output| output.pipe.is_none()) {
+            let [stdout, stderr] = outputs;
+            return Ok((stdout.bytes, stderr.bytes));
+        }
+        let take = |epoll: &Epoll| match epoll.wait(&mut buffer, Some(Duration::ZERO), |_| ())? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        };
+        events.retry(Way::Read, Reason::Read, None, take, |()| false)?;
+    }
+}
+
+/// One of them.
+struct Stream {
+    /// `None` at its end.
+    pipe: Option<std::fs::File>,
+    bytes: Vec<u8>,
+}
+
+impl Stream {
+    fn new(epoll: &Epoll, pipe: OwnedFd) -> io::Result<Self> {
+        // This end's mode is its own: the child has the other, and nobody else has this one.
+        socket::set_nonblocking(pipe.as_fd(), true)?;
+        epoll.add(pipe.as_fd(), 0)?;
+        Ok(Self { pipe: Some(pipe.into()), bytes: Vec::new() })
+    }
+
+    /// Reads what there is.
+    fn drain(&mut self) -> io::Result<()> {
+        let Some(pipe) = &mut self.pipe else { return Ok(()) };
+        match pipe.read_to_end(&mut self.bytes) {
+            Ok(_) => self.pipe = None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}

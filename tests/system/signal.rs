@@ -1,0 +1,171 @@
+//! `abaca::signal`, each test in a process of its own, since signals are sent to processes.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use abaca::Cancelled;
+use abaca::signal::{Signal, Signals, ctrl_c};
+
+use super::{in_child, is_child, one_worker, wait_until};
+
+/// Sends this process a signal.
+fn send(signal: Signal) {
+    let script = format!("kill -{} {}", signal.number(), std::process::id());
+    assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+}
+
+/// Sends this process a signal and waits until it has been delivered.
+fn raise(signal: Signal) {
+    let mut delivered = Signals::new([signal]).unwrap();
+    send(signal);
+    assert_eq!(delivered.wait().unwrap(), signal);
+}
+
+/// Runs the rest of the test in a child, which must pass there.
+macro_rules! in_a_process_of_its_own {
+    ($name:literal) => {
+        if !is_child() {
+            let output = in_child(concat!("signal::", $name), "exec \"$@\"");
+            assert!(output.status.success(), "{output:?}");
+            assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+            return;
+        }
+    };
+}
+
+#[test]
+fn a_fiber_waits_while_its_worker_runs_the_sender() {
+    in_a_process_of_its_own!("a_fiber_waits_while_its_worker_runs_the_sender");
+    one_worker().run(|| {
+        let mut signals = Signals::new([Signal::Hangup, Signal::Terminate]).unwrap();
+        assert_eq!(format!("{signals:?}"), "{Hangup, Terminate}");
+        let waiter = abaca::spawn(move || [signals.wait().unwrap(), signals.next().unwrap().unwrap()]);
+        abaca::yield_now();
+        raise(Signal::Terminate);
+        let sender = abaca::spawn(|| raise(Signal::Hangup));
+        let mut seen = waiter.join().unwrap();
+        seen.sort();
+        assert_eq!(seen, [Signal::Hangup, Signal::Terminate]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn everybody_sees_a_signal_in_every_runtime_and_on_threads() {
+    in_a_process_of_its_own!("everybody_sees_a_signal_in_every_runtime_and_on_threads");
+    let count = Arc::new(AtomicUsize::new(0));
+    let runtimes = [one_worker(), one_worker()];
+    let mut fibers = Vec::new();
+    for runtime in &runtimes {
+        for _ in 0..2 {
+            let (mut signals, count) = (Signals::new([Signal::User1]).unwrap(), Arc::clone(&count));
+            fibers.push(runtime.spawn(move || {
+                for _ in 0..3 {
+                    assert_eq!(signals.wait().unwrap(), Signal::User1);
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            }));
+        }
+    }
+    let (mut signals, counts) = (Signals::new([Signal::User1]).unwrap(), Arc::clone(&count));
+    let thread = std::thread::spawn(move || {
+        for signal in signals.by_ref().take(3) {
+            assert_eq!(signal.unwrap(), Signal::User1);
+            counts.fetch_add(1, Ordering::SeqCst);
+        }
+        assert_eq!(signals.wait_timeout(Duration::from_millis(1)).unwrap(), None);
+    });
+    for round in 1..=3 {
+        raise(Signal::User1);
+        while count.load(Ordering::SeqCst) < 5 * round {
+            std::thread::yield_now();
+        }
+    }
+    fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+    thread.join().unwrap();
+}
+
+#[test]
+fn signals_that_nobody_has_looked_at_count_as_one() {
+    in_a_process_of_its_own!("signals_that_nobody_has_looked_at_count_as_one");
+    let mut signals = Signals::new([Signal::User2, Signal::User1]).unwrap();
+    assert_eq!(signals.try_wait(), None);
+    for signal in [Signal::User1, Signal::User2, Signal::User1] {
+        raise(signal);
+    }
+    assert_eq!(signals.wait().unwrap(), Signal::User2);
+    assert_eq!(signals.wait().unwrap(), Signal::User1);
+    // One that comes after the making of another is not the earlier one.
+    let mut later = Signals::new([Signal::User1]).unwrap();
+    assert_eq!(later.try_wait(), None);
+}
+
+#[test]
+fn the_disposition_returns_with_the_last_receiver() {
+    if is_child() {
+        let (first, second) =
+            (Signals::new([Signal::Interrupt]).unwrap(), Signals::new([Signal::Interrupt]).unwrap());
+        drop(first);
+        raise(Signal::Interrupt);
+        println!("still here");
+        drop(second);
+        send(Signal::Interrupt);
+        std::thread::sleep(Duration::from_secs(60));
+        unreachable!("SIGINT kills again");
+    }
+    let output = in_child("signal::the_disposition_returns_with_the_last_receiver", "exec \"$@\"");
+    assert_eq!(output.status.signal(), Some(Signal::Interrupt.number()), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("still here"), "{output:?}");
+}
+
+#[test]
+fn ctrl_c_ends_a_program_in_its_own_way() {
+    in_a_process_of_its_own!("ctrl_c_ends_a_program_in_its_own_way");
+    one_worker().run(|| {
+        let waits = Arc::new(AtomicUsize::new(0));
+        let says = Arc::clone(&waits);
+        let fiber = abaca::spawn(move || {
+            says.store(1, Ordering::SeqCst);
+            ctrl_c().unwrap();
+        });
+        // There is one worker: when this fiber runs again, the other one waits.
+        wait_until(|| waits.load(Ordering::SeqCst) == 1);
+        raise(Signal::Interrupt);
+        fiber.join().unwrap();
+    });
+}
+
+#[test]
+fn a_wait_is_cancelled_and_times_out() {
+    in_a_process_of_its_own!("a_wait_is_cancelled_and_times_out");
+    let runtime = one_worker();
+    runtime.run(|| {
+        let mut signals = Signals::new([Signal::WindowChange]).unwrap();
+        assert_eq!(signals.wait_timeout(Duration::from_millis(1)).unwrap(), None);
+        assert!(abaca::time::timeout(Duration::from_millis(1), || signals.wait()).is_err());
+        let waits = Arc::new(AtomicUsize::new(0));
+        let says = Arc::clone(&waits);
+        let fiber = abaca::spawn(move || {
+            says.store(1, Ordering::SeqCst);
+            signals.wait().unwrap()
+        });
+        wait_until(|| waits.load(Ordering::SeqCst) == 1);
+        fiber.cancel();
+        assert!(fiber.join().unwrap_err().is::<Cancelled>());
+    });
+    let mut signals = Signals::new([Signal::WindowChange]).unwrap();
+    let fiber = runtime.spawn(move || signals.wait().unwrap());
+    runtime.run(abaca::yield_now);
+    runtime.shutdown(Duration::from_secs(60)).unwrap();
+    assert!(fiber.join().unwrap_err().is::<Cancelled>());
+}
+
+#[test]
+fn signals_have_their_names_and_numbers() {
+    assert_eq!(Signal::Hangup.to_string(), "SIGHUP");
+    assert_eq!(format!("{:>8}", Signal::Pipe), " SIGPIPE");
+    assert_eq!(Signal::Terminate.number(), 15);
+}

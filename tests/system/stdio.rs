@@ -1,0 +1,172 @@
+//! The standard streams, in child processes: nothing stalls a worker, lines stay whole, locks know fibers.
+
+use std::io::{BufRead, Read, Write};
+use std::process::{Command, Output, Stdio};
+
+use abaca::Cancelled;
+
+use super::{in_child, is_child, one_worker};
+
+/// The child's part of a test: its output, without the test harness's.
+fn lines(output: &Output) -> Vec<String> {
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("1 passed"), "{text}");
+    text.lines().filter_map(|line| line.split_once("> ").map(|(_, said)| said.to_owned())).collect()
+}
+
+/// Runs the named test again as a child that reads `input` after each of its lines has been asked for.
+fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this test has a path"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env("ROLE", "child");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+#[test]
+fn a_fiber_that_reads_stalls_no_worker_and_lines_come_as_written() {
+    if is_child() {
+        one_worker().run(|| {
+            let reader = abaca::spawn(|| {
+                let mut first = String::new();
+                assert_eq!(abaca::io::stdin().read_line(&mut first).unwrap(), 6);
+                let rest: Vec<_> = abaca::io::stdin().lines().map(Result::unwrap).collect();
+                (first, rest)
+            });
+            // Runs while the other waits: the parent sends nothing before it has read this.
+            abaca::spawn(|| abaca::println!("\n> ready")).join().unwrap();
+            let (first, rest) = reader.join().unwrap();
+            abaca::println!("> {} {rest:?}", first.trim_end());
+        });
+        return;
+    }
+    let mut child =
+        child("stdio::a_fiber_that_reads_stalls_no_worker_and_lines_come_as_written").spawn().unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.ends_with("> ready\n") {
+        assert_ne!(output.read_line(&mut text).unwrap(), 0, "{text}");
+    }
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"first\nsecond\nthird").unwrap();
+    drop(input);
+    output.read_to_string(&mut text).unwrap();
+    assert!(text.contains("> first [\"second\", \"third\"]\n"), "{text}");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn lines_of_many_fibers_and_threads_stay_whole_and_locked_ones_together() {
+    if is_child() {
+        abaca::println!();
+        let runtime = abaca::Runtime::builder().workers(2).build().unwrap();
+        let print = |name: usize| {
+            for round in 0..50 {
+                let mut locked = abaca::io::stdout().lock();
+                write!(locked, "> {name} ").unwrap();
+                abaca::yield_now();
+                // The owner may lock again.
+                abaca::println!("{round}");
+            }
+        };
+        let fibers: Vec<_> = (0..4).map(|name| runtime.spawn(move || print(name))).collect();
+        print(4);
+        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+        return;
+    }
+    let test = "stdio::lines_of_many_fibers_and_threads_stay_whole_and_locked_ones_together";
+    // Through a pipe that a slow reader keeps full, and into a file.
+    for script in ["\"$@\" | { sleep 0.05; cat; }", "file=$(mktemp); \"$@\" > $file; cat $file; rm $file"] {
+        let mut said = lines(&in_child(test, script));
+        assert_eq!(said.len(), 250, "{said:?}");
+        said.sort();
+        let mut expected: Vec<_> =
+            (0..5).flat_map(|name| (0..50).map(move |round| format!("{name} {round}"))).collect();
+        expected.sort();
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn half_a_line_is_written_at_the_exit() {
+    if is_child() {
+        one_worker().run(|| abaca::print!("\n> first\n> half"));
+        abaca::eprintln!("error {}", 1);
+        std::process::exit(0);
+    }
+    let output = in_child("stdio::half_a_line_is_written_at_the_exit", "exec \"$@\"");
+    assert!(output.status.success());
+    assert!(output.stdout.ends_with(b"> first\n> half"), "{output:?}");
+    assert!(output.stderr.ends_with(b"error 1\n"), "{output:?}");
+}
+
+#[test]
+fn a_wait_for_input_is_cancelled_and_frees_the_lock() {
+    if is_child() {
+        one_worker().run(|| {
+            let fiber = abaca::spawn(|| abaca::io::stdin().lock().read_exact(&mut [0; 4]));
+            let late =
+                abaca::time::timeout(std::time::Duration::from_millis(1), || abaca::io::stdin().lock());
+            drop(late);
+            fiber.cancel();
+            assert!(fiber.join().unwrap_err().is::<Cancelled>());
+            abaca::println!("\n> cancelled");
+            let mut text = String::new();
+            abaca::io::stdin().read_to_string(&mut text).unwrap();
+            abaca::println!("> {text}");
+        });
+        return;
+    }
+    let mut child = child("stdio::a_wait_for_input_is_cancelled_and_frees_the_lock").spawn().unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.ends_with("> cancelled\n") {
+        assert_ne!(output.read_line(&mut text).unwrap(), 0, "{text}");
+    }
+    child.stdin.take().unwrap().write_all(b"later").unwrap();
+    output.read_to_string(&mut text).unwrap();
+    assert!(text.contains("> later\n"), "{text}");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn files_named_pipes_and_missing_streams_work_too() {
+    if is_child() {
+        one_worker().run(|| {
+            let mut text = String::new();
+            abaca::io::stdin().read_to_string(&mut text).unwrap();
+            abaca::println!("\n> {:?}", text.lines().next());
+            abaca::eprintln!("> nobody reads this");
+        });
+        return;
+    }
+    let test = "stdio::files_named_pipes_and_missing_streams_work_too";
+    let said = |script| lines(&in_child(test, script)).remove(0);
+    assert_eq!(said("\"$@\" < /dev/null 2>&-"), "None");
+    assert_eq!(said("f=$(mktemp); echo line > $f; \"$@\" < $f 2> /dev/null; rm $f"), "Some(\"line\")");
+    // The kernel cannot be asked not to wait for a named pipe: it is polled, and read on the pool.
+    let script =
+        "f=$(mktemp -u); mkfifo $f; { sleep 0.05; echo named; } > $f & \"$@\" < $f 2> /dev/null; rm $f";
+    assert_eq!(said(script), "Some(\"named\")");
+}
+
+#[test]
+fn the_mode_of_the_shared_file_is_left_alone() {
+    if is_child() {
+        one_worker().run(|| {
+            let reader = abaca::spawn(|| abaca::io::stdin().read_line(&mut String::new()));
+            abaca::yield_now();
+            let flags = std::fs::read_to_string("/proc/self/fdinfo/0").unwrap();
+            let flags = flags.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+            // O_NONBLOCK
+            abaca::println!("\n> {}", u32::from_str_radix(flags, 8).unwrap() & 0o4000);
+            reader.cancel();
+            let _ = reader.join();
+        });
+        return;
+    }
+    let mut child = child("stdio::the_mode_of_the_shared_file_is_left_alone").spawn().unwrap();
+    let input = child.stdin.take();
+    assert_eq!(lines(&child.wait_with_output().unwrap()), ["0"]);
+    drop(input);
+}
