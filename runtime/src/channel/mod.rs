@@ -55,6 +55,8 @@
 //! takes no message. A fiber that is cancelled in a `select!` has begun none of its operations.
 
 mod arm;
+#[cfg(not(loom))]
+mod async_ends;
 pub mod broadcast;
 mod choice;
 mod clock;
@@ -85,6 +87,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clock::Clock;
+#[cfg(not(loom))]
+pub use async_ends::{RecvFuture, SendFuture};
 pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 use exchange::Exchange;
 pub use iter::{IntoIter, Iter, TryIter};
