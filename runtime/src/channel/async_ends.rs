@@ -161,7 +161,10 @@ impl<T> Future for RecvFuture<'_, T> {
             Flavor::Exchange(exchange) => exchange,
             Flavor::Clock(clock) => {
                 let due = clock.try_receive();
-                assert!(due.is_some() || clock.due().is_none(), "a task cannot wait for the channel of a clock");
+                assert!(
+                    due.is_some() || clock.due().is_none(),
+                    "a task cannot wait for the channel of a clock"
+                );
                 return due.map_or(Poll::Pending, |message| Poll::Ready(Ok(message)));
             }
             Flavor::Never => return Poll::Pending,

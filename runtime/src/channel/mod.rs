@@ -86,9 +86,9 @@ pub mod watch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clock::Clock;
 #[cfg(not(loom))]
 pub use async_ends::{RecvFuture, SendFuture};
+use clock::Clock;
 pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 use exchange::Exchange;
 pub use iter::{IntoIter, Iter, TryIter};

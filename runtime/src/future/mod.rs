@@ -104,7 +104,10 @@ pub enum Either<A, B> {
 /// assert_eq!(select(std::future::pending::<()>(), &receiver), Either::Right(Ok(7)));
 /// assert_eq!(select(async { 5 }, &receiver), Either::Left(5));
 /// ```
-pub fn select<F: IntoFuture, T>(future: F, receiver: &Receiver<T>) -> Either<F::Output, Result<T, RecvError>> {
+pub fn select<F: IntoFuture, T>(
+    future: F,
+    receiver: &Receiver<T>,
+) -> Either<F::Output, Result<T, RecvError>> {
     let mut future = pin!(future.into_future());
     let mut message = pin!(receiver.recv_async());
     let first = pin!(std::future::poll_fn(|context| {

@@ -58,11 +58,7 @@ impl<T> Future for JoinFuture<T> {
 
 impl<T> JoinFuture<T> {
     /// Ready when the cell is the handle's.
-    fn poll_end(
-        handle: &JoinHandle<T>,
-        waiting: &mut Option<TaskWaiter>,
-        context: &Context<'_>,
-    ) -> Poll<()> {
+    fn poll_end(handle: &JoinHandle<T>, waiting: &mut Option<TaskWaiter>, context: &Context<'_>) -> Poll<()> {
         let join = &handle.header().join;
         if let Some(waiting) = waiting {
             ready!(waiting.poll(context).map_or(Poll::Pending, Poll::Ready));
