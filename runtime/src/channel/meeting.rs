@@ -144,12 +144,28 @@ impl<T> Meeting<T> {
             return if self.limit == 0 { self.senders.pop_front_exchanging(parcel) } else { None };
         };
         *parcel = Parcel::Message(first);
+        if !self.has_place() {
+            // It was one that was put back, above the capacity.
+            return None;
+        }
         let mut next = Parcel::Empty;
         let woken = self.senders.pop_front_exchanging(&mut next);
         match next {
             Parcel::Empty => {}
             Parcel::Message(next) => self.buffer.push_back(next),
             Parcel::Pledge => self.kept += 1,
+        }
+        woken
+    }
+
+    /// A receiver returns the message in `parcel`, which it was handed and has not received: the next one to receive gets
+    /// it, before all others. The caller wakes the receiver.
+    pub(super) fn put_back(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
+        let woken = self.receivers.pop_front_exchanging(parcel);
+        if woken.is_none()
+            && let Parcel::Message(message) = mem::replace(parcel, Parcel::Empty)
+        {
+            self.buffer.push_front(message);
         }
         woken
     }

@@ -1,6 +1,6 @@
-//! A waiter: one blocking call that is under way, on a fiber or on a plain OS thread, or one poll of a task.
+//! A waiter: one blocking call that is under way, on a fiber or on a plain OS thread.
 //!
-//! It lives on the stack of whoever waits, or for a task on the heap. Wakers find it through a queue, a readiness word or a timer, and
+//! It lives on the stack of whoever waits; a future's (`task_waiter.rs`) on the heap. Wakers find it through a queue, a readiness word or a timer, and
 //! **claim** it: a compare-and-swap from `WAITING` to an outcome. The one claim that succeeds owes exactly one
 //! wake-up; every later claim fails. So a fiber is never woken twice for one wait, a stale wake-up cannot
 //! exist, and a fiber is in at most one run queue or inbox at a time, which lets those queues be intrusive.
@@ -8,18 +8,16 @@
 //! Lifetime: between the winning claim and the delivery of the wake-up the waiter's owner cannot run (a fiber)
 //! or at most returns early (a thread, whose wake-up then only uses the word's address as a key). A claim that
 //! may lose must be made while the waiter cannot be freed: under the lock of the queue that holds it, or on the
-//! worker that owns its timer. A task can run at any time, so its waiter is shared, and stays until the claim has
-//! returned.
+//! worker that owns its timer.
 
 #![expect(unsafe_code, reason = "the waiter crosses threads by pointer")]
 
-use std::cell::Cell;
 use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::Waker;
 
 use super::Header;
+use super::task_waiter::Task;
 
 const WAITING: u32 = 0;
 const NOTIFIED: u32 = 1;
@@ -80,31 +78,28 @@ pub(crate) enum Reason {
 pub(crate) struct Waiter {
     /// `WAITING` or an outcome. A plain thread sleeps on this word.
     state: AtomicU32,
-    owner: Owner,
+    /// Whether `owner` is a [`Task`].
+    is_task: bool,
+    /// The fiber's [`Header`] or the [`Task`] that waits; `None` for a plain thread.
+    owner: Option<NonNull<()>>,
 }
 
-/// Who waits.
-enum Owner {
-    Fiber(NonNull<Header>),
-    Thread,
-    /// Taken by the claim.
-    Task(Cell<Option<Waker>>),
-}
+const _: () = assert!(size_of::<Waiter>() == 2 * size_of::<usize>());
 
-// SAFETY: the state is atomic, and the fiber's pointer or the waker, which are both `Send`, are only handed on by the
-// one winning claim.
+// SAFETY: the state is atomic, and the fiber's pointer is only handed on by the winning claim.
 unsafe impl Send for Waiter {}
 // SAFETY: as above.
 unsafe impl Sync for Waiter {}
 
 /// The right and the duty to wake one waiter, once. Pass it to `park::wake`.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the claimed waiter sleeps forever unless it is woken"]
 pub(crate) enum Woken {
     Fiber(NonNull<Header>),
     /// The address of the state word on which a thread sleeps; never dereferenced.
     Thread(*const u32),
-    Task(Waker),
+    /// With the reference that the waiter had to it.
+    Task(NonNull<Task>),
 }
 
 // SAFETY: a wake-up is a value handed from the claimer to whoever delivers it; delivery is thread-safe.
@@ -114,38 +109,31 @@ impl Waiter {
     /// A waiter for `fiber`, or for the calling OS thread when `None`.
     pub(crate) const fn new(fiber: Option<NonNull<Header>>) -> Self {
         let owner = match fiber {
-            Some(fiber) => Owner::Fiber(fiber),
-            None => Owner::Thread,
+            Some(fiber) => Some(fiber.cast()),
+            None => None,
         };
-        Self { state: AtomicU32::new(WAITING), owner }
+        Self { state: AtomicU32::new(WAITING), is_task: false, owner }
     }
 
-    /// A waiter for the task that `waker` wakes.
-    #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
-    pub(crate) const fn for_task(waker: Waker) -> Self {
-        Self { state: AtomicU32::new(WAITING), owner: Owner::Task(Cell::new(Some(waker))) }
+    /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
+    pub(super) const fn for_task(task: NonNull<Task>) -> Self {
+        Self { state: AtomicU32::new(WAITING), is_task: true, owner: Some(task.cast()) }
     }
 
     /// Ends the wait with `outcome` if nobody else has; the caller then owes the wake-up.
     #[inline]
     pub(crate) fn claim(&self, outcome: Outcome) -> Option<Woken> {
-        let woken = match &self.owner {
-            Owner::Fiber(fiber) => Woken::Fiber(*fiber),
-            Owner::Thread => Woken::Thread(self.state.as_ptr()),
-            Owner::Task(waker) => {
-                let take = || Woken::Task(waker.take().expect("only the winning claim takes it"));
-                return self.end(outcome).then(take);
-            }
+        let woken = match self.owner {
+            Some(task) if self.is_task => Woken::Task(task.cast()),
+            Some(fiber) => Woken::Fiber(fiber.cast()),
+            None => Woken::Thread(self.state.as_ptr()),
         };
-        // A thread may be gone as soon as its wait has ended, with the waiter.
-        self.end(outcome).then_some(woken)
-    }
-
-    #[inline]
-    fn end(&self, outcome: Outcome) -> bool {
         // AcqRel: the Release half publishes what the claimer wrote for the waiter (a message, a handed-over
         // lock) to the Acquire in `outcome`; the Acquire half orders a lost claim after the winner's writes.
-        self.state.compare_exchange(WAITING, outcome as u32, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.state
+            .compare_exchange(WAITING, outcome as u32, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+            .then_some(woken)
     }
 
     /// How the wait ended; `None` while it lasts.
@@ -165,18 +153,10 @@ impl Waiter {
         (&self.state, WAITING)
     }
 
-    /// The fiber that waits; `None` for a plain thread or a task.
+    /// The fiber that waits; `None` for a plain thread and for a task.
     #[inline]
     pub(crate) fn fiber(&self) -> Option<NonNull<Header>> {
-        match self.owner {
-            Owner::Fiber(fiber) => Some(fiber),
-            Owner::Thread | Owner::Task(_) => None,
-        }
-    }
-
-    /// Whether a plain thread waits.
-    pub(crate) fn is_threads(&self) -> bool {
-        matches!(self.owner, Owner::Thread)
+        if self.is_task { None } else { self.owner.map(NonNull::cast) }
     }
 }
 
@@ -200,6 +180,6 @@ impl Claim for Waiter {
 
 impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiter").field("outcome", &self.outcome()).field("fiber", &self.fiber()).finish()
+        f.debug_struct("Waiter").field("outcome", &self.outcome()).field("owner", &self.owner).finish()
     }
 }

@@ -1,13 +1,13 @@
 //! The operations of a descriptor for tasks, which do not block but are polled: the twin of the retry loop.
 //!
 //! A task that would have to wait leaves an [`Arm`] behind for that direction: a node in the poller's list that carries
-//! its waker. It stays until an event, or until the task comes with another waker or disarms. `poller/README.md` tells
-//! why no edge is lost; an arm that is still linked has had no event since it was made, so it need not be made anew.
+//! its waker. It stays until an event, or until the task disarms. `poller/README.md` tells why no edge is lost; an arm
+//! that is still linked has had no event since it was made, so it need not be made anew.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::{Descriptor, Kind};
 use crate::poller::{Node, Seen, Way};
@@ -15,19 +15,7 @@ use crate::{park, scheduler};
 
 /// A task's wait for one direction of a descriptor. Its owner calls [`Descriptor::disarm`] before it drops either.
 #[derive(Default)]
-pub(crate) struct Arm(Option<Armed>);
-
-struct Armed {
-    node: Arc<Node>,
-    /// The node's own may be taken at any time.
-    waker: Waker,
-}
-
-impl Armed {
-    fn will_wake(&self, waker: &Waker) -> bool {
-        self.node.waiter.outcome().is_none() && self.waker.will_wake(waker)
-    }
-}
+pub(crate) struct Arm(Option<Arc<Node>>);
 
 impl<T: AsFd> Descriptor<T> {
     /// A transfer of bytes: `call` says how many of `wanted` it moved. `Pending` when it would block: then the task is
@@ -80,8 +68,7 @@ impl<T: AsFd> Descriptor<T> {
         arm: &mut Arm,
         context: &Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let waker = context.waker();
-        if arm.0.as_ref().is_some_and(|armed| armed.will_wake(waker)) {
+        if arm.0.as_ref().is_some_and(|node| node.will_wake(context)) {
             return Poll::Pending;
         }
         self.disarm(way, arm);
@@ -89,11 +76,11 @@ impl<T: AsFd> Descriptor<T> {
             let text = "a task waits for a descriptor only on a fiber: drive it with abaca's block_on there";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, text)));
         }
-        let node = Node::for_task(waker.clone());
+        let node = Node::for_task(context);
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
         match self.source.link(self.as_fd(), way, &node, seen, poller) {
             Ok(Some(_)) => {
-                arm.0 = Some(Armed { node, waker: waker.clone() });
+                arm.0 = Some(node);
                 Poll::Pending
             }
             result => {
@@ -105,8 +92,8 @@ impl<T: AsFd> Descriptor<T> {
 
     /// Nobody is woken because of this arm any more, but by an event that is being reported right now.
     pub(crate) fn disarm(&self, way: Way, arm: &mut Arm) {
-        if let Some(armed) = arm.0.take() {
-            self.source.unlink(way, &armed.node);
+        if let Some(node) = arm.0.take() {
+            self.source.unlink(way, &node);
         }
     }
 }

@@ -4,13 +4,11 @@
 
 #![expect(unsafe_code, reason = "an intrusive list of nodes that their owners keep alive")]
 
-use std::cell::Cell;
 use std::ptr;
-use std::sync::Arc;
-use std::task::Waker;
 
+use super::node::Node;
 use crate::atomic::{AtomicU32, Ordering};
-use crate::fiber::{Outcome, Waiter, Woken};
+use crate::fiber::{Outcome, Woken};
 use crate::queue::SpinLock;
 
 /// A direction of a descriptor. Each has a word and a list of its own.
@@ -65,43 +63,6 @@ struct List {
 
 // SAFETY: nodes are only reached under the lock, and their owners unlink them there before they go.
 unsafe impl Send for List {}
-
-/// One fiber's wait, on its stack; or one task's, on the heap.
-pub(crate) struct Node {
-    pub(crate) waiter: Waiter,
-    next: Cell<*const Node>,
-    /// The wake-up that its claim owes, between the claim and the delivery.
-    woken: Cell<Option<Woken>>,
-    /// Keeps a task's node while it is linked, and until its wake-up is delivered: unlike a fiber, the task may run
-    /// and forget it in between.
-    itself: Cell<Option<Arc<Node>>>,
-}
-
-// SAFETY: the cells are used under the lock while the node is linked, and from the claim on by the claimer alone; before
-// and after by its owner. All that is in them is `Send`.
-unsafe impl Send for Node {}
-// SAFETY: as above.
-unsafe impl Sync for Node {}
-
-impl Node {
-    pub(crate) fn new(waiter: Waiter) -> Self {
-        Self { waiter, next: Cell::new(ptr::null()), woken: Cell::new(None), itself: Cell::new(None) }
-    }
-
-    /// A task's node, to be linked. It stays alive by itself until an event, or until it is [`forget`](Self::forget)ed.
-    #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
-    pub(crate) fn for_task(waker: Waker) -> Arc<Self> {
-        let node = Arc::new(Self::new(Waiter::for_task(waker)));
-        node.itself.set(Some(Arc::clone(&node)));
-        node
-    }
-
-    /// What the caller owes to a task's node that is not linked, nor claimed.
-    #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
-    pub(crate) fn forget(&self) {
-        self.itself.take();
-    }
-}
 
 /// What a direction looked like before a system call that acts on it.
 #[derive(Clone, Copy)]
@@ -238,7 +199,7 @@ impl Slot {
                 // SAFETY: a linked node is alive while the lock is held, for its owner unlinks it before it goes.
                 let this = unsafe { &*node };
                 node = this.next.get();
-                if let Some(woken) = this.waiter.claim(Outcome::Notified) {
+                if let Some(woken) = this.waiter().claim(Outcome::Notified) {
                     this.woken.set(Some(woken));
                     this.next.set(claimed);
                     claimed = this;
@@ -250,7 +211,10 @@ impl Slot {
 
     /// Links a node, unless an event has come since `seen`, or the poller has been shut down.
     pub(super) fn link(&self, node: &Node, seen: Seen<'_>, is_shut_down: impl FnOnce() -> bool) -> Attempt {
-        debug_assert!(!node.waiter.is_threads() || cfg!(test), "threads wait in poll(2)");
+        debug_assert!(
+            node.waiter().fiber().is_some() || node.is_tasks() || cfg!(test),
+            "threads wait in poll(2)"
+        );
         let mut lists = self.waiting.lock();
         // Whoever shuts the poller down goes through all locks after it has said so.
         if is_shut_down() {
@@ -300,7 +264,11 @@ const _: () = assert!(cfg!(loom) || size_of::<Slot>() <= 40, "each registered de
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
     use super::*;
+    use crate::fiber::Waiter;
 
     const READABLE: [Edge; 2] = [Edge::Ready, Edge::None];
 
@@ -318,7 +286,7 @@ mod tests {
             assert_eq!(slot.link(node, slot.seen(way), || false), Attempt::Linked);
         }
         assert_eq!(woken_by(slot, READABLE), 2);
-        assert_eq!(nodes.each_ref().map(|node| node.waiter.outcome().is_some()), [true, false, true]);
+        assert_eq!(nodes.each_ref().map(|node| node.waiter().outcome().is_some()), [true, false, true]);
         assert_eq!(woken_by(slot, [Edge::Ready; 2]), 1);
         assert_eq!(woken_by(slot, [Edge::Ready; 2]), 0);
     }
@@ -358,7 +326,7 @@ mod tests {
     #[test]
     fn a_node_of_a_task_lives_until_its_wake_up_is_delivered() {
         let slot = Slot::new();
-        let node = Node::for_task(Waker::noop().clone());
+        let node = Node::for_task(&Context::from_waker(Waker::noop()));
         let weak = Arc::downgrade(&node);
         assert_eq!(slot.link(&node, slot.seen(Way::Read), || false), Attempt::Linked);
         let mut owner = Some(node);
@@ -366,11 +334,12 @@ mod tests {
             // The task runs at once, and no longer wants it.
             assert!(!slot.unlink(Way::Read, owner.as_deref().expect("one event")));
             owner = None;
-            assert!(matches!(woken, Woken::Task(_)) && weak.strong_count() == 1);
+            assert_eq!(weak.strong_count(), 1);
+            crate::park::wake(woken);
         });
         assert_eq!(weak.strong_count(), 0);
 
-        let node = Node::for_task(Waker::noop().clone());
+        let node = Node::for_task(&Context::from_waker(Waker::noop()));
         assert_eq!(slot.link(&node, slot.seen(Way::Read), || false), Attempt::Linked);
         assert!(slot.unlink(Way::Read, &node));
         node.forget();
@@ -387,7 +356,7 @@ mod tests {
             }
             Place { slot: &slot, way: Way::Write }.unlink(&nodes[leaver]);
             assert_eq!(woken_by(&slot, [Edge::None, Edge::Ready]), 2);
-            assert_eq!(nodes[leaver].waiter.outcome(), None);
+            assert_eq!(nodes[leaver].waiter().outcome(), None);
         }
     }
 }

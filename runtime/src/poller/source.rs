@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::Poller;
-use super::slot::{Attempt, Node, Place, Seen, Slot, Way};
+use super::node::Node;
+use super::slot::{Attempt, Place, Seen, Slot, Way};
 
 /// What a descriptor is to pollers. Its owner calls [`deregister`](Source::deregister) before it closes the
 /// descriptor.
