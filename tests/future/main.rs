@@ -4,6 +4,7 @@ mod block_on;
 mod channel;
 mod channel_drops;
 mod join;
+mod oneshot;
 mod select;
 
 use std::pin::Pin;
