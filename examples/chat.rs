@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use abaca::channel::{Sender, bounded};
 use abaca::net::{TcpListener, TcpStream};
+use abaca::signal::{Signal, Signals};
 use abaca_examples::{context, or_fail, seconds};
 use clap::Parser;
 
@@ -85,13 +86,13 @@ fn main() {
 fn run(Options { address, grace }: Options) -> io::Result<()> {
     let listener =
         TcpListener::bind(&address).map_err(context(format_args!("cannot listen on {address}")))?;
-    println!("listening on {}; press Enter to stop", listener.local_addr()?);
+    let mut signals = Signals::new([Signal::Interrupt, Signal::Terminate])?;
+    println!("listening on {}; press Ctrl-C to stop", listener.local_addr()?);
     let chat = Arc::<Chat>::default();
     let theirs = Arc::clone(&chat);
     let server = listener.serve(move |stream, peer| drop(theirs.serve(&stream, peer)));
     let stop = server.stop_handle();
-    // Standard input blocks whoever reads it, hence a thread.
-    std::thread::spawn(move || io::stdin().read_line(&mut String::new()).map(|_| stop.stop()));
+    abaca::spawn(move || signals.wait().map(|_| stop.stop()));
     server.stopped()?;
     let count = std::mem::take(&mut *chat.members()).len();
     println!("{count} members were there; {} did not leave in time", server.drain(grace));

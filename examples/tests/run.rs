@@ -1,5 +1,7 @@
 //! Runs every example as a user would, with small numbers, and looks at what it prints. Servers get real clients.
 
+#[path = "run/curl.rs"]
+mod curl;
 #[path = "run/figures.rs"]
 mod figures;
 #[path = "run/models.rs"]
@@ -10,8 +12,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-const NAMES: [&str; 8] =
-    ["c10k", "echo", "http_hello", "proxy", "skynet", "generator", "million", "pipeline"];
+const NAMES: [&str; 9] =
+    ["c10k", "echo", "http_hello", "https", "proxy", "skynet", "generator", "million", "pipeline"];
 const MODELS: [&str; 3] = ["chat", "crawler", "supervised"];
 
 /// Cargo builds the examples before the tests, into a folder beside them.
@@ -59,6 +61,7 @@ fn every_example_has_help_and_refuses_nonsense() {
         ("c10k", "--seconds", "soon"),
         ("echo", "--connections", "many"),
         ("http_hello", "--connections", "-1"),
+        ("https", "--requests", "0"),
         ("proxy", "--connections", "0"),
         ("proxy", "--idle-timeout", "-1"),
         ("skynet", "--depth", "9"),
@@ -84,7 +87,7 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
     fails("million", &["--stack", "4000000000"], "stack_size");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
-    for server in ["chat", "echo", "http_hello"] {
+    for server in ["chat", "echo", "http_hello", "https"] {
         fails(server, &[&address], &format!("cannot listen on {address}"));
         fails(server, &["nowhere"], "cannot listen on nowhere");
     }
@@ -120,8 +123,8 @@ impl Server {
         let mut line = String::new();
         output.read_line(&mut line).expect("a line");
         let address = line.strip_prefix("listening on ").expect("the address comes first");
-        let address = address.split(';').next().expect("text").trim().trim_start_matches("http://");
-        let address = address.trim_end_matches('/').parse().expect("an address");
+        let address = address.split(';').next().expect("text").trim().trim_end_matches('/');
+        let address = address.rsplit("//").next().expect("text").parse().expect("an address");
         Self { child, output, address }
     }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::zoo::{Model, Options};
@@ -131,10 +131,10 @@ impl Launcher {
         let input = child.stdin.take().expect("it is piped");
         let output = child.stdout.take().expect("it is piped");
         let said = Arc::default();
-        keep_end_of(child.stderr.take().expect("it is piped"), Arc::clone(&said));
+        let hearing = keep_end_of(child.stderr.take().expect("it is piped"), Arc::clone(&said));
         // From here on, dropping it kills the child.
         let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut server = Server { child, _input: input, address: unspecified, said };
+        let mut server = Server { child, _input: input, address: unspecified, said, hearing };
         match first_line(output).recv_timeout(self.start_timeout) {
             Ok(line) => {
                 server.address = line.trim().parse().map_err(|_| StartError::Nonsense(line))?;
@@ -143,7 +143,7 @@ impl Launcher {
             Err(RecvTimeoutError::Timeout) => Err(StartError::Hung(self.start_timeout)),
             // Its output has ended without a line.
             Err(RecvTimeoutError::Disconnected) => match server.wait(EXIT_TIMEOUT) {
-                Some(status) => Err(StartError::Exited { status, said: server.said() }),
+                Some(status) => Err(StartError::Exited { status, said: server.last_words() }),
                 None => Err(StartError::Hung(EXIT_TIMEOUT)),
             },
         }
@@ -166,7 +166,7 @@ fn first_line(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
 }
 
 /// Keeps the end of `errors` in `said`.
-fn keep_end_of(mut errors: impl Read + Send + 'static, said: Arc<Mutex<Vec<u8>>>) {
+fn keep_end_of(mut errors: impl Read + Send + 'static, said: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 512];
         while let Ok(length @ 1..) = errors.read(&mut buffer) {
@@ -175,7 +175,7 @@ fn keep_end_of(mut errors: impl Read + Send + 'static, said: Arc<Mutex<Vec<u8>>>
             let surplus = said.len().saturating_sub(KEPT_BYTES);
             said.drain(..surplus);
         }
-    });
+    })
 }
 
 /// A child that serves. It is killed when this is dropped.
@@ -186,6 +186,8 @@ pub struct Server {
     _input: ChildStdin,
     address: SocketAddr,
     said: Arc<Mutex<Vec<u8>>>,
+    /// Ends when standard error does.
+    hearing: JoinHandle<()>,
 }
 
 impl Server {
@@ -216,7 +218,7 @@ impl Server {
     /// How it has ended, in words, if it has: a model that crashed.
     pub fn failure(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok()??;
-        let said = self.said();
+        let said = self.last_words();
         Some(if said.is_empty() { status.to_string() } else { format!("{status}: {said}") })
     }
 
@@ -225,6 +227,16 @@ impl Server {
     pub fn said(&self) -> String {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&said).trim().to_owned()
+    }
+
+    /// What a child that has ended wrote, which may still be on its way. A process that it left behind may keep its
+    /// standard error open, so the wait has an end.
+    fn last_words(&self) -> String {
+        let until = Instant::now() + EXIT_TIMEOUT;
+        while !self.hearing.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.said()
     }
 
     fn wait(&mut self, timeout: Duration) -> Option<ExitStatus> {
@@ -253,13 +265,29 @@ fn children_of(pid: u32) -> Vec<u32> {
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// Starts a delay server that ends when this process does, whatever it becomes by exec(2), or with the standard input that
+/// they share. For models that are served by hand.
+///
+/// # Errors
+///
+/// There is no process for it, or it does not say where it listens.
+pub fn delay_server_beside() -> io::Result<SocketAddr> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let mut child = command.arg("delay").stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
+    line.trim().parse().map_err(io::Error::other)
+}
+
 /// Ties this process to its parent: it ends when the parent's thread that started it ends, or when its standard input
 /// does.
 pub fn end_with_parent() {
     // Fails on no Linux; the end of standard input does the same.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     thread::spawn(|| {
-        let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        std::process::exit(0);
+        // An error is no end: a process that is about to become another program has a listener there.
+        if io::copy(&mut io::stdin(), &mut io::sink()).is_ok() {
+            std::process::exit(0);
+        }
     });
 }

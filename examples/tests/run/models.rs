@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::process::Command;
 
 use super::{Server, figure, run, stdout};
 
@@ -60,9 +61,15 @@ impl Member {
     }
 }
 
+/// Presses Ctrl-C.
+fn interrupt(server: &Server) {
+    let kill = Command::new("kill").args(["-INT", &server.child.id().to_string()]).status();
+    assert!(kill.expect("every system has it").success());
+}
+
 #[test]
 fn chat_passes_lines_on_within_rooms_and_ends_when_all_have_left() {
-    let mut server = Server::start("chat", &["--grace", "60"]);
+    let server = Server::start("chat", &["--grace", "60"]);
     let mut ann = Member::new(&server, "ann");
     let mut ben = Member::new(&server, "ben");
     ann.hears("* ben comes in");
@@ -78,7 +85,7 @@ fn chat_passes_lines_on_within_rooms_and_ends_when_all_have_left() {
     drop(Member::new(&server, "eve"));
     ann.hears("* eve comes in");
     ann.hears("* eve leaves");
-    server.enter();
+    interrupt(&server);
     // The server closes its side; the members leave, and nobody is cut off.
     ann.hears("");
     ben.hears("");
@@ -88,9 +95,9 @@ fn chat_passes_lines_on_within_rooms_and_ends_when_all_have_left() {
 
 #[test]
 fn chat_cuts_off_who_does_not_leave() {
-    let mut server = Server::start("chat", &["--grace", "0.05"]);
+    let server = Server::start("chat", &["--grace", "0.05"]);
     let mut ann = Member::new(&server, "ann");
-    server.enter();
+    interrupt(&server);
     ann.hears("");
     assert_eq!(server.ends_well(), "1 members were there; 1 did not leave in time\n");
 }

@@ -15,7 +15,7 @@ mod stdio;
 pub use std::io::{
     BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError, IoSlice,
     IoSliceMut, IsTerminal, LineWriter, Lines, Read, Repeat, Result, Seek, SeekFrom, Sink, Split, Take,
-    Write, copy, empty, read_to_string, repeat, sink,
+    Write, WriterPanicked, copy, empty, read_to_string, repeat, sink,
 };
 
 pub use bidirectional::{Duplex, copy_bidirectional};
@@ -28,3 +28,8 @@ pub(crate) use shared_file::SharedFile;
 pub use stdio::{
     Stderr, StderrLock, Stdin, StdinLock, Stdout, StdoutLock, eprint, print, stderr, stdin, stdout,
 };
+
+/// The traits of [`std::io::prelude`], for code whose `use` lines have changed.
+pub mod prelude {
+    pub use std::io::prelude::{BufRead, Read, Seek, Write};
+}

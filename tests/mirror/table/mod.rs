@@ -7,7 +7,9 @@
 mod channel;
 mod fiber;
 mod fs;
+mod io;
 mod net;
+mod process;
 mod sync;
 
 use crate::swap::Paths;
@@ -48,7 +50,7 @@ const PAGE: Page = Page { original: "", ours: "", examples: 0, stand_ins: &[], e
 
 /// All pages of std.
 pub(crate) fn std_pages() -> impl Iterator<Item = &'static Page> {
-    [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES].into_iter().flatten()
+    [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES, process::PAGES, io::PAGES].into_iter().flatten()
 }
 
 /// All source files of crossbeam.
@@ -91,6 +93,8 @@ const PATHS: &Paths = &[
     ("std::net", "abaca::net"),
     ("std::os::unix::net", "abaca::net::unix"),
     ("std::fs", "abaca::fs"),
+    ("std::process", "abaca::process"),
+    ("std::io", "abaca::io"),
     ("crossbeam_channel", "abaca::channel"),
     ("crossbeam_utils::sync::WaitGroup", "abaca::sync::WaitGroup"),
 ];

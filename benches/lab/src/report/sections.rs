@@ -5,7 +5,7 @@ use super::{Section, Table};
 use crate::data::{Latency, Mixed, Run, Spread};
 
 /// The model that stands in every chart: what the kernel lets a server do at best.
-pub(super) const REFERENCE: &str = "epoll-per-core";
+pub(super) const REFERENCE: &str = "reactors";
 
 /// Every section, in the order of reading.
 pub(super) fn all(run: &Run) -> Vec<Section> {

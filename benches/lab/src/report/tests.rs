@@ -4,7 +4,7 @@ use super::{comparison, html};
 use crate::data::{FORMAT, Idle, Latency, Micro, Mixed, ModelRow, Peak, Run};
 
 const MODELS: [(&str, &str); 4] = [
-    ("epoll-per-core", "event loops"),
+    ("reactors", "event loops"),
     ("abaca", "stackful"),
     ("tokio", "stackless"),
     ("threads", "threads"),
@@ -99,8 +99,8 @@ fn every_question_has_its_chart_and_its_table() {
 fn the_summary_follows_from_the_figures() {
     let page = html(&made_up(1.0));
     for sentence in [
-        "On this machine epoll-per-core serves the most, 103 k requests a second, and threads the least, 25.8 k.",
-        "abaca serves 0.50 times epoll-per-core.",
+        "On this machine reactors serves the most, 103 k requests a second, and threads the least, 25.8 k.",
+        "abaca serves 0.50 times reactors.",
         "At 70 % of each model&#x27;s peak",
         "Not measured here: gevent",
         "What does a suspension cost? In ns: at call depth 1, fiber 1, future 3; at 64, fiber 64, future 192.",

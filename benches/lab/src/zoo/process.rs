@@ -11,8 +11,7 @@ use rustix::process::{Signal, WaitOptions, getppid, set_parent_process_death_sig
 pub(super) fn fork(child: impl FnOnce()) -> io::Result<()> {
     let parent = rustix::process::getpid();
     // SAFETY: the child has only this thread. The C library makes its own locks, the allocator's among them, usable
-    // there; the threads that are gone (they read standard input, or are the delay server) share no other lock with
-    // what a connection does.
+    // there; the thread that is gone reads standard input and shares no other lock with what a connection does.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {

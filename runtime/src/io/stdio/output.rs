@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice, IsTerminal, LineWriter, Write};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::process::Stdio;
 use std::sync::LazyLock;
 
@@ -69,6 +70,12 @@ pub struct StderrLock<'a> {
     handle: io::Stderr,
     lifetime: PhantomData<&'a ()>,
 }
+
+// After a panic a stream is where it was: what was written is written, as with std's.
+impl UnwindSafe for StdoutLock<'_> {}
+impl RefUnwindSafe for StdoutLock<'_> {}
+impl UnwindSafe for StderrLock<'_> {}
+impl RefUnwindSafe for StderrLock<'_> {}
 
 /// What the value's formatting does when it writes to the stream that it is being written to.
 fn busy() -> io::Error {

@@ -1,0 +1,113 @@
+//! A quick run from the command line, and its report as a browser shows it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use abaca_lab::data::Run;
+
+fn lab() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_abaca-lab"))
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A run that takes a few seconds.
+fn small(out: &Path) -> Command {
+    let mut command = lab();
+    command.args(["--quick", "--models", "threads,reactors,abaca", "--rates", "50", "--idle", "20"]);
+    command.args(["--duration", "60ms", "--out"]).arg(out);
+    command
+}
+
+#[test]
+fn a_quick_run_measures_everything_and_writes_both_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = small(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let run = Run::read(&folder.path().join("run.json")).unwrap();
+    assert!(run.complete && run.quick);
+    for model in ["threads", "reactors", "abaca"] {
+        assert!(run.peak_of(model).is_some_and(|peak| peak.median > 100.0), "{model}: {:?}", run.peaks);
+        assert_eq!(run.shares_of(model), [0.5], "{model}");
+        assert!(run.idle_of(model, 20).is_some(), "{model}: {:?}", run.idles);
+        assert_eq!(run.mixed.iter().filter(|row| row.model == model).count(), 4, "{model}");
+    }
+    assert!(run.micros.len() > 30);
+    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert!(page.matches("<svg").count() > 10);
+    let again = folder.path().join("again.html");
+    let raw = folder.path().join("run.json");
+    let output = lab().args(["report"]).args([&raw, &raw]).arg("--out").arg(&again).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(std::fs::read_to_string(again).unwrap().contains("0 of "), "a run is the same as itself");
+}
+
+#[test]
+fn an_interrupted_run_writes_what_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("run.json");
+    let mut command = small(folder.path());
+    command.args(["--duration", "300ms", "--repetitions", "50"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The files are opened before the first measurement.
+    while !raw.exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert!(child.wait().unwrap().success());
+    let run = Run::read(&raw).unwrap();
+    assert!(!run.complete && run.micros.is_empty());
+    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert!(page.contains("This run was interrupted"));
+}
+
+#[test]
+fn bad_input_is_refused_before_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    let output = small(&file.join("report")).output().unwrap();
+    assert!(!output.status.success() && text(&output).contains("file"), "{}", text(&output));
+    let output = lab().args(["--models", "no-such"]).output().unwrap();
+    assert!(text(&output).contains("the models are") && text(&output).contains("reactors"));
+    let output = lab().args(["report", "no-such.json"]).output().unwrap();
+    assert!(!output.status.success() && text(&output).contains("no-such.json"));
+    let output = lab().arg("report").arg(&file).output().unwrap();
+    assert!(text(&output).contains("is not a run of the lab"), "{}", text(&output));
+}
+
+/// Debian's Chromium, wherever it is.
+fn browser() -> PathBuf {
+    let paths = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let found = paths.iter().map(Path::new).find(|path| path.exists());
+    found.expect("this test needs Chromium: apt-get install chromium").into()
+}
+
+#[test]
+#[ignore = "needs Chromium; `.ci/run report` installs it and runs this"]
+fn every_chart_of_the_sample_is_shown_with_data() {
+    let page = concat!("file://", env!("CARGO_MANIFEST_DIR"), "/sample/report.html");
+    let profile = tempfile::tempdir().unwrap();
+    for width in [1200, 380] {
+        let mut command = Command::new(browser());
+        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+        command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+        command.arg(format!("--user-data-dir={}", profile.path().display()));
+        command.arg(format!("--window-size={width},1000")).args(["--dump-dom", page]);
+        let output = command.output().unwrap();
+        let dom = String::from_utf8_lossy(&output.stdout);
+        assert!(dom.matches("<section").count() >= 7, "{}", text(&output));
+        let figures: Vec<&str> = dom.split("<figure").skip(1).collect();
+        assert!(figures.len() >= 12, "{} charts", figures.len());
+        for figure in figures {
+            let figure = figure.split("</figure>").next().unwrap();
+            let marks = figure.matches("<polygon").count() + figure.matches("<rect").count();
+            assert!(figure.contains("<svg") && marks >= 3, "a chart without data: {figure}");
+        }
+    }
+}
