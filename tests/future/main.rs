@@ -5,6 +5,7 @@ mod channel;
 mod channel_drops;
 mod hyper;
 mod join;
+mod oneshot;
 mod select;
 
 use std::pin::Pin;

@@ -6,6 +6,7 @@
 //! 2. If a sender waits, the buffer is full (a buffer of capacity 0 always is), counting the places that are kept for
 //!    selecting senders. A receiver and a sender wait at the same time only if all places are kept, or if both belong to
 //!    one `select`.
+//!    A message that was put back stands before all others in it, even above its capacity.
 //! 3. Once `disconnected` is set nobody joins a list, and all are being emptied.
 //!
 //! A message is **handed over** through the node of the one that waits: a sender that finds a receiver waiting puts the

@@ -40,6 +40,13 @@ impl TaskWaiter {
         Self(task)
     }
 
+    /// Ends the wait without a wake-up; `false` if it has been ended.
+    pub(crate) fn give_up(&self) -> bool {
+        let Some(Woken::Task(task)) = self.0.waiter.claim(Outcome::Cancelled) else { return false };
+        drop(claimed(task));
+        true
+    }
+
     /// What others claim. It stays where it is.
     pub(crate) fn waiter(&self) -> &Waiter {
         &self.0.waiter
@@ -62,9 +69,7 @@ impl TaskWaiter {
 
 impl Drop for TaskWaiter {
     fn drop(&mut self) {
-        if let Some(Woken::Task(task)) = self.0.waiter.claim(Outcome::Cancelled) {
-            drop(claimed(task));
-        }
+        self.give_up();
     }
 }
 
