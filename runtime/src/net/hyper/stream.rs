@@ -129,6 +129,10 @@ impl Write for HyperStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.get_ref().shutdown(Shutdown::Write))
+        Poll::Ready(match self.get_ref().shutdown(Shutdown::Write) {
+            // The peer was first.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        })
     }
 }
