@@ -3,6 +3,7 @@
 mod block_on;
 mod channel;
 mod channel_drops;
+mod hyper;
 mod join;
 mod oneshot;
 mod select;
