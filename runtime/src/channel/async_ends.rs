@@ -4,9 +4,11 @@
 //! destructor takes it out of the list, under the lock, before the node is gone.
 //!
 //! **Nothing is lost with a future that is dropped.** A message that was handed to a receiving future is put back: to the
-//! receiver who is first in turn, or else before all messages of the buffer, since it was sent before them. Whatever other
-//! receivers have taken meanwhile was sent later, but to them. The buffer may then hold one message more than its
-//! capacity; senders move up only when it holds less. A sending future takes back a message that nobody has taken.
+//! receiver who is first in turn, or else before all messages of the buffer, since it was sent before those that were never
+//! handed out. (Of several that are put back, the last stands first: their order is not remembered.) Whatever other
+//! receivers have taken meanwhile was sent later, but to them. The buffer may then hold more messages than its capacity,
+//! one for each future so dropped; senders move up only when it holds less. A sending future takes back a message that
+//! nobody has taken.
 
 #![expect(unsafe_code, reason = "a node of a list inside of a pinned future")]
 
@@ -106,6 +108,7 @@ impl<T> Receiver<T> {
     /// Receives a message, for a task of any executor: a future in the place of [`recv`](Self::recv).
     ///
     /// A future that is dropped loses no message: one that it was already handed is received by the next one who receives.
+    /// (If several such futures are dropped, their messages may change places.)
     /// If a sender of a channel without capacity was selected (by a `select!`) to send to this future, polling and dropping
     /// it waits until that has made its message.
     ///

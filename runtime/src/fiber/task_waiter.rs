@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "a reference is counted for the claim")]
 
 use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
@@ -78,7 +79,9 @@ impl Drop for TaskWaiter {
 pub(crate) fn wake_task(task: NonNull<Task>) {
     let waker = claimed(task).waker.lock().take();
     if let Some(waker) = waker {
-        waker.wake();
+        // A foreign waker that panics must not unwind through whoever delivers: a worker, or a lock's holder. The panic
+        // hook has reported it.
+        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
     }
 }
 

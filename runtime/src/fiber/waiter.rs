@@ -1,7 +1,7 @@
 //! A waiter: one blocking call that is under way, on a fiber or on a plain OS thread.
 //!
-//! It lives on the stack of whoever waits; a future's (`task_waiter.rs`) on the heap. Wakers find it through a queue, a readiness word or a timer, and
-//! **claim** it: a compare-and-swap from `WAITING` to an outcome. The one claim that succeeds owes exactly one
+//! It lives on the stack of whoever waits; a future's (`task_waiter.rs`) on the heap. Wakers find it through a queue, a
+//! readiness word or a timer, and **claim** it: a compare-and-swap from `WAITING` to an outcome. The one claim that succeeds owes exactly one
 //! wake-up; every later claim fails. So a fiber is never woken twice for one wait, a stale wake-up cannot
 //! exist, and a fiber is in at most one run queue or inbox at a time, which lets those queues be intrusive.
 //!
