@@ -157,3 +157,36 @@ fn a_panic_passes_through_a_timeout() {
         abaca::sleep(SHORT);
     });
 }
+
+#[test]
+fn a_shield_holds_while_a_neighbour_unwinds() {
+    struct Receives(channel::Receiver<u8>);
+    impl Drop for Receives {
+        fn drop(&mut self) {
+            self.0.recv().unwrap();
+        }
+    }
+    on_one_worker(|| {
+        let (end, ends) = channel::unbounded();
+        let neighbour = begun(move || {
+            let _receives = Receives(ends);
+            abaca::park();
+        });
+        abaca::yield_now();
+        neighbour.cancel();
+        abaca::yield_now();
+        // The neighbour is suspended in its destructor now.
+        let (sender, receiver) = channel::unbounded();
+        let shielded = begun(move || shield(|| receiver.recv().unwrap()));
+        abaca::yield_now();
+        shielded.cancel();
+        end.send(1).unwrap();
+        assert!(is_cancelled(neighbour.join()));
+        // Through the hub, where the requests that were put off are obeyed.
+        abaca::sleep(SHORT);
+        abaca::yield_now();
+        assert!(!shielded.is_finished());
+        sender.send(5).unwrap();
+        assert_eq!(shielded.join().unwrap(), 5);
+    });
+}
