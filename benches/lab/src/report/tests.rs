@@ -3,12 +3,8 @@
 use super::{comparison, html};
 use crate::data::{FORMAT, Idle, Latency, Micro, Mixed, ModelRow, Peak, Run};
 
-const MODELS: [(&str, &str); 4] = [
-    ("reactors", "event loops"),
-    ("abaca", "stackful"),
-    ("tokio", "stackless"),
-    ("threads", "threads"),
-];
+const MODELS: [(&str, &str); 4] =
+    [("reactors", "event loops"), ("abaca", "stackful"), ("tokio", "stackless"), ("threads", "threads")];
 
 /// A run in which each model is slower than the one before it.
 fn made_up(slower: f64) -> Run {
