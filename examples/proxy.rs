@@ -46,8 +46,7 @@ fn run(options: Options) -> io::Result<()> {
         Err(error) => println!("{peer}: {error}"),
     });
     let stop = server.stop_handle();
-    // Standard input blocks whoever reads it, hence a thread.
-    std::thread::spawn(move || io::stdin().read_line(&mut String::new()).map(|_| stop.stop()));
+    abaca::spawn(move || abaca::io::stdin().read_line(&mut String::new()).map(|_| stop.stop()));
     server.stopped()?;
     println!("{} connections were cut off", server.drain(grace));
     Ok(())

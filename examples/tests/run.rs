@@ -12,8 +12,18 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-const NAMES: [&str; 9] =
-    ["c10k", "echo", "http_hello", "https", "proxy", "skynet", "generator", "million", "pipeline"];
+const NAMES: [&str; 10] = [
+    "c10k",
+    "echo",
+    "http_hello",
+    "https",
+    "hyper_server",
+    "proxy",
+    "skynet",
+    "generator",
+    "million",
+    "pipeline",
+];
 const MODELS: [&str; 3] = ["chat", "crawler", "supervised"];
 
 /// Cargo builds the examples before the tests, into a folder beside them.
@@ -62,6 +72,7 @@ fn every_example_has_help_and_refuses_nonsense() {
         ("echo", "--connections", "many"),
         ("http_hello", "--connections", "-1"),
         ("https", "--requests", "0"),
+        ("hyper_server", "--requests", "many"),
         ("proxy", "--connections", "0"),
         ("proxy", "--idle-timeout", "-1"),
         ("skynet", "--depth", "9"),
@@ -87,7 +98,7 @@ fn what_cannot_be_done_is_said_in_one_sentence() {
     fails("million", &["--stack", "4000000000"], "stack_size");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
-    for server in ["chat", "echo", "http_hello", "https"] {
+    for server in ["chat", "echo", "http_hello", "https", "hyper_server"] {
         fails(server, &[&address], &format!("cannot listen on {address}"));
         fails(server, &["nowhere"], "cannot listen on nowhere");
     }

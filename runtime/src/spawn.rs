@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "the join handle owns half of a cell")]
 
 mod error;
+mod join_future;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,6 +16,7 @@ use crate::park;
 use crate::scheduler::{self, Phase, Shared, current_worker};
 
 pub use error::SpawnError;
+pub use join_future::JoinFuture;
 
 /// An owned permission to wait for the end of a fiber and take its result. Mirrors
 /// [`std::thread::JoinHandle`]; dropping it detaches the fiber.

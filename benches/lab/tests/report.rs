@@ -15,17 +15,17 @@ fn text(output: &Output) -> String {
 }
 
 /// A run that takes a few seconds.
-fn small(out: &Path) -> Command {
+fn small(out: &Path, duration: &str) -> Command {
     let mut command = lab();
     command.args(["--quick", "--models", "threads,reactors,abaca", "--rates", "50", "--idle", "20"]);
-    command.args(["--duration", "60ms", "--out"]).arg(out);
+    command.args(["--duration", duration, "--out"]).arg(out);
     command
 }
 
 #[test]
 fn a_quick_run_measures_everything_and_writes_both_files() {
     let folder = tempfile::tempdir().unwrap();
-    let output = small(folder.path()).output().unwrap();
+    let output = small(folder.path(), "60ms").output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
     let run = Run::read(&folder.path().join("run.json")).unwrap();
     assert!(run.complete && run.quick);
@@ -49,11 +49,12 @@ fn a_quick_run_measures_everything_and_writes_both_files() {
 fn an_interrupted_run_writes_what_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let raw = folder.path().join("run.json");
-    let mut command = small(folder.path());
-    command.args(["--duration", "300ms", "--repetitions", "50"]);
+    let mut command = small(folder.path(), "300ms");
+    command.args(["--repetitions", "50"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // The files are opened before the first measurement.
     while !raw.exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "it runs until it is interrupted");
         std::thread::sleep(Duration::from_millis(10));
     }
     std::thread::sleep(Duration::from_millis(700));
@@ -71,7 +72,7 @@ fn bad_input_is_refused_before_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "in the way").unwrap();
-    let output = small(&file.join("report")).output().unwrap();
+    let output = small(&file.join("report"), "60ms").output().unwrap();
     assert!(!output.status.success() && text(&output).contains("file"), "{}", text(&output));
     let output = lab().args(["--models", "no-such"]).output().unwrap();
     assert!(text(&output).contains("the models are") && text(&output).contains("reactors"));

@@ -38,3 +38,32 @@ fn https_answers_curl_that_trusts_its_certificate() {
 fn https_says_where_it_cannot_write_its_certificate() {
     fails("https", &["--certificate", "/nowhere/at/all"], "cannot write /nowhere/at/all");
 }
+
+#[test]
+fn hyper_server_keeps_connections_alive() {
+    let server = Server::start("hyper_server", &["--requests", "4"]);
+    let url = |page: &str| format!("http://{}/{page}", server.address);
+    let pages = [url("one"), url("two")];
+    let text = curl(&["--write-out", "%{num_connects};", &pages[0], &pages[1]]);
+    assert_eq!(text, "GET /one with 0 bytes\n1;GET /two with 0 bytes\n0;");
+    let megabyte = "a".repeat(1_000_000);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("body-{}", std::process::id()));
+    std::fs::write(&path, megabyte).expect("a writable folder");
+    let body = format!("@{}", path.display());
+    let text = curl(&["--header", "Expect: 100-continue", "--data-binary", &body, &url("three")]);
+    assert_eq!(text, "POST /three with 1000000 bytes\n");
+    std::fs::remove_file(path).expect("written above");
+    let head = curl(&["--include", &url("four")]);
+    assert!(head.contains("connection: close\r\n") && head.ends_with("GET /four with 0 bytes\n"), "{head}");
+    server.ends_well();
+}
+
+#[test]
+fn hyper_server_loses_patience_with_who_asks_nothing() {
+    let server = Server::start("hyper_server", &["--requests", "1", "--patience", "0.05"]);
+    let silent = server.connect();
+    super::send(&silent, "GET / HT");
+    assert_eq!(super::read_all(&silent), b"");
+    assert_eq!(curl(&[&format!("http://{}/", server.address)]), "GET / with 0 bytes\n");
+    server.ends_well();
+}

@@ -144,6 +144,14 @@ impl<T> Exchange<T> {
         None
     }
 
+    /// Returns a message that was handed to a receiver who is gone.
+    #[cold]
+    pub(super) fn put_back(&self, message: T) {
+        let mut meeting = self.enter();
+        let woken = meeting.put_back(&mut Parcel::Message(message));
+        self.leave(meeting, woken);
+    }
+
     #[cold]
     fn wait_to_send<'a>(
         &'a self,

@@ -6,6 +6,7 @@
 //! 2. If a sender waits, the buffer is full (a buffer of capacity 0 always is), counting the places that are kept for
 //!    selecting senders. A receiver and a sender wait at the same time only if all places are kept, or if both belong to
 //!    one `select`.
+//!    A message that was put back stands before all others in it, even above its capacity.
 //! 3. Once `disconnected` is set nobody joins a list, and all are being emptied.
 //!
 //! A message is **handed over** through the node of the one that waits: a sender that finds a receiver waiting puts the
@@ -144,12 +145,28 @@ impl<T> Meeting<T> {
             return if self.limit == 0 { self.senders.pop_front_exchanging(parcel) } else { None };
         };
         *parcel = Parcel::Message(first);
+        if !self.has_place() {
+            // It was one that was put back, above the capacity.
+            return None;
+        }
         let mut next = Parcel::Empty;
         let woken = self.senders.pop_front_exchanging(&mut next);
         match next {
             Parcel::Empty => {}
             Parcel::Message(next) => self.buffer.push_back(next),
             Parcel::Pledge => self.kept += 1,
+        }
+        woken
+    }
+
+    /// A receiver returns the message in `parcel`, which it was handed and has not received: the next one to receive gets
+    /// it, before all others. The caller wakes the receiver.
+    pub(super) fn put_back(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
+        let woken = self.receivers.pop_front_exchanging(parcel);
+        if woken.is_none()
+            && let Parcel::Message(message) = mem::replace(parcel, Parcel::Empty)
+        {
+            self.buffer.push_front(message);
         }
         woken
     }

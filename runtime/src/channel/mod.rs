@@ -55,6 +55,8 @@
 //! takes no message. A fiber that is cancelled in a `select!` has begun none of its operations.
 
 mod arm;
+#[cfg(not(loom))]
+mod async_ends;
 pub mod broadcast;
 mod choice;
 mod clock;
@@ -84,6 +86,8 @@ pub mod watch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(not(loom))]
+pub use async_ends::{RecvFuture, SendFuture};
 use clock::Clock;
 pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 use exchange::Exchange;

@@ -56,6 +56,14 @@ impl<T> Receiver<T> {
         }
     }
 
+    /// When the next message of a clock is due; `None` for any other channel, and after a clock's last one.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match &self.flavor {
+            Flavor::Clock(clock) => clock.due(),
+            Flavor::Exchange(_) | Flavor::Never => None,
+        }
+    }
+
     /// The message of a receive operation that was selected.
     pub(super) fn take_aside(&self) -> Option<T> {
         match &self.flavor {

@@ -121,22 +121,50 @@ impl<W: Claim> JoinWord<W> {
     /// The owner waits for the end by calling `park` on its waiter. `Err` is a cancelled wait; the handle is
     /// then detached and its value says whether the cell is the caller's to free.
     pub(crate) fn await_end(&self, waiter: &W, park: impl FnOnce(&W) -> Outcome) -> Result<(), bool> {
+        // SAFETY: the waiter is borrowed until this returns, which is after the worker has let go of it.
+        if !unsafe { self.register(waiter) } {
+            return Ok(());
+        }
+        if park(waiter) != Outcome::Notified {
+            return Err(self.give_up(waiter));
+        }
+        self.await_release();
+        Ok(())
+    }
+
+    /// The owner makes its waiter known. `false` if the fiber has ended: the cell is the owner's.
+    ///
+    /// # Safety
+    ///
+    /// The waiter stays alive and in place until the owner has called [`give_up`](Self::give_up), or
+    /// [`await_release`](Self::await_release) after the waiter was claimed.
+    pub(crate) unsafe fn register(&self, waiter: &W) -> bool {
         let address = std::ptr::from_ref(waiter) as usize;
         // AcqRel: Release publishes the waiter to `end`; a failure has seen the result.
         let register =
             |open| self.0.compare_exchange(open, address, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        if !register(RUNNING) && !register(KNOWN) {
-            self.spin_until(ENDED);
-            return Ok(());
+        if register(RUNNING) || register(KNOWN) {
+            return true;
         }
-        let outcome = park(waiter);
-        if outcome != Outcome::Notified
-            && self.0.compare_exchange(address, DETACHED, Ordering::AcqRel, Ordering::Acquire).is_ok()
-        {
-            return Err(false);
+        self.await_release();
+        false
+    }
+
+    /// The owner of a registered waiter detaches instead of waiting on. True when the cell is its own to free: the worker
+    /// came first.
+    pub(crate) fn give_up(&self, waiter: &W) -> bool {
+        let address = std::ptr::from_ref(waiter) as usize;
+        // AcqRel: as in `detach`.
+        if self.0.compare_exchange(address, DETACHED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            return false;
         }
+        self.await_release();
+        true
+    }
+
+    /// Waits for the worker, which is ending the fiber, to let go of waiter and cell.
+    pub(crate) fn await_release(&self) {
         self.spin_until(ENDED);
-        if outcome == Outcome::Notified { Ok(()) } else { Err(true) }
     }
 
     /// Calls `reach` while the fiber cannot end, from a handle that stays; returns false, without a call, when it has ended.

@@ -14,6 +14,7 @@ mod live_list;
 mod local;
 #[cfg(all(test, loom))]
 mod model_waiter;
+mod task_waiter;
 mod token;
 mod waiter;
 
@@ -33,4 +34,5 @@ pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
 pub(crate) use local::Locals;
+pub(crate) use task_waiter::{TaskWaiter, wake_task};
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Woken};

@@ -1,6 +1,6 @@
 //! A waiter: one blocking call that is under way, on a fiber or on a plain OS thread.
 //!
-//! It lives on the stack of whoever waits. Wakers find it through a queue, a readiness word or a timer, and
+//! It lives on the stack of whoever waits; a future's (`task_waiter.rs`) on the heap. Wakers find it through a queue, a readiness word or a timer, and
 //! **claim** it: a compare-and-swap from `WAITING` to an outcome. The one claim that succeeds owes exactly one
 //! wake-up; every later claim fails. So a fiber is never woken twice for one wait, a stale wake-up cannot
 //! exist, and a fiber is in at most one run queue or inbox at a time, which lets those queues be intrusive.
@@ -17,6 +17,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::Header;
+use super::task_waiter::Task;
 
 const WAITING: u32 = 0;
 const NOTIFIED: u32 = 1;
@@ -77,9 +78,13 @@ pub(crate) enum Reason {
 pub(crate) struct Waiter {
     /// `WAITING` or an outcome. A plain thread sleeps on this word.
     state: AtomicU32,
-    /// The fiber that waits; `None` for a plain thread.
-    fiber: Option<NonNull<Header>>,
+    /// Whether `owner` is a [`Task`].
+    is_task: bool,
+    /// The fiber's [`Header`] or the [`Task`] that waits; `None` for a plain thread.
+    owner: Option<NonNull<()>>,
 }
+
+const _: () = assert!(size_of::<Waiter>() == 2 * size_of::<usize>());
 
 // SAFETY: the state is atomic, and the fiber's pointer is only handed on by the winning claim.
 unsafe impl Send for Waiter {}
@@ -93,6 +98,8 @@ pub(crate) enum Woken {
     Fiber(NonNull<Header>),
     /// The address of the state word on which a thread sleeps; never dereferenced.
     Thread(*const u32),
+    /// With the reference that the waiter had to it.
+    Task(NonNull<Task>),
 }
 
 // SAFETY: a wake-up is a value handed from the claimer to whoever delivers it; delivery is thread-safe.
@@ -101,14 +108,24 @@ unsafe impl Send for Woken {}
 impl Waiter {
     /// A waiter for `fiber`, or for the calling OS thread when `None`.
     pub(crate) const fn new(fiber: Option<NonNull<Header>>) -> Self {
-        Self { state: AtomicU32::new(WAITING), fiber }
+        let owner = match fiber {
+            Some(fiber) => Some(fiber.cast()),
+            None => None,
+        };
+        Self { state: AtomicU32::new(WAITING), is_task: false, owner }
+    }
+
+    /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
+    pub(super) const fn for_task(task: NonNull<Task>) -> Self {
+        Self { state: AtomicU32::new(WAITING), is_task: true, owner: Some(task.cast()) }
     }
 
     /// Ends the wait with `outcome` if nobody else has; the caller then owes the wake-up.
     #[inline]
     pub(crate) fn claim(&self, outcome: Outcome) -> Option<Woken> {
-        let woken = match self.fiber {
-            Some(fiber) => Woken::Fiber(fiber),
+        let woken = match self.owner {
+            Some(task) if self.is_task => Woken::Task(task.cast()),
+            Some(fiber) => Woken::Fiber(fiber.cast()),
             None => Woken::Thread(self.state.as_ptr()),
         };
         // AcqRel: the Release half publishes what the claimer wrote for the waiter (a message, a handed-over
@@ -136,9 +153,10 @@ impl Waiter {
         (&self.state, WAITING)
     }
 
-    /// The fiber that waits; `None` for a plain thread.
+    /// The fiber that waits; `None` for a plain thread and for a task.
+    #[inline]
     pub(crate) fn fiber(&self) -> Option<NonNull<Header>> {
-        self.fiber
+        if self.is_task { None } else { self.owner.map(NonNull::cast) }
     }
 }
 
@@ -162,6 +180,6 @@ impl Claim for Waiter {
 
 impl fmt::Debug for Waiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiter").field("outcome", &self.outcome()).field("fiber", &self.fiber).finish()
+        f.debug_struct("Waiter").field("outcome", &self.outcome()).field("owner", &self.owner).finish()
     }
 }

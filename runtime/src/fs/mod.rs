@@ -4,7 +4,7 @@
 //! made by a thread of the pool while its fiber is parked. Buffers are borrowed, not copied; errors are the system's,
 //! unchanged. On a plain thread everything is as in std.
 //!
-//! A hand-over costs some microseconds, so move much at once: whole files ([`read`], [`write`]), or through a
+//! A hand-over costs some microseconds, so move much at once: whole files ([`read`], [`write`](fn@write)), or through a
 //! [`BufReader`](crate::io::BufReader) and [`BufWriter`](crate::io::BufWriter). [`read_dir`] fetches entries in batches.
 //!
 //! The extension traits of [`std::os::unix::fs`] are implemented for the types here. Closing a file, when it is dropped,

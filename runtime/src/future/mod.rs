@@ -1,1 +1,84 @@
-//! Futures: fibers that wait for them, and fibers as futures.
+//! `abaca::future`: fibers and futures, in both directions.
+//!
+//! * A fiber or a thread waits for a future with [`block_on`], and for a future or a message with [`select`].
+//! * A task of another runtime waits for a fiber with `join_handle.await`, and for messages with
+//!   [`recv_async`](crate::channel::Receiver::recv_async) and [`send_async`](crate::channel::Sender::send_async).
+//!
+//! Nothing here drives a foreign runtime: a future that needs tokio's timers or sockets needs a tokio runtime that runs
+//! elsewhere, entered with its handle.
+//!
+//! # Cancellation
+//!
+//! A fiber that is cancelled in [`block_on`] or [`select`] unwinds, and so drops the future where it was.
+
+mod notice;
+#[cfg(not(loom))]
+mod select;
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+pub use crate::spawn::JoinFuture;
+#[cfg(not(loom))]
+pub use select::{Either, select};
+
+use crate::spawn::{JoinHandle, spawn};
+use notice::Notice;
+
+/// Runs a future to its end on the calling fiber, which parks while the future is pending, or on the calling thread.
+///
+/// A future that wakes itself while it is polled lets other fibers run before it is polled again.
+///
+/// # Panics
+///
+/// If the future does.
+///
+/// ```
+/// # abaca::run(|| {
+/// let fiber = abaca::spawn(|| 6 * 7);
+/// let double = abaca::future::block_on(async { 2 * fiber.await.unwrap() });
+/// assert_eq!(double, 84);
+/// # });
+/// ```
+pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
+    drive(pin!(future.into_future()), || None)
+}
+
+/// Polls `future` whenever it asks for it, and when the time has come that `deadline` gives after each poll.
+fn drive<F: Future>(mut future: Pin<&mut F>, deadline: impl Fn() -> Option<Instant>) -> F::Output {
+    let notice = Arc::new(Notice::new());
+    let waker = Waker::from(Arc::clone(&notice));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        if notice.take() {
+            crate::current::yield_now();
+        } else {
+            notice.wait_until(deadline());
+        }
+    }
+}
+
+/// Spawns a fiber that runs a future to its end.
+///
+/// # Panics
+///
+/// As [`spawn`](fn@crate::spawn).
+///
+/// ```
+/// # abaca::run(|| {
+/// let fiber = abaca::future::spawn_future(async { 5 });
+/// assert_eq!(fiber.join().unwrap(), 5);
+/// # });
+/// ```
+pub fn spawn_future<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: IntoFuture + Send + 'static,
+    F::Output: Send + 'static,
+{
+    spawn(move || block_on(future))
+}

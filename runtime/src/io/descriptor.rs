@@ -31,8 +31,8 @@ pub(crate) enum Kind {
 pub(crate) struct Descriptor<T: AsFd> {
     /// `Some` until it is taken out.
     inner: Option<T>,
-    source: Source,
-    kind: Kind,
+    pub(super) source: Source,
+    pub(super) kind: Kind,
     /// Made when something is set or shared.
     settings: OnceLock<Arc<Settings>>,
 }
@@ -275,7 +275,7 @@ impl<T: AsFd> Descriptor<T> {
         let node = Node::new(park::waiter());
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
         let Some(place) = self.source.link(fd, way, &node, seen, poller)? else { return Ok(()) };
-        match park::wait(&node.waiter, reason, *deadline) {
+        match park::wait(node.waiter(), reason, *deadline) {
             Outcome::Notified => Ok(()),
             Outcome::TimedOut => {
                 place.unlink(&node);

@@ -11,6 +11,8 @@ mod pipe;
 mod pollable;
 pub(crate) mod shared_file;
 mod stdio;
+#[cfg(feature = "hyper")]
+mod task;
 
 pub use std::io::{
     BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError, IoSlice,
@@ -28,6 +30,8 @@ pub(crate) use shared_file::SharedFile;
 pub use stdio::{
     Stderr, StderrLock, Stdin, StdinLock, Stdout, StdoutLock, eprint, print, stderr, stdin, stdout,
 };
+#[cfg(feature = "hyper")]
+pub(crate) use task::Arm;
 
 /// The traits of [`std::io::prelude`], for code whose `use` lines have changed.
 pub mod prelude {

@@ -5,6 +5,8 @@
 mod address;
 mod connect;
 mod happy_eyeballs;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod listener;
 mod options;
 mod serve;

@@ -88,6 +88,11 @@ impl TcpStream {
         Self(descriptor)
     }
 
+    #[cfg(feature = "hyper")]
+    pub(super) fn descriptor(&self) -> &Descriptor<std::net::TcpStream> {
+        &self.0
+    }
+
     /// The address of the other side.
     ///
     /// # Errors

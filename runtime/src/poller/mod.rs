@@ -6,6 +6,7 @@
 
 #[cfg(all(test, loom))]
 mod model;
+mod node;
 mod registry;
 mod slot;
 mod source;
@@ -16,9 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub(crate) use node::Node;
 use registry::Registry;
 use slot::Edge;
-pub(crate) use slot::{Node, Seen, Way};
+pub(crate) use slot::{Seen, Way};
 pub(crate) use source::Source;
 
 use crate::fiber::Woken;

@@ -80,7 +80,7 @@ impl World {
     fn assert_nobody_is_stranded(&self) {
         let left = self.bytes.load(Acquire);
         for (node, parked) in self.nodes.iter().zip(&self.parked) {
-            let is_asleep = parked.load(Relaxed) == 1 && node.waiter.outcome().is_none();
+            let is_asleep = parked.load(Relaxed) == 1 && node.waiter().outcome().is_none();
             assert!(!is_asleep || left == 0, "a consumer sleeps beside {left} bytes");
         }
     }
@@ -150,6 +150,6 @@ fn model_a_shutdown_lets_go_of_whoever_waits() {
         is_shut_down.store(1, Release);
         world.slot.event([Edge::Ready; 2], &mut |_| ());
         let attempt = waiting.join().unwrap();
-        assert!(attempt != Attempt::Linked || world.nodes[0].waiter.outcome().is_some());
+        assert!(attempt != Attempt::Linked || world.nodes[0].waiter().outcome().is_some());
     });
 }

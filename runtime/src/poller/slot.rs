@@ -2,13 +2,13 @@
 //!
 //! `README.md` tells the protocol between an operation and an event.
 
-#![expect(unsafe_code, reason = "an intrusive list of nodes on the stacks of those who wait")]
+#![expect(unsafe_code, reason = "an intrusive list of nodes that their owners keep alive")]
 
-use std::cell::Cell;
 use std::ptr;
 
+use super::node::Node;
 use crate::atomic::{AtomicU32, Ordering};
-use crate::fiber::{Outcome, Waiter, Woken};
+use crate::fiber::{Outcome, Woken};
 use crate::queue::SpinLock;
 
 /// A direction of a descriptor. Each has a word and a list of its own.
@@ -63,20 +63,6 @@ struct List {
 
 // SAFETY: nodes are only reached under the lock, and their owners unlink them there before they go.
 unsafe impl Send for List {}
-
-/// One fiber's wait, on its stack.
-pub(crate) struct Node {
-    pub(crate) waiter: Waiter,
-    next: Cell<*const Node>,
-    /// The wake-up that its claim owes, between the claim and the delivery.
-    woken: Cell<Option<Woken>>,
-}
-
-impl Node {
-    pub(crate) fn new(waiter: Waiter) -> Self {
-        Self { waiter, next: Cell::new(ptr::null()), woken: Cell::new(None) }
-    }
-}
 
 /// What a direction looked like before a system call that acts on it.
 #[derive(Clone, Copy)]
@@ -183,9 +169,12 @@ impl Slot {
     pub(super) fn event(&self, edges: [Edge; 2], wake: &mut impl FnMut(Woken)) {
         let mut node = self.advance(edges);
         while !node.is_null() {
-            // SAFETY: it is claimed and not woken yet, so its fiber cannot run, and its stack stays.
+            // SAFETY: it is claimed and not woken yet, so its fiber cannot run, and its stack stays; a task's node has
+            // kept itself.
             let this = unsafe { &*node };
             node = this.next.get();
+            // A task's stays because of this.
+            let _itself = this.itself.take();
             wake(this.woken.take().expect("a claim left its wake-up here"));
         }
     }
@@ -210,7 +199,7 @@ impl Slot {
                 // SAFETY: a linked node is alive while the lock is held, for its owner unlinks it before it goes.
                 let this = unsafe { &*node };
                 node = this.next.get();
-                if let Some(woken) = this.waiter.claim(Outcome::Notified) {
+                if let Some(woken) = this.waiter().claim(Outcome::Notified) {
                     this.woken.set(Some(woken));
                     this.next.set(claimed);
                     claimed = this;
@@ -222,7 +211,10 @@ impl Slot {
 
     /// Links a node, unless an event has come since `seen`, or the poller has been shut down.
     pub(super) fn link(&self, node: &Node, seen: Seen<'_>, is_shut_down: impl FnOnce() -> bool) -> Attempt {
-        debug_assert!(node.waiter.fiber().is_some() || cfg!(test), "threads wait in poll(2)");
+        debug_assert!(
+            node.waiter().fiber().is_some() || node.is_tasks() || cfg!(test),
+            "threads wait in poll(2)"
+        );
         let mut lists = self.waiting.lock();
         // Whoever shuts the poller down goes through all locks after it has said so.
         if is_shut_down() {
@@ -236,17 +228,15 @@ impl Slot {
         lists[way].first = node;
         Attempt::Linked
     }
-}
 
-impl Place<'_> {
-    /// Unlinks a node whose wait has ended without an event. On return nobody knows it any more.
+    /// Whether the node was linked here. It no longer is.
     #[cold]
-    pub(crate) fn unlink(&self, node: &Node) {
-        let mut lists = self.slot.waiting.lock();
-        let list = &mut lists[self.way as usize];
+    pub(super) fn unlink(&self, way: Way, node: &Node) -> bool {
+        let mut lists = self.waiting.lock();
+        let list = &mut lists[way as usize];
         if ptr::eq(list.first, node) {
             list.first = node.next.get();
-            return;
+            return true;
         }
         let mut at = list.first;
         while !at.is_null() {
@@ -254,10 +244,19 @@ impl Place<'_> {
             let current = unsafe { &*at };
             if ptr::eq(current.next.get(), node) {
                 current.next.set(node.next.get());
-                return;
+                return true;
             }
             at = current.next.get();
         }
+        false
+    }
+}
+
+impl Place<'_> {
+    /// Unlinks a node whose wait has ended without an event. On return nobody knows it any more.
+    #[cold]
+    pub(crate) fn unlink(&self, node: &Node) {
+        self.slot.unlink(self.way, node);
     }
 }
 
@@ -265,7 +264,11 @@ const _: () = assert!(cfg!(loom) || size_of::<Slot>() <= 40, "each registered de
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
     use super::*;
+    use crate::fiber::Waiter;
 
     const READABLE: [Edge; 2] = [Edge::Ready, Edge::None];
 
@@ -283,7 +286,7 @@ mod tests {
             assert_eq!(slot.link(node, slot.seen(way), || false), Attempt::Linked);
         }
         assert_eq!(woken_by(slot, READABLE), 2);
-        assert_eq!(nodes.each_ref().map(|node| node.waiter.outcome().is_some()), [true, false, true]);
+        assert_eq!(nodes.each_ref().map(|node| node.waiter().outcome().is_some()), [true, false, true]);
         assert_eq!(woken_by(slot, [Edge::Ready; 2]), 1);
         assert_eq!(woken_by(slot, [Edge::Ready; 2]), 0);
     }
@@ -321,6 +324,29 @@ mod tests {
     }
 
     #[test]
+    fn a_node_of_a_task_lives_until_its_wake_up_is_delivered() {
+        let slot = Slot::new();
+        let node = Node::for_task(&Context::from_waker(Waker::noop()));
+        let weak = Arc::downgrade(&node);
+        assert_eq!(slot.link(&node, slot.seen(Way::Read), || false), Attempt::Linked);
+        let mut owner = Some(node);
+        slot.event(READABLE, &mut |woken| {
+            // The task runs at once, and no longer wants it.
+            assert!(!slot.unlink(Way::Read, owner.as_deref().expect("one event")));
+            owner = None;
+            assert_eq!(weak.strong_count(), 1);
+            crate::park::wake(woken);
+        });
+        assert_eq!(weak.strong_count(), 0);
+
+        let node = Node::for_task(&Context::from_waker(Waker::noop()));
+        assert_eq!(slot.link(&node, slot.seen(Way::Read), || false), Attempt::Linked);
+        assert!(slot.unlink(Way::Read, &node));
+        node.forget();
+        assert_eq!((Arc::strong_count(&node), woken_by(&slot, READABLE)), (1, 0));
+    }
+
+    #[test]
     fn those_in_the_middle_and_at_the_ends_can_leave() {
         for leaver in 0..3 {
             let slot = Slot::new();
@@ -330,7 +356,7 @@ mod tests {
             }
             Place { slot: &slot, way: Way::Write }.unlink(&nodes[leaver]);
             assert_eq!(woken_by(&slot, [Edge::None, Edge::Ready]), 2);
-            assert_eq!(nodes[leaver].waiter.outcome(), None);
+            assert_eq!(nodes[leaver].waiter().outcome(), None);
         }
     }
 }

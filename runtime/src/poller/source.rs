@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::Poller;
-use super::slot::{Attempt, Node, Place, Seen, Slot, Way};
+use super::node::Node;
+use super::slot::{Attempt, Place, Seen, Slot, Way};
 
 /// What a descriptor is to pollers. Its owner calls [`deregister`](Source::deregister) before it closes the
 /// descriptor.
@@ -64,6 +65,18 @@ impl Source {
                 Attempt::Ready => return Ok(None),
                 Attempt::Closed => {}
             }
+        }
+    }
+
+    /// Undoes the link of a task's node, unless an event has done so: that one then delivers its wake-up.
+    #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
+    pub(crate) fn unlink(&self, way: Way, node: &Node) {
+        let mut next = self.0.get();
+        while let Some(registration) = next {
+            if registration.slot().unlink(way, node) {
+                return node.forget();
+            }
+            next = registration.next.get().map(|boxed| &**boxed);
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) use stacks::StackSupply;
 pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
-use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
+use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken, wake_task};
 use crate::os::signal::{AlternateStack, watch_faults};
 use crate::os::{futex, nudge, slack};
 use crate::poller::Poller;
@@ -44,6 +44,7 @@ pub(crate) fn wake(woken: Woken) {
     match woken {
         Woken::Fiber(fiber) => wake_fiber(fiber),
         Woken::Thread(word) => futex::wake_one(word),
+        Woken::Task(task) => wake_task(task),
     }
 }
 

@@ -35,9 +35,17 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// * The server cannot be reached at all.
 /// * There is no thread or no memory for the generator.
 pub fn run(plan: &Plan) -> io::Result<Report> {
-    let runtime = abaca::Runtime::builder().workers(1).stack_size(STACK_BYTES).build()?;
+    let builder = abaca::Runtime::builder().workers(1).stack_size(STACK_BYTES);
+    let runtime = builder.on_thread_start(go_first).build()?;
     let plan = plan.clone();
     runtime.run(move || Load::new(plan).map(|load| Rc::new(load).run()))
+}
+
+/// Puts the calling thread before those of the server, if that is allowed: a generator that waits for the CPU that its
+/// server uses is late, and its figures say nothing.
+fn go_first() {
+    // Where it is refused, the lag in the report says what it did.
+    let _ = rustix::process::setpriority_process(None, -10);
 }
 
 /// Requests that are handed out without a pause before the connections get their turn.

@@ -20,6 +20,8 @@
 pub mod error;
 #[cfg(all(test, loom))]
 mod model;
+#[cfg(not(loom))]
+mod recv_future;
 mod shared;
 
 use std::fmt;
@@ -28,6 +30,9 @@ use std::time::{Duration, Instant};
 
 use crate::fiber::Outcome;
 use crate::sync::parking;
+#[cfg(not(loom))]
+pub use recv_future::RecvFuture;
+
 use error::{RecvError, RecvTimeoutError, TryRecvError};
 use shared::{Found, Held};
 

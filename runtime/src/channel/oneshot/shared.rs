@@ -151,19 +151,34 @@ impl<T> Held<T> {
     /// The receiver waits until there is something to take, or until the deadline. On `Cancelled` it unwinds.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> Outcome {
         let waiter = parking::waiter();
-        let address = ptr::from_ref(&waiter).cast_mut();
-        let word = &self.shared().word;
-        // Release: pairs with the Acquire in `finish`, so that the sender sees the waiter's fields.
-        if word.compare_exchange(EMPTY, address, Ordering::Release, Ordering::Relaxed).is_err() {
+        // SAFETY: the waiter is alive until the withdrawal, which follows unless the sender has claimed it.
+        if !unsafe { self.register(&waiter) } {
             return Outcome::Notified;
         }
-        let withdrawal = Withdrawal { word, address };
+        let withdrawal = self.withdrawal(&waiter);
         let outcome = parking::wait(&waiter, Reason::Oneshot, deadline);
         if outcome == Outcome::Notified {
             // The sender took the address out before it claimed the waiter.
             std::mem::forget(withdrawal);
         }
         outcome
+    }
+
+    /// The receiver makes a waiter known; `false` if there is something to take.
+    ///
+    /// # Safety
+    ///
+    /// The waiter stays alive and where it is until the sender has claimed it, or its [`withdrawal`](Self::withdrawal) has
+    /// been dropped after another claim.
+    pub(super) unsafe fn register(&self, waiter: &Waiter) -> bool {
+        let address = ptr::from_ref(waiter).cast_mut();
+        // Release: pairs with the Acquire in `finish`, so that the sender sees the waiter's fields.
+        self.shared().word.compare_exchange(EMPTY, address, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// What takes a registered waiter back, when it is dropped.
+    pub(super) fn withdrawal(&self, waiter: &Waiter) -> Withdrawal<'_> {
+        Withdrawal { word: &self.shared().word, address: ptr::from_ref(waiter).cast_mut() }
     }
 
     /// The receiver accepts no message from now on; one that was sent is still there.
@@ -243,7 +258,7 @@ impl<T> Shared<T> {
 }
 
 /// Takes a waiter's address out of the word when the wait has ended without the sender, also if it unwinds.
-struct Withdrawal<'a> {
+pub(super) struct Withdrawal<'a> {
     word: &'a AtomicPtr<Waiter>,
     address: Word,
 }

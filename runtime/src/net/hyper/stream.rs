@@ -1,0 +1,138 @@
+//! A TCP connection that hyper polls.
+
+#![expect(unsafe_code, reason = "hyper's buffers are filled through a cursor that trusts its user")]
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+use crate::io::Arm;
+use crate::net::TcpStream;
+use crate::os::socket;
+use crate::poller::Way;
+
+/// A [`TcpStream`] that is polled instead of blocking. Both directions may be waited for at once.
+///
+/// It is to be polled on fibers, by whatever executor (all that waits in vain on a plain thread fails with
+/// `Unsupported`). The stream's timeouts do not hold here: hyper has its own.
+#[derive(Debug)]
+pub struct HyperStream {
+    /// `Some` until it is taken out.
+    stream: Option<TcpStream>,
+    arms: Arms,
+}
+
+/// One for each direction; disarmed before the stream is closed.
+#[derive(Default)]
+struct Arms {
+    read: Arm,
+    write: Arm,
+}
+
+impl std::fmt::Debug for Arms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arms").finish_non_exhaustive()
+    }
+}
+
+impl HyperStream {
+    /// A stream for hyper.
+    pub fn new(stream: TcpStream) -> Self {
+        Self { stream: Some(stream), arms: Arms::default() }
+    }
+
+    /// The stream, to set or ask something.
+    pub fn get_ref(&self) -> &TcpStream {
+        self.stream.as_ref().expect("taken out only by `into_inner`")
+    }
+
+    /// The stream, for blocking calls again: after an upgrade, say.
+    pub fn into_inner(mut self) -> TcpStream {
+        self.release().expect("taken out only here")
+    }
+
+    fn release(&mut self) -> Option<TcpStream> {
+        let stream = self.stream.take()?;
+        stream.descriptor().disarm(Way::Read, &mut self.arms.read);
+        stream.descriptor().disarm(Way::Write, &mut self.arms.write);
+        Some(stream)
+    }
+
+    /// The stream and what it is armed with.
+    fn parts(&mut self) -> (&TcpStream, &mut Arms) {
+        (self.stream.as_ref().expect("taken out only by `into_inner`"), &mut self.arms)
+    }
+}
+
+impl From<TcpStream> for HyperStream {
+    fn from(stream: TcpStream) -> Self {
+        Self::new(stream)
+    }
+}
+
+impl Drop for HyperStream {
+    fn drop(&mut self) {
+        drop(self.release());
+    }
+}
+
+impl Read for HyperStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (stream, arms) = self.parts();
+        let free = buffer.initialize_unfilled();
+        let wanted = free.len();
+        let call = |inner: &std::net::TcpStream| socket::receive(inner.as_fd(), free, 0);
+        stream
+            .descriptor()
+            .poll_transfer(Way::Read, &mut arms.read, context, wanted, call)
+            // SAFETY: all that is free was initialized above, and no more than that was wanted.
+            .map_ok(|length| unsafe { buffer.advance(length) })
+    }
+}
+
+impl Write for HyperStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let (stream, arms) = self.parts();
+        let call = |inner: &std::net::TcpStream| socket::send(inner.as_fd(), bytes);
+        stream.descriptor().poll_transfer(Way::Write, &mut arms.write, context, bytes.len(), call)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let (stream, arms) = self.parts();
+        let wanted = slices.iter().map(|slice| slice.len()).sum();
+        let call = |inner: &std::net::TcpStream| socket::send_vectored(inner.as_fd(), slices);
+        stream.descriptor().poll_transfer(Way::Write, &mut arms.write, context, wanted, call)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match self.get_ref().shutdown(Shutdown::Write) {
+            // The peer was first.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        })
+    }
+}
