@@ -53,14 +53,17 @@ where
             f(&scope)
         })
     }));
-    match &mut result {
-        Ok(Some(Ok(_)) | None) => {}
-        Ok(body) => {
-            if let Some(Err(error)) = body.take() {
+    if let Ok(Some(Err(_))) = &result {
+        // A later error is dropped, whose destructor is the user's: nothing may unwind before the fibers have ended.
+        result = catch_unwind(AssertUnwindSafe(|| {
+            if let Ok(Some(Err(error))) = result {
                 scope.fail(Some(error));
             }
-        }
-        Err(_) => scope.fail(None),
+            None
+        }));
+    }
+    if result.is_err() {
+        scope.fail(None);
     }
     let body = scope.scope.finish(result);
     match (scope.failure.0.lock().error.take(), body) {

@@ -167,3 +167,43 @@ fn a_timeout_around_a_failing_scope_nests() {
         assert_eq!(result, Ok(Err::<(), u8>(3)));
     });
 }
+
+#[test]
+fn an_error_whose_drop_panics_does_not_end_a_scope_early() {
+    struct Explodes(bool);
+    impl Drop for Explodes {
+        fn drop(&mut self) {
+            if self.0 {
+                panic!("dropped");
+            }
+        }
+    }
+    struct Ends<'a>(&'a AtomicUsize);
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            // Longer than a scope that did not wait would last.
+            abaca::yield_now();
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    on_one_worker(|| {
+        let ended = &AtomicUsize::new(0);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            try_scope(|scope| -> Result<(), Explodes> {
+                scope.spawn(|| {
+                    let _ends = Ends(ended);
+                    abaca::park();
+                    Ok(())
+                });
+                scope.spawn(|| -> Result<(), _> { Err(Explodes(false)) });
+                while !scope.has_failed() {
+                    abaca::cancel::shield(abaca::yield_now);
+                }
+                // It is the second error, and is dropped.
+                Err(Explodes(true))
+            })
+        }));
+        assert_eq!(ended.load(SeqCst), 1, "the fiber had ended when the scope did");
+        assert!(result.is_err(), "the panic arrives");
+    });
+}

@@ -157,3 +157,103 @@ fn a_panic_passes_through_a_timeout() {
         abaca::sleep(SHORT);
     });
 }
+
+#[test]
+fn a_shield_holds_while_a_neighbour_unwinds() {
+    struct Receives(channel::Receiver<u8>);
+    impl Drop for Receives {
+        fn drop(&mut self) {
+            self.0.recv().unwrap();
+        }
+    }
+    on_one_worker(|| {
+        let (end, ends) = channel::unbounded();
+        let neighbour = begun(move || {
+            let _receives = Receives(ends);
+            abaca::park();
+        });
+        abaca::yield_now();
+        neighbour.cancel();
+        abaca::yield_now();
+        // The neighbour is suspended in its destructor now.
+        let (sender, receiver) = channel::unbounded();
+        let shielded = begun(move || shield(|| receiver.recv().unwrap()));
+        abaca::yield_now();
+        shielded.cancel();
+        end.send(1).unwrap();
+        assert!(is_cancelled(neighbour.join()));
+        // Through the hub, where the requests that were put off are obeyed.
+        abaca::sleep(SHORT);
+        abaca::yield_now();
+        assert!(!shielded.is_finished());
+        sender.send(5).unwrap();
+        assert_eq!(shielded.join().unwrap(), 5);
+    });
+}
+
+#[test]
+fn a_payload_that_is_thrown_late_ends_at_nobody_elses_boundary() {
+    on_one_worker(|| {
+        let fiber = begun(|| {
+            let mut kept = None;
+            // The second call's frame lies where the first one's was.
+            for round in 0..2 {
+                let token = CancelToken::new();
+                let _ = token.run_until_cancelled(|| {
+                    if round == 0 {
+                        token.cancel();
+                        kept = catch_unwind(AssertUnwindSafe(abaca::yield_now)).err();
+                    } else {
+                        std::panic::resume_unwind(kept.take().unwrap());
+                    }
+                });
+            }
+        });
+        assert!(is_cancelled(fiber.join()));
+    });
+}
+
+#[test]
+fn a_coroutine_that_is_suspended_inside_a_timeout_may_outlive_the_one_outside() {
+    use abaca::coroutine::Coroutine;
+
+    on_one_worker(|| {
+        let mut coroutine = Coroutine::new(|yielder, ()| {
+            timeout(LONG, || {
+                yielder.suspend(());
+            })
+        });
+        timeout(SHORT, || {
+            coroutine.resume(());
+        })
+        .unwrap();
+        coroutine.resume(());
+        assert!(coroutine.is_done());
+        abaca::sleep(SHORT * 5);
+        assert!(!must_unwind());
+    });
+}
+
+#[test]
+fn a_coroutine_that_is_suspended_inside_a_timeout_may_outlive_its_fiber() {
+    use abaca::coroutine::Coroutine;
+
+    on_one_worker(|| {
+        let fiber = abaca::spawn_local(|| {
+            let mut coroutine = Coroutine::new(|yielder, ()| {
+                timeout(LONG, || {
+                    yielder.suspend(());
+                })
+            });
+            coroutine.resume(());
+            coroutine
+        });
+        let mut coroutine = fiber.join().unwrap();
+        timeout(SHORT, || {
+            coroutine.resume(());
+            abaca::park();
+        })
+        .unwrap_err();
+        assert!(coroutine.is_done());
+    });
+}

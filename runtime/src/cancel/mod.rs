@@ -64,10 +64,8 @@ use crate::spawn::JoinHandle;
 /// ```
 pub fn shield<T>(f: impl FnOnce() -> T) -> T {
     let mut boundary = Boundary::shield();
-    park::with_chain(|chain| {
-        let _inside = chain.push(&mut boundary);
-        f()
-    })
+    let _inside = park::with_chain(|chain| chain.push(&mut boundary));
+    f()
 }
 
 /// Whether the caller's next blocking call will unwind. `false` inside of a [`shield`] that hides it.
@@ -97,17 +95,17 @@ pub fn checkpoint() {
 /// Runs `f` with `boundary` around it. `None` if that is where an unwinding ended.
 pub(crate) fn run_inside<T>(boundary: &mut Boundary, f: impl FnOnce(&Boundary) -> T) -> Option<T> {
     park::require_unwinding();
-    park::with_chain(|chain| {
-        let inside = chain.push(boundary);
-        let result = catch_unwind(AssertUnwindSafe(|| f(inside.boundary())));
-        match result {
-            Ok(value) => Some(value),
-            Err(payload) => match payload.downcast_ref::<Cancelled>() {
-                Some(cancelled) if cancelled.target().is(inside.boundary()) => None,
-                _ => resume_unwind(payload),
-            },
-        }
-    })
+    let inside = park::with_chain(|chain| chain.push(boundary));
+    let boundary = inside.boundary();
+    let result = catch_unwind(AssertUnwindSafe(|| f(boundary)));
+    match result {
+        Ok(value) => Some(value),
+        Err(payload) => match payload.downcast_ref::<Cancelled>() {
+            // A payload that was kept may name a boundary that has gone, whose address is now this one's.
+            Some(cancelled) if boundary.was_thrown_to() && cancelled.target().is(boundary) => None,
+            _ => resume_unwind(payload),
+        },
+    }
 }
 
 impl<T> JoinHandle<T> {

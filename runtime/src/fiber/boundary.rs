@@ -26,7 +26,9 @@ use crate::queue::SpinLock;
 #[derive(Debug)]
 pub(crate) struct Boundary {
     /// The next one outwards; null for the outermost.
-    outer: *const Boundary,
+    outer: Cell<*const Boundary>,
+    /// The chain that it is in; null when in none.
+    chain: Cell<*const Chain>,
     kind: Kind,
     fired: AtomicBool,
     /// Whether an unwinding towards it has begun.
@@ -54,7 +56,8 @@ unsafe impl Sync for Boundary {}
 impl Boundary {
     fn new(kind: Kind) -> Self {
         Self {
-            outer: ptr::null(),
+            outer: Cell::new(ptr::null()),
+            chain: Cell::new(ptr::null()),
             kind,
             fired: AtomicBool::new(false),
             thrown: Cell::new(false),
@@ -86,6 +89,11 @@ impl Boundary {
         unsafe { waiting.0.as_ref() }?.claim(Outcome::Cancelled)
     }
 
+    /// Whether an unwinding to it, or across it, has begun.
+    pub(crate) fn was_thrown_to(&self) -> bool {
+        self.thrown.get()
+    }
+
     pub(crate) fn has_fired(&self) -> bool {
         self.fired.load(Ordering::Relaxed)
     }
@@ -102,20 +110,22 @@ impl Boundary {
 pub(crate) struct Chain(Cell<Option<NonNull<Boundary>>>);
 
 /// Takes a boundary out of its chain, also by unwinding.
-pub(crate) struct Inside<'a> {
-    chain: &'a Chain,
-    boundary: &'a Boundary,
-}
+///
+/// Not always in order: a coroutine that is suspended inside of one may outlive those around it, and its fiber as well.
+pub(crate) struct Inside<'a>(&'a Boundary);
 
 impl<'a> Inside<'a> {
     pub(crate) fn boundary(&self) -> &'a Boundary {
-        self.boundary
+        self.0
     }
 }
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.chain.0.set(NonNull::new(self.boundary.outer.cast_mut()));
+        // SAFETY: a chain that ends before its boundaries lets go of them (`Chain::abandon`).
+        if let Some(chain) = unsafe { self.0.chain.get().as_ref() } {
+            chain.remove(self.0);
+        }
     }
 }
 
@@ -142,12 +152,42 @@ impl Chain {
         self.0.get().is_none()
     }
 
-    /// Makes `boundary` the innermost until the result is dropped, which must be before `boundary` and in order.
-    pub(crate) fn push<'a>(&'a self, boundary: &'a mut Boundary) -> Inside<'a> {
-        boundary.outer = self.0.get().map_or(ptr::null(), |outer| outer.as_ptr().cast_const());
+    /// Makes `boundary` the innermost until the result is dropped, which must be before `boundary`.
+    pub(crate) fn push<'a>(&self, boundary: &'a mut Boundary) -> Inside<'a> {
+        boundary.outer = Cell::new(self.0.get().map_or(ptr::null(), |outer| outer.as_ptr().cast_const()));
+        boundary.chain = Cell::new(self);
         let boundary = &*boundary;
         self.0.set(Some(NonNull::from(boundary)));
-        Inside { chain: self, boundary }
+        Inside(boundary)
+    }
+
+    /// Takes `boundary` out. It is the innermost, but for those of coroutines that are suspended.
+    fn remove(&self, boundary: &Boundary) {
+        let outer = boundary.outer.get();
+        let mut at = self.0.get();
+        if at == Some(NonNull::from(boundary)) {
+            return self.0.set(NonNull::new(outer.cast_mut()));
+        }
+        while let Some(inner) = at {
+            // SAFETY: as in `for_each_visible`.
+            let inner = unsafe { inner.as_ref() };
+            if ptr::eq(inner.outer.get(), boundary) {
+                return inner.outer.set(outer);
+            }
+            at = NonNull::new(inner.outer.get().cast_mut());
+        }
+    }
+
+    /// The chain ends with its fiber: what is left in it is inside of coroutines that outlive the fiber.
+    #[cold]
+    pub(crate) fn abandon(&self) {
+        let mut at = self.0.take();
+        while let Some(boundary) = at {
+            // SAFETY: as in `for_each_visible`.
+            let boundary = unsafe { boundary.as_ref() };
+            boundary.chain.set(ptr::null());
+            at = NonNull::new(boundary.outer.get().cast_mut());
+        }
     }
 
     /// The boundaries from the innermost to the first shield, which is not among them, and whether there is one.
@@ -160,7 +200,7 @@ impl Chain {
                 return true;
             }
             visit(boundary);
-            at = NonNull::new(boundary.outer.cast_mut());
+            at = NonNull::new(boundary.outer.get().cast_mut());
         }
         false
     }

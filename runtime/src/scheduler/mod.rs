@@ -165,7 +165,9 @@ fn block_unwinding(
     let worker = current_worker().expect("a fiber runs on a worker");
     header.set_flag(Flags::EXEMPT);
     worker.note_exempt();
-    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, true));
+    // The wait may outlast the unwinding, after which it can be cancelled, but not from outside of a shield.
+    let is_visible = !header.boundaries.outlook().is_shielded;
+    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, is_visible));
     header.unset_flag(Flags::EXEMPT);
     waiter.outcome().expect("only a claim makes a parked fiber ready")
 }

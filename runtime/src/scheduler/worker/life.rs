@@ -197,6 +197,9 @@ impl Worker {
         // SAFETY: called while the cell is alive, by the worker that runs the fiber.
         let header = unsafe { fiber.as_ref() };
         let stack = header.take_stack().expect("a running fiber has a stack");
+        if !header.boundaries.is_empty() {
+            header.boundaries.abandon();
+        }
         if header.has(Flags::ROAMING) {
             self.shared().roaming.remove(fiber);
         } else {
