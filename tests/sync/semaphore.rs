@@ -64,6 +64,18 @@ fn who_has_waited_longest_is_first_also_if_it_needs_many() {
 }
 
 #[test]
+fn no_permits_at_all_are_always_to_be_had() {
+    on_one_worker(|| {
+        let (semaphore, order) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let waiting = taker(&semaphore, &order, 1);
+        drop(semaphore.acquire_many(0).unwrap());
+        semaphore.close();
+        assert!(semaphore.acquire_many(0).is_err());
+        assert!(!waiting.join().unwrap());
+    });
+}
+
+#[test]
 fn one_that_gives_up_makes_way_and_takes_nothing() {
     on_one_worker(|| {
         let (semaphore, order) = (Arc::new(Semaphore::new(0)), Arc::default());

@@ -23,6 +23,10 @@
 //! waits that begin meanwhile, since [`std::thread::panicking`] cannot tell who unwinds. With `panic = "abort"` there is no unwinding: to cancel is an error, which
 //! says so, and everything else works.
 //!
+//! Two things to know. An initialiser of a [`Once`](crate::sync::Once) or [`LazyLock`](crate::sync::LazyLock) that is
+//! cancelled poisons it, as one that panics. And a [`coroutine`](crate::coroutine) that is suspended inside of a timeout,
+//! a token or a shield leaves it in force for whoever resumed it: suspend outside of them.
+//!
 //! ```
 //! # abaca::run(|| {
 //! let sleeper = abaca::spawn(|| abaca::sleep(std::time::Duration::from_secs(3600)));

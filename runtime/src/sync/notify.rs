@@ -31,11 +31,14 @@ pub struct Notify(SpinLock<State>);
 struct State {
     /// A notification is kept for the next who asks.
     kept: bool,
-    waiters: WaitList<()>,
+    /// Counts the calls of `notify_waiters`.
+    calls: usize,
+    /// Each with the number of calls before it came.
+    waiters: WaitList<usize>,
 }
 
 impl State {
-    fn waiters(&mut self) -> &mut WaitList<()> {
+    fn waiters(&mut self) -> &mut WaitList<usize> {
         &mut self.waiters
     }
 }
@@ -44,13 +47,13 @@ impl Notify {
     /// One without a notification.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
-        Self(SpinLock::new(State { kept: false, waiters: WaitList::new() }))
+        Self(SpinLock::new(State { kept: false, calls: 0, waiters: WaitList::new() }))
     }
 
     /// One without a notification; not `const`, because loom's locks are not.
     #[cfg(loom)]
     pub fn new() -> Self {
-        Self(SpinLock::new(State { kept: false, waiters: WaitList::new() }))
+        Self(SpinLock::new(State { kept: false, calls: 0, waiters: WaitList::new() }))
     }
 
     /// Waits for a notification, in the order of coming, and takes it. A call that is cancelled takes none.
@@ -69,7 +72,8 @@ impl Notify {
         if std::mem::take(&mut state.kept) {
             return true;
         }
-        match wait_list::wait(state, State::waiters, End::Back, (), Reason::Notify, deadline, || ()).0 {
+        let calls = state.calls;
+        match wait_list::wait(state, State::waiters, End::Back, calls, Reason::Notify, deadline, || ()).0 {
             Outcome::Notified => true,
             Outcome::TimedOut => false,
             Outcome::Cancelled => parking::unwind(),
@@ -90,7 +94,15 @@ impl Notify {
 
     /// Ends the waits of all who wait now. Nothing is kept for later.
     pub fn notify_waiters(&self) {
-        wait_list::wake_up_to(&self.0, State::waiters, usize::MAX);
+        let mut state = self.0.lock();
+        let before = state.calls;
+        state.calls += 1;
+        // One at a time, since a wake-up can be a system call; who comes meanwhile is not among them.
+        while let Some((woken, _)) = state.waiters.pop_front_replacing(|calls| *calls <= before, before) {
+            drop(state);
+            parking::wake(woken);
+            state = self.0.lock();
+        }
     }
 }
 

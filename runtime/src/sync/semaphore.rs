@@ -159,6 +159,11 @@ impl Semaphore {
             }
         }
         let mut state = self.state.lock();
+        if self.word.load(Ordering::Relaxed) & SLOW == 0 {
+            // They have been put back since.
+            drop(state);
+            return self.forget_permits(n);
+        }
         let taken = n.min(state.collected);
         state.collected -= taken;
         taken
@@ -300,7 +305,12 @@ impl Semaphore {
                 Err(now) => word = now,
             }
         }
-        Err(if self.is_closed() { TryAcquireError::Closed } else { TryAcquireError::NoPermits })
+        match self.is_closed() {
+            true => Err(TryAcquireError::Closed),
+            // None at all are always to be had.
+            false if n == 0 => Ok(()),
+            false => Err(TryAcquireError::NoPermits),
+        }
     }
 
     #[inline]
