@@ -147,7 +147,8 @@ impl Builder {
         let actor = ActorRef { cell: Arc::new(Cell::new(self.capacity)) };
         let living = Living { mailbox: Mailbox::new(Arc::clone(&actor.cell)), ended: false };
         before(&actor.pid());
-        let fiber = self.fiber.spawn(move || living.live(body))?;
+        let unstarted = Unstarted { body, living };
+        let fiber = self.fiber.spawn(move || unstarted.live())?;
         actor.cell.life().set_fiber(fiber);
         Ok(actor)
     }
@@ -207,6 +208,24 @@ struct Living<M: Send + 'static> {
     /// Outlives the body, so that messages are dropped after those who wait for answers have been told.
     mailbox: Mailbox<M>,
     ended: bool,
+}
+
+/// An actor that has not started. If it never does, its body is dropped before its end is told: the order of the fields.
+struct Unstarted<F, M: Send + 'static> {
+    body: F,
+    living: Living<M>,
+}
+
+impl<F, M, R> Unstarted<F, M>
+where
+    F: FnOnce(&mut Mailbox<M>) -> R,
+    M: Send + 'static,
+    R: Into<ExitReason>,
+{
+    fn live(self) {
+        let Self { body, living } = self;
+        living.live(body);
+    }
 }
 
 impl<M: Send + 'static> Living<M> {
