@@ -2,6 +2,8 @@
 
 use std::fs::read_to_string;
 
+use rustix::param::clock_ticks_per_second;
+
 use crate::child::Server;
 
 /// What processes have used so far.
@@ -23,12 +25,18 @@ pub(super) fn usage(server: &Server) -> Usage {
     usage
 }
 
-/// Of the threads that are alive, to the nanosecond; what `/proc/PID/stat` says is cut to ticks in each process.
+/// Two counts, each of which misses something: that of the threads that are alive is exact, and that of the process
+/// includes those that have ended, but is cut to ticks.
 fn cpu_seconds(pid: u32) -> Option<f64> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let of_task = |text: String| text.split_whitespace().next()?.parse::<u64>().ok();
     let texts = tasks.flatten().filter_map(|task| read_to_string(task.path().join("schedstat")).ok());
-    Some(texts.filter_map(of_task).sum::<u64>() as f64 / 1e9)
+    let alive = texts.filter_map(of_task).sum::<u64>() as f64 / 1e9;
+    let text = read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in brackets, may hold anything; the third field follows it.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |field: usize| fields.get(field - 3)?.parse::<f64>().ok();
+    Some(alive.max((ticks(14)? + ticks(15)?) / clock_ticks_per_second() as f64))
 }
 
 fn switches(pid: u32) -> u64 {
