@@ -39,7 +39,6 @@ pub(crate) enum Outcome {
 /// What a fiber waits for; shown in dumps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(u8)]
-#[allow(dead_code, reason = "each names its call from the day the call exists")]
 pub(crate) enum Reason {
     /// It runs, or is about to.
     #[default]
