@@ -7,6 +7,8 @@
 
 use std::collections::HashSet;
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -26,13 +28,20 @@ fn thread_id() -> ThreadId {
 #[test]
 fn roaming_fibers_are_seen_on_several_threads() {
     let runtime = abaca::Runtime::builder().workers(4).build().unwrap();
+    let has_moved = Arc::new(AtomicBool::new(false));
     let threads = runtime.run(|| {
         let handles: Vec<_> = (0..64)
             .map(|_| {
-                spawn_roaming(|| {
+                let has_moved = Arc::clone(&has_moved);
+                spawn_roaming(move || {
                     let mut seen = HashSet::new();
-                    for round in 0..200_u64 {
+                    for round in 0..50_000_u64 {
                         seen.insert(thread_id());
+                        has_moved.fetch_or(seen.len() > 1, Ordering::Relaxed);
+                        // Long enough for the other workers to come for work, however busy the machine is.
+                        if round >= 200 && has_moved.load(Ordering::Relaxed) {
+                            break;
+                        }
                         black_box((0..2_000).fold(round, |sum, n| sum ^ black_box(n)));
                         if round % 3 == 0 {
                             abaca::sleep(Duration::from_micros(10))
@@ -47,7 +56,7 @@ fn roaming_fibers_are_seen_on_several_threads() {
         handles.into_iter().map(|handle| handle.join().unwrap()).collect::<Vec<_>>()
     });
     let most = threads.iter().map(HashSet::len).max().unwrap();
-    assert!(most >= 2, "64 fibers yielded 200 times on 4 workers, and none was seen on a second thread");
+    assert!(most >= 2, "64 fibers yielded 50,000 times on 4 workers, and none was seen on a second thread");
 }
 
 #[test]
