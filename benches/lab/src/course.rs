@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use abaca_lab::data::Run;
 use abaca_lab::measure::{self, Course};
-use abaca_lab::report;
 use abaca_lab::zoo::{self, Model};
+use abaca_lab::{limits, report};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -24,11 +24,11 @@ pub(crate) struct CourseOptions {
     /// Models, as `models` lists them; all without it
     #[arg(long, value_delimiter = ',', value_parser = model)]
     models: Vec<&'static Model>,
-    /// Shares of each model's peak at which latency is measured, in percent
+    /// Shares of the rate that each model sustains, at which latency is measured, in percent
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=500))]
     rates: Vec<u16>,
-    /// Numbers of idle connections
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
+    /// Numbers of idle connections; `max` is as many as the limits allow
+    #[arg(long, value_delimiter = ',', value_parser = idle)]
     idle: Vec<u64>,
     /// How often each figure is taken
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99))]
@@ -51,6 +51,15 @@ fn model(name: &str) -> Result<&'static Model, String> {
     })
 }
 
+fn idle(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("not above zero".to_owned()),
+        Ok(connections) => Ok(connections),
+        Err(_) if text == "max" => Ok(limits::most_connections()),
+        Err(_) => Err("neither a number nor `max`".to_owned()),
+    }
+}
+
 /// Measures, and writes `report.html` and `run.json`.
 pub(crate) fn run(options: &CourseOptions) -> io::Result<()> {
     // A path that cannot be written to is an error before the run, not after it.
@@ -63,7 +72,14 @@ pub(crate) fn run(options: &CourseOptions) -> io::Result<()> {
         ProgressStyle::with_template("{elapsed_precise} [{wide_bar}] {pos}/{len}, {eta} left: {msg}")
             .map_err(io::Error::other)?,
     );
+    let mut phase = String::new();
     let run = measure::run(&course, &mut |what, done, steps| {
+        // Without a terminal, a line for each phase instead of a bar.
+        let now = what.split_once(": ").map_or(what, |(_model, phase)| phase);
+        if bar.is_hidden() && phase != now {
+            now.clone_into(&mut phase);
+            eprintln!("{done}/{steps}: {phase}");
+        }
         bar.set_length(steps);
         bar.set_position(done);
         bar.set_message(what.to_owned());
@@ -78,7 +94,6 @@ pub(crate) fn run(options: &CourseOptions) -> io::Result<()> {
 
 fn course(options: &CourseOptions) -> Course {
     let quick = options.quick;
-    let or = |chosen: &[u64], usual: &[u64]| if chosen.is_empty() { usual.to_vec() } else { chosen.to_vec() };
     let percents = if !options.rates.is_empty() {
         options.rates.clone()
     } else if quick {
@@ -92,7 +107,11 @@ fn course(options: &CourseOptions) -> Course {
         repetitions: options.repetitions.unwrap_or(if quick { 1 } else { 5 }),
         time: options.duration.unwrap_or(Duration::from_millis(if quick { 150 } else { 1500 })),
         shares: percents.into_iter().map(|percent| f64::from(percent) / 100.0).collect(),
-        idle: or(&options.idle, if quick { &[200] } else { &[1000, 10_000] }),
+        idle: match (&*options.idle, quick) {
+            ([], true) => vec![200],
+            ([], false) => vec![1000, 10_000, limits::most_connections()],
+            (chosen, _) => chosen.to_vec(),
+        },
         micro: !options.no_micro,
         quick,
         command: format!("cargo run --release -p abaca-lab -- {}", arguments.join(" ")).trim_end().to_owned(),

@@ -30,6 +30,9 @@ pub struct Run {
     pub models: Vec<ModelRow>,
     /// Closed-loop throughput.
     pub peaks: Vec<Peak>,
+    /// Open-loop throughput. A run that was made before it was measured has none; its shares are of the peak.
+    #[serde(default)]
+    pub sustained: Vec<Sustained>,
     /// Open-loop latency.
     pub latencies: Vec<Latency>,
     /// Idle connections.
@@ -87,6 +90,19 @@ pub struct Peak {
     pub note: Option<String>,
 }
 
+/// The highest offered rate that the model keeps up with, beside the generator on the same machine.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Sustained {
+    /// Whose.
+    pub model: String,
+    /// Which repetition, from 1.
+    pub repetition: u32,
+    /// The rate.
+    pub requests_per_second: f64,
+    /// What went wrong.
+    pub note: Option<String>,
+}
+
 /// Latency at an offered rate, counted from when each request was due.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Latency {
@@ -94,7 +110,7 @@ pub struct Latency {
     pub model: String,
     /// Which repetition, from 1.
     pub repetition: u32,
-    /// The offered rate as a share of the model's peak.
+    /// The offered rate as a share of the rate that the model sustains.
     pub share: f64,
     /// Requests per second that were due.
     pub offered: f64,
@@ -271,7 +287,14 @@ impl Run {
         Spread::of(rows.filter_map(figure))
     }
 
-    /// The shares of its peak at which a model was measured, in ascending order.
+    /// The rate that a model sustains, over its repetitions.
+    #[must_use]
+    pub fn sustained_by(&self, model: &str) -> Option<Spread> {
+        let rows = self.sustained.iter().filter(|row| row.model == model && row.note.is_none());
+        Spread::of(rows.map(|row| row.requests_per_second))
+    }
+
+    /// The shares of its sustained rate at which a model was measured, in ascending order.
     #[must_use]
     pub fn shares_of(&self, model: &str) -> Vec<f64> {
         let mut shares: Vec<f64> =
@@ -281,7 +304,7 @@ impl Run {
         shares
     }
 
-    /// A figure of a model's valid rows at a share of its peak.
+    /// A figure of a model's valid rows at a share of its sustained rate.
     pub fn latency_of(&self, model: &str, share: f64, figure: impl Fn(&Latency) -> f64) -> Option<Spread> {
         let rows = self.latencies.iter().filter(|row| row.model == model && row.share == share && row.valid);
         Spread::of(rows.map(figure))

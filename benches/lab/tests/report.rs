@@ -31,6 +31,11 @@ fn a_quick_run_measures_everything_and_writes_both_files() {
     assert!(run.complete && run.quick);
     for model in ["threads", "reactors", "abaca"] {
         assert!(run.peak_of(model).is_some_and(|peak| peak.median > 100.0), "{model}: {:?}", run.peaks);
+        assert!(
+            run.sustained_by(model).is_some_and(|rate| rate.median > 100.0),
+            "{model}: {:?}",
+            run.sustained
+        );
         assert_eq!(run.shares_of(model), [0.5], "{model}");
         assert!(run.idle_of(model, 20).is_some(), "{model}: {:?}", run.idles);
         assert_eq!(run.mixed.iter().filter(|row| row.model == model).count(), 4, "{model}");

@@ -50,10 +50,10 @@ impl Bench<'_, '_> {
         Ok(())
     }
 
-    /// Requests at a share of the model's peak.
+    /// Requests at a share of the rate that the model sustains.
     pub(super) fn latency(&mut self, model: &'static Model, share: f64, repetition: u32) {
-        let Some(peak) = self.peak_rate(model) else { return };
-        let offered = peak * share;
+        let Some(sustained) = self.sustained_rate(model) else { return };
+        let offered = sustained * share;
         let mut row =
             Latency { model: model.name.to_owned(), repetition, share, offered, ..Latency::default() };
         if let Err(note) = self.fill_latency(model, &mut row) {

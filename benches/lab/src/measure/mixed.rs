@@ -16,7 +16,7 @@ pub(super) struct Scenario {
     pub(super) name: &'static str,
     /// What the measured requests ask for.
     path: &'static str,
-    /// How many of them, in requests per second; less on a model whose peak is near.
+    /// How many of them, in requests per second; less on a model that sustains few.
     rate: f64,
     trouble: fn(&Server, &Plan) -> Vec<TcpStream>,
 }
@@ -50,7 +50,7 @@ impl Bench<'_, '_> {
 
     fn fill_mixed(&self, model: &Model, scenario: &Scenario, row: &mut Mixed) -> Result<(), String> {
         let mut server = self.start(model).map_err(|error| error.to_string())?;
-        let most = self.peak_rate(model).map_or(scenario.rate, |peak| peak / 3.0);
+        let most = self.sustained_rate(model).map_or(scenario.rate, |rate| rate / 3.0);
         let mut plan = self.plan(&server, model, Pace::Open { rate: scenario.rate.min(most) });
         plan.target = target(&server, scenario.path);
         // Half of what a model serves at a time is left to the trouble.

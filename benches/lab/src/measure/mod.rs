@@ -9,6 +9,7 @@ mod latency;
 mod machine;
 mod mixed;
 mod process;
+mod sustained;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -30,7 +31,7 @@ pub struct Course {
     pub repetitions: u32,
     /// How long one load lasts.
     pub time: Duration,
-    /// Shares of each model's peak at which latency is measured.
+    /// Shares of each model's sustained rate at which latency is measured.
     pub shares: Vec<f64>,
     /// Numbers of idle connections.
     pub idle: Vec<u64>,
@@ -117,15 +118,16 @@ impl Bench<'_, '_> {
 
     fn count_steps(&self) -> u64 {
         let course = self.course;
-        let each = 1 + course.shares.len() + course.idle.len() + mixed::SCENARIOS.len();
+        let each = 2 + course.shares.len() + course.idle.len() + mixed::SCENARIOS.len();
         self.models().len() as u64 * u64::from(course.repetitions) * each as u64
             + if course.micro { micro::steps(self.effort()) } else { 0 }
     }
 
     fn measure(&mut self) -> ControlFlow<()> {
         self.each_in_turn("peak", Self::peak)?;
+        self.each_in_turn("sustained rate", Self::sustained)?;
         for share in self.course.shares.clone() {
-            let what = format!("{:.0} % of peak", share * 100.0);
+            let what = format!("{:.0} % of the sustained rate", share * 100.0);
             self.each_in_turn(&what, move |bench, model, repetition| {
                 bench.latency(model, share, repetition)
             })?;
@@ -200,9 +202,9 @@ impl Bench<'_, '_> {
         model.capacity.clients(&self.options()).map_or(CONNECTIONS, |clients| clients.min(CONNECTIONS))
     }
 
-    /// The median of the peaks so far, in requests per second.
-    fn peak_rate(&self, model: &Model) -> Option<f64> {
-        self.run.peak_of(model.name).map(|peak| peak.median).filter(|rate| *rate > 0.0)
+    /// The median of the sustained rates so far, in requests per second.
+    fn sustained_rate(&self, model: &Model) -> Option<f64> {
+        self.run.sustained_by(model.name).map(|rate| rate.median)
     }
 }
 

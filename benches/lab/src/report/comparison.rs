@@ -90,6 +90,7 @@ fn figures(before: &Run, after: &Run) -> Vec<Figure> {
     let models = union(before, after, |run| run.present().map(|model| model.name.clone()).collect());
     for model in &models {
         add("Peak throughput", model.clone(), true, &|run| run.peak_of(model));
+        add("Sustained rate", model.clone(), true, &|run| run.sustained_by(model));
     }
     for model in &models {
         add("CPU time per request", model.clone(), false, &|run| {

@@ -9,7 +9,7 @@ pub(super) const REFERENCE: &str = "reactors";
 
 /// Every section, in the order of reading.
 pub(super) fn all(run: &Run) -> Vec<Section> {
-    let mut sections = vec![peaks(run), latencies(run), costs(run), idles(run), mixed(run)];
+    let mut sections = vec![peaks(run), sustained(run), latencies(run), costs(run), idles(run), mixed(run)];
     sections.extend(run.questions().into_iter().map(|question| micro(run, question)));
     sections.push(models(run));
     sections
@@ -72,6 +72,34 @@ fn peaks(run: &Run) -> Section {
     }
 }
 
+fn sustained(run: &Run) -> Section {
+    let bars = run.present().map(|model| bar(&model.name, run.sustained_by(&model.name))).collect();
+    let axis = Axis { label: "requests per second, open loop", is_logarithmic: false };
+    let rows = run.present().map(|model| {
+        let (sustained, peak) = (run.sustained_by(&model.name), run.peak_of(&model.name));
+        let share = sustained.zip(peak).map(|(sustained, peak)| sustained.median / peak.median * 100.0);
+        let share = share.map_or_else(|| "-".to_owned(), |share| format!("{share:.0} %"));
+        let mut notes = run.sustained.iter().filter(|row| row.model == model.name);
+        let note = notes.find_map(|row| row.note.clone()).unwrap_or_default();
+        vec![model.name.clone(), with_noise(sustained), share, note]
+    });
+    Section {
+        id: "sustained".into(),
+        title: "Which rate does each model keep up with?".into(),
+        method: "Requests come at a fixed rate, evenly spaced, whether or not the answers do; the highest rate at which they \
+                 do not pile up is searched for. It is below the peak of the closed loop, where everybody waits for \
+                 everybody and work comes in batches: here each request wakes somebody, and the generator's own timer \
+                 takes its part of the machine."
+            .into(),
+        charts: chart("Sustained rate", chart::bars(&ranked(bars, true), axis)),
+        tables: vec![Table {
+            caption: "Sustained rate".into(),
+            head: ["model", "requests /s", "of the closed loop's peak", "note"].map(str::to_owned).into(),
+            rows: rows.collect(),
+        }],
+    }
+}
+
 fn latencies(run: &Run) -> Section {
     let mut families: Vec<&str> = Vec::new();
     for model in run.present().filter(|model| !run.shares_of(&model.name).is_empty()) {
@@ -123,8 +151,8 @@ fn latency_table(run: &Run) -> Table {
         })
     });
     Table {
-        caption: "Latency in microseconds at shares of each model's peak".into(),
-        head: ["model", "of peak", "offered /s", "answered /s", "p50", "p99", "p99.9", "max"]
+        caption: "Latency in microseconds at shares of the rate that each model sustains".into(),
+        head: ["model", "share", "offered /s", "answered /s", "p50", "p99", "p99.9", "max"]
             .map(str::to_owned)
             .into(),
         rows: rows.collect(),
@@ -229,7 +257,7 @@ fn mixed(run: &Run) -> Section {
     Section {
         id: "mixed".into(),
         title: "What do the others see when some clients misbehave?".into(),
-        method: "The load is at a fixed share of the model's peak. The figures are the latencies of the ordinary requests. \
+        method: "The load is the same for all models, or a third of what a model sustains. The figures are the latencies of the ordinary requests. \
                  Where the trouble takes the CPU, the generator is late as well: the table says how much."
             .into(),
         charts: charts.collect(),

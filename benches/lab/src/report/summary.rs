@@ -4,12 +4,12 @@ use super::chart::number;
 use super::sections::{REFERENCE, is_ours};
 use crate::data::{Run, Spread};
 
-/// The share of the peak at which latencies are compared.
+/// The share of the sustained rate at which latencies are compared.
 const LOAD: f64 = 0.7;
 
 /// The sentences, most telling first.
 pub(super) fn sentences(run: &Run) -> Vec<String> {
-    [throughput(run), latency(run), cost(run), memory(run), stalls(run), absent(run)]
+    [throughput(run), sustained(run), latency(run), cost(run), memory(run), stalls(run), absent(run)]
         .into_iter()
         .chain(run.questions().into_iter().map(|question| micro(run, question)))
         .flatten()
@@ -48,6 +48,19 @@ fn throughput(run: &Run) -> Option<String> {
     Some(sentence)
 }
 
+fn sustained(run: &Run) -> Option<String> {
+    let ranking = ranking(run, |model| run.sustained_by(model));
+    let (best, figure) = ranking.last()?;
+    let mut sentence = format!(
+        "Asked at a fixed rate, {best} keeps up with the most, {} requests a second.",
+        number(figure.median)
+    );
+    if let (Some(ours), Some(reference)) = (best_of_ours(&ranking, true), run.sustained_by(REFERENCE)) {
+        sentence += &format!(" {} sustains {} {REFERENCE}.", ours.0, against(ours.1, reference));
+    }
+    Some(sentence)
+}
+
 fn best_of_ours<'a>(ranking: &[(&'a str, Spread)], most: bool) -> Option<(&'a str, Spread)> {
     let mut ours = ranking.iter().copied().filter(|(model, _)| is_ours(model));
     if most { ours.next_back() } else { ours.next() }
@@ -63,7 +76,7 @@ fn latency(run: &Run) -> Option<String> {
     let (best, figure) = ranking.first()?;
     let share = nearest(best)?;
     let mut sentence = format!(
-        "At {:.0} % of each model's peak, {best} answers 99 of 100 requests within {} us, the shortest of all.",
+        "At {:.0} % of the rate that each model sustains, {best} answers 99 of 100 requests within {} us, the shortest of all.",
         share * 100.0,
         number(figure.median)
     );
