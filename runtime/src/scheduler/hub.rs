@@ -64,10 +64,21 @@ impl Worker {
         loop {
             match self.resume(fiber) {
                 Ok(Request::Start(task)) => fiber = task,
-                Ok(Request::Requeue(roaming)) => return self.shared().injector.push(Stealable(roaming)),
+                Ok(Request::Requeue(roaming)) => return self.requeue(roaming),
                 Ok(Request::Nothing) => return,
                 Err((task, error)) => return self.shared().refuse(task, Box::new(error)),
             }
+        }
+    }
+
+    /// Queues a roaming fiber that has yielded where every worker finds it. With more to run than this fiber, there is
+    /// work for another worker, which nobody else might wake.
+    fn requeue(&self, roaming: NonNull<Header>) {
+        let shared = self.shared();
+        let is_alone = shared.injector.is_empty() && self.ready.is_empty();
+        shared.injector.push(Stealable(roaming));
+        if !is_alone {
+            shared.wake_a_sleeper();
         }
     }
 
