@@ -53,17 +53,21 @@ fn a_fiber_that_parked_beside_an_unwinding_one_is_cancelled_as_well() {
         })
         .collect();
     wait_for(&parked, 10);
-    // The shutdown waits for the destructor, so it must be under way when the message comes.
+    // The shutdown waits for the destructor, so it must be under way when the message comes. It is told by a fiber
+    // that has begun before, since a shutdown refuses tasks that have not.
+    let began = Arc::new(AtomicUsize::new(0));
     let closing = Arc::new(AtomicUsize::new(0));
     let last = runtime.spawn({
-        let closing = Arc::clone(&closing);
+        let (began, closing) = (Arc::clone(&began), Arc::clone(&closing));
         move || {
+            began.fetch_add(1, SeqCst);
             while abaca::Builder::new().spawn(|| ()).is_ok() {
                 abaca::yield_now();
             }
             closing.fetch_add(1, SeqCst);
         }
     });
+    wait_for(&began, 1);
     let shutdown = std::thread::spawn(move || runtime.shutdown(LONG));
     wait_for(&closing, 1);
     sender.send(()).unwrap();
