@@ -49,13 +49,20 @@ fn waits(
     })
 }
 
+/// Reads `lock`, which others read, until a writer that waits has lost its patience and bars new readers.
+fn wait_until_barred<T>(lock: &RwLock<T>) {
+    while lock.try_read().is_ok() {
+        abaca::sleep(SHORT);
+    }
+}
+
 #[test]
-fn a_waiting_writer_bars_new_readers() {
+fn a_writer_that_has_waited_for_long_bars_new_readers() {
     on_one_worker(|| {
         let (lock, order) = (Arc::default(), Arc::default());
         let first = RwLock::read(&lock).unwrap();
         let writer = waits(&lock, &order, "writer", true);
-        assert!(lock.try_read().is_err());
+        wait_until_barred(&lock);
         let reader = waits(&lock, &order, "reader", false);
         assert!(order.lock().unwrap().is_empty());
         drop(first);
@@ -91,9 +98,13 @@ fn a_writer_that_gives_up_lets_the_readers_behind_it_in() {
             let writer = begun({
                 let lock: Arc<RwLock<Vec<&str>>> = Arc::clone(&lock);
                 move || {
-                    timeout(if is_cancelled { SHORT * 10_000 } else { SHORT }, || drop(lock.write())).is_ok()
+                    let limit = SHORT * if is_cancelled { 100_000 } else { 20 };
+                    timeout(limit, || drop(lock.write())).is_ok()
                 }
             });
+            while lock.try_read().is_ok() && !writer.is_finished() {
+                abaca::sleep(SHORT);
+            }
             let reader = waits(&lock, &order, "reader", false);
             if is_cancelled {
                 writer.cancel();

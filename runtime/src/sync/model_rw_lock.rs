@@ -86,3 +86,8 @@ fn two_writers_and_a_reader_end() {
 fn a_downgrade_lets_readers_in_and_no_writer() {
     check(2, 2, &[|g| g.write_and_downgrade(), |g| drop(g.read()), |g| g.write()]);
 }
+
+#[test]
+fn a_woken_writer_and_an_impatient_one_both_get_past_readers() {
+    check(2, 2, &[|g| (0..2).for_each(|_| drop(g.read())), |g| g.write(), |g| g.write()]);
+}

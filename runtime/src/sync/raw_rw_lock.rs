@@ -1,29 +1,33 @@
-//! The readers-writer lock without its value: the word, the two queues behind it, and the protocol between them.
+//! The readers-writer lock without its value: the word, the queues behind it, and the protocol between them.
 //!
 //! # The word
 //!
 //! | bits | set | cleared | means |
 //! |---|---|---|---|
 //! | `WRITER` | by whoever takes the lock to write, or by an unlocker on behalf of the one it hands over to | by the holder | a writer holds it |
-//! | `WAITERS` | under the queues' lock, by one that joins a queue | under the queues' lock, when both are empty | whoever frees the lock must look at the queues |
-//! | `BARRED` | under the queues' lock, while a writer waits | likewise | new readers join the queue |
+//! | `WAITERS` | under the queues' lock, by one that joins a queue | under the queues' lock, when all are empty | whoever frees the lock must look at the queues |
 //! | `WAKING` | under the queues' lock, by the unlocker that wakes a writer | by the woken one, when it has the lock or has joined the queue again | a woken writer is on its way: wake no other |
-//! | `HAND_OVER` | under the queues' lock, by a woken writer that lost for too long | by the unlocker that hands over | nobody takes the lock but from an unlocker |
+//! | `HAND_OVER` | under the queues' lock, by a writer that has lost for too long | under the queues' lock, when no such writer waits | nobody takes the lock but from an unlocker |
 //! | the rest | by readers, and by unlockers on behalf of readers that waited | by readers | how many hold it to read |
 //!
 //! # The protocol
 //!
-//! *Read* adds one if neither `WRITER` nor `BARRED` nor `HAND_OVER` is set; *write* sets `WRITER` if nobody holds the lock
-//! and `HAND_OVER` is not set. Who cannot spins briefly and joins its queue, under the queues' lock and only if the lock
-//! is held in the same atomic operation that sets `WAITERS`. So whoever frees the lock comes after, and looks.
+//! *Read* adds one if neither `WRITER` nor `HAND_OVER` is set; *write* sets `WRITER` if nobody holds the lock and
+//! `HAND_OVER` is not set. Who cannot spins briefly and joins its queue, under the queues' lock and only if the lock is
+//! held in the same atomic operation that sets `WAITERS`. So whoever frees the lock comes after, and looks.
+//!
+//! *Patience.* A writer that waits lets others pass at first: it is only woken when the lock is free, and competes with
+//! readers and writers that run (as in `raw_mutex`, and for the same reason: if each waiting writer sent the readers
+//! that come into a queue, a lock that is contended once would hand over at every access from then on). One that has
+//! lost for [`PATIENCE`], woken or not, goes over to the **impatient** and sets `HAND_OVER`: nobody passes any more, and
+//! the lock is granted to it.
 //!
 //! *Phases.* When a writer leaves, all readers that wait by then are let in together, even if a writer has waited
-//! longer. When the last reader leaves, the first writer is next. So neither kind starves the other: a reader waits for
-//! at most the writers of one phase, and a waiting writer bars new readers. Readers are **granted** the lock: their count is
-//! added before they are claimed. A writer is only woken, and competes with writers that run (as in `raw_mutex`, and
-//! for the same reason); one that has lost for [`PATIENCE`] sets `HAND_OVER` and is granted the lock as well.
+//! longer. When the last reader leaves, the first writer is next, an impatient one if there is any. So neither kind
+//! starves the other: a reader waits for at most the writers of one phase, and an impatient writer bars new readers.
+//! Readers are granted the lock: their count is added before they are claimed.
 //!
-//! A writer that gives up (a cancellation) may leave readers that waited for nothing but it; it lets them in.
+//! An impatient writer that gives up (a cancellation) may leave readers that waited for nothing but it; it lets them in.
 
 use std::time::{Duration, Instant};
 
@@ -35,15 +39,14 @@ use crate::queue::Hope;
 
 const WRITER: u32 = 1;
 const WAITERS: u32 = 1 << 1;
-const BARRED: u32 = 1 << 2;
-const WAKING: u32 = 1 << 3;
-const HAND_OVER: u32 = 1 << 4;
-const READER: u32 = 1 << 5;
+const WAKING: u32 = 1 << 2;
+const HAND_OVER: u32 = 1 << 3;
+const READER: u32 = 1 << 4;
 
 /// Whatever holds the lock.
 const HELD: u32 = WRITER | !(READER - 1);
 
-/// How long a writer loses to those who barge before the lock is handed to it.
+/// How long a writer lets others pass before the lock is handed to it.
 const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
 
 /// The pauses of a spin, in spin hints, with an attempt after each.
@@ -67,6 +70,8 @@ pub(crate) struct RawRwLock {
 struct Queues {
     readers: WaitList<Granted>,
     writers: WaitList<Granted>,
+    /// The writers that have lost for too long: they came before those in `writers`.
+    impatient: WaitList<Granted>,
 }
 
 impl Queues {
@@ -76,6 +81,14 @@ impl Queues {
 
     fn writers(&mut self) -> &mut WaitList<Granted> {
         &mut self.writers
+    }
+
+    fn impatient(&mut self) -> &mut WaitList<Granted> {
+        &mut self.impatient
+    }
+
+    fn no_writer_waits(&self) -> bool {
+        self.writers.is_empty() && self.impatient.is_empty()
     }
 }
 
@@ -89,13 +102,15 @@ enum Turn {
 impl RawRwLock {
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
-        let queues = Queues { readers: WaitList::new(), writers: WaitList::new() };
+        let queues =
+            Queues { readers: WaitList::new(), writers: WaitList::new(), impatient: WaitList::new() };
         Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(queues) }
     }
 
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        let queues = Queues { readers: WaitList::new(), writers: WaitList::new() };
+        let queues =
+            Queues { readers: WaitList::new(), writers: WaitList::new(), impatient: WaitList::new() };
         Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(queues) }
     }
 
@@ -112,7 +127,7 @@ impl RawRwLock {
     #[inline]
     pub(crate) fn try_read(&self) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
-        while word & (WRITER | BARRED | HAND_OVER) == 0 {
+        while word & (WRITER | HAND_OVER) == 0 {
             assert!(word <= u32::MAX - READER, "too many readers");
             // Acquire: pairs with the Release of the writer that unlocked before.
             match self.word.compare_exchange_weak(word, word + READER, Ordering::Acquire, Ordering::Relaxed) {
@@ -149,7 +164,9 @@ impl RawRwLock {
     pub(crate) fn unlock_read(&self) {
         // Release: pairs with the Acquire of the writer that comes next.
         let left = self.word.fetch_sub(READER, Ordering::Release) - READER;
-        if left & (HELD | WAITERS | WAKING) == WAITERS {
+        // A writer on its way will look itself, unless the lock is to be handed over.
+        let is_ours = left & WAKING == 0 || left & HAND_OVER != 0;
+        if left & (HELD | WAITERS) == WAITERS && is_ours {
             self.advance(Turn::Writer);
         }
     }
@@ -181,9 +198,8 @@ impl RawRwLock {
         let queues = self.queues.lock();
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            // A lock that nobody holds has no unlock to come that would wake us. (If it is being handed over, the
-            // unlocker that does so waits for the queues' lock.)
-            let admitted = word & (WRITER | BARRED | HAND_OVER) == 0 || word & (HELD | HAND_OVER) == 0;
+            // A lock that is to be handed over is held, or the unlocker that does so waits for the queues' lock.
+            let admitted = word & (WRITER | HAND_OVER) == 0;
             let to = if admitted { word + READER } else { word | WAITERS };
             // Acquire: as in `try_read`.
             match self.word.compare_exchange_weak(word, to, Ordering::Acquire, Ordering::Relaxed) {
@@ -203,15 +219,20 @@ impl RawRwLock {
         if self.try_write() || self.spin(Self::try_write) {
             return;
         }
-        let (mut woken, mut end, mut since) = (0, End::Back, None);
+        let (mut woken, mut end, mut patient_until) = (0, End::Back, None);
         loop {
-            let impatient = woken != 0 && since.is_some_and(|since: Instant| since.elapsed() >= PATIENCE);
+            let is_impatient = patient_until.is_some_and(|until| Instant::now() >= until);
             let queues = self.queues.lock();
-            if self.join_writers(woken, if impatient { HAND_OVER } else { 0 }) {
+            if self.join_writers(woken, if is_impatient { HAND_OVER } else { 0 }) {
                 return;
             }
-            since.get_or_insert_with(Instant::now);
-            match wait_list::wait(queues, Queues::writers, end, false, Reason::RwLock, None, || ()) {
+            let until = *patient_until.get_or_insert_with(|| Instant::now() + PATIENCE);
+            let (queue, deadline) = match is_impatient {
+                true => (Queues::impatient as fn(&mut Queues) -> &mut WaitList<Granted>, None),
+                false => (Queues::writers as _, Some(until)),
+            };
+            woken = 0;
+            match wait_list::wait(queues, queue, end, false, Reason::RwLock, deadline, || ()) {
                 (Outcome::Notified, true) => return,
                 (Outcome::Notified, false) => {
                     (woken, end) = (WAKING, End::Front);
@@ -221,12 +242,9 @@ impl RawRwLock {
                         return;
                     }
                 }
-                (Outcome::TimedOut | Outcome::Cancelled, _) => {
-                    if impatient {
-                        // Under the lock, as who hands over relies on the bit.
-                        let _queues = self.queues.lock();
-                        self.word.fetch_and(!HAND_OVER, Ordering::Relaxed);
-                    }
+                // Behind those who lost their patience before.
+                (Outcome::TimedOut, _) => end = End::Back,
+                (Outcome::Cancelled, _) => {
                     // Readers may have waited for nothing but us.
                     self.advance(Turn::Writer);
                     parking::unwind();
@@ -241,7 +259,7 @@ impl RawRwLock {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let free = word & (HELD | HAND_OVER) == 0;
-            let joined = if free { WRITER } else { WAITERS | BARRED | hand_over };
+            let joined = if free { WRITER } else { WAITERS | hand_over };
             // Acquire: as in `try_write`.
             match self.word.compare_exchange_weak(
                 word,
@@ -276,21 +294,18 @@ impl RawRwLock {
     fn advance(&self, turn: Turn) {
         loop {
             let queues = self.queues.lock();
+            self.tidy(&queues);
             let word = self.word.load(Ordering::Relaxed);
-            let (readers, writers) = (!queues.readers.is_empty(), !queues.writers.is_empty());
-            let writers_turn = turn == Turn::Writer || word & HAND_OVER != 0;
+            let (readers, writers) = (!queues.readers.is_empty(), !queues.no_writer_waits());
             let more = match word & HELD {
-                0 if writers && (writers_turn || !readers) => self.wake_a_writer(queues),
+                0 if writers && (turn == Turn::Writer || !readers) => self.wake_a_writer(queues),
                 0 if readers => self.let_readers_in(queues),
-                // Held by readers: waiting writers bar others, unless the holder was a writer until now.
-                held if held & WRITER == 0 && readers && (!writers || turn == Turn::Readers) => {
+                // Held by readers: an impatient writer bars others, unless the holder was a writer until now.
+                held if held & WRITER == 0 && readers && (word & HAND_OVER == 0 || turn == Turn::Readers) => {
                     self.let_readers_in(queues)
                 }
                 // Whoever holds it looks again.
-                _ => {
-                    self.tidy(&queues);
-                    false
-                }
+                _ => false,
             };
             if !more {
                 return;
@@ -340,18 +355,23 @@ impl RawRwLock {
     /// Returns whether to look again.
     fn wake_a_writer(&self, mut queues: SpinGuard<'_, Queues>) -> bool {
         let word = self.word.load(Ordering::Relaxed);
-        if word & (HELD | WAKING) != 0 {
+        if word & HELD != 0 {
             return false;
         }
         let woken = if word & HAND_OVER != 0 {
-            // While the bit is set nobody takes the lock, and only we, with the queues' lock, clear it.
+            // While the bit is set nobody takes the lock, and nobody clears it without the queues' lock.
             // Acquire: the claim passes on what the holder before has published.
-            self.word.fetch_xor(HAND_OVER | WRITER, Ordering::Acquire);
-            let woken = queues.writers.pop_front_exchanging(&mut true);
+            self.word.fetch_or(WRITER, Ordering::Acquire);
+            let woken = queues
+                .impatient
+                .pop_front_exchanging(&mut true)
+                .or_else(|| queues.writers.pop_front_exchanging(&mut true));
             if woken.is_none() {
                 self.word.fetch_and(!WRITER, Ordering::Release);
             }
             woken
+        } else if word & WAKING != 0 {
+            return false;
         } else {
             // Before the claim: the woken one may run, and clear the bit, at once.
             self.word.fetch_or(WAKING, Ordering::Relaxed);
@@ -375,13 +395,14 @@ impl RawRwLock {
     /// Clears what the queues no longer justify.
     fn tidy(&self, queues: &Queues) {
         let mut done = 0;
-        if queues.writers.is_empty() {
-            done |= BARRED | HAND_OVER;
-            if queues.readers.is_empty() {
+        if queues.impatient.is_empty() {
+            done |= HAND_OVER;
+            if queues.writers.is_empty() && queues.readers.is_empty() {
                 done |= WAITERS;
             }
         }
-        if done != 0 {
+        // Only who holds the queues' lock sets these bits, so none that is there is missed.
+        if self.word.load(Ordering::Relaxed) & done != 0 {
             self.word.fetch_and(!done, Ordering::Relaxed);
         }
     }

@@ -19,9 +19,10 @@ use super::raw_rw_lock::RawRwLock;
 ///
 /// # Fairness
 ///
-/// A waiting writer bars new readers. When a writer leaves, all readers that wait by then are let in together; when the
-/// last reader leaves, the writer that has waited longest is next. So neither kind starves the other. As with
-/// [`Mutex`](super::Mutex), a running writer may overtake a waiting one, but not for more than a millisecond.
+/// Those who run may overtake those who wait, as with [`Mutex`](super::Mutex), but not for more than a millisecond: a
+/// writer that has waited for so long bars new readers and writers until it has had the lock. When a writer leaves, all
+/// readers that wait by then are let in together; when the last reader leaves, the writer that has waited longest is
+/// next. So neither kind starves the other.
 ///
 /// A fiber that reads and asks to read once more may therefore wait for a writer that waits for it: for ever.
 ///
