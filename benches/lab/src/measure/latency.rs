@@ -20,7 +20,7 @@ impl Bench<'_, '_> {
     }
 
     fn fill_peak(&self, model: &Model, row: &mut Peak) -> Result<(), String> {
-        let mut server = self.start(model).map_err(|error| error.to_string())?;
+        let mut server = self.start_warm(model).map_err(|error| error.to_string())?;
         let mut plan = self.plan(&server, model, Pace::Closed);
         let warmup = std::mem::take(&mut plan.warmup);
         let warm = Plan { duration: warmup, ..plan.clone() };
@@ -63,7 +63,7 @@ impl Bench<'_, '_> {
     }
 
     fn fill_latency(&self, model: &Model, row: &mut Latency) -> Result<(), String> {
-        let mut server = self.start(model).map_err(|error| error.to_string())?;
+        let mut server = self.start_warm(model).map_err(|error| error.to_string())?;
         let plan = self.plan(&server, model, Pace::Open { rate: row.offered });
         let before = process::usage(&server);
         let report = load::run(&plan).map_err(|error| why(&mut server, &error))?;

@@ -49,7 +49,7 @@ impl Bench<'_, '_> {
     }
 
     fn fill_mixed(&self, model: &Model, scenario: &Scenario, row: &mut Mixed) -> Result<(), String> {
-        let mut server = self.start(model).map_err(|error| error.to_string())?;
+        let mut server = self.start_warm(model).map_err(|error| error.to_string())?;
         let most = self.sustained_rate(model).map_or(scenario.rate, |rate| rate / 3.0);
         let mut plan = self.plan(&server, model, Pace::Open { rate: scenario.rate.min(most) });
         plan.target = target(&server, scenario.path);

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::burn::Burn;
 use crate::child::{Launcher, Server, StartError};
 use crate::data::{FORMAT, ModelRow, Run};
-use crate::load::Target;
+use crate::load::{self, Pace, Plan, Target};
 use crate::micro::{self, Effort};
 use crate::zoo::{self, Family, Model, Options};
 
@@ -45,6 +45,9 @@ pub struct Course {
 
 /// Connections of a load: as many as the models that start processes or threads in advance have of them.
 const CONNECTIONS: usize = zoo::DEFAULT_POOL;
+
+/// How long a model is loaded that compiles its code as it runs, before it is measured.
+const COMPILATION: Duration = Duration::from_secs(2);
 
 /// Told what is measured next, with how many steps there are and how many are done; may end the run.
 pub type Progress<'a> = dyn FnMut(&str, u64, u64) -> ControlFlow<()> + 'a;
@@ -188,8 +191,20 @@ impl Bench<'_, '_> {
         ControlFlow::Continue(())
     }
 
+    /// Starts the model as it is when nobody has used it.
     fn start(&self, model: &Model) -> Result<Server, StartError> {
         self.launcher.model(model, &self.options())
+    }
+
+    /// Starts the model, and loads it for as long as it needs to be as fast as it gets.
+    fn start_warm(&self, model: &Model) -> Result<Server, StartError> {
+        let server = self.start(model)?;
+        if model.compiles_as_it_runs {
+            let time = COMPILATION.min(self.course.time * 5);
+            // What goes wrong here goes wrong in the measurement too, which says so.
+            let _ = load::run(&Plan::new(target(&server, "/"), Pace::Closed, self.connections(model), time));
+        }
+        Ok(server)
     }
 
     fn options(&self) -> Options {

@@ -39,7 +39,7 @@ impl Bench<'_, '_> {
     }
 
     fn search(&self, model: &Model, peak: f64) -> Result<f64, String> {
-        let mut server = self.start(model).map_err(|error| error.to_string())?;
+        let mut server = self.start_warm(model).map_err(|error| error.to_string())?;
         let (mut low, mut high) = (peak * RANGE.0, peak * RANGE.1);
         let mut found = None;
         for _ in 0..HALVINGS {

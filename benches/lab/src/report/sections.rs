@@ -60,8 +60,9 @@ fn peaks(run: &Run) -> Section {
         id: "peak".into(),
         title: "How much can each model serve?".into(),
         method: "Every connection sends its next request when it has the last answer. The generator shares the machine \
-                 with the model, so the figures say how models compare, not what the machine could serve alone. Bars \
-                 are medians, grey lines reach from the least to the greatest repetition."
+                 with the model, so the figures say how models compare, not what the machine could serve alone. Java \
+                 compiles its code as it runs, so it is loaded for up to two seconds before each load that is \
+                 measured. Bars are medians, grey lines reach from the least to the greatest repetition."
             .into(),
         charts: chart("Peak throughput", chart::bars(&ranked(bars, true), axis)),
         tables: vec![Table {

@@ -21,6 +21,7 @@ pub(super) const MODEL: Model = Model {
     source: "this project",
     family: Family::Stackful,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve: |listener, options| serve(listener, options, options.workers, Poller::Workers),
 };

@@ -24,6 +24,7 @@ pub(super) const MODEL: Model = Model {
     source: "Armstrong, Making reliable distributed systems (2003)",
     family: Family::Stackful,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

@@ -26,6 +26,7 @@ pub(super) const MODEL: Model = Model {
     source: "Node and browsers: event loop, timers, microtasks",
     family: Family::Events,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

@@ -28,6 +28,7 @@ pub(super) const MODEL: Model = Model {
     source: "generators of Python and Lua; Conway 1963",
     family: Family::Stackful,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

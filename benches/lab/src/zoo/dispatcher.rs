@@ -28,6 +28,7 @@ pub(super) const MODEL: Model = Model {
     source: "Schmidt et al., POSA 2: half-sync/half-async",
     family: Family::Events,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

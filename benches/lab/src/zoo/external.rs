@@ -24,6 +24,7 @@ pub(super) const GO: Model = Model {
     source: "Go's runtime",
     family: Family::Stackful,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: || go().map(drop),
     serve: |listener, options| become_program(go(), listener, options),
 };
@@ -33,6 +34,7 @@ pub(super) const JAVA: Model = Model {
     about: "a virtual thread per connection on java.net",
     state: "the virtual thread's stack, copied to the heap while it waits",
     source: "Java 21, JEP 444",
+    compiles_as_it_runs: true,
     available: || java(1).map(drop),
     serve: |listener, options| become_program(java(options.workers), listener, options),
     ..GO

@@ -22,6 +22,7 @@ pub(super) const MODEL: Model = Model {
     source: "Stevens, UNIX Network Programming: the concurrent server; inetd",
     family: Family::Processes,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

@@ -18,6 +18,7 @@ pub(super) const MODEL: Model = Model {
     source: "Stevens, UNIX Network Programming: the iterative server",
     family: Family::Processes,
     capacity: Capacity::One,
+    compiles_as_it_runs: false,
     available: always,
     serve: |listener, options| accept_and_serve(&listener, options),
 };

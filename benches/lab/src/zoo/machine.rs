@@ -27,6 +27,7 @@ pub(super) const MODEL: Model = Model {
     source: "the lowering of async fn in Rust and C#",
     family: Family::Stackless,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

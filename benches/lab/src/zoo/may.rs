@@ -22,6 +22,7 @@ pub(super) const MODEL: Model = Model {
     source: "the crate may 0.3",
     family: Family::Stackful,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

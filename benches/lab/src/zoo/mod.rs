@@ -114,6 +114,8 @@ pub struct Model {
     pub family: Family,
     /// How many clients it serves at the same time.
     pub capacity: Capacity,
+    /// Whether it gets fast only while it runs, since its code is compiled then.
+    pub compiles_as_it_runs: bool,
     /// Whether it can run here; if not, why.
     available: fn() -> Result<(), String>,
     serve: fn(TcpListener, &Options) -> io::Result<Infallible>,

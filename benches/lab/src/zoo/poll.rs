@@ -22,6 +22,7 @@ pub(super) const MODEL: Model = Model {
     source: "poll(2) of System V; Stevens, UNIX Network Programming",
     family: Family::Events,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

@@ -22,6 +22,7 @@ pub(super) const MODEL: Model = Model {
     source: "Stevens, UNIX Network Programming: the preforked server; Apache's prefork",
     family: Family::Processes,
     capacity: Capacity::Pool,
+    compiles_as_it_runs: false,
     available: super::always,
     serve,
 };

@@ -21,6 +21,7 @@ pub(super) const MODEL: Model = Model {
     source: "Stevens, UNIX Network Programming: the prethreaded server with an accept mutex",
     family: Family::Threads,
     capacity: Capacity::Pool,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

@@ -25,6 +25,7 @@ pub(super) const MODEL: Model = Model {
     source: "Vouillon, Lwt: a cooperative thread library (2008)",
     family: Family::Stackless,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

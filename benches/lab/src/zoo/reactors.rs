@@ -20,6 +20,7 @@ pub(super) const MODEL: Model = Model {
     source: "nginx; SO_REUSEPORT of Linux 3.9",
     family: Family::Events,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

@@ -26,6 +26,7 @@ pub(super) const MODEL: Model = Model {
     source: "select(2) of 4.2BSD; Stevens, UNIX Network Programming",
     family: Family::Events,
     capacity: Capacity::Descriptors(SET_SIZE as usize),
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

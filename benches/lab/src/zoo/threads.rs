@@ -20,6 +20,7 @@ pub(super) const MODEL: Model = Model {
     source: "Stevens, UNIX Network Programming: one thread per client",
     family: Family::Threads,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve,
 };

@@ -23,6 +23,7 @@ pub(super) const MODEL: Model = Model {
     source: "tokio 1, multi-thread runtime",
     family: Family::Stackless,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available: always,
     serve: |listener, options| {
         let threads = Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()?;

@@ -25,6 +25,7 @@ pub(super) const MODEL: Model = Model {
     source: "Axboe, Efficient IO with io_uring (2019)",
     family: Family::Events,
     capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
     available,
     serve,
 };
