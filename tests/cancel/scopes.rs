@@ -21,8 +21,10 @@ fn a_timeout_around_a_scope_cancels_its_fibers() {
         let result = timeout(Duration::from_millis(1), || {
             scope(|scope| {
                 for _ in 0..10 {
-                    scope.spawn(|| {
-                        let _ends = Ends(&ended);
+                    // The closure's from the beginning: the time may be up before the fiber has begun.
+                    let ends = Ends(&ended);
+                    scope.spawn(move || {
+                        let _ends = ends;
                         abaca::park();
                     });
                 }

@@ -1,16 +1,15 @@
 //! Fibers that are cancelled, or unwind, while they wait for a descriptor.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use abaca::Cancelled;
 use abaca::net::{TcpListener, TcpStream};
-use socket2::{Domain, Socket, Type};
 
 use super::kinds::{builders, on_each_runtime};
+use super::{full, own_address};
 
 /// Counts its drops: destructors ran.
 struct Counted(Arc<AtomicUsize>);
@@ -27,19 +26,6 @@ fn pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
-/// A listener whose queue is full, so that a connect waits.
-fn full() -> (Socket, Vec<TcpStream>, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
-    socket.listen(0).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    let mut queued = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(20)) {
-        queued.push(stream);
-    }
-    (socket, queued, address)
-}
-
 #[test]
 fn shutdown_unwinds_every_wait_for_a_descriptor() {
     for builder in builders() {
@@ -47,8 +33,8 @@ fn shutdown_unwinds_every_wait_for_a_descriptor() {
         let dropped = Arc::new(AtomicUsize::new(0));
         let (mut client, server) = pair();
         let (write_peer, writer) = pair();
-        let (_full, _queued, full_address) = full();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (_full, full_address, _queued) = full();
+        let listener = TcpListener::bind(own_address()).unwrap();
         let address = listener.local_addr().unwrap();
         let (pipe_reader, _pipe_writer) = std::io::pipe().unwrap();
         let mut fibers = Vec::new();

@@ -9,15 +9,11 @@ use abaca::net::{ListenOptions, TcpListener, TcpStream, ToSocketAddrs};
 use abaca::time::timeout;
 
 use super::kinds::on_each_runtime;
-
-/// A port on which nobody listens.
-fn closed_port() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
+use super::{full, refusing};
 
 #[abaca::test]
 fn a_refused_connection_is_an_error_as_in_std() {
-    let address = closed_port();
+    let (_socket, address) = refusing();
     let expected = std::net::TcpStream::connect(address).unwrap_err().kind();
     assert_eq!(TcpStream::connect(address).unwrap_err().kind(), expected);
     assert_eq!(TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap_err().kind(), expected);
@@ -44,7 +40,8 @@ fn a_connect_that_nobody_answers_times_out() {
 #[abaca::test]
 fn the_first_address_that_answers_is_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addresses = [closed_port(), listener.local_addr().unwrap()];
+    let (_socket, refuses) = refusing();
+    let addresses = [refuses, listener.local_addr().unwrap()];
     let stream = TcpStream::connect(&addresses[..]).unwrap();
     assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
     let none: &[SocketAddr] = &[];
@@ -78,30 +75,19 @@ fn a_look_up_can_be_given_up() {
     });
 }
 
-/// A listener with a full queue: whoever connects waits. The streams fill it.
-fn silent() -> (TcpListener, Vec<TcpStream>) {
-    let listener = ListenOptions::new().backlog(0).bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut queued = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(20)) {
-        queued.push(stream);
-    }
-    (listener, queued)
-}
-
 fn happy(addresses: &[SocketAddr]) -> std::io::Result<SocketAddr> {
     TcpStream::connect_happy_eyeballs(addresses)?.peer_addr()
 }
 
 #[test]
 fn a_dead_address_does_not_hold_up_a_living_one() {
-    let (dead, _queued) = silent();
-    let dead = dead.local_addr().unwrap();
+    let (_listener, dead, _queued) = full();
+    let (_socket, refuses) = refusing();
     on_each_runtime(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let living = listener.local_addr().unwrap();
         assert_eq!(happy(&[dead, living]).unwrap(), living);
-        assert_eq!(happy(&[closed_port(), living]).unwrap(), living);
+        assert_eq!(happy(&[refuses, living]).unwrap(), living);
         assert_eq!(happy(&[living, dead]).unwrap(), living);
         assert_eq!(happy(&[living]).unwrap(), living);
         // The kernel's usual stream: its calls block the fiber.
@@ -118,19 +104,19 @@ fn a_dead_address_does_not_hold_up_a_living_one() {
 
 #[test]
 fn happy_eyeballs_work_on_a_plain_thread() {
-    let (dead, _queued) = silent();
+    let (_listener, dead, _queued) = full();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let living = listener.local_addr().unwrap();
-    assert_eq!(happy(&[dead.local_addr().unwrap(), living]).unwrap(), living);
+    assert_eq!(happy(&[dead, living]).unwrap(), living);
     assert!(TcpStream::connect_happy_eyeballs(("localhost", living.port())).is_ok());
 }
 
 #[test]
 fn when_all_addresses_fail_the_last_failure_is_told() {
-    let (dead, _queued) = silent();
-    let dead = dead.local_addr().unwrap();
+    let (_listener, dead, _queued) = full();
+    let (_socket, refuses) = refusing();
     on_each_runtime(|| {
-        assert_eq!(happy(&[closed_port(), closed_port()]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(happy(&[refuses, refuses]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
         assert_eq!(happy(&[]).unwrap_err().kind(), ErrorKind::InvalidInput);
         // Nobody answers there, and the race can be given up.
         let result = timeout(Duration::from_millis(5), || happy(&[dead, dead]));
@@ -147,8 +133,7 @@ fn when_all_addresses_fail_the_last_failure_is_told() {
 fn the_losers_of_a_race_are_closed() {
     if std::env::var_os("ROLE").is_some() {
         let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-        let (dead, _queued) = silent();
-        let dead = dead.local_addr().unwrap();
+        let (_listener, dead, _queued) = full();
         abaca::run(|| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let before = open();

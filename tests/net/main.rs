@@ -22,16 +22,49 @@ mod twin;
 mod unix;
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use abaca::net::{TcpListener, TcpStream};
+use socket2::{Domain, Socket, Type};
 
 /// A connected pair on loopback: a fiber's stream, and its peer, std's.
 fn pair() -> (TcpStream, std::net::TcpStream) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (ours, listener.accept().unwrap().0)
+}
+
+/// A bound socket that does not listen, and its address: connections are refused there for as long as it lives, since
+/// nobody else gets the port.
+fn refusing() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
+/// A listener whose queue is full, so that whoever connects waits; its address, and what fills it.
+fn full() -> (Socket, SocketAddr, Vec<TcpStream>) {
+    let (listener, address) = refusing();
+    listener.listen(0).unwrap();
+    // The kernel completes one connection more than the backlog, however long that takes it, and drops the packets of
+    // further ones. Only then does a time that is up tell that the queue is full, and not that the machine is busy.
+    let mut queued = vec![TcpStream::connect(address).unwrap()];
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(20)) {
+        queued.push(stream);
+    }
+    (listener, address, queued)
+}
+
+/// A loopback address with a free port, of which no other test binds any: a port that is given up is not taken by
+/// another test before the one that looks.
+fn own_address() -> SocketAddr {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let [.., high, low] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    SocketAddr::from(([127, 1, high, low], 0))
 }
 
 /// Runs `f` on a plain thread while the calling fiber is parked.
@@ -50,7 +83,7 @@ fn read_all(mut stream: impl Read) -> Vec<u8> {
 }
 
 /// Serves echo on a new listener until the runtime ends.
-fn echo_server() -> std::net::SocketAddr {
+fn echo_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     abaca::spawn(move || {
