@@ -6,6 +6,8 @@ mod curl;
 mod figures;
 #[path = "run/models.rs"]
 mod models;
+#[path = "run/proxy.rs"]
+mod proxy;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -311,80 +313,4 @@ fn http_hello_refuses_what_it_cannot_serve() {
     expect(&stream, HELLO);
     drop(stream);
     server.ends_well();
-}
-
-#[test]
-fn proxy_passes_both_directions_and_their_ends_on() {
-    let upstream = Server::start("echo", &["--connections", "2"]);
-    let mut proxy = Server::start("proxy", &[&upstream.address.to_string()]);
-    let megabyte: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let patient = proxy.connect();
-    expect_echo(&patient, "through the proxy");
-    let stream = proxy.connect();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            send(&stream, &megabyte);
-            stream.shutdown(Shutdown::Write).expect("a half-close");
-        });
-        assert!(read_all(&stream) == megabyte);
-    });
-    assert!(proxy.line().contains(": 1000000 bytes there, 1000000 bytes back"));
-    // No more connections, but those that are open go on.
-    proxy.enter();
-    while TcpStream::connect(proxy.address).is_ok() {}
-    expect_echo(&patient, "still");
-    patient.shutdown(Shutdown::Write).expect("a half-close");
-    assert_eq!(read_all(&patient), b"");
-    assert!(proxy.ends_well().contains("0 connections were cut off"));
-    upstream.ends_well();
-}
-
-#[test]
-fn proxy_limits_its_connections_and_the_silence_on_them() {
-    let upstream = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = upstream.local_addr().expect("an address").to_string();
-    let arguments = [&address, "--connections", "1", "--idle-timeout", "0.2"];
-    let mut proxy = Server::start("proxy", &arguments);
-    let (first, second) = (proxy.connect(), proxy.connect());
-    let (silent, _) = upstream.accept().expect("the proxy connects");
-    upstream.set_nonblocking(true).expect("an open socket");
-    assert!(upstream.accept().is_err(), "the second waits for the end of the first");
-    upstream.set_nonblocking(false).expect("an open socket");
-    // Nobody says anything, so both sides are closed.
-    assert_eq!((read_all(&first), read_all(&silent)), (vec![], vec![]));
-    assert!(proxy.line().contains(": idle"));
-    let (talkative, _) = upstream.accept().expect("the proxy connects");
-    send(&talkative, "greeting");
-    drop(talkative);
-    assert_eq!(read_all(&second), b"greeting");
-    drop(second);
-    assert!(proxy.line().contains(": 0 bytes there, 8 bytes back"));
-    proxy.enter();
-    assert!(proxy.ends_well().contains("0 connections were cut off"));
-}
-
-#[test]
-fn proxy_says_when_its_server_does_not_answer_and_cuts_off_who_stays() {
-    let vacant = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let mut proxy = Server::start("proxy", &[&vacant.to_string()]);
-    assert_eq!(read_all(&proxy.connect()), b"");
-    assert!(proxy.line().contains("refused"));
-    let upstream = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = upstream.local_addr().expect("an address").to_string();
-    let mut proxy = Server::start("proxy", &[&address, "--idle-timeout", "1"]);
-    let client = proxy.connect();
-    let (server, _) = upstream.accept().expect("the proxy connects");
-    let talking = std::thread::spawn(move || {
-        // Never silent for long, until it is cut off.
-        while (&server).write_all(b"chatter").is_ok() {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-    });
-    expect(&client, "chatter");
-    proxy.enter();
-    let reading =
-        std::thread::spawn(move || while (&client).read(&mut [0; 64]).is_ok_and(|length| length > 0) {});
-    assert!(proxy.ends_well().contains("1 connections were cut off"));
-    talking.join().expect("an error ends it");
-    reading.join().expect("the end ends it");
 }

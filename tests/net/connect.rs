@@ -127,28 +127,3 @@ fn when_all_addresses_fail_the_last_failure_is_told() {
         assert!(racing.join().unwrap_err().is::<Cancelled>());
     });
 }
-
-/// In a process of its own, which counts its descriptors.
-#[test]
-fn the_losers_of_a_race_are_closed() {
-    if std::env::var_os("ROLE").is_some() {
-        let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-        let (_listener, dead, _queued) = full();
-        abaca::run(|| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let before = open();
-            let winner =
-                TcpStream::connect_happy_eyeballs(&[dead, listener.local_addr().unwrap()][..]).unwrap();
-            assert_eq!(open(), before + 1);
-            drop(winner);
-            assert!(timeout(Duration::from_millis(5), || happy(&[dead, dead])).is_err());
-            assert_eq!(open(), before);
-        });
-        return;
-    }
-    let this = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "connect::the_losers_of_a_race_are_closed"];
-    let output = std::process::Command::new(this).args(arguments).env("ROLE", "child").output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
-}

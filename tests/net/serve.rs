@@ -1,7 +1,6 @@
 //! `serve`: a fiber per connection, limits, errors of accept, and the graceful end.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -279,40 +278,6 @@ fn an_error_of_one_connection_or_of_resources_is_survived_and_the_listeners_is_n
         assert!(server.stopped().is_ok(), "it is told once");
         assert_eq!(server.drain(LONG), 0);
     });
-}
-
-/// In a child process with few descriptors: more connections than there are descriptors are all served.
-#[test]
-fn running_out_of_descriptors_is_survived() {
-    const CLIENTS: usize = 60;
-    if std::env::var_os("ROLE").is_some() {
-        let (listener, address) = listener();
-        // Before it is limited: the clients' ends.
-        let mut clients: Vec<_> =
-            (0..CLIENTS).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
-        abaca::run(move || {
-            let mut files = Vec::new();
-            while let Ok(file) = std::fs::File::open("/dev/null") {
-                files.push(file);
-            }
-            files.truncate(files.len() - 8);
-            let server = listener.serve(|mut stream, _| stream.write_all(b"x").unwrap());
-            for client in &mut clients {
-                let mut text = String::new();
-                TcpStream::from(client.try_clone().unwrap()).read_to_string(&mut text).unwrap();
-                assert_eq!(text, "x");
-            }
-            drop(files);
-            assert_eq!(server.drain(LONG), 0);
-        });
-        return;
-    }
-    let this = std::env::current_exe().unwrap();
-    let test = "serve::running_out_of_descriptors_is_survived";
-    let script = format!("ulimit -n 128; exec {} --exact {test}", this.display());
-    let output = Command::new("sh").args(["-c", &script]).env("ROLE", "child").output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
 }
 
 #[test]

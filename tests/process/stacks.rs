@@ -43,7 +43,8 @@ fn stacks_of_their_own_size_are_used_again() {
             round();
             let before = address_space();
             (0..20).for_each(|_| round());
-            println!("grew by {} MiB", address_space() - before);
+            // It may have shrunk: how many stacks are kept for the next fibers differs from round to round.
+            println!("grew by {} MiB", address_space().saturating_sub(before));
         });
         return;
     }

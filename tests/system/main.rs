@@ -1,10 +1,14 @@
 //! `abaca::blocking`, `fs`, `io`, `process` and `signal`: what waits on the operating system.
+//!
+//! Many of these tests start children, each of which has copies of this process's descriptors until it executes its
+//! program. So what one test closes may be closed a little later than its calls return.
 
 mod blocking;
 mod fs;
 mod fs_oracle;
 mod process;
 mod signal;
+mod sockets;
 mod stdio;
 
 use std::path::{Path, PathBuf};
