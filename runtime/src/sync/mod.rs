@@ -40,6 +40,7 @@ mod poison;
 mod raw_mutex;
 mod raw_rw_lock;
 mod rw_lock;
+mod rw_queues;
 mod semaphore;
 mod semaphore_error;
 mod semaphore_permit;

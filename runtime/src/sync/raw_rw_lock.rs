@@ -32,6 +32,7 @@
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinGuard, SpinLock, Woken};
+use super::rw_queues::{Granted, Queues};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::fiber::{Outcome, Reason};
@@ -55,41 +56,12 @@ const SPIN: &[u32] = if cfg!(loom) { &[] } else { &[4, 8, 16, 32] };
 /// How many readers are let in under one hold of the queues' lock.
 const BATCH: usize = 16;
 
-/// What a waiter is given when its wait ends: `true` if the lock is already its own. Always so for a reader.
-type Granted = bool;
-
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct RawRwLock {
     word: AtomicU32,
     hope: Hope<64>,
     queues: SpinLock<Queues>,
-}
-
-#[derive(Debug)]
-struct Queues {
-    readers: WaitList<Granted>,
-    writers: WaitList<Granted>,
-    /// The writers that have lost for too long: they came before those in `writers`.
-    impatient: WaitList<Granted>,
-}
-
-impl Queues {
-    fn readers(&mut self) -> &mut WaitList<Granted> {
-        &mut self.readers
-    }
-
-    fn writers(&mut self) -> &mut WaitList<Granted> {
-        &mut self.writers
-    }
-
-    fn impatient(&mut self) -> &mut WaitList<Granted> {
-        &mut self.impatient
-    }
-
-    fn no_writer_waits(&self) -> bool {
-        self.writers.is_empty() && self.impatient.is_empty()
-    }
 }
 
 /// Whose turn it is when both kinds wait.
@@ -102,16 +74,12 @@ enum Turn {
 impl RawRwLock {
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
-        let queues =
-            Queues { readers: WaitList::new(), writers: WaitList::new(), impatient: WaitList::new() };
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(queues) }
+        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
     }
 
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        let queues =
-            Queues { readers: WaitList::new(), writers: WaitList::new(), impatient: WaitList::new() };
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(queues) }
+        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
     }
 
     /// Takes the lock to read; unwinds if the fiber is cancelled while it waits.
@@ -362,10 +330,7 @@ impl RawRwLock {
             // While the bit is set nobody takes the lock, and nobody clears it without the queues' lock.
             // Acquire: the claim passes on what the holder before has published.
             self.word.fetch_or(WRITER, Ordering::Acquire);
-            let woken = queues
-                .impatient
-                .pop_front_exchanging(&mut true)
-                .or_else(|| queues.writers.pop_front_exchanging(&mut true));
+            let woken = queues.grant_to_a_writer();
             if woken.is_none() {
                 self.word.fetch_and(!WRITER, Ordering::Release);
             }
