@@ -1,18 +1,20 @@
 //! The atomics that modelled structures use: `std`'s, or loom's under `--cfg loom`.
 //!
 //! Layer 0. A file whose protocol has a loom model takes its atomics, cells and spin hints from here and
-//! nowhere else, so that the model checks the code that ships.
+//! nowhere else, so that the model checks the code that ships; and its [`Arc`] if the count is part of the protocol.
 
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
+    sync::Arc,
     sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
     thread::yield_now as thread_yield,
 };
 #[cfg(not(loom))]
 pub(crate) use std::{
     hint::spin_loop,
+    sync::Arc,
     sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
     thread::yield_now as thread_yield,
 };

@@ -6,16 +6,18 @@
 //!
 //! A future is polled again with another waker while a claim is on its way. [`TaskWaiter::poll`] therefore stores the
 //! waker *before* it looks at the outcome: a claim that it does not see yet is delivered to the new waker.
+//!
+//! `model_task_waiter.rs` checks both with loom.
 
 #![expect(unsafe_code, reason = "a reference is counted for the claim")]
 
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 
 use super::{Outcome, Waiter, Woken};
+use crate::atomic::Arc;
 use crate::queue::SpinLock;
 
 /// What a future owns while it waits. The waiter's address does not change until it is dropped.
@@ -30,12 +32,11 @@ pub(crate) struct Task {
 impl TaskWaiter {
     /// A waiter that wakes the task of `context`.
     pub(crate) fn new(context: &Context<'_>) -> Self {
-        let waker = context.waker().clone();
-        let task = Arc::new_cyclic(|task: &Weak<Task>| {
-            // The address is of no use before the waiter is shown to others.
-            let address = NonNull::new(task.as_ptr().cast_mut()).expect("an Arc's content has an address");
-            Task { waiter: Waiter::for_task(address), waker: SpinLock::new(Some(waker)) }
-        });
+        let waker = SpinLock::new(Some(context.waker().clone()));
+        let mut task = Arc::new(Task { waiter: Waiter::for_task(NonNull::dangling()), waker });
+        // The waiter learns the address before anybody is shown it.
+        let address = NonNull::new(Arc::as_ptr(&task).cast_mut()).expect("an Arc's content has an address");
+        Arc::get_mut(&mut task).expect("this is the only reference").waiter = Waiter::for_task(address);
         // The waiter's reference, which the claim takes over.
         let _counted = ManuallyDrop::new(Arc::clone(&task));
         Self(task)

@@ -1,9 +1,10 @@
 //! A waiter: one blocking call that is under way, on a fiber or on a plain OS thread.
 //!
 //! It lives on the stack of whoever waits; a future's (`task_waiter.rs`) on the heap. Wakers find it through a queue, a
-//! readiness word or a timer, and **claim** it: a compare-and-swap from `WAITING` to an outcome. The one claim that succeeds owes exactly one
-//! wake-up; every later claim fails. So a fiber is never woken twice for one wait, a stale wake-up cannot
-//! exist, and a fiber is in at most one run queue or inbox at a time, which lets those queues be intrusive.
+//! readiness word or a timer, and **claim** it: a compare-and-swap from `WAITING` to an outcome. The one claim that
+//! succeeds owes exactly one wake-up; every later claim fails. So a fiber is never woken twice for one wait, a stale
+//! wake-up cannot exist, and a fiber is in at most one run queue or inbox at a time, which lets those queues be
+//! intrusive.
 //!
 //! Lifetime: between the winning claim and the delivery of the wake-up the waiter's owner cannot run (a fiber)
 //! or at most returns early (a thread, whose wake-up then only uses the word's address as a key). A claim that
@@ -13,11 +14,11 @@
 #![expect(unsafe_code, reason = "the waiter crosses threads by pointer")]
 
 use std::fmt;
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ptr::{self, NonNull};
 
 use super::Header;
 use super::task_waiter::Task;
+use crate::atomic::{AtomicU32, Ordering};
 
 const WAITING: u32 = 0;
 const NOTIFIED: u32 = 1;
@@ -83,6 +84,7 @@ pub(crate) struct Waiter {
     owner: Option<NonNull<()>>,
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<Waiter>() == 2 * size_of::<usize>());
 
 // SAFETY: the state is atomic, and the fiber's pointer is only handed on by the winning claim.
@@ -106,6 +108,7 @@ unsafe impl Send for Woken {}
 
 impl Waiter {
     /// A waiter for `fiber`, or for the calling OS thread when `None`.
+    #[cfg(not(loom))]
     pub(crate) const fn new(fiber: Option<NonNull<Header>>) -> Self {
         let owner = match fiber {
             Some(fiber) => Some(fiber.cast()),
@@ -114,8 +117,21 @@ impl Waiter {
         Self { state: AtomicU32::new(WAITING), is_task: false, owner }
     }
 
+    /// A waiter for `fiber`, or for the calling OS thread when `None`.
+    #[cfg(loom)]
+    pub(crate) fn new(fiber: Option<NonNull<Header>>) -> Self {
+        Self { state: AtomicU32::new(WAITING), is_task: false, owner: fiber.map(NonNull::cast) }
+    }
+
     /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
+    #[cfg(not(loom))]
     pub(super) const fn for_task(task: NonNull<Task>) -> Self {
+        Self { state: AtomicU32::new(WAITING), is_task: true, owner: Some(task.cast()) }
+    }
+
+    /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
+    #[cfg(loom)]
+    pub(super) fn for_task(task: NonNull<Task>) -> Self {
         Self { state: AtomicU32::new(WAITING), is_task: true, owner: Some(task.cast()) }
     }
 
@@ -125,7 +141,7 @@ impl Waiter {
         let woken = match self.owner {
             Some(task) if self.is_task => Woken::Task(task.cast()),
             Some(fiber) => Woken::Fiber(fiber.cast()),
-            None => Woken::Thread(self.state.as_ptr()),
+            None => Woken::Thread(ptr::from_ref(&self.state).cast()),
         };
         // AcqRel: the Release half publishes what the claimer wrote for the waiter (a message, a handed-over
         // lock) to the Acquire in `outcome`; the Acquire half orders a lost claim after the winner's writes.
@@ -148,8 +164,15 @@ impl Waiter {
     }
 
     /// The word on which a plain thread sleeps, and its value while it should.
+    #[cfg(not(loom))]
     pub(crate) fn thread_word(&self) -> (&AtomicU32, u32) {
         (&self.state, WAITING)
+    }
+
+    /// Models do not sleep in the kernel, which knows nothing of their threads.
+    #[cfg(loom)]
+    pub(crate) fn thread_word(&self) -> (&std::sync::atomic::AtomicU32, u32) {
+        unreachable!("a model waits for {self:?}")
     }
 
     /// The fiber that waits; `None` for a plain thread and for a task.
