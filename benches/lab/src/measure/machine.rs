@@ -19,9 +19,10 @@ pub(super) fn machine() -> Machine {
         read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
     };
     let limits = BTreeMap::from([
-        ("open files".to_owned(), limits::raise_open_files().to_string()),
+        ("open files".to_owned(), limits::open_files()),
         ("memory mappings".to_owned(), read("/proc/sys/vm/max_map_count")),
         ("threads".to_owned(), read("/proc/sys/kernel/threads-max")),
+        ("connections in a run".to_owned(), limits::told_bound()),
         ("backlog".to_owned(), read("/proc/sys/net/core/somaxconn")),
     ]);
     Machine {
