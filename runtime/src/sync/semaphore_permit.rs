@@ -10,6 +10,8 @@ use super::semaphore::Semaphore;
 pub struct SemaphorePermit<'a> {
     pub(super) semaphore: &'a Semaphore,
     pub(super) permits: u32,
+    /// What was left in the semaphore's word, for `give_back`.
+    pub(super) left: usize,
 }
 
 /// Permits of a [`Semaphore`] that they keep alive, given back when dropped.
@@ -18,6 +20,8 @@ pub struct SemaphorePermit<'a> {
 pub struct OwnedSemaphorePermit {
     pub(super) semaphore: Arc<Semaphore>,
     pub(super) permits: u32,
+    /// What was left in the semaphore's word, for `give_back`.
+    pub(super) left: usize,
 }
 
 /// What both kinds of permits can do.
@@ -44,7 +48,7 @@ macro_rules! permit {
             pub fn split(&mut self, n: usize) -> Option<Self> {
                 let n = u32::try_from(n).ok()?;
                 self.permits = self.permits.checked_sub(n)?;
-                Some(Self { semaphore: Clone::clone(&self.semaphore), permits: n })
+                Some(Self { semaphore: Clone::clone(&self.semaphore), permits: n, left: self.left })
             }
 
             /// How many permits these are.
@@ -57,7 +61,7 @@ macro_rules! permit {
             #[inline]
             fn drop(&mut self) {
                 if self.permits != 0 {
-                    self.semaphore.add_permits(self.permits as usize);
+                    self.semaphore.give_back(self.permits as usize, self.left);
                 }
             }
         }
