@@ -9,12 +9,11 @@
 //! into the word. A closed semaphore stays `SLOW`, and is `CLOSED` as well.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinGuard, SpinLock, Woken};
 use super::semaphore_error::{AcquireError, TryAcquireError};
-use super::semaphore_permit::{OwnedSemaphorePermit, SemaphorePermit};
+use super::semaphore_permit::SemaphorePermit;
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
@@ -254,44 +253,6 @@ impl Semaphore {
         Ok(SemaphorePermit { semaphore: self, permits: n, left })
     }
 
-    /// [`acquire`](Self::acquire) with a permit that keeps the semaphore.
-    ///
-    /// # Errors
-    ///
-    /// If the semaphore is closed.
-    pub fn acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
-        self.acquire_many_owned(1)
-    }
-
-    /// [`acquire_many`](Self::acquire_many) with a permit that keeps the semaphore.
-    ///
-    /// # Errors
-    ///
-    /// If the semaphore is closed.
-    pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
-        let left = self.take(n, None).map_err(|_| AcquireError::new())?;
-        Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
-    }
-
-    /// [`try_acquire`](Self::try_acquire) with a permit that keeps the semaphore.
-    ///
-    /// # Errors
-    ///
-    /// If none is free, or the semaphore is closed.
-    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        self.try_acquire_many_owned(1)
-    }
-
-    /// [`try_acquire_many`](Self::try_acquire_many) with a permit that keeps the semaphore.
-    ///
-    /// # Errors
-    ///
-    /// If they are not free, or the semaphore is closed.
-    pub fn try_acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let left = self.try_take(n)?;
-        Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
-    }
-
     /// Ends all waits with an error, and lets nobody wait any more. Permits that are held can still be given back.
     pub fn close(&self) {
         let mut state = self.state.lock();
@@ -311,9 +272,10 @@ impl Semaphore {
         self.word.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// Returns what is left in the word, for [`give_back`](Self::give_back).
+    /// Takes permits if so many are free and nobody waits. Returns what is left in the word, for
+    /// [`give_back`](Self::give_back).
     #[inline]
-    fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
+    pub(super) fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
             let needed = n as usize * PERMIT;
@@ -335,7 +297,7 @@ impl Semaphore {
     }
 
     #[inline]
-    fn take(&self, n: u32, deadline: Option<Instant>) -> Result<usize, TryAcquireError> {
+    pub(super) fn take(&self, n: u32, deadline: Option<Instant>) -> Result<usize, TryAcquireError> {
         match self.try_take(n) {
             Err(TryAcquireError::NoPermits) => self.wait(n, deadline).map(|()| SLOW),
             taken => taken,
