@@ -7,7 +7,6 @@ use abaca::sync::{Arc, Mutex, Notify, Semaphore, TryAcquireError};
 use abaca::time::timeout;
 use abaca::{JoinHandle, yield_now};
 use abaca_tests::{begun, on_one_worker};
-use proptest::prelude::*;
 
 const SHORT: Duration = Duration::from_millis(1);
 
@@ -103,60 +102,6 @@ fn a_close_ends_all_waits_and_permits_still_come_back() {
         assert_eq!(semaphore.acquire_timeout(SHORT).unwrap_err(), TryAcquireError::Closed);
         assert_eq!(semaphore.available_permits(), 1);
     });
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Take(u32),
-    Give(usize),
-    Add(usize),
-    Forget(usize),
-    Close,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (0..5_u32).prop_map(Step::Take),
-        4 => (0..4_usize).prop_map(Step::Give),
-        2 => (0..4_usize).prop_map(Step::Add),
-        2 => (0..4_usize).prop_map(Step::Forget),
-        1 => Just(Step::Close),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn it_does_what_tokios_does(first in 0..6_usize, steps in prop::collection::vec(step(), 0..40)) {
-        let (ours, theirs) = (Semaphore::new(first), tokio::sync::Semaphore::new(first));
-        let (mut mine, mut yours) = (Vec::new(), Vec::new());
-        for step in steps {
-            match step {
-                Step::Take(n) => match (ours.try_acquire_many(n), theirs.try_acquire_many(n)) {
-                    (Ok(one), Ok(other)) => {
-                        mine.push(one);
-                        yours.push(other);
-                    }
-                    (one, other) => prop_assert_eq!(
-                        format!("{:?}", one.map(|_| ())),
-                        format!("{:?}", other.map(|_| ()))
-                    ),
-                },
-                Step::Give(index) if index < mine.len() => drop((mine.remove(index), yours.remove(index))),
-                Step::Give(_) => {}
-                Step::Add(n) => {
-                    ours.add_permits(n);
-                    theirs.add_permits(n);
-                }
-                Step::Forget(n) => prop_assert_eq!(ours.forget_permits(n), theirs.forget_permits(n)),
-                Step::Close => {
-                    ours.close();
-                    theirs.close();
-                }
-            }
-            prop_assert_eq!(ours.available_permits(), theirs.available_permits());
-            prop_assert_eq!(ours.is_closed(), theirs.is_closed());
-        }
-    }
 }
 
 #[test]
