@@ -68,6 +68,11 @@ impl Gusts {
 }
 
 impl Stream<'_> {
+    /// Whether it is on a fiber, else on a thread.
+    pub fn is_fiber(&self) -> bool {
+        !is_on_a_thread(self.number)
+    }
+
     /// Runs `f`, which may be cut short, and is if it waits for what does not come; `None` if it was.
     ///
     /// What `f` does between its last wait and its end cannot be cut off. It may not count on being run at all.
