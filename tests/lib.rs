@@ -1,9 +1,16 @@
-//! What several test binaries need: a runtime on which one fiber runs at a time, and a fiber that is known to wait.
+//! What several test binaries need: a runtime on which one fiber runs at a time, a fiber that is known to wait, choices
+//! that can be repeated, and streams of work at once.
+
+mod choices;
+mod storm;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use abaca::{JoinHandle, Runtime};
+
+pub use choices::Choices;
+pub use storm::{Stream, on_threads_and_fibers, patiently, storm};
 
 /// Runs `f` on a runtime with one worker.
 pub fn on_one_worker<T: Send>(f: impl FnOnce() -> T + Send) -> T {

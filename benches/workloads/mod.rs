@@ -66,8 +66,22 @@ pub struct Entry {
 
 /// Every workload, in the order of the report.
 pub const ALL: &[Entry] = {
-    let [read, write, shared, permit, permits, once, reply, rendezvous, unbounded, many, ready, either] =
-        primitives::ALL;
+    let [
+        read,
+        write,
+        shared,
+        permit,
+        permits,
+        once,
+        reply,
+        rendezvous,
+        unbounded,
+        many,
+        all,
+        newest,
+        ready,
+        either,
+    ] = primitives::ALL;
     &[
         Switch::<0>::ENTRY,
         Switch::<4>::ENTRY,
@@ -99,6 +113,8 @@ pub const ALL: &[Entry] = {
         rendezvous,
         unbounded,
         many,
+        all,
+        newest,
         ready,
         either,
     ]

@@ -238,6 +238,19 @@ impl std::error::Error for ShutdownError {}
 /// A running scheduler with its worker threads. Several can live in one process.
 ///
 /// Dropping it shuts it down: see [`shutdown`](Self::shutdown).
+///
+/// ```
+/// use std::time::Duration;
+/// use abaca::{Cancelled, Runtime};
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = Runtime::builder().workers(2).name("night-shift").build()?;
+/// let sleeper = runtime.spawn(abaca::park);
+/// assert_eq!(runtime.run(|| abaca::spawn(|| 6 * 7).join().unwrap()), 42);
+/// runtime.shutdown(Duration::from_secs(10)).unwrap();
+/// assert!(sleeper.join().unwrap_err().is::<Cancelled>());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Runtime {
     pub(crate) shared: Arc<Shared>,
     threads: Vec<thread::JoinHandle<()>>,

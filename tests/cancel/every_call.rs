@@ -3,106 +3,15 @@
 
 #![expect(unsafe_code, reason = "spawns a roaming fiber")]
 
-use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use abaca::cancel::CancelToken;
-use abaca::channel;
-use abaca::net::{TcpListener, TcpStream};
-use abaca::sync::{Condvar, Mutex, WaitGroup};
 use abaca::time::timeout;
 
+use super::waits::{self, Wait};
 use super::{begun, is_cancelled, on_one_worker};
-
-const LONG: Duration = Duration::from_secs(3600);
-
-type Wait = Box<dyn FnOnce() + Send>;
-
-/// Every wait that never ends by itself, each with its name.
-fn waits() -> Vec<(&'static str, Wait)> {
-    let locked: &'static Mutex<()> = Box::leak(Box::default());
-    std::mem::forget(locked.lock());
-    let (silent_sender, silent) = channel::unbounded::<u8>();
-    let (rendezvous, nobody_receives) = channel::bounded::<u8>(0);
-    let (full, full_receiver) = channel::bounded::<u8>(1);
-    full.send(0).unwrap();
-    let group = WaitGroup::new();
-    let member = group.clone();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (peer, _) = listener.accept().unwrap();
-    let writer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (unread, _) = listener.accept().unwrap();
-    let waits: Vec<(&'static str, Wait)> = vec![
-        ("park", Box::new(abaca::park)),
-        ("park_timeout", Box::new(|| abaca::park_timeout(LONG))),
-        ("sleep", Box::new(|| abaca::sleep(LONG))),
-        ("join", Box::new(|| drop(abaca::spawn(abaca::park).join()))),
-        ("scope", Box::new(|| abaca::scope(|scope| drop(scope.spawn(abaca::park))))),
-        ("Mutex::lock", Box::new(|| drop(locked.lock()))),
-        (
-            "Condvar::wait",
-            Box::new(|| {
-                let (mutex, condvar) = (Mutex::new(()), Condvar::new());
-                drop(condvar.wait(mutex.lock().unwrap()));
-            }),
-        ),
-        (
-            "Condvar::wait_timeout",
-            Box::new(|| {
-                let (mutex, condvar) = (Mutex::new(()), Condvar::new());
-                drop(condvar.wait_timeout(mutex.lock().unwrap(), LONG));
-            }),
-        ),
-        (
-            "WaitGroup::wait",
-            Box::new(move || {
-                let _member = member;
-                group.wait();
-            }),
-        ),
-        (
-            "Receiver::recv",
-            Box::new(move || {
-                let _open = silent_sender;
-                let _ = silent.recv();
-            }),
-        ),
-        (
-            "Sender::send, capacity 0",
-            Box::new(move || {
-                let _open = nobody_receives;
-                let _ = rendezvous.send(1);
-            }),
-        ),
-        (
-            "Sender::send_timeout, full",
-            Box::new(move || {
-                let _open = full_receiver;
-                let _ = full.send_timeout(1, LONG);
-            }),
-        ),
-        ("CancelToken::cancelled", Box::new(|| CancelToken::new().cancelled())),
-        (
-            "TcpStream::read",
-            Box::new(move || {
-                let _open = peer;
-                let _ = (&stream).read(&mut [0]);
-            }),
-        ),
-        (
-            "TcpStream::write",
-            Box::new(move || {
-                let _open = unread;
-                while (&writer).write(&[0; 65536]).is_ok() {}
-            }),
-        ),
-        ("TcpListener::accept", Box::new(move || drop(listener.accept()))),
-    ];
-    waits
-}
 
 /// Counts its drops.
 struct Counted(Arc<AtomicUsize>);
@@ -127,7 +36,7 @@ fn counted(drops: &Arc<AtomicUsize>, wait: Wait) -> impl FnOnce() + Send + 'stat
 fn a_cancellation_on_the_same_worker_ends_it() {
     on_one_worker(|| {
         let drops = Arc::new(AtomicUsize::new(0));
-        for (number, (name, wait)) in waits().into_iter().enumerate() {
+        for (number, (name, wait)) in waits::in_fibers().enumerate() {
             let fiber = begun(counted(&drops, wait));
             abaca::yield_now();
             fiber.cancel();
@@ -143,11 +52,10 @@ fn a_cancellation_from_anywhere_ends_it() {
     let drops = Arc::new(AtomicUsize::new(0));
     let mut count = 0;
     for from_a_fiber in [false, true] {
-        let waits = waits();
-        count += waits.len();
         // Some have not started when they are cancelled, some are about to wait, some wait.
         let fibers: Vec<_> =
-            waits.into_iter().map(|(name, wait)| (name, runtime.spawn(counted(&drops, wait)))).collect();
+            waits::in_fibers().map(|(name, wait)| (name, runtime.spawn(counted(&drops, wait)))).collect();
+        count += fibers.len();
         if from_a_fiber {
             runtime.run(|| fibers.iter().for_each(|(_, fiber)| fiber.cancel()));
         } else {
@@ -163,7 +71,7 @@ fn a_cancellation_from_anywhere_ends_it() {
 #[test]
 fn a_timeout_around_it_ends_it() {
     on_one_worker(|| {
-        for (name, wait) in waits() {
+        for (name, wait) in waits::in_fibers() {
             assert!(timeout(Duration::from_millis(1), wait).is_err(), "{name}");
         }
     });
@@ -171,18 +79,15 @@ fn a_timeout_around_it_ends_it() {
 
 #[test]
 fn a_timeout_around_it_ends_it_on_a_plain_thread() {
-    for (name, wait) in waits() {
-        // Without a runtime there is nothing to spawn on.
-        if !["join", "scope"].contains(&name) {
-            assert!(timeout(Duration::from_millis(1), wait).is_err(), "{name}");
-        }
+    for (name, wait) in waits::on_threads() {
+        assert!(timeout(Duration::from_millis(1), wait).is_err(), "{name}");
     }
 }
 
 #[test]
 fn a_token_ends_it_in_fibers_and_in_threads() {
     let runtime = abaca::Runtime::new().unwrap();
-    for (name, wait) in waits() {
+    for (name, wait) in waits::in_fibers() {
         let token = CancelToken::new();
         let theirs = token.clone();
         let body = move || theirs.run_until_cancelled(wait).is_none();
@@ -190,10 +95,7 @@ fn a_token_ends_it_in_fibers_and_in_threads() {
         token.cancel();
         assert!(fiber.join().unwrap(), "{name} in a fiber");
     }
-    for (name, wait) in waits() {
-        if ["join", "scope"].contains(&name) {
-            continue;
-        }
+    for (name, wait) in waits::on_threads() {
         let token = CancelToken::new();
         let theirs = token.clone();
         let thread = std::thread::spawn(move || theirs.run_until_cancelled(wait).is_none());

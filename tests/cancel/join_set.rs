@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use abaca::{JoinSet, channel};
+use abaca_tests::storm;
 
 use super::{is_cancelled, on_one_worker};
 
@@ -129,4 +130,51 @@ fn a_join_that_is_cancelled_loses_no_result() {
         results.sort_unstable();
         assert!(results.into_iter().eq(0..100));
     });
+}
+
+#[test]
+fn every_member_of_a_set_in_a_storm_is_joined_once_or_ends_with_its_set() {
+    /// Counts the members that are gone, whether they ran or not.
+    struct Gone(Arc<AtomicUsize>);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    let (spawned, gone) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+    let members = std::sync::Mutex::new(Vec::<abaca::Fiber>::new());
+    let take = || members.lock().unwrap().pop();
+    storm(60, |stream| {
+        if !stream.is_fiber() {
+            // The threads cancel single members.
+            take().into_iter().for_each(|member| member.cancel());
+            return std::thread::yield_now();
+        }
+        let mut set = JoinSet::new();
+        let count = 1 + stream.choices.below(4) as usize;
+        for number in 0..count {
+            spawned.fetch_add(1, SeqCst);
+            let gone = Gone(Arc::clone(&gone));
+            let patience = stream.choices.patience();
+            let member = set.spawn(move || {
+                let _gone = gone;
+                abaca::sleep(patience);
+                number
+            });
+            members.lock().unwrap().push(member);
+        }
+        let mut joined = vec![false; count];
+        let mut cancelled = 0;
+        while !set.is_empty() {
+            match stream.briefly(|| set.join_next().expect("there are some")) {
+                Some(Ok(number)) => assert!(!std::mem::replace(&mut joined[number], true)),
+                Some(result) => cancelled += usize::from(is_cancelled(result)),
+                None if stream.choices.once_in(4) => set.cancel_all(),
+                None => {}
+            }
+        }
+        assert_eq!(joined.into_iter().filter(|joined| *joined).count() + cancelled, count);
+    });
+    // The runtime has ended, and with it the members of the sets that were dropped.
+    assert_eq!(gone.load(SeqCst), spawned.into_inner());
 }

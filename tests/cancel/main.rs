@@ -7,6 +7,7 @@ mod scopes;
 mod shield;
 mod stress;
 mod token;
+mod waits;
 
 use abaca::Cancelled;
 use abaca_tests::{begun, on_one_worker};

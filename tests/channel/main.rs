@@ -8,5 +8,6 @@ mod select;
 mod select_cancel;
 mod select_oracle;
 mod select_stress;
+mod stress;
 mod tokio_oracle;
 mod watch;

@@ -6,23 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use abaca::channel::{Receiver, Select, Sender, bounded, select};
-
-/// Runs `body(stream)` for that many streams at once: half of them on threads, half on fibers.
-fn on_threads_and_fibers(count: u64, body: impl Fn(u64) + Sync) {
-    let body = &body;
-    std::thread::scope(|threads| {
-        for stream in (0..count).filter(|stream| stream / 2 % 2 == 0) {
-            threads.spawn(move || body(stream));
-        }
-        abaca::run(|| {
-            abaca::scope(|fibers| {
-                for stream in (0..count).filter(|stream| stream / 2 % 2 == 1) {
-                    fibers.spawn(move || body(stream));
-                }
-            });
-        });
-    });
-}
+use abaca_tests::on_threads_and_fibers;
 
 const STREAMS: u64 = 8;
 const ROUNDS: u64 = 1000;

@@ -43,7 +43,13 @@ fn every_example_of_the_originals_passes_with_its_path_swapped() {
         .filter(|(number, case)| !rejections.contains_key(number) && case.is_run())
         .flat_map(|(number, case)| case.places().iter().map(move |place| (number, *place)))
         .collect();
-    let endings = play::play(&stage, plays);
+    let mut endings = play::play(&stage, plays);
+    // What claims how long it takes is disturbed by what runs beside it.
+    let is_late =
+        |ending: &Ending| cases[ending.number].claims_a_time() && !cases[ending.number].expects(ending);
+    for late in endings.iter_mut().filter(|ending| is_late(ending)) {
+        *late = play::play(&stage, vec![(late.number, late.place)]).remove(0);
+    }
     for (number, case) in cases.iter().enumerate() {
         let endings: Vec<_> = endings.iter().filter(|ending| ending.number == number).collect();
         complaints.extend(case.complaint(number, &rejections, &endings));
@@ -113,6 +119,18 @@ impl Case {
         if starts_fibers { &[Place::Fiber] } else { &[Place::Fiber, Place::Thread] }
     }
 
+    fn claims_a_time(&self) -> bool {
+        self.code.contains("Instant::now()")
+    }
+
+    fn expected(&self) -> i32 {
+        if self.fate == Fate::Panics { 101 } else { 0 }
+    }
+
+    fn expects(&self, ending: &Ending) -> bool {
+        ending.code == Some(self.expected())
+    }
+
     /// What is wrong with how it went, if anything.
     fn complaint(&self, number: usize, rejections: &Rejections, endings: &[&Ending]) -> Option<String> {
         let title = format!("{} {} (e{number}.rs)", self.page.original, self.name);
@@ -123,11 +141,11 @@ impl Case {
         if let Some(messages) = rejection {
             return Some(format!("{title}: does not compile\n{messages}"));
         }
-        let expected = if self.fate == Fate::Panics { 101 } else { 0 };
-        let failed: Vec<_> = endings.iter().filter(|ending| ending.code != Some(expected)).collect();
+        let failed: Vec<_> = endings.iter().filter(|ending| !self.expects(ending)).collect();
         let mut text = title;
         for Ending { place, code, words, .. } in &failed {
-            write!(text, "\nin a {place:?}: exit code {code:?}, not {expected}\n{words}").expect("a string");
+            write!(text, "\nin a {place:?}: exit code {code:?}, not {}\n{words}", self.expected())
+                .expect("a string");
         }
         (!failed.is_empty()).then_some(text)
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use abaca::Cancelled;
-use abaca::net::{ListenOptions, TcpListener, TcpStream, ToSocketAddrs};
+use abaca::net::{ConnectOptions, ListenOptions, TcpListener, TcpStream, ToSocketAddrs};
 use abaca::time::timeout;
 
 use super::kinds::on_each_runtime;
@@ -125,5 +125,37 @@ fn when_all_addresses_fail_the_last_failure_is_told() {
         abaca::yield_now();
         racing.cancel();
         assert!(racing.join().unwrap_err().is::<Cancelled>());
+    });
+}
+
+#[test]
+fn a_connection_is_made_with_the_options_that_were_set() {
+    on_each_runtime(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let from: SocketAddr = "127.0.0.3:0".parse().unwrap();
+        let options = ConnectOptions::new()
+            .local_address(from)
+            .nodelay(true)
+            .keepalive(Duration::from_millis(1))
+            .send_buffer_bytes(32 << 10)
+            .recv_buffer_bytes(16 << 10);
+        let mut stream = options.connect(address).unwrap();
+        let (mut accepted, peer) = listener.accept().unwrap();
+        assert_eq!((peer, peer.ip()), (stream.local_addr().unwrap(), from.ip()));
+        let set = socket2::SockRef::from(&stream);
+        assert!(set.tcp_nodelay().unwrap() && set.keepalive().unwrap() && !set.nonblocking().unwrap());
+        assert_eq!(set.tcp_keepalive_time().unwrap(), Duration::from_secs(1));
+        // The kernel counts its own overhead in.
+        let buffers = (set.send_buffer_size().unwrap(), set.recv_buffer_size().unwrap());
+        assert_eq!(buffers, (64 << 10, 32 << 10));
+        stream.write_all(b"x").unwrap();
+        accepted.read_exact(&mut [0]).unwrap();
+        // The first address that can be had with these options.
+        let (_socket, refuses) = refusing();
+        let second = options.connect(&["[::1]:1".parse().unwrap(), refuses, address][..]).unwrap();
+        assert_eq!(second.peer_addr().unwrap(), address);
+        let taken = ConnectOptions::new().local_address(stream.local_addr().unwrap());
+        assert_eq!(taken.connect(refuses).unwrap_err().kind(), ErrorKind::AddrInUse);
     });
 }

@@ -21,7 +21,7 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
     (client, listener.accept().unwrap().0)
 }
 
-fn pipe() -> (Pollable<io::PipeReader>, Pollable<io::PipeWriter>) {
+fn polled_pipe() -> (Pollable<io::PipeReader>, Pollable<io::PipeWriter>) {
     let (reader, writer) = io::pipe().unwrap();
     (Pollable::new(reader).unwrap(), Pollable::new(writer).unwrap())
 }
@@ -54,29 +54,33 @@ fn drain(reader: impl Read + Send + 'static) -> Drain {
     Box::new(move || super::read_all(reader))
 }
 
-const READERS: [&str; 4] = ["tcp", "unix", "pipe", "file"];
+const READERS: [&str; 5] = ["tcp", "unix", "pipe", "polled pipe", "file"];
 
 /// An end to read from, and who feeds it.
 fn reader(kind: &str, folder: &Folder) -> (End, Feeder) {
-    let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), pipe());
+    let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), abaca::io::pipe().unwrap());
+    let polled = polled_pipe();
     match kind {
         "tcp" => (Box::new(tcp.0), feed(tcp.1)),
         "unix" => (Box::new(unix.0), feed(unix.1)),
+        "polled pipe" => (Box::new(polled.0), feed(polled.1)),
         "pipe" => (Box::new(pipe.0), feed(pipe.1)),
         _ => (Box::new(file_with(folder, "source", &content())), Box::new(|_| ())),
     }
 }
 
-const WRITERS: [&str; 5] = ["tcp", "unix", "pipe", "file", "appended file"];
+const WRITERS: [&str; 6] = ["tcp", "unix", "pipe", "polled pipe", "file", "appended file"];
 
 /// An end to write to, and who drains it; files are drained in the end.
 fn writer(kind: &str, folder: &Folder) -> (End, Drain) {
-    let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), pipe());
+    let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), abaca::io::pipe().unwrap());
+    let polled = polled_pipe();
     let path = folder.path(kind);
     let _ = std::fs::remove_file(&path);
     match kind {
         "tcp" => (Box::new(tcp.0), drain(tcp.1)),
         "unix" => (Box::new(unix.0), drain(unix.1)),
+        "polled pipe" => (Box::new(polled.1), drain(polled.0)),
         "pipe" => (Box::new(pipe.1), drain(pipe.0)),
         "file" => (Box::new(File::create(&path).unwrap()), Box::new(|| std::fs::read(path).unwrap())),
         // The kernel copies nothing into a file that is open for appending.
@@ -214,14 +218,14 @@ fn a_copy_that_waits_is_cancelled_on_either_side() {
     on_each_runtime(|| {
         let folder = Folder::new();
         for to in WRITERS {
-            for from in ["tcp", "unix", "pipe"] {
+            for from in ["tcp", "unix", "pipe", "polled pipe"] {
                 // Nobody feeds it.
                 let ((reader, _feeder), (writer, _drain)) = (reader(from, &folder), writer(to, &folder));
                 let result = timeout(Duration::from_millis(1), || copy_fd(&*reader, &*writer));
                 assert!(result.is_err(), "{from} to {to}");
             }
         }
-        for to in ["tcp", "unix", "pipe"] {
+        for to in ["tcp", "unix", "pipe", "polled pipe"] {
             // Nobody drains it.
             let endless = file(&folder, "endless");
             endless.set_len(1 << 40).unwrap();

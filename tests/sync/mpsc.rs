@@ -5,57 +5,6 @@ use std::time::Duration;
 
 use abaca::sync::mpsc::{self, RecvTimeoutError, TryRecvError, TrySendError};
 use abaca::{Runtime, spawn, yield_now};
-use proptest::prelude::*;
-
-#[derive(Clone, Debug)]
-enum Step {
-    Send(u8),
-    Receive,
-    ReceiveInTime,
-    Drain,
-    DropSender,
-    DropReceiver,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => any::<u8>().prop_map(Step::Send),
-        4 => Just(Step::Receive),
-        1 => Just(Step::ReceiveInTime),
-        1 => Just(Step::Drain),
-        1 => Just(Step::DropSender),
-        1 => Just(Step::DropReceiver),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn it_does_what_stds_does(bound in 1..4_usize, steps in prop::collection::vec(step(), 0..30)) {
-        let (our_sender, our_receiver) = mpsc::sync_channel(bound);
-        let (their_sender, their_receiver) = std_mpsc::sync_channel(bound);
-        let (mut senders, mut receivers) = (Some((our_sender, their_sender)), Some((our_receiver, their_receiver)));
-        for step in steps {
-            match (step, &senders, &receivers) {
-                (Step::Send(message), Some((ours, theirs)), _) => {
-                    prop_assert_eq!(ours.try_send(message), theirs.try_send(message));
-                }
-                (Step::Receive, _, Some((ours, theirs))) => {
-                    prop_assert_eq!(ours.try_recv(), theirs.try_recv());
-                }
-                (Step::ReceiveInTime, _, Some((ours, theirs))) => {
-                    let time = Duration::from_micros(1);
-                    prop_assert_eq!(ours.recv_timeout(time), theirs.recv_timeout(time));
-                }
-                (Step::Drain, _, Some((ours, theirs))) => {
-                    prop_assert!(ours.try_iter().eq(theirs.try_iter()));
-                }
-                (Step::DropSender, ..) => senders = None,
-                (Step::DropReceiver, ..) => receivers = None,
-                _ => {}
-            }
-        }
-    }
-}
 
 #[test]
 fn senders_and_receiver_park_and_meet() {

@@ -203,3 +203,18 @@ fn one_that_gives_up_at_a_barrier_has_not_come() {
         assert!(Barrier::new(0).wait().is_leader() && Barrier::new(1).wait().is_leader());
     });
 }
+
+#[test]
+fn one_that_has_counted_at_a_barrier_passes_although_its_cancellation_came_first() {
+    on_one_worker(|| {
+        let barrier = Arc::new(Barrier::new(2));
+        let other = begun({
+            let barrier = Arc::clone(&barrier);
+            move || barrier.wait().is_leader()
+        });
+        // It does not run before the barrier has counted it.
+        other.cancel();
+        assert!(barrier.wait().is_leader());
+        assert!(!other.join().unwrap(), "the leader counts on it");
+    });
+}

@@ -1,14 +1,12 @@
 //! `Semaphore` and `Notify`: order, permits that are conserved, and nothing lost by who gives up.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use abaca::sync::{Arc, Mutex, Notify, Semaphore, TryAcquireError};
 use abaca::time::timeout;
-use abaca::{JoinHandle, Runtime, yield_now};
+use abaca::{JoinHandle, yield_now};
 use abaca_tests::{begun, on_one_worker};
-use proptest::prelude::*;
 
 const SHORT: Duration = Duration::from_millis(1);
 
@@ -104,95 +102,6 @@ fn a_close_ends_all_waits_and_permits_still_come_back() {
         assert_eq!(semaphore.acquire_timeout(SHORT).unwrap_err(), TryAcquireError::Closed);
         assert_eq!(semaphore.available_permits(), 1);
     });
-}
-
-#[test]
-fn permits_are_conserved_whatever_is_given_up() {
-    const PERMITS: usize = 5;
-    let runtime = Runtime::builder().workers(2).build().unwrap();
-    let semaphore = Arc::new((Semaphore::new(PERMITS), AtomicUsize::new(0)));
-    let body = |seed: u64| {
-        let semaphore = Arc::clone(&semaphore);
-        move || {
-            let (semaphore, held) = (&semaphore.0, &semaphore.1);
-            for step in 0..2000_u64 {
-                let n = ((step * 5 + seed) % 4) as u32;
-                let limit = Duration::from_micros((seed * 13 + step) % 60);
-                let taken = match step % 3 {
-                    0 => semaphore.acquire_many(n).ok(),
-                    1 => semaphore.acquire_many_timeout(n, limit).ok(),
-                    _ => timeout(limit, || semaphore.acquire_many(n)).ok().and_then(Result::ok),
-                };
-                if let Some(permits) = taken {
-                    let now = held.fetch_add(permits.num_permits(), SeqCst) + permits.num_permits();
-                    assert!(now <= PERMITS, "{now}");
-                    if step % 7 == 0 {
-                        yield_now();
-                    }
-                    held.fetch_sub(permits.num_permits(), SeqCst);
-                }
-            }
-        }
-    };
-    let fibers: Vec<_> = (0..10).map(|seed| runtime.spawn(body(seed))).collect();
-    let threads: Vec<_> = (0..2).map(|seed| std::thread::spawn(body(seed + 3))).collect();
-    fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    assert_eq!(semaphore.0.available_permits(), PERMITS);
-}
-
-#[derive(Clone, Debug)]
-enum Step {
-    Take(u32),
-    Give(usize),
-    Add(usize),
-    Forget(usize),
-    Close,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (0..5_u32).prop_map(Step::Take),
-        4 => (0..4_usize).prop_map(Step::Give),
-        2 => (0..4_usize).prop_map(Step::Add),
-        2 => (0..4_usize).prop_map(Step::Forget),
-        1 => Just(Step::Close),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn it_does_what_tokios_does(first in 0..6_usize, steps in prop::collection::vec(step(), 0..40)) {
-        let (ours, theirs) = (Semaphore::new(first), tokio::sync::Semaphore::new(first));
-        let (mut mine, mut yours) = (Vec::new(), Vec::new());
-        for step in steps {
-            match step {
-                Step::Take(n) => match (ours.try_acquire_many(n), theirs.try_acquire_many(n)) {
-                    (Ok(one), Ok(other)) => {
-                        mine.push(one);
-                        yours.push(other);
-                    }
-                    (one, other) => prop_assert_eq!(
-                        format!("{:?}", one.map(|_| ())),
-                        format!("{:?}", other.map(|_| ()))
-                    ),
-                },
-                Step::Give(index) if index < mine.len() => drop((mine.remove(index), yours.remove(index))),
-                Step::Give(_) => {}
-                Step::Add(n) => {
-                    ours.add_permits(n);
-                    theirs.add_permits(n);
-                }
-                Step::Forget(n) => prop_assert_eq!(ours.forget_permits(n), theirs.forget_permits(n)),
-                Step::Close => {
-                    ours.close();
-                    theirs.close();
-                }
-            }
-            prop_assert_eq!(ours.available_permits(), theirs.available_permits());
-            prop_assert_eq!(ours.is_closed(), theirs.is_closed());
-        }
-    }
 }
 
 #[test]

@@ -198,3 +198,24 @@ fn the_kernel_copies_from_file_to_file() {
         assert_eq!((copied, fs::metadata(&to).unwrap().len()), (100_000, 100_000));
     });
 }
+
+#[test]
+fn owners_change_by_path_and_by_descriptor() {
+    let run = || {
+        let folder = Folder::new();
+        let path = folder.path().join("owned");
+        let file = File::create(&path).unwrap();
+        let owner = || std::fs::metadata(&path).map(|data| (data.uid(), data.gid())).unwrap();
+        let (uid, gid) = owner();
+        // Everybody may give a file to its owner.
+        fs::chown(&path, Some(uid), None).unwrap();
+        fs::lchown(&path, None, Some(gid)).unwrap();
+        fs::fchown(&file, Some(uid), Some(gid)).unwrap();
+        assert_eq!(owner(), (uid, gid));
+        let missing = folder.path().join("missing");
+        assert_eq!(fs::chown(&missing, Some(uid), None).unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(fs::lchown(&missing, Some(uid), None).unwrap_err().kind(), ErrorKind::NotFound);
+    };
+    one_worker().run(run);
+    run();
+}

@@ -227,3 +227,26 @@ fn a_childs_output_goes_to_a_file_and_to_the_next_child() {
         assert_eq!(abaca::fs::read_to_string(&path).unwrap(), "a\nb\n");
     });
 }
+
+#[test]
+fn the_kernel_copies_through_a_child_and_leaves_its_pipes_as_they_were() {
+    use abaca::io::copy_fd;
+    use socket2::SockRef;
+    let content: Vec<u8> = (0..1_000_001_u32).map(|n| (n % 251) as u8).collect();
+    one_worker().run(|| {
+        let folder = Folder::new();
+        let (source, target) = (folder.path().join("source"), folder.path().join("target"));
+        std::fs::write(&source, &content).unwrap();
+        let mut child = cat().spawn().unwrap();
+        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let feeding = abaca::spawn(move || {
+            let copied = copy_fd(&std::fs::File::open(&source).unwrap(), &stdin).unwrap();
+            (copied, SockRef::from(&stdin).nonblocking().unwrap())
+        });
+        let copied = copy_fd(&stdout, &std::fs::File::create(&target).unwrap()).unwrap();
+        assert_eq!((copied, SockRef::from(&stdout).nonblocking().unwrap()), (content.len() as u64, false));
+        assert_eq!(feeding.join().unwrap(), (content.len() as u64, false));
+        assert!(std::fs::read(&target).unwrap() == content);
+        assert!(child.wait().unwrap().success());
+    });
+}

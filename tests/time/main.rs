@@ -1,5 +1,7 @@
 //! `abaca::time`: deadlines around any blocking code, and intervals. (`tests/cancel` has the deadlines in every call.)
 
+mod oracle;
+
 use std::time::{Duration, Instant};
 
 use abaca::time::{self, Elapsed, MissedTickBehavior, interval, interval_at, timeout, timeout_at};

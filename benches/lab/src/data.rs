@@ -307,6 +307,13 @@ impl Run {
         shares
     }
 
+    /// The share of its sustained rate nearest to `share` at which a model was measured.
+    #[must_use]
+    pub fn share_nearest(&self, model: &str, share: f64) -> Option<f64> {
+        let distance = |to: &f64| (to - share).abs();
+        self.shares_of(model).into_iter().min_by(|one, other| distance(one).total_cmp(&distance(other)))
+    }
+
     /// A figure of a model's valid rows at a share of its sustained rate.
     pub fn latency_of(&self, model: &str, share: f64, figure: impl Fn(&Latency) -> f64) -> Option<Spread> {
         let rows = self.latencies.iter().filter(|row| row.model == model && row.share == share && row.valid);

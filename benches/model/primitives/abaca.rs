@@ -25,6 +25,7 @@ impl Primitives for Abaca {
     type OnceReceiver = oneshot::Receiver<u64>;
     type UnboundedSender = channel::Sender<u64>;
     type UnboundedReceiver = channel::Receiver<u64>;
+    const HAS_SPREAD: bool = true;
 
     fn shared() -> Self::Shared {
         RwLock::new(0)

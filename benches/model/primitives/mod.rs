@@ -40,6 +40,8 @@ pub trait Primitives: Model {
     const HAS_RENDEZVOUS: bool = true;
     /// Whether the model can wait for two channels and take from exactly one.
     const HAS_CHOICE: bool = true;
+    /// Whether the model has channels in which every receiver sees what was sent.
+    const HAS_SPREAD: bool = false;
 
     /// The lock around zero.
     fn shared() -> Self::Shared;

@@ -5,6 +5,7 @@ mod once;
 mod permits;
 mod shapes;
 mod shared;
+mod spread;
 
 use std::future::Future;
 
@@ -31,7 +32,7 @@ pub(super) trait Workload: 'static {
 }
 
 /// Every workload, in the order of the report.
-pub(super) const ALL: [Entry; 12] = [
+pub(super) const ALL: [Entry; 14] = [
     entry::<shared::Read>(),
     entry::<shared::Write>(),
     entry::<shared::Contended>(),
@@ -42,6 +43,8 @@ pub(super) const ALL: [Entry; 12] = [
     entry::<shapes::Rendezvous>(),
     entry::<shapes::Unbounded>(),
     entry::<shapes::ManyToOne>(),
+    entry::<spread::Broadcast>(),
+    entry::<spread::Watch>(),
     entry::<choice::Ready>(),
     entry::<choice::Waiting>(),
 ];

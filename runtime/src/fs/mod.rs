@@ -41,7 +41,7 @@ pub use open_options::OpenOptions;
 #[expect(deprecated, reason = "std has it too")]
 pub use paths::soft_link;
 pub use paths::{
-    canonicalize, chown, copy, create_dir, create_dir_all, exists, hard_link, lchown, metadata, read,
+    canonicalize, chown, copy, create_dir, create_dir_all, exists, fchown, hard_link, lchown, metadata, read,
     read_link, read_to_string, remove_dir, remove_dir_all, remove_file, rename, set_permissions, symlink,
     symlink_metadata, write,
 };

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs as unix;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +76,16 @@ pub fn create_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
 /// When that cannot be found out.
 pub fn exists<P: AsRef<Path>>(path: P) -> io::Result<bool> {
     at(path, |path| fs::exists(path))
+}
+
+/// Changes owner and group of an open file; `None` leaves one as it is. Mirrors [`std::os::unix::fs::fchown`].
+///
+/// # Errors
+///
+/// What fchown(2) says.
+pub fn fchown<F: AsFd>(fd: F, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    let fd = fd.as_fd();
+    blocking::run(|| unix::fchown(fd, uid, gid))
 }
 
 /// Makes a second name of a file. Mirrors [`std::fs::hard_link`].

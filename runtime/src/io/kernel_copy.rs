@@ -27,7 +27,7 @@ const CHUNK: usize = 4 << 20;
 /// The size of the buffer, where one is needed.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// One end of a [`copy_fd`]: a stream, a [`Pollable`] or a file. Implemented by this crate only.
+/// One end of a [`copy_fd`]: a stream, a pipe, a child's too, a [`Pollable`] or a file. Implemented by this crate only.
 pub trait CopyEnd: sealed::Sealed {}
 
 impl<T: sealed::Sealed + ?Sized> CopyEnd for T {}
@@ -73,7 +73,8 @@ impl<'a> End<'a> {
         Self { fd: descriptor.as_fd(), descriptor: Some(descriptor) }
     }
 
-    pub(crate) fn file(file: &'a File) -> Self {
+    /// A file, or what else nobody can wait for but a thread.
+    pub(crate) fn file(file: &'a impl AsFd) -> Self {
         Self { fd: file.as_fd(), descriptor: None }
     }
 
@@ -133,8 +134,8 @@ impl sealed::Sealed for File {
 /// what is behind them.
 ///
 /// The wait for a socket or pipe blocks the fiber, and obeys the socket's timeouts; a file is read or written on a
-/// thread of the runtime's pool. While it runs, a socket is in the kernel's non-blocking mode (`O_NONBLOCK`), which
-/// duplicates of the descriptor in std's hands, and in other processes, share.
+/// thread of the runtime's pool. While it runs, a socket or pipe is in the kernel's non-blocking mode (`O_NONBLOCK`),
+/// which duplicates of the descriptor in std's hands, and in other processes, share.
 ///
 /// # Errors
 ///

@@ -10,9 +10,9 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::{Descriptor, Kind};
+use super::{Descriptor, End, Kind};
 use crate::blocking;
-use crate::os::{nowait, socket};
+use crate::os::{copy, nowait, socket};
 use crate::poller::Way;
 
 /// See the module's documentation. `T` owns the descriptor.
@@ -99,6 +99,17 @@ impl<T: AsFd> SharedFile<T> {
     }
 }
 
+impl<T: AsFd + Sync> SharedFile<T> {
+    /// What it is to a copy in the kernel. Only a pipe may be switched to non-blocking for that long: a terminal belongs to
+    /// others.
+    pub(crate) fn end(&self) -> End<'_> {
+        match copy::kind(self.as_fd()) {
+            Ok(copy::Kind::Pipe) => End::descriptor(&self.0),
+            _ => End::file(self),
+        }
+    }
+}
+
 impl<T: AsFd> AsFd for SharedFile<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -179,6 +190,12 @@ macro_rules! shared_file_traits {
         impl From<$t> for std::process::Stdio {
             fn from(this: $t) -> Self {
                 <$std>::from(this).into()
+            }
+        }
+
+        impl crate::io::Sealed for $t {
+            fn end(&self) -> crate::io::End<'_> {
+                self.0.end()
             }
         }
 

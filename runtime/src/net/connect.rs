@@ -14,9 +14,19 @@ use crate::poller::Way;
 
 /// A stream to `address`; `timeout` of `None` leaves it to the kernel, which gives up after some two minutes.
 pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
+    connect_prepared(address, timeout, |_| Ok(()))
+}
+
+/// [`connect`], of a socket that `prepare` has set up.
+pub(super) fn connect_prepared(
+    address: SocketAddr,
+    timeout: Option<Duration>,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<TcpStream> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let socket =
         Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+    prepare(&socket)?;
     let result = socket.connect(&SockAddr::from(address));
     let descriptor = Descriptor::new(std::net::TcpStream::from(socket), Kind::Stream);
     match result {

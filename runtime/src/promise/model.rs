@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use loom::thread;
 
-use super::{Promise, choose};
+use super::{Promise, all, choose};
 
 fn check(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -58,6 +58,19 @@ fn a_race_is_won_once() {
         let thread = thread::spawn(move || resolve_first.resolve(1));
         resolve_second.resolve(2);
         assert!([1, 2].contains(&winner.wait().unwrap()));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn the_last_of_several_resolves_their_list() {
+    check(|| {
+        let (first, resolve_first) = Promise::pending();
+        let (second, resolve_second) = Promise::pending();
+        let both = all([first, second]);
+        let thread = thread::spawn(move || resolve_first.resolve(1));
+        resolve_second.resolve(2);
+        assert_eq!(both.wait().unwrap(), [1, 2]);
         thread.join().unwrap();
     });
 }

@@ -9,7 +9,8 @@ use crate::fiber::{Outcome, Reason};
 
 /// Lets several fibers (or threads) wait until all of them have come, as [`std::sync::Barrier`].
 ///
-/// One that is cancelled (or whose time is up) while it waits has not come: it does not count any more.
+/// One that is cancelled (or whose time is up) while it waits has not come: it does not count any more. If all have come
+/// first, it passes as the others do.
 ///
 /// ```
 /// use abaca::sync::{Arc, Barrier};
@@ -84,11 +85,9 @@ impl Barrier {
             let (outcome, ()) =
                 wait_list::wait(state, State::waiters, End::Back, (), Reason::Barrier, None, || ());
             state = self.state.lock();
-            if outcome != Outcome::Notified {
-                // If all came in the meantime, it counted, and is not missed.
-                if state.generation == generation {
-                    state.waiting -= 1;
-                }
+            // If all came in the meantime it has counted, so it passes as they do: a call that has done its work returns.
+            if outcome != Outcome::Notified && state.generation == generation {
+                state.waiting -= 1;
                 drop(state);
                 parking::unwind();
             }

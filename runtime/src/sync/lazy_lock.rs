@@ -68,9 +68,11 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
 
     #[cold]
     fn make(&self) -> &T {
-        self.once.call_once(|| {
+        self.once.call_once_force(|_| {
             let taken = self.make.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            let made = taken.expect("the `Once` admits one")();
+            // It was taken by a making that panicked: the `Once` admits one.
+            let Some(make) = taken else { panic!("LazyLock instance has previously been poisoned") };
+            let made = make();
             if self.value.set(made).is_err() {
                 unreachable!("the `Once` admits one");
             }

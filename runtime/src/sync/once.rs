@@ -210,7 +210,7 @@ impl OnceState {
 
 impl fmt::Debug for OnceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnceState").field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
+        f.debug_struct("OnceState").field("poisoned", &self.is_poisoned()).finish()
     }
 }
 

@@ -3,26 +3,27 @@
 //! # The protocol
 //!
 //! The word counts the free permits. While nobody waits, permits are taken from it and given back to it without a lock.
-//! Whoever finds too few takes the lock, sets `SLOW` and waits; from then on the word is `SLOW` and nothing else, it
+//! Whoever finds too few takes the lock, sets `SLOW` and waits; from then on the word has no permits, it
 //! changes only under the lock, and the free permits are in `collected`, where they are kept for the first waiter until it
 //! has as many as it needs. So a large request is not starved by small ones. The last waiter to go puts them back
-//! into the word. A closed semaphore stays `SLOW`.
+//! into the word. A closed semaphore stays `SLOW`, and is `CLOSED` as well.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinGuard, SpinLock, Woken};
 use super::semaphore_error::{AcquireError, TryAcquireError};
-use super::semaphore_permit::{OwnedSemaphorePermit, SemaphorePermit};
+use super::semaphore_permit::SemaphorePermit;
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
 
-/// Somebody waits, or the semaphore is closed: take the lock.
+/// Somebody waits, or the semaphore is closed: take the lock. Set and cleared under it.
 const SLOW: usize = 1;
+/// The semaphore is closed, and so `SLOW` for good. Set under the lock.
+const CLOSED: usize = 2;
 /// One permit in the word.
-const PERMIT: usize = 2;
+const PERMIT: usize = 4;
 
 /// How many wake-ups are claimed under one hold of the lock.
 const BATCH: usize = 16;
@@ -55,7 +56,6 @@ pub struct Semaphore {
 }
 
 struct State {
-    closed: bool,
     /// The free permits while the word is `SLOW`.
     collected: usize,
     /// Each with how many permits it needs; 0 once it has them.
@@ -80,14 +80,14 @@ impl Semaphore {
     #[cfg(not(loom))]
     pub const fn new(permits: usize) -> Self {
         assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most MAX_PERMITS permits");
-        let state = State { closed: false, collected: 0, waiters: WaitList::new() };
+        let state = State { collected: 0, waiters: WaitList::new() };
         Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
     }
 
     /// One with so many permits; not `const`, because loom's atomics are not.
     #[cfg(loom)]
     pub fn new(permits: usize) -> Self {
-        let state = State { closed: false, collected: 0, waiters: WaitList::new() };
+        let state = State { collected: 0, waiters: WaitList::new() };
         Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
     }
 
@@ -100,6 +100,24 @@ impl Semaphore {
                 // It may have been given back since.
                 self.word.load(Ordering::Relaxed) / PERMIT + state.collected
             }
+        }
+    }
+
+    /// Adds permits that were taken; `left` is what the word was after that, or [`SLOW`] if it is not known.
+    ///
+    /// If nobody has come in between that is still the word. To look would be to wait for the locked operation that
+    /// took the permits, a tenth of the whole on an uncontended semaphore.
+    #[inline]
+    pub(super) fn give_back(&self, n: usize, left: usize) {
+        let is_known = left & SLOW == 0 && n <= Self::MAX_PERMITS - left / PERMIT;
+        // Release: as in `add_permits`.
+        if !is_known
+            || self
+                .word
+                .compare_exchange(left, left + n * PERMIT, Ordering::Release, Ordering::Relaxed)
+                .is_err()
+        {
+            self.add_permits(n);
         }
     }
 
@@ -186,8 +204,8 @@ impl Semaphore {
     /// If the semaphore is closed.
     #[inline]
     pub fn acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.take(n, None).map_err(|_| AcquireError::new())?;
-        Ok(SemaphorePermit { semaphore: self, permits: n })
+        let left = self.take(n, None).map_err(|_| AcquireError::new())?;
+        Ok(SemaphorePermit { semaphore: self, permits: n, left })
     }
 
     /// Takes a permit, waiting for at most `timeout`.
@@ -210,8 +228,8 @@ impl Semaphore {
         timeout: Duration,
     ) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         // A deadline beyond the clock's range never comes.
-        self.take(n, Instant::now().checked_add(timeout))?;
-        Ok(SemaphorePermit { semaphore: self, permits: n })
+        let left = self.take(n, Instant::now().checked_add(timeout))?;
+        Ok(SemaphorePermit { semaphore: self, permits: n, left })
     }
 
     /// Takes a permit if one is free and nobody waits for it.
@@ -231,54 +249,16 @@ impl Semaphore {
     /// If they are not, or the semaphore is closed.
     #[inline]
     pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        self.try_take(n)?;
-        Ok(SemaphorePermit { semaphore: self, permits: n })
-    }
-
-    /// [`acquire`](Self::acquire) with a permit that keeps the semaphore.
-    ///
-    /// # Errors
-    ///
-    /// If the semaphore is closed.
-    pub fn acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
-        self.acquire_many_owned(1)
-    }
-
-    /// [`acquire_many`](Self::acquire_many) with a permit that keeps the semaphore.
-    ///
-    /// # Errors
-    ///
-    /// If the semaphore is closed.
-    pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
-        self.take(n, None).map_err(|_| AcquireError::new())?;
-        Ok(OwnedSemaphorePermit { semaphore: self, permits: n })
-    }
-
-    /// [`try_acquire`](Self::try_acquire) with a permit that keeps the semaphore.
-    ///
-    /// # Errors
-    ///
-    /// If none is free, or the semaphore is closed.
-    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        self.try_acquire_many_owned(1)
-    }
-
-    /// [`try_acquire_many`](Self::try_acquire_many) with a permit that keeps the semaphore.
-    ///
-    /// # Errors
-    ///
-    /// If they are not free, or the semaphore is closed.
-    pub fn try_acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        self.try_take(n)?;
-        Ok(OwnedSemaphorePermit { semaphore: self, permits: n })
+        let left = self.try_take(n)?;
+        Ok(SemaphorePermit { semaphore: self, permits: n, left })
     }
 
     /// Ends all waits with an error, and lets nobody wait any more. Permits that are held can still be given back.
     pub fn close(&self) {
         let mut state = self.state.lock();
-        state.closed = true;
-        // Acquire: whoever takes these permits under the lock sees what was done before they were given back.
-        let word = self.word.swap(SLOW, Ordering::Acquire);
+        // Acquire: whoever takes these permits under the lock sees what was done before they were given back. Release:
+        // pairs with the Acquire in `is_closed`.
+        let word = self.word.swap(SLOW | CLOSED, Ordering::AcqRel);
         if word & SLOW == 0 {
             state.collected += word / PERMIT;
         }
@@ -288,11 +268,14 @@ impl Semaphore {
 
     /// Whether it has been closed.
     pub fn is_closed(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & SLOW != 0 && self.state.lock().closed
+        // Acquire: pairs with the Release in `close`.
+        self.word.load(Ordering::Acquire) & CLOSED != 0
     }
 
+    /// Takes permits if so many are free and nobody waits. Returns what is left in the word, for
+    /// [`give_back`](Self::give_back).
     #[inline]
-    fn try_take(&self, n: u32) -> Result<(), TryAcquireError> {
+    pub(super) fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
             let needed = n as usize * PERMIT;
@@ -301,22 +284,22 @@ impl Semaphore {
             }
             // Acquire: pairs with the Release of whoever gave the permits back.
             match self.word.compare_exchange_weak(word, word - needed, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(word - needed),
                 Err(now) => word = now,
             }
         }
-        match self.is_closed() {
+        match word & CLOSED != 0 {
             true => Err(TryAcquireError::Closed),
             // None at all are always to be had.
-            false if n == 0 => Ok(()),
+            false if n == 0 => Ok(SLOW),
             false => Err(TryAcquireError::NoPermits),
         }
     }
 
     #[inline]
-    fn take(&self, n: u32, deadline: Option<Instant>) -> Result<(), TryAcquireError> {
+    pub(super) fn take(&self, n: u32, deadline: Option<Instant>) -> Result<usize, TryAcquireError> {
         match self.try_take(n) {
-            Err(TryAcquireError::NoPermits) => self.wait(n, deadline),
+            Err(TryAcquireError::NoPermits) => self.wait(n, deadline).map(|()| SLOW),
             taken => taken,
         }
     }
@@ -324,10 +307,10 @@ impl Semaphore {
     #[cold]
     fn wait(&self, n: u32, deadline: Option<Instant>) -> Result<(), TryAcquireError> {
         let mut state = self.state.lock();
-        if state.closed {
+        let mut word = self.word.load(Ordering::Relaxed);
+        if word & CLOSED != 0 {
             return Err(TryAcquireError::Closed);
         }
-        let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
             let needed = n as usize * PERMIT;
             let enough = word >= needed;
@@ -371,7 +354,7 @@ impl Semaphore {
                 batch[count] = Some(woken);
                 count += 1;
             }
-            if state.waiters.is_empty() && !state.closed && self.word.load(Ordering::Relaxed) == SLOW {
+            if state.waiters.is_empty() && self.word.load(Ordering::Relaxed) == SLOW {
                 let rest = std::mem::take(&mut state.collected);
                 // Release: as in `add_permits`, for those who gave permits back under the lock.
                 self.word.store(rest * PERMIT, Ordering::Release);

@@ -1,8 +1,9 @@
-//! Permits of a semaphore: they go back when they are dropped.
+//! Permits of a semaphore: they go back when they are dropped. Those that keep their semaphore alive are taken here too.
 
 use std::sync::Arc;
 
 use super::semaphore::Semaphore;
+use super::semaphore_error::{AcquireError, TryAcquireError};
 
 /// Permits of a [`Semaphore`], given back when dropped.
 #[must_use = "the permits are given back when this is dropped"]
@@ -10,6 +11,8 @@ use super::semaphore::Semaphore;
 pub struct SemaphorePermit<'a> {
     pub(super) semaphore: &'a Semaphore,
     pub(super) permits: u32,
+    /// What was left in the semaphore's word, for `give_back`.
+    pub(super) left: usize,
 }
 
 /// Permits of a [`Semaphore`] that they keep alive, given back when dropped.
@@ -18,6 +21,8 @@ pub struct SemaphorePermit<'a> {
 pub struct OwnedSemaphorePermit {
     pub(super) semaphore: Arc<Semaphore>,
     pub(super) permits: u32,
+    /// What was left in the semaphore's word, for `give_back`.
+    pub(super) left: usize,
 }
 
 /// What both kinds of permits can do.
@@ -44,7 +49,7 @@ macro_rules! permit {
             pub fn split(&mut self, n: usize) -> Option<Self> {
                 let n = u32::try_from(n).ok()?;
                 self.permits = self.permits.checked_sub(n)?;
-                Some(Self { semaphore: Clone::clone(&self.semaphore), permits: n })
+                Some(Self { semaphore: Clone::clone(&self.semaphore), permits: n, left: self.left })
             }
 
             /// How many permits these are.
@@ -57,7 +62,7 @@ macro_rules! permit {
             #[inline]
             fn drop(&mut self) {
                 if self.permits != 0 {
-                    self.semaphore.add_permits(self.permits as usize);
+                    self.semaphore.give_back(self.permits as usize, self.left);
                 }
             }
         }
@@ -66,6 +71,46 @@ macro_rules! permit {
 
 permit!(SemaphorePermit<'_>);
 permit!(OwnedSemaphorePermit);
+
+impl Semaphore {
+    /// [`acquire`](Self::acquire) with a permit that keeps the semaphore.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed.
+    pub fn acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
+        self.acquire_many_owned(1)
+    }
+
+    /// [`acquire_many`](Self::acquire_many) with a permit that keeps the semaphore.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed.
+    pub fn acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let left = self.take(n, None).map_err(|_| AcquireError::new())?;
+        Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
+    }
+
+    /// [`try_acquire`](Self::try_acquire) with a permit that keeps the semaphore.
+    ///
+    /// # Errors
+    ///
+    /// If none is free, or the semaphore is closed.
+    pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.try_acquire_many_owned(1)
+    }
+
+    /// [`try_acquire_many`](Self::try_acquire_many) with a permit that keeps the semaphore.
+    ///
+    /// # Errors
+    ///
+    /// If they are not free, or the semaphore is closed.
+    pub fn try_acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        let left = self.try_take(n)?;
+        Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
+    }
+}
 
 impl OwnedSemaphorePermit {
     /// The semaphore whose permits these are.

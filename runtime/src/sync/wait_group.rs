@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::parking::{self, SpinLock};
 use super::wait_list::{self, End, WaitList};
+use crate::atomic::{Arc, AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
 
 /// Waits for a group of fibers or threads: each holds a clone, and [`wait`](Self::wait) returns when every clone has
@@ -122,5 +121,57 @@ impl Drop for WaitGroup {
 impl fmt::Debug for WaitGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitGroup").field("count", &self.shared.count.load(Ordering::Relaxed)).finish()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Every interleaving of a wait with parts that are given up.
+
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::WaitGroup;
+
+    fn check(model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(model);
+    }
+
+    #[test]
+    fn the_wait_ends_after_every_part_and_sees_what_each_has_done() {
+        check(|| {
+            let group = WaitGroup::new();
+            let done = Arc::new([UnsafeCell::new(0), UnsafeCell::new(0)]);
+            let threads = [0, 1].map(|at| {
+                let (part, done) = (group.clone(), Arc::clone(&done));
+                thread::spawn(move || {
+                    #[expect(unsafe_code, reason = "loom's cell checks what it holds")]
+                    // SAFETY: each thread has a cell of its own until it gives up its part.
+                    done[at].with_mut(|done| unsafe { *done = 1 });
+                    drop(part);
+                })
+            });
+            group.wait();
+            for cell in done.iter() {
+                #[expect(unsafe_code, reason = "loom's cell checks what it holds")]
+                // SAFETY: all parts have been given up.
+                cell.with(|done| assert_eq!(unsafe { *done }, 1));
+            }
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn all_may_wait_at_once() {
+        check(|| {
+            let group = WaitGroup::new();
+            let part = group.clone();
+            let thread = thread::spawn(move || part.wait());
+            group.wait();
+            thread.join().unwrap();
+        });
     }
 }

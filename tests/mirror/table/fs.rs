@@ -129,6 +129,23 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page { original: "os/unix/fs/trait.OpenOptionsExt.html", examples: 2, ..PAGE },
     Page { original: "os/unix/fs/trait.PermissionsExt.html", examples: 2, ..PAGE },
+    Page {
+        original: "os/unix/fs/trait.FileTypeExt.html",
+        examples: 4,
+        stand_ins: &[
+            ("\"char_device_file\"", "\"/dev/null\""),
+            ("\"fifo_file\"", "\"/dev/stdin\""),
+            ("\"unix.socket\"", "crate::peer::path()"),
+        ],
+        exceptions: &[("tymethod.is_block_device", CompiledOnly("not every machine has one to look at"))],
+        ..PAGE
+    },
+    Page {
+        original: "os/unix/fs/trait.MetadataExt.html",
+        examples: 16,
+        stand_ins: &[("\"some_file\"", "\"foo.txt\"")],
+        ..PAGE
+    },
 ];
 
 const SOME_DIR: &[(&str, &str)] = &[("\"/some/dir\"", "\"new\"")];

@@ -67,6 +67,24 @@ pub(super) const PAGES: &[Page] = &[
     Page { original: "os/fd/trait.AsRawFd.html", examples: 2, ..PAGE },
     Page { original: "os/fd/trait.FromRawFd.html", examples: 1, ..PAGE },
     Page { original: "os/fd/trait.IntoRawFd.html", examples: 1, ..PAGE },
+    Page { original: "io/fn.empty.html", examples: 2, ..PAGE },
+    Page { original: "io/fn.repeat.html", examples: 1, ..PAGE },
+    Page { original: "io/fn.sink.html", examples: 1, ..PAGE },
+    Page { original: "io/type.Result.html", examples: 1, ..PAGE },
+    Page { original: "io/struct.Error.html", examples: 12, ..PAGE },
+    Page { original: "io/enum.ErrorKind.html", examples: 2, ..PAGE },
+    Page { original: "io/struct.Cursor.html", examples: 7, ..PAGE },
+    Page {
+        original: "io/struct.IntoInnerError.html",
+        examples: 5,
+        stand_ins: &[("\"127.0.0.1:34254\"", "crate::peer::address()")],
+        ..PAGE
+    },
+    Page { original: "io/struct.WriterPanicked.html", examples: 1, ..PAGE },
+    Page { original: "macro.print.html", examples: 2, ..PAGE },
+    Page { original: "macro.println.html", examples: 2, ..PAGE },
+    Page { original: "macro.eprint.html", examples: 1, ..PAGE },
+    Page { original: "macro.eprintln.html", examples: 1, ..PAGE },
 ];
 
 const STDIO: &[(&str, &str)] = &[

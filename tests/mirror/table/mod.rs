@@ -11,6 +11,7 @@ mod io;
 mod net;
 mod process;
 mod sync;
+mod time;
 
 use crate::swap::Paths;
 
@@ -50,7 +51,9 @@ const PAGE: Page = Page { original: "", ours: "", examples: 0, stand_ins: &[], e
 
 /// All pages of std.
 pub(crate) fn std_pages() -> impl Iterator<Item = &'static Page> {
-    [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES, process::PAGES, io::PAGES].into_iter().flatten()
+    [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES, process::PAGES, io::PAGES, time::PAGES]
+        .into_iter()
+        .flatten()
 }
 
 /// All source files of crossbeam.
@@ -95,6 +98,11 @@ const PATHS: &Paths = &[
     ("std::fs", "abaca::fs"),
     ("std::process", "abaca::process"),
     ("std::io", "abaca::io"),
+    ("std::time", "abaca::time"),
+    ("print!", "abaca::print!"),
+    ("println!", "abaca::println!"),
+    ("eprint!", "abaca::eprint!"),
+    ("eprintln!", "abaca::eprintln!"),
     ("crossbeam_channel", "abaca::channel"),
     ("crossbeam_utils::sync::WaitGroup", "abaca::sync::WaitGroup"),
 ];

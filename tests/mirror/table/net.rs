@@ -132,6 +132,13 @@ pub(super) const PAGES: &[Page] = &[
         stand_ins: &[("\"127.0.0.1:8080\"", "crate::peer::address()")],
         ..PAGE
     },
+    Page { original: "net/enum.IpAddr.html", examples: 12, ..PAGE },
+    Page { original: "net/struct.Ipv4Addr.html", examples: 22, ..PAGE },
+    Page { original: "net/struct.Ipv6Addr.html", examples: 23, ..PAGE },
+    Page { original: "net/enum.SocketAddr.html", examples: 8, ..PAGE },
+    Page { original: "net/struct.SocketAddrV4.html", examples: 6, ..PAGE },
+    Page { original: "net/struct.SocketAddrV6.html", examples: 10, ..PAGE },
+    Page { original: "net/struct.AddrParseError.html", examples: 2, ..PAGE },
 ];
 
 const ENDLESS: &str = "accepts connections for ever";

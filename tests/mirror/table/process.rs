@@ -47,4 +47,15 @@ pub(super) const PAGES: &[Page] = &[
         exceptions: &[("tymethod.process_group", With(&[("\"10\"", "\"0\"")]))],
         ..PAGE
     },
+    Page {
+        original: "process/fn.abort.html",
+        examples: 2,
+        exceptions: &[("main-content", CompiledOnly(ABORTS)), ("main-content#1", CompiledOnly(ABORTS))],
+        ..PAGE
+    },
+    Page { original: "process/fn.exit.html", examples: 2, ..PAGE },
+    Page { original: "process/fn.id.html", examples: 1, ..PAGE },
+    Page { original: "process/struct.ExitCode.html", examples: 1, ..PAGE },
 ];
+
+const ABORTS: &str = "aborts the program that plays it";

@@ -79,4 +79,13 @@ pub(super) const PAGES: &[Page] = &[
         examples: 1,
         ..PAGE
     },
+    Page { original: "sync/struct.Arc.html", examples: 61, ..PAGE },
+    Page { original: "sync/struct.Weak.html", examples: 11, ..PAGE },
+    Page { original: "sync/atomic/index.html", examples: 2, ..PAGE },
+    Page { original: "sync/atomic/enum.Ordering.html", ..PAGE },
+    Page { original: "sync/atomic/struct.AtomicBool.html", examples: 18, ..PAGE },
+    Page { original: "sync/atomic/struct.AtomicUsize.html", examples: 22, ..PAGE },
+    Page { original: "sync/atomic/struct.AtomicPtr.html", examples: 19, ..PAGE },
+    Page { original: "sync/atomic/fn.fence.html", examples: 1, ..PAGE },
+    Page { original: "sync/atomic/fn.compiler_fence.html", examples: 1, ..PAGE },
 ];

@@ -1,13 +1,15 @@
 //! The report: one HTML file that needs nothing else, made from a [`Run`] and from nothing but it.
 //!
-//! `sections.rs` and `micro.rs` turn the figures into charts and tables, one section for each question; `summary.rs` into sentences;
-//! `comparison.rs` sets two runs side by side; `page.rs` is the HTML around them and `chart.rs` draws.
+//! `sections.rs` and `micro.rs` turn the figures into charts and tables, one section for each question; `standing.rs` into
+//! ratios of the project's own to its rivals'; `summary.rs` into sentences; `comparison.rs` sets two runs side by side;
+//! `page.rs` is the HTML around them and `chart.rs` draws.
 
 mod chart;
 mod comparison;
 mod micro;
 mod page;
 mod sections;
+mod standing;
 mod summary;
 #[cfg(test)]
 mod tests;

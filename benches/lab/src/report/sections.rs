@@ -1,7 +1,7 @@
 //! The questions of the report, each with the charts and tables that answer it.
 
 use super::chart::{self, Axis, Bar, Series, number};
-use super::{Section, Table, again, micro};
+use super::{Section, Table, again, micro, standing};
 use crate::data::{Latency, Mixed, Run, Spread};
 
 /// The model that stands in every chart: what the kernel lets a server do at best.
@@ -10,6 +10,7 @@ pub(super) const REFERENCE: &str = "reactors";
 /// Every section, in the order of reading.
 pub(super) fn all(run: &Run) -> Vec<Section> {
     let mut sections = vec![peaks(run), sustained(run), latencies(run), costs(run), idles(run), mixed(run)];
+    sections.extend(standing::section(run));
     sections.extend(run.questions().into_iter().map(|question| micro::section(run, question)));
     sections.push(models(run));
     sections

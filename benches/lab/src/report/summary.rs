@@ -3,10 +3,8 @@
 use super::chart::number;
 use super::micro::fiber_to_best;
 use super::sections::{REFERENCE, is_ours};
+use super::standing::{self, LOAD};
 use crate::data::{Run, Spread};
-
-/// The share of the sustained rate at which latencies are compared.
-const LOAD: f64 = 0.7;
 
 /// The sentences, most telling first.
 pub(super) fn sentences(run: &Run) -> Vec<String> {
@@ -17,6 +15,7 @@ pub(super) fn sentences(run: &Run) -> Vec<String> {
         cost(run),
         memory(run),
         stalls(run),
+        standing::sentence(run),
         small_things(run),
         failed(run),
         absent(run),
@@ -77,11 +76,7 @@ fn best_of_ours<'a>(ranking: &[(&'a str, Spread)], most: bool) -> Option<(&'a st
 }
 
 fn latency(run: &Run) -> Option<String> {
-    let nearest = |model: &str| {
-        run.shares_of(model)
-            .into_iter()
-            .min_by(|one, other| (one - LOAD).abs().total_cmp(&(other - LOAD).abs()))
-    };
+    let nearest = |model: &str| run.share_nearest(model, LOAD);
     let ranking = ranking(run, |model| run.latency_of(model, nearest(model)?, |row| row.p99_us));
     let (best, figure) = ranking.first()?;
     let share = nearest(best)?;

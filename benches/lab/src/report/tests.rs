@@ -1,6 +1,6 @@
 //! The report of a run that was made up: everything that was measured is on the page, and nothing else.
 
-use super::{comparison, html};
+use super::{comparison, html, standing};
 use crate::data::{FORMAT, Idle, Latency, Micro, Mixed, ModelRow, Peak, Run, Sustained};
 
 const MODELS: [(&str, &str); 4] =
@@ -83,10 +83,10 @@ fn every_question_has_its_chart_and_its_table() {
     let page = html(&made_up(1.0));
     assert_eq!(
         page.matches("<figure").count(),
-        10,
-        "peak, sustained, four families, cost, idle, mixed, micro"
+        14,
+        "peak, sustained, four families, cost, idle, mixed, four of the standing, micro"
     );
-    assert_eq!(page.matches("<svg").count(), 10);
+    assert_eq!(page.matches("<svg").count(), 14);
     for id in
         ["peak", "sustained", "latency", "cost", "idle", "mixed", "what-does-a-suspension-cost-", "models"]
     {
@@ -164,7 +164,31 @@ fn every_question_has_the_command_that_asks_it_again() {
     ] {
         assert!(page.contains(&format!("<code>{command}</code>")), "{command}");
     }
-    assert_eq!(page.matches("To measure this again").count(), 8);
+    assert_eq!(page.matches("To measure this again").count(), 9);
+}
+
+#[test]
+fn bars_are_judged_by_ratios_within_a_repetition() {
+    let mut run = made_up(1.0);
+    let page = html(&run);
+    assert!(
+        page.contains("abaca misses 2 of the 5 bars"),
+        "half of the reactors' throughput, twice their p99"
+    );
+    // A minute in which the machine is ten times slower changes no ratio, and the medians of both.
+    for row in run.peaks.iter_mut().filter(|row| row.repetition > 2) {
+        row.requests_per_second /= 10.0;
+    }
+    let ratios = |run: &Run| standing::section(run).unwrap().tables.remove(0).rows;
+    assert_eq!(ratios(&run), ratios(&made_up(1.0)));
+    // One that is as fast as the reference misses nothing.
+    for row in &mut run.peaks {
+        row.requests_per_second = if row.model == "abaca" { 1_000_000.0 } else { 100_000.0 };
+    }
+    for row in run.latencies.iter_mut().filter(|row| row.model == "abaca") {
+        row.p99_us = 1.0;
+    }
+    assert!(html(&run).contains("abaca meets all 5 bars"));
 }
 
 #[test]

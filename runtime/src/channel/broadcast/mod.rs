@@ -20,6 +20,8 @@
 //! A fiber that is cancelled while it receives takes no message.
 
 pub mod error;
+#[cfg(all(test, loom))]
+mod model;
 mod ring;
 
 use std::fmt;

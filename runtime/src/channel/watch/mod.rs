@@ -23,6 +23,8 @@
 
 mod cell;
 pub mod error;
+#[cfg(all(test, loom))]
+mod model;
 mod shared;
 
 use std::fmt;

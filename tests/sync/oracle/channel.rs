@@ -1,11 +1,12 @@
-//! Any sequence of operations that do not wait gives what crossbeam's channel, or std's mutex, gives.
+//! `channel`, next to crossbeam's.
 
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use abaca::channel;
-use abaca::sync::Mutex;
+
+use super::everywhere;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -84,52 +85,6 @@ macro_rules! transcript {
     }};
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Hold {
-    TryLock,
-    Unlock,
-    Print,
-    Poison,
-    Heal,
-}
-
-fn hold() -> impl Strategy<Value = Hold> {
-    use Hold::*;
-    prop_oneof![4 => Just(TryLock), 3 => Just(Unlock), 2 => Just(Print), 1 => Just(Poison), 1 => Just(Heal)]
-}
-
-macro_rules! lock_transcript {
-    ($mutex:expr, $steps:expr) => {{
-        let mutex = &$mutex;
-        let mut held = None;
-        let mut said = Vec::new();
-        for step in $steps {
-            match step {
-                Hold::TryLock => {
-                    let taken = mutex.try_lock();
-                    said.push(format!("{taken:?}"));
-                    if let Ok(mut guard) = taken {
-                        *guard += 1;
-                        held = Some(guard);
-                    }
-                }
-                Hold::Unlock => held = None,
-                Hold::Print => said.push(format!("{mutex:?} {}", mutex.is_poisoned())),
-                Hold::Poison => {
-                    let guard = held.take();
-                    // `resume_unwind` panics without a report.
-                    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                        let _guard = guard;
-                        std::panic::resume_unwind(Box::new(()));
-                    }));
-                }
-                Hold::Heal => mutex.clear_poison(),
-            }
-        }
-        said
-    }};
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -138,17 +93,10 @@ proptest! {
         capacity in prop_oneof![Just(None), (0..5_usize).prop_map(Some)],
         steps in prop::collection::vec(step(), 0..80),
     ) {
-        let ours = transcript!(channel, capacity, steps);
+        let ours = everywhere(|| transcript!(channel, capacity, steps));
         let theirs = transcript!(crossbeam_channel, capacity, steps);
         // crossbeam's `Debug` puts some of its errors' names into quotes.
         let plain = |said: Vec<String>| said.into_iter().map(|said| said.replace('"', "")).collect::<Vec<_>>();
         prop_assert_eq!(plain(ours), plain(theirs));
-    }
-
-    #[test]
-    fn a_mutex_answers_as_stds(steps in prop::collection::vec(hold(), 0..40)) {
-        let ours = lock_transcript!(Mutex::new(0), &steps);
-        let theirs = lock_transcript!(std::sync::Mutex::new(0), &steps);
-        prop_assert_eq!(ours, theirs);
     }
 }

@@ -1,0 +1,125 @@
+//! `oneshot`, `broadcast` and `watch` in a storm: what was sent is received once, in order, and no change is overlooked.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use abaca::channel::{broadcast, oneshot, watch};
+use abaca::sync::{Mutex, PoisonError};
+use abaca_tests::storm;
+
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Streams, at most.
+const PLACES: usize = 8;
+
+/// The receiver of a message, which takes the message along when it goes.
+struct Taker<'a> {
+    receiver: oneshot::Receiver<()>,
+    received: &'a AtomicUsize,
+}
+
+impl Drop for Taker<'_> {
+    fn drop(&mut self) {
+        // From here on no message is accepted, and one that was is there.
+        self.receiver.close();
+        self.received.fetch_add(usize::from(self.receiver.try_recv().is_ok()), SeqCst);
+    }
+}
+
+#[test]
+fn a_oneshot_delivers_what_it_accepted() {
+    let senders = std::sync::Mutex::new(Vec::<oneshot::Sender<()>>::new());
+    let take = || senders.lock().unwrap().pop();
+    let (sent, received) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    storm(500, |stream| {
+        let (sender, receiver) = oneshot::channel();
+        let mut taker = Taker { receiver, received: &received };
+        senders.lock().unwrap().push(sender);
+        for _ in 0..stream.choices.below(3) {
+            let Some(mut sender) = take() else { break };
+            match stream.choices.below(8) {
+                0 => drop(sender),
+                1 => drop(stream.briefly(|| sender.closed())),
+                _ => drop(sender.send(()).map(|()| sent.fetch_add(1, SeqCst))),
+            }
+        }
+        match stream.briefly(|| taker.receiver.recv_timeout(LONG)) {
+            Some(Ok(())) => drop(received.fetch_add(1, SeqCst)),
+            // Its sender was dropped.
+            Some(Err(error)) => assert_eq!(error, oneshot::error::RecvTimeoutError::Closed),
+            None => {}
+        }
+    });
+    drop(senders);
+    assert_eq!(sent.into_inner(), received.into_inner());
+}
+
+#[test]
+fn every_receiver_of_a_broadcast_gets_everything_in_order_or_is_told_how_much_it_missed() {
+    let (sender, receiver) = broadcast::channel::<u64>(16);
+    let sent = std::sync::Mutex::new(0);
+    // Each with the number of the message that is next.
+    let places: Vec<_> = (0..PLACES).map(|_| Mutex::new((receiver.resubscribe(), 0))).collect();
+    storm(500, |stream| {
+        if stream.number.is_multiple_of(2) {
+            // The lock makes the order of the numbers that of the messages.
+            let mut sent = sent.lock().unwrap();
+            sender.send(*sent).unwrap();
+            *sent += 1;
+        } else {
+            // Nobody else comes to this place but a successor.
+            let mut place = places[stream.number as usize].lock().unwrap_or_else(PoisonError::into_inner);
+            let (receiver, next) = &mut *place;
+            match stream.briefly(|| receiver.recv()) {
+                Some(Ok(message)) => {
+                    assert_eq!(message, *next);
+                    *next += 1;
+                }
+                Some(Err(broadcast::error::RecvError::Lagged(missed))) => *next += missed,
+                Some(Err(error)) => panic!("{error}"),
+                None => {}
+            }
+        }
+    });
+    let sent = sent.into_inner().unwrap();
+    for place in places {
+        let (mut receiver, mut next) = place.into_inner().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match receiver.try_recv() {
+                Ok(message) => {
+                    assert_eq!(message, next);
+                    next += 1;
+                }
+                Err(broadcast::error::TryRecvError::Lagged(missed)) => next += missed,
+                Err(_) => break,
+            }
+        }
+        assert_eq!(next, sent);
+    }
+}
+
+#[test]
+fn a_watcher_sees_newer_values_only_and_overlooks_no_change() {
+    let (sender, receiver) = watch::channel(0_u64);
+    // Each with the value that it has seen last.
+    let places: Vec<_> = (0..PLACES).map(|_| Mutex::new((receiver.clone(), 0))).collect();
+    storm(500, |stream| {
+        if stream.number.is_multiple_of(2) {
+            sender.send_modify(|value| *value += 1);
+        } else {
+            let mut place = places[stream.number as usize].lock().unwrap_or_else(PoisonError::into_inner);
+            let (receiver, last) = &mut *place;
+            let has_changed = match stream.choices.below(3) {
+                0 => stream.briefly(|| drop(receiver.wait_for(|value| *value > *last).unwrap())),
+                _ => stream.briefly(|| receiver.changed().unwrap()),
+            };
+            let value = *receiver.borrow_and_update();
+            assert!(if has_changed.is_some() { value > *last } else { value >= *last });
+            *last = value;
+        }
+    });
+    for place in places {
+        let (receiver, last) = place.into_inner().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(receiver.has_changed().unwrap(), last < *sender.borrow());
+    }
+}

@@ -1,0 +1,73 @@
+//! Any sequence of operations that do not wait, and any small program whose end does not depend on chance, says what the
+//! original says: std's, crossbeam's or tokio's. One macro runs the program with the types of either.
+
+mod barrier;
+mod channel;
+mod condvar;
+mod locks;
+mod mpsc;
+mod once;
+mod permits;
+mod wait_group;
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::LazyLock;
+
+use abaca::Runtime;
+
+/// A runtime for all programs, since it takes longer to start one than most programs to run.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::builder().workers(1).build().expect("a worker starts"));
+
+/// What `f` says on a plain thread, which must be what it says on a fiber.
+fn everywhere<T: Debug + PartialEq + Send>(f: impl Fn() -> T + Sync) -> T {
+    let on_a_thread = f();
+    assert_eq!(on_a_thread, RUNTIME.run(&f), "a thread's words on the left, a fiber's on the right");
+    on_a_thread
+}
+
+/// Runs `body` for each number below `count` at once: the even ones on threads, the odd ones on fibers.
+fn at_once(count: usize, body: impl Fn(usize) + Sync) {
+    let body = &body;
+    std::thread::scope(|threads| {
+        for number in (0..count).step_by(2) {
+            threads.spawn(move || body(number));
+        }
+        RUNTIME.run(|| {
+            abaca::scope(|fibers| {
+                for number in (1..count).step_by(2) {
+                    fibers.spawn(move || body(number));
+                }
+            });
+        });
+    });
+}
+
+/// [`at_once`] for the originals, which know no fibers.
+fn on_threads(count: usize, body: impl Fn(usize) + Sync) {
+    let body = &body;
+    std::thread::scope(|threads| {
+        for number in 0..count {
+            threads.spawn(move || body(number));
+        }
+    });
+}
+
+/// Panics without a report.
+fn quiet_panic() -> ! {
+    resume_unwind(Box::new("quiet"))
+}
+
+/// What `f` returns, or what it panics with.
+fn outcome<T: Debug>(f: impl FnOnce() -> T) -> String {
+    let text = |payload: Box<dyn Any + Send>| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "something".to_owned())
+    };
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => format!("{value:?}"),
+        Err(payload) => format!("panic: {}", text(payload)),
+    }
+}
