@@ -118,9 +118,12 @@ fn load(server: SocketAddr) -> Said {
 /// How often each client loads each server.
 const ROUNDS: usize = 5;
 
+/// Loads a server for a second.
+type Client = fn(SocketAddr) -> Said;
+
 /// Lets the clients take turns at `round`, and prints the medians of what they say.
-fn compare(name: &str, round: impl Fn(&str, fn(SocketAddr) -> Said) -> Said) {
-    let clients: [(&str, fn(SocketAddr) -> Said); 2] = [("wrk", wrk), ("load --closed", load)];
+fn compare(name: &str, round: impl Fn(&str, Client) -> Said) {
+    let clients: [(&str, Client); 2] = [("wrk", wrk), ("load --closed", load)];
     let mut all: [Vec<Said>; 2] = Default::default();
     for _ in 0..ROUNDS {
         for ((client, run), said) in clients.iter().zip(&mut all) {
