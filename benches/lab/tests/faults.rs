@@ -176,6 +176,25 @@ fn ctrl_c_ends_the_run_and_writes_what_is_done() {
 }
 
 #[test]
+fn limits_are_raised_where_that_is_allowed_and_told_where_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let told = |limit: &str| {
+        let mut lab = Command::new("sh");
+        lab.args(["-c", &format!("ulimit {limit}; exec \"$@\""), "sh", LAB]);
+        let output = lab.args(arguments("none", "50ms", folder.path())).output().expect("a shell");
+        assert!(output.status.success(), "{}", text(&output));
+        let run = read(folder.path());
+        assert!(run.complete && run.models.is_empty());
+        run.machine.limits["open files"].clone()
+    };
+    let files = |told: &str| told.split(';').next().expect("text").parse::<u64>().expect("a number");
+    assert!(files(&told("-Sn 256")) > 256, "the hard limit allows more");
+    // Above the hard limit, it takes a privilege.
+    let both = told("-n 256");
+    assert!(files(&both) > 256 || both.contains("was not allowed"), "{both}");
+}
+
+#[test]
 fn a_full_disk_is_an_error_before_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let in_small_disk = |script: &str| {

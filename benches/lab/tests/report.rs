@@ -78,9 +78,15 @@ fn browser() -> PathBuf {
 #[test]
 #[ignore = "needs Chromium; `.ci/run report` installs it and runs this"]
 fn every_chart_of_the_sample_is_shown_with_data() {
-    let page = concat!("file://", env!("CARGO_MANIFEST_DIR"), "/sample/report.html");
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/sample");
     let profile = tempfile::tempdir().unwrap();
-    for width in [1200, 380] {
+    // As it was written, and as the lab would write it now.
+    let now = profile.path().join("now.html");
+    let output =
+        lab().arg("report").arg(format!("{sample}/run.json")).arg("--out").arg(&now).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    let pages = [format!("file://{sample}/report.html"), format!("file://{}", now.display())];
+    for (page, width) in pages.iter().flat_map(|page| [(page, 1200), (page, 380)]) {
         let mut command = Command::new(browser());
         command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
         command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
@@ -88,6 +94,7 @@ fn every_chart_of_the_sample_is_shown_with_data() {
         command.arg(format!("--window-size={width},1000")).args(["--dump-dom", page]);
         let output = command.output().unwrap();
         let dom = String::from_utf8_lossy(&output.stdout);
+        assert!(dom.contains("In a minute"), "{}", text(&output));
         assert!(dom.matches("<section").count() >= 7, "{}", text(&output));
         let figures: Vec<&str> = dom.split("<figure").skip(1).collect();
         assert!(figures.len() >= 12, "{} charts", figures.len());
