@@ -8,8 +8,8 @@
 //! words, never a panic.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -25,6 +25,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a child that has closed its output may take to exit and be told apart from one that hangs.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a child whose connections have ended may take to end itself.
+const ENDING: Duration = Duration::from_millis(200);
 
 /// How much of a child's standard error is kept.
 const KEPT_BYTES: usize = 4096;
@@ -47,6 +50,8 @@ pub enum StartError {
     Hung(Duration),
     /// Its first line is no address.
     Nonsense(String),
+    /// It listens, and gives no answer.
+    Mute(String),
 }
 
 impl fmt::Display for StartError {
@@ -58,6 +63,7 @@ impl fmt::Display for StartError {
             Self::Exited { status, said } => write!(f, "it ended at once: {status}: {said}"),
             Self::Hung(after) => write!(f, "it does not listen after {} s", after.as_secs()),
             Self::Nonsense(line) => write!(f, "it printed no address but {line:?}"),
+            Self::Mute(why) => write!(f, "it listens, but does not answer: {why}"),
         }
     }
 }
@@ -94,7 +100,7 @@ impl Launcher {
         self
     }
 
-    /// Starts a model.
+    /// Starts a model, and has it answer once: what is another program announces its address before it has started.
     ///
     /// # Errors
     ///
@@ -107,7 +113,21 @@ impl Launcher {
         command.arg(format!("--workers={}", options.workers));
         command.arg(format!("--pool={}", options.pool));
         command.arg(format!("--iterations-per-us={}", options.burn.iterations_per_us));
-        self.start(command)
+        self.start_and_ask(command)
+    }
+
+    /// Starts `command`, which prints an address and serves, and waits for its first answer.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not serve.
+    pub fn start_and_ask(&self, command: Command) -> Result<Server, StartError> {
+        let mut server = self.start(command)?;
+        match ask(server.address, self.start_timeout) {
+            Ok(answer) if !answer.is_empty() => Ok(server),
+            Ok(_) => Err(StartError::Mute(server.last_failure("it closed the connection"))),
+            Err(error) => Err(StartError::Mute(server.last_failure(&error.to_string()))),
+        }
     }
 
     /// Starts a delay server: the backend of the models.
@@ -151,6 +171,15 @@ impl Launcher {
             },
         }
     }
+}
+
+/// Asks for the first page on a connection of its own; all that comes back until that is closed.
+fn ask(address: SocketAddr, timeout: Duration) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).map(|_length| answer)
 }
 
 /// Sends the first line of `output` when it comes. Then reads on, so that a child that prints more never blocks.
@@ -223,6 +252,11 @@ impl Server {
         let status = self.child.try_wait().ok()??;
         let said = self.last_words();
         Some(if said.is_empty() { status.to_string() } else { format!("{status}: {said}") })
+    }
+
+    /// How it has ended, if it does so at once, or else `why`.
+    fn last_failure(&mut self, why: &str) -> String {
+        self.wait(ENDING).and_then(|_status| self.failure()).unwrap_or_else(|| why.to_owned())
     }
 
     /// The end of what it wrote to standard error.

@@ -1,6 +1,7 @@
 //! Children that fail are errors with words, and none outlives its parent.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -58,6 +59,22 @@ fn what_is_no_program_and_what_is_no_address_are_told_apart() {
     assert!(matches!(error, StartError::Spawn(_)), "{error:?}");
     let error = lab().start(shell("echo hello; sleep 1000")).expect_err("it prints no address");
     assert!(matches!(&error, StartError::Nonsense(line) if line.trim() == "hello"), "{error:?}");
+}
+
+#[test]
+fn a_model_that_listens_must_answer() {
+    // The kernel takes its connections, and nobody reads them.
+    let deaf = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = deaf.local_addr().expect("an address");
+    let hasty = lab().start_timeout(Duration::from_millis(100));
+    let error =
+        hasty.start_and_ask(shell(&format!("echo {address}; sleep 1000"))).expect_err("nobody answers");
+    assert!(matches!(error, StartError::Mute(_)), "{error:?}");
+
+    let nobody = TcpListener::bind("127.3.0.3:0").and_then(|it| it.local_addr()).expect("a port");
+    let script = format!("echo {nobody}; echo no module of that name >&2; exit 1");
+    let error = lab().start_and_ask(shell(&script)).expect_err("it has ended");
+    assert!(error.to_string().contains("no module of that name"), "{error}");
 }
 
 #[test]
