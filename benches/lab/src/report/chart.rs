@@ -51,10 +51,11 @@ pub(crate) struct Axis<'a> {
     pub(crate) is_logarithmic: bool,
 }
 
-const WIDTH: u32 = 760;
+/// Of the drawing, which is scaled to the page: the less, the larger its text is on a phone.
+const WIDTH: u32 = 600;
 
 /// What the names of the series take of it, at the right.
-const LEGEND_WIDTH: u32 = 130;
+const LEGEND_WIDTH: u32 = 120;
 
 /// Lines with marks and spread. `None` if no series has a point.
 pub(crate) fn lines(series: &[Series], x: Axis<'_>, y: Axis<'_>) -> Option<String> {
@@ -112,6 +113,8 @@ where
             .configure_mesh()
             .x_desc(x.label)
             .y_desc(y.label)
+            .x_labels(6)
+            .y_labels(6)
             .x_label_formatter(&|value| number(*value))
             .y_label_formatter(&|value| number(*value))
             .label_style(("sans-serif", TEXT))
@@ -185,11 +188,12 @@ where
         let mut chart = ChartBuilder::on(&area)
             .margin(12)
             .x_label_area_size(46)
-            .y_label_area_size(190)
+            .y_label_area_size(104)
             .build_cartesian_2d(xs, 0.0..count as f64)?;
         chart
             .configure_mesh()
             .x_desc(x.label)
+            .x_labels(6)
             .x_label_formatter(&|value| number(*value))
             .y_labels(0)
             .label_style(("sans-serif", TEXT))

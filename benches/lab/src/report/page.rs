@@ -20,7 +20,7 @@ p, li { max-width: 42rem }
 .faint, figcaption, caption { color: var(--faint); font-size: .88rem }
 nav ol { columns: 2; column-gap: 3rem; padding-left: 1.6rem }
 figure { margin: .8rem 0; overflow-x: auto }
-svg { max-width: 100%; min-width: 32rem; height: auto; display: block }
+svg { width: 100%; max-width: 44rem; height: auto; display: block }
 svg text { fill: var(--ink) }
 svg [fill='#FFFFFF'] { fill: var(--page) }
 svg [stroke='#000000'] { stroke: var(--ink) }
@@ -30,6 +30,7 @@ caption { text-align: left; padding: .2rem 0 }
 th, td { padding: .22rem .6rem .22rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 .text { white-space: normal; min-width: 14rem; text-align: left }
+th.text { text-align: left }
 thead th { border-bottom: 2px solid var(--line); vertical-align: bottom }
 a { color: var(--link) }
 code { background: var(--shade); padding: .1em .3em; border-radius: 3px }
@@ -38,7 +39,7 @@ aside { background: var(--shade); padding: .7rem 1rem; border-left: 4px solid #d
 @media (max-width: 40rem) { body { font-size: 15px } nav ol { columns: 1 } }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt } nav { display: none } figure, tr { break-inside: avoid }
-  svg { min-width: 0 } h2, h3, caption, thead { break-after: avoid } .scroll { overflow: visible }
+  svg { max-width: 36rem } h2, h3, caption, thead { break-after: avoid } .scroll { overflow: visible }
 }
 ";
 
@@ -152,7 +153,7 @@ fn write_section(page: &mut String, section: &Section) -> std::fmt::Result {
 }
 
 /// A cell of more bytes than this is text.
-const LONG: usize = 32;
+const LONG: usize = 24;
 
 fn write_table(page: &mut String, table: &Table) -> std::fmt::Result {
     let cell = |cell: &String| {

@@ -139,7 +139,10 @@ fn latencies(run: &Run) -> Section {
         }
     }
     let charts = families.iter().flat_map(|family| {
-        let members = run.present().filter(|model| model.family == **family || model.name == REFERENCE);
+        // First, so that it looks the same in every chart.
+        let reference = run.present().filter(|model| model.name == REFERENCE);
+        let others = run.present().filter(|model| model.family == **family && model.name != REFERENCE);
+        let members = reference.chain(others);
         let series: Vec<Series> = members.map(|model| curve(run, &model.name)).collect();
         let without = series.iter().filter(|series| series.points.is_empty());
         let without: Vec<&str> = without.map(|series| series.name.as_str()).collect();

@@ -191,7 +191,9 @@ fn failed(run: &Run) -> Option<String> {
     let mut sentences = Vec::new();
     if failed > 0 {
         let models = models.join(", ");
-        sentences.push(format!("{failed} measurements gave no figure or a doubtful one: of {models}."));
+        let measurements =
+            if failed == 1 { "One measurement".to_owned() } else { format!("{failed} measurements") };
+        sentences.push(format!("{measurements} gave no figure or a doubtful one: of {models}."));
     }
     if left_out > 0 {
         let all = run.latencies.len();

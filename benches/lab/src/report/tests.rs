@@ -146,7 +146,7 @@ fn what_failed_and_what_is_absent_are_rows_that_say_so() {
     assert!(page.contains(&row(&["25.8 k ±2 %", "6: signal: 9"])), "a model with figures and a failure");
     assert!(page.contains(&row(&["gevent", "", "-", "absent: no python"])), "a model that is not here");
     assert!(page.contains("2 times; the last: the server is gone"), "in the row of its latencies");
-    assert!(page.contains("1 measurements gave no figure or a doubtful one: of threads."));
+    assert!(page.contains("One measurement gave no figure or a doubtful one: of threads."));
     assert!(page.contains("2 of 62 loads at a fixed rate failed, or say nothing"));
 }
 
