@@ -10,6 +10,7 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -127,6 +128,8 @@ impl Launcher {
     /// Why it does not serve.
     pub fn start(&self, mut command: Command) -> Result<Server, StartError> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Ctrl-C at the terminal goes to a whole process group: it shall end the run, and not the model that is measured.
+        command.process_group(0);
         let mut child = command.spawn().map_err(StartError::Spawn)?;
         let input = child.stdin.take().expect("it is piped");
         let output = child.stdout.take().expect("it is piped");
@@ -282,12 +285,18 @@ pub fn delay_server_beside() -> io::Result<SocketAddr> {
 /// Ties this process to its parent: it ends when the parent's thread that started it ends, or when its standard input
 /// does.
 pub fn end_with_parent() {
-    // Fails on no Linux; the end of standard input does the same.
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    // The end of standard input does the same.
+    end_with_starter();
     thread::spawn(|| {
         // An error is no end: a process that is about to become another program has a listener there.
         if io::copy(&mut io::stdin(), &mut io::sink()).is_ok() {
             std::process::exit(0);
         }
     });
+}
+
+/// Ties this process to the thread of its parent that started it.
+pub fn end_with_starter() {
+    // Fails on no Linux.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
 }

@@ -15,21 +15,23 @@ use abaca_lab::{limits, report};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::output::Output;
+
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct CourseOptions {
     /// Few repetitions of small loads: about a minute, to see that everything works
     #[arg(long)]
     quick: bool,
-    /// Models, as `models` lists them; all without it
-    #[arg(long, value_delimiter = ',', value_parser = model)]
-    models: Vec<&'static Model>,
-    /// Shares of the rate that each model sustains, at which latency is measured, in percent
-    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=500))]
-    rates: Vec<u16>,
-    /// Numbers of idle connections; `max` is as many as the limits allow
-    #[arg(long, value_delimiter = ',', value_parser = idle)]
-    idle: Vec<u64>,
+    /// Models, as `models` lists them, with commas between, or `none`; all without it
+    #[arg(long, value_parser = List::of(model))]
+    models: Option<List<&'static Model>>,
+    /// Shares of the rate that each model sustains, at which latency is measured, in percent, or `none`
+    #[arg(long, value_parser = List::of(percent))]
+    rates: Option<List<u16>>,
+    /// Numbers of idle connections, or `none`; `max` is as many as the limits allow
+    #[arg(long, value_parser = List::of(idle))]
+    idle: Option<List<u64>>,
     /// How often each figure is taken
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99))]
     repetitions: Option<u32>,
@@ -44,11 +46,30 @@ pub(crate) struct CourseOptions {
     out: PathBuf,
 }
 
+/// What was chosen, which may be nothing.
+#[derive(Clone)]
+struct List<T>(Vec<T>);
+
+impl<T> List<T> {
+    /// A parser of lists of what `one` parses.
+    fn of(one: fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Self, String> + Clone {
+        move |text| match text {
+            "none" => Ok(Self(Vec::new())),
+            _ => text.split(',').map(one).collect::<Result<_, _>>().map(Self),
+        }
+    }
+}
+
 fn model(name: &str) -> Result<&'static Model, String> {
     zoo::find(name).ok_or_else(|| {
         let names: Vec<&str> = zoo::MODELS.iter().map(|model| model.name).collect();
         format!("the models are {}", names.join(", "))
     })
+}
+
+fn percent(text: &str) -> Result<u16, String> {
+    let percent = text.parse().ok().filter(|percent| (1..=500).contains(percent));
+    percent.ok_or_else(|| format!("{text:?} is no number from 1 to 500"))
 }
 
 fn idle(text: &str) -> Result<u64, String> {
@@ -62,9 +83,10 @@ fn idle(text: &str) -> Result<u64, String> {
 
 /// Measures, and writes `report.html` and `run.json`.
 pub(crate) fn run(options: &CourseOptions) -> io::Result<()> {
-    // A path that cannot be written to is an error before the run, not after it.
+    // A path that cannot be written to, or a disk without room, is an error before the run, not after it.
     let out = Output::open(&options.out)?;
     let course = course(options);
+    eprintln!("{}", limits::told());
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).map_err(io::Error::other)?;
@@ -86,62 +108,36 @@ pub(crate) fn run(options: &CourseOptions) -> io::Result<()> {
         if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     bar.finish_and_clear();
-    out.write(&run)?;
+    let (report, raw) = out.write(&run)?;
     let state = if run.complete { "done" } else { "interrupted" };
-    println!("{state}: {} and {}", out.report.display(), out.raw.display());
+    println!("{state}: {} and {}", report.display(), raw.display());
     Ok(())
 }
 
 fn course(options: &CourseOptions) -> Course {
     let quick = options.quick;
-    let percents = if !options.rates.is_empty() {
-        options.rates.clone()
-    } else if quick {
-        vec![30, 70]
-    } else {
-        vec![10, 30, 50, 70, 90, 100, 120]
+    let percents = match &options.rates {
+        Some(chosen) => chosen.0.clone(),
+        None if quick => vec![30, 70],
+        None => vec![10, 30, 50, 70, 90, 100, 120],
     };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     Course {
-        models: if options.models.is_empty() { zoo::MODELS.iter().collect() } else { options.models.clone() },
+        models: options
+            .models
+            .as_ref()
+            .map_or_else(|| zoo::MODELS.iter().collect(), |chosen| chosen.0.clone()),
         repetitions: options.repetitions.unwrap_or(if quick { 1 } else { 5 }),
         time: options.duration.unwrap_or(Duration::from_millis(if quick { 150 } else { 1500 })),
         shares: percents.into_iter().map(|percent| f64::from(percent) / 100.0).collect(),
-        idle: match (&*options.idle, quick) {
-            ([], true) => vec![200],
-            ([], false) => vec![1000, 10_000, limits::most_connections()],
-            (chosen, _) => chosen.to_vec(),
+        idle: match &options.idle {
+            Some(chosen) => chosen.0.clone(),
+            None if quick => vec![200],
+            None => vec![1000, 10_000, limits::most_connections()],
         },
         micro: !options.no_micro,
         quick,
         command: format!("cargo run --release -p abaca-lab -- {}", arguments.join(" ")).trim_end().to_owned(),
-    }
-}
-
-/// The files of a run.
-struct Output {
-    report: PathBuf,
-    raw: PathBuf,
-}
-
-impl Output {
-    /// Makes the folder and both files, to know that they can be written.
-    fn open(folder: &Path) -> io::Result<Self> {
-        let told = |path: &Path| {
-            let path = path.display().to_string();
-            move |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"))
-        };
-        std::fs::create_dir_all(folder).map_err(told(folder))?;
-        let output = Self { report: folder.join("report.html"), raw: folder.join("run.json") };
-        for file in [&output.report, &output.raw] {
-            std::fs::OpenOptions::new().create(true).append(true).open(file).map_err(told(file))?;
-        }
-        Ok(output)
-    }
-
-    fn write(&self, run: &Run) -> io::Result<()> {
-        std::fs::write(&self.raw, serde_json::to_vec_pretty(run)?)?;
-        std::fs::write(&self.report, report::html(run))
     }
 }
 

@@ -149,7 +149,10 @@ pub struct Idle {
     pub bytes_per_connection: Option<f64>,
     /// Threads and processes of the model while it held them.
     pub threads: u64,
-    /// What the active connections saw meanwhile: 99 of 100 requests.
+    /// What the active connections saw before there were idle ones: 99 of 100 requests.
+    #[serde(default)]
+    pub alone_p99_us: Option<f64>,
+    /// What they saw beside the idle ones.
     pub active_p99_us: Option<f64>,
     /// What went wrong.
     pub note: Option<String>,

@@ -2,6 +2,7 @@
 //! lists the models, `serve` runs one, `load` loads any HTTP server, `report` compares two runs.
 
 mod course;
+mod output;
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -129,6 +130,8 @@ fn main() -> ExitCode {
 }
 
 fn held(what: &str, side: &str, at: u64) -> io::Result<()> {
+    // Its standard input is that of the lab, so that its end says nothing.
+    child::end_with_starter();
     let bytes = micro::held_in_this_process(what, side, at).map_err(io::Error::other)?;
     writeln!(io::stdout(), "{bytes}")
 }

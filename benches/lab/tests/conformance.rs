@@ -205,7 +205,11 @@ const CHECKS: &[(&str, Check)] = &[
 
 /// What is wrong with a model.
 fn faults(model: &Model, launcher: &Launcher, options: &Options) -> Vec<String> {
-    let clients = FEWER_CLIENTS.iter().find(|(name, ..)| *name == model.name).map(|(_, clients, _)| *clients);
+    let fewer = FEWER_CLIENTS.iter().find(|(name, ..)| *name == model.name);
+    if let Some((name, clients, why)) = fewer {
+        eprintln!("{name}: {clients} clients at once, not {CLIENTS}: {why}");
+    }
+    let clients = fewer.map(|(_, clients, _)| *clients);
     assert_eq!(model.capacity.clients(options), clients, "{}: FEWER_CLIENTS says why", model.name);
     let mut server = match launcher.model(model, options) {
         Ok(server) => server,

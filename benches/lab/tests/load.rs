@@ -1,59 +1,27 @@
 //! The load generator sends what the plan says: counted by servers that record what arrives.
 
-use std::io::{BufRead, BufReader, Write};
+mod recorder;
+
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use abaca_lab::load::{Pace, Plan, run};
 
-/// What a recording server has seen.
-#[derive(Default)]
-struct Seen {
-    connections: AtomicU64,
-    requests: AtomicU64,
+use recorder::{OK, Seen, record};
+
+fn requests(seen: &Seen) -> u64 {
+    seen.arrivals().len() as u64
 }
 
 /// Waits until a server has seen so many, which are on their way to it; then it must have seen no more.
-fn assert_seen(count: &AtomicU64, expected: u64) {
-    while count.load(Ordering::Relaxed) < expected {
+fn assert_seen(count: impl Fn() -> u64, expected: u64) {
+    while count() < expected {
         thread::yield_now();
     }
-    assert_eq!(count.load(Ordering::Relaxed), expected);
+    assert_eq!(count(), expected);
 }
-
-/// A server that records requests and answers with `answer`, and closes the connection after `requests_each`.
-fn record(answer: &'static str, requests_each: usize) -> (SocketAddr, Arc<Seen>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let seen = Arc::new(Seen::default());
-    let all = Arc::clone(&seen);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            let seen = Arc::clone(&all);
-            seen.connections.fetch_add(1, Ordering::Relaxed);
-            thread::spawn(move || {
-                let mut lines = BufReader::new(stream.try_clone().expect("an open socket")).lines();
-                for _ in 0..requests_each {
-                    // A request ends with an empty line.
-                    if !lines.by_ref().map_while(Result::ok).any(|line| line.is_empty()) {
-                        return;
-                    }
-                    seen.requests.fetch_add(1, Ordering::Relaxed);
-                    if stream.write_all(answer.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    (address, seen)
-}
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
 fn plan(server: SocketAddr, pace: Pace) -> Plan {
     let target = format!("http://{server}/").parse().expect("a target");
@@ -72,12 +40,12 @@ fn an_open_loop_sends_each_request_that_is_due_and_no_other() {
     let (server, seen) = record(OK, usize::MAX);
     let report = run(&plan(server, RATE)).expect("the server listens");
     assert!(is_planned(report.due), "{report}");
-    assert_eq!(seen.requests.load(Ordering::Relaxed), report.due);
+    assert_eq!(requests(&seen), report.due);
     assert_eq!((report.answered, report.errors.total()), (report.due, 0));
     assert_eq!((report.latency.count, report.lag.count), (report.due, report.due));
     assert_eq!(report.latency.buckets.iter().map(|bucket| bucket.1).sum::<u64>(), report.due);
     // One to see that there is a server. Those that carried no request may be accepted late.
-    assert_seen(&seen.connections, 8 + 1);
+    assert_seen(|| seen.connections.load(Ordering::Relaxed), 8 + 1);
 }
 
 #[test]
@@ -90,7 +58,7 @@ fn what_is_due_while_the_server_stalls_counts_with_the_time_it_waited() {
     assert_eq!((report.answered, report.errors.unanswered), (0, report.due));
     // Those that no connection was free for count as much as the eight that were sent.
     assert_eq!(report.latency.count, report.due);
-    assert_seen(&seen.requests, 8);
+    assert_seen(|| requests(&seen), 8);
     assert!(report.latency.max_ns >= 400_000_000, "the first was due 400 ms before the end: {report}");
 }
 
@@ -100,7 +68,7 @@ fn warm_up_is_sent_and_not_counted() {
     let warm = Plan { warmup: Duration::from_millis(200), ..plan(server, RATE) };
     let report = run(&warm).expect("the server listens");
     assert!(is_planned(report.due), "{report}");
-    assert!((199..=201).contains(&(seen.requests.load(Ordering::Relaxed) - report.due)));
+    assert!((199..=201).contains(&(requests(&seen) - report.due)));
     assert_eq!((report.answered, report.latency.count), (report.due, report.due));
 }
 
@@ -109,7 +77,7 @@ fn a_closed_loop_counts_what_the_server_counts() {
     let (server, seen) = record(OK, usize::MAX);
     let report = run(&plan(server, Pace::Closed)).expect("the server listens");
     assert!(report.is_valid() && report.planned_rate.is_none());
-    assert_eq!(report.due, seen.requests.load(Ordering::Relaxed));
+    assert_eq!(report.due, requests(&seen));
     assert_eq!((report.answered, report.latency.count), (report.due, report.due));
     assert!(report.answered > 0);
 }
@@ -126,13 +94,13 @@ fn without_keep_alive_each_request_has_a_connection() {
 fn failures_are_counted_by_their_kind() {
     let (server, seen) = record("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", usize::MAX);
     let report = run(&plan(server, RATE)).expect("the server listens");
-    assert_eq!((report.answered, report.errors.status), (0, seen.requests.load(Ordering::Relaxed)));
+    assert_eq!((report.answered, report.errors.status), (0, requests(&seen)));
     assert_eq!(report.latency.count, 0, "a failure is no latency");
 
     // It closes connections after half an answer.
     let (server, seen) = record("HTTP/1.1 200 OK\r\nContent-Le", 1);
     let report = run(&plan(server, RATE)).expect("the server listens");
-    assert_eq!((report.answered, report.errors.broken), (0, seen.requests.load(Ordering::Relaxed)));
+    assert_eq!((report.answered, report.errors.broken), (0, requests(&seen)));
 }
 
 #[test]

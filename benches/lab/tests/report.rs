@@ -1,8 +1,7 @@
 //! A quick run from the command line, and its report as a browser shows it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output};
 
 use abaca_lab::data::Run;
 
@@ -51,28 +50,6 @@ fn a_quick_run_measures_everything_and_writes_both_files() {
 }
 
 #[test]
-fn an_interrupted_run_writes_what_is_done() {
-    let folder = tempfile::tempdir().unwrap();
-    let raw = folder.path().join("run.json");
-    let mut command = small(folder.path(), "300ms");
-    command.args(["--repetitions", "50"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // The files are opened before the first measurement.
-    while !raw.exists() {
-        assert_eq!(child.try_wait().unwrap(), None, "it runs until it is interrupted");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    std::thread::sleep(Duration::from_millis(700));
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert!(child.wait().unwrap().success());
-    let run = Run::read(&raw).unwrap();
-    assert!(!run.complete && run.micros.is_empty());
-    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
-    assert!(page.contains("This run was interrupted"));
-}
-
-#[test]
 fn bad_input_is_refused_before_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
@@ -81,6 +58,10 @@ fn bad_input_is_refused_before_the_run() {
     assert!(!output.status.success() && text(&output).contains("file"), "{}", text(&output));
     let output = lab().args(["--models", "no-such"]).output().unwrap();
     assert!(text(&output).contains("the models are") && text(&output).contains("reactors"));
+    for (option, bad) in [("--rates", "0"), ("--rates", "30,x"), ("--idle", "0"), ("--idle", "many")] {
+        let output = lab().args([option, bad]).output().unwrap();
+        assert!(!output.status.success() && text(&output).contains(option), "{}", text(&output));
+    }
     let output = lab().args(["report", "no-such.json"]).output().unwrap();
     assert!(!output.status.success() && text(&output).contains("no-such.json"));
     let output = lab().arg("report").arg(&file).output().unwrap();

@@ -34,6 +34,10 @@ impl Bench<'_, '_> {
         {
             return Err(format!("serves {most} connections at a time"));
         }
+        // A server of its own: what it keeps of these connections would be found by the idle ones.
+        let mut alone = self.start(model).map_err(|error| error.to_string())?;
+        row.alone_p99_us = self.active(model, &mut alone)?;
+        drop(alone);
         let mut server = self.start(model).map_err(|error| error.to_string())?;
         // What the first connections make the model allocate once is not theirs.
         let _first = open(&server, 16).0;
@@ -45,16 +49,24 @@ impl Bench<'_, '_> {
         if row.held > 0 {
             row.bytes_per_connection = Some(after.saturating_sub(before) as f64 / row.held as f64);
         }
-        let mut plan = self.plan(&server, model, Pace::Open { rate: ACTIVE });
-        plan.connections = plan.connections.min(16);
-        let active = load::run(&plan).map_err(|error| why(&mut server, &error))?;
-        row.active_p99_us =
-            (active.is_valid() && active.answered > 0).then_some(active.latency.p99_ns as f64 / 1e3);
+        row.active_p99_us = self.active(model, &mut server)?;
         match (server.failure(), failure) {
             (Some(failure), _) => Err(failure),
-            (None, Some(error)) => Err(format!("after {} connections: {error}", row.held)),
+            (None, Some(error)) => {
+                let said = server.said();
+                let said = said.lines().last().map(|line| format!("; it said: {line}")).unwrap_or_default();
+                Err(format!("after {} connections: {error}{said}", row.held))
+            }
             (None, None) => Ok(()),
         }
+    }
+
+    /// What a few active connections see: 99 of 100 requests, in microseconds; `None` where the generator was late.
+    fn active(&self, model: &Model, server: &mut Server) -> Result<Option<f64>, String> {
+        let mut plan = self.plan(server, model, Pace::Open { rate: ACTIVE });
+        plan.connections = plan.connections.min(16);
+        let active = load::run(&plan).map_err(|error| why(server, &error))?;
+        Ok((active.is_valid() && active.answered > 0).then_some(active.latency.p99_ns as f64 / 1e3))
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::read_to_string;
-use std::process::Command;
 
 use crate::data::Machine;
 use crate::limits;
+use crate::zoo::toolchain;
 
 /// The lock file of this build: the versions that were compiled in.
 const LOCK: &str = include_str!("../../../../Cargo.lock");
@@ -19,9 +19,10 @@ pub(super) fn machine() -> Machine {
         read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
     };
     let limits = BTreeMap::from([
-        ("open files".to_owned(), limits::raise_open_files().to_string()),
+        ("open files".to_owned(), limits::open_files()),
         ("memory mappings".to_owned(), read("/proc/sys/vm/max_map_count")),
         ("threads".to_owned(), read("/proc/sys/kernel/threads-max")),
+        ("connections in a run".to_owned(), limits::told_bound()),
         ("backlog".to_owned(), read("/proc/sys/net/core/somaxconn")),
     ]);
     Machine {
@@ -37,18 +38,9 @@ pub(super) fn machine() -> Machine {
 /// The project's own version, its peers', and the commands that take part.
 pub(super) fn versions() -> BTreeMap<String, String> {
     let crates = ["abaca", "tokio", "may", "io-uring"];
-    let mut versions: BTreeMap<String, String> = crates
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), locked_version(name)?.to_owned())))
-        .collect();
-    for (command, argument) in
-        [("rustc", "--version"), ("go", "version"), ("java", "--version"), ("python3", "--version")]
-    {
-        if let Some(answer) = answer(command, argument) {
-            versions.insert(command.to_owned(), answer);
-        }
-    }
-    versions
+    let compiled =
+        crates.iter().filter_map(|name| Some(((*name).to_owned(), locked_version(name)?.to_owned())));
+    compiled.chain(toolchain::versions()).collect()
 }
 
 fn line_of(path: &str, label: &str) -> Option<String> {
@@ -60,12 +52,6 @@ fn line_of(path: &str, label: &str) -> Option<String> {
 fn locked_version(name: &str) -> Option<&'static str> {
     let (_, rest) = LOCK.split_once(&format!("name = \"{name}\"\nversion = \""))?;
     rest.split('"').next()
-}
-
-fn answer(command: &str, argument: &str) -> Option<String> {
-    let output = Command::new(command).arg(argument).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    text.lines().next().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! What ordinary requests see while some clients do what they should not, and when every request waits for a backend.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 
 use super::{Bench, target, why};
 use crate::child::Server;
@@ -23,7 +26,7 @@ pub(super) struct Scenario {
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "1 % of requests burning 20 ms", path: "/", rate: 2000.0, trouble: burners },
-    Scenario { name: "200 clients that never read", path: "/", rate: 2000.0, trouble: deaf },
+    Scenario { name: "200 clients that read slowly", path: "/", rate: 2000.0, trouble: slow_readers },
     Scenario { name: "a burst of 500 connects", path: "/", rate: 2000.0, trouble: burst },
     Scenario {
         name: "every request waiting 5 ms for a backend",
@@ -93,18 +96,33 @@ fn burners(server: &Server, plan: &Plan) -> Vec<TcpStream> {
     Vec::new()
 }
 
-/// Clients that send requests and never read the answers: the model's writes come to block.
-fn deaf(server: &Server, _plan: &Plan) -> Vec<TcpStream> {
+/// Clients that send many requests, have little room for answers, and take few bytes at a time: the model's writes come to
+/// block, and go on, again and again.
+fn slow_readers(server: &Server, plan: &Plan) -> Vec<TcpStream> {
     let requests = b"GET / HTTP/1.1\r\nhost: lab\r\n\r\n".repeat(2000);
     let open = |_| {
-        let mut stream = TcpStream::connect(server.address()).ok()?;
-        stream.set_nonblocking(true).ok()?;
-        // As much as fits; the rest does not matter.
+        let socket = Socket::new(Domain::for_address(server.address()), Type::STREAM, None).ok()?;
+        socket.set_recv_buffer_size(4096).ok()?;
+        socket.connect(&server.address().into()).ok()?;
+        socket.set_nonblocking(true).ok()?;
+        let mut stream = TcpStream::from(socket);
+        // As many as fit; half a request at the end does not matter.
         let _ = stream.write(&requests);
         Some(stream)
     };
-    (0..200).filter_map(open).collect()
+    let ends = Instant::now() + plan.warmup + plan.duration;
+    let mut streams: Vec<TcpStream> = (0..200).filter_map(open).collect();
+    while Instant::now() < ends {
+        for stream in &mut streams {
+            let _ = stream.read(&mut [0; 64]);
+        }
+        thread::sleep(SLOW_READ);
+    }
+    streams
 }
+
+/// How long a slow reader waits before it reads again.
+const SLOW_READ: Duration = Duration::from_millis(50);
 
 /// Clients that connect all at once and say nothing.
 fn burst(server: &Server, plan: &Plan) -> Vec<TcpStream> {

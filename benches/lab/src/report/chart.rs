@@ -25,6 +25,9 @@ const COLOURS: [RGBColor; 7] = [
 /// Grid and spread, on a light page and on a dark one.
 const GREY: RGBColor = RGBColor(128, 128, 128);
 
+/// The size of all text: legible where the page is as narrow as a phone.
+const TEXT: i32 = 15;
+
 /// A curve with the spread of each point.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
@@ -49,6 +52,9 @@ pub(crate) struct Axis<'a> {
 }
 
 const WIDTH: u32 = 760;
+
+/// What the names of the series take of it, at the right.
+const LEGEND_WIDTH: u32 = 130;
 
 /// Lines with marks and spread. `None` if no series has a point.
 pub(crate) fn lines(series: &[Series], x: Axis<'_>, y: Axis<'_>) -> Option<String> {
@@ -96,7 +102,8 @@ where
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, (WIDTH, 400)).into_drawing_area();
-        let mut chart = ChartBuilder::on(&area)
+        let (plot, legend) = area.split_horizontally(WIDTH - LEGEND_WIDTH);
+        let mut chart = ChartBuilder::on(&plot)
             .margin(12)
             .x_label_area_size(46)
             .y_label_area_size(76)
@@ -107,22 +114,24 @@ where
             .y_desc(y.label)
             .x_label_formatter(&|value| number(*value))
             .y_label_formatter(&|value| number(*value))
-            .label_style(("sans-serif", 13))
-            .axis_desc_style(("sans-serif", 14))
+            .label_style(("sans-serif", TEXT))
+            .axis_desc_style(("sans-serif", TEXT))
             .light_line_style(TRANSPARENT)
             .bold_line_style(GREY.mix(0.35))
             .draw()?;
-        for (index, series) in series.iter().enumerate() {
+        let text = ("sans-serif", TEXT).into_font().color(&BLACK);
+        // A name beside no curve would be looked for in vain.
+        for (index, series) in series.iter().filter(|series| !series.points.is_empty()).enumerate() {
             let colour = COLOURS[index % COLOURS.len()];
             let style = colour.stroke_width(2);
             let curve = series.points.iter().map(|(x, spread)| (*x, spread.median));
-            chart.draw_series(LineSeries::new(curve, style))?.label(series.name.as_str()).legend(
-                move |(x, y)| {
-                    EmptyElement::at((x, y))
-                        + PathElement::new(vec![(0, 0), (22, 0)], style)
-                        + mark(index, 11, colour)
-                },
-            );
+            chart.draw_series(LineSeries::new(curve, style))?;
+            legend.draw(
+                &(EmptyElement::at((4, 24 + 22 * index as i32))
+                    + PathElement::new(vec![(0, 0), (22, 0)], style)
+                    + mark(index, 11, colour)
+                    + Text::new(series.name.clone(), (28, 0), text.pos(Pos::new(HPos::Left, VPos::Center)))),
+            )?;
             let spreads = series.points.iter().map(|(x, spread)| {
                 PathElement::new(vec![(*x, spread.low), (*x, spread.high)], colour.mix(0.6).stroke_width(2))
             });
@@ -133,13 +142,6 @@ where
                 .map(|(x, spread)| EmptyElement::at((*x, spread.median)) + mark(index, 0, colour));
             chart.draw_series(marks)?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
-            .label_font(("sans-serif", 13))
-            .legend_area_size(30)
-            .margin(8)
-            .draw()?;
         area.present()?;
     }
     Ok(svg)
@@ -190,13 +192,13 @@ where
             .x_desc(x.label)
             .x_label_formatter(&|value| number(*value))
             .y_labels(0)
-            .label_style(("sans-serif", 13))
-            .axis_desc_style(("sans-serif", 14))
+            .label_style(("sans-serif", TEXT))
+            .axis_desc_style(("sans-serif", TEXT))
             .light_line_style(TRANSPARENT)
             .bold_line_style(GREY.mix(0.35))
             .disable_y_mesh()
             .draw()?;
-        let text = ("sans-serif", 13).into_font().color(&BLACK);
+        let text = ("sans-serif", TEXT).into_font().color(&BLACK);
         for (index, bar) in bars.iter().enumerate() {
             let (top, bottom) = ((count - index) as f64 - 0.15, (count - index) as f64 - 0.85);
             let middle = (top + bottom) / 2.0;

@@ -70,6 +70,7 @@ fn section(group: &str, figures: &[Figure]) -> Section {
         id: group.to_lowercase().replace(' ', "-"),
         title: group.to_owned(),
         method: "A figure has changed when the ranges of its repetitions do not overlap.".into(),
+        command: String::new(),
         charts: Vec::new(),
         tables: vec![Table {
             caption: group.to_owned(),

@@ -1,10 +1,12 @@
 //! The report: one HTML file that needs nothing else, made from a [`Run`] and from nothing but it.
 //!
-//! `sections.rs` turns the figures into charts and tables, one section for each question; `standing.rs` into ratios of
-//! the project's own to its rivals'; `summary.rs` into sentences; `comparison.rs` sets two runs side by side; `page.rs` is the HTML around them and `chart.rs` draws.
+//! `sections.rs` and `micro.rs` turn the figures into charts and tables, one section for each question; `standing.rs` into
+//! ratios of the project's own to its rivals'; `summary.rs` into sentences; `comparison.rs` sets two runs side by side;
+//! `page.rs` is the HTML around them and `chart.rs` draws.
 
 mod chart;
 mod comparison;
+mod micro;
 mod page;
 mod sections;
 mod standing;
@@ -35,9 +37,36 @@ pub(crate) struct Section {
     pub(crate) title: String,
     /// How it was measured and what to keep in mind.
     pub(crate) method: String,
+    /// The command that measures this again; empty if it is no measurement.
+    pub(crate) command: String,
     /// Each a heading and an SVG.
     pub(crate) charts: Vec<(String, String)>,
     pub(crate) tables: Vec<Table>,
+}
+
+/// The command of `run`, but with this choice of what is measured.
+fn again(run: &Run, chosen: &str) -> String {
+    let mut kept = Vec::new();
+    let mut words = run.command.split_whitespace();
+    while let Some(word) = words.next() {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let is_chosen = match name {
+            "--rates" | "--idle" | "--out" => true,
+            "--models" => chosen.contains(name),
+            _ => false,
+        };
+        if is_chosen && value.is_none() {
+            words.next();
+        }
+        if !is_chosen && name != "--no-micro" {
+            kept.push(word);
+        }
+    }
+    if !kept.contains(&"--") {
+        kept.push("--");
+    }
+    kept.push(chosen);
+    kept.join(" ")
 }
 
 /// A table of text.

@@ -6,9 +6,9 @@ use super::{Section, Table};
 use crate::data::Run;
 
 const STYLE: &str = "
-:root { color-scheme: light dark; --ink: #1a1a1a; --page: #ffffff; --faint: #6b6b6b; --line: #d5d5d5; --shade: #f4f4f2 }
+:root { color-scheme: light dark; --ink: #1a1a1a; --page: #ffffff; --faint: #6b6b6b; --line: #d5d5d5; --shade: #f4f4f2; --link: #0058a3 }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6e6; --page: #161618; --faint: #a0a0a0; --line: #3a3a3d; --shade: #222225 }
+  :root { --ink: #e6e6e6; --page: #161618; --faint: #a0a0a0; --line: #3a3a3d; --shade: #222225; --link: #7cc0f5 }
 }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 50rem; padding: 1.5rem 1rem 4rem; background: var(--page); color: var(--ink);
@@ -18,9 +18,9 @@ h2 { font-size: 1.3rem; margin: 2.6rem 0 .5rem; border-top: 1px solid var(--line
 h3 { font-size: 1rem; margin: 1.4rem 0 .2rem }
 p, li { max-width: 42rem }
 .faint, figcaption, caption { color: var(--faint); font-size: .88rem }
-nav ol { columns: 2; padding-left: 1.2rem }
+nav ol { columns: 2; column-gap: 3rem; padding-left: 1.6rem }
 figure { margin: .8rem 0; overflow-x: auto }
-svg { max-width: 100%; height: auto; display: block }
+svg { max-width: 100%; min-width: 32rem; height: auto; display: block }
 svg text { fill: var(--ink) }
 svg [fill='#FFFFFF'] { fill: var(--page) }
 svg [stroke='#000000'] { stroke: var(--ink) }
@@ -29,15 +29,16 @@ table { border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabu
 caption { text-align: left; padding: .2rem 0 }
 th, td { padding: .22rem .6rem .22rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
-td:last-child { white-space: normal }
+.text { white-space: normal; min-width: 14rem; text-align: left }
 thead th { border-bottom: 2px solid var(--line); vertical-align: bottom }
-code { background: var(--shade); padding: .1em .3em; border-radius: 3px; overflow-wrap: anywhere }
-summary { cursor: pointer }
+a { color: var(--link) }
+code { background: var(--shade); padding: .1em .3em; border-radius: 3px }
+code span { display: inline-block; max-width: 100%; overflow-wrap: anywhere }
 aside { background: var(--shade); padding: .7rem 1rem; border-left: 4px solid #d55e00 }
 @media (max-width: 40rem) { body { font-size: 15px } nav ol { columns: 1 } }
 @media print {
-  body { max-width: none; font-size: 11pt } nav { display: none } figure, table, tr { break-inside: avoid }
-  details > * { display: block }
+  body { max-width: none; padding: 0; font-size: 10pt } nav { display: none } figure, tr { break-inside: avoid }
+  svg { min-width: 0 } h2, h3, caption, thead { break-after: avoid } .scroll { overflow: visible }
 }
 ";
 
@@ -87,9 +88,9 @@ fn write_page(
     write_table(page, &versions(run))?;
     write!(
         page,
-        "<p>The raw figures are in the JSON file beside this one. To repeat the run: <code>{}</code>.</p>\n\
+        "<p>The raw figures are in the JSON file beside this one. To repeat the run: {}</p>\n\
          </section>\n</body>\n</html>\n",
-        escape(&run.command)
+        code(&run.command)
     )
 }
 
@@ -142,24 +143,48 @@ fn write_section(page: &mut String, section: &Section) -> std::fmt::Result {
     for table in section.tables.iter().filter(|table| !table.rows.is_empty()) {
         write_table(page, table)?;
     }
-    writeln!(page, "<p class=\"faint\">{}</p>\n</section>", escape(&section.method))
+    writeln!(page, "<p class=\"faint\">{}</p>", escape(&section.method))?;
+    if !section.command.is_empty() {
+        writeln!(page, "<p class=\"faint\">To measure this again: {}</p>", code(&section.command))?;
+    }
+    page.push_str("</section>\n");
+    Ok(())
 }
 
+/// A cell of more bytes than this is text.
+const LONG: usize = 32;
+
 fn write_table(page: &mut String, table: &Table) -> std::fmt::Result {
-    let cells = |row: &[String], tag: &str| -> String {
-        row.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect()
+    let cell = |cell: &String| {
+        // Sentences break, figures do not.
+        let class = if cell.len() > LONG { " class=\"text\"" } else { "" };
+        format!("<td{class}>{}</td>", escape(cell))
     };
+    let cells = |row: &[String]| -> String { row.iter().map(cell).collect() };
+    let is_text =
+        |column: usize| table.rows.iter().any(|row| row.get(column).is_some_and(|it| it.len() > LONG));
+    let heads = table.head.iter().enumerate().map(|(column, head)| {
+        let class = if is_text(column) { " class=\"text\"" } else { "" };
+        format!("<th{class}>{}</th>", escape(head))
+    });
     write!(
         page,
         "<div class=\"scroll\"><table><caption>{}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n",
         escape(&table.caption),
-        cells(&table.head, "th")
+        heads.collect::<String>()
     )?;
     for row in &table.rows {
-        writeln!(page, "<tr>{}</tr>", cells(row, "td"))?;
+        writeln!(page, "<tr>{}</tr>", cells(row))?;
     }
     page.push_str("</tbody></table></div>\n");
     Ok(())
+}
+
+/// A command, which breaks between its words only: after a hyphen it would look like another.
+fn code(command: &str) -> String {
+    let words: Vec<String> =
+        command.split_whitespace().map(|word| format!("<span>{}</span>", escape(word))).collect();
+    format!("<code>{}</code>", words.join(" "))
 }
 
 /// `text` where HTML expects text.

@@ -1,7 +1,7 @@
 //! The questions of the report, each with the charts and tables that answer it.
 
 use super::chart::{self, Axis, Bar, Series, number};
-use super::{Section, Table, standing};
+use super::{Section, Table, again, micro, standing};
 use crate::data::{Latency, Mixed, Run, Spread};
 
 /// The model that stands in every chart: what the kernel lets a server do at best.
@@ -11,7 +11,7 @@ pub(super) const REFERENCE: &str = "reactors";
 pub(super) fn all(run: &Run) -> Vec<Section> {
     let mut sections = vec![peaks(run), sustained(run), latencies(run), costs(run), idles(run), mixed(run)];
     sections.extend(standing::section(run));
-    sections.extend(run.questions().into_iter().map(|question| micro(run, question)));
+    sections.extend(run.questions().into_iter().map(|question| micro::section(run, question)));
     sections.push(models(run));
     sections
 }
@@ -21,12 +21,12 @@ pub(super) fn is_ours(model: &str) -> bool {
     model.starts_with("abaca")
 }
 
-fn bar(name: &str, figure: Option<Spread>) -> Bar {
+pub(super) fn bar(name: &str, figure: Option<Spread>) -> Bar {
     Bar { name: name.to_owned(), figure, is_ours: is_ours(name) }
 }
 
 /// Best first; those without a figure last.
-fn ranked(mut bars: Vec<Bar>, most_first: bool) -> Vec<Bar> {
+pub(super) fn ranked(mut bars: Vec<Bar>, most_first: bool) -> Vec<Bar> {
     bars.sort_by(|one, other| match (one.figure, other.figure) {
         (Some(one), Some(other)) if most_first => other.median.total_cmp(&one.median),
         (Some(one), Some(other)) => one.median.total_cmp(&other.median),
@@ -35,28 +35,55 @@ fn ranked(mut bars: Vec<Bar>, most_first: bool) -> Vec<Bar> {
     bars
 }
 
-fn chart(heading: &str, svg: Option<String>) -> Vec<(String, String)> {
+pub(super) fn chart(heading: &str, svg: Option<String>) -> Vec<(String, String)> {
     svg.map(|svg| (heading.to_owned(), svg)).into_iter().collect()
 }
 
 /// A median with half of the distance between the ends, in percent.
 pub(super) fn with_noise(spread: Option<Spread>) -> String {
     let Some(spread) = spread else { return "-".to_owned() };
-    let noise = (spread.high - spread.low) / 2.0 / spread.median * 100.0;
-    if noise.is_finite() {
+    let noise = (spread.high - spread.low) / 2.0 / spread.median.abs() * 100.0;
+    // A single repetition says nothing of the noise.
+    if noise.is_finite() && spread.high > spread.low {
         format!("{} ±{noise:.0} %", number(spread.median))
     } else {
         number(spread.median)
     }
 }
 
+/// The last of the notes, and how many there are.
+fn tally<'a>(notes: impl Iterator<Item = &'a str>) -> String {
+    let notes: Vec<&str> = notes.collect();
+    match notes.as_slice() {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [.., last] => format!("{} times; the last: {last}", notes.len()),
+    }
+}
+
+/// As the command line takes it: with commas, or `none`.
+fn listed(numbers: impl IntoIterator<Item = u64>) -> String {
+    let numbers: Vec<String> = numbers.into_iter().map(|number| number.to_string()).collect();
+    if numbers.is_empty() { "none".to_owned() } else { numbers.join(",") }
+}
+
+/// The shares of the sustained rates that were offered, in percent.
+fn shares(run: &Run) -> Vec<u64> {
+    let mut percents: Vec<u64> = run.latencies.iter().map(|row| (row.share * 100.0).round() as u64).collect();
+    percents.sort_unstable();
+    percents.dedup();
+    percents
+}
+
 fn peaks(run: &Run) -> Section {
     let bars = run.present().map(|model| bar(&model.name, run.peak_of(&model.name))).collect();
     let axis = Axis { label: "requests per second, closed loop", is_logarithmic: false };
-    let notes = run
-        .peaks
-        .iter()
-        .filter_map(|peak| Some(vec![peak.model.clone(), peak.repetition.to_string(), peak.note.clone()?]));
+    let rows = run.models.iter().map(|model| {
+        let mut notes: Vec<String> = model.absent.iter().map(|why| format!("absent: {why}")).collect();
+        let failed = run.peaks.iter().filter(|peak| peak.model == model.name);
+        notes.extend(failed.filter_map(|peak| Some(format!("{}: {}", peak.repetition, peak.note.as_ref()?))));
+        vec![model.name.clone(), model.family.clone(), with_noise(run.peak_of(&model.name)), notes.join("; ")]
+    });
     Section {
         id: "peak".into(),
         title: "How much can each model serve?".into(),
@@ -65,11 +92,12 @@ fn peaks(run: &Run) -> Section {
                  compiles its code as it runs, so it is loaded for up to two seconds before each load that is \
                  measured. Bars are medians, grey lines reach from the least to the greatest repetition."
             .into(),
+        command: again(run, "--rates none --idle none --no-micro"),
         charts: chart("Peak throughput", chart::bars(&ranked(bars, true), axis)),
         tables: vec![Table {
-            caption: "What went wrong".into(),
-            head: ["model", "repetition", "what"].map(str::to_owned).into(),
-            rows: notes.collect(),
+            caption: "Peak throughput, in the order of the zoo; a note begins with its repetition".into(),
+            head: ["model", "family", "requests /s", "note"].map(str::to_owned).into(),
+            rows: rows.collect(),
         }],
     }
 }
@@ -81,8 +109,8 @@ fn sustained(run: &Run) -> Section {
         let (sustained, peak) = (run.sustained_by(&model.name), run.peak_of(&model.name));
         let share = sustained.zip(peak).map(|(sustained, peak)| sustained.median / peak.median * 100.0);
         let share = share.map_or_else(|| "-".to_owned(), |share| format!("{share:.0} %"));
-        let mut notes = run.sustained.iter().filter(|row| row.model == model.name);
-        let note = notes.find_map(|row| row.note.clone()).unwrap_or_default();
+        let notes = run.sustained.iter().filter(|row| row.model == model.name);
+        let note = tally(notes.filter_map(|row| row.note.as_deref()));
         vec![model.name.clone(), with_noise(sustained), share, note]
     });
     Section {
@@ -93,6 +121,7 @@ fn sustained(run: &Run) -> Section {
                  everybody and work comes in batches: here each request wakes somebody, and the generator's own timer \
                  takes its part of the machine."
             .into(),
+        command: again(run, "--rates none --idle none --no-micro"),
         charts: chart("Sustained rate", chart::bars(&ranked(bars, true), axis)),
         tables: vec![Table {
             caption: "Sustained rate".into(),
@@ -112,17 +141,25 @@ fn latencies(run: &Run) -> Section {
     let charts = families.iter().flat_map(|family| {
         let members = run.present().filter(|model| model.family == **family || model.name == REFERENCE);
         let series: Vec<Series> = members.map(|model| curve(run, &model.name)).collect();
+        let without = series.iter().filter(|series| series.points.is_empty());
+        let without: Vec<&str> = without.map(|series| series.name.as_str()).collect();
+        let without = if without.is_empty() {
+            String::new()
+        } else {
+            format!(" (no valid load of {})", without.join(", "))
+        };
         let x = Axis { label: "offered rate, requests per second", is_logarithmic: false };
         let y = Axis { label: "p99 latency, us", is_logarithmic: true };
-        chart(&format!("{family}, beside {REFERENCE}"), chart::lines(&series, x, y))
+        chart(&format!("{family}, beside {REFERENCE}{without}"), chart::lines(&series, x, y))
     });
     Section {
         id: "latency".into(),
         title: "How long does a request take as the load grows?".into(),
         method: "Requests are sent when they are due, at a fixed rate, whether or not the model keeps up, and their latency \
                  counts from when they were due: waiting in a queue is part of it (no coordinated omission). Runs in \
-                 which the generator itself was late are left out of the charts, and marked in the raw figures."
+                 which the generator itself was late are left out of the figures; the table says so."
             .into(),
+        command: again(run, &format!("--rates {} --idle none --no-micro", listed(shares(run)))),
         charts: charts.collect(),
         tables: vec![latency_table(run)],
     }
@@ -149,12 +186,14 @@ fn latency_table(run: &Run) -> Table {
         run.shares_of(&model.name).into_iter().map(|share| {
             let mut row = vec![model.name.clone(), format!("{:.0} %", share * 100.0)];
             row.extend(figures.map(|figure| with_noise(run.latency_of(&model.name, share, figure))));
+            let rows = run.latencies.iter().filter(|row| row.model == model.name && row.share == share);
+            row.push(tally(rows.filter_map(|row| row.note.as_deref())));
             row
         })
     });
     Table {
         caption: "Latency in microseconds at shares of the rate that each model sustains".into(),
-        head: ["model", "share", "offered /s", "answered /s", "p50", "p99", "p99.9", "max"]
+        head: ["model", "share", "offered /s", "answered /s", "p50", "p99", "p99.9", "max", "left out"]
             .map(str::to_owned)
             .into(),
         rows: rows.collect(),
@@ -184,6 +223,7 @@ fn costs(run: &Run) -> Section {
                  switches are the kernel's between threads, not those between fibers. System calls are counted in runs \
                  of their own, which are not timed."
             .into(),
+        command: again(run, "--rates none --idle none --no-micro"),
         charts: chart("CPU time per request", chart::bars(&ranked(bars, false), axis)),
         tables: vec![Table {
             caption: "At peak, per request".into(),
@@ -209,6 +249,7 @@ fn idles(run: &Run) -> Section {
             row.held.to_string(),
             row.bytes_per_connection.map_or_else(|| "-".to_owned(), number),
             row.threads.to_string(),
+            row.alone_p99_us.map_or_else(|| "-".to_owned(), number),
             row.active_p99_us.map_or_else(|| "-".to_owned(), number),
             row.note.clone().unwrap_or_default(),
         ]
@@ -218,12 +259,14 @@ fn idles(run: &Run) -> Section {
         title: "What does an idle connection cost?".into(),
         method: "Growth of the model's resident memory and page tables, divided by the connections; each has been served once \
                  before it falls silent. The kernel's own buffers for a socket are the same for all models and not \
-                 counted. A few active connections show what the idle ones cost the others."
+                 counted. What the idle ones cost the others is the difference between what a few active connections see \
+                 without them and with them."
             .into(),
+        command: again(run, &format!("--rates none --idle {} --no-micro", listed(counts.iter().copied()))),
         charts: charts.collect(),
         tables: vec![Table {
             caption: "Each measurement".into(),
-            head: ["model", "asked for", "held", "bytes each", "threads", "active p99 us", "note"]
+            head: ["model", "asked for", "held", "bytes each", "threads", "active p99 us without", "with them", "note"]
                 .map(str::to_owned)
                 .into(),
             rows: rows.collect(),
@@ -250,9 +293,8 @@ fn mixed(run: &Run) -> Section {
         scenarios.iter().map(|scenario| {
             let mut row = vec![model.name.clone(), (*scenario).to_owned()];
             row.extend(figures.map(|figure| with_noise(run.mixed_of(&model.name, scenario, figure))));
-            let mut notes =
-                run.mixed.iter().filter(|row| row.model == model.name && row.scenario == *scenario);
-            row.push(notes.find_map(|row| row.note.clone()).unwrap_or_default());
+            let rows = run.mixed.iter().filter(|row| row.model == model.name && row.scenario == *scenario);
+            row.push(tally(rows.filter_map(|row| row.note.as_deref())));
             row
         })
     });
@@ -262,57 +304,13 @@ fn mixed(run: &Run) -> Section {
         method: "The load is the same for all models, or a third of what a model sustains. The figures are the latencies of the ordinary requests. \
                  Where the trouble takes the CPU, the generator is late as well: the table says how much."
             .into(),
+        command: again(run, "--rates none --idle none --no-micro"),
         charts: charts.collect(),
         tables: vec![Table {
             caption: "Latency of the others in microseconds".into(),
             head: ["model", "scenario", "p50", "p99", "p99.9", "max", "send lag p99", "note"].map(str::to_owned).into(),
             rows: rows.collect(),
         }],
-    }
-}
-
-fn micro(run: &Run, question: &str) -> Section {
-    let rows: Vec<_> = run.micros.iter().filter(|micro| micro.question == question).collect();
-    let first = rows.first().expect("a question has figures");
-    let mut sides: Vec<&str> = Vec::new();
-    let mut places: Vec<f64> = Vec::new();
-    for row in &rows {
-        if !sides.contains(&row.side.as_str()) {
-            sides.push(&row.side);
-        }
-        if !places.contains(&row.at) {
-            places.push(row.at);
-        }
-    }
-    places.sort_by(f64::total_cmp);
-    let figure = |side: &str, at: f64| {
-        Spread::of(rows.iter().filter(|row| row.side == side && row.at == at).map(|row| row.value))
-    };
-    let charts = if first.parameter.is_empty() {
-        let bars = sides.iter().map(|side| bar(side, figure(side, first.at))).collect();
-        chart::bars(&ranked(bars, false), Axis { label: &first.unit, is_logarithmic: false })
-    } else {
-        let curve =
-            |side: &&str| places.iter().filter_map(|at| Some((*at, figure(side, *at)?))).collect::<Vec<_>>();
-        let series: Vec<Series> =
-            sides.iter().map(|side| Series { name: (*side).to_owned(), points: curve(side) }).collect();
-        let wide = places.last().copied().unwrap_or(1.0) / places[0].max(1.0) > 20.0;
-        let x = Axis { label: &first.parameter, is_logarithmic: wide && places[0] > 0.0 };
-        chart::lines(&series, x, Axis { label: &first.unit, is_logarithmic: true })
-    };
-    let table = places.iter().map(|at| {
-        let mut row = vec![if first.parameter.is_empty() { String::new() } else { number(*at) }];
-        row.extend(sides.iter().map(|side| with_noise(figure(side, *at))));
-        row
-    });
-    let mut head = vec![first.parameter.clone()];
-    head.extend(sides.iter().map(|side| (*side).to_owned()));
-    Section {
-        id: question.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
-        title: question.to_owned(),
-        method: format!("In {}. Each side does the same work in the same process, taking turns.", first.unit),
-        charts: chart(&first.unit, charts),
-        tables: vec![Table { caption: first.unit.clone(), head, rows: table.collect() }],
     }
 }
 
@@ -327,6 +325,7 @@ fn models(run: &Run) -> Section {
         title: "Who was measured?".into(),
         method: "`abaca-lab models` lists them; the source of each is one file of `benches/lab/src/zoo`."
             .into(),
+        command: "cargo run --release -p abaca-lab -- models".into(),
         charts: Vec::new(),
         tables: vec![Table {
             caption: "Models".into(),

@@ -4,7 +4,7 @@
 //! A quotient of two medians has no such luck: they may come from different minutes.
 
 use super::chart::{self, Axis, Bar};
-use super::{Section, Table, sections};
+use super::{Section, Table, again, sections};
 use crate::data::{Run, Spread};
 
 /// The model that is compared: the runtime with its default settings.
@@ -124,6 +124,7 @@ pub(super) fn section(run: &Run) -> Option<Section> {
              page (4,096 bytes) more per idle connection than tokio. Figures without a bar are shown for what they are.",
             sections::REFERENCE
         ),
+        command: again(run, &format!("--rates {:.0} --idle 1000 --no-micro", LOAD * 100.0)),
         charts: charts.collect(),
         tables: vec![Table {
             caption: format!("{OURS} by its rivals"),

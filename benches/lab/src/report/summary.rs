@@ -1,6 +1,7 @@
 //! The report in a minute: sentences computed from the figures. A question that was not measured has no sentence.
 
 use super::chart::number;
+use super::micro::fiber_to_best;
 use super::sections::{REFERENCE, is_ours};
 use super::standing::{self, LOAD};
 use crate::data::{Run, Spread};
@@ -15,10 +16,11 @@ pub(super) fn sentences(run: &Run) -> Vec<String> {
         memory(run),
         stalls(run),
         standing::sentence(run),
+        small_things(run),
+        failed(run),
         absent(run),
     ]
     .into_iter()
-    .chain(run.questions().into_iter().map(|question| micro(run, question)))
     .flatten()
     .collect()
 }
@@ -79,16 +81,16 @@ fn latency(run: &Run) -> Option<String> {
     let (best, figure) = ranking.first()?;
     let share = nearest(best)?;
     let mut sentence = format!(
-        "At {:.0} % of the rate that each model sustains, {best} answers 99 of 100 requests within {} us, the shortest of all.",
+        "At {:.0} % of the rate that each model sustains, {best} answers 99 of 100 requests within {}, the shortest of all.",
         share * 100.0,
-        number(figure.median)
+        time(figure.median)
     );
     let reference = ranking.iter().find(|(model, _)| *model == REFERENCE);
     if let (Some(ours), Some(reference)) = (best_of_ours(&ranking, false), reference) {
         sentence += &format!(
-            " {} needs {} us, {} {REFERENCE}.",
+            " {} needs {}, {} {REFERENCE}.",
             ours.0,
-            number(ours.1.median),
+            time(ours.1.median),
             against(ours.1, reference.1)
         );
     }
@@ -134,10 +136,79 @@ fn stalls(run: &Run) -> Option<String> {
     let ranking = ranking(run, |model| run.mixed_of(model, scenario, |row| row.p99_us));
     let ((best, least), (worst, most)) = (ranking.first()?, ranking.last()?);
     Some(format!(
-        "With {scenario}, 99 of 100 of the other requests take at most {} us with {best}, and {} us with {worst}.",
-        number(least.median),
-        number(most.median)
+        "With {scenario}, 99 of 100 of the other requests take at most {} with {best}, and {} with {worst}.",
+        time(least.median),
+        time(most.median)
     ))
+}
+
+/// The micro costs together; each has its figures in its section.
+fn small_things(run: &Run) -> Option<String> {
+    let questions = run.questions();
+    let compared: Vec<(&str, f64, bool)> = questions
+        .into_iter()
+        .filter_map(|question| {
+            let (fiber, best) = fiber_to_best(run, question)?;
+            Some((question, fiber.median / best.median, fiber.differs_from(best)))
+        })
+        .collect();
+    let dearer: Vec<String> = compared
+        .iter()
+        .filter(|(_, ratio, differs)| *differs && *ratio > 1.0)
+        .map(|(question, ratio, _)| format!("\u{201c}{question}\u{201d} {ratio:.2} times"))
+        .collect();
+    let cheaper = Spread::of(
+        compared.iter().filter(|(_, ratio, differs)| *differs && *ratio < 1.0).map(|(_, ratio, _)| *ratio),
+    );
+    let mut sentence = format!(
+        "Of {} small things, at the deepest and largest that was tried, a fiber does {} for less than the best future or task",
+        compared.len(),
+        compared.iter().filter(|(_, ratio, differs)| *differs && *ratio < 1.0).count()
+    );
+    if let Some(cheaper) = cheaper {
+        sentence += &format!(" ({:.2} to {:.2} times its cost)", cheaper.low, cheaper.high);
+    }
+    sentence += &match dearer.as_slice() {
+        [] => ", and none for more.".to_owned(),
+        some => format!(", and {} for more: {}.", some.len(), some.join(", ")),
+    };
+    (!compared.is_empty()).then_some(sentence)
+}
+
+/// How many measurements failed, and whose; and how many loads say nothing, since the generator was late.
+fn failed(run: &Run) -> Option<String> {
+    let peaks = run.peaks.iter().map(|row| (&row.model, &row.note));
+    let sustained = run.sustained.iter().map(|row| (&row.model, &row.note));
+    let idles = run.idles.iter().map(|row| (&row.model, &row.note));
+    let mixed = run.mixed.iter().map(|row| (&row.model, &row.note));
+    let all = peaks.chain(sustained).chain(idles).chain(mixed);
+    let mut models: Vec<&str> =
+        all.filter(|(_, note)| note.is_some()).map(|(model, _)| model.as_str()).collect();
+    let failed = models.len();
+    models.sort_unstable();
+    models.dedup();
+    let left_out = run.latencies.iter().filter(|row| row.note.is_some() || !row.valid).count();
+    let mut sentences = Vec::new();
+    if failed > 0 {
+        let models = models.join(", ");
+        sentences.push(format!("{failed} measurements gave no figure or a doubtful one: of {models}."));
+    }
+    if left_out > 0 {
+        let all = run.latencies.len();
+        sentences.push(format!(
+            "{left_out} of {all} loads at a fixed rate failed, or say nothing since the generator was late."
+        ));
+    }
+    (!sentences.is_empty()).then(|| sentences.join(" ") + " The tables say why.")
+}
+
+/// A time in microseconds as a person says it.
+fn time(us: f64) -> String {
+    match us {
+        us if us >= 1e6 => format!("{} s", number(us / 1e6)),
+        us if us >= 1e4 => format!("{} ms", number(us / 1e3)),
+        us => format!("{} us", number(us)),
+    }
 }
 
 fn absent(run: &Run) -> Option<String> {
@@ -145,39 +216,4 @@ fn absent(run: &Run) -> Option<String> {
         run.models.iter().filter(|model| model.absent.is_some()).map(|model| model.name.as_str()).collect();
     (!absent.is_empty())
         .then(|| format!("Not measured here: {}; the last table says why.", absent.join(", ")))
-}
-
-/// Who answers a micro question best at the ends of its parameter.
-fn micro(run: &Run, question: &str) -> Option<String> {
-    let rows: Vec<_> = run.micros.iter().filter(|micro| micro.question == question).collect();
-    let first = rows.first()?;
-    let ends = Spread::of(rows.iter().map(|row| row.at))?;
-    let ranking_at = |at: f64| {
-        let mut sides: Vec<&str> =
-            rows.iter().filter(|row| row.at == at).map(|row| row.side.as_str()).collect();
-        sides.sort_unstable();
-        sides.dedup();
-        let figure = |side: &str| {
-            Spread::of(rows.iter().filter(|row| row.at == at && row.side == side).map(|row| row.value))
-        };
-        let mut ranking: Vec<_> =
-            sides.into_iter().filter_map(|side| Some((side, figure(side)?.median))).collect();
-        ranking.sort_by(|one, other| one.1.total_cmp(&other.1));
-        let texts: Vec<String> =
-            ranking.into_iter().map(|(side, median)| format!("{side} {}", number(median))).collect();
-        texts.join(", ")
-    };
-    Some(if first.parameter.is_empty() || ends.low == ends.high {
-        format!("{question} In {}: {}.", first.unit, ranking_at(ends.low))
-    } else {
-        format!(
-            "{question} In {}: at {} {}, {}; at {}, {}.",
-            first.unit,
-            first.parameter,
-            number(ends.low),
-            ranking_at(ends.low),
-            number(ends.high),
-            ranking_at(ends.high)
-        )
-    })
 }

@@ -113,11 +113,58 @@ fn the_summary_follows_from_the_figures() {
         "abaca sustains 0.50 times reactors.",
         "At 70 % of the rate that each model sustains",
         "Not measured here: gevent",
-        "What does a suspension cost? In ns: at call depth 1, fiber 1, future 3; at 64, fiber 64, future 192.",
+        "Of 1 small things, at the deepest and largest that was tried, a fiber does 1 for less than the best future or task \
+         (0.33 to 0.33 times its cost), and none for more.",
+        "In ns, call depth 1: fiber 1, future 3; 64: fiber 64, future 192.",
     ] {
         let sentence = sentence.replace("&#x27;", "'");
         assert!(page.contains(&sentence), "{sentence}");
     }
+}
+
+#[test]
+fn what_failed_and_what_is_absent_are_rows_that_say_so() {
+    let mut run = made_up(1.0);
+    run.peaks.push(Peak {
+        model: "threads".into(),
+        repetition: 6,
+        note: Some("signal: 9".into()),
+        ..Peak::default()
+    });
+    for (repetition, note) in [(6, "the generator was late"), (7, "the server is gone")] {
+        let note = Some(note.to_owned());
+        run.latencies.push(Latency {
+            model: "tokio".into(),
+            repetition,
+            share: 0.7,
+            note,
+            ..Latency::default()
+        });
+    }
+    let page = html(&run);
+    let row = |cells: &[&str]| cells.iter().map(|cell| format!("<td>{cell}</td>")).collect::<String>();
+    assert!(page.contains(&row(&["25.8 k ±2 %", "6: signal: 9"])), "a model with figures and a failure");
+    assert!(page.contains(&row(&["gevent", "", "-", "absent: no python"])), "a model that is not here");
+    assert!(page.contains("2 times; the last: the server is gone"), "in the row of its latencies");
+    assert!(page.contains("1 measurements gave no figure or a doubtful one: of threads."));
+    assert!(page.contains("2 of 62 loads at a fixed rate failed, or say nothing"));
+}
+
+#[test]
+fn every_question_has_the_command_that_asks_it_again() {
+    let mut run = made_up(1.0);
+    run.command =
+        "abaca-lab -- --rates 10,70,120 --models=tokio --idle 1000 --duration 2s --out x --no-micro".into();
+    let page = html(&run).replace("<span>", "").replace("</span>", "");
+    for command in [
+        "abaca-lab -- --models=tokio --duration 2s --rates 10,70,120 --idle none --no-micro",
+        "abaca-lab -- --models=tokio --duration 2s --rates none --idle 1000 --no-micro",
+        "abaca-lab -- --models=tokio --duration 2s --rates none --idle none --no-micro",
+        "abaca-lab -- --duration 2s --models none",
+    ] {
+        assert!(page.contains(&format!("<code>{command}</code>")), "{command}");
+    }
+    assert_eq!(page.matches("To measure this again").count(), 9);
 }
 
 #[test]

@@ -129,10 +129,7 @@ fn ask(connection: Rc<Connection>, question: String) {
     let Some(backend) = connection.backend.get() else { return };
     match unless_it_blocks(backend.get().write(question.as_bytes())) {
         Ok(Some(length)) if length == question.len() => backend.when(Way::Read, move || on_answer(next)),
-        Ok(length) => {
-            let rest = question[length.unwrap_or(0)..].to_owned();
-            backend.when(Way::Write, move || ask(next, rest));
-        }
+        Ok(length) => backend.when(Way::Write, move || ask(next, question[length.unwrap_or(0)..].to_owned())),
         Err(_) => {}
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A model is one file: its header says what it is, where it comes from, and where its state lives between two
 //! events. What several models share is no model: a connection over blocking calls (`blocking`), one over readiness
-//! (`session`), epoll (`readiness`) and loops over it (`reactor`, `event_loop`), promises (`promise`), fork (`process`).
+//! (`session`), epoll (`readiness`) and loops over it (`reactor`, `event_loop`), promises (`promise`), fork (`process`), other languages'
+//! commands (`toolchain`).
 
 mod abaca;
 mod actors;
@@ -31,6 +32,7 @@ mod select;
 mod session;
 mod threads;
 mod tokio;
+pub(crate) mod toolchain;
 mod uring;
 mod uring_connection;
 
