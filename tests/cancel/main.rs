@@ -3,6 +3,7 @@
 mod every_call;
 mod io;
 mod join_set;
+mod join_set_oracle;
 mod scopes;
 mod shield;
 mod stress;

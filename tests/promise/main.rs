@@ -5,5 +5,6 @@ mod chains;
 mod future;
 mod gather;
 mod oracle;
+mod storm;
 mod stress;
 mod work;

@@ -1,10 +1,8 @@
 //! `RwLock`, its mapped guards and those of `Mutex`: exclusion, fairness, poison, and what a cancellation leaves.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::Runtime;
 use abaca::sync::{
     Arc, MappedMutexGuard, MappedRwLockReadGuard, MappedRwLockWriteGuard, Mutex, MutexGuard, RwLock,
     RwLockReadGuard, RwLockWriteGuard, TryLockError,
@@ -203,41 +201,4 @@ fn mapped_readers_share_and_mapped_writers_do_not() {
     drop(MappedRwLockWriteGuard::map(part, |five| five));
     assert!(RwLockWriteGuard::filter_map(lock.write().unwrap(), |list| list.get_mut(2)).is_err());
     assert_eq!(*lock.read().unwrap(), [1, 5]);
-}
-
-#[test]
-fn no_writer_meets_anybody_whatever_is_given_up() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
-    let lock = Arc::new((RwLock::new(0_u64), AtomicUsize::new(0), AtomicUsize::new(0)));
-    let body = |seed: usize, limit: Duration| {
-        let lock = Arc::clone(&lock);
-        move || {
-            let (value, readers, writers) = (&lock.0, &lock.1, &lock.2);
-            for step in 0..3000 {
-                let _ = timeout(limit, || {
-                    if (step * 7 + seed).is_multiple_of(4) {
-                        let mut value = value.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-                        assert_eq!((writers.fetch_add(1, SeqCst), readers.load(SeqCst)), (0, 0));
-                        *value += 1;
-                        writers.fetch_sub(1, SeqCst);
-                    } else {
-                        let value = value.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-                        readers.fetch_add(1, SeqCst);
-                        assert_eq!(writers.load(SeqCst), 0);
-                        std::hint::black_box(*value);
-                        readers.fetch_sub(1, SeqCst);
-                    }
-                });
-                if step % 64 == seed % 64 {
-                    abaca::yield_now();
-                }
-            }
-        }
-    };
-    let limits = [Duration::MAX, Duration::from_micros(20), Duration::ZERO];
-    let fibers: Vec<_> = (0..12).map(|seed| runtime.spawn(body(seed, limits[seed % 3]))).collect();
-    let threads: Vec<_> = (0..2).map(|seed| std::thread::spawn(body(seed + 1, limits[seed]))).collect();
-    fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    assert!(lock.0.try_write().is_ok_and(|value| *value > 1000) || lock.0.is_poisoned());
 }
