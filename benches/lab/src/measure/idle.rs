@@ -51,7 +51,7 @@ impl Bench<'_, '_> {
         }
         row.active_p99_us = self.active(model, &mut server)?;
         match (server.failure(), failure) {
-            (Some(failure), _) => Err(failure),
+            (Some(failure), _) => Err(format!("after {} connections: {failure}", row.held)),
             (None, Some(error)) => {
                 let said = server.said();
                 let said = said.lines().last().map(|line| format!("; it said: {line}")).unwrap_or_default();
