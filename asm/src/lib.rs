@@ -60,6 +60,7 @@ mod context;
 pub mod coroutine;
 mod lock;
 mod os;
+mod prefetch;
 #[cfg(any(abaca_asan, abaca_tsan))]
 mod sanitizer;
 pub mod stack;
@@ -68,4 +69,5 @@ mod switching;
 mod valgrind;
 
 pub use context::{Context, Entry, Exit};
+pub use prefetch::prefetch;
 pub use switching::{prepare, switch};

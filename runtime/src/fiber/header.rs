@@ -151,6 +151,15 @@ impl Header {
         }
     }
 
+    /// Asks for the memory of a header that will be looked at soon; it need not be alive.
+    #[inline(always)]
+    pub(crate) fn prefetch(header: NonNull<Self>) {
+        let header = header.as_ptr().cast_const();
+        abaca_asm::prefetch(header);
+        // It is longer than a line, and what a pick asks for is at both ends.
+        abaca_asm::prefetch(header.wrapping_add(1).cast::<u8>().wrapping_sub(1));
+    }
+
     #[inline(always)]
     pub(crate) fn has(&self, flag: Flags) -> bool {
         self.flags.get().has(flag)

@@ -112,6 +112,14 @@ impl<T: Link> ReadyList<T> {
         self.head.get().is_none()
     }
 
+    /// The two items that are before all others.
+    #[inline(always)]
+    pub(crate) fn first_two(&self) -> [Option<NonNull<T>>; 2] {
+        let first = self.head.get();
+        // SAFETY: by the contract of the pushes an item of this list is valid and in no other.
+        [first, first.and_then(|first| unsafe { first.as_ref().next().get() })]
+    }
+
     /// Takes the item that is before all others; `None` when the list is empty.
     #[inline]
     pub(crate) fn pop_front(&self) -> Option<NonNull<T>> {
@@ -185,6 +193,8 @@ mod tests {
                     }
                     Step::Pop => prop_assert_eq!(list.pop_front().map(Item::number), oracle.pop_front()),
                 }
+                let expected = [oracle.front().copied(), oracle.get(1).copied()];
+                prop_assert_eq!(list.first_two().map(|item| item.map(Item::number)), expected);
             }
             while let Some(item) = list.pop_front() {
                 prop_assert_eq!(Some(Item::number(item)), oracle.pop_front());
