@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::fd::AsFd;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,6 +117,81 @@ fn every_kind_is_copied_to_every_kind() {
             }
         });
     }
+}
+
+/// A byte that comes between the splice that finds none and the look at who is in its way must not be waited for: the end
+/// that is blamed would never become ready again.
+#[test]
+fn what_trickles_in_is_copied() {
+    const BYTES: usize = 20_000;
+    on_each_runtime(|| {
+        for to in ["tcp", "unix", "polled pipe"] {
+            let folder = Folder::new();
+            let ((output, mut input), (writer, drain)) = (abaca::io::pipe().unwrap(), writer(to, &folder));
+            let feeding =
+                std::thread::spawn(move || (0..BYTES).for_each(|n| input.write_all(&[n as u8]).unwrap()));
+            let copying = spawn(move || copy_fd(&output, &*writer).unwrap());
+            assert!(drain().iter().copied().eq((0..BYTES).map(|n| n as u8)), "to {to}");
+            assert_eq!(copying.join().unwrap(), BYTES as u64);
+            feeding.join().unwrap();
+        }
+    });
+}
+
+/// A splice stops before urgent data, and says that it would block.
+#[test]
+fn urgent_data_holds_nothing_up() {
+    on_each_runtime(|| {
+        let ((urgent, reader), (writer, theirs), (mut output, input)) =
+            (tcp_pair(), tcp_pair(), abaca::io::pipe().unwrap());
+        let reader = Arc::new(reader);
+        for (to, received) in
+            [(Box::new(writer) as End, &mut &theirs as &mut dyn Read), (Box::new(input), &mut output)]
+        {
+            let reader = Arc::clone(&reader);
+            let copying = spawn(move || copy_fd(&*reader, &*to));
+            (&urgent).write_all(b"before").unwrap();
+            SockRef::from(&urgent).send_out_of_band(b"!").unwrap();
+            (&urgent).write_all(b"after").unwrap();
+            let mut bytes = [0; 11];
+            received.read_exact(&mut bytes).unwrap();
+            assert_eq!(&bytes, b"beforeafter");
+            copying.cancel();
+            assert!(copying.join().unwrap_err().is::<Cancelled>());
+        }
+    });
+}
+
+#[test]
+fn a_named_pipe_that_was_opened_as_a_file_is_copied() {
+    on_each_runtime(|| {
+        let folder = Folder::new();
+        let path = folder.path("fifo");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        // Opened for both, it need not be waited for.
+        let fifo = || OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let (mut input, (output, drain)) = (fifo(), writer("tcp", &folder));
+        let ends = File::open(&path).unwrap();
+        let copying = spawn(move || copy_fd(&ends, &*output).unwrap());
+        input.write_all(b"named").unwrap();
+        drop(input);
+        assert_eq!(copying.join().unwrap(), 5);
+        assert_eq!(drain(), b"named");
+
+        let (keeper, (source, feeder)) = (fifo(), reader("unix", &folder));
+        let target = OpenOptions::new().write(true).open(&path).unwrap();
+        let copying = spawn(move || copy_fd(&*source, &target).unwrap());
+        let bytes = Arc::new(content());
+        let feeding = {
+            let bytes = Arc::clone(&bytes);
+            spawn(move || feeder(&bytes))
+        };
+        let mut received = vec![0; content().len()];
+        abaca::blocking::run(|| (&keeper).read_exact(&mut received).unwrap());
+        assert!(received == *bytes);
+        assert_eq!(copying.join().unwrap(), bytes.len() as u64);
+        feeding.join().unwrap();
+    });
 }
 
 #[test]

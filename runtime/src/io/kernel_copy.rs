@@ -24,6 +24,10 @@ use crate::poller::Way;
 /// The most that one system call is asked for: between two of them the copy can be cancelled.
 const CHUNK: usize = 4 << 20;
 
+/// How often a splice is tried that says it would block although both ends are ready. An end may have become ready after
+/// the call had looked at it, which is over with the next try; only others that use the same ends can bring it back.
+const TRIES: u32 = 4;
+
 /// The size of the buffer, where one is needed.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -84,6 +88,13 @@ impl<'a> End<'a> {
             Some(descriptor) => descriptor.call(way, call),
             None => blocking::run(|| call(self.fd)),
         }
+    }
+
+    /// What it is, unless the kernel cannot copy here: its calls do not wait for a pipe, and who but a thread could wait
+    /// for a named pipe that was opened as a file?
+    fn kind(self) -> io::Result<Option<Kind>> {
+        let kind = copy::kind(self.fd)?;
+        Ok(Some(kind).filter(|&kind| kind != Kind::Pipe || self.descriptor.is_some()))
     }
 
     /// Until it is dropped, no call waits for a socket.
@@ -166,18 +177,20 @@ where
 {
     let (reader, writer) = (reader.end(), writer.end());
     let _kept = (reader.in_kernel()?, writer.in_kernel()?);
-    let copied = match (copy::kind(reader.fd)?, copy::kind(writer.fd)?) {
-        (Kind::Regular, Kind::Regular) => {
+    let copied = match (reader.kind()?, writer.kind()?) {
+        (None, _) | (_, None) => 0,
+        (Some(Kind::Regular), Some(Kind::Regular)) => {
             match repeat(|| from_file(reader, writer, copy::copy_file_range))? {
                 0 => repeat(|| from_file(reader, writer, copy::sendfile))?,
                 copied => copied,
             }
         }
-        (Kind::Regular, _) => repeat(|| from_file(reader, writer, copy::sendfile))?,
-        (Kind::Pipe, _) | (_, Kind::Pipe) => repeat(|| direct(reader, writer))?,
+        (Some(Kind::Regular), _) => repeat(|| from_file(reader, writer, copy::sendfile))?,
+        (Some(Kind::Pipe), _) | (_, Some(Kind::Pipe)) => repeat(|| direct(reader, writer))?,
         _ => through_a_pipe(reader, writer)?,
     };
-    // The end, or else all that the kernel could not copy: files of procfs, say, whose sizes are 0.
+    // The end, or else all that the kernel could not copy: files of procfs, say, whose sizes are 0, or what comes after
+    // a byte of urgent data.
     Ok(copied + buffered(reader, writer)?)
 }
 
@@ -201,7 +214,37 @@ fn from_file(reader: End<'_>, writer: End<'_>, transfer: Transfer) -> io::Result
     writer.call(Way::Write, &mut |to| reader.call(Way::Read, &mut |from| transfer(from, to, CHUNK)))
 }
 
-/// Between a pipe and something else. Either may have to be waited for, and the kernel does not say which.
+/// What a splice came to.
+enum Spliced {
+    /// A number of bytes; none at the end.
+    Moved(usize),
+    ReaderBlocks,
+    WriterBlocks,
+    /// Neither end is what it waits for: the next byte in a socket is urgent data, which splice does not pass.
+    Stuck,
+}
+
+/// A splice, and whom it would have to wait for, which the kernel does not say.
+///
+/// Who is blamed is not ready when it is asked, which is after the splice: so the event that says that it has become
+/// ready is yet to come.
+fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Spliced> {
+    for _ in 0..TRIES {
+        match copy::splice(from, to, CHUNK) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result.map(Spliced::Moved),
+        }
+        if !epoll::wait_one(from, true, Some(Duration::ZERO))? {
+            return Ok(Spliced::ReaderBlocks);
+        }
+        if !epoll::wait_one(to, false, Some(Duration::ZERO))? {
+            return Ok(Spliced::WriterBlocks);
+        }
+    }
+    Ok(Spliced::Stuck)
+}
+
+/// Between a pipe and something else. Either may have to be waited for.
 fn direct(reader: End<'_>, writer: End<'_>) -> io::Result<usize> {
     if writer.descriptor.is_none() {
         // It is the reader. What waits is outside, where it can be cancelled, and what runs on the pool inside.
@@ -210,12 +253,14 @@ fn direct(reader: End<'_>, writer: End<'_>) -> io::Result<usize> {
     }
     writer.call(Way::Write, &mut |to| {
         let mut is_writers = false;
-        let copied = reader.call(Way::Read, &mut |from| match copy::splice(from, to, CHUNK) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                is_writers = epoll::wait_one(from, true, Some(Duration::ZERO))?;
-                if is_writers { Ok(0) } else { Err(error) }
+        let copied = reader.call(Way::Read, &mut |from| match splice(from, to)? {
+            Spliced::Moved(length) => Ok(length),
+            Spliced::ReaderBlocks => Err(io::ErrorKind::WouldBlock.into()),
+            Spliced::WriterBlocks => {
+                is_writers = true;
+                Ok(0)
             }
-            result => result,
+            Spliced::Stuck => Ok(0),
         })?;
         if is_writers { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(copied) }
     })
@@ -227,7 +272,11 @@ fn through_a_pipe(reader: End<'_>, writer: End<'_>) -> io::Result<u64> {
     let mut copied = 0;
     loop {
         // The pipe is empty, so whoever must be waited for is the reader.
-        let fill = reader.call(Way::Read, &mut |from| copy::splice(from, input.as_fd(), CHUNK));
+        let fill = reader.call(Way::Read, &mut |from| match splice(from, input.as_fd())? {
+            Spliced::Moved(length) => Ok(length),
+            Spliced::ReaderBlocks | Spliced::WriterBlocks => Err(io::ErrorKind::WouldBlock.into()),
+            Spliced::Stuck => Ok(0),
+        });
         let mut filled = match fill {
             Ok(0) => return Ok(copied),
             Err(error) if copy::is_unsupported(&error) => return Ok(copied),
