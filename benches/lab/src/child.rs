@@ -10,13 +10,15 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use crate::zoo::{Model, Options};
 
@@ -150,6 +152,16 @@ impl Launcher {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C at the terminal goes to a whole process group: it shall end the run, and not the model that is measured.
         command.process_group(0);
+        match self.start_once(&mut command) {
+            // A child is of its parent's group for a moment, and a Ctrl-C that falls into it was meant for the parent.
+            Err(StartError::Exited { status, .. }) if status.signal() == Some(Signal::INT.as_raw()) => {
+                self.start_once(&mut command)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn start_once(&self, command: &mut Command) -> Result<Server, StartError> {
         let mut child = command.spawn().map_err(StartError::Spawn)?;
         let input = child.stdin.take().expect("it is piped");
         let output = child.stdout.take().expect("it is piped");
@@ -332,5 +344,5 @@ pub fn end_with_parent() {
 /// Ties this process to the thread of its parent that started it.
 pub fn end_with_starter() {
     // Fails on no Linux.
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
 }

@@ -46,6 +46,24 @@ fn a_child_that_crashes_at_its_start_tells_why() {
     assert!(error.to_string().contains("out of maps"), "{error}");
 }
 
+/// As of a Ctrl-C that came before the child had a process group of its own.
+#[test]
+fn a_child_that_is_interrupted_at_its_start_is_started_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = shell(
+        "echo begun >> starts; [ $(wc -l < starts) -gt 1 ] || kill -INT $$; echo 127.0.0.1:9; read line",
+    );
+    child.current_dir(folder.path());
+    let server = lab().start(child).expect("it starts the second time");
+    assert_eq!(server.address(), ([127, 0, 0, 1], 9).into());
+    let mut child = shell("echo begun >> starts; kill -INT $$");
+    child.current_dir(folder.path());
+    let error = lab().start(child).expect_err("it never starts");
+    assert!(matches!(&error, StartError::Exited { .. }), "{error:?}");
+    let starts = std::fs::read_to_string(folder.path().join("starts")).expect("text");
+    assert_eq!(starts.lines().count(), 4, "it is not tried for ever");
+}
+
 #[test]
 fn a_child_that_hangs_is_given_up_and_killed() {
     let hasty = lab().start_timeout(Duration::from_millis(100));

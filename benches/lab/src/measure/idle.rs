@@ -71,22 +71,41 @@ impl Bench<'_, '_> {
     }
 }
 
+/// How many connections are opened at a time: a model that looks at all it holds whenever one has work would otherwise
+/// take a time that grows with their square.
+const BATCH: u64 = 64;
+
 /// Opens connections until there are so many or one is not served; each is served once.
 fn open(server: &Server, count: u64) -> (Vec<TcpStream>, Option<std::io::Error>) {
-    let mut held = Vec::new();
+    let mut held: Vec<TcpStream> = Vec::new();
     while (held.len() as u64) < count {
-        match serve_once(server) {
-            Ok(stream) => held.push(stream),
-            Err(error) => return (held, Some(error)),
+        let missing = count - held.len() as u64;
+        let asked: Vec<_> = (0..missing.min(BATCH)).map(|_| ask(server)).collect();
+        let served = asked.into_iter().map(|stream| stream.and_then(answered));
+        let mut failure = None;
+        for stream in served {
+            match stream {
+                Ok(stream) => held.push(stream),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        if failure.is_some() {
+            return (held, failure);
         }
     }
     (held, None)
 }
 
-fn serve_once(server: &Server) -> std::io::Result<TcpStream> {
+/// A connection that has sent a request.
+fn ask(server: &Server) -> std::io::Result<TcpStream> {
     let mut stream = TcpStream::connect_timeout(&server.address(), PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(REQUEST)?;
+    Ok(stream)
+}
+
+/// The connection, once it has its answer.
+fn answered(mut stream: TcpStream) -> std::io::Result<TcpStream> {
+    stream.set_read_timeout(Some(PATIENCE))?;
     // One answer fits a packet, and is not longer than this.
     if stream.read(&mut [0; 1024])? == 0 {
         return Err(std::io::ErrorKind::UnexpectedEof.into());

@@ -12,7 +12,7 @@ mod process;
 mod sustained;
 
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::burn::Burn;
@@ -20,6 +20,7 @@ use crate::child::{Launcher, Server, StartError};
 use crate::data::{FORMAT, ModelRow, Run};
 use crate::load::{self, Pace, Plan, Target};
 use crate::micro::{self, Effort};
+use crate::report;
 use crate::zoo::{self, Family, Model, Options};
 
 /// What to measure.
@@ -45,6 +46,10 @@ pub struct Course {
 
 /// Connections of a load: as many as the models that start processes or threads in advance have of them.
 const CONNECTIONS: usize = zoo::DEFAULT_POOL;
+
+/// How many times as often the peaks of those models are taken that the report compares with each other: a closed loop
+/// varies by a third within minutes, and the ratio of two of them is told by its median.
+const ROUNDS_OF_COMPARED: u32 = 3;
 
 /// How long a model is loaded that compiles its code as it runs, before it is measured.
 const COMPILATION: Duration = Duration::from_secs(2);
@@ -119,15 +124,31 @@ impl Bench<'_, '_> {
         self.course.models.iter().copied().filter(|model| !absent(model.name)).collect()
     }
 
+    /// Those that the report compares with each other, if that is more than one.
+    fn compared(&self) -> Vec<&'static Model> {
+        let mut models = self.models();
+        models.retain(|model| report::is_compared(model.name));
+        if models.len() > 1 { models } else { Vec::new() }
+    }
+
+    /// How many repetitions the peaks of the compared models have beyond those of all.
+    fn more_peaks(&self) -> u32 {
+        if self.course.quick { 0 } else { self.course.repetitions * (ROUNDS_OF_COMPARED - 1) }
+    }
+
     fn count_steps(&self) -> u64 {
         let course = self.course;
         let each = 2 + course.shares.len() + course.idle.len() + mixed::SCENARIOS.len();
         self.models().len() as u64 * u64::from(course.repetitions) * each as u64
+            + self.compared().len() as u64 * u64::from(self.more_peaks())
             + if course.micro { micro::steps(self.effort()) } else { 0 }
     }
 
     fn measure(&mut self) -> ControlFlow<()> {
         self.each_in_turn("peak", Self::peak)?;
+        let first = self.course.repetitions + 1;
+        let more = first..first + self.more_peaks();
+        self.in_turn(&self.compared(), more, "peak of those that are compared", Self::peak)?;
         self.each_in_turn("sustained rate", Self::sustained)?;
         for share in self.course.shares.clone() {
             let what = format!("{:.0} % of the sustained rate", share * 100.0);
@@ -149,21 +170,15 @@ impl Bench<'_, '_> {
         if !self.course.micro {
             return ControlFlow::Continue(());
         }
+        let effort = self.effort();
         let (progress, steps, mut done) = (&mut self.progress, self.steps, self.done);
         let mut stopped = false;
-        self.run.micros = micro::all(
-            Effort {
-                repetitions: self.course.repetitions,
-                time: self.course.time / 10,
-                most_tasks: if self.course.quick { 10_000 } else { 1_000_000 },
-            },
-            &mut |what| {
-                let goes_on = progress(what, done, steps);
-                done += 1;
-                stopped |= goes_on.is_break();
-                goes_on
-            },
-        );
+        self.run.micros = micro::all(effort, &mut |what| {
+            let goes_on = progress(what, done, steps);
+            done += 1;
+            stopped |= goes_on.is_break();
+            goes_on
+        });
         if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -181,8 +196,19 @@ impl Bench<'_, '_> {
         what: &str,
         measure: impl Fn(&mut Self, &'static Model, u32),
     ) -> ControlFlow<()> {
-        for repetition in 1..=self.course.repetitions {
-            for model in self.models() {
+        self.in_turn(&self.models(), 1..self.course.repetitions + 1, what, measure)
+    }
+
+    /// Each of the models once, and so on for each of the repetitions.
+    fn in_turn(
+        &mut self,
+        models: &[&'static Model],
+        repetitions: Range<u32>,
+        what: &str,
+        measure: impl Fn(&mut Self, &'static Model, u32),
+    ) -> ControlFlow<()> {
+        for repetition in repetitions {
+            for &model in models {
                 (self.progress)(&format!("{}: {what}", model.name), self.done, self.steps)?;
                 measure(self, model, repetition);
                 self.done += 1;

@@ -15,6 +15,7 @@ mod summary;
 mod tests;
 
 use crate::data::Run;
+pub(crate) use standing::is_compared;
 
 /// The whole file.
 #[must_use]

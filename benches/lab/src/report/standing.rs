@@ -23,6 +23,15 @@ const PAGE_BYTES: f64 = 4096.0;
 const RIVALS: [(&str, f64); 5] =
     [(sections::REFERENCE, TOLERANCE), ("tokio", 0.0), ("may", 0.0), ("go", 0.0), ("java", 0.0)];
 
+/// Whether the model is one of those that are compared, and so is worth more repetitions.
+pub(crate) fn is_compared(model: &str) -> bool {
+    model == OURS || RIVALS.iter().any(|(rival, _)| *rival == model)
+}
+
+/// The columns of the table that the sentence reads.
+const RATIO: usize = 3;
+const BAR: usize = 6;
+
 /// What is compared.
 #[derive(Clone, Copy)]
 enum Figure {
@@ -81,11 +90,14 @@ impl Figure {
     }
 
     /// Ours by the rival's, in each repetition that has both.
+    fn ratios(self, run: &Run, rival: &str) -> Vec<f64> {
+        let repetitions = run.peaks.iter().map(|row| row.repetition).max().unwrap_or(0);
+        let ratio = |repetition| Some(self.of(run, OURS, repetition)? / self.of(run, rival, repetition)?);
+        (1..=repetitions).filter_map(ratio).collect()
+    }
+
     fn ratio(self, run: &Run, rival: &str) -> Option<Spread> {
-        let repetitions = run.peaks.iter().map(|row| row.repetition).max()?;
-        Spread::of((1..=repetitions).filter_map(|repetition| {
-            Some(self.of(run, OURS, repetition)? / self.of(run, rival, repetition)?)
-        }))
+        Spread::of(self.ratios(run, rival))
     }
 }
 
@@ -128,14 +140,18 @@ pub(super) fn section(run: &Run) -> Option<Section> {
         charts: charts.collect(),
         tables: vec![Table {
             caption: format!("{OURS} by its rivals"),
-            head: ["rival", "figure", "median ratio", "least", "greatest", "bar"].map(str::to_owned).into(),
+            head: ["rival", "figure", "repetitions", "median ratio", "least", "greatest", "bar"]
+                .map(str::to_owned)
+                .into(),
             rows,
         }],
     })
 }
 
 fn row(run: &Run, rival: &str, tolerance: f64, figure: Figure) -> Vec<String> {
-    let ratio = figure.ratio(run, rival);
+    let ratios = figure.ratios(run, rival);
+    let count = ratios.len().to_string();
+    let ratio = Spread::of(ratios);
     let text =
         |end: fn(Spread) -> f64| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.2}", end(ratio)));
     let verdict = match ratio {
@@ -145,6 +161,7 @@ fn row(run: &Run, rival: &str, tolerance: f64, figure: Figure) -> Vec<String> {
     vec![
         rival.to_owned(),
         figure.name().to_owned(),
+        count,
         text(|ratio| ratio.median),
         text(|ratio| ratio.low),
         text(|ratio| ratio.high),
@@ -165,7 +182,8 @@ fn memory(run: &Run) -> Vec<Vec<String>> {
         let more = run.idle_of(OURS, count)?.median - run.idle_of("tokio", count)?.median;
         let figure = format!("bytes more per idle connection, of {count}");
         let none = || "-".to_owned();
-        Some(vec!["tokio".to_owned(), figure, chart::number(more), none(), none(), met(more <= PAGE_BYTES)])
+        let verdict = met(more <= PAGE_BYTES);
+        Some(vec!["tokio".to_owned(), figure, none(), chart::number(more), none(), none(), verdict])
     });
     rows.collect()
 }
@@ -173,11 +191,11 @@ fn memory(run: &Run) -> Vec<Vec<String>> {
 /// The bars that are missed, in a sentence; `None` where nothing was compared.
 pub(super) fn sentence(run: &Run) -> Option<String> {
     let section = section(run)?;
-    let judged: Vec<_> = section.tables[0].rows.iter().filter(|row| !row[5].is_empty()).collect();
+    let judged: Vec<_> = section.tables[0].rows.iter().filter(|row| !row[BAR].is_empty()).collect();
     let missed: Vec<String> = judged
         .iter()
-        .filter(|row| row[5] != met(true))
-        .map(|row| format!("{} against {} ({})", row[1], row[0], row[2]))
+        .filter(|row| row[BAR] != met(true))
+        .map(|row| format!("{} against {} ({})", row[1], row[0], row[RATIO]))
         .collect();
     Some(if missed.is_empty() {
         format!("{OURS} meets all {} bars that the project has set for itself.", judged.len())
