@@ -50,6 +50,8 @@ const BATCH: usize = 16;
 /// assert_eq!(connections.available_permits(), 3);
 /// # });
 /// ```
+// Whoever waits or serves touches the word, the lock and the list: they are in one cache line.
+#[repr(align(64))]
 pub struct Semaphore {
     word: AtomicUsize,
     state: SpinLock<State>,
@@ -109,7 +111,11 @@ impl Semaphore {
     /// took the permits, a tenth of the whole on an uncontended semaphore.
     #[inline]
     pub(super) fn give_back(&self, n: usize, left: usize) {
-        let is_known = left & SLOW == 0 && n <= Self::MAX_PERMITS - left / PERMIT;
+        if left & SLOW != 0 {
+            // Somebody waited, and likely still does. To look first would be to fetch the cache line twice.
+            return self.add_slowly(n);
+        }
+        let is_known = n <= Self::MAX_PERMITS - left / PERMIT;
         // Release: as in `add_permits`.
         if !is_known
             || self

@@ -1,8 +1,12 @@
 //! The wait list: who waits for a lock, a condition or a message, in order.
 //!
-//! An intrusive, circular, doubly linked list whose nodes live on the stacks of those who wait, so that
-//! blocking allocates nothing. A list is one word and lives inside the value of a [`SpinLock`], which guards the
-//! links and the payloads of all its nodes.
+//! An intrusive, doubly linked list whose nodes live on the stacks of those who wait, so that blocking allocates
+//! nothing. A list is two words and lives inside the value of a [`SpinLock`], which guards the links and the payloads
+//! of all its nodes.
+//!
+//! Each node was last written by the core on which its owner waits, so each that is touched is a cache miss, with the
+//! lock held. To join is to touch the last node, and to be popped is to be touched: the links that say where the list
+//! ends are never read, and so never mended.
 //!
 //! A **payload** travels with each node: what the waiter offers or is to be given (a channel's message, a
 //! mutex's turn). Whoever ends the wait exchanges it before the claim, so the waiter finds it without taking the
@@ -22,18 +26,23 @@
 
 #![expect(unsafe_code, reason = "intrusive links between the stacks of waiters")]
 
-use std::ptr::NonNull;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::ptr::{self, NonNull};
 use std::time::Instant;
 
-use super::parking::{self, SpinGuard, SpinLock, Waiter, Woken};
 use crate::atomic::UnsafeCell;
 use crate::fiber::{Outcome, Reason};
+use crate::sync::parking::{self, SpinGuard, SpinLock, Waiter, Woken};
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct WaitList<P> {
-    /// The waiter that is next in turn; its `previous` is the last one.
+    /// The waiter that is next in turn. Its `previous` means nothing.
     front: Option<NonNull<Node<P>>>,
+    /// The last one, if there is a first. Its `next` means nothing.
+    back: NonNull<Node<P>>,
 }
 
 // SAFETY: the list gives out payloads by value or by exclusive reference (hence `P: Send`); waiters are `Sync`,
@@ -75,7 +84,7 @@ impl<P> Copy for Links<P> {}
 impl<P> WaitList<P> {
     /// An empty list.
     pub(crate) const fn new() -> Self {
-        Self { front: None }
+        Self { front: None, back: NonNull::dangling() }
     }
 
     /// Whether nobody is linked.
@@ -111,13 +120,13 @@ impl<P> WaitList<P> {
             // the owner reads it only after the claim, or after it has removed the node under that lock.
             let node = unsafe { node.as_ref() };
             // SAFETY: as above.
-            node.payload.with_mut(|theirs| unsafe { std::ptr::swap(theirs, payload) });
+            node.payload.with_mut(|theirs| unsafe { ptr::swap(theirs, payload) });
             // SAFETY: the waiter lives as long as its node.
             if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
                 return Some(woken);
             }
             // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
-            node.payload.with_mut(|theirs| unsafe { std::ptr::swap(theirs, payload) });
+            node.payload.with_mut(|theirs| unsafe { ptr::swap(theirs, payload) });
         }
         None
     }
@@ -170,49 +179,51 @@ impl<P> WaitList<P> {
     }
 
     fn link(&mut self, node: NonNull<Node<P>>, waiter: NonNull<Waiter>, end: End) {
-        let list: *const Self = self;
-        let links = match self.front {
-            None => Links { list, next: node, previous: node },
-            Some(front) => {
-                let back = links(front).previous;
-                set_links(back, Links { next: node, ..links(back) });
-                set_links(front, Links { previous: node, ..links(front) });
-                Links { list, next: front, previous: back }
+        let mut new =
+            Links { list: ptr::from_ref(self), next: NonNull::dangling(), previous: NonNull::dangling() };
+        match (self.front, end) {
+            (None, _) => (self.front, self.back) = (Some(node), node),
+            (Some(_), End::Back) => {
+                new.previous = self.back;
+                set_links(self.back, Links { next: node, ..links(self.back) });
+                self.back = node;
             }
-        };
-        set_links(node, links);
+            (Some(front), End::Front) => {
+                new.next = front;
+                set_links(front, Links { previous: node, ..links(front) });
+                self.front = Some(node);
+            }
+        }
+        set_links(node, new);
         // SAFETY: the caller links a node that is alive and in no list, under the lock.
         unsafe { node.as_ref().waiter.with_mut(|place| *place = waiter) };
-        if end == End::Front || self.front.is_none() {
-            self.front = Some(node);
-        }
     }
 
     /// Takes `node` out if it is in.
+    #[inline]
     fn unlink(&mut self, node: NonNull<Node<P>>) {
         let gone = links(node);
         if gone.list.is_null() {
             return;
         }
-        assert!(std::ptr::eq(gone.list, self), "a waiter is removed from the list that it joined");
-        if gone.next == node {
-            self.front = None;
-        } else {
-            set_links(gone.previous, Links { next: gone.next, ..links(gone.previous) });
-            set_links(gone.next, Links { previous: gone.previous, ..links(gone.next) });
-            if self.front == Some(node) {
-                self.front = Some(gone.next);
+        assert!(ptr::eq(gone.list, self), "a waiter is removed from the list that it joined");
+        match (self.front == Some(node), self.back == node) {
+            (true, true) => self.front = None,
+            (true, false) => self.front = Some(gone.next),
+            (false, true) => self.back = gone.previous,
+            (false, false) => {
+                set_links(gone.previous, Links { next: gone.next, ..links(gone.previous) });
+                set_links(gone.next, Links { previous: gone.previous, ..links(gone.next) });
             }
         }
-        set_links(node, Links { list: std::ptr::null(), next: node, previous: node });
+        set_links(node, Links { list: ptr::null(), ..gone });
     }
 }
 
 impl<P> Node<P> {
     /// A node that is in no list.
     pub(crate) fn new(payload: P) -> Self {
-        let links =
-            Links { list: std::ptr::null(), next: NonNull::dangling(), previous: NonNull::dangling() };
+        let links = Links { list: ptr::null(), next: NonNull::dangling(), previous: NonNull::dangling() };
         Self {
             waiter: UnsafeCell::new(NonNull::dangling()),
             links: UnsafeCell::new(links),
@@ -269,20 +280,26 @@ pub(crate) fn wait<S, P>(
     deadline: Option<Instant>,
     then: impl FnOnce(),
 ) -> (Outcome, P) {
-    let waiter = parking::waiter();
-    let node = Node::new(payload);
-    let leave = Leave { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&node) };
-    list(&mut guard).link(leave.node, NonNull::from(&waiter), end);
+    let place = Place { waiter: parking::waiter(), node: Node::new(payload) };
+    let leave = Leave { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&place.node) };
+    list(&mut guard).link(leave.node, NonNull::from(&place.waiter), end);
     drop(guard);
     then();
-    let outcome = parking::wait(&waiter, reason, deadline);
+    let outcome = parking::wait(&place.waiter, reason, deadline);
     if outcome == Outcome::Notified {
         // The claimer has unlinked the node and is done with it.
         std::mem::forget(leave);
     } else {
         drop(leave);
     }
-    (outcome, node.payload.into_inner())
+    (outcome, place.node.payload.into_inner())
+}
+
+/// A waiter and its node in one cache line, unless the payload is large: whoever pops them is mostly on another core.
+#[repr(align(64))]
+struct Place<P> {
+    waiter: Waiter,
+    node: Node<P>,
 }
 
 /// Removes a node from its list when its owner leaves unclaimed, also if that is by unwinding.
