@@ -90,7 +90,7 @@ macro_rules! stream_traits {
             }
 
             fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
+                let wanted = socket::vector_bytes(buffers.iter().map(|buffer| buffer.len()));
                 self.0.transfer(Way::Read, wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
             }
         }
@@ -102,7 +102,7 @@ macro_rules! stream_traits {
             }
 
             fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-                let wanted = slices.iter().map(|slice| slice.len()).sum();
+                let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
                 self.0.transfer(Way::Write, wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
             }
 
