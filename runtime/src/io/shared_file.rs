@@ -30,6 +30,11 @@ impl<T: AsFd> SharedFile<T> {
         Self(Descriptor::new(inner, Kind::Other))
     }
 
+    /// Another descriptor of the same open file.
+    pub(crate) fn twin(&self, inner: T) -> Self {
+        Self(self.0.twin(inner))
+    }
+
     pub(crate) fn get(&self) -> &T {
         self.0.get()
     }

@@ -72,9 +72,7 @@ macro_rules! shared_methods {
         ///
         /// What fcntl(2) says.
         pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-            self.0.get().set_nonblocking(nonblocking)?;
-            self.0.set_nonblocking(nonblocking);
-            Ok(())
+            self.0.set_nonblocking(nonblocking)
         }
     };
 }
@@ -222,7 +220,7 @@ macro_rules! listener_conversions {
             ///
             /// None; the result is std's.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-                self.0.set_nonblocking(nonblocking);
+                self.0.set_patience(nonblocking);
                 Ok(())
             }
 
