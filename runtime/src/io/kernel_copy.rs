@@ -86,7 +86,7 @@ impl<'a> End<'a> {
     fn call(self, way: Way, call: Call<'_>) -> io::Result<usize> {
         match self.descriptor {
             Some(descriptor) => descriptor.call(way, call),
-            None => blocking::run(|| call(self.fd)),
+            None => blocking::run_and_keep(|| call(self.fd)),
         }
     }
 

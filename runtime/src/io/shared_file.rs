@@ -96,7 +96,7 @@ impl<T: AsFd> SharedFile<T> {
     ) -> io::Result<usize> {
         let fd = self.get().as_fd();
         loop {
-            match blocking::run(|| call(fd, Patience::Endless)) {
+            match blocking::run_and_keep(|| call(fd, Patience::Endless)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
