@@ -131,6 +131,10 @@ fn their_destructors_may_wait_for_descriptors() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let asks = Asks(ours);
         let task = runtime.spawn(move || drop(asks));
+        // A thread has its name once it runs.
+        while !has_thread("late-monitor") {
+            std::thread::yield_now();
+        }
         let ending = std::thread::spawn(move || runtime.shutdown(LONG));
         // The monitor ends when the shutdown has begun, as does a poller that finds nothing to wait for.
         while has_thread("late-monitor") {
