@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -372,5 +372,21 @@ fn the_ends_of_a_pipe_are_kept_from_blocking_until_the_last_copy() {
         second.cancel();
         assert!(second.join().is_err());
         assert!(!is_nonblocking(&reader));
+    });
+}
+
+/// A file in non-blocking mode cannot be waited for. That it would have to be is told, and not taken for a want of input.
+#[test]
+fn a_file_that_would_block_is_an_error() {
+    on_each_runtime(|| {
+        let ((output, mut input), (ours, _theirs)) =
+            (abaca::io::pipe().unwrap(), std::os::unix::net::UnixStream::pair().unwrap());
+        ours.set_nonblocking(true).unwrap();
+        let target = File::from(OwnedFd::from(ours));
+        let feeding = spawn(move || input.write_all(&content()));
+        let copied = timeout(Duration::from_secs(6), || copy_fd(&output, &target));
+        assert_eq!(copied.unwrap().unwrap_err().kind(), ErrorKind::WouldBlock);
+        drop(output);
+        assert_eq!(feeding.join().unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
     });
 }
