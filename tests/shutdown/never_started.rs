@@ -8,7 +8,7 @@ use abaca::net::UnixStream;
 use abaca::runtime::Poller;
 use abaca::{Builder, Cancelled, Runtime};
 
-use super::{Counted, LONG};
+use super::{Counted, LONG, has_thread};
 
 #[test]
 fn they_do_not_run_wherever_they_wait() {
@@ -97,14 +97,6 @@ fn their_destructors_may_wait_for_fibers_that_are_being_cancelled() {
     }
     runtime.shutdown(LONG).unwrap();
     assert!(received.load(SeqCst));
-}
-
-/// Whether this process has a thread of that name.
-fn has_thread(name: &str) -> bool {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap();
-    threads.flatten().any(|thread| {
-        std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|text| text.trim_end() == name)
-    })
 }
 
 /// A task that is yet to be refused counts as no fiber, but the poller must be there for it.

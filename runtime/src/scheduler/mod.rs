@@ -275,7 +275,7 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     slack::tighten();
     shared.workers[index].set_thread_id(nudge::thread_id());
     shared.workers[index].run();
-    shared.end_worker();
+    shared.end_worker(index);
 }
 
 /// The body of the poller's thread, where there is one. It goes on to the end of the last worker, not only of the last

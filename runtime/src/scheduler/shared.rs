@@ -117,11 +117,10 @@ impl Shared {
         self.bell.ring();
     }
 
-    /// The threads have ended: descriptors that are still open will register elsewhere.
+    /// The threads have ended: descriptors that are still open will register elsewhere. Workers' pollers know it already.
     pub(crate) fn retire(&self) {
-        match &self.pollers {
-            Pollers::Workers(pollers) => pollers.iter().for_each(|poller| poller.shut_down(super::wake)),
-            Pollers::Thread(poller) => poller.shut_down(super::wake),
+        if let Pollers::Thread(poller) = &self.pollers {
+            poller.shut_down(super::wake);
         }
         self.blocking.close();
     }
@@ -197,7 +196,11 @@ impl Shared {
 
     /// A worker's thread runs no more fibers. The others may wait for the roaming fiber that has just ended there, and the
     /// poller for the last of them.
-    pub(super) fn end_worker(&self) {
+    pub(super) fn end_worker(&self, index: usize) {
+        if let Pollers::Workers(pollers) = &self.pollers {
+            // Fibers of other workers may wait for what is registered here.
+            pollers[index].shut_down(super::wake);
+        }
         // Release: pairs with the Acquire in `is_worked_on`.
         self.running.fetch_sub(1, Ordering::Release);
         self.rouse_all();
