@@ -366,3 +366,24 @@ fn a_connection_that_was_accepted_is_served_and_known_whenever_the_stop_comes() 
         }
     });
 }
+
+/// A handler that comes to its end while it is cancelled leaves the table all the same.
+#[test]
+fn a_drain_ends_whenever_handlers_do() {
+    abaca::Runtime::builder().workers(4).build().unwrap().run(|| {
+        for _ in 0..500 {
+            let (script, results) = channel::unbounded();
+            let (gate, opens) = channel::bounded::<()>(0);
+            let (told, begun) = channel::unbounded();
+            let server = ServeOptions::new().serve(Scripted(results), move |_, ()| {
+                told.send(()).unwrap();
+                let _ = opens.recv();
+            });
+            (0..16).for_each(|number| script.send(Ok(number)).unwrap());
+            (0..16).for_each(|_| begun.recv().unwrap());
+            drop(gate);
+            let left = timeout(Duration::from_secs(60), || server.drain(Duration::ZERO));
+            assert!(left.expect("a handler that has ended is still waited for") <= 16);
+        }
+    });
+}
