@@ -7,7 +7,7 @@
 
 use std::ptr;
 
-use crate::fiber::{Outcome, Reason, Waiter, Woken};
+use crate::fiber::{Boundary, Outcome, Reason, Waiter, Woken};
 use crate::park::{self, Cancellation};
 use crate::queue::SpinLock;
 
@@ -81,5 +81,31 @@ impl Latch {
                 }
             }
         }
+    }
+
+    /// Waits for zero. A caller that is cancelled meanwhile may go if `leave`, which is called once, says that nobody uses
+    /// what is counted: the result is the duty to unwind now. Otherwise it stays to the end, and its next blocking call obeys.
+    pub(crate) fn await_zero_or_leave(
+        &self,
+        reason: Reason,
+        leave: impl FnOnce() -> bool,
+    ) -> Option<Cancellation> {
+        let waiter = park::waiter();
+        {
+            let mut state = self.0.lock();
+            if state.count == 0 {
+                return None;
+            }
+            state.owner = &waiter;
+        }
+        if park::wait(&waiter, reason, None) == Outcome::Cancelled {
+            self.0.lock().owner = ptr::null();
+            if leave() {
+                return Some(park::acknowledge());
+            }
+        }
+        let mut shield = Boundary::shield();
+        let _inside = park::with_chain(|chain| chain.push(&mut shield));
+        self.await_zero(reason, || ())
     }
 }

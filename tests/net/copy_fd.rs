@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use abaca::io::{CopyEnd, Pollable, copy_fd};
 use abaca::net::{Shutdown, TcpListener, TcpStream, UnixStream};
 use abaca::time::timeout;
-use abaca::{Cancelled, spawn};
+use abaca::{Cancelled, JoinHandle, spawn};
+use abaca_tests::{begun, on_one_worker};
 use socket2::SockRef;
 
 use super::Folder;
@@ -236,8 +237,8 @@ fn files_without_a_size_and_devices_are_copied_with_a_buffer() {
     });
 }
 
-fn is_nonblocking(stream: &impl AsFd) -> bool {
-    SockRef::from(stream).nonblocking().unwrap()
+fn is_nonblocking(file: &impl AsFd) -> bool {
+    SockRef::from(file).nonblocking().unwrap()
 }
 
 #[test]
@@ -311,5 +312,81 @@ fn a_copy_that_waits_is_cancelled_on_either_side() {
             copying.cancel();
             assert!(copying.join().unwrap_err().is::<Cancelled>(), "file to {to}");
         }
+    });
+}
+
+/// Begins a copy from `reader` to `writer` that waits, since the caller's worker is the only one.
+fn waiting_copy(
+    reader: impl CopyEnd + Send + 'static,
+    writer: impl CopyEnd + Send + 'static,
+) -> JoinHandle<io::Result<u64>> {
+    begun(move || copy_fd(&reader, &writer))
+}
+
+#[test]
+fn setting_the_mode_of_a_stream_waits_for_the_end_of_its_copies() {
+    on_one_worker(|| {
+        let ((ours, theirs), (mut output, input)) = (UnixStream::pair().unwrap(), abaca::io::pipe().unwrap());
+        let copying = waiting_copy(ours.try_clone().unwrap(), input);
+        for mode in [true, false] {
+            ours.set_nonblocking(mode).unwrap();
+            assert!(is_nonblocking(&ours), "or the next call of the copy blocks the worker");
+        }
+        (&theirs).write_all(b"goes on").unwrap();
+        output.read_exact(&mut [0; 7]).unwrap();
+        theirs.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(copying.join().unwrap().unwrap(), 7);
+        assert!(!is_nonblocking(&ours));
+
+        let ((ours, theirs), (_output, input)) = (UnixStream::pair().unwrap(), abaca::io::pipe().unwrap());
+        let copying = waiting_copy(ours.try_clone().unwrap(), input);
+        ours.set_nonblocking(true).unwrap();
+        drop(theirs);
+        copying.join().unwrap().unwrap();
+        assert!(is_nonblocking(&ours));
+    });
+}
+
+#[test]
+fn the_ends_of_a_pipe_are_kept_from_blocking_until_the_last_copy() {
+    on_one_worker(|| {
+        let (reader, writer) = abaca::io::pipe().unwrap();
+        let sources = [(); 2].map(|()| UnixStream::pair().unwrap());
+        let targets = [(); 2].map(|()| UnixStream::pair().unwrap());
+        let [(one, end), (other, _open)] = sources;
+        let first = waiting_copy(one, writer.try_clone().unwrap());
+        let second = waiting_copy(other, writer.try_clone().unwrap());
+        drop(end);
+        first.join().unwrap().unwrap();
+        assert!(is_nonblocking(&writer), "the second would block its worker");
+        second.cancel();
+        assert!(second.join().is_err());
+        assert!(!is_nonblocking(&writer));
+
+        let [(one, _kept), (other, _too)] = targets;
+        let first = waiting_copy(reader.try_clone().unwrap(), one);
+        let second = waiting_copy(reader.try_clone().unwrap(), other);
+        first.cancel();
+        assert!(first.join().is_err());
+        assert!(is_nonblocking(&reader));
+        second.cancel();
+        assert!(second.join().is_err());
+        assert!(!is_nonblocking(&reader));
+    });
+}
+
+/// A file in non-blocking mode cannot be waited for. That it would have to be is told, and not taken for a want of input.
+#[test]
+fn a_file_that_would_block_is_an_error() {
+    on_each_runtime(|| {
+        let ((output, mut input), (ours, _theirs)) =
+            (abaca::io::pipe().unwrap(), std::os::unix::net::UnixStream::pair().unwrap());
+        ours.set_nonblocking(true).unwrap();
+        let target = File::from(OwnedFd::from(ours));
+        let feeding = spawn(move || input.write_all(&content()));
+        let copied = timeout(Duration::from_secs(6), || copy_fd(&output, &target));
+        assert_eq!(copied.unwrap().unwrap_err().kind(), ErrorKind::WouldBlock);
+        drop(output);
+        assert_eq!(feeding.join().unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
     });
 }

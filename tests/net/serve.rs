@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use abaca::cancel::CancelToken;
@@ -319,4 +319,71 @@ fn a_shutdown_ends_the_server_and_its_handlers() {
     runtime.shutdown(Duration::from_secs(60)).unwrap();
     assert_eq!(drops.load(SeqCst), 1);
     assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+/// Stops its server with the only connection.
+struct Last(channel::Receiver<()>, CancelToken);
+
+impl Listener for Last {
+    type Stream = ();
+    type Addr = ();
+
+    fn accept(&self) -> io::Result<((), ())> {
+        self.0.recv().unwrap();
+        self.1.cancel();
+        Ok(((), ()))
+    }
+}
+
+/// Others look at the table of connections, so that the accept loop, which is to stop, has to wait for it.
+#[test]
+fn a_connection_that_was_accepted_is_served_and_known_whenever_the_stop_comes() {
+    const ROUNDS: usize = 500;
+    abaca::Runtime::builder().workers(4).build().unwrap().run(|| {
+        for _ in 0..ROUNDS {
+            let (token, (go, connection)) = (CancelToken::new(), channel::bounded(1));
+            let listener = Last(connection, token.clone());
+            let server = ServeOptions::new().stop_on(&token).serve(listener, |(), ()| {
+                loop {
+                    abaca::park()
+                }
+            });
+            let has_stopped = AtomicBool::new(false);
+            abaca::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| {
+                        while !has_stopped.load(SeqCst) {
+                            (0..64).for_each(|_| assert!(server.connections() <= 1));
+                            abaca::yield_now();
+                        }
+                    });
+                }
+                go.send(()).unwrap();
+                server.stopped().unwrap();
+                has_stopped.store(true, SeqCst);
+            });
+            assert_eq!(server.drain(Duration::ZERO), 1);
+        }
+    });
+}
+
+/// A handler that comes to its end while it is cancelled leaves the table all the same.
+#[test]
+fn a_drain_ends_whenever_handlers_do() {
+    abaca::Runtime::builder().workers(4).build().unwrap().run(|| {
+        for _ in 0..500 {
+            let (script, results) = channel::unbounded();
+            let (gate, opens) = channel::bounded::<()>(0);
+            let (told, begun) = channel::unbounded();
+            let server = ServeOptions::new().serve(Scripted(results), move |_, ()| {
+                told.send(()).unwrap();
+                let _ = opens.recv();
+            });
+            (0..16).for_each(|number| script.send(Ok(number)).unwrap());
+            (0..16).for_each(|_| begun.recv().unwrap());
+            drop(gate);
+            let left = timeout(Duration::from_secs(60), || server.drain(Duration::ZERO));
+            assert!(left.expect("a handler that has ended is still waited for") <= 16);
+        }
+    });
 }

@@ -250,3 +250,31 @@ fn an_always_ready_peer_does_not_starve_a_neighbour() {
     assert_eq!(turns.get(), 10);
     handle.join().unwrap();
 }
+
+/// A call takes 1024 slices at most. That it moves less than there is in all of them says nothing of the kernel's buffers.
+#[abaca::test]
+fn more_slices_than_a_call_takes_hold_nothing_up() {
+    const SLICES: usize = 2_000;
+    const LIMIT: usize = 1_024;
+    let (mut ours, mut peer) = pair();
+    // A wait registers the stream; before, short calls are not noted.
+    ours.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    assert_eq!(ours.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    let long = Some(Duration::from_secs(60));
+    ours.set_read_timeout(long).unwrap();
+    ours.set_write_timeout(long).unwrap();
+
+    let slices = [IoSlice::new(b"x"); SLICES];
+    assert_eq!(ours.write_vectored(&slices).unwrap(), LIMIT);
+    assert_eq!(ours.write_vectored(&slices[LIMIT..]).unwrap(), SLICES - LIMIT);
+
+    peer.write_all(&[b'y'; SLICES]).unwrap();
+    while ours.peek(&mut [0; SLICES]).unwrap() < SLICES {
+        abaca::yield_now();
+    }
+    let mut bytes = [0; SLICES];
+    let mut buffers: Vec<_> = bytes.chunks_mut(1).map(IoSliceMut::new).collect();
+    assert_eq!(ours.read_vectored(&mut buffers).unwrap(), LIMIT);
+    assert_eq!(ours.read_vectored(&mut buffers[LIMIT..]).unwrap(), SLICES - LIMIT);
+    assert_eq!(bytes, [b'y'; SLICES]);
+}

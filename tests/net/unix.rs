@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use abaca::Cancelled;
+use abaca::net::Shutdown;
 use abaca::net::unix::{
     AncillaryData, SocketAddr, SocketAncillary, SocketCred, UnixDatagram, UnixListener, UnixStream,
 };
@@ -318,4 +319,39 @@ fn every_wait_for_a_unix_or_udp_socket_is_cancelled_and_ended_by_a_shutdown() {
         assert_eq!(dropped.load(Ordering::SeqCst), count);
         drop((full, receiver));
     }
+}
+
+/// A datagram that comes between the call that finds none and the look for the end is received first.
+#[test]
+fn the_end_comes_after_what_was_sent_before_it() {
+    const ROUNDS: usize = 20_000;
+    abaca_tests::on_one_worker(|| {
+        let (hand_over, pairs) = std::sync::mpsc::channel::<(UnixDatagram, UnixDatagram)>();
+        let at_once = Arc::new(AtomicUsize::new(0));
+        let meet = |at_once: &AtomicUsize, round: usize| {
+            at_once.fetch_add(1, Ordering::SeqCst);
+            while at_once.load(Ordering::SeqCst) < 2 * round {
+                std::thread::yield_now();
+            }
+        };
+        let theirs = Arc::clone(&at_once);
+        let sending = std::thread::spawn(move || {
+            for (n, (sender, receiver)) in pairs.into_iter().enumerate() {
+                meet(&theirs, n + 1);
+                sender.send(b"last").unwrap();
+                receiver.shutdown(Shutdown::Read).unwrap();
+            }
+        });
+        for n in 0..ROUNDS {
+            let (ours, sender) = UnixDatagram::pair().unwrap();
+            hand_over.send((sender, ours.try_clone().unwrap())).unwrap();
+            meet(&at_once, n + 1);
+            (0..n % 64).for_each(|_| std::hint::spin_loop());
+            let mut buffer = [0; 8];
+            assert_eq!(ours.recv(&mut buffer).unwrap(), 4, "round {n}");
+            assert_eq!(ours.recv(&mut buffer).unwrap(), 0);
+        }
+        drop(hand_over);
+        sending.join().unwrap();
+    });
 }

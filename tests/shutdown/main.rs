@@ -3,12 +3,13 @@
 mod never_started;
 mod unwinding;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::net::{TcpListener, TcpStream};
+use abaca::net::{TcpListener, TcpStream, UnixStream};
+use abaca::runtime::Poller;
 use abaca::sync::{Condvar, Mutex, WaitGroup};
 use abaca::{Cancelled, JoinHandle, Runtime};
 
@@ -256,4 +257,45 @@ fn when_main_returns_the_rest_is_cancelled() {
         abaca::yield_now();
     });
     assert_eq!(drops.load(SeqCst), 1_000);
+}
+
+/// Whether this process has a thread of that name.
+fn has_thread(name: &str) -> bool {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    threads.flatten().any(|thread| {
+        std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|text| text.trim_end() == name)
+    })
+}
+
+/// A descriptor is watched by the poller of the worker on which somebody waited first. That one may have ended.
+#[test]
+fn a_wait_outlasts_the_worker_that_polls_for_it() {
+    let runtime = Runtime::builder().workers(2).poller(Poller::Workers).name("two").build().unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let (poller, waiting) = runtime.run(move || {
+        let watched = Arc::new(theirs);
+        watched.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        assert!((&*watched).read(&mut [0]).is_err(), "there is nothing yet");
+        watched.set_read_timeout(None).unwrap();
+        let begun = Arc::new(AtomicBool::new(false));
+        let waiting = abaca::spawn({
+            let begun = Arc::clone(&begun);
+            move || {
+                begun.store(true, SeqCst);
+                abaca::cancel::shield(|| (&*watched).read_exact(&mut [0; 5]).unwrap());
+            }
+        });
+        // This worker is busy, so the other one takes it.
+        while !begun.load(SeqCst) {
+            std::thread::yield_now();
+        }
+        (std::thread::current().name().unwrap().to_owned(), waiting)
+    });
+    let ending = std::thread::spawn(move || runtime.shutdown(LONG));
+    while has_thread(&poller) {
+        std::thread::yield_now();
+    }
+    ours.write_all(b"after").unwrap();
+    assert!(ending.join().unwrap().is_ok());
+    assert!(waiting.join().is_ok());
 }

@@ -1,11 +1,14 @@
 //! Tasks that have not started when the shutdown begins: they never run, and what they own is dropped in a fiber.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
+use abaca::net::UnixStream;
+use abaca::runtime::Poller;
 use abaca::{Builder, Cancelled, Runtime};
 
-use super::{Counted, LONG};
+use super::{Counted, LONG, has_thread};
 
 #[test]
 fn they_do_not_run_wherever_they_wait() {
@@ -94,4 +97,51 @@ fn their_destructors_may_wait_for_fibers_that_are_being_cancelled() {
     }
     runtime.shutdown(LONG).unwrap();
     assert!(received.load(SeqCst));
+}
+
+/// A task that is yet to be refused counts as no fiber, but the poller must be there for it.
+#[test]
+fn their_destructors_may_wait_for_descriptors() {
+    struct Asks(UnixStream);
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            for _ in 0..100 {
+                self.0.write_all(b"?").unwrap();
+                self.0.read_exact(&mut [0]).unwrap();
+            }
+        }
+    }
+    for poller in [Poller::Workers, Poller::Thread] {
+        let may_begin = Arc::new(AtomicBool::new(false));
+        let begin = Arc::clone(&may_begin);
+        let builder = Runtime::builder().workers(1).poller(poller).name("late").on_thread_start(move || {
+            while !begin.load(SeqCst) {
+                std::thread::yield_now();
+            }
+        });
+        let runtime = builder.build().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let asks = Asks(ours);
+        let task = runtime.spawn(move || drop(asks));
+        // A thread has its name once it runs.
+        while !has_thread("late-monitor") {
+            std::thread::yield_now();
+        }
+        let ending = std::thread::spawn(move || runtime.shutdown(LONG));
+        // The monitor ends when the shutdown has begun, as does a poller that finds nothing to wait for.
+        while has_thread("late-monitor") {
+            std::thread::yield_now();
+        }
+        may_begin.store(true, SeqCst);
+        theirs.set_read_timeout(Some(LONG)).unwrap();
+        let mut questions = 0;
+        while theirs.read(&mut [0]).is_ok_and(|length| length > 0) {
+            questions += 1;
+            std::thread::yield_now();
+            theirs.write_all(b"!").unwrap();
+        }
+        assert_eq!(questions, 100);
+        ending.join().unwrap().unwrap();
+        assert!(task.join().unwrap_err().is::<Cancelled>());
+    }
 }

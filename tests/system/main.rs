@@ -55,8 +55,14 @@ impl Drop for Folder {
 /// Runs the named test of this binary again, where `ROLE` is set, through `sh`, whose script ends in `"$@"`.
 fn in_child(test: &str, script: &str) -> Output {
     let this = std::env::current_exe().expect("this test has a path");
-    let mut command = Command::new("sh");
-    command.args(["-c", script, "sh"]).arg(this).args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    // One that hangs is a failure, and not a hung test.
+    let mut command = Command::new("timeout");
+    command.args(["-k", "10", "300", "sh", "-c", script, "sh"]).arg(this).args([
+        "--exact",
+        test,
+        "--nocapture",
+        "--test-threads=1",
+    ]);
     command.env("ROLE", "child").output().expect("the child starts")
 }
 

@@ -250,3 +250,25 @@ fn the_kernel_copies_through_a_child_and_leaves_its_pipes_as_they_were() {
         assert!(child.wait().unwrap().success());
     });
 }
+
+#[test]
+fn long_outputs_are_read_whole() {
+    const MIB: usize = 1 << 20;
+    // Ends at, before and after those of the turns in which they are read.
+    for (stdout, stderr) in [(MIB, 3 * MIB), (3 * MIB - 1, MIB + 1)] {
+        let script = format!("head -c {stdout} /dev/zero & head -c {stderr} /dev/zero >&2; wait");
+        let output = one_worker().run(|| Command::new("sh").args(["-c", &script]).output().unwrap());
+        assert_eq!((output.stdout.len(), output.stderr.len()), (stdout, stderr));
+    }
+}
+
+#[test]
+fn a_command_whose_output_was_not_waited_for_is_as_it_was() {
+    one_worker().run(|| {
+        let mut command = Command::new("true");
+        assert!(abaca::time::timeout(Duration::ZERO, || command.output()).is_err());
+        let mut child = command.spawn().unwrap();
+        assert!(child.stdout.is_none() && child.stderr.is_none());
+        assert!(child.wait().unwrap().success());
+    });
+}

@@ -17,8 +17,14 @@ fn lines(output: &Output) -> Vec<String> {
 
 /// Runs the named test again as a child that reads `input` after each of its lines has been asked for.
 fn child(test: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("this test has a path"));
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env("ROLE", "child");
+    let this = std::env::current_exe().expect("this test has a path");
+    // One that hangs is a failure, and not a hung test.
+    let mut command = Command::new("timeout");
+    command
+        .args(["-k", "10", "300"])
+        .arg(this)
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env("ROLE", "child");
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command
 }

@@ -20,6 +20,12 @@ pub(super) struct Job<F, T> {
     done: Latch,
 }
 
+/// A way to wait for a job.
+pub(super) type Wait<F, T> = fn(&Job<F, T>, TakeBack<'_>) -> Option<Cancellation>;
+
+/// Takes a job back that nobody has begun.
+type TakeBack<'a> = &'a dyn Fn() -> Option<JobRef>;
+
 /// A job whose type is forgotten.
 pub(super) struct JobRef {
     job: *const (),
@@ -64,12 +70,17 @@ where
 
     /// Waits until the job has run, or until `take_back`, which is called when the caller is cancelled, has found that
     /// nobody will. Returns whether the caller is to unwind.
-    pub(super) fn wait(&self, take_back: impl FnOnce() -> Option<JobRef>) -> Option<Cancellation> {
+    pub(super) fn wait(&self, take_back: TakeBack<'_>) -> Option<Cancellation> {
         self.done.await_zero(Reason::Blocking, || {
             if take_back().is_some() {
                 self.done.subtract();
             }
         })
+    }
+
+    /// [`wait`](Self::wait), but the caller is to unwind only if nobody will run the job: a result is for it to have.
+    pub(super) fn wait_and_keep(&self, take_back: TakeBack<'_>) -> Option<Cancellation> {
+        self.done.await_zero_or_leave(Reason::Blocking, || take_back().is_some())
     }
 
     /// What the closure returned, or its panic; `None` if it was taken back.

@@ -38,6 +38,7 @@ mod job;
 mod pool;
 mod settings;
 
+use job::Job;
 pub(crate) use pool::Pool;
 pub(crate) use settings::Settings;
 
@@ -67,7 +68,20 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run(f),
+        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait),
+        _ => f(),
+    }
+}
+
+/// [`run`] of what must not be lost, such as bytes that are read: once a thread has begun, the result is returned even if
+/// the fiber is cancelled meanwhile, which then unwinds from its next blocking call.
+pub(crate) fn run_and_keep<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    match scheduler::blocking_pool() {
+        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait_and_keep),
         _ => f(),
     }
 }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use super::job::{Job, JobRef};
+use super::job::{Job, JobRef, Wait};
 use super::{Gauges, Settings};
 use crate::park;
 
@@ -76,8 +76,8 @@ impl Pool {
         }
     }
 
-    /// Runs `f` on a thread of the pool, and waits for its end.
-    pub(super) fn run<F, T>(self: &Arc<Self>, f: F) -> T
+    /// Runs `f` on a thread of the pool, and waits for its end in one of the ways of [`Job`].
+    pub(super) fn run<F, T>(self: &Arc<Self>, f: F, wait: Wait<F, T>) -> T
     where
         F: FnOnce() -> T + Send,
         T: Send,
@@ -89,7 +89,7 @@ impl Pool {
         // SAFETY: once, and the job stays where it is until the wait below is over.
         self.submit(unsafe { job.to_ref() });
         let address = std::ptr::from_ref(&job).cast();
-        let cancelled = job.wait(|| self.take_back(address));
+        let cancelled = wait(&job, &|| self.take_back(address));
         match (job.into_result(), cancelled) {
             (Some(Err(payload)), _) => resume_unwind(payload),
             (result, Some(cancelled)) => {
@@ -224,7 +224,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{Pool, Settings};
+    use super::{Job, Pool, Settings};
 
     fn pool(max_threads: usize, keep_alive: Duration) -> Arc<Pool> {
         Arc::new(Pool::new("test", Settings { max_threads, keep_alive }))
@@ -234,7 +234,7 @@ mod tests {
     fn one_caller_needs_one_thread() {
         let pool = pool(8, Duration::MAX);
         for _ in 0..100 {
-            pool.run(|| ());
+            pool.run(|| (), Job::wait);
             // The caller may be told before the thread has sat down.
             while pool.gauges().idle == 0 {
                 std::thread::yield_now();
@@ -249,7 +249,7 @@ mod tests {
     fn threads_end_when_they_idle_for_too_long_and_when_the_pool_closes() {
         for keep_alive in [Duration::ZERO, Duration::MAX] {
             let pool = pool(2, keep_alive);
-            pool.run(|| ());
+            pool.run(|| (), Job::wait);
             if keep_alive == Duration::MAX {
                 pool.close();
             }
@@ -264,6 +264,6 @@ mod tests {
     fn what_is_queued_when_the_pool_closes_is_still_done() {
         let pool = pool(1, Duration::MAX);
         pool.close();
-        assert_eq!(pool.run(|| 7), 7);
+        assert_eq!(pool.run(|| 7, Job::wait), 7);
     }
 }

@@ -46,7 +46,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 impl File {
     /// Makes a call on the blocking pool.
     fn call<T: Send>(&self, call: impl FnOnce(&fs::File) -> T + Send) -> T {
-        blocking::run(|| call(&self.0))
+        // A call that has moved the position, or taken a lock, has to say so.
+        blocking::run_and_keep(|| call(&self.0))
     }
 
     /// Opens a file for reading.

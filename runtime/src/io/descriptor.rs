@@ -52,8 +52,8 @@ struct Settings {
 #[derive(Debug, Default)]
 struct Copies {
     count: usize,
-    /// Whether the first of them has switched `O_NONBLOCK` on.
-    switched: bool,
+    /// Whether the last of them sets the kernel's mode: the first has switched `O_NONBLOCK` on, or the user has chosen since.
+    must_restore: bool,
 }
 
 /// Keeps a descriptor in the kernel's non-blocking mode.
@@ -66,7 +66,7 @@ impl Drop for InKernel<'_> {
     fn drop(&mut self) {
         let mut copies = self.settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
         copies.count -= 1;
-        if copies.count == 0 && std::mem::take(&mut copies.switched) {
+        if copies.count == 0 && std::mem::take(&mut copies.must_restore) {
             // It cannot fail for an open descriptor.
             let _ = socket::set_nonblocking(self.fd, self.settings.nonblocking.load(Ordering::Relaxed));
         }
@@ -117,7 +117,21 @@ impl<T: AsFd> Descriptor<T> {
         self.settings.get_or_init(Arc::default)
     }
 
-    pub(crate) fn set_nonblocking(&self, nonblocking: bool) {
+    /// Chooses between waits and errors, for the calls here and for the kernel's own; for those not before the last copy
+    /// that is under way has ended.
+    pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        let settings = self.settings();
+        let mut copies = settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        if copies.count == 0 {
+            socket::set_nonblocking(self.as_fd(), nonblocking)?;
+        }
+        copies.must_restore = copies.count > 0;
+        settings.nonblocking.store(nonblocking, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Like [`set_nonblocking`](Self::set_nonblocking) of what is always in the kernel's non-blocking mode.
+    pub(crate) fn set_patience(&self, nonblocking: bool) {
         self.settings().nonblocking.store(nonblocking, Ordering::Relaxed);
     }
 
@@ -125,7 +139,7 @@ impl<T: AsFd> Descriptor<T> {
     pub(crate) fn in_kernel(&self) -> io::Result<InKernel<'_>> {
         let (settings, fd) = (self.settings(), self.as_fd());
         let mut copies = settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        copies.switched |= socket::set_nonblocking(fd, true)?;
+        copies.must_restore |= socket::set_nonblocking(fd, true)?;
         copies.count += 1;
         Ok(InKernel { settings, fd })
     }

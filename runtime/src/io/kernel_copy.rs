@@ -86,7 +86,7 @@ impl<'a> End<'a> {
     fn call(self, way: Way, call: Call<'_>) -> io::Result<usize> {
         match self.descriptor {
             Some(descriptor) => descriptor.call(way, call),
-            None => blocking::run(|| call(self.fd)),
+            None => blocking::run_and_keep(|| call(self.fd)),
         }
     }
 
@@ -244,25 +244,37 @@ fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Spliced> {
     Ok(Spliced::Stuck)
 }
 
+/// A splice that says `WouldBlock` if it is the reader that would have to be waited for, and of the writer tells beside.
+fn splice_unless_full(from: BorrowedFd<'_>, to: BorrowedFd<'_>, is_writers: &mut bool) -> io::Result<usize> {
+    *is_writers = false;
+    match splice(from, to)? {
+        Spliced::Moved(length) => Ok(length),
+        Spliced::ReaderBlocks => Err(io::ErrorKind::WouldBlock.into()),
+        Spliced::WriterBlocks => {
+            *is_writers = true;
+            Ok(0)
+        }
+        Spliced::Stuck => Ok(0),
+    }
+}
+
 /// Between a pipe and something else. Either may have to be waited for.
 fn direct(reader: End<'_>, writer: End<'_>) -> io::Result<usize> {
+    let unless =
+        |is_writers, copied| if is_writers { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(copied) };
     if writer.descriptor.is_none() {
-        // It is the reader. What waits is outside, where it can be cancelled, and what runs on the pool inside.
-        let splice = |from: BorrowedFd<'_>| writer.call(Way::Write, &mut |to| copy::splice(from, to, CHUNK));
-        return reader.call(Way::Read, &mut { splice });
+        // It is the reader. What waits is outside, where it can be cancelled, and what runs on the pool inside. A writer that
+        // somebody has made non-blocking cannot be waited for, which is an error.
+        let mut is_writers = false;
+        let copied = reader.call(Way::Read, &mut |from| {
+            writer.call(Way::Write, &mut |to| splice_unless_full(from, to, &mut is_writers))
+        })?;
+        return unless(is_writers, copied);
     }
     writer.call(Way::Write, &mut |to| {
         let mut is_writers = false;
-        let copied = reader.call(Way::Read, &mut |from| match splice(from, to)? {
-            Spliced::Moved(length) => Ok(length),
-            Spliced::ReaderBlocks => Err(io::ErrorKind::WouldBlock.into()),
-            Spliced::WriterBlocks => {
-                is_writers = true;
-                Ok(0)
-            }
-            Spliced::Stuck => Ok(0),
-        })?;
-        if is_writers { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(copied) }
+        let copied = reader.call(Way::Read, &mut |from| splice_unless_full(from, to, &mut is_writers))?;
+        unless(is_writers, copied)
     })
 }
 

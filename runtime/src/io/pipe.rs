@@ -51,7 +51,7 @@ impl PipeReader {
     ///
     /// When there are no more descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.get().try_clone().map(Self::from)
+        self.0.get().try_clone().map(|twin| Self(self.0.twin(twin)))
     }
 }
 
@@ -62,7 +62,7 @@ impl PipeWriter {
     ///
     /// When there are no more descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.get().try_clone().map(Self::from)
+        self.0.get().try_clone().map(|twin| Self(self.0.twin(twin)))
     }
 }
 

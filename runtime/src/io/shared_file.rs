@@ -30,6 +30,11 @@ impl<T: AsFd> SharedFile<T> {
         Self(Descriptor::new(inner, Kind::Other))
     }
 
+    /// Another descriptor of the same open file.
+    pub(crate) fn twin(&self, inner: T) -> Self {
+        Self(self.0.twin(inner))
+    }
+
     pub(crate) fn get(&self) -> &T {
         self.0.get()
     }
@@ -91,7 +96,7 @@ impl<T: AsFd> SharedFile<T> {
     ) -> io::Result<usize> {
         let fd = self.get().as_fd();
         loop {
-            match blocking::run(|| call(fd, Patience::Endless)) {
+            match blocking::run_and_keep(|| call(fd, Patience::Endless)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }

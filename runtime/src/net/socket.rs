@@ -72,9 +72,7 @@ macro_rules! shared_methods {
         ///
         /// What fcntl(2) says.
         pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-            self.0.get().set_nonblocking(nonblocking)?;
-            self.0.set_nonblocking(nonblocking);
-            Ok(())
+            self.0.set_nonblocking(nonblocking)
         }
     };
 }
@@ -90,7 +88,7 @@ macro_rules! stream_traits {
             }
 
             fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                let wanted = buffers.iter().map(|buffer| buffer.len()).sum();
+                let wanted = socket::vector_bytes(buffers.iter().map(|buffer| buffer.len()));
                 self.0.transfer(Way::Read, wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
             }
         }
@@ -102,7 +100,7 @@ macro_rules! stream_traits {
             }
 
             fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-                let wanted = slices.iter().map(|slice| slice.len()).sum();
+                let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
                 self.0.transfer(Way::Write, wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
             }
 
@@ -222,7 +220,7 @@ macro_rules! listener_conversions {
             ///
             /// None; the result is std's.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-                self.0.set_nonblocking(nonblocking);
+                self.0.set_patience(nonblocking);
                 Ok(())
             }
 

@@ -53,6 +53,8 @@ pub(crate) const WINDOW_CHANGE: i32 = libc::SIGWINCH;
 #[derive(Debug)]
 pub(crate) struct Subscription {
     signal: i32,
+    /// How often the signal had arrived before.
+    start: u64,
 }
 
 impl Subscription {
@@ -60,6 +62,8 @@ impl Subscription {
         bell()?;
         let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
         let watch = &mut watches[index(signal)];
+        // Before the disposition changes: from then on each signal is ours to report.
+        let start = count(signal);
         if watch.watchers == 0 {
             // SAFETY: an all-zero sigaction is a valid value: no flags, an empty mask.
             let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -69,13 +73,17 @@ impl Subscription {
             watch.before = Some(exchange(signal, Some(&ours))?);
         }
         watch.watchers += 1;
-        Ok(Self { signal })
+        Ok(Self { signal, start })
+    }
+
+    /// What [`count`](Self::count) was when this began.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
     }
 
     /// How often the signal has arrived so far.
     pub(crate) fn count(&self) -> u64 {
-        // Acquire: pairs with the Release in the handler.
-        COUNTS[index(self.signal)].load(Ordering::Acquire)
+        count(self.signal)
     }
 }
 
@@ -110,6 +118,11 @@ fn bell() -> io::Result<&'static EventFd> {
     }
     let made = EventFd::new()?;
     Ok(BELL.get_or_init(|| made))
+}
+
+fn count(signal: i32) -> u64 {
+    // Acquire: pairs with the Release in the handler.
+    COUNTS[index(signal)].load(Ordering::Acquire)
 }
 
 fn index(signal: i32) -> usize {

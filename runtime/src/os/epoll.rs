@@ -103,8 +103,9 @@ impl Epoll {
         let count =
             unsafe { libc::syscall(libc::SYS_epoll_pwait2, fd, events, capacity, &exact, no_mask, 0) };
         match check(libc::c_int::try_from(count).expect("a count or -1")) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
-                // Before Linux 5.11 there are only milliseconds, rounded up so as never to be early.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                // Before Linux 5.11, and where a container's filter refuses calls that it does not know, there are only
+                // milliseconds, rounded up so as never to be early.
                 let millis = timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32;
                 // SAFETY: as above.
                 check(unsafe { libc::epoll_wait(fd, events, capacity, millis) })

@@ -177,9 +177,16 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     }
 }
 
-/// A call takes at most IOV_MAX (1024) buffers; the rest is left to the next one.
+/// A call takes at most this many buffers (`IOV_MAX`); the rest is left to the next one.
+const MOST_BUFFERS: usize = 1024;
+
 pub(super) fn vector_len(len: usize) -> libc::c_int {
-    len.min(1024) as libc::c_int
+    len.min(MOST_BUFFERS) as libc::c_int
+}
+
+/// How many bytes a call moves at most that is given buffers of these lengths: those that it takes.
+pub(crate) fn vector_bytes(lengths: impl Iterator<Item = usize>) -> usize {
+    lengths.take(MOST_BUFFERS).sum()
 }
 
 /// The result of a system call that returns -1 and sets `errno`.

@@ -122,6 +122,10 @@ impl Command {
     /// What fork(2) and exec(2) say, such as that there is no such program.
     pub fn spawn(&mut self) -> io::Result<Child> {
         cancel::checkpoint();
+        self.spawn_shielded()
+    }
+
+    fn spawn_shielded(&mut self) -> io::Result<Child> {
         cancel::shield(|| blocking::run(|| self.inner.spawn())).map(Child::new)
     }
 
@@ -131,9 +135,11 @@ impl Command {
     ///
     /// As [`spawn`](Self::spawn) and [`Child::wait_with_output`].
     pub fn output(&mut self) -> io::Result<Output> {
+        // Here rather than in `spawn`, which would leave the streams as they are chosen for this call.
+        cancel::checkpoint();
         let [stdin, stdout, stderr] = self.is_set;
         self.choose([(stdin, Stdio::null), (stdout, Stdio::piped), (stderr, Stdio::piped)]);
-        let child = self.spawn();
+        let child = self.spawn_shielded();
         self.choose([(stdin, Stdio::inherit), (stdout, Stdio::inherit), (stderr, Stdio::inherit)]);
         child?.wait_with_output()
     }

@@ -11,6 +11,7 @@ use crate::io::{Descriptor, Kind, Read, SharedFile};
 use crate::os::epoll::{Epoll, EventBuffer};
 use crate::os::socket;
 use crate::poller::Way;
+use crate::{cancel, current};
 
 /// What the child reads. Mirrors [`std::process::ChildStdin`]; dropping it is the child's end of input.
 pub struct ChildStdin(SharedFile<process::ChildStdin>);
@@ -38,8 +39,15 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
     let events = Descriptor::new(epoll, Kind::Other);
     let mut buffer = EventBuffer::new(outputs.len());
     loop {
+        let mut has_more = false;
         for output in &mut outputs {
-            output.drain()?;
+            has_more |= output.drain()?;
+        }
+        if has_more {
+            // A child that writes faster than we read must not have the worker for itself, nor outlast a cancellation.
+            current::yield_now();
+            cancel::checkpoint();
+            continue;
         }
         if outputs.iter().all(|output| output.pipe.is_none()) {
             let [stdout, stderr] = outputs;
@@ -52,6 +60,9 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
         events.retry(Way::Read, Reason::Read, None, take, |()| false)?;
     }
 }
+
+/// How much of one stream is read in one go.
+const TURN_BYTES: u64 = 1 << 20;
 
 /// One of them.
 struct Stream {
@@ -68,14 +79,15 @@ impl Stream {
         Ok(Self { pipe: Some(pipe.into()), bytes: Vec::new() })
     }
 
-    /// Reads what there is.
-    fn drain(&mut self) -> io::Result<()> {
-        let Some(pipe) = &mut self.pipe else { return Ok(()) };
-        match pipe.read_to_end(&mut self.bytes) {
+    /// Reads what there is, up to a turn's worth; whether there may be more.
+    fn drain(&mut self) -> io::Result<bool> {
+        let Some(pipe) = &mut self.pipe else { return Ok(false) };
+        match pipe.take(TURN_BYTES).read_to_end(&mut self.bytes) {
+            Ok(length) if length as u64 == TURN_BYTES => return Ok(true),
             Ok(_) => self.pipe = None,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
-        Ok(())
+        Ok(false)
     }
 }

@@ -275,14 +275,14 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     slack::tighten();
     shared.workers[index].set_thread_id(nudge::thread_id());
     shared.workers[index].run();
-    // The others may wait for the roaming fiber that has just ended here, and the poller for the last one.
-    shared.rouse_all();
+    shared.end_worker(index);
 }
 
-/// The body of the poller's thread, where there is one.
+/// The body of the poller's thread, where there is one. It goes on to the end of the last worker, not only of the last
+/// fiber: a task that is refused has still to start, and drops its closure, which may wait.
 pub(crate) fn run_poller(shared: &Shared) {
     let Pollers::Thread(poller) = &shared.pollers else { return };
-    while shared.phase() == Phase::Running || shared.still_alive().1 != 0 {
+    while shared.is_worked_on() {
         poller.wait(None, wake);
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(super) roaming: RoamingList,
     pub(crate) pollers: Pollers,
     phase: AtomicU8,
+    /// Workers that have not ended: while there is one, a descriptor may have to be waited for.
+    running: AtomicUsize,
     /// Threads of others that are delivering something right now; see `enter`.
     visitors: AtomicUsize,
     /// Fibers alive, counted only when there is a limit.
@@ -84,6 +86,7 @@ impl Shared {
             roaming: RoamingList::new(),
             pollers,
             phase: AtomicU8::new(Phase::Running as u8),
+            running: AtomicUsize::new(workers),
             visitors: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
             max_fibers,
@@ -114,11 +117,10 @@ impl Shared {
         self.bell.ring();
     }
 
-    /// The threads have ended: descriptors that are still open will register elsewhere.
+    /// The threads have ended: descriptors that are still open will register elsewhere. Workers' pollers know it already.
     pub(crate) fn retire(&self) {
-        match &self.pollers {
-            Pollers::Workers(pollers) => pollers.iter().for_each(|poller| poller.shut_down(super::wake)),
-            Pollers::Thread(poller) => poller.shut_down(super::wake),
+        if let Pollers::Thread(poller) = &self.pollers {
+            poller.shut_down(super::wake);
         }
         self.blocking.close();
     }
@@ -190,6 +192,24 @@ impl Shared {
     /// Whether every worker sleeps.
     pub(super) fn all_asleep(&self) -> bool {
         self.workers.iter().all(|worker| worker.remote.inbox.is_sleeping())
+    }
+
+    /// A worker's thread runs no more fibers. The others may wait for the roaming fiber that has just ended there, and the
+    /// poller for the last of them.
+    pub(super) fn end_worker(&self, index: usize) {
+        if let Pollers::Workers(pollers) = &self.pollers {
+            // Fibers of other workers may wait for what is registered here.
+            pollers[index].shut_down(super::wake);
+        }
+        // Release: pairs with the Acquire in `is_worked_on`.
+        self.running.fetch_sub(1, Ordering::Release);
+        self.rouse_all();
+    }
+
+    /// Whether a worker runs fibers, or will.
+    pub(super) fn is_worked_on(&self) -> bool {
+        // Acquire: pairs with the Release in `end_worker`.
+        self.running.load(Ordering::Acquire) != 0
     }
 
     /// Workers that have not ended their threads, and started fibers that have not ended.

@@ -57,7 +57,7 @@ impl Signals {
         let arrivals = Descriptor::new(arrivals::watch()?, Kind::Other);
         let wanted = signals.into_iter().map(|signal| {
             let subscription = Subscription::new(signal.number())?;
-            let seen = subscription.count();
+            let seen = subscription.start();
             Ok(Wanted { signal, subscription, seen })
         });
         Ok(Self { arrivals, wanted: wanted.collect::<io::Result<_>>()? })

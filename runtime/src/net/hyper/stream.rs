@@ -119,7 +119,7 @@ impl Write for HyperStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let (stream, arms) = self.parts();
-        let wanted = slices.iter().map(|slice| slice.len()).sum();
+        let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
         let call = |inner: &std::net::TcpStream| socket::send_vectored(inner.as_fd(), slices);
         stream.descriptor().poll_transfer(Way::Write, &mut arms.write, context, wanted, call)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Listener;
 use super::connections::Connections;
-use crate::cancel::CancelToken;
+use crate::cancel::{self, CancelToken};
 use crate::os::socket::{AcceptError, accept_error};
 use crate::spawn::{Builder, SpawnError};
 
@@ -45,7 +45,8 @@ where
         while !self.stop.is_cancelled() {
             self.connections.wait_below(self.max_connections);
             let has_run_out = match self.listener.accept() {
-                Ok((stream, address)) => self.start(stream, address).is_err(),
+                // A stop in the middle would lose the connection, or leave its fiber unknown to those who cancel them.
+                Ok((stream, address)) => cancel::shield(|| self.start(stream, address)).is_err(),
                 Err(error) => match accept_error(&error) {
                     AcceptError::Connection => false,
                     AcceptError::Resources => true,

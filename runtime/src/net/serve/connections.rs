@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::cancel;
 use crate::fiber::Fiber;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
@@ -31,7 +32,8 @@ pub(super) struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.connections.table().open.remove(&self.number);
+        // A cancellation is not obeyed while the lock is waited for: who is still in the table is waited for in vain.
+        cancel::shield(|| self.connections.table().open.remove(&self.number));
         self.connections.ended.notify_all();
     }
 }

@@ -23,11 +23,13 @@ pub(super) fn path_to_kernel(path: &Path) -> io::Result<SockAddr> {
     to_kernel(&SocketAddr::from_pathname(path)?)
 }
 
-/// From a system call. The kernel gives no address at all for a socket without a name.
+/// From a system call. The kernel gives no address at all for a socket without a name. One whose name std cannot say (a path
+/// may be a byte longer in the kernel) passes for such a socket: a call that has taken something does not fail because of it.
 pub(super) fn from_kernel(address: &SockAddr) -> io::Result<SocketAddr> {
+    let unnamed = |_| SocketAddr::from_pathname("");
     match (address.as_pathname(), address.as_abstract_namespace()) {
-        (Some(path), _) => SocketAddr::from_pathname(path),
-        (None, Some(name)) => SocketAddr::from_abstract_name(name),
+        (Some(path), _) => SocketAddr::from_pathname(path).or_else(unnamed),
+        (None, Some(name)) => SocketAddr::from_abstract_name(name).or_else(unnamed),
         (None, None) => SocketAddr::from_pathname(""),
     }
 }
@@ -45,6 +47,25 @@ mod tests {
         assert_eq!(there_and_back(&path).as_pathname(), path.as_pathname());
         assert_eq!(there_and_back(&name).as_abstract_name(), Some(&b"a\0name"[..]));
         assert!(there_and_back(&unnamed).is_unnamed());
+    }
+
+    #[test]
+    #[expect(unsafe_code, reason = "no safe function makes such an address")]
+    fn a_name_that_std_cannot_say_passes_for_none() {
+        // SAFETY: the storage is zeroed, aligned, and larger than the family, the longest path, and the end of it, which the
+        // kernel counts.
+        let ((), longest) = unsafe {
+            SockAddr::try_init(|storage, length| {
+                let family = storage.cast::<u16>();
+                family.write(i32::from(socket2::Domain::UNIX) as u16);
+                family.add(1).cast::<u8>().write_bytes(b'x', 108);
+                *length = 2 + 108 + 1;
+                Ok(())
+            })
+        }
+        .unwrap();
+        assert_eq!(longest.as_pathname().unwrap().as_os_str().len(), 108);
+        assert!(from_kernel(&longest).unwrap().is_unnamed());
     }
 
     #[test]

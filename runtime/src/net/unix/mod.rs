@@ -39,10 +39,13 @@ fn take_from_queue<T: AsFd, R>(
 ) -> io::Result<R> {
     let look = |inner: &T| match call(inner) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock && !descriptor.is_nonblocking() => {
-            if epoll::reads_have_ended(inner.as_fd())? {
-                at_end()
-            } else {
-                Err(error)
+            if !epoll::reads_have_ended(inner.as_fd())? {
+                return Err(error);
+            }
+            // Once more: something may have come between the call and the end.
+            match call(inner) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => at_end(),
+                result => result,
             }
         }
         result => result,
