@@ -82,8 +82,8 @@ impl Builder {
         self
     }
 
-    /// How many fibers may be alive at once; spawning more is a [`SpawnError::LimitReached`]. Default: no limit
-    /// but memory.
+    /// How many fibers may be alive at once; spawning more is a
+    /// [`SpawnError::LimitReached`](crate::SpawnError::LimitReached). Default: no limit but memory.
     pub fn max_fibers(mut self, fibers: usize) -> Self {
         self.max_fibers = fibers;
         self
