@@ -89,7 +89,7 @@ mod exclusive {
 /// Runs the steps with one kind of guard, from `try`; `free` says who could take the lock.
 macro_rules! transcript {
     (
-        $steps:expr, $lock:ident = $new:expr, try $try:expr, free $free:expr, row $row:expr,
+        $steps:expr, $lock:ident = $new:expr, try $try:expr, free [$($free:expr),+], row $row:expr,
         $whole:path, $mapped:path, $filter_map:ident, $with:ident
     ) => {{
         use $mapped as Mapped;
@@ -166,7 +166,9 @@ macro_rules! transcript {
                         String::new()
                     }
                 };
-                said.push(format!("{what} {:?}", $free));
+                // One at a time, since what one of them takes would keep the next from it.
+                $(let what = what + if $free() { " free" } else { " held" };)+
+                said.push(what);
             }
         }
         said.push(format!("{:?}", $row));
@@ -188,7 +190,7 @@ fn our_mutex(steps: &[Step]) -> Vec<String> {
     transcript!(
         steps, lock = Mutex::new(row()),
         try taken(lock.try_lock()),
-        free taken(lock.try_lock()).is_some(),
+        free [|| taken(lock.try_lock()).is_some()],
         row lock.into_inner().unwrap_or_else(PoisonError::into_inner),
         abaca::sync::MutexGuard, abaca::sync::MappedMutexGuard, filter_map, exclusive
     )
@@ -198,7 +200,7 @@ fn their_mutex(steps: &[Step]) -> Vec<String> {
     transcript!(
         steps, lock = parking_lot::Mutex::new(row()),
         try lock.try_lock(),
-        free lock.try_lock().is_some(),
+        free [|| lock.try_lock().is_some()],
         row lock.into_inner(),
         parking_lot::MutexGuard, parking_lot::MappedMutexGuard, try_map, exclusive
     )
@@ -209,7 +211,7 @@ fn our_readers(steps: &[Step]) -> Vec<String> {
     transcript!(
         steps, lock = RwLock::new(row()),
         try taken(lock.try_read()),
-        free (taken(lock.try_read()).is_some(), taken(lock.try_write()).is_some()),
+        free [|| taken(lock.try_read()).is_some(), || taken(lock.try_write()).is_some()],
         row lock.into_inner().unwrap_or_else(PoisonError::into_inner),
         abaca::sync::RwLockReadGuard, abaca::sync::MappedRwLockReadGuard, filter_map, shared
     )
@@ -219,7 +221,7 @@ fn their_readers(steps: &[Step]) -> Vec<String> {
     transcript!(
         steps, lock = parking_lot::RwLock::new(row()),
         try lock.try_read(),
-        free (lock.try_read().is_some(), lock.try_write().is_some()),
+        free [|| lock.try_read().is_some(), || lock.try_write().is_some()],
         row lock.into_inner(),
         parking_lot::RwLockReadGuard, parking_lot::MappedRwLockReadGuard, try_map, shared
     )
@@ -230,7 +232,7 @@ fn our_writers(steps: &[Step]) -> Vec<String> {
     transcript!(
         steps, lock = RwLock::new(row()),
         try taken(lock.try_write()),
-        free (taken(lock.try_read()).is_some(), taken(lock.try_write()).is_some()),
+        free [|| taken(lock.try_read()).is_some(), || taken(lock.try_write()).is_some()],
         row lock.into_inner().unwrap_or_else(PoisonError::into_inner),
         abaca::sync::RwLockWriteGuard, abaca::sync::MappedRwLockWriteGuard, filter_map, exclusive
     )
@@ -240,7 +242,7 @@ fn their_writers(steps: &[Step]) -> Vec<String> {
     transcript!(
         steps, lock = parking_lot::RwLock::new(row()),
         try lock.try_write(),
-        free (lock.try_read().is_some(), lock.try_write().is_some()),
+        free [|| lock.try_read().is_some(), || lock.try_write().is_some()],
         row lock.into_inner(),
         parking_lot::RwLockWriteGuard, parking_lot::MappedRwLockWriteGuard, try_map, exclusive
     )
