@@ -10,7 +10,9 @@
 //! not by a switch (`Worker::suspend`); the worker sleeps in `model_bed.rs` (the poller has a thread of its own); the
 //! requests are in `model_requests.rs`.
 //!
-//! Left out: fibers that roam, boundaries, and waits during an unwinding; timers; several workers; the count of visitors,
+//! A boundary that is fired meanwhile is the other way to end a wait, and is here as well.
+//!
+//! Left out: fibers that roam, shields, and waits during an unwinding; timers; several workers; the count of visitors,
 //! which keeps the runtime (the model keeps it); how a join handle gives its fiber a name to be cancelled by, which
 //! `fiber/join.rs` checks.
 
@@ -28,7 +30,9 @@ use super::cancel::{cancel, unwind};
 use super::worker::Stealable;
 use super::{Pollers, Shared, StackSupply, block, current_fiber, wake};
 use crate::blocking::{Pool, Settings};
-use crate::fiber::{Cancelled, Fiber, Flags, Header, Outcome, Reason, Waiter, allocate, take_result};
+use crate::fiber::{
+    Boundary, Cancelled, Fiber, Flags, Header, Outcome, Reason, Waiter, allocate, take_result,
+};
 use crate::poller::Poller;
 
 /// What a thread's stack has room for.
@@ -79,6 +83,52 @@ impl Place {
         // SAFETY: the fiber takes it out under the lock before the waiter's frame ends.
         let woken = entry.waiter.and_then(|waiter| unsafe { waiter.as_ref() }.claim(Outcome::Notified));
         drop(entry);
+        woken.map(wake).is_some()
+    }
+}
+
+/// Who may fire the boundary of a fiber, as a `CancelToken` does: under its lock, while the boundary is there.
+struct Trigger(Mutex<Aim>);
+
+struct Aim {
+    is_pulled: bool,
+    boundary: Option<NonNull<Boundary>>,
+}
+
+// SAFETY: other threads fire the boundary, which they may, under the lock and while it is entered.
+unsafe impl Send for Aim {}
+
+impl Trigger {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Aim { is_pulled: false, boundary: None })))
+    }
+
+    /// Waits inside of a boundary until notified, or until the boundary is fired.
+    fn wait_inside(&self, place: &Place) -> Outcome {
+        let me = current_fiber().expect("a fiber waits");
+        // SAFETY: the caller is this fiber.
+        let chain = unsafe { &me.as_ref().boundaries };
+        let mut boundary = Boundary::signal();
+        let inside = chain.push(&mut boundary);
+        let mut aim = self.0.lock().unwrap();
+        aim.boundary = Some(NonNull::from(inside.boundary()));
+        if aim.is_pulled {
+            assert!(inside.boundary().fire().is_none(), "nothing waits in it yet");
+        }
+        drop(aim);
+        let outcome = place.wait_for_outcome();
+        self.0.lock().unwrap().boundary = None;
+        assert!(outcome != Outcome::Cancelled || inside.boundary().has_fired());
+        outcome
+    }
+
+    /// Fires it; true if that has ended a wait.
+    fn pull(&self) -> bool {
+        let mut aim = self.0.lock().unwrap();
+        aim.is_pulled = true;
+        // SAFETY: the fiber takes it out under the lock before its frame ends.
+        let woken = aim.boundary.and_then(|boundary| unsafe { boundary.as_ref() }.fire());
+        drop(aim);
         woken.map(wake).is_some()
     }
 }
@@ -250,5 +300,49 @@ fn a_request_keeps_a_fiber_that_nobody_joins_from_being_freed() {
         }
         others.map(|other| other.join().unwrap());
         assert_eq!(world.ends.load(Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_boundary_that_is_fired_ends_the_wait_that_begins_meanwhile() {
+    check(3, || {
+        let (place, trigger) = (Place::new(), Trigger::new());
+        let pulled = Arc::clone(&trigger);
+        let world = World::new(move || assert_eq!(trigger.wait_inside(&place), Outcome::Cancelled));
+        let worker = world.start();
+        pulled.pull();
+        worker.join().unwrap();
+        assert!(!world.was_cancelled(), "the unwinding would end at the boundary");
+    });
+}
+
+#[test]
+fn of_a_boundary_and_a_notification_one_ends_the_wait() {
+    check(2, || {
+        let (place, trigger) = (Place::new(), Trigger::new());
+        let (notified, pulled) = (Arc::clone(&place), Arc::clone(&trigger));
+        let seen = Arc::new(std::sync::Mutex::new(None));
+        let sees = Arc::clone(&seen);
+        let world = World::new(move || {
+            let outcome = trigger.wait_inside(&place);
+            *sees.lock().unwrap() = Some(outcome);
+        });
+        let has_fired = Arc::new(std::sync::Mutex::new(false));
+        let fires = Arc::clone(&has_fired);
+        let others = [
+            world.start(),
+            spawn(move || {
+                let has = pulled.pull();
+                *fires.lock().unwrap() = has;
+            }),
+        ];
+        let has_notified = notified.notify();
+        others.map(|other| other.join().unwrap());
+        assert!(!world.was_cancelled());
+        let (outcome, has_fired) =
+            (seen.lock().unwrap().expect("the fiber has ended"), *has_fired.lock().unwrap());
+        assert!(!(has_fired && has_notified));
+        assert!(!has_fired || outcome == Outcome::Cancelled);
+        assert!(!has_notified || outcome == Outcome::Notified);
     });
 }
