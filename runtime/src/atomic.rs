@@ -8,14 +8,14 @@ pub(crate) use loom::{
     cell::UnsafeCell,
     hint::spin_loop,
     sync::Arc,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
     thread::yield_now as thread_yield,
 };
 #[cfg(not(loom))]
 pub(crate) use std::{
     hint::spin_loop,
     sync::Arc,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
     thread::yield_now as thread_yield,
 };
 
@@ -44,5 +44,42 @@ impl<T> UnsafeCell<T> {
 
     pub(crate) fn into_inner(self) -> T {
         self.0.into_inner()
+    }
+}
+
+/// Part of what others reach by pointer: loom reports a use that is not ordered before the end. Nothing outside of loom.
+#[derive(Debug)]
+pub(crate) struct Alive(#[cfg(loom)] UnsafeCell<()>);
+
+#[cfg(not(loom))]
+impl Alive {
+    pub(crate) const fn new() -> Self {
+        Self()
+    }
+
+    /// Notes a use.
+    #[inline(always)]
+    pub(crate) fn touch(&self) {}
+}
+
+#[cfg(loom)]
+impl Alive {
+    pub(crate) fn new() -> Self {
+        Self(UnsafeCell::new(()))
+    }
+
+    /// Notes a use.
+    pub(crate) fn touch(&self) {
+        self.0.with(|_| ());
+    }
+}
+
+#[cfg(loom)]
+impl Drop for Alive {
+    fn drop(&mut self) {
+        // A model that has failed already is not asked again.
+        if !std::thread::panicking() {
+            self.0.with_mut(|_| ());
+        }
     }
 }

@@ -89,6 +89,57 @@ fn everybody_sees_a_signal_in_every_runtime_and_on_threads() {
 }
 
 #[test]
+fn receivers_never_sleep_through_the_last_of_many_signals() {
+    in_a_process_of_its_own!("receivers_never_sleep_through_the_last_of_many_signals");
+    const ROUNDS: usize = 20;
+    const EACH: usize = 50;
+    // The last one comes last in the order as well: whoever reports it has looked for the others.
+    let of = [Signal::User1, Signal::User2, Signal::Terminate];
+    let receive = move |mut signals: Signals, ended: &AtomicUsize| {
+        let mut reports = [0; 3];
+        for _ in 0..ROUNDS {
+            loop {
+                let signal = signals.wait().unwrap();
+                reports[of.iter().position(|one| *one == signal).unwrap()] += 1;
+                if signal == Signal::Terminate {
+                    break;
+                }
+            }
+            ended.fetch_add(1, Ordering::SeqCst);
+        }
+        let rest = std::iter::from_fn(|| signals.try_wait()).count();
+        assert!((1..=ROUNDS * EACH).contains(&reports[0]), "{reports:?}");
+        assert!((1..=ROUNDS * EACH).contains(&reports[1]), "{reports:?}");
+        assert_eq!(reports[2], ROUNDS);
+        assert!(rest <= 2, "{rest}");
+    };
+    let ended = Arc::new(AtomicUsize::new(0));
+    let runtimes = [one_worker(), one_worker()];
+    let mut fibers = Vec::new();
+    for runtime in &runtimes {
+        for _ in 0..2 {
+            let (signals, ended) = (Signals::new(of).unwrap(), Arc::clone(&ended));
+            fibers.push(runtime.spawn(move || receive(signals, &ended)));
+        }
+    }
+    let (signals, ends) = (Signals::new(of).unwrap(), Arc::clone(&ended));
+    let thread = std::thread::spawn(move || receive(signals, &ends));
+    let (first, second, last) = (of[0].number(), of[1].number(), of[2].number());
+    let me = std::process::id();
+    let script = format!(
+        "i=0; while [ $i -lt {EACH} ]; do kill -{first} {me}; kill -{second} {me}; i=$((i+1)); done; kill -{last} {me}"
+    );
+    for round in 1..=ROUNDS {
+        assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+        while ended.load(Ordering::SeqCst) < 5 * round {
+            std::thread::yield_now();
+        }
+    }
+    fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+    thread.join().unwrap();
+}
+
+#[test]
 fn signals_that_nobody_has_looked_at_count_as_one() {
     in_a_process_of_its_own!("signals_that_nobody_has_looked_at_count_as_one");
     let mut signals = Signals::new([Signal::User2, Signal::User1]).unwrap();

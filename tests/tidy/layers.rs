@@ -184,5 +184,5 @@ fn only_the_builder_reads_the_environment() {
         .filter(|file| room_of(file) != "runtime" && reads(file))
         .map(|file| file.path)
         .collect();
-    assert_none(&wrong, "configuration is read in runtime.rs and handed down:");
+    assert_none(&wrong, "configuration is read in runtime/builder.rs and handed down:");
 }

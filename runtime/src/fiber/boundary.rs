@@ -11,15 +11,16 @@
 //!
 //! To be ended from another thread, a wait is entered in each visible boundary that can be fired ([`Chain::enter`]): the claim
 //! is made under the boundary's lock, and the wait is taken out under it before the waiter's frame ends.
+//! `scheduler/model_cancel.rs` checks this with loom.
 
 #![expect(unsafe_code, reason = "follows the chain of frames, and waiters on the same stack")]
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::{Outcome, Waiter, Woken};
+use crate::atomic::{AtomicBool, Ordering};
 use crate::queue::SpinLock;
 
 /// See the module's documentation.

@@ -10,19 +10,21 @@
 //!
 //! The cell is freed by the second of the two who know it: the worker that ends the fiber and the owner of the
 //! join handle. See `join.rs`.
+//!
+//! `scheduler/model_cancel.rs` checks what cancellation has to do with it, with loom.
 
 #![expect(unsafe_code, reason = "cells are shared between threads by pointer, under the rules above")]
 
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use abaca_asm::Context;
 use abaca_asm::stack::Stack;
 
 use super::local::Locals;
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
+use crate::atomic::{Alive, AtomicPtr, AtomicU8, Ordering};
 use crate::queue::{Link, Next};
 
 /// What is done to a fiber whose closure's type is no longer known.
@@ -107,6 +109,7 @@ pub(crate) struct Header {
     reason: Cell<Reason>,
     /// Input and output operations that did not block since it last yielded.
     pub(crate) io_streak: Cell<u8>,
+    alive: Alive,
 }
 
 // SAFETY: the module's documentation says which thread may touch which field when.
@@ -148,6 +151,7 @@ impl Header {
             is_roaming: flags.has(Flags::ROAMING),
             reason: Cell::new(Reason::None),
             io_streak: Cell::new(0),
+            alive: Alive::new(),
         }
     }
 
@@ -228,6 +232,7 @@ impl Header {
 
     /// Makes its next blocking call unwind, unless it is being cancelled already.
     pub(crate) fn request_cancellation(&self) {
+        self.alive.touch();
         // Relaxed: a flag; the fiber sees it at its next blocking call at the latest.
         let _ = self.cancellation.compare_exchange(
             NOT_CANCELLED,
@@ -354,7 +359,8 @@ impl Header {
 
 impl Drop for Header {
     fn drop(&mut self) {
-        let identity = *self.identity.get_mut();
+        // Relaxed: nobody else has the header any more.
+        let identity = self.identity.load(Ordering::Relaxed);
         if !identity.is_null() {
             // SAFETY: the header owned one count of it.
             drop(unsafe { Fiber::from_raw(identity) });

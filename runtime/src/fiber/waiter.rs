@@ -18,7 +18,7 @@ use std::ptr::{self, NonNull};
 
 use super::Header;
 use super::task_waiter::Task;
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::{Alive, AtomicU32, Ordering};
 
 const WAITING: u32 = 0;
 const NOTIFIED: u32 = 1;
@@ -82,6 +82,7 @@ pub(crate) struct Waiter {
     is_task: bool,
     /// The fiber's [`Header`] or the [`Task`] that waits; `None` for a plain thread.
     owner: Option<NonNull<()>>,
+    alive: Alive,
 }
 
 #[cfg(not(loom))]
@@ -114,30 +115,34 @@ impl Waiter {
             Some(fiber) => Some(fiber.cast()),
             None => None,
         };
-        Self { state: AtomicU32::new(WAITING), is_task: false, owner }
+        Self { state: AtomicU32::new(WAITING), is_task: false, owner, alive: Alive::new() }
     }
 
     /// A waiter for `fiber`, or for the calling OS thread when `None`.
     #[cfg(loom)]
     pub(crate) fn new(fiber: Option<NonNull<Header>>) -> Self {
-        Self { state: AtomicU32::new(WAITING), is_task: false, owner: fiber.map(NonNull::cast) }
+        let owner = fiber.map(NonNull::cast);
+        Self { state: AtomicU32::new(WAITING), is_task: false, owner, alive: Alive::new() }
     }
 
     /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
     #[cfg(not(loom))]
     pub(super) const fn for_task(task: NonNull<Task>) -> Self {
-        Self { state: AtomicU32::new(WAITING), is_task: true, owner: Some(task.cast()) }
+        let owner = Some(task.cast());
+        Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
     }
 
     /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
     #[cfg(loom)]
     pub(super) fn for_task(task: NonNull<Task>) -> Self {
-        Self { state: AtomicU32::new(WAITING), is_task: true, owner: Some(task.cast()) }
+        let owner = Some(task.cast());
+        Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
     }
 
     /// Ends the wait with `outcome` if nobody else has; the caller then owes the wake-up.
     #[inline]
     pub(crate) fn claim(&self, outcome: Outcome) -> Option<Woken> {
+        self.alive.touch();
         let woken = match self.owner {
             Some(task) if self.is_task => Woken::Task(task.cast()),
             Some(fiber) => Woken::Fiber(fiber.cast()),

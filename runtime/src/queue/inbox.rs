@@ -9,13 +9,15 @@
 //! | head | means | push | poke | begin_sleep |
 //! |---|---|---|---|---|
 //! | `EMPTY` (null) | nothing to do | item | `POKED` | `SLEEPING` |
-//! | an item | drain it | item, before that one | - | refused |
-//! | `POKED` | nothing here, but the owner shall look for work elsewhere once more | item | - | refused |
+//! | an item | drain it | item, before that one | that item, again | refused |
+//! | `POKED` | nothing here, but the owner shall look for work elsewhere once more | item | `POKED`, again | refused |
 //! | `SLEEPING` | the owner waits in the kernel, or is about to | item, **owes a poke** | `EMPTY`, **owes a poke** | - |
 //!
 //! Rejected: a flag beside the queue (a push then needs a sequentially consistent fence between the push and the
 //! look at the flag, at every wake-up); a poke that does nothing to an owner which is awake (an owner that has
-//! looked around for the last time but has not yet begun to sleep would miss it).
+//! looked around for the last time but has not yet begun to sleep would miss it); a poke that only looks at a head which
+//! says enough already (the owner's drain is then not ordered after the work for which it was poked). `model_inbox.rs`
+//! checks all of it with loom.
 
 #![expect(unsafe_code, reason = "an intrusive queue follows pointers to items that it does not own")]
 
@@ -83,8 +85,9 @@ impl<T> Inbox<T> {
     /// The owner is back from the kernel, whoever woke it. True if it woke by itself; false if a push or a poke has ended
     /// the sleep, so that a poke has arrived or is under way.
     pub(crate) fn end_sleep(&self) -> bool {
-        // Relaxed: what a push or a poke has published is acquired by the drain that follows.
-        self.head.compare_exchange(Self::SLEEPING, Self::EMPTY, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        // Acquire, if it fails: pairs with the Release in `poke`, which may leave nothing to drain. What came back from the
+        // kernel need not have been this poke's: a late one for an earlier sleep orders nothing of this one.
+        self.head.compare_exchange(Self::SLEEPING, Self::EMPTY, Ordering::Relaxed, Ordering::Acquire).is_ok()
     }
 
     /// Asks the owner to look around for work that is not in its inbox. True if it sleeps: the caller then owes the
@@ -98,10 +101,11 @@ impl<T> Inbox<T> {
             } else if head == Self::EMPTY {
                 (Self::POKED, false)
             } else {
-                return false;
+                // Written all the same: to look would not order the work before the drain of what is there already.
+                (head, false)
             };
-            // Acquire: pairs with the Release in `begin_sleep`. Release: pairs with the Acquire in `drain`, so that an
-            // owner which finds the mark also finds the work for which it was left.
+            // Acquire: pairs with the Release in `begin_sleep`. Release: pairs with the Acquire in `drain` and `end_sleep`,
+            // so that an owner which finds the mark or the items, or that its sleep was ended, also finds the work.
             match self.head.compare_exchange_weak(head, to, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return owes,
                 Err(now) => head = now,
@@ -286,81 +290,5 @@ mod tests {
 }
 
 #[cfg(all(test, loom))]
-mod model {
-    use loom::sync::Arc;
-    use loom::thread;
-
-    use super::super::item::Item;
-    use super::*;
-
-    /// The items of one pusher, which outlive the model.
-    fn batch(numbers: &[usize]) -> Vec<&'static Item> {
-        numbers.iter().map(|&number| &*Box::leak(Box::new(Item::new(number)))).collect()
-    }
-
-    /// Pushes all; returns how many pokes that makes the pusher owe.
-    fn push_all(inbox: &Inbox<Item>, items: Vec<&'static Item>) -> usize {
-        let pushes = items.into_iter().map(|item| {
-            // SAFETY: the items are leaked and each is pushed once.
-            unsafe { inbox.push(NonNull::from(item)) }
-        });
-        pushes.filter(|&pushed| pushed == Pushed::OwnerSleeps).count()
-    }
-
-    fn drain(inbox: &Inbox<Item>, into: &mut Vec<usize>) {
-        let list = inbox.drain();
-        while let Some(item) = list.pop_front() {
-            into.push(Item::number(item));
-        }
-    }
-
-    #[test]
-    fn model_a_push_is_drained_or_its_pusher_owes_a_poke() {
-        let mut model = loom::model::Builder::new();
-        // Three threads without a bound take a minute; three preemptions cover every pair of steps of this race.
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let inbox = Arc::new(Inbox::new());
-            let pushers: Vec<_> = [[1, 2].as_slice(), [10].as_slice()]
-                .into_iter()
-                .map(|numbers| {
-                    let (inbox, items) = (Arc::clone(&inbox), batch(numbers));
-                    thread::spawn(move || push_all(&inbox, items))
-                })
-                .collect();
-
-            let mut seen = Vec::new();
-            drain(&inbox, &mut seen);
-            while !inbox.begin_sleep() {
-                drain(&inbox, &mut seen);
-            }
-            // The owner is in the kernel from here on and moves only when it is poked.
-            let seen_awake = seen.len();
-            let pokes: usize = pushers.into_iter().map(|pusher| pusher.join().unwrap()).sum();
-            assert_eq!(pokes, usize::from(seen_awake < 3), "one poke if something is left, none otherwise");
-            inbox.end_sleep();
-            drain(&inbox, &mut seen);
-
-            assert!(seen.iter().position(|&n| n == 1) < seen.iter().position(|&n| n == 2));
-            seen.sort_unstable();
-            assert_eq!(seen, [1, 2, 10]);
-        });
-    }
-
-    #[test]
-    fn model_a_poke_ends_a_sleep_or_prevents_the_next_one() {
-        loom::model(|| {
-            let inbox = Arc::new(Inbox::<Item>::new());
-            let poker = {
-                let inbox = Arc::clone(&inbox);
-                thread::spawn(move || inbox.poke())
-            };
-            let first = inbox.begin_sleep();
-            let poke_is_owed = poker.join().unwrap();
-            assert_eq!(first, poke_is_owed, "it either slept and is owed a poke, or was refused its sleep");
-            assert!(!inbox.end_sleep(), "a sleep that was ended, or none");
-            assert!(inbox.drain().pop_front().is_none());
-            assert!(inbox.begin_sleep(), "one poke prevents one sleep");
-        });
-    }
-}
+#[path = "model_inbox.rs"]
+mod model;

@@ -10,6 +10,8 @@
 //! A task has no home yet, so the request goes to every worker: each either has started it by the time it looks (and is
 //! its home, which it knows itself), or has seen the flag by the time it starts it, since taking the request out of the
 //! queue made the flag visible. The same holds for a fiber that roams.
+//!
+//! `model_cancel.rs` checks the flag's part with loom, but for fibers that roam.
 
 #![expect(unsafe_code, reason = "follows the addresses of waiters on the stacks of parked fibers")]
 
@@ -238,7 +240,7 @@ impl Worker {
     #[cold]
     pub(super) fn cancel_requested(&self) {
         let mut requests = if std::thread::panicking() { Vec::new() } else { self.deferred.0.take() };
-        while let crossbeam_deque::Steal::Success(fiber) = self.remote.cancellations.steal() {
+        while let Some(fiber) = self.remote.cancellations.take() {
             requests.push(fiber);
         }
         for fiber in requests {

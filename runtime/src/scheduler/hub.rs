@@ -83,7 +83,7 @@ impl Worker {
     }
 
     /// The next fiber to run; sleeps until there is one. `None` ends the worker.
-    fn find(&self) -> Option<NonNull<Header>> {
+    pub(super) fn find(&self) -> Option<NonNull<Header>> {
         // Relaxed: thieves only compare it with what they saw before.
         self.remote
             .visits
@@ -280,7 +280,7 @@ impl Worker {
             let timeout = self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(began)));
             match shared.poller_of(self.index) {
                 Some(poller) => poller.wait(timeout, super::wake),
-                None => super::bed::lie_down(&self.remote.bed, timeout),
+                None => self.remote.bed.lie_down(timeout),
             }
             self.idle.expects_mail.set(
                 shared.poller_of(self.index).is_some()

@@ -4,11 +4,16 @@
 
 #![expect(unsafe_code, reason = "hands cells from queue to queue")]
 
+#[cfg_attr(loom, path = "model_bed.rs")]
 mod bed;
 pub(crate) mod cancel;
 mod hub;
+#[cfg(all(test, loom))]
+mod model_cancel;
 mod monitor;
 mod report;
+#[cfg_attr(loom, path = "model_requests.rs")]
+mod requests;
 mod roaming;
 mod shared;
 pub(crate) mod shutdown;

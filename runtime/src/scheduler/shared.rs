@@ -14,9 +14,9 @@ use super::hub::WORTH_WAKING;
 use super::monitor::Bell;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
-use super::worker::{Stealable, Worker};
+use super::worker::{Stealable, Worker, let_go};
 use crate::blocking::Pool;
-use crate::fiber::{Ended, Header};
+use crate::fiber::Header;
 use crate::poller::Poller;
 use crate::queue::{Pushed, Sleepers};
 
@@ -260,7 +260,7 @@ impl Shared {
     fn poke(&self, worker: &Worker) {
         match self.poller_of(worker.index) {
             Some(poller) => poller.poke(),
-            None => super::bed::get_up(&worker.remote.bed),
+            None => worker.remote.bed.get_up(),
         }
     }
 
@@ -289,19 +289,12 @@ impl Shared {
         // SAFETY: the task came out of a queue, which made it ours, and it has not started.
         unsafe { Header::refuse(task, payload) };
         self.dismiss();
-        // SAFETY: the cell is alive until the join word's protocol lets it go.
-        let header = unsafe { task.as_ref() };
-        header.withdraw();
-        match header.join.end(|| header.withdraw()) {
-            Ended::Owner(Some(woken)) => super::wake(woken),
-            Ended::Owner(None) => {}
-            Ended::Worker => {
-                // SAFETY: the cell is ours; a panic of the payload's destructor is the panic hook's.
-                let cleared = || unsafe { Header::clear(task) };
-                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(cleared));
-                // SAFETY: as above.
-                unsafe { Header::free(task) };
-            }
+        if let_go(task) {
+            // SAFETY: the cell is ours; a panic of the payload's destructor is the panic hook's.
+            let cleared = || unsafe { Header::clear(task) };
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(cleared));
+            // SAFETY: as above.
+            unsafe { Header::free(task) };
         }
     }
 

@@ -4,7 +4,7 @@
 //! one, as they do for the kernel. What the program did with the signal before (for most: it ended) is off while
 //! somebody listens, and on again after the last [`Signals`] for it is gone.
 //!
-//! How it works is told in `os/arrivals.rs`.
+//! How it works is told in `os/arrivals/mod.rs`.
 //!
 //! ```
 //! # abaca::run(|| {
@@ -43,8 +43,6 @@ pub struct Signals {
 struct Wanted {
     signal: Signal,
     subscription: Subscription,
-    /// The count that was reported last.
-    seen: u64,
 }
 
 impl Signals {
@@ -55,11 +53,9 @@ impl Signals {
     /// When there are no more descriptors.
     pub fn new(signals: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
         let arrivals = Descriptor::new(arrivals::watch()?, Kind::Other);
-        let wanted = signals.into_iter().map(|signal| {
-            let subscription = Subscription::new(signal.number())?;
-            let seen = subscription.start();
-            Ok(Wanted { signal, subscription, seen })
-        });
+        let wanted = signals
+            .into_iter()
+            .map(|signal| Ok(Wanted { signal, subscription: Subscription::new(signal.number())? }));
         Ok(Self { arrivals, wanted: wanted.collect::<io::Result<_>>()? })
     }
 
@@ -98,9 +94,8 @@ impl Signals {
         let wanted = &mut self.wanted;
         let mut events = EventBuffer::new(1);
         let look = |epoll: &Epoll| {
-            // The events first: what is counted after this look makes a new one.
-            epoll.wait(&mut events, Some(Duration::ZERO), |_| ())?;
-            next_of(wanted).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            let take_away = || epoll.wait(&mut events, Some(Duration::ZERO), |_| ()).map(drop);
+            arrivals::look(take_away, || next_of(wanted))
         };
         match self.arrivals.retry(Way::Read, Reason::Signal, deadline, look, |_| false) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -110,13 +105,7 @@ impl Signals {
 }
 
 fn next_of(wanted: &mut [Wanted]) -> Option<Signal> {
-    wanted.iter_mut().find_map(|wanted| {
-        let count = wanted.subscription.count();
-        (count != wanted.seen).then(|| {
-            wanted.seen = count;
-            wanted.signal
-        })
-    })
+    wanted.iter_mut().find_map(|wanted| wanted.subscription.has_arrived().then_some(wanted.signal))
 }
 
 impl Iterator for Signals {

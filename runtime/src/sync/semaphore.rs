@@ -93,15 +93,16 @@ impl Semaphore {
         Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
     }
 
-    /// How many permits are free.
+    /// How many permits are free: those that could be taken at once.
+    ///
+    /// None is while somebody waits, since what is given back then is kept for whoever has waited longest, until it is
+    /// as much as that one needs.
     pub fn available_permits(&self) -> usize {
         match self.word.load(Ordering::Relaxed) {
             word if word & SLOW == 0 => word / PERMIT,
-            _ => {
-                let state = self.state.lock();
-                // It may have been given back since.
-                self.word.load(Ordering::Relaxed) / PERMIT + state.collected
-            }
+            word if word & CLOSED == 0 => 0,
+            // Nobody waits, and nobody will.
+            _ => self.state.lock().collected,
         }
     }
 
@@ -167,7 +168,8 @@ impl Semaphore {
         self.serve(state);
     }
 
-    /// Takes up to so many free permits away for good; returns how many.
+    /// Takes up to so many free permits away for good; returns how many. None is free while somebody waits; see
+    /// [`available_permits`](Self::available_permits).
     pub fn forget_permits(&self, n: usize) -> usize {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
@@ -182,12 +184,10 @@ impl Semaphore {
                 Err(now) => word = now,
             }
         }
-        let mut state = self.state.lock();
-        if self.word.load(Ordering::Relaxed) & SLOW == 0 {
-            // They have been put back since.
-            drop(state);
-            return self.forget_permits(n);
+        if word & CLOSED == 0 {
+            return 0;
         }
+        let mut state = self.state.lock();
         let taken = n.min(state.collected);
         state.collected -= taken;
         taken

@@ -1,10 +1,11 @@
 //! Any sequence of operations that do not wait, and any small program whose end does not depend on chance, says what the
-//! original says: std's, crossbeam's or tokio's. One macro runs the program with the types of either.
+//! original says: std's, crossbeam's, parking_lot's or tokio's. One macro runs the program with the types of either.
 
 mod barrier;
 mod channel;
 mod condvar;
 mod locks;
+mod mapped;
 mod mpsc;
 mod once;
 mod permits;

@@ -44,14 +44,9 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
     let guard = AbortGuard;
     let mut fiber = NonNull::new(argument.cast::<Header>()).expect("`start` passes the fiber's header");
     loop {
+        run_or_refuse(fiber);
         // SAFETY: the cell is alive until `finish`.
         let header = unsafe { fiber.as_ref() };
-        if header.must_unwind() {
-            refuse(fiber);
-        } else {
-            // SAFETY: this worker started the fiber just now, and nobody else runs it.
-            unsafe { Header::run(fiber) };
-        }
         if header.join.is_detached() {
             // Before the fiber-local values, which its destructor may use: the order of std.
             clear_quietly(fiber);
@@ -76,6 +71,18 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
     }
 }
 
+/// Runs the closure of the calling fiber, which has just started, unless it was cancelled before.
+#[inline]
+fn run_or_refuse(fiber: NonNull<Header>) {
+    // SAFETY: the caller is this fiber.
+    if unsafe { fiber.as_ref() }.must_unwind() {
+        refuse(fiber);
+    } else {
+        // SAFETY: this worker started the fiber just now, and nobody else runs it.
+        unsafe { Header::run(fiber) };
+    }
+}
+
 /// Instead of the closure of a fiber that was cancelled before it ran: drops it. Here and not in the hub, since its
 /// destructors may block, as any other's.
 #[cold]
@@ -94,6 +101,24 @@ fn this_worker() -> &'static Worker {
 fn clear_quietly(fiber: NonNull<Header>) {
     // SAFETY: the join word made the cell the worker's, which is the caller.
     let _ = catch_unwind(AssertUnwindSafe(|| unsafe { Header::clear(fiber) }));
+}
+
+/// The end of a fiber for those who know it: its handles reach it no more, and whoever joins it is woken. True if the cell
+/// is the caller's; else it is gone.
+#[inline]
+pub(in crate::scheduler) fn let_go(fiber: NonNull<Header>) -> bool {
+    // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
+    let header = unsafe { fiber.as_ref() };
+    header.withdraw();
+    match header.join.end(|| header.withdraw()) {
+        Ended::Owner(woken) => {
+            if let Some(woken) = woken {
+                crate::scheduler::wake(woken);
+            }
+            false
+        }
+        Ended::Worker => true,
+    }
 }
 
 impl Worker {
@@ -125,13 +150,20 @@ impl Worker {
         unsafe { prepare(top, fiber_main, task.as_ptr().cast()) }
     }
 
-    /// Gives a task its home and stack and enters it in the list of started fibers.
+    /// Gives a task its stack and its home.
     #[inline]
     fn settle(&self, task: NonNull<Header>, stack: Stack) {
         // SAFETY: the task came out of a queue, which made it ours.
+        unsafe { task.as_ref() }.put_stack(stack);
+        self.move_in(task);
+    }
+
+    /// Gives a task its home and enters it in the list of started fibers.
+    #[inline]
+    fn move_in(&self, task: NonNull<Header>) {
+        // SAFETY: as in `settle`.
         let header = unsafe { task.as_ref() };
         self.adopt(header);
-        header.put_stack(stack);
         if self.shared().phase() == Phase::Closing {
             // It came too late to be cancelled with the others, and will not run its closure.
             header.request_cancellation();
@@ -153,27 +185,17 @@ impl Worker {
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.unsettle(fiber);
         self.shared().dismiss();
-        // SAFETY: as above.
-        let header = unsafe { fiber.as_ref() };
-        header.withdraw();
-        match header.join.end(|| header.withdraw()) {
-            Ended::Owner(woken) => {
-                if let Some(woken) = woken {
-                    crate::scheduler::wake(woken);
-                }
+        if let_go(fiber) {
+            // SAFETY: the cell is ours now.
+            if !unsafe { Header::is_clear(fiber) } {
+                // The handle was dropped at the last moment, so the result's destructor is ours to run,
+                // as this fiber: it may park.
+                self.settle(fiber, stack);
+                self.current.set(Some(fiber));
+                return Next::Clear;
             }
-            Ended::Worker => {
-                // SAFETY: the cell is ours now.
-                if !unsafe { Header::is_clear(fiber) } {
-                    // The handle was dropped at the last moment, so the result's destructor is ours to run,
-                    // as this fiber: it may park.
-                    self.settle(fiber, stack);
-                    self.current.set(Some(fiber));
-                    return Next::Clear;
-                }
-                // SAFETY: as above; it is clear.
-                unsafe { Header::free(fiber) };
-            }
+            // SAFETY: as above; it is clear.
+            unsafe { Header::free(fiber) };
         }
         self.follow(stack, bytes)
     }
@@ -197,6 +219,15 @@ impl Worker {
         // SAFETY: called while the cell is alive, by the worker that runs the fiber.
         let header = unsafe { fiber.as_ref() };
         let stack = header.take_stack().expect("a running fiber has a stack");
+        self.move_out(fiber);
+        stack
+    }
+
+    /// Undoes `move_in` and makes nobody current.
+    #[inline]
+    fn move_out(&self, fiber: NonNull<Header>) {
+        // SAFETY: as in `unsettle`.
+        let header = unsafe { fiber.as_ref() };
         if !header.boundaries.is_empty() {
             header.boundaries.abandon();
         }
@@ -213,7 +244,20 @@ impl Worker {
             self.remote.placed.fetch_sub(1, Ordering::Relaxed);
         }
         self.current.set(None);
-        stack
+    }
+
+    /// The whole life of a task, as models have it: on the stack of their thread, where `suspend` enters the hub.
+    #[cfg(loom)]
+    pub(in crate::scheduler) fn live_through(&self, task: NonNull<Header>) {
+        self.move_in(task);
+        self.current.set(Some(task));
+        run_or_refuse(task);
+        self.move_out(task);
+        if let_go(task) {
+            clear_quietly(task);
+            // SAFETY: the cell is ours, and clear.
+            unsafe { Header::free(task) };
+        }
     }
 
     /// What to do on `stack`, whose fiber has ended, next: a task continues on it, else it is left behind.

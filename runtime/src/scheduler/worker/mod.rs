@@ -28,12 +28,15 @@ use abaca_asm::stack::Stack;
 use crossbeam_deque as deque;
 use crossbeam_utils::CachePadded;
 
+pub(super) use life::let_go;
 pub(super) use request::Request;
 
+use super::bed::Bed;
 use super::cancel::Deferred;
 use super::hub::WORTH_WAKING;
+use super::requests::Requests;
 use super::shared::Shared;
-use crate::fiber::{Fiber, Flags, Header, LiveList, Reason};
+use crate::fiber::{Flags, Header, LiveList, Reason};
 use crate::os::nudge;
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
@@ -89,10 +92,10 @@ pub(super) struct Remote {
     thread_id: AtomicI32,
     /// How many started fibers live here.
     pub(super) fibers: AtomicUsize,
-    /// What a worker sleeps on when a poller thread does the polling: 1 after a poke.
-    pub(super) bed: AtomicU32,
+    /// What a worker sleeps on when a poller thread does the polling.
+    pub(super) bed: Bed,
     /// Fibers that are to be cancelled, if they live here.
-    pub(super) cancellations: deque::Injector<Fiber>,
+    pub(super) cancellations: Requests,
 }
 
 // SAFETY: the type's documentation says what other threads may use: `Sync` fields and constants.
@@ -100,8 +103,15 @@ unsafe impl Sync for Worker {}
 // SAFETY: built by the runtime's thread before the worker's thread takes it over.
 unsafe impl Send for Worker {}
 
+#[cfg(not(loom))]
 thread_local! {
     static CURRENT: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+}
+
+// All threads of a model are one of the operating system's.
+#[cfg(loom)]
+loom::thread_local! {
+    static CURRENT: Cell<*const Worker> = Cell::new(ptr::null());
 }
 
 /// The worker whose thread this is.
@@ -112,7 +122,7 @@ thread_local! {
 #[inline(never)]
 pub(crate) fn current_worker() -> Option<&'static Worker> {
     // SAFETY: the pointer is set by a worker's thread to its worker, which outlives the thread.
-    unsafe { CURRENT.get().as_ref() }
+    unsafe { CURRENT.with(Cell::get).as_ref() }
 }
 
 impl Worker {
@@ -130,8 +140,8 @@ impl Worker {
                 placed: AtomicUsize::new(0),
                 thread_id: AtomicI32::new(0),
                 fibers: AtomicUsize::new(0),
-                bed: AtomicU32::new(0),
-                cancellations: deque::Injector::new(),
+                bed: Bed::default(),
+                cancellations: Requests::default(),
             }),
             current: Cell::new(None),
             hub: Cell::new(Context::dangling()),
@@ -163,11 +173,11 @@ impl Worker {
 
     /// Makes this the calling thread's worker.
     pub(super) fn enter_thread(&self) {
-        CURRENT.set(self);
+        CURRENT.with(|current| current.set(self));
     }
 
     pub(super) fn leave_thread(&self) {
-        CURRENT.set(ptr::null());
+        CURRENT.with(|current| current.set(ptr::null()));
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -13,6 +13,7 @@ impl Worker {
     /// Parks the current fiber: returns when somebody has made it ready and it was picked again.
     ///
     /// Its waiter is registered, or it is in a queue itself. If it roams, `self` must not be used afterwards.
+    #[cfg(not(loom))]
     #[inline]
     pub(in crate::scheduler) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
@@ -25,6 +26,14 @@ impl Worker {
             Some(next) => self.continue_with(header, next),
             None => self.enter_hub(header, Request::Nothing),
         }
+    }
+
+    /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
+    #[cfg(loom)]
+    pub(in crate::scheduler) fn suspend(&self, me: NonNull<Header>) {
+        self.current.set(None);
+        assert_eq!(self.find(), Some(me), "a model's worker has one fiber");
+        self.current.set(Some(me));
     }
 
     /// Lets every other ready fiber run once before the current one goes on.

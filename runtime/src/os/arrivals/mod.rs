@@ -2,7 +2,8 @@
 //!
 //! The handler does two things that a handler may do, in this order: it counts, and it writes to an eventfd that is never
 //! read. Who waits watches that eventfd edge-triggered, with an epoll instance of its own, so each write reaches
-//! everybody; it takes its events away first and looks at the counts then, so none is missed.
+//! everybody; it takes its events away first and looks at the counts then, so none is missed. `count.rs` holds these
+//! steps, and `model.rs` checks them.
 //!
 //! Rejected: signalfd(2). It sees only signals that are blocked, in every thread of the process, also in those that are
 //! not ours and in children, which inherit the mask.
@@ -12,18 +13,30 @@
 
 #![expect(unsafe_code, reason = "signal dispositions, and a handler that runs between any two instructions")]
 
+mod count;
+#[cfg(all(test, loom))]
+mod model;
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use self::count::{Count, Seen};
 use super::epoll::{Epoll, EventFd};
+
+pub(crate) use self::count::look;
 
 /// Linux has 64 signals, numbered from 1.
 const SIGNALS: usize = 65;
 
-static COUNTS: [AtomicU64; SIGNALS] = [const { AtomicU64::new(0) }; SIGNALS];
+#[cfg(not(loom))]
+static COUNTS: [Count; SIGNALS] = [const { Count::new() }; SIGNALS];
+
+/// Loom's atomics are not made in constants; models have counts of their own.
+#[cfg(loom)]
+static COUNTS: std::sync::LazyLock<[Count; SIGNALS]> =
+    std::sync::LazyLock::new(|| std::array::from_fn(|_| Count::new()));
 
 static BELL: OnceLock<EventFd> = OnceLock::new();
 
@@ -53,8 +66,7 @@ pub(crate) const WINDOW_CHANGE: i32 = libc::SIGWINCH;
 #[derive(Debug)]
 pub(crate) struct Subscription {
     signal: i32,
-    /// How often the signal had arrived before.
-    start: u64,
+    seen: Seen,
 }
 
 impl Subscription {
@@ -63,7 +75,7 @@ impl Subscription {
         let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
         let watch = &mut watches[index(signal)];
         // Before the disposition changes: from then on each signal is ours to report.
-        let start = count(signal);
+        let seen = Seen::new(&COUNTS[index(signal)]);
         if watch.watchers == 0 {
             // SAFETY: an all-zero sigaction is a valid value: no flags, an empty mask.
             let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -73,17 +85,12 @@ impl Subscription {
             watch.before = Some(exchange(signal, Some(&ours))?);
         }
         watch.watchers += 1;
-        Ok(Self { signal, start })
+        Ok(Self { signal, seen })
     }
 
-    /// What [`count`](Self::count) was when this began.
-    pub(crate) fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// How often the signal has arrived so far.
-    pub(crate) fn count(&self) -> u64 {
-        count(self.signal)
+    /// Whether the signal has arrived since this was last asked, or since the making.
+    pub(crate) fn has_arrived(&mut self) -> bool {
+        self.seen.has_changed(&COUNTS[index(self.signal)])
     }
 }
 
@@ -120,11 +127,6 @@ fn bell() -> io::Result<&'static EventFd> {
     Ok(BELL.get_or_init(|| made))
 }
 
-fn count(signal: i32) -> u64 {
-    // Acquire: pairs with the Release in the handler.
-    COUNTS[index(signal)].load(Ordering::Acquire)
-}
-
 fn index(signal: i32) -> usize {
     usize::try_from(signal).expect("a signal's number is positive")
 }
@@ -149,11 +151,11 @@ extern "C" fn on_signal(signal: libc::c_int) {
     // SAFETY: the location is the calling thread's.
     let before = unsafe { *errno };
     if let Some(count) = usize::try_from(signal).ok().and_then(|at| COUNTS.get(at)) {
-        // Release: the write below is seen by who then looks here.
-        count.fetch_add(1, Ordering::Release);
-    }
-    if let Some(bell) = BELL.get() {
-        bell.poke();
+        count.arrive(|| {
+            if let Some(bell) = BELL.get() {
+                bell.poke();
+            }
+        });
     }
     // SAFETY: as above.
     unsafe { *errno = before };

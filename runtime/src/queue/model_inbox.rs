@@ -1,0 +1,132 @@
+//! Every interleaving of a few pushes and pokes with an owner that falls asleep: nothing that was pushed, and no work for
+//! which it was poked, is left beside an owner that sleeps.
+
+#![expect(unsafe_code, reason = "pushes items into an intrusive queue")]
+
+use loom::sync::{Arc, Notify};
+use loom::thread;
+
+use super::super::item::Item;
+use super::*;
+use crate::atomic::AtomicUsize;
+
+/// The items of one pusher, which outlive the model.
+fn batch(numbers: &[usize]) -> Vec<&'static Item> {
+    numbers.iter().map(|&number| &*Box::leak(Box::new(Item::new(number)))).collect()
+}
+
+/// Pushes all; returns how many pokes that makes the pusher owe.
+fn push_all(inbox: &Inbox<Item>, items: Vec<&'static Item>) -> usize {
+    let pushes = items.into_iter().map(|item| {
+        // SAFETY: the items are leaked and each is pushed once.
+        unsafe { inbox.push(NonNull::from(item)) }
+    });
+    pushes.filter(|&pushed| pushed == Pushed::OwnerSleeps).count()
+}
+
+fn drain(inbox: &Inbox<Item>, into: &mut Vec<usize>) {
+    let list = inbox.drain();
+    while let Some(item) = list.pop_front() {
+        into.push(Item::number(item));
+    }
+}
+
+#[test]
+fn model_a_push_is_drained_or_its_pusher_owes_a_poke() {
+    let mut model = loom::model::Builder::new();
+    // Three threads without a bound take a minute; three preemptions cover every pair of steps of this race.
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let inbox = Arc::new(Inbox::new());
+        let pushers: Vec<_> = [[1, 2].as_slice(), [10].as_slice()]
+            .into_iter()
+            .map(|numbers| {
+                let (inbox, items) = (Arc::clone(&inbox), batch(numbers));
+                thread::spawn(move || push_all(&inbox, items))
+            })
+            .collect();
+
+        let mut seen = Vec::new();
+        drain(&inbox, &mut seen);
+        while !inbox.begin_sleep() {
+            drain(&inbox, &mut seen);
+        }
+        // The owner is in the kernel from here on and moves only when it is poked.
+        let seen_awake = seen.len();
+        let pokes: usize = pushers.into_iter().map(|pusher| pusher.join().unwrap()).sum();
+        assert_eq!(pokes, usize::from(seen_awake < 3), "one poke if something is left, none otherwise");
+        inbox.end_sleep();
+        drain(&inbox, &mut seen);
+
+        assert!(seen.iter().position(|&n| n == 1) < seen.iter().position(|&n| n == 2));
+        seen.sort_unstable();
+        assert_eq!(seen, [1, 2, 10]);
+    });
+}
+
+#[test]
+fn model_a_poke_ends_a_sleep_or_prevents_the_next_one() {
+    loom::model(|| {
+        let inbox = Arc::new(Inbox::<Item>::new());
+        let poker = {
+            let inbox = Arc::clone(&inbox);
+            thread::spawn(move || inbox.poke())
+        };
+        let first = inbox.begin_sleep();
+        let poke_is_owed = poker.join().unwrap();
+        assert_eq!(first, poke_is_owed, "it either slept and is owed a poke, or was refused its sleep");
+        assert!(!inbox.end_sleep(), "a sleep that was ended, or none");
+        assert!(inbox.drain().pop_front().is_none());
+        assert!(inbox.begin_sleep(), "one poke prevents one sleep");
+    });
+}
+
+/// Work that lies elsewhere, which only the inbox orders: written before a poke, looked for after a drain.
+fn leave_work(work: &AtomicUsize, inbox: &Inbox<Item>) -> bool {
+    work.store(1, Ordering::Relaxed);
+    inbox.poke()
+}
+
+#[test]
+fn model_work_is_found_for_which_an_owner_with_items_is_poked() {
+    loom::model(|| {
+        let world = Arc::new((Inbox::new(), AtomicUsize::new(0), Notify::new()));
+        let others = [true, false].map(|pushes| {
+            let (world, items) = (Arc::clone(&world), batch(&[1]));
+            thread::spawn(move || {
+                let (inbox, work, kernel) = &*world;
+                let owes = if pushes { push_all(inbox, items) == 1 } else { leave_work(work, inbox) };
+                if owes {
+                    kernel.notify();
+                }
+            })
+        });
+        let (inbox, work, kernel) = &*world;
+        let mut seen = Vec::new();
+        drain(inbox, &mut seen);
+        while work.load(Ordering::Relaxed) == 0 {
+            // Loom reports a sleep that nobody ends.
+            if inbox.begin_sleep() {
+                kernel.wait();
+                inbox.end_sleep();
+            }
+            drain(inbox, &mut seen);
+        }
+        others.map(|other| other.join().unwrap());
+    });
+}
+
+#[test]
+fn model_an_owner_that_wakes_by_itself_finds_the_work_for_which_its_sleep_was_ended() {
+    loom::model(|| {
+        let world = Arc::new((Inbox::new(), AtomicUsize::new(0)));
+        let poker = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || leave_work(&world.1, &world.0))
+        };
+        if world.0.begin_sleep() && !world.0.end_sleep() {
+            assert_eq!(world.1.load(Ordering::Relaxed), 1);
+        }
+        let _owes = poker.join().unwrap();
+    });
+}

@@ -1,0 +1,234 @@
+//! The runtime: its threads, what is run on it, and its shutdown. `builder.rs` has its settings and its start.
+
+#![expect(unsafe_code, reason = "a main fiber borrows from the thread that waits for it")]
+
+mod builder;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use builder::{Builder, Poller};
+
+use crate::scheduler::{self, Shared};
+use crate::spawn::{self, JoinHandle, SpawnError};
+
+/// What a shutdown left behind: the fibers that did not end in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShutdownError {
+    /// Worker threads that still run fibers. They go on until the process ends.
+    pub busy_workers: usize,
+    /// Started fibers that have not ended.
+    pub fibers: usize,
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { busy_workers, fibers } = self;
+        write!(f, "{fibers} fibers on {busy_workers} workers did not end in time after they were cancelled")
+    }
+}
+
+impl std::error::Error for ShutdownError {}
+
+/// A running scheduler with its worker threads. Several can live in one process.
+///
+/// Dropping it shuts it down: see [`shutdown`](Self::shutdown).
+///
+/// ```
+/// use std::time::Duration;
+/// use abaca::{Cancelled, Runtime};
+/// # fn main() -> std::io::Result<()> {
+/// let runtime = Runtime::builder().workers(2).name("night-shift").build()?;
+/// let sleeper = runtime.spawn(abaca::park);
+/// assert_eq!(runtime.run(|| abaca::spawn(|| 6 * 7).join().unwrap()), 42);
+/// runtime.shutdown(Duration::from_secs(10)).unwrap();
+/// assert!(sleeper.join().unwrap_err().is::<Cancelled>());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Runtime {
+    pub(crate) shared: Arc<Shared>,
+    threads: Vec<thread::JoinHandle<()>>,
+    ended: Arc<Ended>,
+    shutdown_timeout: Duration,
+    is_shut_down: bool,
+}
+
+/// Counts the runtime's threads that have ended.
+#[derive(Default)]
+struct Ended {
+    count: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Runtime {
+    /// Starts a runtime with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// See [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Builder::default().build()
+    }
+
+    /// A builder with the default settings.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    fn start_thread(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let ended = Arc::clone(&self.ended);
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            body();
+            *ended.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            ended.changed.notify_all();
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Runs `f` as a fiber of this runtime; blocks the calling thread until it returns.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of `f`. Also when called from a fiber: spawn there instead.
+    pub fn run<F, T>(&self, f: F) -> T
+    where
+        F: FnOnce() -> T + Send,
+        T: Send,
+    {
+        assert!(
+            scheduler::current_fiber().is_none(),
+            "Runtime::run blocks its thread: in a fiber, use abaca::spawn"
+        );
+        // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
+        // shield, it neither unwinds nor returns before the fiber has ended.
+        let handle = unsafe { spawn::Builder::new().name("main".into()).spawn_onto(&self.shared, f) };
+        let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
+        let result = crate::cancel::shield(|| handle.join());
+        result.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    }
+
+    /// Spawns a fiber on this runtime, from anywhere.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime's limit of fibers is reached; see [`try_spawn`](Self::try_spawn).
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.try_spawn(f).unwrap_or_else(|error| panic!("failed to spawn a fiber: {error}"))
+    }
+
+    /// [`spawn`](Self::spawn) that does not panic.
+    ///
+    /// # Errors
+    ///
+    /// See [`SpawnError`].
+    pub fn try_spawn<F, T>(&self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: closure and result are `Send` and `'static`.
+        unsafe { spawn::Builder::new().spawn_onto(&self.shared, f) }
+    }
+
+    /// How many workers it has.
+    pub fn workers(&self) -> usize {
+        self.shared.workers.len()
+    }
+
+    /// Shuts the runtime down: accepts no new fibers, cancels the remaining ones (they unwind from the blocking
+    /// call they are in, destructors run; see [`Cancelled`](crate::Cancelled)), and waits for them to end.
+    ///
+    /// # Errors
+    ///
+    /// What has not ended after `timeout`. It is left running; the process can go on and end.
+    ///
+    /// # Panics
+    ///
+    /// When called from a fiber, which would wait for itself.
+    pub fn shutdown(mut self, timeout: Duration) -> Result<(), ShutdownError> {
+        self.shut_down(timeout)
+    }
+
+    fn shut_down(&mut self, timeout: Duration) -> Result<(), ShutdownError> {
+        assert!(scheduler::current_fiber().is_none(), "a runtime cannot be shut down from one of its fibers");
+        self.is_shut_down = true;
+        self.shared.close();
+        let total = self.threads.len();
+        let deadline = Instant::now().checked_add(timeout);
+        let mut count = self.ended.count.lock().unwrap_or_else(PoisonError::into_inner);
+        while *count < total {
+            let left =
+                deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                drop(count);
+                return Err(self.abandon());
+            }
+            (count, _) = self.ended.changed.wait_timeout(count, left).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(count);
+        for thread in self.threads.drain(..) {
+            // A worker never panics: it would have aborted.
+            let _ = thread.join();
+        }
+        self.shared.await_visitors();
+        scheduler::shutdown::refuse_leftovers(&self.shared);
+        self.shared.retire();
+        Ok(())
+    }
+
+    /// Leaves what has not ended to itself. The shared state stays for it, for ever.
+    fn abandon(&mut self) -> ShutdownError {
+        std::mem::forget(Arc::clone(&self.shared));
+        let (busy_workers, fibers) = self.shared.still_alive();
+        ShutdownError { busy_workers, fibers }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.is_shut_down {
+            return;
+        }
+        if let Err(error) = self.shut_down(self.shutdown_timeout) {
+            eprintln!("abaca: {error}");
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+/// Starts a runtime with the default settings, runs `f` as its main fiber, shuts the runtime down, and returns
+/// what `f` returned.
+///
+/// # Panics
+///
+/// With the panic of `f`; or if the runtime cannot be started (see [`Builder::build`]).
+///
+/// ```
+/// let sum = abaca::run(|| {
+///     let half = abaca::spawn(|| 20);
+///     22 + half.join().unwrap()
+/// });
+/// assert_eq!(sum, 42);
+/// ```
+pub fn run<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    let runtime = Runtime::new().unwrap_or_else(|error| panic!("cannot start the runtime: {error}"));
+    runtime.run(f)
+}
