@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use abaca::Runtime;
 use abaca::runtime::Poller;
@@ -66,6 +67,21 @@ fn hooks_run_on_each_worker() {
     runtime.run(|| ());
     drop(runtime);
     assert_eq!((started.load(SeqCst), stopped.load(SeqCst)), (3, 3));
+}
+
+#[test]
+fn a_hook_that_panics_costs_no_worker() {
+    for poller in [Poller::Workers, Poller::Thread] {
+        let runtime = Runtime::builder()
+            .workers(2)
+            .poller(poller)
+            .on_thread_start(|| panic!("no such CPU"))
+            .on_thread_stop(|| panic!("nor now"))
+            .build()
+            .unwrap();
+        assert_eq!(runtime.run(|| abaca::spawn(|| 6 * 7).join().unwrap()), 42);
+        runtime.shutdown(Duration::MAX).unwrap();
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -40,9 +41,12 @@ pub struct Builder {
     name: String,
     shutdown_timeout: Duration,
     pub(crate) blocking: blocking::Settings,
-    on_thread_start: Option<Arc<dyn Fn() + Send + Sync>>,
-    on_thread_stop: Option<Arc<dyn Fn() + Send + Sync>>,
+    on_thread_start: Option<Hook>,
+    on_thread_stop: Option<Hook>,
 }
+
+/// What a worker thread calls.
+type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// The usable bytes of a fiber's stack unless a builder says otherwise. A panic with a backtrace takes 22 KiB,
 /// `getaddrinfo` 13 KiB; only touched pages cost memory.
@@ -50,6 +54,14 @@ const DEFAULT_STACK_BYTES: usize = 256 * 1024;
 
 /// The most workers of one runtime.
 const MAX_WORKERS: usize = 1024;
+
+/// A worker thread that its hook has unwound would leave its fibers behind, and be missed by the shutdown.
+fn call(hook: Option<&Hook>) {
+    if let Some(hook) = hook {
+        // The panic hook has reported it.
+        let _ = catch_unwind(AssertUnwindSafe(|| hook()));
+    }
+}
 
 impl Default for Builder {
     fn default() -> Self {
@@ -109,13 +121,14 @@ impl Builder {
         self
     }
 
-    /// Called on each worker thread before it runs fibers: to pin it to a CPU, to set its priority.
+    /// Called on each worker thread before it runs fibers: to pin it to a CPU, to set its priority. A panic of the hook
+    /// is reported and otherwise ignored.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_start = Some(Arc::new(hook));
         self
     }
 
-    /// Called on each worker thread before it ends.
+    /// Called on each worker thread before it ends. A panic of the hook is reported and otherwise ignored.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_stop = Some(Arc::new(hook));
         self
@@ -155,13 +168,9 @@ impl Builder {
             let (shared, start, stop) =
                 (Arc::clone(&runtime.shared), self.on_thread_start.clone(), self.on_thread_stop.clone());
             runtime.start_thread(name, move || {
-                if let Some(hook) = start {
-                    hook();
-                }
+                call(start.as_ref());
                 scheduler::run_worker(&shared, index);
-                if let Some(hook) = stop {
-                    hook();
-                }
+                call(stop.as_ref());
             })?;
         }
         if poller == Poller::Thread {
