@@ -47,8 +47,8 @@ pub struct Course {
 /// Connections of a load: as many as the models that start processes or threads in advance have of them.
 const CONNECTIONS: usize = zoo::DEFAULT_POOL;
 
-/// How many times as often the peaks of those models are taken that the report compares with each other: a closed loop
-/// varies by a third within minutes, and the ratio of two of them is told by its median.
+/// How many times as often the figures are taken for which the report compares models with each other: a closed loop varies
+/// by a third within minutes, a p99 by more, and the ratio of two of them is told by its median.
 const ROUNDS_OF_COMPARED: u32 = 3;
 
 /// How long a model is loaded that compiles its code as it runs, before it is measured.
@@ -131,8 +131,14 @@ impl Bench<'_, '_> {
         if models.len() > 1 { models } else { Vec::new() }
     }
 
-    /// How many repetitions the peaks of the compared models have beyond those of all.
-    fn more_peaks(&self) -> u32 {
+    /// The share at which their latencies are compared, of those that are measured.
+    fn compared_share(&self) -> Option<f64> {
+        let distance = |share: &f64| (share - report::COMPARED_LOAD).abs();
+        self.course.shares.iter().copied().min_by(|one, other| distance(one).total_cmp(&distance(other)))
+    }
+
+    /// How many repetitions the compared figures have beyond those of all.
+    fn more_repetitions(&self) -> u32 {
         if self.course.quick { 0 } else { self.course.repetitions * (ROUNDS_OF_COMPARED - 1) }
     }
 
@@ -140,21 +146,26 @@ impl Bench<'_, '_> {
         let course = self.course;
         let each = 2 + course.shares.len() + course.idle.len() + mixed::SCENARIOS.len();
         self.models().len() as u64 * u64::from(course.repetitions) * each as u64
-            + self.compared().len() as u64 * u64::from(self.more_peaks())
+            + self.compared().len() as u64
+                * u64::from(self.more_repetitions())
+                * (1 + u64::from(self.compared_share().is_some()))
             + if course.micro { micro::steps(self.effort()) } else { 0 }
     }
 
     fn measure(&mut self) -> ControlFlow<()> {
-        self.each_in_turn("peak", Self::peak)?;
         let first = self.course.repetitions + 1;
-        let more = first..first + self.more_peaks();
-        self.in_turn(&self.compared(), more, "peak of those that are compared", Self::peak)?;
+        let (compared, more) = (self.compared(), first..first + self.more_repetitions());
+        self.each_in_turn("peak", Self::peak)?;
+        self.in_turn(&compared, more.clone(), "peak of those that are compared", Self::peak)?;
         self.each_in_turn("sustained rate", Self::sustained)?;
         for share in self.course.shares.clone() {
             let what = format!("{:.0} % of the sustained rate", share * 100.0);
-            self.each_in_turn(&what, move |bench, model, repetition| {
-                bench.latency(model, share, repetition)
-            })?;
+            let latency = move |bench: &mut Self, model, repetition| bench.latency(model, share, repetition);
+            self.each_in_turn(&what, latency)?;
+            if self.compared_share() == Some(share) {
+                let what = format!("{what} of those that are compared");
+                self.in_turn(&compared, more.clone(), &what, latency)?;
+            }
         }
         for connections in self.course.idle.clone() {
             let what = format!("{connections} idle connections");

@@ -15,7 +15,7 @@ mod summary;
 mod tests;
 
 use crate::data::Run;
-pub(crate) use standing::is_compared;
+pub(crate) use standing::{COMPARED_LOAD, is_compared};
 
 /// The whole file.
 #[must_use]

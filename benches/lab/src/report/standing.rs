@@ -11,7 +11,7 @@ use crate::data::{Run, Spread};
 const OURS: &str = "abaca";
 
 /// The share of the sustained rate at which latencies are compared.
-pub(super) const LOAD: f64 = 0.7;
+pub(crate) const COMPARED_LOAD: f64 = 0.7;
 
 /// What may be lost against the reference.
 const TOLERANCE: f64 = 0.05;
@@ -81,7 +81,7 @@ impl Figure {
                 Some(row.requests_per_second)
             }
             Self::Latency => {
-                let share = run.share_nearest(model, LOAD)?;
+                let share = run.share_nearest(model, COMPARED_LOAD)?;
                 let mut rows = run.latencies.iter().filter(|row| row.model == model && row.share == share);
                 let row = rows.find(|row| row.repetition == repetition && row.valid)?;
                 Some(row.p99_us)
@@ -136,7 +136,7 @@ pub(super) fn section(run: &Run) -> Option<Section> {
              page (4,096 bytes) more per idle connection than tokio. Figures without a bar are shown for what they are.",
             sections::REFERENCE
         ),
-        command: again(run, &format!("--rates {:.0} --idle 1000 --no-micro", LOAD * 100.0)),
+        command: again(run, &format!("--rates {:.0} --idle 1000 --no-micro", COMPARED_LOAD * 100.0)),
         charts: charts.collect(),
         tables: vec![Table {
             caption: format!("{OURS} by its rivals"),

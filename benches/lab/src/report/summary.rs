@@ -3,7 +3,7 @@
 use super::chart::number;
 use super::micro::fiber_to_best;
 use super::sections::{REFERENCE, is_ours};
-use super::standing::{self, LOAD};
+use super::standing::{self, COMPARED_LOAD};
 use crate::data::{Run, Spread};
 
 /// The sentences, most telling first.
@@ -76,7 +76,7 @@ fn best_of_ours<'a>(ranking: &[(&'a str, Spread)], most: bool) -> Option<(&'a st
 }
 
 fn latency(run: &Run) -> Option<String> {
-    let nearest = |model: &str| run.share_nearest(model, LOAD);
+    let nearest = |model: &str| run.share_nearest(model, COMPARED_LOAD);
     let ranking = ranking(run, |model| run.latency_of(model, nearest(model)?, |row| row.p99_us));
     let (best, figure) = ranking.first()?;
     let share = nearest(best)?;
