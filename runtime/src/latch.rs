@@ -62,17 +62,8 @@ impl Latch {
     pub(crate) fn await_zero(&self, reason: Reason, interrupted: impl FnOnce()) -> Option<Cancellation> {
         let mut cancelled = None;
         let mut interrupted = Some(interrupted);
-        loop {
-            let waiter = park::waiter();
-            {
-                let mut state = self.0.lock();
-                if state.count == 0 {
-                    return cancelled;
-                }
-                state.owner = &waiter;
-            }
-            if park::wait(&waiter, reason, None) == Outcome::Cancelled {
-                self.0.lock().owner = ptr::null();
+        while let Some(outcome) = self.wait_once(reason) {
+            if outcome == Outcome::Cancelled {
                 let newer = park::acknowledge();
                 // The outermost is the one to obey: it comes last, since what was obeyed does not come again.
                 cancelled = Some(newer);
@@ -81,6 +72,24 @@ impl Latch {
                 }
             }
         }
+        cancelled
+    }
+
+    /// Waits until the count may be zero, or the caller is cancelled; `None` if it is zero.
+    fn wait_once(&self, reason: Reason) -> Option<Outcome> {
+        let waiter = park::waiter();
+        {
+            let mut state = self.0.lock();
+            if state.count == 0 {
+                return None;
+            }
+            state.owner = &waiter;
+        }
+        let outcome = park::wait(&waiter, reason, None);
+        if outcome == Outcome::Cancelled {
+            self.0.lock().owner = ptr::null();
+        }
+        Some(outcome)
     }
 
     /// Waits for zero. A caller that is cancelled meanwhile may go if `leave`, which is called once, says that nobody uses
@@ -90,19 +99,10 @@ impl Latch {
         reason: Reason,
         leave: impl FnOnce() -> bool,
     ) -> Option<Cancellation> {
-        let waiter = park::waiter();
-        {
-            let mut state = self.0.lock();
-            if state.count == 0 {
-                return None;
-            }
-            state.owner = &waiter;
-        }
-        if park::wait(&waiter, reason, None) == Outcome::Cancelled {
-            self.0.lock().owner = ptr::null();
-            if leave() {
-                return Some(park::acknowledge());
-            }
+        match self.wait_once(reason) {
+            None => return None,
+            Some(Outcome::Cancelled) if leave() => return Some(park::acknowledge()),
+            Some(_) => {}
         }
         let mut shield = Boundary::shield();
         let _inside = park::with_chain(|chain| chain.push(&mut shield));

@@ -15,7 +15,7 @@ pub(super) const PAGES: &[Page] = &[
             ("\"127.0.0.1:8000\"", "crate::peer::address()"),
             (" 8080)", " crate::peer::port())"),
         ],
-        exceptions: &[("method.set_nonblocking", CompiledOnly(UNFINISHED))],
+        exceptions: &[("method.set_nonblocking", CompiledOnly(GIVES_UP))],
         lacks: &[("impl TcpStreamExt", "std seals this trait; its methods are the type's own")],
     },
     Page {
@@ -31,7 +31,7 @@ pub(super) const PAGES: &[Page] = &[
         exceptions: &[
             ("main-content", CompiledOnly(ENDLESS)),
             ("method.incoming", CompiledOnly(ENDLESS)),
-            ("method.set_nonblocking", CompiledOnly(UNFINISHED)),
+            ("method.set_nonblocking", CompiledOnly(GIVES_UP)),
         ],
         ..PAGE
     },
@@ -59,7 +59,7 @@ pub(super) const PAGES: &[Page] = &[
         exceptions: &[
             ("method.set_multicast_loop_v6", With(&[("\"127.0.0.1:34254\"", "\"[::1]:0\"")])),
             ("method.multicast_loop_v6", With(&[("\"127.0.0.1:34254\"", "\"[::1]:0\"")])),
-            ("method.set_nonblocking", CompiledOnly(UNFINISHED)),
+            ("method.set_nonblocking", CompiledOnly(GIVES_UP)),
         ],
         ..PAGE
     },
@@ -144,4 +144,4 @@ pub(super) const PAGES: &[Page] = &[
 const ENDLESS: &str = "accepts connections for ever";
 const NIGHTLY: &str = "the trait is there on nightly only";
 const TWICE: &str = "binds one address twice, which fails";
-const UNFINISHED: &str = "calls `unimplemented!()` when it would have to wait";
+const GIVES_UP: &str = "std's example calls `unimplemented!()` when it would have to wait";
