@@ -3,7 +3,7 @@
 //!
 //! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a
 //!   fresh stack. Both are `unsafe` building blocks for a scheduler.
-//! * [`prefetch`] and [`Context::prefetch`] ask for memory that the switch after this one will touch.
+//! * [`prefetch()`] and [`Context::prefetch`] ask for memory that the switch after this one will touch.
 //! * [`coroutine`] has coroutines and generators, which are safe and need no scheduler.
 //! * [`stack::StackPool`] hands out guarded, lazily committed stacks by the million.
 //!

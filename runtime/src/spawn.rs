@@ -227,7 +227,7 @@ impl Builder {
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
 
-    /// Spawns a fiber that may borrow from its surroundings. Where it can, use [`scope`](crate::scope) instead.
+    /// Spawns a fiber that may borrow from its surroundings. Where it can, use [`scope`](crate::scope()) instead.
     ///
     /// ```
     /// abaca::run(|| {

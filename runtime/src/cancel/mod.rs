@@ -10,7 +10,7 @@
 //! * the runtime's shutdown: all of them;
 //! * [`CancelToken`]: the code inside of [`run_until_cancelled`](CancelToken::run_until_cancelled);
 //! * [`time::timeout`](crate::time::timeout): the code inside, when the time is up;
-//! * [`try_scope`](crate::try_scope): the scope's fibers and its body, when one of them fails;
+//! * [`try_scope`](crate::try_scope()): the scope's fibers and its body, when one of them fails;
 //! * a cancelled fiber that waits in a [`scope`](crate::scope()) or [`JoinSet`](crate::JoinSet): the fibers in it.
 //!
 //! The last four end at a frame of the fiber, which then goes on. They nest; if several apply, the outermost wins.

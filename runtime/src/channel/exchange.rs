@@ -277,7 +277,7 @@ impl<T> Exchange<T> {
         parking::wake(woken);
     }
 
-    /// Whether to look again for a moment before parking; see [`LINGER`].
+    /// Whether to look again for a moment before parking; `linger` says for how long.
     fn may_linger(&self) -> bool {
         self.far.load(Ordering::Relaxed) && parking::is_alone() && self.hope.says_spin()
     }

@@ -1,6 +1,6 @@
 //! `abaca::future`: fibers and futures, in both directions.
 //!
-//! * A fiber or a thread waits for a future with [`block_on`], and for a future or a message with [`select`].
+//! * A fiber or a thread waits for a future with [`block_on`], and for a future or a message with [`select()`].
 //! * A task of another runtime waits for a fiber with `join_handle.await`, and for messages with
 //!   [`recv_async`](crate::channel::Receiver::recv_async) and [`send_async`](crate::channel::Sender::send_async).
 //!
@@ -9,7 +9,7 @@
 //!
 //! # Cancellation
 //!
-//! A fiber that is cancelled in [`block_on`] or [`select`] unwinds, and so drops the future where it was.
+//! A fiber that is cancelled in [`block_on`] or [`select()`] unwinds, and so drops the future where it was.
 
 mod notice;
 #[cfg(not(loom))]

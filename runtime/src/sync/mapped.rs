@@ -176,7 +176,7 @@ impl<H: Hold> Drop for Rest<H> {
 }
 
 mapped_guard! {
-    /// The right to a part of what a [`Mutex`](super::Mutex) guards; made by [`MutexGuard::map`].
+    /// The right to a part of what a [`Mutex`] guards; made by [`MutexGuard::map`].
     MappedMutexGuard, Locked, &'a mut T, [mut]
 }
 
