@@ -43,6 +43,8 @@ mod current;
 pub mod fiber;
 pub mod fs;
 pub mod future;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod io;
 mod join_set;
 mod latch;
