@@ -40,7 +40,7 @@ mod token;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 pub use crate::fiber::Cancelled;
-pub use token::{CancelToken, DropGuard};
+pub use token::{CancelToken, DropGuard, WaitForCancellationFuture};
 
 use crate::fiber::{Boundary, Fiber};
 use crate::park;

@@ -4,8 +4,9 @@
 //! * A task of another runtime waits for a fiber with `join_handle.await`, and for messages with
 //!   [`recv_async`](crate::channel::Receiver::recv_async) and [`send_async`](crate::channel::Sender::send_async).
 //!
-//! Nothing here drives a foreign runtime: a future that needs tokio's timers or sockets needs a tokio runtime that runs
-//! elsewhere, entered with its handle.
+//! Nothing here drives a foreign runtime. A future that needs tokio's timers or sockets needs a tokio runtime that runs
+//! elsewhere: spawn it there and wait for its handle with [`block_on`], or poll it in that runtime's context with
+//! [`within`].
 //!
 //! # Cancellation
 //!
@@ -14,6 +15,8 @@
 mod notice;
 #[cfg(not(loom))]
 mod select;
+mod timeout;
+mod within;
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -23,6 +26,8 @@ use std::time::Instant;
 pub use crate::spawn::JoinFuture;
 #[cfg(not(loom))]
 pub use select::{Either, select};
+pub use timeout::timeout;
+pub use within::{Within, within};
 
 use crate::spawn::{JoinHandle, spawn};
 use notice::Notice;
