@@ -5,6 +5,7 @@
 
 mod blocking;
 mod children;
+mod exhaustion;
 mod fs;
 mod fs_oracle;
 mod process;

@@ -23,6 +23,7 @@ mod connect_options;
 mod happy_eyeballs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+mod incoming;
 mod listener;
 mod options;
 mod serve;

@@ -225,6 +225,11 @@ macro_rules! listener_conversions {
             }
 
             /// The connections, one after the other; never ends by itself.
+            ///
+            /// Unlike std's, it passes over connections that their clients have given up (`ECONNABORTED` and the like), and
+            /// waits while there are no descriptors or no memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`), looking again after
+            /// 5 ms, and ever more rarely, at least once a second. So an error that it gives is the listener's own. In
+            /// non-blocking mode it gives every error, as std's.
             pub fn incoming(&self) -> Incoming<'_> {
                 Incoming { listener: self }
             }
