@@ -4,6 +4,7 @@ mod block_on;
 mod channel;
 mod channel_drops;
 mod hyper;
+mod hyper_drain;
 mod join;
 mod oneshot;
 mod select;

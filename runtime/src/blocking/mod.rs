@@ -35,10 +35,12 @@
 //! ```
 
 mod job;
+mod lease;
 mod pool;
 mod settings;
 
 use job::Job;
+pub(crate) use lease::Lease;
 pub(crate) use pool::Pool;
 pub(crate) use settings::Settings;
 
@@ -83,6 +85,21 @@ where
     match scheduler::blocking_pool() {
         Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait_and_keep),
         _ => f(),
+    }
+}
+
+/// Runs `f`, which starts a child, on a thread that runs nothing else, and that lives as long as the lease: for the kernel it
+/// is the child's parent. On a plain thread, `f` just runs: the caller is the parent, as in std.
+pub(crate) fn run_and_stay<F, T>(f: F) -> (T, Option<Lease>)
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    let call = || (f(), Lease::take());
+    let pool = scheduler::blocking_pool();
+    match pool.as_deref().and_then(Pool::forking) {
+        Some(pool) if !park::surely_unwinds() => pool.run(call, Job::wait),
+        _ => call(),
     }
 }
 

@@ -7,6 +7,8 @@
 //! first harms nobody.
 //!
 //! The lock is never held across a job, a system call or a wake-up.
+//!
+//! A thread of which somebody has a [`Lease`](super::Lease) does not end: it sits, without a limit, even if the pool is closed.
 
 #![expect(unsafe_code, reason = "asks for the right to run a job, whose contract it keeps")]
 
@@ -18,7 +20,7 @@ use std::thread::{self, Thread};
 use std::time::Instant;
 
 use super::job::{Job, JobRef, Wait};
-use super::{Gauges, Settings};
+use super::{Gauges, Settings, lease};
 use crate::park;
 
 /// See the module's documentation.
@@ -28,6 +30,8 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Counted before the job's caller is told, so that it sees its own.
     completed: AtomicU64,
+    /// The threads that start children, which inherit what there is to a thread: they run nobody else's jobs.
+    forking: Option<Arc<Pool>>,
 }
 
 #[derive(Default)]
@@ -58,7 +62,17 @@ enum Call {
 impl Pool {
     /// A pool without threads; they will be called `<name>-blocking-<n>`.
     pub(crate) fn new(name: &str, settings: Settings) -> Self {
-        Self { name: name.into(), settings, state: Mutex::default(), completed: AtomicU64::new(0) }
+        let forking = Self::bare(format!("{name}-forking"), settings);
+        Self { forking: Some(Arc::new(forking)), ..Self::bare(format!("{name}-blocking"), settings) }
+    }
+
+    fn bare(name: String, settings: Settings) -> Self {
+        Self { name, settings, state: Mutex::default(), completed: AtomicU64::new(0), forking: None }
+    }
+
+    /// The pool whose threads start children.
+    pub(super) fn forking(&self) -> Option<&Arc<Self>> {
+        self.forking.as_ref()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -116,7 +130,7 @@ impl Pool {
     }
 
     fn start_thread(self: &Arc<Self>, number: usize) {
-        let name = format!("{}-blocking-{number}", self.name);
+        let name = format!("{}-{number}", self.name);
         let pool = Arc::clone(self);
         if thread::Builder::new().name(name).spawn(move || pool.serve()).is_err() {
             self.go_without();
@@ -151,13 +165,14 @@ impl Pool {
 
     /// A thread's life.
     fn serve(&self) {
+        lease::offer();
         let mut state = self.state();
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 self.complete(job);
                 state = self.state();
-            } else if state.closed {
+            } else if state.closed && !lease::is_held() {
                 break;
             } else {
                 state.idle.push(Seat(thread::current()));
@@ -178,15 +193,16 @@ impl Pool {
         let me = thread::current().id();
         let deadline = Instant::now().checked_add(self.settings.keep_alive);
         loop {
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            match left {
+            match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+                Some(_) if lease::is_held() => thread::park(),
                 None => thread::park(),
                 Some(left) if !left.is_zero() => thread::park_timeout(left),
                 Some(_) => {}
             }
             let mut state = self.state();
             let Some(seat) = state.idle.iter().position(|seat| seat.0.id() == me) else { return true };
-            if deadline.is_some_and(|at| Instant::now() >= at) {
+            let is_over = state.closed || deadline.is_some_and(|at| Instant::now() >= at);
+            if is_over && !lease::is_held() {
                 state.idle.remove(seat);
                 return false;
             }
@@ -195,6 +211,9 @@ impl Pool {
 
     /// Lets threads end when the queue is empty; the runtime is gone.
     pub(crate) fn close(&self) {
+        if let Some(forking) = &self.forking {
+            forking.close();
+        }
         let idle = {
             let mut state = self.state();
             state.closed = true;

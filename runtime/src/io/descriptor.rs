@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Idle;
 use crate::current;
 use crate::fiber::{Chain, Outcome, Reason};
 use crate::os::{epoll, socket};
@@ -45,6 +46,8 @@ struct Settings {
     /// Nanoseconds; 0 is no timeout.
     read_timeout: AtomicU64,
     write_timeout: AtomicU64,
+    /// Made when somebody may end the idling.
+    idle: OnceLock<Arc<Idle>>,
     in_kernel: Mutex<Copies>,
 }
 
@@ -115,6 +118,16 @@ impl<T: AsFd> Descriptor<T> {
 
     fn settings(&self) -> &Arc<Settings> {
         self.settings.get_or_init(Arc::default)
+    }
+
+    /// What may end the idling of this socket, once somebody has [asked](Self::share_idle) for it.
+    #[inline]
+    pub(crate) fn idle(&self) -> Option<&Idle> {
+        self.settings.get()?.idle.get().map(|idle| &**idle)
+    }
+
+    pub(crate) fn share_idle(&self) -> Arc<Idle> {
+        Arc::clone(self.settings().idle.get_or_init(Arc::default))
     }
 
     /// Chooses between waits and errors, for the calls here and for the kernel's own; for those not before the last copy

@@ -60,6 +60,22 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
+    /// [`poll_transfer`](Self::poll_transfer) of what the task reads, or of the end that an idle one is told.
+    pub(crate) fn poll_receive(
+        &self,
+        arm: &mut Arm,
+        context: &mut Context<'_>,
+        wanted: usize,
+        call: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        match self.idle() {
+            None => self.poll_transfer(Way::Read, arm, context, wanted, call),
+            Some(idle) => self.receive_unless_idle(idle, call, |call| {
+                self.poll_transfer(Way::Read, arm, context, wanted, call)
+            }),
+        }
+    }
+
     /// `Ready` if there was an event after `seen`; else arms the direction.
     fn poll_ready(
         &self,

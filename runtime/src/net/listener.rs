@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::socket::{descriptor_traits, listener_conversions};
-use super::{ListenOptions, TcpStream, ToSocketAddrs};
+use super::{ListenOptions, TcpStream, ToSocketAddrs, incoming};
 use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket;
@@ -75,6 +75,10 @@ impl TcpListener {
         Ok((TcpStream::fresh(fd.into()), address))
     }
 
+    fn next_incoming(&self) -> io::Result<TcpStream> {
+        incoming::next(|| Ok(self.accept()?.0), self.0.is_nonblocking())
+    }
+
     /// [`incoming`](Self::incoming) that owns the listener.
     pub fn into_incoming(self) -> IntoIncoming {
         IntoIncoming { listener: self }
@@ -103,7 +107,7 @@ impl Iterator for Incoming<'_> {
     type Item = io::Result<TcpStream>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
+        Some(self.listener.next_incoming())
     }
 }
 
@@ -117,7 +121,7 @@ impl Iterator for IntoIncoming {
     type Item = io::Result<TcpStream>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
+        Some(self.listener.next_incoming())
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) use node::Node;
 use registry::Registry;
 use slot::Edge;
 pub(crate) use slot::{Seen, Way};
-pub(crate) use source::Source;
+pub(crate) use source::{Bell, Source};
 
 use crate::fiber::Woken;
 use crate::os::epoll::{BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE};

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::fiber::{Header, Outcome, Waiter, Woken};
+use crate::os::slack;
 use crate::queue::{Hope, Search};
 
 /// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
@@ -278,10 +279,10 @@ impl Worker {
         if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
             let began = shared.now_ns();
             let timeout = self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(began)));
-            match shared.poller_of(self.index) {
+            slack::sleep(timeout, |timeout| match shared.poller_of(self.index) {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => self.remote.bed.lie_down(timeout),
-            }
+            });
             self.idle.expects_mail.set(
                 shared.poller_of(self.index).is_some()
                     && self.remote.inbox.has_mail()

@@ -33,7 +33,7 @@ pub(crate) use worker::{Worker, current_worker};
 use crate::blocking::Pool;
 use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken, wake_task};
 use crate::os::signal::{AlternateStack, watch_faults};
-use crate::os::{futex, nudge, slack};
+use crate::os::{futex, nudge};
 use crate::poller::Poller;
 use crate::timer::Entry;
 
@@ -277,7 +277,6 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     let _signal_stack =
         AlternateStack::install().and_then(|stack| watch_faults(report::on_fault).map(|()| stack));
     let _ = nudge::arm(report::on_nudge);
-    slack::tighten();
     shared.workers[index].set_thread_id(nudge::thread_id());
     shared.workers[index].run();
     shared.end_worker(index);
