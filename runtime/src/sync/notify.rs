@@ -32,13 +32,13 @@ struct State {
     /// A notification is kept for the next who asks.
     kept: bool,
     /// Counts the calls of `notify_waiters`.
-    calls: usize,
+    calls: u64,
     /// Each with the number of calls before it came.
-    waiters: WaitList<usize>,
+    waiters: WaitList<u64>,
 }
 
 impl State {
-    fn waiters(&mut self) -> &mut WaitList<usize> {
+    fn waiters(&mut self) -> &mut WaitList<u64> {
         &mut self.waiters
     }
 }

@@ -284,7 +284,7 @@ impl Semaphore {
     pub(super) fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
-            let needed = n as usize * PERMIT;
+            let needed = (n as usize).saturating_mul(PERMIT);
             if word < needed {
                 return Err(TryAcquireError::NoPermits);
             }
@@ -318,7 +318,7 @@ impl Semaphore {
             return Err(TryAcquireError::Closed);
         }
         while word & SLOW == 0 {
-            let needed = n as usize * PERMIT;
+            let needed = (n as usize).saturating_mul(PERMIT);
             let enough = word >= needed;
             let to = if enough { word - needed } else { SLOW };
             // Acquire: as in `try_take`.

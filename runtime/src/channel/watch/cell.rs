@@ -56,7 +56,9 @@ impl<T> Cell<T> {
     pub(super) fn read(&self) -> Read<'_, T> {
         self.enter(|gate| {
             let may_enter = !gate.is_writing;
-            gate.readers += usize::from(may_enter);
+            // What is lent out may be forgotten, and stays counted.
+            let readers = gate.readers.checked_add(usize::from(may_enter));
+            gate.readers = readers.expect("too many look at the value");
             may_enter
         });
         Read { cell: self, on_one_thread: PhantomData }
