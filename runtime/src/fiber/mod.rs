@@ -35,6 +35,6 @@ pub(crate) use header::{Flags, Header};
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
-pub(crate) use local::Locals;
+pub(crate) use local::{Gone, Locals};
 pub(crate) use task_waiter::{TaskWaiter, wake_task};
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Woken};
