@@ -256,3 +256,52 @@ fn boundaries_that_are_left_in_any_order_bind_their_fiber_no_more() {
         assert!(late.is_err());
     }
 }
+
+#[test]
+fn coroutines_in_the_locals_of_workers_and_threads_do_not_unwind_when_those_end() {
+    struct Count<'a>(&'a Value);
+    impl Drop for Count<'_> {
+        fn drop(&mut self) {
+            UNWOUND.fetch_add(1, SeqCst);
+            self.0.check();
+        }
+    }
+    static UNWOUND: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static KEPT: RefCell<Vec<Suspended>> = const { RefCell::new(Vec::new()) };
+        static USED: Value = Value::new();
+    }
+    abaca::fiber_local!(static LOCAL: RefCell<Vec<Suspended>> = const { RefCell::new(Vec::new()) });
+    let keep = |place: fn(Suspended)| {
+        place(suspended(|yielder| {
+            USED.with(|value| {
+                let _count = Count(value);
+                yielder.suspend(());
+            });
+        }));
+    };
+    // The thread's first coroutine, and after it what is destroyed last.
+    drop(suspended(|yielder| yielder.suspend(())));
+    let runtime = abaca::Runtime::builder().workers(1).build().unwrap();
+    runtime.run(move || {
+        drop(suspended(|yielder| yielder.suspend(())));
+        KEPT.with(|_| ());
+        keep(|coroutine| KEPT.with_borrow_mut(|kept| kept.push(coroutine)));
+    });
+    drop(runtime);
+    let plain = std::thread::spawn(move || {
+        LOCAL.with(|_| ());
+        keep(|coroutine| LOCAL.with_borrow_mut(|kept| kept.push(coroutine)));
+    });
+    plain.join().unwrap();
+    assert_eq!(UNWOUND.load(SeqCst), 0);
+    // In a fiber's local it unwinds as ever: the worker's own are alive.
+    abaca::run(move || {
+        let fiber = abaca::spawn(move || {
+            LOCAL.with(|_| ());
+            keep(|coroutine| LOCAL.with_borrow_mut(|kept| kept.push(coroutine)));
+        });
+        fiber.join().unwrap();
+        assert_eq!(UNWOUND.load(SeqCst), 1);
+    });
+}

@@ -1,14 +1,6 @@
 //! The readers-writer lock without its value: the word, the queues behind it, and the protocol between them.
 //!
-//! # The word
-//!
-//! | bits | set | cleared | means |
-//! |---|---|---|---|
-//! | `WRITER` | by whoever takes the lock to write, or by an unlocker on behalf of the one it hands over to | by the holder | a writer holds it |
-//! | `WAITERS` | under the queues' lock, by one that joins a queue | under the queues' lock, when all are empty | whoever frees the lock must look at the queues |
-//! | `WAKING` | under the queues' lock, by the unlocker that wakes a writer | by the woken one, when it has the lock or has joined the queue again | a woken writer is on its way: wake no other |
-//! | `HAND_OVER` | under the queues' lock, by a writer that has lost for too long | under the queues' lock, when no such writer waits | nobody takes the lock but from an unlocker |
-//! | the rest | by readers, and by unlockers on behalf of readers that waited | by readers | how many hold it to read |
+//! The word is described in `rw_word.rs`.
 //!
 //! # The protocol
 //!
@@ -34,19 +26,11 @@ use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinGuard, SpinLock, Woken};
 use super::rw_queues::{Granted, Queues};
+use super::rw_word::{HAND_OVER, HELD, READER, WAITERS, WAKING, WRITER, has_room};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::fiber::{Outcome, Reason};
 use crate::queue::Hope;
-
-const WRITER: u32 = 1;
-const WAITERS: u32 = 1 << 1;
-const WAKING: u32 = 1 << 2;
-const HAND_OVER: u32 = 1 << 3;
-const READER: u32 = 1 << 4;
-
-/// Whatever holds the lock.
-const HELD: u32 = WRITER | !(READER - 1);
 
 /// How long a writer lets others pass before the lock is handed to it.
 const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
@@ -56,12 +40,6 @@ const SPIN: &[u32] = if cfg!(loom) { &[] } else { &[4, 8, 16, 32] };
 
 /// How many readers are let in under one hold of the queues' lock.
 const BATCH: usize = 16;
-
-/// Whether another reader can be counted: every place that adds one asks. (Guards that are forgotten stay counted.)
-#[inline]
-fn has_room(word: u32) -> bool {
-    word <= u32::MAX - READER
-}
 
 /// See the module's documentation.
 #[derive(Debug)]
