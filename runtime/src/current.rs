@@ -142,6 +142,19 @@ pub fn sleep(duration: Duration) {
     }
 }
 
+/// [`sleep`] for so many milliseconds. Mirrors `std::thread::sleep_ms`, which std has deprecated.
+///
+/// ```
+/// # abaca::run(|| {
+/// # #[expect(deprecated)]
+/// abaca::fiber::sleep_ms(1);
+/// # });
+/// ```
+#[deprecated(note = "replaced by `abaca::fiber::sleep`")]
+pub fn sleep_ms(ms: u32) {
+    sleep(Duration::from_millis(u64::from(ms)));
+}
+
 /// Blocks the calling fiber (or plain thread) until `deadline`; returns at once when it has passed.
 ///
 /// ```

@@ -155,12 +155,15 @@ fn in_the_middle(n: usize, yielder: &Yielder<(), ()>) {
         1 => abaca::cancel::CancelToken::new().run_until_cancelled(suspend).unwrap(),
         2 => abaca::cancel::shield(suspend),
         3 => abaca::scope(|scope| {
-            let fiber = scope.spawn(|| abaca::yield_now());
+            let fiber = scope.spawn(abaca::yield_now);
             suspend();
             fiber.join().unwrap();
         }),
         4 => abaca::try_scope(|scope| {
-            scope.spawn(|| Ok::<(), ()>(abaca::yield_now()));
+            scope.spawn(|| {
+                abaca::yield_now();
+                Ok::<(), ()>(())
+            });
             suspend();
             Ok(())
         })

@@ -2,6 +2,7 @@
 
 mod abort;
 mod locals;
+mod names;
 mod stacks;
 
 use std::io::{BufRead, BufReader, Read};

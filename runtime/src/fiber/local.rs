@@ -11,6 +11,7 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -80,11 +81,11 @@ impl Locals {
     pub(crate) fn destroy(&self) {
         while let Some((key, newest)) = self.with(|state| state.values.pop()) {
             self.with(|state| state.gone.push(key));
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(newest))) {
-                if !payload.is::<Cancelled>() {
-                    eprintln!("fatal runtime error: fiber-local panicked on drop, aborting");
-                    std::process::abort();
-                }
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(newest)));
+            // Only a runtime that shuts down, and refuses what the destructor wants, unwinds with that.
+            if dropped.is_err_and(|payload| !payload.is::<Cancelled>()) {
+                let _ = writeln!(io::stderr(), "fatal runtime error: fiber-local panicked on drop, aborting");
+                std::process::abort();
             }
         }
     }

@@ -22,6 +22,8 @@ mod waiter;
 
 pub use std::thread::{Result, available_parallelism, panicking};
 
+#[expect(deprecated, reason = "std has it as well")]
+pub use crate::current::sleep_ms;
 pub use crate::current::{current, park, park_timeout, sleep, sleep_until, yield_now};
 pub use crate::local_key::{AccessError, LocalKey};
 pub use crate::scope::{Scope, ScopedJoinHandle, scope};

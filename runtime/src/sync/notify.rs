@@ -1,6 +1,7 @@
 //! `Notify`: tokio's, as blocking calls.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinLock};
@@ -27,6 +28,10 @@ use crate::fiber::{Outcome, Reason};
 /// # });
 /// ```
 pub struct Notify(SpinLock<State>);
+
+// Each change is whole before anything can panic.
+impl UnwindSafe for Notify {}
+impl RefUnwindSafe for Notify {}
 
 struct State {
     /// A notification is kept for the next who asks.

@@ -22,6 +22,7 @@
 //!
 //! An impatient writer that gives up (a cancellation) may leave readers that waited for nothing but it; it lets them in.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinGuard, SpinLock, Woken};
@@ -48,6 +49,10 @@ pub(crate) struct RawRwLock {
     hope: Hope<64>,
     queues: SpinLock<Queues>,
 }
+
+// Each change is whole before anything can panic: also for guards that refer to this, and not to the value's owner.
+impl UnwindSafe for RawRwLock {}
+impl RefUnwindSafe for RawRwLock {}
 
 /// Whose turn it is when both kinds wait.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 //! into the word. A closed semaphore stays `SLOW`, and is `CLOSED` as well.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinGuard, SpinLock, Woken};
@@ -56,6 +57,10 @@ pub struct Semaphore {
     word: AtomicUsize,
     state: SpinLock<State>,
 }
+
+// What it counts is changed under its lock, or in one step: a panic leaves nothing half-way.
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}
 
 struct State {
     /// The free permits while the word is `SLOW`.

@@ -36,7 +36,7 @@ fn readers_that_waited_are_counted_within_the_limit_as_others() {
 #[test]
 fn nobody_waits_for_a_place_that_there_is_not() {
     let lock = Arc::new(RawRwLock::new());
-    lock.word.store((u32::MAX / READER) * READER | HAND_OVER, Ordering::Relaxed);
+    lock.word.store(((u32::MAX / READER) * READER) | HAND_OVER, Ordering::Relaxed);
     let other = Arc::clone(&lock);
     assert!(thread::spawn(move || other.read()).join().is_err());
     lock.word.fetch_and(!HAND_OVER, Ordering::Relaxed);
