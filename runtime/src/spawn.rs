@@ -154,6 +154,8 @@ impl Builder {
     }
 
     /// Names the fiber: shown in reports of panics, stack overflows and dumps.
+    ///
+    /// The name must not contain a NUL, as a thread's must not: to spawn with such a name panics.
     pub fn name(mut self, name: String) -> Self {
         self.name = Some(name);
         self
@@ -171,6 +173,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub fn spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -185,6 +191,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`]; `NoRuntime` as well when the caller is not a fiber.
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub fn spawn_local<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + 'static,
@@ -214,6 +224,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub unsafe fn spawn_roaming<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -242,6 +256,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     ///
     /// # Safety
     ///
@@ -297,8 +315,16 @@ impl Builder {
             None => 0,
             Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,
         };
-        Ok((stack_bytes, self.name.map(|name| Fiber::new(Some(name.into_boxed_str())))))
+        Ok((stack_bytes, self.name.map(named)))
     }
+}
+
+/// # Panics
+///
+/// If there is a NUL in the name, with std's words.
+fn named(name: String) -> Fiber {
+    assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
+    Fiber::new(Some(name.into_boxed_str()))
 }
 
 #[inline]

@@ -3,6 +3,7 @@
 mod destructors;
 mod join;
 mod local;
+mod local_coroutine;
 mod park;
 mod runtime;
 mod scope;

@@ -305,6 +305,7 @@ impl<T> Exchange<T> {
     /// Counts another sender.
     pub(super) fn add_sender(&self) {
         // Relaxed, here and below: the clone is made through an end that is still counted.
+        // It does not overflow: each end holds an `Arc` as well, whose count aborts before.
         self.senders.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -22,6 +22,8 @@ mod waiter;
 
 pub use std::thread::{Result, available_parallelism, panicking};
 
+#[expect(deprecated, reason = "std has it as well")]
+pub use crate::current::sleep_ms;
 pub use crate::current::{current, park, park_timeout, sleep, sleep_until, yield_now};
 pub use crate::local_key::{AccessError, LocalKey};
 pub use crate::scope::{Scope, ScopedJoinHandle, scope};
@@ -35,6 +37,6 @@ pub(crate) use header::{Flags, Header};
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
-pub(crate) use local::Locals;
+pub(crate) use local::{Gone, Locals};
 pub(crate) use task_waiter::{TaskWaiter, wake_task};
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Woken};

@@ -136,10 +136,13 @@ impl Builder {
 
     /// Starts the runtime.
     ///
+    /// The first one of the process wraps the [panic hook](std::panic::set_hook): a panic in a fiber that has a name is
+    /// announced with that name before the hook is called that was there. A hook that is set later takes its place.
+    ///
     /// # Errors
     ///
-    /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, or an environment variable that
-    ///   does not parse; a blocking pool without threads.
+    /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, a name with a NUL, or an environment
+    ///   variable that does not parse; a blocking pool without threads.
     /// * What the operating system says when it refuses an epoll instance or a thread.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
@@ -147,6 +150,10 @@ impl Builder {
         if u32::try_from(self.stack_bytes).is_err() {
             return Err(invalid("stack_size is less than 4 GiB"));
         }
+        if self.name.contains('\0') {
+            return Err(invalid("a thread's name may not contain interior null bytes"));
+        }
+        super::panic_report::name_fibers();
         let pollers = match poller {
             Poller::Workers => {
                 Pollers::Workers((0..workers).map(|_| poller::Poller::new()).collect::<io::Result<_>>()?)

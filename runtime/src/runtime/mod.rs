@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "a main fiber borrows from the thread that waits for it")]
 
 mod builder;
+mod panic_report;
 
 use std::fmt;
 use std::io;
@@ -14,6 +15,9 @@ pub use builder::{Builder, Poller};
 
 use crate::scheduler::{self, Shared};
 use crate::spawn::{self, JoinHandle, SpawnError};
+
+/// The name of the fiber that [`Runtime::run`] makes.
+const MAIN: &str = "main";
 
 /// What a shutdown left behind: the fibers that did not end in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +110,7 @@ impl Runtime {
         );
         // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
         // shield, it neither unwinds nor returns before the fiber has ended.
-        let handle = unsafe { spawn::Builder::new().name("main".into()).spawn_onto(&self.shared, f) };
+        let handle = unsafe { spawn::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
         let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
         let result = crate::cancel::shield(|| handle.join());
         result.unwrap_or_else(|payload| std::panic::resume_unwind(payload))

@@ -1,6 +1,7 @@
 //! `Notify`: tokio's, as blocking calls.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinLock};
@@ -28,17 +29,21 @@ use crate::fiber::{Outcome, Reason};
 /// ```
 pub struct Notify(SpinLock<State>);
 
+// Each change is whole before anything can panic.
+impl UnwindSafe for Notify {}
+impl RefUnwindSafe for Notify {}
+
 struct State {
     /// A notification is kept for the next who asks.
     kept: bool,
     /// Counts the calls of `notify_waiters`.
-    calls: usize,
+    calls: u64,
     /// Each with the number of calls before it came.
-    waiters: WaitList<usize>,
+    waiters: WaitList<u64>,
 }
 
 impl State {
-    fn waiters(&mut self) -> &mut WaitList<usize> {
+    fn waiters(&mut self) -> &mut WaitList<u64> {
         &mut self.waiters
     }
 }

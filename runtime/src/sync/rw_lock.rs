@@ -8,6 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::poison::{Flag, Watch};
@@ -61,7 +62,9 @@ impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 /// The right to read the value of an [`RwLock`]; given up when dropped. Not `Send`, as std's.
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockReadGuard<'a, T: ?Sized + 'a> {
-    pub(super) lock: &'a RwLock<T>,
+    /// Not by way of the lock, which would forbid that the guard of a long-lived value be one of a short-lived value.
+    pub(super) value: NonNull<T>,
+    pub(super) raw: &'a RawRwLock,
     /// `Sync` if `T` is, never `Send`.
     auto_traits: PhantomData<std::sync::RwLockReadGuard<'a, T>>,
 }
@@ -181,14 +184,14 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.wrap(self.value.get_mut())
     }
 
-    pub(super) fn as_ptr(&self) -> *mut T {
-        self.value.get()
+    pub(super) fn as_ptr(&self) -> NonNull<T> {
+        NonNull::new(self.value.get()).expect("a value has an address")
     }
 
     /// The guard of a hold that the caller has just taken, or has changed to one of reading.
     #[inline]
     pub(super) fn reading(&self) -> RwLockReadGuard<'_, T> {
-        RwLockReadGuard { lock: self, auto_traits: PhantomData }
+        RwLockReadGuard { value: self.as_ptr(), raw: &self.raw, auto_traits: PhantomData }
     }
 
     #[inline]
@@ -223,8 +226,8 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: while there is a reader's guard nobody writes.
-        unsafe { &*self.lock.value.get() }
+        // SAFETY: while there is a reader's guard nobody writes, and the lock, which is borrowed, owns the value.
+        unsafe { self.value.as_ref() }
     }
 }
 
@@ -249,7 +252,7 @@ impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.raw.unlock_read();
+        self.raw.unlock_read();
     }
 }
 

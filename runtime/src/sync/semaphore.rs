@@ -9,6 +9,7 @@
 //! into the word. A closed semaphore stays `SLOW`, and is `CLOSED` as well.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinGuard, SpinLock, Woken};
@@ -56,6 +57,10 @@ pub struct Semaphore {
     word: AtomicUsize,
     state: SpinLock<State>,
 }
+
+// What it counts is changed under its lock, or in one step: a panic leaves nothing half-way.
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}
 
 struct State {
     /// The free permits while the word is `SLOW`.
@@ -284,7 +289,7 @@ impl Semaphore {
     pub(super) fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
-            let needed = n as usize * PERMIT;
+            let needed = (n as usize).saturating_mul(PERMIT);
             if word < needed {
                 return Err(TryAcquireError::NoPermits);
             }
@@ -318,7 +323,7 @@ impl Semaphore {
             return Err(TryAcquireError::Closed);
         }
         while word & SLOW == 0 {
-            let needed = n as usize * PERMIT;
+            let needed = (n as usize).saturating_mul(PERMIT);
             let enough = word >= needed;
             let to = if enough { word - needed } else { SLOW };
             // Acquire: as in `try_take`.

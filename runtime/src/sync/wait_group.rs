@@ -106,7 +106,8 @@ impl Default for WaitGroup {
 
 impl Clone for WaitGroup {
     fn clone(&self) -> Self {
-        // Relaxed: the clone is made from a part that is still counted.
+        // Relaxed: the clone is made from a part that is still counted. It does not overflow: the count of the `Arc` is at
+        // least as high, and aborts before.
         self.shared.count.fetch_add(1, Ordering::Relaxed);
         Self { shared: Arc::clone(&self.shared) }
     }

@@ -125,6 +125,7 @@ impl<T> Ring<T> {
     /// Counts a receiver; the position of the next message.
     pub(super) fn add_receiver(&self) -> u64 {
         let mut state = self.state.lock();
+        // It does not overflow, nor does the senders' count: each end holds an `Arc` as well, whose count aborts before.
         state.receivers += 1;
         state.next
     }

@@ -10,8 +10,7 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
 use super::{Request, Worker, current_worker};
-use crate::fiber::Cancelled;
-use crate::fiber::{Ended, Flags, Header};
+use crate::fiber::{Boundary, Cancelled, Ended, Flags, Header};
 use crate::scheduler::shared::Phase;
 
 /// What comes after the end of a fiber.
@@ -52,11 +51,17 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
             clear_quietly(fiber);
         }
         if header.locals.any() {
-            header.locals.destroy();
+            destroy_locals(header);
         }
         let mut next = this_worker().finish(fiber);
         if matches!(next, Next::Clear) {
             clear_quietly(fiber);
+            // SAFETY: the cell is the worker's until `finish_cleared`.
+            let header = unsafe { fiber.as_ref() };
+            if header.locals.any() {
+                // What that destructor has made.
+                destroy_locals(header);
+            }
             // Asked again: a roaming fiber may have come to another worker.
             next = this_worker().finish_cleared(fiber);
         }
@@ -91,6 +96,14 @@ fn refuse(fiber: NonNull<Header>) {
     unsafe { fiber.as_ref() }.begin_unwinding();
     // SAFETY: this worker started the fiber just now, and it has not run.
     unsafe { Header::refuse(fiber, Box::new(Cancelled::new())) };
+}
+
+/// Drops the local values of the calling fiber, whose destructors are not cancelled: an unwinding would find nobody to tell.
+#[cold]
+fn destroy_locals(header: &Header) {
+    let mut shield = Boundary::shield();
+    let _inside = header.boundaries.push(&mut shield);
+    header.locals.destroy();
 }
 
 fn this_worker() -> &'static Worker {
