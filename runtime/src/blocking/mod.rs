@@ -42,12 +42,11 @@ use job::Job;
 pub(crate) use pool::Pool;
 pub(crate) use settings::Settings;
 
-use crate::{park, scheduler};
+use crate::scheduler;
 
 /// Runs `f` on a thread of the runtime's blocking pool while the calling fiber is parked, and returns what it returned.
 ///
-/// On a plain thread, `f` just runs; so it does in the destructors of a fiber that unwinds, since
-/// [`std::thread::panicking`] is a fact of the thread.
+/// On a plain thread, `f` just runs.
 ///
 /// Handing a job over and back costs some microseconds if a thread is awake, and tens if one must be woken.
 ///
@@ -68,7 +67,7 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait),
+        Some(pool) => pool.run(f, Job::wait),
         _ => f(),
     }
 }
@@ -81,7 +80,7 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait_and_keep),
+        Some(pool) => pool.run(f, Job::wait_and_keep),
         _ => f(),
     }
 }

@@ -155,8 +155,8 @@ fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instan
     }
 }
 
-/// `block` of a fiber that may be unwinding, that is, in whose destructors we may be: it waits to the end, since a second
-/// unwinding would abort.
+/// `block` of a fiber that unwinds, in one of whose destructors we are: it waits to the end, since a second unwinding would
+/// abort.
 #[cold]
 #[inline(never)]
 fn block_unwinding(
@@ -168,18 +168,8 @@ fn block_unwinding(
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let worker = current_worker().expect("a fiber runs on a worker");
-    header.set_flag(Flags::EXEMPT);
-    worker.note_exempt();
-    // The wait may outlast the unwinding, after which it can be cancelled, but not from outside of a shield.
-    let is_visible = !header.boundaries.outlook().is_shielded;
-    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, is_visible));
-    header.unset_flag(Flags::EXEMPT);
+    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, false));
     waiter.outcome().expect("only a claim makes a parked fiber ready")
-}
-
-/// Whether the current fiber unwinds, so that the thread had better not run another one meanwhile.
-pub(crate) fn surely_unwinds() -> bool {
-    current_worker().is_some_and(Worker::surely_unwinds)
 }
 
 /// Lets the other fibers of this worker run; on a plain thread, the other threads.
@@ -260,13 +250,12 @@ pub(crate) fn yield_from_io() {
         header.io_streak.set(streak);
     } else {
         header.io_streak.set(0);
-        // While a fiber unwinds, nobody else runs on its thread because of its I/O. This is no place to obey a
-        // cancellation: the result of the operation would be lost.
+        // This is no place to obey a cancellation: the result of the operation would be lost.
         let worker = current_worker().expect("a fiber runs on a worker");
-        if !std::thread::panicking() {
-            worker.yield_now(me);
-        } else if !worker.surely_unwinds() {
+        if std::thread::panicking() {
             worker.suspend_unwinding(header, || worker.yield_now(me));
+        } else {
+            worker.yield_now(me);
         }
     }
 }
