@@ -10,6 +10,7 @@ use std::time::Duration;
 use abaca_asm::stack::StackPool;
 
 use super::Runtime;
+use super::crew::Crew;
 use crate::blocking::{self, Pool};
 use crate::poller;
 use crate::scheduler::{self, Pollers, Shared, StackSupply};
@@ -156,29 +157,25 @@ impl Builder {
         let stacks = StackSupply::new(StackPool::new(self.stack_bytes));
         let pool = Arc::new(Pool::new(&self.name, self.blocking.check()?));
         let shared = Shared::new(workers, stacks, pollers, pool, self.max_fibers);
-        let mut runtime = Runtime {
-            shared,
-            threads: Vec::new(),
-            ended: Arc::default(),
-            shutdown_timeout: self.shutdown_timeout,
-            is_shut_down: false,
-        };
+        let crew = Crew::new(Arc::clone(&shared));
+        let mut runtime =
+            Runtime { shared: Arc::clone(&shared), crew: Some(crew), shutdown_timeout: self.shutdown_timeout };
+        let crew = runtime.crew.as_mut().expect("it has not ended");
         for index in 0..workers {
             let name = format!("{}-worker-{index}", self.name);
             let (shared, start, stop) =
-                (Arc::clone(&runtime.shared), self.on_thread_start.clone(), self.on_thread_stop.clone());
-            runtime.start_thread(name, move || {
+                (Arc::clone(&shared), self.on_thread_start.clone(), self.on_thread_stop.clone());
+            crew.start_thread(name, move || {
                 call(start.as_ref());
                 scheduler::run_worker(&shared, index);
                 call(stop.as_ref());
             })?;
         }
         if poller == Poller::Thread {
-            let shared = Arc::clone(&runtime.shared);
-            runtime.start_thread(format!("{}-poller", self.name), move || scheduler::run_poller(&shared))?;
+            let shared = Arc::clone(&shared);
+            crew.start_thread(format!("{}-poller", self.name), move || scheduler::run_poller(&shared))?;
         }
-        let shared = Arc::clone(&runtime.shared);
-        runtime.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
+        crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
         Ok(runtime)
     }
 

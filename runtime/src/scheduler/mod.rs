@@ -7,6 +7,7 @@
 #[cfg_attr(loom, path = "model_bed.rs")]
 mod bed;
 pub(crate) mod cancel;
+mod errand;
 mod hub;
 #[cfg(all(test, loom))]
 mod model_cancel;
@@ -31,7 +32,7 @@ pub(crate) use stacks::StackSupply;
 pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
-use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken, wake_task};
+use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
 use crate::os::signal::{AlternateStack, watch_faults};
 use crate::os::{futex, nudge, slack};
 use crate::poller::Poller;
@@ -43,13 +44,18 @@ pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
     current_worker()?.current()
 }
 
+/// Whether the caller is on a worker of that runtime.
+pub(crate) fn is_within(shared: &Shared) -> bool {
+    current_worker().is_some_and(|worker| ptr::eq(worker.shared(), shared))
+}
+
 /// Delivers the wake-up that a successful claim owes.
 #[inline]
 pub(crate) fn wake(woken: Woken) {
     match woken {
         Woken::Fiber(fiber) => wake_fiber(fiber),
         Woken::Thread(word) => futex::wake_one(word),
-        Woken::Task(task) => wake_task(task),
+        Woken::Task(task) => errand::wake(task),
     }
 }
 
@@ -277,6 +283,6 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
 pub(crate) fn run_poller(shared: &Shared) {
     let Pollers::Thread(poller) = &shared.pollers else { return };
     while shared.is_worked_on() {
-        poller.wait(None, wake);
+        poller.wait(None, |woken| errand::wake_from_poller(shared, woken));
     }
 }

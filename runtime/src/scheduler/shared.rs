@@ -276,6 +276,13 @@ impl Shared {
         admitted.is_ok()
     }
 
+    /// Counts a new fiber of the runtime's own, to which the limit does not apply.
+    pub(super) fn admit_own(&self) {
+        if self.max_fibers != usize::MAX {
+            self.alive.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Uncounts a fiber that has ended.
     #[inline]
     pub(crate) fn dismiss(&self) {
