@@ -3,6 +3,7 @@
 mod destructors;
 mod join;
 mod local;
+mod nested;
 mod park;
 mod runtime;
 mod scope;

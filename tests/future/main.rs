@@ -7,6 +7,7 @@ mod hyper;
 mod join;
 mod oneshot;
 mod select;
+mod wakers;
 
 use std::pin::Pin;
 use std::sync::Arc;

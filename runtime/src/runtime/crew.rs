@@ -79,11 +79,8 @@ impl Crew {
         let waits = !self.waits_for_caller();
         // Whoever sees to the rest: from here on, nothing new begins.
         self.shared.close();
-        let errand = Arc::new(Errand {
-            crew: Mutex::new(Some(self)),
-            result: Mutex::default(),
-            open: Latch::new(1),
-        });
+        let errand =
+            Arc::new(Errand { crew: Mutex::new(Some(self)), result: Mutex::default(), open: Latch::new(1) });
         let theirs = Arc::clone(&errand);
         let report = if waits { report } else { Report::Stderr };
         let thread = thread::Builder::new().name("abaca-shutdown".into()).spawn(move || {

@@ -84,7 +84,9 @@ impl Runtime {
         F: FnOnce() -> T + Send,
         T: Send,
     {
-        forbid_in_fiber("Runtime::run blocks its thread: in a fiber, use Runtime::spawn, and join what it returns");
+        forbid_in_fiber(
+            "Runtime::run blocks its thread: in a fiber, use Runtime::spawn, and join what it returns",
+        );
         // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
         // shield, it neither unwinds nor returns before the fiber has ended.
         let handle = unsafe { spawn::Builder::new().name("main".into()).spawn_onto(&self.shared, f) };
@@ -183,7 +185,9 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    forbid_in_fiber("abaca::run starts a runtime and blocks its thread: in a fiber, call the closure, or spawn it");
+    forbid_in_fiber(
+        "abaca::run starts a runtime and blocks its thread: in a fiber, call the closure, or spawn it",
+    );
     let runtime = Runtime::new().unwrap_or_else(|error| panic!("cannot start the runtime: {error}"));
     runtime.run(f)
 }

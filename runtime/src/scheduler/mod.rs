@@ -8,6 +8,7 @@
 mod bed;
 pub(crate) mod cancel;
 mod errand;
+mod hooks;
 mod hub;
 #[cfg(all(test, loom))]
 mod model_cancel;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
