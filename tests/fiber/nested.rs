@@ -167,9 +167,12 @@ fn owned_by_its_fiber(name: &str, end: impl FnOnce(Arc<Runtime>) + Send + 'stati
         while Arc::strong_count(&runtime) > 1 {
             std::thread::yield_now();
         }
-        end(runtime);
-        // Dropping it has not waited for this fiber, which is cancelled like the others.
-        assert!(catch_unwind(abaca::park).unwrap_err().is::<Cancelled>());
+        // Dropping it does not wait for this fiber, which is cancelled like the others.
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            end(runtime);
+            abaca::park();
+        }));
+        assert!(ended.unwrap_err().is::<Cancelled>());
     });
     *place.lock().unwrap() = Some(Arc::clone(&runtime));
     drop(runtime);

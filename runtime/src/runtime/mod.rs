@@ -84,8 +84,9 @@ impl Runtime {
         F: FnOnce() -> T + Send,
         T: Send,
     {
-        forbid_in_fiber(
-            "Runtime::run blocks its thread: in a fiber, use Runtime::spawn, and join what it returns",
+        assert!(
+            scheduler::current_fiber().is_none(),
+            "Runtime::run blocks its thread: in a fiber, use abaca::spawn"
         );
         // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
         // shield, it neither unwinds nor returns before the fiber has ended.
@@ -185,15 +186,10 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
-    forbid_in_fiber(
-        "abaca::run starts a runtime and blocks its thread: in a fiber, call the closure, or spawn it",
+    assert!(
+        scheduler::current_fiber().is_none(),
+        "abaca::run starts a runtime and blocks its thread: in a fiber, use abaca::spawn"
     );
     let runtime = Runtime::new().unwrap_or_else(|error| panic!("cannot start the runtime: {error}"));
     runtime.run(f)
-}
-
-/// Before anything is built that would have to be taken down again.
-#[track_caller]
-fn forbid_in_fiber(why: &str) {
-    assert!(scheduler::current_fiber().is_none(), "{why}");
 }
