@@ -68,7 +68,11 @@ pub mod stack;
 mod switching;
 #[cfg(abaca_valgrind)]
 mod valgrind;
+#[cfg(feature = "std")]
+mod visit;
 
 pub use context::{Context, Entry, Exit};
 pub use prefetch::prefetch;
 pub use switching::{prepare, switch};
+#[cfg(feature = "std")]
+pub use visit::backtrace_from;

@@ -165,11 +165,6 @@ pub fn sleep_until(deadline: Instant) {
     if Instant::now() >= deadline {
         return;
     }
-    if parking::surely_unwinds() {
-        // While a fiber unwinds, its sleeps block the thread: `panicking` is a fact of the thread, and must not
-        // show up in a neighbour.
-        return std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
-    }
     let waiter = parking::waiter();
     if parking::wait(&waiter, Reason::Sleep, Some(deadline)) == Outcome::Cancelled {
         parking::unwind();

@@ -11,9 +11,10 @@ use crate::os::futex;
 use crate::scheduler;
 
 pub(crate) use crate::scheduler::cancel::{
-    Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, unwind, with_chain,
+    Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, unwind, unwinds_cancelled,
+    with_chain,
 };
-pub(crate) use crate::scheduler::{is_alone, is_elsewhere, surely_unwinds, wake};
+pub(crate) use crate::scheduler::{is_alone, is_elsewhere, wake};
 
 /// A waiter for whoever calls: the current fiber, or this OS thread.
 #[inline]

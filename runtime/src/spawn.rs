@@ -387,7 +387,7 @@ where
 
 #[cold]
 pub(crate) fn failed(error: SpawnError) -> ! {
-    if error == SpawnError::ShuttingDown && park::on_fiber() && !park::surely_unwinds() {
+    if error == SpawnError::ShuttingDown && park::on_fiber() && !std::thread::panicking() {
         // The spawning fiber is about to be cancelled itself: it unwinds as from any other call.
         park::unwind();
     }

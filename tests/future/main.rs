@@ -9,6 +9,7 @@ mod join;
 mod oneshot;
 mod select;
 mod timeout;
+mod wakers;
 
 use std::pin::Pin;
 use std::sync::Arc;

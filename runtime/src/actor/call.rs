@@ -121,8 +121,7 @@ impl<R> Reply<R> {
 
 impl<R> Drop for Reply<R> {
     fn drop(&mut self) {
-        if std::thread::panicking() && crate::park::surely_unwinds() && self.server.life().ends_with_caller()
-        {
+        if std::thread::panicking() && self.server.life().ends_with_caller() {
             return;
         }
         self.slot.fill(Err(CallError::NoReply));

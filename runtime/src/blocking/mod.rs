@@ -44,12 +44,11 @@ pub(crate) use lease::Lease;
 pub(crate) use pool::Pool;
 pub(crate) use settings::Settings;
 
-use crate::{park, scheduler};
+use crate::scheduler;
 
 /// Runs `f` on a thread of the runtime's blocking pool while the calling fiber is parked, and returns what it returned.
 ///
-/// On a plain thread, `f` just runs; so it does in the destructors of a fiber that unwinds, since
-/// [`std::thread::panicking`] is a fact of the thread.
+/// On a plain thread, `f` just runs.
 ///
 /// Handing a job over and back costs some microseconds if a thread is awake, and tens if one must be woken.
 ///
@@ -70,7 +69,7 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait),
+        Some(pool) => pool.run(f, Job::wait),
         _ => f(),
     }
 }
@@ -83,7 +82,7 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait_and_keep),
+        Some(pool) => pool.run(f, Job::wait_and_keep),
         _ => f(),
     }
 }
@@ -98,7 +97,7 @@ where
     let call = || (f(), Lease::take());
     let pool = scheduler::blocking_pool();
     match pool.as_deref().and_then(Pool::forking) {
-        Some(pool) if !park::surely_unwinds() => pool.run(call, Job::wait),
+        Some(pool) => pool.run(call, Job::wait),
         _ => call(),
     }
 }

@@ -12,8 +12,10 @@
 
 #![expect(unsafe_code, reason = "asks for the right to run a job, whose contract it keeps")]
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
@@ -44,6 +46,11 @@ struct State {
     /// How many were started, for their names.
     started: usize,
     closed: bool,
+}
+
+thread_local! {
+    /// The pool whose thread this is; compared and never followed.
+    static OWNER: Cell<*const Pool> = const { Cell::new(ptr::null()) };
 }
 
 /// An idle thread.
@@ -163,9 +170,15 @@ impl Pool {
         finished.tell();
     }
 
+    /// Whether the caller runs on a thread of this pool, so that somebody may wait for it.
+    pub(crate) fn is_callers(&self) -> bool {
+        ptr::eq(OWNER.get(), self)
+    }
+
     /// A thread's life.
     fn serve(&self) {
         lease::offer();
+        OWNER.set(self);
         let mut state = self.state();
         loop {
             if let Some(job) = state.jobs.pop_front() {

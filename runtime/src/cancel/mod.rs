@@ -19,13 +19,15 @@
 //! that was read is lost to it. (A join that is cancelled detaches its fiber; use a `JoinSet` or a scope to keep it.)
 //!
 //! A fiber that never blocks is not cancelled: call [`checkpoint`] in a long computation. A destructor that blocks
-//! while its fiber unwinds waits to its end; until it does, timeouts and tokens of the worker's other fibers do not end
-//! waits that begin meanwhile, since [`std::thread::panicking`] cannot tell who unwinds. With `panic = "abort"` there is no unwinding: to cancel is an error, which
-//! says so, and everything else works.
+//! while its fiber unwinds waits to its end, and its neighbours go on. With `panic = "abort"` there is no unwinding: to
+//! cancel is an error, which says so, and everything else works.
 //!
-//! Two things to know. An initialiser of a [`Once`](crate::sync::Once) or [`LazyLock`](crate::sync::LazyLock) that is
-//! cancelled poisons it, as one that panics. And a [`coroutine`](crate::coroutine) that is suspended inside of a timeout,
-//! a token or a shield leaves it in force for whoever resumed it: suspend outside of them.
+//! A cancellation is not a panic: a lock that is held is released and not poisoned, and a [`Once`](crate::sync::Once)
+//! whose initialiser is cancelled is run by the next caller. That of a [`LazyLock`](crate::sync::LazyLock), which cannot
+//! be called twice, is shielded.
+//!
+//! One thing to know: a [`coroutine`](crate::coroutine) that is suspended inside of a timeout, a token or a shield leaves
+//! it in force for whoever resumed it: suspend outside of them.
 //!
 //! ```
 //! # abaca::run(|| {

@@ -38,5 +38,5 @@ pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
 pub(crate) use local::{Gone, Locals};
-pub(crate) use task_waiter::{TaskWaiter, wake_task};
+pub(crate) use task_waiter::{Task, TaskWaiter, is_calm, note_calm, wake_task};
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Woken};

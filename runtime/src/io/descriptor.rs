@@ -295,8 +295,7 @@ impl<T: AsFd> Descriptor<T> {
             *deadline = self.deadline(way);
         }
         let fd = self.get().as_fd();
-        // While a fiber unwinds, its I/O blocks the thread: `panicking` must not show up in a neighbour.
-        if !park::on_fiber() || park::surely_unwinds() {
+        if !park::on_fiber() {
             return wait_on_thread(fd, way, *deadline);
         }
         let node = Node::new(park::waiter());

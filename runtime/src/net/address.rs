@@ -115,7 +115,7 @@ fn look_up<F>(resolve: F) -> io::Result<vec::IntoIter<SocketAddr>>
 where
     F: Fn() -> io::Result<vec::IntoIter<SocketAddr>> + Clone + Send + 'static,
 {
-    if !park::on_fiber() || park::surely_unwinds() {
+    if !park::on_fiber() {
         return resolve();
     }
     let waiting = resolve.clone();

@@ -328,15 +328,14 @@ impl Worker {
         false
     }
 
-    /// This worker's part of the shutdown: once, and again for fibers that could not be cancelled then.
+    /// This worker's part of the shutdown, once.
     #[cold]
     fn close(&self) {
         self.idle.closed.set(true);
-        self.forget_exempt();
         super::shutdown::cancel_fibers_of(self);
     }
 
     fn must_close(&self) -> bool {
-        self.shared().phase() == Phase::Closing && (!self.idle.closed.get() || self.has_exempt_to_cancel())
+        self.shared().phase() == Phase::Closing && !self.idle.closed.get()
     }
 }

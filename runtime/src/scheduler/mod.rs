@@ -7,6 +7,8 @@
 #[cfg_attr(loom, path = "model_bed.rs")]
 mod bed;
 pub(crate) mod cancel;
+mod errand;
+mod hooks;
 mod hub;
 #[cfg(all(test, loom))]
 mod model_cancel;
@@ -25,13 +27,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
 pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
-use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken, wake_task};
+use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
 use crate::os::signal::{AlternateStack, watch_faults};
 use crate::os::{futex, nudge};
 use crate::poller::Poller;
@@ -43,13 +46,18 @@ pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
     current_worker()?.current()
 }
 
+/// Whether the caller is on a worker of that runtime.
+pub(crate) fn is_within(shared: &Shared) -> bool {
+    current_worker().is_some_and(|worker| ptr::eq(worker.shared(), shared))
+}
+
 /// Delivers the wake-up that a successful claim owes.
 #[inline]
 pub(crate) fn wake(woken: Woken) {
     match woken {
         Woken::Fiber(fiber) => wake_fiber(fiber),
         Woken::Thread(word) => futex::wake_one(word),
-        Woken::Task(task) => wake_task(task),
+        Woken::Task(task) => errand::wake(task),
     }
 }
 
@@ -155,8 +163,8 @@ fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instan
     }
 }
 
-/// `block` of a fiber that may be unwinding, that is, in whose destructors we may be: it waits to the end, since a second
-/// unwinding would abort.
+/// `block` of a fiber that unwinds, in one of whose destructors we are: it waits to the end, since a second unwinding would
+/// abort.
 #[cold]
 #[inline(never)]
 fn block_unwinding(
@@ -168,18 +176,8 @@ fn block_unwinding(
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let worker = current_worker().expect("a fiber runs on a worker");
-    header.set_flag(Flags::EXEMPT);
-    worker.note_exempt();
-    // The wait may outlast the unwinding, after which it can be cancelled, but not from outside of a shield.
-    let is_visible = !header.boundaries.outlook().is_shielded;
-    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, is_visible));
-    header.unset_flag(Flags::EXEMPT);
+    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, false));
     waiter.outcome().expect("only a claim makes a parked fiber ready")
-}
-
-/// Whether the current fiber unwinds, so that the thread had better not run another one meanwhile.
-pub(crate) fn surely_unwinds() -> bool {
-    current_worker().is_some_and(Worker::surely_unwinds)
 }
 
 /// Lets the other fibers of this worker run; on a plain thread, the other threads.
@@ -260,13 +258,12 @@ pub(crate) fn yield_from_io() {
         header.io_streak.set(streak);
     } else {
         header.io_streak.set(0);
-        // While a fiber unwinds, nobody else runs on its thread because of its I/O. This is no place to obey a
-        // cancellation: the result of the operation would be lost.
+        // This is no place to obey a cancellation: the result of the operation would be lost.
         let worker = current_worker().expect("a fiber runs on a worker");
-        if !std::thread::panicking() {
-            worker.yield_now(me);
-        } else if !worker.surely_unwinds() {
+        if std::thread::panicking() {
             worker.suspend_unwinding(header, || worker.yield_now(me));
+        } else {
+            worker.yield_now(me);
         }
     }
 }
@@ -287,6 +284,6 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
 pub(crate) fn run_poller(shared: &Shared) {
     let Pollers::Thread(poller) = &shared.pollers else { return };
     while shared.is_worked_on() {
-        poller.wait(None, wake);
+        poller.wait(None, |woken| errand::wake_from_poller(shared, woken));
     }
 }

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crossbeam_deque::Injector;
 
+use super::hooks::Hooks;
 use super::hub::WORTH_WAKING;
 use super::monitor::Bell;
 use super::roaming::RoamingList;
@@ -22,12 +23,17 @@ use crate::queue::{Pushed, Sleepers};
 
 /// How far a runtime's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Phase {
     Running,
     /// No new fibers; the remaining ones are cancelled.
     Closing,
 }
+
+/// The bit of the phase that is set from `Phase::Closing` on.
+const CLOSING: u8 = 1;
+
+/// The bit beside it that is set if there are hooks: a starting fiber asks for both at once.
+const HOOKED: u8 = 2;
 
 /// Who polls.
 pub(crate) enum Pollers {
@@ -58,6 +64,7 @@ pub(crate) struct Shared {
     epoch: Instant,
     pub(crate) blocking: Arc<Pool>,
     pub(super) bell: Bell,
+    pub(super) hooks: Hooks,
 }
 
 /// Keeps a runtime's shared state alive while a thread that is not one of its workers uses it.
@@ -77,6 +84,7 @@ impl Shared {
         pollers: Pollers,
         blocking: Arc<Pool>,
         max_fibers: usize,
+        hooks: Hooks,
     ) -> Arc<Self> {
         let shared = Arc::new(Self {
             workers: (0..workers).map(Worker::new).collect(),
@@ -85,7 +93,7 @@ impl Shared {
             stacks,
             roaming: RoamingList::new(),
             pollers,
-            phase: AtomicU8::new(Phase::Running as u8),
+            phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
             running: AtomicUsize::new(workers),
             visitors: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
@@ -93,6 +101,7 @@ impl Shared {
             epoch: Instant::now(),
             blocking,
             bell: Bell::default(),
+            hooks,
         });
         for worker in &shared.workers {
             worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
@@ -102,17 +111,20 @@ impl Shared {
 
     pub(crate) fn phase(&self) -> Phase {
         // Acquire: pairs with the Release in `close`.
-        if self.phase.load(Ordering::Acquire) == Phase::Running as u8 {
-            Phase::Running
-        } else {
-            Phase::Closing
-        }
+        if self.phase.load(Ordering::Acquire) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
+    }
+
+    /// Whether there is nothing that a starting fiber has to be told.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        // Acquire: as in `phase`.
+        self.phase.load(Ordering::Acquire) == 0
     }
 
     /// Ends the acceptance of fibers and wakes everybody to see it.
     pub(crate) fn close(&self) {
         // SeqCst: a spawner from outside either sees this or is seen by `await_visitors`.
-        self.phase.store(Phase::Closing as u8, Ordering::SeqCst);
+        self.phase.fetch_or(CLOSING, Ordering::SeqCst);
         self.rouse_all();
         self.bell.ring();
     }
@@ -274,6 +286,13 @@ impl Shared {
             (alive < self.max_fibers).then_some(alive + 1)
         });
         admitted.is_ok()
+    }
+
+    /// Counts a new fiber of the runtime's own, to which the limit does not apply.
+    pub(super) fn admit_own(&self) {
+        if self.max_fibers != usize::MAX {
+            self.alive.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Uncounts a fiber that has ended.

@@ -43,6 +43,11 @@ impl Waiter {
     }
 }
 
+/// Nobody is cancelled in models of locks.
+pub(crate) fn unwinds_cancelled() -> bool {
+    false
+}
+
 pub(crate) fn waiter() -> Waiter {
     Waiter { state: AtomicU32::new(WAITING), thread: thread::current() }
 }

@@ -25,11 +25,8 @@ use super::raw_mutex::{Cancelled, RawMutex};
 ///
 /// # Poisoning
 ///
-/// As in `std`: a guard that is dropped by a panic (or by the cancellation of its fiber) poisons the mutex. Whether
-/// the drop is part of a panic is known per OS thread ([`std::thread::panicking`]). A fiber that parks in a
-/// destructor *while it unwinds* therefore makes its neighbours on the same worker look panicking until it is
-/// done: a guard that one of them took before and drops meanwhile poisons its mutex without cause, and one that is taken
-/// meanwhile does not poison.
+/// As in `std`: a guard that is dropped by a panic poisons the mutex. One that is dropped by a cancellation (of its fiber,
+/// or by a timeout) does not, as with a future that is dropped while it holds one.
 ///
 /// # Examples
 ///

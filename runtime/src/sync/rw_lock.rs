@@ -29,7 +29,7 @@ use super::raw_rw_lock::RawRwLock;
 ///
 /// # Poisoning
 ///
-/// As in `std`: a writer that panics (or is cancelled) poisons the lock, a reader does not. See [`Mutex`](super::Mutex).
+/// As in `std`: a writer that panics poisons the lock, a reader does not; nor does who is cancelled. See [`Mutex`](super::Mutex).
 ///
 /// # Examples
 ///

@@ -14,6 +14,7 @@
 
 #![expect(unsafe_code, reason = "shares workers between threads, and follows pointers to cells that it owns")]
 
+mod ballast;
 mod life;
 mod request;
 mod switching;
@@ -32,7 +33,6 @@ pub(super) use life::let_go;
 pub(super) use request::Request;
 
 use super::bed::Bed;
-use super::cancel::Deferred;
 use super::hub::WORTH_WAKING;
 use super::requests::Requests;
 use super::shared::Shared;
@@ -74,7 +74,6 @@ pub(crate) struct Worker {
     pub(super) live: LiveList,
     pub(super) idle: super::hub::Idling,
     unwinding: unwinding::Unwinding,
-    pub(super) deferred: Deferred,
 }
 
 /// The part of a worker that other threads use.
@@ -154,7 +153,6 @@ impl Worker {
             live: LiveList::new(),
             idle: super::hub::Idling::default(),
             unwinding: unwinding::Unwinding::default(),
-            deferred: Deferred::default(),
         }
     }
 

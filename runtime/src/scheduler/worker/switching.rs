@@ -8,6 +8,12 @@ use abaca_asm::switch;
 
 use super::{Request, Worker};
 use crate::fiber::{Flags, Header};
+use crate::scheduler::hooks::call_around;
+
+/// The worker on whose thread the caller is now.
+fn here() -> &'static Worker {
+    super::current_worker().expect("a fiber runs on a worker")
+}
 
 impl Worker {
     /// Parks the current fiber: returns when somebody has made it ready and it was picked again.
@@ -18,14 +24,40 @@ impl Worker {
     pub(in crate::scheduler) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::ROAMING) {
-            return self.enter_hub(header, Request::Nothing);
+        if header.has(Flags::ROAMING_OR_HOOKED) {
+            return self.suspend_specially(header, Request::Nothing);
         }
+        self.suspend_plainly(header);
+    }
+
+    #[inline(always)]
+    fn suspend_plainly(&self, me: &Header) {
         match self.pick() {
-            Some(next) if next == me => {}
-            Some(next) => self.continue_with(header, next),
-            None => self.enter_hub(header, Request::Nothing),
+            Some(next) if next == NonNull::from(me) => {}
+            Some(next) => self.continue_with(me, next),
+            None => self.enter_hub(me, Request::Nothing),
         }
+    }
+
+    /// The way of a fiber that roams or has hooks. The hooks are called as if by the thread, which is between two fibers:
+    /// they could not park, for whoever wakes this fiber may have put it into a queue already.
+    #[inline(never)]
+    fn suspend_specially(&self, me: &Header, request: Request) {
+        let suspend = |worker: &Self| match request {
+            Request::Nothing if !me.has(Flags::ROAMING) => worker.suspend_plainly(me),
+            request => worker.enter_hub(me, request),
+        };
+        if !me.has(Flags::HOOKED) {
+            return suspend(self);
+        }
+        let hook = self.shared().hooks.park.as_ref();
+        self.current.set(None);
+        call_around(hook, || {
+            suspend(here());
+            // Also when the fiber has just picked itself, and perhaps on another worker.
+            here().current.set(None);
+        });
+        here().current.set(Some(NonNull::from(me)));
     }
 
     /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
@@ -42,7 +74,7 @@ impl Worker {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         if header.has(Flags::ROAMING) && !header.has(Flags::ANCHORED) {
-            return self.enter_hub(header, Request::Requeue(me));
+            return self.suspend_specially(header, Request::Requeue(me));
         }
         // SAFETY: a running fiber is in no list.
         unsafe { self.ready.push_back(me) };
