@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use crate::fiber::{Fiber, Outcome, Reason};
-use crate::park as parking;
+use crate::park::{self as parking, Cost};
 use crate::scheduler;
 
 thread_local! {
@@ -70,6 +70,7 @@ pub fn park_timeout(timeout: Duration) {
 }
 
 fn park_until(deadline: Option<Instant>) {
+    parking::spend(Cost::Call);
     let me = current();
     let waiter = parking::waiter();
     if !me.identity().token.arm(&waiter) {
@@ -87,6 +88,7 @@ fn park_until(deadline: Option<Instant>) {
 impl Fiber {
     /// Ends the fiber's [`park`], or lets its next one return at once. Mirrors [`std::thread::Thread::unpark`].
     pub fn unpark(&self) {
+        parking::spend(Cost::Call);
         if let Some(woken) = self.identity().token.make_available() {
             parking::wake(woken);
         }
@@ -114,7 +116,7 @@ pub fn yield_now() {
 /// ```
 pub fn sleep(duration: Duration) {
     if duration.is_zero() {
-        return;
+        return parking::spend(Cost::InVain);
     }
     match Instant::now().checked_add(duration) {
         Some(deadline) => sleep_until(deadline),
@@ -133,7 +135,7 @@ pub fn sleep(duration: Duration) {
 /// ```
 pub fn sleep_until(deadline: Instant) {
     if Instant::now() >= deadline {
-        return;
+        return parking::spend(Cost::InVain);
     }
     if parking::surely_unwinds() {
         // While a fiber unwinds, its sleeps block the thread: `panicking` is a fact of the thread, and must not

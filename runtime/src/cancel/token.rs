@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::fiber::{Boundary, Outcome, Reason};
-use crate::park;
+use crate::park::{self, Cost};
 use crate::sync::parking::SpinLock;
 use crate::sync::wait_list::{self, End, WaitList};
 
@@ -118,6 +118,7 @@ impl CancelToken {
 
     /// Whether the token, or one above it, has been cancelled.
     pub fn is_cancelled(&self) -> bool {
+        park::spend(Cost::Call);
         self.0.state.lock().cancelled
     }
 
@@ -133,6 +134,7 @@ impl CancelToken {
     }
 
     fn cancelled_until(&self, deadline: Option<Instant>) -> bool {
+        park::spend(Cost::Call);
         let state = self.0.state.lock();
         if state.cancelled {
             return true;

@@ -24,6 +24,7 @@ pub use crate::spawn::JoinFuture;
 #[cfg(not(loom))]
 pub use select::{Either, select};
 
+use crate::park::{self, Cost};
 use crate::spawn::{JoinHandle, spawn};
 use notice::Notice;
 
@@ -52,6 +53,7 @@ fn drive<F: Future>(mut future: Pin<&mut F>, deadline: impl Fn() -> Option<Insta
     let waker = Waker::from(Arc::clone(&notice));
     let mut context = Context::from_waker(&waker);
     loop {
+        park::spend(Cost::Call);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }

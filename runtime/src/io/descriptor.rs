@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::current;
 use crate::fiber::{Chain, Outcome, Reason};
 use crate::os::{epoll, socket};
-use crate::park;
+use crate::park::{self, Cost};
 use crate::poller::{Node, Seen, Source, Way};
 use crate::scheduler;
 
@@ -219,11 +219,12 @@ impl<T: AsFd> Descriptor<T> {
                     if is_short(&result) {
                         seen.mark_drained();
                     }
-                    scheduler::yield_from_io();
+                    park::spend(Cost::InputOutput);
                     return Ok(result);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.is_nonblocking() {
+                        park::spend(Cost::InVain);
                         return Err(error);
                     }
                     self.wait(way, reason, seen, &mut deadline)?;

@@ -10,6 +10,7 @@ use super::streams::read_both;
 use super::{ChildStderr, ChildStdin, ChildStdout};
 use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
+use crate::park::{self, Cost};
 use crate::poller::Way;
 use crate::{blocking, current, os};
 
@@ -145,7 +146,9 @@ impl Child {
     ///
     /// As [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.inner.try_wait()
+        let ended = self.inner.try_wait();
+        park::spend(if matches!(ended, Ok(None)) { Cost::InVain } else { Cost::InputOutput });
+        ended
     }
 
     /// Closes the child's standard input, reads both outputs, as far as they are pipes here, to their ends, at the same time,

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
+use crate::sync::parking::{self, Cost, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// See the module's documentation.
@@ -54,6 +54,7 @@ impl<T> Cell<T> {
 
     /// Waits while somebody changes the value. Unwinds when the fiber is cancelled.
     pub(super) fn read(&self) -> Read<'_, T> {
+        parking::spend(Cost::Call);
         self.enter(|gate| {
             let may_enter = !gate.is_writing;
             gate.readers += usize::from(may_enter);
