@@ -7,6 +7,7 @@
 mod bidirectional;
 mod descriptor;
 mod kernel_copy;
+mod line;
 mod pipe;
 mod pollable;
 pub(crate) mod shared_file;

@@ -27,7 +27,7 @@ pub(crate) enum Cost {
     InputOutput = 2,
     /// A call that found nothing and did not wait. In a loop it waits for a neighbour, so those who are ready get their
     /// turn at once when the budget is spent.
-    InVain = 8,
+    InVain = 4,
     /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
     Surplus = 3,
 }
@@ -43,9 +43,10 @@ const SLICE_NS: u64 = 10_000;
 #[cfg(not(loom))]
 const ROUND_NS: u64 = 200_000;
 
-/// How far apart the looks at the clock are at the most: where calls are far between, fewer are allowed.
+/// How far apart the looks at the clock are at the most: where calls are far between, fewer are allowed. No longer than a
+/// slice, or those with long calls had longer turns.
 #[cfg(not(loom))]
-const LOOK_NS: u64 = 40_000;
+const LOOK_NS: u64 = SLICE_NS;
 
 #[cfg(not(loom))]
 thread_local! {

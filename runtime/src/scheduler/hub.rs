@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::fiber::{Header, Outcome, Waiter, Woken};
-use crate::queue::{Hope, Search};
+use crate::queue::{Hope, Search, steal_half};
 
 /// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
 /// from a worker that has been busy with one fiber for `BUSY`: in the usual case it would have run them itself
@@ -262,14 +262,10 @@ impl Worker {
         self.remote.stealer.len() + usize::from(!self.remote.newest.is_empty())
     }
 
+    /// Takes the older half of the victim's tasks, which run here oldest first; returns the oldest.
     fn steal_half(&self, victim: &Worker) -> Option<NonNull<Header>> {
-        loop {
-            match victim.remote.stealer.steal_batch_and_pop(&self.tasks) {
-                crossbeam_deque::Steal::Success(task) => return Some(task.0),
-                crossbeam_deque::Steal::Empty => return victim.remote.newest.take(),
-                crossbeam_deque::Steal::Retry => {}
-            }
-        }
+        let oldest = steal_half(&victim.remote.stealer, &self.tasks);
+        oldest.map(|task| task.0).or_else(|| victim.remote.newest.take())
     }
 
     fn next_random(&self) -> usize {
