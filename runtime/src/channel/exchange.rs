@@ -289,8 +289,12 @@ impl<T> Exchange<T> {
         parking::wake(woken);
     }
 
-    /// Whether to look again for a moment before parking; see [`LINGER`].
+    /// Whether to look again for a moment before parking; see [`LINGER`]. Not of a plain thread that is to meet another one:
+    /// each would look for the other, who is not there while it looks. It waits at once, and stays awake in the wait.
     fn may_linger(&self) -> bool {
+        if self.capacity == Some(0) && !parking::on_fiber() {
+            return false;
+        }
         self.far.load(Ordering::Relaxed) && parking::is_alone() && self.hope.says_spin()
     }
 

@@ -53,6 +53,7 @@ pub(crate) fn wake(woken: Woken) {
     match woken {
         Woken::Fiber(fiber) => wake_fiber(fiber),
         Woken::Thread(word) => futex::wake_one(word),
+        Woken::Awake => {}
         Woken::Task(task) => wake_task(task),
     }
 }
