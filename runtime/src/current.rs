@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell};
 use std::time::{Duration, Instant};
 
 use crate::fiber::{Fiber, FiberId, Outcome, Reason};
-use crate::park as parking;
+use crate::park::{self as parking, Cost};
 use crate::scheduler;
 
 thread_local! {
@@ -87,6 +87,7 @@ pub fn park_timeout(timeout: Duration) {
 }
 
 fn park_until(deadline: Option<Instant>) {
+    parking::spend(Cost::Call);
     let me = current();
     let waiter = parking::waiter();
     if !me.identity().token.arm(&waiter) {
@@ -104,6 +105,7 @@ fn park_until(deadline: Option<Instant>) {
 impl Fiber {
     /// Ends the fiber's [`park`], or lets its next one return at once. Mirrors [`std::thread::Thread::unpark`].
     pub fn unpark(&self) {
+        parking::spend(Cost::Call);
         if let Some(woken) = self.identity().token.make_available() {
             parking::wake(woken);
         }
@@ -131,7 +133,7 @@ pub fn yield_now() {
 /// ```
 pub fn sleep(duration: Duration) {
     if duration.is_zero() {
-        return;
+        return parking::spend(Cost::InVain);
     }
     match Instant::now().checked_add(duration) {
         Some(deadline) => sleep_until(deadline),
@@ -163,7 +165,7 @@ pub fn sleep_ms(ms: u32) {
 /// ```
 pub fn sleep_until(deadline: Instant) {
     if Instant::now() >= deadline {
-        return;
+        return parking::spend(Cost::InVain);
     }
     let waiter = parking::waiter();
     if parking::wait(&waiter, Reason::Sleep, Some(deadline)) == Outcome::Cancelled {

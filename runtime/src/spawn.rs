@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use std::thread;
 
 use crate::fiber::{Fiber, Flags, Header, Reason, allocate, take_result};
-use crate::park;
+use crate::park::{self, Cost};
 use crate::scheduler::{self, Phase, Shared, current_worker};
 
 pub use error::SpawnError;
@@ -57,6 +57,7 @@ impl<T> JoinHandle<T> {
     /// ```
     #[inline]
     pub fn join(self) -> thread::Result<T> {
+        park::spend(Cost::Call);
         let this = ManuallyDrop::new(self);
         if !this.header().join.has_ended_for_good() {
             this.await_end();
@@ -94,9 +95,16 @@ impl<T> JoinHandle<T> {
         unsafe { Header::clear(cell) };
     }
 
+    /// [`is_finished`](Self::is_finished), for one who does not wait for it.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.header().join.has_ended()
+    }
+
     /// Whether the fiber has ended, so that `join` returns at once.
     pub fn is_finished(&self) -> bool {
-        self.header().join.has_ended()
+        let has_ended = self.has_ended();
+        park::spend(if has_ended { Cost::Call } else { Cost::InVain });
+        has_ended
     }
 
     /// The fiber's handle: its id, its name, `unpark`, `cancel`.
@@ -207,6 +215,7 @@ impl Builder {
         let task = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
         // Straight into the ready list, from which nobody steals.
         worker.make_ready(task);
+        park::spend(Cost::Call);
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
 

@@ -45,7 +45,7 @@ pub use crate::fiber::Cancelled;
 pub use token::{CancelToken, DropGuard, WaitForCancellationFuture};
 
 use crate::fiber::{Boundary, Fiber};
-use crate::park;
+use crate::park::{self, Cost};
 use crate::spawn::JoinHandle;
 
 /// Runs `f`, inside of which the caller is not cancelled by anything outside. Whatever was asked for meanwhile takes effect
@@ -76,6 +76,7 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
 
 /// Whether the caller's next blocking call will unwind. `false` inside of a [`shield`] that hides it.
 pub fn is_cancelled() -> bool {
+    park::spend(Cost::Call);
     park::is_cancelled()
 }
 
@@ -132,7 +133,7 @@ impl<T> JoinHandle<T> {
     /// # });
     /// ```
     pub fn cancel(&self) {
-        if !self.is_finished() {
+        if !self.has_ended() {
             self.fiber().cancel();
         }
     }

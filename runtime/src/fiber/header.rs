@@ -111,8 +111,6 @@ pub(crate) struct Header {
     /// How far its cancellation has come: one of the three constants.
     cancellation: AtomicU8,
     reason: Cell<Reason>,
-    /// Input and output operations that did not block since it last yielded.
-    pub(crate) io_streak: Cell<u8>,
     alive: Alive,
 }
 
@@ -154,7 +152,6 @@ impl Header {
             flags: Cell::new(flags),
             is_roaming: flags.has(Flags::ROAMING),
             reason: Cell::new(Reason::None),
-            io_streak: Cell::new(0),
             alive: Alive::new(),
         }
     }

@@ -13,6 +13,8 @@ mod join;
 mod live_list;
 mod local;
 #[cfg(all(test, loom))]
+mod model_sleep;
+#[cfg(all(test, loom))]
 mod model_task_waiter;
 #[cfg(all(test, loom))]
 mod model_waiter;

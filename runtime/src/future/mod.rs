@@ -30,6 +30,7 @@ pub use timeout::timeout;
 pub use within::{Within, within};
 
 use crate::fiber::note_calm;
+use crate::park::{self, Cost};
 use crate::spawn::{JoinHandle, spawn};
 use notice::Notice;
 
@@ -59,6 +60,7 @@ fn drive<F: Future>(mut future: Pin<&mut F>, deadline: impl Fn() -> Option<Insta
     note_calm(&waker);
     let mut context = Context::from_waker(&waker);
     loop {
+        park::spend(Cost::Call);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::Idle;
 use crate::current;
-use crate::fiber::{Chain, Outcome, Reason};
+use crate::fiber::{Chain, Outcome, Reason, Waiter};
 use crate::os::{epoll, socket};
-use crate::park;
-use crate::poller::{Node, Seen, Source, Way};
+use crate::park::{self, Cost};
+use crate::poller::{Node, Place, Seen, Source, Way};
 use crate::scheduler;
 
 /// How long a call waits that no event will tell of: this, and then twice as long each time up to the longest.
@@ -232,11 +232,12 @@ impl<T: AsFd> Descriptor<T> {
                     if is_short(&result) {
                         seen.mark_drained();
                     }
-                    scheduler::yield_from_io();
+                    park::spend(Cost::InputOutput);
                     return Ok(result);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.is_nonblocking() {
+                        park::spend(Cost::InVain);
                         return Err(error);
                     }
                     self.wait(way, reason, seen, &mut deadline)?;
@@ -291,18 +292,30 @@ impl<T: AsFd> Descriptor<T> {
         seen: Seen<'_>,
         deadline: &mut Option<Instant>,
     ) -> io::Result<()> {
+        self.wait_with(Node::new, way, reason, seen, deadline).map(drop)
+    }
+
+    /// [`wait`](Self::wait) with a node of that kind; where it stood, if an event has ended the wait.
+    pub(super) fn wait_with<'a>(
+        &'a self,
+        node: fn(Waiter) -> Node,
+        way: Way,
+        reason: Reason,
+        seen: Seen<'a>,
+        deadline: &mut Option<Instant>,
+    ) -> io::Result<Option<Place<'a>>> {
         if deadline.is_none() {
             *deadline = self.deadline(way);
         }
         let fd = self.get().as_fd();
         if !park::on_fiber() {
-            return wait_on_thread(fd, way, *deadline);
+            return wait_on_thread(fd, way, *deadline).map(|()| None);
         }
-        let node = Node::new(park::waiter());
+        let node = node(park::waiter());
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        let Some(place) = self.source.link(fd, way, &node, seen, poller)? else { return Ok(()) };
+        let Some(place) = self.source.link(fd, way, &node, seen, poller)? else { return Ok(None) };
         match park::wait(node.waiter(), reason, *deadline) {
-            Outcome::Notified => Ok(()),
+            Outcome::Notified => Ok(Some(place)),
             Outcome::TimedOut => {
                 place.unlink(&node);
                 Err(would_block())

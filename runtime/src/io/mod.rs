@@ -8,6 +8,7 @@ mod bidirectional;
 mod descriptor;
 mod idle;
 mod kernel_copy;
+mod line;
 mod pipe;
 mod pollable;
 pub(crate) mod shared_file;

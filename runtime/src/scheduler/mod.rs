@@ -6,6 +6,7 @@
 
 #[cfg_attr(loom, path = "model_bed.rs")]
 mod bed;
+mod budget;
 pub(crate) mod cancel;
 mod errand;
 mod hooks;
@@ -27,6 +28,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+#[cfg(not(loom))]
+use budget::Verdict;
+pub(crate) use budget::{Cost, spend};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use shared::{Phase, Pollers, Shared};
@@ -57,6 +61,7 @@ pub(crate) fn wake(woken: Woken) {
     match woken {
         Woken::Fiber(fiber) => wake_fiber(fiber),
         Woken::Thread(word) => futex::wake_one(word),
+        Woken::Awake => {}
         Woken::Task(task) => errand::wake(task),
     }
 }
@@ -218,7 +223,8 @@ pub(crate) fn spawn_here(worker: &Worker, task: NonNull<Header>) {
             }
         }
     }
-    worker.push_task(task);
+    let is_crowded = worker.push_task(task);
+    spend(if is_crowded { Cost::Surplus } else { Cost::Call });
 }
 
 /// The poller with which descriptors of the calling fiber register; `None` on a plain thread.
@@ -243,28 +249,21 @@ pub(crate) fn blocking_pool() -> Option<Arc<Pool>> {
     Some(Arc::clone(&worker.shared().blocking))
 }
 
-/// How many operations in a row a fiber may do without ever blocking before it yields.
-const STREAK: u8 = 64;
-
-/// Counts an operation that did not block, and yields when there were many in a row, so that a fiber whose peer
-/// is always ready does not starve its neighbours.
-#[inline]
-pub(crate) fn yield_from_io() {
-    let Some(me) = current_fiber() else { return };
-    // SAFETY: the caller is this fiber.
-    let header = unsafe { me.as_ref() };
-    let streak = header.io_streak.get() + 1;
-    if streak < STREAK {
-        header.io_streak.set(streak);
-    } else {
-        header.io_streak.set(0);
-        // This is no place to obey a cancellation: the result of the operation would be lost.
-        let worker = current_worker().expect("a fiber runs on a worker");
-        if std::thread::panicking() {
-            worker.suspend_unwinding(header, || worker.yield_now(me));
-        } else {
-            worker.yield_now(me);
-        }
+/// The current fiber, whose budget is used up, lets others run. This is no place to obey a cancellation: the caller may have
+/// promised not to wait.
+#[cfg(not(loom))]
+fn give_way(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded: bool) {
+    let give_way = || match verdict {
+        Verdict::GoOn => {}
+        Verdict::Yield if is_crowded => worker.step_aside(me),
+        Verdict::Yield => worker.let_others_run(me),
+        Verdict::Round => worker.ask_for_round(me),
+    };
+    if !std::thread::panicking() {
+        give_way();
+    } else if verdict != Verdict::GoOn {
+        // SAFETY: the caller is this fiber.
+        worker.suspend_unwinding(unsafe { me.as_ref() }, give_way);
     }
 }
 

@@ -11,6 +11,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread::{self, Thread};
 
 use crate::fiber::{Outcome, Reason};
+pub(crate) use crate::park::{Cost, spend};
 
 const WAITING: u32 = 0;
 

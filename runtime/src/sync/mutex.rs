@@ -10,6 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
+use super::parking::{self, Cost};
 use super::poison::{Flag, Watch};
 use super::raw_mutex::{Cancelled, RawMutex};
 
@@ -135,6 +136,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        parking::spend(Cost::Call);
         self.raw.lock();
         self.locked()
     }
@@ -156,7 +158,12 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        if self.raw.try_lock() { Ok(self.locked()?) } else { Err(TryLockError::WouldBlock) }
+        parking::spend(Cost::Call);
+        if self.raw.try_lock() {
+            return Ok(self.locked()?);
+        }
+        parking::spend(Cost::InVain);
+        Err(TryLockError::WouldBlock)
     }
 
     /// Whether a holder panicked. Without the lock the answer may be outdated at once.

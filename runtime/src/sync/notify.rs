@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::parking::{self, SpinLock};
+use super::parking::{self, Cost, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::fiber::{Outcome, Reason};
 
@@ -73,6 +73,7 @@ impl Notify {
     }
 
     fn notified_until(&self, deadline: Option<Instant>) -> bool {
+        parking::spend(Cost::Call);
         let mut state = self.0.lock();
         if std::mem::take(&mut state.kept) {
             return true;
@@ -88,6 +89,7 @@ impl Notify {
     /// Ends the wait of the one who has waited longest. If nobody waits, the next one will not have to; a second
     /// notification before that changes nothing.
     pub fn notify_one(&self) {
+        parking::spend(Cost::Call);
         let mut state = self.0.lock();
         let woken = state.waiters.pop_front();
         state.kept |= woken.is_none();
@@ -99,6 +101,7 @@ impl Notify {
 
     /// Ends the waits of all who wait now. Nothing is kept for later.
     pub fn notify_waiters(&self) {
+        parking::spend(Cost::Call);
         let mut state = self.0.lock();
         let before = state.calls;
         state.calls += 1;

@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::parking::{self, SpinLock};
+use super::parking::{self, Cost, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::fiber::{Outcome, Reason};
@@ -118,7 +118,11 @@ impl Once {
     #[inline]
     pub fn is_completed(&self) -> bool {
         // Acquire: pairs with the Release in the drop of `Running`.
-        self.state.load(Ordering::Acquire) == COMPLETE
+        let is_completed = self.state.load(Ordering::Acquire) == COMPLETE;
+        if !is_completed {
+            parking::spend(Cost::InVain);
+        }
+        is_completed
     }
 
     /// Waits until somebody has run it; it does not run anything itself.

@@ -11,6 +11,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
+use super::parking::{self, Cost};
 use super::poison::{Flag, Watch};
 use super::raw_rw_lock::RawRwLock;
 
@@ -118,6 +119,7 @@ impl<T: ?Sized> RwLock<T> {
     /// If there are more than 100 million readers.
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        parking::spend(Cost::Call);
         self.raw.read();
         self.poison.wrap(self.reading())
     }
@@ -130,11 +132,12 @@ impl<T: ?Sized> RwLock<T> {
     /// writer panicked.
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
+        parking::spend(Cost::Call);
         if self.raw.try_read() {
-            Ok(self.poison.wrap(self.reading())?)
-        } else {
-            Err(TryLockError::WouldBlock)
+            return Ok(self.poison.wrap(self.reading())?);
         }
+        parking::spend(Cost::InVain);
+        Err(TryLockError::WouldBlock)
     }
 
     /// Locks to write, waiting until nobody else has the lock.
@@ -144,6 +147,7 @@ impl<T: ?Sized> RwLock<T> {
     /// When a writer panicked: the lock is held all the same and the error contains the guard.
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        parking::spend(Cost::Call);
         self.raw.write();
         self.poison.wrap(self.writing())
     }
@@ -156,11 +160,12 @@ impl<T: ?Sized> RwLock<T> {
     /// panicked.
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
+        parking::spend(Cost::Call);
         if self.raw.try_write() {
-            Ok(self.poison.wrap(self.writing())?)
-        } else {
-            Err(TryLockError::WouldBlock)
+            return Ok(self.poison.wrap(self.writing())?);
         }
+        parking::spend(Cost::InVain);
+        Err(TryLockError::WouldBlock)
     }
 
     /// Whether a writer panicked. Without the lock the answer may be outdated at once.

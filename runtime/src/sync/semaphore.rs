@@ -12,7 +12,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::parking::{self, SpinGuard, SpinLock, Woken};
+use super::parking::{self, Cost, SpinGuard, SpinLock, Woken};
 use super::semaphore_error::{AcquireError, TryAcquireError};
 use super::semaphore_permit::SemaphorePermit;
 use super::wait_list::{self, End, WaitList};
@@ -103,6 +103,7 @@ impl Semaphore {
     /// None is while somebody waits, since what is given back then is kept for whoever has waited longest, until it is
     /// as much as that one needs.
     pub fn available_permits(&self) -> usize {
+        parking::spend(Cost::Call);
         match self.word.load(Ordering::Relaxed) {
             word if word & SLOW == 0 => word / PERMIT,
             word if word & CLOSED == 0 => 0,
@@ -260,7 +261,7 @@ impl Semaphore {
     /// If they are not, or the semaphore is closed.
     #[inline]
     pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        let left = self.try_take(n)?;
+        let left = self.attempt(n)?;
         Ok(SemaphorePermit { semaphore: self, permits: n, left })
     }
 
@@ -283,10 +284,21 @@ impl Semaphore {
         self.word.load(Ordering::Acquire) & CLOSED != 0
     }
 
+    /// [`try_take`](Self::try_take), for one that does not wait.
+    #[inline]
+    pub(super) fn attempt(&self, n: u32) -> Result<usize, TryAcquireError> {
+        parking::spend(Cost::Call);
+        let taken = self.try_take(n);
+        if taken.is_err() {
+            parking::spend(Cost::InVain);
+        }
+        taken
+    }
+
     /// Takes permits if so many are free and nobody waits. Returns what is left in the word, for
     /// [`give_back`](Self::give_back).
     #[inline]
-    pub(super) fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
+    fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
             let needed = (n as usize).saturating_mul(PERMIT);
@@ -309,6 +321,7 @@ impl Semaphore {
 
     #[inline]
     pub(super) fn take(&self, n: u32, deadline: Option<Instant>) -> Result<usize, TryAcquireError> {
+        parking::spend(Cost::Call);
         match self.try_take(n) {
             Err(TryAcquireError::NoPermits) => self.wait(n, deadline).map(|()| SLOW),
             taken => taken,

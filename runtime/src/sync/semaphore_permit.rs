@@ -110,7 +110,7 @@ impl Semaphore {
     ///
     /// If they are not free, or the semaphore is closed.
     pub fn try_acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let left = self.try_take(n)?;
+        let left = self.attempt(n)?;
         Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::parking::{self, SpinLock};
+use super::parking::{self, Cost, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{Arc, AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
@@ -71,6 +71,7 @@ impl WaitGroup {
     /// # thread.join().unwrap();
     /// ```
     pub fn wait(self) {
+        parking::spend(Cost::Call);
         let shared = Arc::clone(&self.shared);
         drop(self);
         let waiters = shared.waiters.lock();

@@ -10,7 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
+use crate::sync::parking::{self, Cost, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// See the module's documentation.
@@ -58,6 +58,7 @@ impl<T> Cell<T> {
 
     /// Waits while somebody changes the value. Unwinds when the fiber is cancelled.
     pub(super) fn read(&self) -> Read<'_, T> {
+        parking::spend(Cost::Call);
         self.enter(|gate| {
             let may_enter = !gate.is_writing;
             // What is lent out may be forgotten, and stays counted.

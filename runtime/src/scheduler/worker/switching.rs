@@ -81,6 +81,36 @@ impl Worker {
         self.suspend(me);
     }
 
+    /// Gives everybody who is ready a turn; if nobody is, the newest task.
+    #[cfg(not(loom))]
+    pub(in crate::scheduler) fn let_others_run(&self, me: NonNull<Header>) {
+        // The caller is about to be ready as well, and those come first.
+        if self.ready.is_empty()
+            && !self.drain_inbox()
+            && let Some(task) = self.pick_task()
+        {
+            // SAFETY: it came out of a queue, which made it ours.
+            unsafe { self.ready.push_back(task) };
+        }
+        self.yield_now(me);
+    }
+
+    /// Lets the hub look at everything, and all that this finds go first.
+    #[cfg(not(loom))]
+    pub(in crate::scheduler) fn ask_for_round(&self, me: NonNull<Header>) {
+        self.picks_left.set(0);
+        self.step_aside(me);
+    }
+
+    /// Lets others run for the rest of the tick, or until there are none.
+    #[cfg(not(loom))]
+    pub(in crate::scheduler) fn step_aside(&self, me: NonNull<Header>) {
+        // SAFETY: the caller is this fiber.
+        let header = unsafe { me.as_ref() };
+        let may_move = header.has(Flags::ROAMING) && !header.has(Flags::ANCHORED);
+        self.enter_hub(header, if may_move { Request::Requeue(me) } else { Request::Aside(me) });
+    }
+
     #[inline]
     fn continue_with(&self, me: &Header, next: NonNull<Header>) {
         // SAFETY: `next` came out of a queue, which made it ours.
