@@ -7,8 +7,11 @@
 mod bidirectional;
 mod descriptor;
 mod kernel_copy;
+mod mode;
 mod pipe;
 mod pollable;
+mod preview;
+mod priority;
 pub(crate) mod shared_file;
 mod stdio;
 #[cfg(feature = "hyper")]
