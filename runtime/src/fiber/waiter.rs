@@ -67,6 +67,7 @@ pub(crate) enum Reason {
     Connect,
     Accept,
     Blocking,
+    Open,
     Process,
     Signal,
     Future,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::closing;
 use super::mode::Mode;
 use crate::current;
 use crate::fiber::{Chain, Outcome, Reason};
@@ -130,7 +131,7 @@ impl<T: AsFd> Descriptor<T> {
     fn release(&mut self) -> Option<T> {
         let inner = self.inner.take()?;
         self.source.deregister(inner.as_fd());
-        if let Some(mode) = self.mode.take() {
+        if let Some(mode) = &mut self.mode {
             mode.give_back(inner.as_fd());
         }
         Some(inner)
@@ -430,7 +431,9 @@ impl GaveUp {
 
 impl<T: AsFd> Drop for Descriptor<T> {
     fn drop(&mut self) {
-        drop(self.release());
+        if let Some(inner) = self.release() {
+            closing::close(inner, self.kind == Kind::Stream || self.mode.is_some());
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! The traits and adapters of [`std::io`] work with everything in this crate and are re-exported.
 
 mod bidirectional;
+mod closing;
 mod descriptor;
 mod kernel_copy;
 mod mode;

@@ -61,8 +61,8 @@ impl Mode {
     }
 
     /// Leaves `fd`, with which it was made, in the mode that it had, unless others still need it.
-    pub(super) fn give_back(self, fd: BorrowedFd<'_>) {
-        let Some((file, open_file)) = self.entry else { return };
+    pub(super) fn give_back(&mut self, fd: BorrowedFd<'_>) {
+        let Some((file, open_file)) = self.entry.take() else { return };
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(all) = users.get_mut(&file) else { return };
         let mine = |user: &User| user.fd == fd.as_raw_fd() && user.open_file == open_file;
@@ -95,10 +95,10 @@ mod tests {
     fn the_last_user_gives_it_back() {
         let (reader, writer) = io::pipe().unwrap();
         let twin = reader.try_clone().unwrap();
-        let (first, second) =
+        let (mut first, mut second) =
             (Mode::nonblocking(reader.as_fd()).unwrap(), Mode::nonblocking(twin.as_fd()).unwrap());
         // The other end is the same file, and another open file.
-        let third = Mode::nonblocking(writer.as_fd()).unwrap();
+        let mut third = Mode::nonblocking(writer.as_fd()).unwrap();
         first.give_back(reader.as_fd());
         assert!(is_nonblocking(&twin) && is_nonblocking(&writer));
         second.give_back(twin.as_fd());
