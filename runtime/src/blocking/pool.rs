@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use super::job::{Job, JobRef, Wait};
+use super::job::{Job, JobRef, OwnedJob, Wait};
 use super::{Gauges, Settings, lease};
 use crate::park;
 
@@ -119,6 +119,39 @@ impl Pool {
             }
             (Some(Ok(value)), None) => value,
             (None, None) => unreachable!("a job is taken back only by a cancelled caller"),
+        }
+    }
+
+    /// Runs `f`, which owns what it uses, on a thread of the pool, and waits for its end or for the caller's cancellation.
+    pub(super) fn run_owned<F, T>(self: &Arc<Self>, f: F) -> T
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if !thread::panicking() && park::is_cancelled() {
+            park::unwind();
+        }
+        let job = OwnedJob::new(f);
+        self.submit(JobRef::Owned(Arc::clone(&job) as _));
+        if let Some(cancelled) = job.wait() {
+            // If nobody has begun it, nobody will.
+            drop(self.take_back(Arc::as_ptr(&job).cast()));
+            drop(job);
+            cancelled.unwind();
+        }
+        match job.take_result().expect("it has run") {
+            Ok(value) => value,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// Runs `f` on a thread of the pool, sooner or later. The caller waits for it, unless it is cancelled or must not be
+    /// suspended.
+    pub(super) fn run_aside(self: &Arc<Self>, f: impl FnOnce() + Send + 'static, may_wait: bool) {
+        let job = OwnedJob::new(f);
+        self.submit(JobRef::Owned(Arc::clone(&job) as _));
+        if may_wait {
+            job.wait_or_leave();
         }
     }
 

@@ -70,6 +70,7 @@ pub(crate) enum Reason {
     Connect,
     Accept,
     Blocking,
+    Open,
     Process,
     Signal,
     Future,

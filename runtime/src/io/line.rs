@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::Descriptor;
+use super::descriptor::Waited;
 use crate::fiber::Reason;
 use crate::park::{self, Cost};
 use crate::poller::{Node, Place, Way};
@@ -61,8 +62,10 @@ impl<T: AsFd> Descriptor<T> {
                         park::spend(Cost::InVain);
                         return Err(error);
                     }
-                    let place = self.wait_with(Node::in_line, Way::Read, reason, seen, &mut deadline)?;
-                    turn = place.map(Turn);
+                    match self.wait_with(Node::in_line, Way::Read, reason, seen, &mut deadline)? {
+                        Waited::Event(place) => turn = place.map(Turn),
+                        Waited::GaveUp(gave_up) => return Err(gave_up.tell()),
+                    }
                 }
                 io::ErrorKind::Interrupted => {}
                 _ => return Err(error),

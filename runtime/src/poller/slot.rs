@@ -78,6 +78,11 @@ impl<'a> Seen<'a> {
         self.word & DRAINED != 0
     }
 
+    /// How many events there had been, of a registration that is not replaced.
+    pub(crate) fn events(self) -> u32 {
+        self.word / TICK
+    }
+
     /// Notes that the system call moved less than it was asked to, unless an event has come since.
     #[inline]
     pub(crate) fn mark_drained(self) {

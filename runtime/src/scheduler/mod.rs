@@ -234,6 +234,14 @@ pub(crate) fn current_poller() -> Option<Arc<Poller>> {
     Some(Arc::clone(worker.shared().poller_for(worker.index)))
 }
 
+/// Whether the calling fiber's worker polls with it, or learns at once what its thread has polled. `false` on a plain thread.
+#[inline]
+pub(crate) fn is_current_poller(poller: &Poller) -> bool {
+    current_worker().is_some_and(|worker| {
+        worker.current().is_some() && ptr::eq(&raw const **worker.shared().poller_for(worker.index), poller)
+    })
+}
+
 /// The current fiber has accepted a connection: what it spawns next is placed where the fewest are.
 pub(crate) fn placement_hint() {
     if let Some(me) = current_fiber() {
