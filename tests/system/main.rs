@@ -6,6 +6,7 @@
 mod blocking;
 mod fs;
 mod fs_oracle;
+mod handlers;
 mod process;
 mod signal;
 mod sockets;

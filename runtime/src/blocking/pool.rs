@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use super::job::{Job, JobRef, Wait};
 use super::{Gauges, Settings};
-use crate::park;
+use crate::{os, park};
 
 /// See the module's documentation.
 pub(crate) struct Pool {
@@ -118,7 +118,7 @@ impl Pool {
     fn start_thread(self: &Arc<Self>, number: usize) {
         let name = format!("{}-blocking-{number}", self.name);
         let pool = Arc::clone(self);
-        if thread::Builder::new().name(name).spawn(move || pool.serve()).is_err() {
+        if os::thread::start(name, move || pool.serve()).is_err() {
             self.go_without();
         }
     }

@@ -12,7 +12,7 @@ mod slot;
 mod source;
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,9 @@ pub(crate) use slot::{Seen, Way};
 pub(crate) use source::Source;
 
 use crate::fiber::Woken;
-use crate::os::epoll::{BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE};
+use crate::os::epoll::{
+    BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
+};
 
 /// The key of the eventfd; no registration has it.
 const POKE: u64 = u64::MAX;
@@ -79,6 +81,11 @@ impl Poller {
     /// Ends the current [`wait`](Self::wait), or the next one.
     pub(crate) fn poke(&self) {
         self.eventfd.poke();
+    }
+
+    /// Whether an event waits to be taken. From any thread.
+    pub(crate) fn has_events(&self) -> bool {
+        wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
     }
 
     /// How many descriptors are registered: none need no polling.

@@ -12,7 +12,7 @@ use abaca_asm::stack::StackPool;
 use super::Runtime;
 use crate::blocking::{self, Pool};
 use crate::poller;
-use crate::scheduler::{self, Pollers, Shared, StackSupply};
+use crate::scheduler::{self, Pollers, Reporting, Shared, StackSupply};
 
 /// Who waits for the operating system's events; see [`Builder::poller`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub struct Builder {
     pub(crate) blocking: blocking::Settings,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
+    pub(super) reporting: Reporting,
 }
 
 /// What a worker thread calls.
@@ -75,6 +76,7 @@ impl Default for Builder {
             blocking: blocking::Settings::default(),
             on_thread_start: None,
             on_thread_stop: None,
+            reporting: Reporting::default(),
         }
     }
 }
@@ -140,7 +142,7 @@ impl Builder {
     ///
     /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, or an environment variable that
     ///   does not parse; a blocking pool without threads.
-    /// * What the operating system says when it refuses an epoll instance or a thread.
+    /// * What the operating system says when it refuses an epoll instance, a timer or a thread.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
         let poller = self.poller_kind()?;
@@ -155,7 +157,7 @@ impl Builder {
         };
         let stacks = StackSupply::new(StackPool::new(self.stack_bytes));
         let pool = Arc::new(Pool::new(&self.name, self.blocking.check()?));
-        let shared = Shared::new(workers, stacks, pollers, pool, self.max_fibers);
+        let shared = Shared::new(workers, stacks, pollers, pool, self.max_fibers, self.reporting)?;
         let mut runtime = Runtime {
             shared,
             threads: Vec::new(),
@@ -216,6 +218,7 @@ impl fmt::Debug for Builder {
             .field("name", &self.name)
             .field("shutdown_timeout", &self.shutdown_timeout)
             .field("blocking", &self.blocking)
+            .field("reporting", &self.reporting)
             .finish_non_exhaustive()
     }
 }

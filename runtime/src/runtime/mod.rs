@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "a main fiber borrows from the thread that waits for it")]
 
 mod builder;
+mod stalls;
 
 use std::fmt;
 use std::io;
@@ -10,8 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use crate::scheduler::{Activity, Stall};
 pub use builder::{Builder, Poller};
 
+use crate::os;
 use crate::scheduler::{self, Shared};
 use crate::spawn::{self, JoinHandle, SpawnError};
 
@@ -81,7 +84,7 @@ impl Runtime {
 
     fn start_thread(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let ended = Arc::clone(&self.ended);
-        let thread = thread::Builder::new().name(name).spawn(move || {
+        let thread = os::thread::start(name, move || {
             body();
             *ended.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
             ended.changed.notify_all();

@@ -4,20 +4,26 @@
 
 #![expect(unsafe_code, reason = "hands cells from queue to queue")]
 
+#[cfg(feature = "backtrace")]
+mod backtrace;
 #[cfg_attr(loom, path = "model_bed.rs")]
 mod bed;
+mod bell;
 pub(crate) mod cancel;
 mod hub;
 #[cfg(all(test, loom))]
 mod model_cancel;
 mod monitor;
 mod report;
+mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
 mod requests;
 mod roaming;
 mod shared;
 pub(crate) mod shutdown;
 mod stacks;
+mod stall;
+mod watch;
 mod worker;
 
 use std::ptr::{self, NonNull};
@@ -26,14 +32,16 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 pub(crate) use monitor::run_monitor;
+pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
+pub use stall::{Activity, Stall};
 pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
 use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken, wake_task};
-use crate::os::signal::{AlternateStack, watch_faults};
-use crate::os::{futex, nudge, slack};
+use crate::os::signal::watch_faults;
+use crate::os::{self, futex, slack};
 use crate::poller::Poller;
 use crate::timer::Entry;
 
@@ -274,11 +282,9 @@ pub(crate) fn yield_from_io() {
 /// The body of a worker's thread.
 pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // Without it a stack overflow still dies by the signal, only without the report.
-    let _signal_stack =
-        AlternateStack::install().and_then(|stack| watch_faults(report::on_fault).map(|()| stack));
-    let _ = nudge::arm(report::on_nudge);
+    let _ = watch_faults(report::on_fault);
     slack::tighten();
-    shared.workers[index].set_thread_id(nudge::thread_id());
+    shared.workers[index].set_thread_id(os::thread::id());
     shared.workers[index].run();
     shared.end_worker(index);
 }

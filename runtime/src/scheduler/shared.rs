@@ -3,15 +3,18 @@
 #![expect(unsafe_code, reason = "settles cells of tasks that never start")]
 
 use std::any::Any;
+use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
 
+use super::bell::{Bell, NEVER};
 use super::hub::WORTH_WAKING;
-use super::monitor::Bell;
+use super::monitor;
+use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, let_go};
@@ -58,6 +61,9 @@ pub(crate) struct Shared {
     epoch: Instant,
     pub(crate) blocking: Arc<Pool>,
     pub(super) bell: Bell,
+    /// How often the monitor looks while a worker is up.
+    pub(super) period: Option<Duration>,
+    pub(super) reporting: Reporting,
 }
 
 /// Keeps a runtime's shared state alive while a thread that is not one of its workers uses it.
@@ -77,7 +83,9 @@ impl Shared {
         pollers: Pollers,
         blocking: Arc<Pool>,
         max_fibers: usize,
-    ) -> Arc<Self> {
+        reporting: Reporting,
+    ) -> io::Result<Arc<Self>> {
+        let epoch = Instant::now();
         let shared = Arc::new(Self {
             workers: (0..workers).map(Worker::new).collect(),
             injector: Injector::new(),
@@ -90,14 +98,16 @@ impl Shared {
             visitors: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
             max_fibers,
-            epoch: Instant::now(),
+            epoch,
             blocking,
-            bell: Bell::default(),
+            bell: Bell::new(epoch)?,
+            period: monitor::period(workers, reporting.threshold),
+            reporting,
         });
         for worker in &shared.workers {
             worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
         }
-        shared
+        Ok(shared)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -114,7 +124,7 @@ impl Shared {
         // SeqCst: a spawner from outside either sees this or is seen by `await_visitors`.
         self.phase.store(Phase::Closing as u8, Ordering::SeqCst);
         self.rouse_all();
-        self.bell.ring();
+        self.bell.call(|| self.now_ns());
     }
 
     /// The threads have ended: descriptors that are still open will register elsewhere. Workers' pollers know it already.
@@ -187,6 +197,22 @@ impl Shared {
     /// Whether there is work that a worker with none of its own should take.
     pub(super) fn has_work_for_anyone(&self) -> bool {
         !self.injector.is_empty() || self.has_surplus()
+    }
+
+    /// When the monitor is to look at a worker that is up now.
+    pub(super) fn next_look(&self) -> u64 {
+        match self.period {
+            Some(period) => self.now_ns().saturating_add(u64::try_from(period.as_nanos()).unwrap_or(NEVER)),
+            None => NEVER,
+        }
+    }
+
+    /// A worker is up: somebody has to look after it.
+    #[inline]
+    pub(super) fn is_up(&self) {
+        if self.period.is_some() {
+            self.bell.call(|| self.next_look());
+        }
     }
 
     /// Whether every worker sleeps.

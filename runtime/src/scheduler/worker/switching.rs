@@ -31,9 +31,9 @@ impl Worker {
     /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
     #[cfg(loom)]
     pub(in crate::scheduler) fn suspend(&self, me: NonNull<Header>) {
-        self.current.set(None);
+        self.set_current(None);
         assert_eq!(self.find(), Some(me), "a model's worker has one fiber");
-        self.current.set(Some(me));
+        self.set_current(Some(me));
     }
 
     /// Lets every other ready fiber run once before the current one goes on.
@@ -54,7 +54,7 @@ impl Worker {
         // SAFETY: `next` came out of a queue, which made it ours.
         let header = unsafe { next.as_ref() };
         if header.is_started() && !header.has(Flags::ROAMING) {
-            self.current.set(Some(next));
+            self.set_current(Some(next));
             // SAFETY: `next` is suspended (a started fiber in a queue is), and its context was saved on this
             // thread by the switch that suspended it. `me` is the running fiber.
             unsafe { switch(me.context.as_ptr(), header.context.get(), 0) };
@@ -64,7 +64,7 @@ impl Worker {
             // SAFETY: this thread is the only user, and no borrow outlives a statement.
             if let Some(stack) = unsafe { &mut *self.stacks.get() }.pop() {
                 let to = self.start(next, stack);
-                self.current.set(Some(next));
+                self.set_current(Some(next));
                 // SAFETY: `to` is freshly prepared; `me` is the running fiber.
                 unsafe { switch(me.context.as_ptr(), to, 0) };
                 return;
@@ -76,7 +76,7 @@ impl Worker {
     /// Switches from a fiber to the hub.
     #[inline]
     fn enter_hub(&self, me: &Header, request: Request) {
-        self.current.set(None);
+        self.set_current(None);
         // SAFETY: while a fiber runs, the hub is suspended in `resume`.
         unsafe { switch(me.context.as_ptr(), self.hub.get(), request.encode()) };
     }
@@ -99,11 +99,11 @@ impl Worker {
                 Err(error) => return Err((fiber, error)),
             }
         };
-        self.current.set(Some(fiber));
+        self.set_current(Some(fiber));
         // SAFETY: `to` is suspended or freshly prepared; see `continue_with`. The cell of `self.hub` is written
         // before control leaves, and read only by fibers that run afterwards.
         let word = unsafe { switch(self.hub.as_ptr(), to, 0) };
-        self.current.set(None);
+        self.set_current(None);
         if let Some((bytes, stack)) = self.retired.take() {
             self.shared().stacks.give_sized(bytes, stack);
         }
