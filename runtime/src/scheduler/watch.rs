@@ -8,6 +8,8 @@
 //! us, is then told that it was interrupted, and few libraries go on.
 
 use std::ptr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::stall::Stall;
 use super::worker::Worker;
@@ -26,7 +28,7 @@ impl Worker {
         }
         let stall = Stall {
             worker: self.index,
-            elapsed: std::time::Duration::ZERO,
+            elapsed: Duration::ZERO,
             fiber: Glimpse::of(fiber.as_ptr()),
             doing: task::doing(self.thread_id()),
             #[cfg(feature = "backtrace")]
@@ -47,15 +49,18 @@ impl Worker {
         {
             return true;
         }
+        let has_ready = ReadyList::peek_is_empty(ptr::from_ref(&self.ready)).map(|is_empty| !is_empty);
+        if has_ready == Some(true) {
+            return true;
+        }
         // Relaxed: a count that nobody changes while the worker stands still.
-        let others = self.remote.fibers.load(std::sync::atomic::Ordering::Relaxed) + shared.roaming.len();
+        let others = self.remote.fibers.load(Ordering::Relaxed) + shared.roaming.len();
         if others < 2 {
             return false;
         }
-        let has_ready = ReadyList::peek_is_empty(ptr::from_ref(&self.ready)).map(|is_empty| !is_empty);
         let is_due = || Wheel::peek_first(ptr::from_ref(&self.wheel)).is_some_and(|at| at <= shared.now_ns());
         let has_events = || shared.poller_of(self.index).is_some_and(|poller| poller.has_events());
         // Where the kernel does not let us look, there are others, at least.
-        has_ready.is_none_or(|has_ready| has_ready || is_due() || has_events())
+        has_ready.is_none() || is_due() || has_events()
     }
 }
