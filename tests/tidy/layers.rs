@@ -179,6 +179,25 @@ fn only_os_names_libc() {
 }
 
 #[test]
+fn only_os_starts_threads() {
+    let starts = |file: &File| {
+        let code = file.text.split("#[cfg(all(test").next().expect("a first part");
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        lines
+            .into_iter()
+            .any(|line| line.contains("thread::spawn(") || line.contains("thread::Builder::new()"))
+    };
+    let wrong: Vec<_> = rust_files("runtime/src")
+        .filter(|file| !file.path.contains("model") && room_of(file) != "os" && starts(file))
+        .map(|file| file.path)
+        .collect();
+    assert_none(
+        &wrong,
+        "a thread needs a stack for signals' handlers, and an end for its panics: os::thread::start:",
+    );
+}
+
+#[test]
 fn only_the_builder_reads_the_environment() {
     let reads = |file: &File| file.code().any(|line| line.contains("env::var"));
     let wrong: Vec<_> = rust_files("runtime/src")

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use super::job::{Job, JobRef, OwnedJob, Wait};
 use super::{Gauges, Settings, lease};
-use crate::park;
+use crate::{os, park};
 
 /// See the module's documentation.
 pub(crate) struct Pool {
@@ -172,7 +172,7 @@ impl Pool {
     fn start_thread(self: &Arc<Self>, number: usize) {
         let name = format!("{}-{number}", self.name);
         let pool = Arc::clone(self);
-        if thread::Builder::new().name(name).spawn(move || pool.serve()).is_err() {
+        if os::thread::start(name, move || pool.serve()).is_err() {
             self.go_without();
         }
     }

@@ -126,6 +126,9 @@ unsafe impl Link for Header {
 }
 
 impl Header {
+    /// Where the address of its identity lies; see `glimpse.rs`.
+    pub(super) const IDENTITY: usize = std::mem::offset_of!(Self, identity);
+
     pub(super) fn new(
         vtable: &'static VTable,
         flags: Flags,

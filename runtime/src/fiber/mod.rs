@@ -7,6 +7,7 @@
 mod boundary;
 mod cancelled;
 mod cell;
+mod glimpse;
 mod header;
 mod identity;
 mod join;
@@ -35,6 +36,7 @@ pub use identity::{Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
 
 pub(crate) use boundary::{Boundary, Chain, Target};
 pub(crate) use cell::{allocate, take_result};
+pub(crate) use glimpse::Glimpse;
 pub(crate) use header::{Flags, Header};
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};

@@ -13,7 +13,7 @@ mod slot;
 mod source;
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +25,9 @@ pub(crate) use slot::{Place, Seen, Way};
 pub(crate) use source::{Bell, Source};
 
 use crate::fiber::Woken;
-use crate::os::epoll::{BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE};
+use crate::os::epoll::{
+    BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
+};
 
 /// The key of the eventfd; no registration has it.
 const POKE: u64 = u64::MAX;
@@ -80,6 +82,11 @@ impl Poller {
     /// Ends the current [`wait`](Self::wait), or the next one.
     pub(crate) fn poke(&self) {
         self.eventfd.poke();
+    }
+
+    /// Whether an event waits to be taken. From any thread.
+    pub(crate) fn has_events(&self) -> bool {
+        wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
     }
 
     /// How many descriptors are registered: none need no polling.

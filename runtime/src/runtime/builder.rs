@@ -13,7 +13,7 @@ use super::Runtime;
 use super::crew::Crew;
 use crate::blocking::{self, Pool};
 use crate::poller;
-use crate::scheduler::{self, Hooks, Pollers, Shared, StackSupply};
+use crate::scheduler::{self, Hooks, Pollers, Reporting, Shared, StackSupply};
 
 /// Who waits for the operating system's events; see [`Builder::poller`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub struct Builder {
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
     hooks: Hooks,
+    pub(super) reporting: Reporting,
 }
 
 /// What a worker thread calls.
@@ -78,6 +79,7 @@ impl Default for Builder {
             on_thread_start: None,
             on_thread_stop: None,
             hooks: Hooks::default(),
+            reporting: Reporting::default(),
         }
     }
 }
@@ -214,7 +216,7 @@ impl Builder {
     ///
     /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, a name with a NUL, or an environment
     ///   variable that does not parse; a blocking pool without threads.
-    /// * What the operating system says when it refuses an epoll instance or a thread.
+    /// * What the operating system says when it refuses an epoll instance, a timer or a thread.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
         let poller = self.poller_kind()?;
@@ -233,7 +235,8 @@ impl Builder {
         };
         let stacks = StackSupply::new(StackPool::new(self.stack_bytes));
         let pool = Arc::new(Pool::new(&self.name, self.blocking.check()?));
-        let shared = Shared::new(workers, stacks, pollers, pool, self.max_fibers, self.hooks);
+        let shared =
+            Shared::new(workers, stacks, pollers, pool, self.max_fibers, self.hooks, self.reporting)?;
         let crew = Crew::new(Arc::clone(&shared));
         let mut runtime = Runtime {
             shared: Arc::clone(&shared),
@@ -293,6 +296,7 @@ impl fmt::Debug for Builder {
             .field("name", &self.name)
             .field("shutdown_timeout", &self.shutdown_timeout)
             .field("blocking", &self.blocking)
+            .field("reporting", &self.reporting)
             .finish_non_exhaustive()
     }
 }

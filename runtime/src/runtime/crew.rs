@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::ShutdownError;
 use crate::fiber::{Outcome, Reason};
 use crate::latch::Latch;
+use crate::os;
 use crate::park;
 use crate::scheduler::{self, Shared};
 
@@ -57,7 +58,7 @@ impl Crew {
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         let ended = Arc::clone(&self.ended);
-        let thread = thread::Builder::new().name(name).spawn(move || {
+        let thread = os::thread::start(name, move || {
             body();
             *ended.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
             ended.changed.notify_all();
@@ -83,7 +84,7 @@ impl Crew {
             Arc::new(Errand { crew: Mutex::new(Some(self)), result: Mutex::default(), open: Latch::new(1) });
         let theirs = Arc::clone(&errand);
         let report = if waits { report } else { Report::Stderr };
-        let thread = thread::Builder::new().name("abaca-shutdown".into()).spawn(move || {
+        let thread = os::thread::start("abaca-shutdown".into(), move || {
             if let Some(crew) = take(&theirs.crew) {
                 *theirs.result.lock().unwrap_or_else(PoisonError::into_inner) =
                     Some(crew.see_off(timeout, report));

@@ -3,14 +3,16 @@
 #![expect(unsafe_code, reason = "a main fiber borrows from the thread that waits for it")]
 
 mod builder;
-mod panic_report;
 mod crew;
+mod panic_report;
+mod stalls;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::scheduler::{Activity, Stall};
 pub use builder::{Builder, Poller};
 
 use crew::{Crew, Report};

@@ -302,7 +302,7 @@ impl Worker {
                     && shared.now_ns() - began < SHORT_SLEEP.as_nanos() as u64,
             );
             self.remote.inbox.end_sleep();
-            shared.bell.ring();
+            shared.is_up();
         }
         let search = shared.sleepers.retract(self.index);
         self.expire_timers();

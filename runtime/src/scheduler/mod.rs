@@ -4,8 +4,11 @@
 
 #![expect(unsafe_code, reason = "hands cells from queue to queue")]
 
+#[cfg(feature = "backtrace")]
+mod backtrace;
 #[cfg_attr(loom, path = "model_bed.rs")]
 mod bed;
+mod bell;
 mod budget;
 pub(crate) mod cancel;
 mod errand;
@@ -15,12 +18,15 @@ mod hub;
 mod model_cancel;
 mod monitor;
 mod report;
+mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
 mod requests;
 mod roaming;
 mod shared;
 pub(crate) mod shutdown;
 mod stacks;
+mod stall;
+mod watch;
 mod worker;
 
 use std::ptr::{self, NonNull};
@@ -33,14 +39,16 @@ use budget::Verdict;
 pub(crate) use budget::{Cost, spend};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
+pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
+pub use stall::{Activity, Stall};
 pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
 use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
-use crate::os::signal::{AlternateStack, watch_faults};
-use crate::os::{futex, nudge};
+use crate::os::signal::watch_faults;
+use crate::os::{self, futex};
 use crate::poller::Poller;
 use crate::timer::Entry;
 
@@ -278,10 +286,8 @@ fn give_way(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded: 
 /// The body of a worker's thread.
 pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // Without it a stack overflow still dies by the signal, only without the report.
-    let _signal_stack =
-        AlternateStack::install().and_then(|stack| watch_faults(report::on_fault).map(|()| stack));
-    let _ = nudge::arm(report::on_nudge);
-    shared.workers[index].set_thread_id(nudge::thread_id());
+    let _ = watch_faults(report::on_fault);
+    shared.workers[index].set_thread_id(os::thread::id());
     shared.workers[index].run();
     shared.end_worker(index);
 }

@@ -3,16 +3,19 @@
 #![expect(unsafe_code, reason = "settles cells of tasks that never start")]
 
 use std::any::Any;
+use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
 
+use super::bell::{Bell, NEVER};
 use super::hooks::Hooks;
 use super::hub::WORTH_WAKING;
-use super::monitor::Bell;
+use super::monitor;
+use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, let_go};
@@ -65,6 +68,9 @@ pub(crate) struct Shared {
     pub(crate) blocking: Arc<Pool>,
     pub(super) bell: Bell,
     pub(super) hooks: Hooks,
+    /// How often the monitor looks while a worker is up.
+    pub(super) period: Option<Duration>,
+    pub(super) reporting: Reporting,
 }
 
 /// Keeps a runtime's shared state alive while a thread that is not one of its workers uses it.
@@ -85,7 +91,9 @@ impl Shared {
         blocking: Arc<Pool>,
         max_fibers: usize,
         hooks: Hooks,
-    ) -> Arc<Self> {
+        reporting: Reporting,
+    ) -> io::Result<Arc<Self>> {
+        let epoch = Instant::now();
         let shared = Arc::new(Self {
             workers: (0..workers).map(Worker::new).collect(),
             injector: Injector::new(),
@@ -98,15 +106,17 @@ impl Shared {
             visitors: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
             max_fibers,
-            epoch: Instant::now(),
+            epoch,
             blocking,
-            bell: Bell::default(),
             hooks,
+            bell: Bell::new(epoch)?,
+            period: monitor::period(workers, reporting.threshold),
+            reporting,
         });
         for worker in &shared.workers {
             worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
         }
-        shared
+        Ok(shared)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -126,7 +136,7 @@ impl Shared {
         // SeqCst: a spawner from outside either sees this or is seen by `await_visitors`.
         self.phase.fetch_or(CLOSING, Ordering::SeqCst);
         self.rouse_all();
-        self.bell.ring();
+        self.bell.call(|| self.now_ns());
     }
 
     /// The threads have ended: descriptors that are still open will register elsewhere. Workers' pollers know it already.
@@ -199,6 +209,22 @@ impl Shared {
     /// Whether there is work that a worker with none of its own should take.
     pub(super) fn has_work_for_anyone(&self) -> bool {
         !self.injector.is_empty() || self.has_surplus()
+    }
+
+    /// When the monitor is to look at a worker that is up now.
+    pub(super) fn next_look(&self) -> u64 {
+        match self.period {
+            Some(period) => self.now_ns().saturating_add(u64::try_from(period.as_nanos()).unwrap_or(NEVER)),
+            None => NEVER,
+        }
+    }
+
+    /// A worker is up: somebody has to look after it.
+    #[inline]
+    pub(super) fn is_up(&self) {
+        if self.period.is_some() {
+            self.bell.call(|| self.next_look());
+        }
     }
 
     /// Whether every worker sleeps.

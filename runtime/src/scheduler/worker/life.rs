@@ -227,7 +227,7 @@ impl Worker {
                 // The handle was dropped at the last moment, so the result's destructor is ours to run,
                 // as this fiber: it may park.
                 self.settle(fiber, stack);
-                self.current.set(Some(fiber));
+                self.set_current(Some(fiber));
                 return Next::Clear;
             }
             // SAFETY: as above; it is clear.
@@ -279,14 +279,14 @@ impl Worker {
             // Relaxed: a load figure.
             self.remote.placed.fetch_sub(1, Ordering::Relaxed);
         }
-        self.current.set(None);
+        self.set_current(None);
     }
 
     /// The whole life of a task, as models have it: on the stack of their thread, where `suspend` enters the hub.
     #[cfg(loom)]
     pub(in crate::scheduler) fn live_through(&self, task: NonNull<Header>) {
         self.move_in(task);
-        self.current.set(Some(task));
+        self.set_current(Some(task));
         run_or_refuse(task);
         self.move_out(task);
         if let_go(task) {
@@ -311,12 +311,12 @@ impl Worker {
             if bytes != 0 || header.has(Flags::ROAMING) {
                 return Next::exit(self.hub.get(), Request::Start(next));
             }
-            self.current.set(Some(next));
+            self.set_current(Some(next));
             return Next::exit(header.context.get(), Request::Nothing);
         }
         if bytes == 0 && header.stack_bytes.get() == 0 {
             self.settle(next, stack);
-            self.current.set(Some(next));
+            self.set_current(Some(next));
             return Next::Run(next);
         }
         self.leave_behind(stack, bytes);

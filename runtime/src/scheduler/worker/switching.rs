@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "switches stacks")]
 
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
 
 use abaca_asm::switch;
 
@@ -51,21 +52,21 @@ impl Worker {
             return suspend(self);
         }
         let hook = self.shared().hooks.park.as_ref();
-        self.current.set(None);
+        self.set_current(None);
         call_around(hook, || {
             suspend(here());
             // Also when the fiber has just picked itself, and perhaps on another worker.
-            here().current.set(None);
+            here().set_current(None);
         });
-        here().current.set(Some(NonNull::from(me)));
+        here().set_current(Some(NonNull::from(me)));
     }
 
     /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
     #[cfg(loom)]
     pub(in crate::scheduler) fn suspend(&self, me: NonNull<Header>) {
-        self.current.set(None);
+        self.set_current(None);
         assert_eq!(self.find(), Some(me), "a model's worker has one fiber");
-        self.current.set(Some(me));
+        self.set_current(Some(me));
     }
 
     /// Lets every other ready fiber run once before the current one goes on.
@@ -98,7 +99,8 @@ impl Worker {
     /// Lets the hub look at everything, and all that this finds go first.
     #[cfg(not(loom))]
     pub(in crate::scheduler) fn ask_for_round(&self, me: NonNull<Header>) {
-        self.picks_left.set(0);
+        // Relaxed: as for `current`.
+        self.picks_left.store(0, Ordering::Relaxed);
         self.step_aside(me);
     }
 
@@ -116,7 +118,7 @@ impl Worker {
         // SAFETY: `next` came out of a queue, which made it ours.
         let header = unsafe { next.as_ref() };
         if header.is_started() && !header.has(Flags::ROAMING) {
-            self.current.set(Some(next));
+            self.set_current(Some(next));
             // SAFETY: `next` is suspended (a started fiber in a queue is), and its context was saved on this
             // thread by the switch that suspended it. `me` is the running fiber.
             unsafe { switch(me.context.as_ptr(), header.context.get(), 0) };
@@ -126,7 +128,7 @@ impl Worker {
             // SAFETY: this thread is the only user, and no borrow outlives a statement.
             if let Some(stack) = unsafe { &mut *self.stacks.get() }.pop() {
                 let to = self.start(next, stack);
-                self.current.set(Some(next));
+                self.set_current(Some(next));
                 // SAFETY: `to` is freshly prepared; `me` is the running fiber.
                 unsafe { switch(me.context.as_ptr(), to, 0) };
                 return;
@@ -138,7 +140,7 @@ impl Worker {
     /// Switches from a fiber to the hub.
     #[inline]
     fn enter_hub(&self, me: &Header, request: Request) {
-        self.current.set(None);
+        self.set_current(None);
         // SAFETY: while a fiber runs, the hub is suspended in `resume`.
         unsafe { switch(me.context.as_ptr(), self.hub.get(), request.encode()) };
     }
@@ -161,11 +163,11 @@ impl Worker {
                 Err(error) => return Err((fiber, error)),
             }
         };
-        self.current.set(Some(fiber));
+        self.set_current(Some(fiber));
         // SAFETY: `to` is suspended or freshly prepared; see `continue_with`. The cell of `self.hub` is written
         // before control leaves, and read only by fibers that run afterwards.
         let word = unsafe { switch(self.hub.as_ptr(), to, 0) };
-        self.current.set(None);
+        self.set_current(None);
         if let Some((bytes, stack)) = self.retired.take() {
             self.shared().stacks.give_sized(bytes, stack);
         }
