@@ -60,7 +60,7 @@ impl StackPool {
     /// # Ok::<(), abaca_asm::stack::StackError>(())
     /// ```
     pub fn release_surplus(&self) -> Surplus {
-        let mut bare: Vec<Stack> = Vec::with_capacity(STEP);
+        let mut bare: Vec<Stack> = Vec::new();
         let doomed = {
             let mut state = self.shared.state.lock();
             let count = state.surplus.min(state.least_free).min(STEP);

@@ -18,6 +18,7 @@ mod roaming;
 mod shared;
 pub(crate) mod shutdown;
 mod stacks;
+mod tidying;
 mod worker;
 
 use std::ptr::{self, NonNull};

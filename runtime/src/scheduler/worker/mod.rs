@@ -73,6 +73,7 @@ pub(crate) struct Worker {
     pub(super) wheel: Wheel,
     pub(super) live: LiveList,
     pub(super) idle: super::hub::Idling,
+    pub(super) tidying: super::tidying::Tidying,
     unwinding: unwinding::Unwinding,
     pub(super) deferred: Deferred,
 }
@@ -153,6 +154,7 @@ impl Worker {
             wheel: Wheel::new(0),
             live: LiveList::new(),
             idle: super::hub::Idling::default(),
+            tidying: super::tidying::Tidying::default(),
             unwinding: unwinding::Unwinding::default(),
             deferred: Deferred::default(),
         }
