@@ -1,6 +1,8 @@
 //! What kills a process, or needs limits of its own: run in a child process, whose end and output are checked.
 
 mod abort;
+mod memory;
+mod overflow;
 mod stacks;
 
 use std::io::{BufRead, BufReader, Read};

@@ -11,7 +11,6 @@
 #![expect(unsafe_code, reason = "frees slabs that handles point to")]
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem::{self, ManuallyDrop};
 use core::ptr::NonNull;
@@ -64,13 +63,13 @@ pub(super) struct State {
     /// The stacks of the last slab below this index have their guards; at least `fresh`.
     pub(super) guarded: usize,
     /// What was given back, last in first out. Room for all stacks is reserved when a slab is mapped.
-    pub(super) free: VecDeque<Stack>,
+    pub(super) free: Vec<Stack>,
     /// What was given back and has no page any more; see `surplus.rs`. Room is reserved as for `free`.
     pub(super) bare: Vec<Stack>,
     /// The least length of `free` in this period.
     pub(super) least_free: usize,
-    /// How many at the front of `free`, and not more than `least_free`, were there for all of the last period.
-    pub(super) surplus: usize,
+    /// What lay in `free` for all of a period, and is about to lose its pages. Room is reserved as for `free`.
+    pub(super) surplus: Vec<Stack>,
     /// Slabs to be unmapped, no more part of the pool.
     pub(super) doomed: Vec<NonNull<Slab>>,
     /// How many look at slabs without the lock.
@@ -108,10 +107,10 @@ impl StackPool {
             slabs: Vec::new(),
             fresh: 0,
             guarded: 0,
-            free: VecDeque::new(),
+            free: Vec::new(),
             bare: Vec::new(),
             least_free: 0,
-            surplus: 0,
+            surplus: Vec::new(),
             doomed: Vec::new(),
             visitors: 0,
             total: 0,
@@ -185,7 +184,7 @@ impl StackPool {
             assert!(core::ptr::eq(stack.pool(), self.id()), "the stack belongs to another pool");
             // Relaxed: whoever is handed the stack next gets it through the lock.
             stack.owner().store(core::ptr::null_mut(), Ordering::Relaxed);
-            state.free.push_back(stack);
+            state.free.push(stack);
             state.taken -= 1;
         }
     }
@@ -239,22 +238,28 @@ impl StackPool {
     }
 
     fn next(&self, state: &mut State) -> Result<Stack, StackError> {
-        match state.free.pop_back() {
+        match state.free.pop() {
             Some(stack) => {
                 state.least_free = state.least_free.min(state.free.len());
                 #[cfg(abaca_valgrind)]
                 stack.renew();
                 Ok(stack)
             }
-            None => self.next_bare(state),
+            None => self.next_unused(state),
         }
     }
 
     #[cold]
-    fn next_bare(&self, state: &mut State) -> Result<Stack, StackError> {
-        let Some(stack) = state.bare.pop() else { return self.next_fresh(state) };
-        // SAFETY: slabs stay while a handle of theirs is left.
-        unsafe { stack.home().as_ref() }.count_bare(-1);
+    fn next_unused(&self, state: &mut State) -> Result<Stack, StackError> {
+        let stack = if let Some(stack) = state.surplus.pop() {
+            stack
+        } else if let Some(stack) = state.bare.pop() {
+            // SAFETY: slabs stay while a handle of theirs is left.
+            unsafe { stack.home().as_ref() }.count_bare(-1);
+            stack
+        } else {
+            return self.next_fresh(state);
+        };
         #[cfg(abaca_valgrind)]
         stack.renew();
         Ok(stack)
@@ -296,6 +301,7 @@ impl StackPool {
         let no_memory =
             |_| StackError::new("allocation", (state.total + count) * size_of::<Stack>(), libc::ENOMEM);
         state.free.try_reserve(state.total + count).map_err(no_memory)?;
+        state.surplus.try_reserve(state.total + count).map_err(no_memory)?;
         state.bare.try_reserve(state.total + count).map_err(no_memory)?;
         state.slabs.try_reserve(1).map_err(no_memory)?;
         let slab = NonNull::from(Box::leak(slab));
@@ -312,7 +318,7 @@ impl Drop for StackPool {
     fn drop(&mut self) {
         let state = self.shared.state.get_mut();
         // The pool's own handles are no use of a stack: they must not count as lost.
-        state.free.drain(..).chain(state.bare.drain(..)).for_each(mem::forget);
+        state.free.drain(..).chain(state.surplus.drain(..)).chain(state.bare.drain(..)).for_each(mem::forget);
         for slab in state.doomed.drain(..) {
             // SAFETY: it came from `Box::leak`, and no handle of its stacks was left when it was doomed.
             drop(unsafe { Box::from_raw(slab.as_ptr()) });

@@ -37,8 +37,9 @@ impl StackPool {
     /// [`release_surplus`](Self::release_surplus) until there is no more for now.
     pub fn end_period(&self) {
         let mut state = self.shared.state.lock();
-        state.surplus = state.least_free.min(state.free.len());
-        state.least_free = state.free.len();
+        let State { free, surplus, least_free, .. } = &mut *state;
+        surplus.extend(free.drain(..*least_free));
+        *least_free = free.len();
     }
 
     /// Gives back the memory of a few surplus stacks, or a few slabs that are surplus altogether. Says what is left.
@@ -63,11 +64,9 @@ impl StackPool {
         let mut bare: Vec<Stack> = Vec::new();
         let doomed = {
             let mut state = self.shared.state.lock();
-            let count = state.surplus.min(state.least_free).min(STEP);
-            bare.extend(state.free.drain(..count));
-            state.surplus = state.surplus.min(state.least_free) - count;
-            state.least_free -= count;
-            if count == 0 { state.next_doomed() } else { None }
+            let rest = state.surplus.len().saturating_sub(STEP);
+            bare.extend(state.surplus.drain(rest..));
+            if bare.is_empty() { state.next_doomed() } else { None }
         };
         if let Some(slab) = doomed {
             // SAFETY: it came from `Box::leak`; `doom` took it off the list with all handles of its stacks.
@@ -85,10 +84,10 @@ impl StackPool {
         }
         // No allocation: there is room for all stacks of the pool.
         state.bare.append(&mut bare);
-        if state.surplus == 0 && state.doomed.is_empty() {
+        if state.surplus.is_empty() && state.doomed.is_empty() {
             state.doom();
         }
-        if state.surplus > 0 || (!state.doomed.is_empty() && state.visitors == 0) {
+        if !state.surplus.is_empty() || (!state.doomed.is_empty() && state.visitors == 0) {
             Surplus::Now
         } else if state.free.is_empty() && state.doomed.is_empty() {
             Surplus::None
@@ -129,8 +128,9 @@ impl State {
         // The pool's own handles are no use of a stack: they must not count as lost.
         self.bare.extract_if(.., is_doomed).for_each(mem::forget);
         let room = self.total.max(FIRST_SLAB);
-        self.bare.shrink_to(room);
-        self.free.shrink_to(room);
+        for list in [&mut self.free, &mut self.surplus, &mut self.bare] {
+            list.shrink_to(room);
+        }
         if !fresh {
             // The last slab may be another one now, all of whose stacks have been handed out.
             self.fresh = self.slabs.last().map_or(0, |last| slab(last).count());
