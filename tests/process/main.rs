@@ -2,7 +2,9 @@
 
 mod abort;
 mod locals;
+mod memory;
 mod names;
+mod overflow;
 mod stacks;
 mod stalls;
 mod threads;

@@ -33,7 +33,8 @@ pub struct Generator<Item> {
 }
 
 impl<Item: 'static> Generator<Item> {
-    /// Makes a generator on a stack of 256 KiB. `body` begins when the first item is asked for.
+    /// Makes a generator on a stack of
+    /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES). `body` begins when the first item is asked for.
     ///
     /// # Panics
     ///

@@ -14,12 +14,8 @@ use std::thread;
 use super::end::Thread;
 use super::yielder::{FullCall, SUSPENDED, Start, UNWIND, Unwound, Yielder, run};
 use crate::context::Context;
-use crate::stack::{Stack, StackError, StackPool};
+use crate::stack::{DEFAULT_STACK_BYTES, Stack, StackError, StackPool};
 use crate::switching::{prepare_linked, switch};
-
-/// The usable bytes of the stacks that coroutines get unless they are told otherwise: enough for a panic
-/// with a backtrace, or for a lookup of a host name, many times over. Only touched pages cost memory.
-const DEFAULT_STACK_BYTES: usize = 256 * 1024;
 
 /// The stacks of the coroutines that were not given a pool.
 ///
@@ -27,6 +23,17 @@ const DEFAULT_STACK_BYTES: usize = 256 * 1024;
 /// stacks in, and what is shared here, unused memory, cannot be observed.
 static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
     LazyLock::new(|| Arc::new(StackPool::new(DEFAULT_STACK_BYTES)));
+
+/// The pool of the coroutines that were not given one: for whoever gives back [what it does not
+/// need](StackPool::release_surplus).
+///
+/// ```
+/// use abaca_asm::{coroutine, stack};
+/// assert_eq!(coroutine::default_pool().stack_bytes(), stack::DEFAULT_STACK_BYTES);
+/// ```
+pub fn default_pool() -> &'static StackPool {
+    &DEFAULT_POOL
+}
 
 /// What came of a [`Coroutine::resume`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +91,7 @@ pub struct Coroutine<Input, Yield, Return> {
 }
 
 impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Return> {
-    /// Makes a coroutine on a stack of 256 KiB from a pool that all such coroutines share. `body` runs when
+    /// Makes a coroutine on a stack of [`DEFAULT_STACK_BYTES`] from a pool that all such coroutines share. `body` runs when
     /// it is first resumed, with that input.
     ///
     /// # Panics

@@ -101,6 +101,6 @@ mod handle;
 mod scoped;
 mod yielder;
 
-pub use handle::{Coroutine, CoroutineResult};
+pub use handle::{Coroutine, CoroutineResult, default_pool};
 pub use scoped::{Scoped, scope};
 pub use yielder::Yielder;

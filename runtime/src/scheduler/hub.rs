@@ -112,6 +112,7 @@ impl Worker {
             self.drain_inbox();
             self.expire_timers();
             self.poll_now();
+            self.tidy_now_and_then();
             self.renew_tick();
             if let Some(fiber) = self.idle.aside.take() {
                 // SAFETY: it was running until it entered the hub, so it is in no list.
@@ -287,11 +288,13 @@ impl Worker {
     fn sleep(&self, search: Option<Search>) -> Option<Search> {
         let shared = self.shared();
         self.trim_stacks(STACKS_KEPT);
+        self.tidy();
         shared.sleepers.announce(self.index, search);
         let work = shared.has_work_for_anyone();
         if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
             let began = shared.now_ns();
-            let timeout = self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(began)));
+            let until = [self.wheel.next_deadline(), self.tidying.due_ns()].into_iter().flatten().min();
+            let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
             slack::sleep(timeout, |timeout| match shared.poller_of(self.index) {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => self.remote.bed.lie_down(timeout),

@@ -26,6 +26,7 @@ mod shared;
 pub(crate) mod shutdown;
 mod stacks;
 mod stall;
+mod tidying;
 mod watch;
 mod worker;
 

@@ -77,6 +77,7 @@ pub(crate) struct Worker {
     pub(super) live: LiveList,
     pub(super) idle: super::hub::Idling,
     pub(super) pace: Pace,
+    pub(super) tidying: super::tidying::Tidying,
     unwinding: unwinding::Unwinding,
 }
 
@@ -172,6 +173,7 @@ impl Worker {
             live: LiveList::new(),
             idle: super::hub::Idling::default(),
             pace: Pace::default(),
+            tidying: super::tidying::Tidying::default(),
             unwinding: unwinding::Unwinding::default(),
         }
     }

@@ -183,4 +183,15 @@ impl Worker {
             self.shared().stacks.give(stacks.drain(..surplus));
         }
     }
+
+    /// Gives all stacks at hand, or the older half of them, to the runtime's pool. False if there are none. From the hub.
+    pub(in crate::scheduler) fn give_stacks(&self, all: bool) -> bool {
+        // SAFETY: as in `trim_stacks`.
+        let len = unsafe { &*self.stacks.get() }.len();
+        let keep = if all { 0 } else { len / 2 };
+        self.trim_stacks(keep);
+        // SAFETY: as above. Among the stacks of a burst the list itself has grown.
+        unsafe { &mut *self.stacks.get() }.shrink_to(2 * keep);
+        len > 0
+    }
 }
