@@ -1,7 +1,8 @@
 //! What several test binaries need: a runtime on which one fiber runs at a time, a fiber that is known to wait, choices
-//! that can be repeated, and streams of work at once.
+//! that can be repeated, streams of work at once, and the check that nothing is left behind at the end.
 
 mod choices;
+pub mod leaks;
 mod storm;
 
 use std::sync::Arc;
