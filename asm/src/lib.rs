@@ -1,5 +1,6 @@
 //! The bottom of the abaca fiber runtime: a stack switch of a dozen instructions, stacks to switch between,
-//! and coroutines made of the two. It knows no scheduler, starts no thread and keeps no global state.
+//! and coroutines made of the two. It knows no scheduler, starts no thread and keeps no global state but
+//! the pool of the coroutines' default stacks.
 //!
 //! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a
 //!   fresh stack. Both are `unsafe` building blocks for a scheduler.

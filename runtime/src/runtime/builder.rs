@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use abaca_asm::stack::StackPool;
 
 use super::Runtime;
 use crate::blocking::{self, Pool};
+use crate::fiber::contained;
 use crate::poller;
 use crate::scheduler::{self, Pollers, Shared, StackSupply};
 
@@ -59,7 +59,7 @@ const MAX_WORKERS: usize = 1024;
 fn call(hook: Option<&Hook>) {
     if let Some(hook) = hook {
         // The panic hook has reported it.
-        let _ = catch_unwind(AssertUnwindSafe(|| hook()));
+        contained(|| hook());
     }
 }
 
