@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::fiber::Cancelled;
-use crate::fiber::{Fiber, Reason};
+use crate::fiber::{Cancelled, Fiber, Reason, contained};
 use crate::latch::Latch;
 use crate::members::Members;
 use crate::park;
@@ -267,7 +266,7 @@ impl<F: FnOnce() -> T, T> ScopedTask<'_, F, T> {
         let result = running.0.members.with_me(|| catch_unwind(AssertUnwindSafe(f)));
         *packet.0.result.lock() = Some(result);
         // The result goes with the packet, if the handle is gone, and before the count falls.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(packet)));
+        contained(|| drop(packet));
         drop(running);
     }
 }

@@ -7,6 +7,7 @@
 mod boundary;
 mod cancelled;
 mod cell;
+mod contained;
 mod glimpse;
 mod header;
 mod identity;
@@ -36,6 +37,7 @@ pub use identity::{Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
 
 pub(crate) use boundary::{Boundary, Chain, Target};
 pub(crate) use cell::{allocate, take_result};
+pub(crate) use contained::contained;
 pub(crate) use glimpse::Glimpse;
 pub(crate) use header::{Flags, Header};
 pub(crate) use identity::Identity;
