@@ -1,6 +1,10 @@
 //! What kills a process, or needs limits of its own: run in a child process, whose end and output are checked.
 
 mod abort;
+mod locals;
+mod memory;
+mod names;
+mod overflow;
 mod stacks;
 mod stalls;
 mod threads;

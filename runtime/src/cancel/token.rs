@@ -21,7 +21,7 @@ use future::Tasks;
 pub use future::WaitForCancellationFuture;
 
 use crate::fiber::{Boundary, Outcome, Reason};
-use crate::park;
+use crate::park::{self, Cost};
 use crate::sync::parking::SpinLock;
 use crate::sync::wait_list::{self, End, WaitList};
 
@@ -125,6 +125,7 @@ impl CancelToken {
 
     /// Whether the token, or one above it, has been cancelled.
     pub fn is_cancelled(&self) -> bool {
+        park::spend(Cost::Call);
         self.0.state.lock().cancelled
     }
 
@@ -158,6 +159,7 @@ impl CancelToken {
     }
 
     fn cancelled_until(&self, deadline: Option<Instant>) -> bool {
+        park::spend(Cost::Call);
         let state = self.0.state.lock();
         if state.cancelled {
             return true;

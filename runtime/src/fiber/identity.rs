@@ -106,12 +106,11 @@ impl RefUnwindSafe for Fiber {}
 
 impl Fiber {
     pub(crate) fn new(name: Option<Box<str>>) -> Self {
-        Self(Arc::new(Identity {
-            id: FiberId::next(),
-            name,
-            token: ParkToken::new(),
-            header: SpinLock::new(Aim(None)),
-        }))
+        Self::with_id(FiberId::next(), name)
+    }
+
+    pub(crate) fn with_id(id: FiberId, name: Option<Box<str>>) -> Self {
+        Self(Arc::new(Identity { id, name, token: ParkToken::new(), header: SpinLock::new(Aim(None)) }))
     }
 
     /// The unique identifier of this fiber.

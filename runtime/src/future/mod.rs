@@ -29,6 +29,8 @@ pub use select::{Either, select};
 pub use timeout::timeout;
 pub use within::{Within, within};
 
+use crate::fiber::note_calm;
+use crate::park::{self, Cost};
 use crate::spawn::{JoinHandle, spawn};
 use notice::Notice;
 
@@ -55,8 +57,10 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 fn drive<F: Future>(mut future: Pin<&mut F>, deadline: impl Fn() -> Option<Instant>) -> F::Output {
     let notice = Arc::new(Notice::new());
     let waker = Waker::from(Arc::clone(&notice));
+    note_calm(&waker);
     let mut context = Context::from_waker(&waker);
     loop {
+        park::spend(Cost::Call);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }

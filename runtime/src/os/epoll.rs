@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "system calls")]
 
-use std::io;
+use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -54,6 +54,16 @@ impl Epoll {
     /// Watches both directions of `fd`, edge-triggered. What is ready already is reported as an event.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
         let mut event = libc::epoll_event { events: READABLE | URGENT | WRITABLE | EDGES, u64: key };
+        // SAFETY: both descriptors are open, and the event is a live local.
+        check(unsafe {
+            libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event)
+        })?;
+        Ok(())
+    }
+
+    /// Watches for what is urgent about `fd`, and nothing else.
+    pub(crate) fn add_urgent(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: URGENT, u64: 0 };
         // SAFETY: both descriptors are open, and the event is a live local.
         check(unsafe {
             libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event)
@@ -150,12 +160,38 @@ impl EventFd {
         Ok(())
     }
 
-    /// May be called in a signal handler.
+    /// May be called in a signal handler. A wake-up that is lost would hang whoever waits for it, so a kernel that refuses it
+    /// ends the process.
     pub(crate) fn poke(&self) {
         let one = 1_u64;
-        // SAFETY: write(2) reads 8 bytes of a live local. It cannot fail before 2^64 - 1 pokes.
-        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
+        loop {
+            // SAFETY: write(2) reads 8 bytes of a live local.
+            if unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) } == 8 {
+                return;
+            }
+            match io::Error::last_os_error().raw_os_error() {
+                Some(libc::EINTR) => {}
+                // After 2^64 - 2 pokes: it is readable, and stays so.
+                Some(libc::EAGAIN) => return,
+                errno => cannot_wake(errno.unwrap_or(0)),
+            }
+        }
     }
+}
+
+/// Aborts with a message; neither allocates nor locks, since it may be called in a signal handler.
+#[cold]
+fn cannot_wake(errno: i32) -> ! {
+    let mut text = [0_u8; 96];
+    let mut rest = &mut text[..];
+    let room = rest.len();
+    // It fits.
+    let _ = writeln!(rest, "abaca: cannot wake a thread: writing to an eventfd failed (os error {errno})");
+    let length = room - rest.len();
+    // SAFETY: the buffer is a live local and longer than said.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), length) };
+    // SAFETY: abort(3) may be called in a signal handler.
+    unsafe { libc::abort() }
 }
 
 /// Waits with poll(2) until `fd` is readable (or writable), for plain threads. False when the deadline passed.
@@ -167,6 +203,13 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     // SAFETY: the entry and the timeout are live locals; there is no signal mask.
     let count = check(unsafe { libc::ppoll(&mut entry, 1, timeout, std::ptr::null()) })?;
     Ok(count > 0)
+}
+
+/// Whether there is something urgent, or the descriptor has failed or ended. Some files forget it when they are asked.
+pub(crate) fn is_urgent(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+    // SAFETY: the entry is a live local.
+    Ok(check(unsafe { libc::poll(&mut entry, 1, 0) })? > 0)
 }
 
 /// Whether reading from the socket was shut down, or the peer sends no more.

@@ -10,12 +10,14 @@ pub(crate) mod epoll;
 pub(crate) mod exit;
 pub(crate) mod futex;
 pub(crate) mod handler;
+pub(crate) mod identity;
 pub(crate) mod message;
 pub(crate) mod nowait;
 #[cfg(feature = "backtrace")]
 pub(crate) mod nudge;
 pub(crate) mod peek;
 pub(crate) mod process;
+pub(crate) mod reopen;
 pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod socket;

@@ -8,6 +8,7 @@
 mod model;
 mod node;
 mod registry;
+mod ring;
 mod slot;
 mod source;
 
@@ -20,8 +21,8 @@ use std::time::Duration;
 pub(crate) use node::Node;
 use registry::Registry;
 use slot::Edge;
-pub(crate) use slot::{Seen, Way};
-pub(crate) use source::Source;
+pub(crate) use slot::{Place, Seen, Way};
+pub(crate) use source::{Bell, Source};
 
 use crate::fiber::Woken;
 use crate::os::epoll::{
@@ -98,7 +99,8 @@ impl Poller {
     pub(crate) fn shut_down(&self, mut wake: impl FnMut(Woken)) {
         // Release: pairs with the Acquire in `is_shut_down`.
         self.is_shut_down.store(true, Ordering::Release);
-        self.registry.for_each(|slot| slot.event([Edge::Ready; 2], &mut wake));
+        // All of them, whether in line or not.
+        self.registry.for_each(|slot| slot.event([Edge::WithoutHints; 2], &mut wake));
     }
 
     fn is_shut_down(&self) -> bool {

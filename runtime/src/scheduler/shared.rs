@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam_deque::Injector;
 
 use super::bell::{Bell, NEVER};
+use super::hooks::Hooks;
 use super::hub::WORTH_WAKING;
 use super::monitor;
 use super::reporting::Reporting;
@@ -25,12 +26,17 @@ use crate::queue::{Pushed, Sleepers};
 
 /// How far a runtime's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Phase {
     Running,
     /// No new fibers; the remaining ones are cancelled.
     Closing,
 }
+
+/// The bit of the phase that is set from `Phase::Closing` on.
+const CLOSING: u8 = 1;
+
+/// The bit beside it that is set if there are hooks: a starting fiber asks for both at once.
+const HOOKED: u8 = 2;
 
 /// Who polls.
 pub(crate) enum Pollers {
@@ -61,6 +67,7 @@ pub(crate) struct Shared {
     epoch: Instant,
     pub(crate) blocking: Arc<Pool>,
     pub(super) bell: Bell,
+    pub(super) hooks: Hooks,
     /// How often the monitor looks while a worker is up.
     pub(super) period: Option<Duration>,
     pub(super) reporting: Reporting,
@@ -83,6 +90,7 @@ impl Shared {
         pollers: Pollers,
         blocking: Arc<Pool>,
         max_fibers: usize,
+        hooks: Hooks,
         reporting: Reporting,
     ) -> io::Result<Arc<Self>> {
         let epoch = Instant::now();
@@ -93,13 +101,14 @@ impl Shared {
             stacks,
             roaming: RoamingList::new(),
             pollers,
-            phase: AtomicU8::new(Phase::Running as u8),
+            phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
             running: AtomicUsize::new(workers),
             visitors: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
             max_fibers,
             epoch,
             blocking,
+            hooks,
             bell: Bell::new(epoch)?,
             period: monitor::period(workers, reporting.threshold),
             reporting,
@@ -112,17 +121,20 @@ impl Shared {
 
     pub(crate) fn phase(&self) -> Phase {
         // Acquire: pairs with the Release in `close`.
-        if self.phase.load(Ordering::Acquire) == Phase::Running as u8 {
-            Phase::Running
-        } else {
-            Phase::Closing
-        }
+        if self.phase.load(Ordering::Acquire) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
+    }
+
+    /// Whether there is nothing that a starting fiber has to be told.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        // Acquire: as in `phase`.
+        self.phase.load(Ordering::Acquire) == 0
     }
 
     /// Ends the acceptance of fibers and wakes everybody to see it.
     pub(crate) fn close(&self) {
         // SeqCst: a spawner from outside either sees this or is seen by `await_visitors`.
-        self.phase.store(Phase::Closing as u8, Ordering::SeqCst);
+        self.phase.fetch_or(CLOSING, Ordering::SeqCst);
         self.rouse_all();
         self.bell.call(|| self.now_ns());
     }
@@ -300,6 +312,13 @@ impl Shared {
             (alive < self.max_fibers).then_some(alive + 1)
         });
         admitted.is_ok()
+    }
+
+    /// Counts a new fiber of the runtime's own, to which the limit does not apply.
+    pub(super) fn admit_own(&self) {
+        if self.max_fibers != usize::MAX {
+            self.alive.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Uncounts a fiber that has ended.

@@ -33,6 +33,7 @@ use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::arrivals::{self, Subscription};
 use crate::os::epoll::{Epoll, EventBuffer};
+use crate::park::{self, Cost};
 use crate::poller::Way;
 
 /// Receives signals, from its making on; see the module's documentation.
@@ -91,7 +92,9 @@ impl Signals {
 
     /// One of the signals if it has arrived, without waiting.
     pub fn try_wait(&mut self) -> Option<Signal> {
-        next_of(&mut self.wanted)
+        let arrived = next_of(&mut self.wanted);
+        park::spend(if arrived.is_some() { Cost::Call } else { Cost::InVain });
+        arrived
     }
 
     fn wait_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<Signal>> {

@@ -14,6 +14,7 @@
 
 #![expect(unsafe_code, reason = "shares workers between threads, and follows pointers to cells that it owns")]
 
+mod ballast;
 mod life;
 mod request;
 mod switching;
@@ -32,7 +33,7 @@ pub(super) use life::let_go;
 pub(super) use request::Request;
 
 use super::bed::Bed;
-use super::cancel::Deferred;
+use super::budget::Pace;
 use super::hub::WORTH_WAKING;
 use super::requests::Requests;
 use super::shared::Shared;
@@ -43,6 +44,9 @@ use crate::timer::Wheel;
 /// Every how many picks a worker goes through its hub, where it looks at everything else: inbox, injector,
 /// timers, poller and its oldest task. A prime, as in the Go scheduler, so that it does not resonate.
 const TICK: u32 = 61;
+
+/// A fiber that spawns beside so many tasks lets as many run as it adds.
+const CROWDED: usize = 1 << 17;
 
 /// A fiber in a queue that other workers may take from: a task, or a started fiber that roams.
 pub(crate) struct Stealable(pub(crate) NonNull<Header>);
@@ -72,8 +76,9 @@ pub(crate) struct Worker {
     pub(super) wheel: Wheel,
     pub(super) live: LiveList,
     pub(super) idle: super::hub::Idling,
+    pub(super) pace: Pace,
+    pub(super) tidying: super::tidying::Tidying,
     unwinding: unwinding::Unwinding,
-    pub(super) deferred: Deferred,
 }
 
 /// See [`Worker::position`].
@@ -167,8 +172,9 @@ impl Worker {
             wheel: Wheel::new(0),
             live: LiveList::new(),
             idle: super::hub::Idling::default(),
+            pace: Pace::default(),
+            tidying: super::tidying::Tidying::default(),
             unwinding: unwinding::Unwinding::default(),
-            deferred: Deferred::default(),
         }
     }
 
@@ -233,14 +239,17 @@ impl Worker {
         }
     }
 
-    /// Queues a task of the current fiber: the newest in the slot, the one before it in the deque.
+    /// Queues a task of the current fiber: the newest in the slot, the one before it in the deque. Whether there are more
+    /// than a fiber should leave to others.
     #[inline]
-    pub(super) fn push_task(&self, task: NonNull<Header>) {
-        let Some(older) = self.remote.newest.put(task) else { return };
+    pub(super) fn push_task(&self, task: NonNull<Header>) -> bool {
+        let Some(older) = self.remote.newest.put(task) else { return false };
         self.tasks.push(Stealable(older));
-        if self.tasks.len() >= WORTH_WAKING && self.shared().sleepers.anyone_asleep() {
+        let count = self.tasks.len();
+        if count >= WORTH_WAKING && self.shared().sleepers.anyone_asleep() {
             self.shared().wake_a_sleeper();
         }
+        count >= CROWDED
     }
 
     /// Gives a task to the worker that has the fewest placed fibers, this one included.
@@ -316,6 +325,21 @@ impl Worker {
             self.make_ready(fiber);
         }
         true
+    }
+
+    /// What tells the current turn of `me` from others.
+    #[cfg(not(loom))]
+    pub(super) fn turn_of(&self, me: NonNull<Header>) -> super::budget::Turn {
+        (me.addr().get(), self.picks_left.load(Ordering::Relaxed))
+    }
+
+    /// Whether anybody could run in the place of the current fiber.
+    #[cfg(not(loom))]
+    pub(super) fn has_others(&self) -> bool {
+        !self.ready.is_empty()
+            || self.remote.inbox.has_mail()
+            || !self.remote.newest.is_empty()
+            || !self.tasks.is_empty()
     }
 
     pub(super) fn tick_is_up(&self) -> bool {
