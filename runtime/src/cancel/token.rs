@@ -223,17 +223,17 @@ impl Node {
 
     /// Cancels this node; returns the children that are left to cancel, unless it was cancelled before.
     fn cancel_alone(&self) -> Option<HashMap<usize, Weak<Node>>> {
-        let (children, woken): (_, Vec<_>) = {
+        let (children, fired): (_, Vec<_>) = {
             let mut state = self.state.lock();
             if std::mem::replace(&mut state.cancelled, true) {
                 return None;
             }
             // SAFETY: an enrolled boundary is alive until it is taken out under the lock.
             let fire = |running: &Running| unsafe { running.0.as_ref() }.fire();
-            let woken = state.boundaries.values().filter_map(fire).collect();
-            (std::mem::take(&mut state.children), woken)
+            let fired = state.boundaries.values().filter_map(fire).collect();
+            (std::mem::take(&mut state.children), fired)
         };
-        woken.into_iter().for_each(park::wake);
+        fired.into_iter().for_each(park::tell);
         wait_list::wake_up_to(&self.state, State::waiters, usize::MAX);
         Some(children)
     }

@@ -4,9 +4,11 @@
 
 pub(crate) mod arrivals;
 pub(crate) mod copy;
+mod dwarf;
 pub(crate) mod epoll;
 pub(crate) mod exit;
 pub(crate) mod futex;
+mod last_call;
 pub(crate) mod message;
 pub(crate) mod nowait;
 pub(crate) mod nudge;
@@ -14,3 +16,4 @@ pub(crate) mod process;
 pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod socket;
+pub(crate) mod unwind;

@@ -52,11 +52,15 @@ impl Worker {
         }
         let hook = self.shared().hooks.park.as_ref();
         self.current.set(None);
+        me.set_flag(Flags::IN_HOOK);
         call_around(hook, || {
+            me.unset_flag(Flags::IN_HOOK);
             suspend(here());
+            me.set_flag(Flags::IN_HOOK);
             // Also when the fiber has just picked itself, and perhaps on another worker.
             here().current.set(None);
         });
+        me.unset_flag(Flags::IN_HOOK);
         here().current.set(Some(NonNull::from(me)));
     }
 
