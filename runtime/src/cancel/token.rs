@@ -250,17 +250,17 @@ impl Node {
 
     /// Cancels this node; returns the children that are left to cancel, unless it was cancelled before.
     fn cancel_alone(&self) -> Option<HashMap<usize, Weak<Node>>> {
-        let (children, woken, tasks): (_, Vec<_>, _) = {
+        let (children, fired, tasks): (_, Vec<_>, _) = {
             let mut state = self.state.lock();
             if std::mem::replace(&mut state.cancelled, true) {
                 return None;
             }
             // SAFETY: an enrolled boundary is alive until it is taken out under the lock.
             let fire = |running: &Running| unsafe { running.0.as_ref() }.fire();
-            let woken = state.boundaries.values().filter_map(fire).collect();
-            (std::mem::take(&mut state.children), woken, std::mem::take(&mut state.tasks))
+            let fired = state.boundaries.values().filter_map(fire).collect();
+            (std::mem::take(&mut state.children), fired, std::mem::take(&mut state.tasks))
         };
-        woken.into_iter().for_each(park::wake);
+        fired.into_iter().for_each(park::tell);
         tasks.wake();
         wait_list::wake_up_to(&self.state, State::waiters, usize::MAX);
         Some(children)
