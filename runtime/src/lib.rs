@@ -33,6 +33,17 @@
 //!    the OS thread instead of parking; waits for something in the process park.
 //!    A fiber is never cancelled while it unwinds.
 //! 6. After `fork` in a fiber, the child may only `exec` or `_exit`.
+//!
+//! # Who gets a turn
+//!
+//! Fibers are not preempted: one that only computes keeps its worker. But **every call of abaca's may let others run**, also one
+//! that need not wait (a `send` without a bound, `try_recv`, a free lock): a fiber that has run for ten microseconds while others
+//! are ready gives way in its next call, and timers and sockets are looked at every 200 us. So a loop over calls that are always
+//! ready starves nobody, and a loop that looks with `try_recv` until a neighbour has sent comes to an end.
+//!
+//! To give way is no place to be cancelled: a call that does not wait does not unwind either. It has one consequence: what
+//! must not be held across a blocking call (a borrow of a `RefCell` in a thread-local, a guard of a `std::sync` lock that
+//! a neighbour takes, too) must not be held across any call of abaca's.
 
 pub mod actor;
 mod atomic;
