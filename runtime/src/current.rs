@@ -70,7 +70,7 @@ pub fn park_timeout(timeout: Duration) {
 }
 
 fn park_until(deadline: Option<Instant>) {
-    parking::spend(Cost::Call);
+    parking::spend(Cost::Wait);
     let me = current();
     let waiter = parking::waiter();
     if !me.identity().token.arm(&waiter) {
@@ -116,7 +116,7 @@ pub fn yield_now() {
 /// ```
 pub fn sleep(duration: Duration) {
     if duration.is_zero() {
-        return parking::spend(Cost::InVain);
+        return parking::spend(Cost::Wait);
     }
     match Instant::now().checked_add(duration) {
         Some(deadline) => sleep_until(deadline),
@@ -135,7 +135,7 @@ pub fn sleep(duration: Duration) {
 /// ```
 pub fn sleep_until(deadline: Instant) {
     if Instant::now() >= deadline {
-        return parking::spend(Cost::InVain);
+        return parking::spend(Cost::Wait);
     }
     if parking::surely_unwinds() {
         // While a fiber unwinds, its sleeps block the thread: `panicking` is a fact of the thread, and must not

@@ -13,7 +13,7 @@ use crate::scheduler;
 pub(crate) use crate::scheduler::cancel::{
     Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, unwind, with_chain,
 };
-pub(crate) use crate::scheduler::{Cost, is_alone, is_elsewhere, spend, surely_unwinds, wake};
+pub(crate) use crate::scheduler::{Cost, is_alone, is_elsewhere, spend, spend_as, surely_unwinds, wake};
 
 /// A waiter for whoever calls: the current fiber, or this OS thread.
 #[inline]

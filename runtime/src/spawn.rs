@@ -57,7 +57,7 @@ impl<T> JoinHandle<T> {
     /// ```
     #[inline]
     pub fn join(self) -> thread::Result<T> {
-        park::spend(Cost::Call);
+        park::spend(Cost::Wait);
         let this = ManuallyDrop::new(self);
         if !this.header().join.has_ended_for_good() {
             this.await_end();
