@@ -1,5 +1,6 @@
 //! `abaca::time`: deadlines around any blocking code, and intervals. (`tests/cancel` has the deadlines in every call.)
 
+mod extremes;
 mod oracle;
 
 use std::time::{Duration, Instant};

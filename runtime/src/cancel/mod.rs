@@ -94,7 +94,8 @@ pub fn is_cancelled() -> bool {
 /// # });
 /// ```
 pub fn checkpoint() {
-    if !std::thread::panicking() && is_cancelled() {
+    park::spend(Cost::Wait);
+    if !std::thread::panicking() && park::is_cancelled() {
         park::unwind();
     }
 }

@@ -159,7 +159,7 @@ impl CancelToken {
     }
 
     fn cancelled_until(&self, deadline: Option<Instant>) -> bool {
-        park::spend(Cost::Call);
+        park::spend(Cost::Wait);
         let state = self.0.state.lock();
         if state.cancelled {
             return true;

@@ -40,7 +40,7 @@ use std::time::Instant;
 
 #[cfg(not(loom))]
 use budget::Verdict;
-pub(crate) use budget::{Cost, spend};
+pub(crate) use budget::{Cost, spend, spend_as};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;
