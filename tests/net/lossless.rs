@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use abaca::io::{CopyEnd, Duplex, Pollable, copy_bidirectional, copy_fd};
 use abaca::net::{Shutdown, TcpListener, TcpStream, UnixStream};
-use abaca::spawn;
 use abaca::time::timeout;
+use abaca::{JoinHandle, spawn};
 use abaca_tests::{Choices, begun, on_one_worker};
 use socket2::SockRef;
 
-use super::Folder;
 use super::kinds::on_each_runtime;
 
 /// More than the buffers here hold, and no multiple of a page.
@@ -129,8 +128,8 @@ fn a_copy_whose_writer_fails_has_lost_nothing() {
             (&theirs).read_exact(&mut bytes).unwrap();
             // From here on writes fail; what has arrived can still be read.
             theirs.shutdown(Shutdown::Read).unwrap();
-            assert_eq!(copying.join().unwrap(), io::ErrorKind::BrokenPipe, "from {from}");
             (&theirs).read_to_end(&mut bytes).unwrap();
+            assert_eq!(copying.join().unwrap(), io::ErrorKind::BrokenPipe, "from {from}");
             rest.read_to_end(&mut bytes).unwrap();
             feeding.join().unwrap();
             assert!(bytes == content(), "from {from}: {}", bytes.len());
@@ -214,20 +213,27 @@ fn both_ways(pair: impl Fn() -> (TcpStream, TcpStream)) {
             stream.shutdown(Shutdown::Write).unwrap();
         })
     });
-    let mut arrived = [vec![0; 50_000], vec![0; 60_000]];
-    abaca::scope(|s| {
-        let proxy = s.spawn(|| timeout(Duration::from_millis(20), || copy_bidirectional(&front, &back)));
-        (&server).read_exact(&mut arrived[0]).unwrap();
-        (&client).read_exact(&mut arrived[1]).unwrap();
-        assert!(proxy.join().unwrap().is_err());
-    });
+    let reading = [(client.try_clone().unwrap(), 50_000), (server.try_clone().unwrap(), 60_000)].map(
+        |(stream, some)| {
+            spawn(move || {
+                let mut bytes = Vec::new();
+                stream.take(some).read_to_end(&mut bytes).unwrap();
+                bytes
+            })
+        },
+    );
+    while !reading.iter().all(JoinHandle::is_finished) {
+        // Cut where it happens to be, and gone on with.
+        assert!(timeout(Duration::from_millis(2), || copy_bidirectional(&front, &back)).is_err());
+    }
+    let [mut to_client, mut to_server] = reading.map(|reading| reading.join().unwrap());
     drop((front.shutdown_write(), back.shutdown_write()));
-    (&server).read_to_end(&mut arrived[0]).unwrap();
-    (&twin_of_front).read_to_end(&mut arrived[0]).unwrap();
-    (&client).read_to_end(&mut arrived[1]).unwrap();
-    (&twin_of_back).read_to_end(&mut arrived[1]).unwrap();
-    sending.map(|thread| thread.join().unwrap());
-    assert!(arrived[0] == content() && arrived[1] == content());
+    (&server).read_to_end(&mut to_server).unwrap();
+    (&twin_of_front).read_to_end(&mut to_server).unwrap();
+    (&client).read_to_end(&mut to_client).unwrap();
+    (&twin_of_back).read_to_end(&mut to_client).unwrap();
+    sending.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(to_client == content() && to_server == content());
 }
 
 #[test]
