@@ -76,7 +76,7 @@ impl Latch {
     }
 
     /// Waits until the count may be zero, or the caller is cancelled; `None` if it is zero.
-    fn wait_once(&self, reason: Reason) -> Option<Outcome> {
+    pub(crate) fn wait_once(&self, reason: Reason) -> Option<Outcome> {
         let waiter = park::waiter();
         {
             let mut state = self.0.lock();

@@ -12,11 +12,11 @@ use abaca::{JoinHandle, spawn};
 use abaca_tests::{Choices, begun, on_one_worker};
 use socket2::SockRef;
 
-use super::kinds::on_each_runtime;
+use super::kinds::{builders, on_each_runtime};
 
 /// More than the buffers here hold, and no multiple of a page.
 fn content() -> Vec<u8> {
-    (0..700_001_u32).map(|n| (n % 251) as u8).collect()
+    (0..300_001_u32).map(|n| (n % 251) as u8).collect()
 }
 
 /// Small buffers, so that the copy has to wait for the reader of its writer.
@@ -81,39 +81,43 @@ const KINDS: [&str; 4] = ["tcp", "unix", "pipe", "polled pipe"];
 #[test]
 fn a_copy_that_is_cancelled_has_lost_nothing() {
     let seed = Choices::seed();
-    on_each_runtime(|| {
-        let mut choices = Choices::new(seed, 0);
-        for (from, to) in KINDS.iter().flat_map(|from| KINDS.map(|to| (from, to))) {
-            let ((reader, mut rest, mut feeder), (writer, mut arrives)) = (source(from), sink(to));
-            let feeding = std::thread::spawn(move || feeder.write_all(&content()).unwrap());
-            // Somebody reads a little, and then no more.
-            let some = (content().len() / 7) as u64;
-            let reading = spawn(move || {
-                let mut bytes = Vec::new();
-                arrives.by_ref().take(some).read_to_end(&mut bytes).unwrap();
-                (arrives, bytes)
-            });
-            let mut is_cut = 0;
-            // Cut where it happens to be, and gone on with, until nothing goes on.
-            for _ in 0..8 {
-                let patience = Duration::from_micros(choices.below(3000));
-                is_cut += usize::from(timeout(patience, || copy_fd(&*reader, &*writer)).is_err());
-            }
-            // The last one certainly waits for somebody who does not read.
-            while !reading.is_finished() {
-                let _ = timeout(Duration::from_millis(1), || copy_fd(&*reader, &*writer));
-            }
-            let (mut arrives, mut bytes) = reading.join().unwrap();
-            is_cut += usize::from(timeout(Duration::from_millis(5), || copy_fd(&*reader, &*writer)).is_err());
-            assert!(is_cut > 0, "{from} to {to}");
-            drop((reader, writer));
-            arrives.read_to_end(&mut bytes).unwrap();
-            let arrived = bytes.len();
-            rest.read_to_end(&mut bytes).unwrap();
-            feeding.join().unwrap();
-            assert!(bytes == content(), "{from} to {to}: {arrived} and {}", bytes.len() - arrived);
-        }
+    builders().step_by(2).for_each(|builder| {
+        let runtime = builder.build().unwrap();
+        runtime.run(|| cut_and_go_on(Choices::new(seed, 0)));
     });
+}
+
+fn cut_and_go_on(mut choices: Choices) {
+    for (from, to) in KINDS.iter().flat_map(|from| KINDS.map(|to| (from, to))) {
+        let ((reader, mut rest, mut feeder), (writer, mut arrives)) = (source(from), sink(to));
+        let feeding = std::thread::spawn(move || feeder.write_all(&content()).unwrap());
+        // Somebody reads a little, and then no more.
+        let some = (content().len() / 7) as u64;
+        let reading = spawn(move || {
+            let mut bytes = Vec::new();
+            arrives.by_ref().take(some).read_to_end(&mut bytes).unwrap();
+            (arrives, bytes)
+        });
+        let mut is_cut = 0;
+        // Cut where it happens to be, and gone on with, until nothing goes on.
+        for _ in 0..8 {
+            let patience = Duration::from_micros(choices.below(3000));
+            is_cut += usize::from(timeout(patience, || copy_fd(&*reader, &*writer)).is_err());
+        }
+        // The last one certainly waits for somebody who does not read.
+        while !reading.is_finished() {
+            let _ = timeout(Duration::from_millis(1), || copy_fd(&*reader, &*writer));
+        }
+        let (mut arrives, mut bytes) = reading.join().unwrap();
+        is_cut += usize::from(timeout(Duration::from_millis(5), || copy_fd(&*reader, &*writer)).is_err());
+        assert!(is_cut > 0, "{from} to {to}");
+        drop((reader, writer));
+        arrives.read_to_end(&mut bytes).unwrap();
+        let arrived = bytes.len();
+        rest.read_to_end(&mut bytes).unwrap();
+        feeding.join().unwrap();
+        assert!(bytes == content(), "{from} to {to}: {arrived} and {}", bytes.len() - arrived);
+    }
 }
 
 #[test]

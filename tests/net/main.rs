@@ -9,6 +9,7 @@ mod connect;
 mod convert;
 mod copy;
 mod copy_fd;
+mod drain;
 mod kinds;
 mod lossless;
 mod mirror;

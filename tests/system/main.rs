@@ -5,9 +5,12 @@
 
 mod blocking;
 mod blocking_owned;
+mod children;
+mod exhaustion;
 mod fifo;
 mod fs;
 mod fs_oracle;
+mod handlers;
 mod process;
 mod signal;
 mod sockets;

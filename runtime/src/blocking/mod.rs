@@ -42,19 +42,20 @@
 //! ```
 
 mod job;
+mod lease;
 mod pool;
 mod settings;
 
 use job::Job;
+pub(crate) use lease::Lease;
 pub(crate) use pool::Pool;
 pub(crate) use settings::Settings;
 
-use crate::{park, scheduler};
+use crate::scheduler;
 
 /// Runs `f` on a thread of the runtime's blocking pool while the calling fiber is parked, and returns what it returned.
 ///
-/// On a plain thread, `f` just runs; so it does in the destructors of a fiber that unwinds, since
-/// [`std::thread::panicking`] is a fact of the thread.
+/// On a plain thread, `f` just runs.
 ///
 /// Handing a job over and back costs some microseconds if a thread is awake, and tens if one must be woken.
 ///
@@ -75,7 +76,7 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait),
+        Some(pool) => pool.run(f, Job::wait),
         _ => f(),
     }
 }
@@ -107,7 +108,7 @@ where
     T: Send + 'static,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run_owned(f),
+        Some(pool) => pool.run_owned(f),
         _ => f(),
     }
 }
@@ -115,11 +116,6 @@ where
 /// Whether the caller is a fiber, whose runtime has a pool.
 pub(crate) fn has_pool() -> bool {
     scheduler::current_fiber().is_some()
-}
-
-/// Whether the caller is a fiber that can wait for a thread of the pool.
-pub(crate) fn is_at_hand() -> bool {
-    has_pool() && !park::surely_unwinds()
 }
 
 /// Runs `f`, for which a destructor is no place, on a thread of the pool. The caller waits for it if it can; it is never
@@ -147,8 +143,23 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait_and_keep),
+        Some(pool) => pool.run(f, Job::wait_and_keep),
         _ => f(),
+    }
+}
+
+/// Runs `f`, which starts a child, on a thread that runs nothing else, and that lives as long as the lease: for the kernel it
+/// is the child's parent. On a plain thread, `f` just runs: the caller is the parent, as in std.
+pub(crate) fn run_and_stay<F, T>(f: F) -> (T, Option<Lease>)
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    let call = || (f(), Lease::take());
+    let pool = scheduler::blocking_pool();
+    match pool.as_deref().and_then(Pool::forking) {
+        Some(pool) => pool.run(call, Job::wait),
+        _ => call(),
     }
 }
 

@@ -84,7 +84,7 @@ impl OpenOptions {
     /// What open(2) says; `InvalidInput` for options that make no sense together.
     pub fn open<P: AsRef<Path>>(&self, path: P) -> io::Result<File> {
         let path = path.as_ref();
-        if blocking::is_at_hand() { fifo::open(self, path) } else { self.inner.open(path).map(File::from) }
+        if blocking::has_pool() { fifo::open(self, path) } else { self.inner.open(path).map(File::from) }
     }
 
     /// On the calling thread.

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Idle;
 use super::closing;
 use super::mode::Mode;
 use crate::current;
-use crate::fiber::{Chain, Outcome, Reason};
+use crate::fiber::{Chain, Outcome, Reason, Waiter};
 use crate::os::{epoll, socket};
-use crate::park;
-use crate::poller::{Node, Seen, Source, Way};
+use crate::park::{self, Cost};
+use crate::poller::{Node, Place, Seen, Source, Way};
 use crate::scheduler;
 
 /// How long a call waits that no event will tell of: this, and then twice as long each time up to the longest.
@@ -49,6 +50,8 @@ struct Settings {
     /// Nanoseconds; 0 is no timeout.
     read_timeout: AtomicU64,
     write_timeout: AtomicU64,
+    /// Made when somebody may end the idling.
+    idle: OnceLock<Arc<Idle>>,
     in_kernel: Mutex<Copies>,
     /// Bytes that a copy has read and could not write: the next to be read. Only of what cannot be looked at before it is
     /// read; see `preview.rs`. Copies hold the lock for a step.
@@ -144,6 +147,16 @@ impl<T: AsFd> Descriptor<T> {
 
     fn settings(&self) -> &Arc<Settings> {
         self.settings.get_or_init(Arc::default)
+    }
+
+    /// What may end the idling of this socket, once somebody has [asked](Self::share_idle) for it.
+    #[inline]
+    pub(crate) fn idle(&self) -> Option<&Idle> {
+        self.settings.get()?.idle.get().map(|idle| &**idle)
+    }
+
+    pub(crate) fn share_idle(&self) -> Arc<Idle> {
+        Arc::clone(self.settings().idle.get_or_init(Arc::default))
     }
 
     /// Chooses between waits and errors, for the calls here and for the kernel's own; for those not before the last copy
@@ -282,11 +295,12 @@ impl<T: AsFd> Descriptor<T> {
                     if is_short(&result) {
                         seen.mark_drained();
                     }
-                    scheduler::yield_from_io();
+                    park::spend(Cost::InputOutput);
                     return Ok(result);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.is_nonblocking() {
+                        park::spend(Cost::InVain);
                         return Err(error);
                     }
                     if let Some(gave_up) = self.wait(way, reason, seen, &mut deadline)? {
@@ -390,30 +404,53 @@ impl<T: AsFd> Descriptor<T> {
         seen: Seen<'_>,
         deadline: &mut Option<Instant>,
     ) -> io::Result<Option<GaveUp>> {
+        match self.wait_with(Node::new, way, reason, seen, deadline)? {
+            Waited::Event(_) => Ok(None),
+            Waited::GaveUp(gave_up) => Ok(Some(gave_up)),
+        }
+    }
+
+    /// [`wait`](Self::wait) with a node of that kind.
+    pub(super) fn wait_with<'a>(
+        &'a self,
+        node: fn(Waiter) -> Node,
+        way: Way,
+        reason: Reason,
+        seen: Seen<'a>,
+        deadline: &mut Option<Instant>,
+    ) -> io::Result<Waited<'a>> {
         if deadline.is_none() {
             *deadline = self.deadline(way);
         }
         let fd = self.get().as_fd();
-        // While a fiber unwinds, its I/O blocks the thread: `panicking` must not show up in a neighbour.
-        if !park::on_fiber() || park::surely_unwinds() {
-            return wait_on_thread(fd, way, *deadline).map(|()| None);
+        if !park::on_fiber() {
+            return wait_on_thread(fd, way, *deadline).map(|()| Waited::Event(None));
         }
-        let node = Node::new(park::waiter());
+        let node = node(park::waiter());
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        let Some(place) = self.source.link(fd, way, &node, seen, poller)? else { return Ok(None) };
+        let Some(place) = self.source.link(fd, way, &node, seen, poller)? else {
+            return Ok(Waited::Event(None));
+        };
         let gave_up = match park::wait(node.waiter(), reason, *deadline) {
-            Outcome::Notified => return Ok(None),
+            Outcome::Notified => return Ok(Waited::Event(Some(place))),
             Outcome::TimedOut => GaveUp::TimeIsUp,
             Outcome::Cancelled => GaveUp::Cancelled,
         };
         place.unlink(&node);
-        Ok(Some(gave_up))
+        Ok(Waited::GaveUp(gave_up))
     }
+}
+
+/// How a wait has ended.
+pub(super) enum Waited<'a> {
+    /// By an event; where the node stood, if it had to be linked.
+    Event(Option<Place<'a>>),
+    GaveUp(GaveUp),
 }
 
 /// Why a wait has ended without an event.
 #[derive(Clone, Copy, Debug)]
-enum GaveUp {
+pub(super) enum GaveUp {
     TimeIsUp,
     Cancelled,
 }
@@ -421,7 +458,7 @@ enum GaveUp {
 impl GaveUp {
     /// What the caller is told: an error, or an unwinding.
     #[cold]
-    fn tell(self) -> io::Error {
+    pub(super) fn tell(self) -> io::Error {
         match self {
             Self::TimeIsUp => would_block(),
             Self::Cancelled => park::unwind(),

@@ -7,7 +7,9 @@
 mod bidirectional;
 mod closing;
 mod descriptor;
+mod idle;
 mod kernel_copy;
+mod line;
 mod mode;
 mod pipe;
 mod pollable;
@@ -26,6 +28,7 @@ pub use std::io::{
 
 pub use bidirectional::{Duplex, copy_bidirectional};
 pub(crate) use descriptor::{Descriptor, Kind};
+pub(crate) use idle::Idle;
 pub use kernel_copy::{CopyEnd, copy_fd};
 pub(crate) use kernel_copy::{End, sealed::Sealed};
 pub use pipe::{PipeReader, PipeWriter, pipe};

@@ -180,6 +180,11 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     }
 }
 
+/// Whether there were no descriptors, or no memory.
+pub(crate) fn has_run_out(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
 /// A call takes at most this many buffers (`IOV_MAX`); the rest is left to the next one.
 const MOST_BUFFERS: usize = 1024;
 

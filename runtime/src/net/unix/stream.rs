@@ -139,7 +139,7 @@ impl UnixStream {
     /// What recv(2) says; `WouldBlock` after the read timeout.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let call = |inner: &net::UnixStream| socket::receive(inner.as_fd(), buffer, socket::PEEK);
-        self.0.retry(Way::Read, Reason::Read, None, call, |_| false)
+        self.0.peek(call)
     }
 
     /// Reads, along with what was sent beside the bytes: descriptors and credentials. What `ancillary` held before is
