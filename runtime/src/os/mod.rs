@@ -6,6 +6,7 @@ pub(crate) mod arrivals;
 pub(crate) mod copy;
 pub(crate) mod epoll;
 pub(crate) mod exit;
+pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod message;
 pub(crate) mod nowait;

@@ -25,6 +25,7 @@ pub(crate) use source::{Bell, Source};
 
 use crate::fiber::Woken;
 use crate::os::epoll::{BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE};
+use crate::os::fork::Generation;
 
 /// The key of the eventfd; no registration has it.
 const POKE: u64 = u64::MAX;
@@ -42,6 +43,8 @@ pub(crate) struct Poller {
     /// Held from the look for a registration to the publication of a new one.
     registering: Mutex<()>,
     is_shut_down: AtomicBool,
+    /// The process that polls: its epoll instance is not for copies to change.
+    generation: Generation,
 }
 
 impl Poller {
@@ -55,6 +58,7 @@ impl Poller {
             buffer: Mutex::new(EventBuffer::new(BATCH)),
             registering: Mutex::new(()),
             is_shut_down: AtomicBool::new(false),
+            generation: Generation::current(),
         }))
     }
 
@@ -106,6 +110,10 @@ impl Poller {
     }
 
     fn deregister(&self, fd: BorrowedFd<'_>, index: u32) {
+        if !self.generation.is_current() {
+            // The parent waits with it.
+            return;
+        }
         // It fails if the descriptor was closed behind our back, and then it is no longer watched either.
         let _ = self.epoll.remove(fd);
         self.registry.vacate(index);
