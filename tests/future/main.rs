@@ -8,6 +8,8 @@ mod hyper_drain;
 mod join;
 mod oneshot;
 mod select;
+mod timeout;
+mod wakers;
 
 use std::pin::Pin;
 use std::sync::Arc;

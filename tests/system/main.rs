@@ -8,6 +8,7 @@ mod children;
 mod exhaustion;
 mod fs;
 mod fs_oracle;
+mod handlers;
 mod process;
 mod signal;
 mod sockets;

@@ -12,16 +12,18 @@
 
 #![expect(unsafe_code, reason = "asks for the right to run a job, whose contract it keeps")]
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use super::job::{Job, JobRef, Wait};
+use super::job::{Job, JobRef, OwnedJob, Wait};
 use super::{Gauges, Settings, lease};
-use crate::park;
+use crate::{os, park};
 
 /// See the module's documentation.
 pub(crate) struct Pool {
@@ -44,6 +46,11 @@ struct State {
     /// How many were started, for their names.
     started: usize,
     closed: bool,
+}
+
+thread_local! {
+    /// The pool whose thread this is; compared and never followed.
+    static OWNER: Cell<*const Pool> = const { Cell::new(ptr::null()) };
 }
 
 /// An idle thread.
@@ -115,6 +122,39 @@ impl Pool {
         }
     }
 
+    /// Runs `f`, which owns what it uses, on a thread of the pool, and waits for its end or for the caller's cancellation.
+    pub(super) fn run_owned<F, T>(self: &Arc<Self>, f: F) -> T
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if !thread::panicking() && park::is_cancelled() {
+            park::unwind();
+        }
+        let job = OwnedJob::new(f);
+        self.submit(JobRef::Owned(Arc::clone(&job) as _));
+        if let Some(cancelled) = job.wait() {
+            // If nobody has begun it, nobody will.
+            drop(self.take_back(Arc::as_ptr(&job).cast()));
+            drop(job);
+            cancelled.unwind();
+        }
+        match job.take_result().expect("it has run") {
+            Ok(value) => value,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// Runs `f` on a thread of the pool, sooner or later. The caller waits for it, unless it is cancelled or must not be
+    /// suspended.
+    pub(super) fn run_aside(self: &Arc<Self>, f: impl FnOnce() + Send + 'static, may_wait: bool) {
+        let job = OwnedJob::new(f);
+        self.submit(JobRef::Owned(Arc::clone(&job) as _));
+        if may_wait {
+            job.wait_or_leave();
+        }
+    }
+
     /// Queues a job and sees to it that a thread comes for it.
     fn submit(self: &Arc<Self>, job: JobRef) {
         let call = {
@@ -132,7 +172,7 @@ impl Pool {
     fn start_thread(self: &Arc<Self>, number: usize) {
         let name = format!("{}-{number}", self.name);
         let pool = Arc::clone(self);
-        if thread::Builder::new().name(name).spawn(move || pool.serve()).is_err() {
+        if os::thread::start(name, move || pool.serve()).is_err() {
             self.go_without();
         }
     }
@@ -163,9 +203,15 @@ impl Pool {
         finished.tell();
     }
 
+    /// Whether the caller runs on a thread of this pool, so that somebody may wait for it.
+    pub(crate) fn is_callers(&self) -> bool {
+        ptr::eq(OWNER.get(), self)
+    }
+
     /// A thread's life.
     fn serve(&self) {
         lease::offer();
+        OWNER.set(self);
         let mut state = self.state();
         loop {
             if let Some(job) = state.jobs.pop_front() {

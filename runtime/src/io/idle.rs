@@ -159,7 +159,7 @@ impl<T: AsFd> Descriptor<T> {
 
     /// `None` if the caller will not wait with the poller.
     fn bell(&self) -> io::Result<Option<Bell>> {
-        if self.is_nonblocking() || !park::on_fiber() || park::surely_unwinds() {
+        if self.is_nonblocking() || !park::on_fiber() {
             return Ok(None);
         }
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");

@@ -5,11 +5,16 @@
 //! The traits and adapters of [`std::io`] work with everything in this crate and are re-exported.
 
 mod bidirectional;
+mod closing;
 mod descriptor;
 mod idle;
 mod kernel_copy;
+mod line;
+mod mode;
 mod pipe;
 mod pollable;
+mod preview;
+mod priority;
 pub(crate) mod shared_file;
 mod stdio;
 #[cfg(feature = "hyper")]

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{Descriptor, Kind};
+use crate::park::{self, Cost};
 use crate::poller::{Node, Seen, Way};
-use crate::{park, scheduler};
+use crate::scheduler;
 
 /// A task's wait for one direction of a descriptor. Its owner calls [`Descriptor::disarm`] before it drops either.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl<T: AsFd> Descriptor<T> {
                         if self.kind == Kind::Stream && moved < wanted && moved != 0 {
                             seen.mark_drained();
                         }
-                        scheduler::yield_from_io();
+                        park::spend(Cost::InputOutput);
                         return Poll::Ready(Ok(moved));
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => false,

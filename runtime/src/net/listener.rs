@@ -10,7 +10,6 @@ use super::{ListenOptions, TcpStream, ToSocketAddrs, incoming};
 use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket;
-use crate::poller::Way;
 use crate::scheduler;
 
 /// A TCP socket server whose `accept` blocks the fiber.
@@ -69,7 +68,7 @@ impl TcpListener {
     /// at once on the next call: free some, or sleep, before it.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let call = |inner: &std::net::TcpListener| socket::accept(inner.as_fd());
-        let (fd, address) = self.0.retry(Way::Read, Reason::Accept, None, call, |_| false)?;
+        let (fd, address) = self.0.retry_in_line(Reason::Accept, call)?;
         let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
         scheduler::placement_hint();
         Ok((TcpStream::fresh(fd.into()), address))

@@ -251,27 +251,29 @@ macro_rules! listener_conversions {
 
         impl std::iter::FusedIterator for Incoming<'_> {}
 
-        /// Puts the socket into the kernel's non-blocking mode, which its duplicates share; `accept` blocks the fiber.
+        /// Puts the socket into the kernel's non-blocking mode, which its duplicates share, those of other processes
+        /// too; `accept` blocks the fiber. When the last of its clones here is dropped, the socket is in the mode that it had.
         ///
         /// # Panics
         ///
         /// If the kernel refuses that, which it does not for an open socket.
         impl From<$std> for $t {
             fn from(inner: $std) -> Self {
-                inner.set_nonblocking(true).expect("an open socket can be made non-blocking");
-                Self(Descriptor::new(inner, Kind::Other))
+                let descriptor = Descriptor::in_nonblocking_mode(inner, Kind::Other);
+                Self(descriptor.expect("an open socket can be made non-blocking"))
             }
         }
 
-        /// Puts the socket back into blocking mode, unless `set_nonblocking` says otherwise. Its duplicates share the
-        /// mode: do not go on to accept with a clone of this type, which would block the thread.
+        /// Puts the socket into blocking mode, unless `set_nonblocking` says otherwise, or it came from std in the other
+        /// one. Its duplicates share the mode: do not go on to accept with a clone of this type, which would block
+        /// the thread.
         ///
         /// # Panics
         ///
         /// As for the other direction.
         impl From<$t> for $std {
             fn from(listener: $t) -> Self {
-                let nonblocking = listener.0.is_nonblocking();
+                let nonblocking = listener.0.is_nonblocking() || listener.0.was_nonblocking();
                 let inner = listener.0.into_inner();
                 inner.set_nonblocking(nonblocking).expect("the mode of an open socket can be set");
                 inner

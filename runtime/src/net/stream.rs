@@ -211,6 +211,10 @@ impl Duplex for TcpStream {
     fn shutdown_write(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }
+
+    fn as_end(&self) -> Option<End<'_>> {
+        Some(End::descriptor(&self.0))
+    }
 }
 
 std_conversions!(TcpStream, std::net::TcpStream, Kind::Stream);

@@ -117,6 +117,9 @@ pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGN
 /// Receives without taking.
 pub(crate) const PEEK: libc::c_int = libc::MSG_PEEK;
 
+/// Takes without looking: a TCP socket leaves the buffer as it is.
+pub(crate) const DISCARD: libc::c_int = libc::MSG_TRUNC;
+
 /// A header for a connected socket: buffers and nothing else.
 fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
     // SAFETY: all-zero is a valid header: no address, no buffers, no control data.

@@ -115,6 +115,12 @@ impl Source {
         }
     }
 
+    /// Whether it is registered with a poller of which `is_ours` holds.
+    #[inline]
+    pub(crate) fn is_polled_by(&self, is_ours: impl FnOnce(&Poller) -> bool) -> bool {
+        self.latest().is_some_and(|registration| is_ours(&registration.poller))
+    }
+
     /// Undoes the link of a task's node, unless an event has done so: that one then delivers its wake-up.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
     pub(crate) fn unlink(&self, way: Way, node: &Node) {

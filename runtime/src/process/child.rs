@@ -9,6 +9,7 @@ use super::streams::read_both;
 use super::ward::Ward;
 use super::{ChildStderr, ChildStdin, ChildStdout};
 use crate::blocking::Lease;
+use crate::park::{self, Cost};
 
 /// A running or ended child process. Mirrors [`std::process::Child`].
 ///
@@ -103,7 +104,9 @@ impl Child {
     ///
     /// As [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.ward.try_wait()
+        let ended = self.ward.try_wait();
+        park::spend(if matches!(ended, Ok(None)) { Cost::InVain } else { Cost::InputOutput });
+        ended
     }
 
     /// Closes the child's standard input, reads both outputs, as far as they are pipes here, to their ends, at the same time,

@@ -13,7 +13,7 @@ use super::Child;
 use crate::{blocking, cancel};
 
 /// Starts child processes. Mirrors [`std::process::Command`], with the methods of
-/// [`CommandExt`](std::os::unix::process::CommandExt).
+/// [`CommandExt`].
 ///
 /// ```
 /// # abaca::run(|| {

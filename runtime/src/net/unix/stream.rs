@@ -192,6 +192,10 @@ impl Duplex for UnixStream {
     fn shutdown_write(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }
+
+    fn as_end(&self) -> Option<End<'_>> {
+        Some(End::descriptor(&self.0))
+    }
 }
 
 // A read stops short where descriptors were sent along, so that a short one says nothing of what is left.
