@@ -9,6 +9,7 @@ pub(crate) mod copy;
 mod dwarf;
 pub(crate) mod epoll;
 pub(crate) mod exit;
+pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod handler;
 pub(crate) mod identity;
