@@ -1,5 +1,33 @@
 //! What several test binaries need: a runtime on which one fiber runs at a time, a fiber that is known to wait, choices
 //! that can be repeated, and streams of work at once.
+//!
+//! What must not compile is here as well, since a test binary cannot say so: what may be changed through a shared reference
+//! is not one of a shorter lifetime (`tests/types/variance.rs` has what may).
+//!
+//! ```compile_fail
+//! fn shorten<'s, 'l: 's>(long: &'l abaca::sync::Mutex<&'l u8>) -> &'s abaca::sync::Mutex<&'s u8> { long }
+//! ```
+//! ```compile_fail
+//! use abaca::sync::MutexGuard;
+//! fn shorten<'s, 'l: 's>(long: MutexGuard<'l, &'l u8>) -> MutexGuard<'s, &'s u8> { long }
+//! ```
+//! ```compile_fail
+//! use abaca::sync::RwLockWriteGuard;
+//! fn shorten<'s, 'l: 's>(long: RwLockWriteGuard<'l, &'l u8>) -> RwLockWriteGuard<'s, &'s u8> { long }
+//! ```
+//! ```compile_fail
+//! fn shorten<'s, 'l: 's>(long: &'l abaca::sync::OnceLock<&'l u8>) -> &'s abaca::sync::OnceLock<&'s u8> { long }
+//! ```
+//! ```compile_fail
+//! fn shorten<'s, 'l: 's>(long: abaca::channel::Sender<&'l u8>) -> abaca::channel::Sender<&'s u8> { long }
+//! ```
+//! ```compile_fail
+//! type Key<T> = abaca::fiber::LocalKey<T>;
+//! fn shorten(long: &'static Key<for<'a> fn(&'a u8)>) -> &'static Key<fn(&'static u8)> { long }
+//! ```
+//! ```compile_fail
+//! fn shorten<'s, 'l: 's, 'e>(long: &'s abaca::Scope<'l, 'e>) -> &'s abaca::Scope<'s, 'e> { long }
+//! ```
 
 mod choices;
 mod storm;

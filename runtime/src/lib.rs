@@ -29,9 +29,8 @@
 //! 4. [`scope`](fn@scope) is closure-based and joins before it returns, also on unwinding.
 //! 5. What is left, and no undefined behaviour: a `RefCell` or lock in a thread-local that is borrowed across a
 //!    blocking call can be seen borrowed by another fiber of the same worker (a panic, or a deadlock).
-//!    [`std::thread::panicking`] is a fact of the OS thread, so while a fiber unwinds, its I/O and sleeps block
-//!    the OS thread instead of parking; waits for something in the process park.
-//!    A fiber is never cancelled while it unwinds.
+//!    [`std::thread::panicking`] speaks of the fiber that asks: one that parks while it unwinds takes its panics with
+//!    it. A fiber is never cancelled while it unwinds.
 //! 6. After `fork` in a fiber, the child may only `exec` or `_exit`.
 
 pub mod actor;
@@ -43,6 +42,8 @@ mod current;
 pub mod fiber;
 pub mod fs;
 pub mod future;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod io;
 mod join_set;
 mod latch;

@@ -11,9 +11,10 @@ use crate::os::futex;
 use crate::scheduler;
 
 pub(crate) use crate::scheduler::cancel::{
-    Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, unwind, with_chain,
+    Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, unwind, unwinds_cancelled,
+    with_chain,
 };
-pub(crate) use crate::scheduler::{is_alone, is_elsewhere, surely_unwinds, wake};
+pub(crate) use crate::scheduler::{Cost, is_alone, is_elsewhere, spend, wake};
 
 /// A waiter for whoever calls: the current fiber, or this OS thread.
 #[inline]
@@ -34,22 +35,26 @@ pub(crate) fn on_fiber() -> bool {
 pub(crate) fn wait(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
     match waiter.fiber() {
         Some(me) => scheduler::block(me, waiter, reason, deadline),
-        None => wait_on_thread(waiter, deadline),
+        None => wait_on_thread(waiter, reason, deadline),
     }
 }
 
-fn wait_on_thread(waiter: &Waiter, deadline: Option<Instant>) -> Outcome {
+fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
     with_chain(|chain| {
         if chain.is_empty() || std::thread::panicking() {
-            sleep_on(waiter, deadline);
+            sleep_on(waiter, reason, deadline);
             return waiter.outcome().expect("only a claim ends a wait");
         }
-        scheduler::cancel::wait_bounded(chain, None, waiter, deadline, |until, _| sleep_on(waiter, until))
+        let sleep = |until, _| sleep_on(waiter, reason, until);
+        scheduler::cancel::wait_bounded(chain, None, waiter, deadline, sleep)
     })
 }
 
 /// Blocks the thread until `waiter` is claimed, or claims it when `deadline` passes.
-fn sleep_on(waiter: &Waiter, deadline: Option<Instant>) {
+fn sleep_on(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) {
+    if is_answered_soon(reason) && watch(waiter) || !waiter.doze() {
+        return;
+    }
     while waiter.outcome().is_none() {
         if deadline.is_some_and(|at| Instant::now() >= at) && waiter.claim(Outcome::TimedOut).is_some() {
             return;
@@ -57,4 +62,29 @@ fn sleep_on(waiter: &Waiter, deadline: Option<Instant>) {
         let (word, value) = waiter.thread_word();
         futex::wait(word, value, deadline);
     }
+}
+
+/// Whether the other side is mostly on its way, so that it pays to stay awake for it.
+fn is_answered_soon(reason: Reason) -> bool {
+    matches!(reason, Reason::ChannelSend | Reason::ChannelReceive | Reason::Select)
+}
+
+/// Between looks at the waiter the thread pauses for twice as many spin hints each time, this often...
+const PAUSES: u32 = 7;
+/// ...and then offers its core so often. As crossbeam's channels do it.
+const OFFERS: u32 = 4;
+
+/// Waits for a claim awake, for about as long as it takes to fall asleep and be woken. Whether it came.
+fn watch(waiter: &Waiter) -> bool {
+    for look in 0..PAUSES + OFFERS {
+        if waiter.outcome().is_some() {
+            return true;
+        }
+        if look < PAUSES {
+            (0..1 << look).for_each(|_| std::hint::spin_loop());
+        } else {
+            std::thread::yield_now();
+        }
+    }
+    waiter.outcome().is_some()
 }

@@ -123,6 +123,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub fn spawn_scoped<'scope, 'env, F, T>(
         self,
         scope: &'scope Scope<'scope, 'env>,

@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use std::thread;
 
 use crate::fiber::{Fiber, Flags, Header, Reason, allocate, take_result};
-use crate::park;
+use crate::park::{self, Cost};
 use crate::scheduler::{self, Phase, Shared, current_worker};
 
 pub use error::SpawnError;
@@ -57,6 +57,7 @@ impl<T> JoinHandle<T> {
     /// ```
     #[inline]
     pub fn join(self) -> thread::Result<T> {
+        park::spend(Cost::Call);
         let this = ManuallyDrop::new(self);
         if !this.header().join.has_ended_for_good() {
             this.await_end();
@@ -94,9 +95,16 @@ impl<T> JoinHandle<T> {
         unsafe { Header::clear(cell) };
     }
 
+    /// [`is_finished`](Self::is_finished), for one who does not wait for it.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.header().join.has_ended()
+    }
+
     /// Whether the fiber has ended, so that `join` returns at once.
     pub fn is_finished(&self) -> bool {
-        self.header().join.has_ended()
+        let has_ended = self.has_ended();
+        park::spend(if has_ended { Cost::Call } else { Cost::InVain });
+        has_ended
     }
 
     /// The fiber's handle: its id, its name, `unpark`, `cancel`.
@@ -154,6 +162,8 @@ impl Builder {
     }
 
     /// Names the fiber: shown in reports of panics, stack overflows and dumps.
+    ///
+    /// The name must not contain a NUL, as a thread's must not: to spawn with such a name panics.
     pub fn name(mut self, name: String) -> Self {
         self.name = Some(name);
         self
@@ -171,6 +181,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub fn spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -185,6 +199,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`]; `NoRuntime` as well when the caller is not a fiber.
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub fn spawn_local<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + 'static,
@@ -197,6 +215,7 @@ impl Builder {
         let task = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
         // Straight into the ready list, from which nobody steals.
         worker.make_ready(task);
+        park::spend(Cost::Call);
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
 
@@ -214,6 +233,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub unsafe fn spawn_roaming<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -227,7 +250,7 @@ impl Builder {
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
 
-    /// Spawns a fiber that may borrow from its surroundings. Where it can, use [`scope`](crate::scope) instead.
+    /// Spawns a fiber that may borrow from its surroundings. Where it can, use [`scope`](crate::scope()) instead.
     ///
     /// ```
     /// abaca::run(|| {
@@ -242,6 +265,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     ///
     /// # Safety
     ///
@@ -297,8 +324,16 @@ impl Builder {
             None => 0,
             Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,
         };
-        Ok((stack_bytes, self.name.map(|name| Fiber::new(Some(name.into_boxed_str())))))
+        Ok((stack_bytes, self.name.map(named)))
     }
+}
+
+/// # Panics
+///
+/// If there is a NUL in the name, with std's words.
+fn named(name: String) -> Fiber {
+    assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
+    Fiber::new(Some(name.into_boxed_str()))
 }
 
 #[inline]
@@ -361,7 +396,7 @@ where
 
 #[cold]
 pub(crate) fn failed(error: SpawnError) -> ! {
-    if error == SpawnError::ShuttingDown && park::on_fiber() && !park::surely_unwinds() {
+    if error == SpawnError::ShuttingDown && park::on_fiber() && !std::thread::panicking() {
         // The spawning fiber is about to be cancelled itself: it unwinds as from any other call.
         park::unwind();
     }

@@ -3,6 +3,8 @@
 mod destructors;
 mod join;
 mod local;
+mod local_coroutine;
+mod nested;
 mod park;
 mod runtime;
 mod scope;

@@ -8,6 +8,7 @@ mod connect;
 mod convert;
 mod copy;
 mod copy_fd;
+mod drain;
 mod kinds;
 mod mirror;
 mod pollable;

@@ -4,8 +4,11 @@
 //! program. So what one test closes may be closed a little later than its calls return.
 
 mod blocking;
+mod children;
+mod exhaustion;
 mod fs;
 mod fs_oracle;
+mod handlers;
 mod process;
 mod signal;
 mod sockets;

@@ -69,11 +69,33 @@
 //!   leaked with its stack, and a [`scope`] that ends before its coroutine aborts the process. A coroutine
 //!   that has ended or was never resumed is dropped as always.
 //!
+//! # At the end of the thread
+//!
+//! A coroutine that is kept in a `thread_local!` is dropped when its thread ends, after other thread-locals of which it may
+//! be in the middle of a use. So it is not unwound then, but leaked with its stack: **its destructors do not run**. The same
+//! holds for one that another destructor drops at that time, and on the main thread during the process's exit. To resume
+//! one panics, which aborts the process, as any panic does in the destructor of a thread-local. Take out what is to end in
+//! order before the thread ends:
+//!
+//! ```
+//! use std::cell::RefCell;
+//! use abaca_asm::coroutine::Coroutine;
+//!
+//! thread_local!(static KEPT: RefCell<Option<Coroutine<(), (), ()>>> = const { RefCell::new(None) });
+//! KEPT.set(Some(Coroutine::new(|yielder, ()| yielder.suspend(()))));
+//! drop(KEPT.take()); // unwound here, if it is suspended
+//! ```
+//!
+//! With another C library than glibc this is so only if the thread had made its first coroutine before it first used the
+//! thread-local that is destroyed too early, and after it first used the one in which the coroutine is kept; do not rely on
+//! it there. What a [`scope`] lends out always ends in the scope.
+//!
 //! # Inside a fiber
 //!
 //! A coroutine's body may park the fiber that resumed it: the switch then saves the stack it is on, which
 //! is the coroutine's, and the fiber goes on there.
 
+mod end;
 pub mod generator;
 mod handle;
 mod scoped;

@@ -55,8 +55,12 @@ impl Flags {
     pub(crate) const PLACED: Self = Self(4);
     /// What this fiber spawns next goes to the least loaded worker: it has just accepted a connection.
     pub(crate) const SPREADS: Self = Self(8);
-    /// Waits, and may be unwinding: not to be cancelled before its thread panics no more.
-    pub(crate) const EXEMPT: Self = Self(16);
+    /// Unwinds because it was cancelled, until that payload is dropped.
+    pub(crate) const CANCELLING: Self = Self(16);
+    /// Its runtime has hooks, which are called around it and its parks.
+    pub(crate) const HOOKED: Self = Self(32);
+    /// Not to be suspended in the plain way.
+    pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0
@@ -126,8 +130,6 @@ pub(crate) struct Header {
     /// How far its cancellation has come: one of the three constants.
     cancellation: AtomicU8,
     wait: Cell<Wait>,
-    /// Input and output operations that did not block since it last yielded.
-    pub(crate) io_streak: Cell<u8>,
     alive: Alive,
 }
 
@@ -143,6 +145,9 @@ unsafe impl Link for Header {
 }
 
 impl Header {
+    /// Where the address of its identity lies; see `glimpse.rs`.
+    pub(super) const IDENTITY: usize = std::mem::offset_of!(Self, identity);
+
     pub(super) fn new(
         vtable: &'static VTable,
         flags: Flags,
@@ -169,7 +174,6 @@ impl Header {
             flags: Cell::new(flags),
             is_roaming: flags.has(Flags::ROAMING),
             wait: Cell::new(Wait { reason: Reason::None, rest: Rest::Begun }),
-            io_streak: Cell::new(0),
             alive: Alive::new(),
         }
     }

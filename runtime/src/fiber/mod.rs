@@ -7,11 +7,14 @@
 mod boundary;
 mod cancelled;
 mod cell;
+mod glimpse;
 mod header;
 mod identity;
 mod join;
 mod live_list;
 mod local;
+#[cfg(all(test, loom))]
+mod model_sleep;
 #[cfg(all(test, loom))]
 mod model_task_waiter;
 #[cfg(all(test, loom))]
@@ -22,6 +25,8 @@ mod waiter;
 
 pub use std::thread::{Result, available_parallelism, panicking};
 
+#[expect(deprecated, reason = "std has it as well")]
+pub use crate::current::sleep_ms;
 pub use crate::current::{current, park, park_timeout, sleep, sleep_until, yield_now};
 pub use crate::local_key::{AccessError, LocalKey};
 pub use crate::scope::{Scope, ScopedJoinHandle, scope};
@@ -31,10 +36,11 @@ pub use identity::{Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
 
 pub(crate) use boundary::{Boundary, Chain, Target};
 pub(crate) use cell::{allocate, take_result};
+pub(crate) use glimpse::Glimpse;
 pub(crate) use header::{Flags, Header};
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
-pub(crate) use local::Locals;
-pub(crate) use task_waiter::{TaskWaiter, wake_task};
+pub(crate) use local::{Gone, Locals};
+pub(crate) use task_waiter::{Task, TaskWaiter, is_calm, note_calm, wake_task};
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Woken};

@@ -13,7 +13,8 @@ use super::socket::check;
 pub(crate) enum Kind {
     Regular,
     Pipe,
-    /// Sockets, devices, and whatever there is.
+    Socket,
+    /// Devices, and whatever there is.
     Other,
 }
 
@@ -25,6 +26,7 @@ pub(crate) fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
     Ok(match stat.st_mode & libc::S_IFMT {
         libc::S_IFREG => Kind::Regular,
         libc::S_IFIFO => Kind::Pipe,
+        libc::S_IFSOCK => Kind::Socket,
         _ => Kind::Other,
     })
 }
@@ -48,6 +50,19 @@ pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> i
     let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
     // SAFETY: null offsets mean the files' own positions, or none.
     check(unsafe { libc::splice(from, here, to, here, most, flags) })
+}
+
+/// Duplicates what is in a pipe into another one, which takes nothing out. Waits for neither.
+pub(crate) fn tee(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
+    let flags = libc::SPLICE_F_NONBLOCK;
+    // SAFETY: tee(2) takes numbers.
+    check(unsafe { libc::tee(from.as_raw_fd(), to.as_raw_fd(), most, flags) })
+}
+
+/// Moves a file's position back by so many bytes.
+pub(crate) fn step_back(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    // SAFETY: lseek(2) takes numbers.
+    check(unsafe { libc::lseek(fd.as_raw_fd(), -(bytes as libc::off_t), libc::SEEK_CUR) } as isize).map(drop)
 }
 
 /// Whether the kernel cannot copy in this way between these two, and has copied nothing.

@@ -15,7 +15,7 @@
 
 #![expect(unsafe_code, reason = "follows the addresses of waiters on the stacks of parked fibers")]
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -28,11 +28,9 @@ use crate::fiber::{Cancelled, Chain, Fiber, Flags, Header, Outcome, Target, Wait
 thread_local! {
     /// The boundaries of a plain thread.
     static THREAD: Chain = const { Chain::new() };
+    /// What [`Flags::CANCELLING`] is for a plain thread.
+    static CANCELLING: Cell<bool> = const { Cell::new(false) };
 }
-
-/// Requests that a worker could not obey when it looked, since the fiber may have been unwinding.
-#[derive(Debug, Default)]
-pub(super) struct Deferred(RefCell<Vec<Fiber>>);
 
 /// Calls `visit` with the boundaries of the calling fiber, or of the calling plain thread.
 pub(crate) fn with_chain<R>(visit: impl FnOnce(&Chain) -> R) -> R {
@@ -79,8 +77,32 @@ impl Cancellation {
     /// Unwinds to where the cancellation leads.
     pub(crate) fn unwind(self) -> ! {
         require_unwinding();
-        std::panic::resume_unwind(Box::new(Cancelled::to(self.0)))
+        let whose = with_me(|chain, me| {
+            match me {
+                Some(me) => me.set_flag(Flags::CANCELLING),
+                None => CANCELLING.set(true),
+            }
+            ptr::from_ref(chain).addr()
+        });
+        std::panic::resume_unwind(Box::new(Cancelled::to(self.0, landed, whose)))
     }
+}
+
+/// The payload of `whose` cancellation is dropped, so that nothing unwinds with it any more.
+fn landed(whose: usize) {
+    with_me(|chain, me| match me {
+        _ if ptr::from_ref(chain).addr() != whose => {}
+        Some(me) => me.unset_flag(Flags::CANCELLING),
+        None => CANCELLING.set(false),
+    });
+}
+
+/// Whether the caller, who unwinds, does so because it was cancelled: as a future that is dropped, it leaves no poison.
+///
+/// Also true if it has caught its cancellation, keeps the payload, and has panicked since.
+#[cold]
+pub(crate) fn unwinds_cancelled() -> bool {
+    with_me(|_, me| me.map_or_else(|| CANCELLING.get(), |me| me.has(Flags::CANCELLING)))
 }
 
 /// Ends a program that aborts on panic and asks for a cancellation, with the reason.
@@ -155,7 +177,7 @@ pub(crate) fn cancel(fiber: &Fiber) {
                 // SAFETY: a home outlives its fibers, and this one cannot end meanwhile.
                 let home: &Worker = unsafe { &*home.cast() };
                 if here.is_some_and(|here| ptr::eq(here, home)) && !header.has_roaming() {
-                    return Todo::Wake(cancel_here(home, header));
+                    return Todo::Wake(cancel_here(header));
                 }
                 ((!header.has_roaming()).then_some(home.index), ptr::from_ref(home.shared()))
             }
@@ -169,9 +191,6 @@ pub(crate) fn cancel(fiber: &Fiber) {
         None | Some(Todo::Nothing) => {}
         Some(Todo::Wake(Cancelling::Wake(woken))) => wake(woken),
         Some(Todo::Wake(Cancelling::Nothing)) => {}
-        Some(Todo::Wake(Cancelling::Later)) => {
-            here.expect("found above").deferred.0.borrow_mut().push(fiber.clone());
-        }
         Some(Todo::Request(shared, home, _visit)) => {
             let all = 0..shared.workers.len();
             let receivers = home.map_or(all, |home| home..home + 1);
@@ -195,19 +214,13 @@ enum Todo<'a> {
 pub(super) enum Cancelling {
     Wake(Woken),
     Nothing,
-    /// It may be unwinding: to be tried again when the thread panics no more.
-    Later,
 }
 
-/// Marks a fiber of `worker`, which calls, as cancelled, and ends the wait it may be in.
-pub(super) fn cancel_here(worker: &Worker, fiber: &Header) -> Cancelling {
+/// Marks a fiber of the calling worker as cancelled, and ends the wait it may be in.
+pub(super) fn cancel_here(fiber: &Header) -> Cancelling {
     fiber.request_cancellation();
     if !fiber.must_unwind() {
         return Cancelling::Nothing;
-    }
-    if fiber.has(Flags::EXEMPT) && std::thread::panicking() {
-        worker.note_exempt();
-        return Cancelling::Later;
     }
     // SAFETY: the pointer is set exactly while the fiber is inside `block` with a waiter on its stack, and the
     // fiber lives on the calling thread, so it does not move on meanwhile.
@@ -223,7 +236,7 @@ pub(super) fn cancel_roaming_here(worker: &Worker, fiber: &Header) -> Cancelling
     // hub, and others can take it only after we have made it ready, which clears the waiter. The home is
     // read again after the waiter, since before that others may have had it.
     if is_home() && !fiber.waiting().is_null() && is_home() {
-        cancel_here(worker, fiber)
+        cancel_here(fiber)
     } else {
         Cancelling::Nothing
     }
@@ -233,25 +246,19 @@ impl Worker {
     /// Whether somebody has asked for the cancellation of a fiber that may live here.
     pub(super) fn must_cancel(&self) -> bool {
         !self.remote.cancellations.is_empty()
-            || (!self.deferred.0.borrow().is_empty() && !std::thread::panicking())
     }
 
     /// Obeys the requests. From the hub.
     #[cold]
     pub(super) fn cancel_requested(&self) {
-        let mut requests = if std::thread::panicking() { Vec::new() } else { self.deferred.0.take() };
         while let Some(fiber) = self.remote.cancellations.take() {
-            requests.push(fiber);
-        }
-        for fiber in requests {
             let done = fiber.identity().with_header(|header| match header.whereabouts() {
                 Ok(_) if header.has_roaming() => cancel_roaming_here(self, header),
-                Ok(home) if ptr::eq(home.cast(), self) => cancel_here(self, header),
+                Ok(home) if ptr::eq(home.cast(), self) => cancel_here(header),
                 _ => Cancelling::Nothing,
             });
             match done {
                 Some(Cancelling::Wake(woken)) => wake(woken),
-                Some(Cancelling::Later) => self.deferred.0.borrow_mut().push(fiber),
                 Some(Cancelling::Nothing) | None => {}
             }
         }

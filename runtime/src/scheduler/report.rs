@@ -1,7 +1,7 @@
-//! Reports that are written from signal handlers: a stack overflow, and a fiber that keeps its worker for long.
+//! The report of a stack overflow, which is written from a signal handler.
 //!
-//! Both are about the fiber that runs on the very thread that the handler interrupted, so nothing is searched and
-//! nothing is locked. A report goes out with one `write(2)` from a buffer on the worker's alternate signal stack.
+//! It is about the fiber that runs on the very thread that the handler interrupted, so nothing is searched and
+//! nothing is locked. It goes out with one `write(2)` from a buffer on the worker's alternate signal stack.
 
 #![expect(unsafe_code, reason = "looks at the running fiber from a signal handler")]
 
@@ -11,7 +11,8 @@ use abaca_asm::stack::{Overrun, overrun_at};
 
 use super::worker::current_worker;
 use crate::fiber::Header;
-use crate::os::signal::{Verdict, write_stderr};
+use crate::os::signal::Verdict;
+use crate::os::stderr;
 
 /// Says who has run over their stack, if the fault was that; the process then dies of the signal.
 pub(super) fn on_fault(address: usize) -> Verdict {
@@ -37,23 +38,6 @@ pub(super) fn on_fault(address: usize) -> Verdict {
     }
     report.send();
     Verdict::Die
-}
-
-/// Says which fiber keeps the worker on whose thread this runs.
-pub(super) fn on_nudge() {
-    let Some(worker) = current_worker() else { return };
-    let Some(fiber) = worker.current() else { return };
-    let mut report = Report::new();
-    let _ = write!(report, "abaca: ");
-    // SAFETY: as in `on_fault`.
-    report.name(unsafe { fiber.as_ref() });
-    let _ = writeln!(
-        report,
-        " has kept worker {} for a second without blocking or yielding; the worker's other fibers wait. Move the \
-         work to a thread, or call abaca::yield_now now and then.",
-        worker.index
-    );
-    report.send();
 }
 
 /// A text in a fixed buffer; what does not fit is cut off.
@@ -103,7 +87,7 @@ impl Report {
     }
 
     fn send(&self) {
-        write_stderr(&self.text[..self.len]);
+        stderr::write(&self.text[..self.len]);
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn cancel_fibers_of(worker: &Worker) {
             woken.push(claim);
         }
     };
-    worker.live.for_each(|fiber| note(cancel_here(worker, fiber)));
+    worker.live.for_each(|fiber| note(cancel_here(fiber)));
     worker.shared().roaming.for_each(|fiber| note(cancel_roaming_here(worker, fiber)));
     for claim in woken {
         super::wake(claim);
