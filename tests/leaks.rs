@@ -34,7 +34,8 @@ static IS_SETTLED: AtomicBool = AtomicBool::new(false);
 /// Announces a runtime that will never end, with so many workers and perhaps a poller and a monitor.
 pub fn expect_runtime(workers: usize) {
     EXPECTED.workers.fetch_add(workers + 2, SeqCst);
-    expect_stacks(1);
+    // Each mapping has twice the stacks of the one before it.
+    expect_stacks(10);
 }
 
 /// Announces mappings of stacks that will stay.
