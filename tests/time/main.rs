@@ -1,5 +1,8 @@
 //! `abaca::time`: deadlines around any blocking code, and intervals. (`tests/cancel` has the deadlines in every call.)
 
+// Looks at the end for what is left behind.
+use abaca_tests as _;
+
 mod extremes;
 mod oracle;
 

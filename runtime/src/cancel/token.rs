@@ -126,7 +126,7 @@ impl CancelToken {
     /// Whether the token, or one above it, has been cancelled.
     pub fn is_cancelled(&self) -> bool {
         park::spend(Cost::Call);
-        self.0.state.lock().cancelled
+        self.0.is_cancelled()
     }
 
     /// Blocks until the token is cancelled.
@@ -160,6 +160,9 @@ impl CancelToken {
 
     fn cancelled_until(&self, deadline: Option<Instant>) -> bool {
         park::spend(Cost::Wait);
+        if self.0.is_cancelled() {
+            return true;
+        }
         let state = self.0.state.lock();
         if state.cancelled {
             return true;
@@ -237,10 +240,29 @@ impl Node {
         ptr::from_ref(self) as usize
     }
 
+    /// Looks at those above as well: a cancellation reaches its descendants one after the other, and for whoever has seen it on
+    /// one it must have happened to all.
+    fn is_cancelled(&self) -> bool {
+        let mut node = self;
+        loop {
+            if node.state.lock().cancelled {
+                return true;
+            }
+            match &node.parent {
+                Some(parent) => node = parent,
+                None => return false,
+            }
+        }
+    }
+
     /// `None` if the token is cancelled.
     fn enroll(&self, boundary: &Boundary) -> Option<Enrolled<'_>> {
         let key = ptr::from_ref(boundary) as usize;
+        if self.is_cancelled() {
+            return None;
+        }
         let mut state = self.state.lock();
+        // Whoever cancels one above from here on comes by.
         if state.cancelled {
             return None;
         }
