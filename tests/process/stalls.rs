@@ -231,12 +231,14 @@ fn a_full_standard_error_holds_up_neither_the_fiber_nor_the_monitor() {
     let (_reader, writer) = std::io::pipe().unwrap();
     let fd = std::os::fd::AsRawFd::as_raw_fd(&writer);
     // SAFETY: numbers, and a live buffer.
-    unsafe {
+    let before = unsafe {
         libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
         while libc::write(fd, [0_u8; 4096].as_ptr().cast(), 4096) > 0 {}
         libc::fcntl(fd, libc::F_SETFL, 0);
+        let before = libc::dup(2);
         libc::dup2(fd, 2);
-    }
+        before
+    };
     let quiet = builder().build().unwrap();
     let told = quiet.run(|| {
         // This runtime's monitor has written its report when that of the other one, which began later, has told of its own.
@@ -246,4 +248,8 @@ fn a_full_standard_error_holds_up_neither_the_fiber_nor_the_monitor() {
     assert_eq!(told.activity(), Activity::Computing);
     // It ends as well: its monitor's thread is joined.
     quiet.shutdown(Duration::MAX).unwrap();
+    // SAFETY: numbers.
+    unsafe { libc::dup2(before, 2) };
+    // SAFETY: a descriptor of ours.
+    unsafe { libc::close(before) };
 }
