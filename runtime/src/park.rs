@@ -47,7 +47,7 @@ fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) ->
             return waiter.outcome().expect("only a claim ends a wait");
         }
         let sleep = |until: Until<'_>| match until.bound {
-            Some(at) if !sleep_to_bound(chain, waiter, reason, at) => until.by_bound.set(true),
+            Some(at) if !sleep_to_bound(chain, waiter, reason, at, until.own) => until.by_bound.set(true),
             Some(_) | None => sleep_on(waiter, reason, until.own),
         };
         scheduler::cancel::wait_bounded(chain, None, waiter, deadline, sleep)
@@ -56,14 +56,24 @@ fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) ->
 
 /// Blocks the thread until `waiter` is claimed, or claims it when a boundary's time `at` is up. True if the wait goes on
 /// to its own end: the thread cannot unwind.
-fn sleep_to_bound(chain: &Chain, waiter: &Waiter, reason: Reason, at: Instant) -> bool {
+fn sleep_to_bound(
+    chain: &Chain,
+    waiter: &Waiter,
+    reason: Reason,
+    mut at: Instant,
+    own: Option<Instant>,
+) -> bool {
     if is_answered_soon(reason) && watch(waiter) || !waiter.doze() {
         return true;
     }
-    while waiter.outcome().is_none() {
+    while waiter.outcome().is_none() && own.is_none_or(|own| at <= own) {
         if Instant::now() >= at {
             chain.expire(at);
-            return !is_cancelled() || waiter.claim(Outcome::TimedOut).is_none();
+            if is_cancelled() {
+                return waiter.claim(Outcome::TimedOut).is_none();
+            }
+            let Some(next) = chain.nearest_after(at) else { return true };
+            at = next;
         }
         let (word, value) = waiter.thread_word();
         futex::wait(word, value, Some(at));

@@ -103,6 +103,31 @@ fn a_timeout_ends_what_comes_after_the_callback() {
     }
 }
 
+#[test]
+fn a_timeout_inside_of_the_callback_outlives_one_outside() {
+    let check = || {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&ended);
+        let late = timeout(Duration::from_millis(1), || {
+            sort(move || {
+                // The outer one's time is up first, and it is not obeyed.
+                assert!(timeout(Duration::from_millis(5), abaca::park).is_err());
+                assert!(timeout(Duration::from_millis(1), abaca::park).is_err());
+                let own =
+                    timeout(Duration::from_secs(1_000), || abaca::park_timeout(Duration::from_millis(1)));
+                assert!(own.is_ok());
+                theirs.fetch_add(1, SeqCst);
+            });
+            abaca::park();
+        });
+        assert!(late.is_err());
+        assert_eq!(ended.load(SeqCst), 1);
+    };
+    abaca::run(check);
+    // On a plain thread as well.
+    check();
+}
+
 #[abaca::test]
 fn timeouts_and_tokens_inside_of_the_callback_work_there() {
     let ended = Arc::new(AtomicUsize::new(0));

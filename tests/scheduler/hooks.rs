@@ -115,11 +115,11 @@ fn each_fiber_is_run_once_whatever_the_hooks_do() {
             let ran = Arc::clone(&ran);
             abaca::spawn(move || {
                 abaca::yield_now();
-                ran.fetch_add(1, SeqCst)
+                ran.fetch_add(1, SeqCst);
             })
         };
         let all: Vec<_> = (0..100).map(count).collect();
-        all.into_iter().for_each(|fiber| _ = fiber.join().unwrap());
+        all.into_iter().for_each(|fiber| fiber.join().unwrap());
     });
     assert_eq!(ran.load(SeqCst), 100);
 }

@@ -26,6 +26,13 @@
 //! whose initialiser is cancelled is run by the next caller. That of a [`LazyLock`](crate::sync::LazyLock), which cannot
 //! be called twice, is shielded.
 //!
+//! Nothing may unwind through a function that C calls back. Inside of one, or of a frame that the unwinder does not know, a
+//! fiber is as inside of a [`shield`]: a cancellation, timeout or token from outside of it takes effect at the first blocking
+//! call after it has returned, and what is set up inside works there. A callback that catches its panics and passes them
+//! on for itself is unwound to there. This is known of the code on the stack: of Rust's on x86-64 and AArch64, of C++'s as far
+//! as its tables tell. It is not known of a call into C from a coroutine that a callback has resumed, with a sanitizer or the
+//! corosensei backend, and of a token on a plain thread: then use a shield in the callback, or the process ends and says so.
+//!
 //! One thing to know: a [`coroutine`](crate::coroutine) that is suspended inside of a timeout, a token or a shield leaves
 //! it in force for whoever resumed it: suspend outside of them.
 //!
@@ -51,7 +58,8 @@ use crate::spawn::JoinHandle;
 /// Runs `f`, inside of which the caller is not cancelled by anything outside. Whatever was asked for meanwhile takes effect
 /// at the first blocking call after.
 ///
-/// Timeouts and tokens that are set up inside of `f` work there as usual.
+/// Timeouts and tokens that are set up inside of `f` work there as usual. A function that C calls back is a shield by itself,
+/// where that can be seen; see the [module](self).
 ///
 /// ```
 /// # use abaca::cancel::{is_cancelled, shield};

@@ -9,8 +9,9 @@
 //! boundary. If several have fired, the outermost wins; a cancellation of the whole fiber is outside of all. A shield
 //! hides whatever is outside of it. Each boundary is thrown to once: what is caught on the way stays caught.
 //!
-//! To be ended from another thread, a wait is entered in each visible boundary that can be fired ([`Chain::enter`]): the claim
-//! is made under the boundary's lock, and the wait is taken out under it before the waiter's frame ends.
+//! To be ended from another thread, a wait is entered in each visible boundary that can be fired ([`Chain::enter`]), and is
+//! taken out under the boundary's lock before the waiter's frame ends. Under it, a plain thread's wait is claimed, and of a
+//! fiber a handle is made, by which its home is asked to end the wait.
 //! `scheduler/model_cancel.rs` checks this with loom.
 
 #![expect(unsafe_code, reason = "follows the chain of frames, and waiters on the same stack")]
@@ -254,6 +255,19 @@ impl Chain {
             }
         });
         pending
+    }
+
+    /// When the next visible boundary fires by itself whose time is after `at`.
+    #[cold]
+    pub(crate) fn nearest_after(&self, at: Instant) -> Option<Instant> {
+        let mut nearest: Option<Instant> = None;
+        self.for_each_visible(|boundary| match boundary.kind {
+            Kind::Deadline(deadline) if deadline > at && !boundary.thrown.get() => {
+                nearest = Some(nearest.map_or(deadline, |nearest| nearest.min(deadline)));
+            }
+            _ => {}
+        });
+        nearest
     }
 
     /// Lets the visible boundaries end the wait of `waiter`, until [`leave`](Self::leave). True if one has fired.

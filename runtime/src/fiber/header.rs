@@ -61,6 +61,8 @@ impl Flags {
     pub(crate) const HOOKED: Self = Self(32);
     /// A hook runs around its park: it has a waiter, but is not suspended.
     pub(crate) const IN_HOOK: Self = Self(64);
+    /// Its home has ended its wait, having found that it can unwind from there to where it is to.
+    pub(crate) const PROBED: Self = Self(128);
     /// Not to be suspended in the plain way.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 

@@ -500,7 +500,7 @@ fn wait_on_thread(fd: BorrowedFd<'_>, way: Way, deadline: Option<Instant>) -> io
             }
             let look_again = outlook.has_signals.then(|| now + LOOK_AGAIN);
             // One that has passed is of a boundary to which the thread cannot unwind.
-            let nearest = outlook.nearest.filter(|at| *at > now);
+            let nearest = outlook.nearest.and_then(|_| park::with_chain(|chain| chain.nearest_after(now)));
             for sooner in nearest.into_iter().chain(look_again) {
                 if until.is_none_or(|until| sooner <= until) {
                     until = Some(sooner);

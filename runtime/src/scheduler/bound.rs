@@ -15,8 +15,8 @@ use crate::timer::Entry;
 pub(super) struct Bound<'a> {
     pub(super) fiber: NonNull<Header>,
     pub(super) waiter: &'a Waiter,
-    /// When the boundary fires.
-    pub(super) at: Instant,
+    /// When the next boundary fires.
+    pub(super) at: Cell<Instant>,
     /// When the wait ends by itself, in nanoseconds on the clock of the timers.
     pub(super) own_ns: Option<u64>,
     /// Set if the boundary has ended the wait.
@@ -54,11 +54,16 @@ impl Worker {
         let fiber = unsafe { bound.fiber.as_ref() };
         let is_own = bound.own_ns.is_some_and(|own| own <= self.shared().now_ns());
         // SAFETY: as above.
-        let is_bound = unsafe { expires(fiber, bound.waiter, bound.at) };
+        let is_bound = unsafe { expires(fiber, bound.waiter, bound.at.get()) };
         if !is_own && !is_bound {
-            if let Some(own) = bound.own_ns {
+            // Nor another boundary around; but one inside of what is in the way may be next.
+            let next = fiber.boundaries.nearest_after(bound.at.get());
+            bound.at.set(next.unwrap_or(bound.at.get()));
+            let next =
+                next.map_or(u64::MAX, |next| self.shared().ns_at(next)).min(bound.own_ns.unwrap_or(u64::MAX));
+            if next != u64::MAX {
                 // SAFETY: it stays in place until the fiber goes on, and has just been taken out of this wheel.
-                unsafe { self.wheel.insert(entry.as_ref(), own) };
+                unsafe { self.wheel.insert(entry.as_ref(), next) };
             }
             return;
         }

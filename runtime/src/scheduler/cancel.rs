@@ -3,9 +3,10 @@
 //! A fiber's **flag** says that the whole fiber is cancelled; its **boundaries** (`fiber/boundary.rs`) that it is to unwind
 //! to one of its frames. A blocking call looks at both before it waits. One that waits already is ended by a claim:
 //!
-//! * of a boundary, under the boundary's lock, from any thread;
-//! * of the flag, by the fiber's home, the one thread on which the fiber cannot run meanwhile. Who cancels from
-//!   elsewhere sends the home a request, which it obeys when it next comes to its hub.
+//! * of a plain thread, under the lock of the boundary that is fired;
+//! * of a fiber, by its home, the one thread on which the fiber cannot run meanwhile. Who cancels from elsewhere sends the
+//!   home a request, which it obeys when it next comes to its hub. It looks at flag and boundaries as the fiber would, and
+//!   whether the fiber can unwind to where it is to (`reach.rs`); if not, the fiber waits on.
 //!
 //! A task has no home yet, so the request goes to every worker: each either has started it by the time it looks (and is
 //! its home, which it knows itself), or has seen the flag by the time it starts it, since taking the request out of the
@@ -125,9 +126,14 @@ pub(crate) fn require_unwinding() {
 #[cold]
 pub(crate) fn acknowledge() -> Cancellation {
     let target = with_me(|chain, me| {
-        let target = obeyable(chain, me, reach::is_free_here).or_else(|| {
+        let was_probed = me.is_some_and(|me| me.has(Flags::PROBED));
+        if let Some(me) = me {
+            me.unset_flag(Flags::PROBED);
+        }
+        let is_free = |mark| was_probed || reach::is_free_here(mark);
+        let target = obeyable(chain, me, is_free).or_else(|| {
             // Without a request it is the shutdown, which has refused what the fiber wanted before it cancelled it.
-            (me.is_some() && reach::is_free_here(0)).then_some(Target::Fiber)
+            (me.is_some() && is_free(0)).then_some(Target::Fiber)
         });
         let target = target.unwrap_or_else(|| die_barred(me));
         chain.throw_to(target);
@@ -178,6 +184,9 @@ pub(crate) fn wait_bounded(
     deadline: Option<Instant>,
     suspend: impl FnOnce(Until<'_>),
 ) -> Outcome {
+    if let Some(fiber) = fiber {
+        fiber.unset_flag(Flags::PROBED);
+    }
     let outlook = chain.outlook();
     let goes = || obeyable(chain, fiber, reach::is_free_here).is_some();
     let goes = goes() || (outlook.has_signals && chain.enter(waiter) && goes());
@@ -206,7 +215,7 @@ pub(super) unsafe fn expires(fiber: &Header, waiter: &Waiter, at: Instant) -> bo
     fiber.boundaries.expire(at);
     // SAFETY: the caller's promise.
     let is_free = |mark| unsafe { reach::is_free_of(fiber, waiter, mark) };
-    obeyable(&fiber.boundaries, Some(fiber), is_free).is_some()
+    probe(fiber, is_free)
 }
 
 /// Cancels the fiber of that handle, unless it has ended. From any thread.
@@ -285,10 +294,19 @@ pub(super) fn end_wait(fiber: &Header) -> Cancelling {
     let Some(waiting) = (unsafe { waiter.as_ref() }) else { return Cancelling::Nothing };
     // SAFETY: as above; the fiber has been switched away from, since somebody else is the caller, and no hook.
     let is_free = |mark| unsafe { reach::is_free_of(fiber, waiter, mark) };
-    if waiting.outcome().is_some() || obeyable(&fiber.boundaries, Some(fiber), is_free).is_none() {
+    if waiting.outcome().is_some() || !probe(fiber, is_free) {
         return Cancelling::Nothing;
     }
     waiting.claim(Outcome::Cancelled).map_or(Cancelling::Nothing, Cancelling::Wake)
+}
+
+/// Whether a parked fiber is to unwind and can, and notes it if it can go as far as it is to.
+fn probe(fiber: &Header, is_free: impl Fn(usize) -> bool) -> bool {
+    let target = obeyable(&fiber.boundaries, Some(fiber), is_free);
+    if target.is_some() && target == pending(&fiber.boundaries, Some(fiber)) {
+        fiber.set_flag(Flags::PROBED);
+    }
+    target.is_some()
 }
 
 /// [`end_wait`] of a roaming fiber, which may be anywhere.

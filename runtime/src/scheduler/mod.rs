@@ -33,6 +33,7 @@ mod tidying;
 mod watch;
 mod worker;
 
+use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -169,7 +170,7 @@ fn suspend_in_bounds(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until
     header.set_waiting(waiter, reason);
     let worker = current_worker().expect("a fiber runs on a worker");
     let own_ns = until.own.map(|own| worker.shared().ns_at(own));
-    let bound = Bound { fiber: me, waiter, at, own_ns, has_ended_wait: until.by_bound };
+    let bound = Bound { fiber: me, waiter, at: Cell::new(at), own_ns, has_ended_wait: until.by_bound };
     wait_with_entry(worker, me, &Entry::new(bound.to_owner()), at);
     header.set_waiting(ptr::null(), Reason::None);
 }

@@ -201,7 +201,7 @@ mod tests {
     fn more_are_lifted_at_once_than_one_stack_holds() {
         let mut all = Vec::new();
         for _ in 0..3 * CAPACITY {
-            let began = thread::spawn(|| lower_one());
+            let began = thread::spawn(lower_one);
             all.push(began.join().unwrap());
         }
         assert!(all.iter().all(|calm| *calm));
