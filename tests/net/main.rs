@@ -9,6 +9,7 @@ mod convert;
 mod copy;
 mod copy_fd;
 mod kinds;
+mod line;
 mod mirror;
 mod pollable;
 mod property;

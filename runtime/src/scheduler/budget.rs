@@ -47,23 +47,18 @@ impl Cost {
 /// The most that is spent before the clock is read. To read it takes as long as two or three calls.
 const FULL: i32 = 128;
 
-/// How long a fiber goes on while others are ready.
-#[cfg(not(loom))]
-const SLICE_NS: u64 = 10_000;
-
 /// How long a worker goes on without a round.
 #[cfg(not(loom))]
 const ROUND_NS: u64 = 200_000;
 
-/// How far apart the looks at the clock are at the most: where calls are far between, fewer are allowed. No longer than a
-/// slice, or those with long calls had longer turns.
+/// How far apart the looks at the clock are at the most: where calls are far between, fewer are allowed.
 #[cfg(not(loom))]
-const LOOK_NS: u64 = SLICE_NS;
+const LOOK_NS: u64 = 10_000;
 
-/// How many looks at the clock one turn has before a call that never waits gives way: some four thousand calls without one
-/// that may wait among them.
+/// How many looks at the clock a turn has while others are ready: some two thousand calls, or 160 us. As many for one that sends
+/// as for one that receives, or the queue between them would grow.
 #[cfg(not(loom))]
-const LOOKS: u32 = 32;
+const LOOKS: u32 = 16;
 
 #[cfg(not(loom))]
 thread_local! {
@@ -148,8 +143,8 @@ pub(super) struct Pace {
     looked_ns: Cell<u64>,
     /// When the last round was.
     round_ns: Cell<u64>,
-    /// Whose turn it was at the last look, since when at least, and how many looks it has had.
-    turn: Cell<(Turn, u64, u32)>,
+    /// Whose turn it was at the last look, and how many looks it has had.
+    turn: Cell<(Turn, u32)>,
 }
 
 /// Models have no budget.
@@ -169,7 +164,7 @@ impl Default for Pace {
             allowance: Cell::new(FULL),
             looked_ns: Cell::new(0),
             round_ns: Cell::new(0),
-            turn: Cell::new(((0, 0), 0, 0)),
+            turn: Cell::new(((0, 0), 0)),
         }
     }
 }
@@ -187,17 +182,17 @@ impl Pace {
             0 => self.round_ns.set(now_ns),
             last => self.adapt(now_ns.saturating_sub(last)),
         }
-        let (known, since, looks) = self.turn.get();
-        let (since, looks) = if known == turn { (since, looks.saturating_add(1)) } else { (now_ns, 1) };
-        self.turn.set((turn, since, looks));
-        if matches!(cost, Cost::Call | Cost::InVain) && looks < LOOKS {
+        let (known, looks) = self.turn.get();
+        let looks = if known == turn { looks.saturating_add(1) } else { 1 };
+        self.turn.set((turn, looks));
+        let is_over = looks >= LOOKS || cost == Cost::Surplus;
+        if !is_over && matches!(cost, Cost::Call | Cost::InVain) {
             return Verdict::GoOn;
         }
         if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
             self.round_ns.set(now_ns);
             return Verdict::Round;
         }
-        let is_over = cost == Cost::Surplus || now_ns.saturating_sub(since) >= SLICE_NS;
         if is_over && has_others() { Verdict::Yield } else { Verdict::GoOn }
     }
 
@@ -240,23 +235,25 @@ mod tests {
     }
 
     #[test]
-    fn the_others_get_their_turn_after_a_slice() {
-        assert_eq!(first(&verdicts(1_000, 15, Cost::Wait, true), Verdict::Yield), Some(10));
+    fn the_others_get_their_turn_after_some_looks() {
+        let last = LOOKS as usize - 1;
+        for cost in [Cost::Wait, Cost::InputOutput, Cost::Call, Cost::InVain] {
+            assert_eq!(first(&verdicts(1_000, 50, cost, true), Verdict::Yield), Some(last));
+        }
         assert_eq!(verdicts(1_000, 15, Cost::Surplus, true), [Verdict::Yield; 15]);
     }
 
     #[test]
     fn a_call_that_never_waits_gives_way_only_after_many() {
         for cost in [Cost::Call, Cost::InVain] {
-            let seen = verdicts(1_000, 100, cost, true);
-            assert_eq!(first(&seen, Verdict::Yield), Some(LOOKS as usize - 1));
             let slow = verdicts(1_000_000, 100, cost, true);
             assert_eq!(first(&slow, Verdict::Round), Some(LOOKS as usize - 1));
         }
+        assert_eq!(first(&verdicts(1_000_000, 100, Cost::Wait, true), Verdict::Round), Some(1));
     }
 
     #[test]
-    fn a_turn_that_has_just_begun_has_its_whole_slice() {
+    fn a_turn_that_has_just_begun_goes_on() {
         let pace = Pace::default();
         for look in 1..100 {
             // Another fiber, or the same one after a pick.
