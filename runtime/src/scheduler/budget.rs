@@ -60,6 +60,12 @@ const LOOK_NS: u64 = 10_000;
 #[cfg(not(loom))]
 const LOOKS: u32 = 16;
 
+/// How much of the budget calls that never wait take in one turn before one of them gives way: as much as those looks are
+/// apart at the most. Not counted in looks, which are closer on a busy machine: a few calls under a lock of std's are to be
+/// safe, however slow the machine is.
+#[cfg(not(loom))]
+const CALLS: i32 = FULL * LOOKS as i32;
+
 #[cfg(not(loom))]
 thread_local! {
     /// What is left on this thread. Atomic, and no more than that, for the sake of roaming fibers: the compiler may keep
@@ -143,8 +149,8 @@ pub(super) struct Pace {
     looked_ns: Cell<u64>,
     /// When the last round was.
     round_ns: Cell<u64>,
-    /// Whose turn it was at the last look, and how many looks it has had.
-    turn: Cell<(Turn, u32)>,
+    /// Whose turn it was at the last look, how many looks it has had, and what was spent in it.
+    turn: Cell<(Turn, u32, i32)>,
 }
 
 /// Models have no budget.
@@ -164,7 +170,7 @@ impl Default for Pace {
             allowance: Cell::new(FULL),
             looked_ns: Cell::new(0),
             round_ns: Cell::new(0),
-            turn: Cell::new(((0, 0), 0)),
+            turn: Cell::new(((0, 0), 0, 0)),
         }
     }
 }
@@ -178,17 +184,25 @@ impl Pace {
 
     /// What is to come at `now_ns`, in that turn and after such a call.
     fn judge(&self, now_ns: u64, turn: Turn, cost: Cost, has_others: impl FnOnce() -> bool) -> Verdict {
+        let spent_now = self.allowance.get();
         match self.looked_ns.replace(now_ns.max(1)) {
             0 => self.round_ns.set(now_ns),
             last => self.adapt(now_ns.saturating_sub(last)),
         }
-        let (known, looks) = self.turn.get();
-        let looks = if known == turn { looks.saturating_add(1) } else { 1 };
-        self.turn.set((turn, looks));
-        let is_over = looks >= LOOKS || cost == Cost::Surplus;
-        if !is_over && matches!(cost, Cost::Call | Cost::InVain) {
-            return Verdict::GoOn;
-        }
+        let (looks, spent) = match self.turn.get() {
+            (known, looks, spent) if known == turn => {
+                (looks.saturating_add(1), spent.saturating_add(spent_now))
+            }
+            // What was spent since the last look may have been another's.
+            _ => (1, 0),
+        };
+        self.turn.set((turn, looks, spent));
+        let is_over = match cost {
+            Cost::Surplus => true,
+            Cost::Wait | Cost::InputOutput => looks >= LOOKS,
+            Cost::Call | Cost::InVain if spent >= CALLS => true,
+            Cost::Call | Cost::InVain => return Verdict::GoOn,
+        };
         if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
             self.round_ns.set(now_ns);
             return Verdict::Round;
@@ -236,19 +250,30 @@ mod tests {
 
     #[test]
     fn the_others_get_their_turn_after_some_looks() {
-        let last = LOOKS as usize - 1;
-        for cost in [Cost::Wait, Cost::InputOutput, Cost::Call, Cost::InVain] {
+        let looks = LOOKS as usize;
+        for (cost, last) in [
+            (Cost::Wait, looks - 1),
+            (Cost::InputOutput, looks - 1),
+            (Cost::Call, looks),
+            (Cost::InVain, looks),
+        ] {
             assert_eq!(first(&verdicts(1_000, 50, cost, true), Verdict::Yield), Some(last));
         }
         assert_eq!(verdicts(1_000, 15, Cost::Surplus, true), [Verdict::Yield; 15]);
     }
 
     #[test]
-    fn a_call_that_never_waits_gives_way_only_after_many() {
-        for cost in [Cost::Call, Cost::InVain] {
-            let slow = verdicts(1_000_000, 100, cost, true);
-            assert_eq!(first(&slow, Verdict::Round), Some(LOOKS as usize - 1));
+    fn a_call_that_never_waits_gives_way_only_after_many_however_slow_they_are() {
+        let mut spent = 0;
+        let pace = Pace::default();
+        let slow = |look| pace.judge(look * 1_000_000, MINE, Cost::Call, || true);
+        for look in 1.. {
+            if slow(look) != Verdict::GoOn {
+                break;
+            }
+            spent += pace.allowance.get();
         }
+        assert!(spent >= CALLS, "{spent}");
         assert_eq!(first(&verdicts(1_000_000, 100, Cost::Wait, true), Verdict::Round), Some(1));
     }
 
