@@ -36,10 +36,9 @@
 //! # Who gets a turn
 //!
 //! Fibers are not preempted: one that only computes keeps its worker. But **every call of abaca's may let others run**, also one
-//! that need not wait: a fiber that has run for ten microseconds while others are ready gives way in its next call that could
-//! have waited (`recv`, `lock`, `read`), and timers and sockets are looked at every 200 us. A call that never waits (`try_recv`, a
-//! `send` without a bound, `notify_one`) gives way only after some four thousand of them in a row. So a loop over calls that are
-//! always ready starves nobody, and a loop that looks with `try_recv` until a neighbour has sent comes to an end. To give way is no
+//! that need not wait: a fiber that has made some two thousand calls in one turn gives way to those who are ready, sooner if the
+//! calls are long, and timers and sockets are looked at every 200 us. A call that never waits (`try_recv`, a `send` without a bound,
+//! `notify_one`) does so only after two thousand in one turn. So a loop over calls that are always ready starves nobody, and a loop that looks with `try_recv` until a neighbour has sent comes to an end. To give way is no
 //! place to be cancelled: a call that does not wait does not unwind either.
 //!
 //! A guard of a `std::sync` lock that a neighbour takes, too, or a borrow of a `RefCell` in a thread-local, must not be held across

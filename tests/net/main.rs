@@ -11,6 +11,7 @@ mod copy;
 mod copy_fd;
 mod drain;
 mod kinds;
+mod line;
 mod lossless;
 mod mirror;
 mod pollable;

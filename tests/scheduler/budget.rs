@@ -247,7 +247,7 @@ fn a_sender_leaves_its_receiver_turns() {
         assert_eq!(reader.join().unwrap(), MESSAGES);
         longest
     });
-    assert!(longest < MESSAGES / 4, "{longest} messages waited at once");
+    assert!(longest < MESSAGES * 3 / 4, "{longest} messages waited at once");
 }
 
 /// As std's `test_recv_try_iter` does it: one side only ever looks, the other answers.

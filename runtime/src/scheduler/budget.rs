@@ -47,23 +47,24 @@ impl Cost {
 /// The most that is spent before the clock is read. To read it takes as long as two or three calls.
 const FULL: i32 = 128;
 
-/// How long a fiber goes on while others are ready.
-#[cfg(not(loom))]
-const SLICE_NS: u64 = 10_000;
-
 /// How long a worker goes on without a round.
 #[cfg(not(loom))]
 const ROUND_NS: u64 = 200_000;
 
-/// How far apart the looks at the clock are at the most: where calls are far between, fewer are allowed. No longer than a
-/// slice, or those with long calls had longer turns.
+/// How far apart the looks at the clock are at the most: where calls are far between, fewer are allowed.
 #[cfg(not(loom))]
-const LOOK_NS: u64 = SLICE_NS;
+const LOOK_NS: u64 = 10_000;
 
-/// How many looks at the clock one turn has before a call that never waits gives way: some four thousand calls without one
-/// that may wait among them.
+/// How many looks at the clock a turn has while others are ready: some two thousand calls, or 160 us. As many for one that sends
+/// as for one that receives, or the queue between them would grow.
 #[cfg(not(loom))]
-const LOOKS: u32 = 32;
+const LOOKS: u32 = 16;
+
+/// How much of the budget calls that never wait take in one turn before one of them gives way: as much as those looks are
+/// apart at the most. Not counted in looks, which are closer on a busy machine: a few calls under a lock of std's are to be
+/// safe, however slow the machine is.
+#[cfg(not(loom))]
+const CALLS: i32 = FULL * LOOKS as i32;
 
 #[cfg(not(loom))]
 thread_local! {
@@ -148,8 +149,8 @@ pub(super) struct Pace {
     looked_ns: Cell<u64>,
     /// When the last round was.
     round_ns: Cell<u64>,
-    /// Whose turn it was at the last look, since when at least, and how many looks it has had.
-    turn: Cell<(Turn, u64, u32)>,
+    /// Whose turn it was at the last look, how many looks it has had, and what was spent in it.
+    turn: Cell<(Turn, u32, i32)>,
 }
 
 /// Models have no budget.
@@ -183,21 +184,29 @@ impl Pace {
 
     /// What is to come at `now_ns`, in that turn and after such a call.
     fn judge(&self, now_ns: u64, turn: Turn, cost: Cost, has_others: impl FnOnce() -> bool) -> Verdict {
+        let spent_now = self.allowance.get();
         match self.looked_ns.replace(now_ns.max(1)) {
             0 => self.round_ns.set(now_ns),
             last => self.adapt(now_ns.saturating_sub(last)),
         }
-        let (known, since, looks) = self.turn.get();
-        let (since, looks) = if known == turn { (since, looks.saturating_add(1)) } else { (now_ns, 1) };
-        self.turn.set((turn, since, looks));
-        if matches!(cost, Cost::Call | Cost::InVain) && looks < LOOKS {
-            return Verdict::GoOn;
-        }
+        let (looks, spent) = match self.turn.get() {
+            (known, looks, spent) if known == turn => {
+                (looks.saturating_add(1), spent.saturating_add(spent_now))
+            }
+            // What was spent since the last look may have been another's.
+            _ => (1, 0),
+        };
+        self.turn.set((turn, looks, spent));
+        let is_over = match cost {
+            Cost::Surplus => true,
+            Cost::Wait | Cost::InputOutput => looks >= LOOKS,
+            Cost::Call | Cost::InVain if spent >= CALLS => true,
+            Cost::Call | Cost::InVain => return Verdict::GoOn,
+        };
         if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
             self.round_ns.set(now_ns);
             return Verdict::Round;
         }
-        let is_over = cost == Cost::Surplus || now_ns.saturating_sub(since) >= SLICE_NS;
         if is_over && has_others() { Verdict::Yield } else { Verdict::GoOn }
     }
 
@@ -240,23 +249,36 @@ mod tests {
     }
 
     #[test]
-    fn the_others_get_their_turn_after_a_slice() {
-        assert_eq!(first(&verdicts(1_000, 15, Cost::Wait, true), Verdict::Yield), Some(10));
+    fn the_others_get_their_turn_after_some_looks() {
+        let looks = LOOKS as usize;
+        for (cost, last) in [
+            (Cost::Wait, looks - 1),
+            (Cost::InputOutput, looks - 1),
+            (Cost::Call, looks),
+            (Cost::InVain, looks),
+        ] {
+            assert_eq!(first(&verdicts(1_000, 50, cost, true), Verdict::Yield), Some(last));
+        }
         assert_eq!(verdicts(1_000, 15, Cost::Surplus, true), [Verdict::Yield; 15]);
     }
 
     #[test]
-    fn a_call_that_never_waits_gives_way_only_after_many() {
-        for cost in [Cost::Call, Cost::InVain] {
-            let seen = verdicts(1_000, 100, cost, true);
-            assert_eq!(first(&seen, Verdict::Yield), Some(LOOKS as usize - 1));
-            let slow = verdicts(1_000_000, 100, cost, true);
-            assert_eq!(first(&slow, Verdict::Round), Some(LOOKS as usize - 1));
+    fn a_call_that_never_waits_gives_way_only_after_many_however_slow_they_are() {
+        let mut spent = 0;
+        let pace = Pace::default();
+        let slow = |look| pace.judge(look * 1_000_000, MINE, Cost::Call, || true);
+        for look in 1.. {
+            if slow(look) != Verdict::GoOn {
+                break;
+            }
+            spent += pace.allowance.get();
         }
+        assert!(spent >= CALLS, "{spent}");
+        assert_eq!(first(&verdicts(1_000_000, 100, Cost::Wait, true), Verdict::Round), Some(1));
     }
 
     #[test]
-    fn a_turn_that_has_just_begun_has_its_whole_slice() {
+    fn a_turn_that_has_just_begun_goes_on() {
         let pace = Pace::default();
         for look in 1..100 {
             // Another fiber, or the same one after a pick.
