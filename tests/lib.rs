@@ -1,5 +1,5 @@
 //! What several test binaries need: a runtime on which one fiber runs at a time, a fiber that is known to wait, choices
-//! that can be repeated, and streams of work at once.
+//! that can be repeated, streams of work at once, and the check that nothing is left behind at the end.
 //!
 //! What must not compile is here as well, since a test binary cannot say so: what may be changed through a shared reference
 //! is not one of a shorter lifetime (`tests/types/variance.rs` has what may).
@@ -30,6 +30,7 @@
 //! ```
 
 mod choices;
+pub mod leaks;
 mod storm;
 mod terminal;
 

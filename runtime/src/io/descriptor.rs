@@ -249,7 +249,11 @@ impl<T: AsFd> Descriptor<T> {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // It may come back at once for as long as somebody else has not done something: EMFILE of an accept.
+                    park::spend(Cost::InVain);
+                    return Err(error);
+                }
             }
             seen = self.source.seen(way);
         }
