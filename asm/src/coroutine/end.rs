@@ -46,6 +46,11 @@ impl Thread {
         Self { has_ended }
     }
 
+    /// No thread: for a coroutine that is handed from thread to thread.
+    pub(super) fn none() -> Self {
+        Self { has_ended: Rc::default() }
+    }
+
     /// Whether it is known to destroy its thread-locals.
     #[inline(always)]
     pub(super) fn has_ended(&self) -> bool {

@@ -187,6 +187,13 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Ok(Self { yielder, stack: Some(stack), pool, thread, started: false, result: PhantomData })
     }
 
+    /// Lets the thread on which it was made end, and the coroutine go on. For whoever hands it from thread to thread, and has
+    /// argued that its body keeps nothing that belongs to one.
+    #[doc(hidden)]
+    pub fn outlive_thread(&mut self) {
+        self.thread = Thread::none();
+    }
+
     /// Runs the coroutine with `input` until it suspends or ends. The first input is the second argument of
     /// the body, each later one is what its `suspend` returns.
     ///

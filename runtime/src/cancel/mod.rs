@@ -17,6 +17,10 @@
 //!
 //! A call that has done its work returns, even if the cancellation comes first: no message that was received and no byte
 //! that was read is lost to it. (A join that is cancelled detaches its fiber; use a `JoinSet` or a scope to keep it.)
+//! [`copy_fd`](crate::io::copy_fd) and [`copy_bidirectional`](crate::io::copy_bidirectional) take from one side what the other has.
+//! Of calls that std makes of several, such as `read_exact`, `read_line` or `write_all`, each is such a call, but how far they
+//! came is not told, as with tokio's: use `read` and `write` where that matters. A call that only a thread can make, such as
+//! those of [`fs`](crate::fs), goes on without its caller, unless it moves bytes: see [`blocking`](crate::blocking).
 //!
 //! A fiber that never blocks is not cancelled: call [`checkpoint`] in a long computation. A destructor that blocks
 //! while its fiber unwinds waits to its end, and its neighbours go on. With `panic = "abort"` there is no unwinding: to

@@ -22,7 +22,7 @@ use super::OpenOptions;
 use super::file::{File, Opened};
 use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
-use crate::os::{copy, epoll, socket};
+use crate::os::{copy, epoll, nowait, socket};
 use crate::poller::Way;
 use crate::{blocking, current};
 
@@ -68,8 +68,8 @@ fn attempt(options: &OpenOptions, path: &Path) -> io::Result<Attempt> {
     if !options.waits_for_the_other_end() || !is_fifo(fs::metadata(path)) {
         return options.open_in_place(path).map(Opened::new).map(Attempt::Opened);
     }
-    let file = match options.clone().custom_flags(options.flags() | libc::O_NONBLOCK).open_in_place(path) {
-        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(Attempt::NoReader),
+    let file = match options.clone().custom_flags(options.flags() | nowait::OPEN).open_in_place(path) {
+        Err(error) if nowait::has_no_reader(&error) => return Ok(Attempt::NoReader),
         result => result?,
     };
     if !is_fifo(file.metadata()) {

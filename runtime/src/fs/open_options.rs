@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{File, fifo};
 use crate::blocking;
+use crate::os::nowait;
 
 /// How a file is opened. Mirrors [`std::fs::OpenOptions`].
 ///
@@ -102,7 +103,7 @@ impl OpenOptions {
 
     /// Whether to open a FIFO in this way waits for somebody else.
     pub(super) fn waits_for_the_other_end(&self) -> bool {
-        self.reads != (self.writes || self.appends) && self.flags & (libc::O_NONBLOCK | libc::O_PATH) == 0
+        self.reads != (self.writes || self.appends) && self.flags & nowait::OPENS == 0
     }
 }
 

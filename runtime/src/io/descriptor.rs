@@ -3,18 +3,20 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Idle;
 use super::closing;
 use super::mode::Mode;
+use super::settings::{InKernel, Settings};
+use super::waited::{GaveUp, Waited, wait_on_thread, would_block};
 use crate::current;
-use crate::fiber::{Chain, Outcome, Reason, Waiter};
-use crate::os::{epoll, socket};
+use crate::fiber::{Outcome, Reason, Waiter};
+use crate::os::epoll;
 use crate::park::{self, Cost};
-use crate::poller::{Node, Place, Seen, Source, Way};
+use crate::poller::{Node, Seen, Source, Way};
 use crate::scheduler;
 
 /// How long a call waits that no event will tell of: this, and then twice as long each time up to the longest.
@@ -40,56 +42,6 @@ pub(crate) struct Descriptor<T: AsFd> {
     settings: OnceLock<Arc<Settings>>,
     /// Set if the descriptor has to be in the kernel's non-blocking mode, and was not made here.
     mode: Option<Box<Mode>>,
-}
-
-/// What a user sets for a socket. The kernel keeps such things per socket, so clones share them.
-#[derive(Debug, Default)]
-struct Settings {
-    /// The user asked for errors instead of waits.
-    nonblocking: AtomicBool,
-    /// Nanoseconds; 0 is no timeout.
-    read_timeout: AtomicU64,
-    write_timeout: AtomicU64,
-    /// Made when somebody may end the idling.
-    idle: OnceLock<Arc<Idle>>,
-    in_kernel: Mutex<Copies>,
-    /// Bytes that a copy has read and could not write: the next to be read. Only of what cannot be looked at before it is
-    /// read; see `preview.rs`. Copies hold the lock for a step.
-    left: Mutex<Vec<u8>>,
-}
-
-/// The copies in the kernel that are under way; see `kernel_copy.rs`.
-#[derive(Debug, Default)]
-struct Copies {
-    count: usize,
-    /// Whether the last of them sets the kernel's mode: the first has switched `O_NONBLOCK` on, or the user has chosen since.
-    must_restore: bool,
-}
-
-/// Keeps a descriptor in the kernel's non-blocking mode.
-pub(crate) struct InKernel<'a> {
-    settings: &'a Settings,
-    fd: BorrowedFd<'a>,
-}
-
-impl Drop for InKernel<'_> {
-    fn drop(&mut self) {
-        let mut copies = self.settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        copies.count -= 1;
-        if copies.count == 0 && std::mem::take(&mut copies.must_restore) {
-            // It cannot fail for an open descriptor.
-            let _ = socket::set_nonblocking(self.fd, self.settings.nonblocking.load(Ordering::Relaxed));
-        }
-    }
-}
-
-impl Settings {
-    fn timeout(&self, way: Way) -> &AtomicU64 {
-        match way {
-            Way::Read => &self.read_timeout,
-            Way::Write => &self.write_timeout,
-        }
-    }
 }
 
 // A panic leaves nothing half-done here: what a call did, it did to the kernel's object.
@@ -162,14 +114,7 @@ impl<T: AsFd> Descriptor<T> {
     /// Chooses between waits and errors, for the calls here and for the kernel's own; for those not before the last copy
     /// that is under way has ended.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        let settings = self.settings();
-        let mut copies = settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        if copies.count == 0 {
-            socket::set_nonblocking(self.as_fd(), nonblocking)?;
-        }
-        copies.must_restore = copies.count > 0;
-        settings.nonblocking.store(nonblocking, Ordering::Relaxed);
-        Ok(())
+        self.settings().set_nonblocking(self.as_fd(), nonblocking)
     }
 
     /// Like [`set_nonblocking`](Self::set_nonblocking) of what is always in the kernel's non-blocking mode.
@@ -179,11 +124,7 @@ impl<T: AsFd> Descriptor<T> {
 
     /// Until what it returns is dropped, the kernel does not wait for this descriptor, whatever the call.
     pub(crate) fn in_kernel(&self) -> io::Result<InKernel<'_>> {
-        let (settings, fd) = (self.settings(), self.as_fd());
-        let mut copies = settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
-        copies.must_restore |= socket::set_nonblocking(fd, true)?;
-        copies.count += 1;
-        Ok(InKernel { settings, fd })
+        self.settings().enter_kernel(self.as_fd())
     }
 
     /// What an earlier copy has read and not written. Who holds it is alone with the reader, as far as copies go.
@@ -445,31 +386,6 @@ impl<T: AsFd> Descriptor<T> {
     }
 }
 
-/// How a wait has ended.
-pub(super) enum Waited<'a> {
-    /// By an event; where the node stood, if it had to be linked.
-    Event(Option<Place<'a>>),
-    GaveUp(GaveUp),
-}
-
-/// Why a wait has ended without an event.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum GaveUp {
-    TimeIsUp,
-    Cancelled,
-}
-
-impl GaveUp {
-    /// What the caller is told: an error, or an unwinding.
-    #[cold]
-    pub(super) fn tell(self) -> io::Error {
-        match self {
-            Self::TimeIsUp => would_block(),
-            Self::Cancelled => park::unwind(),
-        }
-    }
-}
-
 impl<T: AsFd> Drop for Descriptor<T> {
     fn drop(&mut self) {
         if let Some(inner) = self.release() {
@@ -482,45 +398,4 @@ impl<T: AsFd> AsFd for Descriptor<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.get().as_fd()
     }
-}
-
-/// How often a plain thread that polls looks whether it was cancelled through a token, which cannot end a poll(2).
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-
-#[cold]
-fn wait_on_thread(fd: BorrowedFd<'_>, way: Way, deadline: Option<Instant>) -> io::Result<()> {
-    loop {
-        let now = Instant::now();
-        let mut until = deadline;
-        let mut is_whole = true;
-        if !std::thread::panicking() {
-            let outlook = park::with_chain(Chain::outlook);
-            if park::is_cancelled() {
-                park::unwind();
-            }
-            let look_again = outlook.has_signals.then(|| now + LOOK_AGAIN);
-            // One that has passed is of a boundary to which the thread cannot unwind.
-            let nearest = outlook.nearest.and_then(|_| park::with_chain(|chain| chain.nearest_after(now)));
-            for sooner in nearest.into_iter().chain(look_again) {
-                if until.is_none_or(|until| sooner <= until) {
-                    until = Some(sooner);
-                    is_whole = false;
-                }
-            }
-        }
-        let left = until.map(|at| at.saturating_duration_since(now));
-        match epoll::wait_one(fd, way == Way::Read, left) {
-            Ok(true) => return Ok(()),
-            Ok(false) if is_whole => return Err(would_block()),
-            Ok(false) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Also the error of a timeout: the one that std's sockets give on Linux.
-#[cold]
-fn would_block() -> io::Error {
-    io::Error::from(io::ErrorKind::WouldBlock)
 }

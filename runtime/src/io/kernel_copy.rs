@@ -17,8 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Pollable;
-use super::descriptor::{self, Descriptor, InKernel};
+use super::descriptor::{self, Descriptor};
 use super::preview::{Preview, Step};
+use super::settings::InKernel;
 use crate::blocking;
 use crate::os::copy::{self, Kind};
 use crate::os::{epoll, reopen};

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::Descriptor;
-use super::descriptor::Waited;
+use super::waited::Waited;
 use crate::fiber::Reason;
 use crate::park::{self, Cost};
 use crate::poller::{Node, Place, Way};

@@ -15,10 +15,13 @@ mod pipe;
 mod pollable;
 mod preview;
 mod priority;
+mod settings;
 pub(crate) mod shared_file;
 mod stdio;
 #[cfg(feature = "hyper")]
 mod task;
+
+mod waited;
 
 pub use std::io::{
     BufRead, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind, IntoInnerError, IoSlice,

@@ -17,6 +17,17 @@ pub(crate) const SURELY_FITS: usize = libc::PIPE_BUF;
 /// No offset: the call uses, and moves, the file's position.
 const HERE: libc::c_long = -1;
 
+/// Opens in non-blocking mode: of a FIFO, open(2) does not wait for the other end.
+pub(crate) const OPEN: i32 = libc::O_NONBLOCK;
+
+/// Any of them, and an open waits for nobody.
+pub(crate) const OPENS: i32 = libc::O_NONBLOCK | libc::O_PATH;
+
+/// Whether it is what open(2) says of a FIFO that is to be written to, and that nobody reads.
+pub(crate) fn has_no_reader(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENXIO)
+}
+
 /// Reads what there is.
 ///
 /// # Errors

@@ -84,7 +84,7 @@ where
 {
     let (promise, resolver) = Promise::pending();
     let work = Work(Some(resolver));
-    drop(crate::spawn::spawn(move || work.run(|| Ok(blocking::run(f)))));
+    drop(crate::spawn::spawn(move || work.run(|| Ok(blocking::run_owned(f)))));
     promise
 }
 

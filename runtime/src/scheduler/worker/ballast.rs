@@ -56,7 +56,9 @@ unsafe impl Send for Ballast {}
 
 impl Ballast {
     fn new() -> Option<Self> {
-        let coroutine = Coroutine::with_pool(&STACKS, hold).ok()?;
+        let mut coroutine = Coroutine::with_pool(&STACKS, hold).ok()?;
+        // The thread that makes it may end before the next one uses it.
+        coroutine.outlive_thread();
         Some(Self { coroutine, depth: 0 })
     }
 

@@ -1,0 +1,79 @@
+//! What is set for a descriptor, which its clones share as they share the kernel's object: timeouts, modes, what a copy left.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::Idle;
+use crate::os::socket;
+use crate::poller::Way;
+
+/// What a user sets for a socket. The kernel keeps such things per socket, so clones share them.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    /// The user asked for errors instead of waits.
+    pub(super) nonblocking: AtomicBool,
+    /// Nanoseconds; 0 is no timeout.
+    read_timeout: AtomicU64,
+    write_timeout: AtomicU64,
+    /// Made when somebody may end the idling.
+    pub(super) idle: OnceLock<Arc<Idle>>,
+    in_kernel: Mutex<Copies>,
+    /// Bytes that a copy has read and could not write: the next to be read. Only of what cannot be looked at before it is
+    /// read; see `preview.rs`. Copies hold the lock for a step.
+    pub(super) left: Mutex<Vec<u8>>,
+}
+
+/// The copies in the kernel that are under way; see `kernel_copy.rs`.
+#[derive(Debug, Default)]
+struct Copies {
+    count: usize,
+    /// Whether the last of them sets the kernel's mode: the first has switched `O_NONBLOCK` on, or the user has chosen since.
+    must_restore: bool,
+}
+
+/// Keeps a descriptor in the kernel's non-blocking mode.
+pub(crate) struct InKernel<'a> {
+    settings: &'a Settings,
+    fd: BorrowedFd<'a>,
+}
+
+impl Drop for InKernel<'_> {
+    fn drop(&mut self) {
+        let mut copies = self.settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.count -= 1;
+        if copies.count == 0 && std::mem::take(&mut copies.must_restore) {
+            // It cannot fail for an open descriptor.
+            let _ = socket::set_nonblocking(self.fd, self.settings.nonblocking.load(Ordering::Relaxed));
+        }
+    }
+}
+
+impl Settings {
+    /// See [`Descriptor::set_nonblocking`](super::Descriptor::set_nonblocking).
+    pub(super) fn set_nonblocking(&self, fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+        let mut copies = self.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        if copies.count == 0 {
+            socket::set_nonblocking(fd, nonblocking)?;
+        }
+        copies.must_restore = copies.count > 0;
+        self.nonblocking.store(nonblocking, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// See [`Descriptor::in_kernel`](super::Descriptor::in_kernel).
+    pub(super) fn enter_kernel<'a>(&'a self, fd: BorrowedFd<'a>) -> io::Result<InKernel<'a>> {
+        let mut copies = self.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
+        copies.must_restore |= socket::set_nonblocking(fd, true)?;
+        copies.count += 1;
+        Ok(InKernel { settings: self, fd })
+    }
+
+    pub(super) fn timeout(&self, way: Way) -> &AtomicU64 {
+        match way {
+            Way::Read => &self.read_timeout,
+            Way::Write => &self.write_timeout,
+        }
+    }
+}
