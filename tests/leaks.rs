@@ -4,7 +4,7 @@
 //! named on standard error, and the process ends with [`STATUS`], so that cargo reports the binary although its tests
 //! passed. A fiber that has not ended keeps its stack, and a stack keeps its mapping: the third count is theirs.
 //!
-//! A test that leaves something behind on purpose says so, with [`expect_threads`] or [`expect_stacks`].
+//! A test that leaves something behind on purpose says so, with [`expect_runtime`] or [`expect_stacks`].
 
 #![expect(unsafe_code, reason = "is called before main and at the exit, and leaves by `_exit`")]
 
@@ -20,21 +20,27 @@ pub const STATUS: i32 = 97;
 /// How long threads that are about to end may take for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Threads and stacks that tests have announced to leave behind. A matter of the process, as what they count is.
-static EXPECTED_THREADS: AtomicUsize = AtomicUsize::new(0);
-static EXPECTED_STACKS: AtomicUsize = AtomicUsize::new(0);
+/// What tests have announced to leave behind. A matter of the process, as what it counts is.
+static EXPECTED: Expected = Expected { workers: AtomicUsize::new(0), stacks: AtomicUsize::new(0) };
+
+struct Expected {
+    workers: AtomicUsize,
+    stacks: AtomicUsize,
+}
 
 /// Whether there is no look at the exit.
 static IS_SETTLED: AtomicBool = AtomicBool::new(false);
 
-/// Announces threads that will never end: a runtime whose shutdown is given up.
-pub fn expect_threads(count: usize) {
-    EXPECTED_THREADS.fetch_add(count, SeqCst);
+/// Announces a runtime that will never end, with so many workers and perhaps a poller and a monitor.
+pub fn expect_runtime(workers: usize) {
+    EXPECTED.workers.fetch_add(workers + 2, SeqCst);
+    // Each mapping has twice the stacks of the one before it.
+    expect_stacks(10);
 }
 
-/// Announces mappings of stacks that will stay, one for each pool: a fiber that never ends.
+/// Announces mappings of stacks that will stay.
 pub fn expect_stacks(count: usize) {
-    EXPECTED_STACKS.fetch_add(count, SeqCst);
+    EXPECTED.stacks.fetch_add(count, SeqCst);
 }
 
 /// The caller has looked itself, with [`left_since`]: nobody looks again at the exit.
@@ -61,7 +67,9 @@ impl Stock {
 
     /// What is there beyond `before`, in words. `kept` are the descriptors that stay with the process, each once.
     fn beyond(&self, before: &Self, kept: &[&str]) -> Vec<String> {
+        let workers = EXPECTED.workers.load(SeqCst);
         let mut kept = kept.to_vec();
+        kept.extend(["anon_inode:[eventpoll]", "anon_inode:[eventfd]"].repeat(workers));
         let is_new = |(fd, what): &(&i32, &String)| before.descriptors.get(fd) != Some(what);
         let mut found: Vec<_> = self
             .descriptors
@@ -74,11 +82,11 @@ impl Stock {
             .map(|(fd, what)| format!("descriptor {fd}: {what}"))
             .collect();
         let threads = self.threads.len().saturating_sub(before.threads.len());
-        if threads > EXPECTED_THREADS.load(SeqCst) {
+        if threads > workers {
             found.push(format!("{threads} threads, of {:?}", self.threads));
         }
         let stacks = self.stacks.len().saturating_sub(before.stacks.len());
-        if stacks > EXPECTED_STACKS.load(SeqCst) {
+        if stacks > EXPECTED.stacks.load(SeqCst) {
             found.push(format!("{stacks} mappings of stacks, of {:?}", self.stacks));
         }
         found

@@ -32,6 +32,7 @@
 mod choices;
 pub mod leaks;
 mod storm;
+mod terminal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -40,6 +41,7 @@ use abaca::{JoinHandle, Runtime};
 
 pub use choices::Choices;
 pub use storm::{Stream, on_threads_and_fibers, patiently, storm};
+pub use terminal::terminal;
 
 /// Runs `f` on a runtime with one worker.
 pub fn on_one_worker<T: Send>(f: impl FnOnce() -> T + Send) -> T {

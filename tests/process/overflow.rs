@@ -12,7 +12,7 @@ fn expect(test: &str, parts: &[&str]) {
     let output = in_child(&format!("overflow::{test}"));
     assert_eq!(output.status.signal(), Some(SIGSEGV), "{output:?}");
     let text = stderr(&output);
-    assert_eq!(text.matches("abaca:").count(), 1, "{text}");
+    assert_eq!(text.matches("abaca: ").count(), 1, "{text}");
     for part in parts {
         assert!(text.contains(part), "{part} in {text}");
     }

@@ -133,9 +133,9 @@ impl Slab {
         self.bare.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
     }
 
-    /// Whether the pool holds all of its stacks, none of which has a page.
-    pub(super) fn is_bare(&self) -> bool {
-        self.bare.load(Ordering::Relaxed) == self.count()
+    /// How many of its stacks the pool holds without a page in them.
+    pub(super) fn bare(&self) -> usize {
+        self.bare.load(Ordering::Relaxed)
     }
 
     /// It is no more part of its pool. For whoever has locked the pool.

@@ -107,18 +107,15 @@ impl State {
     fn doom(&mut self) {
         // SAFETY: slabs on the list are mapped, and what leaves it here is unmapped by `release_surplus` alone, later.
         let slab = |slab: &NonNull<Slab>| unsafe { slab.as_ref() };
-        // The last slab may have stacks that were never handed out, and guards to be made: it stays until it is full.
-        let fresh = self.slabs.last().is_some_and(|last| self.fresh < slab(last).count());
-        let settled = self.slabs.len() - usize::from(fresh);
-        let is_surplus = |at: usize, it: &NonNull<Slab>| (1..settled).contains(&at) && slab(it).is_bare();
-        if !self.slabs.iter().enumerate().any(|(at, it)| is_surplus(at, it)) {
+        let last = self.slabs.last().copied();
+        // Of the last slab some stacks may never have been handed out.
+        let handed_out = |it: &NonNull<Slab>| if Some(*it) == last { self.fresh } else { slab(it).count() };
+        let is_surplus = |it: &NonNull<Slab>| slab(it).bare() == handed_out(it);
+        // The first one stays.
+        if !self.slabs.iter().skip(1).any(is_surplus) {
             return;
         }
-        let mut at = 0;
-        let doomed = self.slabs.extract_if(.., |it| {
-            at += 1;
-            is_surplus(at - 1, it)
-        });
+        let doomed = self.slabs.extract_if(1.., |it| is_surplus(it));
         self.doomed.extend(doomed);
         for it in &self.doomed {
             self.total -= slab(it).count();
@@ -131,8 +128,8 @@ impl State {
         for list in [&mut self.free, &mut self.surplus, &mut self.bare] {
             list.shrink_to(room);
         }
-        if !fresh {
-            // The last slab may be another one now, all of whose stacks have been handed out.
+        if self.slabs.last().copied() != last {
+            // The one that is the last now is one of those that came before: all its stacks have been handed out.
             self.fresh = self.slabs.last().map_or(0, |last| slab(last).count());
             self.guarded = self.fresh;
         }
