@@ -46,6 +46,11 @@ impl Thread {
         Self { has_ended }
     }
 
+    /// No thread: nothing tells of its end, for a coroutine to which none matters.
+    pub(super) fn none() -> Self {
+        Self { has_ended: Rc::default() }
+    }
+
     /// Whether it is known to destroy its thread-locals.
     #[inline(always)]
     pub(super) fn has_ended(&self) -> bool {

@@ -141,6 +141,17 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
 }
 
 impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
+    /// Makes the coroutine independent of the thread on which it was made, and on which this is called: it may be resumed on
+    /// others, one after the other, and outlive that one.
+    ///
+    /// # Safety
+    ///
+    /// The body keeps nothing on its stack across a suspension that belongs to a thread.
+    #[doc(hidden)]
+    pub unsafe fn unbind(&mut self) {
+        self.thread = Thread::none();
+    }
+
     /// As `new`, without demanding that anything is `'static`.
     ///
     /// # Safety

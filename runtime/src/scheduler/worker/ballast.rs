@@ -56,7 +56,9 @@ unsafe impl Send for Ballast {}
 
 impl Ballast {
     fn new() -> Option<Self> {
-        let coroutine = Coroutine::with_pool(&STACKS, hold).ok()?;
+        let mut coroutine = Coroutine::with_pool(&STACKS, hold).ok()?;
+        // SAFETY: `hold` keeps nothing that belongs to a thread, as argued for `Send`.
+        unsafe { coroutine.unbind() };
         Some(Self { coroutine, depth: 0 })
     }
 
