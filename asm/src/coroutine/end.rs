@@ -46,7 +46,7 @@ impl Thread {
         Self { has_ended }
     }
 
-    /// No thread: for a coroutine that is handed from thread to thread.
+    /// No thread: nothing tells of its end, for a coroutine to which none matters.
     pub(super) fn none() -> Self {
         Self { has_ended: Rc::default() }
     }

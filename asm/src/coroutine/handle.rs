@@ -141,6 +141,17 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
 }
 
 impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
+    /// Makes the coroutine independent of the thread on which it was made, and on which this is called: it may be resumed on
+    /// others, one after the other, and outlive that one.
+    ///
+    /// # Safety
+    ///
+    /// The body keeps nothing on its stack across a suspension that belongs to a thread.
+    #[doc(hidden)]
+    pub unsafe fn unbind(&mut self) {
+        self.thread = Thread::none();
+    }
+
     /// As `new`, without demanding that anything is `'static`.
     ///
     /// # Safety
@@ -185,13 +196,6 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         };
         let (pool, thread) = (Arc::clone(pool), Thread::current());
         Ok(Self { yielder, stack: Some(stack), pool, thread, started: false, result: PhantomData })
-    }
-
-    /// Lets the thread on which it was made end, and the coroutine go on. For whoever hands it from thread to thread, and has
-    /// argued that its body keeps nothing that belongs to one.
-    #[doc(hidden)]
-    pub fn outlive_thread(&mut self) {
-        self.thread = Thread::none();
     }
 
     /// Runs the coroutine with `input` until it suspends or ends. The first input is the second argument of

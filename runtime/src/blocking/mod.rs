@@ -11,6 +11,8 @@
 //! jobs queue, first in, first out. A thread that has been idle for
 //! [`blocking_keep_alive`](crate::runtime::Builder::blocking_keep_alive) ends; since the last to become idle is the first
 //! to be used, those that a lighter load does not need do end. Threads are called `<runtime>-blocking-<n>`.
+//! Those that start [children](crate::process) are others, `<runtime>-forking-<n>`, within the same limits: a child inherits what
+//! jobs may have changed of their thread, and a thread that has a child stays until that has ended.
 //!
 //! A job that waits for another job of the same pool can wait for ever when the limit is reached.
 //!

@@ -57,8 +57,8 @@ unsafe impl Send for Ballast {}
 impl Ballast {
     fn new() -> Option<Self> {
         let mut coroutine = Coroutine::with_pool(&STACKS, hold).ok()?;
-        // The thread that makes it may end before the next one uses it.
-        coroutine.outlive_thread();
+        // SAFETY: `hold` keeps nothing that belongs to a thread, as argued for `Send`.
+        unsafe { coroutine.unbind() };
         Some(Self { coroutine, depth: 0 })
     }
 
