@@ -23,6 +23,7 @@ use abaca_asm::Context;
 use abaca_asm::stack::{Release, Stack};
 
 use super::local::Locals;
+use super::wait::{Due, Wait};
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
 use crate::atomic::{Alive, AtomicPtr, AtomicU8, Ordering};
 use crate::queue::{Link, Next};
@@ -75,25 +76,6 @@ const NOT_CANCELLED: u8 = 0;
 const REQUESTED: u8 = 1;
 /// It unwinds, or has unwound, because of a cancellation: it is never cancelled twice.
 const UNWINDING: u8 = 2;
-
-/// How long it has been in the blocking call it is in, as told by the rounds of its worker's tidying.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-enum Rest {
-    /// No round has come by.
-    Begun,
-    /// One has.
-    Seen,
-    /// At least two have: what lies below its frames has gone.
-    Bare,
-}
-
-/// The blocking call it is in. Both halves are written at once, so that a call resets the other at no cost.
-#[derive(Clone, Copy)]
-struct Wait {
-    reason: Reason,
-    rest: Rest,
-}
 
 /// See the module's documentation.
 #[repr(C)]
@@ -173,7 +155,7 @@ impl Header {
             stack_bytes: Cell::new(stack_bytes),
             flags: Cell::new(flags),
             is_roaming: flags.has(Flags::ROAMING),
-            wait: Cell::new(Wait { reason: Reason::None, rest: Rest::Begun }),
+            wait: Cell::new(Wait::begun(Reason::None)),
             alive: Alive::new(),
         }
     }
@@ -247,23 +229,16 @@ impl Header {
     ///
     /// The fiber is suspended, and is not continued before `release` is flushed or dropped.
     pub(crate) unsafe fn rest(&self, release: &mut Release) -> bool {
-        let Wait { reason, rest } = self.wait.get();
-        let next = match (reason, rest) {
-            // It is ready, and will wait again some time: its worker then comes by again.
-            (Reason::None, _) | (_, Rest::Bare) => return false,
-            (_, Rest::Begun) => Rest::Seen,
-            (_, Rest::Seen) => Rest::Bare,
-        };
-        self.wait.set(Wait { reason, rest: next });
-        if matches!(next, Rest::Seen) {
-            return true;
-        }
+        let (wait, due) = self.wait.get().after_a_round();
+        self.wait.set(wait);
         // SAFETY: nobody changes the cell while the fiber is suspended.
-        if let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() } {
+        if due == Due::Now
+            && let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() }
+        {
             // SAFETY: the caller's promise; the switch that suspended the fiber has saved the context.
             unsafe { release.add_unused(stack, self.context.get()) };
         }
-        false
+        due == Due::NextRound
     }
 
     /// The call in which it blocks, for as long as `wait` says so.
@@ -271,7 +246,7 @@ impl Header {
     pub(crate) fn set_waiting(&self, waiter: *const Waiter, reason: Reason) {
         // Release: pairs with the Acquire in `waiting`, for a canceller of a roaming fiber.
         self.waiting.store(waiter.cast_mut(), Ordering::Release);
-        self.wait.set(Wait { reason, rest: Rest::Begun });
+        self.wait.set(Wait::begun(reason));
     }
 
     #[inline(always)]
@@ -421,7 +396,7 @@ impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Header")
             .field("started", &self.is_started())
-            .field("reason", &self.wait.get().reason)
+            .field("reason", &self.wait.get().reason())
             .finish_non_exhaustive()
     }
 }

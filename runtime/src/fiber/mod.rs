@@ -21,6 +21,7 @@ mod model_task_waiter;
 mod model_waiter;
 mod task_waiter;
 mod token;
+mod wait;
 mod waiter;
 
 pub use std::thread::{Result, available_parallelism, panicking};
