@@ -20,11 +20,13 @@
 //! coroutine they go on into whoever resumed it (gdb shows the frame between the two as a signal handler).
 //! Tools that watch the stack pointer have to be told of switches:
 //!
-//! | tool | how to build | verified with |
+//! | tool | how to build | what it finds on fibers, and what runs clean |
 //! |---|---|---|
-//! | AddressSanitizer | nightly, `RUSTFLAGS="-Zsanitizer=address --cfg abaca_asan"`, `--target` given | this crate's tests, debug and release, with `detect_stack_use_after_return=1`; `detect_leaks=0`, since some tests leak on purpose |
-//! | ThreadSanitizer | nightly, `RUSTFLAGS="-Zsanitizer=thread --cfg abaca_tsan"`, `--target` given, and `-Zbuild-std` for reports to mean anything | this crate's tests, debug and release, for crashes only: without an instrumented standard library the reports are about that |
-//! | valgrind | `RUSTFLAGS="--cfg abaca_valgrind"`, x86_64 | this crate's tests of switches and coroutines under memcheck, without an error or a warning about stacks |
+//! | AddressSanitizer | nightly (or `RUSTC_BOOTSTRAP=1`), `RUSTFLAGS="-Zsanitizer=address --cfg abaca_asan"`, `--target` given | heap errors, and errors in the frames of fibers and coroutines, use after return included (`detect_stack_use_after_return=1`). The tests of this crate and of the runtime; `detect_leaks=0`, since some leak on purpose |
+//! | ThreadSanitizer | the same with `-Zsanitizer=thread --cfg abaca_tsan`, and `-Zbuild-std` | data races between fibers, between threads, and between the two. Fibers of one worker are ordered by its switches, so a race is seen where two workers or threads take part. The tests of the runtime; without an instrumented standard library the reports are about that |
+//! | valgrind | `RUSTFLAGS="--cfg abaca_valgrind"`, x86_64 | uninitialised reads and heap errors on fibers' stacks, without a warning about a stack that moves. The tests of switches, coroutines and fibers |
+//!
+//! `bash .ci/run sanitizers` runs them, and programs that are wrong on purpose, which each must find.
 //!
 //! Under the sanitizers a backtrace inside a coroutine ends where the coroutine starts, and the backend
 //! must be one by hand.

@@ -50,8 +50,12 @@ pub(crate) fn map(bytes: usize) -> Result<NonNull<u8>, Errno> {
 ///
 /// The range came from `map` and nothing in it is used any more.
 pub(crate) unsafe fn unmap(base: NonNull<u8>, bytes: usize) {
-    // SAFETY: the caller's promise. It cannot fail in a way that could be handled: the mapping then stays.
-    unsafe { libc::munmap(base.as_ptr().cast(), bytes) };
+    // SAFETY: the caller's promise.
+    if check(unsafe { libc::munmap(base.as_ptr().cast(), bytes) }).is_err() {
+        // The kernel has merged it with a neighbour, and the process has all the mappings that it may have, so it cannot be
+        // split off. The addresses stay taken; the memory need not. SAFETY: as above.
+        unsafe { discard(base, bytes) };
+    }
 }
 
 /// Turns a range of pages into guard pages without giving them a mapping of their own.

@@ -87,7 +87,7 @@ pub fn park_timeout(timeout: Duration) {
 }
 
 fn park_until(deadline: Option<Instant>) {
-    parking::spend(Cost::Call);
+    parking::spend(Cost::Wait);
     let me = current();
     let waiter = parking::waiter();
     if !me.identity().token.arm(&waiter) {
@@ -133,7 +133,7 @@ pub fn yield_now() {
 /// ```
 pub fn sleep(duration: Duration) {
     if duration.is_zero() {
-        return parking::spend(Cost::InVain);
+        return parking::spend(Cost::Wait);
     }
     match Instant::now().checked_add(duration) {
         Some(deadline) => sleep_until(deadline),
@@ -165,7 +165,7 @@ pub fn sleep_ms(ms: u32) {
 /// ```
 pub fn sleep_until(deadline: Instant) {
     if Instant::now() >= deadline {
-        return parking::spend(Cost::InVain);
+        return parking::spend(Cost::Wait);
     }
     let waiter = parking::waiter();
     if parking::wait(&waiter, Reason::Sleep, Some(deadline)) == Outcome::Cancelled {

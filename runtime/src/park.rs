@@ -6,15 +6,16 @@
 
 use std::time::Instant;
 
-use crate::fiber::{Outcome, Reason, Waiter};
+use crate::fiber::{Chain, Outcome, Reason, Waiter};
 use crate::os::futex;
 use crate::scheduler;
+use crate::scheduler::cancel::Until;
 
 pub(crate) use crate::scheduler::cancel::{
-    Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, unwind, unwinds_cancelled,
-    with_chain,
+    Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, tell, unwind,
+    unwinds_cancelled, with_chain,
 };
-pub(crate) use crate::scheduler::{Cost, is_alone, is_elsewhere, spend, wake};
+pub(crate) use crate::scheduler::{Cost, is_alone, is_elsewhere, spend, spend_as, wake};
 
 /// A waiter for whoever calls: the current fiber, or this OS thread.
 #[inline]
@@ -45,9 +46,29 @@ fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) ->
             sleep_on(waiter, reason, deadline);
             return waiter.outcome().expect("only a claim ends a wait");
         }
-        let sleep = |until, _| sleep_on(waiter, reason, until);
+        let sleep = |until: Until<'_>| match until.bound {
+            Some(at) if !sleep_to_bound(chain, waiter, reason, at) => until.by_bound.set(true),
+            Some(_) | None => sleep_on(waiter, reason, until.own),
+        };
         scheduler::cancel::wait_bounded(chain, None, waiter, deadline, sleep)
     })
+}
+
+/// Blocks the thread until `waiter` is claimed, or claims it when a boundary's time `at` is up. True if the wait goes on
+/// to its own end: the thread cannot unwind.
+fn sleep_to_bound(chain: &Chain, waiter: &Waiter, reason: Reason, at: Instant) -> bool {
+    if is_answered_soon(reason) && watch(waiter) || !waiter.doze() {
+        return true;
+    }
+    while waiter.outcome().is_none() {
+        if Instant::now() >= at {
+            chain.expire(at);
+            return !is_cancelled() || waiter.claim(Outcome::TimedOut).is_none();
+        }
+        let (word, value) = waiter.thread_word();
+        futex::wait(word, value, Some(at));
+    }
+    true
 }
 
 /// Blocks the thread until `waiter` is claimed, or claims it when `deadline` passes.
@@ -69,22 +90,17 @@ fn is_answered_soon(reason: Reason) -> bool {
     matches!(reason, Reason::ChannelSend | Reason::ChannelReceive | Reason::Select)
 }
 
-/// Between looks at the waiter the thread pauses for twice as many spin hints each time, this often...
+/// Between looks at the waiter the thread pauses for twice as many spin hints each time, this often. It does not offer its
+/// core: on a busy machine that is to stand at the end of the line, and to sleep and be woken is faster.
 const PAUSES: u32 = 7;
-/// ...and then offers its core so often. As crossbeam's channels do it.
-const OFFERS: u32 = 4;
 
-/// Waits for a claim awake, for about as long as it takes to fall asleep and be woken. Whether it came.
+/// Waits for a claim awake, for less time than it takes to fall asleep and be woken. Whether it came.
 fn watch(waiter: &Waiter) -> bool {
-    for look in 0..PAUSES + OFFERS {
+    for look in 0..PAUSES {
         if waiter.outcome().is_some() {
             return true;
         }
-        if look < PAUSES {
-            (0..1 << look).for_each(|_| std::hint::spin_loop());
-        } else {
-            std::thread::yield_now();
-        }
+        (0..1 << look).for_each(|_| std::hint::spin_loop());
     }
     waiter.outcome().is_some()
 }

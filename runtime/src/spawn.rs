@@ -57,7 +57,7 @@ impl<T> JoinHandle<T> {
     /// ```
     #[inline]
     pub fn join(self) -> thread::Result<T> {
-        park::spend(Cost::Call);
+        park::spend(Cost::Wait);
         let this = ManuallyDrop::new(self);
         if !this.header().join.has_ended_for_good() {
             this.await_end();
@@ -224,7 +224,7 @@ impl Builder {
     /// # Safety
     ///
     /// From the moment it starts, the fiber changes OS threads under the feet of its code. So whatever is on its
-    /// stack across a call that may block or yield must be sound to use from another thread: no `Rc` that is
+    /// stack across a call that may block or yield (any call of this crate may) must be sound to use from another thread: no `Rc` that is
     /// shared with a thread-local, no guard of a thread-bound lock, no reference into a thread-local, no value
     /// derived from a thread's id. The compiler checks none of this, and it may itself keep the *address* of a
     /// thread-local across the call: code that uses thread-locals, its libraries' included, must do so in

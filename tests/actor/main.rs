@@ -1,5 +1,8 @@
 //! `abaca::actor`: Erlang's model.
 
+// Looks at the end for what is left behind.
+use abaca_tests as _;
+
 mod calls;
 mod deaths;
 mod mailbox;

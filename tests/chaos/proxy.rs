@@ -122,6 +122,9 @@ impl Wire for UnixStream {
     fn make_abortive(&self) {}
 }
 
+/// Waits for a connection.
+type Accept = Box<dyn Fn() -> io::Result<Arc<dyn Wire>> + Send>;
+
 /// A proxy that runs until it is dropped, and whose threads have ended then.
 pub(crate) struct Proxy {
     address: Address,
@@ -134,7 +137,7 @@ impl Proxy {
     pub(crate) fn start(target: Address) -> Self {
         let stops = Arc::new(AtomicBool::new(false));
         let threads = Arc::new(AtomicUsize::new(0));
-        let (address, accept): (_, Box<dyn Fn() -> io::Result<Arc<dyn Wire>> + Send>) = match target {
+        let (address, accept): (_, Accept) = match target {
             Address::Tcp(_) => {
                 let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
                 let address = listener.local_addr().expect("an address");

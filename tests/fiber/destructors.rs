@@ -117,3 +117,27 @@ fn handles_dropped_by_a_thread_while_their_fibers_end_drop_each_result_once() {
     yield_until(|| drops.load(SeqCst) == ROUNDS);
     dropper.join().unwrap();
 }
+
+/// Panics when it is dropped, with another one that does.
+struct Chain(u32);
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            std::panic::panic_any(Self(self.0 - 1));
+        }
+    }
+}
+
+#[abaca::test(workers = 1)]
+fn payloads_that_panic_again_and_again_when_nobody_takes_them_cost_their_fiber_alone() {
+    for depth in 0..4 {
+        drop(abaca::spawn(move || std::panic::panic_any(Chain(depth))));
+        abaca::yield_now();
+        let scoped = std::panic::catch_unwind(|| {
+            abaca::scope(|scope| drop(scope.spawn(move || std::panic::panic_any(Chain(depth)))));
+        });
+        assert!(scoped.is_err());
+    }
+    assert_eq!(abaca::spawn(|| 1).join().unwrap(), 1);
+}

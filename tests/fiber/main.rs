@@ -1,5 +1,8 @@
 //! Fibers as a user of `std::thread` knows threads: spawning, joining, parking, scopes, local storage.
 
+// Looks at the end for what is left behind.
+use abaca_tests as _;
+
 mod destructors;
 mod join;
 mod local;

@@ -6,6 +6,9 @@
 //! `stage` makes programs of the examples; `play` runs each in a fiber, and, where no
 //! fiber is spawned, on a plain thread too. `coverage` compares the items of the pages.
 
+// Looks at the end for what is left behind.
+use abaca_tests as _;
+
 mod coverage;
 mod examples;
 mod html;

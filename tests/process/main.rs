@@ -1,5 +1,8 @@
 //! What kills a process, or needs limits of its own: run in a child process, whose end and output are checked.
 
+// Looks at the end for what is left behind.
+use abaca_tests as _;
+
 mod abort;
 mod locals;
 mod memory;

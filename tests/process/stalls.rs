@@ -54,14 +54,12 @@ fn a_fiber_that_keeps_its_worker_is_reported_by_name_and_once() {
                 // The parent tells when it has the report. A hog that is never reported ends all the same, and the parent
                 // sees that.
                 let began = Instant::now();
+                abaca::spawn_local(|| ());
                 while !is_told.load(SeqCst) && began.elapsed() < Duration::from_secs(60) {
                     std::hint::spin_loop();
                 }
             });
-            let hog = hog.unwrap();
-            // It wants to run as soon as this fiber waits, and so does the other.
-            abaca::spawn_local(|| ());
-            hog.join().unwrap();
+            hog.unwrap().join().unwrap();
         });
         return;
     }

@@ -361,6 +361,45 @@ fn one_that_only_spawns_lets_the_tasks_run() {
     assert!(most < TASKS / 2, "{most} tasks waited at once");
 }
 
+/// Calls that never wait are made with locks of std's held, and borrows of thread-locals. A neighbour that ran meanwhile would
+/// block the thread for ever.
+#[test]
+fn a_few_calls_that_never_wait_let_nobody_run() {
+    thread_local!(static BORROWED: std::cell::RefCell<u64> = const { std::cell::RefCell::new(0) });
+    on_one_worker(|| {
+        let lock = Arc::new(std::sync::Mutex::new(0_u64));
+        let (sender, receiver) = unbounded();
+        let notify = Arc::new(Notify::new());
+        let fibers: Vec<_> = (0..8)
+            .map(|_| {
+                let (lock, notify) = (Arc::clone(&lock), Arc::clone(&notify));
+                let (sender, receiver) = (sender.clone(), receiver.clone());
+                spawn_local(move || {
+                    for round in 0..20_000 {
+                        let mut count = lock.lock().unwrap();
+                        BORROWED.with_borrow_mut(|borrowed| {
+                            sender.send(round).unwrap();
+                            assert!(receiver.try_recv().is_ok());
+                            assert!(receiver.try_recv().is_err());
+                            notify.notify_one();
+                            *borrowed += 1;
+                        });
+                        *count += 1;
+                        drop(count);
+                        if round % 100 == 99 {
+                            abaca::yield_now();
+                        } else {
+                            abaca::sleep(Duration::ZERO);
+                        }
+                    }
+                })
+            })
+            .collect();
+        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+        assert_eq!(*lock.lock().unwrap(), 160_000);
+    });
+}
+
 /// A roaming fiber gives way as well, wherever it is.
 #[test]
 fn one_that_roams_gives_way() {

@@ -119,7 +119,7 @@ fn each_fiber_is_run_once_whatever_the_hooks_do() {
             })
         };
         let all: Vec<_> = (0..100).map(count).collect();
-        all.into_iter().for_each(|fiber| drop(fiber.join().unwrap()));
+        all.into_iter().for_each(|fiber| _ = fiber.join().unwrap());
     });
     assert_eq!(ran.load(SeqCst), 100);
 }

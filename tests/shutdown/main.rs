@@ -193,6 +193,7 @@ fn a_fiber_is_cancelled_once_even_if_it_catches_that() {
 
 #[test]
 fn what_does_not_end_in_time_is_reported() {
+    abaca_tests::leaks::expect_runtime(2);
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let (release, started) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let handle = runtime.spawn({

@@ -309,3 +309,34 @@ fn a_killed_child_says_so() {
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
     });
 }
+
+/// The child's descriptors are copies, which lead to the parent's epoll instance.
+#[test]
+fn what_a_forked_child_closes_its_parent_still_waits_for() {
+    if !is_child() {
+        let test = "children::what_a_forked_child_closes_its_parent_still_waits_for";
+        let output = in_child(test, "exec \"$@\"");
+        return assert!(output.status.success(), "{output:?}");
+    }
+    one_worker().run(|| {
+        let (mut ours, mut theirs) = abaca::net::UnixStream::pair().unwrap();
+        // Registered at its first wait.
+        let short = Duration::from_millis(1);
+        assert!(abaca::time::timeout(short, || std::io::Read::read(&mut ours, &mut [0])).is_err());
+        // SAFETY: the child closes a descriptor, without waiting for anybody, and ends.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            drop(ours);
+            // SAFETY: it runs no destructors.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: the status is a live local.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert_eq!(status, 0);
+        let reader = abaca::spawn(move || std::io::Read::read(&mut ours, &mut [0]).unwrap());
+        abaca::yield_now();
+        theirs.write_all(b"x").unwrap();
+        assert_eq!(reader.join().unwrap(), 1);
+    });
+}

@@ -93,3 +93,30 @@ fn an_error_is_given_to_those_who_ask_for_it() {
         assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
     });
 }
+
+/// A loop that takes no notice of errors does not keep those from running who could end what causes them.
+#[test]
+fn a_loop_over_failing_accepts_gives_way() {
+    if !is_child() {
+        let test = "exhaustion::a_loop_over_failing_accepts_gives_way";
+        let output = in_child(test, "ulimit -n 40; exec \"$@\"");
+        return assert!(output.status.success(), "{output:?}");
+    }
+    one_worker().run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let files = use_up_descriptors();
+        let _client = TcpStream::connect(address).unwrap();
+        let accepting = abaca::spawn_local(move || {
+            loop {
+                if let Ok(accepted) = listener.accept() {
+                    return accepted;
+                }
+            }
+        });
+        // Its first turn ends although nothing makes it wait.
+        abaca::yield_now();
+        drop(files);
+        accepting.join().unwrap();
+    });
+}

@@ -1,5 +1,8 @@
 //! The repository's own rules, as tests. Each message says what to do.
 
+// Looks at the end for what is left behind.
+use abaca_tests as _;
+
 mod documents;
 mod layers;
 mod sources;

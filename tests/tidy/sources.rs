@@ -57,6 +57,21 @@ fn examples_fit_on_a_page_or_two_and_are_run() {
 }
 
 #[test]
+fn every_test_binary_looks_for_what_it_leaves_behind() {
+    let manifest = read("tests/Cargo.toml");
+    let mut wrong = Vec::new();
+    for test in manifest.split("[[test]]").skip(1) {
+        let path = test.split("path = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a path");
+        let folder = Path::new(path).parent().expect("a folder");
+        let links = |file: &File| file.code().any(|line| line.contains("abaca_tests"));
+        if !rust_files(&format!("tests/{}", folder.display())).any(|file| links(&file)) {
+            wrong.push(format!("tests/{path}"));
+        }
+    }
+    assert_none(&wrong, "`use abaca_tests as _;`, which links the check of `tests/leaks.rs`:");
+}
+
+#[test]
 fn unsafe_code_is_announced_with_its_reason() {
     let mut wrong = Vec::new();
     for file in rust_files("") {

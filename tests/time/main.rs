@@ -1,5 +1,9 @@
 //! `abaca::time`: deadlines around any blocking code, and intervals. (`tests/cancel` has the deadlines in every call.)
 
+// Looks at the end for what is left behind.
+use abaca_tests as _;
+
+mod extremes;
 mod oracle;
 
 use std::time::{Duration, Instant};

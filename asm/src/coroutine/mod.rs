@@ -86,9 +86,13 @@
 //! drop(KEPT.take()); // unwound here, if it is suspended
 //! ```
 //!
-//! With another C library than glibc this is so only if the thread had made its first coroutine before it first used the
-//! thread-local that is destroyed too early, and after it first used the one in which the coroutine is kept; do not rely on
-//! it there. What a [`scope`] lends out always ends in the scope.
+//! Two limits. Whether one may be unwound is known for sure with glibc only; elsewhere, and for a resumption everywhere, it
+//! is known if the thread made its first coroutine after it first used the thread-local in which this one is kept. So do not
+//! resume a coroutine of the thread in the destructor of a thread-local. What a [`scope`] lends out always ends in the
+//! scope.
+//!
+//! The initialiser of a `thread_local!` must neither suspend nor resume a coroutine that uses the same key: std takes for
+//! granted that nobody uses a value while its initialiser runs, and replaces what was made meanwhile.
 //!
 //! # Inside a fiber
 //!

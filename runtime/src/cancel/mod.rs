@@ -39,12 +39,12 @@
 
 mod token;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 
 pub use crate::fiber::Cancelled;
 pub use token::{CancelToken, DropGuard, WaitForCancellationFuture};
 
-use crate::fiber::{Boundary, Fiber};
+use crate::fiber::{Boundary, Fiber, catch_and_resume};
 use crate::park::{self, Cost};
 use crate::spawn::JoinHandle;
 
@@ -94,7 +94,8 @@ pub fn is_cancelled() -> bool {
 /// # });
 /// ```
 pub fn checkpoint() {
-    if !std::thread::panicking() && is_cancelled() {
+    park::spend(Cost::Wait);
+    if !std::thread::panicking() && park::is_cancelled() {
         park::unwind();
     }
 }
@@ -104,7 +105,7 @@ pub(crate) fn run_inside<T>(boundary: &mut Boundary, f: impl FnOnce(&Boundary) -
     park::require_unwinding();
     let inside = park::with_chain(|chain| chain.push(boundary));
     let boundary = inside.boundary();
-    let result = catch_unwind(AssertUnwindSafe(|| f(boundary)));
+    let result = catch_and_resume(&boundary.mark, || f(boundary));
     match result {
         Ok(value) => Some(value),
         Err(payload) => match payload.downcast_ref::<Cancelled>() {

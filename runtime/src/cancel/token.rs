@@ -126,7 +126,7 @@ impl CancelToken {
     /// Whether the token, or one above it, has been cancelled.
     pub fn is_cancelled(&self) -> bool {
         park::spend(Cost::Call);
-        self.0.state.lock().cancelled
+        self.0.is_cancelled()
     }
 
     /// Blocks until the token is cancelled.
@@ -159,7 +159,10 @@ impl CancelToken {
     }
 
     fn cancelled_until(&self, deadline: Option<Instant>) -> bool {
-        park::spend(Cost::Call);
+        park::spend(Cost::Wait);
+        if self.0.is_cancelled() {
+            return true;
+        }
         let state = self.0.state.lock();
         if state.cancelled {
             return true;
@@ -237,10 +240,29 @@ impl Node {
         ptr::from_ref(self) as usize
     }
 
+    /// Looks at those above as well: a cancellation reaches its descendants one after the other, and for whoever has seen it on
+    /// one it must have happened to all.
+    fn is_cancelled(&self) -> bool {
+        let mut node = self;
+        loop {
+            if node.state.lock().cancelled {
+                return true;
+            }
+            match &node.parent {
+                Some(parent) => node = parent,
+                None => return false,
+            }
+        }
+    }
+
     /// `None` if the token is cancelled.
     fn enroll(&self, boundary: &Boundary) -> Option<Enrolled<'_>> {
         let key = ptr::from_ref(boundary) as usize;
+        if self.is_cancelled() {
+            return None;
+        }
         let mut state = self.state.lock();
+        // Whoever cancels one above from here on comes by.
         if state.cancelled {
             return None;
         }
@@ -250,17 +272,17 @@ impl Node {
 
     /// Cancels this node; returns the children that are left to cancel, unless it was cancelled before.
     fn cancel_alone(&self) -> Option<HashMap<usize, Weak<Node>>> {
-        let (children, woken, tasks): (_, Vec<_>, _) = {
+        let (children, fired, tasks): (_, Vec<_>, _) = {
             let mut state = self.state.lock();
             if std::mem::replace(&mut state.cancelled, true) {
                 return None;
             }
             // SAFETY: an enrolled boundary is alive until it is taken out under the lock.
             let fire = |running: &Running| unsafe { running.0.as_ref() }.fire();
-            let woken = state.boundaries.values().filter_map(fire).collect();
-            (std::mem::take(&mut state.children), woken, std::mem::take(&mut state.tasks))
+            let fired = state.boundaries.values().filter_map(fire).collect();
+            (std::mem::take(&mut state.children), fired, std::mem::take(&mut state.tasks))
         };
-        woken.into_iter().for_each(park::wake);
+        fired.into_iter().for_each(park::tell);
         tasks.wake();
         wait_list::wake_up_to(&self.state, State::waiters, usize::MAX);
         Some(children)

@@ -33,7 +33,7 @@ pub(super) type Room = (usize, usize);
 /// Waits until an arm is selected (or found ready, as the rule's purpose says) and returns its index; `None` when the
 /// patience has ended.
 pub(super) fn choose<A: Arms + ?Sized>(arms: &A, rule: Rule, room: &mut [Room]) -> Option<usize> {
-    parking::spend(Cost::Call);
+    parking::spend_as(|| rule.patience.cost());
     loop {
         let order = Order::new(arms, rule.is_biased);
         // The usual case: one is ready. This looks at one channel after the other, which is no proof that none is.

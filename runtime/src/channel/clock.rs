@@ -53,7 +53,7 @@ impl<T> Clock<T> {
     }
 
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        parking::spend(Cost::Call);
+        parking::spend_as(|| patience.cost());
         if let Some(message) = self.try_receive() {
             return Ok(message);
         }

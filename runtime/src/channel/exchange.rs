@@ -41,6 +41,15 @@ pub(super) enum Patience {
     Until(Option<Instant>),
 }
 
+impl Patience {
+    pub(super) fn cost(self) -> Cost {
+        match self {
+            Self::None => Cost::Call,
+            Self::Until(_) => Cost::Wait,
+        }
+    }
+}
+
 /// Why an operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -71,7 +80,7 @@ impl<T> Exchange<T> {
     /// Sends `message`, or gives it back.
     #[inline]
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
-        parking::spend(Cost::Call);
+        parking::spend_as(|| if self.capacity.is_none() { Cost::Call } else { patience.cost() });
         let mut meeting = self.enter();
         match meeting.push(message) {
             Ok(()) => Ok(()),
@@ -82,7 +91,7 @@ impl<T> Exchange<T> {
     /// Receives a message.
     #[inline]
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        parking::spend(Cost::Call);
+        parking::spend_as(|| patience.cost());
         let mut meeting = self.enter();
         match meeting.pop() {
             Some(message) => Ok(message),

@@ -60,6 +60,8 @@ impl Flags {
     pub(crate) const CANCELLING: Self = Self(16);
     /// Its runtime has hooks, which are called around it and its parks.
     pub(crate) const HOOKED: Self = Self(32);
+    /// A hook runs around its park: it has a waiter, but is not suspended.
+    pub(crate) const IN_HOOK: Self = Self(64);
     /// Not to be suspended in the plain way.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 
@@ -364,6 +366,18 @@ impl Header {
                 unsafe { Fiber::clone_raw(other) }
             }
         }
+    }
+
+    /// The handle of a fiber that cannot end before this returns, by which it can be reached until it does.
+    ///
+    /// # Safety
+    ///
+    /// The fiber is alive, and what keeps it from ending orders this before its end.
+    pub(crate) unsafe fn known(this: NonNull<Self>) -> Fiber {
+        // SAFETY: the caller's promise.
+        let identity = unsafe { this.as_ref() }.identity();
+        identity.identity().aim(this);
+        identity
     }
 
     /// Nobody can cancel the fiber through its identity any more: it is about to end.

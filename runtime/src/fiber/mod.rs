@@ -7,6 +7,7 @@
 mod boundary;
 mod cancelled;
 mod cell;
+mod contained;
 mod glimpse;
 mod header;
 mod identity;
@@ -19,6 +20,7 @@ mod model_sleep;
 mod model_task_waiter;
 #[cfg(all(test, loom))]
 mod model_waiter;
+mod relay;
 mod task_waiter;
 mod token;
 mod wait;
@@ -35,13 +37,15 @@ pub use crate::spawn::{Builder, JoinHandle, SpawnError, spawn, spawn_local};
 pub use cancelled::Cancelled;
 pub use identity::{Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
 
-pub(crate) use boundary::{Boundary, Chain, Target};
+pub(crate) use boundary::{Boundary, Chain, Fired, Target};
 pub(crate) use cell::{allocate, take_result};
+pub(crate) use contained::contained;
 pub(crate) use glimpse::Glimpse;
 pub(crate) use header::{Flags, Header};
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
 pub(crate) use local::{Gone, Locals};
+pub(crate) use relay::{catch as catch_and_resume, make_known as make_relay_known};
 pub(crate) use task_waiter::{Task, TaskWaiter, is_calm, note_calm, wake_task};
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Woken};

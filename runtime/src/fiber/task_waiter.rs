@@ -12,12 +12,11 @@
 #![expect(unsafe_code, reason = "a reference is counted for the claim")]
 
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::{Context, RawWakerVTable, Waker};
 
-use super::{Outcome, Waiter, Woken};
+use super::{Outcome, Waiter, Woken, contained};
 use crate::atomic::Arc;
 use crate::queue::SpinLock;
 
@@ -103,7 +102,7 @@ pub(crate) fn wake_task(task: NonNull<Task>) {
     if let Some(waker) = waker {
         // A foreign waker that panics must not unwind through whoever delivers: a worker, or a lock's holder. The panic
         // hook has reported it.
-        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        contained(|| waker.wake());
     }
 }
 

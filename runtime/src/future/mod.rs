@@ -60,7 +60,7 @@ fn drive<F: Future>(mut future: Pin<&mut F>, deadline: impl Fn() -> Option<Insta
     note_calm(&waker);
     let mut context = Context::from_waker(&waker);
     loop {
-        park::spend(Cost::Call);
+        park::spend(Cost::Wait);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }

@@ -308,7 +308,11 @@ impl<T: AsFd> Descriptor<T> {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // It may come back at once for as long as somebody else has not done something: EMFILE of an accept.
+                    park::spend(Cost::InVain);
+                    return Err(error);
+                }
             }
             seen = self.source.seen(way);
         }
@@ -491,11 +495,13 @@ fn wait_on_thread(fd: BorrowedFd<'_>, way: Way, deadline: Option<Instant>) -> io
         let mut is_whole = true;
         if !std::thread::panicking() {
             let outlook = park::with_chain(Chain::outlook);
-            if outlook.pending.is_some() {
+            if park::is_cancelled() {
                 park::unwind();
             }
             let look_again = outlook.has_signals.then(|| now + LOOK_AGAIN);
-            for sooner in outlook.nearest.into_iter().chain(look_again) {
+            // One that has passed is of a boundary to which the thread cannot unwind.
+            let nearest = outlook.nearest.filter(|at| *at > now);
+            for sooner in nearest.into_iter().chain(look_again) {
                 if until.is_none_or(|until| sooner <= until) {
                     until = Some(sooner);
                     is_whole = false;

@@ -68,7 +68,12 @@ impl<T: AsFd> Descriptor<T> {
                     }
                 }
                 io::ErrorKind::Interrupted => {}
-                _ => return Err(error),
+                _ => {
+                    drop(turn);
+                    // It may come back at once for as long as somebody else has not done something: EMFILE of an accept.
+                    park::spend(Cost::InVain);
+                    return Err(error);
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "system calls")]
 
-use std::io;
+use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -160,12 +160,38 @@ impl EventFd {
         Ok(())
     }
 
-    /// May be called in a signal handler.
+    /// May be called in a signal handler. A wake-up that is lost would hang whoever waits for it, so a kernel that refuses it
+    /// ends the process.
     pub(crate) fn poke(&self) {
         let one = 1_u64;
-        // SAFETY: write(2) reads 8 bytes of a live local. It cannot fail before 2^64 - 1 pokes.
-        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) };
+        loop {
+            // SAFETY: write(2) reads 8 bytes of a live local.
+            if unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) } == 8 {
+                return;
+            }
+            match io::Error::last_os_error().raw_os_error() {
+                Some(libc::EINTR) => {}
+                // After 2^64 - 2 pokes: it is readable, and stays so.
+                Some(libc::EAGAIN) => return,
+                errno => cannot_wake(errno.unwrap_or(0)),
+            }
+        }
     }
+}
+
+/// Aborts with a message; neither allocates nor locks, since it may be called in a signal handler.
+#[cold]
+fn cannot_wake(errno: i32) -> ! {
+    let mut text = [0_u8; 96];
+    let mut rest = &mut text[..];
+    let room = rest.len();
+    // It fits.
+    let _ = writeln!(rest, "abaca: cannot wake a thread: writing to an eventfd failed (os error {errno})");
+    let length = room - rest.len();
+    // SAFETY: the buffer is a live local and longer than said.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), length) };
+    // SAFETY: abort(3) may be called in a signal handler.
+    unsafe { libc::abort() }
 }
 
 /// Waits with poll(2) until `fd` is readable (or writable), for plain threads. False when the deadline passed.

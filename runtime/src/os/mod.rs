@@ -6,11 +6,14 @@
 pub(crate) mod alarm;
 pub(crate) mod arrivals;
 pub(crate) mod copy;
+mod dwarf;
 pub(crate) mod epoll;
 pub(crate) mod exit;
+pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod handler;
 pub(crate) mod identity;
+mod last_call;
 pub(crate) mod message;
 pub(crate) mod nowait;
 #[cfg(feature = "backtrace")]
@@ -24,3 +27,4 @@ pub(crate) mod socket;
 pub(crate) mod stderr;
 pub(crate) mod task;
 pub(crate) mod thread;
+pub(crate) mod unwind;

@@ -14,8 +14,8 @@ impl Alarm {
     }
 
     pub(crate) fn set(&self, at_ns: u64) {
-        // The kernel's lock orders the calls, and nothing else.
-        self.0.swap(at_ns, Ordering::Relaxed);
+        // AcqRel: the kernel sets a timer under a lock, so what a caller did before is seen by those who come later.
+        self.0.swap(at_ns, Ordering::AcqRel);
     }
 
     pub(crate) fn wait(&self) {

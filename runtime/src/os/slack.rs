@@ -45,7 +45,9 @@ impl Tight {
 
 impl Drop for Tight {
     fn drop(&mut self) {
-        self.before.map(set);
+        if let Some(before) = self.before {
+            set(before);
+        }
     }
 }
 

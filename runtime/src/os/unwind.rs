@@ -2,25 +2,17 @@
 //!
 //! An unwinding ends the process when it comes to a function that must not unwind: an `extern "C"` function in Rust, a
 //! `noexcept` one in C++, a frame without unwind tables. Rust's personality function learns this from the frame's
-//! language-specific data, in which such a function has a *filter* that lets nothing pass, or no entry for the call. This
-//! file reads the same data in the same way, and calls nothing.
-//!
-//! The data (the "LSDA", as gcc's `unwind-pe.h` and LLVM's `EHStreamer` have it):
-//!
-//! ```text
-//!   u8        encoding of the base of the landing pads; 0xff: none, it is the start of the function
-//!   u8        encoding of the types; 0xff: none
-//!   uleb128   distance to the types, unless there are none
-//!   u8        encoding of the entries of the call sites
-//!   uleb128   bytes of the call sites
-//!   entries   start, length, landing pad, each as encoded; uleb128 action: 0 is a cleanup, else 1 + offset
-//!   actions   sleb128 type: above 0 a catch, 0 a cleanup, below 0 a filter; sleb128 distance to the next
-//! ```
+//! language-specific data, in which such a function has a *filter* that lets nothing pass, or no entry for the call, or
+//! a cleanup that does not come back (`last_call.rs`). This file reads the same data in the same way (`dwarf.rs`), and
+//! runs nothing of it.
 
 #![expect(unsafe_code, reason = "calls the unwinder and reads what the compiler wrote for it")]
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::dwarf::{Action, Reader};
+use super::last_call::ends_the_process;
 
 /// The unwinder's view of a frame.
 #[repr(C)]
@@ -62,11 +54,15 @@ pub(crate) struct Path {
 struct Walk {
     path: Path,
     relay: usize,
-    /// Where the frame before this one begins, and what it does, until it is known to count.
+    /// Where the frame before this one begins, and what it does, unless it does not count.
     below: usize,
     pending: Option<Effect>,
+    has_begun: bool,
     verdict: Option<bool>,
 }
+
+/// How far below [`Path::from`] frames of the runtime's own reach.
+const OWN_BYTES: usize = 32 * 1024;
 
 /// Where the function starts that catches only to go on unwinding; 0 as long as that is not known.
 static RELAY: AtomicUsize = AtomicUsize::new(0);
@@ -77,10 +73,10 @@ impl Path {
     pub(crate) fn is_free(self) -> bool {
         // Relaxed: an address that is compared.
         let relay = RELAY.load(Ordering::Relaxed);
-        let mut walk = Walk { path: self, relay, below: 0, pending: None, verdict: None };
+        let mut walk = Walk { path: self, relay, below: 0, pending: None, has_begun: false, verdict: None };
         backtrace(step, (&raw mut walk).cast());
         // Where the walk ends early, an unwinding would not go on either.
-        walk.verdict.unwrap_or(false)
+        walk.verdict.unwrap_or(!walk.has_begun)
     }
 }
 
@@ -117,16 +113,21 @@ unsafe extern "C" fn step(context: *mut Context, walk: *mut c_void) -> c_int {
     // The stack pointer of the frame: it reaches from here to that of the next one.
     // SAFETY: the unwinder passes a frame.
     let here = unsafe { _Unwind_GetCFA(context) };
-    if walk.path.from < here || walk.pending.is_none() && walk.path.from == 0 {
+    let Path { from, to } = walk.path;
+    if !walk.has_begun && !(from.saturating_sub(OWN_BYTES)..=from).contains(&here) {
+        // The frame before was the last that begins below, so it contains the address; if there was one.
+        walk.has_begun = walk.pending.is_some();
+    }
+    if walk.has_begun {
         walk.decide();
-        if walk.verdict.is_none() && (walk.below..here).contains(&walk.path.to) {
+        if walk.verdict.is_none() && (walk.below..here).contains(&to) {
             walk.verdict = Some(true);
         }
         if walk.verdict.is_some() {
             return STOP;
         }
-        // From here on every frame counts, also on another stack.
-        walk.path.from = 0;
+    } else if !(from.saturating_sub(OWN_BYTES)..=from).contains(&here) {
+        return NO_REASON;
     }
     walk.below = here;
     // SAFETY: as above.
@@ -164,122 +165,11 @@ unsafe fn effect(context: *mut Context) -> Effect {
         let ip = if is_exact == 0 { ip - 1 } else { ip };
         match (Reader { at: data }).action_of(ip.wrapping_sub(start)) {
             None => Effect::Bars,
+            Some(Action::None) => Effect::Passes,
+            Some(Action::Cleanup) if ends_the_process(start) => Effect::Bars,
             Some(Action::Cleanup) => Effect::Passes,
             Some(Action::Catch) => Effect::Catches(start),
             Some(Action::Filter) => Effect::Bars,
         }
-    }
-}
-
-enum Action {
-    Cleanup,
-    Catch,
-    Filter,
-}
-
-/// Reads the data byte by byte.
-struct Reader {
-    at: *const u8,
-}
-
-const OMITTED: u8 = 0xff;
-
-impl Reader {
-    /// What the call site at `offset` of the function does; `None` if it may not unwind.
-    ///
-    /// # Safety
-    ///
-    /// For all functions of this type: it is at a place in a function's language-specific data.
-    unsafe fn action_of(&mut self, offset: usize) -> Option<Action> {
-        // SAFETY: the contract of this function.
-        unsafe {
-            let base = self.byte();
-            if base != OMITTED {
-                self.encoded(base);
-            }
-            if self.byte() != OMITTED {
-                self.uleb();
-            }
-            let encoding = self.byte();
-            let bytes = self.uleb();
-            let actions = self.at.wrapping_add(bytes);
-            while self.at < actions {
-                let (start, length) = (self.encoded(encoding), self.encoded(encoding));
-                let (pad, action) = (self.encoded(encoding), self.uleb());
-                if offset < start {
-                    // They are in order.
-                    return None;
-                }
-                if offset >= start.wrapping_add(length) {
-                    continue;
-                }
-                if pad == 0 || action == 0 {
-                    return Some(Action::Cleanup);
-                }
-                let kind = Self { at: actions.wrapping_add(action - 1) }.sleb();
-                return Some(match kind {
-                    0 => Action::Cleanup,
-                    1.. => Action::Catch,
-                    _ => Action::Filter,
-                });
-            }
-            None
-        }
-    }
-
-    unsafe fn byte(&mut self) -> u8 {
-        // SAFETY: the contract of this type.
-        let byte = unsafe { self.at.read() };
-        self.at = self.at.wrapping_add(1);
-        byte
-    }
-
-    unsafe fn uleb(&mut self) -> usize {
-        let (mut value, mut shift) = (0, 0);
-        loop {
-            // SAFETY: the contract of this type.
-            let byte = unsafe { self.byte() };
-            value |= usize::from(byte & 0x7f) << shift;
-            shift += 7;
-            if byte & 0x80 == 0 {
-                return value;
-            }
-        }
-    }
-
-    unsafe fn sleb(&mut self) -> isize {
-        let (mut value, mut shift) = (0_isize, 0);
-        loop {
-            // SAFETY: the contract of this type.
-            let byte = unsafe { self.byte() };
-            value |= isize::from(byte & 0x7f) << shift;
-            shift += 7;
-            if byte & 0x80 == 0 {
-                return if byte & 0x40 != 0 { value | -1 << shift } else { value };
-            }
-        }
-    }
-
-    /// A number in an encoding of call sites, which are offsets: neither relative nor indirect.
-    unsafe fn encoded(&mut self, encoding: u8) -> usize {
-        // SAFETY: the contract of this type.
-        unsafe {
-            match encoding & 0x0f {
-                0x1 => self.uleb(),
-                0x9 => self.sleb().cast_unsigned(),
-                0x2 | 0xa => self.fixed(2),
-                0x3 | 0xb => self.fixed(4),
-                _ => self.fixed(size_of::<usize>()),
-            }
-        }
-    }
-
-    unsafe fn fixed(&mut self, bytes: usize) -> usize {
-        let mut value = [0; size_of::<usize>()];
-        for byte in value.iter_mut().take(bytes) {
-            // SAFETY: the contract of this type.
-            *byte = unsafe { self.byte() };
-        }
-        usize::from_le_bytes(value)
     }
 }

@@ -28,6 +28,7 @@ use crate::fiber::Woken;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
+use crate::os::fork::Generation;
 
 /// The key of the eventfd; no registration has it.
 const POKE: u64 = u64::MAX;
@@ -45,6 +46,8 @@ pub(crate) struct Poller {
     /// Held from the look for a registration to the publication of a new one.
     registering: Mutex<()>,
     is_shut_down: AtomicBool,
+    /// The process that polls: its epoll instance is not for copies to change.
+    generation: Generation,
 }
 
 impl Poller {
@@ -58,6 +61,7 @@ impl Poller {
             buffer: Mutex::new(EventBuffer::new(BATCH)),
             registering: Mutex::new(()),
             is_shut_down: AtomicBool::new(false),
+            generation: Generation::current(),
         }))
     }
 
@@ -115,6 +119,10 @@ impl Poller {
     }
 
     fn deregister(&self, fd: BorrowedFd<'_>, index: u32) {
+        if !self.generation.is_current() {
+            // The parent waits with it.
+            return;
+        }
         // It fails if the descriptor was closed behind our back, and then it is no longer watched either.
         let _ = self.epoll.remove(fd);
         self.registry.vacate(index);

@@ -129,7 +129,7 @@ impl Sitter {
     fn start() -> Option<Arc<Self>> {
         let this = Arc::new(Self { watch: Watch::new(), thread: OnceLock::new() });
         let sitter = Arc::clone(&this);
-        let thread = thread::Builder::new().name("abaca-orphans".into()).spawn(move || sitter.sit()).ok()?;
+        let thread = os::thread::start("abaca-orphans".into(), move || sitter.sit()).ok()?;
         let _ = this.thread.set(thread.thread().clone());
         Some(this)
     }

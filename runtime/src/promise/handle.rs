@@ -175,7 +175,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> Option<Result<T, Error>> {
-        park::spend(Cost::Call);
+        park::spend(Cost::Wait);
         if let Some(outcome) = Cell::with_outcome(&self.cell, Clone::clone) {
             return Some(outcome);
         }

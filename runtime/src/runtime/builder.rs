@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use abaca_asm::stack::{DEFAULT_STACK_BYTES, StackPool};
 use super::Runtime;
 use super::crew::Crew;
 use crate::blocking::{self, Pool};
+use crate::fiber::contained;
 use crate::poller;
 use crate::scheduler::{self, Hooks, Pollers, Reporting, Shared, StackSupply};
 
@@ -58,7 +58,7 @@ const MAX_WORKERS: usize = 1024;
 fn call(hook: Option<&Hook>) {
     if let Some(hook) = hook {
         // The panic hook has reported it.
-        let _ = catch_unwind(AssertUnwindSafe(|| hook()));
+        contained(|| hook());
     }
 }
 

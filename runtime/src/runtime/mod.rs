@@ -83,7 +83,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// With the panic of `f`. Also when called from a fiber: spawn there instead.
+    /// With the panic of `f`, or if there is no memory for its stack. Also when called from a fiber: spawn there instead.
     #[track_caller]
     pub fn run<F, T>(&self, f: F) -> T
     where
@@ -99,7 +99,11 @@ impl Runtime {
         let handle = unsafe { spawn::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
         let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
         let result = crate::cancel::shield(|| handle.join());
-        result.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+        result.unwrap_or_else(|payload| match payload.downcast::<io::Error>() {
+            // No panic was reported: it never began, for want of a stack.
+            Ok(error) => panic!("failed to start the main fiber: {error}"),
+            Err(payload) => std::panic::resume_unwind(payload),
+        })
     }
 
     /// Spawns a fiber on this runtime, from anywhere.

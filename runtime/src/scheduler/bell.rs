@@ -62,6 +62,7 @@ impl Bell {
     fn set_alarm(&self, mut at: u64) {
         loop {
             self.alarm.set(at);
+            // Relaxed: the kernel sets a timer under a lock; who set this one before had changed the word before that.
             let now = self.gets_up_at.load(Ordering::Relaxed);
             if now == at || now == UP || now == NEVER {
                 return;

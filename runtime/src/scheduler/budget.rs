@@ -17,19 +17,31 @@ use std::sync::atomic::{AtomicI32, Ordering};
 #[cfg(not(loom))]
 use super::worker::current_worker;
 
-/// What a call takes of the budget.
+/// What kind of call it is, and so what it takes of the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
 pub(crate) enum Cost {
-    /// A call that moves something within the process.
-    Call = 1,
+    /// A call that may wait, and need not: whoever makes it is prepared for others to run.
+    Wait,
+    /// A call that never waits: it may be made with a lock of std's held, or a `RefCell` borrowed.
+    Call,
     /// A system call that did not block.
-    InputOutput = 2,
-    /// A call that found nothing and did not wait. In a loop it waits for a neighbour, so those who are ready get their
-    /// turn at once when the budget is spent.
-    InVain = 4,
+    InputOutput,
+    /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
+    InVain,
     /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
-    Surplus = 3,
+    Surplus,
+}
+
+impl Cost {
+    #[inline(always)]
+    const fn units(self) -> i32 {
+        match self {
+            Self::Wait | Self::Call => 1,
+            Self::InputOutput => 2,
+            Self::Surplus => 3,
+            Self::InVain => 4,
+        }
+    }
 }
 
 /// The most that is spent before the clock is read. To read it takes as long as two or three calls.
@@ -48,6 +60,11 @@ const ROUND_NS: u64 = 200_000;
 #[cfg(not(loom))]
 const LOOK_NS: u64 = SLICE_NS;
 
+/// How many looks at the clock one turn has before a call that never waits gives way: some four thousand calls without one
+/// that may wait among them.
+#[cfg(not(loom))]
+const LOOKS: u32 = 32;
+
 #[cfg(not(loom))]
 thread_local! {
     /// What is left on this thread. Atomic, and no more than that, for the sake of roaming fibers: the compiler may keep
@@ -56,23 +73,34 @@ thread_local! {
 }
 
 /// Takes `cost` of the budget; gives way to others when it is used up.
-#[cfg(not(loom))]
 #[inline(always)]
 pub(crate) fn spend(cost: Cost) {
+    spend_units(cost.units(), || cost);
+}
+
+/// [`spend`] of one unit; which kind of call it is is asked only when that matters.
+#[inline(always)]
+pub(crate) fn spend_as(cost: impl FnOnce() -> Cost) {
+    spend_units(1, cost);
+}
+
+#[cfg(not(loom))]
+#[inline(always)]
+fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
     let left = LEFT.with(|left| {
-        let rest = left.load(Ordering::Relaxed) - cost as i32;
+        let rest = left.load(Ordering::Relaxed) - units;
         left.store(rest, Ordering::Relaxed);
         rest
     });
     if left < 0 {
-        give_way(cost);
+        give_way(cost());
     }
 }
 
 /// Models end anyway.
 #[cfg(loom)]
 #[inline(always)]
-pub(crate) fn spend(_cost: Cost) {}
+fn spend_units(_units: i32, _cost: impl FnOnce() -> Cost) {}
 
 /// The budget is used up.
 #[cfg(not(loom))]
@@ -85,8 +113,7 @@ fn give_way(cost: Cost) {
     };
     let Some(me) = worker.current() else { return set_left(FULL) };
     let now_ns = worker.shared().now_ns();
-    let in_haste = matches!(cost, Cost::InVain | Cost::Surplus);
-    let verdict = worker.pace.judge(now_ns, worker.turn_of(me), in_haste, || worker.has_others());
+    let verdict = worker.pace.judge(now_ns, worker.turn_of(me), cost, || worker.has_others());
     set_left(worker.pace.allowance.get());
     super::give_way(worker, me, verdict, cost == Cost::Surplus);
 }
@@ -121,8 +148,8 @@ pub(super) struct Pace {
     looked_ns: Cell<u64>,
     /// When the last round was.
     round_ns: Cell<u64>,
-    /// Whose turn it was at the last look, and since when at least.
-    turn: Cell<(Turn, u64)>,
+    /// Whose turn it was at the last look, since when at least, and how many looks it has had.
+    turn: Cell<(Turn, u64, u32)>,
 }
 
 /// Models have no budget.
@@ -142,7 +169,7 @@ impl Default for Pace {
             allowance: Cell::new(FULL),
             looked_ns: Cell::new(0),
             round_ns: Cell::new(0),
-            turn: Cell::new(((0, 0), 0)),
+            turn: Cell::new(((0, 0), 0, 0)),
         }
     }
 }
@@ -154,23 +181,24 @@ impl Pace {
         self.looked_ns.set(0);
     }
 
-    /// What is to come at `now_ns`, in that turn. One `in_haste` does not go on to the end of its slice.
-    fn judge(&self, now_ns: u64, turn: Turn, in_haste: bool, has_others: impl FnOnce() -> bool) -> Verdict {
+    /// What is to come at `now_ns`, in that turn and after such a call.
+    fn judge(&self, now_ns: u64, turn: Turn, cost: Cost, has_others: impl FnOnce() -> bool) -> Verdict {
         match self.looked_ns.replace(now_ns.max(1)) {
             0 => self.round_ns.set(now_ns),
             last => self.adapt(now_ns.saturating_sub(last)),
         }
-        let (known, since) = self.turn.get();
-        let since = if known == turn { since } else { now_ns };
-        self.turn.set((turn, since));
+        let (known, since, looks) = self.turn.get();
+        let (since, looks) = if known == turn { (since, looks.saturating_add(1)) } else { (now_ns, 1) };
+        self.turn.set((turn, since, looks));
+        if matches!(cost, Cost::Call | Cost::InVain) && looks < LOOKS {
+            return Verdict::GoOn;
+        }
         if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
             self.round_ns.set(now_ns);
             return Verdict::Round;
         }
-        if (in_haste || now_ns.saturating_sub(since) >= SLICE_NS) && has_others() {
-            return Verdict::Yield;
-        }
-        Verdict::GoOn
+        let is_over = cost == Cost::Surplus || now_ns.saturating_sub(since) >= SLICE_NS;
+        if is_over && has_others() { Verdict::Yield } else { Verdict::GoOn }
     }
 
     /// Keeps the looks about as far apart as they may be, but no further than `FULL` calls.
@@ -194,27 +222,37 @@ mod tests {
     const MINE: Turn = (1, 5);
 
     /// The verdicts of looks that come `step_ns` apart, all in one turn.
-    fn verdicts(step_ns: u64, looks: u64, in_haste: bool, others: bool) -> Vec<Verdict> {
+    fn verdicts(step_ns: u64, looks: u64, cost: Cost, others: bool) -> Vec<Verdict> {
         let pace = Pace::default();
-        (1..=looks).map(|look| pace.judge(look * step_ns, MINE, in_haste, || others)).collect()
+        (1..=looks).map(|look| pace.judge(look * step_ns, MINE, cost, || others)).collect()
     }
 
-    fn count(verdicts: &[Verdict], what: Verdict) -> usize {
-        verdicts.iter().filter(|verdict| **verdict == what).count()
+    fn first(verdicts: &[Verdict], what: Verdict) -> Option<usize> {
+        verdicts.iter().position(|verdict| *verdict == what)
     }
 
     #[test]
     fn one_that_is_alone_goes_on_between_rounds() {
-        let seen = verdicts(1_000, 1_000, false, false);
-        assert_eq!(count(&seen, Verdict::Yield), 0);
-        assert_eq!(count(&seen, Verdict::Round) as u64, 999_000 / ROUND_NS);
+        let seen = verdicts(1_000, 1_000, Cost::Wait, false);
+        assert_eq!(first(&seen, Verdict::Yield), None);
+        let rounds = seen.iter().filter(|verdict| **verdict == Verdict::Round).count();
+        assert_eq!(rounds as u64, 999_000 / ROUND_NS);
     }
 
     #[test]
-    fn the_others_get_their_turn_after_a_slice_and_one_in_haste_gives_way_at_once() {
-        let seen = verdicts(1_000, 15, false, true);
-        assert_eq!(seen.iter().position(|verdict| *verdict == Verdict::Yield), Some(10));
-        assert_eq!(verdicts(1_000, 15, true, true), [Verdict::Yield; 15]);
+    fn the_others_get_their_turn_after_a_slice() {
+        assert_eq!(first(&verdicts(1_000, 15, Cost::Wait, true), Verdict::Yield), Some(10));
+        assert_eq!(verdicts(1_000, 15, Cost::Surplus, true), [Verdict::Yield; 15]);
+    }
+
+    #[test]
+    fn a_call_that_never_waits_gives_way_only_after_many() {
+        for cost in [Cost::Call, Cost::InVain] {
+            let seen = verdicts(1_000, 100, cost, true);
+            assert_eq!(first(&seen, Verdict::Yield), Some(LOOKS as usize - 1));
+            let slow = verdicts(1_000_000, 100, cost, true);
+            assert_eq!(first(&slow, Verdict::Round), Some(LOOKS as usize - 1));
+        }
     }
 
     #[test]
@@ -222,7 +260,7 @@ mod tests {
         let pace = Pace::default();
         for look in 1..100 {
             // Another fiber, or the same one after a pick.
-            assert_eq!(pace.judge(look * 1_000, (1, look as u32), false, || true), Verdict::GoOn);
+            assert_eq!(pace.judge(look * 1_000, (1, look as u32), Cost::Wait, || true), Verdict::GoOn);
         }
     }
 
@@ -232,13 +270,13 @@ mod tests {
         let mut now = 1;
         // Calls of 100 us each.
         for _ in 0..4 {
-            pace.judge(now, MINE, false, || false);
+            pace.judge(now, MINE, Cost::Wait, || false);
             now += 100_000 * pace.allowance.get() as u64;
         }
         assert_eq!(pace.allowance.get(), 1);
         // Calls of 10 ns each.
         for _ in 0..8 {
-            pace.judge(now, MINE, false, || false);
+            pace.judge(now, MINE, Cost::Wait, || false);
             now += 10 * pace.allowance.get() as u64;
         }
         assert_eq!(pace.allowance.get(), FULL);
@@ -247,9 +285,9 @@ mod tests {
     #[test]
     fn a_sleep_is_neither_a_slow_call_nor_a_missed_round() {
         let pace = Pace::default();
-        pace.judge(1_000, MINE, false, || false);
+        pace.judge(1_000, MINE, Cost::Wait, || false);
         pace.forget();
-        assert_eq!(pace.judge(1_000_000_000, MINE, false, || false), Verdict::GoOn);
+        assert_eq!(pace.judge(1_000_000_000, MINE, Cost::Wait, || false), Verdict::GoOn);
         assert_eq!(pace.allowance.get(), FULL);
     }
 }

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::bound::Bound;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::fiber::{Header, Outcome, Waiter, Woken};
@@ -185,6 +186,9 @@ impl Worker {
             return;
         }
         self.wheel.expire(self.shared().now_ns(), |entry| {
+            if let Some(bound) = Bound::of(entry) {
+                return self.expire_bound(entry, bound);
+            }
             // SAFETY: an entry in the wheel is on the stack of the fiber that waits with it, and so is the
             // waiter it names; the fiber takes it out before it goes on, on this thread.
             let waiter = unsafe { &*entry.as_ref().owner().cast::<Waiter>() };

@@ -9,6 +9,7 @@ mod backtrace;
 #[cfg_attr(loom, path = "model_bed.rs")]
 mod bed;
 mod bell;
+mod bound;
 mod budget;
 pub(crate) mod cancel;
 mod errand;
@@ -17,6 +18,8 @@ mod hub;
 #[cfg(all(test, loom))]
 mod model_cancel;
 mod monitor;
+#[cfg_attr(loom, path = "model_reach.rs")]
+mod reach;
 mod report;
 mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
@@ -37,7 +40,7 @@ use std::time::Instant;
 
 #[cfg(not(loom))]
 use budget::Verdict;
-pub(crate) use budget::{Cost, spend};
+pub(crate) use budget::{Cost, spend, spend_as};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;
@@ -52,6 +55,8 @@ use crate::os::signal::watch_faults;
 use crate::os::{self, futex};
 use crate::poller::Poller;
 use crate::timer::Entry;
+use bound::Bound;
+use cancel::Until;
 
 /// The fiber that is calling, if the caller is one.
 #[inline]
@@ -128,9 +133,7 @@ pub(crate) fn block(
         return block_unwinding(me, waiter, reason, deadline);
     }
     if header.must_unwind() || !header.boundaries.is_empty() {
-        let suspend = |until, is_visible: bool| {
-            suspend_in_wait(me, waiter, reason, until, is_visible);
-        };
+        let suspend = |until: Until<'_>| suspend_in_bounds(me, waiter, reason, until);
         return cancel::wait_bounded(&header.boundaries, Some(header), waiter, deadline, suspend);
     }
     suspend_in_wait(me, waiter, reason, deadline, true);
@@ -157,21 +160,39 @@ fn suspend_in_wait(
     header.set_waiting(ptr::null(), Reason::None);
 }
 
+/// `suspend_in_wait` inside of boundaries.
+#[cold]
+fn suspend_in_bounds(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
+    let Some(at) = until.bound else { return suspend_in_wait(me, waiter, reason, until.own, true) };
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    header.set_waiting(waiter, reason);
+    let worker = current_worker().expect("a fiber runs on a worker");
+    let own_ns = until.own.map(|own| worker.shared().ns_at(own));
+    let bound = Bound { fiber: me, waiter, at, own_ns, has_ended_wait: until.by_bound };
+    wait_with_entry(worker, me, &Entry::new(bound.to_owner()), at);
+    header.set_waiting(ptr::null(), Reason::None);
+}
+
 /// `block` with a timer, whose entry lives in this frame.
 #[inline(never)]
 fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instant) {
+    wait_with_entry(worker, me, &Entry::new(ptr::from_ref(waiter).cast()), at);
+}
+
+#[inline]
+fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Instant) {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let at = worker.shared().ns_at(at);
     let was_anchored = header.has(Flags::ANCHORED);
-    let entry = Entry::new(ptr::from_ref(waiter).cast());
     // The entry is in this worker's wheel, so this worker must resume us even if we roam.
     header.set_flag(Flags::ANCHORED);
     // SAFETY: the entry stays in place, and is taken out below before the frame ends.
-    unsafe { worker.wheel.insert(&entry, at) };
+    unsafe { worker.wheel.insert(entry, at) };
     worker.suspend(me);
     // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
-    unsafe { worker.wheel.cancel(&entry) };
+    unsafe { worker.wheel.cancel(entry) };
     if !was_anchored {
         header.unset_flag(Flags::ANCHORED);
     }

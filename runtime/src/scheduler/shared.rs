@@ -20,7 +20,7 @@ use super::roaming::RoamingList;
 use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, let_go};
 use crate::blocking::Pool;
-use crate::fiber::Header;
+use crate::fiber::{Header, contained};
 use crate::poller::Poller;
 use crate::queue::{Pushed, Sleepers};
 
@@ -336,8 +336,7 @@ impl Shared {
         self.dismiss();
         if let_go(task) {
             // SAFETY: the cell is ours; a panic of the payload's destructor is the panic hook's.
-            let cleared = || unsafe { Header::clear(task) };
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(cleared));
+            contained(|| unsafe { Header::clear(task) });
             // SAFETY: as above.
             unsafe { Header::free(task) };
         }

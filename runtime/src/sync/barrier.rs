@@ -70,7 +70,7 @@ impl Barrier {
 
     /// Waits until all have come, and then begins anew. The last to come is the leader.
     pub fn wait(&self) -> BarrierWaitResult {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         let mut state = self.state.lock();
         let generation = state.generation;
         state.waiting += 1;

@@ -11,7 +11,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread::{self, Thread};
 
 use crate::fiber::{Outcome, Reason};
-pub(crate) use crate::park::{Cost, spend};
+pub(crate) use crate::park::{Cost, spend, spend_as};
 
 const WAITING: u32 = 0;
 

@@ -136,7 +136,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         self.raw.lock();
         self.locked()
     }

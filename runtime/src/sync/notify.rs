@@ -73,7 +73,7 @@ impl Notify {
     }
 
     fn notified_until(&self, deadline: Option<Instant>) -> bool {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         let mut state = self.0.lock();
         if std::mem::take(&mut state.kept) {
             return true;

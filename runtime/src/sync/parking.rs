@@ -5,6 +5,6 @@
 pub(crate) use crate::cancel::shield;
 pub(crate) use crate::fiber::{Waiter, Woken};
 pub(crate) use crate::park::{
-    Cost, is_alone, is_elsewhere, on_fiber, spend, unwind, unwinds_cancelled, wait, waiter, wake,
+    Cost, is_alone, is_elsewhere, on_fiber, spend, spend_as, unwind, unwinds_cancelled, wait, waiter, wake,
 };
 pub(crate) use crate::queue::{SpinGuard, SpinLock};

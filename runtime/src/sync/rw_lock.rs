@@ -119,7 +119,7 @@ impl<T: ?Sized> RwLock<T> {
     /// If there are more than 100 million readers.
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         self.raw.read();
         self.poison.wrap(self.reading())
     }
@@ -147,7 +147,7 @@ impl<T: ?Sized> RwLock<T> {
     /// When a writer panicked: the lock is held all the same and the error contains the guard.
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         self.raw.write();
         self.poison.wrap(self.writing())
     }

@@ -321,7 +321,7 @@ impl Semaphore {
 
     #[inline]
     pub(super) fn take(&self, n: u32, deadline: Option<Instant>) -> Result<usize, TryAcquireError> {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         match self.try_take(n) {
             Err(TryAcquireError::NoPermits) => self.wait(n, deadline).map(|()| SLOW),
             taken => taken,

@@ -71,7 +71,7 @@ impl WaitGroup {
     /// # thread.join().unwrap();
     /// ```
     pub fn wait(self) {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         let shared = Arc::clone(&self.shared);
         drop(self);
         let waiters = shared.waiters.lock();

@@ -29,7 +29,8 @@ pub struct Interval {
     behavior: MissedTickBehavior,
 }
 
-/// An interval whose first tick comes at once and the others every `period`.
+/// An interval whose first tick comes at once and the others every `period`, which may be as long as [`Duration::MAX`]: a tick
+/// beyond the clock's range never comes.
 ///
 /// # Panics
 ///

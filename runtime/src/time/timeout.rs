@@ -86,6 +86,6 @@ pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapse
 /// # });
 /// ```
 pub fn timeout_at<T>(deadline: Instant, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
-    park::spend(Cost::Call);
+    park::spend(Cost::Wait);
     run_inside(&mut Boundary::deadline(deadline), |_| f()).ok_or(Elapsed(()))
 }

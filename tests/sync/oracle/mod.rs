@@ -19,8 +19,10 @@ use std::sync::LazyLock;
 use abaca::Runtime;
 
 /// A runtime for all programs, since it takes longer to start one than most programs to run.
-static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Runtime::builder().workers(1).build().expect("a worker starts"));
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    abaca_tests::leaks::expect_runtime(1);
+    Runtime::builder().workers(1).build().expect("a worker starts")
+});
 
 /// What `f` says on a plain thread, which must be what it says on a fiber.
 fn everywhere<T: Debug + PartialEq + Send>(f: impl Fn() -> T + Sync) -> T {

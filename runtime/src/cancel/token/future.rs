@@ -39,6 +39,9 @@ impl Future for WaitForCancellationFuture<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.node.is_cancelled() {
+            return Poll::Ready(());
+        }
         // Cloned before and dropped after the lock is held: both are somebody else's code.
         let waker = context.waker().clone();
         let mut state = self.node.state.lock();

@@ -103,7 +103,7 @@ impl<T> Ring<T> {
         position: &mut u64,
         deadline: Option<Instant>,
     ) -> Result<Arc<T>, TryRecvError> {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         let mut is_late = false;
         loop {
             let mut state = self.state.lock();

@@ -148,7 +148,7 @@ impl<T> Receiver<T> {
 
     #[inline]
     fn receive_until(&mut self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         let mut is_late = false;
         loop {
             match (Held::take(&mut self.held), &self.held) {

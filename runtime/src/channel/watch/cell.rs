@@ -58,7 +58,7 @@ impl<T> Cell<T> {
 
     /// Waits while somebody changes the value. Unwinds when the fiber is cancelled.
     pub(super) fn read(&self) -> Read<'_, T> {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         self.enter(|gate| {
             let may_enter = !gate.is_writing;
             // What is lent out may be forgotten, and stays counted.

@@ -44,7 +44,7 @@ impl<T> Shared<T> {
 
     /// Changes the value, and wakes the receivers if `change` says so.
     pub(super) fn change(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         let mut value = self.value.write();
         let has_changed = change(&mut value);
         if has_changed {
@@ -61,7 +61,7 @@ impl<T> Shared<T> {
     /// Waits for another version than `seen`, and notes it; `false` if all senders are gone. Unwinds when the fiber is
     /// cancelled.
     pub(super) fn wait_changed(&self, seen: &mut usize) -> bool {
-        parking::spend(Cost::Call);
+        parking::spend(Cost::Wait);
         loop {
             let waiting = self.waiting.lock();
             // Looked at under the lock that is taken after each change, to wake.

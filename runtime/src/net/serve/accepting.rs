@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Listener;
 use super::connections::Connections;
 use crate::cancel::{self, CancelToken};
+use crate::current;
 use crate::os::socket::{AcceptError, accept_error};
 use crate::spawn::{Builder, SpawnError};
 
@@ -48,7 +49,11 @@ where
                 // A stop in the middle would lose the connection, or leave its fiber unknown to those who cancel them.
                 Ok((stream, address)) => cancel::shield(|| self.start(stream, address)).is_err(),
                 Err(error) => match accept_error(&error) {
-                    AcceptError::Connection => false,
+                    AcceptError::Connection => {
+                        // Each of them may have waited for nothing: others run in between.
+                        current::yield_now();
+                        false
+                    }
                     AcceptError::Resources => true,
                     AcceptError::Listener => return Err(error),
                 },

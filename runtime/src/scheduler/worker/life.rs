@@ -2,7 +2,6 @@
 
 #![expect(unsafe_code, reason = "prepares stacks, and settles who frees a cell")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
@@ -10,7 +9,7 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
 use super::{Request, Worker, current_worker};
-use crate::fiber::{Boundary, Cancelled, Ended, Flags, Header};
+use crate::fiber::{Boundary, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
 
@@ -125,7 +124,7 @@ fn this_worker() -> &'static Worker {
 /// Drops a result that nobody will take. Its destructor may panic, which the panic hook has reported then.
 fn clear_quietly(fiber: NonNull<Header>) {
     // SAFETY: the join word made the cell the worker's, which is the caller.
-    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { Header::clear(fiber) }));
+    contained(|| unsafe { Header::clear(fiber) });
 }
 
 /// The end of a fiber for those who know it: its handles reach it no more, and whoever joins it is woken. True if the cell

@@ -53,11 +53,15 @@ impl Worker {
         }
         let hook = self.shared().hooks.park.as_ref();
         self.set_current(None);
+        me.set_flag(Flags::IN_HOOK);
         call_around(hook, || {
+            me.unset_flag(Flags::IN_HOOK);
             suspend(here());
+            me.set_flag(Flags::IN_HOOK);
             // Also when the fiber has just picked itself, and perhaps on another worker.
             here().set_current(None);
         });
+        me.unset_flag(Flags::IN_HOOK);
         here().set_current(Some(NonNull::from(me)));
     }
 

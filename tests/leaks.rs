@@ -1,0 +1,171 @@
+//! What a process must have given back at its end: descriptors, threads, and the memory of stacks.
+//!
+//! Every test binary that links this crate takes stock before `main` and again at its exit. What is left over then is
+//! named on standard error, and the process ends with [`STATUS`], so that cargo reports the binary although its tests
+//! passed. A fiber that has not ended keeps its stack, and a stack keeps its mapping: the third count is theirs.
+//!
+//! A test that leaves something behind on purpose says so, with [`expect_runtime`] or [`expect_stacks`].
+
+#![expect(unsafe_code, reason = "is called before main and at the exit, and leaves by `_exit`")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// The status of a process that has left something behind.
+pub const STATUS: i32 = 97;
+
+/// How long threads that are about to end may take for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What tests have announced to leave behind. A matter of the process, as what it counts is.
+static EXPECTED: Expected = Expected { workers: AtomicUsize::new(0), stacks: AtomicUsize::new(0) };
+
+struct Expected {
+    workers: AtomicUsize,
+    stacks: AtomicUsize,
+}
+
+/// Whether there is no look at the exit.
+static IS_SETTLED: AtomicBool = AtomicBool::new(false);
+
+/// Announces a runtime that will never end, with so many workers and perhaps a poller and a monitor.
+pub fn expect_runtime(workers: usize) {
+    EXPECTED.workers.fetch_add(workers + 2, SeqCst);
+    // Each mapping has twice the stacks of the one before it.
+    expect_stacks(10);
+}
+
+/// Announces mappings of stacks that will stay.
+pub fn expect_stacks(count: usize) {
+    EXPECTED.stacks.fetch_add(count, SeqCst);
+}
+
+/// The caller has looked itself, with [`left_since`]: nobody looks again at the exit.
+pub fn settle() {
+    IS_SETTLED.store(true, SeqCst);
+}
+
+/// What a process has.
+#[derive(Clone, Debug, Default)]
+pub struct Stock {
+    /// What each open descriptor is.
+    descriptors: BTreeMap<i32, String>,
+    /// The names of threads, but for the calling one.
+    threads: Vec<String>,
+    /// The mappings of stacks.
+    stacks: Vec<String>,
+}
+
+impl Stock {
+    /// Takes stock of the calling process.
+    pub fn take() -> Self {
+        Self { descriptors: descriptors(), threads: threads(), stacks: stacks() }
+    }
+
+    /// What is there beyond `before`, in words. `kept` are the descriptors that stay with the process, each once.
+    fn beyond(&self, before: &Self, kept: &[&str]) -> Vec<String> {
+        let workers = EXPECTED.workers.load(SeqCst);
+        let mut kept = kept.to_vec();
+        kept.extend(["anon_inode:[eventpoll]", "anon_inode:[eventfd]"].repeat(workers));
+        let is_new = |(fd, what): &(&i32, &String)| before.descriptors.get(fd) != Some(what);
+        let mut found: Vec<_> = self
+            .descriptors
+            .iter()
+            .filter(is_new)
+            .filter(|(_, what)| {
+                let place = kept.iter().position(|kept| what.starts_with(kept));
+                place.map(|place| kept.swap_remove(place)).is_none()
+            })
+            .map(|(fd, what)| format!("descriptor {fd}: {what}"))
+            .collect();
+        let threads = self.threads.len().saturating_sub(before.threads.len());
+        if threads > workers {
+            found.push(format!("{threads} threads, of {:?}", self.threads));
+        }
+        let stacks = self.stacks.len().saturating_sub(before.stacks.len());
+        if stacks > EXPECTED.stacks.load(SeqCst) {
+            found.push(format!("{stacks} mappings of stacks, of {:?}", self.stacks));
+        }
+        found
+    }
+}
+
+/// What is left behind since `before`, once all that was about to go has gone. `kept` are the beginnings of what
+/// descriptors stay with the process, each good for one of them.
+pub fn left_since(before: &Stock, kept: &[&str]) -> Vec<String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = Stock::take().beyond(before, kept);
+        if found.is_empty() || Instant::now() >= deadline {
+            return found;
+        }
+        // Threads end some time after what they have done has been seen.
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn descriptors() -> BTreeMap<i32, String> {
+    let entries = fs::read_dir("/proc/self/fd").expect("/proc is mounted").flatten();
+    let numbers: Vec<_> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    // The one with which the folder was read is gone by now.
+    let what =
+        |fd| Some((fd, fs::read_link(format!("/proc/self/fd/{fd}")).ok()?.to_string_lossy().into_owned()));
+    numbers.into_iter().filter_map(what).collect()
+}
+
+fn threads() -> Vec<String> {
+    // SAFETY: gettid(2) has no preconditions.
+    let own = unsafe { libc::gettid() }.to_string();
+    let tasks = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten();
+    let others = tasks.filter(|task| task.file_name().to_str() != Some(&own));
+    // One that has ended meanwhile has no name.
+    others.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok()).collect()
+}
+
+/// Mappings that never get huge pages (`nh`) and that no memory is set aside for (`nr`): what `abaca_asm` asks for when it
+/// maps stacks. The C library's stacks of threads have memory set aside, and its arenas may get huge pages.
+fn stacks() -> Vec<String> {
+    let maps = fs::read_to_string("/proc/self/smaps").expect("/proc is mounted");
+    let has_both = |flags: &str| ["nh", "nr"].iter().all(|flag| flags.split(' ').any(|other| other == *flag));
+    let mut range = "";
+    let mut found = Vec::new();
+    for line in maps.lines() {
+        match line.split_once(':') {
+            Some(("VmFlags", flags)) if has_both(flags) => found.push(range.to_owned()),
+            Some((range_and_rest, _)) if range_and_rest.contains('-') => {
+                range = line.split(' ').next().unwrap_or(line);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What there was before `main`.
+static BEFORE: OnceLock<Stock> = OnceLock::new();
+
+/// The C library calls what stands in this section before `main`, in every binary that links this crate.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static AT_START: extern "C" fn() = {
+    extern "C" fn begin() {
+        BEFORE.get_or_init(Stock::take);
+        // SAFETY: the function is static and does not unwind. Registered first, it is called last.
+        unsafe { libc::atexit(end) };
+    }
+    begin
+};
+
+extern "C" fn end() {
+    // The eventfd that signals write to lives as long as the process.
+    let look = |before| left_since(before, &["anon_inode:[eventfd]"]);
+    let Some(found) = BEFORE.get().filter(|_| !IS_SETTLED.load(SeqCst)).map(look) else { return };
+    if !found.is_empty() {
+        eprintln!("left behind at the end of the process:\n  {}", found.join("\n  "));
+        // SAFETY: leaving has no preconditions; standard error has no buffer.
+        unsafe { libc::_exit(STATUS) };
+    }
+}
