@@ -22,6 +22,7 @@ use std::ptr::{self, NonNull};
 use abaca_asm::Context;
 use abaca_asm::stack::{Release, Stack};
 
+use super::flags::Flags;
 use super::local::Locals;
 use super::wait::{Due, Wait};
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
@@ -41,33 +42,6 @@ pub(super) struct VTable {
     pub(super) is_clear: unsafe fn(NonNull<Header>) -> bool,
     /// Frees a cell that was cleared or whose result was taken.
     pub(super) free: unsafe fn(NonNull<Header>),
-}
-
-/// Boolean facts about a fiber.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Flags(u8);
-
-impl Flags {
-    /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
-    pub(crate) const ROAMING: Self = Self(1);
-    /// Must resume where it was suspended even if it roams: it has a timer in that worker's wheel, or it unwinds.
-    pub(crate) const ANCHORED: Self = Self(2);
-    /// Placed on its worker by `Worker::place`, whose count of placed fibers it is part of.
-    pub(crate) const PLACED: Self = Self(4);
-    /// What this fiber spawns next goes to the least loaded worker: it has just accepted a connection.
-    pub(crate) const SPREADS: Self = Self(8);
-    /// Unwinds because it was cancelled, until that payload is dropped.
-    pub(crate) const CANCELLING: Self = Self(16);
-    /// Its runtime has hooks, which are called around it and its parks.
-    pub(crate) const HOOKED: Self = Self(32);
-    /// A hook runs around its park: it has a waiter, but is not suspended.
-    pub(crate) const IN_HOOK: Self = Self(64);
-    /// Not to be suspended in the plain way.
-    pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
-
-    pub(crate) fn has(self, flag: Self) -> bool {
-        self.0 & flag.0 != 0
-    }
 }
 
 /// The bit of `home` that says that it is not a worker.
@@ -182,11 +156,11 @@ impl Header {
     }
 
     pub(crate) fn set_flag(&self, flag: Flags) {
-        self.flags.set(Flags(self.flags.get().0 | flag.0));
+        self.flags.set(self.flags.get().with(flag));
     }
 
     pub(crate) fn unset_flag(&self, flag: Flags) {
-        self.flags.set(Flags(self.flags.get().0 & !flag.0));
+        self.flags.set(self.flags.get().without(flag));
     }
 
     /// Whether it has started, that is, whether it has a home and a stack.
@@ -224,11 +198,9 @@ impl Header {
         Some((stack.guard(), stack.top() as usize))
     }
 
-    /// A round of tidying comes by. Once the fiber has been waiting since the last one, what lies below its frames is added
-    /// to `release`. True if the next round may find something to do.
+    /// A round of tidying: adds what lies below the frames of one that waits since the last. True if the next may find more.
     ///
     /// # Safety
-    ///
     /// The fiber is suspended, and is not continued before `release` is flushed or dropped.
     pub(crate) unsafe fn rest(&self, release: &mut Release) -> bool {
         let (wait, due) = self.wait.get().after_a_round();
