@@ -210,12 +210,56 @@ fn what_lies_below_a_suspended_computation_goes_and_the_computation_goes_on() {
         let after = resident(&stack);
         assert_eq!(after <= 2, by_hand, "{after} pages");
         assert_eq!(switch(&raw mut (*fiber).caller, (*fiber).own, 1), 129);
-        // The context of another stack is no place on this one.
-        let other = pool.take().expect("a stack");
         let mut release = Release::new();
-        release.add_unused(&other, (*fiber).own);
-        assert!(release.is_empty());
-        pool.give(other);
+        release.add_unused(&stack, Context::dangling());
+        assert!(release.is_empty(), "that is on no stack");
+    }
+    pool.give(stack);
+}
+
+/// Goes deep in a coroutine and waits there. Sends the address of something on the coroutine's stack.
+#[cfg(feature = "std")]
+unsafe extern "C" fn go_deep_and_wait_in_a_coroutine(_: usize, fiber: *mut ()) -> Exit {
+    let fiber = fiber.cast::<Fiber>();
+    let mut coroutine = abaca_asm::coroutine::Coroutine::<(), (), usize>::new(move |_, ()| {
+        let mut bytes = std::hint::black_box([7_u8; 32 * 1024]);
+        std::hint::black_box(&mut bytes);
+        let bytes = wait(fiber);
+        bytes + 1
+    });
+    /// In a frame of its own, above which the bytes are.
+    #[inline(never)]
+    fn wait(fiber: *mut Fiber) -> usize {
+        let here = 0_u8;
+        // SAFETY: whoever continued the fiber waits in `switch`.
+        unsafe { switch(&raw mut (*fiber).own, (*fiber).caller, (&raw const here).expose_provenance()) }
+    }
+    let word = coroutine.resume(()).into_return().expect("it is resumed once");
+    // SAFETY: as above.
+    Exit { to: unsafe { (*fiber).caller }, word }
+}
+
+#[test]
+#[cfg(feature = "std")]
+fn so_does_what_lies_below_a_coroutine_in_which_it_is_suspended() {
+    let pool = StackPool::new(STACK_BYTES);
+    let stack = pool.take().expect("a stack");
+    let mut fiber = Fiber { caller: Context::dangling(), own: Context::dangling() };
+    let fiber = &raw mut fiber;
+    // SAFETY: the stack is fresh and outlives the fiber, each context is continued once, all on this thread.
+    unsafe {
+        (*fiber).own = prepare(stack.top(), go_deep_and_wait_in_a_coroutine, fiber.cast());
+        let here = switch(&raw mut (*fiber).caller, (*fiber).own, 0);
+        // Below that, some pages, as if a call had gone deep and come back.
+        let page = here / 4096 * 4096;
+        let below = std::ptr::with_exposed_provenance_mut::<u8>(page - 16 * 4096);
+        below.write_bytes(0xA5, 8 * 4096);
+        let mut release = Release::new();
+        release.add_unused(&stack, (*fiber).own);
+        drop(release);
+        let by_hand = !cfg!(abaca_corosensei);
+        assert_eq!(below.read() == 0, by_hand, "what was below is gone");
+        assert_eq!(switch(&raw mut (*fiber).caller, (*fiber).own, 41), 42);
     }
     pool.give(stack);
 }

@@ -169,10 +169,8 @@ impl Builder {
         self
     }
 
-    /// The usable size of the stack in bytes, less than 4 GiB; [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size)
-    /// says what common calls need. It is rounded up to 16 KiB, and above that by up to a quarter, to one of four sizes in
-    /// each doubling, so that fibers of many sizes share few pools. The runtime's default is fastest, since its stacks
-    /// are cached by the workers.
+    /// The usable size of the stack in bytes, rounded up to 16 KiB, or from there on to one of four sizes in each doubling.
+    /// [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size) says what is needed. The default is fastest.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_bytes = Some(bytes);
         self

@@ -148,10 +148,36 @@ fn what_lies_below_the_frames_of_parked_fibers_goes_back_and_they_go_on() {
 }
 
 #[test]
+fn fibers_may_end_while_others_give_back() {
+    if !is_child() {
+        return passes("fibers_may_end_while_others_give_back");
+    }
+    const FIBERS: u64 = 4000;
+    let spawn = |n: u64| {
+        abaca::spawn(move || {
+            let kept = std::hint::black_box([n; 300]);
+            // They end one by one, over several rounds and the steps of each.
+            for part in 0..3 {
+                std::hint::black_box(dive(5));
+                abaca::sleep(Duration::from_micros((n * 7919 * (part + 1)) % 1_500_000));
+            }
+            std::hint::black_box(&kept).iter().sum::<u64>()
+        })
+    };
+    let sums = runtime().run(move || {
+        let handles: Vec<_> = (0..FIBERS).map(spawn).collect();
+        handles.into_iter().map(|handle| handle.join().unwrap()).sum::<u64>()
+    });
+    assert_eq!(sums, FIBERS * (FIBERS - 1) / 2 * 300);
+}
+
+#[test]
 fn the_stacks_of_coroutines_and_of_other_sizes_go_back() {
     if !is_child() {
         return passes("the_stacks_of_coroutines_and_of_other_sizes_go_back");
     }
+    // The first slab of the coroutines' pool, which is the process's: bare, but mapped.
+    abaca_tests::leaks::expect_stacks(1);
     let runtime = runtime();
     let before = resident();
     let space = status("VmSize:");

@@ -77,6 +77,19 @@ fn overrun_in(slab: &Slab, address: usize) -> Option<Overrun> {
     })
 }
 
+/// The usable memory of the stack in which `address` lies, if it is one of any pool's: where it begins, and how long it is.
+pub(super) fn usable_at(address: usize) -> Option<(NonNull<u8>, usize)> {
+    let slabs = SLABS.lock();
+    slabs.iter().find_map(|slab| {
+        // SAFETY: as in `overrun_at`.
+        let slab = unsafe { slab.0.as_ref() };
+        let (index, _) = slab.find(address)?;
+        let shape = slab.shape();
+        // SAFETY: a stack is one stride long, and its guard is shorter.
+        Some((unsafe { slab.lowest(index).add(shape.guard_bytes) }, shape.usable_bytes))
+    })
+}
+
 /// How many usable bytes the stack has below `top`, if it is one of any pool's.
 #[cfg(abaca_asan)]
 pub(crate) fn bytes_below(top: usize) -> Option<usize> {

@@ -8,6 +8,7 @@
 
 use core::ptr::NonNull;
 
+use super::registry;
 use super::slab::Stack;
 use crate::context::Context;
 use crate::os;
@@ -56,9 +57,10 @@ impl Release {
         self.push(bottom, bytes);
     }
 
-    /// Adds what lies below the frames of a computation that is suspended on `stack`: all pages below the one in which
-    /// its saved stack pointer is. Nothing, if `context` is on another stack (a coroutine's), or if it is not a stack
-    /// pointer (on corosensei's backend, and under the sanitizers).
+    /// Adds what lies below the frames of a computation that is suspended on `stack`, or in a coroutine that runs on it: all
+    /// pages of the stack it is suspended on that lie below the one in which its saved stack pointer is. Nothing, if
+    /// `context` is not a stack pointer (on corosensei's backend, and under the sanitizers), or not one into a stack of a
+    /// pool.
     ///
     /// # Safety
     ///
@@ -66,11 +68,15 @@ impl Release {
     /// batch is dropped.
     pub unsafe fn add_unused(&mut self, stack: &Stack, context: Context) {
         let Some(pointer) = context.stack_pointer() else { return };
-        let (bottom, bytes) = stack.usable();
-        let Some(depth) = pointer.get().checked_sub(bottom.addr().get()).filter(|depth| *depth <= bytes)
-        else {
-            return;
+        let own = stack.usable();
+        let depth_in = |(bottom, bytes): (NonNull<u8>, usize)| {
+            pointer.get().checked_sub(bottom.addr().get()).filter(|depth| *depth <= bytes)
         };
+        let found = depth_in(own).map(|depth| (own.0, depth)).or_else(|| {
+            let other = registry::usable_at(pointer.get())?;
+            depth_in(other).map(|depth| (other.0, depth))
+        });
+        let Some((bottom, depth)) = found else { return };
         // By the contract of `switch` nothing of the suspended computation lies below the pointer, neither a red zone
         // (the switch pushes, so the compiler keeps none around it) nor a signal's frame (signals arrive on the stack
         // that runs).

@@ -22,7 +22,9 @@ use std::ptr::{self, NonNull};
 use abaca_asm::Context;
 use abaca_asm::stack::{Release, Stack};
 
+use super::flags::Flags;
 use super::local::Locals;
+use super::wait::{Due, Wait};
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
 use crate::atomic::{Alive, AtomicPtr, AtomicU8, Ordering};
 use crate::queue::{Link, Next};
@@ -42,35 +44,6 @@ pub(super) struct VTable {
     pub(super) free: unsafe fn(NonNull<Header>),
 }
 
-/// Boolean facts about a fiber.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Flags(u8);
-
-impl Flags {
-    /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
-    pub(crate) const ROAMING: Self = Self(1);
-    /// Must resume where it was suspended even if it roams: it has a timer in that worker's wheel, or it unwinds.
-    pub(crate) const ANCHORED: Self = Self(2);
-    /// Placed on its worker by `Worker::place`, whose count of placed fibers it is part of.
-    pub(crate) const PLACED: Self = Self(4);
-    /// What this fiber spawns next goes to the least loaded worker: it has just accepted a connection.
-    pub(crate) const SPREADS: Self = Self(8);
-    /// Unwinds because it was cancelled, until that payload is dropped.
-    pub(crate) const CANCELLING: Self = Self(16);
-    /// Its runtime has hooks, which are called around it and its parks.
-    pub(crate) const HOOKED: Self = Self(32);
-    /// A hook runs around its park: it has a waiter, but is not suspended.
-    pub(crate) const IN_HOOK: Self = Self(64);
-    /// Its home has ended its wait, having found that it can unwind from there to where it is to.
-    pub(crate) const PROBED: Self = Self(128);
-    /// Not to be suspended in the plain way.
-    pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
-
-    pub(crate) fn has(self, flag: Self) -> bool {
-        self.0 & flag.0 != 0
-    }
-}
-
 /// The bit of `home` that says that it is not a worker.
 const TASK: usize = 1;
 
@@ -79,25 +52,6 @@ const NOT_CANCELLED: u8 = 0;
 const REQUESTED: u8 = 1;
 /// It unwinds, or has unwound, because of a cancellation: it is never cancelled twice.
 const UNWINDING: u8 = 2;
-
-/// How long it has been in the blocking call it is in, as told by the rounds of its worker's tidying.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-enum Rest {
-    /// No round has come by.
-    Begun,
-    /// One has.
-    Seen,
-    /// At least two have: what lies below its frames has gone.
-    Bare,
-}
-
-/// The blocking call it is in. Both halves are written at once, so that a call resets the other at no cost.
-#[derive(Clone, Copy)]
-struct Wait {
-    reason: Reason,
-    rest: Rest,
-}
 
 /// See the module's documentation.
 #[repr(C)]
@@ -177,7 +131,7 @@ impl Header {
             stack_bytes: Cell::new(stack_bytes),
             flags: Cell::new(flags),
             is_roaming: flags.has(Flags::ROAMING),
-            wait: Cell::new(Wait { reason: Reason::None, rest: Rest::Begun }),
+            wait: Cell::new(Wait::begun(Reason::None)),
             alive: Alive::new(),
         }
     }
@@ -202,11 +156,11 @@ impl Header {
     }
 
     pub(crate) fn set_flag(&self, flag: Flags) {
-        self.flags.set(Flags(self.flags.get().0 | flag.0));
+        self.flags.set(self.flags.get().with(flag));
     }
 
     pub(crate) fn unset_flag(&self, flag: Flags) {
-        self.flags.set(Flags(self.flags.get().0 & !flag.0));
+        self.flags.set(self.flags.get().without(flag));
     }
 
     /// Whether it has started, that is, whether it has a home and a stack.
@@ -244,30 +198,21 @@ impl Header {
         Some((stack.guard(), stack.top() as usize))
     }
 
-    /// A round of tidying comes by. Once the fiber has been waiting since the last one, what lies below its frames is added
-    /// to `release`. True if the next round may find something to do.
+    /// A round of tidying: adds what lies below the frames of one that waits since the last. True if the next may find more.
     ///
     /// # Safety
-    ///
     /// The fiber is suspended, and is not continued before `release` is flushed or dropped.
     pub(crate) unsafe fn rest(&self, release: &mut Release) -> bool {
-        let Wait { reason, rest } = self.wait.get();
-        let next = match (reason, rest) {
-            // It is ready, and will wait again some time: its worker then comes by again.
-            (Reason::None, _) | (_, Rest::Bare) => return false,
-            (_, Rest::Begun) => Rest::Seen,
-            (_, Rest::Seen) => Rest::Bare,
-        };
-        self.wait.set(Wait { reason, rest: next });
-        if matches!(next, Rest::Seen) {
-            return true;
-        }
+        let (wait, due) = self.wait.get().after_a_round();
+        self.wait.set(wait);
         // SAFETY: nobody changes the cell while the fiber is suspended.
-        if let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() } {
+        if due == Due::Now
+            && let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() }
+        {
             // SAFETY: the caller's promise; the switch that suspended the fiber has saved the context.
             unsafe { release.add_unused(stack, self.context.get()) };
         }
-        false
+        due == Due::NextRound
     }
 
     /// The call in which it blocks, for as long as `wait` says so.
@@ -275,7 +220,7 @@ impl Header {
     pub(crate) fn set_waiting(&self, waiter: *const Waiter, reason: Reason) {
         // Release: pairs with the Acquire in `waiting`, for a canceller of a roaming fiber.
         self.waiting.store(waiter.cast_mut(), Ordering::Release);
-        self.wait.set(Wait { reason, rest: Rest::Begun });
+        self.wait.set(Wait::begun(reason));
     }
 
     #[inline(always)]
@@ -437,7 +382,7 @@ impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Header")
             .field("started", &self.is_started())
-            .field("reason", &self.wait.get().reason)
+            .field("reason", &self.wait.get().reason())
             .finish_non_exhaustive()
     }
 }
