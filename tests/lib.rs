@@ -1,9 +1,38 @@
 //! What several test binaries need: a runtime on which one fiber runs at a time, a fiber that is known to wait, choices
 //! that can be repeated, streams of work at once, and the check that nothing is left behind at the end.
+//!
+//! What must not compile is here as well, since a test binary cannot say so: what may be changed through a shared reference
+//! is not one of a shorter lifetime (`tests/types/variance.rs` has what may).
+//!
+//! ```compile_fail
+//! fn shorten<'s, 'l: 's>(long: &'l abaca::sync::Mutex<&'l u8>) -> &'s abaca::sync::Mutex<&'s u8> { long }
+//! ```
+//! ```compile_fail
+//! use abaca::sync::MutexGuard;
+//! fn shorten<'s, 'l: 's>(long: MutexGuard<'l, &'l u8>) -> MutexGuard<'s, &'s u8> { long }
+//! ```
+//! ```compile_fail
+//! use abaca::sync::RwLockWriteGuard;
+//! fn shorten<'s, 'l: 's>(long: RwLockWriteGuard<'l, &'l u8>) -> RwLockWriteGuard<'s, &'s u8> { long }
+//! ```
+//! ```compile_fail
+//! fn shorten<'s, 'l: 's>(long: &'l abaca::sync::OnceLock<&'l u8>) -> &'s abaca::sync::OnceLock<&'s u8> { long }
+//! ```
+//! ```compile_fail
+//! fn shorten<'s, 'l: 's>(long: abaca::channel::Sender<&'l u8>) -> abaca::channel::Sender<&'s u8> { long }
+//! ```
+//! ```compile_fail
+//! type Key<T> = abaca::fiber::LocalKey<T>;
+//! fn shorten(long: &'static Key<for<'a> fn(&'a u8)>) -> &'static Key<fn(&'static u8)> { long }
+//! ```
+//! ```compile_fail
+//! fn shorten<'s, 'l: 's, 'e>(long: &'s abaca::Scope<'l, 'e>) -> &'s abaca::Scope<'s, 'e> { long }
+//! ```
 
 mod choices;
 pub mod leaks;
 mod storm;
+mod terminal;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -12,6 +41,7 @@ use abaca::{JoinHandle, Runtime};
 
 pub use choices::Choices;
 pub use storm::{Stream, on_threads_and_fibers, patiently, storm};
+pub use terminal::terminal;
 
 /// Runs `f` on a runtime with one worker.
 pub fn on_one_worker<T: Send>(f: impl FnOnce() -> T + Send) -> T {

@@ -3,6 +3,7 @@
 //!
 //! Nothing here is particular to an architecture, and nothing here can run: `arch` gives these types meaning.
 
+use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
 /// A suspended computation: all that is needed to continue it is this one word.
@@ -28,6 +29,16 @@ impl Context {
     /// ```
     pub const fn dangling() -> Self {
         Self(NonNull::dangling())
+    }
+
+    /// The saved stack pointer, where the backend's contexts are that: nothing of the suspended computation lies below.
+    pub(crate) fn stack_pointer(self) -> Option<NonZeroUsize> {
+        let by_hand = cfg!(all(
+            not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+            target_pointer_width = "64",
+            any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+        ));
+        by_hand.then(|| self.0.addr())
     }
 }
 

@@ -1,9 +1,10 @@
 //! The bottom of the abaca fiber runtime: a stack switch of a dozen instructions, stacks to switch between,
-//! and coroutines made of the two. It knows no scheduler, starts no thread and keeps no global state.
+//! and coroutines made of the two. It knows no scheduler, starts no thread, and keeps nothing global but a pool of
+//! stacks for coroutines and the list of where stacks lie, from which a signal handler learns of overflows.
 //!
 //! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a
 //!   fresh stack. Both are `unsafe` building blocks for a scheduler.
-//! * [`prefetch`] and [`Context::prefetch`] ask for memory that the switch after this one will touch.
+//! * [`prefetch()`] and [`Context::prefetch`] ask for memory that the switch after this one will touch.
 //! * [`coroutine`] has coroutines and generators, which are safe and need no scheduler.
 //! * [`stack::StackPool`] hands out guarded, lazily committed stacks by the million.
 //!
@@ -70,7 +71,11 @@ pub mod stack;
 mod switching;
 #[cfg(abaca_valgrind)]
 mod valgrind;
+#[cfg(feature = "std")]
+mod visit;
 
 pub use context::{Context, Entry, Exit};
 pub use prefetch::prefetch;
 pub use switching::{prepare, switch};
+#[cfg(feature = "std")]
+pub use visit::backtrace_from;

@@ -40,6 +40,13 @@ impl<T> Lock<T> {
         Held { lock: self }
     }
 
+    /// `None` if somebody holds it. This may be called in a signal handler.
+    pub(crate) fn try_lock(&self) -> Option<Held<'_, T>> {
+        // Acquire: pairs with the Release in `Held::drop`.
+        let taken = self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed);
+        taken.is_ok().then(|| Held { lock: self })
+    }
+
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

@@ -82,6 +82,17 @@ pub(crate) unsafe fn guard_by_marker(start: NonNull<u8>, bytes: usize) -> Result
 ///
 /// As for `guard_by_marker`, for each range.
 pub(crate) unsafe fn guard_many_by_marker(ranges: &[libc::iovec]) -> usize {
+    // SAFETY: the caller's promise.
+    unsafe { advise_many(ranges, MADV_GUARD_INSTALL) }
+}
+
+/// Gives one piece of advice about several ranges of this process in one system call. Returns how many, from the first
+/// on, the kernel has taken; none, if it is too old for that.
+///
+/// # Safety
+///
+/// As for `madvise` with this advice, for each range.
+unsafe fn advise_many(ranges: &[libc::iovec], advice: c_int) -> usize {
     // Valgrind complains of system calls that it does not know.
     if cfg!(abaca_valgrind) {
         return 0;
@@ -93,9 +104,8 @@ pub(crate) unsafe fn guard_many_by_marker(ranges: &[libc::iovec]) -> usize {
         return 0;
     }
     // SAFETY: the caller's promise about the ranges; the descriptor stands for this process.
-    let advised = unsafe {
-        libc::syscall(libc::SYS_process_madvise, own, ranges.as_ptr(), ranges.len(), MADV_GUARD_INSTALL, 0)
-    };
+    let advised =
+        unsafe { libc::syscall(libc::SYS_process_madvise, own, ranges.as_ptr(), ranges.len(), advice, 0) };
     // SAFETY: the descriptor was opened above and is known to nobody else.
     unsafe { libc::close(own) };
     let mut advised = usize::try_from(advised).unwrap_or(0);
@@ -139,6 +149,31 @@ pub(crate) unsafe fn discard(start: NonNull<u8>, bytes: usize) {
     // The call fails for locked memory alone, which then stays as it is: nobody relies on the zeroes.
     // SAFETY: the caller's promise.
     unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
+}
+
+/// Does [`discard`] for several ranges, in one system call where the kernel allows that.
+///
+/// # Safety
+///
+/// As for `discard`, for each range.
+pub(crate) unsafe fn discard_many(ranges: &[libc::iovec]) {
+    let done = match ranges.len() {
+        0 | 1 => 0,
+        // SAFETY: the caller's promise.
+        _ => unsafe { advise_many(ranges, libc::MADV_DONTNEED) },
+    };
+    for range in &ranges[done..] {
+        if let Some(start) = NonNull::new(range.iov_base.cast()) {
+            // SAFETY: the caller's promise.
+            unsafe { discard(start, range.iov_len) };
+        }
+    }
+}
+
+/// Lets another thread run.
+pub(crate) fn yield_thread() {
+    // SAFETY: has no preconditions.
+    unsafe { libc::sched_yield() };
 }
 
 /// The value of the sysctl `vm.max_map_count`, if it can be read.

@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use abaca_asm::stack::{Guard, Stack, StackPool};
+use abaca_asm::stack::{Guard, Stack, StackPool, overrun_at};
 
 const BOTH: [Guard; 2] = [Guard::Madvise, Guard::Mprotect];
 
@@ -60,10 +60,12 @@ fn a_write_below_the_bottom_dies_by_sigsegv() {
         assert!(guard == Guard::Madvise || pool.guard() == guard);
         for stack in [&stacks[0], &stacks[1], &stacks[19]] {
             assert_eq!(stack.guard().end, stack.bottom().addr());
-            assert!(stack.guard().len() >= page_bytes());
+            assert!(stack.guard().len() >= 64 * 1024, "frames of C code are larger than a page");
             assert_eq!(signal_of_write(stack.bottom()), 0);
             assert_eq!(signal_of_write(stack.bottom().wrapping_sub(1)), libc::SIGSEGV);
-            assert_eq!(signal_of_write(stack.bottom().with_addr(stack.guard().start)), libc::SIGSEGV);
+            for page in stack.guard().step_by(page_bytes()) {
+                assert_eq!(signal_of_write(stack.bottom().with_addr(page)), libc::SIGSEGV);
+            }
         }
         pool.give_many(stacks.into_iter());
     }
@@ -161,6 +163,54 @@ fn owners_are_found_and_forgotten() {
     assert_eq!(found, (90..100).collect());
     pool.give_many(stacks.into_iter());
     pool.for_each_owner(|_| panic!("a stack that was given back has no owner"));
+}
+
+#[test]
+fn an_address_in_a_guard_leads_to_its_stack() {
+    for guard in BOTH {
+        let pool = StackPool::with_guard(16 * 1024, guard);
+        let mut stacks = Vec::new();
+        pool.take_many(70, &mut stacks).expect("stacks");
+        let mut owner = 7;
+        for stack in [&stacks[0], &stacks[1], &stacks[69]] {
+            stack.owner().store((&raw mut owner).cast(), Ordering::Release);
+            for address in stack.guard().step_by(page_bytes()).chain([stack.guard().end - 1]) {
+                let overrun = overrun_at(address).expect("it is in a guard");
+                assert_eq!((overrun.guard, overrun.stack_bytes), (stack.guard(), pool.stack_bytes()));
+                assert_eq!(overrun.owner, (&raw mut owner).cast());
+            }
+            assert_eq!(overrun_at(stack.bottom().addr()), None);
+            assert_eq!(overrun_at(stack.top().addr() - 1), None);
+        }
+        let guard = stacks[69].guard();
+        pool.give_many(stacks.into_iter());
+        assert!(overrun_at(guard.start).expect("the pool still has it").owner.is_null());
+        drop(pool);
+    }
+    assert_eq!(overrun_at(0), None);
+    let local = 0_u8;
+    assert_eq!(overrun_at((&raw const local).addr()), None);
+}
+
+#[test]
+fn addresses_are_looked_up_while_slabs_come_and_go() {
+    let pool = StackPool::new(16 * 1024);
+    let stack = pool.take().expect("a stack");
+    thread::scope(|scope| {
+        let churn = || {
+            for _ in 0..200 {
+                let pool = StackPool::new(16 * 1024);
+                let stack = pool.take().expect("a stack");
+                assert!(overrun_at(stack.guard().start).is_some());
+                pool.give(stack);
+            }
+        };
+        let churning = [scope.spawn(churn), scope.spawn(churn)];
+        while !churning.iter().all(|thread| thread.is_finished()) {
+            assert_eq!(overrun_at(stack.guard().start).expect("it is there").guard, stack.guard());
+        }
+    });
+    pool.give(stack);
 }
 
 #[test]

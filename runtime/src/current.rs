@@ -3,16 +3,18 @@
 
 #![expect(unsafe_code, reason = "asks the running fiber for its identity")]
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::time::{Duration, Instant};
 
-use crate::fiber::{Fiber, Outcome, Reason};
-use crate::park as parking;
+use crate::fiber::{Fiber, FiberId, Outcome, Reason};
+use crate::park::{self as parking, Cost};
 use crate::scheduler;
 
 thread_local! {
     /// The handle of a plain OS thread.
     static THREAD: OnceCell<Fiber> = const { OnceCell::new() };
+    /// Its id, which is there for the destructors of other thread-locals as well.
+    static THREAD_ID: Cell<Option<FiberId>> = const { Cell::new(None) };
 }
 
 /// The handle of the calling fiber, or of the calling plain thread. Mirrors [`std::thread::current`].
@@ -35,11 +37,26 @@ pub fn current() -> Fiber {
             }
             fiber
         }
-        None => THREAD.with(|thread| {
-            let name = || std::thread::current().name().map(Box::from);
-            thread.get_or_init(|| Fiber::new(name())).clone()
-        }),
+        None => {
+            let make = || Fiber::with_id(thread_id(), std::thread::current().name().map(Box::from));
+            // While the thread's locals are destroyed the handle may be gone: this one is as good, but for its token.
+            THREAD.try_with(|thread| thread.get_or_init(make).clone()).unwrap_or_else(|_| make())
+        }
     }
+}
+
+/// The id of the calling plain thread.
+fn thread_id() -> FiberId {
+    THREAD_ID.get().unwrap_or_else(|| {
+        let id = FiberId::next();
+        THREAD_ID.set(Some(id));
+        id
+    })
+}
+
+/// The id of the calling fiber or plain thread, also in destructors at the thread's end.
+pub(crate) fn current_id() -> FiberId {
+    if parking::on_fiber() { current().id() } else { thread_id() }
 }
 
 /// Blocks until the calling fiber's [`unpark`](Fiber::unpark) has been called since the last `park`. Mirrors
@@ -70,6 +87,7 @@ pub fn park_timeout(timeout: Duration) {
 }
 
 fn park_until(deadline: Option<Instant>) {
+    parking::spend(Cost::Wait);
     let me = current();
     let waiter = parking::waiter();
     if !me.identity().token.arm(&waiter) {
@@ -87,6 +105,7 @@ fn park_until(deadline: Option<Instant>) {
 impl Fiber {
     /// Ends the fiber's [`park`], or lets its next one return at once. Mirrors [`std::thread::Thread::unpark`].
     pub fn unpark(&self) {
+        parking::spend(Cost::Call);
         if let Some(woken) = self.identity().token.make_available() {
             parking::wake(woken);
         }
@@ -114,7 +133,7 @@ pub fn yield_now() {
 /// ```
 pub fn sleep(duration: Duration) {
     if duration.is_zero() {
-        return;
+        return parking::spend(Cost::Wait);
     }
     match Instant::now().checked_add(duration) {
         Some(deadline) => sleep_until(deadline),
@@ -125,6 +144,19 @@ pub fn sleep(duration: Duration) {
     }
 }
 
+/// [`sleep`] for so many milliseconds. Mirrors `std::thread::sleep_ms`, which std has deprecated.
+///
+/// ```
+/// # abaca::run(|| {
+/// # #[expect(deprecated)]
+/// abaca::fiber::sleep_ms(1);
+/// # });
+/// ```
+#[deprecated(note = "replaced by `abaca::fiber::sleep`")]
+pub fn sleep_ms(ms: u32) {
+    sleep(Duration::from_millis(u64::from(ms)));
+}
+
 /// Blocks the calling fiber (or plain thread) until `deadline`; returns at once when it has passed.
 ///
 /// ```
@@ -133,12 +165,7 @@ pub fn sleep(duration: Duration) {
 /// ```
 pub fn sleep_until(deadline: Instant) {
     if Instant::now() >= deadline {
-        return;
-    }
-    if parking::surely_unwinds() {
-        // While a fiber unwinds, its sleeps block the thread: `panicking` is a fact of the thread, and must not
-        // show up in a neighbour.
-        return std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        return parking::spend(Cost::Wait);
     }
     let waiter = parking::waiter();
     if parking::wait(&waiter, Reason::Sleep, Some(deadline)) == Outcome::Cancelled {

@@ -76,7 +76,7 @@ impl Latch {
     }
 
     /// Waits until the count may be zero, or the caller is cancelled; `None` if it is zero.
-    fn wait_once(&self, reason: Reason) -> Option<Outcome> {
+    pub(crate) fn wait_once(&self, reason: Reason) -> Option<Outcome> {
         let waiter = park::waiter();
         {
             let mut state = self.0.lock();
@@ -107,5 +107,19 @@ impl Latch {
         let mut shield = Boundary::shield();
         let _inside = park::with_chain(|chain| chain.push(&mut shield));
         self.await_zero(reason, || ())
+    }
+
+    /// Waits for zero. A caller that is cancelled before is to unwind; what is counted is not its own.
+    pub(crate) fn await_zero_or_go(&self, reason: Reason) -> Option<Cancellation> {
+        match self.wait_once(reason) {
+            // What has been done meanwhile is returned, and the next blocking call obeys.
+            Some(Outcome::Cancelled) if self.count() > 0 => Some(park::acknowledge()),
+            _ => None,
+        }
+    }
+
+    /// Waits for zero, or for the caller's cancellation, which its next blocking call obeys.
+    pub(crate) fn await_zero_or_ignore(&self, reason: Reason) {
+        let _ = self.wait_once(reason);
     }
 }

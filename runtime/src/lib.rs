@@ -29,10 +29,21 @@
 //! 4. [`scope`](fn@scope) is closure-based and joins before it returns, also on unwinding.
 //! 5. What is left, and no undefined behaviour: a `RefCell` or lock in a thread-local that is borrowed across a
 //!    blocking call can be seen borrowed by another fiber of the same worker (a panic, or a deadlock).
-//!    [`std::thread::panicking`] is a fact of the OS thread, so while a fiber unwinds, its I/O and sleeps block
-//!    the OS thread instead of parking; waits for something in the process park.
-//!    A fiber is never cancelled while it unwinds.
+//!    [`std::thread::panicking`] speaks of the fiber that asks: one that parks while it unwinds takes its panics with
+//!    it. A fiber is never cancelled while it unwinds.
 //! 6. After `fork` in a fiber, the child may only `exec` or `_exit`.
+//!
+//! # Who gets a turn
+//!
+//! Fibers are not preempted: one that only computes keeps its worker. But **every call of abaca's may let others run**, also one
+//! that need not wait: a fiber that has run for ten microseconds while others are ready gives way in its next call that could
+//! have waited (`recv`, `lock`, `read`), and timers and sockets are looked at every 200 us. A call that never waits (`try_recv`, a
+//! `send` without a bound, `notify_one`) gives way only after some four thousand of them in a row. So a loop over calls that are
+//! always ready starves nobody, and a loop that looks with `try_recv` until a neighbour has sent comes to an end. To give way is no
+//! place to be cancelled: a call that does not wait does not unwind either.
+//!
+//! A guard of a `std::sync` lock that a neighbour takes, too, or a borrow of a `RefCell` in a thread-local, must not be held across
+//! a call that may wait, nor throughout a loop of thousands of calls.
 
 pub mod actor;
 mod atomic;
@@ -43,6 +54,8 @@ mod current;
 pub mod fiber;
 pub mod fs;
 pub mod future;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 pub mod io;
 mod join_set;
 mod latch;

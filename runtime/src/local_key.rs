@@ -1,19 +1,26 @@
 //! Fiber-local storage: `fiber_local!` and [`LocalKey`], mirroring `thread_local!` and
 //! [`std::thread::LocalKey`].
 
-#![expect(unsafe_code, reason = "lends out values that the calling fiber owns")]
+#![expect(unsafe_code, reason = "uses the store of the calling fiber")]
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::ptr::NonNull;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::rc::Rc;
 
-use crate::fiber::Locals;
+use crate::fiber::{Gone, Locals};
 use crate::scheduler;
 
 /// Declares fiber-local keys, with the syntax of [`std::thread_local!`].
 ///
 /// Each fiber (and each plain thread) has a value of its own, made by the initialiser at the first use and
-/// dropped when the fiber ends, newest first.
+/// dropped when the fiber ends, newest first. As with thread-locals, a destructor may use, and even make, other values; one
+/// that panics aborts the process; and it is not [cancelled](crate::cancel).
+///
+/// A value that is in use when its fiber ends, by a [coroutine](crate::coroutine) that is suspended inside of
+/// [`with`](LocalKey::with) and outlives the fiber, is dropped when the coroutine lets go of it. What the coroutine asks for
+/// from then on is the value of the fiber that resumes it.
 ///
 /// ```
 /// use std::cell::Cell;
@@ -51,11 +58,13 @@ macro_rules! fiber_local {
 /// A key made by [`fiber_local!`](crate::fiber_local). Mirrors [`std::thread::LocalKey`].
 pub struct LocalKey<T: 'static> {
     init: fn() -> T,
+    /// As std's, a key is of exactly one type.
+    is_invariant: PhantomData<fn(T) -> T>,
     /// Gives the key a size, so that two keys never share an address.
     _address: u8,
 }
 
-/// The fiber's locals are being dropped already. Mirrors [`std::thread::AccessError`].
+/// The fiber has dropped this local already, or is about to. Mirrors [`std::thread::AccessError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccessError;
@@ -69,14 +78,27 @@ impl fmt::Display for AccessError {
 impl std::error::Error for AccessError {}
 
 thread_local! {
-    /// The values of a plain OS thread.
-    static THREAD: Locals = const { Locals::new() };
+    /// The values of a plain thread. `END` drops them, so they can be used while they are dropped.
+    static THREAD: ManuallyDrop<Locals> = const { ManuallyDrop::new(Locals::new()) };
+    static END: ThreadEnd = const { ThreadEnd };
+    /// `END` has dropped the values.
+    static ENDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Drops the thread's values when the thread drops its own thread-locals.
+struct ThreadEnd;
+
+impl Drop for ThreadEnd {
+    fn drop(&mut self) {
+        THREAD.with(|locals| locals.clear());
+        ENDED.set(true);
+    }
 }
 
 impl<T: 'static> LocalKey<T> {
     #[doc(hidden)]
     pub const fn __new(init: fn() -> T) -> Self {
-        Self { init, _address: 0 }
+        Self { init, is_invariant: PhantomData, _address: 0 }
     }
 
     /// Calls `f` with the calling fiber's value, which is made first if need be.
@@ -100,19 +122,31 @@ impl<T: 'static> LocalKey<T> {
     where
         F: FnOnce(&T) -> R,
     {
-        let value = with_locals(|locals| self.value_in(locals))?.ok_or(AccessError)?;
-        // SAFETY: the value is boxed and dropped only when the fiber ends, or when the initialiser that makes it returns;
-        // it is the calling fiber's own, which is inside of `f` until then. A destructor that runs `with` at the end
-        // sees only values not yet taken.
-        Ok(f(unsafe { value.as_ref() }))
+        // Shared, so that it stays until `f` has returned: a coroutine may leave its fiber in the middle of `f`.
+        let value = self.value()?;
+        Ok(f(&value))
     }
 
-    fn value_in(&'static self, locals: &Locals) -> Option<NonNull<T>> {
-        let key = self.key();
-        match locals.get(key) {
-            None if locals.accepts() && locals.insert(key, (self.init)()) => locals.get(key),
-            known => known,
+    fn value(&'static self) -> Result<Rc<T>, AccessError> {
+        match with_locals(|locals| locals.get(self.key()))? {
+            Some(value) => Ok(value),
+            None => self.make(),
         }
+    }
+
+    #[cold]
+    fn make(&'static self) -> Result<Rc<T>, AccessError> {
+        let before = scheduler::current_fiber();
+        // No store is at hand meanwhile: in a coroutine, this may go on in another fiber.
+        let value = Rc::new((self.init)());
+        if before != scheduler::current_fiber()
+            && let Some(value) = with_locals(|locals| locals.get(self.key()))?
+        {
+            return Ok(value);
+        }
+        // One that the initialiser itself may have made is replaced, and dropped out here: that is the user's code.
+        let _replaced = with_locals(|locals| locals.insert(self.key(), &value))?;
+        Ok(value)
     }
 
     fn key(&'static self) -> usize {
@@ -121,24 +155,31 @@ impl<T: 'static> LocalKey<T> {
 
     /// Makes `value` the first value, without the initialiser; hands it back when there is one already.
     fn set_first(&'static self, value: T) -> Option<T> {
-        let set = with_locals(|locals| {
-            if locals.get::<T>(self.key()).is_none() && locals.accepts() {
-                locals.insert(self.key(), value);
-                return None;
+        let make_first = || {
+            if with_locals(|locals| locals.get::<T>(self.key()))?.is_some() {
+                return Ok(Some(value));
             }
-            Some(value)
-        });
-        set.unwrap_or_else(|error| panic!("cannot access a fiber-local value: {error}"))
+            let value = Rc::new(value);
+            with_locals(|locals| locals.insert(self.key(), &value))?;
+            Ok(None)
+        };
+        make_first().unwrap_or_else(|error: AccessError| panic!("cannot access a fiber-local value: {error}"))
     }
 }
 
-/// Calls `f` with the store of whoever calls.
-fn with_locals<R>(f: impl FnOnce(&Locals) -> R) -> Result<R, AccessError> {
-    match scheduler::current_fiber() {
-        // SAFETY: the caller is this fiber.
-        Some(me) => Ok(f(unsafe { &(*me.as_ptr()).locals })),
-        None => THREAD.try_with(f).map_err(|_| AccessError),
-    }
+/// Calls `f`, which runs nothing of the user's, with the store of whoever calls.
+fn with_locals<R>(f: impl FnOnce(&Locals) -> Result<R, Gone>) -> Result<R, AccessError> {
+    let done = match scheduler::current_fiber() {
+        // SAFETY: the caller is this fiber, and does not end in `f`.
+        Some(me) => f(unsafe { &(*me.as_ptr()).locals }),
+        None if ENDED.get() => Err(Gone),
+        None => {
+            // The first use registers its destructor. Later ones may find that it is running.
+            let _ = END.try_with(|_| ());
+            THREAD.with(|locals| f(locals))
+        }
+    };
+    done.map_err(|Gone| AccessError)
 }
 
 impl<T: 'static> LocalKey<Cell<T>> {

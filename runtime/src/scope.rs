@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "spawns closures that borrow; the scope joins them before the borrow ends")]
 
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, catch_unwind, resume_unwind};
@@ -9,8 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::fiber::Cancelled;
-use crate::fiber::{Fiber, Reason};
+use crate::fiber::{Cancelled, Fiber, Reason, catch_and_resume, contained};
 use crate::latch::Latch;
 use crate::members::Members;
 use crate::park;
@@ -44,7 +44,7 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     let scope = Scope::new();
-    let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    let result = catch_and_resume(&Cell::new(0), || f(&scope));
     scope.finish(result)
 }
 
@@ -123,6 +123,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub fn spawn_scoped<'scope, 'env, F, T>(
         self,
         scope: &'scope Scope<'scope, 'env>,
@@ -263,7 +267,7 @@ impl<F: FnOnce() -> T, T> ScopedTask<'_, F, T> {
         let result = running.0.members.with_me(|| catch_unwind(AssertUnwindSafe(f)));
         *packet.0.result.lock() = Some(result);
         // The result goes with the packet, if the handle is gone, and before the count falls.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(packet)));
+        contained(|| drop(packet));
         drop(running);
     }
 }

@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 use std::thread;
 
 use crate::fiber::{Fiber, Flags, Header, Reason, allocate, take_result};
-use crate::park;
+use crate::park::{self, Cost};
 use crate::scheduler::{self, Phase, Shared, current_worker};
 
 pub use error::SpawnError;
@@ -57,6 +57,7 @@ impl<T> JoinHandle<T> {
     /// ```
     #[inline]
     pub fn join(self) -> thread::Result<T> {
+        park::spend(Cost::Wait);
         let this = ManuallyDrop::new(self);
         if !this.header().join.has_ended_for_good() {
             this.await_end();
@@ -94,9 +95,16 @@ impl<T> JoinHandle<T> {
         unsafe { Header::clear(cell) };
     }
 
+    /// [`is_finished`](Self::is_finished), for one who does not wait for it.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.header().join.has_ended()
+    }
+
     /// Whether the fiber has ended, so that `join` returns at once.
     pub fn is_finished(&self) -> bool {
-        self.header().join.has_ended()
+        let has_ended = self.has_ended();
+        park::spend(if has_ended { Cost::Call } else { Cost::InVain });
+        has_ended
     }
 
     /// The fiber's handle: its id, its name, `unpark`, `cancel`.
@@ -154,13 +162,17 @@ impl Builder {
     }
 
     /// Names the fiber: shown in reports of panics, stack overflows and dumps.
+    ///
+    /// The name must not contain a NUL, as a thread's must not: to spawn with such a name panics.
     pub fn name(mut self, name: String) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// The usable size of the stack in bytes, rounded up to whole pages. The runtime's default is fastest, since
-    /// its stacks are cached by the workers.
+    /// The usable size of the stack in bytes, less than 4 GiB; [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size)
+    /// says what common calls need. It is rounded up to 16 KiB, and above that by up to a quarter, to one of four sizes in
+    /// each doubling, so that fibers of many sizes share few pools. The runtime's default is fastest, since its stacks
+    /// are cached by the workers.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_bytes = Some(bytes);
         self
@@ -171,6 +183,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub fn spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -185,6 +201,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`]; `NoRuntime` as well when the caller is not a fiber.
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub fn spawn_local<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + 'static,
@@ -197,6 +217,7 @@ impl Builder {
         let task = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
         // Straight into the ready list, from which nobody steals.
         worker.make_ready(task);
+        park::spend(Cost::Call);
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
 
@@ -205,7 +226,7 @@ impl Builder {
     /// # Safety
     ///
     /// From the moment it starts, the fiber changes OS threads under the feet of its code. So whatever is on its
-    /// stack across a call that may block or yield must be sound to use from another thread: no `Rc` that is
+    /// stack across a call that may block or yield (any call of this crate may) must be sound to use from another thread: no `Rc` that is
     /// shared with a thread-local, no guard of a thread-bound lock, no reference into a thread-local, no value
     /// derived from a thread's id. The compiler checks none of this, and it may itself keep the *address* of a
     /// thread-local across the call: code that uses thread-locals, its libraries' included, must do so in
@@ -214,6 +235,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     pub unsafe fn spawn_roaming<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -227,7 +252,7 @@ impl Builder {
         Ok(JoinHandle { cell: task, result: PhantomData })
     }
 
-    /// Spawns a fiber that may borrow from its surroundings. Where it can, use [`scope`](crate::scope) instead.
+    /// Spawns a fiber that may borrow from its surroundings. Where it can, use [`scope`](crate::scope()) instead.
     ///
     /// ```
     /// abaca::run(|| {
@@ -242,6 +267,10 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
     ///
     /// # Safety
     ///
@@ -297,8 +326,16 @@ impl Builder {
             None => 0,
             Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,
         };
-        Ok((stack_bytes, self.name.map(|name| Fiber::new(Some(name.into_boxed_str())))))
+        Ok((stack_bytes, self.name.map(named)))
     }
+}
+
+/// # Panics
+///
+/// If there is a NUL in the name, with std's words.
+fn named(name: String) -> Fiber {
+    assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
+    Fiber::new(Some(name.into_boxed_str()))
 }
 
 #[inline]
@@ -361,7 +398,7 @@ where
 
 #[cold]
 pub(crate) fn failed(error: SpawnError) -> ! {
-    if error == SpawnError::ShuttingDown && park::on_fiber() && !park::surely_unwinds() {
+    if error == SpawnError::ShuttingDown && park::on_fiber() && !std::thread::panicking() {
         // The spawning fiber is about to be cancelled itself: it unwinds as from any other call.
         park::unwind();
     }

@@ -2,13 +2,14 @@
 
 #![expect(unsafe_code, reason = "holds the address of the boundary around the scope's body")]
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::Arc;
 
 use crate::cancel::run_inside;
-use crate::fiber::{Boundary, Cancelled};
+use crate::fiber::{Boundary, Cancelled, catch_and_resume};
 use crate::park;
 use crate::queue::SpinLock;
 use crate::scope::{Scope, ScopedJoinHandle};
@@ -47,12 +48,12 @@ where
 {
     let scope = TryScope { scope: Scope::new(), failure: Arc::new(Failure::new()) };
     let mut boundary = Boundary::signal();
-    let mut result = catch_unwind(AssertUnwindSafe(|| {
+    let mut result = catch_and_resume(&Cell::new(0), || {
         run_inside(&mut boundary, |boundary| {
             let _watched = scope.failure.watch(boundary);
             f(&scope)
         })
-    }));
+    });
     if let Ok(Some(Err(_))) = &result {
         // A later error is dropped, whose destructor is the user's: nothing may unwind before the fibers have ended.
         result = catch_unwind(AssertUnwindSafe(|| {
@@ -173,10 +174,10 @@ impl<E> Failure<E> {
         state.failed = true;
         state.error = error;
         // SAFETY: the body's boundary is alive until it is taken out under the lock.
-        let woken = unsafe { state.body.as_ref() }.and_then(Boundary::fire);
+        let fired = unsafe { state.body.as_ref() }.and_then(Boundary::fire);
         drop(state);
-        if let Some(woken) = woken {
-            park::wake(woken);
+        if let Some(fired) = fired {
+            park::tell(fired);
         }
     }
 }

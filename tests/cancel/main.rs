@@ -1,5 +1,6 @@
 //! `abaca::cancel`: cancellation in every blocking call, tokens, shields, scopes that fail, sets of fibers.
 
+mod callbacks;
 mod every_call;
 mod io;
 mod join_set;

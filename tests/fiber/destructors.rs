@@ -1,49 +1,18 @@
 //! Destructors of results, payloads and fiber-local values: where they run, in which order, and what their panics do.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
-use std::thread::{self, ThreadId};
+use std::thread;
 
 use super::join::yield_until;
-
-static DROPPED_ON: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
-
-/// A value that must not leave its fiber's thread, as an `Rc` would not.
-struct Bound;
-
-impl Drop for Bound {
-    fn drop(&mut self) {
-        DROPPED_ON.lock().unwrap().push(thread::current().id());
-    }
-}
 
 struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        panic!("in the destructor of a fiber-local value");
+        panic!("in the destructor of a result");
     }
-}
-
-abaca::fiber_local! {
-    static BOUND_FIRST: Bound = Bound;
-    static BOMB: Bomb = Bomb;
-    static BOUND_LAST: Bound = Bound;
-}
-
-#[abaca::test]
-fn a_panicking_destructor_leaves_no_local_value_to_another_thread() {
-    let handle = abaca::spawn(|| {
-        BOUND_FIRST.with(|_| ());
-        BOMB.with(|_| ());
-        BOUND_LAST.with(|_| ());
-        thread::current().id()
-    });
-    yield_until(|| handle.is_finished());
-    // The owner of the handle frees the fiber's memory, here on a thread of its own.
-    let home = thread::spawn(move || handle.join().unwrap()).join().unwrap();
-    assert_eq!(*DROPPED_ON.lock().unwrap(), [home, home]);
 }
 
 thread_local!(static LOG: Cell<Option<&'static str>> = const { Cell::new(None) });
@@ -147,4 +116,28 @@ fn handles_dropped_by_a_thread_while_their_fibers_end_drop_each_result_once() {
     drop(sender);
     yield_until(|| drops.load(SeqCst) == ROUNDS);
     dropper.join().unwrap();
+}
+
+/// Panics when it is dropped, with another one that does.
+struct Chain(u32);
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            std::panic::panic_any(Self(self.0 - 1));
+        }
+    }
+}
+
+#[abaca::test(workers = 1)]
+fn payloads_that_panic_again_and_again_when_nobody_takes_them_cost_their_fiber_alone() {
+    for depth in 0..4 {
+        drop(abaca::spawn(move || std::panic::panic_any(Chain(depth))));
+        abaca::yield_now();
+        let scoped = std::panic::catch_unwind(|| {
+            abaca::scope(|scope| drop(scope.spawn(move || std::panic::panic_any(Chain(depth)))));
+        });
+        assert!(scoped.is_err());
+    }
+    assert_eq!(abaca::spawn(|| 1).join().unwrap(), 1);
 }

@@ -225,3 +225,28 @@ fn the_builder_gives_names_and_stacks() {
     assert_eq!(handle.join().unwrap(), 1_000);
     assert_eq!(Builder::new().stack_size(usize::MAX).spawn(|| ()).unwrap_err(), SpawnError::StackTooLarge);
 }
+
+#[abaca::test]
+fn a_name_with_a_nul_panics_as_in_std() {
+    let message = |payload: Box<dyn std::any::Any + Send>| {
+        payload.downcast_ref::<String>().map_or_else(
+            || payload.downcast_ref::<&str>().map(|text| (*text).to_owned()).unwrap_or_default(),
+            String::clone,
+        )
+    };
+    let builder = || abaca::Builder::new().name("with\0nul".into());
+    let spawns: [fn(abaca::Builder); 3] = [
+        |builder| drop(builder.spawn(|| ())),
+        |builder| drop(builder.spawn_local(|| ())),
+        |builder| abaca::scope(|scope| drop(builder.spawn_scoped(scope, || ()))),
+    ];
+    for spawn in spawns {
+        let payload = std::panic::catch_unwind(|| spawn(builder())).unwrap_err();
+        assert!(message(payload).starts_with("thread name may not contain interior null bytes"));
+    }
+    assert_eq!(
+        abaca::Runtime::builder().name("a\0b").build().unwrap_err().kind(),
+        std::io::ErrorKind::InvalidInput
+    );
+    assert_eq!(abaca::spawn(|| 1).join().unwrap(), 1, "nothing is left behind");
+}

@@ -43,10 +43,15 @@ struct Logged(&'static str);
 
 impl Drop for Logged {
     fn drop(&mut self) {
-        // The older value is still there, one that was never made is not to be had any more.
-        if self.0 == "second" {
-            assert_eq!(FIRST.with(|first| first.0), "first");
-            assert!(NEVER.try_with(|_| ()).is_err());
+        // The older value is still there, and one that was never made is made, and dropped next.
+        match self.0 {
+            "second" => {
+                assert_eq!(FIRST.with(|first| first.0), "first");
+                assert_eq!(LATE.with(|late| late.0), "late");
+                assert!(SECOND.try_with(|_| ()).is_err(), "its own is not to be had any more");
+            }
+            "late" => assert!(LATE.try_with(|_| ()).is_err() && SECOND.try_with(|_| ()).is_err()),
+            _ => assert!(LATE.try_with(|_| ()).is_err()),
         }
         DROPPED.lock().unwrap().push(self.0);
     }
@@ -55,7 +60,7 @@ impl Drop for Logged {
 abaca::fiber_local! {
     static FIRST: Logged = Logged("first");
     static SECOND: Logged = Logged("second");
-    static NEVER: Logged = Logged("never");
+    static LATE: Logged = Logged("late");
 }
 
 #[abaca::test]
@@ -65,7 +70,35 @@ fn values_are_dropped_newest_first_when_the_fiber_ends() {
         SECOND.with(|_| ());
     });
     handle.join().unwrap();
-    assert_eq!(*DROPPED.lock().unwrap(), ["second", "first"]);
+    assert_eq!(std::mem::take(&mut *DROPPED.lock().unwrap()), ["second", "late", "first"]);
+    // A plain thread's as well.
+    let thread = std::thread::spawn(|| {
+        FIRST.with(|_| ());
+        SECOND.with(|_| ());
+    });
+    thread.join().unwrap();
+    assert_eq!(*DROPPED.lock().unwrap(), ["second", "late", "first"]);
+}
+
+#[abaca::test(workers = 1)]
+fn a_destructor_of_a_fiber_that_is_cancelled_blocks_to_its_end() {
+    struct Slow(std::rc::Rc<Cell<u32>>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            abaca::yield_now();
+            abaca::sleep(std::time::Duration::from_micros(1));
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    abaca::fiber_local!(static SLOW: RefCell<Vec<Slow>> = const { RefCell::new(Vec::new()) });
+    let done = std::rc::Rc::new(Cell::new(0));
+    let slow = std::rc::Rc::clone(&done);
+    let fiber = abaca::spawn_local(move || {
+        SLOW.with_borrow_mut(|values| values.extend([(); 3].map(|()| Slow(std::rc::Rc::clone(&slow)))));
+        abaca::current().cancel();
+    });
+    fiber.join().unwrap();
+    assert_eq!(done.get(), 3);
 }
 
 abaca::fiber_local! {

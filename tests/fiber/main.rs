@@ -6,6 +6,8 @@ use abaca_tests as _;
 mod destructors;
 mod join;
 mod local;
+mod local_coroutine;
+mod nested;
 mod park;
 mod runtime;
 mod scope;

@@ -116,6 +116,35 @@ fn the_macro_passes_its_options_on() {
     assert!(std::thread::current().name().unwrap().starts_with("macro-worker-"));
 }
 
+mod program {
+    #[abaca::main(workers = 1)]
+    pub(super) fn main() -> Result<(), Box<dyn std::error::Error>> {
+        let number: u32 = "twelve".parse()?;
+        unreachable!("{number}");
+    }
+}
+
+#[test]
+fn main_may_return_an_error_that_is_not_send() {
+    assert_eq!(program::main(), std::process::ExitCode::FAILURE);
+}
+
+#[abaca::test]
+fn a_test_may_return_an_error_that_is_not_send() -> Result<(), Box<dyn std::error::Error>> {
+    assert_eq!("12".parse::<u32>()?, 12);
+    Ok(())
+}
+
+#[abaca::main(workers = 1)]
+fn answer() -> u32 {
+    abaca::spawn(|| 6 * 7).join().unwrap()
+}
+
+#[test]
+fn a_function_of_another_name_returns_its_value() {
+    assert_eq!(answer(), 42);
+}
+
 fn count(counter: &AtomicUsize) {
     counter.fetch_add(1, SeqCst);
 }

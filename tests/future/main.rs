@@ -4,9 +4,12 @@ mod block_on;
 mod channel;
 mod channel_drops;
 mod hyper;
+mod hyper_drain;
 mod join;
 mod oneshot;
 mod select;
+mod timeout;
+mod wakers;
 
 use std::pin::Pin;
 use std::sync::Arc;

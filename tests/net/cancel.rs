@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use abaca::Cancelled;
 use abaca::net::{TcpListener, TcpStream};
+use abaca::time::timeout;
+use socket2::SockRef;
 
 use super::kinds::{builders, on_each_runtime};
 use super::{full, own_address};
@@ -93,5 +95,28 @@ fn a_destructor_may_talk_while_its_fiber_unwinds() {
         assert_eq!(*unwinding.join().unwrap_err().downcast::<&str>().unwrap(), "unwound");
         assert_eq!(&answering.join().unwrap(), b"bye");
         assert!(!std::thread::panicking());
+    });
+}
+
+/// A read that was short parks without another call. What has come since, of which the poller had no turn to tell, is read
+/// all the same.
+#[test]
+fn a_read_that_would_not_wait_does_not_wait() {
+    on_each_runtime(|| {
+        let (ours, mut theirs) = super::pair();
+        theirs.write_all(b"first").unwrap();
+        let mut buffer = [0; 64];
+        while (&ours).read(&mut buffer).unwrap() != 5 {}
+        // Registers the descriptor, and leaves its reads drained.
+        assert!(timeout(Duration::from_millis(1), || (&ours).read(&mut buffer)).is_err());
+        theirs.write_all(b"again").unwrap();
+        assert_eq!((&ours).read(&mut buffer).unwrap(), 5);
+        theirs.write_all(b"there").unwrap();
+        let socket = SockRef::from(&ours);
+        while socket.peek(&mut [std::mem::MaybeUninit::uninit()]).is_err() {
+            std::thread::yield_now();
+        }
+        // The time is up before it begins; it would not have to wait.
+        assert_eq!(timeout(Duration::ZERO, || (&ours).read(&mut buffer).unwrap()), Ok(5));
     });
 }

@@ -229,7 +229,7 @@ fn files_without_a_size_and_devices_are_copied_with_a_buffer() {
         let length = copy_fd(&status(), &target).unwrap();
         assert!(length > 0);
         assert_eq!(std::fs::read(folder.path("target")).unwrap(), super::read_all(status()));
-        let sink = Pollable::new(OpenOptions::new().write(true).open("/dev/null").unwrap()).unwrap();
+        let sink = OpenOptions::new().write(true).open("/dev/null").unwrap();
         assert_eq!(copy_fd(&status(), &sink).unwrap(), length);
         let (reader, _writer) = tcp_pair();
         reader.shutdown(Shutdown::Read).unwrap();
@@ -285,7 +285,7 @@ fn errors_and_timeouts_are_told() {
         assert_eq!(copy_fd(&silent, &source).unwrap_err().kind(), ErrorKind::WouldBlock);
         let (full, _unread) = tcp_pair();
         full.set_write_timeout(Some(Duration::from_millis(2))).unwrap();
-        let zeros = Pollable::new(File::open("/dev/zero").unwrap()).unwrap();
+        let zeros = File::open("/dev/zero").unwrap();
         assert_eq!(copy_fd(&zeros, &full).unwrap_err().kind(), ErrorKind::WouldBlock);
     });
 }

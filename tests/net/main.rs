@@ -4,11 +4,14 @@
 mod accept;
 mod bodies;
 mod cancel;
+mod closing;
 mod connect;
 mod convert;
 mod copy;
 mod copy_fd;
+mod drain;
 mod kinds;
+mod lossless;
 mod mirror;
 mod pollable;
 mod property;

@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write, pipe};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use abaca::io::Pollable;
+use abaca::time::timeout;
 use abaca::{scope, spawn};
+use socket2::SockRef;
 
 use super::kinds::on_each_runtime;
 
@@ -145,14 +148,77 @@ fn it_works_on_a_plain_thread_and_gives_its_owner_back() {
     assert_eq!(reader.into_inner().read(&mut byte).unwrap(), 0);
 }
 
-/// Its reads never block and epoll does not know it, so there is nothing to wait for.
+fn is_nonblocking(fd: &impl AsFd) -> bool {
+    SockRef::from(fd).nonblocking().unwrap()
+}
+
 #[test]
-fn a_device_that_is_always_ready_works() {
+fn what_epoll_takes_is_taken_and_what_it_refuses_is_not() {
     on_each_runtime(|| {
-        let mut zeros = Pollable::new(File::open("/dev/zero").unwrap()).unwrap();
-        zeros.wait_readable().unwrap();
-        let mut buffer = [1; 4];
-        zeros.read_exact(&mut buffer).unwrap();
-        assert_eq!(buffer, [0; 4]);
+        for path in ["/dev/zero", "/dev/null"] {
+            let error = Pollable::new(File::open(path).unwrap()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().contains("EPERM"), "{error}");
+        }
+        let mut mounts = Pollable::new(File::open("/proc/mounts").unwrap()).unwrap();
+        mounts.wait_readable().unwrap();
+        assert!(mounts.read(&mut [0; 64]).unwrap() > 0);
+        // Nobody mounts anything.
+        assert!(timeout(Duration::from_millis(1), || mounts.wait_priority()).is_err());
     });
+}
+
+#[test]
+fn the_open_file_is_in_its_mode_again_when_the_last_has_gone() {
+    on_each_runtime(|| {
+        let (reader, _writer) = pipe().unwrap();
+        let first = Pollable::new(reader.as_fd()).unwrap();
+        let second = Pollable::new(reader.try_clone().unwrap()).unwrap();
+        assert!(is_nonblocking(&reader));
+        drop(first);
+        // The other still needs it.
+        assert!(is_nonblocking(&reader));
+        assert!(timeout(Duration::from_millis(1), || (&second).read(&mut [0])).is_err());
+        let second = second.into_inner();
+        assert!(!is_nonblocking(&second) && !is_nonblocking(&reader));
+        // What was in that mode stays in it.
+        SockRef::from(&reader).set_nonblocking(true).unwrap();
+        drop(Pollable::new(reader.as_fd()).unwrap());
+        assert!(is_nonblocking(&reader));
+    });
+}
+
+#[test]
+fn urgent_data_is_waited_for() {
+    on_each_runtime(|| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = Pollable::new(listener.accept().unwrap().0).unwrap();
+        assert!(timeout(Duration::from_millis(1), || stream.wait_priority()).is_err());
+        peer.write_all(b"plain").unwrap();
+        assert!(timeout(Duration::from_millis(1), || stream.wait_priority()).is_err());
+        scope(|s| {
+            let waiting = s.spawn(|| stream.wait_priority().unwrap());
+            abaca::yield_now();
+            SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+            waiting.join().unwrap();
+        });
+        // It is there until somebody has read it.
+        stream.wait_priority().unwrap();
+        let mut urgent = [std::mem::MaybeUninit::uninit()];
+        assert_eq!(SockRef::from(stream.get_ref()).recv_out_of_band(&mut urgent).unwrap(), 1);
+        let mut text = [0; 5];
+        (&stream).read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"plain");
+    });
+}
+
+#[test]
+fn a_plain_thread_waits_for_urgent_data_too() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let stream = Pollable::new(listener.accept().unwrap().0).unwrap();
+    let thread = std::thread::spawn(move || stream.wait_priority().unwrap());
+    SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+    thread.join().unwrap();
 }

@@ -284,7 +284,14 @@ fn an_error_of_one_connection_or_of_resources_is_survived_and_the_listeners_is_n
 fn waiting_for_the_end_can_be_given_up() {
     on_each_runtime(|| {
         let (listener, address) = listener();
-        let server = listener.serve(|stream, _| echo(stream));
+        let server = listener.serve(|mut stream, _| {
+            stream.read_exact(&mut [0]).unwrap();
+            stream.write_all(b"x").unwrap();
+            // In the middle of something.
+            loop {
+                abaca::park();
+            }
+        });
         assert!(timeout(Duration::from_millis(1), || server.stopped()).is_err());
         let mut client = TcpStream::connect(address).unwrap();
         client.write_all(b"x").unwrap();

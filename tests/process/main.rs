@@ -4,14 +4,16 @@
 use abaca_tests as _;
 
 mod abort;
+mod locals;
+mod memory;
+mod names;
+mod overflow;
 mod stacks;
+mod stalls;
+mod threads;
 
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output};
 
 const SIGSEGV: i32 = 11;
 
@@ -119,41 +121,4 @@ fn forty_thousand_fibers_are_parked_under_the_stock_map_limit() {
         let sum: u64 = handles.into_iter().map(|handle| handle.join().unwrap()).sum();
         assert_eq!(sum, 799_980_000);
     });
-}
-
-#[test]
-fn a_fiber_that_keeps_its_worker_is_reported_by_name() {
-    let test = "a_fiber_that_keeps_its_worker_is_reported_by_name";
-    if is_child() {
-        let is_told = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&is_told);
-        std::thread::spawn(move || {
-            std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
-            told.store(true, SeqCst);
-        });
-        abaca::run(|| {
-            let hog = abaca::Builder::new().name("hog".into()).spawn(move || {
-                // The monitor counts its own rounds, which take longer on a busy machine: the parent tells when it has
-                // the report. A hog that is never reported ends all the same, and the parent sees that.
-                let began = Instant::now();
-                while !is_told.load(SeqCst) && began.elapsed() < Duration::from_secs(60) {
-                    std::hint::spin_loop();
-                }
-            });
-            hog.unwrap().join().unwrap();
-        });
-        return;
-    }
-    let mut command = command(test);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut errors = BufReader::new(child.stderr.take().unwrap());
-    let mut text = String::new();
-    while !text.contains("fiber 'hog'") {
-        assert_ne!(errors.read_line(&mut text).unwrap(), 0, "{text}");
-    }
-    drop(child.stdin.take());
-    errors.read_to_string(&mut text).unwrap();
-    assert!(child.wait().unwrap().success(), "{text}");
-    assert_eq!(text.matches("has kept worker").count(), 1, "{text}");
 }

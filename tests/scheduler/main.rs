@@ -3,7 +3,9 @@
 // Looks at the end for what is left behind.
 use abaca_tests as _;
 
+mod budget;
 mod home;
+mod hooks;
 mod roam;
 mod steal;
 mod unwinding;

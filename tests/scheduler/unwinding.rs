@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use abaca::channel::{Receiver, bounded};
 use abaca::net::{TcpListener, TcpStream};
+use abaca::sync::Mutex;
 use abaca::{Builder, JoinHandle};
 
 /// Waits for a message when it is dropped.
@@ -131,4 +132,109 @@ fn a_roaming_fiber_stays_where_it_is_while_it_unwinds() {
         calm.into_iter().for_each(|handle| handle.join().unwrap());
     });
     assert_eq!(moves.load(SeqCst), 0);
+}
+
+#[abaca::test(workers = 1)]
+fn the_neighbours_of_an_unwinding_fiber_do_not_look_panicking() {
+    let (sender, receiver) = bounded(0);
+    let (lock, of_std) = (Arc::new(Mutex::new(0)), Arc::new(std::sync::Mutex::new(0)));
+    let (go, gone) = bounded::<()>(0);
+    let (theirs, theirs_of_std) = (Arc::clone(&lock), Arc::clone(&of_std));
+    // It holds its locks from before the panic of another to after.
+    let innocent = abaca::spawn_local(move || {
+        let _guards = (theirs.lock().unwrap(), theirs_of_std.lock().unwrap());
+        gone.recv().unwrap();
+        assert!(!thread::panicking());
+    });
+    abaca::yield_now();
+    let unwinding = spawn_unwinding(receiver);
+    assert!(!thread::panicking());
+    go.send(()).unwrap();
+    innocent.join().unwrap();
+    assert!(!lock.is_poisoned() && !of_std.is_poisoned());
+    // And one that does panic beside it poisons.
+    let theirs = Arc::clone(&lock);
+    let guilty = abaca::spawn_local(move || {
+        let _guard = theirs.lock().unwrap();
+        panic!("on purpose");
+    });
+    assert!(guilty.join().is_err());
+    assert!(lock.is_poisoned());
+    sender.send(()).unwrap();
+    assert!(unwinding.join().is_err());
+}
+
+#[abaca::test(workers = 1)]
+fn the_neighbours_of_an_unwinding_fiber_are_cancelled_and_time_out() {
+    let (sender, receiver) = bounded(0);
+    let unwinding = spawn_unwinding(receiver);
+    assert!(abaca::time::timeout(Duration::from_millis(1), abaca::park).is_err());
+    let parked = abaca::spawn_local(abaca::park);
+    abaca::yield_now();
+    parked.cancel();
+    assert!(parked.join().unwrap_err().is::<abaca::Cancelled>());
+    let token = abaca::cancel::CancelToken::new();
+    let theirs = token.clone();
+    let guarded = abaca::spawn_local(move || theirs.run_until_cancelled(abaca::park).is_none());
+    abaca::yield_now();
+    token.cancel();
+    assert!(guarded.join().unwrap());
+    // They unwind and block in destructors themselves.
+    let (other, receiver) = bounded(0);
+    let second = spawn_unwinding(receiver);
+    assert!(abaca::time::timeout(Duration::from_millis(1), abaca::park).is_err());
+    sender.send(()).unwrap();
+    assert!(unwinding.join().is_err());
+    other.send(()).unwrap();
+    assert!(second.join().is_err());
+    assert!(!thread::panicking());
+}
+
+#[abaca::test(workers = 1)]
+fn an_unwinding_fiber_reads_and_sleeps_beside_its_neighbours() {
+    /// Sends over a connection and sleeps when it is dropped.
+    struct Says(TcpStream, Arc<AtomicUsize>);
+    impl Drop for Says {
+        fn drop(&mut self) {
+            let mut byte = [0];
+            abaca::sleep(Duration::from_millis(1));
+            self.0.write_all(&[1]).unwrap();
+            self.0.read_exact(&mut byte).unwrap();
+            let from = abaca::blocking::run(|| thread::current().name().map(str::to_owned));
+            assert!(thread::panicking() && from.unwrap().contains("blocking"));
+            self.1.fetch_add(usize::from(byte[0]), SeqCst);
+        }
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let theirs = Arc::clone(&answered);
+    let unwinding = abaca::spawn(move || {
+        let _says = Says(TcpStream::connect(address).unwrap(), theirs);
+        panic!("on purpose");
+    });
+    // On the same worker: it could not answer if the other blocked the thread.
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut byte = [0];
+    stream.read_exact(&mut byte).unwrap();
+    stream.write_all(&[7]).unwrap();
+    assert!(unwinding.join().is_err());
+    assert_eq!(answered.load(SeqCst), 7);
+}
+
+#[abaca::test(workers = 1)]
+fn a_panic_hook_that_sleeps_does_not_make_a_neighbours_panic_fatal() {
+    static SLEPT: AtomicUsize = AtomicUsize::new(0);
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.payload().downcast_ref::<&str>() == Some(&"sleep in the hook") {
+            abaca::sleep(Duration::from_millis(1));
+            SLEPT.fetch_add(1, SeqCst);
+        } else {
+            before(info);
+        }
+    }));
+    let all: Vec<_> = (0..10).map(|_| abaca::spawn(|| panic!("sleep in the hook"))).collect();
+    all.into_iter().for_each(|fiber: JoinHandle<()>| assert!(fiber.join().is_err()));
+    assert_eq!(SLEPT.load(SeqCst), 10);
 }

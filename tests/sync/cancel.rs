@@ -1,11 +1,12 @@
 //! A fiber that is cancelled in a wait leaves nothing behind: no lock, no message, no lost notification.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use abaca::channel;
-use abaca::sync::{Condvar, Mutex, WaitGroup};
+use abaca::sync::{Condvar, Mutex, RwLock, WaitGroup};
 use abaca::{Cancelled, JoinHandle, Runtime, spawn, yield_now};
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -55,15 +56,60 @@ fn a_mutex_is_not_taken_by_a_cancelled_waiter() {
 }
 
 #[test]
-fn a_guard_dropped_by_a_cancellation_poisons() {
-    let mutex = Arc::new(Mutex::new(0));
-    let theirs = Arc::clone(&mutex);
+fn a_guard_dropped_by_a_cancellation_leaves_no_poison() {
+    let locks = Arc::new((Mutex::new(0), RwLock::new(0)));
+    let theirs = Arc::clone(&locks);
     cancel(move || {
-        let _guard = theirs.lock().unwrap();
+        let _guard = theirs.0.lock().unwrap();
+        let _writing = theirs.1.write().unwrap();
         abaca::park();
     });
-    assert!(mutex.is_poisoned());
-    assert!(mutex.lock().is_err());
+    assert!(!locks.0.is_poisoned() && !locks.1.is_poisoned());
+    assert!(locks.0.try_lock().is_ok() && locks.1.try_write().is_ok());
+    // On a plain thread as well.
+    let late = abaca::time::timeout(Duration::from_millis(1), || {
+        let _guard = locks.0.lock().unwrap();
+        abaca::park();
+    });
+    assert!(late.is_err() && !locks.0.is_poisoned());
+}
+
+#[abaca::test]
+fn a_panic_after_a_caught_cancellation_poisons() {
+    let mutex = Mutex::new(0);
+    let late = abaca::time::timeout(Duration::from_millis(1), abaca::park);
+    assert!(late.is_err());
+    abaca::current().cancel();
+    assert!(catch_unwind(abaca::park).is_err());
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _guard = mutex.lock().unwrap();
+        panic!("on purpose");
+    }));
+    assert!(panicked.is_err() && mutex.is_poisoned());
+}
+
+#[abaca::test]
+fn a_destructor_may_take_the_lock_that_a_cancelled_fiber_held() {
+    struct Leave(Arc<Mutex<u32>>);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() -= 1;
+        }
+    }
+    let lock = Arc::new(Mutex::new(1));
+    let late = abaca::time::timeout(Duration::from_millis(1), || {
+        let _held = lock.lock().unwrap();
+        abaca::park();
+    });
+    assert!(late.is_err());
+    let leave = Leave(Arc::clone(&lock));
+    let neighbour = abaca::spawn(move || {
+        let _leave = leave;
+        abaca::park();
+    });
+    neighbour.cancel();
+    assert!(neighbour.join().unwrap_err().is::<Cancelled>());
+    assert_eq!(*lock.lock().unwrap(), 0);
 }
 
 #[test]

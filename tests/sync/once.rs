@@ -54,7 +54,7 @@ fn a_panic_poisons_it_as_in_std() {
 }
 
 #[test]
-fn a_cancelled_maker_poisons_and_a_cancelled_waiter_does_not() {
+fn who_is_cancelled_leaves_it_to_the_next_as_it_was() {
     on_one_worker(|| {
         let once = Arc::new(Once::new());
         let maker = {
@@ -65,8 +65,37 @@ fn a_cancelled_maker_poisons_and_a_cancelled_waiter_does_not() {
         assert!(timeout(Duration::from_millis(1), || once.call_once(|| unreachable!())).is_err());
         maker.cancel();
         assert!(maker.join().is_err());
+        assert!(std::panic::catch_unwind(|| once.call_once(|| panic!("on purpose"))).is_err());
+        let maker = {
+            let once = Arc::clone(&once);
+            begun(move || once.call_once_force(|_| abaca::park()))
+        };
+        maker.cancel();
+        assert!(maker.join().is_err());
         once.call_once_force(|state| assert!(state.is_poisoned()));
         assert!(once.is_completed());
+    });
+}
+
+#[test]
+fn the_making_of_a_lazy_lock_is_not_cancelled() {
+    on_one_worker(|| {
+        let lazy = Arc::new(LazyLock::new(|| {
+            abaca::park();
+            7
+        }));
+        let maker = {
+            let lazy = Arc::clone(&lazy);
+            begun(move || {
+                LazyLock::force(&*lazy);
+                abaca::park();
+            })
+        };
+        maker.cancel();
+        abaca::yield_now();
+        maker.fiber().unpark();
+        assert!(maker.join().unwrap_err().is::<abaca::Cancelled>());
+        assert_eq!(LazyLock::get(&*lazy), Some(&7));
     });
 }
 

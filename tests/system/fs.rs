@@ -219,35 +219,3 @@ fn owners_change_by_path_and_by_descriptor() {
     one_worker().run(run);
     run();
 }
-
-/// A read whose thread waits cannot be called back, so what it reads is not lost either.
-#[test]
-fn a_read_that_has_begun_returns_what_it_has_read() {
-    let folder = Folder::new();
-    let fifo = folder.path().join("fifo");
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    one_worker().run(|| {
-        // Opened for both, it need not be waited for.
-        let mut input = std::fs::File::options().read(true).write(true).open(&fifo).unwrap();
-        let mut output = File::from(input.try_clone().unwrap());
-        let (sender, received) = abaca::channel::unbounded();
-        let reader = abaca::spawn(move || {
-            let mut bytes = [0; 8];
-            let length = output.read(&mut bytes).unwrap();
-            sender.send(bytes[..length].to_vec()).unwrap();
-            // Here it is cancelled.
-            loop {
-                abaca::park();
-            }
-        });
-        wait_until(|| {
-            let gauges = abaca::blocking::gauges();
-            gauges.threads == 1 && (gauges.idle, gauges.queued) == (0, 0)
-        });
-        reader.cancel();
-        abaca::yield_now();
-        input.write_all(b"kept").unwrap();
-        assert!(reader.join().unwrap_err().is::<Cancelled>());
-        assert_eq!(received.recv().unwrap(), b"kept");
-    });
-}

@@ -4,12 +4,18 @@
 //! program. So what one test closes may be closed a little later than its calls return.
 
 mod blocking;
+mod blocking_owned;
+mod children;
+mod exhaustion;
+mod fifo;
 mod fs;
 mod fs_oracle;
+mod handlers;
 mod process;
 mod signal;
 mod sockets;
 mod stdio;
+mod stdio_limits;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -177,3 +177,66 @@ fn the_mode_of_the_shared_file_is_left_alone() {
     assert_eq!(lines(&child.wait_with_output().unwrap()), ["0"]);
     drop(input);
 }
+
+#[test]
+fn a_guard_that_outlives_its_fiber_keeps_all_others_out() {
+    if is_child() {
+        one_worker().run(|| {
+            let (release, released) = abaca::channel::bounded::<()>(0);
+            let holder = abaca::spawn_local(move || {
+                let lock = abaca::io::stdout().lock();
+                abaca::spawn_local(move || {
+                    let _ = released.recv();
+                    drop(lock);
+                })
+            });
+            let keeper = holder.join().unwrap();
+            // One of these is where the holder was.
+            let others: Vec<_> =
+                (0..64).map(|_| abaca_tests::begun(|| drop(abaca::io::stdout().lock()))).collect();
+            abaca::yield_now();
+            assert_eq!(others.iter().filter(|other| other.is_finished()).count(), 0);
+            drop(release);
+            keeper.join().unwrap();
+            others.into_iter().for_each(|other| other.join().unwrap());
+            // In a coroutine as well, which goes on in another fiber and is the first holder still.
+            let mut coroutine = abaca::spawn_local(|| {
+                let mut coroutine = abaca::coroutine::Coroutine::<(), (), ()>::new(|yielder, ()| {
+                    let _lock = abaca::io::stdout().lock();
+                    yielder.suspend(());
+                });
+                coroutine.resume(());
+                coroutine
+            })
+            .join()
+            .unwrap();
+            let other = abaca_tests::begun(|| drop(abaca::io::stdout().lock()));
+            abaca::yield_now();
+            assert!(!other.is_finished());
+            coroutine.resume(());
+            other.join().unwrap();
+            abaca::println!("\n> done");
+        });
+        return;
+    }
+    let test = "stdio::a_guard_that_outlives_its_fiber_keeps_all_others_out";
+    assert_eq!(lines(&in_child(test, "exec \"$@\"")), ["done"]);
+}
+
+#[test]
+fn a_lock_that_a_thread_has_forgotten_is_no_later_threads() {
+    if is_child() {
+        std::thread::spawn(|| std::mem::forget(abaca::io::stderr().lock())).join().unwrap();
+        for _ in 0..32 {
+            let late = std::thread::spawn(|| {
+                let wait = std::time::Duration::from_millis(1);
+                abaca::time::timeout(wait, || drop(abaca::io::stderr().lock())).is_err()
+            });
+            assert!(late.join().unwrap());
+        }
+        println!("\n> done");
+        return;
+    }
+    let test = "stdio::a_lock_that_a_thread_has_forgotten_is_no_later_threads";
+    assert_eq!(lines(&in_child(test, "exec \"$@\"")), ["done"]);
+}

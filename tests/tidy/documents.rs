@@ -163,3 +163,18 @@ fn what_a_project_owes_its_readers_is_there() {
     }
     assert!(read("LICENSE-MIT").contains("The abaca developers"), "LICENSE-MIT names its holders");
 }
+
+#[test]
+fn the_toolchain_is_the_oldest_that_the_manifests_promise() {
+    let value = |file: &str, key: &str| {
+        let text = read(file);
+        let line =
+            text.lines().find(|line| line.starts_with(key)).unwrap_or_else(|| panic!("{file} has {key}"));
+        line.split('"').nth(1).expect("a value in quotes").to_owned()
+    };
+    let (pinned, promised) = (value("rust-toolchain.toml", "channel"), value("Cargo.toml", "rust-version"));
+    assert!(
+        pinned == promised || pinned == format!("{promised}.0"),
+        "{pinned} is pinned, {promised} promised"
+    );
+}

@@ -136,7 +136,8 @@ fn a_file_uses_only_lower_layers() {
     let mut wrong = Vec::new();
     for file in rust_files("runtime/src") {
         let room = room_of(&file);
-        if room == "lib" {
+        // The root, and the guide, which is documentation.
+        if room == "lib" || room == "guide" {
             continue;
         }
         if layer_of(room).is_none() {
@@ -175,6 +176,25 @@ fn only_os_names_libc() {
         .map(|file| file.path)
         .collect();
     assert_none(&wrong, "system calls belong into runtime/src/os, as safe functions:");
+}
+
+#[test]
+fn only_os_starts_threads() {
+    let starts = |file: &File| {
+        let code = file.text.split("#[cfg(all(test").next().expect("a first part");
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        lines
+            .into_iter()
+            .any(|line| line.contains("thread::spawn(") || line.contains("thread::Builder::new()"))
+    };
+    let wrong: Vec<_> = rust_files("runtime/src")
+        .filter(|file| !file.path.contains("model") && room_of(file) != "os" && starts(file))
+        .map(|file| file.path)
+        .collect();
+    assert_none(
+        &wrong,
+        "a thread needs a stack for signals' handlers, and an end for its panics: os::thread::start:",
+    );
 }
 
 #[test]

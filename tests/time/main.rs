@@ -3,6 +3,7 @@
 // Looks at the end for what is left behind.
 use abaca_tests as _;
 
+mod extremes;
 mod oracle;
 
 use std::time::{Duration, Instant};

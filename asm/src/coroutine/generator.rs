@@ -8,7 +8,8 @@ use crate::stack::{StackError, StackPool};
 /// An iterator whose items are suspended with, one after the other, by a function on a stack of its own.
 ///
 /// The function may suspend from any depth, a recursion for example. For a generator that borrows, see
-/// [`scope`](super::scope).
+/// [`scope`](super::scope). One that is kept in a thread-local is not unwound when the thread ends: see
+/// [At the end of the thread](super#at-the-end-of-the-thread).
 ///
 /// ```
 /// use abaca_asm::coroutine::{Yielder, generator::Generator};
@@ -32,7 +33,8 @@ pub struct Generator<Item> {
 }
 
 impl<Item: 'static> Generator<Item> {
-    /// Makes a generator on a stack of 256 KiB. `body` begins when the first item is asked for.
+    /// Makes a generator on a stack of
+    /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES). `body` begins when the first item is asked for.
     ///
     /// # Panics
     ///

@@ -11,14 +11,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
+use super::end::Thread;
 use super::yielder::{FullCall, SUSPENDED, Start, UNWIND, Unwound, Yielder, run};
 use crate::context::Context;
-use crate::stack::{Stack, StackError, StackPool};
+use crate::stack::{DEFAULT_STACK_BYTES, Stack, StackError, StackPool};
 use crate::switching::{prepare_linked, switch};
-
-/// The usable bytes of the stacks that coroutines get unless they are told otherwise: enough for a panic
-/// with a backtrace, or for a lookup of a host name, many times over. Only touched pages cost memory.
-const DEFAULT_STACK_BYTES: usize = 256 * 1024;
 
 /// The stacks of the coroutines that were not given a pool.
 ///
@@ -26,6 +23,17 @@ const DEFAULT_STACK_BYTES: usize = 256 * 1024;
 /// stacks in, and what is shared here, unused memory, cannot be observed.
 static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
     LazyLock::new(|| Arc::new(StackPool::new(DEFAULT_STACK_BYTES)));
+
+/// The pool of the coroutines that were not given one: for whoever gives back [what it does not
+/// need](StackPool::release_surplus).
+///
+/// ```
+/// use abaca_asm::{coroutine, stack};
+/// assert_eq!(coroutine::default_pool().stack_bytes(), stack::DEFAULT_STACK_BYTES);
+/// ```
+pub fn default_pool() -> &'static StackPool {
+    &DEFAULT_POOL
+}
 
 /// What came of a [`Coroutine::resume`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,20 +76,22 @@ impl<Yield, Return> CoroutineResult<Yield, Return> {
 
 /// A computation on a stack of its own, suspended or ended. See the [module](super) for an example.
 ///
-/// It is neither `Send` nor `Sync`. Dropping it while it is suspended unwinds it: its destructors run.
+/// It is neither `Send` nor `Sync`. Dropping it while it is suspended unwinds it: its destructors run. Only while its thread
+/// destroys its thread-locals it is leaked instead; see [At the end of the thread](super#at-the-end-of-the-thread).
 pub struct Coroutine<Input, Yield, Return> {
     /// Lies on the stack: valid while there is one.
     yielder: NonNull<Yielder<Input, Yield>>,
     /// Absent when the coroutine has ended.
     stack: Option<Stack>,
     pool: Arc<StackPool>,
+    thread: Thread,
     /// Whether the body has begun.
     started: bool,
     result: PhantomData<fn() -> Return>,
 }
 
 impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Return> {
-    /// Makes a coroutine on a stack of 256 KiB from a pool that all such coroutines share. `body` runs when
+    /// Makes a coroutine on a stack of [`DEFAULT_STACK_BYTES`] from a pool that all such coroutines share. `body` runs when
     /// it is first resumed, with that input.
     ///
     /// # Panics
@@ -173,7 +183,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             start.write(Start::new(context, resumer, body));
             NonNull::new_unchecked(&raw mut (*start).yielder)
         };
-        Ok(Self { yielder, stack: Some(stack), pool: Arc::clone(pool), started: false, result: PhantomData })
+        let (pool, thread) = (Arc::clone(pool), Thread::current());
+        Ok(Self { yielder, stack: Some(stack), pool, thread, started: false, result: PhantomData })
     }
 
     /// Runs the coroutine with `input` until it suspends or ends. The first input is the second argument of
@@ -182,10 +193,15 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// # Panics
     ///
     /// * If the coroutine has ended: see [`is_done`](Self::is_done).
+    /// * If the thread is destroying its thread-locals, and had made its first coroutine before.
     /// * If the coroutine panics: the panic goes on here. The coroutine has ended then.
     #[inline]
     pub fn resume(&mut self, input: Input) -> CoroutineResult<Yield, Return> {
         assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
+        assert!(
+            !self.thread.has_ended(),
+            "a coroutine cannot be resumed by a destructor at the end of its thread"
+        );
         self.started = true;
         let mut call = FullCall::new(MaybeUninit::new(input));
         if self.go_on(&mut call, 0) == SUSPENDED {
@@ -240,7 +256,23 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
 
     /// Whether dropping the coroutine needs an unwinding that this build cannot do.
     pub(super) fn is_stuck(&self) -> bool {
-        cfg!(panic = "abort") && self.started && !self.is_done()
+        cfg!(panic = "abort") && self.is_suspended()
+    }
+
+    /// Whether there are frames of the body on the stack.
+    fn is_suspended(&self) -> bool {
+        self.started && !self.is_done()
+    }
+
+    /// What a drop does when nothing speaks against it.
+    pub(super) fn finish(&mut self) {
+        if !self.is_done()
+            && let Err(payload) = self.unwind()
+            && !payload.is::<Unwound>()
+        {
+            // A destructor or the body itself has panicked on the way.
+            panic::resume_unwind(payload);
+        }
     }
 
     /// Orders the coroutine to unwind until it has ended. It may suspend on the way, if its body catches
@@ -265,15 +297,11 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
 
 impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
     fn drop(&mut self) {
-        if self.is_stuck() {
+        if self.is_stuck() || (self.is_suspended() && self.thread.is_ending()) {
             // Forgotten, not lost: the pool must not unmap a stack whose destructors have not run.
             mem::forget(self.stack.take());
-        } else if !self.is_done()
-            && let Err(payload) = self.unwind()
-            && !payload.is::<Unwound>()
-        {
-            // A destructor or the body itself has panicked on the way.
-            panic::resume_unwind(payload);
+        } else {
+            self.finish();
         }
     }
 }

@@ -69,16 +69,42 @@
 //!   leaked with its stack, and a [`scope`] that ends before its coroutine aborts the process. A coroutine
 //!   that has ended or was never resumed is dropped as always.
 //!
+//! # At the end of the thread
+//!
+//! A coroutine that is kept in a `thread_local!` is dropped when its thread ends, after other thread-locals of which it may
+//! be in the middle of a use. So it is not unwound then, but leaked with its stack: **its destructors do not run**. The same
+//! holds for one that another destructor drops at that time, and on the main thread during the process's exit. To resume
+//! one panics, which aborts the process, as any panic does in the destructor of a thread-local. Take out what is to end in
+//! order before the thread ends:
+//!
+//! ```
+//! use std::cell::RefCell;
+//! use abaca_asm::coroutine::Coroutine;
+//!
+//! thread_local!(static KEPT: RefCell<Option<Coroutine<(), (), ()>>> = const { RefCell::new(None) });
+//! KEPT.set(Some(Coroutine::new(|yielder, ()| yielder.suspend(()))));
+//! drop(KEPT.take()); // unwound here, if it is suspended
+//! ```
+//!
+//! Two limits. Whether one may be unwound is known for sure with glibc only; elsewhere, and for a resumption everywhere, it
+//! is known if the thread made its first coroutine after it first used the thread-local in which this one is kept. So do not
+//! resume a coroutine of the thread in the destructor of a thread-local. What a [`scope`] lends out always ends in the
+//! scope.
+//!
+//! The initialiser of a `thread_local!` must neither suspend nor resume a coroutine that uses the same key: std takes for
+//! granted that nobody uses a value while its initialiser runs, and replaces what was made meanwhile.
+//!
 //! # Inside a fiber
 //!
 //! A coroutine's body may park the fiber that resumed it: the switch then saves the stack it is on, which
 //! is the coroutine's, and the fiber goes on there.
 
+mod end;
 pub mod generator;
 mod handle;
 mod scoped;
 mod yielder;
 
-pub use handle::{Coroutine, CoroutineResult};
+pub use handle::{Coroutine, CoroutineResult, default_pool};
 pub use scoped::{Scoped, scope};
 pub use yielder::Yielder;

@@ -45,6 +45,8 @@ impl<Input, Yield, Return> Drop for Owner<Input, Yield, Return> {
             std::eprintln!("a scoped coroutine was left suspended, and panic = \"abort\" cannot unwind it");
             process::abort();
         }
+        // Also in a destructor at the thread's end: what it borrows is in frames above, and is destroyed after it.
+        self.0.finish();
     }
 }
 

@@ -1,11 +1,10 @@
 //! AddressSanitizer's side: it wants to know the bounds of the stack that is switched to, and keeps a "fake
 //! stack" of frames whose use after return it detects, one for each fiber.
 
-use alloc::vec::Vec;
 use core::ffi::c_void;
-use core::ptr::{self, NonNull};
+use core::ptr;
 
-use crate::lock::Lock;
+use crate::stack;
 
 unsafe extern "C" {
     fn __sanitizer_start_switch_fiber(save: *mut *mut c_void, bottom: *const c_void, bytes: usize);
@@ -13,38 +12,12 @@ unsafe extern "C" {
     fn __asan_unpoison_memory_region(start: *const c_void, bytes: usize);
 }
 
-/// The stacks of one slab.
-struct Stacks {
-    base: usize,
-    stride_bytes: usize,
-    guard_bytes: usize,
-    count: usize,
-}
-
-/// All slabs of the process. A static, as the sanitizer's own tables are: it serves its reports alone.
-static SLABS: Lock<Vec<Stacks>> = Lock::new(Vec::new());
-
 /// The size that is assumed for a stack that is from no pool.
 const FOREIGN_STACK_BYTES: usize = 16 * 1024;
 
-/// Remembers the stacks of a slab, so that [`Fiber::new`] finds their bounds.
-pub(crate) fn note_stacks(base: NonNull<u8>, stride_bytes: usize, guard_bytes: usize, count: usize) {
-    SLABS.lock().push(Stacks { base: base.addr().get(), stride_bytes, guard_bytes, count });
-}
-
-/// Forgets the stacks of a slab that is about to be unmapped.
-pub(crate) fn forget_stacks(base: NonNull<u8>) {
-    SLABS.lock().retain(|stacks| stacks.base != base.addr().get());
-}
-
 /// How many bytes the stack has below `top`.
 fn bytes_below(top: *mut u8) -> usize {
-    let slabs = SLABS.lock();
-    let offset = |stacks: &Stacks| (top.addr() - 1).checked_sub(stacks.base);
-    let within = |stacks: &&Stacks| offset(stacks).is_some_and(|at| at < stacks.stride_bytes * stacks.count);
-    slabs.iter().find(within).map_or(FOREIGN_STACK_BYTES, |stacks| {
-        (top.addr() - 1 - stacks.base) % stacks.stride_bytes + 1 - stacks.guard_bytes
-    })
+    stack::bytes_below(top.addr()).unwrap_or(FOREIGN_STACK_BYTES)
 }
 
 /// What the sanitizer wants to hear when a suspended computation goes on.

@@ -24,8 +24,6 @@ use core::ptr::{self, NonNull};
 
 #[cfg(abaca_asan)]
 use asan as runtime;
-#[cfg(abaca_asan)]
-pub(crate) use asan::{forget_stacks, note_stacks};
 #[cfg(all(abaca_tsan, not(abaca_asan)))]
 use tsan as runtime;
 

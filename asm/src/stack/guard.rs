@@ -1,4 +1,4 @@
-//! The pages below a stack that turn an overflow into a fault instead of a corrupted neighbour.
+//! The memory below a stack that turns an overflow into a fault instead of a corrupted neighbour.
 #![expect(unsafe_code, reason = "guards change the access rights of memory")]
 
 use core::ptr::NonNull;
@@ -25,22 +25,14 @@ impl Guard {
     /// The most guards that one call of [`install`](Self::install) makes.
     pub(super) const BATCH: usize = 64;
 
-    /// The least size of a guard in pages.
+    /// The least size of a guard in bytes.
     ///
-    /// One page suffices where the compiler touches every page of a large frame in order. Elsewhere a frame
-    /// can step over a guard that is smaller than itself, so the guard is made larger than the frames of
-    /// sane programs.
-    pub(super) const PAGES: usize = if cfg!(any(
-        target_arch = "x86_64",
-        target_arch = "x86",
-        target_arch = "aarch64",
-        target_arch = "s390x",
-        target_arch = "powerpc64"
-    )) {
-        1
-    } else {
-        16
-    };
+    /// A frame that is larger than the guard steps over it. Where rustc compiles a frame it touches each of its
+    /// pages in order, but what C compilers made need not (`-fstack-clash-protection` is a choice of whoever
+    /// built it), nor does rustc on every architecture. A buffer of 4 to 32 KiB on the stack is common in C,
+    /// hence sixteen times what the kernel would need to notice an overflow by small steps. It costs 128
+    /// bytes of page table a stack: see the module.
+    pub(super) const BYTES: usize = 64 * 1024;
 
     /// Guards `bytes` at `first` and at each multiple of `stride` after it, `count` in all, at most
     /// [`BATCH`](Self::BATCH). Returns how many, from the first on, are guarded now: at least one.

@@ -2,19 +2,19 @@
 //!
 //! # How they lie in memory
 //!
-//! A pool maps *slabs* of up to 1024 stacks. A slab whose stacks have a 4 KiB guard and 8 KiB to use, at
+//! A pool maps *slabs* of up to 1024 stacks. A slab whose stacks have a 64 KiB guard and 12 KiB to use, at
 //! 0x7f00_0000:
 //!
 //! ```text
-//! 0x7f00_9000 +---------------+ <- end of the slab (of three stacks)
-//!             | stack 2       |
-//! 0x7f00_6000 +---------------+
-//!             | stack 1       |
-//! 0x7f00_3000 +---------------+ <- end of stack 0; its `top` is up to 448 bytes below (see `slab.rs`)
-//!             | usable, 8 KiB |
-//! 0x7f00_1000 +---------------+ <- bottom of stack 0
-//!             | guard, 4 KiB  |
-//! 0x7f00_0000 +---------------+ <- base of the slab
+//! 0x7f03_9000 +----------------+ <- end of the slab (of three stacks)
+//!             | stack 2        |
+//! 0x7f02_6000 +----------------+
+//!             | stack 1        |
+//! 0x7f01_3000 +----------------+ <- end of stack 0; its `top` is up to 448 bytes below (see `slab.rs`)
+//!             | usable, 12 KiB |
+//! 0x7f01_0000 +----------------+ <- bottom of stack 0
+//!             | guard, 64 KiB  |
+//! 0x7f00_0000 +----------------+ <- base of the slab
 //! ```
 //!
 //! The distance between two stacks is an odd number of pages. With a power of two, the tops of all stacks
@@ -27,13 +27,43 @@
 //! table ([`Guard::Madvise`]): a million stacks are then one mapping. Older kernels need a mapping for each
 //! guard and one for each stack ([`Guard::Mprotect`]), so the limit `vm.max_map_count` ends the supply near
 //! 32,700 stacks unless it is raised; [`StackError`] says so when it happens.
+//!
+//! A guard has 64 KiB, since a frame that is larger than the guard steps over it into the neighbour, and C code may
+//! have frames of many pages that it does not touch in order. [`overrun_at`] tells a fault in a guard from any other.
+//!
+//! # What a stack costs
+//!
+//! Address space, one page once it is touched, and 8 bytes of page table for each page of its distance to the next one,
+//! touched or not: with 256 KiB to use 81 pages, 648 bytes. With a guard of one page it would be 520. A million such
+//! stacks take 0.3 of the 128 TiB of address space that a process has.
+//!
+//! # When memory goes back
+//!
+//! The pool keeps what it was given for the next taker, pages and all. [`StackPool::end_period`] and
+//! [`StackPool::release_surplus`] give back what was not needed of late, a [`Release`] what lies below the frames of
+//! whoever is suspended. Nothing does so by itself: there is no thread here. (abaca's workers do, when they rest.)
 
 mod error;
 mod guard;
 mod pool;
+mod registry;
+mod release;
 mod slab;
+mod surplus;
 
 pub use error::StackError;
 pub use guard::Guard;
 pub use pool::StackPool;
+#[cfg(abaca_asan)]
+pub(crate) use registry::bytes_below;
+pub use registry::{Overrun, overrun_at};
+pub use release::Release;
 pub use slab::Stack;
+pub use surplus::Surplus;
+
+/// The usable bytes of a stack unless somebody says otherwise: of a fiber's in abaca, of a
+/// [coroutine's](crate::coroutine).
+///
+/// 256 KiB in a release build; 2 MiB, as much as a thread of std has, in a build with debug assertions, whose frames
+/// are several times as large. Only touched pages cost memory.
+pub const DEFAULT_STACK_BYTES: usize = if cfg!(debug_assertions) { 2 * 1024 * 1024 } else { 256 * 1024 };

@@ -3,8 +3,8 @@
 //!
 //! # When the memory goes
 //!
-//! A handle gives access to its slab without a lock, so a slab may only be unmapped when no handle is left.
-//! Dropping the pool therefore counts: handles handed out, less those given back, less those dropped. If
+//! A handle gives access to its slab without a lock, so a slab may only be unmapped when no handle is left, or when the
+//! pool has them all (see `surplus.rs`). Dropping the pool therefore counts: handles handed out, less those given back, less those dropped. If
 //! that is zero, everything is unmapped. If not, some handle may still be used, or was forgotten while a
 //! fiber was suspended on its stack, and the pool leaks its slabs: an unmapped stack under a living
 //! reference would be worse.
@@ -18,11 +18,12 @@ use core::sync::atomic::Ordering;
 
 use super::error::StackError;
 use super::guard::Guard;
+use super::registry;
 use super::slab::{Shape, Slab, Stack};
 use crate::lock::Lock;
 
 /// The stacks of a pool's first slab. Each later slab has twice as many, up to [`Slab::MOST`].
-const FIRST_SLAB: usize = 64;
+pub(super) const FIRST_SLAB: usize = 64;
 
 /// The fewest guards that are installed at once. Later batches grow up to [`Guard::BATCH`].
 const FIRST_BATCH: usize = 8;
@@ -45,26 +46,36 @@ const FIRST_BATCH: usize = 8;
 pub struct StackPool {
     /// In a box, since its address is what a slab knows its pool by. Freed by `drop`, unless handles are
     /// left.
-    shared: ManuallyDrop<Box<Shared>>,
+    pub(super) shared: ManuallyDrop<Box<Shared>>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     shape: Shape,
-    state: Lock<State>,
+    pub(super) state: Lock<State>,
 }
 
-struct State {
+pub(super) struct State {
     guard: Guard,
     /// Each came from `Box::into_raw`. The last one may have stacks that were never handed out.
-    slabs: Vec<NonNull<Slab>>,
+    pub(super) slabs: Vec<NonNull<Slab>>,
     /// The stacks of the last slab from this index on were never handed out.
-    fresh: usize,
+    pub(super) fresh: usize,
     /// The stacks of the last slab below this index have their guards; at least `fresh`.
-    guarded: usize,
+    pub(super) guarded: usize,
     /// What was given back, last in first out. Room for all stacks is reserved when a slab is mapped.
-    free: Vec<Stack>,
+    pub(super) free: Vec<Stack>,
+    /// What was given back and has no page any more; see `surplus.rs`. Room is reserved as for `free`.
+    pub(super) bare: Vec<Stack>,
+    /// The least length of `free` in this period.
+    pub(super) least_free: usize,
+    /// What lay in `free` for all of a period, and is about to lose its pages. Room is reserved as for `free`.
+    pub(super) surplus: Vec<Stack>,
+    /// Slabs to be unmapped, no more part of the pool.
+    pub(super) doomed: Vec<NonNull<Slab>>,
+    /// How many look at slabs without the lock.
+    pub(super) visitors: usize,
     /// The stacks in all slabs.
-    total: usize,
+    pub(super) total: usize,
     /// Handles handed out and not given back. Includes those that were dropped.
     taken: usize,
 }
@@ -91,8 +102,20 @@ impl StackPool {
     /// assert_eq!(pool.guard(), Guard::Mprotect);
     /// ```
     pub fn with_guard(stack_bytes: usize, guard: Guard) -> Self {
-        let state =
-            State { guard, slabs: Vec::new(), fresh: 0, guarded: 0, free: Vec::new(), total: 0, taken: 0 };
+        let state = State {
+            guard,
+            slabs: Vec::new(),
+            fresh: 0,
+            guarded: 0,
+            free: Vec::new(),
+            bare: Vec::new(),
+            least_free: 0,
+            surplus: Vec::new(),
+            doomed: Vec::new(),
+            visitors: 0,
+            total: 0,
+            taken: 0,
+        };
         let shape = Shape::for_stack(stack_bytes);
         Self { shared: ManuallyDrop::new(Box::new(Shared { shape, state: Lock::new(state) })) }
     }
@@ -186,9 +209,20 @@ impl StackPool {
     /// The words are read one after the other while other threads may change them. No lock is held while
     /// `f` runs.
     pub fn for_each_owner(&self, mut f: impl FnMut(*mut ())) {
-        let slabs = self.shared.state.lock().slabs.clone();
+        struct Visit<'a>(&'a StackPool);
+        impl Drop for Visit<'_> {
+            fn drop(&mut self) {
+                self.0.shared.state.lock().visitors -= 1;
+            }
+        }
+        let slabs = {
+            let mut state = self.shared.state.lock();
+            state.visitors += 1;
+            state.slabs.clone()
+        };
+        let _visit = Visit(self);
         for slab in slabs {
-            // SAFETY: slabs stay until the pool is dropped, and it is borrowed.
+            // SAFETY: no slab is unmapped while there is a visitor, and the pool is borrowed.
             for owner in unsafe { slab.as_ref() }.owners() {
                 // Acquire: pairs with whatever release store the owner made of the pointer.
                 let owner = owner.load(Ordering::Acquire);
@@ -206,18 +240,35 @@ impl StackPool {
     fn next(&self, state: &mut State) -> Result<Stack, StackError> {
         match state.free.pop() {
             Some(stack) => {
+                state.least_free = state.least_free.min(state.free.len());
                 #[cfg(abaca_valgrind)]
                 stack.renew();
                 Ok(stack)
             }
-            None => self.next_fresh(state),
+            None => self.next_unused(state),
         }
+    }
+
+    #[cold]
+    fn next_unused(&self, state: &mut State) -> Result<Stack, StackError> {
+        let stack = if let Some(stack) = state.surplus.pop() {
+            stack
+        } else if let Some(stack) = state.bare.pop() {
+            // SAFETY: slabs stay while a handle of theirs is left.
+            unsafe { stack.home().as_ref() }.count_bare(-1);
+            stack
+        } else {
+            return self.next_fresh(state);
+        };
+        #[cfg(abaca_valgrind)]
+        stack.renew();
+        Ok(stack)
     }
 
     #[cold]
     fn next_fresh(&self, state: &mut State) -> Result<Stack, StackError> {
         let slab = match state.slabs.last() {
-            // SAFETY: slabs stay until the pool is dropped, and it is borrowed.
+            // SAFETY: slabs on the list are mapped.
             Some(&slab) if state.fresh < unsafe { slab.as_ref() }.count() => slab,
             _ => self.grow(state)?,
         };
@@ -250,8 +301,12 @@ impl StackPool {
         let no_memory =
             |_| StackError::new("allocation", (state.total + count) * size_of::<Stack>(), libc::ENOMEM);
         state.free.try_reserve(state.total + count).map_err(no_memory)?;
+        state.surplus.try_reserve(state.total + count).map_err(no_memory)?;
+        state.bare.try_reserve(state.total + count).map_err(no_memory)?;
         state.slabs.try_reserve(1).map_err(no_memory)?;
         let slab = NonNull::from(Box::leak(slab));
+        // SAFETY: it stays in its box.
+        unsafe { registry::enter(slab) };
         state.slabs.push(slab);
         state.total += count;
         (state.fresh, state.guarded) = (0, 0);
@@ -263,7 +318,11 @@ impl Drop for StackPool {
     fn drop(&mut self) {
         let state = self.shared.state.get_mut();
         // The pool's own handles are no use of a stack: they must not count as lost.
-        state.free.drain(..).for_each(mem::forget);
+        state.free.drain(..).chain(state.surplus.drain(..)).chain(state.bare.drain(..)).for_each(mem::forget);
+        for slab in state.doomed.drain(..) {
+            // SAFETY: it came from `Box::leak`, and no handle of its stacks was left when it was doomed.
+            drop(unsafe { Box::from_raw(slab.as_ptr()) });
+        }
         // SAFETY: slabs stay until they are dropped below.
         let lost: usize = state.slabs.iter().map(|slab| unsafe { slab.as_ref() }.lost()).sum();
         if state.taken != lost {

@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::error::StackError;
 use super::guard::Guard;
+use super::registry;
 use crate::os;
 
 /// How many different places inside a page the tops of a slab's stacks have.
@@ -46,7 +47,7 @@ impl Shape {
         let page = os::page_bytes();
         let most = (usize::MAX >> 2) / page * page;
         let usable_bytes = stack_bytes.clamp(1, most).next_multiple_of(page);
-        let pages = usable_bytes / page + Guard::PAGES;
+        let pages = usable_bytes / page + Guard::BYTES.div_ceil(page);
         // An odd number of pages apart: the page that evens it out goes to the guard.
         let pages = pages | 1;
         let stride_bytes = pages * page;
@@ -64,6 +65,8 @@ pub(super) struct Slab {
     owners: Box<[AtomicPtr<()>]>,
     /// How many handles were dropped instead of given back.
     lost: AtomicUsize,
+    /// How many of its stacks the pool holds without a page in them. Changed by whoever has locked the pool.
+    bare: AtomicUsize,
     /// The ids of the stacks that valgrind knows.
     #[cfg(abaca_valgrind)]
     registered: crate::lock::Lock<Vec<usize>>,
@@ -73,6 +76,9 @@ impl Slab {
     /// The most stacks in a slab.
     pub(super) const MOST: usize = 1024;
 
+    /// The count of bare stacks in a slab that is about to be unmapped.
+    const DOOMED: usize = usize::MAX;
+
     /// Maps room for `count` stacks, none of them guarded yet.
     pub(super) fn map(shape: Shape, count: usize, pool: *const ()) -> Result<Box<Self>, StackError> {
         let mut owners = Vec::new();
@@ -81,8 +87,6 @@ impl Slab {
         owners.resize_with(count, AtomicPtr::default);
         let bytes = shape.stride_bytes.saturating_mul(count);
         let base = os::map(bytes).map_err(|errno| StackError::new("mmap", bytes, errno))?;
-        #[cfg(abaca_asan)]
-        crate::sanitizer::note_stacks(base, shape.stride_bytes, shape.guard_bytes, count);
         let owners = owners.into_boxed_slice();
         Ok(Box::new(Self {
             base,
@@ -90,6 +94,7 @@ impl Slab {
             pool,
             owners,
             lost: AtomicUsize::new(0),
+            bare: AtomicUsize::new(0),
             #[cfg(abaca_valgrind)]
             registered: crate::lock::Lock::new(Vec::new()),
         }))
@@ -107,8 +112,39 @@ impl Slab {
         unsafe { self.base.add(index * self.shape.stride_bytes) }
     }
 
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Which of its stacks has `address`, and how far above the lowest address of that.
+    pub(super) fn find(&self, address: usize) -> Option<(usize, usize)> {
+        let offset = address.checked_sub(self.base.addr().get())?;
+        let (index, within) = (offset / self.shape.stride_bytes, offset % self.shape.stride_bytes);
+        (index < self.count()).then_some((index, within))
+    }
+
     pub(super) fn owners(&self) -> &[AtomicPtr<()>] {
         &self.owners
+    }
+
+    /// One more, or one less, of its stacks is without a page. For whoever has locked the pool.
+    pub(super) fn count_bare(&self, change: isize) {
+        // Relaxed: the pool's lock orders it.
+        self.bare.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+    }
+
+    /// How many of its stacks the pool holds without a page in them.
+    pub(super) fn bare(&self) -> usize {
+        self.bare.load(Ordering::Relaxed)
+    }
+
+    /// It is no more part of its pool. For whoever has locked the pool.
+    pub(super) fn doom(&self) {
+        self.bare.store(Self::DOOMED, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_doomed(&self) -> bool {
+        self.bare.load(Ordering::Relaxed) == Self::DOOMED
     }
 
     /// How many handles were dropped instead of given back.
@@ -123,8 +159,7 @@ impl Drop for Slab {
     fn drop(&mut self) {
         #[cfg(abaca_valgrind)]
         self.registered.get_mut().drain(..).for_each(crate::valgrind::deregister_stack);
-        #[cfg(abaca_asan)]
-        crate::sanitizer::forget_stacks(self.base);
+        registry::remove(self.base);
         // SAFETY: the range is what `map` mapped, and its pool drops a slab only when no handle is left.
         unsafe { os::unmap(self.base, self.shape.stride_bytes * self.count()) };
     }
@@ -197,6 +232,18 @@ impl Stack {
         self.slab().lowest(self.index as usize)
     }
 
+    /// Where its usable memory begins, and how many bytes that is.
+    pub(super) fn usable(&self) -> (NonNull<u8>, usize) {
+        let Shape { usable_bytes, guard_bytes, .. } = self.slab().shape;
+        // SAFETY: a stack is one stride long, and its guard is shorter.
+        (unsafe { self.lowest().add(guard_bytes) }, usable_bytes)
+    }
+
+    /// The slab that it is part of.
+    pub(super) fn home(&self) -> NonNull<Slab> {
+        self.slab
+    }
+
     /// Where the stack begins: the highest address that [`prepare`](crate::prepare) may be given. A
     /// multiple of 64.
     ///
@@ -210,8 +257,7 @@ impl Stack {
 
     /// The lowest address that may be used. The guard ends here.
     pub fn bottom(&self) -> *mut u8 {
-        // SAFETY: a stack is one stride long, and its guard is shorter.
-        unsafe { self.lowest().add(self.slab().shape.guard_bytes) }.as_ptr()
+        self.usable().0.as_ptr()
     }
 
     /// The addresses that fault, directly below [`bottom`](Self::bottom).
@@ -234,11 +280,9 @@ impl Stack {
     /// This costs a system call and a page fault for each page that is used again: it pays for stacks that
     /// were touched deeply and now rest.
     pub fn release_below(&self, keep_bytes: usize) {
-        let shape = self.slab().shape;
         let kept = self.top().addr().saturating_sub(keep_bytes) & !(os::page_bytes() - 1);
         let Some(bytes) = kept.checked_sub(self.bottom().addr()).filter(|&bytes| bytes > 0) else { return };
-        // SAFETY: a stack is one stride long, and its guard is shorter.
-        let bottom = unsafe { self.lowest().add(shape.guard_bytes) };
+        let (bottom, _) = self.usable();
         // SAFETY: the range is usable memory of this stack; whoever runs on it has promised, in the
         // contract of `prepare`, to have it alone, and this handle is what it has.
         unsafe { os::discard(bottom, bytes) };

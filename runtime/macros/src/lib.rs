@@ -4,11 +4,30 @@ use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::quote;
 use syn::punctuated::Punctuated;
-use syn::{Expr, ItemFn, MetaNameValue, Token, parse_macro_input};
+use syn::{Expr, ItemFn, MetaNameValue, ReturnType, Token, parse_macro_input};
 
 /// Runs the body of `main` as the main fiber of a runtime.
 ///
-/// Options are the setters of `abaca::runtime::Builder`: `#[abaca::main(workers = 2, stack_size = 65536)]`.
+/// `main` may return whatever std's may ([`Termination`](std::process::Termination)), such as
+/// `Result<(), Box<dyn Error>>`: an error is printed and makes the process fail. On a function of another name the value is
+/// returned, and has to be `Send`.
+///
+/// # Options
+///
+/// Setters of `abaca::runtime::Builder`: `#[abaca::main(workers = 2, stack_size = 65536)]`.
+///
+/// | option | value |
+/// |---|---|
+/// | `workers` | OS threads that run fibers |
+/// | `stack_size` | bytes of a fiber's stack |
+/// | `max_fibers` | how many fibers may be alive |
+/// | `poller` | an `abaca::runtime::Poller` |
+/// | `name` | the start of the threads' names |
+/// | `shutdown_timeout` | a `Duration`: how long the end waits for fibers |
+///
+/// # Panics
+///
+/// If the runtime cannot start, and with the body's panic.
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     expand(options, item, &quote!())
@@ -45,15 +64,25 @@ fn build(
     }
     let settings = options.iter().map(setting).collect::<syn::Result<Vec<_>>>()?;
     let ItemFn { attrs, vis, sig, block } = function;
+    let run = quote! {
+        ::abaca::Runtime::builder()
+            #(#settings)*
+            .build()
+            .expect("cannot start the runtime")
+            .run
+    };
+    // What `main` or a test returns is reported in the fiber: an error there need not be `Send`.
+    let is_reported = sig.ident == "main" || !attribute.is_empty();
+    if !is_reported || matches!(sig.output, ReturnType::Default) {
+        return Ok(quote! { #(#attrs)* #attribute #vis #sig { #run(move || #block) } });
+    }
+    let name = &sig.ident;
     Ok(quote! {
         #(#attrs)*
         #attribute
-        #vis #sig {
-            ::abaca::Runtime::builder()
-                #(#settings)*
-                .build()
-                .expect("cannot start the runtime")
-                .run(move || #block)
+        #vis fn #name() -> ::std::process::ExitCode {
+            #sig #block
+            #run(|| ::std::process::Termination::report(#name()))
         }
     })
 }

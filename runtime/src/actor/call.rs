@@ -8,7 +8,7 @@ use super::pid::Pid;
 use super::reason::ExitReason;
 use super::reference::{ActorRef, SendError};
 use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
+use crate::sync::parking::{self, Cost, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// Why a [`call`](ActorRef::call) was not answered.
@@ -115,14 +115,14 @@ where
 impl<R> Reply<R> {
     /// Answers the call. If the caller has given up the answer is dropped.
     pub fn send(self, answer: R) {
+        parking::spend(Cost::Call);
         self.slot.fill(Ok(answer));
     }
 }
 
 impl<R> Drop for Reply<R> {
     fn drop(&mut self) {
-        if std::thread::panicking() && crate::park::surely_unwinds() && self.server.life().ends_with_caller()
-        {
+        if std::thread::panicking() && self.server.life().ends_with_caller() {
             return;
         }
         self.slot.fill(Err(CallError::NoReply));

@@ -12,6 +12,7 @@ use super::reason::{Down, Exit, ExitReason};
 use super::reference::ActorRef;
 use super::spawn::Builder;
 use crate::cancel;
+use crate::park::{self, Cost};
 
 /// An actor's own end: what its body is given.
 ///
@@ -51,6 +52,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// How many messages wait.
     #[must_use]
     pub fn len(&self) -> usize {
+        park::spend(Cost::Call);
         self.passed.len() + self.cell.len()
     }
 
@@ -84,7 +86,9 @@ impl<M: Send + 'static> Mailbox<M> {
 
     /// Takes the oldest message if there is one.
     pub fn try_receive(&mut self) -> Option<M> {
-        self.passed.pop_front().or_else(|| self.cell.take())
+        let message = self.passed.pop_front().or_else(|| self.cell.take());
+        park::spend(if message.is_some() { Cost::Call } else { Cost::InVain });
+        message
     }
 
     fn receive_until(&mut self, deadline: Option<Instant>) -> Option<M> {

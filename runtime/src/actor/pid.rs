@@ -10,6 +10,7 @@ use super::life::{self, Life, Process};
 use super::reason::{Down, ExitReason};
 use super::reference::ActorRef;
 use crate::fiber::FiberId;
+use crate::park::{self, Cost};
 
 /// A unique identifier of an actor, never reused within a process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,12 +65,18 @@ impl Pid {
     /// Whether the actor has not ended yet.
     #[must_use]
     pub fn is_alive(&self) -> bool {
+        self.exit_reason().is_none()
+    }
+
+    /// [`is_alive`](Self::is_alive), for one who holds a lock.
+    pub(super) fn has_life(&self) -> bool {
         self.life().ended().is_none()
     }
 
     /// Why the actor has ended; `None` while it lives.
     #[must_use]
     pub fn exit_reason(&self) -> Option<ExitReason> {
+        park::spend(Cost::Call);
         self.life().ended()
     }
 
@@ -164,6 +171,6 @@ impl Hash for Pid {
 
 impl fmt::Debug for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pid").field("id", &self.id()).field("exit_reason", &self.exit_reason()).finish()
+        f.debug_struct("Pid").field("id", &self.id()).field("exit_reason", &self.life().ended()).finish()
     }
 }

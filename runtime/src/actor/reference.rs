@@ -8,6 +8,7 @@ use super::call::{self, CallError, Reply};
 use super::mail::Cell;
 use super::pid::{ActorId, Pid};
 use super::reason::ExitReason;
+use crate::park::{self, Cost};
 
 /// A reference to an actor that takes messages of type `M`. Clones refer to the same actor, and none keeps it alive.
 ///
@@ -71,6 +72,7 @@ impl<M: Send + 'static> ActorRef<M> {
     /// [`SendError::Dead`] if the actor has ended, [`SendError::Full`] if its mailbox is bounded and full. A message that was
     /// sent is dropped unread if the actor ends before it receives it.
     pub fn send(&self, message: M) -> Result<(), SendError<M>> {
+        park::spend(Cost::Call);
         self.cell.send(message)
     }
 

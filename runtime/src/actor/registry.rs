@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::pid::Pid;
 use super::reference::ActorRef;
+use crate::park::{self, Cost};
 
 /// Names for actors: a value, to be given to those who need it. Clones are the same registry.
 ///
@@ -65,13 +66,13 @@ impl Registry {
         actor: &ActorRef<M>,
     ) -> Result<(), RegisterError> {
         let (name, pid) = (name.into(), actor.pid());
-        if !pid.is_alive() {
+        if !pid.has_life() {
             return Err(RegisterError::Dead);
         }
         let entry = Entry { pid: pid.clone(), actor: Box::new(actor.clone()) };
         let replaced = {
             let mut entries = self.entries();
-            if entries.get(&name).is_some_and(|known| known.pid != pid && known.pid.is_alive()) {
+            if entries.get(&name).is_some_and(|known| known.pid != pid && known.pid.has_life()) {
                 return Err(RegisterError::NameTaken);
             }
             entries.insert(name.clone(), entry)
@@ -100,22 +101,24 @@ impl Registry {
     /// The living actor of that name, if it takes messages of type `M`.
     #[must_use]
     pub fn lookup<M: Send + 'static>(&self, name: &str) -> Option<ActorRef<M>> {
+        park::spend(Cost::Call);
         let actor = self.entries().get(name)?.actor.downcast_ref::<ActorRef<M>>().cloned();
-        actor.filter(ActorRef::is_alive)
+        actor.filter(|actor| actor.pid().has_life())
     }
 
     /// The living actor of that name, whatever its messages.
     #[must_use]
     pub fn whereis(&self, name: &str) -> Option<Pid> {
+        park::spend(Cost::Call);
         let pid = self.entries().get(name)?.pid.clone();
-        pid.is_alive().then_some(pid)
+        pid.has_life().then_some(pid)
     }
 
     /// The names of the living, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let entries = self.entries();
-        let living = entries.iter().filter(|(_, entry)| entry.pid.is_alive());
+        let living = entries.iter().filter(|(_, entry)| entry.pid.has_life());
         let mut names: Vec<_> = living.map(|(name, _)| name.clone()).collect();
         names.sort_unstable();
         names

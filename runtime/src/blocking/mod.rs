@@ -19,9 +19,16 @@
 //!
 //! # Cancellation and shutdown
 //!
-//! A fiber that is cancelled before a thread has taken its job takes it back and unwinds. Once the job has begun, the
-//! fiber waits for its end, drops the result, and then unwinds. So a runtime that is shut down waits, up to its deadline,
-//! for jobs that have begun. The pool's threads end after the last fiber.
+//! A fiber that is cancelled before a thread has taken its job takes it back and unwinds. Once the job has begun, it depends:
+//!
+//! * [`run_owned`], whose closure owns what it uses: the fiber unwinds at once, the closure goes on without it, and what it
+//!   returns is dropped when it arrives. So it does not hold up the end of the runtime or of the process. It keeps
+//!   its thread of the pool for as long as it takes. The calls of [`fs`](crate::fs) and the look-up of names are of this kind,
+//!   but for those that move bytes.
+//! * [`run`], whose closure may borrow from the fiber's stack: the fiber waits for its end, drops the result, and then
+//!   unwinds. A runtime that is shut down waits, up to its deadline, for such jobs.
+//!
+//! The pool's threads end after the last fiber.
 //!
 //! ```
 //! # abaca::run(|| {
@@ -35,19 +42,20 @@
 //! ```
 
 mod job;
+mod lease;
 mod pool;
 mod settings;
 
 use job::Job;
+pub(crate) use lease::Lease;
 pub(crate) use pool::Pool;
 pub(crate) use settings::Settings;
 
-use crate::{park, scheduler};
+use crate::scheduler;
 
 /// Runs `f` on a thread of the runtime's blocking pool while the calling fiber is parked, and returns what it returned.
 ///
-/// On a plain thread, `f` just runs; so it does in the destructors of a fiber that unwinds, since
-/// [`std::thread::panicking`] is a fact of the thread.
+/// On a plain thread, `f` just runs.
 ///
 /// Handing a job over and back costs some microseconds if a thread is awake, and tens if one must be woken.
 ///
@@ -68,8 +76,62 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait),
+        Some(pool) => pool.run(f, Job::wait),
         _ => f(),
+    }
+}
+
+/// [`run`] for a closure that owns what it uses: a fiber that is cancelled, or whose time is up, does not wait for it. The
+/// closure then goes on, and what it returns is dropped on the pool's thread. Mirrors what becomes of tokio's
+/// `spawn_blocking` when its handle is dropped.
+///
+/// # Panics
+///
+/// With the panic of `f`.
+///
+/// ```
+/// # abaca::run(|| {
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+///
+/// let (sender, receiver) = mpsc::channel::<()>();
+/// // A library's call that takes as long as it takes.
+/// let call = move || receiver.recv();
+/// let late = abaca::time::timeout(Duration::from_millis(1), || abaca::blocking::run_owned(call));
+/// assert!(late.is_err());
+/// # drop(sender);
+/// # });
+/// ```
+pub fn run_owned<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match scheduler::blocking_pool() {
+        Some(pool) => pool.run_owned(f),
+        _ => f(),
+    }
+}
+
+/// Whether the caller is a fiber, whose runtime has a pool.
+pub(crate) fn has_pool() -> bool {
+    scheduler::current_fiber().is_some()
+}
+
+/// Runs `f`, for which a destructor is no place, on a thread of the pool. The caller waits for it if it can; it is never
+/// cancelled here. On a plain thread `f` just runs.
+pub(crate) fn run_aside(f: impl FnOnce() + Send + 'static) {
+    match scheduler::blocking_pool() {
+        Some(pool) => pool.run_aside(f, !std::thread::panicking()),
+        None => f(),
+    }
+}
+
+/// [`run_aside`], for which nobody waits.
+pub(crate) fn run_later(f: impl FnOnce() + Send + 'static) {
+    match scheduler::blocking_pool() {
+        Some(pool) => pool.run_aside(f, false),
+        None => f(),
     }
 }
 
@@ -81,8 +143,23 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) if !park::surely_unwinds() => pool.run(f, Job::wait_and_keep),
+        Some(pool) => pool.run(f, Job::wait_and_keep),
         _ => f(),
+    }
+}
+
+/// Runs `f`, which starts a child, on a thread that runs nothing else, and that lives as long as the lease: for the kernel it
+/// is the child's parent. On a plain thread, `f` just runs: the caller is the parent, as in std.
+pub(crate) fn run_and_stay<F, T>(f: F) -> (T, Option<Lease>)
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    let call = || (f(), Lease::take());
+    let pool = scheduler::blocking_pool();
+    match pool.as_deref().and_then(Pool::forking) {
+        Some(pool) => pool.run(call, Job::wait),
+        _ => call(),
     }
 }
 

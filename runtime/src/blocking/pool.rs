@@ -7,19 +7,23 @@
 //! first harms nobody.
 //!
 //! The lock is never held across a job, a system call or a wake-up.
+//!
+//! A thread of which somebody has a [`Lease`](super::Lease) does not end: it sits, without a limit, even if the pool is closed.
 
 #![expect(unsafe_code, reason = "asks for the right to run a job, whose contract it keeps")]
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use super::job::{Job, JobRef, Wait};
-use super::{Gauges, Settings};
-use crate::park;
+use super::job::{Job, JobRef, OwnedJob, Wait};
+use super::{Gauges, Settings, lease};
+use crate::{os, park};
 
 /// See the module's documentation.
 pub(crate) struct Pool {
@@ -28,6 +32,8 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Counted before the job's caller is told, so that it sees its own.
     completed: AtomicU64,
+    /// The threads that start children, which inherit what there is to a thread: they run nobody else's jobs.
+    forking: Option<Arc<Pool>>,
 }
 
 #[derive(Default)]
@@ -40,6 +46,11 @@ struct State {
     /// How many were started, for their names.
     started: usize,
     closed: bool,
+}
+
+thread_local! {
+    /// The pool whose thread this is; compared and never followed.
+    static OWNER: Cell<*const Pool> = const { Cell::new(ptr::null()) };
 }
 
 /// An idle thread.
@@ -58,7 +69,17 @@ enum Call {
 impl Pool {
     /// A pool without threads; they will be called `<name>-blocking-<n>`.
     pub(crate) fn new(name: &str, settings: Settings) -> Self {
-        Self { name: name.into(), settings, state: Mutex::default(), completed: AtomicU64::new(0) }
+        let forking = Self::bare(format!("{name}-forking"), settings);
+        Self { forking: Some(Arc::new(forking)), ..Self::bare(format!("{name}-blocking"), settings) }
+    }
+
+    fn bare(name: String, settings: Settings) -> Self {
+        Self { name, settings, state: Mutex::default(), completed: AtomicU64::new(0), forking: None }
+    }
+
+    /// The pool whose threads start children.
+    pub(super) fn forking(&self) -> Option<&Arc<Self>> {
+        self.forking.as_ref()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -101,6 +122,39 @@ impl Pool {
         }
     }
 
+    /// Runs `f`, which owns what it uses, on a thread of the pool, and waits for its end or for the caller's cancellation.
+    pub(super) fn run_owned<F, T>(self: &Arc<Self>, f: F) -> T
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if !thread::panicking() && park::is_cancelled() {
+            park::unwind();
+        }
+        let job = OwnedJob::new(f);
+        self.submit(JobRef::Owned(Arc::clone(&job) as _));
+        if let Some(cancelled) = job.wait() {
+            // If nobody has begun it, nobody will.
+            drop(self.take_back(Arc::as_ptr(&job).cast()));
+            drop(job);
+            cancelled.unwind();
+        }
+        match job.take_result().expect("it has run") {
+            Ok(value) => value,
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// Runs `f` on a thread of the pool, sooner or later. The caller waits for it, unless it is cancelled or must not be
+    /// suspended.
+    pub(super) fn run_aside(self: &Arc<Self>, f: impl FnOnce() + Send + 'static, may_wait: bool) {
+        let job = OwnedJob::new(f);
+        self.submit(JobRef::Owned(Arc::clone(&job) as _));
+        if may_wait {
+            job.wait_or_leave();
+        }
+    }
+
     /// Queues a job and sees to it that a thread comes for it.
     fn submit(self: &Arc<Self>, job: JobRef) {
         let call = {
@@ -116,9 +170,9 @@ impl Pool {
     }
 
     fn start_thread(self: &Arc<Self>, number: usize) {
-        let name = format!("{}-blocking-{number}", self.name);
+        let name = format!("{}-{number}", self.name);
         let pool = Arc::clone(self);
-        if thread::Builder::new().name(name).spawn(move || pool.serve()).is_err() {
+        if os::thread::start(name, move || pool.serve()).is_err() {
             self.go_without();
         }
     }
@@ -149,15 +203,22 @@ impl Pool {
         finished.tell();
     }
 
+    /// Whether the caller runs on a thread of this pool, so that somebody may wait for it.
+    pub(crate) fn is_callers(&self) -> bool {
+        ptr::eq(OWNER.get(), self)
+    }
+
     /// A thread's life.
     fn serve(&self) {
+        lease::offer();
+        OWNER.set(self);
         let mut state = self.state();
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 self.complete(job);
                 state = self.state();
-            } else if state.closed {
+            } else if state.closed && !lease::is_held() {
                 break;
             } else {
                 state.idle.push(Seat(thread::current()));
@@ -178,15 +239,16 @@ impl Pool {
         let me = thread::current().id();
         let deadline = Instant::now().checked_add(self.settings.keep_alive);
         loop {
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            match left {
+            match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+                Some(_) if lease::is_held() => thread::park(),
                 None => thread::park(),
                 Some(left) if !left.is_zero() => thread::park_timeout(left),
                 Some(_) => {}
             }
             let mut state = self.state();
             let Some(seat) = state.idle.iter().position(|seat| seat.0.id() == me) else { return true };
-            if deadline.is_some_and(|at| Instant::now() >= at) {
+            let is_over = state.closed || deadline.is_some_and(|at| Instant::now() >= at);
+            if is_over && !lease::is_held() {
                 state.idle.remove(seat);
                 return false;
             }
@@ -195,6 +257,9 @@ impl Pool {
 
     /// Lets threads end when the queue is empty; the runtime is gone.
     pub(crate) fn close(&self) {
+        if let Some(forking) = &self.forking {
+            forking.close();
+        }
         let idle = {
             let mut state = self.state();
             state.closed = true;

@@ -10,7 +10,7 @@
 //! * the runtime's shutdown: all of them;
 //! * [`CancelToken`]: the code inside of [`run_until_cancelled`](CancelToken::run_until_cancelled);
 //! * [`time::timeout`](crate::time::timeout): the code inside, when the time is up;
-//! * [`try_scope`](crate::try_scope): the scope's fibers and its body, when one of them fails;
+//! * [`try_scope`](crate::try_scope()): the scope's fibers and its body, when one of them fails;
 //! * a cancelled fiber that waits in a [`scope`](crate::scope()) or [`JoinSet`](crate::JoinSet): the fibers in it.
 //!
 //! The last four end at a frame of the fiber, which then goes on. They nest; if several apply, the outermost wins.
@@ -19,13 +19,15 @@
 //! that was read is lost to it. (A join that is cancelled detaches its fiber; use a `JoinSet` or a scope to keep it.)
 //!
 //! A fiber that never blocks is not cancelled: call [`checkpoint`] in a long computation. A destructor that blocks
-//! while its fiber unwinds waits to its end; until it does, timeouts and tokens of the worker's other fibers do not end
-//! waits that begin meanwhile, since [`std::thread::panicking`] cannot tell who unwinds. With `panic = "abort"` there is no unwinding: to cancel is an error, which
-//! says so, and everything else works.
+//! while its fiber unwinds waits to its end, and its neighbours go on. With `panic = "abort"` there is no unwinding: to
+//! cancel is an error, which says so, and everything else works.
 //!
-//! Two things to know. An initialiser of a [`Once`](crate::sync::Once) or [`LazyLock`](crate::sync::LazyLock) that is
-//! cancelled poisons it, as one that panics. And a [`coroutine`](crate::coroutine) that is suspended inside of a timeout,
-//! a token or a shield leaves it in force for whoever resumed it: suspend outside of them.
+//! A cancellation is not a panic: a lock that is held is released and not poisoned, and a [`Once`](crate::sync::Once)
+//! whose initialiser is cancelled is run by the next caller. That of a [`LazyLock`](crate::sync::LazyLock), which cannot
+//! be called twice, is shielded.
+//!
+//! One thing to know: a [`coroutine`](crate::coroutine) that is suspended inside of a timeout, a token or a shield leaves
+//! it in force for whoever resumed it: suspend outside of them.
 //!
 //! ```
 //! # abaca::run(|| {
@@ -37,13 +39,13 @@
 
 mod token;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 
 pub use crate::fiber::Cancelled;
-pub use token::{CancelToken, DropGuard};
+pub use token::{CancelToken, DropGuard, WaitForCancellationFuture};
 
-use crate::fiber::{Boundary, Fiber};
-use crate::park;
+use crate::fiber::{Boundary, Fiber, catch_and_resume};
+use crate::park::{self, Cost};
 use crate::spawn::JoinHandle;
 
 /// Runs `f`, inside of which the caller is not cancelled by anything outside. Whatever was asked for meanwhile takes effect
@@ -74,6 +76,7 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
 
 /// Whether the caller's next blocking call will unwind. `false` inside of a [`shield`] that hides it.
 pub fn is_cancelled() -> bool {
+    park::spend(Cost::Call);
     park::is_cancelled()
 }
 
@@ -91,7 +94,8 @@ pub fn is_cancelled() -> bool {
 /// # });
 /// ```
 pub fn checkpoint() {
-    if !std::thread::panicking() && is_cancelled() {
+    park::spend(Cost::Wait);
+    if !std::thread::panicking() && park::is_cancelled() {
         park::unwind();
     }
 }
@@ -101,7 +105,7 @@ pub(crate) fn run_inside<T>(boundary: &mut Boundary, f: impl FnOnce(&Boundary) -
     park::require_unwinding();
     let inside = park::with_chain(|chain| chain.push(boundary));
     let boundary = inside.boundary();
-    let result = catch_unwind(AssertUnwindSafe(|| f(boundary)));
+    let result = catch_and_resume(&boundary.mark, || f(boundary));
     match result {
         Ok(value) => Some(value),
         Err(payload) => match payload.downcast_ref::<Cancelled>() {
@@ -130,7 +134,7 @@ impl<T> JoinHandle<T> {
     /// # });
     /// ```
     pub fn cancel(&self) {
-        if !self.is_finished() {
+        if !self.has_ended() {
             self.fiber().cancel();
         }
     }

@@ -9,14 +9,19 @@
     reason = "holds the addresses of boundaries on the stacks of those who run under the token"
 )]
 
+mod future;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use future::Tasks;
+pub use future::WaitForCancellationFuture;
+
 use crate::fiber::{Boundary, Outcome, Reason};
-use crate::park;
+use crate::park::{self, Cost};
 use crate::sync::parking::SpinLock;
 use crate::sync::wait_list::{self, End, WaitList};
 
@@ -54,6 +59,7 @@ struct State {
     /// By address: those who run under the token.
     boundaries: HashMap<usize, Running>,
     waiters: WaitList<()>,
+    tasks: Tasks,
 }
 
 impl State {
@@ -85,6 +91,7 @@ impl CancelToken {
             children: HashMap::new(),
             boundaries: HashMap::new(),
             waiters: WaitList::new(),
+            tasks: Tasks::default(),
         };
         Self(Arc::new(Node { parent, state: SpinLock::new(state) }))
     }
@@ -118,12 +125,31 @@ impl CancelToken {
 
     /// Whether the token, or one above it, has been cancelled.
     pub fn is_cancelled(&self) -> bool {
+        park::spend(Cost::Call);
         self.0.is_cancelled()
     }
 
     /// Blocks until the token is cancelled.
     pub fn cancelled(&self) {
         self.cancelled_until(None);
+    }
+
+    /// [`cancelled`](Self::cancelled) for async code of any executor.
+    ///
+    /// ```
+    /// # use abaca::cancel::CancelToken;
+    /// # abaca::run(|| {
+    /// let token = CancelToken::new();
+    /// let task = abaca::future::spawn_future({
+    ///     let token = token.clone();
+    ///     async move { token.cancelled_async().await }
+    /// });
+    /// token.cancel();
+    /// task.join().unwrap();
+    /// # });
+    /// ```
+    pub fn cancelled_async(&self) -> WaitForCancellationFuture<'_> {
+        WaitForCancellationFuture::new(&self.0)
     }
 
     /// Blocks until the token is cancelled, at most for `timeout`; whether it is.
@@ -133,7 +159,8 @@ impl CancelToken {
     }
 
     fn cancelled_until(&self, deadline: Option<Instant>) -> bool {
-        if self.is_cancelled() {
+        park::spend(Cost::Wait);
+        if self.0.is_cancelled() {
             return true;
         }
         let state = self.0.state.lock();
@@ -245,17 +272,18 @@ impl Node {
 
     /// Cancels this node; returns the children that are left to cancel, unless it was cancelled before.
     fn cancel_alone(&self) -> Option<HashMap<usize, Weak<Node>>> {
-        let (children, woken): (_, Vec<_>) = {
+        let (children, fired, tasks): (_, Vec<_>, _) = {
             let mut state = self.state.lock();
             if std::mem::replace(&mut state.cancelled, true) {
                 return None;
             }
             // SAFETY: an enrolled boundary is alive until it is taken out under the lock.
             let fire = |running: &Running| unsafe { running.0.as_ref() }.fire();
-            let woken = state.boundaries.values().filter_map(fire).collect();
-            (std::mem::take(&mut state.children), woken)
+            let fired = state.boundaries.values().filter_map(fire).collect();
+            (std::mem::take(&mut state.children), fired, std::mem::take(&mut state.tasks))
         };
-        woken.into_iter().for_each(park::wake);
+        fired.into_iter().for_each(park::tell);
+        tasks.wake();
         wait_list::wake_up_to(&self.state, State::waiters, usize::MAX);
         Some(children)
     }

@@ -10,7 +10,7 @@ use super::exchange::Patience;
 use super::receiver::{Flavor, Receiver};
 use super::sender::Sender;
 use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, Waiter};
+use crate::sync::parking::{self, Cost, Waiter};
 
 /// The arms of a select.
 pub(super) trait Arms {
@@ -33,6 +33,7 @@ pub(super) type Room = (usize, usize);
 /// Waits until an arm is selected (or found ready, as the rule's purpose says) and returns its index; `None` when the
 /// patience has ended.
 pub(super) fn choose<A: Arms + ?Sized>(arms: &A, rule: Rule, room: &mut [Room]) -> Option<usize> {
+    parking::spend_as(|| rule.patience.cost());
     loop {
         let order = Order::new(arms, rule.is_biased);
         // The usual case: one is ready. This looks at one channel after the other, which is no proof that none is.
@@ -63,7 +64,11 @@ pub(super) fn choose<A: Arms + ?Sized>(arms: &A, rule: Rule, room: &mut [Room]) 
             }
             continue;
         }
-        let Patience::Until(limit) = rule.patience else { return None };
+        let Patience::Until(limit) = rule.patience else {
+            drop(locks);
+            parking::spend(Cost::InVain);
+            return None;
+        };
         if limit.is_some_and(|at| at <= Instant::now()) {
             return None;
         }

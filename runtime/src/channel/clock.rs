@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::exchange::{Patience, Refusal};
 use super::turn::Turn;
 use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
+use crate::sync::parking::{self, Cost, SpinLock};
 
 /// See the module's documentation. `T` is [`Instant`] wherever there is a message.
 pub(super) struct Clock<T> {
@@ -53,10 +53,14 @@ impl<T> Clock<T> {
     }
 
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
+        parking::spend_as(|| patience.cost());
         if let Some(message) = self.try_receive() {
             return Ok(message);
         }
-        let Patience::Until(deadline) = patience else { return Err(Refusal::Unready) };
+        let Patience::Until(deadline) = patience else {
+            parking::spend(Cost::InVain);
+            return Err(Refusal::Unready);
+        };
         loop {
             let now = Instant::now();
             // One that was there in time gets its messages at equal distances, however late it wakes.
@@ -81,6 +85,7 @@ impl<T> Clock<T> {
 
     /// Whether a message is there.
     pub(super) fn is_due(&self) -> bool {
+        parking::spend(Cost::Call);
         self.due().is_some_and(|due| due <= Instant::now())
     }
 
@@ -102,9 +107,11 @@ impl<T> Clock<T> {
 
 /// Waits for a message that never comes.
 pub(super) fn never<T>(patience: Patience) -> Result<T, Refusal> {
-    if let Patience::Until(deadline) = patience
-        && parking::wait(&parking::waiter(), Reason::ChannelReceive, deadline) == Outcome::Cancelled
-    {
+    let Patience::Until(deadline) = patience else {
+        parking::spend(Cost::InVain);
+        return Err(Refusal::Unready);
+    };
+    if parking::wait(&parking::waiter(), Reason::ChannelReceive, deadline) == Outcome::Cancelled {
         parking::unwind();
     }
     Err(Refusal::Unready)

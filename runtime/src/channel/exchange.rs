@@ -13,7 +13,7 @@ use super::turn::Turn;
 use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
 use crate::queue::Hope;
-use crate::sync::parking::{self, SpinGuard, SpinLock, Woken};
+use crate::sync::parking::{self, Cost, SpinGuard, SpinLock, Woken};
 use crate::sync::wait_list::{self, End};
 
 /// See the module's documentation.
@@ -39,6 +39,15 @@ pub(super) enum Patience {
     None,
     /// Until the deadline; `None` is forever.
     Until(Option<Instant>),
+}
+
+impl Patience {
+    pub(super) fn cost(self) -> Cost {
+        match self {
+            Self::None => Cost::Call,
+            Self::Until(_) => Cost::Wait,
+        }
+    }
 }
 
 /// Why an operation failed.
@@ -71,6 +80,7 @@ impl<T> Exchange<T> {
     /// Sends `message`, or gives it back.
     #[inline]
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
+        parking::spend_as(|| if self.capacity.is_none() { Cost::Call } else { patience.cost() });
         let mut meeting = self.enter();
         match meeting.push(message) {
             Ok(()) => Ok(()),
@@ -81,6 +91,7 @@ impl<T> Exchange<T> {
     /// Receives a message.
     #[inline]
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
+        parking::spend_as(|| patience.cost());
         let mut meeting = self.enter();
         match meeting.pop() {
             Some(message) => Ok(message),
@@ -103,7 +114,12 @@ impl<T> Exchange<T> {
             (Some(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
                 self.wait_to_send(meeting, parcel, deadline)
             }
-            (Some(meeting), _) => Err((meeting.refusal(), parcel.unwrap_message())),
+            (Some(meeting), _) => {
+                let refusal = meeting.refusal();
+                drop(meeting);
+                parking::spend(Cost::InVain);
+                Err((refusal, parcel.unwrap_message()))
+            }
         }
     }
 
@@ -118,7 +134,12 @@ impl<T> Exchange<T> {
             (_, Some(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
                 self.wait_to_receive(meeting, deadline)
             }
-            (_, Some(meeting), _) => Err(meeting.refusal()),
+            (_, Some(meeting), _) => {
+                let refusal = meeting.refusal();
+                drop(meeting);
+                parking::spend(Cost::InVain);
+                Err(refusal)
+            }
         }
     }
 
@@ -277,8 +298,12 @@ impl<T> Exchange<T> {
         parking::wake(woken);
     }
 
-    /// Whether to look again for a moment before parking; see [`LINGER`].
+    /// Whether to look again for a moment before parking; `linger` says for how long. Not of a plain thread that is to meet another one:
+    /// each would look for the other, who is not there while it looks. It waits at once, and stays awake in the wait.
     fn may_linger(&self) -> bool {
+        if self.capacity == Some(0) && !parking::on_fiber() {
+            return false;
+        }
         self.far.load(Ordering::Relaxed) && parking::is_alone() && self.hope.says_spin()
     }
 
@@ -305,6 +330,7 @@ impl<T> Exchange<T> {
     /// Counts another sender.
     pub(super) fn add_sender(&self) {
         // Relaxed, here and below: the clone is made through an end that is still counted.
+        // It does not overflow: each end holds an `Arc` as well, whose count aborts before.
         self.senders.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -345,11 +371,13 @@ impl<T> Exchange<T> {
 
     /// Messages in the buffer.
     pub(super) fn len(&self) -> usize {
+        parking::spend(Cost::Call);
         self.meeting.lock().len()
     }
 
     /// Whether the buffer has no place; `false` for an unbounded channel.
     pub(super) fn is_full(&self) -> bool {
+        parking::spend(Cost::Call);
         self.capacity.is_some() && !self.meeting.lock().has_place()
     }
 

@@ -19,7 +19,7 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::time::Instant;
 
-use super::{Outcome, Waiter, Woken};
+use super::{Fiber, Header, Outcome, Waiter, Woken};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::queue::SpinLock;
 
@@ -34,6 +34,8 @@ pub(crate) struct Boundary {
     fired: AtomicBool,
     /// Whether an unwinding towards it has begun.
     thrown: Cell<bool>,
+    /// An address in the frame that catches it; 0 as long as nobody would.
+    pub(crate) mark: Cell<usize>,
     /// The wait that firing ends; null when there is none.
     waiting: SpinLock<Waiting>,
 }
@@ -62,6 +64,7 @@ impl Boundary {
             kind,
             fired: AtomicBool::new(false),
             thrown: Cell::new(false),
+            mark: Cell::new(0),
             waiting: SpinLock::new(Waiting(ptr::null())),
         }
     }
@@ -81,13 +84,18 @@ impl Boundary {
         Self::new(Kind::Shield)
     }
 
-    /// Fires it, from any thread; the caller then owes the wake-up.
-    pub(crate) fn fire(&self) -> Option<Woken> {
+    /// Fires it, from any thread; the caller then owes what is returned to whoever waits inside.
+    pub(crate) fn fire(&self) -> Option<Fired> {
         let waiting = self.waiting.lock();
         // Relaxed, here and below: the lock orders it for those who enter a wait; others may learn of it later.
         self.fired.store(true, Ordering::Relaxed);
         // SAFETY: a waiter that is entered lives until it is taken out under the lock that is held.
-        unsafe { waiting.0.as_ref() }?.claim(Outcome::Cancelled)
+        let waiter = unsafe { waiting.0.as_ref() }?;
+        match waiter.fiber() {
+            // SAFETY: as above: its fiber cannot end before, nor withdraw what is aimed at it here.
+            Some(fiber) => Some(Fired::Fiber(unsafe { Header::known(fiber) })),
+            None => waiter.claim(Outcome::Cancelled).map(Fired::Thread),
+        }
     }
 
     /// Whether an unwinding to it, or across it, has begun.
@@ -104,6 +112,16 @@ impl Boundary {
             && (self.has_fired()
                 || matches!(self.kind, Kind::Deadline(at) if *now.get_or_insert_with(Instant::now) >= at))
     }
+}
+
+/// Whom a fired boundary is to get out of a wait.
+#[derive(Debug)]
+#[must_use = "whoever waits inside of the boundary is to learn of it"]
+pub(crate) enum Fired {
+    /// A fiber, whose home knows whether it can unwind.
+    Fiber(Fiber),
+    /// A plain thread, with its wake-up.
+    Thread(Woken),
 }
 
 /// The head of a chain of boundaries, kept for each fiber and each plain thread that has one.
@@ -224,6 +242,18 @@ impl Chain {
             }
         });
         outlook
+    }
+
+    /// The visible boundaries to one of which a blocking call is to unwind, innermost first, with their marks.
+    #[cold]
+    pub(crate) fn pending(&self) -> Vec<(Target, usize)> {
+        let (mut now, mut pending) = (None, Vec::new());
+        self.for_each_visible(|boundary| {
+            if boundary.is_pending(&mut now) {
+                pending.push((Target::Boundary(ptr::from_ref(boundary) as usize), boundary.mark.get()));
+            }
+        });
+        pending
     }
 
     /// Lets the visible boundaries end the wait of `waiter`, until [`leave`](Self::leave). True if one has fired.

@@ -17,20 +17,38 @@ use super::boundary::Target;
 /// assert!(payload.is::<abaca::Cancelled>());
 /// # });
 /// ```
-#[derive(Debug)]
-pub struct Cancelled(Target);
+pub struct Cancelled {
+    target: Target,
+    /// Told of the payload's end, with the address of whose unwinding it was.
+    flight: Option<(fn(usize), usize)>,
+}
 
 impl Cancelled {
     pub(crate) fn new() -> Self {
-        Self(Target::Fiber)
+        Self { target: Target::Fiber, flight: None }
     }
 
-    pub(crate) fn to(target: Target) -> Self {
-        Self(target)
+    /// The payload of an unwinding of `whose` to `target`; `landed` is called with `whose` when it is dropped.
+    pub(crate) fn to(target: Target, landed: fn(usize), whose: usize) -> Self {
+        Self { target, flight: Some((landed, whose)) }
     }
 
     pub(crate) fn target(&self) -> Target {
-        self.0
+        self.target
+    }
+}
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        if let Some((landed, whose)) = self.flight {
+            landed(whose);
+        }
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cancelled").field(&self.target).finish()
     }
 }
 

@@ -20,7 +20,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use abaca_asm::Context;
-use abaca_asm::stack::Stack;
+use abaca_asm::stack::{Release, Stack};
 
 use super::local::Locals;
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
@@ -55,8 +55,14 @@ impl Flags {
     pub(crate) const PLACED: Self = Self(4);
     /// What this fiber spawns next goes to the least loaded worker: it has just accepted a connection.
     pub(crate) const SPREADS: Self = Self(8);
-    /// Waits, and may be unwinding: not to be cancelled before its thread panics no more.
-    pub(crate) const EXEMPT: Self = Self(16);
+    /// Unwinds because it was cancelled, until that payload is dropped.
+    pub(crate) const CANCELLING: Self = Self(16);
+    /// Its runtime has hooks, which are called around it and its parks.
+    pub(crate) const HOOKED: Self = Self(32);
+    /// A hook runs around its park: it has a waiter, but is not suspended.
+    pub(crate) const IN_HOOK: Self = Self(64);
+    /// Not to be suspended in the plain way.
+    pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0
@@ -71,6 +77,25 @@ const NOT_CANCELLED: u8 = 0;
 const REQUESTED: u8 = 1;
 /// It unwinds, or has unwound, because of a cancellation: it is never cancelled twice.
 const UNWINDING: u8 = 2;
+
+/// How long it has been in the blocking call it is in, as told by the rounds of its worker's tidying.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Rest {
+    /// No round has come by.
+    Begun,
+    /// One has.
+    Seen,
+    /// At least two have: what lies below its frames has gone.
+    Bare,
+}
+
+/// The blocking call it is in. Both halves are written at once, so that a call resets the other at no cost.
+#[derive(Clone, Copy)]
+struct Wait {
+    reason: Reason,
+    rest: Rest,
+}
 
 /// See the module's documentation.
 #[repr(C)]
@@ -106,9 +131,7 @@ pub(crate) struct Header {
     is_roaming: bool,
     /// How far its cancellation has come: one of the three constants.
     cancellation: AtomicU8,
-    reason: Cell<Reason>,
-    /// Input and output operations that did not block since it last yielded.
-    pub(crate) io_streak: Cell<u8>,
+    wait: Cell<Wait>,
     alive: Alive,
 }
 
@@ -124,6 +147,9 @@ unsafe impl Link for Header {
 }
 
 impl Header {
+    /// Where the address of its identity lies; see `glimpse.rs`.
+    pub(super) const IDENTITY: usize = std::mem::offset_of!(Self, identity);
+
     pub(super) fn new(
         vtable: &'static VTable,
         flags: Flags,
@@ -149,8 +175,7 @@ impl Header {
             stack_bytes: Cell::new(stack_bytes),
             flags: Cell::new(flags),
             is_roaming: flags.has(Flags::ROAMING),
-            reason: Cell::new(Reason::None),
-            io_streak: Cell::new(0),
+            wait: Cell::new(Wait { reason: Reason::None, rest: Rest::Begun }),
             alive: Alive::new(),
         }
     }
@@ -217,12 +242,38 @@ impl Header {
         Some((stack.guard(), stack.top() as usize))
     }
 
+    /// A round of tidying comes by. Once the fiber has been waiting since the last one, what lies below its frames is added
+    /// to `release`. True if the next round may find something to do.
+    ///
+    /// # Safety
+    ///
+    /// The fiber is suspended, and is not continued before `release` is flushed or dropped.
+    pub(crate) unsafe fn rest(&self, release: &mut Release) -> bool {
+        let Wait { reason, rest } = self.wait.get();
+        let next = match (reason, rest) {
+            // It is ready, and will wait again some time: its worker then comes by again.
+            (Reason::None, _) | (_, Rest::Bare) => return false,
+            (_, Rest::Begun) => Rest::Seen,
+            (_, Rest::Seen) => Rest::Bare,
+        };
+        self.wait.set(Wait { reason, rest: next });
+        if matches!(next, Rest::Seen) {
+            return true;
+        }
+        // SAFETY: nobody changes the cell while the fiber is suspended.
+        if let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() } {
+            // SAFETY: the caller's promise; the switch that suspended the fiber has saved the context.
+            unsafe { release.add_unused(stack, self.context.get()) };
+        }
+        false
+    }
+
     /// The call in which it blocks, for as long as `wait` says so.
     #[inline(always)]
     pub(crate) fn set_waiting(&self, waiter: *const Waiter, reason: Reason) {
         // Release: pairs with the Acquire in `waiting`, for a canceller of a roaming fiber.
         self.waiting.store(waiter.cast_mut(), Ordering::Release);
-        self.reason.set(reason);
+        self.wait.set(Wait { reason, rest: Rest::Begun });
     }
 
     #[inline(always)]
@@ -342,6 +393,18 @@ impl Header {
         }
     }
 
+    /// The handle of a fiber that cannot end before this returns, by which it can be reached until it does.
+    ///
+    /// # Safety
+    ///
+    /// The fiber is alive, and what keeps it from ending orders this before its end.
+    pub(crate) unsafe fn known(this: NonNull<Self>) -> Fiber {
+        // SAFETY: the caller's promise.
+        let identity = unsafe { this.as_ref() }.identity();
+        identity.identity().aim(this);
+        identity
+    }
+
     /// Nobody can cancel the fiber through its identity any more: it is about to end.
     #[inline]
     pub(crate) fn withdraw(&self) {
@@ -372,7 +435,7 @@ impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Header")
             .field("started", &self.is_started())
-            .field("reason", &self.reason.get())
+            .field("reason", &self.wait.get().reason)
             .finish_non_exhaustive()
     }
 }

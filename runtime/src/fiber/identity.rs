@@ -38,6 +38,10 @@ impl FiberId {
         Self(NonZeroU64::new(id).expect("2^64 fibers have not been made"))
     }
 
+    pub(super) fn from_number(number: NonZeroU64) -> Self {
+        Self(number)
+    }
+
     pub(crate) fn number(self) -> NonZeroU64 {
         self.0
     }
@@ -61,6 +65,10 @@ struct Aim(Option<NonNull<Header>>);
 unsafe impl Send for Aim {}
 
 impl Identity {
+    /// Where the id and the name lie; see `glimpse.rs`.
+    pub(super) const ID: usize = std::mem::offset_of!(Self, id);
+    pub(super) const NAME: usize = std::mem::offset_of!(Self, name);
+
     /// Lets the handle's owners cancel the fiber. Its header stays alive until `withdraw`.
     pub(crate) fn aim(&self, header: NonNull<Header>) {
         self.header.lock().0 = Some(header);
@@ -98,12 +106,11 @@ impl RefUnwindSafe for Fiber {}
 
 impl Fiber {
     pub(crate) fn new(name: Option<Box<str>>) -> Self {
-        Self(Arc::new(Identity {
-            id: FiberId::next(),
-            name,
-            token: ParkToken::new(),
-            header: SpinLock::new(Aim(None)),
-        }))
+        Self::with_id(FiberId::next(), name)
+    }
+
+    pub(crate) fn with_id(id: FiberId, name: Option<Box<str>>) -> Self {
+        Self(Arc::new(Identity { id, name, token: ParkToken::new(), header: SpinLock::new(Aim(None)) }))
     }
 
     /// The unique identifier of this fiber.

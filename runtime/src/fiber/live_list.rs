@@ -12,6 +12,8 @@ use super::Header;
 pub(crate) struct LiveList {
     first: Cell<Option<NonNull<Header>>>,
     len: Cell<usize>,
+    /// Where the walk that is under way goes on.
+    walk: Cell<Option<NonNull<Header>>>,
 }
 
 // SAFETY: a list of pointers; its owner decides which thread uses it.
@@ -19,7 +21,7 @@ unsafe impl Send for LiveList {}
 
 impl LiveList {
     pub(crate) const fn new() -> Self {
-        Self { first: Cell::new(None), len: Cell::new(0) }
+        Self { first: Cell::new(None), len: Cell::new(0), walk: Cell::new(None) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -60,7 +62,23 @@ impl LiveList {
             // SAFETY: members are alive.
             unsafe { next.as_ref() }.live_previous.set(previous);
         }
+        if self.walk.get() == Some(fiber) {
+            self.walk.set(next);
+        }
         self.len.set(self.len.get() - 1);
+    }
+
+    /// Begins a walk over the members of now, newest first. What is inserted later is not visited, what is removed neither.
+    pub(crate) fn begin_walk(&self) {
+        self.walk.set(self.first.get());
+    }
+
+    /// The next member on the walk.
+    pub(crate) fn walk(&self) -> Option<NonNull<Header>> {
+        let fiber = self.walk.get()?;
+        // SAFETY: members are alive.
+        self.walk.set(unsafe { fiber.as_ref() }.live_next.get());
+        Some(fiber)
     }
 
     /// Calls `visit` for each member, newest first. `visit` must not change the list.

@@ -2,24 +2,35 @@
 //!
 //! A small vector searched by the key's address: fibers have few locals, and most have none, so an unused store
 //! is one null word in the header. Plain threads keep one of these in a thread-local.
+//!
+//! Who uses a value shares it: a coroutine that is suspended in the middle of a use may outlive the fiber, or be resumed by
+//! an initialiser whose value replaces the one that is in use. Such a value is dropped by its last user.
 
-#![expect(unsafe_code, reason = "values are lent out while the vector that owns their boxes may grow")]
+#![expect(unsafe_code, reason = "the store is changed through shared references, by one thread")]
 
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::rc::Rc;
+
+use super::Cancelled;
 
 /// The values of one fiber, used only by the thread that runs it.
 pub(crate) struct Locals(UnsafeCell<Option<Box<State>>>);
 
 #[derive(Default)]
 struct State {
-    /// Key and boxed value, oldest first. Boxes keep the values in place while the vector grows.
-    values: Vec<(usize, Box<dyn Any>)>,
-    destroyed: bool,
+    /// Key and value, oldest first.
+    values: Vec<(usize, Rc<dyn Any>)>,
+    /// The keys whose values have been dropped, or are being: they get no other.
+    gone: Vec<usize>,
 }
+
+/// The value for a key has been dropped, or is being.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
 
 impl Locals {
     pub(crate) const fn new() -> Self {
@@ -32,64 +43,58 @@ impl Locals {
         f(unsafe { (*self.0.get()).get_or_insert_default() })
     }
 
-    /// The value for `key`, if it was made and is not dropped yet.
-    pub(crate) fn get<T: 'static>(&self, key: usize) -> Option<NonNull<T>> {
-        self.with(|state| {
-            let (_, value) = state.values.iter_mut().find(|(known, _)| *known == key)?;
-            value.downcast_mut::<T>().map(NonNull::from)
+    /// The value for `key`, if it was made.
+    pub(crate) fn get<T: 'static>(&self, key: usize) -> Result<Option<Rc<T>>, Gone> {
+        self.with(|state| match state.values.iter().find(|(known, _)| *known == key) {
+            Some((_, value)) => Ok(Rc::clone(value).downcast().ok()),
+            None if state.gone.contains(&key) => Err(Gone),
+            None => Ok(None),
         })
     }
 
-    /// Whether new values can still be made.
-    pub(crate) fn accepts(&self) -> bool {
-        self.with(|state| !state.destroyed)
-    }
-
-    /// Stores the value for `key`, replacing one that its own initialiser may have made meanwhile. False once the
-    /// fiber has begun to drop its locals.
-    pub(crate) fn insert<T: 'static>(&self, key: usize, value: T) -> bool {
-        let value: Box<dyn Any> = Box::new(value);
-        // What is replaced or refused is the user's to drop, hence outside of `with`.
-        let (inserted, _unwanted) = self.with(|state| {
-            if state.destroyed {
-                return (false, Some(value));
+    /// Shares the value for `key`. Returns the one that was there, which is the caller's to drop.
+    pub(crate) fn insert<T: 'static>(&self, key: usize, value: &Rc<T>) -> Result<Option<Rc<dyn Any>>, Gone> {
+        self.with(|state| {
+            if state.gone.contains(&key) {
+                return Err(Gone);
             }
+            let value: Rc<dyn Any> = Rc::<T>::clone(value);
             if let Some((_, old)) = state.values.iter_mut().find(|(known, _)| *known == key) {
-                return (true, Some(std::mem::replace(old, value)));
+                return Ok(Some(std::mem::replace(old, value)));
             }
             state.values.push((key, value));
-            (true, None)
-        });
-        inserted
+            Ok(None)
+        })
     }
 
-    /// Whether a value was ever made.
+    /// Whether a value was ever made, or asked for.
     #[inline]
     pub(crate) fn any(&self) -> bool {
-        // SAFETY: as in `state`.
+        // SAFETY: as in `with`.
         unsafe { (*self.0.get()).is_some() }
     }
 
-    /// Drops all values, newest first. A destructor may still use older values, and makes no new ones.
+    /// Drops all values, newest first, and those that destructors make meanwhile. A destructor may use what is not dropped
+    /// yet.
     ///
-    /// None is left behind by one that panics: who frees the fiber's memory may do so on another thread, and the
-    /// values need not be `Send`.
+    /// A destructor that panics aborts the process, as that of a thread-local does: there is nobody to tell.
     pub(crate) fn destroy(&self) {
-        self.with(|state| state.destroyed = true);
-        while let Some(newest) = self.with(|state| state.values.pop()) {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(newest))) {
-                // The panic hook has reported it. The payload's own destructor might panic as well.
-                std::mem::forget(payload);
+        while let Some((key, newest)) = self.with(|state| state.values.pop()) {
+            self.with(|state| state.gone.push(key));
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(newest)));
+            // Only a runtime that shuts down, and refuses what the destructor wants, unwinds with that.
+            if dropped.is_err_and(|payload| !payload.is::<Cancelled>()) {
+                let _ = writeln!(io::stderr(), "fatal runtime error: fiber-local panicked on drop, aborting");
+                std::process::abort();
             }
         }
     }
-}
 
-impl Drop for Locals {
-    fn drop(&mut self) {
-        if self.any() {
-            self.destroy();
-        }
+    /// [`destroy`](Self::destroy), after which the store is as new.
+    pub(crate) fn clear(&self) {
+        self.destroy();
+        // SAFETY: as in `with`. Nothing of the user's is dropped here.
+        drop(unsafe { (*self.0.get()).take() });
     }
 }
 

@@ -7,21 +7,28 @@
 mod boundary;
 mod cancelled;
 mod cell;
+mod contained;
+mod glimpse;
 mod header;
 mod identity;
 mod join;
 mod live_list;
 mod local;
 #[cfg(all(test, loom))]
+mod model_sleep;
+#[cfg(all(test, loom))]
 mod model_task_waiter;
 #[cfg(all(test, loom))]
 mod model_waiter;
+mod relay;
 mod task_waiter;
 mod token;
 mod waiter;
 
 pub use std::thread::{Result, available_parallelism, panicking};
 
+#[expect(deprecated, reason = "std has it as well")]
+pub use crate::current::sleep_ms;
 pub use crate::current::{current, park, park_timeout, sleep, sleep_until, yield_now};
 pub use crate::local_key::{AccessError, LocalKey};
 pub use crate::scope::{Scope, ScopedJoinHandle, scope};
@@ -29,12 +36,15 @@ pub use crate::spawn::{Builder, JoinHandle, SpawnError, spawn, spawn_local};
 pub use cancelled::Cancelled;
 pub use identity::{Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
 
-pub(crate) use boundary::{Boundary, Chain, Target};
+pub(crate) use boundary::{Boundary, Chain, Fired, Target};
 pub(crate) use cell::{allocate, take_result};
+pub(crate) use contained::contained;
+pub(crate) use glimpse::Glimpse;
 pub(crate) use header::{Flags, Header};
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
-pub(crate) use local::Locals;
-pub(crate) use task_waiter::{TaskWaiter, wake_task};
+pub(crate) use local::{Gone, Locals};
+pub(crate) use relay::{catch as catch_and_resume, make_known as make_relay_known};
+pub(crate) use task_waiter::{Task, TaskWaiter, is_calm, note_calm, wake_task};
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Woken};

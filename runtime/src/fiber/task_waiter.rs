@@ -12,11 +12,11 @@
 #![expect(unsafe_code, reason = "a reference is counted for the claim")]
 
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
-use std::task::{Context, Waker};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::task::{Context, RawWakerVTable, Waker};
 
-use super::{Outcome, Waiter, Woken};
+use super::{Outcome, Waiter, Woken, contained};
 use crate::atomic::Arc;
 use crate::queue::SpinLock;
 
@@ -75,6 +75,26 @@ impl Drop for TaskWaiter {
     }
 }
 
+/// The functions of the wakers that [`block_on`](crate::future::block_on) makes, once it has made one.
+static CALM: AtomicPtr<RawWakerVTable> = AtomicPtr::new(ptr::null_mut());
+
+/// Tells of a waker whose like neither block nor call user code.
+pub(crate) fn note_calm(waker: &Waker) {
+    let vtable = ptr::from_ref(waker.vtable()).cast_mut();
+    // Relaxed, here and below: an address that is compared and never followed.
+    if CALM.load(Ordering::Relaxed) != vtable {
+        CALM.store(vtable, Ordering::Relaxed);
+    }
+}
+
+/// Whether delivering the wake-up of a claimed task surely neither blocks nor calls user code.
+pub(crate) fn is_calm(task: NonNull<Task>) -> bool {
+    // SAFETY: the claim's reference keeps it.
+    let task = unsafe { task.as_ref() };
+    let calm = CALM.load(Ordering::Relaxed).cast_const();
+    task.waker.lock().as_ref().is_none_or(|waker| ptr::eq(waker.vtable(), calm))
+}
+
 /// Delivers the wake-up of a claimed task.
 #[cold]
 pub(crate) fn wake_task(task: NonNull<Task>) {
@@ -82,7 +102,7 @@ pub(crate) fn wake_task(task: NonNull<Task>) {
     if let Some(waker) = waker {
         // A foreign waker that panics must not unwind through whoever delivers: a worker, or a lock's holder. The panic
         // hook has reported it.
-        let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        contained(|| waker.wake());
     }
 }
 

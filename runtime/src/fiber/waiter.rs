@@ -24,6 +24,9 @@ const WAITING: u32 = 0;
 const NOTIFIED: u32 = 1;
 const TIMED_OUT: u32 = 2;
 const CANCELLED: u32 = 3;
+/// As `WAITING`, of a plain thread that sleeps in the kernel or is about to: whoever claims it wakes it with a system call.
+/// Set once, by the thread.
+const SLEEPING: u32 = 4;
 
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,7 @@ pub(crate) enum Reason {
     Connect,
     Accept,
     Blocking,
+    Open,
     Process,
     Signal,
     Future,
@@ -76,7 +80,7 @@ pub(crate) enum Reason {
 
 /// See the module's documentation.
 pub(crate) struct Waiter {
-    /// `WAITING` or an outcome. A plain thread sleeps on this word.
+    /// `WAITING`, `SLEEPING` or an outcome. A plain thread sleeps on this word.
     state: AtomicU32,
     /// Whether `owner` is a [`Task`].
     is_task: bool,
@@ -100,6 +104,8 @@ pub(crate) enum Woken {
     Fiber(NonNull<Header>),
     /// The address of the state word on which a thread sleeps; never dereferenced.
     Thread(*const u32),
+    /// A thread that does not sleep: it looks at the word, and needs no more.
+    Awake,
     /// With the reference that the waiter had to it.
     Task(NonNull<Task>),
 }
@@ -146,14 +152,32 @@ impl Waiter {
         let woken = match self.owner {
             Some(task) if self.is_task => Woken::Task(task.cast()),
             Some(fiber) => Woken::Fiber(fiber.cast()),
-            None => Woken::Thread(ptr::from_ref(&self.state).cast()),
+            None => Woken::Awake,
         };
         // AcqRel: the Release half publishes what the claimer wrote for the waiter (a message, a handed-over
         // lock) to the Acquire in `outcome`; the Acquire half orders a lost claim after the winner's writes.
-        self.state
-            .compare_exchange(WAITING, outcome as u32, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-            .then_some(woken)
+        match self.state.compare_exchange(WAITING, outcome as u32, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Some(woken),
+            Err(SLEEPING) => self.claim_sleeper(outcome),
+            Err(_) => None,
+        }
+    }
+
+    #[cold]
+    fn claim_sleeper(&self, outcome: Outcome) -> Option<Woken> {
+        // Taken before the claim, after which the word may be gone.
+        let word = ptr::from_ref(&self.state).cast();
+        // As in `claim`.
+        let claim =
+            self.state.compare_exchange(SLEEPING, outcome as u32, Ordering::AcqRel, Ordering::Acquire);
+        claim.is_ok().then_some(Woken::Thread(word))
+    }
+
+    /// The thread that waits is about to sleep. False if it has been claimed, and so must not.
+    pub(crate) fn doze(&self) -> bool {
+        // Acquire: as in `outcome`, for one that was claimed.
+        let dozed = self.state.compare_exchange(WAITING, SLEEPING, Ordering::Relaxed, Ordering::Acquire);
+        matches!(dozed, Ok(_) | Err(SLEEPING))
     }
 
     /// How the wait ended; `None` while it lasts.
@@ -168,10 +192,10 @@ impl Waiter {
         }
     }
 
-    /// The word on which a plain thread sleeps, and its value while it should.
+    /// The word on which a plain thread sleeps, and its value while it should: since it dozed off.
     #[cfg(not(loom))]
     pub(crate) fn thread_word(&self) -> (&AtomicU32, u32) {
-        (&self.state, WAITING)
+        (&self.state, SLEEPING)
     }
 
     /// Models do not sleep in the kernel, which knows nothing of their threads.

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::blocking;
 
@@ -27,15 +28,18 @@ const BATCH: usize = 64;
 /// # });
 /// ```
 pub fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
-    let path = path.as_ref();
-    let inner = blocking::run(|| fs::read_dir(path))?;
-    Ok(ReadDir { inner, fetched: VecDeque::new(), at_end: false })
+    let path = path.as_ref().to_owned();
+    let inner = blocking::run_owned(move || fs::read_dir(path))?;
+    Ok(ReadDir(Arc::new(Mutex::new(Entries { inner, fetched: VecDeque::new(), at_end: false }))))
 }
 
 /// Iterates over a directory's entries; see [`read_dir`]. Mirrors [`std::fs::ReadDir`].
 ///
 /// Entries are fetched in batches, so one that appears or goes meanwhile may or may not be seen, as ever.
-pub struct ReadDir {
+pub struct ReadDir(Arc<Mutex<Entries>>);
+
+/// What is shared with the thread that fetches. If its caller goes, what it fetches is there for the next call.
+struct Entries {
     inner: fs::ReadDir,
     fetched: VecDeque<io::Result<DirEntry>>,
     at_end: bool,
@@ -45,9 +49,13 @@ pub struct ReadDir {
 impl UnwindSafe for ReadDir {}
 impl RefUnwindSafe for ReadDir {}
 
-impl ReadDir {
+impl Entries {
     /// Fetches entries until the batch is full, the directory ends, or there is an error to tell of.
     fn fetch(&mut self) {
+        // An earlier caller may have gone, and left its entries.
+        if !self.fetched.is_empty() {
+            return;
+        }
         while self.fetched.len() < BATCH && !self.at_end {
             match self.inner.next() {
                 Some(Ok(entry)) => self.fetched.push_back(Ok(DirEntry::new(entry))),
@@ -62,22 +70,30 @@ impl Iterator for ReadDir {
     type Item = io::Result<DirEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.fetched.is_empty() && !self.at_end {
-            blocking::run(|| self.fetch());
+        // While a call that was left behind fetches, the lock is not to be waited for here.
+        if let Ok(mut entries) = self.0.try_lock()
+            && (entries.at_end || !entries.fetched.is_empty())
+        {
+            return entries.fetched.pop_front();
         }
-        self.fetched.pop_front()
+        let entries = Arc::clone(&self.0);
+        blocking::run_owned(move || entries.lock().unwrap_or_else(PoisonError::into_inner).fetch());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fetched.pop_front()
     }
 }
 
 impl fmt::Debug for ReadDir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
+        match self.0.try_lock() {
+            Ok(entries) => entries.inner.fmt(f),
+            Err(_) => f.debug_tuple("ReadDir").finish_non_exhaustive(),
+        }
     }
 }
 
 /// One entry of a directory. Mirrors [`std::fs::DirEntry`].
 pub struct DirEntry {
-    inner: fs::DirEntry,
+    inner: Arc<fs::DirEntry>,
     /// Most file systems tell it with the name; it was asked for where a call for the others stalls nobody.
     file_type: Option<FileType>,
 }
@@ -85,7 +101,7 @@ pub struct DirEntry {
 impl DirEntry {
     fn new(inner: fs::DirEntry) -> Self {
         let file_type = inner.file_type().ok();
-        Self { inner, file_type }
+        Self { inner: Arc::new(inner), file_type }
     }
 
     /// The directory's path, as it was given, with the entry's name.
@@ -99,7 +115,8 @@ impl DirEntry {
     ///
     /// What fstatat(2) says, such as that it is gone.
     pub fn metadata(&self) -> io::Result<Metadata> {
-        blocking::run(|| self.inner.metadata())
+        let inner = Arc::clone(&self.inner);
+        blocking::run_owned(move || inner.metadata())
     }
 
     /// What the entry is; a symbolic link is a link.
@@ -108,7 +125,11 @@ impl DirEntry {
     ///
     /// As [`metadata`](Self::metadata), where the file system does not tell it with the name.
     pub fn file_type(&self) -> io::Result<FileType> {
-        self.file_type.map_or_else(|| blocking::run(|| self.inner.file_type()), Ok)
+        let ask = || {
+            let inner = Arc::clone(&self.inner);
+            blocking::run_owned(move || inner.file_type())
+        };
+        self.file_type.map_or_else(ask, Ok)
     }
 
     /// The name in the directory.
@@ -140,20 +161,22 @@ impl fmt::Debug for DirEntry {
 /// # abaca::fs::remove_dir_all(folder).unwrap();
 /// # });
 /// ```
+#[derive(Debug)]
 pub struct DirBuilder {
-    inner: fs::DirBuilder,
+    recursive: bool,
+    mode: u32,
 }
 
 impl DirBuilder {
     /// Makes one directory, with the mode 0o777 less the umask, unless told otherwise.
     #[expect(clippy::new_without_default, reason = "std's has none either")]
     pub fn new() -> Self {
-        Self { inner: fs::DirBuilder::new() }
+        Self { recursive: false, mode: 0o777 }
     }
 
     /// Makes those above it as well, and minds no directory that exists.
     pub fn recursive(&mut self, recursive: bool) -> &mut Self {
-        self.inner.recursive(recursive);
+        self.recursive = recursive;
         self
     }
 
@@ -163,20 +186,16 @@ impl DirBuilder {
     ///
     /// What mkdir(2) says.
     pub fn create<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
-        let path = path.as_ref();
-        blocking::run(|| self.inner.create(path))
+        let path = path.as_ref().to_owned();
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(self.recursive).mode(self.mode);
+        blocking::run_owned(move || builder.create(path))
     }
 }
 
 impl DirBuilderExt for DirBuilder {
     fn mode(&mut self, mode: u32) -> &mut Self {
-        self.inner.mode(mode);
+        self.mode = mode;
         self
-    }
-}
-
-impl fmt::Debug for DirBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
     }
 }

@@ -8,10 +8,16 @@
 //! [`BufReader`](crate::io::BufReader) and [`BufWriter`](crate::io::BufWriter). [`read_dir`] fetches entries in batches.
 //!
 //! The extension traits of [`std::os::unix::fs`] are implemented for the types here. Closing a file, when it is dropped,
-//! happens in place.
+//! happens in place where it takes no time, and else on the pool: the fiber waits for it.
 //!
-//! A file that is no file on a disk (a FIFO, a terminal) occupies a thread of the pool for as long as an operation
-//! waits, and that wait is not cancelled. [`Pollable`](crate::io::Pollable) is meant for those.
+//! # Cancellation
+//!
+//! A fiber that is cancelled does not wait for a call of this module that a thread has begun, with one exception: what moves
+//! bytes of a file on a disk. The call goes on without it, so what it was to change may still change, and what it returns
+//! is dropped. A read or write of a file on a disk is waited for, so that what it moves is not lost; disks answer.
+//!
+//! What is no file on a disk may have nobody at the other end: a FIFO, a terminal, a device. To open a FIFO, to read from and
+//! to write to such a file are waits of the fiber, which take no thread, and are cancelled like those of a socket.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -28,6 +34,7 @@
 //! ```
 
 mod directory;
+mod fifo;
 mod file;
 mod open_options;
 mod paths;

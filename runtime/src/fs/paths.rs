@@ -1,27 +1,48 @@
 //! The free functions: each makes std's call of the same name on the blocking pool.
 
 use std::fs::{self, Metadata, Permissions};
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs as unix;
 use std::path::{Path, PathBuf};
 
+use super::{File, fifo};
 use crate::blocking;
 
-/// A call about one path.
-fn at<T: Send>(path: impl AsRef<Path>, call: impl FnOnce(&Path) -> io::Result<T> + Send) -> io::Result<T> {
-    let path = path.as_ref();
-    blocking::run(|| call(path))
+/// A call about one path, which a caller that is cancelled leaves behind.
+fn at<T: Send + 'static>(
+    path: impl AsRef<Path>,
+    call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let path = path.as_ref().to_owned();
+    blocking::run_owned(move || call(&path))
 }
 
 /// A call about two paths.
-fn between<T: Send>(
+fn between<T: Send + 'static>(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
-    call: impl FnOnce(&Path, &Path) -> io::Result<T> + Send,
+    call: impl FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    let (from, to) = (from.as_ref(), to.as_ref());
-    blocking::run(|| call(from, to))
+    let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+    blocking::run_owned(move || call(&from, &to))
+}
+
+/// The contents of what is at the path: a file on a disk is read by `call`, of what may wait for somebody the bytes are
+/// collected, and are `made` into the result.
+fn whole<T: Send + 'static>(
+    path: &Path,
+    call: fn(&Path) -> io::Result<T>,
+    make: fn(File) -> io::Result<T>,
+) -> io::Result<T> {
+    let done = at(path, move |path| match fifo::may_wait(path) {
+        true => Ok(None),
+        false => call(path).map(Some),
+    });
+    match done? {
+        Some(contents) => Ok(contents),
+        None => make(File::open(path)?),
+    }
 }
 
 /// The absolute form of a path, without symbolic links. Mirrors [`std::fs::canonicalize`].
@@ -39,7 +60,7 @@ pub fn canonicalize<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 ///
 /// What chown(2) says.
 pub fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
-    at(path, |path| unix::chown(path, uid, gid))
+    at(path, move |path| unix::chown(path, uid, gid))
 }
 
 /// Copies a file's contents and permissions; returns the number of bytes. Mirrors [`std::fs::copy`].
@@ -48,7 +69,20 @@ pub fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io:
 ///
 /// What opening, reading and writing say; a `from` that is no file.
 pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
-    between(from, to, |from, to| fs::copy(from, to))
+    let (from, to) = (from.as_ref(), to.as_ref());
+    let done = between(from, to, |from, to| match fifo::may_wait(from) {
+        // That it is none, std says as well, once it has opened it.
+        true => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the source path is neither a regular file nor a symlink to a regular file",
+        )),
+        false if fifo::may_wait(to) => Ok(None),
+        false => fs::copy(from, to).map(Some),
+    });
+    match done? {
+        Some(length) => Ok(length),
+        None => io::copy(&mut File::open(from)?, &mut File::create(to)?),
+    }
 }
 
 /// Makes an empty directory. Mirrors [`std::fs::create_dir`].
@@ -84,8 +118,13 @@ pub fn exists<P: AsRef<Path>>(path: P) -> io::Result<bool> {
 ///
 /// What fchown(2) says.
 pub fn fchown<F: AsFd>(fd: F, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
-    let fd = fd.as_fd();
-    blocking::run(|| unix::fchown(fd, uid, gid))
+    match fd.as_fd().try_clone_to_owned() {
+        Ok(fd) => blocking::run_owned(move || unix::fchown(fd, uid, gid)),
+        Err(_) => {
+            let fd = fd.as_fd();
+            blocking::run_and_keep(|| unix::fchown(fd, uid, gid))
+        }
+    }
 }
 
 /// Makes a second name of a file. Mirrors [`std::fs::hard_link`].
@@ -103,7 +142,7 @@ pub fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Re
 ///
 /// What lchown(2) says.
 pub fn lchown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
-    at(path, |path| unix::lchown(path, uid, gid))
+    at(path, move |path| unix::lchown(path, uid, gid))
 }
 
 /// Size, kind, times and permissions, following symbolic links. Mirrors [`std::fs::metadata`].
@@ -121,7 +160,11 @@ pub fn metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 ///
 /// What opening and reading say.
 pub fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
-    at(path, |path| fs::read(path))
+    let contents = |mut file: File| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| bytes)
+    };
+    whole(path.as_ref(), |path| fs::read(path), contents)
 }
 
 /// Where a symbolic link leads. Mirrors [`std::fs::read_link`].
@@ -139,7 +182,7 @@ pub fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 ///
 /// What opening and reading say; `InvalidData` if it is not UTF-8.
 pub fn read_to_string<P: AsRef<Path>>(path: P) -> io::Result<String> {
-    at(path, |path| fs::read_to_string(path))
+    whole(path.as_ref(), |path| fs::read_to_string(path), io::read_to_string)
 }
 
 /// Removes an empty directory. Mirrors [`std::fs::remove_dir`].
@@ -184,7 +227,7 @@ pub fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<()> 
 ///
 /// What chmod(2) says.
 pub fn set_permissions<P: AsRef<Path>>(path: P, permissions: Permissions) -> io::Result<()> {
-    at(path, |path| fs::set_permissions(path, permissions))
+    at(path, move |path| fs::set_permissions(path, permissions))
 }
 
 /// The old name of [`symlink`]. Mirrors [`std::fs::soft_link`].
@@ -221,6 +264,14 @@ pub fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 ///
 /// What opening and writing say; what was written before a failure stays.
 pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
-    let contents = contents.as_ref();
-    at(path, |path| fs::write(path, contents))
+    let (path, contents) = (path.as_ref(), contents.as_ref());
+    // The contents are the caller's, so a write that has begun is waited for.
+    let done = blocking::run_and_keep(|| match fifo::may_wait(path) {
+        true => Ok(None),
+        false => fs::write(path, contents).map(Some),
+    });
+    match done? {
+        Some(()) => Ok(()),
+        None => File::create(path)?.write_all(contents),
+    }
 }

@@ -1,19 +1,22 @@
 //! `abaca::future`: fibers and futures, in both directions.
 //!
-//! * A fiber or a thread waits for a future with [`block_on`], and for a future or a message with [`select`].
+//! * A fiber or a thread waits for a future with [`block_on`], and for a future or a message with [`select()`].
 //! * A task of another runtime waits for a fiber with `join_handle.await`, and for messages with
 //!   [`recv_async`](crate::channel::Receiver::recv_async) and [`send_async`](crate::channel::Sender::send_async).
 //!
-//! Nothing here drives a foreign runtime: a future that needs tokio's timers or sockets needs a tokio runtime that runs
-//! elsewhere, entered with its handle.
+//! Nothing here drives a foreign runtime. A future that needs tokio's timers or sockets needs a tokio runtime that runs
+//! elsewhere: spawn it there and wait for its handle with [`block_on`], or poll it in that runtime's context with
+//! [`within`].
 //!
 //! # Cancellation
 //!
-//! A fiber that is cancelled in [`block_on`] or [`select`] unwinds, and so drops the future where it was.
+//! A fiber that is cancelled in [`block_on`] or [`select()`] unwinds, and so drops the future where it was.
 
 mod notice;
 #[cfg(not(loom))]
 mod select;
+mod timeout;
+mod within;
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -23,7 +26,11 @@ use std::time::Instant;
 pub use crate::spawn::JoinFuture;
 #[cfg(not(loom))]
 pub use select::{Either, select};
+pub use timeout::timeout;
+pub use within::{Within, within};
 
+use crate::fiber::note_calm;
+use crate::park::{self, Cost};
 use crate::spawn::{JoinHandle, spawn};
 use notice::Notice;
 
@@ -50,8 +57,10 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 fn drive<F: Future>(mut future: Pin<&mut F>, deadline: impl Fn() -> Option<Instant>) -> F::Output {
     let notice = Arc::new(Notice::new());
     let waker = Waker::from(Arc::clone(&notice));
+    note_calm(&waker);
     let mut context = Context::from_waker(&waker);
     loop {
+        park::spend(Cost::Wait);
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }

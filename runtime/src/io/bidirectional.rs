@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 
+use super::kernel_copy::{End, through_a_buffer};
 use crate::try_scope::try_scope;
 
 /// How much each direction takes at once.
@@ -16,11 +17,21 @@ pub trait Duplex: Sync {
     ///
     /// What shutdown(2) says.
     fn shutdown_write(&self) -> io::Result<()>;
+
+    /// A socket of this crate itself, and no wrapper, whose bytes can be looked at before they are taken.
+    #[doc(hidden)]
+    fn as_end(&self) -> Option<End<'_>> {
+        None
+    }
 }
 
 impl<T: Duplex + ?Sized> Duplex for &T {
     fn shutdown_write(&self) -> io::Result<()> {
         (**self).shutdown_write()
+    }
+
+    fn as_end(&self) -> Option<End<'_>> {
+        (**self).as_end()
     }
 }
 
@@ -31,6 +42,9 @@ impl<T: Duplex + ?Sized> Duplex for &T {
 /// goes on. A direction whose end cannot be passed on, because the other side has gone, has ended all the same.
 ///
 /// The caller copies one direction, a fiber the other; so it works from a fiber and from a plain thread in a runtime.
+///
+/// Between two sockets of this crate nothing is lost, whatever ends the copies: a byte is taken from one when the other has
+/// it. Through wrappers, up to 16 KiB of each direction may have been read and not written.
 ///
 /// # Errors
 ///
@@ -71,8 +85,8 @@ where
     for<'x> &'x B: Read + Write,
 {
     try_scope(|scope| {
-        let there = scope.spawn(|| copy_one_way(a, b, b));
-        let back = copy_one_way(b, a, a)?;
+        let there = scope.spawn(|| copy_one_way(a, b));
+        let back = copy_one_way(b, a)?;
         match there.join() {
             Ok(there) => Ok((there, back)),
             // Its error is the scope's; this one is not seen.
@@ -81,8 +95,25 @@ where
     })
 }
 
-/// Copies from `reader` to `writer`, and passes the end on.
-fn copy_one_way(mut reader: impl Read, mut writer: impl Write, to: &impl Duplex) -> io::Result<u64> {
+/// Copies everything from one to the other, and passes the end on.
+fn copy_one_way<A, B>(from: &A, to: &B) -> io::Result<u64>
+where
+    A: Duplex,
+    B: Duplex,
+    for<'x> &'x A: Read,
+    for<'x> &'x B: Write,
+{
+    let copied = match (from.as_end(), to.as_end()) {
+        (Some(reader), Some(writer)) => through_a_buffer(reader, writer, BUFFER_BYTES)?,
+        _ => read_and_write(from, to)?,
+    };
+    match to.shutdown_write() {
+        Err(error) if error.kind() != ErrorKind::NotConnected => Err(error),
+        _ => Ok(copied),
+    }
+}
+
+fn read_and_write(mut reader: impl Read, mut writer: impl Write) -> io::Result<u64> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut copied = 0;
     loop {
@@ -96,8 +127,5 @@ fn copy_one_way(mut reader: impl Read, mut writer: impl Write, to: &impl Duplex)
         copied += length as u64;
     }
     writer.flush()?;
-    match to.shutdown_write() {
-        Err(error) if error.kind() != ErrorKind::NotConnected => Err(error),
-        _ => Ok(copied),
-    }
+    Ok(copied)
 }

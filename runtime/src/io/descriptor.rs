@@ -3,15 +3,18 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Idle;
+use super::closing;
+use super::mode::Mode;
 use crate::current;
-use crate::fiber::{Chain, Outcome, Reason};
+use crate::fiber::{Chain, Outcome, Reason, Waiter};
 use crate::os::{epoll, socket};
-use crate::park;
-use crate::poller::{Node, Seen, Source, Way};
+use crate::park::{self, Cost};
+use crate::poller::{Node, Place, Seen, Source, Way};
 use crate::scheduler;
 
 /// How long a call waits that no event will tell of: this, and then twice as long each time up to the longest.
@@ -35,6 +38,8 @@ pub(crate) struct Descriptor<T: AsFd> {
     pub(super) kind: Kind,
     /// Made when something is set or shared.
     settings: OnceLock<Arc<Settings>>,
+    /// Set if the descriptor has to be in the kernel's non-blocking mode, and was not made here.
+    mode: Option<Box<Mode>>,
 }
 
 /// What a user sets for a socket. The kernel keeps such things per socket, so clones share them.
@@ -45,7 +50,12 @@ struct Settings {
     /// Nanoseconds; 0 is no timeout.
     read_timeout: AtomicU64,
     write_timeout: AtomicU64,
+    /// Made when somebody may end the idling.
+    idle: OnceLock<Arc<Idle>>,
     in_kernel: Mutex<Copies>,
+    /// Bytes that a copy has read and could not write: the next to be read. Only of what cannot be looked at before it is
+    /// read; see `preview.rs`. Copies hold the lock for a step.
+    left: Mutex<Vec<u8>>,
 }
 
 /// The copies in the kernel that are under way; see `kernel_copy.rs`.
@@ -89,13 +99,27 @@ impl<T: AsFd> RefUnwindSafe for Descriptor<T> {}
 impl<T: AsFd> Descriptor<T> {
     /// `inner`, all of whose operations are made so that they say `WouldBlock` instead of blocking the thread.
     pub(crate) fn new(inner: T, kind: Kind) -> Self {
-        Self { inner: Some(inner), source: Source::new(), kind, settings: OnceLock::new() }
+        Self { inner: Some(inner), source: Source::new(), kind, settings: OnceLock::new(), mode: None }
+    }
+
+    /// `inner`, in the kernel's non-blocking mode until it is given back; then it is in the mode that it had.
+    ///
+    /// # Errors
+    ///
+    /// What fstat(2) and fcntl(2) say.
+    pub(crate) fn in_nonblocking_mode(inner: T, kind: Kind) -> io::Result<Self> {
+        let mode = Mode::nonblocking(inner.as_fd())?;
+        let mut this = Self::new(inner, kind);
+        this.mode = Some(Box::new(mode));
+        Ok(this)
     }
 
     /// A descriptor of the same socket, which shares the settings.
     pub(crate) fn twin(&self, inner: T) -> Self {
         let settings = OnceLock::from(Arc::clone(self.settings()));
-        Self { inner: Some(inner), source: Source::new(), kind: self.kind, settings }
+        // It shares the mode as well. That can fail only for a descriptor that is not open.
+        let mode = self.mode.as_ref().and_then(|_| Mode::nonblocking(inner.as_fd()).ok().map(Box::new));
+        Self { inner: Some(inner), source: Source::new(), kind: self.kind, settings, mode }
     }
 
     pub(crate) fn get(&self) -> &T {
@@ -110,11 +134,29 @@ impl<T: AsFd> Descriptor<T> {
     fn release(&mut self) -> Option<T> {
         let inner = self.inner.take()?;
         self.source.deregister(inner.as_fd());
+        if let Some(mode) = &mut self.mode {
+            mode.give_back(inner.as_fd());
+        }
         Some(inner)
+    }
+
+    /// Whether it was in the kernel's non-blocking mode before it came here.
+    pub(crate) fn was_nonblocking(&self) -> bool {
+        self.mode.as_ref().is_some_and(|mode| mode.was_on())
     }
 
     fn settings(&self) -> &Arc<Settings> {
         self.settings.get_or_init(Arc::default)
+    }
+
+    /// What may end the idling of this socket, once somebody has [asked](Self::share_idle) for it.
+    #[inline]
+    pub(crate) fn idle(&self) -> Option<&Idle> {
+        self.settings.get()?.idle.get().map(|idle| &**idle)
+    }
+
+    pub(crate) fn share_idle(&self) -> Arc<Idle> {
+        Arc::clone(self.settings().idle.get_or_init(Arc::default))
     }
 
     /// Chooses between waits and errors, for the calls here and for the kernel's own; for those not before the last copy
@@ -142,6 +184,24 @@ impl<T: AsFd> Descriptor<T> {
         copies.must_restore |= socket::set_nonblocking(fd, true)?;
         copies.count += 1;
         Ok(InKernel { settings, fd })
+    }
+
+    /// What an earlier copy has read and not written. Who holds it is alone with the reader, as far as copies go.
+    pub(super) fn left(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.settings().left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what an earlier copy has left; `None` if there is nothing.
+    #[inline]
+    pub(super) fn take_left(&self, buffer: &mut [u8]) -> Option<usize> {
+        let mut left = self.settings.get()?.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if left.is_empty() || buffer.is_empty() {
+            return None;
+        }
+        let length = left.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&left[..length]);
+        left.drain(..length);
+        Some(length)
     }
 
     #[inline]
@@ -174,6 +234,20 @@ impl<T: AsFd> Descriptor<T> {
     ) -> io::Result<usize> {
         let reason = if way == Way::Read { Reason::Read } else { Reason::Write };
         let is_short = |moved: &usize| self.kind == Kind::Stream && *moved < wanted && *moved != 0;
+        self.retry(way, reason, None, call, is_short)
+    }
+
+    /// [`transfer`](Self::transfer) whose `call` says itself how many it wanted.
+    pub(super) fn transfer_hinted(
+        &self,
+        way: Way,
+        wanted: &AtomicUsize,
+        call: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let reason = if way == Way::Read { Reason::Read } else { Reason::Write };
+        let is_short = |moved: &usize| {
+            self.kind == Kind::Stream && *moved < wanted.load(Ordering::Relaxed) && *moved != 0
+        };
         self.retry(way, reason, None, call, is_short)
     }
 
@@ -210,7 +284,9 @@ impl<T: AsFd> Descriptor<T> {
         let inner = self.get();
         let mut seen = self.source.seen(way);
         if seen.is_drained() && !self.is_nonblocking() {
-            self.wait(way, reason, seen, &mut deadline)?;
+            if let Some(gave_up) = self.wait_for_hint(way, reason, seen, &mut deadline)? {
+                return self.try_once_more(gave_up, call);
+            }
             seen = self.source.seen(way);
         }
         loop {
@@ -219,20 +295,74 @@ impl<T: AsFd> Descriptor<T> {
                     if is_short(&result) {
                         seen.mark_drained();
                     }
-                    scheduler::yield_from_io();
+                    park::spend(Cost::InputOutput);
                     return Ok(result);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.is_nonblocking() {
+                        park::spend(Cost::InVain);
                         return Err(error);
                     }
-                    self.wait(way, reason, seen, &mut deadline)?;
+                    if let Some(gave_up) = self.wait(way, reason, seen, &mut deadline)? {
+                        return Err(gave_up.tell());
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // It may come back at once for as long as somebody else has not done something: EMFILE of an accept.
+                    park::spend(Cost::InVain);
+                    return Err(error);
+                }
             }
             seen = self.source.seen(way);
         }
+    }
+
+    /// [`wait`](Self::wait) of a call that has not been made, since it would say `WouldBlock`, as far as this worker's poller
+    /// knows. What another worker's poller knows may be old, if that worker is busy, so then the call is made.
+    #[inline]
+    fn wait_for_hint(
+        &self,
+        way: Way,
+        reason: Reason,
+        seen: Seen<'_>,
+        deadline: &mut Option<Instant>,
+    ) -> io::Result<Option<GaveUp>> {
+        if self.source.is_polled_by(scheduler::is_current_poller) {
+            self.wait(way, reason, seen, deadline)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// The call that has not been made, whose wait has ended without an event. There may be something all the same: the
+    /// poller had no turn since it came.
+    #[cold]
+    fn try_once_more<R>(&self, gave_up: GaveUp, mut call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        loop {
+            match call(self.get()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(gave_up.tell()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Waits for an event that `told`, the number of those that were told of before, does not count. There may be no
+    /// trace of it any more when one looks.
+    ///
+    /// # Errors
+    ///
+    /// What epoll says of a descriptor that it cannot watch.
+    pub(super) fn wait_for_event(&self, way: Way, reason: Reason, told: &AtomicU32) -> io::Result<()> {
+        let seen = self.source.seen(way);
+        if seen.events() == told.load(Ordering::Relaxed)
+            && let Some(gave_up) = self.wait(way, reason, seen, &mut None)?
+        {
+            return Err(gave_up.tell());
+        }
+        told.store(self.source.seen(way).events(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// [`retry`](Self::retry) for a call that also says `WouldBlock` of something other than the descriptor, of which
@@ -269,7 +399,7 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
-    /// Waits for an event after `seen`. The deadline is set at an operation's first wait.
+    /// Waits for an event after `seen`; says so if it gave up. The deadline is set at an operation's first wait.
     #[inline(never)]
     fn wait(
         &self,
@@ -277,35 +407,74 @@ impl<T: AsFd> Descriptor<T> {
         reason: Reason,
         seen: Seen<'_>,
         deadline: &mut Option<Instant>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<GaveUp>> {
+        match self.wait_with(Node::new, way, reason, seen, deadline)? {
+            Waited::Event(_) => Ok(None),
+            Waited::GaveUp(gave_up) => Ok(Some(gave_up)),
+        }
+    }
+
+    /// [`wait`](Self::wait) with a node of that kind.
+    pub(super) fn wait_with<'a>(
+        &'a self,
+        node: fn(Waiter) -> Node,
+        way: Way,
+        reason: Reason,
+        seen: Seen<'a>,
+        deadline: &mut Option<Instant>,
+    ) -> io::Result<Waited<'a>> {
         if deadline.is_none() {
             *deadline = self.deadline(way);
         }
         let fd = self.get().as_fd();
-        // While a fiber unwinds, its I/O blocks the thread: `panicking` must not show up in a neighbour.
-        if !park::on_fiber() || park::surely_unwinds() {
-            return wait_on_thread(fd, way, *deadline);
+        if !park::on_fiber() {
+            return wait_on_thread(fd, way, *deadline).map(|()| Waited::Event(None));
         }
-        let node = Node::new(park::waiter());
+        let node = node(park::waiter());
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        let Some(place) = self.source.link(fd, way, &node, seen, poller)? else { return Ok(()) };
-        match park::wait(node.waiter(), reason, *deadline) {
-            Outcome::Notified => Ok(()),
-            Outcome::TimedOut => {
-                place.unlink(&node);
-                Err(would_block())
-            }
-            Outcome::Cancelled => {
-                place.unlink(&node);
-                park::unwind()
-            }
+        let Some(place) = self.source.link(fd, way, &node, seen, poller)? else {
+            return Ok(Waited::Event(None));
+        };
+        let gave_up = match park::wait(node.waiter(), reason, *deadline) {
+            Outcome::Notified => return Ok(Waited::Event(Some(place))),
+            Outcome::TimedOut => GaveUp::TimeIsUp,
+            Outcome::Cancelled => GaveUp::Cancelled,
+        };
+        place.unlink(&node);
+        Ok(Waited::GaveUp(gave_up))
+    }
+}
+
+/// How a wait has ended.
+pub(super) enum Waited<'a> {
+    /// By an event; where the node stood, if it had to be linked.
+    Event(Option<Place<'a>>),
+    GaveUp(GaveUp),
+}
+
+/// Why a wait has ended without an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum GaveUp {
+    TimeIsUp,
+    Cancelled,
+}
+
+impl GaveUp {
+    /// What the caller is told: an error, or an unwinding.
+    #[cold]
+    pub(super) fn tell(self) -> io::Error {
+        match self {
+            Self::TimeIsUp => would_block(),
+            Self::Cancelled => park::unwind(),
         }
     }
 }
 
 impl<T: AsFd> Drop for Descriptor<T> {
     fn drop(&mut self) {
-        drop(self.release());
+        if let Some(inner) = self.release() {
+            closing::close(inner, self.kind == Kind::Stream || self.mode.is_some());
+        }
     }
 }
 
@@ -326,11 +495,13 @@ fn wait_on_thread(fd: BorrowedFd<'_>, way: Way, deadline: Option<Instant>) -> io
         let mut is_whole = true;
         if !std::thread::panicking() {
             let outlook = park::with_chain(Chain::outlook);
-            if outlook.pending.is_some() {
+            if park::is_cancelled() {
                 park::unwind();
             }
             let look_again = outlook.has_signals.then(|| now + LOOK_AGAIN);
-            for sooner in outlook.nearest.into_iter().chain(look_again) {
+            // One that has passed is of a boundary to which the thread cannot unwind.
+            let nearest = outlook.nearest.filter(|at| *at > now);
+            for sooner in nearest.into_iter().chain(look_again) {
                 if until.is_none_or(|until| sooner <= until) {
                     until = Some(sooner);
                     is_whole = false;

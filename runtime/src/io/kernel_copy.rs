@@ -1,24 +1,27 @@
-//! Copying between descriptors without the bytes passing through the program.
+//! Copying between descriptors without the bytes passing through the program, where the kernel can.
 //!
 //! Which system call copies depends on the two ends: copy_file_range(2) between files, sendfile(2) from a file,
-//! splice(2) where one end is a pipe, and two splices with a pipe between where none is. Where the kernel cannot, a
-//! buffer does it.
+//! splice(2) where one end is a pipe. Each of them takes from the reader what it gives to the writer, and no more. Where
+//! there is no such call, between sockets above all, a buffer does it, which takes no more either (`preview.rs`).
 //!
 //! None of these calls has a flag that asks it not to wait for a socket; only `O_NONBLOCK` does. So a copy switches
 //! that on, and the last copy on a socket switches it back ([`Descriptor::in_kernel`]). What reads or writes a file
-//! runs on the blocking pool.
+//! runs on the blocking pool. A FIFO or terminal that was opened as a file is opened once more, so as to be waited for.
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::MutexGuard;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Pollable;
-use super::descriptor::{Descriptor, InKernel};
+use super::descriptor::{self, Descriptor, InKernel};
+use super::preview::{Preview, Step};
 use crate::blocking;
 use crate::os::copy::{self, Kind};
-use crate::os::{epoll, socket};
+use crate::os::{epoll, reopen};
 use crate::poller::Way;
 
 /// The most that one system call is asked for: between two of them the copy can be cancelled.
@@ -55,7 +58,9 @@ pub struct End<'a> {
 /// A [`Descriptor`], whatever owns it.
 trait Waiting: Sync {
     fn in_kernel(&self) -> io::Result<InKernel<'_>>;
-    fn call(&self, way: Way, call: Call<'_>) -> io::Result<usize>;
+    fn left(&self) -> MutexGuard<'_, Vec<u8>>;
+    /// A transfer that moves less than `wanted`, which the call may set, has found all there is.
+    fn call(&self, way: Way, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize>;
 }
 
 /// A system call on one end, which says `WouldBlock` if it would have to wait for it.
@@ -66,9 +71,12 @@ impl<T: AsFd + Sync> Waiting for Descriptor<T> {
         self.in_kernel()
     }
 
-    fn call(&self, way: Way, call: Call<'_>) -> io::Result<usize> {
-        // Nothing that is wanted is no hint of what is left.
-        self.transfer(way, 0, |inner| call(inner.as_fd()))
+    fn left(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.left()
+    }
+
+    fn call(&self, way: Way, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize> {
+        self.transfer_hinted(way, wanted, |inner| call(inner.as_fd()))
     }
 }
 
@@ -84,9 +92,22 @@ impl<'a> End<'a> {
 
     /// Makes the call until it does not say that it would block.
     fn call(self, way: Way, call: Call<'_>) -> io::Result<usize> {
+        // Nothing that is wanted is no hint of what is left.
+        self.call_hinted(way, &AtomicUsize::new(0), call)
+    }
+
+    fn call_hinted(self, way: Way, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize> {
         match self.descriptor {
-            Some(descriptor) => descriptor.call(way, call),
+            Some(descriptor) => descriptor.call(way, wanted, call),
             None => blocking::run_and_keep(|| call(self.fd)),
+        }
+    }
+
+    /// The same pipe or terminal, which can be waited for; `None` for what can be already, and for what never can.
+    fn opened_again(self) -> Option<Descriptor<OwnedFd>> {
+        match self.descriptor {
+            None => reopen::nonblocking(self.fd).ok().map(|fd| Descriptor::new(fd, descriptor::Kind::Other)),
+            Some(_) => None,
         }
     }
 
@@ -100,16 +121,6 @@ impl<'a> End<'a> {
     /// Until it is dropped, no call waits for a socket.
     fn in_kernel(self) -> io::Result<Option<InKernel<'a>>> {
         self.descriptor.map(Waiting::in_kernel).transpose()
-    }
-
-    fn write_all(self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.call(Way::Write, &mut |to| socket::write(to, bytes))? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                length => bytes = &bytes[length..],
-            }
-        }
-        Ok(())
     }
 }
 
@@ -140,9 +151,18 @@ impl sealed::Sealed for File {
 /// Copies everything from `reader` to `writer`, inside of the kernel where it can; returns the number of bytes. The
 /// positions of files move on as with reads and writes.
 ///
-/// It does what [`io::copy`](super::copy) does. From a file it is faster, and it takes little of the processor; between
-/// sockets it saves memory traffic, and costs a pipe. That function works with any `Read` and `Write`, and cannot tell
-/// what is behind them.
+/// It differs from [`io::copy`](super::copy), which works with any `Read` and `Write`, cannot tell what is behind them, and
+/// has a buffer of its own:
+///
+/// * **Nothing is lost.** A byte is taken from the reader when the writer has it, so whatever ends a copy (a cancellation, a
+///   timeout, an error of either end), what has arrived at the writer and what the reader still has are what there was. Of
+///   what cannot be looked at before it is read, such as a terminal, the rest stays in the [`Pollable`], for its next read or
+///   copy. While a copy runs, nobody else should read from its reader: bytes that another thread reads at the same
+///   moment may be written all the same.
+/// * From a file to a socket or a pipe, **the kernel sends the pages of its cache, not copies of them** (sendfile(2)): bytes
+///   that somebody writes into the file after the copy has returned, but before the network has sent them and the peer has
+///   read them, may be delivered in place of the old ones. Where a file is overwritten in place, use `io::copy`.
+/// * From a file it is faster, and it takes little of the processor. Between sockets it is a copy through a buffer.
 ///
 /// The wait for a socket or pipe blocks the fiber, and obeys the socket's timeouts; a file is read or written on a
 /// thread of the runtime's pool. While it runs, a socket or pipe is in the kernel's non-blocking mode (`O_NONBLOCK`),
@@ -150,8 +170,7 @@ impl sealed::Sealed for File {
 ///
 /// # Errors
 ///
-/// What the kernel says of either end. What had been copied is not told, and some bytes may have been read and not
-/// written.
+/// What the kernel says of either end. What had been copied is not told.
 ///
 /// ```
 /// use std::fs::File;
@@ -176,6 +195,9 @@ where
     W: CopyEnd + ?Sized,
 {
     let (reader, writer) = (reader.end(), writer.end());
+    let again = (reader.opened_again(), writer.opened_again());
+    let reader = again.0.as_ref().map_or(reader, End::descriptor);
+    let writer = again.1.as_ref().map_or(writer, End::descriptor);
     let _kept = (reader.in_kernel()?, writer.in_kernel()?);
     let copied = match (reader.kind()?, writer.kind()?) {
         (None, _) | (_, None) => 0,
@@ -186,12 +208,15 @@ where
             }
         }
         (Some(Kind::Regular), _) => repeat(|| from_file(reader, writer, copy::sendfile))?,
-        (Some(Kind::Pipe), _) | (_, Some(Kind::Pipe)) => repeat(|| direct(reader, writer))?,
-        _ => through_a_pipe(reader, writer)?,
+        (Some(Kind::Pipe), _) | (_, Some(Kind::Pipe)) => {
+            let mut splice = |from: BorrowedFd<'_>, to: BorrowedFd<'_>, _: &AtomicUsize| splice(from, to);
+            repeat(|| direct(reader, writer, &mut splice))?
+        }
+        _ => 0,
     };
-    // The end, or else all that the kernel could not copy: files of procfs, say, whose sizes are 0, or what comes after
-    // a byte of urgent data.
-    Ok(copied + buffered(reader, writer)?)
+    // All of it, between sockets; else the end, or what the kernel could not copy: files of procfs, say, whose sizes are
+    // 0, or what comes after a byte of urgent data.
+    Ok(copied + through_a_buffer(reader, writer, BUFFER_BYTES)?)
 }
 
 /// Calls `step` until it copies nothing, at the end or because the kernel cannot.
@@ -202,6 +227,7 @@ fn repeat(mut step: impl FnMut() -> io::Result<usize>) -> io::Result<u64> {
             Ok(0) => return Ok(copied),
             Ok(length) => copied += length as u64,
             Err(error) if copy::is_unsupported(&error) => return Ok(copied),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
@@ -214,111 +240,94 @@ fn from_file(reader: End<'_>, writer: End<'_>, transfer: Transfer) -> io::Result
     writer.call(Way::Write, &mut |to| reader.call(Way::Read, &mut |from| transfer(from, to, CHUNK)))
 }
 
-/// What a splice came to.
-enum Spliced {
+/// A step from one end to the other, which does not wait; it may say how much the reader was asked for.
+type Move<'a> = &'a mut (dyn FnMut(BorrowedFd<'_>, BorrowedFd<'_>, &AtomicUsize) -> io::Result<Moved> + Send);
+
+/// What it came to.
+enum Moved {
     /// A number of bytes; none at the end.
-    Moved(usize),
+    Bytes(usize),
     ReaderBlocks,
     WriterBlocks,
-    /// Neither end is what it waits for: the next byte in a socket is urgent data, which splice does not pass.
-    Stuck,
 }
 
 /// A splice, and whom it would have to wait for, which the kernel does not say.
 ///
 /// Who is blamed is not ready when it is asked, which is after the splice: so the event that says that it has become
 /// ready is yet to come.
-fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Spliced> {
+fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Moved> {
     for _ in 0..TRIES {
         match copy::splice(from, to, CHUNK) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result.map(Spliced::Moved),
+            result => return result.map(Moved::Bytes),
         }
         if !epoll::wait_one(from, true, Some(Duration::ZERO))? {
-            return Ok(Spliced::ReaderBlocks);
+            return Ok(Moved::ReaderBlocks);
         }
         if !epoll::wait_one(to, false, Some(Duration::ZERO))? {
-            return Ok(Spliced::WriterBlocks);
+            return Ok(Moved::WriterBlocks);
         }
     }
-    Ok(Spliced::Stuck)
+    // Neither end is what it waits for: the next byte in a socket is urgent data, which splice does not pass.
+    Ok(Moved::Bytes(0))
 }
 
-/// A splice that says `WouldBlock` if it is the reader that would have to be waited for, and of the writer tells beside.
-fn splice_unless_full(from: BorrowedFd<'_>, to: BorrowedFd<'_>, is_writers: &mut bool) -> io::Result<usize> {
-    *is_writers = false;
-    match splice(from, to)? {
-        Spliced::Moved(length) => Ok(length),
-        Spliced::ReaderBlocks => Err(io::ErrorKind::WouldBlock.into()),
-        Spliced::WriterBlocks => {
-            *is_writers = true;
-            Ok(0)
+/// One step, for which either end may have to be waited for.
+fn direct(reader: End<'_>, writer: End<'_>, step: Move<'_>) -> io::Result<usize> {
+    let wanted = AtomicUsize::new(0);
+    let mut is_writers = false;
+    // Says `WouldBlock` if it is the reader that would have to be waited for, and of the writer tells beside.
+    let mut unless_full = |from: BorrowedFd<'_>, to: BorrowedFd<'_>, is_writers: &mut bool| {
+        wanted.store(0, Ordering::Relaxed);
+        *is_writers = false;
+        match step(from, to, &wanted)? {
+            Moved::Bytes(length) => Ok(length),
+            Moved::ReaderBlocks => Err(io::ErrorKind::WouldBlock.into()),
+            Moved::WriterBlocks => {
+                *is_writers = true;
+                Ok(0)
+            }
         }
-        Spliced::Stuck => Ok(0),
-    }
-}
-
-/// Between a pipe and something else. Either may have to be waited for.
-fn direct(reader: End<'_>, writer: End<'_>) -> io::Result<usize> {
+    };
     let unless =
         |is_writers, copied| if is_writers { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(copied) };
     if writer.descriptor.is_none() {
         // It is the reader. What waits is outside, where it can be cancelled, and what runs on the pool inside. A writer that
         // somebody has made non-blocking cannot be waited for, which is an error.
-        let mut is_writers = false;
-        let copied = reader.call(Way::Read, &mut |from| {
-            writer.call(Way::Write, &mut |to| splice_unless_full(from, to, &mut is_writers))
+        let copied = reader.call_hinted(Way::Read, &wanted, &mut |from| {
+            writer.call(Way::Write, &mut |to| unless_full(from, to, &mut is_writers))
         })?;
         return unless(is_writers, copied);
     }
     writer.call(Way::Write, &mut |to| {
-        let mut is_writers = false;
-        let copied = reader.call(Way::Read, &mut |from| splice_unless_full(from, to, &mut is_writers))?;
+        let copied =
+            reader.call_hinted(Way::Read, &wanted, &mut |from| unless_full(from, to, &mut is_writers))?;
         unless(is_writers, copied)
     })
 }
 
-/// Between two of which neither is a pipe.
-fn through_a_pipe(reader: End<'_>, writer: End<'_>) -> io::Result<u64> {
-    let (output, input) = io::pipe()?;
+/// Takes from the reader what the writer has, `bytes` at most at a time.
+pub(super) fn through_a_buffer(reader: End<'_>, writer: End<'_>, bytes: usize) -> io::Result<u64> {
+    let mut preview = Preview::new(reader.fd, writer.fd, bytes)?;
+    let mut own = Vec::new();
+    let mut step = |from: BorrowedFd<'_>, to: BorrowedFd<'_>, wanted: &AtomicUsize| {
+        let mut left = reader.descriptor.map(Waiting::left);
+        Ok(match preview.step(from, to, left.as_deref_mut().unwrap_or(&mut own))? {
+            Step::ReaderBlocks => Moved::ReaderBlocks,
+            Step::WriterBlocks => Moved::WriterBlocks,
+            Step::Moved { length, is_all } => {
+                wanted.store(if is_all { bytes } else { 0 }, Ordering::Relaxed);
+                Moved::Bytes(length)
+            }
+        })
+    };
     let mut copied = 0;
     loop {
-        // The pipe is empty, so whoever must be waited for is the reader.
-        let fill = reader.call(Way::Read, &mut |from| match splice(from, input.as_fd())? {
-            Spliced::Moved(length) => Ok(length),
-            Spliced::ReaderBlocks | Spliced::WriterBlocks => Err(io::ErrorKind::WouldBlock.into()),
-            Spliced::Stuck => Ok(0),
-        });
-        let mut filled = match fill {
+        match direct(reader, writer, &mut step) {
             Ok(0) => return Ok(copied),
-            Err(error) if copy::is_unsupported(&error) => return Ok(copied),
-            result => result?,
-        };
-        copied += filled as u64;
-        while filled > 0 {
-            match writer.call(Way::Write, &mut |to| copy::splice(output.as_fd(), to, filled)) {
-                Err(error) if copy::is_unsupported(&error) => {
-                    let mut bytes = vec![0; filled];
-                    (&output).read_exact(&mut bytes)?;
-                    writer.write_all(&bytes)?;
-                    break;
-                }
-                result => filled -= result?,
-            }
-        }
-    }
-}
-
-fn buffered(reader: End<'_>, writer: End<'_>) -> io::Result<u64> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut copied = 0;
-    loop {
-        match reader.call(Way::Read, &mut |from| socket::read(from, &mut buffer))? {
-            0 => return Ok(copied),
-            length => {
-                writer.write_all(&buffer[..length])?;
-                copied += length as u64;
-            }
+            Ok(length) => copied += length as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

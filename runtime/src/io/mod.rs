@@ -5,10 +5,16 @@
 //! The traits and adapters of [`std::io`] work with everything in this crate and are re-exported.
 
 mod bidirectional;
+mod closing;
 mod descriptor;
+mod idle;
 mod kernel_copy;
+mod line;
+mod mode;
 mod pipe;
 mod pollable;
+mod preview;
+mod priority;
 pub(crate) mod shared_file;
 mod stdio;
 #[cfg(feature = "hyper")]
@@ -22,6 +28,7 @@ pub use std::io::{
 
 pub use bidirectional::{Duplex, copy_bidirectional};
 pub(crate) use descriptor::{Descriptor, Kind};
+pub(crate) use idle::Idle;
 pub use kernel_copy::{CopyEnd, copy_fd};
 pub(crate) use kernel_copy::{End, sealed::Sealed};
 pub use pipe::{PipeReader, PipeWriter, pipe};

@@ -4,15 +4,19 @@ use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
+use super::priority::Priority;
 use super::{Descriptor, Kind};
 use crate::fiber::Reason;
-use crate::os::socket;
+use crate::os::epoll::Epoll;
+use crate::os::{nowait, socket};
 use crate::poller::Way;
 
-/// A descriptor that blocks only its fiber: pipes, eventfds, timerfds, terminals, sockets of other crates.
+/// A descriptor that blocks only its fiber: pipes, eventfds, timerfds, terminals, sockets of other crates; also files that
+/// tell of changes, such as those of `/proc/pressure`, `/proc/mounts` and sysfs.
 ///
 /// Making one puts the descriptor into non-blocking mode (`O_NONBLOCK`). That mode belongs to the open file, which
-/// other descriptors, and other processes, may share; [`into_inner`](Self::into_inner) leaves it on.
+/// other descriptors, and other processes, may share; so they see it for as long as the `Pollable` lives. When it is dropped,
+/// or gives its descriptor back, the open file is in the mode that it had before, unless another `Pollable` of it still lives.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -29,25 +33,29 @@ use crate::poller::Way;
 /// # })
 /// # }
 /// ```
-pub struct Pollable<T: AsFd>(Descriptor<T>);
+pub struct Pollable<T: AsFd>(Descriptor<T>, Priority);
 
 impl<T: AsFd> Pollable<T> {
     /// Takes the descriptor over and makes it non-blocking.
     ///
     /// # Errors
     ///
-    /// * `Unsupported` for what epoll cannot watch, such as a regular file, a directory or a disk: its operations never
-    ///   wait for readiness, so use a thread for them.
-    /// * What fcntl(2) says.
+    /// * `Unsupported` for what epoll refuses to watch, such as a file on a disk, a directory, `/dev/null` and `/dev/zero`: it
+    ///   never says that it is ready, and its operations may wait all the same. [`fs::File`](crate::fs::File) is for those.
+    /// * What epoll_create(2) and fcntl(2) say, such as that there are no more descriptors.
     pub fn new(inner: T) -> io::Result<Self> {
-        if socket::is_regular(inner.as_fd())? {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "a file, directory or disk cannot be polled: it is always ready, and still blocks; use a thread for it",
-            ));
+        match Epoll::new()?.add(inner.as_fd(), 0) {
+            Err(error) if nowait::is_unpollable(&error) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "epoll refuses to watch it (EPERM), as it does files, directories, disks and devices that are \
+                     always ready: use a thread, or `fs::File`, for it",
+                ));
+            }
+            result => result?,
         }
-        socket::set_nonblocking(inner.as_fd(), true)?;
-        Ok(Self(Descriptor::new(inner, Kind::Other)))
+        Descriptor::in_nonblocking_mode(inner, Kind::Other)
+            .map(|descriptor| Self(descriptor, Priority::default()))
     }
 
     /// The descriptor's owner.
@@ -59,7 +67,7 @@ impl<T: AsFd> Pollable<T> {
         &self.0
     }
 
-    /// Gives the descriptor back, still in non-blocking mode.
+    /// Gives the descriptor back, in the mode that it had.
     pub fn into_inner(self) -> T {
         self.0.into_inner()
     }
@@ -83,6 +91,32 @@ impl<T: AsFd> Pollable<T> {
         self.0.wait_until_ready(Way::Write)
     }
 
+    /// Blocks until something urgent has happened (`EPOLLPRI`), or the descriptor has failed or ended. What that is, poll(2)
+    /// and proc(5) say of each kind: urgent data has come to a TCP socket, the mounts have changed, a threshold of
+    /// `/proc/pressure` was passed, an attribute of sysfs has another value (read it first), a terminal's packet mode has news.
+    ///
+    /// Some files forget that it has happened when they are asked; so one such event ends the wait of one caller,
+    /// which may be the next one.
+    ///
+    /// # Errors
+    ///
+    /// When there are no more descriptors: it takes one more, for as long as the `Pollable` lives.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # abaca::run(|| {
+    /// use std::time::Duration;
+    /// let mounts = abaca::io::Pollable::new(std::fs::File::open("/proc/mounts")?)?;
+    /// // Nobody mounts anything.
+    /// assert!(abaca::time::timeout(Duration::from_millis(1), || mounts.wait_priority()).is_err());
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn wait_priority(&self) -> io::Result<()> {
+        self.1.wait(self.0.as_fd())
+    }
+
     /// Makes a reading call until it no longer says `WouldBlock`, blocking the fiber in between.
     ///
     /// # Errors
@@ -104,10 +138,16 @@ impl<T: AsFd> Pollable<T> {
 
 impl<T: AsFd> Read for &Pollable<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(length) = self.0.take_left(buffer) {
+            return Ok(length);
+        }
         self.read_with(|inner| socket::read(inner.as_fd(), buffer))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        if let Some(length) = buffers.iter_mut().find_map(|buffer| self.0.take_left(buffer)) {
+            return Ok(length);
+        }
         self.read_with(|inner| socket::read_vectored(inner.as_fd(), buffers))
     }
 }

@@ -3,44 +3,58 @@
 //! Its mode is not ours to change (`os/nowait.rs` says why), so each operation finds its way anew:
 //!
 //! 1. It asks the kernel not to wait, and parks on the poller until there is something: pipes, sockets, `/dev/null`.
-//! 2. Where the kernel cannot be asked, it parks until the poller says that the file is ready, and then makes the call on
-//!    the blocking pool, since somebody else may be faster: terminals, FIFOs.
-//! 3. What cannot be polled either goes to the pool right away: files.
+//! 2. Where the kernel cannot be asked, the pipe or terminal is opened once more, in a mode of its own (`os/reopen.rs`), and
+//!    that open file is waited for: FIFOs, pipes opened by a name, terminals.
+//! 3. What cannot be opened again is waited for until the poller says that it is ready, and then the call is made on the
+//!    blocking pool, since somebody else may be faster. A write is then of what surely fits.
+//! 4. What cannot be polled either goes to the pool right away: files.
+//!
+//! In 1 and 2 a wait is cancelled like any other, and a call moves what there is or has room, and no more. In 3 and 4
+//! a call that a thread has begun is waited for, since what it moves must not be lost.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 use super::{Descriptor, End, Kind};
 use crate::blocking;
-use crate::os::{copy, nowait, socket};
+use crate::os::{copy, nowait, reopen, socket};
 use crate::poller::Way;
 
 /// See the module's documentation. `T` owns the descriptor.
-pub(crate) struct SharedFile<T: AsFd>(Descriptor<T>);
+pub(crate) struct SharedFile<T: AsFd> {
+    original: Descriptor<T>,
+    /// The same pipe or terminal, in a mode of its own. Made by the first operation that needs it; `None` if it cannot be had.
+    again: OnceLock<Option<Descriptor<OwnedFd>>>,
+}
 
-/// Whether a call may block its thread.
+/// How a call deals with the thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Patience {
+    /// It asks the kernel not to block it.
     None,
+    /// It may block it, or cannot.
     Endless,
+    /// It may block it, but only because somebody else was faster.
+    Short,
 }
 
 impl<T: AsFd> SharedFile<T> {
     pub(crate) fn new(inner: T) -> Self {
-        Self(Descriptor::new(inner, Kind::Other))
+        Self { original: Descriptor::new(inner, Kind::Other), again: OnceLock::new() }
     }
 
     /// Another descriptor of the same open file.
     pub(crate) fn twin(&self, inner: T) -> Self {
-        Self(self.0.twin(inner))
+        Self { original: self.original.twin(inner), again: OnceLock::new() }
     }
 
     pub(crate) fn get(&self) -> &T {
-        self.0.get()
+        self.original.get()
     }
 
     pub(crate) fn into_inner(self) -> T {
-        self.0.into_inner()
+        self.original.into_inner()
     }
 
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -52,16 +66,26 @@ impl<T: AsFd> SharedFile<T> {
     }
 
     pub(crate) fn read_vectored(&self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let left =
+            |again: &Descriptor<OwnedFd>| buffers.iter_mut().find_map(|buffer| again.take_left(buffer));
+        if let Some(length) = self.again.get().and_then(|again| again.as_ref()).and_then(left) {
+            return Ok(length);
+        }
         self.transfer(Way::Read, |fd, patience| match patience {
             Patience::None => nowait::read(fd, buffers),
-            Patience::Endless => socket::read_vectored(fd, buffers),
+            Patience::Endless | Patience::Short => socket::read_vectored(fd, buffers),
         })
     }
 
     pub(crate) fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let fits = || {
+            let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+            IoSlice::new(&first[..first.len().min(nowait::SURELY_FITS)])
+        };
         self.transfer(Way::Write, |fd, patience| match patience {
             Patience::None => nowait::write(fd, slices),
             Patience::Endless => socket::write_vectored(fd, slices),
+            Patience::Short => socket::write_vectored(fd, &[fits()]),
         })
     }
 
@@ -70,19 +94,26 @@ impl<T: AsFd> SharedFile<T> {
         way: Way,
         mut call: impl FnMut(BorrowedFd<'_>, Patience) -> io::Result<usize> + Send,
     ) -> io::Result<usize> {
-        match self.0.transfer(way, 0, |inner| call(inner.as_fd(), Patience::None)) {
+        if let Some(Some(again)) = self.again.get() {
+            return again.transfer(way, 0, |inner| call(inner.as_fd(), Patience::Endless));
+        }
+        match self.original.transfer(way, 0, |inner| call(inner.as_fd(), Patience::None)) {
             Err(error) if nowait::is_unsupported(&error) => {}
-            Err(error) if nowait::is_unpollable(&error) => return self.on_pool(call),
+            Err(error) if nowait::is_unpollable(&error) => return self.on_pool(Patience::Endless, call),
             result => return result,
         }
+        if socket::is_regular(self.as_fd())? {
+            return self.on_pool(Patience::Endless, call);
+        }
+        if let Some(again) = self.opened_again() {
+            return again.transfer(way, 0, |inner| call(inner.as_fd(), Patience::Endless));
+        }
         loop {
-            if !socket::is_regular(self.get().as_fd())? {
-                match self.0.wait_until_ready(way) {
-                    Err(error) if !nowait::is_unpollable(&error) => return Err(error),
-                    _ => {}
-                }
+            match self.original.wait_until_ready(way) {
+                Err(error) if !nowait::is_unpollable(&error) => return Err(error),
+                _ => {}
             }
-            match self.on_pool(&mut call) {
+            match self.on_pool(Patience::Short, &mut call) {
                 // Somebody was faster, and somebody else has made the file non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
@@ -90,13 +121,19 @@ impl<T: AsFd> SharedFile<T> {
         }
     }
 
+    fn opened_again(&self) -> Option<&Descriptor<OwnedFd>> {
+        let again = || reopen::nonblocking(self.as_fd()).ok().map(|fd| Descriptor::new(fd, Kind::Other));
+        self.again.get_or_init(again).as_ref()
+    }
+
     fn on_pool(
         &self,
+        patience: Patience,
         mut call: impl FnMut(BorrowedFd<'_>, Patience) -> io::Result<usize> + Send,
     ) -> io::Result<usize> {
         let fd = self.get().as_fd();
         loop {
-            match blocking::run_and_keep(|| call(fd, Patience::Endless)) {
+            match blocking::run_and_keep(|| call(fd, patience)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
@@ -109,15 +146,15 @@ impl<T: AsFd + Sync> SharedFile<T> {
     /// others.
     pub(crate) fn end(&self) -> End<'_> {
         match copy::kind(self.as_fd()) {
-            Ok(copy::Kind::Pipe) => End::descriptor(&self.0),
-            _ => End::file(self),
+            Ok(copy::Kind::Pipe) => End::descriptor(&self.original),
+            _ => self.opened_again().map_or_else(|| End::file(self), End::descriptor),
         }
     }
 }
 
 impl<T: AsFd> AsFd for SharedFile<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.original.as_fd()
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{Descriptor, Kind};
+use crate::park::{self, Cost};
 use crate::poller::{Node, Seen, Way};
-use crate::{park, scheduler};
+use crate::scheduler;
 
 /// A task's wait for one direction of a descriptor. Its owner calls [`Descriptor::disarm`] before it drops either.
 #[derive(Default)]
@@ -42,7 +43,7 @@ impl<T: AsFd> Descriptor<T> {
                         if self.kind == Kind::Stream && moved < wanted && moved != 0 {
                             seen.mark_drained();
                         }
-                        scheduler::yield_from_io();
+                        park::spend(Cost::InputOutput);
                         return Poll::Ready(Ok(moved));
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => false,
@@ -57,6 +58,22 @@ impl<T: AsFd> Descriptor<T> {
             }
             seen = self.source.seen(way);
             may_call = true;
+        }
+    }
+
+    /// [`poll_transfer`](Self::poll_transfer) of what the task reads, or of the end that an idle one is told.
+    pub(crate) fn poll_receive(
+        &self,
+        arm: &mut Arm,
+        context: &mut Context<'_>,
+        wanted: usize,
+        call: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        match self.idle() {
+            None => self.poll_transfer(Way::Read, arm, context, wanted, call),
+            Some(idle) => self.receive_unless_idle(idle, call, |call| {
+                self.poll_transfer(Way::Read, arm, context, wanted, call)
+            }),
         }
     }
 

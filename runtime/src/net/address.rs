@@ -2,11 +2,9 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::panic::resume_unwind;
 use std::vec;
 
-use crate::spawn::Builder;
-use crate::{blocking, park};
+use crate::blocking;
 
 /// What converts into socket addresses. Mirrors [`std::net::ToSocketAddrs`], for the same types; names are looked
 /// up on a thread of the runtime's pool while the fiber is parked, and can be cancelled.
@@ -109,21 +107,13 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
     }
 }
 
-/// Looks a name up on the runtime's pool, which can take many seconds and cannot be interrupted. A fiber of its own
-/// waits for that, and the caller for the fiber: so the caller can be cancelled.
+/// Looks a name up on the runtime's pool, which can take many seconds and cannot be interrupted: a caller that is cancelled
+/// does not wait for it.
 fn look_up<F>(resolve: F) -> io::Result<vec::IntoIter<SocketAddr>>
 where
-    F: Fn() -> io::Result<vec::IntoIter<SocketAddr>> + Clone + Send + 'static,
+    F: FnOnce() -> io::Result<vec::IntoIter<SocketAddr>> + Send + 'static,
 {
-    if !park::on_fiber() || park::surely_unwinds() {
-        return resolve();
-    }
-    let waiting = resolve.clone();
-    match Builder::new().spawn(move || blocking::run(waiting)) {
-        Ok(fiber) => fiber.join().unwrap_or_else(|payload| resume_unwind(payload)),
-        // No room for another fiber.
-        Err(_) => blocking::run(resolve),
-    }
+    blocking::run_owned(resolve)
 }
 
 /// Calls `f` with each address until one succeeds; else the last error, as std does.

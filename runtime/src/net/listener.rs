@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::socket::{descriptor_traits, listener_conversions};
-use super::{ListenOptions, TcpStream, ToSocketAddrs};
+use super::{ListenOptions, TcpStream, ToSocketAddrs, incoming};
 use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket;
-use crate::poller::Way;
 use crate::scheduler;
 
 /// A TCP socket server whose `accept` blocks the fiber.
@@ -69,10 +68,14 @@ impl TcpListener {
     /// at once on the next call: free some, or sleep, before it.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let call = |inner: &std::net::TcpListener| socket::accept(inner.as_fd());
-        let (fd, address) = self.0.retry(Way::Read, Reason::Accept, None, call, |_| false)?;
+        let (fd, address) = self.0.retry_in_line(Reason::Accept, call)?;
         let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
         scheduler::placement_hint();
         Ok((TcpStream::fresh(fd.into()), address))
+    }
+
+    fn next_incoming(&self) -> io::Result<TcpStream> {
+        incoming::next(|| Ok(self.accept()?.0), self.0.is_nonblocking())
     }
 
     /// [`incoming`](Self::incoming) that owns the listener.
@@ -103,7 +106,7 @@ impl Iterator for Incoming<'_> {
     type Item = io::Result<TcpStream>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
+        Some(self.listener.next_incoming())
     }
 }
 
@@ -117,7 +120,7 @@ impl Iterator for IntoIncoming {
     type Item = io::Result<TcpStream>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
+        Some(self.listener.next_incoming())
     }
 }
 

@@ -23,6 +23,8 @@ mod connect_options;
 mod happy_eyeballs;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+mod idle_handle;
+mod incoming;
 mod listener;
 mod options;
 mod serve;
@@ -37,6 +39,7 @@ pub use std::net::{
 
 pub use address::ToSocketAddrs;
 pub use connect_options::ConnectOptions;
+pub use idle_handle::IdleHandle;
 pub use listener::{Incoming, IntoIncoming, TcpListener};
 pub use options::ListenOptions;
 pub use serve::{Listener, ServeOptions, Server, StopHandle};

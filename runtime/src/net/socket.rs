@@ -80,28 +80,36 @@ macro_rules! shared_methods {
 /// `Read` and `Write`, through shared references too.
 macro_rules! stream_traits {
     ($t:ty) => {
+        impl $t {
+            /// What tells the handler of this connection, and of its clones from now on, that there will be no further
+            /// request.
+            pub fn idle_handle(&self) -> $crate::net::IdleHandle {
+                $crate::net::IdleHandle::new(self.0.share_idle())
+            }
+        }
+
         impl Read for &$t {
             #[inline]
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 let wanted = buffer.len();
-                self.0.transfer(Way::Read, wanted, |inner| socket::receive(inner.as_fd(), buffer, 0))
+                self.0.receive(wanted, |inner| socket::receive(inner.as_fd(), buffer, 0))
             }
 
             fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
                 let wanted = socket::vector_bytes(buffers.iter().map(|buffer| buffer.len()));
-                self.0.transfer(Way::Read, wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
+                self.0.receive(wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
             }
         }
 
         impl Write for &$t {
             #[inline]
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
+                self.0.send(bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
             }
 
             fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
                 let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
-                self.0.transfer(Way::Write, wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
+                self.0.send(wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
             }
 
             fn flush(&mut self) -> io::Result<()> {
@@ -225,6 +233,11 @@ macro_rules! listener_conversions {
             }
 
             /// The connections, one after the other; never ends by itself.
+            ///
+            /// Unlike std's, it passes over connections that their clients have given up (`ECONNABORTED` and the like), and
+            /// waits while there are no descriptors or no memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`), looking again after
+            /// 5 ms, and ever more rarely, at least once a second. So an error that it gives is the listener's own. In
+            /// non-blocking mode it gives every error, as std's.
             pub fn incoming(&self) -> Incoming<'_> {
                 Incoming { listener: self }
             }
@@ -238,27 +251,29 @@ macro_rules! listener_conversions {
 
         impl std::iter::FusedIterator for Incoming<'_> {}
 
-        /// Puts the socket into the kernel's non-blocking mode, which its duplicates share; `accept` blocks the fiber.
+        /// Puts the socket into the kernel's non-blocking mode, which its duplicates share, those of other processes
+        /// too; `accept` blocks the fiber. When the last of its clones here is dropped, the socket is in the mode that it had.
         ///
         /// # Panics
         ///
         /// If the kernel refuses that, which it does not for an open socket.
         impl From<$std> for $t {
             fn from(inner: $std) -> Self {
-                inner.set_nonblocking(true).expect("an open socket can be made non-blocking");
-                Self(Descriptor::new(inner, Kind::Other))
+                let descriptor = Descriptor::in_nonblocking_mode(inner, Kind::Other);
+                Self(descriptor.expect("an open socket can be made non-blocking"))
             }
         }
 
-        /// Puts the socket back into blocking mode, unless `set_nonblocking` says otherwise. Its duplicates share the
-        /// mode: do not go on to accept with a clone of this type, which would block the thread.
+        /// Puts the socket into blocking mode, unless `set_nonblocking` says otherwise, or it came from std in the other
+        /// one. Its duplicates share the mode: do not go on to accept with a clone of this type, which would block
+        /// the thread.
         ///
         /// # Panics
         ///
         /// As for the other direction.
         impl From<$t> for $std {
             fn from(listener: $t) -> Self {
-                let nonblocking = listener.0.is_nonblocking();
+                let nonblocking = listener.0.is_nonblocking() || listener.0.was_nonblocking();
                 let inner = listener.0.into_inner();
                 inner.set_nonblocking(nonblocking).expect("the mode of an open socket can be set");
                 inner

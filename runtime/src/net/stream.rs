@@ -11,7 +11,6 @@ use socket2::SockRef;
 use super::address::first_that;
 use super::socket::{copy_end, descriptor_traits, shared_methods, std_conversions, stream_traits};
 use super::{ToSocketAddrs, connect, happy_eyeballs};
-use crate::fiber::Reason;
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::os::socket;
 use crate::poller::Way;
@@ -129,8 +128,7 @@ impl TcpStream {
     /// What recv(2) says; `WouldBlock` after the read timeout.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let call = |inner: &std::net::TcpStream| socket::receive(inner.as_fd(), buffer, socket::PEEK);
-        // What is peeked at is still there, so a short result drains nothing.
-        self.0.retry(Way::Read, Reason::Read, None, call, |_| false)
+        self.0.peek(call)
     }
 
     /// Sets `TCP_NODELAY`: send small writes at once.
@@ -212,6 +210,10 @@ copy_end!(TcpStream);
 impl Duplex for TcpStream {
     fn shutdown_write(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
+    }
+
+    fn as_end(&self) -> Option<End<'_>> {
+        Some(End::descriptor(&self.0))
     }
 }
 

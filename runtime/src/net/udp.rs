@@ -84,7 +84,7 @@ impl UdpSocket {
 
     fn receive_from(&self, buffer: &mut [u8], flags: i32) -> io::Result<(usize, SocketAddr)> {
         let call = |inner: &std::net::UdpSocket| socket::receive_from(inner.as_fd(), buffer, flags);
-        let (length, from) = self.0.retry(Way::Read, Reason::Read, None, call, |_| false)?;
+        let (length, from) = self.0.retry_in_line(Reason::Read, call)?;
         Ok((length, from.as_socket().ok_or(io::ErrorKind::InvalidInput)?))
     }
 
@@ -107,7 +107,7 @@ impl UdpSocket {
     ///
     /// What recv(2) says; `WouldBlock` after the read timeout.
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.transfer(Way::Read, buffer.len(), |inner| socket::receive(inner.as_fd(), buffer, 0))
+        self.0.retry_in_line(Reason::Read, |inner| socket::receive(inner.as_fd(), buffer, 0))
     }
 
     /// [`recv`](Self::recv) that leaves the datagram where it is.
@@ -116,7 +116,7 @@ impl UdpSocket {
     ///
     /// As for [`recv`](Self::recv).
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.transfer(Way::Read, buffer.len(), |inner| socket::receive(inner.as_fd(), buffer, socket::PEEK))
+        self.0.retry_in_line(Reason::Read, |inner| socket::receive(inner.as_fd(), buffer, socket::PEEK))
     }
 
     /// Sends a datagram to the address that the socket is connected to.

@@ -61,6 +61,16 @@ impl Epoll {
         Ok(())
     }
 
+    /// Watches for what is urgent about `fd`, and nothing else.
+    pub(crate) fn add_urgent(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: URGENT, u64: 0 };
+        // SAFETY: both descriptors are open, and the event is a live local.
+        check(unsafe {
+            libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event)
+        })?;
+        Ok(())
+    }
+
     /// Stops watching `fd`.
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let no_event = std::ptr::null_mut();
@@ -193,6 +203,13 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     // SAFETY: the entry and the timeout are live locals; there is no signal mask.
     let count = check(unsafe { libc::ppoll(&mut entry, 1, timeout, std::ptr::null()) })?;
     Ok(count > 0)
+}
+
+/// Whether there is something urgent, or the descriptor has failed or ended. Some files forget it when they are asked.
+pub(crate) fn is_urgent(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+    // SAFETY: the entry is a live local.
+    Ok(check(unsafe { libc::poll(&mut entry, 1, 0) })? > 0)
 }
 
 /// Whether reading from the socket was shut down, or the peer sends no more.

@@ -10,6 +10,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::socket::{check, vector_len};
 
+/// How many bytes a pipe has room for of which poll(2) says that it is writable, unless somebody else is faster: `PIPE_BUF`.
+/// A terminal has less, and takes them when it can.
+pub(crate) const SURELY_FITS: usize = libc::PIPE_BUF;
+
 /// No offset: the call uses, and moves, the file's position.
 const HERE: libc::c_long = -1;
 

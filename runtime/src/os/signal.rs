@@ -1,10 +1,13 @@
-//! Signals: an alternate stack for a thread, and the process's handler of memory faults.
+//! Memory faults: the process's handler of SIGSEGV, and an alternate stack for a thread to run handlers on.
 
 #![expect(unsafe_code, reason = "signal dispositions, and a handler that runs between any two instructions")]
 
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::handler::{Below, Delivery, Entry, LAYERS, Layers, Mask, exchange, with_errno_kept};
+use super::thread;
 
 /// What is asked about each memory fault: whether the address is its own affair.
 pub(crate) type FaultHook = fn(address: usize) -> Verdict;
@@ -18,93 +21,84 @@ pub(crate) enum Verdict {
     Pass,
 }
 
-/// The disposition of SIGSEGV belongs to the process, so what was there before ours is kept per process: set
-/// once, before our handler can run, and only read by it.
-static PREVIOUS: OnceLock<(libc::sigaction, FaultHook)> = OnceLock::new();
+/// The disposition of SIGSEGV belongs to the process, and so does what is asked: set once, before our handler can run.
+static HOOK: OnceLock<FaultHook> = OnceLock::new();
 
-/// Sends every later SIGSEGV of this process past `hook` first. The first call wins; later ones change nothing.
+static COVERED: Layers = Layers::new();
+
+const ENTRIES: [Entry; LAYERS] = [on_fault::<0>, on_fault::<1>, on_fault::<2>, on_fault::<3>];
+
+/// Sends every later SIGSEGV of this process past `hook` first. The first call wins; later ones change nothing, also when
+/// somebody has put a handler over ours: it passes on to ours what it does not know.
 pub(crate) fn watch_faults(hook: FaultHook) -> io::Result<()> {
-    if PREVIOUS.get().is_some() {
-        return Ok(());
-    }
-    // SAFETY: an all-zero sigaction is a valid value to be written over.
-    let mut before: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: a null new action only asks; `before` is a live local.
-    if unsafe { libc::sigaction(libc::SIGSEGV, ptr::null(), &mut before) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    if PREVIOUS.set((before, hook)).is_err() {
-        return Ok(());
-    }
-    // SAFETY: as above.
-    let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
-    ours.sa_sigaction = on_fault as *const () as usize;
-    ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-    // SAFETY: the handler has the signature that SA_SIGINFO asks for, and keeps to what a handler may do.
-    if unsafe { libc::sigaction(libc::SIGSEGV, &ours, ptr::null_mut()) } != 0 {
-        return Err(io::Error::last_os_error());
+    static WATCHES: Mutex<bool> = Mutex::new(false);
+    let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*watches {
+        HOOK.get_or_init(|| hook);
+        COVERED.cover(libc::SIGSEGV, &ENTRIES)?;
+        *watches = true;
     }
     Ok(())
 }
 
 /// The handler: neither allocates, nor locks, nor unwinds, nor yields.
-extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let Some((previous, hook)) = PREVIOUS.get() else { return };
-    // SAFETY: the kernel passes a valid siginfo_t, which has an address for SIGSEGV.
-    let address = unsafe { (*info).si_addr() } as usize;
-    if hook(address) == Verdict::Pass && previous.sa_sigaction != libc::SIG_DFL {
-        if previous.sa_sigaction == libc::SIG_IGN {
-            return;
+extern "C" fn on_fault<const LAYER: usize>(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    // SAFETY: these are the arguments of a handler that is installed with SA_SIGINFO.
+    let delivery = unsafe { Delivery::new(signal, info, context) };
+    // Others may send the signal as well, without an address.
+    let is_fault = delivery.code() > 0;
+    with_errno_kept(|| {
+        let verdict = match HOOK.get() {
+            Some(hook) if is_fault => hook(delivery.address()),
+            _ => Verdict::Pass,
+        };
+        if verdict == Verdict::Pass {
+            match COVERED.pass_on(LAYER, &delivery, Mask::Own) {
+                Below::Called => return,
+                // The kernel does not ignore a fault.
+                Below::Ignored if !is_fault => return,
+                Below::Ignored | Below::Default => {}
+            }
         }
-        if previous.sa_flags & libc::SA_SIGINFO != 0 {
-            // SAFETY: SA_SIGINFO says that the address is a function of this signature.
-            let handler = unsafe {
-                std::mem::transmute::<
-                    usize,
-                    extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void),
-                >(previous.sa_sigaction)
-            };
-            return handler(signal, info, context);
+        // Return to the faulting instruction with the default disposition: the process dies of the very fault, and
+        // a core dump shows it.
+        let _ = exchange(signal, Some(&super::handler::default()));
+        if !is_fault {
+            // There is no such instruction: it is delivered again after the return.
+            // SAFETY: tgkill(2) takes numbers.
+            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread::id(), signal) };
         }
-        // SAFETY: without SA_SIGINFO it is a function of the signal's number.
-        let handler =
-            unsafe { std::mem::transmute::<usize, extern "C" fn(libc::c_int)>(previous.sa_sigaction) };
-        return handler(signal);
-    }
-    // Return to the faulting instruction with the default disposition: the process dies of the very fault, and
-    // a core dump shows it.
-    // SAFETY: as in `watch_faults`.
-    let mut default: libc::sigaction = unsafe { std::mem::zeroed() };
-    default.sa_sigaction = libc::SIG_DFL;
-    // SAFETY: sigaction(2) may be called in a handler.
-    unsafe { libc::sigaction(signal, &default, ptr::null_mut()) };
-}
-
-/// Writes to standard error without locks or allocation; what cannot be written is lost.
-pub(crate) fn write_stderr(text: &[u8]) {
-    // SAFETY: write(2) reads a live slice, and may be called in a signal handler.
-    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
+    });
 }
 
 /// The calling thread's alternate signal stack, for as long as the value lives.
 ///
-/// `std` gives its threads one as well, but only if it found SIGSEGV unhandled at start, and of a size that it
-/// chooses.
+/// `std` gives its threads one as well, but only if it found SIGSEGV unhandled at start, and of a size that holds one
+/// signal's frame.
 pub(crate) struct AlternateStack {
     memory: NonNull<libc::c_void>,
+    bytes: usize,
     before: libc::stack_t,
 }
 
-const ALTERNATE_BYTES: usize = 64 * 1024;
+/// What handlers of ours, and those of others that they call, may use beside the signal's frame.
+const ROOM: usize = 64 * 1024;
 
 impl AlternateStack {
     pub(crate) fn install() -> io::Result<Self> {
+        let page = page_bytes();
+        // One page more, which stays inaccessible.
+        let bytes = (frame_bytes() + ROOM).next_multiple_of(page) + page;
         // SAFETY: an anonymous mapping at an address that the kernel chooses.
         let memory = unsafe {
             libc::mmap(
                 ptr::null_mut(),
-                ALTERNATE_BYTES,
-                libc::PROT_READ | libc::PROT_WRITE,
+                bytes,
+                libc::PROT_NONE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
                 -1,
                 0,
@@ -113,16 +107,24 @@ impl AlternateStack {
         if memory == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let ours = libc::stack_t { ss_sp: memory, ss_flags: 0, ss_size: ALTERNATE_BYTES };
-        let mut before = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        // Unmaps it again unless all goes well, and puts the same back.
+        let nothing = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        let memory = NonNull::new(memory).expect("mmap does not map page 0");
+        let mut this = Self { memory, bytes, before: nothing };
+        // SAFETY: inside the mapping, which has more than a page.
+        let usable = unsafe { memory.byte_add(page) }.as_ptr();
+        // SAFETY: mapped above, and not used yet.
+        if unsafe { libc::mprotect(usable, bytes - page, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let ours = libc::stack_t { ss_sp: usable, ss_flags: 0, ss_size: bytes - page };
+        let mut before = nothing;
         // SAFETY: the memory is mapped and used for nothing else until `drop`.
         if unsafe { libc::sigaltstack(&ours, &mut before) } != 0 {
-            let error = io::Error::last_os_error();
-            // SAFETY: mapped above.
-            unsafe { libc::munmap(memory, ALTERNATE_BYTES) };
-            return Err(error);
+            return Err(io::Error::last_os_error());
         }
-        Ok(Self { memory: NonNull::new(memory).expect("mmap does not map page 0"), before })
+        this.before = before;
+        Ok(this)
     }
 }
 
@@ -131,6 +133,19 @@ impl Drop for AlternateStack {
         // SAFETY: on the thread that installed it (the type is not `Send`), outside of a handler.
         unsafe { libc::sigaltstack(&self.before, ptr::null_mut()) };
         // SAFETY: mapped by `install`, and no longer the thread's signal stack.
-        unsafe { libc::munmap(self.memory.as_ptr(), ALTERNATE_BYTES) };
+        unsafe { libc::munmap(self.memory.as_ptr(), self.bytes) };
     }
+}
+
+/// The most that the kernel puts on a stack for a signal, on this processor.
+fn frame_bytes() -> usize {
+    // SAFETY: getauxval(3) takes a number; it returns 0 when the kernel has not said (before Linux 5.14 on x86).
+    let bytes = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
+    bytes.max(libc::SIGSTKSZ)
+}
+
+fn page_bytes() -> usize {
+    // SAFETY: has no preconditions.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).expect("the page size is known")
 }

@@ -1,11 +1,81 @@
 //! The slack that the kernel may add to a thread's timeouts.
+//!
+//! What a thread sets is inherited by the threads and the processes that it starts, and an exec leaves it. So it is set only
+//! while the thread sleeps, when it can start nothing.
 
-#![expect(unsafe_code, reason = "a system call")]
+#![expect(unsafe_code, reason = "system calls")]
 
-/// Lets the calling thread's timed waits end at most a microsecond late by the kernel's own choice, instead of
-/// the default 50 (`PR_SET_TIMERSLACK`). What remains is the time to wake an idle core.
-pub(crate) fn tighten() {
-    const SLACK_NS: libc::c_ulong = 1_000;
-    // SAFETY: prctl(2) with this option reads no memory. It cannot fail for the calling thread.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0) };
+use std::time::Duration;
+
+/// Timed waits end at most this late by the kernel's own choice, in nanoseconds; the default is 50,000. What remains is the
+/// time to wake an idle core.
+const TIGHT_NS: libc::c_ulong = 1_000;
+
+/// Waits for longer than this have the usual slack, which is nothing to them: a server whose connections time out after
+/// seconds pays for no precision.
+const PRECISE: Duration = Duration::from_millis(100);
+
+/// Sleeps by calling `wait`, which takes `timeout`. A short sleep ends in time.
+#[inline]
+pub(crate) fn sleep<R>(timeout: Option<Duration>, wait: impl FnOnce(Option<Duration>) -> R) -> R {
+    match timeout {
+        Some(short) if !short.is_zero() && short <= PRECISE => {
+            let _tight = Tight::new();
+            wait(timeout)
+        }
+        _ => wait(timeout),
+    }
+}
+
+/// The calling thread's slack is tight while this lives.
+struct Tight {
+    /// What it was, and is to be again. `None`: no looser than this.
+    before: Option<libc::c_ulong>,
+}
+
+impl Tight {
+    fn new() -> Self {
+        let before = Some(of_this_thread()).filter(|before| *before > TIGHT_NS);
+        if before.is_some() {
+            set(TIGHT_NS);
+        }
+        Self { before }
+    }
+}
+
+impl Drop for Tight {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            set(before);
+        }
+    }
+}
+
+/// 0 if it cannot be asked for, and then it is left alone. It is also what the kernel says of a real-time thread.
+fn of_this_thread() -> libc::c_ulong {
+    // SAFETY: prctl(2) with this option reads and writes no memory.
+    let slack = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
+    libc::c_ulong::try_from(slack).unwrap_or(0)
+}
+
+fn set(slack_ns: libc::c_ulong) {
+    // SAFETY: as above. It cannot fail for the calling thread.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, slack_ns, 0, 0, 0) };
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_sleep_is_tight_and_leaves_what_was() {
+        const MS: Duration = Duration::from_millis(1);
+        for before in [50_000, 30_000, 500] {
+            set(before);
+            let seen = |timeout| sleep(timeout, |_| of_this_thread());
+            assert_eq!(seen(Some(MS)), before.min(TIGHT_NS));
+            assert_eq!([seen(None), seen(Some(Duration::ZERO)), seen(Some(MS * 101))], [before; 3]);
+            assert_eq!(of_this_thread(), before);
+        }
+    }
 }

@@ -117,6 +117,9 @@ pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGN
 /// Receives without taking.
 pub(crate) const PEEK: libc::c_int = libc::MSG_PEEK;
 
+/// Takes without looking: a TCP socket leaves the buffer as it is.
+pub(crate) const DISCARD: libc::c_int = libc::MSG_TRUNC;
+
 /// A header for a connected socket: buffers and nothing else.
 fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
     // SAFETY: all-zero is a valid header: no address, no buffers, no control data.
@@ -175,6 +178,11 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
         | None => AcceptError::Resources,
         Some(_) => AcceptError::Listener,
     }
+}
+
+/// Whether there were no descriptors, or no memory.
+pub(crate) fn has_run_out(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
 /// A call takes at most this many buffers (`IOV_MAX`); the rest is left to the next one.

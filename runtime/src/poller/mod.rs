@@ -8,11 +8,12 @@
 mod model;
 mod node;
 mod registry;
+mod ring;
 mod slot;
 mod source;
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,11 +21,14 @@ use std::time::Duration;
 pub(crate) use node::Node;
 use registry::Registry;
 use slot::Edge;
-pub(crate) use slot::{Seen, Way};
-pub(crate) use source::Source;
+pub(crate) use slot::{Place, Seen, Way};
+pub(crate) use source::{Bell, Source};
 
 use crate::fiber::Woken;
-use crate::os::epoll::{BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE};
+use crate::os::epoll::{
+    BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
+};
+use crate::os::fork::Generation;
 
 /// The key of the eventfd; no registration has it.
 const POKE: u64 = u64::MAX;
@@ -42,6 +46,8 @@ pub(crate) struct Poller {
     /// Held from the look for a registration to the publication of a new one.
     registering: Mutex<()>,
     is_shut_down: AtomicBool,
+    /// The process that polls: its epoll instance is not for copies to change.
+    generation: Generation,
 }
 
 impl Poller {
@@ -55,6 +61,7 @@ impl Poller {
             buffer: Mutex::new(EventBuffer::new(BATCH)),
             registering: Mutex::new(()),
             is_shut_down: AtomicBool::new(false),
+            generation: Generation::current(),
         }))
     }
 
@@ -81,6 +88,11 @@ impl Poller {
         self.eventfd.poke();
     }
 
+    /// Whether an event waits to be taken. From any thread.
+    pub(crate) fn has_events(&self) -> bool {
+        wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
+    }
+
     /// How many descriptors are registered: none need no polling.
     pub(crate) fn registered(&self) -> usize {
         self.registry.len()
@@ -91,7 +103,8 @@ impl Poller {
     pub(crate) fn shut_down(&self, mut wake: impl FnMut(Woken)) {
         // Release: pairs with the Acquire in `is_shut_down`.
         self.is_shut_down.store(true, Ordering::Release);
-        self.registry.for_each(|slot| slot.event([Edge::Ready; 2], &mut wake));
+        // All of them, whether in line or not.
+        self.registry.for_each(|slot| slot.event([Edge::WithoutHints; 2], &mut wake));
     }
 
     fn is_shut_down(&self) -> bool {
@@ -106,6 +119,10 @@ impl Poller {
     }
 
     fn deregister(&self, fd: BorrowedFd<'_>, index: u32) {
+        if !self.generation.is_current() {
+            // The parent waits with it.
+            return;
+        }
         // It fails if the descriptor was closed behind our back, and then it is no longer watched either.
         let _ = self.epoll.remove(fd);
         self.registry.vacate(index);

@@ -12,7 +12,7 @@ use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use loom::thread;
 
-use super::slot::{Attempt, Edge, Slot, Way};
+use super::slot::{Attempt, Edge, Place, Slot, Way};
 use crate::fiber::Waiter;
 use crate::poller::Node;
 
@@ -22,6 +22,8 @@ struct World {
     nodes: [Node; 2],
     /// Which consumers have parked; only looked at when all threads have ended.
     parked: [Plain; 2],
+    /// Which of those in line have gone on.
+    resumed: [Plain; 2],
 }
 
 // SAFETY: the nodes' cells are only used under the slot's lock, and they live as long as it.
@@ -31,12 +33,28 @@ unsafe impl Sync for World {}
 
 impl World {
     fn new() -> Arc<Self> {
+        Self::with(Node::new)
+    }
+
+    fn with(node: fn(Waiter) -> Node) -> Arc<Self> {
         Arc::new(Self {
             slot: Slot::new(),
             bytes: AtomicUsize::new(0),
-            nodes: [(); 2].map(|()| Node::new(Waiter::new(None))),
+            nodes: [(); 2].map(|()| node(Waiter::new(None))),
             parked: [Plain::new(0), Plain::new(0)],
+            resumed: [Plain::new(0), Plain::new(0)],
         })
+    }
+
+    /// Whoever of those in line was woken goes on, here, where it was woken: it reads, and passes on if there was something.
+    /// One that is told to wait leaves.
+    fn resume(&self) {
+        for (node, resumed) in self.nodes.iter().zip(&self.resumed) {
+            if node.waiter().outcome().is_some() && resumed.swap(1, Relaxed) == 0 && self.read(1) != 0 {
+                Place { slot: &self.slot, way: Way::Read }.pass_on(|_| ());
+                return self.resume();
+            }
+        }
     }
 
     /// The kernel receives, and somebody reports it.
@@ -151,5 +169,24 @@ fn model_a_shutdown_lets_go_of_whoever_waits() {
         world.slot.event([Edge::Ready; 2], &mut |_| ());
         let attempt = waiting.join().unwrap();
         assert!(attempt != Attempt::Linked || world.nodes[0].waiter().outcome().is_some());
+    });
+}
+
+#[test]
+fn model_one_wakes_the_next_in_line_while_there_is_something() {
+    loom::model(|| {
+        let world = World::with(Node::in_line);
+        let consumers = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || (0..2).for_each(|me| drop(world.consume(me, 1))))
+        };
+        // One edge for two bytes; and a third who takes one without having stood in line.
+        world.produce(2, Edge::Ready);
+        world.resume();
+        world.produce(1, Edge::Ready);
+        world.read(1);
+        world.resume();
+        consumers.join().unwrap();
+        world.assert_nobody_is_stranded();
     });
 }

@@ -10,12 +10,20 @@ use std::ptr;
 use std::sync::Arc;
 use std::task::Context;
 
+use super::slot::Slot;
+use crate::atomic::{AtomicPtr, Ordering};
 use crate::fiber::{TaskWaiter, Waiter, Woken};
 
 /// One fiber's wait, on its stack; or one task's, on the heap.
 pub(crate) struct Node {
     wait: Wait,
+    /// Whether one of those in line is enough for an event.
+    pub(super) is_in_line: bool,
+    /// The slot in whose list it is; null when it is in none. Written under that slot's lock, so whoever holds a slot's lock
+    /// knows whether it is in that one.
+    slot: AtomicPtr<Slot>,
     pub(super) next: Cell<*const Node>,
+    pub(super) previous: Cell<*const Node>,
     /// The wake-up that its claim owes, between the claim and the delivery.
     pub(super) woken: Cell<Option<Woken>>,
     /// Keeps a task's node while it is linked, and until its wake-up is delivered: unlike a fiber, the task may run
@@ -41,8 +49,22 @@ impl Node {
         Self::from_wait(Wait::Fiber(waiter))
     }
 
+    /// For one that stands in line: of several, an event wakes the one who has waited longest, and that one the next, by
+    /// [`Place::pass_on`](super::slot::Place::pass_on).
+    pub(crate) fn in_line(waiter: Waiter) -> Self {
+        Self { is_in_line: true, ..Self::new(waiter) }
+    }
+
     fn from_wait(wait: Wait) -> Self {
-        Self { wait, next: Cell::new(ptr::null()), woken: Cell::new(None), itself: Cell::new(None) }
+        Self {
+            wait,
+            is_in_line: false,
+            slot: AtomicPtr::new(ptr::null_mut()),
+            next: Cell::new(ptr::null()),
+            previous: Cell::new(ptr::null()),
+            woken: Cell::new(None),
+            itself: Cell::new(None),
+        }
     }
 
     /// A task's node, to be linked. It stays alive by itself until an event, or until it is [`forget`](Self::forget)ed.
@@ -51,6 +73,16 @@ impl Node {
         let node = Arc::new(Self::from_wait(Wait::Task(TaskWaiter::new(context))));
         node.itself.set(Some(Arc::clone(&node)));
         node
+    }
+
+    /// Whether it is linked in that slot, whose lock the caller holds.
+    pub(super) fn is_in(&self, slot: &Slot) -> bool {
+        // Relaxed, here and below: the lock orders it.
+        ptr::eq(self.slot.load(Ordering::Relaxed), slot)
+    }
+
+    pub(super) fn set_slot(&self, slot: *const Slot) {
+        self.slot.store(slot.cast_mut(), Ordering::Relaxed);
     }
 
     pub(super) fn is_tasks(&self) -> bool {

@@ -57,7 +57,12 @@ impl Registry {
             &self.buckets[bucket].get_or_init(|| Slot::many((FIRST_BUCKET << bucket) as usize))[offset];
         slot.reset();
         self.len.fetch_add(1, Ordering::Relaxed);
-        (index, u64::from(slot.generation.load(Ordering::Relaxed)) << 32 | u64::from(index))
+        (index, self.key_of(index))
+    }
+
+    /// The key of a slot that the caller occupies.
+    pub(super) fn key_of(&self, index: u32) -> u64 {
+        u64::from(self.occupied(index).generation.load(Ordering::Relaxed)) << 32 | u64::from(index)
     }
 
     /// Gives a slot back.

@@ -2,13 +2,14 @@
 //!
 //! `README.md` tells the protocol between an operation and an event.
 
-#![expect(unsafe_code, reason = "an intrusive list of nodes that their owners keep alive")]
+#![cfg_attr(not(loom), expect(unsafe_code, reason = "slots are made of zeroed memory"))]
 
 use std::ptr;
 
 use super::node::Node;
+use super::ring::{Ring, wake_chain};
 use crate::atomic::{AtomicU32, Ordering};
-use crate::fiber::{Outcome, Woken};
+use crate::fiber::Woken;
 use crate::queue::SpinLock;
 
 /// A direction of a descriptor. Each has a word and a list of its own.
@@ -53,16 +54,8 @@ pub(super) struct Slot {
     /// For each direction the tick and the two bits. Written under the lock.
     words: [AtomicU32; 2],
     /// For each direction those who wait. Nodes are linked and unlinked under this lock.
-    waiting: SpinLock<[List; 2]>,
+    waiting: SpinLock<[Ring; 2]>,
 }
-
-/// Those who wait, the most recent first.
-struct List {
-    first: *const Node,
-}
-
-// SAFETY: nodes are only reached under the lock, and their owners unlink them there before they go.
-unsafe impl Send for List {}
 
 /// What a direction looked like before a system call that acts on it.
 #[derive(Clone, Copy)]
@@ -83,6 +76,11 @@ impl<'a> Seen<'a> {
     #[inline]
     pub(crate) fn is_drained(self) -> bool {
         self.word & DRAINED != 0
+    }
+
+    /// How many events there had been, of a registration that is not replaced.
+    pub(crate) fn events(self) -> u32 {
+        self.word / TICK
     }
 
     /// Notes that the system call moved less than it was asked to, unless an event has come since.
@@ -143,17 +141,14 @@ impl Slot {
         Self {
             generation: AtomicU32::new(0),
             words: [AtomicU32::new(0), AtomicU32::new(0)],
-            waiting: SpinLock::new([const { List { first: ptr::null() } }; 2]),
+            waiting: SpinLock::new([Ring::new(), Ring::new()]),
         }
     }
 
     /// Forgets everything, for the next descriptor. Nobody waits, since nobody has the old one.
     pub(super) fn reset(&self) {
         let lists = self.waiting.lock();
-        debug_assert!(
-            lists.iter().all(|list| list.first.is_null()),
-            "a descriptor is dropped while somebody waits on it"
-        );
+        debug_assert!(lists.iter().all(Ring::is_empty), "a descriptor is dropped while somebody waits on it");
         self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
     }
 
@@ -164,23 +159,15 @@ impl Slot {
         Seen { way, slot: Some(self), word: self.words[way as usize].load(Ordering::Acquire) }
     }
 
-    /// The kernel has reported an edge of each direction, or of one: claims and wakes all who wait for it.
+    /// The kernel has reported an edge of each direction, or of one: claims and wakes those who wait for it. Of those in line
+    /// one is enough for what is ready, but the end or an error is everybody's.
     #[inline]
     pub(super) fn event(&self, edges: [Edge; 2], wake: &mut impl FnMut(Woken)) {
-        let mut node = self.advance(edges);
-        while !node.is_null() {
-            // SAFETY: it is claimed and not woken yet, so its fiber cannot run, and its stack stays; a task's node has
-            // kept itself.
-            let this = unsafe { &*node };
-            node = this.next.get();
-            // A task's stays because of this.
-            let _itself = this.itself.take();
-            wake(this.woken.take().expect("a claim left its wake-up here"));
-        }
+        wake_chain(self.advance(edges), wake);
     }
 
-    /// Counts the event and claims all who wait; returns the chain of them, oldest first in each direction. They are
-    /// woken after the lock is free, since a wake-up may take a system call.
+    /// Counts the event and claims who is to be woken; returns the chain of them. They are woken after the lock is free, since
+    /// a wake-up may take a system call.
     fn advance(&self, edges: [Edge; 2]) -> *const Node {
         let mut lists = self.waiting.lock();
         let mut claimed: *const Node = ptr::null();
@@ -194,17 +181,7 @@ impl Slot {
             let old = word.load(Ordering::Relaxed) & !DRAINED;
             // Release: pairs with the Acquire in `seen`.
             word.store(old.wrapping_add(TICK) | bits, Ordering::Release);
-            let mut node = std::mem::replace(&mut lists[way as usize].first, ptr::null());
-            while !node.is_null() {
-                // SAFETY: a linked node is alive while the lock is held, for its owner unlinks it before it goes.
-                let this = unsafe { &*node };
-                node = this.next.get();
-                if let Some(woken) = this.waiter().claim(Outcome::Notified) {
-                    this.woken.set(Some(woken));
-                    this.next.set(claimed);
-                    claimed = this;
-                }
-            }
+            claimed = lists[way as usize].claim(bits == WITHOUT_HINTS, claimed);
         }
         claimed
     }
@@ -224,8 +201,8 @@ impl Slot {
         if self.words[way].load(Ordering::Relaxed) / TICK != seen.tick_of(self) {
             return Attempt::Ready;
         }
-        node.next.set(lists[way].first);
-        lists[way].first = node;
+        node.set_slot(self);
+        lists[way].link(node);
         Attempt::Linked
     }
 
@@ -233,22 +210,11 @@ impl Slot {
     #[cold]
     pub(super) fn unlink(&self, way: Way, node: &Node) -> bool {
         let mut lists = self.waiting.lock();
-        let list = &mut lists[way as usize];
-        if ptr::eq(list.first, node) {
-            list.first = node.next.get();
-            return true;
+        let is_linked = node.is_in(self);
+        if is_linked {
+            lists[way as usize].unlink(node);
         }
-        let mut at = list.first;
-        while !at.is_null() {
-            // SAFETY: linked nodes are alive under the lock.
-            let current = unsafe { &*at };
-            if ptr::eq(current.next.get(), node) {
-                current.next.set(node.next.get());
-                return true;
-            }
-            at = current.next.get();
-        }
-        false
+        is_linked
     }
 }
 
@@ -257,6 +223,13 @@ impl Place<'_> {
     #[cold]
     pub(crate) fn unlink(&self, node: &Node) {
         self.slot.unlink(self.way, node);
+    }
+
+    /// One that stood in line, and was woken, has found something: there may be more, of which no event will tell. Wakes the
+    /// next one in line.
+    pub(crate) fn pass_on(&self, mut wake: impl FnMut(Woken)) {
+        let claimed = self.slot.waiting.lock()[self.way as usize].claim(false, ptr::null());
+        wake_chain(claimed, &mut wake);
     }
 }
 
@@ -268,7 +241,7 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
-    use crate::fiber::Waiter;
+    use crate::fiber::{Outcome, Waiter};
 
     const READABLE: [Edge; 2] = [Edge::Ready, Edge::None];
 
@@ -358,5 +331,26 @@ mod tests {
             assert_eq!(woken_by(&slot, [Edge::None, Edge::Ready]), 2);
             assert_eq!(nodes[leaver].waiter().outcome(), None);
         }
+    }
+
+    #[test]
+    fn of_those_in_line_an_event_wakes_the_first_and_the_end_wakes_all() {
+        let slot = Slot::new();
+        let line = [(); 4].map(|()| Node::in_line(Waiter::new(None)));
+        let other = Node::new(Waiter::new(None));
+        for node in line.iter().chain([&other]) {
+            assert_eq!(slot.link(node, slot.seen(Way::Read), || false), Attempt::Linked);
+        }
+        let awake =
+            || line.iter().map(|node| usize::from(node.waiter().outcome().is_some())).collect::<Vec<_>>();
+        assert_eq!(woken_by(&slot, READABLE), 2);
+        assert_eq!((awake(), other.waiter().outcome().is_some()), (vec![1, 0, 0, 0], true));
+        // One that gives up is passed over.
+        assert!(line[1].waiter().claim(Outcome::TimedOut).is_some());
+        let mut passed = 0;
+        Place { slot: &slot, way: Way::Read }.pass_on(|_| passed += 1);
+        assert_eq!((passed, awake()), (1, vec![1, 1, 1, 0]));
+        assert!(!slot.unlink(Way::Read, &line[1]), "it is out already");
+        assert_eq!(woken_by(&slot, [Edge::WithoutHints, Edge::None]), 1);
     }
 }

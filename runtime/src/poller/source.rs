@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::Poller;
 use super::node::Node;
-use super::slot::{Attempt, Place, Seen, Slot, Way};
+use super::slot::{Attempt, Edge, Place, Seen, Slot, Way};
+use crate::fiber::Woken;
 
 /// What a descriptor is to pollers. Its owner calls [`deregister`](Source::deregister) before it closes the
 /// descriptor.
@@ -24,6 +25,34 @@ struct Registration {
     /// `Pollable`s may borrow one descriptor.
     duplicate: Option<OwnedFd>,
     next: OnceLock<Box<Registration>>,
+}
+
+/// A registration by its name: whoever waits to read there can be called as if something had arrived, whatever has become of
+/// the descriptor meanwhile.
+#[derive(Clone)]
+pub(crate) struct Bell {
+    poller: Arc<Poller>,
+    key: u64,
+}
+
+impl PartialEq for Bell {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && Arc::ptr_eq(&self.poller, &other.poller)
+    }
+}
+
+impl Bell {
+    /// Calls those who wait, and those who are about to, whose look was before.
+    pub(crate) fn ring(&self, mut wake: impl FnMut(Woken)) {
+        if let Some(slot) = self.poller.registry.find(self.key) {
+            slot.event([Edge::Ready, Edge::None], &mut wake);
+        }
+    }
+
+    /// Whether the descriptor is still registered there.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.poller.registry.find(self.key).is_some()
+    }
 }
 
 impl Source {
@@ -55,10 +84,7 @@ impl Source {
         poller: impl Fn() -> Arc<Poller>,
     ) -> io::Result<Option<Place<'a>>> {
         loop {
-            let registration = match self.latest() {
-                Some(latest) if !latest.poller.is_shut_down() => latest,
-                _ => self.register(fd, poller())?,
-            };
+            let registration = self.registered(fd, &poller)?;
             let slot = registration.slot();
             match slot.link(node, seen, || registration.poller.is_shut_down()) {
                 Attempt::Linked => return Ok(Some(Place { slot, way })),
@@ -66,6 +92,33 @@ impl Source {
                 Attempt::Closed => {}
             }
         }
+    }
+
+    /// Whoever rings it calls those who wait to read. Registers the descriptor first if need be.
+    ///
+    /// # Errors
+    ///
+    /// As [`link`](Self::link).
+    pub(crate) fn bell(&self, fd: BorrowedFd<'_>, poller: impl Fn() -> Arc<Poller>) -> io::Result<Bell> {
+        let registration = self.registered(fd, &poller)?;
+        let poller = Arc::clone(&registration.poller);
+        let key = poller.registry.key_of(registration.index);
+        Ok(Bell { poller, key })
+    }
+
+    /// The registration with which to wait.
+    #[inline]
+    fn registered(&self, fd: BorrowedFd<'_>, poller: &impl Fn() -> Arc<Poller>) -> io::Result<&Registration> {
+        match self.latest() {
+            Some(latest) if !latest.poller.is_shut_down() => Ok(latest),
+            _ => self.register(fd, poller()),
+        }
+    }
+
+    /// Whether it is registered with a poller of which `is_ours` holds.
+    #[inline]
+    pub(crate) fn is_polled_by(&self, is_ours: impl FnOnce(&Poller) -> bool) -> bool {
+        self.latest().is_some_and(|registration| is_ours(&registration.poller))
     }
 
     /// Undoes the link of a task's node, unless an event has done so: that one then delivers its wake-up.

@@ -2,21 +2,20 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::process::{self, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use super::streams::read_both;
+use super::ward::Ward;
 use super::{ChildStderr, ChildStdin, ChildStdout};
-use crate::fiber::Reason;
-use crate::io::{Descriptor, Kind};
-use crate::poller::Way;
-use crate::{blocking, current, os};
+use crate::blocking::Lease;
+use crate::park::{self, Cost};
 
 /// A running or ended child process. Mirrors [`std::process::Child`].
 ///
-/// Dropping it neither ends the child nor waits for it, as in std: call [`wait`](Self::wait), or a zombie may stay until
-/// this process ends. A fiber that is cancelled in a wait leaves the child running, and waitable.
+/// Dropping it neither ends the child nor waits for it, as in std; [`Command::kill_on_drop`](super::Command::kill_on_drop)
+/// ends it. Unlike std's, a child whose handle was dropped leaves no zombie: it is waited for in the background, as tokio
+/// does. A fiber that is cancelled in a wait leaves the child running, and waitable.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -40,22 +39,17 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// What the child writes to its standard error, if that is a pipe.
     pub stderr: Option<ChildStderr>,
-    inner: process::Child,
-    /// Readable when the child has ended; made at the first wait.
-    pidfd: Option<Descriptor<OwnedFd>>,
+    ward: Ward,
 }
 
-/// How long a timed wait sleeps between two looks at a child that has no pidfd.
-const PAUSE: Duration = Duration::from_millis(4);
-
 impl Child {
-    pub(super) fn new(mut inner: process::Child) -> Self {
+    /// `lease` is of the thread that started it.
+    pub(super) fn new(mut inner: process::Child, lease: Option<Lease>, kill_on_drop: bool) -> Self {
         Self {
             stdin: inner.stdin.take().map(ChildStdin::from),
             stdout: inner.stdout.take().map(ChildStdout::from),
             stderr: inner.stderr.take().map(ChildStderr::from),
-            inner,
-            pidfd: None,
+            ward: Ward::new(inner, lease, kill_on_drop),
         }
     }
 
@@ -65,12 +59,12 @@ impl Child {
     ///
     /// What kill(2) says; no error if the child has ended and was waited for.
     pub fn kill(&mut self) -> io::Result<()> {
-        self.inner.kill()
+        self.ward.kill()
     }
 
     /// The process id.
     pub fn id(&self) -> u32 {
-        self.inner.id()
+        self.ward.id()
     }
 
     /// Closes the child's standard input, if it is a pipe here, and blocks until the child has ended.
@@ -80,11 +74,8 @@ impl Child {
     /// What waitpid(2) says, such as that somebody else has waited for the child.
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        match self.wait_until(None)? {
-            Some(status) => Ok(status),
-            // Without a pidfd. The thread that waits cannot be called back, so neither can the fiber.
-            None => blocking::run(|| self.inner.wait()),
-        }
+        let status = self.ward.wait_until(None)?;
+        Ok(status.expect("a wait without a deadline ends with the child"))
     }
 
     /// [`wait`](Self::wait) for at most `timeout`, without closing anything; `None` when the time is up. std has no such
@@ -104,39 +95,7 @@ impl Child {
     /// # });
     /// ```
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
-        let deadline = Instant::now().checked_add(timeout);
-        if let Some(status) = self.wait_until(deadline)? {
-            return Ok(Some(status));
-        }
-        loop {
-            let status = self.inner.try_wait()?;
-            let now = Instant::now();
-            if status.is_some() || deadline.is_some_and(|at| now >= at) {
-                return Ok(status);
-            }
-            current::sleep_until(deadline.map_or(now + PAUSE, |at| at.min(now + PAUSE)));
-        }
-    }
-
-    /// Waits on the pidfd. `None` when the deadline has passed, or if no pidfd can be had.
-    fn wait_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
-        if let Some(status) = self.inner.try_wait()? {
-            return Ok(Some(status));
-        }
-        if self.pidfd.is_none() {
-            let fd = os::process::pidfd(self.inner.id());
-            self.pidfd = fd.ok().map(|fd| Descriptor::new(fd, Kind::Other));
-        }
-        let Some(pidfd) = &self.pidfd else { return Ok(None) };
-        let inner = &mut self.inner;
-        let look = |_: &OwnedFd| match inner.try_wait()? {
-            Some(status) => Ok(status),
-            None => Err(io::ErrorKind::WouldBlock.into()),
-        };
-        match pidfd.retry(Way::Read, Reason::Process, deadline, look, |_| false) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            result => result.map(Some),
-        }
+        self.ward.wait_until(Instant::now().checked_add(timeout))
     }
 
     /// How the child ended, if it has.
@@ -145,7 +104,9 @@ impl Child {
     ///
     /// As [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.inner.try_wait()
+        let ended = self.ward.try_wait();
+        park::spend(if matches!(ended, Ok(None)) { Cost::InVain } else { Cost::InputOutput });
+        ended
     }
 
     /// Closes the child's standard input, reads both outputs, as far as they are pipes here, to their ends, at the same time,
@@ -153,7 +114,7 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// What reading says, and [`wait`](Self::wait).
+    /// What reading says, and [`wait`](Self::wait). The child is then dropped, as it is when the fiber is cancelled meanwhile.
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());

@@ -13,7 +13,7 @@ use super::Child;
 use crate::{blocking, cancel};
 
 /// Starts child processes. Mirrors [`std::process::Command`], with the methods of
-/// [`CommandExt`](std::os::unix::process::CommandExt).
+/// [`CommandExt`].
 ///
 /// ```
 /// # abaca::run(|| {
@@ -25,13 +25,14 @@ pub struct Command {
     inner: process::Command,
     /// Which of the standard streams were set: `output` chooses others for those that were not.
     is_set: [bool; 3],
+    kill_on_drop: bool,
 }
 
 impl Command {
     /// A command that runs `program`, found through `PATH` unless it is a path, with the parent's environment, directory and
     /// standard streams.
     pub fn new<S: AsRef<OsStr>>(program: S) -> Self {
-        Self { inner: process::Command::new(program), is_set: [false; 3] }
+        Self { inner: process::Command::new(program), is_set: [false; 3], kill_on_drop: false }
     }
 
     /// Adds an argument.
@@ -126,7 +127,8 @@ impl Command {
     }
 
     fn spawn_shielded(&mut self) -> io::Result<Child> {
-        cancel::shield(|| blocking::run(|| self.inner.spawn())).map(Child::new)
+        let (child, lease) = cancel::shield(|| blocking::run_and_stay(|| self.inner.spawn()));
+        child.map(|child| Child::new(child, lease, self.kill_on_drop))
     }
 
     /// Runs the child to its end and collects what it writes.
@@ -164,6 +166,24 @@ impl Command {
     /// As [`spawn`](Self::spawn) and [`Child::wait`].
     pub fn status(&mut self) -> io::Result<ExitStatus> {
         self.spawn()?.wait()
+    }
+
+    /// Whether dropping the [`Child`] ends the child with SIGKILL, also when a fiber that waits for it is cancelled, or runs out
+    /// of time. Default: no. Mirrors tokio's.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use abaca::process::Command;
+    /// # abaca::run(|| {
+    /// let mut sleep = Command::new("sleep");
+    /// sleep.arg("3600").kill_on_drop(true);
+    /// // The child ends with the attempt to wait for it.
+    /// assert!(abaca::time::timeout(Duration::from_millis(10), || sleep.status()).is_err());
+    /// # });
+    /// ```
+    pub fn kill_on_drop(&mut self, kill_on_drop: bool) -> &mut Self {
+        self.kill_on_drop = kill_on_drop;
+        self
     }
 
     /// The program.

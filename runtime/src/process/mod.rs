@@ -4,9 +4,11 @@
 //! thread. The extension methods of [`std::os::unix::process::CommandExt`], which others cannot implement, are methods of
 //! [`Command`].
 //!
-//! A child is started on a thread of the [blocking pool](crate::blocking), since a fork copies the tables of a large
-//! process, and an exec may have to wait for a disk. So the child's *parent thread*, whose end `PR_SET_PDEATHSIG` tells
-//! of, is one that ends when it is idle: start children that use it from a plain thread.
+//! A child is started off the worker, since a fork copies the tables of a large process, and an exec may have to wait for a
+//! disk: on a thread that runs nothing else, so that the child inherits what the worker had of its creator. That thread is
+//! the child's *parent thread*, whose end `PR_SET_PDEATHSIG` tells of. It lives until the child's end is known, also beyond the end
+//! of the runtime, so such a child dies with this process and not before. On a plain thread, children are started by that
+//! thread, as by std.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -22,7 +24,9 @@
 
 mod child;
 mod command;
+mod orphans;
 mod streams;
+mod ward;
 
 #[doc(no_inline)]
 pub use std::process::{

@@ -33,10 +33,13 @@ shared_file_traits!(ChildStderr, process::ChildStderr);
 /// Reads both to their ends, whichever has something: a child that fills one pipe while we read the other would wait for
 /// ever.
 pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    let epoll = Epoll::new()?;
-    let mut outputs = [Stream::new(&epoll, stdout.into())?, Stream::new(&epoll, stderr.into())?];
+    // Without a descriptor for it there is nothing to tell of output: then it is looked for, ever more rarely.
+    let epoll = Epoll::new().ok();
+    let mut outputs =
+        [Stream::new(epoll.as_ref(), stdout.into())?, Stream::new(epoll.as_ref(), stderr.into())?];
     // Readable when the poller has an event of either.
-    let events = Descriptor::new(epoll, Kind::Other);
+    let events = epoll.map(|epoll| Descriptor::new(epoll, Kind::Other));
+    let mut pause = FIRST_PAUSE;
     let mut buffer = EventBuffer::new(outputs.len());
     loop {
         let mut has_more = false;
@@ -47,12 +50,18 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
             // A child that writes faster than we read must not have the worker for itself, nor outlast a cancellation.
             current::yield_now();
             cancel::checkpoint();
+            pause = FIRST_PAUSE;
             continue;
         }
         if outputs.iter().all(|output| output.pipe.is_none()) {
             let [stdout, stderr] = outputs;
             return Ok((stdout.bytes, stderr.bytes));
         }
+        let Some(events) = &events else {
+            current::sleep(pause);
+            pause = LONGEST_PAUSE.min(pause * 2);
+            continue;
+        };
         let take = |epoll: &Epoll| match epoll.wait(&mut buffer, Some(Duration::ZERO), |_| ())? {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(()),
@@ -60,6 +69,10 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
         events.retry(Way::Read, Reason::Read, None, take, |()| false)?;
     }
 }
+
+/// How long is slept between two looks for output that nothing tells of.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// How much of one stream is read in one go.
 const TURN_BYTES: u64 = 1 << 20;
@@ -72,10 +85,10 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(epoll: &Epoll, pipe: OwnedFd) -> io::Result<Self> {
+    fn new(epoll: Option<&Epoll>, pipe: OwnedFd) -> io::Result<Self> {
         // This end's mode is its own: the child has the other, and nobody else has this one.
         socket::set_nonblocking(pipe.as_fd(), true)?;
-        epoll.add(pipe.as_fd(), 0)?;
+        epoll.map_or(Ok(()), |epoll| epoll.add(pipe.as_fd(), 0))?;
         Ok(Self { pipe: Some(pipe.into()), bytes: Vec::new() })
     }
 

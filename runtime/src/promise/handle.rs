@@ -10,6 +10,7 @@ use super::cancel::{self, Cancel, OnCancel};
 use super::cell::Cell;
 use super::error::Error;
 use super::resolver::Resolver;
+use crate::park::{self, Cost};
 
 /// A value that arrives later, once; clones are the same promise. See the [module](super)'s documentation.
 pub struct Promise<T> {
@@ -110,6 +111,7 @@ impl<T: Send + Sync + 'static> Promise<T> {
     /// Whether the promise is fulfilled or rejected.
     #[must_use]
     pub fn is_resolved(&self) -> bool {
+        park::spend(Cost::Call);
         Cell::with_outcome(&self.cell, |_| ()).is_some()
     }
 
@@ -130,6 +132,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
     /// ```
     #[must_use]
     pub fn state(&self) -> State<T> {
+        park::spend(Cost::Call);
         match Cell::with_outcome(&self.cell, Clone::clone) {
             None => State::Pending,
             Some(Ok(value)) => State::Fulfilled(value),
@@ -172,6 +175,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
     }
 
     fn wait_until(&self, deadline: Option<Instant>) -> Option<Result<T, Error>> {
+        park::spend(Cost::Wait);
         if let Some(outcome) = Cell::with_outcome(&self.cell, Clone::clone) {
             return Some(outcome);
         }

@@ -8,6 +8,7 @@ use super::agenda::Agenda;
 use super::cell::Cell;
 use super::error::{Broken, Error};
 use super::handle::Promise;
+use crate::park::{self, Cost};
 
 /// Resolves its promise, once; from [`Promise::pending`] or [`Promise::task`].
 ///
@@ -48,6 +49,7 @@ impl<T: Send + Sync + 'static> Resolver<T> {
     /// assert_eq!(promise.wait().unwrap(), 17);
     /// ```
     pub fn complete(self, outcome: Result<T, Error>) {
+        park::spend(Cost::Call);
         Agenda::run(|agenda| self.settle(outcome, agenda));
     }
 

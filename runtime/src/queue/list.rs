@@ -12,6 +12,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use crate::atomic::UnsafeCell;
+use crate::os::peek;
 
 /// The pointer to the next item, embedded in each item. Only this folder reads or writes it.
 pub(crate) struct Next<T>(UnsafeCell<Option<NonNull<T>>>);
@@ -110,6 +111,13 @@ impl<T: Link> ReadyList<T> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.get().is_none()
+    }
+
+    /// Whether there is nothing to pop from a list of another thread, at some moment. `None` when the kernel does not let the
+    /// process look.
+    pub(crate) fn peek_is_empty(this: *const Self) -> Option<bool> {
+        // SAFETY: two addresses, which are not followed.
+        Some(unsafe { peek::value(this)?.assume_init() }.is_empty())
     }
 
     /// The two items that are before all others.

@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use abaca_asm::stack::StackPool;
+use abaca_asm::stack::{DEFAULT_STACK_BYTES, StackPool};
 
 use super::Runtime;
+use super::crew::Crew;
 use crate::blocking::{self, Pool};
+use crate::fiber::contained;
 use crate::poller;
-use crate::scheduler::{self, Pollers, Shared, StackSupply};
+use crate::scheduler::{self, Hooks, Pollers, Reporting, Shared, StackSupply};
 
 /// Who waits for the operating system's events; see [`Builder::poller`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,14 +44,12 @@ pub struct Builder {
     pub(crate) blocking: blocking::Settings,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
+    hooks: Hooks,
+    pub(super) reporting: Reporting,
 }
 
 /// What a worker thread calls.
 type Hook = Arc<dyn Fn() + Send + Sync>;
-
-/// The usable bytes of a fiber's stack unless a builder says otherwise. A panic with a backtrace takes 22 KiB,
-/// `getaddrinfo` 13 KiB; only touched pages cost memory.
-const DEFAULT_STACK_BYTES: usize = 256 * 1024;
 
 /// The most workers of one runtime.
 const MAX_WORKERS: usize = 1024;
@@ -59,7 +58,7 @@ const MAX_WORKERS: usize = 1024;
 fn call(hook: Option<&Hook>) {
     if let Some(hook) = hook {
         // The panic hook has reported it.
-        let _ = catch_unwind(AssertUnwindSafe(|| hook()));
+        contained(|| hook());
     }
 }
 
@@ -75,6 +74,8 @@ impl Default for Builder {
             blocking: blocking::Settings::default(),
             on_thread_start: None,
             on_thread_stop: None,
+            hooks: Hooks::default(),
+            reporting: Reporting::default(),
         }
     }
 }
@@ -87,8 +88,14 @@ impl Builder {
         self
     }
 
-    /// The usable size of a fiber's stack in bytes, rounded up to whole pages. Default: 256 KiB of address
-    /// space; only touched pages cost memory.
+    /// The usable size of a fiber's stack in bytes, rounded up to whole pages, less than 4 GiB. Default: 256 KiB in a
+    /// release build; 2 MiB, as much as std gives a thread, in a build with debug assertions, whose frames are several
+    /// times as large.
+    ///
+    /// This is address space: only touched pages cost memory, and 8 bytes of page table for each page touched or not.
+    /// What some common calls touch, in a release build: a look-up of a host name, a TLS handshake or a panic with a
+    /// backtrace 20 to 24 KiB, compiling and matching a small regex 24 KiB and one of a hundred nested groups 132 KiB, JSON
+    /// nested as deeply as serde allows 32 KiB, `{:#?}` of 400 nested values 160 KiB.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_bytes = bytes;
         self
@@ -134,19 +141,94 @@ impl Builder {
         self
     }
 
+    /// Called around the life of each fiber, in the fiber: `run` is the fiber's closure and the destructors of its
+    /// fiber-local values. With [`around_park`](Self::around_park) it lets state that a library keeps per thread belong
+    /// to the fiber.
+    ///
+    /// If the hook does not call `run`, it is called when the hook has returned; a second call does nothing. A panic of
+    /// the hook is reported and otherwise ignored. Later calls of this method replace the hook.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    ///
+    /// static ALIVE: AtomicU32 = AtomicU32::new(0);
+    /// let runtime = abaca::Runtime::builder().around_fiber(|run| {
+    ///     ALIVE.fetch_add(1, Relaxed);
+    ///     run();
+    ///     ALIVE.fetch_sub(1, Relaxed);
+    /// });
+    /// assert_eq!(runtime.build().unwrap().run(|| ALIVE.load(Relaxed)), 1);
+    /// ```
+    pub fn around_fiber(mut self, hook: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) -> Self {
+        self.hooks.fiber = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called around each park of a fiber: `park` lets other fibers run on the worker, and returns when this one goes on.
+    /// What comes before it saves the fiber's state, what comes after restores it. On the way to the fiber's first
+    /// instruction and from its last one, [`around_fiber`](Self::around_fiber) is called instead.
+    ///
+    /// The hook runs on the fiber's stack, but as part of the thread: it has no current fiber, a blocking call in it
+    /// blocks the worker, and it must not wait for a fiber. Calls of `park` and panics are treated as there. A hook costs
+    /// each park two calls; without one, no park is slower.
+    ///
+    /// # A library that keeps state per thread
+    ///
+    /// The crate `stacker` notes for each thread where its stack ends. A fiber that parks inside of `stacker::grow` would
+    /// leave its note to the next one, whose deep recursion is then not noticed. `stacker` sets the note back when a call
+    /// of `grow` ends, and this is how it can be saved and restored: in a coroutine that is inside of such a call while
+    /// the fiber is parked. It costs a park some microseconds.
+    ///
+    /// ```
+    /// # fn main() {
+    /// use abaca::coroutine::Coroutine;
+    ///
+    /// let runtime = abaca::Runtime::builder()
+    ///     // A stack whose end stacker knows.
+    ///     .around_fiber(|run| stacker::grow(256 * 1024, run))
+    ///     .around_park(|park| {
+    ///         let mut kept = Coroutine::new(|kept, ()| stacker::grow(4096, || kept.suspend(())));
+    ///         kept.resume(()); // saves
+    ///         park();
+    ///         kept.resume(()); // restores
+    ///     })
+    ///     .build()
+    ///     .unwrap();
+    /// runtime.run(|| {
+    ///     let before = stacker::remaining_stack().unwrap() / 4096;
+    ///     let other = abaca::spawn_local(|| stacker::grow(1 << 20, abaca::park));
+    ///     abaca::yield_now();
+    ///     assert_eq!(stacker::remaining_stack().unwrap() / 4096, before);
+    ///     other.fiber().unpark();
+    ///     other.join().unwrap();
+    /// });
+    /// # }
+    /// ```
+    pub fn around_park(mut self, hook: impl Fn(&mut dyn FnMut()) + Send + Sync + 'static) -> Self {
+        self.hooks.park = Some(Arc::new(hook));
+        self
+    }
+
     /// Starts the runtime.
+    ///
+    /// The first one of the process wraps the [panic hook](std::panic::set_hook): a panic in a fiber that has a name is
+    /// announced with that name before the hook is called that was there. A hook that is set later takes its place.
     ///
     /// # Errors
     ///
-    /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, or an environment variable that
-    ///   does not parse; a blocking pool without threads.
-    /// * What the operating system says when it refuses an epoll instance or a thread.
+    /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, a name with a NUL, or an environment
+    ///   variable that does not parse; a blocking pool without threads.
+    /// * What the operating system says when it refuses an epoll instance, a timer or a thread.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
         let poller = self.poller_kind()?;
         if u32::try_from(self.stack_bytes).is_err() {
             return Err(invalid("stack_size is less than 4 GiB"));
         }
+        if self.name.contains('\0') {
+            return Err(invalid("a thread's name may not contain interior null bytes"));
+        }
+        super::panic_report::name_fibers();
         let pollers = match poller {
             Poller::Workers => {
                 Pollers::Workers((0..workers).map(|_| poller::Poller::new()).collect::<io::Result<_>>()?)
@@ -155,30 +237,30 @@ impl Builder {
         };
         let stacks = StackSupply::new(StackPool::new(self.stack_bytes));
         let pool = Arc::new(Pool::new(&self.name, self.blocking.check()?));
-        let shared = Shared::new(workers, stacks, pollers, pool, self.max_fibers);
+        let shared =
+            Shared::new(workers, stacks, pollers, pool, self.max_fibers, self.hooks, self.reporting)?;
+        let crew = Crew::new(Arc::clone(&shared));
         let mut runtime = Runtime {
-            shared,
-            threads: Vec::new(),
-            ended: Arc::default(),
+            shared: Arc::clone(&shared),
+            crew: Some(crew),
             shutdown_timeout: self.shutdown_timeout,
-            is_shut_down: false,
         };
+        let crew = runtime.crew.as_mut().expect("it has not ended");
         for index in 0..workers {
             let name = format!("{}-worker-{index}", self.name);
             let (shared, start, stop) =
-                (Arc::clone(&runtime.shared), self.on_thread_start.clone(), self.on_thread_stop.clone());
-            runtime.start_thread(name, move || {
+                (Arc::clone(&shared), self.on_thread_start.clone(), self.on_thread_stop.clone());
+            crew.start_thread(name, move || {
                 call(start.as_ref());
                 scheduler::run_worker(&shared, index);
                 call(stop.as_ref());
             })?;
         }
         if poller == Poller::Thread {
-            let shared = Arc::clone(&runtime.shared);
-            runtime.start_thread(format!("{}-poller", self.name), move || scheduler::run_poller(&shared))?;
+            let shared = Arc::clone(&shared);
+            crew.start_thread(format!("{}-poller", self.name), move || scheduler::run_poller(&shared))?;
         }
-        let shared = Arc::clone(&runtime.shared);
-        runtime.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
+        crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
         Ok(runtime)
     }
 
@@ -216,6 +298,7 @@ impl fmt::Debug for Builder {
             .field("name", &self.name)
             .field("shutdown_timeout", &self.shutdown_timeout)
             .field("blocking", &self.blocking)
+            .field("reporting", &self.reporting)
             .finish_non_exhaustive()
     }
 }

@@ -3,17 +3,25 @@
 #![expect(unsafe_code, reason = "a main fiber borrows from the thread that waits for it")]
 
 mod builder;
+mod crew;
+mod panic_report;
+mod stalls;
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+pub use crate::scheduler::{Activity, Stall};
 pub use builder::{Builder, Poller};
+
+use crew::{Crew, Report};
 
 use crate::scheduler::{self, Shared};
 use crate::spawn::{self, JoinHandle, SpawnError};
+
+/// The name of the fiber that [`Runtime::run`] makes.
+const MAIN: &str = "main";
 
 /// What a shutdown left behind: the fibers that did not end in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +59,9 @@ impl std::error::Error for ShutdownError {}
 /// ```
 pub struct Runtime {
     pub(crate) shared: Arc<Shared>,
-    threads: Vec<thread::JoinHandle<()>>,
-    ended: Arc<Ended>,
+    /// Absent once it is shut down.
+    crew: Option<Crew>,
     shutdown_timeout: Duration,
-    is_shut_down: bool,
-}
-
-/// Counts the runtime's threads that have ended.
-#[derive(Default)]
-struct Ended {
-    count: Mutex<usize>,
-    changed: Condvar,
 }
 
 impl Runtime {
@@ -79,22 +79,12 @@ impl Runtime {
         Builder::default()
     }
 
-    fn start_thread(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let ended = Arc::clone(&self.ended);
-        let thread = thread::Builder::new().name(name).spawn(move || {
-            body();
-            *ended.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            ended.changed.notify_all();
-        })?;
-        self.threads.push(thread);
-        Ok(())
-    }
-
     /// Runs `f` as a fiber of this runtime; blocks the calling thread until it returns.
     ///
     /// # Panics
     ///
     /// With the panic of `f`, or if there is no memory for its stack. Also when called from a fiber: spawn there instead.
+    #[track_caller]
     pub fn run<F, T>(&self, f: F) -> T
     where
         F: FnOnce() -> T + Send,
@@ -106,7 +96,7 @@ impl Runtime {
         );
         // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
         // shield, it neither unwinds nor returns before the fiber has ended.
-        let handle = unsafe { spawn::Builder::new().name("main".into()).spawn_onto(&self.shared, f) };
+        let handle = unsafe { spawn::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
         let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
         let result = crate::cancel::shield(|| handle.join());
         result.unwrap_or_else(|payload| match payload.downcast::<io::Error>() {
@@ -149,7 +139,13 @@ impl Runtime {
     }
 
     /// Shuts the runtime down: accepts no new fibers, cancels the remaining ones (they unwind from the blocking
-    /// call they are in, destructors run; see [`Cancelled`](crate::Cancelled)), and waits for them to end.
+    /// call they are in, destructors run; see [`Cancelled`](crate::Cancelled)), and waits for them to end. A fiber of
+    /// another runtime parks meanwhile.
+    ///
+    /// Dropping the runtime does the same with [`Builder::shutdown_timeout`], and reports what has not ended on the
+    /// standard error stream. Only a runtime that is dropped in one of its own fibers (or in a closure of
+    /// [`blocking::run`](crate::blocking::run) that such a fiber waits for) does not wait: the fiber goes on, and unwinds
+    /// from its next blocking call as the others do. Nor does a destructor wait any longer whose fiber is cancelled.
     ///
     /// # Errors
     ///
@@ -157,53 +153,19 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// When called from a fiber, which would wait for itself.
+    /// When called from a fiber of this runtime, which would wait for itself.
     pub fn shutdown(mut self, timeout: Duration) -> Result<(), ShutdownError> {
-        self.shut_down(timeout)
-    }
-
-    fn shut_down(&mut self, timeout: Duration) -> Result<(), ShutdownError> {
-        assert!(scheduler::current_fiber().is_none(), "a runtime cannot be shut down from one of its fibers");
-        self.is_shut_down = true;
-        self.shared.close();
-        let total = self.threads.len();
-        let deadline = Instant::now().checked_add(timeout);
-        let mut count = self.ended.count.lock().unwrap_or_else(PoisonError::into_inner);
-        while *count < total {
-            let left =
-                deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                drop(count);
-                return Err(self.abandon());
-            }
-            (count, _) = self.ended.changed.wait_timeout(count, left).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(count);
-        for thread in self.threads.drain(..) {
-            // A worker never panics: it would have aborted.
-            let _ = thread.join();
-        }
-        self.shared.await_visitors();
-        scheduler::shutdown::refuse_leftovers(&self.shared);
-        self.shared.retire();
-        Ok(())
-    }
-
-    /// Leaves what has not ended to itself. The shared state stays for it, for ever.
-    fn abandon(&mut self) -> ShutdownError {
-        std::mem::forget(Arc::clone(&self.shared));
-        let (busy_workers, fibers) = self.shared.still_alive();
-        ShutdownError { busy_workers, fibers }
+        let Some(crew) = self.crew.take_if(|crew| !crew.waits_for_caller()) else {
+            panic!("a runtime cannot be shut down from one of its fibers: drop it there")
+        };
+        crew.end(timeout, Report::Caller)
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if self.is_shut_down {
-            return;
-        }
-        if let Err(error) = self.shut_down(self.shutdown_timeout) {
-            eprintln!("abaca: {error}");
+        if let Some(crew) = self.crew.take() {
+            let _ = crew.end(self.shutdown_timeout, Report::Stderr);
         }
     }
 }
@@ -219,7 +181,7 @@ impl fmt::Debug for Runtime {
 ///
 /// # Panics
 ///
-/// With the panic of `f`; or if the runtime cannot be started (see [`Builder::build`]).
+/// With the panic of `f`; or if the runtime cannot be started (see [`Builder::build`]). In a fiber, which has a runtime.
 ///
 /// ```
 /// let sum = abaca::run(|| {
@@ -228,11 +190,16 @@ impl fmt::Debug for Runtime {
 /// });
 /// assert_eq!(sum, 42);
 /// ```
+#[track_caller]
 pub fn run<F, T>(f: F) -> T
 where
     F: FnOnce() -> T + Send,
     T: Send,
 {
+    assert!(
+        scheduler::current_fiber().is_none(),
+        "abaca::run starts a runtime and blocks its thread: in a fiber, use abaca::spawn"
+    );
     let runtime = Runtime::new().unwrap_or_else(|error| panic!("cannot start the runtime: {error}"));
     runtime.run(f)
 }

@@ -15,24 +15,22 @@
 
 #![expect(unsafe_code, reason = "follows the addresses of waiters on the stacks of parked fibers")]
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::shared::Shared;
 use super::worker::Worker;
-use super::{current_fiber, current_worker, wake};
-use crate::fiber::{Cancelled, Chain, Fiber, Flags, Header, Outcome, Target, Waiter, Woken};
+use super::{current_fiber, current_worker, reach, wake};
+use crate::fiber::{Cancelled, Chain, Fiber, Fired, Flags, Header, Outcome, Target, Waiter, Woken};
 
 thread_local! {
     /// The boundaries of a plain thread.
     static THREAD: Chain = const { Chain::new() };
+    /// What [`Flags::CANCELLING`] is for a plain thread.
+    static CANCELLING: Cell<bool> = const { Cell::new(false) };
 }
-
-/// Requests that a worker could not obey when it looked, since the fiber may have been unwinding.
-#[derive(Debug, Default)]
-pub(super) struct Deferred(RefCell<Vec<Fiber>>);
 
 /// Calls `visit` with the boundaries of the calling fiber, or of the calling plain thread.
 pub(crate) fn with_chain<R>(visit: impl FnOnce(&Chain) -> R) -> R {
@@ -60,9 +58,18 @@ fn with_me<R>(visit: impl FnOnce(&Chain, Option<&Header>) -> R) -> R {
     }
 }
 
+/// [`pending`], or what comes next to it, if an unwinding gets there, which `is_free` says of a frame's address.
+fn obeyable(chain: &Chain, fiber: Option<&Header>, is_free: impl Fn(usize) -> bool) -> Option<Target> {
+    let first = pending(chain, fiber)?;
+    if first == Target::Fiber && is_free(0) {
+        return Some(first);
+    }
+    chain.pending().into_iter().rev().find(|(_, mark)| is_free(*mark)).map(|(target, _)| target)
+}
+
 /// Whether the caller's next blocking call will unwind.
 pub(crate) fn is_cancelled() -> bool {
-    with_me(|chain, me| pending(chain, me).is_some())
+    with_me(|chain, me| obeyable(chain, me, reach::is_free_here).is_some())
 }
 
 /// Whether the calling fiber unwinds, or ends unstarted, because it was cancelled.
@@ -79,8 +86,32 @@ impl Cancellation {
     /// Unwinds to where the cancellation leads.
     pub(crate) fn unwind(self) -> ! {
         require_unwinding();
-        std::panic::resume_unwind(Box::new(Cancelled::to(self.0)))
+        let whose = with_me(|chain, me| {
+            match me {
+                Some(me) => me.set_flag(Flags::CANCELLING),
+                None => CANCELLING.set(true),
+            }
+            ptr::from_ref(chain).addr()
+        });
+        std::panic::resume_unwind(Box::new(Cancelled::to(self.0, landed, whose)))
     }
+}
+
+/// The payload of `whose` cancellation is dropped, so that nothing unwinds with it any more.
+fn landed(whose: usize) {
+    with_me(|chain, me| match me {
+        _ if ptr::from_ref(chain).addr() != whose => {}
+        Some(me) => me.unset_flag(Flags::CANCELLING),
+        None => CANCELLING.set(false),
+    });
+}
+
+/// Whether the caller, who unwinds, does so because it was cancelled: as a future that is dropped, it leaves no poison.
+///
+/// Also true if it has caught its cancellation, keeps the payload, and has panicked since.
+#[cold]
+pub(crate) fn unwinds_cancelled() -> bool {
+    with_me(|_, me| me.map_or_else(|| CANCELLING.get(), |me| me.has(Flags::CANCELLING)))
 }
 
 /// Ends a program that aborts on panic and asks for a cancellation, with the reason.
@@ -94,8 +125,11 @@ pub(crate) fn require_unwinding() {
 #[cold]
 pub(crate) fn acknowledge() -> Cancellation {
     let target = with_me(|chain, me| {
-        // Without a request it is the shutdown, which has refused what the fiber wanted before it cancelled it.
-        let target = pending(chain, me).unwrap_or(Target::Fiber);
+        let target = obeyable(chain, me, reach::is_free_here).or_else(|| {
+            // Without a request it is the shutdown, which has refused what the fiber wanted before it cancelled it.
+            (me.is_some() && reach::is_free_here(0)).then_some(Target::Fiber)
+        });
+        let target = target.unwrap_or_else(|| die_barred(me));
         chain.throw_to(target);
         if let (Target::Fiber, Some(me)) = (target, me) {
             me.begin_unwinding();
@@ -111,8 +145,30 @@ pub(crate) fn unwind() -> ! {
     acknowledge().unwind()
 }
 
+/// The caller has to unwind, and is inside of a function that must not: the process would end without a word.
+#[cold]
+fn die_barred(me: Option<&Header>) -> ! {
+    let name = me.and_then(Header::peek_identity).and_then(|identity| identity.name.as_deref());
+    let (quote, name) = if me.is_some() { ("'", name.unwrap_or("unnamed")) } else { ("", "of a thread") };
+    eprintln!(
+        "abaca: fiber {quote}{name}{quote} is to unwind from a blocking call inside of a function that must not unwind, such as \
+         a C library's callback. Call abaca::cancel::shield in it."
+    );
+    std::process::abort();
+}
+
+/// Until when a wait inside boundaries lasts.
+pub(crate) struct Until<'a> {
+    /// The call's own deadline.
+    pub(crate) own: Option<Instant>,
+    /// That of a boundary, if it comes first.
+    pub(crate) bound: Option<Instant>,
+    /// Set when it was the boundary's that has ended the wait.
+    pub(crate) by_bound: &'a Cell<bool>,
+}
+
 /// A wait inside boundaries: calls `suspend` with the deadline by which the wait ends at the latest, unless the caller is
-/// to unwind already, in which case the waiter is claimed. `is_visible` says whether the whole fiber may be cancelled.
+/// to unwind already, in which case the waiter is claimed.
 #[cold]
 #[inline(never)]
 pub(crate) fn wait_bounded(
@@ -120,42 +176,69 @@ pub(crate) fn wait_bounded(
     fiber: Option<&Header>,
     waiter: &Waiter,
     deadline: Option<Instant>,
-    suspend: impl FnOnce(Option<Instant>, bool),
+    suspend: impl FnOnce(Until<'_>),
 ) -> Outcome {
     let outlook = chain.outlook();
-    let fiber_goes = !outlook.is_shielded && fiber.is_some_and(Header::must_unwind);
-    let goes = fiber_goes || outlook.pending.is_some() || (outlook.has_signals && chain.enter(waiter));
+    let goes = || obeyable(chain, fiber, reach::is_free_here).is_some();
+    let goes = goes() || (outlook.has_signals && chain.enter(waiter) && goes());
+    let by_bound = Cell::new(false);
     let nearest = outlook.nearest.filter(|nearest| deadline.is_none_or(|deadline| *nearest <= deadline));
     // A claim that is lost to a notification is a wake-up that is on its way and must be taken.
     if !goes || waiter.claim(Outcome::Cancelled).is_none() {
-        suspend(nearest.or(deadline), !outlook.is_shielded);
+        suspend(Until { own: deadline, bound: nearest, by_bound: &by_bound });
     }
     if outlook.has_signals {
         chain.leave();
     }
-    match (waiter.outcome().expect("only a claim ends a wait"), nearest) {
-        (Outcome::TimedOut, Some(at)) => {
-            chain.expire(at);
-            Outcome::Cancelled
-        }
-        (outcome, _) => outcome,
+    match waiter.outcome().expect("only a claim ends a wait") {
+        Outcome::TimedOut if by_bound.get() => Outcome::Cancelled,
+        outcome => outcome,
     }
+}
+
+/// Whether `fiber`, which is parked in the wait of `waiter` with a boundary whose time `at` is up, is to unwind.
+///
+/// # Safety
+///
+/// The fiber is suspended, and lives on the calling thread.
+#[cold]
+pub(super) unsafe fn expires(fiber: &Header, waiter: &Waiter, at: Instant) -> bool {
+    fiber.boundaries.expire(at);
+    // SAFETY: the caller's promise.
+    let is_free = |mark| unsafe { reach::is_free_of(fiber, waiter, mark) };
+    obeyable(&fiber.boundaries, Some(fiber), is_free).is_some()
 }
 
 /// Cancels the fiber of that handle, unless it has ended. From any thread.
 pub(crate) fn cancel(fiber: &Fiber) {
+    ask_home(fiber, |header| {
+        header.request_cancellation();
+        header.must_unwind()
+    });
+}
+
+/// Gets whoever waits inside of a fired boundary out of the wait. From any thread.
+pub(crate) fn tell(fired: Fired) {
+    match fired {
+        Fired::Thread(woken) => wake(woken),
+        Fired::Fiber(fiber) => ask_home(&fiber, |_| true),
+    }
+}
+
+/// Lets the home of that fiber end the wait that it may be in, if `prepare` says so.
+fn ask_home(fiber: &Fiber, prepare: impl FnOnce(&Header) -> bool) {
     let here = current_worker();
     let todo = fiber.identity().with_header(|header| {
-        header.request_cancellation();
-        if !header.must_unwind() {
+        if !prepare(header) {
             return Todo::Nothing;
         }
         let (home, shared) = match header.whereabouts() {
             Ok(home) => {
                 // SAFETY: a home outlives its fibers, and this one cannot end meanwhile.
                 let home: &Worker = unsafe { &*home.cast() };
-                if here.is_some_and(|here| ptr::eq(here, home)) && !header.has_roaming() {
-                    return Todo::Wake(cancel_here(home, header));
+                let is_here = here.is_some_and(|here| ptr::eq(here, home)) && !header.has_roaming();
+                if is_here && !header.has(Flags::IN_HOOK) {
+                    return Todo::Wake(end_wait(header));
                 }
                 ((!header.has_roaming()).then_some(home.index), ptr::from_ref(home.shared()))
             }
@@ -169,9 +252,6 @@ pub(crate) fn cancel(fiber: &Fiber) {
         None | Some(Todo::Nothing) => {}
         Some(Todo::Wake(Cancelling::Wake(woken))) => wake(woken),
         Some(Todo::Wake(Cancelling::Nothing)) => {}
-        Some(Todo::Wake(Cancelling::Later)) => {
-            here.expect("found above").deferred.0.borrow_mut().push(fiber.clone());
-        }
         Some(Todo::Request(shared, home, _visit)) => {
             let all = 0..shared.workers.len();
             let receivers = home.map_or(all, |home| home..home + 1);
@@ -195,63 +275,48 @@ enum Todo<'a> {
 pub(super) enum Cancelling {
     Wake(Woken),
     Nothing,
-    /// It may be unwinding: to be tried again when the thread panics no more.
-    Later,
 }
 
-/// Marks a fiber of `worker`, which calls, as cancelled, and ends the wait it may be in.
-pub(super) fn cancel_here(worker: &Worker, fiber: &Header) -> Cancelling {
-    fiber.request_cancellation();
-    if !fiber.must_unwind() {
-        return Cancelling::Nothing;
-    }
-    if fiber.has(Flags::EXEMPT) && std::thread::panicking() {
-        worker.note_exempt();
-        return Cancelling::Later;
-    }
+/// Ends the wait that a fiber of the calling worker may be in, if it is to unwind and can.
+pub(super) fn end_wait(fiber: &Header) -> Cancelling {
+    let waiter = fiber.waiting();
     // SAFETY: the pointer is set exactly while the fiber is inside `block` with a waiter on its stack, and the
     // fiber lives on the calling thread, so it does not move on meanwhile.
-    let woken = unsafe { fiber.waiting().as_ref() }.and_then(|waiter| waiter.claim(Outcome::Cancelled));
-    woken.map_or(Cancelling::Nothing, Cancelling::Wake)
+    let Some(waiting) = (unsafe { waiter.as_ref() }) else { return Cancelling::Nothing };
+    // SAFETY: as above; the fiber has been switched away from, since somebody else is the caller, and no hook.
+    let is_free = |mark| unsafe { reach::is_free_of(fiber, waiter, mark) };
+    if waiting.outcome().is_some() || obeyable(&fiber.boundaries, Some(fiber), is_free).is_none() {
+        return Cancelling::Nothing;
+    }
+    waiting.claim(Outcome::Cancelled).map_or(Cancelling::Nothing, Cancelling::Wake)
 }
 
-/// [`cancel_here`] for a roaming fiber, which may be anywhere.
-pub(super) fn cancel_roaming_here(worker: &Worker, fiber: &Header) -> Cancelling {
-    fiber.request_cancellation();
+/// [`end_wait`] of a roaming fiber, which may be anywhere.
+pub(super) fn end_roaming_wait(worker: &Worker, fiber: &Header) -> Cancelling {
     let is_home = || ptr::eq(fiber.home.load(Ordering::Acquire).cast(), worker);
     // A roaming fiber with a waiter, whose home this is, is parked: it cannot run here while we are in the
     // hub, and others can take it only after we have made it ready, which clears the waiter. The home is
     // read again after the waiter, since before that others may have had it.
-    if is_home() && !fiber.waiting().is_null() && is_home() {
-        cancel_here(worker, fiber)
-    } else {
-        Cancelling::Nothing
-    }
+    if is_home() && !fiber.waiting().is_null() && is_home() { end_wait(fiber) } else { Cancelling::Nothing }
 }
 
 impl Worker {
     /// Whether somebody has asked for the cancellation of a fiber that may live here.
     pub(super) fn must_cancel(&self) -> bool {
         !self.remote.cancellations.is_empty()
-            || (!self.deferred.0.borrow().is_empty() && !std::thread::panicking())
     }
 
     /// Obeys the requests. From the hub.
     #[cold]
     pub(super) fn cancel_requested(&self) {
-        let mut requests = if std::thread::panicking() { Vec::new() } else { self.deferred.0.take() };
         while let Some(fiber) = self.remote.cancellations.take() {
-            requests.push(fiber);
-        }
-        for fiber in requests {
             let done = fiber.identity().with_header(|header| match header.whereabouts() {
-                Ok(_) if header.has_roaming() => cancel_roaming_here(self, header),
-                Ok(home) if ptr::eq(home.cast(), self) => cancel_here(self, header),
+                Ok(_) if header.has_roaming() => end_roaming_wait(self, header),
+                Ok(home) if ptr::eq(home.cast(), self) => end_wait(header),
                 _ => Cancelling::Nothing,
             });
             match done {
                 Some(Cancelling::Wake(woken)) => wake(woken),
-                Some(Cancelling::Later) => self.deferred.0.borrow_mut().push(fiber),
                 Some(Cancelling::Nothing) | None => {}
             }
         }

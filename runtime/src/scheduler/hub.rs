@@ -11,10 +11,12 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::bound::Bound;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::fiber::{Header, Outcome, Waiter, Woken};
-use crate::queue::{Hope, Search};
+use crate::os::slack;
+use crate::queue::{Hope, Search, steal_half};
 
 /// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
 /// from a worker that has been busy with one fiber for `BUSY`: in the usual case it would have run them itself
@@ -47,6 +49,9 @@ pub(super) struct Idling {
     /// Whether it pays to stay awake for it.
     hope: Hope<8>,
     random: Cell<u32>,
+    /// A fiber that goes on at the end of the tick, after all that the look at everything then finds, or when there is
+    /// nothing else to run.
+    aside: Cell<Option<NonNull<Header>>>,
 }
 
 impl Worker {
@@ -65,9 +70,18 @@ impl Worker {
             match self.resume(fiber) {
                 Ok(Request::Start(task)) => fiber = task,
                 Ok(Request::Requeue(roaming)) => return self.requeue(roaming),
+                Ok(Request::Aside(fiber)) => return self.set_aside(fiber),
                 Ok(Request::Nothing) => return,
                 Err((task, error)) => return self.shared().refuse(task, Box::new(error)),
             }
+        }
+    }
+
+    /// Keeps a fiber that lets others run for the rest of the tick. One that did so before it has waited long enough.
+    fn set_aside(&self, fiber: NonNull<Header>) {
+        if let Some(earlier) = self.idle.aside.replace(Some(fiber)) {
+            // SAFETY: it was running until it entered the hub, so it is in no list.
+            unsafe { self.ready.push_back(earlier) };
         }
     }
 
@@ -99,7 +113,12 @@ impl Worker {
             self.drain_inbox();
             self.expire_timers();
             self.poll_now();
+            self.tidy_now_and_then();
             self.renew_tick();
+            if let Some(fiber) = self.idle.aside.take() {
+                // SAFETY: it was running until it entered the hub, so it is in no list.
+                unsafe { self.ready.push_back(fiber) };
+            }
             if let Some(task) = self.oldest_task().or_else(|| self.injected_task()) {
                 return Some(task);
             }
@@ -108,6 +127,7 @@ impl Worker {
         let mut search = None;
         loop {
             let at_hand = self.ready.pop_front().or_else(|| self.pick_beyond_ready());
+            let at_hand = at_hand.or_else(|| self.idle.aside.take());
             if let Some(fiber) = at_hand.or_else(|| self.injected_task()) {
                 self.end_search(search);
                 return Some(fiber);
@@ -166,6 +186,9 @@ impl Worker {
             return;
         }
         self.wheel.expire(self.shared().now_ns(), |entry| {
+            if let Some(bound) = Bound::of(entry) {
+                return self.expire_bound(entry, bound);
+            }
             // SAFETY: an entry in the wheel is on the stack of the fiber that waits with it, and so is the
             // waiter it names; the fiber takes it out before it goes on, on this thread.
             let waiter = unsafe { &*entry.as_ref().owner().cast::<Waiter>() };
@@ -245,14 +268,10 @@ impl Worker {
         self.remote.stealer.len() + usize::from(!self.remote.newest.is_empty())
     }
 
+    /// Takes the older half of the victim's tasks, which run here oldest first; returns the oldest.
     fn steal_half(&self, victim: &Worker) -> Option<NonNull<Header>> {
-        loop {
-            match victim.remote.stealer.steal_batch_and_pop(&self.tasks) {
-                crossbeam_deque::Steal::Success(task) => return Some(task.0),
-                crossbeam_deque::Steal::Empty => return victim.remote.newest.take(),
-                crossbeam_deque::Steal::Retry => {}
-            }
-        }
+        let oldest = steal_half(&victim.remote.stealer, &self.tasks);
+        oldest.map(|task| task.0).or_else(|| victim.remote.newest.take())
     }
 
     fn next_random(&self) -> usize {
@@ -273,26 +292,29 @@ impl Worker {
     fn sleep(&self, search: Option<Search>) -> Option<Search> {
         let shared = self.shared();
         self.trim_stacks(STACKS_KEPT);
+        self.tidy();
         shared.sleepers.announce(self.index, search);
         let work = shared.has_work_for_anyone();
         if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
             let began = shared.now_ns();
-            let timeout = self.wheel.next_deadline().map(|at| Duration::from_nanos(at.saturating_sub(began)));
-            match shared.poller_of(self.index) {
+            let until = [self.wheel.next_deadline(), self.tidying.due_ns()].into_iter().flatten().min();
+            let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
+            slack::sleep(timeout, |timeout| match shared.poller_of(self.index) {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => self.remote.bed.lie_down(timeout),
-            }
+            });
             self.idle.expects_mail.set(
                 shared.poller_of(self.index).is_some()
                     && self.remote.inbox.has_mail()
                     && shared.now_ns() - began < SHORT_SLEEP.as_nanos() as u64,
             );
             self.remote.inbox.end_sleep();
-            shared.bell.ring();
+            shared.is_up();
         }
         let search = shared.sleepers.retract(self.index);
         self.expire_timers();
         self.renew_tick();
+        self.pace.forget();
         if work { search.or_else(|| self.start_searching()) } else { search }
     }
 
@@ -327,15 +349,14 @@ impl Worker {
         false
     }
 
-    /// This worker's part of the shutdown: once, and again for fibers that could not be cancelled then.
+    /// This worker's part of the shutdown, once.
     #[cold]
     fn close(&self) {
         self.idle.closed.set(true);
-        self.forget_exempt();
         super::shutdown::cancel_fibers_of(self);
     }
 
     fn must_close(&self) -> bool {
-        self.shared().phase() == Phase::Closing && (!self.idle.closed.get() || self.has_exempt_to_cancel())
+        self.shared().phase() == Phase::Closing && !self.idle.closed.get()
     }
 }

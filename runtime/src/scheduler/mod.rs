@@ -4,20 +4,33 @@
 
 #![expect(unsafe_code, reason = "hands cells from queue to queue")]
 
+#[cfg(feature = "backtrace")]
+mod backtrace;
 #[cfg_attr(loom, path = "model_bed.rs")]
 mod bed;
+mod bell;
+mod bound;
+mod budget;
 pub(crate) mod cancel;
+mod errand;
+mod hooks;
 mod hub;
 #[cfg(all(test, loom))]
 mod model_cancel;
 mod monitor;
+#[cfg_attr(loom, path = "model_reach.rs")]
+mod reach;
 mod report;
+mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
 mod requests;
 mod roaming;
 mod shared;
 pub(crate) mod shutdown;
 mod stacks;
+mod stall;
+mod tidying;
+mod watch;
 mod worker;
 
 use std::ptr::{self, NonNull};
@@ -25,22 +38,35 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+#[cfg(not(loom))]
+use budget::Verdict;
+pub(crate) use budget::{Cost, spend, spend_as};
+pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
+pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
+pub use stall::{Activity, Stall};
 pub(crate) use worker::{Worker, current_worker};
 
 use crate::blocking::Pool;
-use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken, wake_task};
-use crate::os::signal::{AlternateStack, watch_faults};
-use crate::os::{futex, nudge, slack};
+use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
+use crate::os::signal::watch_faults;
+use crate::os::{self, futex};
 use crate::poller::Poller;
 use crate::timer::Entry;
+use bound::Bound;
+use cancel::Until;
 
 /// The fiber that is calling, if the caller is one.
 #[inline]
 pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
     current_worker()?.current()
+}
+
+/// Whether the caller is on a worker of that runtime.
+pub(crate) fn is_within(shared: &Shared) -> bool {
+    current_worker().is_some_and(|worker| ptr::eq(worker.shared(), shared))
 }
 
 /// Delivers the wake-up that a successful claim owes.
@@ -49,7 +75,8 @@ pub(crate) fn wake(woken: Woken) {
     match woken {
         Woken::Fiber(fiber) => wake_fiber(fiber),
         Woken::Thread(word) => futex::wake_one(word),
-        Woken::Task(task) => wake_task(task),
+        Woken::Awake => {}
+        Woken::Task(task) => errand::wake(task),
     }
 }
 
@@ -106,9 +133,7 @@ pub(crate) fn block(
         return block_unwinding(me, waiter, reason, deadline);
     }
     if header.must_unwind() || !header.boundaries.is_empty() {
-        let suspend = |until, is_visible: bool| {
-            suspend_in_wait(me, waiter, reason, until, is_visible);
-        };
+        let suspend = |until: Until<'_>| suspend_in_bounds(me, waiter, reason, until);
         return cancel::wait_bounded(&header.boundaries, Some(header), waiter, deadline, suspend);
     }
     suspend_in_wait(me, waiter, reason, deadline, true);
@@ -135,28 +160,46 @@ fn suspend_in_wait(
     header.set_waiting(ptr::null(), Reason::None);
 }
 
+/// `suspend_in_wait` inside of boundaries.
+#[cold]
+fn suspend_in_bounds(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
+    let Some(at) = until.bound else { return suspend_in_wait(me, waiter, reason, until.own, true) };
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    header.set_waiting(waiter, reason);
+    let worker = current_worker().expect("a fiber runs on a worker");
+    let own_ns = until.own.map(|own| worker.shared().ns_at(own));
+    let bound = Bound { fiber: me, waiter, at, own_ns, has_ended_wait: until.by_bound };
+    wait_with_entry(worker, me, &Entry::new(bound.to_owner()), at);
+    header.set_waiting(ptr::null(), Reason::None);
+}
+
 /// `block` with a timer, whose entry lives in this frame.
 #[inline(never)]
 fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instant) {
+    wait_with_entry(worker, me, &Entry::new(ptr::from_ref(waiter).cast()), at);
+}
+
+#[inline]
+fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Instant) {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let at = worker.shared().ns_at(at);
     let was_anchored = header.has(Flags::ANCHORED);
-    let entry = Entry::new(ptr::from_ref(waiter).cast());
     // The entry is in this worker's wheel, so this worker must resume us even if we roam.
     header.set_flag(Flags::ANCHORED);
     // SAFETY: the entry stays in place, and is taken out below before the frame ends.
-    unsafe { worker.wheel.insert(&entry, at) };
+    unsafe { worker.wheel.insert(entry, at) };
     worker.suspend(me);
     // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
-    unsafe { worker.wheel.cancel(&entry) };
+    unsafe { worker.wheel.cancel(entry) };
     if !was_anchored {
         header.unset_flag(Flags::ANCHORED);
     }
 }
 
-/// `block` of a fiber that may be unwinding, that is, in whose destructors we may be: it waits to the end, since a second
-/// unwinding would abort.
+/// `block` of a fiber that unwinds, in one of whose destructors we are: it waits to the end, since a second unwinding would
+/// abort.
 #[cold]
 #[inline(never)]
 fn block_unwinding(
@@ -168,18 +211,8 @@ fn block_unwinding(
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let worker = current_worker().expect("a fiber runs on a worker");
-    header.set_flag(Flags::EXEMPT);
-    worker.note_exempt();
-    // The wait may outlast the unwinding, after which it can be cancelled, but not from outside of a shield.
-    let is_visible = !header.boundaries.outlook().is_shielded;
-    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, is_visible));
-    header.unset_flag(Flags::EXEMPT);
+    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, false));
     waiter.outcome().expect("only a claim makes a parked fiber ready")
-}
-
-/// Whether the current fiber unwinds, so that the thread had better not run another one meanwhile.
-pub(crate) fn surely_unwinds() -> bool {
-    current_worker().is_some_and(Worker::surely_unwinds)
 }
 
 /// Lets the other fibers of this worker run; on a plain thread, the other threads.
@@ -220,7 +253,8 @@ pub(crate) fn spawn_here(worker: &Worker, task: NonNull<Header>) {
             }
         }
     }
-    worker.push_task(task);
+    let is_crowded = worker.push_task(task);
+    spend(if is_crowded { Cost::Surplus } else { Cost::Call });
 }
 
 /// The poller with which descriptors of the calling fiber register; `None` on a plain thread.
@@ -228,6 +262,14 @@ pub(crate) fn current_poller() -> Option<Arc<Poller>> {
     let worker = current_worker()?;
     worker.current()?;
     Some(Arc::clone(worker.shared().poller_for(worker.index)))
+}
+
+/// Whether the calling fiber's worker polls with it, or learns at once what its thread has polled. `false` on a plain thread.
+#[inline]
+pub(crate) fn is_current_poller(poller: &Poller) -> bool {
+    current_worker().is_some_and(|worker| {
+        worker.current().is_some() && ptr::eq(&raw const **worker.shared().poller_for(worker.index), poller)
+    })
 }
 
 /// The current fiber has accepted a connection: what it spawns next is placed where the fewest are.
@@ -245,40 +287,29 @@ pub(crate) fn blocking_pool() -> Option<Arc<Pool>> {
     Some(Arc::clone(&worker.shared().blocking))
 }
 
-/// How many operations in a row a fiber may do without ever blocking before it yields.
-const STREAK: u8 = 64;
-
-/// Counts an operation that did not block, and yields when there were many in a row, so that a fiber whose peer
-/// is always ready does not starve its neighbours.
-#[inline]
-pub(crate) fn yield_from_io() {
-    let Some(me) = current_fiber() else { return };
-    // SAFETY: the caller is this fiber.
-    let header = unsafe { me.as_ref() };
-    let streak = header.io_streak.get() + 1;
-    if streak < STREAK {
-        header.io_streak.set(streak);
-    } else {
-        header.io_streak.set(0);
-        // While a fiber unwinds, nobody else runs on its thread because of its I/O. This is no place to obey a
-        // cancellation: the result of the operation would be lost.
-        let worker = current_worker().expect("a fiber runs on a worker");
-        if !std::thread::panicking() {
-            worker.yield_now(me);
-        } else if !worker.surely_unwinds() {
-            worker.suspend_unwinding(header, || worker.yield_now(me));
-        }
+/// The current fiber, whose budget is used up, lets others run. This is no place to obey a cancellation: the caller may have
+/// promised not to wait.
+#[cfg(not(loom))]
+fn give_way(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded: bool) {
+    let give_way = || match verdict {
+        Verdict::GoOn => {}
+        Verdict::Yield if is_crowded => worker.step_aside(me),
+        Verdict::Yield => worker.let_others_run(me),
+        Verdict::Round => worker.ask_for_round(me),
+    };
+    if !std::thread::panicking() {
+        give_way();
+    } else if verdict != Verdict::GoOn {
+        // SAFETY: the caller is this fiber.
+        worker.suspend_unwinding(unsafe { me.as_ref() }, give_way);
     }
 }
 
 /// The body of a worker's thread.
 pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // Without it a stack overflow still dies by the signal, only without the report.
-    let _signal_stack =
-        AlternateStack::install().and_then(|stack| watch_faults(report::on_fault).map(|()| stack));
-    let _ = nudge::arm(report::on_nudge);
-    slack::tighten();
-    shared.workers[index].set_thread_id(nudge::thread_id());
+    let _ = watch_faults(report::on_fault);
+    shared.workers[index].set_thread_id(os::thread::id());
     shared.workers[index].run();
     shared.end_worker(index);
 }
@@ -288,6 +319,6 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
 pub(crate) fn run_poller(shared: &Shared) {
     let Pollers::Thread(poller) = &shared.pollers else { return };
     while shared.is_worked_on() {
-        poller.wait(None, wake);
+        poller.wait(None, |woken| errand::wake_from_poller(shared, woken));
     }
 }

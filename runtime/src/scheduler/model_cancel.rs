@@ -28,7 +28,7 @@ use loom::thread::{self, JoinHandle};
 
 use super::cancel::{cancel, unwind};
 use super::worker::Stealable;
-use super::{Pollers, Shared, StackSupply, block, current_fiber, wake};
+use super::{Hooks, Pollers, Reporting, Shared, StackSupply, block, current_fiber, wake};
 use crate::blocking::{Pool, Settings};
 use crate::fiber::{
     Boundary, Cancelled, Fiber, Flags, Header, Outcome, Reason, Waiter, allocate, take_result,
@@ -156,7 +156,11 @@ impl World {
         let stacks = StackSupply::new(StackPool::new(1 << 16));
         let pollers = Pollers::Thread(Poller::new().unwrap());
         let blocking = Arc::new(Pool::new("model", Settings::default()));
-        let shared = Shared::new(1, stacks, pollers, blocking, usize::MAX);
+        // Nobody looks after the worker: the model has no monitor.
+        let mut reporting = Reporting::default();
+        reporting.threshold = None;
+        let hooks = Hooks::default();
+        let shared = Shared::new(1, stacks, pollers, blocking, usize::MAX, hooks, reporting).unwrap();
         let fiber = Fiber::new(None);
         let ends = Arc::new(AtomicUsize::new(0));
         let counted = Counted(Arc::clone(&ends));

@@ -1,51 +1,43 @@
-//! Reports that are written from signal handlers: a stack overflow, and a fiber that keeps its worker for long.
+//! The report of a stack overflow, which is written from a signal handler.
 //!
-//! Both are about the fiber that runs on the very thread that the handler interrupted, so nothing is searched and
-//! nothing is locked. A report goes out with one `write(2)` from a buffer on the worker's alternate signal stack.
+//! It is about the fiber that runs on the very thread that the handler interrupted, so nothing is searched and
+//! nothing is locked. It goes out with one `write(2)` from a buffer on the worker's alternate signal stack.
 
 #![expect(unsafe_code, reason = "looks at the running fiber from a signal handler")]
 
 use std::fmt::{self, Write};
 
+use abaca_asm::stack::{Overrun, overrun_at};
+
 use super::worker::current_worker;
 use crate::fiber::Header;
-use crate::os::signal::{Verdict, write_stderr};
+use crate::os::signal::Verdict;
+use crate::os::stderr;
 
-/// Says which fiber has run over its stack, if it was that; the process then dies of the signal.
+/// Says who has run over their stack, if the fault was that; the process then dies of the signal.
 pub(super) fn on_fault(address: usize) -> Verdict {
-    let Some(fiber) = current_worker().and_then(|worker| worker.current()) else { return Verdict::Pass };
     // SAFETY: the running fiber's cell is alive, and its own thread is asking.
-    let header = unsafe { fiber.as_ref() };
-    let Some((guard, top)) = header.stack_range().filter(|(guard, _)| guard.contains(&address)) else {
-        return Verdict::Pass;
-    };
+    let fiber = current_worker().and_then(|worker| worker.current()).map(|fiber| unsafe { fiber.as_ref() });
+    let own = fiber.and_then(Header::stack_range).filter(|(guard, _)| guard.contains(&address));
     let mut report = Report::new();
-    let _ = writeln!(report);
-    report.name(header);
-    let _ = writeln!(
-        report,
-        " has overflowed its stack of {} bytes.\nRaise it for this fiber with abaca::Builder::stack_size, or for \
-         all with abaca::runtime::Builder::stack_size.",
-        top - guard.end
-    );
+    let _ = write!(report, "\nabaca: ");
+    match (fiber, own) {
+        (Some(fiber), Some((guard, top))) => {
+            report.name(fiber);
+            let _ = writeln!(
+                report,
+                " has overflowed its stack of {} bytes.\nRaise it for this fiber with abaca::Builder::stack_size, or \
+                 for all with abaca::runtime::Builder::stack_size.",
+                top - guard.end
+            );
+        }
+        _ => {
+            let Some(overrun) = overrun_at(address) else { return Verdict::Pass };
+            report.foreign_guard(fiber, &overrun);
+        }
+    }
     report.send();
     Verdict::Die
-}
-
-/// Says which fiber keeps the worker on whose thread this runs.
-pub(super) fn on_nudge() {
-    let Some(worker) = current_worker() else { return };
-    let Some(fiber) = worker.current() else { return };
-    let mut report = Report::new();
-    // SAFETY: as in `on_fault`.
-    report.name(unsafe { fiber.as_ref() });
-    let _ = writeln!(
-        report,
-        " has kept worker {} for a second without blocking or yielding; the worker's other fibers wait. Move the \
-         work to a thread, or call abaca::yield_now now and then.",
-        worker.index
-    );
-    report.send();
 }
 
 /// A text in a fixed buffer; what does not fit is cut off.
@@ -62,14 +54,40 @@ impl Report {
     fn name(&mut self, fiber: &Header) {
         let identity = fiber.peek_identity();
         let name = identity.and_then(|identity| identity.name.as_deref()).unwrap_or("<unnamed>");
-        let _ = write!(self, "abaca: fiber '{name}'");
+        let _ = write!(self, "fiber '{name}'");
         if let Some(identity) = identity {
             let _ = write!(self, " ({:?})", identity.id);
         }
     }
 
+    /// The fault is in a guard, but not in that of the running fiber: that of a coroutine, which has no owner, or that of
+    /// another fiber.
+    fn foreign_guard(&mut self, fiber: Option<&Header>, overrun: &Overrun) {
+        let is_coroutine = overrun.owner.is_null();
+        let _ = self.write_str(if is_coroutine { "a coroutine" } else { "code" });
+        if let Some(fiber) = fiber {
+            let _ = self.write_str(" in ");
+            self.name(fiber);
+        }
+        let _ = if is_coroutine {
+            writeln!(
+                self,
+                " has overflowed its stack of {} bytes.\nGive it a larger one with \
+                 abaca::coroutine::Coroutine::with_pool.",
+                overrun.stack_bytes
+            )
+        } else {
+            writeln!(
+                self,
+                " has touched the guard of a stack that is not its own: a frame larger than {} bytes has stepped over \
+                 the guard of its own, or a pointer is wrong.",
+                overrun.guard.len()
+            )
+        };
+    }
+
     fn send(&self) {
-        write_stderr(&self.text[..self.len]);
+        stderr::write(&self.text[..self.len]);
     }
 }
 

@@ -3,31 +3,40 @@
 #![expect(unsafe_code, reason = "settles cells of tasks that never start")]
 
 use std::any::Any;
+use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
 
+use super::bell::{Bell, NEVER};
+use super::hooks::Hooks;
 use super::hub::WORTH_WAKING;
-use super::monitor::Bell;
+use super::monitor;
+use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, let_go};
 use crate::blocking::Pool;
-use crate::fiber::Header;
+use crate::fiber::{Header, contained};
 use crate::poller::Poller;
 use crate::queue::{Pushed, Sleepers};
 
 /// How far a runtime's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Phase {
     Running,
     /// No new fibers; the remaining ones are cancelled.
     Closing,
 }
+
+/// The bit of the phase that is set from `Phase::Closing` on.
+const CLOSING: u8 = 1;
+
+/// The bit beside it that is set if there are hooks: a starting fiber asks for both at once.
+const HOOKED: u8 = 2;
 
 /// Who polls.
 pub(crate) enum Pollers {
@@ -58,6 +67,10 @@ pub(crate) struct Shared {
     epoch: Instant,
     pub(crate) blocking: Arc<Pool>,
     pub(super) bell: Bell,
+    pub(super) hooks: Hooks,
+    /// How often the monitor looks while a worker is up.
+    pub(super) period: Option<Duration>,
+    pub(super) reporting: Reporting,
 }
 
 /// Keeps a runtime's shared state alive while a thread that is not one of its workers uses it.
@@ -77,7 +90,10 @@ impl Shared {
         pollers: Pollers,
         blocking: Arc<Pool>,
         max_fibers: usize,
-    ) -> Arc<Self> {
+        hooks: Hooks,
+        reporting: Reporting,
+    ) -> io::Result<Arc<Self>> {
+        let epoch = Instant::now();
         let shared = Arc::new(Self {
             workers: (0..workers).map(Worker::new).collect(),
             injector: Injector::new(),
@@ -85,36 +101,42 @@ impl Shared {
             stacks,
             roaming: RoamingList::new(),
             pollers,
-            phase: AtomicU8::new(Phase::Running as u8),
+            phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
             running: AtomicUsize::new(workers),
             visitors: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
             max_fibers,
-            epoch: Instant::now(),
+            epoch,
             blocking,
-            bell: Bell::default(),
+            hooks,
+            bell: Bell::new(epoch)?,
+            period: monitor::period(workers, reporting.threshold),
+            reporting,
         });
         for worker in &shared.workers {
             worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
         }
-        shared
+        Ok(shared)
     }
 
     pub(crate) fn phase(&self) -> Phase {
         // Acquire: pairs with the Release in `close`.
-        if self.phase.load(Ordering::Acquire) == Phase::Running as u8 {
-            Phase::Running
-        } else {
-            Phase::Closing
-        }
+        if self.phase.load(Ordering::Acquire) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
+    }
+
+    /// Whether there is nothing that a starting fiber has to be told.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        // Acquire: as in `phase`.
+        self.phase.load(Ordering::Acquire) == 0
     }
 
     /// Ends the acceptance of fibers and wakes everybody to see it.
     pub(crate) fn close(&self) {
         // SeqCst: a spawner from outside either sees this or is seen by `await_visitors`.
-        self.phase.store(Phase::Closing as u8, Ordering::SeqCst);
+        self.phase.fetch_or(CLOSING, Ordering::SeqCst);
         self.rouse_all();
-        self.bell.ring();
+        self.bell.call(|| self.now_ns());
     }
 
     /// The threads have ended: descriptors that are still open will register elsewhere. Workers' pollers know it already.
@@ -187,6 +209,22 @@ impl Shared {
     /// Whether there is work that a worker with none of its own should take.
     pub(super) fn has_work_for_anyone(&self) -> bool {
         !self.injector.is_empty() || self.has_surplus()
+    }
+
+    /// When the monitor is to look at a worker that is up now.
+    pub(super) fn next_look(&self) -> u64 {
+        match self.period {
+            Some(period) => self.now_ns().saturating_add(u64::try_from(period.as_nanos()).unwrap_or(NEVER)),
+            None => NEVER,
+        }
+    }
+
+    /// A worker is up: somebody has to look after it.
+    #[inline]
+    pub(super) fn is_up(&self) {
+        if self.period.is_some() {
+            self.bell.call(|| self.next_look());
+        }
     }
 
     /// Whether every worker sleeps.
@@ -276,6 +314,13 @@ impl Shared {
         admitted.is_ok()
     }
 
+    /// Counts a new fiber of the runtime's own, to which the limit does not apply.
+    pub(super) fn admit_own(&self) {
+        if self.max_fibers != usize::MAX {
+            self.alive.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Uncounts a fiber that has ended.
     #[inline]
     pub(crate) fn dismiss(&self) {
@@ -291,8 +336,7 @@ impl Shared {
         self.dismiss();
         if let_go(task) {
             // SAFETY: the cell is ours; a panic of the payload's destructor is the panic hook's.
-            let cleared = || unsafe { Header::clear(task) };
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(cleared));
+            contained(|| unsafe { Header::clear(task) });
             // SAFETY: as above.
             unsafe { Header::free(task) };
         }

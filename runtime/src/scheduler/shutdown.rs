@@ -11,7 +11,7 @@
 
 use std::ptr::NonNull;
 
-use super::cancel::{Cancelling, cancel_here, cancel_roaming_here};
+use super::cancel::{Cancelling, end_roaming_wait, end_wait};
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::fiber::{Cancelled, Header};
@@ -28,8 +28,14 @@ pub(super) fn cancel_fibers_of(worker: &Worker) {
             woken.push(claim);
         }
     };
-    worker.live.for_each(|fiber| note(cancel_here(worker, fiber)));
-    worker.shared().roaming.for_each(|fiber| note(cancel_roaming_here(worker, fiber)));
+    worker.live.for_each(|fiber| {
+        fiber.request_cancellation();
+        note(end_wait(fiber));
+    });
+    worker.shared().roaming.for_each(|fiber| {
+        fiber.request_cancellation();
+        note(end_roaming_wait(worker, fiber));
+    });
     for claim in woken {
         super::wake(claim);
     }

@@ -1,24 +1,51 @@
-//! Where a runtime's stacks come from: a pool of the default size, and one for each other size asked for.
+//! Where a runtime's stacks come from: a pool of the default size, and one for each class of other sizes asked for.
+//!
+//! The pools keep what they are given, and workers that rest [`sweep`](StackSupply::sweep) them, one at a time.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use abaca_asm::stack::{Stack, StackPool};
+use abaca_asm::coroutine;
+use abaca_asm::stack::{Stack, StackPool, Surplus};
 
 /// How many stacks a worker takes from the pool at a time.
 const REFILL: usize = 32;
+
+/// The smallest class of sizes.
+const LEAST_CLASS: usize = 16 * 1024;
+
+/// What has lain unused for this long is not needed.
+pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct StackSupply {
     default: StackPool,
-    sized: Mutex<HashMap<u32, Arc<StackPool>>>,
+    /// By class of size.
+    sized: Mutex<BTreeMap<usize, Arc<StackPool>>>,
+    sweep: Mutex<Sweep>,
+}
+
+#[derive(Debug, Default)]
+struct Sweep {
+    /// When the period ends, on the clock of the runtime.
+    period_ends_ns: u64,
+    is_under_way: bool,
+}
+
+/// The size that stacks of at least `bytes` have: the next power of two, or one of three steps before it. Programs that
+/// ask for many sizes then share few pools, and no stack is more than a quarter too large.
+fn class_of(bytes: usize) -> usize {
+    let bytes = bytes.max(LEAST_CLASS);
+    let step = (1 << (bytes - 1).ilog2()) / 4;
+    bytes.next_multiple_of(step)
 }
 
 impl StackSupply {
     pub(crate) fn new(default: StackPool) -> Self {
-        Self { default, sized: Mutex::new(HashMap::new()) }
+        Self { default, sized: Mutex::default(), sweep: Mutex::default() }
     }
 
     /// Puts at least one stack of the default size into a worker's empty cache.
@@ -41,7 +68,99 @@ impl StackSupply {
     }
 
     fn pool_of(&self, bytes: u32) -> Arc<StackPool> {
-        let mut sized = self.sized.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(sized.entry(bytes).or_insert_with(|| Arc::new(StackPool::new(bytes as usize))))
+        let class = class_of(bytes as usize);
+        Arc::clone(self.sized().entry(class).or_insert_with(|| Arc::new(StackPool::new(class))))
+    }
+
+    fn sized(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<StackPool>>> {
+        self.sized.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a little of what nobody has needed for a period back to the kernel: a tenth of a millisecond's worth. Says
+    /// whether there is more.
+    ///
+    /// The stacks of coroutines are among it: their pool is the process's, and has nobody else.
+    pub(super) fn sweep(&self, now_ns: u64) -> Surplus {
+        // Somebody else is at it, whom the caller had better not wait for.
+        let Ok(mut sweep) = self.sweep.try_lock() else { return Surplus::Later };
+        let sized: Vec<_> = self.sized().values().cloned().collect();
+        let pools = || {
+            let own = [&self.default, coroutine::default_pool()];
+            own.into_iter().chain(sized.iter().map(Arc::as_ref))
+        };
+        if now_ns >= sweep.period_ends_ns {
+            pools().for_each(StackPool::end_period);
+            *sweep =
+                Sweep { period_ends_ns: now_ns.saturating_add(PERIOD.as_nanos() as u64), is_under_way: true };
+        }
+        if !sweep.is_under_way {
+            return Surplus::Later;
+        }
+        let mut rest = Surplus::None;
+        for pool in pools() {
+            rest = rest.max(pool.release_surplus());
+            if rest == Surplus::Now {
+                return rest;
+            }
+        }
+        sweep.is_under_way = false;
+        drop(sized);
+        // Nobody can be about to take from one of these: that would be a second `Arc`, made under the lock.
+        let is_unused = |_: &usize, pool: &mut Arc<StackPool>| {
+            Arc::strong_count(pool) == 1 && pool.allocated() == 0 && pool.release_surplus() == Surplus::None
+        };
+        let unused: Vec<_> = self.sized().extract_if(.., is_unused).collect();
+        drop(unused);
+        rest
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_hold_what_is_asked_and_waste_at_most_a_quarter() {
+        let mut classes = Vec::new();
+        let mut bytes = 1;
+        while bytes < u32::MAX as usize {
+            let class = class_of(bytes);
+            assert!(class >= bytes && class.is_multiple_of(4096), "{bytes}: {class}");
+            assert!(bytes < LEAST_CLASS || class <= bytes + bytes / 4, "{bytes}: {class}");
+            assert_eq!(class_of(class), class);
+            if classes.last() != Some(&class) {
+                classes.push(class);
+            }
+            bytes += bytes / 97 + 1;
+        }
+        assert!(classes.len() < 80, "{}", classes.len());
+        assert_eq!((class_of(64 * 1024), class_of(1 << 31)), (64 * 1024, 1 << 31));
+        assert_eq!(class_of(u32::MAX as usize), 1 << 32);
+    }
+
+    #[test]
+    fn a_pool_of_a_size_that_nobody_uses_goes_and_comes_again() {
+        let supply = StackSupply::new(StackPool::new(64 * 1024));
+        let period = PERIOD.as_nanos() as u64;
+        for round in 0..3 {
+            let stacks = [300_000, 310_000, 1_000_000].map(|bytes| supply.take_sized(bytes).unwrap());
+            assert_eq!(supply.sized().len(), 2, "two of them share a class");
+            let mut now = round * 100 * period;
+            let [a, b, c] = stacks;
+            supply.give_sized(300_000, a);
+            supply.give_sized(310_000, b);
+            for _ in 0..2 {
+                now += period;
+                while supply.sweep(now) == Surplus::Now {}
+            }
+            assert_eq!(supply.sized().len(), 1, "one is in use");
+            supply.give_sized(1_000_000, c);
+            assert_eq!(supply.sweep(now), Surplus::Later, "the period has not ended");
+            for _ in 0..2 {
+                now += period;
+                while supply.sweep(now) == Surplus::Now {}
+            }
+            assert_eq!(supply.sized().len(), 0);
+        }
     }
 }

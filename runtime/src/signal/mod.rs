@@ -1,8 +1,12 @@
 //! Signals as blocking calls: a fiber, or a plain thread, waits until the process is sent one.
 //!
 //! Everybody who waits for a signal sees it, in however many runtimes. Several that arrive before one has looked count as
-//! one, as they do for the kernel. What the program did with the signal before (for most: it ended) is off while
-//! somebody listens, and on again after the last [`Signals`] for it is gone.
+//! one, as they do for the kernel.
+//!
+//! A handler that the program or another library (tokio, ctrlc, signal-hook) had for the signal goes on being called while
+//! somebody listens here; one that is installed later gets the signal first, and usually passes it on. What the kernel does
+//! with a signal by default (for most: it ends the process), or to ignore it, is off while somebody listens, and on again after
+//! the last [`Signals`] for it is gone. tokio never turns it on again.
 //!
 //! How it works is told in `os/arrivals/mod.rs`.
 //!
@@ -29,6 +33,7 @@ use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::arrivals::{self, Subscription};
 use crate::os::epoll::{Epoll, EventBuffer};
+use crate::park::{self, Cost};
 use crate::poller::Way;
 
 /// Receives signals, from its making on; see the module's documentation.
@@ -87,7 +92,9 @@ impl Signals {
 
     /// One of the signals if it has arrived, without waiting.
     pub fn try_wait(&mut self) -> Option<Signal> {
-        next_of(&mut self.wanted)
+        let arrived = next_of(&mut self.wanted);
+        park::spend(if arrived.is_some() { Cost::Call } else { Cost::InVain });
+        arrived
     }
 
     fn wait_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<Signal>> {

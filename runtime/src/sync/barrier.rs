@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::parking::{self, SpinLock};
+use super::parking::{self, Cost, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::fiber::{Outcome, Reason};
 
@@ -70,6 +70,7 @@ impl Barrier {
 
     /// Waits until all have come, and then begins anew. The last to come is the leader.
     pub fn wait(&self) -> BarrierWaitResult {
+        parking::spend(Cost::Wait);
         let mut state = self.state.lock();
         let generation = state.generation;
         state.waiting += 1;

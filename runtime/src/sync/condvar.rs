@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::mutex::{Held, MutexGuard, Released};
-use super::parking::{self, SpinLock};
+use super::parking::{self, Cost, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
@@ -231,6 +231,7 @@ impl Condvar {
     /// ```
     #[inline]
     pub fn notify_one(&self) {
+        parking::spend(Cost::Call);
         if self.waiting() != 0 {
             self.notify_up_to(1);
         }
@@ -245,6 +246,7 @@ impl Condvar {
     /// ```
     #[inline]
     pub fn notify_all(&self) {
+        parking::spend(Cost::Call);
         match self.waiting() {
             0 => {}
             // Those who come while this is under way join behind them.
@@ -281,7 +283,7 @@ impl Condvar {
             Ok(guard) => (guard, result),
             Err(_cancelled) => {
                 if outcome == Outcome::Notified {
-                    self.notify_one();
+                    self.notify_up_to(1);
                 }
                 parking::unwind()
             }

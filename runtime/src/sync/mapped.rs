@@ -102,10 +102,11 @@ macro_rules! mapped_guard {
 
         impl<'a, T: ?Sized> $mapped<'a, T> {
             /// The right to a part of this part. An associated function, so that it does not hide a method of the value's.
-            pub fn map<U: ?Sized>(
-                orig: Self,
-                f: impl FnOnce(&$($mutable)? T) -> &$($mutable)? U,
-            ) -> $mapped<'a, U> {
+            pub fn map<U, F>(orig: Self, f: F) -> $mapped<'a, U>
+            where
+                F: FnOnce(&$($mutable)? T) -> &$($mutable)? U,
+                U: ?Sized,
+            {
                 let (value, hold) = orig.part.take_apart();
                 let mut rest = Rest(ManuallyDrop::new(hold));
                 // SAFETY: the hold is not released before `rest` is, and is the right to the part.
@@ -122,10 +123,11 @@ macro_rules! mapped_guard {
             /// # Errors
             ///
             /// The guard, when `f` returns `None`.
-            pub fn filter_map<U: ?Sized>(
-                orig: Self,
-                f: impl FnOnce(&$($mutable)? T) -> Option<&$($mutable)? U>,
-            ) -> Result<$mapped<'a, U>, Self> {
+            pub fn filter_map<U, F>(orig: Self, f: F) -> Result<$mapped<'a, U>, Self>
+            where
+                F: FnOnce(&$($mutable)? T) -> Option<&$($mutable)? U>,
+                U: ?Sized,
+            {
                 let (value, hold) = orig.part.take_apart();
                 let mut rest = Rest(ManuallyDrop::new(hold));
                 // SAFETY: as in `map`.
@@ -176,7 +178,7 @@ impl<H: Hold> Drop for Rest<H> {
 }
 
 mapped_guard! {
-    /// The right to a part of what a [`Mutex`](super::Mutex) guards; made by [`MutexGuard::map`].
+    /// The right to a part of what a [`Mutex`] guards; made by [`MutexGuard::map`].
     MappedMutexGuard, Locked, &'a mut T, [mut]
 }
 
@@ -227,7 +229,11 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// drop(second);
     /// assert_eq!(*mutex.lock().unwrap(), (1, 3));
     /// ```
-    pub fn map<U: ?Sized>(orig: Self, f: impl FnOnce(&mut T) -> &mut U) -> MappedMutexGuard<'a, U> {
+    pub fn map<U, F>(orig: Self, f: F) -> MappedMutexGuard<'a, U>
+    where
+        F: FnOnce(&mut T) -> &mut U,
+        U: ?Sized,
+    {
         MappedMutexGuard::map(Self::into_mapped(orig), f)
     }
 
@@ -236,10 +242,11 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// # Errors
     ///
     /// The guard, when `f` returns `None`.
-    pub fn filter_map<U: ?Sized>(
-        mut orig: Self,
-        f: impl FnOnce(&mut T) -> Option<&mut U>,
-    ) -> Result<MappedMutexGuard<'a, U>, Self> {
+    pub fn filter_map<U, F>(mut orig: Self, f: F) -> Result<MappedMutexGuard<'a, U>, Self>
+    where
+        F: FnOnce(&mut T) -> Option<&mut U>,
+        U: ?Sized,
+    {
         let Some(part) = f(&mut orig).map(NonNull::from) else { return Err(orig) };
         let (_, hold) = Self::into_mapped(orig).part.take_apart();
         // SAFETY: a part of what the hold is the right to.
@@ -249,15 +256,18 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 
 impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
     fn into_mapped(guard: Self) -> MappedRwLockReadGuard<'a, T> {
-        let lock = guard.lock;
+        let (value, raw) = (guard.value, guard.raw);
         std::mem::forget(guard);
-        let value = NonNull::new(lock.as_ptr()).expect("a value has an address");
         // SAFETY: the guard's hold is the right to read the whole value.
-        MappedRwLockReadGuard { part: unsafe { Part::new(value, Reading(&lock.raw)) }, marker: PhantomData }
+        MappedRwLockReadGuard { part: unsafe { Part::new(value, Reading(raw)) }, marker: PhantomData }
     }
 
     /// The right to read a part of the value. An associated function, so that it does not hide a method of the value's.
-    pub fn map<U: ?Sized>(orig: Self, f: impl FnOnce(&T) -> &U) -> MappedRwLockReadGuard<'a, U> {
+    pub fn map<U, F>(orig: Self, f: F) -> MappedRwLockReadGuard<'a, U>
+    where
+        F: FnOnce(&T) -> &U,
+        U: ?Sized,
+    {
         MappedRwLockReadGuard::map(Self::into_mapped(orig), f)
     }
 
@@ -266,10 +276,11 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
     /// # Errors
     ///
     /// The guard, when `f` returns `None`.
-    pub fn filter_map<U: ?Sized>(
-        orig: Self,
-        f: impl FnOnce(&T) -> Option<&U>,
-    ) -> Result<MappedRwLockReadGuard<'a, U>, Self> {
+    pub fn filter_map<U, F>(orig: Self, f: F) -> Result<MappedRwLockReadGuard<'a, U>, Self>
+    where
+        F: FnOnce(&T) -> Option<&U>,
+        U: ?Sized,
+    {
         let Some(part) = f(&orig).map(NonNull::from) else { return Err(orig) };
         let (_, hold) = Self::into_mapped(orig).part.take_apart();
         // SAFETY: a part of what the hold is the right to.
@@ -282,13 +293,17 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         let (lock, watch) = (guard.lock, guard.watch);
         std::mem::forget(guard);
         let hold = Writing { raw: &lock.raw, poison: &lock.poison, watch };
-        let value = NonNull::new(lock.as_ptr()).expect("a value has an address");
+        let value = lock.as_ptr();
         // SAFETY: the guard's hold is the right to the whole value.
         MappedRwLockWriteGuard { part: unsafe { Part::new(value, hold) }, marker: PhantomData }
     }
 
     /// The right to write a part of the value. An associated function, so that it does not hide a method of the value's.
-    pub fn map<U: ?Sized>(orig: Self, f: impl FnOnce(&mut T) -> &mut U) -> MappedRwLockWriteGuard<'a, U> {
+    pub fn map<U, F>(orig: Self, f: F) -> MappedRwLockWriteGuard<'a, U>
+    where
+        F: FnOnce(&mut T) -> &mut U,
+        U: ?Sized,
+    {
         MappedRwLockWriteGuard::map(Self::into_mapped(orig), f)
     }
 
@@ -297,10 +312,11 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// # Errors
     ///
     /// The guard, when `f` returns `None`.
-    pub fn filter_map<U: ?Sized>(
-        mut orig: Self,
-        f: impl FnOnce(&mut T) -> Option<&mut U>,
-    ) -> Result<MappedRwLockWriteGuard<'a, U>, Self> {
+    pub fn filter_map<U, F>(mut orig: Self, f: F) -> Result<MappedRwLockWriteGuard<'a, U>, Self>
+    where
+        F: FnOnce(&mut T) -> Option<&mut U>,
+        U: ?Sized,
+    {
         let Some(part) = f(&mut orig).map(NonNull::from) else { return Err(orig) };
         let (_, hold) = Self::into_mapped(orig).part.take_apart();
         // SAFETY: a part of what the hold is the right to.

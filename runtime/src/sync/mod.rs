@@ -41,6 +41,7 @@ mod raw_mutex;
 mod raw_rw_lock;
 mod rw_lock;
 mod rw_queues;
+mod rw_word;
 mod semaphore;
 mod semaphore_error;
 mod semaphore_permit;

@@ -11,6 +11,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread::{self, Thread};
 
 use crate::fiber::{Outcome, Reason};
+pub(crate) use crate::park::{Cost, spend, spend_as};
 
 const WAITING: u32 = 0;
 
@@ -41,6 +42,11 @@ impl Waiter {
             _ => Some(Outcome::Cancelled),
         }
     }
+}
+
+/// Nobody is cancelled in models of locks.
+pub(crate) fn unwinds_cancelled() -> bool {
+    false
 }
 
 pub(crate) fn waiter() -> Waiter {

@@ -10,6 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
+use super::parking::{self, Cost};
 use super::poison::{Flag, Watch};
 use super::raw_mutex::{Cancelled, RawMutex};
 
@@ -25,11 +26,8 @@ use super::raw_mutex::{Cancelled, RawMutex};
 ///
 /// # Poisoning
 ///
-/// As in `std`: a guard that is dropped by a panic (or by the cancellation of its fiber) poisons the mutex. Whether
-/// the drop is part of a panic is known per OS thread ([`std::thread::panicking`]). A fiber that parks in a
-/// destructor *while it unwinds* therefore makes its neighbours on the same worker look panicking until it is
-/// done: a guard that one of them took before and drops meanwhile poisons its mutex without cause, and one that is taken
-/// meanwhile does not poison.
+/// As in `std`: a guard that is dropped by a panic poisons the mutex. One that is dropped by a cancellation (of its fiber,
+/// or by a timeout) does not, as with a future that is dropped while it holds one.
 ///
 /// # Examples
 ///
@@ -138,6 +136,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        parking::spend(Cost::Wait);
         self.raw.lock();
         self.locked()
     }
@@ -159,7 +158,12 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        if self.raw.try_lock() { Ok(self.locked()?) } else { Err(TryLockError::WouldBlock) }
+        parking::spend(Cost::Call);
+        if self.raw.try_lock() {
+            return Ok(self.locked()?);
+        }
+        parking::spend(Cost::InVain);
+        Err(TryLockError::WouldBlock)
     }
 
     /// Whether a holder panicked. Without the lock the answer may be outdated at once.

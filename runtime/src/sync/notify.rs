@@ -1,9 +1,10 @@
 //! `Notify`: tokio's, as blocking calls.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::parking::{self, SpinLock};
+use super::parking::{self, Cost, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::fiber::{Outcome, Reason};
 
@@ -28,17 +29,21 @@ use crate::fiber::{Outcome, Reason};
 /// ```
 pub struct Notify(SpinLock<State>);
 
+// Each change is whole before anything can panic.
+impl UnwindSafe for Notify {}
+impl RefUnwindSafe for Notify {}
+
 struct State {
     /// A notification is kept for the next who asks.
     kept: bool,
     /// Counts the calls of `notify_waiters`.
-    calls: usize,
+    calls: u64,
     /// Each with the number of calls before it came.
-    waiters: WaitList<usize>,
+    waiters: WaitList<u64>,
 }
 
 impl State {
-    fn waiters(&mut self) -> &mut WaitList<usize> {
+    fn waiters(&mut self) -> &mut WaitList<u64> {
         &mut self.waiters
     }
 }
@@ -68,6 +73,7 @@ impl Notify {
     }
 
     fn notified_until(&self, deadline: Option<Instant>) -> bool {
+        parking::spend(Cost::Wait);
         let mut state = self.0.lock();
         if std::mem::take(&mut state.kept) {
             return true;
@@ -83,6 +89,7 @@ impl Notify {
     /// Ends the wait of the one who has waited longest. If nobody waits, the next one will not have to; a second
     /// notification before that changes nothing.
     pub fn notify_one(&self) {
+        parking::spend(Cost::Call);
         let mut state = self.0.lock();
         let woken = state.waiters.pop_front();
         state.kept |= woken.is_none();
@@ -94,6 +101,7 @@ impl Notify {
 
     /// Ends the waits of all who wait now. Nothing is kept for later.
     pub fn notify_waiters(&self) {
+        parking::spend(Cost::Call);
         let mut state = self.0.lock();
         let before = state.calls;
         state.calls += 1;

@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::parking::{self, SpinLock};
+use super::parking::{self, Cost, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::fiber::{Outcome, Reason};
@@ -26,7 +26,7 @@ const COMPLETE: u32 = 3;
 
 /// Runs something once, whoever comes first, as [`std::sync::Once`]; the others wait for its end.
 ///
-/// An initialisation that panics (or is cancelled) poisons it, as in `std`.
+/// An initialisation that panics poisons it, as in `std`. One that is cancelled has not happened: the next caller runs it.
 ///
 /// ```
 /// use abaca::sync::Once;
@@ -54,14 +54,19 @@ pub struct OnceState {
 /// Somebody runs the closure; when this is dropped, the state becomes `next` and the waiters are woken.
 struct Running<'a> {
     once: &'a Once,
-    next: u32,
+    before: u32,
+    next: Option<u32>,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
+        let next = self.next.unwrap_or_else(|| {
+            // Who is cancelled leaves it as it was: another may run it.
+            if parking::unwinds_cancelled() { self.before } else { POISONED }
+        });
         let waiters = self.once.waiters.lock();
         // Release: pairs with the Acquire of the fast path; publishes what the closure did.
-        self.once.state.store(self.next, Ordering::Release);
+        self.once.state.store(next, Ordering::Release);
         drop(waiters);
         wait_list::wake_up_to(&self.once.waiters, |list| list, usize::MAX);
     }
@@ -113,7 +118,11 @@ impl Once {
     #[inline]
     pub fn is_completed(&self) -> bool {
         // Acquire: pairs with the Release in the drop of `Running`.
-        self.state.load(Ordering::Acquire) == COMPLETE
+        let is_completed = self.state.load(Ordering::Acquire) == COMPLETE;
+        if !is_completed {
+            parking::spend(Cost::InVain);
+        }
+        is_completed
     }
 
     /// Waits until somebody has run it; it does not run anything itself.
@@ -139,10 +148,10 @@ impl Once {
     #[track_caller]
     fn call(&self, is_forced: bool, f: &mut dyn FnMut(&OnceState)) {
         let Some(before) = self.begin(is_forced) else { return };
-        let mut running = Running { once: self, next: POISONED };
+        let mut running = Running { once: self, before, next: None };
         let state = OnceState { poisoned: before == POISONED, next: Cell::new(COMPLETE) };
         f(&state);
-        running.next = state.next.get();
+        running.next = Some(state.next.get());
     }
 
     /// Takes on the duty to run it, and returns the state before; `None` if it has been run.

@@ -4,8 +4,6 @@
 
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
@@ -22,10 +20,9 @@ use super::once::Once;
 /// ```
 pub struct OnceLock<T> {
     once: Once,
-    /// Initialised once `once` is completed, and written only by the one who runs it.
-    value: UnsafeCell<MaybeUninit<T>>,
-    /// Drops a `T`.
-    owns: PhantomData<T>,
+    /// There once `once` is completed, and written only by the one who runs it. An `Option`, so that nothing is to be done
+    /// at the drop: a `Drop` of our own would want what the value borrows to outlive the place, which std's does not.
+    value: UnsafeCell<Option<T>>,
 }
 
 // SAFETY: threads share the value, and one may drop what another has made.
@@ -41,27 +38,26 @@ impl<T> OnceLock<T> {
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
-        Self { once: Once::new(), value: UnsafeCell::new(MaybeUninit::uninit()), owns: PhantomData }
+        Self { once: Once::new(), value: UnsafeCell::new(None) }
     }
 
     /// An empty one; not `const`, because loom's atomics are not.
     #[cfg(loom)]
     pub fn new() -> Self {
-        Self { once: Once::new(), value: UnsafeCell::new(MaybeUninit::uninit()), owns: PhantomData }
+        Self { once: Once::new(), value: UnsafeCell::new(None) }
     }
 
     /// The value, if it is there. Never waits.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: completed, so initialised and never written again while it is shared.
-        self.once.is_completed().then(|| unsafe { (*self.value.get()).assume_init_ref() })
+        // SAFETY: completed, so the value is there, and never written again while it is shared.
+        self.once.is_completed().then(|| unsafe { (*self.value.get()).as_ref().unwrap_unchecked() })
     }
 
     /// The value, if it is there.
     #[inline]
     pub fn get_mut(&mut self) -> Option<&mut T> {
-        // SAFETY: as in `get`, and exclusive.
-        self.once.is_completed().then(|| unsafe { self.value.get_mut().assume_init_mut() })
+        self.value.get_mut().as_mut()
     }
 
     /// Waits until somebody has set the value.
@@ -142,7 +138,7 @@ impl<T> OnceLock<T> {
         self.once.call_once_force(|state| match f() {
             Ok(value) => {
                 // SAFETY: whoever runs the `Once` is the only one to use the place, which is empty.
-                unsafe { (*self.value.get()).write(value) };
+                unsafe { *self.value.get() = Some(value) };
             }
             Err(error) => {
                 result = Err(error);
@@ -154,23 +150,14 @@ impl<T> OnceLock<T> {
 
     /// Takes the value out, and leaves the place empty.
     pub fn take(&mut self) -> Option<T> {
-        if !self.once.is_completed() {
-            return None;
-        }
+        let value = self.value.get_mut().take()?;
         self.once = Once::new();
-        // SAFETY: it was completed, and is no longer, so the value is taken once.
-        Some(unsafe { self.value.get_mut().assume_init_read() })
+        Some(value)
     }
 
     /// Takes the place apart.
     pub fn into_inner(mut self) -> Option<T> {
         self.take()
-    }
-}
-
-impl<T> Drop for OnceLock<T> {
-    fn drop(&mut self) {
-        drop(self.take());
     }
 }
 

@@ -4,5 +4,7 @@
 
 pub(crate) use crate::cancel::shield;
 pub(crate) use crate::fiber::{Waiter, Woken};
-pub(crate) use crate::park::{is_alone, is_elsewhere, on_fiber, unwind, wait, waiter, wake};
+pub(crate) use crate::park::{
+    Cost, is_alone, is_elsewhere, on_fiber, spend, spend_as, unwind, unwinds_cancelled, wait, waiter, wake,
+};
 pub(crate) use crate::queue::{SpinGuard, SpinLock};

@@ -1,7 +1,10 @@
-//! Poison: the memory that a holder of a lock panicked, kept beside the value.
+//! Poison: the memory that a holder of a lock panicked, kept beside the value. A holder that was cancelled is as a future
+//! that was dropped: it leaves none.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LockResult, PoisonError};
+
+use super::parking;
 
 /// Whether a holder panicked.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ impl Flag {
     /// The lock is about to be released.
     #[inline]
     pub(super) fn settle(&self, watch: Watch) {
-        if !watch.was_panicking && std::thread::panicking() {
+        if !watch.was_panicking && std::thread::panicking() && !parking::unwinds_cancelled() {
             self.0.store(true, Ordering::Relaxed);
         }
     }

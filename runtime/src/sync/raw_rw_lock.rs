@@ -1,14 +1,6 @@
 //! The readers-writer lock without its value: the word, the queues behind it, and the protocol between them.
 //!
-//! # The word
-//!
-//! | bits | set | cleared | means |
-//! |---|---|---|---|
-//! | `WRITER` | by whoever takes the lock to write, or by an unlocker on behalf of the one it hands over to | by the holder | a writer holds it |
-//! | `WAITERS` | under the queues' lock, by one that joins a queue | under the queues' lock, when all are empty | whoever frees the lock must look at the queues |
-//! | `WAKING` | under the queues' lock, by the unlocker that wakes a writer | by the woken one, when it has the lock or has joined the queue again | a woken writer is on its way: wake no other |
-//! | `HAND_OVER` | under the queues' lock, by a writer that has lost for too long | under the queues' lock, when no such writer waits | nobody takes the lock but from an unlocker |
-//! | the rest | by readers, and by unlockers on behalf of readers that waited | by readers | how many hold it to read |
+//! The word is described in `rw_word.rs`.
 //!
 //! # The protocol
 //!
@@ -25,27 +17,21 @@
 //! *Phases.* When a writer leaves, all readers that wait by then are let in together, even if a writer has waited
 //! longer. When the last reader leaves, the first writer is next, an impatient one if there is any. So neither kind
 //! starves the other: a reader waits for at most the writers of one phase, and an impatient writer bars new readers.
-//! Readers are granted the lock: their count is added before they are claimed.
+//! Readers are granted the lock: their count is added before they are claimed. One for whom the count has no room is woken
+//! without the lock, and panics as one that did not wait.
 //!
 //! An impatient writer that gives up (a cancellation) may leave readers that waited for nothing but it; it lets them in.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::parking::{self, SpinGuard, SpinLock, Woken};
 use super::rw_queues::{Granted, Queues};
+use super::rw_word::{HAND_OVER, HELD, READER, WAITERS, WAKING, WRITER, has_room};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::fiber::{Outcome, Reason};
 use crate::queue::Hope;
-
-const WRITER: u32 = 1;
-const WAITERS: u32 = 1 << 1;
-const WAKING: u32 = 1 << 2;
-const HAND_OVER: u32 = 1 << 3;
-const READER: u32 = 1 << 4;
-
-/// Whatever holds the lock.
-const HELD: u32 = WRITER | !(READER - 1);
 
 /// How long a writer lets others pass before the lock is handed to it.
 const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
@@ -63,6 +49,10 @@ pub(crate) struct RawRwLock {
     hope: Hope<64>,
     queues: SpinLock<Queues>,
 }
+
+// Each change is whole before anything can panic: also for guards that refer to this, and not to the value's owner.
+impl UnwindSafe for RawRwLock {}
+impl RefUnwindSafe for RawRwLock {}
 
 /// Whose turn it is when both kinds wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,7 +86,7 @@ impl RawRwLock {
     pub(crate) fn try_read(&self) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & (WRITER | HAND_OVER) == 0 {
-            assert!(word <= u32::MAX - READER, "too many readers");
+            assert!(has_room(word), "too many readers");
             // Acquire: pairs with the Release of the writer that unlocked before.
             match self.word.compare_exchange_weak(word, word + READER, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return true,
@@ -163,23 +153,39 @@ impl RawRwLock {
         if self.spin(Self::try_read) {
             return;
         }
-        let queues = self.queues.lock();
-        let mut word = self.word.load(Ordering::Relaxed);
         loop {
+            let queues = self.queues.lock();
+            let Some(is_admitted) = self.join_readers() else {
+                drop(queues);
+                panic!("too many readers");
+            };
+            if is_admitted {
+                return;
+            }
+            match wait_list::wait(queues, Queues::readers, End::Back, false, Reason::RwLock, None, || ()) {
+                (Outcome::Notified, true) => return,
+                // There was no room for one more.
+                (Outcome::Notified, false) => {}
+                _ => parking::unwind(),
+            }
+        }
+    }
+
+    /// Under the queues' lock: takes the lock to read if no writer has it or bars readers, else announces a waiting reader.
+    /// Returns whether it was taken; `None` if there is no room for another reader, neither now nor later.
+    fn join_readers(&self) -> Option<bool> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while has_room(word) {
             // A lock that is to be handed over is held, or the unlocker that does so waits for the queues' lock.
-            let admitted = word & (WRITER | HAND_OVER) == 0;
-            let to = if admitted { word + READER } else { word | WAITERS };
+            let is_admitted = word & (WRITER | HAND_OVER) == 0;
+            let to = if is_admitted { word + READER } else { word | WAITERS };
             // Acquire: as in `try_read`.
             match self.word.compare_exchange_weak(word, to, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) if admitted => return,
-                Ok(_) => break,
+                Ok(_) => return Some(is_admitted),
                 Err(now) => word = now,
             }
         }
-        let end = wait_list::wait(queues, Queues::readers, End::Back, false, Reason::RwLock, None, || ());
-        if end.0 != Outcome::Notified {
-            parking::unwind();
-        }
+        None
     }
 
     #[cold]
@@ -286,17 +292,19 @@ impl RawRwLock {
         let mut batch = [const { None::<Woken> }; BATCH];
         let mut count = 0;
         let mut in_vain = false;
-        while count < BATCH && !queues.readers.is_empty() && self.admit_reader() {
-            match queues.readers.pop_front_exchanging(&mut true) {
+        while count < BATCH && !queues.readers.is_empty() {
+            let Some(is_admitted) = self.admit_reader() else { break };
+            match queues.readers.pop_front_exchanging(&mut { is_admitted }) {
                 Some(woken) => {
                     batch[count] = Some(woken);
                     count += 1;
                 }
                 // All that were left have given up. An unlock that saw our hold has left the queues to us.
-                None => {
+                None if is_admitted => {
                     self.word.fetch_sub(READER, Ordering::Release);
                     in_vain = true;
                 }
+                None => {}
             }
         }
         let more = in_vain || (count == BATCH && !queues.readers.is_empty());
@@ -306,17 +314,21 @@ impl RawRwLock {
         more
     }
 
-    /// Adds a reader on behalf of one that waits.
-    fn admit_reader(&self) -> bool {
+    /// Adds a reader on behalf of one that waits; `None` if a writer has the lock, `false` if there is no room: the one that
+    /// waits is to try again, and to panic.
+    fn admit_reader(&self) -> Option<bool> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & WRITER == 0 {
+            if !has_room(word) {
+                return Some(false);
+            }
             // Acquire: the claim passes on what the writer before has published.
             match self.word.compare_exchange_weak(word, word + READER, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => return Some(true),
                 Err(now) => word = now,
             }
         }
-        false
+        None
     }
 
     /// Wakes the first writer to compete, or hands it the lock, unless somebody has taken it or another is on its way.
@@ -376,3 +388,7 @@ impl RawRwLock {
 #[cfg(all(test, loom))]
 #[path = "model_rw_lock.rs"]
 mod model;
+
+#[cfg(all(test, not(loom)))]
+#[path = "tests_rw_lock.rs"]
+mod tests;

@@ -8,8 +8,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
+use super::parking::{self, Cost};
 use super::poison::{Flag, Watch};
 use super::raw_rw_lock::RawRwLock;
 
@@ -28,7 +30,7 @@ use super::raw_rw_lock::RawRwLock;
 ///
 /// # Poisoning
 ///
-/// As in `std`: a writer that panics (or is cancelled) poisons the lock, a reader does not. See [`Mutex`](super::Mutex).
+/// As in `std`: a writer that panics poisons the lock, a reader does not; nor does who is cancelled. See [`Mutex`](super::Mutex).
 ///
 /// # Examples
 ///
@@ -61,7 +63,9 @@ impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 /// The right to read the value of an [`RwLock`]; given up when dropped. Not `Send`, as std's.
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockReadGuard<'a, T: ?Sized + 'a> {
-    pub(super) lock: &'a RwLock<T>,
+    /// Not by way of the lock, which would forbid that the guard of a long-lived value be one of a short-lived value.
+    pub(super) value: NonNull<T>,
+    pub(super) raw: &'a RawRwLock,
     /// `Sync` if `T` is, never `Send`.
     auto_traits: PhantomData<std::sync::RwLockReadGuard<'a, T>>,
 }
@@ -115,6 +119,7 @@ impl<T: ?Sized> RwLock<T> {
     /// If there are more than 100 million readers.
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        parking::spend(Cost::Wait);
         self.raw.read();
         self.poison.wrap(self.reading())
     }
@@ -127,11 +132,12 @@ impl<T: ?Sized> RwLock<T> {
     /// writer panicked.
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
+        parking::spend(Cost::Call);
         if self.raw.try_read() {
-            Ok(self.poison.wrap(self.reading())?)
-        } else {
-            Err(TryLockError::WouldBlock)
+            return Ok(self.poison.wrap(self.reading())?);
         }
+        parking::spend(Cost::InVain);
+        Err(TryLockError::WouldBlock)
     }
 
     /// Locks to write, waiting until nobody else has the lock.
@@ -141,6 +147,7 @@ impl<T: ?Sized> RwLock<T> {
     /// When a writer panicked: the lock is held all the same and the error contains the guard.
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        parking::spend(Cost::Wait);
         self.raw.write();
         self.poison.wrap(self.writing())
     }
@@ -153,11 +160,12 @@ impl<T: ?Sized> RwLock<T> {
     /// panicked.
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
+        parking::spend(Cost::Call);
         if self.raw.try_write() {
-            Ok(self.poison.wrap(self.writing())?)
-        } else {
-            Err(TryLockError::WouldBlock)
+            return Ok(self.poison.wrap(self.writing())?);
         }
+        parking::spend(Cost::InVain);
+        Err(TryLockError::WouldBlock)
     }
 
     /// Whether a writer panicked. Without the lock the answer may be outdated at once.
@@ -181,14 +189,14 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.wrap(self.value.get_mut())
     }
 
-    pub(super) fn as_ptr(&self) -> *mut T {
-        self.value.get()
+    pub(super) fn as_ptr(&self) -> NonNull<T> {
+        NonNull::new(self.value.get()).expect("a value has an address")
     }
 
     /// The guard of a hold that the caller has just taken, or has changed to one of reading.
     #[inline]
     pub(super) fn reading(&self) -> RwLockReadGuard<'_, T> {
-        RwLockReadGuard { lock: self, auto_traits: PhantomData }
+        RwLockReadGuard { value: self.as_ptr(), raw: &self.raw, auto_traits: PhantomData }
     }
 
     #[inline]
@@ -223,8 +231,8 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: while there is a reader's guard nobody writes.
-        unsafe { &*self.lock.value.get() }
+        // SAFETY: while there is a reader's guard nobody writes, and the lock, which is borrowed, owns the value.
+        unsafe { self.value.as_ref() }
     }
 }
 
@@ -249,7 +257,7 @@ impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.raw.unlock_read();
+        self.raw.unlock_read();
     }
 }
 

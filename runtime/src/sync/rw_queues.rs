@@ -3,7 +3,8 @@
 use super::parking::Woken;
 use super::wait_list::WaitList;
 
-/// What a waiter is given when its wait ends: `true` if the lock is already its own. Always so for a reader.
+/// What a waiter is given when its wait ends: `true` if the lock is already its own. Always so for a reader, unless there
+/// are too many.
 pub(super) type Granted = bool;
 
 /// Who waits for the lock, each kind in the order in which it came.

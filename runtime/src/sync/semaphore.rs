@@ -9,9 +9,10 @@
 //! into the word. A closed semaphore stays `SLOW`, and is `CLOSED` as well.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::parking::{self, SpinGuard, SpinLock, Woken};
+use super::parking::{self, Cost, SpinGuard, SpinLock, Woken};
 use super::semaphore_error::{AcquireError, TryAcquireError};
 use super::semaphore_permit::SemaphorePermit;
 use super::wait_list::{self, End, WaitList};
@@ -57,6 +58,10 @@ pub struct Semaphore {
     state: SpinLock<State>,
 }
 
+// What it counts is changed under its lock, or in one step: a panic leaves nothing half-way.
+impl UnwindSafe for Semaphore {}
+impl RefUnwindSafe for Semaphore {}
+
 struct State {
     /// The free permits while the word is `SLOW`.
     collected: usize,
@@ -98,6 +103,7 @@ impl Semaphore {
     /// None is while somebody waits, since what is given back then is kept for whoever has waited longest, until it is
     /// as much as that one needs.
     pub fn available_permits(&self) -> usize {
+        parking::spend(Cost::Call);
         match self.word.load(Ordering::Relaxed) {
             word if word & SLOW == 0 => word / PERMIT,
             word if word & CLOSED == 0 => 0,
@@ -255,7 +261,7 @@ impl Semaphore {
     /// If they are not, or the semaphore is closed.
     #[inline]
     pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        let left = self.try_take(n)?;
+        let left = self.attempt(n)?;
         Ok(SemaphorePermit { semaphore: self, permits: n, left })
     }
 
@@ -278,13 +284,24 @@ impl Semaphore {
         self.word.load(Ordering::Acquire) & CLOSED != 0
     }
 
+    /// [`try_take`](Self::try_take), for one that does not wait.
+    #[inline]
+    pub(super) fn attempt(&self, n: u32) -> Result<usize, TryAcquireError> {
+        parking::spend(Cost::Call);
+        let taken = self.try_take(n);
+        if taken.is_err() {
+            parking::spend(Cost::InVain);
+        }
+        taken
+    }
+
     /// Takes permits if so many are free and nobody waits. Returns what is left in the word, for
     /// [`give_back`](Self::give_back).
     #[inline]
-    pub(super) fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
+    fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
-            let needed = n as usize * PERMIT;
+            let needed = (n as usize).saturating_mul(PERMIT);
             if word < needed {
                 return Err(TryAcquireError::NoPermits);
             }
@@ -304,6 +321,7 @@ impl Semaphore {
 
     #[inline]
     pub(super) fn take(&self, n: u32, deadline: Option<Instant>) -> Result<usize, TryAcquireError> {
+        parking::spend(Cost::Wait);
         match self.try_take(n) {
             Err(TryAcquireError::NoPermits) => self.wait(n, deadline).map(|()| SLOW),
             taken => taken,
@@ -318,7 +336,7 @@ impl Semaphore {
             return Err(TryAcquireError::Closed);
         }
         while word & SLOW == 0 {
-            let needed = n as usize * PERMIT;
+            let needed = (n as usize).saturating_mul(PERMIT);
             let enough = word >= needed;
             let to = if enough { word - needed } else { SLOW };
             // Acquire: as in `try_take`.

@@ -38,11 +38,14 @@ macro_rules! permit {
             ///
             /// # Panics
             ///
-            /// If they are of another semaphore.
+            /// If they are of another semaphore, or more than [`u32::MAX`] in all.
             pub fn merge(&mut self, mut other: Self) {
                 let (mine, theirs): (&Semaphore, &Semaphore) = (&self.semaphore, &other.semaphore);
                 assert!(std::ptr::eq(mine, theirs), "merging permits from different semaphore instances");
-                self.permits += std::mem::take(&mut other.permits);
+                // On a panic the others go back where they came from.
+                self.permits =
+                    self.permits.checked_add(other.permits).expect("a permit holds at most u32::MAX");
+                other.permits = 0;
             }
 
             /// Splits `n` permits off; `None` if there are not so many.
@@ -107,7 +110,7 @@ impl Semaphore {
     ///
     /// If they are not free, or the semaphore is closed.
     pub fn try_acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let left = self.try_take(n)?;
+        let left = self.attempt(n)?;
         Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
     }
 }

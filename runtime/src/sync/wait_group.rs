@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::parking::{self, SpinLock};
+use super::parking::{self, Cost, SpinLock};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{Arc, AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
@@ -71,6 +71,7 @@ impl WaitGroup {
     /// # thread.join().unwrap();
     /// ```
     pub fn wait(self) {
+        parking::spend(Cost::Wait);
         let shared = Arc::clone(&self.shared);
         drop(self);
         let waiters = shared.waiters.lock();
@@ -106,7 +107,8 @@ impl Default for WaitGroup {
 
 impl Clone for WaitGroup {
     fn clone(&self) -> Self {
-        // Relaxed: the clone is made from a part that is still counted.
+        // Relaxed: the clone is made from a part that is still counted. It does not overflow: the count of the `Arc` is at
+        // least as high, and aborts before.
         self.shared.count.fetch_add(1, Ordering::Relaxed);
         Self { shared: Arc::clone(&self.shared) }
     }

@@ -4,6 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::current::sleep_until;
 
+/// As late as makes no difference: thirty years, as tokio has it. For times beyond the clock's range.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// What an [`Interval`] does when a tick was taken late. The names are tokio's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
@@ -26,7 +29,8 @@ pub struct Interval {
     behavior: MissedTickBehavior,
 }
 
-/// An interval whose first tick comes at once and the others every `period`.
+/// An interval whose first tick comes at once and the others every `period`, which may be as long as [`Duration::MAX`]: a tick
+/// beyond the clock's range never comes.
 ///
 /// # Panics
 ///
@@ -68,22 +72,20 @@ impl Interval {
 
     /// The tick after `due`, which was taken at `now`.
     fn after(&self, due: Instant, now: Instant) -> Instant {
+        let is_late = now.checked_duration_since(due).is_some_and(|late| late >= self.period);
         match self.behavior {
-            MissedTickBehavior::Burst => due + self.period,
-            MissedTickBehavior::Delay if now >= due + self.period => now + self.period,
-            MissedTickBehavior::Skip if now >= due + self.period => {
-                let late = now.duration_since(due).as_nanos();
-                let since = late % self.period.as_nanos();
-                let since = Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX));
-                now + self.period - since
+            MissedTickBehavior::Delay if is_late => later(now, self.period),
+            MissedTickBehavior::Skip if is_late => {
+                let since = now.duration_since(due).as_nanos() % self.period.as_nanos();
+                later(now, self.period - Duration::from_nanos_u128(since))
             }
-            MissedTickBehavior::Delay | MissedTickBehavior::Skip => due + self.period,
+            _ => later(due, self.period),
         }
     }
 
     /// The next tick comes one period from now.
     pub fn reset(&mut self) {
-        self.next = Instant::now() + self.period;
+        self.next = later(Instant::now(), self.period);
     }
 
     /// The next tick comes at once.
@@ -93,7 +95,7 @@ impl Interval {
 
     /// The next tick comes `after` from now.
     pub fn reset_after(&mut self, after: Duration) {
-        self.next = Instant::now() + after;
+        self.next = later(Instant::now(), after);
     }
 
     /// The next tick comes at `deadline`.
@@ -129,6 +131,11 @@ impl Interval {
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.behavior = behavior;
     }
+}
+
+/// `at + by`; if the clock ends before, a time that is far off all the same.
+fn later(at: Instant, by: Duration) -> Instant {
+    at.checked_add(by).or_else(|| Instant::now().checked_add(FAR)).unwrap_or(at)
 }
 
 impl Iterator for Interval {

@@ -1,6 +1,6 @@
 //! Time: sleeping, deadlines around any blocking code, and intervals.
 //!
-//! [`timeout`] ends whatever the caller blocks in when the time is up: sockets, locks, channels, joins, sleeps, at any depth
+//! [`timeout()`] ends whatever the caller blocks in when the time is up: sockets, locks, channels, joins, sleeps, at any depth
 //! of calls that know nothing of it.
 //!
 //! ```

@@ -6,10 +6,17 @@ use std::time::{Duration, Instant};
 
 use crate::cancel::run_inside;
 use crate::fiber::Boundary;
+use crate::park::{self, Cost};
 
 /// The error of [`timeout`]: the time was up before the code had come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed(());
+
+impl Elapsed {
+    pub(crate) fn new() -> Self {
+        Self(())
+    }
+}
 
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,5 +86,6 @@ pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapse
 /// # });
 /// ```
 pub fn timeout_at<T>(deadline: Instant, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
+    park::spend(Cost::Wait);
     run_inside(&mut Boundary::deadline(deadline), |_| f()).ok_or(Elapsed(()))
 }

@@ -36,6 +36,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use super::Entry;
+use crate::os::peek;
 
 const TICK_BITS: u32 = 13;
 /// The length of a tick in nanoseconds: 8.2 us. A fifth of what it takes to wake an idle core, and long enough that
@@ -137,6 +138,25 @@ impl Wheel {
         // One sleeper on an idle worker is the common case; it should be woken once.
         let tick = if first.next.get().is_none() { first.tick.get() } else { start };
         Some(tick.saturating_mul(TICK_NS))
+    }
+
+    /// The first deadline of a wheel of another thread. If that thread uses it meanwhile, this may be any time. `None` also
+    /// when the kernel does not let the process look.
+    pub(crate) fn peek_first(this: *const Self) -> Option<u64> {
+        // SAFETY: all of it is numbers, and addresses that are not followed.
+        let wheel = unsafe { peek::value(this)?.assume_init() };
+        let level = wheel.levels.get(wheel.levels_in_use.get().trailing_zeros() as usize)?;
+        let mut next = level.slots.get(level.slots_in_use.get().trailing_zeros() as usize)?.first.get();
+        let mut first = None;
+        for _ in 0..SLOTS {
+            let Some(entry) = next else { break };
+            let copy = peek::value(entry.as_ptr().cast_const())?;
+            // SAFETY: as above; and it is not dropped.
+            let copy = unsafe { copy.assume_init_ref() };
+            first = Some(first.map_or(copy.tick.get(), |tick: u64| tick.min(copy.tick.get())));
+            next = copy.next.get();
+        }
+        first.map(|tick| tick.saturating_mul(TICK_NS))
     }
 
     /// Moves the wheel's time to `now_ns` and passes each timer that is due to `fire`, by ticks and within a tick in the

@@ -1,21 +1,16 @@
-//! Locks in a storm: a writer is alone, readers see what is whole, and poison comes from who was cut short inside only.
+//! Locks in a storm: a writer is alone, readers see what is whole, and who is cut short leaves no poison.
 
 use std::sync::TryLockError;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
-use abaca::sync::{LockResult, Mutex, PoisonError, RwLock, RwLockWriteGuard};
+use abaca::sync::{Mutex, RwLock, RwLockWriteGuard};
 use abaca_tests::{patiently, storm};
 
-/// The lock, whether or not somebody was cut short while it was held.
-fn heal<T>(result: LockResult<T>) -> T {
-    result.unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The lock if it was free.
-fn heal_now<T>(result: Result<T, TryLockError<T>>) -> Option<T> {
+fn if_free<T>(result: Result<T, TryLockError<T>>) -> Option<T> {
     match result {
         Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::Poisoned(_)) => panic!("nobody panics"),
         Err(TryLockError::WouldBlock) => None,
     }
 }
@@ -26,8 +21,6 @@ struct Section {
     writers: AtomicUsize,
     readers: AtomicUsize,
     written: AtomicU64,
-    /// A writer was cut short inside.
-    is_broken: AtomicBool,
 }
 
 struct Writing<'a>(&'a Section);
@@ -51,9 +44,6 @@ impl Section {
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.is_broken.store(true, SeqCst);
-        }
         self.0.writers.fetch_sub(1, SeqCst);
     }
 }
@@ -69,9 +59,9 @@ fn a_mutex_admits_one_whoever_is_cut_short() {
     let (mutex, section) = (Mutex::new(0_u64), Section::default());
     storm(1_500, |stream| {
         let guard = match stream.choices.below(4) {
-            0 => heal_now(mutex.try_lock()),
-            1 => Some(patiently(|| heal(mutex.lock()))),
-            _ => stream.briefly(|| heal(mutex.lock())),
+            0 => if_free(mutex.try_lock()),
+            1 => Some(patiently(|| mutex.lock().unwrap())),
+            _ => stream.briefly(|| mutex.lock().unwrap()),
         };
         if let Some(mut guard) = guard {
             let _writing = section.write();
@@ -79,8 +69,7 @@ fn a_mutex_admits_one_whoever_is_cut_short() {
             stream.linger();
         }
     });
-    assert_eq!(mutex.is_poisoned(), section.is_broken.into_inner());
-    let count = heal_now(mutex.try_lock()).map(|guard| *guard);
+    let count = if_free(mutex.try_lock()).map(|guard| *guard);
     assert_eq!(count, Some(section.written.into_inner()), "nobody has it any more");
 }
 
@@ -90,9 +79,9 @@ fn a_readers_writer_lock_admits_one_writer_or_readers_whoever_is_cut_short() {
     storm(1_500, |stream| {
         if stream.choices.once_in(3) {
             let guard = match stream.choices.below(4) {
-                0 => heal_now(lock.try_write()),
-                1 => Some(patiently(|| heal(lock.write()))),
-                _ => stream.briefly(|| heal(lock.write())),
+                0 => if_free(lock.try_write()),
+                1 => Some(patiently(|| lock.write().unwrap())),
+                _ => stream.briefly(|| lock.write().unwrap()),
             };
             let Some(mut guard) = guard else { return };
             let writing = section.write();
@@ -108,9 +97,9 @@ fn a_readers_writer_lock_admits_one_writer_or_readers_whoever_is_cut_short() {
             }
         } else {
             let guard = match stream.choices.below(4) {
-                0 => heal_now(lock.try_read()),
-                1 => Some(patiently(|| heal(lock.read()))),
-                _ => stream.briefly(|| heal(lock.read())),
+                0 => if_free(lock.try_read()),
+                1 => Some(patiently(|| lock.read().unwrap())),
+                _ => stream.briefly(|| lock.read().unwrap()),
             };
             let Some(guard) = guard else { return };
             let _reading = section.read();
@@ -119,8 +108,7 @@ fn a_readers_writer_lock_admits_one_writer_or_readers_whoever_is_cut_short() {
             assert_eq!((before, before), *guard);
         }
     });
-    assert_eq!(lock.is_poisoned(), section.is_broken.into_inner());
-    let count = heal_now(lock.try_write()).map(|guard| *guard);
+    let count = if_free(lock.try_write()).map(|guard| *guard);
     let written = section.written.into_inner();
     assert_eq!(count, Some((written, written)), "nobody has it any more");
 }

@@ -15,7 +15,7 @@ use std::time::Instant;
 use super::error::TryRecvError;
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
+use crate::sync::parking::{self, Cost, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// What all ends of a channel share.
@@ -66,6 +66,7 @@ impl<T> Ring<T> {
 
     /// Returns the number of receivers; the message when there are none.
     pub(super) fn send(&self, message: T) -> Result<usize, T> {
+        parking::spend(Cost::Call);
         let message = Arc::new(message);
         let mut state = self.state.lock();
         let receivers = state.receivers;
@@ -88,7 +89,12 @@ impl<T> Ring<T> {
 
     /// Takes the message at `position`, and moves on. After `Lagged`, `position` is that of the oldest message.
     pub(super) fn try_receive(&self, position: &mut u64) -> Result<Arc<T>, TryRecvError> {
-        self.state.lock().take(position)
+        parking::spend(Cost::Call);
+        let received = self.state.lock().take(position);
+        if matches!(received, Err(TryRecvError::Empty)) {
+            parking::spend(Cost::InVain);
+        }
+        received
     }
 
     /// As `try_receive`, but waits for a message; `Empty` when the time is up. Unwinds when the fiber is cancelled.
@@ -97,6 +103,7 @@ impl<T> Ring<T> {
         position: &mut u64,
         deadline: Option<Instant>,
     ) -> Result<Arc<T>, TryRecvError> {
+        parking::spend(Cost::Wait);
         let mut is_late = false;
         loop {
             let mut state = self.state.lock();
@@ -125,6 +132,7 @@ impl<T> Ring<T> {
     /// Counts a receiver; the position of the next message.
     pub(super) fn add_receiver(&self) -> u64 {
         let mut state = self.state.lock();
+        // It does not overflow, nor does the senders' count: each end holds an `Arc` as well, whose count aborts before.
         state.receivers += 1;
         state.next
     }
@@ -190,12 +198,14 @@ impl<T> Ring<T> {
 
     /// Messages that not every receiver has passed.
     pub(super) fn len(&self) -> usize {
+        parking::spend(Cost::Call);
         let state = self.state.lock();
         state.slots.len() - state.slots.partition_point(|slot| slot.left == 0)
     }
 
     /// Messages that a receiver at `position` has yet to pass, also those that were overwritten.
     pub(super) fn len_from(&self, position: u64) -> usize {
+        parking::spend(Cost::Call);
         usize::try_from(self.state.lock().next - position).unwrap_or(usize::MAX)
     }
 

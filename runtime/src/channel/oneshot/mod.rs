@@ -29,7 +29,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use crate::fiber::Outcome;
-use crate::sync::parking;
+use crate::sync::parking::{self, Cost};
 #[cfg(not(loom))]
 pub use recv_future::RecvFuture;
 
@@ -79,6 +79,7 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn send(mut self, message: T) -> Result<(), T> {
+        parking::spend(Cost::Call);
         match self.held.take() {
             Some(held) => held.send(message),
             None => Err(message),
@@ -88,6 +89,7 @@ impl<T> Sender<T> {
     /// Whether the receiver is gone, or has been closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
+        parking::spend(Cost::Call);
         self.held.as_ref().is_none_or(Held::is_closed)
     }
 
@@ -146,6 +148,7 @@ impl<T> Receiver<T> {
 
     #[inline]
     fn receive_until(&mut self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        parking::spend(Cost::Wait);
         let mut is_late = false;
         loop {
             match (Held::take(&mut self.held), &self.held) {
@@ -183,7 +186,10 @@ impl<T> Receiver<T> {
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         match Held::take(&mut self.held) {
             Found::Message(message) => Ok(message),
-            Found::Nothing => Err(TryRecvError::Empty),
+            Found::Nothing => {
+                parking::spend(Cost::InVain);
+                Err(TryRecvError::Empty)
+            }
             Found::Closed => Err(TryRecvError::Closed),
         }
     }
@@ -207,6 +213,7 @@ impl<T> Receiver<T> {
     /// Whether there is no message to be received at the moment.
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        parking::spend(Cost::Call);
         self.held.as_ref().is_none_or(Held::is_empty)
     }
 

@@ -7,9 +7,10 @@
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
 use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
+use crate::sync::parking::{self, Cost, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 /// See the module's documentation.
@@ -31,10 +32,13 @@ struct Gate {
 }
 
 /// Somebody looks.
+///
+/// It refers to the value itself, not to the cell, so that it has the variance of a reference.
 pub(super) struct Read<'a, T> {
-    cell: &'a Cell<T>,
-    /// As other guards: it is dropped where it was made.
-    on_one_thread: PhantomData<*const ()>,
+    gate: &'a SpinLock<Gate>,
+    /// As other guards: it is dropped where it was made, and so not `Send`.
+    value: NonNull<T>,
+    borrows: PhantomData<&'a T>,
 }
 
 // SAFETY: a shared guard gives shared references to the value.
@@ -54,12 +58,16 @@ impl<T> Cell<T> {
 
     /// Waits while somebody changes the value. Unwinds when the fiber is cancelled.
     pub(super) fn read(&self) -> Read<'_, T> {
+        parking::spend(Cost::Wait);
         self.enter(|gate| {
             let may_enter = !gate.is_writing;
-            gate.readers += usize::from(may_enter);
+            // What is lent out may be forgotten, and stays counted.
+            let readers = gate.readers.checked_add(usize::from(may_enter));
+            gate.readers = readers.expect("too many look at the value");
             may_enter
         });
-        Read { cell: self, on_one_thread: PhantomData }
+        let value = NonNull::new(self.value.get()).expect("a value has an address");
+        Read { gate: &self.gate, value, borrows: PhantomData }
     }
 
     /// Waits while somebody else changes the value, or looks. Unwinds when the fiber is cancelled.
@@ -85,16 +93,16 @@ impl<T> Cell<T> {
             }
         }
     }
+}
 
-    /// Somebody leaves; those who wait try again when nobody is left.
-    fn leave(&self, leave: impl FnOnce(&mut Gate)) {
-        let mut gate = self.gate.lock();
-        leave(&mut gate);
-        let is_awaited = gate.readers == 0 && !gate.waiting.is_empty();
-        drop(gate);
-        if is_awaited {
-            wait_list::wake_up_to(&self.gate, |gate| &mut gate.waiting, usize::MAX);
-        }
+/// Somebody leaves; those who wait try again when nobody is left.
+fn leave(gate: &SpinLock<Gate>, leave: impl FnOnce(&mut Gate)) {
+    let mut state = gate.lock();
+    leave(&mut state);
+    let is_awaited = state.readers == 0 && !state.waiting.is_empty();
+    drop(state);
+    if is_awaited {
+        wait_list::wake_up_to(gate, |gate| &mut gate.waiting, usize::MAX);
     }
 }
 
@@ -102,8 +110,8 @@ impl<T> Deref for Read<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: this reader is counted, so nobody writes.
-        unsafe { &*self.cell.value.get() }
+        // SAFETY: this reader is counted, so nobody writes; the cell is borrowed, so the value is there.
+        unsafe { self.value.as_ref() }
     }
 }
 
@@ -125,12 +133,12 @@ impl<T> DerefMut for Write<'_, T> {
 
 impl<T> Drop for Read<'_, T> {
     fn drop(&mut self) {
-        self.cell.leave(|gate| gate.readers -= 1);
+        leave(self.gate, |gate| gate.readers -= 1);
     }
 }
 
 impl<T> Drop for Write<'_, T> {
     fn drop(&mut self) {
-        self.cell.leave(|gate| gate.is_writing = false);
+        leave(&self.cell.gate, |gate| gate.is_writing = false);
     }
 }

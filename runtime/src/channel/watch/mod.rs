@@ -33,6 +33,7 @@ use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
+use crate::sync::parking::{self, Cost};
 use cell::Read;
 use error::{RecvError, SendError};
 use shared::Shared;
@@ -60,6 +61,8 @@ impl<T> UnwindSafe for Sender<T> {}
 impl<T> RefUnwindSafe for Sender<T> {}
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
+impl<T: RefUnwindSafe> UnwindSafe for Ref<'_, T> {}
+impl<T: RefUnwindSafe> RefUnwindSafe for Ref<'_, T> {}
 
 /// A channel whose first value is `initial`, which the receiver counts as seen.
 #[must_use]
@@ -225,6 +228,7 @@ impl<T> Receiver<T> {
     ///
     /// When all senders are gone.
     pub fn has_changed(&self) -> Result<bool, RecvError> {
+        parking::spend(Cost::Call);
         if self.shared.senders() == 0 {
             return Err(RecvError(()));
         }

@@ -2,7 +2,7 @@
 
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
+use crate::sync::parking::{self, Cost, SpinLock};
 use crate::sync::wait_list::{self, End, WaitList};
 
 use super::cell::Cell;
@@ -44,6 +44,7 @@ impl<T> Shared<T> {
 
     /// Changes the value, and wakes the receivers if `change` says so.
     pub(super) fn change(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
+        parking::spend(Cost::Wait);
         let mut value = self.value.write();
         let has_changed = change(&mut value);
         if has_changed {
@@ -60,6 +61,7 @@ impl<T> Shared<T> {
     /// Waits for another version than `seen`, and notes it; `false` if all senders are gone. Unwinds when the fiber is
     /// cancelled.
     pub(super) fn wait_changed(&self, seen: &mut usize) -> bool {
+        parking::spend(Cost::Wait);
         loop {
             let waiting = self.waiting.lock();
             // Looked at under the lock that is taken after each change, to wake.
@@ -122,6 +124,7 @@ impl<T> Shared<T> {
 
     pub(super) fn add_sender(&self) {
         // Relaxed, here and below: the clone is made through an end that is still counted.
+        // It does not overflow: each end holds an `Arc` as well, whose count aborts before.
         self.senders.fetch_add(1, Ordering::Relaxed);
     }
 

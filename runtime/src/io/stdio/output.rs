@@ -16,7 +16,7 @@ use crate::os::exit;
 static OUTPUT: LazyLock<ReentrantLock<LineWriter<Raw<io::Stdout>>>> = LazyLock::new(|| {
     exit::at_exit(|| {
         // Who has the lock now writes no more.
-        if let Some(guard) = OUTPUT.try_lock()
+        if let Some(mut guard) = OUTPUT.try_lock()
             && let Some(mut output) = guard.value()
         {
             let _ = output.flush();

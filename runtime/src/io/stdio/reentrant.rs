@@ -1,20 +1,23 @@
 //! A lock that its owner, a fiber or a plain thread, may take again: whoever holds standard output may still print.
+//!
+//! The owner is known by its id, which is never another's, and not by an address: a guard may outlive the fiber that took it
+//! (in another fiber of the worker, in a coroutine), whose memory is then that of a fiber on another thread.
 
 #![expect(unsafe_code, reason = "a lock hands out references to what it guards")]
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::marker::PhantomData;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::park;
+use crate::current::current_id;
 use crate::sync::{Mutex, MutexGuard};
 
 /// See the module's documentation.
 pub(super) struct ReentrantLock<T: 'static> {
     mutex: Mutex<()>,
-    /// Who holds it; 0 is nobody. Only the owner finds itself here.
-    owner: AtomicUsize,
+    /// The id of who holds it; 0 is nobody. Only the owner finds itself here.
+    owner: AtomicU64,
     /// The owner's: how often it has locked, and the right that it gives back at the end.
     depth: Cell<usize>,
     held: Cell<Option<MutexGuard<'static, ()>>>,
@@ -23,7 +26,8 @@ pub(super) struct ReentrantLock<T: 'static> {
 
 // SAFETY: nobody holds a lock that is moved: a guard refers to it for ever.
 unsafe impl<T: Send> Send for ReentrantLock<T> {}
-// SAFETY: cells and value are touched by the owner only, and owners are ordered by the mutex.
+// SAFETY: cells and value are touched by the owner, or through one of its guards, which stay on its thread; owners are ordered
+// by the mutex. (Who finds its own id is the owner, or its thread: ids are never used again.)
 unsafe impl<T: Send> Sync for ReentrantLock<T> {}
 
 /// One of the locks that the owner has taken.
@@ -33,24 +37,19 @@ pub(super) struct ReentrantGuard<T: 'static> {
     not_send: PhantomData<*const ()>,
 }
 
-thread_local! {
-    /// Its address names a plain thread.
-    static ANCHOR: u8 = const { 0 };
-}
+// SAFETY: through a shared guard nothing is done: to get at the value, and to drop, takes the guard itself.
+unsafe impl<T: Send> Sync for ReentrantGuard<T> {}
 
-/// A name of the calling fiber or thread, which no other has while it lives.
-fn me() -> usize {
-    match park::waiter().fiber() {
-        Some(fiber) => fiber.as_ptr().addr(),
-        None => ANCHOR.with(|anchor| std::ptr::from_ref(anchor).addr()),
-    }
+/// The number of the calling fiber or thread.
+fn me() -> u64 {
+    current_id().number().get()
 }
 
 impl<T> ReentrantLock<T> {
     pub(super) fn new(value: T) -> Self {
         Self {
             mutex: Mutex::new(()),
-            owner: AtomicUsize::new(0),
+            owner: AtomicU64::new(0),
             depth: Cell::new(0),
             held: Cell::new(None),
             value: RefCell::new(value),
@@ -64,8 +63,7 @@ impl<T> ReentrantLock<T> {
             let guard = self.mutex.lock().unwrap_or_else(PoisonError::into_inner);
             self.take(me, guard);
         }
-        self.depth.set(self.depth.get() + 1);
-        ReentrantGuard { lock: self, not_send: PhantomData }
+        self.enter()
     }
 
     /// [`lock`](Self::lock) if nobody else has it.
@@ -79,11 +77,17 @@ impl<T> ReentrantLock<T> {
             };
             self.take(me, guard);
         }
-        self.depth.set(self.depth.get() + 1);
-        Some(ReentrantGuard { lock: self, not_send: PhantomData })
+        Some(self.enter())
     }
 
-    fn take(&self, me: usize, guard: MutexGuard<'static, ()>) {
+    /// One more guard for the owner, which calls.
+    fn enter(&'static self) -> ReentrantGuard<T> {
+        // Guards that are forgotten stay counted.
+        self.depth.set(self.depth.get().checked_add(1).expect("a stream is locked too often"));
+        ReentrantGuard { lock: self, not_send: PhantomData }
+    }
+
+    fn take(&self, me: u64, guard: MutexGuard<'static, ()>) {
         self.owner.store(me, Ordering::Relaxed);
         self.held.set(Some(guard));
     }
@@ -91,7 +95,7 @@ impl<T> ReentrantLock<T> {
 
 impl<T> ReentrantGuard<T> {
     /// The value; `None` if the owner is using it already, further up its stack.
-    pub(super) fn value(&self) -> Option<RefMut<'_, T>> {
+    pub(super) fn value(&mut self) -> Option<RefMut<'_, T>> {
         self.lock.value.try_borrow_mut().ok()
     }
 }

@@ -1,5 +1,8 @@
 //! hyper on fibers: its traits of a runtime, for abaca's sockets, timers and fibers. With the feature `hyper`.
 //!
+//! A [drain](crate::net::Server::drain) ends connections of HTTP/1 between two exchanges; to end one of HTTP/2 gently, call
+//! `graceful_shutdown` of hyper's connection.
+//!
 //! A fiber drives a connection with [`block_on`](crate::future::block_on); a handler may call whatever blocks, since
 //! nobody but its own connection waits for it.
 //!
@@ -38,6 +41,7 @@
 //! # }
 //! ```
 
+mod exchange;
 mod executor;
 mod stream;
 mod timer;

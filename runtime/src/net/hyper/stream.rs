@@ -6,10 +6,11 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
+use super::exchange::Exchange;
 use crate::io::Arm;
 use crate::net::TcpStream;
 use crate::os::socket;
@@ -24,6 +25,7 @@ pub struct HyperStream {
     /// `Some` until it is taken out.
     stream: Option<TcpStream>,
     arms: Arms,
+    exchange: Exchange,
 }
 
 /// One for each direction; disarmed before the stream is closed.
@@ -42,7 +44,7 @@ impl std::fmt::Debug for Arms {
 impl HyperStream {
     /// A stream for hyper.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream: Some(stream), arms: Arms::default() }
+        Self { stream: Some(stream), arms: Arms::default(), exchange: Exchange::default() }
     }
 
     /// The stream, to set or ask something.
@@ -60,6 +62,23 @@ impl HyperStream {
         stream.descriptor().disarm(Way::Read, &mut self.arms.read);
         stream.descriptor().disarm(Way::Write, &mut self.arms.write);
         Some(stream)
+    }
+
+    /// So many bytes of these were written.
+    fn has_written(&mut self, length: usize, slices: &[IoSlice<'_>]) {
+        let stream = self.stream.as_ref().expect("taken out only by `into_inner`");
+        let Some(idle) = stream.descriptor().idle() else { return };
+        let mut left = length;
+        let parts = slices.iter().map(|slice| {
+            let part = &slice[..slice.len().min(left)];
+            left -= part.len();
+            part
+        });
+        if self.exchange.has_written(parts) {
+            idle.has_written();
+        } else {
+            idle.is_busy();
+        }
     }
 
     /// The stream and what it is armed with.
@@ -86,15 +105,19 @@ impl Read for HyperStream {
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let (stream, arms) = self.parts();
+        let this = &mut *self;
+        let (stream, arms) = this.parts();
         let free = buffer.initialize_unfilled();
         let wanted = free.len();
         let call = |inner: &std::net::TcpStream| socket::receive(inner.as_fd(), free, 0);
-        stream
-            .descriptor()
-            .poll_transfer(Way::Read, &mut arms.read, context, wanted, call)
-            // SAFETY: all that is free was initialized above, and no more than that was wanted.
-            .map_ok(|length| unsafe { buffer.advance(length) })
+        let is_watched = stream.descriptor().idle().is_some();
+        let length = ready!(stream.descriptor().poll_receive(&mut arms.read, context, wanted, call))?;
+        if is_watched {
+            this.exchange.has_read(&buffer.initialize_unfilled()[..length]);
+        }
+        // SAFETY: all that is free was initialized above, and no more than that was wanted.
+        unsafe { buffer.advance(length) };
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -106,7 +129,15 @@ impl Write for HyperStream {
     ) -> Poll<io::Result<usize>> {
         let (stream, arms) = self.parts();
         let call = |inner: &std::net::TcpStream| socket::send(inner.as_fd(), bytes);
-        stream.descriptor().poll_transfer(Way::Write, &mut arms.write, context, bytes.len(), call)
+        let written = ready!(stream.descriptor().poll_transfer(
+            Way::Write,
+            &mut arms.write,
+            context,
+            bytes.len(),
+            call
+        ))?;
+        self.has_written(written, &[IoSlice::new(bytes)]);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -121,7 +152,10 @@ impl Write for HyperStream {
         let (stream, arms) = self.parts();
         let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
         let call = |inner: &std::net::TcpStream| socket::send_vectored(inner.as_fd(), slices);
-        stream.descriptor().poll_transfer(Way::Write, &mut arms.write, context, wanted, call)
+        let written =
+            ready!(stream.descriptor().poll_transfer(Way::Write, &mut arms.write, context, wanted, call))?;
+        self.has_written(written, slices);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

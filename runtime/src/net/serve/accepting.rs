@@ -73,7 +73,7 @@ where
     /// When there is no room for another fiber; the connection is then closed.
     fn start(&self, stream: L::Stream, address: L::Addr) -> Result<(), SpawnError> {
         let builder = self.stack_size.map_or_else(Builder::new, |bytes| Builder::new().stack_size(bytes));
-        let connection = self.connections.open();
+        let connection = self.connections.open(L::idle_handle(&stream));
         let number = connection.number();
         let handler = Arc::clone(&self.handler);
         let serve = move || {

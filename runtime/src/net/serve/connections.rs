@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::cancel;
 use crate::fiber::Fiber;
+use crate::net::IdleHandle;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// See the module's documentation.
@@ -17,11 +18,19 @@ pub(super) struct Connections {
 
 #[derive(Default)]
 struct Table {
-    /// By number; the fiber is `None` until it is spawned.
-    open: HashMap<u64, Option<Fiber>>,
+    /// By number.
+    open: HashMap<u64, Entry>,
     next: u64,
+    /// Those that are idle, now or later, are to end.
+    idling_has_ended: bool,
     /// Fibers that are spawned from now on are cancelled at once.
     is_cancelled: bool,
+}
+
+struct Entry {
+    /// `None` until it is spawned.
+    fiber: Option<Fiber>,
+    idle: Option<IdleHandle>,
 }
 
 /// A connection that is open as long as this lives.
@@ -81,11 +90,14 @@ impl Connections {
     }
 
     /// Opens a connection; [`started`](Self::started) is to follow.
-    pub(super) fn open(self: &Arc<Self>) -> Connection {
+    pub(super) fn open(self: &Arc<Self>, idle: Option<IdleHandle>) -> Connection {
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
-        table.open.insert(number, None);
+        if table.idling_has_ended {
+            idle.iter().for_each(IdleHandle::end);
+        }
+        table.open.insert(number, Entry { fiber: None, idle });
         Connection { number, connections: Arc::clone(self) }
     }
 
@@ -96,15 +108,22 @@ impl Connections {
             fiber.cancel();
         }
         if let Some(entry) = table.open.get_mut(&number) {
-            *entry = Some(fiber);
+            entry.fiber = Some(fiber);
         }
+    }
+
+    /// Tells those that are idle, now or later, that there will be no further request.
+    pub(super) fn end_idling(&self) {
+        let mut table = self.table();
+        table.idling_has_ended = true;
+        table.open.values().filter_map(|entry| entry.idle.as_ref()).for_each(IdleHandle::end);
     }
 
     /// Cancels all that are open, and what is opened later.
     pub(super) fn cancel(&self) {
         let mut table = self.table();
         table.is_cancelled = true;
-        table.open.values().flatten().for_each(Fiber::cancel);
+        table.open.values().filter_map(|entry| entry.fiber.as_ref()).for_each(Fiber::cancel);
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use server::{Server, StopHandle};
 
-use super::{TcpListener, TcpStream, UnixListener, UnixStream, unix};
+use super::{IdleHandle, TcpListener, TcpStream, UnixListener, UnixStream, unix};
 use crate::cancel::CancelToken;
 use accepting::Acceptor;
 use connections::Connections;
@@ -32,6 +32,13 @@ pub trait Listener: Send + 'static {
     /// What accept(2) says, as an error of the operating system: [`ServeOptions::serve`] tells by it what to do. Any
     /// other error is taken for one that passes.
     fn accept(&self) -> io::Result<(Self::Stream, Self::Addr)>;
+
+    /// What tells the handler of `stream`, between two requests, that there will be no further one: `stream`'s, or that of
+    /// the socket beneath. Default: there is none, and a [drain](Server::drain) waits until the connection ends by itself.
+    fn idle_handle(stream: &Self::Stream) -> Option<IdleHandle> {
+        let _ = stream;
+        None
+    }
 }
 
 impl Listener for TcpListener {
@@ -41,6 +48,10 @@ impl Listener for TcpListener {
     fn accept(&self) -> io::Result<(TcpStream, net::SocketAddr)> {
         self.accept()
     }
+
+    fn idle_handle(stream: &TcpStream) -> Option<IdleHandle> {
+        Some(stream.idle_handle())
+    }
 }
 
 impl Listener for UnixListener {
@@ -49,6 +60,10 @@ impl Listener for UnixListener {
 
     fn accept(&self) -> io::Result<(UnixStream, unix::SocketAddr)> {
         self.accept()
+    }
+
+    fn idle_handle(stream: &UnixStream) -> Option<IdleHandle> {
+        Some(stream.idle_handle())
     }
 }
 

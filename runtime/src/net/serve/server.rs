@@ -70,17 +70,26 @@ impl Server {
         self.end.error.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
-    /// Stops the server, waits at most for `timeout` until the connections have ended by themselves, and cancels the
-    /// handlers that are left; returns how many that were. All have ended then.
+    /// Stops the server, waits at most for `timeout` until the connections have ended, and cancels the handlers that are left;
+    /// returns how many that were. All have ended then.
+    ///
+    /// A handler that waits for the next request reads the end of its connection at once; one that is busy with a request
+    /// does so when it comes back for the next. [`IdleHandle`](crate::net::IdleHandle) says what the runtime takes for which. So
+    /// connections that are kept alive do not hold up the drain, and no request that has begun is cut short before the time
+    /// is up. With a `timeout` of zero all are cancelled at once.
     pub fn drain(self, timeout: Duration) -> usize {
         // A deadline beyond the clock's range never comes.
         let deadline = Instant::now().checked_add(timeout);
         self.stop();
         if cfg!(panic = "abort") {
             self.end.has_come.cancelled_timeout(timeout);
+            self.connections.end_idling();
             return self.connections.wait_for_all(deadline);
         }
         self.end.has_come.cancelled();
+        if !timeout.is_zero() {
+            self.connections.end_idling();
+        }
         let left = self.connections.wait_for_all(deadline);
         if left > 0 {
             self.connections.cancel();

@@ -10,6 +10,7 @@ use super::address::from_kernel;
 use super::{SocketAddr, UnixStream, take_from_queue};
 use crate::fiber::Reason;
 use crate::io::{Descriptor, Kind};
+use crate::net::incoming;
 use crate::net::socket::{descriptor_traits, listener_conversions};
 use crate::os::socket;
 use crate::scheduler;
@@ -89,7 +90,7 @@ impl Iterator for Incoming<'_> {
     type Item = io::Result<UnixStream>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
+        Some(incoming::next(|| Ok(self.listener.accept()?.0), self.listener.0.is_nonblocking()))
     }
 }
 

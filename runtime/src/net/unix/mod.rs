@@ -9,7 +9,6 @@ use std::os::fd::AsFd;
 use crate::fiber::Reason;
 use crate::io::Descriptor;
 use crate::os::epoll;
-use crate::poller::Way;
 
 mod address;
 mod ancillary;
@@ -50,5 +49,5 @@ fn take_from_queue<T: AsFd, R>(
         }
         result => result,
     };
-    descriptor.retry(Way::Read, reason, None, look, |_| false)
+    descriptor.retry_in_line(reason, look)
 }

@@ -139,7 +139,7 @@ impl UnixStream {
     /// What recv(2) says; `WouldBlock` after the read timeout.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let call = |inner: &net::UnixStream| socket::receive(inner.as_fd(), buffer, socket::PEEK);
-        self.0.retry(Way::Read, Reason::Read, None, call, |_| false)
+        self.0.peek(call)
     }
 
     /// Reads, along with what was sent beside the bytes: descriptors and credentials. What `ancillary` held before is
@@ -191,6 +191,10 @@ copy_end!(UnixStream);
 impl Duplex for UnixStream {
     fn shutdown_write(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
+    }
+
+    fn as_end(&self) -> Option<End<'_>> {
+        Some(End::descriptor(&self.0))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Signals that have arrived: counted per signal, and announced on one descriptor.
 //!
 //! The handler does two things that a handler may do, in this order: it counts, and it writes to an eventfd that is never
-//! read. Who waits watches that eventfd edge-triggered, with an epoll instance of its own, so each write reaches
-//! everybody; it takes its events away first and looks at the counts then, so none is missed. `count.rs` holds these
-//! steps, and `model.rs` checks them.
+//! read. Then it calls the handler that was there before (`../handler.rs`). Who waits watches that eventfd edge-triggered, with
+//! an epoll instance of its own, so each write reaches everybody; it takes its events away first and looks at the counts
+//! then, so none is missed. `count.rs` holds these steps, and `model.rs` checks them.
 //!
 //! Rejected: signalfd(2). It sees only signals that are blocked, in every thread of the process, also in those that are
 //! not ours and in children, which inherit the mask.
@@ -18,12 +18,11 @@ mod count;
 mod model;
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::ptr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use self::count::{Count, Seen};
 use super::epoll::{Epoll, EventFd};
+use super::handler::{Delivery, Entry, LAYERS, Layers, Mask, with_errno_kept};
 
 pub(crate) use self::count::look;
 
@@ -40,15 +39,13 @@ static COUNTS: std::sync::LazyLock<[Count; SIGNALS]> =
 
 static BELL: OnceLock<EventFd> = OnceLock::new();
 
-/// Who is on for each signal. Locked by those who come and go, never by the handler.
-static WATCHES: Mutex<[Watch; SIGNALS]> =
-    Mutex::new([const { Watch { watchers: 0, before: None } }; SIGNALS]);
+/// How many are on for each signal. Locked by those who come and go, never by the handler.
+static WATCHERS: Mutex<[usize; SIGNALS]> = Mutex::new([0; SIGNALS]);
 
-struct Watch {
-    watchers: usize,
-    /// The disposition that ours replaced.
-    before: Option<libc::sigaction>,
-}
+/// What other libraries, or the program, do with each signal.
+static COVERED: [Layers; SIGNALS] = [const { Layers::new() }; SIGNALS];
+
+const ENTRIES: [Entry; LAYERS] = [on_signal::<0>, on_signal::<1>, on_signal::<2>, on_signal::<3>];
 
 pub(crate) const HANGUP: i32 = libc::SIGHUP;
 pub(crate) const INTERRUPT: i32 = libc::SIGINT;
@@ -62,7 +59,8 @@ pub(crate) const CHILD: i32 = libc::SIGCHLD;
 pub(crate) const CONTINUE: i32 = libc::SIGCONT;
 pub(crate) const WINDOW_CHANGE: i32 = libc::SIGWINCH;
 
-/// Counts one signal, for as long as the value lives; the disposition that was there before returns with the last one.
+/// Counts one signal, for as long as the value lives. A handler that was there before is called as well; the default, or to
+/// ignore the signal, is off, and returns with the last value.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     signal: i32,
@@ -72,19 +70,13 @@ pub(crate) struct Subscription {
 impl Subscription {
     pub(crate) fn new(signal: i32) -> io::Result<Self> {
         bell()?;
-        let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
-        let watch = &mut watches[index(signal)];
+        let mut watchers = WATCHERS.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the disposition changes: from then on each signal is ours to report.
         let seen = Seen::new(&COUNTS[index(signal)]);
-        if watch.watchers == 0 {
-            // SAFETY: an all-zero sigaction is a valid value: no flags, an empty mask.
-            let mut ours: libc::sigaction = unsafe { std::mem::zeroed() };
-            ours.sa_sigaction = on_signal as *const () as usize;
-            // On the alternate stack: a fiber's own may be nearly used up.
-            ours.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
-            watch.before = Some(exchange(signal, Some(&ours))?);
+        if watchers[index(signal)] == 0 {
+            COVERED[index(signal)].cover(signal, &ENTRIES)?;
         }
-        watch.watchers += 1;
+        watchers[index(signal)] += 1;
         Ok(Self { signal, seen })
     }
 
@@ -96,18 +88,10 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
-        let watch = &mut watches[index(self.signal)];
-        watch.watchers -= 1;
-        if watch.watchers > 0 {
-            return;
-        }
-        let before = watch.before.take().expect("kept by the first");
-        // Somebody may have put a handler over ours: then it stays.
-        let is_ours = |now: libc::sigaction| now.sa_sigaction == on_signal as *const () as usize;
-        if exchange(self.signal, None).is_ok_and(is_ours) {
-            // The number was valid before.
-            let _ = exchange(self.signal, Some(&before));
+        let mut watchers = WATCHERS.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers[index(self.signal)] -= 1;
+        if watchers[index(self.signal)] == 0 {
+            COVERED[index(self.signal)].uncover(self.signal, &ENTRIES);
         }
     }
 }
@@ -131,32 +115,23 @@ fn index(signal: i32) -> usize {
     usize::try_from(signal).expect("a signal's number is positive")
 }
 
-/// Sets a disposition, or only asks for it; returns the one before.
-fn exchange(signal: i32, new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
-    let mut before = MaybeUninit::uninit();
-    let new = new.map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: `new` is null or a live value whose handler has the signature that goes without SA_SIGINFO, or what
-    // sigaction(2) returned earlier; `before` is a live local.
-    if unsafe { libc::sigaction(signal, new, before.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call has written it.
-    Ok(unsafe { before.assume_init() })
-}
-
-/// The handler: neither allocates, nor locks, nor unwinds, nor yields.
-extern "C" fn on_signal(signal: libc::c_int) {
-    // SAFETY: errno is the interrupted code's, so it is put back afterwards.
-    let errno = unsafe { libc::__errno_location() };
-    // SAFETY: the location is the calling thread's.
-    let before = unsafe { *errno };
-    if let Some(count) = usize::try_from(signal).ok().and_then(|at| COUNTS.get(at)) {
-        count.arrive(|| {
-            if let Some(bell) = BELL.get() {
-                bell.poke();
-            }
-        });
-    }
-    // SAFETY: as above.
-    unsafe { *errno = before };
+/// The handler: neither allocates, nor locks, nor unwinds, nor yields. What it calls is others' affair.
+extern "C" fn on_signal<const LAYER: usize>(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    let Some(at) = usize::try_from(signal).ok().filter(|at| *at < SIGNALS) else { return };
+    with_errno_kept(|| {
+        if COVERED[at].is_top(LAYER) {
+            COUNTS[at].arrive(|| {
+                if let Some(bell) = BELL.get() {
+                    bell.poke();
+                }
+            });
+        }
+        // SAFETY: these are the arguments of a handler that is installed with SA_SIGINFO.
+        let delivery = unsafe { Delivery::new(signal, info, context) };
+        COVERED[at].pass_on(LAYER, &delivery, Mask::Narrow);
+    });
 }

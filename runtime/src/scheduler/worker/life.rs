@@ -2,7 +2,6 @@
 
 #![expect(unsafe_code, reason = "prepares stacks, and settles who frees a cell")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
@@ -10,8 +9,8 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
 use super::{Request, Worker, current_worker};
-use crate::fiber::Cancelled;
-use crate::fiber::{Ended, Flags, Header};
+use crate::fiber::{Boundary, Cancelled, Ended, Flags, Header, contained};
+use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
 
 /// What comes after the end of a fiber.
@@ -44,19 +43,21 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
     let guard = AbortGuard;
     let mut fiber = NonNull::new(argument.cast::<Header>()).expect("`start` passes the fiber's header");
     loop {
-        run_or_refuse(fiber);
         // SAFETY: the cell is alive until `finish`.
-        let header = unsafe { fiber.as_ref() };
-        if header.join.is_detached() {
-            // Before the fiber-local values, which its destructor may use: the order of std.
-            clear_quietly(fiber);
-        }
-        if header.locals.any() {
-            header.locals.destroy();
+        if unsafe { fiber.as_ref() }.has(Flags::HOOKED) {
+            call_around(this_worker().shared().hooks.fiber.as_ref(), || live(fiber));
+        } else {
+            live(fiber);
         }
         let mut next = this_worker().finish(fiber);
         if matches!(next, Next::Clear) {
             clear_quietly(fiber);
+            // SAFETY: the cell is the worker's until `finish_cleared`.
+            let header = unsafe { fiber.as_ref() };
+            if header.locals.any() {
+                // What that destructor has made.
+                destroy_locals(header);
+            }
             // Asked again: a roaming fiber may have come to another worker.
             next = this_worker().finish_cleared(fiber);
         }
@@ -68,6 +69,21 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
             }
             Next::Clear => unreachable!("a result is cleared once"),
         }
+    }
+}
+
+/// The life of the calling fiber, which has just started, to the last of its user's code.
+#[inline]
+fn live(fiber: NonNull<Header>) {
+    run_or_refuse(fiber);
+    // SAFETY: the cell is alive until `finish`.
+    let header = unsafe { fiber.as_ref() };
+    if header.join.is_detached() {
+        // Before the fiber-local values, which its destructor may use: the order of std.
+        clear_quietly(fiber);
+    }
+    if header.locals.any() {
+        destroy_locals(header);
     }
 }
 
@@ -93,6 +109,14 @@ fn refuse(fiber: NonNull<Header>) {
     unsafe { Header::refuse(fiber, Box::new(Cancelled::new())) };
 }
 
+/// Drops the local values of the calling fiber, whose destructors are not cancelled: an unwinding would find nobody to tell.
+#[cold]
+fn destroy_locals(header: &Header) {
+    let mut shield = Boundary::shield();
+    let _inside = header.boundaries.push(&mut shield);
+    header.locals.destroy();
+}
+
 fn this_worker() -> &'static Worker {
     current_worker().expect("a fiber runs on a worker")
 }
@@ -100,7 +124,7 @@ fn this_worker() -> &'static Worker {
 /// Drops a result that nobody will take. Its destructor may panic, which the panic hook has reported then.
 fn clear_quietly(fiber: NonNull<Header>) {
     // SAFETY: the join word made the cell the worker's, which is the caller.
-    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { Header::clear(fiber) }));
+    contained(|| unsafe { Header::clear(fiber) });
 }
 
 /// The end of a fiber for those who know it: its handles reach it no more, and whoever joins it is woken. True if the cell
@@ -164,9 +188,8 @@ impl Worker {
         // SAFETY: as in `settle`.
         let header = unsafe { task.as_ref() };
         self.adopt(header);
-        if self.shared().phase() == Phase::Closing {
-            // It came too late to be cancelled with the others, and will not run its closure.
-            header.request_cancellation();
+        if !self.shared().is_plain() {
+            self.tell(header);
         }
         if header.has(Flags::ROAMING) {
             self.shared().roaming.insert(task);
@@ -175,6 +198,18 @@ impl Worker {
             unsafe { self.live.insert(task) };
             // Relaxed: a hint for placement, written by this thread alone.
             self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// Tells a starting fiber what is special about its runtime.
+    #[cold]
+    fn tell(&self, fiber: &Header) {
+        if self.shared().phase() == Phase::Closing {
+            // It came too late to be cancelled with the others, and will not run its closure.
+            fiber.request_cancellation();
+        }
+        if self.shared().hooks.are_there() {
+            fiber.set_flag(Flags::HOOKED);
         }
     }
 
@@ -191,7 +226,7 @@ impl Worker {
                 // The handle was dropped at the last moment, so the result's destructor is ours to run,
                 // as this fiber: it may park.
                 self.settle(fiber, stack);
-                self.current.set(Some(fiber));
+                self.set_current(Some(fiber));
                 return Next::Clear;
             }
             // SAFETY: as above; it is clear.
@@ -243,14 +278,14 @@ impl Worker {
             // Relaxed: a load figure.
             self.remote.placed.fetch_sub(1, Ordering::Relaxed);
         }
-        self.current.set(None);
+        self.set_current(None);
     }
 
     /// The whole life of a task, as models have it: on the stack of their thread, where `suspend` enters the hub.
     #[cfg(loom)]
     pub(in crate::scheduler) fn live_through(&self, task: NonNull<Header>) {
         self.move_in(task);
-        self.current.set(Some(task));
+        self.set_current(Some(task));
         run_or_refuse(task);
         self.move_out(task);
         if let_go(task) {
@@ -275,12 +310,12 @@ impl Worker {
             if bytes != 0 || header.has(Flags::ROAMING) {
                 return Next::exit(self.hub.get(), Request::Start(next));
             }
-            self.current.set(Some(next));
+            self.set_current(Some(next));
             return Next::exit(header.context.get(), Request::Nothing);
         }
         if bytes == 0 && header.stack_bytes.get() == 0 {
             self.settle(next, stack);
-            self.current.set(Some(next));
+            self.set_current(Some(next));
             return Next::Run(next);
         }
         self.leave_behind(stack, bytes);

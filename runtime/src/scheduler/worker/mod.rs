@@ -14,6 +14,7 @@
 
 #![expect(unsafe_code, reason = "shares workers between threads, and follows pointers to cells that it owns")]
 
+mod ballast;
 mod life;
 mod request;
 mod switching;
@@ -32,18 +33,20 @@ pub(super) use life::let_go;
 pub(super) use request::Request;
 
 use super::bed::Bed;
-use super::cancel::Deferred;
+use super::budget::Pace;
 use super::hub::WORTH_WAKING;
 use super::requests::Requests;
 use super::shared::Shared;
 use crate::fiber::{Flags, Header, LiveList, Reason};
-use crate::os::nudge;
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
 /// Every how many picks a worker goes through its hub, where it looks at everything else: inbox, injector,
 /// timers, poller and its oldest task. A prime, as in the Go scheduler, so that it does not resonate.
 const TICK: u32 = 61;
+
+/// A fiber that spawns beside so many tasks lets as many run as it adds.
+const CROWDED: usize = 1 << 17;
 
 /// A fiber in a queue that other workers may take from: a task, or a started fiber that roams.
 pub(crate) struct Stealable(pub(crate) NonNull<Header>);
@@ -52,16 +55,16 @@ pub(crate) struct Stealable(pub(crate) NonNull<Header>);
 // carries the pointer orders all accesses.
 unsafe impl Send for Stealable {}
 
-/// See the module's documentation. Others may use `remote`, `index` and `shared`; everything else belongs to the
-/// worker's own thread.
+/// See the module's documentation. Others may use `remote`, `index` and `shared`, and read `current` and `picks_left`;
+/// everything else belongs to the worker's own thread.
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(super) shared: AtomicPtr<Shared>,
     pub(super) remote: CachePadded<Remote>,
-    /// The fiber that runs; `None` in the hub.
-    current: Cell<Option<NonNull<Header>>>,
+    /// The fiber that runs; null in the hub. Written by this thread alone, as the next.
+    current: AtomicPtr<Header>,
     hub: Cell<Context>,
-    picks_left: Cell<u32>,
+    picks_left: AtomicU32,
     /// Started fibers that can go on, and tasks bound to this worker; first in, first out.
     pub(super) ready: ReadyList<Header>,
     /// Tasks that others may steal; newest first.
@@ -73,8 +76,24 @@ pub(crate) struct Worker {
     pub(super) wheel: Wheel,
     pub(super) live: LiveList,
     pub(super) idle: super::hub::Idling,
+    pub(super) pace: Pace,
+    pub(super) tidying: super::tidying::Tidying,
     unwinding: unwinding::Unwinding,
-    pub(super) deferred: Deferred,
+}
+
+/// See [`Worker::position`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    visits: u32,
+    picks_left: u32,
+    current: *mut Header,
+}
+
+impl Position {
+    /// The fiber that runs; it may be gone by the time that anybody looks. `None` in the hub.
+    pub(super) fn fiber(self) -> Option<NonNull<Header>> {
+        NonNull::new(self.current)
+    }
 }
 
 /// The part of a worker that other threads use.
@@ -143,9 +162,9 @@ impl Worker {
                 bed: Bed::default(),
                 cancellations: Requests::default(),
             }),
-            current: Cell::new(None),
+            current: AtomicPtr::new(ptr::null_mut()),
             hub: Cell::new(Context::dangling()),
-            picks_left: Cell::new(TICK),
+            picks_left: AtomicU32::new(TICK),
             ready: ReadyList::new(),
             tasks,
             stacks: UnsafeCell::new(Vec::new()),
@@ -153,8 +172,9 @@ impl Worker {
             wheel: Wheel::new(0),
             live: LiveList::new(),
             idle: super::hub::Idling::default(),
+            pace: Pace::default(),
+            tidying: super::tidying::Tidying::default(),
             unwinding: unwinding::Unwinding::default(),
-            deferred: Deferred::default(),
         }
     }
 
@@ -162,12 +182,19 @@ impl Worker {
         self.remote.thread_id.store(id, Ordering::Relaxed);
     }
 
-    /// Lets the worker report which fiber it is in.
-    pub(super) fn nudge(&self) {
+    /// The operating system's id of the worker's thread; 0 before it runs.
+    pub(super) fn thread_id(&self) -> i32 {
         // Relaxed: a number.
-        let id = self.remote.thread_id.load(Ordering::Relaxed);
-        if id != 0 {
-            nudge::nudge(id);
+        self.remote.thread_id.load(Ordering::Relaxed)
+    }
+
+    /// Where it stands, for other threads: as long as this does not change, it runs one fiber without a switch.
+    pub(super) fn position(&self) -> Position {
+        // Relaxed: whoever compares two of them has waited in between.
+        Position {
+            visits: self.remote.visits.load(Ordering::Relaxed),
+            picks_left: self.picks_left.load(Ordering::Relaxed),
+            current: self.current.load(Ordering::Relaxed),
         }
     }
 
@@ -187,7 +214,14 @@ impl Worker {
 
     #[inline(always)]
     pub(crate) fn current(&self) -> Option<NonNull<Header>> {
-        self.current.get()
+        // Relaxed: only this thread writes it.
+        NonNull::new(self.current.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    fn set_current(&self, fiber: Option<NonNull<Header>>) {
+        // Relaxed: others only compare it with what they saw before.
+        self.current.store(fiber.map_or(ptr::null_mut(), NonNull::as_ptr), Ordering::Relaxed);
     }
 
     /// Puts a started fiber that can go on where it will be picked. On the worker's own thread.
@@ -205,14 +239,17 @@ impl Worker {
         }
     }
 
-    /// Queues a task of the current fiber: the newest in the slot, the one before it in the deque.
+    /// Queues a task of the current fiber: the newest in the slot, the one before it in the deque. Whether there are more
+    /// than a fiber should leave to others.
     #[inline]
-    pub(super) fn push_task(&self, task: NonNull<Header>) {
-        let Some(older) = self.remote.newest.put(task) else { return };
+    pub(super) fn push_task(&self, task: NonNull<Header>) -> bool {
+        let Some(older) = self.remote.newest.put(task) else { return false };
         self.tasks.push(Stealable(older));
-        if self.tasks.len() >= WORTH_WAKING && self.shared().sleepers.anyone_asleep() {
+        let count = self.tasks.len();
+        if count >= WORTH_WAKING && self.shared().sleepers.anyone_asleep() {
             self.shared().wake_a_sleeper();
         }
+        count >= CROWDED
     }
 
     /// Gives a task to the worker that has the fewest placed fibers, this one included.
@@ -234,8 +271,9 @@ impl Worker {
     /// The next fiber to run, from the sources that cost nothing to look at; `None` sends the caller to the hub.
     #[inline]
     fn pick(&self) -> Option<NonNull<Header>> {
-        let left = self.picks_left.get() - 1;
-        self.picks_left.set(left);
+        // Relaxed: as for `current`.
+        let left = self.picks_left.load(Ordering::Relaxed) - 1;
+        self.picks_left.store(left, Ordering::Relaxed);
         if left == 0 {
             return None;
         }
@@ -289,12 +327,27 @@ impl Worker {
         true
     }
 
+    /// What tells the current turn of `me` from others.
+    #[cfg(not(loom))]
+    pub(super) fn turn_of(&self, me: NonNull<Header>) -> super::budget::Turn {
+        (me.addr().get(), self.picks_left.load(Ordering::Relaxed))
+    }
+
+    /// Whether anybody could run in the place of the current fiber.
+    #[cfg(not(loom))]
+    pub(super) fn has_others(&self) -> bool {
+        !self.ready.is_empty()
+            || self.remote.inbox.has_mail()
+            || !self.remote.newest.is_empty()
+            || !self.tasks.is_empty()
+    }
+
     pub(super) fn tick_is_up(&self) -> bool {
-        self.picks_left.get() == 0
+        self.picks_left.load(Ordering::Relaxed) == 0
     }
 
     /// Starts a new tick: the hub has looked at everything.
     pub(super) fn renew_tick(&self) {
-        self.picks_left.set(TICK);
+        self.picks_left.store(TICK, Ordering::Relaxed);
     }
 }

@@ -12,6 +12,8 @@ pub(crate) enum Request {
     Start(NonNull<Header>),
     /// Queue this roaming fiber, which has yielded.
     Requeue(NonNull<Header>),
+    /// Let this fiber go on at the end of the tick, or when there is nothing else to run.
+    Aside(NonNull<Header>),
 }
 
 impl Request {
@@ -20,6 +22,7 @@ impl Request {
             Self::Nothing => 0,
             Self::Start(fiber) => fiber.as_ptr() as usize | 1,
             Self::Requeue(fiber) => fiber.as_ptr() as usize | 2,
+            Self::Aside(fiber) => fiber.as_ptr() as usize | 3,
         }
     }
 
@@ -27,6 +30,7 @@ impl Request {
         match (NonNull::new((word & !3) as *mut Header), word & 3) {
             (Some(fiber), 1) => Self::Start(fiber),
             (Some(fiber), 2) => Self::Requeue(fiber),
+            (Some(fiber), 3) => Self::Aside(fiber),
             _ => Self::Nothing,
         }
     }

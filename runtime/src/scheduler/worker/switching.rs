@@ -3,11 +3,18 @@
 #![expect(unsafe_code, reason = "switches stacks")]
 
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
 
 use abaca_asm::switch;
 
 use super::{Request, Worker};
 use crate::fiber::{Flags, Header};
+use crate::scheduler::hooks::call_around;
+
+/// The worker on whose thread the caller is now.
+fn here() -> &'static Worker {
+    super::current_worker().expect("a fiber runs on a worker")
+}
 
 impl Worker {
     /// Parks the current fiber: returns when somebody has made it ready and it was picked again.
@@ -18,22 +25,52 @@ impl Worker {
     pub(in crate::scheduler) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::ROAMING) {
-            return self.enter_hub(header, Request::Nothing);
+        if header.has(Flags::ROAMING_OR_HOOKED) {
+            return self.suspend_specially(header, Request::Nothing);
         }
+        self.suspend_plainly(header);
+    }
+
+    #[inline(always)]
+    fn suspend_plainly(&self, me: &Header) {
         match self.pick() {
-            Some(next) if next == me => {}
-            Some(next) => self.continue_with(header, next),
-            None => self.enter_hub(header, Request::Nothing),
+            Some(next) if next == NonNull::from(me) => {}
+            Some(next) => self.continue_with(me, next),
+            None => self.enter_hub(me, Request::Nothing),
         }
+    }
+
+    /// The way of a fiber that roams or has hooks. The hooks are called as if by the thread, which is between two fibers:
+    /// they could not park, for whoever wakes this fiber may have put it into a queue already.
+    #[inline(never)]
+    fn suspend_specially(&self, me: &Header, request: Request) {
+        let suspend = |worker: &Self| match request {
+            Request::Nothing if !me.has(Flags::ROAMING) => worker.suspend_plainly(me),
+            request => worker.enter_hub(me, request),
+        };
+        if !me.has(Flags::HOOKED) {
+            return suspend(self);
+        }
+        let hook = self.shared().hooks.park.as_ref();
+        self.set_current(None);
+        me.set_flag(Flags::IN_HOOK);
+        call_around(hook, || {
+            me.unset_flag(Flags::IN_HOOK);
+            suspend(here());
+            me.set_flag(Flags::IN_HOOK);
+            // Also when the fiber has just picked itself, and perhaps on another worker.
+            here().set_current(None);
+        });
+        me.unset_flag(Flags::IN_HOOK);
+        here().set_current(Some(NonNull::from(me)));
     }
 
     /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
     #[cfg(loom)]
     pub(in crate::scheduler) fn suspend(&self, me: NonNull<Header>) {
-        self.current.set(None);
+        self.set_current(None);
         assert_eq!(self.find(), Some(me), "a model's worker has one fiber");
-        self.current.set(Some(me));
+        self.set_current(Some(me));
     }
 
     /// Lets every other ready fiber run once before the current one goes on.
@@ -42,11 +79,42 @@ impl Worker {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         if header.has(Flags::ROAMING) && !header.has(Flags::ANCHORED) {
-            return self.enter_hub(header, Request::Requeue(me));
+            return self.suspend_specially(header, Request::Requeue(me));
         }
         // SAFETY: a running fiber is in no list.
         unsafe { self.ready.push_back(me) };
         self.suspend(me);
+    }
+
+    /// Gives everybody who is ready a turn; if nobody is, the newest task.
+    #[cfg(not(loom))]
+    pub(in crate::scheduler) fn let_others_run(&self, me: NonNull<Header>) {
+        // The caller is about to be ready as well, and those come first.
+        if self.ready.is_empty()
+            && !self.drain_inbox()
+            && let Some(task) = self.pick_task()
+        {
+            // SAFETY: it came out of a queue, which made it ours.
+            unsafe { self.ready.push_back(task) };
+        }
+        self.yield_now(me);
+    }
+
+    /// Lets the hub look at everything, and all that this finds go first.
+    #[cfg(not(loom))]
+    pub(in crate::scheduler) fn ask_for_round(&self, me: NonNull<Header>) {
+        // Relaxed: as for `current`.
+        self.picks_left.store(0, Ordering::Relaxed);
+        self.step_aside(me);
+    }
+
+    /// Lets others run for the rest of the tick, or until there are none.
+    #[cfg(not(loom))]
+    pub(in crate::scheduler) fn step_aside(&self, me: NonNull<Header>) {
+        // SAFETY: the caller is this fiber.
+        let header = unsafe { me.as_ref() };
+        let may_move = header.has(Flags::ROAMING) && !header.has(Flags::ANCHORED);
+        self.enter_hub(header, if may_move { Request::Requeue(me) } else { Request::Aside(me) });
     }
 
     #[inline]
@@ -54,7 +122,7 @@ impl Worker {
         // SAFETY: `next` came out of a queue, which made it ours.
         let header = unsafe { next.as_ref() };
         if header.is_started() && !header.has(Flags::ROAMING) {
-            self.current.set(Some(next));
+            self.set_current(Some(next));
             // SAFETY: `next` is suspended (a started fiber in a queue is), and its context was saved on this
             // thread by the switch that suspended it. `me` is the running fiber.
             unsafe { switch(me.context.as_ptr(), header.context.get(), 0) };
@@ -64,7 +132,7 @@ impl Worker {
             // SAFETY: this thread is the only user, and no borrow outlives a statement.
             if let Some(stack) = unsafe { &mut *self.stacks.get() }.pop() {
                 let to = self.start(next, stack);
-                self.current.set(Some(next));
+                self.set_current(Some(next));
                 // SAFETY: `to` is freshly prepared; `me` is the running fiber.
                 unsafe { switch(me.context.as_ptr(), to, 0) };
                 return;
@@ -76,7 +144,7 @@ impl Worker {
     /// Switches from a fiber to the hub.
     #[inline]
     fn enter_hub(&self, me: &Header, request: Request) {
-        self.current.set(None);
+        self.set_current(None);
         // SAFETY: while a fiber runs, the hub is suspended in `resume`.
         unsafe { switch(me.context.as_ptr(), self.hub.get(), request.encode()) };
     }
@@ -99,11 +167,11 @@ impl Worker {
                 Err(error) => return Err((fiber, error)),
             }
         };
-        self.current.set(Some(fiber));
+        self.set_current(Some(fiber));
         // SAFETY: `to` is suspended or freshly prepared; see `continue_with`. The cell of `self.hub` is written
         // before control leaves, and read only by fibers that run afterwards.
         let word = unsafe { switch(self.hub.as_ptr(), to, 0) };
-        self.current.set(None);
+        self.set_current(None);
         if let Some((bytes, stack)) = self.retired.take() {
             self.shared().stacks.give_sized(bytes, stack);
         }
@@ -118,5 +186,16 @@ impl Worker {
             let surplus = stacks.len() - keep;
             self.shared().stacks.give(stacks.drain(..surplus));
         }
+    }
+
+    /// Gives all stacks at hand, or the older half of them, to the runtime's pool. False if there are none. From the hub.
+    pub(in crate::scheduler) fn give_stacks(&self, all: bool) -> bool {
+        // SAFETY: as in `trim_stacks`.
+        let len = unsafe { &*self.stacks.get() }.len();
+        let keep = if all { 0 } else { len / 2 };
+        self.trim_stacks(keep);
+        // SAFETY: as above. Among the stacks of a burst the list itself has grown.
+        unsafe { &mut *self.stacks.get() }.shrink_to(2 * keep);
+        len > 0
     }
 }

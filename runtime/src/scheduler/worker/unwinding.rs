@@ -1,58 +1,55 @@
-//! Whether the current fiber unwinds, as far as that can be known.
+//! A fiber that is suspended while it unwinds, in a destructor that blocks, takes its panics with it.
 //!
-//! `std::thread::panicking` speaks of the thread: it is true while the running fiber unwinds, and also while any other
-//! fiber of the thread is suspended in the middle of unwinding, in a destructor that blocks. So each fiber that is
-//! suspended while the thread panics is counted. While the count is zero, what std says is the truth about the
-//! running fiber. While it is not, nobody can know.
+//! To std, unwinding is a fact of the thread. So that [`std::thread::panicking`] tells each fiber about itself, what the
+//! thread has counted is taken off it before the switch, and put on again after (`ballast.rs`). A neighbour is then
+//! cancelled, waits and poisons as if it were alone.
 //!
-//! Where that matters the cautious answer differs: a sleep or a read blocks the thread only if its own fiber
-//! surely unwinds (a neighbour that blocked it could wait for a third fiber of the thread); a wait is exempt from
-//! cancellation, which would unwind a second time, if its fiber may be unwinding, until the thread panics no more.
+//! This needs a thread once, and if none can be had, the panics stay where they are: until that fiber has gone on, its
+//! neighbours on the worker look as if they unwound. What begins to wait meanwhile is then not cancelled, for a second
+//! unwinding would abort if it is the unwinding fiber that waits.
 
 use std::cell::Cell;
-use std::thread::panicking;
 
-use super::Worker;
+use super::{Worker, ballast};
 use crate::fiber::{Flags, Header};
 
 /// See the module's documentation.
 #[derive(Default)]
 pub(in crate::scheduler) struct Unwinding {
-    /// Fibers of this worker that were suspended while the thread panicked.
-    suspended: Cell<usize>,
-    /// Whether a wait was exempt since the worker last cancelled its fibers.
-    exempt: Cell<bool>,
+    /// Suspended fibers whose panics are still counted as the thread's, or which began to wait beside such.
+    standing: Cell<usize>,
 }
 
 impl Worker {
-    /// Whether the current fiber unwinds, and no other of this worker does.
-    pub(in crate::scheduler) fn surely_unwinds(&self) -> bool {
-        panicking() && self.unwinding.suspended.get() == 0
-    }
-
-    /// Calls `suspend`, which suspends the current fiber while the thread panics. The fiber stays on this worker until
-    /// it returns, even if it roams: std counts panics per thread.
+    /// Calls `suspend`, which suspends the current fiber while it unwinds. The fiber stays on this worker until it
+    /// returns, even if it roams.
     #[cold]
     pub(in crate::scheduler) fn suspend_unwinding(&self, me: &Header, suspend: impl FnOnce()) {
-        self.unwinding.suspended.set(self.unwinding.suspended.get() + 1);
+        let was_anchored = me.has(Flags::ANCHORED);
         me.set_flag(Flags::ANCHORED);
-        suspend();
-        me.unset_flag(Flags::ANCHORED);
-        self.unwinding.suspended.set(self.unwinding.suspended.get() - 1);
+        match self.lift_panics() {
+            Some(lifted) => {
+                suspend();
+                ballast::lower(lifted);
+            }
+            None => {
+                let standing = &self.unwinding.standing;
+                standing.set(standing.get() + 1);
+                suspend();
+                standing.set(standing.get() - 1);
+            }
+        }
+        if !was_anchored {
+            me.unset_flag(Flags::ANCHORED);
+        }
     }
 
-    /// Notes that a wait is not to be cancelled for now.
-    pub(in crate::scheduler) fn note_exempt(&self) {
-        self.unwinding.exempt.set(true);
-    }
-
-    /// Whether such waits can be cancelled now; asked in the hub, and true once for each note.
-    pub(in crate::scheduler) fn has_exempt_to_cancel(&self) -> bool {
-        self.unwinding.exempt.get() && !panicking()
-    }
-
-    /// The worker is about to cancel its fibers, and notes anew whom it cannot.
-    pub(in crate::scheduler) fn forget_exempt(&self) {
-        self.unwinding.exempt.set(false);
+    /// Takes the current fiber's panics off the thread, unless they cannot be told from a neighbour's.
+    fn lift_panics(&self) -> Option<usize> {
+        // Without unwinding a panic is the process's end; what waits meanwhile is the panic hook.
+        if cfg!(panic = "abort") || self.unwinding.standing.get() != 0 {
+            return None;
+        }
+        ballast::lift()
     }
 }

@@ -93,6 +93,13 @@ impl<P> WaitList<P> {
         self.front.is_none()
     }
 
+    /// How many are linked.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn len(&self) -> usize {
+        let next = |node: &NonNull<Node<P>>| (*node != self.back).then(|| links(*node).next);
+        std::iter::successors(self.front, next).count()
+    }
+
     /// Ends the wait of the first waiter that still waits, leaving its payload as it is.
     ///
     /// Waiters whose deadline or cancellation came first are unlinked on the way.

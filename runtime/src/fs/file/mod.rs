@@ -1,24 +1,34 @@
 //! An open file.
+//!
+//! What moves bytes or the position, or takes a lock, is said to the caller whatever happens meanwhile, so those calls
+//! are waited for once they have begun (`transfer.rs`). All others own what they use, and a caller that is cancelled leaves
+//! them behind: the open file lives until the last of them has ended.
 
-#![expect(unsafe_code, reason = "the descriptor traits have an unsafe constructor")]
+mod conversion;
+mod opened;
+mod transfer;
 
-use std::fmt;
 use std::fs::{self, FileTimes, Metadata, Permissions, TryLockError};
-use std::io::{self, IoSlice, IoSliceMut, IsTerminal, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileExt;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::process::Stdio;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+pub(super) use opened::Opened;
+
 use super::OpenOptions;
-use crate::io::{End, Sealed};
+use crate::io::SharedFile;
+use crate::os::socket;
 use crate::{blocking, current};
 
 /// An open file. Mirrors [`std::fs::File`].
 ///
 /// Reads, writes and seeks go through shared references too. Each is one job of the [blocking pool](crate::blocking),
 /// which uses the caller's buffer; so are `read_to_end`, `read_exact` and `write_all`, however many system calls they take.
+/// A read or write that a thread of the pool has begun is not cancelled, since what it moves must not be lost; every
+/// other call is. Of what is no file on a disk (a FIFO, a terminal, a device), reads and writes are waited for by the poller
+/// as far as it takes them, and are cancelled like those of a socket.
 ///
 /// ```
 /// use std::io::{Read, Seek, Write};
@@ -37,17 +47,44 @@ use crate::{blocking, current};
 /// # })
 /// # }
 /// ```
-pub struct File(fs::File);
+pub struct File {
+    opened: Arc<Opened>,
+    /// What is no file on a disk. Made by the first operation.
+    special: OnceLock<Option<Box<SharedFile<Arc<Opened>>>>>,
+}
 
 /// How long a wait for a lock sleeps before it looks again: this, and then twice as long each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
 impl File {
-    /// Makes a call on the blocking pool.
+    pub(super) fn new(opened: Opened) -> Self {
+        Self { opened: Arc::new(opened), special: OnceLock::new() }
+    }
+
+    fn get(&self) -> &fs::File {
+        self.opened.get()
+    }
+
+    /// Makes a call on the blocking pool, of which it is told what came of it once it has begun.
     fn call<T: Send>(&self, call: impl FnOnce(&fs::File) -> T + Send) -> T {
         // A call that has moved the position, or taken a lock, has to say so.
-        blocking::run_and_keep(|| call(&self.0))
+        blocking::run_and_keep(|| call(self.get()))
+    }
+
+    /// Makes a call on the blocking pool, which a caller that is cancelled leaves behind.
+    fn call_owned<T: Send + 'static>(&self, call: impl FnOnce(&fs::File) -> T + Send + 'static) -> T {
+        let opened = Arc::clone(&self.opened);
+        blocking::run_owned(move || call(opened.get()))
+    }
+
+    /// `Some` if it is no file on a disk, and its operations may wait for somebody.
+    fn special(&self) -> Option<&SharedFile<Arc<Opened>>> {
+        let special = || {
+            let is_regular = socket::is_regular(self.opened.get().as_fd()).unwrap_or(true);
+            (!is_regular).then(|| Box::new(SharedFile::new(Arc::clone(&self.opened))))
+        };
+        self.special.get_or_init(special).as_deref()
     }
 
     /// Opens a file for reading.
@@ -88,7 +125,7 @@ impl File {
     ///
     /// What fsync(2) says, which may be an earlier write's failure.
     pub fn sync_all(&self) -> io::Result<()> {
-        self.call(fs::File::sync_all)
+        self.call_owned(fs::File::sync_all)
     }
 
     /// Waits until the contents are on the disk, with the metadata that reading them takes.
@@ -97,7 +134,7 @@ impl File {
     ///
     /// What fdatasync(2) says, which may be an earlier write's failure.
     pub fn sync_data(&self) -> io::Result<()> {
-        self.call(fs::File::sync_data)
+        self.call_owned(fs::File::sync_data)
     }
 
     /// Waits until nobody else has a lock on the file, and locks it, until [`unlock`](Self::unlock) or the file's last
@@ -161,7 +198,7 @@ impl File {
     ///
     /// What flock(2) says.
     pub fn unlock(&self) -> io::Result<()> {
-        self.call(fs::File::unlock)
+        self.call_owned(fs::File::unlock)
     }
 
     /// Cuts the file off at so many bytes, or fills it up with zeros.
@@ -170,7 +207,7 @@ impl File {
     ///
     /// What ftruncate(2) says; `InvalidInput` for more than `i64::MAX`.
     pub fn set_len(&self, size: u64) -> io::Result<()> {
-        self.call(|file| file.set_len(size))
+        self.call_owned(move |file| file.set_len(size))
     }
 
     /// Size, kind, times and permissions.
@@ -179,7 +216,7 @@ impl File {
     ///
     /// What fstat(2) says.
     pub fn metadata(&self) -> io::Result<Metadata> {
-        self.call(fs::File::metadata)
+        self.call_owned(fs::File::metadata)
     }
 
     /// A second descriptor of the same open file: position and locks are shared.
@@ -188,7 +225,7 @@ impl File {
     ///
     /// When the descriptor cannot be duplicated.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.try_clone().map(Self)
+        self.opened.try_clone().map(Self::new)
     }
 
     /// Sets the permissions.
@@ -197,7 +234,7 @@ impl File {
     ///
     /// What fchmod(2) says.
     pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
-        self.call(|file| file.set_permissions(permissions))
+        self.call_owned(move |file| file.set_permissions(permissions))
     }
 
     /// Sets the times of the last access and modification.
@@ -206,7 +243,7 @@ impl File {
     ///
     /// What futimens(2) says.
     pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
-        self.call(|file| file.set_times(times))
+        self.call_owned(move |file| file.set_times(times))
     }
 
     /// Sets the time of the last modification.
@@ -220,175 +257,6 @@ impl File {
 
     /// Whether it is a terminal. Mirrors [`std::io::IsTerminal`], which others cannot implement.
     pub fn is_terminal(&self) -> bool {
-        self.0.is_terminal()
-    }
-}
-
-impl Read for &File {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.call(|mut file| file.read(buffer))
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.call(|mut file| file.read_vectored(buffers))
-    }
-
-    fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
-        self.call(|mut file| file.read_to_end(bytes))
-    }
-
-    fn read_to_string(&mut self, text: &mut String) -> io::Result<usize> {
-        self.call(|mut file| file.read_to_string(text))
-    }
-
-    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        self.call(|mut file| file.read_exact(buffer))
-    }
-}
-
-impl Write for &File {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.call(|mut file| file.write(bytes))
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.call(|mut file| file.write_vectored(slices))
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.call(|mut file| file.write_all(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        // There is no buffer.
-        Ok(())
-    }
-}
-
-impl Seek for &File {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        // Not in place: the kernel lets it wait for a read of the same open file that is under way.
-        self.call(|mut file| file.seek(to))
-    }
-}
-
-/// Delegates a method of a trait for `File` to the one for `&File`.
-macro_rules! through_a_reference {
-    ($($name:ident($($argument:ident: $t:ty),*) -> $result:ty;)*) => {
-        $(fn $name(&mut self, $($argument: $t),*) -> io::Result<$result> {
-            (&*self).$name($($argument),*)
-        })*
-    };
-}
-
-impl Read for File {
-    through_a_reference! {
-        read(buffer: &mut [u8]) -> usize;
-        read_vectored(buffers: &mut [IoSliceMut<'_>]) -> usize;
-        read_to_end(bytes: &mut Vec<u8>) -> usize;
-        read_to_string(text: &mut String) -> usize;
-        read_exact(buffer: &mut [u8]) -> ();
-    }
-}
-
-impl Write for File {
-    through_a_reference! {
-        write(bytes: &[u8]) -> usize;
-        write_vectored(slices: &[IoSlice<'_>]) -> usize;
-        write_all(bytes: &[u8]) -> ();
-        flush() -> ();
-    }
-}
-
-impl Seek for File {
-    through_a_reference! {
-        seek(to: SeekFrom) -> u64;
-    }
-}
-
-impl FileExt for File {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.call(|file| file.read_at(buffer, offset))
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.call(|file| file.read_exact_at(buffer, offset))
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.call(|file| file.write_at(bytes, offset))
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.call(|file| file.write_all_at(bytes, offset))
-    }
-}
-
-impl fmt::Debug for File {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl From<fs::File> for File {
-    fn from(file: fs::File) -> Self {
-        Self(file)
-    }
-}
-
-impl From<File> for fs::File {
-    fn from(file: File) -> Self {
-        file.0
-    }
-}
-
-impl From<OwnedFd> for File {
-    fn from(fd: OwnedFd) -> Self {
-        Self(fd.into())
-    }
-}
-
-impl From<File> for OwnedFd {
-    fn from(file: File) -> Self {
-        file.0.into()
-    }
-}
-
-/// For the standard streams of a [`Command`](crate::process::Command).
-impl From<File> for Stdio {
-    fn from(file: File) -> Self {
-        file.0.into()
-    }
-}
-
-/// An end of [`copy_fd`](crate::io::copy_fd).
-impl Sealed for File {
-    fn end(&self) -> End<'_> {
-        End::file(&self.0)
-    }
-}
-
-impl AsFd for File {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for File {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-}
-
-impl IntoRawFd for File {
-    fn into_raw_fd(self) -> RawFd {
-        self.0.into_raw_fd()
-    }
-}
-
-impl FromRawFd for File {
-    unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: the trait's contract.
-        Self(unsafe { fs::File::from_raw_fd(fd) })
+        self.get().is_terminal()
     }
 }

@@ -1,0 +1,101 @@
+//! Stealing from a deque whose owner takes the newest: what is stolen is run oldest first.
+//!
+//! Who has waited longest at the victim is to wait no longer at the thief. The thief's deque gives the newest as well, so
+//! what is stolen goes into it newest first. crossbeam's own batches cannot be used: from such a deque into another,
+//! `steal_batch_and_pop` (0.8.8) returns the newest of the batch and leaves the oldest for the end. They take the tasks one
+//! by one, too, so nothing is lost.
+
+use crossbeam_deque::{Steal, Stealer, Worker};
+
+/// The most that one visit takes.
+const MOST: usize = 32;
+
+/// Takes the older half of what `from` has, and returns the oldest. `into`, whose owner takes the newest, then gives the
+/// others, oldest first.
+pub(crate) fn steal_half<T>(from: &Stealer<T>, into: &Worker<T>) -> Option<T> {
+    let oldest = steal_one(from)?;
+    let mut batch = [const { None }; MOST - 1];
+    let wanted = (from.len() / 2).min(batch.len());
+    for place in &mut batch[..wanted] {
+        *place = steal_one(from);
+        if place.is_none() {
+            break;
+        }
+    }
+    batch[..wanted].iter_mut().rev().filter_map(Option::take).for_each(|task| into.push(task));
+    Some(oldest)
+}
+
+fn steal_one<T>(from: &Stealer<T>) -> Option<T> {
+    loop {
+        match from.steal() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// What a thief runs, in its order, after one visit to a victim with that many tasks; and what the victim is left with.
+    fn stolen_of(count: u32) -> (Vec<u32>, Vec<u32>) {
+        let (victim, thief) = (Worker::new_lifo(), Worker::new_lifo());
+        (0..count).for_each(|task| victim.push(task));
+        let first = steal_half(&victim.stealer(), &thief);
+        let run = first.into_iter().chain(std::iter::from_fn(|| thief.pop())).collect();
+        (run, std::iter::from_fn(|| victim.pop()).collect())
+    }
+
+    #[test]
+    fn the_older_half_is_run_oldest_first() {
+        assert_eq!(stolen_of(0), (vec![], vec![]));
+        assert_eq!(stolen_of(1), (vec![0], vec![]));
+        assert_eq!(stolen_of(2), (vec![0], vec![1]));
+        assert_eq!(stolen_of(10), ((0..5).collect(), (5..10).rev().collect()));
+        assert_eq!(stolen_of(1000).0, (0..MOST as u32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_the_thief_had_comes_after() {
+        let (victim, thief) = (Worker::new_lifo(), Worker::new_lifo());
+        thief.push(100);
+        (0..6).for_each(|task| victim.push(task));
+        assert_eq!(steal_half(&victim.stealer(), &thief), Some(0));
+        assert_eq!(std::iter::from_fn(|| thief.pop()).collect::<Vec<_>>(), [1, 2, 100]);
+    }
+
+    #[test]
+    fn each_is_taken_once_while_the_owner_works() {
+        const TASKS: usize = 20_000;
+        let victim = Worker::new_lifo();
+        let stealer = victim.stealer();
+        let stolen = std::thread::spawn(move || {
+            let thief = Worker::new_lifo();
+            let mut stolen = Vec::new();
+            while stolen.last() != Some(&TASKS) {
+                stolen.extend(steal_half(&stealer, &thief));
+                stolen.extend(std::iter::from_fn(|| thief.pop()));
+            }
+            stolen
+        });
+        let mut own = Vec::new();
+        for task in 0..TASKS {
+            victim.push(task);
+            if task % 3 == 0 {
+                own.extend(victim.pop());
+            }
+        }
+        // The sign to end is the last of all: it is stolen alone.
+        while victim.len() > 0 {
+            own.extend(victim.pop());
+        }
+        victim.push(TASKS);
+        let mut all = stolen.join().unwrap();
+        all.extend(own);
+        all.sort_unstable();
+        assert!(all.iter().copied().eq(0..=TASKS));
+    }
+}

@@ -1,0 +1,70 @@
+//! A bound: the timer of a wait that the time of a boundary may end, if the fiber can unwind to it then.
+
+#![expect(unsafe_code, reason = "timers hold addresses of what lies on the stacks of parked fibers")]
+
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::time::Instant;
+
+use super::cancel::expires;
+use super::worker::Worker;
+use crate::fiber::{Header, Outcome, Waiter, Woken};
+use crate::timer::Entry;
+
+/// What the entry of such a wait names as its owner. It lies in the frame in which the fiber waits.
+pub(super) struct Bound<'a> {
+    pub(super) fiber: NonNull<Header>,
+    pub(super) waiter: &'a Waiter,
+    /// When the boundary fires.
+    pub(super) at: Instant,
+    /// When the wait ends by itself, in nanoseconds on the clock of the timers.
+    pub(super) own_ns: Option<u64>,
+    /// Set if the boundary has ended the wait.
+    pub(super) has_ended_wait: &'a Cell<bool>,
+}
+
+/// The bit of an entry's owner that says that it is a bound, and no waiter.
+const BOUND: usize = 1;
+
+const _: () = assert!(align_of::<Bound<'_>>() > BOUND && align_of::<Waiter>() > BOUND);
+
+impl Bound<'_> {
+    pub(super) fn to_owner(&self) -> *const () {
+        ptr::from_ref(self).cast::<()>().map_addr(|address| address | BOUND)
+    }
+
+    /// The bound of an entry that has one.
+    #[inline]
+    pub(super) fn of<'a>(entry: NonNull<Entry>) -> Option<&'a Self> {
+        // SAFETY: an entry of the wheel is on the stack of the fiber that waits with it.
+        let owner = unsafe { entry.as_ref() }.owner();
+        if owner.addr() & BOUND == 0 {
+            return None;
+        }
+        // SAFETY: the bit was set by `to_owner`; the bound lies beside the entry, on the stack of a fiber that waits.
+        Some(unsafe { &*owner.map_addr(|address| address & !BOUND).cast() })
+    }
+}
+
+impl Worker {
+    /// The time of `bound` is up, or if that has passed before, the wait's own.
+    #[cold]
+    pub(super) fn expire_bound(&self, entry: NonNull<Entry>, bound: &Bound<'_>) {
+        // SAFETY: the fiber waits with a timer of this worker's wheel, so it is parked here, where we are in the hub.
+        let fiber = unsafe { bound.fiber.as_ref() };
+        let is_own = bound.own_ns.is_some_and(|own| own <= self.shared().now_ns());
+        // SAFETY: as above.
+        let is_bound = unsafe { expires(fiber, bound.waiter, bound.at) };
+        if !is_own && !is_bound {
+            if let Some(own) = bound.own_ns {
+                // SAFETY: it stays in place until the fiber goes on, and has just been taken out of this wheel.
+                unsafe { self.wheel.insert(entry.as_ref(), own) };
+            }
+            return;
+        }
+        if let Some(Woken::Fiber(fiber)) = bound.waiter.claim(Outcome::TimedOut) {
+            bound.has_ended_wait.set(is_bound);
+            self.make_ready(fiber);
+        }
+    }
+}

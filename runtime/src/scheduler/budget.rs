@@ -1,0 +1,293 @@
+//! The budget: what a fiber may do without ever blocking before it gives way to its neighbours.
+//!
+//! Every call of the runtime that may come in a loop [`spend`]s a little of what its thread has left, whether it succeeds
+//! or not. The usual case is a subtraction and a branch. When nothing is left the worker reads the clock, and [`Pace`] says
+//! what is to come: nothing, a turn for those who are ready, or a **round**, a visit of the hub that also looks at timers,
+//! the poller and the oldest task. `README.md` tells why and how much.
+//!
+//! A call spends before it does its work, or after it has found that it cannot: never with a lock of the runtime's held,
+//! and never in a destructor. To give way is no place to obey a cancellation: a call that promises not to wait
+//! does not unwind either.
+
+#[cfg(not(loom))]
+use std::cell::Cell;
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicI32, Ordering};
+
+#[cfg(not(loom))]
+use super::worker::current_worker;
+
+/// What kind of call it is, and so what it takes of the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// A call that may wait, and need not: whoever makes it is prepared for others to run.
+    Wait,
+    /// A call that never waits: it may be made with a lock of std's held, or a `RefCell` borrowed.
+    Call,
+    /// A system call that did not block.
+    InputOutput,
+    /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
+    InVain,
+    /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
+    Surplus,
+}
+
+impl Cost {
+    #[inline(always)]
+    const fn units(self) -> i32 {
+        match self {
+            Self::Wait | Self::Call => 1,
+            Self::InputOutput => 2,
+            Self::Surplus => 3,
+            Self::InVain => 4,
+        }
+    }
+}
+
+/// The most that is spent before the clock is read. To read it takes as long as two or three calls.
+const FULL: i32 = 128;
+
+/// How long a fiber goes on while others are ready.
+#[cfg(not(loom))]
+const SLICE_NS: u64 = 10_000;
+
+/// How long a worker goes on without a round.
+#[cfg(not(loom))]
+const ROUND_NS: u64 = 200_000;
+
+/// How far apart the looks at the clock are at the most: where calls are far between, fewer are allowed. No longer than a
+/// slice, or those with long calls had longer turns.
+#[cfg(not(loom))]
+const LOOK_NS: u64 = SLICE_NS;
+
+/// How many looks at the clock one turn has before a call that never waits gives way: some four thousand calls without one
+/// that may wait among them.
+#[cfg(not(loom))]
+const LOOKS: u32 = 32;
+
+#[cfg(not(loom))]
+thread_local! {
+    /// What is left on this thread. Atomic, and no more than that, for the sake of roaming fibers: the compiler may keep
+    /// the address of another worker's across a switch (that worker outlives the fiber).
+    static LEFT: AtomicI32 = const { AtomicI32::new(FULL) };
+}
+
+/// Takes `cost` of the budget; gives way to others when it is used up.
+#[inline(always)]
+pub(crate) fn spend(cost: Cost) {
+    spend_units(cost.units(), || cost);
+}
+
+/// [`spend`] of one unit; which kind of call it is is asked only when that matters.
+#[inline(always)]
+pub(crate) fn spend_as(cost: impl FnOnce() -> Cost) {
+    spend_units(1, cost);
+}
+
+#[cfg(not(loom))]
+#[inline(always)]
+fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
+    let left = LEFT.with(|left| {
+        let rest = left.load(Ordering::Relaxed) - units;
+        left.store(rest, Ordering::Relaxed);
+        rest
+    });
+    if left < 0 {
+        give_way(cost());
+    }
+}
+
+/// Models end anyway.
+#[cfg(loom)]
+#[inline(always)]
+fn spend_units(_units: i32, _cost: impl FnOnce() -> Cost) {}
+
+/// The budget is used up.
+#[cfg(not(loom))]
+#[cold]
+#[inline(never)]
+fn give_way(cost: Cost) {
+    let Some(worker) = current_worker() else {
+        // A plain thread, which the kernel interrupts.
+        return set_left(i32::MAX);
+    };
+    let Some(me) = worker.current() else { return set_left(FULL) };
+    let now_ns = worker.shared().now_ns();
+    let verdict = worker.pace.judge(now_ns, worker.turn_of(me), cost, || worker.has_others());
+    set_left(worker.pace.allowance.get());
+    super::give_way(worker, me, verdict, cost == Cost::Surplus);
+}
+
+#[cfg(not(loom))]
+fn set_left(left: i32) {
+    LEFT.with(|mine| mine.store(left, Ordering::Relaxed));
+}
+
+/// What comes after a look at the clock.
+#[cfg(not(loom))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    GoOn,
+    /// Those who are ready get their turn.
+    Yield,
+    /// The hub looks at everything.
+    Round,
+}
+
+/// What tells a turn of a fiber from its next one: the fiber's address, and the worker's count of picks.
+#[cfg(not(loom))]
+pub(super) type Turn = (usize, u32);
+
+/// A worker's looks at the clock.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// What is allowed until the next look.
+    allowance: Cell<i32>,
+    /// When the last look was; 0 if the worker has slept since.
+    looked_ns: Cell<u64>,
+    /// When the last round was.
+    round_ns: Cell<u64>,
+    /// Whose turn it was at the last look, since when at least, and how many looks it has had.
+    turn: Cell<(Turn, u64, u32)>,
+}
+
+/// Models have no budget.
+#[cfg(loom)]
+#[derive(Debug, Default)]
+pub(super) struct Pace;
+
+#[cfg(loom)]
+impl Pace {
+    pub(super) fn forget(&self) {}
+}
+
+#[cfg(not(loom))]
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            allowance: Cell::new(FULL),
+            looked_ns: Cell::new(0),
+            round_ns: Cell::new(0),
+            turn: Cell::new(((0, 0), 0, 0)),
+        }
+    }
+}
+
+#[cfg(not(loom))]
+impl Pace {
+    /// The worker has slept: that was a round, and the time means nothing.
+    pub(super) fn forget(&self) {
+        self.looked_ns.set(0);
+    }
+
+    /// What is to come at `now_ns`, in that turn and after such a call.
+    fn judge(&self, now_ns: u64, turn: Turn, cost: Cost, has_others: impl FnOnce() -> bool) -> Verdict {
+        match self.looked_ns.replace(now_ns.max(1)) {
+            0 => self.round_ns.set(now_ns),
+            last => self.adapt(now_ns.saturating_sub(last)),
+        }
+        let (known, since, looks) = self.turn.get();
+        let (since, looks) = if known == turn { (since, looks.saturating_add(1)) } else { (now_ns, 1) };
+        self.turn.set((turn, since, looks));
+        if matches!(cost, Cost::Call | Cost::InVain) && looks < LOOKS {
+            return Verdict::GoOn;
+        }
+        if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
+            self.round_ns.set(now_ns);
+            return Verdict::Round;
+        }
+        let is_over = cost == Cost::Surplus || now_ns.saturating_sub(since) >= SLICE_NS;
+        if is_over && has_others() { Verdict::Yield } else { Verdict::GoOn }
+    }
+
+    /// Keeps the looks about as far apart as they may be, but no further than `FULL` calls.
+    fn adapt(&self, took_ns: u64) {
+        let allowance = self.allowance.get();
+        let fitting = if took_ns > LOOK_NS {
+            i64::from(allowance) * LOOK_NS as i64 / took_ns.min(u64::from(u32::MAX)) as i64
+        } else if took_ns < LOOK_NS / 2 {
+            i64::from(allowance) * 2
+        } else {
+            i64::from(allowance)
+        };
+        self.allowance.set(fitting.clamp(1, i64::from(FULL)) as i32);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const MINE: Turn = (1, 5);
+
+    /// The verdicts of looks that come `step_ns` apart, all in one turn.
+    fn verdicts(step_ns: u64, looks: u64, cost: Cost, others: bool) -> Vec<Verdict> {
+        let pace = Pace::default();
+        (1..=looks).map(|look| pace.judge(look * step_ns, MINE, cost, || others)).collect()
+    }
+
+    fn first(verdicts: &[Verdict], what: Verdict) -> Option<usize> {
+        verdicts.iter().position(|verdict| *verdict == what)
+    }
+
+    #[test]
+    fn one_that_is_alone_goes_on_between_rounds() {
+        let seen = verdicts(1_000, 1_000, Cost::Wait, false);
+        assert_eq!(first(&seen, Verdict::Yield), None);
+        let rounds = seen.iter().filter(|verdict| **verdict == Verdict::Round).count();
+        assert_eq!(rounds as u64, 999_000 / ROUND_NS);
+    }
+
+    #[test]
+    fn the_others_get_their_turn_after_a_slice() {
+        assert_eq!(first(&verdicts(1_000, 15, Cost::Wait, true), Verdict::Yield), Some(10));
+        assert_eq!(verdicts(1_000, 15, Cost::Surplus, true), [Verdict::Yield; 15]);
+    }
+
+    #[test]
+    fn a_call_that_never_waits_gives_way_only_after_many() {
+        for cost in [Cost::Call, Cost::InVain] {
+            let seen = verdicts(1_000, 100, cost, true);
+            assert_eq!(first(&seen, Verdict::Yield), Some(LOOKS as usize - 1));
+            let slow = verdicts(1_000_000, 100, cost, true);
+            assert_eq!(first(&slow, Verdict::Round), Some(LOOKS as usize - 1));
+        }
+    }
+
+    #[test]
+    fn a_turn_that_has_just_begun_has_its_whole_slice() {
+        let pace = Pace::default();
+        for look in 1..100 {
+            // Another fiber, or the same one after a pick.
+            assert_eq!(pace.judge(look * 1_000, (1, look as u32), Cost::Wait, || true), Verdict::GoOn);
+        }
+    }
+
+    #[test]
+    fn few_calls_are_allowed_where_they_are_far_between() {
+        let pace = Pace::default();
+        let mut now = 1;
+        // Calls of 100 us each.
+        for _ in 0..4 {
+            pace.judge(now, MINE, Cost::Wait, || false);
+            now += 100_000 * pace.allowance.get() as u64;
+        }
+        assert_eq!(pace.allowance.get(), 1);
+        // Calls of 10 ns each.
+        for _ in 0..8 {
+            pace.judge(now, MINE, Cost::Wait, || false);
+            now += 10 * pace.allowance.get() as u64;
+        }
+        assert_eq!(pace.allowance.get(), FULL);
+    }
+
+    #[test]
+    fn a_sleep_is_neither_a_slow_call_nor_a_missed_round() {
+        let pace = Pace::default();
+        pace.judge(1_000, MINE, Cost::Wait, || false);
+        pace.forget();
+        assert_eq!(pace.judge(1_000_000_000, MINE, Cost::Wait, || false), Verdict::GoOn);
+        assert_eq!(pace.allowance.get(), FULL);
+    }
+}

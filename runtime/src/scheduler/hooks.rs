@@ -1,0 +1,45 @@
+//! What the user wants done around fibers and around their parks: [`Builder::around_fiber`] and [`Builder::around_park`].
+//!
+//! A fiber of a runtime with hooks is marked with [`Flags::HOOKED`] when it starts. The mark is tested where that of a
+//! roaming fiber is, by the same instruction: what has no hooks does not pay for them.
+//!
+//! [`Builder::around_fiber`]: crate::runtime::Builder::around_fiber
+//! [`Builder::around_park`]: crate::runtime::Builder::around_park
+//! [`Flags::HOOKED`]: crate::fiber::Flags::HOOKED
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Called with what it is to call once.
+type Around = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
+/// See the module's documentation.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) fiber: Option<Around>,
+    pub(crate) park: Option<Around>,
+}
+
+impl Hooks {
+    pub(super) fn are_there(&self) -> bool {
+        self.fiber.is_some() || self.park.is_some()
+    }
+}
+
+/// Calls `hook` around `inside`, which is called once, whatever the hook does.
+#[cold]
+pub(super) fn call_around(hook: Option<&Around>, inside: impl FnOnce()) {
+    let mut inside = Some(inside);
+    if let Some(hook) = hook {
+        let mut once = || {
+            if let Some(inside) = inside.take() {
+                inside();
+            }
+        };
+        // The panic hook has reported it.
+        let _ = catch_unwind(AssertUnwindSafe(|| hook(&mut once)));
+    }
+    if let Some(inside) = inside {
+        inside();
+    }
+}

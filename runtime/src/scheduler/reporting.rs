@@ -1,0 +1,98 @@
+//! How stalls are told: the settings of it, and the thread on which a callback runs.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::stall::Stall;
+use crate::os::{stderr, thread};
+
+/// What a user wants to be called with a stall.
+pub(crate) type Callback = Arc<dyn Fn(&Stall) + Send + Sync>;
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub(crate) struct Reporting {
+    /// Who stands still for so long is reported; `None` turns it off.
+    pub(crate) threshold: Option<Duration>,
+    pub(crate) callback: Option<Callback>,
+    #[cfg(feature = "backtrace")]
+    pub(crate) has_backtrace: bool,
+    /// Whether a callback is under way.
+    is_busy: Arc<AtomicBool>,
+}
+
+impl Default for Reporting {
+    fn default() -> Self {
+        Self {
+            threshold: Some(Duration::from_secs(1)),
+            callback: None,
+            #[cfg(feature = "backtrace")]
+            has_backtrace: false,
+            is_busy: Arc::default(),
+        }
+    }
+}
+
+impl Reporting {
+    /// Tells of it, without waiting. False if it is to be tried again, since the one before is still being told.
+    pub(super) fn tell(&self, stall: Stall) -> bool {
+        if !self.takes_time() {
+            write(&stall);
+            return true;
+        }
+        // Acquire: pairs with the Release of `Busy`.
+        if self.is_busy.swap(true, Ordering::Acquire) {
+            return false;
+        }
+        let (this, busy) = (self.clone(), Busy(Arc::clone(&self.is_busy)));
+        // The monitor has others to look after. Where there is no thread to be had, nobody is told.
+        let _ = thread::start("abaca-stall".into(), move || {
+            let _busy = busy;
+            this.tell_in_full(stall);
+        });
+        true
+    }
+
+    /// Whether there is more to do than to write.
+    fn takes_time(&self) -> bool {
+        #[cfg(feature = "backtrace")]
+        if self.has_backtrace {
+            return true;
+        }
+        self.callback.is_some()
+    }
+
+    #[cfg_attr(not(feature = "backtrace"), expect(unused_mut, reason = "there is nothing to add"))]
+    fn tell_in_full(&self, mut stall: Stall) {
+        #[cfg(feature = "backtrace")]
+        if self.has_backtrace {
+            stall.add_backtrace();
+        }
+        let Some(callback) = &self.callback else { return write(&stall) };
+        // The panic hook has reported it.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(&stall))) {
+            std::mem::forget(payload);
+        }
+    }
+}
+
+fn write(stall: &Stall) {
+    stderr::write(format!("{stall}\n").as_bytes());
+}
+
+struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Reporting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporting").field("threshold", &self.threshold).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! Closing what takes its time.
+
+use std::io::Write;
+use std::time::Duration;
+
+use abaca::net::TcpStream;
+use abaca_tests::{begun, on_one_worker};
+use socket2::SockRef;
+
+/// A stream that has more to send than its peer takes, and whose close waits for the peer for a thousand seconds.
+fn lingering(mut stream: TcpStream) -> TcpStream {
+    stream.set_linger(Some(Duration::from_secs(1000))).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    while stream.write(&[0; 65536]).is_ok() {}
+    stream.set_nonblocking(false).unwrap();
+    stream
+}
+
+/// The peer reads only after the neighbour has run.
+#[test]
+fn a_stream_that_lingers_holds_up_its_fiber_and_nobody_else() {
+    on_one_worker(|| {
+        let (ours, theirs) = super::pair();
+        let stream = lingering(ours);
+        let dropping = begun(move || drop(stream));
+        assert!(!dropping.is_finished());
+        super::on_thread(move || super::read_all(theirs));
+        dropping.join().unwrap();
+    });
+}
+
+#[test]
+fn a_stream_lingers_whoever_has_told_it_to() {
+    on_one_worker(|| {
+        let (ours, theirs) = super::pair();
+        let stream = lingering(ours);
+        stream.set_linger(None).unwrap();
+        // As a listener's streams do that was told to by another crate.
+        SockRef::from(&stream).set_linger(Some(Duration::from_secs(1000))).unwrap();
+        let dropping = begun(move || drop(stream));
+        assert!(!dropping.is_finished());
+        super::on_thread(move || super::read_all(theirs));
+        dropping.join().unwrap();
+    });
+}
+
+/// A destructor that runs during an unwinding is no place to wait, and one of a cancelled fiber does not.
+#[test]
+fn a_fiber_that_unwinds_does_not_wait_for_its_stream() {
+    on_one_worker(|| {
+        let (ours, theirs) = super::pair();
+        let stream = lingering(ours);
+        let fiber = begun(move || {
+            let _stream = stream;
+            abaca::park();
+        });
+        fiber.cancel();
+        assert!(fiber.join().is_err());
+        let (ours, their_other) = super::pair();
+        let stream = lingering(ours);
+        let dropping = begun(move || drop(stream));
+        dropping.cancel();
+        // It has done its work: the stream is on its way.
+        dropping.join().unwrap();
+        super::on_thread(move || drop((super::read_all(theirs), super::read_all(their_other))));
+    });
+}
