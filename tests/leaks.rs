@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 /// The status of a process that has left something behind.
 pub const STATUS: i32 = 97;
 
-/// How long threads that are about to end may take for it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long threads that are about to end may take for it, in milliseconds, unless this variable says otherwise: a test whose
+/// child leaves something behind need not wait for it.
+pub const PATIENCE: &str = "LEAK_PATIENCE_MS";
+const DEFAULT_PATIENCE_MS: u64 = 10_000;
 
 /// What tests have announced to leave behind. A matter of the process, as what it counts is.
 static EXPECTED: Expected = Expected { workers: AtomicUsize::new(0), stacks: AtomicUsize::new(0) };
@@ -96,7 +98,8 @@ impl Stock {
 /// What is left behind since `before`, once all that was about to go has gone. `kept` are the beginnings of what
 /// descriptors stay with the process, each good for one of them.
 pub fn left_since(before: &Stock, kept: &[&str]) -> Vec<String> {
-    let deadline = Instant::now() + PATIENCE;
+    let patience = std::env::var(PATIENCE).ok().and_then(|millis| millis.parse().ok());
+    let deadline = Instant::now() + Duration::from_millis(patience.unwrap_or(DEFAULT_PATIENCE_MS));
     loop {
         let found = Stock::take().beyond(before, kept);
         if found.is_empty() || Instant::now() >= deadline {

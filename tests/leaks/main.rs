@@ -4,13 +4,17 @@
 use std::net::UdpSocket;
 use std::process::{Command, Output};
 
-use abaca_tests::leaks::STATUS;
+use abaca_tests::leaks::{PATIENCE, STATUS};
 
 /// Runs the named test again in a child process, which is to leave `what` behind.
 fn child(test: &str, what: &str) -> Output {
     let this = std::env::current_exe().expect("this test has a path");
     let mut command = Command::new(this);
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env("LEAVES", what);
+    if what != "nothing" {
+        // It is there for good.
+        command.env(PATIENCE, "100");
+    }
     command.output().expect("the child starts")
 }
 

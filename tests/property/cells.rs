@@ -272,7 +272,7 @@ impl System for Notes {
                 loop {
                     match mailbox.receive() {
                         Mail::Note(n) => notes.push(n),
-                        Mail::Read(reply) => drop(reply.send(notes.clone())),
+                        Mail::Read(reply) => reply.send(notes.clone()),
                     }
                 }
             })

@@ -196,7 +196,7 @@ enum PermitOp {
 #[derive(Clone, Debug, PartialEq)]
 enum Permits {
     Done(u32),
-    NoPermits,
+    Missing,
     Closed,
 }
 
@@ -224,7 +224,7 @@ impl System for Permitted {
             },
             PermitOp::TryAcquire(n) => match self.0.try_acquire_many(*n) {
                 Ok(permit) => held.push(permit),
-                Err(abaca::sync::TryAcquireError::NoPermits) => return Permits::NoPermits,
+                Err(abaca::sync::TryAcquireError::NoPermits) => return Permits::Missing,
                 Err(_) => return Permits::Closed,
             },
             // One after the other would be calls of their own: merged, they are one.
@@ -251,7 +251,7 @@ impl System for Permitted {
             }
             (PermitOp::Acquire(_) | PermitOp::TryAcquire(_), Permits::Closed) => is_closed.then_some(*model),
             // Permits may be promised to those who came first.
-            (PermitOp::TryAcquire(_), Permits::NoPermits) => (!is_closed).then_some(*model),
+            (PermitOp::TryAcquire(_), Permits::Missing) => (!is_closed).then_some(*model),
             (PermitOp::Release, _) => {
                 let given = std::mem::take(&mut has[stream]);
                 Some((out - i64::from(given), is_closed, has))
