@@ -65,6 +65,7 @@ fn sleep_to_bound(chain: &Chain, waiter: &Waiter, mut at: Instant, own: Option<I
             }
             let Some(next) = chain.nearest_after(at) else { return true };
             at = next;
+            continue;
         }
         let (word, value) = waiter.thread_word();
         futex::wait(word, value, Some(at));
