@@ -74,6 +74,7 @@ fn sleep_to_bound(
             }
             let Some(next) = chain.nearest_after(at) else { return true };
             at = next;
+            continue;
         }
         let (word, value) = waiter.thread_word();
         futex::wait(word, value, Some(at));

@@ -15,8 +15,8 @@ use crate::timer::Entry;
 pub(super) struct Bound<'a> {
     pub(super) fiber: NonNull<Header>,
     pub(super) waiter: &'a Waiter,
-    /// When the next boundary fires.
-    pub(super) at: Cell<Instant>,
+    /// When the next boundary fires, if one does.
+    pub(super) at: Cell<Option<Instant>>,
     /// When the wait ends by itself, in nanoseconds on the clock of the timers.
     pub(super) own_ns: Option<u64>,
     /// Set if the boundary has ended the wait.
@@ -52,18 +52,19 @@ impl Worker {
     pub(super) fn expire_bound(&self, entry: NonNull<Entry>, bound: &Bound<'_>) {
         // SAFETY: the fiber waits with a timer of this worker's wheel, so it is parked here, where we are in the hub.
         let fiber = unsafe { bound.fiber.as_ref() };
-        let is_own = bound.own_ns.is_some_and(|own| own <= self.shared().now_ns());
+        let own_ns = bound.own_ns.unwrap_or(u64::MAX);
+        // The timer was set to whichever comes first.
+        let at = bound.at.get().filter(|at| self.shared().ns_at(*at) <= own_ns);
         // SAFETY: as above.
-        let is_bound = unsafe { expires(fiber, bound.waiter, bound.at.get()) };
-        if !is_own && !is_bound {
-            // Nor another boundary around; but one inside of what is in the way may be next.
-            let next = fiber.boundaries.nearest_after(bound.at.get());
-            bound.at.set(next.unwrap_or(bound.at.get()));
-            let next =
-                next.map_or(u64::MAX, |next| self.shared().ns_at(next)).min(bound.own_ns.unwrap_or(u64::MAX));
-            if next != u64::MAX {
+        let is_bound = at.is_some_and(|at| unsafe { expires(fiber, bound.waiter, at) });
+        if let Some(at) = at.filter(|_| !is_bound) {
+            // A boundary inside of what is in the way may be next.
+            let next = fiber.boundaries.nearest_after(at);
+            bound.at.set(next);
+            let next_ns = next.map_or(u64::MAX, |next| self.shared().ns_at(next)).min(own_ns);
+            if next_ns != u64::MAX {
                 // SAFETY: it stays in place until the fiber goes on, and has just been taken out of this wheel.
-                unsafe { self.wheel.insert(entry.as_ref(), next) };
+                unsafe { self.wheel.insert(entry.as_ref(), next_ns) };
             }
             return;
         }

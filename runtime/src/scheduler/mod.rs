@@ -170,7 +170,7 @@ fn suspend_in_bounds(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until
     header.set_waiting(waiter, reason);
     let worker = current_worker().expect("a fiber runs on a worker");
     let own_ns = until.own.map(|own| worker.shared().ns_at(own));
-    let bound = Bound { fiber: me, waiter, at: Cell::new(at), own_ns, has_ended_wait: until.by_bound };
+    let bound = Bound { fiber: me, waiter, at: Cell::new(Some(at)), own_ns, has_ended_wait: until.by_bound };
     wait_with_entry(worker, me, &Entry::new(bound.to_owner()), at);
     header.set_waiting(ptr::null(), Reason::None);
 }
