@@ -129,11 +129,14 @@ fn a_backtrace_says_where_the_fiber_is_and_leaves_sigurg_to_its_owner() {
     }
 }
 
+/// A call of a C library; 0 is how it ends if nothing interrupts it.
+type Call = fn() -> libc::c_int;
+
 /// Calls that return EINTR when they are interrupted, whatever the handler's flags say.
 #[test]
 fn system_calls_of_others_are_not_interrupted() {
     for has_backtrace in [false, true] {
-        let calls: [(fn() -> libc::c_int, &str); 3] = [
+        let calls: [(Call, &str); 3] = [
             // SAFETY: no descriptors, and a time.
             (|| unsafe { libc::poll(std::ptr::null_mut(), 0, 100) }, "poll"),
             // SAFETY: a time.

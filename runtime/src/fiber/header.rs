@@ -205,8 +205,8 @@ impl Header {
     pub(crate) unsafe fn rest(&self, release: &mut Release) -> bool {
         let (wait, due) = self.wait.get().after_a_round();
         self.wait.set(wait);
-        // SAFETY: nobody changes the cell while the fiber is suspended.
         if due == Due::Now
+            // SAFETY: nobody changes the cell while the fiber is suspended.
             && let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() }
         {
             // SAFETY: the caller's promise; the switch that suspended the fiber has saved the context.

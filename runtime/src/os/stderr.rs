@@ -24,8 +24,8 @@ fn write_to(fd: RawFd, text: &[u8]) {
     if result >= 0 || errno() == libc::EAGAIN {
         return;
     }
-    // SAFETY: send(2) reads a live slice. It fails at once if this is no socket.
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: send(2) reads a live slice. It fails at once if this is no socket.
     let result = unsafe { libc::send(fd, text.as_ptr().cast(), text.len(), flags) };
     if result >= 0 || errno() != libc::ENOTSOCK {
         return;
