@@ -70,7 +70,7 @@ fn a_runtime_is_found() {
 #[test]
 fn a_stack_is_found() {
     if leaves("stack") {
-        let pool = abaca_asm::stack::StackPool::new(64 * 1024);
+        let pool = abaca_asm::stack::StackPool::new(32 * 1024);
         return std::mem::forget((pool.take().unwrap(), pool));
     }
     assert_found("a_stack_is_found", "stack", "mappings of stacks");
@@ -80,7 +80,7 @@ fn a_stack_is_found() {
 #[test]
 fn a_fiber_is_found() {
     if leaves("fiber") {
-        let pool = std::sync::Arc::new(abaca_asm::stack::StackPool::new(64 * 1024));
+        let pool = std::sync::Arc::new(abaca_asm::stack::StackPool::new(32 * 1024));
         let mut fiber = abaca::coroutine::Coroutine::<(), (), ()>::with_pool(&pool, |yielder, ()| {
             yielder.suspend(());
         });

@@ -45,6 +45,7 @@ fn main() {
         None => KINDS.iter().map(|kind| kind.number).collect(),
     };
     injector::install(&numbers, fault).expect("a kernel with seccomp's user notifications (Linux 5.0)");
+    warm_up();
     let before = Stock::take();
     leaks::settle();
     injector::arm();
@@ -74,6 +75,17 @@ fn main() {
         Err(payload) => end(BROKEN, &message(payload.as_ref())),
     }
     exit(status);
+}
+
+/// Makes what lives as long as the process, such as the stack on which an unwinding looks where it may go: it is not the
+/// scenario's to give back.
+fn warm_up() {
+    let ended = abaca_tests::on_one_worker(|| {
+        let parked = abaca_tests::begun(abaca::park);
+        parked.cancel();
+        parked.join()
+    });
+    assert!(ended.is_err(), "it was cancelled");
 }
 
 fn end(status: i32, why: &str) -> ! {
