@@ -71,7 +71,9 @@ impl Stock {
     fn beyond(&self, before: &Self, kept: &[&str]) -> Vec<String> {
         let workers = EXPECTED.workers.load(SeqCst);
         let mut kept = kept.to_vec();
-        kept.extend(["anon_inode:[eventpoll]", "anon_inode:[eventfd]"].repeat(workers));
+        kept.extend(
+            ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"].repeat(workers),
+        );
         let is_new = |(fd, what): &(&i32, &String)| before.descriptors.get(fd) != Some(what);
         let mut found: Vec<_> = self
             .descriptors
@@ -118,7 +120,7 @@ pub fn left_since(before: &Stock, kept: &[&str]) -> Vec<String> {
 
 /// The sizes of stacks in the pools that live as long as the process, each mapped at its first use: those of coroutines, of panics
 /// that are carried from thread to thread, and of unwindings that foreign code may end.
-const OWN_POOLS: &[usize] = &[256 * 1024, 256 * 1024, 64 * 1024];
+const OWN_POOLS: &[usize] = &[abaca_asm::stack::DEFAULT_STACK_BYTES, 256 * 1024, 64 * 1024];
 
 /// How long the first mapping of such a pool is: 64 stacks, each with a guard of 64 KiB, an odd number of pages apart.
 fn first_slab_bytes(stack_bytes: usize) -> usize {

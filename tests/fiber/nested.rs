@@ -119,6 +119,8 @@ fn a_cancelled_fiber_does_not_wait_for_what_it_dropped() {
 
 #[test]
 fn a_shutdown_in_a_fiber_says_what_is_left() {
+    // What its threads share is left to them.
+    abaca_tests::leaks::expect_runtime(1);
     on_one_worker(|| {
         let runtime = inner("stuck");
         let (release, released) = abaca::channel::bounded::<()>(0);

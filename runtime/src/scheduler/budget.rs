@@ -266,7 +266,7 @@ mod tests {
     fn a_call_that_never_waits_gives_way_only_after_many_however_slow_they_are() {
         let mut spent = 0;
         let pace = Pace::default();
-        let slow = |look| pace.judge(look * 1_000_000, MINE, Cost::Call, || true);
+        let slow = |look: u64| pace.judge(look * 1_000_000, MINE, Cost::Call, || true);
         for look in 1.. {
             if slow(look) != Verdict::GoOn {
                 break;

@@ -32,7 +32,7 @@ pub(super) const PAGES: &[Page] = &[
         examples: 1,
         ..PAGE
     },
-    Page { original: "io/struct.StdoutLock.html", ours: "io/struct.StdoutLock.html", lacks: STDIO, ..PAGE },
+    Page { original: "io/struct.StdoutLock.html", ours: "io/struct.StdoutLock.html", lacks: LOCK, ..PAGE },
     Page {
         original: "io/struct.Stderr.html",
         ours: "io/struct.Stderr.html",
@@ -40,7 +40,7 @@ pub(super) const PAGES: &[Page] = &[
         examples: 1,
         ..PAGE
     },
-    Page { original: "io/struct.StderrLock.html", ours: "io/struct.StderrLock.html", lacks: STDIO, ..PAGE },
+    Page { original: "io/struct.StderrLock.html", ours: "io/struct.StderrLock.html", lacks: LOCK, ..PAGE },
     Page { original: "io/struct.PipeReader.html", ours: "io/struct.PipeReader.html", examples: 1, ..PAGE },
     Page { original: "io/struct.PipeWriter.html", ours: "io/struct.PipeWriter.html", examples: 1, ..PAGE },
     Page { original: "io/trait.IsTerminal.html", examples: 1, ..PAGE },
@@ -90,4 +90,13 @@ pub(super) const PAGES: &[Page] = &[
 const STDIO: &[(&str, &str)] = &[
     ("impl IsTerminal", "std seals this trait; its method is the type's own"),
     ("impl StdioExt", "the trait is there on nightly only"),
+];
+
+const LOCK: &[(&str, &str)] = &[
+    STDIO[0],
+    STDIO[1],
+    (
+        "impl !Sync",
+        "std's lock holds a reference to a cell of its own; a shared reference to ours gives access to nothing",
+    ),
 ];
