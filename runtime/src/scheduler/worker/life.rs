@@ -72,6 +72,11 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
     }
 }
 
+/// Where the function starts that every fiber's stack begins with.
+pub(in crate::scheduler) fn root() -> usize {
+    (fiber_main as *const ()).addr()
+}
+
 /// The life of the calling fiber, which has just started, to the last of its user's code.
 #[inline]
 fn live(fiber: NonNull<Header>) {
