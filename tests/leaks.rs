@@ -89,11 +89,14 @@ impl Stock {
         if threads > workers {
             found.push(format!("{threads} threads, of {:?}", self.threads));
         }
-        let mut own = OWN_POOLS.to_vec();
+        // Neighbours in the address space are one mapping to the kernel.
+        let mut unseen = (1_usize << OWN_POOLS.len()) - 1;
         let is_new = |range: &&String| !before.stacks.contains(range);
         let stacks = self.stacks.iter().filter(is_new).filter(|range| {
-            let place = own.iter().position(|stack_bytes| bytes(range) == first_slab_bytes(*stack_bytes));
-            place.map(|place| own.swap_remove(place)).is_none()
+            let some =
+                (1..=unseen).find(|some| some & !unseen == 0 && bytes(range) == first_slabs_bytes(*some));
+            unseen &= !some.unwrap_or(0);
+            some.is_none()
         });
         let stacks = stacks.count();
         if stacks > EXPECTED.stacks.load(SeqCst) {
@@ -122,10 +125,13 @@ pub fn left_since(before: &Stock, kept: &[&str]) -> Vec<String> {
 /// that are carried from thread to thread, and of unwindings that foreign code may end.
 const OWN_POOLS: &[usize] = &[abaca_asm::stack::DEFAULT_STACK_BYTES, 256 * 1024, 64 * 1024];
 
-/// How long the first mapping of such a pool is: 64 stacks, each with a guard of 64 KiB, an odd number of pages apart.
-fn first_slab_bytes(stack_bytes: usize) -> usize {
+/// How long the first mappings of `some` of those pools are, a bit for each: 64 stacks, each with a guard of 64 KiB, an odd
+/// number of pages apart.
+fn first_slabs_bytes(some: usize) -> usize {
     const PAGE: usize = 4096;
-    64 * (((stack_bytes + 64 * 1024) / PAGE) | 1) * PAGE
+    let is_one = |place: &usize| some >> place & 1 == 1;
+    let slab_bytes = |place: usize| 64 * (((OWN_POOLS[place] + 64 * 1024) / PAGE) | 1) * PAGE;
+    (0..OWN_POOLS.len()).filter(is_one).map(slab_bytes).sum()
 }
 
 /// The length of a range as /proc writes it.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use abaca::coroutine::Coroutine;
 use abaca::{Builder, Runtime};
@@ -71,6 +71,35 @@ fn state_of_the_thread_belongs_to_the_fiber() {
         });
         assert!(parks.load(SeqCst) >= 100);
     }
+}
+
+/// Nor does it matter whether a fiber blocks, or gives way because its budget is used up.
+#[test]
+fn a_fiber_that_gives_way_takes_it_along() {
+    let (runtime, parks) = keeping(1);
+    runtime.run(|| {
+        let busy = |mine: u32| {
+            abaca::spawn_local(move || {
+                let lock = abaca::sync::Mutex::new(());
+                let begin = Instant::now();
+                set_depth(mine);
+                while begin.elapsed() < Duration::from_millis(20) {
+                    drop(lock.lock().unwrap());
+                    assert_eq!(depth(), mine);
+                }
+                set_depth(0);
+            })
+        };
+        let all: Vec<_> = (1..4).map(busy).collect();
+        // More than anybody keeps up with: the one who spawns is set aside.
+        set_depth(9);
+        let tasks: Vec<_> = (0..10_000).map(|_| abaca::spawn(|| assert_eq!(depth(), 0))).collect();
+        assert_eq!(depth(), 9);
+        // Up to here nobody has blocked.
+        assert!(parks.load(SeqCst) > 0);
+        all.into_iter().for_each(|fiber| fiber.join().unwrap());
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+    });
 }
 
 #[test]

@@ -169,6 +169,8 @@ fn a_handler_of_signal_hook_over_and_under_ours_hears_each_signal_once() {
 fn tokio_hears_what_we_hear_whoever_came_first() {
     in_a_process_of_its_own!("tokio_hears_what_we_hear_whoever_came_first");
     use tokio::signal::unix::{SignalKind, signal};
+    // The sockets that its handlers write to live as long as the process.
+    abaca_tests::leaks::settle();
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let theirs = |of: Signal| {
         let _inside = tokio.enter();
@@ -196,6 +198,8 @@ fn tokio_hears_what_we_hear_whoever_came_first() {
 #[test]
 fn ctrlc_hears_the_interrupt_before_and_after_us() {
     in_a_process_of_its_own!("ctrlc_hears_the_interrupt_before_and_after_us");
+    // Its thread lives as long as the process.
+    abaca_tests::leaks::settle();
     let (sender, heard) = std::sync::mpsc::channel();
     ctrlc::set_handler(move || sender.send(()).unwrap()).unwrap();
     let runtime = one_worker();

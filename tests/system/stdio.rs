@@ -96,6 +96,8 @@ fn lines_of_many_fibers_and_threads_stay_whole_and_locked_ones_together() {
 #[test]
 fn half_a_line_is_written_at_the_exit() {
     if is_child() {
+        // It ends from the thread of a test, while the main one waits for that.
+        abaca_tests::leaks::settle();
         one_worker().run(|| abaca::print!("\n> first\n> half"));
         abaca::eprintln!("error {}", 1);
         std::process::exit(0);
@@ -139,6 +141,8 @@ fn a_wait_for_input_is_cancelled_and_frees_the_lock() {
 #[test]
 fn files_named_pipes_and_missing_streams_work_too() {
     if is_child() {
+        // Where a stream is missing, std has opened /dev/null since the stock was taken.
+        abaca_tests::leaks::settle();
         one_worker().run(|| {
             let mut text = String::new();
             abaca::io::stdin().read_to_string(&mut text).unwrap();

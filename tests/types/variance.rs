@@ -60,6 +60,7 @@ shortens! {
     StdoutLock: abaca_io::StdoutLock<life>;
     StderrLock: abaca_io::StderrLock<life>;
     Incoming: abaca_net::Incoming<life>;
+    WaitForCancellationFuture: abaca::cancel::WaitForCancellationFuture<life>;
     SocketAncillary: unix::SocketAncillary<life>;
     Messages: unix::Messages<life>;
     ScmRights: unix::ScmRights<life>;
@@ -99,7 +100,7 @@ const INVARIANT: &[&str] = &[
 ];
 
 /// Written out below; or only in the library's hands; or of `'static` values only.
-const OTHERS: &[&str] = &["Either", "CoroutineResult", "Arm", "AnyArm", "End", "State"];
+const OTHERS: &[&str] = &["Either", "Within", "CoroutineResult", "Arm", "AnyArm", "End", "State"];
 
 #[allow(dead_code, reason = "compiled, not called")]
 fn a_lent_coroutine<'short, 'long: 'short>(long: Scoped<'long, u8, u8, u8>) -> Scoped<'short, u8, u8, u8> {
@@ -110,6 +111,13 @@ fn a_lent_coroutine<'short, 'long: 'short>(long: Scoped<'long, u8, u8, u8>) -> S
 fn either<'short>(
     long: abaca::future::Either<&'static u8, &'static u8>,
 ) -> abaca::future::Either<&'short u8, &'short u8> {
+    long
+}
+
+#[allow(dead_code, reason = "compiled, not called")]
+fn within<'short>(
+    long: abaca::future::Within<&'static u8, &'static u8>,
+) -> abaca::future::Within<&'short u8, &'short u8> {
     long
 }
 

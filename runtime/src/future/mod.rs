@@ -6,7 +6,7 @@
 //!
 //! Nothing here drives a foreign runtime. A future that needs tokio's timers or sockets needs a tokio runtime that runs
 //! elsewhere: spawn it there and wait for its handle with [`block_on`], or poll it in that runtime's context with
-//! [`within`].
+//! [`within()`].
 //!
 //! # Cancellation
 //!

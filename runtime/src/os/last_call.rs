@@ -127,15 +127,15 @@ fn for_each_call(start: usize, mut visit: impl FnMut(usize)) {
     // the function is on a stack, and code can be read on Linux.
     let code = unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(start), bytes) };
     #[cfg(target_arch = "x86_64")]
-    for (at, window) in code.windows(6).enumerate() {
-        let offset = match window {
-            // call rel32
-            [0xe8, ..] => 1,
+    for at in 0..bytes {
+        let (offset, distance) = match code[at..] {
+            // call rel32; a last one, which does not return, may be the last five bytes of the function.
+            [0xe8, a, b, c, d, ..] => (1, [a, b, c, d]),
             // call [rip + rel32]
-            [0xff, 0x15, ..] => 2,
+            [0xff, 0x15, a, b, c, d, ..] => (2, [a, b, c, d]),
             _ => continue,
         };
-        let distance = i32::from_le_bytes(window[offset..offset + 4].try_into().expect("four bytes"));
+        let distance = i32::from_le_bytes(distance);
         visit((start + at + offset + 4).wrapping_add_signed(distance as isize));
     }
     #[cfg(target_arch = "aarch64")]

@@ -89,7 +89,7 @@ mod tests {
             }
         }
         // The sign to end is the last of all: it is stolen alone.
-        while victim.len() > 0 {
+        while !victim.is_empty() {
             own.extend(victim.pop());
         }
         victim.push(TASKS);

@@ -23,6 +23,8 @@ use std::thread::{self, panicking};
 use abaca_asm::coroutine::{Coroutine, Yielder};
 use abaca_asm::stack::StackPool;
 
+use crate::os;
+
 /// How many unwindings one stack holds.
 const CAPACITY: usize = 64;
 
@@ -72,7 +74,11 @@ impl Ballast {
             }
             Some(ballast)
         };
-        thread::Builder::new().name("abaca-ballast".into()).spawn(load).ok()?.join().ok()?
+        let loaded = Arc::new(Mutex::new(None));
+        let theirs = Arc::clone(&loaded);
+        let fill = move || *theirs.lock().unwrap_or_else(PoisonError::into_inner) = load();
+        os::thread::start("abaca-ballast".into(), fill).ok()?.join().ok()?;
+        loaded.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Adds one to the calling thread's count.

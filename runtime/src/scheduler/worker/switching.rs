@@ -114,7 +114,11 @@ impl Worker {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         let may_move = header.has(Flags::ROAMING) && !header.has(Flags::ANCHORED);
-        self.enter_hub(header, if may_move { Request::Requeue(me) } else { Request::Aside(me) });
+        let request = if may_move { Request::Requeue(me) } else { Request::Aside(me) };
+        if header.has(Flags::HOOKED) {
+            return self.suspend_specially(header, request);
+        }
+        self.enter_hub(header, request);
     }
 
     #[inline]
