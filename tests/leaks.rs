@@ -74,7 +74,8 @@ impl Stock {
         kept.extend(
             ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"].repeat(workers),
         );
-        let is_new = |(fd, what): &(&i32, &String)| before.descriptors.get(fd) != Some(what);
+        // std opens the standard streams of a program that was started without.
+        let is_new = |(fd, what): &(&i32, &String)| **fd > 2 && before.descriptors.get(fd) != Some(what);
         let mut found: Vec<_> = self
             .descriptors
             .iter()
