@@ -55,7 +55,7 @@ pub fn settle() {
 pub struct Stock {
     /// What each open descriptor is.
     descriptors: BTreeMap<i32, String>,
-    /// The names of threads, but for the calling one.
+    /// The names of the threads of runtimes.
     threads: Vec<String>,
     /// The mappings of stacks.
     stacks: Vec<String>,
@@ -74,7 +74,8 @@ impl Stock {
         kept.extend(
             ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"].repeat(workers),
         );
-        let is_new = |(fd, what): &(&i32, &String)| before.descriptors.get(fd) != Some(what);
+        // std opens the standard streams of a program that was started without.
+        let is_new = |(fd, what): &(&i32, &String)| **fd > 2 && before.descriptors.get(fd) != Some(what);
         let mut found: Vec<_> = self
             .descriptors
             .iter()
@@ -150,13 +151,23 @@ fn descriptors() -> BTreeMap<i32, String> {
     numbers.into_iter().filter_map(what).collect()
 }
 
-fn threads() -> Vec<String> {
+/// The id of the calling thread.
+fn own_thread() -> i32 {
     // SAFETY: gettid(2) has no preconditions.
-    let own = unsafe { libc::gettid() }.to_string();
+    unsafe { libc::gettid() }
+}
+
+/// The threads of runtimes, as `Builder::name` calls them, as far as the kernel keeps their names. Those of other libraries and
+/// of tests may outlive them.
+fn threads() -> Vec<String> {
+    let is_ours = |name: &String| {
+        name.starts_with("abaca") || ["-wor", "-mon", "-pol", "-blo"].iter().any(|part| name.contains(part))
+    };
+    let own = own_thread().to_string();
     let tasks = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten();
     let others = tasks.filter(|task| task.file_name().to_str() != Some(&own));
     // One that has ended meanwhile has no name.
-    others.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok()).collect()
+    others.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok()).filter(is_ours).collect()
 }
 
 /// Mappings that never get huge pages (`nh`) and that no memory is set aside for (`nr`): what `abaca_asm` asks for when it
@@ -194,6 +205,10 @@ static AT_START: extern "C" fn() = {
 };
 
 extern "C" fn end() {
+    // Who ends the process from a thread or a fiber leaves all that runs to its fate.
+    if own_thread().cast_unsigned() != std::process::id() {
+        return;
+    }
     // The eventfd that signals write to lives as long as the process.
     let look = |before| left_since(before, &["anon_inode:[eventfd]"]);
     let Some(found) = BEFORE.get().filter(|_| !IS_SETTLED.load(SeqCst)).map(look) else { return };
