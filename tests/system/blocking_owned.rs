@@ -64,13 +64,23 @@ fn a_timeout_around_it_ends_and_the_pool_goes_on() {
     }
     let runtime = Runtime::builder().workers(1).max_blocking_threads(1).build().unwrap();
     runtime.run(|| {
-        let (go, waits) = mpsc::channel::<()>();
-        let job = move || {
-            waits.recv().unwrap();
-            Angry
+        let mut patience = Duration::from_millis(1);
+        let go = loop {
+            let (go, waits) = mpsc::channel::<()>();
+            let (begins, begun) = mpsc::channel();
+            let job = move || {
+                begins.send(()).unwrap();
+                waits.recv().unwrap();
+                Angry
+            };
+            let late = timeout(patience, || blocking::run_owned(job));
+            assert!(late.map(std::mem::forget).is_err());
+            // A job that no thread has taken before the time was up never runs.
+            if begun.recv().is_ok() {
+                break go;
+            }
+            patience *= 2;
         };
-        let late = timeout(Duration::from_millis(1), || blocking::run_owned(job));
-        assert!(late.map(std::mem::forget).is_err());
         go.send(()).unwrap();
         // The one thread there is.
         assert_eq!(blocking::run_owned(|| 7), 7);
