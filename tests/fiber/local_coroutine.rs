@@ -10,7 +10,10 @@ use abaca::coroutine::{Coroutine, Yielder};
 /// Says that it is alive as long as it is.
 struct Value(Vec<u64>);
 
-static DROPPED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// On the only worker of a test, so that those beside it do not count.
+    static DROPPED: Cell<usize> = const { Cell::new(0) };
+}
 
 impl Value {
     fn new() -> Self {
@@ -28,7 +31,7 @@ impl Value {
 impl Drop for Value {
     fn drop(&mut self) {
         self.0.iter_mut().for_each(|n| *n = 0xdead);
-        DROPPED.fetch_add(1, SeqCst);
+        DROPPED.set(DROPPED.get() + 1);
     }
 }
 
@@ -74,15 +77,15 @@ abaca::fiber_local! {
 #[abaca::test(workers = 1)]
 fn a_value_in_use_outlives_its_fiber_until_the_coroutine_lets_go() {
     for ending in 0..3 {
-        let dropped = DROPPED.load(SeqCst);
+        let dropped = DROPPED.get();
         let mut coroutine = left_behind(|| suspended(|yielder| KEY.with(|value| use_it(value, yielder))));
-        assert_eq!(DROPPED.load(SeqCst), dropped, "it is in use");
+        assert_eq!(DROPPED.get(), dropped, "it is in use");
         match ending {
             0 => _ = coroutine.resume(()),
             1 => drop(coroutine),
             _ => abaca::spawn_local(move || _ = coroutine.resume(())).join().unwrap(),
         }
-        assert_eq!(DROPPED.load(SeqCst), dropped + 1);
+        assert_eq!(DROPPED.get(), dropped + 1);
     }
     let coroutine = left_behind(|| suspended(|yielder| HELD.with_borrow_mut(|value| use_it(value, yielder))));
     drop(coroutine);
