@@ -10,8 +10,6 @@ use abaca::coroutine::{Coroutine, Yielder};
 /// Says that it is alive as long as it is.
 struct Value(Vec<u64>);
 
-static DROPPED: AtomicUsize = AtomicUsize::new(0);
-
 impl Value {
     fn new() -> Self {
         Self(vec![42; 64])
@@ -28,6 +26,16 @@ impl Value {
 impl Drop for Value {
     fn drop(&mut self) {
         self.0.iter_mut().for_each(|n| *n = 0xdead);
+    }
+}
+
+/// A value of one test's, which alone counts how many were dropped.
+struct Counted(Value);
+
+static DROPPED: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
         DROPPED.fetch_add(1, SeqCst);
     }
 }
@@ -67,6 +75,7 @@ fn left_behind(make: impl FnOnce() -> Suspended + 'static) -> Suspended {
 abaca::fiber_local! {
     static OLDER: RefCell<Option<Suspended>> = const { RefCell::new(None) };
     static KEY: Value = Value::new();
+    static COUNTED: Counted = Counted(Value::new());
     static HELD: RefCell<Value> = RefCell::new(Value::new());
     static SHARED: Cell<u32> = const { Cell::new(0) };
 }
@@ -75,7 +84,8 @@ abaca::fiber_local! {
 fn a_value_in_use_outlives_its_fiber_until_the_coroutine_lets_go() {
     for ending in 0..3 {
         let dropped = DROPPED.load(SeqCst);
-        let mut coroutine = left_behind(|| suspended(|yielder| KEY.with(|value| use_it(value, yielder))));
+        let using = |yielder: &Yielder<(), ()>| COUNTED.with(|counted| use_it(&counted.0, yielder));
+        let mut coroutine = left_behind(move || suspended(using));
         assert_eq!(DROPPED.load(SeqCst), dropped, "it is in use");
         match ending {
             0 => _ = coroutine.resume(()),
