@@ -173,6 +173,10 @@ fn threads() -> Vec<String> {
 /// Mappings that never get huge pages (`nh`) and that no memory is set aside for (`nr`): what `abaca_asm` asks for when it
 /// maps stacks. The C library's stacks of threads have memory set aside, and its arenas may get huge pages.
 fn stacks() -> Vec<String> {
+    // ThreadSanitizer's own memory is of the same kind.
+    if cfg!(abaca_tsan) {
+        return Vec::new();
+    }
     let maps = fs::read_to_string("/proc/self/smaps").expect("/proc is mounted");
     let has_both = |flags: &str| ["nh", "nr"].iter().all(|flag| flags.split(' ').any(|other| other == *flag));
     let mut range = "";
