@@ -1,5 +1,8 @@
 //! `abaca::cancel`: cancellation in every blocking call, tokens, shields, scopes that fail, sets of fibers.
 
+// Other switches and sanitizers do not let the unwinder look at a parked stack: there, such a cancellation ends the process with a
+// report, as `shield` tells.
+#[cfg(not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)))]
 mod callbacks;
 mod every_call;
 mod io;

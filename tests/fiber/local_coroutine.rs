@@ -10,11 +10,6 @@ use abaca::coroutine::{Coroutine, Yielder};
 /// Says that it is alive as long as it is.
 struct Value(Vec<u64>);
 
-thread_local! {
-    /// On the only worker of a test, so that those beside it do not count.
-    static DROPPED: Cell<usize> = const { Cell::new(0) };
-}
-
 impl Value {
     fn new() -> Self {
         Self(vec![42; 64])
@@ -31,7 +26,17 @@ impl Value {
 impl Drop for Value {
     fn drop(&mut self) {
         self.0.iter_mut().for_each(|n| *n = 0xdead);
-        DROPPED.set(DROPPED.get() + 1);
+    }
+}
+
+/// A value of one test's, which alone counts how many were dropped.
+struct Counted(Value);
+
+static DROPPED: AtomicUsize = AtomicUsize::new(0);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        DROPPED.fetch_add(1, SeqCst);
     }
 }
 
@@ -70,6 +75,7 @@ fn left_behind(make: impl FnOnce() -> Suspended + 'static) -> Suspended {
 abaca::fiber_local! {
     static OLDER: RefCell<Option<Suspended>> = const { RefCell::new(None) };
     static KEY: Value = Value::new();
+    static COUNTED: Counted = Counted(Value::new());
     static HELD: RefCell<Value> = RefCell::new(Value::new());
     static SHARED: Cell<u32> = const { Cell::new(0) };
 }
@@ -77,15 +83,16 @@ abaca::fiber_local! {
 #[abaca::test(workers = 1)]
 fn a_value_in_use_outlives_its_fiber_until_the_coroutine_lets_go() {
     for ending in 0..3 {
-        let dropped = DROPPED.get();
-        let mut coroutine = left_behind(|| suspended(|yielder| KEY.with(|value| use_it(value, yielder))));
-        assert_eq!(DROPPED.get(), dropped, "it is in use");
+        let dropped = DROPPED.load(SeqCst);
+        let using = |yielder: &Yielder<(), ()>| COUNTED.with(|counted| use_it(&counted.0, yielder));
+        let mut coroutine = left_behind(move || suspended(using));
+        assert_eq!(DROPPED.load(SeqCst), dropped, "it is in use");
         match ending {
             0 => _ = coroutine.resume(()),
             1 => drop(coroutine),
             _ => abaca::spawn_local(move || _ = coroutine.resume(())).join().unwrap(),
         }
-        assert_eq!(DROPPED.get(), dropped + 1);
+        assert_eq!(DROPPED.load(SeqCst), dropped + 1);
     }
     let coroutine = left_behind(|| suspended(|yielder| HELD.with_borrow_mut(|value| use_it(value, yielder))));
     drop(coroutine);

@@ -52,9 +52,16 @@ fn a_descriptor_is_found() {
 #[test]
 fn a_thread_is_found() {
     if leaves("thread") {
-        return drop(
-            std::thread::Builder::new().name("abaca-stray".into()).spawn(std::thread::park).unwrap(),
-        );
+        // It has its name once it runs.
+        let (runs, has_begun) = std::sync::mpsc::channel();
+        let stray = move || {
+            runs.send(()).unwrap();
+            loop {
+                std::thread::park();
+            }
+        };
+        drop(std::thread::Builder::new().name("abaca-stray".into()).spawn(stray).unwrap());
+        return has_begun.recv().unwrap();
     }
     assert_found("a_thread_is_found", "thread", "abaca-stray");
 }

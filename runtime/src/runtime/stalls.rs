@@ -38,7 +38,7 @@ impl Builder {
     ///     .on_stall(move |stall| _ = stalls.send(stall.clone()))
     ///     .build()
     ///     .unwrap();
-    /// let stall = runtime.run(|| {
+    /// let stall = runtime.run(move || {
     ///     abaca::spawn_local(|| println!("waits for the other one"));
     ///     loop {
     ///         // A long computation.
