@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::net::{ServeOptions, TcpListener, TcpStream};
 use abaca_examples::{context, or_fail};
 use clap::Parser;
@@ -41,7 +41,7 @@ fn run(options: &Options) -> io::Result<()> {
     let config = self_signed(options)?;
     println!("listening on https://{}/", listener.local_addr()?);
     let left = AtomicUsize::new(options.requests.map_or(usize::MAX, NonZero::get));
-    let stop = CancelToken::new();
+    let stop = CancellationToken::new();
     let server = ServeOptions::new().stop_on(&stop).serve(listener, move |stream, peer| {
         let session = ServerConnection::new(Arc::clone(&config)).expect("a configuration that is complete");
         let served = serve(Tls::new(session, stream), &left, &stop);
@@ -66,7 +66,7 @@ fn self_signed(options: &Options) -> io::Result<Arc<ServerConfig>> {
 }
 
 /// Serves one connection until its client has enough, or the server has.
-fn serve(mut stream: Tls, left: &AtomicUsize, stop: &CancelToken) -> io::Result<()> {
+fn serve(mut stream: Tls, left: &AtomicUsize, stop: &CancellationToken) -> io::Result<()> {
     let (mut buffer, mut filled, mut go_on) = (vec![0; REQUEST_LIMIT], 0, true);
     while go_on {
         let length = stream.read(&mut buffer[filled..])?;

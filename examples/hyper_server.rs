@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::future::block_on;
 use abaca::net::hyper::{HyperStream, HyperTimer};
 use abaca::net::{ServeOptions, TcpListener, TcpStream};
@@ -42,7 +42,7 @@ fn run(options: &Options) -> io::Result<()> {
     let listener = TcpListener::bind(address).map_err(context(format_args!("cannot listen on {address}")))?;
     println!("listening on http://{}/", listener.local_addr()?);
     let left = AtomicUsize::new(options.requests.map_or(usize::MAX, NonZero::get));
-    let (stop, patience) = (CancelToken::new(), options.patience);
+    let (stop, patience) = (CancellationToken::new(), options.patience);
     let server = ServeOptions::new().stop_on(&stop).serve(listener, move |stream, peer| {
         if let Err(error) = serve(stream, patience, &left, &stop) {
             eprintln!("{peer}: {error}");
@@ -54,7 +54,12 @@ fn run(options: &Options) -> io::Result<()> {
 }
 
 /// Serves one connection until its client has enough, or the server has.
-fn serve(stream: TcpStream, patience: Duration, left: &AtomicUsize, stop: &CancelToken) -> hyper::Result<()> {
+fn serve(
+    stream: TcpStream,
+    patience: Duration,
+    left: &AtomicUsize,
+    stop: &CancellationToken,
+) -> hyper::Result<()> {
     let service = service_fn(async |request| {
         let mut response = answer(request).await;
         if left.fetch_sub(1, Relaxed) == 1 {

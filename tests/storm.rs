@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use abaca::cancel::{CancelToken, shield};
+use abaca::cancel::{CancellationToken, shield};
 use abaca::time::timeout;
 use abaca::{Cancelled, ScopedJoinHandle};
 
@@ -54,10 +54,10 @@ pub struct Stream<'a> {
 
 /// The token under which the streams of a storm wait; when it is cancelled another takes its place.
 #[derive(Debug, Default)]
-struct Gusts(Mutex<CancelToken>);
+struct Gusts(Mutex<CancellationToken>);
 
 impl Gusts {
-    fn token(&self) -> CancelToken {
+    fn token(&self) -> CancellationToken {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::channel::{Receiver, Sender, bounded};
 use abaca::time::timeout;
 use abaca::{Cancelled, Runtime};
@@ -135,7 +135,7 @@ fn timeouts_and_tokens_inside_of_the_callback_work_there() {
     abaca::spawn(move || {
         sort(move || {
             assert!(timeout(Duration::from_millis(1), abaca::park).is_err());
-            let token = CancelToken::new();
+            let token = CancellationToken::new();
             let other = token.clone();
             let canceller = abaca::spawn(move || other.cancel());
             assert!(token.run_until_cancelled(abaca::park).is_none());
@@ -153,7 +153,7 @@ fn a_token_is_obeyed_when_the_callback_is_over() {
     for workers in [1, 2] {
         Runtime::builder().workers(workers).build().unwrap().run(|| {
             let (wait, came, open) = gate();
-            let token = CancelToken::new();
+            let token = CancellationToken::new();
             let theirs = token.clone();
             let sorted = Arc::new(AtomicUsize::new(0));
             let count = Arc::clone(&sorted);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::time::timeout;
 
 use super::waits::{self, Wait};
@@ -88,7 +88,7 @@ fn a_timeout_around_it_ends_it_on_a_plain_thread() {
 fn a_token_ends_it_in_fibers_and_in_threads() {
     let runtime = abaca::Runtime::new().unwrap();
     for (name, wait) in waits::in_fibers() {
-        let token = CancelToken::new();
+        let token = CancellationToken::new();
         let theirs = token.clone();
         let body = move || theirs.run_until_cancelled(wait).is_none();
         let fiber = runtime.spawn(body);
@@ -96,7 +96,7 @@ fn a_token_ends_it_in_fibers_and_in_threads() {
         assert!(fiber.join().unwrap(), "{name} in a fiber");
     }
     for (name, wait) in waits::on_threads() {
-        let token = CancelToken::new();
+        let token = CancellationToken::new();
         let theirs = token.clone();
         let thread = std::thread::spawn(move || theirs.run_until_cancelled(wait).is_none());
         token.cancel();

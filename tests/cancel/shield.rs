@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::cancel::{CancelToken, is_cancelled as must_unwind, shield};
+use abaca::cancel::{CancellationToken, is_cancelled as must_unwind, shield};
 use abaca::time::timeout;
 use abaca::{Cancelled, channel};
 
@@ -120,7 +120,7 @@ fn the_outermost_of_several_reasons_wins() {
         assert!(outer.is_err());
         assert!(passed.is_empty(), "{passed:?}");
 
-        let token = CancelToken::new();
+        let token = CancellationToken::new();
         let fiber = begun({
             let token = token.clone();
             move || {
@@ -198,7 +198,7 @@ fn a_payload_that_is_thrown_late_ends_at_nobody_elses_boundary() {
             let mut kept = None;
             // The second call's frame lies where the first one's was.
             for round in 0..2 {
-                let token = CancelToken::new();
+                let token = CancellationToken::new();
                 let _ = token.run_until_cancelled(|| {
                     if round == 0 {
                         token.cancel();

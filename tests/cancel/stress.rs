@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::sync::Mutex;
 use abaca::time::timeout;
 use abaca::{Runtime, channel};
@@ -66,7 +66,7 @@ fn a_message_is_received_or_kept_whatever_is_cancelled() {
     let runtime = Runtime::builder().workers(2).build().unwrap();
     let (sender, receiver) = channel::bounded(2);
     let received = Arc::new(AtomicUsize::new(0));
-    let token = CancelToken::new();
+    let token = CancellationToken::new();
     let receivers: Vec<_> = (0..4)
         .map(|number| {
             let (receiver, received, token) = (receiver.clone(), Arc::clone(&received), token.child_token());

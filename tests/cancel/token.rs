@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::time::timeout;
 
 use super::{begun, on_one_worker};
 
 #[test]
 fn a_cancellation_goes_down_the_tree_and_not_up() {
-    let root = CancelToken::new();
+    let root = CancellationToken::new();
     let (left, right) = (root.child_token(), root.child_token());
     let below = left.child_token();
     left.cancel();
@@ -22,7 +22,7 @@ fn a_cancellation_goes_down_the_tree_and_not_up() {
 
 #[test]
 fn a_token_in_the_middle_need_not_be_kept() {
-    let root = CancelToken::new();
+    let root = CancellationToken::new();
     let below = root.child_token().child_token();
     root.cancel();
     assert!(below.is_cancelled());
@@ -30,7 +30,7 @@ fn a_token_in_the_middle_need_not_be_kept() {
 
 #[test]
 fn the_depth_of_a_tree_is_the_users() {
-    let root = CancelToken::new();
+    let root = CancellationToken::new();
     let mut deepest = root.clone();
     for _ in 0..100_000 {
         deepest = deepest.child_token();
@@ -43,7 +43,7 @@ fn the_depth_of_a_tree_is_the_users() {
 
 #[test]
 fn a_guard_cancels_unless_it_is_disarmed() {
-    let token = CancelToken::new();
+    let token = CancellationToken::new();
     let kept = token.clone().drop_guard().disarm();
     assert!(!kept.is_cancelled());
     drop(token.clone().drop_guard());
@@ -53,7 +53,7 @@ fn a_guard_cancels_unless_it_is_disarmed() {
 #[test]
 fn all_who_run_under_it_end_and_all_who_wait_for_it_are_woken() {
     on_one_worker(|| {
-        let token = CancelToken::new();
+        let token = CancellationToken::new();
         let runners: Vec<_> = (0..50)
             .map(|_| {
                 let token = token.child_token();
@@ -77,7 +77,7 @@ fn all_who_run_under_it_end_and_all_who_wait_for_it_are_woken() {
 #[test]
 fn code_that_ends_by_itself_has_a_result() {
     on_one_worker(|| {
-        let token = CancelToken::new();
+        let token = CancellationToken::new();
         assert_eq!(token.run_until_cancelled(|| 4), Some(4));
         assert!(!token.cancelled_timeout(Duration::from_millis(1)));
         token.cancel();
@@ -89,7 +89,7 @@ fn code_that_ends_by_itself_has_a_result() {
 #[test]
 fn tokens_and_timeouts_nest() {
     on_one_worker(|| {
-        let (outer, inner) = (CancelToken::new(), CancelToken::new());
+        let (outer, inner) = (CancellationToken::new(), CancellationToken::new());
         let result = outer.run_until_cancelled(|| {
             assert!(timeout(Duration::from_millis(1), || inner.run_until_cancelled(abaca::park)).is_err());
             inner.cancel();

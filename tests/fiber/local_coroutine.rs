@@ -162,7 +162,7 @@ fn in_the_middle(n: usize, yielder: &Yielder<(), ()>) {
     let suspend = || yielder.suspend(());
     match n {
         0 => abaca::time::timeout(Duration::from_secs(3600), suspend).unwrap(),
-        1 => abaca::cancel::CancelToken::new().run_until_cancelled(suspend).unwrap(),
+        1 => abaca::cancel::CancellationToken::new().run_until_cancelled(suspend).unwrap(),
         2 => abaca::cancel::shield(suspend),
         3 => abaca::scope(|scope| {
             let fiber = scope.spawn(abaca::yield_now);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use std::time::Duration;
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::future::{block_on, timeout, within};
 use abaca_tests::on_one_worker;
 
@@ -71,7 +71,7 @@ fn the_context_is_entered_for_each_poll_and_left_for_each_wait() {
 
 #[test]
 fn a_task_that_waits_for_a_token_is_woken_once_and_forgotten_when_it_is_dropped() {
-    let (token, counter) = (CancelToken::new(), Arc::new(Counter::default()));
+    let (token, counter) = (CancellationToken::new(), Arc::new(Counter::default()));
     let child = token.child_token();
     let mut waits = pin!(child.cancelled_async());
     let mut gone = Box::pin(child.cancelled_async());

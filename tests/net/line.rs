@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::channel::unbounded;
 use abaca::net::{TcpListener, TcpStream, UdpSocket};
 use abaca::time::timeout;
@@ -17,7 +17,7 @@ const ENDLESS: Duration = Duration::from_secs(60);
 fn nothing_is_lost<T: 'static>(take: impl Fn() -> T + Send + Sync + 'static, mut send: impl FnMut(usize)) {
     const FIBERS: u64 = 50;
     let take = Arc::new(take);
-    let stop = CancelToken::new();
+    let stop = CancellationToken::new();
     let (took, taken) = unbounded();
     let fibers: Vec<_> = (0..FIBERS)
         .map(|number| {

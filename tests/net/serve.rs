@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::channel;
 use abaca::net::{Listener, ServeOptions, TcpListener, TcpStream, UnixListener, UnixStream, unix};
 use abaca::time::timeout;
@@ -183,7 +183,7 @@ fn a_drain_cancels_who_does_not_come_to_an_end() {
 fn a_token_stops_the_server_and_tells_its_handlers() {
     on_each_runtime(|| {
         let (listener, address) = listener();
-        let token = CancelToken::new();
+        let token = CancellationToken::new();
         let seen = token.clone();
         let server = ServeOptions::new().stop_on(&token).serve(listener, move |mut stream, _| {
             stream.write_all(b"1").unwrap();
@@ -329,7 +329,7 @@ fn a_shutdown_ends_the_server_and_its_handlers() {
 }
 
 /// Stops its server with the only connection.
-struct Last(channel::Receiver<()>, CancelToken);
+struct Last(channel::Receiver<()>, CancellationToken);
 
 impl Listener for Last {
     type Stream = ();
@@ -348,7 +348,7 @@ fn a_connection_that_was_accepted_is_served_and_known_whenever_the_stop_comes() 
     const ROUNDS: usize = 500;
     abaca::Runtime::builder().workers(4).build().unwrap().run(|| {
         for _ in 0..ROUNDS {
-            let (token, (go, connection)) = (CancelToken::new(), channel::bounded(1));
+            let (token, (go, connection)) = (CancellationToken::new(), channel::bounded(1));
             let listener = Last(connection, token.clone());
             let server = ServeOptions::new().stop_on(&token).serve(listener, |(), ()| {
                 loop {

@@ -3,7 +3,7 @@
 use std::sync::Mutex as Lock;
 
 use abaca::Fiber;
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::sync::{Barrier, Notify};
 use proptest::prelude::*;
 
@@ -108,7 +108,7 @@ enum TokenOp {
     WaitForChild,
 }
 
-struct Tokens(CancelToken, CancelToken);
+struct Tokens(CancellationToken, CancellationToken);
 
 impl System for Tokens {
     type Op = TokenOp;
@@ -120,7 +120,7 @@ impl System for Tokens {
     const AFTERWARDS: &[TokenOp] = &[TokenOp::Look, TokenOp::LookAtChild];
 
     fn new() -> Self {
-        let parent = CancelToken::new();
+        let parent = CancellationToken::new();
         let child = parent.child_token();
         Self(parent, child)
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use abaca::Runtime;
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::time::timeout;
 use proptest::prelude::*;
 
@@ -158,9 +158,9 @@ struct Run<S: System> {
     system: S,
     clock: AtomicU64,
     /// What cuts the calls short that wait for it.
-    token: Mutex<CancelToken>,
+    token: Mutex<CancellationToken>,
     /// Cuts all calls short that are left.
-    end: CancelToken,
+    end: CancellationToken,
     log: Mutex<Log<S>>,
     is_open: AtomicBool,
 }
@@ -295,7 +295,7 @@ fn run_once<S: System>(program: &Program<S::Op>) -> Result<(), TestCaseError> {
         system: S::new(),
         clock: AtomicU64::new(0),
         token: Mutex::default(),
-        end: CancelToken::new(),
+        end: CancellationToken::new(),
         log: Mutex::new(log),
         is_open: AtomicBool::new(false),
     });

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use abaca::actor::{self, Mailbox};
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::channel::{self, Select, bounded, broadcast, never, oneshot, select, tick, unbounded, watch};
 use abaca::promise::Promise;
 use abaca::sync::{Barrier, Condvar, Mutex, Notify, Once, OnceLock, RwLock, Semaphore, WaitGroup, mpsc};
@@ -182,8 +182,8 @@ fn everything_else_gives_way() {
         gives_way("try_join_next", || assert!(set.try_join_next().is_none()));
         drop(sender);
         set.join_next().unwrap().unwrap();
-        let token = CancelToken::new();
-        gives_way("CancelToken", || assert!(!token.is_cancelled()));
+        let token = CancellationToken::new();
+        gives_way("CancellationToken", || assert!(!token.is_cancelled()));
         gives_way("checkpoint", abaca::cancel::checkpoint);
         let (promise, resolver) = Promise::pending();
         gives_way("Promise in vain", || assert!(!promise.is_resolved()));

@@ -173,7 +173,7 @@ fn the_neighbours_of_an_unwinding_fiber_are_cancelled_and_time_out() {
     abaca::yield_now();
     parked.cancel();
     assert!(parked.join().unwrap_err().is::<abaca::Cancelled>());
-    let token = abaca::cancel::CancelToken::new();
+    let token = abaca::cancel::CancellationToken::new();
     let theirs = token.clone();
     let guarded = abaca::spawn_local(move || theirs.run_until_cancelled(abaca::park).is_none());
     abaca::yield_now();

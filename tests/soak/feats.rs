@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::process::{Command, Stdio};
 use abaca::sync::{Condvar, Mutex, RwLock, Semaphore};
 use abaca::time::timeout;
@@ -107,7 +107,7 @@ pub(crate) fn cancellations(choices: &mut Choices) {
     const FIBERS: u64 = 30;
     let drops = Arc::new(AtomicU64::new(0));
     let (_sender, receiver) = channel::bounded::<()>(0);
-    let token = CancelToken::new();
+    let token = CancellationToken::new();
     let fibers: Vec<_> = (0..FIBERS)
         .map(|number| {
             let counted = Counted(Arc::clone(&drops));

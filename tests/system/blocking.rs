@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use abaca::blocking::{self, Gauges};
+use abaca::blocking::{self, Metrics};
 use abaca::{Cancelled, Runtime};
 
 use super::{in_child, is_child, one_worker, wait_until};
@@ -29,7 +29,7 @@ fn a_panic_resumes_in_the_caller_and_harms_no_thread() {
         let result = catch_unwind(|| blocking::run(|| std::panic::resume_unwind(Box::new("in the job"))));
         assert_eq!(*result.unwrap_err().downcast::<&str>().unwrap(), "in the job");
         assert_eq!(blocking::run(|| 7), 7);
-        assert_eq!(blocking::gauges().completed, 2);
+        assert_eq!(blocking::metrics().completed, 2);
     });
 }
 
@@ -48,7 +48,7 @@ fn jobs_run_on_named_threads_of_the_pool() {
 fn on_a_plain_thread_the_closure_just_runs() {
     let here = thread::current().id();
     assert_eq!(blocking::run(|| thread::current().id()), here);
-    assert_eq!(blocking::gauges(), Gauges::default());
+    assert_eq!(blocking::metrics(), Metrics::default());
     // A thread of the pool is one.
     one_worker().run(|| {
         let (outer, inner) =
@@ -156,19 +156,19 @@ fn a_job_that_no_thread_has_taken_is_taken_back() {
     runtime.run(|| {
         let (sender, receiver) = mpsc::channel::<()>();
         let first = abaca::spawn(move || blocking::run(move || receiver.recv().unwrap()));
-        wait_until(|| blocking::gauges().threads == 1 && blocking::gauges().queued == 0);
+        wait_until(|| blocking::metrics().threads == 1 && blocking::metrics().queued == 0);
         let ran = AtomicBool::new(false);
         let timeout = abaca::time::timeout(Duration::from_millis(1), || {
             blocking::run(|| ran.store(true, Ordering::SeqCst));
         });
         assert!(timeout.is_err());
         // Its place in the queue is free too.
-        assert_eq!(blocking::gauges().queued, 0);
+        assert_eq!(blocking::metrics().queued, 0);
         sender.send(()).unwrap();
         first.join().unwrap();
         assert_eq!(blocking::run(|| 7), 7);
         assert!(!ran.load(Ordering::SeqCst));
-        assert_eq!(blocking::gauges().completed, 2);
+        assert_eq!(blocking::metrics().completed, 2);
     });
 }
 
@@ -180,7 +180,7 @@ fn a_fiber_that_is_cancelled_already_submits_nothing() {
             blocking::run(|| unreachable!("cancelled before"));
         });
         assert!(fiber.join().unwrap_err().is::<Cancelled>());
-        assert_eq!(blocking::gauges().peak, 0);
+        assert_eq!(blocking::metrics().peak, 0);
     });
 }
 
@@ -254,7 +254,7 @@ fn without_any_thread_a_job_runs_in_place() {
             let there = blocking::run(|| thread::current().id());
             drop(hoard);
             assert_eq!(there, here);
-            let gauges = blocking::gauges();
+            let gauges = blocking::metrics();
             assert_eq!((gauges.threads, gauges.completed, gauges.queued), (0, 1, 0));
             // Later there is room again.
             assert_ne!(blocking::run(|| thread::current().id()), here);

@@ -27,7 +27,7 @@ fn it_returns_what_the_closure_returns_or_throws() {
         assert_eq!(blocking::run_owned(|| 7), 7);
         let result = catch_unwind(|| blocking::run_owned(|| resume_unwind(Box::new("in the job"))));
         assert_eq!(*result.unwrap_err().downcast::<&str>().unwrap(), "in the job");
-        assert_eq!(blocking::gauges().completed, 2);
+        assert_eq!(blocking::metrics().completed, 2);
     });
     let here = std::thread::current().id();
     assert_eq!(blocking::run_owned(|| std::thread::current().id()), here);
@@ -44,7 +44,7 @@ fn a_caller_goes_and_the_result_is_dropped_when_it_arrives() {
                 result
             })
         });
-        wait_until(|| blocking::gauges().threads == 1 && blocking::gauges().queued == 0);
+        wait_until(|| blocking::metrics().threads == 1 && blocking::metrics().queued == 0);
         fiber.cancel();
         let Err(payload) = fiber.join() else { panic!("it was cancelled") };
         assert!(payload.is::<Cancelled>());
@@ -84,7 +84,7 @@ fn a_timeout_around_it_ends_and_the_pool_goes_on() {
         go.send(()).unwrap();
         // The one thread there is.
         assert_eq!(blocking::run_owned(|| 7), 7);
-        assert_eq!((blocking::gauges().completed, blocking::gauges().peak), (2, 1));
+        assert_eq!((blocking::metrics().completed, blocking::metrics().peak), (2, 1));
     });
 }
 
@@ -94,7 +94,7 @@ fn the_end_of_a_runtime_waits_for_none() {
     let runtime = one_worker();
     runtime.run(|| {
         drop(begun(move || blocking::run_owned(move || waits.recv())));
-        wait_until(|| blocking::gauges().threads == 1 && blocking::gauges().queued == 0);
+        wait_until(|| blocking::metrics().threads == 1 && blocking::metrics().queued == 0);
     });
     runtime.shutdown(Duration::from_secs(1000)).unwrap();
     drop(go);

@@ -62,7 +62,7 @@ fn an_open_ends_with_the_time_of_its_caller_and_keeps_no_thread() {
                 fs::copy(&path, folder.path().join("copy")).unwrap_err().kind(),
                 ErrorKind::InvalidInput
             );
-            wait_until(|| blocking::gauges().idle == blocking::gauges().threads);
+            wait_until(|| blocking::metrics().idle == blocking::metrics().threads);
             // What was given up took nothing from those who come later.
             let reading = begun({
                 let path = path.clone();
@@ -140,8 +140,8 @@ fn reads_and_writes_end_with_the_time_of_their_caller_and_lose_nothing() {
             other.read_exact(&mut arrived).unwrap();
             assert!(arrived.iter().all(|&byte| byte == 7));
             assert!(timeout(SOON, || file.read(&mut [0; 8])).is_err(), "no more than what was told");
-            assert_eq!(blocking::gauges().queued, 0);
-            wait_until(|| blocking::gauges().idle == blocking::gauges().threads);
+            assert_eq!(blocking::metrics().queued, 0);
+            wait_until(|| blocking::metrics().idle == blocking::metrics().threads);
         });
     });
 }
@@ -158,7 +158,7 @@ fn a_terminal_that_is_opened_as_a_file_is_waited_for() {
         assert_eq!(&text, b"typed\n");
         // Nobody displays it.
         assert!(timeout(SOON, || file.write_all(&[b'x'; 1 << 20])).is_err());
-        wait_until(|| blocking::gauges().idle == blocking::gauges().threads);
+        wait_until(|| blocking::metrics().idle == blocking::metrics().threads);
     });
 }
 

@@ -68,7 +68,7 @@ fn the_worker_runs_others_while_one_fiber_waits_for_a_child() {
         let closer = abaca::spawn(move || drop(stdin));
         assert!(waiter.join().unwrap().success());
         closer.join().unwrap();
-        assert_eq!(abaca::blocking::gauges().completed, 0, "nobody waits on a thread");
+        assert_eq!(abaca::blocking::metrics().completed, 0, "nobody waits on a thread");
     });
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use abaca::actor::{self, CallError, Mailbox};
-use abaca::cancel::CancelToken;
+use abaca::cancel::CancellationToken;
 use abaca::channel::{Select, after, at, bounded, broadcast, oneshot, select, tick, unbounded};
 use abaca::promise::Promise;
 use abaca::sync::{Condvar, Mutex, Notify, Semaphore};
@@ -75,7 +75,7 @@ fn waits_without_end_go_on_until_they_are_cancelled() {
             let permits = Semaphore::new(0);
             assert!(waits(|| _ = permits.acquire_timeout(long).map(drop)));
             assert!(waits(|| _ = Notify::new().notified_timeout(long)));
-            assert!(waits(|| _ = CancelToken::new().cancelled_timeout(long)));
+            assert!(waits(|| _ = CancellationToken::new().cancelled_timeout(long)));
             let (promise, _resolver) = Promise::<u32>::pending();
             assert!(waits(|| _ = promise.wait_timeout(long)));
             // One that does not wait is not in the way either.

@@ -85,11 +85,11 @@ mod tests {
         for _ in 0..100 {
             wait_for(&pool, || (), Job::wait);
             // The caller may be told before the thread has sat down.
-            while pool.gauges().idle == 0 {
+            while pool.metrics().idle == 0 {
                 std::thread::yield_now();
             }
         }
-        let gauges = pool.gauges();
+        let gauges = pool.metrics();
         assert_eq!((gauges.threads, gauges.peak, gauges.completed), (1, 1, 100));
         pool.close();
     }
@@ -102,10 +102,10 @@ mod tests {
             if keep_alive == Duration::MAX {
                 pool.close();
             }
-            while pool.gauges().threads > 0 {
+            while pool.metrics().threads > 0 {
                 std::thread::yield_now();
             }
-            assert_eq!((pool.gauges().peak, pool.gauges().idle), (1, 0));
+            assert_eq!((pool.metrics().peak, pool.metrics().idle), (1, 0));
         }
     }
 

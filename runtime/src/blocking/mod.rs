@@ -46,7 +46,7 @@
 mod call;
 mod job;
 
-pub use crate::pool::Gauges;
+pub use crate::pool::Metrics;
 
 use crate::pool::{Lease, Pool};
 use crate::scheduler;
@@ -167,10 +167,10 @@ where
 /// ```
 /// # abaca::run(|| {
 /// abaca::blocking::run(|| ());
-/// let gauges = abaca::blocking::gauges();
+/// let gauges = abaca::blocking::metrics();
 /// assert_eq!((gauges.completed, gauges.peak, gauges.queued), (1, 1, 0));
 /// # });
 /// ```
-pub fn gauges() -> Gauges {
-    scheduler::blocking_pool().map_or_else(Gauges::default, |pool| pool.gauges())
+pub fn metrics() -> Metrics {
+    scheduler::blocking_pool().map_or_else(Metrics::default, |pool| pool.metrics())
 }

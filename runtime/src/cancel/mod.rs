@@ -8,7 +8,7 @@
 //!
 //! * [`JoinHandle::cancel`](crate::JoinHandle::cancel) and [`Fiber::cancel`](crate::Fiber::cancel): the whole fiber;
 //! * the runtime's shutdown: all of them;
-//! * [`CancelToken`]: the code inside of [`run_until_cancelled`](CancelToken::run_until_cancelled);
+//! * [`CancellationToken`]: the code inside of [`run_until_cancelled`](CancellationToken::run_until_cancelled);
 //! * [`time::timeout`](crate::time::timeout): the code inside, when the time is up;
 //! * [`try_scope`](crate::try_scope()): the scope's fibers and its body, when one of them fails;
 //! * a cancelled fiber that waits in a [`scope`](crate::scope()) or [`JoinSet`](crate::JoinSet): the fibers in it.
@@ -52,7 +52,7 @@ mod token;
 
 pub use crate::cell::Cancelled;
 pub use crate::park::cancel::shield;
-pub use token::{CancelToken, DropGuard, WaitForCancellationFuture};
+pub use token::{CancellationToken, DropGuard, WaitForCancellationFuture};
 
 use crate::cell::Fiber;
 use crate::park::{self, Cost};

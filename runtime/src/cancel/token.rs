@@ -6,7 +6,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "holds the addresses of boundaries on the stacks of those who run under the token"
+    reason = "holds the addresses of cancel_scopes on the stacks of those who run under the token"
 )]
 
 mod future;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use future::Tasks;
 pub use future::WaitForCancellationFuture;
 
-use crate::cell::{Boundary, Outcome, Reason};
+use crate::cell::{CancelScope, Outcome, Reason};
 use crate::park::primitive::SpinLock;
 use crate::park::wait_list::{self, End, WaitList};
 use crate::park::{self, Cost};
@@ -31,9 +31,9 @@ use crate::park::{self, Cost};
 /// code.
 ///
 /// ```
-/// use abaca::cancel::CancelToken;
+/// use abaca::cancel::CancellationToken;
 /// # abaca::run(|| {
-/// let server = CancelToken::new();
+/// let server = CancellationToken::new();
 /// let connection = server.child_token();
 /// let fiber = abaca::spawn({
 ///     let connection = connection.clone();
@@ -45,7 +45,7 @@ use crate::park::{self, Cost};
 /// # });
 /// ```
 #[derive(Clone)]
-pub struct CancelToken(Arc<Node>);
+pub struct CancellationToken(Arc<Node>);
 
 struct Node {
     parent: Option<Arc<Node>>,
@@ -57,7 +57,7 @@ struct State {
     /// By address.
     children: HashMap<usize, Weak<Node>>,
     /// By address: those who run under the token.
-    boundaries: HashMap<usize, Running>,
+    cancel_scopes: HashMap<usize, Running>,
     waiters: WaitList<()>,
     tasks: Tasks,
 }
@@ -68,18 +68,18 @@ impl State {
     }
 }
 
-/// The boundary of somebody who runs under the token.
-struct Running(NonNull<Boundary>);
+/// The cancel scope of somebody who runs under the token.
+struct Running(NonNull<CancelScope>);
 
 // SAFETY: it is used under the lock of the node that holds it, which its owner needs to take it out before it ends.
 unsafe impl Send for Running {}
 
-/// Cancels its token when it is dropped; made by [`CancelToken::drop_guard`].
+/// Cancels its token when it is dropped; made by [`CancellationToken::drop_guard`].
 #[derive(Debug)]
 #[must_use = "the token is cancelled when the guard drops"]
-pub struct DropGuard(Option<CancelToken>);
+pub struct DropGuard(Option<CancellationToken>);
 
-impl CancelToken {
+impl CancellationToken {
     /// A token that is not cancelled and has no parent.
     pub fn new() -> Self {
         Self::under(None)
@@ -89,7 +89,7 @@ impl CancelToken {
         let state = State {
             cancelled: false,
             children: HashMap::new(),
-            boundaries: HashMap::new(),
+            cancel_scopes: HashMap::new(),
             waiters: WaitList::new(),
             tasks: Tasks::default(),
         };
@@ -137,9 +137,9 @@ impl CancelToken {
     /// [`cancelled`](Self::cancelled) for async code of any executor.
     ///
     /// ```
-    /// # use abaca::cancel::CancelToken;
+    /// # use abaca::cancel::CancellationToken;
     /// # abaca::run(|| {
-    /// let token = CancelToken::new();
+    /// let token = CancellationToken::new();
     /// let task = abaca::future::spawn_future({
     ///     let token = token.clone();
     ///     async move { token.cancelled_async().await }
@@ -183,9 +183,9 @@ impl CancelToken {
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
     pub fn run_until_cancelled<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
-        let mut boundary = Boundary::signal();
-        park::run_inside(&mut boundary, |boundary| {
-            let _enrolled = self.0.enroll(boundary)?;
+        let mut cancel_scope = CancelScope::signal();
+        park::run_inside(&mut cancel_scope, |cancel_scope| {
+            let _enrolled = self.0.enroll(cancel_scope)?;
             Some(f())
         })?
     }
@@ -196,21 +196,23 @@ impl CancelToken {
     }
 }
 
-impl Default for CancelToken {
+impl Default for CancellationToken {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for CancelToken {
+impl fmt::Debug for CancellationToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CancelToken").field("is_cancelled", &self.is_cancelled()).finish_non_exhaustive()
+        f.debug_struct("CancellationToken")
+            .field("is_cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
     }
 }
 
 impl DropGuard {
     /// Gives the token back without cancelling it.
-    pub fn disarm(mut self) -> CancelToken {
+    pub fn disarm(mut self) -> CancellationToken {
         self.0.take().expect("taken only here and by the drop")
     }
 }
@@ -231,7 +233,7 @@ struct Enrolled<'a> {
 
 impl Drop for Enrolled<'_> {
     fn drop(&mut self) {
-        self.node.state.lock().boundaries.remove(&self.key);
+        self.node.state.lock().cancel_scopes.remove(&self.key);
     }
 }
 
@@ -256,8 +258,8 @@ impl Node {
     }
 
     /// `None` if the token is cancelled.
-    fn enroll(&self, boundary: &Boundary) -> Option<Enrolled<'_>> {
-        let key = ptr::from_ref(boundary) as usize;
+    fn enroll(&self, cancel_scope: &CancelScope) -> Option<Enrolled<'_>> {
+        let key = ptr::from_ref(cancel_scope) as usize;
         if self.is_cancelled() {
             return None;
         }
@@ -266,7 +268,7 @@ impl Node {
         if state.cancelled {
             return None;
         }
-        state.boundaries.insert(key, Running(NonNull::from(boundary)));
+        state.cancel_scopes.insert(key, Running(NonNull::from(cancel_scope)));
         Some(Enrolled { node: self, key })
     }
 
@@ -277,9 +279,9 @@ impl Node {
             if std::mem::replace(&mut state.cancelled, true) {
                 return None;
             }
-            // SAFETY: an enrolled boundary is alive until it is taken out under the lock.
+            // SAFETY: an enrolled cancel scope is alive until it is taken out under the lock.
             let fire = |running: &Running| unsafe { running.0.as_ref() }.fire();
-            let fired = state.boundaries.values().filter_map(fire).collect();
+            let fired = state.cancel_scopes.values().filter_map(fire).collect();
             (std::mem::take(&mut state.children), fired, std::mem::take(&mut state.tasks))
         };
         fired.into_iter().for_each(park::tell);

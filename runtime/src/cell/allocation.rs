@@ -45,7 +45,7 @@ struct FiberCell<F, T> {
 impl<F: FnOnce() -> T, T> FiberCell<F, T> {
     const VTABLE: VTable = VTable {
         run: Self::run,
-        refuse: Self::refuse,
+        abort_unstarted: Self::abort_unstarted,
         take: Self::take,
         clear: Self::clear,
         is_clear: Self::is_clear,
@@ -63,7 +63,7 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         cell.store(result);
     }
 
-    unsafe fn refuse(this: NonNull<Header>, payload: Box<dyn Any + Send>) {
+    unsafe fn abort_unstarted(this: NonNull<Header>, payload: Box<dyn Any + Send>) {
         // SAFETY: as in `run`; a refused task is in no queue any more.
         let cell = unsafe { this.cast::<Self>().as_ref() };
         assert_eq!(cell.phase.replace(Phase::Empty), Phase::Closure, "a task that started is not refused");
@@ -137,7 +137,7 @@ pub(crate) fn allocate<F: FnOnce() -> T, T>(
     let header = NonNull::from(Box::leak(cell)).cast::<Header>();
     // SAFETY: nobody else knows the cell yet.
     if let Some(identity) = unsafe { header.as_ref() }.peek_identity() {
-        identity.aim(header);
+        identity.attach(header);
     }
     header
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::boundary::Target;
+use super::cancel_scope::Target;
 
 /// Why a join failed when its fiber was cancelled: the payload of the unwinding.
 ///

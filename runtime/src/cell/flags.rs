@@ -12,7 +12,7 @@ impl Flags {
     /// Placed on its worker by `Worker::place`, whose count of placed fibers it is part of.
     pub(crate) const PLACED: Self = Self(4);
     /// What this fiber spawns next goes to the least loaded worker: it has just accepted a connection.
-    pub(crate) const SPREADS: Self = Self(8);
+    pub(crate) const DISTRIBUTED: Self = Self(8);
     /// Unwinds because it was cancelled, until that payload is dropped.
     pub(crate) const CANCELLING: Self = Self(16);
     /// Its runtime has hooks, which are called around it and its parks.

@@ -34,7 +34,7 @@ pub(super) struct VTable {
     /// Runs the closure and stores its result, which may be a panic's payload. Call once, on the fiber's stack.
     pub(super) run: unsafe fn(NonNull<Header>),
     /// Drops the closure of a task that will never start and stores `payload` as its result.
-    pub(super) refuse: unsafe fn(NonNull<Header>, Box<dyn std::any::Any + Send>),
+    pub(super) abort_unstarted: unsafe fn(NonNull<Header>, Box<dyn std::any::Any + Send>),
     /// Moves the result to the given place, which has its type.
     pub(super) take: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the closure or result that is left in the cell. May run the user's destructors, which may park.
@@ -79,7 +79,7 @@ pub(crate) struct Header {
     /// ready.
     waiting: AtomicPtr<Waiter>,
     /// The frames to which a cancellation may unwind.
-    pub(crate) boundaries: Chain,
+    pub(crate) cancel_scopes: Chain,
     pub(super) vtable: &'static VTable,
     /// Bytes of stack it asked for; 0 is the runtime's default.
     pub(crate) stack_bytes: Cell<u32>,
@@ -125,7 +125,7 @@ impl Header {
             identity: AtomicPtr::new(identity.map_or(ptr::null_mut(), Fiber::into_raw)),
             locals: Locals::new(),
             waiting: AtomicPtr::new(ptr::null_mut()),
-            boundaries: Chain::new(),
+            cancel_scopes: Chain::new(),
             cancellation: AtomicU8::new(NOT_CANCELLED),
             vtable,
             stack_bytes: Cell::new(stack_bytes),
@@ -171,7 +171,7 @@ impl Header {
     }
 
     /// Its home if it has started, else its runtime's shared state.
-    pub(crate) fn whereabouts(&self) -> Result<*const (), *const ()> {
+    pub(crate) fn owner(&self) -> Result<*const (), *const ()> {
         let home = self.home.load(Ordering::Relaxed).cast_const();
         if home.addr() & TASK == 0 { Ok(home) } else { Err(home.map_addr(|address| address & !TASK)) }
     }
@@ -252,7 +252,7 @@ impl Header {
     }
 
     /// Whether it unwinds, or has unwound, because it was cancelled; or was cancelled before it ran.
-    pub(crate) fn has_obeyed(&self) -> bool {
+    pub(crate) fn is_cancelling(&self) -> bool {
         self.cancellation.load(Ordering::Relaxed) == UNWINDING
     }
 
@@ -274,11 +274,11 @@ impl Header {
     /// # Safety
     ///
     /// Once per cell, instead of `run`.
-    pub(crate) unsafe fn refuse(this: NonNull<Self>, payload: Box<dyn std::any::Any + Send>) {
+    pub(crate) unsafe fn abort_unstarted(this: NonNull<Self>, payload: Box<dyn std::any::Any + Send>) {
         // SAFETY: as in `run`.
         let vtable = unsafe { this.as_ref() }.vtable;
         // SAFETY: passed on to the caller.
-        unsafe { (vtable.refuse)(this, payload) }
+        unsafe { (vtable.abort_unstarted)(this, payload) }
     }
 
     /// Drops what is left in the cell. Runs destructors of the user's types, which may panic and may park: the
@@ -348,15 +348,15 @@ impl Header {
     pub(crate) unsafe fn known(this: NonNull<Self>) -> Fiber {
         // SAFETY: the caller's promise.
         let identity = unsafe { this.as_ref() }.identity();
-        identity.identity().aim(this);
+        identity.identity().attach(this);
         identity
     }
 
     /// Nobody can cancel the fiber through its identity any more: it is about to end.
     #[inline]
-    pub(crate) fn withdraw(&self) {
+    pub(crate) fn detach(&self) {
         if let Some(identity) = self.peek_identity() {
-            identity.withdraw();
+            identity.detach();
         }
     }
 

@@ -70,11 +70,11 @@ impl Identity {
     pub(super) const NAME: usize = std::mem::offset_of!(Self, name);
 
     /// Lets the handle's owners cancel the fiber. Its header stays alive until `withdraw`.
-    pub(crate) fn aim(&self, header: NonNull<Header>) {
+    pub(crate) fn attach(&self, header: NonNull<Header>) {
         self.header.lock().0 = Some(header);
     }
 
-    pub(crate) fn withdraw(&self) {
+    pub(crate) fn detach(&self) {
         self.header.lock().0 = None;
     }
 

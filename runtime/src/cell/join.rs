@@ -24,7 +24,7 @@ use std::marker::PhantomData;
 
 use crate::atomic::{AtomicUsize, Ordering, spin_loop, thread_yield};
 
-use super::{Claim, Outcome, Waiter, Woken};
+use super::{Claim, Outcome, Waiter, Wakeup};
 
 const RUNNING: usize = 0;
 const ENDED: usize = 1;
@@ -41,9 +41,9 @@ pub(crate) struct JoinWord<W = Waiter>(AtomicUsize, PhantomData<*const W>);
 
 /// Who frees the cell of a fiber that has just ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ended<Wakeup = Woken> {
+pub(crate) enum Ended<W = Wakeup> {
     /// The owner of the join handle, after taking the result. The wake-up it may be owed comes with it.
-    Owner(Option<Wakeup>),
+    Owner(Option<W>),
     /// The worker: the handle was dropped before.
     Worker,
 }
@@ -76,7 +76,7 @@ impl<W: Claim> JoinWord<W> {
     /// The worker's side, called once, after the result is stored. After `Owner`, the cell is gone. `withdraw` is called
     /// before that whenever the owner may have given out handles that lead to the fiber.
     #[inline]
-    pub(crate) fn end(&self, withdraw: impl FnOnce()) -> Ended<W::Woken> {
+    pub(crate) fn end(&self, withdraw: impl FnOnce()) -> Ended<W::Wakeup> {
         // AcqRel: Release publishes the result to the owner's Acquire loads; Acquire sees the owner's waiter.
         match self.0.fetch_or(ENDED, Ordering::AcqRel) {
             RUNNING => Ended::Owner(None),
@@ -89,7 +89,7 @@ impl<W: Claim> JoinWord<W> {
     }
 
     #[inline]
-    fn end_in_use(&self, before: usize, withdraw: impl FnOnce()) -> Option<W::Woken> {
+    fn end_in_use(&self, before: usize, withdraw: impl FnOnce()) -> Option<W::Wakeup> {
         withdraw();
         let woken = match before {
             KNOWN => None,

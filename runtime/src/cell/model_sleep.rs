@@ -3,15 +3,15 @@
 use loom::sync::Arc;
 use loom::thread::{self, Thread};
 
-use super::{Outcome, Waiter, Woken};
+use super::{Outcome, Waiter, Wakeup};
 
 /// What a claimer does; whether its claim was the one.
 fn claim(waiter: &Waiter, outcome: Outcome, owner: &Thread) -> bool {
     match waiter.claim(outcome) {
         // The kernel's word compares as it puts the thread to sleep, so that a wake-up in between is not lost; loom's token
         // does the same.
-        Some(Woken::Thread(_)) => owner.unpark(),
-        Some(Woken::Awake) => {}
+        Some(Wakeup::Thread(_)) => owner.unpark(),
+        Some(Wakeup::Awake) => {}
         Some(_) => unreachable!("a thread waits"),
         None => return false,
     }

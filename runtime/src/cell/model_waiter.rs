@@ -16,21 +16,21 @@ pub(super) struct ModelWaiter {
 }
 
 /// The wake-up that a claim owes.
-pub(super) struct ModelWoken(Thread);
+pub(super) struct ModelWakeup(Thread);
 
-impl ModelWoken {
+impl ModelWakeup {
     pub(super) fn wake(self) {
         self.0.unpark();
     }
 }
 
 impl Claim for ModelWaiter {
-    type Woken = ModelWoken;
+    type Wakeup = ModelWakeup;
 
-    fn claim_notified(&self) -> Option<ModelWoken> {
+    fn claim_notified(&self) -> Option<ModelWakeup> {
         self.alive.with(|_| ());
         let thread = self.thread.clone();
-        self.claim(Outcome::Notified).then_some(ModelWoken(thread))
+        self.claim(Outcome::Notified).then_some(ModelWakeup(thread))
     }
 }
 

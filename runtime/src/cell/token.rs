@@ -54,7 +54,7 @@ impl<W: Claim> ParkToken<W> {
     }
 
     /// Makes the token available, or hands out the wake-up of the parked owner.
-    pub(crate) fn make_available(&self) -> Option<W::Woken> {
+    pub(crate) fn make_available(&self) -> Option<W::Wakeup> {
         let mut state = self.0.lock();
         if let State::Parked(waiter) = *state {
             // SAFETY: while the state says so and we hold the lock, the waiter's owner is parked or waits for the

@@ -1,6 +1,6 @@
 //! A waiter: one blocking call that is under way, on a fiber or on a plain OS thread.
 //!
-//! It lives on the stack of whoever waits; a future's (`task_waiter.rs`) on the heap. Wakers find it through a queue, a
+//! It lives on the stack of whoever waits; a future's (`future_waiter.rs`) on the heap. Wakers find it through a queue, a
 //! readiness word or a timer, and **claim** it: a compare-and-swap from `WAITING` to an outcome. The one claim that
 //! succeeds owes exactly one wake-up; every later claim fails. So a fiber is never woken twice for one wait, a stale
 //! wake-up cannot exist, and a fiber is in at most one run queue or inbox at a time, which lets those queues be
@@ -17,7 +17,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use super::Header;
-use super::task_waiter::Task;
+use super::future_waiter::Task;
 use crate::atomic::{Alive, AtomicU32, Ordering};
 
 const WAITING: u32 = 0;
@@ -100,18 +100,18 @@ unsafe impl Sync for Waiter {}
 /// The right and the duty to wake one waiter, once. Pass it to `park::wake`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the claimed waiter sleeps forever unless it is woken"]
-pub(crate) enum Woken {
+pub(crate) enum Wakeup {
     Fiber(NonNull<Header>),
     /// The address of the state word on which a thread sleeps; never dereferenced.
     Thread(*const u32),
     /// A thread that does not sleep: it looks at the word, and needs no more.
     Awake,
     /// With the reference that the waiter had to it.
-    Task(NonNull<Task>),
+    Future(NonNull<Task>),
 }
 
 // SAFETY: a wake-up is a value handed from the claimer to whoever delivers it; delivery is thread-safe.
-unsafe impl Send for Woken {}
+unsafe impl Send for Wakeup {}
 
 impl Waiter {
     /// A waiter for `fiber`, or for the calling OS thread when `None`.
@@ -133,26 +133,26 @@ impl Waiter {
 
     /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
     #[cfg(not(loom))]
-    pub(super) const fn for_task(task: NonNull<Task>) -> Self {
+    pub(super) const fn for_future(task: NonNull<Task>) -> Self {
         let owner = Some(task.cast());
         Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
     }
 
     /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
     #[cfg(loom)]
-    pub(super) fn for_task(task: NonNull<Task>) -> Self {
+    pub(super) fn for_future(task: NonNull<Task>) -> Self {
         let owner = Some(task.cast());
         Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
     }
 
     /// Ends the wait with `outcome` if nobody else has; the caller then owes the wake-up.
     #[inline]
-    pub(crate) fn claim(&self, outcome: Outcome) -> Option<Woken> {
+    pub(crate) fn claim(&self, outcome: Outcome) -> Option<Wakeup> {
         self.alive.touch();
         let woken = match self.owner {
-            Some(task) if self.is_task => Woken::Task(task.cast()),
-            Some(fiber) => Woken::Fiber(fiber.cast()),
-            None => Woken::Awake,
+            Some(task) if self.is_task => Wakeup::Future(task.cast()),
+            Some(fiber) => Wakeup::Fiber(fiber.cast()),
+            None => Wakeup::Awake,
         };
         // AcqRel: the Release half publishes what the claimer wrote for the waiter (a message, a handed-over
         // lock) to the Acquire in `outcome`; the Acquire half orders a lost claim after the winner's writes.
@@ -164,13 +164,13 @@ impl Waiter {
     }
 
     #[cold]
-    fn claim_sleeper(&self, outcome: Outcome) -> Option<Woken> {
+    fn claim_sleeper(&self, outcome: Outcome) -> Option<Wakeup> {
         // Taken before the claim, after which the word may be gone.
         let word = ptr::from_ref(&self.state).cast();
         // As in `claim`.
         let claim =
             self.state.compare_exchange(SLEEPING, outcome as u32, Ordering::AcqRel, Ordering::Acquire);
-        claim.is_ok().then_some(Woken::Thread(word))
+        claim.is_ok().then_some(Wakeup::Thread(word))
     }
 
     /// The thread that waits is about to sleep. False if it has been claimed, and so must not.
@@ -214,17 +214,17 @@ impl Waiter {
 /// What the protocols around a waiter need of it; models put another one in its place.
 pub(crate) trait Claim {
     /// The wake-up that a successful claim owes.
-    type Woken;
+    type Wakeup;
 
     /// Ends the wait as notified, if nobody else has ended it.
-    fn claim_notified(&self) -> Option<Self::Woken>;
+    fn claim_notified(&self) -> Option<Self::Wakeup>;
 }
 
 impl Claim for Waiter {
-    type Woken = Woken;
+    type Wakeup = Wakeup;
 
     #[inline]
-    fn claim_notified(&self) -> Option<Woken> {
+    fn claim_notified(&self) -> Option<Wakeup> {
         self.claim(Outcome::Notified)
     }
 }

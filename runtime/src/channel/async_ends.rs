@@ -18,73 +18,73 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::error::{RecvError, SendError};
-use super::exchange::{Exchange, Locked, Patience, Refusal};
-use super::meeting::{Meeting, Parcel};
 use super::receiver::{Flavor, Receiver};
 use super::sender::Sender;
-use crate::cell::{Outcome, TaskWaiter};
+use super::shared::{Block, Channel, Locked, Refusal};
+use super::state::{Packet, State};
+use crate::cell::{FutureWaiter, Outcome};
 use crate::park::wait_list::{End, Node, WaitList};
 
 /// One place in one of a channel's lists, for a task.
 struct Place<T> {
-    list: fn(&mut Meeting<T>) -> &mut WaitList<Parcel<T>>,
-    node: Node<Parcel<T>>,
-    /// Whom the node refers to. `None`: the node is in no list and its parcel is empty.
-    waiter: Option<TaskWaiter>,
+    list: fn(&mut State<T>) -> &mut WaitList<Packet<T>>,
+    node: Node<Packet<T>>,
+    /// Whom the node refers to. `None`: the node is in no list and its packet is empty.
+    waiter: Option<FutureWaiter>,
     /// Others refer to the node.
     _pinned: PhantomPinned,
 }
 
-// SAFETY: the links and the waiter are touched under the exchange's lock, and the parcel is that of whoever owns it at
+// SAFETY: the links and the waiter are touched under the channel's lock, and the packet is that of whoever owns it at
 // the time; it is sent with the future.
 unsafe impl<T: Send> Send for Place<T> {}
 // SAFETY: a shared reference gives access to nothing.
 unsafe impl<T: Send> Sync for Place<T> {}
 
 impl<T> Place<T> {
-    fn new(list: fn(&mut Meeting<T>) -> &mut WaitList<Parcel<T>>) -> Self {
-        Self { list, node: Node::new(Parcel::Empty), waiter: None, _pinned: PhantomPinned }
+    fn new(list: fn(&mut State<T>) -> &mut WaitList<Packet<T>>) -> Self {
+        Self { list, node: Node::new(Packet::Empty), waiter: None, _pinned: PhantomPinned }
     }
 
     /// Joins the list and releases the lock.
     fn join(
         self: Pin<&mut Self>,
-        exchange: &Exchange<T>,
-        mut meeting: Locked<'_, T>,
-        parcel: Parcel<T>,
-        waiter: TaskWaiter,
+        channel: &Channel<T>,
+        mut state: Locked<'_, T>,
+        packet: Packet<T>,
+        waiter: FutureWaiter,
     ) {
         // SAFETY: nothing is moved out of the place.
         let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: the node was in no list, or `leave` has taken it out.
-        unsafe { this.node.replace(parcel) };
+        unsafe { this.node.replace(packet) };
         let waiter = this.waiter.insert(waiter).waiter();
         // SAFETY: node and waiter stay where they are (one is pinned, the other on the heap) until `leave` is called,
         // in `poll` before the waiter is replaced or in `drop` at the latest.
-        unsafe { (this.list)(&mut meeting).join(&this.node, waiter, End::Back) };
-        let is_watched = meeting.is_watched();
-        drop(meeting);
-        exchange.announce(is_watched);
+        unsafe { (this.list)(&mut state).join(&this.node, waiter, End::Back) };
+        let is_watched = state.is_watched();
+        drop(state);
+        channel.announce(is_watched);
     }
 
-    /// Takes the node out of its list; returns the parcel if the wait was ended by another, who left it there.
-    fn leave(&mut self, exchange: &Exchange<T>) -> Option<Parcel<T>> {
+    /// Takes the node out of its list; returns the packet if the wait was ended by another, who left it there.
+    fn leave(&mut self, channel: &Channel<T>) -> Option<Packet<T>> {
         let waiter = self.waiter.take()?;
         // SAFETY: the node is in this list or has been popped from it.
-        unsafe { (self.list)(&mut exchange.enter()).leave(&self.node) };
+        unsafe { (self.list)(&mut channel.enter()).leave(&self.node) };
         let is_claimed = waiter.waiter().outcome() == Some(Outcome::Notified);
         // SAFETY: `leave` has been called.
-        let parcel = unsafe { self.node.replace(Parcel::Empty) };
-        is_claimed.then_some(parcel)
+        let packet = unsafe { self.node.replace(Packet::Empty) };
+        is_claimed.then_some(packet)
     }
 
-    /// The parcel that another left, once one has.
-    fn poll(self: Pin<&mut Self>, exchange: &Exchange<T>, context: &Context<'_>) -> Poll<Parcel<T>> {
+    /// The packet that another left, once one has.
+    fn poll(self: Pin<&mut Self>, channel: &Channel<T>, context: &Context<'_>) -> Poll<Packet<T>> {
         // SAFETY: nothing is moved out of the place.
         let this = unsafe { self.get_unchecked_mut() };
         let waiter = this.waiter.as_ref().expect("a place that was joined is polled");
         ready!(waiter.poll(context).map_or(Poll::Pending, Poll::Ready));
-        Poll::Ready(this.leave(exchange).expect("it was claimed"))
+        Poll::Ready(this.leave(channel).expect("it was claimed"))
     }
 }
 
@@ -98,7 +98,7 @@ pub struct RecvFuture<'a, T> {
 /// A message to be sent; from [`Sender::send_async`].
 #[must_use = "a future does nothing unless it is polled"]
 pub struct SendFuture<'a, T> {
-    exchange: &'a Exchange<T>,
+    channel: &'a Channel<T>,
     /// `None` while it is in the place's node, and once it has been sent.
     message: Option<T>,
     place: Place<T>,
@@ -127,7 +127,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(abaca::future::block_on(receiver.recv_async()), Ok(5));
     /// ```
     pub fn recv_async(&self) -> RecvFuture<'_, T> {
-        RecvFuture { receiver: self, place: Place::new(Meeting::receivers) }
+        RecvFuture { receiver: self, place: Place::new(State::receivers) }
     }
 }
 
@@ -147,7 +147,7 @@ impl<T> Sender<T> {
     /// assert_eq!(thread.join().unwrap(), Ok(5));
     /// ```
     pub fn send_async(&self, message: T) -> SendFuture<'_, T> {
-        SendFuture { exchange: &self.exchange, message: Some(message), place: Place::new(Meeting::senders) }
+        SendFuture { channel: &self.channel, message: Some(message), place: Place::new(State::senders) }
     }
 }
 
@@ -160,8 +160,8 @@ impl<T> Future for RecvFuture<'_, T> {
             let this = self.get_unchecked_mut();
             (this.receiver, Pin::new_unchecked(&mut this.place))
         };
-        let exchange = match &receiver.flavor {
-            Flavor::Exchange(exchange) => exchange,
+        let channel = match &receiver.flavor {
+            Flavor::Channel(channel) => channel,
             Flavor::Clock(clock) => {
                 let due = clock.try_receive();
                 assert!(
@@ -173,27 +173,27 @@ impl<T> Future for RecvFuture<'_, T> {
             Flavor::Never => return Poll::Pending,
         };
         if place.waiter.is_some() {
-            match ready!(place.as_mut().poll(exchange, context)) {
-                Parcel::Message(message) => return Poll::Ready(Ok(message)),
-                Parcel::Empty => return Poll::Ready(Err(RecvError)),
-                Parcel::Pledge => {
-                    if let Some(message) = exchange.collect() {
+            match ready!(place.as_mut().poll(channel, context)) {
+                Packet::Message(message) => return Poll::Ready(Ok(message)),
+                Packet::Empty => return Poll::Ready(Err(RecvError)),
+                Packet::Reservation => {
+                    if let Some(message) = channel.collect() {
                         return Poll::Ready(Ok(message));
                     }
                 }
             }
         }
         loop {
-            match exchange.receive(Patience::None) {
+            match channel.receive(Block::Never) {
                 Ok(message) => return Poll::Ready(Ok(message)),
                 Err(Refusal::Disconnected) => return Poll::Ready(Err(RecvError)),
-                Err(Refusal::Unready) => {}
+                Err(Refusal::WouldBlock) => {}
             }
             // Made before the lock is taken, under which is looked again.
-            let waiter = TaskWaiter::new(context);
-            let meeting = exchange.enter();
-            if !meeting.is_ready_to_take() {
-                place.join(exchange, meeting, Parcel::Empty, waiter);
+            let waiter = FutureWaiter::new(context);
+            let state = channel.enter();
+            if !state.is_ready_to_take() {
+                place.join(channel, state, Packet::Empty, waiter);
                 return Poll::Pending;
             }
         }
@@ -205,30 +205,30 @@ impl<T> Future for SendFuture<'_, T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: the place is not moved out of its pin; the message is not pinned.
-        let (exchange, pending, mut place) = unsafe {
+        let (channel, pending, mut place) = unsafe {
             let this = self.get_unchecked_mut();
-            (this.exchange, &mut this.message, Pin::new_unchecked(&mut this.place))
+            (this.channel, &mut this.message, Pin::new_unchecked(&mut this.place))
         };
         if place.waiter.is_some() {
-            return Poll::Ready(match ready!(place.as_mut().poll(exchange, context)) {
-                Parcel::Message(message) => Err(SendError(message)),
-                Parcel::Empty | Parcel::Pledge => Ok(()),
+            return Poll::Ready(match ready!(place.as_mut().poll(channel, context)) {
+                Packet::Message(message) => Err(SendError(message)),
+                Packet::Empty | Packet::Reservation => Ok(()),
             });
         }
         loop {
             let message = pending.take().expect("a future is not polled after it is ready");
-            let message = match exchange.send(message, Patience::None) {
+            let message = match channel.send(message, Block::Never) {
                 Ok(()) => return Poll::Ready(Ok(())),
                 Err((Refusal::Disconnected, message)) => return Poll::Ready(Err(SendError(message))),
-                Err((Refusal::Unready, message)) => message,
+                Err((Refusal::WouldBlock, message)) => message,
             };
-            let waiter = TaskWaiter::new(context);
-            let meeting = exchange.enter();
-            if !meeting.is_ready_to_put() {
-                place.join(exchange, meeting, Parcel::Message(message), waiter);
+            let waiter = FutureWaiter::new(context);
+            let state = channel.enter();
+            if !state.is_ready_to_put() {
+                place.join(channel, state, Packet::Message(message), waiter);
                 return Poll::Pending;
             }
-            drop(meeting);
+            drop(state);
             *pending = Some(message);
         }
     }
@@ -236,14 +236,14 @@ impl<T> Future for SendFuture<'_, T> {
 
 impl<T> Drop for RecvFuture<'_, T> {
     fn drop(&mut self) {
-        let Flavor::Exchange(exchange) = &self.receiver.flavor else { return };
-        let message = match self.place.leave(exchange) {
-            Some(Parcel::Message(message)) => Some(message),
-            Some(Parcel::Pledge) => exchange.collect(),
-            Some(Parcel::Empty) | None => None,
+        let Flavor::Channel(channel) = &self.receiver.flavor else { return };
+        let message = match self.place.leave(channel) {
+            Some(Packet::Message(message)) => Some(message),
+            Some(Packet::Reservation) => channel.collect(),
+            Some(Packet::Empty) | None => None,
         };
         if let Some(message) = message {
-            exchange.put_back(message);
+            channel.put_back(message);
         }
     }
 }
@@ -251,7 +251,7 @@ impl<T> Drop for RecvFuture<'_, T> {
 impl<T> Drop for SendFuture<'_, T> {
     fn drop(&mut self) {
         // A message that is still in the node comes out of it, and is dropped.
-        drop(self.place.leave(self.exchange));
+        drop(self.place.leave(self.channel));
     }
 }
 

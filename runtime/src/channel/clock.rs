@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::exchange::{Patience, Refusal};
-use super::turn::Turn;
+use super::select_seed::SelectSeed;
+use super::shared::{Block, Refusal};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 
@@ -16,7 +16,7 @@ pub(super) struct Clock<T> {
     period: Option<Duration>,
     /// Makes a message from the time at which it was due.
     message: fn(Instant) -> T,
-    turn: Turn,
+    seed: SelectSeed,
 }
 
 struct State<T> {
@@ -32,7 +32,7 @@ impl Clock<Instant> {
             state: SpinLock::new(State { due: Some(due), aside: VecDeque::new() }),
             period,
             message: |due| due,
-            turn: Turn::new(),
+            seed: SelectSeed::new(),
         }
     }
 }
@@ -52,14 +52,14 @@ impl<T> Clock<T> {
         Some((self.message)(due))
     }
 
-    pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        park::spend_as(|| patience.cost());
+    pub(super) fn receive(&self, block: Block) -> Result<T, Refusal> {
+        park::spend_as(|| block.cost());
         if let Some(message) = self.try_receive() {
             return Ok(message);
         }
-        let Patience::Until(deadline) = patience else {
+        let Block::Until(deadline) = block else {
             park::spend(Cost::InVain);
-            return Err(Refusal::Unready);
+            return Err(Refusal::WouldBlock);
         };
         loop {
             let now = Instant::now();
@@ -68,7 +68,7 @@ impl<T> Clock<T> {
                 return Ok(message);
             }
             if deadline.is_some_and(|at| at <= now) {
-                return Err(Refusal::Unready);
+                return Err(Refusal::WouldBlock);
             }
             let waiter = park::waiter();
             let until = earlier(deadline, self.due());
@@ -89,32 +89,32 @@ impl<T> Clock<T> {
         self.due().is_some_and(|due| due <= Instant::now())
     }
 
-    /// As [`Exchange::turn`](super::exchange::Exchange::turn).
-    pub(super) fn turn(&self) -> &Turn {
-        &self.turn
+    /// As [`Channel::turn`](super::shared::Channel::turn).
+    pub(super) fn seed(&self) -> &SelectSeed {
+        &self.seed
     }
 
-    /// As [`Meeting::set_aside`](super::meeting::Meeting::set_aside).
+    /// As [`State::set_aside`](super::state::State::set_aside).
     pub(super) fn set_aside(&self, message: T) {
         self.state.lock().aside.push_back(message);
     }
 
-    /// As [`Meeting::take_aside`](super::meeting::Meeting::take_aside).
+    /// As [`State::take_aside`](super::state::State::take_aside).
     pub(super) fn take_aside(&self) -> Option<T> {
         self.state.lock().aside.pop_front()
     }
 }
 
 /// Waits for a message that never comes.
-pub(super) fn never<T>(patience: Patience) -> Result<T, Refusal> {
-    let Patience::Until(deadline) = patience else {
+pub(super) fn never<T>(block: Block) -> Result<T, Refusal> {
+    let Block::Until(deadline) = block else {
         park::spend(Cost::InVain);
-        return Err(Refusal::Unready);
+        return Err(Refusal::WouldBlock);
     };
     if park::wait(&park::waiter(), Reason::ChannelReceive, deadline) == Outcome::Cancelled {
         park::unwind();
     }
-    Err(Refusal::Unready)
+    Err(Refusal::WouldBlock)
 }
 
 /// The earlier of two deadlines, of which `None` is never.

@@ -1,26 +1,26 @@
-//! What `select!` calls: its arms live on the caller's stack. Not for direct use.
+//! What `select!` calls: its cases live on the caller's stack. Not for direct use.
 
 use std::time::{Duration, Instant};
 
-pub use super::arm::Arm;
-use super::arm::{Operation, Purpose};
-use super::choice::{self, Arms, Rule};
-use super::exchange::Patience;
+pub use super::case::Case;
+use super::case::{Operation, Purpose};
 use super::receiver::Receiver;
+use super::select_loop::{self, Cases, SelectMode};
 use super::sender::Sender;
+use super::shared::Block;
 
-/// An arm, whatever its messages.
+/// An case, whatever its messages.
 #[expect(missing_debug_implementations, reason = "not for direct use")]
-pub struct AnyArm<'a>(&'a dyn Operation);
+pub struct AnyCase<'a>(&'a dyn Operation);
 
-impl<'a, T> From<&'a Arm<'_, T>> for AnyArm<'a> {
+impl<'a, T> From<&'a Case<'_, T>> for AnyCase<'a> {
     #[inline]
-    fn from(arm: &'a Arm<'_, T>) -> Self {
-        Self(arm)
+    fn from(case: &'a Case<'_, T>) -> Self {
+        Self(case)
     }
 }
 
-impl Arms for [AnyArm<'_>] {
+impl Cases for [AnyCase<'_>] {
     fn count(&self) -> usize {
         self.len()
     }
@@ -30,47 +30,47 @@ impl Arms for [AnyArm<'_>] {
     }
 }
 
-/// An arm that receives.
+/// An case that receives.
 #[inline]
-pub fn receive<T>(receiver: &Receiver<T>) -> Arm<'_, T> {
-    choice::receiving(receiver)
+pub fn receive<T>(receiver: &Receiver<T>) -> Case<'_, T> {
+    select_loop::receiving(receiver)
 }
 
-/// An arm that sends.
+/// An case that sends.
 #[inline]
-pub fn send<T>(sender: &Sender<T>) -> Arm<'_, T> {
-    choice::sending(sender)
+pub fn send<T>(sender: &Sender<T>) -> Case<'_, T> {
+    select_loop::sending(sender)
 }
 
-/// The index of the arm that was selected; waits for it.
+/// The index of the case that was selected; waits for it.
 #[inline]
-pub fn wait<const N: usize>(arms: [AnyArm<'_>; N], is_biased: bool) -> Option<usize> {
-    choose(&arms, is_biased, Patience::Until(None), &mut [(0, 0); N])
+pub fn wait<const N: usize>(cases: [AnyCase<'_>; N], is_biased: bool) -> Option<usize> {
+    choose(&cases, is_biased, Block::Until(None), &mut [(0, 0); N])
 }
 
-/// The index of the arm that was selected, if one was ready.
+/// The index of the case that was selected, if one was ready.
 #[inline]
-pub fn attempt<const N: usize>(arms: [AnyArm<'_>; N], is_biased: bool) -> Option<usize> {
-    choose(&arms, is_biased, Patience::None, &mut [(0, 0); N])
+pub fn attempt<const N: usize>(cases: [AnyCase<'_>; N], is_biased: bool) -> Option<usize> {
+    choose(&cases, is_biased, Block::Never, &mut [(0, 0); N])
 }
 
-/// The index of the arm that was selected; waits for it until the time is up.
+/// The index of the case that was selected; waits for it until the time is up.
 #[inline]
 pub fn wait_timeout<const N: usize>(
-    arms: [AnyArm<'_>; N],
+    cases: [AnyCase<'_>; N],
     is_biased: bool,
     timeout: Duration,
 ) -> Option<usize> {
     // A timeout that the clock cannot express is no timeout.
     let deadline = Instant::now().checked_add(timeout);
-    choose(&arms, is_biased, Patience::Until(deadline), &mut [(0, 0); N])
+    choose(&cases, is_biased, Block::Until(deadline), &mut [(0, 0); N])
 }
 
 fn choose(
-    arms: &[AnyArm<'_>],
+    cases: &[AnyCase<'_>],
     is_biased: bool,
-    patience: Patience,
-    room: &mut [choice::Room],
+    block: Block,
+    room: &mut [select_loop::Room],
 ) -> Option<usize> {
-    choice::choose(arms, Rule { is_biased, patience, purpose: Purpose::Select }, room)
+    select_loop::choose(cases, SelectMode { is_biased, block, purpose: Purpose::Select }, room)
 }

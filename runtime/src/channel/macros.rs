@@ -1,12 +1,12 @@
 //! `select!` and `select_biased!`.
 //!
-//! One pass over the input collects the arms, each with two variables of its own, which hygiene keeps apart: the arm,
+//! One pass over the input collects the cases, each with two variables of its own, which hygiene keeps apart: the case,
 //! and the result of its operation. The bodies run last, when nothing of the select is left, so that they may move what
 //! it borrowed.
 
 /// Waits for the first of several channel operations, and runs the body that belongs to it.
 ///
-/// | arm | operation |
+/// | case | operation |
 /// |---|---|
 /// | `recv(receiver) -> message => body` | receives; `message` is what [`recv`](crate::channel::Receiver::recv) returns |
 /// | `send(sender, value) -> result => body` | sends; `result` is what [`send`](crate::channel::Sender::send) returns |
@@ -16,9 +16,9 @@
 /// An operation is ready when it would not wait, also when it fails because the channel is disconnected. Of those that
 /// are ready at once a random one is chosen; [`select_biased!`](crate::select_biased) takes the first.
 ///
-/// `message` and `result` are patterns. A `value` is evaluated only when its arm has been selected.
+/// `message` and `result` are patterns. A `value` is evaluated only when its case has been selected.
 ///
-/// It neither allocates nor starts a fiber for its arms. There may be fifty of them; for more, or for a number that is
+/// It neither allocates nor starts a fiber for its cases. There may be fifty of them; for more, or for a number that is
 /// known at run time only, use [`Select`](crate::channel::Select).
 ///
 /// # Examples
@@ -49,7 +49,7 @@
 /// }
 /// ```
 ///
-/// A sending arm:
+/// A sending case:
 ///
 /// ```
 /// use abaca::channel::{bounded, select};
@@ -106,96 +106,96 @@ macro_rules! select_biased {
     };
 }
 
-/// `(is_biased) (arms so far) (default) (index of the next arm) rest of the input`.
+/// `(is_biased) (cases so far) (default) (index of the next case) rest of the input`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_arms {
     ($biased:tt () () $index:tt) => {
         ::core::compile_error!("empty `select!` block")
     };
-    ($biased:tt $arms:tt $default:tt $index:tt) => {
-        $crate::__select_run! { $biased $arms $default }
+    ($biased:tt $cases:tt $default:tt $index:tt) => {
+        $crate::__select_run! { $biased $cases $default }
     };
 
-    // Receive arms: a body ends with its block, with a comma, or with the input.
-    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+    // Receive cases: a body ends with its block, with a comma, or with the input.
+    ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         recv($receiver:expr $(,)?) -> $message:pat => $body:block, $($rest:tt)*) => {
         $crate::__select_arms! { $biased
-            ($($arms)* (arm result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($rest)* }
+            ($($cases)* (case result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($rest)* }
     };
-    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+    ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         recv($receiver:expr $(,)?) -> $message:pat => $body:block $($rest:tt)*) => {
         $crate::__select_arms! { $biased
-            ($($arms)* (arm result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($rest)* }
+            ($($cases)* (case result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($rest)* }
     };
-    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+    ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         recv($receiver:expr $(,)?) -> $message:pat => $body:expr $(, $($rest:tt)*)?) => {
         $crate::__select_arms! { $biased
-            ($($arms)* (arm result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($($rest)*)? }
+            ($($cases)* (case result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($($rest)*)? }
     };
 
-    // Send arms, likewise.
-    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+    // Send cases, likewise.
+    ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         send($sender:expr, $value:expr $(,)?) -> $result:pat => $body:block, $($rest:tt)*) => {
         $crate::__select_arms! { $biased
-            ($($arms)* (arm result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($rest)* }
+            ($($cases)* (case result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($rest)* }
     };
-    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+    ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         send($sender:expr, $value:expr $(,)?) -> $result:pat => $body:block $($rest:tt)*) => {
         $crate::__select_arms! { $biased
-            ($($arms)* (arm result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($rest)* }
+            ($($cases)* (case result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($rest)* }
     };
-    ($biased:tt ($($arms:tt)*) $default:tt $index:tt
+    ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         send($sender:expr, $value:expr $(,)?) -> $result:pat => $body:expr $(, $($rest:tt)*)?) => {
         $crate::__select_arms! { $biased
-            ($($arms)* (arm result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($($rest)*)? }
+            ($($cases)* (case result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($($rest)*)? }
     };
 
-    // The default arm, likewise.
-    ($biased:tt $arms:tt () $index:tt default $(($($timeout:expr)? $(,)?))? => $body:block, $($rest:tt)*) => {
-        $crate::__select_arms! { $biased $arms (($($($timeout)?)?) ($body)) $index $($rest)* }
+    // The default case, likewise.
+    ($biased:tt $cases:tt () $index:tt default $(($($timeout:expr)? $(,)?))? => $body:block, $($rest:tt)*) => {
+        $crate::__select_arms! { $biased $cases (($($($timeout)?)?) ($body)) $index $($rest)* }
     };
-    ($biased:tt $arms:tt () $index:tt default $(($($timeout:expr)? $(,)?))? => $body:block $($rest:tt)*) => {
-        $crate::__select_arms! { $biased $arms (($($($timeout)?)?) ($body)) $index $($rest)* }
+    ($biased:tt $cases:tt () $index:tt default $(($($timeout:expr)? $(,)?))? => $body:block $($rest:tt)*) => {
+        $crate::__select_arms! { $biased $cases (($($($timeout)?)?) ($body)) $index $($rest)* }
     };
-    ($biased:tt $arms:tt () $index:tt
+    ($biased:tt $cases:tt () $index:tt
         default $(($($timeout:expr)? $(,)?))? => $body:expr $(, $($rest:tt)*)?) => {
-        $crate::__select_arms! { $biased $arms (($($($timeout)?)?) ($body)) $index $($($rest)*)? }
+        $crate::__select_arms! { $biased $cases (($($($timeout)?)?) ($body)) $index $($($rest)*)? }
     };
 
     // What none of these understands.
-    ($biased:tt $arms:tt ($($default:tt)+) $index:tt default $($rest:tt)*) => {
+    ($biased:tt $cases:tt ($($default:tt)+) $index:tt default $($rest:tt)*) => {
         ::core::compile_error!("there can be only one `default` case in a `select!` block")
     };
-    ($biased:tt $arms:tt $default:tt $index:tt recv $($rest:tt)*) => {
+    ($biased:tt $cases:tt $default:tt $index:tt recv $($rest:tt)*) => {
         ::core::compile_error!("expected `recv(receiver) -> message => body,`")
     };
-    ($biased:tt $arms:tt $default:tt $index:tt send $($rest:tt)*) => {
+    ($biased:tt $cases:tt $default:tt $index:tt send $($rest:tt)*) => {
         ::core::compile_error!("expected `send(sender, value) -> result => body,`")
     };
-    ($biased:tt $arms:tt $default:tt $index:tt default $($rest:tt)*) => {
+    ($biased:tt $cases:tt $default:tt $index:tt default $($rest:tt)*) => {
         ::core::compile_error!("expected `default => body,` or `default(timeout) => body,`")
     };
-    ($biased:tt $arms:tt $default:tt $index:tt $($rest:tt)*) => {
+    ($biased:tt $cases:tt $default:tt $index:tt $($rest:tt)*) => {
         ::core::compile_error!("expected one of `recv`, `send` or `default`")
     };
 }
 
-/// `(is_biased) (arms) (default)`: declares the results, selects, completes, and then runs a body.
+/// `(is_biased) (cases) (default)`: declares the results, selects, completes, and then runs a body.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_run {
-    ($biased:tt ($(($arm:ident $result:ident $index:tt $operation:ident ($end:expr) $value:tt $pattern:tt $body:tt))*)
+    ($biased:tt ($(($case:ident $result:ident $index:tt $operation:ident ($end:expr) $value:tt $pattern:tt $body:tt))*)
         $default:tt) => {{
         $(let mut $result = ::core::option::Option::None;)*
         match ($(&$end,)*) {
-            ($($arm,)*) => {
-                $(let $arm = $crate::__select_arm!($operation $arm);)*
+            ($($case,)*) => {
+                $(let $case = $crate::__select_arm!($operation $case);)*
                 let _selected = $crate::__select_wait! {
-                    $biased [$($crate::channel::internal::AnyArm::from(&$arm)),*] $default
+                    $biased [$($crate::channel::internal::AnyCase::from(&$case)),*] $default
                 };
                 $(if _selected == ::core::option::Option::Some($index) {
-                    $result = ::core::option::Option::Some($crate::__select_complete!($operation $arm $value));
+                    $result = ::core::option::Option::Some($crate::__select_complete!($operation $case $value));
                 })*
             }
         }
@@ -217,25 +217,25 @@ macro_rules! __select_arm {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_wait {
-    (($biased:tt) $arms:tt ()) => {
-        $crate::channel::internal::wait($arms, $biased)
+    (($biased:tt) $cases:tt ()) => {
+        $crate::channel::internal::wait($cases, $biased)
     };
-    (($biased:tt) $arms:tt (() $body:tt)) => {
-        $crate::channel::internal::attempt($arms, $biased)
+    (($biased:tt) $cases:tt (() $body:tt)) => {
+        $crate::channel::internal::attempt($cases, $biased)
     };
-    (($biased:tt) $arms:tt (($timeout:expr) $body:tt)) => {
-        $crate::channel::internal::wait_timeout($arms, $biased, $timeout)
+    (($biased:tt) $cases:tt (($timeout:expr) $body:tt)) => {
+        $crate::channel::internal::wait_timeout($cases, $biased, $timeout)
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_complete {
-    (recv $arm:ident ()) => {
-        $arm.received()
+    (recv $case:ident ()) => {
+        $case.received()
     };
-    (send $arm:ident ($value:expr)) => {
-        $arm.sent($value)
+    (send $case:ident ($value:expr)) => {
+        $case.sent($value)
     };
 }
 
@@ -243,7 +243,7 @@ macro_rules! __select_complete {
 #[macro_export]
 macro_rules! __select_bodies {
     (() ()) => {
-        ::core::unreachable!("one of the arms is selected")
+        ::core::unreachable!("one of the cases is selected")
     };
     (() ($timeout:tt ($body:expr))) => {
         $body

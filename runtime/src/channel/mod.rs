@@ -54,20 +54,17 @@
 //! A fiber that is cancelled while it sends drops its message and unwinds; one that is cancelled while it receives
 //! takes no message. A fiber that is cancelled in a `select!` has begun none of its operations.
 
-mod arm;
 #[cfg(not(loom))]
 mod async_ends;
 pub mod broadcast;
-mod choice;
+mod case;
 mod clock;
 mod error;
-mod exchange;
+mod handoffs;
 #[doc(hidden)]
 pub mod internal;
 mod iter;
-mod linger;
 mod macros;
-mod meeting;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(all(test, loom))]
@@ -75,14 +72,17 @@ mod model_select;
 #[doc(hidden)]
 pub mod mpsc;
 pub mod oneshot;
-mod owed;
-mod pledge;
 mod receiver;
+mod reservation;
 mod select;
 mod select_error;
+mod select_loop;
+mod select_seed;
 mod selected;
 mod sender;
-mod turn;
+mod shared;
+mod spin;
+mod state;
 pub mod watch;
 
 use std::sync::Arc;
@@ -92,7 +92,6 @@ use std::time::{Duration, Instant};
 pub use async_ends::{RecvFuture, SendFuture};
 use clock::Clock;
 pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
-use exchange::Exchange;
 pub use iter::{IntoIter, Iter, TryIter};
 use receiver::Flavor;
 pub use receiver::Receiver;
@@ -100,6 +99,7 @@ pub use select::Select;
 pub use select_error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 pub use selected::SelectedOperation;
 pub use sender::Sender;
+use shared::Channel;
 
 #[doc(inline)]
 pub use crate::{select, select_biased};
@@ -139,8 +139,8 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 fn ends<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
-    let exchange = Arc::new(Exchange::new(capacity));
-    (Sender::new(Arc::clone(&exchange)), Receiver::new(Flavor::Exchange(exchange)))
+    let channel = Arc::new(Channel::new(capacity));
+    (Sender::new(Arc::clone(&channel)), Receiver::new(Flavor::Channel(channel)))
 }
 
 /// A channel with one message, which is there after `duration`: the time at which that was.

@@ -5,9 +5,9 @@ use std::time::Instant;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::exchange::{Exchange, Patience, Refusal};
+use super::shared::{Block, Channel, Refusal};
 
-const FOREVER: Patience = Patience::Until(None);
+const FOREVER: Block = Block::Until(None);
 
 fn check(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -15,21 +15,21 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// A patience that may end at any moment.
-fn some() -> Patience {
-    Patience::Until(Some(Instant::now()))
+/// A block that may end at any moment.
+fn some() -> Block {
+    Block::Until(Some(Instant::now()))
 }
 
-fn exchange(capacity: usize) -> (Arc<Exchange<u8>>, Arc<Exchange<u8>>) {
-    let exchange = Arc::new(Exchange::new(Some(capacity)));
-    (Arc::clone(&exchange), exchange)
+fn channel(capacity: usize) -> (Arc<Channel<u8>>, Arc<Channel<u8>>) {
+    let channel = Arc::new(Channel::new(Some(capacity)));
+    (Arc::clone(&channel), channel)
 }
 
 #[test]
 fn two_messages_arrive_in_order() {
     for capacity in 0..2 {
         check(move || {
-            let (sender, receiver) = exchange(capacity);
+            let (sender, receiver) = channel(capacity);
             let thread = thread::spawn(move || {
                 sender.send(1, FOREVER).unwrap();
                 sender.send(2, FOREVER).unwrap();
@@ -47,7 +47,7 @@ fn two_messages_arrive_in_order() {
 fn two_senders_reach_one_receiver() {
     for capacity in 0..2 {
         check(move || {
-            let (sender, receiver) = exchange(capacity);
+            let (sender, receiver) = channel(capacity);
             let other = Arc::clone(&sender);
             let first = thread::spawn(move || sender.send(1, FOREVER).unwrap());
             let second = thread::spawn(move || other.send(2, FOREVER).unwrap());
@@ -63,7 +63,7 @@ fn two_senders_reach_one_receiver() {
 fn a_send_that_times_out_has_not_sent() {
     for capacity in 0..2 {
         check(move || {
-            let (sender, receiver) = exchange(capacity);
+            let (sender, receiver) = channel(capacity);
             let thread = thread::spawn(move || {
                 let sent = sender.send(1, some()).is_ok();
                 sender.remove_sender();
@@ -79,7 +79,7 @@ fn a_send_that_times_out_has_not_sent() {
 fn a_receive_that_times_out_has_not_received() {
     for capacity in 0..2 {
         check(move || {
-            let (sender, receiver) = exchange(capacity);
+            let (sender, receiver) = channel(capacity);
             let thread = thread::spawn(move || {
                 let received = receiver.receive(some());
                 receiver.remove_receiver();
@@ -96,7 +96,7 @@ fn a_receive_that_times_out_has_not_received() {
 #[test]
 fn a_waiting_sender_is_told_that_the_receiver_is_gone() {
     check(|| {
-        let (sender, receiver) = exchange(0);
+        let (sender, receiver) = channel(0);
         let thread = thread::spawn(move || sender.send(1, FOREVER));
         receiver.remove_receiver();
         assert_eq!(thread.join().unwrap(), Err((Refusal::Disconnected, 1)));

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::clock::{self, Clock};
 use super::error::{RecvError, RecvTimeoutError, TryRecvError};
-use super::exchange::{Exchange, Patience, Refusal};
 use super::iter::{IntoIter, Iter, TryIter};
+use super::shared::{Block, Channel, Refusal};
 
 /// The receiving end of a channel. Clones receive from the same channel (each message goes to one of them); threads and
 /// fibers may also share one by reference.
@@ -31,28 +31,28 @@ pub struct Receiver<T> {
 
 /// Where a receiver's messages come from.
 pub(super) enum Flavor<T> {
-    Exchange(Arc<Exchange<T>>),
+    Channel(Arc<Channel<T>>),
     Clock(Arc<Clock<T>>),
     /// Nowhere.
     Never,
 }
 
-// No user code runs while the exchange is half-way through a change.
+// No user code runs while the channel is half-way through a change.
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Receiver<T> {
-    /// A receiver. A new exchange already counts its first one.
+    /// A receiver. A new channel already counts its first one.
     pub(super) fn new(flavor: Flavor<T>) -> Self {
         Self { flavor }
     }
 
     #[inline]
-    fn receive(&self, patience: Patience) -> Result<T, Refusal> {
+    fn receive(&self, block: Block) -> Result<T, Refusal> {
         match &self.flavor {
-            Flavor::Exchange(exchange) => exchange.receive(patience),
-            Flavor::Clock(clock) => clock.receive(patience),
-            Flavor::Never => clock::never(patience),
+            Flavor::Channel(channel) => channel.receive(block),
+            Flavor::Clock(clock) => clock.receive(block),
+            Flavor::Never => clock::never(block),
         }
     }
 
@@ -60,14 +60,14 @@ impl<T> Receiver<T> {
     pub(crate) fn due(&self) -> Option<Instant> {
         match &self.flavor {
             Flavor::Clock(clock) => clock.due(),
-            Flavor::Exchange(_) | Flavor::Never => None,
+            Flavor::Channel(_) | Flavor::Never => None,
         }
     }
 
     /// The message of a receive operation that was selected.
     pub(super) fn take_aside(&self) -> Option<T> {
         match &self.flavor {
-            Flavor::Exchange(exchange) => exchange.enter().take_aside(),
+            Flavor::Channel(channel) => channel.enter().take_aside(),
             Flavor::Clock(clock) => clock.take_aside(),
             Flavor::Never => None,
         }
@@ -92,7 +92,7 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.receive(Patience::Until(None)).map_err(|_| RecvError)
+        self.receive(Block::Until(None)).map_err(|_| RecvError)
     }
 
     /// Receives a message if there is one.
@@ -113,8 +113,8 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.receive(Patience::None).map_err(|refusal| match refusal {
-            Refusal::Unready => TryRecvError::Empty,
+        self.receive(Block::Never).map_err(|refusal| match refusal {
+            Refusal::WouldBlock => TryRecvError::Empty,
             Refusal::Disconnected => TryRecvError::Disconnected,
         })
     }
@@ -161,8 +161,8 @@ impl<T> Receiver<T> {
     }
 
     fn receive_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        self.receive(Patience::Until(deadline)).map_err(|refusal| match refusal {
-            Refusal::Unready => RecvTimeoutError::Timeout,
+        self.receive(Block::Until(deadline)).map_err(|refusal| match refusal {
+            Refusal::WouldBlock => RecvTimeoutError::Timeout,
             Refusal::Disconnected => RecvTimeoutError::Disconnected,
         })
     }
@@ -177,7 +177,7 @@ impl<T> Receiver<T> {
     #[must_use]
     pub fn is_full(&self) -> bool {
         match &self.flavor {
-            Flavor::Exchange(exchange) => exchange.is_full(),
+            Flavor::Channel(channel) => channel.is_full(),
             Flavor::Clock(clock) => clock.is_due(),
             Flavor::Never => true,
         }
@@ -187,7 +187,7 @@ impl<T> Receiver<T> {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.flavor {
-            Flavor::Exchange(exchange) => exchange.len(),
+            Flavor::Channel(channel) => channel.len(),
             Flavor::Clock(clock) => clock.is_due().into(),
             Flavor::Never => 0,
         }
@@ -197,7 +197,7 @@ impl<T> Receiver<T> {
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         match &self.flavor {
-            Flavor::Exchange(exchange) => exchange.capacity(),
+            Flavor::Channel(channel) => channel.capacity(),
             Flavor::Clock(_) => Some(1),
             Flavor::Never => Some(0),
         }
@@ -235,7 +235,7 @@ impl<T> Receiver<T> {
     #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
         match (&self.flavor, &other.flavor) {
-            (Flavor::Exchange(one), Flavor::Exchange(other)) => Arc::ptr_eq(one, other),
+            (Flavor::Channel(one), Flavor::Channel(other)) => Arc::ptr_eq(one, other),
             (Flavor::Clock(one), Flavor::Clock(other)) => Arc::ptr_eq(one, other),
             (Flavor::Never, Flavor::Never) => true,
             _ => false,
@@ -246,9 +246,9 @@ impl<T> Receiver<T> {
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
         Self::new(match &self.flavor {
-            Flavor::Exchange(exchange) => {
-                exchange.add_receiver();
-                Flavor::Exchange(Arc::clone(exchange))
+            Flavor::Channel(channel) => {
+                channel.add_receiver();
+                Flavor::Channel(Arc::clone(channel))
             }
             Flavor::Clock(clock) => Flavor::Clock(Arc::clone(clock)),
             Flavor::Never => Flavor::Never,
@@ -258,8 +258,8 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        if let Flavor::Exchange(exchange) = &self.flavor {
-            exchange.remove_receiver();
+        if let Flavor::Channel(channel) = &self.flavor {
+            channel.remove_receiver();
         }
     }
 }

@@ -1,18 +1,18 @@
 //! `Select`: a choice among operations that are listed while the program runs.
 
-#![expect(unsafe_code, reason = "a list of arms may move between threads whatever their messages")]
+#![expect(unsafe_code, reason = "a list of cases may move between threads whatever their messages")]
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::arm::{Operation, Purpose};
-use super::choice::{self, Arms, Room, Rule};
-use super::exchange::Patience;
+use super::case::{Operation, Purpose};
 use super::receiver::Receiver;
 use super::select_error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
-use super::selected::{Selectable, SelectedOperation, Shelved};
+use super::select_loop::{self, Cases, Room, SelectMode};
+use super::selected::{Selectable, SelectedOperation, StoredCase};
 use super::sender::Sender;
+use super::shared::Block;
 
 /// Waits for the first of several operations, listed while the program runs; [`select!`](crate::select) is for those that
 /// are known before.
@@ -47,11 +47,11 @@ pub struct Select<'a> {
 
 struct Entry<'a> {
     end: &'a (dyn Selectable + 'a),
-    arm: Box<dyn Shelved + 'a>,
+    case: Box<dyn StoredCase + 'a>,
     index: usize,
 }
 
-// SAFETY: an arm at rest holds no message and no node that is linked; what it refers to are channels, whose locks order
+// SAFETY: an case at rest holds no message and no node that is linked; what it refers to are channels, whose locks order
 // all access. A message that passes through it while this is on another thread than the channel's ends is neither used
 // nor dropped there: it is set aside in the channel.
 unsafe impl Send for Select<'_> {}
@@ -102,7 +102,7 @@ impl<'a> Select<'a> {
     fn add(&mut self, end: &'a (dyn Selectable + 'a)) -> usize {
         let index = self.next_index;
         self.next_index += 1;
-        self.entries.push(Entry { end, arm: end.arm(), index });
+        self.entries.push(Entry { end, case: end.case(), index });
         self.room.push((0, 0));
         index
     }
@@ -143,7 +143,7 @@ impl<'a> Select<'a> {
     ///
     /// When none is.
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
-        self.select_with(Patience::None).ok_or(TrySelectError)
+        self.select_with(Block::Never).ok_or(TrySelectError)
     }
 
     /// Waits until an operation is ready, and selects it.
@@ -153,7 +153,7 @@ impl<'a> Select<'a> {
     /// When there are no operations.
     pub fn select(&mut self) -> SelectedOperation<'a> {
         self.assert_some();
-        self.select_with(Patience::Until(None)).expect("it waits forever")
+        self.select_with(Block::Until(None)).expect("it waits forever")
     }
 
     /// Waits until an operation is ready, but for no longer than `timeout`, and selects it.
@@ -196,7 +196,7 @@ impl<'a> Select<'a> {
         if deadline.is_none() {
             self.assert_some();
         }
-        self.select_with(Patience::Until(deadline)).ok_or(SelectTimeoutError)
+        self.select_with(Block::Until(deadline)).ok_or(SelectTimeoutError)
     }
 
     /// The index of an operation that is ready. It may be ready no longer when it is begun.
@@ -205,7 +205,7 @@ impl<'a> Select<'a> {
     ///
     /// When none is.
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
-        self.ready_with(Patience::None).ok_or(TryReadyError)
+        self.ready_with(Block::Never).ok_or(TryReadyError)
     }
 
     /// Waits until an operation is ready. It may be ready no longer when it is begun.
@@ -228,7 +228,7 @@ impl<'a> Select<'a> {
     /// ```
     pub fn ready(&mut self) -> usize {
         self.assert_some();
-        self.ready_with(Patience::Until(None)).expect("it waits forever")
+        self.ready_with(Block::Until(None)).expect("it waits forever")
     }
 
     /// Waits until an operation is ready, but for no longer than `timeout`.
@@ -250,40 +250,40 @@ impl<'a> Select<'a> {
     ///
     /// As [`ready_timeout`](Self::ready_timeout).
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
-        self.ready_with(Patience::Until(Some(deadline))).ok_or(ReadyTimeoutError)
+        self.ready_with(Block::Until(Some(deadline))).ok_or(ReadyTimeoutError)
     }
 
     fn assert_some(&self) {
         assert!(!self.entries.is_empty(), "no operations have been added to `Select`");
     }
 
-    fn ready_with(&mut self, patience: Patience) -> Option<usize> {
-        let rule = Rule { is_biased: self.is_biased, patience, purpose: Purpose::Watch };
-        let place = choice::choose(&self.entries[..], rule, &mut self.room)?;
+    fn ready_with(&mut self, block: Block) -> Option<usize> {
+        let mode = SelectMode { is_biased: self.is_biased, block, purpose: Purpose::Watch };
+        let place = select_loop::choose(&self.entries[..], mode, &mut self.room)?;
         Some(self.entries[place].index)
     }
 
-    fn select_with(&mut self, patience: Patience) -> Option<SelectedOperation<'a>> {
-        let rule = Rule { is_biased: self.is_biased, patience, purpose: Purpose::Select };
-        let place = choice::choose(&self.entries[..], rule, &mut self.room)?;
-        let Entry { end, arm, index } = &self.entries[place];
-        Some(SelectedOperation::new(*end, *index, arm.set_aside()))
+    fn select_with(&mut self, block: Block) -> Option<SelectedOperation<'a>> {
+        let mode = SelectMode { is_biased: self.is_biased, block, purpose: Purpose::Select };
+        let place = select_loop::choose(&self.entries[..], mode, &mut self.room)?;
+        let Entry { end, case, index } = &self.entries[place];
+        Some(SelectedOperation::new(*end, *index, case.set_aside()))
     }
 }
 
-impl<'a> Arms for [Entry<'a>] {
+impl<'a> Cases for [Entry<'a>] {
     fn count(&self) -> usize {
         self.len()
     }
 
     fn get(&self, index: usize) -> &dyn Operation {
-        self[index].arm.as_operation()
+        self[index].case.as_operation()
     }
 }
 
 impl Clone for Select<'_> {
     fn clone(&self) -> Self {
-        let entries = self.entries.iter().map(|entry| Entry { arm: entry.end.arm(), ..*entry });
+        let entries = self.entries.iter().map(|entry| Entry { case: entry.end.case(), ..*entry });
         Self { entries: entries.collect(), room: self.room.clone(), ..*self }
     }
 }

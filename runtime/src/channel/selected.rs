@@ -4,15 +4,15 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::arm::{Arm, Operation, Selected, Target};
-use super::choice;
+use super::case::{Case, Operation, Selected, Target};
 use super::error::{RecvError, SendError};
 use super::receiver::Receiver;
+use super::select_loop;
 use super::sender::Sender;
 
 /// An end of a channel, whatever its messages.
 pub(super) trait Selectable {
-    fn arm(&self) -> Box<dyn Shelved + '_>;
+    fn case(&self) -> Box<dyn StoredCase + '_>;
 
     /// Its operation was selected, and will not be completed.
     fn abandon(&self);
@@ -21,9 +21,9 @@ pub(super) trait Selectable {
     fn address(&self) -> *const u8;
 }
 
-/// An arm whose completion comes from elsewhere.
-pub(super) trait Shelved: Operation {
-    /// Leaves what the arm was selected with in the channel, for the completion. The arm is as new.
+/// An case whose completion comes from elsewhere.
+pub(super) trait StoredCase: Operation {
+    /// Leaves what the case was selected with in the channel, for the completion. The case is as new.
     fn set_aside(&self) -> Completion;
 
     fn as_operation(&self) -> &dyn Operation;
@@ -91,7 +91,7 @@ impl<'a> SelectedOperation<'a> {
     pub fn send<T>(self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
         assert!(sender.address() == self.end.address(), "passed a sender that wasn't selected");
         match self.complete() {
-            Completion::Send => sender.exchange.fulfil(message).map_err(SendError),
+            Completion::Send => sender.channel.fulfil(message).map_err(SendError),
             Completion::Take | Completion::Fail => Err(SendError(message)),
         }
     }
@@ -149,12 +149,12 @@ impl Drop for SelectedOperation<'_> {
 }
 
 impl<T> Selectable for Sender<T> {
-    fn arm(&self) -> Box<dyn Shelved + '_> {
-        Box::new(choice::sending(self))
+    fn case(&self) -> Box<dyn StoredCase + '_> {
+        Box::new(select_loop::sending(self))
     }
 
     fn abandon(&self) {
-        self.exchange.abandon();
+        self.channel.abandon();
     }
 
     fn address(&self) -> *const u8 {
@@ -163,8 +163,8 @@ impl<T> Selectable for Sender<T> {
 }
 
 impl<T> Selectable for Receiver<T> {
-    fn arm(&self) -> Box<dyn Shelved + '_> {
-        Box::new(choice::receiving(self))
+    fn case(&self) -> Box<dyn StoredCase + '_> {
+        Box::new(select_loop::receiving(self))
     }
 
     /// The message stays set aside.
@@ -175,11 +175,11 @@ impl<T> Selectable for Receiver<T> {
     }
 }
 
-impl<T> Shelved for Arm<'_, T> {
+impl<T> StoredCase for Case<'_, T> {
     fn set_aside(&self) -> Completion {
         match (self.take_selected(), self.target()) {
-            (Some(Selected::Message(message)), Target::Receiver(exchange)) => {
-                exchange.enter().set_aside(message);
+            (Some(Selected::Message(message)), Target::Receiver(channel)) => {
+                channel.enter().set_aside(message);
                 Completion::Take
             }
             (Some(Selected::Message(message)), Target::Clock(clock)) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{SendError, SendTimeoutError, TrySendError};
-use super::exchange::{Exchange, Patience, Refusal};
+use super::shared::{Block, Channel, Refusal};
 
 /// The sending end of a channel. Clones send to the same channel; threads and fibers may also share one by reference.
 ///
@@ -21,17 +21,17 @@ use super::exchange::{Exchange, Patience, Refusal};
 /// assert_eq!(receiver.iter().sum::<i32>(), 3);
 /// ```
 pub struct Sender<T> {
-    pub(super) exchange: Arc<Exchange<T>>,
+    pub(super) channel: Arc<Channel<T>>,
 }
 
-// No user code runs while the exchange is half-way through a change.
+// No user code runs while the channel is half-way through a change.
 impl<T> UnwindSafe for Sender<T> {}
 impl<T> RefUnwindSafe for Sender<T> {}
 
 impl<T> Sender<T> {
-    /// The sender that a new exchange already counts.
-    pub(super) fn new(exchange: Arc<Exchange<T>>) -> Self {
-        Self { exchange }
+    /// The sender that a new channel already counts.
+    pub(super) fn new(channel: Arc<Channel<T>>) -> Self {
+        Self { channel }
     }
 
     /// Sends `message`, waiting while the channel is full.
@@ -50,7 +50,7 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        self.exchange.send(message, Patience::Until(None)).map_err(|(_, message)| SendError(message))
+        self.channel.send(message, Block::Until(None)).map_err(|(_, message)| SendError(message))
     }
 
     /// Sends `message` if that is possible without waiting.
@@ -71,8 +71,8 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        self.exchange.send(message, Patience::None).map_err(|(refusal, message)| match refusal {
-            Refusal::Unready => TrySendError::Full(message),
+        self.channel.send(message, Block::Never).map_err(|(refusal, message)| match refusal {
+            Refusal::WouldBlock => TrySendError::Full(message),
             Refusal::Disconnected => TrySendError::Disconnected(message),
         })
     }
@@ -120,8 +120,8 @@ impl<T> Sender<T> {
     }
 
     fn send_until(&self, message: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
-        self.exchange.send(message, Patience::Until(deadline)).map_err(|(refusal, message)| match refusal {
-            Refusal::Unready => SendTimeoutError::Timeout(message),
+        self.channel.send(message, Block::Until(deadline)).map_err(|(refusal, message)| match refusal {
+            Refusal::WouldBlock => SendTimeoutError::Timeout(message),
             Refusal::Disconnected => SendTimeoutError::Disconnected(message),
         })
     }
@@ -135,38 +135,38 @@ impl<T> Sender<T> {
     /// Whether the channel holds as many messages as it can. Always so with capacity 0, never without a bound.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.exchange.is_full()
+        self.channel.is_full()
     }
 
     /// Number of messages in the channel.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.exchange.len()
+        self.channel.len()
     }
 
     /// The most messages that the channel holds; `None` without a bound.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
-        self.exchange.capacity()
+        self.channel.capacity()
     }
 
     /// Whether `self` and `other` send to the same channel.
     #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.exchange, &other.exchange)
+        Arc::ptr_eq(&self.channel, &other.channel)
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.exchange.add_sender();
-        Self { exchange: Arc::clone(&self.exchange) }
+        self.channel.add_sender();
+        Self { channel: Arc::clone(&self.channel) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.exchange.remove_sender();
+        self.channel.remove_sender();
     }
 }
 

@@ -185,7 +185,7 @@ impl Builder {
         F: FnOnce() -> T,
     {
         let (stack_bytes, identity) = self.settings()?;
-        let _visit = shared.enter();
+        let _visit = shared.guard();
         admit(shared)?;
         let task = allocate(f, Flags::default(), stack_bytes, identity, shared.address());
         shared.inject(task);

@@ -33,7 +33,7 @@ pub fn current() -> Fiber {
             let is_new = header.peek_identity().is_none();
             let fiber = header.identity();
             if is_new {
-                fiber.identity().aim(me);
+                fiber.identity().attach(me);
             }
             fiber
         }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::thread;
 
 use super::JoinHandle;
-use crate::cell::{TaskWaiter, take_result};
+use crate::cell::{FutureWaiter, take_result};
 
 /// Waits for the end of a fiber; from awaiting a [`JoinHandle`]. Dropping it detaches the fiber.
 #[must_use = "a future does nothing unless it is polled"]
@@ -20,7 +20,7 @@ pub struct JoinFuture<T> {
     /// `None` once the result has been taken.
     handle: Option<JoinHandle<T>>,
     /// What the join word refers to; `None` while the future has not been polled.
-    waiting: Option<TaskWaiter>,
+    waiting: Option<FutureWaiter>,
 }
 
 /// The same as [`join`](JoinHandle::join), for a task of any executor: a fiber is awaited where it is.
@@ -58,7 +58,11 @@ impl<T> Future for JoinFuture<T> {
 
 impl<T> JoinFuture<T> {
     /// Ready when the cell is the handle's.
-    fn poll_end(handle: &JoinHandle<T>, waiting: &mut Option<TaskWaiter>, context: &Context<'_>) -> Poll<()> {
+    fn poll_end(
+        handle: &JoinHandle<T>,
+        waiting: &mut Option<FutureWaiter>,
+        context: &Context<'_>,
+    ) -> Poll<()> {
         let join = &handle.header().join;
         if let Some(waiting) = waiting {
             ready!(waiting.poll(context).map_or(Poll::Pending, Poll::Ready));
@@ -68,7 +72,7 @@ impl<T> JoinFuture<T> {
         if join.has_ended_for_good() {
             return Poll::Ready(());
         }
-        let waiter = TaskWaiter::new(context);
+        let waiter = FutureWaiter::new(context);
         // SAFETY: the waiter is on the heap, and is dropped here if it was not registered, or else after
         // `await_release` above, or by `drop` after `give_up`.
         if unsafe { join.register(waiter.waiter()) } {

@@ -10,10 +10,10 @@ use crate::scheduler::{self, cancel};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(crate) struct Members(SpinLock<Roll>);
+pub(crate) struct ScopeFibers(SpinLock<Slots>);
 
 #[derive(Debug, Default)]
-struct Roll {
+struct Slots {
     cancelled: bool,
     /// By place; `None` where one has become free.
     fibers: Vec<Option<NonNull<Header>>>,
@@ -21,15 +21,15 @@ struct Roll {
 }
 
 // SAFETY: a header is used only under the lock, which its fiber needs to leave the roll before it ends.
-unsafe impl Send for Roll {}
+unsafe impl Send for Slots {}
 
 /// The calling fiber is on the roll while this lives.
-struct Place<'a> {
-    members: &'a Members,
+struct Entry<'a> {
+    members: &'a ScopeFibers,
     place: usize,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Entry<'_> {
     fn drop(&mut self) {
         let mut roll = self.members.0.lock();
         roll.fibers[self.place] = None;
@@ -37,7 +37,7 @@ impl Drop for Place<'_> {
     }
 }
 
-impl Members {
+impl ScopeFibers {
     /// Calls `f` with the calling fiber on the roll; if the members have been cancelled, so is the caller.
     pub(crate) fn with_me<R>(&self, f: impl FnOnce() -> R) -> R {
         let me = scheduler::current_fiber().expect("a scoped fiber is one");
@@ -48,7 +48,7 @@ impl Members {
                 roll.fibers.len() - 1
             });
             roll.fibers[place] = Some(me);
-            (Place { members: self, place }, roll.cancelled)
+            (Entry { members: self, place }, roll.cancelled)
         };
         if cancelled {
             // SAFETY: the caller is this fiber.
@@ -67,7 +67,7 @@ impl Members {
             let handle = |header: &NonNull<Header>| {
                 // SAFETY: it is on the roll, so it cannot end before we release the lock.
                 let fiber = unsafe { header.as_ref() }.identity();
-                fiber.identity().aim(*header);
+                fiber.identity().attach(*header);
                 fiber
             };
             roll.fibers.iter().flatten().map(handle).collect()

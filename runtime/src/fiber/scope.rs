@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::members::Members;
+use super::members::ScopeFibers;
 use super::{Builder, JoinHandle, SpawnError, failed};
 use crate::cell::{Cancelled, Fiber, Reason, catch_and_resume, contained};
 use crate::park;
@@ -206,7 +206,7 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 pub(crate) struct ScopeShared {
     /// Fibers whose closure or result may still borrow.
     running: Latch,
-    members: Members,
+    members: ScopeFibers,
     /// What happened to a fiber whose handle was not joined.
     panicked: AtomicBool,
     cancelled: AtomicBool,
@@ -217,7 +217,7 @@ impl ScopeShared {
     fn new() -> Self {
         Self {
             running: Latch::new(0),
-            members: Members::default(),
+            members: ScopeFibers::default(),
             panicked: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             refused: AtomicBool::new(false),

@@ -1,6 +1,6 @@
 //! Scopes whose fibers are cancelled when one of them fails.
 
-#![expect(unsafe_code, reason = "holds the address of the boundary around the scope's body")]
+#![expect(unsafe_code, reason = "holds the address of the cancel_scope around the scope's body")]
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::{Scope, ScopedJoinHandle};
-use crate::cell::{Boundary, Cancelled, catch_and_resume};
+use crate::cell::{CancelScope, Cancelled, catch_and_resume};
 use crate::park::{self, run_inside};
 use crate::queue::SpinLock;
 
@@ -46,10 +46,10 @@ where
     E: Send,
 {
     let scope = TryScope { scope: Scope::new(), failure: Arc::new(Failure::new()) };
-    let mut boundary = Boundary::signal();
+    let mut cancel_scope = CancelScope::signal();
     let mut result = catch_and_resume(&Cell::new(0), || {
-        run_inside(&mut boundary, |boundary| {
-            let _watched = scope.failure.watch(boundary);
+        run_inside(&mut cancel_scope, |cancel_scope| {
+            let _watched = scope.failure.watch(cancel_scope);
             f(&scope)
         })
     });
@@ -137,11 +137,11 @@ struct Failure<E>(SpinLock<State<E>>);
 struct State<E> {
     failed: bool,
     error: Option<E>,
-    /// The boundary around the scope's body while it runs; else null.
-    body: *const Boundary,
+    /// The cancel scope around the scope's body while it runs; else null.
+    body: *const CancelScope,
 }
 
-// SAFETY: the boundary is used under the lock, and is taken out under it before its frame ends.
+// SAFETY: the cancel scope is used under the lock, and is taken out under it before its frame ends.
 unsafe impl<E: Send> Send for State<E> {}
 
 /// The scope's body runs while this lives.
@@ -158,8 +158,8 @@ impl<E> Failure<E> {
         Self(SpinLock::new(State { failed: false, error: None, body: ptr::null() }))
     }
 
-    fn watch(&self, boundary: &Boundary) -> Watched<'_, E> {
-        self.0.lock().body = boundary;
+    fn watch(&self, cancel_scope: &CancelScope) -> Watched<'_, E> {
+        self.0.lock().body = cancel_scope;
         Watched(self)
     }
 
@@ -172,8 +172,8 @@ impl<E> Failure<E> {
         }
         state.failed = true;
         state.error = error;
-        // SAFETY: the body's boundary is alive until it is taken out under the lock.
-        let fired = unsafe { state.body.as_ref() }.and_then(Boundary::fire);
+        // SAFETY: the body's cancel scope is alive until it is taken out under the lock.
+        let fired = unsafe { state.body.as_ref() }.and_then(CancelScope::fire);
         drop(state);
         if let Some(fired) = fired {
             park::tell(fired);

@@ -23,7 +23,7 @@ use super::file::{File, Opened};
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::{copy, epoll, nowait, socket};
-use crate::poller::Way;
+use crate::poller::Direction;
 use crate::{blocking, time};
 
 /// How long a wait sleeps before it asks again: this, and then twice as long each time up to the longest.
@@ -100,7 +100,7 @@ fn wait_for_a_writer(file: fs::File) -> io::Result<File> {
     let mut pause = FIRST_PAUSE;
     loop {
         let soon = Instant::now() + pause;
-        match file.retry(Way::Read, Reason::Open, Some(soon), look, |()| false) {
+        match file.retry(Direction::Read, Reason::Open, Some(soon), look, |()| false) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             result => break result?,
         }

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use super::Idle;
 use super::closing;
 use super::mode::Mode;
-use super::settings::{InKernel, Settings};
+use super::settings::{NonblockingGuard, Settings};
 use super::waited::{GaveUp, Waited, wait_on_thread, would_block};
 use crate::cell::{Outcome, Reason, Waiter};
 use crate::os::epoll;
 use crate::park::{self, Cost};
-use crate::poller::{Node, Seen, Source, Way};
+use crate::poller::{Direction, Node, Snapshot, Source};
 use crate::scheduler;
 use crate::time;
 
@@ -23,7 +23,7 @@ use crate::time;
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// Whether a short operation means that the kernel's buffer is drained (or full).
+/// Whether a short operation means that the kernel's buffer is exhausted (or full).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A stream socket: it does. See `poller/README.md`.
@@ -67,7 +67,7 @@ impl<T: AsFd> Descriptor<T> {
     }
 
     /// A descriptor of the same socket, which shares the settings.
-    pub(crate) fn twin(&self, inner: T) -> Self {
+    pub(crate) fn with_shared_settings(&self, inner: T) -> Self {
         let settings = OnceLock::from(Arc::clone(self.settings()));
         // It shares the mode as well. That can fail only for a descriptor that is not open.
         let mode = self.mode.as_ref().and_then(|_| Mode::nonblocking(inner.as_fd()).ok().map(Box::new));
@@ -112,18 +112,18 @@ impl<T: AsFd> Descriptor<T> {
     }
 
     /// Chooses between waits and errors, for the calls here and for the kernel's own; for those not before the last copy
-    /// that is under way has ended.
+    /// that is under direction has ended.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.settings().set_nonblocking(self.as_fd(), nonblocking)
     }
 
     /// Like [`set_nonblocking`](Self::set_nonblocking) of what is always in the kernel's non-blocking mode.
-    pub(crate) fn set_patience(&self, nonblocking: bool) {
+    pub(crate) fn set_nonblocking_flag(&self, nonblocking: bool) {
         self.settings().nonblocking.store(nonblocking, Ordering::Relaxed);
     }
 
     /// Until what it returns is dropped, the kernel does not wait for this descriptor, whatever the call.
-    pub(crate) fn in_kernel(&self) -> io::Result<InKernel<'_>> {
+    pub(crate) fn in_kernel(&self) -> io::Result<NonblockingGuard<'_>> {
         self.settings().enter_kernel(self.as_fd())
     }
 
@@ -151,13 +151,13 @@ impl<T: AsFd> Descriptor<T> {
     }
 
     /// How long an operation waits at most; `None` is for ever. Never zero.
-    pub(crate) fn set_timeout(&self, way: Way, timeout: Option<Duration>) {
+    pub(crate) fn set_timeout(&self, direction: Direction, timeout: Option<Duration>) {
         let nanos = timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
-        self.settings().timeout(way).store(nanos, Ordering::Relaxed);
+        self.settings().timeout(direction).store(nanos, Ordering::Relaxed);
     }
 
-    fn deadline(&self, way: Way) -> Option<Instant> {
-        let nanos = self.settings.get()?.timeout(way).load(Ordering::Relaxed);
+    fn deadline(&self, direction: Direction) -> Option<Instant> {
+        let nanos = self.settings.get()?.timeout(direction).load(Ordering::Relaxed);
         if nanos == 0 { None } else { Instant::now().checked_add(Duration::from_nanos(nanos)) }
     }
 
@@ -169,27 +169,27 @@ impl<T: AsFd> Descriptor<T> {
     #[inline]
     pub(crate) fn transfer(
         &self,
-        way: Way,
+        direction: Direction,
         wanted: usize,
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let reason = if way == Way::Read { Reason::Read } else { Reason::Write };
+        let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
         let is_short = |moved: &usize| self.kind == Kind::Stream && *moved < wanted && *moved != 0;
-        self.retry(way, reason, None, call, is_short)
+        self.retry(direction, reason, None, call, is_short)
     }
 
     /// [`transfer`](Self::transfer) whose `call` says itself how many it wanted.
     pub(super) fn transfer_hinted(
         &self,
-        way: Way,
+        direction: Direction,
         wanted: &AtomicUsize,
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let reason = if way == Way::Read { Reason::Read } else { Reason::Write };
+        let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
         let is_short = |moved: &usize| {
             self.kind == Kind::Stream && *moved < wanted.load(Ordering::Relaxed) && *moved != 0
         };
-        self.retry(way, reason, None, call, is_short)
+        self.retry(direction, reason, None, call, is_short)
     }
 
     /// Waits until poll(2) says that the descriptor is ready.
@@ -197,13 +197,17 @@ impl<T: AsFd> Descriptor<T> {
     /// # Errors
     ///
     /// What epoll says of a descriptor that it cannot watch.
-    pub(crate) fn wait_until_ready(&self, way: Way) -> io::Result<()> {
-        let reason = if way == Way::Read { Reason::Read } else { Reason::Write };
-        let look = |inner: &T| match epoll::wait_one(inner.as_fd(), way == Way::Read, Some(Duration::ZERO))? {
+    pub(crate) fn wait_until_ready(&self, direction: Direction) -> io::Result<()> {
+        let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
+        let look = |inner: &T| match epoll::wait_one(
+            inner.as_fd(),
+            direction == Direction::Read,
+            Some(Duration::ZERO),
+        )? {
             true => Ok(()),
             false => Err(would_block()),
         };
-        self.retry(way, reason, None, look, |()| false)
+        self.retry(direction, reason, None, look, |()| false)
     }
 
     /// Makes `call` until it no longer says that it would block; waits for readiness in between, until `deadline`,
@@ -216,25 +220,25 @@ impl<T: AsFd> Descriptor<T> {
     #[inline]
     pub(crate) fn retry<R>(
         &self,
-        way: Way,
+        direction: Direction,
         reason: Reason,
         mut deadline: Option<Instant>,
         mut call: impl FnMut(&T) -> io::Result<R>,
         is_short: impl Fn(&R) -> bool,
     ) -> io::Result<R> {
         let inner = self.get();
-        let mut seen = self.source.seen(way);
-        if seen.is_drained() && !self.is_nonblocking() {
-            if let Some(gave_up) = self.wait_for_hint(way, reason, seen, &mut deadline)? {
+        let mut seen = self.source.snapshot(direction);
+        if seen.is_exhausted() && !self.is_nonblocking() {
+            if let Some(gave_up) = self.wait_for_hint(direction, reason, seen, &mut deadline)? {
                 return self.try_once_more(gave_up, call);
             }
-            seen = self.source.seen(way);
+            seen = self.source.snapshot(direction);
         }
         loop {
             match call(inner) {
                 Ok(result) => {
                     if is_short(&result) {
-                        seen.mark_drained();
+                        seen.mark_exhausted();
                     }
                     park::spend(Cost::InputOutput);
                     return Ok(result);
@@ -244,7 +248,7 @@ impl<T: AsFd> Descriptor<T> {
                         park::spend(Cost::InVain);
                         return Err(error);
                     }
-                    if let Some(gave_up) = self.wait(way, reason, seen, &mut deadline)? {
+                    if let Some(gave_up) = self.wait(direction, reason, seen, &mut deadline)? {
                         return Err(gave_up.tell());
                     }
                 }
@@ -255,7 +259,7 @@ impl<T: AsFd> Descriptor<T> {
                     return Err(error);
                 }
             }
-            seen = self.source.seen(way);
+            seen = self.source.snapshot(direction);
         }
     }
 
@@ -264,13 +268,13 @@ impl<T: AsFd> Descriptor<T> {
     #[inline]
     fn wait_for_hint(
         &self,
-        way: Way,
+        direction: Direction,
         reason: Reason,
-        seen: Seen<'_>,
+        seen: Snapshot<'_>,
         deadline: &mut Option<Instant>,
     ) -> io::Result<Option<GaveUp>> {
         if self.source.is_polled_by(scheduler::is_current_poller) {
-            self.wait(way, reason, seen, deadline)
+            self.wait(direction, reason, seen, deadline)
         } else {
             Ok(None)
         }
@@ -295,14 +299,19 @@ impl<T: AsFd> Descriptor<T> {
     /// # Errors
     ///
     /// What epoll says of a descriptor that it cannot watch.
-    pub(super) fn wait_for_event(&self, way: Way, reason: Reason, told: &AtomicU32) -> io::Result<()> {
-        let seen = self.source.seen(way);
+    pub(super) fn wait_for_event(
+        &self,
+        direction: Direction,
+        reason: Reason,
+        told: &AtomicU32,
+    ) -> io::Result<()> {
+        let seen = self.source.snapshot(direction);
         if seen.events() == told.load(Ordering::Relaxed)
-            && let Some(gave_up) = self.wait(way, reason, seen, &mut None)?
+            && let Some(gave_up) = self.wait(direction, reason, seen, &mut None)?
         {
             return Err(gave_up.tell());
         }
-        told.store(self.source.seen(way).events(), Ordering::Relaxed);
+        told.store(self.source.snapshot(direction).events(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -314,21 +323,22 @@ impl<T: AsFd> Descriptor<T> {
     /// As [`retry`](Self::retry).
     pub(crate) fn retry_with_pauses<R>(
         &self,
-        way: Way,
+        direction: Direction,
         reason: Reason,
         mut call: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let deadline = self.deadline(way);
+        let deadline = self.deadline(direction);
         let mut pause = FIRST_PAUSE;
         loop {
             let look = |inner: &T| match call(inner) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let is_ready = epoll::wait_one(inner.as_fd(), way == Way::Read, Some(Duration::ZERO))?;
+                    let is_ready =
+                        epoll::wait_one(inner.as_fd(), direction == Direction::Read, Some(Duration::ZERO))?;
                     if is_ready { Ok(None) } else { Err(error) }
                 }
                 result => result.map(Some),
             };
-            if let Some(result) = self.retry(way, reason, deadline, look, |_| false)? {
+            if let Some(result) = self.retry(direction, reason, deadline, look, |_| false)? {
                 return Ok(result);
             }
             let now = Instant::now();
@@ -344,12 +354,12 @@ impl<T: AsFd> Descriptor<T> {
     #[inline(never)]
     fn wait(
         &self,
-        way: Way,
+        direction: Direction,
         reason: Reason,
-        seen: Seen<'_>,
+        seen: Snapshot<'_>,
         deadline: &mut Option<Instant>,
     ) -> io::Result<Option<GaveUp>> {
-        match self.wait_with(Node::new, way, reason, seen, deadline)? {
+        match self.wait_with(Node::new, direction, reason, seen, deadline)? {
             Waited::Event(_) => Ok(None),
             Waited::GaveUp(gave_up) => Ok(Some(gave_up)),
         }
@@ -359,21 +369,21 @@ impl<T: AsFd> Descriptor<T> {
     pub(super) fn wait_with<'a>(
         &'a self,
         node: fn(Waiter) -> Node,
-        way: Way,
+        direction: Direction,
         reason: Reason,
-        seen: Seen<'a>,
+        seen: Snapshot<'a>,
         deadline: &mut Option<Instant>,
     ) -> io::Result<Waited<'a>> {
         if deadline.is_none() {
-            *deadline = self.deadline(way);
+            *deadline = self.deadline(direction);
         }
         let fd = self.get().as_fd();
         if !park::on_fiber() {
-            return wait_on_thread(fd, way, *deadline).map(|()| Waited::Event(None));
+            return wait_on_thread(fd, direction, *deadline).map(|()| Waited::Event(None));
         }
         let node = node(park::waiter());
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        let Some(place) = self.source.link(fd, way, &node, seen, poller)? else {
+        let Some(place) = self.source.link(fd, direction, &node, seen, poller)? else {
             return Ok(Waited::Event(None));
         };
         let gave_up = match park::wait(node.waiter(), reason, *deadline) {

@@ -5,8 +5,8 @@
 //! or when nothing has come yet. A fiber that computes, sleeps or writes is not idle, nor is one that waits for the
 //! rest of what has begun to arrive; and a reader with a writer beside it may be in the middle of anything.
 //!
-//! Whoever is about to wait leaves a [`Bell`] and then looks whether idling has [ended](Idle::end). Whoever ends it says so
-//! and then rings all bells. The bells' lock orders the two: either the look sees the end, or the bell is there to be rung,
+//! Whoever is about to wait leaves a [`ReadNotifier`] and then looks whether idling has [ended](Idle::end). Whoever ends it says so
+//! and then rings all notifiers. The notifiers' lock orders the two: either the look sees the end, or the notifier is there to be rung,
 //! and the wait is over as if something had arrived. So nothing is shut down, and what has arrived is read first.
 
 use std::fmt;
@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Descriptor;
 use crate::cell::Reason;
-use crate::poller::{Bell, Way};
+use crate::poller::{Direction, ReadNotifier};
 use crate::{park, scheduler};
 
 /// See the module's documentation. One for each socket: clones share it.
@@ -26,7 +26,7 @@ pub(crate) struct Idle {
     /// one has got writes no more, so a mistake is none.
     last: AtomicUsize,
     has_ended: AtomicBool,
-    bells: Mutex<Vec<Bell>>,
+    notifiers: Mutex<Vec<ReadNotifier>>,
 }
 
 /// Something has arrived since anything was written, or a plain thread wrote last.
@@ -37,7 +37,7 @@ const FRESH: usize = 1;
 
 impl Default for Idle {
     fn default() -> Self {
-        Self { last: AtomicUsize::new(FRESH), has_ended: AtomicBool::new(false), bells: Mutex::default() }
+        Self { last: AtomicUsize::new(FRESH), has_ended: AtomicBool::new(false), notifiers: Mutex::default() }
     }
 }
 
@@ -51,9 +51,9 @@ impl Idle {
     /// Whoever is idle, now or later, reads the end of the stream.
     pub(crate) fn end(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
-        // Orders the store before a look of those whose bells are not there yet.
-        let bells = std::mem::take(&mut *self.bells.lock().unwrap_or_else(PoisonError::into_inner));
-        bells.iter().for_each(|bell| bell.ring(park::wake));
+        // Orders the store before a look of those whose notifiers are not there yet.
+        let notifiers = std::mem::take(&mut *self.notifiers.lock().unwrap_or_else(PoisonError::into_inner));
+        notifiers.iter().for_each(|notifier| notifier.notify(park::wake));
     }
 
     /// Something has arrived, or is being written in parts.
@@ -74,13 +74,13 @@ impl Idle {
     }
 
     /// The current fiber is about to wait to read: whether it is to read the end instead.
-    fn announce(&self, bell: Bell) -> bool {
-        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
-        if !bells.contains(&bell) {
-            bells.retain(Bell::is_in_use);
-            bells.push(bell);
+    fn announce(&self, notifier: ReadNotifier) -> bool {
+        let mut notifiers = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notifiers.contains(&notifier) {
+            notifiers.retain(ReadNotifier::is_in_use);
+            notifiers.push(notifier);
         }
-        drop(bells);
+        drop(notifiers);
         self.has_ended.load(Ordering::Relaxed)
             && matches!(self.last.load(Ordering::Relaxed), last if last == FRESH || last == address_of_this_fiber())
     }
@@ -100,17 +100,19 @@ impl<T: AsFd> Descriptor<T> {
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         match self.idle() {
-            None => self.transfer(Way::Read, wanted, call),
-            Some(idle) => self.receive_unless_idle(idle, call, |call| self.transfer(Way::Read, wanted, call)),
+            None => self.transfer(Direction::Read, wanted, call),
+            Some(idle) => {
+                self.receive_unless_idle(idle, call, |call| self.transfer(Direction::Read, wanted, call))
+            }
         }
     }
 
     /// Like [`receive`](Self::receive) of bytes that are still there afterwards, so that a short result drains nothing.
     pub(crate) fn peek(&self, call: impl FnMut(&T) -> io::Result<usize>) -> io::Result<usize> {
         match self.idle() {
-            None => self.retry(Way::Read, Reason::Read, None, call, |_| false),
+            None => self.retry(Direction::Read, Reason::Read, None, call, |_| false),
             Some(idle) => self.receive_unless_idle(idle, call, |call| {
-                self.retry(Way::Read, Reason::Read, None, call, |_| false)
+                self.retry(Direction::Read, Reason::Read, None, call, |_| false)
             }),
         }
     }
@@ -118,7 +120,7 @@ impl<T: AsFd> Descriptor<T> {
     /// [`transfer`](Self::transfer) of a stream's bytes to the peer.
     #[inline]
     pub(crate) fn send(&self, wanted: usize, call: impl FnMut(&T) -> io::Result<usize>) -> io::Result<usize> {
-        let sent = self.transfer(Way::Write, wanted, call);
+        let sent = self.transfer(Direction::Write, wanted, call);
         if let Some(idle) = self.idle()
             && matches!(sent, Ok(1..))
         {
@@ -143,26 +145,26 @@ impl<T: AsFd> Descriptor<T> {
             result => result,
         };
         // Who has seen that there is nothing waits without an attempt: not if it is to end, of which no event tells.
-        if self.source.seen(Way::Read).is_drained()
+        if self.source.snapshot(Direction::Read).is_exhausted()
             && let Ok(true) = self.is_to_end(idle)
-            && let Ok(Some(bell)) = self.bell()
+            && let Ok(Some(notifier)) = self.notifier()
         {
-            bell.ring(park::wake);
+            notifier.notify(park::wake);
         }
         operation(&mut attempt)
     }
 
     /// Whether the calling fiber reads the end now, instead of waiting. It will be called if that changes.
     pub(crate) fn is_to_end(&self, idle: &Idle) -> io::Result<bool> {
-        Ok(self.bell()?.is_some_and(|bell| idle.announce(bell)))
+        Ok(self.notifier()?.is_some_and(|notifier| idle.announce(notifier)))
     }
 
     /// `None` if the caller will not wait with the poller.
-    fn bell(&self) -> io::Result<Option<Bell>> {
+    fn notifier(&self) -> io::Result<Option<ReadNotifier>> {
         if self.is_nonblocking() || !park::on_fiber() {
             return Ok(None);
         }
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        self.source.bell(self.as_fd(), poller).map(Some)
+        self.source.read_notifier(self.as_fd(), poller).map(Some)
     }
 }

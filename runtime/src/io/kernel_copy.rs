@@ -19,11 +19,11 @@ use std::time::Duration;
 use super::Pollable;
 use super::descriptor::{self, Descriptor};
 use super::preview::{Preview, Step};
-use super::settings::InKernel;
+use super::settings::NonblockingGuard;
 use crate::blocking;
 use crate::os::copy::{self, Kind};
 use crate::os::{epoll, reopen};
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// The most that one system call is asked for: between two of them the copy can be cancelled.
 const CHUNK: usize = 4 << 20;
@@ -58,17 +58,17 @@ pub struct End<'a> {
 
 /// A [`Descriptor`], whatever owns it.
 trait Waiting: Sync {
-    fn in_kernel(&self) -> io::Result<InKernel<'_>>;
+    fn in_kernel(&self) -> io::Result<NonblockingGuard<'_>>;
     fn left(&self) -> MutexGuard<'_, Vec<u8>>;
     /// A transfer that moves less than `wanted`, which the call may set, has found all there is.
-    fn call(&self, way: Way, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize>;
+    fn call(&self, direction: Direction, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize>;
 }
 
 /// A system call on one end, which says `WouldBlock` if it would have to wait for it.
 type Call<'a> = &'a mut (dyn FnMut(BorrowedFd<'_>) -> io::Result<usize> + Send);
 
 impl<T: AsFd + Sync> Waiting for Descriptor<T> {
-    fn in_kernel(&self) -> io::Result<InKernel<'_>> {
+    fn in_kernel(&self) -> io::Result<NonblockingGuard<'_>> {
         self.in_kernel()
     }
 
@@ -76,8 +76,8 @@ impl<T: AsFd + Sync> Waiting for Descriptor<T> {
         self.left()
     }
 
-    fn call(&self, way: Way, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize> {
-        self.transfer_hinted(way, wanted, |inner| call(inner.as_fd()))
+    fn call(&self, direction: Direction, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize> {
+        self.transfer_hinted(direction, wanted, |inner| call(inner.as_fd()))
     }
 }
 
@@ -92,14 +92,14 @@ impl<'a> End<'a> {
     }
 
     /// Makes the call until it does not say that it would block.
-    fn call(self, way: Way, call: Call<'_>) -> io::Result<usize> {
+    fn call(self, direction: Direction, call: Call<'_>) -> io::Result<usize> {
         // Nothing that is wanted is no hint of what is left.
-        self.call_hinted(way, &AtomicUsize::new(0), call)
+        self.call_hinted(direction, &AtomicUsize::new(0), call)
     }
 
-    fn call_hinted(self, way: Way, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize> {
+    fn call_hinted(self, direction: Direction, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize> {
         match self.descriptor {
-            Some(descriptor) => descriptor.call(way, wanted, call),
+            Some(descriptor) => descriptor.call(direction, wanted, call),
             None => blocking::run_and_keep(|| call(self.fd)),
         }
     }
@@ -120,7 +120,7 @@ impl<'a> End<'a> {
     }
 
     /// Until it is dropped, no call waits for a socket.
-    fn in_kernel(self) -> io::Result<Option<InKernel<'a>>> {
+    fn in_kernel(self) -> io::Result<Option<NonblockingGuard<'a>>> {
         self.descriptor.map(Waiting::in_kernel).transpose()
     }
 }
@@ -238,7 +238,8 @@ type Transfer = fn(BorrowedFd<'_>, BorrowedFd<'_>, usize) -> io::Result<usize>;
 
 /// A file never says that it would block, so if one does, it is the writer.
 fn from_file(reader: End<'_>, writer: End<'_>, transfer: Transfer) -> io::Result<usize> {
-    writer.call(Way::Write, &mut |to| reader.call(Way::Read, &mut |from| transfer(from, to, CHUNK)))
+    writer
+        .call(Direction::Write, &mut |to| reader.call(Direction::Read, &mut |from| transfer(from, to, CHUNK)))
 }
 
 /// A step from one end to the other, which does not wait; it may say how much the reader was asked for.
@@ -295,14 +296,14 @@ fn direct(reader: End<'_>, writer: End<'_>, step: Move<'_>) -> io::Result<usize>
     if writer.descriptor.is_none() {
         // It is the reader. What waits is outside, where it can be cancelled, and what runs on the pool inside. A writer that
         // somebody has made non-blocking cannot be waited for, which is an error.
-        let copied = reader.call_hinted(Way::Read, &wanted, &mut |from| {
-            writer.call(Way::Write, &mut |to| unless_full(from, to, &mut is_writers))
+        let copied = reader.call_hinted(Direction::Read, &wanted, &mut |from| {
+            writer.call(Direction::Write, &mut |to| unless_full(from, to, &mut is_writers))
         })?;
         return unless(is_writers, copied);
     }
-    writer.call(Way::Write, &mut |to| {
-        let copied =
-            reader.call_hinted(Way::Read, &wanted, &mut |from| unless_full(from, to, &mut is_writers))?;
+    writer.call(Direction::Write, &mut |to| {
+        let copied = reader
+            .call_hinted(Direction::Read, &wanted, &mut |from| unless_full(from, to, &mut is_writers))?;
         unless(is_writers, copied)
     })
 }

@@ -12,10 +12,10 @@ use super::Descriptor;
 use super::waited::Waited;
 use crate::cell::Reason;
 use crate::park::{self, Cost};
-use crate::poller::{Node, Place, Way};
+use crate::poller::{Direction, Entry, Node};
 
 /// Whoever was woken owes the next in line a wake-up, however its call ends.
-struct Turn<'a>(Place<'a>);
+struct Turn<'a>(Entry<'a>);
 
 impl Turn<'_> {
     /// Nothing was left: the next event wakes the next in line.
@@ -44,7 +44,7 @@ impl<T: AsFd> Descriptor<T> {
         let mut deadline = None;
         let mut turn: Option<Turn<'_>> = None;
         loop {
-            let seen = self.source.seen(Way::Read);
+            let seen = self.source.snapshot(Direction::Read);
             let error = match call(self.get()) {
                 Ok(result) => {
                     drop(turn);
@@ -62,7 +62,7 @@ impl<T: AsFd> Descriptor<T> {
                         park::spend(Cost::InVain);
                         return Err(error);
                     }
-                    match self.wait_with(Node::in_line, Way::Read, reason, seen, &mut deadline)? {
+                    match self.wait_with(Node::in_line, Direction::Read, reason, seen, &mut deadline)? {
                         Waited::Event(place) => turn = place.map(Turn),
                         Waited::GaveUp(gave_up) => return Err(gave_up.tell()),
                     }

@@ -94,14 +94,16 @@ mod tests {
     #[test]
     fn the_last_user_gives_it_back() {
         let (reader, writer) = io::pipe().unwrap();
-        let twin = reader.try_clone().unwrap();
-        let (mut first, mut second) =
-            (Mode::nonblocking(reader.as_fd()).unwrap(), Mode::nonblocking(twin.as_fd()).unwrap());
+        let with_shared_settings = reader.try_clone().unwrap();
+        let (mut first, mut second) = (
+            Mode::nonblocking(reader.as_fd()).unwrap(),
+            Mode::nonblocking(with_shared_settings.as_fd()).unwrap(),
+        );
         // The other end is the same file, and another open file.
         let mut third = Mode::nonblocking(writer.as_fd()).unwrap();
         first.give_back(reader.as_fd());
-        assert!(is_nonblocking(&twin) && is_nonblocking(&writer));
-        second.give_back(twin.as_fd());
+        assert!(is_nonblocking(&with_shared_settings) && is_nonblocking(&writer));
+        second.give_back(with_shared_settings.as_fd());
         assert!(!is_nonblocking(&reader) && is_nonblocking(&writer));
         third.give_back(writer.as_fd());
         assert!(!is_nonblocking(&writer));

@@ -51,7 +51,10 @@ impl PipeReader {
     ///
     /// When there are no more descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.get().try_clone().map(|twin| Self(self.0.twin(twin)))
+        self.0
+            .get()
+            .try_clone()
+            .map(|with_shared_settings| Self(self.0.with_shared_settings(with_shared_settings)))
     }
 }
 
@@ -62,7 +65,10 @@ impl PipeWriter {
     ///
     /// When there are no more descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0.get().try_clone().map(|twin| Self(self.0.twin(twin)))
+        self.0
+            .get()
+            .try_clone()
+            .map(|with_shared_settings| Self(self.0.with_shared_settings(with_shared_settings)))
     }
 }
 

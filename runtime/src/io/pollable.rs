@@ -9,7 +9,7 @@ use super::{Descriptor, Kind};
 use crate::cell::Reason;
 use crate::os::epoll::Epoll;
 use crate::os::{nowait, socket};
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// A descriptor that blocks only its fiber: pipes, eventfds, timerfds, terminals, sockets of other crates; also files that
 /// tell of changes, such as those of `/proc/pressure`, `/proc/mounts` and sysfs.
@@ -79,7 +79,7 @@ impl<T: AsFd> Pollable<T> {
     ///
     /// What epoll says of a descriptor that it cannot watch.
     pub fn wait_readable(&self) -> io::Result<()> {
-        self.0.wait_until_ready(Way::Read)
+        self.0.wait_until_ready(Direction::Read)
     }
 
     /// The same for writing.
@@ -88,7 +88,7 @@ impl<T: AsFd> Pollable<T> {
     ///
     /// As for [`wait_readable`](Self::wait_readable).
     pub fn wait_writable(&self) -> io::Result<()> {
-        self.0.wait_until_ready(Way::Write)
+        self.0.wait_until_ready(Direction::Write)
     }
 
     /// Blocks until something urgent has happened (`EPOLLPRI`), or the descriptor has failed or ended. What that is, poll(2)
@@ -123,7 +123,7 @@ impl<T: AsFd> Pollable<T> {
     ///
     /// Those of `call`, except `WouldBlock` and `Interrupted`.
     pub fn read_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.0.retry(Way::Read, Reason::Read, None, call, |_| false)
+        self.0.retry(Direction::Read, Reason::Read, None, call, |_| false)
     }
 
     /// The same for a writing call.
@@ -132,7 +132,7 @@ impl<T: AsFd> Pollable<T> {
     ///
     /// As for [`read_with`](Self::read_with).
     pub fn write_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.0.retry(Way::Write, Reason::Write, None, call, |_| false)
+        self.0.retry(Direction::Write, Reason::Write, None, call, |_| false)
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU32;
 use super::{Descriptor, Kind};
 use crate::cell::Reason;
 use crate::os::epoll::{Epoll, is_urgent};
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// See the module's documentation.
 #[derive(Default)]
@@ -39,6 +39,6 @@ impl Priority {
         if is_urgent(fd)? {
             return Ok(());
         }
-        events.wait_for_event(Way::Read, Reason::Read, &self.told)
+        events.wait_for_event(Direction::Read, Reason::Read, &self.told)
     }
 }

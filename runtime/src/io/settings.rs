@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Idle;
 use crate::os::socket;
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// What a user sets for a socket. The kernel keeps such things per socket, so clones share them.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub(super) struct Settings {
     pub(super) left: Mutex<Vec<u8>>,
 }
 
-/// The copies in the kernel that are under way; see `kernel_copy.rs`.
+/// The copies in the kernel that are under direction; see `kernel_copy.rs`.
 #[derive(Debug, Default)]
 struct Copies {
     count: usize,
@@ -34,12 +34,12 @@ struct Copies {
 }
 
 /// Keeps a descriptor in the kernel's non-blocking mode.
-pub(crate) struct InKernel<'a> {
+pub(crate) struct NonblockingGuard<'a> {
     settings: &'a Settings,
     fd: BorrowedFd<'a>,
 }
 
-impl Drop for InKernel<'_> {
+impl Drop for NonblockingGuard<'_> {
     fn drop(&mut self) {
         let mut copies = self.settings.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
         copies.count -= 1;
@@ -63,17 +63,17 @@ impl Settings {
     }
 
     /// See [`Descriptor::in_kernel`](super::Descriptor::in_kernel).
-    pub(super) fn enter_kernel<'a>(&'a self, fd: BorrowedFd<'a>) -> io::Result<InKernel<'a>> {
+    pub(super) fn enter_kernel<'a>(&'a self, fd: BorrowedFd<'a>) -> io::Result<NonblockingGuard<'a>> {
         let mut copies = self.in_kernel.lock().unwrap_or_else(PoisonError::into_inner);
         copies.must_restore |= socket::set_nonblocking(fd, true)?;
         copies.count += 1;
-        Ok(InKernel { settings: self, fd })
+        Ok(NonblockingGuard { settings: self, fd })
     }
 
-    pub(super) fn timeout(&self, way: Way) -> &AtomicU64 {
-        match way {
-            Way::Read => &self.read_timeout,
-            Way::Write => &self.write_timeout,
+    pub(super) fn timeout(&self, direction: Direction) -> &AtomicU64 {
+        match direction {
+            Direction::Read => &self.read_timeout,
+            Direction::Write => &self.write_timeout,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A descriptor of an open file that others may have as well: pipes, terminals, the standard streams.
 //!
-//! Its mode is not ours to change (`os/nowait.rs` says why), so each operation finds its way anew:
+//! Its mode is not ours to change (`os/nowait.rs` says why), so each operation finds its direction anew:
 //!
 //! 1. It asks the kernel not to wait, and parks on the poller until there is something: pipes, sockets, `/dev/null`.
 //! 2. Where the kernel cannot be asked, the pipe or terminal is opened once more, in a mode of its own (`os/reopen.rs`), and
@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use super::{Descriptor, End, Kind};
 use crate::blocking;
 use crate::os::{copy, nowait, reopen, socket};
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// See the module's documentation. `T` owns the descriptor.
 pub(crate) struct SharedFile<T: AsFd> {
@@ -45,8 +45,8 @@ impl<T: AsFd> SharedFile<T> {
     }
 
     /// Another descriptor of the same open file.
-    pub(crate) fn twin(&self, inner: T) -> Self {
-        Self { original: self.original.twin(inner), again: OnceLock::new() }
+    pub(crate) fn with_shared_settings(&self, inner: T) -> Self {
+        Self { original: self.original.with_shared_settings(inner), again: OnceLock::new() }
     }
 
     pub(crate) fn get(&self) -> &T {
@@ -71,7 +71,7 @@ impl<T: AsFd> SharedFile<T> {
         if let Some(length) = self.again.get().and_then(|again| again.as_ref()).and_then(left) {
             return Ok(length);
         }
-        self.transfer(Way::Read, |fd, patience| match patience {
+        self.transfer(Direction::Read, |fd, patience| match patience {
             Patience::None => nowait::read(fd, buffers),
             Patience::Endless | Patience::Short => socket::read_vectored(fd, buffers),
         })
@@ -82,7 +82,7 @@ impl<T: AsFd> SharedFile<T> {
             let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
             IoSlice::new(&first[..first.len().min(nowait::SURELY_FITS)])
         };
-        self.transfer(Way::Write, |fd, patience| match patience {
+        self.transfer(Direction::Write, |fd, patience| match patience {
             Patience::None => nowait::write(fd, slices),
             Patience::Endless => socket::write_vectored(fd, slices),
             Patience::Short => socket::write_vectored(fd, &[fits()]),
@@ -91,13 +91,13 @@ impl<T: AsFd> SharedFile<T> {
 
     fn transfer(
         &self,
-        way: Way,
+        direction: Direction,
         mut call: impl FnMut(BorrowedFd<'_>, Patience) -> io::Result<usize> + Send,
     ) -> io::Result<usize> {
         if let Some(Some(again)) = self.again.get() {
-            return again.transfer(way, 0, |inner| call(inner.as_fd(), Patience::Endless));
+            return again.transfer(direction, 0, |inner| call(inner.as_fd(), Patience::Endless));
         }
-        match self.original.transfer(way, 0, |inner| call(inner.as_fd(), Patience::None)) {
+        match self.original.transfer(direction, 0, |inner| call(inner.as_fd(), Patience::None)) {
             Err(error) if nowait::is_unsupported(&error) => {}
             Err(error) if nowait::is_unpollable(&error) => return self.on_pool(Patience::Endless, call),
             result => return result,
@@ -106,10 +106,10 @@ impl<T: AsFd> SharedFile<T> {
             return self.on_pool(Patience::Endless, call);
         }
         if let Some(again) = self.opened_again() {
-            return again.transfer(way, 0, |inner| call(inner.as_fd(), Patience::Endless));
+            return again.transfer(direction, 0, |inner| call(inner.as_fd(), Patience::Endless));
         }
         loop {
-            match self.original.wait_until_ready(way) {
+            match self.original.wait_until_ready(direction) {
                 Err(error) if !nowait::is_unpollable(&error) => return Err(error),
                 _ => {}
             }

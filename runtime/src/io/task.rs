@@ -1,4 +1,4 @@
-//! The operations of a descriptor for tasks, which do not block but are polled: the twin of the retry loop.
+//! The operations of a descriptor for tasks, which do not block but are polled: the with_shared_settings of the retry loop.
 //!
 //! A task that would have to wait leaves an [`Arm`] behind for that direction: a node in the poller's list that carries
 //! its waker. It stays until an event, or until the task disarms. `poller/README.md` tells why no edge is lost; an arm
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use super::{Descriptor, Kind};
 use crate::park::{self, Cost};
-use crate::poller::{Node, Seen, Way};
+use crate::poller::{Direction, Node, Snapshot};
 use crate::scheduler;
 
 /// A task's wait for one direction of a descriptor. Its owner calls [`Descriptor::disarm`] before it drops either.
@@ -28,20 +28,20 @@ impl<T: AsFd> Descriptor<T> {
     /// thread, which has no poller.
     pub(crate) fn poll_transfer(
         &self,
-        way: Way,
+        direction: Direction,
         arm: &mut Arm,
         context: &mut Context<'_>,
         wanted: usize,
         mut call: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let mut seen = self.source.seen(way);
-        let mut may_call = !seen.is_drained();
+        let mut seen = self.source.snapshot(direction);
+        let mut may_call = !seen.is_exhausted();
         loop {
             let would_block = if may_call {
                 match call(self.get()) {
                     Ok(moved) => {
                         if self.kind == Kind::Stream && moved < wanted && moved != 0 {
-                            seen.mark_drained();
+                            seen.mark_exhausted();
                         }
                         park::spend(Cost::InputOutput);
                         return Poll::Ready(Ok(moved));
@@ -53,10 +53,10 @@ impl<T: AsFd> Descriptor<T> {
             } else {
                 true
             };
-            if would_block && self.poll_ready(way, seen, arm, context)?.is_pending() {
+            if would_block && self.poll_ready(direction, seen, arm, context)?.is_pending() {
                 return Poll::Pending;
             }
-            seen = self.source.seen(way);
+            seen = self.source.snapshot(direction);
             may_call = true;
         }
     }
@@ -70,9 +70,9 @@ impl<T: AsFd> Descriptor<T> {
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         match self.idle() {
-            None => self.poll_transfer(Way::Read, arm, context, wanted, call),
+            None => self.poll_transfer(Direction::Read, arm, context, wanted, call),
             Some(idle) => self.receive_unless_idle(idle, call, |call| {
-                self.poll_transfer(Way::Read, arm, context, wanted, call)
+                self.poll_transfer(Direction::Read, arm, context, wanted, call)
             }),
         }
     }
@@ -80,22 +80,22 @@ impl<T: AsFd> Descriptor<T> {
     /// `Ready` if there was an event after `seen`; else arms the direction.
     fn poll_ready(
         &self,
-        way: Way,
-        seen: Seen<'_>,
+        direction: Direction,
+        seen: Snapshot<'_>,
         arm: &mut Arm,
         context: &Context<'_>,
     ) -> Poll<io::Result<()>> {
         if arm.0.as_ref().is_some_and(|node| node.will_wake(context)) {
             return Poll::Pending;
         }
-        self.disarm(way, arm);
+        self.disarm(direction, arm);
         if !park::on_fiber() {
             let text = "a task waits for a descriptor only on a fiber: drive it with abaca's block_on there";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, text)));
         }
-        let node = Node::for_task(context);
+        let node = Node::for_future(context);
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        match self.source.link(self.as_fd(), way, &node, seen, poller) {
+        match self.source.link(self.as_fd(), direction, &node, seen, poller) {
             Ok(Some(_)) => {
                 arm.0 = Some(node);
                 Poll::Pending
@@ -108,9 +108,9 @@ impl<T: AsFd> Descriptor<T> {
     }
 
     /// Nobody is woken because of this arm any more, but by an event that is being reported right now.
-    pub(crate) fn disarm(&self, way: Way, arm: &mut Arm) {
+    pub(crate) fn disarm(&self, direction: Direction, arm: &mut Arm) {
         if let Some(node) = arm.0.take() {
-            self.source.unlink(way, &node);
+            self.source.unlink(direction, &node);
         }
     }
 }

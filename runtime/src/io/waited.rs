@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use crate::cell::Chain;
 use crate::os::epoll;
 use crate::park;
-use crate::poller::{Place, Way};
+use crate::poller::{Direction, Entry};
 
 /// How a wait has ended.
 pub(super) enum Waited<'a> {
     /// By an event; where the node stood, if it had to be linked.
-    Event(Option<Place<'a>>),
+    Event(Option<Entry<'a>>),
     GaveUp(GaveUp),
 }
 
@@ -38,19 +38,23 @@ impl GaveUp {
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 #[cold]
-pub(super) fn wait_on_thread(fd: BorrowedFd<'_>, way: Way, deadline: Option<Instant>) -> io::Result<()> {
+pub(super) fn wait_on_thread(
+    fd: BorrowedFd<'_>,
+    direction: Direction,
+    deadline: Option<Instant>,
+) -> io::Result<()> {
     loop {
         let now = Instant::now();
         let mut until = deadline;
         let mut is_whole = true;
         if !std::thread::panicking() {
-            let outlook = park::with_chain(Chain::outlook);
+            let state = park::with_chain(Chain::state);
             if park::is_cancelled() {
                 park::unwind();
             }
-            let look_again = outlook.has_signals.then(|| now + LOOK_AGAIN);
-            // One that has passed is of a boundary to which the thread cannot unwind.
-            let nearest = outlook.nearest.and_then(|_| park::with_chain(|chain| chain.nearest_after(now)));
+            let look_again = state.has_signals.then(|| now + LOOK_AGAIN);
+            // One that has passed is of a cancel scope to which the thread cannot unwind.
+            let nearest = state.nearest.and_then(|_| park::with_chain(|chain| chain.nearest_after(now)));
             for sooner in nearest.into_iter().chain(look_again) {
                 if until.is_none_or(|until| sooner <= until) {
                     until = Some(sooner);
@@ -59,7 +63,7 @@ pub(super) fn wait_on_thread(fd: BorrowedFd<'_>, way: Way, deadline: Option<Inst
             }
         }
         let left = until.map(|at| at.saturating_duration_since(now));
-        match epoll::wait_one(fd, way == Way::Read, left) {
+        match epoll::wait_one(fd, direction == Direction::Read, left) {
             Ok(true) => return Ok(()),
             Ok(false) if is_whole => return Err(would_block()),
             Ok(false) => {}

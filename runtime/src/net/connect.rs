@@ -10,7 +10,7 @@ use super::TcpStream;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket::IN_PROGRESS;
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// A stream to `address`; `timeout` of `None` leaves it to the kernel, which gives up after some two minutes.
 pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
@@ -33,7 +33,7 @@ pub(super) fn connect_prepared(
         Ok(()) => {}
         Err(error) if is_in_progress(&error) => {
             descriptor
-                .retry(Way::Write, Reason::Connect, deadline, outcome, |()| false)
+                .retry(Direction::Write, Reason::Connect, deadline, outcome, |()| false)
                 .map_err(timed_out)?;
         }
         Err(error) => return Err(error),

@@ -15,7 +15,7 @@ use super::connect::{is_in_progress, outcome};
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::epoll::{Epoll, EventBuffer};
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// How long an attempt has the field for itself: the RFC's Connection Attempt Delay.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -23,7 +23,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// How many outcomes are looked at together.
 const BATCH: usize = 16;
 
-/// The attempts that are under way.
+/// The attempts that are under direction.
 struct Race {
     epoll: Descriptor<Epoll>,
     events: EventBuffer,
@@ -105,7 +105,7 @@ impl Race {
                 0 => Err(io::ErrorKind::WouldBlock.into()),
                 count => Ok(count),
             };
-        match epoll.retry(Way::Read, Reason::Connect, deadline, look, |_| false) {
+        match epoll.retry(Direction::Read, Reason::Connect, deadline, look, |_| false) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error),

@@ -1,6 +1,6 @@
 //! Sockets that block the fiber instead of the thread. The shape is [`std::net`]'s, method for method.
 //!
-//! A socket works from fibers and from plain threads alike, and converts from and into its std twin.
+//! A socket works from fibers and from plain threads alike, and converts from and into its std with_shared_settings.
 //!
 //! Options that std does not know are set as on its sockets: before a connection is made by [`ListenOptions`] and
 //! [`ConnectOptions`], afterwards through the descriptor, with the crate socket2 say:

@@ -11,7 +11,7 @@ macro_rules! shared_methods {
         ///
         /// When the descriptor cannot be duplicated.
         pub fn try_clone(&self) -> io::Result<Self> {
-            Ok(Self(self.0.twin(self.0.get().try_clone()?)))
+            Ok(Self(self.0.with_shared_settings(self.0.get().try_clone()?)))
         }
 
         /// How long a receiving call waits at most before it fails with `WouldBlock`; `None` is for ever.
@@ -21,7 +21,7 @@ macro_rules! shared_methods {
         /// `InvalidInput` for zero.
         pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
             self.0.get().set_read_timeout(timeout)?;
-            self.0.set_timeout(Way::Read, timeout);
+            self.0.set_timeout(Direction::Read, timeout);
             Ok(())
         }
 
@@ -32,7 +32,7 @@ macro_rules! shared_methods {
         /// `InvalidInput` for zero.
         pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
             self.0.get().set_write_timeout(timeout)?;
-            self.0.set_timeout(Way::Write, timeout);
+            self.0.set_timeout(Direction::Write, timeout);
             Ok(())
         }
 
@@ -145,7 +145,7 @@ macro_rules! stream_traits {
     };
 }
 
-/// From and into the std twin, whose mode is the one that the user asked for.
+/// From and into the std with_shared_settings, whose mode is the one that the user asked for.
 macro_rules! std_conversions {
     ($t:ident, $std:ty, $kind:expr) => {
         impl $t {
@@ -161,9 +161,9 @@ macro_rules! std_conversions {
             fn from(inner: $std) -> Self {
                 let timeouts = (inner.read_timeout(), inner.write_timeout());
                 let socket = Self::fresh(inner);
-                for (way, timeout) in [(Way::Read, timeouts.0), (Way::Write, timeouts.1)] {
+                for (direction, timeout) in [(Direction::Read, timeouts.0), (Direction::Write, timeouts.1)] {
                     if let Ok(Some(timeout)) = timeout {
-                        socket.0.set_timeout(way, Some(timeout));
+                        socket.0.set_timeout(direction, Some(timeout));
                     }
                 }
                 socket
@@ -207,7 +207,7 @@ macro_rules! listener_conversions {
             ///
             /// When the descriptor cannot be duplicated.
             pub fn try_clone(&self) -> io::Result<Self> {
-                Ok(Self(self.0.twin(self.0.get().try_clone()?)))
+                Ok(Self(self.0.with_shared_settings(self.0.get().try_clone()?)))
             }
 
             /// Takes the pending error, if any (`SO_ERROR`).
@@ -228,7 +228,7 @@ macro_rules! listener_conversions {
             ///
             /// None; the result is std's.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-                self.0.set_patience(nonblocking);
+                self.0.set_nonblocking_flag(nonblocking);
                 Ok(())
             }
 

@@ -13,7 +13,7 @@ use super::socket::{copy_end, descriptor_traits, shared_methods, std_conversions
 use super::{ToSocketAddrs, connect, happy_eyeballs};
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::os::socket;
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// A TCP stream whose calls block the fiber.
 ///

@@ -14,7 +14,7 @@ use super::socket::{descriptor_traits, shared_methods, std_conversions};
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket;
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// A UDP socket whose calls block the fiber.
 ///
@@ -98,7 +98,8 @@ impl UdpSocket {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no addresses to send data to"));
         };
         let address = SockAddr::from(address);
-        self.0.transfer(Way::Write, bytes.len(), |inner| socket::send_to(inner.as_fd(), bytes, &address))
+        self.0
+            .transfer(Direction::Write, bytes.len(), |inner| socket::send_to(inner.as_fd(), bytes, &address))
     }
 
     /// Blocks until there is a datagram from the address that the socket is connected to.
@@ -125,7 +126,7 @@ impl UdpSocket {
     ///
     /// What send(2) says; `WouldBlock` after the write timeout.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
+        self.0.transfer(Direction::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
     }
 
     shared_methods!();

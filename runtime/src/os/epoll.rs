@@ -1,4 +1,4 @@
-//! `epoll(7)` and the `eventfd(2)` that pokes a thread out of it.
+//! `epoll(7)` and the `eventfd(2)` that notifications a thread out of it.
 
 #![expect(unsafe_code, reason = "system calls")]
 
@@ -151,7 +151,7 @@ impl EventFd {
         Ok(this)
     }
 
-    /// Adds it to `epoll` under `key`. It is edge-triggered, so it is never read: each poke is an edge.
+    /// Adds it to `epoll` under `key`. It is edge-triggered, so it is never read: each notify is an edge.
     pub(crate) fn add_to(&self, epoll: &Epoll, key: u64) -> io::Result<()> {
         let mut event = libc::epoll_event { events: libc::EPOLLIN as u32 | EDGES, u64: key };
         let (epoll, fd) = (epoll.0.as_raw_fd(), self.0.as_raw_fd());
@@ -162,7 +162,7 @@ impl EventFd {
 
     /// May be called in a signal handler. A wake-up that is lost would hang whoever waits for it, so a kernel that refuses it
     /// ends the process.
-    pub(crate) fn poke(&self) {
+    pub(crate) fn notify(&self) {
         let one = 1_u64;
         loop {
             // SAFETY: write(2) reads 8 bytes of a live local.
@@ -171,7 +171,7 @@ impl EventFd {
             }
             match io::Error::last_os_error().raw_os_error() {
                 Some(libc::EINTR) => {}
-                // After 2^64 - 2 pokes: it is readable, and stays so.
+                // After 2^64 - 2 notifications: it is readable, and stays so.
                 Some(libc::EAGAIN) => return,
                 errno => cannot_wake(errno.unwrap_or(0)),
             }

@@ -10,7 +10,7 @@ static HOOK: OnceLock<fn()> = OnceLock::new();
 /// Calls `hook` when `main` has returned or `exit` was called. The first call wins; later ones change nothing.
 pub(crate) fn at_exit(hook: fn()) {
     if HOOK.set(hook).is_ok() {
-        // SAFETY: the function is static, and does not unwind: the hook's panics end at its boundary. If there is no memory
+        // SAFETY: the function is static, and does not unwind: the hook's panics end at its cancel scope. If there is no memory
         // for one more entry, the hook is not called.
         unsafe { libc::atexit(on_exit) };
     }

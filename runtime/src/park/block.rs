@@ -24,9 +24,9 @@ pub(super) fn block(
     if std::thread::panicking() {
         return block_unwinding(me, waiter, reason, deadline);
     }
-    if header.must_unwind() || !header.boundaries.is_empty() {
+    if header.must_unwind() || !header.cancel_scopes.is_empty() {
         let suspend = |until: Until<'_>| suspend_in_bounds(me, waiter, reason, until);
-        return wait_bounded(&header.boundaries, Some(header), waiter, deadline, suspend);
+        return wait_bounded(&header.cancel_scopes, Some(header), waiter, deadline, suspend);
     }
     suspend_in_wait(me, waiter, reason, deadline, true);
     waiter.outcome().expect("only a claim makes a parked fiber ready")
@@ -52,7 +52,7 @@ fn suspend_in_wait(
     header.set_waiting(ptr::null(), Reason::None);
 }
 
-/// `suspend_in_wait` inside of boundaries.
+/// `suspend_in_wait` inside of cancel scopes.
 #[cold]
 fn suspend_in_bounds(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
     let Some(at) = until.bound else { return suspend_in_wait(me, waiter, reason, until.own, true) };
@@ -117,7 +117,7 @@ pub(crate) fn yield_now() {
             if std::thread::panicking() {
                 return worker.suspend_unwinding(header, || worker.yield_now(me));
             }
-            if (header.must_unwind() || !header.boundaries.is_empty()) && is_cancelled() {
+            if (header.must_unwind() || !header.cancel_scopes.is_empty()) && is_cancelled() {
                 unwind();
             }
             worker.yield_now(me);

@@ -1,7 +1,7 @@
 //! Cancellation, as far as it is about a wait: to unwind from one, to be shielded from that, and to wait inside of
-//! boundaries.
+//! cancel scopes.
 //!
-//! A fiber's **flag** says that the whole fiber is cancelled; its **boundaries** (`cell/boundary.rs`) that it is to unwind
+//! A fiber's **flag** says that the whole fiber is cancelled; its **cancel scopes** (`cell/cancel_scope.rs`) that it is to unwind
 //! to one of its frames. A blocking call looks at both before it waits. How one that waits already is got out of its wait
 //! is told in `scheduler/cancel.rs`.
 
@@ -12,29 +12,29 @@ use std::panic::resume_unwind;
 use std::ptr;
 use std::time::Instant;
 
-use crate::cell::{Boundary, Cancelled, Chain, Flags, Header, Outcome, Target, Waiter, catch_and_resume};
+use crate::cell::{CancelScope, Cancelled, Chain, Flags, Header, Outcome, Target, Waiter, catch_and_resume};
 use crate::scheduler::cancel::obeyable;
 use crate::scheduler::{current_fiber, reach};
 
 thread_local! {
-    /// The boundaries of a plain thread.
+    /// The cancel scopes of a plain thread.
     static THREAD: Chain = const { Chain::new() };
     /// What [`Flags::CANCELLING`] is for a plain thread.
     static CANCELLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `visit` with the boundaries of the calling fiber, or of the calling plain thread.
+/// Calls `visit` with the cancel scopes of the calling fiber, or of the calling plain thread.
 pub(crate) fn with_chain<R>(visit: impl FnOnce(&Chain) -> R) -> R {
     with_me(|chain, _| visit(chain))
 }
 
-/// Calls `visit` with the boundaries of the caller, and with its header if it is a fiber.
+/// Calls `visit` with the cancel scopes of the caller, and with its header if it is a fiber.
 fn with_me<R>(visit: impl FnOnce(&Chain, Option<&Header>) -> R) -> R {
     match current_fiber() {
         Some(me) => {
             // SAFETY: the caller is this fiber.
             let me = unsafe { me.as_ref() };
-            visit(&me.boundaries, Some(me))
+            visit(&me.cancel_scopes, Some(me))
         }
         None => THREAD.with(|chain| visit(chain, None)),
     }
@@ -47,7 +47,7 @@ pub(crate) fn is_cancelled() -> bool {
 
 /// Whether the calling fiber unwinds, or ends unstarted, because it was cancelled.
 pub(crate) fn is_obeyed() -> bool {
-    with_me(|_, me| me.is_some_and(Header::has_obeyed))
+    with_me(|_, me| me.is_some_and(Header::is_cancelling))
 }
 
 /// The duty to unwind: the caller has seen that it is cancelled, and is not cancelled for the same reason again.
@@ -96,7 +96,7 @@ pub(crate) fn require_unwinding() {
 
 /// The caller obeys its cancellation: its waits last to their end again.
 #[cold]
-pub(crate) fn acknowledge() -> Cancellation {
+pub(crate) fn begin_cancellation() -> Cancellation {
     let target = with_me(|chain, me| {
         let was_probed = me.is_some_and(|me| me.has(Flags::PROBED));
         if let Some(me) = me {
@@ -108,7 +108,7 @@ pub(crate) fn acknowledge() -> Cancellation {
             (me.is_some() && is_free(0)).then_some(Target::Fiber)
         });
         let target = target.unwrap_or_else(|| die_barred(me));
-        chain.throw_to(target);
+        chain.unwind_to(target);
         if let (Target::Fiber, Some(me)) = (target, me) {
             me.begin_unwinding();
         }
@@ -120,7 +120,7 @@ pub(crate) fn acknowledge() -> Cancellation {
 /// Unwinds the calling fiber because it is being cancelled.
 #[cold]
 pub(crate) fn unwind() -> ! {
-    acknowledge().unwind()
+    begin_cancellation().unwind()
 }
 
 /// The caller has to unwind, and is inside of a function that must not: the process would end without a word.
@@ -135,17 +135,17 @@ fn die_barred(me: Option<&Header>) -> ! {
     std::process::abort();
 }
 
-/// Until when a wait inside boundaries lasts.
+/// Until when a wait inside cancel scopes lasts.
 pub(crate) struct Until<'a> {
     /// The call's own deadline.
     pub(crate) own: Option<Instant>,
-    /// That of a boundary, if it comes first.
+    /// That of a cancel scope, if it comes first.
     pub(crate) bound: Option<Instant>,
-    /// Set when it was the boundary's that has ended the wait.
+    /// Set when it was the cancel scope's that has ended the wait.
     pub(crate) by_bound: &'a Cell<bool>,
 }
 
-/// A wait inside boundaries: calls `suspend` with the deadline by which the wait ends at the latest, unless the caller is
+/// A wait inside cancel scopes: calls `suspend` with the deadline by which the wait ends at the latest, unless the caller is
 /// to unwind already, in which case the waiter is claimed.
 #[cold]
 #[inline(never)]
@@ -159,16 +159,16 @@ pub(crate) fn wait_bounded(
     if let Some(fiber) = fiber {
         fiber.unset_flag(Flags::PROBED);
     }
-    let outlook = chain.outlook();
+    let state = chain.state();
     let goes = || obeyable(chain, fiber, reach::is_free_here).is_some();
-    let goes = goes() || (outlook.has_signals && chain.enter(waiter) && goes());
+    let goes = goes() || (state.has_signals && chain.enter(waiter) && goes());
     let by_bound = Cell::new(false);
-    let nearest = outlook.nearest.filter(|nearest| deadline.is_none_or(|deadline| *nearest <= deadline));
-    // A claim that is lost to a notification is a wake-up that is on its way and must be taken.
+    let nearest = state.nearest.filter(|nearest| deadline.is_none_or(|deadline| *nearest <= deadline));
+    // A claim that is lost to a notification is a wake-up that is on its direction and must be taken.
     if !goes || waiter.claim(Outcome::Cancelled).is_none() {
         suspend(Until { own: deadline, bound: nearest, by_bound: &by_bound });
     }
-    if outlook.has_signals {
+    if state.has_signals {
         chain.leave();
     }
     match waiter.outcome().expect("only a claim ends a wait") {
@@ -199,22 +199,22 @@ pub(crate) fn wait_bounded(
 /// # });
 /// ```
 pub fn shield<T>(f: impl FnOnce() -> T) -> T {
-    let mut boundary = Boundary::shield();
-    let _inside = with_chain(|chain| chain.push(&mut boundary));
+    let mut cancel_scope = CancelScope::shield();
+    let _inside = with_chain(|chain| chain.push(&mut cancel_scope));
     f()
 }
 
-/// Runs `f` with `boundary` around it. `None` if that is where an unwinding ended.
-pub(crate) fn run_inside<T>(boundary: &mut Boundary, f: impl FnOnce(&Boundary) -> T) -> Option<T> {
+/// Runs `f` with `cancel_scope` around it. `None` if that is where an unwinding ended.
+pub(crate) fn run_inside<T>(cancel_scope: &mut CancelScope, f: impl FnOnce(&CancelScope) -> T) -> Option<T> {
     require_unwinding();
-    let inside = with_chain(|chain| chain.push(boundary));
-    let boundary = inside.boundary();
-    let result = catch_and_resume(&boundary.mark, || f(boundary));
+    let inside = with_chain(|chain| chain.push(cancel_scope));
+    let cancel_scope = inside.cancel_scope();
+    let result = catch_and_resume(&cancel_scope.mark, || f(cancel_scope));
     match result {
         Ok(value) => Some(value),
         Err(payload) => match payload.downcast_ref::<Cancelled>() {
-            // A payload that was kept may name a boundary that has gone, whose address is now this one's.
-            Some(cancelled) if boundary.was_thrown_to() && cancelled.target().is(boundary) => None,
+            // A payload that was kept may name a cancel scope that has gone, whose address is now this one's.
+            Some(cancelled) if cancel_scope.was_unwound_to() && cancelled.target().is(cancel_scope) => None,
             _ => resume_unwind(payload),
         },
     }

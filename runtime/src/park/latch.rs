@@ -7,7 +7,7 @@
 
 use std::ptr;
 
-use crate::cell::{Boundary, Outcome, Reason, Waiter, Woken};
+use crate::cell::{CancelScope, Outcome, Reason, Waiter, Wakeup};
 use crate::park::{self, Cancellation};
 use crate::queue::SpinLock;
 
@@ -45,7 +45,7 @@ impl Latch {
         }
     }
 
-    fn subtract_and_claim(&self) -> Option<Woken> {
+    fn subtract_and_claim(&self) -> Option<Wakeup> {
         let mut state = self.0.lock();
         state.count -= 1;
         if state.count != 0 || state.owner.is_null() {
@@ -64,7 +64,7 @@ impl Latch {
         let mut interrupted = Some(interrupted);
         while let Some(outcome) = self.wait_once(reason) {
             if outcome == Outcome::Cancelled {
-                let newer = park::acknowledge();
+                let newer = park::begin_cancellation();
                 // The outermost is the one to obey: it comes last, since what was obeyed does not come again.
                 cancelled = Some(newer);
                 if let Some(interrupted) = interrupted.take() {
@@ -101,10 +101,10 @@ impl Latch {
     ) -> Option<Cancellation> {
         match self.wait_once(reason) {
             None => return None,
-            Some(Outcome::Cancelled) if leave() => return Some(park::acknowledge()),
+            Some(Outcome::Cancelled) if leave() => return Some(park::begin_cancellation()),
             Some(_) => {}
         }
-        let mut shield = Boundary::shield();
+        let mut shield = CancelScope::shield();
         let _inside = park::with_chain(|chain| chain.push(&mut shield));
         self.await_zero(reason, || ())
     }
@@ -113,7 +113,7 @@ impl Latch {
     pub(crate) fn await_zero_or_go(&self, reason: Reason) -> Option<Cancellation> {
         match self.wait_once(reason) {
             // What has been done meanwhile is returned, and the next blocking call obeys.
-            Some(Outcome::Cancelled) if self.count() > 0 => Some(park::acknowledge()),
+            Some(Outcome::Cancelled) if self.count() > 0 => Some(park::begin_cancellation()),
             _ => None,
         }
     }

@@ -19,7 +19,7 @@ pub(crate) use crate::scheduler::cancel::{cancel, tell};
 pub(crate) use crate::scheduler::{Cost, is_alone, is_elsewhere, spend, spend_as, wake};
 pub(crate) use block::yield_now;
 pub(crate) use cancel::{
-    Cancellation, acknowledge, is_cancelled, is_obeyed, require_unwinding, run_inside, shield, unwind,
+    Cancellation, begin_cancellation, is_cancelled, is_obeyed, require_unwinding, run_inside, shield, unwind,
     unwinds_cancelled, with_chain,
 };
 pub(crate) use latch::Latch;

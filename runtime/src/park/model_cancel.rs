@@ -10,7 +10,7 @@
 //! not by a switch (`Worker::suspend`); the worker sleeps in `model_bed.rs` (the poller has a thread of its own); the
 //! requests are in `model_requests.rs`.
 //!
-//! A boundary that is fired meanwhile is the other way to end a wait, and is here as well.
+//! A cancel scope that is fired meanwhile is the other direction to end a wait, and is here as well.
 //!
 //! Left out: fibers that roam, shields, and waits during an unwinding; timers; several workers; the count of visitors,
 //! which keeps the runtime (the model keeps it); how a join handle gives its fiber a name to be cancelled by, which
@@ -29,7 +29,7 @@ use loom::thread::{self, JoinHandle};
 use super::block::block;
 use super::{cancel, tell, unwind, wake};
 use crate::cell::{
-    Boundary, Cancelled, Fiber, Flags, Header, Outcome, Reason, Waiter, allocate, take_result,
+    CancelScope, Cancelled, Fiber, Flags, Header, Outcome, Reason, Waiter, allocate, take_result,
 };
 use crate::poller::Poller;
 use crate::pool::{Pool, Settings};
@@ -87,38 +87,38 @@ impl Place {
     }
 }
 
-/// Who may fire the boundary of a fiber, as a `CancelToken` does: under its lock, while the boundary is there.
+/// Who may fire the cancel scope of a fiber, as a `CancellationToken` does: under its lock, while the cancel scope is there.
 struct Trigger(Mutex<Aim>);
 
 struct Aim {
     is_pulled: bool,
-    boundary: Option<NonNull<Boundary>>,
+    cancel_scope: Option<NonNull<CancelScope>>,
 }
 
-// SAFETY: other threads fire the boundary, which they may, under the lock and while it is entered.
+// SAFETY: other threads fire the cancel scope, which they may, under the lock and while it is entered.
 unsafe impl Send for Aim {}
 
 impl Trigger {
     fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Aim { is_pulled: false, boundary: None })))
+        Arc::new(Self(Mutex::new(Aim { is_pulled: false, cancel_scope: None })))
     }
 
-    /// Waits inside of a boundary until notified, or until the boundary is fired.
+    /// Waits inside of a cancel scope until notified, or until the cancel scope is fired.
     fn wait_inside(&self, place: &Place) -> Outcome {
         let me = current_fiber().expect("a fiber waits");
         // SAFETY: the caller is this fiber.
-        let chain = unsafe { &me.as_ref().boundaries };
-        let mut boundary = Boundary::signal();
-        let inside = chain.push(&mut boundary);
+        let chain = unsafe { &me.as_ref().cancel_scopes };
+        let mut cancel_scope = CancelScope::signal();
+        let inside = chain.push(&mut cancel_scope);
         let mut aim = self.0.lock().unwrap();
-        aim.boundary = Some(NonNull::from(inside.boundary()));
+        aim.cancel_scope = Some(NonNull::from(inside.cancel_scope()));
         if aim.is_pulled {
-            assert!(inside.boundary().fire().is_none(), "nothing waits in it yet");
+            assert!(inside.cancel_scope().fire().is_none(), "nothing waits in it yet");
         }
         drop(aim);
         let outcome = place.wait_for_outcome();
-        self.0.lock().unwrap().boundary = None;
-        assert!(outcome != Outcome::Cancelled || inside.boundary().has_fired());
+        self.0.lock().unwrap().cancel_scope = None;
+        assert!(outcome != Outcome::Cancelled || inside.cancel_scope().has_fired());
         outcome
     }
 
@@ -127,7 +127,7 @@ impl Trigger {
         let mut aim = self.0.lock().unwrap();
         aim.is_pulled = true;
         // SAFETY: the fiber takes it out under the lock before its frame ends.
-        let fired = aim.boundary.and_then(|boundary| unsafe { boundary.as_ref() }.fire());
+        let fired = aim.cancel_scope.and_then(|cancel_scope| unsafe { cancel_scope.as_ref() }.fire());
         drop(aim);
         if let Some(fired) = fired {
             tell(fired);
@@ -313,7 +313,7 @@ fn a_boundary_that_is_fired_ends_the_wait_that_begins_meanwhile() {
         let worker = world.start();
         pulled.pull();
         worker.join().unwrap();
-        assert!(!world.was_cancelled(), "the unwinding would end at the boundary");
+        assert!(!world.was_cancelled(), "the unwinding would end at the cancel_scope");
     });
 }
 

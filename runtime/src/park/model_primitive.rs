@@ -23,15 +23,15 @@ pub(crate) struct Waiter {
 
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Woken(Thread);
+pub(crate) struct Wakeup(Thread);
 
 impl Waiter {
-    pub(crate) fn claim(&self, outcome: Outcome) -> Option<Woken> {
+    pub(crate) fn claim(&self, outcome: Outcome) -> Option<Wakeup> {
         let thread = self.thread.clone();
         self.state
             .compare_exchange(WAITING, outcome as u32, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
-            .then_some(Woken(thread))
+            .then_some(Wakeup(thread))
     }
 
     fn outcome(&self) -> Option<Outcome> {
@@ -69,7 +69,7 @@ pub(crate) fn wait(waiter: &Waiter, _reason: Reason, deadline: Option<Instant>) 
     }
 }
 
-pub(crate) fn wake(woken: Woken) {
+pub(crate) fn wake(woken: Wakeup) {
     woken.0.unpark();
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn on_fiber() -> bool {
 }
 
 /// Models do not spin.
-pub(crate) fn is_elsewhere(_woken: &Woken) -> bool {
+pub(crate) fn is_elsewhere(_woken: &Wakeup) -> bool {
     false
 }
 

@@ -6,5 +6,5 @@ pub(crate) use super::{
     Cost, is_alone, is_elsewhere, on_fiber, shield, spend, spend_as, unwind, unwinds_cancelled, wait, waiter,
     wake,
 };
-pub(crate) use crate::cell::{Waiter, Woken};
+pub(crate) use crate::cell::{Waiter, Wakeup};
 pub(crate) use crate::queue::{SpinGuard, SpinLock};

@@ -20,7 +20,7 @@ pub(super) fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<I
     })
 }
 
-/// Blocks the thread until `waiter` is claimed, or claims it when a boundary's time `at` is up. True if the wait goes on
+/// Blocks the thread until `waiter` is claimed, or claims it when a cancel scope's time `at` is up. True if the wait goes on
 /// to its own end: the thread cannot unwind.
 fn sleep_to_bound(
     chain: &Chain,
@@ -62,7 +62,7 @@ fn sleep_on(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) {
     }
 }
 
-/// Whether the other side is mostly on its way, so that it pays to stay awake for it.
+/// Whether the other side is mostly on its direction, so that it pays to stay awake for it.
 fn is_answered_soon(reason: Reason) -> bool {
     matches!(reason, Reason::ChannelSend | Reason::ChannelReceive | Reason::Select)
 }

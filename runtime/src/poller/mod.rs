@@ -20,18 +20,18 @@ use std::time::Duration;
 
 pub(crate) use node::Node;
 use registry::Registry;
-use slot::Edge;
-pub(crate) use slot::{Place, Seen, Way};
-pub(crate) use source::{Bell, Source};
+use slot::Event;
+pub(crate) use slot::{Direction, Entry, Snapshot};
+pub(crate) use source::{ReadNotifier, Source};
 
-use crate::cell::Woken;
+use crate::cell::Wakeup;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
 use crate::os::fork::Generation;
 
 /// The key of the eventfd; no registration has it.
-const POKE: u64 = u64::MAX;
+const NOTIFY: u64 = u64::MAX;
 
 /// How many events one wait takes from the kernel.
 const BATCH: usize = 256;
@@ -53,7 +53,7 @@ pub(crate) struct Poller {
 impl Poller {
     pub(crate) fn new() -> io::Result<Arc<Self>> {
         let epoll = Epoll::new()?;
-        let eventfd = EventFd::watched_by(&epoll, POKE)?;
+        let eventfd = EventFd::watched_by(&epoll, NOTIFY)?;
         Ok(Arc::new(Self {
             epoll,
             eventfd,
@@ -65,27 +65,27 @@ impl Poller {
         }))
     }
 
-    /// Waits for events (`None`: until there is one) and passes on whom they wake. Returns early after a poke.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Woken)) {
+    /// Waits for events (`None`: until there is one) and passes on whom they wake. Returns early after a notification.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Wakeup)) {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let result = self.epoll.wait(&mut buffer, timeout, |event| {
-            if event.key == POKE {
+            if event.key == NOTIFY {
                 return;
             }
             let Some(slot) = self.registry.find(event.key) else { return };
-            let edge = |ready: u32, without_hints: u32| match event.bits {
-                bits if bits & (without_hints | BROKEN) != 0 => Edge::WithoutHints,
-                bits if bits & ready != 0 => Edge::Ready,
-                _ => Edge::None,
+            let event_of = |ready: u32, hints_off: u32| match event.bits {
+                bits if bits & (hints_off | BROKEN) != 0 => Event::HintsOff,
+                bits if bits & ready != 0 => Event::Ready,
+                _ => Event::None,
             };
-            slot.event([edge(READABLE, READ_ENDED | URGENT), edge(WRITABLE, 0)], &mut wake);
+            slot.event([event_of(READABLE, READ_ENDED | URGENT), event_of(WRITABLE, 0)], &mut wake);
         });
         result.expect("epoll_wait on an epoll instance of our own fails only when interrupted");
     }
 
     /// Ends the current [`wait`](Self::wait), or the next one.
-    pub(crate) fn poke(&self) {
-        self.eventfd.poke();
+    pub(crate) fn notify(&self) {
+        self.eventfd.notify();
     }
 
     /// Whether an event waits to be taken. From any thread.
@@ -100,11 +100,11 @@ impl Poller {
 
     /// Nobody will [`wait`](Self::wait) any more. Whoever blocks on a descriptor that is registered here, now or
     /// later, registers it elsewhere: a fiber of another runtime may.
-    pub(crate) fn shut_down(&self, mut wake: impl FnMut(Woken)) {
+    pub(crate) fn shut_down(&self, mut wake: impl FnMut(Wakeup)) {
         // Release: pairs with the Acquire in `is_shut_down`.
         self.is_shut_down.store(true, Ordering::Release);
         // All of them, whether in line or not.
-        self.registry.for_each(|slot| slot.event([Edge::WithoutHints; 2], &mut wake));
+        self.registry.for_each(|slot| slot.event([Event::HintsOff; 2], &mut wake));
     }
 
     fn is_shut_down(&self) -> bool {

@@ -12,7 +12,7 @@ use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use loom::thread;
 
-use super::slot::{Attempt, Edge, Place, Slot, Way};
+use super::slot::{Direction, Entry, Event, LinkResult, Slot};
 use crate::cell::Waiter;
 use crate::poller::Node;
 
@@ -51,16 +51,16 @@ impl World {
     fn resume(&self) {
         for (node, resumed) in self.nodes.iter().zip(&self.resumed) {
             if node.waiter().outcome().is_some() && resumed.swap(1, Relaxed) == 0 && self.read(1) != 0 {
-                Place { slot: &self.slot, way: Way::Read }.pass_on(|_| ());
+                Entry { slot: &self.slot, direction: Direction::Read }.pass_on(|_| ());
                 return self.resume();
             }
         }
     }
 
     /// The kernel receives, and somebody reports it.
-    fn produce(&self, bytes: usize, edge: Edge) {
+    fn produce(&self, bytes: usize, edge: Event) {
         self.bytes.fetch_add(bytes, AcqRel);
-        self.slot.event([edge, Edge::None], &mut |_| ());
+        self.slot.event([edge, Event::None], &mut |_| ());
     }
 
     /// The system call: takes at most `wanted`.
@@ -72,25 +72,25 @@ impl World {
 
     /// A read of `wanted` bytes by consumer `me`; false if it has parked.
     fn consume(&self, me: usize, wanted: usize) -> bool {
-        let mut seen = self.slot.seen(Way::Read);
-        let mut calls = !seen.is_drained();
+        let mut seen = self.slot.snapshot(Direction::Read);
+        let mut calls = !seen.is_exhausted();
         loop {
             if calls {
                 match self.read(wanted) {
                     0 => {}
                     count => {
                         if count < wanted {
-                            seen.mark_drained();
+                            seen.mark_exhausted();
                         }
                         return true;
                     }
                 }
             }
-            if self.slot.link(&self.nodes[me], seen, || false) == Attempt::Linked {
+            if self.slot.link(&self.nodes[me], seen, || false) == LinkResult::Linked {
                 self.parked[me].store(1, Relaxed);
                 return false;
             }
-            seen = self.slot.seen(Way::Read);
+            seen = self.slot.snapshot(Direction::Read);
             calls = true;
         }
     }
@@ -121,7 +121,7 @@ fn with_two_consumers(produce_and_consume: fn(&World), wanted: usize) {
 #[test]
 fn model_two_consumers_share_an_edge() {
     let produce_and_consume = |world: &World| {
-        world.produce(2, Edge::Ready);
+        world.produce(2, Event::Ready);
         world.consume(1, 1);
     };
     with_two_consumers(produce_and_consume, 1);
@@ -130,9 +130,9 @@ fn model_two_consumers_share_an_edge() {
 #[test]
 fn model_a_short_read_hides_nothing_from_another_consumer() {
     let produce_and_consume = |world: &World| {
-        world.produce(1, Edge::Ready);
+        world.produce(1, Event::Ready);
         world.consume(1, 3);
-        world.produce(2, Edge::Ready);
+        world.produce(2, Event::Ready);
     };
     with_two_consumers(produce_and_consume, 3);
 }
@@ -145,11 +145,14 @@ fn model_a_drained_direction_is_woken_by_what_comes_next() {
             let world = Arc::clone(&world);
             thread::spawn(move || while world.consume(0, 4) {})
         };
-        world.produce(1, Edge::Ready);
-        world.produce(2, Edge::WithoutHints);
+        world.produce(1, Event::Ready);
+        world.produce(2, Event::HintsOff);
         consumer.join().unwrap();
         world.assert_nobody_is_stranded();
-        assert!(!world.slot.seen(Way::Read).is_drained(), "after the end a short read means nothing");
+        assert!(
+            !world.slot.snapshot(Direction::Read).is_exhausted(),
+            "after the end a short read means nothing"
+        );
     });
 }
 
@@ -161,14 +164,14 @@ fn model_a_shutdown_lets_go_of_whoever_waits() {
         let waiting = {
             let (world, is_shut_down) = (Arc::clone(&world), Arc::clone(&is_shut_down));
             thread::spawn(move || {
-                let seen = world.slot.seen(Way::Read);
+                let seen = world.slot.snapshot(Direction::Read);
                 world.slot.link(&world.nodes[0], seen, || is_shut_down.load(Acquire) == 1)
             })
         };
         is_shut_down.store(1, Release);
-        world.slot.event([Edge::Ready; 2], &mut |_| ());
+        world.slot.event([Event::Ready; 2], &mut |_| ());
         let attempt = waiting.join().unwrap();
-        assert!(attempt != Attempt::Linked || world.nodes[0].waiter().outcome().is_some());
+        assert!(attempt != LinkResult::Linked || world.nodes[0].waiter().outcome().is_some());
     });
 }
 
@@ -181,9 +184,9 @@ fn model_one_wakes_the_next_in_line_while_there_is_something() {
             thread::spawn(move || (0..2).for_each(|me| drop(world.consume(me, 1))))
         };
         // One edge for two bytes; and a third who takes one without having stood in line.
-        world.produce(2, Edge::Ready);
+        world.produce(2, Event::Ready);
         world.resume();
-        world.produce(1, Edge::Ready);
+        world.produce(1, Event::Ready);
         world.read(1);
         world.resume();
         consumers.join().unwrap();

@@ -12,7 +12,7 @@ use std::task::Context;
 
 use super::slot::Slot;
 use crate::atomic::{AtomicPtr, Ordering};
-use crate::cell::{TaskWaiter, Waiter, Woken};
+use crate::cell::{FutureWaiter, Waiter, Wakeup};
 
 /// One fiber's wait, on its stack; or one task's, on the heap.
 pub(crate) struct Node {
@@ -25,7 +25,7 @@ pub(crate) struct Node {
     pub(super) next: Cell<*const Node>,
     pub(super) previous: Cell<*const Node>,
     /// The wake-up that its claim owes, between the claim and the delivery.
-    pub(super) woken: Cell<Option<Woken>>,
+    pub(super) woken: Cell<Option<Wakeup>>,
     /// Keeps a task's node while it is linked, and until its wake-up is delivered: unlike a fiber, the task may run
     /// and forget it in between.
     pub(super) itself: Cell<Option<Arc<Node>>>,
@@ -35,7 +35,7 @@ pub(crate) struct Node {
 enum Wait {
     /// A fiber.
     Fiber(Waiter),
-    Task(TaskWaiter),
+    Task(FutureWaiter),
 }
 
 // SAFETY: the cells are used under the lock while the node is linked, and from the claim on by the claimer alone; before
@@ -50,7 +50,7 @@ impl Node {
     }
 
     /// For one that stands in line: of several, an event wakes the one who has waited longest, and that one the next, by
-    /// [`Place::pass_on`](super::slot::Place::pass_on).
+    /// [`Entry::pass_on`](super::slot::Entry::pass_on).
     pub(crate) fn in_line(waiter: Waiter) -> Self {
         Self { is_in_line: true, ..Self::new(waiter) }
     }
@@ -69,8 +69,8 @@ impl Node {
 
     /// A task's node, to be linked. It stays alive by itself until an event, or until it is [`forget`](Self::forget)ed.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
-    pub(crate) fn for_task(context: &Context<'_>) -> Arc<Self> {
-        let node = Arc::new(Self::from_wait(Wait::Task(TaskWaiter::new(context))));
+    pub(crate) fn for_future(context: &Context<'_>) -> Arc<Self> {
+        let node = Arc::new(Self::from_wait(Wait::Task(FutureWaiter::new(context))));
         node.itself.set(Some(Arc::clone(&node)));
         node
     }
@@ -85,7 +85,7 @@ impl Node {
         self.slot.store(slot.cast_mut(), Ordering::Relaxed);
     }
 
-    pub(super) fn is_tasks(&self) -> bool {
+    pub(super) fn is_of_future(&self) -> bool {
         matches!(self.wait, Wait::Task(_))
     }
 

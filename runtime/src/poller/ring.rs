@@ -9,7 +9,7 @@
 use std::ptr;
 
 use super::node::Node;
-use crate::cell::{Outcome, Woken};
+use crate::cell::{Outcome, Wakeup};
 
 /// Those who wait for one direction.
 pub(super) struct Ring {
@@ -68,7 +68,7 @@ impl Ring {
         // SAFETY: as in `link`.
         while let Some(first) = unsafe { self.first.as_ref() } {
             self.unlink(first);
-            // One that has given up is on its way to unlink itself, and wakes nobody.
+            // One that has given up is on its direction to unlink itself, and wakes nobody.
             let Some(woken) = first.waiter().claim(Outcome::Notified) else { continue };
             first.woken.set(Some(woken));
             first.next.set(claimed);
@@ -83,7 +83,7 @@ impl Ring {
 
 /// Wakes those who are claimed.
 #[inline]
-pub(super) fn wake_chain(mut node: *const Node, wake: &mut impl FnMut(Woken)) {
+pub(super) fn wake_chain(mut node: *const Node, wake: &mut impl FnMut(Wakeup)) {
     while !node.is_null() {
         // SAFETY: it is claimed and not woken yet, so its fiber cannot run, and its stack stays; a task's node has
         // kept itself.

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::Poller;
 use super::node::Node;
-use super::slot::{Attempt, Edge, Place, Seen, Slot, Way};
-use crate::cell::Woken;
+use super::slot::{Direction, Entry, Event, LinkResult, Slot, Snapshot};
+use crate::cell::Wakeup;
 
 /// What a descriptor is to pollers. Its owner calls [`deregister`](Source::deregister) before it closes the
 /// descriptor.
@@ -30,22 +30,22 @@ struct Registration {
 /// A registration by its name: whoever waits to read there can be called as if something had arrived, whatever has become of
 /// the descriptor meanwhile.
 #[derive(Clone)]
-pub(crate) struct Bell {
+pub(crate) struct ReadNotifier {
     poller: Arc<Poller>,
     key: u64,
 }
 
-impl PartialEq for Bell {
+impl PartialEq for ReadNotifier {
     fn eq(&self, other: &Self) -> bool {
         self.key == other.key && Arc::ptr_eq(&self.poller, &other.poller)
     }
 }
 
-impl Bell {
+impl ReadNotifier {
     /// Calls those who wait, and those who are about to, whose look was before.
-    pub(crate) fn ring(&self, mut wake: impl FnMut(Woken)) {
+    pub(crate) fn notify(&self, mut wake: impl FnMut(Wakeup)) {
         if let Some(slot) = self.poller.registry.find(self.key) {
-            slot.event([Edge::Ready, Edge::None], &mut wake);
+            slot.event([Event::Ready, Event::None], &mut wake);
         }
     }
 
@@ -62,10 +62,10 @@ impl Source {
 
     /// To be called before the system call that acts on what is seen.
     #[inline]
-    pub(crate) fn seen(&self, way: Way) -> Seen<'_> {
+    pub(crate) fn snapshot(&self, direction: Direction) -> Snapshot<'_> {
         match self.latest() {
-            Some(registration) => registration.slot().seen(way),
-            None => Seen::unregistered(way),
+            Some(registration) => registration.slot().snapshot(direction),
+            None => Snapshot::unregistered(direction),
         }
     }
 
@@ -78,18 +78,18 @@ impl Source {
     pub(crate) fn link<'a>(
         &'a self,
         fd: BorrowedFd<'_>,
-        way: Way,
+        direction: Direction,
         node: &Node,
-        seen: Seen<'a>,
+        seen: Snapshot<'a>,
         poller: impl Fn() -> Arc<Poller>,
-    ) -> io::Result<Option<Place<'a>>> {
+    ) -> io::Result<Option<Entry<'a>>> {
         loop {
             let registration = self.registered(fd, &poller)?;
             let slot = registration.slot();
             match slot.link(node, seen, || registration.poller.is_shut_down()) {
-                Attempt::Linked => return Ok(Some(Place { slot, way })),
-                Attempt::Ready => return Ok(None),
-                Attempt::Closed => {}
+                LinkResult::Linked => return Ok(Some(Entry { slot, direction })),
+                LinkResult::Ready => return Ok(None),
+                LinkResult::Closed => {}
             }
         }
     }
@@ -99,11 +99,15 @@ impl Source {
     /// # Errors
     ///
     /// As [`link`](Self::link).
-    pub(crate) fn bell(&self, fd: BorrowedFd<'_>, poller: impl Fn() -> Arc<Poller>) -> io::Result<Bell> {
+    pub(crate) fn read_notifier(
+        &self,
+        fd: BorrowedFd<'_>,
+        poller: impl Fn() -> Arc<Poller>,
+    ) -> io::Result<ReadNotifier> {
         let registration = self.registered(fd, &poller)?;
         let poller = Arc::clone(&registration.poller);
         let key = poller.registry.key_of(registration.index);
-        Ok(Bell { poller, key })
+        Ok(ReadNotifier { poller, key })
     }
 
     /// The registration with which to wait.
@@ -123,10 +127,10 @@ impl Source {
 
     /// Undoes the link of a task's node, unless an event has done so: that one then delivers its wake-up.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
-    pub(crate) fn unlink(&self, way: Way, node: &Node) {
+    pub(crate) fn unlink(&self, direction: Direction, node: &Node) {
         let mut next = self.0.get();
         while let Some(registration) = next {
-            if registration.slot().unlink(way, node) {
+            if registration.slot().unlink(direction, node) {
                 return node.forget();
             }
             next = registration.next.get().map(|boxed| &**boxed);

@@ -2,8 +2,8 @@
 //!
 //! The pool: its threads, the queue in front of them, and who is woken for a job.
 //!
-//! A thread is *busy* (it runs a job, or is about to look for one) or *idle* (its seat is in `idle`, and it sleeps). A job
-//! that is queued takes the top seat away, which makes that thread busy, and wakes it; or starts a thread, which is
+//! A thread is *busy* (it runs a job, or is about to look for one) or *idle* (its idle_thread is in `idle`, and it sleeps). A job
+//! that is queued takes the top idle_thread away, which makes that thread busy, and wakes it; or starts a thread, which is
 //! born busy. A busy thread sits down only when it has found the queue empty, under the lock. So while jobs are queued,
 //! every thread that was called for them is on its way, and none is forgotten; that a faster thread may take the job
 //! first harms nobody.
@@ -26,7 +26,7 @@ use std::time::Instant;
 
 pub(crate) use job::{JobRef, Owned};
 pub(crate) use lease::Lease;
-pub use settings::Gauges;
+pub use settings::Metrics;
 pub(crate) use settings::Settings;
 
 use crate::os;
@@ -46,7 +46,7 @@ pub(crate) struct Pool {
 struct State {
     jobs: VecDeque<JobRef>,
     /// Those that sleep; the last one sat down last.
-    idle: Vec<Seat>,
+    idle: Vec<IdleThread>,
     threads: usize,
     peak: usize,
     /// How many were started, for their names.
@@ -60,12 +60,12 @@ thread_local! {
 }
 
 /// An idle thread.
-struct Seat(Thread);
+struct IdleThread(Thread);
 
 /// Who is to take a job that has just been queued.
 enum Call {
     /// It sleeps no more once it is woken.
-    Idle(Seat),
+    Idle(IdleThread),
     /// One that is yet to be started, counted already.
     New(usize),
     /// The threads there are, when they are done.
@@ -92,9 +92,9 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn gauges(&self) -> Gauges {
+    pub(crate) fn metrics(&self) -> Metrics {
         let state = self.state();
-        Gauges {
+        Metrics {
             threads: state.threads,
             idle: state.idle.len(),
             queued: state.jobs.len(),
@@ -111,7 +111,7 @@ impl Pool {
             state.call(self.settings.max_threads)
         };
         match call {
-            Call::Idle(Seat(thread)) => thread.unpark(),
+            Call::Idle(IdleThread(thread)) => thread.unpark(),
             Call::New(number) => self.start_thread(number),
             Call::Busy => {}
         }
@@ -170,9 +170,9 @@ impl Pool {
             } else if state.closed && !lease::is_held() {
                 break;
             } else {
-                state.idle.push(Seat(thread::current()));
+                state.idle.push(IdleThread(thread::current()));
                 drop(state);
-                let was_called = self.sit();
+                let was_called = self.wait_for_job();
                 state = self.state();
                 if !was_called && state.jobs.is_empty() {
                     break;
@@ -182,9 +182,9 @@ impl Pool {
         state.threads -= 1;
     }
 
-    /// Sleeps until somebody takes the calling thread's seat away. False if it gave it up itself, having been idle for
+    /// Sleeps until somebody takes the calling thread's idle_thread away. False if it gave it up itself, having been idle for
     /// too long.
-    fn sit(&self) -> bool {
+    fn wait_for_job(&self) -> bool {
         let me = thread::current().id();
         let deadline = Instant::now().checked_add(self.settings.keep_alive);
         loop {
@@ -195,10 +195,12 @@ impl Pool {
                 Some(_) => {}
             }
             let mut state = self.state();
-            let Some(seat) = state.idle.iter().position(|seat| seat.0.id() == me) else { return true };
+            let Some(idle_thread) = state.idle.iter().position(|idle_thread| idle_thread.0.id() == me) else {
+                return true;
+            };
             let is_over = state.closed || deadline.is_some_and(|at| Instant::now() >= at);
             if is_over && !lease::is_held() {
-                state.idle.remove(seat);
+                state.idle.remove(idle_thread);
                 return false;
             }
         }
@@ -214,14 +216,14 @@ impl Pool {
             state.closed = true;
             std::mem::take(&mut state.idle)
         };
-        idle.into_iter().for_each(|Seat(thread)| thread.unpark());
+        idle.into_iter().for_each(|IdleThread(thread)| thread.unpark());
     }
 }
 
 impl State {
     fn call(&mut self, max_threads: usize) -> Call {
-        if let Some(seat) = self.idle.pop() {
-            return Call::Idle(seat);
+        if let Some(idle_thread) = self.idle.pop() {
+            return Call::Idle(idle_thread);
         }
         if self.threads >= max_threads {
             return Call::Busy;

@@ -28,11 +28,11 @@ impl Settings {
     }
 }
 
-/// What a blocking pool is doing: a snapshot, see [`gauges`](crate::blocking::gauges) and
+/// What a blocking pool is doing: a snapshot, see [`metrics`](crate::blocking::metrics) and
 /// [`Runtime::blocking_gauges`](crate::Runtime::blocking_gauges).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Gauges {
+pub struct Metrics {
     /// Threads that exist, idle ones included.
     pub threads: usize,
     /// Threads that have nothing to do and wait for it.

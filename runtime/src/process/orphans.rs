@@ -21,7 +21,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LONGEST_PAUSE: Duration = Duration::from_millis(512);
 
 /// The key of the eventfd; no orphan has it.
-const POKE: u64 = u64::MAX;
+const NOTIFY: u64 = u64::MAX;
 
 static NURSERY: Mutex<Nursery> =
     Mutex::new(Nursery { orphans: BTreeMap::new(), next: 0, unseen: 0, sitter: None });
@@ -75,7 +75,7 @@ pub(super) fn adopt(child: process::Child, pidfd: Option<OwnedFd>, lease: Option
     if !is_seen {
         nursery.unseen += 1;
         if let Some(sitter) = sitter {
-            sitter.poke();
+            sitter.notify();
         }
     }
 }
@@ -119,7 +119,7 @@ impl Nursery {
 impl Watch {
     fn new() -> Option<Self> {
         let epoll = Epoll::new().ok()?;
-        let eventfd = EventFd::watched_by(&epoll, POKE).ok()?;
+        let eventfd = EventFd::watched_by(&epoll, NOTIFY).ok()?;
         Some(Self { epoll, eventfd })
     }
 }
@@ -140,9 +140,9 @@ impl Sitter {
     }
 
     /// There is an orphan that it does not see.
-    fn poke(&self) {
+    fn notify(&self) {
         match &self.watch {
-            Some(watch) => watch.eventfd.poke(),
+            Some(watch) => watch.eventfd.notify(),
             None => self.thread.get().expect("set under the lock").unpark(),
         }
     }
@@ -166,7 +166,7 @@ impl Sitter {
         }
     }
 
-    /// Sleeps until something is reported, or it is poked, at most for `timeout`.
+    /// Sleeps until something is reported, or it is notified, at most for `timeout`.
     fn sleep(&self, buffer: &mut EventBuffer, timeout: Option<Duration>) -> Vec<u64> {
         let mut reported = Vec::new();
         match (&self.watch, timeout) {

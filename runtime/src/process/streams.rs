@@ -10,7 +10,7 @@ use crate::io::shared_file::{reads_shared_file, shared_file_traits, writes_share
 use crate::io::{Descriptor, Kind, Read, SharedFile};
 use crate::os::epoll::{Epoll, EventBuffer};
 use crate::os::socket;
-use crate::poller::Way;
+use crate::poller::Direction;
 use crate::{cancel, fiber, time};
 
 /// What the child reads. Mirrors [`std::process::ChildStdin`]; dropping it is the child's end of input.
@@ -66,7 +66,7 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
             0 => Err(io::ErrorKind::WouldBlock.into()),
             _ => Ok(()),
         };
-        events.retry(Way::Read, Reason::Read, None, take, |()| false)?;
+        events.retry(Direction::Read, Reason::Read, None, take, |()| false)?;
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::orphans;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
-use crate::poller::Way;
+use crate::poller::Direction;
 use crate::pool::Lease;
 use crate::{os, time};
 
@@ -67,7 +67,7 @@ impl Ward {
             Some(status) => Ok(status),
             None => Err(io::ErrorKind::WouldBlock.into()),
         };
-        let waited = pidfd.retry(Way::Read, Reason::Process, deadline, look, |_| false);
+        let waited = pidfd.retry(Direction::Read, Reason::Process, deadline, look, |_| false);
         self.pidfd = Some(pidfd);
         match waited {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::agenda::Agenda;
+use super::callback_queue::CallbackQueue;
 use crate::fiber::JoinHandle;
 
 /// A cell, whatever its type.
@@ -17,7 +17,7 @@ pub(super) trait Cancel: Send + Sync {
     fn on_cancel(self: Arc<Self>) -> OnCancel;
 
     /// Rejects the promise with `Canceled`.
-    fn reject(self: Arc<Self>, agenda: &mut Agenda);
+    fn reject(self: Arc<Self>, queue: &mut CallbackQueue);
 }
 
 /// What cancelling a pending promise does. Sources are weak: a source keeps what depends on it alive, through its
@@ -63,7 +63,7 @@ impl fmt::Debug for OnCancel {
 }
 
 /// Cancels `first` and all that it depends on; visits each once, with a list of its own instead of by recursion.
-pub(super) fn cancel(first: Vec<Arc<dyn Cancel>>, agenda: &mut Agenda) {
+pub(super) fn cancel(first: Vec<Arc<dyn Cancel>>, queue: &mut CallbackQueue) {
     let mut left = first;
     let mut seen = HashSet::new();
     while let Some(cell) = left.pop() {
@@ -72,7 +72,7 @@ pub(super) fn cancel(first: Vec<Arc<dyn Cancel>>, agenda: &mut Agenda) {
         }
         match Arc::clone(&cell).on_cancel() {
             OnCancel::Nothing => {}
-            OnCancel::Reject => cell.reject(agenda),
+            OnCancel::Reject => cell.reject(queue),
             OnCancel::Fiber(handle) => handle.cancel(),
             OnCancel::Source(source) => left.extend(source.upgrade()),
             // The last is popped first: reversed, the first is.

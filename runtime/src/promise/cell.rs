@@ -10,7 +10,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use super::agenda::Agenda;
+use super::callback_queue::CallbackQueue;
 use super::cancel::{Cancel, OnCancel};
 use super::error::Error;
 use crate::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 
-pub(super) type Callback<T> = Box<dyn FnOnce(&Result<T, Error>, &mut Agenda) + Send>;
+pub(super) type Callback<T> = Box<dyn FnOnce(&Result<T, Error>, &mut CallbackQueue) + Send>;
 
 /// See the module's documentation.
 pub(super) struct Cell<T> {
@@ -154,9 +154,9 @@ impl<T> State<T> {
 }
 
 impl<T: Send + Sync + 'static> Cell<T> {
-    /// Resolves the promise, wakes who waits for it and puts its callbacks on the agenda. False if it was
+    /// Resolves the promise, wakes who waits for it and puts its callbacks on the queue. False if it was
     /// resolved already.
-    pub(super) fn settle(cell: &Arc<Self>, outcome: Result<T, Error>, agenda: &mut Agenda) -> bool {
+    pub(super) fn settle(cell: &Arc<Self>, outcome: Result<T, Error>, queue: &mut CallbackQueue) -> bool {
         loop {
             let root = Self::root(cell);
             let mut state = root.state.lock();
@@ -173,16 +173,16 @@ impl<T: Send + Sync + 'static> Cell<T> {
             if let Stage::Pending(pending) = stage
                 && !pending.callbacks.is_empty()
             {
-                agenda.push(move |agenda| root.call_all(pending.callbacks, agenda));
+                queue.push(move |queue| root.call_all(pending.callbacks, queue));
             }
             return true;
         }
     }
 
-    fn call_all(&self, callbacks: Vec<Entry<T>>, agenda: &mut Agenda) {
+    fn call_all(&self, callbacks: Vec<Entry<T>>, queue: &mut CallbackQueue) {
         let outcome = self.outcome.get().expect("written before its callbacks are called");
         for entry in callbacks {
-            (entry.call)(outcome, agenda);
+            (entry.call)(outcome, queue);
         }
     }
 
@@ -190,7 +190,7 @@ impl<T: Send + Sync + 'static> Cell<T> {
     pub(super) fn when(
         cell: &Arc<Self>,
         spent: Option<Arc<AtomicBool>>,
-        callback: impl FnOnce(&Result<T, Error>, &mut Agenda) + Send + 'static,
+        callback: impl FnOnce(&Result<T, Error>, &mut CallbackQueue) + Send + 'static,
     ) {
         let mut entry = Some(Entry { call: Box::new(callback), spent });
         let root = loop {
@@ -204,7 +204,7 @@ impl<T: Send + Sync + 'static> Cell<T> {
             drop(state);
             break root;
         };
-        Agenda::run(|agenda| root.call_all(entry.into_iter().collect(), agenda));
+        CallbackQueue::run(|queue| root.call_all(entry.into_iter().collect(), queue));
     }
 
     /// A callback that waited here has become spent. When half of them are, they are dropped: so a promise that many
@@ -237,15 +237,15 @@ impl<T: Clone + Send + Sync + 'static> Cell<T> {
     /// `outer` has waited for a callback, and the callback has returned `inner`: from now on they are one promise.
     ///
     /// A promise that would have to wait for itself is rejected, with `Broken`.
-    pub(super) fn follow(outer: &Arc<Self>, inner: &Arc<Self>, agenda: &mut Agenda) {
+    pub(super) fn follow(outer: &Arc<Self>, inner: &Arc<Self>, queue: &mut CallbackQueue) {
         loop {
             let (outer, inner) = (Self::root(outer), Self::root(inner));
             if Arc::ptr_eq(&outer, &inner) {
-                Self::settle(&outer, Err(super::Broken.into()), agenda);
+                Self::settle(&outer, Err(super::Broken.into()), queue);
                 return;
             }
             if let Some(outcome) = inner.outcome.get() {
-                Self::settle(&outer, outcome.clone(), agenda);
+                Self::settle(&outer, outcome.clone(), queue);
                 return;
             }
             if outer.outcome.get().is_some() || inner.merge_into(&outer) {
@@ -293,8 +293,8 @@ impl<T: Send + Sync + 'static> Cancel for Cell<T> {
         }
     }
 
-    fn reject(self: Arc<Self>, agenda: &mut Agenda) {
-        Self::settle(&self, Err(super::Canceled.into()), agenda);
+    fn reject(self: Arc<Self>, queue: &mut CallbackQueue) {
+        Self::settle(&self, Err(super::Canceled.into()), queue);
     }
 }
 

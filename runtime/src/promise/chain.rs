@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::agenda::Agenda;
+use super::callback_queue::CallbackQueue;
 use super::cancel::OnCancel;
 use super::cell::Cell;
 use super::error::Error;
@@ -32,17 +32,17 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         }
         let source = Arc::downgrade(&self.source());
         let (promise, resolver) = Promise::made(OnCancel::Source(source));
-        Cell::when(&self.cell, None, move |outcome, agenda| match agenda.call(|| next(outcome)) {
-            Ok(Step::Wait(inner)) => resolver.follow(&inner, agenda),
-            Ok(Step::Done(outcome)) => resolver.settle(outcome, agenda),
-            Err(error) => resolver.settle(Err(error), agenda),
+        Cell::when(&self.cell, None, move |outcome, queue| match queue.call(|| next(outcome)) {
+            Ok(Step::Wait(inner)) => resolver.follow(&inner, queue),
+            Ok(Step::Done(outcome)) => resolver.settle(outcome, queue),
+            Err(error) => resolver.settle(Err(error), queue),
         });
         promise
     }
 
     fn call_now<R>(&self, callback: impl FnOnce(&Result<T, Error>) -> R) -> Result<R, Error> {
-        Agenda::run(|agenda| {
-            Cell::with_outcome(&self.cell, |outcome| agenda.call(|| callback(outcome)))
+        CallbackQueue::run(|queue| {
+            Cell::with_outcome(&self.cell, |outcome| queue.call(|| callback(outcome)))
                 .expect("a resolved promise has an outcome")
         })
     }
@@ -191,9 +191,9 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
     where
         F: FnOnce(Result<T, Error>) + Send + 'static,
     {
-        Cell::when(&self.cell, None, |outcome, agenda| {
+        Cell::when(&self.cell, None, |outcome, queue| {
             // The panic hook has reported it.
-            drop(agenda.call(|| f(outcome.clone())));
+            drop(queue.call(|| f(outcome.clone())));
         });
     }
 
@@ -212,9 +212,9 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
     where
         F: FnOnce() + Send + 'static,
     {
-        Cell::when(&self.cell, None, |outcome, agenda| {
+        Cell::when(&self.cell, None, |outcome, queue| {
             if outcome.as_ref().is_err_and(Error::is_canceled) {
-                drop(agenda.call(f));
+                drop(queue.call(f));
             }
         });
     }

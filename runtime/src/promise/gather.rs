@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::agenda::Agenda;
+use super::callback_queue::CallbackQueue;
 use super::cancel::{self, OnCancel};
 use super::cell::Cell;
 use super::error::Error;
@@ -70,21 +70,21 @@ where
     // One more than there are, so that it ends after all are registered.
     let left = AtomicUsize::new(promises.len() + 1);
     let gather = Arc::new(Gather { promises, left, resolver: Mutex::new(Some(resolver)) });
-    let count = move |gather: &Gather<T, U>, agenda: &mut Agenda| {
+    let count = move |gather: &Gather<T, U>, queue: &mut CallbackQueue| {
         // AcqRel: the last one sees what the others have done before.
         if gather.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let resolver = gather.resolver.lock().unwrap_or_else(PoisonError::into_inner).take();
             let resolver = resolver.expect("only the last one takes it");
             // A `clone` of the user's may panic.
-            let result = agenda.call(|| result(&gather.promises)).and_then(|result| result);
-            resolver.settle(result, agenda);
+            let result = queue.call(|| result(&gather.promises)).and_then(|result| result);
+            resolver.settle(result, queue);
         }
     };
     for promise in &gather.promises {
         let gather = Arc::clone(&gather);
-        Cell::when(&promise.cell, None, move |_, agenda| count(&gather, agenda));
+        Cell::when(&promise.cell, None, move |_, queue| count(&gather, queue));
     }
-    Agenda::run(|agenda| count(&gather, agenda));
+    CallbackQueue::run(|queue| count(&gather, queue));
     promise
 }
 
@@ -112,7 +112,7 @@ where
 /// Fulfilled when `promise` is resolved.
 fn settled<T: Clone + Send + Sync + 'static>(promise: &Promise<T>) -> Promise<()> {
     let (settled, resolver) = Promise::pending();
-    Cell::when(&promise.cell, None, |_, agenda| resolver.settle(Ok(()), agenda));
+    Cell::when(&promise.cell, None, |_, queue| resolver.settle(Ok(()), queue));
     settled
 }
 
@@ -221,8 +221,8 @@ where
             break;
         }
         let ours = Arc::clone(&race);
-        Cell::when(&promise.cell, Some(Arc::clone(&race.spent)), move |outcome, agenda| {
-            ours.end(outcome, agenda);
+        Cell::when(&promise.cell, Some(Arc::clone(&race.spent)), move |outcome, queue| {
+            ours.end(outcome, queue);
         });
     }
     promise
@@ -233,20 +233,20 @@ where
     T: Clone + Send + Sync + 'static,
     U: Clone + Send + Sync + 'static,
 {
-    fn end(&self, winner: &Result<T, Error>, agenda: &mut Agenda) {
+    fn end(&self, winner: &Result<T, Error>, queue: &mut CallbackQueue) {
         // Relaxed: the resolver's mutex orders what follows.
         if self.spent.swap(true, Ordering::Relaxed) {
             return;
         }
         let resolver = self.resolver.lock().unwrap_or_else(PoisonError::into_inner).take();
         let resolver = resolver.expect("only the winner takes it");
-        let result = agenda.call(|| (self.judge)(&self.promises, winner)).and_then(|result| result);
+        let result = queue.call(|| (self.judge)(&self.promises, winner)).and_then(|result| result);
         if self.cancel_losers {
-            cancel::cancel(self.promises.iter().rev().map(Promise::source).collect(), agenda);
+            cancel::cancel(self.promises.iter().rev().map(Promise::source).collect(), queue);
         }
         for promise in &self.promises {
             Cell::note_spent(&promise.cell);
         }
-        resolver.settle(result, agenda);
+        resolver.settle(result, queue);
     }
 }

@@ -5,7 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::agenda::Agenda;
+use super::callback_queue::CallbackQueue;
 use super::cancel::{self, Cancel, OnCancel};
 use super::cell::Cell;
 use super::error::Error;
@@ -105,7 +105,7 @@ impl<T: Send + Sync + 'static> Promise<T> {
     /// assert!(double.wait().unwrap_err().is_canceled());
     /// ```
     pub fn cancel(&self) {
-        Agenda::run(|agenda| cancel::cancel(vec![self.source()], agenda));
+        CallbackQueue::run(|queue| cancel::cancel(vec![self.source()], queue));
     }
 
     /// Whether the promise is fulfilled or rejected.
@@ -216,7 +216,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
 
     fn copy(&self, on_cancel: OnCancel) -> Self {
         let (promise, resolver) = Self::made(on_cancel);
-        Cell::when(&self.cell, None, move |outcome, agenda| resolver.settle(outcome.clone(), agenda));
+        Cell::when(&self.cell, None, move |outcome, queue| resolver.settle(outcome.clone(), queue));
         promise
     }
 }

@@ -70,7 +70,7 @@
 //! Many may read one promise, so values are cloned for each reader: `T` is `Clone + Send + Sync`. Wrap in an
 //! [`Arc`](std::sync::Arc) what is not. A `Promise<T>` is then `Send + Sync`, and a clone of it is the same promise.
 
-mod agenda;
+mod callback_queue;
 mod cancel;
 mod cell;
 mod chain;

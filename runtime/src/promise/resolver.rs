@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use super::agenda::Agenda;
+use super::callback_queue::CallbackQueue;
 use super::cell::Cell;
 use super::error::{Broken, Error};
 use super::handle::Promise;
@@ -50,7 +50,7 @@ impl<T: Send + Sync + 'static> Resolver<T> {
     /// ```
     pub fn complete(self, outcome: Result<T, Error>) {
         park::spend(Cost::Call);
-        Agenda::run(|agenda| self.settle(outcome, agenda));
+        CallbackQueue::run(|queue| self.settle(outcome, queue));
     }
 
     /// Whether the promise is resolved already, because it was cancelled: whoever works for it may stop.
@@ -59,9 +59,9 @@ impl<T: Send + Sync + 'static> Resolver<T> {
         Cell::with_outcome(self.cell(), |_| ()).is_some()
     }
 
-    pub(super) fn settle(mut self, outcome: Result<T, Error>, agenda: &mut Agenda) {
+    pub(super) fn settle(mut self, outcome: Result<T, Error>, queue: &mut CallbackQueue) {
         let cell = self.0.take().expect("taken only by what uses the resolver up");
-        Cell::settle(&cell, outcome, agenda);
+        Cell::settle(&cell, outcome, queue);
     }
 
     fn cell(&self) -> &Arc<Cell<T>> {
@@ -71,16 +71,16 @@ impl<T: Send + Sync + 'static> Resolver<T> {
 
 impl<T: Clone + Send + Sync + 'static> Resolver<T> {
     /// From now on, `inner` and the promise are one.
-    pub(super) fn follow(mut self, inner: &Promise<T>, agenda: &mut Agenda) {
+    pub(super) fn follow(mut self, inner: &Promise<T>, queue: &mut CallbackQueue) {
         let cell = self.0.take().expect("taken only by what uses the resolver up");
-        Cell::follow(&cell, &inner.cell, agenda);
+        Cell::follow(&cell, &inner.cell, queue);
     }
 }
 
 impl<T: Send + Sync + 'static> Drop for Resolver<T> {
     fn drop(&mut self) {
         if let Some(cell) = self.0.take() {
-            Agenda::run(|agenda| Cell::settle(&cell, Err(Broken.into()), agenda));
+            CallbackQueue::run(|queue| Cell::settle(&cell, Err(Broken.into()), queue));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::agenda::Agenda;
+use super::callback_queue::CallbackQueue;
 use super::cancel::OnCancel;
 use super::error::{Canceled, Error};
 use super::handle::Promise;
@@ -94,9 +94,9 @@ struct Work<T: Send + Sync + 'static>(Option<Resolver<T>>);
 impl<T: Send + Sync + 'static> Work<T> {
     fn run(mut self, f: impl FnOnce() -> Result<T, Error>) {
         let resolver = self.0.take().expect("a fiber runs once");
-        Agenda::run(|agenda| {
-            let outcome = agenda.call(f).and_then(|result| result);
-            resolver.settle(outcome, agenda);
+        CallbackQueue::run(|queue| {
+            let outcome = queue.call(f).and_then(|result| result);
+            resolver.settle(outcome, queue);
         });
     }
 }

@@ -3,20 +3,20 @@
 //! Anybody pushes; the owner drains all of it at once, in the order of the pushes. It is a stack of linked items
 //! whose only shared word, the head, also says whether the owner sleeps. Since a push and the owner's step to
 //! sleep are read-modify-write operations on **one** word, they happen one after the other: either the push comes
-//! first and the owner does not sleep, or the sleep comes first and the pusher learns that it owes a poke (the
+//! first and the owner does not sleep, or the sleep comes first and the pusher learns that it owes a notification (the
 //! write to an eventfd that ends the owner's `epoll_wait`). No fence, no second flag, no bound.
 //!
-//! | head | means | push | poke | begin_sleep |
+//! | head | means | push | notify | begin_sleep |
 //! |---|---|---|---|---|
-//! | `EMPTY` (null) | nothing to do | item | `POKED` | `SLEEPING` |
+//! | `EMPTY` (null) | nothing to do | item | `NOTIFIED` | `SLEEPING` |
 //! | an item | drain it | item, before that one | that item, again | refused |
-//! | `POKED` | nothing here, but the owner shall look for work elsewhere once more | item | `POKED`, again | refused |
-//! | `SLEEPING` | the owner waits in the kernel, or is about to | item, **owes a poke** | `EMPTY`, **owes a poke** | - |
+//! | `NOTIFIED` | nothing here, but the owner shall look for work elsewhere once more | item | `NOTIFIED`, again | refused |
+//! | `SLEEPING` | the owner waits in the kernel, or is about to | item, **owes a notification** | `EMPTY`, **owes a notification** | - |
 //!
 //! Rejected: a flag beside the queue (a push then needs a sequentially consistent fence between the push and the
-//! look at the flag, at every wake-up); a poke that does nothing to an owner which is awake (an owner that has
-//! looked around for the last time but has not yet begun to sleep would miss it); a poke that only looks at a head which
-//! says enough already (the owner's drain is then not ordered after the work for which it was poked). `model_inbox.rs`
+//! look at the flag, at every wake-up); a notification that does nothing to an owner which is awake (an owner that has
+//! looked around for the last time but has not yet begun to sleep would miss it); a notification that only looks at a head which
+//! says enough already (the owner's drain is then not ordered after the work for which it was notified). `model_inbox.rs`
 //! checks all of it with loom.
 
 #![expect(unsafe_code, reason = "an intrusive queue follows pointers to items that it does not own")]
@@ -37,17 +37,17 @@ pub(crate) struct Inbox<T> {
 
 /// What a [`push`](Inbox::push) found, and what the pusher owes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "an owner that sleeps must be poked"]
+#[must_use = "an owner that sleeps must be notified"]
 pub(crate) enum Pushed {
     /// The owner is awake and will drain its inbox before it sleeps.
     OwnerAwake,
-    /// The owner sleeps, and nobody else will poke it for this item: the pusher must.
+    /// The owner sleeps, and nobody else will notify it for this item: the pusher must.
     OwnerSleeps,
 }
 
 impl<T> Inbox<T> {
     const EMPTY: *mut T = ptr::null_mut();
-    const POKED: *mut T = ptr::without_provenance_mut(1);
+    const NOTIFIED: *mut T = ptr::without_provenance_mut(1);
     const SLEEPING: *mut T = ptr::without_provenance_mut(2);
 
     /// An empty inbox, whose owner is awake.
@@ -57,21 +57,21 @@ impl<T> Inbox<T> {
 
     /// The item that `head` is; `None` for the other states.
     fn item(head: *mut T) -> Option<NonNull<T>> {
-        NonNull::new(head).filter(|_| head != Self::POKED && head != Self::SLEEPING)
+        NonNull::new(head).filter(|_| head != Self::NOTIFIED && head != Self::SLEEPING)
     }
 
-    /// The owner is about to wait in the kernel: whoever pushes or pokes from now on owes it a poke. False when it
-    /// must not sleep, since there are items, or somebody poked it; a [`drain`](Self::drain) clears either.
+    /// The owner is about to wait in the kernel: whoever pushes or notifications from now on owes it a notification. False when it
+    /// must not sleep, since there are items, or somebody notified it; a [`drain`](Self::drain) clears either.
     #[must_use = "an owner which is refused must drain and look around again"]
     pub(crate) fn begin_sleep(&self) -> bool {
-        // Release: pairs with the Acquire in `push` and `poke`, so that whoever pokes sees what the owner wrote about
+        // Release: pairs with the Acquire in `push` and `notify`, so that whoever notifications sees what the owner wrote about
         // where it sleeps. What was pushed is acquired by the drain.
         self.head.compare_exchange(Self::EMPTY, Self::SLEEPING, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether there is anything to [`drain`](Self::drain) right now, be it only a poke: one load that orders nothing.
+    /// Whether there is anything to [`drain`](Self::drain) right now, be it only a notification: one load that orders nothing.
     #[inline]
-    pub(crate) fn has_mail(&self) -> bool {
+    pub(crate) fn has_items(&self) -> bool {
         let head = self.head.load(Ordering::Relaxed);
         head != Self::EMPTY && head != Self::SLEEPING
     }
@@ -82,24 +82,24 @@ impl<T> Inbox<T> {
         self.head.load(Ordering::Relaxed) == Self::SLEEPING
     }
 
-    /// The owner is back from the kernel, whoever woke it. True if it woke by itself; false if a push or a poke has ended
-    /// the sleep, so that a poke has arrived or is under way.
+    /// The owner is back from the kernel, whoever woke it. True if it woke by itself; false if a push or a notification has ended
+    /// the sleep, so that a notification has arrived or is under way.
     pub(crate) fn end_sleep(&self) -> bool {
-        // Acquire, if it fails: pairs with the Release in `poke`, which may leave nothing to drain. What came back from the
-        // kernel need not have been this poke's: a late one for an earlier sleep orders nothing of this one.
+        // Acquire, if it fails: pairs with the Release in `notify`, which may leave nothing to drain. What came back from the
+        // kernel need not have been this notification's: a late one for an earlier sleep orders nothing of this one.
         self.head.compare_exchange(Self::SLEEPING, Self::EMPTY, Ordering::Relaxed, Ordering::Acquire).is_ok()
     }
 
     /// Asks the owner to look around for work that is not in its inbox. True if it sleeps: the caller then owes the
-    /// poke. One that is awake will be refused its next [`begin_sleep`](Self::begin_sleep).
-    #[must_use = "true means that the caller owes the owner a poke"]
-    pub(crate) fn poke(&self) -> bool {
+    /// notify. One that is awake will be refused its next [`begin_sleep`](Self::begin_sleep).
+    #[must_use = "true means that the caller owes the owner a notification"]
+    pub(crate) fn notify(&self) -> bool {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             let (to, owes) = if head == Self::SLEEPING {
                 (Self::EMPTY, true)
             } else if head == Self::EMPTY {
-                (Self::POKED, false)
+                (Self::NOTIFIED, false)
             } else {
                 // Written all the same: to look would not order the work before the drain of what is there already.
                 (head, false)
@@ -165,7 +165,7 @@ impl<T> fmt::Debug for Inbox<T> {
         let head = self.head.load(Ordering::Relaxed);
         f.write_str(match head {
             _ if head == Self::EMPTY => "Inbox(empty)",
-            _ if head == Self::POKED => "Inbox(poked)",
+            _ if head == Self::NOTIFIED => "Inbox(notified)",
             _ if head == Self::SLEEPING => "Inbox(sleeping)",
             _ => "Inbox(items)",
         })
@@ -210,12 +210,12 @@ mod tests {
         assert!(inbox.begin_sleep());
         assert_eq!(push(&inbox, &items[0]), Pushed::OwnerSleeps);
         assert_eq!(push(&inbox, &items[1]), Pushed::OwnerAwake);
-        assert!(!inbox.poke());
+        assert!(!inbox.notify());
         assert!(!inbox.end_sleep());
         assert_eq!(numbers(&inbox.drain()), [0, 1]);
         assert!(inbox.begin_sleep());
-        assert!(inbox.poke());
-        assert!(!inbox.poke());
+        assert!(inbox.notify());
+        assert!(!inbox.notify());
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(push(&inbox, &items[0]), Pushed::OwnerAwake);
         assert!(!inbox.begin_sleep());
         assert_eq!(numbers(&inbox.drain()), [0]);
-        assert!(!inbox.poke());
+        assert!(!inbox.notify());
         assert!(!inbox.begin_sleep());
         assert!(inbox.drain().pop_front().is_none());
         assert!(inbox.begin_sleep());
@@ -237,7 +237,7 @@ mod tests {
     fn an_item_replaces_the_mark_of_a_poke() {
         let items = Item::many(1);
         let inbox = Inbox::new();
-        assert!(!inbox.poke());
+        assert!(!inbox.notify());
         assert_eq!(push(&inbox, &items[0]), Pushed::OwnerAwake);
         assert_eq!(numbers(&inbox.drain()), [0]);
         assert!(inbox.begin_sleep());
@@ -249,16 +249,16 @@ mod tests {
         const EACH: usize = 20_000;
         let batches: Vec<_> = (0..PUSHERS).map(|_| Item::many(EACH)).collect();
         let inbox = Inbox::new();
-        let (pokes, sleeps) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (notifications, sleeps) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let owner = thread::current();
         let mut next = [0; PUSHERS];
         thread::scope(|scope| {
             for batch in &batches {
-                let (inbox, pokes, owner) = (&inbox, &pokes, &owner);
+                let (inbox, notifications, owner) = (&inbox, &notifications, &owner);
                 scope.spawn(move || {
                     for item in batch {
                         if push(inbox, item) == Pushed::OwnerSleeps {
-                            pokes.fetch_add(1, Ordering::Relaxed);
+                            notifications.fetch_add(1, Ordering::Relaxed);
                             owner.unpark();
                         }
                     }
@@ -277,7 +277,7 @@ mod tests {
                 }
                 if inbox.begin_sleep() {
                     sleeps.fetch_add(1, Ordering::Relaxed);
-                    // A lost poke hangs here.
+                    // A lost notify hangs here.
                     if next.iter().sum::<usize>() < PUSHERS * EACH {
                         thread::park();
                     }
@@ -285,7 +285,7 @@ mod tests {
                 }
             }
         });
-        assert!(pokes.into_inner() <= sleeps.into_inner(), "at most one poke for each sleep");
+        assert!(notifications.into_inner() <= sleeps.into_inner(), "at most one notify for each sleep");
     }
 }
 

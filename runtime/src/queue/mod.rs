@@ -2,9 +2,9 @@
 //!
 //! [`ReadyList`] is one worker's private queue, [`Inbox`] is how others hand it wake-ups, [`LifoSlot`] holds the
 //! task it spawned last, [`SpinLock`] guards wait queues and channel buffers, [`Sleepers`] says whom to wake for
-//! work that anybody may take, [`Hope`] whether it pays to spin before one sleeps, [`steal_half`] takes from another's deque.
+//! work that anybody may take, [`AdaptiveSpin`] whether it pays to spin before one sleeps, [`steal_half`] takes from another's deque.
 
-mod hope;
+mod adaptive_spin;
 mod inbox;
 #[cfg(test)]
 mod item;
@@ -14,7 +14,7 @@ mod slot;
 mod spin_lock;
 mod steal;
 
-pub(crate) use hope::Hope;
+pub(crate) use adaptive_spin::AdaptiveSpin;
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use sleepers::{Search, Sleepers};

@@ -1,5 +1,5 @@
-//! Every interleaving of a few pushes and pokes with an owner that falls asleep: nothing that was pushed, and no work for
-//! which it was poked, is left beside an owner that sleeps.
+//! Every interleaving of a few pushes and notifications with an owner that falls asleep: nothing that was pushed, and no work for
+//! which it was notified, is left beside an owner that sleeps.
 
 #![expect(unsafe_code, reason = "pushes items into an intrusive queue")]
 
@@ -15,7 +15,7 @@ fn batch(numbers: &[usize]) -> Vec<&'static Item> {
     numbers.iter().map(|&number| &*Box::leak(Box::new(Item::new(number)))).collect()
 }
 
-/// Pushes all; returns how many pokes that makes the pusher owe.
+/// Pushes all; returns how many notifications that makes the pusher owe.
 fn push_all(inbox: &Inbox<Item>, items: Vec<&'static Item>) -> usize {
     let pushes = items.into_iter().map(|item| {
         // SAFETY: the items are leaked and each is pushed once.
@@ -51,10 +51,14 @@ fn model_a_push_is_drained_or_its_pusher_owes_a_poke() {
         while !inbox.begin_sleep() {
             drain(&inbox, &mut seen);
         }
-        // The owner is in the kernel from here on and moves only when it is poked.
+        // The owner is in the kernel from here on and moves only when it is notified.
         let seen_awake = seen.len();
-        let pokes: usize = pushers.into_iter().map(|pusher| pusher.join().unwrap()).sum();
-        assert_eq!(pokes, usize::from(seen_awake < 3), "one poke if something is left, none otherwise");
+        let notifications: usize = pushers.into_iter().map(|pusher| pusher.join().unwrap()).sum();
+        assert_eq!(
+            notifications,
+            usize::from(seen_awake < 3),
+            "one notify if something is left, none otherwise"
+        );
         inbox.end_sleep();
         drain(&inbox, &mut seen);
 
@@ -68,23 +72,26 @@ fn model_a_push_is_drained_or_its_pusher_owes_a_poke() {
 fn model_a_poke_ends_a_sleep_or_prevents_the_next_one() {
     loom::model(|| {
         let inbox = Arc::new(Inbox::<Item>::new());
-        let poker = {
+        let notifier = {
             let inbox = Arc::clone(&inbox);
-            thread::spawn(move || inbox.poke())
+            thread::spawn(move || inbox.notify())
         };
         let first = inbox.begin_sleep();
-        let poke_is_owed = poker.join().unwrap();
-        assert_eq!(first, poke_is_owed, "it either slept and is owed a poke, or was refused its sleep");
+        let poke_is_owed = notifier.join().unwrap();
+        assert_eq!(
+            first, poke_is_owed,
+            "it either slept and is owed a notification, or was refused its sleep"
+        );
         assert!(!inbox.end_sleep(), "a sleep that was ended, or none");
         assert!(inbox.drain().pop_front().is_none());
-        assert!(inbox.begin_sleep(), "one poke prevents one sleep");
+        assert!(inbox.begin_sleep(), "one notify prevents one sleep");
     });
 }
 
-/// Work that lies elsewhere, which only the inbox orders: written before a poke, looked for after a drain.
+/// Work that lies elsewhere, which only the inbox orders: written before a notification, looked for after a drain.
 fn leave_work(work: &AtomicUsize, inbox: &Inbox<Item>) -> bool {
     work.store(1, Ordering::Relaxed);
-    inbox.poke()
+    inbox.notify()
 }
 
 #[test]
@@ -120,13 +127,13 @@ fn model_work_is_found_for_which_an_owner_with_items_is_poked() {
 fn model_an_owner_that_wakes_by_itself_finds_the_work_for_which_its_sleep_was_ended() {
     loom::model(|| {
         let world = Arc::new((Inbox::new(), AtomicUsize::new(0)));
-        let poker = {
+        let notifier = {
             let world = Arc::clone(&world);
             thread::spawn(move || leave_work(&world.1, &world.0))
         };
         if world.0.begin_sleep() && !world.0.end_sleep() {
             assert_eq!(world.1.load(Ordering::Relaxed), 1);
         }
-        let _owes = poker.join().unwrap();
+        let _owes = notifier.join().unwrap();
     });
 }

@@ -118,8 +118,8 @@ impl Crew {
             // A worker never panics: it would have aborted.
             let _ = thread.join();
         }
-        self.shared.await_visitors();
-        scheduler::shutdown::refuse_leftovers(&self.shared);
+        self.shared.await_guards();
+        scheduler::shutdown::abort_leftovers(&self.shared);
         self.shared.retire();
         Ok(())
     }

@@ -146,8 +146,8 @@ impl Runtime {
     /// runtime.run(|| abaca::blocking::run(|| ()));
     /// assert_eq!(runtime.blocking_gauges().completed, 1);
     /// ```
-    pub fn blocking_gauges(&self) -> pool::Gauges {
-        self.shared.blocking.gauges()
+    pub fn blocking_gauges(&self) -> pool::Metrics {
+        self.shared.blocking.metrics()
     }
 
     /// Shuts the runtime down: accepts no new fibers, cancels the remaining ones (they unwind from the blocking

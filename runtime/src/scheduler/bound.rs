@@ -1,4 +1,4 @@
-//! A bound: the timer of a wait that the time of a boundary may end, if the fiber can unwind to it then.
+//! A bound: the timer of a wait that the time of a cancel scope may end, if the fiber can unwind to it then.
 
 #![expect(unsafe_code, reason = "timers hold addresses of what lies on the stacks of parked fibers")]
 
@@ -8,18 +8,18 @@ use std::time::Instant;
 
 use super::cancel::expires;
 use super::worker::Worker;
-use crate::cell::{Header, Outcome, Waiter, Woken};
+use crate::cell::{Header, Outcome, Waiter, Wakeup};
 use crate::timer::Entry;
 
 /// What the entry of such a wait names as its owner. It lies in the frame in which the fiber waits.
 pub(crate) struct Bound<'a> {
     pub(crate) fiber: NonNull<Header>,
     pub(crate) waiter: &'a Waiter,
-    /// When the next boundary fires, if one does.
+    /// When the next cancel scope fires, if one does.
     pub(crate) at: Cell<Option<Instant>>,
     /// When the wait ends by itself, in nanoseconds on the clock of the timers.
     pub(crate) own_ns: Option<u64>,
-    /// Set if the boundary has ended the wait.
+    /// Set if the cancel scope has ended the wait.
     pub(crate) has_ended_wait: &'a Cell<bool>,
 }
 
@@ -58,8 +58,8 @@ impl Worker {
         // SAFETY: as above.
         let is_bound = at.is_some_and(|at| unsafe { expires(fiber, bound.waiter, at) });
         if let Some(at) = at.filter(|_| !is_bound) {
-            // A boundary inside of what is in the way may be next.
-            let next = fiber.boundaries.nearest_after(at);
+            // A cancel scope inside of what is in the direction may be next.
+            let next = fiber.cancel_scopes.nearest_after(at);
             bound.at.set(next);
             let next_ns = next.map_or(u64::MAX, |next| self.shared().ns_at(next)).min(own_ns);
             if next_ns != u64::MAX {
@@ -68,7 +68,7 @@ impl Worker {
             }
             return;
         }
-        if let Some(Woken::Fiber(fiber)) = bound.waiter.claim(Outcome::TimedOut) {
+        if let Some(Wakeup::Fiber(fiber)) = bound.waiter.claim(Outcome::TimedOut) {
             bound.has_ended_wait.set(is_bound);
             self.make_ready(fiber);
         }

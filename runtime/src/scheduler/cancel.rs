@@ -1,11 +1,11 @@
 //! Cancellation: ending a fiber's wait from outside. What the fiber makes of it is in `park/cancel.rs`.
 //!
-//! A fiber's **flag** says that the whole fiber is cancelled; its **boundaries** (`cell/boundary.rs`) that it is to unwind
+//! A fiber's **flag** says that the whole fiber is cancelled; its **cancel scopes** (`cell/cancel_scope.rs`) that it is to unwind
 //! to one of its frames. A blocking call looks at both before it waits. One that waits already is ended by a claim:
 //!
-//! * of a plain thread, under the lock of the boundary that is fired;
+//! * of a plain thread, under the lock of the cancel scope that is fired;
 //! * of a fiber, by its home, the one thread on which the fiber cannot run meanwhile. Who cancels from elsewhere sends the
-//!   home a request, which it obeys when it next comes to its hub. It looks at flag and boundaries as the fiber would, and
+//!   home a request, which it obeys when it next comes to its hub. It looks at flag and cancel scopes as the fiber would, and
 //!   whether the fiber can unwind to where it is to (`reach.rs`); if not, the fiber waits on.
 //!
 //! A task has no home yet, so the request goes to every worker: each either has started it by the time it looks (and is
@@ -23,15 +23,15 @@ use std::time::Instant;
 use super::shared::Shared;
 use super::worker::Worker;
 use super::{current_worker, reach, wake};
-use crate::cell::{Chain, Fiber, Fired, Flags, Header, Outcome, Target, Waiter, Woken};
+use crate::cell::{Chain, Fiber, Fired, Flags, Header, Outcome, Target, Waiter, Wakeup};
 
 /// To what the caller is to unwind from its next blocking call, if anything.
 pub(crate) fn pending(chain: &Chain, fiber: Option<&Header>) -> Option<Target> {
-    let outlook = chain.outlook();
-    if !outlook.is_shielded && fiber.is_some_and(Header::must_unwind) {
+    let state = chain.state();
+    if !state.is_shielded && fiber.is_some_and(Header::must_unwind) {
         return Some(Target::Fiber);
     }
-    outlook.pending
+    state.pending
 }
 
 /// [`pending`], or what comes next to it, if an unwinding gets there, which `is_free` says of a frame's address.
@@ -47,14 +47,14 @@ pub(crate) fn obeyable(
     chain.pending().into_iter().rev().find(|(_, mark)| is_free(*mark)).map(|(target, _)| target)
 }
 
-/// Whether `fiber`, which is parked in the wait of `waiter` with a boundary whose time `at` is up, is to unwind.
+/// Whether `fiber`, which is parked in the wait of `waiter` with a cancel scope whose time `at` is up, is to unwind.
 ///
 /// # Safety
 ///
 /// The fiber is suspended, and lives on the calling thread.
 #[cold]
 pub(super) unsafe fn expires(fiber: &Header, waiter: &Waiter, at: Instant) -> bool {
-    fiber.boundaries.expire(at);
+    fiber.cancel_scopes.expire(at);
     // SAFETY: the caller's promise.
     let is_free = |mark| unsafe { reach::is_free_of(fiber, waiter, mark) };
     probe(fiber, is_free)
@@ -68,7 +68,7 @@ pub(crate) fn cancel(fiber: &Fiber) {
     });
 }
 
-/// Gets whoever waits inside of a fired boundary out of the wait. From any thread.
+/// Gets whoever waits inside of a fired cancel scope out of the wait. From any thread.
 pub(crate) fn tell(fired: Fired) {
     match fired {
         Fired::Thread(woken) => wake(woken),
@@ -83,7 +83,7 @@ fn ask_home(fiber: &Fiber, prepare: impl FnOnce(&Header) -> bool) {
         if !prepare(header) {
             return Todo::Nothing;
         }
-        let (home, shared) = match header.whereabouts() {
+        let (home, shared) = match header.owner() {
             Ok(home) => {
                 // SAFETY: a home outlives its fibers, and this one cannot end meanwhile.
                 let home: &Worker = unsafe { &*home.cast() };
@@ -97,7 +97,7 @@ fn ask_home(fiber: &Fiber, prepare: impl FnOnce(&Header) -> bool) {
         };
         // SAFETY: a runtime outlives its fibers and tasks; see above. The visit keeps it once this one may end.
         let shared: &Shared = unsafe { &*shared };
-        Todo::Request(shared, home, shared.enter())
+        Todo::Request(shared, home, shared.guard())
     });
     match todo {
         None | Some(Todo::Nothing) => {}
@@ -108,7 +108,7 @@ fn ask_home(fiber: &Fiber, prepare: impl FnOnce(&Header) -> bool) {
             let receivers = home.map_or(all, |home| home..home + 1);
             for worker in &shared.workers[receivers] {
                 worker.remote.cancellations.push(fiber.clone());
-                shared.rouse(worker);
+                shared.unpark(worker);
             }
         }
     }
@@ -119,12 +119,12 @@ enum Todo<'a> {
     Nothing,
     Wake(Cancelling),
     /// Ask this worker, or all of them.
-    Request(&'a Shared, Option<usize>, super::shared::Visit<'a>),
+    Request(&'a Shared, Option<usize>, super::shared::RuntimeGuard<'a>),
 }
 
 /// What became of the attempt to end a fiber's wait.
 pub(super) enum Cancelling {
-    Wake(Woken),
+    Wake(Wakeup),
     Nothing,
 }
 
@@ -144,8 +144,8 @@ pub(super) fn end_wait(fiber: &Header) -> Cancelling {
 
 /// Whether a parked fiber is to unwind and can, and notes it if it can go as far as it is to.
 fn probe(fiber: &Header, is_free: impl Fn(usize) -> bool) -> bool {
-    let target = obeyable(&fiber.boundaries, Some(fiber), is_free);
-    if target.is_some() && target == pending(&fiber.boundaries, Some(fiber)) {
+    let target = obeyable(&fiber.cancel_scopes, Some(fiber), is_free);
+    if target.is_some() && target == pending(&fiber.cancel_scopes, Some(fiber)) {
         fiber.set_flag(Flags::PROBED);
     }
     target.is_some()
@@ -170,7 +170,7 @@ impl Worker {
     #[cold]
     pub(super) fn cancel_requested(&self) {
         while let Some(fiber) = self.remote.cancellations.take() {
-            let done = fiber.identity().with_header(|header| match header.whereabouts() {
+            let done = fiber.identity().with_header(|header| match header.owner() {
                 Ok(_) if header.has_roaming() => end_roaming_wait(self, header),
                 Ok(home) if ptr::eq(home.cast(), self) => end_wait(header),
                 _ => Cancelling::Nothing,

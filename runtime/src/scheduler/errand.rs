@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use super::current_worker;
 use super::shared::Shared;
-use crate::cell::{Flags, Header, Task, Woken, allocate, is_calm, wake_task};
+use crate::cell::{Flags, Header, Task, Wakeup, allocate, is_calm, wake_task};
 
 /// A wake-up that is delivered when this is dropped: by the fiber that it was made for, whether that runs or is refused
 /// because the runtime ends.
@@ -36,9 +36,9 @@ pub(super) fn wake(task: NonNull<Task>) {
 }
 
 /// Delivers any wake-up, from the thread of the poller of `shared`.
-pub(super) fn wake_from_poller(shared: &Shared, woken: Woken) {
+pub(super) fn wake_from_poller(shared: &Shared, woken: Wakeup) {
     match woken {
-        Woken::Task(task) if !is_calm(task) => shared.inject(fiber_for(task, shared)),
+        Wakeup::Future(task) if !is_calm(task) => shared.inject(fiber_for(task, shared)),
         woken => super::wake(woken),
     }
 }

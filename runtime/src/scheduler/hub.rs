@@ -14,9 +14,9 @@ use std::time::Duration;
 use super::bound::Bound;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
-use crate::cell::{Header, Outcome, Waiter, Woken};
+use crate::cell::{Header, Outcome, Waiter, Wakeup};
 use crate::os::slack;
-use crate::queue::{Hope, Search, steal_half};
+use crate::queue::{AdaptiveSpin, Search, steal_half};
 
 /// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
 /// from a worker that has been busy with one fiber for `BUSY`: in the usual case it would have run them itself
@@ -33,13 +33,13 @@ const WATCH: Duration = Duration::from_micros(50);
 /// A worker that watches its inbox polls once in so many looks, that is, every few microseconds.
 const LOOKS_PER_POLL: u32 = 16;
 
-/// A sleep that mail ends within this time cost more than staying awake.
+/// A sleep that items ends within this time cost more than staying awake.
 const SHORT_SLEEP: Duration = Duration::from_micros(100);
 
 /// How many stacks a worker keeps when it goes to sleep; the rest goes back to the runtime's pool.
 const STACKS_KEPT: usize = 256;
 
-/// What the hub remembers between visits.
+/// What the hub remembers between epoch.
 #[derive(Default)]
 pub(super) struct Idling {
     /// Whether this worker has done its part of the shutdown.
@@ -47,7 +47,7 @@ pub(super) struct Idling {
     /// Whether other threads have lately sent this worker something right after it fell asleep.
     expects_mail: Cell<bool>,
     /// Whether it pays to stay awake for it.
-    hope: Hope<8>,
+    spin: AdaptiveSpin<8>,
     random: Cell<u32>,
     /// A fiber that goes on at the end of the tick, after all that the look at everything then finds, or when there is
     /// nothing else to run.
@@ -72,7 +72,7 @@ impl Worker {
                 Ok(Request::Requeue(roaming)) => return self.requeue(roaming),
                 Ok(Request::Aside(fiber)) => return self.set_aside(fiber),
                 Ok(Request::Nothing) => return,
-                Err((task, error)) => return self.shared().refuse(task, Box::new(error)),
+                Err((task, error)) => return self.shared().abort_unstarted(task, Box::new(error)),
             }
         }
     }
@@ -99,9 +99,7 @@ impl Worker {
     /// The next fiber to run; sleeps until there is one. `None` ends the worker.
     pub(super) fn find(&self) -> Option<NonNull<Header>> {
         // Relaxed: thieves only compare it with what they saw before.
-        self.remote
-            .visits
-            .store(self.remote.visits.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.remote.epoch.store(self.remote.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         // Here as well as below, since a worker may always have something to run: fibers that yield in a loop.
         if self.must_close() {
             self.close();
@@ -192,7 +190,7 @@ impl Worker {
             // SAFETY: an entry in the wheel is on the stack of the fiber that waits with it, and so is the
             // waiter it names; the fiber takes it out before it goes on, on this thread.
             let waiter = unsafe { &*entry.as_ref().owner().cast::<Waiter>() };
-            if let Some(Woken::Fiber(fiber)) = waiter.claim(Outcome::TimedOut) {
+            if let Some(Wakeup::Fiber(fiber)) = waiter.claim(Outcome::TimedOut) {
                 self.make_ready(fiber);
             }
         });
@@ -241,12 +239,12 @@ impl Worker {
             }
             // Nobody has anything, or work of our own has come: both end the search.
             let victim = promising?;
-            if self.remote.inbox.has_mail() || !shared.injector.is_empty() {
+            if self.remote.inbox.has_items() || !shared.injector.is_empty() {
                 return None;
             }
             let now = shared.now_ns();
             let began = *began.get_or_insert(now);
-            let standing = (victim.index, victim.remote.visits.load(Ordering::Relaxed));
+            let standing = (victim.index, victim.remote.epoch.load(Ordering::Relaxed));
             let stands_still = seen.replace(standing) == Some(standing);
             if stands_still
                 && now - began >= BUSY.as_nanos() as u64
@@ -287,7 +285,7 @@ impl Worker {
         (next >> 16) as usize
     }
 
-    /// Sleeps until a timer, an event of the poller, or a poke. Takes the search that found nothing; returns the one with
+    /// Sleeps until a timer, an event of the poller, or a notification. Takes the search that found nothing; returns the one with
     /// which to go on.
     fn sleep(&self, search: Option<Search>) -> Option<Search> {
         let shared = self.shared();
@@ -301,11 +299,11 @@ impl Worker {
             let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
             slack::sleep(timeout, |timeout| match shared.poller_of(self.index) {
                 Some(poller) => poller.wait(timeout, super::wake),
-                None => self.remote.bed.lie_down(timeout),
+                None => self.remote.parker.park(timeout),
             });
             self.idle.expects_mail.set(
                 shared.poller_of(self.index).is_some()
-                    && self.remote.inbox.has_mail()
+                    && self.remote.inbox.has_items()
                     && shared.now_ns() - began < SHORT_SLEEP.as_nanos() as u64,
             );
             self.remote.inbox.end_sleep();
@@ -318,11 +316,11 @@ impl Worker {
         if work { search.or_else(|| self.start_searching()) } else { search }
     }
 
-    /// Waits for mail awake, if the last sleep was ended by mail so soon that it was not worth it: two fibers on two
-    /// workers that answer each other would otherwise wake a core for each message. Only where mail is from fibers
+    /// Waits for items awake, if the last sleep was ended by items so soon that it was not worth it: two fibers on two
+    /// workers that answer each other would otherwise wake a core for each message. Only where items is from fibers
     /// and threads: the poller's thread may need this very core.
     fn watch_inbox(&self) -> bool {
-        if !self.idle.expects_mail.get() || !self.idle.hope.says_spin() {
+        if !self.idle.expects_mail.get() || !self.idle.spin.should_spin() {
             return false;
         }
         let end = self.shared().now_ns() + WATCH.as_nanos() as u64;
@@ -338,14 +336,14 @@ impl Worker {
                 }
             }
             for _ in 0..4 {
-                if self.remote.inbox.has_mail() {
-                    self.idle.hope.confirm();
+                if self.remote.inbox.has_items() {
+                    self.idle.spin.succeeded();
                     return true;
                 }
                 std::hint::spin_loop();
             }
         }
-        self.idle.hope.disappoint();
+        self.idle.spin.failed();
         false
     }
 

@@ -6,9 +6,6 @@
 
 #[cfg(feature = "backtrace")]
 mod backtrace;
-#[cfg_attr(loom, path = "model_bed.rs")]
-mod bed;
-mod bell;
 mod bound;
 mod budget;
 pub(crate) mod cancel;
@@ -16,6 +13,9 @@ mod errand;
 mod hooks;
 mod hub;
 mod monitor;
+mod monitor_parker;
+#[cfg_attr(loom, path = "model_parker.rs")]
+mod parker;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
 mod report;
@@ -77,8 +77,8 @@ pub(crate) fn spawn_here(worker: &Worker, task: NonNull<Header>) {
     if let Some(me) = worker.current() {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::SPREADS) {
-            header.unset_flag(Flags::SPREADS);
+        if header.has(Flags::DISTRIBUTED) {
+            header.unset_flag(Flags::DISTRIBUTED);
             // SAFETY: a task that is in no queue yet is ours.
             if !unsafe { task.as_ref() }.has(Flags::ROAMING) {
                 return worker.place(task);
@@ -108,7 +108,7 @@ pub(crate) fn is_current_poller(poller: &Poller) -> bool {
 pub(crate) fn placement_hint() {
     if let Some(me) = current_fiber() {
         // SAFETY: the caller is this fiber.
-        unsafe { me.as_ref() }.set_flag(Flags::SPREADS);
+        unsafe { me.as_ref() }.set_flag(Flags::DISTRIBUTED);
     }
 }
 

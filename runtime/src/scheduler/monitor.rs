@@ -3,11 +3,11 @@
 //! While a worker is up it looks now and then, and compares each worker's position (`Worker::position`) with what it saw
 //! before. A worker whose position stands still while it holds tasks has its tasks stolen: the monitor wakes a sleeper, who
 //! then sees for itself. One that stands still for the threshold while others wait for it is reported, once per standstill.
-//! When all workers sleep the monitor sleeps too, until one of them is up (`bell.rs`).
+//! When all workers sleep the monitor sleeps too, until one of them is up (`monitor_parker.rs`).
 
 use std::time::Duration;
 
-use super::bell::NEVER;
+use super::monitor_parker::NEVER;
 use super::shared::{Phase, Shared};
 use super::stall::Stall;
 use super::worker::{Position, Worker};
@@ -37,7 +37,9 @@ pub(crate) fn run_monitor(shared: &Shared) {
     while shared.phase() == Phase::Running {
         let is_lull = shared.all_asleep();
         let until = if is_lull { NEVER } else { shared.next_look() };
-        shared.bell.sleep(until, || shared.phase() == Phase::Running && (!is_lull || shared.all_asleep()));
+        shared
+            .monitor_parker
+            .sleep(until, || shared.phase() == Phase::Running && (!is_lull || shared.all_asleep()));
         let now = shared.now_ns();
         // A process that was stopped, or a machine, has kept nobody waiting.
         let since = Duration::from_nanos(now - looked_at).min(2 * shared.period.unwrap_or_default());

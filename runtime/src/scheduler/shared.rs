@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
 
-use super::bell::{Bell, NEVER};
 use super::hooks::Hooks;
 use super::hub::WORTH_WAKING;
 use super::monitor;
+use super::monitor_parker::{MonitorParker, NEVER};
 use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
-use super::worker::{Stealable, Worker, let_go};
+use super::worker::{Stealable, Worker, release};
 use crate::cell::{Header, contained};
 use crate::poller::Poller;
 use crate::pool::Pool;
@@ -42,7 +42,7 @@ const HOOKED: u8 = 2;
 pub(crate) enum Pollers {
     /// Each worker has a poller and sleeps in it.
     Workers(Box<[Arc<Poller>]>),
-    /// One thread polls for all; workers sleep in their beds.
+    /// One thread polls for all; workers sleep in their parkers.
     Thread(Arc<Poller>),
 }
 
@@ -59,14 +59,14 @@ pub(crate) struct Shared {
     /// Workers that have not ended: while there is one, a descriptor may have to be waited for.
     running: AtomicUsize,
     /// Threads of others that are delivering something right now; see `enter`.
-    visitors: AtomicUsize,
+    guards: AtomicUsize,
     /// Fibers alive, counted only when there is a limit.
     alive: AtomicUsize,
     /// How many fibers may be alive; `usize::MAX` is no limit.
     pub(crate) max_fibers: usize,
     epoch: Instant,
     pub(crate) blocking: Arc<Pool>,
-    pub(super) bell: Bell,
+    pub(super) monitor_parker: MonitorParker,
     pub(super) hooks: Hooks,
     /// How often the monitor looks while a worker is up.
     pub(super) period: Option<Duration>,
@@ -74,12 +74,12 @@ pub(crate) struct Shared {
 }
 
 /// Keeps a runtime's shared state alive while a thread that is not one of its workers uses it.
-pub(crate) struct Visit<'a>(&'a Shared);
+pub(crate) struct RuntimeGuard<'a>(&'a Shared);
 
-impl Drop for Visit<'_> {
+impl Drop for RuntimeGuard<'_> {
     fn drop(&mut self) {
-        // Release: pairs with the Acquire in `await_visitors`.
-        self.0.visitors.fetch_sub(1, Ordering::Release);
+        // Release: pairs with the Acquire in `await_guards`.
+        self.0.guards.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -103,13 +103,13 @@ impl Shared {
             pollers,
             phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
             running: AtomicUsize::new(workers),
-            visitors: AtomicUsize::new(0),
+            guards: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
             max_fibers,
             epoch,
             blocking,
             hooks,
-            bell: Bell::new(epoch)?,
+            monitor_parker: MonitorParker::new(epoch)?,
             period: monitor::period(workers, reporting.threshold),
             reporting,
         });
@@ -133,10 +133,10 @@ impl Shared {
 
     /// Ends the acceptance of fibers and wakes everybody to see it.
     pub(crate) fn close(&self) {
-        // SeqCst: a spawner from outside either sees this or is seen by `await_visitors`.
+        // SeqCst: a spawner from outside either sees this or is seen by `await_guards`.
         self.phase.fetch_or(CLOSING, Ordering::SeqCst);
-        self.rouse_all();
-        self.bell.call(|| self.now_ns());
+        self.unpark_all();
+        self.monitor_parker.unpark_by(|| self.now_ns());
     }
 
     /// The threads have ended: descriptors that are still open will register elsewhere. Workers' pollers know it already.
@@ -156,14 +156,14 @@ impl Shared {
     ///
     /// The caller knows that the runtime lives: it holds it, or a fiber of it that cannot end before the
     /// delivery.
-    pub(crate) fn enter(&self) -> Visit<'_> {
-        self.visitors.fetch_add(1, Ordering::SeqCst);
-        Visit(self)
+    pub(crate) fn guard(&self) -> RuntimeGuard<'_> {
+        self.guards.fetch_add(1, Ordering::SeqCst);
+        RuntimeGuard(self)
     }
 
     /// Waits until no such thread is left.
-    pub(crate) fn await_visitors(&self) {
-        while self.visitors.load(Ordering::SeqCst) != 0 {
+    pub(crate) fn await_guards(&self) {
+        while self.guards.load(Ordering::SeqCst) != 0 {
             std::thread::yield_now();
         }
     }
@@ -223,7 +223,7 @@ impl Shared {
     #[inline]
     pub(super) fn is_up(&self) {
         if self.period.is_some() {
-            self.bell.call(|| self.next_look());
+            self.monitor_parker.unpark_by(|| self.next_look());
         }
     }
 
@@ -241,7 +241,7 @@ impl Shared {
         }
         // Release: pairs with the Acquire in `is_worked_on`.
         self.running.fetch_sub(1, Ordering::Release);
-        self.rouse_all();
+        self.unpark_all();
     }
 
     /// Whether a worker runs fibers, or will.
@@ -260,7 +260,7 @@ impl Shared {
     /// Wakes one sleeping worker to search for tasks, unless somebody searches already.
     pub(super) fn wake_a_sleeper(&self) {
         if let Some(index) = self.sleepers.choose() {
-            self.rouse(&self.workers[index]);
+            self.unpark(&self.workers[index]);
         }
     }
 
@@ -271,19 +271,19 @@ impl Shared {
     }
 
     /// Wakes every worker that sleeps, and the poller thread.
-    pub(super) fn rouse_all(&self) {
+    pub(super) fn unpark_all(&self) {
         for worker in &self.workers {
-            self.rouse(worker);
+            self.unpark(worker);
         }
         if let Pollers::Thread(poller) = &self.pollers {
-            poller.poke();
+            poller.notify();
         }
     }
 
     /// Wakes `worker` if it sleeps.
-    pub(super) fn rouse(&self, worker: &Worker) {
-        if worker.remote.inbox.poke() {
-            self.poke(worker);
+    pub(super) fn unpark(&self, worker: &Worker) {
+        if worker.remote.inbox.notify() {
+            self.unpark_sleeping(worker);
         }
     }
 
@@ -291,14 +291,14 @@ impl Shared {
     pub(crate) fn deliver(&self, worker: &Worker, fiber: NonNull<Header>) {
         // SAFETY: the caller owns the wake-up (or the new task), so the fiber is alive and in no list.
         if unsafe { worker.remote.inbox.push(fiber) } == Pushed::OwnerSleeps {
-            self.poke(worker);
+            self.unpark_sleeping(worker);
         }
     }
 
-    fn poke(&self, worker: &Worker) {
+    fn unpark_sleeping(&self, worker: &Worker) {
         match self.poller_of(worker.index) {
-            Some(poller) => poller.poke(),
-            None => worker.remote.bed.get_up(),
+            Some(poller) => poller.notify(),
+            None => worker.remote.parker.unpark(),
         }
     }
 
@@ -330,11 +330,11 @@ impl Shared {
     }
 
     /// Ends a task that will not start; its join returns `payload`.
-    pub(crate) fn refuse(&self, task: NonNull<Header>, payload: Box<dyn Any + Send>) {
+    pub(crate) fn abort_unstarted(&self, task: NonNull<Header>, payload: Box<dyn Any + Send>) {
         // SAFETY: the task came out of a queue, which made it ours, and it has not started.
-        unsafe { Header::refuse(task, payload) };
+        unsafe { Header::abort_unstarted(task, payload) };
         self.dismiss();
-        if let_go(task) {
+        if release(task) {
             // SAFETY: the cell is ours; a panic of the payload's destructor is the panic hook's.
             contained(|| unsafe { Header::clear(task) });
             // SAFETY: as above.
@@ -342,7 +342,7 @@ impl Shared {
         }
     }
 
-    /// The worker with the fewest placed fibers; see `Flags::SPREADS`.
+    /// The worker with the fewest placed fibers; see `Flags::DISTRIBUTED`.
     pub(super) fn least_loaded(&self) -> &Worker {
         let mut workers = self.workers.iter();
         let first = workers.next().expect("a runtime has a worker");

@@ -42,14 +42,14 @@ pub(super) fn cancel_fibers_of(worker: &Worker) {
 }
 
 /// Step 3, at the very end: whatever still lies in a queue is a task.
-pub(crate) fn refuse_leftovers(shared: &Shared) {
-    let refuse = |task: NonNull<Header>| shared.refuse(task, Box::new(Cancelled::new()));
+pub(crate) fn abort_leftovers(shared: &Shared) {
+    let abort_unstarted = |task: NonNull<Header>| shared.abort_unstarted(task, Box::new(Cancelled::new()));
     while let crossbeam_deque::Steal::Success(task) = shared.injector.steal() {
-        refuse(task.0);
+        abort_unstarted(task.0);
     }
     for worker in &shared.workers {
         while let Some(task) = worker.remote.inbox.drain().pop_front() {
-            refuse(task);
+            abort_unstarted(task);
         }
     }
 }

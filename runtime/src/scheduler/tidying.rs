@@ -41,10 +41,10 @@ pub(super) struct Tidying {
     is_worth_another: Cell<bool>,
     /// What the round has taken so far.
     spent_ns: Cell<u64>,
-    /// The worker's visits to its hub when the round began, or was planned.
-    visits: Cell<u32>,
-    /// Its visits at the last step.
-    step_visits: Cell<u32>,
+    /// The worker's epoch to its hub when the round began, or was planned.
+    epoch: Cell<u32>,
+    /// Its epoch at the last step.
+    step_epoch: Cell<u32>,
     /// Rounds in a row before which it ran nothing.
     idle_rounds: Cell<u8>,
     ticks: Cell<u8>,
@@ -57,8 +57,8 @@ impl Default for Tidying {
             is_under_way: Cell::new(false),
             is_worth_another: Cell::new(false),
             spent_ns: Cell::new(0),
-            visits: Cell::new(0),
-            step_visits: Cell::new(0),
+            epoch: Cell::new(0),
+            step_epoch: Cell::new(0),
             idle_rounds: Cell::new(0),
             ticks: Cell::new(0),
         }
@@ -77,15 +77,15 @@ impl Worker {
     pub(super) fn tidy(&self) {
         let shared = self.shared();
         let tidying = &self.tidying;
-        let visits = self.remote.visits.load(Ordering::Relaxed);
+        let epoch = self.remote.epoch.load(Ordering::Relaxed);
         // Models have neither a clock nor stacks.
-        if cfg!(loom) || (tidying.due_ns.get() == NEVER && visits == tidying.visits.get()) {
+        if cfg!(loom) || (tidying.due_ns.get() == NEVER && epoch == tidying.epoch.get()) {
             return;
         }
         let now = shared.now_ns();
         if tidying.due_ns.get() == NEVER {
             // It has run something since the last round, and may have left something.
-            tidying.visits.set(visits);
+            tidying.epoch.set(epoch);
             tidying.idle_rounds.set(0);
             tidying.due_ns.set(now.saturating_add(PERIOD.as_nanos() as u64));
             return;
@@ -98,12 +98,12 @@ impl Worker {
             return tidying.due_ns.set(NEVER);
         }
         if !tidying.is_under_way.get() {
-            self.begin_round(visits);
+            self.begin_round(epoch);
         }
         let is_over = self.take_step(now);
         let took = shared.now_ns().saturating_sub(now);
         tidying.spent_ns.set(tidying.spent_ns.get() + took);
-        let is_idle = tidying.step_visits.replace(visits) == visits;
+        let is_idle = tidying.step_epoch.replace(epoch) == epoch;
         tidying.due_ns.set(if !is_over {
             if is_idle { now } else { now + took * PAUSE }
         } else if tidying.is_worth_another.get() && tidying.idle_rounds.get() < IDLE_ROUNDS {
@@ -123,9 +123,9 @@ impl Worker {
         }
     }
 
-    fn begin_round(&self, visits: u32) {
+    fn begin_round(&self, epoch: u32) {
         let tidying = &self.tidying;
-        let is_idle = tidying.visits.replace(visits) == visits;
+        let is_idle = tidying.epoch.replace(epoch) == epoch;
         tidying.idle_rounds.set(if is_idle { tidying.idle_rounds.get() + 1 } else { 0 });
         // Of a worker that runs something nobody knows how many stacks it needs: half of them will do, or come back.
         let gave = self.give_stacks(is_idle);

@@ -6,17 +6,17 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
 use super::{Shared, Worker, current_worker, errand};
-use crate::cell::{Header, Woken};
+use crate::cell::{Header, Wakeup};
 use crate::os::futex;
 
 /// Delivers the wake-up that a successful claim owes.
 #[inline]
-pub(crate) fn wake(woken: Woken) {
+pub(crate) fn wake(woken: Wakeup) {
     match woken {
-        Woken::Fiber(fiber) => wake_fiber(fiber),
-        Woken::Thread(word) => futex::wake_one(word),
-        Woken::Awake => {}
-        Woken::Task(task) => errand::wake(task),
+        Wakeup::Fiber(fiber) => wake_fiber(fiber),
+        Wakeup::Thread(word) => futex::wake_one(word),
+        Wakeup::Awake => {}
+        Wakeup::Future(task) => errand::wake(task),
     }
 }
 
@@ -33,8 +33,8 @@ fn wake_fiber(fiber: NonNull<Header>) {
 
 /// Whether that wake-up goes to another thread than the caller's.
 #[inline]
-pub(crate) fn is_elsewhere(woken: &Woken) -> bool {
-    let Woken::Fiber(fiber) = woken else { return true };
+pub(crate) fn is_elsewhere(woken: &Wakeup) -> bool {
+    let Wakeup::Fiber(fiber) = woken else { return true };
     // SAFETY: as in `wake_fiber`: the caller has the wake-up and has not delivered it yet.
     let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast_const().cast();
     home != current_worker().map_or(ptr::null(), ptr::from_ref)
@@ -43,7 +43,7 @@ pub(crate) fn is_elsewhere(woken: &Woken) -> bool {
 /// Whether nobody else could run in the caller's place: it is a plain thread, or the only fiber of its worker
 /// that is ready.
 pub(crate) fn is_alone() -> bool {
-    current_worker().is_none_or(|worker| worker.ready.is_empty() && !worker.remote.inbox.has_mail())
+    current_worker().is_none_or(|worker| worker.ready.is_empty() && !worker.remote.inbox.has_items())
 }
 
 #[cold]
@@ -55,6 +55,6 @@ fn wake_elsewhere(worker: Option<&Worker>, home: *const Worker, fiber: NonNull<H
     // runtime needs none: its own thread keeps the runtime.
     let shared: &Shared = unsafe { &*ptr::from_ref(home.shared()) };
     let is_ours = worker.is_some_and(|worker| ptr::eq(worker.shared(), shared));
-    let _visit = (!is_ours).then(|| shared.enter());
+    let _visit = (!is_ours).then(|| shared.guard());
     shared.deliver(home, fiber);
 }

@@ -34,7 +34,7 @@ use crate::io::{Descriptor, Kind};
 use crate::os::arrivals::{self, Subscription};
 use crate::os::epoll::{Epoll, EventBuffer};
 use crate::park::{self, Cost};
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// Receives signals, from its making on; see the module's documentation.
 ///
@@ -104,7 +104,7 @@ impl Signals {
             let take_away = || epoll.wait(&mut events, Some(Duration::ZERO), |_| ()).map(drop);
             arrivals::look(take_away, || next_of(wanted))
         };
-        match self.arrivals.retry(Way::Read, Reason::Signal, deadline, look, |_| false) {
+        match self.arrivals.retry(Direction::Read, Reason::Signal, deadline, look, |_| false) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             result => result.map(Some),
         }

@@ -38,7 +38,7 @@ use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
-use crate::queue::Hope;
+use crate::queue::AdaptiveSpin;
 
 const LOCKED: u32 = 1;
 const WAITERS: u32 = 1 << 1;
@@ -61,7 +61,7 @@ pub(crate) struct RawMutex {
     word: AtomicU32,
     /// Spinning does not pay if the holders park while they hold the mutex, least of all on a worker that must run
     /// the holder.
-    hope: Hope<64>,
+    spin: AdaptiveSpin<64>,
     queue: SpinLock<WaitList<Granted>>,
 }
 
@@ -72,12 +72,12 @@ pub(crate) struct Cancelled;
 impl RawMutex {
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queue: SpinLock::new(WaitList::new()) }
     }
 
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
+        Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queue: SpinLock::new(WaitList::new()) }
     }
 
     /// Takes the lock; unwinds if the fiber is cancelled while it waits.
@@ -187,7 +187,7 @@ impl RawMutex {
 
     /// Tries to take the lock for about as long as it takes to park and be woken, if that has paid lately.
     fn spin(&self) -> bool {
-        if !self.hope.says_spin() {
+        if !self.spin.should_spin() {
             return false;
         }
         for hints in SPIN {
@@ -195,11 +195,11 @@ impl RawMutex {
                 spin_loop();
             }
             if self.try_lock() {
-                self.hope.confirm();
+                self.spin.succeeded();
                 return true;
             }
         }
-        self.hope.disappoint();
+        self.spin.failed();
         false
     }
 

@@ -29,9 +29,9 @@ use super::rw_queues::{Granted, Queues};
 use super::rw_word::{HAND_OVER, HELD, READER, WAITERS, WAKING, WRITER, has_room};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::cell::{Outcome, Reason};
-use crate::park::primitive::{self as park, SpinGuard, SpinLock, Woken};
+use crate::park::primitive::{self as park, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End, WaitList};
-use crate::queue::Hope;
+use crate::queue::AdaptiveSpin;
 
 /// How long a writer lets others pass before the lock is handed to it.
 const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
@@ -46,7 +46,7 @@ const BATCH: usize = 16;
 #[derive(Debug)]
 pub(crate) struct RawRwLock {
     word: AtomicU32,
-    hope: Hope<64>,
+    spin: AdaptiveSpin<64>,
     queues: SpinLock<Queues>,
 }
 
@@ -64,12 +64,12 @@ enum Turn {
 impl RawRwLock {
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
+        Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queues: SpinLock::new(Queues::new()) }
     }
 
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
+        Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queues: SpinLock::new(Queues::new()) }
     }
 
     /// Takes the lock to read; unwinds if the fiber is cancelled while it waits.
@@ -249,17 +249,17 @@ impl RawRwLock {
 
     /// Tries for about as long as it takes to park and be woken, if that has paid lately.
     fn spin(&self, attempt: fn(&Self) -> bool) -> bool {
-        if !self.hope.says_spin() {
+        if !self.spin.should_spin() {
             return false;
         }
         for hints in SPIN {
             (0..*hints).for_each(|_| spin_loop());
             if attempt(self) {
-                self.hope.confirm();
+                self.spin.succeeded();
                 return true;
             }
         }
-        self.hope.disappoint();
+        self.spin.failed();
         false
     }
 
@@ -289,7 +289,7 @@ impl RawRwLock {
 
     /// Grants the lock to the first readers, unless a writer has taken it. Returns whether to look again.
     fn let_readers_in(&self, mut queues: SpinGuard<'_, Queues>) -> bool {
-        let mut batch = [const { None::<Woken> }; BATCH];
+        let mut batch = [const { None::<Wakeup> }; BATCH];
         let mut count = 0;
         let mut in_vain = false;
         while count < BATCH && !queues.readers.is_empty() {

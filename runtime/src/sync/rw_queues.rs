@@ -1,6 +1,6 @@
 //! The queues behind a readers-writer lock; whose turn it is, and when, is `raw_rw_lock`'s to say.
 
-use crate::park::primitive::Woken;
+use crate::park::primitive::Wakeup;
 use crate::park::wait_list::WaitList;
 
 /// What a waiter is given when its wait ends: `true` if the lock is already its own. Always so for a reader, unless there
@@ -38,7 +38,7 @@ impl Queues {
     }
 
     /// Claims the first writer that still waits, an impatient one if there is any, and tells it that the lock is its own.
-    pub(super) fn grant_to_a_writer(&mut self) -> Option<Woken> {
+    pub(super) fn grant_to_a_writer(&mut self) -> Option<Wakeup> {
         let granted = &mut true;
         let impatient = self.impatient.pop_front_exchanging(granted);
         impatient.or_else(|| self.writers.pop_front_exchanging(granted))

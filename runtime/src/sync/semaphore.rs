@@ -16,7 +16,7 @@ use super::semaphore_error::{AcquireError, TryAcquireError};
 use super::semaphore_permit::SemaphorePermit;
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::cell::{Outcome, Reason};
-use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Woken};
+use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End, WaitList};
 
 /// Somebody waits, or the semaphore is closed: take the lock. Set and cleared under it.
@@ -365,7 +365,7 @@ impl Semaphore {
     /// Gives what is collected to the first waiters; when the last has gone, puts the rest back into the word.
     fn serve<'a>(&'a self, mut state: SpinGuard<'a, State>) {
         loop {
-            let mut batch = [const { None::<Woken> }; BATCH];
+            let mut batch = [const { None::<Wakeup> }; BATCH];
             let mut count = 0;
             while count < BATCH {
                 let collected = state.collected;

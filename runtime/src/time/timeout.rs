@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::cell::Boundary;
+use crate::cell::CancelScope;
 use crate::park::run_inside;
 use crate::park::{self, Cost};
 
@@ -87,5 +87,5 @@ pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapse
 /// ```
 pub fn timeout_at<T>(deadline: Instant, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
     park::spend(Cost::Wait);
-    run_inside(&mut Boundary::deadline(deadline), |_| f()).ok_or(Elapsed(()))
+    run_inside(&mut CancelScope::deadline(deadline), |_| f()).ok_or(Elapsed(()))
 }

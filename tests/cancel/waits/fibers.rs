@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use abaca::actor::supervisor::{Strategy, Supervisor};
 use abaca::actor::{self, Mailbox, Reply};
-use abaca::cancel::{CancelToken, shield};
+use abaca::cancel::{CancellationToken, shield};
 use abaca::future::{block_on, select, spawn_future};
 use abaca::net::{TcpListener, TcpStream};
 use abaca::promise::{self, Promise};
@@ -33,9 +33,11 @@ pub(super) const WAITS: &[Setup] = &[
             interval.tick();
         })
     }),
-    ("CancelToken::cancelled", || wait(|| CancelToken::new().cancelled())),
-    ("CancelToken::cancelled_timeout", || wait(|| CancelToken::new().cancelled_timeout(LONG))),
-    ("CancelToken::run_until_cancelled", || wait(|| CancelToken::new().run_until_cancelled(park))),
+    ("CancellationToken::cancelled", || wait(|| CancellationToken::new().cancelled())),
+    ("CancellationToken::cancelled_timeout", || wait(|| CancellationToken::new().cancelled_timeout(LONG))),
+    ("CancellationToken::run_until_cancelled", || {
+        wait(|| CancellationToken::new().run_until_cancelled(park))
+    }),
     ("block_on", || wait(|| block_on(pending::<()>()))),
     ("future::select", || {
         let (sender, receiver) = channel::unbounded::<u8>();

@@ -21,7 +21,7 @@ impl Tasks {
     }
 }
 
-/// Ready when the token is cancelled; made by [`cancelled_async`](super::CancelToken::cancelled_async).
+/// Ready when the token is cancelled; made by [`cancelled_async`](super::CancellationToken::cancelled_async).
 #[must_use = "futures do nothing unless they are polled"]
 pub struct WaitForCancellationFuture<'a> {
     node: &'a Node,

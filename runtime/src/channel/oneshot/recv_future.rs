@@ -9,14 +9,14 @@ use std::task::{Context, Poll, ready};
 use super::Receiver;
 use super::error::RecvError;
 use super::shared::{Found, Held};
-use crate::cell::TaskWaiter;
+use crate::cell::FutureWaiter;
 
 /// A message to come; from awaiting a [`Receiver`]. Dropping it drops the receiver.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct RecvFuture<T> {
     receiver: Receiver<T>,
     /// What the channel's word refers to, until the sender takes it out or `drop` does.
-    waiting: Option<TaskWaiter>,
+    waiting: Option<FutureWaiter>,
 }
 
 /// The same as [`recv`](Receiver::recv), for a task of any executor.
@@ -51,7 +51,7 @@ impl<T> Future for RecvFuture<T> {
             match (Held::take(&mut this.receiver.held), &this.receiver.held) {
                 (Found::Message(message), _) => return Poll::Ready(Ok(message)),
                 (Found::Nothing, Some(held)) => {
-                    let waiter = TaskWaiter::new(context);
+                    let waiter = FutureWaiter::new(context);
                     // SAFETY: the waiter is on the heap until the sender's claim has been seen above, or until it has
                     // been withdrawn in `drop`.
                     if unsafe { held.register(waiter.waiter()) } {

@@ -14,7 +14,7 @@ use super::exchange::Exchange;
 use crate::io::Arm;
 use crate::net::TcpStream;
 use crate::os::socket;
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// A [`TcpStream`] that is polled instead of blocking. Both directions may be waited for at once.
 ///
@@ -59,8 +59,8 @@ impl HyperStream {
 
     fn release(&mut self) -> Option<TcpStream> {
         let stream = self.stream.take()?;
-        stream.descriptor().disarm(Way::Read, &mut self.arms.read);
-        stream.descriptor().disarm(Way::Write, &mut self.arms.write);
+        stream.descriptor().disarm(Direction::Read, &mut self.arms.read);
+        stream.descriptor().disarm(Direction::Write, &mut self.arms.write);
         Some(stream)
     }
 
@@ -130,7 +130,7 @@ impl Write for HyperStream {
         let (stream, arms) = self.parts();
         let call = |inner: &std::net::TcpStream| socket::send(inner.as_fd(), bytes);
         let written = ready!(stream.descriptor().poll_transfer(
-            Way::Write,
+            Direction::Write,
             &mut arms.write,
             context,
             bytes.len(),
@@ -152,8 +152,13 @@ impl Write for HyperStream {
         let (stream, arms) = self.parts();
         let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
         let call = |inner: &std::net::TcpStream| socket::send_vectored(inner.as_fd(), slices);
-        let written =
-            ready!(stream.descriptor().poll_transfer(Way::Write, &mut arms.write, context, wanted, call))?;
+        let written = ready!(stream.descriptor().poll_transfer(
+            Direction::Write,
+            &mut arms.write,
+            context,
+            wanted,
+            call
+        ))?;
         self.has_written(written, slices);
         Poll::Ready(Ok(written))
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Listener;
 use super::connections::Connections;
-use crate::cancel::{self, CancelToken};
+use crate::cancel::{self, CancellationToken};
 use crate::fiber;
 use crate::fiber::{Builder, SpawnError};
 use crate::os::socket::{AcceptError, accept_error};
@@ -22,7 +22,7 @@ pub(super) struct Acceptor<L, H> {
     pub(super) connections: Arc<Connections>,
     pub(super) max_connections: usize,
     pub(super) stack_size: Option<usize>,
-    pub(super) stop: CancelToken,
+    pub(super) stop: CancellationToken,
 }
 
 impl<L, H> Acceptor<L, H>

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use server::{Server, StopHandle};
 
 use super::{IdleHandle, TcpListener, TcpStream, UnixListener, UnixStream, unix};
-use crate::cancel::CancelToken;
+use crate::cancel::CancellationToken;
 use accepting::Acceptor;
 use connections::Connections;
 
@@ -140,7 +140,7 @@ impl UnixListener {
 pub struct ServeOptions {
     max_connections: usize,
     stack_size: Option<usize>,
-    stop: Option<CancelToken>,
+    stop: Option<CancellationToken>,
 }
 
 impl Default for ServeOptions {
@@ -174,7 +174,7 @@ impl ServeOptions {
 
     /// Cancelling `token` stops the server, and the server's [`stop`](Server::stop) cancels the token: handlers that
     /// have a clone of it see that they should come to an end.
-    pub fn stop_on(mut self, token: &CancelToken) -> Self {
+    pub fn stop_on(mut self, token: &CancellationToken) -> Self {
         self.stop = Some(token.clone());
         self
     }

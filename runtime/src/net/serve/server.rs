@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::connections::Connections;
-use crate::cancel::CancelToken;
+use crate::cancel::CancellationToken;
 use crate::sync::Mutex;
 
 /// A server that runs: made by [`TcpListener::serve`](crate::net::TcpListener::serve) and its kin. Dropping it lets
@@ -17,19 +17,19 @@ use crate::sync::Mutex;
 /// With `panic = "abort"` nothing can be cancelled: a stop takes effect with the next connection, and what a drain
 /// has waited for in vain, handlers and the accept loop, runs on.
 pub struct Server {
-    stop: CancelToken,
+    stop: CancellationToken,
     connections: Arc<Connections>,
     end: Arc<End>,
 }
 
 /// Stops its server: see [`Server::stop_handle`].
 #[derive(Clone, Debug)]
-pub struct StopHandle(CancelToken);
+pub struct StopHandle(CancellationToken);
 
 /// The end of the accept loop.
 #[derive(Default)]
 struct End {
-    has_come: CancelToken,
+    has_come: CancellationToken,
     error: Mutex<Option<io::Error>>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Ending(Arc<End>);
 
 impl Server {
     /// A server, and what tells it of the accept loop's end.
-    pub(super) fn new(stop: CancelToken, connections: Arc<Connections>) -> (Self, Ending) {
+    pub(super) fn new(stop: CancellationToken, connections: Arc<Connections>) -> (Self, Ending) {
         let end = Arc::default();
         let ending = Ending(Arc::clone(&end));
         (Self { stop, connections, end }, ending)

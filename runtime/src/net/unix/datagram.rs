@@ -17,7 +17,7 @@ use crate::io::{Descriptor, Kind};
 use crate::net::socket::{descriptor_traits, shared_methods, std_conversions};
 use crate::os::message::Received;
 use crate::os::socket;
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// A Unix datagram socket whose calls block the fiber. Datagrams are neither lost nor reordered: a send to a receiver
 /// whose queue is full waits.
@@ -216,7 +216,7 @@ impl UnixDatagram {
     ///
     /// What send(2) says; `WouldBlock` after the write timeout.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
+        self.0.transfer(Direction::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
     }
 
     /// Sends a datagram to the socket at `path`, and along with it what was added to `ancillary`.
@@ -245,12 +245,12 @@ impl UnixDatagram {
         ancillary: &mut SocketAncillary<'_>,
     ) -> io::Result<usize> {
         let call = |inner: &net::UnixDatagram| ancillary.send(inner.as_fd(), slices, None);
-        self.0.retry(Way::Write, Reason::Write, None, call, |_| false)
+        self.0.retry(Direction::Write, Reason::Write, None, call, |_| false)
     }
 
     /// Sends to an address. When the receiver's queue is full, the sender is told to wait and yet is writable.
     fn send_with(&self, call: impl FnMut(&net::UnixDatagram) -> io::Result<usize>) -> io::Result<usize> {
-        self.0.retry_with_pauses(Way::Write, Reason::Write, call)
+        self.0.retry_with_pauses(Direction::Write, Reason::Write, call)
     }
 
     /// Shuts down receiving, sending, or both; calls that wait return.

@@ -16,7 +16,7 @@ use crate::cell::Reason;
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::net::socket::{copy_end, descriptor_traits, shared_methods, std_conversions, stream_traits};
 use crate::os::socket;
-use crate::poller::Way;
+use crate::poller::Direction;
 
 /// A Unix stream socket whose calls block the fiber.
 ///
@@ -154,7 +154,7 @@ impl UnixStream {
         ancillary: &mut SocketAncillary<'_>,
     ) -> io::Result<usize> {
         let call = |inner: &net::UnixStream| ancillary.receive(inner.as_fd(), buffers);
-        self.0.retry(Way::Read, Reason::Read, None, call, |_| false).map(|received| received.length)
+        self.0.retry(Direction::Read, Reason::Read, None, call, |_| false).map(|received| received.length)
     }
 
     /// Writes, and sends along what was added to `ancillary`. It goes with the first of the bytes, so there must be at
@@ -169,7 +169,7 @@ impl UnixStream {
         ancillary: &mut SocketAncillary<'_>,
     ) -> io::Result<usize> {
         let call = |inner: &net::UnixStream| ancillary.send(inner.as_fd(), slices, None);
-        self.0.retry(Way::Write, Reason::Write, None, call, |_| false)
+        self.0.retry(Direction::Write, Reason::Write, None, call, |_| false)
     }
 
     shared_methods!();
@@ -180,7 +180,7 @@ fn connect(address: &SockAddr) -> io::Result<UnixStream> {
     let stream = UnixStream::fresh(socket.into());
     // It is told to wait while the listener's queue is full, and is writable all the same.
     let call = |inner: &net::UnixStream| SockRef::from(inner).connect(address);
-    stream.0.retry_with_pauses(Way::Write, Reason::Connect, call)?;
+    stream.0.retry_with_pauses(Direction::Write, Reason::Connect, call)?;
     // From here on each call says that it must not block.
     stream.0.get().set_nonblocking(false)?;
     Ok(stream)

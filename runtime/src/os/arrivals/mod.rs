@@ -126,7 +126,7 @@ extern "C" fn on_signal<const LAYER: usize>(
         if COVERED[at].is_top(LAYER) {
             COUNTS[at].arrive(|| {
                 if let Some(bell) = BELL.get() {
-                    bell.poke();
+                    bell.notify();
                 }
             });
         }

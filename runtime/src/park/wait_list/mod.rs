@@ -34,7 +34,7 @@ use std::time::Instant;
 
 use crate::atomic::UnsafeCell;
 use crate::cell::{Outcome, Reason};
-use crate::park::primitive::{self as park, SpinGuard, SpinLock, Waiter, Woken};
+use crate::park::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -102,8 +102,8 @@ impl<P> WaitList<P> {
 
     /// Ends the wait of the first waiter that still waits, leaving its payload as it is.
     ///
-    /// Waiters whose deadline or cancellation came first are unlinked on the way.
-    pub(crate) fn pop_front(&mut self) -> Option<Woken> {
+    /// Waiters whose deadline or cancellation came first are unlinked on the direction.
+    pub(crate) fn pop_front(&mut self) -> Option<Wakeup> {
         while let Some(node) = self.front {
             self.unlink(node);
             let waiter = waiter_of(node);
@@ -119,7 +119,7 @@ impl<P> WaitList<P> {
     /// Like [`pop_front`](Self::pop_front), but first exchanges the waiter's payload with `payload`. When nobody
     /// could be claimed, `payload` is what it was.
     #[inline]
-    pub(crate) fn pop_front_exchanging(&mut self, payload: &mut P) -> Option<Woken> {
+    pub(crate) fn pop_front_exchanging(&mut self, payload: &mut P) -> Option<Wakeup> {
         while let Some(node) = self.front {
             self.unlink(node);
             let waiter = waiter_of(node);
@@ -140,7 +140,11 @@ impl<P> WaitList<P> {
 
     /// Ends the wait of the first waiter that still waits, if `is_ready` says so of its payload, which becomes `with`.
     /// Returns what it was as well.
-    pub(crate) fn pop_front_replacing(&mut self, is_ready: impl Fn(&P) -> bool, with: P) -> Option<(Woken, P)>
+    pub(crate) fn pop_front_replacing(
+        &mut self,
+        is_ready: impl Fn(&P) -> bool,
+        with: P,
+    ) -> Option<(Wakeup, P)>
     where
         P: Copy,
     {

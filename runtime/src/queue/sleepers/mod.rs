@@ -2,7 +2,7 @@
 //!
 //! The protocol, the races and why they cannot happen are told in the README beside this file; read it first. This
 //! file owns the two shared facts (the bitmap of sleepers, the count of searchers) and every fence of the protocol.
-//! It knows no queue and wakes nobody itself: [`Sleepers::choose`] returns whom to poke.
+//! It knows no queue and wakes nobody itself: [`Sleepers::choose`] returns whom to notify.
 
 use std::fmt;
 
@@ -99,8 +99,8 @@ impl Sleepers {
     }
 
     /// Whom to wake for work that was pushed before: a sleeper that nobody else has chosen, in whose name a search now
-    /// runs. The caller pokes it. `None` when nobody sleeps, or when somebody searches and will find the work.
-    #[must_use = "pushers wake nobody until the chosen worker has been poked and has searched"]
+    /// runs. The caller notifications it. `None` when nobody sleeps, or when somebody searches and will find the work.
+    #[must_use = "pushers wake nobody until the chosen worker has been notified and has searched"]
     pub(crate) fn choose(&self) -> Option<usize> {
         loop {
             // Pairs with the fences in `announce` and `stop_searching`: see there.

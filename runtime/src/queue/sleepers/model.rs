@@ -2,7 +2,7 @@
 //! so that every guarantee must come from the protocol.
 //!
 //! The oracle is the strongest wish there is: **each worker runs only one task**, as if tasks ran forever. Then no worker
-//! is rescued by another which comes back to look, and yet all tasks must be run once every poke that is owed has been
+//! is rescued by another which comes back to look, and yet all tasks must be run once every notify that is owed has been
 //! delivered.
 
 use loom::model::Builder;
@@ -28,12 +28,12 @@ struct Workers {
 enum End {
     /// It runs a task, for ever.
     Runs,
-    /// It is in the kernel and will stay there until it is poked.
+    /// It is in the kernel and will stay there until it is notified.
     Sleeps,
 }
 
-/// The workers which somebody owes a poke.
-type Pokes = Vec<usize>;
+/// The workers which somebody owes a notification.
+type Notifications = Vec<usize>;
 
 impl Workers {
     fn new() -> Self {
@@ -45,16 +45,16 @@ impl Workers {
     }
 
     /// What a pusher does.
-    fn push(&self, queue: usize, pokes: &mut Pokes) {
+    fn push(&self, queue: usize, notifications: &mut Notifications) {
         self.queues[queue].store(1, Ordering::Relaxed);
-        self.wake_one(pokes);
+        self.wake_one(notifications);
     }
 
-    fn wake_one(&self, pokes: &mut Pokes) {
+    fn wake_one(&self, notifications: &mut Notifications) {
         if let Some(worker) = self.sleepers.choose()
-            && self.inboxes[worker].poke()
+            && self.inboxes[worker].notify()
         {
-            pokes.push(worker);
+            notifications.push(worker);
         }
     }
 
@@ -69,17 +69,17 @@ impl Workers {
     }
 
     /// A worker that has run out of work of its own, possibly with a search that was begun in its name.
-    fn out_of_work(&self, me: usize, mut search: Option<Search>, pokes: &mut Pokes) -> End {
+    fn out_of_work(&self, me: usize, mut search: Option<Search>, notifications: &mut Notifications) -> End {
         loop {
             search = search.or_else(|| self.sleepers.start_searching());
             if search.is_some() && self.take() {
-                return self.found(search, pokes);
+                return self.found(search, notifications);
             }
             self.sleepers.announce(me, search);
             if self.has_tasks() {
                 search = self.sleepers.retract(me).or_else(|| self.sleepers.start_searching());
                 if self.take() {
-                    return self.found(search, pokes);
+                    return self.found(search, notifications);
                 }
                 continue;
             }
@@ -91,9 +91,9 @@ impl Workers {
     }
 
     /// A worker has found a task.
-    fn found(&self, search: Option<Search>, pokes: &mut Pokes) -> End {
+    fn found(&self, search: Option<Search>, notifications: &mut Notifications) -> End {
         if search.is_some_and(|search| self.sleepers.stop_searching(search)) && self.has_tasks() {
-            self.wake_one(pokes);
+            self.wake_one(notifications);
         }
         End::Runs
     }
@@ -105,13 +105,13 @@ impl Workers {
         (by_itself, self.sleepers.retract(me))
     }
 
-    /// Delivers the pokes that are owed, one after the other, until all is quiet, and consults the oracle.
-    fn settle(&self, mut ends: [End; WORKERS], mut pokes: Pokes) {
-        while let Some(worker) = pokes.pop() {
-            assert_eq!(ends[worker], End::Sleeps, "only a sleeper is owed a poke");
+    /// Delivers the notifications that are owed, one after the other, until all is quiet, and consults the oracle.
+    fn settle(&self, mut ends: [End; WORKERS], mut notifications: Notifications) {
+        while let Some(worker) = notifications.pop() {
+            assert_eq!(ends[worker], End::Sleeps, "only a sleeper is owed a notification");
             let (by_itself, search) = self.awake(worker);
-            assert!(!by_itself, "a poke that is owed has ended the sleep");
-            ends[worker] = self.out_of_work(worker, search, &mut pokes);
+            assert!(!by_itself, "a notification that is owed has ended the sleep");
+            ends[worker] = self.out_of_work(worker, search, &mut notifications);
         }
         assert_eq!(self.sleepers.searching.load(Ordering::Relaxed), 0, "a search never ended");
         assert!(
@@ -126,15 +126,15 @@ impl Workers {
     }
 }
 
-/// Runs `part` beside the others; returns how it ended and which pokes it owes.
+/// Runs `part` beside the others; returns how it ended and which notifications it owes.
 fn beside<E: 'static>(
     workers: &Arc<Workers>,
-    part: impl FnOnce(&Workers, &mut Pokes) -> E + 'static,
-) -> thread::JoinHandle<(E, Pokes)> {
+    part: impl FnOnce(&Workers, &mut Notifications) -> E + 'static,
+) -> thread::JoinHandle<(E, Notifications)> {
     let workers = Arc::clone(workers);
     thread::spawn(move || {
-        let mut pokes = Vec::new();
-        (part(&workers, &mut pokes), pokes)
+        let mut notifications = Vec::new();
+        (part(&workers, &mut notifications), notifications)
     })
 }
 
@@ -149,17 +149,18 @@ fn check(preemptions: usize, race: impl Fn(Arc<Workers>) + Send + Sync + 'static
 #[test]
 fn model_tasks_are_found_by_workers_that_fall_asleep() {
     check(2, |workers| {
-        let idle =
-            [0, 1].map(|me| beside(&workers, move |workers, pokes| workers.out_of_work(me, None, pokes)));
-        let mut pokes = Vec::new();
-        workers.push(0, &mut pokes);
-        workers.push(1, &mut pokes);
+        let idle = [0, 1].map(|me| {
+            beside(&workers, move |workers, notifications| workers.out_of_work(me, None, notifications))
+        });
+        let mut notifications = Vec::new();
+        workers.push(0, &mut notifications);
+        workers.push(1, &mut notifications);
         let ends = idle.map(|idle| {
             let (end, owed) = idle.join().unwrap();
-            pokes.extend(owed);
+            notifications.extend(owed);
             end
         });
-        workers.settle(ends, pokes);
+        workers.settle(ends, notifications);
     });
 }
 
@@ -167,14 +168,14 @@ fn model_tasks_are_found_by_workers_that_fall_asleep() {
 fn model_a_searcher_that_finds_one_of_two_tasks_wakes_a_sleeper_for_the_other() {
     check(3, |workers| {
         let sleeper = workers.asleep(1);
-        let searcher = beside(&workers, |workers, pokes| workers.out_of_work(0, None, pokes));
-        let pusher = beside(&workers, |workers, pokes| workers.push(0, pokes));
-        let mut pokes = Vec::new();
-        workers.push(1, &mut pokes);
-        pokes.extend(pusher.join().unwrap().1);
+        let searcher = beside(&workers, |workers, notifications| workers.out_of_work(0, None, notifications));
+        let pusher = beside(&workers, |workers, notifications| workers.push(0, notifications));
+        let mut notifications = Vec::new();
+        workers.push(1, &mut notifications);
+        notifications.extend(pusher.join().unwrap().1);
         let (searcher, owed) = searcher.join().unwrap();
-        pokes.extend(owed);
-        workers.settle([searcher, sleeper], pokes);
+        notifications.extend(owed);
+        workers.settle([searcher, sleeper], notifications);
     });
 }
 
@@ -182,12 +183,12 @@ fn model_a_searcher_that_finds_one_of_two_tasks_wakes_a_sleeper_for_the_other() 
 fn model_of_two_pushers_one_wakes_a_sleeper_and_that_one_the_next() {
     check(3, |workers| {
         let ends = [workers.asleep(0), workers.asleep(1)];
-        let pusher = beside(&workers, |workers, pokes| workers.push(0, pokes));
-        let mut pokes = Vec::new();
-        workers.push(1, &mut pokes);
-        pokes.extend(pusher.join().unwrap().1);
-        assert_eq!(pokes.len(), 1, "one wakes, the other relies on it");
-        workers.settle(ends, pokes);
+        let pusher = beside(&workers, |workers, notifications| workers.push(0, notifications));
+        let mut notifications = Vec::new();
+        workers.push(1, &mut notifications);
+        notifications.extend(pusher.join().unwrap().1);
+        assert_eq!(notifications.len(), 1, "one wakes, the other relies on it");
+        workers.settle(ends, notifications);
     });
 }
 
@@ -195,22 +196,22 @@ fn model_of_two_pushers_one_wakes_a_sleeper_and_that_one_the_next() {
 fn model_a_sleeper_may_wake_by_itself_while_it_is_chosen() {
     check(3, |workers| {
         let _ = workers.asleep(0);
-        let sleeper = beside(&workers, |workers, pokes| {
+        let sleeper = beside(&workers, |workers, notifications| {
             // A timer, say.
             let (by_itself, search) = workers.awake(0);
-            (by_itself, workers.out_of_work(0, search, pokes))
+            (by_itself, workers.out_of_work(0, search, notifications))
         });
-        let pusher = beside(&workers, |workers, pokes| workers.push(0, pokes));
-        let mut pokes = Vec::new();
-        workers.push(1, &mut pokes);
-        pokes.extend(pusher.join().unwrap().1);
+        let pusher = beside(&workers, |workers, notifications| workers.push(0, notifications));
+        let mut notifications = Vec::new();
+        workers.push(1, &mut notifications);
+        notifications.extend(pusher.join().unwrap().1);
         let ((by_itself, end), owed) = sleeper.join().unwrap();
-        assert!(owed.is_empty(), "there is nobody else to poke");
+        assert!(owed.is_empty(), "there is nobody else to notify");
         if !by_itself {
-            // Both came at once: this poke was owed to the sleep that is over and must not count for the next one.
-            pokes.pop().expect("somebody ended the first sleep");
+            // Both came at once: this notification was owed to the sleep that is over and must not count for the next one.
+            notifications.pop().expect("somebody ended the first sleep");
         }
-        workers.settle([end, End::Runs], pokes);
+        workers.settle([end, End::Runs], notifications);
     });
 }
 
@@ -218,19 +219,19 @@ fn model_a_sleeper_may_wake_by_itself_while_it_is_chosen() {
 fn model_a_pusher_may_rely_on_another_whose_choice_comes_to_nothing() {
     check(3, |workers| {
         let _ = workers.asleep(0);
-        let sleeper = beside(&workers, |workers, pokes| {
+        let sleeper = beside(&workers, |workers, notifications| {
             let (by_itself, search) = workers.awake(0);
-            (by_itself, workers.out_of_work(0, search, pokes))
+            (by_itself, workers.out_of_work(0, search, notifications))
         });
-        let pusher = beside(&workers, |workers, pokes| workers.push(0, pokes));
-        let mut pokes = Vec::new();
+        let pusher = beside(&workers, |workers, notifications| workers.push(0, notifications));
+        let mut notifications = Vec::new();
         // For a task that somebody has taken meanwhile.
-        workers.wake_one(&mut pokes);
-        pokes.extend(pusher.join().unwrap().1);
+        workers.wake_one(&mut notifications);
+        notifications.extend(pusher.join().unwrap().1);
         let ((by_itself, end), _) = sleeper.join().unwrap();
         if !by_itself {
-            pokes.pop().expect("somebody ended the first sleep");
+            notifications.pop().expect("somebody ended the first sleep");
         }
-        workers.settle([end, End::Runs], pokes);
+        workers.settle([end, End::Runs], notifications);
     });
 }

@@ -33,12 +33,12 @@ impl Workers {
 
     fn wake_one(&self) {
         if let Some(worker) = self.sleepers.choose() {
-            self.poke(worker);
+            self.notify(worker);
         }
     }
 
-    fn poke(&self, worker: usize) {
-        if self.inboxes[worker].poke() {
+    fn notify(&self, worker: usize) {
+        if self.inboxes[worker].notify() {
             self.threads[worker].get().expect("a sleeper has begun").unpark();
         }
     }
@@ -81,7 +81,7 @@ impl Workers {
                 }
                 if self.inboxes[me].begin_sleep() {
                     sleeps += 1;
-                    // An early return of `park` is one more wake-up without a reason; a lost poke hangs here.
+                    // An early return of `park` is one more wake-up without a reason; a lost notify hangs here.
                     thread::park();
                     self.inboxes[me].end_sleep();
                 }
@@ -133,7 +133,7 @@ fn every_task_is_run_once_by_workers_that_keep_falling_asleep() {
         pushing.into_iter().for_each(|pusher| pusher.join().expect("a pusher"));
         workers.stop.store(true, Ordering::Release);
         // A worker that sleeps, or is about to, is told to stop; the others find out in their last look.
-        (0..WORKERS).for_each(|worker| workers.poke(worker));
+        (0..WORKERS).for_each(|worker| workers.notify(worker));
         for worker in working {
             let (its, slept) = worker.join().expect("a worker");
             ran.extend(its);

@@ -9,7 +9,7 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
 use super::{Request, Worker, current_worker};
-use crate::cell::{Boundary, Cancelled, Ended, Flags, Header, contained};
+use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
 
@@ -80,7 +80,7 @@ pub(in crate::scheduler) fn root() -> usize {
 /// The life of the calling fiber, which has just started, to the last of its user's code.
 #[inline]
 fn live(fiber: NonNull<Header>) {
-    run_or_refuse(fiber);
+    run_or_abort(fiber);
     // SAFETY: the cell is alive until `finish`.
     let header = unsafe { fiber.as_ref() };
     if header.join.is_detached() {
@@ -94,10 +94,10 @@ fn live(fiber: NonNull<Header>) {
 
 /// Runs the closure of the calling fiber, which has just started, unless it was cancelled before.
 #[inline]
-fn run_or_refuse(fiber: NonNull<Header>) {
+fn run_or_abort(fiber: NonNull<Header>) {
     // SAFETY: the caller is this fiber.
     if unsafe { fiber.as_ref() }.must_unwind() {
-        refuse(fiber);
+        abort_unstarted(fiber);
     } else {
         // SAFETY: this worker started the fiber just now, and nobody else runs it.
         unsafe { Header::run(fiber) };
@@ -107,18 +107,18 @@ fn run_or_refuse(fiber: NonNull<Header>) {
 /// Instead of the closure of a fiber that was cancelled before it ran: drops it. Here and not in the hub, since its
 /// destructors may block, as any other's.
 #[cold]
-fn refuse(fiber: NonNull<Header>) {
+fn abort_unstarted(fiber: NonNull<Header>) {
     // SAFETY: as below.
     unsafe { fiber.as_ref() }.begin_unwinding();
     // SAFETY: this worker started the fiber just now, and it has not run.
-    unsafe { Header::refuse(fiber, Box::new(Cancelled::new())) };
+    unsafe { Header::abort_unstarted(fiber, Box::new(Cancelled::new())) };
 }
 
 /// Drops the local values of the calling fiber, whose destructors are not cancelled: an unwinding would find nobody to tell.
 #[cold]
 fn destroy_locals(header: &Header) {
-    let mut shield = Boundary::shield();
-    let _inside = header.boundaries.push(&mut shield);
+    let mut shield = CancelScope::shield();
+    let _inside = header.cancel_scopes.push(&mut shield);
     header.locals.destroy();
 }
 
@@ -135,11 +135,11 @@ fn clear_quietly(fiber: NonNull<Header>) {
 /// The end of a fiber for those who know it: its handles reach it no more, and whoever joins it is woken. True if the cell
 /// is the caller's; else it is gone.
 #[inline]
-pub(in crate::scheduler) fn let_go(fiber: NonNull<Header>) -> bool {
+pub(in crate::scheduler) fn release(fiber: NonNull<Header>) -> bool {
     // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
     let header = unsafe { fiber.as_ref() };
-    header.withdraw();
-    match header.join.end(|| header.withdraw()) {
+    header.detach();
+    match header.join.end(|| header.detach()) {
         Ended::Owner(woken) => {
             if let Some(woken) = woken {
                 crate::scheduler::wake(woken);
@@ -152,7 +152,7 @@ pub(in crate::scheduler) fn let_go(fiber: NonNull<Header>) -> bool {
 
 impl Worker {
     /// A roaming fiber changes its home when it is resumed on another worker.
-    pub(super) fn adopt(&self, header: &Header) {
+    pub(super) fn set_home(&self, header: &Header) {
         // Relaxed: wakers learn of the fiber from something it does after this.
         header.home.store(ptr::from_ref(self).cast_mut().cast(), Ordering::Relaxed);
     }
@@ -174,25 +174,25 @@ impl Worker {
     #[inline]
     pub(super) fn start(&self, task: NonNull<Header>, stack: Stack) -> Context {
         let top = stack.top();
-        self.settle(task, stack);
+        self.attach_stack(task, stack);
         // SAFETY: `top` is the top of a stack that nobody else uses, and the cell outlives the fiber.
         unsafe { prepare(top, fiber_main, task.as_ptr().cast()) }
     }
 
     /// Gives a task its stack and its home.
     #[inline]
-    fn settle(&self, task: NonNull<Header>, stack: Stack) {
+    fn attach_stack(&self, task: NonNull<Header>, stack: Stack) {
         // SAFETY: the task came out of a queue, which made it ours.
         unsafe { task.as_ref() }.put_stack(stack);
-        self.move_in(task);
+        self.register(task);
     }
 
     /// Gives a task its home and enters it in the list of started fibers.
     #[inline]
-    fn move_in(&self, task: NonNull<Header>) {
+    fn register(&self, task: NonNull<Header>) {
         // SAFETY: as in `settle`.
         let header = unsafe { task.as_ref() };
-        self.adopt(header);
+        self.set_home(header);
         if !self.shared().is_plain() {
             self.tell(header);
         }
@@ -223,14 +223,14 @@ impl Worker {
     fn finish(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
-        let stack = self.unsettle(fiber);
+        let stack = self.detach_stack(fiber);
         self.shared().dismiss();
-        if let_go(fiber) {
+        if release(fiber) {
             // SAFETY: the cell is ours now.
             if !unsafe { Header::is_clear(fiber) } {
                 // The handle was dropped at the last moment, so the result's destructor is ours to run,
                 // as this fiber: it may park.
-                self.settle(fiber, stack);
+                self.attach_stack(fiber, stack);
                 self.set_current(Some(fiber));
                 return Next::Clear;
             }
@@ -245,9 +245,9 @@ impl Worker {
     fn finish_cleared(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is the worker's since `finish`, and is freed below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
-        let stack = self.unsettle(fiber);
+        let stack = self.detach_stack(fiber);
         // SAFETY: as above. The destructor that has just run may have made a handle.
-        unsafe { fiber.as_ref() }.withdraw();
+        unsafe { fiber.as_ref() }.detach();
         // SAFETY: as above; it is clear.
         unsafe { Header::free(fiber) };
         self.follow(stack, bytes)
@@ -255,21 +255,21 @@ impl Worker {
 
     /// Undoes `settle` and makes nobody current.
     #[inline]
-    fn unsettle(&self, fiber: NonNull<Header>) -> Stack {
+    fn detach_stack(&self, fiber: NonNull<Header>) -> Stack {
         // SAFETY: called while the cell is alive, by the worker that runs the fiber.
         let header = unsafe { fiber.as_ref() };
         let stack = header.take_stack().expect("a running fiber has a stack");
-        self.move_out(fiber);
+        self.unregister(fiber);
         stack
     }
 
-    /// Undoes `move_in` and makes nobody current.
+    /// Undoes `register` and makes nobody current.
     #[inline]
-    fn move_out(&self, fiber: NonNull<Header>) {
-        // SAFETY: as in `unsettle`.
+    fn unregister(&self, fiber: NonNull<Header>) {
+        // SAFETY: as in `detach_stack`.
         let header = unsafe { fiber.as_ref() };
-        if !header.boundaries.is_empty() {
-            header.boundaries.abandon();
+        if !header.cancel_scopes.is_empty() {
+            header.cancel_scopes.abandon();
         }
         if header.has(Flags::ROAMING) {
             self.shared().roaming.remove(fiber);
@@ -291,11 +291,11 @@ impl Worker {
     #[cfg(all(test, loom))]
     pub(crate) fn live_through(&self, task: NonNull<Header>) {
         self.enter_thread();
-        self.move_in(task);
+        self.register(task);
         self.set_current(Some(task));
-        run_or_refuse(task);
-        self.move_out(task);
-        if let_go(task) {
+        run_or_abort(task);
+        self.unregister(task);
+        if release(task) {
             clear_quietly(task);
             // SAFETY: the cell is ours, and clear.
             unsafe { Header::free(task) };
@@ -324,7 +324,7 @@ impl Worker {
             return Next::exit(header.context.get(), Request::Nothing);
         }
         if bytes == 0 && header.stack_bytes.get() == 0 {
-            self.settle(next, stack);
+            self.attach_stack(next, stack);
             self.set_current(Some(next));
             return Next::Run(next);
         }

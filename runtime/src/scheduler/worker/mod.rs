@@ -29,12 +29,12 @@ use abaca_asm::stack::Stack;
 use crossbeam_deque as deque;
 use crossbeam_utils::CachePadded;
 
-pub(super) use life::{let_go, root};
+pub(super) use life::{release, root};
 pub(super) use request::Request;
 
-use super::bed::Bed;
 use super::budget::Pace;
 use super::hub::WORTH_WAKING;
+use super::parker::Parker;
 use super::requests::Requests;
 use super::shared::Shared;
 use crate::cell::{Flags, Header, LiveList, Reason};
@@ -84,7 +84,7 @@ pub(crate) struct Worker {
 /// See [`Worker::position`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
-    visits: u32,
+    epoch: u32,
     picks_left: u32,
     current: *mut Header,
 }
@@ -103,16 +103,16 @@ pub(super) struct Remote {
     /// The newest task; stealable like the others, once the worker has been busy for a while.
     pub(super) newest: LifoSlot<Header>,
     pub(super) stealer: deque::Stealer<Stealable>,
-    /// Counts visits to the hub. A worker whose count stands still is busy with one fiber.
-    pub(super) visits: AtomicU32,
-    /// Connections placed here; see `Flags::SPREADS`.
+    /// Counts epoch to the hub. A worker whose count stands still is busy with one fiber.
+    pub(super) epoch: AtomicU32,
+    /// Connections placed here; see `Flags::DISTRIBUTED`.
     pub(super) placed: AtomicUsize,
     /// The operating system's id of the worker's thread; 0 before it runs.
     thread_id: AtomicI32,
     /// How many started fibers live here.
     pub(super) fibers: AtomicUsize,
     /// What a worker sleeps on when a poller thread does the polling.
-    pub(super) bed: Bed,
+    pub(super) parker: Parker,
     /// Fibers that are to be cancelled, if they live here.
     pub(super) cancellations: Requests,
 }
@@ -155,11 +155,11 @@ impl Worker {
                 inbox: Inbox::new(),
                 newest: LifoSlot::new(),
                 stealer,
-                visits: AtomicU32::new(0),
+                epoch: AtomicU32::new(0),
                 placed: AtomicUsize::new(0),
                 thread_id: AtomicI32::new(0),
                 fibers: AtomicUsize::new(0),
-                bed: Bed::default(),
+                parker: Parker::default(),
                 cancellations: Requests::default(),
             }),
             current: AtomicPtr::new(ptr::null_mut()),
@@ -192,7 +192,7 @@ impl Worker {
     pub(super) fn position(&self) -> Position {
         // Relaxed: whoever compares two of them has waited in between.
         Position {
-            visits: self.remote.visits.load(Ordering::Relaxed),
+            epoch: self.remote.epoch.load(Ordering::Relaxed),
             picks_left: self.picks_left.load(Ordering::Relaxed),
             current: self.current.load(Ordering::Relaxed),
         }
@@ -317,7 +317,7 @@ impl Worker {
     /// Moves the inbox's fibers to where they will be picked; false when it was empty.
     #[inline]
     pub(super) fn drain_inbox(&self) -> bool {
-        if !self.remote.inbox.has_mail() {
+        if !self.remote.inbox.has_items() {
             return false;
         }
         let arrived = self.remote.inbox.drain();
@@ -337,7 +337,7 @@ impl Worker {
     #[cfg(not(loom))]
     pub(super) fn has_others(&self) -> bool {
         !self.ready.is_empty()
-            || self.remote.inbox.has_mail()
+            || self.remote.inbox.has_items()
             || !self.remote.newest.is_empty()
             || !self.tasks.is_empty()
     }

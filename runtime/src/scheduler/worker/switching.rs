@@ -40,7 +40,7 @@ impl Worker {
         }
     }
 
-    /// The way of a fiber that roams or has hooks. The hooks are called as if by the thread, which is between two fibers:
+    /// The direction of a fiber that roams or has hooks. The hooks are called as if by the thread, which is between two fibers:
     /// they could not park, for whoever wakes this fiber may have put it into a queue already.
     #[inline(never)]
     fn suspend_specially(&self, me: &Header, request: Request) {
@@ -163,7 +163,7 @@ impl Worker {
         // SAFETY: `fiber` came out of a queue, which made it ours.
         let header = unsafe { fiber.as_ref() };
         let to = if header.is_started() {
-            self.adopt(header);
+            self.set_home(header);
             header.context.get()
         } else {
             match self.obtain_stack(header) {

@@ -13,37 +13,37 @@ const FULL: i8 = 8;
 ///
 /// Everything is relaxed, and a step that is lost to a race only changes a guess.
 #[derive(Debug)]
-pub(crate) struct Hope<const REST: i8>(AtomicI8);
+pub(crate) struct AdaptiveSpin<const REST: i8>(AtomicI8);
 
-impl<const REST: i8> Default for Hope<REST> {
+impl<const REST: i8> Default for AdaptiveSpin<REST> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const REST: i8> Hope<REST> {
+impl<const REST: i8> AdaptiveSpin<REST> {
     pub(crate) const fn new() -> Self {
         Self(AtomicI8::new(FULL))
     }
 
     /// Whether to spin this time. The one who does says how it went.
-    pub(crate) fn says_spin(&self) -> bool {
-        let hope = self.0.load(Ordering::Relaxed);
-        if hope < 0 {
-            self.0.store(hope + 1, Ordering::Relaxed);
+    pub(crate) fn should_spin(&self) -> bool {
+        let spin = self.0.load(Ordering::Relaxed);
+        if spin < 0 {
+            self.0.store(spin + 1, Ordering::Relaxed);
         }
-        hope >= 0
+        spin >= 0
     }
 
     /// A spin got what it was for.
-    pub(crate) fn confirm(&self) {
+    pub(crate) fn succeeded(&self) {
         self.0.store(FULL, Ordering::Relaxed);
     }
 
     /// A spin was for nothing.
-    pub(crate) fn disappoint(&self) {
-        let hope = self.0.load(Ordering::Relaxed);
-        self.0.store(if hope <= 0 { -REST } else { hope - 1 }, Ordering::Relaxed);
+    pub(crate) fn failed(&self) {
+        let spin = self.0.load(Ordering::Relaxed);
+        self.0.store(if spin <= 0 { -REST } else { spin - 1 }, Ordering::Relaxed);
     }
 }
 
@@ -52,25 +52,25 @@ mod tests {
     use super::*;
 
     /// Spins `waits` times where hope says so, all for nothing; how many were tried.
-    fn tried_in_vain(hope: &Hope<64>, waits: usize) -> usize {
-        (0..waits).filter(|_| hope.says_spin()).inspect(|_| hope.disappoint()).count()
+    fn tried_in_vain(spin: &AdaptiveSpin<64>, waits: usize) -> usize {
+        (0..waits).filter(|_| spin.should_spin()).inspect(|_| spin.failed()).count()
     }
 
     #[test]
     fn it_is_given_up_after_some_failures_and_then_tried_now_and_then() {
-        let hope = Hope::<64>::new();
-        let in_a_row = tried_in_vain(&hope, 9);
+        let spin = AdaptiveSpin::<64>::new();
+        let in_a_row = tried_in_vain(&spin, 9);
         assert_eq!(in_a_row, 9);
-        assert_eq!(tried_in_vain(&hope, 64), 0);
-        assert_eq!(tried_in_vain(&hope, 65), 1);
+        assert_eq!(tried_in_vain(&spin, 64), 0);
+        assert_eq!(tried_in_vain(&spin, 65), 1);
     }
 
     #[test]
     fn it_comes_back_with_one_success() {
-        let hope = Hope::<64>::new();
-        tried_in_vain(&hope, 9 + 64);
-        assert!(hope.says_spin());
-        hope.confirm();
-        assert_eq!(tried_in_vain(&hope, 5), 5);
+        let spin = AdaptiveSpin::<64>::new();
+        tried_in_vain(&spin, 9 + 64);
+        assert!(spin.should_spin());
+        spin.succeeded();
+        assert_eq!(tried_in_vain(&spin, 5), 5);
     }
 }

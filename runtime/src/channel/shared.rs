@@ -1,4 +1,4 @@
-//! One channel: a meeting under its lock, how many ends there are, and how an end waits.
+//! One channel: a state under its lock, how many ends there are, and how an end waits.
 //!
 //! The lock is held for a few instructions. A message exists in one place at any time (its sender's frame, a node, the
 //! buffer, its receiver's frame), each of which drops it. Nothing that belongs to the user (a destructor) and no
@@ -7,44 +7,44 @@
 use std::mem::ManuallyDrop;
 use std::time::Instant;
 
-use super::linger::{linger, looks, pause};
-use super::meeting::{Meeting, Parcel};
-use super::turn::Turn;
+use super::select_seed::SelectSeed;
+use super::spin::{pause, spin, spins};
+use super::state::{Packet, State};
 use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::cell::{Outcome, Reason};
-use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Woken};
+use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End};
-use crate::queue::Hope;
+use crate::queue::AdaptiveSpin;
 
 /// See the module's documentation.
-pub(super) struct Exchange<T> {
+pub(super) struct Channel<T> {
     capacity: Option<usize>,
-    pub(super) meeting: SpinLock<Meeting<T>>,
+    pub(super) state: SpinLock<State<T>>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
     /// Whether the last one that was woken runs on another thread than its waker.
-    far: AtomicBool,
+    peer_is_remote: AtomicBool,
     /// Whether it pays to linger.
-    hope: Hope<64>,
+    spin: AdaptiveSpin<64>,
     /// Where the next `select` begins to look.
-    turn: Turn,
+    seed: SelectSeed,
 }
 
-pub(super) type Locked<'a, T> = SpinGuard<'a, Meeting<T>>;
+pub(super) type Locked<'a, T> = SpinGuard<'a, State<T>>;
 
 /// How long an operation may wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Patience {
+pub(super) enum Block {
     /// Not at all.
-    None,
+    Never,
     /// Until the deadline; `None` is forever.
     Until(Option<Instant>),
 }
 
-impl Patience {
+impl Block {
     pub(super) fn cost(self) -> Cost {
         match self {
-            Self::None => Cost::Call,
+            Self::Never => Cost::Call,
             Self::Until(_) => Cost::Wait,
         }
     }
@@ -54,164 +54,154 @@ impl Patience {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// It would have had to wait (any longer).
-    Unready,
+    WouldBlock,
     /// The other side is gone.
     Disconnected,
 }
 
 /// One that finds the lock taken stays away for these pauses (in spin hints): the two cores then take turns of many
 /// messages each, instead of passing the lock's cache line to and fro for every message.
-const STAND_BACK: [u32; 4] = [8, 16, 32, 64];
+const LOCK_BACKOFF: [u32; 4] = [8, 16, 32, 64];
 
-impl<T> Exchange<T> {
+impl<T> Channel<T> {
     /// With one sender and one receiver.
     pub(super) fn new(capacity: Option<usize>) -> Self {
         Self {
             capacity,
-            meeting: SpinLock::new(Meeting::new(capacity)),
+            state: SpinLock::new(State::new(capacity)),
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
-            far: AtomicBool::new(false),
-            hope: Hope::new(),
-            turn: Turn::new(),
+            peer_is_remote: AtomicBool::new(false),
+            spin: AdaptiveSpin::new(),
+            seed: SelectSeed::new(),
         }
     }
 
     /// Sends `message`, or gives it back.
     #[inline]
-    pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
-        park::spend_as(|| if self.capacity.is_none() { Cost::Call } else { patience.cost() });
-        let mut meeting = self.enter();
-        match meeting.push(message) {
+    pub(super) fn send(&self, message: T, block: Block) -> Result<(), (Refusal, T)> {
+        park::spend_as(|| if self.capacity.is_none() { Cost::Call } else { block.cost() });
+        let mut state = self.enter();
+        match state.push(message) {
             Ok(()) => Ok(()),
-            Err(message) => self.send_to_other(meeting, message, patience),
+            Err(message) => self.send_to_other(state, message, block),
         }
     }
 
     /// Receives a message.
     #[inline]
-    pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        park::spend_as(|| patience.cost());
-        let mut meeting = self.enter();
-        match meeting.pop() {
+    pub(super) fn receive(&self, block: Block) -> Result<T, Refusal> {
+        park::spend_as(|| block.cost());
+        let mut state = self.enter();
+        match state.pop() {
             Some(message) => Ok(message),
-            None => self.receive_from_other(meeting, patience),
+            None => self.receive_from_other(state, block),
         }
     }
 
     /// Sends to one that waits, or waits.
     #[inline(never)]
-    fn send_to_other(
-        &self,
-        meeting: Locked<'_, T>,
-        message: T,
-        patience: Patience,
-    ) -> Result<(), (Refusal, T)> {
-        let mut parcel = Parcel::Message(message);
-        let refused = self.put(meeting, &mut parcel);
-        match (refused, patience) {
+    fn send_to_other(&self, state: Locked<'_, T>, message: T, block: Block) -> Result<(), (Refusal, T)> {
+        let mut packet = Packet::Message(message);
+        let refused = self.put(state, &mut packet);
+        match (refused, block) {
             (None, _) => Ok(()),
-            (Some(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
-                self.wait_to_send(meeting, parcel, deadline)
+            (Some(state), Block::Until(deadline)) if !state.is_disconnected() => {
+                self.wait_to_send(state, packet, deadline)
             }
-            (Some(meeting), _) => {
-                let refusal = meeting.refusal();
-                drop(meeting);
+            (Some(state), _) => {
+                let refusal = state.refusal();
+                drop(state);
                 park::spend(Cost::InVain);
-                Err((refusal, parcel.unwrap_message()))
+                Err((refusal, packet.unwrap_message()))
             }
         }
     }
 
     /// Receives from one that waits, or waits.
     #[inline(never)]
-    fn receive_from_other(&self, meeting: Locked<'_, T>, patience: Patience) -> Result<T, Refusal> {
-        let mut parcel = Parcel::Empty;
-        let refused = self.take(meeting, &mut parcel);
-        match (parcel, refused, patience) {
-            (Parcel::Message(message), ..) => Ok(message),
-            (_, None, _) => self.receive_promised(patience),
-            (_, Some(meeting), Patience::Until(deadline)) if !meeting.is_disconnected() => {
-                self.wait_to_receive(meeting, deadline)
+    fn receive_from_other(&self, state: Locked<'_, T>, block: Block) -> Result<T, Refusal> {
+        let mut packet = Packet::Empty;
+        let refused = self.take(state, &mut packet);
+        match (packet, refused, block) {
+            (Packet::Message(message), ..) => Ok(message),
+            (_, None, _) => self.receive_handoff(block),
+            (_, Some(state), Block::Until(deadline)) if !state.is_disconnected() => {
+                self.wait_to_receive(state, deadline)
             }
-            (_, Some(meeting), _) => {
-                let refusal = meeting.refusal();
-                drop(meeting);
+            (_, Some(state), _) => {
+                let refusal = state.refusal();
+                drop(state);
                 park::spend(Cost::InVain);
                 Err(refusal)
             }
         }
     }
 
-    /// Sends the message in `parcel`; returns the lock, still held, if that is not possible.
+    /// Sends the message in `packet`; returns the lock, still held, if that is not possible.
     #[inline(always)]
-    fn put<'a>(&'a self, mut meeting: Locked<'a, T>, parcel: &mut Parcel<T>) -> Option<Locked<'a, T>> {
-        let woken = meeting.put(parcel);
-        if let Parcel::Message(_) = parcel {
-            return Some(meeting);
+    fn put<'a>(&'a self, mut state: Locked<'a, T>, packet: &mut Packet<T>) -> Option<Locked<'a, T>> {
+        let woken = state.put(packet);
+        if let Packet::Message(_) = packet {
+            return Some(state);
         }
-        self.leave(meeting, woken);
+        self.leave(state, woken);
         None
     }
 
-    /// Receives (a message, or the promise of one) into `parcel`; returns the lock, still held, if that is not possible.
+    /// Receives (a message, or the promise of one) into `packet`; returns the lock, still held, if that is not possible.
     #[inline(always)]
-    fn take<'a>(&'a self, mut meeting: Locked<'a, T>, parcel: &mut Parcel<T>) -> Option<Locked<'a, T>> {
-        let woken = meeting.take(parcel);
-        if let Parcel::Empty = parcel {
-            return Some(meeting);
+    fn take<'a>(&'a self, mut state: Locked<'a, T>, packet: &mut Packet<T>) -> Option<Locked<'a, T>> {
+        let woken = state.take(packet);
+        if let Packet::Empty = packet {
+            return Some(state);
         }
-        self.leave(meeting, woken);
+        self.leave(state, woken);
         None
     }
 
     /// Returns a message that was handed to a receiver who is gone.
     #[cold]
     pub(super) fn put_back(&self, message: T) {
-        let mut meeting = self.enter();
-        let woken = meeting.put_back(&mut Parcel::Message(message));
-        self.leave(meeting, woken);
+        let mut state = self.enter();
+        let woken = state.put_back(&mut Packet::Message(message));
+        self.leave(state, woken);
     }
 
     #[cold]
     fn wait_to_send<'a>(
         &'a self,
-        mut meeting: Locked<'a, T>,
-        mut parcel: Parcel<T>,
+        mut state: Locked<'a, T>,
+        mut packet: Packet<T>,
         deadline: Option<Instant>,
     ) -> Result<(), (Refusal, T)> {
         if self.may_linger() {
-            for look in 0..looks() {
-                drop(meeting);
-                linger(look);
-                match self.put(self.enter(), &mut parcel) {
-                    Some(refused) => meeting = refused,
+            for look in 0..spins() {
+                drop(state);
+                spin(look);
+                match self.put(self.enter(), &mut packet) {
+                    Some(refused) => state = refused,
                     None => {
-                        self.hope.confirm();
+                        self.spin.succeeded();
                         return Ok(());
                     }
                 }
-                if meeting.is_disconnected() {
-                    return Err((Refusal::Disconnected, parcel.unwrap_message()));
+                if state.is_disconnected() {
+                    return Err((Refusal::Disconnected, packet.unwrap_message()));
                 }
             }
-            self.hope.disappoint();
+            self.spin.failed();
         }
-        let is_watched = meeting.is_watched();
-        let (outcome, parcel) = wait_list::wait(
-            meeting,
-            Meeting::senders,
-            End::Back,
-            parcel,
-            Reason::ChannelSend,
-            deadline,
-            || self.announce(is_watched),
-        );
-        match (outcome, parcel) {
-            (Outcome::Notified, Parcel::Message(message)) => Err((Refusal::Disconnected, message)),
+        let is_watched = state.is_watched();
+        let (outcome, packet) =
+            wait_list::wait(state, State::senders, End::Back, packet, Reason::ChannelSend, deadline, || {
+                self.announce(is_watched)
+            });
+        match (outcome, packet) {
+            (Outcome::Notified, Packet::Message(message)) => Err((Refusal::Disconnected, message)),
             (Outcome::Notified, _taken) => Ok(()),
             // The deadline's claim came first, so no receiver has taken the message.
-            (Outcome::TimedOut, Parcel::Message(message)) => Err((Refusal::Unready, message)),
+            (Outcome::TimedOut, Packet::Message(message)) => Err((Refusal::WouldBlock, message)),
             // Likewise; the message is dropped here.
             (Outcome::Cancelled, _message) => park::unwind(),
             (Outcome::TimedOut, _taken) => unreachable!("only a claim takes a waiting sender's message"),
@@ -221,54 +211,54 @@ impl<T> Exchange<T> {
     #[cold]
     fn wait_to_receive<'a>(
         &'a self,
-        mut meeting: Locked<'a, T>,
+        mut state: Locked<'a, T>,
         deadline: Option<Instant>,
     ) -> Result<T, Refusal> {
         if self.may_linger() {
-            for look in 0..looks() {
-                drop(meeting);
-                linger(look);
-                let mut parcel = Parcel::Empty;
-                match (self.take(self.enter(), &mut parcel), parcel) {
-                    (Some(refused), _) => meeting = refused,
-                    (None, Parcel::Message(message)) => {
-                        self.hope.confirm();
+            for look in 0..spins() {
+                drop(state);
+                spin(look);
+                let mut packet = Packet::Empty;
+                match (self.take(self.enter(), &mut packet), packet) {
+                    (Some(refused), _) => state = refused,
+                    (None, Packet::Message(message)) => {
+                        self.spin.succeeded();
                         return Ok(message);
                     }
-                    (None, _promise) => return self.receive_promised(Patience::Until(deadline)),
+                    (None, _promise) => return self.receive_handoff(Block::Until(deadline)),
                 }
-                if meeting.is_disconnected() {
+                if state.is_disconnected() {
                     return Err(Refusal::Disconnected);
                 }
             }
-            self.hope.disappoint();
+            self.spin.failed();
         }
-        let is_watched = meeting.is_watched();
-        let (outcome, parcel) = wait_list::wait(
-            meeting,
-            Meeting::receivers,
+        let is_watched = state.is_watched();
+        let (outcome, packet) = wait_list::wait(
+            state,
+            State::receivers,
             End::Back,
-            Parcel::Empty,
+            Packet::Empty,
             Reason::ChannelReceive,
             deadline,
             || self.announce(is_watched),
         );
-        match (outcome, parcel) {
-            (Outcome::Notified, Parcel::Message(message)) => Ok(message),
-            (Outcome::Notified, Parcel::Pledge) => self.receive_promised(Patience::Until(deadline)),
-            (Outcome::Notified, Parcel::Empty) => Err(Refusal::Disconnected),
+        match (outcome, packet) {
+            (Outcome::Notified, Packet::Message(message)) => Ok(message),
+            (Outcome::Notified, Packet::Reservation) => self.receive_handoff(Block::Until(deadline)),
+            (Outcome::Notified, Packet::Empty) => Err(Refusal::Disconnected),
             // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the
             // node took it back when its own claim failed.
-            (Outcome::TimedOut, _none) => Err(Refusal::Unready),
+            (Outcome::TimedOut, _none) => Err(Refusal::WouldBlock),
             (Outcome::Cancelled, _none) => park::unwind(),
         }
     }
 
     /// Releases the lock after a change, delivers the wake-up that it owes, and makes the change known.
     #[inline]
-    pub(super) fn leave(&self, meeting: Locked<'_, T>, woken: Option<Woken>) {
-        let is_watched = meeting.is_watched();
-        drop(meeting);
+    pub(super) fn leave(&self, state: Locked<'_, T>, woken: Option<Wakeup>) {
+        let is_watched = state.is_watched();
+        drop(state);
         self.wake(woken);
         self.announce(is_watched);
     }
@@ -283,17 +273,17 @@ impl<T> Exchange<T> {
 
     #[cold]
     fn wake_watchers(&self) {
-        wait_list::wake_up_to(&self.meeting, Meeting::watchers, usize::MAX);
+        wait_list::wake_up_to(&self.state, State::watchers, usize::MAX);
     }
 
     /// Delivers a wake-up and notes how far it went.
     #[inline]
-    pub(super) fn wake(&self, woken: Option<Woken>) {
+    pub(super) fn wake(&self, woken: Option<Wakeup>) {
         let Some(woken) = woken else { return };
-        let far = park::is_elsewhere(&woken);
+        let is_remote = park::is_elsewhere(&woken);
         // Compared first: a store of the same value would still take the cache line away from the other core.
-        if self.far.load(Ordering::Relaxed) != far {
-            self.far.store(far, Ordering::Relaxed);
+        if self.peer_is_remote.load(Ordering::Relaxed) != is_remote {
+            self.peer_is_remote.store(is_remote, Ordering::Relaxed);
         }
         park::wake(woken);
     }
@@ -304,27 +294,27 @@ impl<T> Exchange<T> {
         if self.capacity == Some(0) && !park::on_fiber() {
             return false;
         }
-        self.far.load(Ordering::Relaxed) && park::is_alone() && self.hope.says_spin()
+        self.peer_is_remote.load(Ordering::Relaxed) && park::is_alone() && self.spin.should_spin()
     }
 
     /// Takes the lock.
     #[inline]
     pub(super) fn enter(&self) -> Locked<'_, T> {
-        match self.meeting.try_lock() {
-            Some(meeting) => meeting,
+        match self.state.try_lock() {
+            Some(state) => state,
             None => self.enter_contended(),
         }
     }
 
     #[cold]
     fn enter_contended(&self) -> Locked<'_, T> {
-        for hints in STAND_BACK {
+        for hints in LOCK_BACKOFF {
             pause(hints);
-            if let Some(meeting) = self.meeting.try_lock() {
-                return meeting;
+            if let Some(state) = self.state.try_lock() {
+                return state;
             }
         }
-        self.meeting.lock()
+        self.state.lock()
     }
 
     /// Counts another sender.
@@ -353,7 +343,7 @@ impl<T> Exchange<T> {
             self.disconnect();
             // A destructor may be long, or use this channel: the lock is not held here. If one panics the rest is leaked:
             // a second panic would abort.
-            let mut left = ManuallyDrop::new(self.meeting.lock().take_all());
+            let mut left = ManuallyDrop::new(self.state.lock().take_all());
             while let Some(message) = left.pop_front() {
                 drop(message);
             }
@@ -363,27 +353,27 @@ impl<T> Exchange<T> {
 
     /// Wakes everybody. A sender finds its message still in its node, a receiver finds none.
     fn disconnect(&self) {
-        self.meeting.lock().disconnect();
-        wait_list::wake_up_to(&self.meeting, Meeting::senders, usize::MAX);
-        wait_list::wake_up_to(&self.meeting, Meeting::receivers, usize::MAX);
+        self.state.lock().disconnect();
+        wait_list::wake_up_to(&self.state, State::senders, usize::MAX);
+        wait_list::wake_up_to(&self.state, State::receivers, usize::MAX);
         self.wake_watchers();
     }
 
     /// Messages in the buffer.
     pub(super) fn len(&self) -> usize {
         park::spend(Cost::Call);
-        self.meeting.lock().len()
+        self.state.lock().len()
     }
 
     /// Whether the buffer has no place; `false` for an unbounded channel.
     pub(super) fn is_full(&self) -> bool {
         park::spend(Cost::Call);
-        self.capacity.is_some() && !self.meeting.lock().has_place()
+        self.capacity.is_some() && !self.state.lock().has_place()
     }
 
     /// Where a `select` begins to look.
-    pub(super) fn turn(&self) -> &Turn {
-        &self.turn
+    pub(super) fn seed(&self) -> &SelectSeed {
+        &self.seed
     }
 
     /// `None` for an unbounded channel.

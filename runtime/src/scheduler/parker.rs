@@ -1,6 +1,6 @@
 //! Where a worker sleeps when a poller thread does the polling: a futex word that is 1 while it may not sleep.
 //!
-//! Under loom, `model_bed.rs` takes the place of this file.
+//! Under loom, `model_parker.rs` takes the place of this file.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use crate::os::futex;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(super) struct Bed(AtomicU32);
+pub(super) struct Parker(AtomicU32);
 
-impl Bed {
-    /// Sleeps until [`get_up`](Self::get_up) or for `timeout`; returns at once if `get_up` came since the last call.
-    pub(super) fn lie_down(&self, timeout: Option<Duration>) {
+impl Parker {
+    /// Sleeps until [`unpark`](Self::unpark) or for `timeout`; returns at once if `unpark` came since the last call.
+    pub(super) fn park(&self, timeout: Option<Duration>) {
         // A timeout beyond the clock's range is no timeout.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        // Acquire: pairs with the Release in `get_up`.
+        // Acquire: pairs with the Release in `unpark`.
         while self.0.load(Ordering::Acquire) == 0 {
             if deadline.is_some_and(|at| Instant::now() >= at) {
                 return;
@@ -27,7 +27,7 @@ impl Bed {
     }
 
     /// Ends the sleep, or the next one.
-    pub(super) fn get_up(&self) {
+    pub(super) fn unpark(&self) {
         // Release: what the waker did before is seen by the woken.
         self.0.store(1, Ordering::Release);
         futex::wake_one(self.0.as_ptr());

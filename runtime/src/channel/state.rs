@@ -1,4 +1,4 @@
-//! What an exchange's lock guards: the buffer, and who waits at either end of it.
+//! What an channel's lock guards: the buffer, and who waits at either end of it.
 //!
 //! Invariants:
 //!
@@ -13,76 +13,76 @@
 //! message into the receiver's node; a receiver that finds a sender waiting takes its message from its node. So one
 //! that is woken is done without taking the lock again, and messages stay in order.
 //!
-//! A **selecting** sender has no message before it has been selected. It waits with a pledge instead, and is selected by
+//! A **selecting** sender has no message before it has been selected. It waits with a reservation instead, and is selected by
 //! getting the right to send one message later: with a buffer, a place is kept for it; without one, it and a receiver
-//! are committed to each other, and the receiver is owed the message (`owed.rs`).
+//! are committed to each other, and the receiver is owed the message (`handoffs.rs`).
 
 use std::collections::VecDeque;
 use std::mem;
 
-use super::exchange::Refusal;
-use super::owed::Owed;
-use crate::park::primitive::Woken;
+use super::handoffs::Handoffs;
+use super::shared::Refusal;
+use crate::park::primitive::Wakeup;
 use crate::park::wait_list::WaitList;
 
 /// The most messages for which there is room from the start; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
 
-/// What travels with a waiter's node. The two who meet exchange theirs.
+/// What travels with a waiter's node. The two who meet channel theirs.
 #[derive(Debug)]
-pub(super) enum Parcel<T> {
+pub(super) enum Packet<T> {
     /// What a receiver waits with, and what a sender is left with.
     Empty,
     Message(T),
     /// A message that is still to be made. A sender that keeps it was not selected.
-    Pledge,
+    Reservation,
 }
 
-impl<T> Parcel<T> {
+impl<T> Packet<T> {
     /// The message that is known to be inside.
     pub(super) fn unwrap_message(self) -> T {
         match self {
             Self::Message(message) => message,
-            Self::Empty | Self::Pledge => unreachable!("nobody has taken the message"),
+            Self::Empty | Self::Reservation => unreachable!("nobody has taken the message"),
         }
     }
 }
 
 /// How a selecting sender's try ended.
 #[derive(Debug)]
-pub(super) enum Pledged {
+pub(super) enum Reserved {
     /// It may send one message, and must wake the receiver who is owed it.
-    Granted(Option<Woken>),
+    Granted(Option<Wakeup>),
     Refused(Refusal),
 }
 
 /// See the module's documentation.
-pub(super) struct Meeting<T> {
+pub(super) struct State<T> {
     buffer: VecDeque<T>,
     /// Most messages that the buffer may hold; `usize::MAX` for an unbounded channel.
     limit: usize,
     /// Places of the buffer that are kept for senders that have been selected.
     kept: usize,
     disconnected: bool,
-    /// Each with the message it sends, or with a pledge.
-    senders: WaitList<Parcel<T>>,
-    /// Each with an empty parcel.
-    receivers: WaitList<Parcel<T>>,
-    /// Who waits for an operation to become ready and does not begin it. Their parcels are empty and stay so.
-    watchers: WaitList<Parcel<T>>,
+    /// Each with the message it sends, or with a reservation.
+    senders: WaitList<Packet<T>>,
+    /// Each with an empty packet.
+    receivers: WaitList<Packet<T>>,
+    /// Who waits for an operation to become ready and does not begin it. Their packets are empty and stay so.
+    watchers: WaitList<Packet<T>>,
     /// What only selects need: made by the first one, since most channels see none.
-    later: Option<Box<Later<T>>>,
+    select_state: Option<Box<SelectState<T>>>,
 }
 
 /// Messages that have been selected and are still to be sent or received.
-struct Later<T> {
+struct SelectState<T> {
     /// Used without a buffer only.
-    owed: Owed<T>,
+    handoffs: Handoffs<T>,
     /// Messages of receive operations that have been selected and not yet completed.
     aside: VecDeque<T>,
 }
 
-impl<T> Meeting<T> {
+impl<T> State<T> {
     /// An empty buffer of at most `capacity` messages (`None`: any number), and nobody there.
     pub(super) fn new(capacity: Option<usize>) -> Self {
         Self {
@@ -93,13 +93,13 @@ impl<T> Meeting<T> {
             senders: WaitList::new(),
             receivers: WaitList::new(),
             watchers: WaitList::new(),
-            later: None,
+            select_state: None,
         }
     }
 
     /// Whether neither the other side waits, nor anybody watches. One branch, for it decides each fast path.
     #[inline]
-    fn is_quiet_for(&self, others: &WaitList<Parcel<T>>) -> bool {
+    fn is_quiet_for(&self, others: &WaitList<Packet<T>>) -> bool {
         others.is_empty() & self.watchers.is_empty()
     }
 
@@ -119,52 +119,52 @@ impl<T> Meeting<T> {
         if self.is_quiet_for(&self.senders) { self.buffer.pop_front() } else { None }
     }
 
-    /// Passes the message in `parcel` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
+    /// Passes the message in `packet` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
     /// where it is if there is room in neither, or nobody to receive it.
     #[inline(always)]
-    pub(super) fn put(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
+    pub(super) fn put(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
         if self.disconnected {
             return None;
         }
-        let woken = self.receivers.pop_front_exchanging(parcel);
+        let woken = self.receivers.pop_front_exchanging(packet);
         if woken.is_none()
             && self.has_place()
-            && let Parcel::Message(message) = mem::replace(parcel, Parcel::Empty)
+            && let Packet::Message(message) = mem::replace(packet, Packet::Empty)
         {
             self.buffer.push_back(message);
         }
         woken
     }
 
-    /// Takes the first message into `parcel`, or (capacity 0) what a waiting sender gives: a message, or the promise of
+    /// Takes the first message into `packet`, or (capacity 0) what a waiting sender gives: a message, or the promise of
     /// one. A waiting sender, which the caller then wakes, moves up into the place that has become free.
     #[inline(always)]
-    pub(super) fn take(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
+    pub(super) fn take(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
         let Some(first) = self.buffer.pop_front() else {
             // With a buffer that is empty, its places are kept for others, who also owe the next message.
-            return if self.limit == 0 { self.senders.pop_front_exchanging(parcel) } else { None };
+            return if self.limit == 0 { self.senders.pop_front_exchanging(packet) } else { None };
         };
-        *parcel = Parcel::Message(first);
+        *packet = Packet::Message(first);
         if !self.has_place() {
             // It was one that was put back, above the capacity.
             return None;
         }
-        let mut next = Parcel::Empty;
+        let mut next = Packet::Empty;
         let woken = self.senders.pop_front_exchanging(&mut next);
         match next {
-            Parcel::Empty => {}
-            Parcel::Message(next) => self.buffer.push_back(next),
-            Parcel::Pledge => self.kept += 1,
+            Packet::Empty => {}
+            Packet::Message(next) => self.buffer.push_back(next),
+            Packet::Reservation => self.kept += 1,
         }
         woken
     }
 
-    /// A receiver returns the message in `parcel`, which it was handed and has not received: the next one to receive gets
+    /// A receiver returns the message in `packet`, which it was handed and has not received: the next one to receive gets
     /// it, before all others. The caller wakes the receiver.
-    pub(super) fn put_back(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
-        let woken = self.receivers.pop_front_exchanging(parcel);
+    pub(super) fn put_back(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
+        let woken = self.receivers.pop_front_exchanging(packet);
         if woken.is_none()
-            && let Parcel::Message(message) = mem::replace(parcel, Parcel::Empty)
+            && let Packet::Message(message) = mem::replace(packet, Packet::Empty)
         {
             self.buffer.push_front(message);
         }
@@ -172,53 +172,53 @@ impl<T> Meeting<T> {
     }
 
     /// Selects a sender that is still to make its message, if it can send without waiting.
-    pub(super) fn pledge(&mut self) -> Pledged {
+    pub(super) fn reserve(&mut self) -> Reserved {
         if self.disconnected {
-            return Pledged::Refused(Refusal::Disconnected);
+            return Reserved::Refused(Refusal::Disconnected);
         }
         if self.has_place() {
             self.kept += 1;
-            return Pledged::Granted(None);
+            return Reserved::Granted(None);
         }
         if self.limit == 0 {
-            let woken = self.receivers.pop_front_exchanging(&mut Parcel::Pledge);
+            let woken = self.receivers.pop_front_exchanging(&mut Packet::Reservation);
             if woken.is_some() {
-                return Pledged::Granted(woken);
+                return Reserved::Granted(woken);
             }
         }
-        Pledged::Refused(Refusal::Unready)
+        Reserved::Refused(Refusal::WouldBlock)
     }
 
     /// A selected sender sends its message. The caller then calls [`advance`](Self::advance).
-    /// The message stays in `parcel` if all receivers are gone.
-    pub(super) fn fulfil(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
+    /// The message stays in `packet` if all receivers are gone.
+    pub(super) fn fulfil(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
         if self.limit == 0 {
-            return self.owed().arrive(parcel);
+            return self.handoffs().arrive(packet);
         }
         self.kept -= 1;
-        self.put(parcel)
+        self.put(packet)
     }
 
     /// A selected sender will not send. The caller then calls [`advance`](Self::advance).
-    pub(super) fn abandon(&mut self) -> Option<Woken> {
+    pub(super) fn abandon(&mut self) -> Option<Wakeup> {
         if self.limit == 0 {
-            return self.owed().break_one();
+            return self.handoffs().abandon_one();
         }
         self.kept -= 1;
         None
     }
 
     /// Lets the first waiting sender move up if there is a place for it. The caller wakes these, and calls again.
-    pub(super) fn advance(&mut self) -> Option<[Option<Woken>; 2]> {
+    pub(super) fn advance(&mut self) -> Option<[Option<Wakeup>; 2]> {
         if self.disconnected || !self.has_place() {
             return None;
         }
-        let mut parcel = Parcel::Empty;
-        let sender = self.senders.pop_front_exchanging(&mut parcel);
-        match parcel {
-            Parcel::Empty => None,
-            Parcel::Message(_) => Some([sender, self.put(&mut parcel)]),
-            Parcel::Pledge => {
+        let mut packet = Packet::Empty;
+        let sender = self.senders.pop_front_exchanging(&mut packet);
+        match packet {
+            Packet::Empty => None,
+            Packet::Message(_) => Some([sender, self.put(&mut packet)]),
+            Packet::Reservation => {
                 self.kept += 1;
                 Some([sender, None])
             }
@@ -242,17 +242,17 @@ impl<T> Meeting<T> {
     }
 
     /// For [`wait_list::wait`](crate::park::wait_list::wait).
-    pub(super) fn senders(&mut self) -> &mut WaitList<Parcel<T>> {
+    pub(super) fn senders(&mut self) -> &mut WaitList<Packet<T>> {
         &mut self.senders
     }
 
     /// For [`wait_list::wait`](crate::park::wait_list::wait).
-    pub(super) fn receivers(&mut self) -> &mut WaitList<Parcel<T>> {
+    pub(super) fn receivers(&mut self) -> &mut WaitList<Packet<T>> {
         &mut self.receivers
     }
 
-    /// Woken after each change, all of them.
-    pub(super) fn watchers(&mut self) -> &mut WaitList<Parcel<T>> {
+    /// Wakeup after each change, all of them.
+    pub(super) fn watchers(&mut self) -> &mut WaitList<Packet<T>> {
         &mut self.watchers
     }
 
@@ -262,28 +262,30 @@ impl<T> Meeting<T> {
         !self.watchers.is_empty()
     }
 
-    fn later(&mut self) -> &mut Later<T> {
-        self.later.get_or_insert_with(|| Box::new(Later { owed: Owed::new(), aside: VecDeque::new() }))
+    fn select_state(&mut self) -> &mut SelectState<T> {
+        self.select_state.get_or_insert_with(|| {
+            Box::new(SelectState { handoffs: Handoffs::new(), aside: VecDeque::new() })
+        })
     }
 
     /// What receivers are owed by selected senders (capacity 0).
-    pub(super) fn owed(&mut self) -> &mut Owed<T> {
-        &mut self.later().owed
+    pub(super) fn handoffs(&mut self) -> &mut Handoffs<T> {
+        &mut self.select_state().handoffs
     }
 
     /// Keeps the message of a selected receive operation for its completion.
     pub(super) fn set_aside(&mut self, message: T) {
-        self.later().aside.push_back(message);
+        self.select_state().aside.push_back(message);
     }
 
     /// The message of a selected receive operation that is now completed.
     pub(super) fn take_aside(&mut self) -> Option<T> {
-        self.later().aside.pop_front()
+        self.select_state().aside.pop_front()
     }
 
     /// Why a `put` or `take` failed just now.
     pub(super) fn refusal(&self) -> Refusal {
-        if self.disconnected { Refusal::Disconnected } else { Refusal::Unready }
+        if self.disconnected { Refusal::Disconnected } else { Refusal::WouldBlock }
     }
 
     /// Messages in the buffer.

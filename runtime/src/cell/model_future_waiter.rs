@@ -16,7 +16,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::sync::{Arc, Mutex, Notify};
 use loom::thread::{self, JoinHandle};
 
-use super::{Outcome, TaskWaiter, Waiter, Woken, wake_task};
+use super::{FutureWaiter, Outcome, Waiter, Wakeup, wake_task};
 
 const MESSAGE: u32 = 7;
 
@@ -45,16 +45,16 @@ impl Sleeper {
         Plain::new(Self { wakes: AtomicUsize::new(0), notify: Notify::new() })
     }
 
-    fn waiter(self: &Plain<Self>) -> TaskWaiter {
-        TaskWaiter::new(&Context::from_waker(&Waker::from(Plain::clone(self))))
+    fn waiter(self: &Plain<Self>) -> FutureWaiter {
+        FutureWaiter::new(&Context::from_waker(&Waker::from(Plain::clone(self))))
     }
 
-    fn poll(self: &Plain<Self>, waiter: &TaskWaiter) -> Option<Outcome> {
+    fn poll(self: &Plain<Self>, waiter: &FutureWaiter) -> Option<Outcome> {
         waiter.poll(&Context::from_waker(&Waker::from(Plain::clone(self))))
     }
 
     /// Polls as an executor does: again only when the task has been woken.
-    fn run(self: &Plain<Self>, waiter: &TaskWaiter) -> Outcome {
+    fn run(self: &Plain<Self>, waiter: &FutureWaiter) -> Outcome {
         self.poll(waiter).unwrap_or_else(|| {
             while self.wakes.load(Relaxed) == 0 {
                 self.notify.wait();
@@ -84,7 +84,7 @@ unsafe impl Send for Ender {}
 unsafe impl Sync for Ender {}
 
 impl Ender {
-    fn new(outcome: Outcome, waiter: &TaskWaiter) -> Arc<Self> {
+    fn new(outcome: Outcome, waiter: &FutureWaiter) -> Arc<Self> {
         let waiter = Mutex::new(Some(NonNull::from(waiter.waiter())));
         Arc::new(Self { outcome, waiter, message: UnsafeCell::new(0) })
     }
@@ -98,7 +98,7 @@ impl Ender {
         let woken = linked.and_then(|waiter| unsafe { waiter.as_ref() }.claim(self.outcome));
         drop(linked);
         match woken {
-            Some(Woken::Task(task)) => wake_task(task),
+            Some(Wakeup::Future(task)) => wake_task(task),
             Some(_) => unreachable!("a task waits"),
             None => return false,
         }

@@ -1,16 +1,16 @@
-//! A boundary: a frame at which an unwinding of its fiber (or thread) ends, or behind which nothing is cancelled.
+//! A cancel scope: a frame at which an unwinding of its fiber (or thread) ends, or behind which nothing is cancelled.
 //!
-//! `time::timeout`, `CancelToken::run_until_cancelled` and `try_scope` put one on the stack around the user's code; so does
-//! `cancel::shield`. The boundaries of one fiber form a chain, innermost first, whose head is in the fiber's header
+//! `time::timeout`, `CancellationToken::run_until_cancelled` and `try_scope` put one on the stack around the user's code; so does
+//! `cancel::shield`. The cancel scopes of one fiber form a chain, innermost first, whose head is in the fiber's header
 //! (for a plain thread, in a thread-local).
 //!
-//! A boundary **fires** when its deadline passes or somebody calls [`Boundary::fire`]. The blocking call in which the
+//! A cancel scope **fires** when its deadline passes or somebody calls [`CancelScope::fire`]. The blocking call in which the
 //! fiber then is (or the next) ends with `Outcome::Cancelled`, and its caller unwinds with a payload that names the
-//! boundary. If several have fired, the outermost wins; a cancellation of the whole fiber is outside of all. A shield
-//! hides whatever is outside of it. Each boundary is thrown to once: what is caught on the way stays caught.
+//! cancel scope. If several have fired, the outermost wins; a cancellation of the whole fiber is outside of all. A shield
+//! hides whatever is outside of it. Each cancel scope is thrown to once: what is caught on the way stays caught.
 //!
-//! To be ended from another thread, a wait is entered in each visible boundary that can be fired ([`Chain::enter`]), and is
-//! taken out under the boundary's lock before the waiter's frame ends. Under it, a plain thread's wait is claimed, and of a
+//! To be ended from another thread, a wait is entered in each visible cancel scope that can be fired ([`Chain::enter`]), and is
+//! taken out under the cancel scope's lock before the waiter's frame ends. Under it, a plain thread's wait is claimed, and of a
 //! fiber a handle is made, by which its home is asked to end the wait.
 //! `park/model_cancel.rs` checks this with loom.
 
@@ -20,15 +20,15 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::time::Instant;
 
-use super::{Fiber, Header, Outcome, Waiter, Woken};
+use super::{Fiber, Header, Outcome, Waiter, Wakeup};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::queue::SpinLock;
 
 /// See the module's documentation.
 #[derive(Debug)]
-pub(crate) struct Boundary {
+pub(crate) struct CancelScope {
     /// The next one outwards; null for the outermost.
-    outer: Cell<*const Boundary>,
+    outer: Cell<*const CancelScope>,
     /// The chain that it is in; null when in none.
     chain: Cell<*const Chain>,
     kind: Kind,
@@ -44,7 +44,7 @@ pub(crate) struct Boundary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Deadline(Instant),
-    /// Fired by [`Boundary::fire`].
+    /// Fired by [`CancelScope::fire`].
     Signal,
     Shield,
 }
@@ -54,10 +54,10 @@ struct Waiting(*const Waiter);
 
 // SAFETY: the pointer is followed only under the lock, and is null before the waiter's frame ends.
 unsafe impl Send for Waiting {}
-// SAFETY: other threads use only `fired` and `waiting`; the rest belongs to the stack on which the boundary lives.
-unsafe impl Sync for Boundary {}
+// SAFETY: other threads use only `fired` and `waiting`; the rest belongs to the stack on which the cancel scope lives.
+unsafe impl Sync for CancelScope {}
 
-impl Boundary {
+impl CancelScope {
     fn new(kind: Kind) -> Self {
         Self {
             outer: Cell::new(ptr::null()),
@@ -100,7 +100,7 @@ impl Boundary {
     }
 
     /// Whether an unwinding to it, or across it, has begun.
-    pub(crate) fn was_thrown_to(&self) -> bool {
+    pub(crate) fn was_unwound_to(&self) -> bool {
         self.thrown.get()
     }
 
@@ -115,34 +115,34 @@ impl Boundary {
     }
 }
 
-/// Whom a fired boundary is to get out of a wait.
+/// Whom a fired cancel scope is to get out of a wait.
 #[derive(Debug)]
-#[must_use = "whoever waits inside of the boundary is to learn of it"]
+#[must_use = "whoever waits inside of the cancel_scope is to learn of it"]
 pub(crate) enum Fired {
     /// A fiber, whose home knows whether it can unwind.
     Fiber(Fiber),
     /// A plain thread, with its wake-up.
-    Thread(Woken),
+    Thread(Wakeup),
 }
 
-/// The head of a chain of boundaries, kept for each fiber and each plain thread that has one.
+/// The head of a chain of cancel scopes, kept for each fiber and each plain thread that has one.
 #[derive(Debug, Default)]
-pub(crate) struct Chain(Cell<Option<NonNull<Boundary>>>);
+pub(crate) struct Chain(Cell<Option<NonNull<CancelScope>>>);
 
-/// Takes a boundary out of its chain, also by unwinding.
+/// Takes a cancel scope out of its chain, also by unwinding.
 ///
 /// Not always in order: a coroutine that is suspended inside of one may outlive those around it, and its fiber as well.
-pub(crate) struct Inside<'a>(&'a Boundary);
+pub(crate) struct Inside<'a>(&'a CancelScope);
 
 impl<'a> Inside<'a> {
-    pub(crate) fn boundary(&self) -> &'a Boundary {
+    pub(crate) fn cancel_scope(&self) -> &'a CancelScope {
         self.0
     }
 }
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        // SAFETY: a chain that ends before its boundaries lets go of them (`Chain::abandon`).
+        // SAFETY: a chain that ends before its cancel scopes lets go of them (`Chain::abandon`).
         if let Some(chain) = unsafe { self.0.chain.get().as_ref() } {
             chain.remove(self.0);
         }
@@ -151,12 +151,12 @@ impl Drop for Inside<'_> {
 
 /// What a chain says to a blocking call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Outlook {
-    /// The outermost boundary to which the call is to unwind.
+pub(crate) struct CancelState {
+    /// The outermost cancel scope to which the call is to unwind.
     pub(crate) pending: Option<Target>,
-    /// When the next boundary fires by itself.
+    /// When the next cancel scope fires by itself.
     pub(crate) nearest: Option<Instant>,
-    /// Whether a boundary may be fired by somebody.
+    /// Whether a cancel scope may be fired by somebody.
     pub(crate) has_signals: bool,
     /// Whether a cancellation of the whole fiber is hidden.
     pub(crate) is_shielded: bool,
@@ -172,26 +172,26 @@ impl Chain {
         self.0.get().is_none()
     }
 
-    /// Makes `boundary` the innermost until the result is dropped, which must be before `boundary`.
-    pub(crate) fn push<'a>(&self, boundary: &'a mut Boundary) -> Inside<'a> {
-        boundary.outer = Cell::new(self.0.get().map_or(ptr::null(), |outer| outer.as_ptr().cast_const()));
-        boundary.chain = Cell::new(self);
-        let boundary = &*boundary;
-        self.0.set(Some(NonNull::from(boundary)));
-        Inside(boundary)
+    /// Makes `cancel_scope` the innermost until the result is dropped, which must be before `cancel_scope`.
+    pub(crate) fn push<'a>(&self, cancel_scope: &'a mut CancelScope) -> Inside<'a> {
+        cancel_scope.outer = Cell::new(self.0.get().map_or(ptr::null(), |outer| outer.as_ptr().cast_const()));
+        cancel_scope.chain = Cell::new(self);
+        let cancel_scope = &*cancel_scope;
+        self.0.set(Some(NonNull::from(cancel_scope)));
+        Inside(cancel_scope)
     }
 
-    /// Takes `boundary` out. It is the innermost, but for those of coroutines that are suspended.
-    fn remove(&self, boundary: &Boundary) {
-        let outer = boundary.outer.get();
+    /// Takes `cancel_scope` out. It is the innermost, but for those of coroutines that are suspended.
+    fn remove(&self, cancel_scope: &CancelScope) {
+        let outer = cancel_scope.outer.get();
         let mut at = self.0.get();
-        if at == Some(NonNull::from(boundary)) {
+        if at == Some(NonNull::from(cancel_scope)) {
             return self.0.set(NonNull::new(outer.cast_mut()));
         }
         while let Some(inner) = at {
             // SAFETY: as in `for_each_visible`.
             let inner = unsafe { inner.as_ref() };
-            if ptr::eq(inner.outer.get(), boundary) {
+            if ptr::eq(inner.outer.get(), cancel_scope) {
                 return inner.outer.set(outer);
             }
             at = NonNull::new(inner.outer.get().cast_mut());
@@ -202,67 +202,70 @@ impl Chain {
     #[cold]
     pub(crate) fn abandon(&self) {
         let mut at = self.0.take();
-        while let Some(boundary) = at {
+        while let Some(cancel_scope) = at {
             // SAFETY: as in `for_each_visible`.
-            let boundary = unsafe { boundary.as_ref() };
-            boundary.chain.set(ptr::null());
-            at = NonNull::new(boundary.outer.get().cast_mut());
+            let cancel_scope = unsafe { cancel_scope.as_ref() };
+            cancel_scope.chain.set(ptr::null());
+            at = NonNull::new(cancel_scope.outer.get().cast_mut());
         }
     }
 
-    /// The boundaries from the innermost to the first shield, which is not among them, and whether there is one.
-    fn for_each_visible(&self, mut visit: impl FnMut(&Boundary)) -> bool {
+    /// The cancel scopes from the innermost to the first shield, which is not among them, and whether there is one.
+    fn for_each_visible(&self, mut visit: impl FnMut(&CancelScope)) -> bool {
         let mut at = self.0.get();
-        while let Some(boundary) = at {
-            // SAFETY: a boundary leaves the chain before its frame ends, and only its own fiber walks the chain.
-            let boundary = unsafe { boundary.as_ref() };
-            if boundary.kind == Kind::Shield {
+        while let Some(cancel_scope) = at {
+            // SAFETY: a cancel scope leaves the chain before its frame ends, and only its own fiber walks the chain.
+            let cancel_scope = unsafe { cancel_scope.as_ref() };
+            if cancel_scope.kind == Kind::Shield {
                 return true;
             }
-            visit(boundary);
-            at = NonNull::new(boundary.outer.get().cast_mut());
+            visit(cancel_scope);
+            at = NonNull::new(cancel_scope.outer.get().cast_mut());
         }
         false
     }
 
     /// What a blocking call has to obey.
-    pub(crate) fn outlook(&self) -> Outlook {
+    pub(crate) fn state(&self) -> CancelState {
         let mut now = None;
-        let mut outlook = Outlook { pending: None, nearest: None, has_signals: false, is_shielded: false };
-        outlook.is_shielded = self.for_each_visible(|boundary| {
-            if boundary.is_pending(&mut now) {
-                outlook.pending = Some(Target::Boundary(ptr::from_ref(boundary) as usize));
+        let mut state = CancelState { pending: None, nearest: None, has_signals: false, is_shielded: false };
+        state.is_shielded = self.for_each_visible(|cancel_scope| {
+            if cancel_scope.is_pending(&mut now) {
+                state.pending = Some(Target::CancelScope(ptr::from_ref(cancel_scope) as usize));
             }
-            match boundary.kind {
-                _ if boundary.thrown.get() => {}
+            match cancel_scope.kind {
+                _ if cancel_scope.thrown.get() => {}
                 Kind::Deadline(at) => {
-                    outlook.nearest = Some(outlook.nearest.map_or(at, |nearest| nearest.min(at)));
+                    state.nearest = Some(state.nearest.map_or(at, |nearest| nearest.min(at)));
                 }
-                Kind::Signal => outlook.has_signals = true,
+                Kind::Signal => state.has_signals = true,
                 Kind::Shield => {}
             }
         });
-        outlook
+        state
     }
 
-    /// The visible boundaries to one of which a blocking call is to unwind, innermost first, with their marks.
+    /// The visible cancel scopes to one of which a blocking call is to unwind, innermost first, with their marks.
     #[cold]
     pub(crate) fn pending(&self) -> Vec<(Target, usize)> {
         let (mut now, mut pending) = (None, Vec::new());
-        self.for_each_visible(|boundary| {
-            if boundary.is_pending(&mut now) {
-                pending.push((Target::Boundary(ptr::from_ref(boundary) as usize), boundary.mark.get()));
+        self.for_each_visible(|cancel_scope| {
+            if cancel_scope.is_pending(&mut now) {
+                pending.push((
+                    Target::CancelScope(ptr::from_ref(cancel_scope) as usize),
+                    cancel_scope.mark.get(),
+                ));
             }
         });
         pending
     }
 
-    /// When the next visible boundary fires by itself whose time is after `at`.
+    /// When the next visible cancel scope fires by itself whose time is after `at`.
     #[cold]
     pub(crate) fn nearest_after(&self, at: Instant) -> Option<Instant> {
         let mut nearest: Option<Instant> = None;
-        self.for_each_visible(|boundary| match boundary.kind {
-            Kind::Deadline(deadline) if deadline > at && !boundary.thrown.get() => {
+        self.for_each_visible(|cancel_scope| match cancel_scope.kind {
+            Kind::Deadline(deadline) if deadline > at && !cancel_scope.thrown.get() => {
                 nearest = Some(nearest.map_or(deadline, |nearest| nearest.min(deadline)));
             }
             _ => {}
@@ -270,13 +273,13 @@ impl Chain {
         nearest
     }
 
-    /// Lets the visible boundaries end the wait of `waiter`, until [`leave`](Self::leave). True if one has fired.
+    /// Lets the visible cancel scopes end the wait of `waiter`, until [`leave`](Self::leave). True if one has fired.
     pub(crate) fn enter(&self, waiter: &Waiter) -> bool {
         let mut fired = false;
-        self.for_each_visible(|boundary| {
-            if boundary.kind == Kind::Signal && !boundary.thrown.get() {
-                let mut waiting = boundary.waiting.lock();
-                fired |= boundary.has_fired();
+        self.for_each_visible(|cancel_scope| {
+            if cancel_scope.kind == Kind::Signal && !cancel_scope.thrown.get() {
+                let mut waiting = cancel_scope.waiting.lock();
+                fired |= cancel_scope.has_fired();
                 waiting.0 = waiter;
             }
         });
@@ -285,29 +288,29 @@ impl Chain {
 
     /// Undoes [`enter`](Self::enter).
     pub(crate) fn leave(&self) {
-        self.for_each_visible(|boundary| {
-            if boundary.kind == Kind::Signal {
-                boundary.waiting.lock().0 = ptr::null();
+        self.for_each_visible(|cancel_scope| {
+            if cancel_scope.kind == Kind::Signal {
+                cancel_scope.waiting.lock().0 = ptr::null();
             }
         });
     }
 
     /// The unwinding to `target` begins: neither it nor what lies on the way is thrown to any more.
-    pub(crate) fn throw_to(&self, target: Target) {
+    pub(crate) fn unwind_to(&self, target: Target) {
         let mut is_on_the_way = true;
-        self.for_each_visible(|boundary| {
+        self.for_each_visible(|cancel_scope| {
             if is_on_the_way {
-                boundary.thrown.set(true);
+                cancel_scope.thrown.set(true);
             }
-            is_on_the_way &= !target.is(boundary);
+            is_on_the_way &= !target.is(cancel_scope);
         });
     }
 
-    /// Fires the visible boundaries whose deadline is not after `at`: a timer for it has run out.
+    /// Fires the visible cancel scopes whose deadline is not after `at`: a timer for it has run out.
     pub(crate) fn expire(&self, at: Instant) {
-        self.for_each_visible(|boundary| {
-            if matches!(boundary.kind, Kind::Deadline(deadline) if deadline <= at) {
-                boundary.fired.store(true, Ordering::Relaxed);
+        self.for_each_visible(|cancel_scope| {
+            if matches!(cancel_scope.kind, Kind::Deadline(deadline) if deadline <= at) {
+                cancel_scope.fired.store(true, Ordering::Relaxed);
             }
         });
     }
@@ -318,13 +321,13 @@ impl Chain {
 pub(crate) enum Target {
     /// Where the fiber began.
     Fiber,
-    /// At the boundary with this address, which is compared and never followed.
-    Boundary(usize),
+    /// At the cancel scope with this address, which is compared and never followed.
+    CancelScope(usize),
 }
 
 impl Target {
-    /// Whether an unwinding with this target ends at `boundary`.
-    pub(crate) fn is(self, boundary: &Boundary) -> bool {
-        self == Self::Boundary(ptr::from_ref(boundary) as usize)
+    /// Whether an unwinding with this target ends at `cancel_scope`.
+    pub(crate) fn is(self, cancel_scope: &CancelScope) -> bool {
+        self == Self::CancelScope(ptr::from_ref(cancel_scope) as usize)
     }
 }

@@ -4,67 +4,67 @@
 
 use std::time::Instant;
 
-use super::arm::{Arm, Operation, Purpose, Target};
+use super::case::{Case, Operation, Purpose, Target};
 use super::clock::earlier;
-use super::exchange::Patience;
 use super::receiver::{Flavor, Receiver};
 use super::sender::Sender;
+use super::shared::Block;
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, Waiter};
 
-/// The arms of a select.
-pub(super) trait Arms {
+/// The cases of a select.
+pub(super) trait Cases {
     fn count(&self) -> usize;
     fn get(&self, index: usize) -> &dyn Operation;
 }
 
 /// How to choose.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rule {
+pub(super) struct SelectMode {
     /// Whether the first of those that are ready wins, instead of a random one.
     pub(super) is_biased: bool,
-    pub(super) patience: Patience,
+    pub(super) block: Block,
     pub(super) purpose: Purpose,
 }
 
-/// Room for one entry for each arm: the address of its lock, and its index.
+/// Room for one entry for each case: the address of its lock, and its index.
 pub(super) type Room = (usize, usize);
 
-/// Waits until an arm is selected (or found ready, as the rule's purpose says) and returns its index; `None` when the
-/// patience has ended.
-pub(super) fn choose<A: Arms + ?Sized>(arms: &A, rule: Rule, room: &mut [Room]) -> Option<usize> {
-    park::spend_as(|| rule.patience.cost());
+/// Waits until an case is selected (or found ready, as the mode's purpose says) and returns its index; `None` when the
+/// block has ended.
+pub(super) fn choose<A: Cases + ?Sized>(cases: &A, mode: SelectMode, room: &mut [Room]) -> Option<usize> {
+    park::spend_as(|| mode.block.cost());
     loop {
-        let order = Order::new(arms, rule.is_biased);
+        let order = Order::new(cases, mode.is_biased);
         // The usual case: one is ready. This looks at one channel after the other, which is no proof that none is.
-        if rule.purpose == Purpose::Select
-            && let Some(index) = order.indices().find(|&index| arms.get(index).attempt())
+        if mode.purpose == Purpose::Select
+            && let Some(index) = order.indices().find(|&index| cases.get(index).attempt())
         {
-            if arms.get(index).settle() {
+            if cases.get(index).settle() {
                 return Some(index);
             }
             continue;
         }
-        let locks = Locks::take(arms, room);
+        let locks = Locks::take(cases, room);
         // SAFETY: all locks are held.
         let found = order.indices().find(|&index| unsafe {
-            match rule.purpose {
-                Purpose::Select => arms.get(index).attempt_locked(),
-                Purpose::Watch => arms.get(index).is_ready(),
+            match mode.purpose {
+                Purpose::Select => cases.get(index).attempt_locked(),
+                Purpose::Watch => cases.get(index).is_ready(),
             }
         });
         if let Some(index) = found {
             drop(locks);
-            if rule.purpose == Purpose::Watch {
+            if mode.purpose == Purpose::Watch {
                 return Some(index);
             }
-            arms.get(index).deliver();
-            if arms.get(index).settle() {
+            cases.get(index).deliver();
+            if cases.get(index).settle() {
                 return Some(index);
             }
             continue;
         }
-        let Patience::Until(limit) = rule.patience else {
+        let Block::Until(limit) = mode.block else {
             drop(locks);
             park::spend(Cost::InVain);
             return None;
@@ -72,10 +72,10 @@ pub(super) fn choose<A: Arms + ?Sized>(arms: &A, rule: Rule, room: &mut [Room]) 
         if limit.is_some_and(|at| at <= Instant::now()) {
             return None;
         }
-        let clocks = (0..arms.count()).filter_map(|index| arms.get(index).deadline()).min();
-        let (outcome, selected) = wait(arms, &order, locks, rule.purpose, earlier(limit, clocks));
+        let clocks = (0..cases.count()).filter_map(|index| cases.get(index).deadline()).min();
+        let (outcome, selected) = wait(cases, &order, locks, mode.purpose, earlier(limit, clocks));
         match (outcome, selected) {
-            (Outcome::Notified, Some(index)) if arms.get(index).settle() => return Some(index),
+            (Outcome::Notified, Some(index)) if cases.get(index).settle() => return Some(index),
             // A side is gone, or what was watched has changed, or a promise was broken, or a clock has struck: the next
             // look tells.
             (Outcome::Notified | Outcome::TimedOut, _) => {}
@@ -84,44 +84,44 @@ pub(super) fn choose<A: Arms + ?Sized>(arms: &A, rule: Rule, room: &mut [Room]) 
     }
 }
 
-/// Links all arms, releases the locks, and waits. How that ended, and which arm was selected by the other side.
-fn wait<A: Arms + ?Sized>(
-    arms: &A,
+/// Links all cases, releases the locks, and waits. How that ended, and which case was selected by the other side.
+fn wait<A: Cases + ?Sized>(
+    cases: &A,
     order: &Order,
     locks: Locks<'_, A>,
     purpose: Purpose,
     deadline: Option<Instant>,
 ) -> (Outcome, Option<usize>) {
     let waiter: Waiter = park::waiter();
-    let mut linked = Linked { arms, purpose, is_linked: true };
-    // In the order of looking: of two arms that work on the same channel, the other side finds the first one.
+    let mut linked = Linked { cases, purpose, is_linked: true };
+    // In the order of looking: of two cases that work on the same channel, the other side finds the first one.
     order.indices().for_each(|index| {
-        // SAFETY: all locks are held; `linked` unlinks the arms before they or the waiter are gone.
-        unsafe { arms.get(index).join(&waiter, purpose) };
+        // SAFETY: all locks are held; `linked` unlinks the cases before they or the waiter are gone.
+        unsafe { cases.get(index).join(&waiter, purpose) };
     });
     drop(locks);
-    for index in 0..arms.count() {
-        arms.get(index).deliver();
+    for index in 0..cases.count() {
+        cases.get(index).deliver();
     }
     let outcome = park::wait(&waiter, Reason::Select, deadline);
     (outcome, linked.leave())
 }
 
-/// Arms that wait in their lists. They leave also when the wait unwinds.
-struct Linked<'a, A: Arms + ?Sized> {
-    arms: &'a A,
+/// Cases that wait in their lists. They leave also when the wait unwinds.
+struct Linked<'a, A: Cases + ?Sized> {
+    cases: &'a A,
     purpose: Purpose,
     is_linked: bool,
 }
 
-impl<A: Arms + ?Sized> Linked<'_, A> {
+impl<A: Cases + ?Sized> Linked<'_, A> {
     /// Unlinks all of them. Which one was selected.
     fn leave(&mut self) -> Option<usize> {
         self.is_linked = false;
         let mut selected = None;
-        for index in 0..self.arms.count() {
+        for index in 0..self.cases.count() {
             // SAFETY: the purpose is that with which all have joined, and no lock is held.
-            if unsafe { self.arms.get(index).leave(self.purpose) } {
+            if unsafe { self.cases.get(index).leave(self.purpose) } {
                 selected = Some(index);
             }
         }
@@ -129,7 +129,7 @@ impl<A: Arms + ?Sized> Linked<'_, A> {
     }
 }
 
-impl<A: Arms + ?Sized> Drop for Linked<'_, A> {
+impl<A: Cases + ?Sized> Drop for Linked<'_, A> {
     fn drop(&mut self) {
         if self.is_linked {
             self.leave();
@@ -137,21 +137,21 @@ impl<A: Arms + ?Sized> Drop for Linked<'_, A> {
     }
 }
 
-/// The locks of all arms, held, each once.
-struct Locks<'a, A: Arms + ?Sized> {
-    arms: &'a A,
+/// The locks of all cases, held, each once.
+struct Locks<'a, A: Cases + ?Sized> {
+    cases: &'a A,
     room: &'a [Room],
 }
 
-impl<'a, A: Arms + ?Sized> Locks<'a, A> {
+impl<'a, A: Cases + ?Sized> Locks<'a, A> {
     /// Takes them in the order of their addresses, as everybody who takes several.
-    fn take(arms: &'a A, room: &'a mut [Room]) -> Self {
+    fn take(cases: &'a A, room: &'a mut [Room]) -> Self {
         for (index, place) in room.iter_mut().enumerate() {
-            *place = (arms.get(index).lock_address(), index);
+            *place = (cases.get(index).lock_address(), index);
         }
         room.sort_unstable();
-        let locks = Self { arms, room };
-        locks.each(|arm| arm.lock());
+        let locks = Self { cases, room };
+        locks.each(|case| case.lock());
         locks
     }
 
@@ -159,21 +159,21 @@ impl<'a, A: Arms + ?Sized> Locks<'a, A> {
         let mut last = 0;
         for &(address, index) in self.room {
             if address != last {
-                f(self.arms.get(index));
+                f(self.cases.get(index));
             }
             last = address;
         }
     }
 }
 
-impl<A: Arms + ?Sized> Drop for Locks<'_, A> {
+impl<A: Cases + ?Sized> Drop for Locks<'_, A> {
     fn drop(&mut self) {
         // SAFETY: `take` has locked exactly these, and nobody has unlocked them.
-        self.each(|arm| unsafe { arm.unlock() });
+        self.each(|case| unsafe { case.unlock() });
     }
 }
 
-/// In which order the arms are looked at: from a random one on, in random steps, so that of any two that are ready each
+/// In which order the cases are looked at: from a random one on, in random steps, so that of any two that are ready each
 /// is found first as often as the other.
 struct Order {
     count: usize,
@@ -182,12 +182,12 @@ struct Order {
 }
 
 impl Order {
-    fn new<A: Arms + ?Sized>(arms: &A, is_biased: bool) -> Self {
-        let count = arms.count();
+    fn new<A: Cases + ?Sized>(cases: &A, is_biased: bool) -> Self {
+        let count = cases.count();
         if is_biased || count < 2 {
             return Self { count, start: 0, step: 1 };
         }
-        let random = (0..count).find_map(|index| arms.get(index).turn()).unwrap_or(0);
+        let random = (0..count).find_map(|index| cases.get(index).seed()).unwrap_or(0);
         let mut step = 1 + (random >> 32) % (count - 1);
         while !are_coprime(step, count) {
             step = 1 + step % (count - 1);
@@ -215,16 +215,16 @@ fn are_coprime(mut one: usize, mut other: usize) -> bool {
     one == 1
 }
 
-/// The arm that receives from `receiver`.
-pub(super) fn receiving<T>(receiver: &Receiver<T>) -> Arm<'_, T> {
-    Arm::new(match &receiver.flavor {
-        Flavor::Exchange(exchange) => Target::Receiver(exchange),
+/// The case that receives from `receiver`.
+pub(super) fn receiving<T>(receiver: &Receiver<T>) -> Case<'_, T> {
+    Case::new(match &receiver.flavor {
+        Flavor::Channel(channel) => Target::Receiver(channel),
         Flavor::Clock(clock) => Target::Clock(clock),
         Flavor::Never => Target::Never,
     })
 }
 
-/// The arm that sends to `sender`.
-pub(super) fn sending<T>(sender: &Sender<T>) -> Arm<'_, T> {
-    Arm::new(Target::Sender(&sender.exchange))
+/// The case that sends to `sender`.
+pub(super) fn sending<T>(sender: &Sender<T>) -> Case<'_, T> {
+    Case::new(Target::Sender(&sender.channel))
 }

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// See the module's documentation.
 ///
 /// Not a modelled atomic: it synchronises nothing, and two that ask at once may get the same number.
-pub(super) struct Turn(AtomicUsize);
+pub(super) struct SelectSeed(AtomicUsize);
 
-impl Turn {
+impl SelectSeed {
     pub(super) const fn new() -> Self {
         Self(AtomicUsize::new(0))
     }

@@ -1,13 +1,13 @@
 //! A task's waiter: what stands for a future in the queues in which fibers and threads wait.
 //!
 //! It is a [`Waiter`] on the heap, with the waker of the task that polls the future. The waiter owns one reference to
-//! that heap place, which the winning claim takes over into [`Woken::Task`]: so the delivery may come at any time after
+//! that heap place, which the winning claim takes over into [`Wakeup::Future`]: so the delivery may come at any time after
 //! the claim, when the future is long gone. Its owner claims it in the end if nobody else has (in `drop`).
 //!
-//! A future is polled again with another waker while a claim is on its way. [`TaskWaiter::poll`] therefore stores the
+//! A future is polled again with another waker while a claim is on its way. [`FutureWaiter::poll`] therefore stores the
 //! waker *before* it looks at the outcome: a claim that it does not see yet is delivered to the new waker.
 //!
-//! `model_task_waiter.rs` checks both with loom.
+//! `model_future_waiter.rs` checks both with loom.
 
 #![expect(unsafe_code, reason = "a reference is counted for the claim")]
 
@@ -16,12 +16,12 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::{Context, RawWakerVTable, Waker};
 
-use super::{Outcome, Waiter, Woken, contained};
+use super::{Outcome, Waiter, Wakeup, contained};
 use crate::atomic::Arc;
 use crate::queue::SpinLock;
 
 /// What a future owns while it waits. The waiter's address does not change until it is dropped.
-pub(crate) struct TaskWaiter(Arc<Task>);
+pub(crate) struct FutureWaiter(Arc<Task>);
 
 /// See the module's documentation.
 pub(crate) struct Task {
@@ -29,14 +29,14 @@ pub(crate) struct Task {
     waker: SpinLock<Option<Waker>>,
 }
 
-impl TaskWaiter {
+impl FutureWaiter {
     /// A waiter that wakes the task of `context`.
     pub(crate) fn new(context: &Context<'_>) -> Self {
         let waker = SpinLock::new(Some(context.waker().clone()));
-        let mut task = Arc::new(Task { waiter: Waiter::for_task(NonNull::dangling()), waker });
+        let mut task = Arc::new(Task { waiter: Waiter::for_future(NonNull::dangling()), waker });
         // The waiter learns the address before anybody is shown it.
         let address = NonNull::new(Arc::as_ptr(&task).cast_mut()).expect("an Arc's content has an address");
-        Arc::get_mut(&mut task).expect("this is the only reference").waiter = Waiter::for_task(address);
+        Arc::get_mut(&mut task).expect("this is the only reference").waiter = Waiter::for_future(address);
         // The waiter's reference, which the claim takes over.
         let _counted = ManuallyDrop::new(Arc::clone(&task));
         Self(task)
@@ -44,7 +44,7 @@ impl TaskWaiter {
 
     /// Ends the wait without a wake-up; `false` if it has been ended.
     pub(crate) fn give_up(&self) -> bool {
-        let Some(Woken::Task(task)) = self.0.waiter.claim(Outcome::Cancelled) else { return false };
+        let Some(Wakeup::Future(task)) = self.0.waiter.claim(Outcome::Cancelled) else { return false };
         drop(claimed(task));
         true
     }
@@ -69,7 +69,7 @@ impl TaskWaiter {
     }
 }
 
-impl Drop for TaskWaiter {
+impl Drop for FutureWaiter {
     fn drop(&mut self) {
         self.give_up();
     }
@@ -108,7 +108,7 @@ pub(crate) fn wake_task(task: NonNull<Task>) {
 
 /// The reference that comes with a wake-up.
 fn claimed(task: NonNull<Task>) -> Arc<Task> {
-    // SAFETY: the address of an `Arc`'s content, with the reference that `TaskWaiter::new` counted for the one claim that
+    // SAFETY: the address of an `Arc`'s content, with the reference that `FutureWaiter::new` counted for the one claim that
     // wins; a wake-up is delivered once.
     unsafe { Arc::from_raw(task.as_ptr().cast_const()) }
 }

@@ -1,7 +1,7 @@
-//! The agenda: what is left to call after a promise has been resolved.
+//! The queue: what is left to call after a promise has been resolved.
 //!
-//! A callback that resolves another promise puts that one's callbacks at the end of the agenda instead of calling them,
-//! so a chain of any length is walked on one stack frame. The agenda belongs to the call that resolved the first
+//! A callback that resolves another promise puts that one's callbacks at the end of the queue instead of calling them,
+//! so a chain of any length is walked on one stack frame. The queue belongs to the call that resolved the first
 //! promise, and is empty when that call returns.
 
 use std::any::Any;
@@ -11,25 +11,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::error::Error;
 use crate::cancel::Cancelled;
 
-type Job = Box<dyn FnOnce(&mut Agenda)>;
+type Job = Box<dyn FnOnce(&mut CallbackQueue)>;
 
 /// See the module's documentation.
 #[derive(Default)]
-pub(super) struct Agenda {
+pub(super) struct CallbackQueue {
     jobs: VecDeque<Job>,
     /// The caller was cancelled in one of its callbacks: it unwinds with this after the others.
     cancelled: Option<Box<dyn Any + Send>>,
 }
 
-impl Agenda {
+impl CallbackQueue {
     /// Calls `begin`, then all that it has left to call, and what that has left, in order.
     pub(super) fn run<R>(begin: impl FnOnce(&mut Self) -> R) -> R {
-        let mut agenda = Self::default();
-        let result = begin(&mut agenda);
-        while let Some(job) = agenda.jobs.pop_front() {
-            job(&mut agenda);
+        let mut queue = Self::default();
+        let result = begin(&mut queue);
+        while let Some(job) = queue.jobs.pop_front() {
+            job(&mut queue);
         }
-        if let Some(payload) = agenda.cancelled {
+        if let Some(payload) = queue.cancelled {
             // In a destructor that runs because of a panic, a second one would abort.
             if !std::thread::panicking() {
                 resume_unwind(payload);

@@ -1,6 +1,6 @@
-//! An arm: one operation of a `select`, on the stack of whoever selects, or in a [`Select`](super::Select).
+//! An case: one operation of a `select`, on the stack of whoever selects, or in a [`Select`](super::Select).
 //!
-//! It knows the type of its messages, which [`Operation`] hides from the select. An arm that has been selected keeps what
+//! It knows the type of its messages, which [`Operation`] hides from the select. An case that has been selected keeps what
 //! it got until the operation is completed.
 
 #![expect(unsafe_code, reason = "a select holds several locks at once, and links nodes that it owns")]
@@ -11,44 +11,44 @@ use std::time::Instant;
 
 use super::clock::Clock;
 use super::error::{RecvError, SendError};
-use super::exchange::{Exchange, Refusal};
-use super::meeting::{Meeting, Parcel, Pledged};
-use crate::park::primitive::{SpinGuard, Waiter, Woken};
+use super::shared::{Channel, Refusal};
+use super::state::{Packet, Reserved, State};
+use crate::park::primitive::{SpinGuard, Waiter, Wakeup};
 use crate::park::wait_list::{End, Node, WaitList};
 
 /// See the module's documentation.
-pub struct Arm<'a, T> {
+pub struct Case<'a, T> {
     target: Target<'a, T>,
-    node: Node<Parcel<T>>,
+    node: Node<Packet<T>>,
     selected: Cell<Option<Selected<T>>>,
     /// A wake-up that is owed once the locks are released.
-    woken: Cell<Option<Woken>>,
+    woken: Cell<Option<Wakeup>>,
     /// Whether a change is to be made known then.
     is_watched: Cell<bool>,
 }
 
-/// What an arm works on.
+/// What an case works on.
 pub(super) enum Target<'a, T> {
-    Sender(&'a Exchange<T>),
-    Receiver(&'a Exchange<T>),
+    Sender(&'a Channel<T>),
+    Receiver(&'a Channel<T>),
     Clock(&'a Clock<T>),
     /// Never ready.
     Never,
 }
 
-/// What an arm was selected with.
+/// What an case was selected with.
 pub(super) enum Selected<T> {
     /// A message was received.
     Message(T),
     /// A message was promised.
-    Promise,
+    Handoff,
     /// One message may be sent.
     Place,
     /// The other side is gone.
     Disconnected,
 }
 
-/// What a select wants of its arms.
+/// What a select wants of its cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// That one begins its operation.
@@ -57,12 +57,12 @@ pub(super) enum Purpose {
     Watch,
 }
 
-/// An arm, whatever its messages.
+/// An case, whatever its messages.
 ///
 /// The **lock** of an operation is that of its channel, which other operations of the same select may share.
 pub(super) trait Operation {
-    /// A number that varies without a pattern; `None` if this arm has none.
-    fn turn(&self) -> Option<usize>;
+    /// A number that varies without a pattern; `None` if this case has none.
+    fn seed(&self) -> Option<usize>;
 
     /// What tells locks apart and orders them; 0 if there is none.
     fn lock_address(&self) -> usize;
@@ -95,14 +95,14 @@ pub(super) trait Operation {
     /// As [`unlock`](Self::unlock).
     unsafe fn attempt_locked(&self) -> bool;
 
-    /// Links the arm for `waiter`, for the channel's other side to select. Also to be delivered.
+    /// Links the case for `waiter`, for the channel's other side to select. Also to be delivered.
     ///
     /// # Safety
     ///
-    /// As [`unlock`](Self::unlock); and the arm and the waiter stay where they are until [`leave`](Self::leave).
+    /// As [`unlock`](Self::unlock); and the case and the waiter stay where they are until [`leave`](Self::leave).
     unsafe fn join(&self, waiter: &Waiter, purpose: Purpose);
 
-    /// Unlinks the arm. Whether the other side has selected it.
+    /// Unlinks the case. Whether the other side has selected it.
     ///
     /// # Safety
     ///
@@ -112,16 +112,16 @@ pub(super) trait Operation {
     /// Does what was owed to others while the locks were held.
     fn deliver(&self);
 
-    /// Waits for a message that was promised; `false` if the promise is broken, and the arm no longer selected.
+    /// Waits for a message that was promised; `false` if the promise is broken, and the case no longer selected.
     fn settle(&self) -> bool;
 }
 
-impl<'a, T> Arm<'a, T> {
+impl<'a, T> Case<'a, T> {
     pub(super) fn new(target: Target<'a, T>) -> Self {
-        let parcel = if matches!(target, Target::Sender(_)) { Parcel::Pledge } else { Parcel::Empty };
+        let packet = if matches!(target, Target::Sender(_)) { Packet::Reservation } else { Packet::Empty };
         Self {
             target,
-            node: Node::new(parcel),
+            node: Node::new(packet),
             selected: Cell::new(None),
             woken: Cell::new(None),
             is_watched: Cell::new(false),
@@ -158,51 +158,51 @@ impl<'a, T> Arm<'a, T> {
     #[inline]
     pub fn sent(&self, message: T) -> Result<(), SendError<T>> {
         match (self.take_selected(), &self.target) {
-            (Some(Selected::Place), Target::Sender(exchange)) => exchange.fulfil(message).map_err(SendError),
+            (Some(Selected::Place), Target::Sender(channel)) => channel.fulfil(message).map_err(SendError),
             _ => Err(SendError(message)),
         }
     }
 
-    fn exchange(&self) -> Option<&'a Exchange<T>> {
+    fn channel(&self) -> Option<&'a Channel<T>> {
         match self.target {
-            Target::Sender(exchange) | Target::Receiver(exchange) => Some(exchange),
+            Target::Sender(channel) | Target::Receiver(channel) => Some(channel),
             Target::Clock(_) | Target::Never => None,
         }
     }
 
-    /// The list in which the arm waits.
-    fn list<'m>(&self, meeting: &'m mut Meeting<T>, purpose: Purpose) -> &'m mut WaitList<Parcel<T>> {
+    /// The list in which the case waits.
+    fn list<'m>(&self, state: &'m mut State<T>, purpose: Purpose) -> &'m mut WaitList<Packet<T>> {
         match (purpose, &self.target) {
-            (Purpose::Watch, _) => meeting.watchers(),
-            (Purpose::Select, Target::Sender(_)) => meeting.senders(),
-            (Purpose::Select, _) => meeting.receivers(),
+            (Purpose::Watch, _) => state.watchers(),
+            (Purpose::Select, Target::Sender(_)) => state.senders(),
+            (Purpose::Select, _) => state.receivers(),
         }
     }
 
-    fn select_with(&self, selected: Selected<T>, woken: Option<Woken>) -> bool {
+    fn select_with(&self, selected: Selected<T>, woken: Option<Wakeup>) -> bool {
         self.selected.set(Some(selected));
         self.woken.set(woken);
         true
     }
 
-    fn attempt_in(&self, meeting: &mut Meeting<T>) -> bool {
+    fn attempt_in(&self, state: &mut State<T>) -> bool {
         let is_selected = if matches!(self.target, Target::Sender(_)) {
-            match meeting.pledge() {
-                Pledged::Granted(woken) => self.select_with(Selected::Place, woken),
-                Pledged::Refused(Refusal::Disconnected) => self.select_with(Selected::Disconnected, None),
-                Pledged::Refused(Refusal::Unready) => false,
+            match state.reserve() {
+                Reserved::Granted(woken) => self.select_with(Selected::Place, woken),
+                Reserved::Refused(Refusal::Disconnected) => self.select_with(Selected::Disconnected, None),
+                Reserved::Refused(Refusal::WouldBlock) => false,
             }
         } else {
-            let mut parcel = Parcel::Empty;
-            let woken = meeting.take(&mut parcel);
-            match parcel {
-                Parcel::Message(message) => self.select_with(Selected::Message(message), woken),
-                Parcel::Pledge => self.select_with(Selected::Promise, woken),
-                Parcel::Empty if meeting.is_disconnected() => self.select_with(Selected::Disconnected, None),
-                Parcel::Empty => false,
+            let mut packet = Packet::Empty;
+            let woken = state.take(&mut packet);
+            match packet {
+                Packet::Message(message) => self.select_with(Selected::Message(message), woken),
+                Packet::Reservation => self.select_with(Selected::Handoff, woken),
+                Packet::Empty if state.is_disconnected() => self.select_with(Selected::Disconnected, None),
+                Packet::Empty => false,
             }
         };
-        self.is_watched.set(is_selected && meeting.is_watched());
+        self.is_watched.set(is_selected && state.is_watched());
         is_selected
     }
 
@@ -216,25 +216,25 @@ impl<'a, T> Arm<'a, T> {
     /// # Safety
     ///
     /// As [`Operation::unlock`].
-    unsafe fn with_kept<R>(exchange: &Exchange<T>, f: impl FnOnce(&mut Meeting<T>) -> R) -> R {
+    unsafe fn with_kept<R>(channel: &Channel<T>, f: impl FnOnce(&mut State<T>) -> R) -> R {
         // SAFETY: this thread has kept the lock, and everyone who resumes it here keeps it again.
-        let mut meeting = unsafe { exchange.meeting.resume() };
-        let result = f(&mut meeting);
-        SpinGuard::keep(meeting);
+        let mut state = unsafe { channel.state.resume() };
+        let result = f(&mut state);
+        SpinGuard::keep(state);
         result
     }
 }
 
-impl<T> Operation for Arm<'_, T> {
-    fn turn(&self) -> Option<usize> {
+impl<T> Operation for Case<'_, T> {
+    fn seed(&self) -> Option<usize> {
         match self.target {
-            Target::Clock(clock) => Some(clock.turn().next()),
-            _ => self.exchange().map(|exchange| exchange.turn().next()),
+            Target::Clock(clock) => Some(clock.seed().next()),
+            _ => self.channel().map(|channel| channel.seed().next()),
         }
     }
 
     fn lock_address(&self) -> usize {
-        self.exchange().map_or(0, |exchange| std::ptr::from_ref(exchange).addr())
+        self.channel().map_or(0, |channel| std::ptr::from_ref(channel).addr())
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -245,10 +245,10 @@ impl<T> Operation for Arm<'_, T> {
     }
 
     fn attempt(&self) -> bool {
-        let Some(exchange) = self.exchange() else { return self.attempt_clock() };
-        let mut meeting = exchange.enter();
-        let is_selected = self.attempt_in(&mut meeting);
-        drop(meeting);
+        let Some(channel) = self.channel() else { return self.attempt_clock() };
+        let mut state = channel.enter();
+        let is_selected = self.attempt_in(&mut state);
+        drop(state);
         if is_selected {
             self.deliver();
         }
@@ -256,28 +256,26 @@ impl<T> Operation for Arm<'_, T> {
     }
 
     fn lock(&self) {
-        if let Some(exchange) = self.exchange() {
+        if let Some(channel) = self.channel() {
             // Without standing back: others may be waiting for the locks that are held already.
-            SpinGuard::keep(exchange.meeting.lock());
+            SpinGuard::keep(channel.state.lock());
         }
     }
 
     unsafe fn unlock(&self) {
-        if let Some(exchange) = self.exchange() {
+        if let Some(channel) = self.channel() {
             // SAFETY: the caller's promise.
-            drop(unsafe { exchange.meeting.resume() });
+            drop(unsafe { channel.state.resume() });
         }
     }
 
     unsafe fn is_ready(&self) -> bool {
         match self.target {
             // SAFETY: the caller's promise.
-            Target::Sender(exchange) => unsafe {
-                Self::with_kept(exchange, |meeting| meeting.is_ready_to_put())
-            },
-            Target::Receiver(exchange) => {
+            Target::Sender(channel) => unsafe { Self::with_kept(channel, |state| state.is_ready_to_put()) },
+            Target::Receiver(channel) => {
                 // SAFETY: as above.
-                unsafe { Self::with_kept(exchange, |meeting| meeting.is_ready_to_take()) }
+                unsafe { Self::with_kept(channel, |state| state.is_ready_to_take()) }
             }
             Target::Clock(clock) => clock.is_due(),
             Target::Never => false,
@@ -285,56 +283,56 @@ impl<T> Operation for Arm<'_, T> {
     }
 
     unsafe fn attempt_locked(&self) -> bool {
-        match self.exchange() {
+        match self.channel() {
             // SAFETY: the caller's promise.
-            Some(exchange) => unsafe { Self::with_kept(exchange, |meeting| self.attempt_in(meeting)) },
+            Some(channel) => unsafe { Self::with_kept(channel, |state| self.attempt_in(state)) },
             None => self.attempt_clock(),
         }
     }
 
     unsafe fn join(&self, waiter: &Waiter, purpose: Purpose) {
-        let Some(exchange) = self.exchange() else { return };
-        let link = |meeting: &mut Meeting<T>| {
+        let Some(channel) = self.channel() else { return };
+        let link = |state: &mut State<T>| {
             // Without a buffer, one that waits makes the other side ready.
-            self.is_watched.set(purpose == Purpose::Select && meeting.is_watched());
-            // SAFETY: the arm is in no list, for `leave` ends each wait, and stays alive by the caller's promise.
-            unsafe { self.list(meeting, purpose).join(&self.node, waiter, End::Back) };
+            self.is_watched.set(purpose == Purpose::Select && state.is_watched());
+            // SAFETY: the case is in no list, for `leave` ends each wait, and stays alive by the caller's promise.
+            unsafe { self.list(state, purpose).join(&self.node, waiter, End::Back) };
         };
         // SAFETY: the caller's promise.
-        unsafe { Self::with_kept(exchange, link) };
+        unsafe { Self::with_kept(channel, link) };
     }
 
     unsafe fn leave(&self, purpose: Purpose) -> bool {
-        let Some(exchange) = self.exchange() else { return false };
-        let mut meeting = exchange.enter();
+        let Some(channel) = self.channel() else { return false };
+        let mut state = channel.enter();
         // SAFETY: the purpose is that of the last `join`, so this is the list that the node was in.
-        unsafe { self.list(&mut meeting, purpose).leave(&self.node) };
-        drop(meeting);
+        unsafe { self.list(&mut state, purpose).leave(&self.node) };
+        drop(state);
         if purpose == Purpose::Watch {
             return false;
         }
         let is_sender = matches!(self.target, Target::Sender(_));
-        let rest = if is_sender { Parcel::Pledge } else { Parcel::Empty };
+        let rest = if is_sender { Packet::Reservation } else { Packet::Empty };
         // SAFETY: the node has just left its list.
         let selected = match unsafe { self.node.replace(rest) } {
-            Parcel::Message(message) => Selected::Message(message),
-            Parcel::Pledge if !is_sender => Selected::Promise,
-            Parcel::Empty if is_sender => Selected::Place,
-            Parcel::Pledge | Parcel::Empty => return false,
+            Packet::Message(message) => Selected::Message(message),
+            Packet::Reservation if !is_sender => Selected::Handoff,
+            Packet::Empty if is_sender => Selected::Place,
+            Packet::Reservation | Packet::Empty => return false,
         };
         self.select_with(selected, None)
     }
 
     fn deliver(&self) {
-        if let Some(exchange) = self.exchange() {
-            exchange.wake(self.woken.take());
-            exchange.announce(self.is_watched.take());
+        if let Some(channel) = self.channel() {
+            channel.wake(self.woken.take());
+            channel.announce(self.is_watched.take());
         }
     }
 
     fn settle(&self) -> bool {
-        let selected = match (self.selected.take(), self.exchange()) {
-            (Some(Selected::Promise), Some(exchange)) => exchange.collect().map(Selected::Message),
+        let selected = match (self.selected.take(), self.channel()) {
+            (Some(Selected::Handoff), Some(channel)) => channel.collect().map(Selected::Message),
             (selected, _) => selected,
         };
         let is_selected = selected.is_some();
@@ -343,17 +341,17 @@ impl<T> Operation for Arm<'_, T> {
     }
 }
 
-impl<T> Drop for Arm<'_, T> {
+impl<T> Drop for Case<'_, T> {
     fn drop(&mut self) {
         // The message was never made: its making has unwound.
-        if let (Some(Selected::Place), Some(exchange)) = (self.selected.take(), self.exchange()) {
-            exchange.abandon();
+        if let (Some(Selected::Place), Some(channel)) = (self.selected.take(), self.channel()) {
+            channel.abandon();
         }
     }
 }
 
-impl<T> fmt::Debug for Arm<'_, T> {
+impl<T> fmt::Debug for Case<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("Arm { .. }")
+        f.pad("Case { .. }")
     }
 }

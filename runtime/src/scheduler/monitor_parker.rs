@@ -1,4 +1,4 @@
-//! The bell: where the monitor sleeps, and how others see to it that it gets up in time.
+//! The monitor_parker: where the monitor sleeps, and how others see to it that it gets up in time.
 //!
 //! One word holds the time at which the monitor will get up. Whoever wants it up sooner lowers the word and puts the alarm
 //! forward; the monitor sleeps on. So a worker that gets up and lies down again before the monitor would have looked costs
@@ -29,19 +29,19 @@ pub(super) const NEVER: u64 = u64::MAX;
 
 /// See the module's documentation. Times are nanoseconds on the runtime's clock.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct MonitorParker {
     gets_up_at: AtomicU64,
     alarm: Alarm,
 }
 
-impl Bell {
+impl MonitorParker {
     pub(super) fn new(epoch: Instant) -> io::Result<Self> {
         Ok(Self { gets_up_at: AtomicU64::new(UP), alarm: Alarm::new(epoch)? })
     }
 
     /// Has the monitor up by the time that `by` says, which is asked only if it sleeps. A fence and a load when it does not.
     #[inline]
-    pub(super) fn call(&self, by: impl FnOnce() -> u64) {
+    pub(super) fn unpark_by(&self, by: impl FnOnce() -> u64) {
         // SeqCst: pairs with the fence in `begin_sleep`.
         fence(Ordering::SeqCst);
         let mut at = self.gets_up_at.load(Ordering::Relaxed);
@@ -95,36 +95,36 @@ impl Bell {
 
 #[cfg(all(test, loom))]
 mod model {
-    //! Every interleaving of a monitor that lies down with workers that get up, by themselves or for mail.
+    //! Every interleaving of a monitor that lies down with workers that get up, by themselves or for items.
 
     use std::time::Instant;
 
     use loom::sync::Arc;
     use loom::thread;
 
-    use super::{Bell, NEVER};
+    use super::{MonitorParker, NEVER};
     use crate::queue::Inbox;
 
     #[test]
     fn model_a_worker_that_gets_up_is_seen_or_sets_the_alarm() {
-        for is_poked in [false, true] {
+        for is_notified in [false, true] {
             loom::model(move || {
-                let shared = Arc::new((Bell::new(Instant::now()).unwrap(), Inbox::<()>::new()));
+                let shared = Arc::new((MonitorParker::new(Instant::now()).unwrap(), Inbox::<()>::new()));
                 assert!(shared.1.begin_sleep());
-                let poker = is_poked.then(|| {
+                let notifier = is_notified.then(|| {
                     let theirs = Arc::clone(&shared);
-                    thread::spawn(move || _ = theirs.1.poke())
+                    thread::spawn(move || _ = theirs.1.notify())
                 });
                 let theirs = Arc::clone(&shared);
                 let worker = thread::spawn(move || {
                     theirs.1.end_sleep();
-                    theirs.0.call(|| 10);
+                    theirs.0.unpark_by(|| 10);
                 });
                 let sleeps = shared.0.begin_sleep(NEVER, || shared.1.is_sleeping());
                 worker.join().unwrap();
                 assert!(!sleeps || shared.0.alarm.is_set_to() == 10, "nobody looks after the worker");
-                if let Some(poker) = poker {
-                    poker.join().unwrap();
+                if let Some(notifier) = notifier {
+                    notifier.join().unwrap();
                 }
             });
         }
@@ -134,17 +134,21 @@ mod model {
     fn model_the_alarm_rings_at_the_earliest_of_all_times() {
         for own in [5, 15, 30, NEVER] {
             loom::model(move || {
-                let bell = Arc::new(Bell::new(Instant::now()).unwrap());
+                let monitor_parker = Arc::new(MonitorParker::new(Instant::now()).unwrap());
                 let callers = [10, 20].map(|by| {
-                    let bell = Arc::clone(&bell);
-                    thread::spawn(move || bell.call(|| by))
+                    let monitor_parker = Arc::clone(&monitor_parker);
+                    thread::spawn(move || monitor_parker.unpark_by(|| by))
                 });
                 // Who came before the monitor's fence may have found it up: then there was something to see.
-                let sleeps = bell.begin_sleep(own, || true);
+                let sleeps = monitor_parker.begin_sleep(own, || true);
                 callers.into_iter().for_each(|caller| caller.join().unwrap());
-                let at = bell.gets_up_at.load(super::Ordering::Relaxed);
+                let at = monitor_parker.gets_up_at.load(super::Ordering::Relaxed);
                 assert!(sleeps && at <= own);
-                assert_eq!(bell.alarm.is_set_to(), at, "it does not ring at the time that all believe in");
+                assert_eq!(
+                    monitor_parker.alarm.is_set_to(),
+                    at,
+                    "it does not ring at the time that all believe in"
+                );
             });
         }
     }
