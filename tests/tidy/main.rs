@@ -6,6 +6,7 @@ use abaca_tests as _;
 mod documents;
 mod layers;
 mod sources;
+mod words;
 
 use std::path::{Path, PathBuf};
 
