@@ -69,8 +69,7 @@ mod macros;
 mod model;
 #[cfg(all(test, loom))]
 mod model_select;
-#[doc(hidden)]
-pub mod mpsc;
+pub(crate) mod mpsc;
 pub mod oneshot;
 mod receiver;
 mod reservation;
