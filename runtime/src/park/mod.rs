@@ -1,7 +1,7 @@
 //! The one blocking primitive, for primitives of your own. **Unstable**: this module may change in any release.
 //!
 //! A mutex, a channel, a join, a read from a socket: all that blocks in abaca parks its fiber, or its plain thread, in the same
-//! direction, and so is ended by the same deadlines and [cancellations](crate::cancel). What parking_lot_core is to parking_lot, this
+//! way, and so is ended by the same deadlines and [cancellations](crate::cancel). What parking_lot_core is to parking_lot, this
 //! module is to [`sync`](crate::sync) and [`channel`](crate::channel): a few items with which others can build what waits as
 //! they do. `abaca::promise` and `abaca::actor` are built on it, and on nothing else that is not public.
 //!
