@@ -92,7 +92,7 @@ macro_rules! stream_traits {
             #[inline]
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
                 let wanted = buffer.len();
-                self.0.receive(wanted, |inner| socket::receive(inner.as_fd(), buffer, 0))
+                self.0.receive(wanted, |inner| socket::receive(inner.as_fd(), buffer, socket::TAKE))
             }
 
             fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {

@@ -70,7 +70,7 @@ impl UdpSocket {
     ///
     /// What recvfrom(2) says; `WouldBlock` after the read timeout.
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.receive_from(buffer, 0)
+        self.receive_from(buffer, socket::TAKE)
     }
 
     /// [`recv_from`](Self::recv_from) that leaves the datagram where it is.
@@ -82,7 +82,7 @@ impl UdpSocket {
         self.receive_from(buffer, socket::PEEK)
     }
 
-    fn receive_from(&self, buffer: &mut [u8], flags: i32) -> io::Result<(usize, SocketAddr)> {
+    fn receive_from(&self, buffer: &mut [u8], flags: socket::RecvFlags) -> io::Result<(usize, SocketAddr)> {
         let call = |inner: &std::net::UdpSocket| socket::receive_from(inner.as_fd(), buffer, flags);
         let (length, from) = self.0.retry_in_line(Reason::Read, call)?;
         Ok((length, from.as_socket().ok_or(io::ErrorKind::InvalidInput)?))
@@ -108,7 +108,7 @@ impl UdpSocket {
     ///
     /// What recv(2) says; `WouldBlock` after the read timeout.
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.retry_in_line(Reason::Read, |inner| socket::receive(inner.as_fd(), buffer, 0))
+        self.0.retry_in_line(Reason::Read, |inner| socket::receive(inner.as_fd(), buffer, socket::TAKE))
     }
 
     /// [`recv`](Self::recv) that leaves the datagram where it is.

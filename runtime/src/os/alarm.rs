@@ -1,11 +1,14 @@
 //! An alarm clock: one thread sleeps until it rings, others may put it forward meanwhile, without waking that thread
 //! (`timerfd`).
 
-#![expect(unsafe_code, reason = "system calls")]
-
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 
 use super::futex::timespec;
 
@@ -18,13 +21,8 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     pub(crate) fn new(epoch: Instant) -> io::Result<Self> {
-        // SAFETY: timerfd_create(2) takes numbers.
-        let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC) };
-        if fd == -1 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor was just made and is nobody else's.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, epoch })
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
+        Ok(Self { fd, epoch })
     }
 
     /// Rings at this time, and no more at the one that was set before. A time that has passed rings at once.
@@ -32,10 +30,9 @@ impl Alarm {
         // Zero would turn it off.
         let left =
             Duration::from_nanos(at_ns).saturating_sub(self.epoch.elapsed()).max(Duration::from_nanos(1));
-        let zero = timespec(Duration::ZERO);
-        let spec = libc::itimerspec { it_interval: zero, it_value: timespec(left) };
-        // SAFETY: the descriptor is a timer's, and the time is a live local. It cannot fail with a valid time.
-        unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), 0, &spec, std::ptr::null_mut()) };
+        let spec = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(left) };
+        // It cannot fail with a timer and a valid time.
+        let _ = timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &spec);
     }
 
     /// Sleeps until it rings, or has rung since the last call. May return early.
@@ -44,10 +41,7 @@ impl Alarm {
     ///
     /// If somebody has closed the descriptor behind our back.
     pub(crate) fn wait(&self) {
-        let mut times = 0_u64;
-        // SAFETY: read(2) writes 8 bytes to a live local.
-        let result = unsafe { libc::read(self.fd.as_raw_fd(), (&raw mut times).cast(), 8) };
-        let error = io::Error::last_os_error();
-        assert!(result == 8 || error.kind() == io::ErrorKind::Interrupted, "read of a timer: {error}");
+        let result = rustix::io::read(&self.fd, &mut [0_u8; 8]);
+        assert!(matches!(result, Ok(8) | Err(Errno::INTR)), "read of a timer: {result:?}");
     }
 }

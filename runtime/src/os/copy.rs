@@ -1,12 +1,13 @@
 //! Copies that the kernel makes from one descriptor to another.
 
-#![expect(unsafe_code, reason = "system calls")]
+#![expect(unsafe_code, reason = "signal masks are the C library's")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::ptr;
 
-use super::socket::check;
+use rustix::fs::{self, FileType, fstat};
+use rustix::pipe::{self, SpliceFlags};
 
 /// What a descriptor is, as far as it decides which call copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,37 +20,28 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
-    // SAFETY: an all-zero stat is a valid value to be written over.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the descriptor is open and the struct a live local.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) } as isize)?;
-    Ok(match stat.st_mode & libc::S_IFMT {
-        libc::S_IFREG => Kind::Regular,
-        libc::S_IFIFO => Kind::Pipe,
-        libc::S_IFSOCK => Kind::Socket,
+    Ok(match FileType::from_raw_mode(fstat(fd)?.st_mode) {
+        FileType::RegularFile => Kind::Regular,
+        FileType::Fifo => Kind::Pipe,
+        FileType::Socket => Kind::Socket,
         _ => Kind::Other,
     })
 }
 
 /// From a file, at its position, to a file, at its.
 pub(crate) fn copy_file_range(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
-    let (from, to, here) = (from.as_raw_fd(), to.as_raw_fd(), ptr::null_mut());
-    // SAFETY: null offsets mean the files' own positions.
-    check(unsafe { libc::copy_file_range(from, here, to, here, most, 0) })
+    Ok(fs::copy_file_range(from, None, to, None, most)?)
 }
 
 /// From a file, at its position, to anything.
 pub(crate) fn sendfile(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
-    // SAFETY: a null offset means the file's own position.
-    quietly(to, || check(unsafe { libc::sendfile(to.as_raw_fd(), from.as_raw_fd(), ptr::null_mut(), most) }))
+    quietly(to, || Ok(fs::sendfile(to, from, None, most)?))
 }
 
 /// From or to a pipe. Does not wait for the pipe; whether it waits for the other side is a matter of `O_NONBLOCK`.
 pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
-    let here = ptr::null_mut();
-    let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
-    // SAFETY: null offsets mean the files' own positions, or none.
-    quietly(to, || check(unsafe { libc::splice(from.as_raw_fd(), here, to.as_raw_fd(), here, most, flags) }))
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    quietly(to, || Ok(pipe::splice(from, None, to, None, most, flags)?))
 }
 
 /// A call that writes to `to`. That a socket is broken is an error and no signal, as with send(2) and `MSG_NOSIGNAL`, which
@@ -88,15 +80,13 @@ fn quietly(to: BorrowedFd<'_>, call: impl Fn() -> io::Result<usize>) -> io::Resu
 
 /// Duplicates what is in a pipe into another one, which takes nothing out. Waits for neither.
 pub(crate) fn tee(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
-    let flags = libc::SPLICE_F_NONBLOCK;
-    // SAFETY: tee(2) takes numbers.
-    check(unsafe { libc::tee(from.as_raw_fd(), to.as_raw_fd(), most, flags) })
+    Ok(pipe::tee(from, to, most, SpliceFlags::NONBLOCK)?)
 }
 
 /// Moves a file's position back by so many bytes.
 pub(crate) fn step_back(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
-    // SAFETY: lseek(2) takes numbers.
-    check(unsafe { libc::lseek(fd.as_raw_fd(), -(bytes as libc::off_t), libc::SEEK_CUR) } as isize).map(drop)
+    fs::seek(fd, fs::SeekFrom::Current(-(bytes as i64)))?;
+    Ok(())
 }
 
 /// Whether the kernel cannot copy in this way between these two, and has copied nothing.

@@ -4,8 +4,12 @@
 
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
 
 use super::futex::timespec;
 
@@ -30,53 +34,36 @@ impl EventBuffer {
 }
 
 /// Readable, or the peer has ended its half.
-pub(crate) const READABLE: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP) as u32;
+pub(crate) const READABLE: u32 = EventFlags::IN.union(EventFlags::RDHUP).bits();
 /// Writable.
-pub(crate) const WRITABLE: u32 = libc::EPOLLOUT as u32;
+pub(crate) const WRITABLE: u32 = EventFlags::OUT.bits();
 /// Both directions are over, or failed: every call says so at once.
-pub(crate) const BROKEN: u32 = (libc::EPOLLHUP | libc::EPOLLERR) as u32;
+pub(crate) const BROKEN: u32 = EventFlags::HUP.union(EventFlags::ERR).bits();
 /// The peer sends no more: reads end at once.
-pub(crate) const READ_ENDED: u32 = libc::EPOLLRDHUP as u32;
+pub(crate) const READ_ENDED: u32 = EventFlags::RDHUP.bits();
 
 /// Urgent data has come: reads stop short of it.
-pub(crate) const URGENT: u32 = libc::EPOLLPRI as u32;
-
-const EDGES: u32 = libc::EPOLLET as u32;
+pub(crate) const URGENT: u32 = EventFlags::PRI.bits();
 
 impl Epoll {
     pub(crate) fn new() -> io::Result<Self> {
-        // SAFETY: epoll_create1(2) takes flags.
-        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the descriptor was just made and is nobody else's.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(Self(epoll::create(CreateFlags::CLOEXEC)?))
     }
 
     /// Watches both directions of `fd`, edge-triggered. What is ready already is reported as an event.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: READABLE | URGENT | WRITABLE | EDGES, u64: key };
-        // SAFETY: both descriptors are open, and the event is a live local.
-        check(unsafe {
-            libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event)
-        })?;
-        Ok(())
+        let events = EventFlags::from_bits_retain(READABLE | URGENT | WRITABLE) | EventFlags::ET;
+        Ok(epoll::add(&self.0, fd, EventData::new_u64(key), events)?)
     }
 
     /// Watches for what is urgent about `fd`, and nothing else.
     pub(crate) fn add_urgent(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: URGENT, u64: 0 };
-        // SAFETY: both descriptors are open, and the event is a live local.
-        check(unsafe {
-            libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event)
-        })?;
-        Ok(())
+        Ok(epoll::add(&self.0, fd, EventData::new_u64(0), EventFlags::PRI)?)
     }
 
     /// Stops watching `fd`.
     pub(crate) fn remove(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        let no_event = std::ptr::null_mut();
-        // SAFETY: both descriptors are open; the kernel ignores the event.
-        check(unsafe { libc::epoll_ctl(self.0.as_raw_fd(), libc::EPOLL_CTL_DEL, fd.as_raw_fd(), no_event) })?;
-        Ok(())
+        Ok(epoll::delete(&self.0, fd)?)
     }
 
     /// Waits for events, at most for `timeout`, and passes them on. A signal ends the wait early, with none.
@@ -138,10 +125,7 @@ pub(crate) struct EventFd(OwnedFd);
 
 impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
-        // SAFETY: eventfd(2) takes numbers.
-        let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: the descriptor was just made and is nobody else's.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
     /// Makes one and adds it to `epoll` under `key`.
@@ -151,29 +135,21 @@ impl EventFd {
         Ok(this)
     }
 
-    /// Adds it to `epoll` under `key`. It is edge-triggered, so it is never read: each notify is an edge.
+    /// Adds it to `epoll` under `key`. It is edge-triggered, so it is never read: each notification is an edge.
     pub(crate) fn add_to(&self, epoll: &Epoll, key: u64) -> io::Result<()> {
-        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32 | EDGES, u64: key };
-        let (epoll, fd) = (epoll.0.as_raw_fd(), self.0.as_raw_fd());
-        // SAFETY: both descriptors are open, and the event is a live local.
-        check(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) })?;
-        Ok(())
+        Ok(epoll::add(&epoll.0, &self.0, EventData::new_u64(key), EventFlags::IN | EventFlags::ET)?)
     }
 
     /// May be called in a signal handler. A wake-up that is lost would hang whoever waits for it, so a kernel that refuses it
     /// ends the process.
     pub(crate) fn notify(&self) {
-        let one = 1_u64;
         loop {
-            // SAFETY: write(2) reads 8 bytes of a live local.
-            if unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), 8) } == 8 {
-                return;
-            }
-            match io::Error::last_os_error().raw_os_error() {
-                Some(libc::EINTR) => {}
+            match rustix::io::write(&self.0, &1_u64.to_ne_bytes()) {
+                Ok(8) => return,
+                Err(Errno::INTR) => {}
                 // After 2^64 - 2 notifications: it is readable, and stays so.
-                Some(libc::EAGAIN) => return,
-                errno => cannot_wake(errno.unwrap_or(0)),
+                Err(Errno::AGAIN) => return,
+                other => cannot_wake(other.err().map_or(0, Errno::raw_os_error)),
             }
         }
     }
@@ -188,39 +164,35 @@ fn cannot_wake(errno: i32) -> ! {
     // It fits.
     let _ = writeln!(rest, "abaca: cannot wake a thread: writing to an eventfd failed (os error {errno})");
     let length = room - rest.len();
-    // SAFETY: the buffer is a live local and longer than said.
-    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), length) };
+    let _ = rustix::io::write(rustix::stdio::stderr(), &text[..length]);
     // SAFETY: abort(3) may be called in a signal handler.
     unsafe { libc::abort() }
 }
 
 /// Waits with poll(2) until `fd` is readable (or writable), for plain threads. False when the deadline passed.
 pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Duration>) -> io::Result<bool> {
-    let events = if for_read { libc::POLLIN | libc::POLLRDHUP } else { libc::POLLOUT };
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    let events = if for_read { PollFlags::IN | PollFlags::RDHUP } else { PollFlags::OUT };
     let timeout = timeout.map(timespec);
-    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the entry and the timeout are live locals; there is no signal mask.
-    let count = check(unsafe { libc::ppoll(&mut entry, 1, timeout, std::ptr::null()) })?;
+    let count = poll(&mut [PollFd::from_borrowed_fd(fd, events)], timeout.as_ref())?;
     Ok(count > 0)
 }
 
 /// Whether there is something urgent, or the descriptor has failed or ended. Some files forget it when they are asked.
 pub(crate) fn is_urgent(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
-    // SAFETY: the entry is a live local.
-    Ok(check(unsafe { libc::poll(&mut entry, 1, 0) })? > 0)
+    let count = poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::PRI)], Some(&AT_ONCE))?;
+    Ok(count > 0)
 }
 
 /// Whether reading from the socket was shut down, or the peer sends no more.
 pub(crate) fn reads_have_ended(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
-    // SAFETY: the entry is a live local.
-    check(unsafe { libc::poll(&mut entry, 1, 0) })?;
-    Ok(entry.revents & libc::POLLRDHUP != 0)
+    let mut entry = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
+    poll(&mut entry, Some(&AT_ONCE))?;
+    Ok(entry[0].revents().contains(PollFlags::RDHUP))
 }
 
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
 /// The result of a system call that returns -1 and sets `errno`.
-fn check(result: libc::c_int) -> io::Result<RawFd> {
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

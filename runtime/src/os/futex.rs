@@ -5,6 +5,8 @@
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
+use rustix::time::Timespec;
+
 /// Blocks the calling OS thread while `*word == expected`, until woken or until `deadline`.
 ///
 /// Returns early now and then (signals, unrelated wakes of a reused address): callers loop on the word.
@@ -40,9 +42,6 @@ pub(crate) fn wake_one(address: *const u32) {
 }
 
 /// `left` as the kernel takes it; more seconds than it can hold become the most that it can.
-pub(crate) fn timespec(left: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: left.subsec_nanos().into(),
-    }
+pub(crate) fn timespec(left: Duration) -> Timespec {
+    Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
 }

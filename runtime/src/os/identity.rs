@@ -3,24 +3,20 @@
 #![expect(unsafe_code, reason = "system calls")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, RawFd};
 
-use super::socket::check;
+use rustix::fs::{FileType, Stat, fstat, fstatfs};
 
 /// A file, whoever has opened it: its device and its number there.
 pub(crate) type File = (u64, u64);
 
-fn stat(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
-    // SAFETY: an all-zero stat is a valid value to be written over.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the descriptor is open and the struct a live local.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) } as isize)?;
-    Ok(stat)
-}
-
 /// Whether it is a file on a disk whose last name was removed: its last close gives its blocks back.
 pub(crate) fn has_no_name(fd: BorrowedFd<'_>) -> bool {
-    stat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG && stat.st_nlink == 0)
+    fstat(fd).is_ok_and(|stat| kind(&stat) == FileType::RegularFile && stat.st_nlink == 0)
+}
+
+fn kind(stat: &Stat) -> FileType {
+    FileType::from_raw_mode(stat.st_mode)
 }
 
 /// File systems of this machine's memory and disks, whose files have nothing to do when they are closed: ext, XFS, Btrfs,
@@ -40,16 +36,11 @@ const QUICK: [u64; 10] = [
 
 /// Whether to close it is known to take no time, as long as it has a name. To ask may take some.
 pub(crate) fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
-    match stat(fd).map(|stat| stat.st_mode & libc::S_IFMT) {
-        Ok(libc::S_IFIFO) => true,
-        Ok(libc::S_IFREG | libc::S_IFDIR) => {
-            // SAFETY: an all-zero statfs is a valid value to be written over.
-            let mut system: libc::statfs = unsafe { std::mem::zeroed() };
-            // SAFETY: the descriptor is open and the struct a live local.
-            let asked = unsafe { libc::fstatfs(fd.as_raw_fd(), &mut system) };
-            #[allow(clippy::unnecessary_cast, reason = "the type is the C library's choice")]
-            let kind = system.f_type as u64 & 0xFFFF_FFFF;
-            asked == 0 && QUICK.contains(&kind)
+    match fstat(fd).map(|stat| kind(&stat)) {
+        Ok(FileType::Fifo) => true,
+        #[allow(clippy::unnecessary_cast, reason = "the type depends on the architecture")]
+        Ok(FileType::RegularFile | FileType::Directory) => {
+            fstatfs(fd).is_ok_and(|system| QUICK.contains(&(system.f_type as u64 & 0xFFFF_FFFF)))
         }
         _ => false,
     }
@@ -57,8 +48,8 @@ pub(crate) fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
 
 /// The file behind a descriptor.
 pub(crate) fn file(fd: BorrowedFd<'_>) -> io::Result<File> {
-    let stat = stat(fd)?;
-    #[allow(clippy::unnecessary_cast, reason = "the types are the C library's choice")]
+    let stat = fstat(fd)?;
+    #[allow(clippy::unnecessary_cast, reason = "the types depend on the architecture")]
     Ok((stat.st_dev as u64, stat.st_ino as u64))
 }
 

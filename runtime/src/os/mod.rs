@@ -1,4 +1,4 @@
-//! Every libc call of the runtime, behind safe functions that return `io::Result`.
+//! Every system call of the runtime, by rustix or else by libc, behind safe functions that return `io::Result`.
 //!
 //! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
 

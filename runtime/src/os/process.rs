@@ -1,17 +1,14 @@
 //! Descriptors of processes.
 
-#![expect(unsafe_code, reason = "a system call")]
-
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 
-/// A descriptor of the child `id`, which becomes readable when it ends (Linux 5.3).
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// A descriptor of the child `id`, which becomes readable when it ends (Linux 5.3). It is closed on exec.
 ///
 /// The caller has not waited for that child yet, so the number is still the child's.
 pub(crate) fn pidfd(id: u32) -> io::Result<OwnedFd> {
-    // SAFETY: pidfd_open(2) takes numbers; the descriptor is closed on exec.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, id as libc::pid_t, 0) };
-    let fd = super::socket::check(fd as isize)?;
-    // SAFETY: the descriptor was just made and is nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(pidfd_open(id, PidfdFlags::empty())?)
 }

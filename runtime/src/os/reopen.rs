@@ -7,15 +7,16 @@
 //! A regular file has a position, which a second open file does not share; a device may take an open for an event; a
 //! terminal's master side would make another terminal. So only pipes and terminals are opened again.
 
-#![expect(unsafe_code, reason = "system calls")]
-
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
+use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::pty::ptsname;
+use rustix::termios::isatty;
+
 use super::copy::{Kind, kind};
-use super::socket::check;
 
 /// Opens it in non-blocking mode, for what it is open for.
 ///
@@ -27,11 +28,9 @@ pub(crate) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     if kind(fd)? != Kind::Pipe && !is_terminal(fd) {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    // SAFETY: fcntl(2) with F_GETFL takes no pointer.
-    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) } as isize)? as libc::c_int;
-    let (reads, writes) = match flags & libc::O_ACCMODE {
-        libc::O_RDONLY => (true, false),
-        libc::O_WRONLY => (false, true),
+    let (reads, writes) = match fcntl_getfl(fd)? & OFlags::ACCMODE {
+        OFlags::RDONLY => (true, false),
+        OFlags::WRONLY => (false, true),
         _ => (true, true),
     };
     OpenOptions::new()
@@ -44,11 +43,8 @@ pub(crate) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// Whether it is a terminal, and not the side of a pseudoterminal that displays it.
 fn is_terminal(fd: BorrowedFd<'_>) -> bool {
-    let mut number: libc::c_uint = 0;
-    // SAFETY: isatty(3) takes a number; TIOCGPTN writes one into a live local, and only a master has one.
-    unsafe {
-        libc::isatty(fd.as_raw_fd()) == 1 && libc::ioctl(fd.as_raw_fd(), libc::TIOCGPTN, &raw mut number) != 0
-    }
+    // Only a master has a number of its slave.
+    isatty(fd) && ptsname(fd, Vec::new()).is_err()
 }
 
 #[cfg(all(test, not(loom)))]

@@ -3,13 +3,14 @@
 //! What a thread sets is inherited by the threads and the processes that it starts, and an exec leaves it. So it is set only
 //! while the thread sleeps, when it can start nothing.
 
-#![expect(unsafe_code, reason = "system calls")]
-
+use std::num::NonZeroU64;
 use std::time::Duration;
+
+use rustix::thread::{current_timer_slack, set_current_timer_slack};
 
 /// Timed waits end at most this late by the kernel's own choice, in nanoseconds; the default is 50,000. What remains is the
 /// time to wake an idle core.
-const TIGHT_NS: libc::c_ulong = 1_000;
+const TIGHT_NS: u64 = 1_000;
 
 /// Waits for longer than this have the usual slack, which is nothing to them: a server whose connections time out after
 /// seconds pays for no precision.
@@ -30,7 +31,7 @@ pub(crate) fn sleep<R>(timeout: Option<Duration>, wait: impl FnOnce(Option<Durat
 /// The calling thread's slack is tight while this lives.
 struct Tight {
     /// What it was, and is to be again. `None`: no looser than this.
-    before: Option<libc::c_ulong>,
+    before: Option<u64>,
 }
 
 impl Tight {
@@ -52,15 +53,13 @@ impl Drop for Tight {
 }
 
 /// 0 if it cannot be asked for, and then it is left alone. It is also what the kernel says of a real-time thread.
-fn of_this_thread() -> libc::c_ulong {
-    // SAFETY: prctl(2) with this option reads and writes no memory.
-    let slack = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
-    libc::c_ulong::try_from(slack).unwrap_or(0)
+fn of_this_thread() -> u64 {
+    current_timer_slack().unwrap_or(0)
 }
 
-fn set(slack_ns: libc::c_ulong) {
-    // SAFETY: as above. It cannot fail for the calling thread.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, slack_ns, 0, 0, 0) };
+fn set(slack_ns: u64) {
+    // It cannot fail for the calling thread.
+    let _ = set_current_timer_slack(NonZeroU64::new(slack_ns));
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,77 +1,73 @@
 //! Calls on descriptors that neither std nor socket2 offers for a borrowed one.
+//!
+//! Most are rustix's. Those with addresses speak socket2's type, which std's and Unix's addresses are made of; those with
+//! several buffers take a header without an address, which costs nothing to decode.
 
 #![expect(unsafe_code, reason = "system calls")]
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
+pub(crate) use rustix::net::RecvFlags;
+use rustix::net::SendFlags;
 use socket2::{SockAddr, SockRef};
 
 /// What connect(2) says on a non-blocking socket that needs time.
 pub(crate) const IN_PROGRESS: i32 = libc::EINPROGRESS;
 
-/// Switches `O_NONBLOCK`; whether it was different before.
+/// Switches `O_NONBLOCK`; returns whether it was different before.
 pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<bool> {
-    // SAFETY: fcntl(2) with F_GETFL takes no pointer.
-    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) } as isize)? as libc::c_int;
-    let wanted = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
+    let flags = fcntl_getfl(fd)?;
+    let mut wanted = flags;
+    wanted.set(OFlags::NONBLOCK, nonblocking);
     if wanted != flags {
-        // SAFETY: as above.
-        check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, wanted) } as isize)?;
+        fcntl_setfl(fd, wanted)?;
     }
     Ok(wanted != flags)
 }
 
 /// Whether it is a regular file, a directory or a block device.
 pub(crate) fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    // SAFETY: an all-zero stat is a valid value to be written over.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the descriptor is open and the struct a live local.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) } as isize)?;
-    let kind = stat.st_mode & libc::S_IFMT;
-    Ok(matches!(kind, libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK))
+    let kind = FileType::from_raw_mode(fstat(fd)?.st_mode);
+    Ok(matches!(kind, FileType::RegularFile | FileType::Directory | FileType::BlockDevice))
 }
 
 pub(crate) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the buffer is live and as long as said.
-    check(unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) })
+    Ok(rustix::io::read(fd, buffer)?)
 }
 
 pub(crate) fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    // SAFETY: the slice is live and as long as said.
-    check(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len()) })
+    Ok(rustix::io::write(fd, bytes)?)
 }
 
 pub(crate) fn read_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-    // SAFETY: `IoSliceMut` has the layout of `iovec`, and each is a live buffer.
-    check(unsafe { libc::readv(fd.as_raw_fd(), buffers.as_mut_ptr().cast(), vector_len(buffers.len())) })
+    Ok(rustix::io::readv(fd, buffers)?)
 }
 
 pub(crate) fn write_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    // SAFETY: `IoSlice` has the layout of `iovec`, and each is a live slice.
-    check(unsafe { libc::writev(fd.as_raw_fd(), slices.as_ptr().cast(), vector_len(slices.len())) })
+    Ok(rustix::io::writev(fd, slices)?)
 }
 
 /// Receives from a connected socket without blocking, whatever its mode.
-pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
-    let flags = flags | libc::MSG_DONTWAIT;
-    // SAFETY: the buffer is live and as long as said.
-    check(unsafe { libc::recv(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) })
+pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
+    // The second number is the length of a datagram that was longer, or of what was discarded.
+    let (_, length) = rustix::net::recv(fd, buffer, flags | RecvFlags::DONTWAIT)?;
+    Ok(length)
 }
 
 /// Sends on a connected socket without blocking, whatever its mode, and without a signal if it is broken.
 pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    // SAFETY: the slice is live and as long as said.
-    check(unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) })
+    Ok(rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
 }
 
 /// [`receive`] from anybody; also the sender's address, of family 0 if it has none.
 pub(crate) fn receive_from(
     fd: BorrowedFd<'_>,
     buffer: &mut [u8],
-    flags: libc::c_int,
+    flags: RecvFlags,
 ) -> io::Result<(usize, SockAddr)> {
-    let flags = flags | libc::MSG_DONTWAIT;
+    let flags = (flags | RecvFlags::DONTWAIT).bits() as libc::c_int;
     // SAFETY: the kernel writes an address into the storage, and its length; the buffer is live and as long as said.
     unsafe {
         SockAddr::try_init(|storage, len| {
@@ -114,11 +110,14 @@ pub(crate) fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::R
 
 pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
+/// Receives and takes.
+pub(crate) const TAKE: RecvFlags = RecvFlags::empty();
+
 /// Receives without taking.
-pub(crate) const PEEK: libc::c_int = libc::MSG_PEEK;
+pub(crate) const PEEK: RecvFlags = RecvFlags::PEEK;
 
 /// Takes without looking: a TCP socket leaves the buffer as it is.
-pub(crate) const DISCARD: libc::c_int = libc::MSG_TRUNC;
+pub(crate) const DISCARD: RecvFlags = RecvFlags::TRUNC;
 
 /// A header for a connected socket: buffers and nothing else.
 fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {

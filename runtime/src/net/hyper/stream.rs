@@ -109,7 +109,7 @@ impl Read for HyperStream {
         let (stream, arms) = this.parts();
         let free = buffer.initialize_unfilled();
         let wanted = free.len();
-        let call = |inner: &std::net::TcpStream| socket::receive(inner.as_fd(), free, 0);
+        let call = |inner: &std::net::TcpStream| socket::receive(inner.as_fd(), free, socket::TAKE);
         let is_watched = stream.descriptor().idle().is_some();
         let length = ready!(stream.descriptor().poll_receive(&mut arms.read, context, wanted, call))?;
         if is_watched {

@@ -119,7 +119,7 @@ impl UnixDatagram {
     ///
     /// What recvfrom(2) says; `WouldBlock` after the read timeout.
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.receive_from(buffer, 0)
+        self.receive_from(buffer, socket::TAKE)
     }
 
     /// [`recv_from`](Self::recv_from) that leaves the datagram where it is.
@@ -131,7 +131,7 @@ impl UnixDatagram {
         self.receive_from(buffer, socket::PEEK)
     }
 
-    fn receive_from(&self, buffer: &mut [u8], flags: i32) -> io::Result<(usize, SocketAddr)> {
+    fn receive_from(&self, buffer: &mut [u8], flags: socket::RecvFlags) -> io::Result<(usize, SocketAddr)> {
         let call = |inner: &net::UnixDatagram| socket::receive_from(inner.as_fd(), buffer, flags);
         let at_end = || Ok((0, SockAddr::unix("")?));
         let (length, from) = take_from_queue(&self.0, Reason::Read, call, at_end)?;
@@ -144,7 +144,7 @@ impl UnixDatagram {
     ///
     /// What recv(2) says; `WouldBlock` after the read timeout.
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let call = |inner: &net::UnixDatagram| socket::receive(inner.as_fd(), buffer, 0);
+        let call = |inner: &net::UnixDatagram| socket::receive(inner.as_fd(), buffer, socket::TAKE);
         take_from_queue(&self.0, Reason::Read, call, || Ok(0))
     }
 
