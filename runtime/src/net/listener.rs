@@ -10,12 +10,13 @@ use super::{ListenOptions, TcpStream, ToSocketAddrs, incoming};
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket;
+use crate::park::{self, Cost};
 use crate::scheduler;
 
 /// A TCP socket server whose `accept` blocks the fiber.
 ///
 /// After an accept, what the accepting fiber spawns next is placed on the worker that has the fewest fibers
-/// placed in this direction: an accept loop that spawns a fiber per connection spreads them evenly.
+/// placed in this way: an accept loop that spawns a fiber per connection spreads them evenly.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -48,6 +49,7 @@ impl TcpListener {
     }
 
     pub(super) fn from_nonblocking(inner: std::net::TcpListener) -> Self {
+        park::spend(Cost::Making);
         Self(Descriptor::new(inner, Kind::Other))
     }
 

@@ -1,4 +1,4 @@
-//! The budget: what a fiber may do without ever blocking before it gives direction to its neighbours.
+//! The budget: what a fiber may do without ever blocking before it gives way to its neighbours.
 //!
 //! Every call of the runtime that may come in a loop [`spend`]s a little of what its thread has left, whether it succeeds
 //! or not. The usual case is a subtraction and a branch. When nothing is left the worker reads the clock, and [`Pace`] says
@@ -6,7 +6,7 @@
 //! the poller and the oldest task. `README.md` tells why and how much.
 //!
 //! A call spends before it does its work, or after it has found that it cannot: never with a lock of the runtime's held,
-//! and never in a destructor. To give direction is no place to obey a cancellation: a call that promises not to wait
+//! and never in a destructor. To give way is no place to obey a cancellation: a call that promises not to wait
 //! does not unwind either.
 
 #[cfg(not(loom))]
@@ -29,6 +29,8 @@ pub enum Cost {
     InputOutput,
     /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
     InVain,
+    /// System calls that never wait and take microseconds: they make a socket or a pipe.
+    Making,
     /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
     Surplus,
 }
@@ -41,6 +43,7 @@ impl Cost {
             Self::InputOutput => 2,
             Self::Surplus => 3,
             Self::InVain => 4,
+            Self::Making => 16,
         }
     }
 }
@@ -61,7 +64,7 @@ const LOOK_NS: u64 = 10_000;
 #[cfg(not(loom))]
 const LOOKS: u32 = 16;
 
-/// How much of the budget calls that never wait take in one turn before one of them gives direction: as much as those looks are
+/// How much of the budget calls that never wait take in one turn before one of them gives way: as much as those looks are
 /// apart at the most. Not counted in looks, which are closer on a busy machine: a few calls under a lock of std's are to be
 /// safe, however slow the machine is.
 #[cfg(not(loom))]
@@ -205,8 +208,8 @@ impl Pace {
         let is_over = match cost {
             Cost::Surplus => true,
             Cost::Wait | Cost::InputOutput => looks >= LOOKS,
-            Cost::Call | Cost::InVain if spent >= CALLS => true,
-            Cost::Call | Cost::InVain => return Verdict::GoOn,
+            Cost::Call | Cost::InVain | Cost::Making if spent >= CALLS => true,
+            Cost::Call | Cost::InVain | Cost::Making => return Verdict::GoOn,
         };
         if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
             self.round_ns.set(now_ns);
@@ -261,6 +264,7 @@ mod tests {
             (Cost::InputOutput, looks - 1),
             (Cost::Call, looks),
             (Cost::InVain, looks),
+            (Cost::Making, looks),
         ] {
             assert_eq!(first(&verdicts(1_000, 50, cost, true), Verdict::Yield), Some(last));
         }
