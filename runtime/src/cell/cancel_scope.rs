@@ -274,10 +274,15 @@ impl Chain {
     }
 
     /// Lets the visible cancel scopes end the wait of `waiter`, until [`leave`](Self::leave). True if one has fired.
-    pub(crate) fn enter(&self, waiter: &Waiter) -> bool {
+    ///
+    /// Left out are those to whose `mark` the caller could not unwind: who waits is told too late by whoever fires one.
+    pub(crate) fn enter(&self, waiter: &Waiter, is_free: impl Fn(usize) -> bool) -> bool {
         let mut fired = false;
         self.for_each_visible(|cancel_scope| {
-            if cancel_scope.kind == Kind::Signal && !cancel_scope.thrown.get() {
+            if cancel_scope.kind == Kind::Signal
+                && !cancel_scope.thrown.get()
+                && is_free(cancel_scope.mark.get())
+            {
                 let mut waiting = cancel_scope.waiting.lock();
                 fired |= cancel_scope.has_fired();
                 waiting.0 = waiter;

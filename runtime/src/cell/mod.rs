@@ -21,6 +21,7 @@ mod model_future_waiter;
 mod model_sleep;
 #[cfg(all(test, loom))]
 mod model_waiter;
+mod no_stack;
 mod relay;
 mod token;
 mod wait;
@@ -40,5 +41,6 @@ pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
 pub(crate) use local::{Gone, Locals};
+pub(crate) use no_stack::NoStack;
 pub(crate) use relay::{catch as catch_and_resume, make_known as make_relay_known};
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Wakeup};

@@ -6,8 +6,10 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr;
 
-use rustix::fs::{self, FileType, fstat};
+use rustix::fs::{self, FileType};
 use rustix::pipe::{self, SpliceFlags};
+
+use super::about::About;
 
 /// What a descriptor is, as far as it decides which call copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
-    Ok(match FileType::from_raw_mode(fstat(fd)?.st_mode) {
+    Ok(match About::of(fd)?.kind {
         FileType::RegularFile => Kind::Regular,
         FileType::Fifo => Kind::Pipe,
         FileType::Socket => Kind::Socket,

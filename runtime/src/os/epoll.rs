@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::futex::timespec;
 
@@ -66,16 +66,21 @@ impl Epoll {
         Ok(epoll::delete(&self.0, fd)?)
     }
 
-    /// Waits for events, at most for `timeout`, and passes them on. A signal ends the wait early, with none.
+    /// Waits for events, at most for `timeout`, and passes them on. A signal ends the wait early, with none. Without a wait (a
+    /// `timeout` of zero) nothing does: who is told that there are none may wait for an edge that has been.
     pub(crate) fn wait(
         &self,
         buffer: &mut EventBuffer,
         timeout: Option<Duration>,
         mut each: impl FnMut(Event),
     ) -> io::Result<usize> {
-        let count = match self.wait_raw(buffer, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            other => usize::try_from(other?).expect("a count"),
+        let is_look = timeout.is_some_and(|timeout| timeout.is_zero());
+        let count = loop {
+            match self.wait_raw(buffer, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && is_look => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => break 0,
+                other => break usize::try_from(other?).expect("a count"),
+            }
         };
         for event in &buffer.0[..count] {
             // SAFETY: the kernel has written this many events.
@@ -179,18 +184,20 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
 
 /// Whether there is something urgent, or the descriptor has failed or ended. Some files forget it when they are asked.
 pub(crate) fn is_urgent(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let count = poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::PRI)], Some(&AT_ONCE))?;
-    Ok(count > 0)
+    Ok(look(&mut [PollFd::from_borrowed_fd(fd, PollFlags::PRI)])? > 0)
+}
+
+/// poll(2) without a wait, which no signal ends.
+fn look(entries: &mut [PollFd<'_>]) -> io::Result<usize> {
+    Ok(retry_on_intr(|| poll(entries, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))?)
 }
 
 /// Whether reading from the socket was shut down, or the peer sends no more.
 pub(crate) fn reads_have_ended(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut entry = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
-    poll(&mut entry, Some(&AT_ONCE))?;
+    look(&mut entry)?;
     Ok(entry[0].revents().contains(PollFlags::RDHUP))
 }
-
-const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The result of a system call that returns -1 and sets `errno`.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {

@@ -5,18 +5,16 @@
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 
-use rustix::fs::{FileType, Stat, fstat, fstatfs};
+use rustix::fs::{FileType, fstatfs};
+
+use super::about::About;
 
 /// A file, whoever has opened it: its device and its number there.
 pub(crate) type File = (u64, u64);
 
 /// Whether it is a file on a disk whose last name was removed: its last close gives its blocks back.
 pub(crate) fn has_no_name(fd: BorrowedFd<'_>) -> bool {
-    fstat(fd).is_ok_and(|stat| kind(&stat) == FileType::RegularFile && stat.st_nlink == 0)
-}
-
-fn kind(stat: &Stat) -> FileType {
-    FileType::from_raw_mode(stat.st_mode)
+    About::of(fd).is_ok_and(|about| about.kind == FileType::RegularFile && about.names == 0)
 }
 
 /// File systems of this machine's memory and disks, whose files have nothing to do when they are closed: ext, XFS, Btrfs,
@@ -36,7 +34,7 @@ const QUICK: [u64; 10] = [
 
 /// Whether to close it is known to take no time, as long as it has a name. To ask may take some.
 pub(crate) fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
-    match fstat(fd).map(|stat| kind(&stat)) {
+    match About::of(fd).map(|about| about.kind) {
         Ok(FileType::Fifo) => true,
         #[allow(clippy::unnecessary_cast, reason = "the type depends on the architecture")]
         Ok(FileType::RegularFile | FileType::Directory) => {
@@ -48,9 +46,7 @@ pub(crate) fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
 
 /// The file behind a descriptor.
 pub(crate) fn file(fd: BorrowedFd<'_>) -> io::Result<File> {
-    let stat = fstat(fd)?;
-    #[allow(clippy::unnecessary_cast, reason = "the types depend on the architecture")]
-    Ok((stat.st_dev as u64, stat.st_ino as u64))
+    Ok(About::of(fd)?.file)
 }
 
 /// `fcntl(2)`, Linux 6.10, not in the libc crate yet.

@@ -12,10 +12,11 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::fs::{FileType, OFlags, fcntl_getfl};
 use rustix::pty::ptsname;
 use rustix::termios::isatty;
 
+use super::about::About;
 use super::copy::{Kind, kind};
 
 /// Opens it in non-blocking mode, for what it is open for.
@@ -25,7 +26,7 @@ use super::copy::{Kind, kind};
 /// `Unsupported` for what cannot be opened again; what open(2) says, such as that there is no `/proc`, that the pipe is
 /// another user's, or that there are no more descriptors.
 pub(crate) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    if kind(fd)? != Kind::Pipe && !is_terminal(fd) {
+    if kind(fd)? != Kind::Pipe && !is_displayed(fd) {
         return Err(io::ErrorKind::Unsupported.into());
     }
     let (reads, writes) = match fcntl_getfl(fd)? & OFlags::ACCMODE {
@@ -42,9 +43,14 @@ pub(crate) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 }
 
 /// Whether it is a terminal, and not the side of a pseudoterminal that displays it.
-fn is_terminal(fd: BorrowedFd<'_>) -> bool {
+fn is_displayed(fd: BorrowedFd<'_>) -> bool {
     // Only a master has a number of its slave.
-    isatty(fd) && ptsname(fd, Vec::new()).is_err()
+    is_terminal(fd) && ptsname(fd, Vec::new()).is_err()
+}
+
+/// Whether it is a terminal. A file, which may be served by a program, is not asked.
+pub(crate) fn is_terminal(fd: BorrowedFd<'_>) -> bool {
+    About::of(fd).is_ok_and(|about| about.kind == FileType::CharacterDevice) && isatty(fd)
 }
 
 #[cfg(all(test, not(loom)))]

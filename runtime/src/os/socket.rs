@@ -8,10 +8,12 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl};
 pub(crate) use rustix::net::RecvFlags;
 use rustix::net::SendFlags;
 use socket2::{SockAddr, SockRef};
+
+use super::about::About;
 
 /// What connect(2) says on a non-blocking socket that needs time.
 pub(crate) const IN_PROGRESS: i32 = libc::EINPROGRESS;
@@ -29,7 +31,7 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Resu
 
 /// Whether it is a regular file, a directory or a block device.
 pub(crate) fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let kind = FileType::from_raw_mode(fstat(fd)?.st_mode);
+    let kind = About::of(fd)?.kind;
     Ok(matches!(kind, FileType::RegularFile | FileType::Directory | FileType::BlockDevice))
 }
 
