@@ -45,7 +45,7 @@ struct Entries {
     at_end: bool,
 }
 
-// Entries are moved in and out whole; a panic leaves none half-direction.
+// Entries are moved in and out whole; a panic leaves none half-way.
 impl UnwindSafe for ReadDir {}
 impl RefUnwindSafe for ReadDir {}
 

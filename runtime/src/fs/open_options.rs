@@ -101,7 +101,7 @@ impl OpenOptions {
         self.flags
     }
 
-    /// Whether to open a FIFO in this direction waits for somebody else.
+    /// Whether to open a FIFO in this way waits for somebody else.
     pub(super) fn waits_for_the_other_end(&self) -> bool {
         self.reads != (self.writes || self.appends) && self.flags & nowait::OPENS == 0
     }

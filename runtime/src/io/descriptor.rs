@@ -112,7 +112,7 @@ impl<T: AsFd> Descriptor<T> {
     }
 
     /// Chooses between waits and errors, for the calls here and for the kernel's own; for those not before the last copy
-    /// that is under direction has ended.
+    /// that is under way has ended.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.settings().set_nonblocking(self.as_fd(), nonblocking)
     }

@@ -25,7 +25,7 @@ pub(super) struct Settings {
     pub(super) left: Mutex<Vec<u8>>,
 }
 
-/// The copies in the kernel that are under direction; see `kernel_copy.rs`.
+/// The copies in the kernel that are under way; see `kernel_copy.rs`.
 #[derive(Debug, Default)]
 struct Copies {
     count: usize,

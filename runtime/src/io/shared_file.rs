@@ -1,6 +1,6 @@
 //! A descriptor of an open file that others may have as well: pipes, terminals, the standard streams.
 //!
-//! Its mode is not ours to change (`os/nowait.rs` says why), so each operation finds its direction anew:
+//! Its mode is not ours to change (`os/nowait.rs` says why), so each operation finds its way anew:
 //!
 //! 1. It asks the kernel not to wait, and parks on the poller until there is something: pipes, sockets, `/dev/null`.
 //! 2. Where the kernel cannot be asked, the pipe or terminal is opened once more, in a mode of its own (`os/reopen.rs`), and

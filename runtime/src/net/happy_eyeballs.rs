@@ -23,7 +23,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// How many outcomes are looked at together.
 const BATCH: usize = 16;
 
-/// The attempts that are under direction.
+/// The attempts that are under way.
 struct Race {
     epoll: Descriptor<Epoll>,
     events: EventBuffer,

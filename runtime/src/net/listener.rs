@@ -15,7 +15,7 @@ use crate::scheduler;
 /// A TCP socket server whose `accept` blocks the fiber.
 ///
 /// After an accept, what the accepting fiber spawns next is placed on the worker that has the fewest fibers
-/// placed in this direction: an accept loop that spawns a fiber per connection spreads them evenly.
+/// placed in this way: an accept loop that spawns a fiber per connection spreads them evenly.
 ///
 /// ```
 /// use std::io::{Read, Write};

@@ -164,7 +164,7 @@ pub(crate) fn wait_bounded(
     let goes = goes() || (state.has_signals && chain.enter(waiter) && goes());
     let by_bound = Cell::new(false);
     let nearest = state.nearest.filter(|nearest| deadline.is_none_or(|deadline| *nearest <= deadline));
-    // A claim that is lost to a notification is a wake-up that is on its direction and must be taken.
+    // A claim that is lost to a notification is a wake-up that is on its way and must be taken.
     if !goes || waiter.claim(Outcome::Cancelled).is_none() {
         suspend(Until { own: deadline, bound: nearest, by_bound: &by_bound });
     }

@@ -10,7 +10,7 @@
 //! not by a switch (`Worker::suspend`); the worker sleeps in `model_bed.rs` (the poller has a thread of its own); the
 //! requests are in `model_requests.rs`.
 //!
-//! A cancel scope that is fired meanwhile is the other direction to end a wait, and is here as well.
+//! A cancel scope that is fired meanwhile is the other way to end a wait, and is here as well.
 //!
 //! Left out: fibers that roam, shields, and waits during an unwinding; timers; several workers; the count of visitors,
 //! which keeps the runtime (the model keeps it); how a join handle gives its fiber a name to be cancelled by, which

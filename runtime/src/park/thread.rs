@@ -62,7 +62,7 @@ fn sleep_on(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) {
     }
 }
 
-/// Whether the other side is mostly on its direction, so that it pays to stay awake for it.
+/// Whether the other side is mostly on its way, so that it pays to stay awake for it.
 fn is_answered_soon(reason: Reason) -> bool {
     matches!(reason, Reason::ChannelSend | Reason::ChannelReceive | Reason::Select)
 }

@@ -1,7 +1,7 @@
 //! The registrations of one poller: slots that stay where they are, found by the key that epoll hands back.
 //!
 //! A key is a slot's index and the slot's generation. Vacating a slot raises its generation, so an event that was
-//! on its direction for the old descriptor finds nobody. An event that slips through between the comparison and a reuse
+//! on its way for the old descriptor finds nobody. An event that slips through between the comparison and a reuse
 //! counts as one for the new descriptor, which costs it a system call or two and is otherwise harmless.
 
 use std::sync::OnceLock;

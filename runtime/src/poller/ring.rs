@@ -68,7 +68,7 @@ impl Ring {
         // SAFETY: as in `link`.
         while let Some(first) = unsafe { self.first.as_ref() } {
             self.unlink(first);
-            // One that has given up is on its direction to unlink itself, and wakes nobody.
+            // One that has given up is on its way to unlink itself, and wakes nobody.
             let Some(woken) = first.waiter().claim(Outcome::Notified) else { continue };
             first.woken.set(Some(woken));
             first.next.set(claimed);

@@ -58,7 +58,7 @@ impl Worker {
         // SAFETY: as above.
         let is_bound = at.is_some_and(|at| unsafe { expires(fiber, bound.waiter, at) });
         if let Some(at) = at.filter(|_| !is_bound) {
-            // A cancel scope inside of what is in the direction may be next.
+            // A cancel scope inside of what is in the way may be next.
             let next = fiber.cancel_scopes.nearest_after(at);
             bound.at.set(next);
             let next_ns = next.map_or(u64::MAX, |next| self.shared().ns_at(next)).min(own_ns);

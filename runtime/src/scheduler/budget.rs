@@ -1,4 +1,4 @@
-//! The budget: what a fiber may do without ever blocking before it gives direction to its neighbours.
+//! The budget: what a fiber may do without ever blocking before it gives way to its neighbours.
 //!
 //! Every call of the runtime that may come in a loop [`spend`]s a little of what its thread has left, whether it succeeds
 //! or not. The usual case is a subtraction and a branch. When nothing is left the worker reads the clock, and [`Pace`] says
@@ -6,7 +6,7 @@
 //! the poller and the oldest task. `README.md` tells why and how much.
 //!
 //! A call spends before it does its work, or after it has found that it cannot: never with a lock of the runtime's held,
-//! and never in a destructor. To give direction is no place to obey a cancellation: a call that promises not to wait
+//! and never in a destructor. To give way is no place to obey a cancellation: a call that promises not to wait
 //! does not unwind either.
 
 #[cfg(not(loom))]
@@ -60,7 +60,7 @@ const LOOK_NS: u64 = 10_000;
 #[cfg(not(loom))]
 const LOOKS: u32 = 16;
 
-/// How much of the budget calls that never wait take in one turn before one of them gives direction: as much as those looks are
+/// How much of the budget calls that never wait take in one turn before one of them gives way: as much as those looks are
 /// apart at the most. Not counted in looks, which are closer on a busy machine: a few calls under a lock of std's are to be
 /// safe, however slow the machine is.
 #[cfg(not(loom))]
@@ -73,7 +73,7 @@ thread_local! {
     static LEFT: AtomicI32 = const { AtomicI32::new(FULL) };
 }
 
-/// Takes `cost` of the budget; gives direction to others when it is used up.
+/// Takes `cost` of the budget; gives way to others when it is used up.
 #[inline(always)]
 pub(crate) fn spend(cost: Cost) {
     spend_units(cost.units(), || cost);

@@ -1,4 +1,4 @@
-//! What `reach` is under loom: nothing is in the direction of an unwinding.
+//! What `reach` is under loom: nothing is in the way of an unwinding.
 
 use crate::cell::{Header, Waiter};
 

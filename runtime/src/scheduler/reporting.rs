@@ -20,7 +20,7 @@ pub(crate) struct Reporting {
     pub(crate) callback: Option<Callback>,
     #[cfg(feature = "backtrace")]
     pub(crate) has_backtrace: bool,
-    /// Whether a callback is under direction.
+    /// Whether a callback is under way.
     is_busy: Arc<AtomicBool>,
 }
 

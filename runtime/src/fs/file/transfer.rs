@@ -93,7 +93,7 @@ impl Write for &File {
 
 impl Seek for &File {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        // Not in place: the kernel lets it wait for a read of the same open file that is under direction.
+        // Not in place: the kernel lets it wait for a read of the same open file that is under way.
         self.call(|mut file| file.seek(to))
     }
 }

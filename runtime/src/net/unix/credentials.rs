@@ -69,7 +69,7 @@ impl SocketCred {
         bytes
     }
 
-    /// The other direction round.
+    /// The other way round.
     pub(super) fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
         let word = |at: usize| bytes[at..at + 4].try_into().expect("four bytes");
         Self {

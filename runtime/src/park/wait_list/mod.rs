@@ -102,7 +102,7 @@ impl<P> WaitList<P> {
 
     /// Ends the wait of the first waiter that still waits, leaving its payload as it is.
     ///
-    /// Waiters whose deadline or cancellation came first are unlinked on the direction.
+    /// Waiters whose deadline or cancellation came first are unlinked on the way.
     pub(crate) fn pop_front(&mut self) -> Option<Wakeup> {
         while let Some(node) = self.front {
             self.unlink(node);

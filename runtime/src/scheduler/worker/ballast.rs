@@ -1,4 +1,4 @@
-//! Ballast: panics that are under direction on stacks of their own, by which a thread's count of panics is set.
+//! Ballast: panics that are under way on stacks of their own, by which a thread's count of panics is set.
 //!
 //! std counts panics per thread: beginning to unwind adds one, catching takes one off, and [`panicking`] is whether
 //! the count is above zero. A fiber that is suspended in the middle of unwinding would leave its panics behind on the

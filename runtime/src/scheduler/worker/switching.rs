@@ -40,7 +40,7 @@ impl Worker {
         }
     }
 
-    /// The direction of a fiber that roams or has hooks. The hooks are called as if by the thread, which is between two fibers:
+    /// The way of a fiber that roams or has hooks. The hooks are called as if by the thread, which is between two fibers:
     /// they could not park, for whoever wakes this fiber may have put it into a queue already.
     #[inline(never)]
     fn suspend_specially(&self, me: &Header, request: Request) {
