@@ -1,14 +1,14 @@
 //! The ends of a channel for async tasks: [`Receiver::recv_async`] and [`Sender::send_async`].
 //!
-//! A task waits in the same lists as fibers and threads, in turn with them. Its node is inside of the pinned future, whose
-//! destructor takes it out of the list, under the lock, before the node is gone.
+//! A task waits in the same lists as fibers and threads, in turn with them. Its node is inside the pinned future. The
+//! future's destructor takes the node out of the list, under the lock, before the node is freed.
 //!
-//! **Nothing is lost with a future that is dropped.** A message that was handed to a receiving future is put back: to the
-//! receiver who is first in turn, or else before all messages of the buffer, since it was sent before those that were never
-//! handed out. (Of several that are put back, the last stands first: their order is not remembered.) Whatever other
-//! receivers have taken meanwhile was sent later, but to them. The buffer may then hold more messages than its capacity,
-//! one for each future so dropped; senders move up only when it holds less. A sending future takes back a message that
-//! nobody has taken.
+//! **A dropped future loses no message.** A message that was handed to a receiving future is put back: it goes to the first
+//! waiting receiver, or else before all messages of the buffer, since it was sent before those that were never handed out.
+//! (Of several that are put back, the last stands first: their order is not remembered.) A message that another receiver
+//! has taken meanwhile was sent later, but to that receiver. The buffer may then hold more messages than its capacity, one
+//! for each future so dropped; senders move up only when it holds less. A sending future takes back a message that
+//! no receiver has taken.
 
 #![expect(unsafe_code, reason = "a node of a list inside of a pinned future")]
 
@@ -25,23 +25,23 @@ use super::state::{Packet, State};
 use crate::cell::{FutureWaiter, Outcome};
 use crate::park::wait_list::{End, Node, WaitList};
 
-/// One place in one of a channel's lists, for a task.
-struct Place<T> {
+/// A task's registration in one of a channel's lists.
+struct Registration<T> {
     list: fn(&mut State<T>) -> &mut WaitList<Packet<T>>,
     node: Node<Packet<T>>,
-    /// Whom the node refers to. `None`: the node is in no list and its packet is empty.
+    /// The waiter that the node refers to. `None`: the node is in no list and its packet is empty.
     waiter: Option<FutureWaiter>,
     /// Others refer to the node.
     _pinned: PhantomPinned,
 }
 
-// SAFETY: the links and the waiter are touched under the channel's lock, and the packet is that of whoever owns it at
-// the time; it is sent with the future.
-unsafe impl<T: Send> Send for Place<T> {}
-// SAFETY: a shared reference gives access to nothing.
-unsafe impl<T: Send> Sync for Place<T> {}
+// SAFETY: the links and the waiter are touched under the channel's lock. The packet belongs to the current owner of the
+// node, and is sent with the future.
+unsafe impl<T: Send> Send for Registration<T> {}
+// SAFETY: a shared reference gives no access.
+unsafe impl<T: Send> Sync for Registration<T> {}
 
-impl<T> Place<T> {
+impl<T> Registration<T> {
     fn new(list: fn(&mut State<T>) -> &mut WaitList<Packet<T>>) -> Self {
         Self { list, node: Node::new(Packet::Empty), waiter: None, _pinned: PhantomPinned }
     }
@@ -54,7 +54,7 @@ impl<T> Place<T> {
         packet: Packet<T>,
         waiter: FutureWaiter,
     ) {
-        // SAFETY: nothing is moved out of the place.
+        // SAFETY: nothing is moved out of the registration.
         let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: the node was in no list, or `leave` has taken it out.
         unsafe { this.node.replace(packet) };
@@ -67,58 +67,59 @@ impl<T> Place<T> {
         channel.announce(is_watched);
     }
 
-    /// Takes the node out of its list; returns the packet if the wait was ended by another, who left it there.
+    /// Takes the node out of its list. Returns the packet if a peer has ended the wait and left its packet there.
     fn leave(&mut self, channel: &Channel<T>) -> Option<Packet<T>> {
         let waiter = self.waiter.take()?;
         // SAFETY: the node is in this list or has been popped from it.
-        unsafe { (self.list)(&mut channel.enter()).leave(&self.node) };
+        unsafe { (self.list)(&mut channel.lock()).leave(&self.node) };
         let is_claimed = waiter.waiter().outcome() == Some(Outcome::Notified);
         // SAFETY: `leave` has been called.
         let packet = unsafe { self.node.replace(Packet::Empty) };
         is_claimed.then_some(packet)
     }
 
-    /// The packet that another left, once one has.
+    /// Returns the packet that a peer has left, once one has.
     fn poll(self: Pin<&mut Self>, channel: &Channel<T>, context: &Context<'_>) -> Poll<Packet<T>> {
-        // SAFETY: nothing is moved out of the place.
+        // SAFETY: nothing is moved out of the registration.
         let this = unsafe { self.get_unchecked_mut() };
-        let waiter = this.waiter.as_ref().expect("a place that was joined is polled");
+        let waiter = this.waiter.as_ref().expect("a joined registration is polled");
         ready!(waiter.poll(context).map_or(Poll::Pending, Poll::Ready));
         Poll::Ready(this.leave(channel).expect("it was claimed"))
     }
 }
 
-/// A message to come; from [`Receiver::recv_async`].
+/// A future that receives a message. Made by [`Receiver::recv_async`].
 #[must_use = "a future does nothing unless it is polled"]
 pub struct RecvFuture<'a, T> {
     receiver: &'a Receiver<T>,
-    place: Place<T>,
+    registration: Registration<T>,
 }
 
-/// A message to be sent; from [`Sender::send_async`].
+/// A future that sends a message. Made by [`Sender::send_async`].
 #[must_use = "a future does nothing unless it is polled"]
 pub struct SendFuture<'a, T> {
     channel: &'a Channel<T>,
-    /// `None` while it is in the place's node, and once it has been sent.
+    /// `None` while the message is in the registration's node, and once it has been sent.
     message: Option<T>,
-    place: Place<T>,
+    registration: Registration<T>,
 }
 
 impl<T> Receiver<T> {
-    /// Receives a message, for a task of any executor: a future in the place of [`recv`](Self::recv).
+    /// Receives a message: [`recv`](Self::recv) as a future, for a task of any executor.
     ///
-    /// A future that is dropped loses no message: one that it was already handed is received by the next one who receives.
-    /// (If several such futures are dropped, their messages may change places.)
-    /// If a sender of a channel without capacity was selected (by a `select!`) to send to this future, polling and dropping
-    /// it waits until that has made its message.
+    /// A dropped future loses no message: a message that was already handed to it goes to the next receiver. (If several
+    /// such futures are dropped, their messages may change places.)
+    ///
+    /// In a channel without capacity, a sender's `select!` may have selected this future. Then polling and dropping the future
+    /// wait until that sender has made its message.
     ///
     /// # Errors
     ///
-    /// When the channel is empty and all senders are gone.
+    /// If the channel is empty and all senders are gone.
     ///
     /// # Panics
     ///
-    /// When polled, if this is the channel of [`after`](super::after), [`at`](super::at) or [`tick`](super::tick), and
+    /// Polling panics if this is the channel of [`after`](super::after), [`at`](super::at) or [`tick`](super::tick), and
     /// its message is not due: a task waits for a time with the timers of its executor.
     ///
     /// ```
@@ -127,18 +128,18 @@ impl<T> Receiver<T> {
     /// assert_eq!(abaca::future::block_on(receiver.recv_async()), Ok(5));
     /// ```
     pub fn recv_async(&self) -> RecvFuture<'_, T> {
-        RecvFuture { receiver: self, place: Place::new(State::receivers) }
+        RecvFuture { receiver: self, registration: Registration::new(State::receivers) }
     }
 }
 
 impl<T> Sender<T> {
-    /// Sends `message`, for a task of any executor: a future in the place of [`send`](Self::send).
+    /// Sends `message`: [`send`](Self::send) as a future, for a task of any executor.
     ///
     /// A future that is dropped before the message was taken drops the message.
     ///
     /// # Errors
     ///
-    /// When all receivers are gone; the error contains the message.
+    /// If all receivers are gone; the error contains the message.
     ///
     /// ```
     /// let (sender, receiver) = abaca::channel::bounded(0);
@@ -147,7 +148,11 @@ impl<T> Sender<T> {
     /// assert_eq!(thread.join().unwrap(), Ok(5));
     /// ```
     pub fn send_async(&self, message: T) -> SendFuture<'_, T> {
-        SendFuture { channel: &self.channel, message: Some(message), place: Place::new(State::senders) }
+        SendFuture {
+            channel: &self.channel,
+            message: Some(message),
+            registration: Registration::new(State::senders),
+        }
     }
 }
 
@@ -155,10 +160,10 @@ impl<T> Future for RecvFuture<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: the place is not moved out of its pin.
-        let (receiver, mut place) = unsafe {
+        // SAFETY: the registration is not moved out of its pin.
+        let (receiver, mut registration) = unsafe {
             let this = self.get_unchecked_mut();
-            (this.receiver, Pin::new_unchecked(&mut this.place))
+            (this.receiver, Pin::new_unchecked(&mut this.registration))
         };
         let channel = match &receiver.flavor {
             Flavor::Channel(channel) => channel,
@@ -172,12 +177,12 @@ impl<T> Future for RecvFuture<'_, T> {
             }
             Flavor::Never => return Poll::Pending,
         };
-        if place.waiter.is_some() {
-            match ready!(place.as_mut().poll(channel, context)) {
+        if registration.waiter.is_some() {
+            match ready!(registration.as_mut().poll(channel, context)) {
                 Packet::Message(message) => return Poll::Ready(Ok(message)),
                 Packet::Empty => return Poll::Ready(Err(RecvError)),
                 Packet::Reservation => {
-                    if let Some(message) = channel.collect() {
+                    if let Some(message) = channel.wait_for_handoff() {
                         return Poll::Ready(Ok(message));
                     }
                 }
@@ -189,11 +194,11 @@ impl<T> Future for RecvFuture<'_, T> {
                 Err(Refusal::Disconnected) => return Poll::Ready(Err(RecvError)),
                 Err(Refusal::WouldBlock) => {}
             }
-            // Made before the lock is taken, under which is looked again.
+            // Made before the lock is taken, under which readiness is checked again.
             let waiter = FutureWaiter::new(context);
-            let state = channel.enter();
+            let state = channel.lock();
             if !state.is_ready_to_take() {
-                place.join(channel, state, Packet::Empty, waiter);
+                registration.join(channel, state, Packet::Empty, waiter);
                 return Poll::Pending;
             }
         }
@@ -204,13 +209,13 @@ impl<T> Future for SendFuture<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: the place is not moved out of its pin; the message is not pinned.
-        let (channel, pending, mut place) = unsafe {
+        // SAFETY: the registration is not moved out of its pin; the message is not pinned.
+        let (channel, pending, mut registration) = unsafe {
             let this = self.get_unchecked_mut();
-            (this.channel, &mut this.message, Pin::new_unchecked(&mut this.place))
+            (this.channel, &mut this.message, Pin::new_unchecked(&mut this.registration))
         };
-        if place.waiter.is_some() {
-            return Poll::Ready(match ready!(place.as_mut().poll(channel, context)) {
+        if registration.waiter.is_some() {
+            return Poll::Ready(match ready!(registration.as_mut().poll(channel, context)) {
                 Packet::Message(message) => Err(SendError(message)),
                 Packet::Empty | Packet::Reservation => Ok(()),
             });
@@ -223,9 +228,9 @@ impl<T> Future for SendFuture<'_, T> {
                 Err((Refusal::WouldBlock, message)) => message,
             };
             let waiter = FutureWaiter::new(context);
-            let state = channel.enter();
+            let state = channel.lock();
             if !state.is_ready_to_put() {
-                place.join(channel, state, Packet::Message(message), waiter);
+                registration.join(channel, state, Packet::Message(message), waiter);
                 return Poll::Pending;
             }
             drop(state);
@@ -237,9 +242,9 @@ impl<T> Future for SendFuture<'_, T> {
 impl<T> Drop for RecvFuture<'_, T> {
     fn drop(&mut self) {
         let Flavor::Channel(channel) = &self.receiver.flavor else { return };
-        let message = match self.place.leave(channel) {
+        let message = match self.registration.leave(channel) {
             Some(Packet::Message(message)) => Some(message),
-            Some(Packet::Reservation) => channel.collect(),
+            Some(Packet::Reservation) => channel.wait_for_handoff(),
             Some(Packet::Empty) | None => None,
         };
         if let Some(message) = message {
@@ -251,7 +256,7 @@ impl<T> Drop for RecvFuture<'_, T> {
 impl<T> Drop for SendFuture<'_, T> {
     fn drop(&mut self) {
         // A message that is still in the node comes out of it, and is dropped.
-        drop(self.place.leave(self.channel));
+        drop(self.registration.leave(self.channel));
     }
 }
 

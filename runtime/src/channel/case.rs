@@ -1,7 +1,7 @@
-//! An case: one operation of a `select`, on the stack of whoever selects, or in a [`Select`](super::Select).
+//! A case: one operation of a `select`, on the stack of the selecting fiber, or in a [`Select`](super::Select).
 //!
-//! It knows the type of its messages, which [`Operation`] hides from the select. An case that has been selected keeps what
-//! it got until the operation is completed.
+//! It knows the type of its messages, which [`Operation`] hides from the select loop. A selected case keeps its result
+//! until the operation is completed.
 
 #![expect(unsafe_code, reason = "a select holds several locks at once, and links nodes that it owns")]
 
@@ -21,13 +21,13 @@ pub struct Case<'a, T> {
     target: Target<'a, T>,
     node: Node<Packet<T>>,
     selected: Cell<Option<Selected<T>>>,
-    /// A wake-up that is owed once the locks are released.
-    woken: Cell<Option<Wakeup>>,
-    /// Whether a change is to be made known then.
+    /// A wake-up to deliver once the locks are released.
+    wakeup: Cell<Option<Wakeup>>,
+    /// Whether to wake the channel's watchers then.
     is_watched: Cell<bool>,
 }
 
-/// What an case works on.
+/// The end that a case works on.
 pub(super) enum Target<'a, T> {
     Sender(&'a Channel<T>),
     Receiver(&'a Channel<T>),
@@ -36,42 +36,42 @@ pub(super) enum Target<'a, T> {
     Never,
 }
 
-/// What an case was selected with.
+/// The result of being selected.
 pub(super) enum Selected<T> {
     /// A message was received.
     Message(T),
-    /// A message was promised.
+    /// A message will follow.
     Handoff,
     /// One message may be sent.
-    Place,
+    Permit,
     /// The other side is gone.
     Disconnected,
 }
 
-/// What a select wants of its cases.
+/// What a select does with a ready case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// That one begins its operation.
+    /// Begins its operation.
     Select,
-    /// To know which one could.
+    /// Reports it.
     Watch,
 }
 
-/// An case, whatever its messages.
+/// A case of any message type.
 ///
 /// The **lock** of an operation is that of its channel, which other operations of the same select may share.
 pub(super) trait Operation {
     /// A number that varies without a pattern; `None` if this case has none.
     fn seed(&self) -> Option<usize>;
 
-    /// What tells locks apart and orders them; 0 if there is none.
+    /// The identity of the lock, and its rank in the order of locking; 0 if there is none.
     fn lock_address(&self) -> usize;
 
-    /// When to look again.
+    /// When a waiting select must try this case again.
     fn deadline(&self) -> Option<Instant>;
 
-    /// Whether it is selected now. Takes the lock for itself.
-    fn attempt(&self) -> bool;
+    /// Selects the case if it is ready. Takes the lock itself.
+    fn try_select(&self) -> bool;
 
     /// Takes the lock and keeps it.
     fn lock(&self);
@@ -81,39 +81,39 @@ pub(super) trait Operation {
     /// Here and below: this thread holds the lock, by [`lock`](Self::lock) of an operation with the same address.
     unsafe fn unlock(&self);
 
-    /// Whether it could be selected now.
+    /// Whether the case could be selected now.
     ///
     /// # Safety
     ///
     /// As [`unlock`](Self::unlock).
     unsafe fn is_ready(&self) -> bool;
 
-    /// Whether it is selected now. The select calls [`deliver`](Self::deliver) once the locks are released.
+    /// Selects the case if it is ready. The select calls [`deliver`](Self::deliver) once the locks are released.
     ///
     /// # Safety
     ///
     /// As [`unlock`](Self::unlock).
-    unsafe fn attempt_locked(&self) -> bool;
+    unsafe fn try_select_locked(&self) -> bool;
 
-    /// Links the case for `waiter`, for the channel's other side to select. Also to be delivered.
+    /// Links the case for `waiter`, so that the other side can select it. The select then calls [`deliver`](Self::deliver), too.
     ///
     /// # Safety
     ///
     /// As [`unlock`](Self::unlock); and the case and the waiter stay where they are until [`leave`](Self::leave).
     unsafe fn join(&self, waiter: &Waiter, purpose: Purpose);
 
-    /// Unlinks the case. Whether the other side has selected it.
+    /// Unlinks the case. Returns whether the other side has selected it.
     ///
     /// # Safety
     ///
-    /// Nobody holds the lock on this thread; the last [`join`](Self::join) was for the same purpose.
+    /// This thread does not hold the lock, and the last [`join`](Self::join) was for the same purpose.
     unsafe fn leave(&self, purpose: Purpose) -> bool;
 
-    /// Does what was owed to others while the locks were held.
+    /// Delivers the wake-ups that had to wait for the release of the locks.
     fn deliver(&self);
 
-    /// Waits for a message that was promised; `false` if the promise is broken, and the case no longer selected.
-    fn settle(&self) -> bool;
+    /// Waits for the message of a handoff. Returns `false` if it is abandoned; the case is then no longer selected.
+    fn resolve_handoff(&self) -> bool;
 }
 
 impl<'a, T> Case<'a, T> {
@@ -123,7 +123,7 @@ impl<'a, T> Case<'a, T> {
             target,
             node: Node::new(packet),
             selected: Cell::new(None),
-            woken: Cell::new(None),
+            wakeup: Cell::new(None),
             is_watched: Cell::new(false),
         }
     }
@@ -132,7 +132,7 @@ impl<'a, T> Case<'a, T> {
         &self.target
     }
 
-    /// What it was selected with; it is no longer selected.
+    /// Takes the result. The case is then no longer selected.
     pub(super) fn take_selected(&self) -> Option<Selected<T>> {
         self.selected.take()
     }
@@ -141,7 +141,7 @@ impl<'a, T> Case<'a, T> {
     ///
     /// # Errors
     ///
-    /// When all senders are gone.
+    /// If all senders are gone.
     #[inline]
     pub fn received(&self) -> Result<T, RecvError> {
         match self.take_selected() {
@@ -154,11 +154,11 @@ impl<'a, T> Case<'a, T> {
     ///
     /// # Errors
     ///
-    /// When all receivers are gone.
+    /// If all receivers are gone; the error contains the message.
     #[inline]
     pub fn sent(&self, message: T) -> Result<(), SendError<T>> {
         match (self.take_selected(), &self.target) {
-            (Some(Selected::Place), Target::Sender(channel)) => channel.fulfil(message).map_err(SendError),
+            (Some(Selected::Permit), Target::Sender(channel)) => channel.fulfil(message).map_err(SendError),
             _ => Err(SendError(message)),
         }
     }
@@ -179,25 +179,25 @@ impl<'a, T> Case<'a, T> {
         }
     }
 
-    fn select_with(&self, selected: Selected<T>, woken: Option<Wakeup>) -> bool {
+    fn select_with(&self, selected: Selected<T>, wakeup: Option<Wakeup>) -> bool {
         self.selected.set(Some(selected));
-        self.woken.set(woken);
+        self.wakeup.set(wakeup);
         true
     }
 
-    fn attempt_in(&self, state: &mut State<T>) -> bool {
+    fn try_select_in(&self, state: &mut State<T>) -> bool {
         let is_selected = if matches!(self.target, Target::Sender(_)) {
             match state.reserve() {
-                Reserved::Granted(woken) => self.select_with(Selected::Place, woken),
+                Reserved::Granted(wakeup) => self.select_with(Selected::Permit, wakeup),
                 Reserved::Refused(Refusal::Disconnected) => self.select_with(Selected::Disconnected, None),
                 Reserved::Refused(Refusal::WouldBlock) => false,
             }
         } else {
             let mut packet = Packet::Empty;
-            let woken = state.take(&mut packet);
+            let wakeup = state.take(&mut packet);
             match packet {
-                Packet::Message(message) => self.select_with(Selected::Message(message), woken),
-                Packet::Reservation => self.select_with(Selected::Handoff, woken),
+                Packet::Message(message) => self.select_with(Selected::Message(message), wakeup),
+                Packet::Reservation => self.select_with(Selected::Handoff, wakeup),
                 Packet::Empty if state.is_disconnected() => self.select_with(Selected::Disconnected, None),
                 Packet::Empty => false,
             }
@@ -206,18 +206,18 @@ impl<'a, T> Case<'a, T> {
         is_selected
     }
 
-    fn attempt_clock(&self) -> bool {
+    fn try_select_clock(&self) -> bool {
         let Target::Clock(clock) = self.target else { return false };
         clock.try_receive().is_some_and(|message| self.select_with(Selected::Message(message), None))
     }
 
-    /// Calls `f` under the lock that this thread keeps.
+    /// Calls `f` under the lock, which this thread holds without a guard, and keeps it held.
     ///
     /// # Safety
     ///
     /// As [`Operation::unlock`].
-    unsafe fn with_kept<R>(channel: &Channel<T>, f: impl FnOnce(&mut State<T>) -> R) -> R {
-        // SAFETY: this thread has kept the lock, and everyone who resumes it here keeps it again.
+    unsafe fn with_held_lock<R>(channel: &Channel<T>, f: impl FnOnce(&mut State<T>) -> R) -> R {
+        // SAFETY: this thread holds the lock without a guard, and each user of a resumed guard keeps it held.
         let mut state = unsafe { channel.state.resume() };
         let result = f(&mut state);
         SpinGuard::keep(state);
@@ -244,10 +244,10 @@ impl<T> Operation for Case<'_, T> {
         }
     }
 
-    fn attempt(&self) -> bool {
-        let Some(channel) = self.channel() else { return self.attempt_clock() };
-        let mut state = channel.enter();
-        let is_selected = self.attempt_in(&mut state);
+    fn try_select(&self) -> bool {
+        let Some(channel) = self.channel() else { return self.try_select_clock() };
+        let mut state = channel.lock();
+        let is_selected = self.try_select_in(&mut state);
         drop(state);
         if is_selected {
             self.deliver();
@@ -257,55 +257,57 @@ impl<T> Operation for Case<'_, T> {
 
     fn lock(&self) {
         if let Some(channel) = self.channel() {
-            // Without standing back: others may be waiting for the locks that are held already.
+            // Without backoff: others may be waiting for the locks that are held already.
             SpinGuard::keep(channel.state.lock());
         }
     }
 
     unsafe fn unlock(&self) {
         if let Some(channel) = self.channel() {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller's contract.
             drop(unsafe { channel.state.resume() });
         }
     }
 
     unsafe fn is_ready(&self) -> bool {
         match self.target {
-            // SAFETY: the caller's promise.
-            Target::Sender(channel) => unsafe { Self::with_kept(channel, |state| state.is_ready_to_put()) },
+            // SAFETY: the caller's contract.
+            Target::Sender(channel) => unsafe {
+                Self::with_held_lock(channel, |state| state.is_ready_to_put())
+            },
             Target::Receiver(channel) => {
                 // SAFETY: as above.
-                unsafe { Self::with_kept(channel, |state| state.is_ready_to_take()) }
+                unsafe { Self::with_held_lock(channel, |state| state.is_ready_to_take()) }
             }
             Target::Clock(clock) => clock.is_due(),
             Target::Never => false,
         }
     }
 
-    unsafe fn attempt_locked(&self) -> bool {
+    unsafe fn try_select_locked(&self) -> bool {
         match self.channel() {
-            // SAFETY: the caller's promise.
-            Some(channel) => unsafe { Self::with_kept(channel, |state| self.attempt_in(state)) },
-            None => self.attempt_clock(),
+            // SAFETY: the caller's contract.
+            Some(channel) => unsafe { Self::with_held_lock(channel, |state| self.try_select_in(state)) },
+            None => self.try_select_clock(),
         }
     }
 
     unsafe fn join(&self, waiter: &Waiter, purpose: Purpose) {
         let Some(channel) = self.channel() else { return };
         let link = |state: &mut State<T>| {
-            // Without a buffer, one that waits makes the other side ready.
+            // Without a buffer, a waiter makes the other side ready.
             self.is_watched.set(purpose == Purpose::Select && state.is_watched());
-            // SAFETY: the case is in no list, for `leave` ends each wait, and stays alive by the caller's promise.
+            // SAFETY: the case is in no list, because `leave` ends each wait, and it stays alive by the caller's contract.
             unsafe { self.list(state, purpose).join(&self.node, waiter, End::Back) };
         };
-        // SAFETY: the caller's promise.
-        unsafe { Self::with_kept(channel, link) };
+        // SAFETY: the caller's contract.
+        unsafe { Self::with_held_lock(channel, link) };
     }
 
     unsafe fn leave(&self, purpose: Purpose) -> bool {
         let Some(channel) = self.channel() else { return false };
-        let mut state = channel.enter();
-        // SAFETY: the purpose is that of the last `join`, so this is the list that the node was in.
+        let mut state = channel.lock();
+        // SAFETY: the last `join` had the same purpose, so this is the list that the node was in.
         unsafe { self.list(&mut state, purpose).leave(&self.node) };
         drop(state);
         if purpose == Purpose::Watch {
@@ -317,7 +319,7 @@ impl<T> Operation for Case<'_, T> {
         let selected = match unsafe { self.node.replace(rest) } {
             Packet::Message(message) => Selected::Message(message),
             Packet::Reservation if !is_sender => Selected::Handoff,
-            Packet::Empty if is_sender => Selected::Place,
+            Packet::Empty if is_sender => Selected::Permit,
             Packet::Reservation | Packet::Empty => return false,
         };
         self.select_with(selected, None)
@@ -325,14 +327,14 @@ impl<T> Operation for Case<'_, T> {
 
     fn deliver(&self) {
         if let Some(channel) = self.channel() {
-            channel.wake(self.woken.take());
+            channel.wake(self.wakeup.take());
             channel.announce(self.is_watched.take());
         }
     }
 
-    fn settle(&self) -> bool {
+    fn resolve_handoff(&self) -> bool {
         let selected = match (self.selected.take(), self.channel()) {
-            (Some(Selected::Handoff), Some(channel)) => channel.collect().map(Selected::Message),
+            (Some(Selected::Handoff), Some(channel)) => channel.wait_for_handoff().map(Selected::Message),
             (selected, _) => selected,
         };
         let is_selected = selected.is_some();
@@ -343,8 +345,8 @@ impl<T> Operation for Case<'_, T> {
 
 impl<T> Drop for Case<'_, T> {
     fn drop(&mut self) {
-        // The message was never made: its making has unwound.
-        if let (Some(Selected::Place), Some(channel)) = (self.selected.take(), self.channel()) {
+        // Making the message has unwound, so it is never sent.
+        if let (Some(Selected::Permit), Some(channel)) = (self.selected.take(), self.channel()) {
             channel.abandon();
         }
     }

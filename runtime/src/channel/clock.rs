@@ -1,5 +1,5 @@
-//! The channels of `after`, `at` and `tick`: no thread and no fiber makes their messages. A message is there from the
-//! moment it is due, and whoever waits for it waits for that moment.
+//! The channels of `after`, `at` and `tick`. No thread and no fiber makes their messages: a message is there from the
+//! moment it is due, and a receiver waits for that moment.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::park::primitive::{self as park, Cost, SpinLock};
 /// See the module's documentation. `T` is [`Instant`] wherever there is a message.
 pub(super) struct Clock<T> {
     state: SpinLock<State<T>>,
-    /// `None`: there is one message.
+    /// `None`: there is only one message.
     period: Option<Duration>,
     /// Makes a message from the time at which it was due.
     message: fn(Instant) -> T,
@@ -20,7 +20,7 @@ pub(super) struct Clock<T> {
 }
 
 struct State<T> {
-    /// When the next message is there; `None` after the last one.
+    /// When the next message is due; `None` after the last one.
     due: Option<Instant>,
     /// Messages of receive operations that have been selected and not yet completed.
     aside: VecDeque<T>,
@@ -38,13 +38,13 @@ impl Clock<Instant> {
 }
 
 impl<T> Clock<T> {
-    /// The message that is due. The next one comes a period from now.
+    /// Takes the message if it is due. The next one comes a period from now.
     pub(super) fn try_receive(&self) -> Option<T> {
         let now = Instant::now();
         self.take_due(now, |_| now)
     }
 
-    /// Takes the message if it is due at `now`; `start` of that time begins the next period.
+    /// Takes the message if it is due at `now`. The next period begins at `start(due)`.
     fn take_due(&self, now: Instant, start: impl FnOnce(Instant) -> Instant) -> Option<T> {
         let mut state = self.state.lock();
         let due = state.due.filter(|due| *due <= now)?;
@@ -63,7 +63,7 @@ impl<T> Clock<T> {
         };
         loop {
             let now = Instant::now();
-            // One that was there in time gets its messages at equal distances, however late it wakes.
+            // A receiver that waited in time gets its messages at equal distances, however late it wakes.
             if let Some(message) = self.take_due(now, |due| due) {
                 return Ok(message);
             }
@@ -78,18 +78,18 @@ impl<T> Clock<T> {
         }
     }
 
-    /// When the next message is there; `None` if none will ever be.
+    /// When the next message is due; `None` if there will be none.
     pub(super) fn due(&self) -> Option<Instant> {
         self.state.lock().due
     }
 
-    /// Whether a message is there.
+    /// Whether a message is due.
     pub(super) fn is_due(&self) -> bool {
         park::spend(Cost::Call);
         self.due().is_some_and(|due| due <= Instant::now())
     }
 
-    /// As [`Channel::turn`](super::shared::Channel::turn).
+    /// As [`Channel::seed`](super::shared::Channel::seed).
     pub(super) fn seed(&self) -> &SelectSeed {
         &self.seed
     }
@@ -117,7 +117,7 @@ pub(super) fn never<T>(block: Block) -> Result<T, Refusal> {
     Err(Refusal::WouldBlock)
 }
 
-/// The earlier of two deadlines, of which `None` is never.
+/// The earlier of two deadlines, where `None` is never.
 pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),

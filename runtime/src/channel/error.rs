@@ -1,4 +1,4 @@
-//! What sending and receiving can fail with: crossbeam-channel's errors, name for name and word for word.
+//! Errors of sending and receiving: crossbeam-channel's, with the same names and messages.
 
 use std::error::Error;
 use std::fmt;
@@ -20,7 +20,7 @@ pub enum TrySendError<T> {
 /// the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
-    /// The channel stayed full until the time was up.
+    /// The channel stayed full until the time was up, or (capacity 0) nobody received in time.
     Timeout(T),
     /// All receivers are gone.
     Disconnected(T),

@@ -1,9 +1,8 @@
-//! Messages that are handoffs: a receiver and a *selecting* sender have met in a channel of capacity 0, both are committed,
-//! and the sender is still making its message.
+//! Handoffs: in a channel of capacity 0, a receiver and a *selecting* sender have met, both are committed, and the sender
+//! is still making its message.
 //!
-//! Whoever is owed a message takes the first one that arrives; it does not matter who brings it, for every sender that
-//! owes one is matched by one receiver. A sender that never brings it (it unwinds) breaks its promise, and one receiver
-//! is told.
+//! A receiver takes the first message that is delivered, from any sender: each sender that still has to deliver is
+//! matched by one receiver. A sender that unwinds instead abandons the handoff, and one receiver is told.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -14,53 +13,53 @@ use crate::park::wait_list::WaitList;
 
 /// See the module's documentation.
 pub(super) struct Handoffs<T> {
-    /// Messages that came before their receivers.
-    arrived: VecDeque<T>,
-    /// Promises that were broken before a receiver came to wait.
-    broken: usize,
-    /// Who waits for what it is owed, each with an empty packet.
+    /// Messages that were delivered before their receivers came to wait.
+    delivered: VecDeque<T>,
+    /// Handoffs that were abandoned before their receivers came to wait.
+    abandoned: usize,
+    /// Receivers that wait for their message, each with an empty packet.
     receivers: WaitList<Packet<T>>,
 }
 
-/// What has become of a promise.
+/// The state of a receiver's handoff.
 pub(super) enum Handoff<T> {
-    Arrived(T),
+    Delivered(T),
     Abandoned,
-    /// Nothing yet.
+    /// Neither yet.
     Pending,
 }
 
 impl<T> Handoffs<T> {
     pub(super) const fn new() -> Self {
-        Self { arrived: VecDeque::new(), broken: 0, receivers: WaitList::new() }
+        Self { delivered: VecDeque::new(), abandoned: 0, receivers: WaitList::new() }
     }
 
-    /// A sender brings its message, in `packet`. The caller wakes the receiver.
-    pub(super) fn arrive(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
-        let woken = self.receivers.pop_front_exchanging(packet);
-        if woken.is_none()
+    /// A sender delivers its message, which is in `packet`. The caller wakes the receiver.
+    pub(super) fn deliver(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
+        let wakeup = self.receivers.pop_front_exchanging(packet);
+        if wakeup.is_none()
             && let Packet::Message(message) = mem::replace(packet, Packet::Empty)
         {
-            self.arrived.push_back(message);
+            self.delivered.push_back(message);
         }
-        woken
+        wakeup
     }
 
-    /// A sender will never bring its message. The caller wakes the receiver, who finds its packet empty.
+    /// A sender will never deliver its message. The caller wakes the receiver, which finds its packet empty.
     pub(super) fn abandon_one(&mut self) -> Option<Wakeup> {
-        let woken = self.receivers.pop_front();
-        if woken.is_none() {
-            self.broken += 1;
+        let wakeup = self.receivers.pop_front();
+        if wakeup.is_none() {
+            self.abandoned += 1;
         }
-        woken
+        wakeup
     }
 
-    /// What one receiver is owed. Neither a kept nor a broken promise is found twice.
-    pub(super) fn collect(&mut self) -> Handoff<T> {
-        match self.arrived.pop_front() {
-            Some(message) => Handoff::Arrived(message),
-            None if self.broken > 0 => {
-                self.broken -= 1;
+    /// The state of one receiver's handoff. Each message and each abandonment is returned once.
+    pub(super) fn take(&mut self) -> Handoff<T> {
+        match self.delivered.pop_front() {
+            Some(message) => Handoff::Delivered(message),
+            None if self.abandoned > 0 => {
+                self.abandoned -= 1;
                 Handoff::Abandoned
             }
             None => Handoff::Pending,

@@ -1,4 +1,4 @@
-//! What `select!` calls: its cases live on the caller's stack. Not for direct use.
+//! Functions that `select!` calls. Its cases live on the caller's stack. Not for direct use.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::select_loop::{self, Cases, SelectMode};
 use super::sender::Sender;
 use super::shared::Block;
 
-/// An case, whatever its messages.
+/// A case of any message type.
 #[expect(missing_debug_implementations, reason = "not for direct use")]
 pub struct AnyCase<'a>(&'a dyn Operation);
 
@@ -30,31 +30,31 @@ impl Cases for [AnyCase<'_>] {
     }
 }
 
-/// An case that receives.
+/// A case that receives.
 #[inline]
 pub fn receive<T>(receiver: &Receiver<T>) -> Case<'_, T> {
     select_loop::receiving(receiver)
 }
 
-/// An case that sends.
+/// A case that sends.
 #[inline]
 pub fn send<T>(sender: &Sender<T>) -> Case<'_, T> {
     select_loop::sending(sender)
 }
 
-/// The index of the case that was selected; waits for it.
+/// Waits until a case is selected, and returns its index.
 #[inline]
 pub fn wait<const N: usize>(cases: [AnyCase<'_>; N], is_biased: bool) -> Option<usize> {
-    choose(&cases, is_biased, Block::Until(None), &mut [(0, 0); N])
+    run(&cases, is_biased, Block::Until(None), &mut [(0, 0); N])
 }
 
-/// The index of the case that was selected, if one was ready.
+/// The index of the case that was selected; `None` if none was ready.
 #[inline]
-pub fn attempt<const N: usize>(cases: [AnyCase<'_>; N], is_biased: bool) -> Option<usize> {
-    choose(&cases, is_biased, Block::Never, &mut [(0, 0); N])
+pub fn try_select<const N: usize>(cases: [AnyCase<'_>; N], is_biased: bool) -> Option<usize> {
+    run(&cases, is_biased, Block::Never, &mut [(0, 0); N])
 }
 
-/// The index of the case that was selected; waits for it until the time is up.
+/// Waits until a case is selected, and returns its index; `None` when the time is up.
 #[inline]
 pub fn wait_timeout<const N: usize>(
     cases: [AnyCase<'_>; N],
@@ -63,14 +63,14 @@ pub fn wait_timeout<const N: usize>(
 ) -> Option<usize> {
     // A timeout that the clock cannot express is no timeout.
     let deadline = Instant::now().checked_add(timeout);
-    choose(&cases, is_biased, Block::Until(deadline), &mut [(0, 0); N])
+    run(&cases, is_biased, Block::Until(deadline), &mut [(0, 0); N])
 }
 
-fn choose(
+fn run(
     cases: &[AnyCase<'_>],
     is_biased: bool,
     block: Block,
-    room: &mut [select_loop::Room],
+    lock_order: &mut [select_loop::LockEntry],
 ) -> Option<usize> {
-    select_loop::choose(cases, SelectMode { is_biased, block, purpose: Purpose::Select }, room)
+    select_loop::run(cases, SelectMode { is_biased, block, purpose: Purpose::Select }, lock_order)
 }

@@ -5,17 +5,17 @@ use std::iter::FusedIterator;
 
 use super::receiver::Receiver;
 
-/// The messages to come, waiting for each. Made by [`Receiver::iter`].
+/// A blocking iterator over the messages of a channel. Made by [`Receiver::iter`].
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
-/// The messages that are there. Made by [`Receiver::try_iter`].
+/// An iterator over the messages that are in a channel now. Made by [`Receiver::try_iter`].
 pub struct TryIter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
-/// The messages to come, waiting for each, with the receiver itself. Made by [`Receiver`]'s [`IntoIterator`].
+/// A blocking iterator that owns its receiver. Made by [`Receiver`]'s [`IntoIterator`].
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
 }
@@ -62,7 +62,7 @@ impl<T> Iterator for IntoIter<T> {
     }
 }
 
-// A disconnected channel stays so, and empty.
+// A disconnected channel stays disconnected, and once empty stays empty.
 impl<T> FusedIterator for Iter<'_, T> {}
 impl<T> FusedIterator for IntoIter<T> {}
 

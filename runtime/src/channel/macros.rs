@@ -1,25 +1,24 @@
 //! `select!` and `select_biased!`.
 //!
-//! One pass over the input collects the cases, each with two variables of its own, which hygiene keeps apart: the case,
-//! and the result of its operation. The bodies run last, when nothing of the select is left, so that they may move what
-//! it borrowed.
+//! One pass over the input collects the cases. Hygiene gives each case two variables of its own: the case and the result
+//! of its operation. The bodies run last, when the select has been dropped, so that they may move what it borrowed.
 
-/// Waits for the first of several channel operations, and runs the body that belongs to it.
+/// Waits for the first of several channel operations, and runs its body.
 ///
 /// | case | operation |
 /// |---|---|
-/// | `recv(receiver) -> message => body` | receives; `message` is what [`recv`](crate::channel::Receiver::recv) returns |
-/// | `send(sender, value) -> result => body` | sends; `result` is what [`send`](crate::channel::Sender::send) returns |
-/// | `default => body` | at most once: none was ready |
-/// | `default(timeout) => body` | at most once: none became ready within this [duration](std::time::Duration) |
+/// | `recv(receiver) -> message => body` | receives; `message` is the result of [`recv`](crate::channel::Receiver::recv) |
+/// | `send(sender, value) -> result => body` | sends; `result` is the result of [`send`](crate::channel::Sender::send) |
+/// | `default => body` | at most once: runs if no operation is ready |
+/// | `default(timeout) => body` | at most once: runs if none became ready within this [duration](std::time::Duration) |
 ///
-/// An operation is ready when it would not wait, also when it fails because the channel is disconnected. Of those that
-/// are ready at once a random one is chosen; [`select_biased!`](crate::select_biased) takes the first.
+/// An operation is ready when it would not wait, also if it would fail because the channel is disconnected. If several are
+/// ready, a random one is selected; [`select_biased!`](crate::select_biased) selects the first.
 ///
 /// `message` and `result` are patterns. A `value` is evaluated only when its case has been selected.
 ///
-/// It neither allocates nor starts a fiber for its cases. There may be fifty of them; for more, or for a number that is
-/// known at run time only, use [`Select`](crate::channel::Select).
+/// `select!` neither allocates nor starts a fiber for its cases. It takes up to fifty cases; for more, or for a number that
+/// is known only at run time, use [`Select`](crate::channel::Select).
 ///
 /// # Examples
 ///
@@ -66,7 +65,7 @@
 /// }
 /// ```
 ///
-/// From any edition:
+/// In any edition:
 ///
 /// ```edition2021
 /// let (sender, receiver) = abaca::channel::bounded(1);
@@ -79,11 +78,11 @@
 #[macro_export]
 macro_rules! select {
     ($($tokens:tt)*) => {
-        $crate::__select_arms! { (false) () () (0usize) $($tokens)* }
+        $crate::__select_cases! { (false) () () (0usize) $($tokens)* }
     };
 }
 
-/// Like [`select!`](crate::select), but of several operations that are ready the one that stands first is chosen.
+/// Like [`select!`](crate::select), but if several operations are ready, the first one in the list is selected.
 ///
 /// # Examples
 ///
@@ -102,14 +101,14 @@ macro_rules! select {
 #[macro_export]
 macro_rules! select_biased {
     ($($tokens:tt)*) => {
-        $crate::__select_arms! { (true) () () (0usize) $($tokens)* }
+        $crate::__select_cases! { (true) () () (0usize) $($tokens)* }
     };
 }
 
 /// `(is_biased) (cases so far) (default) (index of the next case) rest of the input`.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __select_arms {
+macro_rules! __select_cases {
     ($biased:tt () () $index:tt) => {
         ::core::compile_error!("empty `select!` block")
     };
@@ -120,50 +119,50 @@ macro_rules! __select_arms {
     // Receive cases: a body ends with its block, with a comma, or with the input.
     ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         recv($receiver:expr $(,)?) -> $message:pat => $body:block, $($rest:tt)*) => {
-        $crate::__select_arms! { $biased
+        $crate::__select_cases! { $biased
             ($($cases)* (case result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($rest)* }
     };
     ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         recv($receiver:expr $(,)?) -> $message:pat => $body:block $($rest:tt)*) => {
-        $crate::__select_arms! { $biased
+        $crate::__select_cases! { $biased
             ($($cases)* (case result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($rest)* }
     };
     ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         recv($receiver:expr $(,)?) -> $message:pat => $body:expr $(, $($rest:tt)*)?) => {
-        $crate::__select_arms! { $biased
+        $crate::__select_cases! { $biased
             ($($cases)* (case result $index recv ($receiver) () ($message) ($body))) $default (1usize + $index) $($($rest)*)? }
     };
 
     // Send cases, likewise.
     ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         send($sender:expr, $value:expr $(,)?) -> $result:pat => $body:block, $($rest:tt)*) => {
-        $crate::__select_arms! { $biased
+        $crate::__select_cases! { $biased
             ($($cases)* (case result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($rest)* }
     };
     ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         send($sender:expr, $value:expr $(,)?) -> $result:pat => $body:block $($rest:tt)*) => {
-        $crate::__select_arms! { $biased
+        $crate::__select_cases! { $biased
             ($($cases)* (case result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($rest)* }
     };
     ($biased:tt ($($cases:tt)*) $default:tt $index:tt
         send($sender:expr, $value:expr $(,)?) -> $result:pat => $body:expr $(, $($rest:tt)*)?) => {
-        $crate::__select_arms! { $biased
+        $crate::__select_cases! { $biased
             ($($cases)* (case result $index send ($sender) ($value) ($result) ($body))) $default (1usize + $index) $($($rest)*)? }
     };
 
     // The default case, likewise.
     ($biased:tt $cases:tt () $index:tt default $(($($timeout:expr)? $(,)?))? => $body:block, $($rest:tt)*) => {
-        $crate::__select_arms! { $biased $cases (($($($timeout)?)?) ($body)) $index $($rest)* }
+        $crate::__select_cases! { $biased $cases (($($($timeout)?)?) ($body)) $index $($rest)* }
     };
     ($biased:tt $cases:tt () $index:tt default $(($($timeout:expr)? $(,)?))? => $body:block $($rest:tt)*) => {
-        $crate::__select_arms! { $biased $cases (($($($timeout)?)?) ($body)) $index $($rest)* }
+        $crate::__select_cases! { $biased $cases (($($($timeout)?)?) ($body)) $index $($rest)* }
     };
     ($biased:tt $cases:tt () $index:tt
         default $(($($timeout:expr)? $(,)?))? => $body:expr $(, $($rest:tt)*)?) => {
-        $crate::__select_arms! { $biased $cases (($($($timeout)?)?) ($body)) $index $($($rest)*)? }
+        $crate::__select_cases! { $biased $cases (($($($timeout)?)?) ($body)) $index $($($rest)*)? }
     };
 
-    // What none of these understands.
+    // Syntax errors.
     ($biased:tt $cases:tt ($($default:tt)+) $index:tt default $($rest:tt)*) => {
         ::core::compile_error!("there can be only one `default` case in a `select!` block")
     };
@@ -190,7 +189,7 @@ macro_rules! __select_run {
         $(let mut $result = ::core::option::Option::None;)*
         match ($(&$end,)*) {
             ($($case,)*) => {
-                $(let $case = $crate::__select_arm!($operation $case);)*
+                $(let $case = $crate::__select_case!($operation $case);)*
                 let _selected = $crate::__select_wait! {
                     $biased [$($crate::channel::internal::AnyCase::from(&$case)),*] $default
                 };
@@ -205,7 +204,7 @@ macro_rules! __select_run {
 
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __select_arm {
+macro_rules! __select_case {
     (recv $end:ident) => {
         $crate::channel::internal::receive($end)
     };
@@ -221,7 +220,7 @@ macro_rules! __select_wait {
         $crate::channel::internal::wait($cases, $biased)
     };
     (($biased:tt) $cases:tt (() $body:tt)) => {
-        $crate::channel::internal::attempt($cases, $biased)
+        $crate::channel::internal::try_select($cases, $biased)
     };
     (($biased:tt) $cases:tt (($timeout:expr) $body:tt)) => {
         $crate::channel::internal::wait_timeout($cases, $biased, $timeout)

@@ -1,7 +1,7 @@
 //! Channels of messages between fibers and plain threads, mirroring crossbeam-channel.
 //!
-//! Code written against crossbeam-channel's `bounded` and `unbounded` compiles and behaves the same after its
-//! `use` path has changed. Any number of senders and receivers share a channel; each message goes to one receiver.
+//! Any number of senders and receivers share a channel; each message goes to one receiver. Code written against
+//! crossbeam-channel's `bounded` and `unbounded` compiles and behaves the same after its `use` path has changed.
 //!
 //! ```
 //! use abaca::channel;
@@ -16,11 +16,10 @@
 //! # thread.join().unwrap();
 //! ```
 //!
-//! # Waiting for several
+//! # Waiting for several channels
 //!
-//! [`select!`] waits for the first of several operations, [`Select`] for the first of a list that is made while the
-//! program runs. [`after`], [`at`] and [`tick`] are channels whose messages are times, for timeouts and for what is to
-//! be done now and then.
+//! [`select!`] waits for the first of several operations; [`Select`] does so for a list that is made at run time.
+//! [`after`], [`at`] and [`tick`] are channels whose messages are times, for timeouts and periodic work.
 //!
 //! ```
 //! use abaca::channel::{after, select, unbounded};
@@ -36,22 +35,22 @@
 //!
 //! # Other channels
 //!
-//! | module | what arrives |
+//! | module | who receives what |
 //! |---|---|
-//! | [`oneshot`] | one message, once |
-//! | [`broadcast`] | every message, at every receiver |
-//! | [`watch`] | the last value, whenever it has changed |
+//! | [`oneshot`] | one receiver, one message |
+//! | [`broadcast`] | every receiver, every message |
+//! | [`watch`] | every receiver, the last value |
 //!
-//! They mirror tokio's, and are no operations of a `select!`.
+//! They mirror tokio's, and cannot be operations of a `select!`.
 //!
 //! # Disconnection
 //!
-//! When all senders are gone, receivers get the messages that are left and then errors. When all receivers are
-//! gone, the messages that are left are dropped and senders get errors, with their message.
+//! When all senders are gone, receivers get the messages that are left, and then errors. When all receivers are
+//! gone, the messages that are left are dropped, and senders get their message back in an error.
 //!
 //! # Cancellation
 //!
-//! A fiber that is cancelled while it sends drops its message and unwinds; one that is cancelled while it receives
+//! A fiber that is cancelled while it sends drops its message and unwinds. A fiber that is cancelled while it receives
 //! takes no message. A fiber that is cancelled in a `select!` has begun none of its operations.
 
 #[cfg(not(loom))]
@@ -103,11 +102,14 @@ use shared::Channel;
 #[doc(inline)]
 pub use crate::{select, select_biased};
 
-/// A channel that holds up to `capacity` messages; sending to a full one waits.
+/// Creates a channel that holds up to `capacity` messages. Sending to a full channel waits.
 ///
-/// A channel of capacity 0 holds none: a send waits for a receiver that takes the message, and vice versa.
+/// A channel of capacity 0 holds no message: each send waits for a receiver to take the message, and each receive waits
+/// for a sender.
 ///
 /// # Examples
+///
+/// With capacity 1:
 ///
 /// ```
 /// let (sender, receiver) = abaca::channel::bounded(1);
@@ -115,12 +117,21 @@ pub use crate::{select, select_biased};
 /// assert!(sender.try_send("second").unwrap_err().is_full());
 /// assert_eq!(receiver.recv(), Ok("first"));
 /// ```
+///
+/// With capacity 0, sender and receiver meet:
+///
+/// ```
+/// let (sender, receiver) = abaca::channel::bounded(0);
+/// assert!(sender.try_send("nobody receives").unwrap_err().is_full());
+/// std::thread::spawn(move || sender.send("hello").unwrap());
+/// assert_eq!(receiver.recv(), Ok("hello"));
+/// ```
 #[must_use]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     ends(Some(capacity))
 }
 
-/// A channel that holds any number of messages; sending never waits.
+/// Creates a channel that holds any number of messages. Sending never waits.
 ///
 /// # Examples
 ///
@@ -142,9 +153,9 @@ fn ends<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
     (Sender::new(Arc::clone(&channel)), Receiver::new(Flavor::Channel(channel)))
 }
 
-/// A channel with one message, which is there after `duration`: the time at which that was.
+/// A channel with one message, which arrives after `duration`. The message is the time at which it was due.
 ///
-/// No thread and no fiber waits for that time, only who receives.
+/// No thread and no fiber runs until then.
 ///
 /// # Examples
 ///
@@ -160,11 +171,11 @@ fn ends<T>(capacity: Option<usize>) -> (Sender<T>, Receiver<T>) {
 /// ```
 #[must_use]
 pub fn after(duration: Duration) -> Receiver<Instant> {
-    // A time that the clock cannot express never comes.
+    // If the clock cannot express the time, the message never comes.
     Instant::now().checked_add(duration).map_or_else(never, at)
 }
 
-/// A channel with one message, `when`, which is there from that time on.
+/// A channel with one message, `when`, which arrives at that time.
 ///
 /// # Examples
 ///
@@ -182,7 +193,7 @@ pub fn at(when: Instant) -> Receiver<Instant> {
     Receiver::new(Flavor::Clock(Arc::new(Clock::new(when, None))))
 }
 
-/// A channel without messages.
+/// A channel without messages. Receiving from it waits for ever.
 ///
 /// # Examples
 ///
@@ -202,10 +213,10 @@ pub const fn never<T>() -> Receiver<T> {
     Receiver { flavor: Flavor::Never }
 }
 
-/// A channel with a message every `period`: the time at which it was due.
+/// A channel with a message every `period`. Each message is the time at which it was due.
 ///
-/// It holds one message at most. One that is received late delays those that follow: the next is due a period after it
-/// was received.
+/// It holds at most one message. A message that is received late delays the next ones: the next is due one period after
+/// it was received.
 ///
 /// # Examples
 ///

@@ -15,8 +15,8 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// A block that may end at any moment.
-fn some() -> Block {
+/// A wait that may time out at any moment.
+fn may_time_out() -> Block {
     Block::Until(Some(Instant::now()))
 }
 
@@ -65,7 +65,7 @@ fn a_send_that_times_out_has_not_sent() {
         check(move || {
             let (sender, receiver) = channel(capacity);
             let thread = thread::spawn(move || {
-                let sent = sender.send(1, some()).is_ok();
+                let sent = sender.send(1, may_time_out()).is_ok();
                 sender.remove_sender();
                 sent
             });
@@ -81,7 +81,7 @@ fn a_receive_that_times_out_has_not_received() {
         check(move || {
             let (sender, receiver) = channel(capacity);
             let thread = thread::spawn(move || {
-                let received = receiver.receive(some());
+                let received = receiver.receive(may_time_out());
                 receiver.remove_receiver();
                 received.is_ok()
             });

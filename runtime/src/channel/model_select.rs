@@ -20,8 +20,8 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// A block that may end at any moment.
-fn some() -> Block {
+/// A wait that may time out at any moment.
+fn may_time_out() -> Block {
     Block::Until(Some(Instant::now()))
 }
 
@@ -39,10 +39,10 @@ fn sending(channel: &Channel<u8>) -> Case<'_, u8> {
 
 fn select<const N: usize>(cases: [&Case<'_, u8>; N], block: Block) -> Option<usize> {
     let mode = SelectMode { is_biased: true, block, purpose: Purpose::Select };
-    select_loop::choose(&cases.map(AnyCase::from)[..], mode, &mut [(0, 0); N])
+    select_loop::run(&cases.map(AnyCase::from)[..], mode, &mut [(0, 0); N])
 }
 
-/// Sends 1 to the first channel or receives from the second; what was received.
+/// Sends 1 to the first channel or receives from the second. `Err` holds what was received.
 fn swap(to: &Channel<u8>, from: &Channel<u8>, block: Block) -> Option<Result<(), u8>> {
     let (send, receive) = (sending(to), receiving(from));
     Some(match select([&send, &receive], block)? {
@@ -64,12 +64,12 @@ fn two_selects_that_face_each_other_on_two_channels_meet_once() {
 }
 
 #[test]
-fn two_selects_of_which_one_may_give_up_meet_or_do_not() {
+fn two_selects_that_may_time_out_meet_or_neither_does() {
     check(3, || {
         let (one, other) = (channel(0), channel(0));
         let theirs = (Arc::clone(&one), Arc::clone(&other));
-        let thread = thread::spawn(move || swap(&theirs.1, &theirs.0, some()));
-        let mine = swap(&one, &other, some());
+        let thread = thread::spawn(move || swap(&theirs.1, &theirs.0, may_time_out()));
+        let mine = swap(&one, &other, may_time_out());
         let theirs = thread.join().unwrap();
         assert!(matches!(
             (mine, theirs),
@@ -100,14 +100,14 @@ fn a_select_and_a_receive_share_two_messages() {
 }
 
 #[test]
-fn a_selecting_sender_reaches_a_receiver_that_may_give_up() {
+fn a_selecting_sender_reaches_a_receiver_that_may_time_out() {
     for capacity in 0..2 {
         check(3, move || {
             let (one, other) = (channel(capacity), channel(0));
             let theirs = Arc::clone(&one);
-            let thread = thread::spawn(move || theirs.receive(some()));
+            let thread = thread::spawn(move || theirs.receive(may_time_out()));
             let cases = (sending(&one), receiving(&other));
-            let selected = select([&cases.0, &cases.1], some());
+            let selected = select([&cases.0, &cases.1], may_time_out());
             if selected.is_some() {
                 cases.0.sent(1).unwrap();
             }
@@ -118,7 +118,7 @@ fn a_selecting_sender_reaches_a_receiver_that_may_give_up() {
 }
 
 #[test]
-fn a_promise_that_is_broken_leaves_the_receiver_waiting_for_another() {
+fn after_an_abandoned_handoff_the_receiver_waits_for_another_message() {
     check(3, || {
         let one = channel(0);
         let theirs = Arc::clone(&one);
@@ -132,7 +132,7 @@ fn a_promise_that_is_broken_leaves_the_receiver_waiting_for_another() {
 }
 
 #[test]
-fn a_place_that_is_kept_and_given_up_goes_to_the_next() {
+fn an_abandoned_permit_goes_to_the_next_sender() {
     check(3, || {
         let one = channel(1);
         let case = sending(&one);
@@ -164,9 +164,9 @@ fn a_select_that_times_out_has_received_nothing() {
         check(3, move || {
             let (one, other) = (channel(capacity), channel(0));
             let theirs = Arc::clone(&one);
-            let thread = thread::spawn(move || theirs.send(1, some()).is_ok());
+            let thread = thread::spawn(move || theirs.send(1, may_time_out()).is_ok());
             let cases = (receiving(&one), receiving(&other));
-            let selected = select([&cases.0, &cases.1], some());
+            let selected = select([&cases.0, &cases.1], may_time_out());
             let sent = thread.join().unwrap();
             let left = one.receive(Block::Never);
             match selected {
@@ -180,7 +180,7 @@ fn a_select_that_times_out_has_received_nothing() {
 }
 
 #[test]
-fn one_that_watches_sees_a_message_come() {
+fn ready_returns_when_a_message_comes() {
     for capacity in 0..2 {
         check(3, move || {
             let (one, other) = (channel(capacity), channel(0));
@@ -189,7 +189,7 @@ fn one_that_watches_sees_a_message_come() {
             let cases = (receiving(&other), receiving(&one));
             let mode = SelectMode { is_biased: true, block: FOREVER, purpose: Purpose::Watch };
             let found =
-                select_loop::choose(&[&cases.0, &cases.1].map(AnyCase::from)[..], mode, &mut [(0, 0); 2]);
+                select_loop::run(&[&cases.0, &cases.1].map(AnyCase::from)[..], mode, &mut [(0, 0); 2]);
             assert_eq!(found, Some(1));
             assert_eq!(one.receive(Block::Never), Ok(1));
             thread.join().unwrap();

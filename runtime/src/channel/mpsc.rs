@@ -9,15 +9,29 @@ use std::time::Duration;
 
 use super as general;
 
-/// An unbounded channel: no send waits. Mirrors [`std::sync::mpsc::channel`].
+/// Creates an unbounded channel: a send never waits. Mirrors [`std::sync::mpsc::channel`].
+///
+/// ```
+/// let (sender, receiver) = abaca::sync::mpsc::channel();
+/// sender.send(1).unwrap();
+/// drop(sender);
+/// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1]);
+/// ```
 #[must_use]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = general::unbounded();
     (Sender(sender), Receiver { inner: receiver, not_sync: PhantomData })
 }
 
-/// A channel with room for `bound` messages; with 0, every send waits for its receiver. Mirrors
-/// [`std::sync::mpsc::sync_channel`].
+/// Creates a channel with room for `bound` messages. If `bound` is 0, every send waits until the receiver takes the
+/// message. Mirrors [`std::sync::mpsc::sync_channel`].
+///
+/// ```
+/// let (sender, receiver) = abaca::sync::mpsc::sync_channel(1);
+/// sender.send(1).unwrap();
+/// assert!(sender.try_send(2).is_err());
+/// assert_eq!(receiver.recv(), Ok(1));
+/// ```
 #[must_use]
 pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
     let (sender, receiver) = general::bounded(bound);
@@ -30,9 +44,9 @@ pub struct Sender<T>(general::Sender<T>);
 /// The sending side of [`sync_channel`]. Mirrors [`std::sync::mpsc::SyncSender`].
 pub struct SyncSender<T>(general::Sender<T>);
 
-/// The receiving side, of which there is one. Mirrors [`std::sync::mpsc::Receiver`].
+/// The receiving side; a channel has one. Mirrors [`std::sync::mpsc::Receiver`].
 ///
-/// It moves between threads and is not shared by them, as std's:
+/// As with std's, threads can send it to each other and cannot share it:
 ///
 /// ```compile_fail
 /// fn is_sync<T: Sync>(_: T) {}
@@ -44,7 +58,7 @@ pub struct Receiver<T> {
     not_sync: PhantomData<Cell<()>>,
 }
 
-// The cell that it has for its auto traits holds nothing.
+// The `Cell` only decides the auto traits and holds nothing.
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 impl<T> Sender<T> {
@@ -52,7 +66,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The message, if the receiver is gone.
+    /// If the receiver is gone; the error contains the message.
     pub fn send(&self, t: T) -> Result<(), SendError<T>> {
         self.0.send(t).map_err(|error| SendError(error.into_inner()))
     }
@@ -63,16 +77,19 @@ impl<T> SyncSender<T> {
     ///
     /// # Errors
     ///
-    /// The message, if the receiver is gone.
+    /// If the receiver is gone; the error contains the message.
     pub fn send(&self, t: T) -> Result<(), SendError<T>> {
         self.0.send(t).map_err(|error| SendError(error.into_inner()))
     }
 
-    /// Sends a message if there is room (or, without a buffer, if the receiver waits).
+    /// Sends a message if there is room, or, without a buffer, if the receiver is waiting.
     ///
     /// # Errors
     ///
-    /// The message, if there is no room or the receiver is gone.
+    /// Each error contains the message:
+    ///
+    /// * [`TrySendError::Full`]: there is no room.
+    /// * [`TrySendError::Disconnected`]: the receiver is gone.
     pub fn try_send(&self, t: T) -> Result<(), TrySendError<T>> {
         self.0.try_send(t).map_err(|error| match error {
             general::TrySendError::Full(message) => TrySendError::Full(message),
@@ -82,20 +99,21 @@ impl<T> SyncSender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Takes the next message, waiting until there is one.
+    /// Receives a message, waiting until there is one.
     ///
     /// # Errors
     ///
-    /// If there is none, and all senders are gone.
+    /// If there is no message and all senders are gone.
     pub fn recv(&self) -> Result<T, RecvError> {
         self.inner.recv().map_err(|_| RecvError)
     }
 
-    /// Takes the next message if there is one.
+    /// Receives a message if there is one.
     ///
     /// # Errors
     ///
-    /// If there is none, now or for ever.
+    /// * [`TryRecvError::Empty`]: there is no message now.
+    /// * [`TryRecvError::Disconnected`]: there is no message and all senders are gone.
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.inner.try_recv().map_err(|error| match error {
             general::TryRecvError::Empty => TryRecvError::Empty,
@@ -103,11 +121,12 @@ impl<T> Receiver<T> {
         })
     }
 
-    /// Takes the next message, waiting for at most `timeout`.
+    /// Receives a message, waiting for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// If there is none in time, or none and all senders are gone.
+    /// * [`RecvTimeoutError::Timeout`]: there was no message in time.
+    /// * [`RecvTimeoutError::Disconnected`]: there is no message and all senders are gone.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.inner.recv_timeout(timeout).map_err(|error| match error {
             general::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
@@ -115,12 +134,12 @@ impl<T> Receiver<T> {
         })
     }
 
-    /// The messages until all senders are gone; waits for each.
+    /// An iterator that waits for each message. It ends when all senders are gone.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter(self)
     }
 
-    /// The messages that are there; never waits.
+    /// An iterator over the messages that are there. It never waits.
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter(self)
     }
@@ -164,7 +183,7 @@ pub struct Iter<'a, T: 'a>(&'a Receiver<T>);
 #[derive(Debug)]
 pub struct TryIter<'a, T: 'a>(&'a Receiver<T>);
 
-/// An iterator over the messages of a receiver that it owns.
+/// An iterator that owns the receiver.
 #[derive(Debug)]
 pub struct IntoIter<T>(Receiver<T>);
 

@@ -10,8 +10,11 @@ use super::error::{RecvError, RecvTimeoutError, TryRecvError};
 use super::iter::{IntoIter, Iter, TryIter};
 use super::shared::{Block, Channel, Refusal};
 
-/// The receiving end of a channel. Clones receive from the same channel (each message goes to one of them); threads and
-/// fibers may also share one by reference.
+/// The receiving end of a channel.
+///
+/// Clones receive from the same channel, and each message goes to one of them; threads and fibers may also share one by
+/// reference. Dropping the last receiver disconnects the channel: the messages that are left are dropped, and senders
+/// get errors.
 ///
 /// # Examples
 ///
@@ -29,11 +32,11 @@ pub struct Receiver<T> {
     pub(super) flavor: Flavor<T>,
 }
 
-/// Where a receiver's messages come from.
+/// The source of a receiver's messages.
 pub(super) enum Flavor<T> {
     Channel(Arc<Channel<T>>),
     Clock(Arc<Clock<T>>),
-    /// Nowhere.
+    /// None: there are no messages.
     Never,
 }
 
@@ -64,10 +67,10 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// The message of a receive operation that was selected.
+    /// Takes the message of a receive operation that was selected.
     pub(super) fn take_aside(&self) -> Option<T> {
         match &self.flavor {
-            Flavor::Channel(channel) => channel.enter().take_aside(),
+            Flavor::Channel(channel) => channel.lock().take_aside(),
             Flavor::Clock(clock) => clock.take_aside(),
             Flavor::Never => None,
         }
@@ -77,7 +80,8 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// When the channel is empty and all senders are gone.
+    /// If the channel is empty and all senders are gone. A fiber that is cancelled while it waits takes no message and
+    /// unwinds.
     ///
     /// # Examples
     ///
@@ -99,7 +103,8 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] when there is none; [`TryRecvError::Disconnected`] when also all senders are gone.
+    /// * [`TryRecvError::Empty`]: there is no message now.
+    /// * [`TryRecvError::Disconnected`]: there is no message and all senders are gone.
     ///
     /// # Examples
     ///
@@ -123,8 +128,8 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError::Timeout`] when the time was up; [`RecvTimeoutError::Disconnected`] when the channel is empty and
-    /// all senders are gone.
+    /// * [`RecvTimeoutError::Timeout`]: there was no message in time.
+    /// * [`RecvTimeoutError::Disconnected`]: the channel is empty and all senders are gone.
     ///
     /// # Examples
     ///
@@ -167,13 +172,13 @@ impl<T> Receiver<T> {
         })
     }
 
-    /// Whether the channel holds no message. Always so with capacity 0.
+    /// Whether the channel holds no message. Always `true` with capacity 0.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the channel holds as many messages as it can. Always so with capacity 0, never without a bound.
+    /// Whether the channel holds as many messages as it can: always with capacity 0, never if it is unbounded.
     #[must_use]
     pub fn is_full(&self) -> bool {
         match &self.flavor {
@@ -193,7 +198,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// The most messages that the channel holds; `None` without a bound.
+    /// The maximum number of messages that the channel holds; `None` if it is unbounded.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         match &self.flavor {
@@ -203,7 +208,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// The messages to come, waiting for each, until the channel is empty and all senders are gone.
+    /// An iterator that waits for each message. It ends when the channel is empty and all senders are gone.
     ///
     /// # Examples
     ///
@@ -218,7 +223,7 @@ impl<T> Receiver<T> {
         Iter::new(self)
     }
 
-    /// The messages that are there, until the channel is empty.
+    /// An iterator over the messages that are in the channel. It ends when the channel is empty and never waits.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! The second half of a selected send: the message that was reserved, and the receiver that is owed it.
+//! The second half of a selected send: the reserved message, and the receiver that waits for it.
 
 use super::handoffs::Handoff;
 use super::shared::{Block, Channel, Refusal};
@@ -8,12 +8,12 @@ use crate::park::primitive as park;
 use crate::park::wait_list::{self, End};
 
 impl<T> Channel<T> {
-    /// Sends the message of a sender that was granted its reservation; gives it back if all receivers are gone.
+    /// Sends the message of a sender that has a permit. Returns it if all receivers are gone.
     pub(super) fn fulfil(&self, message: T) -> Result<(), T> {
-        let mut state = self.enter();
+        let mut state = self.lock();
         let mut packet = Packet::Message(message);
-        let woken = state.fulfil(&mut packet);
-        self.leave(state, woken);
+        let wakeup = state.fulfil(&mut packet);
+        self.unlock_and_wake(state, wakeup);
         self.advance();
         match packet {
             Packet::Message(message) => Err(message),
@@ -21,41 +21,41 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Gives up a reservation that was granted: a sender unwinds instead of making its message.
+    /// Gives up a permit: the sender unwinds instead of making its message.
     pub(super) fn abandon(&self) {
-        let mut state = self.enter();
-        let woken = state.abandon();
-        self.leave(state, woken);
+        let mut state = self.lock();
+        let wakeup = state.abandon();
+        self.unlock_and_wake(state, wakeup);
         self.advance();
     }
 
-    /// Lets waiting senders move up. Usually no place has become free, for the reservation's message is in it.
+    /// Lets waiting senders move up. Usually no slot has become free, because the permit's message is in it.
     fn advance(&self) {
         loop {
-            let mut state = self.enter();
+            let mut state = self.lock();
             let Some([sender, receiver]) = state.advance() else { return };
-            self.leave(state, sender);
+            self.unlock_and_wake(state, sender);
             self.wake(receiver);
         }
     }
 
-    /// Receives a message that was promised. If the promise is broken, as if it had never been made.
+    /// Receives the message of a handoff. If the handoff is abandoned, receives as if it had never begun.
     #[cold]
     pub(super) fn receive_handoff(&self, block: Block) -> Result<T, Refusal> {
-        match self.collect() {
+        match self.wait_for_handoff() {
             Some(message) => Ok(message),
             None => self.receive(block),
         }
     }
 
-    /// Waits for a message that was promised; `None` if the promise is broken.
+    /// Waits for the message of a handoff; `None` if it is abandoned.
     ///
-    /// Neither a deadline nor a cancellation ends this: the sender is committed, and only makes its message. A caller that
-    /// was cancelled meanwhile unwinds from its next wait.
-    pub(super) fn collect(&self) -> Option<T> {
-        let mut state = self.enter();
-        match state.handoffs().collect() {
-            Handoff::Arrived(message) => return Some(message),
+    /// Neither a deadline nor a cancellation ends this wait: the sender is committed and is only making its message. A caller
+    /// that was cancelled meanwhile unwinds from its next wait.
+    pub(super) fn wait_for_handoff(&self) -> Option<T> {
+        let mut state = self.lock();
+        match state.handoffs().take() {
+            Handoff::Delivered(message) => return Some(message),
             Handoff::Abandoned => return None,
             Handoff::Pending => {}
         }
@@ -72,7 +72,7 @@ impl<T> Channel<T> {
         };
         match park::shield(wait) {
             (Outcome::Notified, Packet::Message(message)) => Some(message),
-            (Outcome::Notified, _broken) => None,
+            (Outcome::Notified, _abandoned) => None,
             (Outcome::TimedOut | Outcome::Cancelled, _) => unreachable!("nothing ends a shielded wait"),
         }
     }

@@ -1,4 +1,4 @@
-//! `Select`: a choice among operations that are listed while the program runs.
+//! `Select`: waits for the first of several operations, listed at run time.
 
 #![expect(unsafe_code, reason = "a list of cases may move between threads whatever their messages")]
 
@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use super::case::{Operation, Purpose};
 use super::receiver::Receiver;
 use super::select_error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
-use super::select_loop::{self, Cases, Room, SelectMode};
+use super::select_loop::{self, Cases, LockEntry, SelectMode};
 use super::selected::{Selectable, SelectedOperation, StoredCase};
 use super::sender::Sender;
 use super::shared::Block;
 
-/// Waits for the first of several operations, listed while the program runs; [`select!`](crate::select) is for those that
-/// are known before.
+/// Waits for the first of several operations that are listed at run time. If they are known at compile time, use
+/// [`select!`](crate::select).
 ///
-/// An operation is ready when it would not wait, also when it would fail because the channel is disconnected.
+/// An operation is ready when it would not wait, also if it would fail because the channel is disconnected.
 ///
 /// Adding an operation allocates; waiting does not.
 ///
@@ -39,8 +39,8 @@ use super::shared::Block;
 /// ```
 pub struct Select<'a> {
     entries: Vec<Entry<'a>>,
-    /// One place for each entry.
-    room: Vec<Room>,
+    /// One position for each entry.
+    lock_order: Vec<LockEntry>,
     next_index: usize,
     is_biased: bool,
 }
@@ -51,11 +51,11 @@ struct Entry<'a> {
     index: usize,
 }
 
-// SAFETY: an case at rest holds no message and no node that is linked; what it refers to are channels, whose locks order
-// all access. A message that passes through it while this is on another thread than the channel's ends is neither used
-// nor dropped there: it is set aside in the channel.
+// SAFETY: a case that is not in a select under way holds no message and no linked node. It refers to channels, whose locks
+// order all access. A message that passes through it on a thread without the channel's ends is neither used nor dropped
+// there: it is set aside in the channel.
 unsafe impl Send for Select<'_> {}
-// SAFETY: a shared reference gives access to nothing but clones.
+// SAFETY: a shared reference can only be used to clone.
 unsafe impl Sync for Select<'_> {}
 
 // As the ends that it refers to.
@@ -63,13 +63,13 @@ impl UnwindSafe for Select<'_> {}
 impl RefUnwindSafe for Select<'_> {}
 
 impl<'a> Select<'a> {
-    /// No operations yet. If several are ready, a random one is selected.
+    /// Creates a `Select` without operations. If several are ready, a random one is selected.
     #[must_use]
     pub fn new() -> Self {
-        Self { entries: Vec::new(), room: Vec::new(), next_index: 0, is_biased: false }
+        Self { entries: Vec::new(), lock_order: Vec::new(), next_index: 0, is_biased: false }
     }
 
-    /// No operations yet. If several are ready, the one that was added first is selected.
+    /// Creates a `Select` without operations. If several are ready, the one that was added first is selected.
     ///
     /// # Examples
     ///
@@ -89,12 +89,12 @@ impl<'a> Select<'a> {
         Self { is_biased: true, ..Self::new() }
     }
 
-    /// Adds a send operation. Returns its index: how many were added before.
+    /// Adds a send operation. Returns its index: the number of operations that were added before.
     pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
         self.add(sender)
     }
 
-    /// Adds a receive operation. Returns its index: how many were added before.
+    /// Adds a receive operation. Returns its index: the number of operations that were added before.
     pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
         self.add(receiver)
     }
@@ -103,15 +103,15 @@ impl<'a> Select<'a> {
         let index = self.next_index;
         self.next_index += 1;
         self.entries.push(Entry { end, case: end.case(), index });
-        self.room.push((0, 0));
+        self.lock_order.push((0, 0));
         index
     }
 
-    /// Removes an operation. The others keep their indices.
+    /// Removes an operation. The others keep their indices. Adding another one does not reuse the index.
     ///
     /// # Panics
     ///
-    /// When there is no operation with this index (any more).
+    /// If there is no operation with this index, or it has been removed.
     ///
     /// # Examples
     ///
@@ -128,20 +128,21 @@ impl<'a> Select<'a> {
     /// select.remove(first);
     /// assert_eq!(select.ready(), second);
     /// ```
+    #[track_caller]
     pub fn remove(&mut self, index: usize) {
         assert!(index < self.next_index, "index out of bounds; {index} >= {}", self.next_index);
-        let place = self.entries.iter().position(|entry| entry.index == index);
-        let place = place.expect("no operation with this index");
+        let position = self.entries.iter().position(|entry| entry.index == index);
+        let position = position.expect("no operation with this index");
         // The rest stays in order, for a biased select.
-        self.entries.remove(place);
-        self.room.pop();
+        self.entries.remove(position);
+        self.lock_order.pop();
     }
 
-    /// Selects an operation that is ready.
+    /// Selects an operation if one is ready.
     ///
     /// # Errors
     ///
-    /// When none is.
+    /// If no operation is ready.
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
         self.select_with(Block::Never).ok_or(TrySelectError)
     }
@@ -150,7 +151,8 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     ///
-    /// When there are no operations.
+    /// If there are no operations.
+    #[track_caller]
     pub fn select(&mut self) -> SelectedOperation<'a> {
         self.assert_some();
         self.select_with(Block::Until(None)).expect("it waits forever")
@@ -160,8 +162,11 @@ impl<'a> Select<'a> {
     ///
     /// # Errors
     ///
-    /// When the time was up.
+    /// If no operation became ready in time.
     ///
+    /// # Panics
+    ///
+    /// If there are no operations and `timeout` is too long for the clock, so that the wait would be endless.
     /// # Examples
     ///
     /// ```
@@ -173,6 +178,7 @@ impl<'a> Select<'a> {
     /// select.recv(&receiver);
     /// assert!(select.select_timeout(Duration::from_millis(1)).is_err());
     /// ```
+    #[track_caller]
     pub fn select_timeout(&mut self, timeout: Duration) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
         self.select_until(Instant::now().checked_add(timeout))
     }
@@ -189,6 +195,7 @@ impl<'a> Select<'a> {
         self.select_until(Some(deadline))
     }
 
+    #[track_caller]
     fn select_until(
         &mut self,
         deadline: Option<Instant>,
@@ -199,20 +206,22 @@ impl<'a> Select<'a> {
         self.select_with(Block::Until(deadline)).ok_or(SelectTimeoutError)
     }
 
-    /// The index of an operation that is ready. It may be ready no longer when it is begun.
+    /// The index of an operation that is ready. Another thread or fiber may be faster: the operation may have to wait when it
+    /// is begun.
     ///
     /// # Errors
     ///
-    /// When none is.
+    /// If no operation is ready.
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
         self.ready_with(Block::Never).ok_or(TryReadyError)
     }
 
-    /// Waits until an operation is ready. It may be ready no longer when it is begun.
+    /// Waits until an operation is ready, and returns its index. Another thread or fiber may be faster: the operation may
+    /// have to wait when it is begun.
     ///
     /// # Panics
     ///
-    /// When there are no operations.
+    /// If there are no operations.
     ///
     /// # Examples
     ///
@@ -226,16 +235,18 @@ impl<'a> Select<'a> {
     /// assert_eq!(select.ready(), index);
     /// assert_eq!(receiver.try_recv(), Ok(1));
     /// ```
+    #[track_caller]
     pub fn ready(&mut self) -> usize {
         self.assert_some();
         self.ready_with(Block::Until(None)).expect("it waits forever")
     }
 
-    /// Waits until an operation is ready, but for no longer than `timeout`.
+    /// Waits until an operation is ready, as [`ready`](Self::ready), but for no longer than `timeout`.
     ///
     /// # Errors
     ///
-    /// When the time was up.
+    /// If no operation became ready in time.
+    #[track_caller]
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.ready_deadline(deadline),
@@ -244,7 +255,7 @@ impl<'a> Select<'a> {
         }
     }
 
-    /// Waits until an operation is ready, but not beyond `deadline`.
+    /// Waits until an operation is ready, as [`ready`](Self::ready), but not beyond `deadline`.
     ///
     /// # Errors
     ///
@@ -253,20 +264,21 @@ impl<'a> Select<'a> {
         self.ready_with(Block::Until(Some(deadline))).ok_or(ReadyTimeoutError)
     }
 
+    #[track_caller]
     fn assert_some(&self) {
         assert!(!self.entries.is_empty(), "no operations have been added to `Select`");
     }
 
     fn ready_with(&mut self, block: Block) -> Option<usize> {
         let mode = SelectMode { is_biased: self.is_biased, block, purpose: Purpose::Watch };
-        let place = select_loop::choose(&self.entries[..], mode, &mut self.room)?;
-        Some(self.entries[place].index)
+        let position = select_loop::run(&self.entries[..], mode, &mut self.lock_order)?;
+        Some(self.entries[position].index)
     }
 
     fn select_with(&mut self, block: Block) -> Option<SelectedOperation<'a>> {
         let mode = SelectMode { is_biased: self.is_biased, block, purpose: Purpose::Select };
-        let place = select_loop::choose(&self.entries[..], mode, &mut self.room)?;
-        let Entry { end, case, index } = &self.entries[place];
+        let position = select_loop::run(&self.entries[..], mode, &mut self.lock_order)?;
+        let Entry { end, case, index } = &self.entries[position];
         Some(SelectedOperation::new(*end, *index, case.set_aside()))
     }
 }
@@ -284,7 +296,7 @@ impl<'a> Cases for [Entry<'a>] {
 impl Clone for Select<'_> {
     fn clone(&self) -> Self {
         let entries = self.entries.iter().map(|entry| Entry { case: entry.end.case(), ..*entry });
-        Self { entries: entries.collect(), room: self.room.clone(), ..*self }
+        Self { entries: entries.collect(), lock_order: self.lock_order.clone(), ..*self }
     }
 }
 

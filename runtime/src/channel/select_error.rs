@@ -1,4 +1,4 @@
-//! What a select can fail with: crossbeam-channel's errors, name for name and word for word.
+//! Errors of a select: crossbeam-channel's, with the same names and messages.
 
 use std::error::Error;
 use std::fmt;

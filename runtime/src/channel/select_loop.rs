@@ -1,4 +1,4 @@
-//! The select itself: which of several operations is begun. README.md argues why it is right.
+//! The select loop: waits until one of several operations can begin. README.md argues why it is right.
 
 #![expect(unsafe_code, reason = "holds the locks of several channels at once")]
 
@@ -18,38 +18,42 @@ pub(super) trait Cases {
     fn get(&self, index: usize) -> &dyn Operation;
 }
 
-/// How to choose.
+/// How to select.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SelectMode {
-    /// Whether the first of those that are ready wins, instead of a random one.
+    /// Whether the first of the ready cases wins, instead of a random one.
     pub(super) is_biased: bool,
     pub(super) block: Block,
     pub(super) purpose: Purpose,
 }
 
-/// Room for one entry for each case: the address of its lock, and its index.
-pub(super) type Room = (usize, usize);
+/// An entry of the order of locking, one for each case: the address of the case's lock, and its index.
+pub(super) type LockEntry = (usize, usize);
 
-/// Waits until an case is selected (or found ready, as the mode's purpose says) and returns its index; `None` when the
-/// block has ended.
-pub(super) fn choose<A: Cases + ?Sized>(cases: &A, mode: SelectMode, room: &mut [Room]) -> Option<usize> {
+/// Waits until a case is selected (or found ready, as the mode's purpose says) and returns its index; `None` when the
+/// deadline has passed, or when nothing is ready and the mode says not to wait.
+pub(super) fn run<C: Cases + ?Sized>(
+    cases: &C,
+    mode: SelectMode,
+    entries: &mut [LockEntry],
+) -> Option<usize> {
     park::spend_as(|| mode.block.cost());
     loop {
         let order = Order::new(cases, mode.is_biased);
-        // The usual case: one is ready. This looks at one channel after the other, which is no proof that none is.
+        // Usually one is ready. This tries one channel after the other, which does not prove that none is ready.
         if mode.purpose == Purpose::Select
-            && let Some(index) = order.indices().find(|&index| cases.get(index).attempt())
+            && let Some(index) = order.indices().find(|&index| cases.get(index).try_select())
         {
-            if cases.get(index).settle() {
+            if cases.get(index).resolve_handoff() {
                 return Some(index);
             }
             continue;
         }
-        let locks = Locks::take(cases, room);
+        let locks = Locks::take(cases, entries);
         // SAFETY: all locks are held.
         let found = order.indices().find(|&index| unsafe {
             match mode.purpose {
-                Purpose::Select => cases.get(index).attempt_locked(),
+                Purpose::Select => cases.get(index).try_select_locked(),
                 Purpose::Watch => cases.get(index).is_ready(),
             }
         });
@@ -59,7 +63,7 @@ pub(super) fn choose<A: Cases + ?Sized>(cases: &A, mode: SelectMode, room: &mut 
                 return Some(index);
             }
             cases.get(index).deliver();
-            if cases.get(index).settle() {
+            if cases.get(index).resolve_handoff() {
                 return Some(index);
             }
             continue;
@@ -75,26 +79,26 @@ pub(super) fn choose<A: Cases + ?Sized>(cases: &A, mode: SelectMode, room: &mut 
         let clocks = (0..cases.count()).filter_map(|index| cases.get(index).deadline()).min();
         let (outcome, selected) = wait(cases, &order, locks, mode.purpose, earlier(limit, clocks));
         match (outcome, selected) {
-            (Outcome::Notified, Some(index)) if cases.get(index).settle() => return Some(index),
-            // A side is gone, or what was watched has changed, or a promise was broken, or a clock has struck: the next
-            // look tells.
+            (Outcome::Notified, Some(index)) if cases.get(index).resolve_handoff() => return Some(index),
+            // A side is gone, or a watched channel has changed, or a handoff was abandoned, or a clock is due: the next
+            // round finds out.
             (Outcome::Notified | Outcome::TimedOut, _) => {}
             (Outcome::Cancelled, _) => park::unwind(),
         }
     }
 }
 
-/// Links all cases, releases the locks, and waits. How that ended, and which case was selected by the other side.
-fn wait<A: Cases + ?Sized>(
-    cases: &A,
+/// Links all cases, releases the locks, and waits. Returns how the wait ended, and which case the other side selected.
+fn wait<C: Cases + ?Sized>(
+    cases: &C,
     order: &Order,
-    locks: Locks<'_, A>,
+    locks: Locks<'_, C>,
     purpose: Purpose,
     deadline: Option<Instant>,
 ) -> (Outcome, Option<usize>) {
     let waiter: Waiter = park::waiter();
     let mut linked = Linked { cases, purpose, is_linked: true };
-    // In the order of looking: of two cases that work on the same channel, the other side finds the first one.
+    // In the order of trying: of two cases on the same channel, the other side finds the first one.
     order.indices().for_each(|index| {
         // SAFETY: all locks are held; `linked` unlinks the cases before they or the waiter are gone.
         unsafe { cases.get(index).join(&waiter, purpose) };
@@ -107,20 +111,20 @@ fn wait<A: Cases + ?Sized>(
     (outcome, linked.leave())
 }
 
-/// Cases that wait in their lists. They leave also when the wait unwinds.
-struct Linked<'a, A: Cases + ?Sized> {
-    cases: &'a A,
+/// Cases that wait in their lists. They also leave if the wait unwinds.
+struct Linked<'a, C: Cases + ?Sized> {
+    cases: &'a C,
     purpose: Purpose,
     is_linked: bool,
 }
 
-impl<A: Cases + ?Sized> Linked<'_, A> {
-    /// Unlinks all of them. Which one was selected.
+impl<C: Cases + ?Sized> Linked<'_, C> {
+    /// Unlinks all cases. Returns the one that was selected.
     fn leave(&mut self) -> Option<usize> {
         self.is_linked = false;
         let mut selected = None;
         for index in 0..self.cases.count() {
-            // SAFETY: the purpose is that with which all have joined, and no lock is held.
+            // SAFETY: all cases joined with this purpose, and no lock is held.
             if unsafe { self.cases.get(index).leave(self.purpose) } {
                 selected = Some(index);
             }
@@ -129,7 +133,7 @@ impl<A: Cases + ?Sized> Linked<'_, A> {
     }
 }
 
-impl<A: Cases + ?Sized> Drop for Linked<'_, A> {
+impl<C: Cases + ?Sized> Drop for Linked<'_, C> {
     fn drop(&mut self) {
         if self.is_linked {
             self.leave();
@@ -137,27 +141,27 @@ impl<A: Cases + ?Sized> Drop for Linked<'_, A> {
     }
 }
 
-/// The locks of all cases, held, each once.
-struct Locks<'a, A: Cases + ?Sized> {
-    cases: &'a A,
-    room: &'a [Room],
+/// The locks of all cases, each held once.
+struct Locks<'a, C: Cases + ?Sized> {
+    cases: &'a C,
+    entries: &'a [LockEntry],
 }
 
-impl<'a, A: Cases + ?Sized> Locks<'a, A> {
-    /// Takes them in the order of their addresses, as everybody who takes several.
-    fn take(cases: &'a A, room: &'a mut [Room]) -> Self {
-        for (index, place) in room.iter_mut().enumerate() {
-            *place = (cases.get(index).lock_address(), index);
+impl<'a, C: Cases + ?Sized> Locks<'a, C> {
+    /// Takes the locks in the order of their addresses, as every select does.
+    fn take(cases: &'a C, entries: &'a mut [LockEntry]) -> Self {
+        for (index, entry) in entries.iter_mut().enumerate() {
+            *entry = (cases.get(index).lock_address(), index);
         }
-        room.sort_unstable();
-        let locks = Self { cases, room };
+        entries.sort_unstable();
+        let locks = Self { cases, entries };
         locks.each(|case| case.lock());
         locks
     }
 
     fn each(&self, f: impl Fn(&dyn Operation)) {
         let mut last = 0;
-        for &(address, index) in self.room {
+        for &(address, index) in self.entries {
             if address != last {
                 f(self.cases.get(index));
             }
@@ -166,15 +170,15 @@ impl<'a, A: Cases + ?Sized> Locks<'a, A> {
     }
 }
 
-impl<A: Cases + ?Sized> Drop for Locks<'_, A> {
+impl<C: Cases + ?Sized> Drop for Locks<'_, C> {
     fn drop(&mut self) {
-        // SAFETY: `take` has locked exactly these, and nobody has unlocked them.
+        // SAFETY: `take` has locked exactly these locks, and nobody has unlocked them.
         self.each(|case| unsafe { case.unlock() });
     }
 }
 
-/// In which order the cases are looked at: from a random one on, in random steps, so that of any two that are ready each
-/// is found first as often as the other.
+/// The order in which the cases are tried: from a random start, in random steps, so that of any two ready cases each is
+/// found first as often as the other.
 struct Order {
     count: usize,
     start: usize,
@@ -182,7 +186,7 @@ struct Order {
 }
 
 impl Order {
-    fn new<A: Cases + ?Sized>(cases: &A, is_biased: bool) -> Self {
+    fn new<C: Cases + ?Sized>(cases: &C, is_biased: bool) -> Self {
         let count = cases.count();
         if is_biased || count < 2 {
             return Self { count, start: 0, step: 1 };

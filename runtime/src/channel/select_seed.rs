@@ -1,12 +1,12 @@
-//! Where the next `select` begins to look: numbers without a pattern, from a counter in the channel, which costs less
-//! than one that all channels share.
+//! Seeds for the random order in which a `select` tries its cases. They come from a counter in the channel, which costs
+//! less than one counter for all channels.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// See the module's documentation.
 ///
-/// Not a modelled atomic: it synchronises nothing, and two that ask at once may get the same number.
+/// Not a modelled atomic: it synchronises nothing, and two concurrent calls may get the same number.
 pub(super) struct SelectSeed(AtomicUsize);
 
 impl SelectSeed {
@@ -25,14 +25,14 @@ impl SelectSeed {
         scramble(count)
     }
 
-    /// Where the counter of a new channel starts, so that channels that are used once differ.
+    /// The first count of a new channel. It is random, so that channels that are used once differ.
     #[cold]
     fn seed() -> usize {
         RandomState::new().hash_one(0) as usize
     }
 }
 
-/// Spreads the bits of a number that counts.
+/// Spreads the bits of a count.
 fn scramble(number: usize) -> usize {
     let mut bits = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);

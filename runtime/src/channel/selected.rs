@@ -1,4 +1,4 @@
-//! An operation that a [`Select`](super::Select) has begun, and its completion.
+//! An operation that a [`Select`](super::Select) has selected, and its completion.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
@@ -10,26 +10,26 @@ use super::receiver::Receiver;
 use super::select_loop;
 use super::sender::Sender;
 
-/// An end of a channel, whatever its messages.
+/// An end of a channel, of any message type.
 pub(super) trait Selectable {
     fn case(&self) -> Box<dyn StoredCase + '_>;
 
-    /// Its operation was selected, and will not be completed.
+    /// Its operation was selected, and is never completed.
     fn abandon(&self);
 
-    /// What tells it from other ends.
+    /// The identity of the end.
     fn address(&self) -> *const u8;
 }
 
-/// An case whose completion comes from elsewhere.
+/// A case that is completed by a later call.
 pub(super) trait StoredCase: Operation {
-    /// Leaves what the case was selected with in the channel, for the completion. The case is as new.
+    /// Leaves the result of being selected in the channel, for the completion. The case can then be selected again.
     fn set_aside(&self) -> Completion;
 
     fn as_operation(&self) -> &dyn Operation;
 }
 
-/// What is left to be done about a selected operation.
+/// The second half of a selected operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Completion {
     /// Take the message that is set aside.
@@ -40,19 +40,19 @@ pub(super) enum Completion {
     Fail,
 }
 
-/// An operation that was selected and is to be completed, by [`send`](Self::send) or [`recv`](Self::recv).
+/// A selected operation, which must be completed by [`send`](Self::send) or [`recv`](Self::recv).
 ///
 /// # Panics
 ///
-/// When it is dropped without having been completed, unless that is because the thread unwinds.
-#[must_use = "a selected operation is to be completed"]
+/// Dropping it without completing it panics, unless the thread is already unwinding.
+#[must_use = "a selected operation must be completed"]
 pub struct SelectedOperation<'a> {
     end: &'a (dyn Selectable + 'a),
     index: usize,
     completion: Completion,
 }
 
-// Nothing can be seen through it that a panic could leave half-changed.
+// A panic cannot leave anything half-changed that can be seen through it.
 impl UnwindSafe for SelectedOperation<'_> {}
 impl RefUnwindSafe for SelectedOperation<'_> {}
 
@@ -71,11 +71,11 @@ impl<'a> SelectedOperation<'a> {
     ///
     /// # Errors
     ///
-    /// When all receivers are gone; the error contains the message.
+    /// If all receivers are gone; the error contains the message.
     ///
     /// # Panics
     ///
-    /// When this is not the sender that was selected.
+    /// If `sender` is not the sender that was selected.
     ///
     /// # Examples
     ///
@@ -88,6 +88,7 @@ impl<'a> SelectedOperation<'a> {
     /// select.send(&sender);
     /// assert_eq!(select.select().send(&sender, 1), Err(SendError(1)));
     /// ```
+    #[track_caller]
     pub fn send<T>(self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
         assert!(sender.address() == self.end.address(), "passed a sender that wasn't selected");
         match self.complete() {
@@ -100,11 +101,11 @@ impl<'a> SelectedOperation<'a> {
     ///
     /// # Errors
     ///
-    /// When the channel is empty and all senders are gone.
+    /// If the channel is empty and all senders are gone.
     ///
     /// # Panics
     ///
-    /// When this is not the receiver that was selected.
+    /// If `receiver` is not the receiver that was selected.
     ///
     /// # Examples
     ///
@@ -117,6 +118,7 @@ impl<'a> SelectedOperation<'a> {
     /// select.recv(&receiver);
     /// assert_eq!(select.select().recv(&receiver), Err(RecvError));
     /// ```
+    #[track_caller]
     pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
         assert!(receiver.address() == self.end.address(), "passed a receiver that wasn't selected");
         match self.complete() {
@@ -125,7 +127,7 @@ impl<'a> SelectedOperation<'a> {
         }
     }
 
-    /// Nothing is left to be done by the destructor.
+    /// Skips the destructor.
     fn complete(self) -> Completion {
         ManuallyDrop::new(self).completion
     }
@@ -167,7 +169,7 @@ impl<T> Selectable for Receiver<T> {
         Box::new(select_loop::receiving(self))
     }
 
-    /// The message stays set aside.
+    /// Does nothing: the message stays set aside.
     fn abandon(&self) {}
 
     fn address(&self) -> *const u8 {
@@ -179,14 +181,14 @@ impl<T> StoredCase for Case<'_, T> {
     fn set_aside(&self) -> Completion {
         match (self.take_selected(), self.target()) {
             (Some(Selected::Message(message)), Target::Receiver(channel)) => {
-                channel.enter().set_aside(message);
+                channel.lock().set_aside(message);
                 Completion::Take
             }
             (Some(Selected::Message(message)), Target::Clock(clock)) => {
                 clock.set_aside(message);
                 Completion::Take
             }
-            (Some(Selected::Place), _) => Completion::Send,
+            (Some(Selected::Permit), _) => Completion::Send,
             _ => Completion::Fail,
         }
     }

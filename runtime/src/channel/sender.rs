@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use super::error::{SendError, SendTimeoutError, TrySendError};
 use super::shared::{Block, Channel, Refusal};
 
-/// The sending end of a channel. Clones send to the same channel; threads and fibers may also share one by reference.
+/// The sending end of a channel.
+///
+/// Clones send to the same channel; threads and fibers may also share one by reference. Dropping the last sender
+/// disconnects the channel: receivers get the messages that are left, and then errors.
 ///
 /// # Examples
 ///
@@ -36,9 +39,12 @@ impl<T> Sender<T> {
 
     /// Sends `message`, waiting while the channel is full.
     ///
+    /// With capacity 0 it waits until a receiver takes the message.
+    ///
     /// # Errors
     ///
-    /// When all receivers are gone; the error contains the message.
+    /// If all receivers are gone; the error contains the message. A fiber that is cancelled while it waits drops the message
+    /// and unwinds.
     ///
     /// # Examples
     ///
@@ -57,8 +63,10 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// With the message: [`TrySendError::Full`], also when the channel has no capacity and nobody is receiving;
-    /// [`TrySendError::Disconnected`] when all receivers are gone.
+    /// Each error contains the message:
+    ///
+    /// * [`TrySendError::Full`]: the channel is full, or it has capacity 0 and nobody is receiving.
+    /// * [`TrySendError::Disconnected`]: all receivers are gone.
     ///
     /// # Examples
     ///
@@ -81,8 +89,10 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// With the message: [`SendTimeoutError::Timeout`] when the time was up; [`SendTimeoutError::Disconnected`] when all
-    /// receivers are gone.
+    /// Each error contains the message:
+    ///
+    /// * [`SendTimeoutError::Timeout`]: the message could not be sent in time.
+    /// * [`SendTimeoutError::Disconnected`]: all receivers are gone.
     ///
     /// # Examples
     ///
@@ -126,13 +136,13 @@ impl<T> Sender<T> {
         })
     }
 
-    /// Whether the channel holds no message. Always so with capacity 0.
+    /// Whether the channel holds no message. Always `true` with capacity 0.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the channel holds as many messages as it can. Always so with capacity 0, never without a bound.
+    /// Whether the channel holds as many messages as it can: always with capacity 0, never if it is unbounded.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.channel.is_full()
@@ -144,7 +154,7 @@ impl<T> Sender<T> {
         self.channel.len()
     }
 
-    /// The most messages that the channel holds; `None` without a bound.
+    /// The maximum number of messages that the channel holds; `None` if it is unbounded.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
         self.channel.capacity()

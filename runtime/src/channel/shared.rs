@@ -1,14 +1,14 @@
-//! One channel: a state under its lock, how many ends there are, and how an end waits.
+//! One channel: a state under its lock, the numbers of its ends, and how an end waits.
 //!
-//! The lock is held for a few instructions. A message exists in one place at any time (its sender's frame, a node, the
-//! buffer, its receiver's frame), each of which drops it. Nothing that belongs to the user (a destructor) and no
-//! system call (of a wake-up) runs under the lock.
+//! The lock is held for a few instructions. At any time a message is owned by one of these, which drops it: its sender's
+//! frame, a node, the buffer, its receiver's frame. Neither user code (a destructor) nor a system call (of a
+//! wake-up) runs under the lock.
 
 use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 use super::select_seed::SelectSeed;
-use super::spin::{pause, spin, spins};
+use super::spin::{pause, spin, spin_rounds};
 use super::state::{Packet, State};
 use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::cell::{Outcome, Reason};
@@ -22,11 +22,11 @@ pub(super) struct Channel<T> {
     pub(super) state: SpinLock<State<T>>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
-    /// Whether the last one that was woken runs on another thread than its waker.
+    /// Whether the fiber or thread that was woken last runs on another thread than its waker.
     peer_is_remote: AtomicBool,
-    /// Whether it pays to linger.
+    /// Whether spinning before parking pays.
     spin: AdaptiveSpin<64>,
-    /// Where the next `select` begins to look.
+    /// Seeds for the order in which a `select` tries its cases.
     seed: SelectSeed,
 }
 
@@ -53,18 +53,18 @@ impl Block {
 /// Why an operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It would have had to wait (any longer).
+    /// It would have to wait, or to wait longer.
     WouldBlock,
     /// The other side is gone.
     Disconnected,
 }
 
-/// One that finds the lock taken stays away for these pauses (in spin hints): the two cores then take turns of many
-/// messages each, instead of passing the lock's cache line to and fro for every message.
+/// Backoff (in spin hints) when the lock is taken. With it two cores take turns of many messages each, instead of passing
+/// the lock's cache line to and fro for every message.
 const LOCK_BACKOFF: [u32; 4] = [8, 16, 32, 64];
 
 impl<T> Channel<T> {
-    /// With one sender and one receiver.
+    /// A channel with one sender and one receiver.
     pub(super) fn new(capacity: Option<usize>) -> Self {
         Self {
             capacity,
@@ -77,11 +77,11 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Sends `message`, or gives it back.
+    /// Sends `message`, or returns it.
     #[inline]
     pub(super) fn send(&self, message: T, block: Block) -> Result<(), (Refusal, T)> {
         park::spend_as(|| if self.capacity.is_none() { Cost::Call } else { block.cost() });
-        let mut state = self.enter();
+        let mut state = self.lock();
         match state.push(message) {
             Ok(()) => Ok(()),
             Err(message) => self.send_to_other(state, message, block),
@@ -92,14 +92,14 @@ impl<T> Channel<T> {
     #[inline]
     pub(super) fn receive(&self, block: Block) -> Result<T, Refusal> {
         park::spend_as(|| block.cost());
-        let mut state = self.enter();
+        let mut state = self.lock();
         match state.pop() {
             Some(message) => Ok(message),
             None => self.receive_from_other(state, block),
         }
     }
 
-    /// Sends to one that waits, or waits.
+    /// Sends to a waiting receiver, or waits.
     #[inline(never)]
     fn send_to_other(&self, state: Locked<'_, T>, message: T, block: Block) -> Result<(), (Refusal, T)> {
         let mut packet = Packet::Message(message);
@@ -118,7 +118,7 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Receives from one that waits, or waits.
+    /// Receives from a waiting sender, or waits.
     #[inline(never)]
     fn receive_from_other(&self, state: Locked<'_, T>, block: Block) -> Result<T, Refusal> {
         let mut packet = Packet::Empty;
@@ -138,34 +138,34 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Sends the message in `packet`; returns the lock, still held, if that is not possible.
+    /// Sends the message in `packet`. If that is not possible, returns the lock, still held.
     #[inline(always)]
     fn put<'a>(&'a self, mut state: Locked<'a, T>, packet: &mut Packet<T>) -> Option<Locked<'a, T>> {
-        let woken = state.put(packet);
+        let wakeup = state.put(packet);
         if let Packet::Message(_) = packet {
             return Some(state);
         }
-        self.leave(state, woken);
+        self.unlock_and_wake(state, wakeup);
         None
     }
 
-    /// Receives (a message, or the promise of one) into `packet`; returns the lock, still held, if that is not possible.
+    /// Receives a message or a reservation into `packet`. If that is not possible, returns the lock, still held.
     #[inline(always)]
     fn take<'a>(&'a self, mut state: Locked<'a, T>, packet: &mut Packet<T>) -> Option<Locked<'a, T>> {
-        let woken = state.take(packet);
+        let wakeup = state.take(packet);
         if let Packet::Empty = packet {
             return Some(state);
         }
-        self.leave(state, woken);
+        self.unlock_and_wake(state, wakeup);
         None
     }
 
-    /// Returns a message that was handed to a receiver who is gone.
+    /// Returns a message that was handed to a receiver that is gone.
     #[cold]
     pub(super) fn put_back(&self, message: T) {
-        let mut state = self.enter();
-        let woken = state.put_back(&mut Packet::Message(message));
-        self.leave(state, woken);
+        let mut state = self.lock();
+        let wakeup = state.put_back(&mut Packet::Message(message));
+        self.unlock_and_wake(state, wakeup);
     }
 
     #[cold]
@@ -175,11 +175,11 @@ impl<T> Channel<T> {
         mut packet: Packet<T>,
         deadline: Option<Instant>,
     ) -> Result<(), (Refusal, T)> {
-        if self.may_linger() {
-            for look in 0..spins() {
+        if self.should_spin() {
+            for round in 0..spin_rounds() {
                 drop(state);
-                spin(look);
-                match self.put(self.enter(), &mut packet) {
+                spin(round);
+                match self.put(self.lock(), &mut packet) {
                     Some(refused) => state = refused,
                     None => {
                         self.spin.succeeded();
@@ -202,7 +202,7 @@ impl<T> Channel<T> {
             (Outcome::Notified, _taken) => Ok(()),
             // The deadline's claim came first, so no receiver has taken the message.
             (Outcome::TimedOut, Packet::Message(message)) => Err((Refusal::WouldBlock, message)),
-            // Likewise; the message is dropped here.
+            // Likewise. The message is dropped here.
             (Outcome::Cancelled, _message) => park::unwind(),
             (Outcome::TimedOut, _taken) => unreachable!("only a claim takes a waiting sender's message"),
         }
@@ -214,18 +214,18 @@ impl<T> Channel<T> {
         mut state: Locked<'a, T>,
         deadline: Option<Instant>,
     ) -> Result<T, Refusal> {
-        if self.may_linger() {
-            for look in 0..spins() {
+        if self.should_spin() {
+            for round in 0..spin_rounds() {
                 drop(state);
-                spin(look);
+                spin(round);
                 let mut packet = Packet::Empty;
-                match (self.take(self.enter(), &mut packet), packet) {
+                match (self.take(self.lock(), &mut packet), packet) {
                     (Some(refused), _) => state = refused,
                     (None, Packet::Message(message)) => {
                         self.spin.succeeded();
                         return Ok(message);
                     }
-                    (None, _promise) => return self.receive_handoff(Block::Until(deadline)),
+                    (None, _reservation) => return self.receive_handoff(Block::Until(deadline)),
                 }
                 if state.is_disconnected() {
                     return Err(Refusal::Disconnected);
@@ -247,23 +247,23 @@ impl<T> Channel<T> {
             (Outcome::Notified, Packet::Message(message)) => Ok(message),
             (Outcome::Notified, Packet::Reservation) => self.receive_handoff(Block::Until(deadline)),
             (Outcome::Notified, Packet::Empty) => Err(Refusal::Disconnected),
-            // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the
+            // The claim of the deadline or of the cancellation came first. A sender that had put its message into the
             // node took it back when its own claim failed.
             (Outcome::TimedOut, _none) => Err(Refusal::WouldBlock),
             (Outcome::Cancelled, _none) => park::unwind(),
         }
     }
 
-    /// Releases the lock after a change, delivers the wake-up that it owes, and makes the change known.
+    /// Releases the lock after a change, delivers the wake-up, and wakes the watchers.
     #[inline]
-    pub(super) fn leave(&self, state: Locked<'_, T>, woken: Option<Wakeup>) {
+    pub(super) fn unlock_and_wake(&self, state: Locked<'_, T>, wakeup: Option<Wakeup>) {
         let is_watched = state.is_watched();
         drop(state);
-        self.wake(woken);
+        self.wake(wakeup);
         self.announce(is_watched);
     }
 
-    /// Wakes those who watch for a change. The lock is not held.
+    /// Wakes the watchers, if there are any. The lock is not held.
     #[inline]
     pub(super) fn announce(&self, is_watched: bool) {
         if is_watched {
@@ -276,21 +276,21 @@ impl<T> Channel<T> {
         wait_list::wake_up_to(&self.state, State::watchers, usize::MAX);
     }
 
-    /// Delivers a wake-up and notes how far it went.
+    /// Delivers a wake-up, and remembers whether it went to another thread.
     #[inline]
-    pub(super) fn wake(&self, woken: Option<Wakeup>) {
-        let Some(woken) = woken else { return };
-        let is_remote = park::is_elsewhere(&woken);
-        // Compared first: a store of the same value would still take the cache line away from the other core.
+    pub(super) fn wake(&self, wakeup: Option<Wakeup>) {
+        let Some(wakeup) = wakeup else { return };
+        let is_remote = park::is_elsewhere(&wakeup);
+        // A store of the same value would still take the cache line away from the other core, so compare first.
         if self.peer_is_remote.load(Ordering::Relaxed) != is_remote {
             self.peer_is_remote.store(is_remote, Ordering::Relaxed);
         }
-        park::wake(woken);
+        park::wake(wakeup);
     }
 
-    /// Whether to look again for a moment before parking; `linger` says for how long. Not of a plain thread that is to meet another one:
-    /// each would look for the other, who is not there while it looks. It waits at once, and stays awake in the wait.
-    fn may_linger(&self) -> bool {
+    /// Whether to spin before parking (`spin.rs` says for how long). Two plain threads that meet without a buffer do not spin:
+    /// each would look for the other, which is absent while it spins. They wait at once, and stay awake in the wait.
+    fn should_spin(&self) -> bool {
         if self.capacity == Some(0) && !park::on_fiber() {
             return false;
         }
@@ -299,15 +299,15 @@ impl<T> Channel<T> {
 
     /// Takes the lock.
     #[inline]
-    pub(super) fn enter(&self) -> Locked<'_, T> {
+    pub(super) fn lock(&self) -> Locked<'_, T> {
         match self.state.try_lock() {
             Some(state) => state,
-            None => self.enter_contended(),
+            None => self.lock_contended(),
         }
     }
 
     #[cold]
-    fn enter_contended(&self) -> Locked<'_, T> {
+    fn lock_contended(&self) -> Locked<'_, T> {
         for hints in LOCK_BACKOFF {
             pause(hints);
             if let Some(state) = self.state.try_lock() {
@@ -320,7 +320,7 @@ impl<T> Channel<T> {
     /// Counts another sender.
     pub(super) fn add_sender(&self) {
         // Relaxed, here and below: the clone is made through an end that is still counted.
-        // It does not overflow: each end holds an `Arc` as well, whose count aborts before.
+        // No overflow: each end also holds an `Arc`, whose count aborts first.
         self.senders.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -329,7 +329,7 @@ impl<T> Channel<T> {
         self.receivers.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a sender less; the last one disconnects the channel.
+    /// Removes a sender from the count. The last one disconnects the channel.
     pub(super) fn remove_sender(&self) {
         // Relaxed, here and below: the lock orders what the last one does after what the others sent.
         if self.senders.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -337,12 +337,12 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Counts a receiver less; the last one disconnects the channel and drops the messages that are left.
+    /// Removes a receiver from the count. The last one disconnects the channel and drops the messages that are left.
     pub(super) fn remove_receiver(&self) {
         if self.receivers.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.disconnect();
-            // A destructor may be long, or use this channel: the lock is not held here. If one panics the rest is leaked:
-            // a second panic would abort.
+            // The lock is not held here: a destructor may be long, or use this channel. If one panics, the rest is leaked,
+            // because a second panic would abort.
             let mut left = ManuallyDrop::new(self.state.lock().take_all());
             while let Some(message) = left.pop_front() {
                 drop(message);
@@ -351,7 +351,7 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Wakes everybody. A sender finds its message still in its node, a receiver finds none.
+    /// Wakes all waiters. A sender finds its message still in its node; a receiver finds none.
     fn disconnect(&self) {
         self.state.lock().disconnect();
         wait_list::wake_up_to(&self.state, State::senders, usize::MAX);
@@ -359,19 +359,19 @@ impl<T> Channel<T> {
         self.wake_watchers();
     }
 
-    /// Messages in the buffer.
+    /// Number of messages in the buffer.
     pub(super) fn len(&self) -> usize {
         park::spend(Cost::Call);
         self.state.lock().len()
     }
 
-    /// Whether the buffer has no place; `false` for an unbounded channel.
+    /// Whether the buffer has no free slot; `false` for an unbounded channel.
     pub(super) fn is_full(&self) -> bool {
         park::spend(Cost::Call);
-        self.capacity.is_some() && !self.state.lock().has_place()
+        self.capacity.is_some() && !self.state.lock().has_room()
     }
 
-    /// Where a `select` begins to look.
+    /// Seeds for the order in which a `select` tries its cases.
     pub(super) fn seed(&self) -> &SelectSeed {
         &self.seed
     }

@@ -1,30 +1,29 @@
-//! How one that would park stays for a moment, because the other side is running on another core.
+//! Spinning before parking, and backing off from a lock. Spinning pays when the peer is running on another core.
 
 use crate::atomic::{spin_loop, thread_yield};
 use crate::park::primitive as park;
 
-/// One that would park while the other side runs on another core first stays for these pauses (in spin hints), and
-/// looks again after each. In the first one the other side moves a few dozen messages at its full speed; parking
-/// and being woken across cores costs as much as hundreds of messages.
+/// The pauses before parking, in spin hints; after each the operation is tried again. In the first one the peer moves a few
+/// dozen messages at its full speed. Parking and being woken across cores costs as much as hundreds of messages.
 const SPINS: [u32; 3] = [8, 16, 32];
 
-/// A plain thread, which keeps nobody from running, then looks as many times more, offering its core in between.
+/// A plain thread, which keeps no fiber from running, then tries as many times more and offers its core in between.
 const YIELDS: usize = 16;
 
-/// How often one that lingers looks again.
-pub(super) fn spins() -> usize {
+/// Number of rounds to spin before parking.
+pub(super) fn spin_rounds() -> usize {
     if park::on_fiber() { SPINS.len() } else { SPINS.len() + YIELDS }
 }
 
-/// Lets some time pass before the next look.
-pub(super) fn spin(look: usize) {
-    match SPINS.get(look) {
+/// Spins for one round.
+pub(super) fn spin(round: usize) {
+    match SPINS.get(round) {
         Some(hints) => pause(*hints),
         None => thread_yield(),
     }
 }
 
-/// Waits without touching memory, for that many spin hints.
+/// Waits for `hints` spin hints, without touching memory.
 pub(super) fn pause(hints: u32) {
     for _ in 0..hints {
         spin_loop();

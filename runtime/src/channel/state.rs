@@ -1,21 +1,21 @@
-//! What an channel's lock guards: the buffer, and who waits at either end of it.
+//! The data under a channel's lock: the buffer, and the wait lists of both ends.
 //!
 //! Invariants:
 //!
 //! 1. If a receiver waits, the buffer is empty.
-//! 2. If a sender waits, the buffer is full (a buffer of capacity 0 always is), counting the places that are kept for
-//!    selecting senders. A receiver and a sender wait at the same time only if all places are kept, or if both belong to
-//!    one `select`.
-//!    A message that was put back stands before all others in it, even above its capacity.
-//! 3. Once `disconnected` is set nobody joins a list, and all are being emptied.
+//! 2. If a sender waits, the buffer is full, counting the slots that are reserved for selecting senders. (A buffer of
+//!    capacity 0 is always full.) A receiver and a sender wait at the same time only if all slots are reserved, or if both
+//!    belong to one `select`.
+//!    A message that was put back stands before all others in the buffer, even above its capacity.
+//! 3. Once `disconnected` is set, nobody joins a list, and all lists are being emptied.
 //!
-//! A message is **handed over** through the node of the one that waits: a sender that finds a receiver waiting puts the
-//! message into the receiver's node; a receiver that finds a sender waiting takes its message from its node. So one
+//! A message is **handed over** through the node of the waiter: a sender that finds a receiver waiting puts the message
+//! into the receiver's node; a receiver that finds a sender waiting takes the message from the sender's node. So a waiter
 //! that is woken is done without taking the lock again, and messages stay in order.
 //!
-//! A **selecting** sender has no message before it has been selected. It waits with a reservation instead, and is selected by
-//! getting the right to send one message later: with a buffer, a place is kept for it; without one, it and a receiver
-//! are committed to each other, and the receiver is owed the message (`handoffs.rs`).
+//! A **selecting** sender has no message before it has been selected. It waits with a reservation instead. Selecting it
+//! grants the right to send one message later: with a buffer, a slot is reserved for it; without one, it and a receiver
+//! are committed to each other, and the receiver waits for the handoff (`handoffs.rs`).
 
 use std::collections::VecDeque;
 use std::mem;
@@ -26,21 +26,21 @@ use crate::park::primitive::Wakeup;
 use crate::park::wait_list::WaitList;
 use crate::queue::take_first;
 
-/// The most messages for which there is room from the start; a larger buffer grows when it is used.
+/// The buffer is allocated for at most this many messages at first; a larger one grows when it is used.
 const PREALLOCATED: usize = 1024;
 
-/// What travels with a waiter's node. The two who meet channel theirs.
+/// The content of a waiter's node. Two peers that meet exchange their packets.
 #[derive(Debug)]
 pub(super) enum Packet<T> {
-    /// What a receiver waits with, and what a sender is left with.
+    /// A receiver's packet while it waits, and a sender's after its message was taken.
     Empty,
     Message(T),
-    /// A message that is still to be made. A sender that keeps it was not selected.
+    /// A message that will be made later. A sender that is left with it was not selected.
     Reservation,
 }
 
 impl<T> Packet<T> {
-    /// The message that is known to be inside.
+    /// The message. The caller knows that there is one.
     pub(super) fn unwrap_message(self) -> T {
         match self {
             Self::Message(message) => message,
@@ -49,10 +49,10 @@ impl<T> Packet<T> {
     }
 }
 
-/// How a selecting sender's try ended.
+/// The result of a selecting sender's attempt.
 #[derive(Debug)]
 pub(super) enum Reserved {
-    /// It may send one message, and must wake the receiver who is owed it.
+    /// It may send one message, and must wake the receiver that waits for it.
     Granted(Option<Wakeup>),
     Refused(Refusal),
 }
@@ -62,34 +62,34 @@ pub(super) struct State<T> {
     buffer: VecDeque<T>,
     /// Most messages that the buffer may hold; `usize::MAX` for an unbounded channel.
     limit: usize,
-    /// Places of the buffer that are kept for senders that have been selected.
-    kept: usize,
+    /// Slots of the buffer that are reserved for senders that have been selected.
+    reserved: usize,
     disconnected: bool,
     /// Each with the message it sends, or with a reservation.
     senders: WaitList<Packet<T>>,
     /// Each with an empty packet.
     receivers: WaitList<Packet<T>>,
-    /// Who waits for an operation to become ready and does not begin it. Their packets are empty and stay so.
+    /// Waiters of `ready`: they wait until an operation could begin, and do not begin it. Their packets stay empty.
     watchers: WaitList<Packet<T>>,
-    /// What only selects need: made by the first one, since most channels see none.
+    /// State that only selects need. The first select allocates it, since most channels see none.
     select_state: Option<Box<SelectState<T>>>,
 }
 
 /// Messages that have been selected and are still to be sent or received.
 struct SelectState<T> {
-    /// Used without a buffer only.
+    /// Used only without a buffer.
     handoffs: Handoffs<T>,
     /// Messages of receive operations that have been selected and not yet completed.
     aside: VecDeque<T>,
 }
 
 impl<T> State<T> {
-    /// An empty buffer of at most `capacity` messages (`None`: any number), and nobody there.
+    /// An empty buffer of at most `capacity` messages (`None`: any number), and no waiters.
     pub(super) fn new(capacity: Option<usize>) -> Self {
         Self {
             buffer: VecDeque::with_capacity(capacity.unwrap_or(0).min(PREALLOCATED)),
             limit: capacity.unwrap_or(usize::MAX),
-            kept: 0,
+            reserved: 0,
             disconnected: false,
             senders: WaitList::new(),
             receivers: WaitList::new(),
@@ -98,23 +98,23 @@ impl<T> State<T> {
         }
     }
 
-    /// Whether neither the other side waits, nor anybody watches. One branch, for it decides each fast path.
+    /// Whether neither the other side nor a watcher waits. It is one branch, because it decides each fast path.
     #[inline]
     fn is_quiet_for(&self, others: &WaitList<Packet<T>>) -> bool {
         others.is_empty() & self.watchers.is_empty()
     }
 
-    /// What [`put`](Self::put) comes to when nobody waits: into the buffer.
+    /// The fast path of [`put`](Self::put), when nobody waits: into the buffer.
     #[inline]
     pub(super) fn push(&mut self, message: T) -> Result<(), T> {
-        if self.is_quiet_for(&self.receivers) && !self.disconnected && self.has_place() {
+        if self.is_quiet_for(&self.receivers) && !self.disconnected && self.has_room() {
             self.buffer.push_back(message);
             return Ok(());
         }
         Err(message)
     }
 
-    /// What [`take`](Self::take) comes to when nobody waits: from the buffer.
+    /// The fast path of [`take`](Self::take), when nobody waits: from the buffer.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
         if self.is_quiet_for(&self.senders) { self.first() } else { None }
@@ -126,83 +126,83 @@ impl<T> State<T> {
         if self.limit == usize::MAX { take_first(&mut self.buffer) } else { self.buffer.pop_front() }
     }
 
-    /// Passes the message in `packet` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
-    /// where it is if there is room in neither, or nobody to receive it.
+    /// Passes the message in `packet` to a waiting receiver (which the caller then wakes) or into the buffer. If neither is
+    /// possible, or all receivers are gone, the message stays in `packet`.
     #[inline(always)]
     pub(super) fn put(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
         if self.disconnected {
             return None;
         }
-        let woken = self.receivers.pop_front_exchanging(packet);
-        if woken.is_none()
-            && self.has_place()
+        let wakeup = self.receivers.pop_front_exchanging(packet);
+        if wakeup.is_none()
+            && self.has_room()
             && let Packet::Message(message) = mem::replace(packet, Packet::Empty)
         {
             self.buffer.push_back(message);
         }
-        woken
+        wakeup
     }
 
-    /// Takes the first message into `packet`, or (capacity 0) what a waiting sender gives: a message, or the promise of
-    /// one. A waiting sender, which the caller then wakes, moves up into the place that has become free.
+    /// Takes the first message into `packet`, or (capacity 0) the packet of a waiting sender: a message or a reservation.
+    /// A waiting sender, which the caller then wakes, moves up into the slot that has become free.
     #[inline(always)]
     pub(super) fn take(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
         let Some(first) = self.first() else {
-            // With a buffer that is empty, its places are kept for others, who also owe the next message.
+            // If the buffer is empty, its slots are reserved for others, who will also send the next message.
             return if self.limit == 0 { self.senders.pop_front_exchanging(packet) } else { None };
         };
         *packet = Packet::Message(first);
-        if !self.has_place() {
-            // It was one that was put back, above the capacity.
+        if !self.has_room() {
+            // The message was put back, above the capacity.
             return None;
         }
         let mut next = Packet::Empty;
-        let woken = self.senders.pop_front_exchanging(&mut next);
+        let wakeup = self.senders.pop_front_exchanging(&mut next);
         match next {
             Packet::Empty => {}
             Packet::Message(next) => self.buffer.push_back(next),
-            Packet::Reservation => self.kept += 1,
+            Packet::Reservation => self.reserved += 1,
         }
-        woken
+        wakeup
     }
 
-    /// A receiver returns the message in `packet`, which it was handed and has not received: the next one to receive gets
-    /// it, before all others. The caller wakes the receiver.
+    /// A receiver returns the message in `packet`, which was handed to it and which it has not received. The next receiver
+    /// gets this message before all others. The caller wakes the receiver.
     pub(super) fn put_back(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
-        let woken = self.receivers.pop_front_exchanging(packet);
-        if woken.is_none()
+        let wakeup = self.receivers.pop_front_exchanging(packet);
+        if wakeup.is_none()
             && let Packet::Message(message) = mem::replace(packet, Packet::Empty)
         {
             self.buffer.push_front(message);
         }
-        woken
+        wakeup
     }
 
-    /// Selects a sender that is still to make its message, if it can send without waiting.
+    /// Selects a sender that will make its message later, if it can send without waiting.
     pub(super) fn reserve(&mut self) -> Reserved {
         if self.disconnected {
             return Reserved::Refused(Refusal::Disconnected);
         }
-        if self.has_place() {
-            self.kept += 1;
+        if self.has_room() {
+            self.reserved += 1;
             return Reserved::Granted(None);
         }
         if self.limit == 0 {
-            let woken = self.receivers.pop_front_exchanging(&mut Packet::Reservation);
-            if woken.is_some() {
-                return Reserved::Granted(woken);
+            let wakeup = self.receivers.pop_front_exchanging(&mut Packet::Reservation);
+            if wakeup.is_some() {
+                return Reserved::Granted(wakeup);
             }
         }
         Reserved::Refused(Refusal::WouldBlock)
     }
 
-    /// A selected sender sends its message. The caller then calls [`advance`](Self::advance).
-    /// The message stays in `packet` if all receivers are gone.
+    /// A selected sender sends its message. The message stays in `packet` if all receivers are gone.
+    /// The caller then calls [`advance`](Self::advance).
     pub(super) fn fulfil(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
         if self.limit == 0 {
-            return self.handoffs().arrive(packet);
+            return self.handoffs().deliver(packet);
         }
-        self.kept -= 1;
+        self.reserved -= 1;
         self.put(packet)
     }
 
@@ -211,13 +211,13 @@ impl<T> State<T> {
         if self.limit == 0 {
             return self.handoffs().abandon_one();
         }
-        self.kept -= 1;
+        self.reserved -= 1;
         None
     }
 
-    /// Lets the first waiting sender move up if there is a place for it. The caller wakes these, and calls again.
+    /// Lets the first waiting sender move up if a slot is free for it. The caller wakes both, and calls this again.
     pub(super) fn advance(&mut self) -> Option<[Option<Wakeup>; 2]> {
-        if self.disconnected || !self.has_place() {
+        if self.disconnected || !self.has_room() {
             return None;
         }
         let mut packet = Packet::Empty;
@@ -226,26 +226,26 @@ impl<T> State<T> {
             Packet::Empty => None,
             Packet::Message(_) => Some([sender, self.put(&mut packet)]),
             Packet::Reservation => {
-                self.kept += 1;
+                self.reserved += 1;
                 Some([sender, None])
             }
         }
     }
 
-    /// Whether the buffer has a place that is not kept for anybody.
+    /// Whether the buffer has a slot that is neither used nor reserved.
     #[inline]
-    pub(super) fn has_place(&self) -> bool {
-        self.buffer.len() + self.kept < self.limit
+    pub(super) fn has_room(&self) -> bool {
+        self.buffer.len() + self.reserved < self.limit
     }
 
-    /// Whether a `take` would succeed, or fail for good.
+    /// Whether a `take` would succeed or fail for good.
     pub(super) fn is_ready_to_take(&self) -> bool {
         !self.buffer.is_empty() || self.disconnected || (self.limit == 0 && !self.senders.is_empty())
     }
 
-    /// Whether a `put` would succeed, or fail for good.
+    /// Whether a `put` would succeed or fail for good.
     pub(super) fn is_ready_to_put(&self) -> bool {
-        self.has_place() || self.disconnected || (self.limit == 0 && !self.receivers.is_empty())
+        self.has_room() || self.disconnected || (self.limit == 0 && !self.receivers.is_empty())
     }
 
     /// For [`wait_list::wait`](crate::park::wait_list::wait).
@@ -258,12 +258,12 @@ impl<T> State<T> {
         &mut self.receivers
     }
 
-    /// Wakeup after each change, all of them.
+    /// Waiters of `ready`, all of which are woken after each change.
     pub(super) fn watchers(&mut self) -> &mut WaitList<Packet<T>> {
         &mut self.watchers
     }
 
-    /// Whether a change is to be made known.
+    /// Whether somebody waits to be told of a change.
     #[inline]
     pub(super) fn is_watched(&self) -> bool {
         !self.watchers.is_empty()
@@ -275,7 +275,7 @@ impl<T> State<T> {
         })
     }
 
-    /// What receivers are owed by selected senders (capacity 0).
+    /// Messages that selected senders will deliver to their receivers (capacity 0).
     pub(super) fn handoffs(&mut self) -> &mut Handoffs<T> {
         &mut self.select_state().handoffs
     }
@@ -285,7 +285,7 @@ impl<T> State<T> {
         self.select_state().aside.push_back(message);
     }
 
-    /// The message of a selected receive operation that is now completed.
+    /// Takes the message of a selected receive operation, to complete it.
     pub(super) fn take_aside(&mut self) -> Option<T> {
         self.select_state().aside.pop_front()
     }

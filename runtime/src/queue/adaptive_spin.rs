@@ -1,17 +1,18 @@
-//! Whether it pays to spin for something before parking, learnt from how it went lately.
+//! Whether to spin before parking, learnt from the results of recent spins.
 //!
-//! Spinning pays while whoever is waited for runs on another core at this moment, and never when it does not: when
-//! the machine is busy, or when it needs the very worker that spins. Nobody can know, but it tends to stay the
+//! Spinning pays while the fiber or thread that is waited for runs on another core, and never when it does not: when
+//! the machine is busy, or when it needs the very worker that spins. This cannot be known, but it tends to stay the
 //! same for a while.
 
 use std::sync::atomic::{AtomicI8, Ordering};
 
 /// After a spin that succeeded: how many may fail in a row before spinning is given up.
 const FULL: i8 = 8;
+
 /// See the module's documentation. When spinning is given up, `REST` waits go without it before it is tried once
 /// more.
 ///
-/// Everything is relaxed, and a step that is lost to a race only changes a guess.
+/// All accesses are relaxed: a step that is lost to a race only makes the guess worse.
 #[derive(Debug)]
 pub(crate) struct AdaptiveSpin<const REST: i8>(AtomicI8);
 
@@ -26,7 +27,7 @@ impl<const REST: i8> AdaptiveSpin<REST> {
         Self(AtomicI8::new(FULL))
     }
 
-    /// Whether to spin this time. The one who does says how it went.
+    /// Whether to spin this time. A caller that does reports the result by `succeeded` or `failed`.
     pub(crate) fn should_spin(&self) -> bool {
         let spin = self.0.load(Ordering::Relaxed);
         if spin < 0 {
@@ -35,12 +36,12 @@ impl<const REST: i8> AdaptiveSpin<REST> {
         spin >= 0
     }
 
-    /// A spin got what it was for.
+    /// Reports a spin that succeeded.
     pub(crate) fn succeeded(&self) {
         self.0.store(FULL, Ordering::Relaxed);
     }
 
-    /// A spin was for nothing.
+    /// Reports a spin that failed.
     pub(crate) fn failed(&self) {
         let spin = self.0.load(Ordering::Relaxed);
         self.0.store(if spin <= 0 { -REST } else { spin - 1 }, Ordering::Relaxed);
@@ -51,26 +52,26 @@ impl<const REST: i8> AdaptiveSpin<REST> {
 mod tests {
     use super::*;
 
-    /// Spins `waits` times where hope says so, all for nothing; how many were tried.
-    fn tried_in_vain(spin: &AdaptiveSpin<64>, waits: usize) -> usize {
+    /// Spins in `waits` waits if it is told to, and always fails. Returns the number of spins.
+    fn failed_spins(spin: &AdaptiveSpin<64>, waits: usize) -> usize {
         (0..waits).filter(|_| spin.should_spin()).inspect(|_| spin.failed()).count()
     }
 
     #[test]
-    fn it_is_given_up_after_some_failures_and_then_tried_now_and_then() {
+    fn spinning_stops_after_some_failures_and_is_then_tried_now_and_then() {
         let spin = AdaptiveSpin::<64>::new();
-        let in_a_row = tried_in_vain(&spin, 9);
+        let in_a_row = failed_spins(&spin, 9);
         assert_eq!(in_a_row, 9);
-        assert_eq!(tried_in_vain(&spin, 64), 0);
-        assert_eq!(tried_in_vain(&spin, 65), 1);
+        assert_eq!(failed_spins(&spin, 64), 0);
+        assert_eq!(failed_spins(&spin, 65), 1);
     }
 
     #[test]
-    fn it_comes_back_with_one_success() {
+    fn spinning_resumes_after_one_success() {
         let spin = AdaptiveSpin::<64>::new();
-        tried_in_vain(&spin, 9 + 64);
+        failed_spins(&spin, 9 + 64);
         assert!(spin.should_spin());
         spin.succeeded();
-        assert_eq!(tried_in_vain(&spin, 5), 5);
+        assert_eq!(failed_spins(&spin, 5), 5);
     }
 }

@@ -1,22 +1,22 @@
 //! A worker's inbox: how other threads hand it fibers, and how they learn that it must be woken.
 //!
-//! Anybody pushes; the owner drains all of it at once, in the order of the pushes. It is a stack of linked items
+//! Any thread pushes; the owner drains all items at once, in the order of the pushes. The inbox is a stack of linked items
 //! whose only shared word, the head, also says whether the owner sleeps. Since a push and the owner's step to
 //! sleep are read-modify-write operations on **one** word, they happen one after the other: either the push comes
-//! first and the owner does not sleep, or the sleep comes first and the pusher learns that it owes a notification (the
-//! write to an eventfd that ends the owner's `epoll_wait`). No fence, no second flag, no bound.
+//! first and the owner does not sleep, or the sleep comes first and the pusher learns that it must notify the owner (by a
+//! write to an eventfd, which ends the owner's `epoll_wait`). No fence, no second flag, no bound.
 //!
 //! | head | means | push | notify | begin_sleep |
 //! |---|---|---|---|---|
 //! | `EMPTY` (null) | nothing to do | item | `NOTIFIED` | `SLEEPING` |
 //! | an item | drain it | item, before that one | that item, again | refused |
-//! | `NOTIFIED` | nothing here, but the owner shall look for work elsewhere once more | item | `NOTIFIED`, again | refused |
-//! | `SLEEPING` | the owner waits in the kernel, or is about to | item, **owes a notification** | `EMPTY`, **owes a notification** | - |
+//! | `NOTIFIED` | nothing here, but the owner must look for work elsewhere once more | item | `NOTIFIED`, again | refused |
+//! | `SLEEPING` | the owner waits in the kernel, or is about to | item, **must write the eventfd** | `EMPTY`, **must write the eventfd** | - |
 //!
-//! Rejected: a flag beside the queue (a push then needs a sequentially consistent fence between the push and the
-//! look at the flag, at every wake-up); a notification that does nothing to an owner which is awake (an owner that has
-//! looked around for the last time but has not yet begun to sleep would miss it); a notification that only looks at a head which
-//! says enough already (the owner's drain is then not ordered after the work for which it was notified). `model_inbox.rs`
+//! Rejected: a flag beside the queue (a push then needs a sequentially consistent fence between the push and the load of
+//! the flag, at every wake-up); a notification that does nothing to an owner that is awake (an owner that has looked for
+//! work for the last time but has not yet begun to sleep would miss it); a notification that only loads a head which
+//! says enough already (the owner's drain is then not ordered after the work that it was notified of). `model_inbox.rs`
 //! checks all of it with loom.
 
 #![expect(unsafe_code, reason = "an intrusive queue follows pointers to items that it does not own")]
@@ -31,17 +31,17 @@ use crate::atomic::{AtomicPtr, Ordering};
 
 /// See the module's documentation.
 pub(crate) struct Inbox<T> {
-    /// On a cache line of its own: other workers write it all the time, and the owner's private data lies around.
+    /// On a cache line of its own: other workers write it all the time, and the owner's private data surrounds it.
     head: CachePadded<AtomicPtr<T>>,
 }
 
-/// What a [`push`](Inbox::push) found, and what the pusher owes.
+/// What a [`push`](Inbox::push) found, and whether the pusher must notify the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "an owner that sleeps must be notified"]
 pub(crate) enum Pushed {
     /// The owner is awake and will drain its inbox before it sleeps.
     OwnerAwake,
-    /// The owner sleeps, and nobody else will notify it for this item: the pusher must.
+    /// The owner sleeps, and no other thread will notify it of this item: the pusher must.
     OwnerSleeps,
 }
 
@@ -50,64 +50,64 @@ impl<T> Inbox<T> {
     const NOTIFIED: *mut T = ptr::without_provenance_mut(1);
     const SLEEPING: *mut T = ptr::without_provenance_mut(2);
 
-    /// An empty inbox, whose owner is awake.
+    /// An empty inbox whose owner is awake.
     pub(crate) fn new() -> Self {
         Self { head: CachePadded::new(AtomicPtr::new(Self::EMPTY)) }
     }
 
-    /// The item that `head` is; `None` for the other states.
+    /// The item in `head`; `None` for the other states.
     fn item(head: *mut T) -> Option<NonNull<T>> {
         NonNull::new(head).filter(|_| head != Self::NOTIFIED && head != Self::SLEEPING)
     }
 
-    /// The owner is about to wait in the kernel: whoever pushes or notifications from now on owes it a notification. False when it
-    /// must not sleep, since there are items, or somebody notified it; a [`drain`](Self::drain) clears either.
+    /// The owner is about to wait in the kernel: a thread that pushes or notifies from now on must write the eventfd. Returns
+    /// `false` if the owner must not sleep, because there are items or a notification; a [`drain`](Self::drain) clears both.
     #[must_use = "an owner which is refused must drain and look around again"]
     pub(crate) fn begin_sleep(&self) -> bool {
-        // Release: pairs with the Acquire in `push` and `notify`, so that whoever notifications sees what the owner wrote about
-        // where it sleeps. What was pushed is acquired by the drain.
+        // Release: pairs with the Acquire in `push` and `notify`, so that the notifying thread sees what the owner wrote about
+        // where it sleeps. The drain acquires what was pushed.
         self.head.compare_exchange(Self::EMPTY, Self::SLEEPING, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether there is anything to [`drain`](Self::drain) right now, be it only a notification: one load that orders nothing.
+    /// Whether there are items or a notification to [`drain`](Self::drain). One load, which orders nothing.
     #[inline]
     pub(crate) fn has_items(&self) -> bool {
         let head = self.head.load(Ordering::Relaxed);
         head != Self::EMPTY && head != Self::SLEEPING
     }
 
-    /// Whether the owner sleeps right now: a hint for others.
+    /// Whether the owner sleeps: a hint for other threads.
     #[inline]
     pub(crate) fn is_sleeping(&self) -> bool {
         self.head.load(Ordering::Relaxed) == Self::SLEEPING
     }
 
-    /// The owner is back from the kernel, whoever woke it. True if it woke by itself; false if a push or a notification has ended
-    /// the sleep, so that a notification has arrived or is under way.
+    /// The owner is back from the kernel. Returns `true` if no thread has ended its sleep; `false` if a push or a notification
+    /// has, so that a write to the eventfd has arrived or is under way.
     pub(crate) fn end_sleep(&self) -> bool {
-        // Acquire, if it fails: pairs with the Release in `notify`, which may leave nothing to drain. What came back from the
-        // kernel need not have been this notification's: a late one for an earlier sleep orders nothing of this one.
+        // Acquire on failure: pairs with the Release in `notify`, which may leave nothing to drain. The event that ended the
+        // wait in the kernel need not come from this notification: a late one for an earlier sleep orders nothing of this one.
         self.head.compare_exchange(Self::SLEEPING, Self::EMPTY, Ordering::Relaxed, Ordering::Acquire).is_ok()
     }
 
-    /// Asks the owner to look around for work that is not in its inbox. True if it sleeps: the caller then owes the
-    /// notify. One that is awake will be refused its next [`begin_sleep`](Self::begin_sleep).
-    #[must_use = "true means that the caller owes the owner a notification"]
+    /// Asks the owner to look for work that is not in its inbox. Returns `true` if the owner sleeps: the caller must then write
+    /// its eventfd. An owner that is awake will be refused its next [`begin_sleep`](Self::begin_sleep).
+    #[must_use = "true means that the caller must write the owner's eventfd"]
     pub(crate) fn notify(&self) -> bool {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            let (to, owes) = if head == Self::SLEEPING {
+            let (to, must_write) = if head == Self::SLEEPING {
                 (Self::EMPTY, true)
             } else if head == Self::EMPTY {
                 (Self::NOTIFIED, false)
             } else {
-                // Written all the same: to look would not order the work before the drain of what is there already.
+                // Stored all the same: a load would not order the work before the drain of the items that are there.
                 (head, false)
             };
             // Acquire: pairs with the Release in `begin_sleep`. Release: pairs with the Acquire in `drain` and `end_sleep`,
-            // so that an owner which finds the mark or the items, or that its sleep was ended, also finds the work.
+            // so that an owner that finds `NOTIFIED` or the items, or that its sleep was ended, also finds the work.
             match self.head.compare_exchange_weak(head, to, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return owes,
+                Ok(_) => return must_write,
                 Err(now) => head = now,
             }
         }
@@ -115,16 +115,16 @@ impl<T> Inbox<T> {
 }
 
 impl<T: Link> Inbox<T> {
-    /// Puts `item` in, from any thread.
+    /// Adds `item`, from any thread.
     ///
     /// # Safety
     /// `item` is valid and in no list or inbox, and until it has been drained and popped it stays valid, stays where
-    /// it is and enters no other one. The owner's thread may have it.
+    /// it is and enters no other list or inbox. The owner's thread may have it.
     #[inline]
     pub(crate) unsafe fn push(&self, item: NonNull<T>) -> Pushed {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            // SAFETY: `item` is valid and in no list, and nobody reaches it before the exchange succeeds.
+            // SAFETY: `item` is valid and in no list, and no other thread reaches it before the exchange succeeds.
             unsafe { item.as_ref().next().set(Self::item(head)) };
             // Release: pairs with the Acquire in `drain`, which thereby sees this item and, since a later push continues
             // the release sequence, all those below it. Acquire: pairs with the Release in `begin_sleep`.
@@ -136,8 +136,7 @@ impl<T: Link> Inbox<T> {
         }
     }
 
-    /// Takes all items, oldest push first. Only the owner calls this, while it is awake; one load when there is
-    /// nothing.
+    /// Takes all items, the oldest push first. Only the owner calls this, while it is awake. One load if there is nothing.
     #[inline]
     pub(crate) fn drain(&self) -> ReadyList<T> {
         // Relaxed: an item that this misses is found by the next drain, or refuses the next `begin_sleep`.
@@ -148,12 +147,12 @@ impl<T: Link> Inbox<T> {
         let list = ReadyList::new();
         // Acquire: pairs with the Release in `push`.
         let head = self.head.swap(Self::EMPTY, Ordering::Acquire);
-        debug_assert!(head != Self::SLEEPING, "an owner that sleeps drains");
+        debug_assert!(head != Self::SLEEPING, "a sleeping owner does not drain");
         let mut newest = Self::item(head);
         while let Some(item) = newest {
             // SAFETY: by the contract of `push` the item is valid; the swap gave it and all below it to this thread.
             newest = unsafe { item.as_ref().next().get() };
-            // SAFETY: as above; it is in no list from here on, and its pusher promised the rest.
+            // SAFETY: as above. It is in no list now, and the contract of `push` covers the rest.
             unsafe { list.push_front(item) };
         }
         list
@@ -181,7 +180,7 @@ mod tests {
     use super::*;
 
     fn push(inbox: &Inbox<Item>, item: &Item) -> Pushed {
-        // SAFETY: the tests keep their items alive and in place to the end and push each only once.
+        // SAFETY: the tests keep their items alive and in place to the end, and push each only once.
         unsafe { inbox.push(NonNull::from(item)) }
     }
 
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_to_find_the_owner_asleep_owes_a_poke() {
+    fn only_the_first_that_finds_the_owner_asleep_must_notify_it() {
         let items = Item::many(2);
         let inbox = Inbox::new();
         assert!(inbox.begin_sleep());
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_with_items_or_a_poke_must_not_sleep() {
+    fn an_owner_with_items_or_a_notification_must_not_sleep() {
         let items = Item::many(1);
         let inbox = Inbox::new();
         assert_eq!(push(&inbox, &items[0]), Pushed::OwnerAwake);
@@ -229,12 +228,12 @@ mod tests {
         assert!(!inbox.begin_sleep());
         assert!(inbox.drain().pop_front().is_none());
         assert!(inbox.begin_sleep());
-        assert!(inbox.end_sleep(), "a sleep that nobody ended is ended by its owner");
+        assert!(inbox.end_sleep(), "no other thread has ended this sleep");
         assert!(inbox.begin_sleep());
     }
 
     #[test]
-    fn an_item_replaces_the_mark_of_a_poke() {
+    fn an_item_replaces_the_mark_of_a_notification() {
         let items = Item::many(1);
         let inbox = Inbox::new();
         assert!(!inbox.notify());
@@ -277,7 +276,7 @@ mod tests {
                 }
                 if inbox.begin_sleep() {
                     sleeps.fetch_add(1, Ordering::Relaxed);
-                    // A lost notify hangs here.
+                    // A lost notification hangs here.
                     if next.iter().sum::<usize>() < PUSHERS * EACH {
                         thread::park();
                     }
@@ -285,7 +284,7 @@ mod tests {
                 }
             }
         });
-        assert!(notifications.into_inner() <= sleeps.into_inner(), "at most one notify for each sleep");
+        assert!(notifications.into_inner() <= sleeps.into_inner(), "at most one notification for each sleep");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The item with which this folder's tests fill lists and inboxes.
+//! The item that this folder's tests put into lists and inboxes.
 
 #![expect(unsafe_code, reason = "it is an item of intrusive queues")]
 
@@ -11,7 +11,7 @@ pub(super) struct Item {
     pub(super) number: usize,
 }
 
-// SAFETY: always the same field.
+// SAFETY: `next` always returns the same field.
 unsafe impl Link for Item {
     fn next(&self) -> &Next<Self> {
         &self.next
@@ -26,7 +26,7 @@ impl Item {
         Self { next: Next::new(), number }
     }
 
-    /// Items with the numbers from 0.
+    /// Items numbered from 0.
     pub(super) fn many(count: usize) -> Vec<Self> {
         (0..count).map(Self::new).collect()
     }

@@ -1,6 +1,6 @@
-//! A first-in-first-out list that is threaded through its items: [`ReadyList`].
+//! [`ReadyList`]: an intrusive first-in-first-out list.
 //!
-//! It owns no item and allocates nothing: each item carries one [`Next`], so an item is in at most one list or
+//! It owns no item and allocates nothing. Each item carries one [`Next`], so an item is in at most one list or
 //! [`Inbox`](super::Inbox) at a time. One thread owns a list (its cells make it neither `Send` nor `Sync`); the
 //! items may come from other threads through an inbox. A yield is one `push_back` and one `pop_front`, so both
 //! are a handful of instructions.
@@ -29,10 +29,10 @@ impl<T> Next<T> {
     }
 
     /// # Safety
-    /// The caller has the item to itself: it is in a list of this thread, or it is being put into one.
+    /// The caller has exclusive access to the item: it is in a list of this thread, or it is being put into one.
     #[inline(always)]
     pub(super) unsafe fn get(&self) -> Option<NonNull<T>> {
-        // SAFETY: the caller has the item to itself, so nobody writes.
+        // SAFETY: the caller has exclusive access to the item, so no other thread writes.
         self.0.with(|next| unsafe { *next })
     }
 
@@ -40,14 +40,14 @@ impl<T> Next<T> {
     /// As for [`get`](Self::get).
     #[inline(always)]
     pub(super) unsafe fn set(&self, to: Option<NonNull<T>>) {
-        // SAFETY: the caller has the item to itself, so nobody reads or writes.
+        // SAFETY: the caller has exclusive access to the item, so no other thread reads or writes.
         self.0.with_mut(|next| unsafe { *next = to });
     }
 }
 
 impl<T> fmt::Debug for Next<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The pointer belongs to whichever thread has the item: it must not be read here.
+        // The pointer belongs to the thread that has the item: it must not be read here.
         f.write_str("Next(..)")
     }
 }
@@ -64,7 +64,7 @@ pub(crate) unsafe trait Link: Sized {
 /// See the module's documentation.
 pub(crate) struct ReadyList<T> {
     head: Cell<Option<NonNull<T>>>,
-    /// The last item. Stale while the list is empty, which saves `pop_front` a branch: whoever uses it looks at
+    /// The last item. Stale while the list is empty, which saves `pop_front` a branch: its readers look at
     /// `head` first.
     tail: Cell<Option<NonNull<T>>>,
 }
@@ -75,17 +75,17 @@ impl<T: Link> ReadyList<T> {
         Self { head: Cell::new(None), tail: Cell::new(None) }
     }
 
-    /// Puts `item` behind all others.
+    /// Puts `item` after all others.
     ///
     /// # Safety
     /// `item` is valid and in no list or inbox, and until it has been popped again it stays valid, stays where it
-    /// is and enters no other one.
+    /// is and enters no other list or inbox.
     #[inline]
     pub(crate) unsafe fn push_back(&self, item: NonNull<T>) {
-        // SAFETY: `item` is valid and in no list, so this thread has it to itself.
+        // SAFETY: `item` is valid and in no list, so this thread has exclusive access to it.
         unsafe { item.as_ref().next().set(None) };
         match (self.head.get(), self.tail.get()) {
-            // SAFETY: the list is not empty, so its tail is an item: valid and in no other list.
+            // SAFETY: the list is not empty, so its tail is an item: valid, and in no other list.
             (Some(_), Some(tail)) => unsafe { tail.as_ref().next().set(Some(item)) },
             _ => self.head.set(Some(item)),
         }
@@ -99,7 +99,7 @@ impl<T: Link> ReadyList<T> {
     #[inline]
     pub(crate) unsafe fn push_front(&self, item: NonNull<T>) {
         let head = self.head.get();
-        // SAFETY: `item` is valid and in no list, so this thread has it to itself.
+        // SAFETY: `item` is valid and in no list, so this thread has exclusive access to it.
         unsafe { item.as_ref().next().set(head) };
         if head.is_none() {
             self.tail.set(Some(item));
@@ -107,32 +107,32 @@ impl<T: Link> ReadyList<T> {
         self.head.set(Some(item));
     }
 
-    /// Whether there is nothing to pop.
+    /// Whether the list is empty.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.get().is_none()
     }
 
-    /// Whether there is nothing to pop from a list of another thread, at some moment. `None` when the kernel does not let the
-    /// process look.
+    /// Whether a list of another thread is empty, at some moment. `None` if the kernel does not let the process read its own
+    /// memory this way.
     pub(crate) fn peek_is_empty(this: *const Self) -> Option<bool> {
-        // SAFETY: two addresses, which are not followed.
+        // SAFETY: the copy is two addresses, which are not followed.
         Some(unsafe { peek::value(this)?.assume_init() }.is_empty())
     }
 
-    /// The two items that are before all others.
+    /// The first two items.
     #[inline(always)]
     pub(crate) fn first_two(&self) -> [Option<NonNull<T>>; 2] {
         let first = self.head.get();
-        // SAFETY: by the contract of the pushes an item of this list is valid and in no other.
+        // SAFETY: by the contract of the pushes an item of this list is valid and in no other list.
         [first, first.and_then(|first| unsafe { first.as_ref().next().get() })]
     }
 
-    /// Takes the item that is before all others; `None` when the list is empty.
+    /// Takes the first item; `None` if the list is empty.
     #[inline]
     pub(crate) fn pop_front(&self) -> Option<NonNull<T>> {
         let item = self.head.get()?;
-        // SAFETY: by the contract of the pushes an item of this list is valid and in no other.
+        // SAFETY: by the contract of the pushes an item of this list is valid and in no other list.
         self.head.set(unsafe { item.as_ref().next().get() });
         Some(item)
     }
@@ -159,7 +159,7 @@ mod tests {
         let list = ReadyList::new();
         for round in 0..3 {
             for item in &items {
-                // SAFETY: `items` outlives the list and every item was popped before.
+                // SAFETY: `items` outlives the list, and every item was popped before.
                 unsafe { list.push_back(NonNull::from(item)) };
             }
             assert_eq!(list.pop_front().map(Item::number), Some(0), "round {round}");
@@ -196,7 +196,7 @@ mod tests {
                         let front = matches!(step, Step::PushFront);
                         if front { oracle.push_front(item.number) } else { oracle.push_back(item.number) };
                         let item = NonNull::from(item);
-                        // SAFETY: `items` outlives the list; an item is used once.
+                        // SAFETY: `items` outlives the list, and an item is used once.
                         unsafe { if front { list.push_front(item) } else { list.push_back(item) } };
                     }
                     Step::Pop => prop_assert_eq!(list.pop_front().map(Item::number), oracle.pop_front()),

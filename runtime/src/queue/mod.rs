@@ -1,8 +1,14 @@
-//! The queues between workers, and who sleeps. They know no fiber and never call up.
+//! The queues between workers, the set of sleeping workers, and the locks of short critical sections. They know no fiber
+//! and never call up.
 //!
-//! [`ReadyList`] is one worker's private queue, [`Inbox`] is how others hand it wake-ups, [`LifoSlot`] holds the
-//! task it spawned last, [`SpinLock`] guards wait queues and channel buffers, [`Sleepers`] says whom to wake for
-//! work that anybody may take, [`take_first`] takes from a queue that may have been long, [`AdaptiveSpin`] whether it pays to spin before one sleeps, [`steal_half`] takes from another's deque.
+//! * [`ReadyList`]: one worker's private queue.
+//! * [`Inbox`]: how other threads hand a worker fibers.
+//! * [`LifoSlot`]: the fiber that a worker spawned last.
+//! * [`steal_half`]: takes from another worker's deque.
+//! * [`Sleepers`]: which worker to wake for work that any worker may take.
+//! * [`SpinLock`]: guards wait lists and channel buffers.
+//! * [`take_first`]: takes from a queue whose backlog gives its memory back.
+//! * [`AdaptiveSpin`]: whether spinning before parking pays.
 
 mod adaptive_spin;
 mod backlog;

@@ -1,5 +1,5 @@
-//! Every interleaving of a few pushes and notifications with an owner that falls asleep: nothing that was pushed, and no work for
-//! which it was notified, is left beside an owner that sleeps.
+//! Every interleaving of a few pushes and notifications with an owner that falls asleep. When the owner sleeps, no item and
+//! no work that it was notified of is left.
 
 #![expect(unsafe_code, reason = "pushes items into an intrusive queue")]
 
@@ -15,7 +15,7 @@ fn batch(numbers: &[usize]) -> Vec<&'static Item> {
     numbers.iter().map(|&number| &*Box::leak(Box::new(Item::new(number)))).collect()
 }
 
-/// Pushes all; returns how many notifications that makes the pusher owe.
+/// Pushes all items. Returns how many notifications the pusher must deliver.
 fn push_all(inbox: &Inbox<Item>, items: Vec<&'static Item>) -> usize {
     let pushes = items.into_iter().map(|item| {
         // SAFETY: the items are leaked and each is pushed once.
@@ -32,7 +32,7 @@ fn drain(inbox: &Inbox<Item>, into: &mut Vec<usize>) {
 }
 
 #[test]
-fn model_a_push_is_drained_or_its_pusher_owes_a_poke() {
+fn model_a_push_is_drained_or_its_pusher_must_notify() {
     let mut model = loom::model::Builder::new();
     // Three threads without a bound take a minute; three preemptions cover every pair of steps of this race.
     model.preemption_bound = Some(3);
@@ -57,7 +57,7 @@ fn model_a_push_is_drained_or_its_pusher_owes_a_poke() {
         assert_eq!(
             notifications,
             usize::from(seen_awake < 3),
-            "one notify if something is left, none otherwise"
+            "one notification if something is left, none otherwise"
         );
         inbox.end_sleep();
         drain(&inbox, &mut seen);
@@ -69,7 +69,7 @@ fn model_a_push_is_drained_or_its_pusher_owes_a_poke() {
 }
 
 #[test]
-fn model_a_poke_ends_a_sleep_or_prevents_the_next_one() {
+fn model_a_notification_ends_a_sleep_or_prevents_the_next_one() {
     loom::model(|| {
         let inbox = Arc::new(Inbox::<Item>::new());
         let notifier = {
@@ -77,33 +77,33 @@ fn model_a_poke_ends_a_sleep_or_prevents_the_next_one() {
             thread::spawn(move || inbox.notify())
         };
         let first = inbox.begin_sleep();
-        let poke_is_owed = notifier.join().unwrap();
+        let must_write = notifier.join().unwrap();
         assert_eq!(
-            first, poke_is_owed,
-            "it either slept and is owed a notification, or was refused its sleep"
+            first, must_write,
+            "the owner either slept and gets a notification, or was refused its sleep"
         );
         assert!(!inbox.end_sleep(), "a sleep that was ended, or none");
         assert!(inbox.drain().pop_front().is_none());
-        assert!(inbox.begin_sleep(), "one notify prevents one sleep");
+        assert!(inbox.begin_sleep(), "one notification prevents one sleep");
     });
 }
 
-/// Work that lies elsewhere, which only the inbox orders: written before a notification, looked for after a drain.
-fn leave_work(work: &AtomicUsize, inbox: &Inbox<Item>) -> bool {
+/// Work outside the inbox that only the inbox orders: it is written before a notification, and read after a drain.
+fn add_work(work: &AtomicUsize, inbox: &Inbox<Item>) -> bool {
     work.store(1, Ordering::Relaxed);
     inbox.notify()
 }
 
 #[test]
-fn model_work_is_found_for_which_an_owner_with_items_is_poked() {
+fn model_an_owner_with_items_finds_the_work_that_it_is_notified_of() {
     loom::model(|| {
         let world = Arc::new((Inbox::new(), AtomicUsize::new(0), Notify::new()));
         let others = [true, false].map(|pushes| {
             let (world, items) = (Arc::clone(&world), batch(&[1]));
             thread::spawn(move || {
                 let (inbox, work, kernel) = &*world;
-                let owes = if pushes { push_all(inbox, items) == 1 } else { leave_work(work, inbox) };
-                if owes {
+                let must_write = if pushes { push_all(inbox, items) == 1 } else { add_work(work, inbox) };
+                if must_write {
                     kernel.notify();
                 }
             })
@@ -112,7 +112,7 @@ fn model_work_is_found_for_which_an_owner_with_items_is_poked() {
         let mut seen = Vec::new();
         drain(inbox, &mut seen);
         while work.load(Ordering::Relaxed) == 0 {
-            // Loom reports a sleep that nobody ends.
+            // Loom reports a sleep that is never ended.
             if inbox.begin_sleep() {
                 kernel.wait();
                 inbox.end_sleep();
@@ -124,16 +124,16 @@ fn model_work_is_found_for_which_an_owner_with_items_is_poked() {
 }
 
 #[test]
-fn model_an_owner_that_wakes_by_itself_finds_the_work_for_which_its_sleep_was_ended() {
+fn model_an_owner_that_wakes_by_itself_finds_the_work_that_ended_its_sleep() {
     loom::model(|| {
         let world = Arc::new((Inbox::new(), AtomicUsize::new(0)));
         let notifier = {
             let world = Arc::clone(&world);
-            thread::spawn(move || leave_work(&world.1, &world.0))
+            thread::spawn(move || add_work(&world.1, &world.0))
         };
         if world.0.begin_sleep() && !world.0.end_sleep() {
             assert_eq!(world.1.load(Ordering::Relaxed), 1);
         }
-        let _owes = notifier.join().unwrap();
+        let _must_write = notifier.join().unwrap();
     });
 }

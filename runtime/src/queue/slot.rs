@@ -1,7 +1,7 @@
-//! A worker's LIFO slot: the task it spawned last, which it will run next unless a thief is faster.
+//! A worker's LIFO slot: the fiber that it spawned last, which it runs next unless a thief takes it first.
 //!
-//! One pointer. The owner alone puts, so an empty slot is filled with a plain store; the owner and thieves take.
-//! The slot owns nothing: whoever takes the pointer has the task.
+//! It is one pointer. Only the owner puts, so an empty slot is filled with a plain store; the owner and thieves take.
+//! The slot does not own the fiber: the thread that takes the pointer does.
 
 use std::fmt;
 use std::ptr::{self, NonNull};
@@ -17,22 +17,22 @@ impl<T> LifoSlot<T> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Puts `task` in; returns the one that it displaces. Only the slot's owner may call this: of two puts at the
-    /// same time one could overwrite the other's task.
+    /// Puts `item` in. Returns the item that it displaces. Only the slot's owner may call this: of two concurrent puts one
+    /// could overwrite the other's item.
     #[inline]
-    pub(crate) fn put(&self, task: NonNull<T>) -> Option<NonNull<T>> {
+    pub(crate) fn put(&self, item: NonNull<T>) -> Option<NonNull<T>> {
         if self.is_empty() {
-            // Nobody else puts, so the slot stays empty until this store.
-            // Release: pairs with the Acquire in `take`, which publishes the task to a thief.
-            self.0.store(task.as_ptr(), Ordering::Release);
+            // Only this thread puts, so the slot stays empty until this store.
+            // Release: pairs with the Acquire in `take`, which publishes the item to a thief.
+            self.0.store(item.as_ptr(), Ordering::Release);
             return None;
         }
-        // Release: as above. A thief may have emptied the slot meanwhile, which is why this is a swap; the task that
-        // comes back is the owner's own, so nothing needs to be acquired.
-        NonNull::new(self.0.swap(task.as_ptr(), Ordering::Release))
+        // Release: as above. A thief may have emptied the slot meanwhile, so this is a swap. An item that comes back is the
+        // owner's own, so nothing needs to be acquired.
+        NonNull::new(self.0.swap(item.as_ptr(), Ordering::Release))
     }
 
-    /// Takes the task. Of several takers at the same time at most one gets it.
+    /// Takes the item. Of several concurrent takers at most one gets it.
     #[inline]
     pub(crate) fn take(&self) -> Option<NonNull<T>> {
         if self.is_empty() {
@@ -42,7 +42,7 @@ impl<T> LifoSlot<T> {
         NonNull::new(self.0.swap(ptr::null_mut(), Ordering::Acquire))
     }
 
-    /// Whether there is no task, at a glance: one load that orders nothing.
+    /// Whether the slot is empty. One load, which orders nothing.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.load(Ordering::Relaxed).is_null()
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_put_displaces_the_task_before_it() {
+    fn a_put_displaces_the_item_before_it() {
         let (one, two) = (1, 2);
         let (one, two) = (NonNull::from(&one), NonNull::from(&two));
         let slot = LifoSlot::new();
@@ -84,26 +84,26 @@ mod model {
     use super::*;
     use crate::atomic::UnsafeCell;
 
-    /// What crosses the slot: a payload that loom checks for races.
-    type Task = UnsafeCell<u32>;
+    /// The item: a payload that loom checks for races.
+    type Item = UnsafeCell<u32>;
 
-    fn task(number: u32) -> NonNull<Task> {
-        let task = Box::leak(Box::new(UnsafeCell::new(0)));
-        // SAFETY: nobody else has it yet. Written here, and not by `new`, for loom to see a write to race with.
-        task.with_mut(|cell| unsafe { *cell = number });
-        NonNull::from(task)
+    fn item(number: u32) -> NonNull<Item> {
+        let item = Box::leak(Box::new(UnsafeCell::new(0)));
+        // SAFETY: no other thread has it yet. Written here, and not by `new`, so that loom sees a write to race with.
+        item.with_mut(|cell| unsafe { *cell = number });
+        NonNull::from(item)
     }
 
-    /// Takes the task's payload, as whoever runs it does.
-    fn run(task: NonNull<Task>) -> u32 {
-        // SAFETY: the slot hands a task to one taker, who then owns the leaked box.
-        let task = unsafe { Box::from_raw(task.as_ptr()) };
+    /// Takes the item's payload, as the thread that runs it does.
+    fn run(item: NonNull<Item>) -> u32 {
+        // SAFETY: the slot gives an item to one taker, which then owns the leaked box.
+        let item = unsafe { Box::from_raw(item.as_ptr()) };
         // SAFETY: as above; loom checks it.
-        task.with_mut(|number| unsafe { *number })
+        item.with_mut(|number| unsafe { *number })
     }
 
     #[test]
-    fn model_each_task_has_one_taker() {
+    fn model_each_item_has_one_taker() {
         loom::model(|| {
             let slot = Arc::new(LifoSlot::new());
             let thieves: Vec<_> = (0..2)
@@ -112,10 +112,10 @@ mod model {
                     thread::spawn(move || slot.take().map_or(0, run))
                 })
                 .collect();
-            // Each task is a bit, so the sum shows a loss or a double run of any of them.
+            // Each item is a bit, so the sum shows an item that is lost or run twice.
             let mut seen = 0;
             for bit in [1, 2] {
-                seen += slot.put(task(bit)).map_or(0, run);
+                seen += slot.put(item(bit)).map_or(0, run);
             }
             seen += slot.take().map_or(0, run);
             for thief in thieves {

@@ -1,11 +1,11 @@
-//! A lock for critical sections of a few instructions: wait queues, channel buffers.
+//! A lock for critical sections of a few instructions: wait lists, channel buffers.
 //!
 //! The holder must not park, must not call user code and must not wait for another lock that is held for longer:
-//! whoever waits burns a core. A holder that the kernel preempts is the one slow case, so a waiter spins only for
+//! a waiter occupies its core. A holder that the kernel preempts is the one slow case, so a waiter spins only for
 //! a while and then offers its core with `sched_yield`. Since no holder parks, a fiber never finds the lock taken
 //! by a fiber of its own worker. The lock itself is one byte, and unlocking is one store.
 
-#![expect(unsafe_code, reason = "the lock hands out references to what it guards")]
+#![expect(unsafe_code, reason = "the lock hands out references to the value it guards")]
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ use std::ops::{Deref, DerefMut};
 use crate::atomic::{AtomicBool, Ordering, UnsafeCell, spin_loop, thread_yield};
 
 /// How often a waiter looks before it offers its core: about a microsecond, several times as long as any critical
-/// section and far below a time slice. Under loom it yields at once, for only a yield lets another thread run.
+/// section and far below a time slice. Under loom it yields at once, because only a yield lets another thread run.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 64 };
 
 /// See the module's documentation.
@@ -51,7 +51,7 @@ impl<T> SpinLock<T> {
         }
     }
 
-    /// Takes the lock if nobody holds it.
+    /// Takes the lock if it is free.
     #[inline]
     pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
         // Acquire: pairs with the Release in the guard's drop, so that the last holder's writes are seen.
@@ -61,7 +61,7 @@ impl<T> SpinLock<T> {
             .then(|| SpinGuard { lock: self, on_one_thread: PhantomData })
     }
 
-    /// The guard that [`SpinGuard::keep`] has given up.
+    /// Restores the guard that [`SpinGuard::keep`] has given up.
     ///
     /// # Safety
     ///
@@ -99,7 +99,7 @@ impl<T: Default> Default for SpinLock<T> {
 
 impl<T: fmt::Debug> fmt::Debug for SpinLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Printing must not wait: a dump is what one asks for when something hangs.
+        // Printing must not wait: dumps are printed when something hangs.
         match self.try_lock() {
             Some(value) => f.debug_tuple("SpinLock").field(&*value).finish(),
             None => f.write_str("SpinLock(<locked>)"),
@@ -107,7 +107,7 @@ impl<T: fmt::Debug> fmt::Debug for SpinLock<T> {
     }
 }
 
-/// The lock is held while this lives.
+/// A guard: the lock is held while it lives.
 #[must_use = "the lock is released when the guard drops"]
 pub(crate) struct SpinGuard<'a, T> {
     lock: &'a SpinLock<T>,
@@ -117,13 +117,13 @@ pub(crate) struct SpinGuard<'a, T> {
 }
 
 impl<'a, T> SpinGuard<'a, T> {
-    /// The lock that is held: for a holder that must come back to the same one. Not a method, so that it does not
-    /// hide one of the value's.
+    /// The lock that is held, for a holder that must take the same one again. Not a method, so that it does not
+    /// hide a method of the value.
     pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T> {
         guard.lock
     }
 
-    /// Gives up the guard and keeps the lock, until [`SpinLock::resume`]: for a holder that holds several locks of
+    /// Gives up the guard and keeps the lock held, until [`SpinLock::resume`]. For a holder of several locks of
     /// different types.
     #[inline]
     pub(crate) fn keep(guard: Self) {
@@ -136,7 +136,7 @@ impl<T> Deref for SpinGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held, so nobody else reaches the value; `&self` keeps `deref_mut` away.
+        // SAFETY: the lock is held, so no other thread reaches the value; `&self` excludes `deref_mut`.
         self.lock.value.with(|value| unsafe { &*value })
     }
 }
@@ -144,7 +144,7 @@ impl<T> Deref for SpinGuard<'_, T> {
 impl<T> DerefMut for SpinGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the lock is held, so nobody else reaches the value; `&mut self` keeps other borrows away.
+        // SAFETY: the lock is held, so no other thread reaches the value; `&mut self` excludes other borrows.
         self.lock.value.with_mut(|value| unsafe { &mut *value })
     }
 }
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_taken_once_at_a_time_and_freed_by_its_guard() {
+    fn one_guard_exists_at_a_time_and_frees_the_lock() {
         let lock = SpinLock::new(1);
         let mut guard = lock.lock();
         *guard += 1;
@@ -182,10 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn threads_never_overlap_in_it() {
+    fn threads_never_overlap_in_the_lock() {
         const THREADS: usize = 4;
         const ROUNDS: usize = 20_000;
-        // Two counters that are only equal outside of a critical section.
+        // Two counters that differ only inside a critical section.
         let lock = SpinLock::new((0, 0));
         let start = Barrier::new(THREADS);
         std::thread::scope(|scope| {
@@ -213,7 +213,7 @@ mod model {
     use super::*;
 
     #[test]
-    fn model_a_holder_sees_what_the_last_one_wrote() {
+    fn model_a_holder_sees_what_the_last_holder_wrote() {
         loom::model(|| {
             let lock = Arc::new(SpinLock::new(0));
             let other = {

@@ -7,10 +7,10 @@ use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 
-/// Lets several fibers (or threads) wait until all of them have come, as [`std::sync::Barrier`].
+/// Lets several fibers (or threads) wait until all of them have arrived, as [`std::sync::Barrier`].
 ///
-/// One that is cancelled (or whose time is up) while it waits has not come: it does not count any more. If all have come
-/// first, it passes as the others do.
+/// A participant whose wait is cancelled (or times out) has not arrived and no longer counts. If all have arrived before
+/// that, it passes as the others do.
 ///
 /// ```
 /// use abaca::sync::{Arc, Barrier};
@@ -29,17 +29,17 @@ use crate::park::wait_list::{self, End, WaitList};
 /// ```
 pub struct Barrier {
     state: SpinLock<State>,
-    needed: usize,
+    participants: usize,
 }
 
-// What it counts is changed under its lock, by code that does not panic.
+// The counts are changed under the lock, by code that does not panic.
 impl UnwindSafe for Barrier {}
 impl RefUnwindSafe for Barrier {}
 
 struct State {
-    /// Who has come and waits.
+    /// Participants that have arrived and wait.
     waiting: usize,
-    /// Counts the times that all have come.
+    /// Counts the times that all have arrived.
     generation: usize,
     waiters: WaitList<()>,
 }
@@ -50,43 +50,44 @@ impl State {
     }
 }
 
-/// Whether the one that waited was the last to come, as [`std::sync::BarrierWaitResult`].
+/// Says whether this participant was the last to arrive, as [`std::sync::BarrierWaitResult`].
 pub struct BarrierWaitResult(bool);
 
 impl Barrier {
-    /// A barrier for `n` to come. With 0 or 1, nobody waits.
+    /// Creates a barrier for `n` participants. With 0 or 1, no call waits.
     #[cfg(not(loom))]
     pub const fn new(n: usize) -> Self {
         let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
-        Self { state: SpinLock::new(state), needed: n }
+        Self { state: SpinLock::new(state), participants: n }
     }
 
-    /// A barrier for `n` to come; not `const`, because loom's locks are not.
+    /// Creates a barrier for `n` participants. Not `const`, because loom's locks are not.
     #[cfg(loom)]
     pub fn new(n: usize) -> Self {
         let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
-        Self { state: SpinLock::new(state), needed: n }
+        Self { state: SpinLock::new(state), participants: n }
     }
 
-    /// Waits until all have come, and then begins anew. The last to come is the leader.
+    /// Waits until all participants have arrived. The barrier can then be used again. The last to arrive is the leader.
     pub fn wait(&self) -> BarrierWaitResult {
         park::spend(Cost::Wait);
         let mut state = self.state.lock();
         let generation = state.generation;
         state.waiting += 1;
-        if state.waiting >= self.needed {
+        if state.waiting >= self.participants {
             state.waiting = 0;
             state.generation = generation.wrapping_add(1);
             drop(state);
             wait_list::wake_up_to(&self.state, State::waiters, usize::MAX);
             return BarrierWaitResult(true);
         }
-        // More than one round only for one that came while those before were still being woken, and was woken as well.
+        // Repeats only for a participant that arrived while the last generation was being woken, and was woken too.
         while state.generation == generation {
             let (outcome, ()) =
                 wait_list::wait(state, State::waiters, End::Back, (), Reason::Barrier, None, || ());
             state = self.state.lock();
-            // If all came in the meantime it has counted, so it passes as they do: a call that has done its work returns.
+            // If all arrived in the meantime, this participant has counted and passes as the others do: a call whose work is
+            // done returns.
             if outcome != Outcome::Notified && state.generation == generation {
                 state.waiting -= 1;
                 drop(state);
@@ -98,7 +99,7 @@ impl Barrier {
 }
 
 impl BarrierWaitResult {
-    /// Whether this was the last to come. True for exactly one each time.
+    /// Whether this participant was the last to arrive: `true` for exactly one participant of each generation.
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.0

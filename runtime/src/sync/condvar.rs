@@ -15,12 +15,12 @@ use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 
-/// A condition that fibers and threads wait for, as [`std::sync::Condvar`].
+/// A condition variable for fibers and threads, as [`std::sync::Condvar`].
 ///
 /// # Cancellation
 ///
-/// A fiber that is cancelled in a wait unwinds **without** locking the mutex again. A notification that reached it
-/// too late to be used goes to the next waiter.
+/// A fiber that is cancelled in a wait unwinds **without** locking the mutex again. If a notification reached it too late
+/// to be used, the notification goes to the next waiter.
 ///
 /// # Examples
 ///
@@ -39,22 +39,22 @@ use crate::park::wait_list::{self, End, WaitList};
 /// });
 /// ```
 pub struct Condvar {
-    /// How many have joined the list since it was created, less those that are known to have left. Zero means that
-    /// there is nobody to notify.
-    waiting: AtomicUsize,
+    /// Number of waiters that have joined the list, less those that are known to have left. Zero means that there is no
+    /// waiter to notify.
+    waiters: AtomicUsize,
     list: SpinLock<WaitList<()>>,
 }
 
-// A condition variable has no state that a panic could leave half-way.
+// A condition variable has no state that a panic could leave half-changed.
 impl UnwindSafe for Condvar {}
 impl RefUnwindSafe for Condvar {}
 
-/// Whether a timed wait on a [`Condvar`] ended because its time was up.
+/// Says whether a timed wait on a [`Condvar`] ended because its time was up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// `true` if the time was up, `false` if the wait was ended by a notification.
+    /// `true` if the time was up, `false` if a notification ended the wait.
     ///
     /// # Examples
     ///
@@ -74,7 +74,7 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// A condition that nobody waits for.
+    /// Creates a condition variable without waiters.
     ///
     /// # Examples
     ///
@@ -85,24 +85,24 @@ impl Condvar {
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
-        Self { waiting: AtomicUsize::new(0), list: SpinLock::new(WaitList::new()) }
+        Self { waiters: AtomicUsize::new(0), list: SpinLock::new(WaitList::new()) }
     }
 
-    /// A condition that nobody waits for; not `const`, because loom's atomics are not.
+    /// Creates a condition variable without waiters. Not `const`, because loom's atomics are not.
     #[cfg(loom)]
     #[must_use]
     pub fn new() -> Self {
-        Self { waiting: AtomicUsize::new(0), list: SpinLock::new(WaitList::new()) }
+        Self { waiters: AtomicUsize::new(0), list: SpinLock::new(WaitList::new()) }
     }
 
     /// Unlocks the mutex, waits for a notification, and locks the mutex again.
     ///
-    /// It may also return without a notification, as every condition variable: check the condition in a loop, or use
+    /// As every condition variable, it may also return without a notification. Check the condition in a loop, or use
     /// [`wait_while`](Self::wait_while).
     ///
     /// # Errors
     ///
-    /// When the mutex is poisoned; the error contains the guard.
+    /// If the mutex is poisoned; the error contains the guard.
     ///
     /// # Examples
     ///
@@ -128,7 +128,7 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// When the mutex is poisoned; the error contains the guard.
+    /// If the mutex is poisoned; the error contains the guard.
     ///
     /// # Examples
     ///
@@ -154,11 +154,11 @@ impl Condvar {
 
     /// Like [`wait`](Self::wait), but for no longer than `timeout`.
     ///
-    /// The time includes neither waiting for the mutex afterwards nor being scheduled.
+    /// The timeout covers neither the wait for the mutex afterwards nor the time until the fiber runs again.
     ///
     /// # Errors
     ///
-    /// When the mutex is poisoned; the error contains the guard and the result.
+    /// If the mutex is poisoned; the error contains the guard and the result.
     ///
     /// # Examples
     ///
@@ -189,7 +189,7 @@ impl Condvar {
     ///
     /// # Errors
     ///
-    /// When the mutex is poisoned; the error contains the guard and the result.
+    /// If the mutex is poisoned; the error contains the guard and the result.
     ///
     /// # Examples
     ///
@@ -222,7 +222,7 @@ impl Condvar {
         Ok((guard, WaitTimeoutResult(false)))
     }
 
-    /// Wakes one waiter, if there is one.
+    /// Wakes one waiter, if there is one. A notification without a waiter is lost.
     ///
     /// # Examples
     ///
@@ -232,12 +232,12 @@ impl Condvar {
     #[inline]
     pub fn notify_one(&self) {
         park::spend(Cost::Call);
-        if self.waiting() != 0 {
+        if self.waiters() != 0 {
             self.notify_up_to(1);
         }
     }
 
-    /// Wakes everybody who waits at this moment.
+    /// Wakes all present waiters.
     ///
     /// # Examples
     ///
@@ -247,18 +247,18 @@ impl Condvar {
     #[inline]
     pub fn notify_all(&self) {
         park::spend(Cost::Call);
-        match self.waiting() {
+        match self.waiters() {
             0 => {}
-            // Those who come while this is under way join behind them.
-            waiting => self.notify_up_to(waiting),
+            // Waiters that come while this is under way join behind them.
+            waiters => self.notify_up_to(waiters),
         }
     }
 
     #[inline]
-    fn waiting(&self) -> usize {
-        // Relaxed: whoever must be seen here joined before it unlocked the mutex under which the caller (or what
-        // the caller has seen) changed the condition, so the mutex orders the count before this load.
-        self.waiting.load(Ordering::Relaxed)
+    fn waiters(&self) -> usize {
+        // Relaxed: a waiter that must be seen here joined before it unlocked the mutex under which the caller (or another
+        // thread whose change the caller has seen) changed the condition. So the mutex orders the count before this load.
+        self.waiters.load(Ordering::Relaxed)
     }
 
     #[cold]
@@ -271,11 +271,11 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         deadline: Option<Instant>,
     ) -> (LockResult<MutexGuard<'a, T>>, WaitTimeoutResult) {
-        let held = MutexGuard::dissolve(guard);
+        let held = MutexGuard::into_held(guard);
         let (released, outcome) = self.join(held, deadline);
         let result = match outcome {
             Outcome::Notified => WaitTimeoutResult(false),
-            // The deadline's claim came before any notification's, so none was spent on this waiter.
+            // The deadline's claim came before any notification's, so no notification was spent on this waiter.
             Outcome::TimedOut => WaitTimeoutResult(true),
             Outcome::Cancelled => park::unwind(),
         };
@@ -292,7 +292,7 @@ impl Condvar {
 
     fn join<'a, T>(&self, held: Held<'a, T>, deadline: Option<Instant>) -> (Released<'a, T>, Outcome) {
         let list = self.list.lock();
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.waiters.fetch_add(1, Ordering::Relaxed);
         let mut released = None;
         let (outcome, ()) = wait_list::wait(
             list,
@@ -305,7 +305,7 @@ impl Condvar {
                 released = Some(held.unlock());
             },
         );
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
         (released.expect("the wait has released the mutex"), outcome)
     }
 }

@@ -9,10 +9,10 @@ use super::once::Once;
 use super::once_lock::OnceLock;
 use crate::park::primitive as park;
 
-/// A value that is made when it is first needed, as [`std::sync::LazyLock`]. Whoever needs it while another makes it
-/// parks.
+/// A value that is made when it is first needed, as [`std::sync::LazyLock`]. A fiber that needs it while another caller makes
+/// it parks.
 ///
-/// If the making panics, so does every later use.
+/// If the initialisation panics, each later use panics, too. The initialisation is not cancelled.
 ///
 /// ```
 /// use abaca::sync::LazyLock;
@@ -22,33 +22,33 @@ use crate::park::primitive as park;
 /// ```
 pub struct LazyLock<T, F = fn() -> T> {
     value: OnceLock<T>,
-    /// Poisoned by a making that panicked.
+    /// Poisoned by an initialisation that panicked.
     once: Once,
-    /// Taken by the one who makes the value. Nobody waits for this lock: the `Once` admits one.
-    make: Mutex<Option<F>>,
+    /// Taken by the caller that makes the value. No caller waits for this lock, because the `Once` admits one.
+    init: Mutex<Option<F>>,
 }
 
 impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T, F> {}
 impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
-    /// A value that `f` will make.
+    /// Creates a value that `f` will make.
     #[cfg(not(loom))]
     pub const fn new(f: F) -> Self {
-        Self { value: OnceLock::new(), once: Once::new(), make: Mutex::new(Some(f)) }
+        Self { value: OnceLock::new(), once: Once::new(), init: Mutex::new(Some(f)) }
     }
 
-    /// A value that `f` will make; not `const`, because loom's atomics are not.
+    /// Creates a value that `f` will make. Not `const`, because loom's atomics are not.
     #[cfg(loom)]
     pub fn new(f: F) -> Self {
-        Self { value: OnceLock::new(), once: Once::new(), make: Mutex::new(Some(f)) }
+        Self { value: OnceLock::new(), once: Once::new(), init: Mutex::new(Some(f)) }
     }
 
-    /// The value, made now if need be. `&**this` does the same.
+    /// The value, which is made now if it has not been made yet. `&**this` does the same.
     ///
     /// # Panics
     ///
-    /// If the making panics, or has.
+    /// If the initialisation panics or has panicked.
     #[inline]
     pub fn force(this: &Self) -> &T {
         match this.value.get() {
@@ -57,11 +57,11 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         }
     }
 
-    /// The value, to be changed, made now if need be.
+    /// A mutable reference to the value, which is made now if it has not been made yet.
     ///
     /// # Panics
     ///
-    /// If the making panics, or has.
+    /// If the initialisation panics or has panicked.
     pub fn force_mut(this: &mut Self) -> &mut T {
         Self::force(this);
         this.value.get_mut().expect("it was made")
@@ -70,11 +70,11 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     #[cold]
     fn make(&self) -> &T {
         self.once.call_once_force(|_| {
-            let taken = self.make.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            // It was taken by a making that panicked: the `Once` admits one.
-            let Some(make) = taken else { panic!("LazyLock instance has previously been poisoned") };
-            // The closure cannot be called again, so it is not cancelled.
-            let made = park::shield(make);
+            let taken = self.init.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            // An initialisation that panicked has taken it, since the `Once` admits one.
+            let Some(init) = taken else { panic!("LazyLock instance has previously been poisoned") };
+            // The closure cannot be called again, so it must not be cancelled.
+            let made = park::shield(init);
             if self.value.set(made).is_err() {
                 unreachable!("the `Once` admits one");
             }
@@ -89,7 +89,7 @@ impl<T, F> LazyLock<T, F> {
         this.value.get()
     }
 
-    /// The value, to be changed, if it has been made.
+    /// A mutable reference to the value, if it has been made.
     pub fn get_mut(this: &mut Self) -> Option<&mut T> {
         this.value.get_mut()
     }
@@ -100,7 +100,7 @@ impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
 
     /// # Panics
     ///
-    /// If the making panics, or has.
+    /// If the initialisation panics or has panicked.
     #[inline]
     fn deref(&self) -> &T {
         Self::force(self)
@@ -110,7 +110,7 @@ impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
 impl<T, F: FnOnce() -> T> DerefMut for LazyLock<T, F> {
     /// # Panics
     ///
-    /// If the making panics, or has.
+    /// If the initialisation panics or has panicked.
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         Self::force_mut(self)
@@ -125,7 +125,7 @@ impl<T: Default> Default for LazyLock<T> {
 
 impl<T> From<T> for LazyLock<T> {
     fn from(value: T) -> Self {
-        Self { value: OnceLock::from(value), once: Once::new(), make: Mutex::new(None) }
+        Self { value: OnceLock::from(value), once: Once::new(), init: Mutex::new(None) }
     }
 }
 

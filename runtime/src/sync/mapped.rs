@@ -1,4 +1,4 @@
-//! Mapped guards: the right to a part of what a lock guards. The names are those of std, where they are unstable.
+//! Mapped guards, which give access to a part of the guarded value. The names are std's, where they are unstable.
 
 #![expect(unsafe_code, reason = "points into what a held lock guards")]
 
@@ -9,31 +9,31 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use super::mutex::{Mutex, MutexGuard};
-use super::poison::{Flag, Watch};
+use super::poison::{Flag, Guard};
 use super::raw_mutex::RawMutex;
 use super::raw_rw_lock::RawRwLock;
 use super::rw_lock::{RwLockReadGuard, RwLockWriteGuard};
 
-/// How a hold is given up: what a mapped guard does when it is dropped.
+/// A lock that is held, and how it is released. A mapped guard releases it when it is dropped.
 trait Hold {
     fn release(&mut self);
 }
 
-/// The hold of a [`MutexGuard`].
+/// The lock of a [`MutexGuard`].
 struct Locked<'a> {
     raw: &'a RawMutex,
     poison: &'a Flag,
-    watch: Watch,
+    poison_guard: Guard,
 }
 
 impl Hold for Locked<'_> {
     fn release(&mut self) {
-        self.poison.settle(self.watch);
+        self.poison.done(self.poison_guard);
         self.raw.unlock();
     }
 }
 
-/// The hold of an [`RwLockReadGuard`].
+/// The lock of an [`RwLockReadGuard`].
 struct Reading<'a>(&'a RawRwLock);
 
 impl Hold for Reading<'_> {
@@ -42,21 +42,21 @@ impl Hold for Reading<'_> {
     }
 }
 
-/// The hold of an [`RwLockWriteGuard`].
+/// The lock of an [`RwLockWriteGuard`].
 struct Writing<'a> {
     raw: &'a RawRwLock,
     poison: &'a Flag,
-    watch: Watch,
+    poison_guard: Guard,
 }
 
 impl Hold for Writing<'_> {
     fn release(&mut self) {
-        self.poison.settle(self.watch);
+        self.poison.done(self.poison_guard);
         self.raw.unlock_write();
     }
 }
 
-/// A hold, and the part of the value to which it is the right. It is the whole of each mapped guard.
+/// A held lock, and the part of the value to which it gives access. Each mapped guard consists of one.
 struct Part<H: Hold, T: ?Sized> {
     value: NonNull<T>,
     hold: ManuallyDrop<H>,
@@ -70,7 +70,7 @@ impl<H: Hold, T: ?Sized> Part<H, T> {
         Self { value, hold: ManuallyDrop::new(hold) }
     }
 
-    fn take_apart(self) -> (NonNull<T>, H) {
+    fn into_parts(self) -> (NonNull<T>, H) {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped, so the hold is taken once.
         (this.value, unsafe { ManuallyDrop::take(&mut this.hold) })
@@ -83,7 +83,7 @@ impl<H: Hold, T: ?Sized> Drop for Part<H, T> {
     }
 }
 
-/// One kind of mapped guard. `$whole` is the guard it comes from; `$mutable` is empty for readers.
+/// One kind of mapped guard. `$hold` is the lock that it holds; `$mutable` is empty for readers.
 macro_rules! mapped_guard {
     (
         $(#[$attribute:meta])*
@@ -101,44 +101,44 @@ macro_rules! mapped_guard {
         unsafe impl<T: ?Sized + Sync> Sync for $mapped<'_, T> {}
 
         impl<'a, T: ?Sized> $mapped<'a, T> {
-            /// The right to a part of this part. An associated function, so that it does not hide a method of the value's.
+            /// A guard for a part of this guard's value. An associated function, so that it does not hide a method of the value.
             pub fn map<U, F>(orig: Self, f: F) -> $mapped<'a, U>
             where
                 F: FnOnce(&$($mutable)? T) -> &$($mutable)? U,
                 U: ?Sized,
             {
-                let (value, hold) = orig.part.take_apart();
-                let mut rest = Rest(ManuallyDrop::new(hold));
-                // SAFETY: the hold is not released before `rest` is, and is the right to the part.
+                let (value, hold) = orig.part.into_parts();
+                let mut held = ReleaseOnUnwind(ManuallyDrop::new(hold));
+                // SAFETY: the lock is held until `held` releases it, and gives access to the value.
                 let part = NonNull::from(f(unsafe { &$($mutable)? *value.as_ptr() }));
-                // SAFETY: taken once, since `rest` is forgotten.
-                let hold = unsafe { ManuallyDrop::take(&mut rest.0) };
-                std::mem::forget(rest);
-                // SAFETY: a part of what the hold is the right to.
+                // SAFETY: taken once, since `held` is forgotten.
+                let hold = unsafe { ManuallyDrop::take(&mut held.0) };
+                std::mem::forget(held);
+                // SAFETY: the part belongs to the value to which the held lock gives access.
                 $mapped { part: unsafe { Part::new(part, hold) }, marker: PhantomData }
             }
 
-            /// The right to a part of this part, if there is one; else the guard as it was.
+            /// A guard for a part of this guard's value, if `f` returns one.
             ///
             /// # Errors
             ///
-            /// The guard, when `f` returns `None`.
+            /// If `f` returns `None`. The error is this guard.
             pub fn filter_map<U, F>(orig: Self, f: F) -> Result<$mapped<'a, U>, Self>
             where
                 F: FnOnce(&$($mutable)? T) -> Option<&$($mutable)? U>,
                 U: ?Sized,
             {
-                let (value, hold) = orig.part.take_apart();
-                let mut rest = Rest(ManuallyDrop::new(hold));
+                let (value, hold) = orig.part.into_parts();
+                let mut held = ReleaseOnUnwind(ManuallyDrop::new(hold));
                 // SAFETY: as in `map`.
                 let part = f(unsafe { &$($mutable)? *value.as_ptr() }).map(NonNull::from);
                 // SAFETY: as in `map`.
-                let hold = unsafe { ManuallyDrop::take(&mut rest.0) };
-                std::mem::forget(rest);
+                let hold = unsafe { ManuallyDrop::take(&mut held.0) };
+                std::mem::forget(held);
                 match part {
-                    // SAFETY: a part of what the hold is the right to.
+                    // SAFETY: as in `map`.
                     Some(part) => Ok($mapped { part: unsafe { Part::new(part, hold) }, marker: PhantomData }),
-                    // SAFETY: as it was.
+                    // SAFETY: the same lock and value as before.
                     None => Err($mapped { part: unsafe { Part::new(value, hold) }, marker: PhantomData }),
                 }
             }
@@ -168,34 +168,36 @@ macro_rules! mapped_guard {
     };
 }
 
-/// Releases a hold if the user's closure unwinds.
-struct Rest<H: Hold>(ManuallyDrop<H>);
+/// Releases the lock if the user's closure unwinds.
+struct ReleaseOnUnwind<H: Hold>(ManuallyDrop<H>);
 
-impl<H: Hold> Drop for Rest<H> {
+impl<H: Hold> Drop for ReleaseOnUnwind<H> {
     fn drop(&mut self) {
         self.0.release();
     }
 }
 
 mapped_guard! {
-    /// The right to a part of what a [`Mutex`] guards; made by [`MutexGuard::map`].
+    /// A guard for a part of the value of a [`Mutex`]. Made by [`MutexGuard::map`].
     MappedMutexGuard, Locked, &'a mut T, [mut]
 }
 
 mapped_guard! {
-    /// The right to read a part of what an [`RwLock`](super::RwLock) guards; made by [`RwLockReadGuard::map`].
+    /// A guard that gives read access to a part of the value of an [`RwLock`](super::RwLock). Made by
+    /// [`RwLockReadGuard::map`].
     MappedRwLockReadGuard, Reading, &'a T, []
 }
 
 mapped_guard! {
-    /// The right to write a part of what an [`RwLock`](super::RwLock) guards; made by [`RwLockWriteGuard::map`].
+    /// A guard that gives write access to a part of the value of an [`RwLock`](super::RwLock). Made by
+    /// [`RwLockWriteGuard::map`].
     MappedRwLockWriteGuard, Writing, &'a mut T, [mut]
 }
 
 impl<T: ?Sized> DerefMut for MappedMutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: `Part::new`'s contract; a mutex has one guard.
+        // SAFETY: `Part::new`'s contract; a mutex has only one guard.
         unsafe { self.part.value.as_mut() }
     }
 }
@@ -203,22 +205,22 @@ impl<T: ?Sized> DerefMut for MappedMutexGuard<'_, T> {
 impl<T: ?Sized> DerefMut for MappedRwLockWriteGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: `Part::new`'s contract; a writer is alone.
+        // SAFETY: `Part::new`'s contract; a writer is the only holder.
         unsafe { self.part.value.as_mut() }
     }
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
     fn into_mapped(guard: Self) -> MappedMutexGuard<'a, T> {
-        let (mutex, watch): (&'a Mutex<T>, _) = (guard.mutex, guard.watch);
+        let (mutex, poison_guard): (&'a Mutex<T>, _) = (guard.mutex, guard.poison_guard);
         std::mem::forget(guard);
-        let hold = Locked { raw: &mutex.raw, poison: &mutex.poison, watch };
+        let hold = Locked { raw: &mutex.raw, poison: &mutex.poison, poison_guard };
         let value = NonNull::new(mutex.as_ptr()).expect("a value has an address");
-        // SAFETY: the guard's hold is the right to the whole value.
+        // SAFETY: the guard's lock gives access to the whole value.
         MappedMutexGuard { part: unsafe { Part::new(value, hold) }, marker: PhantomData }
     }
 
-    /// The right to a part of the value. An associated function, so that it does not hide a method of the value's.
+    /// A guard for a part of the value. An associated function, so that it does not hide a method of the value.
     ///
     /// ```
     /// use abaca::sync::{Mutex, MutexGuard};
@@ -237,19 +239,19 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         MappedMutexGuard::map(Self::into_mapped(orig), f)
     }
 
-    /// The right to a part of the value, if there is one; else the guard as it was.
+    /// A guard for a part of the value, if `f` returns one.
     ///
     /// # Errors
     ///
-    /// The guard, when `f` returns `None`.
+    /// If `f` returns `None`. The error is this guard.
     pub fn filter_map<U, F>(mut orig: Self, f: F) -> Result<MappedMutexGuard<'a, U>, Self>
     where
         F: FnOnce(&mut T) -> Option<&mut U>,
         U: ?Sized,
     {
         let Some(part) = f(&mut orig).map(NonNull::from) else { return Err(orig) };
-        let (_, hold) = Self::into_mapped(orig).part.take_apart();
-        // SAFETY: a part of what the hold is the right to.
+        let (_, hold) = Self::into_mapped(orig).part.into_parts();
+        // SAFETY: the part belongs to the value to which the held lock gives access.
         Ok(MappedMutexGuard { part: unsafe { Part::new(part, hold) }, marker: PhantomData })
     }
 }
@@ -258,11 +260,11 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
     fn into_mapped(guard: Self) -> MappedRwLockReadGuard<'a, T> {
         let (value, raw) = (guard.value, guard.raw);
         std::mem::forget(guard);
-        // SAFETY: the guard's hold is the right to read the whole value.
+        // SAFETY: the guard's lock gives read access to the whole value.
         MappedRwLockReadGuard { part: unsafe { Part::new(value, Reading(raw)) }, marker: PhantomData }
     }
 
-    /// The right to read a part of the value. An associated function, so that it does not hide a method of the value's.
+    /// A guard for a part of the value. An associated function, so that it does not hide a method of the value.
     pub fn map<U, F>(orig: Self, f: F) -> MappedRwLockReadGuard<'a, U>
     where
         F: FnOnce(&T) -> &U,
@@ -271,34 +273,34 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
         MappedRwLockReadGuard::map(Self::into_mapped(orig), f)
     }
 
-    /// The right to read a part of the value, if there is one; else the guard as it was.
+    /// A guard for a part of the value, if `f` returns one.
     ///
     /// # Errors
     ///
-    /// The guard, when `f` returns `None`.
+    /// If `f` returns `None`. The error is this guard.
     pub fn filter_map<U, F>(orig: Self, f: F) -> Result<MappedRwLockReadGuard<'a, U>, Self>
     where
         F: FnOnce(&T) -> Option<&U>,
         U: ?Sized,
     {
         let Some(part) = f(&orig).map(NonNull::from) else { return Err(orig) };
-        let (_, hold) = Self::into_mapped(orig).part.take_apart();
-        // SAFETY: a part of what the hold is the right to.
+        let (_, hold) = Self::into_mapped(orig).part.into_parts();
+        // SAFETY: the part belongs to the value to which the held lock gives access.
         Ok(MappedRwLockReadGuard { part: unsafe { Part::new(part, hold) }, marker: PhantomData })
     }
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     fn into_mapped(guard: Self) -> MappedRwLockWriteGuard<'a, T> {
-        let (lock, watch) = (guard.lock, guard.watch);
+        let (lock, poison_guard) = (guard.lock, guard.poison_guard);
         std::mem::forget(guard);
-        let hold = Writing { raw: &lock.raw, poison: &lock.poison, watch };
+        let hold = Writing { raw: &lock.raw, poison: &lock.poison, poison_guard };
         let value = lock.as_ptr();
-        // SAFETY: the guard's hold is the right to the whole value.
+        // SAFETY: the guard's lock gives access to the whole value.
         MappedRwLockWriteGuard { part: unsafe { Part::new(value, hold) }, marker: PhantomData }
     }
 
-    /// The right to write a part of the value. An associated function, so that it does not hide a method of the value's.
+    /// A guard for a part of the value. An associated function, so that it does not hide a method of the value.
     pub fn map<U, F>(orig: Self, f: F) -> MappedRwLockWriteGuard<'a, U>
     where
         F: FnOnce(&mut T) -> &mut U,
@@ -307,19 +309,19 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         MappedRwLockWriteGuard::map(Self::into_mapped(orig), f)
     }
 
-    /// The right to write a part of the value, if there is one; else the guard as it was.
+    /// A guard for a part of the value, if `f` returns one.
     ///
     /// # Errors
     ///
-    /// The guard, when `f` returns `None`.
+    /// If `f` returns `None`. The error is this guard.
     pub fn filter_map<U, F>(mut orig: Self, f: F) -> Result<MappedRwLockWriteGuard<'a, U>, Self>
     where
         F: FnOnce(&mut T) -> Option<&mut U>,
         U: ?Sized,
     {
         let Some(part) = f(&mut orig).map(NonNull::from) else { return Err(orig) };
-        let (_, hold) = Self::into_mapped(orig).part.take_apart();
-        // SAFETY: a part of what the hold is the right to.
+        let (_, hold) = Self::into_mapped(orig).part.into_parts();
+        // SAFETY: the part belongs to the value to which the held lock gives access.
         Ok(MappedRwLockWriteGuard { part: unsafe { Part::new(part, hold) }, marker: PhantomData })
     }
 }

@@ -1,8 +1,8 @@
-//! Locks and other meeting points for fibers and plain threads, mirroring [`std::sync`].
+//! Locks and other synchronisation primitives for fibers and plain threads, mirroring [`std::sync`].
 //!
-//! Code written against `std::sync` compiles and behaves the same after its `use` path has changed. The
-//! difference is in who waits: a fiber that waits for one of these parks, and its worker runs other fibers; a
-//! plain OS thread that waits blocks. Both can wait for the same lock at the same time.
+//! Code written against `std::sync` compiles and behaves the same after its `use` path has changed. The difference is how
+//! a waiter waits: a fiber parks, and its worker runs other fibers; a plain OS thread blocks. Both can wait for the same
+//! lock at the same time.
 //!
 //! ```
 //! use abaca::sync::{Arc, Condvar, Mutex};
@@ -21,9 +21,9 @@
 //!
 //! # Cancellation
 //!
-//! A fiber that is cancelled while it waits here leaves the queue and unwinds; it takes nothing with it: neither
-//! a lock nor a notification that another waiter could use. Guards it already holds are dropped by the
-//! unwinding, which poisons their mutexes exactly as a panic does, because a critical section was left half-way.
+//! A fiber that is cancelled while it waits here leaves the queue and unwinds. It takes neither a lock nor a notification
+//! with it: another waiter gets them. The unwinding drops the guards that the fiber holds. That does not poison their
+//! locks, just as dropping a future that holds a guard does not.
 
 mod barrier;
 mod condvar;

@@ -10,21 +10,21 @@ use super::RawRwLock;
 
 struct Guarded {
     lock: RawRwLock,
-    /// Loom reports a writer beside anybody else as a race on this cell.
+    /// Loom reports a writer beside any other holder as a race on this cell.
     writes: UnsafeCell<u32>,
 }
 
 impl Guarded {
     fn write(&self) {
         self.lock.write();
-        // SAFETY: what is being checked: the lock makes this exclusive.
+        // SAFETY: the lock makes this exclusive, which is the property under test.
         self.writes.with_mut(|writes| unsafe { *writes += 1 });
         self.lock.unlock_write();
     }
 
     fn read(&self) -> u32 {
         self.lock.read();
-        // SAFETY: what is being checked: no writer is here.
+        // SAFETY: the lock excludes writers, which is the property under test.
         let writes = self.writes.with(|writes| unsafe { *writes });
         self.lock.unlock_read();
         writes
@@ -56,7 +56,7 @@ fn check(preemptions: usize, writes: u32, bodies: &'static [fn(&Guarded)]) {
         bodies[0](&guarded);
         others.into_iter().for_each(|other| other.join().unwrap());
         assert_eq!(guarded.read(), writes);
-        // What is left is at most a stale hint, never a hold.
+        // At most a stale hint may be left, never a holder.
         assert!(guarded.lock.try_write());
         guarded.lock.unlock_write();
     });
@@ -88,6 +88,6 @@ fn a_downgrade_lets_readers_in_and_no_writer() {
 }
 
 #[test]
-fn a_woken_writer_and_an_impatient_one_both_get_past_readers() {
+fn a_woken_writer_and_a_starving_one_both_get_past_readers() {
     check(2, 2, &[|g| (0..2).for_each(|_| drop(g.read())), |g| g.write(), |g| g.write()]);
 }

@@ -36,7 +36,7 @@ fn a_large_request_gets_what_small_ones_give_back() {
 }
 
 #[test]
-fn one_that_gives_up_lets_those_behind_it_through() {
+fn an_acquisition_that_times_out_lets_those_behind_it_through() {
     check(
         2,
         &[

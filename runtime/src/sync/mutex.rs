@@ -10,24 +10,24 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
-use super::poison::{Flag, Watch};
+use super::poison::{Flag, Guard};
 use super::raw_mutex::{Cancelled, RawMutex};
 use crate::park::primitive::{self as park, Cost};
 
 /// Mutual exclusion around a value, as [`std::sync::Mutex`], for fibers and plain threads.
 ///
-/// A fiber that finds the mutex locked parks and its worker runs other fibers; a plain thread blocks. A fiber may
-/// hold the guard across anything that parks: others then wait that long.
+/// A fiber that finds the mutex locked parks, and its worker runs other fibers; a plain thread blocks. A fiber may
+/// hold the guard while it parks for something else: the others then wait that long.
 ///
 /// # Fairness
 ///
-/// A running fiber takes a free mutex even if others have waited longer. Who has waited for more than a
-/// millisecond and still loses is handed the mutex directly by the next unlock.
+/// A running fiber takes a free mutex even if others have waited longer. A waiter that still loses after more than a
+/// millisecond is handed the mutex directly by the next unlock.
 ///
 /// # Poisoning
 ///
-/// As in `std`: a guard that is dropped by a panic poisons the mutex. One that is dropped by a cancellation (of its fiber,
-/// or by a timeout) does not, as with a future that is dropped while it holds one.
+/// As in `std`: a guard that is dropped by a panic poisons the mutex. A guard that is dropped by a cancellation (of its
+/// fiber, or by a timeout) does not, just as a future that is dropped while it holds one.
 ///
 /// # Examples
 ///
@@ -51,18 +51,18 @@ pub struct Mutex<T: ?Sized> {
 
 // SAFETY: moving the mutex moves the value.
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
-// SAFETY: `raw` admits one holder at a time, so threads pass the value around but never share it.
+// SAFETY: `raw` admits one holder at a time, so threads pass the value on but never share it.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
-// Poisoning is what makes a broken invariant visible.
+// A value that a panic has left half-changed is seen only through poisoning.
 impl<T: ?Sized> UnwindSafe for Mutex<T> {}
 impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 
-/// The right to the value of a locked [`Mutex`]; unlocks it when dropped.
+/// A guard that gives access to the value of a locked [`Mutex`]. Dropping it unlocks the mutex.
 ///
-/// It is not `Send`, as `std`'s: a fiber stays on the worker on which it started, so a guard never changes threads.
-/// A roaming fiber (`unsafe Builder::spawn_roaming`) may hold one across a park all the same: nothing in it
-/// belongs to a thread, apart from the poison flag described at [`Mutex`].
+/// As `std`'s, it is not `Send`: a fiber stays on the worker on which it started, so a guard never changes threads.
+/// A roaming fiber (`unsafe Builder::spawn_roaming`) may still hold one while it parks: nothing in a guard belongs to
+/// a thread.
 ///
 /// ```compile_fail
 /// fn is_send<T: Send>(_: T) {}
@@ -72,7 +72,7 @@ impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 #[must_use = "if unused the Mutex will immediately unlock"]
 pub struct MutexGuard<'a, T: ?Sized + 'a> {
     pub(super) mutex: &'a Mutex<T>,
-    pub(super) watch: Watch,
+    pub(super) poison_guard: Guard,
     /// `Sync` if `T` is, never `Send`.
     auto_traits: PhantomData<std::sync::MutexGuard<'a, T>>,
 }
@@ -81,7 +81,7 @@ pub struct MutexGuard<'a, T: ?Sized + 'a> {
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T> Mutex<T> {
-    /// An unlocked mutex around `value`.
+    /// Creates an unlocked mutex around `value`.
     ///
     /// # Examples
     ///
@@ -94,17 +94,17 @@ impl<T> Mutex<T> {
         Self { raw: RawMutex::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
     }
 
-    /// An unlocked mutex around `value`; not `const`, because loom's atomics are not.
+    /// Creates an unlocked mutex around `value`. Not `const`, because loom's atomics are not.
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
         Self { raw: RawMutex::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
     }
 
-    /// Takes the mutex apart and returns the value.
+    /// Consumes the mutex and returns the value.
     ///
     /// # Errors
     ///
-    /// When the mutex is poisoned; the error contains the value.
+    /// If the mutex is poisoned; the error contains the value.
     ///
     /// # Examples
     ///
@@ -121,11 +121,12 @@ impl<T> Mutex<T> {
 impl<T: ?Sized> Mutex<T> {
     /// Locks the mutex, waiting until it is free.
     ///
-    /// Locking it again while the guard is held waits forever.
+    /// A fiber or thread that locks it again while it holds the guard waits for ever. A fiber that is cancelled while it waits
+    /// unwinds without the lock.
     ///
     /// # Errors
     ///
-    /// When another holder panicked: the mutex is locked all the same and the error contains the guard.
+    /// If another holder panicked. The mutex is locked all the same, and the error contains the guard.
     ///
     /// # Examples
     ///
@@ -145,8 +146,8 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when it is locked; [`TryLockError::Poisoned`], with the guard, when another holder
-    /// panicked.
+    /// * [`TryLockError::WouldBlock`]: the mutex is locked.
+    /// * [`TryLockError::Poisoned`]: another holder panicked. The mutex is locked, and the error contains the guard.
     ///
     /// # Examples
     ///
@@ -166,7 +167,7 @@ impl<T: ?Sized> Mutex<T> {
         Err(TryLockError::WouldBlock)
     }
 
-    /// Whether a holder panicked. Without the lock the answer may be outdated at once.
+    /// Whether a holder panicked. Without the lock the answer may be out of date at once.
     ///
     /// # Examples
     ///
@@ -187,7 +188,7 @@ impl<T: ?Sized> Mutex<T> {
         self.poison.get()
     }
 
-    /// Declares the value to be in order again.
+    /// Clears the poison: the value is declared to be in order again.
     ///
     /// # Examples
     ///
@@ -212,11 +213,11 @@ impl<T: ?Sized> Mutex<T> {
         self.poison.clear();
     }
 
-    /// The value, without locking: exclusive access proves that nobody else holds the mutex.
+    /// A mutable reference to the value, without locking: the exclusive borrow proves that there is no other holder.
     ///
     /// # Errors
     ///
-    /// When the mutex is poisoned; the error contains the reference.
+    /// If the mutex is poisoned; the error contains the reference.
     ///
     /// # Examples
     ///
@@ -229,10 +230,10 @@ impl<T: ?Sized> Mutex<T> {
         self.poison.wrap(self.value.get_mut())
     }
 
-    /// The guard of the lock that the caller has just taken.
+    /// The guard for the lock that the caller has just taken.
     #[inline]
     fn locked(&self) -> LockResult<MutexGuard<'_, T>> {
-        self.poison.wrap(MutexGuard { mutex: self, watch: Flag::watch(), auto_traits: PhantomData })
+        self.poison.wrap(MutexGuard { mutex: self, poison_guard: Flag::guard(), auto_traits: PhantomData })
     }
 
     pub(super) fn as_ptr(&self) -> *mut T {
@@ -241,15 +242,15 @@ impl<T: ?Sized> Mutex<T> {
 }
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// Ends the guard without unlocking or poisoning: the caller takes over what it held.
-    pub(super) fn dissolve(guard: Self) -> Held<'a, T> {
+    /// Ends the guard without unlocking or poisoning. The caller takes over the lock.
+    pub(super) fn into_held(guard: Self) -> Held<'a, T> {
         let mutex = guard.mutex;
         std::mem::forget(guard);
         Held(mutex)
     }
 }
 
-/// A mutex whose lock is held without a guard: a condition variable's view of it.
+/// A mutex whose lock is held without a guard, for a condition variable.
 #[derive(Debug)]
 pub(super) struct Held<'a, T: ?Sized>(&'a Mutex<T>);
 
@@ -278,7 +279,7 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: a guard exists only while its holder has the lock, and it is the only one.
+        // SAFETY: a guard exists only while its holder has the lock, and there is only one guard.
         unsafe { &*self.mutex.value.get() }
     }
 }
@@ -294,7 +295,7 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.mutex.poison.settle(self.watch);
+        self.mutex.poison.done(self.poison_guard);
         self.mutex.raw.unlock();
     }
 }

@@ -1,4 +1,4 @@
-//! `Notify`: tokio's, as blocking calls.
+//! `Notify`: tokio's, with blocking calls.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -10,7 +10,7 @@ use crate::park::wait_list::{self, End, WaitList};
 
 /// Lets one fiber (or thread) tell another that something has happened, as tokio's `Notify`, with blocking calls.
 ///
-/// It is a semaphore with at most one permit: a notification that comes before the one who waits for it is kept.
+/// It is a semaphore with at most one permit: a notification that comes before its waiter is kept.
 ///
 /// ```
 /// use abaca::sync::{Arc, Notify};
@@ -29,14 +29,14 @@ use crate::park::wait_list::{self, End, WaitList};
 /// ```
 pub struct Notify(SpinLock<State>);
 
-// Each change is whole before anything can panic.
+// Each change is complete before anything can panic.
 impl UnwindSafe for Notify {}
 impl RefUnwindSafe for Notify {}
 
 struct State {
-    /// A notification is kept for the next who asks.
-    kept: bool,
-    /// Counts the calls of `notify_waiters`.
+    /// A notification is kept for the next call of `notified`.
+    is_notified: bool,
+    /// Number of calls of `notify_waiters`.
     calls: u64,
     /// Each with the number of calls before it came.
     waiters: WaitList<u64>,
@@ -49,24 +49,25 @@ impl State {
 }
 
 impl Notify {
-    /// One without a notification.
+    /// Creates a `Notify` without a notification.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
-        Self(SpinLock::new(State { kept: false, calls: 0, waiters: WaitList::new() }))
+        Self(SpinLock::new(State { is_notified: false, calls: 0, waiters: WaitList::new() }))
     }
 
-    /// One without a notification; not `const`, because loom's locks are not.
+    /// Creates a `Notify` without a notification. Not `const`, because loom's locks are not.
     #[cfg(loom)]
     pub fn new() -> Self {
-        Self(SpinLock::new(State { kept: false, calls: 0, waiters: WaitList::new() }))
+        Self(SpinLock::new(State { is_notified: false, calls: 0, waiters: WaitList::new() }))
     }
 
-    /// Waits for a notification, in the order of coming, and takes it. A call that is cancelled takes none.
+    /// Waits for a notification and takes it. Waiters are served in the order in which they came. A call that is cancelled
+    /// takes none.
     pub fn notified(&self) {
         self.notified_until(None);
     }
 
-    /// [`notified`](Self::notified), for at most `timeout`; whether there was one.
+    /// Like [`notified`](Self::notified), but waits for at most `timeout`. Returns whether there was a notification.
     pub fn notified_timeout(&self, timeout: Duration) -> bool {
         // A deadline beyond the clock's range never comes.
         self.notified_until(Instant::now().checked_add(timeout))
@@ -75,7 +76,7 @@ impl Notify {
     fn notified_until(&self, deadline: Option<Instant>) -> bool {
         park::spend(Cost::Wait);
         let mut state = self.0.lock();
-        if std::mem::take(&mut state.kept) {
+        if std::mem::take(&mut state.is_notified) {
             return true;
         }
         let calls = state.calls;
@@ -86,26 +87,26 @@ impl Notify {
         }
     }
 
-    /// Ends the wait of the one who has waited longest. If nobody waits, the next one will not have to; a second
-    /// notification before that changes nothing.
+    /// Ends the wait of the fiber or thread that has waited longest. If none waits, the notification is kept for the next call
+    /// of [`notified`](Self::notified); at most one is kept.
     pub fn notify_one(&self) {
         park::spend(Cost::Call);
         let mut state = self.0.lock();
         let woken = state.waiters.pop_front();
-        state.kept |= woken.is_none();
+        state.is_notified |= woken.is_none();
         drop(state);
         if let Some(woken) = woken {
             park::wake(woken);
         }
     }
 
-    /// Ends the waits of all who wait now. Nothing is kept for later.
+    /// Ends all present waits. Nothing is kept for later calls.
     pub fn notify_waiters(&self) {
         park::spend(Cost::Call);
         let mut state = self.0.lock();
         let before = state.calls;
         state.calls += 1;
-        // One at a time, since a wake-up can be a system call; who comes meanwhile is not among them.
+        // One at a time, because a wake-up can be a system call. A waiter that comes meanwhile is not woken.
         while let Some((woken, _)) = state.waiters.pop_front_replacing(|calls| *calls <= before, before) {
             drop(state);
             park::wake(woken);

@@ -1,14 +1,14 @@
-//! `Once`: std's, for fibers and threads alike: others wait, parked, while one runs.
+//! `Once`: std's, for fibers and threads alike. While one caller runs the closure, the others park.
 //!
 //! | state | means |
 //! |---|---|
-//! | `INCOMPLETE` | nobody has run it |
-//! | `POISONED` | the last who ran it panicked |
-//! | `RUNNING` | somebody runs it; the others are in the list |
-//! | `COMPLETE` | it has run: this does not change any more |
+//! | `INCOMPLETE` | the closure has not run |
+//! | `POISONED` | the closure panicked |
+//! | `RUNNING` | a caller runs the closure; the others are in the list |
+//! | `COMPLETE` | the closure has run: this state is final |
 //!
-//! The state changes under the list's lock, so nobody joins the list of a call that has ended. The fast path reads
-//! `COMPLETE` without it.
+//! The state changes under the list's lock, so no caller joins the list of a call that has ended. The fast path reads
+//! `COMPLETE` without the lock.
 
 use std::cell::Cell;
 use std::fmt;
@@ -24,9 +24,9 @@ const POISONED: u32 = 1;
 const RUNNING: u32 = 2;
 const COMPLETE: u32 = 3;
 
-/// Runs something once, whoever comes first, as [`std::sync::Once`]; the others wait for its end.
+/// Runs an initialisation once, by the first caller, as [`std::sync::Once`]. The others wait until it has ended.
 ///
-/// An initialisation that panics poisons it, as in `std`. One that is cancelled has not happened: the next caller runs it.
+/// As in `std`, an initialisation that panics poisons it. If it is cancelled, the next caller runs it.
 ///
 /// ```
 /// use abaca::sync::Once;
@@ -44,24 +44,24 @@ pub struct Once {
 impl UnwindSafe for Once {}
 impl RefUnwindSafe for Once {}
 
-/// What the closure of [`Once::call_once_force`] is told, as [`std::sync::OnceState`].
+/// The argument of the closure of [`Once::call_once_force`], as [`std::sync::OnceState`].
 pub struct OnceState {
     poisoned: bool,
-    /// What the state becomes when the closure has returned.
+    /// The state after the closure has returned.
     next: Cell<u32>,
 }
 
-/// Somebody runs the closure; when this is dropped, the state becomes `next` and the waiters are woken.
-struct Running<'a> {
+/// A call of the closure under way. When this is dropped, the state becomes `next` and the waiters are woken.
+struct CompletionGuard<'a> {
     once: &'a Once,
     before: u32,
     next: Option<u32>,
 }
 
-impl Drop for Running<'_> {
+impl Drop for CompletionGuard<'_> {
     fn drop(&mut self) {
         let next = self.next.unwrap_or_else(|| {
-            // Who is cancelled leaves it as it was: another may run it.
+            // A cancelled call leaves the state as it was: another caller may run the closure.
             if park::unwinds_cancelled() { self.before } else { POISONED }
         });
         let waiters = self.once.waiters.lock();
@@ -73,25 +73,25 @@ impl Drop for Running<'_> {
 }
 
 impl Once {
-    /// One that has not run.
+    /// Creates a `Once` that has not run.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
         Self { state: AtomicU32::new(INCOMPLETE), waiters: SpinLock::new(WaitList::new()) }
     }
 
-    /// One that has not run; not `const`, because loom's atomics are not.
+    /// Creates a `Once` that has not run. Not `const`, because loom's atomics are not.
     #[cfg(loom)]
     pub fn new() -> Self {
         Self { state: AtomicU32::new(INCOMPLETE), waiters: SpinLock::new(WaitList::new()) }
     }
 
-    /// Calls `f` if nobody has called it here before; returns when it has ended, whoever called it.
+    /// Calls `f` unless a closure has been called here before. Returns when that call has ended, whichever closure it was.
     ///
-    /// Calling it again from within `f` waits for ever.
+    /// A call from within `f` waits for ever.
     ///
     /// # Panics
     ///
-    /// If `f` panics, which poisons this; and if it is poisoned already.
+    /// If `f` panics, which poisons this; or if this is poisoned already.
     #[inline]
     #[track_caller]
     pub fn call_once<F: FnOnce()>(&self, f: F) {
@@ -101,7 +101,7 @@ impl Once {
         }
     }
 
-    /// [`call_once`](Self::call_once), also if this is poisoned: then `f` is called again.
+    /// Like [`call_once`](Self::call_once), but if this is poisoned, `f` is called.
     ///
     /// # Panics
     ///
@@ -114,10 +114,10 @@ impl Once {
         }
     }
 
-    /// Whether the closure has ended without a panic. What it did is then visible to the caller.
+    /// Whether a closure has ended without a panic. Its effects are then visible to the caller.
     #[inline]
     pub fn is_completed(&self) -> bool {
-        // Acquire: pairs with the Release in the drop of `Running`.
+        // Acquire: pairs with the Release in the drop of `CompletionGuard`.
         let is_completed = self.state.load(Ordering::Acquire) == COMPLETE;
         if !is_completed {
             park::spend(Cost::InVain);
@@ -125,11 +125,11 @@ impl Once {
         is_completed
     }
 
-    /// Waits until somebody has run it; it does not run anything itself.
+    /// Waits until another caller has run its closure. It does not run anything itself.
     ///
     /// # Panics
     ///
-    /// If it is poisoned.
+    /// If this is poisoned.
     #[track_caller]
     pub fn wait(&self) {
         if !self.is_completed() {
@@ -137,7 +137,7 @@ impl Once {
         }
     }
 
-    /// [`wait`](Self::wait), also if it is poisoned: then until somebody runs it again without a panic.
+    /// Like [`wait`](Self::wait), but if this is poisoned, waits until another caller has run its closure without a panic.
     pub fn wait_force(&self) {
         if !self.is_completed() {
             self.wait_until(|state| state == COMPLETE, true);
@@ -148,13 +148,13 @@ impl Once {
     #[track_caller]
     fn call(&self, is_forced: bool, f: &mut dyn FnMut(&OnceState)) {
         let Some(before) = self.begin(is_forced) else { return };
-        let mut running = Running { once: self, before, next: None };
+        let mut guard = CompletionGuard { once: self, before, next: None };
         let state = OnceState { poisoned: before == POISONED, next: Cell::new(COMPLETE) };
         f(&state);
-        running.next = Some(state.next.get());
+        guard.next = Some(state.next.get());
     }
 
-    /// Takes on the duty to run it, and returns the state before; `None` if it has been run.
+    /// Enters `RUNNING` and returns the state before; `None` if the closure has been run.
     #[track_caller]
     fn begin(&self, is_forced: bool) -> Option<u32> {
         loop {
@@ -172,7 +172,7 @@ impl Once {
         }
     }
 
-    /// Waits for such a state, and returns it.
+    /// Waits for a state that `is_reached` accepts, and returns it.
     #[track_caller]
     fn wait_until(&self, is_reached: impl Fn(u32) -> bool, is_forced: bool) -> u32 {
         loop {
@@ -206,12 +206,12 @@ impl fmt::Debug for Once {
 }
 
 impl OnceState {
-    /// Whether the one who ran it before panicked.
+    /// Whether the closure panicked when it was run before.
     pub fn is_poisoned(&self) -> bool {
         self.poisoned
     }
 
-    /// The closure has returned, and failed: it may be run again.
+    /// Records that the closure has returned and failed: it may be run again.
     pub(super) fn fail(&self) {
         self.next.set(INCOMPLETE);
     }
@@ -225,7 +225,7 @@ impl fmt::Debug for OnceState {
 
 #[cfg(all(test, loom))]
 mod model {
-    //! Every interleaving of two that come first: one runs it, and both see what it did.
+    //! Every interleaving of several first callers: one runs the closure, and all see its effects.
 
     #![expect(unsafe_code, reason = "loom checks accesses to a cell")]
 
@@ -236,13 +236,13 @@ mod model {
     use super::Once;
 
     #[test]
-    fn one_runs_it_and_all_see_what_it_did() {
+    fn one_caller_runs_the_closure_and_all_see_its_effects() {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(|| {
             let shared = Arc::new((Once::new(), UnsafeCell::new(0)));
-            let come = |shared: &(Once, UnsafeCell<u32>)| {
-                // SAFETY: what is being checked: one runs this, before anybody reads.
+            let call = |shared: &(Once, UnsafeCell<u32>)| {
+                // SAFETY: one caller runs this, before any reads, which is the property under test.
                 shared.0.call_once(|| shared.1.with_mut(|value| unsafe { *value += 1 }));
                 // SAFETY: as above.
                 assert_eq!(shared.1.with(|value| unsafe { *value }), 1);
@@ -250,10 +250,10 @@ mod model {
             let others: Vec<_> = (0..2)
                 .map(|_| {
                     let shared = Arc::clone(&shared);
-                    thread::spawn(move || come(&shared))
+                    thread::spawn(move || call(&shared))
                 })
                 .collect();
-            come(&shared);
+            call(&shared);
             others.into_iter().for_each(|other| other.join().unwrap());
         });
     }

@@ -8,7 +8,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
 
-/// A place that is written once, as [`std::sync::OnceLock`]. Whoever needs the value while another makes it parks.
+/// A cell that is written once, as [`std::sync::OnceLock`]. A fiber that needs the value while another caller makes it parks.
 ///
 /// ```
 /// use abaca::sync::OnceLock;
@@ -20,47 +20,47 @@ use super::once::Once;
 /// ```
 pub struct OnceLock<T> {
     once: Once,
-    /// There once `once` is completed, and written only by the one who runs it. An `Option`, so that nothing is to be done
-    /// at the drop: a `Drop` of our own would want what the value borrows to outlive the place, which std's does not.
+    /// Present once `once` is completed. Written only by the caller that runs `once`. It is an `Option`, so that this type
+    /// needs no `Drop`, which would require borrows in the value to outlive the cell. std's does not require that.
     value: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: threads share the value, and one may drop what another has made.
+// SAFETY: threads share the value, and one thread may drop a value that another has made.
 unsafe impl<T: Sync + Send> Sync for OnceLock<T> {}
-// SAFETY: moving it moves the value.
+// SAFETY: moving the cell moves the value.
 unsafe impl<T: Send> Send for OnceLock<T> {}
 
 impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
 
 impl<T> OnceLock<T> {
-    /// An empty one.
+    /// Creates an empty cell.
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
         Self { once: Once::new(), value: UnsafeCell::new(None) }
     }
 
-    /// An empty one; not `const`, because loom's atomics are not.
+    /// Creates an empty cell. Not `const`, because loom's atomics are not.
     #[cfg(loom)]
     pub fn new() -> Self {
         Self { once: Once::new(), value: UnsafeCell::new(None) }
     }
 
-    /// The value, if it is there. Never waits.
+    /// The value, if it has been set. Never waits.
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: completed, so the value is there, and never written again while it is shared.
+        // SAFETY: `once` is completed, so the value is there, and it is never written again while it is shared.
         self.once.is_completed().then(|| unsafe { (*self.value.get()).as_ref().unwrap_unchecked() })
     }
 
-    /// The value, if it is there.
+    /// The value, if it has been set.
     #[inline]
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut().as_mut()
     }
 
-    /// Waits until somebody has set the value.
+    /// Waits until the value has been set.
     pub fn wait(&self) -> &T {
         self.once.wait_force();
         self.get().expect("it was waited for")
@@ -70,7 +70,7 @@ impl<T> OnceLock<T> {
     ///
     /// # Errors
     ///
-    /// The given value, if there is one already.
+    /// If there is a value already. The error is the given value.
     pub fn set(&self, value: T) -> Result<(), T> {
         match self.try_insert(value) {
             Ok(_) => Ok(()),
@@ -82,7 +82,7 @@ impl<T> OnceLock<T> {
     ///
     /// # Errors
     ///
-    /// The value that is there already, and the given one.
+    /// If there is a value already. The error contains it and the given value.
     pub fn try_insert(&self, value: T) -> Result<&T, (&T, T)> {
         let mut value = Some(value);
         let present = self.get_or_init(|| value.take().expect("called once"));
@@ -92,11 +92,11 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// The value; if there is none, `f` makes it. If several come first, one makes it and the others wait.
+    /// The value. If there is none, `f` makes it. If several callers come first, one runs `f` and the others wait.
     ///
     /// # Panics
     ///
-    /// If `f` panics; the place then stays empty. Asking for the value within `f` waits for ever.
+    /// If `f` panics; the cell then stays empty. Asking for the value within `f` waits for ever.
     #[inline]
     pub fn get_or_init<F: FnOnce() -> T>(&self, f: F) -> &T {
         match self.get_or_try_init(|| Ok::<T, std::convert::Infallible>(f())) {
@@ -104,7 +104,7 @@ impl<T> OnceLock<T> {
         }
     }
 
-    /// The value, to be changed; if there is none, `f` makes it.
+    /// A mutable reference to the value. If there is none, `f` makes it.
     ///
     /// # Panics
     ///
@@ -114,11 +114,11 @@ impl<T> OnceLock<T> {
         self.get_mut().expect("it has just been made")
     }
 
-    /// The value; if there is none, `f` makes it or fails.
+    /// The value. If there is none, `f` makes it or fails.
     ///
     /// # Errors
     ///
-    /// That of `f`; the place then stays empty.
+    /// If `f` fails, with its error. The cell then stays empty.
     ///
     /// # Panics
     ///
@@ -137,7 +137,7 @@ impl<T> OnceLock<T> {
         let mut result = Ok(());
         self.once.call_once_force(|state| match f() {
             Ok(value) => {
-                // SAFETY: whoever runs the `Once` is the only one to use the place, which is empty.
+                // SAFETY: the caller that runs the `Once` is the only one that uses the cell, which is empty.
                 unsafe { *self.value.get() = Some(value) };
             }
             Err(error) => {
@@ -148,14 +148,14 @@ impl<T> OnceLock<T> {
         result
     }
 
-    /// Takes the value out, and leaves the place empty.
+    /// Takes the value out, and leaves the cell empty.
     pub fn take(&mut self) -> Option<T> {
         let value = self.value.get_mut().take()?;
         self.once = Once::new();
         Some(value)
     }
 
-    /// Takes the place apart.
+    /// Consumes the cell and returns the value, if it has been set.
     pub fn into_inner(mut self) -> Option<T> {
         self.take()
     }

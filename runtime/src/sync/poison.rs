@@ -1,5 +1,5 @@
-//! Poison: the memory that a holder of a lock panicked, kept beside the value. A holder that was cancelled is as a future
-//! that was dropped: it leaves none.
+//! Poison: a flag beside the value which says that a holder of the lock panicked. A holder that was cancelled does not set
+//! it, just as a future that was dropped.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LockResult, PoisonError};
@@ -10,9 +10,9 @@ use crate::park::primitive as park;
 #[derive(Debug)]
 pub(super) struct Flag(AtomicBool);
 
-/// Taken with the lock: whether the thread was panicking already, in which case the holder does not poison.
+/// Made when the lock is taken. Remembers whether the thread was panicking already, in which case the holder does not poison.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Watch {
+pub(super) struct Guard {
     was_panicking: bool,
 }
 
@@ -23,7 +23,7 @@ impl Flag {
 
     #[inline]
     pub(super) fn get(&self) -> bool {
-        // Relaxed, here and below: the flag is a hint without the lock, and ordered by the lock with it.
+        // Relaxed, here and below: without the lock the flag is only a hint, and with it the lock orders it.
         self.0.load(Ordering::Relaxed)
     }
 
@@ -32,21 +32,21 @@ impl Flag {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// The lock has just been taken.
+    /// Called after the lock has been taken.
     #[inline]
-    pub(super) fn watch() -> Watch {
-        Watch { was_panicking: std::thread::panicking() }
+    pub(super) fn guard() -> Guard {
+        Guard { was_panicking: std::thread::panicking() }
     }
 
-    /// The lock is about to be released.
+    /// Called before the lock is released. Sets the flag if the holder has panicked.
     #[inline]
-    pub(super) fn settle(&self, watch: Watch) {
-        if !watch.was_panicking && std::thread::panicking() && !park::unwinds_cancelled() {
+    pub(super) fn done(&self, guard: Guard) {
+        if !guard.was_panicking && std::thread::panicking() && !park::unwinds_cancelled() {
             self.0.store(true, Ordering::Relaxed);
         }
     }
 
-    /// `value` as an error if a holder panicked.
+    /// Returns `value`, as an error if a holder panicked.
     #[inline]
     pub(super) fn wrap<T>(&self, value: T) -> LockResult<T> {
         if self.get() { Err(PoisonError::new(value)) } else { Ok(value) }

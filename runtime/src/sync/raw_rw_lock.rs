@@ -4,29 +4,30 @@
 //!
 //! # The protocol
 //!
-//! *Read* adds one if neither `WRITER` nor `HAND_OVER` is set; *write* sets `WRITER` if nobody holds the lock and
-//! `HAND_OVER` is not set. Who cannot spins briefly and joins its queue, under the queues' lock and only if the lock is
-//! held in the same atomic operation that sets `WAITERS`. So whoever frees the lock comes after, and looks.
+//! *Read* adds one reader if neither `WRITER` nor `HANDOFF` is set. *Write* sets `WRITER` if the lock is not held and
+//! `HANDOFF` is not set. A caller that fails spins briefly, and then joins its queue: under the queues' lock, and only if
+//! the lock is held in the same atomic operation that sets `WAITERS`. So the fiber or thread that frees the lock comes
+//! after, and looks at the queues.
 //!
-//! *Patience.* A writer that waits lets others pass at first: it is only woken when the lock is free, and competes with
-//! readers and writers that run (as in `raw_mutex`, and for the same reason: if each waiting writer sent the readers
-//! that come into a queue, a lock that is contended once would hand over at every access from then on). One that has
-//! lost for [`PATIENCE`], woken or not, goes over to the **impatient** and sets `HAND_OVER`: nobody passes any more, and
-//! the lock is granted to it.
+//! *Starvation.* A writer that waits lets others pass at first: it is only woken when the lock is free, and competes with
+//! running readers and writers. (As in `raw_mutex`, and for the same reason: if each waiting writer sent new readers
+//! into a queue, a lock that is contended once would be handed off at every access from then on.) A writer that has
+//! lost for [`STARVATION_THRESHOLD`], woken or not, moves to the **starving** writers and sets `HANDOFF`: now no one
+//! passes, and the lock is granted to it.
 //!
 //! *Phases.* When a writer leaves, all readers that wait by then are let in together, even if a writer has waited
-//! longer. When the last reader leaves, the first writer is next, an impatient one if there is any. So neither kind
-//! starves the other: a reader waits for at most the writers of one phase, and an impatient writer bars new readers.
-//! Readers are granted the lock: their count is added before they are claimed. One for whom the count has no room is woken
-//! without the lock, and panics as one that did not wait.
+//! longer. When the last reader leaves, the first writer is next, a starving one if there is any. So neither kind
+//! starves the other: a reader waits for at most the writers of one phase, and a starving writer bars new readers.
+//! Readers are granted the lock: they are added to the count before they are claimed. If the count has no room for a
+//! reader, that reader is woken without the lock, and panics as a reader that did not wait.
 //!
-//! An impatient writer that gives up (a cancellation) may leave readers that waited for nothing but it; it lets them in.
+//! A starving writer that gives up (a cancellation) may leave readers that waited only for it; it lets them in.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::rw_queues::{Granted, Queues};
-use super::rw_word::{HAND_OVER, HELD, READER, WAITERS, WAKING, WRITER, has_room};
+use super::rw_word::{HANDOFF, HELD, READER, WAITERS, WAKING, WRITER, has_room};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock, Wakeup};
@@ -34,12 +35,12 @@ use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::AdaptiveSpin;
 
 /// How long a writer lets others pass before the lock is handed to it.
-const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
+const STARVATION_THRESHOLD: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
 
 /// The pauses of a spin, in spin hints, with an attempt after each.
 const SPIN: &[u32] = if cfg!(loom) { &[] } else { &[4, 8, 16, 32] };
 
-/// How many readers are let in under one hold of the queues' lock.
+/// Number of readers that are let in under one hold of the queues' lock.
 const BATCH: usize = 16;
 
 /// See the module's documentation.
@@ -50,13 +51,14 @@ pub(crate) struct RawRwLock {
     queues: SpinLock<Queues>,
 }
 
-// Each change is whole before anything can panic: also for guards that refer to this, and not to the value's owner.
+// Each change is complete before anything can panic. Guards refer to this, and not to the owner of the value, so they
+// need this as well.
 impl UnwindSafe for RawRwLock {}
 impl RefUnwindSafe for RawRwLock {}
 
-/// Whose turn it is when both kinds wait.
+/// Who is next when both kinds wait.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Next {
     Readers,
     Writer,
 }
@@ -72,10 +74,10 @@ impl RawRwLock {
         Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queues: SpinLock::new(Queues::new()) }
     }
 
-    /// Takes the lock to read; unwinds if the fiber is cancelled while it waits.
+    /// Takes the lock to read. Unwinds if the fiber is cancelled while it waits.
     #[inline]
     pub(crate) fn read(&self) {
-        // An attempt that expects nobody else: the load would cost a miss before the write's.
+        // This try_lock expects a free lock: a load first would cost a cache miss before that of the write.
         let free = self.word.compare_exchange(0, READER, Ordering::Acquire, Ordering::Relaxed);
         if free.is_err() && !self.try_read() {
             self.read_contended();
@@ -85,7 +87,7 @@ impl RawRwLock {
     #[inline]
     pub(crate) fn try_read(&self) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
-        while word & (WRITER | HAND_OVER) == 0 {
+        while word & (WRITER | HANDOFF) == 0 {
             assert!(has_room(word), "too many readers");
             // Acquire: pairs with the Release of the writer that unlocked before.
             match self.word.compare_exchange_weak(word, word + READER, Ordering::Acquire, Ordering::Relaxed) {
@@ -96,7 +98,7 @@ impl RawRwLock {
         false
     }
 
-    /// Takes the lock to write; unwinds if the fiber is cancelled while it waits.
+    /// Takes the lock to write. Unwinds if the fiber is cancelled while it waits.
     #[inline]
     pub(crate) fn write(&self) {
         if self.word.compare_exchange(0, WRITER, Ordering::Acquire, Ordering::Relaxed).is_err() {
@@ -107,8 +109,8 @@ impl RawRwLock {
     #[inline]
     pub(crate) fn try_write(&self) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
-        while word & (HELD | HAND_OVER) == 0 {
-            // Acquire: pairs with the Release of whoever unlocked before.
+        while word & (HELD | HANDOFF) == 0 {
+            // Acquire: pairs with the Release of the holder that unlocked before.
             match self.word.compare_exchange_weak(word, word | WRITER, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => word = now,
@@ -117,34 +119,34 @@ impl RawRwLock {
         false
     }
 
-    /// Gives up a reader's hold.
+    /// Releases a reader's lock.
     #[inline]
     pub(crate) fn unlock_read(&self) {
         // Release: pairs with the Acquire of the writer that comes next.
         let left = self.word.fetch_sub(READER, Ordering::Release) - READER;
-        // A writer on its way will look itself, unless the lock is to be handed over.
-        let is_ours = left & WAKING == 0 || left & HAND_OVER != 0;
+        // A writer that is on its way will look itself, unless the lock must be handed off.
+        let is_ours = left & WAKING == 0 || left & HANDOFF != 0;
         if left & (HELD | WAITERS) == WAITERS && is_ours {
-            self.advance(Turn::Writer);
+            self.advance(Next::Writer);
         }
     }
 
-    /// Gives up the writer's hold.
+    /// Releases the writer's lock.
     #[inline]
     pub(crate) fn unlock_write(&self) {
-        // Release: pairs with the Acquire of whoever comes next.
+        // Release: pairs with the Acquire of the next holder.
         let left = self.word.fetch_sub(WRITER, Ordering::Release) - WRITER;
         if left & WAITERS != 0 {
-            self.advance(Turn::Readers);
+            self.advance(Next::Readers);
         }
     }
 
-    /// Turns the writer's hold into a reader's, with nobody in between.
+    /// Turns the writer's lock into a reader's. No other writer gets in between.
     pub(crate) fn downgrade(&self) {
         // Release: as in `unlock_write`.
         let left = self.word.fetch_add(READER - WRITER, Ordering::Release);
         if left & WAITERS != 0 {
-            self.advance(Turn::Readers);
+            self.advance(Next::Readers);
         }
     }
 
@@ -171,13 +173,13 @@ impl RawRwLock {
         }
     }
 
-    /// Under the queues' lock: takes the lock to read if no writer has it or bars readers, else announces a waiting reader.
+    /// Under the queues' lock: takes the lock to read if no writer has it or bars readers, else sets `WAITERS`.
     /// Returns whether it was taken; `None` if there is no room for another reader, neither now nor later.
     fn join_readers(&self) -> Option<bool> {
         let mut word = self.word.load(Ordering::Relaxed);
         while has_room(word) {
-            // A lock that is to be handed over is held, or the unlocker that does so waits for the queues' lock.
-            let is_admitted = word & (WRITER | HAND_OVER) == 0;
+            // While `HANDOFF` is set the lock is held, or the unlocker that will hand it off waits for the queues' lock.
+            let is_admitted = word & (WRITER | HANDOFF) == 0;
             let to = if is_admitted { word + READER } else { word | WAITERS };
             // Acquire: as in `try_read`.
             match self.word.compare_exchange_weak(word, to, Ordering::Acquire, Ordering::Relaxed) {
@@ -193,17 +195,17 @@ impl RawRwLock {
         if self.try_write() || self.spin(Self::try_write) {
             return;
         }
-        let (mut woken, mut end, mut patient_until) = (0, End::Back, None);
+        let (mut woken, mut end, mut starves_at) = (0, End::Back, None);
         loop {
-            let is_impatient = patient_until.is_some_and(|until| Instant::now() >= until);
+            let is_starving = starves_at.is_some_and(|at| Instant::now() >= at);
             let queues = self.queues.lock();
-            if self.join_writers(woken, if is_impatient { HAND_OVER } else { 0 }) {
+            if self.join_writers(woken, if is_starving { HANDOFF } else { 0 }) {
                 return;
             }
-            let until = *patient_until.get_or_insert_with(|| Instant::now() + PATIENCE);
-            let (queue, deadline) = match is_impatient {
-                true => (Queues::impatient as fn(&mut Queues) -> &mut WaitList<Granted>, None),
-                false => (Queues::writers as _, Some(until)),
+            let at = *starves_at.get_or_insert_with(|| Instant::now() + STARVATION_THRESHOLD);
+            let (queue, deadline) = match is_starving {
+                true => (Queues::starving as fn(&mut Queues) -> &mut WaitList<Granted>, None),
+                false => (Queues::writers as _, Some(at)),
             };
             woken = 0;
             match wait_list::wait(queues, queue, end, false, Reason::RwLock, deadline, || ()) {
@@ -211,29 +213,29 @@ impl RawRwLock {
                 (Outcome::Notified, false) => {
                     (woken, end) = (WAKING, End::Front);
                     if self.try_write() || self.spin(Self::try_write) {
-                        // Relaxed: the bit carries no data. Before our own unlock, so that it looks at the queues.
+                        // Relaxed: the bit carries no data. Cleared before our own unlock, so that it looks at the queues.
                         self.word.fetch_and(!WAKING, Ordering::Relaxed);
                         return;
                     }
                 }
-                // Behind those who lost their patience before.
+                // Behind the writers that began to starve before.
                 (Outcome::TimedOut, _) => end = End::Back,
                 (Outcome::Cancelled, _) => {
-                    // Readers may have waited for nothing but us.
-                    self.advance(Turn::Writer);
+                    // Readers may have waited only for this writer.
+                    self.advance(Next::Writer);
                     park::unwind();
                 }
             }
         }
     }
 
-    /// Under the queues' lock: takes the lock to write if it is free, else announces a waiting writer. Gives up `woken`
-    /// (nothing or `WAKING`) either way. Returns whether it was taken.
-    fn join_writers(&self, woken: u32, hand_over: u32) -> bool {
+    /// Under the queues' lock: takes the lock to write if it is free, else sets `WAITERS` and `handoff`. Clears `woken`
+    /// (nothing or `WAKING`) either way. Returns whether the lock was taken.
+    fn join_writers(&self, woken: u32, handoff: u32) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            let free = word & (HELD | HAND_OVER) == 0;
-            let joined = if free { WRITER } else { WAITERS | hand_over };
+            let free = word & (HELD | HANDOFF) == 0;
+            let joined = if free { WRITER } else { WAITERS | handoff };
             // Acquire: as in `try_write`.
             match self.word.compare_exchange_weak(
                 word,
@@ -247,14 +249,14 @@ impl RawRwLock {
         }
     }
 
-    /// Tries for about as long as it takes to park and be woken, if that has paid lately.
-    fn spin(&self, attempt: fn(&Self) -> bool) -> bool {
+    /// Tries for about as long as parking and being woken takes, if that has paid lately.
+    fn spin(&self, try_lock: fn(&Self) -> bool) -> bool {
         if !self.spin.should_spin() {
             return false;
         }
         for hints in SPIN {
             (0..*hints).for_each(|_| spin_loop());
-            if attempt(self) {
+            if try_lock(self) {
                 self.spin.succeeded();
                 return true;
             }
@@ -263,22 +265,22 @@ impl RawRwLock {
         false
     }
 
-    /// Lets in whoever can be let in; of a free lock for which both kinds wait, those whose `turn` it is.
+    /// Lets in the waiters that can be let in. If the lock is free and both kinds wait, `next` decides.
     #[cold]
-    fn advance(&self, turn: Turn) {
+    fn advance(&self, next: Next) {
         loop {
             let queues = self.queues.lock();
-            self.tidy(&queues);
+            self.clear_stale_bits(&queues);
             let word = self.word.load(Ordering::Relaxed);
-            let (readers, writers) = (!queues.readers.is_empty(), !queues.no_writer_waits());
+            let (readers, writers) = (!queues.readers.is_empty(), !queues.has_no_writer());
             let more = match word & HELD {
-                0 if writers && (turn == Turn::Writer || !readers) => self.wake_a_writer(queues),
-                0 if readers => self.let_readers_in(queues),
-                // Held by readers: an impatient writer bars others, unless the holder was a writer until now.
-                held if held & WRITER == 0 && readers && (word & HAND_OVER == 0 || turn == Turn::Readers) => {
-                    self.let_readers_in(queues)
+                0 if writers && (next == Next::Writer || !readers) => self.wake_writer(queues),
+                0 if readers => self.admit_readers(queues),
+                // Held by readers: a starving writer bars others, unless the holder was a writer until now.
+                held if held & WRITER == 0 && readers && (word & HANDOFF == 0 || next == Next::Readers) => {
+                    self.admit_readers(queues)
                 }
-                // Whoever holds it looks again.
+                // The holder looks again when it unlocks.
                 _ => false,
             };
             if !more {
@@ -288,7 +290,7 @@ impl RawRwLock {
     }
 
     /// Grants the lock to the first readers, unless a writer has taken it. Returns whether to look again.
-    fn let_readers_in(&self, mut queues: SpinGuard<'_, Queues>) -> bool {
+    fn admit_readers(&self, mut queues: SpinGuard<'_, Queues>) -> bool {
         let mut batch = [const { None::<Wakeup> }; BATCH];
         let mut count = 0;
         let mut in_vain = false;
@@ -299,7 +301,7 @@ impl RawRwLock {
                     batch[count] = Some(woken);
                     count += 1;
                 }
-                // All that were left have given up. An unlock that saw our hold has left the queues to us.
+                // All waiters that were left have given up. An unlock that saw our count has left the queues to us.
                 None if is_admitted => {
                     self.word.fetch_sub(READER, Ordering::Release);
                     in_vain = true;
@@ -308,21 +310,21 @@ impl RawRwLock {
             }
         }
         let more = in_vain || (count == BATCH && !queues.readers.is_empty());
-        self.tidy(&queues);
+        self.clear_stale_bits(&queues);
         drop(queues);
         batch[..count].iter_mut().filter_map(Option::take).for_each(park::wake);
         more
     }
 
-    /// Adds a reader on behalf of one that waits; `None` if a writer has the lock, `false` if there is no room: the one that
-    /// waits is to try again, and to panic.
+    /// Adds a reader for a waiter. `None`: a writer has the lock. `false`: there is no room, so the waiter must try again,
+    /// and will panic.
     fn admit_reader(&self) -> Option<bool> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & WRITER == 0 {
             if !has_room(word) {
                 return Some(false);
             }
-            // Acquire: the claim passes on what the writer before has published.
+            // Acquire: the claim passes on what the last writer has published.
             match self.word.compare_exchange_weak(word, word + READER, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Some(true),
                 Err(now) => word = now,
@@ -331,18 +333,18 @@ impl RawRwLock {
         None
     }
 
-    /// Wakes the first writer to compete, or hands it the lock, unless somebody has taken it or another is on its way.
+    /// Wakes the first writer to compete, or hands it the lock, unless the lock was taken or another writer is on its way.
     /// Returns whether to look again.
-    fn wake_a_writer(&self, mut queues: SpinGuard<'_, Queues>) -> bool {
+    fn wake_writer(&self, mut queues: SpinGuard<'_, Queues>) -> bool {
         let word = self.word.load(Ordering::Relaxed);
         if word & HELD != 0 {
             return false;
         }
-        let woken = if word & HAND_OVER != 0 {
-            // While the bit is set nobody takes the lock, and nobody clears it without the queues' lock.
-            // Acquire: the claim passes on what the holder before has published.
+        let woken = if word & HANDOFF != 0 {
+            // While the bit is set no one takes the lock, and it is cleared only under the queues' lock.
+            // Acquire: the claim passes on what the last holder has published.
             self.word.fetch_or(WRITER, Ordering::Acquire);
-            let woken = queues.grant_to_a_writer();
+            let woken = queues.grant_to_writer();
             if woken.is_none() {
                 self.word.fetch_and(!WRITER, Ordering::Release);
             }
@@ -350,7 +352,7 @@ impl RawRwLock {
         } else if word & WAKING != 0 {
             return false;
         } else {
-            // Before the claim: the woken one may run, and clear the bit, at once.
+            // Before the claim: the woken writer may run at once, and clear the bit.
             self.word.fetch_or(WAKING, Ordering::Relaxed);
             let woken = queues.writers.pop_front();
             if woken.is_none() {
@@ -358,7 +360,7 @@ impl RawRwLock {
             }
             woken
         };
-        self.tidy(&queues);
+        self.clear_stale_bits(&queues);
         drop(queues);
         match woken {
             Some(woken) => {
@@ -369,16 +371,16 @@ impl RawRwLock {
         }
     }
 
-    /// Clears what the queues no longer justify.
-    fn tidy(&self, queues: &Queues) {
+    /// Clears the bits that the queues no longer justify.
+    fn clear_stale_bits(&self, queues: &Queues) {
         let mut done = 0;
-        if queues.impatient.is_empty() {
-            done |= HAND_OVER;
+        if queues.starving.is_empty() {
+            done |= HANDOFF;
             if queues.writers.is_empty() && queues.readers.is_empty() {
                 done |= WAITERS;
             }
         }
-        // Only who holds the queues' lock sets these bits, so none that is there is missed.
+        // These bits are set only under the queues' lock, so none is missed.
         if self.word.load(Ordering::Relaxed) & done != 0 {
             self.word.fetch_and(!done, Ordering::Relaxed);
         }

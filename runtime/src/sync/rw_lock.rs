@@ -11,26 +11,28 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
-use super::poison::{Flag, Watch};
+use super::poison::{Flag, Guard};
 use super::raw_rw_lock::RawRwLock;
 use crate::park::primitive::{self as park, Cost};
 
 /// Many readers or one writer around a value, as [`std::sync::RwLock`], for fibers and plain threads.
 ///
-/// A fiber that finds the lock taken parks and its worker runs other fibers; a plain thread blocks.
+/// A fiber that finds the lock taken parks, and its worker runs other fibers; a plain thread blocks.
 ///
 /// # Fairness
 ///
-/// Those who run may overtake those who wait, as with [`Mutex`](super::Mutex), but not for more than a millisecond: a
-/// writer that has waited for so long bars new readers and writers until it has had the lock. When a writer leaves, all
-/// readers that wait by then are let in together; when the last reader leaves, the writer that has waited longest is
-/// next. So neither kind starves the other.
+/// Running fibers may overtake waiters, as with [`Mutex`](super::Mutex), but not for more than a millisecond: a writer
+/// that has waited for longer bars new readers and writers until it has had the lock. When a writer leaves, all readers
+/// that wait by then are let in together. When the last reader leaves, the writer that has waited longest is next. So
+/// neither kind starves the other.
 ///
-/// A fiber that reads and asks to read once more may therefore wait for a writer that waits for it: for ever.
+/// Therefore a fiber that reads and asks to read once more may wait for ever: for a writer that waits for its first read to
+/// end.
 ///
 /// # Poisoning
 ///
-/// As in `std`: a writer that panics poisons the lock, a reader does not; nor does who is cancelled. See [`Mutex`](super::Mutex).
+/// As in `std`: a writer that panics poisons the lock, a reader does not. A cancellation does not, either. See
+/// [`Mutex`](super::Mutex).
 ///
 /// # Examples
 ///
@@ -53,28 +55,28 @@ pub struct RwLock<T: ?Sized> {
 
 // SAFETY: moving the lock moves the value.
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
-// SAFETY: readers share the value between threads, and writers pass it around.
+// SAFETY: readers share the value between threads, and writers pass it on.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
-// Poisoning is what makes a broken invariant visible.
+// A value that a panic has left half-changed is seen only through poisoning.
 impl<T: ?Sized> UnwindSafe for RwLock<T> {}
 impl<T: ?Sized> RefUnwindSafe for RwLock<T> {}
 
-/// The right to read the value of an [`RwLock`]; given up when dropped. Not `Send`, as std's.
+/// A guard that gives read access to the value of an [`RwLock`]. Dropping it unlocks. As std's, it is not `Send`.
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockReadGuard<'a, T: ?Sized + 'a> {
-    /// Not by way of the lock, which would forbid that the guard of a long-lived value be one of a short-lived value.
+    /// Not reached through the lock: that would make the guard invariant in `T`, which std's is not.
     pub(super) value: NonNull<T>,
     pub(super) raw: &'a RawRwLock,
     /// `Sync` if `T` is, never `Send`.
     auto_traits: PhantomData<std::sync::RwLockReadGuard<'a, T>>,
 }
 
-/// The right to write the value of an [`RwLock`]; given up when dropped. Not `Send`, as std's.
+/// A guard that gives write access to the value of an [`RwLock`]. Dropping it unlocks. As std's, it is not `Send`.
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockWriteGuard<'a, T: ?Sized + 'a> {
     pub(super) lock: &'a RwLock<T>,
-    pub(super) watch: Watch,
+    pub(super) poison_guard: Guard,
     /// `Sync` if `T` is, never `Send`.
     auto_traits: PhantomData<std::sync::RwLockWriteGuard<'a, T>>,
 }
@@ -85,38 +87,38 @@ unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
 unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
 
 impl<T> RwLock<T> {
-    /// A free lock around `value`.
+    /// Creates an unlocked lock around `value`.
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Self {
         Self { raw: RawRwLock::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
     }
 
-    /// A free lock around `value`; not `const`, because loom's atomics are not.
+    /// Creates an unlocked lock around `value`. Not `const`, because loom's atomics are not.
     #[cfg(loom)]
     pub fn new(value: T) -> Self {
         Self { raw: RawRwLock::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
     }
 
-    /// Takes the lock apart and returns the value.
+    /// Consumes the lock and returns the value.
     ///
     /// # Errors
     ///
-    /// When the lock is poisoned; the error contains the value.
+    /// If the lock is poisoned; the error contains the value.
     pub fn into_inner(self) -> LockResult<T> {
         self.poison.wrap(self.value.into_inner())
     }
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Locks to read, waiting until no writer has the lock or has waited for it longer.
+    /// Locks for reading, waiting until no writer has the lock or has waited for it longer.
     ///
     /// # Errors
     ///
-    /// When a writer panicked: the lock is held all the same and the error contains the guard.
+    /// If a writer panicked. The lock is held all the same, and the error contains the guard.
     ///
     /// # Panics
     ///
-    /// If there are more than 100 million readers.
+    /// If there would be more than 2^28 - 1 readers. (Guards that are forgotten stay counted.)
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         park::spend(Cost::Wait);
@@ -124,12 +126,16 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.wrap(self.reading())
     }
 
-    /// Locks to read if that is possible without waiting.
+    /// Locks for reading if that is possible without waiting.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when a writer has it or waits; [`TryLockError::Poisoned`], with the guard, when a
-    /// writer panicked.
+    /// * [`TryLockError::WouldBlock`]: a writer has the lock or waits for it.
+    /// * [`TryLockError::Poisoned`]: a writer panicked. The lock is held, and the error contains the guard.
+    ///
+    /// # Panics
+    ///
+    /// As [`read`](Self::read).
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
         park::spend(Cost::Call);
@@ -140,11 +146,11 @@ impl<T: ?Sized> RwLock<T> {
         Err(TryLockError::WouldBlock)
     }
 
-    /// Locks to write, waiting until nobody else has the lock.
+    /// Locks for writing, waiting until there is no other holder.
     ///
     /// # Errors
     ///
-    /// When a writer panicked: the lock is held all the same and the error contains the guard.
+    /// If a writer panicked. The lock is held all the same, and the error contains the guard.
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         park::spend(Cost::Wait);
@@ -152,12 +158,12 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.wrap(self.writing())
     }
 
-    /// Locks to write if that is possible without waiting.
+    /// Locks for writing if that is possible without waiting.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] when somebody has it; [`TryLockError::Poisoned`], with the guard, when a writer
-    /// panicked.
+    /// * [`TryLockError::WouldBlock`]: the lock is held.
+    /// * [`TryLockError::Poisoned`]: a writer panicked. The lock is held, and the error contains the guard.
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         park::spend(Cost::Call);
@@ -168,23 +174,23 @@ impl<T: ?Sized> RwLock<T> {
         Err(TryLockError::WouldBlock)
     }
 
-    /// Whether a writer panicked. Without the lock the answer may be outdated at once.
+    /// Whether a writer panicked. Without the lock the answer may be out of date at once.
     #[inline]
     pub fn is_poisoned(&self) -> bool {
         self.poison.get()
     }
 
-    /// Declares the value to be in order again.
+    /// Clears the poison: the value is declared to be in order again.
     #[inline]
     pub fn clear_poison(&self) {
         self.poison.clear();
     }
 
-    /// The value, without locking: exclusive access proves that nobody else has the lock.
+    /// A mutable reference to the value, without locking: the exclusive borrow proves that there is no other holder.
     ///
     /// # Errors
     ///
-    /// When the lock is poisoned; the error contains the reference.
+    /// If the lock is poisoned; the error contains the reference.
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         self.poison.wrap(self.value.get_mut())
     }
@@ -193,7 +199,7 @@ impl<T: ?Sized> RwLock<T> {
         NonNull::new(self.value.get()).expect("a value has an address")
     }
 
-    /// The guard of a hold that the caller has just taken, or has changed to one of reading.
+    /// The guard for a read lock that the caller has just taken or downgraded.
     #[inline]
     pub(super) fn reading(&self) -> RwLockReadGuard<'_, T> {
         RwLockReadGuard { value: self.as_ptr(), raw: &self.raw, auto_traits: PhantomData }
@@ -201,12 +207,12 @@ impl<T: ?Sized> RwLock<T> {
 
     #[inline]
     fn writing(&self) -> RwLockWriteGuard<'_, T> {
-        RwLockWriteGuard { lock: self, watch: Flag::watch(), auto_traits: PhantomData }
+        RwLockWriteGuard { lock: self, poison_guard: Flag::guard(), auto_traits: PhantomData }
     }
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    /// Turns the right to write into the right to read. Nobody else writes in between, and waiting readers are let in.
+    /// Turns the write lock into a read lock. No other writer gets in between, and waiting readers are let in.
     ///
     /// ```
     /// use abaca::sync::{RwLock, RwLockWriteGuard};
@@ -219,7 +225,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// ```
     pub fn downgrade(s: Self) -> RwLockReadGuard<'a, T> {
         let lock = s.lock;
-        lock.poison.settle(s.watch);
+        lock.poison.done(s.poison_guard);
         std::mem::forget(s);
         lock.raw.downgrade();
         lock.reading()
@@ -231,7 +237,7 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: while there is a reader's guard nobody writes, and the lock, which is borrowed, owns the value.
+        // SAFETY: while there is a read guard there is no writer. The guard borrows the lock, which owns the value.
         unsafe { self.value.as_ref() }
     }
 }
@@ -241,7 +247,7 @@ impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: a writer's guard is the only one.
+        // SAFETY: a write guard is the only guard.
         unsafe { &*self.lock.value.get() }
     }
 }
@@ -264,7 +270,7 @@ impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.poison.settle(self.watch);
+        self.lock.poison.done(self.poison_guard);
         self.lock.raw.unlock_write();
     }
 }

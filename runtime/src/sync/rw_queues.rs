@@ -1,24 +1,24 @@
-//! The queues behind a readers-writer lock; whose turn it is, and when, is `raw_rw_lock`'s to say.
+//! The queues behind a readers-writer lock. `raw_rw_lock` decides who is next, and when.
 
 use crate::park::primitive::Wakeup;
 use crate::park::wait_list::WaitList;
 
-/// What a waiter is given when its wait ends: `true` if the lock is already its own. Always so for a reader, unless there
-/// are too many.
+/// The result that a waiter is given when its wait ends: `true` if it already holds the lock. Always `true` for a reader,
+/// unless there are too many readers.
 pub(super) type Granted = bool;
 
-/// Who waits for the lock, each kind in the order in which it came.
+/// The waiters, each kind in the order in which they came.
 #[derive(Debug)]
 pub(super) struct Queues {
     pub(super) readers: WaitList<Granted>,
     pub(super) writers: WaitList<Granted>,
-    /// The writers that have lost for too long: they came before those in `writers`.
-    pub(super) impatient: WaitList<Granted>,
+    /// The writers that have lost for too long. They came before those in `writers`.
+    pub(super) starving: WaitList<Granted>,
 }
 
 impl Queues {
     pub(super) const fn new() -> Self {
-        Self { readers: WaitList::new(), writers: WaitList::new(), impatient: WaitList::new() }
+        Self { readers: WaitList::new(), writers: WaitList::new(), starving: WaitList::new() }
     }
 
     pub(super) fn readers(&mut self) -> &mut WaitList<Granted> {
@@ -29,18 +29,18 @@ impl Queues {
         &mut self.writers
     }
 
-    pub(super) fn impatient(&mut self) -> &mut WaitList<Granted> {
-        &mut self.impatient
+    pub(super) fn starving(&mut self) -> &mut WaitList<Granted> {
+        &mut self.starving
     }
 
-    pub(super) fn no_writer_waits(&self) -> bool {
-        self.writers.is_empty() && self.impatient.is_empty()
+    pub(super) fn has_no_writer(&self) -> bool {
+        self.writers.is_empty() && self.starving.is_empty()
     }
 
-    /// Claims the first writer that still waits, an impatient one if there is any, and tells it that the lock is its own.
-    pub(super) fn grant_to_a_writer(&mut self) -> Option<Wakeup> {
+    /// Claims the first writer that still waits, a starving one if there is any, and tells it that it holds the lock.
+    pub(super) fn grant_to_writer(&mut self) -> Option<Wakeup> {
         let granted = &mut true;
-        let impatient = self.impatient.pop_front_exchanging(granted);
-        impatient.or_else(|| self.writers.pop_front_exchanging(granted))
+        let starving = self.starving.pop_front_exchanging(granted);
+        starving.or_else(|| self.writers.pop_front_exchanging(granted))
     }
 }

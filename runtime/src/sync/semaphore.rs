@@ -1,12 +1,12 @@
-//! `Semaphore`: tokio's, as blocking calls. First in, first out.
+//! `Semaphore`: tokio's, with blocking calls. First in, first out.
 //!
 //! # The protocol
 //!
-//! The word counts the free permits. While nobody waits, permits are taken from it and given back to it without a lock.
-//! Whoever finds too few takes the lock, sets `SLOW` and waits; from then on the word has no permits, it
-//! changes only under the lock, and the free permits are in `collected`, where they are kept for the first waiter until it
-//! has as many as it needs. So a large request is not starved by small ones. The last waiter to go puts them back
-//! into the word. A closed semaphore stays `SLOW`, and is `CLOSED` as well.
+//! The word counts the free permits. While there is no waiter, permits are taken from it and returned to it without a lock.
+//! A caller that finds too few takes the lock, sets `SLOW` and waits. From then on the word has no permits and changes
+//! only under the lock. The free permits are in `collected`, where they are kept until there are enough for the first
+//! waiter. So small requests do not starve a large one. When the last waiter leaves, the permits go back into the word. A
+//! closed semaphore stays `SLOW`, and is `CLOSED` as well.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -19,19 +19,19 @@ use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End, WaitList};
 
-/// Somebody waits, or the semaphore is closed: take the lock. Set and cleared under it.
+/// There is a waiter, or the semaphore is closed: take the lock. Set and cleared under the lock.
 const SLOW: usize = 1;
 /// The semaphore is closed, and so `SLOW` for good. Set under the lock.
 const CLOSED: usize = 2;
 /// One permit in the word.
 const PERMIT: usize = 4;
 
-/// How many wake-ups are claimed under one hold of the lock.
+/// Number of wake-ups that are claimed under one hold of the lock.
 const BATCH: usize = 16;
 
-/// A number of permits, each of which one fiber (or thread) may hold at a time, as tokio's `Semaphore`, with blocking calls.
+/// A number of permits, each of which one fiber (or thread) can hold at a time, as tokio's `Semaphore`, with blocking calls.
 ///
-/// Whoever has waited longest is served first, also if it needs many permits and others few.
+/// Waiters are served in the order in which they came, even if the first one needs many permits and others few.
 ///
 /// ```
 /// use abaca::sync::{Arc, Semaphore};
@@ -51,21 +51,21 @@ const BATCH: usize = 16;
 /// assert_eq!(connections.available_permits(), 3);
 /// # });
 /// ```
-// Whoever waits or serves touches the word, the lock and the list: they are in one cache line.
+// A waiter and a caller that serves it touch the word, the lock and the list: they are in one cache line.
 #[repr(align(64))]
 pub struct Semaphore {
     word: AtomicUsize,
     state: SpinLock<State>,
 }
 
-// What it counts is changed under its lock, or in one step: a panic leaves nothing half-way.
+// The counts are changed under the lock, or in one step: a panic leaves nothing half-changed.
 impl UnwindSafe for Semaphore {}
 impl RefUnwindSafe for Semaphore {}
 
 struct State {
     /// The free permits while the word is `SLOW`.
     collected: usize,
-    /// Each with how many permits it needs; 0 once it has them.
+    /// Each with the number of permits that it needs; 0 once it has them.
     waiters: WaitList<usize>,
 }
 
@@ -76,50 +76,51 @@ impl State {
 }
 
 impl Semaphore {
-    /// The most permits that a semaphore may have.
+    /// The maximum number of permits of a semaphore.
     pub const MAX_PERMITS: usize = usize::MAX >> 3;
 
-    /// One with so many permits.
+    /// Creates a semaphore with `permits` permits.
     ///
     /// # Panics
     ///
-    /// If there are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// If `permits` is more than [`MAX_PERMITS`](Self::MAX_PERMITS).
     #[cfg(not(loom))]
+    #[track_caller]
     pub const fn new(permits: usize) -> Self {
         assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most MAX_PERMITS permits");
         let state = State { collected: 0, waiters: WaitList::new() };
         Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
     }
 
-    /// One with so many permits; not `const`, because loom's atomics are not.
+    /// Creates a semaphore with `permits` permits. Not `const`, because loom's atomics are not.
     #[cfg(loom)]
     pub fn new(permits: usize) -> Self {
         let state = State { collected: 0, waiters: WaitList::new() };
         Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
     }
 
-    /// How many permits are free: those that could be taken at once.
+    /// Number of permits that could be taken at once.
     ///
-    /// None is while somebody waits, since what is given back then is kept for whoever has waited longest, until it is
-    /// as much as that one needs.
+    /// It is 0 while there are waiters: permits that are returned then are kept for the first waiter until there are as many
+    /// as it needs.
     pub fn available_permits(&self) -> usize {
         park::spend(Cost::Call);
         match self.word.load(Ordering::Relaxed) {
             word if word & SLOW == 0 => word / PERMIT,
             word if word & CLOSED == 0 => 0,
-            // Nobody waits, and nobody will.
+            // There are no waiters, and there will be none.
             _ => self.state.lock().collected,
         }
     }
 
-    /// Adds permits that were taken; `left` is what the word was after that, or [`SLOW`] if it is not known.
+    /// Returns permits that were taken. `left` is the word after they were taken, or [`SLOW`] if that is not known.
     ///
-    /// If nobody has come in between that is still the word. To look would be to wait for the locked operation that
-    /// took the permits, a tenth of the whole on an uncontended semaphore.
+    /// If nobody has used the semaphore in between, `left` is still the word. A load would wait for the locked operation that
+    /// took the permits, which is a tenth of the cost on an uncontended semaphore.
     #[inline]
     pub(super) fn give_back(&self, n: usize, left: usize) {
         if left & SLOW != 0 {
-            // Somebody waited, and likely still does. To look first would be to fetch the cache line twice.
+            // There was a waiter, and probably still is. A load first would fetch the cache line twice.
             return self.add_slowly(n);
         }
         let is_known = n <= Self::MAX_PERMITS - left / PERMIT;
@@ -134,17 +135,18 @@ impl Semaphore {
         }
     }
 
-    /// Adds so many permits.
+    /// Adds `n` permits.
     ///
     /// # Panics
     ///
-    /// If there are then more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    /// If there would be more than [`MAX_PERMITS`](Self::MAX_PERMITS).
     #[inline]
+    #[track_caller]
     pub fn add_permits(&self, n: usize) {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
             assert!(n <= Self::MAX_PERMITS - word / PERMIT, "a semaphore has at most MAX_PERMITS permits");
-            // Release: pairs with the Acquire of whoever takes the permits.
+            // Release: pairs with the Acquire of the call that takes the permits.
             match self.word.compare_exchange_weak(
                 word,
                 word + n * PERMIT,
@@ -159,6 +161,7 @@ impl Semaphore {
     }
 
     #[cold]
+    #[track_caller]
     fn add_slowly(&self, n: usize) {
         let mut state = self.state.lock();
         if self.word.load(Ordering::Relaxed) & SLOW == 0 {
@@ -174,7 +177,7 @@ impl Semaphore {
         self.serve(state);
     }
 
-    /// Takes up to so many free permits away for good; returns how many. None is free while somebody waits; see
+    /// Takes up to `n` free permits away for good. Returns how many. While there are waiters no permit is free; see
     /// [`available_permits`](Self::available_permits).
     pub fn forget_permits(&self, n: usize) -> usize {
         let mut word = self.word.load(Ordering::Relaxed);
@@ -199,7 +202,9 @@ impl Semaphore {
         taken
     }
 
-    /// Takes a permit, waiting until one is free and all who came before have been served.
+    /// Takes a permit, waiting until one is free and all earlier callers have been served.
+    ///
+    /// A fiber that is cancelled while it waits takes none and unwinds.
     ///
     /// # Errors
     ///
@@ -209,7 +214,7 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
-    /// Takes `n` permits at once.
+    /// Takes `n` permits at once, waiting until they are free and all earlier callers have been served.
     ///
     /// # Errors
     ///
@@ -224,7 +229,8 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// If the semaphore is closed, or the time was up.
+    /// * [`TryAcquireError::NoPermits`]: there was no permit in time.
+    /// * [`TryAcquireError::Closed`]: the semaphore is closed.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.acquire_many_timeout(1, timeout)
     }
@@ -233,7 +239,8 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// If the semaphore is closed, or the time was up.
+    /// * [`TryAcquireError::NoPermits`]: there were not enough permits in time.
+    /// * [`TryAcquireError::Closed`]: the semaphore is closed.
     pub fn acquire_many_timeout(
         &self,
         n: u32,
@@ -244,31 +251,33 @@ impl Semaphore {
         Ok(SemaphorePermit { semaphore: self, permits: n, left })
     }
 
-    /// Takes a permit if one is free and nobody waits for it.
+    /// Takes a permit if one is free. None is free while there are waiters.
     ///
     /// # Errors
     ///
-    /// If none is, or the semaphore is closed.
+    /// * [`TryAcquireError::NoPermits`]: no permit is free.
+    /// * [`TryAcquireError::Closed`]: the semaphore is closed.
     #[inline]
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_acquire_many(1)
     }
 
-    /// Takes `n` permits if so many are free and nobody waits for them.
+    /// Takes `n` permits if they are free. None is free while there are waiters.
     ///
     /// # Errors
     ///
-    /// If they are not, or the semaphore is closed.
+    /// * [`TryAcquireError::NoPermits`]: fewer than `n` permits are free.
+    /// * [`TryAcquireError::Closed`]: the semaphore is closed.
     #[inline]
     pub fn try_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
-        let left = self.attempt(n)?;
+        let left = self.try_take(n)?;
         Ok(SemaphorePermit { semaphore: self, permits: n, left })
     }
 
-    /// Ends all waits with an error, and lets nobody wait any more. Permits that are held can still be given back.
+    /// Closes the semaphore: all waits and all later calls fail. Permits that are held can still be returned.
     pub fn close(&self) {
         let mut state = self.state.lock();
-        // Acquire: whoever takes these permits under the lock sees what was done before they were given back. Release:
+        // Acquire: a caller that takes these permits under the lock sees what was done before they were returned. Release:
         // pairs with the Acquire in `is_closed`.
         let word = self.word.swap(SLOW | CLOSED, Ordering::AcqRel);
         if word & SLOW == 0 {
@@ -278,34 +287,34 @@ impl Semaphore {
         wait_list::wake_up_to(&self.state, State::waiters, usize::MAX);
     }
 
-    /// Whether it has been closed.
+    /// Whether the semaphore has been closed.
     pub fn is_closed(&self) -> bool {
         // Acquire: pairs with the Release in `close`.
         self.word.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// [`try_take`](Self::try_take), for one that does not wait.
+    /// [`take_free`](Self::take_free), for a call that does not wait.
     #[inline]
-    pub(super) fn attempt(&self, n: u32) -> Result<usize, TryAcquireError> {
+    pub(super) fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
         park::spend(Cost::Call);
-        let taken = self.try_take(n);
+        let taken = self.take_free(n);
         if taken.is_err() {
             park::spend(Cost::InVain);
         }
         taken
     }
 
-    /// Takes permits if so many are free and nobody waits. Returns what is left in the word, for
+    /// Takes `n` permits if they are free and there is no waiter. Returns the word afterwards, for
     /// [`give_back`](Self::give_back).
     #[inline]
-    fn try_take(&self, n: u32) -> Result<usize, TryAcquireError> {
+    fn take_free(&self, n: u32) -> Result<usize, TryAcquireError> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
             let needed = (n as usize).saturating_mul(PERMIT);
             if word < needed {
                 return Err(TryAcquireError::NoPermits);
             }
-            // Acquire: pairs with the Release of whoever gave the permits back.
+            // Acquire: pairs with the Release of the call that returned the permits.
             match self.word.compare_exchange_weak(word, word - needed, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Ok(word - needed),
                 Err(now) => word = now,
@@ -313,7 +322,7 @@ impl Semaphore {
         }
         match word & CLOSED != 0 {
             true => Err(TryAcquireError::Closed),
-            // None at all are always to be had.
+            // Zero permits are always free.
             false if n == 0 => Ok(SLOW),
             false => Err(TryAcquireError::NoPermits),
         }
@@ -322,7 +331,7 @@ impl Semaphore {
     #[inline]
     pub(super) fn take(&self, n: u32, deadline: Option<Instant>) -> Result<usize, TryAcquireError> {
         park::spend(Cost::Wait);
-        match self.try_take(n) {
+        match self.take_free(n) {
             Err(TryAcquireError::NoPermits) => self.wait(n, deadline).map(|()| SLOW),
             taken => taken,
         }
@@ -339,7 +348,7 @@ impl Semaphore {
             let needed = (n as usize).saturating_mul(PERMIT);
             let enough = word >= needed;
             let to = if enough { word - needed } else { SLOW };
-            // Acquire: as in `try_take`.
+            // Acquire: as in `take_free`.
             match self.word.compare_exchange_weak(word, to, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) if enough => return Ok(()),
                 Ok(_) => {
@@ -354,7 +363,7 @@ impl Semaphore {
         if outcome == Outcome::Notified {
             return if needed == 0 { Ok(()) } else { Err(TryAcquireError::Closed) };
         }
-        // Those behind may need less than this one did.
+        // Later waiters may need less than this one did.
         self.serve(self.state.lock());
         if outcome == Outcome::Cancelled {
             park::unwind();
@@ -362,7 +371,7 @@ impl Semaphore {
         Err(TryAcquireError::NoPermits)
     }
 
-    /// Gives what is collected to the first waiters; when the last has gone, puts the rest back into the word.
+    /// Gives the collected permits to the first waiters. When there is no waiter left, puts the rest back into the word.
     fn serve<'a>(&'a self, mut state: SpinGuard<'a, State>) {
         loop {
             let mut batch = [const { None::<Wakeup> }; BATCH];
@@ -380,7 +389,7 @@ impl Semaphore {
             }
             if state.waiters.is_empty() && self.word.load(Ordering::Relaxed) == SLOW {
                 let rest = std::mem::take(&mut state.collected);
-                // Release: as in `add_permits`, for those who gave permits back under the lock.
+                // Release: as in `add_permits`, for permits that were returned under the lock.
                 self.word.store(rest * PERMIT, Ordering::Release);
             }
             drop(state);

@@ -1,4 +1,4 @@
-//! Why a semaphore gave no permit.
+//! The errors of a semaphore.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ impl AcquireError {
     }
 }
 
-/// Why no permit was to be had without waiting.
+/// Permits could not be taken without waiting, or in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
     /// The semaphore was closed.

@@ -1,35 +1,35 @@
-//! Permits of a semaphore: they go back when they are dropped. Those that keep their semaphore alive are taken here too.
+//! Permits of a semaphore, which are returned when they are dropped, and the calls that take owned permits.
 
 use std::sync::Arc;
 
 use super::semaphore::Semaphore;
 use super::semaphore_error::{AcquireError, TryAcquireError};
 
-/// Permits of a [`Semaphore`], given back when dropped.
-#[must_use = "the permits are given back when this is dropped"]
+/// Permits of a [`Semaphore`]. Dropping this returns them.
+#[must_use = "the permits are returned when this is dropped"]
 #[derive(Debug)]
 pub struct SemaphorePermit<'a> {
     pub(super) semaphore: &'a Semaphore,
     pub(super) permits: u32,
-    /// What was left in the semaphore's word, for `give_back`.
+    /// The semaphore's word after the permits were taken, for `give_back`.
     pub(super) left: usize,
 }
 
-/// Permits of a [`Semaphore`] that they keep alive, given back when dropped.
-#[must_use = "the permits are given back when this is dropped"]
+/// Permits of a [`Semaphore`] that they keep alive. Dropping this returns them.
+#[must_use = "the permits are returned when this is dropped"]
 #[derive(Debug)]
 pub struct OwnedSemaphorePermit {
     pub(super) semaphore: Arc<Semaphore>,
     pub(super) permits: u32,
-    /// What was left in the semaphore's word, for `give_back`.
+    /// The semaphore's word after the permits were taken, for `give_back`.
     pub(super) left: usize,
 }
 
-/// What both kinds of permits can do.
+/// The methods of both kinds of permits.
 macro_rules! permit {
     ($name:ty) => {
         impl $name {
-            /// Takes the permits from the semaphore for good.
+            /// Drops this without returning the permits: the semaphore has fewer permits from now on.
             pub fn forget(mut self) {
                 self.permits = 0;
             }
@@ -38,24 +38,26 @@ macro_rules! permit {
             ///
             /// # Panics
             ///
-            /// If they are of another semaphore, or more than [`u32::MAX`] in all.
+            /// If they belong to another semaphore, or if there would be more than [`u32::MAX`]. The permits of `other` are
+            /// then returned.
+            #[track_caller]
             pub fn merge(&mut self, mut other: Self) {
                 let (mine, theirs): (&Semaphore, &Semaphore) = (&self.semaphore, &other.semaphore);
                 assert!(std::ptr::eq(mine, theirs), "merging permits from different semaphore instances");
-                // On a panic the others go back where they came from.
+                // If this panics, the other permits are returned.
                 self.permits =
                     self.permits.checked_add(other.permits).expect("a permit holds at most u32::MAX");
                 other.permits = 0;
             }
 
-            /// Splits `n` permits off; `None` if there are not so many.
+            /// Splits off `n` permits; `None` if there are fewer.
             pub fn split(&mut self, n: usize) -> Option<Self> {
                 let n = u32::try_from(n).ok()?;
                 self.permits = self.permits.checked_sub(n)?;
                 Some(Self { semaphore: Clone::clone(&self.semaphore), permits: n, left: self.left })
             }
 
-            /// How many permits these are.
+            /// Number of permits.
             pub fn num_permits(&self) -> usize {
                 self.permits as usize
             }
@@ -76,7 +78,7 @@ permit!(SemaphorePermit<'_>);
 permit!(OwnedSemaphorePermit);
 
 impl Semaphore {
-    /// [`acquire`](Self::acquire) with a permit that keeps the semaphore.
+    /// Like [`acquire`](Self::acquire); the permit keeps the semaphore alive.
     ///
     /// # Errors
     ///
@@ -85,7 +87,7 @@ impl Semaphore {
         self.acquire_many_owned(1)
     }
 
-    /// [`acquire_many`](Self::acquire_many) with a permit that keeps the semaphore.
+    /// Like [`acquire_many`](Self::acquire_many); the permits keep the semaphore alive.
     ///
     /// # Errors
     ///
@@ -95,28 +97,28 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
     }
 
-    /// [`try_acquire`](Self::try_acquire) with a permit that keeps the semaphore.
+    /// Like [`try_acquire`](Self::try_acquire); the permit keeps the semaphore alive.
     ///
     /// # Errors
     ///
-    /// If none is free, or the semaphore is closed.
+    /// As [`try_acquire`](Self::try_acquire).
     pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
         self.try_acquire_many_owned(1)
     }
 
-    /// [`try_acquire_many`](Self::try_acquire_many) with a permit that keeps the semaphore.
+    /// Like [`try_acquire_many`](Self::try_acquire_many); the permits keep the semaphore alive.
     ///
     /// # Errors
     ///
-    /// If they are not free, or the semaphore is closed.
+    /// As [`try_acquire_many`](Self::try_acquire_many).
     pub fn try_acquire_many_owned(self: Arc<Self>, n: u32) -> Result<OwnedSemaphorePermit, TryAcquireError> {
-        let left = self.attempt(n)?;
+        let left = self.try_take(n)?;
         Ok(OwnedSemaphorePermit { semaphore: self, permits: n, left })
     }
 }
 
 impl OwnedSemaphorePermit {
-    /// The semaphore whose permits these are.
+    /// The semaphore of these permits.
     pub fn semaphore(&self) -> &Arc<Semaphore> {
         &self.semaphore
     }

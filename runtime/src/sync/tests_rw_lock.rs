@@ -1,11 +1,11 @@
-//! The count of readers at its limit: what comes beyond panics, whether it had to wait or not, and no writer gets in.
+//! The count of readers at its limit: a reader beyond it panics, whether it had to wait or not, and no writer gets in.
 
 use std::sync::Arc;
 use std::thread;
 
 use super::*;
 
-/// How many are counted.
+/// The number of readers that are counted.
 fn readers(lock: &RawRwLock) -> u32 {
     lock.word.load(Ordering::Relaxed) / READER
 }
@@ -21,7 +21,7 @@ fn readers_that_waited_are_counted_within_the_limit_as_others() {
     while lock.queues.lock().readers.len() < waiting.len() {
         thread::yield_now();
     }
-    // As many guards as the count can hold but for one have been forgotten.
+    // As many guards have been forgotten as the count can hold, less one.
     let limit = u32::MAX / READER;
     lock.word.fetch_add((limit - 1) * READER, Ordering::Relaxed);
     lock.unlock_write();
@@ -34,12 +34,12 @@ fn readers_that_waited_are_counted_within_the_limit_as_others() {
 }
 
 #[test]
-fn nobody_waits_for_a_place_that_there_is_not() {
+fn a_reader_beyond_the_limit_panics_instead_of_waiting() {
     let lock = Arc::new(RawRwLock::new());
-    lock.word.store(((u32::MAX / READER) * READER) | HAND_OVER, Ordering::Relaxed);
+    lock.word.store(((u32::MAX / READER) * READER) | HANDOFF, Ordering::Relaxed);
     let other = Arc::clone(&lock);
     assert!(thread::spawn(move || other.read()).join().is_err());
-    lock.word.fetch_and(!HAND_OVER, Ordering::Relaxed);
+    lock.word.fetch_and(!HANDOFF, Ordering::Relaxed);
     let other = Arc::clone(&lock);
     assert!(thread::spawn(move || other.try_read()).join().is_err());
     assert_eq!(readers(&lock), u32::MAX / READER);

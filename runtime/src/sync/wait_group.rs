@@ -1,4 +1,4 @@
-//! `WaitGroup`: wait until everybody who holds a part of it has let go.
+//! `WaitGroup`: waits until all members of a group have finished.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -8,11 +8,11 @@ use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 
-/// Waits for a group of fibers or threads: each holds a clone, and [`wait`](Self::wait) returns when every clone has
+/// Waits for a group of fibers or threads. Each holds a clone, and [`wait`](Self::wait) returns when every clone has
 /// been dropped or is itself waiting.
 ///
-/// The shape is that of `crossbeam_utils::sync::WaitGroup`. A clone is dropped also when its owner panics or is
-/// cancelled, so nobody waits for what cannot come.
+/// As `crossbeam_utils::sync::WaitGroup`. A clone is dropped also when its owner panics or is cancelled, so no member waits
+/// for ever because of that.
 ///
 /// # Examples
 ///
@@ -39,12 +39,12 @@ struct Shared {
     waiters: SpinLock<WaitList<()>>,
 }
 
-// The count is one atomic step per clone: a panic cannot leave it half-way.
+// The count is one atomic step per clone: a panic cannot leave it half-changed.
 impl UnwindSafe for WaitGroup {}
 impl RefUnwindSafe for WaitGroup {}
 
 impl WaitGroup {
-    /// A group of one.
+    /// Creates a group with one member.
     ///
     /// # Examples
     ///
@@ -57,7 +57,7 @@ impl WaitGroup {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Gives up this part of the group and waits until all others have done so, by waiting or by being dropped.
+    /// Leaves the group, and waits until all other members have left it, by waiting or by being dropped.
     ///
     /// # Examples
     ///
@@ -75,12 +75,12 @@ impl WaitGroup {
         let shared = Arc::clone(&self.shared);
         drop(self);
         let waiters = shared.waiters.lock();
-        // Acquire: pairs with the Release of each part that was given up. The last one takes this lock after its
-        // step, so either the zero is seen here or the one that made it finds this waiter in the list.
+        // Acquire: pairs with the Release of each member that has left. The last one takes this lock after its step, so
+        // either this load sees the zero, or the last member finds this waiter in the list.
         if shared.count.load(Ordering::Acquire) == 0 {
             return;
         }
-        // The wake-up passes on what the last part knows, which is what all parts have done.
+        // The wake-up passes on what the last member knows, which is the work of all members.
         let (outcome, ()) =
             wait_list::wait(waiters, |list| list, End::Back, (), Reason::WaitGroup, None, || ());
         if outcome == Outcome::Cancelled {
@@ -90,9 +90,9 @@ impl WaitGroup {
 }
 
 impl Shared {
-    fn give_up(&self) {
-        // AcqRel: the Release publishes what this part has done; the Acquire lets the last part, which wakes the
-        // waiters, pass on what all others have done.
+    fn leave(&self) {
+        // AcqRel: the Release publishes the work of this member; the Acquire lets the last member, which wakes the
+        // waiters, pass on the work of all others.
         if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             wait_list::wake_up_to(&self.waiters, |list| list, usize::MAX);
         }
@@ -107,8 +107,8 @@ impl Default for WaitGroup {
 
 impl Clone for WaitGroup {
     fn clone(&self) -> Self {
-        // Relaxed: the clone is made from a part that is still counted. It does not overflow: the count of the `Arc` is at
-        // least as high, and aborts before.
+        // Relaxed: the clone is made from a member that is still counted. No overflow: the count of the `Arc` is at least as
+        // high, and aborts first.
         self.shared.count.fetch_add(1, Ordering::Relaxed);
         Self { shared: Arc::clone(&self.shared) }
     }
@@ -116,7 +116,7 @@ impl Clone for WaitGroup {
 
 impl Drop for WaitGroup {
     fn drop(&mut self) {
-        self.shared.give_up();
+        self.shared.leave();
     }
 }
 
@@ -128,7 +128,7 @@ impl fmt::Debug for WaitGroup {
 
 #[cfg(all(test, loom))]
 mod model {
-    //! Every interleaving of a wait with parts that are given up.
+    //! Every interleaving of a wait with members that leave.
 
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
@@ -143,7 +143,7 @@ mod model {
     }
 
     #[test]
-    fn the_wait_ends_after_every_part_and_sees_what_each_has_done() {
+    fn the_wait_ends_after_every_member_and_sees_its_work() {
         check(|| {
             let group = WaitGroup::new();
             let done = Arc::new([UnsafeCell::new(0), UnsafeCell::new(0)]);
@@ -151,7 +151,7 @@ mod model {
                 let (part, done) = (group.clone(), Arc::clone(&done));
                 thread::spawn(move || {
                     #[expect(unsafe_code, reason = "loom's cell checks what it holds")]
-                    // SAFETY: each thread has a cell of its own until it gives up its part.
+                    // SAFETY: each thread has a cell of its own until it leaves the group.
                     done[at].with_mut(|done| unsafe { *done = 1 });
                     drop(part);
                 })
@@ -159,7 +159,7 @@ mod model {
             group.wait();
             for cell in done.iter() {
                 #[expect(unsafe_code, reason = "loom's cell checks what it holds")]
-                // SAFETY: all parts have been given up.
+                // SAFETY: all members have left the group.
                 cell.with(|done| assert_eq!(unsafe { *done }, 1));
             }
             threads.into_iter().for_each(|thread| thread.join().unwrap());

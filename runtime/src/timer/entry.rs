@@ -1,15 +1,15 @@
-//! A timer: what a wait with a deadline puts into a [`Wheel`](super::Wheel).
+//! A timer: the entry that a wait with a deadline puts into a [`Wheel`](super::Wheel).
 
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::NonNull;
 
-/// One deadline, intrusive: it lies on the stack of whoever waits, and is linked into a slot of a wheel between
+/// One deadline. It is intrusive: it lives on the stack of the waiting fiber, and is linked into a slot of a wheel between
 /// `insert` and either `cancel` or the callback of `expire`.
 ///
-/// All of it is cells, so the wheel works on it through shared references; it belongs to the wheel's thread.
+/// All fields are cells, so the wheel works on it through shared references. Only the wheel's thread uses it.
 pub(crate) struct Entry {
-    /// The tick at which it is due; [`UNLINKED`](Self::UNLINKED) when it is in no wheel. Its level and slot follow
+    /// The tick at which it is due; [`UNLINKED`](Self::UNLINKED) if it is in no wheel. Its level and slot follow
     /// from this and the wheel's time, so they are not stored.
     pub(super) tick: Cell<u64>,
     pub(super) next: Cell<Option<NonNull<Entry>>>,
@@ -17,14 +17,14 @@ pub(crate) struct Entry {
     owner: Cell<*const ()>,
 }
 
-// It shares its page of the stack with everything else that a parked fiber keeps.
+// It shares one page of the stack with everything else that a parked fiber keeps.
 const _: () = assert!(size_of::<Entry>() <= 48);
 
 impl Entry {
-    /// No tick: the greatest real one is 2^51.
+    /// Not a real tick: the greatest one is 2^51.
     pub(super) const UNLINKED: u64 = u64::MAX;
 
-    /// A timer in no wheel, for `owner`, a pointer that only its user interprets.
+    /// A timer in no wheel. `owner` is a pointer that only its user interprets.
     #[inline]
     pub(crate) const fn new(owner: *const ()) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Entry {
         }
     }
 
-    /// What [`new`](Self::new) was given.
+    /// The pointer that [`new`](Self::new) was given.
     #[inline]
     pub(crate) fn owner(&self) -> *const () {
         self.owner.get()

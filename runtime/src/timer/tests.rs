@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::wheel::TICK_NS;
 use super::*;
 
-/// Timers named by their index.
+/// Timers identified by their index.
 fn entries(count: usize) -> Vec<Entry> {
     (0..count).map(|index| Entry::new(ptr::without_provenance(index))).collect()
 }
@@ -118,7 +118,7 @@ fn a_panicking_callback_leaves_the_rest_for_the_next_expire() {
     assert_eq!(fired(&wheel, 801 * TICK_NS), [1, 2]);
 }
 
-/// A time span that makes every level, and the borders between slots, likely.
+/// A time span. Every level, and the borders between slots, are likely.
 fn span() -> impl Strategy<Value = u64> {
     prop_oneof![
         0..3 * TICK_NS,
@@ -131,18 +131,18 @@ fn span() -> impl Strategy<Value = u64> {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Insert (or move) a timer: which, and how far from now.
+    /// Inserts (or moves) a timer: which, and how far from now.
     Insert(usize, u64),
     /// The same with a deadline that has passed already.
     InsertPassed(usize, u64),
     Cancel(usize),
-    /// Move time and fire.
+    /// Moves time and fires.
     Advance(u64),
-    /// Move time to the end of what the wheel asked for.
+    /// Moves time to the end that the wheel asked for.
     AdvanceToNext,
 }
 
-/// What a timer does when it fires.
+/// The action of a timer when it fires.
 #[derive(Clone, Debug)]
 enum OnFire {
     Nothing,
@@ -172,13 +172,13 @@ fn on_fire() -> impl Strategy<Value = OnFire> {
     ]
 }
 
-/// The naive timers: every operation looks at all of them.
+/// Naive timers: every operation looks at all of them.
 #[derive(Default)]
 struct Oracle {
     /// (tick, number of the insert) -> timer
     timers: BTreeMap<(u64, u64), usize>,
     inserts: u64,
-    /// The last tick that is over.
+    /// The last tick that has passed.
     elapsed: u64,
 }
 
@@ -225,7 +225,7 @@ proptest! {
             oracle.borrow_mut().cancel(timer);
         };
         let advance = |to: u64| {
-            // The oracle's time moves first: what a callback inserts is due after the end of this `expire`.
+            // The oracle's time moves first: a timer that a callback inserts is due after the end of this `expire`.
             {
                 let mut oracle = oracle.borrow_mut();
                 oracle.elapsed = oracle.elapsed.max(to / TICK_NS);
@@ -263,8 +263,8 @@ proptest! {
             prop_assert_eq!(wheel.next_deadline().is_none(), first.is_none());
             if let (Some(next), Some(first)) = (wheel.next_deadline(), first) {
                 prop_assert!(next <= first.saturating_mul(TICK_NS), "{} > {}", next, first);
-                let over = oracle.borrow().elapsed;
-                prop_assert!(next == u64::MAX || next / TICK_NS > over, "an idle worker would spin");
+                let passed = oracle.borrow().elapsed;
+                prop_assert!(next == u64::MAX || next / TICK_NS > passed, "an idle worker would spin");
             }
             for (timer, entry) in entries.iter().enumerate() {
                 prop_assert_eq!(entry.is_linked(), oracle.borrow().timers.values().any(|&t| t == timer));
@@ -275,7 +275,7 @@ proptest! {
     }
 
     #[test]
-    fn waking_when_it_asks_fires_each_timer_at_its_tick(
+    fn waking_at_next_deadline_fires_each_timer_at_its_tick(
         start in span(),
         delays in prop::collection::vec(span(), 1..50),
     ) {
@@ -297,19 +297,19 @@ proptest! {
             });
         }
         prop_assert_eq!(fires, deadlines.len());
-        prop_assert!(wakes <= 10 * fires, "each timer is spread at most once for each level");
+        prop_assert!(wakes <= 10 * fires, "each timer cascades at most once for each level");
     }
 }
 
-/// Prints what a timer costs; run it with `--release -- --ignored --nocapture`.
+/// Prints the cost of a timer. Run it with `--release -- --ignored --nocapture`.
 #[test]
 #[ignore = "it measures and asserts only that every timer fired"]
-fn what_a_hundred_thousand_sleepers_cost() {
+fn cost_of_a_hundred_thousand_sleepers() {
     use std::time::Instant;
 
     const SLEEPERS: usize = 100_000;
     const MILLISECOND: u64 = 1_000_000;
-    /// As far apart as the stacks on which sleepers really lie: every touch misses the cache.
+    /// As far apart as the stacks on which entries really live: every access misses the cache.
     struct Sleeper {
         entry: Entry,
         _stack: [u8; 4096],

@@ -1,11 +1,11 @@
 //! A worker's timers: a hierarchical timing wheel with constant-time insert and cancel.
 //!
 //! Time is cut into **ticks** of [`TICK_NS`]. A deadline is rounded up to a tick, so a timer is never early, and
-//! late by less than one tick plus whatever its owner takes to call [`Wheel::expire`].
+//! late by less than one tick plus the time until its owner calls [`Wheel::expire`].
 //!
-//! A tick is a number in base 64, one digit for each **level**, the least significant for level 0. `elapsed` is the
+//! A tick is a number in base 64, with one digit for each **level**, the least significant for level 0. `elapsed` is the
 //! wheel's own time. Compare a timer's tick with `elapsed`, most significant digit first: the first digit that differs
-//! gives the timer's level, and what that digit is in the tick gives its **slot** there. With three digits and
+//! gives the timer's level, and the value of that digit in the tick gives its **slot** there. With three digits and
 //! `elapsed` at `05.17.30`:
 //!
 //! ```text
@@ -18,15 +18,15 @@
 //!
 //! Three things follow, and the code rests on them:
 //! - Every occupied slot of a level lies above that level's digit of `elapsed`, so the first one is the lowest set
-//!   bit of the level's bitmap, without wrap-around; and all of a level is due before anything of the level above.
+//!   bit of the level's bitmap, without wrap-around; and all timers of a level are due before any of the level above.
 //! - While `elapsed` moves towards the first occupied slot, no timer's level or slot changes. Hence they need not be
 //!   stored: `cancel` computes them again.
-//! - When `elapsed` reaches the start of a slot above level 0, that slot's timers are spread over the levels below
+//! - When `elapsed` reaches the start of a slot above level 0, that slot's timers **cascade**: they move to the levels below
 //!   (at most once for each level, and nearly all timeouts are cancelled before). Timers of the same tick stay in the
 //!   order in which they were inserted.
 //!
 //! Rejected: a heap (a timeout that is cancelled, which is the common case, costs two rounds of `log n` cache
-//! misses); a wheel that fires far deadlines with the coarseness of their level (a sleep of a second would be late by
+//! misses); a wheel that fires distant deadlines with the coarseness of their level (a sleep of a second would be late by
 //! 16 ms); timers in allocated nodes (blocking allocates nothing).
 
 #![expect(unsafe_code, reason = "an intrusive wheel follows pointers to timers that it does not own")]
@@ -39,21 +39,21 @@ use super::Entry;
 use crate::os::peek;
 
 const TICK_BITS: u32 = 13;
-/// The length of a tick in nanoseconds: 8.2 us. A fifth of what it takes to wake an idle core, and long enough that
-/// a sleep of up to two seconds is spread at most three times.
+/// The length of a tick in nanoseconds: 8.2 us. That is a fifth of the time it takes to wake an idle core, and long enough
+/// that a sleep of up to two seconds cascades at most three times.
 pub(super) const TICK_NS: u64 = 1 << TICK_BITS;
 
 const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
-/// Enough levels for every deadline; rounding up can carry into one bit more than the time itself has.
+/// Enough levels for every deadline. Rounding up can carry into one bit more than the time itself has.
 const LEVELS: usize = (u64::BITS - TICK_BITS + 1).div_ceil(SLOT_BITS) as usize;
 
 /// See the module's documentation. One thread owns it.
 pub(crate) struct Wheel {
     /// All ticks up to this one have been fired.
     elapsed: Cell<u64>,
-    /// The earliest tick that an insert may take: past the end of the `expire` that is under way, or past `elapsed`. So
-    /// a callback which inserts what is already due cannot keep `expire` from ending.
+    /// The earliest tick that an insert may take: after the end of the `expire` that is under way, or after `elapsed`. So a
+    /// callback that inserts a timer which is already due cannot keep `expire` from ending.
     earliest: Cell<u64>,
     /// Bit `n` is set while level `n` holds a timer.
     levels_in_use: Cell<u16>,
@@ -73,9 +73,9 @@ struct Slot {
     last: Cell<Option<NonNull<Entry>>>,
 }
 
-/// A slot of a level.
+/// The position of a slot.
 #[derive(Clone, Copy)]
-struct Place {
+struct Position {
     level: usize,
     slot: usize,
 }
@@ -101,7 +101,7 @@ impl Wheel {
         self.levels_in_use.get() == 0
     }
 
-    /// Adds `entry`, due at `deadline_ns`; a deadline that has passed is due at the next tick. One within the last tick
+    /// Adds `entry`, due at `deadline_ns`. A deadline that has passed is due at the next tick. A deadline within the last tick
     /// before `u64::MAX` never comes.
     ///
     /// # Safety
@@ -115,35 +115,35 @@ impl Wheel {
         self.link(entry);
     }
 
-    /// Removes `entry`; does nothing when it is in no wheel.
+    /// Removes `entry`. Does nothing if it is in no wheel.
     ///
     /// # Safety
     /// If `entry` is in a wheel, then it is in this one.
     #[inline]
     pub(crate) unsafe fn cancel(&self, entry: &Entry) {
         if entry.is_linked() {
-            // SAFETY: it is linked, and by this function's contract into this wheel.
+            // SAFETY: it is linked, by this function's contract into this wheel.
             unsafe { self.unlink(entry) };
         }
     }
 
     /// When to call [`expire`](Self::expire) next, in nanoseconds; `None` without timers. Never later than the first
-    /// timer. It may be earlier when that is not due soon and not alone in its slot; `expire` then comes closer to it.
+    /// timer. It may be earlier if that timer is not due soon and not alone in its slot; `expire` then brings it closer.
     #[inline]
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        let (place, start) = self.first_slot()?;
-        let first = self.slot(place).first.get()?;
+        let (position, start) = self.first_slot()?;
+        let first = self.slot(position).first.get()?;
         // SAFETY: a timer in a slot is valid by the contract of `insert`.
         let first = unsafe { first.as_ref() };
-        // One sleeper on an idle worker is the common case; it should be woken once.
+        // A single sleeper on an idle worker is the common case; it should be woken once.
         let tick = if first.next.get().is_none() { first.tick.get() } else { start };
         Some(tick.saturating_mul(TICK_NS))
     }
 
-    /// The first deadline of a wheel of another thread. If that thread uses it meanwhile, this may be any time. `None` also
-    /// when the kernel does not let the process look.
+    /// The first deadline of a wheel of another thread. If that thread uses it meanwhile, the result may be any time. `None` also
+    /// if the kernel does not let the process read its own memory this way.
     pub(crate) fn peek_first(this: *const Self) -> Option<u64> {
-        // SAFETY: all of it is numbers, and addresses that are not followed.
+        // SAFETY: the copy is numbers, and addresses that are not followed.
         let wheel = unsafe { peek::value(this)?.assume_init() };
         let level = wheel.levels.get(wheel.levels_in_use.get().trailing_zeros() as usize)?;
         let mut next = level.slots.get(level.slots_in_use.get().trailing_zeros() as usize)?.first.get();
@@ -151,7 +151,7 @@ impl Wheel {
         for _ in 0..SLOTS {
             let Some(entry) = next else { break };
             let copy = peek::value(entry.as_ptr().cast_const())?;
-            // SAFETY: as above; and it is not dropped.
+            // SAFETY: as above. The copy is not dropped.
             let copy = unsafe { copy.assume_init_ref() };
             first = Some(first.map_or(copy.tick.get(), |tick: u64| tick.min(copy.tick.get())));
             next = copy.next.get();
@@ -159,11 +159,10 @@ impl Wheel {
         first.map(|tick| tick.saturating_mul(TICK_NS))
     }
 
-    /// Moves the wheel's time to `now_ns` and passes each timer that is due to `fire`, by ticks and within a tick in the
-    /// order of the inserts. The timer is in no wheel any more when `fire` gets it. A time before the wheel's own does
-    /// nothing.
+    /// Moves the wheel's time to `now_ns` and passes each timer that is due to `fire`, ordered by tick, and within a tick in the
+    /// order of the inserts. The timer is in no wheel when `fire` gets it. A time before the wheel's own does nothing.
     ///
-    /// `fire` may insert (what it inserts is never due within this call) and cancel; it must not call `expire`.
+    /// `fire` may cancel, and may insert (a timer that it inserts is never due within this call). It must not call `expire`.
     #[inline]
     pub(crate) fn expire(&self, now_ns: u64, mut fire: impl FnMut(NonNull<Entry>)) {
         let now = now_ns >> TICK_BITS;
@@ -171,14 +170,14 @@ impl Wheel {
             return;
         }
         self.earliest.set(self.earliest.get().max(now + 1));
-        while let Some((place, start)) = self.first_slot().filter(|&(_, start)| start <= now) {
+        while let Some((position, start)) = self.first_slot().filter(|&(_, start)| start <= now) {
             self.elapsed.set(start);
-            if place.level == 0 {
-                while let Some(entry) = self.pop(place) {
+            if position.level == 0 {
+                while let Some(entry) = self.pop(position) {
                     fire(entry);
                 }
             } else {
-                self.spread(place);
+                self.cascade(position);
             }
         }
         self.elapsed.set(now);
@@ -186,7 +185,7 @@ impl Wheel {
 
     /// The slot that is due first, and its first tick.
     #[inline]
-    fn first_slot(&self) -> Option<(Place, u64)> {
+    fn first_slot(&self) -> Option<(Position, u64)> {
         if self.is_empty() {
             return None;
         }
@@ -194,30 +193,30 @@ impl Wheel {
         let slot = self.levels[level].slots_in_use.get().trailing_zeros() as usize;
         let shift = SLOT_BITS * level as u32;
         let above = u64::MAX << (shift + SLOT_BITS);
-        Some((Place { level, slot }, self.elapsed.get() & above | (slot as u64) << shift))
+        Some((Position { level, slot }, self.elapsed.get() & above | (slot as u64) << shift))
     }
 
-    /// Where a timer of `tick` belongs.
+    /// The slot for a timer of `tick`.
     #[inline]
-    fn place(&self, tick: u64) -> Place {
+    fn position(&self, tick: u64) -> Position {
         // The lowest bit makes a tick that is now, which differs in no digit, one of level 0.
         let highest_difference = ((self.elapsed.get() ^ tick) | 1).ilog2();
         let level = highest_difference / SLOT_BITS;
         let slot = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
-        Place { level: level as usize, slot }
+        Position { level: level as usize, slot }
     }
 
     #[inline]
-    fn slot(&self, place: Place) -> &Slot {
-        &self.levels[place.level].slots[place.slot]
+    fn slot(&self, position: Position) -> &Slot {
+        &self.levels[position.level].slots[position.slot]
     }
 
     /// Puts `entry` last into the slot of its tick.
     #[inline]
     fn link(&self, entry: &Entry) {
-        let place = self.place(entry.tick.get());
-        let slot = self.slot(place);
-        let level = &self.levels[place.level];
+        let position = self.position(entry.tick.get());
+        let slot = self.slot(position);
+        let level = &self.levels[position.level];
         let this = Some(NonNull::from(entry));
         entry.next.set(None);
         match (slot.first.get(), slot.last.get()) {
@@ -229,8 +228,8 @@ impl Wheel {
             _ => {
                 slot.first.set(this);
                 entry.previous.set(None);
-                level.slots_in_use.set(level.slots_in_use.get() | 1 << place.slot);
-                self.levels_in_use.set(self.levels_in_use.get() | 1 << place.level);
+                level.slots_in_use.set(level.slots_in_use.get() | 1 << position.slot);
+                self.levels_in_use.set(self.levels_in_use.get() | 1 << position.level);
             }
         }
         slot.last.set(this);
@@ -242,8 +241,8 @@ impl Wheel {
     /// `entry` is in this wheel.
     #[inline]
     unsafe fn unlink(&self, entry: &Entry) {
-        let place = self.place(entry.tick.replace(Entry::UNLINKED));
-        let slot = self.slot(place);
+        let position = self.position(entry.tick.replace(Entry::UNLINKED));
+        let slot = self.slot(position);
         let (previous, next) = (entry.previous.get(), entry.next.get());
         match previous {
             // SAFETY: the neighbour of a timer in this wheel is one too, hence valid.
@@ -256,14 +255,14 @@ impl Wheel {
             None => slot.last.set(previous),
         }
         if slot.first.get().is_none() {
-            self.mark_empty(place);
+            self.mark_empty(position);
         }
     }
 
-    /// Takes the first timer out of the slot at `place`.
+    /// Takes the first timer out of the slot at `position`.
     #[inline]
-    fn pop(&self, place: Place) -> Option<NonNull<Entry>> {
-        let slot = self.slot(place);
+    fn pop(&self, position: Position) -> Option<NonNull<Entry>> {
+        let slot = self.slot(position);
         let first = slot.first.get()?;
         // SAFETY: a timer in a slot is valid by the contract of `insert`.
         let entry = unsafe { first.as_ref() };
@@ -272,25 +271,25 @@ impl Wheel {
         match next {
             // SAFETY: as above.
             Some(next) => unsafe { next.as_ref() }.previous.set(None),
-            None => self.mark_empty(place),
+            None => self.mark_empty(position),
         }
         entry.tick.set(Entry::UNLINKED);
         Some(first)
     }
 
     #[inline]
-    fn mark_empty(&self, place: Place) {
-        let level = &self.levels[place.level];
-        level.slots_in_use.set(level.slots_in_use.get() & !(1 << place.slot));
+    fn mark_empty(&self, position: Position) {
+        let level = &self.levels[position.level];
+        level.slots_in_use.set(level.slots_in_use.get() & !(1 << position.slot));
         if level.slots_in_use.get() == 0 {
-            self.levels_in_use.set(self.levels_in_use.get() & !(1 << place.level));
+            self.levels_in_use.set(self.levels_in_use.get() & !(1 << position.level));
         }
     }
 
     /// Moves the timers of a slot, whose start `elapsed` has reached, to the levels below.
-    fn spread(&self, place: Place) {
-        let mut rest = self.slot(place).first.take();
-        self.mark_empty(place);
+    fn cascade(&self, position: Position) {
+        let mut rest = self.slot(position).first.take();
+        self.mark_empty(position);
         while let Some(entry) = rest {
             // SAFETY: a timer in a slot is valid by the contract of `insert`.
             let entry = unsafe { entry.as_ref() };

@@ -1,4 +1,4 @@
-//! What a broadcast channel can fail with: tokio's errors, name for name and word for word.
+//! Errors of a broadcast channel: tokio's, with the same names and messages.
 
 use std::error::Error;
 use std::fmt;
@@ -10,9 +10,9 @@ pub struct SendError<T>(pub T);
 /// [`recv`](super::Receiver::recv) failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecvError {
-    /// All senders are gone, and all messages received.
+    /// All senders are gone, and all messages were received.
     Closed,
-    /// So many messages were overwritten before they were received. The next call receives the oldest one there is.
+    /// This many messages were overwritten before they were received. The next call receives the oldest one that is left.
     Lagged(u64),
 }
 

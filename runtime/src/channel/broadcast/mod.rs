@@ -2,7 +2,7 @@
 //! futures.
 //!
 //! It keeps the last messages, as many as its capacity. Sending never waits: a receiver that is too slow misses the
-//! oldest ones, and is told how many.
+//! oldest messages, and is told how many.
 //!
 //! ```
 //! use abaca::channel::broadcast;
@@ -33,7 +33,7 @@ use crate::atomic::Ordering;
 use error::{RecvError, RecvTimeoutError, SendError, TryRecvError};
 use ring::Ring;
 
-/// An end that sends to all receivers.
+/// The sending end. Clones send to the same receivers. Dropping the last sender closes the channel.
 pub struct Sender<T> {
     ring: Arc<Ring<T>>,
 }
@@ -43,7 +43,7 @@ pub struct WeakSender<T> {
     ring: Arc<Ring<T>>,
 }
 
-/// An end that receives all messages that were sent since it was made.
+/// The receiving end. It receives all messages that were sent since it was made.
 pub struct Receiver<T> {
     ring: Arc<Ring<T>>,
     /// The position of the next message to receive.
@@ -58,12 +58,13 @@ impl<T> RefUnwindSafe for WeakSender<T> {}
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
-/// A channel that keeps `capacity` messages, or a few more: the next power of two.
+/// Creates a channel that keeps `capacity` messages, rounded up to a power of two.
 ///
 /// # Panics
 ///
-/// When `capacity` is 0, or more than half of the largest `usize`.
+/// If `capacity` is 0, or more than `usize::MAX / 2`.
 #[must_use]
+#[track_caller]
 pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(capacity);
     let receiver = sender.subscribe();
@@ -71,23 +72,24 @@ pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 impl<T> Sender<T> {
-    /// A sender without receivers.
+    /// Creates a sender without receivers.
     ///
     /// # Panics
     ///
     /// As [`channel`].
     #[must_use]
+    #[track_caller]
     pub fn new(capacity: usize) -> Self {
         assert!(capacity > 0, "broadcast channel capacity cannot be zero");
         assert!(capacity <= usize::MAX >> 1, "broadcast channel capacity exceeded `usize::MAX / 2`");
         Self { ring: Arc::new(Ring::new(capacity.next_power_of_two())) }
     }
 
-    /// Sends `message` to all receivers that there are, without waiting. Returns their number.
+    /// Sends `message` to all present receivers, without waiting. Returns their number.
     ///
     /// # Errors
     ///
-    /// When there are none; the error contains the message. Later ones may succeed.
+    /// If there are no receivers; the error contains the message. A later send may succeed.
     ///
     /// # Examples
     ///
@@ -103,20 +105,20 @@ impl<T> Sender<T> {
         self.ring.send(message).map_err(SendError)
     }
 
-    /// A receiver for the messages that are sent from now on.
+    /// Creates a receiver for the messages that are sent from now on.
     #[must_use]
     pub fn subscribe(&self) -> Receiver<T> {
         Receiver { position: self.ring.add_receiver(), ring: Arc::clone(&self.ring) }
     }
 
-    /// A sender that does not keep the channel open.
+    /// Creates a sender that does not keep the channel open.
     #[must_use]
     pub fn downgrade(&self) -> WeakSender<T> {
         self.ring.weak_senders.fetch_add(1, Ordering::Relaxed);
         WeakSender { ring: Arc::clone(&self.ring) }
     }
 
-    /// Number of messages that not every receiver has received.
+    /// Number of messages that some receiver has yet to receive.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.len()
@@ -159,7 +161,7 @@ impl<T> Sender<T> {
         self.ring.senders.load(Ordering::Relaxed)
     }
 
-    /// Number of senders that do not.
+    /// Number of senders that do not keep the channel open.
     #[must_use]
     pub fn weak_count(&self) -> usize {
         self.ring.weak_senders.load(Ordering::Relaxed)
@@ -167,7 +169,7 @@ impl<T> Sender<T> {
 }
 
 impl<T> WeakSender<T> {
-    /// A sender that keeps the channel open, unless all such are gone.
+    /// Creates a sender that keeps the channel open; `None` if there is no other such sender.
     #[must_use]
     pub fn upgrade(&self) -> Option<Sender<T>> {
         self.ring.try_add_sender().then(|| Sender { ring: Arc::clone(&self.ring) })
@@ -187,7 +189,7 @@ impl<T> WeakSender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Number of messages to receive, also of those that it has missed.
+    /// Number of messages to receive, including those that were overwritten.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.len_from(self.position)
@@ -211,13 +213,13 @@ impl<T> Receiver<T> {
         self.ring.senders.load(Ordering::Relaxed)
     }
 
-    /// Number of senders that do not.
+    /// Number of senders that do not keep the channel open.
     #[must_use]
     pub fn sender_weak_count(&self) -> usize {
         self.ring.weak_senders.load(Ordering::Relaxed)
     }
 
-    /// Whether all senders are gone. There may be messages left.
+    /// Whether all senders are gone. There may be messages to receive.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.sender_strong_count() == 0
@@ -225,7 +227,7 @@ impl<T> Receiver<T> {
 }
 
 impl<T: Clone> Receiver<T> {
-    /// A receiver for the messages that are sent from now on.
+    /// Creates a receiver for the messages that are sent from now on.
     #[must_use]
     pub fn resubscribe(&self) -> Self {
         Self { position: self.ring.add_receiver(), ring: Arc::clone(&self.ring) }
@@ -235,9 +237,9 @@ impl<T: Clone> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvError::Lagged`] when messages were overwritten before they were received, with their number: the next
-    /// call receives the oldest one that there is. [`RecvError::Closed`] when all senders are gone and all messages
-    /// received.
+    /// * [`RecvError::Lagged`]: that many messages were overwritten before they were received. The next call receives the
+    ///   oldest one that is left.
+    /// * [`RecvError::Closed`]: all senders are gone, and all messages were received.
     ///
     /// # Examples
     ///
@@ -261,11 +263,12 @@ impl<T: Clone> Receiver<T> {
         })
     }
 
-    /// Receives the next message if it is there.
+    /// Receives the next message if there is one.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] when it is not; otherwise as [`recv`](Self::recv).
+    /// * [`TryRecvError::Empty`]: there is no message now.
+    /// * [`TryRecvError::Closed`] and [`TryRecvError::Lagged`]: as for [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         self.ring.try_receive(&mut self.position).map(Arc::unwrap_or_clone)
     }
@@ -274,7 +277,8 @@ impl<T: Clone> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError::Timeout`] when the time was up; otherwise as [`recv`](Self::recv).
+    /// * [`RecvTimeoutError::Timeout`]: there was no message in time.
+    /// * [`RecvTimeoutError::Closed`] and [`RecvTimeoutError::Lagged`]: as for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         // A timeout that the clock cannot express is no timeout.
         let deadline = Instant::now().checked_add(timeout);

@@ -1,4 +1,5 @@
-//! Every interleaving of senders with receivers: each message reaches everybody, and the last sender's leaving is told.
+//! Every interleaving of senders with receivers: each message reaches all receivers, and they learn that the last sender
+//! has left.
 
 use loom::thread;
 

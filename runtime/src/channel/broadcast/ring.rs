@@ -1,12 +1,12 @@
-//! The ring of a broadcast channel: the messages that not every receiver has received, and who waits.
+//! The ring of a broadcast channel: the messages that some receiver has yet to receive, and the wait lists.
 //!
 //! Invariants, under the lock:
 //!
 //! 1. `slots` holds the messages of the positions `next - slots.len()..next`; there are at most `capacity`.
-//! 2. A slot counts the receivers that have yet to pass it; at zero its message is dropped. A receiver passes slots in
+//! 2. A slot counts the receivers that have yet to pass it. At zero its message is dropped. A receiver passes slots in
 //!    order, so the slots that still hold a message are the last ones.
 //!
-//! A message is behind an `Arc`, so that it is cloned (and dropped) with the lock released: both are the user's code.
+//! A message is behind an `Arc`, so that it is cloned and dropped after the lock is released: both are the user's code.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 
-/// What all ends of a channel share.
+/// The shared part of all ends of a channel.
 pub(super) struct Ring<T> {
     state: SpinLock<State<T>>,
-    /// Senders, less one for the last that has left.
+    /// Number of senders. The channel closes when it becomes 0.
     pub(super) senders: AtomicUsize,
     pub(super) weak_senders: AtomicUsize,
 }
@@ -43,11 +43,11 @@ struct State<T> {
 struct Slot<T> {
     message: Option<Arc<T>>,
     /// Receivers that have yet to pass.
-    left: usize,
+    remaining: usize,
 }
 
 impl<T> Ring<T> {
-    /// With one sender and no receivers.
+    /// A ring with one sender and no receivers.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             state: SpinLock::new(State {
@@ -64,7 +64,7 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Returns the number of receivers; the message when there are none.
+    /// Returns the number of receivers. Returns the message if there are none.
     pub(super) fn send(&self, message: T) -> Result<usize, T> {
         park::spend(Cost::Call);
         let message = Arc::new(message);
@@ -75,13 +75,13 @@ impl<T> Ring<T> {
             return Err(Arc::into_inner(message).expect("nobody else has it"));
         }
         let overwritten = if state.slots.len() == state.capacity { state.slots.pop_front() } else { None };
-        state.slots.push_back(Slot { message: Some(message), left: receivers });
+        state.slots.push_back(Slot { message: Some(message), remaining: receivers });
         state.next += 1;
         let is_awaited = !state.waiting.is_empty();
         drop(state);
         drop(overwritten);
         if is_awaited {
-            // No more than there are: those who come back meanwhile have seen this message.
+            // At most as many as there are receivers: those that wait again meanwhile have seen this message.
             wait_list::wake_up_to(&self.state, |state| &mut state.waiting, receivers);
         }
         Ok(receivers)
@@ -104,11 +104,11 @@ impl<T> Ring<T> {
         deadline: Option<Instant>,
     ) -> Result<Arc<T>, TryRecvError> {
         park::spend(Cost::Wait);
-        let mut is_late = false;
+        let mut timed_out = false;
         loop {
             let mut state = self.state.lock();
             match state.take(position) {
-                Err(TryRecvError::Empty) if !is_late => {}
+                Err(TryRecvError::Empty) if !timed_out => {}
                 done => return done,
             }
             let (outcome, ()) = wait_list::wait(
@@ -122,22 +122,22 @@ impl<T> Ring<T> {
             );
             match outcome {
                 Outcome::Notified => {}
-                // A message that came at the same time is there.
-                Outcome::TimedOut => is_late = true,
+                // A message that was sent at the same time is there.
+                Outcome::TimedOut => timed_out = true,
                 Outcome::Cancelled => park::unwind(),
             }
         }
     }
 
-    /// Counts a receiver; the position of the next message.
+    /// Adds a receiver to the count. Returns the position of the next message.
     pub(super) fn add_receiver(&self) -> u64 {
         let mut state = self.state.lock();
-        // It does not overflow, nor does the senders' count: each end holds an `Arc` as well, whose count aborts before.
+        // No overflow, here and in the count of senders: each end also holds an `Arc`, whose count aborts first.
         state.receivers += 1;
         state.next
     }
 
-    /// Counts a receiver less, which passes all messages from `position` on.
+    /// Removes a receiver from the count. It passes all messages from `position` on.
     pub(super) fn remove_receiver(&self, position: u64) {
         let mut state = self.state.lock();
         state.receivers -= 1;
@@ -147,11 +147,11 @@ impl<T> Ring<T> {
         let mut position = position.max(state.first());
         while position < end {
             let slot = state.slot(position).expect("the oldest one or a later one");
-            slot.left -= 1;
-            let dropped = if slot.left == 0 { slot.message.take() } else { None };
+            slot.remaining -= 1;
+            let dropped = if slot.remaining == 0 { slot.message.take() } else { None };
             position += 1;
             if dropped.is_some() {
-                // A destructor is the user's code. Meanwhile others may overwrite what is to be passed.
+                // A destructor is the user's code. Meanwhile other senders may overwrite slots that are still to be passed.
                 drop(state);
                 drop(dropped);
                 state = self.state.lock();
@@ -196,27 +196,27 @@ impl<T> Ring<T> {
         self.state.lock().receivers
     }
 
-    /// Messages that not every receiver has passed.
+    /// Number of messages that some receiver has yet to pass.
     pub(super) fn len(&self) -> usize {
         park::spend(Cost::Call);
         let state = self.state.lock();
-        state.slots.len() - state.slots.partition_point(|slot| slot.left == 0)
+        state.slots.len() - state.slots.partition_point(|slot| slot.remaining == 0)
     }
 
-    /// Messages that a receiver at `position` has yet to pass, also those that were overwritten.
+    /// Number of messages that a receiver at `position` has yet to pass, including those that were overwritten.
     pub(super) fn len_from(&self, position: u64) -> usize {
         park::spend(Cost::Call);
         usize::try_from(self.state.lock().next - position).unwrap_or(usize::MAX)
     }
 
-    /// Counts a sender, unless all are gone.
+    /// Adds a sender to the count, unless all senders are gone.
     pub(super) fn try_add_sender(&self) -> bool {
         // Relaxed, here and below: the lock of `close` orders what the last one does after what the others sent.
         let add = |count: usize| (count > 0).then_some(count + 1);
         self.senders.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }
 
-    /// Counts a sender less; the last one closes the channel.
+    /// Removes a sender from the count. The last one closes the channel.
     pub(super) fn remove_sender(&self) {
         if self.senders.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.close();
@@ -230,7 +230,7 @@ impl<T> State<T> {
         self.next - self.slots.len() as u64
     }
 
-    /// The slot at a position that is not before the first.
+    /// The slot at `position`, which must not be before the first.
     fn slot(&mut self, position: u64) -> Option<&mut Slot<T>> {
         let index = usize::try_from(position - self.first()).ok()?;
         self.slots.get_mut(index)
@@ -248,8 +248,8 @@ impl<T> State<T> {
             return Err(if is_closed { TryRecvError::Closed } else { TryRecvError::Empty });
         };
         *position += 1;
-        slot.left -= 1;
-        let message = if slot.left == 0 { slot.message.take() } else { slot.message.clone() };
-        Ok(message.expect("a slot that is to be passed holds its message"))
+        slot.remaining -= 1;
+        let message = if slot.remaining == 0 { slot.message.take() } else { slot.message.clone() };
+        Ok(message.expect("a slot that a receiver has yet to pass holds its message"))
     }
 }

@@ -1,4 +1,4 @@
-//! What a oneshot channel can fail with: tokio's errors, name for name and word for word.
+//! Errors of a oneshot channel: tokio's, with the same names and messages.
 
 use std::error::Error;
 use std::fmt;

@@ -14,8 +14,8 @@
 //!
 //! # Cancellation
 //!
-//! A fiber that is cancelled while it receives takes no message: one that comes at the same time is dropped with the
-//! receiver, or is there for the next call.
+//! A fiber that is cancelled while it receives takes no message. A message that is sent at the same time is dropped with
+//! the receiver, or is there for the next call.
 
 pub mod error;
 #[cfg(all(test, loom))]
@@ -36,15 +36,15 @@ pub use recv_future::RecvFuture;
 use error::{RecvError, RecvTimeoutError, TryRecvError};
 use shared::{Found, Held};
 
-/// The end that sends the message.
+/// The sending end. Dropping it without a message ends the receiver's wait with an error.
 pub struct Sender<T> {
-    /// `None` only while it is being taken apart.
+    /// `None` only while the sender is being taken apart.
     held: Option<Held<T>>,
 }
 
-/// The end that receives the message.
+/// The receiving end. Dropping it closes the channel: a message that was sent is dropped.
 pub struct Receiver<T> {
-    /// `None` once nothing more can come.
+    /// `None` once the last result was returned.
     held: Option<Held<T>>,
 }
 
@@ -54,7 +54,7 @@ impl<T> RefUnwindSafe for Sender<T> {}
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
-/// A channel for one message.
+/// Creates a channel for one message.
 #[must_use]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = Held::new();
@@ -64,11 +64,11 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 impl<T> Sender<T> {
     /// Sends the message, without waiting.
     ///
-    /// That it was sent does not mean that it will be received: the receiver may be dropped with it.
+    /// Success does not mean that the message will be received: the receiver may be dropped before.
     ///
     /// # Errors
     ///
-    /// When the receiver is gone, or has been closed; the error is the message.
+    /// If the receiver is gone or has closed the channel; the error is the message.
     ///
     /// # Examples
     ///
@@ -86,14 +86,14 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Whether the receiver is gone, or has been closed.
+    /// Whether the receiver is gone or has closed the channel.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         park::spend(Cost::Call);
         self.held.as_ref().is_none_or(Held::is_closed)
     }
 
-    /// Waits until the receiver is gone, or has been closed: nobody wants the message any more.
+    /// Waits until the receiver is gone or has closed the channel, so that the message is no longer wanted.
     ///
     /// # Examples
     ///
@@ -115,7 +115,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// When there will be none: the sender is gone, or the message was received before, or the channel was closed.
+    /// If there will be no message: the sender is gone, the message was received before, or the channel was closed.
     #[inline]
     pub fn recv(mut self) -> Result<T, RecvError> {
         self.receive_until(None).map_err(|_closed| RecvError(()))
@@ -125,8 +125,8 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError::Timeout`] when the time was up, after which the message can still be received;
-    /// [`RecvTimeoutError::Closed`] when there will be none.
+    /// * [`RecvTimeoutError::Timeout`]: there was no message in time. It can still be received later.
+    /// * [`RecvTimeoutError::Closed`]: there will be no message, as for [`recv`](Self::recv).
     ///
     /// # Examples
     ///
@@ -149,15 +149,15 @@ impl<T> Receiver<T> {
     #[inline]
     fn receive_until(&mut self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         park::spend(Cost::Wait);
-        let mut is_late = false;
+        let mut timed_out = false;
         loop {
             match (Held::take(&mut self.held), &self.held) {
                 (Found::Message(message), _) => return Ok(message),
-                (Found::Nothing, Some(_)) if is_late => return Err(RecvTimeoutError::Timeout),
+                (Found::Nothing, Some(_)) if timed_out => return Err(RecvTimeoutError::Timeout),
                 (Found::Nothing, Some(held)) => match held.wait(deadline) {
                     Outcome::Notified => {}
-                    // A message that came at the same time is there.
-                    Outcome::TimedOut => is_late = true,
+                    // A message that was sent at the same time is there.
+                    Outcome::TimedOut => timed_out = true,
                     Outcome::Cancelled => park::unwind(),
                 },
                 (Found::Nothing | Found::Closed, _) => return Err(RecvTimeoutError::Closed),
@@ -169,7 +169,8 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] when it is not there yet; [`TryRecvError::Closed`] when there will be none.
+    /// * [`TryRecvError::Empty`]: there is no message yet.
+    /// * [`TryRecvError::Closed`]: there will be no message, as for [`recv`](Self::recv).
     ///
     /// # Examples
     ///
@@ -194,7 +195,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Lets no message be sent from now on. One that was sent before can still be received.
+    /// Closes the channel: no message can be sent from now on. A message that was sent before can still be received.
     ///
     /// # Examples
     ///
@@ -210,14 +211,14 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Whether there is no message to be received at the moment.
+    /// Whether there is no message to receive now.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         park::spend(Cost::Call);
         self.held.as_ref().is_none_or(Held::is_empty)
     }
 
-    /// Whether the message was received, or the receiver has been told that there will be none.
+    /// Whether the message was received, or the receiver has seen that there will be none.
     #[must_use]
     pub fn is_terminated(&self) -> bool {
         self.held.is_none()

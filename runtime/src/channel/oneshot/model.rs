@@ -7,7 +7,7 @@ use loom::thread;
 
 use super::{Receiver, Sender, channel};
 
-/// What is sent; dropped as often as it is made.
+/// The message. A count of 1 at the end shows that it was dropped.
 type Message = Arc<()>;
 
 fn check(

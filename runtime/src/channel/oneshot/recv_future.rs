@@ -11,15 +11,15 @@ use super::error::RecvError;
 use super::shared::{Found, Held};
 use crate::cell::FutureWaiter;
 
-/// A message to come; from awaiting a [`Receiver`]. Dropping it drops the receiver.
+/// A future that receives the message. Made by awaiting a [`Receiver`]. Dropping it drops the receiver.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct RecvFuture<T> {
     receiver: Receiver<T>,
-    /// What the channel's word refers to, until the sender takes it out or `drop` does.
-    waiting: Option<FutureWaiter>,
+    /// The waiter that the channel's word refers to, until the sender or `drop` takes it out.
+    waiter: Option<FutureWaiter>,
 }
 
-/// The same as [`recv`](Receiver::recv), for a task of any executor.
+/// [`recv`](Receiver::recv) as a future, for a task of any executor.
 ///
 /// ```
 /// let (sender, receiver) = abaca::channel::oneshot::channel();
@@ -31,7 +31,7 @@ impl<T> IntoFuture for Receiver<T> {
     type IntoFuture = RecvFuture<T>;
 
     fn into_future(self) -> RecvFuture<T> {
-        RecvFuture { receiver: self, waiting: None }
+        RecvFuture { receiver: self, waiter: None }
     }
 }
 
@@ -43,19 +43,19 @@ impl<T> Future for RecvFuture<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some(waiting) = &this.waiting {
-            ready!(waiting.poll(context).map_or(Poll::Pending, Poll::Ready));
-            this.waiting = None;
+        if let Some(waiter) = &this.waiter {
+            ready!(waiter.poll(context).map_or(Poll::Pending, Poll::Ready));
+            this.waiter = None;
         }
         loop {
             match (Held::take(&mut this.receiver.held), &this.receiver.held) {
                 (Found::Message(message), _) => return Poll::Ready(Ok(message)),
                 (Found::Nothing, Some(held)) => {
                     let waiter = FutureWaiter::new(context);
-                    // SAFETY: the waiter is on the heap until the sender's claim has been seen above, or until it has
-                    // been withdrawn in `drop`.
+                    // SAFETY: the waiter stays on the heap until the sender's claim has been seen above, or until `drop`
+                    // has unregistered it.
                     if unsafe { held.register(waiter.waiter()) } {
-                        this.waiting = Some(waiter);
+                        this.waiter = Some(waiter);
                         return Poll::Pending;
                     }
                 }
@@ -67,10 +67,10 @@ impl<T> Future for RecvFuture<T> {
 
 impl<T> Drop for RecvFuture<T> {
     fn drop(&mut self) {
-        if let (Some(waiting), Some(held)) = (&self.waiting, &self.receiver.held)
-            && waiting.give_up()
+        if let (Some(waiter), Some(held)) = (&self.waiter, &self.receiver.held)
+            && waiter.give_up()
         {
-            drop(held.withdrawal(waiting.waiter()));
+            drop(held.unregister_on_drop(waiter.waiter()));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The value of a watch channel, which many look at or one changes.
+//! The value of a watch channel: a reader-writer lock.
 //!
-//! Readers come first: one that looks may look again, and a sender waits until nobody looks.
+//! Readers are preferred: a reader may read again, and a sender waits until there is no reader.
 
 #![expect(unsafe_code, reason = "gives out references to the value, by its own count of readers")]
 
@@ -15,28 +15,28 @@ use crate::park::wait_list::{self, End, WaitList};
 
 /// See the module's documentation.
 pub(super) struct Cell<T> {
-    gate: SpinLock<Gate>,
+    lock: SpinLock<LockState>,
     value: UnsafeCell<T>,
 }
 
 // SAFETY: a cell owns its value.
 unsafe impl<T: Send> Send for Cell<T> {}
-// SAFETY: a shared cell gives shared references to several threads at once, or an exclusive one to one of them.
+// SAFETY: a shared cell gives either shared references to several threads at once, or an exclusive one to one thread.
 unsafe impl<T: Send + Sync> Sync for Cell<T> {}
 
-struct Gate {
+struct LockState {
     readers: usize,
     is_writing: bool,
-    /// Who waits to read or to write, each to try again.
+    /// Readers and writers that wait, each to try again.
     waiting: WaitList<()>,
 }
 
-/// Somebody looks.
+/// A shared reference to the value.
 ///
 /// It refers to the value itself, not to the cell, so that it has the variance of a reference.
 pub(super) struct Read<'a, T> {
-    gate: &'a SpinLock<Gate>,
-    /// As other guards: it is dropped where it was made, and so not `Send`.
+    lock: &'a SpinLock<LockState>,
+    /// Not `Send`, as other guards: it is dropped on the thread that made it.
     value: NonNull<T>,
     borrows: PhantomData<&'a T>,
 }
@@ -44,7 +44,7 @@ pub(super) struct Read<'a, T> {
 // SAFETY: a shared guard gives shared references to the value.
 unsafe impl<T: Sync> Sync for Read<'_, T> {}
 
-/// Somebody changes the value.
+/// An exclusive reference to the value.
 pub(super) struct Write<'a, T> {
     cell: &'a Cell<T>,
     on_one_thread: PhantomData<*const ()>,
@@ -52,42 +52,42 @@ pub(super) struct Write<'a, T> {
 
 impl<T> Cell<T> {
     pub(super) fn new(value: T) -> Self {
-        let gate = Gate { readers: 0, is_writing: false, waiting: WaitList::new() };
-        Self { gate: SpinLock::new(gate), value: UnsafeCell::new(value) }
+        let state = LockState { readers: 0, is_writing: false, waiting: WaitList::new() };
+        Self { lock: SpinLock::new(state), value: UnsafeCell::new(value) }
     }
 
-    /// Waits while somebody changes the value. Unwinds when the fiber is cancelled.
+    /// Waits while the value is being written. Unwinds when the fiber is cancelled.
     pub(super) fn read(&self) -> Read<'_, T> {
         park::spend(Cost::Wait);
-        self.enter(|gate| {
-            let may_enter = !gate.is_writing;
-            // What is lent out may be forgotten, and stays counted.
-            let readers = gate.readers.checked_add(usize::from(may_enter));
-            gate.readers = readers.expect("too many look at the value");
-            may_enter
+        self.acquire(|state| {
+            let may_read = !state.is_writing;
+            // A guard that was forgotten stays counted.
+            let readers = state.readers.checked_add(usize::from(may_read));
+            state.readers = readers.expect("too many readers of the value");
+            may_read
         });
         let value = NonNull::new(self.value.get()).expect("a value has an address");
-        Read { gate: &self.gate, value, borrows: PhantomData }
+        Read { lock: &self.lock, value, borrows: PhantomData }
     }
 
-    /// Waits while somebody else changes the value, or looks. Unwinds when the fiber is cancelled.
+    /// Waits while the value is being written or read. Unwinds when the fiber is cancelled.
     pub(super) fn write(&self) -> Write<'_, T> {
-        self.enter(|gate| {
-            let may_enter = !gate.is_writing && gate.readers == 0;
-            gate.is_writing |= may_enter;
-            may_enter
+        self.acquire(|state| {
+            let may_write = !state.is_writing && state.readers == 0;
+            state.is_writing |= may_write;
+            may_write
         });
         Write { cell: self, on_one_thread: PhantomData }
     }
 
-    fn enter(&self, try_enter: impl Fn(&mut Gate) -> bool) {
+    fn acquire(&self, try_acquire: impl Fn(&mut LockState) -> bool) {
         loop {
-            let mut gate = self.gate.lock();
-            if try_enter(&mut gate) {
+            let mut state = self.lock.lock();
+            if try_acquire(&mut state) {
                 return;
             }
             let (outcome, ()) =
-                wait_list::wait(gate, |gate| &mut gate.waiting, End::Back, (), Reason::Watch, None, || ());
+                wait_list::wait(state, |state| &mut state.waiting, End::Back, (), Reason::Watch, None, || ());
             if outcome == Outcome::Cancelled {
                 park::unwind();
             }
@@ -95,14 +95,14 @@ impl<T> Cell<T> {
     }
 }
 
-/// Somebody leaves; those who wait try again when nobody is left.
-fn leave(gate: &SpinLock<Gate>, leave: impl FnOnce(&mut Gate)) {
-    let mut state = gate.lock();
-    leave(&mut state);
+/// Releases a guard. When it was the last one, the waiters try again.
+fn release(lock: &SpinLock<LockState>, release: impl FnOnce(&mut LockState)) {
+    let mut state = lock.lock();
+    release(&mut state);
     let is_awaited = state.readers == 0 && !state.waiting.is_empty();
     drop(state);
     if is_awaited {
-        wait_list::wake_up_to(gate, |gate| &mut gate.waiting, usize::MAX);
+        wait_list::wake_up_to(lock, |state| &mut state.waiting, usize::MAX);
     }
 }
 
@@ -110,7 +110,7 @@ impl<T> Deref for Read<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: this reader is counted, so nobody writes; the cell is borrowed, so the value is there.
+        // SAFETY: this reader is counted, so there is no writer. The cell is borrowed, so the value is there.
         unsafe { self.value.as_ref() }
     }
 }
@@ -119,26 +119,26 @@ impl<T> Deref for Write<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: nobody else writes or reads.
+        // SAFETY: there is no other writer and no reader.
         unsafe { &*self.cell.value.get() }
     }
 }
 
 impl<T> DerefMut for Write<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: nobody else writes or reads.
+        // SAFETY: there is no other writer and no reader.
         unsafe { &mut *self.cell.value.get() }
     }
 }
 
 impl<T> Drop for Read<'_, T> {
     fn drop(&mut self) {
-        leave(self.gate, |gate| gate.readers -= 1);
+        release(self.lock, |state| state.readers -= 1);
     }
 }
 
 impl<T> Drop for Write<'_, T> {
     fn drop(&mut self) {
-        leave(&self.cell.gate, |gate| gate.is_writing = false);
+        release(&self.cell.lock, |state| state.is_writing = false);
     }
 }

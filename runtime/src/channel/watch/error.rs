@@ -1,4 +1,4 @@
-//! What a watch channel can fail with: tokio's errors, name for name and word for word.
+//! Errors of a watch channel: tokio's, with the same names and messages.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
-/// A receiver waited for a change, and all senders are gone.
+/// Waiting for a change failed because all senders are gone.
 #[derive(Clone, Debug)]
 pub struct RecvError(pub(super) ());
 

@@ -1,7 +1,7 @@
 //! A channel that keeps one value, the last one, mirroring `tokio::sync::watch` with calls that block instead of
 //! futures.
 //!
-//! Receivers look at the value and wait for it to change; they may miss values in between, but not the last one.
+//! Receivers read the value and wait for it to change. They may miss values in between, but not the last one.
 //!
 //! ```
 //! use abaca::channel::watch;
@@ -12,14 +12,14 @@
 //! assert_eq!(*watched.borrow_and_update(), "high");
 //! ```
 //!
-//! A borrowed value is locked: whoever sends waits until all that look at it have dropped their [`Ref`]s. So a fiber that
-//! keeps one and sends waits for itself.
+//! A borrowed value is locked: a sender waits until all [`Ref`]s to it are dropped. So a fiber that keeps a `Ref` and
+//! sends waits for itself, for ever.
 //!
 //! It cannot be an operation of a `select!`.
 //!
 //! # Cancellation
 //!
-//! Every call that waits may be cancelled, and then has changed nothing.
+//! Every call that waits can be cancelled. It has then changed nothing.
 
 mod cell;
 pub mod error;
@@ -38,25 +38,25 @@ use cell::Read;
 use error::{RecvError, SendError};
 use shared::Shared;
 
-/// An end that sets the value.
+/// The end that sets the value. Clones set the same value. Dropping the last sender closes the channel.
 pub struct Sender<T> {
     shared: Arc<Shared<T>>,
 }
 
-/// An end that looks at the value, and waits for it to change.
+/// The end that reads the value, and waits for it to change.
 pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
-    /// The version that it has seen.
+    /// The version that was seen last.
     seen: usize,
 }
 
-/// The value, which stays as it is while this lives.
+/// A borrowed value. It does not change while this lives.
 pub struct Ref<'a, T> {
     value: Read<'a, T>,
     has_changed: bool,
 }
 
-// A value that a panic has left half-way can be seen, as tokio's.
+// As with tokio's, a value that a panic has left half-changed can be seen.
 impl<T> UnwindSafe for Sender<T> {}
 impl<T> RefUnwindSafe for Sender<T> {}
 impl<T> UnwindSafe for Receiver<T> {}
@@ -64,7 +64,7 @@ impl<T> RefUnwindSafe for Receiver<T> {}
 impl<T: RefUnwindSafe> UnwindSafe for Ref<'_, T> {}
 impl<T: RefUnwindSafe> RefUnwindSafe for Ref<'_, T> {}
 
-/// A channel whose first value is `initial`, which the receiver counts as seen.
+/// Creates a channel with the value `initial`, which the receiver counts as seen.
 #[must_use]
 pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(initial);
@@ -73,7 +73,7 @@ pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
 }
 
 impl<T> Sender<T> {
-    /// A sender without receivers.
+    /// Creates a sender without receivers.
     #[must_use]
     pub fn new(initial: T) -> Self {
         Self { shared: Arc::new(Shared::new(initial)) }
@@ -83,7 +83,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// When there are no receivers; the value stays as it was, and the error contains the new one.
+    /// If there are no receivers. The value stays as it was, and the error contains the new one.
     ///
     /// # Examples
     ///
@@ -104,11 +104,11 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// Changes the value in place, also without receivers, and wakes them.
+    /// Changes the value in place, also without receivers, and wakes the receivers.
     ///
     /// # Panics
     ///
-    /// When `modify` does. The value is then as it left it, and nobody is woken.
+    /// If `modify` panics. The value is then as `modify` left it, and no receiver is woken.
     ///
     /// # Examples
     ///
@@ -127,7 +127,7 @@ impl<T> Sender<T> {
         });
     }
 
-    /// Changes the value in place, and wakes the receivers if `modify` returns `true`. Returns what it returned.
+    /// Changes the value in place, and wakes the receivers if `modify` returns `true`. Returns the result of `modify`.
     ///
     /// # Panics
     ///
@@ -150,13 +150,13 @@ impl<T> Sender<T> {
         self.shared.change(modify)
     }
 
-    /// Sets the value, also without receivers, and wakes them. Returns the last one.
+    /// Sets the value, also without receivers, and wakes the receivers. Returns the old value.
     pub fn send_replace(&self, mut value: T) -> T {
         self.send_modify(|last| mem::swap(last, &mut value));
         value
     }
 
-    /// Looks at the value.
+    /// Borrows the value.
     pub fn borrow(&self) -> Ref<'_, T> {
         Ref { value: self.shared.value.read(), has_changed: false }
     }
@@ -181,7 +181,7 @@ impl<T> Sender<T> {
         self.shared.wait_closed();
     }
 
-    /// A receiver that counts the value as seen.
+    /// Creates a receiver that counts the present value as seen.
     #[must_use]
     pub fn subscribe(&self) -> Receiver<T> {
         self.shared.add_receiver();
@@ -208,13 +208,13 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Looks at the value, without counting it as seen.
+    /// Borrows the value, without counting it as seen.
     pub fn borrow(&self) -> Ref<'_, T> {
         let value = self.shared.value.read();
         Ref { has_changed: self.shared.version() != self.seen, value }
     }
 
-    /// Looks at the value, and counts it as seen.
+    /// Borrows the value, and counts it as seen.
     pub fn borrow_and_update(&mut self) -> Ref<'_, T> {
         let value = self.shared.value.read();
         let version = self.shared.version();
@@ -222,11 +222,11 @@ impl<T> Receiver<T> {
         Ref { value, has_changed }
     }
 
-    /// Whether there is a value that this has not seen.
+    /// Whether there is a value that this receiver has not seen.
     ///
     /// # Errors
     ///
-    /// When all senders are gone.
+    /// If all senders are gone.
     pub fn has_changed(&self) -> Result<bool, RecvError> {
         park::spend(Cost::Call);
         if self.shared.senders() == 0 {
@@ -251,11 +251,11 @@ impl<T> Receiver<T> {
         self.seen = self.shared.version();
     }
 
-    /// Waits for a value that this has not seen, and counts it as seen.
+    /// Waits for a value that this receiver has not seen, and counts it as seen.
     ///
     /// # Errors
     ///
-    /// When there is none and all senders are gone.
+    /// If there is none and all senders are gone.
     ///
     /// # Examples
     ///
@@ -270,16 +270,16 @@ impl<T> Receiver<T> {
         if self.shared.wait_changed(&mut self.seen) { Ok(()) } else { Err(RecvError(())) }
     }
 
-    /// Waits for a value that `condition` holds for, beginning with the one that there is, and counts those it has
-    /// looked at as seen.
+    /// Waits until `condition` holds for the value, beginning with the present one. Each value that `condition` was called
+    /// with counts as seen.
     ///
     /// # Errors
     ///
-    /// When it does not hold and all senders are gone.
+    /// If `condition` does not hold and all senders are gone.
     ///
     /// # Panics
     ///
-    /// When `condition` does.
+    /// If `condition` panics.
     ///
     /// # Examples
     ///
@@ -314,7 +314,7 @@ impl<T> Receiver<T> {
 }
 
 impl<T> Ref<'_, T> {
-    /// Whether the receiver had not seen this value; always `false` for a sender.
+    /// Whether the receiver had not seen this value. Always `false` for a sender.
     #[must_use]
     pub fn has_changed(&self) -> bool {
         self.has_changed

@@ -1,4 +1,5 @@
-//! Every interleaving of a change with one that looks, waits or leaves: the last value is seen, and nobody sleeps forever.
+//! Every interleaving of a change with a receiver that reads, waits or leaves: the last value is seen, and nobody sleeps
+//! forever.
 
 use loom::thread;
 
@@ -6,14 +7,14 @@ use super::{Receiver, Sender, channel};
 
 fn check(
     send: impl Fn(Sender<u8>) + Copy + Sync + Send + 'static,
-    look: impl Fn(Receiver<u8>) + Copy + Sync + Send + 'static,
+    receive: impl Fn(Receiver<u8>) + Copy + Sync + Send + 'static,
 ) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(move || {
         let (sender, receiver) = channel(0);
         let thread = thread::spawn(move || send(sender));
-        look(receiver);
+        receive(receiver);
         thread.join().unwrap();
     });
 }
@@ -50,14 +51,14 @@ fn the_last_of_two_changes_is_not_missed() {
 }
 
 #[test]
-fn one_that_looks_and_one_that_changes_exclude_each_other() {
+fn reading_and_changing_exclude_each_other() {
     check(
         |sender| sender.send_modify(|value| *value += 1),
         |receiver| {
-            let looked = receiver.borrow();
-            let (before, has_changed) = (*looked, looked.has_changed());
+            let value = receiver.borrow();
+            let (before, has_changed) = (*value, value.has_changed());
             thread::yield_now();
-            assert_eq!(*looked, before);
+            assert_eq!(*value, before);
             assert_eq!(has_changed, before == 1);
         },
     );

@@ -1,4 +1,4 @@
-//! What all ends of a watch channel share: the value, its version, and who waits for what.
+//! The shared part of a watch channel: the value, its version, and the wait lists.
 
 use crate::atomic::{AtomicUsize, Ordering};
 use crate::cell::{Outcome, Reason};
@@ -10,8 +10,8 @@ use super::cell::Cell;
 /// See the module's documentation.
 pub(super) struct Shared<T> {
     pub(super) value: Cell<T>,
-    /// Counts the changes. It changes while the value is being written only, so that one who reads the value knows which
-    /// version that is.
+    /// The number of changes. It changes only while the value is being written, so a reader of the value knows the
+    /// value's version.
     version: AtomicUsize,
     waiting: SpinLock<Waiting>,
     senders: AtomicUsize,
@@ -26,7 +26,7 @@ struct Waiting {
 }
 
 impl<T> Shared<T> {
-    /// With one sender and no receivers.
+    /// A channel with one sender and no receivers.
     pub(super) fn new(value: T) -> Self {
         Self {
             value: Cell::new(value),
@@ -42,7 +42,7 @@ impl<T> Shared<T> {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Changes the value, and wakes the receivers if `change` says so.
+    /// Calls `change` on the value, and wakes the receivers if it returns `true`.
     pub(super) fn change(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
         park::spend(Cost::Wait);
         let mut value = self.value.write();
@@ -58,13 +58,13 @@ impl<T> Shared<T> {
         has_changed
     }
 
-    /// Waits for another version than `seen`, and notes it; `false` if all senders are gone. Unwinds when the fiber is
-    /// cancelled.
+    /// Waits for another version than `seen`, and stores it there. Returns `false` if all senders are gone. Unwinds when the
+    /// fiber is cancelled.
     pub(super) fn wait_changed(&self, seen: &mut usize) -> bool {
         park::spend(Cost::Wait);
         loop {
             let waiting = self.waiting.lock();
-            // Looked at under the lock that is taken after each change, to wake.
+            // Checked under the lock that is taken after each change, to wake.
             let version = self.version();
             if version != *seen {
                 *seen = version;
@@ -124,7 +124,7 @@ impl<T> Shared<T> {
 
     pub(super) fn add_sender(&self) {
         // Relaxed, here and below: the clone is made through an end that is still counted.
-        // It does not overflow: each end holds an `Arc` as well, whose count aborts before.
+        // No overflow: each end also holds an `Arc`, whose count aborts first.
         self.senders.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -12,21 +12,21 @@ use crate::queue::item::Item;
 
 const WORKERS: usize = 3;
 const PUSHERS: usize = 2;
-const TASKS_EACH: usize = 5_000;
+const ITEMS_EACH: usize = 5_000;
 
 struct Workers {
     sleepers: Sleepers,
     inboxes: [Inbox<Item>; WORKERS],
     threads: [OnceLock<Thread>; WORKERS],
     injector: Mutex<VecDeque<usize>>,
-    /// Tells whether the injector is empty without its lock, whose fences would hide a missing one of the protocol.
+    /// Tells whether the injector is empty without its lock, whose fences would hide a missing fence of the protocol.
     injected: AtomicUsize,
     stop: AtomicBool,
 }
 
 impl Workers {
-    fn push(&self, task: usize) {
-        self.injector.lock().unwrap().push_back(task);
+    fn push(&self, item: usize) {
+        self.injector.lock().unwrap().push_back(item);
         self.injected.fetch_add(1, Ordering::Relaxed);
         self.wake_one();
     }
@@ -43,45 +43,45 @@ impl Workers {
         }
     }
 
-    fn has_tasks(&self) -> bool {
+    fn has_items(&self) -> bool {
         self.injected.load(Ordering::Relaxed) != 0
     }
 
     fn take(&self) -> Option<usize> {
-        if !self.has_tasks() {
+        if !self.has_items() {
             return None;
         }
-        let task = self.injector.lock().unwrap().pop_front()?;
+        let item = self.injector.lock().unwrap().pop_front()?;
         self.injected.fetch_sub(1, Ordering::Relaxed);
-        Some(task)
+        Some(item)
     }
 
-    /// A worker's life; returns the tasks that it ran and how often it slept.
+    /// Runs a worker until the stop. Returns the items that it ran and how often it slept.
     fn work(&self, me: usize) -> (Vec<usize>, usize) {
         let (mut ran, mut sleeps) = (Vec::new(), 0);
         self.threads[me].set(thread::current()).expect("once");
         let mut search = None;
         loop {
             search = search.or_else(|| self.sleepers.start_searching());
-            if let Some(task) = self.take() {
+            if let Some(item) = self.take() {
                 if search.take().is_some_and(|search| self.sleepers.stop_searching(search))
-                    && self.has_tasks()
+                    && self.has_items()
                 {
                     self.wake_one();
                 }
-                ran.push(task);
+                ran.push(item);
                 continue;
             }
             self.sleepers.announce(me, search);
-            // Before the last look, which then sees all that was pushed before the stop.
+            // Read before the last look, which then sees all that was pushed before the stop.
             let stop = self.stop.load(Ordering::Acquire);
-            if !self.has_tasks() {
+            if !self.has_items() {
                 if stop {
                     return (ran, sleeps);
                 }
                 if self.inboxes[me].begin_sleep() {
                     sleeps += 1;
-                    // An early return of `park` is one more wake-up without a reason; a lost notify hangs here.
+                    // An early return of `park` is one more wake-up without a reason; a lost notification hangs here.
                     thread::park();
                     self.inboxes[me].end_sleep();
                 }
@@ -93,7 +93,7 @@ impl Workers {
 }
 
 #[test]
-fn every_task_is_run_once_by_workers_that_keep_falling_asleep() {
+fn every_item_is_run_once_by_workers_that_keep_falling_asleep() {
     let seed = RandomState::new().hash_one(0) | 1;
     println!("seed {seed:#x}");
     let workers = Workers {
@@ -117,7 +117,7 @@ fn every_task_is_run_once_by_workers_that_keep_falling_asleep() {
                 let workers = &workers;
                 scope.spawn(move || {
                     let mut random = seed.rotate_left(pusher as u32);
-                    for task in 0..TASKS_EACH {
+                    for item in 0..ITEMS_EACH {
                         random ^= random << 13;
                         random ^= random >> 7;
                         random ^= random << 17;
@@ -125,14 +125,14 @@ fn every_task_is_run_once_by_workers_that_keep_falling_asleep() {
                         for _ in 0..random % 8 * (random % 64) {
                             std::hint::spin_loop();
                         }
-                        workers.push(pusher * TASKS_EACH + task);
+                        workers.push(pusher * ITEMS_EACH + item);
                     }
                 })
             })
             .collect();
         pushing.into_iter().for_each(|pusher| pusher.join().expect("a pusher"));
         workers.stop.store(true, Ordering::Release);
-        // A worker that sleeps, or is about to, is told to stop; the others find out in their last look.
+        // A worker that sleeps, or is about to, is notified of the stop; the others see it in their last look.
         (0..WORKERS).for_each(|worker| workers.notify(worker));
         for worker in working {
             let (its, slept) = worker.join().expect("a worker");
@@ -141,6 +141,6 @@ fn every_task_is_run_once_by_workers_that_keep_falling_asleep() {
         }
     });
     ran.sort_unstable();
-    assert!(ran.into_iter().eq(0..PUSHERS * TASKS_EACH), "each task once");
+    assert!(ran.into_iter().eq(0..PUSHERS * ITEMS_EACH), "each item once");
     println!("{sleeps} sleeps");
 }

@@ -249,7 +249,7 @@ impl Worker {
         let Some(older) = self.remote.newest.put(task) else { return false };
         self.tasks.push(Stealable(older));
         let count = self.tasks.len();
-        if count >= WORTH_WAKING && self.shared().sleepers.anyone_asleep() {
+        if count >= WORTH_WAKING && self.shared().sleepers.has_sleepers() {
             self.shared().wake_a_sleeper();
         }
         count >= CROWDED
