@@ -182,6 +182,7 @@ impl CancellationToken {
     /// # Panics
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
+    #[track_caller]
     pub fn run_until_cancelled<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         let mut cancel_scope = CancelScope::signal();
         park::run_inside(&mut cancel_scope, |cancel_scope| {

@@ -1,7 +1,7 @@
 //! A join handle as a future, for the tasks of any executor.
 //!
-//! While the future waits, the join word holds the address of its task's waiter, which is on the heap, and stays there
-//! until the worker has let go of it: `poll` and `drop` wait for that, a few instructions of the worker's.
+//! While the future waits, the join word holds the address of its waiter. The waiter is on the heap, and must stay there until the
+//! worker has released it. So `poll` and `drop` wait for that, which takes the worker a few instructions.
 
 #![expect(unsafe_code, reason = "the join handle owns half of a cell")]
 
@@ -14,16 +14,16 @@ use std::thread;
 use super::JoinHandle;
 use crate::cell::{FutureWaiter, take_result};
 
-/// Waits for the end of a fiber; from awaiting a [`JoinHandle`]. Dropping it detaches the fiber.
+/// The future of a fiber's end, from awaiting a [`JoinHandle`]. Dropping it detaches the fiber.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct JoinFuture<T> {
     /// `None` once the result has been taken.
     handle: Option<JoinHandle<T>>,
-    /// What the join word refers to; `None` while the future has not been polled.
+    /// The waiter that the join word refers to; `None` while the future has not been polled.
     waiting: Option<FutureWaiter>,
 }
 
-/// The same as [`join`](JoinHandle::join), for a task of any executor: a fiber is awaited where it is.
+/// Awaits the end of the fiber: [`join`](JoinHandle::join) for the tasks of any executor. The fiber stays on its runtime.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -50,14 +50,14 @@ impl<T> Future for JoinFuture<T> {
         ready!(Self::poll_end(handle, &mut this.waiting, context));
         this.waiting = None;
         let handle = ManuallyDrop::new(this.handle.take().expect("seen above"));
-        // SAFETY: the fiber has ended and the worker has let go, so the cell is the handle's, which is not used again;
-        // its type says that the result is a `T`.
+        // SAFETY: the fiber has ended and the worker has released the waiter, so the cell is the handle's, which is not used
+        // again; its type says that the result is a `T`.
         Poll::Ready(unsafe { take_result(handle.cell) })
     }
 }
 
 impl<T> JoinFuture<T> {
-    /// Ready when the cell is the handle's.
+    /// Ready once the cell is the handle's.
     fn poll_end(
         handle: &JoinHandle<T>,
         waiting: &mut Option<FutureWaiter>,

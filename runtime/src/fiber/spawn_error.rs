@@ -3,7 +3,12 @@
 use std::fmt;
 use std::io;
 
-/// Why a fiber could not be spawned.
+use crate::park;
+
+/// Why a fiber could not be spawned: the error of [`Builder::spawn`](crate::Builder::spawn) and its like.
+///
+/// A fiber that was spawned and then finds no memory for its stack is another case: its join returns an
+/// [`io::Error`] as the payload.
 ///
 /// Converts into [`io::Error`], so that `?` works where `std::thread::Builder::spawn` was used.
 ///
@@ -17,7 +22,8 @@ use std::io;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// The caller is neither a fiber nor inside a runtime: use `Runtime::spawn`, or spawn inside `abaca::run`.
+    /// The caller is not a fiber, so there is no current runtime: spawn inside of [`run`](fn@crate::run), or with
+    /// [`Runtime::spawn`](crate::Runtime::spawn).
     NoRuntime,
     /// The runtime is shutting down.
     ShuttingDown,
@@ -26,8 +32,31 @@ pub enum SpawnError {
         /// The limit set by `max_fibers`.
         max_fibers: usize,
     },
-    /// The stack size asked for is beyond 4 GiB.
+    /// The stack size asked for is 4 GiB or more.
     StackTooLarge,
+}
+
+impl SpawnError {
+    /// Fails as [`spawn`](fn@crate::spawn) does: a fiber whose runtime is shutting down unwinds as if it had been cancelled,
+    /// which it is about to be; any other caller panics. For functions that spawn with a [`Builder`](crate::Builder) and return
+    /// no error. The panic blames the caller.
+    ///
+    /// # Panics
+    ///
+    /// Always.
+    ///
+    /// ```should_panic
+    /// // Outside of a runtime.
+    /// let handle = abaca::Builder::new().spawn(|| 5).unwrap_or_else(|error| error.raise());
+    /// ```
+    #[cold]
+    #[track_caller]
+    pub fn raise(self) -> ! {
+        if self == Self::ShuttingDown && park::on_fiber() && !std::thread::panicking() {
+            park::unwind();
+        }
+        panic!("failed to spawn a fiber: {self}")
+    }
 }
 
 impl fmt::Display for SpawnError {
