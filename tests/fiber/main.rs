@@ -3,6 +3,7 @@
 // Looks at the end for what is left behind.
 use abaca_tests as _;
 
+mod blame;
 mod destructors;
 mod join;
 mod local;

@@ -90,6 +90,7 @@ impl Fiber {
     /// # Panics
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
+    #[track_caller]
     pub fn cancel(&self) {
         park::require_unwinding();
         park::cancel(self);

@@ -183,6 +183,7 @@ impl CancellationToken {
     /// # Panics
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
+    #[track_caller]
     pub fn run_until_cancelled<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         park::spend(Cost::Wait);
         let mut cancel_scope = CancelScope::signal();

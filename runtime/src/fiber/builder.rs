@@ -7,7 +7,10 @@ use crate::cell::{Fiber, Flags, allocate};
 use crate::park::{self, Cost};
 use crate::scheduler::{self, Phase, Shared, current_worker};
 
-/// Settings for a new fiber. Mirrors [`std::thread::Builder`].
+/// Settings for a new fiber: its name and the size of its stack. Mirrors [`std::thread::Builder`].
+///
+/// Its [`spawn`](Self::spawn) returns an error where [`abaca::spawn`](fn@crate::spawn) panics. The settings of a whole runtime are
+/// another type, [`runtime::Builder`](crate::runtime::Builder), made by [`Runtime::builder`](crate::Runtime::builder).
 ///
 /// ```
 /// # abaca::run(|| {
@@ -27,35 +30,42 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder with the runtime's settings and no name.
+    /// A builder with no name and the runtime's stack size.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Names the fiber: shown in reports of panics, stack overflows and dumps.
+    /// Names the fiber. The name is shown in reports of panics, stack overflows and stalls, and [`Fiber::name`] returns it.
     ///
-    /// The name must not contain a NUL, as a thread's must not: to spawn with such a name panics.
+    /// As with std, a name must not contain a NUL: spawning with such a name panics.
     pub fn name(mut self, name: String) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// The usable size of the stack in bytes, rounded up to 16 KiB, or from there on to one of four sizes in each doubling.
-    /// [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size) says what is needed. The default is fastest.
+    /// The usable size of the stack in bytes, less than 4 GiB. It is rounded up to 16 KiB, and above that to one of four sizes in
+    /// each doubling. Default: that of the runtime, whose stacks are the fastest to get.
+    /// [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size) says how much some common calls need.
+    ///
+    /// If the fiber overflows its stack, the process ends by SIGSEGV, after a report that names the fiber and the size.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_bytes = Some(bytes);
         self
     }
 
-    /// Spawns a fiber on the current runtime. It may start on any worker, and stays on that one.
+    /// Spawns a fiber on the current runtime; [`abaca::spawn`](fn@crate::spawn) says how it runs and ends.
     ///
     /// # Errors
     ///
-    /// See [`SpawnError`].
+    /// * [`SpawnError::NoRuntime`]: the caller is not a fiber.
+    /// * [`SpawnError::ShuttingDown`]: the runtime has begun to shut down.
+    /// * [`SpawnError::LimitReached`]: as many fibers are alive as the runtime allows.
+    /// * [`SpawnError::StackTooLarge`]: the stack size is 4 GiB or more.
     ///
     /// # Panics
     ///
     /// If the [`name`](Self::name) contains a NUL.
+    #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -65,15 +75,16 @@ impl Builder {
         unsafe { self.spawn_unbounded(f) }
     }
 
-    /// Spawns a fiber that starts and stays on the current worker, and so need not be `Send`.
+    /// Spawns a fiber that starts and stays on the current worker, so that the closure need not be `Send`.
     ///
     /// # Errors
     ///
-    /// See [`SpawnError`]; `NoRuntime` as well when the caller is not a fiber.
+    /// As [`spawn`](Self::spawn).
     ///
     /// # Panics
     ///
     /// If the [`name`](Self::name) contains a NUL.
+    #[track_caller]
     pub fn spawn_local<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + 'static,
@@ -83,32 +94,33 @@ impl Builder {
             current_worker().filter(|worker| worker.current().is_some()).ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
-        let task = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
-        // Straight into the ready list, from which nobody steals.
-        worker.make_ready(task);
+        let cell = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
+        // Straight into the ready list, from which no worker steals.
+        worker.make_ready(cell);
         park::spend(Cost::Call);
         // SAFETY: just allocated, for that closure.
-        Ok(unsafe { JoinHandle::new(task) })
+        Ok(unsafe { JoinHandle::new(cell) })
     }
 
     /// Spawns a fiber that may resume on any worker after each of its parks.
     ///
     /// # Safety
     ///
-    /// From the moment it starts, the fiber changes OS threads under the feet of its code. So whatever is on its
-    /// stack across a call that may block or yield (any call of this crate may) must be sound to use from another thread: no `Rc` that is
+    /// Once it has started, the fiber may be on another OS thread after any call that may block or yield, and any call of this
+    /// crate may. So whatever is on its stack across such a call must be sound to use from another thread: no `Rc` that is
     /// shared with a thread-local, no guard of a thread-bound lock, no reference into a thread-local, no value
     /// derived from a thread's id. The compiler checks none of this, and it may itself keep the *address* of a
-    /// thread-local across the call: code that uses thread-locals, its libraries' included, must do so in
-    /// functions that are not inlined into one that parks.
+    /// thread-local across the call. So code that uses thread-locals, that of libraries included, must do so in
+    /// functions that are not inlined into a function that parks.
     ///
     /// # Errors
     ///
-    /// See [`SpawnError`].
+    /// As [`spawn`](Self::spawn).
     ///
     /// # Panics
     ///
     /// If the [`name`](Self::name) contains a NUL.
+    #[track_caller]
     pub unsafe fn spawn_roaming<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -117,19 +129,20 @@ impl Builder {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
-        let task = allocate(f, Flags::ROAMING, stack_bytes, identity, worker.shared().address());
-        scheduler::spawn_here(worker, task);
+        let cell = allocate(f, Flags::ROAMING, stack_bytes, identity, worker.shared().address());
+        scheduler::spawn_here(worker, cell);
         // SAFETY: just allocated, for that closure.
-        Ok(unsafe { JoinHandle::new(task) })
+        Ok(unsafe { JoinHandle::new(cell) })
     }
 
-    /// Spawns a fiber that may borrow from its surroundings. Where it can, use [`scope`](crate::scope()) instead.
+    /// Spawns a fiber that may borrow from its surroundings. Use [`scope`](crate::scope()) instead wherever you can. Mirrors
+    /// [`std::thread::Builder::spawn_unchecked`].
     ///
     /// ```
     /// abaca::run(|| {
     ///     let text = String::from("borrowed");
     ///     let length = || text.len();
-    ///     // SAFETY: the fiber is joined while the text is alive, and nobody cancels the one that joins.
+    ///     // SAFETY: the fiber is joined while the text is alive, and nobody cancels the fiber that joins.
     ///     let handle = unsafe { abaca::Builder::new().spawn_unchecked(length) }.unwrap();
     ///     assert_eq!(handle.join().unwrap(), 8);
     /// });
@@ -137,7 +150,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// See [`SpawnError`].
+    /// As [`spawn`](Self::spawn).
     ///
     /// # Panics
     ///
@@ -145,8 +158,9 @@ impl Builder {
     ///
     /// # Safety
     ///
-    /// What the closure and its result borrow outlives the fiber. A join proves that the fiber has ended if it returns;
-    /// not if it unwinds because the joining fiber was cancelled.
+    /// What the closure and its result borrow must outlive the fiber. A join that returns proves that the fiber has ended; a join
+    /// that unwinds because the joining fiber was cancelled does not.
+    #[track_caller]
     pub unsafe fn spawn_unchecked<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send,
@@ -162,6 +176,7 @@ impl Builder {
     ///
     /// The closure and its result may be sent to another thread, and outlive the fiber.
     #[inline]
+    #[track_caller]
     pub(crate) unsafe fn spawn_unbounded<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T,
@@ -169,10 +184,10 @@ impl Builder {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
-        let task = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
-        scheduler::spawn_here(worker, task);
+        let cell = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
+        scheduler::spawn_here(worker, cell);
         // SAFETY: just allocated, for that closure.
-        Ok(unsafe { JoinHandle::new(task) })
+        Ok(unsafe { JoinHandle::new(cell) })
     }
 
     /// `spawn` onto a runtime from a thread that is not one of its workers.
@@ -180,32 +195,39 @@ impl Builder {
     /// # Safety
     ///
     /// As for `spawn_unbounded`.
+    #[track_caller]
     pub(crate) unsafe fn spawn_onto<F, T>(self, shared: &Shared, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T,
     {
         let (stack_bytes, identity) = self.settings()?;
-        let _visit = shared.guard();
+        let _guard = shared.guard();
         admit(shared)?;
-        let task = allocate(f, Flags::default(), stack_bytes, identity, shared.address());
-        shared.inject(task);
+        let cell = allocate(f, Flags::default(), stack_bytes, identity, shared.address());
+        shared.inject(cell);
         // SAFETY: just allocated, for that closure.
-        Ok(unsafe { JoinHandle::new(task) })
+        Ok(unsafe { JoinHandle::new(cell) })
     }
 
     #[inline]
+    #[track_caller]
     fn settings(self) -> Result<(u32, Option<Fiber>), SpawnError> {
         let stack_bytes = match self.stack_bytes {
             None => 0,
             Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,
         };
-        Ok((stack_bytes, self.name.map(named)))
+        let identity = match self.name {
+            None => None,
+            Some(name) => Some(named(name)),
+        };
+        Ok((stack_bytes, identity))
     }
 }
 
 /// # Panics
 ///
-/// If there is a NUL in the name, with std's words.
+/// If there is a NUL in the name, with std's message.
+#[track_caller]
 fn named(name: String) -> Fiber {
     assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
     Fiber::new(Some(name.into_boxed_str()))

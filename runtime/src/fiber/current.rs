@@ -1,5 +1,5 @@
-//! The calling fiber: its handle, `park` and `unpark`, `yield_now`. The shape is `std::thread`'s, and
-//! all of it works on plain OS threads as well.
+//! The calling fiber: its handle, `park` and `unpark`, `yield_now`. They have the shape of `std::thread`'s, and work on plain OS
+//! threads as well.
 
 #![expect(unsafe_code, reason = "asks the running fiber for its identity")]
 
@@ -13,11 +13,14 @@ use crate::scheduler;
 thread_local! {
     /// The handle of a plain OS thread.
     static THREAD: OnceCell<Fiber> = const { OnceCell::new() };
-    /// Its id, which is there for the destructors of other thread-locals as well.
+    /// The id of a plain OS thread. It is still there for the destructors of other thread-locals.
     static THREAD_ID: Cell<Option<FiberId>> = const { Cell::new(None) };
 }
 
-/// The handle of the calling fiber, or of the calling plain thread. Mirrors [`std::thread::current`].
+/// A handle to the calling fiber, or to the calling plain thread. Mirrors [`std::thread::current`].
+///
+/// The handle tells the fiber's id and name, and [unparks](Fiber::unpark) or [cancels](Fiber::cancel) the fiber. It may be cloned and
+/// kept after the fiber has ended. A plain thread has the name that std knows.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -39,7 +42,7 @@ pub fn current() -> Fiber {
         }
         None => {
             let make = || Fiber::with_id(thread_id(), std::thread::current().name().map(Box::from));
-            // While the thread's locals are destroyed the handle may be gone: this one is as good, but for its token.
+            // While the thread's locals are destroyed, the handle may be gone. A new one is as good, but for its park token.
             THREAD.try_with(|thread| thread.get_or_init(make).clone()).unwrap_or_else(|_| make())
         }
     }
@@ -54,32 +57,56 @@ fn thread_id() -> FiberId {
     })
 }
 
-/// The id of the calling fiber or plain thread, also in destructors at the thread's end.
+/// The id of the calling fiber or plain thread. It works in the destructors at the end of a thread as well.
 pub(crate) fn current_id() -> FiberId {
     if waits::on_fiber() { current().id() } else { thread_id() }
 }
 
-/// Blocks until the calling fiber's [`unpark`](Fiber::unpark) has been called since the last `park`. Mirrors
-/// [`std::thread::park`].
+/// Blocks until the calling fiber's token is available, and takes the token. Mirrors [`std::thread::park`].
 ///
-/// Unlike std's, it does not return spuriously; code should not rely on that.
+/// Each fiber, and each plain thread, has one token, which is absent at first. [`unpark`](Fiber::unpark) makes it available. So an
+/// `unpark` that comes before the `park` is not lost, and several of them count as one. What the unparking side did before
+/// `unpark` is visible after `park` returns.
+///
+/// Unlike std's, it does not return without a token; do not rely on that, and look at what you wait for in a loop. If the fiber is
+/// [cancelled](crate::cancel), it unwinds from here.
 ///
 /// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
 /// # abaca::run(|| {
-/// let sleeper = abaca::spawn(abaca::park);
-/// sleeper.fiber().unpark();
-/// sleeper.join().unwrap();
+/// let flag = Arc::new(AtomicBool::new(false));
+/// let waiting = abaca::spawn({
+///     let flag = Arc::clone(&flag);
+///     move || {
+///         while !flag.load(Ordering::Acquire) {
+///             abaca::park();
+///         }
+///     }
+/// });
+/// flag.store(true, Ordering::Release);
+/// waiting.fiber().unpark();
+/// waiting.join().unwrap();
 /// # });
 /// ```
 pub fn park() {
     park_until(None);
 }
 
-/// [`park`], for at most `timeout`. Mirrors [`std::thread::park_timeout`].
+/// Like [`park`], for at most `timeout`. Mirrors [`std::thread::park_timeout`].
+///
+/// It does not tell whether the token or the time ended the wait: look at what you wait for, and at the clock. A timeout of zero takes
+/// the token if it is there. One beyond the range of the clock never ends the wait.
 ///
 /// ```
-/// # use std::time::Duration;
-/// # abaca::run(|| abaca::park_timeout(Duration::from_millis(1)));
+/// use std::time::{Duration, Instant};
+///
+/// # abaca::run(|| {
+/// let begin = Instant::now();
+/// abaca::park_timeout(Duration::from_millis(1)); // nobody unparks
+/// assert!(begin.elapsed() >= Duration::from_millis(1));
+/// # });
 /// ```
 pub fn park_timeout(timeout: Duration) {
     // A deadline beyond the clock's range never comes.
@@ -103,7 +130,10 @@ fn park_until(deadline: Option<Instant>) {
 }
 
 impl Fiber {
-    /// Ends the fiber's [`park`], or lets its next one return at once. Mirrors [`std::thread::Thread::unpark`].
+    /// Makes the fiber's token available: ends its [`park`], or lets its next one return at once. Mirrors
+    /// [`std::thread::Thread::unpark`].
+    ///
+    /// It does not wait, and works from any fiber or thread. It has no effect on a fiber that has ended.
     pub fn unpark(&self) {
         waits::spend(Cost::Call);
         if let Some(woken) = self.identity().token.make_available() {
@@ -115,8 +145,20 @@ impl Fiber {
 /// Lets the other fibers of this worker run before the caller goes on; on a plain thread, the other threads.
 /// Mirrors [`std::thread::yield_now`].
 ///
+/// For a computation that calls nothing of abaca's for a long time. It is no place to be cancelled:
+/// [`cancel::checkpoint`](crate::cancel::checkpoint) is one.
+///
 /// ```
-/// # abaca::run(|| abaca::yield_now());
+/// # abaca::run(|| {
+/// let mut sum = 0_u64;
+/// for n in 0..1_000_000 {
+///     sum += n;
+///     if n % 100_000 == 0 {
+///         abaca::yield_now();
+///     }
+/// }
+/// # assert_eq!(sum, 499_999_500_000);
+/// # });
 /// ```
 #[inline]
 pub fn yield_now() {

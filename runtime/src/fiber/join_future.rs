@@ -1,7 +1,7 @@
 //! A join handle as a future, for the tasks of any executor.
 //!
-//! While the future waits, the join word holds the address of its task's waiter, which is on the heap, and stays there
-//! until the worker has let go of it: `poll` and `drop` wait for that, a few instructions of the worker's.
+//! While the future waits, the join word holds the address of its waiter. The waiter is on the heap, and must stay there until the
+//! worker has released it. So `poll` and `drop` wait for that, which takes the worker a few instructions.
 
 #![expect(unsafe_code, reason = "the join handle owns half of a cell")]
 
@@ -14,16 +14,16 @@ use std::thread;
 use super::JoinHandle;
 use crate::cell::{FutureWaiter, NoStack, take_result};
 
-/// Waits for the end of a fiber; from awaiting a [`JoinHandle`]. Dropping it detaches the fiber.
+/// The future of a fiber's end, from awaiting a [`JoinHandle`]. Dropping it detaches the fiber.
 #[must_use = "a future does nothing unless it is polled"]
 pub struct JoinFuture<T> {
     /// `None` once the result has been taken.
     handle: Option<JoinHandle<T>>,
-    /// What the join word refers to; `None` while the future has not been polled.
+    /// The waiter that the join word refers to; `None` while the future has not been polled.
     waiting: Option<FutureWaiter>,
 }
 
-/// The same as [`join`](JoinHandle::join), for a task of any executor: a fiber is awaited where it is.
+/// Awaits the end of the fiber: [`join`](JoinHandle::join) for the tasks of any executor. The fiber stays on its runtime.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -57,7 +57,7 @@ impl<T> Future for JoinFuture<T> {
 }
 
 impl<T> JoinFuture<T> {
-    /// Ready when the cell is the handle's.
+    /// Ready once the cell is the handle's.
     fn poll_end(
         handle: &JoinHandle<T>,
         waiting: &mut Option<FutureWaiter>,

@@ -1,4 +1,4 @@
-//! The join handle: to wait for the end of a fiber, to take its result, or to cancel it.
+//! The join handle: it waits for the end of a fiber and takes its result, or cancels the fiber.
 
 #![expect(unsafe_code, reason = "the join handle owns half of a cell")]
 
@@ -11,15 +11,17 @@ use std::thread;
 use crate::cell::{Fiber, Header, NoStack, Reason, take_result};
 use crate::park::{self, Cost};
 
-/// An owned permission to wait for the end of a fiber and take its result. Mirrors
-/// [`std::thread::JoinHandle`]; dropping it detaches the fiber.
+/// An owned permission to wait for the end of a fiber and take its result. Mirrors [`std::thread::JoinHandle`].
+///
+/// Dropping it detaches the fiber: the fiber runs on, and its result is dropped when it ends. A handle may be joined from any fiber or
+/// thread, also one of another runtime, and may outlive its runtime. In async code, await it.
 pub struct JoinHandle<T> {
     pub(super) cell: NonNull<Header>,
     result: PhantomData<T>,
 }
 
 // SAFETY: the handle's half of the cell is the join word and, after the end, a result that is `Send` by
-// `spawn`'s bound; a local fiber's handle is `!Send` where its result is, as std's auto traits would have it.
+// `spawn`'s bound. The handle of a local fiber is `!Send` if its result is, as std's auto traits would have it.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: a shared handle offers only atomics.
 unsafe impl<T> Sync for JoinHandle<T> {}
@@ -30,7 +32,7 @@ impl<T> Unpin for JoinHandle<T> {}
 impl<T> JoinHandle<T> {
     /// # Safety
     ///
-    /// That cell is a new one, of a closure that returns a `T`, and nobody else has its handle.
+    /// The cell is new and of a closure that returns a `T`, and nobody else has its handle.
     #[inline]
     pub(super) unsafe fn new(cell: NonNull<Header>) -> Self {
         Self { cell, result: PhantomData }
@@ -41,19 +43,27 @@ impl<T> JoinHandle<T> {
         unsafe { self.cell.as_ref() }
     }
 
-    /// Waits for the fiber to end and returns its result, or the payload of its panic.
+    /// Waits for the fiber to end and returns its result.
     ///
-    /// A fiber that was cancelled gives [`Cancelled`](crate::Cancelled) as payload; a
-    /// task for which no stack could be had gives an [`io::Error`](std::io::Error).
+    /// Returns at once if the fiber has ended. What the fiber did is visible to the caller afterwards. If the *caller* is cancelled
+    /// while it waits, it unwinds and the fiber is detached: it runs on, and its result is lost. A [`scope`](crate::scope()) or a
+    /// [`JoinSet`](crate::JoinSet) cancels its fibers then instead.
     ///
     /// # Errors
     ///
-    /// The payload, if the fiber panicked.
+    /// A payload, which tells how the fiber ended:
+    ///
+    /// * the payload of its panic, if it panicked: a `&str` or a `String`, unless it was made by
+    ///   [`panic_any`](std::panic::panic_any);
+    /// * [`Cancelled`](crate::Cancelled), if it was cancelled, also by the shutdown of its runtime;
+    /// * [`io::Error`](std::io::Error), if there was no memory for its stack, so that it never ran.
     ///
     /// ```
     /// # abaca::run(|| {
-    /// let handle = abaca::spawn(|| 6 * 7);
-    /// assert_eq!(handle.join().unwrap(), 42);
+    /// assert_eq!(abaca::spawn(|| 6 * 7).join().unwrap(), 42);
+    ///
+    /// let payload = abaca::spawn(|| panic!("no luck")).join().unwrap_err();
+    /// assert_eq!(payload.downcast_ref(), Some(&"no luck"));
     /// # });
     /// ```
     #[inline]
@@ -69,7 +79,7 @@ impl<T> JoinHandle<T> {
         if !this.header().join.has_ended_for_good() {
             this.await_end();
         }
-        // SAFETY: the join word says that the cell is ours, and the handle's type that its result is a `T`.
+        // SAFETY: the join word says that the cell is the handle's, and the handle's type that its result is a `T`.
         unsafe { take_result(this.cell) }
     }
 
@@ -87,34 +97,35 @@ impl<T> JoinHandle<T> {
 
     /// # Safety
     ///
-    /// The join word made the cell the handle's.
+    /// The join word has made the cell the handle's.
     pub(super) unsafe fn dispose(cell: NonNull<Header>) {
-        /// Frees the cell also when the result's destructor panics.
+        /// Frees the cell even if the result's destructor panics.
         struct Free(NonNull<Header>);
         impl Drop for Free {
             fn drop(&mut self) {
-                // SAFETY: the promise of `dispose`'s caller; `clear` leaves nothing behind, even if it panics.
+                // SAFETY: by the contract of `dispose`; `clear` leaves nothing behind, even if it panics.
                 unsafe { Header::free(self.0) };
             }
         }
         let _free = Free(cell);
-        // SAFETY: the caller's promise.
+        // SAFETY: by the contract of this function.
         unsafe { Header::clear(cell) };
     }
 
-    /// [`is_finished`](Self::is_finished), for one who does not wait for it.
+    /// [`is_finished`](Self::is_finished), for callers that do not poll it in a loop: it spends nothing.
     pub(crate) fn has_ended(&self) -> bool {
         self.header().join.has_ended()
     }
 
-    /// Whether the fiber has ended, so that `join` returns at once.
+    /// Whether the fiber has ended, so that [`join`](Self::join) returns at once. It does not wait.
     pub fn is_finished(&self) -> bool {
         let has_ended = self.has_ended();
         park::spend(if has_ended { Cost::Call } else { Cost::InVain });
         has_ended
     }
 
-    /// The fiber's handle: its id, its name, `unpark`, `cancel`.
+    /// A handle to the fiber: its id, its name, [`unpark`](Fiber::unpark), [`cancel`](Fiber::cancel). It may be cloned, and kept after
+    /// the join. Mirrors [`std::thread::JoinHandle::thread`].
     pub fn fiber(&self) -> Fiber {
         let header = self.header();
         let fiber = header.identity();
@@ -122,15 +133,16 @@ impl<T> JoinHandle<T> {
         fiber
     }
 
-    /// The same as [`fiber`](Self::fiber), under the name that `std::thread::JoinHandle` has for it.
+    /// The same as [`fiber`](Self::fiber), under std's name.
     pub fn thread(&self) -> Fiber {
         self.fiber()
     }
 
-    /// Cancels the fiber: it unwinds from the blocking call it is in, or from its next one, and its join returns
-    /// [`Cancelled`](crate::Cancelled) as payload. A task that has not started never runs. See [`cancel`](crate::cancel).
+    /// Cancels the fiber: it unwinds from the blocking call that it is in, or from its next one, and its join returns
+    /// [`Cancelled`](crate::Cancelled) as the payload. A fiber that has not started never runs. A fiber that has ended, or that
+    /// never blocks again, is not cancelled. See [`cancel`](crate::cancel).
     ///
-    /// Returns at once; join the fiber to wait for its end.
+    /// The call does not wait: join the fiber to wait for its end.
     ///
     /// # Panics
     ///
@@ -140,9 +152,10 @@ impl<T> JoinHandle<T> {
     /// # abaca::run(|| {
     /// let fiber = abaca::spawn(abaca::park);
     /// fiber.cancel();
-    /// assert!(fiber.join().is_err());
+    /// assert!(fiber.join().unwrap_err().is::<abaca::Cancelled>());
     /// # });
     /// ```
+    #[track_caller]
     pub fn cancel(&self) {
         if !self.has_ended() {
             self.fiber().cancel();

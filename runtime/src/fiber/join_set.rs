@@ -10,8 +10,10 @@ use crate::cell::{Cancelled, Fiber};
 use crate::channel::{Receiver, Sender, unbounded};
 use crate::time::{Elapsed, timeout};
 
-/// Fibers that are joined in the order in which they end. Dropping the set cancels those that are left. Mirrors tokio's
-/// `JoinSet`.
+/// A set of fibers that are joined in the order in which they end. Mirrors tokio's `JoinSet`.
+///
+/// Dropping the set cancels the fibers that are left, and does not wait for them; [`shutdown`](Self::shutdown) does. To let them run on
+/// instead, call [`detach_all`](Self::detach_all).
 ///
 /// ```
 /// use abaca::JoinSet;
@@ -28,21 +30,23 @@ use crate::time::{Elapsed, timeout};
 /// # });
 /// ```
 pub struct JoinSet<T> {
-    /// By place; `None` where one has become free.
-    members: Vec<Option<JoinHandle<()>>>,
+    /// `None` in a free slot.
+    handles: Vec<Option<JoinHandle<()>>>,
+    /// The indices of the free slots.
     free: Vec<usize>,
     ended: Receiver<Report<T>>,
-    /// For the next member. It also keeps the channel connected.
+    /// Cloned for each fiber. It also keeps the channel connected.
     reporter: Sender<Report<T>>,
 }
 
+/// The end of the fiber of one slot.
 struct Report<T> {
-    place: usize,
+    index: usize,
     /// `None` if the fiber never ran.
     result: Option<thread::Result<T>>,
 }
 
-/// Reports the end of a member, also of one that never runs.
+/// Sends the report when it is dropped, so that a fiber that never runs is reported as well.
 struct Reporter<T> {
     report: Option<Report<T>>,
     to: Sender<Report<T>>,
@@ -51,7 +55,7 @@ struct Reporter<T> {
 impl<T> Drop for Reporter<T> {
     fn drop(&mut self) {
         if let Some(report) = self.report.take() {
-            // A set that is gone has detached its members or does not want their results.
+            // If the set is gone, it has detached its fibers or does not want their results.
             let _ = self.to.send(report);
         }
     }
@@ -64,33 +68,41 @@ impl<T> JoinSet<T> {
     /// An empty set.
     pub fn new() -> Self {
         let (reporter, ended) = unbounded();
-        Self { members: Vec::new(), free: Vec::new(), ended, reporter }
+        Self { handles: Vec::new(), free: Vec::new(), ended, reporter }
     }
 
-    /// How many fibers are in the set: those that run, and those that have ended and were not joined.
+    /// The number of fibers in the set: those that have not ended, and those that have ended and were not joined.
     pub fn len(&self) -> usize {
-        self.members.len() - self.free.len()
+        self.handles.len() - self.free.len()
     }
 
-    /// Whether there is none.
+    /// Whether the set has no fibers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Cancels all fibers; see [`JoinHandle::cancel`]. They stay in the set until they are joined.
+    ///
+    /// # Panics
+    ///
+    /// With `panic = "abort"`, since there is no unwinding then.
     pub fn cancel_all(&mut self) {
-        self.members.iter().flatten().for_each(JoinHandle::cancel);
+        self.handles.iter().flatten().for_each(JoinHandle::cancel);
     }
 
     /// Takes all fibers out of the set, and lets them run on.
     pub fn detach_all(&mut self) {
-        self.members.clear();
+        self.handles.clear();
         self.free.clear();
         let (reporter, ended) = unbounded();
         (self.reporter, self.ended) = (reporter, ended);
     }
 
-    /// Cancels all fibers and waits for their ends.
+    /// Cancels all fibers and waits for their ends. Their results are dropped.
+    ///
+    /// # Panics
+    ///
+    /// With `panic = "abort"`, since there is no unwinding then.
     pub fn shutdown(&mut self) {
         self.cancel_all();
         while self.join_next().is_some() {}
@@ -98,34 +110,40 @@ impl<T> JoinSet<T> {
 
     /// Waits for the next fiber to end and takes its result out of the set; `None` if the set is empty.
     ///
-    /// If the call is cancelled, no result is lost.
+    /// If the caller is cancelled while it waits, no result is lost: it is there at the next call.
     ///
     /// # Errors
     ///
-    /// As [`JoinHandle::join`]: the payload, if that fiber panicked or was cancelled.
+    /// As [`JoinHandle::join`]: the payload of the fiber's panic; [`Cancelled`](crate::Cancelled), if it was cancelled; an
+    /// [`io::Error`](std::io::Error), if it had no memory for its stack.
     pub fn join_next(&mut self) -> Option<thread::Result<T>> {
         if self.is_empty() {
             return None;
         }
         let report = self.ended.recv().expect("the set has a sender itself");
-        Some(self.settle(report))
+        Some(self.take_result(report))
     }
 
-    /// The result of a fiber that has ended already; `None` if there is none.
+    /// Takes the result of a fiber that has ended already out of the set; `None` if there is none. It does not wait.
     ///
     /// # Errors
     ///
     /// As [`join_next`](Self::join_next).
     pub fn try_join_next(&mut self) -> Option<thread::Result<T>> {
         let report = self.ended.try_recv().ok()?;
-        Some(self.settle(report))
+        Some(self.take_result(report))
     }
 
-    /// [`join_next`](Self::join_next), for at most `duration`.
+    /// Like [`join_next`](Self::join_next), for at most `duration`. A duration of zero takes what is there.
     ///
     /// # Errors
     ///
-    /// [`Elapsed`], when no fiber ended in time.
+    /// * [`Elapsed`]: no fiber ended in time. All stay in the set and run on.
+    /// * The inner error: as [`join_next`](Self::join_next).
+    ///
+    /// # Panics
+    ///
+    /// With `panic = "abort"`, since there is no unwinding then.
     pub fn join_next_timeout(&mut self, duration: Duration) -> Result<Option<thread::Result<T>>, Elapsed> {
         timeout(duration, || self.join_next())
     }
@@ -134,7 +152,7 @@ impl<T> JoinSet<T> {
     ///
     /// # Panics
     ///
-    /// If one of them panicked or was cancelled; the others are then cancelled.
+    /// With the payload of a fiber that panicked or was cancelled. The set is dropped then, which cancels the others.
     pub fn join_all(mut self) -> Vec<T> {
         let mut results = Vec::with_capacity(self.len());
         while let Some(result) = self.join_next() {
@@ -146,14 +164,14 @@ impl<T> JoinSet<T> {
         results
     }
 
-    fn settle(&mut self, report: Report<T>) -> thread::Result<T> {
-        let member = self.members[report.place].take().expect("a member reports once");
-        self.free.push(report.place);
+    fn take_result(&mut self, report: Report<T>) -> thread::Result<T> {
+        let handle = self.handles[report.index].take().expect("a fiber reports once");
+        self.free.push(report.index);
         if self.is_empty() && self.free.capacity() > KEPT {
-            (self.members, self.free) = (Vec::new(), Vec::new());
+            (self.handles, self.free) = (Vec::new(), Vec::new());
         }
-        // It has reported, so it is at its end.
-        let ended = crate::park::shield(|| member.join());
+        // It has reported, so it is about to end.
+        let ended = crate::park::shield(|| handle.join());
         match (report.result, ended) {
             (Some(result), _) => result,
             (None, Err(payload)) => Err(payload),
@@ -161,13 +179,14 @@ impl<T> JoinSet<T> {
         }
     }
 
-    fn enter<F: FnOnce() -> T>(&mut self, f: F) -> (usize, impl FnOnce() + use<F, T>) {
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.members.push(None);
-            self.members.len() - 1
+    /// Reserves a slot for a fiber; returns its index, and the fiber's body, which reports to it.
+    fn reserve<F: FnOnce() -> T>(&mut self, f: F) -> (usize, impl FnOnce() + use<F, T>) {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.handles.push(None);
+            self.handles.len() - 1
         });
         let mut reporter =
-            Reporter { report: Some(Report { place, result: None }), to: self.reporter.clone() };
+            Reporter { report: Some(Report { index, result: None }), to: self.reporter.clone() };
         let run = move || {
             let mut result = catch_unwind(AssertUnwindSafe(f));
             if let Err(payload) = &mut result {
@@ -178,21 +197,23 @@ impl<T> JoinSet<T> {
             }
             drop(reporter);
         };
-        (place, run)
+        (index, run)
     }
 
-    fn leave(&mut self, place: usize, spawned: Result<JoinHandle<()>, SpawnError>) -> Fiber {
+    /// Puts the handle into the slot that was reserved, or frees the slot and fails.
+    #[track_caller]
+    fn insert(&mut self, index: usize, spawned: Result<JoinHandle<()>, SpawnError>) -> Fiber {
         match spawned {
             Ok(handle) => {
                 let fiber = handle.fiber();
-                self.members[place] = Some(handle);
+                self.handles[index] = Some(handle);
                 fiber
             }
             Err(error) => {
-                self.free.push(place);
-                // The closure was dropped, which was its report.
+                self.free.push(index);
+                // The body was dropped, so it has reported: that report is taken out again.
                 let reports: Vec<_> = self.ended.try_iter().collect();
-                for report in reports.into_iter().filter(|report| report.place != place) {
+                for report in reports.into_iter().filter(|report| report.index != index) {
                     let _ = self.reporter.send(report);
                 }
                 error.raise()
@@ -202,11 +223,13 @@ impl<T> JoinSet<T> {
 }
 
 impl<T: Send + 'static> JoinSet<T> {
-    /// Spawns a fiber in the set; its handle is for [`cancel`](Fiber::cancel) and `unpark`.
+    /// Spawns a fiber in the set. The handle that it returns is for [`cancel`](Fiber::cancel) and [`unpark`](Fiber::unpark); the set
+    /// joins the fiber.
     ///
     /// # Panics
     ///
     /// As [`abaca::spawn`](crate::spawn()).
+    #[track_caller]
     pub fn spawn<F>(&mut self, f: F) -> Fiber
     where
         F: FnOnce() -> T + Send + 'static,
@@ -214,18 +237,20 @@ impl<T: Send + 'static> JoinSet<T> {
         self.spawn_with(Builder::new(), f)
     }
 
-    /// [`spawn`](Self::spawn), with the builder's name and stack size.
+    /// Like [`spawn`](Self::spawn), with the builder's name and stack size.
     ///
     /// # Panics
     ///
-    /// As [`abaca::spawn`](crate::spawn()).
+    /// As [`abaca::spawn`](crate::spawn()); also if the builder's [`stack_size`](Builder::stack_size) is 4 GiB or more, or its
+    /// [`name`](Builder::name) contains a NUL.
+    #[track_caller]
     pub fn spawn_with<F>(&mut self, builder: Builder, f: F) -> Fiber
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        let (place, run) = self.enter(f);
+        let (index, run) = self.reserve(f);
         let spawned = builder.spawn(run);
-        self.leave(place, spawned)
+        self.insert(index, spawned)
     }
 }
 
@@ -252,6 +277,7 @@ where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
+    #[track_caller]
     fn extend<I: IntoIterator<Item = F>>(&mut self, closures: I) {
         for f in closures {
             self.spawn(f);
@@ -264,6 +290,7 @@ where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,
 {
+    #[track_caller]
     fn from_iter<I: IntoIterator<Item = F>>(closures: I) -> Self {
         let mut set = Self::new();
         set.extend(closures);

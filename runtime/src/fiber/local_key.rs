@@ -14,13 +14,12 @@ use crate::scheduler;
 
 /// Declares fiber-local keys, with the syntax of [`std::thread_local!`].
 ///
-/// Each fiber (and each plain thread) has a value of its own, made by the initialiser at the first use and
-/// dropped when the fiber ends, newest first. As with thread-locals, a destructor may use, and even make, other values; one
-/// that panics aborts the process; and it is not [cancelled](crate::cancel).
+/// Each fiber, and each plain thread, has a value of its own. The initialiser makes it at the first use. The values of a fiber are
+/// dropped when the fiber ends, the newest first. As with thread-locals, a destructor may use other values, and even make them. A
+/// destructor that panics aborts the process. Destructors are not [cancelled](crate::cancel).
 ///
-/// A value that is in use when its fiber ends, by a [coroutine](crate::coroutine) that is suspended inside of
-/// [`with`](LocalKey::with) and outlives the fiber, is dropped when the coroutine lets go of it. What the coroutine asks for
-/// from then on is the value of the fiber that resumes it.
+/// A [coroutine](crate::coroutine) may be suspended inside of [`with`](LocalKey::with) and outlive its fiber. The value that it uses
+/// is then dropped when it leaves `with`. After that, the coroutine sees the values of the fiber that resumes it.
 ///
 /// ```
 /// use std::cell::Cell;
@@ -58,13 +57,13 @@ macro_rules! fiber_local {
 /// A key made by [`fiber_local!`](crate::fiber_local). Mirrors [`std::thread::LocalKey`].
 pub struct LocalKey<T: 'static> {
     init: fn() -> T,
-    /// As std's, a key is of exactly one type.
+    /// As with std, a key is invariant in its type.
     is_invariant: PhantomData<fn(T) -> T>,
     /// Gives the key a size, so that two keys never share an address.
     _address: u8,
 }
 
-/// The fiber has dropped this local already, or is about to. Mirrors [`std::thread::AccessError`].
+/// The error of [`LocalKey::try_with`]: the fiber is ending and has dropped this value. Mirrors [`std::thread::AccessError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AccessError;
@@ -78,10 +77,10 @@ impl fmt::Display for AccessError {
 impl std::error::Error for AccessError {}
 
 thread_local! {
-    /// The values of a plain thread. `END` drops them, so they can be used while they are dropped.
+    /// The values of a plain thread. `END` drops them, so that they can still be used while they are dropped.
     static THREAD: ManuallyDrop<Locals> = const { ManuallyDrop::new(Locals::new()) };
     static END: ThreadEnd = const { ThreadEnd };
-    /// `END` has dropped the values.
+    /// Whether `END` has dropped the values.
     static ENDED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -101,28 +100,34 @@ impl<T: 'static> LocalKey<T> {
         Self { init, is_invariant: PhantomData, _address: 0 }
     }
 
-    /// Calls `f` with the calling fiber's value, which is made first if need be.
+    /// Calls `f` with the value of the calling fiber, which is made first if there is none.
+    ///
+    /// `f` may block: other fibers have values of their own.
     ///
     /// # Panics
     ///
-    /// If the fiber has begun to drop its locals and this one is gone; [`try_with`](Self::try_with) does not.
+    /// If the fiber is ending and has dropped this value; [`try_with`](Self::try_with) returns an error instead.
+    #[track_caller]
     pub fn with<F, R>(&'static self, f: F) -> R
     where
         F: FnOnce(&T) -> R,
     {
-        self.try_with(f).unwrap_or_else(|error| panic!("cannot access a fiber-local value: {error}"))
+        match self.try_with(f) {
+            Ok(result) => result,
+            Err(error) => panic!("cannot access a fiber-local value: {error}"),
+        }
     }
 
-    /// [`with`](Self::with) that does not panic.
+    /// Like [`with`](Self::with), without its panic.
     ///
     /// # Errors
     ///
-    /// [`AccessError`] if the fiber has begun to drop its locals and this one is gone.
+    /// [`AccessError`]: the fiber is ending and has dropped this value.
     pub fn try_with<F, R>(&'static self, f: F) -> Result<R, AccessError>
     where
         F: FnOnce(&T) -> R,
     {
-        // Shared, so that it stays until `f` has returned: a coroutine may leave its fiber in the middle of `f`.
+        // Shared, so that it stays until `f` has returned: a coroutine may outlive its fiber in the middle of `f`.
         let value = self.value()?;
         Ok(f(&value))
     }
@@ -137,14 +142,15 @@ impl<T: 'static> LocalKey<T> {
     #[cold]
     fn make(&'static self) -> Result<Rc<T>, AccessError> {
         let before = scheduler::current_fiber();
-        // No store is at hand meanwhile: in a coroutine, this may go on in another fiber.
+        // No store is borrowed meanwhile: in a coroutine, the initialiser may go on in another fiber.
         let value = Rc::new((self.init)());
         if before != scheduler::current_fiber()
             && let Some(value) = with_locals(|locals| locals.get(self.key()))?
         {
             return Ok(value);
         }
-        // One that the initialiser itself may have made is replaced, and dropped out here: that is the user's code.
+        // The initialiser may itself have made a value, which is replaced. It is dropped out here, since its destructor is the
+        // user's code.
         let _replaced = with_locals(|locals| locals.insert(self.key(), &value))?;
         Ok(value)
     }
@@ -153,7 +159,8 @@ impl<T: 'static> LocalKey<T> {
         std::ptr::from_ref(self) as usize
     }
 
-    /// Makes `value` the first value, without the initialiser; hands it back when there is one already.
+    /// Makes `value` the first value, without the initialiser. Returns it if there is a value already.
+    #[track_caller]
     fn set_first(&'static self, value: T) -> Option<T> {
         let make_first = || {
             if with_locals(|locals| locals.get::<T>(self.key()))?.is_some() {
@@ -163,14 +170,18 @@ impl<T: 'static> LocalKey<T> {
             with_locals(|locals| locals.insert(self.key(), &value))?;
             Ok(None)
         };
-        make_first().unwrap_or_else(|error: AccessError| panic!("cannot access a fiber-local value: {error}"))
+        let made: Result<Option<T>, AccessError> = make_first();
+        match made {
+            Ok(left) => left,
+            Err(error) => panic!("cannot access a fiber-local value: {error}"),
+        }
     }
 }
 
-/// Calls `f`, which runs nothing of the user's, with the store of whoever calls.
+/// Calls `f`, which runs no code of the user's, with the store of the calling fiber or thread.
 fn with_locals<R>(f: impl FnOnce(&Locals) -> Result<R, Gone>) -> Result<R, AccessError> {
     let done = match scheduler::current_fiber() {
-        // SAFETY: the caller is this fiber, and does not end in `f`.
+        // SAFETY: the caller is this fiber, which does not end in `f`.
         Some(me) => f(unsafe { &(*me.as_ptr()).locals }),
         None if ENDED.get() => Err(Gone),
         None => {
@@ -188,13 +199,19 @@ impl<T: 'static> LocalKey<Cell<T>> {
     /// # Panics
     ///
     /// As [`with`](LocalKey::with).
+    #[track_caller]
     pub fn set(&'static self, value: T) {
         if let Some(value) = self.set_first(Cell::new(value)) {
             self.with(|cell| cell.set(value.into_inner()));
         }
     }
 
-    /// A copy of the value.
+    /// Returns a copy of the value.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    #[track_caller]
     pub fn get(&'static self) -> T
     where
         T: Copy,
@@ -202,7 +219,12 @@ impl<T: 'static> LocalKey<Cell<T>> {
         self.with(Cell::get)
     }
 
-    /// Takes the value, leaving the default.
+    /// Takes the value and leaves the default.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    #[track_caller]
     pub fn take(&'static self) -> T
     where
         T: Default,
@@ -211,6 +233,11 @@ impl<T: 'static> LocalKey<Cell<T>> {
     }
 
     /// Replaces the value and returns the old one.
+    ///
+    /// # Panics
+    ///
+    /// As [`with`](LocalKey::with).
+    #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
     }
@@ -221,7 +248,8 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     ///
     /// # Panics
     ///
-    /// If it is mutably borrowed.
+    /// If it is mutably borrowed; and as [`with`](LocalKey::with).
+    #[track_caller]
     pub fn with_borrow<F, R>(&'static self, f: F) -> R
     where
         F: FnOnce(&T) -> R,
@@ -233,7 +261,8 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     ///
     /// # Panics
     ///
-    /// If it is borrowed.
+    /// If it is borrowed; and as [`with`](LocalKey::with).
+    #[track_caller]
     pub fn with_borrow_mut<F, R>(&'static self, f: F) -> R
     where
         F: FnOnce(&mut T) -> R,
@@ -246,17 +275,19 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     /// # Panics
     ///
     /// If it is borrowed; and as [`with`](LocalKey::with).
+    #[track_caller]
     pub fn set(&'static self, value: T) {
         if let Some(value) = self.set_first(RefCell::new(value)) {
             self.replace(value.into_inner());
         }
     }
 
-    /// Takes the value, leaving the default.
+    /// Takes the value and leaves the default.
     ///
     /// # Panics
     ///
-    /// If it is borrowed.
+    /// If it is borrowed; and as [`with`](LocalKey::with).
+    #[track_caller]
     pub fn take(&'static self) -> T
     where
         T: Default,
@@ -268,7 +299,8 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     ///
     /// # Panics
     ///
-    /// If it is borrowed.
+    /// If it is borrowed; and as [`with`](LocalKey::with).
+    #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
     }

@@ -10,22 +10,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::members::ScopeFibers;
+use super::scope_fibers::ScopeFibers;
 use super::{Builder, JoinHandle, SpawnError};
 use crate::cell::{Cancelled, Fiber, Reason, catch_and_resume, contained};
 use crate::park::{self, Cost, Latch};
 use crate::queue::SpinLock;
 use crate::scheduler;
 
-/// Runs `f` with a scope in which fibers can be spawned that borrow from the caller's frame; returns when all of
-/// them have ended. Mirrors [`std::thread::scope`].
+/// Runs `f` with a scope, in which it can spawn fibers that borrow from outside of the scope; returns when all of them have ended.
+/// Mirrors [`std::thread::scope`].
 ///
-/// If the caller is cancelled meanwhile, so are the fibers of the scope; it unwinds when they have ended.
+/// Fibers whose handles were not joined are joined at the end of the scope. Fibers of a scope may spawn others in the same scope.
+///
+/// If the caller is [cancelled](crate::cancel) while it is in the scope, so are the fibers of the scope. It unwinds when they have
+/// ended. A [`timeout`](crate::time::timeout()) around a scope therefore ends its fibers as well.
 ///
 /// # Panics
 ///
-/// If `f` panics, or if a fiber panicked or found no memory for its stack and its handle was not joined; in each case
-/// after all have ended.
+/// In each case after all fibers of the scope have ended:
+///
+/// * If `f` panics, with its payload.
+/// * If a fiber panicked whose handle was not joined.
+/// * If there was no memory for the stack of a fiber whose handle was not joined.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -38,6 +44,7 @@ use crate::scheduler;
 /// assert_eq!(numbers, [1, 2, 3, 6]);
 /// # });
 /// ```
+#[track_caller]
 pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
@@ -69,6 +76,7 @@ impl Scope<'_, '_> {
     }
 
     /// Waits for all fibers; returns the result of the scope's body, or unwinds.
+    #[track_caller]
     pub(crate) fn finish<T>(&self, result: thread::Result<T>) -> T {
         let shared = &*self.shared;
         if result.as_ref().is_err_and(|payload| Cancelled::is_in(&**payload)) {
@@ -80,13 +88,13 @@ impl Scope<'_, '_> {
         match (result, cancelled) {
             (_, Some(cancelled)) => cancelled.unwind(),
             (Err(payload), None) => resume_unwind(payload),
-            // Somebody's work is missing because the runtime is going down, and nobody has joined it.
+            // The runtime is shutting down, and a fiber that was not joined has not done its work because of that.
             (Ok(_), None)
-                if scheduler::is_closing() && (happened(&shared.cancelled) || happened(&shared.refused)) =>
+                if scheduler::is_closing() && (happened(&shared.cancelled) || happened(&shared.not_run)) =>
             {
                 park::unwind()
             }
-            (Ok(_), None) if happened(&shared.refused) => {
+            (Ok(_), None) if happened(&shared.not_run) => {
                 panic!("a scoped fiber could not be started: there is no memory for its stack")
             }
             (Ok(_), None) if happened(&shared.panicked) => panic!("a scoped fiber panicked"),
@@ -96,17 +104,34 @@ impl Scope<'_, '_> {
 }
 
 impl<'scope> Scope<'scope, '_> {
-    /// Spawns a fiber that may borrow from outside of the scope.
+    /// Spawns a fiber that may borrow from outside of the scope. Mirrors [`std::thread::Scope::spawn`].
+    ///
+    /// Dropping the handle does not let the fiber outlive the scope: the end of the scope joins it.
     ///
     /// # Panics
     ///
-    /// As [`abaca::spawn`](crate::spawn()).
+    /// As [`abaca::spawn`](crate::spawn()). [`Builder::spawn_scoped`] returns errors instead.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let words = ["one", "two", "three"];
+    /// let lengths: Vec<_> = abaca::scope(|scope| {
+    ///     let handles: Vec<_> = words.iter().map(|word| scope.spawn(|| word.len())).collect();
+    ///     handles.into_iter().map(|handle| handle.join().unwrap()).collect()
+    /// });
+    /// assert_eq!(lengths, [3, 3, 5]);
+    /// # });
+    /// ```
+    #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        Builder::new().spawn_scoped(self, f).unwrap_or_else(|error| error.raise())
+        match Builder::new().spawn_scoped(self, f) {
+            Ok(handle) => handle,
+            Err(error) => error.raise(),
+        }
     }
 }
 
@@ -122,11 +147,22 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// See [`SpawnError`].
+    /// As [`spawn`](Self::spawn).
     ///
     /// # Panics
     ///
     /// If the [`name`](Self::name) contains a NUL.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let text = String::from("borrowed");
+    /// abaca::scope(|scope| {
+    ///     let reader = abaca::Builder::new().name("reader".into()).spawn_scoped(scope, || text.len());
+    ///     assert_eq!(reader.unwrap().join().unwrap(), 8);
+    /// });
+    /// # });
+    /// ```
+    #[track_caller]
     pub fn spawn_scoped<'scope, 'env, F, T>(
         self,
         scope: &'scope Scope<'scope, 'env>,
@@ -143,14 +179,14 @@ impl Builder {
             borrows: PhantomData,
         });
         scope.shared.running.add();
-        let place = Running(Arc::clone(&scope.shared));
-        let task = ScopedTask { f, packet: Unsent(Arc::clone(&packet)), running: place };
+        let running = Running(Arc::clone(&scope.shared));
+        let body = Body { f, packet: Unsent(Arc::clone(&packet)), running };
         // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_zero`
         // has seen the count at zero, and the count falls after closure and result are gone from the fiber.
-        match unsafe { self.spawn_unbounded(move || task.run()) } {
+        match unsafe { self.spawn_unbounded(move || body.run()) } {
             Ok(handle) => Ok(ScopedJoinHandle { handle, packet }),
             Err(error) => {
-                // The caller knows, so the scope's end need not.
+                // The caller is told, so the end of the scope need not panic.
                 packet.take();
                 Err(error)
             }
@@ -159,35 +195,43 @@ impl Builder {
 }
 
 /// An owned permission to wait for the end of a scoped fiber. Mirrors [`std::thread::ScopedJoinHandle`].
+///
+/// Dropping it leaves the join to the end of the scope.
 pub struct ScopedJoinHandle<'scope, T> {
     handle: JoinHandle<()>,
     packet: Arc<Packet<'scope, T>>,
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
-    /// Waits for the fiber to end and returns its result.
+    /// Waits for the fiber to end and returns its result. If the caller is cancelled while it waits, it unwinds, and so the scope is
+    /// cancelled.
     ///
     /// # Errors
     ///
-    /// The payload, if the fiber panicked.
+    /// As [`JoinHandle::join`]: a payload, which tells how the fiber ended. The end of the scope does not panic then.
     pub fn join(self) -> thread::Result<T> {
         let ended = self.handle.join();
         let result = self.packet.take().expect("only a join takes the result");
-        // An error here is a task that was refused, and says why; the result only says that it did not run.
+        // An error of the handle is of a fiber that never ran, and says why. The packet only says that it did not run.
         ended.and(result)
     }
 
     /// Cancels the fiber; see [`JoinHandle::cancel`].
+    ///
+    /// # Panics
+    ///
+    /// With `panic = "abort"`, since there is no unwinding then.
+    #[track_caller]
     pub fn cancel(&self) {
         self.handle.cancel();
     }
 
-    /// Whether the fiber has ended.
+    /// Whether the fiber has ended, so that [`join`](Self::join) returns at once. It does not wait.
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
 
-    /// The fiber's handle.
+    /// A handle to the fiber: its id, its name, [`unpark`](Fiber::unpark), [`cancel`](Fiber::cancel).
     pub fn fiber(&self) -> Fiber {
         self.handle.fiber()
     }
@@ -205,29 +249,31 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 }
 
 pub(crate) struct ScopeShared {
-    /// Fibers whose closure or result may still borrow.
+    /// Counts the fibers whose closure or result may still borrow.
     running: Latch,
-    members: ScopeFibers,
-    /// What happened to a fiber whose handle was not joined.
+    fibers: ScopeFibers,
+    /// A fiber whose handle was not joined has panicked.
     panicked: AtomicBool,
+    /// A fiber whose handle was not joined was cancelled.
     cancelled: AtomicBool,
-    refused: AtomicBool,
+    /// A fiber whose handle was not joined never ran.
+    not_run: AtomicBool,
 }
 
 impl ScopeShared {
     fn new() -> Self {
         Self {
             running: Latch::new(0),
-            members: ScopeFibers::default(),
+            fibers: ScopeFibers::default(),
             panicked: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
-            refused: AtomicBool::new(false),
+            not_run: AtomicBool::new(false),
         }
     }
 
     /// Cancels the fibers that run, and those that are yet to start.
     pub(crate) fn cancel(&self) {
-        self.members.cancel();
+        self.fibers.cancel();
     }
 }
 
@@ -240,19 +286,20 @@ impl Drop for Running {
     }
 }
 
-/// The closure of a scoped fiber. Its fields are dropped in this order when it never runs.
-struct ScopedTask<'scope, F, T> {
+/// The body of a scoped fiber. If it never runs, its fields are dropped in this order.
+struct Body<'scope, F, T> {
     f: F,
     packet: Unsent<'scope, T>,
     running: Running,
 }
 
-/// The fiber's half of its packet.
+/// The fiber's half of its packet, while it holds no result.
 struct Unsent<'scope, T>(Arc<Packet<'scope, T>>);
 
 impl<T> Drop for Unsent<'_, T> {
     fn drop(&mut self) {
-        // A task that was cancelled is dropped by its own fiber; any other that never runs, elsewhere.
+        // The body of a fiber that was cancelled before it started is dropped by that fiber; that of any other fiber that never
+        // runs is dropped elsewhere.
         if park::is_obeyed() {
             let mut result = self.0.result.lock();
             if matches!(&*result, Some(Err(payload)) if payload.is::<NotRun>()) {
@@ -262,10 +309,10 @@ impl<T> Drop for Unsent<'_, T> {
     }
 }
 
-impl<F: FnOnce() -> T, T> ScopedTask<'_, F, T> {
+impl<F: FnOnce() -> T, T> Body<'_, F, T> {
     fn run(self) {
         let Self { f, packet, running } = self;
-        let mut result = running.0.members.with_me(|| catch_unwind(AssertUnwindSafe(f)));
+        let mut result = running.0.fibers.with_me(|| catch_unwind(AssertUnwindSafe(f)));
         if let Err(payload) = &mut result
             && !Cancelled::land(&mut **payload)
         {
@@ -273,18 +320,18 @@ impl<F: FnOnce() -> T, T> ScopedTask<'_, F, T> {
             packet.0.panicked.store(true, Ordering::Relaxed);
         }
         *packet.0.result.lock() = Some(result);
-        // The result goes with the packet, if the handle is gone, and before the count falls.
+        // If the handle is gone, this drops the result, before the count falls.
         contained(|| drop(packet));
         drop(running);
     }
 }
 
-/// The result of a scoped fiber that has not run. (To box it costs nothing.)
+/// The result of a scoped fiber that has not run. It has no size, so boxing it allocates nothing.
 struct NotRun;
 
-/// Where a scoped fiber leaves its result.
+/// The place of a scoped fiber's result.
 struct Packet<'scope, T> {
-    /// `None` once it was joined.
+    /// `None` once the fiber was joined.
     result: SpinLock<Option<thread::Result<T>>>,
     /// Whether the fiber unwound for another reason than its cancellation.
     panicked: AtomicBool,
@@ -303,7 +350,7 @@ impl<T> Drop for Packet<'_, T> {
         if let Some(Err(payload)) = &*self.result.lock() {
             let how = match payload {
                 _ if self.panicked.load(Ordering::Relaxed) => &self.scope.panicked,
-                _ if payload.is::<NotRun>() => &self.scope.refused,
+                _ if payload.is::<NotRun>() => &self.scope.not_run,
                 _ => &self.scope.cancelled,
             };
             // Relaxed: read by the owner after the count has fallen.

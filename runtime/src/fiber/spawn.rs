@@ -2,15 +2,33 @@
 
 use super::{Builder, JoinHandle};
 
-/// Spawns a fiber on the current runtime. Mirrors [`std::thread::spawn`].
+/// Spawns a fiber on the current runtime, and returns a handle to wait for its end and take its result. Mirrors
+/// [`std::thread::spawn`].
 ///
-/// The task may start on any worker; from then on the fiber stays on that worker, so thread-locals, `Rc` and
-/// everything else that is bound to a thread behave in it as on any thread.
+/// Any worker of the runtime may start the fiber. From then on it stays on that worker, so thread-locals, `Rc` and everything else
+/// that is bound to a thread behave in it as on any thread.
+///
+/// **Dropping the handle detaches the fiber:** it runs on, and its result is dropped when it ends. A detached fiber may outlive the
+/// fiber that spawned it, but not the runtime: what is still there when [`run`](fn@crate::run) ends is [cancelled](crate::cancel) and
+/// unwinds. Join what has to be finished, or use a [`scope`](fn@crate::scope), which joins for you and whose fibers may borrow.
+///
+/// The caller goes on; the fiber runs when the caller blocks, or when another worker takes it.
+///
+/// The closure and its result are `Send`, because another worker may run the fiber and another thread may join it; and `'static`,
+/// because the fiber may outlive its caller. [`spawn_local`] lifts the first bound, [`scope`](fn@crate::scope) the second.
+///
+/// A panic of the closure ends the fiber, not the process: [`join`](JoinHandle::join) returns it. If the closure overflows its stack,
+/// the process ends by SIGSEGV, after a report that names the fiber; see [`Builder::stack_size`].
 ///
 /// # Panics
 ///
-/// If it cannot be spawned: outside of a runtime, during shutdown, at the limit of fibers. Use
-/// [`Builder::spawn`] to handle these.
+/// * Outside of a runtime: on a thread that runs no fibers. Use [`Runtime::spawn`](crate::Runtime::spawn) there.
+/// * If the runtime's [limit of fibers](crate::runtime::Builder::max_fibers) is reached.
+///
+/// [`Builder::spawn`] returns these as errors. While the runtime is shutting down, a fiber that spawns unwinds as if it had been
+/// cancelled.
+///
+/// # Examples
 ///
 /// ```
 /// # abaca::run(|| {
@@ -18,20 +36,55 @@ use super::{Builder, JoinHandle};
 /// assert_eq!(handle.join().unwrap(), "from a fiber");
 /// # });
 /// ```
+///
+/// A fiber for each piece of work, and a channel for the results:
+///
+/// ```
+/// use abaca::channel::unbounded;
+///
+/// # abaca::run(|| {
+/// let (sender, receiver) = unbounded();
+/// for n in 1..=3 {
+///     let sender = sender.clone();
+///     // The handle is dropped: the fiber is detached, and sends all the same.
+///     abaca::spawn(move || sender.send(n * n).unwrap());
+/// }
+/// drop(sender);
+/// assert_eq!(receiver.iter().sum::<i32>(), 14);
+/// # });
+/// ```
+///
+/// A panic is the error of the join:
+///
+/// ```
+/// # abaca::run(|| {
+/// let payload = abaca::spawn(|| -> u8 { panic!("no luck") }).join().unwrap_err();
+/// assert_eq!(payload.downcast_ref(), Some(&"no luck"));
+/// # });
+/// ```
 #[inline]
+#[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Builder::new().spawn(f).unwrap_or_else(|error| error.raise())
+    match Builder::new().spawn(f) {
+        Ok(handle) => handle,
+        Err(error) => error.raise(),
+    }
 }
 
-/// Spawns a fiber on the current worker, where it stays; the closure need not be `Send`.
+/// Spawns a fiber that starts and stays on the current worker, so that the closure need not be `Send`.
+///
+/// It never runs in parallel with its caller. Everything else is as with [`spawn`].
 ///
 /// # Panics
 ///
-/// As [`spawn`]; also on a plain thread.
+/// * If the caller is not a fiber.
+/// * If the runtime's [limit of fibers](crate::runtime::Builder::max_fibers) is reached.
+///
+/// [`Builder::spawn_local`] returns these as errors.
 ///
 /// ```
 /// use std::rc::Rc;
@@ -41,10 +94,14 @@ where
 /// assert_eq!(handle.join().unwrap(), 5);
 /// # });
 /// ```
+#[track_caller]
 pub fn spawn_local<F, T>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    Builder::new().spawn_local(f).unwrap_or_else(|error| error.raise())
+    match Builder::new().spawn_local(f) {
+        Ok(handle) => handle,
+        Err(error) => error.raise(),
+    }
 }

@@ -5,7 +5,10 @@ use std::io;
 
 use crate::park;
 
-/// Why a fiber could not be spawned.
+/// Why a fiber could not be spawned: the error of [`Builder::spawn`](crate::Builder::spawn) and its like.
+///
+/// A fiber that was spawned and then finds no memory for its stack is another case: its join returns an
+/// [`io::Error`] as the payload.
 ///
 /// Converts into [`io::Error`], so that `?` works where `std::thread::Builder::spawn` was used.
 ///
@@ -19,7 +22,8 @@ use crate::park;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// The caller is neither a fiber nor inside a runtime: use `Runtime::spawn`, or spawn inside `abaca::run`.
+    /// The caller is not a fiber, so there is no current runtime: spawn inside of [`run`](fn@crate::run), or with
+    /// [`Runtime::spawn`](crate::Runtime::spawn).
     NoRuntime,
     /// The runtime is shutting down.
     ShuttingDown,
@@ -28,14 +32,14 @@ pub enum SpawnError {
         /// The limit set by `max_fibers`.
         max_fibers: usize,
     },
-    /// The stack size asked for is beyond 4 GiB.
+    /// The stack size asked for is 4 GiB or more.
     StackTooLarge,
 }
 
 impl SpawnError {
     /// Fails as [`spawn`](fn@crate::spawn) does: a fiber whose runtime is shutting down unwinds as if it had been cancelled,
-    /// which it is about to be; anybody else panics. For functions that spawn with a [`Builder`](crate::Builder) and return
-    /// no error.
+    /// which it is about to be; any other caller panics. For functions that spawn with a [`Builder`](crate::Builder) and return
+    /// no error. The panic blames the caller.
     ///
     /// # Panics
     ///
@@ -46,6 +50,7 @@ impl SpawnError {
     /// let handle = abaca::Builder::new().spawn(|| 5).unwrap_or_else(|error| error.raise());
     /// ```
     #[cold]
+    #[track_caller]
     pub fn raise(self) -> ! {
         if self == Self::ShuttingDown && park::on_fiber() && !std::thread::panicking() {
             park::unwind();

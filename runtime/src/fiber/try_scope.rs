@@ -1,6 +1,6 @@
 //! Scopes whose fibers are cancelled when one of them fails.
 
-#![expect(unsafe_code, reason = "holds the address of the cancel_scope around the scope's body")]
+#![expect(unsafe_code, reason = "holds the address of the cancel scope around the scope's body")]
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,18 +13,20 @@ use crate::cell::{CancelScope, Cancelled, catch_and_resume};
 use crate::park::{self, Cost, run_inside};
 use crate::queue::SpinLock;
 
-/// Runs `f` with a scope whose fibers return [`Result`]s. When one of them returns an error or panics, the others and
-/// `f` itself are [cancelled](crate::cancel), and when all have ended the error is returned. Everything else is as in
+/// Runs `f` with a scope whose fibers return [`Result`]s, and fails when one of them fails: when a fiber returns an error or panics,
+/// the others and `f` itself are [cancelled](crate::cancel). Returns when all have ended. Everything else is as in
 /// [`scope`](crate::scope()).
 ///
 /// # Errors
 ///
-/// The first error: of a fiber, or of `f`.
+/// * The error of the fiber that failed first.
+/// * The error of `f`, if no fiber failed before.
 ///
 /// # Panics
 ///
-/// If `f` panics, or a fiber does and its handle was not joined, when all have ended; and with `panic = "abort"`, since
-/// there is no unwinding then.
+/// * If `f` panics, with its payload, when all fibers have ended.
+/// * If a fiber panics before any returned an error, when all have ended.
+/// * With `panic = "abort"`, since there is no unwinding then.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,6 +42,7 @@ use crate::queue::SpinLock;
 /// assert_eq!(failed, Err("no such host"));
 /// # });
 /// ```
+#[track_caller]
 pub fn try_scope<'env, F, T, E>(f: F) -> Result<T, E>
 where
     F: for<'scope> FnOnce(&'scope TryScope<'scope, 'env, E>) -> Result<T, E>,
@@ -55,7 +58,7 @@ where
         })
     });
     if let Ok(Some(Err(_))) = &result {
-        // A later error is dropped, whose destructor is the user's: nothing may unwind before the fibers have ended.
+        // A later error is dropped, and its destructor is the user's code: nothing may unwind before the fibers have ended.
         result = catch_unwind(AssertUnwindSafe(|| {
             if let Ok(Some(Err(error))) = result {
                 scope.fail(Some(error));
@@ -70,12 +73,12 @@ where
     match (scope.failure.0.lock().error.take(), body) {
         (Some(error), _) => Err(error),
         (None, Some(body)) => body,
-        // It was cancelled, but not by an error: a fiber panicked that was joined.
+        // The body was cancelled, but not by an error: a fiber that was joined has panicked.
         (None, None) => panic!("a scoped fiber panicked"),
     }
 }
 
-/// A scope to spawn fibers in that may fail. Made by [`try_scope`].
+/// A scope for fibers that may fail. Made by [`try_scope`].
 pub struct TryScope<'scope, 'env: 'scope, E> {
     scope: Scope<'scope, 'env>,
     failure: Arc<Failure<E>>,
@@ -84,11 +87,13 @@ pub struct TryScope<'scope, 'env: 'scope, E> {
 impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
     /// Spawns a fiber that may borrow from outside of the scope. If it returns an error or panics, the scope has failed.
     ///
-    /// A join returns its value; [`Cancelled`] if it returned an error, since that is the scope's.
+    /// A join returns the value that is in the fiber's `Ok`. If the fiber returned an error, which becomes that of the scope, a join
+    /// fails with [`Cancelled`] as the payload.
     ///
     /// # Panics
     ///
     /// As [`abaca::spawn`](crate::spawn()).
+    #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
@@ -113,7 +118,7 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
         })
     }
 
-    /// Whether the scope has failed, so that everything in it is being cancelled.
+    /// Whether the scope has failed, so that everything in it has been cancelled.
     pub fn has_failed(&self) -> bool {
         self.failure.0.lock().failed
     }
@@ -142,7 +147,7 @@ struct State<E> {
     body: *const CancelScope,
 }
 
-// SAFETY: the cancel scope is used under the lock, and is taken out under it before its frame ends.
+// SAFETY: the cancel scope is used only under the lock, and is taken out under it before its frame ends.
 unsafe impl<E: Send> Send for State<E> {}
 
 /// The scope's body runs while this lives.
@@ -164,7 +169,7 @@ impl<E> Failure<E> {
         Watched(self)
     }
 
-    /// Notes the first failure, and cancels the body. A later error is dropped.
+    /// Stores the first failure and cancels the body. A later error is dropped.
     fn report(&self, error: Option<E>) {
         let mut state = self.0.lock();
         if state.failed {

@@ -84,6 +84,7 @@ fn drive<F: Future>(mut future: Pin<&mut F>, deadline: impl Fn() -> Option<Insta
 /// assert_eq!(fiber.join().unwrap(), 5);
 /// # });
 /// ```
+#[track_caller]
 pub fn spawn_future<F>(future: F) -> JoinHandle<F::Output>
 where
     F: IntoFuture + Send + 'static,

@@ -88,6 +88,7 @@ pub(crate) fn unwinds_cancelled() -> bool {
 }
 
 /// Ends a program that aborts on panic and asks for a cancellation, with the reason.
+#[track_caller]
 pub(crate) fn require_unwinding() {
     if cfg!(panic = "abort") {
         panic!("abaca: cancellation unwinds the fiber, which needs panic = \"unwind\" in the Cargo profile");
@@ -208,6 +209,7 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `f` with `cancel_scope` around it. `None` if that is where an unwinding ended.
+#[track_caller]
 pub(crate) fn run_inside<T>(cancel_scope: &mut CancelScope, f: impl FnOnce(&CancelScope) -> T) -> Option<T> {
     require_unwinding();
     let inside = with_chain(|chain| chain.push(cancel_scope));

@@ -99,10 +99,13 @@ impl Runtime {
         // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
         // shield, it neither unwinds nor returns before the fiber has ended.
         let handle = unsafe { fiber::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
-        let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
+        let handle = match handle {
+            Ok(handle) => handle,
+            Err(error) => panic!("failed to spawn the main fiber: {error}"),
+        };
         match NoStack::of(crate::park::shield(|| handle.join_veiled())) {
             Ok(result) => result.unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
-            // No panic was reported: it never began.
+            // No panic was reported: the fiber never began, for want of a stack.
             Err(error) => panic!("failed to start the main fiber: {error}"),
         }
     }
@@ -112,12 +115,16 @@ impl Runtime {
     /// # Panics
     ///
     /// If the runtime's limit of fibers is reached; see [`try_spawn`](Self::try_spawn).
+    #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.try_spawn(f).unwrap_or_else(|error| panic!("failed to spawn a fiber: {error}"))
+        match self.try_spawn(f) {
+            Ok(handle) => handle,
+            Err(error) => panic!("failed to spawn a fiber: {error}"),
+        }
     }
 
     /// [`spawn`](Self::spawn) that does not panic.
@@ -166,6 +173,7 @@ impl Runtime {
     /// # Panics
     ///
     /// When called from a fiber of this runtime, which would wait for itself.
+    #[track_caller]
     pub fn shutdown(mut self, timeout: Duration) -> Result<(), ShutdownError> {
         let Some(crew) = self.crew.take_if(|crew| !crew.waits_for_caller()) else {
             panic!("a runtime cannot be shut down from one of its fibers: drop it there")
@@ -193,7 +201,9 @@ impl fmt::Debug for Runtime {
 ///
 /// # Panics
 ///
-/// With the panic of `f`; or if the runtime cannot be started (see [`Builder::build`]). In a fiber, which has a runtime.
+/// * With the panic of `f`.
+/// * If the runtime cannot be started; see [`Builder::build`].
+/// * In a fiber, which has a runtime already.
 ///
 /// ```
 /// let sum = abaca::run(|| {
@@ -212,6 +222,8 @@ where
         scheduler::current_fiber().is_none(),
         "abaca::run starts a runtime and blocks its thread: in a fiber, use abaca::spawn"
     );
-    let runtime = Runtime::new().unwrap_or_else(|error| panic!("cannot start the runtime: {error}"));
-    runtime.run(f)
+    match Runtime::new() {
+        Ok(runtime) => runtime.run(f),
+        Err(error) => panic!("cannot start the runtime: {error}"),
+    }
 }

@@ -44,6 +44,7 @@ pub struct Interval {
 /// assert!(interval.tick() >= first + Duration::from_millis(1));
 /// # });
 /// ```
+#[track_caller]
 pub fn interval(period: Duration) -> Interval {
     interval_at(Instant::now(), period)
 }
@@ -53,6 +54,7 @@ pub fn interval(period: Duration) -> Interval {
 /// # Panics
 ///
 /// If `period` is zero.
+#[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval is more than zero");
     Interval { next: start, period, behavior: MissedTickBehavior::default() }

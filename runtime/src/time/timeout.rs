@@ -61,6 +61,7 @@ impl From<Elapsed> for io::Error {
 /// assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
 /// # });
 /// ```
+#[track_caller]
 pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
     match Instant::now().checked_add(duration) {
         Some(deadline) => timeout_at(deadline, f),
@@ -88,6 +89,7 @@ pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapse
 /// assert!(abaca::time::timeout_at(Instant::now(), || abaca::park()).is_err());
 /// # });
 /// ```
+#[track_caller]
 pub fn timeout_at<T>(deadline: Instant, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
     park::spend(Cost::Wait);
     run_inside(&mut CancelScope::deadline(deadline), |_| f()).ok_or(Elapsed(()))

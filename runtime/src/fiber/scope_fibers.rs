@@ -1,4 +1,7 @@
 //! The running fibers of a scope, so that they can be cancelled together.
+//!
+//! Each registers itself when it starts and takes itself out before it ends, both under the lock. So a header that is found in a slot
+//! while the lock is held is alive.
 
 #![expect(unsafe_code, reason = "holds the headers of fibers that are registered")]
 
@@ -15,62 +18,63 @@ pub(crate) struct ScopeFibers(SpinLock<Slots>);
 #[derive(Debug, Default)]
 struct Slots {
     cancelled: bool,
-    /// By place; `None` where one has become free.
+    /// `None` in a free slot.
     fibers: Vec<Option<NonNull<Header>>>,
+    /// The indices of the free slots.
     free: Vec<usize>,
 }
 
-// SAFETY: a header is used only under the lock, which its fiber needs to leave the roll before it ends.
+// SAFETY: a header is used only under the lock, which its fiber needs to take itself out before it ends.
 unsafe impl Send for Slots {}
 
-/// The calling fiber is on the roll while this lives.
+/// The calling fiber is registered while this lives.
 struct Entry<'a> {
-    members: &'a ScopeFibers,
-    place: usize,
+    fibers: &'a ScopeFibers,
+    index: usize,
 }
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        let mut roll = self.members.0.lock();
-        roll.fibers[self.place] = None;
-        roll.free.push(self.place);
+        let mut slots = self.fibers.0.lock();
+        slots.fibers[self.index] = None;
+        slots.free.push(self.index);
     }
 }
 
 impl ScopeFibers {
-    /// Calls `f` with the calling fiber on the roll; if the members have been cancelled, so is the caller.
+    /// Calls `f` while the calling fiber is registered. If the scope has been cancelled, the caller is cancelled first.
     pub(crate) fn with_me<R>(&self, f: impl FnOnce() -> R) -> R {
         let me = scheduler::current_fiber().expect("a scoped fiber is one");
-        let (place, cancelled) = {
-            let mut roll = self.0.lock();
-            let place = roll.free.pop().unwrap_or_else(|| {
-                roll.fibers.push(None);
-                roll.fibers.len() - 1
+        let (entry, cancelled) = {
+            let mut slots = self.0.lock();
+            let index = slots.free.pop().unwrap_or_else(|| {
+                slots.fibers.push(None);
+                slots.fibers.len() - 1
             });
-            roll.fibers[place] = Some(me);
-            (Entry { members: self, place }, roll.cancelled)
+            slots.fibers[index] = Some(me);
+            (Entry { fibers: self, index }, slots.cancelled)
         };
         if cancelled {
             // SAFETY: the caller is this fiber.
             unsafe { me.as_ref() }.request_cancellation();
         }
         let result = f();
-        drop(place);
+        drop(entry);
         result
     }
 
-    /// Cancels the members, and those that will come.
+    /// Cancels the registered fibers, and those that will register.
     pub(crate) fn cancel(&self) {
         let fibers: Vec<Fiber> = {
-            let mut roll = self.0.lock();
-            roll.cancelled = true;
+            let mut slots = self.0.lock();
+            slots.cancelled = true;
             let handle = |header: &NonNull<Header>| {
-                // SAFETY: it is on the roll, so it cannot end before we release the lock.
+                // SAFETY: it is registered, so it cannot end before the lock is released.
                 let fiber = unsafe { header.as_ref() }.identity();
                 fiber.identity().attach(*header);
                 fiber
             };
-            roll.fibers.iter().flatten().map(handle).collect()
+            slots.fibers.iter().flatten().map(handle).collect()
         };
         fibers.iter().for_each(cancel::cancel);
     }

@@ -1,0 +1,139 @@
+//! A panic that the caller of a function is to blame for names the caller's line, as std's do with `#[track_caller]`.
+
+#![expect(unsafe_code, reason = "calls unsafe ways to spawn, each of which panics before it spawns")]
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use abaca::time::{interval, interval_at};
+use abaca::{Builder, JoinSet, Runtime};
+
+thread_local! {
+    /// The file of the last panic on this thread.
+    static BLAMED: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// The file that is blamed for the panic of `f`.
+fn blamed<T>(f: impl FnOnce() -> T) -> String {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        // The first runtime of the process wraps the hook that is there: that has to be this one.
+        drop(Runtime::builder().workers(1).build().expect("a worker starts"));
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            BLAMED.set(info.location().map(|location| location.file().to_owned()));
+            before(info);
+        }));
+    });
+    BLAMED.set(None);
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(f()))).is_err(), "it panics");
+    BLAMED.take().expect("the hook has seen the panic")
+}
+
+#[track_caller]
+fn assert_blames_here<T>(f: impl FnOnce() -> T) {
+    assert_eq!(blamed(f), file!());
+}
+
+fn small() -> Runtime {
+    Runtime::builder().workers(1).max_fibers(1).build().expect("a worker starts")
+}
+
+#[test]
+fn to_spawn_outside_of_a_runtime_is_the_callers_fault() {
+    assert_blames_here(|| abaca::spawn(|| ()));
+    assert_blames_here(|| abaca::spawn_local(|| ()));
+    assert_blames_here(|| abaca::scope(|scope| drop(scope.spawn(|| ()))));
+    assert_blames_here(|| abaca::try_scope(|scope| Ok::<_, ()>(drop(scope.spawn(|| Ok(()))))));
+    assert_blames_here(|| JoinSet::new().spawn(|| ()));
+    assert_blames_here(|| JoinSet::new().spawn_with(Builder::new(), || ()));
+    assert_blames_here(|| JoinSet::from_iter([|| ()]));
+    assert_blames_here(|| abaca::future::spawn_future(async {}));
+    assert_blames_here(|| Builder::new().spawn(|| ()).unwrap_or_else(|error| error.raise()));
+}
+
+#[test]
+fn to_spawn_beyond_the_limit_is_the_callers_fault() {
+    let runtime = small();
+    runtime.run(|| {
+        assert_blames_here(|| abaca::spawn(|| ()));
+        assert_blames_here(|| abaca::spawn_local(|| ()));
+    });
+    let kept = runtime.spawn(abaca::park);
+    assert_blames_here(|| runtime.spawn(|| ()));
+    assert_blames_here(|| runtime.run(|| ()));
+    kept.cancel();
+}
+
+#[test]
+fn a_name_with_a_nul_is_the_callers_fault() {
+    let builder = || Builder::new().name("\0".into());
+    abaca::run(|| {
+        assert_blames_here(|| builder().spawn(|| ()));
+        assert_blames_here(|| builder().spawn_local(|| ()));
+        assert_blames_here(|| abaca::scope(|scope| drop(builder().spawn_scoped(scope, || ()))));
+        // SAFETY: it never runs.
+        assert_blames_here(|| unsafe { builder().spawn_roaming(|| ()) });
+        // SAFETY: it never runs.
+        assert_blames_here(|| unsafe { builder().spawn_unchecked(|| ()) });
+    });
+}
+
+#[test]
+fn a_panic_that_nobody_joined_is_the_fault_of_the_scope() {
+    abaca::run(|| {
+        assert_blames_here(|| abaca::scope(|scope| drop(scope.spawn(|| panic!("as it should")))));
+    });
+}
+
+#[test]
+fn a_runtime_inside_of_its_own_fiber_is_the_callers_fault() {
+    abaca::run(|| {
+        assert_blames_here(|| abaca::run(|| ()));
+        let other = small();
+        assert_blames_here(|| other.run(|| ()));
+    });
+    let runtime = small();
+    let (give, take) = abaca::channel::bounded(1);
+    let fiber = runtime.spawn(move || {
+        let runtime: Runtime = take.recv().expect("it is sent");
+        assert_blames_here(move || runtime.shutdown(Duration::ZERO));
+    });
+    give.send(runtime).expect("the fiber is there");
+    fiber.join().expect("the assertion holds");
+}
+
+#[test]
+fn an_interval_without_a_period_is_the_callers_fault() {
+    assert_blames_here(|| interval(Duration::ZERO));
+    assert_blames_here(|| interval_at(Instant::now(), Duration::ZERO));
+}
+
+#[test]
+fn a_fiber_local_that_is_gone_is_the_callers_fault() {
+    struct Late;
+    impl Drop for Late {
+        fn drop(&mut self) {
+            assert_blames_here(|| GONE.with(|_| ()));
+            assert_blames_here(|| GONE.get());
+            assert_blames_here(|| GONE.set(1));
+            CHECKED.store(true, SeqCst);
+        }
+    }
+    static CHECKED: AtomicBool = AtomicBool::new(false);
+    abaca::fiber_local! {
+        static LATE: Late = Late;
+        static GONE: Cell<u8> = Cell::new(0);
+    }
+    abaca::run(|| {
+        let fiber = abaca::spawn(|| {
+            LATE.with(|_| ());
+            GONE.set(1); // newer, so dropped first
+        });
+        fiber.join().expect("it ends");
+    });
+    assert!(CHECKED.load(SeqCst));
+}
