@@ -8,7 +8,7 @@ impl Flags {
     /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
     pub(crate) const ROAMING: Self = Self(1);
     /// Must resume where it was suspended even if it roams: it has a timer in that worker's wheel, or it unwinds.
-    pub(crate) const ANCHORED: Self = Self(2);
+    pub(crate) const PINNED: Self = Self(2);
     /// Placed on its worker by `Worker::place`, whose count of placed fibers it is part of.
     pub(crate) const PLACED: Self = Self(4);
     /// What this fiber spawns next goes to the least loaded worker: it has just accepted a connection.

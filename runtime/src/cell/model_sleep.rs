@@ -27,7 +27,7 @@ fn model_a_thread_that_dozes_off_is_woken_by_the_one_claim() {
             let (waiter, owner) = (Arc::clone(&waiter), owner.clone());
             thread::spawn(move || claim(&waiter, outcome, &owner))
         });
-        if waiter.doze() {
+        if waiter.begin_sleep() {
             while waiter.outcome().is_none() {
                 thread::park();
             }

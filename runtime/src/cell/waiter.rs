@@ -174,7 +174,7 @@ impl Waiter {
     }
 
     /// The thread that waits is about to sleep. False if it has been claimed, and so must not.
-    pub(crate) fn doze(&self) -> bool {
+    pub(crate) fn begin_sleep(&self) -> bool {
         // Acquire: as in `outcome`, for one that was claimed.
         let dozed = self.state.compare_exchange(WAITING, SLEEPING, Ordering::Relaxed, Ordering::Acquire);
         matches!(dozed, Ok(_) | Err(SLEEPING))

@@ -66,7 +66,7 @@ pub(super) fn choose<A: Cases + ?Sized>(cases: &A, mode: SelectMode, room: &mut 
         }
         let Block::Until(limit) = mode.block else {
             drop(locks);
-            park::spend(Cost::InVain);
+            park::spend(Cost::TryFailed);
             return None;
         };
         if limit.is_some_and(|at| at <= Instant::now()) {

@@ -104,7 +104,7 @@ impl<T> JoinHandle<T> {
     /// Whether the fiber has ended, so that `join` returns at once.
     pub fn is_finished(&self) -> bool {
         let has_ended = self.has_ended();
-        park::spend(if has_ended { Cost::Call } else { Cost::InVain });
+        park::spend(if has_ended { Cost::Call } else { Cost::TryFailed });
         has_ended
     }
 

@@ -74,7 +74,7 @@ impl Scope<'_, '_> {
         if result.as_ref().is_err_and(|payload| payload.is::<Cancelled>()) {
             shared.cancel();
         }
-        let cancelled = shared.running.await_zero(Reason::Scope, || shared.cancel());
+        let cancelled = shared.running.wait_to_end(Reason::Scope, || shared.cancel());
         // Relaxed: written before the count fell to zero.
         let happened = |what: &AtomicBool| what.load(Ordering::Relaxed);
         match (result, cancelled) {
@@ -144,7 +144,7 @@ impl Builder {
         scope.shared.running.add();
         let place = Running(Arc::clone(&scope.shared));
         let task = ScopedTask { f, packet: Unsent(Arc::clone(&packet)), running: place };
-        // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_zero`
+        // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `wait_to_end`
         // has seen the count at zero, and the count falls after closure and result are gone from the fiber.
         match unsafe { self.spawn_unbounded(move || task.run()) } {
             Ok(handle) => Ok(ScopedJoinHandle { handle, packet }),
@@ -235,7 +235,7 @@ struct Running(Arc<ScopeShared>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.subtract();
+        self.0.running.count_down();
     }
 }
 
@@ -252,7 +252,7 @@ struct Unsent<'scope, T>(Arc<Packet<'scope, T>>);
 impl<T> Drop for Unsent<'_, T> {
     fn drop(&mut self) {
         // A task that was cancelled is dropped by its own fiber; any other that never runs, elsewhere.
-        if park::is_obeyed() {
+        if park::is_cancelling() {
             let mut result = self.0.result.lock();
             if matches!(&*result, Some(Err(payload)) if payload.is::<NotRun>()) {
                 *result = Some(Err(Box::new(Cancelled::new())));

@@ -1,4 +1,4 @@
-//! How a fiber waits: until its waiter is claimed, by whoever ends the wait, by its timer, or by a cancellation.
+//! How a fiber waits: until its waiter is claimed, by a waker, by its timer, or by a cancellation.
 
 #![expect(unsafe_code, reason = "uses the header of the calling fiber, and timers in its frame")]
 
@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::time::Instant;
 
-use super::cancel::{Until, is_cancelled, unwind, wait_bounded};
+use super::cancel::{Until, is_cancelled, unwind, wait_in_scopes};
 use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
 use crate::scheduler::{Bound, Worker, current_worker};
 use crate::timer::Entry;
@@ -25,14 +25,14 @@ pub(super) fn block(
         return block_unwinding(me, waiter, reason, deadline);
     }
     if header.must_unwind() || !header.cancel_scopes.is_empty() {
-        let suspend = |until: Until<'_>| suspend_in_bounds(me, waiter, reason, until);
-        return wait_bounded(&header.cancel_scopes, Some(header), waiter, deadline, suspend);
+        let suspend = |until: Until<'_>| suspend_in_scopes(me, waiter, reason, until);
+        return wait_in_scopes(&header.cancel_scopes, Some(header), waiter, deadline, suspend);
     }
     suspend_in_wait(me, waiter, reason, deadline, true);
     waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
 
-/// Suspends the current fiber until `waiter` is claimed; the flag of cancellation may claim it if that `is_visible`.
+/// Suspends the current fiber until `waiter` is claimed. If `is_visible`, a cancellation may claim it.
 #[inline]
 fn suspend_in_wait(
     me: NonNull<Header>,
@@ -54,7 +54,7 @@ fn suspend_in_wait(
 
 /// `suspend_in_wait` inside of cancel scopes.
 #[cold]
-fn suspend_in_bounds(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
+fn suspend_in_scopes(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
     let Some(at) = until.bound else { return suspend_in_wait(me, waiter, reason, until.own, true) };
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
@@ -77,21 +77,20 @@ fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Inst
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let at = worker.shared().ns_at(at);
-    let was_anchored = header.has(Flags::ANCHORED);
-    // The entry is in this worker's wheel, so this worker must resume us even if we roam.
-    header.set_flag(Flags::ANCHORED);
+    let was_pinned = header.has(Flags::PINNED);
+    // The entry is in this worker's wheel, so this worker must resume the fiber even if it roams.
+    header.set_flag(Flags::PINNED);
     // SAFETY: the entry stays in place, and is taken out below before the frame ends.
     unsafe { worker.wheel.insert(entry, at) };
     worker.suspend(me);
-    // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
+    // SAFETY: inserted above into this worker's wheel, on whose thread a pinned fiber resumes.
     unsafe { worker.wheel.cancel(entry) };
-    if !was_anchored {
-        header.unset_flag(Flags::ANCHORED);
+    if !was_pinned {
+        header.unset_flag(Flags::PINNED);
     }
 }
 
-/// `block` of a fiber that unwinds, in one of whose destructors we are: it waits to the end, since a second unwinding would
-/// abort.
+/// `block` in a destructor of a fiber that unwinds. It waits to the end, since a second unwinding would abort the process.
 #[cold]
 #[inline(never)]
 fn block_unwinding(
@@ -107,7 +106,7 @@ fn block_unwinding(
     waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
 
-/// Lets the other fibers of this worker run; on a plain thread, the other threads.
+/// Lets the other fibers of this worker run, or on a plain thread the other threads.
 #[inline(never)]
 pub(crate) fn yield_now() {
     match current_worker().and_then(|worker| Some((worker, worker.current()?))) {

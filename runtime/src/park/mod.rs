@@ -1,8 +1,8 @@
 //! Park and unpark, the one blocking primitive. `README.md` beside this file tells how it works.
 //!
 //! Every wait of the runtime (descriptor, timer, lock, channel, join) makes a [`Waiter`](crate::cell::Waiter) with
-//! [`waiter`], puts it where its waker will find it, and calls [`wait`]. The waker claims the waiter and passes the claim to
-//! [`wake`]. It works the same from a fiber and from a plain OS thread.
+//! [`waiter`], registers it where its waker will find it, and calls [`wait`]. The waker claims the waiter and passes the wake-up
+//! to [`wake`]. Both work the same on a fiber and on a plain OS thread.
 
 mod block;
 pub(crate) mod cancel;
@@ -15,12 +15,12 @@ mod thread;
 mod wait;
 pub(crate) mod wait_list;
 
-pub(crate) use crate::scheduler::cancel::{cancel, tell};
+pub(crate) use crate::scheduler::cancel::{cancel, end_wait_within};
 pub(crate) use crate::scheduler::{Cost, is_alone, is_elsewhere, spend, spend_as, wake};
 pub(crate) use block::yield_now;
 pub(crate) use cancel::{
-    Cancellation, begin_cancellation, is_cancelled, is_obeyed, require_unwinding, run_inside, shield, unwind,
-    unwinds_cancelled, with_chain,
+    Cancellation, begin_cancellation, is_cancelled, is_cancelling, require_unwinding, run_inside, shield,
+    unwind, unwinds_cancelled, with_chain,
 };
 pub(crate) use latch::Latch;
 pub(crate) use wait::{on_fiber, wait, waiter};

@@ -1,4 +1,4 @@
-//! To wait, from wherever one is: the current fiber, or a plain thread.
+//! Waiting, for the current fiber or a plain thread.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use super::thread::wait_on_thread;
 use crate::cell::{Outcome, Reason, Waiter};
 use crate::scheduler;
 
-/// A waiter for whoever calls: the current fiber, or this OS thread.
+/// A waiter for the caller: the current fiber, or this OS thread.
 #[inline]
 pub(crate) fn waiter() -> Waiter {
     Waiter::new(scheduler::current_fiber())
@@ -20,7 +20,7 @@ pub(crate) fn on_fiber() -> bool {
 
 /// Waits until `waiter` is claimed, or claims it itself when `deadline` passes.
 ///
-/// On `TimedOut` and `Cancelled` the waiter may still be registered with its queue: the caller removes it, under
+/// On `TimedOut` and `Cancelled` the waiter may still be registered in its queue: the caller must remove it, under
 /// the queue's lock, before it returns or unwinds.
 #[inline]
 pub(crate) fn wait(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {

@@ -136,7 +136,7 @@ impl<T: ?Sized> RwLock<T> {
         if self.raw.try_read() {
             return Ok(self.poison.wrap(self.reading())?);
         }
-        park::spend(Cost::InVain);
+        park::spend(Cost::TryFailed);
         Err(TryLockError::WouldBlock)
     }
 
@@ -164,7 +164,7 @@ impl<T: ?Sized> RwLock<T> {
         if self.raw.try_write() {
             return Ok(self.poison.wrap(self.writing())?);
         }
-        park::spend(Cost::InVain);
+        park::spend(Cost::TryFailed);
         Err(TryLockError::WouldBlock)
     }
 

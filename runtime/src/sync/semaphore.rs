@@ -290,7 +290,7 @@ impl Semaphore {
         park::spend(Cost::Call);
         let taken = self.try_take(n);
         if taken.is_err() {
-            park::spend(Cost::InVain);
+            park::spend(Cost::TryFailed);
         }
         taken
     }
