@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::cancel_scope::Target;
 
-/// Why a join failed when its fiber was cancelled: the payload of the unwinding.
+/// The panic payload of a cancelled fiber. If a fiber ends by its cancellation, its join returns this as the error.
 ///
-/// Code that catches panics should pass it on with [`resume_unwind`](std::panic::resume_unwind); a fiber that goes on
-/// all the same is not cancelled a second time.
+/// Code that catches panics should pass the payload on with [`resume_unwind`](std::panic::resume_unwind). A fiber that catches
+/// it and goes on is not cancelled a second time.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -19,18 +19,18 @@ use super::cancel_scope::Target;
 /// ```
 pub struct Cancelled {
     target: Target,
-    /// Told of the payload's end, with the address of whose unwinding it was.
-    flight: Option<(fn(usize), usize)>,
+    /// Called when the payload is dropped, with the address of the chain whose unwinding this was.
+    on_drop: Option<(fn(usize), usize)>,
 }
 
 impl Cancelled {
     pub(crate) fn new() -> Self {
-        Self { target: Target::Fiber, flight: None }
+        Self { target: Target::Fiber, on_drop: None }
     }
 
-    /// The payload of an unwinding of `whose` to `target`; `landed` is called with `whose` when it is dropped.
-    pub(crate) fn to(target: Target, landed: fn(usize), whose: usize) -> Self {
-        Self { target, flight: Some((landed, whose)) }
+    /// The payload of an unwinding to `target`. `on_drop` is called with `whose` when it is dropped.
+    pub(crate) fn to(target: Target, on_drop: fn(usize), whose: usize) -> Self {
+        Self { target, on_drop: Some((on_drop, whose)) }
     }
 
     pub(crate) fn target(&self) -> Target {
@@ -40,8 +40,8 @@ impl Cancelled {
 
 impl Drop for Cancelled {
     fn drop(&mut self) {
-        if let Some((landed, whose)) = self.flight {
-            landed(whose);
+        if let Some((on_drop, whose)) = self.on_drop {
+            on_drop(whose);
         }
     }
 }

@@ -60,7 +60,7 @@ impl<T> JoinHandle<T> {
     pub fn join(self) -> thread::Result<T> {
         park::spend(Cost::Wait);
         let this = ManuallyDrop::new(self);
-        if !this.header().join.has_ended_for_good() {
+        if !this.header().join.is_complete() {
             this.await_end();
         }
         // SAFETY: the join word says that the cell is ours, and the handle's type that its result is a `T`.

@@ -65,13 +65,13 @@ impl Cancellation {
             }
             ptr::from_ref(chain).addr()
         });
-        std::panic::resume_unwind(Box::new(Cancelled::to(self.0, landed, whose)))
+        std::panic::resume_unwind(Box::new(Cancelled::to(self.0, end_cancellation, whose)))
     }
 }
 
 /// Notes that the payload of a cancellation has been dropped, so that nothing unwinds with it any more. `whose` is the address
 /// of the cancelled caller's chain.
-fn landed(whose: usize) {
+fn end_cancellation(whose: usize) {
     with_me(|chain, me| match me {
         _ if ptr::from_ref(chain).addr() != whose => {}
         Some(me) => me.unset_flag(Flags::CANCELLING),

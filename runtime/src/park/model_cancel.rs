@@ -195,7 +195,7 @@ impl Runtime {
     fn was_cancelled(self) -> bool {
         assert_eq!(self.ends.load(Relaxed), 1, "the closure is dropped once");
         // SAFETY: the join word's other side has not been released, so the cell is alive.
-        assert!(unsafe { self.unstarted.as_ref() }.join.has_ended_for_good());
+        assert!(unsafe { self.unstarted.as_ref() }.join.is_complete());
         // SAFETY: the join word says that the cell is the owner's, which is the caller; the closure returns `()`.
         match unsafe { take_result::<()>(self.unstarted) } {
             Ok(()) => false,

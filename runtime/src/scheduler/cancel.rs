@@ -88,11 +88,11 @@ fn request_from_home(fiber: &Fiber, prepare: impl FnOnce(&Header) -> bool) {
             Ok(home) => {
                 // SAFETY: a home outlives its fibers, and this one cannot end meanwhile.
                 let home: &Worker = unsafe { &*home.cast() };
-                let is_here = here.is_some_and(|here| ptr::eq(here, home)) && !header.has_roaming();
+                let is_here = here.is_some_and(|here| ptr::eq(here, home)) && !header.is_roaming();
                 if is_here && !header.has(Flags::IN_HOOK) {
                     return Action::Wake(end_wait(header));
                 }
-                ((!header.has_roaming()).then_some(home.index), ptr::from_ref(home.shared()))
+                ((!header.is_roaming()).then_some(home.index), ptr::from_ref(home.shared()))
             }
             Err(shared) => (None, shared.cast::<Shared>()),
         };
@@ -172,7 +172,7 @@ impl Worker {
     pub(super) fn cancel_requested(&self) {
         while let Some(fiber) = self.remote.cancellations.take() {
             let done = fiber.identity().with_header(|header| match header.owner() {
-                Ok(_) if header.has_roaming() => end_roaming_wait(self, header),
+                Ok(_) if header.is_roaming() => end_roaming_wait(self, header),
                 Ok(home) if ptr::eq(home.cast(), self) => end_wait(header),
                 _ => Cancelling::Nothing,
             });

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use abaca_asm::backtrace_from;
 use abaca_asm::stack::StackPool;
 
-use crate::cell::{Header, Waiter, make_relay_known};
+use crate::cell::{Header, Waiter, note_relay};
 use crate::os::unwind::Path;
 use crate::scheduler::worker::root;
 
@@ -22,7 +22,7 @@ static STACKS: LazyLock<StackPool> = LazyLock::new(|| StackPool::new(STACK_BYTES
 /// is 0.
 #[inline(never)]
 pub(crate) fn can_unwind_here(to: usize) -> bool {
-    make_relay_known();
+    note_relay();
     let here = 0_u8;
     Path { from: std::hint::black_box(&raw const here).addr(), to, root: root() }.is_free()
 }
@@ -33,7 +33,7 @@ pub(crate) fn can_unwind_here(to: usize) -> bool {
 ///
 /// The fiber is suspended in the wait of `waiter`, and must not go on meanwhile.
 pub(super) unsafe fn can_unwind_parked(fiber: &Header, waiter: *const Waiter, to: usize) -> bool {
-    make_relay_known();
+    note_relay();
     // Without a stack there is no answer. The fiber is then cancelled, unwinds, and finds out.
     let Ok(stack) = STACKS.take() else { return true };
     let mut is_free = true;

@@ -149,7 +149,7 @@ impl Worker {
             let header = unsafe { fiber.as_ref() };
             // SAFETY: in the hub none of the worker's fibers runs, and none is resumed before this function has returned.
             // The fibers in this list run nowhere else.
-            if unsafe { header.rest(&mut release) } {
+            if unsafe { header.release_unused_stack(&mut release) } {
                 self.scavenger.is_worth_another.set(true);
             }
             if release.is_full() {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::cell::{FiberId, Glimpse};
+use crate::cell::{FiberId, FiberSnapshot};
 use crate::os::task::{self, Doing};
 
 /// A report of a fiber that occupies its worker while others wait; see
@@ -14,7 +14,7 @@ use crate::os::task::{self, Doing};
 pub struct Stall {
     pub(super) worker: usize,
     pub(super) elapsed: Duration,
-    pub(super) fiber: Glimpse,
+    pub(super) fiber: FiberSnapshot,
     pub(super) doing: Doing,
     #[cfg(feature = "backtrace")]
     pub(super) trace_target: TraceTarget,

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use super::current_worker;
 use super::shared::Shared;
-use crate::cell::{Flags, Header, Task, Wakeup, allocate, is_calm, wake_task};
+use crate::cell::{Flags, Header, Task, Wakeup, allocate, has_own_waker, wake_task};
 
 /// Wakes the task when it is dropped: by the fiber made for it, which drops it when it runs, and also when it is aborted
 /// because the runtime ends.
@@ -27,7 +27,7 @@ impl Drop for WakeOnDrop {
 #[cold]
 pub(super) fn wake(task: NonNull<Task>) {
     match current_worker() {
-        Some(worker) if worker.current().is_none() && !is_calm(task) => {
+        Some(worker) if worker.current().is_none() && !has_own_waker(task) => {
             // Straight into the ready list: it is this worker's.
             worker.make_ready(waker_fiber(task, worker.shared()));
         }
@@ -38,7 +38,7 @@ pub(super) fn wake(task: NonNull<Task>) {
 /// Delivers any wake-up, from the thread of the poller of `shared`.
 pub(super) fn wake_from_poller(shared: &Shared, wakeup: Wakeup) {
     match wakeup {
-        Wakeup::Future(task) if !is_calm(task) => shared.inject(waker_fiber(task, shared)),
+        Wakeup::Future(task) if !has_own_waker(task) => shared.inject(waker_fiber(task, shared)),
         wakeup => super::wake(wakeup),
     }
 }

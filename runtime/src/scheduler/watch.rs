@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::stall::Stall;
 use super::worker::Worker;
-use crate::cell::Glimpse;
+use crate::cell::FiberSnapshot;
 use crate::os::task;
 use crate::queue::ReadyList;
 use crate::timer::Wheel;
@@ -29,7 +29,7 @@ impl Worker {
         let stall = Stall {
             worker: self.index,
             elapsed: Duration::ZERO,
-            fiber: Glimpse::of(fiber.as_ptr()),
+            fiber: FiberSnapshot::of(fiber.as_ptr()),
             doing: task::doing(self.thread_id()),
             #[cfg(feature = "backtrace")]
             trace_target: super::stall::TraceTarget {
