@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, Debug)]
 pub struct Carrier {
     /// Takes all off; how many. `None` if it cannot: nothing has changed then.
-    pub lift: fn() -> Option<usize>,
+    pub take: fn() -> Option<usize>,
     /// Puts so many on.
-    pub lower: fn(usize),
+    pub restore: fn(usize),
 }
 
 static CARRIER: OnceLock<Carrier> = OnceLock::new();
@@ -32,33 +32,33 @@ pub(super) const LEFT_ALONE: usize = usize::MAX;
 #[inline(never)]
 pub(super) fn count() -> usize {
     let counted = CARRIER.get().and_then(|carrier| {
-        let count = (carrier.lift)()?;
-        (carrier.lower)(count);
+        let count = (carrier.take)()?;
+        (carrier.restore)(count);
         Some(count)
     });
     counted.unwrap_or(LEFT_ALONE)
 }
 
 /// Panics that were taken off a thread. They are put on it again when this is dropped.
-pub(super) struct Lifted(usize);
+pub(super) struct Taken(usize);
 
-impl Lifted {
+impl Taken {
     /// Takes off all but `standing`.
     pub(super) fn all_but(standing: usize) -> Self {
-        let lifted = CARRIER.get().and_then(|carrier| {
-            let all = (carrier.lift)()?;
+        let taken = CARRIER.get().and_then(|carrier| {
+            let all = (carrier.take)()?;
             let standing = standing.min(all);
-            (carrier.lower)(standing);
+            (carrier.restore)(standing);
             Some(all - standing)
         });
-        Self(lifted.unwrap_or(0))
+        Self(taken.unwrap_or(0))
     }
 }
 
-impl Drop for Lifted {
+impl Drop for Taken {
     fn drop(&mut self) {
         if let Some(carrier) = CARRIER.get() {
-            (carrier.lower)(self.0);
+            (carrier.restore)(self.0);
         }
     }
 }

@@ -12,7 +12,7 @@ use std::boxed::Box;
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
-use super::panics::{LEFT_ALONE, Lifted};
+use super::panics::{LEFT_ALONE, Taken};
 use crate::context::{Context, Exit};
 use crate::switching::switch;
 
@@ -106,7 +106,7 @@ impl<Input, Yield> Yielder<Input, Yield> {
     #[cold]
     #[inline(never)]
     fn suspend_unwinding(&self, value: Yield) -> Input {
-        let _lifted = Lifted::all_but(self.standing.get());
+        let _taken = Taken::all_but(self.standing.get());
         self.switch_to_resumer(value)
     }
 

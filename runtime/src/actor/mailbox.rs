@@ -87,7 +87,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// Takes the oldest message if there is one.
     pub fn try_receive(&mut self) -> Option<M> {
         let message = take_first(&mut self.passed).or_else(|| self.cell.take());
-        park::spend(if message.is_some() { Cost::Call } else { Cost::InVain });
+        park::spend(if message.is_some() { Cost::Call } else { Cost::TryFailed });
         message
     }
 

@@ -75,22 +75,22 @@ where
     /// That is a job which has run, and whose caller has not been told.
     unsafe fn tell(this: *const ()) {
         // SAFETY: the job stays in place until its caller has seen the count reach zero.
-        unsafe { &(*this.cast::<Self>()).done }.subtract();
+        unsafe { &(*this.cast::<Self>()).done }.count_down();
     }
 
     /// Waits until the job has run, or until `take_back`, which is called when the caller is cancelled, has found that
     /// nobody will. Returns whether the caller is to unwind.
     pub(super) fn wait(&self, take_back: TakeBack<'_>) -> Option<Cancellation> {
-        self.done.await_zero(Reason::Blocking, || {
+        self.done.wait_to_end(Reason::Blocking, || {
             if take_back().is_some() {
-                self.done.subtract();
+                self.done.count_down();
             }
         })
     }
 
     /// [`wait`](Self::wait), but the caller is to unwind only if nobody will run the job: a result is for it to have.
     pub(super) fn wait_and_keep(&self, take_back: TakeBack<'_>) -> Option<Cancellation> {
-        self.done.await_zero_or_leave(Reason::Blocking, || take_back().is_some())
+        self.done.wait_or_abandon(Reason::Blocking, || take_back().is_some())
     }
 
     /// What the closure returned, or its panic; `None` if it was taken back.
@@ -110,12 +110,12 @@ where
 
     /// Waits until the job has run. A caller that is cancelled before is to unwind, and the job goes on without it.
     pub(super) fn wait(&self) -> Option<Cancellation> {
-        self.done.await_zero_or_go(Reason::Blocking)
+        self.done.wait_or_unwind(Reason::Blocking)
     }
 
     /// Waits until the job has run, or the caller is cancelled: its next blocking call obeys.
     pub(super) fn wait_or_leave(&self) {
-        self.done.await_zero_or_ignore(Reason::Blocking);
+        self.done.wait_or_ignore(Reason::Blocking);
     }
 
     /// What the closure returned, or its panic; `None` if it has not run yet.
@@ -136,6 +136,6 @@ where
     }
 
     fn tell(&self) {
-        self.done.subtract();
+        self.done.count_down();
     }
 }

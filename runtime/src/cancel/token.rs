@@ -287,7 +287,7 @@ impl Node {
             let fired = state.cancel_scopes.values().filter_map(fire).collect();
             (std::mem::take(&mut state.children), fired, std::mem::take(&mut state.tasks))
         };
-        fired.into_iter().for_each(park::tell);
+        fired.into_iter().for_each(park::end_wait_within);
         tasks.wake();
         wait_list::wake_up_to(&self.state, State::waiters, usize::MAX);
         Some(children)

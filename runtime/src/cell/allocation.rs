@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   Cell<F, T>   +--------------------------------+
-//!                | Header                         |  what the scheduler knows
+//!                | Header                         |  the scheduler's part
 //!                +--------------------------------+
-//!                | phase                          |  what the payload holds
+//!                | phase                          |  tells what the payload is
 //!                | payload: F, later Result<T>    |
 //!                +--------------------------------+
 //! ```
@@ -21,11 +21,11 @@ use std::thread;
 use super::header::VTable;
 use super::{Cancelled, Fiber, Flags, Header};
 
-/// What the payload of a cell holds.
+/// The content of a cell's payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
     Closure,
-    /// Being run, dropped or taken: nothing to drop.
+    /// The content is being run, dropped or taken, or was: there is nothing to drop.
     Empty,
     Result,
 }
@@ -54,10 +54,10 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
 
     unsafe fn run(this: NonNull<Header>) {
         let this = this.cast::<Self>();
-        // SAFETY: the vtable belongs to cells of this type; the worker that runs a task is its only user.
+        // SAFETY: the vtable belongs to cells of this type; the worker that runs a fiber is the cell's only user.
         let cell = unsafe { this.as_ref() };
-        assert_eq!(cell.phase.replace(Phase::Empty), Phase::Closure, "a task starts once");
-        // SAFETY: the phase said that the payload is the closure, and now says that it is nothing.
+        assert_eq!(cell.phase.replace(Phase::Empty), Phase::Closure, "a fiber starts once");
+        // SAFETY: the phase said that the payload is the closure, and now says that it is empty.
         let closure = unsafe { ManuallyDrop::take(&mut (*cell.payload.get()).closure) };
         let mut result = catch_unwind(AssertUnwindSafe(closure));
         if let Err(payload) = &mut result {
@@ -67,9 +67,9 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
     }
 
     unsafe fn abort_unstarted(this: NonNull<Header>, payload: Box<dyn Any + Send>) {
-        // SAFETY: as in `run`; a refused task is in no queue any more.
+        // SAFETY: as in `run`; a fiber that is aborted is in no queue any more.
         let cell = unsafe { this.cast::<Self>().as_ref() };
-        assert_eq!(cell.phase.replace(Phase::Empty), Phase::Closure, "a task that started is not refused");
+        assert_eq!(cell.phase.replace(Phase::Empty), Phase::Closure, "a fiber that started is not aborted");
         // SAFETY: as in `run`.
         let closure = unsafe { ManuallyDrop::take(&mut (*cell.payload.get()).closure) };
         let result = match catch_unwind(AssertUnwindSafe(|| drop(closure))) {
@@ -88,7 +88,7 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         assert_eq!(cell.phase.replace(Phase::Empty), Phase::Result, "a result is taken once, after the end");
         // SAFETY: the phase said that the payload is the result.
         let result = unsafe { ManuallyDrop::take(&mut (*cell.payload.get()).result) };
-        // SAFETY: `take_result` passes a place for a result of this type.
+        // SAFETY: `take_result` passes the address of an uninitialized result of this type.
         unsafe { into.cast::<thread::Result<T>>().write(result) };
     }
 
@@ -97,7 +97,7 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         let cell = unsafe { this.cast::<Self>().as_ref() };
         let payload = cell.payload.get();
         match cell.phase.replace(Phase::Empty) {
-            // SAFETY: the phase said what the payload is, and now says that it is nothing.
+            // SAFETY: the phase said what the payload is, and now says that it is empty.
             Phase::Closure => drop(unsafe { ManuallyDrop::take(&mut (*payload).closure) }),
             // SAFETY: as above.
             Phase::Result => drop(unsafe { ManuallyDrop::take(&mut (*payload).result) }),
@@ -111,7 +111,7 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
     }
 
     unsafe fn free(this: NonNull<Header>) {
-        // SAFETY: allocated by `allocate` with this type, and the caller is its last user. The payload is a
+        // SAFETY: `allocate` allocated the cell with this type, and the caller is its last user. The payload is a
         // union, which drops nothing.
         drop(unsafe { Box::from_raw(this.cast::<Self>().as_ptr()) });
     }
@@ -120,13 +120,14 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
 impl<F, T> FiberCell<F, T> {
     #[inline]
     fn store(&self, result: thread::Result<T>) {
-        // SAFETY: the payload is empty, and nobody reads it before the join word says that the fiber ended.
+        // SAFETY: the payload is empty, and nothing reads it before the join word says that the fiber has ended.
         unsafe { (*self.payload.get()).result = ManuallyDrop::new(result) };
         self.phase.set(Phase::Result);
     }
 }
 
-/// Allocates the cell of a task that will run `closure`; `runtime` is the shared state of its runtime.
+/// Allocates the cell of an unstarted fiber that will run `closure`. `runtime` is the shared state of its runtime;
+/// `stack_bytes` is the size of its stack, where 0 is the runtime's default.
 #[inline]
 pub(crate) fn allocate<F: FnOnce() -> T, T>(
     closure: F,
@@ -141,7 +142,7 @@ pub(crate) fn allocate<F: FnOnce() -> T, T>(
         payload: UnsafeCell::new(Payload { closure: ManuallyDrop::new(closure) }),
     });
     let header = NonNull::from(Box::leak(cell)).cast::<Header>();
-    // SAFETY: nobody else knows the cell yet.
+    // SAFETY: nothing else knows the cell yet.
     if let Some(identity) = unsafe { header.as_ref() }.peek_identity() {
         identity.attach(header);
     }
@@ -158,10 +159,10 @@ pub(crate) unsafe fn take_result<T>(this: NonNull<Header>) -> thread::Result<T> 
     let mut result = MaybeUninit::<thread::Result<T>>::uninit();
     // SAFETY: the cell lives until `free` below.
     let vtable = unsafe { this.as_ref() }.vtable;
-    // SAFETY: the caller's promise; the place has the type that the cell writes.
+    // SAFETY: the caller's promise; `result` has the type that the cell writes.
     unsafe { (vtable.take)(this, result.as_mut_ptr().cast()) };
     // SAFETY: the caller owns the cell and does not use it again; the payload is empty.
     unsafe { (vtable.free)(this) };
-    // SAFETY: `take` wrote it.
+    // SAFETY: `take` has written the result.
     unsafe { result.assume_init() }
 }

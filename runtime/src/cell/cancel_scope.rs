@@ -1,17 +1,19 @@
-//! A cancel scope: a frame at which an unwinding of its fiber (or thread) ends, or behind which nothing is cancelled.
+//! A cancel scope: a frame at which an unwinding of its fiber (or thread) ends, or which shields the calls inside of it from
+//! cancellation.
 //!
-//! `time::timeout`, `CancellationToken::run_until_cancelled` and `try_scope` put one on the stack around the user's code; so does
-//! `cancel::shield`. The cancel scopes of one fiber form a chain, innermost first, whose head is in the fiber's header
-//! (for a plain thread, in a thread-local).
+//! `time::timeout`, `CancellationToken::run_until_cancelled` and `try_scope` put a cancel scope on the stack around the user's
+//! code; so does `cancel::shield`. The cancel scopes of one fiber form a chain, innermost first, whose head is in the fiber's
+//! header (for a plain thread, in a thread-local).
 //!
-//! A cancel scope **fires** when its deadline passes or somebody calls [`CancelScope::fire`]. The blocking call in which the
-//! fiber then is (or the next) ends with `Outcome::Cancelled`, and its caller unwinds with a payload that names the
-//! cancel scope. If several have fired, the outermost wins; a cancellation of the whole fiber is outside of all. A shield
-//! hides whatever is outside of it. Each cancel scope is thrown to once: what is caught on the way stays caught.
+//! A cancel scope **fires** when its deadline passes or [`CancelScope::fire`] is called. Then the fiber's current blocking call
+//! (or the next one) ends with `Outcome::Cancelled`, and the fiber unwinds with a payload that names the cancel scope. If
+//! several have fired, the outermost wins; a cancellation of the whole fiber is outside of all. A shield hides everything
+//! outside of it. A fiber unwinds to each cancel scope at most once: if user code catches the unwinding on the way, it stays
+//! caught.
 //!
-//! To be ended from another thread, a wait is entered in each visible cancel scope that can be fired ([`Chain::enter`]), and is
-//! taken out under the cancel scope's lock before the waiter's frame ends. Under it, a plain thread's wait is claimed, and of a
-//! fiber a handle is made, by which its home is asked to end the wait.
+//! So that another thread can end a wait, the wait is registered in each visible cancel scope that can be fired
+//! ([`Chain::enter`]), and is removed under the cancel scope's lock before the waiter's frame ends. Under this lock a plain
+//! thread's wait is claimed; for a fiber a handle is made, by which its home is asked to end the wait.
 //! `park/model_cancel.rs` checks this with loom.
 
 #![expect(unsafe_code, reason = "follows the chain of frames, and waiters on the same stack")]
@@ -27,17 +29,17 @@ use crate::queue::SpinLock;
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct CancelScope {
-    /// The next one outwards; null for the outermost.
+    /// The next scope outwards; null for the outermost.
     outer: Cell<*const CancelScope>,
-    /// The chain that it is in; null when in none.
+    /// The chain that the scope is in; null if it is in none.
     chain: Cell<*const Chain>,
     kind: Kind,
     fired: AtomicBool,
-    /// Whether an unwinding towards it has begun.
-    thrown: Cell<bool>,
-    /// An address in the frame that catches it; 0 as long as nobody would.
+    /// Whether an unwinding to this scope, or across it, has begun.
+    is_unwinding: Cell<bool>,
+    /// An address in the frame that catches the unwinding; 0 as long as no frame would.
     pub(crate) mark: Cell<usize>,
-    /// The wait that firing ends; null when there is none.
+    /// The wait that firing ends; null if there is none.
     waiting: SpinLock<Waiting>,
 }
 
@@ -54,7 +56,7 @@ struct Waiting(*const Waiter);
 
 // SAFETY: the pointer is followed only under the lock, and is null before the waiter's frame ends.
 unsafe impl Send for Waiting {}
-// SAFETY: other threads use only `fired` and `waiting`; the rest belongs to the stack on which the cancel scope lives.
+// SAFETY: other threads use only `fired` and `waiting`; the age belongs to the stack on which the cancel scope lives.
 unsafe impl Sync for CancelScope {}
 
 impl CancelScope {
@@ -64,44 +66,44 @@ impl CancelScope {
             chain: Cell::new(ptr::null()),
             kind,
             fired: AtomicBool::new(false),
-            thrown: Cell::new(false),
+            is_unwinding: Cell::new(false),
             mark: Cell::new(0),
             waiting: SpinLock::new(Waiting(ptr::null())),
         }
     }
 
-    /// One that fires when `at` has come.
+    /// A scope that fires at the time `at`.
     pub(crate) fn deadline(at: Instant) -> Self {
         Self::new(Kind::Deadline(at))
     }
 
-    /// One that fires when it is told to.
+    /// A scope that fires when [`fire`](Self::fire) is called.
     pub(crate) fn signal() -> Self {
         Self::new(Kind::Signal)
     }
 
-    /// One that hides what is outside of it, and never fires.
+    /// A scope that hides everything outside of it, and never fires.
     pub(crate) fn shield() -> Self {
         Self::new(Kind::Shield)
     }
 
-    /// Fires it, from any thread; the caller then owes what is returned to whoever waits inside.
+    /// Fires the scope, from any thread. The caller must then end the wait that is returned.
     pub(crate) fn fire(&self) -> Option<Fired> {
         let waiting = self.waiting.lock();
-        // Relaxed, here and below: the lock orders it for those who enter a wait; others may learn of it later.
+        // Relaxed, here and below: the lock orders this for a wait that is being registered; others may learn of it later.
         self.fired.store(true, Ordering::Relaxed);
-        // SAFETY: a waiter that is entered lives until it is taken out under the lock that is held.
+        // SAFETY: a registered waiter lives until it is removed under the lock, which is held here.
         let waiter = unsafe { waiting.0.as_ref() }?;
         match waiter.fiber() {
-            // SAFETY: as above: its fiber cannot end before, nor withdraw what is aimed at it here.
-            Some(fiber) => Some(Fired::Fiber(unsafe { Header::known(fiber) })),
+            // SAFETY: as above: the waiter's fiber cannot end before, nor detach the handle that is attached here.
+            Some(fiber) => Some(Fired::Fiber(unsafe { Header::handle(fiber) })),
             None => waiter.claim(Outcome::Cancelled).map(Fired::Thread),
         }
     }
 
-    /// Whether an unwinding to it, or across it, has begun.
+    /// Whether an unwinding to this scope, or across it, has begun.
     pub(crate) fn was_unwound_to(&self) -> bool {
-        self.thrown.get()
+        self.is_unwinding.get()
     }
 
     pub(crate) fn has_fired(&self) -> bool {
@@ -109,29 +111,30 @@ impl CancelScope {
     }
 
     fn is_pending(&self, now: &mut Option<Instant>) -> bool {
-        !self.thrown.get()
+        !self.is_unwinding.get()
             && (self.has_fired()
                 || matches!(self.kind, Kind::Deadline(at) if *now.get_or_insert_with(Instant::now) >= at))
     }
 }
 
-/// Whom a fired cancel scope is to get out of a wait.
+/// The owner of the wait that a fired cancel scope must end.
 #[derive(Debug)]
-#[must_use = "whoever waits inside of the cancel_scope is to learn of it"]
+#[must_use = "the wait inside of the cancel scope must be ended"]
 pub(crate) enum Fired {
-    /// A fiber, whose home knows whether it can unwind.
+    /// A fiber. Only its home can tell whether it can unwind.
     Fiber(Fiber),
     /// A plain thread, with its wake-up.
     Thread(Wakeup),
 }
 
-/// The head of a chain of cancel scopes, kept for each fiber and each plain thread that has one.
+/// The head of a chain of cancel scopes. Each fiber has one, and each plain thread.
 #[derive(Debug, Default)]
 pub(crate) struct Chain(Cell<Option<NonNull<CancelScope>>>);
 
-/// Takes a cancel scope out of its chain, also by unwinding.
+/// Removes a cancel scope from its chain when it is dropped, also by unwinding.
 ///
-/// Not always in order: a coroutine that is suspended inside of one may outlive those around it, and its fiber as well.
+/// Scopes are not always removed in order: a coroutine that is suspended inside of one may outlive the scopes around it, and
+/// its fiber as well.
 pub(crate) struct Inside<'a>(&'a CancelScope);
 
 impl<'a> Inside<'a> {
@@ -142,23 +145,23 @@ impl<'a> Inside<'a> {
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        // SAFETY: a chain that ends before its cancel scopes lets go of them (`Chain::abandon`).
+        // SAFETY: a chain that ends before its cancel scopes detaches them (`Chain::abandon`).
         if let Some(chain) = unsafe { self.0.chain.get().as_ref() } {
             chain.remove(self.0);
         }
     }
 }
 
-/// What a chain says to a blocking call.
+/// The state of a chain, for a blocking call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CancelState {
-    /// The outermost cancel scope to which the call is to unwind.
+    /// The outermost cancel scope to which the call must unwind.
     pub(crate) pending: Option<Target>,
-    /// When the next cancel scope fires by itself.
+    /// The nearest deadline of a cancel scope.
     pub(crate) nearest: Option<Instant>,
-    /// Whether a cancel scope may be fired by somebody.
+    /// Whether there is a cancel scope that another thread may fire.
     pub(crate) has_signals: bool,
-    /// Whether a cancellation of the whole fiber is hidden.
+    /// Whether a shield hides the cancellation of the whole fiber.
     pub(crate) is_shielded: bool,
 }
 
@@ -172,7 +175,7 @@ impl Chain {
         self.0.get().is_none()
     }
 
-    /// Makes `cancel_scope` the innermost until the result is dropped, which must be before `cancel_scope`.
+    /// Makes `cancel_scope` the innermost one until the result is dropped.
     pub(crate) fn push<'a>(&self, cancel_scope: &'a mut CancelScope) -> Inside<'a> {
         cancel_scope.outer = Cell::new(self.0.get().map_or(ptr::null(), |outer| outer.as_ptr().cast_const()));
         cancel_scope.chain = Cell::new(self);
@@ -181,7 +184,7 @@ impl Chain {
         Inside(cancel_scope)
     }
 
-    /// Takes `cancel_scope` out. It is the innermost, but for those of coroutines that are suspended.
+    /// Removes `cancel_scope`. It is the innermost one, except for scopes inside of suspended coroutines.
     fn remove(&self, cancel_scope: &CancelScope) {
         let outer = cancel_scope.outer.get();
         let mut at = self.0.get();
@@ -198,7 +201,8 @@ impl Chain {
         }
     }
 
-    /// The chain ends with its fiber: what is left in it is inside of coroutines that outlive the fiber.
+    /// Detaches all scopes from the chain, which ends with its fiber. The scopes that are left are inside of coroutines that
+    /// outlive the fiber.
     #[cold]
     pub(crate) fn abandon(&self) {
         let mut at = self.0.take();
@@ -210,7 +214,8 @@ impl Chain {
         }
     }
 
-    /// The cancel scopes from the innermost to the first shield, which is not among them, and whether there is one.
+    /// Calls `visit` for each cancel scope from the innermost to the first shield, without the shield. Returns whether there is a
+    /// shield.
     fn for_each_visible(&self, mut visit: impl FnMut(&CancelScope)) -> bool {
         let mut at = self.0.get();
         while let Some(cancel_scope) = at {
@@ -225,7 +230,7 @@ impl Chain {
         false
     }
 
-    /// What a blocking call has to obey.
+    /// The state of the visible cancel scopes.
     pub(crate) fn state(&self) -> CancelState {
         let mut now = None;
         let mut state = CancelState { pending: None, nearest: None, has_signals: false, is_shielded: false };
@@ -234,7 +239,7 @@ impl Chain {
                 state.pending = Some(Target::CancelScope(ptr::from_ref(cancel_scope) as usize));
             }
             match cancel_scope.kind {
-                _ if cancel_scope.thrown.get() => {}
+                _ if cancel_scope.is_unwinding.get() => {}
                 Kind::Deadline(at) => {
                     state.nearest = Some(state.nearest.map_or(at, |nearest| nearest.min(at)));
                 }
@@ -245,7 +250,7 @@ impl Chain {
         state
     }
 
-    /// The visible cancel scopes to one of which a blocking call is to unwind, innermost first, with their marks.
+    /// All visible cancel scopes that a blocking call may have to unwind to, innermost first, with their marks.
     #[cold]
     pub(crate) fn pending(&self) -> Vec<(Target, usize)> {
         let (mut now, mut pending) = (None, Vec::new());
@@ -260,12 +265,12 @@ impl Chain {
         pending
     }
 
-    /// When the next visible cancel scope fires by itself whose time is after `at`.
+    /// The nearest deadline of a visible cancel scope after `at`.
     #[cold]
     pub(crate) fn nearest_after(&self, at: Instant) -> Option<Instant> {
         let mut nearest: Option<Instant> = None;
         self.for_each_visible(|cancel_scope| match cancel_scope.kind {
-            Kind::Deadline(deadline) if deadline > at && !cancel_scope.thrown.get() => {
+            Kind::Deadline(deadline) if deadline > at && !cancel_scope.is_unwinding.get() => {
                 nearest = Some(nearest.map_or(deadline, |nearest| nearest.min(deadline)));
             }
             _ => {}
@@ -280,7 +285,7 @@ impl Chain {
         let mut fired = false;
         self.for_each_visible(|cancel_scope| {
             if cancel_scope.kind == Kind::Signal
-                && !cancel_scope.thrown.get()
+                && !cancel_scope.is_unwinding.get()
                 && is_free(cancel_scope.mark.get())
             {
                 let mut waiting = cancel_scope.waiting.lock();
@@ -300,14 +305,14 @@ impl Chain {
         });
     }
 
-    /// The unwinding to `target` begins: neither it nor what lies on the way is thrown to any more.
+    /// Notes that an unwinding to `target` begins: no other will begin to the target or to a scope inside of it.
     pub(crate) fn unwind_to(&self, target: Target) {
-        let mut is_on_the_way = true;
+        let mut is_inside_target = true;
         self.for_each_visible(|cancel_scope| {
-            if is_on_the_way {
-                cancel_scope.thrown.set(true);
+            if is_inside_target {
+                cancel_scope.is_unwinding.set(true);
             }
-            is_on_the_way &= !target.is(cancel_scope);
+            is_inside_target &= !target.is(cancel_scope);
         });
     }
 
@@ -321,12 +326,12 @@ impl Chain {
     }
 }
 
-/// Where an unwinding ends.
+/// The frame at which an unwinding ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// Where the fiber began.
+    /// The first frame of the fiber.
     Fiber,
-    /// At the cancel scope with this address, which is compared and never followed.
+    /// The cancel scope with this address, which is compared and never followed.
     CancelScope(usize),
 }
 

@@ -5,10 +5,10 @@ use std::fmt;
 
 use super::cancel_scope::Target;
 
-/// Why a join failed when its fiber was cancelled: the payload of the unwinding.
+/// The panic payload of a cancelled fiber. If a fiber ends by its cancellation, its join returns this as the error.
 ///
-/// Code that catches panics should pass it on with [`resume_unwind`](std::panic::resume_unwind); a fiber that goes on
-/// all the same is not cancelled a second time.
+/// Code that catches panics should pass the payload on with [`resume_unwind`](std::panic::resume_unwind). A fiber that catches
+/// it and goes on is not cancelled a second time.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -24,17 +24,17 @@ pub struct Cancelled {
     ///
     /// The type is public, and who joins a cancelled fiber may go on unwinding with what it gets: that is a panic, and no
     /// cancellation of the one who joins.
-    flight: Option<(fn(usize), usize)>,
+    on_drop: Option<(fn(usize), usize)>,
 }
 
 impl Cancelled {
     pub(crate) fn new() -> Self {
-        Self { target: Target::Fiber, flight: None }
+        Self { target: Target::Fiber, on_drop: None }
     }
 
-    /// The payload of an unwinding of `whose` to `target`; `landed` is called with `whose` when it is dropped.
-    pub(crate) fn to(target: Target, landed: fn(usize), whose: usize) -> Self {
-        Self { target, flight: Some((landed, whose)) }
+    /// The payload of an unwinding to `target`. `on_drop` is called with `whose` when it is dropped.
+    pub(crate) fn to(target: Target, on_drop: fn(usize), whose: usize) -> Self {
+        Self { target, on_drop: Some((on_drop, whose)) }
     }
 
     /// The payload of an unwinding of the calling fiber for a reason that is not the runtime's.
@@ -44,17 +44,17 @@ impl Cancelled {
 
     /// Whether `payload` is that of a cancellation of whoever has just caught it, and not of one that was joined.
     pub(crate) fn is_in(payload: &(dyn Any + Send)) -> bool {
-        payload.downcast_ref::<Self>().is_some_and(|cancelled| cancelled.flight.is_some())
+        payload.downcast_ref::<Self>().is_some_and(|cancelled| cancelled.on_drop.is_some())
     }
 
     /// [`is_in`](Self::is_in), by one with whom the unwinding ends. What is handed on then is only the news of it.
     #[cold]
     pub(crate) fn land(payload: &mut (dyn Any + Send)) -> bool {
-        let flight = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.flight.take());
-        if let Some((landed, whose)) = flight {
+        let on_drop = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.on_drop.take());
+        if let Some((landed, whose)) = on_drop {
             landed(whose);
         }
-        flight.is_some()
+        on_drop.is_some()
     }
 
     pub(crate) fn target(&self) -> Target {
@@ -64,8 +64,8 @@ impl Cancelled {
 
 impl Drop for Cancelled {
     fn drop(&mut self) {
-        if let Some((landed, whose)) = self.flight {
-            landed(whose);
+        if let Some((on_drop, whose)) = self.on_drop {
+            on_drop(whose);
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Foreign code whose panics go nowhere: destructors, wakers and hooks that are called by nobody who could be told.
+//! Calls foreign code whose panics cannot be passed on: destructors, wakers and hooks that have no caller in user code.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls `f`. If it panics, the panic hook has reported that, and it ends here.
+/// Calls `f`, and catches its panic, which the panic hook has reported.
 ///
-/// The payload's destructor is foreign code as well. If that panics, what it panics with is leaked: it could go on for ever.
+/// The payload's destructor is foreign code as well. If the destructor panics, its own payload is leaked: otherwise this could
+/// go on for ever.
 pub(crate) fn contained(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f))
         && let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload)))

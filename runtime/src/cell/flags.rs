@@ -1,4 +1,4 @@
-//! What is true or false of a fiber, a bit each. Its home's thread alone changes them.
+//! A fiber's flags. Only the thread of its home changes them.
 
 /// Boolean facts about a fiber.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -8,20 +8,20 @@ impl Flags {
     /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
     pub(crate) const ROAMING: Self = Self(1);
     /// Must resume where it was suspended even if it roams: it has a timer in that worker's wheel, or it unwinds.
-    pub(crate) const ANCHORED: Self = Self(2);
-    /// Placed on its worker by `Worker::place`, whose count of placed fibers it is part of.
+    pub(crate) const PINNED: Self = Self(2);
+    /// Placed on its worker by `Worker::place`, and counted in that worker's placed fibers.
     pub(crate) const PLACED: Self = Self(4);
-    /// What this fiber spawns next goes to the least loaded worker: it has just accepted a connection.
+    /// The next fiber that this one spawns goes to the least loaded worker: this one has just accepted a connection.
     pub(crate) const DISTRIBUTED: Self = Self(8);
-    /// Unwinds because it was cancelled, until that payload is dropped.
+    /// Unwinds because it was cancelled, until the payload is dropped.
     pub(crate) const CANCELLING: Self = Self(16);
-    /// Its runtime has hooks, which are called around it and its parks.
+    /// Its runtime has hooks, which are called around the fiber and its parks.
     pub(crate) const HOOKED: Self = Self(32);
-    /// A hook runs around its park: it has a waiter, but is not suspended.
+    /// A hook runs around its park: the fiber has a waiter, but is not suspended.
     pub(crate) const IN_HOOK: Self = Self(64);
-    /// Its home has ended its wait, having found that it can unwind from there to where it is to.
+    /// Its home has ended its wait, and has found that the fiber can unwind from there to its target.
     pub(crate) const PROBED: Self = Self(128);
-    /// Not to be suspended in the plain way.
+    /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 
     pub(crate) fn has(self, flag: Self) -> bool {

@@ -1,10 +1,10 @@
-//! A task's waiter: what stands for a future in the queues in which fibers and threads wait.
+//! A future's waiter, which represents the future in the queues in which fibers and threads wait.
 //!
-//! It is a [`Waiter`] on the heap, with the waker of the task that polls the future. The waiter owns one reference to
-//! that heap place, which the winning claim takes over into [`Wakeup::Future`]: so the delivery may come at any time after
-//! the claim, when the future is long gone. Its owner claims it in the end if nobody else has (in `drop`).
+//! It is a [`Waiter`] in a heap allocation, with the waker of the task that polls the future. The waiter owns one reference to
+//! the allocation, which the winning claim takes over into [`Wakeup::Future`]. So the wake-up may be delivered at any time after
+//! the claim, even after the future has been dropped. The owner claims the waiter when it is dropped, unless it was claimed.
 //!
-//! A future is polled again with another waker while a claim is on its way. [`FutureWaiter::poll`] therefore stores the
+//! A future may be polled again with another waker while a claim is under way. [`FutureWaiter::poll`] therefore stores the
 //! waker *before* it looks at the outcome: a claim that it does not see yet is delivered to the new waker.
 //!
 //! `model_future_waiter.rs` checks both with loom.
@@ -20,7 +20,7 @@ use super::{Outcome, Waiter, Wakeup, contained};
 use crate::atomic::Arc;
 use crate::queue::SpinLock;
 
-/// What a future owns while it waits. The waiter's address does not change until it is dropped.
+/// A future's waiter, owned by the future while it waits. The waiter's address does not change until it is dropped.
 pub(crate) struct FutureWaiter(Arc<Task>);
 
 /// See the module's documentation.
@@ -34,27 +34,27 @@ impl FutureWaiter {
     pub(crate) fn new(context: &Context<'_>) -> Self {
         let waker = SpinLock::new(Some(context.waker().clone()));
         let mut task = Arc::new(Task { waiter: Waiter::for_future(NonNull::dangling()), waker });
-        // The waiter learns the address before anybody is shown it.
+        // The waiter gets the address before any other code sees the waiter.
         let address = NonNull::new(Arc::as_ptr(&task).cast_mut()).expect("an Arc's content has an address");
         Arc::get_mut(&mut task).expect("this is the only reference").waiter = Waiter::for_future(address);
-        // The waiter's reference, which the claim takes over.
+        // This is the waiter's reference, which the claim takes over.
         let _counted = ManuallyDrop::new(Arc::clone(&task));
         Self(task)
     }
 
-    /// Ends the wait without a wake-up; `false` if it has been ended.
+    /// Ends the wait without a wake-up. Returns false if the wait has ended already.
     pub(crate) fn give_up(&self) -> bool {
         let Some(Wakeup::Future(task)) = self.0.waiter.claim(Outcome::Cancelled) else { return false };
         drop(claimed(task));
         true
     }
 
-    /// What others claim. It stays where it is.
+    /// The waiter that wakers claim. It does not move.
     pub(crate) fn waiter(&self) -> &Waiter {
         &self.0.waiter
     }
 
-    /// How the wait ended; while it lasts, the task of `context` will be woken.
+    /// The outcome of the wait. If it is `None`, the task of `context` will be woken when the wait ends.
     pub(crate) fn poll(&self, context: &Context<'_>) -> Option<Outcome> {
         let waker = self.0.waker.lock();
         let is_known = waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
@@ -75,24 +75,25 @@ impl Drop for FutureWaiter {
     }
 }
 
-/// The functions of the wakers that [`block_on`](crate::future::block_on) makes, once it has made one.
-static CALM: AtomicPtr<RawWakerVTable> = AtomicPtr::new(ptr::null_mut());
+/// The vtable of the wakers that [`block_on`](crate::future::block_on) makes, once it has made one.
+static OWN_WAKER: AtomicPtr<RawWakerVTable> = AtomicPtr::new(ptr::null_mut());
 
-/// Tells of a waker whose like neither block nor call user code.
-pub(crate) fn note_calm(waker: &Waker) {
+/// Registers a waker of the runtime's own. Wakers with its vtable neither block nor call user code.
+pub(crate) fn note_own_waker(waker: &Waker) {
     let vtable = ptr::from_ref(waker.vtable()).cast_mut();
     // Relaxed, here and below: an address that is compared and never followed.
-    if CALM.load(Ordering::Relaxed) != vtable {
-        CALM.store(vtable, Ordering::Relaxed);
+    if OWN_WAKER.load(Ordering::Relaxed) != vtable {
+        OWN_WAKER.store(vtable, Ordering::Relaxed);
     }
 }
 
-/// Whether delivering the wake-up of a claimed task surely neither blocks nor calls user code.
-pub(crate) fn is_calm(task: NonNull<Task>) -> bool {
-    // SAFETY: the claim's reference keeps it.
+/// Whether the wake-up of a claimed task goes to a waker of the runtime's own, which neither blocks nor calls user code, or to
+/// none.
+pub(crate) fn has_own_waker(task: NonNull<Task>) -> bool {
+    // SAFETY: the claim's reference keeps the task alive.
     let task = unsafe { task.as_ref() };
-    let calm = CALM.load(Ordering::Relaxed).cast_const();
-    task.waker.lock().as_ref().is_none_or(|waker| ptr::eq(waker.vtable(), calm))
+    let own = OWN_WAKER.load(Ordering::Relaxed).cast_const();
+    task.waker.lock().as_ref().is_none_or(|waker| ptr::eq(waker.vtable(), own))
 }
 
 /// Delivers the wake-up of a claimed task.
@@ -100,7 +101,7 @@ pub(crate) fn is_calm(task: NonNull<Task>) -> bool {
 pub(crate) fn wake_task(task: NonNull<Task>) {
     let waker = claimed(task).waker.lock().take();
     if let Some(waker) = waker {
-        // A foreign waker that panics must not unwind through whoever delivers: a worker, or a lock's holder. The panic
+        // A panic of a foreign waker must not unwind through the caller, which may be a worker or a lock's holder. The panic
         // hook has reported it.
         contained(|| waker.wake());
     }

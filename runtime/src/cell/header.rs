@@ -1,17 +1,17 @@
 //! The header: the part of a fiber's cell that does not depend on the type of its closure.
 //!
-//! Who may touch what:
+//! Which thread may touch a header:
 //!
-//! * From allocation until the task is queued: only the spawner.
-//! * While it is a task in a queue: whoever takes it out, that is, one worker.
+//! * From allocation until the fiber is queued: only the spawner.
+//! * While the fiber is unstarted and in a queue: only the worker that takes it out.
 //! * Once started: only its home worker's thread, except the fields that say otherwise. A roaming fiber's home
-//!   is the worker that last resumed it; it changes hands through the deque, which orders the accesses.
+//!   is the worker that last resumed it; the fiber moves through the deque, which orders the accesses.
 //! * [`Header::join`] and [`Header::identity`] are atomics that the join handle's owner shares.
 //!
-//! The cell is freed by the second of the two who know it: the worker that ends the fiber and the owner of the
-//! join handle. See `join.rs`.
+//! The cell has two owners, the worker that ends the fiber and the owner of the join handle. The second of them to finish
+//! frees it; see `join.rs`.
 //!
-//! `park/model_cancel.rs` checks what cancellation has to do with it, with loom.
+//! `park/model_cancel.rs` checks the part of cancellation in this, with loom.
 
 #![expect(unsafe_code, reason = "cells are shared between threads by pointer, under the rules above")]
 
@@ -29,13 +29,13 @@ use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
 use crate::atomic::{Alive, AtomicPtr, AtomicU8, Ordering};
 use crate::queue::{Link, Next};
 
-/// What is done to a fiber whose closure's type is no longer known.
+/// The operations on a cell that depend on the type of its closure.
 pub(super) struct VTable {
-    /// Runs the closure and stores its result, which may be a panic's payload. Call once, on the fiber's stack.
+    /// Runs the closure and stores its result, which may be a panic's payload. Must be called once, on the fiber's stack.
     pub(super) run: unsafe fn(NonNull<Header>),
-    /// Drops the closure of a task that will never start and stores `payload` as its result.
+    /// Drops the closure of a fiber that will never start and stores `payload` as its result.
     pub(super) abort_unstarted: unsafe fn(NonNull<Header>, Box<dyn std::any::Any + Send>),
-    /// Moves the result to the given place, which has its type.
+    /// Moves the result to the given address, which is for a value of the result's type.
     pub(super) take: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the closure or result that is left in the cell. May run the user's destructors, which may park.
     pub(super) clear: unsafe fn(NonNull<Header>),
@@ -44,48 +44,48 @@ pub(super) struct VTable {
     pub(super) free: unsafe fn(NonNull<Header>),
 }
 
-/// The bit of `home` that says that it is not a worker.
-const TASK: usize = 1;
+/// The bit of `home` that marks an unstarted fiber: the address is then not a worker's.
+const UNSTARTED: usize = 1;
 
 const NOT_CANCELLED: u8 = 0;
-/// Its next blocking call unwinds.
+/// The fiber's next blocking call unwinds.
 const REQUESTED: u8 = 1;
-/// It unwinds, or has unwound, because of a cancellation: it is never cancelled twice.
+/// The fiber unwinds, or has unwound, because of a cancellation: it is never cancelled twice.
 const UNWINDING: u8 = 2;
 
 /// See the module's documentation.
 #[repr(C)]
 pub(crate) struct Header {
-    /// The intrusive link of the one list the fiber is in: ready list or inbox.
+    /// The intrusive link of the one list that the fiber is in: ready list or inbox.
     next: Next<Header>,
-    /// The links of the list of started fibers: its home's, or the runtime's if it roams.
+    /// The links of the list of started fibers: the home's list, or the runtime's if the fiber roams.
     pub(super) live_previous: Cell<Option<NonNull<Header>>>,
     pub(super) live_next: Cell<Option<NonNull<Header>>>,
-    /// Where to continue it; meaningful while it is started and not running.
+    /// The saved context; valid while the fiber is started and not running.
     pub(crate) context: Cell<Context>,
-    /// The worker that runs it, as the scheduler's own type. Written by that worker before the fiber first runs
-    /// there, read by wakers, who learn of the fiber from something it did later. For a task, its runtime's shared
-    /// state, marked with `TASK`.
+    /// The worker that runs the fiber, as the scheduler's own type. That worker writes it before the fiber first runs
+    /// there. Wakers read it, which learn of the fiber from something that it does later. For an unstarted fiber, its
+    /// runtime's shared state, marked with `UNSTARTED`.
     pub(crate) home: AtomicPtr<()>,
-    /// Its stack while it is started.
+    /// The fiber's stack while it is started.
     stack: Cell<Option<Stack>>,
     /// The join protocol's word.
     pub(crate) join: JoinWord,
-    /// Its name, id and park token, made when somebody first asks; an `Arc` in raw form.
+    /// The fiber's name, id and park token, made at the first use; an `Arc` in raw form.
     identity: AtomicPtr<Identity>,
     /// The values of `fiber_local!` keys, made at the first use.
     pub(crate) locals: Locals,
-    /// The blocking call it is in, for cancellation; null when it is in none that may be cancelled, or has been made
-    /// ready.
+    /// The waiter of the current blocking call, for cancellation. Null if the fiber is in no call that may be cancelled, or has
+    /// been made ready.
     waiting: AtomicPtr<Waiter>,
     /// The frames to which a cancellation may unwind.
     pub(crate) cancel_scopes: Chain,
     pub(super) vtable: &'static VTable,
-    /// Bytes of stack it asked for; 0 is the runtime's default.
+    /// The size of the fiber's stack in bytes; 0 is the runtime's default.
     pub(crate) stack_bytes: Cell<u32>,
     flags: Cell<Flags>,
     is_roaming: bool,
-    /// How far its cancellation has come: one of the three constants.
+    /// The state of the fiber's cancellation: `NOT_CANCELLED`, `REQUESTED` or `UNWINDING`.
     cancellation: AtomicU8,
     wait: Cell<Wait>,
     alive: Alive,
@@ -94,7 +94,7 @@ pub(crate) struct Header {
 // SAFETY: the module's documentation says which thread may touch which field when.
 unsafe impl Sync for Header {}
 
-// SAFETY: `next` is used for nothing but the one list that the fiber is in.
+// SAFETY: `next` is used only for the one list that the fiber is in.
 unsafe impl Link for Header {
     #[inline(always)]
     fn next(&self) -> &Next<Self> {
@@ -103,7 +103,7 @@ unsafe impl Link for Header {
 }
 
 impl Header {
-    /// Where the address of its identity lies; see `glimpse.rs`.
+    /// The offset of the identity's address; see `snapshot.rs`.
     pub(super) const IDENTITY: usize = std::mem::offset_of!(Self, identity);
 
     pub(super) fn new(
@@ -113,13 +113,13 @@ impl Header {
         identity: Option<Fiber>,
         runtime: *const (),
     ) -> Self {
-        debug_assert!(!runtime.is_null() && runtime.addr() & TASK == 0, "a task belongs to a runtime");
+        debug_assert!(!runtime.is_null() && runtime.addr() & UNSTARTED == 0, "a fiber belongs to a runtime");
         Self {
             next: Next::new(),
             live_previous: Cell::new(None),
             live_next: Cell::new(None),
             context: Cell::new(Context::dangling()),
-            home: AtomicPtr::new(runtime.map_addr(|address| address | TASK).cast_mut()),
+            home: AtomicPtr::new(runtime.map_addr(|address| address | UNSTARTED).cast_mut()),
             stack: Cell::new(None),
             join: JoinWord::new(),
             identity: AtomicPtr::new(identity.map_or(ptr::null_mut(), Fiber::into_raw)),
@@ -136,12 +136,12 @@ impl Header {
         }
     }
 
-    /// Asks for the memory of a header that will be looked at soon; it need not be alive.
+    /// Prefetches a header that will be used soon. The header need not be alive.
     #[inline(always)]
     pub(crate) fn prefetch(header: NonNull<Self>) {
         let header = header.as_ptr().cast_const();
         abaca_asm::prefetch(header);
-        // It is longer than a line, and what a pick asks for is at both ends.
+        // A header is longer than a cache line, and a pick reads both ends of it.
         abaca_asm::prefetch(header.wrapping_add(1).cast::<u8>().wrapping_sub(1));
     }
 
@@ -150,8 +150,8 @@ impl Header {
         self.flags.get().has(flag)
     }
 
-    /// Whether it may resume on another worker. Set before the fiber is known to anybody, so anybody may ask.
-    pub(crate) fn has_roaming(&self) -> bool {
+    /// Whether the fiber may resume on another worker. From any thread: this never changes.
+    pub(crate) fn is_roaming(&self) -> bool {
         self.is_roaming
     }
 
@@ -163,50 +163,56 @@ impl Header {
         self.flags.set(self.flags.get().without(flag));
     }
 
-    /// Whether it has started, that is, whether it has a home and a stack.
+    /// Whether the fiber has started, that is, whether it has a home and a stack.
     #[inline(always)]
     pub(crate) fn is_started(&self) -> bool {
-        // Relaxed: asked by the worker that took it out of a queue, which orders the accesses.
-        self.home.load(Ordering::Relaxed).addr() & TASK == 0
+        // Relaxed: the caller is the worker that took the fiber out of a queue, which orders the accesses.
+        self.home.load(Ordering::Relaxed).addr() & UNSTARTED == 0
     }
 
-    /// Its home if it has started, else its runtime's shared state.
+    /// `Ok` with the fiber's home if the fiber has started, else `Err` with its runtime's shared state.
     pub(crate) fn owner(&self) -> Result<*const (), *const ()> {
         let home = self.home.load(Ordering::Relaxed).cast_const();
-        if home.addr() & TASK == 0 { Ok(home) } else { Err(home.map_addr(|address| address & !TASK)) }
+        if home.addr() & UNSTARTED == 0 {
+            Ok(home)
+        } else {
+            Err(home.map_addr(|address| address & !UNSTARTED))
+        }
     }
 
-    /// Gives the starting task its stack, whose owner it becomes.
+    /// Gives the starting fiber its stack, and makes the fiber the stack's owner.
     #[inline]
     pub(crate) fn put_stack(&self, stack: Stack) {
-        // Relaxed: read by this thread's signal handler, and by a scan that runs on the home worker.
+        // Relaxed: a signal handler reads the owner, and only compares it with null (`scheduler/report.rs`).
         stack.owner().store(ptr::from_ref(self).cast_mut().cast(), Ordering::Relaxed);
         self.stack.set(Some(stack));
     }
 
-    /// Takes the stack of a fiber that has ended, or that hands it to the task it continues with.
+    /// Takes the stack of a fiber that has ended.
     #[inline]
     pub(crate) fn take_stack(&self) -> Option<Stack> {
         self.stack.take()
     }
 
-    /// The addresses of its guard and of the stack above it: `(guard, top)`. Safe in a signal handler that
-    /// interrupted this very fiber.
+    /// The addresses of the stack's guard and of its top: `(guard, top)`. Safe in a signal handler that interrupted this very
+    /// fiber.
     pub(crate) fn stack_range(&self) -> Option<(std::ops::Range<usize>, usize)> {
-        // SAFETY: nobody changes the cell while the fiber runs, and its own thread is asking.
+        // SAFETY: nothing changes the cell while the fiber runs, and the caller is on its thread.
         let stack = unsafe { (*self.stack.as_ptr()).as_ref() }?;
         Some((stack.guard(), stack.top() as usize))
     }
 
-    /// A round of tidying: adds what lies below the frames of one that waits since the last. True if the next may find more.
+    /// One round of the worker's scavenger: adds the memory below the fiber's frames to `release` if the fiber has been waiting
+    /// since the last round. Returns true if the next round may find more.
     ///
     /// # Safety
-    /// The fiber is suspended, and is not continued before `release` is flushed or dropped.
-    pub(crate) unsafe fn rest(&self, release: &mut Release) -> bool {
-        let (wait, due) = self.wait.get().after_a_round();
+    ///
+    /// The fiber must be suspended, and must not go on before `release` has been flushed or dropped.
+    pub(crate) unsafe fn release_unused_stack(&self, release: &mut Release) -> bool {
+        let (wait, due) = self.wait.get().after_round();
         self.wait.set(wait);
         if due == Due::Now
-            // SAFETY: nobody changes the cell while the fiber is suspended.
+            // SAFETY: nothing changes the cell while the fiber is suspended.
             && let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() }
         {
             // SAFETY: the caller's promise; the switch that suspended the fiber has saved the context.
@@ -215,7 +221,7 @@ impl Header {
         due == Due::NextRound
     }
 
-    /// The call in which it blocks, for as long as `wait` says so.
+    /// Notes the waiter and the reason of the fiber's wait; null and [`Reason::None`] when the wait has ended.
     #[inline(always)]
     pub(crate) fn set_waiting(&self, waiter: *const Waiter, reason: Reason) {
         // Release: pairs with the Acquire in `waiting`, for a canceller of a roaming fiber.
@@ -228,7 +234,7 @@ impl Header {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Makes its next blocking call unwind, unless it is being cancelled already.
+    /// Makes the fiber's next blocking call unwind, unless the fiber is being cancelled already.
     pub(crate) fn request_cancellation(&self) {
         self.alive.touch();
         // Relaxed: a flag; the fiber sees it at its next blocking call at the latest.
@@ -240,40 +246,40 @@ impl Header {
         );
     }
 
-    /// Whether its next blocking call is to unwind.
+    /// Whether the fiber's next blocking call must unwind.
     #[inline(always)]
     pub(crate) fn must_unwind(&self) -> bool {
         self.cancellation.load(Ordering::Relaxed) == REQUESTED
     }
 
-    /// The unwinding begins: from now on its blocking calls wait to their end again, for its destructors.
+    /// Notes that the unwinding begins: from now on blocking calls wait to their end again, for the fiber's destructors.
     pub(crate) fn begin_unwinding(&self) {
         self.cancellation.store(UNWINDING, Ordering::Relaxed);
     }
 
-    /// Whether it unwinds, or has unwound, because it was cancelled; or was cancelled before it ran.
+    /// Whether the fiber unwinds, or has unwound, because it was cancelled, or was cancelled before it ran.
     pub(crate) fn is_cancelling(&self) -> bool {
         self.cancellation.load(Ordering::Relaxed) == UNWINDING
     }
 
-    /// Runs the task's closure to its end and stores the result.
+    /// Runs the fiber's closure to its end and stores the result.
     ///
     /// # Safety
     ///
-    /// Once per cell, by the worker that started it, on the stack it was given.
+    /// Must be called once per cell, by the worker that started the fiber, on the fiber's stack.
     #[inline]
     pub(crate) unsafe fn run(this: NonNull<Self>) {
-        // SAFETY: the cell lives until both its owners are done with it, and the caller is one of them.
+        // SAFETY: the cell lives until both its owners have finished with it, and the caller is one of them.
         let vtable = unsafe { this.as_ref() }.vtable;
         // SAFETY: passed on to the caller.
         unsafe { (vtable.run)(this) }
     }
 
-    /// Ends a task that will never start: drops its closure and stores `payload` as its result.
+    /// Ends a fiber that will never run: drops its closure and stores `payload` as its result.
     ///
     /// # Safety
     ///
-    /// Once per cell, instead of `run`.
+    /// Must be called once per cell, instead of `run`.
     pub(crate) unsafe fn abort_unstarted(this: NonNull<Self>, payload: Box<dyn std::any::Any + Send>) {
         // SAFETY: as in `run`.
         let vtable = unsafe { this.as_ref() }.vtable;
@@ -281,12 +287,12 @@ impl Header {
         unsafe { (vtable.abort_unstarted)(this, payload) }
     }
 
-    /// Drops what is left in the cell. Runs destructors of the user's types, which may panic and may park: the
-    /// header stays in place meanwhile.
+    /// Drops the closure or result that is left in the cell. Runs destructors of the user's types, which may panic and may
+    /// park: the header stays in place meanwhile.
     ///
     /// # Safety
     ///
-    /// By whom the join protocol names as the cell's owner.
+    /// The caller must be the cell's owner by the join protocol.
     pub(crate) unsafe fn clear(this: NonNull<Self>) {
         // SAFETY: as in `run`.
         let vtable = unsafe { this.as_ref() }.vtable;
@@ -310,7 +316,7 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// As for `clear`; nobody uses the cell afterwards.
+    /// As for `clear`; the cell must not be used afterwards.
     pub(crate) unsafe fn free(this: NonNull<Self>) {
         // SAFETY: as in `run`.
         let vtable = unsafe { this.as_ref() }.vtable;
@@ -320,39 +326,39 @@ impl Header {
 
     /// The fiber's handle, made at the first call.
     pub(crate) fn identity(&self) -> Fiber {
-        // Acquire: pairs with the Release below, made by whoever was first.
+        // Acquire: pairs with the Release below, of the thread that was first.
         let known = self.identity.load(Ordering::Acquire);
         if !known.is_null() {
             // SAFETY: a non-null identity is a raw handle that this header owns until it is dropped.
             return unsafe { Fiber::clone_raw(known) };
         }
         let made = Fiber::new(None).into_raw();
-        // AcqRel: publishes the new identity; on failure sees the one that was published first.
+        // AcqRel: publishes the new identity; on failure sees the identity that was published first.
         match self.identity.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: `made` is now the header's; the clone is the caller's.
+            // SAFETY: the header now owns `made`; the caller gets the clone.
             Ok(_) => unsafe { Fiber::clone_raw(made) },
             Err(other) => {
                 // SAFETY: `made` was not published, so it is still ours to drop.
                 drop(unsafe { Fiber::from_raw(made) });
-                // SAFETY: as above, `other` is the header's.
+                // SAFETY: as above, the header owns `other`.
                 unsafe { Fiber::clone_raw(other) }
             }
         }
     }
 
-    /// The handle of a fiber that cannot end before this returns, by which it can be reached until it does.
+    /// The handle of a fiber that cannot end before this returns. The fiber can be reached by the handle until it ends.
     ///
     /// # Safety
     ///
-    /// The fiber is alive, and what keeps it from ending orders this before its end.
-    pub(crate) unsafe fn known(this: NonNull<Self>) -> Fiber {
+    /// The fiber must be alive, and whatever keeps it from ending must order this call before its end.
+    pub(crate) unsafe fn handle(this: NonNull<Self>) -> Fiber {
         // SAFETY: the caller's promise.
         let identity = unsafe { this.as_ref() }.identity();
         identity.identity().attach(this);
         identity
     }
 
-    /// Nobody can cancel the fiber through its identity any more: it is about to end.
+    /// Detaches the fiber, which is about to end, from its identity: no handle can cancel it any more.
     #[inline]
     pub(crate) fn detach(&self) {
         if let Some(identity) = self.peek_identity() {
@@ -360,7 +366,7 @@ impl Header {
         }
     }
 
-    /// The fiber's name without making an identity; safe in a signal handler.
+    /// The fiber's identity if it has been made. Safe in a signal handler.
     pub(crate) fn peek_identity(&self) -> Option<&Identity> {
         // SAFETY: a non-null identity lives as long as the header, whose borrow bounds the result.
         unsafe { self.identity.load(Ordering::Acquire).as_ref() }
@@ -369,10 +375,10 @@ impl Header {
 
 impl Drop for Header {
     fn drop(&mut self) {
-        // Relaxed: nobody else has the header any more.
+        // Relaxed: no other thread has the header any more.
         let identity = self.identity.load(Ordering::Relaxed);
         if !identity.is_null() {
-            // SAFETY: the header owned one count of it.
+            // SAFETY: the header owns one count of the identity.
             drop(unsafe { Fiber::from_raw(identity) });
         }
     }

@@ -1,7 +1,7 @@
-//! A fiber's identity: id, name and park token, shared by everyone who holds a handle to it.
+//! A fiber's identity: id, name and park token, shared by all handles to the fiber.
 //!
-//! Most fibers never have one: it is made when a name is given or somebody first asks for the handle. A plain
-//! OS thread has one as well, made the same way, so that `current`, `park` and `unpark` work there too.
+//! Most fibers never have one: it is made for a fiber with a name, or when the first handle is requested. A plain OS thread
+//! gets one in the same way, so that `current`, `park` and `unpark` work there too.
 
 #![expect(unsafe_code, reason = "handles are kept in raw form in a fiber's header")]
 
@@ -16,9 +16,9 @@ use super::Header;
 use super::token::ParkToken;
 use crate::queue::SpinLock;
 
-/// A unique identifier of a fiber (or of a plain thread that asked for its handle).
+/// A unique identifier of a fiber, or of a plain thread that has called [`current`](crate::fiber::current).
 ///
-/// Never reused within a process. Mirrors [`std::thread::ThreadId`].
+/// An id is never reused within a process. Mirrors [`std::thread::ThreadId`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FiberId(NonZeroU64);
 
@@ -29,8 +29,8 @@ impl fmt::Debug for FiberId {
 }
 
 impl FiberId {
-    /// The next unused id. The counter is the one static of this room: ids are unique in the process, whatever
-    /// runtimes come and go, and nothing else depends on it.
+    /// The next unused id. The counter is the only static of this file: ids are unique in the process, across all runtimes,
+    /// and nothing else depends on it.
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only uniqueness matters.
@@ -47,29 +47,29 @@ impl FiberId {
     }
 }
 
-/// What a [`Fiber`] handle shares.
+/// The state that all [`Fiber`] handles of one fiber share.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) id: FiberId,
     pub(crate) name: Option<Box<str>>,
     pub(crate) token: ParkToken,
-    /// The fiber's header while the fiber is alive, for those who cancel it by its handle. Whoever holds the lock and
-    /// finds it there keeps the fiber from ending.
-    header: SpinLock<Aim>,
+    /// The fiber's header while the fiber is alive, for cancellation by a handle. A thread that holds the lock and finds the
+    /// header keeps the fiber from ending.
+    header: SpinLock<Attached>,
 }
 
 #[derive(Debug)]
-struct Aim(Option<NonNull<Header>>);
+struct Attached(Option<NonNull<Header>>);
 
-// SAFETY: the header is only used under the lock, during which it is alive, and only what it shares.
-unsafe impl Send for Aim {}
+// SAFETY: the header is only used under the lock, while it is alive, and only its fields that threads share.
+unsafe impl Send for Attached {}
 
 impl Identity {
-    /// Where the id and the name lie; see `glimpse.rs`.
+    /// The offsets of the id and the name; see `snapshot.rs`.
     pub(super) const ID: usize = std::mem::offset_of!(Self, id);
     pub(super) const NAME: usize = std::mem::offset_of!(Self, name);
 
-    /// Lets the handle's owners cancel the fiber. Its header stays alive until `withdraw`.
+    /// Lets the holders of a handle cancel the fiber. Its header must stay alive until `detach`.
     pub(crate) fn attach(&self, header: NonNull<Header>) {
         self.header.lock().0 = Some(header);
     }
@@ -78,12 +78,12 @@ impl Identity {
         self.header.lock().0 = None;
     }
 
-    /// Calls `visit` with the header of the fiber, which cannot end meanwhile. `None` when it has ended, is about to, or
-    /// was never made known.
+    /// Calls `visit` with the header of the fiber, which cannot end meanwhile. `None` if the fiber has ended, is about to, or
+    /// was never attached.
     pub(crate) fn with_header<R>(&self, visit: impl FnOnce(&Header) -> R) -> Option<R> {
-        let aim = self.header.lock();
-        // SAFETY: it is alive until it is withdrawn, for which the lock is needed.
-        aim.0.map(|header| visit(unsafe { header.as_ref() }))
+        let attached = self.header.lock();
+        // SAFETY: the header is alive until it is detached, for which the lock is needed.
+        attached.0.map(|header| visit(unsafe { header.as_ref() }))
     }
 }
 
@@ -110,7 +110,7 @@ impl Fiber {
     }
 
     pub(crate) fn with_id(id: FiberId, name: Option<Box<str>>) -> Self {
-        Self(Arc::new(Identity { id, name, token: ParkToken::new(), header: SpinLock::new(Aim(None)) }))
+        Self(Arc::new(Identity { id, name, token: ParkToken::new(), header: SpinLock::new(Attached(None)) }))
     }
 
     /// The unique identifier of this fiber.
@@ -118,7 +118,7 @@ impl Fiber {
         self.0.id
     }
 
-    /// The name it was given by [`Builder::name`](crate::fiber::Builder::name), if any.
+    /// The name that [`Builder::name`](crate::fiber::Builder::name) gave the fiber, if any. For a plain thread, the thread's name.
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }
@@ -141,7 +141,7 @@ impl Fiber {
 
     /// # Safety
     ///
-    /// `raw` came from `into_raw`, and its count is still held by somebody during the call.
+    /// `raw` came from `into_raw`, and its count is still held during the call.
     pub(super) unsafe fn clone_raw(raw: *mut Identity) -> Self {
         // SAFETY: the caller's promise.
         unsafe { Arc::increment_strong_count(raw) };

@@ -2,21 +2,22 @@
 //!
 //! | word | meaning |
 //! |---|---|
-//! | `RUNNING` (0) | not ended; nobody waits |
+//! | `RUNNING` (0) | not ended; the handle's owner does not wait |
 //! | a waiter's address | not ended; the handle's owner waits, or is about to |
 //! | address + `ENDED` | ended; the worker is claiming that waiter and still uses it and the cell |
 //! | `ENDED` (1) | ended; the result is stored; the cell belongs to the handle's owner |
-//! | `DETACHED` (2) | not ended; the handle is gone; the cell belongs to the worker |
-//! | `PINNED` (8) | not ended; the owner keeps it so for a moment, to reach the fiber's runtime |
-//! | `PINNED` + `ENDED` | the result is stored; the worker waits for the owner to let go |
-//! | `RELEASED` (16) + `ENDED` | the owner has let go; the worker still uses the cell |
-//! | `KNOWN` (4) | as `RUNNING`, after a pin: handles that the owner gave out lead to the fiber |
-//! | `KNOWN` + `ENDED` | ended; the worker is making those handles harmless and still uses the cell |
+//! | `DETACHED` (2) | not ended; the handle was dropped; the cell belongs to the worker |
+//! | `PINNED` (8) | not ended; the owner keeps the fiber from ending for a moment, to reach its runtime |
+//! | `PINNED` + `ENDED` | the result is stored; the worker waits for the owner to release the pin |
+//! | `RELEASED` (16) + `ENDED` | the owner has released the pin; the worker still uses the cell |
+//! | `KNOWN` (4) | as `RUNNING`, after a pin: `Fiber` handles lead to the fiber |
+//! | `KNOWN` + `ENDED` | ended; the worker is detaching those handles and still uses the cell |
 //!
 //! The worker's side is [`JoinWord::end`]: it sets `ENDED` in one atomic step and so learns who owns the cell
 //! from then on. The owner's side is [`JoinWord::await_end`], [`JoinWord::detach`] and [`JoinWord::pinned`]. The race
-//! that needs care is an owner who gives up (a cancelled join), wakes early (a thread) or comes late while the worker
-//! still uses waiter or cell: it waits for the plain `ENDED` before it leaves, which is at most a few instructions away.
+//! that needs care is an owner that gives up (a cancelled join), wakes early (a thread) or comes late while the worker
+//! still uses waiter or cell. The owner then waits for the plain `ENDED` before it leaves, which is at most a few instructions
+//! away.
 
 #![expect(unsafe_code, reason = "the word holds the address of a waiter on another stack")]
 
@@ -39,12 +40,12 @@ const _: () = assert!(align_of::<Waiter>() >= 4, "the low two bits of a waiter's
 #[derive(Debug)]
 pub(crate) struct JoinWord<W = Waiter>(AtomicUsize, PhantomData<*const W>);
 
-/// Who frees the cell of a fiber that has just ended.
+/// The owner of a cell whose fiber has just ended, which frees the cell.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended<W = Wakeup> {
-    /// The owner of the join handle, after taking the result. The wake-up it may be owed comes with it.
+    /// The owner of the join handle, after it has taken the result. If it waits, this is its wake-up, to be delivered.
     Owner(Option<W>),
-    /// The worker: the handle was dropped before.
+    /// The worker, because the handle was dropped before.
     Worker,
 }
 
@@ -53,45 +54,45 @@ impl<W: Claim> JoinWord<W> {
         Self(AtomicUsize::new(RUNNING), PhantomData)
     }
 
-    /// Whether the result is there. True a moment before a waiting owner is woken.
+    /// Whether the result is stored. True a moment before a waiting owner is woken.
     pub(crate) fn has_ended(&self) -> bool {
         // Acquire: pairs with the Release in `end`, which published the result.
         self.0.load(Ordering::Acquire) & ENDED != 0
     }
 
-    /// Whether the cell is the owner's: the result is there and the worker has let go.
+    /// Whether the cell belongs to the handle's owner: the result is stored and the worker has finished with the cell.
     #[inline]
-    pub(crate) fn has_ended_for_good(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         // Acquire: as in `has_ended`.
         self.0.load(Ordering::Acquire) == ENDED
     }
 
-    /// Whether the handle is gone, which it then stays.
+    /// Whether the handle was dropped. Once true, this stays true.
     #[inline]
     pub(crate) fn is_detached(&self) -> bool {
         // Acquire: pairs with the Release in `detach`.
         self.0.load(Ordering::Acquire) == DETACHED
     }
 
-    /// The worker's side, called once, after the result is stored. After `Owner`, the cell is gone. `withdraw` is called
-    /// before that whenever the owner may have given out handles that lead to the fiber.
+    /// The worker's side, called once, after the result is stored. If it returns `Owner`, the cell may already be freed. If
+    /// there may be `Fiber` handles that lead to the fiber, `detach` is called before.
     #[inline]
-    pub(crate) fn end(&self, withdraw: impl FnOnce()) -> Ended<W::Wakeup> {
-        // AcqRel: Release publishes the result to the owner's Acquire loads; Acquire sees the owner's waiter.
+    pub(crate) fn end(&self, detach: impl FnOnce()) -> Ended<W::Wakeup> {
+        // AcqRel: the Release publishes the result to the owner's Acquire loads; the Acquire sees the owner's waiter.
         match self.0.fetch_or(ENDED, Ordering::AcqRel) {
             RUNNING => Ended::Owner(None),
             DETACHED => {
-                withdraw();
+                detach();
                 Ended::Worker
             }
-            before => Ended::Owner(self.end_in_use(before, withdraw)),
+            before => Ended::Owner(self.end_in_use(before, detach)),
         }
     }
 
     #[inline]
-    fn end_in_use(&self, before: usize, withdraw: impl FnOnce()) -> Option<W::Wakeup> {
-        withdraw();
-        let woken = match before {
+    fn end_in_use(&self, before: usize, detach: impl FnOnce()) -> Option<W::Wakeup> {
+        detach();
+        let wakeup = match before {
             KNOWN => None,
             PINNED => {
                 self.spin_until(RELEASED | ENDED);
@@ -103,12 +104,12 @@ impl<W: Claim> JoinWord<W> {
         };
         // Release: the last use of waiter and cell happens before the owner leaves.
         self.0.store(ENDED, Ordering::Release);
-        woken
+        wakeup
     }
 
-    /// The owner gives the handle up. True when the cell is now the caller's to free.
+    /// The owner drops the handle. Returns true if the caller must free the cell.
     pub(crate) fn detach(&self) -> bool {
-        // AcqRel: Release so that the worker's free comes after our uses; Acquire to see the result we drop.
+        // AcqRel: Release so that the worker's free comes after our uses; Acquire to see the result that we drop.
         for open in [RUNNING, KNOWN] {
             if self.0.compare_exchange(open, DETACHED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 return false;
@@ -118,10 +119,10 @@ impl<W: Claim> JoinWord<W> {
         true
     }
 
-    /// The owner waits for the end by calling `park` on its waiter. `Err` is a cancelled wait; the handle is
-    /// then detached and its value says whether the cell is the caller's to free.
+    /// The owner waits for the end by calling `park` on its waiter. If the wait is cancelled, the handle is detached, and the
+    /// result is `Err`, with whether the caller must free the cell.
     pub(crate) fn await_end(&self, waiter: &W, park: impl FnOnce(&W) -> Outcome) -> Result<(), bool> {
-        // SAFETY: the waiter is borrowed until this returns, which is after the worker has let go of it.
+        // SAFETY: the waiter is borrowed until this returns, which is after the worker has finished with it.
         if !unsafe { self.register(waiter) } {
             return Ok(());
         }
@@ -132,11 +133,11 @@ impl<W: Claim> JoinWord<W> {
         Ok(())
     }
 
-    /// The owner makes its waiter known. `false` if the fiber has ended: the cell is the owner's.
+    /// The owner registers its waiter. Returns false if the fiber has ended; the cell then belongs to the owner.
     ///
     /// # Safety
     ///
-    /// The waiter stays alive and in place until the owner has called [`give_up`](Self::give_up), or
+    /// The waiter must stay alive and in place until the owner has called [`give_up`](Self::give_up), or
     /// [`await_release`](Self::await_release) after the waiter was claimed.
     pub(crate) unsafe fn register(&self, waiter: &W) -> bool {
         let address = std::ptr::from_ref(waiter) as usize;
@@ -150,7 +151,7 @@ impl<W: Claim> JoinWord<W> {
         false
     }
 
-    /// The owner of a registered waiter detaches instead of waiting on. True when the cell is its own to free: the worker
+    /// The owner of a registered waiter stops waiting and detaches. Returns true if the caller must free the cell: the worker
     /// came first.
     pub(crate) fn give_up(&self, waiter: &W) -> bool {
         let address = std::ptr::from_ref(waiter) as usize;
@@ -162,21 +163,21 @@ impl<W: Claim> JoinWord<W> {
         true
     }
 
-    /// Waits for the worker, which is ending the fiber, to let go of waiter and cell.
+    /// Waits until the worker, which is ending the fiber, has finished with waiter and cell.
     pub(crate) fn await_release(&self) {
         self.spin_until(ENDED);
     }
 
-    /// Calls `reach` while the fiber cannot end, from a handle that stays; returns false, without a call, when it has ended.
-    /// If the fiber comes to its end meanwhile, `withdraw` is called before it does.
-    pub(crate) fn pinned(&self, reach: impl FnOnce(), withdraw: impl FnOnce()) -> bool {
+    /// Calls `reach` while the fiber cannot end, from a handle that stays alive. Returns false, without a call, if the fiber has
+    /// ended. If the fiber reaches its end meanwhile, `detach` is called before it ends.
+    pub(crate) fn pinned(&self, reach: impl FnOnce(), detach: impl FnOnce()) -> bool {
         loop {
             // Acquire: as in `has_ended`, and pairs with the Release of another thread's pin.
             let now = self.0.load(Ordering::Acquire);
             if now & ENDED != 0 {
                 return false;
             }
-            // Another thread pins it through the same handle; nobody waits or detaches while handles are shared.
+            // Another thread pins the fiber through the same handle. While the handle is shared, it cannot wait or detach.
             if now == PINNED {
                 thread_yield();
                 continue;
@@ -186,9 +187,9 @@ impl<W: Claim> JoinWord<W> {
             }
         }
         reach();
-        // Release: the worker's end comes after what was reached.
+        // Release: what `reach` did happens before the worker ends the fiber.
         if self.0.compare_exchange(PINNED, KNOWN, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            withdraw();
+            detach();
             self.0.store(RELEASED | ENDED, Ordering::Release);
             self.spin_until(ENDED);
         }
@@ -209,7 +210,7 @@ impl<W: Claim> JoinWord<W> {
 #[cfg(all(test, loom))]
 mod model {
     //! Every interleaving of the end of a fiber with its join, with a join that gives up, and with a detach: the
-    //! result is seen, the waiter is not used after it has gone, and exactly one side frees the cell.
+    //! result is seen, the waiter is not used after its end, and exactly one side frees the cell.
 
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
@@ -224,28 +225,28 @@ mod model {
         /// Loom reports an access that is not ordered with the worker's write.
         result: UnsafeCell<u32>,
         freed: AtomicUsize,
-        /// Whether handles lead to the fiber.
-        aimed: AtomicUsize,
-        /// Touched by whoever reaches the fiber's runtime, and by the worker once the fiber has ended: loom reports
-        /// a touch that is not ordered before the end.
+        /// Whether handles are attached to the fiber.
+        attached: AtomicUsize,
+        /// Touched by `reach`, and by the worker once the fiber has ended: loom reports a touch that is not ordered before
+        /// the end.
         home: UnsafeCell<()>,
     }
 
     fn check(owner: impl Fn(&Cell) + Sync + Send + Copy + 'static) {
         loom::model(move || {
             let result = UnsafeCell::new(0);
-            let (freed, aimed, home) = (AtomicUsize::new(0), AtomicUsize::new(0), UnsafeCell::new(()));
-            let cell = Arc::new(Cell { join: JoinWord::new(), result, freed, aimed, home });
+            let (freed, attached, home) = (AtomicUsize::new(0), AtomicUsize::new(0), UnsafeCell::new(()));
+            let cell = Arc::new(Cell { join: JoinWord::new(), result, freed, attached, home });
             let worker = thread::spawn({
                 let cell = Arc::clone(&cell);
                 move || {
                     // SAFETY: what is being checked.
                     cell.result.with_mut(|result| unsafe { *result = 7 });
-                    let ended = cell.join.end(|| cell.aimed.store(0, Ordering::Relaxed));
+                    let ended = cell.join.end(|| cell.attached.store(0, Ordering::Relaxed));
                     cell.home.with_mut(|_| ());
                     match ended {
                         Ended::Worker => free(&cell),
-                        Ended::Owner(Some(woken)) => woken.wake(),
+                        Ended::Owner(Some(wakeup)) => wakeup.wake(),
                         Ended::Owner(None) => {}
                     }
                 }
@@ -253,7 +254,11 @@ mod model {
             owner(&cell);
             worker.join().unwrap();
             assert_eq!(cell.freed.load(Ordering::Relaxed), 1, "one side frees the cell, once");
-            assert_eq!(cell.aimed.load(Ordering::Relaxed), 0, "no handle leads to a fiber that has ended");
+            assert_eq!(
+                cell.attached.load(Ordering::Relaxed),
+                0,
+                "no handle is attached to a fiber that has ended"
+            );
         });
     }
 
@@ -268,29 +273,29 @@ mod model {
         check(|cell| {
             let waiter = ModelWaiter::new();
             cell.join.await_end(&waiter, ModelWaiter::park).unwrap();
-            assert!(cell.join.has_ended_for_good());
+            assert!(cell.join.is_complete());
             free(cell);
         });
     }
 
     #[test]
-    fn a_join_that_gives_up_leaves_nobody_with_its_waiter() {
+    fn the_waiter_of_a_join_that_gives_up_is_not_used_afterwards() {
         check(|cell| {
             let waiter = ModelWaiter::new();
             match cell.join.await_end(&waiter, ModelWaiter::park_or_give_up) {
                 Ok(()) | Err(true) => free(cell),
                 Err(false) => {}
             }
-            waiter.gone();
+            waiter.end();
         });
     }
 
     fn pin(cell: &Cell) {
         let reach = || {
             cell.home.with(|_| ());
-            cell.aimed.store(1, Ordering::Relaxed);
+            cell.attached.store(1, Ordering::Relaxed);
         };
-        cell.join.pinned(reach, || cell.aimed.store(0, Ordering::Relaxed));
+        cell.join.pinned(reach, || cell.attached.store(0, Ordering::Relaxed));
     }
 
     #[test]
@@ -304,7 +309,7 @@ mod model {
     }
 
     #[test]
-    fn a_detach_after_a_pin_leaves_no_handle_that_leads_to_the_fiber() {
+    fn a_detach_after_a_pin_leaves_no_handle_attached() {
         check(|cell| {
             pin(cell);
             if cell.join.detach() {
@@ -314,7 +319,7 @@ mod model {
     }
 
     #[test]
-    fn a_detach_leaves_the_cell_to_one_side() {
+    fn after_a_detach_one_side_frees_the_cell() {
         check(|cell| {
             if cell.join.detach() {
                 free(cell);

@@ -1,4 +1,4 @@
-//! The list of started fibers of one worker (or of the roaming ones of a runtime): for shutdown and for dumps.
+//! The list of the started fibers of one worker, or of the roaming fibers of a runtime: for shutdown and for dumps.
 
 #![expect(unsafe_code, reason = "an intrusive list of cells")]
 
@@ -7,16 +7,16 @@ use std::ptr::NonNull;
 
 use super::Header;
 
-/// A doubly linked list through the headers, newest first. Whoever uses it also owns its members' links.
+/// A doubly linked list through the headers, newest first. The list's owner also owns its members' links.
 #[derive(Debug)]
 pub(crate) struct LiveList {
     first: Cell<Option<NonNull<Header>>>,
     len: Cell<usize>,
-    /// Where the walk that is under way goes on.
+    /// The next member of the current walk.
     walk: Cell<Option<NonNull<Header>>>,
 }
 
-// SAFETY: a list of pointers; its owner decides which thread uses it.
+// SAFETY: the list holds pointers only; its owner decides which thread uses it.
 unsafe impl Send for LiveList {}
 
 impl LiveList {
@@ -68,7 +68,8 @@ impl LiveList {
         self.len.set(self.len.get() - 1);
     }
 
-    /// Begins a walk over the members of now, newest first. What is inserted later is not visited, what is removed neither.
+    /// Begins a walk over the current members, newest first. The walk skips members that are inserted later, or removed before
+    /// it reaches them.
     pub(crate) fn begin_walk(&self) {
         self.walk.set(self.first.get());
     }

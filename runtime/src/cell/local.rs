@@ -1,10 +1,10 @@
-//! The store of a fiber's local values: what `fiber_local!` keys resolve to.
+//! The store of a fiber's local values, which `fiber_local!` keys look up.
 //!
 //! A small vector searched by the key's address: fibers have few locals, and most have none, so an unused store
-//! is one null word in the header. Plain threads keep one of these in a thread-local.
+//! is one null word in the header. Each plain thread has a store in a thread-local.
 //!
-//! Who uses a value shares it: a coroutine that is suspended in the middle of a use may outlive the fiber, or be resumed by
-//! an initialiser whose value replaces the one that is in use. Such a value is dropped by its last user.
+//! The users of a value share it: a coroutine that is suspended in the middle of a use may outlive the fiber, or an
+//! initialiser that resumes it may replace the value that it uses. The last user drops such a value.
 
 #![expect(unsafe_code, reason = "the store is changed through shared references, by one thread")]
 
@@ -22,15 +22,15 @@ pub(crate) struct Locals(UnsafeCell<Option<Box<State>>>);
 
 #[derive(Default)]
 struct State {
-    /// Key and value, oldest first.
+    /// The keys and values, oldest first.
     values: Vec<(usize, Rc<dyn Any>)>,
-    /// The keys whose values have been dropped, or are being: they get no other.
-    gone: Vec<usize>,
+    /// The keys whose values have been dropped, or are being dropped: they get no other value.
+    destroyed: Vec<usize>,
 }
 
-/// The value for a key has been dropped, or is being.
+/// The value for a key has been dropped, or is being dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gone;
+pub(crate) struct Destroyed;
 
 impl Locals {
     pub(crate) const fn new() -> Self {
@@ -43,20 +43,24 @@ impl Locals {
         f(unsafe { (*self.0.get()).get_or_insert_default() })
     }
 
-    /// The value for `key`, if it was made.
-    pub(crate) fn get<T: 'static>(&self, key: usize) -> Result<Option<Rc<T>>, Gone> {
+    /// The value for `key`; `Ok(None)` if it has not been made yet.
+    pub(crate) fn get<T: 'static>(&self, key: usize) -> Result<Option<Rc<T>>, Destroyed> {
         self.with(|state| match state.values.iter().find(|(known, _)| *known == key) {
             Some((_, value)) => Ok(Rc::clone(value).downcast().ok()),
-            None if state.gone.contains(&key) => Err(Gone),
+            None if state.destroyed.contains(&key) => Err(Destroyed),
             None => Ok(None),
         })
     }
 
-    /// Shares the value for `key`. Returns the one that was there, which is the caller's to drop.
-    pub(crate) fn insert<T: 'static>(&self, key: usize, value: &Rc<T>) -> Result<Option<Rc<dyn Any>>, Gone> {
+    /// Stores the value for `key`, shared with the caller. Returns the value that was there, which the caller must drop.
+    pub(crate) fn insert<T: 'static>(
+        &self,
+        key: usize,
+        value: &Rc<T>,
+    ) -> Result<Option<Rc<dyn Any>>, Destroyed> {
         self.with(|state| {
-            if state.gone.contains(&key) {
-                return Err(Gone);
+            if state.destroyed.contains(&key) {
+                return Err(Destroyed);
             }
             let value: Rc<dyn Any> = Rc::<T>::clone(value);
             if let Some((_, old)) = state.values.iter_mut().find(|(known, _)| *known == key) {
@@ -67,20 +71,20 @@ impl Locals {
         })
     }
 
-    /// Whether a value was ever made, or asked for.
+    /// Whether a value was ever made or looked up.
     #[inline]
     pub(crate) fn any(&self) -> bool {
         // SAFETY: as in `with`.
         unsafe { (*self.0.get()).is_some() }
     }
 
-    /// Drops all values, newest first, and those that destructors make meanwhile. A destructor may use what is not dropped
-    /// yet.
+    /// Drops all values, newest first, and those that destructors make meanwhile. A destructor may use values that are not
+    /// dropped yet.
     ///
-    /// A destructor that panics aborts the process, as that of a thread-local does: there is nobody to tell.
+    /// A destructor that panics aborts the process, as that of a thread-local does: there is no caller to pass the panic on to.
     pub(crate) fn destroy(&self) {
         while let Some((key, newest)) = self.with(|state| state.values.pop()) {
-            self.with(|state| state.gone.push(key));
+            self.with(|state| state.destroyed.push(key));
             let dropped = catch_unwind(AssertUnwindSafe(|| drop(newest)));
             // Only a runtime that shuts down, and refuses what the destructor wants, unwinds with that.
             if dropped.is_err_and(|payload| !Cancelled::is_in(&*payload)) {
@@ -93,7 +97,7 @@ impl Locals {
     /// [`destroy`](Self::destroy), after which the store is as new.
     pub(crate) fn clear(&self) {
         self.destroy();
-        // SAFETY: as in `with`. Nothing of the user's is dropped here.
+        // SAFETY: as in `with`. No value of the user is dropped here.
         drop(unsafe { (*self.0.get()).take() });
     }
 }

@@ -1,7 +1,7 @@
-//! What a fiber is made of. The cell with its header, closure and result; the join word, the waiter, the park
-//! token, the identity, local storage, and the cancel scopes of cancellation.
+//! The parts of a fiber: the cell with its header, closure and result; the join word, the waiter, the park
+//! token, the identity, local storage, and cancel scopes.
 //!
-//! Nothing here blocks, and nothing here knows who runs a fiber.
+//! Nothing here blocks, and nothing here knows the scheduler.
 
 mod allocation;
 mod cancel_scope;
@@ -9,7 +9,6 @@ mod cancelled;
 mod contained;
 mod flags;
 mod future_waiter;
-mod glimpse;
 mod header;
 mod identity;
 mod join;
@@ -23,6 +22,7 @@ mod model_sleep;
 mod model_waiter;
 mod no_stack;
 mod relay;
+mod snapshot;
 mod token;
 mod wait;
 mod waiter;
@@ -34,13 +34,13 @@ pub(crate) use allocation::{allocate, take_result};
 pub(crate) use cancel_scope::{CancelScope, Chain, Fired, Target};
 pub(crate) use contained::contained;
 pub(crate) use flags::Flags;
-pub(crate) use future_waiter::{FutureWaiter, Task, is_calm, note_calm, wake_task};
-pub(crate) use glimpse::Glimpse;
+pub(crate) use future_waiter::{FutureWaiter, Task, has_own_waker, note_own_waker, wake_task};
 pub(crate) use header::Header;
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
-pub(crate) use local::{Gone, Locals};
+pub(crate) use local::{Destroyed, Locals};
 pub(crate) use no_stack::NoStack;
-pub(crate) use relay::{catch as catch_and_resume, make_known as make_relay_known};
+pub(crate) use relay::{catch as catch_and_resume, note as note_relay};
+pub(crate) use snapshot::FiberSnapshot;
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Wakeup};

@@ -1,9 +1,9 @@
-//! Every interleaving of a few that end one future's wait with the task that owns it: one of them does, the task is
-//! woken once if that was another, and the place on the heap is freed once.
+//! Every interleaving of a few claims of one future's waiter with the task that owns it: one of them succeeds, the task is
+//! woken once unless it has ended the wait itself, and the allocation is freed once.
 //!
-//! Loom reports a place that stays, or that is given back twice. Only a wake-up lets a task poll again, so one that is
-//! lost is a deadlock. A claim that may lose is made under a lock, as the contract in `waiter.rs` has it; what races is
-//! the compare-and-swap with those under other locks and with `give_up`, and the delivery with all that the owner does.
+//! Loom reports an allocation that is leaked or freed twice. A task polls again only after a wake-up, so a lost wake-up is a
+//! deadlock. A claim that may lose is made under a lock, as the contract in `waiter.rs` demands. The races are those of the
+//! compare-and-swap with claims under other locks and with `give_up`, and of the delivery with all that the owner does.
 
 #![expect(unsafe_code, reason = "the waiter crosses threads by pointer")]
 
@@ -26,21 +26,21 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// A task. Its wakers refer to it, so its count is that of the wakers that are left.
-struct Sleeper {
+/// A task. Its wakers refer to it, so its reference count tells how many wakers are left.
+struct ModelTask {
     wakes: AtomicUsize,
-    /// What its executor waits for between two polls.
+    /// The task's executor waits for this between two polls.
     notify: Notify,
 }
 
-impl Wake for Sleeper {
+impl Wake for ModelTask {
     fn wake(self: Plain<Self>) {
         self.wakes.fetch_add(1, Relaxed);
         self.notify.notify();
     }
 }
 
-impl Sleeper {
+impl ModelTask {
     fn new() -> Plain<Self> {
         Plain::new(Self { wakes: AtomicUsize::new(0), notify: Notify::new() })
     }
@@ -53,7 +53,7 @@ impl Sleeper {
         waiter.poll(&Context::from_waker(&Waker::from(Plain::clone(self))))
     }
 
-    /// Polls as an executor does: again only when the task has been woken.
+    /// Polls as an executor does: a second time only after the task has been woken.
     fn run(self: &Plain<Self>, waiter: &FutureWaiter) -> Outcome {
         self.poll(waiter).unwrap_or_else(|| {
             while self.wakes.load(Relaxed) == 0 {
@@ -63,41 +63,42 @@ impl Sleeper {
         })
     }
 
-    /// How often it was woken in all.
+    /// How often the task was woken in all.
     fn wakes(self: Plain<Self>) -> usize {
-        Plain::into_inner(self).expect("a waker is dropped with its place, if not before").wakes.load(Relaxed)
+        let task = Plain::into_inner(self).expect("a waker is dropped with its waiter, if not before");
+        task.wakes.load(Relaxed)
     }
 }
 
-/// One that may end the wait, as a channel does, or a timer.
-struct Ender {
+/// Claims the waiter, as a channel or a timer does.
+struct Claimer {
     outcome: Outcome,
-    /// Claimed under the lock, and taken out by its owner before it is freed.
+    /// Claimed under the lock, and removed by its owner before it is freed.
     waiter: Mutex<Option<NonNull<Waiter>>>,
     /// Written before the claim: loom reports an owner that reads it without being ordered after the claim.
     message: UnsafeCell<u32>,
 }
 
 // SAFETY: the waiter is `Sync`, and is used as its field says; loom checks the message.
-unsafe impl Send for Ender {}
+unsafe impl Send for Claimer {}
 // SAFETY: as above.
-unsafe impl Sync for Ender {}
+unsafe impl Sync for Claimer {}
 
-impl Ender {
+impl Claimer {
     fn new(outcome: Outcome, waiter: &FutureWaiter) -> Arc<Self> {
         let waiter = Mutex::new(Some(NonNull::from(waiter.waiter())));
         Arc::new(Self { outcome, waiter, message: UnsafeCell::new(0) })
     }
 
-    /// Claims the waiter if it is still there, and wakes its task after that; whether it did.
+    /// Claims the waiter if it is still registered, and then wakes its task. Returns whether the claim has succeeded.
     fn end(&self) -> bool {
         // SAFETY: what is being checked.
         self.message.with_mut(|message| unsafe { *message = MESSAGE });
         let linked = self.waiter.lock().unwrap();
-        // SAFETY: the owner takes it out under the lock, unless it is claimed, before it is freed.
-        let woken = linked.and_then(|waiter| unsafe { waiter.as_ref() }.claim(self.outcome));
+        // SAFETY: unless the waiter is claimed, its owner removes it under the lock before it is freed.
+        let wakeup = linked.and_then(|waiter| unsafe { waiter.as_ref() }.claim(self.outcome));
         drop(linked);
-        match woken {
+        match wakeup {
             Some(Wakeup::Future(task)) => wake_task(task),
             Some(_) => unreachable!("a task waits"),
             None => return false,
@@ -105,53 +106,54 @@ impl Ender {
         true
     }
 
-    /// The message for an owner whose wait this has ended.
+    /// The message for the owner, if this has ended its wait.
     fn message(&self) -> u32 {
         // SAFETY: what is being checked.
         self.message.with(|message| unsafe { *message })
     }
 
-    /// The owner is about to free the waiter.
-    fn forget(&self) {
+    /// Removes the waiter, which its owner is about to free.
+    fn remove_waiter(&self) {
         self.waiter.lock().unwrap().take();
     }
 }
 
 /// Ends the wait on another thread.
-fn start(ender: &Arc<Ender>) -> JoinHandle<bool> {
-    let ender = Arc::clone(ender);
-    thread::spawn(move || ender.end())
+fn start(claimer: &Arc<Claimer>) -> JoinHandle<bool> {
+    let claimer = Arc::clone(claimer);
+    thread::spawn(move || claimer.end())
 }
 
 #[test]
-fn a_drop_frees_the_place_unless_a_claim_has_taken_it_over() {
+fn a_drop_frees_the_allocation_unless_a_claim_has_taken_it_over() {
     check(|| {
-        let sleeper = Sleeper::new();
-        let waiter = sleeper.waiter();
-        let ender = Ender::new(Outcome::Notified, &waiter);
-        let ending = start(&ender);
-        ender.forget();
+        let task = ModelTask::new();
+        let waiter = task.waiter();
+        let claimer = Claimer::new(Outcome::Notified, &waiter);
+        let ending = start(&claimer);
+        claimer.remove_waiter();
         drop(waiter);
         let has_ended = ending.join().unwrap();
-        assert_eq!(sleeper.wakes(), usize::from(has_ended));
+        assert_eq!(task.wakes(), usize::from(has_ended));
     });
 }
 
 #[test]
-fn of_two_claims_one_wakes_the_task_once() {
+fn two_claims_wake_the_task_once() {
     check(|| {
-        let sleeper = Sleeper::new();
-        let waiter = sleeper.waiter();
-        let enders = [Outcome::Notified, Outcome::TimedOut].map(|outcome| Ender::new(outcome, &waiter));
-        let ending = enders.each_ref().map(start);
-        let outcome = sleeper.run(&waiter);
-        let winner = enders.iter().find(|ender| ender.outcome == outcome).expect("one of them ended it");
+        let task = ModelTask::new();
+        let waiter = task.waiter();
+        let claimers = [Outcome::Notified, Outcome::TimedOut].map(|outcome| Claimer::new(outcome, &waiter));
+        let ending = claimers.each_ref().map(start);
+        let outcome = task.run(&waiter);
+        let winner =
+            claimers.iter().find(|claimer| claimer.outcome == outcome).expect("one of them ended it");
         assert_eq!(winner.message(), MESSAGE);
-        enders.iter().for_each(|ender| ender.forget());
+        claimers.iter().for_each(|claimer| claimer.remove_waiter());
         drop(waiter);
         let have_ended = ending.map(|ending| ending.join().unwrap());
-        assert_eq!(have_ended, enders.map(|ender| ender.outcome == outcome));
-        assert_eq!(sleeper.wakes(), 1);
+        assert_eq!(have_ended, claimers.map(|claimer| claimer.outcome == outcome));
+        assert_eq!(task.wakes(), 1);
     });
 }
 
@@ -159,14 +161,14 @@ fn of_two_claims_one_wakes_the_task_once() {
 fn a_poll_while_a_claim_is_delivered_sees_it_or_its_waker_is_woken() {
     for is_moved in [false, true] {
         check(move || {
-            let first = Sleeper::new();
-            let second = if is_moved { Sleeper::new() } else { Plain::clone(&first) };
+            let first = ModelTask::new();
+            let second = if is_moved { ModelTask::new() } else { Plain::clone(&first) };
             let waiter = first.waiter();
-            let ender = Ender::new(Outcome::Notified, &waiter);
-            let ending = start(&ender);
+            let claimer = Claimer::new(Outcome::Notified, &waiter);
+            let ending = start(&claimer);
             assert_eq!(second.run(&waiter), Outcome::Notified);
-            assert_eq!(ender.message(), MESSAGE);
-            // The claim was seen, so nobody uses the waiter any more; the delivery may be yet to come.
+            assert_eq!(claimer.message(), MESSAGE);
+            // The claim was seen, so nothing uses the waiter any more. The delivery may still be to come.
             drop(waiter);
             assert!(ending.join().unwrap());
             let wakes = if is_moved {
@@ -184,23 +186,27 @@ fn a_poll_while_a_claim_is_delivered_sees_it_or_its_waker_is_woken() {
 fn a_wait_is_given_up_or_ended_by_the_claim() {
     for outcome in [Outcome::Notified, Outcome::TimedOut] {
         check(move || {
-            let sleeper = Sleeper::new();
-            let waiter = sleeper.waiter();
-            let ender = Ender::new(outcome, &waiter);
-            let ending = start(&ender);
+            let task = ModelTask::new();
+            let waiter = task.waiter();
+            let claimer = Claimer::new(outcome, &waiter);
+            let ending = start(&claimer);
             let is_given_up = waiter.give_up();
             if is_given_up {
-                ender.forget();
+                claimer.remove_waiter();
             } else {
-                assert_eq!(ender.message(), MESSAGE, "a claim that is lost comes after the other's message");
+                assert_eq!(
+                    claimer.message(),
+                    MESSAGE,
+                    "a claim that is lost comes after the other's message"
+                );
             }
             let seen = if is_given_up { Outcome::Cancelled } else { outcome };
-            assert_eq!(sleeper.poll(&waiter), Some(seen));
-            assert!(!waiter.give_up(), "it has ended");
+            assert_eq!(task.poll(&waiter), Some(seen));
+            assert!(!waiter.give_up(), "the wait has ended");
             drop(waiter);
             let has_ended = ending.join().unwrap();
             assert_ne!(is_given_up, has_ended);
-            assert_eq!(sleeper.wakes(), usize::from(has_ended));
+            assert_eq!(task.wakes(), usize::from(has_ended));
         });
     }
 }

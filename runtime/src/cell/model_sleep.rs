@@ -1,15 +1,15 @@
-//! A model of a plain thread that waits: whoever claims its waiter wakes it if it sleeps, and one of several claims it.
+//! A model of a plain thread that waits: one of several claims succeeds, and it wakes the thread if the thread sleeps.
 
 use loom::sync::Arc;
 use loom::thread::{self, Thread};
 
 use super::{Outcome, Waiter, Wakeup};
 
-/// What a claimer does; whether its claim was the one.
+/// Claims the waiter and wakes its owner. Returns whether the claim has succeeded.
 fn claim(waiter: &Waiter, outcome: Outcome, owner: &Thread) -> bool {
     match waiter.claim(outcome) {
-        // The kernel's word compares as it puts the thread to sleep, so that a wake-up in between is not lost; loom's token
-        // does the same.
+        // The kernel compares the word as it puts the thread to sleep, so that no wake-up in between is lost. Loom's token
+        // has the same effect.
         Some(Wakeup::Thread(_)) => owner.unpark(),
         Some(Wakeup::Awake) => {}
         Some(_) => unreachable!("a thread waits"),
@@ -19,7 +19,7 @@ fn claim(waiter: &Waiter, outcome: Outcome, owner: &Thread) -> bool {
 }
 
 #[test]
-fn model_a_thread_that_dozes_off_is_woken_by_the_one_claim() {
+fn model_a_thread_that_falls_asleep_is_woken_by_the_one_claim() {
     loom::model(|| {
         let waiter = Arc::new(Waiter::new(None));
         let owner = thread::current();
@@ -27,12 +27,12 @@ fn model_a_thread_that_dozes_off_is_woken_by_the_one_claim() {
             let (waiter, owner) = (Arc::clone(&waiter), owner.clone());
             thread::spawn(move || claim(&waiter, outcome, &owner))
         });
-        if waiter.doze() {
+        if waiter.begin_sleep() {
             while waiter.outcome().is_none() {
                 thread::park();
             }
         }
-        let outcome = waiter.outcome().expect("it was claimed");
+        let outcome = waiter.outcome().expect("the waiter was claimed");
         let claims = claimers.map(|claimer| claimer.join().unwrap());
         assert_eq!(claims, [outcome == Outcome::Notified, outcome == Outcome::Cancelled]);
     });

@@ -11,11 +11,11 @@ const WAITING: u32 = u32::MAX;
 pub(super) struct ModelWaiter {
     state: AtomicU32,
     thread: Thread,
-    /// Touched by every claim and by `gone`: loom reports a claim that is not ordered before the waiter's end.
+    /// Touched by every claim and by `end`: loom reports a claim that is not ordered before the waiter's end.
     alive: UnsafeCell<()>,
 }
 
-/// The wake-up that a claim owes.
+/// The wake-up of a claim.
 pub(super) struct ModelWakeup(Thread);
 
 impl ModelWakeup {
@@ -53,14 +53,14 @@ impl ModelWaiter {
         Outcome::Notified
     }
 
-    /// A deadline that may pass at any moment.
+    /// Waits with a deadline that may pass at any moment.
     pub(super) fn park_or_give_up(&self) -> Outcome {
         thread::yield_now();
         if self.claim(Outcome::TimedOut) { Outcome::TimedOut } else { Outcome::Notified }
     }
 
-    /// The owner returns from here on: nobody may use the waiter any more.
-    pub(super) fn gone(&self) {
+    /// Ends the waiter, as when its owner returns: nothing may use it afterwards.
+    pub(super) fn end(&self) {
         self.alive.with_mut(|_| ());
     }
 }

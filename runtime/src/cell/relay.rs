@@ -1,7 +1,7 @@
-//! A relay: a frame that catches an unwinding to see what it is, and lets on what is not its own.
+//! A relay: a frame that catches an unwinding, looks at its payload, and resumes it unless it is the target.
 //!
-//! All of the runtime's are one function, so that [`Path`](crate::os::unwind::Path) can tell them from a user's
-//! `catch_unwind`, at which it ends.
+//! All relays of the runtime are one function, so that [`Path`](crate::os::unwind::Path) can tell them from a user's
+//! `catch_unwind`, at which an unwinding ends.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -10,15 +10,16 @@ use std::thread;
 
 use crate::os::unwind;
 
-/// `catch_unwind` of what the caller will resume, or is the target of. Its frame's address is noted in `mark`.
+/// `catch_unwind` for a caller that resumes each unwinding of which it is not the target. Stores an address in the catching
+/// frame in `mark`.
 pub(crate) fn catch<T>(mark: &Cell<usize>, f: impl FnOnce() -> T) -> thread::Result<T> {
     let (mut f, mut result) = (Some(f), None);
     relay(mark, &mut || result = f.take().map(|f| f()))?;
-    Ok(result.expect("it was called once"))
+    Ok(result.expect("the closure was called once"))
 }
 
-/// Makes the relay known to those who ask where an unwinding ends.
-pub(crate) fn make_known() {
+/// Tells [`Path`](crate::os::unwind::Path) the address of the relay's code, unless it knows it.
+pub(crate) fn note() {
     if unwind::wants_relay() {
         let _ = relay(&Cell::new(0), &mut || unwind::note_relay((relay as *const ()).addr()));
     }

@@ -4,10 +4,10 @@
 //! |---|---|
 //! | empty | no `unpark` since the last `park` |
 //! | available | an `unpark` came first: the next `park` returns at once |
-//! | parked | the owner is parked, or about to; the waiter is valid while the lock is held and the state says so |
+//! | parked | the owner is parked, or about to park; the waiter is valid while the lock is held and the state says so |
 //!
-//! Only the owner parks. Everything happens under a spin lock for a few instructions, so that an owner who gives up
-//! (a timeout, a cancellation) knows after [`disarm`](ParkToken::disarm) that nobody still looks at its waiter.
+//! Only the owner parks. Everything happens under a spin lock for a few instructions, so that an owner that gives up
+//! (a timeout, a cancellation) knows after [`disarm`](ParkToken::disarm) that no unparker still looks at its waiter.
 
 #![expect(unsafe_code, reason = "holds the address of the owner's waiter")]
 
@@ -33,8 +33,8 @@ impl<W: Claim> ParkToken<W> {
         Self(SpinLock::new(State::Empty))
     }
 
-    /// The owner is about to park on `waiter`; false if there was an `unpark` to consume instead. After true the
-    /// owner waits, and calls [`disarm`](Self::disarm) before it goes on unless it was notified.
+    /// Registers the owner's `waiter` before it parks. Returns false if it consumed an `unpark` instead. After true the owner
+    /// must wait, and must then call [`disarm`](Self::disarm) unless it was notified.
     pub(crate) fn arm(&self, waiter: &W) -> bool {
         let mut state = self.0.lock();
         if matches!(*state, State::Available) {
@@ -45,7 +45,7 @@ impl<W: Claim> ParkToken<W> {
         true
     }
 
-    /// The owner's wait has ended without an `unpark`. One that came since then is remembered.
+    /// Removes the waiter, after the owner's wait has ended without an `unpark`. An `unpark` since then stays available.
     pub(crate) fn disarm(&self) {
         let mut state = self.0.lock();
         if matches!(*state, State::Parked(_)) {
@@ -53,15 +53,15 @@ impl<W: Claim> ParkToken<W> {
         }
     }
 
-    /// Makes the token available, or hands out the wake-up of the parked owner.
+    /// Makes the token available, or returns the wake-up of the parked owner.
     pub(crate) fn make_available(&self) -> Option<W::Wakeup> {
         let mut state = self.0.lock();
         if let State::Parked(waiter) = *state {
             // SAFETY: while the state says so and we hold the lock, the waiter's owner is parked or waits for the
             // lock in `disarm`.
-            if let Some(woken) = unsafe { &*waiter }.claim_notified() {
+            if let Some(wakeup) = unsafe { &*waiter }.claim_notified() {
                 *state = State::Empty;
-                return Some(woken);
+                return Some(wakeup);
             }
         }
         *state = State::Available;
@@ -71,7 +71,7 @@ impl<W: Claim> ParkToken<W> {
 
 #[cfg(all(test, loom))]
 mod model {
-    //! Every interleaving of parks and unparks: none is lost, and no waiter is used after it has gone.
+    //! Every interleaving of parks and unparks: no unpark is lost, and no waiter is used after its end.
 
     use loom::sync::Arc;
     use loom::thread;
@@ -80,7 +80,7 @@ mod model {
     use super::super::model_waiter::ModelWaiter;
     use super::*;
 
-    /// `park`; whether it ended by an `unpark`.
+    /// Parks. Returns whether an `unpark` ended it.
     fn park(token: &ParkToken<ModelWaiter>, wait: fn(&ModelWaiter) -> Outcome) -> bool {
         let waiter = ModelWaiter::new();
         if !token.arm(&waiter) {
@@ -90,13 +90,13 @@ mod model {
         if outcome != Outcome::Notified {
             token.disarm();
         }
-        waiter.gone();
+        waiter.end();
         outcome == Outcome::Notified
     }
 
     fn unpark(token: &ParkToken<ModelWaiter>) {
-        if let Some(woken) = token.make_available() {
-            woken.wake();
+        if let Some(wakeup) = token.make_available() {
+            wakeup.wake();
         }
     }
 

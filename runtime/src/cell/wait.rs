@@ -1,7 +1,6 @@
-//! What the header keeps of the blocking call that its fiber is in: why it waits, and for how many rounds of its worker's
-//! tidying.
+//! The header's record of its fiber's current wait: the reason, and for how many rounds of the worker's scavenger it lasts.
 //!
-//! Both are one value, so that a call which sets the first resets the second at no cost.
+//! Both are one value, so that setting the reason resets the rounds at no cost.
 
 use super::Reason;
 
@@ -9,23 +8,23 @@ use super::Reason;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wait {
     reason: Reason,
-    rest: Rest,
+    age: Age,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    /// No round has come by.
-    Begun,
-    /// One has.
+enum Age {
+    /// No round has seen the wait.
+    New,
+    /// One round has.
     Seen,
-    /// At least two have: what lies below the fiber's frames has gone.
-    Bare,
+    /// At least two have: the memory below the fiber's frames has been released.
+    Released,
 }
 
-/// When the memory below the frames of a fiber is due to go.
+/// When to release the memory below the frames of a fiber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// It has gone, or the fiber does not wait. When it waits again, its worker's next round comes by.
+    /// The memory has been released, or the fiber does not wait.
     Not,
     NextRound,
     Now,
@@ -34,22 +33,22 @@ pub(super) enum Due {
 impl Wait {
     #[inline(always)]
     pub(super) fn begun(reason: Reason) -> Self {
-        Self { reason, rest: Rest::Begun }
+        Self { reason, age: Age::New }
     }
 
     pub(super) fn reason(self) -> Reason {
         self.reason
     }
 
-    /// A round has come by.
-    pub(super) fn after_a_round(self) -> (Self, Due) {
-        let (rest, due) = match (self.reason, self.rest) {
-            (Reason::None, rest) => (rest, Due::Not),
-            (_, Rest::Begun) => (Rest::Seen, Due::NextRound),
-            (_, Rest::Seen) => (Rest::Bare, Due::Now),
-            (_, Rest::Bare) => (Rest::Bare, Due::Not),
+    /// The record after one more round, and what to do in it.
+    pub(super) fn after_round(self) -> (Self, Due) {
+        let (age, due) = match (self.reason, self.age) {
+            (Reason::None, age) => (age, Due::Not),
+            (_, Age::New) => (Age::Seen, Due::NextRound),
+            (_, Age::Seen) => (Age::Released, Due::Now),
+            (_, Age::Released) => (Age::Released, Due::Not),
         };
-        (Self { rest, ..self }, due)
+        (Self { age, ..self }, due)
     }
 }
 
@@ -58,13 +57,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_goes_once_in_the_second_round_of_a_wait() {
+    fn memory_is_released_once_in_the_second_round_of_a_wait() {
         let mut wait = Wait::begun(Reason::Park);
         for expected in [Due::NextRound, Due::Now, Due::Not, Due::Not] {
-            let (next, due) = wait.after_a_round();
+            let (next, due) = wait.after_round();
             assert_eq!((due, next.reason()), (expected, Reason::Park));
             wait = next;
         }
-        assert_eq!(Wait::begun(Reason::None).after_a_round().1, Due::Not, "it runs, or is about to");
+        assert_eq!(Wait::begun(Reason::None).after_round().1, Due::Not, "the fiber runs, or is about to");
     }
 }

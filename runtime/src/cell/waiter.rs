@@ -1,15 +1,14 @@
 //! A waiter: one blocking call that is under way, on a fiber or on a plain OS thread.
 //!
-//! It lives on the stack of whoever waits; a future's (`future_waiter.rs`) on the heap. Wakers find it through a queue, a
-//! readiness word or a timer, and **claim** it: a compare-and-swap from `WAITING` to an outcome. The one claim that
-//! succeeds owes exactly one wake-up; every later claim fails. So a fiber is never woken twice for one wait, a stale
-//! wake-up cannot exist, and a fiber is in at most one run queue or inbox at a time, which lets those queues be
-//! intrusive.
+//! A waiter lives on the stack of its owner, the fiber or thread that waits; a future's waiter (`future_waiter.rs`) on the heap.
+//! Wakers find it through a queue, a readiness word or a timer, and **claim** it: a compare-and-swap from `WAITING` to an
+//! outcome. One claim succeeds, and its caller must deliver exactly one wake-up; every later claim fails. So a fiber is never
+//! woken twice for one wait, a stale wake-up cannot exist, and a fiber is in at most one run queue or inbox at a time, which
+//! lets those queues be intrusive.
 //!
-//! Lifetime: between the winning claim and the delivery of the wake-up the waiter's owner cannot run (a fiber)
-//! or at most returns early (a thread, whose wake-up then only uses the word's address as a key). A claim that
-//! may lose must be made while the waiter cannot be freed: under the lock of the queue that holds it, or on the
-//! worker that owns its timer.
+//! Lifetime: between the winning claim and the delivery of the wake-up, an owner that is a fiber cannot run. A thread may at
+//! most return early; its wake-up then only uses the word's address as a key. A claim that may lose must be made while the
+//! waiter cannot be freed: under the lock of the queue that holds it, or on the worker that owns its timer.
 
 #![expect(unsafe_code, reason = "the waiter crosses threads by pointer")]
 
@@ -24,15 +23,15 @@ const WAITING: u32 = 0;
 const NOTIFIED: u32 = 1;
 const TIMED_OUT: u32 = 2;
 const CANCELLED: u32 = 3;
-/// As `WAITING`, of a plain thread that sleeps in the kernel or is about to: whoever claims it wakes it with a system call.
-/// Set once, by the thread.
+/// As `WAITING`, for a plain thread that sleeps in the kernel or is about to: after the claim it must be woken with a system
+/// call. Set once, by the thread.
 const SLEEPING: u32 = 4;
 
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Outcome {
-    /// What it waited for has happened.
+    /// A waker has ended the wait.
     Notified = NOTIFIED,
     /// The deadline passed first.
     TimedOut = TIMED_OUT,
@@ -40,11 +39,11 @@ pub(crate) enum Outcome {
     Cancelled = CANCELLED,
 }
 
-/// What a fiber waits for; shown in dumps.
+/// The reason of a fiber's wait; shown in dumps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub(crate) enum Reason {
-    /// It runs, or is about to.
+    /// The fiber runs, or is about to.
     #[default]
     None,
     Park,
@@ -92,25 +91,25 @@ pub(crate) struct Waiter {
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Waiter>() == 2 * size_of::<usize>());
 
-// SAFETY: the state is atomic, and the fiber's pointer is only handed on by the winning claim.
+// SAFETY: the state is atomic, and only the winning claim passes the fiber's pointer on.
 unsafe impl Send for Waiter {}
 // SAFETY: as above.
 unsafe impl Sync for Waiter {}
 
-/// The right and the duty to wake one waiter, once. Pass it to `park::wake`.
+/// The right and the obligation to wake the owner of one waiter, once. Pass it to `park::wake`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the claimed waiter sleeps forever unless it is woken"]
 pub(crate) enum Wakeup {
     Fiber(NonNull<Header>),
     /// The address of the state word on which a thread sleeps; never dereferenced.
     Thread(*const u32),
-    /// A thread that does not sleep: it looks at the word, and needs no more.
+    /// A thread that does not sleep: it sees the outcome in the word, and needs no wake-up.
     Awake,
-    /// With the reference that the waiter had to it.
+    /// An async task, with the waiter's reference to it.
     Future(NonNull<Task>),
 }
 
-// SAFETY: a wake-up is a value handed from the claimer to whoever delivers it; delivery is thread-safe.
+// SAFETY: a wake-up is a value that the claimer may pass to another thread; delivery is thread-safe.
 unsafe impl Send for Wakeup {}
 
 impl Waiter {
@@ -131,33 +130,33 @@ impl Waiter {
         Self { state: AtomicU32::new(WAITING), is_task: false, owner, alive: Alive::new() }
     }
 
-    /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
+    /// A waiter for a future's task. The winning claim takes over one reference to `task`.
     #[cfg(not(loom))]
     pub(super) const fn for_future(task: NonNull<Task>) -> Self {
         let owner = Some(task.cast());
         Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
     }
 
-    /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
+    /// A waiter for a future's task. The winning claim takes over one reference to `task`.
     #[cfg(loom)]
     pub(super) fn for_future(task: NonNull<Task>) -> Self {
         let owner = Some(task.cast());
         Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
     }
 
-    /// Ends the wait with `outcome` if nobody else has; the caller then owes the wake-up.
+    /// Ends the wait with `outcome`, unless it has ended. The caller must then deliver the wake-up.
     #[inline]
     pub(crate) fn claim(&self, outcome: Outcome) -> Option<Wakeup> {
         self.alive.touch();
-        let woken = match self.owner {
+        let wakeup = match self.owner {
             Some(task) if self.is_task => Wakeup::Future(task.cast()),
             Some(fiber) => Wakeup::Fiber(fiber.cast()),
             None => Wakeup::Awake,
         };
-        // AcqRel: the Release half publishes what the claimer wrote for the waiter (a message, a handed-over
-        // lock) to the Acquire in `outcome`; the Acquire half orders a lost claim after the winner's writes.
+        // AcqRel: the Release publishes what the claimer wrote for the waiter (a message, a handed-over lock) to the
+        // Acquire in `outcome`; the Acquire orders a lost claim after the winner's writes.
         match self.state.compare_exchange(WAITING, outcome as u32, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Some(woken),
+            Ok(_) => Some(wakeup),
             Err(SLEEPING) => self.claim_sleeper(outcome),
             Err(_) => None,
         }
@@ -165,7 +164,7 @@ impl Waiter {
 
     #[cold]
     fn claim_sleeper(&self, outcome: Outcome) -> Option<Wakeup> {
-        // Taken before the claim, after which the word may be gone.
+        // The address is taken before the claim, after which the word may be freed.
         let word = ptr::from_ref(&self.state).cast();
         // As in `claim`.
         let claim =
@@ -173,14 +172,15 @@ impl Waiter {
         claim.is_ok().then_some(Wakeup::Thread(word))
     }
 
-    /// The thread that waits is about to sleep. False if it has been claimed, and so must not.
-    pub(crate) fn doze(&self) -> bool {
-        // Acquire: as in `outcome`, for one that was claimed.
-        let dozed = self.state.compare_exchange(WAITING, SLEEPING, Ordering::Relaxed, Ordering::Acquire);
-        matches!(dozed, Ok(_) | Err(SLEEPING))
+    /// Notes that the waiting thread is about to sleep. Returns false if the waiter has been claimed; the thread must then not
+    /// sleep.
+    pub(crate) fn begin_sleep(&self) -> bool {
+        // Acquire on failure: as in `outcome`, for a waiter that was claimed.
+        let result = self.state.compare_exchange(WAITING, SLEEPING, Ordering::Relaxed, Ordering::Acquire);
+        matches!(result, Ok(_) | Err(SLEEPING))
     }
 
-    /// How the wait ended; `None` while it lasts.
+    /// The outcome of the wait; `None` while it lasts.
     #[inline]
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         // Acquire: pairs with the Release in `claim`.
@@ -192,7 +192,8 @@ impl Waiter {
         }
     }
 
-    /// The word on which a plain thread sleeps, and its value while it should: since it dozed off.
+    /// The word on which a plain thread sleeps, and the word's value while it should sleep, after
+    /// [`begin_sleep`](Self::begin_sleep).
     #[cfg(not(loom))]
     pub(crate) fn thread_word(&self) -> (&AtomicU32, u32) {
         (&self.state, SLEEPING)
@@ -204,19 +205,19 @@ impl Waiter {
         unreachable!("a model waits for {self:?}")
     }
 
-    /// The fiber that waits; `None` for a plain thread and for a task.
+    /// The fiber that waits; `None` for a plain thread and for a future.
     #[inline]
     pub(crate) fn fiber(&self) -> Option<NonNull<Header>> {
         if self.is_task { None } else { self.owner.map(NonNull::cast) }
     }
 }
 
-/// What the protocols around a waiter need of it; models put another one in its place.
+/// The interface of a waiter for the protocols in this folder; models implement it with a waiter of their own.
 pub(crate) trait Claim {
-    /// The wake-up that a successful claim owes.
+    /// The wake-up that a successful claim returns.
     type Wakeup;
 
-    /// Ends the wait as notified, if nobody else has ended it.
+    /// Ends the wait as notified, unless it has ended.
     fn claim_notified(&self) -> Option<Self::Wakeup>;
 }
 

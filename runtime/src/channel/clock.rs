@@ -58,7 +58,7 @@ impl<T> Clock<T> {
             return Ok(message);
         }
         let Block::Until(deadline) = block else {
-            park::spend(Cost::InVain);
+            park::spend(Cost::TryFailed);
             return Err(Refusal::WouldBlock);
         };
         loop {
@@ -108,7 +108,7 @@ impl<T> Clock<T> {
 /// Waits for a message that never comes.
 pub(super) fn never<T>(block: Block) -> Result<T, Refusal> {
     let Block::Until(deadline) = block else {
-        park::spend(Cost::InVain);
+        park::spend(Cost::TryFailed);
         return Err(Refusal::WouldBlock);
     };
     if park::wait(&park::waiter(), Reason::ChannelReceive, deadline) == Outcome::Cancelled {

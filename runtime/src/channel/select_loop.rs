@@ -70,7 +70,7 @@ pub(super) fn run<C: Cases + ?Sized>(
         }
         let Block::Until(limit) = mode.block else {
             drop(locks);
-            park::spend(Cost::InVain);
+            park::spend(Cost::TryFailed);
             return None;
         };
         if limit.is_some_and(|at| at <= Instant::now()) {

@@ -112,7 +112,7 @@ impl<T> Channel<T> {
             (Some(state), _) => {
                 let refusal = state.refusal();
                 drop(state);
-                park::spend(Cost::InVain);
+                park::spend(Cost::TryFailed);
                 Err((refusal, packet.unwrap_message()))
             }
         }
@@ -132,7 +132,7 @@ impl<T> Channel<T> {
             (_, Some(state), _) => {
                 let refusal = state.refusal();
                 drop(state);
-                park::spend(Cost::InVain);
+                park::spend(Cost::TryFailed);
                 Err(refusal)
             }
         }

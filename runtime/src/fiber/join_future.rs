@@ -69,7 +69,7 @@ impl<T> JoinFuture<T> {
             join.await_release();
             return Poll::Ready(());
         }
-        if join.has_ended_for_good() {
+        if join.is_complete() {
             return Poll::Ready(());
         }
         let waiter = FutureWaiter::new(context);

@@ -76,7 +76,7 @@ impl<T> JoinHandle<T> {
     pub(crate) fn join_veiled(self) -> thread::Result<T> {
         park::spend(Cost::Wait);
         let this = ManuallyDrop::new(self);
-        if !this.header().join.has_ended_for_good() {
+        if !this.header().join.is_complete() {
             this.await_end();
         }
         // SAFETY: the join word says that the cell is the handle's, and the handle's type that its result is a `T`.
@@ -120,7 +120,7 @@ impl<T> JoinHandle<T> {
     /// Whether the fiber has ended, so that [`join`](Self::join) returns at once. It does not wait.
     pub fn is_finished(&self) -> bool {
         let has_ended = self.has_ended();
-        park::spend(if has_ended { Cost::Call } else { Cost::InVain });
+        park::spend(if has_ended { Cost::Call } else { Cost::TryFailed });
         has_ended
     }
 

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-use crate::cell::{Gone, Locals};
+use crate::cell::{Destroyed, Locals};
 use crate::scheduler;
 
 /// Declares fiber-local keys, with the syntax of [`std::thread_local!`].
@@ -178,19 +178,19 @@ impl<T: 'static> LocalKey<T> {
     }
 }
 
-/// Calls `f`, which runs no code of the user's, with the store of the calling fiber or thread.
-fn with_locals<R>(f: impl FnOnce(&Locals) -> Result<R, Gone>) -> Result<R, AccessError> {
+/// Calls `f`, which runs nothing of the user's, with the store of whoever calls.
+fn with_locals<R>(f: impl FnOnce(&Locals) -> Result<R, Destroyed>) -> Result<R, AccessError> {
     let done = match scheduler::current_fiber() {
         // SAFETY: the caller is this fiber, which does not end in `f`.
         Some(me) => f(unsafe { &(*me.as_ptr()).locals }),
-        None if ENDED.get() => Err(Gone),
+        None if ENDED.get() => Err(Destroyed),
         None => {
             // The first use registers its destructor. Later ones may find that it is running.
             let _ = END.try_with(|_| ());
             THREAD.with(|locals| f(locals))
         }
     };
-    done.map_err(|Gone| AccessError)
+    done.map_err(|Destroyed| AccessError)
 }
 
 impl<T: 'static> LocalKey<Cell<T>> {

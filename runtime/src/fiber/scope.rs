@@ -82,7 +82,7 @@ impl Scope<'_, '_> {
         if result.as_ref().is_err_and(|payload| Cancelled::is_in(&**payload)) {
             shared.cancel();
         }
-        let cancelled = shared.running.await_zero(Reason::Scope, || shared.cancel());
+        let cancelled = shared.running.wait_to_end(Reason::Scope, || shared.cancel());
         // Relaxed: written before the count fell to zero.
         let happened = |what: &AtomicBool| what.load(Ordering::Relaxed);
         match (result, cancelled) {
@@ -181,7 +181,7 @@ impl Builder {
         scope.shared.running.add();
         let running = Running(Arc::clone(&scope.shared));
         let body = Body { f, packet: Unsent(Arc::clone(&packet)), running };
-        // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `await_zero`
+        // SAFETY: closure and result are `Send`; they may borrow for `'scope`, which ends only after `wait_to_end`
         // has seen the count at zero, and the count falls after closure and result are gone from the fiber.
         match unsafe { self.spawn_unbounded(move || body.run()) } {
             Ok(handle) => Ok(ScopedJoinHandle { handle, packet }),
@@ -282,7 +282,7 @@ struct Running(Arc<ScopeShared>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.running.subtract();
+        self.0.running.count_down();
     }
 }
 
@@ -300,7 +300,7 @@ impl<T> Drop for Unsent<'_, T> {
     fn drop(&mut self) {
         // The body of a fiber that was cancelled before it started is dropped by that fiber; that of any other fiber that never
         // runs is dropped elsewhere.
-        if park::is_obeyed() {
+        if park::is_cancelling() {
             let mut result = self.0.result.lock();
             if matches!(&*result, Some(Err(payload)) if payload.is::<NotRun>()) {
                 *result = Some(Err(Box::new(Cancelled::new())));

@@ -182,7 +182,7 @@ impl<E> Failure<E> {
         let fired = unsafe { state.body.as_ref() }.and_then(CancelScope::fire);
         drop(state);
         if let Some(fired) = fired {
-            park::tell(fired);
+            park::end_wait_within(fired);
         }
     }
 }

@@ -29,7 +29,7 @@ pub use select::{Either, select};
 pub use timeout::timeout;
 pub use within::{Within, within};
 
-use crate::cell::note_calm;
+use crate::cell::note_own_waker;
 use crate::fiber::{JoinHandle, spawn};
 use crate::park::{self, Cost};
 use notice::Notice;
@@ -57,7 +57,7 @@ pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
 fn drive<F: Future>(mut future: Pin<&mut F>, deadline: impl Fn() -> Option<Instant>) -> F::Output {
     let notice = Arc::new(Notice::new());
     let waker = Waker::from(Arc::clone(&notice));
-    note_calm(&waker);
+    note_own_waker(&waker);
     let mut context = Context::from_waker(&waker);
     loop {
         park::spend(Cost::Wait);

@@ -240,12 +240,12 @@ impl<T: AsFd> Descriptor<T> {
                     if is_short(&result) {
                         seen.mark_exhausted();
                     }
-                    park::spend(Cost::InputOutput);
+                    park::spend(Cost::SystemCall);
                     return Ok(result);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if self.is_nonblocking() {
-                        park::spend(Cost::InVain);
+                        park::spend(Cost::TryFailed);
                         return Err(error);
                     }
                     if let Some(gave_up) = self.wait(direction, reason, seen, &mut deadline)? {
@@ -255,7 +255,7 @@ impl<T: AsFd> Descriptor<T> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     // It may come back at once for as long as somebody else has not done something: EMFILE of an accept.
-                    park::spend(Cost::InVain);
+                    park::spend(Cost::TryFailed);
                     return Err(error);
                 }
             }

@@ -48,7 +48,7 @@ impl<T: AsFd> Descriptor<T> {
             let error = match call(self.get()) {
                 Ok(result) => {
                     drop(turn);
-                    park::spend(Cost::InputOutput);
+                    park::spend(Cost::SystemCall);
                     return Ok(result);
                 }
                 Err(error) => error,
@@ -59,7 +59,7 @@ impl<T: AsFd> Descriptor<T> {
                         turn.end();
                     }
                     if self.is_nonblocking() {
-                        park::spend(Cost::InVain);
+                        park::spend(Cost::TryFailed);
                         return Err(error);
                     }
                     match self.wait_with(Node::in_line, Direction::Read, reason, seen, &mut deadline)? {
@@ -71,7 +71,7 @@ impl<T: AsFd> Descriptor<T> {
                 _ => {
                     drop(turn);
                     // It may come back at once for as long as somebody else has not done something: EMFILE of an accept.
-                    park::spend(Cost::InVain);
+                    park::spend(Cost::TryFailed);
                     return Err(error);
                 }
             }

@@ -43,7 +43,7 @@ impl<T: AsFd> Descriptor<T> {
                         if self.kind == Kind::Stream && moved < wanted && moved != 0 {
                             seen.mark_exhausted();
                         }
-                        park::spend(Cost::InputOutput);
+                        park::spend(Cost::SystemCall);
                         return Poll::Ready(Ok(moved));
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => false,

@@ -18,8 +18,6 @@ mod last_call;
 pub(crate) mod lookup;
 pub(crate) mod message;
 pub(crate) mod nowait;
-#[cfg(feature = "backtrace")]
-pub(crate) mod nudge;
 pub(crate) mod peek;
 pub(crate) mod process;
 pub(crate) mod reopen;
@@ -29,4 +27,6 @@ pub(crate) mod socket;
 pub(crate) mod stderr;
 pub(crate) mod task;
 pub(crate) mod thread;
+#[cfg(feature = "backtrace")]
+pub(crate) mod trace_signal;
 pub(crate) mod unwind;

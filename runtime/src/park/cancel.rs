@@ -1,9 +1,8 @@
-//! Cancellation, as far as it is about a wait: to unwind from one, to be shielded from that, and to wait inside of
-//! cancel scopes.
+//! The waiting side of cancellation: to unwind from a wait, to be shielded from that, and to wait inside of cancel scopes.
 //!
-//! A fiber's **flag** says that the whole fiber is cancelled; its **cancel scopes** (`cell/cancel_scope.rs`) that it is to unwind
-//! to one of its frames. A blocking call looks at both before it waits. How one that waits already is got out of its wait
-//! is told in `scheduler/cancel.rs`.
+//! A fiber's **flag** says that the whole fiber is cancelled. Its **cancel scopes** (`cell/cancel_scope.rs`) say that it must
+//! unwind to one of its frames. A blocking call checks both before it waits. `scheduler/cancel.rs` tells how a wait that has
+//! begun is ended.
 
 #![expect(unsafe_code, reason = "uses the header of the calling fiber")]
 
@@ -13,13 +12,13 @@ use std::ptr;
 use std::time::Instant;
 
 use crate::cell::{CancelScope, Cancelled, Chain, Flags, Header, Outcome, Target, Waiter, catch_and_resume};
-use crate::scheduler::cancel::obeyable;
+use crate::scheduler::cancel::deliverable;
 use crate::scheduler::{Cost, current_fiber, reach, spend};
 
 thread_local! {
     /// The cancel scopes of a plain thread.
     static THREAD: Chain = const { Chain::new() };
-    /// What [`Flags::CANCELLING`] is for a plain thread.
+    /// The counterpart of [`Flags::CANCELLING`] for a plain thread.
     static CANCELLING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -42,21 +41,21 @@ fn with_me<R>(visit: impl FnOnce(&Chain, Option<&Header>) -> R) -> R {
 
 /// Whether the caller's next blocking call will unwind.
 pub(crate) fn is_cancelled() -> bool {
-    with_me(|chain, me| obeyable(chain, me, reach::is_free_here).is_some())
+    with_me(|chain, me| deliverable(chain, me, reach::can_unwind_here).is_some())
 }
 
 /// Whether the calling fiber unwinds, or ends unstarted, because it was cancelled.
-pub(crate) fn is_obeyed() -> bool {
+pub(crate) fn is_cancelling() -> bool {
     with_me(|_, me| me.is_some_and(Header::is_cancelling))
 }
 
-/// The duty to unwind: the caller has seen that it is cancelled, and is not cancelled for the same reason again.
+/// The obligation to unwind: the caller has seen that it is cancelled, and is not cancelled for the same reason again.
 #[derive(Debug)]
-#[must_use = "the caller unwinds when it can"]
+#[must_use = "the caller must unwind when it can"]
 pub(crate) struct Cancellation(Target);
 
 impl Cancellation {
-    /// Unwinds to where the cancellation leads.
+    /// Unwinds to the target of the cancellation.
     pub(crate) fn unwind(self) -> ! {
         require_unwinding();
         let whose = with_me(|chain, me| {
@@ -66,12 +65,13 @@ impl Cancellation {
             }
             ptr::from_ref(chain).addr()
         });
-        std::panic::resume_unwind(Box::new(Cancelled::to(self.0, landed, whose)))
+        std::panic::resume_unwind(Box::new(Cancelled::to(self.0, end_cancellation, whose)))
     }
 }
 
-/// The payload of `whose` cancellation is dropped, so that nothing unwinds with it any more.
-fn landed(whose: usize) {
+/// Notes that the payload of a cancellation has been dropped, so that nothing unwinds with it any more. `whose` is the address
+/// of the cancelled caller's chain.
+fn end_cancellation(whose: usize) {
     with_me(|chain, me| match me {
         _ if ptr::from_ref(chain).addr() != whose => {}
         Some(me) => me.unset_flag(Flags::CANCELLING),
@@ -79,9 +79,10 @@ fn landed(whose: usize) {
     });
 }
 
-/// Whether the caller, who unwinds, does so because it was cancelled: as a future that is dropped, it leaves no poison.
+/// Whether the caller, which unwinds, does so because it was cancelled. Then it leaves no poison, as a future that is dropped
+/// leaves none.
 ///
-/// Also true if it has caught its cancellation, keeps the payload, and has panicked since.
+/// Also true if the caller has caught its cancellation, keeps the payload, and has panicked since.
 #[cold]
 pub(crate) fn unwinds_cancelled() -> bool {
     with_me(|_, me| me.map_or_else(|| CANCELLING.get(), |me| me.has(Flags::CANCELLING)))
@@ -95,7 +96,7 @@ pub(crate) fn require_unwinding() {
     }
 }
 
-/// The caller obeys its cancellation: its waits last to their end again.
+/// Begins the caller's cancellation: from now on its waits last to their end again.
 #[cold]
 pub(crate) fn begin_cancellation() -> Cancellation {
     let target = with_me(|chain, me| {
@@ -103,12 +104,12 @@ pub(crate) fn begin_cancellation() -> Cancellation {
         if let Some(me) = me {
             me.unset_flag(Flags::PROBED);
         }
-        let is_free = |mark| was_probed || reach::is_free_here(mark);
-        let target = obeyable(chain, me, is_free).or_else(|| {
-            // Without a request it is the shutdown, which has refused what the fiber wanted before it cancelled it.
-            (me.is_some() && is_free(0)).then_some(Target::Fiber)
+        let can_unwind = |mark| was_probed || reach::can_unwind_here(mark);
+        let target = deliverable(chain, me, can_unwind).or_else(|| {
+            // Without a request it is the shutdown, which has refused the fiber's call before it cancels the fiber.
+            (me.is_some() && can_unwind(0)).then_some(Target::Fiber)
         });
-        let target = target.unwrap_or_else(|| die_barred(me));
+        let target = target.unwrap_or_else(|| abort_barred(me));
         chain.unwind_to(target);
         if let (Target::Fiber, Some(me)) = (target, me) {
             me.begin_unwinding();
@@ -124,9 +125,10 @@ pub(crate) fn unwind() -> ! {
     begin_cancellation().unwind()
 }
 
-/// The caller has to unwind, and is inside of a function that must not: the process would end without a word.
+/// Aborts the process with a message: the caller must unwind, but is inside of a function that must not. Without this the
+/// process would end without a word.
 #[cold]
-fn die_barred(me: Option<&Header>) -> ! {
+fn abort_barred(me: Option<&Header>) -> ! {
     let name = me.and_then(Header::peek_identity).and_then(|identity| identity.name.as_deref());
     let (quote, name) = if me.is_some() { ("'", name.unwrap_or("unnamed")) } else { ("", "of a thread") };
     eprintln!(
@@ -136,21 +138,21 @@ fn die_barred(me: Option<&Header>) -> ! {
     std::process::abort();
 }
 
-/// Until when a wait inside cancel scopes lasts.
+/// The deadlines of a wait inside cancel scopes.
 pub(crate) struct Until<'a> {
     /// The call's own deadline.
     pub(crate) own: Option<Instant>,
-    /// That of a cancel scope, if it comes first.
+    /// The deadline of a cancel scope, if it comes first.
     pub(crate) bound: Option<Instant>,
-    /// Set when it was the cancel scope's that has ended the wait.
+    /// Set if the cancel scope's deadline has ended the wait.
     pub(crate) by_bound: &'a Cell<bool>,
 }
 
-/// A wait inside cancel scopes: calls `suspend` with the deadline by which the wait ends at the latest, unless the caller is
-/// to unwind already, in which case the waiter is claimed.
+/// Waits inside cancel scopes: calls `suspend` with the deadlines of the wait. If the caller must unwind already, claims the
+/// waiter instead.
 #[cold]
 #[inline(never)]
-pub(crate) fn wait_bounded(
+pub(crate) fn wait_in_scopes(
     chain: &Chain,
     fiber: Option<&Header>,
     waiter: &Waiter,
@@ -161,14 +163,15 @@ pub(crate) fn wait_bounded(
         fiber.unset_flag(Flags::PROBED);
     }
     let state = chain.state();
-    let goes = || obeyable(chain, fiber, reach::is_free_here).is_some();
-    // A fiber's home asks that when one has fired; of a plain thread it has to be known before.
-    let may_be_fired = |mark| fiber.is_some() || reach::is_free_here(mark);
-    let goes = goes() || (state.has_signals && chain.enter(waiter, may_be_fired) && goes());
+    let must_unwind = || deliverable(chain, fiber, reach::can_unwind_here).is_some();
+    // A fiber's home checks this when a scope has fired; for a plain thread it must be known before.
+    let may_be_fired = |mark| fiber.is_some() || reach::can_unwind_here(mark);
+    let must_unwind =
+        must_unwind() || (state.has_signals && chain.enter(waiter, may_be_fired) && must_unwind());
     let by_bound = Cell::new(false);
     let nearest = state.nearest.filter(|nearest| deadline.is_none_or(|deadline| *nearest <= deadline));
-    // A claim that is lost to a notification is a wake-up that is on its way and must be taken.
-    if !goes || waiter.claim(Outcome::Cancelled).is_none() {
+    // If a notification wins the claim, its wake-up is on its way and must be taken.
+    if !must_unwind || waiter.claim(Outcome::Cancelled).is_none() {
         suspend(Until { own: deadline, bound: nearest, by_bound: &by_bound });
     }
     if state.has_signals {
@@ -180,11 +183,11 @@ pub(crate) fn wait_bounded(
     }
 }
 
-/// Runs `f`, inside of which the caller is not cancelled by anything outside. Whatever was asked for meanwhile takes effect
-/// at the first blocking call after.
+/// Calls `f` and shields it from cancellation: nothing outside of `f` cancels the caller meanwhile. A cancellation that is
+/// requested meanwhile takes effect at the first blocking call after `shield` has returned.
 ///
-/// Timeouts and tokens that are set up inside of `f` work there as usual. A function that C calls back is a shield by itself,
-/// where that can be seen; see the [module](crate::cancel).
+/// Timeouts and tokens that are set up inside of `f` work there as usual. A function that C code calls back is a shield by
+/// itself, where the runtime can see that; see the [module](crate::cancel).
 ///
 /// ```
 /// # use abaca::cancel::{is_cancelled, shield};
@@ -198,7 +201,7 @@ pub(crate) fn wait_bounded(
 ///     assert!(is_cancelled());
 ///     saved
 /// });
-/// assert_eq!(fiber.join().unwrap(), "saved"); // it has not blocked since
+/// assert_eq!(fiber.join().unwrap(), "saved"); // the fiber has not blocked since
 /// # });
 /// ```
 pub fn shield<T>(f: impl FnOnce() -> T) -> T {
@@ -218,7 +221,7 @@ pub(crate) fn run_inside<T>(cancel_scope: &mut CancelScope, f: impl FnOnce(&Canc
     match result {
         Ok(value) => Some(value),
         Err(payload) => match payload.downcast_ref::<Cancelled>() {
-            // A payload that was kept may name a cancel scope that has gone, whose address is now this one's.
+            // A payload that user code kept may name a cancel scope that has ended, whose address is now this one's.
             Some(cancelled) if cancel_scope.was_unwound_to() && cancelled.target().is(cancel_scope) => None,
             _ => resume_unwind(payload),
         },

@@ -1,7 +1,7 @@
-//! A latch: a count that one owner waits for to reach zero, and cannot leave before it has.
+//! A latch: a count with one owner, which waits until the count is zero.
 //!
-//! It guards borrows: what is counted uses the owner's stack. So a cancellation of the owner is only noted, and
-//! acted upon after the wait.
+//! It guards borrows: the counted fibers or jobs use the owner's stack. So a cancellation of the owner is only noted, and takes
+//! effect after the wait.
 
 #![expect(unsafe_code, reason = "holds the address of the owner's waiter")]
 
@@ -38,34 +38,34 @@ impl Latch {
         self.0.lock().count += 1;
     }
 
-    /// Counts one less, and wakes the owner at zero. After the last one the latch may be gone.
-    pub(crate) fn subtract(&self) {
-        if let Some(woken) = self.subtract_and_claim() {
-            park::wake(woken);
+    /// Decrements the count, and wakes the owner at zero. The latch may be freed as soon as the count is zero.
+    pub(crate) fn count_down(&self) {
+        if let Some(wakeup) = self.count_down_and_claim() {
+            park::wake(wakeup);
         }
     }
 
-    fn subtract_and_claim(&self) -> Option<Wakeup> {
+    fn count_down_and_claim(&self) -> Option<Wakeup> {
         let mut state = self.0.lock();
         state.count -= 1;
         if state.count != 0 || state.owner.is_null() {
             return None;
         }
-        // SAFETY: the owner takes its address out under the lock before it leaves the wait.
-        let woken = unsafe { &*state.owner }.claim(Outcome::Notified);
+        // SAFETY: the owner removes its address under the lock before it leaves the wait.
+        let wakeup = unsafe { &*state.owner }.claim(Outcome::Notified);
         state.owner = ptr::null();
-        woken
+        wakeup
     }
 
-    /// Waits for zero, whatever happens. If the caller was cancelled meanwhile, `interrupted` is called once, and the
-    /// result is the duty to unwind now.
-    pub(crate) fn await_zero(&self, reason: Reason, interrupted: impl FnOnce()) -> Option<Cancellation> {
+    /// Waits for zero, even if the caller is cancelled meanwhile. In that case `interrupted` is called once, and the caller
+    /// must unwind afterwards, with the result.
+    pub(crate) fn wait_to_end(&self, reason: Reason, interrupted: impl FnOnce()) -> Option<Cancellation> {
         let mut cancelled = None;
         let mut interrupted = Some(interrupted);
         while let Some(outcome) = self.wait_once(reason) {
             if outcome == Outcome::Cancelled {
                 let newer = park::begin_cancellation();
-                // The outermost is the one to obey: it comes last, since what was obeyed does not come again.
+                // The outermost target counts. It comes last, since a cancellation that has begun does not come again.
                 cancelled = Some(newer);
                 if let Some(interrupted) = interrupted.take() {
                     interrupted();
@@ -75,7 +75,7 @@ impl Latch {
         cancelled
     }
 
-    /// Waits until the count may be zero, or the caller is cancelled; `None` if it is zero.
+    /// Waits until the count may be zero or the caller is cancelled. `None` if the count is zero already.
     pub(crate) fn wait_once(&self, reason: Reason) -> Option<Outcome> {
         let waiter = park::waiter();
         {
@@ -92,9 +92,10 @@ impl Latch {
         Some(outcome)
     }
 
-    /// Waits for zero. A caller that is cancelled meanwhile may go if `leave`, which is called once, says that nobody uses
-    /// what is counted: the result is the duty to unwind now. Otherwise it stays to the end, and its next blocking call obeys.
-    pub(crate) fn await_zero_or_leave(
+    /// Waits for zero. If the caller is cancelled meanwhile, `leave` is called once. If it returns true, nothing uses the owner's
+    /// stack any more, and the caller must unwind now, with the result. Otherwise this waits to the end, and the caller's next
+    /// blocking call unwinds.
+    pub(crate) fn wait_or_abandon(
         &self,
         reason: Reason,
         leave: impl FnOnce() -> bool,
@@ -106,20 +107,21 @@ impl Latch {
         }
         let mut shield = CancelScope::shield();
         let _inside = park::with_chain(|chain| chain.push(&mut shield));
-        self.await_zero(reason, || ())
+        self.wait_to_end(reason, || ())
     }
 
-    /// Waits for zero. A caller that is cancelled before is to unwind; what is counted is not its own.
-    pub(crate) fn await_zero_or_go(&self, reason: Reason) -> Option<Cancellation> {
+    /// Waits for zero. If the caller is cancelled before, it must unwind, with the result. Only for counted jobs that do not use
+    /// the owner's stack.
+    pub(crate) fn wait_or_unwind(&self, reason: Reason) -> Option<Cancellation> {
         match self.wait_once(reason) {
-            // What has been done meanwhile is returned, and the next blocking call obeys.
+            // If the count is zero by now, its result is returned, and the next blocking call unwinds.
             Some(Outcome::Cancelled) if self.count() > 0 => Some(park::begin_cancellation()),
             _ => None,
         }
     }
 
-    /// Waits for zero, or for the caller's cancellation, which its next blocking call obeys.
-    pub(crate) fn await_zero_or_ignore(&self, reason: Reason) {
+    /// Waits for zero or the caller's cancellation, upon which the caller's next blocking call unwinds.
+    pub(crate) fn wait_or_ignore(&self, reason: Reason) {
         let _ = self.wait_once(reason);
     }
 }

@@ -67,11 +67,11 @@ mod wait_queue;
 pub use crate::scheduler::{Cost, spend};
 pub use wait_queue::{WaitQueue, WaitQueueGuard, Wakeup};
 
-pub(crate) use crate::scheduler::cancel::{cancel, tell};
+pub(crate) use crate::scheduler::cancel::{cancel, end_wait_within};
 pub(crate) use crate::scheduler::{is_alone, is_elsewhere, spend_as, wake};
 pub(crate) use cancel::{
-    Cancellation, begin_cancellation, is_cancelled, is_obeyed, require_unwinding, run_inside, shield, unwind,
-    unwinds_cancelled, with_chain,
+    Cancellation, begin_cancellation, is_cancelled, is_cancelling, require_unwinding, run_inside, shield,
+    unwind, unwinds_cancelled, with_chain,
 };
 pub(crate) use latch::Latch;
 pub(crate) use wait::{on_fiber, wait, waiter, yield_now};

@@ -1,19 +1,19 @@
 //! Every interleaving of the cancellation of a fiber from another thread with the start of the fiber, its waits, their
-//! notification, and its end: a request is never lost, a wait ends once, and nobody uses what is gone.
+//! notification, and its end: a request is never lost, a wait ends once, and nothing is used after it was freed.
 //!
 //! Nearly all of it is the code that ships: the cell with its header, identity, join word and result; the waiter; `block`;
 //! `cancel` and the hub with its sleep; the delivery of wake-ups through the inbox; the last steps of a fiber. Loom
 //! reports a waiter that is claimed, or a header that a canceller visits, without being ordered before its end
-//! (`atomic::Alive`). A request that is lost leaves a fiber asleep that nobody else wakes, which is a deadlock.
+//! (`atomic::Alive`). A lost request leaves a fiber asleep that nothing else wakes, which is a deadlock.
 //!
-//! What is different: the fiber runs on its worker's thread as a call, so that the hub is entered by a call as well and
-//! not by a switch (`Worker::suspend`); the worker sleeps in `model_bed.rs` (the poller has a thread of its own); the
+//! The differences: the fiber runs on its worker's thread as a call, so that the hub is entered by a call as well and
+//! not by a switch (`Worker::suspend`); the worker sleeps in `model_parker.rs` (the poller has a thread of its own); the
 //! requests are in `model_requests.rs`.
 //!
-//! A cancel scope that is fired meanwhile is the other way to end a wait, and is here as well.
+//! A cancel scope that fires meanwhile is the other way to end a wait, and is modelled as well.
 //!
-//! Left out: fibers that roam, shields, and waits during an unwinding; timers; several workers; the count of visitors,
-//! which keeps the runtime (the model keeps it); how a join handle gives its fiber a name to be cancelled by, which
+//! Left out: roaming fibers, shields, and waits during an unwinding; timers; several workers; the count of guards, which
+//! keeps the runtime alive (the model keeps it); how a join handle gives its fiber an identity to be cancelled by, which
 //! `cell/join.rs` checks.
 
 #![expect(unsafe_code, reason = "takes the parts of a join handle and of a primitive's queue")]
@@ -27,7 +27,7 @@ use loom::sync::Mutex;
 use loom::thread::{self, JoinHandle};
 
 use super::wait::block;
-use super::{cancel, tell, unwind, wake};
+use super::{cancel, end_wait_within, unwind, wake};
 use crate::cell::{
     CancelScope, Cancelled, Fiber, Flags, Header, Outcome, Reason, Waiter, allocate, take_result,
 };
@@ -35,21 +35,21 @@ use crate::poller::Poller;
 use crate::pool::{Pool, Settings};
 use crate::scheduler::{Hooks, Pollers, Reporting, Shared, StackSupply, Stealable, current_fiber};
 
-/// What a thread's stack has room for.
+/// The size of a thread's stack, in words.
 const STACK_WORDS: usize = 1 << 15;
 
-/// Where a fiber waits to be notified once, as it does in a primitive: under the primitive's lock.
-struct Place(Mutex<Entry>);
+/// A primitive in which a fiber waits to be notified once, under the primitive's lock.
+struct Primitive(Mutex<Entry>);
 
 struct Entry {
     is_notified: bool,
     waiter: Option<NonNull<Waiter>>,
 }
 
-// SAFETY: the waiter is `Sync`, and is used under the lock, while it is entered.
+// SAFETY: the waiter is `Sync`, and is used under the lock, while it is registered.
 unsafe impl Send for Entry {}
 
-impl Place {
+impl Primitive {
     fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(Entry { is_notified: false, waiter: None })))
     }
@@ -76,70 +76,70 @@ impl Place {
         outcome
     }
 
-    /// Notifies; true if that has ended a wait.
+    /// Notifies. Returns true if that has ended a wait.
     fn notify(&self) -> bool {
         let mut entry = self.0.lock().unwrap();
         entry.is_notified = true;
-        // SAFETY: the fiber takes it out under the lock before the waiter's frame ends.
-        let woken = entry.waiter.and_then(|waiter| unsafe { waiter.as_ref() }.claim(Outcome::Notified));
+        // SAFETY: the fiber removes the address under the lock before the waiter's frame ends.
+        let wakeup = entry.waiter.and_then(|waiter| unsafe { waiter.as_ref() }.claim(Outcome::Notified));
         drop(entry);
-        woken.map(wake).is_some()
+        wakeup.map(wake).is_some()
     }
 }
 
-/// Who may fire the cancel scope of a fiber, as a `CancellationToken` does: under its lock, while the cancel scope is there.
-struct Trigger(Mutex<Aim>);
+/// Fires the cancel scope of a fiber, as a `CancellationToken` does: under its lock, while the cancel scope is attached.
+struct Trigger(Mutex<Attached>);
 
-struct Aim {
-    is_pulled: bool,
+struct Attached {
+    is_fired: bool,
     cancel_scope: Option<NonNull<CancelScope>>,
 }
 
-// SAFETY: other threads fire the cancel scope, which they may, under the lock and while it is entered.
-unsafe impl Send for Aim {}
+// SAFETY: other threads only fire the cancel scope, which they may, under the lock and while it is attached.
+unsafe impl Send for Attached {}
 
 impl Trigger {
     fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Aim { is_pulled: false, cancel_scope: None })))
+        Arc::new(Self(Mutex::new(Attached { is_fired: false, cancel_scope: None })))
     }
 
     /// Waits inside of a cancel scope until notified, or until the cancel scope is fired.
-    fn wait_inside(&self, place: &Place) -> Outcome {
+    fn wait_inside(&self, primitive: &Primitive) -> Outcome {
         let me = current_fiber().expect("a fiber waits");
         // SAFETY: the caller is this fiber.
         let chain = unsafe { &me.as_ref().cancel_scopes };
         let mut cancel_scope = CancelScope::signal();
         let inside = chain.push(&mut cancel_scope);
-        let mut aim = self.0.lock().unwrap();
-        aim.cancel_scope = Some(NonNull::from(inside.cancel_scope()));
-        if aim.is_pulled {
+        let mut attached = self.0.lock().unwrap();
+        attached.cancel_scope = Some(NonNull::from(inside.cancel_scope()));
+        if attached.is_fired {
             assert!(inside.cancel_scope().fire().is_none(), "nothing waits in it yet");
         }
-        drop(aim);
-        let outcome = place.wait_for_outcome();
+        drop(attached);
+        let outcome = primitive.wait_for_outcome();
         self.0.lock().unwrap().cancel_scope = None;
         assert!(outcome != Outcome::Cancelled || inside.cancel_scope().has_fired());
         outcome
     }
 
-    /// Fires it.
-    fn pull(&self) {
-        let mut aim = self.0.lock().unwrap();
-        aim.is_pulled = true;
-        // SAFETY: the fiber takes it out under the lock before its frame ends.
-        let fired = aim.cancel_scope.and_then(|cancel_scope| unsafe { cancel_scope.as_ref() }.fire());
-        drop(aim);
+    /// Fires the cancel scope.
+    fn fire(&self) {
+        let mut attached = self.0.lock().unwrap();
+        attached.is_fired = true;
+        // SAFETY: the fiber detaches the cancel scope under the lock before its frame ends.
+        let fired = attached.cancel_scope.and_then(|cancel_scope| unsafe { cancel_scope.as_ref() }.fire());
+        drop(attached);
         if let Some(fired) = fired {
-            tell(fired);
+            end_wait_within(fired);
         }
     }
 }
 
 /// A runtime with one worker, and one fiber of it.
-struct World {
+struct Runtime {
     shared: Arc<Shared>,
     fiber: Fiber,
-    task: NonNull<Header>,
+    unstarted: NonNull<Header>,
     /// How often the fiber's closure was dropped, by its call or without one.
     ends: Arc<AtomicUsize>,
 }
@@ -153,12 +153,12 @@ impl Drop for Counted {
     }
 }
 
-impl World {
+impl Runtime {
     fn new(body: impl FnOnce() + 'static) -> Self {
         let stacks = StackSupply::new(StackPool::new(1 << 16));
         let pollers = Pollers::Thread(Poller::new().unwrap());
         let blocking = Arc::new(Pool::new("model", Settings::default()));
-        // Nobody looks after the worker: the model has no monitor.
+        // Nothing watches the worker: the model has no monitor.
         let mut reporting = Reporting::default();
         reporting.threshold = None;
         let hooks = Hooks::default();
@@ -170,16 +170,16 @@ impl World {
             let _counted = counted;
             body();
         };
-        let task = allocate(closure, Flags::default(), 0, Some(fiber.clone()), shared.address());
-        Self { shared, fiber, task, ends }
+        let unstarted = allocate(closure, Flags::default(), 0, Some(fiber.clone()), shared.address());
+        Self { shared, fiber, unstarted, ends }
     }
 
-    /// The worker's thread, which takes the task out of some queue.
+    /// Starts the worker's thread, which takes the unstarted fiber out of some queue.
     fn start(&self) -> JoinHandle<()> {
-        let (shared, task) = (Arc::clone(&self.shared), Stealable(self.task));
+        let (shared, unstarted) = (Arc::clone(&self.shared), Stealable(self.unstarted));
         spawn(move || {
-            let Stealable(task) = { task };
-            shared.workers[0].live_through(task);
+            let Stealable(unstarted) = { unstarted };
+            shared.workers[0].run_in_model(unstarted);
         })
     }
 
@@ -194,10 +194,10 @@ impl World {
     /// Whether the fiber, which has ended, was cancelled.
     fn was_cancelled(self) -> bool {
         assert_eq!(self.ends.load(Relaxed), 1, "the closure is dropped once");
-        // SAFETY: nobody has let go of the join word's other end, so the cell is alive.
-        assert!(unsafe { self.task.as_ref() }.join.has_ended_for_good());
+        // SAFETY: the join word's other side has not been released, so the cell is alive.
+        assert!(unsafe { self.unstarted.as_ref() }.join.is_complete());
         // SAFETY: the join word says that the cell is the owner's, which is the caller; the closure returns `()`.
-        match unsafe { take_result::<()>(self.task) } {
+        match unsafe { take_result::<()>(self.unstarted) } {
             Ok(()) => false,
             Err(payload) => {
                 assert!(payload.is::<Cancelled>(), "it has failed by itself");
@@ -218,7 +218,7 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     });
 }
 
-/// A thread on whose stack a runtime can be made, unlike on those that loom gives unasked.
+/// Spawns a thread whose stack is large enough to create a runtime, unlike loom's default.
 fn spawn(f: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
     thread::Builder::new().stack_size(STACK_WORDS).spawn(f).unwrap()
 }
@@ -226,112 +226,115 @@ fn spawn(f: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
 #[test]
 fn a_request_ends_the_wait_that_begins_meanwhile_or_the_fiber_before_it() {
     check(3, || {
-        let place = Place::new();
-        let world = World::new(move || place.wait());
-        let worker = world.start();
-        cancel(&world.fiber);
+        let primitive = Primitive::new();
+        let runtime = Runtime::new(move || primitive.wait());
+        let worker = runtime.start();
+        cancel(&runtime.fiber);
         worker.join().unwrap();
-        assert!(world.was_cancelled());
+        assert!(runtime.was_cancelled());
     });
 }
 
 #[test]
-fn of_two_requests_one_ends_the_wait() {
+fn two_requests_end_the_wait_once() {
     check(1, || {
-        let place = Place::new();
-        let world = World::new(move || place.wait());
-        let others = [world.start(), world.canceller()];
-        cancel(&world.fiber);
+        let primitive = Primitive::new();
+        let runtime = Runtime::new(move || primitive.wait());
+        let others = [runtime.start(), runtime.canceller()];
+        cancel(&runtime.fiber);
         others.map(|other| other.join().unwrap());
-        assert!(world.was_cancelled());
+        assert!(runtime.was_cancelled());
     });
 }
 
 #[test]
 fn a_wait_is_ended_by_a_notification_or_a_request_and_not_by_both() {
     check(2, || {
-        let place = Place::new();
-        let waits = Arc::clone(&place);
-        let world = World::new(move || waits.wait());
-        let others = [world.start(), world.canceller()];
-        let has_woken = place.notify();
+        let primitive = Primitive::new();
+        let waits = Arc::clone(&primitive);
+        let runtime = Runtime::new(move || waits.wait());
+        let others = [runtime.start(), runtime.canceller()];
+        let has_notified = primitive.notify();
         others.map(|other| other.join().unwrap());
-        let was_cancelled = world.was_cancelled();
-        assert!(!(has_woken && was_cancelled), "the notification is lost with the fiber that it has woken");
+        let was_cancelled = runtime.was_cancelled();
+        assert!(
+            !(has_notified && was_cancelled),
+            "the notification is lost with the fiber that it has woken"
+        );
     });
 }
 
 #[test]
 fn a_request_that_comes_too_late_for_one_wait_ends_the_next() {
     check(2, || {
-        let places = [Place::new(), Place::new()];
-        let waits = places.each_ref().map(Arc::clone);
-        let world = World::new(move || waits.iter().for_each(|place| place.wait()));
-        let others = [world.start(), world.canceller()];
-        places[0].notify();
+        let primitives = [Primitive::new(), Primitive::new()];
+        let waits = primitives.each_ref().map(Arc::clone);
+        let runtime = Runtime::new(move || waits.iter().for_each(|primitive| primitive.wait()));
+        let others = [runtime.start(), runtime.canceller()];
+        primitives[0].notify();
         others.map(|other| other.join().unwrap());
-        assert!(world.was_cancelled());
+        assert!(runtime.was_cancelled());
     });
 }
 
 #[test]
 fn a_request_reaches_a_fiber_before_its_end_or_not_at_all() {
     check(3, || {
-        let world = World::new(|| ());
-        let worker = world.start();
-        cancel(&world.fiber);
+        let runtime = Runtime::new(|| ());
+        let worker = runtime.start();
+        cancel(&runtime.fiber);
         worker.join().unwrap();
-        // Cancelled if that came before the start.
-        world.was_cancelled();
+        // The fiber was cancelled if the request came before the start.
+        runtime.was_cancelled();
     });
 }
 
 #[test]
-fn a_request_keeps_a_fiber_that_nobody_joins_from_being_freed() {
+fn a_request_keeps_a_detached_fiber_from_being_freed() {
     check(2, || {
-        let place = Place::new();
-        let waits = Arc::clone(&place);
-        let world = World::new(move || waits.wait());
-        let others = [world.start(), world.canceller()];
-        place.notify();
-        // SAFETY: the cell is alive until both have let go of it.
-        if unsafe { world.task.as_ref() }.join.detach() {
+        let primitive = Primitive::new();
+        let waits = Arc::clone(&primitive);
+        let runtime = Runtime::new(move || waits.wait());
+        let others = [runtime.start(), runtime.canceller()];
+        primitive.notify();
+        // SAFETY: the cell is alive until both sides have released it.
+        if unsafe { runtime.unstarted.as_ref() }.join.detach() {
             // SAFETY: the join word says that the cell is the caller's; what is left in it is a result.
-            let _ = unsafe { take_result::<()>(world.task) };
+            let _ = unsafe { take_result::<()>(runtime.unstarted) };
         }
         others.map(|other| other.join().unwrap());
-        assert_eq!(world.ends.load(Relaxed), 1);
+        assert_eq!(runtime.ends.load(Relaxed), 1);
     });
 }
 
 #[test]
-fn a_boundary_that_is_fired_ends_the_wait_that_begins_meanwhile() {
+fn a_cancel_scope_that_fires_ends_the_wait_that_begins_meanwhile() {
     check(3, || {
-        let (place, trigger) = (Place::new(), Trigger::new());
-        let pulled = Arc::clone(&trigger);
-        let world = World::new(move || assert_eq!(trigger.wait_inside(&place), Outcome::Cancelled));
-        let worker = world.start();
-        pulled.pull();
+        let (primitive, trigger) = (Primitive::new(), Trigger::new());
+        let firing = Arc::clone(&trigger);
+        let runtime = Runtime::new(move || assert_eq!(trigger.wait_inside(&primitive), Outcome::Cancelled));
+        let worker = runtime.start();
+        firing.fire();
         worker.join().unwrap();
-        assert!(!world.was_cancelled(), "the unwinding would end at the cancel_scope");
+        assert!(!runtime.was_cancelled(), "the unwinding would end at the cancel scope");
     });
 }
 
 #[test]
-fn of_a_boundary_and_a_notification_one_ends_the_wait() {
+fn either_a_cancel_scope_or_a_notification_ends_the_wait() {
     check(2, || {
-        let (place, trigger) = (Place::new(), Trigger::new());
-        let (notified, pulled) = (Arc::clone(&place), Arc::clone(&trigger));
+        let (primitive, trigger) = (Primitive::new(), Trigger::new());
+        let (notified, firing) = (Arc::clone(&primitive), Arc::clone(&trigger));
         let seen = Arc::new(std::sync::Mutex::new(None));
         let sees = Arc::clone(&seen);
-        let world = World::new(move || {
-            let outcome = trigger.wait_inside(&place);
+        let runtime = Runtime::new(move || {
+            let outcome = trigger.wait_inside(&primitive);
             *sees.lock().unwrap() = Some(outcome);
         });
-        let others = [world.start(), spawn(move || pulled.pull())];
+        let others = [runtime.start(), spawn(move || firing.fire())];
         let has_notified = notified.notify();
         others.map(|other| other.join().unwrap());
-        assert!(!world.was_cancelled());
+        assert!(!runtime.was_cancelled());
         let outcome = seen.lock().unwrap().expect("the fiber has ended");
         assert!(!has_notified || outcome == Outcome::Notified, "the notification is lost");
     });

@@ -1,8 +1,9 @@
-//! What `primitive` is under loom: the same interface and the same exactly-once claim, over loom's threads and mutex.
+//! Takes the place of `primitive.rs` under loom: the same interface and the same exactly-once claim, over loom's threads and
+//! mutex.
 //!
-//! A deadline is modelled as one that may pass at any moment.
+//! A deadline may pass at any moment.
 
-#![expect(unsafe_code, reason = "a kept guard outgrows its lifetime")]
+#![expect(unsafe_code, reason = "a kept guard outlives its lifetime")]
 
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
@@ -44,7 +45,7 @@ impl Waiter {
     }
 }
 
-/// Nobody is cancelled in models of locks.
+/// Models of locks have no cancellation.
 pub(crate) fn unwinds_cancelled() -> bool {
     false
 }
@@ -69,8 +70,8 @@ pub(crate) fn wait(waiter: &Waiter, _reason: Reason, deadline: Option<Instant>) 
     }
 }
 
-pub(crate) fn wake(woken: Wakeup) {
-    woken.0.unpark();
+pub(crate) fn wake(wakeup: Wakeup) {
+    wakeup.0.unpark();
 }
 
 /// Models do not spin.
@@ -84,11 +85,11 @@ pub(crate) fn on_fiber() -> bool {
 }
 
 /// Models do not spin.
-pub(crate) fn is_elsewhere(_woken: &Wakeup) -> bool {
+pub(crate) fn is_elsewhere(_wakeup: &Wakeup) -> bool {
     false
 }
 
-/// Models do not cancel.
+/// Models have no cancellation.
 pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
@@ -116,7 +117,7 @@ unsafe impl<T: Send> Sync for SpinLock<T> {}
 #[derive(Debug)]
 pub(crate) struct SpinGuard<'a, T> {
     lock: &'a SpinLock<T>,
-    // Dropped in this order.
+    // The fields are dropped in this order.
     value: std::sync::MutexGuard<'a, T>,
     guard: loom::sync::MutexGuard<'a, ()>,
 }

@@ -1,4 +1,4 @@
-//! What everything that waits in the process is built on.
+//! The interface that all primitives within the process are built on.
 //!
 //! Under loom, `model_primitive.rs` takes the place of this file.
 

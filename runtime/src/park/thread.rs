@@ -1,8 +1,8 @@
-//! How a plain thread waits: awake for a moment where that pays, then on a futex.
+//! How a plain thread waits: it spins briefly where that pays, then sleeps on a futex.
 
 use std::time::Instant;
 
-use super::cancel::{Until, is_cancelled, wait_bounded, with_chain};
+use super::cancel::{Until, is_cancelled, wait_in_scopes, with_chain};
 use crate::cell::{Chain, Outcome, Reason, Waiter};
 use crate::os::futex;
 
@@ -16,12 +16,12 @@ pub(super) fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<I
             Some(at) if !sleep_to_bound(chain, waiter, reason, at, until.own) => until.by_bound.set(true),
             Some(_) | None => sleep_on(waiter, reason, until.own),
         };
-        wait_bounded(chain, None, waiter, deadline, sleep)
+        wait_in_scopes(chain, None, waiter, deadline, sleep)
     })
 }
 
-/// Blocks the thread until `waiter` is claimed, or claims it when a cancel scope's time `at` is up. True if the wait goes on
-/// to its own end: the thread cannot unwind.
+/// Blocks the thread until `waiter` is claimed, or claims it when the deadline `at` of a cancel scope has passed. Returns true
+/// if the wait is claimed already or must go on to its own deadline, because the thread cannot unwind.
 fn sleep_to_bound(
     chain: &Chain,
     waiter: &Waiter,
@@ -29,7 +29,7 @@ fn sleep_to_bound(
     mut at: Instant,
     own: Option<Instant>,
 ) -> bool {
-    if is_answered_soon(reason) && watch(waiter) || !waiter.doze() {
+    if is_answered_soon(reason) && watch(waiter) || !waiter.begin_sleep() {
         return true;
     }
     while waiter.outcome().is_none() && own.is_none_or(|own| at <= own) {
@@ -50,7 +50,7 @@ fn sleep_to_bound(
 
 /// Blocks the thread until `waiter` is claimed, or claims it when `deadline` passes.
 fn sleep_on(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) {
-    if is_answered_soon(reason) && watch(waiter) || !waiter.doze() {
+    if is_answered_soon(reason) && watch(waiter) || !waiter.begin_sleep() {
         return;
     }
     while waiter.outcome().is_none() {
@@ -62,16 +62,16 @@ fn sleep_on(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) {
     }
 }
 
-/// Whether the other side is mostly on its way, so that it pays to stay awake for it.
+/// Whether the peer will likely answer soon, so that it pays to spin.
 fn is_answered_soon(reason: Reason) -> bool {
     matches!(reason, Reason::ChannelSend | Reason::ChannelReceive | Reason::Select)
 }
 
-/// Between looks at the waiter the thread pauses for twice as many spin hints each time, this often. It does not offer its
-/// core: on a busy machine that is to stand at the end of the line, and to sleep and be woken is faster.
+/// The number of pauses between looks at the waiter. Each pause has twice as many spin hints as the one before. The thread does
+/// not yield its core: on a busy machine that puts it at the end of the run queue, and to sleep and be woken is faster.
 const PAUSES: u32 = 7;
 
-/// Waits for a claim awake, for less time than it takes to fall asleep and be woken. Whether it came.
+/// Waits for a claim awake, for less time than it takes to fall asleep and be wakeup. Whether it came.
 fn watch(waiter: &Waiter) -> bool {
     for look in 0..PAUSES {
         if waiter.outcome().is_some() {

@@ -1,6 +1,6 @@
-//! To wait, from wherever one is: a fiber here, a plain thread in `thread.rs`.
+//! Waiting, for the current fiber; `thread.rs` does it for a plain thread.
 //!
-//! A fiber waits until its waiter is claimed, by whoever ends the wait, by its timer, or by a cancellation.
+//! A fiber waits until its waiter is claimed: by the waker, by its timer, or by a cancellation.
 
 #![expect(unsafe_code, reason = "uses the header of the calling fiber, and timers in its frame")]
 
@@ -8,13 +8,13 @@ use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::time::Instant;
 
-use super::cancel::{Until, is_cancelled, unwind, wait_bounded};
+use super::cancel::{Until, is_cancelled, unwind, wait_in_scopes};
 use super::thread::wait_on_thread;
 use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
 use crate::scheduler::{self, Bound, Worker, current_worker};
 use crate::timer::Entry;
 
-/// A waiter for whoever calls: the current fiber, or this OS thread.
+/// A waiter for the caller: the current fiber, or this OS thread.
 #[inline]
 pub(crate) fn waiter() -> Waiter {
     Waiter::new(scheduler::current_fiber())
@@ -27,7 +27,7 @@ pub(crate) fn on_fiber() -> bool {
 
 /// Waits until `waiter` is claimed, or claims it itself when `deadline` passes.
 ///
-/// On `TimedOut` and `Cancelled` the waiter may still be registered with its queue: the caller removes it, under
+/// On `TimedOut` and `Cancelled` the waiter may still be registered in its queue: the caller must remove it, under
 /// the queue's lock, before it returns or unwinds.
 #[inline]
 pub(crate) fn wait(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
@@ -52,7 +52,7 @@ pub(super) fn block(
     }
     if header.must_unwind() || !header.cancel_scopes.is_empty() {
         let suspend = |until: Until<'_>| suspend_in_bounds(me, waiter, reason, until);
-        return wait_bounded(&header.cancel_scopes, Some(header), waiter, deadline, suspend);
+        return wait_in_scopes(&header.cancel_scopes, Some(header), waiter, deadline, suspend);
     }
     suspend_in_wait(me, waiter, reason, deadline, true);
     waiter.outcome().expect("only a claim makes a parked fiber ready")
@@ -103,16 +103,16 @@ fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Inst
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let at = worker.shared().ns_at(at);
-    let was_anchored = header.has(Flags::ANCHORED);
+    let was_pinned = header.has(Flags::PINNED);
     // The entry is in this worker's wheel, so this worker must resume us even if we roam.
-    header.set_flag(Flags::ANCHORED);
+    header.set_flag(Flags::PINNED);
     // SAFETY: the entry stays in place, and is taken out below before the frame ends.
     unsafe { worker.wheel.insert(entry, at) };
     worker.suspend(me);
-    // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
+    // SAFETY: inserted above into this worker's wheel, on whose thread an pinned fiber resumes.
     unsafe { worker.wheel.cancel(entry) };
-    if !was_anchored {
-        header.unset_flag(Flags::ANCHORED);
+    if !was_pinned {
+        header.unset_flag(Flags::PINNED);
     }
 }
 

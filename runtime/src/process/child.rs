@@ -105,7 +105,7 @@ impl Child {
     /// As [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let ended = self.ward.try_wait();
-        park::spend(if matches!(ended, Ok(None)) { Cost::InVain } else { Cost::InputOutput });
+        park::spend(if matches!(ended, Ok(None)) { Cost::TryFailed } else { Cost::SystemCall });
         ended
     }
 

@@ -89,7 +89,7 @@ impl Crew {
                 *theirs.result.lock().unwrap_or_else(PoisonError::into_inner) =
                     Some(crew.see_off(timeout, report));
             }
-            theirs.open.subtract();
+            theirs.open.count_down();
         });
         if thread.is_err() {
             // They end by themselves; only nobody says what does not.

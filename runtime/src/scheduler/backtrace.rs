@@ -1,20 +1,22 @@
-//! Where a fiber that stalls is in its code: it is asked (`os/nudge.rs`), and the names are looked up here.
+//! The backtrace of a fiber that stalls: a signal makes its thread record the frames (`os/trace_signal.rs`), and the names are
+//! looked up here.
 
 use std::fmt::Write;
 use std::ptr;
 
 use super::current_fiber;
-use crate::os::nudge;
+use crate::os::trace_signal;
 
-/// A line for each function, innermost first; a second line for where it stands in the source, if that is known.
+/// A line for each function, innermost first, and a second line for its place in the source, if that is known.
 #[derive(Clone, Debug)]
 pub(super) struct Trace(String);
 
 impl Trace {
-    /// Asks the fiber whose header is at `fiber`, on the thread with this id. `None` if it does not compute, or has gone.
+    /// The backtrace of the fiber whose header is at `fiber`, on the thread with this id. `None` if the fiber does not compute,
+    /// or the thread runs another one by now.
     pub(super) fn of(thread_id: i32, fiber: usize) -> Option<Self> {
         let here = || current_fiber().map_or(0, |fiber| fiber.as_ptr().addr());
-        let frames = nudge::ask(thread_id, here, fiber)?;
+        let frames = trace_signal::trace(thread_id, here, fiber)?;
         let mut text = String::new();
         for (index, frame) in frames.into_iter().enumerate() {
             write_frame(&mut text, index, frame);
@@ -29,7 +31,7 @@ impl Trace {
 
 fn write_frame(text: &mut String, index: usize, frame: usize) {
     let mut is_known = false;
-    // It takes addresses behind a call; ours is inside of the instruction.
+    // `resolve` takes return addresses, behind a call; ours is inside of the instruction.
     backtrace::resolve(ptr::without_provenance_mut(frame + 1), |symbol| {
         is_known = true;
         let name = symbol.name().map_or_else(|| "<unknown>".into(), |name| format!("{name:#}"));

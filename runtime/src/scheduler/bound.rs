@@ -1,4 +1,4 @@
-//! A bound: the timer of a wait that the time of a cancel scope may end, if the fiber can unwind to it then.
+//! A bound: the timer of a wait that the deadline of a cancel scope may end, if the fiber can unwind to that scope then.
 
 #![expect(unsafe_code, reason = "timers hold addresses of what lies on the stacks of parked fibers")]
 
@@ -11,19 +11,19 @@ use super::worker::Worker;
 use crate::cell::{Header, Outcome, Waiter, Wakeup};
 use crate::timer::Entry;
 
-/// What the entry of such a wait names as its owner. It lies in the frame in which the fiber waits.
+/// The owner of such a wait's timer entry. It lies in the frame in which the fiber waits.
 pub(crate) struct Bound<'a> {
     pub(crate) fiber: NonNull<Header>,
     pub(crate) waiter: &'a Waiter,
-    /// When the next cancel scope fires, if one does.
+    /// When the next cancel scope fires; `None` if none has a deadline.
     pub(crate) at: Cell<Option<Instant>>,
-    /// When the wait ends by itself, in nanoseconds on the clock of the timers.
+    /// The wait's own deadline, in nanoseconds on the clock of the timers.
     pub(crate) own_ns: Option<u64>,
-    /// Set if the cancel scope has ended the wait.
+    /// Set if a cancel scope has ended the wait.
     pub(crate) has_ended_wait: &'a Cell<bool>,
 }
 
-/// The bit of an entry's owner that says that it is a bound, and no waiter.
+/// The bit that marks an entry's owner as a bound. Without it the owner is a waiter.
 const BOUND: usize = 1;
 
 const _: () = assert!(align_of::<Bound<'_>>() > BOUND && align_of::<Waiter>() > BOUND);
@@ -33,7 +33,7 @@ impl Bound<'_> {
         ptr::from_ref(self).cast::<()>().map_addr(|address| address | BOUND)
     }
 
-    /// The bound of an entry that has one.
+    /// The bound that owns `entry`, if a bound does.
     #[inline]
     pub(super) fn of<'a>(entry: NonNull<Entry>) -> Option<&'a Self> {
         // SAFETY: an entry of the wheel is on the stack of the fiber that waits with it.
@@ -47,7 +47,7 @@ impl Bound<'_> {
 }
 
 impl Worker {
-    /// The time of `bound` is up, or if that has passed before, the wait's own.
+    /// Ends the wait of `bound`, whose timer has expired: the deadline of a cancel scope has passed, or the wait's own.
     #[cold]
     pub(super) fn expire_bound(&self, entry: NonNull<Entry>, bound: &Bound<'_>) {
         // SAFETY: the fiber waits with a timer of this worker's wheel, so it is parked here, where we are in the hub.
@@ -58,12 +58,12 @@ impl Worker {
         // SAFETY: as above.
         let is_bound = at.is_some_and(|at| unsafe { expires(fiber, bound.waiter, at) });
         if let Some(at) = at.filter(|_| !is_bound) {
-            // A cancel scope inside of what is in the way may be next.
+            // The fiber cannot unwind to this scope. A scope inside of what stands in the way may be next.
             let next = fiber.cancel_scopes.nearest_after(at);
             bound.at.set(next);
             let next_ns = next.map_or(u64::MAX, |next| self.shared().ns_at(next)).min(own_ns);
             if next_ns != u64::MAX {
-                // SAFETY: it stays in place until the fiber goes on, and has just been taken out of this wheel.
+                // SAFETY: the entry stays in place until the fiber goes on, and has just been taken out of this wheel.
                 unsafe { self.wheel.insert(entry.as_ref(), next_ns) };
             }
             return;

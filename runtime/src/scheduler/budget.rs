@@ -1,13 +1,13 @@
-//! The budget: what a fiber may do without ever blocking before it gives way to its neighbours.
+//! The budget: how much a fiber may do without blocking before it yields to its neighbours.
 //!
-//! Every call of the runtime that may come in a loop [`spend`]s a little of what its thread has left, whether it succeeds
-//! or not. The usual case is a subtraction and a branch. When nothing is left the worker reads the clock, and [`Pace`] says
-//! what is to come: nothing, a turn for those who are ready, or a **round**, a visit of the hub that also looks at timers,
-//! the poller and the oldest task. `README.md` tells why and how much.
+//! Every call of the runtime that may come in a loop [`spend`]s some of its thread's budget, whether it succeeds or not. The
+//! usual case is a subtraction and a branch. When nothing is left the worker reads the clock, and [`Pace`] decides between
+//! going on, a yield to the fibers that are ready, and a **hub pass**, which also looks at timers, the poller and the oldest
+//! unstarted fiber. `README.md` tells why and how much.
 //!
-//! A call spends before it does its work, or after it has found that it cannot: never with a lock of the runtime's held,
-//! and never in a destructor. To give way is no place to obey a cancellation: a call that promises not to wait
-//! does not unwind either.
+//! A call spends before it does its work, or after it has found that it cannot do it: never with a lock of the runtime held,
+//! and never in a destructor. Such a yield is not a cancellation point: a call that promises not to wait does not unwind
+//! either.
 
 #[cfg(not(loom))]
 use std::cell::Cell;
@@ -17,18 +17,18 @@ use std::sync::atomic::{AtomicI32, Ordering};
 #[cfg(not(loom))]
 use super::worker::current_worker;
 
-/// What kind of call it is, and so what it takes of the budget.
+/// The kind of a call, which decides how much of the budget it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cost {
     /// A call that may wait, and need not: whoever makes it is prepared for others to run.
     Wait,
-    /// A call that never waits: it may be made with a lock of std's held, or a `RefCell` borrowed.
+    /// A call that never waits: the caller may hold a lock of std, or have a `RefCell` borrowed.
     Call,
     /// A system call that did not block.
-    InputOutput,
+    SystemCall,
     /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
-    InVain,
+    TryFailed,
     /// System calls that never wait and take microseconds: they make a socket or a pipe.
     Making,
     /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
@@ -40,40 +40,40 @@ impl Cost {
     const fn units(self) -> i32 {
         match self {
             Self::Wait | Self::Call => 1,
-            Self::InputOutput => 2,
+            Self::SystemCall => 2,
             Self::Surplus => 3,
-            Self::InVain => 4,
+            Self::TryFailed => 4,
             Self::Making => 16,
         }
     }
 }
 
-/// The most that is spent before the clock is read. To read it takes as long as two or three calls.
+/// The most that is spent before the clock is read. Reading it takes as long as two or three calls.
 const FULL: i32 = 128;
 
-/// How long a worker goes on without a round.
+/// How long a worker goes on without a hub pass.
 #[cfg(not(loom))]
 const ROUND_NS: u64 = 200_000;
 
-/// How far apart the looks at the clock are at the most: where calls are far between, fewer are allowed.
+/// The longest time between two clock reads: where calls take longer, fewer are allowed.
 #[cfg(not(loom))]
 const LOOK_NS: u64 = 10_000;
 
-/// How many looks at the clock a turn has while others are ready: some two thousand calls, or 160 us. As many for one that sends
-/// as for one that receives, or the queue between them would grow.
+/// How many clock reads a time slice has while others are ready: some two thousand calls, or 160 us. The number is the same for
+/// a sender and a receiver, or the queue between them would grow.
 #[cfg(not(loom))]
 const LOOKS: u32 = 16;
 
-/// How much of the budget calls that never wait take in one turn before one of them gives way: as much as those looks are
-/// apart at the most. Not counted in looks, which are closer on a busy machine: a few calls under a lock of std's are to be
-/// safe, however slow the machine is.
+/// How much of the budget calls that never wait take in one time slice before one of them yields: as much as those clock reads
+/// allow at the most. It is not counted in clock reads, which come sooner on a busy machine: a few calls under a lock of std
+/// must be safe, however slow the machine is.
 #[cfg(not(loom))]
 const CALLS: i32 = FULL * LOOKS as i32;
 
 #[cfg(not(loom))]
 thread_local! {
-    /// What is left on this thread. Atomic, and no more than that, for the sake of roaming fibers: the compiler may keep
-    /// the address of another worker's across a switch (that worker outlives the fiber).
+    /// The rest of this thread's budget. It is atomic only for the sake of roaming fibers: the compiler may keep the address of
+    /// another worker's budget across a switch (that worker outlives the fiber).
     static LEFT: AtomicI32 = const { AtomicI32::new(FULL) };
 }
 
@@ -87,7 +87,7 @@ pub fn spend(cost: Cost) {
     spend_units(cost.units(), || cost);
 }
 
-/// [`spend`] of one unit; which kind of call it is is asked only when that matters.
+/// [`spend`] of one unit. `cost` tells the kind of the call; it is called only when that matters.
 #[inline(always)]
 pub(crate) fn spend_as(cost: impl FnOnce() -> Cost) {
     spend_units(1, cost);
@@ -102,7 +102,7 @@ fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
         rest
     });
     if left < 0 {
-        give_way(cost());
+        run_out(cost());
     }
 }
 
@@ -111,20 +111,20 @@ fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
 #[inline(always)]
 fn spend_units(_units: i32, _cost: impl FnOnce() -> Cost) {}
 
-/// The budget is used up.
+/// Reads the clock and lets others run if it is time: the budget is used up.
 #[cfg(not(loom))]
 #[cold]
 #[inline(never)]
-fn give_way(cost: Cost) {
+fn run_out(cost: Cost) {
     let Some(worker) = current_worker() else {
-        // A plain thread, which the kernel interrupts.
+        // A plain thread, which the kernel preempts.
         return set_left(i32::MAX);
     };
     let Some(me) = worker.current() else { return set_left(FULL) };
     let now_ns = worker.shared().now_ns();
-    let verdict = worker.pace.judge(now_ns, worker.turn_of(me), cost, || worker.has_others());
+    let verdict = worker.pace.judge(now_ns, worker.slice_of(me), cost, || worker.has_others());
     set_left(worker.pace.allowance.get());
-    super::give_way(worker, me, verdict, cost == Cost::Surplus);
+    super::obey(verdict, worker, me, cost == Cost::Surplus);
 }
 
 #[cfg(not(loom))]
@@ -132,33 +132,33 @@ fn set_left(left: i32) {
     LEFT.with(|mine| mine.store(left, Ordering::Relaxed));
 }
 
-/// What comes after a look at the clock.
+/// The decision after a clock read.
 #[cfg(not(loom))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    GoOn,
-    /// Those who are ready get their turn.
+    Continue,
+    /// The fibers that are ready run once.
     Yield,
     /// The hub looks at everything.
-    Round,
+    HubPass,
 }
 
-/// What tells a turn of a fiber from its next one: the fiber's address, and the worker's count of picks.
+/// A fiber's time slice, from one pick to the next: the fiber's address, and the worker's count of picks.
 #[cfg(not(loom))]
-pub(super) type Turn = (usize, u32);
+pub(super) type TimeSlice = (usize, u32);
 
-/// A worker's looks at the clock.
+/// A worker's clock reads, and how far apart they are.
 #[cfg(not(loom))]
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// What is allowed until the next look.
+    /// The budget until the next clock read.
     allowance: Cell<i32>,
-    /// When the last look was; 0 if the worker has slept since.
+    /// When the clock was last read; 0 if the worker has slept since.
     looked_ns: Cell<u64>,
-    /// When the last round was.
+    /// When the last hub pass was.
     round_ns: Cell<u64>,
-    /// Whose turn it was at the last look, how many looks it has had, and what was spent in it.
-    turn: Cell<(Turn, u32, i32)>,
+    /// The time slice at the last clock read, how many reads it has had, and what was spent in it.
+    slice: Cell<(TimeSlice, u32, i32)>,
 }
 
 /// Models have no budget.
@@ -168,7 +168,7 @@ pub(super) struct Pace;
 
 #[cfg(loom)]
 impl Pace {
-    pub(super) fn forget(&self) {}
+    pub(super) fn reset(&self) {}
 }
 
 #[cfg(not(loom))]
@@ -178,47 +178,47 @@ impl Default for Pace {
             allowance: Cell::new(FULL),
             looked_ns: Cell::new(0),
             round_ns: Cell::new(0),
-            turn: Cell::new(((0, 0), 0, 0)),
+            slice: Cell::new(((0, 0), 0, 0)),
         }
     }
 }
 
 #[cfg(not(loom))]
 impl Pace {
-    /// The worker has slept: that was a round, and the time means nothing.
-    pub(super) fn forget(&self) {
+    /// Forgets the last clock read: the worker has slept, which was a hub pass, so the time since means nothing.
+    pub(super) fn reset(&self) {
         self.looked_ns.set(0);
     }
 
-    /// What is to come at `now_ns`, in that turn and after such a call.
-    fn judge(&self, now_ns: u64, turn: Turn, cost: Cost, has_others: impl FnOnce() -> bool) -> Verdict {
+    /// Decides what comes at `now_ns`, in this time slice and after a call of this kind.
+    fn judge(&self, now_ns: u64, slice: TimeSlice, cost: Cost, has_others: impl FnOnce() -> bool) -> Verdict {
         let spent_now = self.allowance.get();
         match self.looked_ns.replace(now_ns.max(1)) {
             0 => self.round_ns.set(now_ns),
             last => self.adapt(now_ns.saturating_sub(last)),
         }
-        let (looks, spent) = match self.turn.get() {
-            (known, looks, spent) if known == turn => {
+        let (looks, spent) = match self.slice.get() {
+            (known, looks, spent) if known == slice => {
                 (looks.saturating_add(1), spent.saturating_add(spent_now))
             }
-            // What was spent since the last look may have been another's.
+            // Another fiber may have spent what was spent since the last read.
             _ => (1, 0),
         };
-        self.turn.set((turn, looks, spent));
+        self.slice.set((slice, looks, spent));
         let is_over = match cost {
             Cost::Surplus => true,
-            Cost::Wait | Cost::InputOutput => looks >= LOOKS,
-            Cost::Call | Cost::InVain | Cost::Making if spent >= CALLS => true,
-            Cost::Call | Cost::InVain | Cost::Making => return Verdict::GoOn,
+            Cost::Wait | Cost::SystemCall => looks >= LOOKS,
+            Cost::Call | Cost::TryFailed | Cost::Making if spent >= CALLS => true,
+            Cost::Call | Cost::TryFailed | Cost::Making => return Verdict::Continue,
         };
         if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
             self.round_ns.set(now_ns);
-            return Verdict::Round;
+            return Verdict::HubPass;
         }
-        if is_over && has_others() { Verdict::Yield } else { Verdict::GoOn }
+        if is_over && has_others() { Verdict::Yield } else { Verdict::Continue }
     }
 
-    /// Keeps the looks about as far apart as they may be, but no further than `FULL` calls.
+    /// Keeps the clock reads about as far apart as they may be, but no further than `FULL` calls.
     fn adapt(&self, took_ns: u64) {
         let allowance = self.allowance.get();
         let fitting = if took_ns > LOOK_NS {
@@ -236,9 +236,9 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const MINE: Turn = (1, 5);
+    const MINE: TimeSlice = (1, 5);
 
-    /// The verdicts of looks that come `step_ns` apart, all in one turn.
+    /// The verdicts of clock reads that come `step_ns` apart, all in one time slice.
     fn verdicts(step_ns: u64, looks: u64, cost: Cost, others: bool) -> Vec<Verdict> {
         let pace = Pace::default();
         (1..=looks).map(|look| pace.judge(look * step_ns, MINE, cost, || others)).collect()
@@ -249,21 +249,21 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_alone_goes_on_between_rounds() {
+    fn a_fiber_that_is_alone_goes_on_between_hub_passes() {
         let seen = verdicts(1_000, 1_000, Cost::Wait, false);
         assert_eq!(first(&seen, Verdict::Yield), None);
-        let rounds = seen.iter().filter(|verdict| **verdict == Verdict::Round).count();
+        let rounds = seen.iter().filter(|verdict| **verdict == Verdict::HubPass).count();
         assert_eq!(rounds as u64, 999_000 / ROUND_NS);
     }
 
     #[test]
-    fn the_others_get_their_turn_after_some_looks() {
+    fn the_fiber_yields_after_some_clock_reads() {
         let looks = LOOKS as usize;
         for (cost, last) in [
             (Cost::Wait, looks - 1),
-            (Cost::InputOutput, looks - 1),
+            (Cost::SystemCall, looks - 1),
             (Cost::Call, looks),
-            (Cost::InVain, looks),
+            (Cost::TryFailed, looks),
             (Cost::Making, looks),
         ] {
             assert_eq!(first(&verdicts(1_000, 50, cost, true), Verdict::Yield), Some(last));
@@ -272,31 +272,31 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_never_waits_gives_way_only_after_many_however_slow_they_are() {
+    fn a_call_that_never_waits_yields_only_after_many_however_slow_they_are() {
         let mut spent = 0;
         let pace = Pace::default();
         let slow = |look: u64| pace.judge(look * 1_000_000, MINE, Cost::Call, || true);
         for look in 1.. {
-            if slow(look) != Verdict::GoOn {
+            if slow(look) != Verdict::Continue {
                 break;
             }
             spent += pace.allowance.get();
         }
         assert!(spent >= CALLS, "{spent}");
-        assert_eq!(first(&verdicts(1_000_000, 100, Cost::Wait, true), Verdict::Round), Some(1));
+        assert_eq!(first(&verdicts(1_000_000, 100, Cost::Wait, true), Verdict::HubPass), Some(1));
     }
 
     #[test]
-    fn a_turn_that_has_just_begun_goes_on() {
+    fn a_time_slice_that_has_just_begun_goes_on() {
         let pace = Pace::default();
         for look in 1..100 {
             // Another fiber, or the same one after a pick.
-            assert_eq!(pace.judge(look * 1_000, (1, look as u32), Cost::Wait, || true), Verdict::GoOn);
+            assert_eq!(pace.judge(look * 1_000, (1, look as u32), Cost::Wait, || true), Verdict::Continue);
         }
     }
 
     #[test]
-    fn few_calls_are_allowed_where_they_are_far_between() {
+    fn few_calls_are_allowed_where_they_are_slow() {
         let pace = Pace::default();
         let mut now = 1;
         // Calls of 100 us each.
@@ -314,11 +314,11 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_is_neither_a_slow_call_nor_a_missed_round() {
+    fn a_sleep_is_neither_a_slow_call_nor_a_missed_hub_pass() {
         let pace = Pace::default();
         pace.judge(1_000, MINE, Cost::Wait, || false);
-        pace.forget();
-        assert_eq!(pace.judge(1_000_000_000, MINE, Cost::Wait, || false), Verdict::GoOn);
+        pace.reset();
+        assert_eq!(pace.judge(1_000_000_000, MINE, Cost::Wait, || false), Verdict::Continue);
         assert_eq!(pace.allowance.get(), FULL);
     }
 }

@@ -1,7 +1,7 @@
-//! What the user wants done around fibers and around their parks: [`Builder::around_fiber`] and [`Builder::around_park`].
+//! The user's hooks around fibers and around their parks: [`Builder::around_fiber`] and [`Builder::around_park`].
 //!
-//! A fiber of a runtime with hooks is marked with [`Flags::HOOKED`] when it starts. The mark is tested where that of a
-//! roaming fiber is, by the same instruction: what has no hooks does not pay for them.
+//! A fiber of a runtime with hooks is marked with [`Flags::HOOKED`] when it starts. One instruction tests this mark and that
+//! of a roaming fiber: a runtime without hooks does not pay for them.
 //!
 //! [`Builder::around_fiber`]: crate::runtime::Builder::around_fiber
 //! [`Builder::around_park`]: crate::runtime::Builder::around_park
@@ -10,7 +10,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// Called with what it is to call once.
+/// A hook. It is called with a closure that it must call once.
 type Around = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
 
 /// See the module's documentation.
@@ -26,7 +26,7 @@ impl Hooks {
     }
 }
 
-/// Calls `hook` around `inside`, which is called once, whatever the hook does.
+/// Calls `hook` around `inside`. `inside` is called once, whatever the hook does.
 #[cold]
 pub(super) fn call_around(hook: Option<&Around>, inside: impl FnOnce()) {
     let mut inside = Some(inside);

@@ -1,8 +1,8 @@
-//! The hub: what a worker does when it does not run fibers. Policy reads top to bottom in [`Worker::find`]:
-//! ready, inbox, tasks, injector, timers and poller, other workers' tasks, sleep.
+//! The hub: the part of a worker that runs between fibers. [`Worker::find`] has the policy from top to bottom: ready list,
+//! inbox, own unstarted fibers, injector, timers and poller, other workers' unstarted fibers, sleep.
 //!
-//! It runs on the OS thread's own stack, so nothing here costs a fiber a page. The idle protocol is told in
-//! `README.md` beside this file.
+//! The hub runs on the OS thread's own stack, so nothing here costs a fiber a page. `README.md` beside this file tells the
+//! idle protocol.
 
 #![expect(unsafe_code, reason = "timers hold addresses of waiters on the stacks of parked fibers")]
 
@@ -18,40 +18,39 @@ use crate::cell::{Header, Outcome, Waiter, Wakeup};
 use crate::os::slack;
 use crate::queue::{AdaptiveSpin, Search, steal_half};
 
-/// A queue of this many tasks is worth stealing from, and waking somebody for, at once. Fewer are stolen only
-/// from a worker that has been busy with one fiber for `BUSY`: in the usual case it would have run them itself
+/// The length from which a deque is worth stealing from, and waking a worker for, at once. A shorter one is stolen from
+/// only after its worker has been busy with one fiber for `BUSY`: usually the worker would have run the fibers itself
 /// before a thief was awake (waking an idle core costs 9 to 18 us to the waker, 30 to 47 us until it runs).
 pub(super) const WORTH_WAKING: usize = 8;
 
-/// How long a worker must stay in one fiber before its few tasks are stolen.
+/// How long a worker must stay in one fiber before others steal from its short deque.
 const BUSY: Duration = Duration::from_micros(20);
 
-/// How long a worker that sees unstolen tasks elsewhere watches them before it sleeps. Sleeping and being woken
-/// costs more than this.
+/// How long a worker that sees a short deque elsewhere watches it before it sleeps. To sleep and be woken costs more.
 const WATCH: Duration = Duration::from_micros(50);
 
 /// A worker that watches its inbox polls once in so many looks, that is, every few microseconds.
 const LOOKS_PER_POLL: u32 = 16;
 
-/// A sleep that items ends within this time cost more than staying awake.
+/// If the inbox ends a sleep within this time, the sleep cost more than staying awake.
 const SHORT_SLEEP: Duration = Duration::from_micros(100);
 
 /// How many stacks a worker keeps when it goes to sleep; the rest goes back to the runtime's pool.
 const STACKS_KEPT: usize = 256;
 
-/// What the hub remembers between epoch.
+/// The hub's state between two passes.
 #[derive(Default)]
-pub(super) struct Idling {
+pub(super) struct HubState {
     /// Whether this worker has done its part of the shutdown.
     closed: Cell<bool>,
-    /// Whether other threads have lately sent this worker something right after it fell asleep.
-    expects_mail: Cell<bool>,
-    /// Whether it pays to stay awake for it.
+    /// Whether the inbox ended the last sleep soon after it began.
+    expects_items: Cell<bool>,
+    /// Whether it pays to watch the inbox then.
     spin: AdaptiveSpin<8>,
     random: Cell<u32>,
-    /// A fiber that goes on at the end of the tick, after all that the look at everything then finds, or when there is
+    /// A fiber that goes on at the end of the tick, after everything that the full check then finds, or when there is
     /// nothing else to run.
-    aside: Cell<Option<NonNull<Header>>>,
+    deferred: Cell<Option<NonNull<Header>>>,
 }
 
 impl Worker {
@@ -74,28 +73,28 @@ impl Worker {
             match request {
                 Ok(Request::Start(task)) => outcome = self.resume(task),
                 Ok(Request::Requeue(roaming)) => return self.requeue(roaming),
-                Ok(Request::Aside(fiber)) => return self.set_aside(fiber),
+                Ok(Request::Defer(fiber)) => return self.defer(fiber),
                 Ok(Request::Nothing) | Err(()) => return,
             }
         }
     }
 
-    /// Keeps a fiber that lets others run for the rest of the tick. One that did so before it has waited long enough.
-    fn set_aside(&self, fiber: NonNull<Header>) {
-        if let Some(earlier) = self.idle.aside.replace(Some(fiber)) {
-            // SAFETY: it was running until it entered the hub, so it is in no list.
+    /// Holds back a fiber that lets others run for the rest of the tick. The fiber deferred before has waited long enough.
+    fn defer(&self, fiber: NonNull<Header>) {
+        if let Some(earlier) = self.hub_state.deferred.replace(Some(fiber)) {
+            // SAFETY: the fiber was running until it entered the hub, so it is in no list.
             unsafe { self.ready.push_back(earlier) };
         }
     }
 
-    /// Queues a roaming fiber that has yielded where every worker finds it. With more to run than this fiber, there is
-    /// work for another worker, which nobody else might wake.
+    /// Queues a roaming fiber that has yielded in the injector. If there is more to run than this fiber, wakes another worker,
+    /// since nothing else might.
     fn requeue(&self, roaming: NonNull<Header>) {
         let shared = self.shared();
         let is_alone = shared.injector.is_empty() && self.ready.is_empty();
         shared.injector.push(Stealable(roaming));
         if !is_alone {
-            shared.wake_a_sleeper();
+            shared.unpark_one();
         }
     }
 
@@ -103,7 +102,7 @@ impl Worker {
     pub(super) fn find(&self) -> Option<NonNull<Header>> {
         // Relaxed: thieves only compare it with what they saw before.
         self.remote.epoch.store(self.remote.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        // Here as well as below, since a worker may always have something to run: fibers that yield in a loop.
+        // Here as well as below, since fibers that yield in a loop may give a worker something to run at all times.
         if self.must_close() {
             self.close();
         }
@@ -113,17 +112,18 @@ impl Worker {
         if self.tick_is_up() {
             self.make_round();
             if self.tick.is_for_a_task()
-                && let Some(task) = self.oldest_task().or_else(|| self.injected_task())
+                && let Some(task) = self.oldest_unstarted().or_else(|| self.injected())
             {
                 return Some(task);
             }
         }
-        // Held while this worker searches, and while it sleeps by whoever chose it; see `queue/sleepers/README.md`.
+        // Held by this worker while it searches, and by the thread that chose it while it sleeps; see
+        // `queue/sleepers/README.md`.
         let mut search = None;
         loop {
             let at_hand = self.ready.pop_front().or_else(|| self.pick_beyond_ready());
-            let at_hand = at_hand.or_else(|| self.idle.aside.take());
-            if let Some(fiber) = at_hand.or_else(|| self.injected_task()) {
+            let at_hand = at_hand.or_else(|| self.hub_state.deferred.take());
+            if let Some(fiber) = at_hand.or_else(|| self.injected()) {
                 self.end_search(search);
                 return Some(fiber);
             }
@@ -156,31 +156,31 @@ impl Worker {
     pub(super) fn make_round(&self) {
         self.drain_inbox();
         self.tick.end(self.expire_timers_and_poll());
-        self.tidy_now_and_then();
+        self.scavenge_now_and_then();
         self.renew_tick();
-        if let Some(fiber) = self.idle.aside.take() {
+        if let Some(fiber) = self.hub_state.deferred.take() {
             // SAFETY: it was running until it entered the hub, so it is in no list.
             unsafe { self.ready.push_back(fiber) };
         }
     }
 
     /// The task that has waited longest here: newest first is fast, but must not starve the others.
-    fn oldest_task(&self) -> Option<NonNull<Header>> {
-        if self.tasks.is_empty() {
+    fn oldest_unstarted(&self) -> Option<NonNull<Header>> {
+        if self.deque.is_empty() {
             // The newest is then also the oldest: a fiber that waits for it in a yield loop waits for this.
             return self.remote.newest.take();
         }
-        self.remote.stealer.steal().success().map(|task| task.0)
+        self.remote.stealer.steal().success().map(|fiber| fiber.0)
     }
 
-    fn injected_task(&self) -> Option<NonNull<Header>> {
+    fn injected(&self) -> Option<NonNull<Header>> {
         let injector = &self.shared().injector;
         if injector.is_empty() {
             return None;
         }
         loop {
             match injector.steal() {
-                crossbeam_deque::Steal::Success(task) => return Some(task.0),
+                crossbeam_deque::Steal::Success(fiber) => return Some(fiber.0),
                 crossbeam_deque::Steal::Empty => return None,
                 crossbeam_deque::Steal::Retry => {}
             }
@@ -203,8 +203,8 @@ impl Worker {
             if let Some(bound) = Bound::of(entry) {
                 return self.expire_bound(entry, bound);
             }
-            // SAFETY: an entry in the wheel is on the stack of the fiber that waits with it, and so is the
-            // waiter it names; the fiber takes it out before it goes on, on this thread.
+            // SAFETY: an entry in the wheel is on the stack of the fiber that waits with it, and so is the waiter that it
+            // names. The fiber takes the entry out before it goes on, on this thread.
             let waiter = unsafe { &*entry.as_ref().owner().cast::<Waiter>() };
             if let Some(Wakeup::Fiber(fiber)) = waiter.claim(Outcome::TimedOut) {
                 self.make_ready(fiber);
@@ -226,25 +226,26 @@ impl Worker {
         }
     }
 
-    /// `None` when enough others search, or there is nobody to steal from.
+    /// `None` if enough workers search, or there is none to steal from.
     fn start_searching(&self) -> Option<Search> {
         if self.shared().workers.len() == 1 { None } else { self.shared().sleepers.start_searching() }
     }
 
-    /// This worker has something to run. If it was the last to search, it wakes the next one for what is left over.
+    /// Ends the search of this worker, which has something to run. If it was the last to search, it wakes the next worker for
+    /// the work that is left over.
     fn end_search(&self, search: Option<Search>) {
         let shared = self.shared();
         if search.is_some_and(|search| shared.sleepers.stop_searching(search)) && shared.has_work_for_anyone()
         {
-            shared.wake_a_sleeper();
+            shared.unpark_one();
         }
     }
 
-    /// Looks for tasks at the other workers: at once where there are many, after a while where there are few.
+    /// Steals an unstarted fiber from another worker: at once from a long deque, after a while from a short one.
     fn search_others(&self) -> Option<NonNull<Header>> {
         let shared = self.shared();
         let mut began = None;
-        let mut seen = None;
+        let mut snapshot = None;
         loop {
             let mut promising = None;
             for victim in shared.others(self.index, self.next_random()) {
@@ -252,26 +253,26 @@ impl Worker {
                     0 => {}
                     few if few < WORTH_WAKING => promising = Some(victim),
                     _ => {
-                        if let Some(task) = self.steal_half(victim) {
-                            return Some(task);
+                        if let Some(fiber) = self.steal_half(victim) {
+                            return Some(fiber);
                         }
                     }
                 }
             }
-            // Nobody has anything, or work of our own has come: both end the search.
+            // If no worker has anything, or work of our own has come, the search ends.
             let victim = promising?;
             if self.remote.inbox.has_items() || !shared.injector.is_empty() {
                 return None;
             }
             let now = shared.now_ns();
             let began = *began.get_or_insert(now);
-            let standing = (victim.index, victim.remote.epoch.load(Ordering::Relaxed));
-            let stands_still = seen.replace(standing) == Some(standing);
-            if stands_still
+            let current = (victim.index, victim.remote.epoch.load(Ordering::Relaxed));
+            let is_stalled = snapshot.replace(current) == Some(current);
+            if is_stalled
                 && now - began >= BUSY.as_nanos() as u64
-                && let Some(task) = self.steal_half(victim)
+                && let Some(fiber) = self.steal_half(victim)
             {
-                return Some(task);
+                return Some(fiber);
             }
             if now - began >= WATCH.as_nanos() as u64 {
                 return None;
@@ -282,74 +283,74 @@ impl Worker {
         }
     }
 
-    /// How many of this worker's tasks others could take.
+    /// How many of this worker's fibers other workers could take.
     pub(super) fn stealable(&self) -> usize {
         self.remote.stealer.len() + usize::from(!self.remote.newest.is_empty())
     }
 
-    /// Takes the older half of the victim's tasks, which run here oldest first; returns the oldest.
+    /// Takes the older half of the victim's unstarted fibers, to run here oldest first. Returns the oldest.
     fn steal_half(&self, victim: &Worker) -> Option<NonNull<Header>> {
-        let oldest = steal_half(&victim.remote.stealer, &self.tasks);
-        oldest.map(|task| task.0).or_else(|| victim.remote.newest.take())
+        let oldest = steal_half(&victim.remote.stealer, &self.deque);
+        oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())
     }
 
     fn next_random(&self) -> usize {
-        // A linear congruential step (Numerical Recipes): only spreads the thieves.
+        // A linear congruential step (Numerical Recipes): it only has to spread the thieves.
         let next = self
-            .idle
+            .hub_state
             .random
             .get()
             .wrapping_add(self.index as u32)
             .wrapping_mul(1_664_525)
             .wrapping_add(1_013_904_223);
-        self.idle.random.set(next);
+        self.hub_state.random.set(next);
         (next >> 16) as usize
     }
 
-    /// Sleeps until a timer, an event of the poller, or a notification. Takes the search that found nothing; returns the one with
-    /// which to go on.
+    /// Sleeps until a timer, an event of the poller, or a notification. Takes the search that found nothing, and returns the
+    /// search to go on with.
     fn sleep(&self, search: Option<Search>) -> Option<Search> {
         let shared = self.shared();
         self.trim_stacks(STACKS_KEPT);
-        self.tidy();
+        self.scavenge();
         shared.sleepers.announce(self.index, search);
         let work = shared.has_work_for_anyone();
         if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
             let began = shared.now_ns();
-            let until = [self.wheel.next_deadline(), self.tidying.due_ns()].into_iter().flatten().min();
+            let until = [self.wheel.next_deadline(), self.scavenger.due_ns()].into_iter().flatten().min();
             let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
             slack::sleep(timeout, |timeout| match shared.poller_of(self.index) {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => self.remote.parker.park(timeout),
             });
             let slept_ns = shared.now_ns() - began;
-            self.idle.expects_mail.set(
+            self.hub_state.expects_items.set(
                 shared.poller_of(self.index).is_some()
                     && self.remote.inbox.has_items()
                     && slept_ns < SHORT_SLEEP.as_nanos() as u64,
             );
             self.tick.forget(slept_ns);
             self.remote.inbox.end_sleep();
-            shared.is_up();
+            shared.unpark_monitor();
         }
         let search = shared.sleepers.retract(self.index);
         if !self.wheel.is_empty() {
             self.expire_timers(shared.now_ns());
         }
         self.renew_tick();
-        self.pace.forget();
+        self.pace.reset();
         if work { search.or_else(|| self.start_searching()) } else { search }
     }
 
-    /// Waits for items awake, if the last sleep was ended by items so soon that it was not worth it: two fibers on two
-    /// workers that answer each other would otherwise wake a core for each message. Only where items is from fibers
-    /// and threads: the poller's thread may need this very core.
+    /// Spins before sleeping, if the inbox ended the last sleep so soon that it did not pay: two fibers on two workers that
+    /// answer each other would otherwise wake a core for each message. Only where a poller thread has no part in it: that
+    /// thread may need this very core.
     fn watch_inbox(&self) -> bool {
-        if !self.idle.expects_mail.get() || !self.idle.spin.should_spin() {
+        if !self.hub_state.expects_items.get() || !self.hub_state.spin.should_spin() {
             return false;
         }
         let end = self.shared().now_ns() + WATCH.as_nanos() as u64;
-        // Timers and descriptors must not be later than they would be asleep.
+        // Timers and descriptors must not be served later than in a sleep.
         let end = self.wheel.next_deadline().map_or(end, |timer| timer.min(end));
         let mut looks = 0_u32;
         while self.shared().now_ns() < end {
@@ -362,24 +363,24 @@ impl Worker {
             }
             for _ in 0..4 {
                 if self.remote.inbox.has_items() {
-                    self.idle.spin.succeeded();
+                    self.hub_state.spin.succeeded();
                     return true;
                 }
                 std::hint::spin_loop();
             }
         }
-        self.idle.spin.failed();
+        self.hub_state.spin.failed();
         false
     }
 
-    /// This worker's part of the shutdown, once.
+    /// Does this worker's part of the shutdown, once.
     #[cold]
     fn close(&self) {
-        self.idle.closed.set(true);
+        self.hub_state.closed.set(true);
         super::shutdown::cancel_fibers_of(self);
     }
 
     fn must_close(&self) -> bool {
-        self.shared().phase() == Phase::Closing && !self.idle.closed.get()
+        self.shared().phase() == Phase::Closing && !self.hub_state.closed.get()
     }
 }

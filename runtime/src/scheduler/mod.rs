@@ -1,6 +1,6 @@
-//! Who runs where and when. Workers, the hub, stealing, placement of spawns, start and shutdown.
+//! Decides which fiber runs where and when: workers, the hub, stealing, placement of spawns, start and shutdown.
 //!
-//! `README.md` beside this file tells the idle protocol. The upper layers use the functions of this file.
+//! `README.md` beside this file tells the idle protocol. The rooms above use the functions of this file.
 
 #![expect(unsafe_code, reason = "hands cells from queue to queue")]
 
@@ -9,7 +9,6 @@ mod backtrace;
 mod bound;
 mod budget;
 pub(crate) mod cancel;
-mod errand;
 mod hooks;
 mod hub;
 mod monitor;
@@ -24,13 +23,14 @@ mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
 mod requests;
 mod roaming;
+mod scavenger;
 mod shared;
 pub(crate) mod shutdown;
 mod stacks;
 mod stall;
 mod tick;
-mod tidying;
 mod wake;
+mod waker_fiber;
 mod watch;
 mod worker;
 
@@ -58,13 +58,13 @@ use crate::os::{self, signal::watch_faults};
 use crate::poller::Poller;
 use crate::pool::Pool;
 
-/// The fiber that is calling, if the caller is one.
+/// The calling fiber. `None` on a plain thread.
 #[inline]
 pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
     current_worker()?.current()
 }
 
-/// Whether the caller is on a worker of that runtime.
+/// Whether the caller runs on a worker of this runtime.
 pub(crate) fn is_within(shared: &Shared) -> bool {
     current_worker().is_some_and(|worker| ptr::eq(worker.shared(), shared))
 }
@@ -74,32 +74,33 @@ pub(crate) fn is_closing() -> bool {
     current_worker().is_some_and(|worker| worker.shared().phase() == Phase::Closing)
 }
 
-/// Queues a new task on the calling worker, where others may steal it.
+/// Queues a new fiber on the calling worker, where others may steal it.
 #[inline]
-pub(crate) fn spawn_here(worker: &Worker, task: NonNull<Header>) {
+pub(crate) fn spawn_here(worker: &Worker, fiber: NonNull<Header>) {
     if let Some(me) = worker.current() {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         if header.has(Flags::DISTRIBUTED) {
             header.unset_flag(Flags::DISTRIBUTED);
-            // SAFETY: a task that is in no queue yet is ours.
-            if !unsafe { task.as_ref() }.has(Flags::ROAMING) {
-                return worker.place(task);
+            // SAFETY: a new fiber that is in no queue yet is ours.
+            if !unsafe { fiber.as_ref() }.has(Flags::ROAMING) {
+                return worker.place(fiber);
             }
         }
     }
-    let is_crowded = worker.push_task(task);
+    let is_crowded = worker.push_unstarted(fiber);
     spend(if is_crowded { Cost::Surplus } else { Cost::Call });
 }
 
-/// The poller with which descriptors of the calling fiber register; `None` on a plain thread.
+/// The poller with which the calling fiber registers descriptors. `None` on a plain thread.
 pub(crate) fn current_poller() -> Option<Arc<Poller>> {
     let worker = current_worker()?;
     worker.current()?;
     Some(Arc::clone(worker.shared().poller_for(worker.index)))
 }
 
-/// Whether the calling fiber's worker polls with it, or learns at once what its thread has polled. `false` on a plain thread.
+/// Whether the calling fiber's worker polls with `poller`, or learns at once what the poller's thread has polled. `false` on a
+/// plain thread.
 #[inline]
 pub(crate) fn is_current_poller(poller: &Poller) -> bool {
     current_worker().is_some_and(|worker| {
@@ -107,7 +108,8 @@ pub(crate) fn is_current_poller(poller: &Poller) -> bool {
     })
 }
 
-/// The current fiber has accepted a connection: what it spawns next is placed where the fewest are.
+/// Notes that the current fiber has accepted a connection: the next fiber that it spawns is placed on the worker with the
+/// fewest placed fibers.
 pub(crate) fn placement_hint() {
     if let Some(me) = current_fiber() {
         // SAFETY: the caller is this fiber.
@@ -115,34 +117,34 @@ pub(crate) fn placement_hint() {
     }
 }
 
-/// The blocking pool of the calling fiber's runtime; `None` on a plain thread.
+/// The blocking pool of the calling fiber's runtime. `None` on a plain thread.
 pub(crate) fn blocking_pool() -> Option<Arc<Pool>> {
     let worker = current_worker()?;
     worker.current()?;
     Some(Arc::clone(&worker.shared().blocking))
 }
 
-/// The current fiber, whose budget is used up, lets others run. This is no place to obey a cancellation: the caller may have
-/// promised not to wait.
+/// Lets others run as `verdict` says: the current fiber has used up its budget. This is not a cancellation point: the caller
+/// may have promised not to wait.
 #[cfg(not(loom))]
-fn give_way(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded: bool) {
-    let give_way = || match verdict {
-        Verdict::GoOn => {}
-        Verdict::Yield if is_crowded => worker.step_aside(me),
+fn obey(verdict: Verdict, worker: &Worker, me: NonNull<Header>, is_crowded: bool) {
+    let let_others_run = || match verdict {
+        Verdict::Continue => {}
+        Verdict::Yield if is_crowded => worker.defer_self(me),
         Verdict::Yield => worker.let_others_run(me),
-        Verdict::Round => worker.ask_for_round(me),
+        Verdict::HubPass => worker.request_hub_pass(me),
     };
     if !std::thread::panicking() {
-        give_way();
-    } else if verdict != Verdict::GoOn {
+        let_others_run();
+    } else if verdict != Verdict::Continue {
         // SAFETY: the caller is this fiber.
-        worker.suspend_unwinding(unsafe { me.as_ref() }, give_way);
+        worker.suspend_unwinding(unsafe { me.as_ref() }, let_others_run);
     }
 }
 
 /// The body of a worker's thread.
 pub(crate) fn run_worker(shared: &Shared, index: usize) {
-    // Without it a stack overflow still dies by the signal, only without the report.
+    // If this fails, a stack overflow still ends the process by the signal, only without the report.
     let _ = watch_faults(report::on_fault);
     worker::carry_panics_of_coroutines();
     shared.workers[index].set_thread_id(os::thread::id());
@@ -150,11 +152,11 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     shared.end_worker(index);
 }
 
-/// The body of the poller's thread, where there is one. It goes on to the end of the last worker, not only of the last
-/// fiber: a task that is refused has still to start, and drops its closure, which may wait.
+/// The body of the poller's thread, where there is one. The thread goes on until the last worker has ended, not only the last
+/// fiber: an unstarted fiber that is aborted must still start in order to drop its closure, which may wait.
 pub(crate) fn run_poller(shared: &Shared) {
     let Pollers::Thread(poller) = &shared.pollers else { return };
-    while shared.is_worked_on() {
-        poller.wait(None, |woken| errand::wake_from_poller(shared, woken));
+    while shared.has_running_workers() {
+        poller.wait(None, |wakeup| waker_fiber::wake_from_poller(shared, wakeup));
     }
 }

@@ -1,4 +1,4 @@
-//! What `parker` is under loom, whose threads the kernel does not know. A sleep that nobody ends is a deadlock.
+//! Takes the place of `parker.rs` under loom, whose threads the kernel does not know. A sleep that nobody ends is a deadlock.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! What `requests` is under loom: the same queue, whose every look may be the last moment's.
+//! Takes the place of `requests.rs` under loom: the same queue, each look at which may see an outdated state.
 //!
-//! It orders no more than the count does, by Release and Acquire, which is less than crossbeam's queue promises.
+//! Only its count orders anything, by Release and Acquire, which is less than crossbeam's queue promises.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

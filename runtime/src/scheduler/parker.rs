@@ -1,4 +1,5 @@
-//! Where a worker sleeps when a poller thread does the polling: a futex word that is 1 while it may not sleep.
+//! A worker's parker, where it sleeps if a poller thread does the polling: a futex word that is 1 while the worker must not
+//! sleep.
 //!
 //! Under loom, `model_parker.rs` takes the place of this file.
 
@@ -12,7 +13,8 @@ use crate::os::futex;
 pub(super) struct Parker(AtomicU32);
 
 impl Parker {
-    /// Sleeps until [`unpark`](Self::unpark) or for `timeout`; returns at once if `unpark` came since the last call.
+    /// Sleeps until [`unpark`](Self::unpark) or for `timeout`; `None` is no timeout. Returns at once if `unpark` was called
+    /// since the last `park`.
     pub(super) fn park(&self, timeout: Option<Duration>) {
         // A timeout beyond the clock's range is no timeout.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -26,9 +28,9 @@ impl Parker {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// Ends the sleep, or the next one.
+    /// Ends the sleep, or the next one if the worker is awake.
     pub(super) fn unpark(&self) {
-        // Release: what the waker did before is seen by the woken.
+        // Release: pairs with the Acquire in `park`, so that the worker sees what the caller did before.
         self.0.store(1, Ordering::Release);
         futex::wake_one(self.0.as_ptr());
     }

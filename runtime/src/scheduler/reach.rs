@@ -1,5 +1,5 @@
-//! Whether an unwinding would get where it is to: not through a function that must not unwind, such as a C library's
-//! callback. Asked before a wait is ended for it, and so such a call is a shield.
+//! Reachability: whether an unwinding would get to its target, without passing a function that must not unwind, such as a C
+//! library's callback. It is checked before a wait is ended for the unwinding, so such a function acts as a shield.
 
 #![expect(unsafe_code, reason = "looks into the stacks of parked fibers")]
 
@@ -8,37 +8,38 @@ use std::sync::LazyLock;
 use abaca_asm::backtrace_from;
 use abaca_asm::stack::StackPool;
 
-use crate::cell::{Header, Waiter, make_relay_known};
+use crate::cell::{Header, Waiter, note_relay};
 use crate::os::unwind::Path;
 
 /// Enough for the unwinder, many times over.
 const STACK_BYTES: usize = 64 * 1024;
 
-/// Where one stands to look at another stack.
+/// Stacks to run on while another stack is walked.
 static STACKS: LazyLock<StackPool> = LazyLock::new(|| StackPool::new(STACK_BYTES));
 
-/// Whether an unwinding of the caller gets to the frame with the address `to`; to whoever catches it first, if that is 0.
+/// Whether an unwinding of the caller gets to the frame with the address `to`, or to the first frame that catches it if `to`
+/// is 0.
 #[inline(never)]
-pub(crate) fn is_free_here(to: usize) -> bool {
-    make_relay_known();
+pub(crate) fn can_unwind_here(to: usize) -> bool {
+    note_relay();
     let here = 0_u8;
     Path { from: std::hint::black_box(&raw const here).addr(), to }.is_free()
 }
 
-/// [`is_free_here`] of a parked fiber.
+/// [`can_unwind_here`] for a parked fiber.
 ///
 /// # Safety
 ///
-/// The fiber is suspended in the wait of `waiter`, and does not go on meanwhile.
-pub(super) unsafe fn is_free_of(fiber: &Header, waiter: *const Waiter, to: usize) -> bool {
-    make_relay_known();
-    // Without a stack nobody knows. Who is cancelled then unwinds, and finds out.
+/// The fiber is suspended in the wait of `waiter`, and must not go on meanwhile.
+pub(super) unsafe fn can_unwind_parked(fiber: &Header, waiter: *const Waiter, to: usize) -> bool {
+    note_relay();
+    // Without a stack there is no answer. The fiber is then cancelled, unwinds, and finds out.
     let Ok(stack) = STACKS.take() else { return true };
     let mut is_free = true;
-    let mut look = || is_free = Path { from: waiter.addr(), to }.is_free();
+    let mut walk = || is_free = Path { from: waiter.addr(), to }.is_free();
     // SAFETY: the caller's promise; the switch that suspended the fiber has saved its context. The stack is fresh, and to
     // walk needs little of it.
-    unsafe { backtrace_from(fiber.context.get(), &stack, &mut look) };
+    unsafe { backtrace_from(fiber.context.get(), &stack, &mut walk) };
     STACKS.give(stack);
     is_free
 }

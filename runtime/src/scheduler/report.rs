@@ -1,7 +1,7 @@
 //! The report of a stack overflow, which is written from a signal handler.
 //!
 //! It is about the fiber that runs on the very thread that the handler interrupted, so nothing is searched and
-//! nothing is locked. It goes out with one `write(2)` from a buffer on the worker's alternate signal stack.
+//! nothing is locked. One `write(2)` sends it, from a buffer on the worker's alternate signal stack.
 
 #![expect(unsafe_code, reason = "looks at the running fiber from a signal handler")]
 
@@ -14,9 +14,9 @@ use crate::cell::Header;
 use crate::os::signal::Verdict;
 use crate::os::stderr;
 
-/// Says who has run over their stack, if the fault was that; the process then dies of the signal.
+/// Reports a stack overflow if the fault was one; the process then dies of the signal.
 pub(super) fn on_fault(address: usize) -> Verdict {
-    // SAFETY: the running fiber's cell is alive, and its own thread is asking.
+    // SAFETY: the running fiber's cell is alive, and the caller is on its thread.
     let fiber = current_worker().and_then(|worker| worker.current()).map(|fiber| unsafe { fiber.as_ref() });
     let own = fiber.and_then(Header::stack_range).filter(|(guard, _)| guard.contains(&address));
     let mut report = Report::new();
@@ -60,8 +60,8 @@ impl Report {
         }
     }
 
-    /// The fault is in a guard, but not in that of the running fiber: that of a coroutine, which has no owner, or that of
-    /// another fiber.
+    /// Reports a fault in a guard that is not the running fiber's: that of a coroutine, which has no owner, or that of another
+    /// fiber.
     fn foreign_guard(&mut self, fiber: Option<&Header>, overrun: &Overrun) {
         let is_coroutine = overrun.owner.is_null();
         let _ = self.write_str(if is_coroutine { "a coroutine" } else { "code" });

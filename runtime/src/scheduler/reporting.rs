@@ -1,4 +1,4 @@
-//! How stalls are told: the settings of it, and the thread on which a callback runs.
+//! How stalls are reported: the settings, and the thread on which a callback runs.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,13 +9,13 @@ use std::time::Duration;
 use super::stall::Stall;
 use crate::os::{stderr, thread};
 
-/// What a user wants to be called with a stall.
+/// A user's callback for stalls.
 pub(crate) type Callback = Arc<dyn Fn(&Stall) + Send + Sync>;
 
 /// See the module's documentation.
 #[derive(Clone)]
 pub(crate) struct Reporting {
-    /// Who stands still for so long is reported; `None` turns it off.
+    /// A worker that makes no progress for this long is reported. `None` turns reports off.
     pub(crate) threshold: Option<Duration>,
     pub(crate) callback: Option<Callback>,
     #[cfg(feature = "backtrace")]
@@ -37,8 +37,8 @@ impl Default for Reporting {
 }
 
 impl Reporting {
-    /// Tells of it, without waiting. False if it is to be tried again, since the one before is still being told.
-    pub(super) fn tell(&self, stall: Stall) -> bool {
+    /// Reports the stall, without waiting. Returns false if the report before is still under way; the caller should try again.
+    pub(super) fn report(&self, stall: Stall) -> bool {
         if !self.takes_time() {
             write(&stall);
             return true;
@@ -48,15 +48,15 @@ impl Reporting {
             return false;
         }
         let (this, busy) = (self.clone(), Busy(Arc::clone(&self.is_busy)));
-        // The monitor has others to look after. Where there is no thread to be had, nobody is told.
+        // On a thread of its own, since the monitor has other workers to watch. Without a thread there is no report.
         let _ = thread::start("abaca-stall".into(), move || {
             let _busy = busy;
-            this.tell_in_full(stall);
+            this.report_in_full(stall);
         });
         true
     }
 
-    /// Whether there is more to do than to write.
+    /// Whether a report does more than write a message.
     fn takes_time(&self) -> bool {
         #[cfg(feature = "backtrace")]
         if self.has_backtrace {
@@ -66,13 +66,13 @@ impl Reporting {
     }
 
     #[cfg_attr(not(feature = "backtrace"), expect(unused_mut, reason = "there is nothing to add"))]
-    fn tell_in_full(&self, mut stall: Stall) {
+    fn report_in_full(&self, mut stall: Stall) {
         #[cfg(feature = "backtrace")]
         if self.has_backtrace {
             stall.add_backtrace();
         }
         let Some(callback) = &self.callback else { return write(&stall) };
-        // The panic hook has reported it.
+        // The panic hook has reported a panic of the callback.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(&stall))) {
             std::mem::forget(payload);
         }

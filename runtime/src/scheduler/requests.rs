@@ -1,4 +1,4 @@
-//! Which fibers a worker is asked to cancel: anybody asks, and the worker takes the requests in its hub.
+//! A worker's queue of cancellation requests: any thread pushes, and the worker takes them in its hub.
 //!
 //! Under loom, `model_requests.rs` takes the place of this file.
 
@@ -11,17 +11,18 @@ use crate::cell::Fiber;
 pub(super) struct Requests(Injector<Fiber>);
 
 impl Requests {
-    /// Asks. Whoever does wakes the worker afterwards.
+    /// Queues a cancellation request. The caller must then wake the worker.
     pub(super) fn push(&self, fiber: Fiber) {
         self.0.push(fiber);
     }
 
-    /// Whether there is none, at a glance.
+    /// Whether no request is queued. A request that is just being pushed may be missed.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Takes the oldest. It may find none although there is one; only its worker takes, so it then is not yet whole.
+    /// Takes the oldest request. It may miss a request whose push is not complete; nothing else makes it fail, since only
+    /// the worker takes.
     pub(super) fn take(&self) -> Option<Fiber> {
         self.0.steal().success()
     }

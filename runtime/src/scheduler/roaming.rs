@@ -1,4 +1,4 @@
-//! The started fibers that roam: one list for the runtime, since no worker keeps them.
+//! The list of started roaming fibers: one for the runtime, since they belong to no worker.
 
 #![expect(unsafe_code, reason = "an intrusive list of cells")]
 
@@ -15,15 +15,15 @@ impl RoamingList {
         Self(SpinLock::new(LiveList::new()))
     }
 
-    /// Enters a fiber that is about to start.
+    /// Inserts a fiber that is about to start.
     pub(super) fn insert(&self, fiber: NonNull<Header>) {
         // SAFETY: alive and in no list; taken out by `remove` before it is freed.
         unsafe { self.0.lock().insert(fiber) };
     }
 
-    /// Takes out a fiber that has ended.
+    /// Removes a fiber that has ended.
     pub(super) fn remove(&self, fiber: NonNull<Header>) {
-        // SAFETY: entered by `insert`.
+        // SAFETY: inserted by `insert`.
         unsafe { self.0.lock().remove(fiber) };
     }
 
@@ -31,7 +31,7 @@ impl RoamingList {
         self.0.lock().len()
     }
 
-    /// Calls `visit` for each member while none can end.
+    /// Calls `visit` for each fiber in the list. None of them can end meanwhile.
     pub(super) fn for_each(&self, visit: impl FnMut(&Header)) {
         self.0.lock().for_each(visit);
     }

@@ -1,6 +1,6 @@
-//! What the workers of one runtime share.
+//! The state that the workers of one runtime share.
 
-#![expect(unsafe_code, reason = "settles cells of tasks that never start")]
+#![expect(unsafe_code, reason = "completes fibers that never start")]
 
 use std::any::Any;
 use std::io;
@@ -18,27 +18,27 @@ use super::monitor_parker::{MonitorParker, NEVER};
 use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
-use super::worker::{Stealable, Worker, release};
+use super::worker::{Stealable, Worker, complete};
 use crate::cell::{Header, contained};
 use crate::poller::Poller;
 use crate::pool::Pool;
 use crate::queue::{Pushed, Sleepers};
 
-/// How far a runtime's life has come.
+/// The phase of a runtime's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Running,
-    /// No new fibers; the remaining ones are cancelled.
+    /// Spawning fails, and the remaining fibers are cancelled.
     Closing,
 }
 
-/// The bit of the phase that is set from `Phase::Closing` on.
+/// The bit of the phase word that is set from `Phase::Closing` on.
 const CLOSING: u8 = 1;
 
-/// The bit beside it that is set if there are hooks: a starting fiber asks for both at once.
+/// The bit of the phase word that is set if there are hooks: a starting fiber tests both bits at once.
 const HOOKED: u8 = 2;
 
-/// Who polls.
+/// The pollers of a runtime, and who waits in them.
 pub(crate) enum Pollers {
     /// Each worker has a poller and sleeps in it.
     Workers(Box<[Arc<Poller>]>),
@@ -49,26 +49,26 @@ pub(crate) enum Pollers {
 /// See the module's documentation.
 pub(crate) struct Shared {
     pub(crate) workers: Box<[Worker]>,
-    /// Tasks from outside, and roaming fibers that yielded; first in, first out.
+    /// Fibers spawned from outside, and roaming fibers that have yielded; first in, first out.
     pub(crate) injector: Injector<Stealable>,
     pub(super) sleepers: Sleepers,
     pub(crate) stacks: StackSupply,
     pub(super) roaming: RoamingList,
     pub(crate) pollers: Pollers,
     phase: AtomicU8,
-    /// Workers that have not ended: while there is one, a descriptor may have to be waited for.
+    /// How many workers have not ended: while one has not, a fiber may have to wait for a descriptor.
     running: AtomicUsize,
-    /// Threads of others that are delivering something right now; see `enter`.
+    /// How many threads that are not workers hold a [`RuntimeGuard`].
     guards: AtomicUsize,
-    /// Fibers alive, counted only when there is a limit.
+    /// How many fibers are alive. Counted only if there is a limit.
     alive: AtomicUsize,
-    /// How many fibers may be alive; `usize::MAX` is no limit.
+    /// How many fibers may be alive at once; `usize::MAX` is no limit.
     pub(crate) max_fibers: usize,
     epoch: Instant,
     pub(crate) blocking: Arc<Pool>,
     pub(super) monitor_parker: MonitorParker,
     pub(super) hooks: Hooks,
-    /// How often the monitor looks while a worker is up.
+    /// How often the monitor checks the workers while one is awake. `None` if it has nothing to check.
     pub(super) period: Option<Duration>,
     pub(super) reporting: Reporting,
 }
@@ -127,22 +127,23 @@ impl Shared {
         if self.phase.load(Ordering::Acquire) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
     }
 
-    /// Whether there is nothing that a starting fiber has to be told.
+    /// Whether a starting fiber needs no mark: the runtime is running and has no hooks.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         // Acquire: as in `phase`.
         self.phase.load(Ordering::Acquire) == 0
     }
 
-    /// Ends the acceptance of fibers and wakes everybody to see it.
+    /// Begins the shutdown: spawning fails from now on, and all threads are woken to see it.
     pub(crate) fn close(&self) {
-        // SeqCst: a spawner from outside either sees this or is seen by `await_guards`.
+        // SeqCst: a thread that spawns from outside either sees this or is seen by `await_guards`.
         self.phase.fetch_or(CLOSING, Ordering::SeqCst);
         self.unpark_all();
         self.monitor_parker.unpark_by(|| self.now_ns());
     }
 
-    /// The threads have ended: descriptors that are still open will register elsewhere. Workers' pollers know it already.
+    /// Shuts down the poller thread's poller and the blocking pool, after the threads have ended. Descriptors that are still open
+    /// will register elsewhere. The workers' pollers are shut down already.
     pub(crate) fn retire(&self) {
         if let Pollers::Thread(poller) = &self.pollers {
             poller.shut_down(super::wake);
@@ -150,33 +151,33 @@ impl Shared {
         self.blocking.close();
     }
 
-    /// What a task of this runtime knows it by.
+    /// The address by which an unstarted fiber knows its runtime.
     pub(crate) fn address(&self) -> *const () {
         ptr::from_ref(self).cast()
     }
 
-    /// Announces a thread that is not a worker of this runtime and is about to deliver something.
+    /// Keeps the runtime alive for a thread that is not one of its workers and is about to deliver something.
     ///
-    /// The caller knows that the runtime lives: it holds it, or a fiber of it that cannot end before the
+    /// The caller must know that the runtime is alive now: it holds the runtime, or a fiber of it that cannot end before the
     /// delivery.
     pub(crate) fn guard(&self) -> RuntimeGuard<'_> {
         self.guards.fetch_add(1, Ordering::SeqCst);
         RuntimeGuard(self)
     }
 
-    /// Waits until no such thread is left.
+    /// Waits until no thread holds a guard.
     pub(crate) fn await_guards(&self) {
         while self.guards.load(Ordering::SeqCst) != 0 {
             std::thread::yield_now();
         }
     }
 
-    /// Nanoseconds since the runtime was made: the clock of its timers.
+    /// Nanoseconds since the runtime was created: the clock of its timers.
     pub(crate) fn now_ns(&self) -> u64 {
         self.ns_at(Instant::now())
     }
 
-    /// `at` on the clock of the runtime's timers; saturates after some 584 years.
+    /// `at` on the clock of the runtime's timers. Saturates after some 584 years.
     pub(crate) fn ns_at(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
     }
@@ -196,7 +197,7 @@ impl Shared {
         }
     }
 
-    /// All workers but `index`, from a random one on.
+    /// All workers except `index`, starting with a random one.
     pub(super) fn others(&self, index: usize, random: usize) -> impl Iterator<Item = &Worker> {
         let count = self.workers.len();
         (0..count)
@@ -204,29 +205,29 @@ impl Shared {
             .filter(move |other| other.index != index)
     }
 
-    /// Whether some worker has more tasks than it should keep for itself.
+    /// Whether some worker has more unstarted fibers than it should keep for itself.
     fn has_surplus(&self) -> bool {
         self.workers.iter().any(|worker| worker.stealable() >= WORTH_WAKING)
     }
 
-    /// Whether there is work that a worker with none of its own should take.
+    /// Whether there is work that a worker without work should take.
     pub(super) fn has_work_for_anyone(&self) -> bool {
         !self.injector.is_empty() || self.has_surplus()
     }
 
-    /// When the monitor is to look at a worker that is up now.
-    pub(super) fn next_look(&self) -> u64 {
+    /// When the monitor must next check a worker that is awake now.
+    pub(super) fn next_check(&self) -> u64 {
         match self.period {
             Some(period) => self.now_ns().saturating_add(u64::try_from(period.as_nanos()).unwrap_or(NEVER)),
             None => NEVER,
         }
     }
 
-    /// A worker is up: somebody has to look after it.
+    /// Makes the monitor watch a worker that has just woken up.
     #[inline]
-    pub(super) fn is_up(&self) {
+    pub(super) fn unpark_monitor(&self) {
         if self.period.is_some() {
-            self.monitor_parker.unpark_by(|| self.next_look());
+            self.monitor_parker.unpark_by(|| self.next_check());
         }
     }
 
@@ -235,42 +236,42 @@ impl Shared {
         self.workers.iter().all(|worker| worker.remote.inbox.is_sleeping())
     }
 
-    /// A worker's thread runs no more fibers. The others may wait for the roaming fiber that has just ended there, and the
-    /// poller for the last of them.
+    /// Notes that a worker's thread runs no more fibers, and wakes the other threads: the workers may wait for the roaming fiber
+    /// that has just ended there, and the poller thread waits for the last worker.
     pub(super) fn end_worker(&self, index: usize) {
         if let Pollers::Workers(pollers) = &self.pollers {
-            // Fibers of other workers may wait for what is registered here.
+            // Fibers of other workers may wait for descriptors that are registered here.
             pollers[index].shut_down(super::wake);
         }
-        // Release: pairs with the Acquire in `is_worked_on`.
+        // Release: pairs with the Acquire in `has_running_workers`.
         self.running.fetch_sub(1, Ordering::Release);
         self.unpark_all();
     }
 
-    /// Whether a worker runs fibers, or will.
-    pub(super) fn is_worked_on(&self) -> bool {
+    /// Whether a worker has not ended yet.
+    pub(super) fn has_running_workers(&self) -> bool {
         // Acquire: pairs with the Release in `end_worker`.
         self.running.load(Ordering::Acquire) != 0
     }
 
-    /// Workers that have not ended their threads, and started fibers that have not ended.
+    /// The number of workers with started fibers, and the number of started fibers.
     pub(crate) fn still_alive(&self) -> (usize, usize) {
         let counts = self.workers.iter().map(|worker| worker.remote.fibers.load(Ordering::Relaxed));
         let busy = counts.clone().filter(|count| *count > 0).count();
         (busy, counts.sum::<usize>() + self.roaming.len())
     }
 
-    /// Wakes one sleeping worker to search for tasks, unless somebody searches already.
-    pub(super) fn wake_a_sleeper(&self) {
+    /// Wakes one sleeping worker to search for work, unless one searches already.
+    pub(super) fn unpark_one(&self) {
         if let Some(index) = self.sleepers.choose() {
             self.unpark(&self.workers[index]);
         }
     }
 
-    /// Queues a task from outside, and wakes a worker for it.
-    pub(crate) fn inject(&self, task: NonNull<Header>) {
-        self.injector.push(Stealable(task));
-        self.wake_a_sleeper();
+    /// Queues an unstarted fiber from outside, and wakes a worker for it.
+    pub(crate) fn inject(&self, unstarted: NonNull<Header>) {
+        self.injector.push(Stealable(unstarted));
+        self.unpark_one();
     }
 
     /// Wakes every worker that sleeps, and the poller thread.
@@ -290,9 +291,9 @@ impl Shared {
         }
     }
 
-    /// Puts `fiber`, woken or new, into `worker`'s inbox. From any thread but the worker's own.
+    /// Puts `fiber`, woken or unstarted, into `worker`'s inbox. From any thread but the worker's own.
     pub(crate) fn deliver(&self, worker: &Worker, fiber: NonNull<Header>) {
-        // SAFETY: the caller owns the wake-up (or the new task), so the fiber is alive and in no list.
+        // SAFETY: the caller owns the wake-up (or the unstarted fiber), so the fiber is alive and in no list.
         if unsafe { worker.remote.inbox.push(fiber) } == Pushed::OwnerSleeps {
             self.unpark_sleeping(worker);
         }
@@ -305,7 +306,7 @@ impl Shared {
         }
     }
 
-    /// Counts a new fiber against the limit; false when it is reached.
+    /// Counts a new fiber. Returns false, and counts nothing, if the limit is reached.
     pub(crate) fn admit(&self) -> bool {
         if self.max_fibers == usize::MAX {
             return true;
@@ -317,7 +318,7 @@ impl Shared {
         admitted.is_ok()
     }
 
-    /// Counts a new fiber of the runtime's own, to which the limit does not apply.
+    /// Counts a new fiber that the runtime makes for itself, to which the limit does not apply.
     pub(super) fn admit_own(&self) {
         if self.max_fibers != usize::MAX {
             self.alive.fetch_add(1, Ordering::Relaxed);
@@ -332,16 +333,16 @@ impl Shared {
         }
     }
 
-    /// Ends a task that will not start; its join returns `payload`.
-    pub(crate) fn abort_unstarted(&self, task: NonNull<Header>, payload: Box<dyn Any + Send>) {
-        // SAFETY: the task came out of a queue, which made it ours, and it has not started.
-        unsafe { Header::abort_unstarted(task, payload) };
+    /// Ends a fiber that will not start. Its join returns `payload`.
+    pub(crate) fn abort_unstarted(&self, fiber: NonNull<Header>, payload: Box<dyn Any + Send>) {
+        // SAFETY: the fiber came out of a queue, which made it ours, and it has not started.
+        unsafe { Header::abort_unstarted(fiber, payload) };
         self.dismiss();
-        if release(task) {
-            // SAFETY: the cell is ours; a panic of the payload's destructor is the panic hook's.
-            contained(|| unsafe { Header::clear(task) });
+        if complete(fiber) {
+            // SAFETY: the cell is ours. If the payload's destructor panics, the panic hook reports it.
+            contained(|| unsafe { Header::clear(fiber) });
             // SAFETY: as above.
-            unsafe { Header::free(task) };
+            unsafe { Header::free(fiber) };
         }
     }
 

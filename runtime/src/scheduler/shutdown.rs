@@ -1,13 +1,13 @@
 //! How a runtime ends, in steps:
 //!
-//! 1. The phase becomes `Closing`: spawning is refused from here on, and every worker is woken.
-//! 2. Each worker, when it next comes to its hub, cancels the fibers that live on it: a parked one is woken to
+//! 1. The phase becomes `Closing`: spawning fails from here on, and every worker is woken.
+//! 2. Each worker, when it next comes to its hub, cancels the fibers that live on it: a parked fiber is woken to
 //!    unwind from its blocking call, a ready one unwinds from its next. Destructors run. A fiber that may be
 //!    unwinding already is left alone (`worker/unwinding.rs`); the step is repeated when that is over.
-//! 3. Tasks that have not started are refused: they start only to drop their closures, since a destructor may
-//!    block, and their joins return the cancellation.
+//! 3. Unstarted fibers are aborted: they start only to drop their closures, since a destructor may block, and
+//!    their joins return the cancellation.
 //! 4. A worker whose fibers have all ended ends its thread.
-//! 5. Whoever shuts down waits for the threads up to a deadline, and reports what did not end.
+//! 5. The thread that shuts the runtime down waits for the workers' threads up to a deadline, and reports what did not end.
 
 use std::ptr::NonNull;
 
@@ -19,13 +19,13 @@ use crate::cell::{Cancelled, Header};
 /// Step 2 for the fibers of `worker`, from its hub.
 pub(super) fn cancel_fibers_of(worker: &Worker) {
     if cfg!(panic = "abort") {
-        // They cannot unwind: they end by themselves, or are reported at the deadline.
+        // Fibers cannot unwind: they end by themselves, or are reported at the deadline.
         return;
     }
-    let mut woken = Vec::new();
+    let mut wakeups = Vec::new();
     let mut note = |cancelling| {
-        if let Cancelling::Wake(claim) = cancelling {
-            woken.push(claim);
+        if let Cancelling::Wake(wakeup) = cancelling {
+            wakeups.push(wakeup);
         }
     };
     worker.live.for_each(|fiber| {
@@ -36,20 +36,20 @@ pub(super) fn cancel_fibers_of(worker: &Worker) {
         fiber.request_cancellation();
         note(end_roaming_wait(worker, fiber));
     });
-    for claim in woken {
-        super::wake(claim);
+    for wakeup in wakeups {
+        super::wake(wakeup);
     }
 }
 
-/// Step 3, at the very end: whatever still lies in a queue is a task.
+/// Step 3, at the very end: every fiber that is still in a queue is unstarted.
 pub(crate) fn abort_leftovers(shared: &Shared) {
-    let abort_unstarted = |task: NonNull<Header>| shared.abort_unstarted(task, Box::new(Cancelled::new()));
-    while let crossbeam_deque::Steal::Success(task) = shared.injector.steal() {
-        abort_unstarted(task.0);
+    let abort_unstarted = |fiber: NonNull<Header>| shared.abort_unstarted(fiber, Box::new(Cancelled::new()));
+    while let crossbeam_deque::Steal::Success(fiber) = shared.injector.steal() {
+        abort_unstarted(fiber.0);
     }
     for worker in &shared.workers {
-        while let Some(task) = worker.remote.inbox.drain().pop_front() {
-            abort_unstarted(task);
+        while let Some(fiber) = worker.remote.inbox.drain().pop_front() {
+            abort_unstarted(fiber);
         }
     }
 }

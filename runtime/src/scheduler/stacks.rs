@@ -1,6 +1,7 @@
-//! Where a runtime's stacks come from: a pool of the default size, and one for each class of other sizes asked for.
+//! The supply of a runtime's stacks: a pool of the default size, and one for each class of other sizes.
 //!
-//! The pools keep what they are given, and workers that rest [`sweep`](StackSupply::sweep) them, one at a time.
+//! The pools keep the stacks that they get back. Workers that rest [`sweep`](StackSupply::sweep) the pools, one worker at a
+//! time.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,14 +17,14 @@ const REFILL: usize = 32;
 /// The smallest class of sizes.
 const LEAST_CLASS: usize = 16 * 1024;
 
-/// What has lain unused for this long is not needed.
+/// How long memory lies unused before it counts as not needed.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct StackSupply {
     default: StackPool,
-    /// By class of size.
+    /// The pools of other sizes, by class of size.
     sized: Mutex<BTreeMap<usize, Arc<StackPool>>>,
     sweep: Mutex<Sweep>,
 }
@@ -35,8 +36,8 @@ struct Sweep {
     is_under_way: bool,
 }
 
-/// The size that stacks of at least `bytes` have: the next power of two, or one of three steps before it. Programs that
-/// ask for many sizes then share few pools, and no stack is more than a quarter too large.
+/// The size of stacks for at least `bytes`: the next power of two, or one of three steps before it. Programs that use many
+/// sizes then share few pools, and no stack is more than a quarter too large.
 fn class_of(bytes: usize) -> usize {
     let bytes = bytes.max(LEAST_CLASS);
     let step = (1 << (bytes - 1).ilog2()) / 4;
@@ -81,12 +82,12 @@ impl StackSupply {
         self.sized.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a little of what nobody has needed for a period back to the kernel: a tenth of a millisecond's worth. Says
-    /// whether there is more.
+    /// Gives some of the memory that was unused for a period back to the kernel: as much as takes a tenth of a millisecond.
+    /// Returns whether there is more.
     ///
-    /// The stacks of coroutines are among it: their pool is the process's, and has nobody else.
+    /// This includes the stacks of coroutines: their pool belongs to the process, and nothing else sweeps it.
     pub(super) fn sweep(&self, now_ns: u64) -> Surplus {
-        // Somebody else is at it, whom the caller had better not wait for.
+        // Another worker is sweeping, and the caller should not wait for it.
         let Ok(mut sweep) = self.sweep.try_lock() else { return Surplus::Later };
         let sized: Vec<_> = self.sized().values().cloned().collect();
         let pools = || {
@@ -110,7 +111,7 @@ impl StackSupply {
         }
         sweep.is_under_way = false;
         drop(sized);
-        // Nobody can be about to take from one of these: that would be a second `Arc`, made under the lock.
+        // No thread can be about to take from such a pool: it would hold a second `Arc`, made under the lock.
         let is_unused = |_: &usize, pool: &mut Arc<StackPool>| {
             Arc::strong_count(pool) == 1 && pool.allocated() == 0 && pool.release_surplus() == Surplus::None
         };
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_hold_what_is_asked_and_waste_at_most_a_quarter() {
+    fn classes_are_large_enough_and_waste_at_most_a_quarter() {
         let mut classes = Vec::new();
         let mut bytes = 1;
         while bytes < u32::MAX as usize {
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_of_a_size_that_nobody_uses_goes_and_comes_again() {
+    fn an_unused_pool_is_freed_and_made_again_on_demand() {
         let supply = StackSupply::new(StackPool::new(64 * 1024));
         let period = PERIOD.as_nanos() as u64;
         for round in 0..3 {

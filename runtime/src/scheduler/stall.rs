@@ -1,46 +1,47 @@
-//! A stall: a fiber keeps its worker for long while others wait for it. What is known of it, and how it is told.
+//! A stall: a fiber that occupies its worker for long while others wait. The facts about it, and its message.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::cell::{FiberId, Glimpse};
+use crate::cell::{FiberId, FiberSnapshot};
 use crate::os::task::{self, Doing};
 
-/// A fiber that keeps its worker while others wait; see [`Builder::on_stall`](crate::runtime::Builder::on_stall).
+/// A report of a fiber that occupies its worker while others wait; see
+/// [`Builder::on_stall`](crate::runtime::Builder::on_stall).
 ///
-/// Its `Display` is what is written to standard error when no callback is set.
+/// If no callback is set, the runtime writes the report's `Display` form to standard error.
 #[derive(Clone, Debug)]
 pub struct Stall {
     pub(super) worker: usize,
     pub(super) elapsed: Duration,
-    pub(super) fiber: Glimpse,
+    pub(super) fiber: FiberSnapshot,
     pub(super) doing: Doing,
     #[cfg(feature = "backtrace")]
-    pub(super) whom: Whom,
+    pub(super) trace_target: TraceTarget,
     #[cfg(feature = "backtrace")]
     pub(super) backtrace: Option<super::backtrace::Trace>,
 }
 
-/// Whom to ask for a backtrace: a thread, and the address of the fiber that it is expected to run.
+/// The target of a backtrace: a thread, and the address of the fiber that it is expected to run.
 #[cfg(feature = "backtrace")]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Whom {
+pub(super) struct TraceTarget {
     pub(super) thread_id: i32,
     pub(super) fiber: usize,
 }
 
-/// What a fiber that stalls does at the moment.
+/// The current activity of a fiber that stalls; see [`Stall::activity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
-    /// It computes.
+    /// The fiber computes.
     Computing,
-    /// It waits in futex(2): for a lock, a condition variable or a join of `std`, or of a C library. A lock of `std` whose
-    /// holder is parked is the usual cause; [`sync`](crate::sync) has locks that may be held while a fiber parks.
+    /// The fiber waits in futex(2): for a lock, a condition variable or a join of `std`, or of a C library. A lock of `std`
+    /// whose holder is parked is the usual cause; the locks of [`sync`](crate::sync) may be held while a fiber parks.
     Locking,
-    /// It waits in the system call of this number.
+    /// The fiber waits in the system call with this number.
     Waiting(i64),
-    /// The kernel does not say.
+    /// The kernel does not tell.
     Unknown,
 }
 
@@ -50,24 +51,25 @@ impl Stall {
         self.worker
     }
 
-    /// How long the fiber has run without blocking or yielding, at the least: from the monitor's first look on. Time in which
-    /// the whole process was stopped does not count.
+    /// The least time that the fiber has run without blocking or yielding: counted from the runtime's first check of it. Time
+    /// in which the whole process was stopped does not count.
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// The name that the fiber was given, if any. `None` also where the kernel does not let a process read its own memory by
+    /// The fiber's name. `None` if the fiber has no name, or if the kernel does not let a process read its own memory with
     /// process_vm_readv(2).
     pub fn fiber_name(&self) -> Option<&str> {
         self.fiber.name.as_deref()
     }
 
-    /// The fiber's id, if anybody has asked for the fiber's handle or given it a name.
+    /// The fiber's id. `None` if the fiber has no name and no [`Fiber`](crate::fiber::Fiber) handle of it was ever made, or if
+    /// the kernel does not let a process read its own memory with process_vm_readv(2).
     pub fn fiber_id(&self) -> Option<FiberId> {
         self.fiber.id
     }
 
-    /// What it does.
+    /// What the fiber is doing: computing, or waiting in a system call that blocks its worker.
     pub fn activity(&self) -> Activity {
         match self.doing {
             Doing::Runs => Activity::Computing,
@@ -80,12 +82,14 @@ impl Stall {
     #[cfg(feature = "backtrace")]
     pub(super) fn add_backtrace(&mut self) {
         if self.doing == Doing::Runs {
-            self.backtrace = super::backtrace::Trace::of(self.whom.thread_id, self.whom.fiber);
+            self.backtrace =
+                super::backtrace::Trace::of(self.trace_target.thread_id, self.trace_target.fiber);
         }
     }
 
-    /// Where it is in its code, a line for each function, if [`stall_backtrace`](crate::runtime::Builder::stall_backtrace) is
-    /// on. Only a fiber that computes can be asked; one that waits in the kernel is left alone.
+    /// The fiber's backtrace, a line for each function, innermost first. `None` unless
+    /// [`stall_backtrace`](crate::runtime::Builder::stall_backtrace) is on and the fiber computes: a fiber that waits in the
+    /// kernel is not interrupted.
     #[cfg(feature = "backtrace")]
     pub fn backtrace(&self) -> Option<&str> {
         self.backtrace.as_ref().map(super::backtrace::Trace::text)

@@ -1,22 +1,22 @@
-//! The delivery of wake-ups, to fibers, threads and tasks.
+//! The delivery of wake-ups to fibers, threads and async tasks.
 
 #![expect(unsafe_code, reason = "follows the addresses of fibers that have been claimed, and of their homes")]
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
-use super::{Shared, Worker, current_worker, errand};
+use super::{Shared, Worker, current_worker, waker_fiber};
 use crate::cell::{Header, Wakeup};
 use crate::os::futex;
 
 /// Delivers the wake-up that a successful claim owes.
 #[inline]
-pub(crate) fn wake(woken: Wakeup) {
-    match woken {
+pub(crate) fn wake(wakeup: Wakeup) {
+    match wakeup {
         Wakeup::Fiber(fiber) => wake_fiber(fiber),
         Wakeup::Thread(word) => futex::wake_one(word),
         Wakeup::Awake => {}
-        Wakeup::Future(task) => errand::wake(task),
+        Wakeup::Future(task) => waker_fiber::wake(task),
     }
 }
 
@@ -31,17 +31,17 @@ fn wake_fiber(fiber: NonNull<Header>) {
     }
 }
 
-/// Whether that wake-up goes to another thread than the caller's.
+/// Whether this wake-up goes to another thread than the caller's.
 #[inline]
-pub(crate) fn is_elsewhere(woken: &Wakeup) -> bool {
-    let Wakeup::Fiber(fiber) = woken else { return true };
+pub(crate) fn is_elsewhere(wakeup: &Wakeup) -> bool {
+    let Wakeup::Fiber(fiber) = wakeup else { return true };
     // SAFETY: as in `wake_fiber`: the caller has the wake-up and has not delivered it yet.
     let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast_const().cast();
     home != current_worker().map_or(ptr::null(), ptr::from_ref)
 }
 
-/// Whether nobody else could run in the caller's place: it is a plain thread, or the only fiber of its worker
-/// that is ready.
+/// Whether no other fiber could run in the caller's place: the caller is a plain thread, or the only ready fiber of its
+/// worker.
 pub(crate) fn is_alone() -> bool {
     current_worker().is_none_or(|worker| worker.ready.is_empty() && !worker.remote.inbox.has_items())
 }
@@ -51,10 +51,10 @@ pub(crate) fn is_alone() -> bool {
 fn wake_elsewhere(worker: Option<&Worker>, home: *const Worker, fiber: NonNull<Header>) {
     // SAFETY: the home outlives its fibers, and this one cannot end before it is woken.
     let home = unsafe { &*home };
-    // SAFETY: as above, for the runtime; once the fiber is delivered the visit keeps it. A worker of the same
-    // runtime needs none: its own thread keeps the runtime.
+    // SAFETY: as above, for the runtime; once the fiber is delivered the guard keeps the runtime alive. A worker of the same
+    // runtime needs no guard: its own thread keeps the runtime.
     let shared: &Shared = unsafe { &*ptr::from_ref(home.shared()) };
     let is_ours = worker.is_some_and(|worker| ptr::eq(worker.shared(), shared));
-    let _visit = (!is_ours).then(|| shared.guard());
+    let _guard = (!is_ours).then(|| shared.guard());
     shared.deliver(home, fiber);
 }

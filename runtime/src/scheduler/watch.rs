@@ -1,11 +1,11 @@
-//! What the monitor finds out about a worker that stands still, without disturbing it: whether anybody waits for it, which
-//! fiber it runs, and what that does.
+//! How the monitor examines a worker that makes no progress, without disturbing it: whether anything waits for the worker,
+//! which fiber it runs, and what that fiber does.
 //!
-//! The worker's own structures are no other thread's to read. The kernel copies them (`os/peek.rs`), and the worker's
-//! position tells whether it moved meanwhile: if so, nothing that was seen counts.
+//! No other thread may read the worker's own structures. The kernel copies them (`os/peek.rs`), and the worker's position
+//! tells whether it moved meanwhile. If it did, nothing that was read counts.
 //!
-//! Rejected: to ask the worker by a signal. A thread that waits in poll(2) or usleep(3), in a library that knows nothing of
-//! us, is then told that it was interrupted, and few libraries go on.
+//! Rejected: a signal to the worker. A thread that waits in poll(2) or usleep(3), in a library that knows nothing of us, then
+//! gets EINTR, and few libraries go on.
 
 use std::ptr;
 use std::sync::atomic::Ordering;
@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use super::stall::Stall;
 use super::worker::Worker;
-use crate::cell::Glimpse;
+use crate::cell::FiberSnapshot;
 use crate::os::task;
 use crate::queue::ReadyList;
 use crate::timer::Wheel;
 
 impl Worker {
-    /// What it stands still with, if somebody waits for it.
+    /// The stall of this worker, if anything waits for it.
     pub(super) fn examine(&self) -> Option<Stall> {
         let position = self.position();
         let fiber = position.fiber()?;
@@ -29,10 +29,13 @@ impl Worker {
         let stall = Stall {
             worker: self.index,
             elapsed: Duration::ZERO,
-            fiber: Glimpse::of(fiber.as_ptr()),
+            fiber: FiberSnapshot::of(fiber.as_ptr()),
             doing: task::doing(self.thread_id()),
             #[cfg(feature = "backtrace")]
-            whom: super::stall::Whom { thread_id: self.thread_id(), fiber: fiber.as_ptr().addr() },
+            trace_target: super::stall::TraceTarget {
+                thread_id: self.thread_id(),
+                fiber: fiber.as_ptr().addr(),
+            },
             #[cfg(feature = "backtrace")]
             backtrace: None,
         };
@@ -53,14 +56,14 @@ impl Worker {
         if has_ready == Some(true) {
             return true;
         }
-        // Relaxed: a count that nobody changes while the worker stands still.
+        // Relaxed: a count that does not change while the worker makes no progress.
         let others = self.remote.fibers.load(Ordering::Relaxed) + shared.roaming.len();
         if others < 2 {
             return false;
         }
         let is_due = || Wheel::peek_first(ptr::from_ref(&self.wheel)).is_some_and(|at| at <= shared.now_ns());
         let has_events = || shared.poller_of(self.index).is_some_and(|poller| poller.has_events());
-        // Where the kernel does not let us look, there are others, at least.
+        // Where the kernel does not let us look, we know at least that there are other fibers.
         has_ready.is_none() || is_due() || has_events()
     }
 }

@@ -93,7 +93,7 @@ impl Signals {
     /// One of the signals if it has arrived, without waiting.
     pub fn try_wait(&mut self) -> Option<Signal> {
         let arrived = next_of(&mut self.wanted);
-        park::spend(if arrived.is_some() { Cost::Call } else { Cost::InVain });
+        park::spend(if arrived.is_some() { Cost::Call } else { Cost::TryFailed });
         arrived
     }
 

@@ -163,7 +163,7 @@ impl<T: ?Sized> Mutex<T> {
         if self.raw.try_lock() {
             return Ok(self.locked()?);
         }
-        park::spend(Cost::InVain);
+        park::spend(Cost::TryFailed);
         Err(TryLockError::WouldBlock)
     }
 

@@ -120,7 +120,7 @@ impl Once {
         // Acquire: pairs with the Release in the drop of `CompletionGuard`.
         let is_completed = self.state.load(Ordering::Acquire) == COMPLETE;
         if !is_completed {
-            park::spend(Cost::InVain);
+            park::spend(Cost::TryFailed);
         }
         is_completed
     }

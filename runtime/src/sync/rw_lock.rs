@@ -142,7 +142,7 @@ impl<T: ?Sized> RwLock<T> {
         if self.raw.try_read() {
             return Ok(self.poison.wrap(self.reading())?);
         }
-        park::spend(Cost::InVain);
+        park::spend(Cost::TryFailed);
         Err(TryLockError::WouldBlock)
     }
 
@@ -170,7 +170,7 @@ impl<T: ?Sized> RwLock<T> {
         if self.raw.try_write() {
             return Ok(self.poison.wrap(self.writing())?);
         }
-        park::spend(Cost::InVain);
+        park::spend(Cost::TryFailed);
         Err(TryLockError::WouldBlock)
     }
 

@@ -299,7 +299,7 @@ impl Semaphore {
         park::spend(Cost::Call);
         let taken = self.take_free(n);
         if taken.is_err() {
-            park::spend(Cost::InVain);
+            park::spend(Cost::TryFailed);
         }
         taken
     }

@@ -92,7 +92,7 @@ impl<T> Ring<T> {
         park::spend(Cost::Call);
         let received = self.state.lock().take(position);
         if matches!(received, Err(TryRecvError::Empty)) {
-            park::spend(Cost::InVain);
+            park::spend(Cost::TryFailed);
         }
         received
     }

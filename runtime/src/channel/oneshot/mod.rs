@@ -188,7 +188,7 @@ impl<T> Receiver<T> {
         match Held::take(&mut self.held) {
             Found::Message(message) => Ok(message),
             Found::Nothing => {
-                park::spend(Cost::InVain);
+                park::spend(Cost::TryFailed);
                 Err(TryRecvError::Empty)
             }
             Found::Closed => Err(TryRecvError::Closed),

@@ -1,25 +1,24 @@
-//! The wait list: who waits for a lock, a condition or a message, in order.
+//! The wait list: the waiters for a lock, a condition or a message, in order.
 //!
-//! An intrusive, doubly linked list whose nodes live on the stacks of those who wait, so that blocking allocates
+//! It is an intrusive, doubly linked list whose nodes live on the stacks of the waiting fibers, so that blocking allocates
 //! nothing. A list is two words and lives inside the value of a [`SpinLock`], which guards the links and the payloads
 //! of all its nodes.
 //!
-//! Each node was last written by the core on which its owner waits, so each that is touched is a cache miss, with the
-//! lock held. To join is to touch the last node, and to be popped is to be touched: the links that say where the list
-//! ends are never read, and so never mended.
+//! Each node was last written by the core on which its owner waits, so each node that is touched is a cache miss, with the
+//! lock held. Joining touches only the last node, and popping only the popped one: the links beyond the ends of the list
+//! are never read, and so never kept up to date.
 //!
-//! A **payload** travels with each node: what the waiter offers or is to be given (a channel's message, a
-//! mutex's turn). Whoever ends the wait exchanges it before the claim, so the waiter finds it without taking the
-//! lock again.
+//! A **payload** travels with each node: the value that the waiter offers or receives (a channel's message, a mutex's
+//! hand-off). The waker exchanges it before the claim, so the waiter finds it without taking the lock again.
 //!
 //! Invariants, which make the interface safe:
 //!
-//! 1. A linked node is alive: [`wait`] does not return (or unwind) before its node is unlinked, and whoever links
-//!    one with [`WaitList::join`] promises the same.
-//! 2. A node is unlinked **before** it is claimed. From a successful claim on, its owner may return at any
-//!    moment (a plain thread does not need the lock for that) and the node is not touched again.
-//! 3. A claim that fails was lost to a deadline or a cancellation, whose owner must still take the lock to
-//!    remove the node: under the lock the node stays alive, and its payload can be put back.
+//! 1. A linked node is alive: [`wait`] does not return (or unwind) before its node is unlinked, and callers of
+//!    [`WaitList::join`] promise the same.
+//! 2. A node is unlinked **before** it is claimed. After a successful claim its owner may return at any moment (a plain
+//!    thread does not need the lock for that), and the node is not touched again.
+//! 3. A claim that fails was lost to a deadline or a cancellation. The owner must still take the lock to remove the node:
+//!    under the lock the node stays alive, and its payload can be put back.
 //!
 //! A node refers to its [`Waiter`] instead of containing it: a `select` over several channels links one node in
 //! each channel, all with the same waiter, and the exactly-once claim decides which channel got through.
@@ -39,28 +38,28 @@ use crate::park::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct WaitList<P> {
-    /// The waiter that is next in turn. Its `previous` means nothing.
+    /// The first node. Its `previous` is not valid.
     front: Option<NonNull<Node<P>>>,
-    /// The last one, if there is a first. Its `next` means nothing.
+    /// The last node, if there is a first. Its `next` is not valid.
     back: NonNull<Node<P>>,
 }
 
 // SAFETY: the list gives out payloads by value or by exclusive reference (hence `P: Send`); waiters are `Sync`,
-// and the links are only touched by whoever holds the lock around the list.
+// and the links are only touched with the lock around the list held.
 unsafe impl<P: Send> Send for WaitList<P> {}
 
-/// Which end of the list a waiter joins.
+/// The end of the list at which a waiter joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Next in turn: for one that was in turn before.
+    /// Before all others: for a waiter that was first before.
     Front,
-    /// After everybody else.
+    /// After all others.
     Back,
 }
 
-/// A place in a list for one waiter, with its payload.
+/// A node of a list: one waiter with its payload.
 pub(crate) struct Node<P> {
-    /// Who waits; dangling while the node has never been in a list.
+    /// The waiter; dangling if the node has never been in a list.
     waiter: UnsafeCell<NonNull<Waiter>>,
     links: UnsafeCell<Links<P>>,
     payload: UnsafeCell<P>,
@@ -87,37 +86,37 @@ impl<P> WaitList<P> {
         Self { front: None, back: NonNull::dangling() }
     }
 
-    /// Whether nobody is linked.
+    /// Whether the list is empty.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.front.is_none()
     }
 
-    /// How many are linked.
+    /// The number of linked nodes.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn len(&self) -> usize {
         let next = |node: &NonNull<Node<P>>| (*node != self.back).then(|| links(*node).next);
         std::iter::successors(self.front, next).count()
     }
 
-    /// Ends the wait of the first waiter that still waits, leaving its payload as it is.
+    /// Ends the wait of the first waiter that still waits, and leaves its payload as it is.
     ///
-    /// Waiters whose deadline or cancellation came first are unlinked on the way.
+    /// Waiters that have timed out or were cancelled are unlinked on the way.
     pub(crate) fn pop_front(&mut self) -> Option<Wakeup> {
         while let Some(node) = self.front {
             self.unlink(node);
             let waiter = waiter_of(node);
             // SAFETY: the node was linked, hence alive (invariant 1), and its waiter lives as long as it. Neither
             // is touched after the claim (invariant 2).
-            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
-                return Some(woken);
+            if let Some(wakeup) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some(wakeup);
             }
         }
         None
     }
 
-    /// Like [`pop_front`](Self::pop_front), but first exchanges the waiter's payload with `payload`. When nobody
-    /// could be claimed, `payload` is what it was.
+    /// Like [`pop_front`](Self::pop_front), but first exchanges the waiter's payload with `payload`. If no waiter could be
+    /// claimed, `payload` is unchanged.
     #[inline]
     pub(crate) fn pop_front_exchanging(&mut self, payload: &mut P) -> Option<Wakeup> {
         while let Some(node) = self.front {
@@ -129,17 +128,17 @@ impl<P> WaitList<P> {
             // SAFETY: as above.
             node.payload.with_mut(|theirs| unsafe { ptr::swap(theirs, payload) });
             // SAFETY: the waiter lives as long as its node.
-            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
-                return Some(woken);
+            if let Some(wakeup) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some(wakeup);
             }
-            // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
+            // SAFETY: the claim was lost, so the owner must still take the lock that we hold (invariant 3).
             node.payload.with_mut(|theirs| unsafe { ptr::swap(theirs, payload) });
         }
         None
     }
 
-    /// Ends the wait of the first waiter that still waits, if `is_ready` says so of its payload, which becomes `with`.
-    /// Returns what it was as well.
+    /// Ends the wait of the first waiter that still waits, if `is_ready` accepts its payload, and replaces the payload by `with`.
+    /// Returns the old payload as well.
     pub(crate) fn pop_front_replacing(
         &mut self,
         is_ready: impl Fn(&P) -> bool,
@@ -161,26 +160,26 @@ impl<P> WaitList<P> {
             // SAFETY: as above.
             node_ref.payload.with_mut(|theirs| unsafe { *theirs = with });
             // SAFETY: the waiter lives as long as its node.
-            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
-                return Some((woken, payload));
+            if let Some(wakeup) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some((wakeup, payload));
             }
-            // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
+            // SAFETY: the claim was lost, so the owner must still take the lock that we hold (invariant 3).
             node_ref.payload.with_mut(|theirs| unsafe { *theirs = payload });
         }
         None
     }
 
-    /// Links `node` for `waiter`, who waits in several lists at once; see [`wait`] for the usual case.
+    /// Links `node` for `waiter`, which may wait in several lists at once; see [`wait`] for the usual case.
     ///
     /// # Safety
     ///
-    /// The node is in no list. Until it is unlinked (by [`leave`](Self::leave), or by being popped) it and the waiter
-    /// stay alive and where they are.
+    /// The node is in no list. Until it is unlinked (by [`leave`](Self::leave), or by being popped), the node and the waiter
+    /// must stay alive and must not move.
     pub(crate) unsafe fn join(&mut self, node: &Node<P>, waiter: &Waiter, end: End) {
         self.link(NonNull::from(node), NonNull::from(waiter), end);
     }
 
-    /// Takes `node` out if it is in; from here on nobody else touches it.
+    /// Unlinks `node` if it is linked. Afterwards nothing but its owner touches it.
     ///
     /// # Safety
     ///
@@ -207,10 +206,10 @@ impl<P> WaitList<P> {
         }
         set_links(node, new);
         // SAFETY: the caller links a node that is alive and in no list, under the lock.
-        unsafe { node.as_ref().waiter.with_mut(|place| *place = waiter) };
+        unsafe { node.as_ref().waiter.with_mut(|entry| *entry = waiter) };
     }
 
-    /// Takes `node` out if it is in.
+    /// Unlinks `node` if it is linked.
     #[inline]
     fn unlink(&mut self, node: NonNull<Node<P>>) {
         let gone = links(node);
@@ -242,14 +241,14 @@ impl<P> Node<P> {
         }
     }
 
-    /// Puts `payload` in the place of the node's, and returns that.
+    /// Replaces the node's payload, and returns the old one.
     ///
     /// # Safety
     ///
     /// The caller owns the node, which was never in a list, or has been taken out of it by
     /// [`leave`](WaitList::leave) since.
     pub(crate) unsafe fn replace(&self, payload: P) -> P {
-        // SAFETY: nobody else reaches the payload of a node that is in no list, and its owner is here.
+        // SAFETY: only the owner reaches the payload of a node that is in no list, and the caller is the owner.
         self.payload.with_mut(|mine| std::mem::replace(unsafe { &mut *mine }, payload))
     }
 }
@@ -257,8 +256,8 @@ impl<P> Node<P> {
 /// The links of a node of the list whose lock the caller holds.
 #[inline]
 fn links<P>(node: NonNull<Node<P>>) -> Links<P> {
-    // SAFETY: private to this file, whose callers hold the lock and pass nodes that are linked or are being
-    // linked or removed by their owner: alive, and not touched by anyone else.
+    // SAFETY: private to this file, whose callers hold the lock and pass nodes that are linked, or that their owner is linking
+    // or removing: alive, and not touched by anything else.
     unsafe { node.as_ref().links.with(|links| *links) }
 }
 
@@ -275,13 +274,13 @@ fn set_links<P>(node: NonNull<Node<P>>, new: Links<P>) {
     unsafe { node.as_ref().links.with_mut(|links| *links = new) }
 }
 
-/// Joins the list at `end` with `payload`, releases the lock, calls `then`, and waits until someone pops the
-/// node, until `deadline`, or until the fiber is cancelled. Returns how the wait ended, and the payload as the
-/// claimer left it (as it was, unless `Notified`).
+/// Joins the list at `end` with `payload`, releases the lock, calls `then`, and waits until the node is popped, until
+/// `deadline`, or until the fiber is cancelled. Returns how the wait ended, and the payload as the waker left it
+/// (unchanged, unless `Notified`).
 ///
-/// The caller has found under `guard` that it must wait, and everybody who makes that untrue takes the same lock
-/// afterwards: so no wake-up falls between the finding and the joining. `list` must name the same list each
-/// time. On `Cancelled` the caller calls `park::unwind` once it has undone the rest.
+/// The caller has found under `guard` that it must wait. A waker that makes this untrue takes the same lock afterwards, so
+/// no wake-up falls between the check and the joining. `list` must return the same list each time. On `Cancelled` the
+/// caller must call `park::unwind` once it has undone the rest.
 pub(crate) fn wait<S, P>(
     mut guard: SpinGuard<'_, S>,
     list: fn(&mut S) -> &mut WaitList<P>,
@@ -291,45 +290,46 @@ pub(crate) fn wait<S, P>(
     deadline: Option<Instant>,
     then: impl FnOnce(),
 ) -> (Outcome, P) {
-    let place = Place { waiter: park::waiter(), node: Node::new(payload) };
-    let leave = Leave { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&place.node) };
-    list(&mut guard).link(leave.node, NonNull::from(&place.waiter), end);
+    let entry = Entry { waiter: park::waiter(), node: Node::new(payload) };
+    let unlink_on_drop =
+        UnlinkOnDrop { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&entry.node) };
+    list(&mut guard).link(unlink_on_drop.node, NonNull::from(&entry.waiter), end);
     drop(guard);
     then();
-    let outcome = park::wait(&place.waiter, reason, deadline);
+    let outcome = park::wait(&entry.waiter, reason, deadline);
     if outcome == Outcome::Notified {
-        // The claimer has unlinked the node and is done with it.
-        std::mem::forget(leave);
+        // The waker has unlinked the node and does not touch it any more.
+        std::mem::forget(unlink_on_drop);
     } else {
-        drop(leave);
+        drop(unlink_on_drop);
     }
-    (outcome, place.node.payload.into_inner())
+    (outcome, entry.node.payload.into_inner())
 }
 
-/// A waiter and its node in one cache line, unless the payload is large: whoever pops them is mostly on another core.
+/// A waiter and its node in one cache line, unless the payload is large: the waker that pops them is mostly on another core.
 #[repr(align(64))]
-struct Place<P> {
+struct Entry<P> {
     waiter: Waiter,
     node: Node<P>,
 }
 
-/// Removes a node from its list when its owner leaves unclaimed, also if that is by unwinding.
-struct Leave<'a, S, P> {
+/// Removes a node from its list if its owner leaves without having been notified, also by unwinding.
+struct UnlinkOnDrop<'a, S, P> {
     lock: &'a SpinLock<S>,
     list: fn(&mut S) -> &mut WaitList<P>,
     node: NonNull<Node<P>>,
 }
 
-impl<S, P> Drop for Leave<'_, S, P> {
+impl<S, P> Drop for UnlinkOnDrop<'_, S, P> {
     fn drop(&mut self) {
         (self.list)(&mut self.lock.lock()).unlink(self.node);
     }
 }
 
-/// How many wake-ups are claimed under one hold of a lock.
+/// How many waiters are claimed each time that the lock is held.
 const BATCH: usize = 16;
 
-/// Ends the waits of the first `limit` waiters (`usize::MAX`: of all). The wake-ups are delivered with the lock
+/// Ends the waits of the first `limit` waiters (`usize::MAX`: of all). The wake-ups are delivered after the lock has been
 /// released, because a delivery can be a system call.
 pub(crate) fn wake_up_to<S, P>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut WaitList<P>, limit: usize) {
     let mut left = limit;
@@ -341,12 +341,12 @@ pub(crate) fn wake_up_to<S, P>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Wait
         let mut batch = [const { None }; BATCH];
         let mut claimed = 0;
         while claimed < BATCH.min(left) {
-            let Some(woken) = list(&mut guard).pop_front() else { break };
-            batch[claimed] = Some(woken);
+            let Some(wakeup) = list(&mut guard).pop_front() else { break };
+            batch[claimed] = Some(wakeup);
             claimed += 1;
         }
         drop(guard);
-        // In place: moving the whole batch would cost more than waking one.
+        // In place: moving the whole batch would cost more than waking one waiter.
         batch[..claimed].iter_mut().filter_map(Option::take).for_each(park::wake);
         if claimed < BATCH {
             return;

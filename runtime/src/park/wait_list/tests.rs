@@ -1,4 +1,4 @@
-//! The wait list against a deque.
+//! The wait list compared with a `VecDeque`, step by step.
 
 #![expect(unsafe_code, reason = "as in the list")]
 
@@ -14,7 +14,7 @@ const NODES: usize = 6;
 enum Step {
     Join(usize, bool),
     Leave(usize),
-    /// The node's wait ends otherwise, and its owner has yet to come for the lock.
+    /// The node's wait times out, and its owner has not yet removed the node.
     Lose(usize),
     Pop,
 }

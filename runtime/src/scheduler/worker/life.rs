@@ -1,6 +1,6 @@
-//! The start and the end of a fiber: its stack, its first frame, and what comes after its last.
+//! The start and the end of a fiber: its stack, its first frame, and the step after its last one.
 
-#![expect(unsafe_code, reason = "prepares stacks, and settles who frees a cell")]
+#![expect(unsafe_code, reason = "prepares stacks, and decides who frees a cell")]
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use crate::scheduler::shared::Phase;
 pub(super) enum Next {
     /// This task, on the same stack.
     Run(NonNull<Header>),
-    /// The fiber goes on once more, for the destructor of its result; then `Worker::finish_cleared`.
+    /// Let the fiber go on once more, for the destructor of its result; then call `Worker::finish_cleared`.
     Clear,
     /// The final switch away.
     Exit(Exit),
@@ -30,7 +30,7 @@ impl Next {
     }
 }
 
-/// Aborts when it is dropped by an unwinding: nothing may unwind out of a fiber's entry.
+/// Aborts the process when an unwinding drops it: nothing may unwind out of a fiber's entry function.
 struct AbortGuard;
 
 impl Drop for AbortGuard {
@@ -46,7 +46,7 @@ unsafe extern "C" fn fiber_main(word: usize, argument: *mut ()) -> Exit {
     let mut next = if word == REFUSED { refuse_and_end(fiber) } else { Next::Run(fiber) };
     loop {
         match next {
-            Next::Run(fiber) => next = live_and_end(fiber),
+            Next::Run(fiber) => next = run_and_finish(fiber),
             Next::Exit(exit) => {
                 std::mem::forget(guard);
                 return exit;
@@ -58,8 +58,8 @@ unsafe extern "C" fn fiber_main(word: usize, argument: *mut ()) -> Exit {
 
 /// All of a fiber that has just started.
 #[inline]
-fn live_and_end(fiber: NonNull<Header>) -> Next {
-    live_in_hook(fiber, || live(fiber));
+fn run_and_finish(fiber: NonNull<Header>) -> Next {
+    run_in_hook(fiber, || run_to_end(fiber));
     let next = this_worker().finish(fiber);
     if !matches!(next, Next::Clear) {
         return next;
@@ -71,7 +71,7 @@ fn live_and_end(fiber: NonNull<Header>) -> Next {
 
 /// Calls `live` with the runtime's hook around it.
 #[inline]
-pub(super) fn live_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
+pub(super) fn run_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
     // SAFETY: the cell is alive until `finish`.
     if unsafe { fiber.as_ref() }.has(Flags::HOOKED) {
         call_around(this_worker().shared().hooks.fiber.as_ref(), live);
@@ -92,9 +92,9 @@ pub(super) fn clear(fiber: NonNull<Header>) {
     }
 }
 
-/// The life of the calling fiber, which has just started, to the last of its user's code.
+/// Runs all user code of the calling fiber, which has just started: its closure, and the destructors of its result and locals.
 #[inline]
-fn live(fiber: NonNull<Header>) {
+fn run_to_end(fiber: NonNull<Header>) {
     run_or_abort(fiber);
     wind_up(fiber);
 }
@@ -105,7 +105,7 @@ pub(super) fn wind_up(fiber: NonNull<Header>) {
     // SAFETY: the cell is alive until `finish`.
     let header = unsafe { fiber.as_ref() };
     if header.join.is_detached() {
-        // Before the fiber-local values, which its destructor may use: the order of std.
+        // Before the fiber-local values, which the result's destructor may use: the order of std.
         clear_quietly(fiber);
     }
     if header.locals.any() {
@@ -113,7 +113,7 @@ pub(super) fn wind_up(fiber: NonNull<Header>) {
     }
 }
 
-/// Runs the closure of the calling fiber, which has just started, unless it was cancelled before.
+/// Runs the closure of the calling fiber, which has just started, unless the fiber was cancelled before.
 #[inline]
 fn run_or_abort(fiber: NonNull<Header>) {
     // SAFETY: the caller is this fiber.
@@ -125,8 +125,8 @@ fn run_or_abort(fiber: NonNull<Header>) {
     }
 }
 
-/// Instead of the closure of a fiber that was cancelled before it ran: drops it. Here and not in the hub, since its
-/// destructors may block, as any other's.
+/// Drops the closure of a fiber that was cancelled before it ran. This happens in the fiber and not in the hub, since
+/// destructors may block.
 #[cold]
 pub(super) fn abort_unstarted(fiber: NonNull<Header>) {
     // SAFETY: as below.
@@ -135,7 +135,7 @@ pub(super) fn abort_unstarted(fiber: NonNull<Header>) {
     unsafe { Header::abort_unstarted(fiber, Box::new(Cancelled::new())) };
 }
 
-/// Drops the local values of the calling fiber, whose destructors are not cancelled: an unwinding would find nobody to tell.
+/// Drops the local values of the calling fiber. Their destructors are not cancelled: nothing would learn of such an unwinding.
 #[cold]
 fn destroy_locals(header: &Header) {
     let mut shield = CancelScope::shield();
@@ -147,23 +147,23 @@ pub(super) fn this_worker() -> &'static Worker {
     current_worker().expect("a fiber runs on a worker")
 }
 
-/// Drops a result that nobody will take. Its destructor may panic, which the panic hook has reported then.
+/// Drops a result that nobody will take. If its destructor panics, the panic hook reports that.
 fn clear_quietly(fiber: NonNull<Header>) {
-    // SAFETY: the join word made the cell the worker's, which is the caller.
+    // SAFETY: the join word made the cell the worker's, and the caller is the worker.
     contained(|| unsafe { Header::clear(fiber) });
 }
 
-/// The end of a fiber for those who know it: its handles reach it no more, and whoever joins it is woken. True if the cell
-/// is the caller's; else it is gone.
+/// Completes the fiber: detaches its handles and wakes the joiner. Returns true if the caller must free the cell; otherwise it
+/// may already be freed.
 #[inline]
-pub(in crate::scheduler) fn release(fiber: NonNull<Header>) -> bool {
+pub(in crate::scheduler) fn complete(fiber: NonNull<Header>) -> bool {
     // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
     let header = unsafe { fiber.as_ref() };
     header.detach();
     match header.join.end(|| header.detach()) {
-        Ended::Owner(woken) => {
-            if let Some(woken) = woken {
-                crate::scheduler::wake(woken);
+        Ended::Owner(wakeup) => {
+            if let Some(wakeup) = wakeup {
+                crate::scheduler::wake(wakeup);
             }
             false
         }
@@ -172,13 +172,13 @@ pub(in crate::scheduler) fn release(fiber: NonNull<Header>) -> bool {
 }
 
 impl Worker {
-    /// A roaming fiber changes its home when it is resumed on another worker.
+    /// Makes this worker the fiber's home. The home of a roaming fiber changes when another worker resumes it.
     pub(super) fn set_home(&self, header: &Header) {
-        // Relaxed: wakers learn of the fiber from something it does after this.
+        // Relaxed: a waker learns of the fiber from something that the fiber does after this.
         header.home.store(ptr::from_ref(self).cast_mut().cast(), Ordering::Relaxed);
     }
 
-    /// A stack for a task, from the worker's own ones if it wants the default size.
+    /// A stack for an unstarted fiber, from the worker's cache if the fiber wants the default size.
     pub(super) fn obtain_stack(&self, header: &Header) -> std::io::Result<Stack> {
         if header.stack_bytes.get() != 0 {
             return self.shared().stacks.take_sized(header.stack_bytes.get());
@@ -203,47 +203,47 @@ impl Worker {
         Ok(stacks.pop().expect("a refill gives at least one stack or an error"))
     }
 
-    /// Turns a task into a started fiber on `stack`; returns the context of its first switch.
+    /// Makes an unstarted fiber a started one on `stack`. Returns the context of its first switch.
     #[inline]
-    pub(super) fn start(&self, task: NonNull<Header>, stack: Stack) -> Context {
+    pub(super) fn start(&self, fiber: NonNull<Header>, stack: Stack) -> Context {
         let top = stack.top();
-        self.attach_stack(task, stack);
+        self.attach_stack(fiber, stack);
         // SAFETY: `top` is the top of a stack that nobody else uses, and the cell outlives the fiber.
-        unsafe { prepare(top, fiber_main, task.as_ptr().cast()) }
+        unsafe { prepare(top, fiber_main, fiber.as_ptr().cast()) }
     }
 
-    /// Gives a task its stack and its home.
+    /// Gives an unstarted fiber its stack and its home.
     #[inline]
-    fn attach_stack(&self, task: NonNull<Header>, stack: Stack) {
-        // SAFETY: the task came out of a queue, which made it ours.
-        unsafe { task.as_ref() }.put_stack(stack);
-        self.register(task);
+    fn attach_stack(&self, fiber: NonNull<Header>, stack: Stack) {
+        // SAFETY: the fiber came out of a queue, which made it ours.
+        unsafe { fiber.as_ref() }.put_stack(stack);
+        self.register(fiber);
     }
 
-    /// Gives a task its home and enters it in the list of started fibers.
+    /// Gives an unstarted fiber its home and inserts it in the list of started fibers.
     #[inline]
-    fn register(&self, task: NonNull<Header>) {
-        // SAFETY: as in `settle`.
-        let header = unsafe { task.as_ref() };
+    fn register(&self, fiber: NonNull<Header>) {
+        // SAFETY: as in `attach_stack`.
+        let header = unsafe { fiber.as_ref() };
         self.set_home(header);
         if !self.shared().is_plain() {
-            self.tell(header);
+            self.mark_starting(header);
         }
         if header.has(Flags::ROAMING) {
-            self.shared().roaming.insert(task);
+            self.shared().roaming.insert(fiber);
         } else {
             // SAFETY: alive, in no list yet, removed in `finish` before it is freed.
-            unsafe { self.live.insert(task) };
+            unsafe { self.live.insert(fiber) };
             // Relaxed: a hint for placement, written by this thread alone.
             self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
         }
     }
 
-    /// Tells a starting fiber what is special about its runtime.
+    /// Marks a starting fiber if its runtime is closing or has hooks.
     #[cold]
-    fn tell(&self, fiber: &Header) {
+    fn mark_starting(&self, fiber: &Header) {
         if self.shared().phase() == Phase::Closing {
-            // It came too late to be cancelled with the others, and will not run its closure.
+            // The fiber comes too late to be cancelled with the others, and will not run its closure.
             fiber.request_cancellation();
         }
         if self.shared().hooks.are_there() {
@@ -251,18 +251,18 @@ impl Worker {
         }
     }
 
-    /// The end of a fiber, on its own stack: takes everything back, settles the join, and picks what comes next.
+    /// Ends a fiber, on its own stack: takes everything back, completes the fiber, and picks the next step.
     #[inline]
     pub(super) fn finish(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
         self.shared().dismiss();
-        if release(fiber) {
+        if complete(fiber) {
             // SAFETY: the cell is ours now.
             if !unsafe { Header::is_clear(fiber) } {
-                // The handle was dropped at the last moment, so the result's destructor is ours to run,
-                // as this fiber: it may park.
+                // The handle was dropped at the last moment, so we must run the result's destructor, and as this fiber,
+                // since it may park.
                 self.attach_stack(fiber, stack);
                 self.set_current(Some(fiber));
                 return Next::Clear;
@@ -270,23 +270,24 @@ impl Worker {
             // SAFETY: as above; it is clear.
             unsafe { Header::free(fiber) };
         }
-        self.follow(stack, bytes)
+        self.next_after(stack, bytes)
     }
 
-    /// The end of a fiber that went on after `finish` to clear its cell.
+    /// Ends a fiber that went on after `finish` to clear its cell.
     #[cold]
     pub(super) fn finish_cleared(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is the worker's since `finish`, and is freed below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
-        // SAFETY: as above. The destructor that has just run may have made a handle.
+        // The destructor that has just run may have made a handle.
+        // SAFETY: as above.
         unsafe { fiber.as_ref() }.detach();
         // SAFETY: as above; it is clear.
         unsafe { Header::free(fiber) };
-        self.follow(stack, bytes)
+        self.next_after(stack, bytes)
     }
 
-    /// Undoes `settle` and makes nobody current.
+    /// Undoes `attach_stack`, and leaves no fiber current.
     #[inline]
     fn detach_stack(&self, fiber: NonNull<Header>) -> Stack {
         // SAFETY: called while the cell is alive, by the worker that runs the fiber.
@@ -296,7 +297,7 @@ impl Worker {
         stack
     }
 
-    /// Undoes `register` and makes nobody current.
+    /// Undoes `register`, and leaves no fiber current.
     #[inline]
     fn unregister(&self, fiber: NonNull<Header>) {
         // SAFETY: as in `detach_stack`.
@@ -307,7 +308,7 @@ impl Worker {
         if header.has(Flags::ROAMING) {
             self.shared().roaming.remove(fiber);
         } else {
-            // SAFETY: inserted by `settle` on this worker: only roaming fibers change their home.
+            // SAFETY: inserted by `register` on this worker: only roaming fibers change their home.
             unsafe { self.live.remove(fiber) };
             self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
         }
@@ -319,37 +320,37 @@ impl Worker {
         self.set_current(None);
     }
 
-    /// The whole life of a task, as models have it: on the stack of their thread, which is this worker's meanwhile, and where
-    /// `suspend` enters the hub.
+    /// Starts, runs and ends an unstarted fiber, as models do it: on the stack of their thread, which is this worker's
+    /// meanwhile, and where `suspend` enters the hub.
     #[cfg(all(test, loom))]
-    pub(crate) fn live_through(&self, task: NonNull<Header>) {
+    pub(crate) fn run_in_model(&self, fiber: NonNull<Header>) {
         self.enter_thread();
-        self.register(task);
-        self.set_current(Some(task));
-        run_or_abort(task);
-        self.unregister(task);
-        if release(task) {
-            clear_quietly(task);
+        self.register(fiber);
+        self.set_current(Some(fiber));
+        run_or_abort(fiber);
+        self.unregister(fiber);
+        if complete(fiber) {
+            clear_quietly(fiber);
             // SAFETY: the cell is ours, and clear.
-            unsafe { Header::free(task) };
+            unsafe { Header::free(fiber) };
         }
         self.drain_inbox();
-        assert!(self.ready.is_empty(), "a wake-up is delivered once, and only to one who waits");
+        assert!(self.ready.is_empty(), "a wake-up is delivered once, and only to a fiber that waits");
         self.leave_thread();
     }
 
-    /// What to do on `stack`, whose fiber has ended, next: a task continues on it, else it is left behind.
+    /// The next step on `stack`, whose fiber has ended: an unstarted fiber runs on it, else the stack is retired.
     #[inline]
-    fn follow(&self, stack: Stack, bytes: u32) -> Next {
+    fn next_after(&self, stack: Stack, bytes: u32) -> Next {
         let Some(next) = self.pick() else {
-            self.leave_behind(stack, bytes);
+            self.retire_stack(stack, bytes);
             return Next::exit(self.hub.get(), Request::Nothing);
         };
         // SAFETY: `next` came out of a queue, which made it ours.
         let header = unsafe { next.as_ref() };
         if header.is_started() {
-            self.leave_behind(stack, bytes);
-            // The hub is the one that gives a stack of another size back.
+            self.retire_stack(stack, bytes);
+            // Only the hub gives a stack of another size back.
             if bytes != 0 || header.has(Flags::ROAMING) {
                 return Next::exit(self.hub.get(), Request::Start(next));
             }
@@ -361,14 +362,14 @@ impl Worker {
             self.set_current(Some(next));
             return Next::Run(next);
         }
-        self.leave_behind(stack, bytes);
+        self.retire_stack(stack, bytes);
         Next::exit(self.hub.get(), Request::Start(next))
     }
 
-    /// Puts away a stack that this very code still runs on. Nothing else runs on this thread before the switch
-    /// that follows, and only this thread takes from where it is put.
+    /// Puts away a stack that this very code still runs on. Nothing else runs on this thread before the following switch, and
+    /// only this thread takes from the place where the stack is put.
     #[inline]
-    fn leave_behind(&self, stack: Stack, bytes: u32) {
+    fn retire_stack(&self, stack: Stack, bytes: u32) {
         if bytes == 0 {
             // SAFETY: this thread is the only user, and no borrow outlives a statement.
             unsafe { &mut *self.stacks.get() }.push(stack);

@@ -1,21 +1,21 @@
-//! A worker: an OS thread that runs fibers, and the switches between them. The only folder that switches:
-//! `switching.rs` between fibers that go on, `life.rs` at a fiber's start and end. This file has the worker and its queues.
+//! A worker: an OS thread that runs fibers, and the switches between them. Only this folder switches: `switching.rs`
+//! between fibers that go on, `life.rs` at a fiber's start and end. This file has the worker and its queues.
 //!
 //! A worker has one context of its own, the *hub*, on its OS thread's stack. A fiber that parks switches straight
-//! to the next fiber; the hub is entered only when there is none, when the tick is up (61 picks, or fewer), or when a task
-//! needs a stack that the worker does not have at hand. A fiber that ends and finds a task next continues with
-//! it on the same stack, without a switch.
+//! to the next fiber. The hub is entered only when there is no next fiber, when the tick is up (61 picks, or fewer), or when an
+//! unstarted fiber needs a stack that the worker does not have in its cache. If a fiber ends and the next one is unstarted,
+//! the next one runs on the same stack, without a switch.
 //!
-//! Why a fiber may be put into the ready list before its context is saved: the list is private to this thread,
-//! and nothing takes from it until the fiber has switched away. For the same reason a wake-up from another
-//! thread needs no hand-shake with the parking fiber: it lands in the inbox, which only this thread drains, in
-//! the same pick that the parking fiber makes or in a later one. If that pick yields the fiber itself, it
-//! just goes on. A roaming fiber, which others may take, therefore always leaves through the hub.
+//! A fiber may be put into the ready list before its context is saved: the list is private to this thread, and nothing takes
+//! from it until the fiber has switched away. For the same reason a wake-up from another thread needs no hand-shake with the
+//! parking fiber: the wake-up lands in the inbox, which only this thread drains, in the same pick that the parking fiber makes
+//! or in a later one. If that pick yields the fiber itself, the fiber just goes on. A roaming fiber, which other workers may
+//! take, therefore always leaves through the hub.
 
 #![expect(unsafe_code, reason = "shares workers between threads, and follows pointers to cells that it owns")]
 
-mod ballast;
 mod life;
+mod panic_count;
 mod refused;
 mod request;
 mod switching;
@@ -27,10 +27,10 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use abaca_asm::Context;
 use abaca_asm::stack::Stack;
-use crossbeam_deque as deque;
+use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 
-pub(super) use life::release;
+pub(super) use life::complete;
 pub(super) use request::Request;
 pub(super) use unwinding::carry_panics_of_coroutines;
 
@@ -47,37 +47,38 @@ use crate::timer::Wheel;
 /// A fiber that spawns beside so many tasks lets as many run as it adds.
 const CROWDED: usize = 1 << 17;
 
-/// A fiber in a queue that other workers may take from: a task, or a started fiber that roams.
+/// A fiber in a queue that other workers may take from: an unstarted fiber, or a started one that roams.
 pub(crate) struct Stealable(pub(crate) NonNull<Header>);
 
-// SAFETY: tasks are `Send` by `spawn`'s bound, roaming fibers by `spawn_roaming`'s contract, and the queue that
+// SAFETY: unstarted fibers are `Send` by `spawn`'s bound, roaming fibers by `spawn_roaming`'s contract, and the queue that
 // carries the pointer orders all accesses.
 unsafe impl Send for Stealable {}
 
-/// See the module's documentation. Others may use `remote`, `index` and `shared`, and read `current` and `picks_left`;
-/// everything else belongs to the worker's own thread.
+/// See the module's documentation. Other threads may use `remote`, `index` and `shared`, and read `current` and `picks_left`.
+/// Everything else belongs to the worker's own thread.
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(super) shared: AtomicPtr<Shared>,
     pub(super) remote: CachePadded<Remote>,
-    /// The fiber that runs; null in the hub. Written by this thread alone, as the next.
+    /// The fiber that runs; null in the hub. Only this thread writes it.
     current: AtomicPtr<Header>,
     hub: Cell<Context>,
+    /// How many picks are left of the tick. Only this thread writes it.
     picks_left: AtomicU32,
-    /// Started fibers that can go on, and tasks bound to this worker; first in, first out.
+    /// Started fibers that can go on, and unstarted fibers bound to this worker; first in, first out.
     pub(super) ready: ReadyList<Header>,
-    /// Tasks that others may steal; newest first.
-    pub(super) tasks: deque::Worker<Stealable>,
+    /// Fibers that other workers may steal; newest first.
+    pub(super) deque: Deque<Stealable>,
     /// Stacks of the default size, most recently used last.
     stacks: UnsafeCell<Vec<Stack>>,
-    /// A stack of another size that was left behind, for the hub to give back.
+    /// A stack of another size whose fiber has ended, for the hub to give back.
     retired: Cell<Option<(u32, Stack)>>,
     pub(crate) wheel: Wheel,
     pub(super) live: LiveList,
-    pub(super) idle: super::hub::Idling,
+    pub(super) hub_state: super::hub::HubState,
     pub(super) tick: Tick,
     pub(super) pace: Pace,
-    pub(super) tidying: super::tidying::Tidying,
+    pub(super) scavenger: super::scavenger::Scavenger,
     unwinding: unwinding::Unwinding,
     pub(super) refusals: super::refusals::Refusals,
 }
@@ -91,7 +92,7 @@ pub(super) struct Position {
 }
 
 impl Position {
-    /// The fiber that runs; it may be gone by the time that anybody looks. `None` in the hub.
+    /// The fiber that runs; `None` in the hub. The fiber may end at any time, so its address must not be followed.
     pub(super) fn fiber(self) -> Option<NonNull<Header>> {
         NonNull::new(self.current)
     }
@@ -101,26 +102,26 @@ impl Position {
 pub(super) struct Remote {
     /// Wake-ups from other threads, and whether the worker sleeps.
     pub(super) inbox: Inbox<Header>,
-    /// The newest task; stealable like the others, once the worker has been busy for a while.
+    /// The newest unstarted fiber; stealable like the others, once the worker has been busy for a while.
     pub(super) newest: LifoSlot<Header>,
-    pub(super) stealer: deque::Stealer<Stealable>,
-    /// Counts epoch to the hub. A worker whose count stands still is busy with one fiber.
+    pub(super) stealer: Stealer<Stealable>,
+    /// Counts passes through the hub. While the count stands still, the worker is busy with one fiber.
     pub(super) epoch: AtomicU32,
-    /// Connections placed here; see `Flags::DISTRIBUTED`.
+    /// The number of fibers placed here; see `Flags::DISTRIBUTED`.
     pub(super) placed: AtomicUsize,
-    /// The operating system's id of the worker's thread; 0 before it runs.
+    /// The operating system's id of the worker's thread; 0 before the thread runs.
     thread_id: AtomicI32,
-    /// How many started fibers live here.
+    /// The number of started fibers that live here.
     pub(super) fibers: AtomicUsize,
-    /// What a worker sleeps on when a poller thread does the polling.
+    /// Where the worker sleeps if a poller thread does the polling.
     pub(super) parker: Parker,
-    /// Fibers that are to be cancelled, if they live here.
+    /// Cancellation requests for fibers that may live here.
     pub(super) cancellations: Requests,
 }
 
 // SAFETY: the type's documentation says what other threads may use: `Sync` fields and constants.
 unsafe impl Sync for Worker {}
-// SAFETY: built by the runtime's thread before the worker's thread takes it over.
+// SAFETY: the runtime's thread builds the worker before the worker's own thread takes it over.
 unsafe impl Send for Worker {}
 
 #[cfg(not(loom))]
@@ -136,9 +137,9 @@ loom::thread_local! {
 
 /// The worker whose thread this is.
 ///
-/// The one accessor of the one thread-local. It is never inlined, so that no address of a thread-local lives
-/// across a switch: a roaming fiber may come back on another thread. For the same reason the reference must not
-/// be used after a switch of a roaming fiber: ask again.
+/// The only accessor of this thread-local. It is never inlined, so that no address of a thread-local lives across a
+/// switch: a roaming fiber may come back on another thread. For the same reason the reference must not be used after a
+/// switch of a roaming fiber: call this again.
 #[inline(never)]
 pub(crate) fn current_worker() -> Option<&'static Worker> {
     // SAFETY: the pointer is set by a worker's thread to its worker, which outlives the thread.
@@ -147,8 +148,8 @@ pub(crate) fn current_worker() -> Option<&'static Worker> {
 
 impl Worker {
     pub(super) fn new(index: usize) -> Self {
-        let tasks = deque::Worker::new_lifo();
-        let stealer = tasks.stealer();
+        let deque = Deque::new_lifo();
+        let stealer = deque.stealer();
         Self {
             index,
             shared: AtomicPtr::new(ptr::null_mut()),
@@ -167,15 +168,15 @@ impl Worker {
             hub: Cell::new(Context::dangling()),
             picks_left: AtomicU32::new(Tick::default().picks()),
             ready: ReadyList::new(),
-            tasks,
+            deque,
             stacks: UnsafeCell::new(Vec::new()),
             retired: Cell::new(None),
             wheel: Wheel::new(0),
             live: LiveList::new(),
-            idle: super::hub::Idling::default(),
+            hub_state: super::hub::HubState::default(),
             tick: Tick::default(),
             pace: Pace::default(),
-            tidying: super::tidying::Tidying::default(),
+            scavenger: super::scavenger::Scavenger::default(),
             unwinding: unwinding::Unwinding::default(),
             refusals: super::refusals::Refusals::default(),
         }
@@ -185,15 +186,15 @@ impl Worker {
         self.remote.thread_id.store(id, Ordering::Relaxed);
     }
 
-    /// The operating system's id of the worker's thread; 0 before it runs.
+    /// The operating system's id of the worker's thread; 0 before the thread runs.
     pub(super) fn thread_id(&self) -> i32 {
         // Relaxed: a number.
         self.remote.thread_id.load(Ordering::Relaxed)
     }
 
-    /// Where it stands, for other threads: as long as this does not change, it runs one fiber without a switch.
+    /// The worker's position, for other threads: as long as it does not change, the worker runs one fiber without a switch.
     pub(super) fn position(&self) -> Position {
-        // Relaxed: whoever compares two of them has waited in between.
+        // Relaxed: a thread that compares two positions has waited in between.
         Position {
             epoch: self.remote.epoch.load(Ordering::Relaxed),
             picks_left: self.picks_left.load(Ordering::Relaxed),
@@ -211,7 +212,7 @@ impl Worker {
     }
 
     pub(crate) fn shared(&self) -> &Shared {
-        // SAFETY: set before any thread can see the worker; the runtime's shared state owns the workers.
+        // SAFETY: the pointer is set before any thread can see the worker, and the runtime's shared state owns the workers.
         unsafe { &*self.shared.load(Ordering::Relaxed) }
     }
 
@@ -223,55 +224,55 @@ impl Worker {
 
     #[inline(always)]
     fn set_current(&self, fiber: Option<NonNull<Header>>) {
-        // Relaxed: others only compare it with what they saw before.
+        // Relaxed: other threads only compare it with what they saw before.
         self.current.store(fiber.map_or(ptr::null_mut(), NonNull::as_ptr), Ordering::Relaxed);
     }
 
-    /// Puts a started fiber that can go on where it will be picked. On the worker's own thread.
+    /// Queues a fiber that can go on, or an unstarted one bound to this worker. On the worker's own thread.
     #[inline]
     pub(crate) fn make_ready(&self, fiber: NonNull<Header>) {
-        // SAFETY: the caller was handed the fiber by its claim, so the cell is alive and in no other list.
+        // SAFETY: the caller got the fiber by its claim, so the cell is alive and in no other list.
         let header = unsafe { fiber.as_ref() };
-        if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::ANCHORED) {
-            // From here on others may run it, so a canceller must not touch its waiter any more.
+        if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
+            // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
             header.set_waiting(ptr::null(), Reason::None);
-            self.tasks.push(Stealable(fiber));
+            self.deque.push(Stealable(fiber));
         } else {
             // SAFETY: as above.
             unsafe { self.ready.push_back(fiber) };
         }
     }
 
-    /// Queues a task of the current fiber: the newest in the slot, the one before it in the deque. Whether there are more
-    /// than a fiber should leave to others.
+    /// Queues a fiber that the current one has spawned: the newest in the slot, the one before it in the deque. Returns whether
+    /// the deque is too long for the current fiber to go on.
     #[inline]
-    pub(super) fn push_task(&self, task: NonNull<Header>) -> bool {
+    pub(super) fn push_unstarted(&self, task: NonNull<Header>) -> bool {
         let Some(older) = self.remote.newest.put(task) else { return false };
-        self.tasks.push(Stealable(older));
-        let count = self.tasks.len();
+        self.deque.push(Stealable(older));
+        let count = self.deque.len();
         if count >= WORTH_WAKING && self.shared().sleepers.has_sleepers() {
-            self.shared().wake_a_sleeper();
+            self.shared().unpark_one();
         }
         count >= CROWDED
     }
 
-    /// Gives a task to the worker that has the fewest placed fibers, this one included.
+    /// Gives an unstarted fiber to the worker with the fewest placed fibers, which may be this one.
     #[cold]
-    pub(super) fn place(&self, task: NonNull<Header>) {
+    pub(super) fn place(&self, fiber: NonNull<Header>) {
         let shared = self.shared();
         let target = shared.least_loaded();
-        // SAFETY: a task that is in no queue yet is ours.
-        unsafe { task.as_ref() }.set_flag(Flags::PLACED);
+        // SAFETY: an unstarted fiber that is in no queue yet is ours.
+        unsafe { fiber.as_ref() }.set_flag(Flags::PLACED);
         // Relaxed: a load figure.
         target.remote.placed.fetch_add(1, Ordering::Relaxed);
         if ptr::eq(target, self) {
-            self.make_ready(task);
+            self.make_ready(fiber);
         } else {
-            shared.deliver(target, task);
+            shared.deliver(target, fiber);
         }
     }
 
-    /// The next fiber to run, from the sources that cost nothing to look at; `None` sends the caller to the hub.
+    /// The next fiber to run, from the sources that cost nothing to look at. If it returns `None`, the caller must enter the hub.
     #[inline]
     fn pick(&self) -> Option<NonNull<Header>> {
         // Relaxed: as for `current`.
@@ -289,9 +290,9 @@ impl Worker {
         }
     }
 
-    /// Asks for the memory of the fibers that will be picked next, so that it arrives while this one runs: the stack of
-    /// the first, whose header was asked for at the pick before, and the header of the second. Among ten thousand
-    /// fibers that only yield, a switch takes two thirds of the time then.
+    /// Prefetches the memory of the fibers that will be picked next, so that it arrives while this one runs: the stack of
+    /// the first, whose header was prefetched at the pick before, and the header of the second. Among ten thousand
+    /// fibers that only yield, this reduces the time of a switch to two thirds.
     #[inline(always)]
     fn prefetch_ready(&self) {
         let [first, second] = self.ready.first_two();
@@ -307,17 +308,17 @@ impl Worker {
     #[inline]
     pub(super) fn pick_beyond_ready(&self) -> Option<NonNull<Header>> {
         if self.drain_inbox() {
-            return self.ready.pop_front().or_else(|| self.pick_task());
+            return self.ready.pop_front().or_else(|| self.pick_unstarted());
         }
-        self.pick_task()
+        self.pick_unstarted()
     }
 
     #[inline]
-    pub(super) fn pick_task(&self) -> Option<NonNull<Header>> {
-        self.remote.newest.take().or_else(|| self.tasks.pop().map(|task| task.0))
+    pub(super) fn pick_unstarted(&self) -> Option<NonNull<Header>> {
+        self.remote.newest.take().or_else(|| self.deque.pop().map(|fiber| fiber.0))
     }
 
-    /// Moves the inbox's fibers to where they will be picked; false when it was empty.
+    /// Queues the inbox's fibers on this worker. Returns false if the inbox was empty.
     #[inline]
     pub(super) fn drain_inbox(&self) -> bool {
         if !self.remote.inbox.has_items() {
@@ -330,19 +331,19 @@ impl Worker {
         true
     }
 
-    /// What tells the current turn of `me` from others.
+    /// The current time slice of `me`.
     #[cfg(not(loom))]
-    pub(super) fn turn_of(&self, me: NonNull<Header>) -> super::budget::Turn {
+    pub(super) fn slice_of(&self, me: NonNull<Header>) -> super::budget::TimeSlice {
         (me.addr().get(), self.picks_left.load(Ordering::Relaxed))
     }
 
-    /// Whether anybody could run in the place of the current fiber.
+    /// Whether another fiber could run in the place of the current one.
     #[cfg(not(loom))]
     pub(super) fn has_others(&self) -> bool {
         !self.ready.is_empty()
             || self.remote.inbox.has_items()
             || !self.remote.newest.is_empty()
-            || !self.tasks.is_empty()
+            || !self.deque.is_empty()
     }
 
     pub(super) fn tick_is_up(&self) -> bool {

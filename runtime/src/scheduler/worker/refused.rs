@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use super::Worker;
-use super::life::{Next, abort_unstarted, clear, live_in_hook, this_worker, wind_up};
+use super::life::{Next, abort_unstarted, clear, run_in_hook, this_worker, wind_up};
 use crate::cell::{Header, NoStack};
 
 /// The word of the switch to a task that starts only to drop its closure, since there was no stack for it.
@@ -19,7 +19,7 @@ pub(super) const REFUSED: usize = 1;
 pub(super) fn refuse_and_end(fiber: NonNull<Header>) -> Next {
     let worker = this_worker();
     let reason = worker.refusals.take_reason();
-    live_in_hook(fiber, || {
+    run_in_hook(fiber, || {
         // SAFETY: the caller is this fiber.
         if unsafe { fiber.as_ref() }.must_unwind() {
             abort_unstarted(fiber);

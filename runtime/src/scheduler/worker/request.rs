@@ -1,19 +1,19 @@
-//! What a fiber that enters the hub asks of it, as the word that travels through the switch.
+//! A fiber's request to the hub, and its encoding as the word that travels through the switch.
 
 use std::ptr::NonNull;
 
 use crate::cell::Header;
 
-/// What a fiber that enters the hub asks of it.
+/// A fiber's request when it enters the hub.
 #[derive(Clone, Copy)]
 pub(crate) enum Request {
     Nothing,
-    /// Start this task: the fiber that picked it had no stack at hand.
+    /// Start this unstarted fiber: the fiber that picked it had no stack for it. Also resumes a started fiber.
     Start(NonNull<Header>),
     /// Queue this roaming fiber, which has yielded.
     Requeue(NonNull<Header>),
     /// Let this fiber go on at the end of the tick, or when there is nothing else to run.
-    Aside(NonNull<Header>),
+    Defer(NonNull<Header>),
 }
 
 impl Request {
@@ -22,7 +22,7 @@ impl Request {
             Self::Nothing => 0,
             Self::Start(fiber) => fiber.as_ptr() as usize | 1,
             Self::Requeue(fiber) => fiber.as_ptr() as usize | 2,
-            Self::Aside(fiber) => fiber.as_ptr() as usize | 3,
+            Self::Defer(fiber) => fiber.as_ptr() as usize | 3,
         }
     }
 
@@ -30,7 +30,7 @@ impl Request {
         match (NonNull::new((word & !3) as *mut Header), word & 3) {
             (Some(fiber), 1) => Self::Start(fiber),
             (Some(fiber), 2) => Self::Requeue(fiber),
-            (Some(fiber), 3) => Self::Aside(fiber),
+            (Some(fiber), 3) => Self::Defer(fiber),
             _ => Self::Nothing,
         }
     }

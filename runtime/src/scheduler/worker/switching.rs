@@ -13,28 +13,29 @@ use super::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::scheduler::hooks::call_around;
 
-/// The worker on whose thread the caller is now.
+/// The worker of the calling thread.
 fn here() -> &'static Worker {
     super::current_worker().expect("a fiber runs on a worker")
 }
 
 impl Worker {
-    /// Parks the current fiber: returns when somebody has made it ready and it was picked again.
+    /// Parks the current fiber. Returns when the fiber has been made ready and was picked again.
     ///
-    /// Its waiter is registered, or it is in a queue itself. If it roams, `self` must not be used afterwards.
+    /// The fiber's waiter must be registered, or the fiber must be in a queue itself. If the fiber roams, `self` must not be
+    /// used afterwards.
     #[cfg(not(loom))]
     #[inline]
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         if header.has(Flags::ROAMING_OR_HOOKED) {
-            return self.suspend_specially(header, Request::Nothing);
+            return self.suspend_slow(header, Request::Nothing);
         }
-        self.suspend_plainly(header);
+        self.suspend_fast(header);
     }
 
     #[inline(always)]
-    fn suspend_plainly(&self, me: &Header) {
+    fn suspend_fast(&self, me: &Header) {
         match self.pick() {
             Some(next) if next == NonNull::from(me) => {}
             Some(next) => self.continue_with(me, next),
@@ -42,12 +43,12 @@ impl Worker {
         }
     }
 
-    /// The way of a fiber that roams or has hooks. The hooks are called as if by the thread, which is between two fibers:
-    /// they could not park, for whoever wakes this fiber may have put it into a queue already.
+    /// [`suspend`](Self::suspend) for a fiber that roams or has hooks. The hooks are called as if by the thread between two
+    /// fibers: they cannot park, since a waker may have put this fiber into a queue already.
     #[inline(never)]
-    fn suspend_specially(&self, me: &Header, request: Request) {
+    fn suspend_slow(&self, me: &Header, request: Request) {
         let suspend = |worker: &Self| match request {
-            Request::Nothing if !me.has(Flags::ROAMING) => worker.suspend_plainly(me),
+            Request::Nothing if !me.has(Flags::ROAMING) => worker.suspend_fast(me),
             request => worker.enter_hub(me, request),
         };
         if !me.has(Flags::HOOKED) {
@@ -60,7 +61,7 @@ impl Worker {
             me.unset_flag(Flags::IN_HOOK);
             suspend(here());
             me.set_flag(Flags::IN_HOOK);
-            // Also when the fiber has just picked itself, and perhaps on another worker.
+            // Also if the fiber has just picked itself, or is on another worker now.
             here().set_current(None);
         });
         me.unset_flag(Flags::IN_HOOK);
@@ -80,45 +81,45 @@ impl Worker {
     pub(crate) fn yield_now(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::ROAMING) && !header.has(Flags::ANCHORED) {
-            return self.suspend_specially(header, Request::Requeue(me));
+        if header.has(Flags::ROAMING) && !header.has(Flags::PINNED) {
+            return self.suspend_slow(header, Request::Requeue(me));
         }
         // SAFETY: a running fiber is in no list.
         unsafe { self.ready.push_back(me) };
         self.suspend(me);
     }
 
-    /// Gives everybody who is ready a turn; if nobody is, the newest task.
+    /// Lets every ready fiber run once before the current one goes on, or the newest unstarted fiber if none is ready.
     #[cfg(not(loom))]
     pub(in crate::scheduler) fn let_others_run(&self, me: NonNull<Header>) {
-        // The caller is about to be ready as well, and those come first.
+        // The current fiber is about to be ready as well, and ready fibers come before unstarted ones.
         if self.ready.is_empty()
             && !self.drain_inbox()
-            && let Some(task) = self.pick_task()
+            && let Some(fiber) = self.pick_unstarted()
         {
-            // SAFETY: it came out of a queue, which made it ours.
-            unsafe { self.ready.push_back(task) };
+            // SAFETY: the fiber came out of a queue, which made it ours.
+            unsafe { self.ready.push_back(fiber) };
         }
         self.yield_now(me);
     }
 
-    /// Lets the hub look at everything, and all that this finds go first.
+    /// Lets the hub look at everything. Every fiber that this makes ready runs before the current one goes on.
     #[cfg(not(loom))]
-    pub(in crate::scheduler) fn ask_for_round(&self, me: NonNull<Header>) {
+    pub(in crate::scheduler) fn request_hub_pass(&self, me: NonNull<Header>) {
         // Relaxed: as for `current`.
         self.picks_left.store(0, Ordering::Relaxed);
-        self.step_aside(me);
+        self.defer_self(me);
     }
 
-    /// Lets others run for the rest of the tick, or until there are none.
+    /// Lets others run for the rest of the tick, or until there is no other to run.
     #[cfg(not(loom))]
-    pub(in crate::scheduler) fn step_aside(&self, me: NonNull<Header>) {
+    pub(in crate::scheduler) fn defer_self(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        let may_move = header.has(Flags::ROAMING) && !header.has(Flags::ANCHORED);
-        let request = if may_move { Request::Requeue(me) } else { Request::Aside(me) };
+        let may_move = header.has(Flags::ROAMING) && !header.has(Flags::PINNED);
+        let request = if may_move { Request::Requeue(me) } else { Request::Defer(me) };
         if header.has(Flags::HOOKED) {
-            return self.suspend_specially(header, request);
+            return self.suspend_slow(header, request);
         }
         self.enter_hub(header, request);
     }
@@ -155,9 +156,9 @@ impl Worker {
         unsafe { switch(me.context.as_ptr(), self.hub.get(), request.encode()) };
     }
 
-    /// Runs `fiber` from the hub until some fiber switches back, and returns what that one asks for.
+    /// Runs `fiber` from the hub until some fiber switches back, and returns that fiber's request.
     ///
-    /// A task is given a stack first; `Err` hands it back when there is none to be had.
+    /// An unstarted fiber gets a stack first. If there is none, `Err` gives the fiber back.
     pub(in crate::scheduler) fn resume(
         &self,
         fiber: NonNull<Header>,
@@ -190,7 +191,7 @@ impl Worker {
         let header = unsafe { task.as_ref() };
         header.stack_bytes.set(0);
         // Its stack is to be left behind on this worker.
-        header.set_flag(Flags::ANCHORED);
+        header.set_flag(Flags::PINNED);
         self.refusals.set_reason(reason);
         let to = self.start(task, stack);
         // SAFETY: `to` is the task's, freshly prepared.
@@ -225,13 +226,14 @@ impl Worker {
         }
     }
 
-    /// Gives all stacks at hand, or the older half of them, to the runtime's pool. False if there are none. From the hub.
+    /// Gives all cached stacks, or the older half of them, to the runtime's pool. Returns false if there are none. From the hub.
     pub(in crate::scheduler) fn give_stacks(&self, all: bool) -> bool {
         // SAFETY: as in `trim_stacks`.
         let len = unsafe { &*self.stacks.get() }.len();
         let keep = if all { 0 } else { len / 2 };
         self.trim_stacks(keep);
-        // SAFETY: as above. Among the stacks of a burst the list itself has grown.
+        // The list itself has grown with the stacks of a burst.
+        // SAFETY: as above.
         unsafe { &mut *self.stacks.get() }.shrink_to(2 * keep);
         len > 0
     }

@@ -1,65 +1,65 @@
 //! A fiber that is suspended while it unwinds, in a destructor that blocks, takes its panics with it.
 //!
-//! To std, unwinding is a fact of the thread. So that [`std::thread::panicking`] tells each fiber about itself, what the
-//! thread has counted is taken off it before the switch, and put on again after (`ballast.rs`). A neighbour is then
-//! cancelled, waits and poisons as if it were alone.
+//! To std, unwinding is a property of the thread. So that [`std::thread::panicking`] tells each fiber about itself, the thread's
+//! panic count is taken before the switch, and restored after it (`panic_count.rs`). A neighbour is then cancelled, waits and
+//! poisons as if it were alone.
 //!
-//! This needs a thread once, and if none can be had, the panics stay where they are: until that fiber has gone on, its
-//! neighbours on the worker look as if they unwound. What begins to wait meanwhile is then not cancelled, for a second
-//! unwinding would abort if it is the unwinding fiber that waits.
+//! This needs a thread once. If none can be created, the panics stay on the thread: until the unwinding fiber has gone on, its
+//! neighbours on the worker look as if they unwound. A wait that begins meanwhile is not cancelled, since a second unwinding
+//! would abort the process if it is the unwinding fiber that waits.
 
 use std::cell::Cell;
 
 use abaca_asm::coroutine::{Carrier, set_carrier};
 
-use super::{Worker, ballast};
+use super::{Worker, panic_count};
 use crate::cell::{Flags, Header};
 
 /// See the module's documentation.
 #[derive(Default)]
 pub(in crate::scheduler) struct Unwinding {
-    /// Suspended fibers whose panics are still counted as the thread's, or which began to wait beside such.
-    standing: Cell<usize>,
+    /// The number of suspended fibers whose panics are still counted on the thread, or that began to wait beside such a fiber.
+    left_behind: Cell<usize>,
 }
 
 /// From now on a coroutine that is suspended while it unwinds takes its panics with it as well, on all threads.
 pub(in crate::scheduler) fn carry_panics_of_coroutines() {
     // Without unwinding a panic is the process's end.
     if !cfg!(panic = "abort") {
-        set_carrier(Carrier { lift: ballast::lift, lower: ballast::lower });
+        set_carrier(Carrier { take: panic_count::take, restore: panic_count::restore });
     }
 }
 
 impl Worker {
-    /// Calls `suspend`, which suspends the current fiber while it unwinds. The fiber stays on this worker until it
+    /// Calls `suspend`, which suspends the current fiber while it unwinds. The fiber stays on this worker until `suspend`
     /// returns, even if it roams.
     #[cold]
     pub(crate) fn suspend_unwinding(&self, me: &Header, suspend: impl FnOnce()) {
-        let was_anchored = me.has(Flags::ANCHORED);
-        me.set_flag(Flags::ANCHORED);
-        match self.lift_panics() {
-            Some(lifted) => {
+        let was_pinned = me.has(Flags::PINNED);
+        me.set_flag(Flags::PINNED);
+        match self.take_panics() {
+            Some(taken) => {
                 suspend();
-                ballast::lower(lifted);
+                panic_count::restore(taken);
             }
             None => {
-                let standing = &self.unwinding.standing;
-                standing.set(standing.get() + 1);
+                let left_behind = &self.unwinding.left_behind;
+                left_behind.set(left_behind.get() + 1);
                 suspend();
-                standing.set(standing.get() - 1);
+                left_behind.set(left_behind.get() - 1);
             }
         }
-        if !was_anchored {
-            me.unset_flag(Flags::ANCHORED);
+        if !was_pinned {
+            me.unset_flag(Flags::PINNED);
         }
     }
 
-    /// Takes the current fiber's panics off the thread, unless they cannot be told from a neighbour's.
-    fn lift_panics(&self) -> Option<usize> {
-        // Without unwinding a panic is the process's end; what waits meanwhile is the panic hook.
-        if cfg!(panic = "abort") || self.unwinding.standing.get() != 0 {
+    /// Takes the current fiber's panics off the thread. `None` if they cannot be told from a neighbour's.
+    fn take_panics(&self) -> Option<usize> {
+        // Without unwinding a panic ends the process, and it is the panic hook that waits meanwhile.
+        if cfg!(panic = "abort") || self.unwinding.left_behind.get() != 0 {
             return None;
         }
-        ballast::lift()
+        panic_count::take()
     }
 }

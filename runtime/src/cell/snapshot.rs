@@ -1,8 +1,8 @@
-//! What another thread may learn of a running fiber that does not know of it: its name and its id.
+//! A snapshot of a running fiber that another thread takes without the fiber's help: its name and its id.
 //!
-//! The fiber may end at any time, and its cell with it, so nothing is followed: the kernel copies what is there
-//! (`os/peek.rs`). Whoever asks knows that the fiber has run without a switch before and after, and therefore during, the
-//! look; then what was copied was alive, and nobody changes a fiber's name.
+//! The fiber may end at any time, and its cell with it, so no address is dereferenced: the kernel copies the memory
+//! (`os/peek.rs`). If the caller then finds that the fiber has run without a switch from before the copy until after it, the
+//! copied memory was alive; and a fiber's name never changes.
 
 #![expect(unsafe_code, reason = "makes values of bytes that the kernel has copied")]
 
@@ -12,21 +12,21 @@ use std::ptr::NonNull;
 use super::{FiberId, Header, Identity};
 use crate::os::peek;
 
-/// Names are cut off after so many bytes.
+/// The longest name in a snapshot, in bytes; the rest is cut off.
 const NAME_BYTES: usize = 256;
 
-/// See the module's documentation. Both are `None` for a fiber that nobody has asked for them yet, and where the kernel does
-/// not let the process look.
+/// See the module's documentation. Both fields are `None` for a fiber that has no identity yet, and where the kernel does not
+/// let the process copy its own memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Glimpse {
+pub(crate) struct FiberSnapshot {
     pub(crate) id: Option<FiberId>,
     pub(crate) name: Option<String>,
 }
 
-impl Glimpse {
+impl FiberSnapshot {
     pub(crate) fn of(header: *const Header) -> Self {
         let place = header.wrapping_byte_add(Header::IDENTITY).cast::<*const Identity>();
-        // SAFETY: an address, which is not followed.
+        // SAFETY: the value is an address, which is not followed.
         match peek::value(place).map(|copy| unsafe { copy.assume_init() }) {
             Some(identity) if !identity.is_null() => Self { id: id_of(identity), name: name_of(identity) },
             _ => Self::default(),
@@ -36,7 +36,7 @@ impl Glimpse {
 
 fn id_of(identity: *const Identity) -> Option<FiberId> {
     let place = identity.wrapping_byte_add(Identity::ID).cast::<u64>();
-    // SAFETY: a number.
+    // SAFETY: the value is a number, for which all bytes are valid.
     let number = unsafe { peek::value(place)?.assume_init() };
     NonZeroU64::new(number).map(FiberId::from_number)
 }
@@ -45,7 +45,7 @@ fn name_of(identity: *const Identity) -> Option<String> {
     // A box is laid out as the pointer that it owns.
     const { assert!(size_of::<Option<Box<str>>>() == size_of::<Option<NonNull<str>>>()) };
     let place = identity.wrapping_byte_add(Identity::NAME).cast::<Option<NonNull<str>>>();
-    // SAFETY: an address and a length, neither of which is used but as a number.
+    // SAFETY: the value is an address and a length, and both are used only as numbers.
     let name = unsafe { peek::value(place)?.assume_init() }?.as_ptr();
     let len = (name as *const [u8]).len().min(NAME_BYTES);
     let bytes = peek::bytes(name.cast_const().cast(), len)?;
@@ -59,7 +59,7 @@ mod tests {
     use crate::os::peek;
 
     #[test]
-    fn a_name_and_an_id_are_found_and_what_is_gone_is_not() {
+    fn a_name_and_an_id_are_found_and_a_bad_address_gives_none() {
         if peek::bytes("probe".as_ptr(), 5).is_none() {
             return; // not allowed here
         }

@@ -1,15 +1,16 @@
-//! Asking a thread which code it is in, without disturbing what it waits for.
+//! A signal that makes a thread record its backtrace, without disturbing what it waits for.
 //!
-//! The question is a timer on the thread's own processor time, which is over at once: it goes off while the thread runs, and
-//! never while it sleeps. Where the kernel looks at such timers on its way back to user code (its option
-//! POSIX_CPU_TIMERS_TASK_WORK, on x86_64 since Linux 5.9), the thread has nothing left then that a signal could interrupt, so
-//! no call of a library that knows nothing of us ends with EINTR. Elsewhere a tick of the clock within a call that is about
-//! to sleep can still do so.
+//! The signal comes from a timer on the thread's own processor time, which expires at once: it goes off while the thread runs,
+//! and never while it sleeps. Where the kernel handles such timers on its way back to user code (its option
+//! POSIX_CPU_TIMERS_TASK_WORK, on x86_64 since Linux 5.9), the thread is then in no call that a signal could interrupt, so no
+//! call of a library that knows nothing of us ends with EINTR. Elsewhere a tick of the clock within a call that is about to
+//! sleep can still do so.
 //!
-//! The handler walks the stack and stores addresses; to look up their names is the asker's affair. The signal is SIGURG,
-//! which is ignored by default; a timer's is told from any other, which goes on to whoever was there before.
+//! The handler walks the stack and stores addresses; the requesting thread looks up their names. The signal is SIGURG, which
+//! is ignored by default. A signal from such a timer is told from any other SIGURG, which is passed on to the handler that was
+//! installed before.
 //!
-//! Rejected: tgkill(2) to a thread that was seen running. By the time it arrives the thread may wait in poll(2).
+//! Rejected: tgkill(2) to a thread that was seen running. By the time the signal arrives, the thread may wait in poll(2).
 
 #![expect(unsafe_code, reason = "a signal handler, and system calls that have it called")]
 
@@ -21,79 +22,79 @@ use std::time::{Duration, Instant};
 use super::futex;
 use super::handler::{Delivery, Entry, LAYERS, Layers, Mask, with_errno_kept};
 
-/// Tells what the interrupted thread is at, to be compared with what it was expected to be at. Does no more than a signal
-/// handler may.
+/// Returns what the interrupted thread is running, to be compared with what it was expected to run. It must be
+/// async-signal-safe.
 pub(crate) type Subject = fn() -> usize;
 
-/// The most frames of an answer.
+/// The most frames of a backtrace.
 const FRAMES: usize = 64;
 
-/// A thread that computes answers at the next tick of its clock.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How long the requesting thread waits. A thread that computes gets the signal at the next tick of its clock.
+const TIMEOUT: Duration = Duration::from_millis(200);
 
 static SUBJECT: OnceLock<Subject> = OnceLock::new();
 
 static COVERED: Layers = Layers::new();
 
-const ENTRIES: [Entry; LAYERS] = [on_nudge::<0>, on_nudge::<1>, on_nudge::<2>, on_nudge::<3>];
+const ENTRIES: [Entry; LAYERS] = [on_sigurg::<0>, on_sigurg::<1>, on_sigurg::<2>, on_sigurg::<3>];
 
-/// One question at a time in the process: whoever asks holds this.
-static ASKING: Mutex<u32> = Mutex::new(0);
+/// Held during a request, of which the process has one at a time: the number of the last one.
+static REQUEST: Mutex<u32> = Mutex::new(0);
 
-/// How far the question has come: its number, times 4, and one of the stages below.
+/// The state of the request: its number, times 4, and one of the stages below.
 static STAGE: AtomicU32 = AtomicU32::new(0);
 
-const ASKED: u32 = 1;
-const ANSWERING: u32 = 2;
-const ANSWERED: u32 = 3;
+const REQUESTED: u32 = 1;
+const RECORDING: u32 = 2;
+const RECORDED: u32 = 3;
 
-/// What the thread is expected to be at.
+/// What the thread is expected to run.
 static EXPECTED: AtomicUsize = AtomicUsize::new(0);
 
-/// The answer, innermost first.
-static ANSWER: [AtomicUsize; FRAMES] = [const { AtomicUsize::new(0) }; FRAMES];
+/// The backtrace, innermost frame first.
+static BACKTRACE: [AtomicUsize; FRAMES] = [const { AtomicUsize::new(0) }; FRAMES];
 
-/// The addresses of the code that the thread is in, innermost first, if it computes and is still at `expected`. Waits for
-/// them a fifth of a second at most; `None` also when somebody else asks.
-pub(crate) fn ask(thread_id: i32, subject: Subject, expected: usize) -> Option<Vec<usize>> {
-    let mut number = match ASKING.try_lock() {
+/// The backtrace of a thread as code addresses, innermost first. `None` if the thread does not compute for a fifth of a second,
+/// if it no longer runs `expected`, or if another request is under way.
+pub(crate) fn trace(thread_id: i32, subject: Subject, expected: usize) -> Option<Vec<usize>> {
+    let mut number = match REQUEST.try_lock() {
         Ok(number) => number,
         Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
         Err(TryLockError::WouldBlock) => return None,
     };
     *number = (*number + 1) % (1 << 30);
-    let question = *number << 2;
+    let request = *number << 2;
     SUBJECT.get_or_init(|| subject);
     COVERED.cover(libc::SIGURG, &ENTRIES).ok()?;
     EXPECTED.store(expected, Ordering::Relaxed);
     // Release: pairs with the exchange in the handler.
-    STAGE.store(question | ASKED, Ordering::Release);
-    let timer = Timer::start(thread_id, question)?;
-    let deadline = Instant::now() + PATIENCE;
-    while STAGE.load(Ordering::Acquire) == question | ASKED && Instant::now() < deadline {
-        futex::wait(&STAGE, question | ASKED, Some(deadline));
+    STAGE.store(request | REQUESTED, Ordering::Release);
+    let timer = Timer::start(thread_id, request)?;
+    let deadline = Instant::now() + TIMEOUT;
+    while STAGE.load(Ordering::Acquire) == request | REQUESTED && Instant::now() < deadline {
+        futex::wait(&STAGE, request | REQUESTED, Some(deadline));
     }
     drop(timer);
-    // From here on no handler begins to answer. AcqRel: pairs with the handler's.
-    let taken_back =
-        STAGE.compare_exchange(question | ASKED, question, Ordering::AcqRel, Ordering::Acquire).is_ok();
-    if taken_back {
+    // From here on no handler begins to record. AcqRel: pairs with the handler's.
+    let is_withdrawn =
+        STAGE.compare_exchange(request | REQUESTED, request, Ordering::AcqRel, Ordering::Acquire).is_ok();
+    if is_withdrawn {
         return None;
     }
-    while STAGE.load(Ordering::Acquire) == question | ANSWERING {
+    while STAGE.load(Ordering::Acquire) == request | RECORDING {
         std::thread::yield_now();
     }
-    let frames = ANSWER.iter().map(|frame| frame.load(Ordering::Relaxed));
+    let frames = BACKTRACE.iter().map(|frame| frame.load(Ordering::Relaxed));
     let frames: Vec<_> = frames.take_while(|frame| *frame != 0).collect();
     (!frames.is_empty()).then_some(frames)
 }
 
-/// A timer of the kernel on another thread's processor time, which is over at once.
+/// A timer of the kernel on another thread's processor time. It expires at once.
 struct Timer(libc::c_int);
 
 impl Timer {
     fn start(thread_id: i32, value: u32) -> Option<Self> {
-        /// The bits of a clock's number that say: of a thread, as the scheduler counts.
+        /// The bits of a clock's number for: a thread's clock (CPUCLOCK_PERTHREAD_MASK), as the scheduler counts (CPUCLOCK_SCHED).
         const THREAD_CLOCK: libc::clockid_t = 6;
         // SAFETY: all zeroes are a valid value.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
@@ -127,13 +128,13 @@ impl Timer {
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        // SAFETY: made by `start`, and nobody else's.
+        // SAFETY: `start` made the timer, and nothing else uses it.
         unsafe { libc::syscall(libc::SYS_timer_delete, self.0) };
     }
 }
 
 /// The handler: neither allocates, nor locks, nor unwinds, nor yields.
-extern "C" fn on_nudge<const LAYER: usize>(
+extern "C" fn on_sigurg<const LAYER: usize>(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
@@ -141,20 +142,20 @@ extern "C" fn on_nudge<const LAYER: usize>(
     // SAFETY: these are the arguments of a handler that is installed with SA_SIGINFO.
     let delivery = unsafe { Delivery::new(signal, info, context) };
     with_errno_kept(|| {
-        // Nobody else uses this signal with a timer of such a value; one that comes too late is still ours.
+        // Nothing else uses this signal with a timer of such a value. A signal that comes too late is still ours.
         let is_ours = delivery.code() == libc::SI_TIMER && delivery.value() & 3 == 0;
         if !is_ours {
             COVERED.pass_on(LAYER, &delivery, Mask::Narrow);
-        } else if let Ok(question) = u32::try_from(delivery.value()) {
-            answer(question, &delivery);
+        } else if let Ok(request) = u32::try_from(delivery.value()) {
+            record(request, &delivery);
         }
     });
 }
 
-fn answer(question: u32, delivery: &Delivery) {
-    // Acquire: pairs with the Release in `ask`.
+fn record(request: u32, delivery: &Delivery) {
+    // Acquire: pairs with the Release in `trace`.
     let begun =
-        STAGE.compare_exchange(question | ASKED, question | ANSWERING, Ordering::AcqRel, Ordering::Relaxed);
+        STAGE.compare_exchange(request | REQUESTED, request | RECORDING, Ordering::AcqRel, Ordering::Relaxed);
     if begun.is_err() {
         return;
     }
@@ -164,13 +165,13 @@ fn answer(question: u32, delivery: &Delivery) {
         let interrupted = delivery.program_counter();
         // The first frames are those of this handler.
         let mut has_begun = interrupted == 0;
-        // SAFETY: the lock that is not taken protects the names, which are not asked for here.
+        // SAFETY: the lock that is not taken protects the symbol names, which are not looked up here.
         unsafe {
             backtrace::trace_unsynchronized(|frame| {
                 let at = frame.ip() as usize;
                 has_begun |= at == interrupted;
                 if has_begun {
-                    ANSWER[count].store(at, Ordering::Relaxed);
+                    BACKTRACE[count].store(at, Ordering::Relaxed);
                     count += 1;
                 }
                 count < FRAMES
@@ -178,9 +179,9 @@ fn answer(question: u32, delivery: &Delivery) {
         }
     }
     if count < FRAMES {
-        ANSWER[count].store(0, Ordering::Relaxed);
+        BACKTRACE[count].store(0, Ordering::Relaxed);
     }
-    // Release: pairs with the Acquire in `ask`.
-    STAGE.store(question | ANSWERED, Ordering::Release);
+    // Release: pairs with the Acquire in `trace`.
+    STAGE.store(request | RECORDED, Ordering::Release);
     futex::wake_one(STAGE.as_ptr());
 }
