@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::hint::black_box;
 
-use super::{catch, make_known, swallow};
+use super::{catch, note, swallow};
 use crate::os::unwind::Path;
 
 /// As a C library calls back: nothing unwinds through it.
@@ -26,7 +26,7 @@ fn is_free_here() -> bool {
 
 /// Whether an unwinding inside of `around`, which calls what it is given, would be caught.
 fn is_free_inside(around: fn(&mut dyn FnMut())) -> bool {
-    make_known();
+    note();
     let mut is_free = None;
     around(&mut || is_free = Some(is_free_here()));
     is_free.expect("it calls")
