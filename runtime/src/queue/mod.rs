@@ -2,10 +2,9 @@
 //!
 //! [`ReadyList`] is one worker's private queue, [`Inbox`] is how others hand it wake-ups, [`LifoSlot`] holds the
 //! task it spawned last, [`SpinLock`] guards wait queues and channel buffers, [`Sleepers`] says whom to wake for
-//! work that anybody may take, [`take_first`] takes from a queue that may have been long, [`AdaptiveSpin`] whether it pays to spin before one sleeps, [`steal_half`] takes from another's deque.
+//! work that anybody may take, [`AdaptiveSpin`] whether it pays to spin before one sleeps, [`steal_half`] takes from another's deque.
 
 mod adaptive_spin;
-mod backlog;
 mod inbox;
 #[cfg(test)]
 mod item;
@@ -16,7 +15,6 @@ mod spin_lock;
 mod steal;
 
 pub(crate) use adaptive_spin::AdaptiveSpin;
-pub(crate) use backlog::take_first;
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use sleepers::{Search, Sleepers};
