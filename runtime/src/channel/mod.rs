@@ -73,7 +73,6 @@ pub mod oneshot;
 mod receiver;
 mod reservation;
 mod select;
-mod select_error;
 mod select_loop;
 mod select_seed;
 mod selected;
@@ -89,12 +88,14 @@ use std::time::{Duration, Instant};
 #[cfg(not(loom))]
 pub use async_ends::{RecvFuture, SendFuture};
 use clock::Clock;
-pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+pub use error::{
+    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError,
+    TryReadyError, TryRecvError, TrySelectError, TrySendError,
+};
 pub use iter::{IntoIter, Iter, TryIter};
 use receiver::Flavor;
 pub use receiver::Receiver;
 pub use select::Select;
-pub use select_error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 pub use selected::SelectedOperation;
 pub use sender::Sender;
 use shared::Channel;

@@ -7,8 +7,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use super::case::{Operation, Purpose};
+use super::error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 use super::receiver::Receiver;
-use super::select_error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 use super::select_loop::{self, Cases, LockEntry, SelectMode};
 use super::selected::{Selectable, SelectedOperation, StoredCase};
 use super::sender::Sender;

@@ -8,9 +8,9 @@ use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 use super::select_seed::SelectSeed;
-use super::spin::{pause, spin, spin_rounds};
+use super::spin::{SPINS, spin_rounds};
 use super::state::{Packet, State};
-use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::atomic::{AtomicBool, AtomicUsize, Backoff, Ordering};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End};
@@ -61,7 +61,7 @@ pub(super) enum Refusal {
 
 /// Backoff (in spin hints) when the lock is taken. With it two cores take turns of many messages each, instead of passing
 /// the lock's cache line to and fro for every message.
-const LOCK_BACKOFF: [u32; 4] = [8, 16, 32, 64];
+const LOCK_BACKOFF: &[u32] = &[8, 16, 32, 64];
 
 impl<T> Channel<T> {
     /// A channel with one sender and one receiver.
@@ -176,9 +176,10 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
     ) -> Result<(), (Refusal, T)> {
         if self.should_spin() {
-            for round in 0..spin_rounds() {
+            let mut backoff = Backoff::new(SPINS);
+            for _ in 0..spin_rounds() {
                 drop(state);
-                spin(round);
+                backoff.pause();
                 match self.put(self.lock(), &mut packet) {
                     Some(refused) => state = refused,
                     None => {
@@ -215,9 +216,10 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
     ) -> Result<T, Refusal> {
         if self.should_spin() {
-            for round in 0..spin_rounds() {
+            let mut backoff = Backoff::new(SPINS);
+            for _ in 0..spin_rounds() {
                 drop(state);
-                spin(round);
+                backoff.pause();
                 let mut packet = Packet::Empty;
                 match (self.take(self.lock(), &mut packet), packet) {
                     (Some(refused), _) => state = refused,
@@ -308,8 +310,9 @@ impl<T> Channel<T> {
 
     #[cold]
     fn lock_contended(&self) -> Locked<'_, T> {
-        for hints in LOCK_BACKOFF {
-            pause(hints);
+        let mut backoff = Backoff::new(LOCK_BACKOFF);
+        while !backoff.is_used_up() {
+            backoff.pause();
             if let Some(state) = self.state.try_lock() {
                 return state;
             }

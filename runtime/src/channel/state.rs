@@ -24,7 +24,6 @@ use super::handoffs::Handoffs;
 use super::shared::Refusal;
 use crate::park::primitive::Wakeup;
 use crate::park::wait_list::WaitList;
-use crate::queue::take_first;
 
 /// The buffer is allocated for at most this many messages at first; a larger one grows when it is used.
 const PREALLOCATED: usize = 1024;
@@ -49,6 +48,9 @@ impl<T> Packet<T> {
     }
 }
 
+/// An unbounded buffer that is empty keeps at most this many slots.
+const KEPT: usize = 4096;
+
 /// The result of a selecting sender's attempt.
 #[derive(Debug)]
 pub(super) enum Reserved {
@@ -62,6 +64,8 @@ pub(super) struct State<T> {
     buffer: VecDeque<T>,
     /// Most messages that the buffer may hold; `usize::MAX` for an unbounded channel.
     limit: usize,
+    /// A buffer that is found empty keeps this many slots; all of them if it has a bound.
+    spacious: usize,
     /// Slots of the buffer that are reserved for senders that have been selected.
     reserved: usize,
     disconnected: bool,
@@ -89,6 +93,7 @@ impl<T> State<T> {
         Self {
             buffer: VecDeque::with_capacity(capacity.unwrap_or(0).min(PREALLOCATED)),
             limit: capacity.unwrap_or(usize::MAX),
+            spacious: capacity.map_or(KEPT, |_| usize::MAX),
             reserved: 0,
             disconnected: false,
             senders: WaitList::new(),
@@ -117,13 +122,7 @@ impl<T> State<T> {
     /// The fast path of [`take`](Self::take), when nobody waits: from the buffer.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
-        if self.is_quiet_for(&self.senders) { self.first() } else { None }
-    }
-
-    /// The first of the buffer. What a channel with a bound has made it keeps.
-    #[inline]
-    fn first(&mut self) -> Option<T> {
-        if self.limit == usize::MAX { take_first(&mut self.buffer) } else { self.buffer.pop_front() }
+        if self.is_quiet_for(&self.senders) { self.buffer.pop_front() } else { None }
     }
 
     /// Passes the message in `packet` to a waiting receiver (which the caller then wakes) or into the buffer. If neither is
@@ -147,7 +146,11 @@ impl<T> State<T> {
     /// A waiting sender, which the caller then wakes, moves up into the slot that has become free.
     #[inline(always)]
     pub(super) fn take(&mut self, packet: &mut Packet<T>) -> Option<Wakeup> {
-        let Some(first) = self.first() else {
+        let Some(first) = self.buffer.pop_front() else {
+            if self.buffer.capacity() > self.spacious {
+                // A backlog has been worked off: its memory goes back, as that of linked blocks would.
+                self.buffer = VecDeque::new();
+            }
             // If the buffer is empty, its slots are reserved for others, who will also send the next message.
             return if self.limit == 0 { self.senders.pop_front_exchanging(packet) } else { None };
         };

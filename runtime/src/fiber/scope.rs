@@ -79,7 +79,7 @@ impl Scope<'_, '_> {
     #[track_caller]
     pub(crate) fn finish<T>(&self, result: thread::Result<T>) -> T {
         let shared = &*self.shared;
-        if result.as_ref().is_err_and(|payload| Cancelled::is_in(&**payload)) {
+        if result.as_ref().is_err_and(|payload| Cancelled::is_own(&**payload)) {
             shared.cancel();
         }
         let cancelled = shared.running.wait_to_end(Reason::Scope, || shared.cancel());

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::cancel::{Until, is_cancelled, wait_in_scopes, with_chain};
+use crate::atomic::Backoff;
 use crate::cell::{Chain, Outcome, Reason, Waiter};
 use crate::os::futex;
 
@@ -67,17 +68,15 @@ fn is_answered_soon(reason: Reason) -> bool {
     matches!(reason, Reason::ChannelSend | Reason::ChannelReceive | Reason::Select)
 }
 
-/// The number of pauses between looks at the waiter. Each pause has twice as many spin hints as the one before. The thread does
-/// not yield its core: on a busy machine that puts it at the end of the run queue, and to sleep and be woken is faster.
-const PAUSES: u32 = 7;
+/// The pauses between looks at the waiter, in spin hints. The thread does not yield its core: on a busy machine that puts it at the
+/// end of the run queue, and to sleep and be woken is faster.
+const PAUSES: &[u32] = &[1, 2, 4, 8, 16, 32, 64];
 
 /// Waits for a claim awake, for less time than it takes to fall asleep and be wakeup. Whether it came.
 fn watch(waiter: &Waiter) -> bool {
-    for look in 0..PAUSES {
-        if waiter.outcome().is_some() {
-            return true;
-        }
-        (0..1 << look).for_each(|_| std::hint::spin_loop());
+    let mut backoff = Backoff::new(PAUSES);
+    while waiter.outcome().is_none() && !backoff.is_used_up() {
+        backoff.pause();
     }
     waiter.outcome().is_some()
 }

@@ -7,11 +7,9 @@
 //! * [`steal_half`]: takes from another worker's deque.
 //! * [`Sleepers`]: which worker to wake for work that any worker may take.
 //! * [`SpinLock`]: guards wait lists and channel buffers.
-//! * [`take_first`]: takes from a queue whose backlog gives its memory back.
 //! * [`AdaptiveSpin`]: whether spinning before parking pays.
 
 mod adaptive_spin;
-mod backlog;
 mod inbox;
 #[cfg(test)]
 mod item;
@@ -22,7 +20,6 @@ mod spin_lock;
 mod steal;
 
 pub(crate) use adaptive_spin::AdaptiveSpin;
-pub(crate) use backlog::take_first;
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use sleepers::{Search, Sleepers};

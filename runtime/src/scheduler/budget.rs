@@ -7,70 +7,37 @@
 //!
 //! A call spends before it does its work, or after it has found that it cannot do it: never with a lock of the runtime held,
 //! and never in a destructor. Such a yield is not a cancellation point: a call that promises not to wait does not unwind
-//! either.
+//! either. Under loom, `model_budget.rs` takes the place of this
+//! file.
 
-#[cfg(not(loom))]
+#![expect(unsafe_code, reason = "uses the header of the calling fiber")]
+
 use std::cell::Cell;
-#[cfg(not(loom))]
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-#[cfg(not(loom))]
-use super::worker::current_worker;
-
-/// The kind of a call, which decides how much of the budget it takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cost {
-    /// A call that may wait, and need not: whoever makes it is prepared for others to run.
-    Wait,
-    /// A call that never waits: the caller may hold a lock of std, or have a `RefCell` borrowed.
-    Call,
-    /// A system call that did not block.
-    SystemCall,
-    /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
-    TryFailed,
-    /// System calls that never wait and take microseconds: they make a socket or a pipe.
-    Making,
-    /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
-    Surplus,
-}
-
-impl Cost {
-    #[inline(always)]
-    const fn units(self) -> i32 {
-        match self {
-            Self::Wait | Self::Call => 1,
-            Self::SystemCall => 2,
-            Self::Surplus => 3,
-            Self::TryFailed => 4,
-            Self::Making => 16,
-        }
-    }
-}
+use super::Cost;
+use super::worker::{Worker, current_worker};
+use crate::cell::Header;
 
 /// The most that is spent before the clock is read. Reading it takes as long as two or three calls.
 const FULL: i32 = 128;
 
 /// How long a worker goes on without a hub pass.
-#[cfg(not(loom))]
 const ROUND_NS: u64 = 200_000;
 
 /// The longest time between two clock reads: where calls take longer, fewer are allowed.
-#[cfg(not(loom))]
 const LOOK_NS: u64 = 10_000;
 
 /// How many clock reads a time slice has while others are ready: some two thousand calls, or 160 us. The number is the same for
 /// a sender and a receiver, or the queue between them would grow.
-#[cfg(not(loom))]
 const LOOKS: u32 = 16;
 
 /// How much of the budget calls that never wait take in one time slice before one of them yields: as much as those clock reads
 /// allow at the most. It is not counted in clock reads, which come sooner on a busy machine: a few calls under a lock of std
 /// must be safe, however slow the machine is.
-#[cfg(not(loom))]
 const CALLS: i32 = FULL * LOOKS as i32;
 
-#[cfg(not(loom))]
 thread_local! {
     /// The rest of this thread's budget. It is atomic only for the sake of roaming fibers: the compiler may keep the address of
     /// another worker's budget across a switch (that worker outlives the fiber).
@@ -93,7 +60,6 @@ pub(crate) fn spend_as(cost: impl FnOnce() -> Cost) {
     spend_units(1, cost);
 }
 
-#[cfg(not(loom))]
 #[inline(always)]
 fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
     let left = LEFT.with(|left| {
@@ -106,13 +72,7 @@ fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
     }
 }
 
-/// Models end anyway.
-#[cfg(loom)]
-#[inline(always)]
-fn spend_units(_units: i32, _cost: impl FnOnce() -> Cost) {}
-
 /// Reads the clock and lets others run if it is time: the budget is used up.
-#[cfg(not(loom))]
 #[cold]
 #[inline(never)]
 fn run_out(cost: Cost) {
@@ -124,16 +84,31 @@ fn run_out(cost: Cost) {
     let now_ns = worker.shared().now_ns();
     let verdict = worker.pace.judge(now_ns, worker.slice_of(me), cost, || worker.has_others());
     set_left(worker.pace.allowance.get());
-    super::obey(verdict, worker, me, cost == Cost::Surplus);
+    let_others(worker, me, verdict, cost == Cost::Surplus);
 }
 
-#[cfg(not(loom))]
+/// Lets others run as `verdict` says: the current fiber has used up its budget. This is not a cancellation point: the caller
+/// may have promised not to wait.
+fn let_others(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded: bool) {
+    let let_others_run = || match verdict {
+        Verdict::Continue => {}
+        Verdict::Yield if is_crowded => worker.defer_self(me),
+        Verdict::Yield => worker.let_others_run(me),
+        Verdict::HubPass => worker.request_hub_pass(me),
+    };
+    if !std::thread::panicking() {
+        let_others_run();
+    } else if verdict != Verdict::Continue {
+        // SAFETY: the caller is this fiber.
+        worker.suspend_unwinding(unsafe { me.as_ref() }, let_others_run);
+    }
+}
+
 fn set_left(left: i32) {
     LEFT.with(|mine| mine.store(left, Ordering::Relaxed));
 }
 
 /// The decision after a clock read.
-#[cfg(not(loom))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Continue,
@@ -144,11 +119,9 @@ pub(super) enum Verdict {
 }
 
 /// A fiber's time slice, from one pick to the next: the fiber's address, and the worker's count of picks.
-#[cfg(not(loom))]
 pub(super) type TimeSlice = (usize, u32);
 
 /// A worker's clock reads, and how far apart they are.
-#[cfg(not(loom))]
 #[derive(Debug)]
 pub(super) struct Pace {
     /// The budget until the next clock read.
@@ -161,17 +134,6 @@ pub(super) struct Pace {
     slice: Cell<(TimeSlice, u32, i32)>,
 }
 
-/// Models have no budget.
-#[cfg(loom)]
-#[derive(Debug, Default)]
-pub(super) struct Pace;
-
-#[cfg(loom)]
-impl Pace {
-    pub(super) fn reset(&self) {}
-}
-
-#[cfg(not(loom))]
 impl Default for Pace {
     fn default() -> Self {
         Self {
@@ -183,7 +145,6 @@ impl Default for Pace {
     }
 }
 
-#[cfg(not(loom))]
 impl Pace {
     /// Forgets the last clock read: the worker has slept, which was a hub pass, so the time since means nothing.
     pub(super) fn reset(&self) {
@@ -232,7 +193,7 @@ impl Pace {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

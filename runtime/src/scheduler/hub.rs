@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::bound::Bound;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
+use crate::atomic::spin;
 use crate::cell::{Header, Outcome, Waiter, Wakeup};
 use crate::os::slack;
 use crate::queue::{AdaptiveSpin, Search, steal_half};
@@ -277,9 +278,7 @@ impl Worker {
             if now - began >= WATCH.as_nanos() as u64 {
                 return None;
             }
-            for _ in 0..32 {
-                std::hint::spin_loop();
-            }
+            spin(32);
         }
     }
 
@@ -366,7 +365,7 @@ impl Worker {
                     self.hub_state.spin.succeeded();
                     return true;
                 }
-                std::hint::spin_loop();
+                spin(1);
             }
         }
         self.hub_state.spin.failed();

@@ -7,8 +7,10 @@
 #[cfg(feature = "backtrace")]
 mod backtrace;
 mod bound;
+#[cfg_attr(loom, path = "model_budget.rs")]
 mod budget;
 pub(crate) mod cancel;
+mod cost;
 mod hooks;
 mod hub;
 mod monitor;
@@ -38,10 +40,9 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 pub(crate) use bound::Bound;
-#[cfg(not(loom))]
-use budget::Verdict;
+pub use budget::spend;
 pub(crate) use budget::spend_as;
-pub use budget::{Cost, spend};
+pub use cost::Cost;
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;
@@ -122,24 +123,6 @@ pub(crate) fn blocking_pool() -> Option<Arc<Pool>> {
     let worker = current_worker()?;
     worker.current()?;
     Some(Arc::clone(&worker.shared().blocking))
-}
-
-/// Lets others run as `verdict` says: the current fiber has used up its budget. This is not a cancellation point: the caller
-/// may have promised not to wait.
-#[cfg(not(loom))]
-fn obey(verdict: Verdict, worker: &Worker, me: NonNull<Header>, is_crowded: bool) {
-    let let_others_run = || match verdict {
-        Verdict::Continue => {}
-        Verdict::Yield if is_crowded => worker.defer_self(me),
-        Verdict::Yield => worker.let_others_run(me),
-        Verdict::HubPass => worker.request_hub_pass(me),
-    };
-    if !std::thread::panicking() {
-        let_others_run();
-    } else if verdict != Verdict::Continue {
-        // SAFETY: the caller is this fiber.
-        worker.suspend_unwinding(unsafe { me.as_ref() }, let_others_run);
-    }
 }
 
 /// The body of a worker's thread.

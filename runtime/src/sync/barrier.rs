@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use crate::atomic::const_fn;
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
@@ -54,18 +55,12 @@ impl State {
 pub struct BarrierWaitResult(bool);
 
 impl Barrier {
-    /// Creates a barrier for `n` participants. With 0 or 1, no call waits.
-    #[cfg(not(loom))]
-    pub const fn new(n: usize) -> Self {
-        let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
-        Self { state: SpinLock::new(state), participants: n }
-    }
-
-    /// Creates a barrier for `n` participants. Not `const`, because loom's locks are not.
-    #[cfg(loom)]
-    pub fn new(n: usize) -> Self {
-        let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
-        Self { state: SpinLock::new(state), participants: n }
+    const_fn! {
+        /// Creates a barrier for `n` participants. With 0 or 1, no call waits.
+        pub const fn new(n: usize) -> Self {
+            let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
+            Self { state: SpinLock::new(state), participants: n }
+        }
     }
 
     /// Waits until all participants have arrived. The barrier can then be used again. The last to arrive is the leader.

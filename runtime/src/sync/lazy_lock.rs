@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use super::once::Once;
 use super::once_lock::OnceLock;
+use crate::atomic::const_fn;
 use crate::park::primitive as park;
 
 /// A value that is made when it is first needed, as [`std::sync::LazyLock`]. A fiber that needs it while another caller makes
@@ -32,16 +33,11 @@ impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T,
 impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
-    /// Creates a value that `f` will make.
-    #[cfg(not(loom))]
-    pub const fn new(f: F) -> Self {
-        Self { value: OnceLock::new(), once: Once::new(), init: Mutex::new(Some(f)) }
-    }
-
-    /// Creates a value that `f` will make. Not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new(f: F) -> Self {
-        Self { value: OnceLock::new(), once: Once::new(), init: Mutex::new(Some(f)) }
+    const_fn! {
+        /// Creates a value that `f` will make.
+        pub const fn new(f: F) -> Self {
+            Self { value: OnceLock::new(), once: Once::new(), init: Mutex::new(Some(f)) }
+        }
     }
 
     /// The value, which is made now if it has not been made yet. `&**this` does the same.

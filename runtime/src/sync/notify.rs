@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
+use crate::atomic::const_fn;
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
@@ -49,16 +50,11 @@ impl State {
 }
 
 impl Notify {
-    /// Creates a `Notify` without a notification.
-    #[cfg(not(loom))]
-    pub const fn new() -> Self {
-        Self(SpinLock::new(State { is_notified: false, calls: 0, waiters: WaitList::new() }))
-    }
-
-    /// Creates a `Notify` without a notification. Not `const`, because loom's locks are not.
-    #[cfg(loom)]
-    pub fn new() -> Self {
-        Self(SpinLock::new(State { is_notified: false, calls: 0, waiters: WaitList::new() }))
+    const_fn! {
+        /// Creates a `Notify` without a notification.
+        pub const fn new() -> Self {
+            Self(SpinLock::new(State { is_notified: false, calls: 0, waiters: WaitList::new() }))
+        }
     }
 
     /// Waits for a notification and takes it. Waiters are served in the order in which they came. A call that is cancelled

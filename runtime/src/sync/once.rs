@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::{AtomicU32, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
@@ -73,16 +73,11 @@ impl Drop for CompletionGuard<'_> {
 }
 
 impl Once {
-    /// Creates a `Once` that has not run.
-    #[cfg(not(loom))]
-    pub const fn new() -> Self {
-        Self { state: AtomicU32::new(INCOMPLETE), waiters: SpinLock::new(WaitList::new()) }
-    }
-
-    /// Creates a `Once` that has not run. Not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new() -> Self {
-        Self { state: AtomicU32::new(INCOMPLETE), waiters: SpinLock::new(WaitList::new()) }
+    const_fn! {
+        /// Creates a `Once` that has not run.
+        pub const fn new() -> Self {
+            Self { state: AtomicU32::new(INCOMPLETE), waiters: SpinLock::new(WaitList::new()) }
+        }
     }
 
     /// Calls `f` unless a closure has been called here before. Returns when that call has ended, whichever closure it was.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
+use crate::atomic::const_fn;
 
 /// A cell that is written once, as [`std::sync::OnceLock`]. A fiber that needs the value while another caller makes it parks.
 ///
@@ -34,17 +35,12 @@ impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
 
 impl<T> OnceLock<T> {
-    /// Creates an empty cell.
-    #[cfg(not(loom))]
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { once: Once::new(), value: UnsafeCell::new(None) }
-    }
-
-    /// Creates an empty cell. Not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new() -> Self {
-        Self { once: Once::new(), value: UnsafeCell::new(None) }
+    const_fn! {
+        /// Creates an empty cell.
+        #[must_use]
+        pub const fn new() -> Self {
+            Self { once: Once::new(), value: UnsafeCell::new(None) }
+        }
     }
 
     /// The value, if it has been set. Never waits.

@@ -1,6 +1,14 @@
 //! The readers-writer lock without its value: the word, the queues behind it, and the protocol between them.
 //!
-//! The word is described in `rw_word.rs`.
+//! # The word
+//!
+//! | bits | set | cleared | means |
+//! |---|---|---|---|
+//! | `WRITER` | by the fiber or thread that takes the lock to write, or by an unlocker for the waiter that it hands off to | by the holder | a writer holds it |
+//! | `WAITERS` | under the queues' lock, by a waiter that joins a queue | under the queues' lock, when all are empty | a fiber or thread that frees the lock must look at the queues |
+//! | `WAKING` | under the queues' lock, by the unlocker that wakes a writer | by the woken writer, when it has the lock or has joined the queue again | a woken writer is on its way: wake no other |
+//! | `HANDOFF` | under the queues' lock, by a starving writer | under the queues' lock, when no starving writer waits | the lock is only granted by an unlocker |
+//! | the rest | by readers, and by unlockers for readers that waited | by readers | the number of readers that hold it |
 //!
 //! # The protocol
 //!
@@ -26,22 +34,77 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::rw_queues::{Granted, Queues};
-use super::rw_word::{HANDOFF, HELD, READER, WAITERS, WAKING, WRITER, has_room};
-use crate::atomic::{AtomicU32, Ordering, spin_loop};
+use crate::atomic::{AtomicU32, Backoff, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::AdaptiveSpin;
 
+const WRITER: u32 = 1;
+const WAITERS: u32 = 1 << 1;
+const WAKING: u32 = 1 << 2;
+const HANDOFF: u32 = 1 << 3;
+const READER: u32 = 1 << 4;
+
+/// The bits of all holders: a writer and the readers.
+const HELD: u32 = WRITER | !(READER - 1);
+
+/// Whether another reader can be counted. Every function that adds one checks this. (Guards that are forgotten stay counted.)
+#[inline]
+fn has_room(word: u32) -> bool {
+    word <= u32::MAX - READER
+}
+
 /// How long a writer lets others pass before the lock is handed to it.
 const STARVATION_THRESHOLD: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
 
 /// The pauses of a spin, in spin hints, with an attempt after each.
-const SPIN: &[u32] = if cfg!(loom) { &[] } else { &[4, 8, 16, 32] };
+const SPIN: &[u32] = &[4, 8, 16, 32];
 
 /// Number of readers that are let in under one hold of the queues' lock.
 const BATCH: usize = 16;
+
+/// The result that a waiter is given when its wait ends: `true` if it already holds the lock. Always `true` for a reader,
+/// unless there are too many readers.
+type Granted = bool;
+
+/// The waiters, each kind in the order in which they came.
+#[derive(Debug)]
+struct Queues {
+    readers: WaitList<Granted>,
+    writers: WaitList<Granted>,
+    /// The writers that have lost for too long. They came before those in `writers`.
+    starving: WaitList<Granted>,
+}
+
+impl Queues {
+    const fn new() -> Self {
+        Self { readers: WaitList::new(), writers: WaitList::new(), starving: WaitList::new() }
+    }
+
+    fn readers(&mut self) -> &mut WaitList<Granted> {
+        &mut self.readers
+    }
+
+    fn writers(&mut self) -> &mut WaitList<Granted> {
+        &mut self.writers
+    }
+
+    fn starving(&mut self) -> &mut WaitList<Granted> {
+        &mut self.starving
+    }
+
+    fn has_no_writer(&self) -> bool {
+        self.writers.is_empty() && self.starving.is_empty()
+    }
+
+    /// Claims the first writer that still waits, a starving one if there is any, and tells it that it holds the lock.
+    fn grant_to_writer(&mut self) -> Option<Wakeup> {
+        let granted = &mut true;
+        let starving = self.starving.pop_front_exchanging(granted);
+        starving.or_else(|| self.writers.pop_front_exchanging(granted))
+    }
+}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -64,14 +127,10 @@ enum Next {
 }
 
 impl RawRwLock {
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queues: SpinLock::new(Queues::new()) }
-    }
-
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queues: SpinLock::new(Queues::new()) }
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queues: SpinLock::new(Queues::new()) }
+        }
     }
 
     /// Takes the lock to read. Unwinds if the fiber is cancelled while it waits.
@@ -254,8 +313,9 @@ impl RawRwLock {
         if !self.spin.should_spin() {
             return false;
         }
-        for hints in SPIN {
-            (0..*hints).for_each(|_| spin_loop());
+        let mut backoff = Backoff::new(SPIN);
+        while !backoff.is_used_up() {
+            backoff.pause();
             if try_lock(self) {
                 self.spin.succeeded();
                 return true;

@@ -13,6 +13,7 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::poison::{Flag, Guard};
 use super::raw_rw_lock::RawRwLock;
+use crate::atomic::const_fn;
 use crate::park::primitive::{self as park, Cost};
 
 /// Many readers or one writer around a value, as [`std::sync::RwLock`], for fibers and plain threads.
@@ -87,16 +88,11 @@ unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
 unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
 
 impl<T> RwLock<T> {
-    /// Creates an unlocked lock around `value`.
-    #[cfg(not(loom))]
-    pub const fn new(value: T) -> Self {
-        Self { raw: RawRwLock::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
-    }
-
-    /// Creates an unlocked lock around `value`. Not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new(value: T) -> Self {
-        Self { raw: RawRwLock::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
+    const_fn! {
+        /// Creates an unlocked lock around `value`.
+        pub const fn new(value: T) -> Self {
+            Self { raw: RawRwLock::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
+        }
     }
 
     /// Consumes the lock and returns the value.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::semaphore::Semaphore;
-use super::semaphore_error::{AcquireError, TryAcquireError};
+use super::semaphore::{AcquireError, TryAcquireError};
 
 /// Permits of a [`Semaphore`]. Dropping this returns them.
 #[must_use = "the permits are returned when this is dropped"]

@@ -332,13 +332,11 @@ impl Worker {
     }
 
     /// The current time slice of `me`.
-    #[cfg(not(loom))]
     pub(super) fn slice_of(&self, me: NonNull<Header>) -> super::budget::TimeSlice {
         (me.addr().get(), self.picks_left.load(Ordering::Relaxed))
     }
 
     /// Whether another fiber could run in the place of the current one.
-    #[cfg(not(loom))]
     pub(super) fn has_others(&self) -> bool {
         !self.ready.is_empty()
             || self.remote.inbox.has_items()

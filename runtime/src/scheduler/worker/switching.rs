@@ -90,7 +90,6 @@ impl Worker {
     }
 
     /// Lets every ready fiber run once before the current one goes on, or the newest unstarted fiber if none is ready.
-    #[cfg(not(loom))]
     pub(in crate::scheduler) fn let_others_run(&self, me: NonNull<Header>) {
         // The current fiber is about to be ready as well, and ready fibers come before unstarted ones.
         if self.ready.is_empty()
@@ -104,7 +103,6 @@ impl Worker {
     }
 
     /// Lets the hub look at everything. Every fiber that this makes ready runs before the current one goes on.
-    #[cfg(not(loom))]
     pub(in crate::scheduler) fn request_hub_pass(&self, me: NonNull<Header>) {
         // Relaxed: as for `current`.
         self.picks_left.store(0, Ordering::Relaxed);
@@ -112,7 +110,6 @@ impl Worker {
     }
 
     /// Lets others run for the rest of the tick, or until there is no other to run.
-    #[cfg(not(loom))]
     pub(in crate::scheduler) fn defer_self(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
