@@ -39,7 +39,7 @@ use super::shared::Block;
 /// ```
 pub struct Select<'a> {
     entries: Vec<Entry<'a>>,
-    /// One position for each entry.
+    /// Scratch space: one entry for each case.
     lock_order: Vec<LockEntry>,
     next_index: usize,
     is_biased: bool,
