@@ -40,7 +40,7 @@ impl System for Group {
         Self(Lock::new(Some(WaitGroup::new())))
     }
 
-    fn call<'a>(&'a self, _: usize, held: &mut Option<WaitGroup>, op: &GroupOp) -> bool {
+    fn call(&self, _: usize, held: &mut Option<WaitGroup>, op: &GroupOp) -> bool {
         match op {
             GroupOp::Enter if held.is_none() => {
                 *held = self.0.lock().unwrap().clone();
@@ -122,7 +122,7 @@ impl System for Sets {
         Self
     }
 
-    fn call<'a>(&'a self, stream: usize, set: &mut JoinSet<u32>, op: &SetOp) -> Joined {
+    fn call(&self, stream: usize, set: &mut JoinSet<u32>, op: &SetOp) -> Joined {
         let words = |joined: Option<std::thread::Result<u32>>| match joined {
             None => Joined::Nobody,
             Some(Ok(number)) => Joined::Returned(number),
@@ -234,7 +234,7 @@ impl System for Ticks {
         Self
     }
 
-    fn call<'a>(&'a self, _: usize, held: &mut Option<Begun>, op: &TickOp) -> Tick {
+    fn call(&self, _: usize, held: &mut Option<Begun>, op: &TickOp) -> Tick {
         match op {
             TickOp::Begin(micros, behavior) => {
                 let began = Instant::now();
