@@ -36,7 +36,7 @@ pub(crate) const THREADS: usize = 2;
 
 /// One in this many programs may be rejected because it has too many orders to try. Another takes its place; more
 /// rejections are an error.
-const REJECTED: u32 = 20;
+const PROGRAMS_PER_REJECTION: u32 = 20;
 
 pub(crate) fn config() -> ProptestConfig {
     let regressions = FileFailurePersistence::Direct("property/regressions.txt");
@@ -44,7 +44,7 @@ pub(crate) fn config() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: Some(Box::new(regressions)),
         cases,
-        max_global_rejects: cases / REJECTED,
+        max_global_rejects: cases / PROGRAMS_PER_REJECTION,
         // A lost wake-up is only found after a long wait.
         max_shrink_time: 120_000,
         ..ProptestConfig::default()
