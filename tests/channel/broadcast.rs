@@ -35,7 +35,7 @@ fn every_receiver_gets_every_message_in_order() {
 }
 
 #[test]
-fn one_that_lags_is_told_how_much_it_missed() {
+fn a_receiver_that_lags_is_told_how_many_messages_it_missed() {
     let (sender, mut receiver) = broadcast::channel(2);
     (0..5).for_each(|n| assert_eq!(sender.send(n).unwrap(), 1));
     assert_eq!(receiver.len(), 5);
@@ -120,7 +120,7 @@ fn a_cancelled_receiver_takes_no_message() {
 }
 
 #[test]
-fn a_channel_of_nothing_panics() {
+fn a_capacity_of_zero_panics() {
     assert!(catch_unwind(|| broadcast::channel::<u32>(0)).is_err());
     assert!(catch_unwind(|| broadcast::channel::<u32>(usize::MAX)).is_err());
 }

@@ -10,7 +10,7 @@ const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(1);
 
 #[test]
-fn a_time_comes_once_and_says_when_it_was() {
+fn at_gives_its_time_once() {
     let when = Instant::now() + SHORT;
     let receiver = at(when);
     assert_eq!(receiver.recv(), Ok(when));
@@ -20,7 +20,7 @@ fn a_time_comes_once_and_says_when_it_was() {
 }
 
 #[test]
-fn what_is_not_due_is_not_there() {
+fn a_message_that_is_not_due_is_not_there() {
     let receiver = after(LONG);
     assert_eq!((receiver.len(), receiver.is_empty(), receiver.is_full()), (0, true, false));
     assert_eq!(receiver.capacity(), Some(1));
@@ -32,11 +32,11 @@ fn what_is_not_due_is_not_there() {
 }
 
 #[test]
-fn ticks_come_at_equal_distances_for_one_that_is_there_in_time() {
+fn ticks_come_at_equal_distances_for_a_receiver_that_waits_in_time() {
     let ticks = tick(SHORT);
     let times: Vec<_> = ticks.iter().take(5).collect();
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= SHORT), "{times:?}");
-    // Late ones delay the next, and are not made up for.
+    // A late receiver delays the next tick, and missed ticks are not made up for.
     let late = tick(Duration::from_nanos(1));
     let first = late.recv().unwrap();
     let now = Instant::now();
@@ -45,13 +45,13 @@ fn ticks_come_at_equal_distances_for_one_that_is_there_in_time() {
 }
 
 #[test]
-fn a_period_of_nothing_always_ticks() {
+fn a_period_of_zero_always_ticks() {
     assert_eq!(tick(Duration::ZERO).iter().take(3).count(), 3);
     assert_eq!(tick(Duration::MAX).try_recv(), Err(TryRecvError::Empty));
 }
 
 #[test]
-fn each_tick_goes_to_one_of_those_that_wait() {
+fn each_tick_goes_to_one_of_the_waiting_receivers() {
     let ticks = tick(SHORT);
     let times = std::thread::scope(|scope| {
         let take = || ticks.iter().take(4).collect::<Vec<_>>();
@@ -65,7 +65,7 @@ fn each_tick_goes_to_one_of_those_that_wait() {
 }
 
 #[test]
-fn never_never_comes() {
+fn never_gives_no_message() {
     let receiver = never::<u32>();
     assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
     assert_eq!(receiver.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout));
@@ -82,7 +82,7 @@ fn clones_are_the_same_channel() {
     let (sender, receiver) = unbounded::<Instant>();
     assert!(sender.same_channel(&sender.clone()) && receiver.same_channel(&receiver.clone()));
     assert!(!receiver.same_channel(&one) && !receiver.same_channel(&unbounded().1));
-    // A message that one clone takes is gone for the others.
+    // A message that one clone takes is not there for the others.
     let due = after(Duration::ZERO);
     assert!(due.clone().try_recv().is_ok() && due.try_recv().is_err());
 }
@@ -100,7 +100,7 @@ fn a_select_waits_for_the_first_of_its_clocks() {
 }
 
 #[test]
-fn a_listed_clock_gives_its_message_when_it_is_completed() {
+fn a_clock_in_a_select_gives_its_message_when_the_operation_is_completed() {
     let when = Instant::now();
     let receiver = at(when);
     let mut select = Select::new();

@@ -1,4 +1,4 @@
-//! `select!` and `select_biased!`: their syntax, and what they evaluate when.
+//! `select!` and `select_biased!`: their syntax, and what they evaluate and when.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use abaca::channel::{
 };
 
 #[test]
-fn the_arm_that_is_ready_runs() {
+fn the_ready_case_runs() {
     let (sender, receiver) = unbounded();
     let (_other_sender, other) = unbounded::<u32>();
     sender.send(1).unwrap();
@@ -21,7 +21,7 @@ fn the_arm_that_is_ready_runs() {
 }
 
 #[test]
-fn a_sending_arm_sends() {
+fn a_sending_case_sends() {
     for capacity in [Some(1), None] {
         let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
         select! {
@@ -68,7 +68,7 @@ fn a_disconnected_channel_is_ready() {
 }
 
 #[test]
-fn a_value_is_evaluated_only_when_its_arm_is_selected() {
+fn a_value_is_evaluated_only_when_its_case_is_selected() {
     let (full, _full_receiver) = bounded(0);
     let (free, receiver) = bounded(1);
     let evaluated = Cell::new(0);
@@ -85,7 +85,7 @@ fn a_value_is_evaluated_only_when_its_arm_is_selected() {
 
 #[test]
 #[expect(unreachable_code, clippy::diverging_sub_expression, reason = "the value is never made")]
-fn a_value_that_panics_leaves_its_place_to_others() {
+fn a_value_that_panics_leaves_its_permit_to_others() {
     let (sender, receiver) = bounded(1);
     let result = std::panic::catch_unwind(|| {
         select! { send(sender, std::panic::resume_unwind(Box::new(()))) -> _ => unreachable!() }
@@ -96,7 +96,7 @@ fn a_value_that_panics_leaves_its_place_to_others() {
 }
 
 #[test]
-fn a_value_that_returns_leaves_its_place_to_others() {
+fn a_value_that_returns_leaves_its_permit_to_others() {
     fn early(sender: &Sender<u32>) -> Option<u32> {
         select! { send(sender, None?) -> _ => unreachable!() }
     }
@@ -152,7 +152,7 @@ fn ends_may_be_any_expression() {
 }
 
 #[test]
-fn arms_end_with_commas_blocks_or_the_input() {
+fn cases_end_with_commas_blocks_or_the_input() {
     let (sender, receiver) = unbounded();
     for n in 0..6 {
         sender.send(n).unwrap();
@@ -176,13 +176,13 @@ fn results_are_bound_by_patterns() {
 }
 
 #[test]
-fn the_variables_of_a_select_are_its_own() {
+fn the_variables_of_a_select_do_not_clash_with_the_callers() {
     // The names that the macro's own code uses.
     let (result, arm, message) = (1, 2, 3);
     let (_selected, receiver) = unbounded();
     _selected.send(4).unwrap();
     select! { recv(receiver) -> got => assert_eq!((result, arm, message, got), (1, 2, 3, Ok(4))) }
-    // Nothing that the caller has in scope under std's names is used.
+    // Names of std's that the caller shadows are not used.
     #[allow(dead_code, non_camel_case_types)]
     mod strange {
         enum Option {}
@@ -211,7 +211,7 @@ fn selects_nest() {
 }
 
 #[test]
-fn the_first_of_those_that_are_ready_wins_a_biased_select() {
+fn the_first_ready_case_wins_a_biased_select() {
     let channels = [unbounded(), unbounded(), unbounded()];
     for (sender, _) in &channels {
         (0..100).for_each(|n| sender.send(n).unwrap());
@@ -228,8 +228,8 @@ fn the_first_of_those_that_are_ready_wins_a_biased_select() {
 }
 
 #[test]
-fn those_that_are_ready_share_a_select() {
-    // Two of four, in every position: not only the neighbours of those that are not ready.
+fn ready_cases_are_selected_equally_often() {
+    // Two ready cases of four, in every position: not only beside those that are not ready.
     for (first, second) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
         let receivers: [Receiver<u8>; 4] = std::array::from_fn(|n| {
             if n != first && n != second {
@@ -254,7 +254,7 @@ fn those_that_are_ready_share_a_select() {
 }
 
 #[test]
-fn channels_that_are_new_each_time_share_a_select() {
+fn cases_of_new_channels_are_selected_equally_often() {
     let mut hits = [0; 2];
     for _ in 0..1000 {
         let ((_a, one), (_b, other)) = (unbounded::<()>(), unbounded::<()>());

@@ -12,7 +12,7 @@ use abaca::{Cancelled, Runtime, spawn, yield_now};
 const SHORT: Duration = Duration::from_millis(1);
 
 #[test]
-fn the_message_arrives_wherever_the_ends_are() {
+fn a_message_arrives_between_fibers_and_threads() {
     let (to_fiber, from_thread) = oneshot::channel();
     let (to_thread, from_fiber) = oneshot::channel();
     let thread = std::thread::spawn(move || {
@@ -39,7 +39,7 @@ fn a_sender_that_is_dropped_ends_the_wait() {
 }
 
 #[test]
-fn what_is_not_received_is_dropped() {
+fn a_message_that_is_not_received_is_dropped() {
     let message = Arc::new(());
     let (sender, receiver) = oneshot::channel();
     sender.send(Arc::clone(&message)).unwrap();
@@ -49,7 +49,7 @@ fn what_is_not_received_is_dropped() {
 }
 
 #[test]
-fn a_channel_that_was_closed_still_gives_what_was_sent() {
+fn a_closed_channel_still_gives_the_message_that_was_sent() {
     let (sender, mut receiver) = oneshot::channel();
     sender.send(1).unwrap();
     receiver.close();
@@ -59,7 +59,7 @@ fn a_channel_that_was_closed_still_gives_what_was_sent() {
 }
 
 #[test]
-fn a_sender_waits_for_the_receiver_to_lose_interest() {
+fn a_sender_waits_for_the_receiver_to_close_or_leave() {
     for is_dropped in [false, true] {
         let (mut sender, mut receiver) = oneshot::channel::<u32>();
         let thread = std::thread::spawn(move || {
@@ -89,7 +89,7 @@ fn both_ends_may_wait_at_once() {
 }
 
 #[test]
-fn a_cancelled_receiver_leaves_the_message_to_nobody() {
+fn a_cancelled_receiver_drops_the_message() {
     let (sender, receiver) = oneshot::channel();
     let message = Arc::new(());
     let theirs = Arc::clone(&message);
@@ -107,7 +107,7 @@ fn a_cancelled_receiver_leaves_the_message_to_nobody() {
 }
 
 #[test]
-fn waits_that_end_early_race_with_the_message() {
+fn cancelled_and_timed_waits_race_with_the_message() {
     abaca::run(|| {
         for n in 0..3000_u64 {
             let (sender, mut receiver) = oneshot::channel();

@@ -11,7 +11,7 @@ use abaca::channel::{
 
 const SHORT: Duration = Duration::from_millis(1);
 
-/// What a panic of `body` says.
+/// The message of the panic of `body`.
 fn panic_of<T>(body: impl FnOnce() -> T) -> String {
     let Err(payload) = catch_unwind(AssertUnwindSafe(body)) else { panic!("no panic") };
     let text = payload.downcast_ref::<String>().cloned();
@@ -19,7 +19,7 @@ fn panic_of<T>(body: impl FnOnce() -> T) -> String {
 }
 
 #[test]
-fn indices_count_what_was_added_and_survive_removals() {
+fn an_index_counts_the_operations_added_before_and_survives_removals() {
     let (sender, receiver) = bounded(1);
     let (_other_sender, other) = bounded::<u32>(1);
     let mut select = Select::new();
@@ -36,7 +36,7 @@ fn indices_count_what_was_added_and_survive_removals() {
 }
 
 #[test]
-fn nothing_ready_is_said_by_each_in_its_way() {
+fn each_call_fails_in_its_own_way_when_nothing_is_ready() {
     let (sender, receiver) = bounded::<u32>(0);
     let mut select = Select::new();
     select.send(&sender);
@@ -52,7 +52,7 @@ fn nothing_ready_is_said_by_each_in_its_way() {
 }
 
 #[test]
-fn the_other_side_being_gone_is_ready() {
+fn a_disconnected_operation_is_ready() {
     let (sender, receiver) = bounded::<u32>(0);
     let (lonely, gone) = bounded::<u32>(0);
     drop((sender, gone));
@@ -78,7 +78,7 @@ fn a_selected_message_belongs_to_its_operation() {
 }
 
 #[test]
-fn a_selected_place_is_kept() {
+fn a_selected_send_keeps_its_slot() {
     let (sender, receiver) = bounded(1);
     let mut select = Select::new();
     select.send(&sender);
@@ -89,7 +89,7 @@ fn a_selected_place_is_kept() {
 }
 
 #[test]
-fn a_place_whose_receivers_leave_fails_with_the_message() {
+fn a_selected_send_whose_receivers_leave_fails_with_the_message() {
     let (sender, receiver) = bounded(1);
     let mut select = Select::new();
     select.send(&sender);
@@ -118,14 +118,14 @@ fn misuse_panics() {
 }
 
 #[test]
-fn an_operation_that_is_given_up_leaves_its_place() {
+fn an_abandoned_send_frees_its_slot() {
     let (sender, receiver) = bounded(1);
     let mut select = Select::new();
     select.send(&sender);
     panic_of(|| drop(select.select()));
     sender.try_send(1).unwrap();
     assert_eq!(receiver.recv(), Ok(1));
-    // While something else unwinds there is no second panic.
+    // While the thread already unwinds there is no second panic.
     let said = panic_of(|| {
         let _operation = select.select();
         panic!("first");
@@ -135,7 +135,7 @@ fn an_operation_that_is_given_up_leaves_its_place() {
 }
 
 #[test]
-fn clones_are_selects_of_their_own() {
+fn a_clone_is_an_independent_select() {
     let (sender, receiver) = unbounded();
     let mut select = Select::default();
     select.recv(&receiver);
@@ -150,7 +150,7 @@ fn clones_are_selects_of_their_own() {
 }
 
 #[test]
-fn a_ready_operation_is_not_begun() {
+fn ready_does_not_begin_the_operation() {
     for capacity in [0, 1] {
         let (sender, receiver) = bounded(capacity);
         let never = never::<u32>();
@@ -166,7 +166,7 @@ fn a_ready_operation_is_not_begun() {
 }
 
 #[test]
-fn one_that_watches_for_a_place_sees_it_come() {
+fn ready_returns_when_a_slot_becomes_free() {
     for capacity in [0, 1] {
         let (sender, receiver) = bounded(capacity);
         if capacity == 1 {
@@ -191,7 +191,7 @@ fn one_that_watches_for_a_place_sees_it_come() {
 }
 
 #[test]
-fn one_that_watches_sees_the_other_side_leave() {
+fn ready_returns_when_the_other_side_leaves() {
     let (sender, receiver) = bounded::<u32>(0);
     std::thread::scope(|scope| {
         scope.spawn(move || drop(sender));
@@ -211,7 +211,7 @@ fn a_select_does_not_meet_itself() {
 }
 
 #[test]
-fn a_long_list_is_served() {
+fn every_operation_of_a_long_list_is_selected() {
     let channels: Vec<_> = (0..100).map(|_| bounded(0)).collect();
     std::thread::scope(|scope| {
         for (n, (sender, _)) in channels.iter().enumerate() {
@@ -233,7 +233,7 @@ fn a_long_list_is_served() {
 }
 
 #[test]
-fn what_may_change_threads_is_what_may_with_crossbeam() {
+fn the_types_have_crossbeams_auto_traits() {
     fn crosses<T: Send + Sync>() {}
     crosses::<abaca::channel::Sender<std::cell::Cell<u8>>>();
     crosses::<abaca::channel::Receiver<std::cell::Cell<u8>>>();

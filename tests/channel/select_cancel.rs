@@ -1,4 +1,4 @@
-//! A fiber that is cancelled in a select leaves nothing behind, and takes nothing with it.
+//! A fiber that is cancelled in a select leaves nothing behind and takes nothing with it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ fn cancel<T: Send + 'static>(before: impl FnOnce(), body: impl FnOnce() -> T + S
             theirs.store(true, Ordering::Relaxed);
             body()
         });
-        // There is one worker: when this fiber runs again, the other one waits.
+        // There is one worker: when this fiber runs again, the other fiber waits.
         while !started.load(Ordering::Relaxed) {
             yield_now();
         }
@@ -32,21 +32,21 @@ fn cancel<T: Send + 'static>(before: impl FnOnce(), body: impl FnOnce() -> T + S
 }
 
 #[test]
-fn both_lists_are_left() {
+fn a_cancelled_select_leaves_all_wait_lists() {
     for capacity in 0..2 {
         let (full, full_receiver) = bounded(capacity);
         (0..capacity).for_each(|_| full.send(0).unwrap());
         let (sender, empty) = bounded(capacity);
         let theirs = (full.clone(), empty.clone());
         cancel(|| (), move || select! { send(theirs.0, 1) -> _ => {}, recv(theirs.1) -> _ => {} });
-        // Nobody is found waiting.
+        // No waiter is found.
         assert_eq!(full_receiver.try_iter().count(), capacity);
         assert_eq!(sender.try_send(2).is_ok(), capacity == 1);
     }
 }
 
 #[test]
-fn a_promised_message_reaches_its_receiver_although_that_is_cancelled() {
+fn a_receiver_that_is_cancelled_during_a_handoff_gets_its_message() {
     let (sender, receiver): (Sender<Arc<()>>, Receiver<_>) = bounded(0);
     let message = Arc::new(());
     let theirs = Arc::clone(&message);
@@ -54,7 +54,7 @@ fn a_promised_message_reaches_its_receiver_although_that_is_cancelled() {
     list.send(&sender);
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let fiber = runtime.run(|| spawn(move || receiver.recv().is_ok()));
-    // Meets the fiber, which from here on waits for what it is owed.
+    // Meets the fiber, which from here on waits for the handoff.
     let operation = list.select();
     std::thread::scope(|scope| {
         // It has to wait for the fiber, and the fiber for the message.
@@ -67,7 +67,7 @@ fn a_promised_message_reaches_its_receiver_although_that_is_cancelled() {
 }
 
 #[test]
-fn a_sender_that_is_cancelled_while_it_makes_its_message_breaks_its_promise() {
+fn a_sender_that_is_cancelled_while_it_makes_its_message_abandons_the_handoff() {
     let (sender, receiver) = bounded(0);
     let other = sender.clone();
     let thread = std::thread::spawn(move || receiver.recv());

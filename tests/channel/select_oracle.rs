@@ -1,4 +1,4 @@
-//! Any sequence of selects that do not wait gives what crossbeam's gives.
+//! Any sequence of selects that do not wait has crossbeam's results.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Runs `steps` on biased selects of `$channel` and returns what each of them said.
+/// Runs `steps` on biased selects of `$channel` and returns the result of each.
 macro_rules! transcript {
     ($channel:ident, $capacities:expr, $steps:expr) => {{
         let (mut senders, mut receivers): (Vec<_>, Vec<_>) = ($capacities.iter())
@@ -57,7 +57,7 @@ macro_rules! transcript {
                         receivers[*channel].as_ref().map(|receiver| select.recv(receiver));
                     }
                 }
-                // What was listed, less the ends that are gone.
+                // The listed ends, less those that were dropped.
                 let there = |(channel, sends): &&Listed| {
                     if *sends { senders[*channel].is_some() } else { receivers[*channel].is_some() }
                 };
@@ -109,7 +109,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_select_answers_as_crossbeams(
+    fn selects_have_crossbeams_results(
         capacities in prop::collection::vec(prop_oneof![Just(None), (0..3_usize).prop_map(Some)], CHANNELS),
         steps in prop::collection::vec(step(), 0..60),
     ) {

@@ -1,4 +1,4 @@
-//! Many selects at once, of fibers and threads, with deadlines that race with everything.
+//! Many concurrent selects of fibers and threads, with deadlines that race with everything.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn selects_that_face_each_other_lose_no_message() {
                     recv(theirs) -> message => {
                         received.fetch_add(message.unwrap(), Ordering::Relaxed);
                     }
-                    // The last ones may have nobody left to meet.
+                    // The last ones may have no peer left to meet.
                     default(Duration::from_micros(20)) => {}
                 }
             }
@@ -38,7 +38,7 @@ fn selects_that_face_each_other_lose_no_message() {
     }
 }
 
-/// Sends `1..=ROUNDS`, in one way or another.
+/// Sends `1..=ROUNDS`, in each of the possible ways.
 fn produce(sender: &Sender<u64>, stream: u64) {
     let mut list = Select::new();
     list.send(sender);
@@ -60,7 +60,7 @@ fn produce(sender: &Sender<u64>, stream: u64) {
     }
 }
 
-/// Receives until all senders are gone, in one way or another; the sum.
+/// Receives in each of the possible ways until all senders are gone. Returns the sum.
 fn consume(receivers: [&Receiver<u64>; 2], stream: u64) -> u64 {
     let mut sum = 0;
     let mut list = Select::new();
@@ -121,7 +121,7 @@ fn selects_that_are_cancelled_lose_no_message() {
                 for round in 0.. {
                     let exchange = || {
                         select! {
-                            // Making the message blocks, and is where many are cancelled.
+                            // Making the message blocks, and many fibers are cancelled there.
                             send(ours, if round % 8 == 0 { abaca::yield_now() }) -> result => {
                                 result.unwrap();
                                 sent.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +148,7 @@ fn selects_that_are_cancelled_lose_no_message() {
                 let fiber = fibers.pop_front().expect("there are eight");
                 fiber.cancel();
                 assert!(fiber.join().unwrap_err().is::<abaca::Cancelled>());
-                // Of the two kinds there are always as many.
+                // There are always equally many of both kinds.
                 fibers.push_back(start(n));
             }
             fibers.iter().for_each(abaca::JoinHandle::cancel);

@@ -1,4 +1,4 @@
-//! `oneshot`, `broadcast` and `watch` in a storm: what was sent is received once, in order, and no change is overlooked.
+//! `oneshot`, `broadcast` and `watch` under stress: each message is received once and in order, and no change is missed.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use abaca_tests::storm;
 
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Streams, at most.
-const PLACES: usize = 8;
+/// The maximum number of streams.
+const STREAMS: usize = 8;
 
-/// The receiver of a message, which takes the message along when it goes.
+/// The receiver of a message, which takes the message when it is dropped.
 struct Taker<'a> {
     receiver: oneshot::Receiver<()>,
     received: &'a AtomicUsize,
@@ -20,7 +20,7 @@ struct Taker<'a> {
 
 impl Drop for Taker<'_> {
     fn drop(&mut self) {
-        // From here on no message is accepted, and one that was is there.
+        // From here on no message is accepted. A message that was accepted before is there.
         self.receiver.close();
         self.received.fetch_add(usize::from(self.receiver.try_recv().is_ok()), SeqCst);
     }
@@ -55,21 +55,21 @@ fn a_oneshot_delivers_what_it_accepted() {
 }
 
 #[test]
-fn every_receiver_of_a_broadcast_gets_everything_in_order_or_is_told_how_much_it_missed() {
+fn every_receiver_of_a_broadcast_gets_all_messages_in_order_or_their_number() {
     let (sender, receiver) = broadcast::channel::<u64>(16);
     let sent = std::sync::Mutex::new(0);
-    // Each with the number of the message that is next.
-    let places: Vec<_> = (0..PLACES).map(|_| Mutex::new((receiver.resubscribe(), 0))).collect();
+    // Each with the number of its next message.
+    let slots: Vec<_> = (0..STREAMS).map(|_| Mutex::new((receiver.resubscribe(), 0))).collect();
     storm(500, |stream| {
         if stream.number.is_multiple_of(2) {
-            // The lock makes the order of the numbers that of the messages.
+            // The lock makes the order of the numbers the order of the messages.
             let mut sent = sent.lock().unwrap();
             sender.send(*sent).unwrap();
             *sent += 1;
         } else {
-            // Nobody else comes to this place but a successor.
-            let mut place = places[stream.number as usize].lock().unwrap_or_else(PoisonError::into_inner);
-            let (receiver, next) = &mut *place;
+            // Only a later stream takes this slot.
+            let mut slot = slots[stream.number as usize].lock().unwrap_or_else(PoisonError::into_inner);
+            let (receiver, next) = &mut *slot;
             match stream.briefly(|| receiver.recv()) {
                 Some(Ok(message)) => {
                     assert_eq!(message, *next);
@@ -82,8 +82,8 @@ fn every_receiver_of_a_broadcast_gets_everything_in_order_or_is_told_how_much_it
         }
     });
     let sent = sent.into_inner().unwrap();
-    for place in places {
-        let (mut receiver, mut next) = place.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for slot in slots {
+        let (mut receiver, mut next) = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
         loop {
             match receiver.try_recv() {
                 Ok(message) => {
@@ -99,16 +99,16 @@ fn every_receiver_of_a_broadcast_gets_everything_in_order_or_is_told_how_much_it
 }
 
 #[test]
-fn a_watcher_sees_newer_values_only_and_overlooks_no_change() {
+fn a_watch_receiver_sees_newer_values_only_and_misses_no_change() {
     let (sender, receiver) = watch::channel(0_u64);
-    // Each with the value that it has seen last.
-    let places: Vec<_> = (0..PLACES).map(|_| Mutex::new((receiver.clone(), 0))).collect();
+    // Each with the last value that it has seen.
+    let slots: Vec<_> = (0..STREAMS).map(|_| Mutex::new((receiver.clone(), 0))).collect();
     storm(500, |stream| {
         if stream.number.is_multiple_of(2) {
             sender.send_modify(|value| *value += 1);
         } else {
-            let mut place = places[stream.number as usize].lock().unwrap_or_else(PoisonError::into_inner);
-            let (receiver, last) = &mut *place;
+            let mut slot = slots[stream.number as usize].lock().unwrap_or_else(PoisonError::into_inner);
+            let (receiver, last) = &mut *slot;
             let has_changed = match stream.choices.below(3) {
                 0 => stream.briefly(|| drop(receiver.wait_for(|value| *value > *last).unwrap())),
                 _ => stream.briefly(|| receiver.changed().unwrap()),
@@ -118,8 +118,8 @@ fn a_watcher_sees_newer_values_only_and_overlooks_no_change() {
             *last = value;
         }
     });
-    for place in places {
-        let (receiver, last) = place.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for slot in slots {
+        let (receiver, last) = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(receiver.has_changed().unwrap(), last < *sender.borrow());
     }
 }

@@ -1,4 +1,4 @@
-//! Any sequence of operations that do not wait gives what tokio's channels give.
+//! Any sequence of operations that do not wait has tokio's results.
 
 use proptest::prelude::*;
 
@@ -151,7 +151,7 @@ fn seen() -> impl Strategy<Value = Seen> {
     ]
 }
 
-/// `$changed` waits for a change that is there.
+/// `$changed` waits for a change that has happened already.
 macro_rules! seen_transcript {
     ($channel:path, $steps:expr, $changed:expr) => {{
         use $channel as watch;
@@ -214,7 +214,7 @@ macro_rules! seen_transcript {
     }};
 }
 
-/// What a future that does not wait returns.
+/// The result of a future that does not wait.
 fn now<T>(future: impl Future<Output = T>) -> T {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {
@@ -227,21 +227,21 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_oneshot_answers_as_tokios(steps in prop::collection::vec(once(), 0..10)) {
+    fn a_oneshot_has_tokios_results(steps in prop::collection::vec(once(), 0..10)) {
         let ours = once_transcript!(abaca::channel::oneshot, steps);
         let theirs = once_transcript!(tokio::sync::oneshot, steps);
         prop_assert_eq!(ours, theirs);
     }
 
     #[test]
-    fn a_broadcast_answers_as_tokios(capacity in 1..6_usize, steps in prop::collection::vec(cast(), 0..60)) {
+    fn a_broadcast_has_tokios_results(capacity in 1..6_usize, steps in prop::collection::vec(cast(), 0..60)) {
         let ours = cast_transcript!(abaca::channel::broadcast, capacity, steps);
         let theirs = cast_transcript!(tokio::sync::broadcast, capacity, steps);
         prop_assert_eq!(ours, theirs);
     }
 
     #[test]
-    fn a_watch_answers_as_tokios(steps in prop::collection::vec(seen(), 0..60)) {
+    fn a_watch_has_tokios_results(steps in prop::collection::vec(seen(), 0..60)) {
         let ours = seen_transcript!(abaca::channel::watch, steps, |receiver: &mut watch::Receiver<usize>| {
             receiver.changed().is_ok()
         });

@@ -33,7 +33,7 @@ fn every_receiver_sees_the_last_value() {
 }
 
 #[test]
-fn what_was_seen_is_known() {
+fn a_receiver_knows_which_values_it_has_seen() {
     let (sender, mut receiver) = watch::channel(1);
     assert!(!receiver.has_changed().unwrap() && !receiver.borrow().has_changed());
     sender.send(2).unwrap();
@@ -54,24 +54,24 @@ fn what_was_seen_is_known() {
 }
 
 #[test]
-fn a_condition_is_waited_for() {
+fn wait_for_returns_when_its_condition_holds() {
     let (sender, mut receiver) = watch::channel(0);
     std::thread::scope(|scope| {
         scope.spawn(move || (1..=100).for_each(|n| sender.send(n).unwrap()));
         assert!(*receiver.wait_for(|n| *n >= 50).unwrap() >= 50);
-        // The last value is looked at, although the sender is gone.
+        // The last value is checked, although the sender is gone.
         assert_eq!(*receiver.wait_for(|n| *n == 100).unwrap(), 100);
         assert!(receiver.wait_for(|n| *n == 101).is_err());
     });
 }
 
 #[test]
-fn a_sender_waits_for_those_who_look() {
+fn a_sender_waits_until_no_value_is_borrowed() {
     let (sender, receiver) = watch::channel(0);
     let is_looking = AtomicBool::new(true);
     std::thread::scope(|scope| {
         let first = receiver.borrow();
-        // Readers come first: one that looks may look again.
+        // Readers are preferred: a reader may read again.
         let second = receiver.borrow();
         scope.spawn(|| {
             sender.send(1).unwrap();
@@ -86,7 +86,7 @@ fn a_sender_waits_for_those_who_look() {
 }
 
 #[test]
-fn fibers_of_one_worker_look_and_change_in_turn() {
+fn fibers_of_one_worker_borrow_and_change_in_turn() {
     let (sender, receiver) = watch::channel(0);
     Runtime::builder().workers(1).build().unwrap().run(|| {
         abaca::scope(|scope| {
@@ -100,7 +100,7 @@ fn fibers_of_one_worker_look_and_change_in_turn() {
 }
 
 #[test]
-fn a_change_that_panics_tells_nobody_and_locks_nothing() {
+fn a_modify_that_panics_wakes_no_receiver_and_leaves_the_value_unlocked() {
     let (sender, mut receiver) = watch::channel(0);
     let change = || {
         sender.send_modify(|value| {
@@ -135,7 +135,7 @@ fn a_sender_waits_for_the_last_receiver_to_leave() {
 }
 
 #[test]
-fn a_cancelled_wait_has_seen_nothing() {
+fn a_cancelled_wait_counts_no_value_as_seen() {
     let (sender, receiver) = watch::channel(0);
     let mut theirs = receiver.clone();
     let fiber = Runtime::builder().workers(1).build().unwrap().run(|| {

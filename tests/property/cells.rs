@@ -1,4 +1,4 @@
-//! What holds values: watch and broadcast channels, mailboxes, fiber-locals.
+//! Primitives that hold values: watch and broadcast channels, mailboxes, fiber-locals.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -17,7 +17,7 @@ enum StreamOp {
     Send(u32),
     /// Waits for news.
     Receive,
-    /// Looks for news, or at what there is.
+    /// Looks for news, or at the present value.
     Look,
     Leave,
 }
@@ -48,7 +48,7 @@ impl System for Watched {
     fn call<'a>(&'a self, _: usize, held: &mut Self::Held<'a>, op: &StreamOp) -> News {
         match (op, held) {
             (StreamOp::Subscribe, held) => *held = Some(self.0.subscribe()),
-            // It sends also when nobody listens.
+            // It sends even if there is no receiver.
             (StreamOp::Send(value), _) => drop(self.0.send_replace(*value)),
             (StreamOp::Leave, held) => *held = None,
             (_, None) => return News::Outside,
@@ -83,7 +83,7 @@ impl System for Watched {
     }
 }
 
-/// A power of two, as the channel keeps that many.
+/// A power of two, since the channel rounds its capacity up to one.
 const KEPT: usize = 2;
 
 struct Broadcast(broadcast::Sender<u32>);
@@ -92,7 +92,7 @@ impl System for Broadcast {
     type Op = StreamOp;
     type Answer = News;
     type Held<'a> = Option<broadcast::Receiver<u32>>;
-    /// All messages, and the position of each stream that listens.
+    /// All messages, and the position of each stream that has a receiver.
     type Model = (Vec<u32>, [Option<usize>; 9]);
 
     const LAST: &[StreamOp] = &[StreamOp::Leave];
@@ -103,7 +103,7 @@ impl System for Broadcast {
 
     fn call<'a>(&'a self, _: usize, held: &mut Self::Held<'a>, op: &StreamOp) -> News {
         match (op, held) {
-            // One that listens goes on from where it is.
+            // A stream that has a receiver goes on from its position.
             (StreamOp::Subscribe, Some(_)) => {}
             (StreamOp::Subscribe, held) => *held = Some(self.0.subscribe()),
             (StreamOp::Send(message), _) => {
@@ -153,7 +153,7 @@ impl System for Broadcast {
     }
 }
 
-/// What the actor is told.
+/// The actor's messages.
 enum Mail {
     Note(u32),
     Read(abaca::actor::Reply<Vec<u32>>),
@@ -165,7 +165,7 @@ enum MailOp {
     Read,
 }
 
-/// An actor that notes what it is sent.
+/// An actor that records its messages.
 struct Notes(ActorRef<Mail>);
 
 impl Drop for Notes {
@@ -226,7 +226,7 @@ abaca::fiber_local! {
 
 #[derive(Clone, Debug)]
 enum OwnOp {
-    /// Puts a value in, waits for a moment, and tells what was there before.
+    /// Sets a value, waits for a moment, and returns the value before.
     Put(u32),
     Get,
 }

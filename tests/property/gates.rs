@@ -1,4 +1,4 @@
-//! What streams meet at or pass: barriers, notifications, tokens, park and unpark.
+//! Primitives at which streams meet or which they pass: barriers, notifications, tokens, park and unpark.
 
 use std::sync::Mutex as Lock;
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::history::{System, check};
 use crate::program::{config, program};
 
-/// Three meet, again and again.
+/// Three streams meet, again and again.
 struct Meeting(Barrier);
 
 impl System for Meeting {
@@ -18,7 +18,7 @@ impl System for Meeting {
     /// Whether it was the leader.
     type Answer = bool;
     type Held<'a> = ();
-    /// How many of three have gone on, and whether the leader is among them: they go on at one moment.
+    /// How many of three have gone on, and whether the leader is among them. They go on at one moment.
     type Model = (u8, bool);
 
     fn new() -> Self {
@@ -38,7 +38,7 @@ impl System for Meeting {
         }
     }
 
-    /// Two may wait; the third lets all go on.
+    /// Two may wait. The third lets all go on.
     fn waits(model: &(u8, bool), _: usize, (): &()) -> bool {
         model.0 == 0
     }
@@ -61,7 +61,7 @@ impl System for Notified {
     type Op = NotifyOp;
     type Answer = ();
     type Held<'a> = ();
-    /// Whether a permit is kept; whether all who waited have just been told, each of whom goes on at that moment.
+    /// Whether a notification is kept; whether all waiters have just been notified, each of which goes on at that moment.
     type Model = (bool, bool);
 
     fn new() -> Self {
@@ -81,18 +81,18 @@ impl System for Notified {
         match op {
             NotifyOp::One => Some((true, false)),
             NotifyOp::All => Some((is_kept, true)),
-            // Who was told takes no permit.
+            // A waiter that was notified with all others does not take the one that is kept.
             NotifyOp::Wait if are_told => Some((is_kept, true)),
             NotifyOp::Wait => is_kept.then_some((false, false)),
         }
     }
 
-    /// Whoever comes after all were told takes the permit.
+    /// A call that comes after all were notified takes the notification that is kept.
     fn alternative(model: &(bool, bool), _: usize, op: &NotifyOp, (): &()) -> Option<(bool, bool)> {
         (matches!(op, NotifyOp::Wait) && *model == (true, true)).then_some((false, true))
     }
 
-    /// Whoever came after all were told waits for the next time.
+    /// A call that comes after all were notified waits for the next notification.
     fn waits(model: &(bool, bool), _: usize, op: &NotifyOp) -> bool {
         matches!(op, NotifyOp::Wait) && !model.0
     }
@@ -160,7 +160,7 @@ impl System for Tokens {
 
 #[derive(Clone, Debug)]
 enum ParkOp {
-    /// Says who the stream is; later calls change nothing.
+    /// Registers the stream's handle. Later calls change nothing.
     Enter,
     Park,
     Unpark(usize),
@@ -170,10 +170,10 @@ struct Parking(Lock<[Option<Fiber>; 9]>);
 
 impl System for Parking {
     type Op = ParkOp;
-    /// Whether there was somebody to unpark.
+    /// Whether there was a registered stream to unpark.
     type Answer = bool;
     type Held<'a> = ();
-    /// For each stream: whether it is known, and whether it has a token.
+    /// For each stream: whether it is registered, and whether it has a token.
     type Model = ([bool; 9], [bool; 9]);
 
     fn new() -> Self {
@@ -202,7 +202,7 @@ impl System for Parking {
                 has[stream] = false;
             }
             ParkOp::Unpark(other) => {
-                // It is looked up first: somebody may enter in between.
+                // The handle is looked up first: the stream may register in between.
                 (known[*other] || !answer).then_some(())?;
                 has[*other] |= answer;
             }

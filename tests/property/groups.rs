@@ -1,4 +1,4 @@
-//! What is made of several: groups that are waited for, sets of fibers; and the ticks of an interval.
+//! Groups that are waited for, sets of fibers, and the ticks of an interval.
 
 use std::sync::Mutex as Lock;
 use std::time::{Duration, Instant};
@@ -13,16 +13,16 @@ use crate::program::{STREAMS, THREADS, config, program};
 
 #[derive(Clone, Debug)]
 enum GroupOp {
-    /// Takes a part of the group, unless it has one.
+    /// Joins the group, unless the stream is a member.
     Enter,
     Leave,
-    /// Lets nobody in any more.
+    /// Closes the group: no stream can join any more.
     Close,
-    /// Waits for all who have a part; one who has a part does not.
+    /// Waits for all members. A stream that is a member does not wait.
     Wait,
 }
 
-/// A group that is entered until it is closed.
+/// A group that can be joined until it is closed.
 struct Group(Lock<Option<WaitGroup>>);
 
 impl System for Group {
@@ -30,7 +30,7 @@ impl System for Group {
     /// Whether there was anything to do.
     type Answer = bool;
     type Held<'a> = Option<WaitGroup>;
-    /// Whether it is closed, and a bit for each who has a part.
+    /// Whether it is closed, and a bit for each member.
     type Model = (bool, u16);
 
     const LAST: &[GroupOp] = &[GroupOp::Leave];
@@ -40,7 +40,7 @@ impl System for Group {
         Self(Lock::new(Some(WaitGroup::new())))
     }
 
-    fn call<'a>(&'a self, _: usize, held: &mut Option<WaitGroup>, op: &GroupOp) -> bool {
+    fn call(&self, _: usize, held: &mut Option<WaitGroup>, op: &GroupOp) -> bool {
         match op {
             GroupOp::Enter if held.is_none() => {
                 *held = self.0.lock().unwrap().clone();
@@ -76,7 +76,7 @@ impl System for Group {
 
 #[derive(Clone, Debug)]
 enum SetOp {
-    /// A fiber that waits for so many microseconds and returns a number of its own.
+    /// Spawns a fiber that waits for that many microseconds and returns a number of its own.
     Spawn(u32, u64),
     Join,
     TryJoin,
@@ -97,8 +97,8 @@ enum Joined {
 /// Each stream has a set of its own.
 struct Sets;
 
-/// Who is in a set, in no order: those who run, and those who were cancelled and may have returned before; how many of the
-/// latter were joined as cancelled.
+/// The fibers in a set, in no order: those that run, and those that were cancelled but may have returned before; and how many
+/// of the latter were joined as cancelled.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 struct Set {
     running: Vec<u32>,
@@ -122,7 +122,7 @@ impl System for Sets {
         Self
     }
 
-    fn call<'a>(&'a self, stream: usize, set: &mut JoinSet<u32>, op: &SetOp) -> Joined {
+    fn call(&self, stream: usize, set: &mut JoinSet<u32>, op: &SetOp) -> Joined {
         let words = |joined: Option<std::thread::Result<u32>>| match joined {
             None => Joined::Nobody,
             Some(Ok(number)) => Joined::Returned(number),
@@ -130,7 +130,7 @@ impl System for Sets {
             Some(Err(payload)) => std::panic::resume_unwind(payload),
         };
         match op {
-            // Spawned by fibers alone.
+            // Spawned only by fibers.
             SetOp::Spawn(..) if stream >= STREAMS - THREADS => Joined::Nobody,
             SetOp::Spawn(number, micros) => {
                 let (number, micros) = (*number, *micros);
@@ -169,7 +169,7 @@ impl System for Sets {
             }
             (SetOp::Detach, _) => *set = Set::default(),
             (SetOp::Len, Joined::Count(count)) => (set.len() == *count).then_some(())?,
-            // Nobody has ended yet.
+            // No fiber has ended yet.
             (SetOp::TryJoin, Joined::Nobody) => {}
             (SetOp::Join, Joined::Nobody) => (set.len() == 0).then_some(())?,
             (_, Joined::Cancelled) => {
@@ -198,10 +198,10 @@ impl System for Sets {
 
 #[derive(Clone, Debug)]
 enum TickOp {
-    /// Begins an interval of so many microseconds; ticks that are missed are made up for as it says.
+    /// Begins an interval of that many microseconds, with a behaviour for missed ticks.
     Begin(u64, MissedTickBehavior),
     Tick,
-    /// Lets as many microseconds pass without a tick.
+    /// Lets that many microseconds pass without a tick.
     Miss(u64),
 }
 
@@ -234,7 +234,7 @@ impl System for Ticks {
         Self
     }
 
-    fn call<'a>(&'a self, _: usize, held: &mut Option<Begun>, op: &TickOp) -> Tick {
+    fn call(&self, _: usize, held: &mut Option<Begun>, op: &TickOp) -> Tick {
         match op {
             TickOp::Begin(micros, behavior) => {
                 let began = Instant::now();

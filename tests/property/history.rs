@@ -1,4 +1,4 @@
-//! Runs a program, writes down its history, and looks for an order that explains it.
+//! Runs a program, records its history, and looks for an order that explains it.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -11,7 +11,7 @@ use abaca::cancel::CancellationToken;
 use abaca::time::timeout;
 use proptest::prelude::*;
 
-use crate::program::{Act, Patience, Program, STREAMS, THREADS};
+use crate::program::{Act, Program, STREAMS, THREADS, WaitLimit};
 use crate::search::{Verdict, explain};
 
 /// A primitive under test.
@@ -23,17 +23,17 @@ pub(crate) trait System: Send + Sync + Sized + 'static {
     /// The model: a plain value.
     type Model: Clone + Eq + Hash + Default;
 
-    /// What each stream does at its end, in any case.
+    /// The calls that each stream makes at its end, in any case.
     const LAST: &[Self::Op] = &[];
-    /// What is asked when all streams have ended: nothing of it waits.
+    /// The calls that are made when all streams have ended. None of them waits.
     const AFTERWARDS: &[Self::Op] = &[];
 
     fn new() -> Self;
 
-    /// Makes the call. What waits in it may be cut short.
+    /// Makes the call. A wait in it may be cut short.
     fn call<'a>(&'a self, stream: usize, held: &mut Self::Held<'a>, op: &Self::Op) -> Self::Answer;
 
-    /// The model after the call, if the answer is one that it may give then.
+    /// The model after the call, if the model allows the answer.
     fn step(model: &Self::Model, stream: usize, op: &Self::Op, answer: &Self::Answer) -> Option<Self::Model>;
 
     /// Another model after the call, if the answer does not tell which of two things happened.
@@ -41,33 +41,33 @@ pub(crate) trait System: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Whether the call waits while the model is as it is: a stream that is still in it when nothing else happens has not lost
-    /// a wake-up.
+    /// Whether the call waits in this state of the model. If so, a stream that is still in the call when nothing else happens
+    /// has not missed a wake-up.
     fn waits(model: &Self::Model, stream: usize, op: &Self::Op) -> bool;
 
-    /// Whether `answer` turns a call down that does not wait, and may do so for the sake of `other`, another stream's call at
-    /// the same time, whatever becomes of it: for what the model does not know, as who stands in line.
+    /// Whether `answer` refuses a call that does not wait, and may do so because of `other`, a concurrent call of another
+    /// stream, whatever its result. This is for state that the model does not have, such as a waiting line.
     fn excuses(_other: &Self::Op, _op: &Self::Op, _answer: &Self::Answer) -> bool {
         false
     }
 
-    /// Whether a history may end so.
+    /// Whether a history may end in this state.
     fn may_end(_: &Self::Model) -> bool {
         true
     }
 
-    /// What else must be true of the calls that have returned; an error says what is not.
+    /// Further conditions on the calls that have returned. An error says which one does not hold.
     fn meets(_: &[Event<Self>]) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// How often each program is run: its outcomes differ.
+/// How often each program is run: its results differ.
 const RUNS: usize = 4;
 
-/// How long somebody may be on his way after a wake-up, on a machine that has much else to do. Only a wake-up that is lost takes
-/// as long.
-const ON_THE_WAY: Duration = Duration::from_secs(20);
+/// How long a stream may take to run after a wake-up, on a busy machine. Only a lost wake-up takes
+/// longer.
+const WAKE_UP_LIMIT: Duration = Duration::from_secs(20);
 
 /// A call that has returned.
 pub(crate) struct Event<S: System> {
@@ -76,7 +76,7 @@ pub(crate) struct Event<S: System> {
     pub(crate) ended: u64,
     pub(crate) op: S::Op,
     pub(crate) answer: S::Answer,
-    /// It was turned down, as another call allows.
+    /// The call was refused, which a concurrent call excuses.
     pub(crate) is_excused: bool,
 }
 
@@ -94,7 +94,7 @@ impl<S: System> Debug for Event<S> {
     }
 }
 
-/// A call that has not returned: one that was cut short if it has ended.
+/// A call that has not returned. If it has ended, it was cut short.
 struct Unanswered<S: System> {
     stream: usize,
     began: u64,
@@ -103,7 +103,7 @@ struct Unanswered<S: System> {
     is_endless: bool,
 }
 
-/// The end of a call that is still going on.
+/// The end of a call that is still under way.
 const NEVER: u64 = u64::MAX;
 
 struct Log<S: System> {
@@ -114,7 +114,7 @@ struct Log<S: System> {
 }
 
 impl<S: System> Log<S> {
-    /// The events, each with whether another call excuses it.
+    /// The events, with `is_excused` set.
     fn excused(&self) -> Vec<Event<S>> {
         let calls = self.events.iter().map(|event| (event.stream, event.began, event.ended, &event.op));
         let others = self.unanswered.iter().map(|call| (call.stream, call.began, call.ended, &call.op));
@@ -137,16 +137,16 @@ impl<S: System> Log<S> {
         waiting.count() == self.live
     }
 
-    /// Whether the model has all those calls wait.
+    /// Whether all calls under way wait in this state of the model.
     fn may_wait(&self, model: &S::Model) -> bool {
-        let going_on = self.unanswered.iter().filter(|call| call.ended == NEVER);
-        going_on.into_iter().all(|call| S::waits(model, call.stream, &call.op))
+        let under_way = self.unanswered.iter().filter(|call| call.ended == NEVER);
+        under_way.into_iter().all(|call| S::waits(model, call.stream, &call.op))
     }
 
     fn lines(&self) -> String {
         let mut lines: Vec<_> = self.events.iter().map(|event| (event.began, format!("{event:?}"))).collect();
         lines.extend(self.unanswered.iter().map(|call| {
-            let end = if call.ended == NEVER { "still there".into() } else { call.ended.to_string() };
+            let end = if call.ended == NEVER { "under way".into() } else { call.ended.to_string() };
             (call.began, format!("{}..{end} stream {}: {:?}", call.began, call.stream, call.op))
         }));
         lines.sort();
@@ -157,27 +157,27 @@ impl<S: System> Log<S> {
 struct Run<S: System> {
     system: S,
     clock: AtomicU64,
-    /// What cuts the calls short that wait for it.
+    /// Cuts short the calls that wait with [`WaitLimit::Token`].
     token: Mutex<CancellationToken>,
-    /// Cuts all calls short that are left.
+    /// Cuts short all calls that are left.
     end: CancellationToken,
     log: Mutex<Log<S>>,
     is_open: AtomicBool,
 }
 
-/// A call that is going on; when this is dropped, it was cut short or has been answered.
-struct GoingOn<'a, S: System> {
+/// A call under way. When this is dropped, the call was cut short or has been answered.
+struct CallUnderWay<'a, S: System> {
     run: &'a Run<S>,
     stream: usize,
     answer: Option<S::Answer>,
 }
 
-impl<S: System> Drop for GoingOn<'_, S> {
+impl<S: System> Drop for CallUnderWay<'_, S> {
     fn drop(&mut self) {
         let mut log = self.run.log();
         let ended = self.run.clock.fetch_add(1, SeqCst);
         let is_own = |call: &Unanswered<S>| call.stream == self.stream && call.ended == NEVER;
-        let at = log.unanswered.iter().position(is_own).expect("it was noted when it began");
+        let at = log.unanswered.iter().position(is_own).expect("it was recorded when it began");
         match self.answer.take() {
             None => log.unanswered[at].ended = ended,
             Some(answer) => {
@@ -193,37 +193,37 @@ impl<S: System> Run<S> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, stream: usize, op: &S::Op, is_endless: bool) -> GoingOn<'_, S> {
+    fn begin(&self, stream: usize, op: &S::Op, is_endless: bool) -> CallUnderWay<'_, S> {
         let mut log = self.log();
         let began = self.clock.fetch_add(1, SeqCst);
         log.unanswered.push(Unanswered { stream, began, ended: NEVER, op: op.clone(), is_endless });
-        GoingOn { run: self, stream, answer: None }
+        CallUnderWay { run: self, stream, answer: None }
     }
 
-    fn note<'a>(&'a self, stream: usize, held: &mut S::Held<'a>, op: &S::Op, patience: Option<Patience>) {
-        let mut going_on = self.begin(stream, op, matches!(patience, Some(Patience::Endless)));
+    fn record<'a>(&'a self, stream: usize, held: &mut S::Held<'a>, op: &S::Op, limit: Option<WaitLimit>) {
+        let mut under_way = self.begin(stream, op, matches!(limit, Some(WaitLimit::Endless)));
         let mut call = || self.system.call(stream, held, op);
-        going_on.answer = match patience {
+        under_way.answer = match limit {
             None => Some(call()),
-            Some(Patience::Micros(micros)) => timeout(Duration::from_micros(micros), call).ok(),
-            Some(Patience::Token) => {
+            Some(WaitLimit::Micros(micros)) => timeout(Duration::from_micros(micros), call).ok(),
+            Some(WaitLimit::Token) => {
                 let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 timeout(Duration::from_millis(1), || token.run_until_cancelled(call)).ok().flatten()
             }
-            Some(Patience::Endless) => self.end.run_until_cancelled(call),
+            Some(WaitLimit::Endless) => self.end.run_until_cancelled(call),
         };
     }
 
     fn stream(&self, stream: usize, acts: &[Act<S::Op>]) {
-        let mut life = Life { run: self, stream, held: S::Held::default() };
-        // All at once.
+        let mut guard = StreamGuard { run: self, stream, held: S::Held::default() };
+        // All streams begin at once.
         while !self.is_open.load(SeqCst) {
             abaca::yield_now();
         }
         for act in acts {
             match act {
-                Act::Call(op, patience) => self.note(stream, &mut life.held, op, Some(*patience)),
-                Act::Blow => {
+                Act::Call(op, limit) => self.record(stream, &mut guard.held, op, Some(*limit)),
+                Act::CancelToken => {
                     let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
                     std::mem::take(&mut *token).cancel();
                 }
@@ -232,8 +232,9 @@ impl<S: System> Run<S> {
         }
     }
 
-    /// Waits until all streams have ended or wait as they should, and ends those waits; false if one waits for what is there.
-    fn settle(&self) -> bool {
+    /// Waits until all streams have ended or wait as the model says, and ends those waits. Returns `false` if a stream waits
+    /// although the model says that it need not.
+    fn end_waits(&self) -> bool {
         let begin = Instant::now();
         loop {
             {
@@ -244,7 +245,7 @@ impl<S: System> Run<S> {
                     break;
                 }
             }
-            if begin.elapsed() > ON_THE_WAY {
+            if begin.elapsed() > WAKE_UP_LIMIT {
                 return false;
             }
             std::thread::yield_now();
@@ -254,17 +255,17 @@ impl<S: System> Run<S> {
     }
 }
 
-/// A stream gives back at its end what it holds, also if it is cancelled.
-struct Life<'a, S: System> {
+/// At its end, also if it is cancelled, a stream gives back what it holds.
+struct StreamGuard<'a, S: System> {
     run: &'a Run<S>,
     stream: usize,
     held: S::Held<'a>,
 }
 
-impl<S: System> Drop for Life<'_, S> {
+impl<S: System> Drop for StreamGuard<'_, S> {
     fn drop(&mut self) {
         for op in S::LAST {
-            self.run.note(self.stream, &mut self.held, op, None);
+            self.run.record(self.stream, &mut self.held, op, None);
         }
     }
 }
@@ -288,7 +289,7 @@ pub(crate) fn on_fibers<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     RUNTIME.run(f)
 }
 
-/// Runs the program once; an error is a history that nothing explains.
+/// Runs the program once. Fails if no order explains the history.
 fn run_once<S: System>(program: &Program<S::Op>) -> Result<(), TestCaseError> {
     let log = Log { events: Vec::new(), unanswered: Vec::new(), live: STREAMS };
     let run = Arc::new(Run {
@@ -305,7 +306,7 @@ fn run_once<S: System>(program: &Program<S::Op>) -> Result<(), TestCaseError> {
         let alive = Alive(run);
         move || alive.0.stream(stream, &program.streams[stream])
     };
-    // From outside, so that each may start on a worker of its own.
+    // Spawned from outside, so that each may start on a worker of its own.
     let fibers: Vec<_> = (0..STREAMS - THREADS).map(|stream| RUNTIME.spawn(body(stream))).collect();
     let threads: Vec<_> =
         (STREAMS - THREADS..STREAMS).map(|stream| std::thread::spawn(body(stream))).collect();
@@ -314,7 +315,7 @@ fn run_once<S: System>(program: &Program<S::Op>) -> Result<(), TestCaseError> {
         (0..*yields).for_each(|_| std::thread::yield_now());
         fibers[*stream].fiber().cancel();
     }
-    let has_settled = run.settle();
+    let all_waits_are_right = run.end_waits();
     let lines = run.log().lines();
     run.end.cancel();
     for fiber in fibers {
@@ -325,12 +326,12 @@ fn run_once<S: System>(program: &Program<S::Op>) -> Result<(), TestCaseError> {
         }
     }
     threads.into_iter().for_each(|thread| thread.join().expect("a stream does not panic"));
-    if !has_settled {
-        return Err(TestCaseError::fail(format!("somebody waits for what is there:\n{lines}")));
+    if !all_waits_are_right {
+        return Err(TestCaseError::fail(format!("a stream waits although it need not:\n{lines}")));
     }
     let mut held = S::Held::default();
     for op in S::AFTERWARDS {
-        run.note(STREAMS, &mut held, op, None);
+        run.record(STREAMS, &mut held, op, None);
     }
     drop(held);
     let log = run.log();
@@ -344,7 +345,7 @@ fn run_once<S: System>(program: &Program<S::Op>) -> Result<(), TestCaseError> {
     }
 }
 
-/// Runs the program several times; an error is a history that nothing explains.
+/// Runs the program several times. Fails if no order explains one of the histories.
 pub(crate) fn check<S: System>(program: &Program<S::Op>) -> Result<(), TestCaseError> {
     (0..RUNS).try_for_each(|_| run_once::<S>(program))
 }

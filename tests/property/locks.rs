@@ -1,4 +1,4 @@
-//! Mutexes, reader-writer locks, condition variables.
+//! Mutexes, readers-writer locks, condition variables.
 
 use std::sync::{PoisonError, TryLockError, TryLockResult};
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::history::{System, check};
 use crate::program::{config, program};
 
-/// A stream that is cancelled poisons what it holds, which is beside the point here.
+/// The guard, also if the lock is poisoned, which is irrelevant here.
 fn tried<T>(result: TryLockResult<T>) -> Option<T> {
     match result {
         Ok(guard) => Some(guard),
@@ -17,7 +17,7 @@ fn tried<T>(result: TryLockResult<T>) -> Option<T> {
     }
 }
 
-/// What is asked of a lock. A stream that holds it asks for nothing but its end.
+/// The operations on a lock. A stream that holds it can only release it.
 #[derive(Clone, Debug)]
 enum LockOp {
     Lock,
@@ -25,7 +25,7 @@ enum LockOp {
     Unlock,
 }
 
-/// Whether the stream holds the lock now, and the count that it found and raised when it has just got it.
+/// Whether the stream holds the lock now; and the count that it found and raised, if it has just locked it.
 type Got = Option<u32>;
 
 struct Mutual(Mutex<u32>);
@@ -34,7 +34,7 @@ impl System for Mutual {
     type Op = LockOp;
     type Answer = Got;
     type Held<'a> = Option<MutexGuard<'a, u32>>;
-    /// Who holds it, and how often it was locked.
+    /// The holder, and how often it was locked.
     type Model = (Option<usize>, u32);
 
     const LAST: &[LockOp] = &[LockOp::Unlock];
@@ -93,7 +93,7 @@ enum RwHeld<'a> {
     Write(RwLockWriteGuard<'a, u32>),
 }
 
-/// `None`: the stream held it already, or not, and nothing was done. `Some(None)`: it was not to be had.
+/// `None`: the stream held the lock already, or did not hold it, and nothing was done. `Some(None)`: it was not free.
 type RwGot = Option<Option<u32>>;
 
 struct Shared(RwLock<u32>);
@@ -190,14 +190,14 @@ impl System for Shared {
         let others = readers & !(1 << stream);
         let holds = others != readers || writer == Some(stream);
         match op {
-            // Readers stand back for a writer that waits, who in turn waits for a reader.
+            // Readers wait behind a writer that waits, which in turn waits for a reader.
             RwOp::Read => !holds && (writer.is_some() || others != 0),
             RwOp::Write => !holds && (writer.is_some() || others != 0),
             _ => false,
         }
     }
 
-    /// Readers stand back for a writer that waits; a lock that is given back may go to somebody who waits.
+    /// Readers give way to a waiting writer, and a lock that is released may go to a waiter.
     fn excuses(other: &RwOp, op: &RwOp, answer: &RwGot) -> bool {
         let waits = matches!(other, RwOp::Read | RwOp::Write);
         matches!(op, RwOp::TryRead | RwOp::TryWrite) && *answer == Some(None) && waits
@@ -206,11 +206,11 @@ impl System for Shared {
 
 #[derive(Clone, Debug)]
 enum CellOp {
-    /// Puts a token in, and tells one who waits.
+    /// Adds a token, and notifies one waiter.
     Put,
     /// Waits for a token, and takes it.
     Take,
-    /// Puts three in, and tells all.
+    /// Adds three tokens, and notifies all.
     PutMany,
 }
 
@@ -291,7 +291,7 @@ proptest! {
     }
 
     #[test]
-    fn a_condition_is_seen_by_those_who_wait_for_it(program in program(cell_op())) {
+    fn a_condition_is_seen_by_its_waiters(program in program(cell_op())) {
         check::<Tokens>(&program)?;
     }
 }

@@ -1,4 +1,4 @@
-//! What happens once: once-cells, closures that are called once, promises, channels for one message.
+//! Things that happen once: once-cells, closures that are called once, promises, channels for one message.
 
 use std::sync::Mutex as Lock;
 use std::time::Duration;
@@ -20,7 +20,7 @@ enum OnceOp {
     Wait,
 }
 
-/// What the cell held after the call; `Err` if a value was refused.
+/// The value in the cell after the call; `Err` if a value was refused.
 type Kept = Result<Option<u32>, ()>;
 
 struct Filled(OnceLock<u32>);
@@ -67,7 +67,7 @@ impl System for Filled {
     }
 }
 
-/// A promise, with a resolver that the first takes.
+/// A promise, with a resolver that the first resolving stream takes.
 struct Promised(Promise<u32>, Lock<Option<Resolver<u32>>>);
 
 impl System for Promised {
@@ -95,7 +95,7 @@ impl System for Promised {
 
     fn step(model: &Option<u32>, _: usize, op: &OnceOp, answer: &Kept) -> Option<Option<u32>> {
         match (op, answer) {
-            // Somebody else has the resolver, and may not have used it yet.
+            // Another stream has the resolver, and may not have used it yet.
             (OnceOp::Set(_) | OnceOp::GetOrInit(_), Err(())) => Some(*model),
             (OnceOp::Set(_) | OnceOp::GetOrInit(_), Ok(value)) => model.is_none().then_some(*value),
             (OnceOp::Get | OnceOp::Wait, Ok(seen)) => (seen == model).then_some(*model),
@@ -116,12 +116,12 @@ enum CallOp {
     Wait,
 }
 
-/// A closure that is run by one.
+/// A closure that one stream runs.
 struct Called(Once);
 
 impl System for Called {
     type Op = CallOp;
-    /// Whether this call has run it; whether it has been run.
+    /// Whether this call has run the closure; whether the closure has been run.
     type Answer = bool;
     type Held<'a> = ();
     type Model = bool;
@@ -175,13 +175,13 @@ enum Shot {
     Done,
     Got(u32),
     Empty,
-    /// There is no sender, or no receiver, any more.
+    /// The sender, or the receiver, is gone.
     Closed,
-    /// Another stream has this end at the moment, or has used it up.
+    /// Another stream has this end now, or has used it up.
     Away,
 }
 
-/// A channel for one message, whose ends are taken by who needs them.
+/// A channel for one message. A stream that needs an end takes it.
 struct OneShot(Lock<Option<oneshot::Sender<u32>>>, Lock<Option<oneshot::Receiver<u32>>>);
 
 /// Puts the receiver back, also if the wait is cut short.
@@ -201,7 +201,7 @@ impl OneShot {
     }
 }
 
-/// What a channel for one message goes through.
+/// The state of a channel for one message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct ShotModel {
     message: Option<u32>,
@@ -248,7 +248,7 @@ impl System for OneShot {
         let ShotModel { message, has_no_sender, is_closed } = *model;
         let sent = ShotModel { has_no_sender: true, ..*model };
         match (op, answer) {
-            // Whoever has it may not have done anything with it yet.
+            // The stream that has the end may not have used it yet.
             (_, Shot::Away) => Some(*model),
             (ShotOp::Send(_) | ShotOp::Leave, _) if has_no_sender => None,
             (ShotOp::Send(_), Shot::Closed) => is_closed.then_some(sent),

@@ -10,7 +10,7 @@ use crate::program::{config, program};
 enum PermitOp {
     Acquire(u32),
     TryAcquire(u32),
-    /// Gives back what the stream has, less what it forgets.
+    /// Returns what the stream has, less what it forgets.
     Release,
     Add(u32),
     Close,
@@ -24,7 +24,7 @@ enum Permits {
     Closed,
 }
 
-/// What is acquired at most at once.
+/// The maximum that is acquired at once.
 const MOST: i64 = 4;
 
 struct Permitted(Semaphore);
@@ -33,7 +33,7 @@ impl System for Permitted {
     type Op = PermitOp;
     type Answer = Permits;
     type Held<'a> = Vec<SemaphorePermit<'a>>;
-    /// How many are out beyond the first three, which are free, and whether it is closed; what each stream has.
+    /// How many are taken beyond the first three, which are free, and whether it is closed; what each stream has.
     type Model = (i64, bool, [u32; 9]);
 
     const LAST: &[PermitOp] = &[PermitOp::Release];
@@ -54,7 +54,7 @@ impl System for Permitted {
                 Err(TryAcquireError::NoPermits) => return Permits::Missing,
                 Err(_) => return Permits::Closed,
             },
-            // One after the other would be calls of their own: merged, they are one.
+            // Returning one after the other would be several calls. Merged, they are one.
             PermitOp::Release => {
                 let mut all = held.drain(..);
                 if let Some(mut first) = all.next() {
@@ -91,12 +91,12 @@ impl System for Permitted {
         }
     }
 
-    /// Or for those who came first, and wait for more.
+    /// Also if permits are kept for earlier callers that wait for more.
     fn waits(model: &Self::Model, _: usize, op: &PermitOp) -> bool {
         matches!(op, PermitOp::Acquire(_)) && !model.1 && 3 - model.0 < MOST
     }
 
-    /// Permits may be promised to those who came first.
+    /// Permits may be kept for earlier callers.
     fn excuses(other: &PermitOp, op: &PermitOp, answer: &Permits) -> bool {
         let is_short = match op {
             PermitOp::TryAcquire(_) => *answer == Permits::Missing,

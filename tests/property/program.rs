@@ -1,4 +1,4 @@
-//! Random programs: what each of the streams does.
+//! Random programs: the calls of each stream.
 
 use std::fmt::Debug;
 
@@ -7,35 +7,36 @@ use proptest::test_runner::FileFailurePersistence;
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Patience {
+pub(crate) enum WaitLimit {
     Micros(u64),
     /// Until the token of the program is cancelled, or for a millisecond.
     Token,
-    /// As long as there is a stream that may end the wait.
+    /// Until no stream is left that could end the wait.
     Endless,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Act<Op> {
-    Call(Op, Patience),
+    Call(Op, WaitLimit),
     /// Cancels the token.
-    Blow,
+    CancelToken,
     Yield,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Program<Op> {
     pub(crate) streams: Vec<Vec<Act<Op>>>,
-    /// Streams that are cancelled as a whole, each after so many yields.
+    /// Streams that are cancelled as a whole, each after that many yields.
     pub(crate) cancelled: Vec<(usize, u8)>,
 }
 
-/// How many streams there are, the last of which are threads.
+/// Number of streams. The last ones, `THREADS`, are threads.
 pub(crate) const STREAMS: usize = 8;
 pub(crate) const THREADS: usize = 2;
 
-/// One in so many programs may be given up as too wild to be explained: another takes its place, and more are an error.
-const WILD: u32 = 20;
+/// One in this many programs may be rejected because it has too many orders to try. Another takes its place; more
+/// rejections are an error.
+const PROGRAMS_PER_REJECTION: u32 = 20;
 
 pub(crate) fn config() -> ProptestConfig {
     let regressions = FileFailurePersistence::Direct("property/regressions.txt");
@@ -43,8 +44,8 @@ pub(crate) fn config() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: Some(Box::new(regressions)),
         cases,
-        max_global_rejects: cases / WILD,
-        // A wake-up that is lost takes its time to be believed.
+        max_global_rejects: cases / PROGRAMS_PER_REJECTION,
+        // A lost wake-up is only found after a long wait.
         max_shrink_time: 120_000,
         ..ProptestConfig::default()
     }
@@ -53,14 +54,14 @@ pub(crate) fn config() -> ProptestConfig {
 pub(crate) fn program<Op: Clone + Debug>(
     op: impl Strategy<Value = Op> + Clone,
 ) -> impl Strategy<Value = Program<Op>> {
-    let patience = prop_oneof![
-        3 => (0..300_u64).prop_map(Patience::Micros),
-        1 => Just(Patience::Token),
-        2 => Just(Patience::Endless),
+    let limit = prop_oneof![
+        3 => (0..300_u64).prop_map(WaitLimit::Micros),
+        1 => Just(WaitLimit::Token),
+        2 => Just(WaitLimit::Endless),
     ];
     let act = prop_oneof![
-        8 => (op, patience).prop_map(|(op, patience)| Act::Call(op, patience)),
-        1 => Just(Act::Blow),
+        8 => (op, limit).prop_map(|(op, limit)| Act::Call(op, limit)),
+        1 => Just(Act::CancelToken),
         1 => Just(Act::Yield),
     ];
     let streams = prop::collection::vec(prop::collection::vec(act, 0..5), STREAMS);

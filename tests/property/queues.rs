@@ -1,4 +1,4 @@
-//! Channels of all kinds, select, and mailboxes: queues.
+//! Queues: channels of all kinds, select, and mailboxes.
 
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,7 @@ enum Op {
     TrySend,
     Receive,
     TryReceive,
-    /// Takes all that is there, without waiting: asked at the end.
+    /// Takes all messages that are there, without waiting. Called at the end.
     Drain,
 }
 
@@ -24,20 +24,20 @@ enum Op {
 enum Answer {
     /// This message was sent.
     Sent(u32),
-    /// This one was received.
+    /// This message was received.
     Got(u32),
     Drained(Vec<u32>),
     Refused,
 }
 
-/// Both ends of a channel; messages are numbered, so that none is like another.
+/// Both ends of a channel. Messages are numbered, so that all differ.
 trait Queue: Send + Sync + 'static {
-    /// How many messages fit; a rendezvous is a queue of one, from which the message is taken at once.
+    /// Number of messages that fit. A rendezvous is a queue of one, from which the message is taken at once.
     const CAPACITY: usize;
     const IS_RENDEZVOUS: bool = false;
-    /// Whether somebody who receives keeps others from it.
+    /// Whether a stream that receives excludes others from the receiver.
     const ONE_RECEIVER: bool = false;
-    /// Whether a place, or a message, is kept for who waits until he comes for it: others are turned down meanwhile.
+    /// Whether a slot, or a message, is kept for a waiter until it runs: others are refused meanwhile.
     const KEEPS: bool = false;
     fn make() -> Self;
     fn send(&self, message: u32);
@@ -98,7 +98,7 @@ impl<Q: Queue> System for Numbered<Q> {
                     Op::TrySend => model.len() == Q::CAPACITY,
                     _ => model.is_empty(),
                 };
-                // Nobody may wait at the other side of a rendezvous.
+                // There may be no waiter at the other side of a rendezvous.
                 (is_in_vain || Q::IS_RENDEZVOUS).then_some(next)
             }
         }
@@ -130,9 +130,9 @@ impl<Q: Queue> System for Numbered<Q> {
         for event in events {
             let Answer::Sent(message) = event.answer else { continue };
             let got = events.iter().find(|other| other.answer == Answer::Got(message));
-            let got = got.ok_or_else(|| format!("nobody got {message}"))?;
+            let got = got.ok_or_else(|| format!("{message} was not received"))?;
             if got.ended < event.began || event.ended < got.began {
-                return Err(format!("nobody was there for {message}"));
+                return Err(format!("{message} was not received while it was sent"));
             }
         }
         Ok(())
@@ -141,7 +141,7 @@ impl<Q: Queue> System for Numbered<Q> {
 
 struct Channel<const CAPACITY: usize>(Sender<u32>, Receiver<u32>);
 
-/// As a capacity: none.
+/// The capacity of an unbounded channel.
 const UNBOUNDED: usize = usize::MAX;
 
 impl<const CAPACITY: usize> Queue for Channel<CAPACITY> {
@@ -173,7 +173,7 @@ impl<const CAPACITY: usize> Queue for Channel<CAPACITY> {
     }
 }
 
-/// A channel that is used by select alone, beside one that is never ready.
+/// A channel that is used only by select, beside a channel that is never ready.
 struct Selected(Sender<u32>, Receiver<u32>, Receiver<u32>);
 
 impl Queue for Selected {
@@ -214,7 +214,7 @@ impl Queue for Selected {
     }
 }
 
-/// std's face of it: its receiver is for one at a time, so a lock is around it, for which nobody waits.
+/// std's `mpsc`. One stream at a time may have the receiver, which is in a lock that no stream waits for.
 struct Std(mpsc::SyncSender<u32>, Mutex<Option<mpsc::Receiver<u32>>>);
 
 impl Std {
@@ -256,7 +256,7 @@ impl Queue for Std {
             if let Some(message) = self.with(|receiver| receiver.recv().unwrap()) {
                 return message;
             }
-            // Another stream waits for a message; the time for this one will be up.
+            // Another stream waits for a message. This one tries again until it is cut short.
             abaca::sleep(std::time::Duration::from_micros(50));
         }
     }
@@ -279,22 +279,22 @@ proptest! {
     }
 
     #[test]
-    fn a_channel_with_little_room_is_a_queue(program in program(op())) {
+    fn a_bounded_channel_is_a_queue(program in program(op())) {
         check::<Numbered<Channel<2>>>(&program)?;
     }
 
     #[test]
-    fn a_channel_without_limit_is_a_queue(program in program(op())) {
+    fn an_unbounded_channel_is_a_queue(program in program(op())) {
         check::<Numbered<Channel<UNBOUNDED>>>(&program)?;
     }
 
     #[test]
-    fn what_is_selected_is_done_once(program in program(op())) {
+    fn a_selected_operation_is_done_once(program in program(op())) {
         check::<Numbered<Selected>>(&program)?;
     }
 
     #[test]
-    fn stds_channel_is_a_queue(program in program(op())) {
+    fn an_mpsc_channel_is_a_queue(program in program(op())) {
         check::<Numbered<Std>>(&program)?;
     }
 }

@@ -1,4 +1,4 @@
-//! Looks for an order of the calls that explains what they answered.
+//! Looks for an order of the calls that explains their answers.
 
 use std::collections::HashSet;
 
@@ -10,13 +10,13 @@ const STEPS: usize = 400_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Explained,
-    /// No order explains it.
+    /// No order explains the answers.
     Wrong,
     /// Too many orders to try.
     GivenUp,
 }
 
-/// Whether some order explains the events, and leaves the model in a state that `may_end` accepts; the calls that were cut
+/// Whether some order explains the events and leaves the model in a state that `may_end` accepts. The calls that were cut
 /// short are not among the events.
 pub(crate) fn explain<S: System>(events: &[Event<S>], may_end: impl Fn(&S::Model) -> bool) -> Verdict {
     assert!(events.len() <= 128, "a mask has a bit for each");
@@ -73,18 +73,18 @@ fn event(began: u64, ended: u64, answer: u8) -> Event<Counter> {
     Event { stream: 0, began, ended, op: (), answer, is_excused: false }
 }
 
-/// Histories that are wrong are found out: a counter that lost an increment.
+/// A wrong history is found: a counter that lost an increment.
 #[test]
-fn a_history_without_an_order_is_found() {
+fn a_history_that_no_order_explains_is_found() {
     let verdict = |events: &[Event<Counter>]| explain(events, |_| true);
     assert_eq!(verdict(&[event(0, 3, 1), event(1, 2, 0)]), Verdict::Explained, "they overlap");
     assert_eq!(verdict(&[event(0, 1, 1), event(2, 3, 0)]), Verdict::Wrong, "the second answer came first");
     assert_eq!(verdict(&[event(0, 2, 0), event(1, 3, 0)]), Verdict::Wrong, "an increment is lost");
 }
 
-/// So is an end that cannot be: a call that waits for what is there.
+/// A wrong end is found: a call that waits although it need not.
 #[test]
-fn a_wait_for_nothing_is_found() {
+fn a_wait_without_a_reason_is_found() {
     let counted = [event(0, 1, 0)];
     assert_eq!(explain(&counted, |count| *count == 1), Verdict::Explained);
     assert_eq!(explain(&counted, |count| *count == 2), Verdict::Wrong);

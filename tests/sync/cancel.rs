@@ -11,7 +11,7 @@ use abaca::{Cancelled, JoinHandle, Runtime, spawn, yield_now};
 
 const LONG: Duration = Duration::from_secs(3600);
 
-/// A runtime with a fiber that has run `body` until it waits for what never comes.
+/// A runtime with a fiber that has run `body` until it waits for ever.
 fn waiting<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> (Runtime, JoinHandle<T>) {
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let started = Arc::new(AtomicBool::new(false));
@@ -21,7 +21,7 @@ fn waiting<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> (Run
             theirs.store(true, Ordering::Relaxed);
             body()
         });
-        // There is one worker: when this fiber runs again, the other one waits.
+        // There is one worker: when this fiber runs again, the other fiber waits.
         while !started.load(Ordering::Relaxed) {
             yield_now();
         }
@@ -45,7 +45,7 @@ fn a_mutex_is_not_taken_by_a_cancelled_waiter() {
     let guard = mutex.lock().unwrap();
     cancel(move || drop(theirs.lock()));
     drop(guard);
-    // Neither locked nor poisoned, and the queue is in order: others can wait in it.
+    // Neither locked nor poisoned. The queue is in order: others can wait in it.
     std::thread::scope(|scope| {
         let mut guard = mutex.lock().unwrap();
         scope.spawn(|| *mutex.lock().unwrap() += 1);
@@ -56,7 +56,7 @@ fn a_mutex_is_not_taken_by_a_cancelled_waiter() {
 }
 
 #[test]
-fn a_guard_dropped_by_a_cancellation_leaves_no_poison() {
+fn a_guard_dropped_by_a_cancellation_does_not_poison() {
     let locks = Arc::new((Mutex::new(0), RwLock::new(0)));
     let theirs = Arc::clone(&locks);
     cancel(move || {
@@ -113,14 +113,14 @@ fn a_destructor_may_take_the_lock_that_a_cancelled_fiber_held() {
 }
 
 #[test]
-fn a_condition_is_left_without_its_mutex() {
+fn a_cancelled_condvar_wait_does_not_lock_the_mutex() {
     let shared = Arc::new((Mutex::new(false), Condvar::new()));
     let theirs = Arc::clone(&shared);
     let (runtime, fiber) = waiting(move || {
         let guard = theirs.0.lock().unwrap();
         drop(theirs.1.wait_while(guard, |ready| !*ready));
     });
-    // The shutdown succeeds while somebody else holds the mutex.
+    // The shutdown succeeds while another fiber holds the mutex.
     let guard = shared.0.lock().unwrap();
     runtime.shutdown(LONG).unwrap();
     assert!(fiber.join().unwrap_err().is::<Cancelled>());
@@ -175,7 +175,7 @@ fn a_cancelled_receiver_takes_no_message() {
 }
 
 #[test]
-fn a_cancelled_fiber_gives_up_its_part_of_a_group() {
+fn a_cancelled_fiber_leaves_its_wait_group() {
     let group = WaitGroup::new();
     let (part, other) = (group.clone(), group.clone());
     cancel(move || {

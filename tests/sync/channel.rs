@@ -1,4 +1,4 @@
-//! What a channel does that needs more than one thread, or a clock.
+//! Properties of channels that need more than one thread, or a clock.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ fn each_message_goes_to_one_receiver() {
 }
 
 #[test]
-fn a_full_channel_refuses_until_there_is_room() {
+fn a_full_channel_refuses_messages_until_there_is_room() {
     let (sender, receiver) = channel::bounded(2);
     assert!(sender.is_empty() && !sender.is_full());
     sender.send(1).unwrap();
@@ -80,12 +80,12 @@ fn without_capacity_a_message_needs_a_receiver() {
 }
 
 #[test]
-fn a_sender_that_waited_keeps_its_place() {
+fn a_sender_that_waited_keeps_its_place_in_line() {
     let (sender, receiver) = channel::bounded(1);
     sender.send(0).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| sender.send(1).unwrap());
-        // The first message is taken when the second one's sender waits; it then moves up into the buffer.
+        // The first message is taken when the second one's sender waits, which then moves up into the buffer.
         while receiver.recv_timeout(MOMENT) != Ok(0) {}
         assert_eq!(receiver.recv(), Ok(1));
     });
@@ -104,7 +104,7 @@ fn a_timed_receive_ends_when_its_time_is_up() {
 }
 
 #[test]
-fn a_sender_without_a_bound_never_waits() {
+fn sending_to_an_unbounded_channel_never_waits() {
     let (sender, receiver) = channel::unbounded();
     (0..100_000).for_each(|n| sender.try_send(n).unwrap());
     assert_eq!((sender.len(), sender.is_full(), sender.capacity()), (100_000, false, None));
@@ -112,7 +112,7 @@ fn a_sender_without_a_bound_never_waits() {
 }
 
 #[test]
-fn ends_know_their_channel() {
+fn same_channel_compares_the_channels_of_two_ends() {
     let (first, second) = (channel::bounded::<u8>(7), channel::bounded::<u8>(7));
     assert!(first.0.same_channel(&first.0.clone()) && !first.0.same_channel(&second.0));
     assert!(first.1.same_channel(&first.1.clone()) && !first.1.same_channel(&second.1));

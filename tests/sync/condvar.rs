@@ -1,4 +1,4 @@
-//! `Condvar` is std's.
+//! `Condvar` behaves as std's.
 
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn one_notification_wakes_one_waiter() {
             scope.spawn(|| {
                 let mut state = woken.lock().unwrap();
                 state.0 += 1;
-                // Each notification is a permit, so a wait that ends without one shows as a missing permit.
+                // Each notification is a permit, so a wait that ends without a notification shows as a missing permit.
                 let mut state = changed.wait_while(state, |state| state.1 == 0).unwrap();
                 state.1 -= 1;
                 state.0 -= 1;
@@ -45,10 +45,10 @@ fn one_notification_wakes_one_waiter() {
 }
 
 #[test]
-fn notify_all_wakes_everybody() {
+fn notify_all_wakes_all_waiters() {
     let (state, changed) = (Mutex::new((0, false)), Condvar::new());
     std::thread::scope(|scope| {
-        // More than are woken under one hold of the list's lock.
+        // More waiters than are woken under one hold of the list's lock.
         for _ in 0..40 {
             scope.spawn(|| {
                 let mut guard = state.lock().unwrap();
@@ -77,7 +77,7 @@ fn a_timed_wait_ends_when_its_time_is_up() {
 }
 
 #[test]
-fn a_timeout_that_no_clock_can_express_is_none() {
+fn a_timeout_beyond_the_clocks_range_is_no_timeout() {
     let (ready, changed) = (Mutex::new(false), Condvar::new());
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -105,7 +105,7 @@ fn waits_report_poison() {
 }
 
 #[test]
-fn a_bounded_queue_of_two_conditions_passes_everything_on() {
+fn a_bounded_queue_with_two_condvars_passes_all_items_on() {
     let (queue, filled, drained) = (Mutex::new(Vec::new()), Condvar::new(), Condvar::new());
     let total = Mutex::new(0_u64);
     std::thread::scope(|scope| {

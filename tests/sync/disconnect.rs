@@ -1,4 +1,4 @@
-//! A channel whose other side is gone: receivers drain it first, senders get their message back.
+//! A channel whose other side is gone: receivers get the messages that are left, senders get their message back.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use abaca::channel::{
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
-fn receivers_get_what_is_left_and_then_errors() {
+fn receivers_get_the_messages_that_are_left_and_then_errors() {
     let (sender, receiver) = channel::bounded(4);
     sender.send(1).unwrap();
     sender.clone().send(2).unwrap();
@@ -36,14 +36,14 @@ fn senders_get_their_message_back() {
 }
 
 #[test]
-fn waiting_receivers_are_told() {
+fn waiting_receivers_get_errors() {
     for capacity in [Some(0), Some(2), None] {
         let (sender, receiver) = match capacity {
             Some(capacity) => channel::bounded::<u8>(capacity),
             None => channel::unbounded(),
         };
         std::thread::scope(|scope| {
-            // More than are woken under one hold of the lock.
+            // More receivers than are woken under one hold of the lock.
             for n in 0..20 {
                 let receiver = receiver.clone();
                 scope.spawn(move || match n % 2 {
@@ -57,7 +57,7 @@ fn waiting_receivers_are_told() {
 }
 
 #[test]
-fn waiting_senders_are_told() {
+fn waiting_senders_get_their_message_back() {
     for capacity in 0..2 {
         let (sender, receiver) = channel::bounded(capacity);
         if capacity == 1 {
@@ -77,10 +77,10 @@ fn waiting_senders_are_told() {
 }
 
 #[test]
-fn errors_speak_as_crossbeams() {
+fn errors_print_as_crossbeams() {
     use crossbeam_channel as theirs;
 
-    // crossbeam's `Debug` puts some of its own names into quotes; ours prints them as std's channels do.
+    // crossbeam's `Debug` puts some of its names into quotes. Ours prints them as std's channels do.
     fn said(error: impl std::error::Error) -> String {
         format!("{error} | {error:?} | {error:>60} | {error:#?}").replace('"', "")
     }

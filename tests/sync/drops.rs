@@ -1,4 +1,4 @@
-//! Every message is dropped exactly once, whichever way it ends.
+//! Every message is dropped exactly once, in whatever way it ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use abaca::channel::{self, Receiver, Sender};
 
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// A message that counts itself while it lives.
+/// A message that is counted while it lives.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
@@ -34,7 +34,7 @@ fn alive(counter: &AtomicUsize) -> usize {
 }
 
 #[test]
-fn what_is_left_is_dropped_with_the_last_receiver() {
+fn messages_that_are_left_are_dropped_with_the_last_receiver() {
     let count = counter();
     let (sender, receiver) = channel::unbounded();
     (0..10).for_each(|_| drop(sender.send(Counted::new(&count))));
@@ -47,7 +47,7 @@ fn what_is_left_is_dropped_with_the_last_receiver() {
 }
 
 #[test]
-fn what_is_left_outlives_the_last_sender() {
+fn messages_that_are_left_outlive_the_last_sender() {
     let count = counter();
     let (sender, receiver) = channel::bounded(10);
     (0..10).for_each(|_| drop(sender.send(Counted::new(&count))));

@@ -1,4 +1,4 @@
-//! What waits parks: on one worker, where a wait that blocked the thread would never end.
+//! Fibers that wait park: on one worker, where a wait that blocked the thread would never end.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -125,7 +125,7 @@ fn a_panic_in_a_fiber_poisons_and_wakes() {
         while mutex.try_lock().is_ok() {
             yield_now();
         }
-        // The holder is inside; it panics while this fiber waits.
+        // The holder is inside, and panics while this fiber waits.
         assert!(mutex.lock().is_err());
         assert!(holder.join().is_err());
     });

@@ -1,4 +1,4 @@
-//! std's `mpsc` on abaca's channels: the same answers as std's, and parking instead of blocking.
+//! std's `mpsc` on abaca's channels: the same results as std's, and fibers park instead of blocking their thread.
 
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use abaca::sync::mpsc::{self, RecvTimeoutError, TryRecvError, TrySendError};
 use abaca::{Runtime, spawn, yield_now};
 
 #[test]
-fn senders_and_receiver_park_and_meet() {
+fn senders_and_the_receiver_park_and_meet() {
     Runtime::builder().workers(1).build().unwrap().run(|| {
         let (sender, receiver) = mpsc::sync_channel(0);
         assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
@@ -29,7 +29,7 @@ fn senders_and_receiver_park_and_meet() {
 }
 
 #[test]
-fn a_channel_without_a_limit_keeps_everything_until_the_receiver_goes() {
+fn an_unbounded_channel_keeps_all_messages_until_the_receiver_is_dropped() {
     let (sender, receiver) = mpsc::channel();
     let other = sender.clone();
     let thread = std::thread::spawn(move || (0..1000).for_each(|number| other.send(number).unwrap()));

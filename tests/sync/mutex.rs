@@ -1,4 +1,4 @@
-//! `Mutex` is std's.
+//! `Mutex` behaves as std's.
 
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ fn a_panic_poisons_until_it_is_cleared() {
 }
 
 #[test]
-fn a_guard_taken_and_dropped_by_a_destructor_of_a_panic_does_not_poison() {
+fn a_guard_that_a_destructor_takes_and_drops_during_a_panic_does_not_poison() {
     struct Locks<'a>(&'a Mutex<i32>);
     impl Drop for Locks<'_> {
         fn drop(&mut self) {
@@ -107,7 +107,7 @@ fn results_are_stds_types() {
 }
 
 #[test]
-fn threads_that_increment_lose_nothing() {
+fn no_increment_of_concurrent_threads_is_lost() {
     let mutex = Mutex::new(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -122,11 +122,11 @@ fn threads_that_increment_lose_nothing() {
 }
 
 #[test]
-fn a_waiter_gets_the_lock_from_one_that_never_stops_locking() {
+fn a_waiter_gets_the_lock_from_a_thread_that_never_stops_locking() {
     let mutex = Mutex::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Ends only when the other thread has had its turn.
+            // Ends only when the other thread has had the lock.
             loop {
                 let seen = mutex.lock().unwrap();
                 if *seen {

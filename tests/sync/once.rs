@@ -1,4 +1,4 @@
-//! `Once`, `OnceLock`, `LazyLock` and `Barrier`: one runs it, the others park; panics and errors as in std.
+//! `Once`, `OnceLock`, `LazyLock` and `Barrier`: one caller runs the closure, the others park; panics and errors as in std.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -16,7 +16,7 @@ fn message(f: impl FnOnce()) -> String {
 }
 
 #[test]
-fn one_runs_it_and_the_others_park_until_it_is_done() {
+fn one_caller_runs_the_closure_and_the_others_park_until_it_has_ended() {
     on_one_worker(|| {
         let once = Arc::new((Once::new(), AtomicUsize::new(0)));
         let fibers: Vec<_> = (0..20)
@@ -38,7 +38,7 @@ fn one_runs_it_and_the_others_park_until_it_is_done() {
 }
 
 #[test]
-fn a_panic_poisons_it_as_in_std() {
+fn a_panic_poisons_a_once_as_in_std() {
     let (ours, theirs) = (Once::new(), std::sync::Once::new());
     for _ in 0..2 {
         let mine = message(|| ours.call_once(|| panic!("first")));
@@ -54,7 +54,7 @@ fn a_panic_poisons_it_as_in_std() {
 }
 
 #[test]
-fn who_is_cancelled_leaves_it_to_the_next_as_it_was() {
+fn a_cancelled_call_leaves_the_state_as_it_was_for_the_next_caller() {
     on_one_worker(|| {
         let once = Arc::new(Once::new());
         let maker = {
@@ -78,7 +78,7 @@ fn who_is_cancelled_leaves_it_to_the_next_as_it_was() {
 }
 
 #[test]
-fn the_making_of_a_lazy_lock_is_not_cancelled() {
+fn the_initialisation_of_a_lazy_lock_is_not_cancelled() {
     on_one_worker(|| {
         let lazy = Arc::new(LazyLock::new(|| {
             abaca::park();
@@ -124,7 +124,7 @@ fn a_once_lock_is_written_once() {
 }
 
 #[test]
-fn a_once_lock_drops_what_it_holds_once() {
+fn a_once_lock_drops_its_value_once() {
     let counted = Arc::new(());
     let lock = OnceLock::from(Arc::clone(&counted));
     assert_eq!(Arc::strong_count(&counted), 2);
@@ -134,7 +134,7 @@ fn a_once_lock_drops_what_it_holds_once() {
 }
 
 #[test]
-fn whoever_needs_a_once_lock_waits_for_its_maker() {
+fn callers_that_need_a_once_lock_wait_for_its_initialisation() {
     on_one_worker(|| {
         let lock = Arc::new(OnceLock::new());
         let waiters: Vec<_> = (0..5)
@@ -177,7 +177,7 @@ fn a_lazy_value_is_made_at_its_first_use() {
 }
 
 #[test]
-fn a_lazy_value_whose_making_panicked_stays_so() {
+fn a_lazy_value_whose_initialisation_panicked_panics_at_each_use() {
     let lazy: LazyLock<u8> = LazyLock::new(|| panic!("making"));
     assert_eq!(
         message(|| {
@@ -194,7 +194,7 @@ fn a_lazy_value_whose_making_panicked_stays_so() {
 }
 
 #[test]
-fn each_round_of_a_barrier_has_one_leader_and_mixes_with_no_other() {
+fn each_generation_of_a_barrier_has_one_leader_and_mixes_with_no_other() {
     const COME: usize = 8;
     const ROUNDS: usize = 500;
     let runtime = Runtime::builder().workers(2).build().unwrap();
@@ -218,7 +218,7 @@ fn each_round_of_a_barrier_has_one_leader_and_mixes_with_no_other() {
 }
 
 #[test]
-fn one_that_gives_up_at_a_barrier_has_not_come() {
+fn a_cancelled_wait_at_a_barrier_has_not_arrived() {
     on_one_worker(|| {
         let barrier = Arc::new(Barrier::new(2));
         assert!(timeout(Duration::from_millis(1), || barrier.wait()).is_err());
@@ -234,7 +234,7 @@ fn one_that_gives_up_at_a_barrier_has_not_come() {
 }
 
 #[test]
-fn one_that_has_counted_at_a_barrier_passes_although_its_cancellation_came_first() {
+fn a_participant_that_has_counted_passes_the_barrier_although_it_is_cancelled() {
     on_one_worker(|| {
         let barrier = Arc::new(Barrier::new(2));
         let other = begun({
@@ -244,6 +244,6 @@ fn one_that_has_counted_at_a_barrier_passes_although_its_cancellation_came_first
         // It does not run before the barrier has counted it.
         other.cancel();
         assert!(barrier.wait().is_leader());
-        assert!(!other.join().unwrap(), "the leader counts on it");
+        assert!(!other.join().unwrap(), "the leader relies on its arrival");
     });
 }

@@ -1,4 +1,4 @@
-//! `RwLock`, its mapped guards and those of `Mutex`: exclusion, fairness, poison, and what a cancellation leaves.
+//! `RwLock`, its mapped guards and those of `Mutex`: exclusion, fairness, poisoning, and cancellation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn readers_share_and_writers_do_not() {
     assert_eq!(lock.into_inner().unwrap(), 2);
 }
 
-/// Spawns a fiber that logs when it has the lock, and yields until it waits.
+/// Spawns a fiber that logs when it has the lock. Yields until the fiber waits.
 fn waits(
     lock: &Arc<RwLock<Vec<&'static str>>>,
     order: &Arc<Mutex<Vec<&'static str>>>,
@@ -47,7 +47,7 @@ fn waits(
     })
 }
 
-/// Reads `lock`, which others read, until a writer that waits has lost its patience and bars new readers.
+/// Reads `lock`, which others read, until a writer that waits is starving and bars new readers.
 fn wait_until_barred<T>(lock: &RwLock<T>) {
     while lock.try_read().is_ok() {
         abaca::sleep(SHORT);
@@ -71,7 +71,7 @@ fn a_writer_that_has_waited_for_long_bars_new_readers() {
 }
 
 #[test]
-fn a_writer_that_leaves_lets_in_all_readers_that_wait() {
+fn a_writer_that_leaves_lets_in_all_waiting_readers() {
     on_one_worker(|| {
         let (lock, order) = (Arc::default(), Arc::default());
         let writing = RwLock::write(&lock).unwrap();
@@ -88,7 +88,7 @@ fn a_writer_that_leaves_lets_in_all_readers_that_wait() {
 }
 
 #[test]
-fn a_writer_that_gives_up_lets_the_readers_behind_it_in() {
+fn a_cancelled_writer_lets_the_readers_behind_it_in() {
     on_one_worker(|| {
         let (lock, order) = (Arc::default(), Arc::default());
         let first = RwLock::read(&lock).unwrap();
@@ -110,7 +110,7 @@ fn a_writer_that_gives_up_lets_the_readers_behind_it_in() {
             } else {
                 assert!(!writer.join().unwrap());
             }
-            // The first reader is still here: nothing but the writer was in the way.
+            // The first reader still holds the lock: only the writer was in the way.
             reader.join().unwrap();
         }
         drop(first);

@@ -1,4 +1,4 @@
-//! `Semaphore` and `Notify`: order, permits that are conserved, and nothing lost by who gives up.
+//! `Semaphore` and `Notify`: order, conservation of permits, and nothing is lost by a waiter that gives up.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use abaca_tests::{begun, on_one_worker};
 const SHORT: Duration = Duration::from_millis(1);
 
 #[test]
-fn permits_are_taken_and_come_back() {
+fn permits_are_taken_and_returned() {
     let semaphore = Arc::new(Semaphore::new(3));
     let two = semaphore.acquire_many(2).unwrap();
     assert_eq!((two.num_permits(), semaphore.available_permits()), (2, 1));
@@ -33,7 +33,7 @@ fn permits_are_taken_and_come_back() {
     assert_eq!(semaphore.available_permits(), 4);
 }
 
-/// A fiber that takes `n` permits for good and logs how many.
+/// A fiber that takes `n` permits for good and logs `n`.
 fn taker(semaphore: &Arc<Semaphore>, order: &Arc<Mutex<Vec<u32>>>, n: u32) -> JoinHandle<bool> {
     let (semaphore, order) = (Arc::clone(semaphore), Arc::clone(order));
     begun(move || match semaphore.acquire_many(n) {
@@ -47,7 +47,7 @@ fn taker(semaphore: &Arc<Semaphore>, order: &Arc<Mutex<Vec<u32>>>, n: u32) -> Jo
 }
 
 #[test]
-fn who_has_waited_longest_is_first_also_if_it_needs_many() {
+fn the_longest_waiter_is_first_even_if_it_needs_many_permits() {
     on_one_worker(|| {
         let (semaphore, order) = (Arc::new(Semaphore::new(0)), Arc::default());
         let fibers = [5, 1, 2].map(|n| taker(&semaphore, &order, n));
@@ -62,7 +62,7 @@ fn who_has_waited_longest_is_first_also_if_it_needs_many() {
 }
 
 #[test]
-fn no_permits_at_all_are_always_to_be_had() {
+fn zero_permits_are_always_free() {
     on_one_worker(|| {
         let (semaphore, order) = (Arc::new(Semaphore::new(0)), Arc::default());
         let waiting = taker(&semaphore, &order, 1);
@@ -74,7 +74,7 @@ fn no_permits_at_all_are_always_to_be_had() {
 }
 
 #[test]
-fn one_that_gives_up_makes_way_and_takes_nothing() {
+fn a_waiter_that_gives_up_lets_others_through_and_takes_nothing() {
     on_one_worker(|| {
         let (semaphore, order) = (Arc::new(Semaphore::new(0)), Arc::default());
         let large = taker(&semaphore, &order, 5);
@@ -89,7 +89,7 @@ fn one_that_gives_up_makes_way_and_takes_nothing() {
 }
 
 #[test]
-fn a_close_ends_all_waits_and_permits_still_come_back() {
+fn a_close_ends_all_waits_and_permits_can_still_be_returned() {
     on_one_worker(|| {
         let (semaphore, order) = (Arc::new(Semaphore::new(1)), Arc::default());
         let held = semaphore.acquire().unwrap();
@@ -117,7 +117,7 @@ fn one_notification_is_kept_and_no_more() {
 }
 
 #[test]
-fn a_notification_wakes_one_in_order_and_all_at_once_on_request() {
+fn notify_one_wakes_in_order_and_notify_waiters_wakes_all() {
     on_one_worker(|| {
         let (notify, order) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
         let fibers: Vec<_> = (0..30)
@@ -134,7 +134,7 @@ fn a_notification_wakes_one_in_order_and_all_at_once_on_request() {
             yield_now();
             assert_eq!(order.lock().unwrap().len(), expected);
         }
-        // One that is cancelled takes no notification along.
+        // A cancelled waiter takes no notification along.
         fibers[3].cancel();
         notify.notify_one();
         yield_now();

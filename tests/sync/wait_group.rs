@@ -11,7 +11,7 @@ fn a_group_of_one_does_not_wait() {
 }
 
 #[test]
-fn it_waits_for_every_clone() {
+fn wait_returns_when_every_clone_is_dropped() {
     let done = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let group = WaitGroup::new();
@@ -28,7 +28,7 @@ fn it_waits_for_every_clone() {
 }
 
 #[test]
-fn many_can_wait_for_each_other() {
+fn several_members_can_wait_for_each_other() {
     let before = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let group = WaitGroup::new();
@@ -45,7 +45,7 @@ fn many_can_wait_for_each_other() {
 }
 
 #[test]
-fn a_part_is_given_up_by_a_panic() {
+fn a_member_that_panics_leaves_the_group() {
     let group = WaitGroup::new();
     let part = group.clone();
     let thread = std::thread::spawn(move || {

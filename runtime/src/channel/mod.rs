@@ -51,7 +51,8 @@
 //! # Cancellation
 //!
 //! A fiber that is cancelled while it sends drops its message and unwinds. A fiber that is cancelled while it receives
-//! takes no message. A fiber that is cancelled in a `select!` has begun none of its operations.
+//! takes no message. A fiber that is cancelled in a `select!` has begun none of its operations. The end of a runtime
+//! cancels the fibers that are left, also those that wait here.
 
 #[cfg(not(loom))]
 mod async_ends;

@@ -90,6 +90,16 @@ impl<T> SyncSender<T> {
     ///
     /// * [`TrySendError::Full`]: there is no room.
     /// * [`TrySendError::Disconnected`]: the receiver is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc::TrySendError;
+    ///
+    /// let (sender, _receiver) = abaca::sync::mpsc::sync_channel(1);
+    /// sender.send(1).unwrap();
+    /// assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+    /// ```
     pub fn try_send(&self, t: T) -> Result<(), TrySendError<T>> {
         self.0.try_send(t).map_err(|error| match error {
             general::TrySendError::Full(message) => TrySendError::Full(message),
@@ -104,6 +114,15 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If there is no message and all senders are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = abaca::sync::mpsc::channel();
+    /// std::thread::spawn(move || sender.send(1).unwrap());
+    /// assert_eq!(receiver.recv(), Ok(1));
+    /// assert!(receiver.recv().is_err());
+    /// ```
     pub fn recv(&self) -> Result<T, RecvError> {
         self.inner.recv().map_err(|_| RecvError)
     }
@@ -114,6 +133,17 @@ impl<T> Receiver<T> {
     ///
     /// * [`TryRecvError::Empty`]: there is no message now.
     /// * [`TryRecvError::Disconnected`]: there is no message and all senders are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc::TryRecvError;
+    ///
+    /// let (sender, receiver) = abaca::sync::mpsc::channel::<u32>();
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// drop(sender);
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    /// ```
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.inner.try_recv().map_err(|error| match error {
             general::TryRecvError::Empty => TryRecvError::Empty,
@@ -127,6 +157,16 @@ impl<T> Receiver<T> {
     ///
     /// * [`RecvTimeoutError::Timeout`]: there was no message in time.
     /// * [`RecvTimeoutError::Disconnected`]: there is no message and all senders are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc::RecvTimeoutError;
+    /// use std::time::Duration;
+    ///
+    /// let (_sender, receiver) = abaca::sync::mpsc::channel::<u32>();
+    /// assert_eq!(receiver.recv_timeout(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
+    /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.inner.recv_timeout(timeout).map_err(|error| match error {
             general::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
@@ -140,6 +180,15 @@ impl<T> Receiver<T> {
     }
 
     /// An iterator over the messages that are there. It never waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = abaca::sync::mpsc::channel();
+    /// sender.send(1).unwrap();
+    /// sender.send(2).unwrap();
+    /// assert_eq!(receiver.try_iter().sum::<i32>(), 3);
+    /// ```
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter(self)
     }

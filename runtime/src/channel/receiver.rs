@@ -189,6 +189,15 @@ impl<T> Receiver<T> {
     }
 
     /// Number of messages in the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = abaca::channel::bounded(2);
+    /// assert!(receiver.is_empty());
+    /// sender.send(1).unwrap();
+    /// assert_eq!((receiver.len(), receiver.capacity(), receiver.is_full()), (1, Some(2), false));
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.flavor {
@@ -237,6 +246,17 @@ impl<T> Receiver<T> {
     }
 
     /// Whether `self` and `other` receive from the same channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::channel;
+    ///
+    /// let (_sender, receiver) = channel::unbounded::<u32>();
+    /// let (_other_sender, other) = channel::unbounded();
+    /// assert!(receiver.same_channel(&receiver.clone()));
+    /// assert!(!receiver.same_channel(&other));
+    /// ```
     #[must_use]
     pub fn same_channel(&self, other: &Self) -> bool {
         match (&self.flavor, &other.flavor) {

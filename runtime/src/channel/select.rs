@@ -39,7 +39,7 @@ use super::shared::Block;
 /// ```
 pub struct Select<'a> {
     entries: Vec<Entry<'a>>,
-    /// One position for each entry.
+    /// Scratch space: one entry for each case.
     lock_order: Vec<LockEntry>,
     next_index: usize,
     is_biased: bool,
@@ -143,6 +143,21 @@ impl<'a> Select<'a> {
     /// # Errors
     ///
     /// If no operation is ready.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::channel::{self, Select};
+    ///
+    /// let (sender, receiver) = channel::unbounded();
+    /// let mut select = Select::new();
+    /// let index = select.recv(&receiver);
+    /// assert!(select.try_select().is_err());
+    /// sender.send(1).unwrap();
+    /// let operation = select.try_select().unwrap();
+    /// assert_eq!(operation.index(), index);
+    /// assert_eq!(operation.recv(&receiver), Ok(1));
+    /// ```
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
         self.select_with(Block::Never).ok_or(TrySelectError)
     }
@@ -152,6 +167,22 @@ impl<'a> Select<'a> {
     /// # Panics
     ///
     /// If there are no operations.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::channel::{self, Select};
+    ///
+    /// let (sender, receiver) = channel::bounded(1);
+    /// let (_other_sender, other) = channel::bounded::<u32>(1);
+    /// let mut select = Select::new();
+    /// let send = select.send(&sender);
+    /// select.recv(&other);
+    /// let operation = select.select();
+    /// assert_eq!(operation.index(), send);
+    /// operation.send(&sender, 5).unwrap();
+    /// assert_eq!(receiver.recv(), Ok(5));
+    /// ```
     #[track_caller]
     pub fn select(&mut self) -> SelectedOperation<'a> {
         self.assert_some();
@@ -212,6 +243,19 @@ impl<'a> Select<'a> {
     /// # Errors
     ///
     /// If no operation is ready.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::channel::{self, Select};
+    ///
+    /// let (sender, receiver) = channel::unbounded();
+    /// let mut select = Select::new();
+    /// let index = select.recv(&receiver);
+    /// assert!(select.try_ready().is_err());
+    /// sender.send(1).unwrap();
+    /// assert_eq!(select.try_ready(), Ok(index));
+    /// ```
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
         self.ready_with(Block::Never).ok_or(TryReadyError)
     }

@@ -149,6 +149,15 @@ impl<T> Sender<T> {
     }
 
     /// Number of messages in the channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, _receiver) = abaca::channel::bounded(2);
+    /// sender.send(1).unwrap();
+    /// sender.send(2).unwrap();
+    /// assert_eq!((sender.len(), sender.capacity(), sender.is_full()), (2, Some(2), true));
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.channel.len()

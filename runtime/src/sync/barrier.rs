@@ -64,6 +64,18 @@ impl Barrier {
     }
 
     /// Waits until all participants have arrived. The barrier can then be used again. The last to arrive is the leader.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::Barrier;
+    ///
+    /// let barrier = Barrier::new(2);
+    /// std::thread::scope(|scope| {
+    ///     let other = scope.spawn(|| barrier.wait().is_leader());
+    ///     assert_ne!(barrier.wait().is_leader(), other.join().unwrap());
+    /// });
+    /// ```
     pub fn wait(&self) -> BarrierWaitResult {
         park::spend(Cost::Wait);
         let mut state = self.state.lock();

@@ -45,6 +45,17 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// # Panics
     ///
     /// If the initialisation panics or has panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::LazyLock;
+    ///
+    /// let value = LazyLock::new(|| 7);
+    /// assert_eq!(LazyLock::get(&value), None);
+    /// assert_eq!(*LazyLock::force(&value), 7);
+    /// assert_eq!(LazyLock::get(&value), Some(&7));
+    /// ```
     #[inline]
     pub fn force(this: &Self) -> &T {
         match this.value.get() {
@@ -58,6 +69,16 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// # Panics
     ///
     /// If the initialisation panics or has panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::LazyLock;
+    ///
+    /// let mut value = LazyLock::new(|| vec![1]);
+    /// LazyLock::force_mut(&mut value).push(2);
+    /// assert_eq!(*value, [1, 2]);
+    /// ```
     pub fn force_mut(this: &mut Self) -> &mut T {
         Self::force(this);
         this.value.get_mut().expect("it was made")

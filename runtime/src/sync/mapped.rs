@@ -244,6 +244,19 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     /// # Errors
     ///
     /// If `f` returns `None`. The error is this guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::{Mutex, MutexGuard};
+    ///
+    /// let mutex = Mutex::new(vec![1, 2]);
+    /// let first = MutexGuard::filter_map(mutex.lock().unwrap(), |list| list.first_mut()).unwrap();
+    /// assert_eq!(*first, 1);
+    /// drop(first);
+    /// let list = MutexGuard::filter_map(mutex.lock().unwrap(), |list| list.get_mut(2)).unwrap_err();
+    /// assert_eq!(*list, [1, 2]);
+    /// ```
     pub fn filter_map<U, F>(mut orig: Self, f: F) -> Result<MappedMutexGuard<'a, U>, Self>
     where
         F: FnOnce(&mut T) -> Option<&mut U>,
@@ -265,6 +278,16 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
     }
 
     /// A guard for a part of the value. An associated function, so that it does not hide a method of the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::{RwLock, RwLockReadGuard};
+    ///
+    /// let lock = RwLock::new((1, 2));
+    /// let second = RwLockReadGuard::map(lock.read().unwrap(), |pair| &pair.1);
+    /// assert_eq!(*second, 2);
+    /// ```
     pub fn map<U, F>(orig: Self, f: F) -> MappedRwLockReadGuard<'a, U>
     where
         F: FnOnce(&T) -> &U,
@@ -301,6 +324,16 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     }
 
     /// A guard for a part of the value. An associated function, so that it does not hide a method of the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new((1, 2));
+    /// *RwLockWriteGuard::map(lock.write().unwrap(), |pair| &mut pair.1) = 3;
+    /// assert_eq!(*lock.read().unwrap(), (1, 3));
+    /// ```
     pub fn map<U, F>(orig: Self, f: F) -> MappedRwLockWriteGuard<'a, U>
     where
         F: FnOnce(&mut T) -> &mut U,

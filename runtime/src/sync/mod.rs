@@ -24,6 +24,8 @@
 //! A fiber that is cancelled while it waits here leaves the queue and unwinds. It takes neither a lock nor a notification
 //! with it: another waiter gets them. The unwinding drops the guards that the fiber holds. That does not poison their
 //! locks, just as dropping a future that holds a guard does not.
+//!
+//! The end of a runtime cancels the fibers that are left, also those that wait here.
 
 mod barrier;
 mod condvar;

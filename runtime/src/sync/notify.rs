@@ -64,6 +64,17 @@ impl Notify {
     }
 
     /// Like [`notified`](Self::notified), but waits for at most `timeout`. Returns whether there was a notification.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let notify = abaca::sync::Notify::new();
+    /// assert!(!notify.notified_timeout(Duration::from_millis(1)));
+    /// notify.notify_one();
+    /// assert!(notify.notified_timeout(Duration::from_millis(1)));
+    /// ```
     pub fn notified_timeout(&self, timeout: Duration) -> bool {
         // A deadline beyond the clock's range never comes.
         self.notified_until(Instant::now().checked_add(timeout))
@@ -85,6 +96,18 @@ impl Notify {
 
     /// Ends the wait of the fiber or thread that has waited longest. If none waits, the notification is kept for the next call
     /// of [`notified`](Self::notified); at most one is kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let notify = abaca::sync::Notify::new();
+    /// notify.notify_one();
+    /// notify.notify_one();
+    /// notify.notified();
+    /// assert!(!notify.notified_timeout(Duration::ZERO)); // only one was kept
+    /// ```
     pub fn notify_one(&self) {
         park::spend(Cost::Call);
         let mut state = self.0.lock();
@@ -97,6 +120,16 @@ impl Notify {
     }
 
     /// Ends all present waits. Nothing is kept for later calls.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let notify = abaca::sync::Notify::new();
+    /// notify.notify_waiters();
+    /// assert!(!notify.notified_timeout(Duration::ZERO));
+    /// ```
     pub fn notify_waiters(&self) {
         park::spend(Cost::Call);
         let mut state = self.0.lock();

@@ -87,6 +87,18 @@ impl Once {
     /// # Panics
     ///
     /// If `f` panics, which poisons this; or if this is poisoned already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::Once;
+    /// use std::cell::Cell;
+    ///
+    /// let (once, calls) = (Once::new(), Cell::new(0));
+    /// once.call_once(|| calls.set(calls.get() + 1));
+    /// once.call_once(|| calls.set(calls.get() + 1));
+    /// assert_eq!(calls.get(), 1);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn call_once<F: FnOnce()>(&self, f: F) {
@@ -101,6 +113,18 @@ impl Once {
     /// # Panics
     ///
     /// If `f` panics, which poisons this.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::Once;
+    /// use std::panic::catch_unwind;
+    ///
+    /// let once = Once::new();
+    /// assert!(catch_unwind(|| once.call_once(|| panic!("poisons it"))).is_err());
+    /// once.call_once_force(|state| assert!(state.is_poisoned()));
+    /// assert!(once.is_completed());
+    /// ```
     #[inline]
     pub fn call_once_force<F: FnOnce(&OnceState)>(&self, f: F) {
         if !self.is_completed() {
@@ -125,6 +149,18 @@ impl Once {
     /// # Panics
     ///
     /// If this is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::Once;
+    ///
+    /// static READY: Once = Once::new();
+    /// let thread = std::thread::spawn(|| READY.call_once(|| ()));
+    /// READY.wait();
+    /// assert!(READY.is_completed());
+    /// # thread.join().unwrap();
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         if !self.is_completed() {

@@ -57,6 +57,16 @@ impl<T> OnceLock<T> {
     }
 
     /// Waits until the value has been set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::OnceLock;
+    ///
+    /// static VALUE: OnceLock<u32> = OnceLock::new();
+    /// std::thread::spawn(|| VALUE.set(7));
+    /// assert_eq!(*VALUE.wait(), 7);
+    /// ```
     pub fn wait(&self) -> &T {
         self.once.wait_force();
         self.get().expect("it was waited for")
@@ -67,6 +77,15 @@ impl<T> OnceLock<T> {
     /// # Errors
     ///
     /// If there is a value already. The error is the given value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cell = abaca::sync::OnceLock::new();
+    /// assert_eq!(cell.set(1), Ok(()));
+    /// assert_eq!(cell.set(2), Err(2));
+    /// assert_eq!(cell.get(), Some(&1));
+    /// ```
     pub fn set(&self, value: T) -> Result<(), T> {
         match self.try_insert(value) {
             Ok(_) => Ok(()),
@@ -79,6 +98,14 @@ impl<T> OnceLock<T> {
     /// # Errors
     ///
     /// If there is a value already. The error contains it and the given value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cell = abaca::sync::OnceLock::new();
+    /// assert_eq!(cell.try_insert(1), Ok(&1));
+    /// assert_eq!(cell.try_insert(2), Err((&1, 2)));
+    /// ```
     pub fn try_insert(&self, value: T) -> Result<&T, (&T, T)> {
         let mut value = Some(value);
         let present = self.get_or_init(|| value.take().expect("called once"));
@@ -93,6 +120,14 @@ impl<T> OnceLock<T> {
     /// # Panics
     ///
     /// If `f` panics; the cell then stays empty. Asking for the value within `f` waits for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cell = abaca::sync::OnceLock::new();
+    /// assert_eq!(*cell.get_or_init(|| 1), 1);
+    /// assert_eq!(*cell.get_or_init(|| unreachable!()), 1);
+    /// ```
     #[inline]
     pub fn get_or_init<F: FnOnce() -> T>(&self, f: F) -> &T {
         match self.get_or_try_init(|| Ok::<T, std::convert::Infallible>(f())) {
@@ -105,6 +140,14 @@ impl<T> OnceLock<T> {
     /// # Panics
     ///
     /// If `f` panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut cell = abaca::sync::OnceLock::new();
+    /// *cell.get_mut_or_init(|| 1) += 1;
+    /// assert_eq!(cell.get(), Some(&2));
+    /// ```
     pub fn get_mut_or_init<F: FnOnce() -> T>(&mut self, f: F) -> &mut T {
         self.get_or_init(f);
         self.get_mut().expect("it has just been made")
@@ -119,6 +162,14 @@ impl<T> OnceLock<T> {
     /// # Panics
     ///
     /// If `f` panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let cell = abaca::sync::OnceLock::new();
+    /// assert!(cell.get_or_try_init(|| "x".parse::<u32>()).is_err());
+    /// assert_eq!(cell.get_or_try_init(|| "7".parse::<u32>()), Ok(&7));
+    /// ```
     #[inline]
     pub fn get_or_try_init<F: FnOnce() -> Result<T, E>, E>(&self, f: F) -> Result<&T, E> {
         if let Some(value) = self.get() {
@@ -145,6 +196,14 @@ impl<T> OnceLock<T> {
     }
 
     /// Takes the value out, and leaves the cell empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut cell = abaca::sync::OnceLock::from(1);
+    /// assert_eq!(cell.take(), Some(1));
+    /// assert_eq!(cell.get(), None);
+    /// ```
     pub fn take(&mut self) -> Option<T> {
         let value = self.value.get_mut().take()?;
         self.once = Once::new();

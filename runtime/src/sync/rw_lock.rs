@@ -100,6 +100,14 @@ impl<T> RwLock<T> {
     /// # Errors
     ///
     /// If the lock is poisoned; the error contains the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = abaca::sync::RwLock::new(1);
+    /// *lock.write().unwrap() += 1;
+    /// assert_eq!(lock.into_inner().unwrap(), 2);
+    /// ```
     pub fn into_inner(self) -> LockResult<T> {
         self.poison.wrap(self.value.into_inner())
     }
@@ -115,6 +123,14 @@ impl<T: ?Sized> RwLock<T> {
     /// # Panics
     ///
     /// If there would be more than 2^28 - 1 readers. (Guards that are forgotten stay counted.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = abaca::sync::RwLock::new(1);
+    /// let (one, other) = (lock.read().unwrap(), lock.read().unwrap());
+    /// assert_eq!((*one, *other), (1, 1));
+    /// ```
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         park::spend(Cost::Wait);
@@ -132,6 +148,17 @@ impl<T: ?Sized> RwLock<T> {
     /// # Panics
     ///
     /// As [`read`](Self::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = abaca::sync::RwLock::new(1);
+    /// let reader = lock.try_read().unwrap();
+    /// assert!(lock.try_read().is_ok());
+    /// drop(reader);
+    /// let _writer = lock.write().unwrap();
+    /// assert!(lock.try_read().is_err());
+    /// ```
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
         park::spend(Cost::Call);
@@ -147,6 +174,14 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     ///
     /// If a writer panicked. The lock is held all the same, and the error contains the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = abaca::sync::RwLock::new(1);
+    /// *lock.write().unwrap() = 2;
+    /// assert_eq!(*lock.read().unwrap(), 2);
+    /// ```
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         park::spend(Cost::Wait);
@@ -160,6 +195,16 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// * [`TryLockError::WouldBlock`]: the lock is held.
     /// * [`TryLockError::Poisoned`]: a writer panicked. The lock is held, and the error contains the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = abaca::sync::RwLock::new(1);
+    /// let reader = lock.read().unwrap();
+    /// assert!(lock.try_write().is_err());
+    /// drop(reader);
+    /// assert!(lock.try_write().is_ok());
+    /// ```
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         park::spend(Cost::Call);

@@ -96,6 +96,16 @@ impl Semaphore {
     ///
     /// It is 0 while there are waiters: permits that are returned then are kept for the first waiter until there are as many
     /// as it needs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = abaca::sync::Semaphore::new(2);
+    /// let permit = semaphore.acquire().unwrap();
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// drop(permit);
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// ```
     pub fn available_permits(&self) -> usize {
         park::spend(Cost::Call);
         match self.word.load(Ordering::Relaxed) {
@@ -133,6 +143,14 @@ impl Semaphore {
     /// # Panics
     ///
     /// If there would be more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = abaca::sync::Semaphore::new(0);
+    /// semaphore.add_permits(2);
+    /// assert!(semaphore.try_acquire_many(2).is_ok());
+    /// ```
     #[inline]
     #[track_caller]
     pub fn add_permits(&self, n: usize) {
@@ -172,6 +190,14 @@ impl Semaphore {
 
     /// Takes up to `n` free permits away for good. Returns how many. While there are waiters no permit is free; see
     /// [`available_permits`](Self::available_permits).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = abaca::sync::Semaphore::new(3);
+    /// assert_eq!(semaphore.forget_permits(2), 2);
+    /// assert_eq!(semaphore.forget_permits(2), 1);
+    /// ```
     pub fn forget_permits(&self, n: usize) -> usize {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & SLOW == 0 {
@@ -202,6 +228,16 @@ impl Semaphore {
     /// # Errors
     ///
     /// If the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = abaca::sync::Semaphore::new(1);
+    /// let permit = semaphore.acquire().unwrap();
+    /// assert!(semaphore.try_acquire().is_err());
+    /// drop(permit);
+    /// assert!(semaphore.try_acquire().is_ok());
+    /// ```
     #[inline]
     pub fn acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.acquire_many(1)
@@ -212,6 +248,14 @@ impl Semaphore {
     /// # Errors
     ///
     /// If the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = abaca::sync::Semaphore::new(3);
+    /// let permits = semaphore.acquire_many(2).unwrap();
+    /// assert_eq!((permits.num_permits(), semaphore.available_permits()), (2, 1));
+    /// ```
     #[inline]
     pub fn acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
         let left = self.take(n, None).map_err(|_| AcquireError::new())?;
@@ -224,6 +268,16 @@ impl Semaphore {
     ///
     /// * [`TryAcquireError::NoPermits`]: there was no permit in time.
     /// * [`TryAcquireError::Closed`]: the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let semaphore = abaca::sync::Semaphore::new(1);
+    /// let _permit = semaphore.acquire().unwrap();
+    /// assert!(semaphore.acquire_timeout(Duration::from_millis(1)).is_err());
+    /// ```
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.acquire_many_timeout(1, timeout)
     }
@@ -268,6 +322,17 @@ impl Semaphore {
     }
 
     /// Closes the semaphore: all waits and all later calls fail. Permits that are held can still be returned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::{Semaphore, TryAcquireError};
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.close();
+    /// assert!(semaphore.acquire().is_err());
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    /// ```
     pub fn close(&self) {
         let mut state = self.state.lock();
         // Acquire: a caller that takes these permits under the lock sees what was done before they were returned. Release:

@@ -30,6 +30,14 @@ macro_rules! permit {
     ($name:ty) => {
         impl $name {
             /// Drops this without returning the permits: the semaphore has fewer permits from now on.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = abaca::sync::Semaphore::new(2);
+            /// semaphore.acquire().unwrap().forget();
+            /// assert_eq!(semaphore.available_permits(), 1);
+            /// ```
             pub fn forget(mut self) {
                 self.permits = 0;
             }
@@ -51,6 +59,16 @@ macro_rules! permit {
             }
 
             /// Splits off `n` permits; `None` if there are fewer.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// let semaphore = abaca::sync::Semaphore::new(3);
+            /// let mut permits = semaphore.acquire_many(3).unwrap();
+            /// drop(permits.split(2));
+            /// assert_eq!(semaphore.available_permits(), 2);
+            /// assert!(permits.split(2).is_none());
+            /// ```
             pub fn split(&mut self, n: usize) -> Option<Self> {
                 let n = u32::try_from(n).ok()?;
                 self.permits = self.permits.checked_sub(n)?;
@@ -83,6 +101,17 @@ impl Semaphore {
     /// # Errors
     ///
     /// If the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::sync::{Arc, Semaphore};
+    ///
+    /// let semaphore = Arc::new(Semaphore::new(1));
+    /// let permit = Arc::clone(&semaphore).acquire_owned().unwrap();
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// ```
     pub fn acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
         self.acquire_many_owned(1)
     }

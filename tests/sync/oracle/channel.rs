@@ -1,4 +1,4 @@
-//! `channel`, next to crossbeam's.
+//! `channel` beside crossbeam's.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 const NOW: Duration = Duration::ZERO;
 
-/// Runs `steps` on the channel of `$channel` and returns what each of them said.
+/// Runs `steps` on the channel of `$channel` and returns the result of each.
 macro_rules! transcript {
     ($channel:ident, $capacity:expr, $steps:expr) => {{
         let (sender, receiver) = match $capacity {
@@ -89,7 +89,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_channel_answers_as_crossbeams(
+    fn a_channel_has_crossbeams_results(
         capacity in prop_oneof![Just(None), (0..5_usize).prop_map(Some)],
         steps in prop::collection::vec(step(), 0..80),
     ) {

@@ -1,4 +1,4 @@
-//! `Condvar`, next to std's: what waits say that end at once, and turns that are passed on from one to another.
+//! `Condvar` beside std's: the results of waits that end at once, and turns that are passed from one actor to another.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::{at_once, everywhere, on_threads, quiet_panic};
 enum Step {
     Lock,
     Unlock,
-    /// For no time at all.
+    /// Until a timeout of zero.
     WaitTimeout,
-    /// For no time at all, for a condition that has come or has not.
+    /// Until a timeout of zero, for a condition that holds or does not.
     WaitTimeoutWhile(bool),
-    /// For a condition that has come.
+    /// For a condition that holds.
     WaitWhile,
     /// With a condition that panics.
     WaitWhilePanicking,
@@ -107,7 +107,7 @@ macro_rules! transcript {
 
 const ACTORS: usize = 3;
 
-/// What the one whose turn it is does with the mutex.
+/// What the actor whose turn it is does with the mutex.
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Speak,
@@ -120,7 +120,7 @@ fn turns() -> impl Strategy<Value = Vec<(usize, Turn)>> {
     prop::collection::vec((0..ACTORS, turn), 0..20)
 }
 
-/// `$at_once` runs all actors; each takes the turns that are its own, and waits for those of the others.
+/// `$at_once` runs all actors. Each takes its own turns, and waits for the turns of the others.
 macro_rules! play {
     ($sync:path, $at_once:path, $turns:expr) => {{
         use $sync as sync;
@@ -131,7 +131,7 @@ macro_rules! play {
                 let guard = log.lock().unwrap_or_else(sync::PoisonError::into_inner);
                 let is_others =
                     |log: &mut Vec<_>| turns.get(log.len()).is_some_and(|(actor, _)| *actor != me);
-                // Poison ends the wait before its condition has come.
+                // Poison ends the wait before its condition holds.
                 let waited = changed.wait_while(guard, is_others);
                 let mut guard = waited.unwrap_or_else(sync::PoisonError::into_inner);
                 if is_others(&mut guard) {
@@ -162,14 +162,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_condition_answers_as_stds(steps in prop::collection::vec(step(), 0..30)) {
+    fn a_condvar_has_stds_results(steps in prop::collection::vec(step(), 0..30)) {
         let ours = everywhere(|| transcript!(abaca::sync, &steps));
         let theirs = transcript!(std::sync, &steps);
         prop_assert_eq!(ours, theirs);
     }
 
     #[test]
-    fn turns_are_passed_on_as_by_stds(turns in turns()) {
+    fn turns_are_passed_on_as_with_stds(turns in turns()) {
         let ours = play!(abaca::sync, at_once, &turns);
         let theirs = play!(std::sync, on_threads, &turns);
         prop_assert_eq!(ours, theirs);

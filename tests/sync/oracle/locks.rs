@@ -1,4 +1,4 @@
-//! `Mutex` and `RwLock`, next to std's: what is free, what is poisoned by whom, and every word that is printed.
+//! `Mutex` and `RwLock` beside std's: which locks are free, which are poisoned and by what, and all that is printed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{everywhere, quiet_panic};
 
-/// What is done with a lock, and in which way. A mutex has one way to lock, which is to write.
+/// A step with a lock, and its mode. A mutex has one mode, which is to write.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     TryRead,
@@ -14,11 +14,11 @@ enum Step {
     TryWrite,
     Write,
     Downgrade,
-    /// Gives up the reader of that number, counted round.
+    /// Drops the read guard of that number, modulo their number.
     EndRead(usize),
     EndWrite,
     Print,
-    /// Panics while the guards are held, and lets go of them.
+    /// Panics while the guards are held, and drops them.
     Panic,
     /// Panics and recovers while the guards are held.
     Recover,
@@ -172,14 +172,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_mutex_answers_as_stds(steps in steps()) {
+    fn a_mutex_has_stds_results(steps in steps()) {
         let ours = everywhere(|| mutex_transcript!(abaca::sync, &steps));
         let theirs = mutex_transcript!(std::sync, &steps);
         prop_assert_eq!(ours, theirs);
     }
 
     #[test]
-    fn a_readers_writer_lock_answers_as_stds(steps in steps()) {
+    fn a_readers_writer_lock_has_stds_results(steps in steps()) {
         let ours = everywhere(|| rw_lock_transcript!(abaca::sync, &steps));
         let theirs = rw_lock_transcript!(std::sync, &steps);
         prop_assert_eq!(ours, theirs);

@@ -1,8 +1,8 @@
-//! Mapped guards, next to parking_lot's, since std's are unstable: what each is the right to, when the lock is free again,
-//! and that a guard which `filter_map` gives back is the one it was.
+//! Mapped guards beside parking_lot's, since std's are unstable: what each gives access to, when the lock is free again,
+//! and that a guard which `filter_map` returns is the one it was given.
 //!
-//! The value is a row of numbers, and a map is to a half of what the guard had, so that they nest in any order. Poison is
-//! looked through, which parking_lot does not have; `tests/sync/rw_lock.rs` is about that.
+//! The value is a row of numbers, and a map takes one half of the guard's part, so that maps nest in any order. Poison is
+//! ignored, since parking_lot does not have it; `tests/sync/rw_lock.rs` is about that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,18 +11,18 @@ use proptest::prelude::*;
 
 use super::{everywhere, quiet_panic};
 
-/// What is done, with the guard of that number, counted round, where it has one.
+/// A step with the guard of that number, modulo their number.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Take,
-    /// To its left or right half.
+    /// Maps to the left or right half.
     Map(usize, bool),
-    /// To that half if it is not empty.
+    /// Maps to that half if it is not empty.
     FilterMap(usize, bool),
     /// Adds to the first number, if the guard may write.
     Add(usize, u32),
     Look(usize),
-    /// Panics in the closure of a map or of a `filter_map`.
+    /// Panics in the closure of a `map` or of a `filter_map`.
     Panic(usize, bool),
     Drop(usize),
 }
@@ -48,7 +48,7 @@ fn row() -> Row {
     (1..=6).collect()
 }
 
-/// What is done with a guard that may only read.
+/// The operations on a read guard.
 mod shared {
     pub(super) fn half(part: &[u32], left: bool) -> &[u32] {
         let (first, second) = part.split_at(part.len() / 2);
@@ -66,7 +66,7 @@ mod shared {
     pub(super) fn add(_part: &[u32], _n: u32) {}
 }
 
-/// What is done with a guard that may write as well.
+/// The operations on a write guard.
 mod exclusive {
     pub(super) fn half(part: &mut [u32], left: bool) -> &mut [u32] {
         let (first, second) = part.split_at_mut(part.len() / 2);
@@ -86,7 +86,7 @@ mod exclusive {
     }
 }
 
-/// Runs the steps with one kind of guard, from `try`; `free` says who could take the lock.
+/// Runs the steps with one kind of guard, taken by `try`. `free` says which locks could be taken.
 macro_rules! transcript {
     (
         $steps:expr, $lock:ident = $new:expr, try $try:expr, free [$($free:expr),+], row $row:expr,
@@ -166,7 +166,7 @@ macro_rules! transcript {
                         String::new()
                     }
                 };
-                // One at a time, since what one of them takes would keep the next from it.
+                // One at a time, since a guard that one of them takes would exclude the next.
                 $(let what = what + if $free() { " free" } else { " held" };)+
                 said.push(what);
             }
@@ -252,17 +252,17 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn mapped_guards_of_a_mutex_answer_as_parking_lots(steps in steps()) {
+    fn mapped_guards_of_a_mutex_have_parking_lots_results(steps in steps()) {
         prop_assert_eq!(everywhere(|| our_mutex(&steps)), their_mutex(&steps));
     }
 
     #[test]
-    fn mapped_readers_answer_as_parking_lots(steps in steps()) {
+    fn mapped_read_guards_have_parking_lots_results(steps in steps()) {
         prop_assert_eq!(everywhere(|| our_readers(&steps)), their_readers(&steps));
     }
 
     #[test]
-    fn mapped_writers_answer_as_parking_lots(steps in steps()) {
+    fn mapped_write_guards_have_parking_lots_results(steps in steps()) {
         prop_assert_eq!(everywhere(|| our_writers(&steps)), their_writers(&steps));
     }
 }

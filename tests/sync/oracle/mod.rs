@@ -1,5 +1,5 @@
-//! Any sequence of operations that do not wait, and any small program whose end does not depend on chance, says what the
-//! original says: std's, crossbeam's, parking_lot's or tokio's. One macro runs the program with the types of either.
+//! Any sequence of operations that do not wait, and any small program whose result does not depend on chance, has the
+//! results of the original: std's, crossbeam's, parking_lot's or tokio's. One macro runs the program with either's types.
 
 mod barrier;
 mod channel;
@@ -18,20 +18,20 @@ use std::sync::LazyLock;
 
 use abaca::Runtime;
 
-/// A runtime for all programs, since it takes longer to start one than most programs to run.
+/// A runtime for all programs: starting one takes longer than running most programs.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     abaca_tests::leaks::expect_runtime(1);
     Runtime::builder().workers(1).build().expect("a worker starts")
 });
 
-/// What `f` says on a plain thread, which must be what it says on a fiber.
+/// The result of `f` on a plain thread, which must be the result on a fiber.
 fn everywhere<T: Debug + PartialEq + Send>(f: impl Fn() -> T + Sync) -> T {
     let on_a_thread = f();
-    assert_eq!(on_a_thread, RUNTIME.run(&f), "a thread's words on the left, a fiber's on the right");
+    assert_eq!(on_a_thread, RUNTIME.run(&f), "the results on a thread (left) and on a fiber (right)");
     on_a_thread
 }
 
-/// Runs `body` for each number below `count` at once: the even ones on threads, the odd ones on fibers.
+/// Runs `body` concurrently for each number below `count`: the even ones on threads, the odd ones on fibers.
 fn at_once(count: usize, body: impl Fn(usize) + Sync) {
     let body = &body;
     std::thread::scope(|threads| {
@@ -48,7 +48,7 @@ fn at_once(count: usize, body: impl Fn(usize) + Sync) {
     });
 }
 
-/// [`at_once`] for the originals, which know no fibers.
+/// [`at_once`] for the originals, which cannot run on fibers.
 fn on_threads(count: usize, body: impl Fn(usize) + Sync) {
     let body = &body;
     std::thread::scope(|threads| {
@@ -58,12 +58,12 @@ fn on_threads(count: usize, body: impl Fn(usize) + Sync) {
     });
 }
 
-/// Panics without a report.
+/// Panics without a message on stderr.
 fn quiet_panic() -> ! {
     resume_unwind(Box::new("quiet"))
 }
 
-/// What `f` returns, or what it panics with.
+/// The value that `f` returns, or the message that it panics with.
 fn outcome<T: Debug>(f: impl FnOnce() -> T) -> String {
     let text = |payload: Box<dyn Any + Send>| {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());

@@ -1,4 +1,4 @@
-//! `mpsc`, next to std's: channels with room, without room and without a limit.
+//! `mpsc` beside std's: channels with a bound, with a bound of 0, and without a bound.
 
 use std::time::Duration;
 
@@ -47,12 +47,12 @@ macro_rules! words {
     }};
 }
 
-/// Without a bound there is no `try_send`, and `$try_send` is a send.
+/// An unbounded channel has no `try_send`, so its `$try_send` is a send.
 macro_rules! transcript {
     ($ends:expr, $bound:expr, $steps:expr, $try_send:expr) => {{
         let (sender, receiver) = $ends;
         let (mut senders, mut receiver) = (vec![sender], Some(receiver));
-        // How many messages are there, and for how many there is room.
+        // The number of messages, and the number for which there is room.
         let (mut len, bound): (usize, usize) = (0, $bound);
         let mut said = Vec::new();
         for (n, step) in $steps.iter().enumerate() {
@@ -126,14 +126,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_mpsc_channel_with_a_bound_answers_as_stds(bound in 0..4_usize, steps in steps()) {
+    fn a_bounded_mpsc_channel_has_stds_results(bound in 0..4_usize, steps in steps()) {
         let ours = everywhere(|| bounded!(abaca::sync::mpsc, bound, &steps));
         let theirs = bounded!(std::sync::mpsc, bound, &steps);
         prop_assert_eq!(ours, theirs);
     }
 
     #[test]
-    fn an_mpsc_channel_without_a_bound_answers_as_stds(steps in steps()) {
+    fn an_unbounded_mpsc_channel_has_stds_results(steps in steps()) {
         let ours = everywhere(|| unbounded!(abaca::sync::mpsc, &steps));
         let theirs = unbounded!(std::sync::mpsc, &steps);
         prop_assert_eq!(ours, theirs);

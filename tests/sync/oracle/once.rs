@@ -1,4 +1,4 @@
-//! `Once`, `OnceLock` and `LazyLock`, next to std's: who makes it, what a panic spoils, and with which words.
+//! `Once`, `OnceLock` and `LazyLock` beside std's: which call initialises, what a panic poisons, and the messages.
 
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ use super::{everywhere, outcome, quiet_panic};
 enum Call {
     Once(bool),
     Force(bool),
-    /// Asks within the closure whether it has ended.
+    /// Asks within the closure whether the call has completed.
     Ask,
     Wait,
     WaitForce,
@@ -34,7 +34,7 @@ macro_rules! once_transcript {
         let once = sync::Once::new();
         let (mut said, mut is_poisoned) = (Vec::new(), false);
         for step in $steps {
-            // A wait for what nobody does is for ever.
+            // A wait for a call that is never made would last for ever.
             let is_ended = once.is_completed();
             let mut ran = false;
             let mut run = |panics| {
@@ -76,9 +76,9 @@ macro_rules! once_transcript {
     }};
 }
 
-/// What is done with a place for a value.
+/// A step with a cell.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum CellStep {
     Set,
     Init(bool),
     Get,
@@ -89,8 +89,8 @@ enum Place {
     From,
 }
 
-fn place() -> impl Strategy<Value = Place> {
-    use Place::*;
+fn cell() -> impl Strategy<Value = CellStep> {
+    use CellStep::*;
     prop_oneof![
         2 => Just(Set),
         3 => any::<bool>().prop_map(Init),
@@ -109,12 +109,12 @@ macro_rules! place_transcript {
         let mut lock = sync::OnceLock::new();
         let mut said = Vec::new();
         for (n, step) in $steps.iter().enumerate() {
-            // The value has a destructor, which runs once: the numbers of owners say so.
+            // The value has a destructor, which must run once: the counts of owners show it.
             let value = sync::Arc::new(n);
             let is_there = lock.get().is_some();
             let what = match *step {
-                Place::Set => format!("{:?}", lock.set(sync::Arc::clone(&value))),
-                Place::Init(panics) => outcome(|| {
+                CellStep::Set => format!("{:?}", lock.set(sync::Arc::clone(&value))),
+                CellStep::Init(panics) => outcome(|| {
                     lock.get_or_init(|| {
                         if panics {
                             quiet_panic();
@@ -122,16 +122,18 @@ macro_rules! place_transcript {
                         sync::Arc::clone(&value)
                     })
                 }),
-                Place::Get => format!("{:?}", lock.get()),
-                Place::GetMut => format!("{:?}", lock.get_mut().map(|kept| *kept = sync::Arc::clone(&value))),
-                Place::Wait if is_there => format!("{:?}", lock.wait()),
-                Place::Wait => String::new(),
-                Place::Take => format!("{:?}", lock.take()),
-                Place::Clone => {
+                CellStep::Get => format!("{:?}", lock.get()),
+                CellStep::GetMut => {
+                    format!("{:?}", lock.get_mut().map(|kept| *kept = sync::Arc::clone(&value)))
+                }
+                CellStep::Wait if is_there => format!("{:?}", lock.wait()),
+                CellStep::Wait => String::new(),
+                CellStep::Take => format!("{:?}", lock.take()),
+                CellStep::Clone => {
                     let clone = lock.clone();
                     format!("{} {clone:?}", clone == lock)
                 }
-                Place::From => {
+                CellStep::From => {
                     let other = sync::OnceLock::from(sync::Arc::clone(&value));
                     let is_same = other == lock;
                     format!("{is_same} {other:?}") + &format!("{:?}", other.into_inner())
@@ -197,25 +199,25 @@ macro_rules! lazy_transcript {
 }
 
 proptest! {
-    // The panics of what is spoilt are reported, which takes its time.
+    // Panics of poisoned values are reported, which takes time.
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_once_answers_as_stds(steps in prop::collection::vec(call(), 0..8)) {
+    fn a_once_has_stds_results(steps in prop::collection::vec(call(), 0..8)) {
         let ours = everywhere(|| once_transcript!(abaca::sync, &steps));
         let theirs = once_transcript!(std::sync, &steps);
         prop_assert_eq!(ours, theirs);
     }
 
     #[test]
-    fn a_once_lock_answers_as_stds(steps in prop::collection::vec(place(), 0..20)) {
+    fn a_once_lock_has_stds_results(steps in prop::collection::vec(cell(), 0..20)) {
         let ours = everywhere(|| place_transcript!(abaca::sync, &steps));
         let theirs = place_transcript!(std::sync, &steps);
         prop_assert_eq!(ours, theirs);
     }
 
     #[test]
-    fn a_lazy_value_answers_as_stds(panics in any::<bool>(), steps in prop::collection::vec(lazy(), 0..8)) {
+    fn a_lazy_value_has_stds_results(panics in any::<bool>(), steps in prop::collection::vec(lazy(), 0..8)) {
         let ours = everywhere(|| lazy_transcript!(abaca::sync, panics, &steps));
         let theirs = lazy_transcript!(std::sync, panics, &steps);
         prop_assert_eq!(ours, theirs);

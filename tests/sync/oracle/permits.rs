@@ -1,7 +1,7 @@
-//! `Semaphore` and `Notify`, next to tokio's, whose waits are futures that are polled by hand.
+//! `Semaphore` and `Notify` beside tokio's, whose waits are futures that are polled by hand.
 //!
-//! The waits of ours are fibers of a runtime with one worker: after a step the others run until all of them wait, so
-//! it is known whose wait has ended by then.
+//! Our waits are fibers of a runtime with one worker. After each step the other fibers run until all of them wait, so
+//! it is known which waits have ended by then.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -20,7 +20,7 @@ enum Try {
     TakeOne,
     Split(usize, usize),
     Merge(usize, usize),
-    /// These two count round what is held.
+    /// These two take a permit by its number, modulo their number.
     Give(usize),
     Forget(usize),
     Add(usize),
@@ -28,7 +28,7 @@ enum Try {
     Close,
 }
 
-fn attempt() -> impl Strategy<Value = Try> {
+fn try_step() -> impl Strategy<Value = Try> {
     use Try::*;
     let which = || 0..8_usize;
     prop_oneof![
@@ -109,16 +109,16 @@ macro_rules! transcript {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Somebody begins to wait; for permits, for so many.
+    /// A new waiter begins to wait: for that many permits, or for a notification.
     Wait(u32),
-    /// The waiter of that number, counted round, is cancelled if it still waits.
+    /// The waiter of that number, modulo their number, is cancelled if it still waits.
     GiveUp(usize),
-    /// It gives back what it has, if it has anything.
+    /// It returns what it has, if it has anything.
     GiveBack(usize),
-    /// Adds so many permits, or notifies so many waiters.
+    /// Adds that many permits, or notifies that many waiters.
     Add(usize),
     TryTake(u32),
-    /// Forgets so many free permits.
+    /// Forgets up to that many free permits.
     ForgetFree(usize),
     /// Closes the semaphore, or notifies all.
     All,
@@ -137,18 +137,18 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What each wait has come to: nothing yet, `true` if it got what it waited for.
+/// The result of each wait: `None` while it waits, `true` if it got what it waited for.
 type Ends = Vec<Option<bool>>;
 
-/// All other fibers of the worker run until they wait.
-fn settle() {
+/// Lets all other fibers of the worker run until they wait.
+fn run_others() {
     (0..4).for_each(|_| yield_now());
 }
 
 /// A waiter and what it has got.
 type OurWait<T> = (Option<JoinHandle<()>>, Arc<Mutex<Option<T>>>);
 
-/// Begins a wait, which leaves its result where it is found.
+/// Begins a wait, which stores its result.
 fn wait<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> OurWait<T> {
     let result = Arc::new(Mutex::new(None));
     let theirs = Arc::clone(&result);
@@ -217,7 +217,7 @@ fn our_permits(first: usize, steps: &[Step]) -> Vec<(Ends, String)> {
             Step::ForgetFree(n) => what = semaphore.forget_permits(n).to_string(),
             Step::All => semaphore.close(),
         }
-        settle();
+        run_others();
         let ends: Ends =
             waits.iter().map(|wait| wait.1.lock().unwrap().as_ref().map(Result::is_ok)).collect();
         said.push((ends, what + &look!(semaphore)));
@@ -275,7 +275,7 @@ fn our_notifications(steps: &[Step]) -> Vec<Ends> {
             Step::Add(n) => (0..n).for_each(|_| notify.notify_one()),
             Step::GiveBack(_) | Step::TryTake(_) | Step::ForgetFree(_) => {}
         }
-        settle();
+        run_others();
         waits.iter().map(|wait| wait.1.lock().unwrap().map(|()| true)).collect()
     };
     let said = steps.iter().map(step).collect();
@@ -305,20 +305,20 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_semaphore_answers_as_tokios(first in 0..6_usize, steps in prop::collection::vec(attempt(), 0..40)) {
+    fn a_semaphore_has_tokios_results(first in 0..6_usize, steps in prop::collection::vec(try_step(), 0..40)) {
         let ours = everywhere(|| transcript!(abaca::sync, first, &steps));
         let theirs = transcript!(tokio::sync, first, &steps);
         prop_assert_eq!(ours, theirs);
     }
 
     #[test]
-    fn permits_are_waited_for_as_tokios(first in 0..4_usize, steps in prop::collection::vec(step(), 0..30)) {
+    fn permits_are_waited_for_as_with_tokios(first in 0..4_usize, steps in prop::collection::vec(step(), 0..30)) {
         let ours = RUNTIME.run(|| our_permits(first, &steps));
         prop_assert_eq!(ours, their_permits(first, &steps));
     }
 
     #[test]
-    fn notifications_are_waited_for_as_tokios(steps in prop::collection::vec(step(), 0..30)) {
+    fn notifications_are_waited_for_as_with_tokios(steps in prop::collection::vec(step(), 0..30)) {
         let ours = RUNTIME.run(|| our_notifications(&steps));
         prop_assert_eq!(ours, their_notifications(&steps));
     }

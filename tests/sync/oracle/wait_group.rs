@@ -1,4 +1,4 @@
-//! `WaitGroup`, next to crossbeam's: its parts are counted, and the waits end with the last of them.
+//! `WaitGroup` beside crossbeam's: its members are counted, and the waits end with the last of them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -11,9 +11,9 @@ use super::{at_once, everywhere, on_threads};
 enum Step {
     New,
     Clone,
-    /// Drops the part of that number, counted round.
+    /// Drops the member of that number, modulo their number.
     Drop(usize),
-    /// Waits with the last part; otherwise it would be for ever.
+    /// Waits as the last member; otherwise the wait would last for ever.
     Wait,
 }
 
@@ -41,14 +41,14 @@ macro_rules! transcript {
     }};
 }
 
-/// What the holder of a part does with it once its work is done.
+/// What a member does once its work is done.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Drop,
     Wait,
-    /// Gives a clone to nobody, and waits.
+    /// Makes a clone and drops it, and waits.
     CloneAndWait,
-    /// Panics, with the part on the stack.
+    /// Panics, with the member on the stack.
     Panic,
 }
 
@@ -57,7 +57,7 @@ fn end() -> impl Strategy<Value = End> {
     prop_oneof![2 => Just(Drop), 3 => Just(Wait), 1 => Just(CloneAndWait), 1 => Just(Panic)]
 }
 
-/// `$at_once` runs all holders; whoever waits says how much work is done then.
+/// `$at_once` runs all members. A member that waits reports how much work is done then.
 macro_rules! meeting {
     ($krate:path, $at_once:path, $ends:expr) => {{
         use $krate as krate;
@@ -96,14 +96,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_group_answers_as_crossbeams(steps in prop::collection::vec(step(), 0..40)) {
+    fn a_group_has_crossbeams_results(steps in prop::collection::vec(step(), 0..40)) {
         let ours = everywhere(|| transcript!(abaca::sync, &steps));
         let theirs = transcript!(crossbeam_utils::sync, &steps);
         prop_assert_eq!(ours, theirs);
     }
 
     #[test]
-    fn a_group_is_waited_for_as_for_crossbeams(ends in prop::collection::vec(end(), 0..6)) {
+    fn a_group_is_waited_for_as_with_crossbeams(ends in prop::collection::vec(end(), 0..6)) {
         let ours = meeting!(abaca::sync, at_once, &ends);
         let theirs = meeting!(crossbeam_utils::sync, on_threads, &ends);
         prop_assert_eq!(ours, theirs);

@@ -1,4 +1,4 @@
-//! Channels in a storm: what was accepted is received, or is still there.
+//! Channels under stress: a message that was accepted is received, or is still there.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -7,7 +7,7 @@ use abaca::sync::{Mutex, PoisonError, mpsc};
 use abaca_tests::storm;
 
 #[test]
-fn a_channel_with_impatient_users_delivers_what_it_accepted() {
+fn a_channel_delivers_what_it_accepted_although_waits_are_cut_short() {
     for capacity in [0, 1, 4] {
         let (sender, receiver) = channel::bounded::<u64>(capacity);
         let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -36,10 +36,10 @@ fn a_channel_with_impatient_users_delivers_what_it_accepted() {
 }
 
 #[test]
-fn an_mpsc_channel_delivers_what_it_accepted_whoever_has_the_receiver() {
+fn an_mpsc_channel_delivers_what_it_accepted_although_waits_are_cut_short() {
     for bound in [0, 2] {
         let (sender, receiver) = mpsc::sync_channel::<u64>(bound);
-        // It is for one at a time; the lock may be held by one that is cut short, which leaves the receiver whole.
+        // One stream at a time may have the receiver. A stream that is cut short leaves it whole, in the lock.
         let receiver = Mutex::new(receiver);
         let (sent, received) = (AtomicU64::new(0), AtomicU64::new(0));
         storm(800, |stream| {

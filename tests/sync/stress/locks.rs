@@ -1,4 +1,4 @@
-//! Locks in a storm: a writer is alone, readers see what is whole, and who is cut short leaves no poison.
+//! Locks under stress: a writer is alone, readers see complete values, and a wait that is cut short leaves no poison.
 
 use std::sync::TryLockError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use abaca::sync::{Mutex, RwLock, RwLockWriteGuard};
 use abaca_tests::{patiently, storm};
 
-/// The lock if it was free.
+/// The guard, if the lock was free.
 fn if_free<T>(result: Result<T, TryLockError<T>>) -> Option<T> {
     match result {
         Ok(guard) => Some(guard),
@@ -15,7 +15,7 @@ fn if_free<T>(result: Result<T, TryLockError<T>>) -> Option<T> {
     }
 }
 
-/// Who is in the critical section, and what became of those who were.
+/// Who is in the critical section, and how many have been.
 #[derive(Default)]
 struct Section {
     writers: AtomicUsize,
@@ -29,15 +29,15 @@ struct Reading<'a>(&'a Section);
 
 impl Section {
     fn write(&self) -> Writing<'_> {
-        assert_eq!(self.writers.fetch_add(1, SeqCst), 0, "another one writes");
-        assert_eq!(self.readers.load(SeqCst), 0, "somebody reads");
+        assert_eq!(self.writers.fetch_add(1, SeqCst), 0, "there is another writer");
+        assert_eq!(self.readers.load(SeqCst), 0, "there is a reader");
         self.written.fetch_add(1, SeqCst);
         Writing(self)
     }
 
     fn read(&self) -> Reading<'_> {
         self.readers.fetch_add(1, SeqCst);
-        assert_eq!(self.writers.load(SeqCst), 0, "somebody writes");
+        assert_eq!(self.writers.load(SeqCst), 0, "there is a writer");
         Reading(self)
     }
 }
@@ -55,7 +55,7 @@ impl Drop for Reading<'_> {
 }
 
 #[test]
-fn a_mutex_admits_one_whoever_is_cut_short() {
+fn a_mutex_admits_one_although_waits_are_cut_short() {
     let (mutex, section) = (Mutex::new(0_u64), Section::default());
     storm(1_500, |stream| {
         let guard = match stream.choices.below(4) {
@@ -70,11 +70,11 @@ fn a_mutex_admits_one_whoever_is_cut_short() {
         }
     });
     let count = if_free(mutex.try_lock()).map(|guard| *guard);
-    assert_eq!(count, Some(section.written.into_inner()), "nobody has it any more");
+    assert_eq!(count, Some(section.written.into_inner()), "the mutex is free");
 }
 
 #[test]
-fn a_readers_writer_lock_admits_one_writer_or_readers_whoever_is_cut_short() {
+fn a_readers_writer_lock_admits_one_writer_or_readers_although_waits_are_cut_short() {
     let (lock, section) = (RwLock::new((0_u64, 0_u64)), Section::default());
     storm(1_500, |stream| {
         if stream.choices.once_in(3) {
@@ -110,5 +110,5 @@ fn a_readers_writer_lock_admits_one_writer_or_readers_whoever_is_cut_short() {
     });
     let count = if_free(lock.try_write()).map(|guard| *guard);
     let written = section.written.into_inner();
-    assert_eq!(count, Some((written, written)), "nobody has it any more");
+    assert_eq!(count, Some((written, written)), "the lock is free");
 }

@@ -1,4 +1,4 @@
-//! Where several meet, in a storm: `Condvar`, `Barrier` and `WaitGroup`.
+//! `Condvar`, `Barrier` and `WaitGroup` under stress.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -34,7 +34,7 @@ fn permits_behind_a_condition_are_neither_lost_nor_made_up() {
             }
         };
         if is_taken {
-            // Who is cut short here could not give back what it has taken.
+            // A stream that is cut short here could not return what it has taken.
             shield(|| {
                 assert!(held.fetch_add(1, SeqCst) < PERMITS as usize);
                 stream.linger();
@@ -47,12 +47,12 @@ fn permits_behind_a_condition_are_neither_lost_nor_made_up() {
             });
         }
     });
-    // It is not poisoned either: nobody waits while he holds the mutex.
+    // The mutex is not poisoned either: no stream waits while it holds it.
     assert_eq!(permits.into_inner().unwrap(), PERMITS);
 }
 
 #[test]
-fn a_barrier_counts_who_passes_and_nobody_else() {
+fn a_barrier_counts_exactly_those_that_pass() {
     const COME: usize = 3;
     let barrier = Barrier::new(COME);
     let (passed, led) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -62,9 +62,9 @@ fn a_barrier_counts_who_passes_and_nobody_else() {
             led.fetch_add(usize::from(result.is_leader()), SeqCst);
         }
     });
-    // A wait that is cut short has not counted, and one that has counted is not cut short.
+    // A wait that is cut short has not counted, and a wait that has counted is not cut short.
     assert_eq!(passed.into_inner(), COME * led.into_inner());
-    // Nobody is still counted, so it takes as many as ever.
+    // No earlier wait is still counted, so as many are needed as before.
     let leaders = std::thread::scope(|threads| {
         let come = || patiently(|| barrier.wait()).is_leader();
         let others: Vec<_> = (1..COME).map(|_| threads.spawn(come)).collect();
@@ -74,7 +74,7 @@ fn a_barrier_counts_who_passes_and_nobody_else() {
     assert_eq!(leaders, 1);
 }
 
-/// Counts when it is dropped: the work of whoever has it is done, or will not be.
+/// Counts when it is dropped: its owner's work is done, or will not be.
 struct Work(Arc<AtomicUsize>);
 
 impl Drop for Work {
@@ -84,9 +84,9 @@ impl Drop for Work {
 }
 
 #[test]
-fn a_group_is_waited_for_until_all_its_parts_have_done_their_work() {
+fn a_group_is_waited_for_until_all_its_members_have_done_their_work() {
     const PARTS: usize = 2;
-    // Each is dropped in this order: the work is done before the part is given up.
+    // Dropped in this order: the work is done before the member leaves.
     let parts = std::sync::Mutex::new(Vec::<(Work, WaitGroup)>::new());
     let take = || parts.lock().unwrap().pop();
     storm(1_500, |stream| {
@@ -98,7 +98,7 @@ fn a_group_is_waited_for_until_all_its_parts_have_done_their_work() {
             stream.linger();
             let done = Arc::clone(&work.0);
             drop(work);
-            // Some stay to see how the others end; one that is cut short then has done its part all the same.
+            // Some wait for the others; one that is cut short then has done its work all the same.
             if stream.choices.once_in(4) && stream.briefly(|| part.wait()).is_some() {
                 assert_eq!(done.load(SeqCst), PARTS);
             }

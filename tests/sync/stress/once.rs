@@ -1,4 +1,4 @@
-//! `Once`, `OnceLock` and `LazyLock` in a storm: exactly one makes it, also if others were cut short while they did.
+//! `Once`, `OnceLock` and `LazyLock` under stress: exactly one call completes, also if others were cut short.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -6,18 +6,18 @@ use abaca::cancel::shield;
 use abaca::sync::{LazyLock, Once, OnceLock};
 use abaca_tests::{patiently, storm};
 
-/// So many that those who come at the same time often come to the same one, and few come to one that is made.
+/// So many that concurrent calls often meet at the same one, and few meet one that is completed.
 const COUNT: usize = 5_000;
 
-/// How many in a row come to the same one.
+/// Number of consecutive calls to the same one.
 const CROWD: usize = 4;
 
-/// Whose turn it is.
+/// The index of the one to call next.
 fn next(turn: &AtomicUsize) -> usize {
     turn.fetch_add(1, SeqCst) / CROWD % COUNT
 }
 
-/// How often something was made, by one at a time.
+/// How often a closure was run; at most one runs at a time.
 #[derive(Default)]
 struct Making {
     makers: AtomicUsize,
@@ -29,7 +29,7 @@ struct Maker<'a>(&'a Making);
 impl Making {
     /// Calls `f`, which may be cut short.
     fn make<T>(&self, f: impl FnOnce() -> T) -> T {
-        assert_eq!(self.makers.fetch_add(1, SeqCst), 0, "another one makes it");
+        assert_eq!(self.makers.fetch_add(1, SeqCst), 0, "another call runs its closure");
         let maker = Maker(self);
         let made = f();
         self.made.fetch_add(1, SeqCst);
@@ -53,7 +53,7 @@ fn a_once_is_run_to_its_end_once() {
         let yields = stream.choices.below(3);
         let call = || {
             once.call_once_force(|state| {
-                assert!(!state.is_poisoned(), "who was cut short leaves it as it was");
+                assert!(!state.is_poisoned(), "a call that was cut short leaves the state as it was");
                 making.make(|| (0..yields).for_each(|_| abaca::yield_now()));
             });
         };
@@ -88,7 +88,7 @@ fn a_once_lock_has_one_value_for_all() {
             1 => Some(patiently(get)),
             2 => lock.get_or_try_init(|| Err(())).ok().copied(),
             3 => match lock.set(offer) {
-                // This way of making it is counted afterwards.
+                // A value that is set is counted afterwards.
                 Ok(()) => {
                     making.made.fetch_add(1, SeqCst);
                     Some(offer)
@@ -110,11 +110,11 @@ fn a_once_lock_has_one_value_for_all() {
 }
 
 #[test]
-fn a_lazy_value_is_made_once_and_those_who_wait_for_it_may_go() {
+fn a_lazy_value_is_made_once_and_waits_for_it_may_be_cut_short() {
     let (begun, is_cut) = (AtomicUsize::new(0), AtomicBool::new(false));
     let make = || {
         begun.fetch_add(1, SeqCst);
-        // One that is cut short would spoil the value, as one that panics.
+        // A call that is cut short would poison the value, as one that panics.
         shield(|| (0..3).for_each(|_| abaca::yield_now()));
         begun.load(SeqCst)
     };

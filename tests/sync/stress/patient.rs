@@ -1,8 +1,8 @@
-//! One that is patient waits behind others that give up just when something comes: it then gets what comes.
+//! A patient waiter stands behind others that give up just when something comes: it then gets what comes.
 //!
-//! Each round has three fibers that are cancelled one after the other, and a patient one, fiber or thread, that came last. Meanwhile one
-//! thing is given, enough for one of them. If a fiber has it, the round gives another; if none has, it must have
-//! reached the patient one, or was lost on one that gave up.
+//! Each round has three fibers that are cancelled one after the other, and a patient waiter, fiber or thread, that came
+//! last. Meanwhile one thing is given, enough for one of them. If a fiber has it, the round gives another; if none has, it
+//! must have reached the patient waiter, or was lost on a fiber that gave up.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -13,8 +13,8 @@ use abaca_tests::{Choices, patiently};
 const ROUNDS: u64 = 150;
 const IMPATIENT: usize = 3;
 
-/// Plays the rounds: `take` waits for what `give` gives; `hold` keeps it from those who come until it is given. What `give`
-/// returns is kept until all are cancelled. Of those who take, `true` is told to the patient one.
+/// Runs the rounds: `take` waits for what `give` gives; `hold` keeps it from those that come until it is given. The result
+/// of `give` is kept until all fibers are cancelled. `take` is called with `true` by the patient waiter.
 ///
 /// Returns how often something was given and how often it was taken.
 fn rounds<H, K>(hold: impl Fn() -> H, give: impl Fn(H) -> K, take: impl Fn(bool) + Sync) -> (usize, usize) {
@@ -44,14 +44,14 @@ fn rounds<H, K>(hold: impl Fn() -> H, give: impl Fn(H) -> K, take: impl Fn(bool)
                     _ => (None, Some(fibers.spawn(patient))),
                 };
                 await_begun(begun, IMPATIENT + 1);
-                // Those who have begun will soon wait; that some do not yet is as good.
+                // The fibers that have begun will soon wait; if some do not yet, the test is still valid.
                 (0..choices.below(4)).for_each(|_| abaca::yield_now());
                 let when = choices.below(IMPATIENT as u64) as usize;
                 let mut kept = None;
                 for (n, fiber) in impatient.iter().enumerate() {
                     if n == when {
                         kept = held.take().map(&mut give);
-                        // Who has been woken may be on its way to a lock.
+                        // A fiber that was woken may be on its way to a lock.
                         (0..choices.below(3)).for_each(|_| abaca::yield_now());
                     }
                     fiber.cancel();
@@ -62,7 +62,7 @@ fn rounds<H, K>(hold: impl Fn() -> H, give: impl Fn(H) -> K, take: impl Fn(bool)
                     Err(payload) if payload.is::<Cancelled>() => false,
                     Err(payload) => std::panic::resume_unwind(payload),
                 });
-                // All are waited for before anything else is given.
+                // All are joined before anything else is given.
                 if ends.fold(false, |any, took| any | took) {
                     drop(give(hold()));
                 }
@@ -80,20 +80,20 @@ fn await_begun(begun: &AtomicUsize, count: usize) {
     }
 }
 
-/// What is given is taken by one, every time.
+/// Checks that what is given is taken by one, every time.
 fn conserving<K>(give: impl Fn() -> K + Sync, take: impl Fn(bool) + Sync) {
     let (given, taken) = abaca::run(|| rounds(|| (), |()| give(), &take));
     assert_eq!(given, taken);
 }
 
 #[test]
-fn a_mutex_that_is_released_reaches_the_patient_one() {
+fn a_mutex_that_is_released_reaches_the_patient_waiter() {
     let mutex = Mutex::new(());
     abaca::run(|| rounds(|| mutex.lock().unwrap(), drop, |_| drop(mutex.lock().unwrap())));
 }
 
 #[test]
-fn a_readers_writer_lock_that_is_released_reaches_the_patient_one() {
+fn a_readers_writer_lock_that_is_released_reaches_the_patient_waiter() {
     let lock = RwLock::new(());
     let read = || lock.read().unwrap();
     let write = || lock.write().unwrap();
@@ -118,7 +118,7 @@ fn readers_behind_writers_that_give_up_are_let_in() {
 }
 
 #[test]
-fn a_notification_of_a_condition_reaches_the_patient_one() {
+fn a_notification_of_a_condvar_reaches_the_patient_waiter() {
     let (count, changed) = (Mutex::new(0), Condvar::new());
     let take = |_| {
         let mut count = changed.wait_while(count.lock().unwrap(), |count| *count == 0).unwrap();
@@ -129,7 +129,7 @@ fn a_notification_of_a_condition_reaches_the_patient_one() {
         changed.notify_one();
     };
     conserving(give, take);
-    // Who is notified while the mutex is held is cancelled as it waits for that.
+    // A fiber that is notified while the mutex is held is cancelled as it waits for the mutex.
     let give_and_hold = || {
         let mut count = count.lock().unwrap();
         *count += 1;
@@ -140,13 +140,13 @@ fn a_notification_of_a_condition_reaches_the_patient_one() {
 }
 
 #[test]
-fn a_permit_reaches_the_patient_one() {
+fn a_permit_reaches_the_patient_waiter() {
     let semaphore = Semaphore::new(0);
     conserving(|| semaphore.add_permits(1), |_| semaphore.acquire().unwrap().forget());
 }
 
 #[test]
-fn a_permit_reaches_the_patient_one_behind_others_that_need_more() {
+fn a_permit_reaches_the_patient_waiter_behind_others_that_need_more() {
     let semaphore = Semaphore::new(0);
     let take = |is_patient| {
         let needed = if is_patient { 1 } else { 3 };
@@ -156,13 +156,13 @@ fn a_permit_reaches_the_patient_one_behind_others_that_need_more() {
 }
 
 #[test]
-fn a_notification_reaches_the_patient_one() {
+fn a_notification_reaches_the_patient_waiter() {
     let notify = Notify::new();
     conserving(|| notify.notify_one(), |_| notify.notified());
 }
 
 #[test]
-fn a_message_reaches_the_patient_one() {
+fn a_message_reaches_the_patient_waiter() {
     for capacity in 0..2 {
         let (sender, receiver) = channel::bounded(capacity);
         conserving(|| patiently(|| sender.send(()).unwrap()), |_| receiver.recv().unwrap());

@@ -1,4 +1,4 @@
-//! `Semaphore` and `Notify` in a storm: permits are conserved, and a notification finds one that can use it.
+//! `Semaphore` and `Notify` under stress: permits are conserved, and a notification finds a waiter that can use it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -6,7 +6,7 @@ use abaca::sync::{Arc, Notify, Semaphore};
 use abaca_tests::{Choices, on_threads_and_fibers, patiently, storm};
 
 #[test]
-fn permits_are_conserved_whatever_is_given_up() {
+fn permits_are_conserved_although_waits_are_cut_short() {
     const PERMITS: usize = 5;
     let semaphore = Arc::new(Semaphore::new(PERMITS));
     let held = AtomicUsize::new(0);
@@ -27,7 +27,7 @@ fn permits_are_conserved_whatever_is_given_up() {
     storm(1_500, |stream| {
         let n = stream.choices.below(5) as u32;
         let owned = || Arc::clone(&semaphore);
-        // The count is the last to be declared, so permits are given back when they are not counted any more.
+        // The count is declared last, so permits are returned when they are no longer counted.
         match stream.choices.below(6) {
             0 => {
                 let Some(Ok(permits)) = stream.briefly(|| owned().acquire_many_owned(n)) else { return };
@@ -54,7 +54,7 @@ fn permits_are_conserved_whatever_is_given_up() {
                 stream.linger();
                 drop(held);
                 if stream.choices.once_in(8) {
-                    // Given back in another way.
+                    // Returned in another way.
                     permits.forget();
                     semaphore.add_permits(n as usize);
                 }
@@ -65,7 +65,7 @@ fn permits_are_conserved_whatever_is_given_up() {
 }
 
 #[test]
-fn a_close_in_a_storm_ends_all_waits_and_loses_no_permit() {
+fn a_close_under_stress_ends_all_waits_and_loses_no_permit() {
     const PERMITS: usize = 2;
     let seed = Choices::seed();
     for round in 0..20 {
@@ -91,10 +91,10 @@ fn a_close_in_a_storm_ends_all_waits_and_loses_no_permit() {
 }
 
 #[test]
-fn whoever_waits_for_a_notification_gets_one_that_is_meant_for_all() {
+fn every_waiter_gets_a_notification_that_is_meant_for_all() {
     let (is_free, freed) = (AtomicBool::new(true), Notify::new());
     let inside = AtomicUsize::new(0);
-    /// Frees what was taken, and tells one that waits for it.
+    /// Frees what was taken, and notifies a waiter.
     struct Taken<'a>(&'a AtomicBool, &'a Notify, &'a AtomicUsize);
     impl Drop for Taken<'_> {
         fn drop(&mut self) {
@@ -105,7 +105,7 @@ fn whoever_waits_for_a_notification_gets_one_that_is_meant_for_all() {
     }
     storm(1_500, |stream| {
         let take = || {
-            // A notification may find that somebody else has come first, who will give another.
+            // After the notification another stream may have come first, which will notify another waiter.
             while !is_free.swap(false, SeqCst) {
                 freed.notified();
             }
@@ -118,7 +118,7 @@ fn whoever_waits_for_a_notification_gets_one_that_is_meant_for_all() {
                 if !freed.notified_timeout(stream.choices.patience()) {
                     return;
                 }
-                // It is not for us: it is passed on.
+                // It is not for this stream: pass it on.
                 freed.notify_one();
                 return;
             }

@@ -106,12 +106,34 @@ impl<T> Sender<T> {
     }
 
     /// Creates a receiver for the messages that are sent from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, _receiver) = abaca::channel::broadcast::channel(2);
+    /// sender.send(1).unwrap();
+    /// let mut late = sender.subscribe();
+    /// sender.send(2).unwrap();
+    /// assert_eq!(late.recv(), Ok(2));
+    /// ```
     #[must_use]
     pub fn subscribe(&self) -> Receiver<T> {
         Receiver { position: self.ring.add_receiver(), ring: Arc::clone(&self.ring) }
     }
 
     /// Creates a sender that does not keep the channel open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, mut receiver) = abaca::channel::broadcast::channel(1);
+    /// let weak = sender.downgrade();
+    /// weak.upgrade().unwrap().send(1).unwrap();
+    /// drop(sender);
+    /// assert!(weak.upgrade().is_none());
+    /// assert_eq!(receiver.recv(), Ok(1));
+    /// assert!(receiver.is_closed());
+    /// ```
     #[must_use]
     pub fn downgrade(&self) -> WeakSender<T> {
         self.ring.weak_senders.fetch_add(1, Ordering::Relaxed);
@@ -269,6 +291,17 @@ impl<T: Clone> Receiver<T> {
     ///
     /// * [`TryRecvError::Empty`]: there is no message now.
     /// * [`TryRecvError::Closed`] and [`TryRecvError::Lagged`]: as for [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::channel::broadcast::{self, error::TryRecvError};
+    ///
+    /// let (sender, mut receiver) = broadcast::channel(1);
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// sender.send(1).unwrap();
+    /// assert_eq!(receiver.try_recv(), Ok(1));
+    /// ```
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         self.ring.try_receive(&mut self.position).map(Arc::unwrap_or_clone)
     }
@@ -279,6 +312,16 @@ impl<T: Clone> Receiver<T> {
     ///
     /// * [`RecvTimeoutError::Timeout`]: there was no message in time.
     /// * [`RecvTimeoutError::Closed`] and [`RecvTimeoutError::Lagged`]: as for [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use abaca::channel::broadcast::{self, error::RecvTimeoutError};
+    /// use std::time::Duration;
+    ///
+    /// let (_sender, mut receiver) = broadcast::channel::<u32>(1);
+    /// assert_eq!(receiver.recv_timeout(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
+    /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         // A timeout that the clock cannot express is no timeout.
         let deadline = Instant::now().checked_add(timeout);

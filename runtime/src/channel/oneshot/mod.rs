@@ -55,6 +55,16 @@ impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 /// Creates a channel for one message.
+///
+/// # Examples
+///
+/// ```
+/// use abaca::channel::oneshot;
+///
+/// let (sender, receiver) = oneshot::channel();
+/// sender.send("hello").unwrap();
+/// assert_eq!(receiver.recv(), Ok("hello"));
+/// ```
 #[must_use]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = Held::new();
@@ -116,6 +126,14 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If there will be no message: the sender is gone, the message was received before, or the channel was closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = abaca::channel::oneshot::channel::<u32>();
+    /// drop(sender);
+    /// assert!(receiver.recv().is_err());
+    /// ```
     #[inline]
     pub fn recv(mut self) -> Result<T, RecvError> {
         self.receive_until(None).map_err(|_closed| RecvError(()))

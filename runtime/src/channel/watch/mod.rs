@@ -65,6 +65,15 @@ impl<T: RefUnwindSafe> UnwindSafe for Ref<'_, T> {}
 impl<T: RefUnwindSafe> RefUnwindSafe for Ref<'_, T> {}
 
 /// Creates a channel with the value `initial`, which the receiver counts as seen.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, receiver) = abaca::channel::watch::channel(1);
+/// assert_eq!(receiver.has_changed().ok(), Some(false));
+/// sender.send(2).unwrap();
+/// assert_eq!(*receiver.borrow(), 2);
+/// ```
 #[must_use]
 pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(initial);
@@ -151,6 +160,14 @@ impl<T> Sender<T> {
     }
 
     /// Sets the value, also without receivers, and wakes the receivers. Returns the old value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sender = abaca::channel::watch::Sender::new(1);
+    /// assert_eq!(sender.send_replace(2), 1);
+    /// assert_eq!(*sender.borrow(), 2);
+    /// ```
     pub fn send_replace(&self, mut value: T) -> T {
         self.send_modify(|last| mem::swap(last, &mut value));
         value
@@ -182,6 +199,15 @@ impl<T> Sender<T> {
     }
 
     /// Creates a receiver that counts the present value as seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sender = abaca::channel::watch::Sender::new(1);
+    /// let receiver = sender.subscribe();
+    /// assert_eq!(sender.receiver_count(), 1);
+    /// assert_eq!(*receiver.borrow(), 1);
+    /// ```
     #[must_use]
     pub fn subscribe(&self) -> Receiver<T> {
         self.shared.add_receiver();
@@ -215,6 +241,16 @@ impl<T> Receiver<T> {
     }
 
     /// Borrows the value, and counts it as seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, mut receiver) = abaca::channel::watch::channel(1);
+    /// sender.send(2).unwrap();
+    /// assert!(receiver.borrow().has_changed());
+    /// assert_eq!(*receiver.borrow_and_update(), 2);
+    /// assert!(!receiver.borrow().has_changed());
+    /// ```
     pub fn borrow_and_update(&mut self) -> Ref<'_, T> {
         let value = self.shared.value.read();
         let version = self.shared.version();
@@ -227,6 +263,16 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If all senders are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = abaca::channel::watch::channel(1);
+    /// sender.send(2).unwrap();
+    /// assert!(receiver.has_changed().unwrap());
+    /// drop(sender);
+    /// assert!(receiver.has_changed().is_err());
+    /// ```
     pub fn has_changed(&self) -> Result<bool, RecvError> {
         park::spend(Cost::Call);
         if self.shared.senders() == 0 {
@@ -242,6 +288,14 @@ impl<T> Receiver<T> {
     }
 
     /// Counts the value as not seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (_sender, mut receiver) = abaca::channel::watch::channel(1);
+    /// receiver.mark_changed();
+    /// assert!(receiver.changed().is_ok());
+    /// ```
     pub fn mark_changed(&mut self) {
         self.seen = self.shared.version().wrapping_sub(1);
     }
