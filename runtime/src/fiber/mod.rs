@@ -24,9 +24,9 @@
 //!
 //! | to spawn | function |
 //! |---|---|
-//! | from a fiber | [`spawn`] |
+//! | from a fiber | [`spawn()`] |
 //! | with a name or a stack size, or to get an error instead of a panic | [`Builder::spawn`] |
-//! | a closure that borrows from the caller | [`scope`]; [`try_scope`](crate::try_scope()) if one failure is to end all |
+//! | a closure that borrows from the caller | [`scope()`]; [`try_scope`](crate::try_scope()) if one failure is to end all |
 //! | a closure that is not `Send` | [`spawn_local`] |
 //! | many, joined in the order in which they end | [`JoinSet`](crate::JoinSet) |
 //! | from a thread outside of the runtime | [`Runtime::spawn`](crate::Runtime::spawn) |
@@ -43,7 +43,7 @@
 //!
 //! # Parking
 //!
-//! [`park`], [`park_timeout`] and [`Fiber::unpark`] are std's. They, [`current`], [`sleep`] and [`yield_now`] work on plain threads as
+//! [`park`], [`park_timeout`] and [`Fiber::unpark`] are std's. They, [`current()`], [`sleep()`] and [`yield_now`] work on plain threads as
 //! well, so that threads and fibers can wake each other.
 //!
 //! # Local values
@@ -69,7 +69,7 @@
 //!   [the crate page](crate#who-gets-a-turn).
 //! * A call that blocks without abaca's knowledge, such as [`std::thread::sleep`], blocks the worker. See
 //!   [`what_blocks`](crate::guide::what_blocks).
-//! * [`spawn`] needs a runtime, and fails while that is shutting down.
+//! * [`spawn()`] needs a runtime, and fails while that is shutting down.
 
 // What a fiber is made of is in `cell/`; how it waits, in `park/`.
 
