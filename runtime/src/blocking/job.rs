@@ -3,8 +3,8 @@
 //! * A [`Job`] lies on the stack of its caller, who waits for its end, so that it may borrow from there. The holder of the
 //!   [`JobRef`] owns closure and result until it signals the end; after that the caller owns them again. If the caller takes
 //!   the reference back, it owns them again at once.
-//! * An [`OwnedJob`] is on the heap and owns what it uses, so its caller may leave at any time. The side that leaves last, caller or
-//!   thread, drops the result.
+//! * An [`OwnedJob`] is on the heap and owns what it uses, so its caller may leave at any time. The side that leaves last,
+//!   caller or thread, drops the result.
 
 #![expect(unsafe_code, reason = "jobs borrow from the stacks of their callers")]
 
@@ -78,8 +78,8 @@ where
         unsafe { &(*this.cast::<Self>()).done }.subtract();
     }
 
-    /// Waits until the job has run. If the caller is cancelled, `take_back` is called; if it succeeds, no thread will run the job, and
-    /// the wait ends. Returns the cancellation with which the caller must unwind, if any.
+    /// Waits until the job has run. If the caller is cancelled, `take_back` is called; if it succeeds, no thread will run the
+    /// job, and the wait ends. Returns the cancellation with which the caller must unwind, if any.
     pub(super) fn wait(&self, take_back: TakeBack<'_>) -> Option<Cancellation> {
         self.done.await_zero(Reason::Blocking, || {
             if take_back().is_some() {

@@ -1,29 +1,29 @@
 //! Calls that block their thread, made where they stall no worker.
 //!
-//! Some calls cannot be made non-blocking: files, name look-ups, a C library, a long computation. [`run`](fn@run) makes
-//! such a call on a thread of the runtime's *blocking pool*, and parks the calling fiber until it has returned. The
-//! closure may borrow from the fiber's stack, since the fiber stays until the call is done. [`run_owned`] takes a closure that owns what
-//! it uses; a fiber that is cancelled, or whose time is up, leaves such a call behind.
+//! Some calls cannot be made non-blocking: files, name look-ups, a C library, a long computation. [`run`](fn@run) makes such a
+//! call on a thread of the runtime's *blocking pool*, and parks the calling fiber until it has returned. The closure may borrow
+//! from the fiber's stack, since the fiber stays until the call is done. [`run_owned`] takes a closure that owns what it uses;
+//! a fiber that is cancelled, or whose time is up, leaves such a call behind.
 //!
 //! # Which calls need it
 //!
-//! Those that block without abaca's knowledge: a C library, a crate that opens its own sockets with std, std's or parking_lot's locks
-//! that are held for long. [`fs`](crate::fs), [`net`](crate::net), [`process`](crate::process) and standard streams of abaca's do not:
-//! they use the pool by themselves where they have to. [`what_blocks`](crate::guide::what_blocks) has a list.
+//! Those that block without abaca's knowledge: a C library, a crate that opens its own sockets with std, std's or parking_lot's
+//! locks that are held for long. [`fs`](crate::fs), [`net`](crate::net), [`process`](crate::process) and standard streams of
+//! abaca's do not: they use the pool by themselves where they have to. [`what_blocks`](crate::guide::what_blocks) has a list.
 //!
 //! A `std::sync` lock needs it only if it may be held for long: an uncontended lock, or one that is held for a few lines, is fine
 //! where it is. See [the crate page](crate#when-is-stdsync-fine).
 //!
 //! # The pool
 //!
-//! Each runtime has a pool of its own. It has no threads until they are needed: a job takes the thread that became idle last, or
-//! else starts a new one, up to [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads), 512 by default. Beyond that,
-//! jobs queue, first in, first out. A thread that has been idle for
-//! [`blocking_keep_alive`](crate::runtime::Builder::blocking_keep_alive) ends. Since the last thread to become idle is the first
-//! to be used, the threads that a lighter load does not need do end. Threads are called `<runtime>-blocking-<n>`.
+//! Each runtime has a pool of its own. It has no threads until they are needed: a job takes the thread that became idle last,
+//! or else starts a new one, up to [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads), 512 by default.
+//! Beyond that, jobs queue, first in, first out. A thread that has been idle for
+//! [`blocking_keep_alive`](crate::runtime::Builder::blocking_keep_alive) ends. Since the last thread to become idle is the
+//! first to be used, the threads that a lighter load does not need do end. Threads are called `<runtime>-blocking-<n>`.
 //!
-//! Other threads start [children](crate::process). They are called `<runtime>-forking-<n>` and have the same limits: a child inherits
-//! what jobs may have changed of their thread, and a thread that has a child stays until that has ended.
+//! Other threads start [children](crate::process). They are called `<runtime>-forking-<n>` and have the same limits: a child
+//! inherits what jobs may have changed of their thread, and a thread that has a child stays until that has ended.
 //!
 //! A job that waits for another job of the same pool can wait for ever when the limit is reached.
 //!
@@ -32,9 +32,9 @@
 //!
 //! # A resource of limited size
 //!
-//! Do not use the pool to limit anything: a hundred fibers that query a database through it become a hundred threads, though the
-//! database may serve 16 connections. Put the connections into a channel instead. To take one is to receive it, to give it back is
-//! to send it; a fiber that finds none parks, and takes no thread:
+//! Do not use the pool to limit anything: a hundred fibers that query a database through it become a hundred threads, though
+//! the database may serve 16 connections. Put the connections into a channel instead. To take one is to receive it, to give it
+//! back is to send it; a fiber that finds none parks, and takes no thread:
 //!
 //! ```
 //! use abaca::channel::bounded;
@@ -103,8 +103,8 @@ use job::Job;
 ///
 /// To hand a job over and back takes some microseconds if a thread is awake, and tens of them if one must be woken.
 ///
-/// A [timeout](fn@crate::time::timeout) or [cancellation](crate::cancel) does not end `f`, which may borrow: the fiber waits for it, drops
-/// its result, and then unwinds. [`run_owned`] does not wait.
+/// A [timeout](fn@crate::time::timeout) or [cancellation](crate::cancel) does not end
+/// `f`, which may borrow: the fiber waits for it, drops its result, and then unwinds. [`run_owned`] does not wait.
 ///
 /// # Panics
 ///
@@ -122,10 +122,11 @@ use job::Job;
 ///
 /// ## A value that is not `Sync`
 ///
-/// `f` runs on another thread, so what it borrows must be `Sync`, and many a connection (`rusqlite::Connection`, for one) is not: it has a
-/// `Cell` or `RefCell` inside. Such a value cannot be borrowed by reference, and the compiler says that it `cannot be shared between
-/// threads safely`. But it can be borrowed *mutably*, since a `&mut T` is `Send` if `T` is. So reborrow it, and `move` the borrow into the
-/// closure:
+/// `f` runs on another thread, so what it borrows must be `Sync`, and many a connection
+/// (`rusqlite::Connection`, for one) is not: it has a `Cell` or
+/// `RefCell` inside. Such a value cannot be borrowed by reference, and the compiler says that it `cannot be shared between
+/// threads safely`. But it can be borrowed *mutably*, since a `&mut T` is `Send` if `T` is. So reborrow it, and `move` the
+/// borrow into the closure:
 ///
 /// ```
 /// use std::cell::RefCell; // `Send`, not `Sync`
@@ -140,8 +141,8 @@ use job::Job;
 /// # });
 /// ```
 ///
-/// If there is only a shared reference to it, put it behind an [`abaca::sync::Mutex`](crate::sync::Mutex), which makes it `Sync`, or into a
-/// [channel](self#a-resource-of-limited-size).
+/// If there is only a shared reference to it, put it behind an
+/// [`abaca::sync::Mutex`](crate::sync::Mutex), which makes it `Sync`, or into a [channel](self#a-resource-of-limited-size).
 pub fn run<F, T>(f: F) -> T
 where
     F: FnOnce() -> T + Send,
@@ -153,7 +154,8 @@ where
     }
 }
 
-/// Like [`run`](fn@run), for a closure that owns what it uses: a fiber that is cancelled, or whose time is up, does not wait for it.
+/// Like [`run`](fn@run), for a closure that owns what it uses: a fiber that is cancelled, or whose time is up, does not wait
+/// for it.
 ///
 /// The closure then goes on, and its result is dropped on the pool's thread, as with tokio's `spawn_blocking` when its handle is
 /// dropped. If no thread has begun it, it never runs.
@@ -221,8 +223,8 @@ where
     }
 }
 
-/// Runs `f`, which starts a child, on a thread that runs nothing else and lives as long as the lease: for the kernel, that thread is
-/// the child's parent. On a plain thread, `f` just runs: the caller is the parent, as in std.
+/// Runs `f`, which starts a child, on a thread that runs nothing else and lives as long as the lease: for the kernel, that
+/// thread is the child's parent. On a plain thread, `f` just runs: the caller is the parent, as in std.
 pub(crate) fn run_and_stay<F, T>(f: F) -> (T, Option<Lease>)
 where
     F: FnOnce() -> T + Send,

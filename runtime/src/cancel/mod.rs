@@ -1,8 +1,8 @@
 //! Cancellation: ending a fiber, or a part of its work, from outside.
 //!
 //! **The one rule.** A cancelled fiber unwinds from the blocking call that it is in, or else from the next call that would
-//! block: destructors run, and `join` returns [`Cancelled`] as the payload. It is as if a future were dropped there. A fiber is never
-//! cancelled twice, never while it is already unwinding, and never inside of a [`shield`].
+//! block: destructors run, and `join` returns [`Cancelled`] as the payload. It is as if a future were dropped there. A fiber is
+//! never cancelled twice, never while it is already unwinding, and never inside of a [`shield`].
 //!
 //! # What cancels
 //!
@@ -15,7 +15,8 @@
 //! | [`try_scope`](crate::try_scope()) | the scope's fibers and its body, when one of them fails |
 //! | the cancellation of a fiber that waits in a [`scope`](crate::scope()) or drops a [`JoinSet`](crate::JoinSet) | the fibers in it |
 //!
-//! Token, timeout and `try_scope` end at a frame of the fiber, which then goes on. They nest; if several apply, the outermost wins.
+//! Token, timeout and `try_scope` end at a frame of the fiber, which then goes on. They nest; if several apply, the outermost
+//! wins.
 //!
 //! # What is not lost
 //!
@@ -23,14 +24,15 @@
 //! that was read is lost.
 //!
 //! * A join that is cancelled detaches its fiber. Use a `JoinSet` or a scope to keep it.
-//! * Calls that std makes of several, such as `read_exact`, `read_line` or `write_all`, may be cancelled between two of them, and do
-//!   not tell how far they came, as with tokio's. Use `read` and `write` where that matters.
-//! * [`copy_fd`](crate::io::copy_fd) and [`copy_bidirectional`](crate::io::copy_bidirectional) take from one side only what they have
-//!   given to the other.
-//! * A call that only a thread can make, such as those of [`fs`](crate::fs), goes on without its caller, unless it moves bytes: see
-//!   [`blocking`](crate::blocking).
-//! * A cancellation is not a panic: a lock that is held is released and not poisoned. A [`Once`](crate::sync::Once)
-//!   whose initialiser is cancelled is run by the next caller. The initialiser of a [`LazyLock`](crate::sync::LazyLock), which cannot
+//! * Calls that std makes of several, such as `read_exact`, `read_line` or
+//!   `write_all`, may be cancelled between two of them, and do not tell how far they came, as with tokio's. Use `read` and
+//!   `write` where that matters.
+//! * [`copy_fd`](crate::io::copy_fd) and [`copy_bidirectional`](crate::io::copy_bidirectional) take from one side only what
+//!   they have given to the other.
+//! * A call that only a thread can make, such as those of
+//!   [`fs`](crate::fs), goes on without its caller, unless it moves bytes: see [`blocking`](crate::blocking).
+//! * A cancellation is not a panic: a lock that is held is released and not poisoned. A [`Once`](crate::sync::Once) whose
+//!   initialiser is cancelled is run by the next caller. The initialiser of a [`LazyLock`](crate::sync::LazyLock), which cannot
 //!   be called twice, is shielded.
 //!
 //! # Code that is not cancelled
@@ -42,12 +44,13 @@
 //!
 //! # Callbacks from C
 //!
-//! Nothing may unwind through a function that C calls back. Inside of such a callback, or of a frame that the unwinder does not know,
-//! a fiber is as inside of a [`shield`]: a cancellation, timeout or token from outside of it takes effect at the first blocking
-//! call after the callback has returned. What is set up inside works there. If a callback catches its panics and passes them
-//! on for itself, it is unwound up to there.
+//! Nothing may unwind through a function that C calls back. Inside of such a callback, or of a frame that the unwinder does not
+//! know, a fiber is as inside of a [`shield`]: a cancellation, timeout or token from outside of it takes effect at the first
+//! blocking call after the callback has returned. What is set up inside works there. If a callback catches its panics and
+//! passes them on for itself, it is unwound up to there.
 //!
-//! Such frames are recognised in Rust code on x86-64 and AArch64, and in C++ code as far as its tables tell. They are not recognised:
+//! Such frames are recognised in Rust code on x86-64 and AArch64, and in C++ code as far as its tables tell. They are not
+//! recognised:
 //!
 //! * around a call into C from a coroutine that a callback has resumed;
 //! * with a sanitizer, or with the corosensei backend;
@@ -57,8 +60,8 @@
 //!
 //! # Coroutines
 //!
-//! If a [`coroutine`](crate::coroutine) is suspended inside of a timeout, a token or a shield, that stays in force for the code that
-//! resumed it. Suspend outside of them.
+//! If a [`coroutine`](crate::coroutine) is suspended inside of a timeout, a token or a shield, that stays in force for the code
+//! that resumed it. Suspend outside of them.
 //!
 //! # Example
 //!
@@ -79,8 +82,8 @@ pub use token::{CancellationToken, DropGuard, WaitForCancellationFuture};
 use crate::cell::Fiber;
 use crate::park::{self, Cost};
 
-/// Whether the caller's next blocking call will unwind: it has been cancelled, or the time of a timeout around it is up. `false` inside
-/// of a [`shield`] that hides that.
+/// Whether the caller's next blocking call will unwind: it has been cancelled, or the time of a timeout around it is up.
+/// `false` inside of a [`shield`] that hides that.
 ///
 /// ```
 /// # abaca::run(|| {

@@ -1,8 +1,8 @@
 //! Cancellation tokens: a tree of signals, each of which ends the code that runs under it.
 //!
-//! A node has weak references to its children and a strong one to its parent, so a token in the middle whose owners are gone still
-//! passes a cancellation on. The depth of the tree is the user's choice, so nothing here recurses: cancelling walks the tree with
-//! a list, and a chain of parents is dropped in a loop.
+//! A node has weak references to its children and a strong one to its parent, so a token in the middle whose owners are gone
+//! still passes a cancellation on. The depth of the tree is the user's choice, so nothing here recurses: cancelling walks the
+//! tree with a list, and a chain of parents is dropped in a loop.
 
 #![expect(
     unsafe_code,
@@ -172,8 +172,9 @@ impl CancellationToken {
         }
     }
 
-    /// Runs `f` and returns its result. If the token is cancelled before `f` returns, `f` unwinds from the blocking call that it is in,
-    /// or from its next one, and the result is `None`. If the token has been cancelled already, `f` does not run.
+    /// Runs `f` and returns its result. If the token is cancelled before `f` returns,
+    /// `f` unwinds from the blocking call that it is in, or from its next one, and the result is `None`. If the token has been
+    /// cancelled already, `f` does not run.
     ///
     /// On a plain thread, a socket call takes up to 10 ms to notice.
     ///
@@ -251,8 +252,8 @@ impl Node {
         ptr::from_ref(self) as usize
     }
 
-    /// Looks at the ancestors as well: a cancellation reaches the descendants of a token one after the other, and a caller that has
-    /// seen it on one of them must see it on all.
+    /// Looks at the ancestors as well: a cancellation reaches the descendants of a token one after the other, and a caller that
+    /// has seen it on one of them must see it on all.
     fn is_cancelled(&self) -> bool {
         let mut node = self;
         loop {

@@ -43,7 +43,8 @@ pub fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
 /// Entries are fetched in batches. As in std, an entry that appears or vanishes meanwhile may or may not be seen.
 pub struct ReadDir(Arc<Mutex<Entries>>);
 
-/// The state that is shared with the thread that fetches. If the caller leaves meanwhile, the entries are there for the next call.
+/// The state that is shared with the thread that fetches. If the caller leaves meanwhile, the entries are there for the next
+/// call.
 struct Entries {
     inner: fs::ReadDir,
     fetched: VecDeque<io::Result<DirEntry>>,

@@ -1,8 +1,8 @@
 //! Opening a FIFO, which waits until the other end is opened.
 //!
-//! A blocking open(2) keeps its thread until then, and no signal of ours may interrupt it. A fiber that is cancelled would leave the
-//! thread behind, and the later open would take the other end's bytes for nobody. So a FIFO is opened in non-blocking mode, in which
-//! open(2) does not wait, and the fiber waits:
+//! A blocking open(2) keeps its thread until then, and no signal of ours may interrupt it. A fiber that is cancelled would
+//! leave the thread behind, and the later open would take the other end's bytes for nobody. So a FIFO is opened in non-blocking
+//! mode, in which open(2) does not wait, and the fiber waits:
 //!
 //! * To read, the open succeeds. There is or was a writer if poll(2) finds bytes or an end, or if tee(2) reports that
 //!   the pipe is empty, and not at its end.
@@ -53,8 +53,8 @@ pub(super) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether the file at the path is not on a disk, so that opening, reading or writing it may wait for another process. It is called on
-/// threads of the pool; `false` on a plain thread, which may wait.
+/// Whether the file at the path is not on a disk, so that opening, reading or writing it may wait for another process. It is
+/// called on threads of the pool; `false` on a plain thread, which may wait.
 pub(super) fn may_wait(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| {
         let kind = metadata.file_type();

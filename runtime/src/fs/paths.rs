@@ -28,8 +28,8 @@ fn between<T: Send + 'static>(
     blocking::run_owned(move || call(&from, &to))
 }
 
-/// Reads the whole file at the path: by `call` if it is on a disk. A file that may wait for another process is opened here, and `make`
-/// reads it.
+/// Reads the whole file at the path: by
+/// `call` if it is on a disk. A file that may wait for another process is opened here, and `make` reads it.
 fn whole<T: Send + 'static>(
     path: &Path,
     call: fn(&Path) -> io::Result<T>,
@@ -75,7 +75,8 @@ pub fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io:
 /// * [`NotFound`](io::ErrorKind::NotFound): nothing is at `from`, or the directory of `to` does not exist.
 /// * [`InvalidInput`](io::ErrorKind::InvalidInput): `from` is no regular file.
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not read `from` or write `to`.
-/// * The errors of reading and writing, such as [`StorageFull`](io::ErrorKind::StorageFull). Part of the file may then have been copied.
+/// * The errors of reading and writing, such as [`StorageFull`](io::ErrorKind::StorageFull). Part of the file may then have
+///   been copied.
 pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
     let (from, to) = (from.as_ref(), to.as_ref());
     let done = between(from, to, |from, to| match fifo::may_wait(from) {
@@ -120,7 +121,8 @@ pub fn create_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not search a directory of the path, so it cannot know.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not search a directory of the path, so it cannot
+///   know.
 pub fn exists<P: AsRef<Path>>(path: P) -> io::Result<bool> {
     at(path, |path| fs::exists(path))
 }
@@ -147,7 +149,8 @@ pub fn fchown<F: AsFd>(fd: F, uid: Option<u32>, gid: Option<u32>) -> io::Result<
 /// * [`NotFound`](io::ErrorKind::NotFound): nothing is at `original`.
 /// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at `link`.
 /// * [`CrossesDevices`](io::ErrorKind::CrossesDevices): the two are on different file systems.
-/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): `original` is a directory, or the process may not write to the directory of `link`.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): `original` is a directory, or the process may not write to the
+///   directory of `link`.
 pub fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
     between(original, link, |original, link| fs::hard_link(original, link))
 }

@@ -13,8 +13,8 @@
 //!
 //! # Futures of tokio
 //!
-//! Nothing here drives a foreign runtime. A future that needs tokio's timers or sockets (those of reqwest, sqlx or tonic do) needs a tokio
-//! runtime that runs on threads of its own. There are two ways to use it from a fiber.
+//! Nothing here drives a foreign runtime. A future that needs tokio's timers or sockets (those of reqwest, sqlx or tonic do)
+//! needs a tokio runtime that runs on threads of its own. There are two ways to use it from a fiber.
 //!
 //! **Spawn the future there, and wait for its handle.** This is the simplest way, for futures that are `Send` and `'static`:
 //!
@@ -43,12 +43,12 @@
 //! });
 //! ```
 //!
-//! **Poll it on the fiber, inside of tokio's context**, if it is not `Send` or borrows: [`within()`] enters the context for each poll, and
-//! leaves it before the fiber parks.
+//! **Poll it on the fiber, inside of tokio's context**, if it is not `Send` or borrows: [`within()`] enters the context for
+//! each poll, and leaves it before the fiber parks.
 //!
-//! Do **not** call `handle.enter()` around [`block_on`], nor `handle.block_on(..)`. The guard would stay entered on the worker's thread
-//! while the fiber is parked, for all of its neighbours, and tokio panics when the guards of several fibers are dropped in another order
-//! than they were made. `handle.block_on` also blocks the worker.
+//! Do **not** call `handle.enter()` around [`block_on`], nor `handle.block_on(..)`. The guard would stay entered on the
+//! worker's thread while the fiber is parked, for all of its neighbours, and tokio panics when the guards of several fibers are
+//! dropped in another order than they were made. `handle.block_on` also blocks the worker.
 //!
 //! # Cancellation
 //!
@@ -79,8 +79,8 @@ use notice::Notice;
 /// Runs a future to its end on the calling fiber, which parks while the future is pending, or on the calling thread. Returns its
 /// output.
 ///
-/// The future need not be `Send`, and may borrow. If it wakes itself while it is polled, other fibers run before it is polled again. It
-/// may call `block_on` itself: that blocks the fiber only.
+/// The future need not be `Send`, and may borrow. If it wakes itself while it is polled, other fibers run before it is polled
+/// again. It may call `block_on` itself: that blocks the fiber only.
 ///
 /// A future of tokio's is polled [`within()`] tokio's context; the [module's page](self#futures-of-tokio) has both ways.
 ///

@@ -17,8 +17,8 @@ pub enum Either<A, B> {
 
 /// Waits for a future or a message, whichever comes first. If both are there, it takes the future.
 ///
-/// If the message comes first, the future is dropped. If the future comes first, a message stays in the channel. To keep the future, pass
-/// `&mut` of a pinned one.
+/// If the message comes first, the future is dropped. If the future comes first, a message stays in the channel. To keep the
+/// future, pass `&mut` of a pinned one.
 ///
 /// # Panics
 ///

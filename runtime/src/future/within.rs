@@ -12,12 +12,13 @@ pub struct Within<C, F> {
     future: Pin<Box<F>>,
 }
 
-/// Polls `future` inside of `context` each time: the context that the future needs, such as that of a tokio runtime, is entered for each
-/// poll, and left before the fiber parks.
+/// Polls `future` inside of `context` each time: the context that the future needs, such as that of a tokio runtime, is entered
+/// for each poll, and left before the fiber parks.
 ///
 /// `context` is called for each poll with a function that polls, and calls it once. To enter a guard around all of
-/// [`block_on`](super::block_on) instead would be wrong: it would stay entered on the worker's thread while the fiber is parked, for all
-/// of its neighbours, and tokio panics when the guards of several fibers are dropped in another order than they were made.
+/// [`block_on`](super::block_on) instead would be wrong: it would stay entered on the worker's thread while the fiber is
+/// parked, for all of its neighbours, and tokio panics when the guards of several fibers are dropped in another order than they
+/// were made.
 ///
 /// Futures that are `Send` and `'static` can also be [spawned](super#futures-of-tokio) on the tokio runtime.
 ///

@@ -56,8 +56,8 @@ type Hook = Arc<dyn Fn() + Send + Sync>;
 /// The most workers of one runtime.
 const MAX_WORKERS: usize = 1024;
 
-/// Calls a hook and contains its panic: a worker thread that unwinds would leave its fibers behind, and the shutdown would wait for
-/// it.
+/// Calls a hook and contains its panic: a worker thread that unwinds would leave its fibers behind, and the shutdown would wait
+/// for it.
 fn call(hook: Option<&Hook>) {
     if let Some(hook) = hook {
         // The panic hook has reported the panic.
@@ -84,8 +84,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets the number of worker threads, which run the fibers: 1 to 1024. Default: the environment variable `ABACA_WORKERS`, else
-    /// [`std::thread::available_parallelism`].
+    /// Sets the number of worker threads, which run the fibers: 1 to 1024. Default: the environment variable
+    /// `ABACA_WORKERS`, else [`std::thread::available_parallelism`].
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -145,15 +145,15 @@ impl Builder {
         self
     }
 
-    /// Sets how long dropping the runtime waits for cancelled fibers to end, before it reports them and returns. Default: 10 seconds,
-    /// also at the end of [`abaca::run`](fn@crate::run).
+    /// Sets how long dropping the runtime waits for cancelled fibers to end, before it reports them and returns. Default: 10
+    /// seconds, also at the end of [`abaca::run`](fn@crate::run).
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
     }
 
-    /// Sets a hook that each worker thread calls before it runs fibers: to pin it to a CPU, to set its priority. A panic of the hook
-    /// is reported and otherwise ignored.
+    /// Sets a hook that each worker thread calls before it runs fibers: to pin it to a CPU, to set its priority. A panic of the
+    /// hook is reported and otherwise ignored.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_start = Some(Arc::new(hook));
         self
@@ -165,12 +165,12 @@ impl Builder {
         self
     }
 
-    /// Sets a hook that is called around the life of each fiber, in the fiber. Its argument, `run`, runs the fiber's closure and the
-    /// destructors of its fiber-local values. Together with [`around_park`](Self::around_park), it lets state that a library keeps per
-    /// thread belong to the fiber.
+    /// Sets a hook that is called around the life of each fiber, in the fiber. Its argument, `run`, runs the fiber's closure
+    /// and the destructors of its fiber-local values. Together with [`around_park`](Self::around_park), it lets state that a
+    /// library keeps per thread belong to the fiber.
     ///
-    /// If the hook does not call `run`, `run` is called after the hook has returned. A second call of `run` does nothing. A panic of
-    /// the hook is reported and otherwise ignored. Later calls of this method replace the hook.
+    /// If the hook does not call `run`, `run` is called after the hook has returned. A second call of `run` does nothing. A
+    /// panic of the hook is reported and otherwise ignored. Later calls of this method replace the hook.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -188,9 +188,9 @@ impl Builder {
         self
     }
 
-    /// Sets a hook that is called around each park of a fiber. Its argument, `park`, lets other fibers run on the worker, and returns
-    /// when this fiber goes on. So the hook saves the fiber's state before it calls `park`, and restores it afterwards. At the
-    /// beginning and at the end of the fiber, [`around_fiber`](Self::around_fiber) is called instead.
+    /// Sets a hook that is called around each park of a fiber. Its argument, `park`, lets other fibers run on the worker, and
+    /// returns when this fiber goes on. So the hook saves the fiber's state before it calls `park`, and restores it afterwards.
+    /// At the beginning and at the end of the fiber, [`around_fiber`](Self::around_fiber) is called instead.
     ///
     /// The hook runs on the fiber's stack, but as part of the thread: it has no current fiber, a blocking call in it
     /// blocks the worker, and it must not wait for a fiber. Calls of `park`, and panics, are treated as there. A hook costs
@@ -199,9 +199,9 @@ impl Builder {
     /// # A library that keeps state per thread
     ///
     /// The crate `stacker` stores for each thread where its stack ends. A fiber that parks inside of `stacker::grow` would
-    /// leave that limit to the next fiber, whose deep recursion would then go unnoticed. `stacker` restores the former limit when a
-    /// call of `grow` ends. So a coroutine that is inside of such a call while the fiber is parked saves and restores it. This
-    /// costs a park some microseconds.
+    /// leave that limit to the next fiber, whose deep recursion would then go unnoticed.
+    /// `stacker` restores the former limit when a call of `grow` ends. So a coroutine that is inside of such a call while the
+    /// fiber is parked saves and restores it. This costs a park some microseconds.
     ///
     /// ```
     /// # fn main() {
@@ -235,13 +235,13 @@ impl Builder {
 
     /// Starts the runtime.
     ///
-    /// The first runtime of the process wraps the [panic hook](std::panic::set_hook): if a fiber that has a name panics, a line with the
-    /// name is written before the former hook is called. A hook that is set later replaces both.
+    /// The first runtime of the process wraps the [panic hook](std::panic::set_hook): if a fiber that has a name panics, a line
+    /// with the name is written before the former hook is called. A hook that is set later replaces both.
     ///
     /// # Errors
     ///
-    /// * [`ErrorKind::InvalidInput`](io::ErrorKind::InvalidInput): no workers or more than 1024, a stack of 4 GiB or more, a name with a
-    ///   NUL, a blocking pool without threads, or a value of `ABACA_WORKERS` or `ABACA_POLLER` that does not parse.
+    /// * [`ErrorKind::InvalidInput`](io::ErrorKind::InvalidInput): no workers or more than 1024, a stack of 4 GiB or more, a
+    ///   name with a NUL, a blocking pool without threads, or a value of `ABACA_WORKERS` or `ABACA_POLLER` that does not parse.
     /// * The error of the operating system, if it refuses an epoll instance, a timer or a thread.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;

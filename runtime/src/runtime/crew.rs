@@ -42,7 +42,8 @@ struct Stopping {
 pub(super) enum Report {
     /// To the caller, as a result. If the caller is cancelled meanwhile, it unwinds.
     Caller,
-    /// To the standard error stream, since the caller is a destructor. If it is cancelled meanwhile, it waits no longer and returns.
+    /// To the standard error stream, since the caller is a destructor. If it is cancelled meanwhile, it waits no longer and
+    /// returns.
     Stderr,
 }
 

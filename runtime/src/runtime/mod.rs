@@ -1,7 +1,7 @@
 //! The runtime: its threads, the fibers that are run on it, and its shutdown.
 //!
-//! [`run`] starts one with the default settings, as `#[abaca::main]` does. [`Runtime::builder`] sets the number of workers, limits, hooks
-//! and reports. A process may have several runtimes; each has its own workers, blocking pool and fibers.
+//! [`run`] starts one with the default settings, as `#[abaca::main]` does. [`Runtime::builder`] sets the number of workers,
+//! limits, hooks and reports. A process may have several runtimes; each has its own workers, blocking pool and fibers.
 //!
 //! [`Builder`] has the settings of a runtime; those of a fiber are another type, [`abaca::Builder`](crate::Builder).
 //!
@@ -145,7 +145,8 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If the runtime's [limit of fibers](Builder::max_fibers) is reached; [`try_spawn`](Self::try_spawn) returns an error instead.
+    /// If the runtime's [limit of fibers](Builder::max_fibers) is reached; [`try_spawn`](Self::try_spawn) returns an error
+    /// instead.
     ///
     /// ```
     /// let runtime = abaca::Runtime::new().unwrap();
@@ -195,17 +196,18 @@ impl Runtime {
         self.shared.blocking.metrics()
     }
 
-    /// Shuts the runtime down: accepts no new fibers, [cancels](crate::cancel) the fibers that are left, and waits until they have
-    /// ended.
+    /// Shuts the runtime down: accepts no new fibers, [cancels](crate::cancel) the fibers that are left, and waits until they
+    /// have ended.
     ///
-    /// A cancelled fiber unwinds from the blocking call that it is in; its destructors run. A fiber that has not started never runs. If
-    /// the caller is a fiber of another runtime, it parks meanwhile; if it is cancelled, it unwinds, and the shutdown goes on without it.
+    /// A cancelled fiber unwinds from the blocking call that it is in; its destructors run. A fiber that has not started never
+    /// runs. If the caller is a fiber of another runtime, it parks meanwhile; if it is cancelled, it unwinds, and the shutdown
+    /// goes on without it.
     ///
     /// Dropping the runtime does the same, with [`Builder::shutdown_timeout`], and reports what has not ended on the
     /// standard error stream. In two cases the destructor does not wait:
     ///
-    /// * The runtime is dropped in one of its own fibers, or in a closure of [`blocking::run`](crate::blocking::run) that such a fiber
-    ///   waits for. The fiber goes on, and unwinds from its next blocking call as the others do.
+    /// * The runtime is dropped in one of its own fibers, or in a closure of [`blocking::run`](crate::blocking::run) that such
+    ///   a fiber waits for. The fiber goes on, and unwinds from its next blocking call as the others do.
     /// * The fiber that drops it is cancelled: then it waits no longer.
     ///
     /// # Errors
@@ -249,10 +251,10 @@ impl fmt::Debug for Runtime {
 
 /// Starts a runtime with the default settings, runs `f` as its main fiber, shuts the runtime down, and returns the result of `f`.
 ///
-/// **The end of `f` is the end of all fibers.** Those that are left are [cancelled](crate::cancel): each unwinds from the blocking call
-/// that it is in, and its destructors run. A fiber that has not started never runs. `run` waits for them for up to 10 seconds, reports
-/// those that have not ended on the standard error stream, and returns. So join what has to be finished, or spawn it in a
-/// [`scope`](crate::scope()).
+/// **The end of `f` is the end of all fibers.** Those that are left are [cancelled](crate::cancel): each unwinds from the
+/// blocking call that it is in, and its destructors run. A fiber that has not started never runs. `run` waits for them for up
+/// to 10 seconds, reports those that have not ended on the standard error stream, and returns. So join what has to be finished,
+/// or spawn it in a [`scope`](crate::scope()).
 ///
 /// The calling thread blocks meanwhile; it is no worker. With [`Runtime::builder`] a runtime has settings of its own.
 ///

@@ -1,8 +1,8 @@
 //! The report of a panic in a fiber that has a name shows that name, as the report of a panic in a thread does.
 //!
-//! std's message names the thread, which is a worker here. So the panic hook of the process is wrapped once, when the first runtime
-//! is built: it writes the line with the fiber's name, and then calls the hook that was there before. A hook that the program sets
-//! later replaces both, and can ask [`abaca::current`](crate::current()) for the name.
+//! std's message names the thread, which is a worker here. So the panic hook of the process is wrapped once, when the first
+//! runtime is built: it writes the line with the fiber's name, and then calls the hook that was there before. A hook that the
+//! program sets later replaces both, and can ask [`abaca::current`](crate::current()) for the name.
 //!
 //! The hook is global, and is wrapped once in the life of the process: hence the static.
 

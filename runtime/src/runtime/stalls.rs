@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::{Builder, Stall};
 
 impl Builder {
-    /// Sets how long a fiber may keep its worker before that is reported as a stall: without blocking or yielding, and while others
-    /// wait for the worker. Each stall is reported once, at the latest after one and a half times the threshold. `None` turns the
-    /// report off. Default: one second; 10 ms is useful in development. The least is 1 ms; shorter ones are taken for that.
+    /// Sets how long a fiber may keep its worker before that is reported as a stall: without blocking or yielding, and while
+    /// others wait for the worker. Each stall is reported once, at the latest after one and a half times the threshold. `None`
+    /// turns the report off. Default: one second; 10 ms is useful in development. The least is 1 ms; shorter ones are taken for
+    /// that.
     ///
     /// Another thread makes the report. It interrupts neither the fiber nor a system call that the fiber is in.
     ///
@@ -26,8 +27,8 @@ impl Builder {
     }
 
     /// Sets a callback for stalls, which then are not written to standard error. It runs on a thread of its own and may block.
-    /// While it blocks, other stalls of this runtime are not reported; those that last are reported afterwards. A panic of the callback
-    /// is reported and otherwise ignored.
+    /// While it blocks, other stalls of this runtime are not reported; those that last are reported afterwards. A panic of the
+    /// callback is reported and otherwise ignored.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -60,8 +61,9 @@ impl Builder {
 
     /// Sets whether a report shows where the fiber is in its code, if it computes. Default: no. Needs the feature `backtrace`.
     ///
-    /// For each report, the fiber is then interrupted once by SIGURG, only while it computes, never while it waits. If the program has a
-    /// handler for SIGURG, it still gets all other such signals. The backtrace has names if the program has debug information.
+    /// For each report, the fiber is then interrupted once by SIGURG, only while it computes, never while it waits. If the
+    /// program has a handler for SIGURG, it still gets all other such signals. The backtrace has names if the program has debug
+    /// information.
     #[cfg(feature = "backtrace")]
     pub fn stall_backtrace(mut self, is_on: bool) -> Self {
         self.reporting.has_backtrace = is_on;

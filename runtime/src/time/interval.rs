@@ -29,8 +29,8 @@ pub struct Interval {
     behavior: MissedTickBehavior,
 }
 
-/// An interval whose first tick comes at once, and the others every `period`. The period may be as long as [`Duration::MAX`]: a tick
-/// beyond the range of the clock never comes.
+/// An interval whose first tick comes at once, and the others every `period`. The period may be as long as [`Duration::MAX`]: a
+/// tick beyond the range of the clock never comes.
 ///
 /// # Panics
 ///

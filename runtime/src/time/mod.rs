@@ -1,7 +1,7 @@
 //! Time: sleeping, deadlines around any blocking code, and intervals. The shape is that of tokio's `time`.
 //!
-//! [`timeout()`] ends any blocking call that the caller is in when the time is up: on a socket, a lock, a channel, a join, a sleep,
-//! at any depth of calls that know nothing of it. It **fires once**: see there.
+//! [`timeout()`] ends any blocking call that the caller is in when the time is up: on a socket, a lock, a channel, a join, a
+//! sleep, at any depth of calls that know nothing of it. It **fires once**: see there.
 //!
 //! | to | use |
 //! |---|---|

@@ -10,8 +10,8 @@ use crate::park::{self, Cost};
 
 /// The error of [`timeout`]: the time was up before the code ended.
 ///
-/// It converts into an [`io::Error`] of the kind [`TimedOut`](io::ErrorKind::TimedOut), so that `?` works in functions that return
-/// [`io::Result`].
+/// It converts into an [`io::Error`] of the kind [`TimedOut`](io::ErrorKind::TimedOut), so that
+/// `?` works in functions that return [`io::Result`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed(());
 
@@ -35,17 +35,17 @@ impl From<Elapsed> for io::Error {
     }
 }
 
-/// Runs `f` for at most `duration`. When the time is up, `f` unwinds from the blocking call that it is in, or else from its next one:
-/// destructors run, and the result is [`Elapsed`].
+/// Runs `f` for at most `duration`. When the time is up,
+/// `f` unwinds from the blocking call that it is in, or else from its next one: destructors run, and the result is [`Elapsed`].
 ///
 /// # It fires once
 ///
-/// A timeout is **one** deadline for all of `f`, not one for each call in it. It ends `f` at the first blocking call after the time is up,
-/// and then it is over:
+/// A timeout is **one** deadline for all of `f`, not one for each call in it. It ends `f` at the first blocking call after the
+/// time is up, and then it is over:
 ///
 /// * Destructors that run while `f` unwinds may block for as long as they like.
-/// * If code in `f` catches the unwinding with [`catch_unwind`](std::panic::catch_unwind) and goes on, no later call is ended: pass the
-///   payload on with [`resume_unwind`](std::panic::resume_unwind).
+/// * If code in `f` catches the unwinding with [`catch_unwind`](std::panic::catch_unwind) and goes on, no later call is ended:
+///   pass the payload on with [`resume_unwind`](std::panic::resume_unwind).
 /// * It is not armed again by progress. For a limit on each request, put a timeout around each request, in the loop:
 ///
 /// ```
@@ -64,15 +64,17 @@ impl From<Elapsed> for io::Error {
 ///
 /// # What it ends
 ///
-/// * Blocking calls of abaca's, at any depth. Code that does not block is not interrupted, nor is a call that blocks without abaca's
-///   knowledge, nor code inside of [`cancel::shield`](crate::cancel::shield). If such code returns after all, its result counts.
+/// * Blocking calls of abaca's, at any depth. Code that does not block is not interrupted, nor is a call that blocks without
+///   abaca's knowledge, nor code inside of [`cancel::shield`](crate::cancel::shield). If such code returns after all, its
+///   result counts.
 /// * A zero duration lets `f` run until it would block. A duration beyond the range of the clock never passes.
 /// * Timeouts nest: the one whose time is up first ends its own code. If several are up, the outermost does.
 /// * Fibers that `f` has spawned go on, except those in a [`scope`](crate::scope()), which are cancelled.
 /// * [`blocking::run`](fn@crate::blocking::run) waits for its closure, which may borrow;
 ///   [`run_owned`](crate::blocking::run_owned) leaves it behind.
 ///
-/// No message that was received and no byte that was read is lost; see [`cancel`](crate::cancel). A plain thread may use it as well.
+/// No message that was received and no byte that was read is lost; see [`cancel`](crate::cancel). A plain thread may use it as
+/// well.
 ///
 /// # Errors
 ///

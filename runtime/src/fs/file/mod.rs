@@ -1,8 +1,8 @@
 //! An open file.
 //!
-//! The caller must learn the result of a call that moves bytes or the position, or takes a lock, even if it is cancelled meanwhile. So
-//! such calls are waited for once they have begun (`transfer.rs`). All other calls own what they use, and a caller that is cancelled
-//! leaves them behind: the open file lives until the last of them has ended.
+//! The caller must learn the result of a call that moves bytes or the position, or takes a lock, even if it is cancelled
+//! meanwhile. So such calls are waited for once they have begun (`transfer.rs`). All other calls own what they use, and a
+//! caller that is cancelled leaves them behind: the open file lives until the last of them has ended.
 
 mod conversion;
 mod opened;
@@ -27,9 +27,9 @@ use crate::{blocking, time};
 /// Reads, writes and seeks work on shared references too. Each is one job of the [blocking pool](crate::blocking),
 /// which uses the caller's buffer. So are `read_to_end`, `read_exact` and `write_all`, however many system calls they take.
 ///
-/// A fiber that is cancelled waits for a read or write that a thread of the pool has begun, since its bytes must not be lost. It waits
-/// for no other call. Reads and writes of a file that is not on a disk (a FIFO, a terminal, a device) park the fiber without a thread,
-/// and are cancelled like those of a socket.
+/// A fiber that is cancelled waits for a read or write that a thread of the pool has begun, since its bytes must not be lost.
+/// It waits for no other call. Reads and writes of a file that is not on a disk (a FIFO, a terminal, a device) park the fiber
+/// without a thread, and are cancelled like those of a socket.
 ///
 /// Dropping it closes it. Errors of the close are lost, as in std: call [`sync_all`](Self::sync_all) to see them.
 ///
@@ -147,8 +147,8 @@ impl File {
         self.call_owned(fs::File::sync_data)
     }
 
-    /// Locks the file exclusively, and waits until nobody else has a lock on it. The lock ends with [`unlock`](Self::unlock), or when the
-    /// last descriptor of this open file is closed. It is advisory.
+    /// Locks the file exclusively, and waits until nobody else has a lock on it. The lock ends with [`unlock`](Self::unlock),
+    /// or when the last descriptor of this open file is closed. It is advisory.
     ///
     /// Only a thread that waits in the kernel is told when a lock becomes free, and such threads could use
     /// up the pool, on which the holder of the lock may depend. So this looks again after 1 ms, then 2, and so on up

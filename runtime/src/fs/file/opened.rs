@@ -1,9 +1,9 @@
 //! The open file itself, and how it is closed.
 //!
-//! Closing can take long. A file on a network sends what was written; a terminal waits until its output is displayed; a file without
-//! a name frees its blocks. So unless the close is known to be quick, it is a job of the blocking pool. The fiber waits for that job,
-//! since programs rely on the effects of a close: its locks are free, the file can be executed. Only the close of a file without a
-//! name is not waited for, since nobody can rely on it.
+//! Closing can take long. A file on a network sends what was written; a terminal waits until its output is displayed; a file
+//! without a name frees its blocks. So unless the close is known to be quick, it is a job of the blocking pool. The fiber waits
+//! for that job, since programs rely on the effects of a close: its locks are free, the file can be executed. Only the close of
+//! a file without a name is not waited for, since nobody can rely on it.
 
 use std::fs;
 use std::io;
