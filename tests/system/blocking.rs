@@ -242,7 +242,7 @@ fn a_destructor_may_use_it_while_its_fiber_unwinds() {
 fn without_any_thread_a_job_runs_in_place() {
     if is_child() {
         one_worker().run(|| {
-            // What is left of the address space has no room for a thread's stack.
+            // The rest of the address space has no room for a thread's stack.
             let mut hoard = Vec::new();
             for shift in (18..=26).rev() {
                 let mut block = Vec::<u8>::new();
@@ -268,7 +268,7 @@ fn without_any_thread_a_job_runs_in_place() {
 }
 
 #[test]
-fn every_job_of_many_fibers_ends_once_whoever_is_cancelled() {
+fn every_job_of_many_fibers_ends_once_whichever_are_cancelled() {
     let runtime =
         Runtime::builder().max_blocking_threads(4).blocking_keep_alive(Duration::ZERO).build().unwrap();
     let (began, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
