@@ -131,7 +131,7 @@ impl<T> JoinSet<T> {
         Some(self.take_result(report))
     }
 
-    /// Like [`join_next`](Self::join_next), for at most `duration`. A duration of zero takes what is there.
+    /// Like [`join_next`](Self::join_next), for at most `duration`. A duration of zero takes a result that is there.
     ///
     /// # Errors
     ///
