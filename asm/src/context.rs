@@ -1,12 +1,12 @@
-//! The vocabulary that every backend of the switch shares: what a suspended fiber is reduced to, and how a
-//! fiber's entry function begins and ends.
+//! The types that all backends of the switch share: a suspended computation, and the signature of a fiber's entry
+//! function.
 //!
-//! Nothing here is particular to an architecture, and nothing here can run: `arch` gives these types meaning.
+//! Nothing here depends on the architecture, and nothing here can run: `arch` gives these types meaning.
 
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 
-/// A suspended computation: all that is needed to continue it is this one word.
+/// A suspended computation: this one word is all that is needed to continue it.
 ///
 /// It is the stack pointer at which [`switch`](crate::switch) left the computation, below which nothing of
 /// it lives. (On the corosensei backend it is a handle of the same size.) A context is used up by switching
@@ -31,7 +31,8 @@ impl Context {
         Self(NonNull::dangling())
     }
 
-    /// The saved stack pointer, where the backend's contexts are that: nothing of the suspended computation lies below.
+    /// The saved stack pointer, below which nothing of the suspended computation lies. `None` if the backend's contexts are
+    /// something else.
     pub(crate) fn stack_pointer(self) -> Option<NonZeroUsize> {
         let by_hand = cfg!(all(
             not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
@@ -44,11 +45,11 @@ impl Context {
 
 const _: () = assert!(size_of::<Option<Context>>() == size_of::<usize>());
 
-/// What a fiber's [`Entry`] function returns: where its thread goes on. See [`switch`](crate::switch) for
+/// The result of a fiber's [`Entry`] function: the context that its thread continues. See [`switch`](crate::switch) for
 /// an example.
 ///
 /// The trampoline below the entry function makes this final switch. By then every frame of the fiber has
-/// returned, so nothing on its stack is in use: whoever is continued may give the stack away at once.
+/// returned, so nothing on its stack is in use: the continued computation may reuse the stack at once.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Exit {

@@ -1,6 +1,6 @@
 //! The bottom of the abaca fiber runtime: a stack switch of a dozen instructions, stacks to switch between,
-//! and coroutines made of the two. It knows no scheduler, starts no thread, and keeps nothing global but a pool of
-//! stacks for coroutines and the list of where stacks lie, from which a signal handler learns of overflows.
+//! and coroutines made of the two. It knows no scheduler and starts no thread. Only two things are global: a pool of
+//! stacks for coroutines, and the list of all stacks, in which a signal handler looks up overflows.
 //!
 //! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a
 //!   fresh stack. Both are `unsafe` building blocks for a scheduler.
@@ -17,8 +17,8 @@
 //! # Debugging tools
 //!
 //! Backtraces work, and so does gdb's `bt`: on a fiber's stack they end at its entry function, in a
-//! coroutine they go on into whoever resumed it (gdb shows the frame between the two as a signal handler).
-//! Tools that watch the stack pointer have to be told of switches:
+//! coroutine they go on into its resumer (gdb shows the frame between the two as a signal handler).
+//! Tools that watch the stack pointer must be notified of switches:
 //!
 //! | tool | how to build | what it finds on fibers, and what runs clean |
 //! |---|---|---|
@@ -29,7 +29,7 @@
 //! `bash .ci/run sanitizers` runs them, and programs that are wrong on purpose, which each must find.
 //!
 //! Under the sanitizers a backtrace inside a coroutine ends where the coroutine starts, and the backend
-//! must be one by hand.
+//! must be one that is written by hand, not corosensei's.
 //!
 //! # Features
 //!

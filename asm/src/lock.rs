@@ -1,7 +1,7 @@
 //! A mutual exclusion lock for the slow paths of a `no_std` crate: three states and a futex.
 //!
-//! It knows nothing of fibers: a thread that has to wait sleeps in the kernel. Hold it over system calls at
-//! most, never over a switch.
+//! It knows nothing of fibers: a thread that has to wait sleeps in the kernel. It may be held across a system call, never
+//! across a switch.
 #![expect(unsafe_code, reason = "a lock hands out exclusive references to what it guards")]
 
 use core::cell::UnsafeCell;
@@ -10,14 +10,14 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::os;
 
-/// Nobody holds the lock.
+/// No thread holds the lock.
 const FREE: u32 = 0;
-/// Somebody holds it and nobody has gone to sleep over it: releasing it takes no system call.
+/// A thread holds it, and none sleeps: releasing it takes no system call.
 const HELD: u32 = 1;
-/// Somebody holds it and somebody may be asleep: whoever releases it must wake one.
+/// A thread holds it, and others may sleep: releasing it must wake one of them.
 const CONTENDED: u32 = 2;
 
-/// A value that one thread at a time can reach.
+/// A value that one thread at a time can access.
 pub(crate) struct Lock<T> {
     state: AtomicU32,
     value: UnsafeCell<T>,
@@ -40,7 +40,7 @@ impl<T> Lock<T> {
         Held { lock: self }
     }
 
-    /// `None` if somebody holds it. This may be called in a signal handler.
+    /// `None` if a thread holds it. This may be called in a signal handler.
     pub(crate) fn try_lock(&self) -> Option<Held<'_, T>> {
         // Acquire: pairs with the Release in `Held::drop`.
         let taken = self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed);
@@ -53,8 +53,8 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) {
-        // Acquire: pairs with the Release in `Held::drop`. Taking the lock as CONTENDED is right even when
-        // nobody else waits: it costs one needless wake-up.
+        // Acquire: pairs with the Release in `Held::drop`. Taking the lock as CONTENDED is right even if
+        // no other thread waits: it costs one needless wake-up.
         while self.state.swap(CONTENDED, Ordering::Acquire) != FREE {
             os::futex_wait(&self.state, CONTENDED);
         }

@@ -1,4 +1,4 @@
-//! Every call into libc, as functions that return what they found. Nothing here knows what a stack is.
+//! All system calls, as functions that return their results. Nothing here knows of stacks.
 #![expect(unsafe_code, reason = "system calls")]
 
 use core::ffi::c_int;
@@ -44,7 +44,7 @@ pub(crate) fn map(bytes: usize) -> Result<NonNull<u8>, Errno> {
     Ok(base)
 }
 
-/// Unmaps what [`map`] returned.
+/// Unmaps memory from [`map`].
 ///
 /// # Safety
 ///
@@ -52,8 +52,8 @@ pub(crate) fn map(bytes: usize) -> Result<NonNull<u8>, Errno> {
 pub(crate) unsafe fn unmap(base: NonNull<u8>, bytes: usize) {
     // SAFETY: the caller's promise.
     if check(unsafe { libc::munmap(base.as_ptr().cast(), bytes) }).is_err() {
-        // The kernel has merged it with a neighbour, and the process has all the mappings that it may have, so it cannot be
-        // split off. The addresses stay taken; the memory need not. SAFETY: as above.
+        // The kernel has merged the mapping with a neighbour, and it cannot split them, since the process has all the mappings
+        // that it may have. The addresses stay taken; the memory is released. SAFETY: as above.
         unsafe { discard(base, bytes) };
     }
 }
@@ -73,7 +73,7 @@ pub(crate) unsafe fn guard_by_marker(start: NonNull<u8>, bytes: usize) -> Result
     }
 }
 
-/// Does [`guard_by_marker`] for several ranges in one system call, where the kernel allows that.
+/// Like [`guard_by_marker`], for several ranges in one system call, if the kernel can do that.
 ///
 /// Returns how many ranges, from the first on, are guarded now. Less than all is no error: do the rest one
 /// by one.
@@ -86,8 +86,8 @@ pub(crate) unsafe fn guard_many_by_marker(ranges: &[libc::iovec]) -> usize {
     unsafe { advise_many(ranges, MADV_GUARD_INSTALL) }
 }
 
-/// Gives one piece of advice about several ranges of this process in one system call. Returns how many, from the first
-/// on, the kernel has taken; none, if it is too old for that.
+/// Gives the same advice about several ranges of this process in one system call. Returns how many of them, from the first
+/// on, the kernel has taken; 0 if the kernel is too old.
 ///
 /// # Safety
 ///
@@ -119,7 +119,7 @@ unsafe fn advise_many(ranges: &[libc::iovec], advice: c_int) -> usize {
         .count()
 }
 
-/// Whether the kernel itself cannot write to this address: it is asked to put a random byte there.
+/// Whether the address is guarded, so that not even the kernel can write to it: it is asked to put a random byte there.
 ///
 /// # Safety
 ///
@@ -140,18 +140,18 @@ pub(crate) unsafe fn guard_by_mapping(start: NonNull<u8>, bytes: usize) -> Resul
     check(unsafe { libc::mprotect(start.as_ptr().cast(), bytes, libc::PROT_NONE) })
 }
 
-/// Gives the memory of a range of pages back to the kernel; it reads as zero afterwards.
+/// Releases the memory of a range of pages to the kernel; it reads as zero afterwards.
 ///
 /// # Safety
 ///
 /// The range lies in memory from [`map`] and nobody needs its contents.
 pub(crate) unsafe fn discard(start: NonNull<u8>, bytes: usize) {
-    // The call fails for locked memory alone, which then stays as it is: nobody relies on the zeroes.
+    // The call fails only for locked memory, which then stays as it is: nobody relies on the zeroes.
     // SAFETY: the caller's promise.
     unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
 }
 
-/// Does [`discard`] for several ranges, in one system call where the kernel allows that.
+/// Like [`discard`], for several ranges, in one system call if the kernel can do that.
 ///
 /// # Safety
 ///

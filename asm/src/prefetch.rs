@@ -1,6 +1,6 @@
 //! Asking the processor for memory that will be touched soon.
 //!
-//! Among many fibers each switch meets a header and a stack that have left the cache. Whoever knows which fiber comes
+//! Among many fibers, each switch meets a header and a stack that have left the cache. A scheduler that knows which fiber comes
 //! after the next one asks for its memory one switch ahead, so that it arrives while something else runs.
 
 #![cfg_attr(
@@ -10,10 +10,11 @@
 
 use crate::Context;
 
-/// What a cache line holds on the processors that have the instruction.
+/// The size of a cache line on the processors that have the instruction.
 const LINE_BYTES: usize = 64;
 
-/// How much of a stack a fiber touches when it goes on: what the switch has pushed, and the frames that return first.
+/// The part of its stack that a fiber touches when it goes on: the words that the switch has pushed, and the frames that return
+/// first.
 const FIRST_TOUCHED_BYTES: usize = 3 * LINE_BYTES;
 
 /// Asks for the cache line of `address`, to read or to write it. A hint: nothing is read as far as the program can tell, so

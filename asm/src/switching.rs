@@ -1,5 +1,5 @@
-//! The two public functions that change stacks, with their contracts. What they do is in `arch`, and in
-//! `sanitizer` for the builds that need it.
+//! The two public functions that change stacks, with their contracts. Their code is in `arch`, and for the sanitizers'
+//! builds in `sanitizer`.
 #![expect(unsafe_code, reason = "switching stacks cannot be checked by the compiler")]
 
 #[cfg(feature = "std")]
@@ -11,14 +11,14 @@ use crate::context::{Context, Entry};
 #[cfg(any(abaca_asan, abaca_tsan))]
 use crate::sanitizer as backend;
 
-/// What each backend may write to below the top of a stack when it prepares it.
+/// The bytes below the top of a stack that a backend may write to when it prepares the stack.
 #[cfg(abaca_valgrind)]
 const LEAST_BYTES: usize = 1024;
 
-/// Suspends the caller, continues `to`, and returns when somebody switches back to what was saved in `*save`.
+/// Suspends the caller, continues `to`, and returns when the context that was saved in `*save` is continued.
 ///
-/// `word` is handed to whoever is continued: it is what their `switch` returns, or the first argument of
-/// their [`Entry`] function. The returned word comes from whoever continues the caller.
+/// `word` is passed to the continued computation: its `switch` returns it, or its [`Entry`] function gets it as the first
+/// argument. The returned word comes from the computation that continues the caller.
 ///
 /// The caller's context is written to `*save` before anything of `to` runs, but after all of the caller's
 /// frames are quiescent: code that runs on the other side of the switch may hand the saved context to
@@ -78,9 +78,9 @@ pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     unsafe { backend::switch(save, to, word) }
 }
 
-/// Makes a context out of a fresh stack: the first switch to it calls `entry(word, argument)` there.
+/// Makes a context on a fresh stack: the first switch to it calls `entry(word, argument)` there.
 ///
-/// See [`switch`] for an example. When `entry` returns, its [`Exit`](crate::Exit) says what to continue. A
+/// See [`switch`] for an example. When `entry` returns, its [`Exit`](crate::Exit) names the context to continue. A
 /// backtrace taken on the stack ends at the frame below `entry`.
 ///
 /// # Safety
@@ -96,8 +96,8 @@ pub unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context 
     unsafe { backend::prepare(top, entry, argument) }
 }
 
-/// Makes a context as [`prepare`] does, but one from which a backtrace goes on into whoever resumed it.
-/// Returns the place where each resumer must save its own context.
+/// Like [`prepare`], but a backtrace from the context goes on into its resumer. Also returns the place where each resumer must
+/// save its own context.
 ///
 /// # Safety
 ///

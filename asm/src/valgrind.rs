@@ -1,4 +1,4 @@
-//! Tells valgrind where stacks are, under `--cfg abaca_valgrind`: it must not take a switch for a stack
+//! Tells valgrind where stacks are, under `--cfg abaca_valgrind`, so that it does not take a switch for a stack
 //! that grows by a gigabyte.
 //!
 //! A request to valgrind is a sequence of instructions that does nothing on a processor, with the arguments
@@ -23,13 +23,13 @@ pub(crate) fn register_stack(bottom: *mut u8, top: *mut u8) -> usize {
     request([STACK_REGISTER, bottom.addr(), top.addr() - 1, 0, 0, 0])
 }
 
-/// Forgets a stack that is about to be unmapped.
+/// Lets valgrind forget a stack that is about to be unmapped.
 pub(crate) fn deregister_stack(id: usize) {
     request([STACK_DEREGISTER, id, 0, 0, 0, 0]);
 }
 
 /// Declares the memory below `top` writable. Memcheck takes memory that the stack pointer has risen above
-/// for unused, and a stack that is prepared again is written to before the stack pointer is in it.
+/// for unused, but a stack that is prepared again is written to before the stack pointer is in it.
 pub(crate) fn allow_writing_below(top: *mut u8, bytes: usize) {
     request([MAKE_MEMORY_UNDEFINED, top.addr() - bytes, bytes, 0, 0, 0]);
 }

@@ -1,21 +1,20 @@
-//! A visit: looking at the frames of a suspended computation with an unwinder that knows only how to begin with its
-//! caller's.
+//! Looking at the frames of a suspended computation, with an unwinder that can only begin with the frames of its caller.
 #![expect(unsafe_code, reason = "prepares a stack and switches to it")]
 
 use crate::context::{Context, Exit};
 use crate::stack::Stack;
 use crate::switching::{prepare_linked, switch};
 
-/// What lies in the frame of [`backtrace_from`] while it is suspended.
+/// The part of the frame of [`backtrace_from`] that `enter` uses while it is suspended.
 struct Visit<'a> {
     back: Context,
     look: &'a mut dyn FnMut(),
 }
 
-/// Calls `look` on `stack`, from where a backtrace goes on into `suspended`, as it does from a coroutine into its
-/// resumer. False, without a call, in builds in which it does not: with a sanitizer, or on the corosensei backend.
+/// Calls `look` on `stack`. A backtrace from there goes on into `suspended`, as it does from a coroutine into its resumer.
 ///
-/// A panic of `look` aborts.
+/// In builds in which it does not, with a sanitizer or on the corosensei backend, it returns `false` and calls nothing. A panic
+/// of `look` aborts the process.
 ///
 /// ```
 /// # use abaca_asm::{backtrace_from, stack::StackPool};
@@ -46,8 +45,9 @@ pub unsafe fn backtrace_from(suspended: Context, stack: &Stack, look: &mut dyn F
     }
     let mut visit = Visit { back: Context::dangling(), look };
     let visit = &raw mut visit;
-    // SAFETY: the stack is the caller's to give, and `enter` is called with a visit that outlives it. While it runs the
-    // place holds a context that was saved by `switch`. The one that is continued is freshly prepared, and comes back.
+    // SAFETY: the caller promises that nothing else uses the stack, and `enter` is called with a visit that outlives it. While
+    // it runs, the place holds a context that was saved by `switch`. The continued context is freshly prepared, and switches
+    // back.
     unsafe {
         let (context, resumer) = prepare_linked(stack.top(), enter, visit.cast());
         resumer.write(suspended);

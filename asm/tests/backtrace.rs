@@ -1,4 +1,4 @@
-//! What a backtrace shows: a fiber's ends at its entry function, a coroutine's goes on into whoever resumed
+//! Backtraces: a fiber's ends at its entry function, a coroutine's goes on into the frame that resumed
 //! it.
 #![expect(unsafe_code, reason = "switching is unsafe")]
 

@@ -198,7 +198,7 @@ fn a_value_that_panics_when_it_is_dropped_does_not_stop_the_unwinding() {
 }
 
 #[test]
-fn a_panic_while_it_is_unwound_reaches_whoever_drops_it() {
+fn a_panic_during_the_unwinding_goes_on_in_the_drop() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -388,7 +388,7 @@ fn a_generator_dropped_early_is_unwound() {
     assert_eq!(drops.get(), 1);
 }
 
-/// A fiber and whoever continues it.
+/// A fiber and the computation that continues it.
 struct Fiber {
     own: Context,
     caller: Context,

@@ -19,7 +19,7 @@ fn recurse(depth: usize) -> usize {
 
 unsafe extern "C" fn recurse_to(depth: usize, fiber: *mut ()) -> Exit {
     let sum = recurse(depth);
-    // SAFETY: whoever continued us waits in `switch`.
+    // SAFETY: the computation that continued us is suspended in `switch`.
     Exit { to: unsafe { (*fiber.cast::<Fiber>()).caller }, word: sum }
 }
 

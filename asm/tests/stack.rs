@@ -209,7 +209,7 @@ fn addresses_are_looked_up_while_slabs_come_and_go() {
 }
 
 #[test]
-fn a_stack_of_another_pool_is_refused() {
+fn giving_a_stack_to_another_pool_panics() {
     let (pool, other) = (StackPool::new(16 * 1024), StackPool::new(16 * 1024));
     let stack = pool.take().expect("a stack");
     let refused = panic::catch_unwind(AssertUnwindSafe(|| other.give(stack)));
@@ -241,7 +241,7 @@ fn threads_share_a_pool() {
                         own.drain(..).for_each(|stack| pool.give(stack));
                     }
                     let stack = pool.take().expect("a stack");
-                    // Only one thread has it: what is written stays.
+                    // Only one thread has the stack, so the bytes stay as they were written.
                     stack.owner().store(std::ptr::without_provenance_mut(seed + 1), Ordering::Relaxed);
                     taken.fetch_add(1, Ordering::Relaxed);
                     own.push(stack);

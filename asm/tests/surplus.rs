@@ -64,7 +64,7 @@ fn mapped(mut addresses: Vec<usize>) -> Vec<usize> {
 }
 
 #[test]
-fn what_was_not_needed_for_a_period_goes_and_what_was_needed_stays() {
+fn memory_that_was_unused_for_a_period_is_released_and_other_memory_stays() {
     for guard in BOTH {
         let pool = StackPool::with_guard(STACK_BYTES, guard);
         let stacks = take(&pool, 50);
@@ -81,7 +81,7 @@ fn what_was_not_needed_for_a_period_goes_and_what_was_needed_stays() {
         let (warm, bare) = all.split_at(10);
         assert!(warm.iter().all(|stack| resident(stack) == 16), "ten were needed");
         assert!(bare.iter().all(|stack| resident(stack) == 0), "forty were not");
-        // What is bare is as good as new.
+        // A bare stack is as good as new.
         bare.iter().for_each(touch);
         for stack in bare {
             assert!(overrun_at(stack.bottom().addr() - 1).is_some());
@@ -117,7 +117,7 @@ fn slabs_that_nobody_needs_are_unmapped_and_come_again() {
 }
 
 #[test]
-fn a_pool_with_doomed_slabs_and_lost_handles_can_be_dropped() {
+fn a_pool_with_retired_slabs_and_lost_handles_can_be_dropped() {
     let pool = StackPool::new(STACK_BYTES);
     let mut stacks = take(&pool, 5000);
     drop(stacks.split_off(4990));
@@ -182,7 +182,7 @@ unsafe extern "C" fn go_deep_and_wait(word: usize, fiber: *mut ()) -> Exit {
     let fiber = fiber.cast::<Fiber>();
     let kept = std::hint::black_box([word; 64]);
     let sum = deep(12);
-    // SAFETY: whoever continued us waits in `switch`.
+    // SAFETY: the computation that continued us is suspended in `switch`.
     unsafe {
         let more = switch(&raw mut (*fiber).own, (*fiber).caller, sum);
         Exit { to: (*fiber).caller, word: kept.iter().sum::<usize>() + more }
@@ -190,7 +190,7 @@ unsafe extern "C" fn go_deep_and_wait(word: usize, fiber: *mut ()) -> Exit {
 }
 
 #[test]
-fn what_lies_below_a_suspended_computation_goes_and_the_computation_goes_on() {
+fn memory_below_a_suspended_computation_is_released_and_the_computation_goes_on() {
     let pool = StackPool::new(STACK_BYTES);
     let stack = pool.take().expect("a stack");
     let mut fiber = Fiber { caller: Context::dangling(), own: Context::dangling() };
@@ -230,7 +230,7 @@ unsafe extern "C" fn go_deep_and_wait_in_a_coroutine(_: usize, fiber: *mut ()) -
     #[inline(never)]
     fn wait(fiber: *mut Fiber) -> usize {
         let here = 0_u8;
-        // SAFETY: whoever continued the fiber waits in `switch`.
+        // SAFETY: the computation that continued the fiber is suspended in `switch`.
         unsafe { switch(&raw mut (*fiber).own, (*fiber).caller, (&raw const here).expose_provenance()) }
     }
     let word = coroutine.resume(()).into_return().expect("it is resumed once");
@@ -240,7 +240,7 @@ unsafe extern "C" fn go_deep_and_wait_in_a_coroutine(_: usize, fiber: *mut ()) -
 
 #[test]
 #[cfg(feature = "std")]
-fn so_does_what_lies_below_a_coroutine_in_which_it_is_suspended() {
+fn memory_below_a_coroutine_in_which_a_fiber_is_suspended_is_released() {
     let pool = StackPool::new(STACK_BYTES);
     let stack = pool.take().expect("a stack");
     let mut fiber = Fiber { caller: Context::dangling(), own: Context::dangling() };

@@ -9,7 +9,7 @@ use std::thread;
 use abaca_asm::stack::{Stack, StackPool};
 use abaca_asm::{Context, Entry, Exit, prepare, switch};
 
-/// A fiber and whoever continues it. Both sides reach it by pointer only.
+/// A fiber and the computation that continues it. Both access it by pointer only.
 struct Pair {
     caller: Context,
     fiber: Context,

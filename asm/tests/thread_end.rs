@@ -45,7 +45,7 @@ fn suspended_in_key() -> Coroutine<(), (), ()> {
     coroutine
 }
 
-/// What is seen by coroutines that go on, during the life and at the end of a thread that does this.
+/// The values that coroutines see which go on, during the life and at the end of a thread that runs `life`.
 fn seen(life: impl FnOnce() + Send + 'static) -> Vec<u64> {
     thread::spawn(life).join().unwrap();
     std::mem::take(&mut *LOOKS.lock().unwrap())
@@ -120,7 +120,7 @@ fn a_generator_in_a_thread_local_does_not_unwind_at_the_threads_end() {
 }
 
 #[test]
-fn what_ends_before_the_thread_does_unwinds() {
+fn coroutines_that_end_before_their_thread_unwind() {
     let _turn = TURN.lock();
     assert_eq!(
         seen(|| {

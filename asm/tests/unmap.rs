@@ -18,7 +18,7 @@ fn count_mapped(addresses: &[usize]) -> usize {
 }
 
 #[test]
-fn dropping_the_pool_unmaps_what_was_given_back_or_dropped() {
+fn dropping_the_pool_unmaps_stacks_that_were_given_back_or_dropped() {
     for guard in [Guard::Madvise, Guard::Mprotect] {
         let pool = StackPool::with_guard(64 * 1024, guard);
         let mut stacks = Vec::new();

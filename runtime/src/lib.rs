@@ -1,8 +1,8 @@
 //! abaca: green threads for Rust on Linux.
 //!
-//! You write plain blocking code. Each green thread, a *fiber*, has a stack of its own. A call that would block, on a socket, a lock, a
-//! channel or the time, parks the fiber and not the OS thread. A work-stealing scheduler runs millions of fibers on a few OS threads,
-//! the *workers*; a switch between two fibers is a few hand-written instructions.
+//! You write plain blocking code. Each green thread, a *fiber*, has a stack of its own. A call that would block, on a socket, a
+//! lock, a channel or the time, parks the fiber and not the OS thread. A work-stealing scheduler runs millions of fibers on a
+//! few OS threads, the *workers*; a switch between two fibers is a few hand-written instructions.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -29,8 +29,8 @@
 //! # }
 //! ```
 //!
-//! The API is that of std, tokio and crossbeam with the `use` lines changed. Everything works on plain threads as well, where it blocks
-//! the thread: threads and fibers can share locks, channels and sockets.
+//! The API is that of std, tokio and crossbeam with the `use` lines changed. Everything works on plain threads as well, where
+//! it blocks the thread: threads and fibers can share locks, channels and sockets.
 //!
 //! The [`guide`] has a [tutorial](guide::tutorial), pages for those who come from [threads](guide::from_std), from
 //! [tokio](guide::from_tokio) and from [Go](guide::from_go), and a [cookbook](guide::cookbook).
@@ -135,8 +135,8 @@
 //!
 //! ## Two builders
 //!
-//! As in std and tokio, a *fiber* and a *runtime* each have a builder. At the root is that of fibers, because `abaca::Builder` is what
-//! `std::thread::Builder` is:
+//! As in std and tokio, a *fiber* and a *runtime* each have a builder. At the root is that of fibers, because
+//! `abaca::Builder` is what `std::thread::Builder` is:
 //!
 //! | type | settings of | made by | ends in |
 //! |---|---|---|---|
@@ -145,8 +145,8 @@
 //!
 //! ## The macros
 //!
-//! [`#[abaca::main]`](macro@main) runs the body of `main` as the main fiber of a runtime, [`#[abaca::test]`](macro@test) that of a test. Both take
-//! setters of [`runtime::Builder`] as options:
+//! [`#[abaca::main]`](macro@main) runs the body of `main` as the main fiber of a runtime,
+//! [`#[abaca::test]`](macro@test) that of a test. Both take setters of [`runtime::Builder`] as options:
 //!
 //! | option | value | default |
 //! |---|---|---|
@@ -168,47 +168,51 @@
 //!
 //! # Who gets a turn
 //!
-//! Fibers are not preempted: a fiber that only computes keeps its worker. But **every call of abaca's may let others run**, even
-//! if it need not wait. A fiber that has made some two thousand calls in one turn gives way to the fibers that are ready, sooner if the
-//! calls are long; timers and sockets are looked at every 200 us. A call that never waits (`try_recv`, a `send` without a bound,
-//! `notify_one`) gives way only after two thousand calls in one turn. So a loop over calls that are always ready starves nobody, and a
-//! loop that polls with `try_recv` until a neighbour has sent comes to an end. Giving way is no place to be cancelled: a call that
-//! does not wait does not unwind.
+//! Fibers are not preempted: a fiber that only computes keeps its worker. But **every call of abaca's may let others run**,
+//! even if it need not wait. A fiber that has made some two thousand calls in one turn gives way to the fibers that are ready,
+//! sooner if the calls are long; timers and sockets are looked at every 200 us. A call that never waits (`try_recv`, a `send`
+//! without a bound, `notify_one`) gives way only after two thousand calls in one turn. So a loop over calls that are always
+//! ready starves nobody, and a loop that polls with `try_recv` until a neighbour has sent comes to an end. Giving way is no
+//! place to be cancelled: a call that does not wait does not unwind.
 //!
 //! ## When is `std::sync` fine?
 //!
-//! A lock of std's, or of parking_lot, blocks the worker while it waits. It is fine if nobody holds it across a call that may wait, nor
-//! throughout a loop of thousands of calls: then the wait is as short as the critical section. Typical are a counter or a map that is
-//! locked for a few lines. `Arc` and atomics are always fine.
+//! A lock of std's, or of parking_lot, blocks the worker while it waits. It is fine if nobody holds it across a call that may
+//! wait, nor throughout a loop of thousands of calls: then the wait is as short as the critical section. Typical are a counter
+//! or a map that is locked for a few lines. `Arc` and atomics are always fine.
 //!
-//! It is a **deadlock** if a fiber parks while it holds the lock: a neighbour that wants the lock blocks the very worker on which the
-//! holder would have to run. Use the locks of [`sync`] there. The same holds for a `RefCell` in a thread-local, which panics.
-//! `std::sync::mpsc`, `Condvar` and `Barrier` wait for others by their nature: use those of [`channel`] and [`sync`].
+//! It is a **deadlock** if a fiber parks while it holds the lock: a neighbour that wants the lock blocks the very worker on
+//! which the holder would have to run. Use the locks of [`sync`] there. The same holds for a `RefCell` in a thread-local, which
+//! panics. `std::sync::mpsc`, `Condvar` and `Barrier` wait for others by their nature: use those of [`channel`] and [`sync`].
 //!
 //! # The soundness contract
 //!
-//! Rust cannot check that what lives on a fiber's stack across a blocking call is `Send`. If a fiber moved between threads while it
-//! holds an `Rc` from a thread-local, or the address of a thread-local, safe code would have undefined behaviour. abaca's answer:
+//! Rust cannot check that what lives on a fiber's stack across a blocking call is
+//! `Send`. If a fiber moved between threads while it holds an `Rc` from a thread-local, or the address of a thread-local, safe
+//! code would have undefined behaviour. abaca's answer:
 //!
-//! 1. [`spawn`](fn@spawn) is safe. Until a fiber starts, any worker may take it. **Once started, a fiber stays on its home worker for
-//!    life**, so thread-locals, `Rc`, thread ids and everything else that is bound to a thread behave as on any thread.
+//! 1. [`spawn`](fn@spawn) is safe. Until a fiber starts, any worker may take it. **Once started, a fiber stays on its home
+//!    worker for life**, so thread-locals, `Rc`, thread ids and everything else that is bound to a thread behave as on any
+//!    thread.
 //! 2. [`spawn_local`] takes a closure that is not `Send`: the fiber starts and stays on the current worker.
 //! 3. Roaming is opt-in and unsafe: [`Builder::spawn_roaming`], whose contract says what may not be held across a blocking call.
 //! 4. [`scope`](fn@scope) takes a closure and joins before it returns, also when it unwinds.
-//! 5. What is left is no undefined behaviour: a `RefCell` or lock in a thread-local that is borrowed across a blocking call can be
-//!    seen borrowed by another fiber of the same worker (a panic, or a deadlock). [`std::thread::panicking`] speaks of the fiber that
-//!    asks: a fiber that parks while it unwinds takes its panics with it. A fiber is never cancelled while it unwinds.
+//! 5. What is left is no undefined behaviour: a `RefCell` or lock in a thread-local that is borrowed across a blocking call can
+//!    be seen borrowed by another fiber of the same worker (a panic, or a deadlock). [`std::thread::panicking`] speaks of the
+//!    fiber that asks: a fiber that parks while it unwinds takes its panics with it. A fiber is never cancelled while it
+//!    unwinds.
 //! 6. After `fork` in a fiber, the child may only `exec` or `_exit`.
-//! 7. One hole is std's, and cannot be closed here: the initialiser of a `thread_local!` must not block. A neighbour would make the
-//!    value meanwhile and keep a reference to it, and std replaces the value when the first initialiser returns. A `const`
+//! 7. One hole is std's, and cannot be closed here: the initialiser of a `thread_local!` must not block. A neighbour would make
+//!    the value meanwhile and keep a reference to it, and std replaces the value when the first initialiser returns. A `const`
 //!    initialiser, a [`fiber_local!`] and a [`sync::LazyLock`] have no such rule.
 //!
-//! Each stack has a guard below it. An overflow ends the process by SIGSEGV, after a report that names the fiber and says what to raise.
+//! Each stack has a guard below it. An overflow ends the process by SIGSEGV, after a report that names the fiber and says what
+//! to raise.
 //!
 //! # Platforms
 //!
-//! Linux on x86_64, aarch64 and riscv64; on other architectures the switch is that of the crate corosensei. With `panic = "abort"`
-//! nothing can be cancelled; everything else works.
+//! Linux on x86_64, aarch64 and riscv64; on other architectures the switch is that of the crate corosensei. With
+//! `panic = "abort"` nothing can be cancelled; everything else works.
 //!
 //! # Features
 //!

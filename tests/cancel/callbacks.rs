@@ -22,7 +22,7 @@ unsafe extern "C" {
 }
 
 abaca::fiber_local! {
-    /// What the callback does first, in the fiber that sorts.
+    /// The body of the first call of the callback, in the fiber that sorts.
     static BODY: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
 }
 
@@ -54,7 +54,7 @@ fn gate() -> (impl FnOnce(), Receiver<()>, Sender<()>) {
 }
 
 #[abaca::test]
-fn a_cancelled_fiber_unwinds_when_the_callback_is_over() {
+fn a_cancelled_fiber_unwinds_when_the_callback_has_returned() {
     let (wait, came, open) = gate();
     let sorted = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&sorted);
@@ -149,7 +149,7 @@ fn timeouts_and_tokens_inside_of_the_callback_work_there() {
 }
 
 #[test]
-fn a_token_is_obeyed_when_the_callback_is_over() {
+fn a_token_takes_effect_when_the_callback_has_returned() {
     for workers in [1, 2] {
         Runtime::builder().workers(workers).build().unwrap().run(|| {
             let (wait, came, open) = gate();
@@ -191,8 +191,8 @@ fn a_callback_that_catches_is_cancelled_in_its_wait() {
 }
 
 #[test]
-fn a_shutdown_reports_who_does_not_come_out_of_a_callback() {
-    // What its threads share is left to them.
+fn a_shutdown_reports_a_fiber_that_does_not_leave_its_callback() {
+    // The state that its threads share is leaked to them.
     abaca_tests::leaks::expect_runtime(1);
     let runtime = Runtime::builder().workers(1).build().unwrap();
     let (wait, came, open) = gate();

@@ -33,7 +33,7 @@ fn counted(drops: &Arc<AtomicUsize>, wait: Wait) -> impl FnOnce() + Send + 'stat
 }
 
 #[test]
-fn a_cancellation_on_the_same_worker_ends_it() {
+fn a_cancellation_on_the_same_worker_ends_every_wait() {
     on_one_worker(|| {
         let drops = Arc::new(AtomicUsize::new(0));
         for (number, (name, wait)) in waits::in_fibers().enumerate() {
@@ -47,7 +47,7 @@ fn a_cancellation_on_the_same_worker_ends_it() {
 }
 
 #[test]
-fn a_cancellation_from_anywhere_ends_it() {
+fn a_cancellation_from_any_thread_ends_every_wait() {
     let runtime = abaca::Runtime::builder().workers(2).build().unwrap();
     let drops = Arc::new(AtomicUsize::new(0));
     let mut count = 0;
@@ -69,7 +69,7 @@ fn a_cancellation_from_anywhere_ends_it() {
 }
 
 #[test]
-fn a_timeout_around_it_ends_it() {
+fn a_timeout_ends_every_wait() {
     on_one_worker(|| {
         for (name, wait) in waits::in_fibers() {
             assert!(timeout(Duration::from_millis(1), wait).is_err(), "{name}");
@@ -78,14 +78,14 @@ fn a_timeout_around_it_ends_it() {
 }
 
 #[test]
-fn a_timeout_around_it_ends_it_on_a_plain_thread() {
+fn a_timeout_ends_every_wait_on_a_plain_thread() {
     for (name, wait) in waits::on_threads() {
         assert!(timeout(Duration::from_millis(1), wait).is_err(), "{name}");
     }
 }
 
 #[test]
-fn a_token_ends_it_in_fibers_and_in_threads() {
+fn a_token_ends_every_wait_in_fibers_and_in_threads() {
     let runtime = abaca::Runtime::new().unwrap();
     for (name, wait) in waits::in_fibers() {
         let token = CancellationToken::new();
@@ -105,13 +105,13 @@ fn a_token_ends_it_in_fibers_and_in_threads() {
 }
 
 #[test]
-fn a_task_that_has_not_started_never_runs() {
+fn a_cancelled_fiber_that_has_not_started_never_runs() {
     on_one_worker(|| {
         let ran = Arc::new(AtomicUsize::new(0));
         let theirs = Arc::clone(&ran);
-        let task = abaca::spawn(move || theirs.fetch_add(1, SeqCst));
-        task.cancel();
-        assert!(is_cancelled(task.join()));
+        let unstarted = abaca::spawn(move || theirs.fetch_add(1, SeqCst));
+        unstarted.cancel();
+        assert!(is_cancelled(unstarted.join()));
         assert_eq!(ran.load(SeqCst), 0);
     });
 }
@@ -151,7 +151,7 @@ fn the_end_of_a_fiber_makes_its_handles_harmless() {
         assert_eq!(fiber.join().unwrap(), 7, "a result that is there stays");
         handle.cancel();
     });
-    // Nor does a handle of a runtime that is gone lead anywhere.
+    // A handle of a runtime that is gone is harmless as well.
     let runtime = abaca::Runtime::new().unwrap();
     let fiber = runtime.spawn(abaca::park);
     let handle = fiber.fiber();

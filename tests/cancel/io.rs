@@ -1,4 +1,4 @@
-//! What an operation has moved is not lost to a cancellation.
+//! Bytes that an operation has moved are not lost to a cancellation.
 
 use std::io::{Read, Write};
 use std::time::Duration;

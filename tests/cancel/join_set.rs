@@ -43,7 +43,7 @@ fn panics_and_cancellations_are_results_too() {
         assert_eq!(*payload.downcast::<&str>().unwrap(), "in the set");
         parked.cancel();
         assert!(is_cancelled(set.join_next().unwrap()));
-        // One that never starts reports as well.
+        // A fiber that never starts reports as well.
         set.spawn(|| ()).cancel();
         assert!(is_cancelled(set.join_next().unwrap()));
         assert!(set.is_empty());
@@ -51,7 +51,7 @@ fn panics_and_cancellations_are_results_too() {
 }
 
 #[test]
-fn places_are_used_again() {
+fn slots_are_reused() {
     on_one_worker(|| {
         let mut set: JoinSet<usize> = JoinSet::new();
         let mut sum = 0;
@@ -133,7 +133,7 @@ fn a_join_that_is_cancelled_loses_no_result() {
 }
 
 #[test]
-fn every_member_of_a_set_in_a_storm_is_joined_once_or_ends_with_its_set() {
+fn every_fiber_of_a_set_in_a_storm_is_joined_once_or_ends_with_its_set() {
     /// Counts the members that are gone, whether they ran or not.
     struct Gone(Arc<AtomicUsize>);
     impl Drop for Gone {

@@ -1,4 +1,4 @@
-//! `JoinSet`, next to tokio's: what ends in which order, and what is left in the set.
+//! `JoinSet`, next to tokio's: the order in which its fibers end, and the fibers that are left in it.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ fn words<E>(result: Option<Result<usize, E>>, is_cancelled: impl Fn(&E) -> bool)
     }
 }
 
-/// What a member does with what it is told.
+/// What a fiber of the set does with the message that it gets.
 fn end<E>(number: usize, told: Result<bool, E>) -> usize {
     match told {
         Ok(true) => number,
@@ -106,7 +106,7 @@ fn ours(steps: &[Step]) -> Vec<String> {
             theirs.store(true, SeqCst);
             end(number, told.recv())
         });
-        // A task has no claim to start soon.
+        // A task of tokio's need not start soon.
         while !has_begun.load(SeqCst) {
             abaca::yield_now();
         }

@@ -18,7 +18,7 @@ mod waits;
 use abaca::Cancelled;
 use abaca_tests::{begun, on_one_worker};
 
-/// Whether that is what the join of a cancelled fiber returns.
+/// Whether this is the result of joining a cancelled fiber.
 fn is_cancelled<T>(result: std::thread::Result<T>) -> bool {
     matches!(result, Err(payload) if payload.is::<Cancelled>())
 }

@@ -1,4 +1,4 @@
-//! Scopes and cancellation: whoever waits for fibers takes them along.
+//! Scopes and cancellation: a fiber that is cancelled while it waits for others cancels them.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn one_scoped_fiber_can_be_cancelled_alone() {
             other.join().unwrap()
         });
         assert_eq!(value, 5);
-        // Nor does it matter to the scope when nobody joins it.
+        // The scope does not mind if nobody joins it.
         scope(|scope| scope.spawn(abaca::park).cancel());
     });
 }

@@ -1,4 +1,4 @@
-//! What a shield hides and what it does not, and what happens once the unwinding has begun.
+//! Shields: what they hide, what they do not, and what happens once the unwinding has begun.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ fn a_timeout_outside_of_a_shield_waits_for_it_and_one_inside_does_not() {
 }
 
 #[test]
-fn what_was_caught_is_not_thrown_again() {
+fn a_cancellation_that_was_caught_does_not_come_again() {
     on_one_worker(|| {
         let fiber = begun(|| {
             let caught = catch_unwind(AssertUnwindSafe(|| abaca::sleep(LONG))).unwrap_err();
@@ -192,7 +192,7 @@ fn a_shield_holds_while_a_neighbour_unwinds() {
 }
 
 #[test]
-fn a_payload_that_is_thrown_late_ends_at_nobody_elses_boundary() {
+fn a_payload_that_is_thrown_late_ends_at_no_other_cancel_scope() {
     on_one_worker(|| {
         let fiber = begun(|| {
             let mut kept = None;

@@ -29,7 +29,7 @@ fn a_token_in_the_middle_need_not_be_kept() {
 }
 
 #[test]
-fn the_depth_of_a_tree_is_the_users() {
+fn a_deep_tree_is_cancelled_and_dropped_without_recursion() {
     let root = CancellationToken::new();
     let mut deepest = root.clone();
     for _ in 0..100_000 {
@@ -51,7 +51,7 @@ fn a_guard_cancels_unless_it_is_disarmed() {
 }
 
 #[test]
-fn all_who_run_under_it_end_and_all_who_wait_for_it_are_woken() {
+fn code_that_runs_under_a_token_ends_and_waits_for_it_are_woken() {
     on_one_worker(|| {
         let token = CancellationToken::new();
         let runners: Vec<_> = (0..50)

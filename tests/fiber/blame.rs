@@ -8,6 +8,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use abaca::coroutine::{Coroutine, Yielder};
 use abaca::time::{interval, interval_at};
 use abaca::{Builder, JoinSet, Runtime};
 
@@ -110,6 +111,13 @@ fn a_runtime_inside_of_its_own_fiber_is_the_callers_fault() {
 fn an_interval_without_a_period_is_the_callers_fault() {
     assert_blames_here(|| interval(Duration::ZERO));
     assert_blames_here(|| interval_at(Instant::now(), Duration::ZERO));
+}
+
+#[test]
+fn a_coroutine_that_has_ended_is_the_callers_fault() {
+    let mut ended = Coroutine::new(|_: &Yielder<(), ()>, ()| ());
+    ended.resume(());
+    assert_blames_here(|| ended.resume(()));
 }
 
 #[test]

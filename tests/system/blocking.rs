@@ -84,17 +84,17 @@ fn the_pool_grows_to_its_limit_and_queues_the_rest() {
         })
         .collect();
     for round in 1..=3 {
-        while running.load(Ordering::SeqCst) < 3 * round || runtime.blocking_gauges().queued != 9 - 3 * round
+        while running.load(Ordering::SeqCst) < 3 * round || runtime.blocking_metrics().queued != 9 - 3 * round
         {
             thread::yield_now();
         }
         assert_eq!(running.load(Ordering::SeqCst), 3 * round);
-        let gauges = runtime.blocking_gauges();
-        assert_eq!((gauges.threads, gauges.idle, gauges.peak), (3, 0, 3));
+        let metrics = runtime.blocking_metrics();
+        assert_eq!((metrics.threads, metrics.idle, metrics.peak), (3, 0, 3));
         go.wait();
     }
     jobs.into_iter().for_each(|job| job.join().unwrap());
-    assert_eq!((runtime.blocking_gauges().completed, runtime.blocking_gauges().peak), (9, 3));
+    assert_eq!((runtime.blocking_metrics().completed, runtime.blocking_metrics().peak), (9, 3));
 }
 
 #[test]
@@ -102,10 +102,10 @@ fn idle_threads_end_and_the_pool_grows_again() {
     let runtime = Runtime::builder().workers(1).blocking_keep_alive(Duration::ZERO).build().unwrap();
     for round in 1..=2 {
         runtime.run(|| blocking::run(|| ()));
-        while runtime.blocking_gauges().threads > 0 {
+        while runtime.blocking_metrics().threads > 0 {
             thread::yield_now();
         }
-        assert_eq!(runtime.blocking_gauges().completed, round);
+        assert_eq!(runtime.blocking_metrics().completed, round);
     }
 }
 
@@ -205,7 +205,7 @@ fn shutdown_waits_for_jobs_that_have_begun_and_drops_the_others() {
         thread::yield_now();
     }
     let second = runtime.spawn(move || blocking::run(move || drop(held)));
-    while runtime.blocking_gauges().queued == 0 {
+    while runtime.blocking_metrics().queued == 0 {
         thread::yield_now();
     }
     runtime.shutdown(Duration::from_secs(60)).unwrap();
@@ -242,7 +242,7 @@ fn a_destructor_may_use_it_while_its_fiber_unwinds() {
 fn without_any_thread_a_job_runs_in_place() {
     if is_child() {
         one_worker().run(|| {
-            // What is left of the address space has no room for a thread's stack.
+            // The rest of the address space has no room for a thread's stack.
             let mut hoard = Vec::new();
             for shift in (18..=26).rev() {
                 let mut block = Vec::<u8>::new();
@@ -254,8 +254,8 @@ fn without_any_thread_a_job_runs_in_place() {
             let there = blocking::run(|| thread::current().id());
             drop(hoard);
             assert_eq!(there, here);
-            let gauges = blocking::metrics();
-            assert_eq!((gauges.threads, gauges.completed, gauges.queued), (0, 1, 0));
+            let metrics = blocking::metrics();
+            assert_eq!((metrics.threads, metrics.completed, metrics.queued), (0, 1, 0));
             // Later there is room again.
             assert_ne!(blocking::run(|| thread::current().id()), here);
         });
@@ -268,7 +268,7 @@ fn without_any_thread_a_job_runs_in_place() {
 }
 
 #[test]
-fn every_job_of_many_fibers_ends_once_whoever_is_cancelled() {
+fn every_job_of_many_fibers_ends_once_whichever_are_cancelled() {
     let runtime =
         Runtime::builder().max_blocking_threads(4).blocking_keep_alive(Duration::ZERO).build().unwrap();
     let (began, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -297,10 +297,10 @@ fn every_job_of_many_fibers_ends_once_whoever_is_cancelled() {
         })
         .collect();
     fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
-    let gauges = runtime.blocking_gauges();
-    assert_eq!(gauges.completed, began.load(Ordering::SeqCst) as u64);
-    assert!(ended.load(Ordering::SeqCst) > 0 && gauges.queued == 0 && gauges.peak <= 4);
-    while runtime.blocking_gauges().threads > 0 {
+    let metrics = runtime.blocking_metrics();
+    assert_eq!(metrics.completed, began.load(Ordering::SeqCst) as u64);
+    assert!(ended.load(Ordering::SeqCst) > 0 && metrics.queued == 0 && metrics.peak <= 4);
+    while runtime.blocking_metrics().threads > 0 {
         thread::yield_now();
     }
 }

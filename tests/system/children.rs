@@ -1,4 +1,4 @@
-//! What a child has of the thread that starts it, and what becomes of one that nobody waits for.
+//! Children: what they inherit of the thread that starts them, and what becomes of children that nobody waits for.
 
 #![expect(unsafe_code, reason = "`pre_exec`, and calls that change the calling thread")]
 
@@ -55,7 +55,7 @@ fn a_child_whose_handle_was_dropped_is_reaped_when_it_ends() {
             drop(stdin);
             await_reaping(pid);
         }
-        // One that had ended before.
+        // A child that had ended before.
         let child = Command::new("true").spawn().unwrap();
         while state(child.id()) != Some('Z') {
             std::thread::yield_now();
@@ -92,7 +92,7 @@ fn a_child_that_is_killed_with_its_handle_is_reaped() {
         let (pid, _stdin) = (child.id(), child.stdin.take());
         drop(child);
         await_reaping(pid);
-        // One that was waited for is not there to be killed.
+        // A child that was waited for can no longer be killed.
         assert!(Command::new("true").kill_on_drop(true).status().unwrap().success());
     }
     one_worker().run(run);
@@ -137,7 +137,7 @@ fn a_child_that_dies_with_its_parent_outlives_the_pools_threads_and_the_runtime(
     while threads("pd-forking") > 0 {
         std::thread::yield_now();
     }
-    // One that nobody holds any more has a parent for as long as it lives.
+    // A child whose handle is gone keeps its parent for as long as it lives.
     let (pid, stdin) = build().run(|| {
         let mut child = faithful();
         (child.id(), child.stdin.take())
@@ -163,7 +163,7 @@ fn many_children_at_once_need_few_threads() {
     });
 }
 
-/// What a child finds that it may have of a thread: slack, signals, capabilities, processors, filters, niceness.
+/// The attributes that a child may inherit of a thread: slack, signals, capabilities, processors, filters, niceness.
 const FOUND: &str =
     "cat /proc/self/timerslack_ns; nice; grep -E 'Sig(Blk|Ign)|Cap|Seccomp|NoNew|Cpus_' /proc/self/status";
 
@@ -173,7 +173,7 @@ fn shell(script: &str) -> std::process::Command {
     command
 }
 
-/// Changes what children and threads inherit of the calling thread.
+/// Changes the attributes that children and threads inherit of the calling thread.
 fn change_this_thread() {
     // SAFETY: these take numbers, and a set of signals that is a live local.
     unsafe {
@@ -312,9 +312,9 @@ fn a_killed_child_says_so() {
 
 /// The child's descriptors are copies, which lead to the parent's epoll instance.
 #[test]
-fn what_a_forked_child_closes_its_parent_still_waits_for() {
+fn a_parent_still_waits_for_descriptors_that_a_forked_child_closes() {
     if !is_child() {
-        let test = "children::what_a_forked_child_closes_its_parent_still_waits_for";
+        let test = "children::a_parent_still_waits_for_descriptors_that_a_forked_child_closes";
         let output = in_child(test, "exec \"$@\"");
         return assert!(output.status.success(), "{output:?}");
     }

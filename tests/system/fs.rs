@@ -1,4 +1,4 @@
-//! `abaca::fs` beyond what std says of the same calls: stalls, cancellation, locks, full disks, conversions.
+//! `abaca::fs` where it differs from std: stalls, cancellation, locks, full disks, conversions.
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! Any sequence of file operations says what std says, and leaves the same files.
+//! Any sequence of file operations has the results that it has with std, and leaves the same files.
 
 use std::fmt::Debug;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
@@ -82,7 +82,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A result without what differs between two folders.
+/// A result as text, without the parts that differ between two folders.
 fn said<T: Debug>(result: io::Result<T>, root: &Path) -> String {
     let text = match result {
         Ok(value) => format!("{value:?}"),
@@ -91,12 +91,12 @@ fn said<T: Debug>(result: io::Result<T>, root: &Path) -> String {
     text.replace(&*root.to_string_lossy(), "ROOT")
 }
 
-/// What a call says when no file is open.
+/// The result of a call when no file is open.
 fn no_file<T>() -> io::Result<T> {
     Err(io::Error::other("no file"))
 }
 
-/// Runs `steps` below `root` with the `fs` of `$krate`, and returns what each of them said.
+/// Runs `steps` below `root` with the `fs` of `$krate`, and returns the result of each.
 macro_rules! transcript {
     ($krate:ident, $root:expr, $steps:expr) => {{
         use $krate::fs;

@@ -33,7 +33,7 @@ extern "C" fn plain(_signal: libc::c_int) {
 }
 
 extern "C" fn with_info(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: what the kernel has passed, by way of whoever calls.
+    // SAFETY: the kernel has passed it, possibly through another handler.
     let number = unsafe { (*info).si_signo };
     assert!(number == signal && !context.is_null());
     CALLS.fetch_add(1, SeqCst);
@@ -109,11 +109,11 @@ fn what_was_ignored_or_wanted_once_stays_so() {
     assert_eq!(child.wait().unwrap_err().raw_os_error(), Some(libc::ECHILD));
 }
 
-/// A handler that covers ours without passing on is what the program has chosen: ours hears nothing, and comes back with
-/// the next `Signals`.
+/// If the program replaces our handler by one that does not pass signals on, ours gets nothing, and comes back with the next
+/// `Signals`.
 #[test]
-fn whoever_covers_ours_for_good_is_covered_again() {
-    in_a_process_of_its_own!("whoever_covers_ours_for_good_is_covered_again");
+fn a_handler_that_replaced_ours_is_replaced_by_the_next_receiver() {
+    in_a_process_of_its_own!("a_handler_that_replaced_ours_is_replaced_by_the_next_receiver");
     let mut first = Signals::new([Signal::User1]).unwrap();
     set(Signal::User1, plain as *const () as usize, 0);
     raise(Signal::User1);
@@ -166,8 +166,8 @@ fn a_handler_of_signal_hook_over_and_under_ours_hears_each_signal_once() {
 }
 
 #[test]
-fn tokio_hears_what_we_hear_whoever_came_first() {
-    in_a_process_of_its_own!("tokio_hears_what_we_hear_whoever_came_first");
+fn tokio_receives_the_same_signals_whichever_came_first() {
+    in_a_process_of_its_own!("tokio_receives_the_same_signals_whichever_came_first");
     use tokio::signal::unix::{SignalKind, signal};
     // The sockets that its handlers write to live as long as the process.
     abaca_tests::leaks::settle();
@@ -218,14 +218,14 @@ fn ctrlc_hears_the_interrupt_before_and_after_us() {
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_child(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: what the kernel has passed.
+    // SAFETY: the kernel has passed it.
     STOPPED.fetch_or(unsafe { (*info).si_code } == libc::CLD_STOPPED, SeqCst);
     CALLS.fetch_add(1, SeqCst);
 }
 
 #[test]
-fn a_handler_that_wants_no_stops_of_children_hears_of_none() {
-    in_a_process_of_its_own!("a_handler_that_wants_no_stops_of_children_hears_of_none");
+fn a_handler_that_wants_no_stops_of_children_gets_none() {
+    in_a_process_of_its_own!("a_handler_that_wants_no_stops_of_children_gets_none");
     set(Signal::Child, on_child as *const () as usize, libc::SA_SIGINFO | libc::SA_NOCLDSTOP);
     let mut signals = Signals::new([Signal::Child]).unwrap();
     let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();

@@ -1,7 +1,7 @@
-//! `abaca::blocking`, `fs`, `io`, `process` and `signal`: what waits on the operating system.
+//! `abaca::blocking`, `fs`, `io`, `process` and `signal`: calls that wait for the operating system.
 //!
 //! Many of these tests start children, each of which has copies of this process's descriptors until it executes its
-//! program. So what one test closes may be closed a little later than its calls return.
+//! program. So a descriptor that a test closes may stay open for a little longer.
 
 mod blocking;
 mod blocking_owned;
@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use abaca::Runtime;
 
-/// A runtime on which whoever holds up the worker holds up everybody.
+/// A runtime with one worker, on which a fiber that blocks the worker holds up all others.
 fn one_worker() -> Runtime {
     Runtime::builder().workers(1).build().unwrap()
 }
@@ -61,7 +61,7 @@ impl Drop for Folder {
 /// Runs the named test of this binary again, where `ROLE` is set, through `sh`, whose script ends in `"$@"`.
 fn in_child(test: &str, script: &str) -> Output {
     let this = std::env::current_exe().expect("this test has a path");
-    // One that hangs is a failure, and not a hung test.
+    // A child that hangs fails the test, and does not hang it.
     let mut command = Command::new("timeout");
     command.args(["-k", "10", "300", "sh", "-c", script, "sh"]).arg(this).args([
         "--exact",

@@ -1,4 +1,4 @@
-//! `abaca::process` and `io::pipe`: children and pipes park their fiber, and say what std says.
+//! `abaca::process` and `io::pipe`: children and pipes park their fiber, and answer as std's do.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
@@ -20,7 +20,7 @@ fn cat() -> Command {
 }
 
 #[test]
-fn what_a_command_says_is_what_stds_says() {
+fn a_command_answers_as_stds_does() {
     fn all<T: std::fmt::Debug>(results: Vec<io::Result<T>>) -> String {
         results
             .into_iter()
@@ -254,7 +254,7 @@ fn the_kernel_copies_through_a_child_and_leaves_its_pipes_as_they_were() {
 #[test]
 fn long_outputs_are_read_whole() {
     const MIB: usize = 1 << 20;
-    // Ends at, before and after those of the turns in which they are read.
+    // They end at, before and after the ends of the turns in which they are read.
     for (stdout, stderr) in [(MIB, 3 * MIB), (3 * MIB - 1, MIB + 1)] {
         let script = format!("head -c {stdout} /dev/zero & head -c {stderr} /dev/zero >&2; wait");
         let output = one_worker().run(|| Command::new("sh").args(["-c", &script]).output().unwrap());
@@ -263,7 +263,7 @@ fn long_outputs_are_read_whole() {
 }
 
 #[test]
-fn a_command_whose_output_was_not_waited_for_is_as_it_was() {
+fn a_command_keeps_its_streams_when_the_wait_for_its_output_is_cancelled() {
     one_worker().run(|| {
         let mut command = Command::new("true");
         assert!(abaca::time::timeout(Duration::ZERO, || command.output()).is_err());

@@ -54,8 +54,8 @@ fn a_fiber_waits_while_its_worker_runs_the_sender() {
 }
 
 #[test]
-fn everybody_sees_a_signal_in_every_runtime_and_on_threads() {
-    in_a_process_of_its_own!("everybody_sees_a_signal_in_every_runtime_and_on_threads");
+fn every_receiver_sees_a_signal_in_every_runtime_and_on_threads() {
+    in_a_process_of_its_own!("every_receiver_sees_a_signal_in_every_runtime_and_on_threads");
     let count = Arc::new(AtomicUsize::new(0));
     let runtimes = [one_worker(), one_worker()];
     let mut fibers = Vec::new();
@@ -93,7 +93,7 @@ fn receivers_never_sleep_through_the_last_of_many_signals() {
     in_a_process_of_its_own!("receivers_never_sleep_through_the_last_of_many_signals");
     const ROUNDS: usize = 20;
     const EACH: usize = 50;
-    // The last one comes last in the order as well: whoever reports it has looked for the others.
+    // The last signal comes last in the order as well: a receiver that reports it has looked for the others.
     let of = [Signal::User1, Signal::User2, Signal::Terminate];
     let receive = move |mut signals: Signals, ended: &AtomicUsize| {
         let mut reports = [0; 3];
@@ -149,7 +149,7 @@ fn signals_that_nobody_has_looked_at_count_as_one() {
     }
     assert_eq!(signals.wait().unwrap(), Signal::User2);
     assert_eq!(signals.wait().unwrap(), Signal::User1);
-    // One that comes after the making of another is not the earlier one.
+    // A signal that comes after a receiver was made is not mistaken for an earlier one.
     let mut later = Signals::new([Signal::User1]).unwrap();
     assert_eq!(later.try_wait(), None);
 }

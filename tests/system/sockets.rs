@@ -1,5 +1,5 @@
 //! Sockets of a process that counts its descriptors, or runs out of them. Not among the tests of sockets: a child has
-//! copies of all descriptors until it executes its program, and what a test beside has closed lives on in them.
+//! copies of all descriptors until it executes its program, and a descriptor that another test has closed stays open in them.
 
 use std::io::{Read, Write};
 use std::time::Duration;

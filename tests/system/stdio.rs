@@ -18,7 +18,7 @@ fn lines(output: &Output) -> Vec<String> {
 /// Runs the named test again as a child that reads `input` after each of its lines has been asked for.
 fn child(test: &str) -> Command {
     let this = std::env::current_exe().expect("this test has a path");
-    // One that hangs is a failure, and not a hung test.
+    // A child that hangs fails the test, and does not hang it.
     let mut command = Command::new("timeout");
     command
         .args(["-k", "10", "300"])

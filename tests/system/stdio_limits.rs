@@ -14,9 +14,9 @@ const SOON: Duration = Duration::from_millis(5);
 /// More than a pipe or a terminal holds.
 const MANY: usize = 1 << 20;
 
-/// What the child does: nobody reads what it writes, and nobody writes what it reads. It says how that came out by its status.
+/// The body of the child: nobody reads its output, and nobody writes its input. Its status tells the outcome.
 fn give_up() {
-    // It ends in the middle of a runtime, and what is said of that would wait for ever: nobody reads standard error.
+    // It exits inside of a runtime: the report of a shutdown would wait for ever, since nobody reads standard error.
     abaca_tests::leaks::settle();
     one_worker().run(|| {
         let neighbour = abaca::spawn(|| abaca::sleep(SOON));
@@ -35,7 +35,7 @@ fn give_up() {
 /// Runs the named test as a child with these streams, one a descriptor of the same thing; its status.
 fn run(test: &str, input: Stdio, outputs: [Stdio; 2]) -> Option<i32> {
     let this = std::env::current_exe().expect("this test has a path");
-    // One that hangs is a failure, and not a hung test.
+    // A child that hangs fails the test, and does not hang it.
     let mut command = Command::new("timeout");
     command.args(["-k", "10", "300"]).arg(this).args(["--exact", test, "--nocapture", "--test-threads=1"]);
     let [stdout, stderr] = outputs;
@@ -54,7 +54,7 @@ fn a_fifo_is_given_up_in_time() {
         return give_up();
     }
     let folder = Folder::new();
-    // Both ends of each are open here, so that nobody waits for anybody to open them.
+    // Both ends of each are open here, so that no open waits for the other end.
     let [input, output] = ["input", "output"].map(|name| {
         let path = folder.path().join(name);
         assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -89,7 +89,7 @@ fn a_terminal_is_given_up_in_time() {
     assert!(!socket2::SockRef::from(&terminal).nonblocking().unwrap(), "its mode is its own");
 }
 
-/// What was written before the time was up is what is told.
+/// The bytes that are reported as written are those that were written before the time was up.
 #[test]
 fn bytes_arrive_whole_and_once() {
     if is_child() {

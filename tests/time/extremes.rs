@@ -1,4 +1,4 @@
-//! Every call that takes a time takes any: none at all, one that has passed, one beyond the clock's range.
+//! Every call that takes a time takes any time: zero, a time that has passed, a time beyond the clock's range.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ fn waits_without_end_go_on_until_they_are_cancelled() {
             assert!(waits(|| _ = CancellationToken::new().cancelled_timeout(long)));
             let (promise, _resolver) = Promise::<u32>::pending();
             assert!(waits(|| _ = promise.wait_timeout(long)));
-            // One that does not wait is not in the way either.
+            // A call that does not wait works as well.
             assert_eq!(timeout(long, || 1), Ok(1));
         }
         let last = last_instant();

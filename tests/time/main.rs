@@ -175,6 +175,6 @@ fn an_interval_can_be_reset() {
 
 #[test]
 #[should_panic(expected = "more than zero")]
-fn a_period_of_zero_is_refused() {
+fn a_period_of_zero_panics() {
     interval(Duration::ZERO);
 }

@@ -41,7 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
 macro_rules! transcript {
     ($time:path, $tick:expr, $ago:expr, $steps:expr) => {{
         use $time as time;
-        // Half a tenth, since what is due now and what will be due soon are apart by then.
+        // Half a tenth, which tells the ticks that are due now from those that will be due soon.
         let start = Instant::now() - TENTH * $ago - TENTH / 2;
         let mut interval = time::interval_at(start.into(), PERIOD);
         let mut said = vec![format!("{:?} {:?}", interval.period(), interval.missed_tick_behavior())];

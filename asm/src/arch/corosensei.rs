@@ -1,7 +1,7 @@
-//! The switch for every architecture without one by hand: the same interface on top of corosensei's
+//! The switch for every architecture that has none written by hand: the same interface on top of corosensei's
 //! coroutines.
 //!
-//! corosensei's coroutines are asymmetric: they can only go back to whoever resumed them. [`switch`] is
+//! corosensei's coroutines are asymmetric: they can only go back to their resumer. [`switch`] is
 //! symmetric: any context can go to any other. So a thread has a *hub*, and every fiber is a coroutine that
 //! the hub resumes:
 //!
@@ -15,13 +15,13 @@
 //! one thread may be resumed by the hub of another; a root is continued by its own thread alone, since its
 //! frames are the thread's.
 //!
-//! Two things differ from the backends by hand: a switch costs two switches and a look at a thread-local
+//! Two things differ from the backends that are written by hand: a switch costs two switches and a look at a thread-local
 //! variable, and a backtrace goes on from every fiber into the hub, whether it was prepared as linked or
 //! not.
 #![expect(unsafe_code, reason = "contexts are addresses, and stacks are borrowed by address")]
 
 #[cfg(any(abaca_asan, abaca_tsan))]
-compile_error!("the sanitizers know the switches of the backends by hand only, not corosensei's");
+compile_error!("the sanitizers know the hand-written switches only, not corosensei's");
 
 use core::cell::Cell;
 use core::mem::MaybeUninit;
@@ -33,13 +33,13 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::context::{Context, Entry, Exit};
 
-/// A stack that somebody else owns: corosensei may run on it and never frees it.
+/// A stack that the caller of `prepare` owns: corosensei may run on it and never frees it.
 struct BorrowedStack {
     base: StackPointer,
 }
 
 // SAFETY: `base` is a multiple of the alignment, and by the contract of `prepare` a stack with a guard lies
-// below it. It may be larger than the limit says, which corosensei uses for nothing but its trap handlers,
+// below it. It may be larger than the limit says, but corosensei uses the limit only for its trap handlers,
 // which are not used here.
 unsafe impl stack::Stack for BorrowedStack {
     fn base(&self) -> StackPointer {
@@ -51,7 +51,7 @@ unsafe impl stack::Stack for BorrowedStack {
     }
 }
 
-/// What a context points to. The first field of [`Root`] and of [`Fiber`].
+/// The kind of thing that a context points to. The first field of [`Root`] and of [`Fiber`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 enum Kind {

@@ -1,17 +1,15 @@
 //! The switch, once per architecture: each file has the same three items, `switch`, `prepare` and
 //! `prepare_linked`, and keeps its register contract, its frame and its call frame information to itself.
 //!
-//! x86_64, aarch64 and riscv64 are written by hand. Every other architecture goes through corosensei, and
-//! `--cfg abaca_corosensei` forces that backend on these three, so that it is tested where everything is
-//! tested.
+//! x86_64, aarch64 and riscv64 are written by hand. Every other architecture uses corosensei, and
+//! `--cfg abaca_corosensei` selects that backend on these three as well, so that it can be tested there.
 //!
 //! # Why inline, and why neither `call` nor `ret`
 //!
-//! Returning from a switch into a different caller than the one that called it is what a processor's return
-//! predictor cannot follow: one `ret` of this kind costs a misprediction, and an unmatched `call` shifts
-//! the predictor's stack so that the later returns of the fiber miss too. Inlined, each place that switches
-//! also has an indirect jump of its own, which is predicted by where it went before. And the compiler, told
-//! that every register is overwritten, saves only those that are alive at that place.
+//! A switch returns into another caller than the one that called it, and a processor's return predictor cannot follow that: such
+//! a `ret` costs a misprediction, and an unmatched `call` shifts the predictor's stack, so that the later returns of the fiber
+//! miss too. If the switch is inlined, each place that switches has an indirect jump of its own, which is predicted by where it
+//! went before. And the compiler, told that every register is overwritten, saves only those that are alive at that place.
 
 #[cfg(all(not(abaca_corosensei), target_pointer_width = "64", target_arch = "aarch64"))]
 mod aarch64;

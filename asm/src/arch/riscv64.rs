@@ -57,7 +57,7 @@ use core::ptr::NonNull;
 
 use crate::context::{Context, Entry};
 
-/// What a stack holds at its top before it first runs, lowest address first.
+/// The contents of a stack at its top before it first runs, lowest address first.
 #[repr(C)]
 struct InitialFrame {
     /// Where a suspended context has `s0` and `s1`.
@@ -70,7 +70,7 @@ struct InitialFrame {
     entry: Entry,
     /// Loaded by the code at `start`.
     argument: *mut (),
-    /// The context of whoever resumed us, for `coroutine_start` alone; `sp` points here while `entry` runs.
+    /// The context of the resumer, for `coroutine_start` alone; `sp` points here while `entry` runs.
     resumer: Context,
     /// Keeps the context at a multiple of 16.
     last_padding: usize,
@@ -104,7 +104,7 @@ pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usi
             // Continue it.
             "ld t1, {resume}(sp)",
             "jr t1",
-            // Somebody continues us in the same way.
+            // Another switch continues us in the same way.
             "2:",
             "ld s0, 0(sp)",
             "ld s1, 8(sp)",
@@ -160,7 +160,7 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     unsafe { lay_out(top, fiber_start, entry, argument) }.0
 }
 
-/// Makes a context that calls `entry` and from which a backtrace goes on into whoever resumed it. Returns
+/// Makes a context that calls `entry` and from which a backtrace goes on into its resumer. Returns
 /// the place where each resumer must save its own context.
 ///
 /// # Safety
@@ -231,9 +231,9 @@ unsafe extern "C" fn fiber_start() {
     )
 }
 
-/// Where a coroutine starts: as [`fiber_start`], but for what an unwinder sees.
+/// Where a coroutine starts: like [`fiber_start`], except for what an unwinder sees.
 ///
-/// To an unwinder this function was called by whoever resumed the coroutine last. The resumer's context
+/// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
 /// lies at `sp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
 ///
 /// ```text

@@ -57,7 +57,7 @@ use core::ptr::NonNull;
 
 use crate::context::{Context, Entry};
 
-/// What a stack holds at its top before it first runs, lowest address first.
+/// The contents of a stack at its top before it first runs, lowest address first.
 #[repr(C)]
 struct InitialFrame {
     /// Popped and jumped to by `switch`.
@@ -66,7 +66,7 @@ struct InitialFrame {
     entry: Entry,
     /// Popped by the code at `start`.
     argument: *mut (),
-    /// The context of whoever resumed us, for `coroutine_start` alone; `rsp` points here while `entry` runs.
+    /// The context of the resumer, for `coroutine_start` alone; `rsp` points here while `entry` runs.
     resumer: Context,
     /// Keeps `rsp` at a multiple of 16 at the call of `entry`.
     padding: usize,
@@ -97,7 +97,7 @@ pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usi
             // Continue it. An indirect jump, not `ret`: see `arch/mod.rs`.
             "pop rax",
             "jmp rax",
-            // Somebody continues us in the same way.
+            // Another switch continues us in the same way.
             "2:",
             "pop rbx",
             "pop rbp",
@@ -120,7 +120,7 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     unsafe { lay_out(top, fiber_start, entry, argument) }.0
 }
 
-/// Makes a context that calls `entry` and from which a backtrace goes on into whoever resumed it. Returns
+/// Makes a context that calls `entry` and from which a backtrace goes on into its resumer. Returns
 /// the place where each resumer must save its own context.
 ///
 /// # Safety
@@ -183,9 +183,9 @@ unsafe extern "C" fn fiber_start() {
     )
 }
 
-/// Where a coroutine starts: as [`fiber_start`], but for what an unwinder sees.
+/// Where a coroutine starts: like [`fiber_start`], except for what an unwinder sees.
 ///
-/// To an unwinder this function was called by whoever resumed the coroutine last. The resumer's context
+/// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
 /// lies at `rsp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
 ///
 /// ```text

@@ -1,14 +1,14 @@
 //! The end of a coroutine's thread, when thread-locals are destroyed one after the other.
 //!
-//! A coroutine that is kept in a thread-local may be suspended in the middle of a use of another one, which is destroyed
-//! first. From then on the coroutine must not go on, not even to unwind. So it is neither resumed nor unwound while its
-//! thread ends; to know that, there are two ways:
+//! A coroutine that is kept in a thread-local may be suspended while it uses another thread-local, which is destroyed
+//! first. After that the coroutine must not go on, not even to unwind. So it is neither resumed nor unwound while its
+//! thread ends. There are two ways to know that the thread ends:
 //!
-//! * A thread-local of our own, made with the first coroutine of the thread, is destroyed before all older ones. It tells
-//!   all coroutines of its thread, at the price of a load for each resumption.
-//! * Whoever is to unwind a coroutine looks whether the function of the C library that calls the destructors is among its
-//!   callers. That takes some microseconds, as unwinding does, and finds also what is kept in thread-locals that are younger
-//!   than ours. It needs glibc.
+//! * A thread-local of our own, made with the first coroutine of the thread, is destroyed before all older ones. Its destructor
+//!   sets a flag for all coroutines of its thread, at the price of a load for each resumption.
+//! * Before a coroutine is unwound, the callers are searched for the function of the C library that calls the destructors. That
+//!   takes some microseconds, as unwinding does, and also works for coroutines in thread-locals that are younger than ours. It
+//!   needs glibc.
 #![expect(unsafe_code, reason = "walks the stack with the unwinder")]
 
 use core::cell::Cell;
@@ -22,49 +22,49 @@ pub(super) struct Thread {
     has_ended: Rc<Cell<bool>>,
 }
 
-/// Tells the coroutines of its thread that it ends.
-struct Teller(Rc<Cell<bool>>);
+/// Sets the flag of its thread when the thread ends.
+struct EndFlag(Rc<Cell<bool>>);
 
-impl Drop for Teller {
+impl Drop for EndFlag {
     fn drop(&mut self) {
         self.0.set(true);
     }
 }
 
 std::thread_local! {
-    static TELLER: Teller = Teller(Rc::new(Cell::new(false)));
+    static END_FLAG: EndFlag = EndFlag(Rc::new(Cell::new(false)));
 }
 
 impl Thread {
     /// The calling thread.
     ///
-    /// Never inlined: a caller that roams must not keep the address of a thread-local over a switch.
+    /// Never inlined: a caller that roams must not keep the address of a thread-local across a switch.
     #[inline(never)]
     pub(super) fn current() -> Self {
-        // What is made by a destructor that comes later is told nothing.
-        let has_ended = TELLER.try_with(|teller| Rc::clone(&teller.0)).unwrap_or_default();
+        // A coroutine that is made by a later destructor gets a flag that nobody sets.
+        let has_ended = END_FLAG.try_with(|flag| Rc::clone(&flag.0)).unwrap_or_default();
         Self { has_ended }
     }
 
-    /// No thread: nothing tells of its end, for a coroutine to which none matters.
+    /// No thread, which never ends: for a coroutine that is bound to none.
     pub(super) fn none() -> Self {
         Self { has_ended: Rc::default() }
     }
 
-    /// Whether it is known to destroy its thread-locals.
+    /// Whether the flag says that the thread destroys its thread-locals.
     #[inline(always)]
     pub(super) fn has_ended(&self) -> bool {
         self.has_ended.get()
     }
 
-    /// Whether it destroys its thread-locals. It is the calling thread.
+    /// Whether the thread, which is the calling one, destroys its thread-locals.
     #[cold]
     pub(super) fn is_ending(&self) -> bool {
         self.has_ended() || is_called_by(*DESTRUCTORS)
     }
 }
 
-/// The address of the function that calls the destructors of thread-locals; 0 if it is not to be found.
+/// The address of the function that calls the destructors of thread-locals; 0 if it is not found.
 static DESTRUCTORS: LazyLock<usize> = LazyLock::new(|| {
     // SAFETY: asks for a symbol by its name.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__call_tls_dtors".as_ptr()) }.addr()
@@ -76,14 +76,14 @@ mod unwinder {
 
     pub(super) type Visit = unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int;
 
-    // The library with which Rust unwinds is linked to every program that has std.
+    // The library that Rust unwinds with is linked into every program that has std.
     unsafe extern "C" {
         pub(super) fn _Unwind_Backtrace(visit: Visit, argument: *mut c_void) -> c_int;
         pub(super) fn _Unwind_GetRegionStart(frame: *mut c_void) -> usize;
     }
 }
 
-/// Whether a function that begins there is among the callers. 0 is none.
+/// Whether the function that begins at this address is among the callers. `false` for 0.
 #[cfg(not(target_arch = "arm"))]
 fn is_called_by(function: usize) -> bool {
     struct Search {
@@ -91,9 +91,9 @@ fn is_called_by(function: usize) -> bool {
         is_found: bool,
     }
 
-    /// Goes on as long as it returns 0.
+    /// Called for each frame, as long as it returns 0.
     unsafe extern "C" fn visit(frame: *mut c_void, search: *mut c_void) -> c_int {
-        // SAFETY: the argument that is passed below, which is used for nothing else meanwhile.
+        // SAFETY: it is the argument that is passed below, and nothing else uses it meanwhile.
         let search = unsafe { &mut *search.cast::<Search>() };
         // SAFETY: a frame that the unwinder has just found.
         search.is_found = unsafe { unwinder::_Unwind_GetRegionStart(frame) } == search.function;
@@ -108,7 +108,7 @@ fn is_called_by(function: usize) -> bool {
     search.is_found
 }
 
-/// There, the unwinder has another interface.
+/// On this architecture the unwinder has another interface.
 #[cfg(target_arch = "arm")]
 fn is_called_by(_: usize) -> bool {
     false

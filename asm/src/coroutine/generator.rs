@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::{Coroutine, Yielder};
 use crate::stack::{StackError, StackPool};
 
-/// An iterator whose items are suspended with, one after the other, by a function on a stack of its own.
+/// An iterator whose items come from a function on a stack of its own, which suspends with each of them.
 ///
-/// The function may suspend from any depth, a recursion for example. For a generator that borrows, see
-/// [`scope`](super::scope). One that is kept in a thread-local is not unwound when the thread ends: see
+/// The function may suspend from any depth of calls, a recursion for example. A generator that borrows is made by
+/// [`scope`](super::scope). A generator that is kept in a thread-local is not unwound when the thread ends: see
 /// [At the end of the thread](super#at-the-end-of-the-thread).
 ///
 /// ```
@@ -34,11 +34,12 @@ pub struct Generator<Item> {
 
 impl<Item: 'static> Generator<Item> {
     /// Makes a generator on a stack of
-    /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES). `body` begins when the first item is asked for.
+    /// [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES). `body` begins when the first item is requested.
     ///
     /// # Panics
     ///
     /// As [`Coroutine::new`].
+    #[track_caller]
     pub fn new(body: impl FnOnce(&Yielder<(), Item>) + 'static) -> Self {
         Self { coroutine: Coroutine::new(|yielder, ()| body(yielder)) }
     }
@@ -52,6 +53,7 @@ impl<Item: 'static> Generator<Item> {
     /// # Panics
     ///
     /// As [`Coroutine::with_pool`].
+    #[track_caller]
     pub fn with_pool(
         pool: &Arc<StackPool>,
         body: impl FnOnce(&Yielder<(), Item>) + 'static,

@@ -1,7 +1,7 @@
-//! The outside of a coroutine: made, resumed and dropped by whoever owns it.
+//! The outside of a coroutine: a handle, with which its owner makes, resumes and drops it.
 //!
-//! The handle owns the stack until the coroutine has ended, and gives it back in that moment. At the top of
-//! the stack lies a `Start` (see `yielder.rs`), through which both sides find each other's contexts.
+//! The handle owns the stack, and gives it back as soon as the coroutine has ended. At the top of
+//! the stack lies a `Start` (see `yielder.rs`), in which both sides find each other's contexts.
 #![expect(unsafe_code, reason = "writes to the coroutine's stack and switches to it")]
 
 use core::marker::PhantomData;
@@ -20,13 +20,12 @@ use crate::switching::{prepare_linked, switch};
 
 /// The stacks of the coroutines that were not given a pool.
 ///
-/// A static, as the allocator's state is one: a coroutine that stands alone has no runtime to keep its
-/// stacks in, and what is shared here, unused memory, cannot be observed.
+/// It is a static, like the state of the allocator: a coroutine on its own has no runtime to keep its
+/// stacks in, and the state that is shared here, unused memory, cannot be observed.
 static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
     LazyLock::new(|| Arc::new(StackPool::new(DEFAULT_STACK_BYTES)));
 
-/// The pool of the coroutines that were not given one: for whoever gives back [what it does not
-/// need](StackPool::release_surplus).
+/// The pool of the coroutines that were not given one, so that its [surplus](StackPool::release_surplus) can be released.
 ///
 /// ```
 /// use abaca_asm::{coroutine, stack};
@@ -36,7 +35,7 @@ pub fn default_pool() -> &'static StackPool {
     &DEFAULT_POOL
 }
 
-/// What came of a [`Coroutine::resume`].
+/// The result of [`Coroutine::resume`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CoroutineResult<Yield, Return> {
     /// The coroutine suspended with this value. It can be resumed.
@@ -77,12 +76,12 @@ impl<Yield, Return> CoroutineResult<Yield, Return> {
 
 /// A computation on a stack of its own, suspended or ended. See the [module](super) for an example.
 ///
-/// It is neither `Send` nor `Sync`. Dropping it while it is suspended unwinds it: its destructors run. Only while its thread
-/// destroys its thread-locals it is leaked instead; see [At the end of the thread](super#at-the-end-of-the-thread).
+/// It is neither `Send` nor `Sync`. Dropping it while it is suspended unwinds it: its destructors run. Only if its thread is
+/// destroying its thread-locals, it is leaked instead; see [At the end of the thread](super#at-the-end-of-the-thread).
 pub struct Coroutine<Input, Yield, Return> {
-    /// Lies on the stack: valid while there is one.
+    /// On the stack, so valid as long as that is there.
     yielder: NonNull<Yielder<Input, Yield>>,
-    /// Absent when the coroutine has ended.
+    /// `None` once the coroutine has ended.
     stack: Option<Stack>,
     pool: Arc<StackPool>,
     thread: Thread,
@@ -97,8 +96,9 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     ///
     /// # Panics
     ///
-    /// * If there is no stack to be had. [`with_pool`](Self::with_pool) returns an error instead.
+    /// * If there is no stack. [`with_pool`](Self::with_pool) returns an error instead.
     /// * If `body` itself is larger than half of the stack.
+    #[track_caller]
     pub fn new<Body>(body: Body) -> Self
     where
         Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
@@ -109,7 +109,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
         }
     }
 
-    /// Makes a coroutine on a stack from `pool`, to which it is given back when the coroutine ends or is
+    /// Makes a coroutine on a stack from `pool`. The stack goes back to the pool when the coroutine ends or is
     /// dropped.
     ///
     /// ```
@@ -127,11 +127,12 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     ///
     /// # Errors
     ///
-    /// * The pool has no stack, for the reasons that [`StackPool::take`] gives.
+    /// As [`StackPool::take`]: the kernel has no memory, no address space or no mapping left.
     ///
     /// # Panics
     ///
     /// If `body` itself is larger than half of the stack.
+    #[track_caller]
     pub fn with_pool<Body>(pool: &Arc<StackPool>, body: Body) -> Result<Self, StackError>
     where
         Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
@@ -142,12 +143,12 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
 }
 
 impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
-    /// Makes the coroutine independent of the thread on which it was made, and on which this is called: it may be resumed on
-    /// others, one after the other, and outlive that one.
+    /// Makes the coroutine independent of its thread, on which this is called: it may then be resumed on other threads, one after
+    /// the other, and outlive its own.
     ///
     /// # Safety
     ///
-    /// The body keeps nothing on its stack across a suspension that belongs to a thread.
+    /// The body keeps nothing that belongs to a thread on its stack across a suspension.
     #[doc(hidden)]
     pub unsafe fn unbind(&mut self) {
         self.thread = Thread::none();
@@ -155,11 +156,12 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         unsafe { self.yielder.as_ref() }.standing.set(LEFT_ALONE);
     }
 
-    /// As `new`, without demanding that anything is `'static`.
+    /// Like `new`, without the bounds of `'static`.
     ///
     /// # Safety
     ///
     /// The coroutine is dropped before any lifetime in the four types ends; it is not forgotten.
+    #[track_caller]
     pub(super) unsafe fn new_unchecked<Body>(body: Body) -> Self
     where
         Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
@@ -171,11 +173,12 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         }
     }
 
-    /// As `with_pool`, without demanding that anything is `'static`.
+    /// Like `with_pool`, without the bounds of `'static`.
     ///
     /// # Safety
     ///
     /// The coroutine is dropped before any lifetime in the four types ends; it is not forgotten.
+    #[track_caller]
     unsafe fn with_pool_unchecked<Body>(pool: &Arc<StackPool>, body: Body) -> Result<Self, StackError>
     where
         Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
@@ -201,15 +204,16 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         Ok(Self { yielder, stack: Some(stack), pool, thread, started: false, result: PhantomData })
     }
 
-    /// Runs the coroutine with `input` until it suspends or ends. The first input is the second argument of
-    /// the body, each later one is what its `suspend` returns.
+    /// Runs the coroutine with `input` until it suspends or ends. The body gets the first input as its second argument; each
+    /// later input is returned by its `suspend`.
     ///
     /// # Panics
     ///
     /// * If the coroutine has ended: see [`is_done`](Self::is_done).
-    /// * If the thread is destroying its thread-locals, and had made its first coroutine before.
+    /// * If the thread is destroying its thread-locals, and made its first coroutine before that.
     /// * If the coroutine panics: the panic goes on here. The coroutine has ended then.
     #[inline]
+    #[track_caller]
     pub fn resume(&mut self, input: Input) -> CoroutineResult<Yield, Return> {
         assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
         assert!(
@@ -244,13 +248,13 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         self.stack.is_none()
     }
 
-    /// Switches to the coroutine, with an input in the call or the order [`UNWIND`], and returns its
-    /// answer, which says what it has filled in.
+    /// Switches to the coroutine, with an input in the call or the order [`UNWIND`]. Returns its
+    /// answer, which says which field of the call it has filled in.
     #[inline]
     fn go_on(&mut self, call: &mut FullCall<Input, Yield, Return>, order: usize) -> usize {
         let word = (&raw mut *call).expose_provenance() | order;
         // SAFETY: both callers have checked that the coroutine has not ended, so its stack is there and it
-        // is suspended: it does not run, since this handle is borrowed exclusively. The word is what `run`
+        // is suspended: it does not run, since this handle is borrowed exclusively. The word is as `run`
         // demands, and the call is valid until the switch returns.
         unsafe {
             let yielder = self.yielder.as_ptr();
@@ -263,7 +267,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         }
     }
 
-    /// Gives the stack back and takes the result; the coroutine has answered that it has ended.
+    /// Gives the stack back and takes the result. The coroutine has answered that it has ended.
     #[cold]
     fn end(&mut self, call: FullCall<Input, Yield, Return>) -> thread::Result<Option<Return>> {
         let stack = self.stack.take().expect("a coroutine ends once");
@@ -282,19 +286,19 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         self.started && !self.is_done()
     }
 
-    /// What a drop does when nothing speaks against it.
+    /// Unwinds the coroutine, if it has not ended: a drop without its exceptions.
     pub(super) fn finish(&mut self) {
         if !self.is_done()
             && let Err(payload) = self.unwind()
             && !payload.is::<Unwound>()
         {
-            // A destructor or the body itself has panicked on the way.
+            // A destructor, or the body itself, has panicked meanwhile.
             panic::resume_unwind(payload);
         }
     }
 
-    /// Orders the coroutine to unwind until it has ended. It may suspend on the way, if its body catches
-    /// the unwinding.
+    /// Orders the coroutine to unwind until it has ended. If its body catches the unwinding, it may suspend
+    /// meanwhile.
     #[cold]
     fn unwind(&mut self) -> thread::Result<Option<Return>> {
         let mut call = FullCall::new(MaybeUninit::uninit());
@@ -316,7 +320,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
 impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
     fn drop(&mut self) {
         if self.is_stuck() || (self.is_suspended() && self.thread.is_ending()) {
-            // Forgotten, not lost: the pool must not unmap a stack whose destructors have not run.
+            // Forgotten, and not counted as lost: the pool must not unmap a stack whose destructors have not run.
             mem::forget(self.stack.take());
         } else {
             self.finish();

@@ -44,10 +44,10 @@
 //!
 //! # Why borrowing needs a scope
 //!
-//! A coroutine can be forgotten while it is suspended, and then the destructors on its stack never run. A
-//! frame that relies on its destructor to end a borrow, as `std::thread::scope` does, would lose that
-//! borrow's data under its feet. So what a [`Coroutine`] holds and what travels in and out must be
-//! `'static`; [`scope`] allows borrowing, since the coroutine never leaves its hands.
+//! A coroutine can be forgotten while it is suspended, and then the destructors on its stack never run. If a
+//! frame relied on its destructor to end a borrow, as `std::thread::scope` does, the borrowed data would go while
+//! it is still in use. So everything that a [`Coroutine`] holds, and that goes in and out of it, must be
+//! `'static`. [`scope`] allows borrowing, since it keeps the coroutine itself.
 //!
 //! ```compile_fail,E0373
 //! use abaca_asm::coroutine::Coroutine;
@@ -63,20 +63,20 @@
 //!
 //! * Code in the coroutine that catches this unwinding must let it go on. If it suspends again, the value
 //!   is dropped and it is unwound again; a loop that catches and suspends forever hangs the drop.
-//! * A destructor that suspends while it is run by an unwinding aborts the process if the unwinding was
-//!   forced. If it was a panic, the coroutine takes it along where a runtime of `abaca` has been started in the
-//!   process; elsewhere the resumer sees a `std::thread::panicking()` of true meanwhile.
+//! * If a destructor suspends during an unwinding, the process aborts if the unwinding was forced by a drop. If it was a
+//!   panic, the coroutine takes the panic along, provided that a runtime of `abaca` has been started in the process;
+//!   otherwise `std::thread::panicking()` is true in the resumer meanwhile.
 //! * With `panic = "abort"` nothing can be unwound: a [`Coroutine`] that is dropped while suspended is
 //!   leaked with its stack, and a [`scope`] that ends before its coroutine aborts the process. A coroutine
 //!   that has ended or was never resumed is dropped as always.
 //!
 //! # At the end of the thread
 //!
-//! A coroutine that is kept in a `thread_local!` is dropped when its thread ends, after other thread-locals of which it may
-//! be in the middle of a use. So it is not unwound then, but leaked with its stack: **its destructors do not run**. The same
-//! holds for one that another destructor drops at that time, and on the main thread during the process's exit. To resume
-//! one panics, which aborts the process, as any panic does in the destructor of a thread-local. Take out what is to end in
-//! order before the thread ends:
+//! A coroutine that is kept in a `thread_local!` is dropped when its thread ends, possibly after another thread-local that it
+//! is using. So it is not unwound then, but leaked with its stack: **its destructors do not run**. The same
+//! holds for a coroutine that another destructor drops at that time, and on the main thread during the process's exit. Resuming a
+//! coroutine then panics, which aborts the process, as any panic does in the destructor of a thread-local. Take coroutines that
+//! must end in order out before the thread ends:
 //!
 //! ```
 //! use std::cell::RefCell;
@@ -87,18 +87,18 @@
 //! drop(KEPT.take()); // unwound here, if it is suspended
 //! ```
 //!
-//! Two limits. Whether one may be unwound is known for sure with glibc only; elsewhere, and for a resumption everywhere, it
-//! is known if the thread made its first coroutine after it first used the thread-local in which this one is kept. So do not
-//! resume a coroutine of the thread in the destructor of a thread-local. What a [`scope`] lends out always ends in the
-//! scope.
+//! There are two limits. That the thread ends is known for sure only with glibc, and only when a coroutine is dropped. Elsewhere,
+//! and when a coroutine is resumed, it is known if the thread made its first coroutine after it first used the thread-local in
+//! which the coroutine is kept. So do not resume a coroutine in the destructor of a thread-local. A coroutine of a [`scope`]
+//! always ends in the scope.
 //!
-//! The initialiser of a `thread_local!` must neither suspend nor resume a coroutine that uses the same key: std takes for
-//! granted that nobody uses a value while its initialiser runs, and replaces what was made meanwhile.
+//! The initialiser of a `thread_local!` must neither suspend nor resume a coroutine that uses the same key: std assumes that
+//! nobody uses a value while its initialiser runs, and replaces a value that was made meanwhile.
 //!
 //! # Inside a fiber
 //!
-//! A coroutine's body may park the fiber that resumed it: the switch then saves the stack it is on, which
-//! is the coroutine's, and the fiber goes on there.
+//! The body of a coroutine may park the fiber that resumed it. The switch then saves the stack that it is on, the coroutine's,
+//! and the fiber goes on there.
 
 mod end;
 pub mod generator;

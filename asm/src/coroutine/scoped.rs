@@ -6,8 +6,8 @@ use std::process;
 use super::handle::{Coroutine, CoroutineResult};
 use super::yielder::Yielder;
 
-/// Makes a coroutine that may borrow from the caller, lends it to `driver`, and drops it when that returns
-/// or unwinds.
+/// Makes a coroutine that may borrow from the caller, lends it to `driver`, and drops it when `driver` returns
+/// or unwinds. Returns the result of `driver`.
 ///
 /// ```
 /// use abaca_asm::coroutine::scope;
@@ -23,8 +23,9 @@ use super::yielder::Yielder;
 ///
 /// # Panics
 ///
-/// As [`Coroutine::new`], or if `driver` panics. With `panic = "abort"` the process is aborted if the
+/// As [`Coroutine::new`], or if `driver` panics. With `panic = "abort"`, the process aborts if the
 /// coroutine is still suspended at the end.
+#[track_caller]
 pub fn scope<Input, Yield, Return, Body, Driver, Outcome>(body: Body, driver: Driver) -> Outcome
 where
     Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
@@ -36,7 +37,7 @@ where
     driver(Scoped { coroutine: &mut owner.0 })
 }
 
-/// Drops its coroutine for sure.
+/// Owns the coroutine of a scope, and drops it on every way out.
 struct Owner<Input, Yield, Return>(Coroutine<Input, Yield, Return>);
 
 impl<Input, Yield, Return> Drop for Owner<Input, Yield, Return> {
@@ -45,12 +46,12 @@ impl<Input, Yield, Return> Drop for Owner<Input, Yield, Return> {
             std::eprintln!("a scoped coroutine was left suspended, and panic = \"abort\" cannot unwind it");
             process::abort();
         }
-        // Also in a destructor at the thread's end: what it borrows is in frames above, and is destroyed after it.
+        // It is unwound even in a destructor at the thread's end: it borrows from the frames above, which end after it.
         self.0.finish();
     }
 }
 
-/// A coroutine that [`scope`] lends out. If the coroutine takes nothing and returns nothing, this is an
+/// A coroutine that [`scope`] has made and lends to its driver. If the coroutine takes nothing and returns nothing, this is an
 /// iterator over the values that it suspends with.
 #[derive(Debug)]
 pub struct Scoped<'scope, Input, Yield, Return> {
@@ -59,17 +60,18 @@ pub struct Scoped<'scope, Input, Yield, Return> {
 }
 
 impl<Input, Yield, Return> Scoped<'_, Input, Yield, Return> {
-    /// As [`Coroutine::resume`].
+    /// Runs the coroutine until it suspends or ends; see [`Coroutine::resume`].
     ///
     /// # Panics
     ///
     /// As `Coroutine::resume`.
     #[inline]
+    #[track_caller]
     pub fn resume(&mut self, input: Input) -> CoroutineResult<Yield, Return> {
         self.coroutine.resume(input)
     }
 
-    /// As [`Coroutine::is_done`].
+    /// Whether the coroutine has ended; see [`Coroutine::is_done`].
     #[inline]
     pub fn is_done(&self) -> bool {
         self.coroutine.is_done()

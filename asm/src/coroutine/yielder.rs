@@ -1,7 +1,7 @@
 //! The inside of a coroutine: how its body starts, suspends and ends.
 //!
-//! The two sides talk through a [`Call`], which lies in the frame of the resumer: the resumer puts the
-//! input there and passes its address as the word of the switch, with the lowest bit set if there is no
+//! The two sides communicate through a [`Call`], which lies in the frame of the resumer. The resumer puts the
+//! input there and passes its address as the word of the switch. The lowest bit of the word is set if there is no
 //! input but the order to unwind. The coroutine answers with a word that says which field it has filled in.
 #![expect(unsafe_code, reason = "reaches into the resumer's frame, and its own body is read from raw memory")]
 
@@ -59,9 +59,9 @@ pub(super) const ENDED: usize = 1;
 /// The payload that unwinds a suspended coroutine which is dropped.
 pub(super) struct Unwound;
 
-/// The coroutine's end of the conversation: its body is called with a reference to one.
+/// The inner end of a coroutine, with which it suspends. Its body is called with a reference to one.
 ///
-/// It can be handed on to any depth:
+/// The reference can be passed on to any depth of calls:
 ///
 /// ```
 /// use abaca_asm::coroutine::{Coroutine, Yielder};
@@ -156,7 +156,7 @@ fn unwind() -> ! {
     panic::resume_unwind(Box::new(Unwound))
 }
 
-/// What lies at the top of a coroutine's stack, above its initial frame.
+/// The record at the top of a coroutine's stack, above its initial frame.
 #[repr(C)]
 pub(super) struct Start<Input, Yield, Body> {
     pub(super) yielder: Yielder<Input, Yield>,

@@ -12,7 +12,7 @@ unsafe extern "C" {
     fn __asan_unpoison_memory_region(start: *const c_void, bytes: usize);
 }
 
-/// The size that is assumed for a stack that is from no pool.
+/// The size that is assumed of a stack that comes from no pool.
 const FOREIGN_STACK_BYTES: usize = 16 * 1024;
 
 /// How many bytes the stack has below `top`.
@@ -20,9 +20,9 @@ fn bytes_below(top: *mut u8) -> usize {
     stack::bytes_below(top.addr()).unwrap_or(FOREIGN_STACK_BYTES)
 }
 
-/// What the sanitizer wants to hear when a suspended computation goes on.
+/// The facts that the sanitizer needs when a suspended computation goes on.
 pub(super) struct Fiber {
-    /// Unknown, and null, from the suspension to the arrival of whoever was continued.
+    /// Null, since it is unknown, from the suspension until the continued computation has arrived.
     bottom: *const c_void,
     bytes: usize,
     fake_stack: *mut c_void,
@@ -43,7 +43,7 @@ impl Fiber {
     }
 }
 
-/// What an ended fiber leaves to be destroyed: nothing, the sanitizer does it when no fake stack is saved.
+/// The handle of a fiber that has ended: none, since the sanitizer destroys the fiber itself if no fake stack is saved.
 #[derive(Clone, Copy)]
 pub(super) struct Remains;
 
@@ -70,7 +70,7 @@ pub(super) unsafe fn before_switch(own: Option<&mut Fiber>, to: &Fiber) {
     unsafe { __sanitizer_start_switch_fiber(save, to.bottom, to.bytes) };
 }
 
-/// Announces the arrival. `left` is absent if whoever was left has ended.
+/// Announces the arrival. `left` is absent if the computation that was left has ended.
 ///
 /// # Safety
 ///

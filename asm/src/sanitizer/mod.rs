@@ -3,15 +3,15 @@
 //!
 //! Both must know which stack a thread is on: the first looks for poisoned memory between the stack pointer
 //! and the end of the stack, the second keeps a history per fiber. So in these builds a context is the
-//! address of a [`Suspended`], which holds the backend's context and what the sanitizer wants to hear when
+//! address of a [`Suspended`], which holds the backend's context and the facts that the sanitizer needs when
 //! the computation goes on. It lies in the frame of the suspended [`switch`], or at the top of a stack that
 //! has not started.
 //!
 //! These builds need a nightly compiler, for the sanitizers and for the attribute that keeps them out of
 //! the switch itself.
 //!
-//! A computation does not know the bounds of its own stack: for a stack from a pool they are looked up when
-//! it is prepared, for a thread's own stack the sanitizer tells them to the first fiber that the thread
+//! A computation does not know the bounds of its own stack. For a stack from a pool they are looked up when
+//! it is prepared; those of a thread's own stack the sanitizer tells to the first fiber that the thread
 //! continues.
 #![expect(unsafe_code, reason = "wraps the switch, and calls into the sanitizers' runtime")]
 
@@ -32,23 +32,23 @@ use crate::context::{Context, Entry, Exit};
 
 /// A suspended computation.
 struct Suspended {
-    /// What the backend continues.
+    /// The context for the backend.
     context: Context,
     sanitizer: runtime::Fiber,
 }
 
-/// What travels through the backend's switch, by address. Lies in memory that the leaver no longer uses,
-/// and is read before anything else happens.
+/// The message from the leaver of a switch to the computation that it continues, passed by address. It lies in memory that the
+/// leaver no longer uses, and is read before anything else happens.
 #[derive(Clone, Copy)]
 struct Passage {
     word: usize,
-    /// Whoever suspended, to be told the bounds of its stack; null if it has ended.
+    /// The computation that was left, which gets the bounds of its stack; null if it has ended.
     leaver: *mut Suspended,
-    /// What whoever ended leaves to be destroyed.
+    /// The handle that must be destroyed, if the leaver has ended.
     remains: runtime::Remains,
 }
 
-/// What lies at the top of a prepared stack.
+/// The record at the top of a prepared stack.
 #[repr(C, align(16))]
 struct Launch {
     suspended: Suspended,
@@ -57,7 +57,7 @@ struct Launch {
     last_passage: Passage,
 }
 
-/// As [`arch::switch`], announced. AddressSanitizer does not instrument it, since it is between two stacks
+/// Like [`arch::switch`], announced to the sanitizer. AddressSanitizer does not instrument it, since it is between two stacks
 /// here.
 #[inline(never)]
 #[cfg_attr(abaca_asan, sanitize(address = "off"))]
@@ -79,7 +79,7 @@ pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usi
     }
 }
 
-/// As [`arch::prepare`], for [`switch`].
+/// Like [`arch::prepare`], for [`switch`].
 pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
     // SAFETY: the same contract.
     unsafe {
@@ -89,9 +89,8 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     }
 }
 
-/// As `arch::prepare_linked`, for [`switch`], but without the link: what resumers save is not what an
-/// unwinder could follow. So in these builds a backtrace inside a coroutine ends where the coroutine
-/// starts.
+/// Like `arch::prepare_linked`, for [`switch`], but without the link: an unwinder cannot follow what resumers save. So in these
+/// builds a backtrace inside a coroutine ends where the coroutine starts.
 ///
 /// # Safety
 ///
@@ -135,7 +134,7 @@ unsafe fn lay_out(top: *mut u8, entry: Entry, argument: *mut ()) -> *mut Launch 
 unsafe extern "C" fn run(word: usize, launch: *mut ()) -> Exit {
     let launch = launch.cast::<Launch>();
     // SAFETY: the launch lies above this frame and is used by this fiber alone; the word is a passage, from
-    // `switch` or from `run`; the real entry function is safe to call once; and what it returns is
+    // `switch` or from `run`; the real entry function is safe to call once; and the context that it returns is
     // suspended.
     unsafe {
         let passage = ptr::with_exposed_provenance::<Passage>(word).read();

@@ -1,4 +1,4 @@
-//! ThreadSanitizer's side: it keeps a history and a shadow call stack for each fiber, and is told which one
+//! ThreadSanitizer's side: it keeps a history and a shadow call stack for each fiber, and must be told which fiber
 //! runs.
 
 use core::ffi::{c_uint, c_void};
@@ -50,20 +50,20 @@ pub(super) unsafe fn before_switch(_own: Option<&mut Fiber>, _to: &Fiber) {}
 /// Announces the switch that has just happened. What happened before it happens before everything after it.
 ///
 /// Each instrumented function pushes itself on the shadow call stack of the current fiber and pops itself
-/// when it returns, the attribute against instrumentation notwithstanding. So what stands there of the
-/// arriving fiber moves over with it: this function, which is never inlined, and below it the entry
-/// function if the fiber is fresh. Whoever was suspended in a switch has left the function that switches on
-/// its own shadow stack, where it finds it again.
+/// when it returns, despite the attribute against instrumentation. So the frames of the arriving fiber that are there
+/// move over with it: this function, which is never inlined, and below it the entry function if the fiber is fresh. A
+/// fiber that was suspended in a switch has left the function that switches on its own shadow stack, where it finds it
+/// again.
 ///
 /// # Safety
 ///
-/// `remains` are those of the fiber that we have just come from, if that has ended. The caller is the
+/// `remains` are those of the fiber that was just left, if that has ended. The caller is the
 /// function that switches, or the entry function if `is_fresh`.
 #[inline(never)]
 pub(super) unsafe fn after_switch(own: &Fiber, is_fresh: bool, _left: Option<&mut Fiber>, remains: Remains) {
     let own_frames = 1 + u32::from(is_fresh);
-    // SAFETY: as many frames are popped as stand there, and pushed again under some address of this module;
-    // `own` exists, and what has ended does not run any more.
+    // SAFETY: as many frames are popped as are there, and pushed again under some address of this module;
+    // `own` exists, and a fiber that has ended does not run any more.
     unsafe {
         for _ in 0..own_frames {
             __tsan_func_exit();

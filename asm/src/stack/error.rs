@@ -1,4 +1,4 @@
-//! Why a stack could not be had, told to the person who has to do something about it.
+//! The error of a stack that the kernel refuses, with the cause and its remedy for the person who reads it.
 
 use core::fmt;
 
@@ -10,17 +10,17 @@ use crate::os::{self, Errno};
 /// that return `io::Result`.
 #[derive(Debug)]
 pub struct StackError {
-    /// What was asked of the kernel.
+    /// The system call that failed.
     call: &'static str,
-    /// For how many bytes.
+    /// The number of bytes that it was for.
     bytes: usize,
     errno: Errno,
-    /// The limit that is the likely cause, for the errors that it causes.
+    /// The value of `vm.max_map_count`, if that limit is a likely cause.
     map_limit: Option<usize>,
 }
 
 impl StackError {
-    /// Must be called soon after the failure: it looks up the limits as they are now.
+    /// Must be called soon after the failure: it looks up the present limits.
     #[cold]
     pub(super) fn new(call: &'static str, bytes: usize, errno: Errno) -> Self {
         let map_limit = if errno == libc::ENOMEM { os::max_map_count() } else { None };

@@ -6,20 +6,20 @@ use core::ptr::NonNull;
 use super::error::StackError;
 use crate::os;
 
-/// How the guard below each stack is made.
+/// The way in which the guard below each stack is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
     /// `madvise(MADV_GUARD_INSTALL)`, Linux 6.13 and newer: a marker in the page table, no mapping of its
-    /// own. A pool that finds the kernel too old for it, or an emulator that only says yes, changes to
+    /// own. If the kernel is too old, or an emulator accepts the call without effect, a pool changes to
     /// [`Guard::Mprotect`] by itself.
     Madvise,
-    /// `mprotect(PROT_NONE)`: works everywhere and costs two mappings a stack, of which a process has
-    /// `vm.max_map_count`.
+    /// `mprotect(PROT_NONE)`: works everywhere, and costs two mappings a stack. A process has at most
+    /// `vm.max_map_count` mappings.
     Mprotect,
 }
 
 impl Guard {
-    /// What a pool starts with unless told otherwise.
+    /// The guard that a pool starts with by default.
     pub(super) const DEFAULT: Self = if cfg!(abaca_mprotect) { Self::Mprotect } else { Self::Madvise };
 
     /// The most guards that one call of [`install`](Self::install) makes.
@@ -27,15 +27,14 @@ impl Guard {
 
     /// The least size of a guard in bytes.
     ///
-    /// A frame that is larger than the guard steps over it. Where rustc compiles a frame it touches each of its
-    /// pages in order, but what C compilers made need not (`-fstack-clash-protection` is a choice of whoever
-    /// built it), nor does rustc on every architecture. A buffer of 4 to 32 KiB on the stack is common in C,
-    /// hence sixteen times what the kernel would need to notice an overflow by small steps. It costs 128
-    /// bytes of page table a stack: see the module.
+    /// A frame that is larger than the guard steps over it. Code of rustc touches each page of a frame in order, but not
+    /// on every architecture, and code of C compilers need not (`-fstack-clash-protection` is a choice of the one who
+    /// builds it). A buffer of 4 to 32 KiB on the stack is common in C. Hence a guard is sixteen times as large as one that
+    /// only has to catch an overflow by small steps. It costs 128 bytes of page table a stack: see the module.
     pub(super) const BYTES: usize = 64 * 1024;
 
-    /// Guards `bytes` at `first` and at each multiple of `stride` after it, `count` in all, at most
-    /// [`BATCH`](Self::BATCH). Returns how many, from the first on, are guarded now: at least one.
+    /// Guards `bytes` at `first` and at each multiple of `stride` after it: `count` ranges in all, at most
+    /// [`BATCH`](Self::BATCH). Returns how many of them, from the first on, are guarded now: at least one.
     ///
     /// If the kernel does not know [`Guard::Madvise`], `self` becomes [`Guard::Mprotect`].
     ///
@@ -60,7 +59,7 @@ impl Guard {
             });
             // SAFETY: the caller's promise.
             guarded = unsafe { os::guard_many_by_marker(&ranges[..count]) };
-            // Emulators and sandboxes accept advice that they do not know, and do nothing. Look, once a
+            // Emulators and sandboxes accept advice that they do not know, and do nothing. This looks once a
             // batch. SAFETY: the caller's promise.
             if unsafe { os::guard_by_marker(first, bytes).is_ok() && !os::faults(first) } {
                 (*self, guarded) = (Self::Mprotect, 0);
@@ -78,7 +77,7 @@ impl Guard {
             match result {
                 Ok(()) => guarded += 1,
                 Err(libc::EINVAL) if *self == Self::Madvise => *self = Self::Mprotect,
-                // What was guarded before the failure can still be handed out.
+                // The stacks that were guarded before the failure can still be handed out.
                 Err(_) if guarded > 0 => break,
                 Err(errno) => return Err(StackError::new(call, bytes, errno)),
             }

@@ -1,6 +1,6 @@
 //! Stacks by the million: guarded, committed page by page, reused last in first out.
 //!
-//! # How they lie in memory
+//! # Their layout in memory
 //!
 //! A pool maps *slabs* of up to 1024 stacks. A slab whose stacks have a 64 KiB guard and 12 KiB to use, at
 //! 0x7f00_0000:
@@ -39,9 +39,10 @@
 //!
 //! # When memory goes back
 //!
-//! The pool keeps what it was given for the next taker, pages and all. [`StackPool::end_period`] and
-//! [`StackPool::release_surplus`] give back what was not needed of late, a [`Release`] what lies below the frames of
-//! whoever is suspended. Nothing does so by itself: there is no thread here. (abaca's workers do, when they rest.)
+//! The pool keeps the stacks that were given back, with their pages, for the next taker. [`StackPool::end_period`] and
+//! [`StackPool::release_surplus`] release the memory of stacks that were not needed of late. A [`Release`] does so for the part
+//! of a stack below the frames of a suspended computation. Nothing happens by itself: there is no thread here. (abaca's workers
+//! call these when they are idle.)
 
 mod error;
 mod guard;
@@ -61,8 +62,7 @@ pub use release::Release;
 pub use slab::Stack;
 pub use surplus::Surplus;
 
-/// The usable bytes of a stack unless somebody says otherwise: of a fiber's in abaca, of a
-/// [coroutine's](crate::coroutine).
+/// The usable bytes of a stack by default: of a fiber's in abaca, and of a [coroutine's](crate::coroutine).
 ///
 /// 256 KiB in a release build; 2 MiB, as much as a thread of std has, in a build with debug assertions, whose frames
 /// are several times as large. Only touched pages cost memory.

@@ -1,12 +1,12 @@
-//! A supply of stacks of one size: slabs are mapped as they are needed, and what is given back is handed
-//! out again, last in first out, since the stack used last is the one whose pages are in the cache.
+//! A supply of stacks of one size. Slabs are mapped as they are needed, and stacks that are given back are handed
+//! out again, last in first out, since the pages of the stack that was used last are in the cache.
 //!
-//! # When the memory goes
+//! # When the memory is unmapped
 //!
-//! A handle gives access to its slab without a lock, so a slab may only be unmapped when no handle is left, or when the
-//! pool has them all (see `surplus.rs`). Dropping the pool therefore counts: handles handed out, less those given back, less those dropped. If
-//! that is zero, everything is unmapped. If not, some handle may still be used, or was forgotten while a
-//! fiber was suspended on its stack, and the pool leaks its slabs: an unmapped stack under a living
+//! A handle gives access to its slab without a lock, so a slab may only be unmapped when no handle is left, or when the pool
+//! has them all (see `surplus.rs`). Dropping the pool therefore counts the handles that were handed out, less those that were
+//! given back, less those that were dropped. If that is zero, everything is unmapped. If not, some handle may still be used, or
+//! was forgotten while a fiber was suspended on its stack, and the pool leaks its slabs: an unmapped stack under a living
 //! reference would be worse.
 #![expect(unsafe_code, reason = "frees slabs that handles point to")]
 
@@ -44,7 +44,7 @@ const FIRST_BATCH: usize = 8;
 /// # Ok::<(), abaca_asm::stack::StackError>(())
 /// ```
 pub struct StackPool {
-    /// In a box, since its address is what a slab knows its pool by. Freed by `drop`, unless handles are
+    /// In a box, since a slab identifies its pool by this address. Freed by `drop`, unless handles are
     /// left.
     pub(super) shared: ManuallyDrop<Box<Shared>>,
 }
@@ -62,19 +62,19 @@ pub(super) struct State {
     pub(super) fresh: usize,
     /// The stacks of the last slab below this index have their guards; at least `fresh`.
     pub(super) guarded: usize,
-    /// What was given back, last in first out. Room for all stacks is reserved when a slab is mapped.
+    /// The stacks that were given back, last in first out. Room for all stacks is reserved when a slab is mapped.
     pub(super) free: Vec<Stack>,
-    /// What was given back and has no page any more; see `surplus.rs`. Room is reserved as for `free`.
+    /// The stacks that were given back and have no page any more; see `surplus.rs`. Room is reserved as for `free`.
     pub(super) bare: Vec<Stack>,
     /// The least length of `free` in this period.
     pub(super) least_free: usize,
-    /// What lay in `free` for all of a period, and is about to lose its pages. Room is reserved as for `free`.
+    /// The stacks that lay in `free` for a whole period, and are about to lose their pages. Room is reserved as for `free`.
     pub(super) surplus: Vec<Stack>,
-    /// Slabs to be unmapped, no more part of the pool.
-    pub(super) doomed: Vec<NonNull<Slab>>,
+    /// Slabs that are no longer part of the pool and will be unmapped.
+    pub(super) retired: Vec<NonNull<Slab>>,
     /// The stacks in all slabs.
     pub(super) total: usize,
-    /// Handles handed out and not given back. Includes those that were dropped.
+    /// The handles that were handed out and not given back, including those that were dropped.
     taken: usize,
 }
 
@@ -82,16 +82,16 @@ pub(super) struct State {
 unsafe impl Send for State {}
 
 impl StackPool {
-    /// A pool of stacks of `stack_bytes` each, which is rounded up to whole pages; the least is one page.
-    /// The guard comes on top of that.
+    /// A pool of stacks with `stack_bytes` usable bytes each, rounded up to whole pages; the least is one page.
+    /// The guard is extra.
     ///
     /// Nothing is mapped before the first stack is taken.
     pub fn new(stack_bytes: usize) -> Self {
         Self::with_guard(stack_bytes, Guard::DEFAULT)
     }
 
-    /// A pool as of [`new`](Self::new), with a say in how its stacks are guarded. Without a special reason,
-    /// such as a test, let `new` choose.
+    /// Like [`new`](Self::new), with the given way of guarding stacks. Without a special reason, such as a test, let `new`
+    /// choose.
     ///
     /// ```
     /// use abaca_asm::stack::{Guard, StackPool};
@@ -109,7 +109,7 @@ impl StackPool {
             bare: Vec::new(),
             least_free: 0,
             surplus: Vec::new(),
-            doomed: Vec::new(),
+            retired: Vec::new(),
             total: 0,
             taken: 0,
         };
@@ -129,7 +129,7 @@ impl StackPool {
         Ok(stack)
     }
 
-    /// Takes up to `count` stacks at the cost of little more than one and appends them to `into`.
+    /// Takes up to `count` stacks, at little more than the cost of one, and appends them to `into`.
     ///
     /// ```
     /// let pool = abaca_asm::stack::StackPool::new(64 * 1024);
@@ -142,8 +142,7 @@ impl StackPool {
     ///
     /// # Errors
     ///
-    /// * Not even one could be had, for the reasons that [`take`](Self::take) gives. If there are some but
-    ///   not `count`, that is no error.
+    /// * As [`take`](Self::take), if there is not even one stack. If there are some but not `count`, that is no error.
     pub fn take_many(&self, count: usize, into: &mut Vec<Stack>) -> Result<(), StackError> {
         let mut state = self.shared.state.lock();
         for already in 0..count {
@@ -162,24 +161,26 @@ impl StackPool {
     /// # Panics
     ///
     /// If the stack is from another pool.
+    #[track_caller]
     pub fn give(&self, stack: Stack) {
         self.give_many(core::iter::once(stack));
     }
 
-    /// Takes several stacks back at the cost of little more than one. The last one is the next to be handed
+    /// Takes several stacks back, at little more than the cost of one. The last one is the next to be handed
     /// out.
     ///
-    /// The pool is locked while `stacks` is drained: it must not use the pool itself, or the thread waits
+    /// The pool is locked while `stacks` is drained. The iterator must not use the pool itself, or the thread waits
     /// forever.
     ///
     /// # Panics
     ///
     /// If a stack is from another pool. Those before it are given back.
+    #[track_caller]
     pub fn give_many(&self, stacks: impl Iterator<Item = Stack>) {
         let mut state = self.shared.state.lock();
         for stack in stacks {
             assert!(core::ptr::eq(stack.pool(), self.id()), "the stack belongs to another pool");
-            // Relaxed: whoever is handed the stack next gets it through the lock.
+            // Relaxed: the next taker gets the stack through the lock.
             stack.owner().store(core::ptr::null_mut(), Ordering::Relaxed);
             state.free.push(stack);
             state.taken -= 1;
@@ -191,12 +192,12 @@ impl StackPool {
         self.shared.shape.usable_bytes
     }
 
-    /// How many stacks are handed out. Those that were dropped instead of given back count.
+    /// How many stacks are handed out, including those that were dropped instead of given back.
     pub fn allocated(&self) -> usize {
         self.shared.state.lock().taken
     }
 
-    /// How the stacks are guarded. Known for certain once a stack has been taken.
+    /// The way in which the stacks are guarded. It may change until the first stack has been taken.
     pub fn guard(&self) -> Guard {
         self.shared.state.lock().guard
     }
@@ -285,10 +286,10 @@ impl StackPool {
 impl Drop for StackPool {
     fn drop(&mut self) {
         let state = self.shared.state.get_mut();
-        // The pool's own handles are no use of a stack: they must not count as lost.
+        // The pool's own handles do not use a stack: they must not count as lost.
         state.free.drain(..).chain(state.surplus.drain(..)).chain(state.bare.drain(..)).for_each(mem::forget);
-        for slab in state.doomed.drain(..) {
-            // SAFETY: it came from `Box::leak`, and no handle of its stacks was left when it was doomed.
+        for slab in state.retired.drain(..) {
+            // SAFETY: it came from `Box::leak`, and no handle of its stacks was left when it was retired.
             drop(unsafe { Box::from_raw(slab.as_ptr()) });
         }
         // SAFETY: slabs stay until they are dropped below.

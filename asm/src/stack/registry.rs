@@ -1,7 +1,7 @@
-//! Where all stacks of the process lie: for whoever has an address and wants to know whose guard it is.
+//! The list of all stacks of the process, to find the stack or guard in which an address lies.
 //!
-//! Every slab is in the list from its mapping to its end. A signal handler may ask: it tries the lock, a bounded number
-//! of times, and goes without an answer if it does not get it.
+//! Every slab is in the list from its mapping to its end. A signal handler may look: it tries the lock a bounded number
+//! of times, and finds nothing if it does not get it.
 #![expect(unsafe_code, reason = "looks at slabs through the pointers in the list")]
 
 use alloc::vec::Vec;
@@ -13,34 +13,34 @@ use super::slab::Slab;
 use crate::lock::Lock;
 use crate::os;
 
-/// A slab in the list. Each is alive, since it leaves the list before it ends.
+/// A slab in the list. It is alive, since it leaves the list before it ends.
 struct Entered(NonNull<Slab>);
 
 // SAFETY: a slab is immutable but for atomics, as argued for `Stack`.
 unsafe impl Send for Entered {}
 
-/// A static, since a fault is the thread's business and knows no pool.
+/// A static, since a signal handler knows the address of a fault, and no pool.
 static SLABS: Lock<Vec<Entered>> = Lock::new(Vec::new());
 
-/// How often a signal handler tries. Who has the lock needs well under a microsecond, once it runs.
+/// How often a signal handler tries the lock. Its holder needs well under a microsecond, once it runs.
 const ATTEMPTS: usize = 1000;
 
-/// What [`overrun_at`] finds: a stack below whose end something was touched.
+/// The result of [`overrun_at`]: a stack whose guard was touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Overrun {
     /// The addresses of the guard.
     pub guard: Range<usize>,
-    /// What the stack has above that, in bytes.
+    /// The usable bytes of the stack, which lie above the guard.
     pub stack_bytes: usize,
     /// The stack's [owner word](super::Stack::owner); null for a coroutine's stack.
     pub owner: *mut (),
 }
 
-/// The stack in whose guard `address` lies, if it is one of any pool's.
+/// Finds the stack, of any pool, in whose guard `address` lies.
 ///
-/// It may be called in a signal handler, to tell an overflow from any other fault. Once in a blue moon, when another
-/// thread maps stacks and is held up in the middle of it, the answer is `None` for an address that is in a guard.
+/// It may be called in a signal handler, to tell an overflow from any other fault. In rare cases, if another
+/// thread is preempted while it maps stacks, it returns `None` for an address that is in a guard.
 ///
 /// ```
 /// use abaca_asm::stack::{StackPool, overrun_at};
@@ -59,7 +59,7 @@ pub fn overrun_at(address: usize) -> Option<Overrun> {
             os::yield_thread();
             continue;
         };
-        // SAFETY: what is in the list is alive, and stays so while the list is locked.
+        // SAFETY: slabs in the list are alive, and stay so while the list is locked.
         return slabs.iter().find_map(|slab| overrun_in(unsafe { slab.0.as_ref() }, address));
     }
     None
@@ -77,7 +77,7 @@ fn overrun_in(slab: &Slab, address: usize) -> Option<Overrun> {
     })
 }
 
-/// The usable memory of the stack in which `address` lies, if it is one of any pool's: where it begins, and how long it is.
+/// Finds the stack, of any pool, in which `address` lies. Returns where its usable memory begins, and how many bytes that has.
 pub(super) fn usable_at(address: usize) -> Option<(NonNull<u8>, usize)> {
     let slabs = SLABS.lock();
     slabs.iter().find_map(|slab| {
@@ -90,7 +90,7 @@ pub(super) fn usable_at(address: usize) -> Option<(NonNull<u8>, usize)> {
     })
 }
 
-/// How many usable bytes the stack has below `top`, if it is one of any pool's.
+/// The usable bytes below `top` of the stack, of any pool, in which that lies.
 #[cfg(abaca_asan)]
 pub(crate) fn bytes_below(top: usize) -> Option<usize> {
     let slabs = SLABS.lock();
@@ -102,11 +102,11 @@ pub(crate) fn bytes_below(top: usize) -> Option<usize> {
     found.next()
 }
 
-/// Enters a slab that has just been mapped.
+/// Adds a slab that has just been mapped to the list.
 ///
 /// # Safety
 ///
-/// It stays where it is until it is dropped, which [removes](remove) it.
+/// The slab stays at its address until it is dropped, which [removes](remove) it.
 pub(super) unsafe fn enter(slab: NonNull<Slab>) {
     SLABS.lock().push(Entered(slab));
 }

@@ -1,9 +1,9 @@
-//! Memory that goes back to the kernel while its stack stays: in batches, since each system call costs more than what it
-//! does for a page or two.
+//! Releasing the memory of stacks to the kernel, while the stacks stay. It is done in batches, since a system call costs more
+//! than its work for a page or two.
 //!
-//! `MADV_DONTNEED`, which takes the pages at once: with `MADV_FREE` they would stay resident, and on a container's bill,
+//! `MADV_DONTNEED` takes the pages at once. With `MADV_FREE` they would stay resident, and on a container's bill,
 //! until the kernel runs out of others. Guards stay as they are, both the markers in the page table and the mappings
-//! without rights, so one range may reach over several stacks.
+//! without rights, so one range may extend over several stacks.
 #![expect(unsafe_code, reason = "discards memory")]
 
 use core::ptr::NonNull;
@@ -13,10 +13,10 @@ use super::slab::Stack;
 use crate::context::Context;
 use crate::os;
 
-/// How many ranges go with one system call.
+/// The most ranges of one system call.
 const MOST: usize = 64;
 
-/// A batch of stack memory that nobody needs: what was added goes back to the kernel when the batch is full, and when it
+/// A batch of stack memory that nobody needs. It is released to the kernel when the batch is full, and when the batch
 /// is dropped.
 ///
 /// ```
@@ -40,31 +40,30 @@ impl Release {
         Self { ranges: [libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; MOST], len: 0 }
     }
 
-    /// Whether nothing is in it.
+    /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether the next range goes with another system call.
+    /// Whether the batch is full, so that the next range needs another system call.
     pub fn is_full(&self) -> bool {
         self.len == MOST
     }
 
-    /// Adds all of `stack`. What was in it is lost: whoever has the handle has promised, in the contract of
+    /// Adds all of `stack`, whose contents are lost. The owner of the handle has promised, in the contract of
     /// [`prepare`](crate::prepare), that nobody runs on it.
     pub fn add(&mut self, stack: &Stack) {
         let (bottom, bytes) = stack.usable();
         self.push(bottom, bytes);
     }
 
-    /// Adds what lies below the frames of a computation that is suspended on `stack`, or in a coroutine that runs on it: all
-    /// pages of the stack it is suspended on that lie below the one in which its saved stack pointer is. Nothing, if
-    /// `context` is not a stack pointer (on corosensei's backend, and under the sanitizers), or not one into a stack of a
-    /// pool.
+    /// Adds the memory below the frames of a computation that is suspended on `stack`, or in a coroutine that runs on `stack`:
+    /// all pages below the one in which its saved stack pointer lies. Adds nothing if `context` is no stack pointer (on
+    /// corosensei's backend, and under the sanitizers), or does not lie in a stack of a pool.
     ///
     /// # Safety
     ///
-    /// `context` was saved by the switch that suspended whoever runs on `stack`, and nobody continues it before this
+    /// `context` was saved by the switch that suspended the computation on `stack`, and nobody continues it before this
     /// batch is dropped.
     pub unsafe fn add_unused(&mut self, stack: &Stack, context: Context) {
         let Some(pointer) = context.stack_pointer() else { return };
@@ -94,12 +93,12 @@ impl Release {
         self.len += 1;
     }
 
-    /// Gives back what was added so far.
+    /// Releases the memory that was added so far.
     pub fn flush(&mut self) {
         let ranges = &self.ranges[..self.len];
         self.len = 0;
         // SAFETY: the ranges are usable memory of stacks, and by the contracts of `add` and `add_unused` nobody needs
-        // what is in it.
+        // its contents.
         unsafe { os::discard_many(ranges) };
     }
 }

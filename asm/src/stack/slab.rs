@@ -1,6 +1,6 @@
 //! One mapping that holds many stacks, and the handle of a stack in it.
 //!
-//! A slab is immutable but for its owner words: the accessors of [`Stack`] compute, they lock nothing. It
+//! A slab is immutable except for atomics, so the accessors of [`Stack`] compute and lock nothing. It
 //! stays at its address until its pool unmaps it, which the pool does only when no handle is left (see
 //! `pool.rs`).
 #![expect(unsafe_code, reason = "owns mapped memory and reaches it through raw pointers")]
@@ -18,8 +18,8 @@ use crate::os;
 
 /// How many different places inside a page the tops of a slab's stacks have.
 ///
-/// The end of a stack is what its fiber touches at each switch. If all of them began at the same place of a
-/// page, they would all want the same sets of the first-level cache, which are chosen by the address inside
+/// A fiber touches the end of its stack at each switch. If all stacks began at the same place of a
+/// page, they would compete for the same sets of the first-level cache, which are chosen by the address inside
 /// the page. Measured in rings of fibers that do nothing else, on a Zen 3 core, in ns per switch with one
 /// place, with eight and with sixteen: 16 fibers 7.8, 5.0 and 5.0; 32 fibers 7.4, 4.5 and 4.5; 64 fibers
 /// 7.3, 7.0 and 4.9; from 128 to 1000 fibers no difference. Sixteen places would cost twice as much of the
@@ -29,19 +29,19 @@ const COLOURS: usize = 8;
 /// The distance between two of these places in bytes: a cache line.
 const COLOUR_BYTES: usize = 64;
 
-/// The measures of the stacks of one pool, in bytes. All are multiples of the page size.
+/// The sizes of the stacks of one pool, in bytes. All are multiples of the page size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// What a stack has to use.
+    /// The memory that a stack can use.
     pub(super) usable_bytes: usize,
-    /// What lies below it and faults.
+    /// The guard below it, which faults.
     pub(super) guard_bytes: usize,
-    /// Their sum: an odd number of pages.
+    /// Their sum, which is an odd number of pages.
     pub(super) stride_bytes: usize,
 }
 
 impl Shape {
-    /// The measures for stacks of at least `stack_bytes`, or the largest possible ones, which no kernel can
+    /// The sizes for stacks of at least `stack_bytes`. If that is too large, the largest possible ones, which no kernel can
     /// map.
     pub(super) fn for_stack(stack_bytes: usize) -> Self {
         let page = os::page_bytes();
@@ -59,13 +59,13 @@ impl Shape {
 pub(super) struct Slab {
     base: NonNull<u8>,
     shape: Shape,
-    /// The address of the pool's state: tells whose stacks these are.
+    /// The address of the state of its pool, which identifies the pool.
     pool: *const (),
-    /// One word per stack, for whoever runs on it.
+    /// One word per stack, for its owner.
     owners: Box<[AtomicPtr<()>]>,
     /// How many handles were dropped instead of given back.
     lost: AtomicUsize,
-    /// How many of its stacks the pool holds without a page in them. Changed by whoever has locked the pool.
+    /// How many of its stacks the pool holds without a page in them. Changed only while the pool is locked.
     bare: AtomicUsize,
     /// The ids of the stacks that valgrind knows.
     #[cfg(abaca_valgrind)]
@@ -77,7 +77,7 @@ impl Slab {
     pub(super) const MOST: usize = 1024;
 
     /// The count of bare stacks in a slab that is about to be unmapped.
-    const DOOMED: usize = usize::MAX;
+    const RETIRED: usize = usize::MAX;
 
     /// Maps room for `count` stacks, none of them guarded yet.
     pub(super) fn map(shape: Shape, count: usize, pool: *const ()) -> Result<Box<Self>, StackError> {
@@ -116,7 +116,7 @@ impl Slab {
         self.shape
     }
 
-    /// Which of its stacks has `address`, and how far above the lowest address of that.
+    /// The index of the stack in which `address` lies, and its distance from the lowest address of that stack.
     pub(super) fn find(&self, address: usize) -> Option<(usize, usize)> {
         let offset = address.checked_sub(self.base.addr().get())?;
         let (index, within) = (offset / self.shape.stride_bytes, offset % self.shape.stride_bytes);
@@ -127,7 +127,7 @@ impl Slab {
         &self.owners
     }
 
-    /// One more, or one less, of its stacks is without a page. For whoever has locked the pool.
+    /// Counts one more, or one less, of its stacks without a page. The caller has locked the pool.
     pub(super) fn count_bare(&self, change: isize) {
         // Relaxed: the pool's lock orders it.
         self.bare.fetch_add(change.cast_unsigned(), Ordering::Relaxed);
@@ -138,19 +138,19 @@ impl Slab {
         self.bare.load(Ordering::Relaxed)
     }
 
-    /// It is no more part of its pool. For whoever has locked the pool.
-    pub(super) fn doom(&self) {
-        self.bare.store(Self::DOOMED, Ordering::Relaxed);
+    /// Marks the slab as no longer part of its pool. The caller has locked the pool.
+    pub(super) fn retire(&self) {
+        self.bare.store(Self::RETIRED, Ordering::Relaxed);
     }
 
-    pub(super) fn is_doomed(&self) -> bool {
-        self.bare.load(Ordering::Relaxed) == Self::DOOMED
+    pub(super) fn is_retired(&self) -> bool {
+        self.bare.load(Ordering::Relaxed) == Self::RETIRED
     }
 
     /// How many handles were dropped instead of given back.
     pub(super) fn lost(&self) -> usize {
-        // Acquire: pairs with the Release in `Stack::drop`. What was done with a handle before it was lost
-        // is over.
+        // Acquire: pairs with the Release in `Stack::drop`: all uses of a handle before it was lost are
+        // over.
         self.lost.load(Ordering::Acquire)
     }
 }
@@ -160,15 +160,15 @@ impl Drop for Slab {
         #[cfg(abaca_valgrind)]
         self.registered.get_mut().drain(..).for_each(crate::valgrind::deregister_stack);
         registry::remove(self.base);
-        // SAFETY: the range is what `map` mapped, and its pool drops a slab only when no handle is left.
+        // SAFETY: the range was mapped by `map`, and its pool drops a slab only when no handle is left.
         unsafe { os::unmap(self.base, self.shape.stride_bytes * self.count()) };
     }
 }
 
-/// The handle of one guarded stack; whoever has it may use the memory.
+/// The handle of one guarded stack. Its owner may use the memory.
 ///
 /// Give it back to its pool with [`StackPool::give`](super::StackPool::give). A handle that is dropped
-/// instead is lost: the memory stays mapped and is not handed out again, until the pool is dropped.
+/// instead is lost: its memory stays mapped until the pool is dropped, and is not handed out again.
 ///
 /// ```
 /// use std::sync::atomic::Ordering;
@@ -194,7 +194,7 @@ pub struct Stack {
 
 const _: () = assert!(size_of::<Stack>() == 16);
 
-// SAFETY: a handle is an address and a number. The slab behind it is immutable but for atomics.
+// SAFETY: a handle is an address and a number. The slab behind it is immutable except for atomics.
 unsafe impl Send for Stack {}
 // SAFETY: as above; a shared handle offers nothing else.
 unsafe impl Sync for Stack {}
@@ -202,8 +202,8 @@ unsafe impl Sync for Stack {}
 impl Stack {
     /// # Safety
     ///
-    /// The stack has its guard, no other handle of it exists, and the slab stays until this handle is
-    /// forgotten by its pool or counted as lost.
+    /// The stack has its guard, no other handle of it exists, and the slab stays until its pool has forgotten this handle or
+    /// counted it as lost.
     pub(super) unsafe fn new(slab: NonNull<Slab>, index: usize) -> Self {
         let index = u32::try_from(index).expect("a slab has at most 1024 stacks");
         let stack = Self { slab, index };
@@ -231,14 +231,14 @@ impl Stack {
         self.slab().lowest(self.index as usize)
     }
 
-    /// Where its usable memory begins, and how many bytes that is.
+    /// The beginning of its usable memory, and its size in bytes.
     pub(super) fn usable(&self) -> (NonNull<u8>, usize) {
         let Shape { usable_bytes, guard_bytes, .. } = self.slab().shape;
         // SAFETY: a stack is one stride long, and its guard is shorter.
         (unsafe { self.lowest().add(guard_bytes) }, usable_bytes)
     }
 
-    /// The slab that it is part of.
+    /// The slab that the stack is part of.
     pub(super) fn home(&self) -> NonNull<Slab> {
         self.slab
     }
@@ -264,7 +264,7 @@ impl Stack {
         self.lowest().as_ptr().addr()..self.bottom().addr()
     }
 
-    /// A word for the owner of the stack to store what it likes in; null when the stack is taken.
+    /// A word in which the owner of the stack can store anything. It is null when the stack is taken.
     ///
     /// It lies outside the stack, so reading it touches no stack memory. It takes no lock and can be used
     /// in a signal handler.
@@ -272,18 +272,18 @@ impl Stack {
         &self.slab().owners[self.index as usize]
     }
 
-    /// Gives the memory of the stack back to the kernel, all but the topmost `keep_bytes` below
-    /// [`top`](Self::top), rounded up to whole pages. What was given back reads as zero. The stack and its
+    /// Releases the memory of the stack to the kernel, except the topmost `keep_bytes` below
+    /// [`top`](Self::top), rounded up to whole pages. The released memory reads as zero. The stack and its
     /// guard stay as they are.
     ///
-    /// This costs a system call and a page fault for each page that is used again: it pays for stacks that
-    /// were touched deeply and now rest.
+    /// This costs a system call, and a page fault for each page that is used again. It pays for stacks that
+    /// were touched deeply and will not be for a while.
     pub fn release_below(&self, keep_bytes: usize) {
         let kept = self.top().addr().saturating_sub(keep_bytes) & !(os::page_bytes() - 1);
         let Some(bytes) = kept.checked_sub(self.bottom().addr()).filter(|&bytes| bytes > 0) else { return };
         let (bottom, _) = self.usable();
-        // SAFETY: the range is usable memory of this stack; whoever runs on it has promised, in the
-        // contract of `prepare`, to have it alone, and this handle is what it has.
+        // SAFETY: the range is usable memory of this stack. By the contract of `prepare`, nothing but the owner of this
+        // handle uses it.
         unsafe { os::discard(bottom, bytes) };
     }
 }
@@ -291,7 +291,7 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         // Release: pairs with the Acquire in `Slab::lost`. The pool forgets the handles that are given
-        // back, so this one was not.
+        // back, so this one was dropped by its owner.
         self.slab().lost.fetch_add(1, Ordering::Release);
     }
 }

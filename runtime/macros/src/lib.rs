@@ -6,34 +6,43 @@ use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ItemFn, MetaNameValue, ReturnType, Token, parse_macro_input};
 
-/// Runs the body of `main` as the main fiber of a runtime.
+/// Runs the body of `main` as the main fiber of a runtime, and ends the runtime when it returns. It is `abaca::run` with settings.
 ///
-/// `main` may return whatever std's may ([`Termination`](std::process::Termination)), such as
-/// `Result<(), Box<dyn Error>>`: an error is printed and makes the process fail. On a function of another name the value is
-/// returned, and has to be `Send`.
+/// `main` may return anything that std's may ([`Termination`](std::process::Termination)), such as
+/// `Result<(), Box<dyn Error>>`: an error is printed and makes the process fail. A function of another name returns the value of
+/// its body, which must be `Send`.
+///
+/// The function takes no arguments and is not `async`.
 ///
 /// # Options
 ///
-/// Setters of `abaca::runtime::Builder`: `#[abaca::main(workers = 2, stack_size = 65536)]`.
+/// The options are setters of `abaca::runtime::Builder`, and their values any expressions:
+/// `#[abaca::main(workers = 2, stack_size = 64 * 1024)]`.
 ///
-/// | option | value |
-/// |---|---|
-/// | `workers` | OS threads that run fibers |
-/// | `stack_size` | bytes of a fiber's stack |
-/// | `max_fibers` | how many fibers may be alive |
-/// | `poller` | an `abaca::runtime::Poller` |
-/// | `name` | the start of the threads' names |
-/// | `shutdown_timeout` | a `Duration`: how long the end waits for fibers |
+/// | option | value | default |
+/// |---|---|---|
+/// | `workers` | how many OS threads run fibers: 1 to 1024 | `ABACA_WORKERS`, else one for each CPU |
+/// | `stack_size` | the usable bytes of a fiber's stack | 256 KiB; 2 MiB with debug assertions |
+/// | `max_fibers` | how many fibers may be alive at once | no limit |
+/// | `poller` | an `abaca::runtime::Poller` | `ABACA_POLLER`, else `Poller::Workers` |
+/// | `name` | the prefix of the threads' names | `"abaca"` |
+/// | `shutdown_timeout` | a `Duration`: how long the end waits for cancelled fibers | 10 seconds |
+///
+/// For the other settings, call `abaca::Runtime::builder()` in a plain `main`.
 ///
 /// # Panics
 ///
-/// If the runtime cannot start, and with the body's panic.
+/// * If the runtime cannot start.
+/// * With the panic of the body.
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     expand(options, item, &quote!())
 }
 
-/// Runs the body of a test as the main fiber of a runtime of its own. Options as for `main`.
+/// Runs the body of a test as the main fiber of a runtime of its own. It stands in place of `#[test]`, and may be combined with
+/// `#[should_panic]` and `#[ignore]`.
+///
+/// The options are those of [`main`](macro@main).
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
     expand(options, item, &quote!(#[::core::prelude::v1::test]))
@@ -71,7 +80,7 @@ fn build(
             .expect("cannot start the runtime")
             .run
     };
-    // What `main` or a test returns is reported in the fiber: an error there need not be `Send`.
+    // The result of `main` or of a test is reported in the fiber, so an error need not be `Send`.
     let is_reported = sig.ident == "main" || !attribute.is_empty();
     if !is_reported || matches!(sig.output, ReturnType::Default) {
         return Ok(quote! { #(#attrs)* #attribute #vis #sig { #run(move || #block) } });
@@ -87,7 +96,7 @@ fn build(
     })
 }
 
-/// One option as a call of the builder's setter of that name.
+/// An option as a call of the builder's setter of that name.
 fn setting(option: &MetaNameValue) -> syn::Result<Tokens> {
     let known = ["workers", "stack_size", "max_fibers", "poller", "name", "shutdown_timeout"];
     let name = option.path.get_ident().filter(|name| known.iter().any(|known| name == known));

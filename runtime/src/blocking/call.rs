@@ -1,4 +1,4 @@
-//! A call on a thread of the pool: the job is queued, and its caller waits in one of several ways.
+//! Calls on a thread of the pool: a job is queued, and its caller waits for it in one of several ways.
 
 #![expect(unsafe_code, reason = "asks for the right to run a job, whose contract it keeps")]
 
@@ -10,7 +10,7 @@ use super::job::{Job, OwnedJob, Wait};
 use crate::park;
 use crate::pool::{JobRef, Pool};
 
-/// Runs `f` on a thread of the pool, and waits for its end in one of the ways of [`Job`].
+/// Runs `f` on a thread of the pool. The caller waits for its end by `wait`, a method of [`Job`].
 pub(super) fn wait_for<F, T>(pool: &Arc<Pool>, f: F, wait: Wait<F, T>) -> T
 where
     F: FnOnce() -> T + Send,
@@ -20,7 +20,7 @@ where
         park::unwind();
     }
     let job = Job::new(f);
-    // SAFETY: once, and the job stays where it is until the wait below is over.
+    // SAFETY: called once, and the job stays in place until the wait below is over.
     pool.submit(unsafe { job.to_ref() });
     let address = std::ptr::from_ref(&job).cast();
     let cancelled = wait(&job, &|| pool.take_back(address));
@@ -35,7 +35,7 @@ where
     }
 }
 
-/// Runs `f`, which owns what it uses, on a thread of the pool, and waits for its end or for the caller's cancellation.
+/// Runs `f`, which owns what it uses, on a thread of the pool. The caller waits for its end, or until it is cancelled.
 pub(super) fn run_owned<F, T>(pool: &Arc<Pool>, f: F) -> T
 where
     F: FnOnce() -> T + Send + 'static,
@@ -47,7 +47,7 @@ where
     let job = OwnedJob::new(f);
     pool.submit(JobRef::Owned(Arc::clone(&job) as _));
     if let Some(cancelled) = job.wait() {
-        // If nobody has begun it, nobody will.
+        // If no thread has begun the job, none will.
         drop(pool.take_back(Arc::as_ptr(&job).cast()));
         drop(job);
         cancelled.unwind();
@@ -58,8 +58,7 @@ where
     }
 }
 
-/// Runs `f` on a thread of the pool, sooner or later. The caller waits for it, unless it is cancelled or must not be
-/// suspended.
+/// Runs `f` on a thread of the pool, now or later. The caller waits for it, unless it is cancelled or may not wait.
 pub(super) fn run_aside(pool: &Arc<Pool>, f: impl FnOnce() + Send + 'static, may_wait: bool) {
     let job = OwnedJob::new(f);
     pool.submit(JobRef::Owned(Arc::clone(&job) as _));
@@ -84,13 +83,13 @@ mod tests {
         let pool = pool(8, Duration::MAX);
         for _ in 0..100 {
             wait_for(&pool, || (), Job::wait);
-            // The caller may be told before the thread has sat down.
+            // The caller may be woken before the thread has become idle.
             while pool.metrics().idle == 0 {
                 std::thread::yield_now();
             }
         }
-        let gauges = pool.metrics();
-        assert_eq!((gauges.threads, gauges.peak, gauges.completed), (1, 1, 100));
+        let metrics = pool.metrics();
+        assert_eq!((metrics.threads, metrics.peak, metrics.completed), (1, 1, 100));
         pool.close();
     }
 

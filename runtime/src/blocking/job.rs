@@ -1,12 +1,12 @@
-//! A job: one closure that a thread of the pool runs, once. There are two kinds.
+//! Jobs: a job is a closure that a thread of the pool runs, once. There are two kinds.
 //!
-//! * A [`Job`] lies on the stack of whoever waits for its end, so that it may borrow from there. Whoever has the
-//!   [`JobRef`] owns closure and result until its caller is told; the caller owns them again afterwards. A caller that takes
-//!   the reference back has everything again at once.
-//! * An [`OwnedJob`] is on the heap and owns what it uses, so its caller may go at any time. What it returns is then
-//!   dropped by whoever goes last.
+//! * A [`Job`] lies on the stack of its caller, who waits for its end, so that it may borrow from there. The holder of the
+//!   [`JobRef`] owns closure and result until it signals the end; after that the caller owns them again. If the caller takes
+//!   the reference back, it owns them again at once.
+//! * An [`OwnedJob`] is on the heap and owns what it uses, so its caller may leave at any time. The side that leaves last,
+//!   caller or thread, drops the result.
 
-#![expect(unsafe_code, reason = "jobs borrow from the stacks of those who wait for them")]
+#![expect(unsafe_code, reason = "jobs borrow from the stacks of their callers")]
 
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,10 +31,10 @@ pub(super) struct OwnedJob<F, T> {
     done: Latch,
 }
 
-/// A way to wait for a job.
+/// A method of [`Job`] that waits for its end.
 pub(super) type Wait<F, T> = fn(&Job<F, T>, TakeBack<'_>) -> Option<Cancellation>;
 
-/// Takes a job back that nobody has begun.
+/// Takes a job back that no thread has begun.
 type TakeBack<'a> = &'a dyn Fn() -> Option<JobRef>;
 
 impl<F, T> Job<F, T>
@@ -46,20 +46,20 @@ where
         Self { call: UnsafeCell::new(Some(call)), result: UnsafeCell::new(None), done: Latch::new(1) }
     }
 
-    /// The right to run it.
+    /// The right to run the job.
     ///
     /// # Safety
     ///
-    /// Asked for once. The job stays in place until `wait` has returned, which the caller calls next.
+    /// It is called once, and the caller calls `wait` next. The job stays in place until `wait` has returned.
     pub(super) unsafe fn to_ref(&self) -> JobRef {
         // SAFETY: closure and result are `Send` by the bounds of `new`, and the caller waits for the job's end. `run` and `tell`
-        // ask for no more than a `JobRef` promises.
+        // require no more than a `JobRef` promises.
         unsafe { JobRef::borrowing(std::ptr::from_ref(self).cast(), Self::run, Self::tell) }
     }
 
     /// # Safety
     ///
-    /// That is a job whose right to be run is the caller's.
+    /// `this` is a job, and the caller has the right to run it.
     unsafe fn run(this: *const ()) {
         // SAFETY: the caller of `to_ref` waits for `done`, and until then the job is this thread's.
         let job = unsafe { &*this.cast::<Self>() };
@@ -72,14 +72,14 @@ where
 
     /// # Safety
     ///
-    /// That is a job which has run, and whose caller has not been told.
+    /// `this` is a job that has run, and whose caller has not been told.
     unsafe fn tell(this: *const ()) {
         // SAFETY: the job stays in place until its caller has seen the count reach zero.
         unsafe { &(*this.cast::<Self>()).done }.count_down();
     }
 
-    /// Waits until the job has run, or until `take_back`, which is called when the caller is cancelled, has found that
-    /// nobody will. Returns whether the caller is to unwind.
+    /// Waits until the job has run. If the caller is cancelled, `take_back` is called; if it succeeds, no thread will run the
+    /// job, and the wait ends. Returns the cancellation with which the caller must unwind, if any.
     pub(super) fn wait(&self, take_back: TakeBack<'_>) -> Option<Cancellation> {
         self.done.wait_to_end(Reason::Blocking, || {
             if take_back().is_some() {
@@ -88,12 +88,12 @@ where
         })
     }
 
-    /// [`wait`](Self::wait), but the caller is to unwind only if nobody will run the job: a result is for it to have.
+    /// Like [`wait`](Self::wait), but the caller must unwind only if no thread will run the job: it always gets a result.
     pub(super) fn wait_and_keep(&self, take_back: TakeBack<'_>) -> Option<Cancellation> {
         self.done.wait_or_abandon(Reason::Blocking, || take_back().is_some())
     }
 
-    /// What the closure returned, or its panic; `None` if it was taken back.
+    /// The closure's result, or its panic; `None` if the job was taken back.
     pub(super) fn into_result(self) -> Option<thread::Result<T>> {
         self.result.into_inner()
     }
@@ -108,17 +108,17 @@ where
         Arc::new(Self { call: Mutex::new(Some(call)), result: Mutex::default(), done: Latch::new(1) })
     }
 
-    /// Waits until the job has run. A caller that is cancelled before is to unwind, and the job goes on without it.
+    /// Waits until the job has run. If the caller is cancelled before, it must unwind, and the job goes on without it.
     pub(super) fn wait(&self) -> Option<Cancellation> {
         self.done.wait_or_unwind(Reason::Blocking)
     }
 
-    /// Waits until the job has run, or the caller is cancelled: its next blocking call obeys.
+    /// Waits until the job has run, or the caller is cancelled: then its next blocking call unwinds.
     pub(super) fn wait_or_leave(&self) {
         self.done.wait_or_ignore(Reason::Blocking);
     }
 
-    /// What the closure returned, or its panic; `None` if it has not run yet.
+    /// The closure's result, or its panic; `None` if the job has not run yet.
     pub(super) fn take_result(&self) -> Option<thread::Result<T>> {
         self.result.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

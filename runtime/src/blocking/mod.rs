@@ -1,36 +1,81 @@
-//! Calls that block their thread, run where they stall no worker.
+//! Calls that block their thread, made where they stall no worker.
 //!
-//! Some calls cannot be made non-blocking: files, name resolution, a C library, a long computation. [`run`] makes
-//! such a call on a thread of the runtime's *blocking pool* and parks the calling fiber until it has returned. The
-//! closure may borrow from the fiber's stack, since the fiber stays until it is done.
+//! Some calls cannot be made non-blocking: files, name look-ups, a C library, a long computation. [`run`](fn@run) makes such a
+//! call on a thread of the runtime's *blocking pool*, and parks the calling fiber until it has returned. The closure may borrow
+//! from the fiber's stack, since the fiber stays until the call is done. [`run_owned`] takes a closure that owns what it uses;
+//! a fiber that is cancelled, or whose time is up, leaves such a call behind.
+//!
+//! # Which calls need it
+//!
+//! Those that block without abaca's knowledge: a C library, a crate that opens its own sockets with std, std's or parking_lot's
+//! locks that are held for long. [`fs`](crate::fs), [`net`](crate::net), [`process`](crate::process) and standard streams of
+//! abaca's do not: they use the pool by themselves where they have to. [`what_blocks`](crate::guide::what_blocks) has a list.
+//!
+//! A `std::sync` lock needs it only if it may be held for long: an uncontended lock, or one that is held for a few lines, is fine
+//! where it is. See [the crate page](crate#when-is-stdsync-fine).
 //!
 //! # The pool
 //!
-//! Each runtime has its own. It has no threads until they are needed: a job takes the thread that became idle last, or
-//! else starts a new one, up to [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads); beyond that,
-//! jobs queue, first in, first out. A thread that has been idle for
-//! [`blocking_keep_alive`](crate::runtime::Builder::blocking_keep_alive) ends; since the last to become idle is the first
-//! to be used, those that a lighter load does not need do end. Threads are called `<runtime>-blocking-<n>`.
-//! Those that start [children](crate::process) are others, `<runtime>-forking-<n>`, within the same limits: a child inherits what
-//! jobs may have changed of their thread, and a thread that has a child stays until that has ended.
+//! Each runtime has a pool of its own. It has no threads until they are needed: a job takes the thread that became idle last,
+//! or else starts a new one, up to [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads), 512 by default.
+//! Beyond that, jobs queue, first in, first out. A thread that has been idle for
+//! [`blocking_keep_alive`](crate::runtime::Builder::blocking_keep_alive) ends. Since the last thread to become idle is the
+//! first to be used, the threads that a lighter load does not need do end. Threads are called `<runtime>-blocking-<n>`.
+//!
+//! Other threads start [children](crate::process). They are called `<runtime>-forking-<n>` and have the same limits: a child
+//! inherits what jobs may have changed of their thread, and a thread that has a child stays until that has ended.
 //!
 //! A job that waits for another job of the same pool can wait for ever when the limit is reached.
 //!
 //! When the operating system refuses a thread, jobs queue for those that exist. If there are none, the job runs in place,
 //! on the fiber's stack, and holds up its worker meanwhile: slow is better than failed.
 //!
+//! # A resource of limited size
+//!
+//! Do not use the pool to limit anything: a hundred fibers that query a database through it become a hundred threads, though
+//! the database may serve 16 connections. Put the connections into a channel instead. To take one is to receive it, to give it
+//! back is to send it; a fiber that finds none parks, and takes no thread:
+//!
+//! ```
+//! use abaca::channel::bounded;
+//!
+//! struct Connection(u32); // of a library that blocks: SQLite, a C client
+//! impl Connection {
+//!     fn query(&mut self) -> u32 { self.0 += 1; self.0 }
+//! }
+//!
+//! abaca::run(|| {
+//!     let (give, take) = bounded(16);
+//!     (0..16).for_each(|_| give.send(Connection(0)).unwrap());
+//!     abaca::scope(|scope| {
+//!         for _ in 0..100 {
+//!             scope.spawn(|| {
+//!                 let mut connection = take.recv().unwrap();
+//!                 abaca::blocking::run(|| connection.query());
+//!                 give.send(connection).unwrap();
+//!             });
+//!         }
+//!     });
+//!     assert_eq!((0..16).map(|_| take.recv().unwrap().0).sum::<u32>(), 100);
+//! });
+//! ```
+//!
+//! The [`cookbook`](crate::guide::cookbook) has it with a guard that gives the connection back when its fiber unwinds.
+//!
 //! # Cancellation and shutdown
 //!
-//! A fiber that is cancelled before a thread has taken its job takes it back and unwinds. Once the job has begun, it depends:
+//! A fiber that is cancelled before a thread has taken its job takes the job back and unwinds. If the job has begun:
 //!
-//! * [`run_owned`], whose closure owns what it uses: the fiber unwinds at once, the closure goes on without it, and what it
-//!   returns is dropped when it arrives. So it does not hold up the end of the runtime or of the process. It keeps
-//!   its thread of the pool for as long as it takes. The calls of [`fs`](crate::fs) and the look-up of names are of this kind,
-//!   but for those that move bytes.
-//! * [`run`], whose closure may borrow from the fiber's stack: the fiber waits for its end, drops the result, and then
+//! * [`run_owned`], whose closure owns what it uses: the fiber unwinds at once. The closure goes on without it, and its result is
+//!   dropped. So it does not hold up the end of the runtime or of the process. It keeps
+//!   its thread of the pool for as long as it takes. The calls of [`fs`](crate::fs) and name look-ups are of this kind,
+//!   except those that move bytes.
+//! * [`run`](fn@run), whose closure may borrow from the fiber's stack: the fiber waits for its end, drops the result, and then
 //!   unwinds. A runtime that is shut down waits, up to its deadline, for such jobs.
 //!
 //! The pool's threads end after the last fiber.
+//!
+//! # Example
 //!
 //! ```
 //! # abaca::run(|| {
@@ -52,15 +97,20 @@ use crate::pool::{Lease, Pool};
 use crate::scheduler;
 use job::Job;
 
-/// Runs `f` on a thread of the runtime's blocking pool while the calling fiber is parked, and returns what it returned.
+/// Runs `f` on a thread of the runtime's blocking pool while the calling fiber is parked, and returns its result.
 ///
-/// On a plain thread, `f` just runs.
+/// On a plain thread, `f` just runs there.
 ///
-/// Handing a job over and back costs some microseconds if a thread is awake, and tens if one must be woken.
+/// To hand a job over and back takes some microseconds if a thread is awake, and tens of them if one must be woken.
+///
+/// A [timeout](fn@crate::time::timeout) or [cancellation](crate::cancel) does not end
+/// `f`, which may borrow: the fiber waits for it, drops its result, and then unwinds. [`run_owned`] does not wait.
 ///
 /// # Panics
 ///
 /// With the panic of `f`.
+///
+/// # Examples
 ///
 /// ```
 /// # abaca::run(|| {
@@ -69,6 +119,30 @@ use job::Job;
 /// assert_eq!(numbers, [1, 2, 3]);
 /// # });
 /// ```
+///
+/// ## A value that is not `Sync`
+///
+/// `f` runs on another thread, so what it borrows must be `Sync`, and many a connection
+/// (`rusqlite::Connection`, for one) is not: it has a `Cell` or
+/// `RefCell` inside. Such a value cannot be borrowed by reference, and the compiler says that it `cannot be shared between
+/// threads safely`. But it can be borrowed *mutably*, since a `&mut T` is `Send` if `T` is. So reborrow it, and `move` the
+/// borrow into the closure:
+///
+/// ```
+/// use std::cell::RefCell; // `Send`, not `Sync`
+///
+/// # abaca::run(|| {
+/// let mut connection = RefCell::new(vec!["row"]);
+/// let reborrowed = &mut connection;
+/// // Without `move`, the closure would borrow through `reborrowed`, as a shared reference.
+/// let rows = abaca::blocking::run(move || reborrowed.borrow().len());
+/// assert_eq!(rows, 1);
+/// connection.borrow_mut().push("another"); // it is the caller's again
+/// # });
+/// ```
+///
+/// If there is only a shared reference to it, put it behind an
+/// [`abaca::sync::Mutex`](crate::sync::Mutex), which makes it `Sync`, or into a [channel](self#a-resource-of-limited-size).
 pub fn run<F, T>(f: F) -> T
 where
     F: FnOnce() -> T + Send,
@@ -80,9 +154,11 @@ where
     }
 }
 
-/// [`run`] for a closure that owns what it uses: a fiber that is cancelled, or whose time is up, does not wait for it. The
-/// closure then goes on, and what it returns is dropped on the pool's thread. Mirrors what becomes of tokio's
-/// `spawn_blocking` when its handle is dropped.
+/// Like [`run`](fn@run), for a closure that owns what it uses: a fiber that is cancelled, or whose time is up, does not wait
+/// for it.
+///
+/// The closure then goes on, and its result is dropped on the pool's thread, as with tokio's `spawn_blocking` when its handle is
+/// dropped. If no thread has begun it, it never runs.
 ///
 /// # Panics
 ///
@@ -112,13 +188,13 @@ where
     }
 }
 
-/// Whether the caller is a fiber, whose runtime has a pool.
+/// Whether the caller is a fiber, and so has a pool.
 pub(crate) fn has_pool() -> bool {
     scheduler::current_fiber().is_some()
 }
 
-/// Runs `f`, for which a destructor is no place, on a thread of the pool. The caller waits for it if it can; it is never
-/// cancelled here. On a plain thread `f` just runs.
+/// Runs `f`, which blocks and must not be cancelled, on a thread of the pool: for destructors. The caller waits for `f` if it may
+/// park; it never unwinds from here. On a plain thread `f` just runs.
 pub(crate) fn run_aside(f: impl FnOnce() + Send + 'static) {
     match scheduler::blocking_pool() {
         Some(pool) => call::run_aside(&pool, f, !std::thread::panicking()),
@@ -126,7 +202,7 @@ pub(crate) fn run_aside(f: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// [`run_aside`], for which nobody waits.
+/// Like [`run_aside`], without waiting.
 pub(crate) fn run_later(f: impl FnOnce() + Send + 'static) {
     match scheduler::blocking_pool() {
         Some(pool) => call::run_aside(&pool, f, false),
@@ -134,8 +210,8 @@ pub(crate) fn run_later(f: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// [`run`] of what must not be lost, such as bytes that are read: once a thread has begun, the result is returned even if
-/// the fiber is cancelled meanwhile, which then unwinds from its next blocking call.
+/// Like [`run`](fn@run), for results that must not be lost, such as bytes that were read: once a thread has begun, the result is
+/// returned even if the fiber is cancelled meanwhile. The fiber then unwinds from its next blocking call.
 pub(crate) fn run_and_keep<F, T>(f: F) -> T
 where
     F: FnOnce() -> T + Send,
@@ -147,8 +223,8 @@ where
     }
 }
 
-/// Runs `f`, which starts a child, on a thread that runs nothing else, and that lives as long as the lease: for the kernel it
-/// is the child's parent. On a plain thread, `f` just runs: the caller is the parent, as in std.
+/// Runs `f`, which starts a child, on a thread that runs nothing else and lives as long as the lease: for the kernel, that
+/// thread is the child's parent. On a plain thread, `f` just runs: the caller is the parent, as in std.
 pub(crate) fn run_and_stay<F, T>(f: F) -> (T, Option<Lease>)
 where
     F: FnOnce() -> T + Send,
@@ -162,13 +238,13 @@ where
     }
 }
 
-/// The gauges of the calling fiber's runtime; all zero on a plain thread, which has no pool.
+/// The state of the pool of the calling fiber's runtime. All numbers are zero on a plain thread, which has no pool.
 ///
 /// ```
 /// # abaca::run(|| {
 /// abaca::blocking::run(|| ());
-/// let gauges = abaca::blocking::metrics();
-/// assert_eq!((gauges.completed, gauges.peak, gauges.queued), (1, 1, 0));
+/// let metrics = abaca::blocking::metrics();
+/// assert_eq!((metrics.completed, metrics.peak, metrics.queued), (1, 1, 0));
 /// # });
 /// ```
 pub fn metrics() -> Metrics {

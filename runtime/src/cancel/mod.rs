@@ -1,44 +1,68 @@
-//! Cancellation: to end a fiber from outside, at its next blocking call.
+//! Cancellation: ending a fiber, or a part of its work, from outside.
 //!
-//! **The one rule.** A cancelled fiber unwinds from the blocking call it is in, or else from the next one that would
-//! block, as a future would that is dropped there: destructors run, and `join` returns [`Cancelled`] as the payload.
-//! It is never cancelled twice, never while it is already unwinding, and never inside of [`shield`].
+//! **The one rule.** A cancelled fiber unwinds from the blocking call that it is in, or else from the next call that would
+//! block: destructors run, and `join` returns [`Cancelled`] as the payload. It is as if a future were dropped there. A fiber is
+//! never cancelled twice, never while it is already unwinding, and never inside of a [`shield`].
 //!
-//! What cancels:
+//! # What cancels
 //!
-//! * [`JoinHandle::cancel`](crate::JoinHandle::cancel) and [`Fiber::cancel`](crate::Fiber::cancel): the whole fiber;
-//! * the runtime's shutdown: all of them;
-//! * [`CancellationToken`]: the code inside of [`run_until_cancelled`](CancellationToken::run_until_cancelled);
-//! * [`time::timeout`](crate::time::timeout): the code inside, when the time is up;
-//! * [`try_scope`](crate::try_scope()): the scope's fibers and its body, when one of them fails;
-//! * a cancelled fiber that waits in a [`scope`](crate::scope()) or [`JoinSet`](crate::JoinSet): the fibers in it.
+//! | | cancels |
+//! |---|---|
+//! | [`JoinHandle::cancel`](crate::JoinHandle::cancel), [`Fiber::cancel`](crate::Fiber::cancel) | the whole fiber |
+//! | the shutdown of the runtime | all of its fibers |
+//! | [`CancellationToken`] | the code inside of [`run_until_cancelled`](CancellationToken::run_until_cancelled) |
+//! | [`time::timeout`](fn@crate::time::timeout) | the code inside, when the time is up |
+//! | [`try_scope`](crate::try_scope()) | the scope's fibers and its body, when one of them fails |
+//! | the cancellation of a fiber that waits in a [`scope`](crate::scope()) or drops a [`JoinSet`](crate::JoinSet) | the fibers in it |
 //!
-//! The last four end at a frame of the fiber, which then goes on. They nest; if several apply, the outermost wins.
+//! Token, timeout and `try_scope` end at a frame of the fiber, which then goes on. They nest; if several apply, the outermost
+//! wins.
 //!
-//! A call that has done its work returns, even if the cancellation comes first: no message that was received and no byte
-//! that was read is lost to it. (A join that is cancelled detaches its fiber; use a `JoinSet` or a scope to keep it.)
-//! [`copy_fd`](crate::io::copy_fd) and [`copy_bidirectional`](crate::io::copy_bidirectional) take from one side what the other has.
-//! Of calls that std makes of several, such as `read_exact`, `read_line` or `write_all`, each is such a call, but how far they
-//! came is not told, as with tokio's: use `read` and `write` where that matters. A call that only a thread can make, such as
-//! those of [`fs`](crate::fs), goes on without its caller, unless it moves bytes: see [`blocking`](crate::blocking).
+//! # What is not lost
 //!
-//! A fiber that never blocks is not cancelled: call [`checkpoint`] in a long computation. A destructor that blocks
-//! while its fiber unwinds waits to its end, and its neighbours go on. With `panic = "abort"` there is no unwinding: to
-//! cancel is an error, which says so, and everything else works.
+//! A call that has done its work returns, even if the cancellation comes first. So no message that was received and no byte
+//! that was read is lost.
 //!
-//! A cancellation is not a panic: a lock that is held is released and not poisoned, and a [`Once`](crate::sync::Once)
-//! whose initialiser is cancelled is run by the next caller. That of a [`LazyLock`](crate::sync::LazyLock), which cannot
-//! be called twice, is shielded.
+//! * A join that is cancelled detaches its fiber. Use a `JoinSet` or a scope to keep it.
+//! * Calls that std makes of several, such as `read_exact`, `read_line` or
+//!   `write_all`, may be cancelled between two of them, and do not tell how far they came, as with tokio's. Use `read` and
+//!   `write` where that matters.
+//! * [`copy_fd`](crate::io::copy_fd) and [`copy_bidirectional`](crate::io::copy_bidirectional) take from one side only what
+//!   they have given to the other.
+//! * A call that only a thread can make, such as those of
+//!   [`fs`](crate::fs), goes on without its caller, unless it moves bytes: see [`blocking`](crate::blocking).
+//! * A cancellation is not a panic: a lock that is held is released and not poisoned. A [`Once`](crate::sync::Once) whose
+//!   initialiser is cancelled is run by the next caller. The initialiser of a [`LazyLock`](crate::sync::LazyLock), which cannot
+//!   be called twice, is shielded.
 //!
-//! Nothing may unwind through a function that C calls back. Inside of one, or of a frame that the unwinder does not know, a
-//! fiber is as inside of a [`shield`]: a cancellation, timeout or token from outside of it takes effect at the first blocking
-//! call after it has returned, and what is set up inside works there. A callback that catches its panics and passes them
-//! on for itself is unwound to there. This is known of the code on the stack: of Rust's on x86-64 and AArch64, of C++'s as far
-//! as its tables tell. It is not known of a call into C from a coroutine that a callback has resumed, and with a sanitizer or the
-//! corosensei backend: then use a shield in the callback, or the process ends and says so.
+//! # Code that is not cancelled
 //!
-//! One thing to know: a [`coroutine`](crate::coroutine) that is suspended inside of a timeout, a token or a shield leaves
-//! it in force for whoever resumed it: suspend outside of them.
+//! * A fiber that never blocks: call [`checkpoint`] in a long computation.
+//! * A destructor that blocks while its fiber unwinds: it waits to its end, while other fibers run.
+//! * Code inside of a [`shield`].
+//! * With `panic = "abort"` there is no unwinding: to cancel is a panic, whose message says so. Everything else works.
+//!
+//! # Callbacks from C
+//!
+//! Nothing may unwind through a function that C calls back. Inside of such a callback, or of a frame that the unwinder does not
+//! know, a fiber is as inside of a [`shield`]: a cancellation, timeout or token from outside of it takes effect at the first
+//! blocking call after the callback has returned. What is set up inside works there. If a callback catches its panics and
+//! passes them on for itself, it is unwound up to there.
+//!
+//! Such frames are recognised in Rust code on x86-64 and AArch64, and in C++ code as far as its tables tell. They are not
+//! recognised:
+//!
+//! * around a call into C from a coroutine that a callback has resumed;
+//! * with a sanitizer, or with the corosensei backend.
+//!
+//! Use a shield in the callback there. Otherwise the process ends and says so.
+//!
+//! # Coroutines
+//!
+//! If a [`coroutine`](crate::coroutine) is suspended inside of a timeout, a token or a shield, that stays in force for the code
+//! that resumed it. Suspend outside of them.
+//!
+//! # Example
 //!
 //! ```
 //! # abaca::run(|| {
@@ -57,13 +81,24 @@ pub use token::{CancellationToken, DropGuard, WaitForCancellationFuture};
 use crate::cell::Fiber;
 use crate::park::{self, Cost};
 
-/// Whether the caller's next blocking call will unwind. `false` inside of a [`shield`] that hides it.
+/// Whether the caller's next blocking call will unwind: it has been cancelled, or the time of a timeout around it is up.
+/// `false` inside of a [`shield`] that hides that.
+///
+/// ```
+/// # abaca::run(|| {
+/// let fiber = abaca::spawn(|| {
+///     abaca::current().cancel();
+///     (abaca::cancel::is_cancelled(), abaca::cancel::shield(abaca::cancel::is_cancelled))
+/// });
+/// assert_eq!(fiber.join().unwrap(), (true, false)); // it has not blocked, so it returned
+/// # });
+/// ```
 pub fn is_cancelled() -> bool {
     park::spend(Cost::Call);
     park::is_cancelled()
 }
 
-/// Unwinds if the caller [`is_cancelled`]; for long computations that never block.
+/// Unwinds if the caller [is cancelled](is_cancelled). For long computations that never block.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -84,8 +119,8 @@ pub fn checkpoint() {
 }
 
 impl Fiber {
-    /// Cancels the fiber, unless it has ended; see [`JoinHandle::cancel`](crate::JoinHandle::cancel). A plain thread is not cancelled: the call has
-    /// no effect on it.
+    /// Cancels the fiber, unless it has ended; see [`JoinHandle::cancel`](crate::JoinHandle::cancel). It has no effect on a plain
+    /// thread.
     ///
     /// # Panics
     ///

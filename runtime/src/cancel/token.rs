@@ -1,12 +1,12 @@
 //! Cancellation tokens: a tree of signals, each of which ends the code that runs under it.
 //!
-//! A node knows its children weakly and its parent strongly, so a token in the middle whose owners are gone still
-//! passes a cancellation on. Cancelling visits the tree with a list of its own, not by recursion, and a chain of
-//! parents is dropped in a loop: the depth is the user's.
+//! A node has weak references to its children and a strong one to its parent, so a token in the middle whose owners are gone
+//! still passes a cancellation on. The depth of the tree is the user's choice, so nothing here recurses: cancelling walks the
+//! tree with a list, and a chain of parents is dropped in a loop.
 
 #![expect(
     unsafe_code,
-    reason = "holds the addresses of cancel_scopes on the stacks of those who run under the token"
+    reason = "holds the addresses of cancel scopes on the stacks of the code that runs under the token"
 )]
 
 mod future;
@@ -25,10 +25,9 @@ use crate::park::primitive::SpinLock;
 use crate::park::wait_list::{self, End, WaitList};
 use crate::park::{self, Cost};
 
-/// A signal that work should end, to be given to the fibers (and threads) that do it. Clones are the same token.
+/// A signal that work should end, for the fibers and threads that do it. Clones are the same token.
 ///
-/// Mirrors tokio-util's `CancellationToken`, with [`run_until_cancelled`](Self::run_until_cancelled) around any blocking
-/// code.
+/// Mirrors tokio-util's `CancellationToken`. [`run_until_cancelled`](Self::run_until_cancelled) takes any blocking code.
 ///
 /// ```
 /// use abaca::cancel::CancellationToken;
@@ -54,9 +53,9 @@ struct Node {
 
 struct State {
     cancelled: bool,
-    /// By address.
+    /// By address of the child's node.
     children: HashMap<usize, Weak<Node>>,
-    /// By address: those who run under the token.
+    /// By address: the cancel scopes of the code that runs under the token.
     cancel_scopes: HashMap<usize, Running>,
     waiters: WaitList<()>,
     tasks: Tasks,
@@ -68,10 +67,10 @@ impl State {
     }
 }
 
-/// The cancel scope of somebody who runs under the token.
+/// The cancel scope of a fiber or thread that runs under the token.
 struct Running(NonNull<CancelScope>);
 
-// SAFETY: it is used under the lock of the node that holds it, which its owner needs to take it out before it ends.
+// SAFETY: it is used only under the lock of the node that holds it, which its owner needs to take it out before it ends.
 unsafe impl Send for Running {}
 
 /// Cancels its token when it is dropped; made by [`CancellationToken::drop_guard`].
@@ -96,7 +95,7 @@ impl CancellationToken {
         Self(Arc::new(Node { parent, state: SpinLock::new(state) }))
     }
 
-    /// A token that is cancelled when this one is, and by itself without this one.
+    /// A token that is cancelled when this one is. Cancelling it does not cancel this one.
     pub fn child_token(&self) -> Self {
         park::spend(Cost::Call);
         let child = Self::under(Some(Arc::clone(&self.0)));
@@ -110,12 +109,8 @@ impl CancellationToken {
         child
     }
 
-    /// Cancels the token and its descendants: whoever runs under one of them unwinds from the blocking call it is in, or
-    /// from its next one. Cancelling again has no effect.
-    ///
-    /// # Panics
-    ///
-    /// Never; with `panic = "abort"` nobody can run under a token.
+    /// Cancels the token and its descendants: code that runs under one of them unwinds from the blocking call that it is in, or
+    /// from its next one; [`cancelled`](Self::cancelled) returns. Cancelling again has no effect. A token cannot be reset.
     pub fn cancel(&self) {
         let mut left = vec![Arc::clone(&self.0)];
         while let Some(node) = left.pop() {
@@ -124,18 +119,21 @@ impl CancellationToken {
         }
     }
 
-    /// Whether the token, or one above it, has been cancelled.
+    /// Whether the token or one of its ancestors has been cancelled.
     pub fn is_cancelled(&self) -> bool {
         park::spend(Cost::Call);
         self.0.is_cancelled()
     }
 
-    /// Blocks until the token is cancelled.
+    /// Blocks until the token is cancelled; returns at once if it is.
+    ///
+    /// It has no effect on other code of the caller: [`run_until_cancelled`](Self::run_until_cancelled) ends that. Async code has
+    /// [`cancelled_async`](Self::cancelled_async).
     pub fn cancelled(&self) {
         self.cancelled_until(None);
     }
 
-    /// [`cancelled`](Self::cancelled) for async code of any executor.
+    /// Like [`cancelled`](Self::cancelled), for async code of any executor. Mirrors tokio-util's `cancelled`.
     ///
     /// ```
     /// # use abaca::cancel::CancellationToken;
@@ -153,7 +151,7 @@ impl CancellationToken {
         WaitForCancellationFuture::new(&self.0)
     }
 
-    /// Blocks until the token is cancelled, at most for `timeout`; whether it is.
+    /// Blocks until the token is cancelled, for at most `timeout`. Returns whether the token is cancelled.
     pub fn cancelled_timeout(&self, timeout: Duration) -> bool {
         // A deadline beyond the clock's range never comes.
         self.cancelled_until(Instant::now().checked_add(timeout))
@@ -175,10 +173,21 @@ impl CancellationToken {
         }
     }
 
-    /// Runs `f` until it returns or the token is cancelled, which unwinds it from its next blocking call: the result is
-    /// then `None`. A token that is cancelled already does not run it.
+    /// Runs `f` and returns its result. If the token is cancelled before `f` returns,
+    /// `f` unwinds from the blocking call that it is in, or from its next one, and the result is `None`. If the token has been
+    /// cancelled already, `f` does not run.
     ///
     /// On a plain thread, a socket call takes up to 10 ms to notice.
+    ///
+    /// ```
+    /// use abaca::cancel::CancellationToken;
+    /// # abaca::run(|| {
+    /// let token = CancellationToken::new();
+    /// assert_eq!(token.run_until_cancelled(|| 5), Some(5));
+    /// token.cancel();
+    /// assert_eq!(token.run_until_cancelled(|| 5), None);
+    /// # });
+    /// ```
     ///
     /// # Panics
     ///
@@ -188,12 +197,12 @@ impl CancellationToken {
         park::spend(Cost::Wait);
         let mut cancel_scope = CancelScope::signal();
         park::run_inside(&mut cancel_scope, |cancel_scope| {
-            let _enrolled = self.0.enroll(cancel_scope)?;
+            let _registered = self.0.register(cancel_scope)?;
             Some(f())
         })?
     }
 
-    /// A guard that cancels the token when it is dropped.
+    /// Turns the token into a guard, which cancels it when it is dropped.
     pub fn drop_guard(self) -> DropGuard {
         DropGuard(Some(self))
     }
@@ -214,7 +223,7 @@ impl fmt::Debug for CancellationToken {
 }
 
 impl DropGuard {
-    /// Gives the token back without cancelling it.
+    /// Returns the token without cancelling it.
     pub fn disarm(mut self) -> CancellationToken {
         self.0.take().expect("taken only here and by the drop")
     }
@@ -228,13 +237,13 @@ impl Drop for DropGuard {
     }
 }
 
-/// Somebody runs under the token while this lives.
-struct Enrolled<'a> {
+/// A cancel scope is registered with the token while this lives.
+struct Registered<'a> {
     node: &'a Node,
     key: usize,
 }
 
-impl Drop for Enrolled<'_> {
+impl Drop for Registered<'_> {
     fn drop(&mut self) {
         self.node.state.lock().cancel_scopes.remove(&self.key);
     }
@@ -245,8 +254,8 @@ impl Node {
         ptr::from_ref(self) as usize
     }
 
-    /// Looks at those above as well: a cancellation reaches its descendants one after the other, and for whoever has seen it on
-    /// one it must have happened to all.
+    /// Looks at the ancestors as well: a cancellation reaches the descendants of a token one after the other, and a caller that
+    /// has seen it on one of them must see it on all.
     fn is_cancelled(&self) -> bool {
         let mut node = self;
         loop {
@@ -260,29 +269,29 @@ impl Node {
         }
     }
 
-    /// `None` if the token is cancelled.
-    fn enroll(&self, cancel_scope: &CancelScope) -> Option<Enrolled<'_>> {
+    /// Registers a cancel scope; `None` if the token is cancelled.
+    fn register(&self, cancel_scope: &CancelScope) -> Option<Registered<'_>> {
         let key = ptr::from_ref(cancel_scope) as usize;
         if self.is_cancelled() {
             return None;
         }
         let mut state = self.state.lock();
-        // Whoever cancels one above from here on comes by.
+        // A cancellation of an ancestor that comes later will reach this node.
         if state.cancelled {
             return None;
         }
         state.cancel_scopes.insert(key, Running(NonNull::from(cancel_scope)));
-        Some(Enrolled { node: self, key })
+        Some(Registered { node: self, key })
     }
 
-    /// Cancels this node; returns the children that are left to cancel, unless it was cancelled before.
+    /// Cancels this node alone; returns its children, which the caller must cancel. `None` if the node was cancelled before.
     fn cancel_alone(&self) -> Option<HashMap<usize, Weak<Node>>> {
         let (children, fired, tasks): (_, Vec<_>, _) = {
             let mut state = self.state.lock();
             if std::mem::replace(&mut state.cancelled, true) {
                 return None;
             }
-            // SAFETY: an enrolled cancel scope is alive until it is taken out under the lock.
+            // SAFETY: a registered cancel scope is alive until it is taken out under the lock.
             let fire = |running: &Running| unsafe { running.0.as_ref() }.fire();
             let fired = state.cancel_scopes.values().filter_map(fire).collect();
             (std::mem::take(&mut state.children), fired, std::mem::take(&mut state.tasks))

@@ -9,8 +9,8 @@ use crate::scheduler::{self, Phase, Shared, current_worker};
 
 /// Settings for a new fiber: its name and the size of its stack. Mirrors [`std::thread::Builder`].
 ///
-/// Its [`spawn`](Self::spawn) returns an error where [`abaca::spawn`](fn@crate::spawn) panics. The settings of a whole runtime are
-/// another type, [`runtime::Builder`](crate::runtime::Builder), made by [`Runtime::builder`](crate::Runtime::builder).
+/// Its [`spawn`](Self::spawn) returns an error where [`abaca::spawn`](fn@crate::spawn) panics. The settings of a whole runtime
+/// are another type, [`runtime::Builder`](crate::runtime::Builder), made by [`Runtime::builder`](crate::Runtime::builder).
 ///
 /// ```
 /// # abaca::run(|| {

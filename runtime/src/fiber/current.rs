@@ -19,8 +19,8 @@ thread_local! {
 
 /// A handle to the calling fiber, or to the calling plain thread. Mirrors [`std::thread::current`].
 ///
-/// The handle tells the fiber's id and name, and [unparks](Fiber::unpark) or [cancels](Fiber::cancel) the fiber. It may be cloned and
-/// kept after the fiber has ended. A plain thread has the name that std knows.
+/// The handle tells the fiber's id and name, and [unparks](Fiber::unpark) or [cancels](Fiber::cancel) the fiber. It may be
+/// cloned and kept after the fiber has ended. A plain thread has the name that std knows.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -64,12 +64,13 @@ pub(crate) fn current_id() -> FiberId {
 
 /// Blocks until the calling fiber's token is available, and takes the token. Mirrors [`std::thread::park`].
 ///
-/// Each fiber, and each plain thread, has one token, which is absent at first. [`unpark`](Fiber::unpark) makes it available. So an
-/// `unpark` that comes before the `park` is not lost, and several of them count as one. What the unparking side did before
-/// `unpark` is visible after `park` returns.
+/// Each fiber, and each plain thread, has one token, which is absent at first.
+/// [`unpark`](Fiber::unpark) makes it available. So an `unpark` that comes before the
+/// `park` is not lost, and several of them count as one. What the unparking side did before `unpark` is visible after `park`
+/// returns.
 ///
-/// Unlike std's, it does not return without a token; do not rely on that, and look at what you wait for in a loop. If the fiber is
-/// [cancelled](crate::cancel), it unwinds from here.
+/// Unlike std's, it does not return without a token; do not rely on that, and look at what you wait for in a loop. If the fiber
+/// is [cancelled](crate::cancel), it unwinds from here.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -96,8 +97,8 @@ pub fn park() {
 
 /// Like [`park`], for at most `timeout`. Mirrors [`std::thread::park_timeout`].
 ///
-/// It does not tell whether the token or the time ended the wait: look at what you wait for, and at the clock. A timeout of zero takes
-/// the token if it is there. One beyond the range of the clock never ends the wait.
+/// It does not tell whether the token or the time ended the wait: look at what you wait for, and at the clock. A timeout of
+/// zero takes the token if it is there. One beyond the range of the clock never ends the wait.
 ///
 /// ```
 /// use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! A join handle as a future, for the tasks of any executor.
 //!
-//! While the future waits, the join word holds the address of its waiter. The waiter is on the heap, and must stay there until the
-//! worker has released it. So `poll` and `drop` wait for that, which takes the worker a few instructions.
+//! While the future waits, the join word holds the address of its waiter. The waiter is on the heap, and must stay there until
+//! the worker has released it. So `poll` and `drop` wait for that, which takes the worker a few instructions.
 
 #![expect(unsafe_code, reason = "the join handle owns half of a cell")]
 

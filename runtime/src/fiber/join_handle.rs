@@ -13,8 +13,8 @@ use crate::park::{self, Cost};
 
 /// An owned permission to wait for the end of a fiber and take its result. Mirrors [`std::thread::JoinHandle`].
 ///
-/// Dropping it detaches the fiber: the fiber runs on, and its result is dropped when it ends. A handle may be joined from any fiber or
-/// thread, also one of another runtime, and may outlive its runtime. In async code, await it.
+/// Dropping it detaches the fiber: the fiber runs on, and its result is dropped when it ends. A handle may be joined from any
+/// fiber or thread, also one of another runtime, and may outlive its runtime. In async code, await it.
 pub struct JoinHandle<T> {
     pub(super) cell: NonNull<Header>,
     result: PhantomData<T>,
@@ -45,9 +45,9 @@ impl<T> JoinHandle<T> {
 
     /// Waits for the fiber to end and returns its result.
     ///
-    /// Returns at once if the fiber has ended. What the fiber did is visible to the caller afterwards. If the *caller* is cancelled
-    /// while it waits, it unwinds and the fiber is detached: it runs on, and its result is lost. A [`scope`](crate::scope()) or a
-    /// [`JoinSet`](crate::JoinSet) cancels its fibers then instead.
+    /// Returns at once if the fiber has ended. What the fiber did is visible to the caller afterwards. If the *caller* is
+    /// cancelled while it waits, it unwinds and the fiber is detached: it runs on, and its result is lost. A
+    /// [`scope`](crate::scope()) or a [`JoinSet`](crate::JoinSet) cancels its fibers then instead.
     ///
     /// # Errors
     ///
@@ -124,8 +124,8 @@ impl<T> JoinHandle<T> {
         has_ended
     }
 
-    /// A handle to the fiber: its id, its name, [`unpark`](Fiber::unpark), [`cancel`](Fiber::cancel). It may be cloned, and kept after
-    /// the join. Mirrors [`std::thread::JoinHandle::thread`].
+    /// A handle to the fiber: its id, its name, [`unpark`](Fiber::unpark), [`cancel`](Fiber::cancel). It may be cloned, and
+    /// kept after the join. Mirrors [`std::thread::JoinHandle::thread`].
     pub fn fiber(&self) -> Fiber {
         let header = self.header();
         let fiber = header.identity();

@@ -12,8 +12,8 @@ use crate::time::{Elapsed, timeout};
 
 /// A set of fibers that are joined in the order in which they end. Mirrors tokio's `JoinSet`.
 ///
-/// Dropping the set cancels the fibers that are left, and does not wait for them; [`shutdown`](Self::shutdown) does. To let them run on
-/// instead, call [`detach_all`](Self::detach_all).
+/// Dropping the set cancels the fibers that are left, and does not wait for them;
+/// [`shutdown`](Self::shutdown) does. To let them run on instead, call [`detach_all`](Self::detach_all).
 ///
 /// ```
 /// use abaca::JoinSet;
@@ -134,7 +134,7 @@ impl<T> JoinSet<T> {
         Some(self.take_result(report))
     }
 
-    /// Like [`join_next`](Self::join_next), for at most `duration`. A duration of zero takes what is there.
+    /// Like [`join_next`](Self::join_next), for at most `duration`. A duration of zero takes a result that is there.
     ///
     /// # Errors
     ///
@@ -223,8 +223,8 @@ impl<T> JoinSet<T> {
 }
 
 impl<T: Send + 'static> JoinSet<T> {
-    /// Spawns a fiber in the set. The handle that it returns is for [`cancel`](Fiber::cancel) and [`unpark`](Fiber::unpark); the set
-    /// joins the fiber.
+    /// Spawns a fiber in the set. The handle that it returns is for [`cancel`](Fiber::cancel) and [`unpark`](Fiber::unpark);
+    /// the set joins the fiber.
     ///
     /// # Panics
     ///

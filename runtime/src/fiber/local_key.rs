@@ -14,12 +14,13 @@ use crate::scheduler;
 
 /// Declares fiber-local keys, with the syntax of [`std::thread_local!`].
 ///
-/// Each fiber, and each plain thread, has a value of its own. The initialiser makes it at the first use. The values of a fiber are
-/// dropped when the fiber ends, the newest first. As with thread-locals, a destructor may use other values, and even make them. A
-/// destructor that panics aborts the process. Destructors are not [cancelled](crate::cancel).
+/// Each fiber, and each plain thread, has a value of its own. The initialiser makes it at the first use. The values of a fiber
+/// are dropped when the fiber ends, the newest first. As with thread-locals, a destructor may use other values, and even make
+/// them. A destructor that panics aborts the process. Destructors are not [cancelled](crate::cancel).
 ///
-/// A [coroutine](crate::coroutine) may be suspended inside of [`with`](LocalKey::with) and outlive its fiber. The value that it uses
-/// is then dropped when it leaves `with`. After that, the coroutine sees the values of the fiber that resumes it.
+/// A [coroutine](crate::coroutine) may be suspended inside of
+/// [`with`](LocalKey::with) and outlive its fiber. The value that it uses is then dropped when it leaves `with`. After that,
+/// the coroutine sees the values of the fiber that resumes it.
 ///
 /// ```
 /// use std::cell::Cell;

@@ -3,10 +3,10 @@
 //!
 //! # What a fiber is
 //!
-//! A fiber is a thread that the kernel does not know. It has a stack and a name of its own, and local values, and it is spawned,
-//! joined, parked and unparked like a thread. It runs on one of the runtime's *workers*, which are OS threads. When it has to wait,
-//! it *parks*: its worker runs other fibers meanwhile. Any worker may start a fiber; once it has started, it stays on that worker.
-//! The [crate page](crate#the-soundness-contract) says why.
+//! A fiber is a thread that the kernel does not know. It has a stack and a name of its own, and local values, and it is
+//! spawned, joined, parked and unparked like a thread. It runs on one of the runtime's *workers*, which are OS threads. When it
+//! has to wait, it *parks*: its worker runs other fibers meanwhile. Any worker may start a fiber; once it has started, it stays
+//! on that worker. The [crate page](crate#the-soundness-contract) says why.
 //!
 //! To spawn and join one takes about 100 ns, and a parked one takes some 5 kB of memory, so start one wherever it makes the code
 //! simpler.
@@ -24,9 +24,9 @@
 //!
 //! | to spawn | function |
 //! |---|---|
-//! | from a fiber | [`spawn`] |
+//! | from a fiber | [`spawn()`] |
 //! | with a name or a stack size, or to get an error instead of a panic | [`Builder::spawn`] |
-//! | a closure that borrows from the caller | [`scope`]; [`try_scope`](crate::try_scope()) if one failure is to end all |
+//! | a closure that borrows from the caller | [`scope()`]; [`try_scope`](crate::try_scope()) if one failure is to end all |
 //! | a closure that is not `Send` | [`spawn_local`] |
 //! | many, joined in the order in which they end | [`JoinSet`](crate::JoinSet) |
 //! | from a thread outside of the runtime | [`Runtime::spawn`](crate::Runtime::spawn) |
@@ -34,34 +34,35 @@
 //!
 //! * **Dropping a [`JoinHandle`] detaches the fiber.** It runs on, and nobody learns its result. Dropping a `JoinSet` cancels its
 //!   fibers; leaving a scope joins them.
-//! * **A panic ends the fiber, not the process.** [`join`](JoinHandle::join) returns the payload as its error. A panic in the main
-//!   fiber goes on in the caller of [`run`](fn@crate::run).
-//! * **At the end of [`run`](fn@crate::run), what is left is cancelled.** When the main fiber returns, the other fibers unwind from
-//!   the blocking call that they are in, and their destructors run; threads would be gone without a word. Join what has to be
-//!   finished.
+//! * **A panic ends the fiber, not the process.** [`join`](JoinHandle::join) returns the payload as its error. A panic in the
+//!   main fiber goes on in the caller of [`run`](fn@crate::run).
+//! * **At the end of [`run`](fn@crate::run), what is left is cancelled.** When the main fiber returns, the other fibers unwind
+//!   from the blocking call that they are in, and their destructors run; threads would be gone without a word. Join what has to
+//!   be finished.
 //! * **[`cancel`](JoinHandle::cancel) ends a fiber from outside**, which threads do not have; see [`cancel`](mod@crate::cancel).
 //!
 //! # Parking
 //!
-//! [`park`], [`park_timeout`] and [`Fiber::unpark`] are std's. They, [`current`], [`sleep`] and [`yield_now`] work on plain threads as
-//! well, so that threads and fibers can wake each other.
+//! [`park`], [`park_timeout`] and [`Fiber::unpark`] are std's. They, [`current()`], [`sleep()`] and [`yield_now`] work on plain
+//! threads as well, so that threads and fibers can wake each other.
 //!
 //! # Local values
 //!
-//! [`fiber_local!`](crate::fiber_local) declares a value that each fiber has for itself. A `thread_local!` belongs to the worker: all
-//! fibers of that worker see the same one.
+//! [`fiber_local!`](crate::fiber_local) declares a value that each fiber has for itself. A `thread_local!` belongs to the
+//! worker: all fibers of that worker see the same one.
 //!
 //! # Names
 //!
-//! [`Builder::name`] names a fiber. The name is shown when the fiber panics, overflows its stack or stalls its worker. The main fiber is
-//! called `main`, other fibers have no name by default.
+//! [`Builder::name`] names a fiber. The name is shown when the fiber panics, overflows its stack or stalls its worker. The main
+//! fiber is called `main`, other fibers have no name by default.
 //!
 //! # Stack size
 //!
-//! A stack has 256 KiB in a release build and 2 MiB in one with debug assertions, of address space: only pages that are touched cost
-//! memory. [`Builder::stack_size`] sets it for one fiber, [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size) for all,
-//! and says what some common calls need. Below each stack is a guard: an overflow ends the process by SIGSEGV, after a report that
-//! names the fiber and says what to raise.
+//! A stack has 256 KiB in a release build and 2 MiB in one with debug assertions, of address space: only pages that are touched
+//! cost memory.
+//! [`Builder::stack_size`] sets it for one fiber, [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size) for
+//! all, and says what some common calls need. Below each stack is a guard: an overflow ends the process by SIGSEGV, after a
+//! report that names the fiber and says what to raise.
 //!
 //! # What differs from threads
 //!
@@ -69,7 +70,7 @@
 //!   [the crate page](crate#who-gets-a-turn).
 //! * A call that blocks without abaca's knowledge, such as [`std::thread::sleep`], blocks the worker. See
 //!   [`what_blocks`](crate::guide::what_blocks).
-//! * [`spawn`] needs a runtime, and fails while that is shutting down.
+//! * [`spawn()`] needs a runtime, and fails while that is shutting down.
 
 // What a fiber is made of is in `cell/`; how it waits, in `park/`.
 

@@ -17,13 +17,13 @@ use crate::park::{self, Cost, Latch};
 use crate::queue::SpinLock;
 use crate::scheduler;
 
-/// Runs `f` with a scope, in which it can spawn fibers that borrow from outside of the scope; returns when all of them have ended.
-/// Mirrors [`std::thread::scope`].
+/// Runs `f` with a scope, in which it can spawn fibers that borrow from outside of the scope; returns when all of them have
+/// ended. Mirrors [`std::thread::scope`].
 ///
 /// Fibers whose handles were not joined are joined at the end of the scope. Fibers of a scope may spawn others in the same scope.
 ///
-/// If the caller is [cancelled](crate::cancel) while it is in the scope, so are the fibers of the scope. It unwinds when they have
-/// ended. A [`timeout`](crate::time::timeout()) around a scope therefore ends its fibers as well.
+/// If the caller is [cancelled](crate::cancel) while it is in the scope, so are the fibers of the scope. It unwinds when they
+/// have ended. A [`timeout`](crate::time::timeout()) around a scope therefore ends its fibers as well.
 ///
 /// # Panics
 ///
@@ -203,8 +203,8 @@ pub struct ScopedJoinHandle<'scope, T> {
 }
 
 impl<T> ScopedJoinHandle<'_, T> {
-    /// Waits for the fiber to end and returns its result. If the caller is cancelled while it waits, it unwinds, and so the scope is
-    /// cancelled.
+    /// Waits for the fiber to end and returns its result. If the caller is cancelled while it waits, it unwinds, and so the
+    /// scope is cancelled.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! The running fibers of a scope, so that they can be cancelled together.
 //!
-//! Each registers itself when it starts and takes itself out before it ends, both under the lock. So a header that is found in a slot
-//! while the lock is held is alive.
+//! Each registers itself when it starts and takes itself out before it ends, both under the lock. So a header that is found in
+//! a slot while the lock is held is alive.
 
 #![expect(unsafe_code, reason = "holds the headers of fibers that are registered")]
 

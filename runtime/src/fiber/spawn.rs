@@ -5,20 +5,21 @@ use super::{Builder, JoinHandle};
 /// Spawns a fiber on the current runtime, and returns a handle to wait for its end and take its result. Mirrors
 /// [`std::thread::spawn`].
 ///
-/// Any worker of the runtime may start the fiber. From then on it stays on that worker, so thread-locals, `Rc` and everything else
-/// that is bound to a thread behave in it as on any thread.
+/// Any worker of the runtime may start the fiber. From then on it stays on that worker, so thread-locals, `Rc` and everything
+/// else that is bound to a thread behave in it as on any thread.
 ///
-/// **Dropping the handle detaches the fiber:** it runs on, and its result is dropped when it ends. A detached fiber may outlive the
-/// fiber that spawned it, but not the runtime: what is still there when [`run`](fn@crate::run) ends is [cancelled](crate::cancel) and
-/// unwinds. Join what has to be finished, or use a [`scope`](fn@crate::scope), which joins for you and whose fibers may borrow.
+/// **Dropping the handle detaches the fiber:** it runs on, and its result is dropped when it ends. A detached fiber may outlive
+/// the fiber that spawned it, but not the runtime: what is still there when [`run`](fn@crate::run) ends is
+/// [cancelled](crate::cancel) and unwinds. Join what has to be finished, or use a [`scope`](fn@crate::scope), which joins for
+/// you and whose fibers may borrow.
 ///
 /// The caller goes on; the fiber runs when the caller blocks, or when another worker takes it.
 ///
 /// The closure and its result are `Send`, because another worker may run the fiber and another thread may join it; and `'static`,
 /// because the fiber may outlive its caller. [`spawn_local`] lifts the first bound, [`scope`](fn@crate::scope) the second.
 ///
-/// A panic of the closure ends the fiber, not the process: [`join`](JoinHandle::join) returns it. If the closure overflows its stack,
-/// the process ends by SIGSEGV, after a report that names the fiber; see [`Builder::stack_size`].
+/// A panic of the closure ends the fiber, not the process: [`join`](JoinHandle::join) returns it. If the closure overflows its
+/// stack, the process ends by SIGSEGV, after a report that names the fiber; see [`Builder::stack_size`].
 ///
 /// # Panics
 ///

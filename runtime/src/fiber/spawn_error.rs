@@ -1,11 +1,11 @@
-//! Why a fiber could not be spawned, in words that say what to do.
+//! The error of spawning a fiber. Its messages say what to do.
 
 use std::fmt;
 use std::io;
 
 use crate::park;
 
-/// Why a fiber could not be spawned: the error of [`Builder::spawn`](crate::Builder::spawn) and its like.
+/// The reason why a fiber could not be spawned: the error of [`Builder::spawn`](crate::Builder::spawn) and its like.
 ///
 /// A fiber that was spawned and then finds no memory for its stack is another case: its join returns an
 /// [`io::Error`] as the payload.

@@ -13,9 +13,9 @@ use crate::cell::{CancelScope, Cancelled, catch_and_resume};
 use crate::park::{self, Cost, run_inside};
 use crate::queue::SpinLock;
 
-/// Runs `f` with a scope whose fibers return [`Result`]s, and fails when one of them fails: when a fiber returns an error or panics,
-/// the others and `f` itself are [cancelled](crate::cancel). Returns when all have ended. Everything else is as in
-/// [`scope`](crate::scope()).
+/// Runs `f` with a scope whose fibers return [`Result`]s, and fails when one of them fails: when a fiber returns an error or
+/// panics, the others and
+/// `f` itself are [cancelled](crate::cancel). Returns when all have ended. Everything else is as in [`scope`](crate::scope()).
 ///
 /// # Errors
 ///
@@ -87,8 +87,8 @@ pub struct TryScope<'scope, 'env: 'scope, E> {
 impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
     /// Spawns a fiber that may borrow from outside of the scope. If it returns an error or panics, the scope has failed.
     ///
-    /// A join returns the value that is in the fiber's `Ok`. If the fiber returned an error, which becomes that of the scope, a join
-    /// fails with [`Cancelled`] as the payload.
+    /// A join returns the value that is in the fiber's
+    /// `Ok`. If the fiber returned an error, which becomes that of the scope, a join fails with [`Cancelled`] as the payload.
     ///
     /// # Panics
     ///

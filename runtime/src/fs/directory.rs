@@ -1,4 +1,4 @@
-//! Directories: their entries, and how they are made.
+//! Directories: reading their entries, and making them.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -12,14 +12,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::blocking;
 
-/// How many entries are fetched at once.
+/// The number of entries that are fetched at once.
 const BATCH: usize = 64;
 
-/// The entries of a directory, `.` and `..` left out, in the file system's order. Mirrors [`std::fs::read_dir`].
+/// Returns an iterator over the entries of a directory, without `.` and `..`, in the file system's order. Mirrors
+/// [`std::fs::read_dir`].
 ///
 /// # Errors
 ///
-/// What opendir(3) says: it does not exist, is no directory, or permission is missing.
+/// * [`NotFound`](io::ErrorKind::NotFound): the directory does not exist.
+/// * [`NotADirectory`](io::ErrorKind::NotADirectory): it is no directory.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not read it.
+///
+/// Items of the iterator are errors if fetching them fails.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -33,26 +38,27 @@ pub fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
     Ok(ReadDir(Arc::new(Mutex::new(Entries { inner, fetched: VecDeque::new(), at_end: false }))))
 }
 
-/// Iterates over a directory's entries; see [`read_dir`]. Mirrors [`std::fs::ReadDir`].
+/// An iterator over the entries of a directory; see [`read_dir`]. Mirrors [`std::fs::ReadDir`].
 ///
-/// Entries are fetched in batches, so one that appears or goes meanwhile may or may not be seen, as ever.
+/// Entries are fetched in batches. As in std, an entry that appears or vanishes meanwhile may or may not be seen.
 pub struct ReadDir(Arc<Mutex<Entries>>);
 
-/// What is shared with the thread that fetches. If its caller goes, what it fetches is there for the next call.
+/// The state that is shared with the thread that fetches. If the caller leaves meanwhile, the entries are there for the next
+/// call.
 struct Entries {
     inner: fs::ReadDir,
     fetched: VecDeque<io::Result<DirEntry>>,
     at_end: bool,
 }
 
-// Entries are moved in and out whole; a panic leaves none half-way.
+// Entries are moved in and out whole: a panic leaves none half-way.
 impl UnwindSafe for ReadDir {}
 impl RefUnwindSafe for ReadDir {}
 
 impl Entries {
-    /// Fetches entries until the batch is full, the directory ends, or there is an error to tell of.
+    /// Fetches entries until the batch is full, the directory ends, or an error occurs.
     fn fetch(&mut self) {
-        // An earlier caller may have gone, and left its entries.
+        // A caller that was cancelled may have left its entries.
         if !self.fetched.is_empty() {
             return;
         }
@@ -70,7 +76,7 @@ impl Iterator for ReadDir {
     type Item = io::Result<DirEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // While a call that was left behind fetches, the lock is not to be waited for here.
+        // Does not wait for the lock: a call that was left behind may hold it and fetch.
         if let Ok(mut entries) = self.0.try_lock()
             && (entries.at_end || !entries.fetched.is_empty())
         {
@@ -94,7 +100,7 @@ impl fmt::Debug for ReadDir {
 /// One entry of a directory. Mirrors [`std::fs::DirEntry`].
 pub struct DirEntry {
     inner: Arc<fs::DirEntry>,
-    /// Most file systems tell it with the name; it was asked for where a call for the others stalls nobody.
+    /// Most file systems tell it with the name. For the others it was asked for on the pool, where that stalls nobody.
     file_type: Option<FileType>,
 }
 
@@ -104,26 +110,27 @@ impl DirEntry {
         Self { inner: Arc::new(inner), file_type }
     }
 
-    /// The directory's path, as it was given, with the entry's name.
+    /// The path of the entry: that of the directory, as it was given, joined with the entry's name.
     pub fn path(&self) -> PathBuf {
         self.inner.path()
     }
 
-    /// The entry's metadata; a symbolic link's own.
+    /// The metadata of the entry. A symbolic link is not followed.
     ///
     /// # Errors
     ///
-    /// What fstatat(2) says, such as that it is gone.
+    /// * [`NotFound`](io::ErrorKind::NotFound): the entry is gone.
+    /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not search the directory.
     pub fn metadata(&self) -> io::Result<Metadata> {
         let inner = Arc::clone(&self.inner);
         blocking::run_owned(move || inner.metadata())
     }
 
-    /// What the entry is; a symbolic link is a link.
+    /// The type of the entry. A symbolic link is not followed.
     ///
     /// # Errors
     ///
-    /// As [`metadata`](Self::metadata), where the file system does not tell it with the name.
+    /// As [`metadata`](Self::metadata), on file systems that do not tell the type with the name.
     pub fn file_type(&self) -> io::Result<FileType> {
         let ask = || {
             let inner = Arc::clone(&self.inner);
@@ -132,7 +139,7 @@ impl DirEntry {
         self.file_type.map_or_else(ask, Ok)
     }
 
-    /// The name in the directory.
+    /// The name of the entry, without the path of the directory.
     pub fn file_name(&self) -> OsString {
         self.inner.file_name()
     }
@@ -150,7 +157,7 @@ impl fmt::Debug for DirEntry {
     }
 }
 
-/// How a directory is made. Mirrors [`std::fs::DirBuilder`].
+/// Settings for making directories. Mirrors [`std::fs::DirBuilder`].
 ///
 /// ```
 /// # let folder = std::env::temp_dir().join(format!("abaca-builder-{}", std::process::id()));
@@ -168,13 +175,13 @@ pub struct DirBuilder {
 }
 
 impl DirBuilder {
-    /// Makes one directory, with the mode 0o777 less the umask, unless told otherwise.
+    /// Settings for one directory, not recursive, with the mode 0o777 without the bits of the umask.
     #[expect(clippy::new_without_default, reason = "std's has none either")]
     pub fn new() -> Self {
         Self { recursive: false, mode: 0o777 }
     }
 
-    /// Makes those above it as well, and minds no directory that exists.
+    /// Sets whether missing parents are made as well. A directory that exists is then no error.
     pub fn recursive(&mut self, recursive: bool) -> &mut Self {
         self.recursive = recursive;
         self
@@ -184,7 +191,7 @@ impl DirBuilder {
     ///
     /// # Errors
     ///
-    /// What mkdir(2) says.
+    /// As [`create_dir`](super::create_dir), or if it is recursive [`create_dir_all`](super::create_dir_all).
     pub fn create<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         let path = path.as_ref().to_owned();
         let mut builder = fs::DirBuilder::new();

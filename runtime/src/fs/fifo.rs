@@ -1,15 +1,15 @@
-//! Opening a FIFO, which waits for somebody to open the other end.
+//! Opening a FIFO, which waits until the other end is opened.
 //!
-//! Such an open keeps a thread until somebody comes, and no signal of ours may call it back. A fiber that gave up would
-//! leave the thread behind, and what comes later would be taken for nobody. So a FIFO is opened in non-blocking mode, in which
-//! open(2) does not wait, and the wait is the fiber's:
+//! A blocking open(2) keeps its thread until then, and no signal of ours may interrupt it. A fiber that is cancelled would
+//! leave the thread behind, and the later open would take the other end's bytes for nobody. So a FIFO is opened in non-blocking
+//! mode, in which open(2) does not wait, and the fiber waits:
 //!
-//! * To read, the open succeeds. There has been a writer when poll(2) finds bytes or an end, or when tee(2) says that
-//!   the pipe is only empty, and not at its end.
-//! * To write, the open fails with ENXIO while nobody reads.
+//! * To read, the open succeeds. There is or was a writer if poll(2) finds bytes or an end, or if tee(2) reports that
+//!   the pipe is empty, and not at its end.
+//! * To write, the open fails with ENXIO while there is no reader.
 //!
-//! Nothing tells of the other end's open by itself, so both ask again after 1 ms, then 2, and so on up to 32; bytes end the
-//! wait for a writer at once. Afterwards the file is in the blocking mode, as if it had been waited for.
+//! The kernel does not notify of the other end's open. So both look again after 1 ms, then 2, and so on up to 32; bytes end the
+//! wait for a writer at once. Afterwards the file is put into blocking mode, as if open(2) had waited.
 
 use std::fs;
 use std::io;
@@ -26,20 +26,20 @@ use crate::os::{copy, epoll, nowait, socket};
 use crate::poller::Direction;
 use crate::{blocking, time};
 
-/// How long a wait sleeps before it asks again: this, and then twice as long each time up to the longest.
+/// The first pause between two looks. Each later pause is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
-/// What came of an attempt to open something, whatever it is.
+/// The result of an attempt to open a file of any kind.
 enum Attempt {
     Opened(Opened),
-    /// A FIFO for reading, in non-blocking mode.
+    /// A FIFO that was opened for reading, in non-blocking mode.
     Reader(fs::File),
-    /// A FIFO that nobody reads.
+    /// A FIFO for writing that has no reader.
     NoReader,
 }
 
-/// Opens what is at `path`, and waits for the other end of a FIFO.
+/// Opens the file at `path`. If it is a FIFO, waits for its other end.
 pub(super) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
     let mut pause = FIRST_PAUSE;
     loop {
@@ -53,8 +53,8 @@ pub(super) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether what is at the path is no file on a disk, so that to open, read or write it may wait for somebody. Not on a plain
-/// thread, which may wait. For the pool's threads.
+/// Whether the file at the path is not on a disk, so that opening, reading or writing it may wait for another process. It is
+/// called on threads of the pool; `false` on a plain thread, which may wait.
 pub(super) fn may_wait(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| {
         let kind = metadata.file_type();
@@ -62,7 +62,7 @@ pub(super) fn may_wait(path: &Path) -> bool {
     })
 }
 
-/// On a thread that may wait.
+/// Tries to open the file. It is called on a thread that may block.
 fn attempt(options: &OpenOptions, path: &Path) -> io::Result<Attempt> {
     let is_fifo = |metadata: io::Result<fs::Metadata>| metadata.is_ok_and(|it| it.file_type().is_fifo());
     if !options.waits_for_the_other_end() || !is_fifo(fs::metadata(path)) {
@@ -73,7 +73,7 @@ fn attempt(options: &OpenOptions, path: &Path) -> io::Result<Attempt> {
         result => result?,
     };
     if !is_fifo(file.metadata()) {
-        // Somebody has put something else in its place.
+        // The FIFO has been replaced by another file meanwhile.
         return options.open_in_place(path).map(Opened::new).map(Attempt::Opened);
     }
     if options.reads() {

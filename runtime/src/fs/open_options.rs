@@ -1,4 +1,4 @@
-//! How a file is opened.
+//! The options of opening a file.
 
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,7 +8,7 @@ use super::{File, fifo};
 use crate::blocking;
 use crate::os::nowait;
 
-/// How a file is opened. Mirrors [`std::fs::OpenOptions`].
+/// Options of opening a file. Mirrors [`std::fs::OpenOptions`].
 ///
 /// ```
 /// # let path = std::env::temp_dir().join(format!("abaca-options-{}", std::process::id()));
@@ -31,64 +31,72 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// All options are off at first.
+    /// Options that are all off.
     #[expect(clippy::new_without_default, reason = "std's has none either")]
     pub fn new() -> Self {
         let inner = std::fs::OpenOptions::new();
         Self { inner, reads: false, writes: false, appends: false, flags: 0 }
     }
 
-    /// Opens for reading.
+    /// Sets whether the file is opened for reading.
     pub fn read(&mut self, read: bool) -> &mut Self {
         self.inner.read(read);
         self.reads = read;
         self
     }
 
-    /// Opens for writing, over what is there.
+    /// Sets whether the file is opened for writing. Writes replace the bytes at the position.
     pub fn write(&mut self, write: bool) -> &mut Self {
         self.inner.write(write);
         self.writes = write;
         self
     }
 
-    /// Opens for writing at the end, wherever that is when a write happens.
+    /// Sets whether the file is opened for writing at its end. Each write goes to the end that the file has then.
     pub fn append(&mut self, append: bool) -> &mut Self {
         self.inner.append(append);
         self.appends = append;
         self
     }
 
-    /// Empties the file first.
+    /// Sets whether the file is emptied when it is opened.
     pub fn truncate(&mut self, truncate: bool) -> &mut Self {
         self.inner.truncate(truncate);
         self
     }
 
-    /// Makes the file if it does not exist.
+    /// Sets whether the file is made if it does not exist.
     pub fn create(&mut self, create: bool) -> &mut Self {
         self.inner.create(create);
         self
     }
 
-    /// Makes the file, and fails if it exists.
+    /// Sets whether the file is made, and opening fails if it exists.
     pub fn create_new(&mut self, create_new: bool) -> &mut Self {
         self.inner.create_new(create_new);
         self
     }
 
-    /// Opens the file. Of a FIFO it blocks until somebody opens the other end, and finds out within 32 ms of that; a fiber
-    /// that is cancelled meanwhile leaves nothing behind.
+    /// Opens the file.
+    ///
+    /// If it is a FIFO, this blocks until the other end is opened, and notices that within 32 ms. A fiber that is cancelled
+    /// meanwhile leaves nothing behind.
     ///
     /// # Errors
     ///
-    /// What open(2) says; `InvalidInput` for options that make no sense together.
+    /// * [`NotFound`](io::ErrorKind::NotFound): the file does not exist and is not to be made, or its directory does not exist.
+    /// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): it exists, and [`create_new`](Self::create_new) is set.
+    /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not open it in this way.
+    /// * [`IsADirectory`](io::ErrorKind::IsADirectory): it is a directory, and is opened for writing.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput): neither reading nor writing nor appending is set, or options that
+    ///   contradict each other are.
+    /// * An error without a kind of its own: the process has no more descriptors (EMFILE, ENFILE).
     pub fn open<P: AsRef<Path>>(&self, path: P) -> io::Result<File> {
         let path = path.as_ref();
         if blocking::has_pool() { fifo::open(self, path) } else { self.inner.open(path).map(File::from) }
     }
 
-    /// On the calling thread.
+    /// Opens the file on the calling thread.
     pub(super) fn open_in_place(&self, path: &Path) -> io::Result<std::fs::File> {
         self.inner.open(path)
     }
@@ -101,7 +109,7 @@ impl OpenOptions {
         self.flags
     }
 
-    /// Whether to open a FIFO in this way waits for somebody else.
+    /// Whether opening a FIFO in this way waits for the other end.
     pub(super) fn waits_for_the_other_end(&self) -> bool {
         self.reads != (self.writes || self.appends) && self.flags & nowait::OPENS == 0
     }

@@ -1,4 +1,4 @@
-//! The free functions: each makes std's call of the same name on the blocking pool.
+//! The free functions. Each makes std's call of the same name on the blocking pool.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io::{self, Read, Write};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{File, fifo};
 use crate::blocking;
 
-/// A call about one path, which a caller that is cancelled leaves behind.
+/// Makes a call about one path on the pool. A caller that is cancelled leaves it behind.
 fn at<T: Send + 'static>(
     path: impl AsRef<Path>,
     call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
@@ -18,7 +18,7 @@ fn at<T: Send + 'static>(
     blocking::run_owned(move || call(&path))
 }
 
-/// A call about two paths.
+/// Makes a call about two paths on the pool. A caller that is cancelled leaves it behind.
 fn between<T: Send + 'static>(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
@@ -28,8 +28,8 @@ fn between<T: Send + 'static>(
     blocking::run_owned(move || call(&from, &to))
 }
 
-/// The contents of what is at the path: a file on a disk is read by `call`, of what may wait for somebody the bytes are
-/// collected, and are `made` into the result.
+/// Reads the whole file at the path: by
+/// `call` if it is on a disk. A file that may wait for another process is opened here, and `make` reads it.
 fn whole<T: Send + 'static>(
     path: &Path,
     call: fn(&Path) -> io::Result<T>,
@@ -45,33 +45,42 @@ fn whole<T: Send + 'static>(
     }
 }
 
-/// The absolute form of a path, without symbolic links. Mirrors [`std::fs::canonicalize`].
+/// Returns the absolute form of a path, without symbolic links. Mirrors [`std::fs::canonicalize`].
 ///
 /// # Errors
 ///
-/// What realpath(3) says: the path does not exist, or one of its parts is no directory.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+/// * [`NotADirectory`](io::ErrorKind::NotADirectory): a part of the path that is not the last is no directory.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not search a directory of the path.
+/// * An error without a stable kind: symbolic links form a loop (ELOOP).
 pub fn canonicalize<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
     at(path, |path| fs::canonicalize(path))
 }
 
-/// Changes owner and group; `None` leaves one as it is. Mirrors [`std::os::unix::fs::chown`].
+/// Changes the owner and the group of a file; `None` leaves either as it is. Mirrors [`std::os::unix::fs::chown`].
 ///
 /// # Errors
 ///
-/// What chown(2) says.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not change them.
 pub fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     at(path, move |path| unix::chown(path, uid, gid))
 }
 
-/// Copies a file's contents and permissions; returns the number of bytes. Mirrors [`std::fs::copy`].
+/// Copies the contents and the permissions of a file; returns the number of bytes. A file that is at `to` is replaced. Mirrors
+/// [`std::fs::copy`].
 ///
 /// # Errors
 ///
-/// What opening, reading and writing say; a `from` that is no file.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at `from`, or the directory of `to` does not exist.
+/// * [`InvalidInput`](io::ErrorKind::InvalidInput): `from` is no regular file.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not read `from` or write `to`.
+/// * The errors of reading and writing, such as [`StorageFull`](io::ErrorKind::StorageFull). Part of the file may then have
+///   been copied.
 pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
     let (from, to) = (from.as_ref(), to.as_ref());
     let done = between(from, to, |from, to| match fifo::may_wait(from) {
-        // That it is none, std says as well, once it has opened it.
+        // std fails in the same way, after it has opened the file.
         true => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "the source path is neither a regular file nor a symlink to a regular file",
@@ -89,34 +98,40 @@ pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
 ///
 /// # Errors
 ///
-/// What mkdir(2) says: it exists, its parent does not, or permission is missing.
+/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at the path.
+/// * [`NotFound`](io::ErrorKind::NotFound): its parent does not exist.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to its parent.
 pub fn create_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
     at(path, |path| fs::create_dir(path))
 }
 
-/// Makes a directory and those above it that are missing. Mirrors [`std::fs::create_dir_all`].
+/// Makes a directory and its missing parents. It is no error if the directory exists. Mirrors [`std::fs::create_dir_all`].
 ///
 /// # Errors
 ///
-/// What mkdir(2) says of the first that cannot be made.
+/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something that is no directory is at the path.
+/// * [`NotADirectory`](io::ErrorKind::NotADirectory): one of its parents is no directory.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to the first parent that exists.
 pub fn create_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
     at(path, |path| fs::create_dir_all(path))
 }
 
-/// Whether something is at the path, following symbolic links. Mirrors [`std::fs::exists`].
+/// Whether something is at the path. Symbolic links are followed: a link that leads nowhere gives `false`. Mirrors
+/// [`std::fs::exists`].
 ///
 /// # Errors
 ///
-/// When that cannot be found out.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not search a directory of the path, so it cannot
+///   know.
 pub fn exists<P: AsRef<Path>>(path: P) -> io::Result<bool> {
     at(path, |path| fs::exists(path))
 }
 
-/// Changes owner and group of an open file; `None` leaves one as it is. Mirrors [`std::os::unix::fs::fchown`].
+/// Changes the owner and the group of an open file; `None` leaves either as it is. Mirrors [`std::os::unix::fs::fchown`].
 ///
 /// # Errors
 ///
-/// What fchown(2) says.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not change them.
 pub fn fchown<F: AsFd>(fd: F, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     match fd.as_fd().try_clone_to_owned() {
         Ok(fd) => blocking::run_owned(move || unix::fchown(fd, uid, gid)),
@@ -127,38 +142,45 @@ pub fn fchown<F: AsFd>(fd: F, uid: Option<u32>, gid: Option<u32>) -> io::Result<
     }
 }
 
-/// Makes a second name of a file. Mirrors [`std::fs::hard_link`].
+/// Gives a file a second name, `link`. Mirrors [`std::fs::hard_link`].
 ///
 /// # Errors
 ///
-/// What link(2) says.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at `original`.
+/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at `link`.
+/// * [`CrossesDevices`](io::ErrorKind::CrossesDevices): the two are on different file systems.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): `original` is a directory, or the process may not write to the
+///   directory of `link`.
 pub fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
     between(original, link, |original, link| fs::hard_link(original, link))
 }
 
-/// [`chown`] that does not follow a symbolic link. Mirrors [`std::os::unix::fs::lchown`].
+/// Like [`chown`], without following a symbolic link. Mirrors [`std::os::unix::fs::lchown`].
 ///
 /// # Errors
 ///
-/// What lchown(2) says.
+/// As [`chown`].
 pub fn lchown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     at(path, move |path| unix::lchown(path, uid, gid))
 }
 
-/// Size, kind, times and permissions, following symbolic links. Mirrors [`std::fs::metadata`].
+/// Returns the metadata of a file: size, type, times, permissions. Symbolic links are followed. Mirrors [`std::fs::metadata`].
 ///
 /// # Errors
 ///
-/// What stat(2) says.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not search a directory of the path.
 pub fn metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
     at(path, |path| fs::metadata(path))
 }
 
-/// The contents of a file. Mirrors [`std::fs::read`].
+/// Returns the contents of a file. Mirrors [`std::fs::read`].
 ///
 /// # Errors
 ///
-/// What opening and reading say.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not read the file.
+/// * [`IsADirectory`](io::ErrorKind::IsADirectory): it is a directory.
 pub fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
     let contents = |mut file: File| {
         let mut bytes = Vec::new();
@@ -167,20 +189,23 @@ pub fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
     whole(path.as_ref(), |path| fs::read(path), contents)
 }
 
-/// Where a symbolic link leads. Mirrors [`std::fs::read_link`].
+/// Returns the path that a symbolic link leads to. Mirrors [`std::fs::read_link`].
 ///
 /// # Errors
 ///
-/// What readlink(2) says: it is no link, or does not exist.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+/// * [`InvalidInput`](io::ErrorKind::InvalidInput): it is no symbolic link.
 pub fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
     at(path, |path| fs::read_link(path))
 }
 
-/// The contents of a text file. Mirrors [`std::fs::read_to_string`].
+/// Returns the contents of a text file. Mirrors [`std::fs::read_to_string`].
 ///
 /// # Errors
 ///
-/// What opening and reading say; `InvalidData` if it is not UTF-8.
+/// As [`read`]; and
+///
+/// * [`InvalidData`](io::ErrorKind::InvalidData): the contents are not UTF-8.
 pub fn read_to_string<P: AsRef<Path>>(path: P) -> io::Result<String> {
     whole(path.as_ref(), |path| fs::read_to_string(path), io::read_to_string)
 }
@@ -189,43 +214,53 @@ pub fn read_to_string<P: AsRef<Path>>(path: P) -> io::Result<String> {
 ///
 /// # Errors
 ///
-/// What rmdir(2) says.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+/// * [`NotADirectory`](io::ErrorKind::NotADirectory): it is no directory.
+/// * [`DirectoryNotEmpty`](io::ErrorKind::DirectoryNotEmpty): it is not empty.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to its parent.
 pub fn remove_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
     at(path, |path| fs::remove_dir(path))
 }
 
-/// Removes a directory and all that is in it; links are removed, not followed. Mirrors [`std::fs::remove_dir_all`].
+/// Removes a directory and everything in it. Symbolic links are removed, not followed. Mirrors [`std::fs::remove_dir_all`].
 ///
 /// # Errors
 ///
-/// What the first removal that fails says.
+/// The error of the first removal that fails, as [`remove_dir`] and [`remove_file`]. What was removed before stays removed.
 pub fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
     at(path, |path| fs::remove_dir_all(path))
 }
 
-/// Removes a file's name, and the file with its last one. Mirrors [`std::fs::remove_file`].
+/// Removes the name of a file. With its last name, and its last descriptor, the file itself is gone. Mirrors
+/// [`std::fs::remove_file`].
 ///
 /// # Errors
 ///
-/// What unlink(2) says.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+/// * [`IsADirectory`](io::ErrorKind::IsADirectory): it is a directory.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to its directory.
 pub fn remove_file<P: AsRef<Path>>(path: P) -> io::Result<()> {
     at(path, |path| fs::remove_file(path))
 }
 
-/// Renames, replacing what has the new name already. Mirrors [`std::fs::rename`].
+/// Renames a file or directory. A file that has the new name is replaced. Mirrors [`std::fs::rename`].
 ///
 /// # Errors
 ///
-/// What rename(2) says; the two are on one file system.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at `from`, or the directory of `to` does not exist.
+/// * [`CrossesDevices`](io::ErrorKind::CrossesDevices): the two are on different file systems.
+/// * [`DirectoryNotEmpty`](io::ErrorKind::DirectoryNotEmpty): `to` is a directory that is not empty.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to one of the directories.
 pub fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<()> {
     between(from, to, |from, to| fs::rename(from, to))
 }
 
-/// Sets the permissions. Mirrors [`std::fs::set_permissions`].
+/// Sets the permissions of a file. Mirrors [`std::fs::set_permissions`].
 ///
 /// # Errors
 ///
-/// What chmod(2) says.
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the file belongs to another user.
 pub fn set_permissions<P: AsRef<Path>>(path: P, permissions: Permissions) -> io::Result<()> {
     at(path, move |path| fs::set_permissions(path, permissions))
 }
@@ -234,38 +269,43 @@ pub fn set_permissions<P: AsRef<Path>>(path: P, permissions: Permissions) -> io:
 ///
 /// # Errors
 ///
-/// What symlink(2) says.
+/// As [`symlink`].
 #[deprecated(note = "use `abaca::fs::symlink`")]
 pub fn soft_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
     symlink(original, link)
 }
 
-/// Makes a symbolic link that leads to `original`. Mirrors [`std::os::unix::fs::symlink`].
+/// Makes a symbolic link, `link`, that leads to `original`. Mirrors [`std::os::unix::fs::symlink`].
 ///
 /// # Errors
 ///
-/// What symlink(2) says.
+/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at `link`.
+/// * [`NotFound`](io::ErrorKind::NotFound): the directory of `link` does not exist. That nothing is at `original` is no error.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to the directory of `link`.
 pub fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
     between(original, link, |original, link| unix::symlink(original, link))
 }
 
-/// [`metadata`] of a symbolic link itself. Mirrors [`std::fs::symlink_metadata`].
+/// Like [`metadata`], without following a symbolic link. Mirrors [`std::fs::symlink_metadata`].
 ///
 /// # Errors
 ///
-/// What lstat(2) says.
+/// As [`metadata`].
 pub fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
     at(path, |path| fs::symlink_metadata(path))
 }
 
-/// Makes a file of those contents, in place of what it contained. Mirrors [`std::fs::write`].
+/// Writes `contents` as the whole contents of a file, which is made if it does not exist. Mirrors [`std::fs::write`].
 ///
 /// # Errors
 ///
-/// What opening and writing say; what was written before a failure stays.
+/// * [`NotFound`](io::ErrorKind::NotFound): its directory does not exist.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to it.
+/// * [`IsADirectory`](io::ErrorKind::IsADirectory): it is a directory.
+/// * The errors of writing, such as [`StorageFull`](io::ErrorKind::StorageFull). The bytes that were written before stay.
 pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
     let (path, contents) = (path.as_ref(), contents.as_ref());
-    // The contents are the caller's, so a write that has begun is waited for.
+    // The contents are borrowed from the caller, so a write that has begun is waited for.
     let done = blocking::run_and_keep(|| match fifo::may_wait(path) {
         true => Ok(None),
         false => fs::write(path, contents).map(Some),

@@ -1,7 +1,7 @@
-//! The notice: what wakes a blocked [`block_on`](super::block_on). A waker that outlives the call wakes nobody.
+//! The notice: the waker of a [`block_on`](super::block_on). If it outlives the call, it wakes nobody.
 //!
-//! Invariant: after `awake` has become true, nobody waits. Whoever sets it does so under the lock under which the waiting
-//! side last looked at it, and then wakes the one that waits.
+//! Invariant: after `awake` has become true, nobody waits. The waking side sets it under the lock, under which the waiting
+//! side last looked at it, and then wakes the waiter.
 
 use std::sync::Arc;
 use std::task::Wake;
@@ -17,9 +17,9 @@ pub(super) struct Notice {
 }
 
 struct State {
-    /// Whether the future asked to be polled since it was polled last.
+    /// Whether the future was woken since it was last polled.
     awake: bool,
-    /// Whoever is in `block_on`, while it waits.
+    /// The fiber or thread in `block_on`, while it waits.
     waiting: WaitList<()>,
 }
 
@@ -34,7 +34,7 @@ impl Notice {
         Self { state: SpinLock::new(State { awake: false, waiting: WaitList::new() }) }
     }
 
-    /// Takes the wake-up that came since the last one was taken.
+    /// Takes the wake-up, if one has come since the last was taken.
     pub(super) fn take(&self) -> bool {
         std::mem::take(&mut self.state.lock().awake)
     }

@@ -1,4 +1,4 @@
-//! A future or a message, whichever comes first.
+//! Waiting for a future or a message, whichever comes first.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -6,17 +6,19 @@ use std::task::Poll;
 use super::drive;
 use crate::channel::{Receiver, RecvError};
 
-/// What came first in [`select`].
+/// The result of [`select`]: the first of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Either<A, B> {
     /// The future's output.
     Left(A),
-    /// What was received.
+    /// The received message, or the end of the channel.
     Right(B),
 }
 
-/// Waits for a future or a message, whichever comes first; the future, if both are there. The future is dropped if it is
-/// late; the message stays in the channel if it is.
+/// Waits for a future or a message, whichever comes first. If both are there, it takes the future.
+///
+/// If the message comes first, the future is dropped. If the future comes first, a message stays in the channel. To keep the
+/// future, pass `&mut` of a pinned one.
 ///
 /// # Panics
 ///
@@ -41,7 +43,7 @@ pub fn select<F: IntoFuture, T>(
             return Poll::Ready(Either::Left(output));
         }
         if receiver.due().is_some() {
-            // A clock's message wakes nobody: whoever waits for it waits until it is due.
+            // The message of a clock wakes nobody: `drive` polls again when it is due.
             return receiver.try_recv().map_or(Poll::Pending, |due| Poll::Ready(Either::Right(Ok(due))));
         }
         message.as_mut().poll(context).map(Either::Right)

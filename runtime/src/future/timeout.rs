@@ -1,4 +1,4 @@
-//! A future, or the end of the time for it.
+//! Waiting for a future, for a limited time.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use super::drive;
 use crate::time::Elapsed;
 
-/// Waits for a future, for `duration` at most. The future is dropped if it is late.
+/// Waits for a future, for at most `duration`. If it is late, it is dropped.
 ///
-/// The future wins if it is ready when the time is up. Unlike [`time::timeout`](fn@crate::time::timeout), which ends any
-/// blocking call by unwinding, this works with `panic = "abort"` too.
+/// If the future is ready when the time is up, it wins. Unlike
+/// [`time::timeout`](fn@crate::time::timeout), which ends any blocking call by unwinding, this works with `panic = "abort"` as
+/// well; but it ends only the future, and no blocking call that a poll of the future makes.
 ///
 /// # Errors
 ///
-/// [`Elapsed`] if the time is up first.
+/// * [`Elapsed`]: the time was up before the future was ready.
 ///
 /// # Panics
 ///
@@ -29,7 +30,7 @@ use crate::time::Elapsed;
 /// # });
 /// ```
 pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
-    // Beyond the clock's range, the time is never up.
+    // A deadline beyond the clock's range never comes.
     let deadline = Instant::now().checked_add(duration);
     let mut future = pin!(future.into_future());
     let first = pin!(std::future::poll_fn(|context| match future.as_mut().poll(context) {

@@ -29,7 +29,7 @@ impl Settings {
 }
 
 /// What a blocking pool is doing: a snapshot, see [`metrics`](crate::blocking::metrics) and
-/// [`Runtime::blocking_gauges`](crate::Runtime::blocking_gauges).
+/// [`Runtime::blocking_metrics`](crate::Runtime::blocking_metrics).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {

@@ -1,21 +1,21 @@
-//! A child process that was started.
+//! The handle of a child process.
 
 use std::fmt;
 use std::io::{self, Read};
 use std::process::{self, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
+use super::owned_child::OwnedChild;
 use super::streams::read_both;
-use super::ward::Ward;
 use super::{ChildStderr, ChildStdin, ChildStdout};
 use crate::park::{self, Cost};
 use crate::pool::Lease;
 
-/// A running or ended child process. Mirrors [`std::process::Child`].
+/// A child process, which runs or has ended. Mirrors [`std::process::Child`].
 ///
-/// Dropping it neither ends the child nor waits for it, as in std; [`Command::kill_on_drop`](super::Command::kill_on_drop)
-/// ends it. Unlike std's, a child whose handle was dropped leaves no zombie: it is waited for in the background, as tokio
-/// does. A fiber that is cancelled in a wait leaves the child running, and waitable.
+/// As in std, dropping it neither ends the child nor waits for it; with [`Command::kill_on_drop`](super::Command::kill_on_drop)
+/// it ends the child. Unlike in std, a child whose handle was dropped leaves no zombie: as in tokio, it is waited for in the
+/// background. A fiber that is cancelled while it waits leaves the child running, and the child can still be waited for.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -33,53 +33,54 @@ use crate::pool::Lease;
 /// # }
 /// ```
 pub struct Child {
-    /// What the child reads, if that is a pipe.
+    /// The write end of the child's standard input, if that is a pipe.
     pub stdin: Option<ChildStdin>,
-    /// What the child writes to its standard output, if that is a pipe.
+    /// The read end of the child's standard output, if that is a pipe.
     pub stdout: Option<ChildStdout>,
-    /// What the child writes to its standard error, if that is a pipe.
+    /// The read end of the child's standard error, if that is a pipe.
     pub stderr: Option<ChildStderr>,
-    ward: Ward,
+    child: OwnedChild,
 }
 
 impl Child {
-    /// `lease` is of the thread that started it.
+    /// `lease` is that of the thread that started the child.
     pub(super) fn new(mut inner: process::Child, lease: Option<Lease>, kill_on_drop: bool) -> Self {
         Self {
             stdin: inner.stdin.take().map(ChildStdin::from),
             stdout: inner.stdout.take().map(ChildStdout::from),
             stderr: inner.stderr.take().map(ChildStderr::from),
-            ward: Ward::new(inner, lease, kill_on_drop),
+            child: OwnedChild::new(inner, lease, kill_on_drop),
         }
     }
 
-    /// Ends the child with SIGKILL.
+    /// Ends the child with SIGKILL. It does not wait for the child. It is no error if the child has ended.
     ///
     /// # Errors
     ///
-    /// What kill(2) says; no error if the child has ended and was waited for.
+    /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the child runs as another user.
     pub fn kill(&mut self) -> io::Result<()> {
-        self.ward.kill()
+        self.child.kill()
     }
 
-    /// The process id.
+    /// The process id of the child.
     pub fn id(&self) -> u32 {
-        self.ward.id()
+        self.child.id()
     }
 
-    /// Closes the child's standard input, if it is a pipe here, and blocks until the child has ended.
+    /// Closes the child's standard input, if that is a pipe in [`stdin`](Self::stdin), and blocks until the child has ended.
+    /// Once it has, further calls return the same status.
     ///
     /// # Errors
     ///
-    /// What waitpid(2) says, such as that somebody else has waited for the child.
+    /// * An error without a kind of its own: other code of this process has waited for the child already (ECHILD).
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        let status = self.ward.wait_until(None)?;
+        let status = self.child.wait_until(None)?;
         Ok(status.expect("a wait without a deadline ends with the child"))
     }
 
-    /// [`wait`](Self::wait) for at most `timeout`, without closing anything; `None` when the time is up. std has no such
-    /// call.
+    /// Like [`wait`](Self::wait), for at most `timeout`, and without closing anything. Returns `None` if the time is up first;
+    /// the child then goes on. std has no such call.
     ///
     /// # Errors
     ///
@@ -95,26 +96,29 @@ impl Child {
     /// # });
     /// ```
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
-        self.ward.wait_until(Instant::now().checked_add(timeout))
+        self.child.wait_until(Instant::now().checked_add(timeout))
     }
 
-    /// How the child ended, if it has.
+    /// The exit status of the child if it has ended, else `None`. It does not wait.
     ///
     /// # Errors
     ///
     /// As [`wait`](Self::wait).
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        let ended = self.ward.try_wait();
+        let ended = self.child.try_wait();
         park::spend(if matches!(ended, Ok(None)) { Cost::TryFailed } else { Cost::SystemCall });
         ended
     }
 
-    /// Closes the child's standard input, reads both outputs, as far as they are pipes here, to their ends, at the same time,
-    /// and waits for the child.
+    /// Closes the child's standard input, reads its standard output and standard error to their ends, and waits for the child.
+    /// The two outputs are read at the same time, as far as they are pipes in this handle.
+    ///
+    /// If it fails, or the fiber is cancelled meanwhile, the child is dropped.
     ///
     /// # Errors
     ///
-    /// What reading says, and [`wait`](Self::wait). The child is then dropped, as it is when the fiber is cancelled meanwhile.
+    /// * Those of reading a pipe.
+    /// * Those of [`wait`](Self::wait).
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! How a child process is started.
+//! The settings of a child process, and its start.
 
 #![expect(unsafe_code, reason = "`pre_exec` is unsafe, as in std")]
 
@@ -12,7 +12,7 @@ use std::process::{self, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 use super::Child;
 use crate::{blocking, cancel};
 
-/// Starts child processes. Mirrors [`std::process::Command`], with the methods of
+/// Settings of a child process, which start it any number of times. Mirrors [`std::process::Command`], and has the methods of
 /// [`CommandExt`].
 ///
 /// ```
@@ -23,14 +23,14 @@ use crate::{blocking, cancel};
 /// ```
 pub struct Command {
     inner: process::Command,
-    /// Which of the standard streams were set: `output` chooses others for those that were not.
+    /// Whether each of the standard streams was set: `output` chooses others for those that were not.
     is_set: [bool; 3],
     kill_on_drop: bool,
 }
 
 impl Command {
-    /// A command that runs `program`, found through `PATH` unless it is a path, with the parent's environment, directory and
-    /// standard streams.
+    /// A command that runs `program` with the parent's environment, working directory and standard streams. A `program` without
+    /// a slash is looked up in `PATH`.
     pub fn new<S: AsRef<OsStr>>(program: S) -> Self {
         Self { inner: process::Command::new(program), is_set: [false; 3], kill_on_drop: false }
     }
@@ -41,7 +41,7 @@ impl Command {
         self
     }
 
-    /// Adds arguments.
+    /// Adds several arguments.
     pub fn args<I, S>(&mut self, args: I) -> &mut Self
     where
         I: IntoIterator<Item = S>,
@@ -72,13 +72,13 @@ impl Command {
         self
     }
 
-    /// Takes a variable out of the child's environment, whether it was set here or is the parent's.
+    /// Removes a variable from the child's environment, whether it was set here or is inherited.
     pub fn env_remove<K: AsRef<OsStr>>(&mut self, key: K) -> &mut Self {
         self.inner.env_remove(key);
         self
     }
 
-    /// Empties the child's environment.
+    /// Removes all variables from the child's environment.
     pub fn env_clear(&mut self) -> &mut Self {
         self.inner.env_clear();
         self
@@ -90,7 +90,7 @@ impl Command {
         self
     }
 
-    /// Sets what the child reads. Default: the parent's for [`spawn`](Self::spawn) and [`status`](Self::status), nothing for
+    /// Sets the child's standard input. Default: inherited for [`spawn`](Self::spawn) and [`status`](Self::status), empty for
     /// [`output`](Self::output).
     pub fn stdin<T: Into<Stdio>>(&mut self, stdin: T) -> &mut Self {
         self.is_set[0] = true;
@@ -98,7 +98,7 @@ impl Command {
         self
     }
 
-    /// Sets where the child writes. Default: as the parent for [`spawn`](Self::spawn) and [`status`](Self::status), a pipe
+    /// Sets the child's standard output. Default: inherited for [`spawn`](Self::spawn) and [`status`](Self::status), a pipe
     /// for [`output`](Self::output).
     pub fn stdout<T: Into<Stdio>>(&mut self, stdout: T) -> &mut Self {
         self.is_set[1] = true;
@@ -106,7 +106,7 @@ impl Command {
         self
     }
 
-    /// Sets where the child writes errors. Default: as for [`stdout`](Self::stdout).
+    /// Sets the child's standard error. Default: as for [`stdout`](Self::stdout).
     pub fn stderr<T: Into<Stdio>>(&mut self, stderr: T) -> &mut Self {
         self.is_set[2] = true;
         self.inner.stderr(stderr);
@@ -115,12 +115,19 @@ impl Command {
 
     /// Starts the child.
     ///
-    /// A child that was started is never lost: a fiber that is cancelled meanwhile has it, and unwinds from its next
+    /// A child that was started is never lost: a fiber that is cancelled meanwhile gets it, and unwinds from its next
     /// blocking call.
     ///
     /// # Errors
     ///
-    /// What fork(2) and exec(2) say, such as that there is no such program.
+    /// * [`NotFound`](io::ErrorKind::NotFound): there is no such program, or no such working directory.
+    /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the program may not be executed.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput): the program, an argument or a variable contains a NUL.
+    /// * [`ArgumentListTooLong`](io::ErrorKind::ArgumentListTooLong): arguments and environment are too large for the system.
+    /// * [`WouldBlock`](io::ErrorKind::WouldBlock): the user has too many processes (EAGAIN of fork(2)).
+    /// * [`OutOfMemory`](io::ErrorKind::OutOfMemory): there is no memory for the child.
+    /// * An error without a kind of its own: the process has no more descriptors (EMFILE), or the file is no program (ENOEXEC).
+    /// * The error that a closure of [`pre_exec`](Self::pre_exec) returned.
     pub fn spawn(&mut self) -> io::Result<Child> {
         cancel::checkpoint();
         self.spawn_shielded()
@@ -131,13 +138,20 @@ impl Command {
         child.map(|child| Child::new(child, lease, self.kill_on_drop))
     }
 
-    /// Runs the child to its end and collects what it writes.
+    /// Runs the child to its end and collects its outputs.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn) and [`Child::wait_with_output`].
+    /// Those of [`spawn`](Self::spawn) and [`Child::wait_with_output`]. An exit status that is not zero is no error.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let output = abaca::process::Command::new("echo").arg("hello").output().unwrap();
+    /// assert_eq!(output.stdout, b"hello\n");
+    /// # });
+    /// ```
     pub fn output(&mut self) -> io::Result<Output> {
-        // Here rather than in `spawn`, which would leave the streams as they are chosen for this call.
+        // Here and not in `spawn`, which would unwind with the streams that are chosen for this call.
         cancel::checkpoint();
         let [stdin, stdout, stderr] = self.is_set;
         self.choose([(stdin, Stdio::null), (stdout, Stdio::piped), (stderr, Stdio::piped)]);
@@ -146,7 +160,7 @@ impl Command {
         child?.wait_with_output()
     }
 
-    /// Chooses the streams that were not set.
+    /// Sets the streams that the user has not set.
     fn choose(&mut self, [stdin, stdout, stderr]: [(bool, fn() -> Stdio); 3]) {
         if !stdin.0 {
             self.inner.stdin(stdin.1());
@@ -159,17 +173,17 @@ impl Command {
         }
     }
 
-    /// Runs the child to its end.
+    /// Runs the child to its end and returns its exit status.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn) and [`Child::wait`].
+    /// Those of [`spawn`](Self::spawn) and [`Child::wait`]. An exit status that is not zero is no error.
     pub fn status(&mut self) -> io::Result<ExitStatus> {
         self.spawn()?.wait()
     }
 
-    /// Whether dropping the [`Child`] ends the child with SIGKILL, also when a fiber that waits for it is cancelled, or runs out
-    /// of time. Default: no. Mirrors tokio's.
+    /// Sets whether dropping the [`Child`] ends the child with SIGKILL. [`status`](Self::status) and [`output`](Self::output)
+    /// drop it if their fiber is cancelled or its time is up. Default: no. Mirrors tokio's.
     ///
     /// ```
     /// use std::time::Duration;
@@ -177,7 +191,7 @@ impl Command {
     /// # abaca::run(|| {
     /// let mut sleep = Command::new("sleep");
     /// sleep.arg("3600").kill_on_drop(true);
-    /// // The child ends with the attempt to wait for it.
+    /// // The child ends when the wait for it does.
     /// assert!(abaca::time::timeout(Duration::from_millis(10), || sleep.status()).is_err());
     /// # });
     /// ```
@@ -196,7 +210,7 @@ impl Command {
         self.inner.get_args()
     }
 
-    /// The variables that were set, or taken out (`None`).
+    /// The variables that were set, and those that were removed (`None`).
     pub fn get_envs(&self) -> CommandEnvs<'_> {
         self.inner.get_envs()
     }
@@ -206,13 +220,13 @@ impl Command {
         self.inner.get_current_dir()
     }
 
-    /// Sets the child's user.
+    /// Sets the user id of the child.
     pub fn uid(&mut self, id: u32) -> &mut Self {
         self.inner.uid(id);
         self
     }
 
-    /// Sets the child's group.
+    /// Sets the group id of the child.
     pub fn gid(&mut self, id: u32) -> &mut Self {
         self.inner.gid(id);
         self
@@ -222,29 +236,30 @@ impl Command {
     ///
     /// # Safety
     ///
-    /// As for [`CommandExt::pre_exec`]: after a fork of a process with threads, the closure may do no more than a signal handler;
-    /// it must not allocate, lock, or use this runtime.
+    /// As for [`CommandExt::pre_exec`]: after a fork of a process with threads, the closure may do only what a signal handler
+    /// may do. It must not allocate, lock, or use this runtime.
     pub unsafe fn pre_exec<F>(&mut self, f: F) -> &mut Self
     where
         F: FnMut() -> io::Result<()> + Send + Sync + 'static,
     {
-        // SAFETY: the caller keeps to the same contract.
+        // SAFETY: the caller's contract is the same.
         unsafe { self.inner.pre_exec(f) };
         self
     }
 
-    /// Becomes the program, in place of this process; returns only if that fails. No destructor runs.
+    /// Replaces this process with the program. Returns only if that fails, with the errors of [`spawn`](Self::spawn). No
+    /// destructor runs.
     pub fn exec(&mut self) -> io::Error {
         self.inner.exec()
     }
 
-    /// Sets the child's argument 0, which is otherwise the program.
+    /// Sets the child's argument 0. Default: the program.
     pub fn arg0<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Self {
         self.inner.arg0(arg);
         self
     }
 
-    /// Sets the child's process group; 0 is a new one.
+    /// Sets the child's process group; 0 makes a new group.
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.inner.process_group(group);
         self

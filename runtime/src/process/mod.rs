@@ -1,14 +1,21 @@
-//! Child processes: the shape of [`std::process`], with waits that block the fiber.
+//! Child processes, in the shape of [`std::process`]. Waits block the fiber only.
 //!
-//! A [`Child`] is waited for through a pidfd, and its pipes through the poller, so that a thousand children need no
-//! thread. The extension methods of [`std::os::unix::process::CommandExt`], which others cannot implement, are methods of
-//! [`Command`].
+//! A thousand children need no thread: a wait for a [`Child`], or for its pipes, parks the fiber. The extension methods of
+//! [`std::os::unix::process::CommandExt`], a trait that only std can implement, are methods of [`Command`].
 //!
-//! A child is started off the worker, since a fork copies the tables of a large process, and an exec may have to wait for a
-//! disk: on a thread that runs nothing else, so that the child inherits what the worker had of its creator. That thread is
-//! the child's *parent thread*, whose end `PR_SET_PDEATHSIG` tells of. It lives until the child's end is known, also beyond the end
-//! of the runtime, so such a child dies with this process and not before. On a plain thread, children are started by that
-//! thread, as by std.
+//! # The parent thread
+//!
+//! A fork copies the page tables of a large process, and an exec may have to wait for a disk. So a child is started by a thread
+//! of the [blocking pool](crate::blocking) that runs nothing else, and the child inherits what a worker would have passed on.
+//! For the kernel, that thread is the child's parent, whose end `PR_SET_PDEATHSIG` reports. It lives until the child's end is
+//! known, even beyond the end of the runtime: such a child dies with this process and not before. A plain thread starts its
+//! children itself, as in std.
+//!
+//! # Cancellation
+//!
+//! A fiber that is cancelled while it waits for a child unwinds; the child goes on and can still be waited for. With
+//! [`kill_on_drop`](Command::kill_on_drop), the child ends when its handle is dropped. A child whose handle was dropped leaves
+//! no zombie.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -25,8 +32,8 @@
 mod child;
 mod command;
 mod orphans;
+mod owned_child;
 mod streams;
-mod ward;
 
 #[doc(no_inline)]
 pub use std::process::{

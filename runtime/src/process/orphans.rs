@@ -1,8 +1,8 @@
-//! Children whose handles were dropped: each is waited for when it ends, so that it leaves no zombie.
+//! Orphans: children whose handles were dropped. Each is waited for when it ends, so that it leaves no zombie.
 //!
-//! One thread, the *sitter*, does that for the whole process. It is there only while there are orphans, and sleeps until one of
-//! them ends: an epoll instance watches their pidfds. Where no descriptors are left, it looks again and again, ever more
-//! rarely. Whoever drops a handle never waits here.
+//! One thread, the *reaper*, does that for the whole process. It runs only while there are orphans, and sleeps until one of
+//! them ends: an epoll instance watches their pidfds. If there is no descriptor for a pidfd, the reaper looks at the orphan
+//! again and again, ever more rarely. The code that drops a handle never waits here.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,102 +15,104 @@ use crate::os;
 use crate::os::epoll::{Epoll, EventBuffer, EventFd};
 use crate::pool::Lease;
 
-/// How long the sitter sleeps between two looks at orphans that nothing tells of: this, and then twice as long each time up
-/// to the longest.
+/// The first pause between two looks at orphans that are not watched. Each later pause is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const LONGEST_PAUSE: Duration = Duration::from_millis(512);
 
 /// The key of the eventfd; no orphan has it.
 const NOTIFY: u64 = u64::MAX;
 
-static NURSERY: Mutex<Nursery> =
-    Mutex::new(Nursery { orphans: BTreeMap::new(), next: 0, unseen: 0, sitter: None });
+static ORPHANS: Mutex<Orphans> =
+    Mutex::new(Orphans { by_number: BTreeMap::new(), next: 0, unwatched: 0, reaper: None });
 
 /// All orphans of the process.
-struct Nursery {
-    orphans: BTreeMap<u64, Orphan>,
+struct Orphans {
+    by_number: BTreeMap<u64, Orphan>,
+    /// The number of the next orphan.
     next: u64,
-    /// How many of them no event will tell of.
-    unseen: usize,
+    /// How many orphans are not watched.
+    unwatched: usize,
     /// `None` while there is no thread.
-    sitter: Option<Arc<Sitter>>,
+    reaper: Option<Arc<Reaper>>,
 }
 
 /// A child that nobody else will wait for.
 struct Orphan {
     child: process::Child,
-    /// Watched, if there is one and the orphan is seen.
+    /// Kept open while the reaper watches it.
     _pidfd: Option<OwnedFd>,
-    is_seen: bool,
-    /// The thread that is its parent goes on while it lives.
+    /// The reaper's epoll instance has an event when the orphan ends.
+    is_watched: bool,
+    /// Keeps its parent thread alive while the orphan lives.
     _lease: Option<Lease>,
 }
 
-/// How the thread is reached.
-struct Sitter {
+/// The thread that waits for orphans, as others see it.
+struct Reaper {
+    /// `None` if there was no descriptor for it.
     watch: Option<Watch>,
     thread: OnceLock<Thread>,
 }
 
-/// What tells of ends.
+/// The descriptors in which the reaper sleeps.
 struct Watch {
     epoll: Epoll,
     eventfd: EventFd,
 }
 
-/// Sees to it that `child` is waited for when it ends. `pidfd` is the child's.
-pub(super) fn adopt(child: process::Child, pidfd: Option<OwnedFd>, lease: Option<Lease>) {
+/// Lets the reaper wait for `child`, whose pidfd is `pidfd`, when it ends.
+pub(super) fn reap_later(child: process::Child, pidfd: Option<OwnedFd>, lease: Option<Lease>) {
     let pidfd = pidfd.or_else(|| os::process::pidfd(child.id()).ok());
-    let mut nursery = nursery();
-    if nursery.sitter.is_none() {
-        // If there can be no thread now, the next orphan tries again.
-        nursery.sitter = Sitter::start();
+    let mut orphans = orphans();
+    if orphans.reaper.is_none() {
+        // If no thread can be started now, the next orphan tries again.
+        orphans.reaper = Reaper::start();
     }
-    let sitter = nursery.sitter.clone();
-    let number = nursery.next;
-    nursery.next += 1;
-    let is_seen =
-        sitter.as_ref().zip(pidfd.as_ref()).is_some_and(|(sitter, pidfd)| sitter.watches(pidfd, number));
-    nursery.orphans.insert(number, Orphan { child, _pidfd: pidfd, is_seen, _lease: lease });
-    if !is_seen {
-        nursery.unseen += 1;
-        if let Some(sitter) = sitter {
-            sitter.notify();
+    let reaper = orphans.reaper.clone();
+    let number = orphans.next;
+    orphans.next += 1;
+    let is_watched =
+        reaper.as_ref().zip(pidfd.as_ref()).is_some_and(|(reaper, pidfd)| reaper.watch(pidfd, number));
+    orphans.by_number.insert(number, Orphan { child, _pidfd: pidfd, is_watched, _lease: lease });
+    if !is_watched {
+        orphans.unwatched += 1;
+        if let Some(reaper) = reaper {
+            reaper.notify();
         }
     }
 }
 
-fn nursery() -> MutexGuard<'static, Nursery> {
-    NURSERY.lock().unwrap_or_else(PoisonError::into_inner)
+fn orphans() -> MutexGuard<'static, Orphans> {
+    ORPHANS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Orphan {
-    /// Also if somebody else has waited for it.
+    /// Whether it has ended, or other code has waited for it.
     fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
 }
 
-impl Nursery {
-    /// Takes out those that have ended: of the seen ones those that were reported, of the others all.
+impl Orphans {
+    /// Takes out the orphans that have ended: of the watched ones those that were reported, of the others all.
     fn take_ended(&mut self, reported: &[u64]) -> Vec<Orphan> {
         let mut ended = Vec::new();
         for number in reported {
-            let Some(orphan) = self.orphans.get_mut(number) else { continue };
+            let Some(orphan) = self.by_number.get_mut(number) else { continue };
             if orphan.has_ended() {
-                ended.extend(self.orphans.remove(number));
-            } else if std::mem::take(&mut orphan.is_seen) {
-                // A tracer has to let it go first, of which no event tells.
-                self.unseen += 1;
+                ended.extend(self.by_number.remove(number));
+            } else if std::mem::take(&mut orphan.is_watched) {
+                // A tracer has to release it first, and no event reports that.
+                self.unwatched += 1;
             }
         }
-        if self.unseen > 0 {
+        if self.unwatched > 0 {
             ended.extend(
-                self.orphans
-                    .extract_if(.., |_, orphan| !orphan.is_seen && orphan.has_ended())
+                self.by_number
+                    .extract_if(.., |_, orphan| !orphan.is_watched && orphan.has_ended())
                     .map(|(_, orphan)| orphan),
             );
-            self.unseen = self.orphans.values().filter(|orphan| !orphan.is_seen).count();
+            self.unwatched = self.by_number.values().filter(|orphan| !orphan.is_watched).count();
         }
         ended
     }
@@ -124,22 +126,22 @@ impl Watch {
     }
 }
 
-impl Sitter {
-    /// Starts the thread; the caller holds the lock.
+impl Reaper {
+    /// Starts the thread. The caller holds the lock.
     fn start() -> Option<Arc<Self>> {
         let this = Arc::new(Self { watch: Watch::new(), thread: OnceLock::new() });
-        let sitter = Arc::clone(&this);
-        let thread = os::thread::start("abaca-orphans".into(), move || sitter.sit()).ok()?;
+        let reaper = Arc::clone(&this);
+        let thread = os::thread::start("abaca-orphans".into(), move || reaper.run()).ok()?;
         let _ = this.thread.set(thread.thread().clone());
         Some(this)
     }
 
-    /// Whether it will be told of the end.
-    fn watches(&self, pidfd: &OwnedFd, number: u64) -> bool {
+    /// Watches a pidfd. Returns whether the reaper will have an event.
+    fn watch(&self, pidfd: &OwnedFd, number: u64) -> bool {
         self.watch.as_ref().is_some_and(|watch| watch.epoll.add(pidfd.as_fd(), number).is_ok())
     }
 
-    /// There is an orphan that it does not see.
+    /// Wakes the reaper, because there is an orphan that it does not watch.
     fn notify(&self) {
         match &self.watch {
             Some(watch) => watch.eventfd.notify(),
@@ -147,26 +149,26 @@ impl Sitter {
         }
     }
 
-    /// The thread's life.
-    fn sit(&self) {
+    /// The body of the thread.
+    fn run(&self) {
         let mut buffer = EventBuffer::new(64);
-        let (mut pause, mut unseen) = (FIRST_PAUSE, nursery().unseen);
+        let (mut pause, mut unwatched) = (FIRST_PAUSE, orphans().unwatched);
         loop {
-            let reported = self.sleep(&mut buffer, (unseen > 0).then_some(pause));
-            let mut nursery = nursery();
-            pause = if nursery.unseen > unseen { FIRST_PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
-            let ended = nursery.take_ended(&reported);
-            unseen = nursery.unseen;
-            if nursery.orphans.is_empty() {
-                nursery.sitter = None;
+            let reported = self.sleep(&mut buffer, (unwatched > 0).then_some(pause));
+            let mut orphans = orphans();
+            pause = if orphans.unwatched > unwatched { FIRST_PAUSE } else { LONGEST_PAUSE.min(pause * 2) };
+            let ended = orphans.take_ended(&reported);
+            unwatched = orphans.unwatched;
+            if orphans.by_number.is_empty() {
+                orphans.reaper = None;
                 return;
             }
-            drop(nursery);
+            drop(orphans);
             drop(ended);
         }
     }
 
-    /// Sleeps until something is reported, or it is notified, at most for `timeout`.
+    /// Sleeps until the end of an orphan is reported or the reaper is notified, for at most `timeout`.
     fn sleep(&self, buffer: &mut EventBuffer, timeout: Option<Duration>) -> Vec<u64> {
         let mut reported = Vec::new();
         match (&self.watch, timeout) {

@@ -1,4 +1,4 @@
-//! The ends of a child's pipes that the parent keeps, and how two of them are read at once.
+//! The parent's ends of a child's pipes, and reading two of them at once.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,13 +13,14 @@ use crate::os::socket;
 use crate::poller::Direction;
 use crate::{cancel, fiber, time};
 
-/// What the child reads. Mirrors [`std::process::ChildStdin`]; dropping it is the child's end of input.
+/// The write end of the child's standard input. Mirrors [`std::process::ChildStdin`]. When it is dropped, the child reads the
+/// end of its input.
 pub struct ChildStdin(SharedFile<process::ChildStdin>);
 
-/// What the child writes to its standard output. Mirrors [`std::process::ChildStdout`].
+/// The read end of the child's standard output. Mirrors [`std::process::ChildStdout`].
 pub struct ChildStdout(SharedFile<process::ChildStdout>);
 
-/// What the child writes to its standard error. Mirrors [`std::process::ChildStderr`].
+/// The read end of the child's standard error. Mirrors [`std::process::ChildStderr`].
 pub struct ChildStderr(SharedFile<process::ChildStderr>);
 
 writes_shared_file!(ChildStdin);
@@ -30,14 +31,14 @@ shared_file_traits!(ChildStdout, process::ChildStdout);
 reads_shared_file!(ChildStderr);
 shared_file_traits!(ChildStderr, process::ChildStderr);
 
-/// Reads both to their ends, whichever has something: a child that fills one pipe while we read the other would wait for
-/// ever.
+/// Reads both pipes to their ends, as their bytes come: if one were read after the other, a child that fills the other would
+/// wait for ever.
 pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    // Without a descriptor for it there is nothing to tell of output: then it is looked for, ever more rarely.
+    // Without a descriptor for an epoll instance nothing reports output: then it is looked for, ever more rarely.
     let epoll = Epoll::new().ok();
     let mut outputs =
         [Stream::new(epoll.as_ref(), stdout.into())?, Stream::new(epoll.as_ref(), stderr.into())?];
-    // Readable when the poller has an event of either.
+    // Readable when the epoll instance has an event of either pipe.
     let events = epoll.map(|epoll| Descriptor::new(epoll, Kind::Other));
     let mut pause = FIRST_PAUSE;
     let mut buffer = EventBuffer::new(outputs.len());
@@ -47,7 +48,7 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
             has_more |= output.drain()?;
         }
         if has_more {
-            // A child that writes faster than we read must not have the worker for itself, nor outlast a cancellation.
+            // A child that writes faster than this reads must not keep the worker, nor put off a cancellation.
             fiber::yield_now();
             cancel::checkpoint();
             pause = FIRST_PAUSE;
@@ -70,14 +71,14 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
     }
 }
 
-/// How long is slept between two looks for output that nothing tells of.
+/// The first pause between two looks for output that nothing reports. Each later pause is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// How much of one stream is read in one go.
+/// The most bytes of one stream that are read in one turn.
 const TURN_BYTES: u64 = 1 << 20;
 
-/// One of them.
+/// One of the two pipes.
 struct Stream {
     /// `None` at its end.
     pipe: Option<std::fs::File>,
@@ -86,13 +87,13 @@ struct Stream {
 
 impl Stream {
     fn new(epoll: Option<&Epoll>, pipe: OwnedFd) -> io::Result<Self> {
-        // This end's mode is its own: the child has the other, and nobody else has this one.
+        // The mode of this end affects nobody else: the child has the other end.
         socket::set_nonblocking(pipe.as_fd(), true)?;
         epoll.map_or(Ok(()), |epoll| epoll.add(pipe.as_fd(), 0))?;
         Ok(Self { pipe: Some(pipe.into()), bytes: Vec::new() })
     }
 
-    /// Reads what there is, up to a turn's worth; whether there may be more.
+    /// Reads the bytes that are there, at most those of one turn. Returns whether there may be more.
     fn drain(&mut self) -> io::Result<bool> {
         let Some(pipe) = &mut self.pipe else { return Ok(false) };
         match pipe.take(TURN_BYTES).read_to_end(&mut self.bytes) {

@@ -1,4 +1,4 @@
-//! The builder: a runtime's settings and its start. The only place that reads configuration.
+//! The builder: the settings of a runtime, and its start. Nothing else reads the environment.
 
 use std::fmt;
 use std::io;
@@ -15,18 +15,20 @@ use crate::poller;
 use crate::pool::{self, Pool};
 use crate::scheduler::{self, Hooks, Pollers, Reporting, Shared, StackSupply};
 
-/// Who waits for the operating system's events; see [`Builder::poller`].
+/// The threads that wait for events of the operating system; see [`Builder::poller`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Poller {
-    /// Each worker has an epoll instance: it sleeps in it when idle, and looks at it now and then when busy.
+    /// Each worker has an epoll instance. An idle worker sleeps in it, a busy one looks at it now and then.
     #[default]
     Workers,
     /// One thread waits for all events and hands the wake-ups to the workers.
     Thread,
 }
 
-/// Settings of a [`Runtime`].
+/// Settings of a [`Runtime`]: workers, stacks, limits, hooks and reports. Made by [`Runtime::builder`].
+///
+/// The settings of a single fiber are another type, [`abaca::Builder`](crate::Builder).
 ///
 /// ```
 /// let runtime = abaca::Runtime::builder().workers(2).name("bees").build().unwrap();
@@ -48,16 +50,17 @@ pub struct Builder {
     pub(super) reporting: Reporting,
 }
 
-/// What a worker thread calls.
+/// A callback that worker threads call.
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
 /// The most workers of one runtime.
 const MAX_WORKERS: usize = 1024;
 
-/// A worker thread that its hook has unwound would leave its fibers behind, and be missed by the shutdown.
+/// Calls a hook and contains its panic: a worker thread that unwinds would leave its fibers behind, and the shutdown would wait
+/// for it.
 fn call(hook: Option<&Hook>) {
     if let Some(hook) = hook {
-        // The panic hook has reported it.
+        // The panic hook has reported the panic.
         contained(|| hook());
     }
 }
@@ -81,85 +84,93 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// How many worker threads run fibers, 1 to 1024. Default: the environment variable `ABACA_WORKERS`, else
-    /// [`std::thread::available_parallelism`].
+    /// Sets the number of worker threads, which run the fibers: 1 to 1024. Default: the environment variable
+    /// `ABACA_WORKERS`, else [`std::thread::available_parallelism`].
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// The usable size of a fiber's stack in bytes, rounded up to whole pages, less than 4 GiB. Default: 256 KiB in a
+    /// Sets the usable size of a fiber's stack in bytes, rounded up to whole pages, less than 4 GiB. Default: 256 KiB in a
     /// release build; 2 MiB, as much as std gives a thread, in a build with debug assertions, whose frames are several
-    /// times as large.
+    /// times as large. [`Builder::stack_size`](crate::Builder::stack_size) sets it for one fiber.
     ///
-    /// This is address space: only touched pages cost memory, and 8 bytes of page table for each page touched or not.
-    /// What some common calls touch, in a release build: a look-up of a host name, a TLS handshake or a panic with a
-    /// backtrace 20 to 24 KiB, compiling and matching a small regex 24 KiB and one of a hundred nested groups 132 KiB, JSON
-    /// nested as deeply as serde allows 32 KiB, `{:#?}` of 400 nested values 160 KiB.
+    /// This is address space: only pages that are touched cost memory, and each page, touched or not, 8 bytes of page table.
+    /// Some common calls touch, in a release build:
+    ///
+    /// | call | KiB |
+    /// |---|---|
+    /// | a look-up of a host name, a TLS handshake, a panic with a backtrace | 20 to 24 |
+    /// | compiling and matching a small regex | 24 |
+    /// | the same with a hundred nested groups | 132 |
+    /// | JSON that is nested as deeply as serde allows | 32 |
+    /// | `{:#?}` of 400 nested values | 160 |
+    ///
+    /// If a fiber overflows its stack, the process ends by SIGSEGV, after a report that names the fiber and says what to raise.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_bytes = bytes;
         self
     }
 
-    /// How many fibers may be alive at once; spawning more is a
+    /// Sets how many fibers may be alive at once. Beyond that, spawning fails with
     /// [`SpawnError::LimitReached`](crate::SpawnError::LimitReached). Default: no limit but memory.
     pub fn max_fibers(mut self, fibers: usize) -> Self {
         self.max_fibers = fibers;
         self
     }
 
-    /// Who polls. Default: the environment variable `ABACA_POLLER` (`workers` or `thread`), else
-    /// [`Poller::Workers`].
+    /// Sets which threads wait for events of the operating system. Default: the environment variable `ABACA_POLLER` (`workers` or
+    /// `thread`), else [`Poller::Workers`].
     pub fn poller(mut self, poller: Poller) -> Self {
         self.poller = Some(poller);
         self
     }
 
-    /// The prefix of the threads' names. Default: `abaca`.
+    /// Sets the prefix of the threads' names. Default: `abaca`, for `abaca-worker-0` and so on. It must not contain a NUL.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// How many threads the [`blocking`](crate::blocking) pool may have, 1 or more. Default: 512.
+    /// Sets how many threads the [`blocking`](crate::blocking) pool may have: 1 or more. Default: 512.
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
         self.blocking.max_threads = threads;
         self
     }
 
-    /// How long a thread of the [`blocking`](crate::blocking) pool stays without work before it ends; zero ends it
+    /// Sets how long a thread of the [`blocking`](crate::blocking) pool stays without work before it ends. Zero ends it
     /// at once. Default: 10 seconds.
     pub fn blocking_keep_alive(mut self, keep_alive: Duration) -> Self {
         self.blocking.keep_alive = keep_alive;
         self
     }
 
-    /// How long dropping the runtime (and [`abaca::run`](crate::run) at its end) waits for cancelled fibers to
-    /// end before it reports them and goes on. Default: 10 seconds.
+    /// Sets how long dropping the runtime waits for cancelled fibers to end, before it reports them and returns. Default: 10
+    /// seconds, also at the end of [`abaca::run`](fn@crate::run).
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
     }
 
-    /// Called on each worker thread before it runs fibers: to pin it to a CPU, to set its priority. A panic of the hook
-    /// is reported and otherwise ignored.
+    /// Sets a hook that each worker thread calls before it runs fibers: to pin it to a CPU, to set its priority. A panic of the
+    /// hook is reported and otherwise ignored.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_start = Some(Arc::new(hook));
         self
     }
 
-    /// Called on each worker thread before it ends. A panic of the hook is reported and otherwise ignored.
+    /// Sets a hook that each worker thread calls before it ends. A panic of the hook is reported and otherwise ignored.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_stop = Some(Arc::new(hook));
         self
     }
 
-    /// Called around the life of each fiber, in the fiber: `run` is the fiber's closure and the destructors of its
-    /// fiber-local values. With [`around_park`](Self::around_park) it lets state that a library keeps per thread belong
-    /// to the fiber.
+    /// Sets a hook that is called around the life of each fiber, in the fiber. Its argument, `run`, runs the fiber's closure
+    /// and the destructors of its fiber-local values. Together with [`around_park`](Self::around_park), it lets state that a
+    /// library keeps per thread belong to the fiber.
     ///
-    /// If the hook does not call `run`, it is called when the hook has returned; a second call does nothing. A panic of
-    /// the hook is reported and otherwise ignored. Later calls of this method replace the hook.
+    /// If the hook does not call `run`, `run` is called after the hook has returned. A second call of `run` does nothing. A
+    /// panic of the hook is reported and otherwise ignored. Later calls of this method replace the hook.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -177,20 +188,20 @@ impl Builder {
         self
     }
 
-    /// Called around each park of a fiber: `park` lets other fibers run on the worker, and returns when this one goes on.
-    /// What comes before it saves the fiber's state, what comes after restores it. On the way to the fiber's first
-    /// instruction and from its last one, [`around_fiber`](Self::around_fiber) is called instead.
+    /// Sets a hook that is called around each park of a fiber. Its argument, `park`, lets other fibers run on the worker, and
+    /// returns when this fiber goes on. So the hook saves the fiber's state before it calls `park`, and restores it afterwards.
+    /// At the beginning and at the end of the fiber, [`around_fiber`](Self::around_fiber) is called instead.
     ///
     /// The hook runs on the fiber's stack, but as part of the thread: it has no current fiber, a blocking call in it
-    /// blocks the worker, and it must not wait for a fiber. Calls of `park` and panics are treated as there. A hook costs
-    /// each park two calls; without one, no park is slower.
+    /// blocks the worker, and it must not wait for a fiber. Calls of `park`, and panics, are treated as there. A hook costs
+    /// each park two calls; without a hook, no park is slower.
     ///
     /// # A library that keeps state per thread
     ///
-    /// The crate `stacker` notes for each thread where its stack ends. A fiber that parks inside of `stacker::grow` would
-    /// leave its note to the next one, whose deep recursion is then not noticed. `stacker` sets the note back when a call
-    /// of `grow` ends, and this is how it can be saved and restored: in a coroutine that is inside of such a call while
-    /// the fiber is parked. It costs a park some microseconds.
+    /// The crate `stacker` stores for each thread where its stack ends. A fiber that parks inside of `stacker::grow` would
+    /// leave that limit to the next fiber, whose deep recursion would then go unnoticed.
+    /// `stacker` restores the former limit when a call of `grow` ends. So a coroutine that is inside of such a call while the
+    /// fiber is parked saves and restores it. This costs a park some microseconds.
     ///
     /// ```
     /// # fn main() {
@@ -224,14 +235,14 @@ impl Builder {
 
     /// Starts the runtime.
     ///
-    /// The first one of the process wraps the [panic hook](std::panic::set_hook): a panic in a fiber that has a name is
-    /// announced with that name before the hook is called that was there. A hook that is set later takes its place.
+    /// The first runtime of the process wraps the [panic hook](std::panic::set_hook): if a fiber that has a name panics, a line
+    /// with the name is written before the former hook is called. A hook that is set later replaces both.
     ///
     /// # Errors
     ///
-    /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, a name with a NUL, or an environment
-    ///   variable that does not parse; a blocking pool without threads.
-    /// * What the operating system says when it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
+    /// * [`ErrorKind::InvalidInput`](io::ErrorKind::InvalidInput): no workers or more than 1024, a stack of 4 GiB or more, a
+    ///   name with a NUL, a blocking pool without threads, or a value of `ABACA_WORKERS` or `ABACA_POLLER` that does not parse.
+    /// * The error of the operating system, if it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
         let poller = self.poller_kind()?;

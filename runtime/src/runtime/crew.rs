@@ -1,8 +1,7 @@
-//! The crew: the threads of a runtime, and how they are seen off.
+//! The crew: the threads of a runtime, and how they are stopped and joined.
 //!
-//! Seeing them off blocks a thread. A fiber, whose worker has other things to do, leaves it to a thread made for it
-//! and parks; a fiber of the very runtime, and a thread that such a fiber waits for, could only wait for itself, and does
-//! not wait.
+//! Stopping them blocks a thread. A fiber starts a thread for that and parks, so that its worker can run others. A fiber of the
+//! runtime itself, or a thread that such a fiber waits for, would wait for itself: it starts the thread and does not wait.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -30,20 +29,21 @@ struct Ended {
     changed: Condvar,
 }
 
-/// What a fiber and the thread that sees a crew off have in common.
-struct Errand {
-    /// Who is to be seen off, until somebody has begun to.
+/// The state that a fiber shares with the thread that stops a crew for it.
+struct Stopping {
+    /// `None` once the thread has begun.
     crew: Mutex<Option<Crew>>,
     result: Mutex<Option<Result<(), ShutdownError>>>,
-    open: Latch,
+    done: Latch,
 }
 
-/// Who is told what a shutdown has left behind.
+/// Where a shutdown reports the fibers that it has left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Report {
-    /// The caller, as a result. One that is cancelled meanwhile unwinds.
+    /// To the caller, as a result. If the caller is cancelled meanwhile, it unwinds.
     Caller,
-    /// The standard error stream: the caller is a destructor. One that is cancelled meanwhile goes on.
+    /// To the standard error stream, since the caller is a destructor. If it is cancelled meanwhile, it waits no longer and
+    /// returns.
     Stderr,
 }
 
@@ -67,46 +67,49 @@ impl Crew {
         Ok(())
     }
 
-    /// Whether the runtime cannot end before the caller has gone on.
+    /// Whether the runtime cannot end before the caller returns.
     pub(super) fn waits_for_caller(&self) -> bool {
         scheduler::is_within(&self.shared) || self.shared.blocking.is_callers()
     }
 
-    /// Ends the runtime, from anywhere. What it leaves behind after `timeout` goes to the report.
+    /// Ends the runtime, on any fiber or thread. Reports the fibers that are left after `timeout`.
     pub(super) fn end(self, timeout: Duration, report: Report) -> Result<(), ShutdownError> {
         if !park::on_fiber() && !self.waits_for_caller() {
-            return self.see_off(timeout, report);
+            return self.stop(timeout, report);
         }
         let waits = !self.waits_for_caller();
-        // Whoever sees to the rest: from here on, nothing new begins.
+        // From here on no fiber is spawned, even before the thread below runs.
         self.shared.close();
-        let errand =
-            Arc::new(Errand { crew: Mutex::new(Some(self)), result: Mutex::default(), open: Latch::new(1) });
-        let theirs = Arc::clone(&errand);
+        let stopping = Arc::new(Stopping {
+            crew: Mutex::new(Some(self)),
+            result: Mutex::default(),
+            done: Latch::new(1),
+        });
+        let theirs = Arc::clone(&stopping);
         let report = if waits { report } else { Report::Stderr };
         let thread = os::thread::start("abaca-shutdown".into(), move || {
             if let Some(crew) = take(&theirs.crew) {
                 *theirs.result.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(crew.see_off(timeout, report));
+                    Some(crew.stop(timeout, report));
             }
-            theirs.open.count_down();
+            theirs.done.count_down();
         });
         if thread.is_err() {
-            // They end by themselves; only nobody says what does not.
-            return take(&errand.crew).map_or(Ok(()), |crew| Err(crew.abandon()));
+            // The fibers end by themselves. But nobody reports those that do not.
+            return take(&stopping.crew).map_or(Ok(()), |crew| Err(crew.abandon()));
         }
-        while waits && let Some(outcome) = errand.open.wait_once(Reason::Join) {
+        while waits && let Some(outcome) = stopping.done.wait_once(Reason::Join) {
             match (outcome, report) {
                 (Outcome::Cancelled, Report::Caller) => park::unwind(),
                 (Outcome::Cancelled, Report::Stderr) => break,
                 _ => {}
             }
         }
-        take(&errand.result).unwrap_or(Ok(()))
+        take(&stopping.result).unwrap_or(Ok(()))
     }
 
-    /// Ends the runtime, blocking the thread.
-    fn see_off(mut self, timeout: Duration, report: Report) -> Result<(), ShutdownError> {
+    /// Ends the runtime, and blocks the thread meanwhile.
+    fn stop(mut self, timeout: Duration, report: Report) -> Result<(), ShutdownError> {
         self.shared.close();
         if let Err(error) = self.await_end(timeout) {
             if report == Report::Stderr {
@@ -115,7 +118,7 @@ impl Crew {
             return Err(error);
         }
         for thread in self.threads.drain(..) {
-            // A worker never panics: it would have aborted.
+            // A worker never panics: the process would have aborted.
             let _ = thread.join();
         }
         self.shared.await_guards();
@@ -140,7 +143,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Leaves what has not ended to itself. The shared state stays for it, for ever.
+    /// Leaves the fibers that have not ended behind. The shared state is leaked, so that they can use it for ever.
     fn abandon(&self) -> ShutdownError {
         std::mem::forget(Arc::clone(&self.shared));
         let (busy_workers, fibers) = self.shared.still_alive();

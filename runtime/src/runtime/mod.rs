@@ -1,4 +1,23 @@
-//! The runtime: its threads, what is run on it, and its shutdown. `builder.rs` has its settings and its start.
+//! The runtime: its threads, the fibers that are run on it, and its shutdown.
+//!
+//! [`run`] starts one with the default settings, as `#[abaca::main]` does. [`Runtime::builder`] sets the number of workers,
+//! limits, hooks and reports. A process may have several runtimes; each has its own workers, blocking pool and fibers.
+//!
+//! [`Builder`] has the settings of a runtime; those of a fiber are another type, [`abaca::Builder`](crate::Builder).
+//!
+//! ```
+//! use abaca::Runtime;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let runtime = Runtime::builder().workers(2).max_fibers(10_000).build()?;
+//! let sum = runtime.run(|| {
+//!     let half = abaca::spawn(|| 20);
+//!     22 + half.join().unwrap()
+//! });
+//! assert_eq!(sum, 42);
+//! # Ok(())
+//! # }
+//! ```
 
 #![expect(unsafe_code, reason = "a main fiber borrows from the thread that waits for it")]
 
@@ -25,7 +44,7 @@ use crate::scheduler::{self, Shared};
 /// The name of the fiber that [`Runtime::run`] makes.
 const MAIN: &str = "main";
 
-/// What a shutdown left behind: the fibers that did not end in time.
+/// The error of [`Runtime::shutdown`]: some fibers did not end in time, and are left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShutdownError {
     /// Worker threads that still run fibers. They go on until the process ends.
@@ -43,9 +62,10 @@ impl fmt::Display for ShutdownError {
 
 impl std::error::Error for ShutdownError {}
 
-/// A running scheduler with its worker threads. Several can live in one process.
+/// A running scheduler with its worker threads. A process may have several.
 ///
-/// Dropping it shuts it down: see [`shutdown`](Self::shutdown).
+/// Dropping it shuts it down and waits for the end of its fibers, up to [`Builder::shutdown_timeout`]: see
+/// [`shutdown`](Self::shutdown).
 ///
 /// ```
 /// use std::time::Duration;
@@ -61,7 +81,7 @@ impl std::error::Error for ShutdownError {}
 /// ```
 pub struct Runtime {
     pub(crate) shared: Arc<Shared>,
-    /// Absent once it is shut down.
+    /// `None` once the runtime is shut down.
     crew: Option<Crew>,
     shutdown_timeout: Duration,
 }
@@ -71,7 +91,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// See [`Builder::build`].
+    /// As [`Builder::build`].
     pub fn new() -> io::Result<Self> {
         Builder::default().build()
     }
@@ -81,11 +101,22 @@ impl Runtime {
         Builder::default()
     }
 
-    /// Runs `f` as a fiber of this runtime; blocks the calling thread until it returns.
+    /// Runs `f` as a fiber of this runtime, called `main`; blocks the calling thread until it returns.
+    ///
+    /// Unlike [`run`], it does not end the runtime: fibers that `f` has spawned go on.
     ///
     /// # Panics
     ///
-    /// With the panic of `f`, or if there is no memory for its stack. Also when called from a fiber: spawn there instead.
+    /// * With the panic of `f`.
+    /// * If there is no memory for the stack of the fiber.
+    /// * If the runtime's [limit of fibers](Builder::max_fibers) is reached.
+    /// * If the caller is a fiber: use [`spawn`](fn@crate::spawn) there.
+    ///
+    /// ```
+    /// let runtime = abaca::Runtime::new().unwrap();
+    /// let fiber = runtime.run(|| abaca::spawn(|| 6 * 7));
+    /// assert_eq!(fiber.join().unwrap(), 42);
+    /// ```
     #[track_caller]
     pub fn run<F, T>(&self, f: F) -> T
     where
@@ -110,11 +141,18 @@ impl Runtime {
         }
     }
 
-    /// Spawns a fiber on this runtime, from anywhere.
+    /// Spawns a fiber on this runtime, from any thread or fiber. [`abaca::spawn`](fn@crate::spawn) says how it runs and ends.
     ///
     /// # Panics
     ///
-    /// If the runtime's limit of fibers is reached; see [`try_spawn`](Self::try_spawn).
+    /// If the runtime's [limit of fibers](Builder::max_fibers) is reached; [`try_spawn`](Self::try_spawn) returns an error
+    /// instead.
+    ///
+    /// ```
+    /// let runtime = abaca::Runtime::new().unwrap();
+    /// let fiber = runtime.spawn(|| 6 * 7);
+    /// assert_eq!(fiber.join().unwrap(), 42); // blocks this thread
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -127,11 +165,12 @@ impl Runtime {
         }
     }
 
-    /// [`spawn`](Self::spawn) that does not panic.
+    /// Like [`spawn`](Self::spawn), without its panic.
     ///
     /// # Errors
     ///
-    /// See [`SpawnError`].
+    /// * [`SpawnError::LimitReached`]: as many fibers are alive as the runtime allows.
+    /// * [`SpawnError::ShuttingDown`]: the runtime has begun to shut down.
     pub fn try_spawn<F, T>(&self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -141,38 +180,52 @@ impl Runtime {
         unsafe { fiber::Builder::new().spawn_onto(&self.shared, f) }
     }
 
-    /// How many workers it has.
+    /// The number of workers.
     pub fn workers(&self) -> usize {
         self.shared.workers.len()
     }
 
-    /// What the runtime's [`blocking`](crate::blocking) pool is doing.
+    /// The state of the runtime's [`blocking`](crate::blocking) pool.
     ///
     /// ```
     /// let runtime = abaca::Runtime::builder().workers(1).max_blocking_threads(4).build().unwrap();
     /// runtime.run(|| abaca::blocking::run(|| ()));
-    /// assert_eq!(runtime.blocking_gauges().completed, 1);
+    /// assert_eq!(runtime.blocking_metrics().completed, 1);
     /// ```
-    pub fn blocking_gauges(&self) -> pool::Metrics {
+    pub fn blocking_metrics(&self) -> pool::Metrics {
         self.shared.blocking.metrics()
     }
 
-    /// Shuts the runtime down: accepts no new fibers, cancels the remaining ones (they unwind from the blocking
-    /// call they are in, destructors run; see [`Cancelled`](crate::Cancelled)), and waits for them to end. A fiber of
-    /// another runtime parks meanwhile.
+    /// Shuts the runtime down: accepts no new fibers, [cancels](crate::cancel) the fibers that are left, and waits until they
+    /// have ended.
     ///
-    /// Dropping the runtime does the same with [`Builder::shutdown_timeout`], and reports what has not ended on the
-    /// standard error stream. Only a runtime that is dropped in one of its own fibers (or in a closure of
-    /// [`blocking::run`](crate::blocking::run) that such a fiber waits for) does not wait: the fiber goes on, and unwinds
-    /// from its next blocking call as the others do. Nor does a destructor wait any longer whose fiber is cancelled.
+    /// A cancelled fiber unwinds from the blocking call that it is in; its destructors run. A fiber that has not started never
+    /// runs. If the caller is a fiber of another runtime, it parks meanwhile; if it is cancelled, it unwinds, and the shutdown
+    /// goes on without it.
+    ///
+    /// Dropping the runtime does the same, with [`Builder::shutdown_timeout`], and reports what has not ended on the
+    /// standard error stream. In two cases the destructor does not wait:
+    ///
+    /// * The runtime is dropped in one of its own fibers, or in a closure of [`blocking::run`](crate::blocking::run) that such
+    ///   a fiber waits for. The fiber goes on, and unwinds from its next blocking call as the others do.
+    /// * The fiber that drops it is cancelled: then it waits no longer.
     ///
     /// # Errors
     ///
-    /// What has not ended after `timeout`. It is left running; the process can go on and end.
+    /// * [`ShutdownError`]: some fibers have not ended after `timeout`. They are left running; the process can go on and end.
     ///
     /// # Panics
     ///
-    /// When called from a fiber of this runtime, which would wait for itself.
+    /// If the caller is a fiber of this runtime, which would wait for itself: drop the runtime there.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = abaca::Runtime::new().unwrap();
+    /// let sleeper = runtime.spawn(abaca::park);
+    /// runtime.shutdown(Duration::from_secs(10)).unwrap();
+    /// assert!(sleeper.join().unwrap_err().is::<abaca::Cancelled>());
+    /// ```
     #[track_caller]
     pub fn shutdown(mut self, timeout: Duration) -> Result<(), ShutdownError> {
         let Some(crew) = self.crew.take_if(|crew| !crew.waits_for_caller()) else {
@@ -196,8 +249,14 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// Starts a runtime with the default settings, runs `f` as its main fiber, shuts the runtime down, and returns
-/// what `f` returned.
+/// Starts a runtime with the default settings, runs `f` as its main fiber, shuts the runtime down, and returns the result of `f`.
+///
+/// **The end of `f` is the end of all fibers.** Those that are left are [cancelled](crate::cancel): each unwinds from the
+/// blocking call that it is in, and its destructors run. A fiber that has not started never runs. `run` waits for them for up
+/// to 10 seconds, reports those that have not ended on the standard error stream, and returns. So join what has to be finished,
+/// or spawn it in a [`scope`](crate::scope()).
+///
+/// The calling thread blocks meanwhile; it is no worker. With [`Runtime::builder`] a runtime has settings of its own.
 ///
 /// # Panics
 ///

@@ -1,10 +1,10 @@
-//! A panic in a fiber that has a name says so, as a panic in a thread does.
+//! The report of a panic in a fiber that has a name shows that name, as the report of a panic in a thread does.
 //!
-//! std's message names the thread, which is a worker here. So the process's panic hook is wrapped once, when the first runtime
-//! is built: the line with the fiber's name comes first, then whatever the hook did before. A hook that the program sets later
-//! takes the place of all that, and can ask [`abaca::current`](crate::current()) for the name.
+//! std's message names the thread, which is a worker here. So the panic hook of the process is wrapped once, when the first
+//! runtime is built: it writes the line with the fiber's name, and then calls the hook that was there before. A hook that the
+//! program sets later replaces both, and can ask [`abaca::current`](crate::current()) for the name.
 //!
-//! A static, as the hook is one: it is wrapped once in the life of the process.
+//! The hook is global, and is wrapped once in the life of the process: hence the static.
 
 use std::io::Write;
 use std::panic;
@@ -15,9 +15,9 @@ use crate::park;
 
 static WRAPPED: Once = Once::new();
 
-/// Lets panics in fibers be reported with the fiber's name from now on.
+/// From now on, reports of panics in fibers show the fiber's name.
 pub(super) fn name_fibers() {
-    // The hook cannot be changed meanwhile; the next runtime will.
+    // The hook cannot be changed during a panic. The next runtime wraps it.
     if std::thread::panicking() {
         return;
     }
@@ -34,9 +34,9 @@ pub(super) fn name_fibers() {
 
 fn announce() {
     let fiber = crate::fiber::current();
-    // The main fiber's name is ours, and its panic goes on in the caller of `run`.
+    // The program has not named the main fiber, and its panic goes on in the caller of `run`.
     if let Some(name) = fiber.name().filter(|name| *name != MAIN) {
-        // As std's, it goes nowhere if there is no standard error: a panic here would abort.
+        // As with std, the line is lost if there is no standard error: a panic here would abort.
         let _ = writeln!(std::io::stderr(), "\nfiber '{name}' ({:?}) panicked:", fiber.id());
     }
 }

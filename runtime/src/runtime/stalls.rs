@@ -1,4 +1,4 @@
-//! The settings of the stall report.
+//! The settings of the report of stalls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,25 +6,29 @@ use std::time::Duration;
 use super::{Builder, Stall};
 
 impl Builder {
-    /// How long a fiber may keep its worker, without blocking or yielding and while others wait for it, before that is
-    /// reported: once, within half as much again. `None` turns the report off. Default: one second; 10 ms is useful in
-    /// development. The least is 1 ms; less is taken for that.
+    /// Sets how long a fiber may keep its worker before that is reported as a stall: without blocking or yielding, and while
+    /// others wait for the worker. Each stall is reported once, at the latest after one and a half times the threshold. `None`
+    /// turns the report off. Default: one second; 10 ms is useful in development. The least is 1 ms; shorter ones are taken for
+    /// that.
     ///
-    /// The report is made by another thread, which neither interrupts the fiber nor any system call that it is in.
+    /// Another thread makes the report. It interrupts neither the fiber nor a system call that the fiber is in.
     ///
     /// ```
     /// use std::time::Duration;
-    /// let builder = abaca::Runtime::builder().stall_threshold(Some(Duration::from_millis(10)));
-    /// # drop(builder);
+    ///
+    /// let builder = abaca::Runtime::builder();
+    /// let strict = builder.clone().stall_threshold(Duration::from_millis(10));
+    /// let silent = builder.stall_threshold(None);
+    /// # drop((strict, silent));
     /// ```
     pub fn stall_threshold(mut self, threshold: impl Into<Option<Duration>>) -> Self {
         self.reporting.threshold = threshold.into().map(|threshold| threshold.max(Duration::from_millis(1)));
         self
     }
 
-    /// Called with each stall, instead of writing it to standard error. It runs on a thread of its own and may block; while
-    /// it does, other stalls of this runtime wait to be reported, if they last. A panic of the callback is reported and
-    /// otherwise ignored.
+    /// Sets a callback for stalls, which then are not written to standard error. It runs on a thread of its own and may block.
+    /// While it blocks, other stalls of this runtime are not reported; those that last are reported afterwards. A panic of the
+    /// callback is reported and otherwise ignored.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -55,10 +59,11 @@ impl Builder {
         self
     }
 
-    /// Whether a report says where the fiber is in its code, if it computes. Default: no. Needs the feature `backtrace`.
+    /// Sets whether a report shows where the fiber is in its code, if it computes. Default: no. Needs the feature `backtrace`.
     ///
-    /// The fiber is then interrupted once for each report, by SIGURG, while it computes and never while it waits; a handler that
-    /// the program has for SIGURG goes on to get all others. Names are there if the program has debug information.
+    /// For each report, the fiber is then interrupted once by SIGURG, only while it computes, never while it waits. If the
+    /// program has a handler for SIGURG, it still gets all other such signals. The backtrace has names if the program has debug
+    /// information.
     #[cfg(feature = "backtrace")]
     pub fn stall_backtrace(mut self, is_on: bool) -> Self {
         self.reporting.has_backtrace = is_on;

@@ -1,32 +1,33 @@
-//! Which signals can be waited for: those that a program may catch and that tell of something outside of it.
+//! The signals that can be waited for: those that a program may catch and that report something from outside of it.
 
 use std::fmt;
 
 use crate::os::arrivals;
 
-/// A signal that can be waited for. Faults (SIGSEGV and its like) are not among them, nor those that cannot be caught.
+/// A signal that can be waited for. Faults (SIGSEGV and its like) cannot, nor can signals that cannot be caught (SIGKILL,
+/// SIGSTOP).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Signal {
-    /// SIGHUP: the terminal is gone; for daemons, read your configuration again.
+    /// SIGHUP: the terminal is gone. Daemons take it as a request to read their configuration again.
     Hangup,
     /// SIGINT: Ctrl-C.
     Interrupt,
     /// SIGQUIT: Ctrl-\.
     Quit,
-    /// SIGUSR1: what the program makes of it.
+    /// SIGUSR1: its meaning is the program's own.
     User1,
-    /// SIGUSR2: what the program makes of it.
+    /// SIGUSR2: its meaning is the program's own.
     User2,
     /// SIGPIPE: a write to a pipe without readers.
     Pipe,
-    /// SIGALRM: a timer of alarm(2).
+    /// SIGALRM: a timer of alarm(2) has fired.
     Alarm,
-    /// SIGTERM: please end.
+    /// SIGTERM: a request to end.
     Terminate,
-    /// SIGCHLD: a child has ended, or stopped.
+    /// SIGCHLD: a child has ended or stopped.
     Child,
-    /// SIGCONT: it goes on after it was stopped.
+    /// SIGCONT: the process goes on after it was stopped.
     Continue,
     /// SIGWINCH: the terminal has another size.
     WindowChange,
@@ -71,7 +72,7 @@ impl Signal {
     }
 }
 
-/// The name that the system knows it by, such as `SIGINT`.
+/// The name of the signal, such as `SIGINT`.
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

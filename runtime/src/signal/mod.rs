@@ -1,14 +1,18 @@
-//! Signals as blocking calls: a fiber, or a plain thread, waits until the process is sent one.
+//! Signals as blocking calls: a fiber, or a plain thread, waits until the process receives one.
 //!
-//! Everybody who waits for a signal sees it, in however many runtimes. Several that arrive before one has looked count as
-//! one, as they do for the kernel.
+//! Every
+//! [`Signals`] that listens for a signal receives it, in all runtimes of the process. Several that arrive before a `Signals`
+//! has looked count as one, as they do for the kernel.
 //!
-//! A handler that the program or another library (tokio, ctrlc, signal-hook) had for the signal goes on being called while
-//! somebody listens here; one that is installed later gets the signal first, and usually passes it on. What the kernel does
-//! with a signal by default (for most: it ends the process), or to ignore it, is off while somebody listens, and on again after
-//! the last [`Signals`] for it is gone. tokio never turns it on again.
+//! # Handlers and defaults
 //!
-//! How it works is told in `os/arrivals/mod.rs`.
+//! * A handler that the program or another library (tokio, ctrlc, signal-hook) installed earlier is still called while a
+//!   `Signals` listens. A handler that is installed later gets the signal first, and usually passes it on.
+//! * The default action of a signal, which for most ends the process, is off while a
+//!   `Signals` listens for it, and so is ignoring it. Both are back after the last such `Signals` is dropped. tokio never
+//!   restores them.
+//!
+//! # Example
 //!
 //! ```
 //! # abaca::run(|| {
@@ -20,6 +24,8 @@
 //! assert_eq!(signals.wait().unwrap(), Signal::Terminate);
 //! # });
 //! ```
+
+// `os/arrivals/mod.rs` tells how it works.
 
 mod kind;
 
@@ -36,11 +42,11 @@ use crate::os::epoll::{Epoll, EventBuffer};
 use crate::park::{self, Cost};
 use crate::poller::Direction;
 
-/// Receives signals, from its making on; see the module's documentation.
+/// Receives signals from the moment that it is made; see [the module's page](self).
 ///
-/// It is an iterator that waits for the next one and never ends.
+/// It is also an endless iterator that waits for the next signal.
 pub struct Signals {
-    /// Has an event when any signal has arrived.
+    /// Has an event when a signal of any kind has arrived.
     arrivals: Descriptor<Epoll>,
     wanted: Vec<Wanted>,
 }
@@ -55,7 +61,8 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// When there are no more descriptors.
+    /// * An error without a kind of its own: the process has no more descriptors (EMFILE, ENFILE).
+    /// * [`OutOfMemory`](io::ErrorKind::OutOfMemory): the kernel has no memory for them.
     pub fn new(signals: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
         let arrivals = Descriptor::new(arrivals::watch()?, Kind::Other);
         let wanted = signals
@@ -64,17 +71,17 @@ impl Signals {
         Ok(Self { arrivals, wanted: wanted.collect::<io::Result<_>>()? })
     }
 
-    /// Blocks until one of the signals has arrived. Of several, the one that comes first in [`new`](Self::new) is reported
-    /// first.
+    /// Blocks until one of the signals has arrived, and returns it. If several have arrived, the signal that comes first in the
+    /// list of [`new`](Self::new) is returned first.
     ///
     /// # Errors
     ///
-    /// When the wait cannot be registered with the poller, for want of memory.
+    /// * [`OutOfMemory`](io::ErrorKind::OutOfMemory): the kernel has no memory to wait for the descriptor.
     pub fn wait(&mut self) -> io::Result<Signal> {
         Ok(self.wait_until(None)?.expect("without a deadline only a signal ends the wait"))
     }
 
-    /// [`wait`](Self::wait) for at most `timeout`; `None` when the time is up.
+    /// Like [`wait`](Self::wait), for at most `timeout`. Returns `None` if the time is up first.
     ///
     /// # Errors
     ///
@@ -90,7 +97,7 @@ impl Signals {
         self.wait_until(Instant::now().checked_add(timeout))
     }
 
-    /// One of the signals if it has arrived, without waiting.
+    /// Returns one of the signals if it has arrived, else `None`. It does not wait.
     pub fn try_wait(&mut self) -> Option<Signal> {
         let arrived = next_of(&mut self.wanted);
         park::spend(if arrived.is_some() { Cost::Call } else { Cost::TryFailed });
@@ -129,8 +136,8 @@ impl fmt::Debug for Signals {
     }
 }
 
-/// Blocks until somebody presses Ctrl-C (SIGINT), once. A second Ctrl-C does again what it did before; use [`Signals`] to
-/// receive more than one.
+/// Blocks until the process receives SIGINT, which Ctrl-C sends. It listens only during the call: a second Ctrl-C has its
+/// former effect again, which by default ends the process. Use [`Signals`] to receive more than one.
 ///
 /// # Errors
 ///

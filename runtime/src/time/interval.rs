@@ -1,27 +1,27 @@
-//! Something that is to happen at regular times.
+//! Intervals: ticks at regular times.
 
 use std::time::{Duration, Instant};
 
 use super::sleep_until;
 
-/// As late as makes no difference: thirty years, as tokio has it. For times beyond the clock's range.
+/// Stands for times beyond the clock's range: thirty years, as tokio has it.
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// What an [`Interval`] does when a tick was taken late. The names are tokio's.
+/// The behaviour of an [`Interval`] after a tick that was taken late, by a period or more. The names are tokio's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
-    /// The ticks that were missed follow at once, until the original times are caught up with.
+    /// The ticks that were missed follow at once, until the interval has caught up with its original times.
     #[default]
     Burst,
     /// The next tick comes one period after the late one, and so on from there.
     Delay,
-    /// The ticks that were missed are left out; the next one comes at the next original time.
+    /// The ticks that were missed are left out; the next tick comes at the next original time.
     Skip,
 }
 
-/// Regular ticks, made by [`interval`] or [`interval_at`].
+/// Regular ticks, made by [`interval`] or [`interval_at`]. Mirrors tokio's `Interval`.
 ///
-/// Also an endless iterator over the times of the ticks.
+/// It is also an endless iterator over the times of the ticks.
 #[derive(Debug)]
 pub struct Interval {
     next: Instant,
@@ -29,8 +29,8 @@ pub struct Interval {
     behavior: MissedTickBehavior,
 }
 
-/// An interval whose first tick comes at once and the others every `period`, which may be as long as [`Duration::MAX`]: a tick
-/// beyond the clock's range never comes.
+/// An interval whose first tick comes at once, and the others every `period`. The period may be as long as [`Duration::MAX`]: a
+/// tick beyond the range of the clock never comes.
 ///
 /// # Panics
 ///
@@ -49,11 +49,20 @@ pub fn interval(period: Duration) -> Interval {
     interval_at(Instant::now(), period)
 }
 
-/// An interval whose first tick comes at `start` and the others every `period` after.
+/// An interval whose first tick comes at `start`, and the others every `period` after that.
 ///
 /// # Panics
 ///
 /// If `period` is zero.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// # abaca::run(|| {
+/// let start = Instant::now() + Duration::from_millis(1);
+/// let mut interval = abaca::time::interval_at(start, Duration::from_millis(1));
+/// assert_eq!(interval.tick(), start);
+/// # });
+/// ```
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval is more than zero");
@@ -61,9 +70,9 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 }
 
 impl Interval {
-    /// Blocks until the next tick is due; returns the time for which it was due.
+    /// Blocks until the next tick is due; returns the time at which it was due.
     ///
-    /// If the call is cancelled, the tick is not lost: it comes at the next call.
+    /// If the caller is cancelled while it waits, the tick is not lost: it comes at the next call.
     pub fn tick(&mut self) -> Instant {
         sleep_until(self.next);
         let now = Instant::now();
@@ -85,22 +94,22 @@ impl Interval {
         }
     }
 
-    /// The next tick comes one period from now.
+    /// Sets the next tick to one period from now.
     pub fn reset(&mut self) {
         self.next = later(Instant::now(), self.period);
     }
 
-    /// The next tick comes at once.
+    /// Makes the next tick come at once.
     pub fn reset_immediately(&mut self) {
         self.next = Instant::now();
     }
 
-    /// The next tick comes `after` from now.
+    /// Sets the next tick to `after` from now.
     pub fn reset_after(&mut self, after: Duration) {
         self.next = later(Instant::now(), after);
     }
 
-    /// The next tick comes at `deadline`.
+    /// Sets the next tick to `deadline`.
     pub fn reset_at(&mut self, deadline: Instant) {
         self.next = deadline;
     }
@@ -110,12 +119,12 @@ impl Interval {
         self.period
     }
 
-    /// What happens when a tick was taken late.
+    /// The behaviour after a tick that was taken late.
     pub fn missed_tick_behavior(&self) -> MissedTickBehavior {
         self.behavior
     }
 
-    /// Sets what happens when a tick was taken late.
+    /// Sets the behaviour after a tick that was taken late.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -127,7 +136,7 @@ impl Interval {
     /// interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
     /// assert_eq!(interval.tick(), start);
     /// let soon = abaca::time::timeout(Duration::ZERO, || interval.tick());
-    /// assert!(soon.is_err(), "the next one is due at the fourth period");
+    /// assert!(soon.is_err(), "the next tick is due at the fourth period");
     /// # });
     /// ```
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
@@ -135,7 +144,7 @@ impl Interval {
     }
 }
 
-/// `at + by`; if the clock ends before, a time that is far off all the same.
+/// `at + by`, or a time far in the future if that is beyond the clock's range.
 fn later(at: Instant, by: Duration) -> Instant {
     at.checked_add(by).or_else(|| Instant::now().checked_add(FAR)).unwrap_or(at)
 }

@@ -1,7 +1,16 @@
-//! Time: sleeping, deadlines around any blocking code, and intervals.
+//! Time: sleeping, deadlines around any blocking code, and intervals. The shape is that of tokio's `time`.
 //!
-//! [`timeout()`] ends whatever the caller blocks in when the time is up: sockets, locks, channels, joins, sleeps, at any depth
-//! of calls that know nothing of it.
+//! [`timeout()`] ends any blocking call that the caller is in when the time is up: on a socket, a lock, a channel, a join, a
+//! sleep, at any depth of calls that know nothing of it. It **fires once**: see there.
+//!
+//! | to | use |
+//! |---|---|
+//! | wait for a time | [`sleep()`], [`sleep_until`] |
+//! | do something at regular times | [`interval()`]; to wait for channels as well [`channel::tick`](crate::channel::tick) |
+//! | limit any blocking code | [`timeout()`], [`timeout_at`] |
+//! | limit a future | [`future::timeout`](crate::future::timeout()) |
+//! | limit each read or write of a socket | its `set_read_timeout` and `set_write_timeout` |
+//! | have a message at a time | [`channel::after`](crate::channel::after) |
 //!
 //! ```
 //! use std::time::Duration;

@@ -1,13 +1,14 @@
-//! To sleep: a wait that only its deadline ends.
+//! Sleeping: a wait that only its deadline or a cancellation ends.
 
 use std::time::{Duration, Instant};
 
 use crate::cell::{Outcome, Reason};
 use crate::park::{self, Cost};
 
-/// Blocks the calling fiber (or plain thread) for at least `duration`. Mirrors [`std::thread::sleep`].
+/// Blocks the calling fiber, or plain thread, for at least `duration`. Mirrors [`std::thread::sleep`].
 ///
-/// Timers are kept with a resolution of some microseconds; on an idle runtime a sleep is late by tens of them.
+/// Timers have a resolution of some microseconds; on an idle runtime a sleep ends some tens of microseconds late. A zero duration
+/// returns at once. [`Duration::MAX`] is for ever. If the fiber is [cancelled](crate::cancel), it unwinds from here.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -19,14 +20,14 @@ pub fn sleep(duration: Duration) {
     }
     match Instant::now().checked_add(duration) {
         Some(deadline) => sleep_until(deadline),
-        // Beyond the clock's range: for ever, as far as this process can tell.
+        // Beyond the clock's range: for ever, for all that this process will see.
         None => loop {
             sleep(Duration::from_secs(u64::from(u32::MAX)));
         },
     }
 }
 
-/// [`sleep`] for so many milliseconds. Mirrors `std::thread::sleep_ms`, which std has deprecated.
+/// Like [`sleep`], with a number of milliseconds. Mirrors `std::thread::sleep_ms`, which std has deprecated.
 ///
 /// ```
 /// # abaca::run(|| {
@@ -39,7 +40,8 @@ pub fn sleep_ms(ms: u32) {
     sleep(Duration::from_millis(u64::from(ms)));
 }
 
-/// Blocks the calling fiber (or plain thread) until `deadline`; returns at once when it has passed.
+/// Blocks the calling fiber, or plain thread, until `deadline`; returns at once if it has passed. Mirrors
+/// `std::thread::sleep_until`.
 ///
 /// ```
 /// # use std::time::{Duration, Instant};

@@ -8,7 +8,10 @@ use crate::cell::CancelScope;
 use crate::park::run_inside;
 use crate::park::{self, Cost};
 
-/// The error of [`timeout`]: the time was up before the code had come to its end.
+/// The error of [`timeout`]: the time was up before the code ended.
+///
+/// It converts into an [`io::Error`] of the kind [`TimedOut`](io::ErrorKind::TimedOut), so that
+/// `?` works in functions that return [`io::Result`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed(());
 
@@ -32,22 +35,57 @@ impl From<Elapsed> for io::Error {
     }
 }
 
-/// Runs `f` for at most `duration`: when the time is up, `f` unwinds from the blocking call it is in, or from its next one.
+/// Runs `f` for at most `duration`. When the time is up,
+/// `f` unwinds from the blocking call that it is in, or else from its next one: destructors run, and the result is [`Elapsed`].
 ///
-/// Timeouts nest: the one whose time is up first ends its own code, and if several are, the outermost does. Code
-/// that does not block, or is inside of [`cancel::shield`](crate::cancel::shield), is not interrupted; when it returns
-/// after all, its result counts. Fibers that `f` has spawned go on, except those in a [`scope`](crate::scope()). A zero
-/// duration lets `f` run until it would block.
+/// # It fires once
 ///
-/// A plain thread may use it as well.
+/// A timeout is **one** deadline for all of `f`, not one for each call in it. It ends `f` at the first blocking call after the
+/// time is up, and then it is over:
+///
+/// * Destructors that run while `f` unwinds may block for as long as they like.
+/// * If code in `f` catches the unwinding with [`catch_unwind`](std::panic::catch_unwind) and goes on, no later call is ended:
+///   pass the payload on with [`resume_unwind`](std::panic::resume_unwind).
+/// * It is not armed again by progress. For a limit on each request, put a timeout around each request, in the loop:
+///
+/// ```
+/// use std::time::Duration;
+/// use abaca::time::timeout;
+///
+/// # abaca::run(|| {
+/// let (sender, receiver) = abaca::channel::bounded(1);
+/// # abaca::spawn(move || (0..3).try_for_each(|n| sender.send(n)));
+/// // Each message has to come within a minute of the one before. A timeout around the loop would limit all of them together.
+/// while let Ok(Ok(message)) = timeout(Duration::from_secs(60), || receiver.recv()) {
+///     println!("{message}");
+/// }
+/// # });
+/// ```
+///
+/// # What it ends
+///
+/// * Blocking calls of abaca's, at any depth. Code that does not block is not interrupted, nor is a call that blocks without
+///   abaca's knowledge, nor code inside of [`cancel::shield`](crate::cancel::shield). If such code returns after all, its
+///   result counts.
+/// * A zero duration lets `f` run until it would block. A duration beyond the range of the clock never passes.
+/// * Timeouts nest: the one whose time is up first ends its own code. If several are up, the outermost does.
+/// * Fibers that `f` has spawned go on, except those in a [`scope`](crate::scope()), which are cancelled.
+/// * [`blocking::run`](fn@crate::blocking::run) waits for its closure, which may borrow;
+///   [`run_owned`](crate::blocking::run_owned) leaves it behind.
+///
+/// No message that was received and no byte that was read is lost; see [`cancel`](crate::cancel). A plain thread may use it as
+/// well.
 ///
 /// # Errors
 ///
-/// [`Elapsed`], when the time was up.
+/// * [`Elapsed`]: the time was up, and `f` has unwound.
 ///
 /// # Panics
 ///
-/// If `f` panics; and with `panic = "abort"`, since there is no unwinding then.
+/// * If `f` panics, with its payload.
+/// * With `panic = "abort"`, since there is no unwinding then; [`future::timeout`](crate::future::timeout()) works there.
+///
+/// # Examples
 ///
 /// ```
 /// use std::time::Duration;
@@ -73,11 +111,11 @@ pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapse
     }
 }
 
-/// [`timeout`] with a point in time.
+/// Like [`timeout`], with a point in time. It fires once, too. A deadline that has passed lets `f` run until it would block.
 ///
 /// # Errors
 ///
-/// [`Elapsed`], when the time was up.
+/// * [`Elapsed`]: the deadline passed, and `f` has unwound.
 ///
 /// # Panics
 ///

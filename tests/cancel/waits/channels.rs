@@ -108,7 +108,7 @@ fn send<T: 'static>(capacity: usize, f: fn(Sender<u8>) -> T) -> Wait {
     keeping(receiver, move || f(full))
 }
 
-/// Selects between a channel whose sender is silent and one that is full.
+/// Selects between receiving from a channel whose sender is silent and sending into a full channel.
 fn selecting(f: fn(&mut Select<'_>)) -> Wait {
     let ((sender, silent), (full, receiver)) = (channel::unbounded::<u8>(), channel::bounded::<u8>(0));
     keeping((sender, receiver), move || {

@@ -48,7 +48,7 @@ fn pollable(f: fn(Pollable<UnixStream>)) -> Wait {
     keeping(peer, move || f(socket))
 }
 
-/// Calls `f` with a file that somebody else has locked.
+/// Calls `f` with a file on which another open file has a lock.
 fn locked(f: fn(File)) -> Wait {
     use std::sync::atomic::{AtomicUsize, Ordering};
     static COUNT: AtomicUsize = AtomicUsize::new(0);

@@ -108,7 +108,7 @@ pub(super) const WITH_RUNTIME: &[Setup] = &[
     }),
 ];
 
-/// One that never ends.
+/// A fiber that never ends.
 fn set() -> JoinSet<()> {
     let mut set = JoinSet::new();
     set.spawn(park);

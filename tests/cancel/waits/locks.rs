@@ -132,7 +132,7 @@ fn on_a_condition(f: fn(&Condvar, &Mutex<()>)) -> super::Wait {
     wait(move || f(&Condvar::new(), &Mutex::new(())))
 }
 
-/// A thread that makes what `of` holds, until what this returns is dropped.
+/// Lets a thread initialise `of`, which lasts until the result is dropped.
 fn making<T: Send + Sync + 'static>(
     of: &Arc<T>,
     make: impl FnOnce(&T, Box<dyn FnOnce()>) + Send + 'static,

@@ -16,10 +16,10 @@ use std::time::Duration;
 /// A time that is never up.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// What waits.
+/// A call that waits.
 pub(crate) type Wait = Box<dyn FnOnce() + Send>;
 
-/// The name of a call, and what gets everything ready for it.
+/// The name of a call, and the function that prepares it.
 type Setup = (&'static str, fn() -> Wait);
 
 /// Every wait, each with its name, for fibers.
@@ -27,7 +27,7 @@ pub(crate) fn in_fibers() -> impl Iterator<Item = (&'static str, Wait)> {
     ready(fibers::WITH_RUNTIME).chain(on_threads())
 }
 
-/// Those that spawn nothing, and so need no runtime.
+/// The waits that spawn nothing, and so need no runtime.
 pub(crate) fn on_threads() -> impl Iterator<Item = (&'static str, Wait)> {
     [fibers::WAITS, locks::WAITS, channels::WAITS, sockets::WAITS, descriptors::WAITS, processes::WAITS]
         .into_iter()
@@ -38,7 +38,7 @@ fn ready(setups: &'static [Setup]) -> impl Iterator<Item = (&'static str, Wait)>
     setups.iter().map(|(name, setup)| (*name, setup()))
 }
 
-/// A wait that keeps `open`, so that nobody's leaving ends it.
+/// A wait that keeps `open`, so that no disconnection ends it.
 fn keeping<K: Send + 'static, T>(open: K, wait: impl FnOnce() -> T + Send + 'static) -> Wait {
     Box::new(move || {
         let _open = open;
@@ -46,7 +46,7 @@ fn keeping<K: Send + 'static, T>(open: K, wait: impl FnOnce() -> T + Send + 'sta
     })
 }
 
-/// A wait that keeps nothing but its own.
+/// A wait that keeps nothing.
 fn wait<T>(wait: impl FnOnce() -> T + Send + 'static) -> Wait {
     keeping((), wait)
 }

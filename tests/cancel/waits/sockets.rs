@@ -111,7 +111,7 @@ const ANY: &str = "127.0.0.1:0";
 
 const BYTES: &[u8] = &[0; 65536];
 
-/// An address of which the kernel makes an abstract name that is free.
+/// An address for which the kernel chooses a free abstract name.
 fn unnamed() -> UnixAddress {
     UnixAddress::from_pathname("").unwrap()
 }

@@ -7,25 +7,26 @@ use std::task::{Context, Poll, Waker};
 
 use super::Node;
 
-/// The tasks that wait for a token, by the number that each of their futures has drawn.
+/// The tasks that wait for a token. Each of their futures has a number.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
-    drawn: u64,
+    /// The last number that was given.
+    last: u64,
     wakers: HashMap<u64, Waker>,
 }
 
 impl Tasks {
-    /// Wakes them all. Not under the token's lock: a waker is somebody else's code.
+    /// Wakes them all. Must not be called under the token's lock: a waker is foreign code.
     pub(super) fn wake(self) {
         self.wakers.into_values().for_each(Waker::wake);
     }
 }
 
-/// Ready when the token is cancelled; made by [`cancelled_async`](super::CancellationToken::cancelled_async).
+/// A future that is ready once the token is cancelled; made by [`cancelled_async`](super::CancellationToken::cancelled_async).
 #[must_use = "futures do nothing unless they are polled"]
 pub struct WaitForCancellationFuture<'a> {
     node: &'a Node,
-    /// Its number among the token's tasks, once it has been polled and found the token not cancelled.
+    /// Its number among the token's tasks; `None` until a poll has found the token not cancelled.
     number: Option<u64>,
 }
 
@@ -42,15 +43,15 @@ impl Future for WaitForCancellationFuture<'_> {
         if self.node.is_cancelled() {
             return Poll::Ready(());
         }
-        // Cloned before and dropped after the lock is held: both are somebody else's code.
+        // Cloned before the lock is taken, and dropped after it is released: both are foreign code.
         let waker = context.waker().clone();
         let mut state = self.node.state.lock();
         if state.cancelled {
             return Poll::Ready(());
         }
         let number = self.number.unwrap_or_else(|| {
-            state.tasks.drawn += 1;
-            state.tasks.drawn
+            state.tasks.last += 1;
+            state.tasks.last
         });
         let former = state.tasks.wakers.insert(number, waker);
         drop(state);

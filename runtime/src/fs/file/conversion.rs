@@ -1,4 +1,4 @@
-//! From and into std's file, and the traits of a descriptor's owner.
+//! Conversions from and into std's file, and the traits of the owner of a descriptor.
 
 #![expect(unsafe_code, reason = "the descriptor traits have an unsafe constructor")]
 
@@ -23,11 +23,11 @@ impl From<fs::File> for File {
     }
 }
 
-/// While a call that a cancelled fiber has left behind still uses the file, this is a duplicate of its descriptor.
+/// If a call that a cancelled fiber has left behind still uses the file, the result is a duplicate of its descriptor.
 ///
 /// # Panics
 ///
-/// If there is such a call, and no more descriptors.
+/// If there is such a call, and the process has no more descriptors.
 impl From<File> for fs::File {
     fn from(file: File) -> Self {
         let File { opened, special } = file;

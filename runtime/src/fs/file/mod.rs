@@ -1,8 +1,8 @@
 //! An open file.
 //!
-//! What moves bytes or the position, or takes a lock, is said to the caller whatever happens meanwhile, so those calls
-//! are waited for once they have begun (`transfer.rs`). All others own what they use, and a caller that is cancelled leaves
-//! them behind: the open file lives until the last of them has ended.
+//! The caller must learn the result of a call that moves bytes or the position, or takes a lock, even if it is cancelled
+//! meanwhile. So such calls are waited for once they have begun (`transfer.rs`). All other calls own what they use, and a
+//! caller that is cancelled leaves them behind: the open file lives until the last of them has ended.
 
 mod conversion;
 mod opened;
@@ -24,11 +24,14 @@ use crate::{blocking, time};
 
 /// An open file. Mirrors [`std::fs::File`].
 ///
-/// Reads, writes and seeks go through shared references too. Each is one job of the [blocking pool](crate::blocking),
-/// which uses the caller's buffer; so are `read_to_end`, `read_exact` and `write_all`, however many system calls they take.
-/// A read or write that a thread of the pool has begun is not cancelled, since what it moves must not be lost; every
-/// other call is. Of what is no file on a disk (a FIFO, a terminal, a device), reads and writes are waited for by the poller
-/// as far as it takes them, and are cancelled like those of a socket.
+/// Reads, writes and seeks work on shared references too. Each is one job of the [blocking pool](crate::blocking),
+/// which uses the caller's buffer. So are `read_to_end`, `read_exact` and `write_all`, however many system calls they take.
+///
+/// A fiber that is cancelled waits for a read or write that a thread of the pool has begun, since its bytes must not be lost.
+/// It waits for no other call. Reads and writes of a file that is not on a disk (a FIFO, a terminal, a device) park the fiber
+/// without a thread, and are cancelled like those of a socket.
+///
+/// Dropping it closes it. Errors of the close are lost, as in std: call [`sync_all`](Self::sync_all) to see them.
 ///
 /// ```
 /// use std::io::{Read, Seek, Write};
@@ -49,11 +52,11 @@ use crate::{blocking, time};
 /// ```
 pub struct File {
     opened: Arc<Opened>,
-    /// What is no file on a disk. Made by the first operation.
+    /// `Some` of a file that is not on a disk. Set by the first operation.
     special: OnceLock<Option<Box<SharedFile<Arc<Opened>>>>>,
 }
 
-/// How long a wait for a lock sleeps before it looks again: this, and then twice as long each time up to the longest.
+/// The first pause of a wait for a lock. Each later pause is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 
@@ -66,19 +69,19 @@ impl File {
         self.opened.get()
     }
 
-    /// Makes a call on the blocking pool, of which it is told what came of it once it has begun.
+    /// Makes a call on the blocking pool. Once it has begun, the caller gets its result, even if it is cancelled.
     fn call<T: Send>(&self, call: impl FnOnce(&fs::File) -> T + Send) -> T {
-        // A call that has moved the position, or taken a lock, has to say so.
+        // The caller must learn that a call has moved the position, or taken a lock.
         blocking::run_and_keep(|| call(self.get()))
     }
 
-    /// Makes a call on the blocking pool, which a caller that is cancelled leaves behind.
+    /// Makes a call on the blocking pool. A caller that is cancelled leaves it behind.
     fn call_owned<T: Send + 'static>(&self, call: impl FnOnce(&fs::File) -> T + Send + 'static) -> T {
         let opened = Arc::clone(&self.opened);
         blocking::run_owned(move || call(opened.get()))
     }
 
-    /// `Some` if it is no file on a disk, and its operations may wait for somebody.
+    /// `Some` if the file is not on a disk, so that its operations may wait for another process.
     fn special(&self) -> Option<&SharedFile<Arc<Opened>>> {
         let special = || {
             let is_regular = socket::is_regular(self.opened.get().as_fd()).unwrap_or(true);
@@ -87,34 +90,40 @@ impl File {
         self.special.get_or_init(special).as_deref()
     }
 
-    /// Opens a file for reading.
+    /// Opens a file for reading. A FIFO blocks until it has a writer; see [`OpenOptions::open`].
     ///
     /// # Errors
     ///
-    /// What open(2) says.
+    /// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+    /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not read it.
+    /// * The others of [`OpenOptions::open`].
     pub fn open<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         Self::options().read(true).open(path)
     }
 
-    /// Opens a file for writing, empty: made if it does not exist, emptied if it does.
+    /// Opens an empty file for writing. It is made if it does not exist, and emptied if it does.
     ///
     /// # Errors
     ///
-    /// What open(2) says.
+    /// * [`NotFound`](io::ErrorKind::NotFound): its directory does not exist.
+    /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to it, or to its directory.
+    /// * [`IsADirectory`](io::ErrorKind::IsADirectory): it is a directory.
+    /// * The others of [`OpenOptions::open`].
     pub fn create<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         Self::options().write(true).create(true).truncate(true).open(path)
     }
 
-    /// Makes a file, for reading and writing.
+    /// Makes a new file and opens it for reading and writing.
     ///
     /// # Errors
     ///
-    /// What open(2) says; `AlreadyExists` if there is one.
+    /// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at the path.
+    /// * The others of [`create`](Self::create).
     pub fn create_new<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         Self::options().read(true).write(true).create_new(true).open(path)
     }
 
-    /// Options that are all off.
+    /// Options for opening a file, all of them off.
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
@@ -123,39 +132,41 @@ impl File {
     ///
     /// # Errors
     ///
-    /// What fsync(2) says, which may be an earlier write's failure.
+    /// * The error of the disk or file system, such as [`StorageFull`](io::ErrorKind::StorageFull). It may be that of an earlier
+    ///   write.
     pub fn sync_all(&self) -> io::Result<()> {
         self.call_owned(fs::File::sync_all)
     }
 
-    /// Waits until the contents are on the disk, with the metadata that reading them takes.
+    /// Waits until the contents are on the disk, with the metadata that is needed to read them.
     ///
     /// # Errors
     ///
-    /// What fdatasync(2) says, which may be an earlier write's failure.
+    /// As [`sync_all`](Self::sync_all).
     pub fn sync_data(&self) -> io::Result<()> {
         self.call_owned(fs::File::sync_data)
     }
 
-    /// Waits until nobody else has a lock on the file, and locks it, until [`unlock`](Self::unlock) or the file's last
-    /// descriptor is closed. The lock is advisory.
+    /// Locks the file exclusively, and waits until nobody else has a lock on it. The lock ends with [`unlock`](Self::unlock),
+    /// or when the last descriptor of this open file is closed. It is advisory.
     ///
-    /// Nothing tells of a lock that becomes free other than a thread that waits in the kernel, and such threads could use
-    /// up the pool, on which the lock's holder may depend. So this asks again after 1 ms, then 2, and so on up
-    /// to 32; the wait takes no thread and is cancelled like any other.
+    /// Only a thread that waits in the kernel is told when a lock becomes free, and such threads could use
+    /// up the pool, on which the holder of the lock may depend. So this looks again after 1 ms, then 2, and so on up
+    /// to 32. The wait takes no thread and can be cancelled like any other.
     ///
     /// # Errors
     ///
-    /// What flock(2) says.
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): the file system has no locks.
+    /// * The error of flock(2), if the kernel has no memory for the lock.
     pub fn lock(&self) -> io::Result<()> {
         self.lock_by(fs::File::try_lock)
     }
 
-    /// [`lock`](Self::lock) that tolerates others that are shared as well.
+    /// Like [`lock`](Self::lock), for a shared lock: others may have shared locks at the same time.
     ///
     /// # Errors
     ///
-    /// What flock(2) says.
+    /// As [`lock`](Self::lock).
     pub fn lock_shared(&self) -> io::Result<()> {
         self.lock_by(fs::File::try_lock_shared)
     }
@@ -174,65 +185,68 @@ impl File {
         }
     }
 
-    /// Locks the file if nobody else has a lock on it.
+    /// Locks the file exclusively, if nobody else has a lock on it.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] if somebody has; what else flock(2) says.
+    /// * [`TryLockError::WouldBlock`]: another open file has a lock on it.
+    /// * [`TryLockError::Error`]: as [`lock`](Self::lock).
     pub fn try_lock(&self) -> Result<(), TryLockError> {
         self.call(fs::File::try_lock)
     }
 
-    /// Locks the file if nobody else has a lock on it that is not shared.
+    /// Takes a shared lock on the file, if nobody else has an exclusive one.
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] if somebody has; what else flock(2) says.
+    /// * [`TryLockError::WouldBlock`]: another open file has an exclusive lock on it.
+    /// * [`TryLockError::Error`]: as [`lock`](Self::lock).
     pub fn try_lock_shared(&self) -> Result<(), TryLockError> {
         self.call(fs::File::try_lock_shared)
     }
 
-    /// Gives the lock back.
+    /// Releases the lock. It is no error if there is none.
     ///
     /// # Errors
     ///
-    /// What flock(2) says.
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): the file system has no locks.
     pub fn unlock(&self) -> io::Result<()> {
         self.call_owned(fs::File::unlock)
     }
 
-    /// Cuts the file off at so many bytes, or fills it up with zeros.
+    /// Sets the size of the file in bytes. It is cut off, or filled up with zeros.
     ///
     /// # Errors
     ///
-    /// What ftruncate(2) says; `InvalidInput` for more than `i64::MAX`.
+    /// * [`InvalidInput`](io::ErrorKind::InvalidInput): the size is more than `i64::MAX`, or the file is not open for writing.
+    /// * [`FileTooLarge`](io::ErrorKind::FileTooLarge): the file system has no files of that size.
     pub fn set_len(&self, size: u64) -> io::Result<()> {
         self.call_owned(move |file| file.set_len(size))
     }
 
-    /// Size, kind, times and permissions.
+    /// The metadata of the file: size, type, times, permissions.
     ///
     /// # Errors
     ///
-    /// What fstat(2) says.
+    /// * The error of the file system, if it cannot tell: one of a network, for example.
     pub fn metadata(&self) -> io::Result<Metadata> {
         self.call_owned(fs::File::metadata)
     }
 
-    /// A second descriptor of the same open file: position and locks are shared.
+    /// A second descriptor of the same open file. The two share its position and locks.
     ///
     /// # Errors
     ///
-    /// When the descriptor cannot be duplicated.
+    /// * An error without a kind of its own: the process has no more descriptors (EMFILE).
     pub fn try_clone(&self) -> io::Result<Self> {
         self.opened.try_clone().map(Self::new)
     }
 
-    /// Sets the permissions.
+    /// Sets the permissions of the file.
     ///
     /// # Errors
     ///
-    /// What fchmod(2) says.
+    /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the file belongs to another user.
     pub fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         self.call_owned(move |file| file.set_permissions(permissions))
     }
@@ -241,7 +255,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// What futimens(2) says.
+    /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the file belongs to another user.
     pub fn set_times(&self, times: FileTimes) -> io::Result<()> {
         self.call_owned(move |file| file.set_times(times))
     }
@@ -250,12 +264,12 @@ impl File {
     ///
     /// # Errors
     ///
-    /// What futimens(2) says.
+    /// As [`set_times`](Self::set_times).
     pub fn set_modified(&self, time: SystemTime) -> io::Result<()> {
         self.set_times(FileTimes::new().set_modified(time))
     }
 
-    /// Whether it is a terminal. Mirrors [`std::io::IsTerminal`], which others cannot implement.
+    /// Whether it is a terminal. Mirrors [`std::io::IsTerminal`], a trait that only std can implement.
     pub fn is_terminal(&self) -> bool {
         reopen::is_terminal(self.as_fd())
     }

@@ -1,9 +1,9 @@
 //! The open file itself, and how it is closed.
 //!
-//! A close can take long: of a file of a network it sends what was written, of a terminal it waits for what is
-//! still to be displayed, of a file without a name it gives its blocks back. So where a close is not known to be quick it is a
-//! job of the blocking pool. The fiber waits for that job, since programs rely on what a close does (its locks
-//! are free, the file can be executed); only nobody can rely on the close of a file without a name.
+//! Closing can take long. A file on a network sends what was written; a terminal waits until its output is displayed; a file
+//! without a name frees its blocks. So unless the close is known to be quick, it is a job of the blocking pool. The fiber waits
+//! for that job, since programs rely on the effects of a close: its locks are free, the file can be executed. Only the close of
+//! a file without a name is not waited for, since nobody can rely on it.
 
 use std::fs;
 use std::io;
@@ -15,20 +15,20 @@ use crate::os::identity;
 /// See the module's documentation.
 #[derive(Debug)]
 pub(in crate::fs) struct Opened {
-    /// `Some` until it is taken out.
+    /// `None` once it is taken out.
     file: Option<fs::File>,
-    /// Known not to take long, as long as the file has a name.
+    /// The close is known to be quick, as long as the file has a name.
     closes_at_once: bool,
 }
 
 impl Opened {
-    /// A file that was just opened, on a thread that may wait.
+    /// A file that was just opened. It is called on a thread that may block.
     pub(in crate::fs) fn new(file: fs::File) -> Self {
         let closes_at_once = identity::closes_at_once(file.as_fd());
         Self { file: Some(file), closes_at_once }
     }
 
-    /// A file of which nothing is known, and to ask might take long.
+    /// A file of which nothing is known. To ask might take long.
     pub(super) fn unknown(file: fs::File) -> Self {
         Self { file: Some(file), closes_at_once: false }
     }

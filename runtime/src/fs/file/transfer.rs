@@ -1,4 +1,4 @@
-//! What moves bytes and the position.
+//! Reads, writes and seeks: the calls that move bytes and the position.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use super::File;
 use crate::io::SharedFile;
 
-/// What is read and written in as many operations as it takes, each of which may wait.
+/// Reads and writes in as many operations as it takes, each of which may wait.
 struct PieceByPiece<'a, T: AsFd>(&'a SharedFile<T>);
 
 impl<T: AsFd> Read for PieceByPiece<'_, T> {
@@ -93,7 +93,7 @@ impl Write for &File {
 
 impl Seek for &File {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        // Not in place: the kernel lets it wait for a read of the same open file that is under way.
+        // Not in place: in the kernel it waits for a read of the same open file that is under way.
         self.call(|mut file| file.seek(to))
     }
 }

@@ -1,4 +1,4 @@
-//! A child in our care: how it is waited for, and that it leaves no zombie, whatever becomes of its handle.
+//! A child of this process: it is waited for through its pidfd, and leaves no zombie when it is dropped.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,23 +12,22 @@ use crate::poller::Direction;
 use crate::pool::Lease;
 use crate::{os, time};
 
-/// How long a wait for a child that has no pidfd sleeps between two looks: this, and then twice as long each time up to the
-/// longest.
+/// The first pause between two looks at a child that has no pidfd. Each later pause is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// See the module's documentation.
-pub(super) struct Ward {
-    /// `Some` until it is dropped.
+pub(super) struct OwnedChild {
+    /// `None` only in `drop`.
     child: Option<process::Child>,
-    /// Readable when the child has ended; made at the first wait.
+    /// Readable once the child has ended. Made at the first wait.
     pidfd: Option<Descriptor<OwnedFd>>,
-    /// The thread that is the child's parent goes on until the child's end is known.
+    /// Keeps the child's parent thread alive until the child's end is known.
     lease: Option<Lease>,
     kill_on_drop: bool,
 }
 
-impl Ward {
+impl OwnedChild {
     pub(super) fn new(child: process::Child, lease: Option<Lease>, kill_on_drop: bool) -> Self {
         Self { child: Some(child), pidfd: None, lease, kill_on_drop }
     }
@@ -53,7 +52,7 @@ impl Ward {
         Ok(status)
     }
 
-    /// Waits until the child has ended. `None` when the deadline has passed.
+    /// Waits until the child has ended. `None` if the deadline passes first.
     pub(super) fn wait_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
         if let Some(status) = self.try_wait()? {
             return Ok(Some(status));
@@ -71,13 +70,13 @@ impl Ward {
         self.pidfd = Some(pidfd);
         match waited {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            // What cannot be watched, for want of memory say, can still be looked at.
+            // A child that cannot be watched, for want of memory say, can still be looked at.
             Err(_) => self.look_until(deadline),
             Ok(status) => Ok(Some(status)),
         }
     }
 
-    /// [`wait_until`](Self::wait_until) without a pidfd: no thread waits instead, since it could not be called back.
+    /// [`wait_until`](Self::wait_until) without a pidfd. No thread waits instead, since it could not be interrupted.
     #[cold]
     fn look_until(&mut self, deadline: Option<Instant>) -> io::Result<Option<ExitStatus>> {
         let mut pause = FIRST_PAUSE;
@@ -93,17 +92,17 @@ impl Ward {
     }
 }
 
-impl Drop for Ward {
+impl Drop for OwnedChild {
     fn drop(&mut self) {
         let pidfd = self.pidfd.take().map(Descriptor::into_inner);
         let Some(mut child) = self.child.take() else { return };
-        // With an error, somebody else has waited for it.
+        // An error means that other code has waited for the child.
         if let Ok(None) = child.try_wait() {
             if self.kill_on_drop {
-                // It cannot fail: the child is ours, and has not been waited for.
+                // It cannot fail: the child is this process's, and nobody has waited for it.
                 let _ = child.kill();
             }
-            orphans::adopt(child, pidfd, self.lease.take());
+            orphans::reap_later(child, pidfd, self.lease.take());
         }
     }
 }
