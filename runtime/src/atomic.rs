@@ -1,7 +1,7 @@
-//! The atomics that modelled structures use: `std`'s, or loom's under `--cfg loom`.
+//! The atomics for structures with a loom model: `std`'s, or loom's under `--cfg loom`.
 //!
-//! A file whose protocol has a loom model takes its atomics, cells and spin hints from here and
-//! nowhere else, so that the model checks the code that ships; and its [`Arc`] if the count is part of the protocol.
+//! A file whose protocol has a loom model takes its atomics, cells and spin hints from here and nowhere else, so that the
+//! model checks the code that ships. It also takes [`Arc`] from here if the reference count is part of the protocol.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -47,7 +47,8 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Part of what others reach by pointer: loom reports a use that is not ordered before the end. Nothing outside of loom.
+/// A part of a structure that other threads reach by pointer. Under loom it reports a use that is not ordered before the
+/// structure's end; otherwise it is empty.
 #[derive(Debug)]
 pub(crate) struct Alive(#[cfg(loom)] UnsafeCell<()>);
 
@@ -77,7 +78,7 @@ impl Alive {
 #[cfg(loom)]
 impl Drop for Alive {
     fn drop(&mut self) {
-        // A model that has failed already is not asked again.
+        // A model that has failed already is not checked any further.
         if !std::thread::panicking() {
             self.0.with_mut(|_| ());
         }

@@ -69,7 +69,7 @@ impl Crew {
 
     /// Whether the runtime cannot end before the caller has gone on.
     pub(super) fn waits_for_caller(&self) -> bool {
-        scheduler::is_within(&self.shared) || self.shared.blocking.is_callers()
+        scheduler::is_within(&self.shared) || self.shared.blocking.owns_current_thread()
     }
 
     /// Ends the runtime, from anywhere. What it leaves behind after `timeout` goes to the report.
