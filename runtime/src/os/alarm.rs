@@ -1,5 +1,5 @@
-//! An alarm clock: one thread sleeps until it rings, others may put it forward meanwhile, without waking that thread
-//! (`timerfd`).
+//! An alarm clock (`timerfd`): one thread sleeps until it goes off; others may set it to an earlier time meanwhile, without
+//! waking that thread.
 
 #![expect(unsafe_code, reason = "system calls")]
 
@@ -23,26 +23,27 @@ impl Alarm {
         if fd == -1 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the descriptor was just made and is nobody else's.
+        // SAFETY: the descriptor was just made, and nothing else owns it.
         Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) }, epoch })
     }
 
-    /// Rings at this time, and no more at the one that was set before. A time that has passed rings at once.
+    /// Sets the alarm to this time; the time that was set before no longer counts. If the time has passed, the alarm goes off
+    /// at once.
     pub(crate) fn set(&self, at_ns: u64) {
-        // Zero would turn it off.
+        // Zero would turn the timer off.
         let left =
             Duration::from_nanos(at_ns).saturating_sub(self.epoch.elapsed()).max(Duration::from_nanos(1));
         let zero = timespec(Duration::ZERO);
         let spec = libc::itimerspec { it_interval: zero, it_value: timespec(left) };
-        // SAFETY: the descriptor is a timer's, and the time is a live local. It cannot fail with a valid time.
+        // SAFETY: the descriptor is a timer's, and the time is a live local. The call cannot fail with a valid time.
         unsafe { libc::timerfd_settime(self.fd.as_raw_fd(), 0, &spec, std::ptr::null_mut()) };
     }
 
-    /// Sleeps until it rings, or has rung since the last call. May return early.
+    /// Sleeps until the alarm goes off. Returns at once if it has gone off since the last call. May return early.
     ///
     /// # Panics
     ///
-    /// If somebody has closed the descriptor behind our back.
+    /// If the descriptor was closed behind our back.
     pub(crate) fn wait(&self) {
         let mut times = 0_u64;
         // SAFETY: read(2) writes 8 bytes to a live local.

@@ -1,4 +1,4 @@
-//! `epoll(7)` and the `eventfd(2)` that notifications a thread out of it.
+//! `epoll(7)`, and the `eventfd(2)` that notifies a thread that waits in it.
 
 #![expect(unsafe_code, reason = "system calls")]
 
@@ -13,14 +13,14 @@ use super::futex::timespec;
 #[derive(Debug)]
 pub(crate) struct Epoll(OwnedFd);
 
-/// What the kernel reports of one descriptor: the key it was added with, and `EPOLL*` bits.
+/// The kernel's report about one descriptor: the key that it was added with, and `EPOLL*` bits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
     pub(crate) key: u64,
     pub(crate) bits: u32,
 }
 
-/// Room for the events of one wait.
+/// A buffer for the events of one wait.
 pub(crate) struct EventBuffer(Box<[MaybeUninit<libc::epoll_event>]>);
 
 impl EventBuffer {
@@ -33,12 +33,12 @@ impl EventBuffer {
 pub(crate) const READABLE: u32 = (libc::EPOLLIN | libc::EPOLLRDHUP) as u32;
 /// Writable.
 pub(crate) const WRITABLE: u32 = libc::EPOLLOUT as u32;
-/// Both directions are over, or failed: every call says so at once.
+/// Both directions have ended or failed: every call returns at once.
 pub(crate) const BROKEN: u32 = (libc::EPOLLHUP | libc::EPOLLERR) as u32;
-/// The peer sends no more: reads end at once.
+/// The peer sends no more: reads return at once.
 pub(crate) const READ_ENDED: u32 = libc::EPOLLRDHUP as u32;
 
-/// Urgent data has come: reads stop short of it.
+/// Urgent data has arrived: reads stop before it.
 pub(crate) const URGENT: u32 = libc::EPOLLPRI as u32;
 
 const EDGES: u32 = libc::EPOLLET as u32;
@@ -47,11 +47,11 @@ impl Epoll {
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: epoll_create1(2) takes flags.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the descriptor was just made and is nobody else's.
+        // SAFETY: the descriptor was just made, and nothing else owns it.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Watches both directions of `fd`, edge-triggered. What is ready already is reported as an event.
+    /// Watches both directions of `fd`, edge-triggered. A direction that is ready already is reported as an event.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
         let mut event = libc::epoll_event { events: READABLE | URGENT | WRITABLE | EDGES, u64: key };
         // SAFETY: both descriptors are open, and the event is a live local.
@@ -61,7 +61,7 @@ impl Epoll {
         Ok(())
     }
 
-    /// Watches for what is urgent about `fd`, and nothing else.
+    /// Watches `fd` for urgent data only.
     pub(crate) fn add_urgent(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let mut event = libc::epoll_event { events: URGENT, u64: 0 };
         // SAFETY: both descriptors are open, and the event is a live local.
@@ -79,7 +79,8 @@ impl Epoll {
         Ok(())
     }
 
-    /// Waits for events, at most for `timeout`, and passes them on. A signal ends the wait early, with none.
+    /// Waits for events, at most for `timeout`, and passes them to `each`. Returns how many there were. A signal ends the wait
+    /// early, with none.
     pub(crate) fn wait(
         &self,
         buffer: &mut EventBuffer,
@@ -114,8 +115,8 @@ impl Epoll {
             unsafe { libc::syscall(libc::SYS_epoll_pwait2, fd, events, capacity, &exact, no_mask, 0) };
         match check(libc::c_int::try_from(count).expect("a count or -1")) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-                // Before Linux 5.11, and where a container's filter refuses calls that it does not know, there are only
-                // milliseconds, rounded up so as never to be early.
+                // Before Linux 5.11, and where a container's filter refuses calls that it does not know, the timeout is in
+                // milliseconds. It is rounded up, so that the wait never ends early.
                 let millis = timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32;
                 // SAFETY: as above.
                 check(unsafe { libc::epoll_wait(fd, events, capacity, millis) })
@@ -125,14 +126,14 @@ impl Epoll {
     }
 }
 
-/// An epoll instance can be watched itself: it is readable when it has events.
+/// An epoll instance can itself be watched: it is readable while it has events.
 impl AsFd for Epoll {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-/// A descriptor whose only use is to become readable.
+/// A descriptor whose only purpose is to become readable.
 #[derive(Debug)]
 pub(crate) struct EventFd(OwnedFd);
 
@@ -140,18 +141,18 @@ impl EventFd {
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: eventfd(2) takes numbers.
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        // SAFETY: the descriptor was just made and is nobody else's.
+        // SAFETY: the descriptor was just made, and nothing else owns it.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Makes one and adds it to `epoll` under `key`.
+    /// Creates an eventfd and adds it to `epoll` with `key`.
     pub(crate) fn watched_by(epoll: &Epoll, key: u64) -> io::Result<Self> {
         let this = Self::new()?;
         this.add_to(epoll, key)?;
         Ok(this)
     }
 
-    /// Adds it to `epoll` under `key`. It is edge-triggered, so it is never read: each notify is an edge.
+    /// Adds the eventfd to `epoll` with `key`. It is edge-triggered, so it is never read: each notification is an edge.
     pub(crate) fn add_to(&self, epoll: &Epoll, key: u64) -> io::Result<()> {
         let mut event = libc::epoll_event { events: libc::EPOLLIN as u32 | EDGES, u64: key };
         let (epoll, fd) = (epoll.0.as_raw_fd(), self.0.as_raw_fd());
@@ -160,8 +161,8 @@ impl EventFd {
         Ok(())
     }
 
-    /// May be called in a signal handler. A wake-up that is lost would hang whoever waits for it, so a kernel that refuses it
-    /// ends the process.
+    /// Makes the eventfd readable. May be called in a signal handler. A lost notification would hang the program, so the process
+    /// aborts if the kernel refuses the write.
     pub(crate) fn notify(&self) {
         let one = 1_u64;
         loop {
@@ -171,7 +172,7 @@ impl EventFd {
             }
             match io::Error::last_os_error().raw_os_error() {
                 Some(libc::EINTR) => {}
-                // After 2^64 - 2 notifications: it is readable, and stays so.
+                // After 2^64 - 2 notifications: the eventfd is readable, and stays so.
                 Some(libc::EAGAIN) => return,
                 errno => cannot_wake(errno.unwrap_or(0)),
             }
@@ -179,22 +180,22 @@ impl EventFd {
     }
 }
 
-/// Aborts with a message; neither allocates nor locks, since it may be called in a signal handler.
+/// Aborts with a message. Neither allocates nor locks, since it may be called in a signal handler.
 #[cold]
 fn cannot_wake(errno: i32) -> ! {
     let mut text = [0_u8; 96];
     let mut rest = &mut text[..];
     let room = rest.len();
-    // It fits.
+    // The message fits.
     let _ = writeln!(rest, "abaca: cannot wake a thread: writing to an eventfd failed (os error {errno})");
     let length = room - rest.len();
-    // SAFETY: the buffer is a live local and longer than said.
+    // SAFETY: the buffer is a live local of at least `length` bytes.
     unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), length) };
     // SAFETY: abort(3) may be called in a signal handler.
     unsafe { libc::abort() }
 }
 
-/// Waits with poll(2) until `fd` is readable (or writable), for plain threads. False when the deadline passed.
+/// Waits with ppoll(2) until `fd` is readable (or writable), for plain threads. Returns false if the timeout has passed.
 pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Duration>) -> io::Result<bool> {
     let events = if for_read { libc::POLLIN | libc::POLLRDHUP } else { libc::POLLOUT };
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
@@ -205,7 +206,7 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     Ok(count > 0)
 }
 
-/// Whether there is something urgent, or the descriptor has failed or ended. Some files forget it when they are asked.
+/// Whether there is urgent data, or the descriptor has failed or ended. For some files this call clears the state.
 pub(crate) fn is_urgent(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
     // SAFETY: the entry is a live local.

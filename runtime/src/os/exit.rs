@@ -1,17 +1,17 @@
-//! What is still to be done when the process exits in an orderly way.
+//! A hook for the orderly exit of the process.
 
 #![expect(unsafe_code, reason = "a system call")]
 
 use std::sync::OnceLock;
 
-/// The end belongs to the process, and so does what is called then: set once, before it can be called.
+/// A process exits once, so the hook is a static. It is set once, before it can be called.
 static HOOK: OnceLock<fn()> = OnceLock::new();
 
-/// Calls `hook` when `main` has returned or `exit` was called. The first call wins; later ones change nothing.
+/// Registers `hook`, which is called when `main` returns or `exit` is called. The first call wins; later ones change nothing.
 pub(crate) fn at_exit(hook: fn()) {
     if HOOK.set(hook).is_ok() {
-        // SAFETY: the function is static, and does not unwind: the hook's panics end at its cancel scope. If there is no memory
-        // for one more entry, the hook is not called.
+        // If there is no memory for one more entry, the hook is not called.
+        // SAFETY: the function is static, and does not unwind: it catches the hook's panics.
         unsafe { libc::atexit(on_exit) };
     }
 }

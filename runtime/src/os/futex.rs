@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Blocks the calling OS thread while `*word == expected`, until woken or until `deadline`.
 ///
-/// Returns early now and then (signals, unrelated wakes of a reused address): callers loop on the word.
+/// May return early (signals, unrelated wakes of a reused address): callers must loop on the word.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Instant>) {
     let timeout = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
         Some(Duration::ZERO) => return,
@@ -30,8 +30,8 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Instant>) {
 
 /// Wakes at most one thread that waits on the word at `address`.
 ///
-/// The kernel only uses the address as a key and never reads it here, so the word may be gone already: the
-/// worst that a stale wake does is an early return of another [`wait`].
+/// The kernel only uses the address as a key and never reads it here, so the word may be freed already: a stale wake
+/// can at worst end another [`wait`] early.
 pub(crate) fn wake_one(address: *const u32) {
     // SAFETY: futex(2) FUTEX_WAKE on a private futex takes the address as a key without a memory access.
     unsafe {
@@ -39,7 +39,7 @@ pub(crate) fn wake_one(address: *const u32) {
     }
 }
 
-/// `left` as the kernel takes it; more seconds than it can hold become the most that it can.
+/// `left` as a `timespec`. If there are more seconds than it can hold, it is the longest possible.
 pub(crate) fn timespec(left: Duration) -> libc::timespec {
     libc::timespec {
         tv_sec: libc::time_t::try_from(left.as_secs()).unwrap_or(libc::time_t::MAX),

@@ -1,6 +1,6 @@
 //! Every libc call of the runtime, behind safe functions that return `io::Result`.
 //!
-//! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
+//! Nothing here knows fibers. Each function reads `errno` right after its call, before a switch is possible.
 
 #[cfg_attr(loom, path = "model_alarm.rs")]
 pub(crate) mod alarm;
@@ -23,8 +23,8 @@ pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod socket;
 pub(crate) mod stderr;
-pub(crate) mod task;
 pub(crate) mod thread;
+pub(crate) mod thread_state;
 #[cfg(feature = "backtrace")]
 pub(crate) mod trace_signal;
 pub(crate) mod unwind;

@@ -5,13 +5,13 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-/// A descriptor of the child `id`, which becomes readable when it ends (Linux 5.3).
+/// A descriptor for the child process `id`, which becomes readable when the child ends (Linux 5.3).
 ///
-/// The caller has not waited for that child yet, so the number is still the child's.
+/// The caller must not have waited for the child yet, so that the id is still the child's.
 pub(crate) fn pidfd(id: u32) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open(2) takes numbers; the descriptor is closed on exec.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, id as libc::pid_t, 0) };
     let fd = super::socket::check(fd as isize)?;
-    // SAFETY: the descriptor was just made and is nobody else's.
+    // SAFETY: the descriptor was just made, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }

@@ -1,21 +1,21 @@
-//! The slack that the kernel may add to a thread's timeouts.
+//! The timer slack: the delay that the kernel may add to a thread's timeouts.
 //!
-//! What a thread sets is inherited by the threads and the processes that it starts, and an exec leaves it. So it is set only
+//! The threads and processes that a thread starts inherit its slack, and it outlives an exec. So the slack is changed only
 //! while the thread sleeps, when it can start nothing.
 
 #![expect(unsafe_code, reason = "system calls")]
 
 use std::time::Duration;
 
-/// Timed waits end at most this late by the kernel's own choice, in nanoseconds; the default is 50,000. What remains is the
-/// time to wake an idle core.
+/// The tight slack, in nanoseconds; the default is 50,000. A timed wait is late by this at most, plus the time to wake an idle
+/// core.
 const TIGHT_NS: libc::c_ulong = 1_000;
 
-/// Waits for longer than this have the usual slack, which is nothing to them: a server whose connections time out after
-/// seconds pays for no precision.
+/// Waits for longer than this keep the usual slack, which hardly matters to them: a server whose connections time out after
+/// seconds does not pay for precision.
 const PRECISE: Duration = Duration::from_millis(100);
 
-/// Sleeps by calling `wait`, which takes `timeout`. A short sleep ends in time.
+/// Sleeps by calling `wait` with `timeout`. A short sleep has tight slack.
 #[inline]
 pub(crate) fn sleep<R>(timeout: Option<Duration>, wait: impl FnOnce(Option<Duration>) -> R) -> R {
     match timeout {
@@ -27,9 +27,9 @@ pub(crate) fn sleep<R>(timeout: Option<Duration>, wait: impl FnOnce(Option<Durat
     }
 }
 
-/// The calling thread's slack is tight while this lives.
+/// Keeps the calling thread's slack tight.
 struct Tight {
-    /// What it was, and is to be again. `None`: no looser than this.
+    /// The slack to restore. `None` if it was tight already.
     before: Option<libc::c_ulong>,
 }
 
@@ -51,7 +51,8 @@ impl Drop for Tight {
     }
 }
 
-/// 0 if it cannot be asked for, and then it is left alone. It is also what the kernel says of a real-time thread.
+/// The calling thread's slack, in nanoseconds. 0 if the kernel does not tell, and for a real-time thread; such slack is left
+/// alone.
 fn of_this_thread() -> libc::c_ulong {
     // SAFETY: prctl(2) with this option reads and writes no memory.
     let slack = unsafe { libc::prctl(libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
@@ -59,7 +60,7 @@ fn of_this_thread() -> libc::c_ulong {
 }
 
 fn set(slack_ns: libc::c_ulong) {
-    // SAFETY: as above. It cannot fail for the calling thread.
+    // SAFETY: as above. The call cannot fail for the calling thread.
     unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, slack_ns, 0, 0, 0) };
 }
 
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_sleep_is_tight_and_leaves_what_was() {
+    fn a_short_sleep_is_tight_and_restores_the_slack() {
         const MS: Duration = Duration::from_millis(1);
         for before in [50_000, 30_000, 500] {
             set(before);
