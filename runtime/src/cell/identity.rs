@@ -19,6 +19,14 @@ use crate::queue::SpinLock;
 /// A unique identifier of a fiber, or of a plain thread that has called [`current`](crate::fiber::current).
 ///
 /// An id is never reused within a process. Mirrors [`std::thread::ThreadId`].
+///
+/// ```
+/// # abaca::run(|| {
+/// let first = abaca::spawn(|| abaca::current().id()).join().unwrap();
+/// let second = abaca::spawn(|| abaca::current().id()).join().unwrap();
+/// assert_ne!(first, second);
+/// # });
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FiberId(NonZeroU64);
 

@@ -30,6 +30,14 @@ impl Settings {
 
 /// A snapshot of a blocking pool's counts; see [`metrics`](crate::blocking::metrics) and
 /// [`Runtime::blocking_gauges`](crate::Runtime::blocking_gauges).
+///
+/// ```
+/// # abaca::run(|| {
+/// abaca::blocking::run(|| ());
+/// let metrics = abaca::blocking::metrics();
+/// assert_eq!((metrics.threads, metrics.completed), (1, 1));
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {

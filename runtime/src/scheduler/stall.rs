@@ -10,6 +10,17 @@ use crate::os::thread_state::{self, ThreadState};
 /// [`Builder::on_stall`](crate::runtime::Builder::on_stall).
 ///
 /// If no callback is set, the runtime writes the report's `Display` form to standard error.
+///
+/// ```no_run
+/// let runtime = abaca::Runtime::builder()
+///     .on_stall(|stall| {
+///         let name = stall.fiber_name().unwrap_or("unnamed");
+///         eprintln!("{name} has occupied worker {} for {:?}", stall.worker(), stall.elapsed());
+///     })
+///     .build()
+///     .unwrap();
+/// runtime.run(|| std::thread::sleep(std::time::Duration::from_secs(5)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Stall {
     pub(super) worker: usize,
