@@ -40,8 +40,8 @@ pub(crate) fn copy_file_range(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: us
 
 /// Copies from a file, at its position, to any descriptor.
 pub(crate) fn sendfile(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
-    // SAFETY: a null offset means the file's own position.
     without_sigpipe(to, || {
+        // SAFETY: a null offset means the file's own position.
         check(unsafe { libc::sendfile(to.as_raw_fd(), from.as_raw_fd(), ptr::null_mut(), most) })
     })
 }
@@ -50,8 +50,8 @@ pub(crate) fn sendfile(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) ->
 pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
     let here = ptr::null_mut();
     let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
-    // SAFETY: null offsets mean the files' own positions, or none.
     without_sigpipe(to, || {
+        // SAFETY: null offsets mean the files' own positions, or none.
         check(unsafe { libc::splice(from.as_raw_fd(), here, to.as_raw_fd(), here, most, flags) })
     })
 }
