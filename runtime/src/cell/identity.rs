@@ -126,7 +126,8 @@ impl Fiber {
         self.0.id
     }
 
-    /// The name that [`Builder::name`](crate::fiber::Builder::name) gave the fiber, if any. For a plain thread, the thread's name.
+    /// The name from [`Builder::name`](crate::fiber::Builder::name), if the fiber has one. For a plain thread, the thread's
+    /// name.
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }

@@ -1,8 +1,8 @@
 //! Park and unpark, the one blocking primitive. `README.md` beside this file tells how it works.
 //!
 //! Every wait of the runtime (descriptor, timer, lock, channel, join) makes a [`Waiter`](crate::cell::Waiter) with
-//! [`waiter`], registers it where its waker will find it, and calls [`wait`](wait()). The waker claims the waiter and passes the wake-up
-//! to [`wake`]. Both work the same on a fiber and on a plain OS thread.
+//! [`waiter`], registers it where its waker will find it, and calls [`wait`](wait()). The waker claims the waiter and passes
+//! the wake-up to [`wake`]. Both work the same on a fiber and on a plain OS thread.
 
 mod block;
 pub(crate) mod cancel;

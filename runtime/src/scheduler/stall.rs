@@ -41,7 +41,7 @@ pub(super) struct TraceTarget {
     pub(super) fiber: usize,
 }
 
-/// The current activity of a fiber that stalls; see [`Stall::activity`].
+/// The activity of a fiber that stalls; see [`Stall::activity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
@@ -80,7 +80,7 @@ impl Stall {
         self.fiber.id
     }
 
-    /// What the fiber is state: computing, or waiting in a system call that blocks its worker.
+    /// The fiber's current activity: computing, or waiting in a system call that blocks its worker.
     pub fn activity(&self) -> Activity {
         match self.state {
             ThreadState::Running => Activity::Computing,
