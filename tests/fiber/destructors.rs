@@ -84,7 +84,7 @@ fn the_payload_of_an_unwanted_panic_is_dropped_once() {
 }
 
 #[abaca::test]
-fn a_result_whose_destructor_panics_takes_the_dropper_of_its_handle_along_and_nobody_else() {
+fn a_panicking_destructor_of_a_result_ends_only_the_fiber_that_drops_the_handle() {
     let handle = abaca::spawn(|| Bomb);
     yield_until(|| handle.is_finished());
     let payload = abaca::spawn(move || drop(handle)).join().unwrap_err();
@@ -98,7 +98,7 @@ fn handles_dropped_by_a_thread_while_their_fibers_end_drop_each_result_once() {
     struct Counted(Arc<AtomicUsize>);
     impl Drop for Counted {
         fn drop(&mut self) {
-            // Whoever drops it may block: the fiber itself, if the handle went in the last moment.
+            // This may block, also in the fiber itself, which drops its result if the handle was dropped at the last moment.
             abaca::yield_now();
             self.0.fetch_add(1, SeqCst);
         }
@@ -118,7 +118,7 @@ fn handles_dropped_by_a_thread_while_their_fibers_end_drop_each_result_once() {
     dropper.join().unwrap();
 }
 
-/// Panics when it is dropped, with another one that does.
+/// Panics when it is dropped, with a payload that panics when it is dropped.
 struct Chain(u32);
 
 impl Drop for Chain {
@@ -130,7 +130,7 @@ impl Drop for Chain {
 }
 
 #[abaca::test(workers = 1)]
-fn payloads_that_panic_again_and_again_when_nobody_takes_them_cost_their_fiber_alone() {
+fn payloads_whose_destructors_panic_repeatedly_harm_only_their_fiber() {
     for depth in 0..4 {
         drop(abaca::spawn(move || std::panic::panic_any(Chain(depth))));
         abaca::yield_now();

@@ -43,12 +43,12 @@ struct Logged(&'static str);
 
 impl Drop for Logged {
     fn drop(&mut self) {
-        // The older value is still there, and one that was never made is made, and dropped next.
+        // The older value is still there. A value that was never made is made now, and dropped next.
         match self.0 {
             "second" => {
                 assert_eq!(FIRST.with(|first| first.0), "first");
                 assert_eq!(LATE.with(|late| late.0), "late");
-                assert!(SECOND.try_with(|_| ()).is_err(), "its own is not to be had any more");
+                assert!(SECOND.try_with(|_| ()).is_err(), "its own value cannot be used any more");
             }
             "late" => assert!(LATE.try_with(|_| ()).is_err() && SECOND.try_with(|_| ()).is_err()),
             _ => assert!(LATE.try_with(|_| ()).is_err()),
@@ -116,7 +116,7 @@ fn set_does_not_run_the_initialiser() {
 }
 
 abaca::fiber_local!(static RECURSIVE: Cell<u32> = {
-    // Whoever asks for a value while it is made makes another, which the outer one replaces.
+    // A use of the key while its value is made makes another value, which the outer one replaces.
     thread_local!(static DEPTH: Cell<u32> = const { Cell::new(0) });
     let depth = DEPTH.replace(DEPTH.get() + 1);
     if depth == 0 {

@@ -1,4 +1,5 @@
-//! A coroutine may leave its fiber in the middle of something that belongs to the fiber. What it has borrowed stays.
+//! A coroutine may leave its fiber in the middle of a use of something that belongs to the fiber. The borrowed value stays
+//! alive.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use abaca::coroutine::{Coroutine, Yielder};
 
-/// Says that it is alive as long as it is.
+/// A value whose memory shows whether it has been dropped.
 struct Value(Vec<u64>);
 
 impl Value {
@@ -29,7 +30,7 @@ impl Drop for Value {
     }
 }
 
-/// A value of one test's, which alone counts how many were dropped.
+/// A value that counts its drops. Only one test uses it.
 struct Counted(Value);
 
 static DROPPED: AtomicUsize = AtomicUsize::new(0);
@@ -40,7 +41,7 @@ impl Drop for Counted {
     }
 }
 
-/// Looks at its value when it is dropped.
+/// Checks its value when it is dropped.
 struct Look<'a>(&'a Value);
 
 impl Drop for Look<'_> {
@@ -67,7 +68,7 @@ fn use_it(value: &Value, yielder: &Yielder<(), ()>) {
     drop(look);
 }
 
-/// The coroutine that `make` makes in a fiber of its own, which has ended.
+/// A coroutine that `make` has made in a fiber of its own, which has ended.
 fn left_behind(make: impl FnOnce() -> Suspended + 'static) -> Suspended {
     abaca::spawn_local(make).join().unwrap()
 }
@@ -81,7 +82,7 @@ abaca::fiber_local! {
 }
 
 #[abaca::test(workers = 1)]
-fn a_value_in_use_outlives_its_fiber_until_the_coroutine_lets_go() {
+fn a_value_in_use_outlives_its_fiber_until_the_coroutine_ends() {
     for ending in 0..3 {
         let dropped = DROPPED.load(SeqCst);
         let using = |yielder: &Yielder<(), ()>| COUNTED.with(|counted| use_it(&counted.0, yielder));
@@ -109,14 +110,14 @@ fn a_coroutine_in_an_older_value_unwinds_before_the_newer_one_is_dropped() {
 }
 
 thread_local! {
-    /// Where the initialisers below find the coroutine, and whether they are at work.
+    /// The coroutine that the initialiser below has made, and whether the initialiser is running.
     static STORE: RefCell<Option<Suspended>> = const { RefCell::new(None) };
-    static AT_WORK: Cell<bool> = const { Cell::new(false) };
+    static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
 }
 
 abaca::fiber_local!(static RECURSIVE: Value = {
-    if !AT_WORK.replace(true) {
-        // It asks for the value itself, and keeps it in use. The value that is made here takes its place.
+    if !IS_RUNNING.replace(true) {
+        // The coroutine uses the key itself, and keeps that value in use. The value that is made here replaces it.
         let coroutine = suspended(|yielder| RECURSIVE.with(|value| use_it(value, yielder)));
         STORE.set(Some(coroutine));
     }
@@ -133,7 +134,7 @@ fn a_value_that_is_replaced_while_it_is_in_use_stays() {
 }
 
 #[abaca::test(workers = 1)]
-fn what_a_coroutine_asks_for_is_the_resumers() {
+fn a_coroutine_uses_the_local_values_of_its_resumer() {
     SHARED.set(1);
     let mut coroutine = left_behind(|| {
         SHARED.set(2);
@@ -157,7 +158,7 @@ fn a_plain_threads_value_stays_for_a_coroutine_in_an_older_thread_local() {
     thread.join().unwrap();
 }
 
-/// Each thing that a fiber may be in the middle of.
+/// Each call in which a fiber may be suspended, by number.
 fn in_the_middle(n: usize, yielder: &Yielder<(), ()>) {
     let suspend = || yielder.suspend(());
     match n {
@@ -217,7 +218,7 @@ fn in_the_middle(n: usize, yielder: &Yielder<(), ()>) {
 }
 
 #[abaca::test(workers = 2)]
-fn whatever_a_fiber_is_in_the_middle_of_can_be_left_and_ended_elsewhere() {
+fn a_coroutine_can_leave_its_fiber_in_any_call_and_end_elsewhere() {
     let ends = Arc::new(AtomicUsize::new(0));
     for n in 0..12 {
         for ending in 0..5 {
@@ -234,7 +235,7 @@ fn whatever_a_fiber_is_in_the_middle_of_can_be_left_and_ended_elsewhere() {
                     in_the_middle(n, yielder);
                 })
             });
-            // Others use the memory that the fiber had.
+            // Other fibers use the memory that the fiber had.
             (0..8).for_each(|_| drop(abaca::spawn_local(abaca::yield_now)));
             abaca::yield_now();
             match ending {
@@ -257,8 +258,8 @@ fn whatever_a_fiber_is_in_the_middle_of_can_be_left_and_ended_elsewhere() {
 }
 
 #[abaca::test(workers = 1)]
-fn boundaries_that_are_left_in_any_order_bind_their_fiber_no_more() {
-    // Suspended inside of a shield each, and ended in another order than that in which they began.
+fn cancel_scopes_left_in_any_order_no_longer_affect_their_fiber() {
+    // Each coroutine is suspended inside of a shield. They end in another order than they began.
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [1, 0, 2]] {
         let mut coroutines =
             [(); 3].map(|()| Some(suspended(|yielder| abaca::cancel::shield(|| yielder.suspend(())))));
@@ -293,7 +294,7 @@ fn coroutines_in_the_locals_of_workers_and_threads_do_not_unwind_when_those_end(
             });
         }));
     };
-    // The thread's first coroutine, and after it what is destroyed last.
+    // The thread's first coroutine comes before the thread-local that is destroyed last.
     drop(suspended(|yielder| yielder.suspend(())));
     let runtime = abaca::Runtime::builder().workers(1).build().unwrap();
     runtime.run(move || {
@@ -308,7 +309,7 @@ fn coroutines_in_the_locals_of_workers_and_threads_do_not_unwind_when_those_end(
     });
     plain.join().unwrap();
     assert_eq!(UNWOUND.load(SeqCst), 0);
-    // In a fiber's local it unwinds as ever: the worker's own are alive.
+    // In a fiber-local the coroutine unwinds as usual: the worker's thread-locals are alive.
     abaca::run(move || {
         let fiber = abaca::spawn(move || {
             LOCAL.with(|_| ());

@@ -1,6 +1,6 @@
 //! Fibers as a user of `std::thread` knows threads: spawning, joining, parking, scopes, local storage.
 
-// Looks at the end for what is left behind.
+// Checks at the end that nothing is left behind.
 use abaca_tests as _;
 
 mod blame;
@@ -12,4 +12,4 @@ mod nested;
 mod park;
 mod runtime;
 mod scope;
-mod thread_twin;
+mod std_thread;

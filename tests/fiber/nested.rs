@@ -1,4 +1,4 @@
-//! Runtimes that are used, dropped and shut down inside of fibers: of another runtime, and of their own.
+//! Runtimes that are used, dropped and shut down inside of fibers, of another runtime and of their own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -13,7 +13,7 @@ fn inner(name: &str) -> Runtime {
     Runtime::builder().workers(1).name(name).build().unwrap()
 }
 
-/// How many threads of this process have a name that begins so.
+/// The number of threads of this process whose names begin with `name`.
 fn threads(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
@@ -46,12 +46,12 @@ fn run_in_a_fiber_panics_before_anything_is_built() {
 }
 
 #[test]
-fn a_runtime_dropped_in_a_fiber_of_another_is_gone_when_the_drop_returns() {
+fn a_runtime_dropped_in_a_fiber_of_another_has_ended_when_the_drop_returns() {
     for poller in [Poller::Workers, Poller::Thread] {
         on_one_worker(|| {
             let runtime = Runtime::builder().workers(2).poller(poller).name("dropped").build().unwrap();
             let parked = runtime.spawn(abaca::park);
-            // It cannot end before this worker has run a neighbour: a blocked worker is a deadlock.
+            // The runtime cannot end before this worker has run a neighbour: a blocked worker is a deadlock.
             let (asked, asks) = abaca::channel::bounded::<()>(0);
             struct Asks(abaca::channel::Sender<()>);
             impl Drop for Asks {
@@ -94,7 +94,7 @@ fn a_runtime_is_dropped_by_a_panic_and_by_a_cancellation() {
 }
 
 #[test]
-fn a_cancelled_fiber_does_not_wait_for_what_it_dropped() {
+fn a_cancelled_fiber_does_not_wait_for_the_runtime_that_it_dropped() {
     on_one_worker(|| {
         let runtime = inner("left");
         let (release, released) = abaca::channel::bounded::<()>(0);
@@ -118,8 +118,8 @@ fn a_cancelled_fiber_does_not_wait_for_what_it_dropped() {
 }
 
 #[test]
-fn a_shutdown_in_a_fiber_says_what_is_left() {
-    // What its threads share is left to them.
+fn a_shutdown_in_a_fiber_reports_the_fibers_that_are_left() {
+    // The runtime's threads still use what they share.
     abaca_tests::leaks::expect_runtime(1);
     on_one_worker(|| {
         let runtime = inner("stuck");
@@ -169,7 +169,7 @@ fn owned_by_its_fiber(name: &str, end: impl FnOnce(Arc<Runtime>) + Send + 'stati
         while Arc::strong_count(&runtime) > 1 {
             std::thread::yield_now();
         }
-        // Dropping it does not wait for this fiber, which is cancelled like the others.
+        // Dropping the runtime does not wait for this fiber, which is cancelled like the others.
         let ended = catch_unwind(AssertUnwindSafe(|| {
             end(runtime);
             abaca::park();
@@ -214,7 +214,7 @@ fn a_shutdown_in_its_own_fiber_panics_and_ends_it() {
 }
 
 #[test]
-fn a_runtime_dropped_with_a_fiber_local_a_task_or_a_thread_local_ends() {
+fn a_runtime_dropped_with_a_fiber_local_a_closure_or_a_thread_local_ends() {
     abaca::fiber_local! {
         static FIBERS: std::cell::RefCell<Option<Runtime>> = const { std::cell::RefCell::new(None) };
     }
@@ -224,12 +224,12 @@ fn a_runtime_dropped_with_a_fiber_local_a_task_or_a_thread_local_ends() {
     on_one_worker(|| {
         abaca::spawn(|| FIBERS.with(|place| *place.borrow_mut() = Some(inner("kept")))).join().unwrap();
         let runtime = inner("kept");
-        let task = abaca::spawn(move || drop(runtime));
-        task.cancel();
-        let _ = task.join();
+        let unstarted = abaca::spawn(move || drop(runtime));
+        unstarted.cancel();
+        let _ = unstarted.join();
         assert_eq!(threads("kept"), 0);
         THREADS.with(|place| *place.borrow_mut() = Some(inner("kept")));
     });
-    // The worker whose thread-local it was has ended.
+    // The worker with the thread-local has ended.
     assert_eq!(threads("kept"), 0);
 }

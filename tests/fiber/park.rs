@@ -118,7 +118,7 @@ fn many_sleepers_all_wake() {
 }
 
 #[abaca::test]
-fn yielding_lets_sleepers_and_new_tasks_run() {
+fn yielding_lets_sleepers_and_new_fibers_run() {
     let done = Arc::new(AtomicUsize::new(0));
     for _ in 0..10 {
         let done = Arc::clone(&done);
@@ -131,7 +131,7 @@ fn yielding_lets_sleepers_and_new_tasks_run() {
 }
 
 #[test]
-fn all_of_it_works_on_a_plain_thread() {
+fn parking_and_sleeping_work_on_a_plain_thread() {
     let me = abaca::current();
     me.unpark();
     abaca::park();

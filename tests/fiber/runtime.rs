@@ -70,7 +70,7 @@ fn hooks_run_on_each_worker() {
 }
 
 #[test]
-fn a_hook_that_panics_costs_no_worker() {
+fn a_thread_hook_that_panics_ends_no_worker() {
     for poller in [Poller::Workers, Poller::Thread] {
         let runtime = Runtime::builder()
             .workers(2)
@@ -96,7 +96,7 @@ fn bad_settings_are_errors() {
 }
 
 #[test]
-fn running_or_shutting_down_from_a_fiber_is_refused() {
+fn running_a_runtime_in_one_of_its_fibers_panics() {
     let runtime = Arc::new(Runtime::new().unwrap());
     let inner = Arc::clone(&runtime);
     let result = runtime.spawn(move || inner.run(|| ())).join();

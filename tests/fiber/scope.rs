@@ -22,7 +22,7 @@ fn fibers_borrow_from_the_parents_frame() {
 }
 
 #[abaca::test]
-fn a_scope_waits_for_fibers_that_nobody_joins() {
+fn a_scope_waits_for_unjoined_fibers() {
     let done = AtomicUsize::new(0);
     abaca::scope(|scope| {
         for _ in 0..1_000 {
@@ -65,7 +65,7 @@ fn a_panic_of_an_unjoined_fiber_panics_the_scope_and_a_joined_one_does_not() {
 }
 
 #[abaca::test]
-fn results_that_borrow_are_gone_before_the_scope_ends() {
+fn results_that_borrow_are_dropped_before_the_scope_ends() {
     struct Noisy<'a>(&'a AtomicUsize);
     impl Drop for Noisy<'_> {
         fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! What is called around fibers and their parks.
+//! The hooks around fibers and their parks.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use abaca::coroutine::Coroutine;
 use abaca::{Builder, Runtime};
 
 thread_local! {
-    /// What a library keeps per thread, and a fiber wants for itself.
+    /// A library's state per thread, which should be kept per fiber.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -23,7 +23,7 @@ fn set_depth(depth: u32) {
     DEPTH.set(depth);
 }
 
-/// A runtime on which the thread-local belongs to the fiber, and how often it was saved and restored.
+/// A runtime that keeps the thread-local per fiber, and the count of how often it was saved and restored.
 fn keeping(workers: usize) -> (Runtime, Arc<AtomicUsize>) {
     let parks = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&parks);
@@ -62,7 +62,7 @@ fn nest(levels: u32) {
 }
 
 #[test]
-fn state_of_the_thread_belongs_to_the_fiber() {
+fn thread_state_is_kept_per_fiber() {
     for workers in [1, 4] {
         let (runtime, parks) = keeping(workers);
         runtime.run(|| {
@@ -73,9 +73,9 @@ fn state_of_the_thread_belongs_to_the_fiber() {
     }
 }
 
-/// Nor does it matter whether a fiber blocks, or gives way because its budget is used up.
+/// It does not matter whether a fiber blocks, or yields because its budget is used up.
 #[test]
-fn a_fiber_that_gives_way_takes_it_along() {
+fn thread_state_is_kept_when_the_budget_makes_a_fiber_yield() {
     let (runtime, parks) = keeping(1);
     runtime.run(|| {
         let busy = |mine: u32| {
@@ -91,14 +91,14 @@ fn a_fiber_that_gives_way_takes_it_along() {
             })
         };
         let all: Vec<_> = (1..4).map(busy).collect();
-        // More than anybody keeps up with: the one who spawns is set aside.
+        // So many spawns use up the budget.
         set_depth(9);
-        let tasks: Vec<_> = (0..10_000).map(|_| abaca::spawn(|| assert_eq!(depth(), 0))).collect();
+        let spawned: Vec<_> = (0..10_000).map(|_| abaca::spawn(|| assert_eq!(depth(), 0))).collect();
         assert_eq!(depth(), 9);
-        // Up to here nobody has blocked.
+        // Up to here no fiber has blocked.
         assert!(parks.load(SeqCst) > 0);
         all.into_iter().for_each(|fiber| fiber.join().unwrap());
-        tasks.into_iter().for_each(|task| task.join().unwrap());
+        spawned.into_iter().for_each(|fiber| fiber.join().unwrap());
     });
 }
 
@@ -107,10 +107,10 @@ fn a_fiber_that_gives_way_takes_it_along() {
     unsafe_code,
     reason = "spawn_roaming is unsafe: these fibers read the thread-local in functions of their own"
 )]
-fn roaming_fibers_take_it_along() {
+fn thread_state_is_kept_for_roaming_fibers() {
     let (runtime, _) = keeping(4);
     runtime.run(|| {
-        // SAFETY: nothing that is bound to a thread is kept across a blocking call.
+        // SAFETY: the fiber keeps nothing that is bound to a thread across a blocking call.
         let roaming = |n: u32| unsafe { Builder::new().spawn_roaming(move || nest(n % 10)) }.unwrap();
         let all: Vec<_> = (0..100).map(roaming).collect();
         all.into_iter().for_each(|fiber| fiber.join().unwrap());
@@ -120,7 +120,7 @@ fn roaming_fibers_take_it_along() {
 #[test]
 fn each_fiber_is_run_once_whatever_the_hooks_do() {
     let ran = Arc::new(AtomicUsize::new(0));
-    let hook = |inside: &mut dyn FnMut(), turn: usize| match turn % 4 {
+    let hook = |inside: &mut dyn FnMut(), call: usize| match call % 4 {
         0 => {}
         1 => panic!("a hook panics before"),
         2 => {
@@ -198,7 +198,7 @@ fn stackers_limit_belongs_to_the_fiber() {
         .build()
         .unwrap();
     runtime.run(|| {
-        // Parked inside of calls that have noted other stacks, and again and again between them.
+        // The neighbours park inside of calls for which stacker has stored other limits.
         let neighbours: Vec<_> = (0..20)
             .map(|_| {
                 abaca::spawn_local(|| {

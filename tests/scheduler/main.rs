@@ -1,6 +1,7 @@
-//! Where fibers run: they stay at home unless they roam, tasks are stolen from busy workers, nobody starves.
+//! Where fibers run: started fibers stay on their worker unless they roam, unstarted fibers are stolen from busy workers, and no
+//! fiber starves.
 
-// Looks at the end for what is left behind.
+// Checks at the end that nothing is left behind.
 use abaca_tests as _;
 
 mod budget;

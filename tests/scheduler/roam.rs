@@ -1,4 +1,4 @@
-//! Roaming fibers change threads, and nothing of the runtime's breaks under them.
+//! Roaming fibers change threads, and the runtime's primitives still work for them.
 
 #![expect(
     unsafe_code,
@@ -15,7 +15,7 @@ use std::time::Duration;
 use abaca::{Builder, JoinHandle};
 
 fn spawn_roaming<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    // SAFETY: the closures of this file keep only plain data across blocking calls, and read the thread's id in a
+    // SAFETY: the closures in this file keep only plain data across blocking calls, and read the thread's id in a
     // function that is not inlined.
     unsafe { Builder::new().spawn_roaming(f) }.unwrap()
 }
@@ -38,7 +38,7 @@ fn roaming_fibers_are_seen_on_several_threads() {
                     for round in 0..50_000_u64 {
                         seen.insert(thread_id());
                         has_moved.fetch_or(seen.len() > 1, Ordering::Relaxed);
-                        // Long enough for the other workers to come for work, however busy the machine is.
+                        // Long enough for the other workers to steal, however busy the machine is.
                         if round >= 200 && has_moved.load(Ordering::Relaxed) {
                             break;
                         }

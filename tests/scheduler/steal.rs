@@ -1,11 +1,11 @@
-//! Work moves to where it can run, before it starts.
+//! Unstarted fibers move to workers that can run them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 #[test]
-fn a_task_is_stolen_from_a_worker_that_never_yields() {
+fn an_unstarted_fiber_is_stolen_from_a_worker_that_never_yields() {
     let runtime = abaca::Runtime::builder().workers(2).build().unwrap();
     runtime.run(|| {
         let done = Arc::new(AtomicBool::new(false));
@@ -13,7 +13,7 @@ fn a_task_is_stolen_from_a_worker_that_never_yields() {
             let done = Arc::clone(&done);
             move || done.store(true, SeqCst)
         });
-        // This fiber keeps its worker, so somebody else must come for the task.
+        // This fiber occupies its worker, so another worker must steal the unstarted fiber.
         while !done.load(SeqCst) {
             std::hint::spin_loop();
         }
@@ -22,7 +22,7 @@ fn a_task_is_stolen_from_a_worker_that_never_yields() {
 }
 
 #[test]
-fn a_burst_of_tasks_is_shared() {
+fn a_burst_of_spawns_is_shared() {
     let runtime = abaca::Runtime::builder().workers(2).build().unwrap();
     let threads = runtime.run(|| {
         let started = Arc::new(AtomicUsize::new(0));
@@ -31,7 +31,7 @@ fn a_burst_of_tasks_is_shared() {
                 let started = Arc::clone(&started);
                 abaca::spawn(move || {
                     started.fetch_add(1, SeqCst);
-                    // Each waits, without yielding, until two have started: so two threads must run them.
+                    // Each fiber waits, without yielding, until two have started, so two threads must run them.
                     while started.load(SeqCst) < 2 {
                         std::hint::spin_loop();
                     }
@@ -45,13 +45,13 @@ fn a_burst_of_tasks_is_shared() {
 }
 
 #[abaca::test(workers = 1)]
-fn the_oldest_task_is_not_starved_by_ever_newer_ones() {
+fn the_oldest_unstarted_fiber_is_not_starved_by_newer_ones() {
     let done = Arc::new(AtomicBool::new(false));
     let oldest = Arc::clone(&done);
     abaca::spawn(move || oldest.store(true, SeqCst));
     fn chain(done: Arc<AtomicBool>) {
         if !done.load(SeqCst) {
-            // Two at a time: the older one goes to the deque, the newer one runs next.
+            // Two at a time: the older fiber goes to the deque, the newer one runs next.
             let again = Arc::clone(&done);
             abaca::spawn(move || drop(again));
             abaca::spawn(move || chain(done));
@@ -64,24 +64,24 @@ fn the_oldest_task_is_not_starved_by_ever_newer_ones() {
 }
 
 #[abaca::test(workers = 1)]
-fn a_yield_loop_starves_neither_a_task_nor_an_injected_one() {
+fn a_yield_loop_does_not_starve_an_unstarted_fiber() {
     let done = Arc::new(AtomicUsize::new(0));
-    let task = Arc::clone(&done);
-    abaca::spawn(move || task.fetch_add(1, SeqCst));
+    let theirs = Arc::clone(&done);
+    abaca::spawn(move || theirs.fetch_add(1, SeqCst));
     while done.load(SeqCst) < 1 {
         abaca::yield_now();
     }
 }
 
 #[test]
-fn a_million_trivial_tasks_need_few_stacks() {
+fn a_million_trivial_fibers_need_few_stacks() {
     let runtime = abaca::Runtime::builder().workers(2).build().unwrap();
     let sum: u64 = runtime.run(|| {
         let handles: Vec<_> = (0..1_000_000_u64).map(|n| abaca::spawn(move || n)).collect();
         handles.into_iter().map(|handle| handle.join().unwrap()).sum()
     });
     assert_eq!(sum, 499_999_500_000);
-    // A stack each would be four gigabytes; the cells and handles of a million tasks are some two hundred megabytes.
+    // A stack for each would be four gigabytes; the cells and handles of a million fibers are some two hundred megabytes.
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     let peak: u64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();

@@ -1,5 +1,5 @@
-//! Fibers that block in destructors while they unwind. To the standard library unwinding is a fact of the thread;
-//! the fiber's neighbours must not suffer from that.
+//! Fibers that block in destructors while they unwind. To the standard library, unwinding is a property of the thread;
+//! the fiber's neighbours must not notice.
 
 #![expect(
     unsafe_code,
@@ -27,7 +27,7 @@ impl Drop for Waits {
     }
 }
 
-/// A fiber in the middle of unwinding, until something is sent to `receiver`.
+/// Spawns a fiber that is suspended while it unwinds, until `receiver` gets a message.
 fn spawn_unwinding(receiver: Receiver<()>) -> JoinHandle<()> {
     let began = Arc::new(AtomicBool::new(false));
     let waits = Waits(Arc::clone(&began), receiver);
@@ -47,7 +47,7 @@ fn the_neighbours_of_an_unwinding_fiber_sleep_and_read_without_blocking_the_thre
     let unwinding = spawn_unwinding(receiver);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    // Each of these waits for the others: a blocked thread is a deadlock.
+    // Each of these fibers waits for the others: a blocked thread is a deadlock.
     let server = abaca::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut byte = [0];
@@ -122,12 +122,12 @@ fn a_roaming_fiber_stays_where_it_is_while_it_unwinds() {
                 abaca::yield_now();
                 std::panic::resume_unwind(Box::new("on purpose"));
             };
-            // SAFETY: it keeps only plain data across blocking calls, and reads thread ids in a function of its own.
+            // SAFETY: the fiber keeps only plain data across blocking calls, and reads thread ids in a function of its own.
             unsafe { Builder::new().spawn_roaming::<_, ()>(body) }.unwrap()
         };
         let handles: Vec<_> = (0..200).map(roaming).collect();
         handles.into_iter().for_each(|handle| assert!(handle.join().is_err()));
-        // Every thread has left its panics behind.
+        // No thread counts a panic any more.
         let calm: Vec<_> = (0..200).map(|_| abaca::spawn(|| assert!(!thread::panicking()))).collect();
         calm.into_iter().for_each(|handle| handle.join().unwrap());
     });
@@ -140,7 +140,7 @@ fn the_neighbours_of_an_unwinding_fiber_do_not_look_panicking() {
     let (lock, of_std) = (Arc::new(Mutex::new(0)), Arc::new(std::sync::Mutex::new(0)));
     let (go, gone) = bounded::<()>(0);
     let (theirs, theirs_of_std) = (Arc::clone(&lock), Arc::clone(&of_std));
-    // It holds its locks from before the panic of another to after.
+    // This fiber holds its locks from before the panic of another until after it.
     let innocent = abaca::spawn_local(move || {
         let _guards = (theirs.lock().unwrap(), theirs_of_std.lock().unwrap());
         gone.recv().unwrap();
@@ -152,7 +152,7 @@ fn the_neighbours_of_an_unwinding_fiber_do_not_look_panicking() {
     go.send(()).unwrap();
     innocent.join().unwrap();
     assert!(!lock.is_poisoned() && !of_std.is_poisoned());
-    // And one that does panic beside it poisons.
+    // A fiber that does panic beside it poisons its lock.
     let theirs = Arc::clone(&lock);
     let guilty = abaca::spawn_local(move || {
         let _guard = theirs.lock().unwrap();
@@ -179,7 +179,7 @@ fn the_neighbours_of_an_unwinding_fiber_are_cancelled_and_time_out() {
     abaca::yield_now();
     token.cancel();
     assert!(guarded.join().unwrap());
-    // They unwind and block in destructors themselves.
+    // The neighbours themselves unwind and block in destructors.
     let (other, receiver) = bounded(0);
     let second = spawn_unwinding(receiver);
     assert!(abaca::time::timeout(Duration::from_millis(1), abaca::park).is_err());
@@ -213,7 +213,7 @@ fn an_unwinding_fiber_reads_and_sleeps_beside_its_neighbours() {
         let _says = Says(TcpStream::connect(address).unwrap(), theirs);
         panic!("on purpose");
     });
-    // On the same worker: it could not answer if the other blocked the thread.
+    // This fiber is on the same worker: it could not answer if the other fiber blocked the thread.
     let (mut stream, _) = listener.accept().unwrap();
     let mut byte = [0];
     stream.read_exact(&mut byte).unwrap();

@@ -68,7 +68,8 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Part of what others reach by pointer: loom reports a use that is not ordered before the end. Nothing outside of loom.
+/// A part of a structure that other threads reach by pointer. Under loom it reports a use that is not ordered before the
+/// structure's end; otherwise it is empty.
 #[derive(Debug)]
 pub(crate) struct Alive(#[cfg(loom)] UnsafeCell<()>);
 
@@ -98,7 +99,7 @@ impl Alive {
 #[cfg(loom)]
 impl Drop for Alive {
     fn drop(&mut self) {
-        // A model that has failed already is not asked again.
+        // A model that has failed already is not checked any further.
         if !std::thread::panicking() {
             self.0.with_mut(|_| ());
         }

@@ -52,9 +52,9 @@ where
     ///
     /// It is called once, and the caller calls `wait` next. The job stays in place until `wait` has returned.
     pub(super) unsafe fn to_ref(&self) -> JobRef {
-        // SAFETY: closure and result are `Send` by the bounds of `new`, and the caller waits for the job's end. `run` and `tell`
-        // require no more than a `JobRef` promises.
-        unsafe { JobRef::borrowing(std::ptr::from_ref(self).cast(), Self::run, Self::tell) }
+        // SAFETY: closure and result are `Send` by the bounds of `new`, and the caller waits for the job's end. `run` and
+        // `notify_caller` require no more than a `JobRef` promises.
+        unsafe { JobRef::borrowing(std::ptr::from_ref(self).cast(), Self::run, Self::notify_caller) }
     }
 
     /// # Safety
@@ -73,7 +73,7 @@ where
     /// # Safety
     ///
     /// `this` is a job that has run, and whose caller has not been told.
-    unsafe fn tell(this: *const ()) {
+    unsafe fn notify_caller(this: *const ()) {
         // SAFETY: the job stays in place until its caller has seen the count reach zero.
         unsafe { &(*this.cast::<Self>()).done }.count_down();
     }
@@ -135,7 +135,7 @@ where
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     }
 
-    fn tell(&self) {
+    fn notify_caller(&self) {
         self.done.count_down();
     }
 }

@@ -56,7 +56,7 @@ struct Waiting(*const Waiter);
 
 // SAFETY: the pointer is followed only under the lock, and is null before the waiter's frame ends.
 unsafe impl Send for Waiting {}
-// SAFETY: other threads use only `fired` and `waiting`; the age belongs to the stack on which the cancel scope lives.
+// SAFETY: other threads use only `fired` and `waiting`; the rest belongs to the stack on which the cancel scope lives.
 unsafe impl Sync for CancelScope {}
 
 impl CancelScope {

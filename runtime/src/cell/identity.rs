@@ -19,6 +19,14 @@ use crate::queue::SpinLock;
 /// A unique identifier of a fiber, or of a plain thread that has called [`current`](crate::fiber::current).
 ///
 /// An id is never reused within a process. Mirrors [`std::thread::ThreadId`].
+///
+/// ```
+/// # abaca::run(|| {
+/// let first = abaca::spawn(|| abaca::current().id()).join().unwrap();
+/// let second = abaca::spawn(|| abaca::current().id()).join().unwrap();
+/// assert_ne!(first, second);
+/// # });
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FiberId(NonZeroU64);
 
@@ -118,7 +126,8 @@ impl Fiber {
         self.0.id
     }
 
-    /// The name that [`Builder::name`](crate::fiber::Builder::name) gave the fiber, if any. For a plain thread, the thread's name.
+    /// The name from [`Builder::name`](crate::fiber::Builder::name), if the fiber has one. For a plain thread, the thread's
+    /// name.
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }

@@ -101,7 +101,7 @@ impl<T: AsFd> Descriptor<T> {
                 Poll::Pending
             }
             result => {
-                node.forget();
+                node.release();
                 Poll::Ready(result.map(drop))
             }
         }

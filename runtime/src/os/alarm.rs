@@ -1,5 +1,5 @@
-//! An alarm clock: one thread sleeps until it rings, others may put it forward meanwhile, without waking that thread
-//! (`timerfd`).
+//! An alarm clock (`timerfd`): one thread sleeps until it goes off; others may set it to an earlier time meanwhile, without
+//! waking that thread.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -25,9 +25,10 @@ impl Alarm {
         Ok(Self { fd, epoch })
     }
 
-    /// Rings at this time, and no more at the one that was set before. A time that has passed rings at once.
+    /// Sets the alarm to this time; the time that was set before no longer counts. If the time has passed, the alarm goes off
+    /// at once.
     pub(crate) fn set(&self, at_ns: u64) {
-        // Zero would turn it off.
+        // Zero would turn the timer off.
         let left =
             Duration::from_nanos(at_ns).saturating_sub(self.epoch.elapsed()).max(Duration::from_nanos(1));
         let spec = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(left) };
@@ -35,11 +36,11 @@ impl Alarm {
         let _ = timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &spec);
     }
 
-    /// Sleeps until it rings, or has rung since the last call. May return early.
+    /// Sleeps until the alarm goes off. Returns at once if it has gone off since the last call. May return early.
     ///
     /// # Panics
     ///
-    /// If somebody has closed the descriptor behind our back.
+    /// If the descriptor was closed behind our back.
     pub(crate) fn wait(&self) {
         let result = rustix::io::read(&self.fd, &mut [0_u8; 8]);
         assert!(matches!(result, Ok(8) | Err(Errno::INTR)), "read of a timer: {result:?}");

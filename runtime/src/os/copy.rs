@@ -1,4 +1,4 @@
-//! Copies that the kernel makes from one descriptor to another.
+//! Copies within the kernel from one descriptor to another.
 
 #![expect(unsafe_code, reason = "signal masks are the C library's")]
 
@@ -11,13 +11,13 @@ use rustix::pipe::{self, SpliceFlags};
 
 use super::about::About;
 
-/// What a descriptor is, as far as it decides which call copies.
+/// The kind of a descriptor, which decides which call can copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Regular,
     Pipe,
     Socket,
-    /// Devices, and whatever there is.
+    /// Devices, and everything else.
     Other,
 }
 
@@ -30,30 +30,30 @@ pub(crate) fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
     })
 }
 
-/// From a file, at its position, to a file, at its.
+/// Copies from a file to a file, both at their own positions.
 pub(crate) fn copy_file_range(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
     Ok(fs::copy_file_range(from, None, to, None, most)?)
 }
 
-/// From a file, at its position, to anything.
+/// Copies from a file, at its position, to any descriptor.
 pub(crate) fn sendfile(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
-    quietly(to, || Ok(fs::sendfile(to, from, None, most)?))
+    without_sigpipe(to, || Ok(fs::sendfile(to, from, None, most)?))
 }
 
-/// From or to a pipe. Does not wait for the pipe; whether it waits for the other side is a matter of `O_NONBLOCK`.
+/// Copies from or to a pipe. Does not wait for the pipe; whether it waits for the other descriptor depends on `O_NONBLOCK`.
 pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
     let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-    quietly(to, || Ok(pipe::splice(from, None, to, None, most, flags)?))
+    without_sigpipe(to, || Ok(pipe::splice(from, None, to, None, most, flags)?))
 }
 
-/// A call that writes to `to`. That a socket is broken is an error and no signal, as with send(2) and `MSG_NOSIGNAL`, which
-/// these calls do not take: a program that has set SIGPIPE to its default would die.
-fn quietly(to: BorrowedFd<'_>, call: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
+/// Makes a call that writes to `to`, without SIGPIPE: a broken socket is an error and no signal, as with send(2) and
+/// `MSG_NOSIGNAL`. These calls do not take that flag, and a program that has set SIGPIPE to its default would die.
+fn without_sigpipe(to: BorrowedFd<'_>, call: impl Fn() -> io::Result<usize>) -> io::Result<usize> {
     // SAFETY: an all-zero sigaction is a valid value to be written over.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: a null new action only asks; the old one is written into a live local.
+    // SAFETY: a null new action changes nothing; the current one is written into a live local.
     let asked = unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), &mut action) };
-    // Which is what Rust programs begin with.
+    // Rust programs begin with SIGPIPE ignored.
     if (asked == 0 && action.sa_sigaction == libc::SIG_IGN) || kind(to)? != Kind::Socket {
         return call();
     }
@@ -69,7 +69,7 @@ fn quietly(to: BorrowedFd<'_>, call: impl Fn() -> io::Result<usize>) -> io::Resu
     };
     let result = call();
     let is_broken = result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPIPE));
-    // SAFETY: as above. One that was there before stays for whoever it is for.
+    // SAFETY: as above. A signal that was pending before stays pending.
     unsafe {
         if is_broken && !was_pending {
             let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -80,22 +80,22 @@ fn quietly(to: BorrowedFd<'_>, call: impl Fn() -> io::Result<usize>) -> io::Resu
     result
 }
 
-/// Duplicates what is in a pipe into another one, which takes nothing out. Waits for neither.
+/// Duplicates the contents of a pipe into another one, without taking anything out. Waits for neither.
 pub(crate) fn tee(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
     Ok(pipe::tee(from, to, most, SpliceFlags::NONBLOCK)?)
 }
 
-/// Moves a file's position back by so many bytes.
+/// Moves a file's position back by `bytes`.
 pub(crate) fn step_back(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     fs::seek(fd, fs::SeekFrom::Current(-(bytes as i64)))?;
     Ok(())
 }
 
-/// Whether the kernel cannot copy in this way between these two, and has copied nothing.
+/// Whether the error means that the kernel cannot copy in this way between these descriptors, and has copied nothing.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     let plain = [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::EXDEV, libc::EOVERFLOW];
-    // A file opened for appending, a file under a seal or of a strange file system.
+    // A file opened for appending, a sealed file, or a file of an unusual file system.
     let of_files = [libc::EBADF, libc::EPERM, libc::ETXTBSY];
     code.is_some_and(|code| plain.contains(&code) || of_files.contains(&code))
 }

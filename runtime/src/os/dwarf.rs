@@ -1,4 +1,4 @@
-//! The tables that a compiler writes for the unwinder, read byte by byte.
+//! A reader for the tables that a compiler writes for the unwinder.
 //!
 //! A function's language-specific data (the "LSDA", as gcc's `unwind-pe.h` and LLVM's `EHStreamer` have it):
 //!
@@ -14,16 +14,16 @@
 
 #![expect(unsafe_code, reason = "follows pointers into tables whose lengths only they themselves tell")]
 
-/// What a function does when an unwinding comes to one of its calls.
+/// A function's action when an unwinding reaches one of its calls.
 pub(super) enum Action {
-    /// Nothing.
+    /// The unwinding passes.
     None,
     Cleanup,
     Catch,
     Filter,
 }
 
-/// Reads the data byte by byte.
+/// Reads the tables byte by byte.
 pub(super) struct Reader {
     pub(super) at: *const u8,
 }
@@ -31,11 +31,12 @@ pub(super) struct Reader {
 const OMITTED: u8 = 0xff;
 
 impl Reader {
-    /// What the call site at `offset` of the function does; `None` if it may not unwind.
+    /// The action of the call site at `offset` of the function. `None` if the call must not unwind.
     ///
     /// # Safety
     ///
-    /// For all functions of this type: it is at a place in a function's language-specific data.
+    /// For all functions of this type: `at` must point into a function's language-specific data, at the start of the item that
+    /// is read.
     pub(super) unsafe fn action_of(&mut self, offset: usize) -> Option<Action> {
         // SAFETY: the contract of this function.
         unsafe {
@@ -53,7 +54,7 @@ impl Reader {
                 let (start, length) = (self.encoded(encoding), self.encoded(encoding));
                 let (pad, action) = (self.encoded(encoding), self.uleb());
                 if offset < start {
-                    // They are in order.
+                    // The call sites are in order.
                     return None;
                 }
                 if offset >= start.wrapping_add(length) {
@@ -76,7 +77,7 @@ impl Reader {
         }
     }
 
-    /// How the starts of functions are encoded, from the version of a common part on.
+    /// The encoding of the starts of functions. Reads from the version of a common part on.
     ///
     /// # Safety
     ///
@@ -114,7 +115,7 @@ impl Reader {
                         let encoding = self.byte();
                         self.encoded(encoding);
                     }
-                    // `S` and `B` say nothing more.
+                    // `S` and `B` have no data.
                     _ => {}
                 }
             }

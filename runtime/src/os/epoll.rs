@@ -1,4 +1,4 @@
-//! `epoll(7)` and the `eventfd(2)` that notifications a thread out of it.
+//! `epoll(7)`, and the `eventfd(2)` that notifies a thread that waits in it.
 
 #![expect(unsafe_code, reason = "system calls")]
 
@@ -17,14 +17,14 @@ use super::futex::timespec;
 #[derive(Debug)]
 pub(crate) struct Epoll(OwnedFd);
 
-/// What the kernel reports of one descriptor: the key it was added with, and `EPOLL*` bits.
+/// The kernel's report about one descriptor: the key that it was added with, and `EPOLL*` bits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
     pub(crate) key: u64,
     pub(crate) bits: u32,
 }
 
-/// Room for the events of one wait.
+/// A buffer for the events of one wait.
 pub(crate) struct EventBuffer(Box<[MaybeUninit<libc::epoll_event>]>);
 
 impl EventBuffer {
@@ -50,13 +50,13 @@ impl Epoll {
         Ok(Self(epoll::create(CreateFlags::CLOEXEC)?))
     }
 
-    /// Watches both directions of `fd`, edge-triggered. What is ready already is reported as an event.
+    /// Watches both directions of `fd`, edge-triggered. A direction that is ready already is reported as an event.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
         let events = EventFlags::from_bits_retain(READABLE | URGENT | WRITABLE) | EventFlags::ET;
         Ok(epoll::add(&self.0, fd, EventData::new_u64(key), events)?)
     }
 
-    /// Watches for what is urgent about `fd`, and nothing else.
+    /// Watches `fd` for urgent data only.
     pub(crate) fn add_urgent(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         Ok(epoll::add(&self.0, fd, EventData::new_u64(0), EventFlags::PRI)?)
     }
@@ -106,8 +106,8 @@ impl Epoll {
             unsafe { libc::syscall(libc::SYS_epoll_pwait2, fd, events, capacity, &exact, no_mask, 0) };
         match check(libc::c_int::try_from(count).expect("a count or -1")) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-                // Before Linux 5.11, and where a container's filter refuses calls that it does not know, there are only
-                // milliseconds, rounded up so as never to be early.
+                // Before Linux 5.11, and where a container's filter refuses calls that it does not know, the timeout is in
+                // milliseconds. It is rounded up, so that the wait never ends early.
                 let millis = timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32;
                 // SAFETY: as above.
                 check(unsafe { libc::epoll_wait(fd, events, capacity, millis) })
@@ -117,14 +117,14 @@ impl Epoll {
     }
 }
 
-/// An epoll instance can be watched itself: it is readable when it has events.
+/// An epoll instance can itself be watched: it is readable while it has events.
 impl AsFd for Epoll {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-/// A descriptor whose only use is to become readable.
+/// A descriptor whose only purpose is to become readable.
 #[derive(Debug)]
 pub(crate) struct EventFd(OwnedFd);
 
@@ -133,7 +133,7 @@ impl EventFd {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
-    /// Makes one and adds it to `epoll` under `key`.
+    /// Creates an eventfd and adds it to `epoll` with `key`.
     pub(crate) fn watched_by(epoll: &Epoll, key: u64) -> io::Result<Self> {
         let this = Self::new()?;
         this.add_to(epoll, key)?;
@@ -145,8 +145,8 @@ impl EventFd {
         Ok(epoll::add(&epoll.0, &self.0, EventData::new_u64(key), EventFlags::IN | EventFlags::ET)?)
     }
 
-    /// May be called in a signal handler. A wake-up that is lost would hang whoever waits for it, so a kernel that refuses it
-    /// ends the process.
+    /// Makes the eventfd readable. May be called in a signal handler. A lost notification would hang the program, so the process
+    /// aborts if the kernel refuses the write.
     pub(crate) fn notify(&self) {
         loop {
             match rustix::io::write(&self.0, &1_u64.to_ne_bytes()) {
@@ -160,13 +160,13 @@ impl EventFd {
     }
 }
 
-/// Aborts with a message; neither allocates nor locks, since it may be called in a signal handler.
+/// Aborts with a message. Neither allocates nor locks, since it may be called in a signal handler.
 #[cold]
 fn cannot_wake(errno: i32) -> ! {
     let mut text = [0_u8; 96];
     let mut rest = &mut text[..];
     let room = rest.len();
-    // It fits.
+    // The message fits.
     let _ = writeln!(rest, "abaca: cannot wake a thread: writing to an eventfd failed (os error {errno})");
     let length = room - rest.len();
     let _ = rustix::io::write(rustix::stdio::stderr(), &text[..length]);
@@ -174,7 +174,7 @@ fn cannot_wake(errno: i32) -> ! {
     unsafe { libc::abort() }
 }
 
-/// Waits with poll(2) until `fd` is readable (or writable), for plain threads. False when the deadline passed.
+/// Waits with ppoll(2) until `fd` is readable (or writable), for plain threads. Returns false if the timeout has passed.
 pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Duration>) -> io::Result<bool> {
     let events = if for_read { PollFlags::IN | PollFlags::RDHUP } else { PollFlags::OUT };
     let timeout = timeout.map(timespec);
@@ -182,7 +182,7 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     Ok(count > 0)
 }
 
-/// Whether there is something urgent, or the descriptor has failed or ended. Some files forget it when they are asked.
+/// Whether there is urgent data, or the descriptor has failed or ended. For some files this call clears the state.
 pub(crate) fn is_urgent(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(look(&mut [PollFd::from_borrowed_fd(fd, PollFlags::PRI)])? > 0)
 }

@@ -1,26 +1,26 @@
-//! Whether this process is a copy of the one that made something: the child of a fork(2).
+//! Tells whether this process is a copy, by fork(2), of the process that made an object.
 //!
-//! A copy has the same descriptors, and they lead to the same objects of the kernel: what it takes out of an epoll instance
-//! is taken out of its parent's.
+//! A copy has the same descriptors, and they refer to the same kernel objects: a descriptor that it removes from an epoll
+//! instance is removed from its parent's.
 
 #![expect(unsafe_code, reason = "a call of the C library")]
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How many forks lie between this process and the one that called [`Generation::current`] first.
+/// The number of forks between this process and the one that called [`Generation::current`] first.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Which of the copies of a process.
+/// The number of forks when an object was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Generation(u32);
 
 impl Generation {
     pub(crate) fn current() -> Self {
         static WATCH: Once = Once::new();
-        // SAFETY: the handler stays, and may be called in a child of a fork: it adds to an atomic.
+        // SAFETY: the handler is static, and may be called in a child of a fork: it adds to an atomic.
         WATCH.call_once(|| unsafe {
-            // Without memory for it the copies are not told apart, as if nobody forked.
+            // If there is no memory for it, copies are not told apart.
             libc::pthread_atfork(None, None, Some(count));
         });
         Self(FORKS.load(Ordering::Relaxed))

@@ -9,7 +9,7 @@ use rustix::time::Timespec;
 
 /// Blocks the calling OS thread while `*word == expected`, until woken or until `deadline`.
 ///
-/// Returns early now and then (signals, unrelated wakes of a reused address): callers loop on the word.
+/// May return early (signals, unrelated wakes of a reused address): callers must loop on the word.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Instant>) {
     let timeout = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
         Some(Duration::ZERO) => return,
@@ -32,8 +32,8 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Instant>) {
 
 /// Wakes at most one thread that waits on the word at `address`.
 ///
-/// The kernel only uses the address as a key and never reads it here, so the word may be gone already: the
-/// worst that a stale wake does is an early return of another [`wait`].
+/// The kernel only uses the address as a key and never reads it here, so the word may be freed already: a stale wake
+/// can at worst end another [`wait`] early.
 pub(crate) fn wake_one(address: *const u32) {
     // SAFETY: futex(2) FUTEX_WAKE on a private futex takes the address as a key without a memory access.
     unsafe {

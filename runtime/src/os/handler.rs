@@ -1,23 +1,23 @@
-//! Handlers of ours that lie over those of others: what was there before goes on being called.
+//! Chained signal handlers: our handler is installed over the one that was there before, which goes on being called.
 //!
-//! A disposition belongs to the process, and so do the statics that use this file. Several libraries put handlers over each
-//! other's, in any order, and each passes on to what it found. So ours lie in [`Layers`]: each has an entry of its own, and
-//! knows what it covers.
+//! A disposition belongs to the process, and so do the statics that use this file. Several libraries may install handlers over
+//! each other's, in any order, and each passes signals on to the handler that it found. So ours are in [`Layers`]: each layer
+//! has an entry function of its own, and records the disposition that it covers.
 //!
 //! ```text
-//! entry 1 of ours     put over theirs by a later use; passes on to theirs
-//! theirs              put over ours, which was in use; passes on to entry 0, or not
-//! entry 0 of ours     passes on to what the program began with
+//! our entry 1         installed over theirs by a later use; passes on to theirs
+//! theirs              installed over ours, which was in use; passes on to entry 0, or not
+//! our entry 0         passes on to the disposition that the program began with
 //! ```
 //!
-//! With one entry for both, the later one would cover a handler that leads back to itself. Only the topmost entry takes a
-//! signal for ours; the ones below merely pass on.
+//! With one entry function for both layers, the later one would cover a handler that leads back to itself. Only the topmost
+//! entry handles a signal; the entries below merely pass it on.
 //!
-//! While a handler of ours runs, every signal is blocked: a signal's frame takes 3.4 kB on a processor with AVX-512 and 11 kB
+//! While our handler runs, every signal is blocked: a signal's frame takes 3.4 kB on a processor with AVX-512 and 11 kB
 //! with AMX, and `std` gives its threads alternate stacks of 8 KiB, on which two such frames do not fit.
 //!
 //! Rejected: the crate signal-hook-registry. Its handlers run on the stack that they interrupt, which is a fiber's, and with
-//! an empty mask; and it never puts back what it has covered.
+//! an empty mask; and it never restores the disposition that it has covered.
 
 #![expect(unsafe_code, reason = "signal dispositions, and calls of handlers that others have made")]
 
@@ -26,20 +26,20 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-/// What the kernel calls.
+/// The handler function that the kernel calls.
 pub(crate) type Entry = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
 
-/// How often ours may lie over a handler that lies over ours.
+/// The most layers: how often our handler can be installed over one that covers ours.
 pub(crate) const LAYERS: usize = 4;
 
-/// A signal under way: what the kernel has passed to an entry of ours, whose call bounds its life.
+/// The arguments with which the kernel has called an entry of ours. Valid during that call.
 pub(crate) struct Delivery {
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 }
 
-/// What a [`Delivery`] found below.
+/// The covered disposition to which a [`Delivery`] was passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Below {
     Default,
@@ -47,23 +47,23 @@ pub(crate) enum Below {
     Called,
 }
 
-/// Which signals are blocked while a handler below runs.
+/// The signals that are blocked while a covered handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mask {
-    /// All but the faults that the handler itself may raise: the alternate stack may have room for one frame only.
+    /// All except the faults that the handler itself may raise: the alternate stack may have room for one frame only.
     Narrow,
-    /// What the kernel would have blocked for it: it may leave by a jump, for good.
+    /// Those that the kernel would have blocked for the handler: it may never return, but leave by a jump.
     Own,
 }
 
-/// The signals that code raises by what it does.
+/// The signals that code raises itself, by faults.
 const FAULTS: [libc::c_int; 6] =
     [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
 
 impl Delivery {
     /// # Safety
     ///
-    /// In a handler with SA_SIGINFO, of its arguments; the value does not outlive the call.
+    /// Must be called in a handler with SA_SIGINFO, with its arguments. The value must not outlive the handler's call.
     pub(crate) unsafe fn new(
         signal: libc::c_int,
         info: *mut libc::siginfo_t,
@@ -72,7 +72,7 @@ impl Delivery {
         Self { signal, info, context }
     }
 
-    /// Where it comes from: above 0 is the kernel, for something that the process did.
+    /// The origin of the signal. Above 0 it is the kernel, for something that the process did.
     pub(crate) fn code(&self) -> libc::c_int {
         // SAFETY: the contract of `new`: the kernel passes a valid value.
         unsafe { (*self.info).si_code }
@@ -84,14 +84,14 @@ impl Delivery {
         unsafe { (*self.info).si_addr() as usize }
     }
 
-    /// The value that was given to a timer.
+    /// The value that was given to the timer that sent the signal.
     #[cfg(feature = "backtrace")]
     pub(crate) fn value(&self) -> usize {
         // SAFETY: as in `code`. For other signals the bytes mean something else.
         unsafe { (*self.info).si_value().sival_ptr as usize }
     }
 
-    /// The address of the instruction that was interrupted; 0 on processors whose context we do not know.
+    /// The address of the interrupted instruction; 0 on architectures whose context we do not know.
     #[cfg(feature = "backtrace")]
     pub(crate) fn program_counter(&self) -> usize {
         // SAFETY: the kernel passes a valid context to a handler with SA_SIGINFO.
@@ -109,20 +109,20 @@ impl Delivery {
         }
     }
 
-    /// Whether `action` asks not to hear of this.
-    fn is_refused_by(&self, action: &libc::sigaction) -> bool {
+    /// Whether the flags of `action` exclude this signal.
+    fn is_excluded_by(&self, action: &libc::sigaction) -> bool {
         self.signal == libc::SIGCHLD
             && action.sa_flags & libc::SA_NOCLDSTOP != 0
             && matches!(self.code(), libc::CLD_STOPPED | libc::CLD_CONTINUED)
     }
 
-    /// Calls the handler of `action`, which is one.
+    /// Calls the handler of `action`, which must be a handler and not `SIG_DFL` or `SIG_IGN`.
     fn call(&self, action: &libc::sigaction, mask: Mask) {
         let blocked = match mask {
             Mask::Narrow => {
                 let mut set = full();
                 for fault in FAULTS {
-                    // SAFETY: the set is a live local, or what sigaction(2) has filled.
+                    // SAFETY: the set is a live local, or one that sigaction(2) has filled.
                     if unsafe { libc::sigismember(&action.sa_mask, fault) } == 0 {
                         // SAFETY: as above.
                         unsafe { libc::sigdelset(&mut set, fault) };
@@ -154,7 +154,7 @@ impl Delivery {
             let handler = unsafe { std::mem::transmute::<*const (), Entry>(handler) };
             handler(self.signal, self.info, self.context);
         } else {
-            // SAFETY: without SA_SIGINFO it is a function of the signal's number.
+            // SAFETY: without SA_SIGINFO the address is a function of the signal's number.
             let handler = unsafe { std::mem::transmute::<*const (), extern "C" fn(libc::c_int)>(handler) };
             handler(self.signal);
         }
@@ -162,11 +162,11 @@ impl Delivery {
     }
 }
 
-/// The entries of ours for one signal, and what each covers.
+/// Our layers for one signal, with the disposition that each covers.
 pub(crate) struct Layers {
-    /// Never freed, since a handler may be looking: as many values as there were different handlers.
+    /// The values are never freed, since a handler may be using them: as many as there were different dispositions.
     covered: [AtomicPtr<libc::sigaction>; LAYERS],
-    /// How many entries lie somewhere among the handlers.
+    /// The number of installed layers.
     count: AtomicUsize,
 }
 
@@ -175,14 +175,15 @@ impl Layers {
         Self { covered: [const { AtomicPtr::new(ptr::null_mut()) }; LAYERS], count: AtomicUsize::new(0) }
     }
 
-    /// Puts the next of `entries` over the disposition of `signal`, unless one is on top. The caller keeps others from
-    /// doing the same meanwhile.
+    /// Installs the next of `entries` over the disposition of `signal`, unless one of them is on top. The caller must keep other
+    /// threads from doing the same meanwhile.
     ///
-    /// When somebody has covered ours [`LAYERS`] times, it stays so: then ours hears what is passed on to it.
+    /// If ours has been covered [`LAYERS`] times, no further layer is installed: ours then gets the signals that the handlers
+    /// above pass on.
     pub(crate) fn cover(&self, signal: libc::c_int, entries: &[Entry; LAYERS]) -> io::Result<()> {
         let now = exchange(signal, None)?;
         if let Some(layer) = entries.iter().position(|entry| is(&now, *entry)) {
-            // Whoever covered a later one has taken that away with his own.
+            // A library that had covered a later layer has removed that layer together with its own handler.
             self.count.store(layer + 1, Ordering::Release);
             return Ok(());
         }
@@ -190,14 +191,14 @@ impl Layers {
         if layer == LAYERS {
             return Ok(());
         }
-        // Before ours can be called.
+        // Before our entry can be called.
         self.remember(layer, &now);
         let ours = over(&now, entries[layer]);
         // Release: pairs with the Acquire in `is_top`.
         self.count.store(layer + 1, Ordering::Release);
         match exchange(signal, Some(&ours)) {
             Ok(found) => {
-                // Somebody may have been here between the two calls.
+                // The disposition may have changed between the two calls.
                 self.remember(layer, &found);
                 Ok(())
             }
@@ -208,29 +209,29 @@ impl Layers {
         }
     }
 
-    /// Gives back what the topmost entry covers. If somebody has put a handler over it, that one stays, and ours below it.
+    /// Restores the disposition that the topmost layer covers. If another handler covers that layer, both stay installed.
     pub(crate) fn uncover(&self, signal: libc::c_int, entries: &[Entry; LAYERS]) {
         let Some(layer) = self.count.load(Ordering::Relaxed).checked_sub(1) else { return };
         if exchange(signal, None).is_ok_and(|now| is(&now, entries[layer])) {
-            // The number was valid before.
+            // This cannot fail: the signal's number was valid before.
             let _ = exchange(signal, Some(self.covered_by(layer)));
             self.count.store(layer, Ordering::Release);
         }
     }
 
-    /// Whether the entry of this number is the one that takes the signal for ours.
+    /// Whether this layer is the topmost one, which handles the signal.
     pub(crate) fn is_top(&self, layer: usize) -> bool {
         // Acquire: pairs with the Release in `cover`.
         self.count.load(Ordering::Acquire) == layer + 1
     }
 
-    /// In a handler: does what would have been done without the entry of this number, if that is the call of a handler.
+    /// In a handler: passes the signal on to the handler that this layer covers, if it covers one. Returns what it covers.
     pub(crate) fn pass_on(&self, layer: usize, delivery: &Delivery, mask: Mask) -> Below {
         let action = self.covered_by(layer);
         match action.sa_sigaction {
             libc::SIG_DFL => Below::Default,
             libc::SIG_IGN => Below::Ignored,
-            _ if delivery.is_refused_by(action) => Below::Ignored,
+            _ if delivery.is_excluded_by(action) => Below::Ignored,
             _ if action.sa_flags & libc::SA_RESETHAND != 0 && !self.use_up(layer, action) => Below::Default,
             _ => {
                 delivery.call(action, mask);
@@ -242,7 +243,7 @@ impl Layers {
     fn covered_by(&self, layer: usize) -> &'static libc::sigaction {
         // Acquire: pairs with the Release in `remember`.
         let action = self.covered[layer].load(Ordering::Acquire);
-        // SAFETY: null, or from `remember`, which makes values that are never freed and never change.
+        // SAFETY: the pointer is null, or from `remember`, whose values are never freed and never change.
         unsafe { action.as_ref() }.unwrap_or(&DEFAULT.0)
     }
 
@@ -253,10 +254,10 @@ impl Layers {
         }
     }
 
-    /// Takes away a handler that wants to be called once (SA_RESETHAND). False if somebody was faster.
+    /// Removes a covered handler that must be called only once (SA_RESETHAND). Returns false if another thread was faster.
     fn use_up(&self, layer: usize, action: &'static libc::sigaction) -> bool {
         let action = ptr::from_ref(action).cast_mut();
-        // Acquire and Release: pair with the others of this word.
+        // AcqRel: the Acquire pairs with the Release in `remember`, the Release with the Acquire in `covered_by`.
         let result = self.covered[layer].compare_exchange(
             action,
             ptr::null_mut(),
@@ -269,11 +270,11 @@ impl Layers {
 
 struct Default(libc::sigaction);
 
-// SAFETY: it never changes.
+// SAFETY: the value never changes.
 unsafe impl Sync for Default {}
 
 /// No handler, no flags, an empty mask.
-// SAFETY: all zeroes are such a value: SIG_DFL is 0, and the rest are numbers and a pointer that may be null.
+// SAFETY: all-zero bytes are a valid value: SIG_DFL is 0, and the rest are numbers and a pointer that may be null.
 static DEFAULT: Default = Default(unsafe { MaybeUninit::zeroed().assume_init() });
 
 /// The disposition that a program begins with.
@@ -281,7 +282,7 @@ pub(super) fn default() -> libc::sigaction {
     DEFAULT.0
 }
 
-/// The action by which `entry` lies over `covered`.
+/// The action that installs `entry` over `covered`.
 fn over(covered: &libc::sigaction, entry: Entry) -> libc::sigaction {
     let mut ours = DEFAULT.0;
     ours.sa_sigaction = entry as *const () as usize;
@@ -289,9 +290,9 @@ fn over(covered: &libc::sigaction, entry: Entry) -> libc::sigaction {
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     ours.sa_mask = full();
     let has_handler = !matches!(covered.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
-    // A handler that ends the system calls which it interrupts goes on to do so.
+    // If the covered handler ends the system calls that it interrupts, ours does so as well.
     ours.sa_flags |= if has_handler { covered.sa_flags & libc::SA_RESTART } else { libc::SA_RESTART };
-    // Children that leave no zombies go on to leave none.
+    // If children leave no zombies, they leave none with ours either.
     let leaves_none = covered.sa_sigaction == libc::SIG_IGN || covered.sa_flags & libc::SA_NOCLDWAIT != 0;
     ours.sa_flags |= if leaves_none { libc::SA_NOCLDWAIT } else { 0 };
     ours
@@ -303,7 +304,7 @@ fn is(action: &libc::sigaction, entry: Entry) -> bool {
 
 fn are_equal(one: &libc::sigaction, other: &libc::sigaction) -> bool {
     let has = |action: &libc::sigaction, signal| {
-        // SAFETY: the set is what sigaction(2) has filled, or zeroes.
+        // SAFETY: sigaction(2) has filled the set, or it is all zeroes.
         unsafe { libc::sigismember(&action.sa_mask, signal) == 1 }
     };
     one.sa_sigaction == other.sa_sigaction
@@ -319,29 +320,29 @@ fn full() -> libc::sigset_t {
     unsafe { set.assume_init() }
 }
 
-/// Sets what the calling thread blocks; returns what it blocked.
+/// Sets the calling thread's signal mask, and returns the one before.
 fn set_mask(blocked: &libc::sigset_t) -> libc::sigset_t {
     let mut before = MaybeUninit::uninit();
-    // SAFETY: both are live; the call cannot fail with this operation, and writes `before`. It may be made in a handler.
+    // SAFETY: both sets are live; the call cannot fail with this operation, and writes `before`. It may be made in a handler.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, blocked, before.as_mut_ptr()) };
     // SAFETY: as above.
     unsafe { before.assume_init() }
 }
 
-/// Sets a disposition, or only asks for it; returns the one before.
+/// Sets the disposition of a signal, unless `new` is `None`. Returns the one before.
 pub(super) fn exchange(signal: libc::c_int, new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
     let mut before = MaybeUninit::uninit();
     let new = new.map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: `new` is null, or a live value whose handler has the signature that its flags say, or what sigaction(2)
-    // returned earlier; `before` is a live local. It may be called in a handler.
+    // SAFETY: `new` is null, or a live value whose handler has the signature that its flags say, or a value that sigaction(2)
+    // returned earlier; `before` is a live local. The call may be made in a handler.
     if unsafe { libc::sigaction(signal, new, before.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the call has written it.
+    // SAFETY: the call has written `before`.
     Ok(unsafe { before.assume_init() })
 }
 
-/// Runs `body` in a handler, whose errno is that of the code which it interrupts.
+/// Runs `body` in a handler, and restores errno afterwards, which belongs to the interrupted code.
 pub(super) fn with_errno_kept(body: impl FnOnce()) {
     // SAFETY: the location is the calling thread's.
     let errno = unsafe { libc::__errno_location() };

@@ -1,4 +1,4 @@
-//! Which file a descriptor is of, and whether two are of the same open file.
+//! The identity of a descriptor's file, and whether two descriptors share an open file.
 
 #![expect(unsafe_code, reason = "system calls")]
 
@@ -9,7 +9,7 @@ use rustix::fs::{FileType, fstatfs};
 
 use super::about::About;
 
-/// A file, whoever has opened it: its device and its number there.
+/// The identity of a file: its device and its inode number.
 pub(crate) type File = (u64, u64);
 
 /// Whether it is a file on a disk whose last name was removed: its last close gives its blocks back.
@@ -17,8 +17,8 @@ pub(crate) fn has_no_name(fd: BorrowedFd<'_>) -> bool {
     About::of(fd).is_ok_and(|about| about.kind == FileType::RegularFile && about.names == 0)
 }
 
-/// File systems of this machine's memory and disks, whose files have nothing to do when they are closed: ext, XFS, Btrfs,
-/// F2FS, tmpfs, ramfs, overlayfs, squashfs, procfs, sysfs.
+/// Local file systems on which closing a file does no work: ext, XFS, Btrfs, F2FS, tmpfs, ramfs, overlayfs, squashfs, procfs,
+/// sysfs.
 const QUICK: [u64; 10] = [
     0xEF53,
     0x5846_5342,
@@ -32,7 +32,7 @@ const QUICK: [u64; 10] = [
     0x6265_6572,
 ];
 
-/// Whether to close it is known to take no time, as long as it has a name. To ask may take some.
+/// Whether closing the descriptor is known to take no time, as long as its file has a name. This call itself may take some.
 pub(crate) fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
     match About::of(fd).map(|about| about.kind) {
         Ok(FileType::Fifo) => true,
@@ -55,8 +55,8 @@ const F_DUPFD_QUERY: libc::c_int = 1024 + 3;
 /// kcmp(2) of two descriptors.
 const KCMP_FILE: libc::c_int = 0;
 
-/// Whether two descriptors of one file, either of which may have been closed, share an open file. Where the kernel does not
-/// tell, it is taken for granted.
+/// Whether two descriptors of one file share an open file. Either of them may have been closed. If the kernel does not tell, the
+/// result is true.
 pub(crate) fn is_same_open_file(one: RawFd, other: RawFd) -> bool {
     // SAFETY: fcntl(2) with F_DUPFD_QUERY takes numbers.
     match unsafe { libc::fcntl(one, F_DUPFD_QUERY, other) } {

@@ -1,9 +1,9 @@
-//! How a function's cleanup ends: in the resumption of the unwinding, or in the end of the process.
+//! Tells how a function's cleanup ends: by resuming the unwinding, or by ending the process.
 //!
-//! A function that must not unwind and has destructors to run shows the unwinder an ordinary cleanup, at whose end it
-//! calls `core`'s `panic_cannot_unwind`, where others call `_Unwind_Resume`. Nothing but the code tells them apart: so
-//! the function is searched for calls. It is searched byte by byte (on x86-64), which may take something else for a call,
-//! but hardly for one to exactly this place. What the places are, functions of this file tell that call little else.
+//! If a function must not unwind and has destructors to run, the unwinder sees an ordinary cleanup, at whose end the function
+//! calls `core`'s `panic_cannot_unwind`, where other functions call `_Unwind_Resume`. Only the code tells them apart, so
+//! the function is searched for calls. The search goes byte by byte (on x86-64), so it may take other bytes for a call, but
+//! hardly for one to exactly this address. The addresses are found from sample functions in this file that call little else.
 //!
 //! On other architectures than x86-64 and AArch64 no function is known to end the process.
 
@@ -27,13 +27,13 @@ unsafe extern "C" {
     fn _Unwind_Find_FDE(pc: *const c_void, bases: *mut Bases) -> *const u8;
 }
 
-/// The places that a cleanup's last call leads to, each a set, since a linker may make several ways to one.
-struct Places {
+/// The targets of a cleanup's last call. Each is a set of addresses, since a linker may make several ways to one function.
+struct CallTargets {
     cannot_unwind: Vec<usize>,
     resume: Vec<usize>,
 }
 
-static PLACES: LazyLock<Places> = LazyLock::new(|| {
+static TARGETS: LazyLock<CallTargets> = LazyLock::new(|| {
     let (first, second) = (calls(first_sample as *const ()), calls(second_sample as *const ()));
     let (third, fourth) = (calls(third_sample as *const ()), calls(fourth_sample as *const ()));
     let fifth = calls(fifth_sample as *const ());
@@ -43,10 +43,10 @@ static PLACES: LazyLock<Places> = LazyLock::new(|| {
     let cannot_unwind = both(&first, &second);
     let mut resume = both(&third, &fourth);
     resume.retain(|to| !fifth.contains(to));
-    Places { cannot_unwind, resume }
+    CallTargets { cannot_unwind, resume }
 });
 
-/// Runs a destructor that is not the same as that of another `N`.
+/// A guard with a destructor of its own for each `N`.
 struct Guard<'a, const N: usize>(&'a AtomicUsize);
 
 impl<const N: usize> Drop for Guard<'_, N> {
@@ -83,7 +83,7 @@ extern "C" fn fifth_sample(call: extern "C-unwind" fn(), place: &AtomicUsize) {
     call();
 }
 
-/// What was found of some functions: their addresses, with [`ENDS`] for those that end the process.
+/// A cache of results: the addresses of functions, with [`ENDS`] for those that end the process.
 static KNOWN: [AtomicUsize; 256] = [const { AtomicUsize::new(0) }; 256];
 
 const ENDS: usize = 1;
@@ -94,7 +94,7 @@ pub(super) fn ends_the_process(start: usize) -> bool {
         return search(start);
     }
     let place = &KNOWN[start >> 4 & (KNOWN.len() - 1)];
-    // Relaxed: a single word that is true by itself.
+    // Relaxed: the word is valid by itself.
     let known = place.load(Ordering::Relaxed);
     if known & !ENDS == start {
         return known & ENDS != 0;
@@ -107,10 +107,10 @@ pub(super) fn ends_the_process(start: usize) -> bool {
 fn search(start: usize) -> bool {
     let (mut ends, mut resumes) = (false, false);
     for_each_call(start, |to| {
-        ends |= PLACES.cannot_unwind.contains(&to);
-        resumes |= PLACES.resume.contains(&to);
+        ends |= TARGETS.cannot_unwind.contains(&to);
+        resumes |= TARGETS.resume.contains(&to);
     });
-    // Where there are both, one that must not unwind was inlined into one that may.
+    // If there are both, a function that must not unwind was inlined into one that may.
     ends && !resumes
 }
 
@@ -120,16 +120,16 @@ fn calls(function: *const ()) -> Vec<usize> {
     all
 }
 
-/// Calls `visit` with where each direct call of the function leads: an address, or that of a slot with the address.
+/// Calls `visit` with the target of each direct call of the function: its address, or that of a slot with the address.
 fn for_each_call(start: usize, mut visit: impl FnMut(usize)) {
     let bytes = length(start);
-    // SAFETY: the code of a function of this program, which has that length by its unwind tables; it stays mapped while
-    // the function is on a stack, and code can be read on Linux.
+    // SAFETY: this is the code of a function of this program, which has that length by its unwind tables. It stays mapped
+    // while the function is on a stack, and code can be read on Linux.
     let code = unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(start), bytes) };
     #[cfg(target_arch = "x86_64")]
     for at in 0..bytes {
         let (offset, distance) = match code[at..] {
-            // call rel32; a last one, which does not return, may be the last five bytes of the function.
+            // call rel32; a call that does not return may be the last five bytes of the function.
             [0xe8, a, b, c, d, ..] => (1, [a, b, c, d]),
             // call [rip + rel32]
             [0xff, 0x15, a, b, c, d, ..] => (2, [a, b, c, d]),
@@ -151,7 +151,7 @@ fn for_each_call(start: usize, mut visit: impl FnMut(usize)) {
     let _ = (code, &mut visit);
 }
 
-/// How many bytes of code the function has, by its frame description; 0 if that is not known.
+/// The length of the function's code in bytes, by its frame description; 0 if that is not known.
 ///
 /// ```text
 ///   description   u32 length, u32 distance back to the common part, start, bytes: both as encoded
@@ -160,12 +160,12 @@ fn for_each_call(start: usize, mut visit: impl FnMut(usize)) {
 /// ```
 fn length(start: usize) -> usize {
     let mut bases = Bases { text: std::ptr::null(), data: std::ptr::null(), function: std::ptr::null() };
-    // SAFETY: any address may be asked for, and the bases are ours.
+    // SAFETY: any address may be looked up, and `bases` is a live local.
     let description = unsafe { _Unwind_Find_FDE(std::ptr::without_provenance(start + 1), &raw mut bases) };
     if description.is_null() || bases.function.addr() != start {
         return 0;
     }
-    // SAFETY: the unwinder returned a description, which leads to its common part; both are laid out as told above.
+    // SAFETY: the unwinder returned a description, which leads to its common part; both have the layout shown above.
     unsafe {
         let mut reader = Reader { at: description.wrapping_add(4) };
         let back = reader.fixed(4);
@@ -181,9 +181,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_places_of_last_calls_are_found() {
-        assert!(!PLACES.cannot_unwind.is_empty() && !PLACES.resume.is_empty());
-        assert!(PLACES.cannot_unwind.iter().all(|to| !PLACES.resume.contains(to)));
+    fn the_targets_of_last_calls_are_found() {
+        assert!(!TARGETS.cannot_unwind.is_empty() && !TARGETS.resume.is_empty());
+        assert!(TARGETS.cannot_unwind.iter().all(|to| !TARGETS.resume.contains(to)));
     }
 
     #[test]

@@ -15,37 +15,37 @@ use socket2::SockAddr;
 
 use super::socket::{SEND_FLAGS, check, vector_len};
 
-/// The level of what Unix sockets pass.
+/// The level of the entries that Unix sockets pass.
 pub(crate) const SOCKET_LEVEL: i32 = libc::SOL_SOCKET;
 /// The kind of an entry with descriptors.
 pub(crate) const RIGHTS: i32 = libc::SCM_RIGHTS;
 /// The kind of an entry with a process's credentials.
 pub(crate) const CREDENTIALS: i32 = libc::SCM_CREDENTIALS;
 
-/// What came with a message.
+/// A received message, apart from its bytes.
 #[derive(Debug)]
 pub(crate) struct Received {
-    /// Bytes in the buffers.
+    /// The number of bytes in the buffers.
     pub(crate) length: usize,
-    /// Bytes of control data.
+    /// The number of bytes of control data.
     pub(crate) control: usize,
-    /// A datagram was longer than the buffers.
+    /// Whether the datagram was longer than the buffers.
     pub(crate) truncated: bool,
-    /// There was more control data than room for it.
+    /// Whether there was more control data than room for it.
     pub(crate) control_truncated: bool,
-    /// Of family 0 if the sender has none.
+    /// The sender's address; of family 0 if the sender has none.
     pub(crate) from: SockAddr,
 }
 
 impl Received {
-    /// The end: no bytes, from nobody.
+    /// The end of a stream: no bytes, and no sender.
     pub(crate) fn nothing() -> io::Result<Self> {
         let from = SockAddr::unix("")?;
         Ok(Self { length: 0, control: 0, truncated: false, control_truncated: false, from })
     }
 }
 
-/// Receives a message without blocking. Descriptors in its control data are the caller's, and closed on exec.
+/// Receives a message without blocking. The caller owns the descriptors in its control data; they are closed on exec.
 pub(crate) fn receive(
     fd: BorrowedFd<'_>,
     buffers: &mut [IoSliceMut<'_>],
@@ -53,7 +53,7 @@ pub(crate) fn receive(
 ) -> io::Result<Received> {
     let mut message = header(buffers.as_mut_ptr().cast(), buffers.len(), control);
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-    // SAFETY: the kernel writes an address into the storage, and its length.
+    // SAFETY: the kernel writes an address into the storage, and the address's length.
     let (length, from) = unsafe {
         SockAddr::try_init(|storage, len| {
             message.msg_name = storage.cast();
@@ -74,7 +74,7 @@ pub(crate) fn receive(
     })
 }
 
-/// Sends a message without blocking, to the peer if there is no address.
+/// Sends a message without blocking, to the peer if `to` is `None`.
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     slices: &[IoSlice<'_>],
@@ -87,7 +87,7 @@ pub(crate) fn send(
         message.msg_namelen = to.len();
     }
     // SAFETY: `IoSlice` has the layout of `iovec`; the slices, the control data and the address are live and as long
-    // as said. The kernel does not write through a header that it sends.
+    // as the header says. The kernel does not write through a header that it sends.
     check(unsafe { libc::sendmsg(fd.as_raw_fd(), &message, SEND_FLAGS) })
 }
 
@@ -120,12 +120,12 @@ const fn aligned(length: usize) -> usize {
 const _: () = assert!(HEADER == aligned(HEADER), "a body begins right after its header");
 
 impl<'a> Entry<'a> {
-    /// The first entry, and what follows it; nothing at the end, and of what makes no sense.
+    /// The first entry, and the rest of the control data. `None` at the end, and for a header that makes no sense.
     pub(crate) fn first_of(control: &'a mut [u8]) -> Option<(Self, &'a mut [u8])> {
         if control.len() < HEADER {
             return None;
         }
-        // SAFETY: there are enough bytes, all of which make a header, wherever they lie.
+        // SAFETY: there are enough bytes, any bytes are a valid header, and the read may be unaligned.
         let header: libc::cmsghdr = unsafe { ptr::read_unaligned(control.as_ptr().cast()) };
         let length = header.cmsg_len as usize;
         if length < HEADER || length > control.len() {
@@ -137,7 +137,7 @@ impl<'a> Entry<'a> {
         Some((Self { level: header.cmsg_level, kind: header.cmsg_type, body }, rest))
     }
 
-    /// Writes an entry to the beginning of `room`, and returns how much it takes; `None` if that is too much.
+    /// Writes an entry to the beginning of `room`, and returns its length with the padding. `None` if it does not fit.
     pub(crate) fn write<const N: usize>(
         room: &mut [u8],
         kind: i32,
@@ -147,7 +147,7 @@ impl<'a> Entry<'a> {
         let room = room.get_mut(..aligned(length))?;
         room.fill(0);
         let mut put = |at: usize, bytes: &[u8]| room[at..at + bytes.len()].copy_from_slice(bytes);
-        // Field by field, since the C library's header may have padding, and the room may lie anywhere.
+        // Field by field, since the C library's header may have padding, and `room` may be unaligned.
         let mut header = zeroed_header();
         header.cmsg_len = length as _;
         put(offset_of!(libc::cmsghdr, cmsg_len), &header.cmsg_len.to_ne_bytes());
@@ -161,7 +161,7 @@ impl<'a> Entry<'a> {
 }
 
 fn zeroed_header() -> libc::cmsghdr {
-    // SAFETY: numbers, all of which may be zero.
+    // SAFETY: the header consists of numbers, which may be zero.
     unsafe { std::mem::zeroed() }
 }
 
@@ -193,7 +193,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever is there: no entry reaches beyond it, and they come to an end.
+        /// Whatever the bytes are, no entry reaches beyond them, and the entries come to an end.
         #[test]
         fn nonsense_is_read_within_its_bounds(mut bytes: Vec<u8>, length: u8) {
             if let Some(first) = bytes.first_mut() {

@@ -1,6 +1,6 @@
 //! Every system call of the runtime, by rustix or else by libc, behind safe functions that return `io::Result`.
 //!
-//! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
+//! Nothing here knows fibers. Each function reads `errno` right after its call, before a switch is possible.
 
 mod about;
 #[cfg_attr(loom, path = "model_alarm.rs")]
@@ -24,8 +24,8 @@ pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod socket;
 pub(crate) mod stderr;
-pub(crate) mod task;
 pub(crate) mod thread;
+pub(crate) mod thread_state;
 #[cfg(feature = "backtrace")]
 pub(crate) mod trace_signal;
 pub(crate) mod unwind;

@@ -1,4 +1,4 @@
-//! What `alarm` is under loom, which knows no clock: it remembers what it was set to, and nobody sleeps.
+//! Takes the place of `alarm.rs` under loom, which has no clock: it stores the time that it is set to, and no thread sleeps.
 
 use std::io;
 use std::time::Instant;
@@ -14,7 +14,7 @@ impl Alarm {
     }
 
     pub(crate) fn set(&self, at_ns: u64) {
-        // AcqRel: the kernel sets a timer under a lock, so what a caller did before is seen by those who come later.
+        // AcqRel: the kernel sets a timer under a lock, so a later caller sees what an earlier one did before.
         self.0.swap(at_ns, Ordering::AcqRel);
     }
 
@@ -22,7 +22,7 @@ impl Alarm {
         loom::thread::yield_now();
     }
 
-    /// When it will ring.
+    /// The time that the alarm is set to.
     #[cfg(test)]
     pub(crate) fn is_set_to(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

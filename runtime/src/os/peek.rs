@@ -1,6 +1,6 @@
-//! Looking at memory that other threads use and may free: the kernel copies it, or says that there is none.
+//! Reads memory that other threads use and may free: the kernel copies it, or returns an error if there is none.
 //!
-//! What comes out are bytes of some moment; whoever asks has another way to know whether they belong together.
+//! The result is the bytes at some moment. The caller needs another way to tell whether they are consistent.
 
 #![expect(unsafe_code, reason = "a system call that reads addresses of this process")]
 
@@ -19,16 +19,17 @@ pub(crate) fn bytes(address: *const u8, len: usize) -> Option<Vec<u8>> {
     if !copy_out(address, copy.as_mut_ptr(), len) {
         return None;
     }
-    // SAFETY: that many bytes were written.
+    // SAFETY: `copy_out` has written `len` bytes.
     unsafe { copy.set_len(len) };
     Some(copy)
 }
 
-/// `to` has room for `len` bytes.
+/// Copies `len` bytes, for which `to` must have room. Returns false if not all could be copied.
 fn copy_out(from: *const u8, to: *mut u8, len: usize) -> bool {
     let ours = libc::iovec { iov_base: to.cast(), iov_len: len };
     let theirs = libc::iovec { iov_base: from.cast_mut().cast(), iov_len: len };
-    // SAFETY: process_vm_readv(2) writes at most `len` bytes to `to`; it reads what is there, and fails where nothing is.
+    // SAFETY: process_vm_readv(2) writes at most `len` bytes to `to`. It reads from any address, and fails if nothing is
+    // mapped there.
     let copied = unsafe { libc::process_vm_readv(libc::getpid(), &ours, 1, &theirs, 1, 0) };
     usize::try_from(copied) == Ok(len)
 }
@@ -38,10 +39,10 @@ mod tests {
     use super::{bytes, value};
 
     #[test]
-    fn what_is_there_is_copied_and_what_is_not_is_nothing() {
+    fn mapped_memory_is_copied_and_other_addresses_give_none() {
         let number = 0x1234_5678_u64;
         let Some(copy) = value(&raw const number) else { return };
-        // SAFETY: the bytes of a number.
+        // SAFETY: any bytes are a valid number.
         assert_eq!(unsafe { copy.assume_init() }, number);
         assert_eq!(bytes("green".as_ptr(), 5).unwrap(), b"green");
         assert!(value(std::ptr::without_provenance::<u64>(8)).is_none());

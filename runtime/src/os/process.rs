@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// A descriptor of the child `id`, which becomes readable when it ends (Linux 5.3). It is closed on exec.
 ///
-/// The caller has not waited for that child yet, so the number is still the child's.
+/// The caller must not have waited for the child yet, so that the id is still the child's.
 pub(crate) fn pidfd(id: u32) -> io::Result<OwnedFd> {
     let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     Ok(pidfd_open(id, PidfdFlags::empty())?)

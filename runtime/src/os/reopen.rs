@@ -1,11 +1,11 @@
-//! A second open file of the same pipe or terminal, whose mode is its own.
+//! Opens the same pipe or terminal a second time, with a mode of its own.
 //!
-//! `O_NONBLOCK` belongs to the open file, and the kernel takes `RWF_NOWAIT` of few kinds: not of a FIFO, not of a pipe that
-//! was opened by a name (`/dev/stdout`), not of a terminal. What is behind such a descriptor can be opened once more through
-//! the descriptor's own name, and that open file is nobody else's.
+//! `O_NONBLOCK` belongs to the open file, and the kernel supports `RWF_NOWAIT` for few kinds of files: not for a FIFO, a pipe
+//! that was opened by a name (`/dev/stdout`), or a terminal. Such a file can be opened once more through the descriptor's name
+//! in `/proc`, and nothing else shares that open file.
 //!
-//! A regular file has a position, which a second open file does not share; a device may take an open for an event; a
-//! terminal's master side would make another terminal. So only pipes and terminals are opened again.
+//! A regular file has a position, which a second open file does not share. A device may react to an open. The master side of
+//! a terminal would make another terminal. So only pipes and terminals are opened again.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -19,12 +19,14 @@ use rustix::termios::isatty;
 use super::about::About;
 use super::copy::{Kind, kind};
 
-/// Opens it in non-blocking mode, for what it is open for.
+/// Opens the file of `fd` again in non-blocking mode, for reading or writing as `fd` is.
 ///
 /// # Errors
 ///
-/// `Unsupported` for what cannot be opened again; what open(2) says, such as that there is no `/proc`, that the pipe is
-/// another user's, or that there are no more descriptors.
+/// * [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported): the file is neither a pipe nor a terminal.
+/// * [`ErrorKind::NotFound`](io::ErrorKind::NotFound): there is no `/proc`.
+/// * [`ErrorKind::PermissionDenied`](io::ErrorKind::PermissionDenied): the pipe belongs to another user.
+/// * Any other error of open(2), such as that there are no more descriptors.
 pub(crate) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     if kind(fd)? != Kind::Pipe && !is_displayed(fd) {
         return Err(io::ErrorKind::Unsupported.into());
@@ -67,7 +69,7 @@ mod tests {
         assert_eq!(again.read(&mut [0; 2]).unwrap_err().kind(), ErrorKind::WouldBlock);
         writer.write_all(b"x").unwrap();
         assert_eq!(again.read(&mut [0; 2]).unwrap(), 1);
-        // The first one waits, as ever: for the end.
+        // The first open file still waits, here for the end.
         drop(writer);
         assert_eq!((&reader).read(&mut [0; 2]).unwrap(), 0);
     }

@@ -9,27 +9,27 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use super::handler::{Below, Delivery, Entry, LAYERS, Layers, Mask, exchange, with_errno_kept};
 use super::thread;
 
-/// What is asked about each memory fault: whether the address is its own affair.
+/// Called for each memory fault. It decides whether it handles faults at this address.
 pub(crate) type FaultHook = fn(address: usize) -> Verdict;
 
-/// What a [`FaultHook`] says.
+/// The decision of a [`FaultHook`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It has reported the fault: the process dies of the signal.
+    /// The hook has reported the fault: the process dies of the signal.
     Die,
-    /// None of its business: the handler that was there before decides.
+    /// The hook does not handle the fault: the handler that was installed before decides.
     Pass,
 }
 
-/// The disposition of SIGSEGV belongs to the process, and so does what is asked: set once, before our handler can run.
+/// The disposition of SIGSEGV belongs to the process, so the hook is a static. It is set once, before our handler can run.
 static HOOK: OnceLock<FaultHook> = OnceLock::new();
 
 static COVERED: Layers = Layers::new();
 
 const ENTRIES: [Entry; LAYERS] = [on_fault::<0>, on_fault::<1>, on_fault::<2>, on_fault::<3>];
 
-/// Sends every later SIGSEGV of this process past `hook` first. The first call wins; later ones change nothing, also when
-/// somebody has put a handler over ours: it passes on to ours what it does not know.
+/// Calls `hook` first for every later SIGSEGV of this process. The first call wins. Later ones change nothing, even if another
+/// handler was installed over ours: that handler passes on to ours the faults that it does not handle.
 pub(crate) fn watch_faults(hook: FaultHook) -> io::Result<()> {
     static WATCHES: Mutex<bool> = Mutex::new(false);
     let mut watches = WATCHES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +49,7 @@ extern "C" fn on_fault<const LAYER: usize>(
 ) {
     // SAFETY: these are the arguments of a handler that is installed with SA_SIGINFO.
     let delivery = unsafe { Delivery::new(signal, info, context) };
-    // Others may send the signal as well, without an address.
+    // Another process may send the signal as well, without an address.
     let is_fault = delivery.code() > 0;
     with_errno_kept(|| {
         let verdict = match HOOK.get() {
@@ -68,7 +68,7 @@ extern "C" fn on_fault<const LAYER: usize>(
         // a core dump shows it.
         let _ = exchange(signal, Some(&super::handler::default()));
         if !is_fault {
-            // There is no such instruction: it is delivered again after the return.
+            // There is no faulting instruction, so the signal is sent again, to be delivered after the return.
             // SAFETY: tgkill(2) takes numbers.
             unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread::id(), signal) };
         }
@@ -77,21 +77,21 @@ extern "C" fn on_fault<const LAYER: usize>(
 
 /// The calling thread's alternate signal stack, for as long as the value lives.
 ///
-/// `std` gives its threads one as well, but only if it found SIGSEGV unhandled at start, and of a size that holds one
-/// signal's frame.
+/// `std` gives its threads an alternate stack as well, but only if it found SIGSEGV unhandled at start, and of a size that
+/// holds one signal's frame.
 pub(crate) struct AlternateStack {
     memory: NonNull<libc::c_void>,
     bytes: usize,
     before: libc::stack_t,
 }
 
-/// What handlers of ours, and those of others that they call, may use beside the signal's frame.
+/// The stack that our handlers, and the handlers that they call, may use beside the signal's frame, in bytes.
 const ROOM: usize = 64 * 1024;
 
 impl AlternateStack {
     pub(crate) fn install() -> io::Result<Self> {
         let page = page_bytes();
-        // One page more, which stays inaccessible.
+        // One more page, which stays inaccessible, is the guard.
         let bytes = (frame_bytes() + ROOM).next_multiple_of(page) + page;
         // SAFETY: an anonymous mapping at an address that the kernel chooses.
         let memory = unsafe {
@@ -107,13 +107,13 @@ impl AlternateStack {
         if memory == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // Unmaps it again unless all goes well, and puts the same back.
+        // Until the end of this function a drop disables the signal stack and unmaps the memory.
         let nothing = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
         let memory = NonNull::new(memory).expect("mmap does not map page 0");
         let mut this = Self { memory, bytes, before: nothing };
-        // SAFETY: inside the mapping, which has more than a page.
+        // SAFETY: the address is inside the mapping, which has more than a page.
         let usable = unsafe { memory.byte_add(page) }.as_ptr();
-        // SAFETY: mapped above, and not used yet.
+        // SAFETY: the memory was mapped above, and is not used yet.
         if unsafe { libc::mprotect(usable, bytes - page, libc::PROT_READ | libc::PROT_WRITE) } != 0 {
             return Err(io::Error::last_os_error());
         }
@@ -130,22 +130,22 @@ impl AlternateStack {
 
 impl Drop for AlternateStack {
     fn drop(&mut self) {
-        // SAFETY: on the thread that installed it (the type is not `Send`), outside of a handler.
+        // SAFETY: this runs on the thread that installed the stack (the type is not `Send`), outside of a handler.
         unsafe { libc::sigaltstack(&self.before, ptr::null_mut()) };
-        // SAFETY: mapped by `install`, and no longer the thread's signal stack.
+        // SAFETY: `install` mapped the memory, and it is no longer the thread's signal stack.
         unsafe { libc::munmap(self.memory.as_ptr(), self.bytes) };
     }
 }
 
-/// The most that the kernel puts on a stack for a signal, on this processor.
+/// The largest frame that the kernel puts on a stack for a signal on this processor, in bytes.
 fn frame_bytes() -> usize {
-    // SAFETY: getauxval(3) takes a number; it returns 0 when the kernel has not said (before Linux 5.14 on x86).
+    // SAFETY: getauxval(3) takes a number; it returns 0 if the kernel does not tell (before Linux 5.14 on x86).
     let bytes = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
     bytes.max(libc::SIGSTKSZ)
 }
 
 fn page_bytes() -> usize {
-    // SAFETY: has no preconditions.
+    // SAFETY: sysconf(3) has no preconditions.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(bytes).expect("the page size is known")
 }

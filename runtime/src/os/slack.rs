@@ -1,6 +1,6 @@
-//! The slack that the kernel may add to a thread's timeouts.
+//! The timer slack: the delay that the kernel may add to a thread's timeouts.
 //!
-//! What a thread sets is inherited by the threads and the processes that it starts, and an exec leaves it. So it is set only
+//! The threads and processes that a thread starts inherit its slack, and it outlives an exec. So the slack is changed only
 //! while the thread sleeps, when it can start nothing.
 
 use std::num::NonZeroU64;
@@ -12,11 +12,11 @@ use rustix::thread::{current_timer_slack, set_current_timer_slack};
 /// time to wake an idle core.
 const TIGHT_NS: u64 = 1_000;
 
-/// Waits for longer than this have the usual slack, which is nothing to them: a server whose connections time out after
-/// seconds pays for no precision.
+/// Waits for longer than this keep the usual slack, which hardly matters to them: a server whose connections time out after
+/// seconds does not pay for precision.
 const PRECISE: Duration = Duration::from_millis(100);
 
-/// Sleeps by calling `wait`, which takes `timeout`. A short sleep ends in time.
+/// Sleeps by calling `wait` with `timeout`. A short sleep has tight slack.
 #[inline]
 pub(crate) fn sleep<R>(timeout: Option<Duration>, wait: impl FnOnce(Option<Duration>) -> R) -> R {
     match timeout {
@@ -28,7 +28,7 @@ pub(crate) fn sleep<R>(timeout: Option<Duration>, wait: impl FnOnce(Option<Durat
     }
 }
 
-/// The calling thread's slack is tight while this lives.
+/// Keeps the calling thread's slack tight.
 struct Tight {
     /// What it was, and is to be again. `None`: no looser than this.
     before: Option<u64>,
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_sleep_is_tight_and_leaves_what_was() {
+    fn a_short_sleep_is_tight_and_restores_the_slack() {
         const MS: Duration = Duration::from_millis(1);
         for before in [50_000, 30_000, 500] {
             set(before);

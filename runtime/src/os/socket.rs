@@ -29,7 +29,7 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Resu
     Ok(wanted != flags)
 }
 
-/// Whether it is a regular file, a directory or a block device.
+/// Whether the descriptor is a regular file, a directory or a block device.
 pub(crate) fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let kind = About::of(fd)?.kind;
     Ok(matches!(kind, FileType::RegularFile | FileType::Directory | FileType::BlockDevice))
@@ -58,12 +58,12 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -
     Ok(length)
 }
 
-/// Sends on a connected socket without blocking, whatever its mode, and without a signal if it is broken.
+/// Sends on a connected socket without blocking, whatever its mode, and without SIGPIPE if the connection is broken.
 pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
 }
 
-/// [`receive`] from anybody; also the sender's address, of family 0 if it has none.
+/// [`receive`] from any sender. Also returns the sender's address, of family 0 if it has none.
 pub(crate) fn receive_from(
     fd: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -84,7 +84,7 @@ pub(crate) fn send_to(fd: BorrowedFd<'_>, bytes: &[u8], address: &SockAddr) -> i
     SockRef::from(&fd).send_to_with_flags(bytes, address, SEND_FLAGS)
 }
 
-/// The process, user and group at the other end of a Unix socket; the process is 0 if it has no number here.
+/// The process, user and group at the other end of a Unix socket. The process is 0 if it has no id in this namespace.
 pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(i32, u32, u32)> {
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
@@ -131,7 +131,7 @@ fn message(buffers: *mut libc::iovec, len: usize) -> libc::msghdr {
     message
 }
 
-/// Accepts a connection; its socket is closed on exec.
+/// Accepts a connection. Its socket is closed on exec.
 pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     // SAFETY: the kernel writes an address into the storage, and its length.
     unsafe {
@@ -143,20 +143,20 @@ pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, SockAddr)> {
     }
 }
 
-/// What an error of [`accept`] is about.
+/// The kind of an error of [`accept`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AcceptError {
-    /// One connection, which is gone; the next accept is another matter.
+    /// One connection has failed; the next accept may succeed.
     Connection,
-    /// Something has run out, and may be free again later.
+    /// A resource has run out, and may be free again later.
     Resources,
-    /// The listener, for good.
+    /// The listener has failed for good.
     Listener,
 }
 
 pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     match error.raw_os_error() {
-        // Besides the first three, errors of the network that wait for the new connection: accept(2).
+        // Except for the first three, these are network errors that are pending on the new connection; see accept(2).
         Some(
             libc::ECONNABORTED
             | libc::EINTR
@@ -171,8 +171,8 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
             | libc::ECONNRESET
             | libc::ETIMEDOUT,
         ) => AcceptError::Connection,
-        // EOPNOTSUPP may be the network's or the listener's, and what is not the system's is a user's listener's: both
-        // may come again at once.
+        // EOPNOTSUPP may be an error of the network or of the listener, and an error without a number comes from a user's
+        // listener: both may come again at once.
         Some(
             libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN | libc::EOPNOTSUPP,
         )
@@ -181,19 +181,19 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     }
 }
 
-/// Whether there were no descriptors, or no memory.
+/// Whether descriptors or memory have run out.
 pub(crate) fn has_run_out(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
-/// A call takes at most this many buffers (`IOV_MAX`); the rest is left to the next one.
+/// The most buffers that a call takes (`IOV_MAX`). The rest is left to the next call.
 const MOST_BUFFERS: usize = 1024;
 
 pub(super) fn vector_len(len: usize) -> libc::c_int {
     len.min(MOST_BUFFERS) as libc::c_int
 }
 
-/// How many bytes a call moves at most that is given buffers of these lengths: those that it takes.
+/// The most bytes that one call moves with buffers of these lengths.
 pub(crate) fn vector_bytes(lengths: impl Iterator<Item = usize>) -> usize {
     lengths.take(MOST_BUFFERS).sum()
 }

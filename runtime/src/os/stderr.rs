@@ -1,7 +1,7 @@
-//! Standard error for those who may not wait: the monitor, and handlers of signals.
+//! Standard error for code that must not wait: the monitor, and signal handlers.
 //!
-//! Standard error may be a pipe that nobody empties, or a terminal that is stopped. What such a reader cannot take now is
-//! lost. The descriptor's mode is not touched: it is shared with other processes.
+//! Standard error may be a pipe that is not read, or a terminal that is stopped. Text that it cannot take now is lost. The
+//! descriptor's mode is not changed: it is shared with other processes.
 
 #![expect(unsafe_code, reason = "system calls that a signal handler may make")]
 
@@ -23,7 +23,7 @@ fn write_to(fd: RawFd, text: &[u8]) {
         return;
     }
     let parts = [libc::iovec { iov_base: text.as_ptr().cast_mut().cast(), iov_len: text.len() }];
-    // SAFETY: pwritev2(2) reads one live slice; -1 is the place where write(2) would write.
+    // SAFETY: pwritev2(2) reads one live slice; -1 is the file's own position.
     let result = unsafe { libc::pwritev2(fd, parts.as_ptr(), 1, -1, libc::RWF_NOWAIT) };
     if result >= 0 || errno() == libc::EAGAIN {
         return;
@@ -34,11 +34,11 @@ fn write_to(fd: RawFd, text: &[u8]) {
     if result >= 0 || errno() != libc::ENOTSOCK {
         return;
     }
-    // A fifo or a terminal: another opening of the same may be told not to wait.
+    // A FIFO or a terminal: it can be opened again in non-blocking mode.
     if write_reopened(fd, text).is_some() {
         return;
     }
-    // Nobody may open it again, or there is no /proc.
+    // It must not be opened again, or there is no /proc.
     let mut entry = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     // SAFETY: the entry is a live local.
     if unsafe { libc::poll(&mut entry, 1, 0) } == 1 && entry.revents & libc::POLLOUT != 0 {
@@ -59,12 +59,12 @@ fn write_reopened(fd: RawFd, text: &[u8]) -> Option<()> {
     }
     // SAFETY: write(2) reads a live slice.
     unsafe { libc::write(again, text.as_ptr().cast(), text.len()) };
-    // SAFETY: opened above, and nobody else's.
+    // SAFETY: the descriptor was opened above, and nothing else owns it.
     unsafe { libc::close(again) };
     Some(())
 }
 
-/// Whether it is a regular file, which takes what is written to it, and has a place of its own to write to.
+/// Whether this is a regular file, to which a write never waits for a reader.
 fn is_file(fd: RawFd) -> bool {
     About::of_raw(fd).is_ok_and(|about| about.kind == FileType::RegularFile)
 }
@@ -83,7 +83,7 @@ mod tests {
 
     use super::{write_reopened, write_to};
 
-    /// Writes until nothing more can be written: it returns, which is the point.
+    /// Writes more than fits. The test is that this returns.
     fn fill(fd: RawFd) {
         for _ in 0..1000 {
             write_to(fd, &[b'x'; 4096]);
@@ -109,14 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn a_full_fifo_and_a_terminal_that_nobody_reads_lose_it_too() {
+    fn a_full_fifo_and_a_terminal_without_a_reader_lose_it_too() {
         let name = std::env::temp_dir().join(format!("abaca-stderr-{}", std::process::id()));
         let path = CString::new(name.to_str().unwrap()).unwrap();
         // SAFETY: the path ends with 0.
         assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
         let fifo = std::fs::OpenOptions::new().read(true).write(true).open(&name).unwrap();
         std::fs::remove_file(&name).unwrap();
-        // Above 9 there is no second opening, and poll(2) decides.
+        // A descriptor above 9 is not opened again, and poll(2) decides.
         // SAFETY: fcntl(2) takes numbers.
         let high = unsafe { libc::fcntl(fifo.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 50) };
         // SAFETY: just made.

@@ -1,8 +1,8 @@
-//! The threads of a runtime: each is started here, with an alternate stack for the handlers of signals, and ends the process
-//! when it panics.
+//! The threads of a runtime. Each is started here, with an alternate stack for signal handlers, and aborts the process if it
+//! panics.
 //!
-//! What the user writes runs in fibers and jobs, where panics are caught. One that comes to a thread's own frames is a bug
-//! of ours or of a waker that we were given; whoever waits for that thread would wait for ever.
+//! User code runs in fibers and jobs, where panics are caught. A panic that reaches a thread's own frames is a bug of ours or
+//! of a foreign waker, and without the abort other threads would wait for this thread for ever.
 
 #![expect(unsafe_code, reason = "a system call")]
 
@@ -16,10 +16,10 @@ use super::stderr;
 /// Starts a thread that runs `body`.
 pub(crate) fn start(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.clone()).spawn(move || {
-        // Without it handlers run on the stack that `std` gives, if it does.
+        // If this fails, handlers run on the alternate stack that `std` provides, if it does.
         let _signal_stack = AlternateStack::install();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(body)) {
-            // Its destructor may panic as well.
+            // The payload's destructor may panic as well.
             std::mem::forget(payload);
             die(&name);
         }
@@ -32,7 +32,7 @@ pub(crate) fn id() -> i32 {
     unsafe { libc::gettid() }
 }
 
-/// The panic hook has said why.
+/// Aborts the process. The panic hook has reported the panic.
 fn die(name: &str) -> ! {
     let report =
         format!("abaca: thread '{name}' has panicked outside of any fiber or job; the process ends.\n");

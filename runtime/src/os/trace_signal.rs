@@ -94,7 +94,7 @@ struct Timer(libc::c_int);
 
 impl Timer {
     fn start(thread_id: i32, value: u32) -> Option<Self> {
-        /// The bits of a clock's number for: a thread's clock (CPUCLOCK_PERTHREAD_MASK), as the scheduler counts (CPUCLOCK_SCHED).
+        /// The low bits of the clock id: a thread's clock (CPUCLOCK_PERTHREAD_MASK) of scheduled time (CPUCLOCK_SCHED).
         const THREAD_CLOCK: libc::clockid_t = 6;
         // SAFETY: all zeroes are a valid value.
         let mut event: libc::sigevent = unsafe { std::mem::zeroed() };

@@ -1,12 +1,12 @@
-//! Where an unwinding would come to, asked of the unwinder before there is one.
+//! Tells in advance how far an unwinding would get.
 //!
-//! An unwinding ends the process when it comes to a function that must not unwind: an `extern "C"` function in Rust, a
+//! An unwinding ends the process if it comes to a function that must not unwind: an `extern "C"` function in Rust, a
 //! `noexcept` one in C++, a frame without unwind tables. Rust's personality function learns this from the frame's
 //! language-specific data, in which such a function has a *filter* that lets nothing pass, or no entry for the call, or
-//! a cleanup that does not come back (`last_call.rs`). This file reads the same data in the same way (`dwarf.rs`), and
+//! a cleanup that does not return (`last_call.rs`). This file reads the same data in the same way (`dwarf.rs`), and
 //! runs nothing of it.
 
-#![expect(unsafe_code, reason = "calls the unwinder and reads what the compiler wrote for it")]
+#![expect(unsafe_code, reason = "calls the unwinder and reads the compiler's tables for it")]
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,22 +32,22 @@ unsafe extern "C-unwind" {
     fn _Unwind_GetCFA(context: *mut Context) -> usize;
 }
 
-/// What a frame does to an unwinding.
+/// The effect of a frame on an unwinding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     Passes,
-    /// Caught by the function that starts there.
+    /// The function that starts at this address catches the unwinding.
     Catches(usize),
     /// The process would end.
-    Bars,
+    Blocks,
 }
 
-/// The question: does an unwinding of the calling stack get to where it is to?
+/// The path of an unwinding of the calling stack to its target.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
-    /// An address in the frame from which on frames count; those below are the runtime's own.
+    /// An address in the first frame that counts; the frames below are the runtime's own.
     pub(crate) from: usize,
-    /// An address in the frame at which it is to be caught; 0 if it is whoever catches first.
+    /// An address in the target frame; 0 if the target is the first frame that catches.
     pub(crate) to: usize,
 }
 
@@ -72,12 +72,13 @@ struct Walk {
     until_relay: Option<usize>,
     /// Where the frame before this one begins, and what it does, unless it does not count.
     below: usize,
+    /// The effect of the frame before this one.
     pending: Option<Effect>,
     has_begun: bool,
     verdict: Option<bool>,
 }
 
-/// How far below [`Path::from`] frames of the runtime's own reach.
+/// How far below [`Path::from`] the runtime's own frames reach, in bytes.
 const OWN_BYTES: usize = 32 * 1024;
 
 /// The parts of the [`Relay`]; that of its catch is written last.
@@ -89,9 +90,10 @@ static FRAMES: AtomicUsize = AtomicUsize::new(0);
 const MOST_FRAMES: usize = 16;
 
 impl Path {
-    /// Walks the calling stack. Whoever catches on the way is taken to know what he does, but for [`note_relay`]'s.
+    /// Whether the unwinding would get to its target. Walks the calling stack. If a frame catches on the way, the path ends there
+    /// and counts as free, unless the frame is the relay of [`note_relay`], which resumes the unwinding.
     #[inline(never)]
-    pub(crate) fn is_free(self) -> bool {
+    pub(crate) fn can_unwind(self) -> bool {
         // Acquire: pairs with the Release in `note_relay`. Relaxed, the others: written before, by all who did with the same.
         let relay = Relay {
             catch: CATCH.load(Ordering::Acquire),
@@ -102,7 +104,7 @@ impl Path {
         let mut walk =
             Walk { path: self, relay, until_relay, below: 0, pending: None, has_begun: false, verdict: None };
         backtrace(step, (&raw mut walk).cast());
-        // Where the walk ends early, an unwinding would not go on either.
+        // If the walk ends early, an unwinding would not go on either.
         walk.verdict.unwrap_or(!walk.has_begun)
     }
 }
@@ -127,7 +129,7 @@ pub(crate) fn note_relay(function: usize) {
     backtrace(first_catch, (&raw mut relay).cast());
     FUNCTION.store(relay.function, Ordering::Relaxed);
     FRAMES.store(relay.frames, Ordering::Relaxed);
-    // Release: pairs with the Acquire in `is_free`.
+    // Release: pairs with the Acquire in `can_unwind`.
     CATCH.store(relay.catch, Ordering::Release);
 }
 
@@ -138,19 +140,19 @@ pub(crate) fn wants_relay() -> bool {
 }
 
 fn backtrace(visit: unsafe extern "C" fn(*mut Context, *mut c_void) -> c_int, argument: *mut c_void) {
-    // SAFETY: both callbacks only read the frame that they are given, and write to the argument that is meant for them.
+    // SAFETY: both callbacks only read the frame that they get, and write to the argument that is meant for them.
     unsafe { _Unwind_Backtrace(visit, argument) };
 }
 
 unsafe extern "C" fn step(context: *mut Context, walk: *mut c_void) -> c_int {
-    // SAFETY: the unwinder passes what `is_free` gave to it.
+    // SAFETY: the unwinder passes the argument that `can_unwind` gave to it.
     let walk = unsafe { &mut *walk.cast::<Walk>() };
-    // The stack pointer of the frame: it reaches from here to that of the next one.
+    // The stack pointer of the frame, which reaches from here to the stack pointer of the next frame.
     // SAFETY: the unwinder passes a frame.
     let here = unsafe { _Unwind_GetCFA(context) };
     let Path { from, to } = walk.path;
     if !walk.has_begun && !(from.saturating_sub(OWN_BYTES)..=from).contains(&here) {
-        // The frame before was the last that begins below, so it contains the address; if there was one.
+        // The frame before, if there was one, was the last that begins below `from`, so it contains `from`.
         walk.has_begun = walk.pending.is_some();
     }
     if walk.has_begun {
@@ -175,7 +177,7 @@ impl Walk {
     /// The frame before this one counts, which is of the function that starts at `here`.
     fn decide(&mut self, here: usize) {
         match self.pending.take() {
-            Some(Effect::Bars) => self.verdict = Some(false),
+            Some(Effect::Blocks) => self.verdict = Some(false),
             Some(Effect::Catches(at)) if at != self.relay.catch => self.verdict = Some(true),
             // The frame before is none behind itself.
             Some(Effect::Catches(_)) if self.relay.frames > 0 => self.until_relay = Some(self.relay.frames),
@@ -192,13 +194,13 @@ impl Walk {
     }
 }
 
-/// What the frame does, by its language-specific data.
+/// The effect of a frame, by its language-specific data.
 ///
 /// # Safety
 ///
-/// `context` is a frame that the unwinder has passed to a callback, which has not returned.
+/// `context` must be a frame that the unwinder has passed to a callback, which has not returned.
 unsafe fn effect(context: *mut Context) -> Effect {
-    // SAFETY: the contract of this function; the data is what the compiler wrote.
+    // SAFETY: the contract of this function; the compiler wrote the data.
     unsafe {
         let data = _Unwind_GetLanguageSpecificData(context);
         if data.is_null() {
@@ -207,15 +209,15 @@ unsafe fn effect(context: *mut Context) -> Effect {
         let mut is_exact = 0;
         let ip = _Unwind_GetIPInfo(context, &raw mut is_exact);
         let start = _Unwind_GetRegionStart(context);
-        // A return address may be the first of the next call site.
+        // A return address may be the first address of the next call site.
         let ip = if is_exact == 0 { ip - 1 } else { ip };
         match (Reader { at: data }).action_of(ip.wrapping_sub(start)) {
-            None => Effect::Bars,
+            None => Effect::Blocks,
             Some(Action::None) => Effect::Passes,
-            Some(Action::Cleanup) if ends_the_process(start) => Effect::Bars,
+            Some(Action::Cleanup) if ends_the_process(start) => Effect::Blocks,
             Some(Action::Cleanup) => Effect::Passes,
             Some(Action::Catch) => Effect::Catches(start),
-            Some(Action::Filter) => Effect::Bars,
+            Some(Action::Filter) => Effect::Blocks,
         }
     }
 }

@@ -30,7 +30,7 @@ fn sleep_to_bound(
     mut at: Instant,
     own: Option<Instant>,
 ) -> bool {
-    if is_answered_soon(reason) && watch(waiter) || !waiter.begin_sleep() {
+    if is_answered_soon(reason) && spin(waiter) || !waiter.begin_sleep() {
         return true;
     }
     while waiter.outcome().is_none() && own.is_none_or(|own| at <= own) {
@@ -51,7 +51,7 @@ fn sleep_to_bound(
 
 /// Blocks the thread until `waiter` is claimed, or claims it when `deadline` passes.
 fn sleep_on(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) {
-    if is_answered_soon(reason) && watch(waiter) || !waiter.begin_sleep() {
+    if is_answered_soon(reason) && spin(waiter) || !waiter.begin_sleep() {
         return;
     }
     while waiter.outcome().is_none() {
@@ -72,8 +72,8 @@ fn is_answered_soon(reason: Reason) -> bool {
 /// end of the run queue, and to sleep and be woken is faster.
 const PAUSES: &[u32] = &[1, 2, 4, 8, 16, 32, 64];
 
-/// Waits for a claim awake, for less time than it takes to fall asleep and be wakeup. Whether it came.
-fn watch(waiter: &Waiter) -> bool {
+/// Spins until a claim comes, for less time than it takes to sleep and be woken. Returns whether a claim came.
+fn spin(waiter: &Waiter) -> bool {
     let mut backoff = Backoff::new(PAUSES);
     while waiter.outcome().is_none() && !backoff.is_used_up() {
         backoff.pause();

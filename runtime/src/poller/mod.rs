@@ -1,8 +1,8 @@
-//! The poller turns what the kernel reports about descriptors into wake-ups.
+//! The poller turns the kernel's readiness events into wake-ups.
 //!
-//! A [`Poller`] is one epoll instance with the registrations made with it. [`Poller::wait`] passes each claimed
-//! wake-up to its caller; it never calls up. Descriptors are registered once, edge-triggered, for both directions,
-//! at their first block. `README.md` tells the protocol of readiness.
+//! A [`Poller`] is one epoll instance with its registrations. [`Poller::wait`] passes each claimed wake-up to its caller; it
+//! never calls up. Descriptors are registered once, edge-triggered, for both directions, at their first block. `README.md`
+//! tells the protocol of readiness.
 
 #[cfg(all(test, loom))]
 mod model;
@@ -30,7 +30,7 @@ use crate::os::epoll::{
 };
 use crate::os::fork::Generation;
 
-/// The key of the eventfd; no registration has it.
+/// The key of the eventfd, which no registration has.
 const NOTIFY: u64 = u64::MAX;
 
 /// How many events one wait takes from the kernel.
@@ -41,12 +41,12 @@ pub(crate) struct Poller {
     epoll: Epoll,
     eventfd: EventFd,
     registry: Registry,
-    /// Taken by whoever waits, which is always the same thread.
+    /// Locked by the thread that waits, which is always the same one.
     buffer: Mutex<EventBuffer>,
-    /// Held from the look for a registration to the publication of a new one.
+    /// Held from the lookup of a registration to the publication of a new one.
     registering: Mutex<()>,
     is_shut_down: AtomicBool,
-    /// The process that polls: its epoll instance is not for copies to change.
+    /// The process that polls. A forked copy of it must not change the epoll instance.
     generation: Generation,
 }
 
@@ -65,7 +65,7 @@ impl Poller {
         }))
     }
 
-    /// Waits for events (`None`: until there is one) and passes on whom they wake. Returns early after a notification.
+    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification.
     pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Wakeup)) {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let result = self.epoll.wait(&mut buffer, timeout, |event| {
@@ -88,22 +88,22 @@ impl Poller {
         self.eventfd.notify();
     }
 
-    /// Whether an event waits to be taken. From any thread.
+    /// Whether there is an event to take. From any thread.
     pub(crate) fn has_events(&self) -> bool {
         wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
     }
 
-    /// How many descriptors are registered: none need no polling.
+    /// The number of registered descriptors. If it is 0, there is no need to poll.
     pub(crate) fn registered(&self) -> usize {
         self.registry.len()
     }
 
-    /// Nobody will [`wait`](Self::wait) any more. Whoever blocks on a descriptor that is registered here, now or
-    /// later, registers it elsewhere: a fiber of another runtime may.
+    /// Shuts the poller down: [`wait`](Self::wait) must not be called any more. A fiber that waits for a descriptor that is
+    /// registered here, now or later, registers it elsewhere; the fiber may be of another runtime.
     pub(crate) fn shut_down(&self, mut wake: impl FnMut(Wakeup)) {
         // Release: pairs with the Acquire in `is_shut_down`.
         self.is_shut_down.store(true, Ordering::Release);
-        // All of them, whether in line or not.
+        // `HintsOff` wakes all waiters, whether in line or not.
         self.registry.for_each(|slot| slot.event([Event::HintsOff; 2], &mut wake));
     }
 
@@ -111,7 +111,7 @@ impl Poller {
         self.is_shut_down.load(Ordering::Acquire)
     }
 
-    /// Returns the index of the slot.
+    /// Registers `fd`, and returns the index of its slot.
     fn register(&self, fd: BorrowedFd<'_>) -> io::Result<u32> {
         let (index, key) = self.registry.occupy();
         self.epoll.add(fd, key).inspect_err(|_| self.registry.vacate(index))?;
@@ -120,10 +120,10 @@ impl Poller {
 
     fn deregister(&self, fd: BorrowedFd<'_>, index: u32) {
         if !self.generation.is_current() {
-            // The parent waits with it.
+            // The parent process waits with this epoll instance.
             return;
         }
-        // It fails if the descriptor was closed behind our back, and then it is no longer watched either.
+        // This fails if the descriptor was closed behind our back, and then it is no longer watched either.
         let _ = self.epoll.remove(fd);
         self.registry.vacate(index);
     }

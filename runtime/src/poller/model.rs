@@ -1,7 +1,7 @@
-//! A model of the protocol between operations and events: no edge is lost, whoever else uses the direction.
+//! A model of the protocol between operations and events: no edge is lost, whatever other operations use the direction.
 //!
 //! The kernel is a count of bytes. A producer adds to it and reports an edge; a consumer follows the steps of
-//! `README.md` up to its park. At the end nobody may be parked while there are bytes.
+//! `README.md` up to its park. At the end no consumer may be parked while there are bytes.
 
 #![expect(unsafe_code, reason = "shares nodes between threads")]
 
@@ -16,22 +16,22 @@ use super::slot::{Direction, Entry, Event, LinkResult, Slot};
 use crate::cell::Waiter;
 use crate::poller::Node;
 
-struct World {
+struct Model {
     slot: Slot,
     bytes: AtomicUsize,
     nodes: [Node; 2],
-    /// Which consumers have parked; only looked at when all threads have ended.
+    /// Which consumers have parked; read only when all threads have ended.
     parked: [Plain; 2],
-    /// Which of those in line have gone on.
+    /// Which consumers in line have gone on.
     resumed: [Plain; 2],
 }
 
-// SAFETY: the nodes' cells are only used under the slot's lock, and they live as long as it.
-unsafe impl Send for World {}
+// SAFETY: the nodes' cells are only used under the slot's lock, and the nodes live as long as the slot.
+unsafe impl Send for Model {}
 // SAFETY: as above.
-unsafe impl Sync for World {}
+unsafe impl Sync for Model {}
 
-impl World {
+impl Model {
     fn new() -> Arc<Self> {
         Self::with(Node::new)
     }
@@ -46,8 +46,8 @@ impl World {
         })
     }
 
-    /// Whoever of those in line was woken goes on, here, where it was woken: it reads, and passes on if there was something.
-    /// One that is told to wait leaves.
+    /// Lets each woken consumer in line go on, on the thread that woke it: it reads, and wakes the next if there was something.
+    /// Otherwise it leaves.
     fn resume(&self) {
         for (node, resumed) in self.nodes.iter().zip(&self.resumed) {
             if node.waiter().outcome().is_some() && resumed.swap(1, Relaxed) == 0 && self.read(1) != 0 {
@@ -57,45 +57,45 @@ impl World {
         }
     }
 
-    /// The kernel receives, and somebody reports it.
-    fn produce(&self, bytes: usize, edge: Event) {
+    /// The kernel receives `bytes`, and the poller reports the event.
+    fn produce(&self, bytes: usize, event: Event) {
         self.bytes.fetch_add(bytes, AcqRel);
-        self.slot.event([edge, Event::None], &mut |_| ());
+        self.slot.event([event, Event::None], &mut |_| ());
     }
 
-    /// The system call: takes at most `wanted`.
+    /// The system call: takes at most `wanted` bytes, and returns how many.
     fn read(&self, wanted: usize) -> usize {
         let take = |bytes: usize| (bytes > 0).then(|| bytes.saturating_sub(wanted));
         let before = self.bytes.fetch_update(AcqRel, Acquire, take);
         before.map_or(0, |bytes| bytes.min(wanted))
     }
 
-    /// A read of `wanted` bytes by consumer `me`; false if it has parked.
+    /// A read of `wanted` bytes by consumer `me`. Returns false if the consumer has parked.
     fn consume(&self, me: usize, wanted: usize) -> bool {
-        let mut seen = self.slot.snapshot(Direction::Read);
-        let mut calls = !seen.is_exhausted();
+        let mut snapshot = self.slot.snapshot(Direction::Read);
+        let mut calls = !snapshot.is_exhausted();
         loop {
             if calls {
                 match self.read(wanted) {
                     0 => {}
                     count => {
                         if count < wanted {
-                            seen.mark_exhausted();
+                            snapshot.mark_exhausted();
                         }
                         return true;
                     }
                 }
             }
-            if self.slot.link(&self.nodes[me], seen, || false) == LinkResult::Linked {
+            if self.slot.link(&self.nodes[me], snapshot, || false) == LinkResult::Linked {
                 self.parked[me].store(1, Relaxed);
                 return false;
             }
-            seen = self.slot.snapshot(Direction::Read);
+            snapshot = self.slot.snapshot(Direction::Read);
             calls = true;
         }
     }
 
-    fn assert_nobody_is_stranded(&self) {
+    fn assert_none_is_stranded(&self) {
         let left = self.bytes.load(Acquire);
         for (node, parked) in self.nodes.iter().zip(&self.parked) {
             let is_asleep = parked.load(Relaxed) == 1 && node.waiter().outcome().is_none();
@@ -104,92 +104,92 @@ impl World {
     }
 }
 
-/// The second consumer is the producer's thread: with three threads there are too many interleavings.
-fn with_two_consumers(produce_and_consume: fn(&World), wanted: usize) {
+/// Runs a model with two consumers. The second is the producer's thread: with three threads there are too many interleavings.
+fn with_two_consumers(produce_and_consume: fn(&Model), wanted: usize) {
     loom::model(move || {
-        let world = World::new();
+        let model = Model::new();
         let other = {
-            let world = Arc::clone(&world);
-            thread::spawn(move || world.consume(0, wanted))
+            let model = Arc::clone(&model);
+            thread::spawn(move || model.consume(0, wanted))
         };
-        produce_and_consume(&world);
+        produce_and_consume(&model);
         other.join().unwrap();
-        world.assert_nobody_is_stranded();
+        model.assert_none_is_stranded();
     });
 }
 
 #[test]
 fn model_two_consumers_share_an_edge() {
-    let produce_and_consume = |world: &World| {
-        world.produce(2, Event::Ready);
-        world.consume(1, 1);
+    let produce_and_consume = |model: &Model| {
+        model.produce(2, Event::Ready);
+        model.consume(1, 1);
     };
     with_two_consumers(produce_and_consume, 1);
 }
 
 #[test]
 fn model_a_short_read_hides_nothing_from_another_consumer() {
-    let produce_and_consume = |world: &World| {
-        world.produce(1, Event::Ready);
-        world.consume(1, 3);
-        world.produce(2, Event::Ready);
+    let produce_and_consume = |model: &Model| {
+        model.produce(1, Event::Ready);
+        model.consume(1, 3);
+        model.produce(2, Event::Ready);
     };
     with_two_consumers(produce_and_consume, 3);
 }
 
 #[test]
-fn model_a_drained_direction_is_woken_by_what_comes_next() {
+fn model_the_next_event_wakes_a_reader_of_an_exhausted_direction() {
     loom::model(|| {
-        let world = World::new();
+        let model = Model::new();
         let consumer = {
-            let world = Arc::clone(&world);
-            thread::spawn(move || while world.consume(0, 4) {})
+            let model = Arc::clone(&model);
+            thread::spawn(move || while model.consume(0, 4) {})
         };
-        world.produce(1, Event::Ready);
-        world.produce(2, Event::HintsOff);
+        model.produce(1, Event::Ready);
+        model.produce(2, Event::HintsOff);
         consumer.join().unwrap();
-        world.assert_nobody_is_stranded();
+        model.assert_none_is_stranded();
         assert!(
-            !world.slot.snapshot(Direction::Read).is_exhausted(),
+            !model.slot.snapshot(Direction::Read).is_exhausted(),
             "after the end a short read means nothing"
         );
     });
 }
 
 #[test]
-fn model_a_shutdown_lets_go_of_whoever_waits() {
+fn model_a_shutdown_wakes_all_waiters() {
     loom::model(|| {
-        let world = World::new();
+        let model = Model::new();
         let is_shut_down = Arc::new(AtomicUsize::new(0));
         let waiting = {
-            let (world, is_shut_down) = (Arc::clone(&world), Arc::clone(&is_shut_down));
+            let (model, is_shut_down) = (Arc::clone(&model), Arc::clone(&is_shut_down));
             thread::spawn(move || {
-                let seen = world.slot.snapshot(Direction::Read);
-                world.slot.link(&world.nodes[0], seen, || is_shut_down.load(Acquire) == 1)
+                let snapshot = model.slot.snapshot(Direction::Read);
+                model.slot.link(&model.nodes[0], snapshot, || is_shut_down.load(Acquire) == 1)
             })
         };
         is_shut_down.store(1, Release);
-        world.slot.event([Event::Ready; 2], &mut |_| ());
-        let attempt = waiting.join().unwrap();
-        assert!(attempt != LinkResult::Linked || world.nodes[0].waiter().outcome().is_some());
+        model.slot.event([Event::Ready; 2], &mut |_| ());
+        let result = waiting.join().unwrap();
+        assert!(result != LinkResult::Linked || model.nodes[0].waiter().outcome().is_some());
     });
 }
 
 #[test]
 fn model_one_wakes_the_next_in_line_while_there_is_something() {
     loom::model(|| {
-        let world = World::with(Node::in_line);
+        let model = Model::with(Node::in_line);
         let consumers = {
-            let world = Arc::clone(&world);
-            thread::spawn(move || (0..2).for_each(|me| drop(world.consume(me, 1))))
+            let model = Arc::clone(&model);
+            thread::spawn(move || (0..2).for_each(|me| drop(model.consume(me, 1))))
         };
-        // One edge for two bytes; and a third who takes one without having stood in line.
-        world.produce(2, Event::Ready);
-        world.resume();
-        world.produce(1, Event::Ready);
-        world.read(1);
-        world.resume();
+        // One edge for two bytes; and a third reader takes one byte without having waited in line.
+        model.produce(2, Event::Ready);
+        model.resume();
+        model.produce(1, Event::Ready);
+        model.read(1);
+        model.resume();
         consumers.join().unwrap();
-        world.assert_nobody_is_stranded();
+        model.assert_none_is_stranded();
     });
 }

@@ -1,7 +1,7 @@
 //! A node: one wait for a descriptor, in a slot's list.
 //!
-//! A fiber's lies on its stack. A task may run, and forget its wait, between the claim and the wake-up, so its node is on
-//! the heap and keeps itself.
+//! A fiber's node is on its stack. An async task may run, and drop its wait, between the claim and the wake-up, so its node is
+//! on the heap and keeps itself alive.
 
 #![expect(unsafe_code, reason = "nodes are shared between threads")]
 
@@ -14,32 +14,31 @@ use super::slot::Slot;
 use crate::atomic::{AtomicPtr, Ordering};
 use crate::cell::{FutureWaiter, Waiter, Wakeup};
 
-/// One fiber's wait, on its stack; or one task's, on the heap.
+/// See the module's documentation.
 pub(crate) struct Node {
     wait: Wait,
-    /// Whether one of those in line is enough for an event.
+    /// Whether the node waits in line: of all such nodes an event wakes only one.
     pub(super) is_in_line: bool,
-    /// The slot in whose list it is; null when it is in none. Written under that slot's lock, so whoever holds a slot's lock
-    /// knows whether it is in that one.
+    /// The slot that the node is linked in; null if it is in none. Written under that slot's lock, so a thread that holds a
+    /// slot's lock knows whether the node is in that slot.
     slot: AtomicPtr<Slot>,
     pub(super) next: Cell<*const Node>,
     pub(super) previous: Cell<*const Node>,
-    /// The wake-up that its claim owes, between the claim and the delivery.
-    pub(super) woken: Cell<Option<Wakeup>>,
-    /// Keeps a task's node while it is linked, and until its wake-up is delivered: unlike a fiber, the task may run
-    /// and forget it in between.
-    pub(super) itself: Cell<Option<Arc<Node>>>,
+    /// The wake-up, between the claim and the delivery.
+    pub(super) wakeup: Cell<Option<Wakeup>>,
+    /// Keeps a task's node alive while it is linked, and until its wake-up is delivered: unlike a fiber, the task may run
+    /// and drop the node in between.
+    pub(super) keep_alive: Cell<Option<Arc<Node>>>,
 }
 
-/// Who waits.
+/// The waiter of a fiber or of an async task.
 enum Wait {
-    /// A fiber.
     Fiber(Waiter),
     Task(FutureWaiter),
 }
 
-// SAFETY: the cells are used under the lock while the node is linked, and from the claim on by the claimer alone; before
-// and after by its owner. Wake-ups and wakers are `Send`, and the list's pointers are followed by the same rule.
+// SAFETY: the cells are used under the lock while the node is linked, from the claim on by the claimer alone, and otherwise
+// by the node's owner. Wake-ups and wakers are `Send`, and the list's pointers are followed by the same rule.
 unsafe impl Send for Node {}
 // SAFETY: as above.
 unsafe impl Sync for Node {}
@@ -49,8 +48,8 @@ impl Node {
         Self::from_wait(Wait::Fiber(waiter))
     }
 
-    /// For one that stands in line: of several, an event wakes the one who has waited longest, and that one the next, by
-    /// [`Entry::pass_on`](super::slot::Entry::pass_on).
+    /// A node that waits in line: an event wakes only the fiber in line that has waited longest. That fiber must wake the next,
+    /// by [`Entry::pass_on`](super::slot::Entry::pass_on).
     pub(crate) fn in_line(waiter: Waiter) -> Self {
         Self { is_in_line: true, ..Self::new(waiter) }
     }
@@ -62,20 +61,20 @@ impl Node {
             slot: AtomicPtr::new(ptr::null_mut()),
             next: Cell::new(ptr::null()),
             previous: Cell::new(ptr::null()),
-            woken: Cell::new(None),
-            itself: Cell::new(None),
+            wakeup: Cell::new(None),
+            keep_alive: Cell::new(None),
         }
     }
 
-    /// A task's node, to be linked. It stays alive by itself until an event, or until it is [`forget`](Self::forget)ed.
+    /// A node for an async task. It keeps itself alive until an event, or until it is [`release`](Self::release)d.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
     pub(crate) fn for_future(context: &Context<'_>) -> Arc<Self> {
         let node = Arc::new(Self::from_wait(Wait::Task(FutureWaiter::new(context))));
-        node.itself.set(Some(Arc::clone(&node)));
+        node.keep_alive.set(Some(Arc::clone(&node)));
         node
     }
 
-    /// Whether it is linked in that slot, whose lock the caller holds.
+    /// Whether the node is linked in `slot`, whose lock the caller holds.
     pub(super) fn is_in(&self, slot: &Slot) -> bool {
         // Relaxed, here and below: the lock orders it.
         ptr::eq(self.slot.load(Ordering::Relaxed), slot)
@@ -89,7 +88,7 @@ impl Node {
         matches!(self.wait, Wait::Task(_))
     }
 
-    /// What an event claims.
+    /// The waiter, which an event claims.
     #[inline]
     pub(crate) fn waiter(&self) -> &Waiter {
         match &self.wait {
@@ -98,15 +97,15 @@ impl Node {
         }
     }
 
-    /// Whether the task of `context`, and no other, will be woken by the next event.
+    /// Whether the next event will wake the task of `context`. False if the node is a fiber's, or was claimed.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
     pub(crate) fn will_wake(&self, context: &Context<'_>) -> bool {
         matches!(&self.wait, Wait::Task(task) if task.poll(context).is_none())
     }
 
-    /// What the caller owes to a task's node that is not linked, nor claimed.
+    /// Lets a task's node be freed that is neither linked nor claimed.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
-    pub(crate) fn forget(&self) {
-        self.itself.take();
+    pub(crate) fn release(&self) {
+        self.keep_alive.take();
     }
 }

@@ -1,8 +1,8 @@
-//! The registrations of one poller: slots that stay where they are, found by the key that epoll hands back.
+//! The registrations of one poller: slots that never move, found by the key that epoll returns.
 //!
-//! A key is a slot's index and the slot's generation. Vacating a slot raises its generation, so an event that was
-//! on its way for the old descriptor finds nobody. An event that slips through between the comparison and a reuse
-//! counts as one for the new descriptor, which costs it a system call or two and is otherwise harmless.
+//! A key is a slot's index and the slot's generation. Vacating a slot increments its generation, so an event that was
+//! on its way for the old descriptor finds no slot. An event that slips through between the comparison and a reuse
+//! counts as one for the new descriptor, which costs a system call or two and is otherwise harmless.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::slot::Slot;
 use crate::queue::SpinLock;
 
-/// The first bucket has this many slots; each later one twice as many as the one before.
+/// The number of slots in the first bucket. Each later bucket has twice as many as the one before.
 const FIRST_BUCKET: u32 = 64;
 
-/// Enough for 2^30 descriptors.
+/// The number of buckets: enough for 2^30 descriptors.
 const BUCKETS: usize = 24;
 
 /// See the module's documentation.
@@ -52,7 +52,7 @@ impl Registry {
                 vacant.fresh - 1
             })
         };
-        let (bucket, offset) = place(index);
+        let (bucket, offset) = locate(index);
         let slot =
             &self.buckets[bucket].get_or_init(|| Slot::many((FIRST_BUCKET << bucket) as usize))[offset];
         slot.reset();
@@ -60,12 +60,12 @@ impl Registry {
         (index, self.key_of(index))
     }
 
-    /// The key of a slot that the caller occupies.
+    /// The key of the slot with this index, which the caller occupies.
     pub(super) fn key_of(&self, index: u32) -> u64 {
         u64::from(self.occupied(index).generation.load(Ordering::Relaxed)) << 32 | u64::from(index)
     }
 
-    /// Gives a slot back.
+    /// Gives back the slot with this index.
     pub(super) fn vacate(&self, index: u32) {
         // Release: pairs with the Acquire in `find`.
         self.occupied(index).generation.fetch_add(1, Ordering::Release);
@@ -73,10 +73,10 @@ impl Registry {
         self.vacant.lock().indices.push(index);
     }
 
-    /// The slot of a key, unless it was vacated since.
+    /// The slot with this key, unless it has been vacated.
     #[inline]
     pub(super) fn find(&self, key: u64) -> Option<&Slot> {
-        let (bucket, offset) = place(key as u32);
+        let (bucket, offset) = locate(key as u32);
         let slot = self.buckets.get(bucket)?.get()?.get(offset)?;
         (slot.generation.load(Ordering::Acquire) == (key >> 32) as u32).then_some(slot)
     }
@@ -84,8 +84,8 @@ impl Registry {
     /// The slot that [`occupy`](Self::occupy) gave to the caller.
     #[inline]
     pub(super) fn occupied(&self, index: u32) -> &Slot {
-        let (bucket, offset) = place(index);
-        &self.buckets[bucket].get().expect("it was made when the slot was first taken")[offset]
+        let (bucket, offset) = locate(index);
+        &self.buckets[bucket].get().expect("the bucket was made when the slot was first taken")[offset]
     }
 
     /// All slots that were ever taken.
@@ -95,15 +95,15 @@ impl Registry {
     }
 
     fn slot_or_grow(&self, index: u32) -> &Slot {
-        let (bucket, offset) = place(index);
+        let (bucket, offset) = locate(index);
         let slots = self.buckets[bucket].get_or_init(|| Slot::many((FIRST_BUCKET << bucket) as usize));
         &slots[offset]
     }
 }
 
-/// The bucket of an index, and the place in it.
+/// The bucket of an index, and the offset in the bucket.
 #[inline]
-fn place(index: u32) -> (usize, usize) {
+fn locate(index: u32) -> (usize, usize) {
     // Bucket b covers the indices from 64 * (2^b - 1) on.
     let bucket = (index / FIRST_BUCKET + 1).ilog2();
     let first = FIRST_BUCKET * ((1 << bucket) - 1);
@@ -115,10 +115,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_dense_and_unique() {
+    fn locations_are_dense_and_unique() {
         let mut expected = (0, 0);
         for index in 0..100_000 {
-            assert_eq!(place(index), expected);
+            assert_eq!(locate(index), expected);
             expected.1 += 1;
             if expected.1 == (FIRST_BUCKET as usize) << expected.0 {
                 expected = (expected.0 + 1, 0);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stale_key_finds_nobody_after_reuse() {
+    fn a_stale_key_finds_no_slot_after_reuse() {
         let registry = Registry::new();
         let (index, old) = registry.occupy();
         assert!(registry.find(old).is_some());

@@ -1,7 +1,7 @@
-//! The ring: who waits for one direction of a descriptor.
+//! The ring of nodes that wait for one direction of a descriptor.
 //!
-//! Nodes are linked both ways and closed to a ring, so that one of many leaves as fast as one of two, and the last is found
-//! from the first. Those in line stand behind all others, who has waited longest first. Everything here happens under the
+//! Nodes are linked both ways and closed to a ring, so that a node leaves in constant time, and the last node is found from the
+//! first. Nodes in line are behind all others, with the one that has waited longest first. Everything here happens under the
 //! lock of the slot, except for the wake-ups.
 
 #![expect(unsafe_code, reason = "an intrusive list of nodes that their owners keep alive")]
@@ -11,13 +11,13 @@ use std::ptr;
 use super::node::Node;
 use crate::cell::{Outcome, Wakeup};
 
-/// Those who wait for one direction.
+/// See the module's documentation.
 pub(super) struct Ring {
-    /// Null when nobody waits.
+    /// Null if the ring is empty.
     first: *const Node,
 }
 
-// SAFETY: nodes are only reached under the lock, and their owners unlink them there before they go.
+// SAFETY: nodes are only reached under the lock, and their owners unlink them there before they free them.
 unsafe impl Send for Ring {}
 
 impl Ring {
@@ -48,7 +48,7 @@ impl Ring {
         }
     }
 
-    /// Takes out a node that is in this list.
+    /// Unlinks a node that is in this ring.
     pub(super) fn unlink(&mut self, node: &Node) {
         let (previous, next) = (node.previous.get(), node.next.get());
         // SAFETY: as in `link`.
@@ -63,14 +63,15 @@ impl Ring {
         node.set_slot(ptr::null());
     }
 
-    /// Claims those who wait; of those in line all, or the first. Puts them before `claimed`, a chain.
+    /// Claims all nodes that do not wait in line, and of those in line the first, or `all`. Returns the chain `claimed` with the
+    /// claimed nodes in front.
     pub(super) fn claim(&mut self, all: bool, mut claimed: *const Node) -> *const Node {
         // SAFETY: as in `link`.
         while let Some(first) = unsafe { self.first.as_ref() } {
             self.unlink(first);
-            // One that has given up is on its way to unlink itself, and wakes nobody.
-            let Some(woken) = first.waiter().claim(Outcome::Notified) else { continue };
-            first.woken.set(Some(woken));
+            // If the claim fails, the node's owner has given up and is about to unlink it.
+            let Some(wakeup) = first.waiter().claim(Outcome::Notified) else { continue };
+            first.wakeup.set(Some(wakeup));
             first.next.set(claimed);
             claimed = first;
             if first.is_in_line && !all {
@@ -81,16 +82,16 @@ impl Ring {
     }
 }
 
-/// Wakes those who are claimed.
+/// Delivers the wake-ups of a chain of claimed nodes.
 #[inline]
 pub(super) fn wake_chain(mut node: *const Node, wake: &mut impl FnMut(Wakeup)) {
     while !node.is_null() {
-        // SAFETY: it is claimed and not woken yet, so its fiber cannot run, and its stack stays; a task's node has
-        // kept itself.
+        // SAFETY: the node is claimed and not woken yet, so its fiber cannot run, and its stack stays; a task's node keeps
+        // itself alive.
         let this = unsafe { &*node };
         node = this.next.get();
-        // A task's stays because of this.
-        let _itself = this.itself.take();
-        wake(this.woken.take().expect("a claim left its wake-up here"));
+        // This keeps a task's node alive until the end of the loop's body.
+        let _keep_alive = this.keep_alive.take();
+        wake(this.wakeup.take().expect("a claim left its wake-up here"));
     }
 }

@@ -1,4 +1,4 @@
-//! A slot: what has been reported of one registered descriptor, and who waits for more.
+//! A slot: the events that were reported for one registered descriptor, and the nodes that wait for more.
 //!
 //! `README.md` tells the protocol between an operation and an event.
 
@@ -12,7 +12,7 @@ use crate::atomic::{AtomicU32, Ordering};
 use crate::cell::Wakeup;
 use crate::queue::SpinLock;
 
-/// A direction of a descriptor. Each has a word and a list of its own.
+/// A direction of a descriptor. Each direction has a word and a ring of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Direction {
@@ -24,66 +24,66 @@ impl Direction {
     const BOTH: [Self; 2] = [Self::Read, Self::Write];
 }
 
-/// What an event says of one direction.
+/// The part of an event that is about one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// Nothing.
+    /// The event is not about this direction.
     None,
-    /// It may be ready.
+    /// The direction may be ready.
     Ready,
-    /// It may be ready, and from now on a short operation means nothing.
+    /// The direction may be ready, and from now on a short operation means nothing.
     HintsOff,
 }
 
-/// Set by an operation that moved less than it wanted, which means that the next one would be told to wait.
+/// Set by an operation that moved less than it wanted, which means that the next one would return EAGAIN.
 /// Excludes [`HINTS_OFF`]. Cleared by the next event.
 const EXHAUSTED: u32 = 1;
 
-/// Set by an event after which an operation may be short and yet there is more to come without an edge: the end of
+/// Set by an event after which an operation may be short although there is more, for which no edge will come: the end of
 /// the stream, an error, urgent data. Stays until the descriptor is closed.
 const HINTS_OFF: u32 = 2;
 
-/// The rest of the word is the sequence number: how many events there were. It would have to wrap, 2^30 events, between an
-/// operation's look and its wait to be mistaken.
+/// The unit of the sequence number, the rest of the word: the number of events so far. An event could be missed only if the
+/// number wrapped, by 2^30 events, between an operation's snapshot and its wait.
 const SEQUENCE: u32 = 4;
 
 /// See the module's documentation.
 pub(super) struct Slot {
-    /// How many descriptors have had this slot before; see `registry.rs`.
+    /// The number of descriptors that have had this slot before; see `registry.rs`.
     pub(super) generation: AtomicU32,
-    /// For each direction the sequence number and the two bits. Written under the lock.
+    /// The sequence number and the two bits of each direction. Written under the lock.
     words: [AtomicU32; 2],
-    /// For each direction those who wait. Nodes are linked and unlinked under this lock.
+    /// The nodes that wait, for each direction. Nodes are linked and unlinked under this lock.
     waiting: SpinLock<[Ring; 2]>,
 }
 
-/// What a direction looked like before a system call that acts on it.
+/// The state of a direction before a system call that acts on it.
 #[derive(Clone, Copy)]
 pub(crate) struct Snapshot<'a> {
     direction: Direction,
-    /// `None`: the descriptor was not registered.
+    /// `None` if the descriptor was not registered.
     slot: Option<&'a Slot>,
     word: u32,
 }
 
 impl<'a> Snapshot<'a> {
-    /// Nothing is known of a descriptor that is not registered.
+    /// The snapshot of a descriptor that is not registered.
     pub(super) fn unregistered(direction: Direction) -> Self {
         Self { direction, slot: None, word: 0 }
     }
 
-    /// Whether the system call need not be made, since it would say EAGAIN.
+    /// Whether the system call need not be made, since it would return EAGAIN.
     #[inline]
     pub(crate) fn is_exhausted(self) -> bool {
         self.word & EXHAUSTED != 0
     }
 
-    /// How many events there had been, of a registration that is not replaced.
+    /// The number of events so far. Comparable only between snapshots of one registration.
     pub(crate) fn events(self) -> u32 {
         self.word / SEQUENCE
     }
 
-    /// Notes that the system call moved less than it was asked to, unless an event has come since.
+    /// Notes that the system call moved less than it wanted, unless an event has come since the snapshot.
     #[inline]
     pub(crate) fn mark_exhausted(self) {
         let Some(slot) = self.slot else { return };
@@ -91,19 +91,20 @@ impl<'a> Snapshot<'a> {
             let word = &slot.words[self.direction as usize];
             let _lists = slot.waiting.lock();
             if word.load(Ordering::Relaxed) == self.word {
-                // Relaxed: it publishes nothing.
+                // Relaxed: this publishes nothing.
                 word.store(self.word | EXHAUSTED, Ordering::Relaxed);
             }
         }
     }
 
-    /// The sequence number that it saw of `slot`: 0, with which every registration starts, if it saw another one or none.
+    /// The sequence number of `slot` in this snapshot. If the snapshot is of another slot or of none, this is 0, with which every
+    /// registration starts.
     fn sequence_of(self, slot: &Slot) -> u32 {
         if self.slot.is_some_and(|seen| ptr::eq(seen, slot)) { self.word / SEQUENCE } else { 0 }
     }
 }
 
-/// What became of an attempt to wait.
+/// The result of an attempt to link a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LinkResult {
     /// The node is linked: park.
@@ -114,23 +115,23 @@ pub(super) enum LinkResult {
     Closed,
 }
 
-/// Where a node is linked.
+/// The place where a node is linked.
 pub(crate) struct Entry<'a> {
     pub(super) slot: &'a Slot,
     pub(super) direction: Direction,
 }
 
 impl Slot {
-    /// Slots, none of which has been registered.
+    /// Slots that have never been registered.
     #[cfg(not(loom))]
     pub(super) fn many(count: usize) -> Box<[Self]> {
         let zeroed = Box::new_zeroed_slice(count);
-        // SAFETY: all-zero is a slot: atomics of 0, a lock that is free around two null pointers. So memory of slots
-        // that are never used is never touched.
+        // Memory of slots that are never used is thus never touched.
+        // SAFETY: all-zero bytes are a valid slot: atomics of 0, and a free lock around two null pointers.
         unsafe { zeroed.assume_init() }
     }
 
-    /// Slots, none of which has been registered.
+    /// Slots that have never been registered.
     #[cfg(loom)]
     pub(super) fn many(count: usize) -> Box<[Self]> {
         (0..count).map(|_| Self::new()).collect()
@@ -145,29 +146,29 @@ impl Slot {
         }
     }
 
-    /// Forgets everything, for the next descriptor. Nobody waits, since nobody has the old one.
+    /// Resets the slot for the next descriptor. No node is linked, since the old descriptor was dropped.
     pub(super) fn reset(&self) {
         let lists = self.waiting.lock();
-        debug_assert!(lists.iter().all(Ring::is_empty), "a descriptor is dropped while somebody waits on it");
+        debug_assert!(lists.iter().all(Ring::is_empty), "a descriptor is dropped while a fiber waits for it");
         self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
     }
 
-    /// To be called before the system call that acts on what is seen.
+    /// The current state of a direction. Must be called before the system call that acts on it.
     #[inline]
     pub(super) fn snapshot(&self, direction: Direction) -> Snapshot<'_> {
-        // Acquire: pairs with the Release in `advance`; the system call must not move above it.
+        // Acquire: pairs with the Release in `advance`. The system call must not move above this load.
         Snapshot { direction, slot: Some(self), word: self.words[direction as usize].load(Ordering::Acquire) }
     }
 
-    /// The kernel has reported an edge of each direction, or of one: claims and wakes those who wait for it. Of those in line
-    /// one is enough for what is ready, but the end or an error is everybody's.
+    /// Handles an event that the kernel has reported: claims and wakes the nodes that wait for it. Of those in line, `Ready`
+    /// wakes one, and `HintsOff` (the end or an error) wakes all.
     #[inline]
     pub(super) fn event(&self, events: [Event; 2], wake: &mut impl FnMut(Wakeup)) {
         wake_chain(self.advance(events), wake);
     }
 
-    /// Counts the event and claims who is to be woken; returns the chain of them. They are woken after the lock is free, since
-    /// a wake-up may take a system call.
+    /// Counts the event, claims the nodes to wake, and returns the chain of them. They are woken after the lock has been
+    /// released, since a wake-up may be a system call.
     fn advance(&self, events: [Event; 2]) -> *const Node {
         let mut lists = self.waiting.lock();
         let mut claimed: *const Node = ptr::null();
@@ -179,18 +180,18 @@ impl Slot {
             };
             let word = &self.words[direction as usize];
             let old = word.load(Ordering::Relaxed) & !EXHAUSTED;
-            // Release: pairs with the Acquire in `seen`.
+            // Release: pairs with the Acquire in `snapshot`.
             word.store(old.wrapping_add(SEQUENCE) | bits, Ordering::Release);
             claimed = lists[direction as usize].claim(bits == HINTS_OFF, claimed);
         }
         claimed
     }
 
-    /// Links a node, unless an event has come since `seen`, or the poller has been shut down.
+    /// Links a node, unless an event has come since the snapshot, or the poller has been shut down.
     pub(super) fn link(
         &self,
         node: &Node,
-        seen: Snapshot<'_>,
+        snapshot: Snapshot<'_>,
         is_shut_down: impl FnOnce() -> bool,
     ) -> LinkResult {
         debug_assert!(
@@ -198,12 +199,12 @@ impl Slot {
             "threads wait in poll(2)"
         );
         let mut lists = self.waiting.lock();
-        // Whoever shuts the poller down goes through all locks after it has said so.
+        // A shutdown sets the flag first, and then takes each slot's lock.
         if is_shut_down() {
             return LinkResult::Closed;
         }
-        let direction = seen.direction as usize;
-        if self.words[direction].load(Ordering::Relaxed) / SEQUENCE != seen.sequence_of(self) {
+        let direction = snapshot.direction as usize;
+        if self.words[direction].load(Ordering::Relaxed) / SEQUENCE != snapshot.sequence_of(self) {
             return LinkResult::Ready;
         }
         node.set_slot(self);
@@ -211,7 +212,7 @@ impl Slot {
         LinkResult::Linked
     }
 
-    /// Whether the node was linked here. It no longer is.
+    /// Unlinks the node if it is linked here, and returns whether it was.
     #[cold]
     pub(super) fn unlink(&self, direction: Direction, node: &Node) -> bool {
         let mut lists = self.waiting.lock();
@@ -224,14 +225,14 @@ impl Slot {
 }
 
 impl Entry<'_> {
-    /// Unlinks a node whose wait has ended without an event. On return nobody knows it any more.
+    /// Unlinks a node whose wait has ended without an event. Afterwards nothing but its owner uses it.
     #[cold]
     pub(crate) fn unlink(&self, node: &Node) {
         self.slot.unlink(self.direction, node);
     }
 
-    /// One that stood in line, and was woken, has found something: there may be more, of which no event will tell. Wakes the
-    /// next one in line.
+    /// Wakes the next node in line. To be called by a fiber that was woken in line and has found something: there may be more,
+    /// for which no event will come.
     pub(crate) fn pass_on(&self, mut wake: impl FnMut(Wakeup)) {
         let claimed = self.slot.waiting.lock()[self.direction as usize].claim(false, ptr::null());
         wake_chain(claimed, &mut wake);
@@ -250,53 +251,53 @@ mod tests {
 
     const READABLE: [Event; 2] = [Event::Ready, Event::None];
 
-    fn woken_by(slot: &Slot, events: [Event; 2]) -> usize {
+    fn wakeups_of(slot: &Slot, events: [Event; 2]) -> usize {
         let mut count = 0;
         slot.event(events, &mut |_| count += 1);
         count
     }
 
     #[test]
-    fn an_event_wakes_those_who_wait_for_its_direction() {
+    fn an_event_wakes_the_waiters_of_its_direction() {
         let slot = &Slot::many(1)[0];
         let nodes = [(); 3].map(|()| Node::new(Waiter::new(None)));
         for (node, direction) in nodes.iter().zip([Direction::Read, Direction::Write, Direction::Read]) {
             assert_eq!(slot.link(node, slot.snapshot(direction), || false), LinkResult::Linked);
         }
-        assert_eq!(woken_by(slot, READABLE), 2);
+        assert_eq!(wakeups_of(slot, READABLE), 2);
         assert_eq!(nodes.each_ref().map(|node| node.waiter().outcome().is_some()), [true, false, true]);
-        assert_eq!(woken_by(slot, [Event::Ready; 2]), 1);
-        assert_eq!(woken_by(slot, [Event::Ready; 2]), 0);
+        assert_eq!(wakeups_of(slot, [Event::Ready; 2]), 1);
+        assert_eq!(wakeups_of(slot, [Event::Ready; 2]), 0);
     }
 
     #[test]
-    fn an_event_since_the_look_prevents_the_wait() {
+    fn an_event_since_the_snapshot_prevents_the_wait() {
         let slot = Slot::new();
         let node = Node::new(Waiter::new(None));
-        let seen = slot.snapshot(Direction::Read);
-        assert_eq!(woken_by(&slot, READABLE), 0);
-        assert_eq!(slot.link(&node, seen, || false), LinkResult::Ready);
-        // A look at another registration, or at none, saw no event of this one.
+        let snapshot = slot.snapshot(Direction::Read);
+        assert_eq!(wakeups_of(&slot, READABLE), 0);
+        assert_eq!(slot.link(&node, snapshot, || false), LinkResult::Ready);
+        // A snapshot of another registration, or of none, has seen no event of this one.
         assert_eq!(slot.link(&node, Snapshot::unregistered(Direction::Read), || false), LinkResult::Ready);
         assert_eq!(slot.link(&node, slot.snapshot(Direction::Read), || true), LinkResult::Closed);
         assert_eq!(slot.link(&node, slot.snapshot(Direction::Read), || false), LinkResult::Linked);
         Entry { slot: &slot, direction: Direction::Read }.unlink(&node);
-        assert_eq!(woken_by(&slot, READABLE), 0);
+        assert_eq!(wakeups_of(&slot, READABLE), 0);
     }
 
     #[test]
     fn a_short_operation_is_remembered_until_the_next_event() {
         let slot = Slot::new();
-        let seen = slot.snapshot(Direction::Read);
-        seen.mark_exhausted();
+        let snapshot = slot.snapshot(Direction::Read);
+        snapshot.mark_exhausted();
         assert!(slot.snapshot(Direction::Read).is_exhausted());
         assert!(!slot.snapshot(Direction::Write).is_exhausted());
-        woken_by(&slot, READABLE);
+        wakeups_of(&slot, READABLE);
         assert!(!slot.snapshot(Direction::Read).is_exhausted());
-        // An event has come since this look.
-        seen.mark_exhausted();
+        // An event has come since this snapshot.
+        snapshot.mark_exhausted();
         assert!(!slot.snapshot(Direction::Read).is_exhausted());
-        woken_by(&slot, [Event::HintsOff, Event::None]);
+        wakeups_of(&slot, [Event::HintsOff, Event::None]);
         slot.snapshot(Direction::Read).mark_exhausted();
         assert!(!slot.snapshot(Direction::Read).is_exhausted(), "after the end a short read means nothing");
     }
@@ -308,12 +309,12 @@ mod tests {
         let weak = Arc::downgrade(&node);
         assert_eq!(slot.link(&node, slot.snapshot(Direction::Read), || false), LinkResult::Linked);
         let mut owner = Some(node);
-        slot.event(READABLE, &mut |woken| {
-            // The task runs at once, and no longer wants it.
+        slot.event(READABLE, &mut |wakeup| {
+            // The task runs at once, and drops its node.
             assert!(!slot.unlink(Direction::Read, owner.as_deref().expect("one event")));
             owner = None;
             assert_eq!(weak.strong_count(), 1);
-            let Wakeup::Future(task) = woken else { panic!("a task waits") };
+            let Wakeup::Future(task) = wakeup else { panic!("a task waits") };
             wake_task(task);
         });
         assert_eq!(weak.strong_count(), 0);
@@ -321,12 +322,12 @@ mod tests {
         let node = Node::for_future(&Context::from_waker(Waker::noop()));
         assert_eq!(slot.link(&node, slot.snapshot(Direction::Read), || false), LinkResult::Linked);
         assert!(slot.unlink(Direction::Read, &node));
-        node.forget();
-        assert_eq!((Arc::strong_count(&node), woken_by(&slot, READABLE)), (1, 0));
+        node.release();
+        assert_eq!((Arc::strong_count(&node), wakeups_of(&slot, READABLE)), (1, 0));
     }
 
     #[test]
-    fn those_in_the_middle_and_at_the_ends_can_leave() {
+    fn nodes_in_the_middle_and_at_the_ends_can_be_unlinked() {
         for leaver in 0..3 {
             let slot = Slot::new();
             let nodes = [(); 3].map(|()| Node::new(Waiter::new(None)));
@@ -334,13 +335,13 @@ mod tests {
                 assert_eq!(slot.link(node, slot.snapshot(Direction::Write), || false), LinkResult::Linked);
             }
             Entry { slot: &slot, direction: Direction::Write }.unlink(&nodes[leaver]);
-            assert_eq!(woken_by(&slot, [Event::None, Event::Ready]), 2);
+            assert_eq!(wakeups_of(&slot, [Event::None, Event::Ready]), 2);
             assert_eq!(nodes[leaver].waiter().outcome(), None);
         }
     }
 
     #[test]
-    fn of_those_in_line_an_event_wakes_the_first_and_the_end_wakes_all() {
+    fn an_event_wakes_the_first_in_line_and_the_end_wakes_all() {
         let slot = Slot::new();
         let line = [(); 4].map(|()| Node::in_line(Waiter::new(None)));
         let other = Node::new(Waiter::new(None));
@@ -349,14 +350,14 @@ mod tests {
         }
         let awake =
             || line.iter().map(|node| usize::from(node.waiter().outcome().is_some())).collect::<Vec<_>>();
-        assert_eq!(woken_by(&slot, READABLE), 2);
+        assert_eq!(wakeups_of(&slot, READABLE), 2);
         assert_eq!((awake(), other.waiter().outcome().is_some()), (vec![1, 0, 0, 0], true));
-        // One that gives up is passed over.
+        // A fiber that has given up is skipped.
         assert!(line[1].waiter().claim(Outcome::TimedOut).is_some());
         let mut passed = 0;
         Entry { slot: &slot, direction: Direction::Read }.pass_on(|_| passed += 1);
         assert_eq!((passed, awake()), (1, vec![1, 1, 1, 0]));
-        assert!(!slot.unlink(Direction::Read, &line[1]), "it is out already");
-        assert_eq!(woken_by(&slot, [Event::HintsOff, Event::None]), 1);
+        assert!(!slot.unlink(Direction::Read, &line[1]), "the node is unlinked already");
+        assert_eq!(wakeups_of(&slot, [Event::HintsOff, Event::None]), 1);
     }
 }

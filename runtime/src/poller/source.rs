@@ -9,26 +9,26 @@ use super::node::Node;
 use super::slot::{Direction, Entry, Event, LinkResult, Slot, Snapshot};
 use crate::cell::Wakeup;
 
-/// What a descriptor is to pollers. Its owner calls [`deregister`](Source::deregister) before it closes the
+/// The registrations of a descriptor. The owner must call [`deregister`](Source::deregister) before it closes the
 /// descriptor.
 #[derive(Default)]
 pub(crate) struct Source(OnceLock<Registration>);
 
 /// One registration. In nearly all programs a descriptor has one, with the poller of the fiber that blocked
-/// first. A runtime that is shut down no longer polls, so whoever blocks after that registers with the next
-/// poller; older registrations stay until the end, since others may be looking at them.
+/// first. A runtime that is shut down no longer polls, so a fiber that blocks after that registers the descriptor with
+/// its own poller. Older registrations stay until the end, since other threads may be using them.
 struct Registration {
     poller: Arc<Poller>,
-    /// The index of its slot.
+    /// The index of the registration's slot.
     index: u32,
-    /// A duplicate that is watched in place of the descriptor, which something else registered already: two
+    /// A duplicate that is watched in place of the descriptor, if the descriptor was registered already: two
     /// `Pollable`s may borrow one descriptor.
     duplicate: Option<OwnedFd>,
     next: OnceLock<Box<Registration>>,
 }
 
-/// A registration by its name: whoever waits to read there can be called as if something had arrived, whatever has become of
-/// the descriptor meanwhile.
+/// Names a registration, to wake its readers as if data had arrived. It stays valid after the descriptor was closed; then it
+/// does nothing.
 #[derive(Clone)]
 pub(crate) struct ReadNotifier {
     poller: Arc<Poller>,
@@ -42,14 +42,14 @@ impl PartialEq for ReadNotifier {
 }
 
 impl ReadNotifier {
-    /// Calls those who wait, and those who are about to, whose look was before.
+    /// Wakes the readers that wait, and keeps those from waiting that took their snapshot before.
     pub(crate) fn notify(&self, mut wake: impl FnMut(Wakeup)) {
         if let Some(slot) = self.poller.registry.find(self.key) {
             slot.event([Event::Ready, Event::None], &mut wake);
         }
     }
 
-    /// Whether the descriptor is still registered there.
+    /// Whether the registration still exists.
     pub(crate) fn is_in_use(&self) -> bool {
         self.poller.registry.find(self.key).is_some()
     }
@@ -60,7 +60,7 @@ impl Source {
         Self::default()
     }
 
-    /// To be called before the system call that acts on what is seen.
+    /// The current state of a direction. Must be called before the system call that acts on it.
     #[inline]
     pub(crate) fn snapshot(&self, direction: Direction) -> Snapshot<'_> {
         match self.latest() {
@@ -69,24 +69,24 @@ impl Source {
         }
     }
 
-    /// Links a wait for an event after `seen`, registering the descriptor first if need be; returns where. `None`:
-    /// there was an event, so try again instead of waiting.
+    /// Links a node that waits for an event after the snapshot, and returns where. Registers the descriptor first if
+    /// necessary. `None` if there was an event: the caller must try again instead of waiting.
     ///
     /// # Errors
     ///
-    /// What epoll says of a descriptor that it cannot watch.
+    /// The error of `epoll_ctl` if epoll cannot watch the descriptor.
     pub(crate) fn link<'a>(
         &'a self,
         fd: BorrowedFd<'_>,
         direction: Direction,
         node: &Node,
-        seen: Snapshot<'a>,
+        snapshot: Snapshot<'a>,
         poller: impl Fn() -> Arc<Poller>,
     ) -> io::Result<Option<Entry<'a>>> {
         loop {
             let registration = self.registered(fd, &poller)?;
             let slot = registration.slot();
-            match slot.link(node, seen, || registration.poller.is_shut_down()) {
+            match slot.link(node, snapshot, || registration.poller.is_shut_down()) {
                 LinkResult::Linked => return Ok(Some(Entry { slot, direction })),
                 LinkResult::Ready => return Ok(None),
                 LinkResult::Closed => {}
@@ -94,7 +94,7 @@ impl Source {
         }
     }
 
-    /// Whoever rings it calls those who wait to read. Registers the descriptor first if need be.
+    /// A notifier for the readers of the descriptor. Registers the descriptor first if necessary.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Source {
         Ok(ReadNotifier { poller, key })
     }
 
-    /// The registration with which to wait.
+    /// The registration to wait with.
     #[inline]
     fn registered(&self, fd: BorrowedFd<'_>, poller: &impl Fn() -> Arc<Poller>) -> io::Result<&Registration> {
         match self.latest() {
@@ -119,19 +119,19 @@ impl Source {
         }
     }
 
-    /// Whether it is registered with a poller of which `is_ours` holds.
+    /// Whether the descriptor is registered with a poller that `is_ours` accepts.
     #[inline]
     pub(crate) fn is_polled_by(&self, is_ours: impl FnOnce(&Poller) -> bool) -> bool {
         self.latest().is_some_and(|registration| is_ours(&registration.poller))
     }
 
-    /// Undoes the link of a task's node, unless an event has done so: that one then delivers its wake-up.
+    /// Unlinks a task's node, unless an event has done so; the event then delivers the node's wake-up.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
     pub(crate) fn unlink(&self, direction: Direction, node: &Node) {
         let mut next = self.0.get();
         while let Some(registration) = next {
             if registration.slot().unlink(direction, node) {
-                return node.forget();
+                return node.release();
             }
             next = registration.next.get().map(|boxed| &**boxed);
         }
@@ -163,7 +163,7 @@ impl Source {
                 Some(last) => last.next.set(Box::new(made)).err().map(|made| *made),
             };
             if let Some(lost) = lost {
-                // Another thread registered with another poller meanwhile: that one will do.
+                // Another thread has registered the descriptor with another poller meanwhile: that registration will do.
                 lost.undo(fd);
             }
         }

@@ -1,25 +1,25 @@
-//! What keeps a thread of a pool from ending when it is idle: a child that it has started. The kernel ties a child to the
-//! *thread* that forked it: that one's end is the end of the parent for `PR_SET_PDEATHSIG`.
+//! A lease keeps an idle thread of a pool from ending while a child process lives that the thread has started. The kernel ties
+//! a child to the *thread* that forked it: for `PR_SET_PDEATHSIG` the end of that thread is the end of the parent.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::thread::{self, Thread};
 
 thread_local! {
-    /// The calling thread's, if it belongs to a pool.
+    /// Counts the leases of the calling thread, if the thread belongs to a pool.
     static OWN: RefCell<Option<Arc<()>>> = const { RefCell::new(None) };
 }
 
-/// The thread that made it goes on as long as this lives.
+/// Keeps the thread that made it from ending.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// `Some` until it is dropped.
+    /// `Some` until the lease is dropped.
     hold: Option<Arc<()>>,
     thread: Thread,
 }
 
 impl Lease {
-    /// A lease of the calling thread, if it belongs to a pool.
+    /// A lease of the calling thread. `None` if the thread does not belong to a pool.
     pub(crate) fn take() -> Option<Self> {
         let hold = OWN.with_borrow(Clone::clone)?;
         Some(Self { hold: Some(hold), thread: thread::current() })
@@ -28,18 +28,18 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // First, so that the thread finds it gone.
+        // Before the unpark, so that the thread finds the lease gone.
         self.hold = None;
         self.thread.unpark();
     }
 }
 
-/// The calling thread belongs to a pool from now on.
-pub(super) fn offer() {
+/// Notes that the calling thread belongs to a pool from now on.
+pub(super) fn register_thread() {
     OWN.set(Some(Arc::default()));
 }
 
-/// Whether somebody has a lease of the calling thread.
+/// Whether there is a lease of the calling thread.
 pub(super) fn is_held() -> bool {
     OWN.with_borrow(|own| own.as_ref().is_some_and(|own| Arc::strong_count(own) > 1))
 }

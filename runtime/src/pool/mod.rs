@@ -1,16 +1,15 @@
-//! The threads that make blocking calls. It knows jobs, and neither fibers nor who waits for a job.
+//! The pool of threads that make blocking calls: its threads, and their queue of jobs. It knows neither fibers nor how a
+//! job's caller waits.
 //!
-//! The pool: its threads, the queue in front of them, and who is woken for a job.
-//!
-//! A thread is *busy* (it runs a job, or is about to look for one) or *idle* (its idle_thread is in `idle`, and it sleeps). A job
-//! that is queued takes the top idle_thread away, which makes that thread busy, and wakes it; or starts a thread, which is
-//! born busy. A busy thread sits down only when it has found the queue empty, under the lock. So while jobs are queued,
-//! every thread that was called for them is on its way, and none is forgotten; that a faster thread may take the job
-//! first harms nobody.
+//! A thread is *busy* (it runs a job, or is about to look for one) or *idle* (it is on the stack `idle`, and sleeps). Queuing a
+//! job either pops the top idle thread, which makes that thread busy, and wakes it; or starts a thread, which starts as
+//! busy. A busy thread becomes idle only when it has found the queue empty, under the lock. So while jobs are queued,
+//! every thread that was dispatched for them is on its way, and no job is forgotten. Another thread may take the job first,
+//! which does no harm.
 //!
 //! The lock is never held across a job, a system call or a wake-up.
 //!
-//! A thread of which somebody has a [`Lease`] does not end: it sits, without a limit, even if the pool is closed.
+//! A thread with a [`Lease`] does not end: it stays idle without a time limit, even if the pool is closed.
 
 mod job;
 mod lease;
@@ -36,44 +35,44 @@ pub(crate) struct Pool {
     name: String,
     settings: Settings,
     state: Mutex<State>,
-    /// Counted before the job's caller is told, so that it sees its own.
+    /// Counted before the job's caller is notified, so that the caller sees its own job counted.
     completed: AtomicU64,
-    /// The threads that start children, which inherit what there is to a thread: they run nobody else's jobs.
+    /// The threads that start child processes. They run no other jobs, since a child inherits its thread's attributes.
     forking: Option<Arc<Pool>>,
 }
 
 #[derive(Default)]
 struct State {
     jobs: VecDeque<JobRef>,
-    /// Those that sleep; the last one sat down last.
+    /// The threads that sleep. The last element became idle last.
     idle: Vec<IdleThread>,
     threads: usize,
     peak: usize,
-    /// How many were started, for their names.
+    /// The number of threads started so far, for their names.
     started: usize,
     closed: bool,
 }
 
 thread_local! {
-    /// The pool whose thread this is; compared and never followed.
+    /// The pool that the calling thread belongs to; compared and never followed.
     static OWNER: Cell<*const Pool> = const { Cell::new(ptr::null()) };
 }
 
 /// An idle thread.
 struct IdleThread(Thread);
 
-/// Who is to take a job that has just been queued.
-enum Call {
-    /// It sleeps no more once it is woken.
+/// The thread for a job that has just been queued.
+enum Dispatch {
+    /// This idle thread, which must be woken.
     Idle(IdleThread),
-    /// One that is yet to be started, counted already.
+    /// A new thread with this number, which is counted already and must be started.
     New(usize),
-    /// The threads there are, when they are done.
+    /// Any busy thread, when it has finished its job.
     Busy,
 }
 
 impl Pool {
-    /// A pool without threads; they will be called `<name>-blocking-<n>`.
+    /// A pool without threads. Its threads will be named `<name>-blocking-<n>`.
     pub(crate) fn new(name: &str, settings: Settings) -> Self {
         let forking = Self::bare(format!("{name}-forking"), settings);
         Self { forking: Some(Arc::new(forking)), ..Self::bare(format!("{name}-blocking"), settings) }
@@ -83,7 +82,7 @@ impl Pool {
         Self { name, settings, state: Mutex::default(), completed: AtomicU64::new(0), forking: None }
     }
 
-    /// The pool whose threads start children.
+    /// The pool whose threads start child processes.
     pub(crate) fn forking(&self) -> Option<&Arc<Self>> {
         self.forking.as_ref()
     }
@@ -103,17 +102,17 @@ impl Pool {
         }
     }
 
-    /// Queues a job and sees to it that a thread comes for it.
+    /// Queues a job and dispatches a thread for it.
     pub(crate) fn submit(self: &Arc<Self>, job: JobRef) {
-        let call = {
+        let dispatch = {
             let mut state = self.state();
             state.jobs.push_back(job);
-            state.call(self.settings.max_threads)
+            state.dispatch(self.settings.max_threads)
         };
-        match call {
-            Call::Idle(IdleThread(thread)) => thread.unpark(),
-            Call::New(number) => self.start_thread(number),
-            Call::Busy => {}
+        match dispatch {
+            Dispatch::Idle(IdleThread(thread)) => thread.unpark(),
+            Dispatch::New(number) => self.start_thread(number),
+            Dispatch::Busy => {}
         }
     }
 
@@ -121,16 +120,15 @@ impl Pool {
         let name = format!("{}-{number}", self.name);
         let pool = Arc::clone(self);
         if os::thread::start(name, move || pool.serve()).is_err() {
-            self.go_without();
+            self.run_jobs_here();
         }
     }
 
-    /// A thread that was counted could not be had.
+    /// Runs the queued jobs on the calling thread if there is no other, after a thread that was counted could not be started.
     #[cold]
-    fn go_without(&self) {
+    fn run_jobs_here(&self) {
         let mut state = self.state();
         state.threads -= 1;
-        // Somebody has to do it, and there is nobody else.
         while state.threads == 0 {
             let Some(job) = state.jobs.pop_front() else { break };
             drop(state);
@@ -139,7 +137,7 @@ impl Pool {
         }
     }
 
-    /// Takes the right to run a job back, if nobody has begun it.
+    /// Takes the right to run a job back. `None` if a thread has begun to run the job.
     pub(crate) fn take_back(&self, job: *const ()) -> Option<JobRef> {
         let mut state = self.state();
         let at = state.jobs.iter().position(|queued| queued.is(job))?;
@@ -149,17 +147,17 @@ impl Pool {
     fn complete(&self, job: JobRef) {
         let finished = job.run();
         self.completed.fetch_add(1, Ordering::Relaxed);
-        finished.tell();
+        finished.notify_caller();
     }
 
-    /// Whether the caller runs on a thread of this pool, so that somebody may wait for it.
-    pub(crate) fn is_callers(&self) -> bool {
+    /// Whether the calling thread belongs to this pool, so that a fiber may be waiting for its job.
+    pub(crate) fn owns_current_thread(&self) -> bool {
         ptr::eq(OWNER.get(), self)
     }
 
-    /// A thread's life.
+    /// The body of a thread.
     fn serve(&self) {
-        lease::offer();
+        lease::register_thread();
         OWNER.set(self);
         let mut state = self.state();
         loop {
@@ -172,9 +170,9 @@ impl Pool {
             } else {
                 state.idle.push(IdleThread(thread::current()));
                 drop(state);
-                let was_called = self.wait_for_job();
+                let was_dispatched = self.wait_for_job();
                 state = self.state();
-                if !was_called && state.jobs.is_empty() {
+                if !was_dispatched && state.jobs.is_empty() {
                     break;
                 }
             }
@@ -182,8 +180,8 @@ impl Pool {
         state.threads -= 1;
     }
 
-    /// Sleeps until somebody takes the calling thread's idle_thread away. False if it gave it up itself, having been idle for
-    /// too long.
+    /// Sleeps until the calling thread is dispatched. Returns false if the thread has stopped being idle by itself, after the
+    /// longest idle time.
     fn wait_for_job(&self) -> bool {
         let me = thread::current().id();
         let deadline = Instant::now().checked_add(self.settings.keep_alive);
@@ -195,18 +193,18 @@ impl Pool {
                 Some(_) => {}
             }
             let mut state = self.state();
-            let Some(idle_thread) = state.idle.iter().position(|idle_thread| idle_thread.0.id() == me) else {
+            let Some(at) = state.idle.iter().position(|idle_thread| idle_thread.0.id() == me) else {
                 return true;
             };
             let is_over = state.closed || deadline.is_some_and(|at| Instant::now() >= at);
             if is_over && !lease::is_held() {
-                state.idle.remove(idle_thread);
+                state.idle.remove(at);
                 return false;
             }
         }
     }
 
-    /// Lets threads end when the queue is empty; the runtime is gone.
+    /// Closes the pool, after the end of the runtime: threads end when the queue is empty.
     pub(crate) fn close(&self) {
         if let Some(forking) = &self.forking {
             forking.close();
@@ -221,16 +219,16 @@ impl Pool {
 }
 
 impl State {
-    fn call(&mut self, max_threads: usize) -> Call {
+    fn dispatch(&mut self, max_threads: usize) -> Dispatch {
         if let Some(idle_thread) = self.idle.pop() {
-            return Call::Idle(idle_thread);
+            return Dispatch::Idle(idle_thread);
         }
         if self.threads >= max_threads {
-            return Call::Busy;
+            return Dispatch::Busy;
         }
         self.threads += 1;
         self.peak = self.peak.max(self.threads);
         self.started += 1;
-        Call::New(self.started - 1)
+        Dispatch::New(self.started - 1)
     }
 }

@@ -1,9 +1,9 @@
-//! How large a pool may be, and what it is doing.
+//! The limits of a pool, and its metrics.
 
 use std::io;
 use std::time::Duration;
 
-/// How many threads a pool may have, and for how long.
+/// The limits of a pool: its most threads, and how long an idle thread stays.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_threads: usize,
@@ -19,7 +19,7 @@ impl Default for Settings {
 impl Settings {
     /// # Errors
     ///
-    /// `InvalidInput` for a pool without threads.
+    /// * [`ErrorKind::InvalidInput`](io::ErrorKind::InvalidInput): `max_threads` is 0.
     pub(crate) fn check(self) -> io::Result<Self> {
         match self.max_threads {
             0 => Err(io::Error::new(io::ErrorKind::InvalidInput, "a blocking pool has at least 1 thread")),
@@ -28,19 +28,28 @@ impl Settings {
     }
 }
 
-/// What a blocking pool is doing: a snapshot, see [`metrics`](crate::blocking::metrics) and
+/// A snapshot of a blocking pool's counts; see [`metrics`](crate::blocking::metrics) and
 /// [`Runtime::blocking_metrics`](crate::Runtime::blocking_metrics).
+///
+/// ```
+/// # abaca::run(|| {
+/// abaca::blocking::run(|| ());
+/// let metrics = abaca::blocking::metrics();
+/// assert_eq!((metrics.threads, metrics.completed), (1, 1));
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Threads that exist, idle ones included.
+    /// The number of threads, idle ones included.
     pub threads: usize,
-    /// Threads that have nothing to do and wait for it.
+    /// The number of idle threads, which wait for a job.
     pub idle: usize,
-    /// Jobs that no thread has taken yet.
+    /// The number of jobs that no thread has taken yet.
     pub queued: usize,
-    /// Jobs that have ended, also those that panicked or ran in place; not those taken back.
+    /// The number of jobs that have ended, including those that panicked or ran in place. Jobs that were cancelled before a
+    /// thread took them do not count.
     pub completed: u64,
-    /// The most threads there have been at once.
+    /// The largest number of threads so far.
     pub peak: usize,
 }

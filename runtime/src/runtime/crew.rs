@@ -69,7 +69,7 @@ impl Crew {
 
     /// Whether the runtime cannot end before the caller returns.
     pub(super) fn waits_for_caller(&self) -> bool {
-        scheduler::is_within(&self.shared) || self.shared.blocking.is_callers()
+        scheduler::is_within(&self.shared) || self.shared.blocking.owns_current_thread()
     }
 
     /// Ends the runtime, on any fiber or thread. Reports the fibers that are left after `timeout`.

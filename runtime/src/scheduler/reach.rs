@@ -23,7 +23,7 @@ static STACKS: LazyLock<StackPool> = LazyLock::new(|| StackPool::new(STACK_BYTES
 pub(crate) fn can_unwind_here(to: usize) -> bool {
     note_relay();
     let here = 0_u8;
-    Path { from: std::hint::black_box(&raw const here).addr(), to }.is_free()
+    Path { from: std::hint::black_box(&raw const here).addr(), to }.can_unwind()
 }
 
 /// [`can_unwind_here`] for a parked fiber.
@@ -35,11 +35,11 @@ pub(super) unsafe fn can_unwind_parked(fiber: &Header, waiter: *const Waiter, to
     note_relay();
     // Without a stack there is no answer. The fiber is then cancelled, unwinds, and finds out.
     let Ok(stack) = STACKS.take() else { return true };
-    let mut is_free = true;
-    let mut walk = || is_free = Path { from: waiter.addr(), to }.is_free();
+    let mut can_unwind = true;
+    let mut walk = || can_unwind = Path { from: waiter.addr(), to }.can_unwind();
     // SAFETY: the caller's promise; the switch that suspended the fiber has saved its context. The stack is fresh, and to
     // walk needs little of it.
     unsafe { backtrace_from(fiber.context.get(), &stack, &mut walk) };
     STACKS.give(stack);
-    is_free
+    can_unwind
 }

@@ -4,18 +4,29 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cell::{FiberId, FiberSnapshot};
-use crate::os::task::{self, Doing};
+use crate::os::thread_state::{self, ThreadState};
 
 /// A report of a fiber that occupies its worker while others wait; see
 /// [`Builder::on_stall`](crate::runtime::Builder::on_stall).
 ///
 /// If no callback is set, the runtime writes the report's `Display` form to standard error.
+///
+/// ```no_run
+/// let runtime = abaca::Runtime::builder()
+///     .on_stall(|stall| {
+///         let name = stall.fiber_name().unwrap_or("unnamed");
+///         eprintln!("{name} has occupied worker {} for {:?}", stall.worker(), stall.elapsed());
+///     })
+///     .build()
+///     .unwrap();
+/// runtime.run(|| std::thread::sleep(std::time::Duration::from_secs(5)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Stall {
     pub(super) worker: usize,
     pub(super) elapsed: Duration,
     pub(super) fiber: FiberSnapshot,
-    pub(super) doing: Doing,
+    pub(super) state: ThreadState,
     #[cfg(feature = "backtrace")]
     pub(super) trace_target: TraceTarget,
     #[cfg(feature = "backtrace")]
@@ -30,7 +41,7 @@ pub(super) struct TraceTarget {
     pub(super) fiber: usize,
 }
 
-/// The current activity of a fiber that stalls; see [`Stall::activity`].
+/// The activity of a fiber that stalls; see [`Stall::activity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
@@ -69,19 +80,19 @@ impl Stall {
         self.fiber.id
     }
 
-    /// What the fiber is doing: computing, or waiting in a system call that blocks its worker.
+    /// The fiber's current activity: computing, or waiting in a system call that blocks its worker.
     pub fn activity(&self) -> Activity {
-        match self.doing {
-            Doing::Runs => Activity::Computing,
-            Doing::Calls(call) if task::is_futex(call) => Activity::Locking,
-            Doing::Calls(call) => Activity::Waiting(call),
-            Doing::Unknown => Activity::Unknown,
+        match self.state {
+            ThreadState::Running => Activity::Computing,
+            ThreadState::InCall(call) if thread_state::is_futex(call) => Activity::Locking,
+            ThreadState::InCall(call) => Activity::Waiting(call),
+            ThreadState::Unknown => Activity::Unknown,
         }
     }
 
     #[cfg(feature = "backtrace")]
     pub(super) fn add_backtrace(&mut self) {
-        if self.doing == Doing::Runs {
+        if self.state == ThreadState::Running {
             self.backtrace =
                 super::backtrace::Trace::of(self.trace_target.thread_id, self.trace_target.fiber);
         }
@@ -117,7 +128,7 @@ impl fmt::Display for Stall {
                  parked or waits for this worker. Use abaca::sync, or hold no lock of std::sync across a call that blocks.",
             ),
             Activity::Waiting(call) => {
-                match task::name_of(call) {
+                match thread_state::name_of(call) {
                     Some(name) => write!(f, "It waits in {name}(2)")?,
                     None => write!(f, "It waits in system call {call}")?,
                 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::stall::Stall;
 use super::worker::Worker;
 use crate::cell::FiberSnapshot;
-use crate::os::task;
+use crate::os::thread_state;
 use crate::queue::ReadyList;
 use crate::timer::Wheel;
 
@@ -30,7 +30,7 @@ impl Worker {
             worker: self.index,
             elapsed: Duration::ZERO,
             fiber: FiberSnapshot::of(fiber.as_ptr()),
-            doing: task::doing(self.thread_id()),
+            state: thread_state::of(self.thread_id()),
             #[cfg(feature = "backtrace")]
             trace_target: super::stall::TraceTarget {
                 thread_id: self.thread_id(),

@@ -1,15 +1,15 @@
-//! Signals that have arrived: counted per signal, and announced on one descriptor.
+//! Arrivals of signals: counted per signal, and announced on one descriptor.
 //!
-//! The handler does two things that a handler may do, in this order: it counts, and it writes to an eventfd that is never
-//! read. Then it calls the handler that was there before (`../handler.rs`). Who waits watches that eventfd edge-triggered, with
-//! an epoll instance of its own, so each write reaches everybody; it takes its events away first and looks at the counts
-//! then, so none is missed. `count.rs` holds these steps, and `model.rs` checks them.
+//! The handler does two things that are safe in a handler, in this order: it counts the arrival, and it writes to an eventfd
+//! that is never read. Then it calls the handler that was installed before (`../handler.rs`). Each receiver watches the eventfd
+//! edge-triggered, with an epoll instance of its own, so each write reaches all receivers. A receiver takes its events away
+//! first and reads the counts then, so no arrival is missed. `count.rs` has these steps, and `model.rs` checks them.
 //!
-//! Rejected: signalfd(2). It sees only signals that are blocked, in every thread of the process, also in those that are
-//! not ours and in children, which inherit the mask.
+//! Rejected: signalfd(2). It sees only signals that are blocked in every thread of the process, also in threads that are not
+//! ours, and in children, which inherit the mask.
 //!
-//! All state is static because what it describes belongs to the process: a disposition, and the handler behind it, which
-//! gets nothing but a number. The descriptor lives as long as the process, since a handler may be running at any time.
+//! All state is static because it describes the process: a disposition, and the handler behind it, which gets only a number.
+//! The descriptor lives as long as the process, since a handler may be running at any time.
 
 #![expect(unsafe_code, reason = "signal dispositions, and a handler that runs between any two instructions")]
 
@@ -20,7 +20,7 @@ mod model;
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use self::count::{Count, Seen};
+use self::count::{Count, SeenCount};
 use super::epoll::{Epoll, EventFd};
 use super::handler::{Delivery, Entry, LAYERS, Layers, Mask, with_errno_kept};
 
@@ -32,17 +32,17 @@ const SIGNALS: usize = 65;
 #[cfg(not(loom))]
 static COUNTS: [Count; SIGNALS] = [const { Count::new() }; SIGNALS];
 
-/// Loom's atomics are not made in constants; models have counts of their own.
+/// Loom's atomics cannot be made in constants. Models have counts of their own.
 #[cfg(loom)]
 static COUNTS: std::sync::LazyLock<[Count; SIGNALS]> =
     std::sync::LazyLock::new(|| std::array::from_fn(|_| Count::new()));
 
-static BELL: OnceLock<EventFd> = OnceLock::new();
+static NOTIFIER: OnceLock<EventFd> = OnceLock::new();
 
-/// How many are on for each signal. Locked by those who come and go, never by the handler.
+/// The number of subscriptions for each signal. Locked when one begins or ends, never by the handler.
 static WATCHERS: Mutex<[usize; SIGNALS]> = Mutex::new([0; SIGNALS]);
 
-/// What other libraries, or the program, do with each signal.
+/// The dispositions of each signal that ours cover, by other libraries or by the program.
 static COVERED: [Layers; SIGNALS] = [const { Layers::new() }; SIGNALS];
 
 const ENTRIES: [Entry; LAYERS] = [on_signal::<0>, on_signal::<1>, on_signal::<2>, on_signal::<3>];
@@ -59,20 +59,20 @@ pub(crate) const CHILD: i32 = libc::SIGCHLD;
 pub(crate) const CONTINUE: i32 = libc::SIGCONT;
 pub(crate) const WINDOW_CHANGE: i32 = libc::SIGWINCH;
 
-/// Counts one signal, for as long as the value lives. A handler that was there before is called as well; the default, or to
-/// ignore the signal, is off, and returns with the last value.
+/// Counts one signal while the value lives. A handler that was installed before is called as well. The default action of the
+/// signal, or ignoring it, is off until the signal's last subscription is dropped.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     signal: i32,
-    seen: Seen,
+    seen: SeenCount,
 }
 
 impl Subscription {
     pub(crate) fn new(signal: i32) -> io::Result<Self> {
-        bell()?;
+        notifier()?;
         let mut watchers = WATCHERS.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before the disposition changes: from then on each signal is ours to report.
-        let seen = Seen::new(&COUNTS[index(signal)]);
+        // Before the disposition changes: from then on each arrival must be reported.
+        let seen = SeenCount::new(&COUNTS[index(signal)]);
         if watchers[index(signal)] == 0 {
             COVERED[index(signal)].cover(signal, &ENTRIES)?;
         }
@@ -80,7 +80,7 @@ impl Subscription {
         Ok(Self { signal, seen })
     }
 
-    /// Whether the signal has arrived since this was last asked, or since the making.
+    /// Whether the signal has arrived since the last call, or since the subscription began.
     pub(crate) fn has_arrived(&mut self) -> bool {
         self.seen.has_changed(&COUNTS[index(self.signal)])
     }
@@ -99,23 +99,23 @@ impl Drop for Subscription {
 /// An epoll instance that has an event whenever a signal has been counted.
 pub(crate) fn watch() -> io::Result<Epoll> {
     let epoll = Epoll::new()?;
-    bell()?.add_to(&epoll, 0)?;
+    notifier()?.add_to(&epoll, 0)?;
     Ok(epoll)
 }
 
-fn bell() -> io::Result<&'static EventFd> {
-    if let Some(bell) = BELL.get() {
-        return Ok(bell);
+fn notifier() -> io::Result<&'static EventFd> {
+    if let Some(notifier) = NOTIFIER.get() {
+        return Ok(notifier);
     }
     let made = EventFd::new()?;
-    Ok(BELL.get_or_init(|| made))
+    Ok(NOTIFIER.get_or_init(|| made))
 }
 
 fn index(signal: i32) -> usize {
     usize::try_from(signal).expect("a signal's number is positive")
 }
 
-/// The handler: neither allocates, nor locks, nor unwinds, nor yields. What it calls is others' affair.
+/// The handler: neither allocates, nor locks, nor unwinds, nor yields. The handlers that it passes signals on to may.
 extern "C" fn on_signal<const LAYER: usize>(
     signal: libc::c_int,
     info: *mut libc::siginfo_t,
@@ -125,8 +125,8 @@ extern "C" fn on_signal<const LAYER: usize>(
     with_errno_kept(|| {
         if COVERED[at].is_top(LAYER) {
             COUNTS[at].arrive(|| {
-                if let Some(bell) = BELL.get() {
-                    bell.notify();
+                if let Some(notifier) = NOTIFIER.get() {
+                    notifier.notify();
                 }
             });
         }

@@ -5,7 +5,7 @@ use abaca::fiber as thread;
 #[test]
 fn a_thread_program_runs_on_fibers() {
     abaca::run(|| {
-        let builder = thread::Builder::new().name("twin".into()).stack_size(256 * 1024);
+        let builder = thread::Builder::new().name("fiber".into()).stack_size(256 * 1024);
         let handle: thread::JoinHandle<u32> = builder
             .spawn(|| {
                 let me: thread::Thread = thread::current();

@@ -1,36 +1,40 @@
-//! What the kernel says of a thread of this process: whether it runs or in which system call it is.
+//! The state of a thread of this process, from the kernel: whether it runs, or the system call that it is in.
 
 use std::fs;
 
-/// What a thread does at a moment.
+/// The state of a thread at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Doing {
-    /// It executes code, or waits for a processor to do so.
-    Runs,
-    /// It is in a system call of this number.
-    Calls(i64),
-    /// The kernel does not say.
+pub(crate) enum ThreadState {
+    /// The thread executes code, or waits for a processor.
+    Running,
+    /// The thread is in the system call with this number.
+    InCall(i64),
+    /// The kernel does not tell.
     Unknown,
 }
 
-/// What the thread with this id does. It is not disturbed.
-pub(crate) fn doing(thread_id: i32) -> Doing {
+/// The state of the thread with this id. The thread is not disturbed.
+pub(crate) fn of(thread_id: i32) -> ThreadState {
     let Ok(text) = fs::read_to_string(format!("/proc/self/task/{thread_id}/syscall")) else {
-        return Doing::Unknown;
+        return ThreadState::Unknown;
     };
     match text.split_whitespace().next() {
-        Some("running") => Doing::Runs,
-        Some(number) => number.parse().ok().filter(|number| *number >= 0).map_or(Doing::Runs, Doing::Calls),
-        None => Doing::Unknown,
+        Some("running") => ThreadState::Running,
+        Some(number) => number
+            .parse()
+            .ok()
+            .filter(|number| *number >= 0)
+            .map_or(ThreadState::Running, ThreadState::InCall),
+        None => ThreadState::Unknown,
     }
 }
 
-/// Whether that call is the one in which locks of `std::sync` and of C libraries wait.
+/// Whether this is futex(2), in which locks of `std::sync` and of C libraries wait.
 pub(crate) fn is_futex(call: i64) -> bool {
     call == libc::SYS_futex
 }
 
-/// The names of calls in which programs wait.
+/// The name of a system call, if it is one in which programs often wait.
 pub(crate) fn name_of(call: i64) -> Option<&'static str> {
     let names = [
         (libc::SYS_futex, "futex"),
