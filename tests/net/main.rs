@@ -6,6 +6,7 @@ mod bodies;
 mod cancel;
 mod closing;
 mod connect;
+mod conversions;
 mod convert;
 mod copy;
 mod copy_fd;
@@ -22,7 +23,6 @@ mod serve;
 mod sharing;
 mod stream;
 mod stress;
-mod twin;
 mod unix;
 
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! The service that every model serves, without its I/O: requests in, answers and waits out.
 //!
-//! `GET /` answers at once. `GET /work?cpu_us=C&wait_ms=W` burns C microseconds of CPU, waits W milliseconds for the
+//! `GET /` answers at once. `GET /work?cpu_us=C&wait_ms=W` uses C microseconds of CPU, waits W milliseconds for the
 //! backend, and answers. HTTP/1.1 with keep-alive and pipelining; HTTP/1.0 and `Connection: close` end the connection
 //! after the answer; what is no request gets 400 and ends it too.
 //!
@@ -43,7 +43,7 @@ struct Request {
 /// What a target stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// To burn CPU for a time, to wait for the backend for a time, and to answer.
+    /// Use the CPU for a time, wait for the backend for a time, and answer.
     Work { cpu: Duration, wait: Duration },
     /// What is not there.
     Nothing,
@@ -147,14 +147,14 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Begins a conversation, whose requests burn CPU by `busy_loop`.
+    /// Begins a conversation, whose requests use the CPU by `busy_loop`.
     #[must_use]
     pub fn new(busy_loop: BusyLoop) -> Self {
         let input = vec![0; INPUT_BYTES];
         Self { busy_loop, input, parsed: 0, filled: 0, output: Vec::new(), waiting: None, closing: false }
     }
 
-    /// Goes on as far as it can without I/O, and burns the CPU time that requests ask for.
+    /// Goes on as far as it can without I/O, and uses the CPU time that requests ask for.
     pub fn step(&mut self) -> Step {
         if let Some(request) = self.waiting.take() {
             self.answer(request);

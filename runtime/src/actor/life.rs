@@ -39,7 +39,7 @@ pub(super) struct Life {
 
 struct Status {
     /// Why it is to end, if somebody wants it to.
-    doom: Option<ExitReason>,
+    pending_exit: Option<ExitReason>,
     /// Why it has ended.
     ended: Option<ExitReason>,
     fiber: Option<JoinHandle<()>>,
@@ -51,7 +51,7 @@ struct Status {
 impl Life {
     pub(super) fn new() -> Self {
         let status = Status {
-            doom: None,
+            pending_exit: None,
             ended: None,
             fiber: None,
             links: BTreeMap::new(),
@@ -67,14 +67,14 @@ impl Life {
     }
 
     /// Why the actor is to end, if somebody wants it to.
-    pub(super) fn doom_reason(&self) -> Option<ExitReason> {
-        self.status.lock().doom.clone()
+    pub(super) fn pending_exit(&self) -> Option<ExitReason> {
+        self.status.lock().pending_exit.clone()
     }
 
     /// The actor's fiber has been spawned; it may have ended by now, or be doomed.
     pub(super) fn set_fiber(&self, fiber: JoinHandle<()>) {
         let mut status = self.status.lock();
-        if status.ended.is_none() && status.doom.is_none() {
+        if status.ended.is_none() && status.pending_exit.is_none() {
             status.fiber = Some(fiber);
             return;
         }
@@ -86,7 +86,7 @@ impl Life {
     pub(super) fn ends_with_caller(&self) -> bool {
         let fiber = {
             let status = self.status.lock();
-            if status.doom.is_some() {
+            if status.pending_exit.is_some() {
                 return true;
             }
             status.fiber.as_ref().map(JoinHandle::fiber)
@@ -95,12 +95,12 @@ impl Life {
     }
 
     /// Ends the actor for `reason`, at its next blocking call, whether it traps exits or not.
-    pub(super) fn doom(&self, reason: ExitReason) {
+    pub(super) fn terminate(&self, reason: ExitReason) {
         let mut status = self.status.lock();
-        if status.ended.is_some() || status.doom.is_some() {
+        if status.ended.is_some() || status.pending_exit.is_some() {
             return;
         }
-        status.doom = Some(reason);
+        status.pending_exit = Some(reason);
         let fiber = status.fiber.take();
         drop(status);
         if let Some(fiber) = fiber {
@@ -192,7 +192,7 @@ pub(super) fn unlink(one: &Pid, other: &Pid) {
 fn tell(target: &Pid, exit: Exit) {
     let (Some(from), false) = (exit.from, target.process().trap(&exit)) else { return };
     if exit.reason != ExitReason::Normal {
-        target.life().doom(exit.reason.through_link(from));
+        target.life().terminate(exit.reason.through_link(from));
     }
 }
 
@@ -200,7 +200,7 @@ fn tell(target: &Pid, exit: Exit) {
 pub(super) fn ask_to_end(target: &Pid, reason: ExitReason) {
     let exit = Exit { from: None, reason };
     if !target.process().trap(&exit) && exit.reason != ExitReason::Normal {
-        target.life().doom(exit.reason);
+        target.life().terminate(exit.reason);
     }
 }
 
@@ -236,7 +236,7 @@ mod model {
     use loom::thread;
 
     use super::{Exit, ExitReason, Pid, Process, end, link};
-    use crate::actor::mail::Cell;
+    use crate::actor::cell::Cell;
 
     /// An actor without a fiber, that traps exits.
     fn actor() -> (Arc<Cell<Exit>>, Pid) {

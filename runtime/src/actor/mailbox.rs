@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::cell::{Cell, take_first};
 use super::life::{self, Process};
-use super::mail::{Cell, take_first};
 use super::pid::Pid;
 use super::reason::{Down, Exit, ExitReason};
 use super::reference::ActorRef;

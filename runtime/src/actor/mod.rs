@@ -86,8 +86,8 @@
 //! An idle actor costs its fiber's touched stack, one page, and two small allocations.
 
 mod call;
+mod cell;
 mod life;
-mod mail;
 mod mailbox;
 mod pid;
 mod reason;

@@ -105,7 +105,7 @@ impl Pid {
 
     /// Cancels the actor, also if it traps exits; its reason is [`Killed`](ExitReason::Killed).
     pub fn kill(&self) {
-        self.life().doom(ExitReason::Killed);
+        self.life().terminate(ExitReason::Killed);
     }
 
     /// Blocks until the actor has ended; returns why.

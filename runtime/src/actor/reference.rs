@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::{self, CallError, Reply};
-use super::mail::Cell;
+use super::cell::Cell;
 use super::pid::{ActorId, Pid};
 use super::reason::ExitReason;
 use crate::park::{self, Cost};

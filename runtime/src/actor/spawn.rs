@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::cell::Cell;
 use super::life::{self, Process};
-use super::mail::Cell;
 use super::mailbox::Mailbox;
 use super::pid::Pid;
 use super::reason::ExitReason;
@@ -241,7 +241,7 @@ impl<M: Send + 'static> Living<M> {
 
     fn why_cancelled(&self) -> ExitReason {
         // Nobody wanted this one to end in particular: the runtime ends.
-        self.mailbox.process().life().doom_reason().unwrap_or(ExitReason::Shutdown)
+        self.mailbox.process().life().pending_exit().unwrap_or(ExitReason::Shutdown)
     }
 
     fn end(&mut self, reason: &ExitReason) {

@@ -5,20 +5,21 @@ use std::io::{self, ErrorKind, Read, Write};
 use super::kernel_copy::{End, through_a_buffer};
 use crate::fiber::try_scope::try_scope;
 
-/// How much each direction takes at once.
+/// The most that each direction reads at once.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// A stream for [`copy_bidirectional`]: both its halves work through a shared reference (`&T: Read + Write`), and its
-/// writing half can be closed alone. Wrappers that count, limit or watch what passes implement it themselves.
+/// A stream for [`copy_bidirectional`]: reading and writing work through a shared reference (`&T: Read + Write`), and the
+/// writing half can be closed alone. A wrapper that counts, limits or watches the bytes implements it itself.
 pub trait Duplex: Sync {
-    /// Tells the other side that nothing more will come; reading goes on.
+    /// Tells the peer that nothing more will come. Reading goes on.
     ///
     /// # Errors
     ///
-    /// What shutdown(2) says.
+    /// * [`ErrorKind::NotConnected`]: the peer has gone. [`copy_bidirectional`] takes this for a success.
+    /// * Any other error ends the copy.
     fn shutdown_write(&self) -> io::Result<()>;
 
-    /// A socket of this crate itself, and no wrapper, whose bytes can be looked at before they are taken.
+    /// `Some` for this crate's own sockets, whose bytes can be peeked at. `None` for a wrapper.
     #[doc(hidden)]
     fn as_end(&self) -> Option<End<'_>> {
         None
@@ -35,24 +36,28 @@ impl<T: Duplex + ?Sized> Duplex for &T {
     }
 }
 
-/// Copies from each stream to the other until both have come to their ends; returns how many bytes went from `a` to `b`,
-/// and from `b` to `a`. Mirrors tokio's function of this name.
+/// Copies from each stream to the other until both have ended. Returns how many bytes went from `a` to `b`, and from `b` to
+/// `a`. Mirrors tokio's function of this name.
 ///
-/// The end of one direction is passed on by shutting down the other stream's writing half, while the other direction
-/// goes on. A direction whose end cannot be passed on, because the other side has gone, has ended all the same.
+/// When one direction ends, the writing half of the other stream is shut down, and the other direction goes on. If the other
+/// side has gone already, that is no error.
 ///
-/// The caller copies one direction, a fiber the other; so it works from a fiber and from a plain thread in a runtime.
+/// The caller copies one direction, and a fiber copies the other. So it works from a fiber and from a plain thread that
+/// has entered a runtime.
 ///
-/// Between two sockets of this crate nothing is lost, whatever ends the copies: a byte is taken from one when the other has
-/// it. Through wrappers, up to 16 KiB of each direction may have been read and not written.
+/// Between two sockets of this crate no byte is lost, whatever ends the copy: a byte is taken from one socket only when the
+/// other has it. Through a wrapper, up to 16 KiB of each direction may have been read and not written.
 ///
 /// # Errors
 ///
-/// The first error of either direction; the other direction is then cancelled. What had been copied is not told.
+/// The first error of either direction; the other direction is then cancelled. The error does not say how much was copied.
+///
+/// A caller that is cancelled unwinds, and the other direction's fiber is cancelled and joined.
 ///
 /// # Panics
 ///
-/// Outside of a runtime; and with `panic = "abort"`, since there is no cancellation then.
+/// * outside of a runtime;
+/// * with `panic = "abort"`, where nothing can be cancelled.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -89,13 +94,13 @@ where
         let back = copy_one_way(b, a)?;
         match there.join() {
             Ok(there) => Ok((there, back)),
-            // Its error is the scope's; this one is not seen.
+            // The scope returns the fiber's own error; the value here is not used.
             Err(_) => Ok((0, back)),
         }
     })
 }
 
-/// Copies everything from one to the other, and passes the end on.
+/// Copies everything from `from` to `to`, and then shuts down `to`'s writing half.
 fn copy_one_way<A, B>(from: &A, to: &B) -> io::Result<u64>
 where
     A: Duplex,

@@ -19,11 +19,11 @@ use crate::poller::{Direction, Node, Snapshot, Source};
 use crate::scheduler;
 use crate::time;
 
-/// How long a call waits that no event will tell of: this, and then twice as long each time up to the longest.
+/// The pauses between two attempts where no event will come: the first, then twice as long each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
-/// Whether a short operation means that the kernel's buffer is exhausted (or full).
+/// Whether a short transfer means that the kernel's buffer is empty, or full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A stream socket: it does. See `poller/README.md`.
@@ -49,16 +49,16 @@ impl<T: AsFd> UnwindSafe for Descriptor<T> {}
 impl<T: AsFd> RefUnwindSafe for Descriptor<T> {}
 
 impl<T: AsFd> Descriptor<T> {
-    /// `inner`, all of whose operations are made so that they say `WouldBlock` instead of blocking the thread.
+    /// A descriptor whose every call returns `WouldBlock` instead of blocking the thread.
     pub(crate) fn new(inner: T, kind: Kind) -> Self {
         Self { inner: Some(inner), source: Source::new(), kind, settings: OnceLock::new(), mode: None }
     }
 
-    /// `inner`, in the kernel's non-blocking mode until it is given back; then it is in the mode that it had.
+    /// Puts `inner` into the kernel's non-blocking mode. When `inner` is given back, the open file has its old mode again.
     ///
     /// # Errors
     ///
-    /// What fstat(2) and fcntl(2) say.
+    /// Those of fstat(2) and fcntl(2): none for an open descriptor.
     pub(crate) fn in_nonblocking_mode(inner: T, kind: Kind) -> io::Result<Self> {
         let mode = Mode::nonblocking(inner.as_fd())?;
         let mut this = Self::new(inner, kind);
@@ -92,7 +92,7 @@ impl<T: AsFd> Descriptor<T> {
         Some(inner)
     }
 
-    /// Whether it was in the kernel's non-blocking mode before it came here.
+    /// Whether the open file was in the kernel's non-blocking mode before.
     pub(crate) fn was_nonblocking(&self) -> bool {
         self.mode.as_ref().is_some_and(|mode| mode.was_on())
     }
@@ -101,7 +101,7 @@ impl<T: AsFd> Descriptor<T> {
         self.settings.get_or_init(Arc::default)
     }
 
-    /// What may end the idling of this socket, once somebody has [asked](Self::share_idle) for it.
+    /// The socket's idle state, if [`share_idle`](Self::share_idle) was called.
     #[inline]
     pub(crate) fn idle(&self) -> Option<&Idle> {
         self.settings.get()?.idle.get().map(|idle| &**idle)
@@ -111,28 +111,28 @@ impl<T: AsFd> Descriptor<T> {
         Arc::clone(self.settings().idle.get_or_init(Arc::default))
     }
 
-    /// Chooses between waits and errors, for the calls here and for the kernel's own; for those not before the last copy
-    /// that is under way has ended.
+    /// Chooses between waiting and `WouldBlock`, for the calls here at once, and for the kernel's mode when the last copy
+    /// under way has ended.
     pub(crate) fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.settings().set_nonblocking(self.as_fd(), nonblocking)
     }
 
-    /// Like [`set_nonblocking`](Self::set_nonblocking) of what is always in the kernel's non-blocking mode.
+    /// [`set_nonblocking`](Self::set_nonblocking) for a descriptor that stays in the kernel's non-blocking mode.
     pub(crate) fn set_nonblocking_flag(&self, nonblocking: bool) {
         self.settings().nonblocking.store(nonblocking, Ordering::Relaxed);
     }
 
-    /// Until what it returns is dropped, the kernel does not wait for this descriptor, whatever the call.
+    /// Until the guard is dropped, no system call on this descriptor blocks in the kernel.
     pub(crate) fn in_kernel(&self) -> io::Result<NonblockingGuard<'_>> {
         self.settings().enter_kernel(self.as_fd())
     }
 
-    /// What an earlier copy has read and not written. Who holds it is alone with the reader, as far as copies go.
+    /// The bytes that an earlier copy has read and not written. The lock keeps other copies from the reader.
     pub(super) fn left(&self) -> MutexGuard<'_, Vec<u8>> {
         self.settings().left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what an earlier copy has left; `None` if there is nothing.
+    /// Takes bytes that an earlier copy has left; `None` if there are none.
     #[inline]
     pub(super) fn take_left(&self, buffer: &mut [u8]) -> Option<usize> {
         let mut left = self.settings.get()?.left.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,7 +150,7 @@ impl<T: AsFd> Descriptor<T> {
         self.settings.get().is_some_and(|settings| settings.nonblocking.load(Ordering::Relaxed))
     }
 
-    /// How long an operation waits at most; `None` is for ever. Never zero.
+    /// Limits how long an operation waits; `None` is for ever. `timeout` is not zero.
     pub(crate) fn set_timeout(&self, direction: Direction, timeout: Option<Duration>) {
         let nanos = timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
         self.settings().timeout(direction).store(nanos, Ordering::Relaxed);
@@ -161,7 +161,7 @@ impl<T: AsFd> Descriptor<T> {
         if nanos == 0 { None } else { Instant::now().checked_add(Duration::from_nanos(nanos)) }
     }
 
-    /// A transfer of bytes: `call` says how many of `wanted` it moved.
+    /// Transfers bytes: `call` returns how many of `wanted` it moved.
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl<T: AsFd> Descriptor<T> {
         self.retry(direction, reason, None, call, is_short)
     }
 
-    /// [`transfer`](Self::transfer) whose `call` says itself how many it wanted.
+    /// [`transfer`](Self::transfer) for a `call` that stores in `wanted` how many bytes it asked for.
     pub(super) fn transfer_hinted(
         &self,
         direction: Direction,
@@ -192,11 +192,12 @@ impl<T: AsFd> Descriptor<T> {
         self.retry(direction, reason, None, call, is_short)
     }
 
-    /// Waits until poll(2) says that the descriptor is ready.
+    /// Waits until poll(2) reports the descriptor ready.
     ///
     /// # Errors
     ///
-    /// What epoll says of a descriptor that it cannot watch.
+    /// * `PermissionDenied` (EPERM): epoll cannot watch the descriptor.
+    /// * `WouldBlock`: as for [`retry`](Self::retry).
     pub(crate) fn wait_until_ready(&self, direction: Direction) -> io::Result<()> {
         let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
         let look = |inner: &T| match epoll::wait_one(
@@ -210,13 +211,15 @@ impl<T: AsFd> Descriptor<T> {
         self.retry(direction, reason, None, look, |()| false)
     }
 
-    /// Makes `call` until it no longer says that it would block; waits for readiness in between, until `deadline`,
-    /// or else for as long as the direction's timeout says.
+    /// Repeats `call` until it no longer returns `WouldBlock`. In between it waits for readiness: until `deadline`, or else for
+    /// the direction's timeout.
     ///
     /// # Errors
     ///
-    /// Those of `call`, except `Interrupted`, which is retried. `WouldBlock` when the deadline passes (as std on
-    /// Linux), or in non-blocking mode.
+    /// * `WouldBlock`: the deadline has passed, as with std on Linux; or the descriptor is in non-blocking mode.
+    /// * Those of `call`, except `Interrupted`, which is retried.
+    ///
+    /// A caller that is cancelled while it waits unwinds.
     #[inline]
     pub(crate) fn retry<R>(
         &self,
@@ -249,12 +252,13 @@ impl<T: AsFd> Descriptor<T> {
                         return Err(error);
                     }
                     if let Some(gave_up) = self.wait(direction, reason, seen, &mut deadline)? {
-                        return Err(gave_up.tell());
+                        return Err(gave_up.into_error());
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    // It may come back at once for as long as somebody else has not done something: EMFILE of an accept.
+                    // A caller that repeats the call may get the same error at once: EMFILE of an accept, until a
+                    // descriptor is closed.
                     park::spend(Cost::TryFailed);
                     return Err(error);
                 }
@@ -263,8 +267,8 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
-    /// [`wait`](Self::wait) of a call that has not been made, since it would say `WouldBlock`, as far as this worker's poller
-    /// knows. What another worker's poller knows may be old, if that worker is busy, so then the call is made.
+    /// Waits before the first call, since this worker's poller knows that it would return `WouldBlock`. If another worker's
+    /// poller watches the descriptor, returns at once: that worker may be busy, and what its poller knows may be old.
     #[inline]
     fn wait_for_hint(
         &self,
@@ -280,25 +284,25 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
-    /// The call that has not been made, whose wait has ended without an event. There may be something all the same: the
-    /// poller had no turn since it came.
+    /// Makes the call that a hint had put off, after its wait has ended without an event. Bytes may have come all the same: the
+    /// poller has not run since.
     #[cold]
     fn try_once_more<R>(&self, gave_up: GaveUp, mut call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         loop {
             match call(self.get()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(gave_up.tell()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(gave_up.into_error()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
         }
     }
 
-    /// Waits for an event that `told`, the number of those that were told of before, does not count. There may be no
-    /// trace of it any more when one looks.
+    /// Waits for an event that `told`, the number of events that earlier waits have ended for, does not count. The event may
+    /// leave no trace that a later look would find.
     ///
     /// # Errors
     ///
-    /// What epoll says of a descriptor that it cannot watch.
+    /// * `PermissionDenied` (EPERM): epoll cannot watch the descriptor.
     pub(super) fn wait_for_event(
         &self,
         direction: Direction,
@@ -309,14 +313,14 @@ impl<T: AsFd> Descriptor<T> {
         if seen.events() == told.load(Ordering::Relaxed)
             && let Some(gave_up) = self.wait(direction, reason, seen, &mut None)?
         {
-            return Err(gave_up.tell());
+            return Err(gave_up.into_error());
         }
         told.store(self.source.snapshot(direction).events(), Ordering::Relaxed);
         Ok(())
     }
 
-    /// [`retry`](Self::retry) for a call that also says `WouldBlock` of something other than the descriptor, of which
-    /// no event will tell: as long as the descriptor itself is ready, asks again after a pause.
+    /// [`retry`](Self::retry) for a call that also returns `WouldBlock` because of something for which no event comes. While
+    /// the descriptor itself is ready, it repeats the call after a pause.
     ///
     /// # Errors
     ///
@@ -350,7 +354,7 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
-    /// Waits for an event after `seen`; says so if it gave up. The deadline is set at an operation's first wait.
+    /// Waits for an event after `seen`. Returns why, if it gave up. The operation's first wait sets the deadline.
     #[inline(never)]
     fn wait(
         &self,
@@ -365,7 +369,7 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
-    /// [`wait`](Self::wait) with a node of that kind.
+    /// [`wait`](Self::wait) with the kind of node that `node` makes.
     pub(super) fn wait_with<'a>(
         &'a self,
         node: fn(Waiter) -> Node,
@@ -383,15 +387,15 @@ impl<T: AsFd> Descriptor<T> {
         }
         let node = node(park::waiter());
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        let Some(place) = self.source.link(fd, direction, &node, seen, poller)? else {
+        let Some(entry) = self.source.link(fd, direction, &node, seen, poller)? else {
             return Ok(Waited::Event(None));
         };
         let gave_up = match park::wait(node.waiter(), reason, *deadline) {
-            Outcome::Notified => return Ok(Waited::Event(Some(place))),
+            Outcome::Notified => return Ok(Waited::Event(Some(entry))),
             Outcome::TimedOut => GaveUp::TimeIsUp,
             Outcome::Cancelled => GaveUp::Cancelled,
         };
-        place.unlink(&node);
+        entry.unlink(&node);
         Ok(Waited::GaveUp(gave_up))
     }
 }

@@ -1,13 +1,14 @@
-//! Connections that are told the end of their input while they are idle: how a server that stops gets rid of those that are
-//! kept alive between two requests.
+//! Ending idle connections: a server that stops gives connections that are kept alive between two requests the end of their
+//! input.
 //!
-//! What a request is the runtime does not know. It takes a connection for idle when the fiber that wrote last waits to read,
-//! or when nothing has come yet. A fiber that computes, sleeps or writes is not idle, nor is one that waits for the
-//! rest of what has begun to arrive; and a reader with a writer beside it may be in the middle of anything.
+//! The runtime does not know what a request is. A connection counts as idle when the fiber that wrote last waits to read, or
+//! when nothing has arrived yet. It is not idle while its fiber computes, sleeps or writes, nor while it waits for the rest of
+//! what has begun to arrive. If one fiber reads and another writes, the connection is never taken for idle.
 //!
-//! Whoever is about to wait leaves a [`ReadNotifier`] and then looks whether idling has [ended](Idle::end). Whoever ends it says so
-//! and then rings all notifiers. The notifiers' lock orders the two: either the look sees the end, or the notifier is there to be rung,
-//! and the wait is over as if something had arrived. So nothing is shut down, and what has arrived is read first.
+//! A reader that is about to wait adds a [`ReadNotifier`] and then checks whether idling has [ended](Idle::end). The ender sets
+//! the flag and then notifies all notifiers. The notifiers' lock orders the two: either the reader sees the flag, or the ender
+//! finds the notifier, and the wait ends as if something had arrived. So nothing is shut down, and what has arrived is read
+//! first.
 
 use std::fmt;
 use std::io;
@@ -22,14 +23,14 @@ use crate::{park, scheduler};
 
 /// See the module's documentation. One for each socket: clones share it.
 pub(crate) struct Idle {
-    /// The fiber that wrote last, by its address, or one of the values below. A fiber that has ended and whose address another
-    /// one has got writes no more, so a mistake is none.
+    /// The address of the fiber that wrote last, or one of the values below. If that fiber has ended and another has its
+    /// address, the new one is taken for the writer; that does no harm, since the old one writes no more.
     last: AtomicUsize,
     has_ended: AtomicBool,
     notifiers: Mutex<Vec<ReadNotifier>>,
 }
 
-/// Something has arrived since anything was written, or a plain thread wrote last.
+/// Something has arrived since the last write, or a plain thread wrote last.
 const BUSY: usize = 0;
 
 /// Nothing was read or written yet. No fiber has this address.
@@ -48,15 +49,15 @@ impl fmt::Debug for Idle {
 }
 
 impl Idle {
-    /// Whoever is idle, now or later, reads the end of the stream.
+    /// A reader that is idle, now or later, reads the end of the stream.
     pub(crate) fn end(&self) {
         self.has_ended.store(true, Ordering::Relaxed);
-        // Orders the store before a look of those whose notifiers are not there yet.
+        // The lock orders the store before the check of a reader whose notifier is not there yet.
         let notifiers = std::mem::take(&mut *self.notifiers.lock().unwrap_or_else(PoisonError::into_inner));
         notifiers.iter().for_each(|notifier| notifier.notify(park::wake));
     }
 
-    /// Something has arrived, or is being written in parts.
+    /// Notes that something has arrived, or that a message is being written in parts.
     #[inline]
     pub(crate) fn is_busy(&self) {
         if self.last.load(Ordering::Relaxed) != BUSY {
@@ -64,7 +65,7 @@ impl Idle {
         }
     }
 
-    /// The current fiber has written.
+    /// Notes that the current fiber has written.
     #[inline]
     pub(crate) fn has_written(&self) {
         let me = address_of_this_fiber();
@@ -73,7 +74,7 @@ impl Idle {
         }
     }
 
-    /// The current fiber is about to wait to read: whether it is to read the end instead.
+    /// Called before the current fiber waits to read. Returns whether it reads the end instead.
     fn announce(&self, notifier: ReadNotifier) -> bool {
         let mut notifiers = self.notifiers.lock().unwrap_or_else(PoisonError::into_inner);
         if !notifiers.contains(&notifier) {
@@ -86,13 +87,13 @@ impl Idle {
     }
 }
 
-/// `BUSY` on a plain thread, which is never told.
+/// `BUSY` on a plain thread, whose connection is never taken for idle.
 fn address_of_this_fiber() -> usize {
     scheduler::current_fiber().map_or(BUSY, |fiber| fiber.addr().get())
 }
 
 impl<T: AsFd> Descriptor<T> {
-    /// [`transfer`](Self::transfer) to the caller of a stream's bytes, or of their end.
+    /// [`transfer`](Self::transfer) of a stream's bytes to the caller. An idle caller may get the end instead.
     #[inline]
     pub(crate) fn receive(
         &self,
@@ -107,7 +108,7 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
-    /// Like [`receive`](Self::receive) of bytes that are still there afterwards, so that a short result drains nothing.
+    /// [`receive`](Self::receive) that leaves the bytes there, so that a short result does not mean an empty buffer.
     pub(crate) fn peek(&self, call: impl FnMut(&T) -> io::Result<usize>) -> io::Result<usize> {
         match self.idle() {
             None => self.retry(Direction::Read, Reason::Read, None, call, |_| false),
@@ -129,7 +130,7 @@ impl<T: AsFd> Descriptor<T> {
         sent
     }
 
-    /// Makes `call` by `operation`, which waits between attempts, unless the caller is to read the end instead of waiting.
+    /// Makes `call` through `operation`, which waits between attempts; a caller that should read the end does not wait.
     pub(crate) fn receive_unless_idle<R>(
         &self,
         idle: &Idle,
@@ -144,7 +145,8 @@ impl<T: AsFd> Descriptor<T> {
             }
             result => result,
         };
-        // Who has seen that there is nothing waits without an attempt: not if it is to end, of which no event tells.
+        // A reader that knows the buffer to be empty waits before its first attempt. If it should end, no event will come,
+        // so it notifies itself.
         if self.source.snapshot(Direction::Read).is_exhausted()
             && let Ok(true) = self.is_to_end(idle)
             && let Ok(Some(notifier)) = self.notifier()
@@ -154,12 +156,12 @@ impl<T: AsFd> Descriptor<T> {
         operation(&mut attempt)
     }
 
-    /// Whether the calling fiber reads the end now, instead of waiting. It will be called if that changes.
+    /// Whether the calling fiber reads the end now, instead of waiting. Its notifier is called when that changes.
     pub(crate) fn is_to_end(&self, idle: &Idle) -> io::Result<bool> {
         Ok(self.notifier()?.is_some_and(|notifier| idle.announce(notifier)))
     }
 
-    /// `None` if the caller will not wait with the poller.
+    /// `None` if the caller will not wait for the poller.
     fn notifier(&self) -> io::Result<Option<ReadNotifier>> {
         if self.is_nonblocking() || !park::on_fiber() {
             return Ok(None);

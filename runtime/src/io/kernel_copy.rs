@@ -25,11 +25,11 @@ use crate::os::copy::{self, Kind};
 use crate::os::{epoll, reopen};
 use crate::poller::Direction;
 
-/// The most that one system call is asked for: between two of them the copy can be cancelled.
+/// The most bytes that one system call copies. Between two calls the copy can be cancelled.
 const CHUNK: usize = 4 << 20;
 
-/// How often a splice is tried that says it would block although both ends are ready. An end may have become ready after
-/// the call had looked at it, which is over with the next try; only others that use the same ends can bring it back.
+/// How often a splice is repeated that returns `WouldBlock` although both ends are ready. An end may have become ready just
+/// after the call had looked at it; the next try then succeeds, unless others use the same ends.
 const TRIES: u32 = 4;
 
 /// The size of the buffer, where one is needed.
@@ -60,11 +60,11 @@ pub struct End<'a> {
 trait Waiting: Sync {
     fn in_kernel(&self) -> io::Result<NonblockingGuard<'_>>;
     fn left(&self) -> MutexGuard<'_, Vec<u8>>;
-    /// A transfer that moves less than `wanted`, which the call may set, has found all there is.
+    /// A transfer that moves fewer bytes than `wanted`, which the call may set, has emptied the buffer.
     fn call(&self, direction: Direction, wanted: &AtomicUsize, call: Call<'_>) -> io::Result<usize>;
 }
 
-/// A system call on one end, which says `WouldBlock` if it would have to wait for it.
+/// A system call on one end, which returns `WouldBlock` if it would have to wait for that end.
 type Call<'a> = &'a mut (dyn FnMut(BorrowedFd<'_>) -> io::Result<usize> + Send);
 
 impl<T: AsFd + Sync> Waiting for Descriptor<T> {
@@ -86,14 +86,14 @@ impl<'a> End<'a> {
         Self { fd: descriptor.as_fd(), descriptor: Some(descriptor) }
     }
 
-    /// A file, or what else nobody can wait for but a thread.
+    /// A file, or anything else for which only a thread can wait.
     pub(crate) fn file(file: &'a impl AsFd) -> Self {
         Self { fd: file.as_fd(), descriptor: None }
     }
 
     /// Makes the call until it does not say that it would block.
     fn call(self, direction: Direction, call: Call<'_>) -> io::Result<usize> {
-        // Nothing that is wanted is no hint of what is left.
+        // With 0 bytes wanted, no transfer counts as short.
         self.call_hinted(direction, &AtomicUsize::new(0), call)
     }
 
@@ -104,7 +104,7 @@ impl<'a> End<'a> {
         }
     }
 
-    /// The same pipe or terminal, which can be waited for; `None` for what can be already, and for what never can.
+    /// The same pipe or terminal in an open file that can be waited for. `None` if it can be already, or never can.
     fn opened_again(self) -> Option<Descriptor<OwnedFd>> {
         match self.descriptor {
             None => reopen::nonblocking(self.fd).ok().map(|fd| Descriptor::new(fd, descriptor::Kind::Other)),
@@ -112,14 +112,14 @@ impl<'a> End<'a> {
         }
     }
 
-    /// What it is, unless the kernel cannot copy here: its calls do not wait for a pipe, and who but a thread could wait
-    /// for a named pipe that was opened as a file?
+    /// The kind of end; `None` where the kernel cannot copy. Its calls do not wait for a pipe, and only a thread can wait for a
+    /// named pipe that was opened as a file.
     fn kind(self) -> io::Result<Option<Kind>> {
         let kind = copy::kind(self.fd)?;
         Ok(Some(kind).filter(|&kind| kind != Kind::Pipe || self.descriptor.is_some()))
     }
 
-    /// Until it is dropped, no call waits for a socket.
+    /// Until the guard is dropped, no call waits for a socket.
     fn in_kernel(self) -> io::Result<Option<NonblockingGuard<'a>>> {
         self.descriptor.map(Waiting::in_kernel).transpose()
     }
@@ -149,17 +149,16 @@ impl sealed::Sealed for File {
     }
 }
 
-/// Copies everything from `reader` to `writer`, inside of the kernel where it can; returns the number of bytes. The
+/// Copies everything from `reader` to `writer`, inside of the kernel where it can. Returns the number of bytes. The
 /// positions of files move on as with reads and writes.
 ///
-/// It differs from [`io::copy`](super::copy), which works with any `Read` and `Write`, cannot tell what is behind them, and
-/// has a buffer of its own:
+/// [`io::copy`](super::copy) works with any `Read` and `Write`, and copies through a buffer of its own. This function differs:
 ///
-/// * **Nothing is lost.** A byte is taken from the reader when the writer has it, so whatever ends a copy (a cancellation, a
-///   timeout, an error of either end), what has arrived at the writer and what the reader still has are what there was. Of
-///   what cannot be looked at before it is read, such as a terminal, the rest stays in the [`Pollable`], for its next read or
-///   copy. While a copy runs, nobody else should read from its reader: bytes that another thread reads at the same
-///   moment may be written all the same.
+/// * **Nothing is lost.** A byte is taken from the reader only when the writer has it. So whatever ends a copy (a
+///   cancellation, a timeout, an error of either end), each byte has arrived at the writer or is still in the reader. A terminal
+///   and the like cannot be peeked at: there the rest stays in the [`Pollable`], for its next read or copy. While a copy runs,
+///   nobody else should read from its reader: bytes that another thread reads at the same moment may be written all the
+///   same.
 /// * From a file to a socket or a pipe, **the kernel sends the pages of its cache, not copies of them** (sendfile(2)): bytes
 ///   that somebody writes into the file after the copy has returned, but before the network has sent them and the peer has
 ///   read them, may be delivered in place of the old ones. Where a file is overwritten in place, use `io::copy`.
@@ -171,7 +170,14 @@ impl sealed::Sealed for File {
 ///
 /// # Errors
 ///
-/// What the kernel says of either end. What had been copied is not told.
+/// The error does not say how much was copied.
+///
+/// * [`WouldBlock`](io::ErrorKind::WouldBlock): a timeout of either socket has passed; or an end is in non-blocking mode.
+/// * [`WriteZero`](io::ErrorKind::WriteZero): the writer takes no more bytes.
+/// * [`BrokenPipe`](io::ErrorKind::BrokenPipe): the writer's peer has gone. There is no `SIGPIPE`.
+/// * [`StorageFull`](io::ErrorKind::StorageFull) and other errors of reading or writing either end.
+///
+/// A fiber that is cancelled while it waits unwinds.
 ///
 /// ```
 /// use std::fs::File;
@@ -215,8 +221,8 @@ where
         }
         _ => 0,
     };
-    // All of it, between sockets; else the end, or what the kernel could not copy: files of procfs, say, whose sizes are
-    // 0, or what comes after a byte of urgent data.
+    // Between sockets this copies everything. Otherwise it finds the end, or copies the rest where the kernel could not: a
+    // file of procfs, whose size is 0, or what follows a byte of urgent data.
     Ok(copied + through_a_buffer(reader, writer, BUFFER_BYTES)?)
 }
 
@@ -236,16 +242,16 @@ fn repeat(mut step: impl FnMut() -> io::Result<usize>) -> io::Result<u64> {
 
 type Transfer = fn(BorrowedFd<'_>, BorrowedFd<'_>, usize) -> io::Result<usize>;
 
-/// A file never says that it would block, so if one does, it is the writer.
+/// A file never returns `WouldBlock`, so if the call does, the writer would block.
 fn from_file(reader: End<'_>, writer: End<'_>, transfer: Transfer) -> io::Result<usize> {
     writer
         .call(Direction::Write, &mut |to| reader.call(Direction::Read, &mut |from| transfer(from, to, CHUNK)))
 }
 
-/// A step from one end to the other, which does not wait; it may say how much the reader was asked for.
+/// A step from one end to the other, which does not wait. It may store how many bytes it asked the reader for.
 type Move<'a> = &'a mut (dyn FnMut(BorrowedFd<'_>, BorrowedFd<'_>, &AtomicUsize) -> io::Result<Moved> + Send);
 
-/// What it came to.
+/// The result of a [`Move`].
 enum Moved {
     /// A number of bytes; none at the end.
     Bytes(usize),
@@ -253,10 +259,9 @@ enum Moved {
     WriterBlocks,
 }
 
-/// A splice, and whom it would have to wait for, which the kernel does not say.
+/// Splices, and finds out which end would block, since the kernel does not say.
 ///
-/// Who is blamed is not ready when it is asked, which is after the splice: so the event that says that it has become
-/// ready is yet to come.
+/// The ends are asked after the splice. An end that is not ready then gets an event later, when it becomes ready.
 fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Moved> {
     for _ in 0..TRIES {
         match copy::splice(from, to, CHUNK) {
@@ -270,7 +275,7 @@ fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Moved> {
             return Ok(Moved::WriterBlocks);
         }
     }
-    // Neither end is what it waits for: the next byte in a socket is urgent data, which splice does not pass.
+    // Both ends are ready, and splice still would block: the next byte is urgent data, which splice does not pass.
     Ok(Moved::Bytes(0))
 }
 
@@ -278,7 +283,7 @@ fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<Moved> {
 fn direct(reader: End<'_>, writer: End<'_>, step: Move<'_>) -> io::Result<usize> {
     let wanted = AtomicUsize::new(0);
     let mut is_writers = false;
-    // Says `WouldBlock` if it is the reader that would have to be waited for, and of the writer tells beside.
+    // Returns `WouldBlock` if the reader would block; if the writer would, it sets `is_writers`.
     let mut unless_full = |from: BorrowedFd<'_>, to: BorrowedFd<'_>, is_writers: &mut bool| {
         wanted.store(0, Ordering::Relaxed);
         *is_writers = false;
@@ -294,8 +299,8 @@ fn direct(reader: End<'_>, writer: End<'_>, step: Move<'_>) -> io::Result<usize>
     let unless =
         |is_writers, copied| if is_writers { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(copied) };
     if writer.descriptor.is_none() {
-        // It is the reader. What waits is outside, where it can be cancelled, and what runs on the pool inside. A writer that
-        // somebody has made non-blocking cannot be waited for, which is an error.
+        // Only the reader can be waited for. The wait is outside, where it can be cancelled, and the job for the pool inside.
+        // A writer that somebody has made non-blocking cannot be waited for: that is an error.
         let copied = reader.call_hinted(Direction::Read, &wanted, &mut |from| {
             writer.call(Direction::Write, &mut |to| unless_full(from, to, &mut is_writers))
         })?;
@@ -308,7 +313,7 @@ fn direct(reader: End<'_>, writer: End<'_>, step: Move<'_>) -> io::Result<usize>
     })
 }
 
-/// Takes from the reader what the writer has, `bytes` at most at a time.
+/// Copies through a buffer of `bytes`, and takes from the reader only what the writer has.
 pub(super) fn through_a_buffer(reader: End<'_>, writer: End<'_>, bytes: usize) -> io::Result<u64> {
     let mut preview = Preview::new(reader.fd, writer.fd, bytes)?;
     let mut own = Vec::new();

@@ -1,9 +1,9 @@
-//! Standing in line for a descriptor: of many who wait for connections of one listener, each connection wakes one.
+//! Waiting in line for a descriptor: if many fibers wait on one listener, each connection wakes one of them.
 //!
-//! An event wakes who has waited longest. Whoever is woken and finds something wakes the next, since one event may tell of
-//! several; whoever is told to wait has proof that nothing is left, and wakes nobody. So a connection costs two wake-ups,
-//! however many wait. `poller/README.md` argues why nobody is forgotten. Only for calls that the kernel answers alike
-//! whoever makes them: what is nothing for one must be nothing for all.
+//! An event wakes the fiber that has waited longest. If its call succeeds, it wakes the next in line, since one event may
+//! stand for several connections. If its call would block, nothing is left, and it wakes nobody. So a connection costs two
+//! wake-ups, however many fibers wait. `poller/README.md` argues why no fiber is forgotten. This holds only for calls that
+//! give every caller the same answer: if the call would block for one, it must block for all.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -14,17 +14,17 @@ use crate::cell::Reason;
 use crate::park::{self, Cost};
 use crate::poller::{Direction, Entry, Node};
 
-/// Whoever was woken owes the next in line a wake-up, however its call ends.
-struct Turn<'a>(Entry<'a>);
+/// Wakes the next in line when it is dropped, however the call of the woken fiber ends.
+struct WakeNext<'a>(Entry<'a>);
 
-impl Turn<'_> {
-    /// Nothing was left: the next event wakes the next in line.
-    fn end(self) {
+impl WakeNext<'_> {
+    /// Wakes nobody: nothing was left, and the next event wakes the next in line.
+    fn dismiss(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WakeNext<'_> {
     fn drop(&mut self) {
         self.0.pass_on(park::wake);
     }
@@ -42,12 +42,12 @@ impl<T: AsFd> Descriptor<T> {
         mut call: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let mut deadline = None;
-        let mut turn: Option<Turn<'_>> = None;
+        let mut wake_next: Option<WakeNext<'_>> = None;
         loop {
             let seen = self.source.snapshot(Direction::Read);
             let error = match call(self.get()) {
                 Ok(result) => {
-                    drop(turn);
+                    drop(wake_next);
                     park::spend(Cost::SystemCall);
                     return Ok(result);
                 }
@@ -55,22 +55,23 @@ impl<T: AsFd> Descriptor<T> {
             };
             match error.kind() {
                 io::ErrorKind::WouldBlock => {
-                    if let Some(turn) = turn.take() {
-                        turn.end();
+                    if let Some(wake_next) = wake_next.take() {
+                        wake_next.dismiss();
                     }
                     if self.is_nonblocking() {
                         park::spend(Cost::TryFailed);
                         return Err(error);
                     }
                     match self.wait_with(Node::in_line, Direction::Read, reason, seen, &mut deadline)? {
-                        Waited::Event(place) => turn = place.map(Turn),
-                        Waited::GaveUp(gave_up) => return Err(gave_up.tell()),
+                        Waited::Event(entry) => wake_next = entry.map(WakeNext),
+                        Waited::GaveUp(gave_up) => return Err(gave_up.into_error()),
                     }
                 }
                 io::ErrorKind::Interrupted => {}
                 _ => {
-                    drop(turn);
-                    // It may come back at once for as long as somebody else has not done something: EMFILE of an accept.
+                    drop(wake_next);
+                    // A caller that repeats the call may get the same error at once: EMFILE of an accept, until a
+                    // descriptor is closed.
                     park::spend(Cost::TryFailed);
                     return Err(error);
                 }

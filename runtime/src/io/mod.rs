@@ -41,7 +41,7 @@ pub use stdio::{
     Stderr, StderrLock, Stdin, StdinLock, Stdout, StdoutLock, eprint, print, stderr, stdin, stdout,
 };
 #[cfg(feature = "hyper")]
-pub(crate) use task::Arm;
+pub(crate) use task::Registration;
 
 /// The traits of [`std::io::prelude`], for code whose `use` lines have changed.
 pub mod prelude {

@@ -1,11 +1,11 @@
-//! The non-blocking mode of open files that others have as well: switched on while somebody here needs it, and given back.
+//! The non-blocking mode of shared open files: on while somebody here needs it, and off again afterwards.
 //!
-//! `O_NONBLOCK` belongs to the open file, whose other descriptors, and other processes, share it: a shell whose terminal was
-//! left in that mode misbehaves. So whoever switches it on is entered in a list, and the last of those who share an
-//! open file switches it off. An open file that was in that mode before is left in it, and is in no list.
+//! `O_NONBLOCK` belongs to the open file, which other descriptors and other processes share. A shell whose terminal was left in
+//! that mode misbehaves. So each user of the mode is entered in a list, and the last user of an open file switches the mode
+//! off. An open file that was in the mode before is left in it, and is in no list.
 //!
 //! The list is static, since open files belong to the process: two `Pollable`s on duplicates of one descriptor do not know
-//! of each other otherwise. Whether two descriptors are duplicates is asked of the kernel.
+//! of each other otherwise. The kernel tells whether two descriptors are duplicates.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,36 +14,35 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::os::{identity, socket};
 
-/// By file, all who have switched the mode on or rely on somebody who has.
+/// By file, all users of the mode: those that switched it on, and those that found it on because of another user.
 static USERS: Mutex<BTreeMap<identity::File, Vec<User>>> = Mutex::new(BTreeMap::new());
 
-/// One of them.
 struct User {
     fd: RawFd,
-    /// The open file: who has the same number shares it.
+    /// The number of the open file; users that share it have the same number.
     open_file: usize,
 }
 
 /// Keeps an open file in non-blocking mode, until it is [given back](Mode::give_back).
 #[derive(Debug)]
-#[must_use = "it is to be given back"]
+#[must_use = "the mode has to be given back"]
 pub(super) struct Mode {
-    /// `None` if the mode was on before, which is for whoever switched it on.
+    /// `None` if the mode was on before: then it stays on.
     entry: Option<(identity::File, usize)>,
 }
 
 impl Mode {
-    /// Switches it on, unless it is.
+    /// Switches the mode on, unless it is on already.
     ///
     /// # Errors
     ///
-    /// What fstat(2) and fcntl(2) say.
+    /// Those of fstat(2) and fcntl(2): none for an open descriptor.
     pub(super) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<Self> {
         let file = identity::file(fd)?;
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
         let was_blocking = socket::set_nonblocking(fd, true)?;
         let shared = users.get(&file).and_then(|all| {
-            // A number is only compared; one that was closed behind our back is another open file, or none.
+            // The descriptor number is only compared: if it was closed behind our back, it is another open file's, or none's.
             all.iter().find(|user| identity::is_same_open_file(user.fd, fd.as_raw_fd()))
         });
         let open_file = match shared.map(|user| user.open_file) {
@@ -55,12 +54,12 @@ impl Mode {
         Ok(Self { entry: Some((file, open_file)) })
     }
 
-    /// Whether it was on before.
+    /// Whether the mode was on before.
     pub(super) fn was_on(&self) -> bool {
         self.entry.is_none()
     }
 
-    /// Leaves `fd`, with which it was made, in the mode that it had, unless others still need it.
+    /// Switches the mode off, unless it was on before or others still need it. `fd` is the descriptor of the constructor.
     pub(super) fn give_back(&mut self, fd: BorrowedFd<'_>) {
         let Some((file, open_file)) = self.entry.take() else { return };
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -94,16 +93,14 @@ mod tests {
     #[test]
     fn the_last_user_gives_it_back() {
         let (reader, writer) = io::pipe().unwrap();
-        let with_shared_settings = reader.try_clone().unwrap();
-        let (mut first, mut second) = (
-            Mode::nonblocking(reader.as_fd()).unwrap(),
-            Mode::nonblocking(with_shared_settings.as_fd()).unwrap(),
-        );
+        let duplicate = reader.try_clone().unwrap();
+        let (mut first, mut second) =
+            (Mode::nonblocking(reader.as_fd()).unwrap(), Mode::nonblocking(duplicate.as_fd()).unwrap());
         // The other end is the same file, and another open file.
         let mut third = Mode::nonblocking(writer.as_fd()).unwrap();
         first.give_back(reader.as_fd());
-        assert!(is_nonblocking(&with_shared_settings) && is_nonblocking(&writer));
-        second.give_back(with_shared_settings.as_fd());
+        assert!(is_nonblocking(&duplicate) && is_nonblocking(&writer));
+        second.give_back(duplicate.as_fd());
         assert!(!is_nonblocking(&reader) && is_nonblocking(&writer));
         third.give_back(writer.as_fd());
         assert!(!is_nonblocking(&writer));

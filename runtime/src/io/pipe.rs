@@ -13,7 +13,7 @@ use crate::park::{self, Cost};
 ///
 /// # Errors
 ///
-/// When there are no more descriptors.
+/// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -53,10 +53,7 @@ impl PipeReader {
     ///
     /// When there are no more descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0
-            .get()
-            .try_clone()
-            .map(|with_shared_settings| Self(self.0.with_shared_settings(with_shared_settings)))
+        self.0.get().try_clone().map(|end| Self(self.0.with_shared_settings(end)))
     }
 }
 
@@ -67,10 +64,7 @@ impl PipeWriter {
     ///
     /// When there are no more descriptors.
     pub fn try_clone(&self) -> io::Result<Self> {
-        self.0
-            .get()
-            .try_clone()
-            .map(|with_shared_settings| Self(self.0.with_shared_settings(with_shared_settings)))
+        self.0.get().try_clone().map(|end| Self(self.0.with_shared_settings(end)))
     }
 }
 

@@ -11,12 +11,12 @@ use crate::os::epoll::Epoll;
 use crate::os::{nowait, socket};
 use crate::poller::Direction;
 
-/// A descriptor that blocks only its fiber: pipes, eventfds, timerfds, terminals, sockets of other crates; also files that
-/// tell of changes, such as those of `/proc/pressure`, `/proc/mounts` and sysfs.
+/// A descriptor whose calls block only the fiber: a pipe, an eventfd, a timerfd, a terminal, a socket of another crate, or a
+/// file that reports changes, such as those of `/proc/pressure`, `/proc/mounts` and sysfs.
 ///
-/// Making one puts the descriptor into non-blocking mode (`O_NONBLOCK`). That mode belongs to the open file, which
-/// other descriptors, and other processes, may share; so they see it for as long as the `Pollable` lives. When it is dropped,
-/// or gives its descriptor back, the open file is in the mode that it had before, unless another `Pollable` of it still lives.
+/// [`new`](Self::new) puts the descriptor into non-blocking mode (`O_NONBLOCK`). That mode belongs to the open file, which
+/// other descriptors and other processes may share; they see it for as long as the `Pollable` lives. When the `Pollable` is
+/// dropped, or gives its descriptor back, the open file has its old mode again, unless another `Pollable` of it still lives.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -40,9 +40,10 @@ impl<T: AsFd> Pollable<T> {
     ///
     /// # Errors
     ///
-    /// * `Unsupported` for what epoll refuses to watch, such as a file on a disk, a directory, `/dev/null` and `/dev/zero`: it
-    ///   never says that it is ready, and its operations may wait all the same. [`fs::File`](crate::fs::File) is for those.
-    /// * What epoll_create(2) and fcntl(2) say, such as that there are no more descriptors.
+    /// * [`Unsupported`](io::ErrorKind::Unsupported): epoll refuses to watch it, as it does files on a disk, directories,
+    ///   `/dev/null` and `/dev/zero`. They never report that they are ready, and their calls may block all the same. Use
+    ///   [`fs::File`](crate::fs::File) for those.
+    /// * `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left for the check with epoll.
     pub fn new(inner: T) -> io::Result<Self> {
         match Epoll::new()?.add(inner.as_fd(), 0) {
             Err(error) if nowait::is_unpollable(&error) => {
@@ -73,16 +74,17 @@ impl<T: AsFd> Pollable<T> {
     }
 
     /// Blocks until the descriptor is readable, or has failed or ended. Follow it with a non-blocking call, since
-    /// somebody else may be faster; [`read_with`](Self::read_with) does both, and saves a system call.
+    /// somebody else may be faster. [`read_with`](Self::read_with) does both, and saves a system call.
     ///
     /// # Errors
     ///
-    /// What epoll says of a descriptor that it cannot watch.
+    /// None in normal use: [`new`](Self::new) has checked that epoll can watch the descriptor. A fiber that is cancelled while
+    /// it waits unwinds.
     pub fn wait_readable(&self) -> io::Result<()> {
         self.0.wait_until_ready(Direction::Read)
     }
 
-    /// The same for writing.
+    /// Blocks until the descriptor is writable, or has failed; see [`wait_readable`](Self::wait_readable).
     ///
     /// # Errors
     ///
@@ -91,16 +93,19 @@ impl<T: AsFd> Pollable<T> {
         self.0.wait_until_ready(Direction::Write)
     }
 
-    /// Blocks until something urgent has happened (`EPOLLPRI`), or the descriptor has failed or ended. What that is, poll(2)
-    /// and proc(5) say of each kind: urgent data has come to a TCP socket, the mounts have changed, a threshold of
-    /// `/proc/pressure` was passed, an attribute of sysfs has another value (read it first), a terminal's packet mode has news.
+    /// Blocks until something urgent has happened (`EPOLLPRI`), or the descriptor has failed or ended. For each kind of
+    /// descriptor poll(2) and proc(5) say what that is: urgent data has come to a TCP socket, the mounts have changed, a threshold
+    /// of `/proc/pressure` was passed, an attribute of sysfs has another value (read it first), a terminal in packet mode has
+    /// changed its state.
     ///
-    /// Some files forget that it has happened when they are asked; so one such event ends the wait of one caller,
-    /// which may be the next one.
+    /// Some files report such an event once. So one event ends the wait of one caller: one that waits, or the next to call.
     ///
     /// # Errors
     ///
-    /// When there are no more descriptors: it takes one more, for as long as the `Pollable` lives.
+    /// * `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: the first call needs one more descriptor, for as long as
+    ///   the `Pollable` lives.
+    ///
+    /// A fiber that is cancelled while it waits unwinds.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {
@@ -117,16 +122,30 @@ impl<T: AsFd> Pollable<T> {
         self.1.wait(self.0.as_fd())
     }
 
-    /// Makes a reading call until it no longer says `WouldBlock`, blocking the fiber in between.
+    /// Repeats `call`, which reads, until it no longer returns `WouldBlock`. Blocks the fiber in between.
     ///
     /// # Errors
     ///
-    /// Those of `call`, except `WouldBlock` and `Interrupted`.
+    /// Those of `call`, except `WouldBlock` and `Interrupted`. A fiber that is cancelled while it waits unwinds.
+    ///
+    /// ```
+    /// use std::io::{Read, Write};
+    /// # fn main() -> std::io::Result<()> {
+    /// # abaca::run(|| {
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// let reader = abaca::io::Pollable::new(reader)?;
+    /// abaca::spawn(move || writer.write_all(b"!").unwrap());
+    /// let mut byte = [0];
+    /// assert_eq!(reader.read_with(|mut pipe| pipe.read(&mut byte))?, 1);
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
     pub fn read_with<R>(&self, call: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.0.retry(Direction::Read, Reason::Read, None, call, |_| false)
     }
 
-    /// The same for a writing call.
+    /// Repeats `call`, which writes, until it no longer returns `WouldBlock`; see [`read_with`](Self::read_with).
     ///
     /// # Errors
     ///

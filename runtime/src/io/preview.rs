@@ -1,23 +1,23 @@
-//! A reader's bytes, looked at before they are taken: how a copy through a buffer loses nothing, whatever ends it.
+//! Peeking at a reader's bytes before taking them, so that a copy through a buffer loses nothing, whatever ends it.
 //!
-//! What was read from a socket or pipe cannot be put back, and a writer says only when it is asked how much it takes. So a
-//! step of a copy asks for the bytes without taking them, writes them, and then takes as many as were written:
+//! Bytes that were read from a socket or pipe cannot be put back, and only a write tells how much the writer takes. So a
+//! step of a copy peeks at the bytes, writes them, and then takes as many as were written:
 //!
-//! | reader | looks with | takes with |
+//! | reader | peeks with | takes with |
 //! |---|---|---|
 //! | socket | recv(2), `MSG_PEEK` | recv(2), `MSG_TRUNC`: TCP copies nothing |
 //! | pipe | tee(2) into a pipe of our own | read(2) |
 //! | file | read(2) | lseek(2) back over what was not written |
 //! | anything else | read(2), and what was not written is kept in the descriptor, for its next read or copy | |
 //!
-//! A step never waits, and nothing can come in between its calls: waits are outside of it, and there nothing is in our
-//! hands. Copies from one descriptor take their steps one after the other; who reads beside a copy, in another thread, can
-//! get in between a look and the taking.
+//! A step never waits, so no cancellation comes between its calls. The copy waits between steps, when it holds no bytes.
+//! Copies from one descriptor take their steps one after the other. A plain read in another thread can come between the
+//! peek and the taking.
 //!
 //! Rejected: *two splices with a pipe of our own between them*, which is what this replaces. When the writer takes no more,
 //! up to 64 KiB lie in that pipe. *To splice only what the writer has room for*: the kernel counts the memory of its
-//! buffers, not bytes, so nobody can tell. *To read, and keep the rest in the stream for its next read*: whoever goes on
-//! with the bare descriptor, in std's hands, misses it; so that is only for what cannot be looked at.
+//! buffers, not bytes, so nobody can tell. *To read, and keep the rest in the stream for its next read*: code that goes on
+//! with the bare descriptor through std misses those bytes, so this is only for readers that cannot be peeked at.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,24 +28,25 @@ use crate::os::socket;
 /// See the module's documentation.
 pub(super) struct Preview {
     buffer: Vec<u8>,
-    reader: Looking,
+    reader: Peek,
     to_socket: bool,
 }
 
-enum Looking {
+/// How the reader is peeked at.
+enum Peek {
     Socket,
     Pipe { output: PipeReader, input: PipeWriter },
     File,
     Blind,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// A number of bytes; none at the end.
     Moved {
         length: usize,
-        /// All that was there; the next step would be told to wait.
+        /// Whether that was all there was: the next step would block.
         is_all: bool,
     },
     ReaderBlocks,
@@ -53,29 +54,29 @@ pub(super) enum Step {
 }
 
 impl Preview {
-    /// For steps of at most `bytes` between what these are.
+    /// Prepares steps of at most `bytes` between two descriptors of these kinds.
     ///
     /// # Errors
     ///
-    /// What fstat(2) says; and for a pipe, when there are no more descriptors.
+    /// For a pipe, `EMFILE` or `ENFILE`: no descriptor is left.
     pub(super) fn new(from: BorrowedFd<'_>, to: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
         let reader = match copy::kind(from)? {
-            Kind::Socket => Looking::Socket,
+            Kind::Socket => Peek::Socket,
             Kind::Pipe => {
                 let (output, input) = io::pipe()?;
-                Looking::Pipe { output, input }
+                Peek::Pipe { output, input }
             }
-            Kind::Regular => Looking::File,
-            Kind::Other => Looking::Blind,
+            Kind::Regular => Peek::File,
+            Kind::Other => Peek::Blind,
         };
         Ok(Self { buffer: vec![0; bytes], reader, to_socket: copy::kind(to)? == Kind::Socket })
     }
 
-    /// Moves what there is and what the writer takes. `left` is what an earlier step has read and nobody has written.
+    /// Moves as much as there is and the writer takes. `left` holds what an earlier step has read and not written.
     ///
     /// # Errors
     ///
-    /// Those of either end. Nothing was taken then, or what was written could not be.
+    /// Those of either end. Then nothing was taken, or taking what was written has failed.
     pub(super) fn step(
         &mut self,
         from: BorrowedFd<'_>,
@@ -91,30 +92,30 @@ impl Preview {
                 Err(error) => blocked(error, Step::WriterBlocks),
             };
         }
-        let seen = match self.look(from) {
+        let peeked = match self.peek(from) {
             Ok(0) => return Ok(Step::Moved { length: 0, is_all: true }),
-            Ok(seen) => seen,
+            Ok(peeked) => peeked,
             Err(error) => return blocked(error, Step::ReaderBlocks),
         };
-        let written = self.write(to, &self.buffer[..seen]);
+        let written = self.write(to, &self.buffer[..peeked]);
         let length = *written.as_ref().unwrap_or(&0);
-        self.settle(from, seen, length, left)?;
+        self.consume(from, peeked, length, left)?;
         match written {
-            Ok(_) => Ok(Step::Moved { length, is_all: length == seen && seen < self.buffer.len() }),
+            Ok(_) => Ok(Step::Moved { length, is_all: length == peeked && peeked < self.buffer.len() }),
             Err(error) => blocked(error, Step::WriterBlocks),
         }
     }
 
-    /// Fills the buffer's beginning with what comes next.
-    fn look(&mut self, from: BorrowedFd<'_>) -> io::Result<usize> {
+    /// Fills the beginning of the buffer with the reader's next bytes.
+    fn peek(&mut self, from: BorrowedFd<'_>) -> io::Result<usize> {
         match &mut self.reader {
-            Looking::Socket => socket::receive(from, &mut self.buffer, socket::PEEK),
-            Looking::Pipe { output, input } => {
-                let seen = copy::tee(from, input.as_fd(), self.buffer.len())?;
-                output.read_exact(&mut self.buffer[..seen])?;
-                Ok(seen)
+            Peek::Socket => socket::receive(from, &mut self.buffer, socket::PEEK),
+            Peek::Pipe { output, input } => {
+                let peeked = copy::tee(from, input.as_fd(), self.buffer.len())?;
+                output.read_exact(&mut self.buffer[..peeked])?;
+                Ok(peeked)
             }
-            Looking::File | Looking::Blind => socket::read(from, &mut self.buffer),
+            Peek::File | Peek::Blind => socket::read(from, &mut self.buffer),
         }
     }
 
@@ -126,28 +127,29 @@ impl Preview {
         }
     }
 
-    /// Takes `length` of the `seen` bytes out of the reader, and leaves the others there.
-    fn settle(
+    /// Takes `length` of the `peeked` bytes out of the reader, and leaves the others there.
+    fn consume(
         &mut self,
         from: BorrowedFd<'_>,
-        seen: usize,
+        peeked: usize,
         length: usize,
         left: &mut Vec<u8>,
     ) -> io::Result<()> {
         match self.reader {
-            Looking::Socket => {
+            Peek::Socket => {
                 let take = |buffer: &mut [u8]| socket::receive(from, buffer, socket::DISCARD);
                 self.take(length, take)?;
             }
-            Looking::Pipe { .. } => self.take(length, |buffer| socket::read(from, buffer))?,
-            // Of what has no position, as some files of procfs, this fails.
-            Looking::File if length == seen || copy::step_back(from, seen - length).is_ok() => {}
-            Looking::File | Looking::Blind => left.extend_from_slice(&self.buffer[length..seen]),
+            Peek::Pipe { .. } => self.take(length, |buffer| socket::read(from, buffer))?,
+            // This fails for files without a position, such as some of procfs.
+            Peek::File if length == peeked || copy::step_back(from, peeked - length).is_ok() => {}
+            Peek::File | Peek::Blind => left.extend_from_slice(&self.buffer[length..peeked]),
         }
         Ok(())
     }
 
-    /// What was looked at is there, unless somebody else reads too. Who goes on after another error would see the same again.
+    /// Takes `length` bytes. They are there, unless somebody else reads too. Another error is returned: a copy that went on
+    /// would write the same bytes again.
     fn take(
         &mut self,
         length: usize,
@@ -169,7 +171,7 @@ impl Preview {
     }
 }
 
-/// That it would block is no error.
+/// Turns `WouldBlock` into the step's result.
 fn blocked(error: io::Error, who: Step) -> io::Result<Step> {
     if error.kind() == io::ErrorKind::WouldBlock { Ok(who) } else { Err(error) }
 }

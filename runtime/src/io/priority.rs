@@ -1,9 +1,9 @@
-//! Waiting for what is urgent about a descriptor.
+//! Waiting for an urgent event of a descriptor (`EPOLLPRI`).
 //!
-//! The poller's registrations are for reading and writing, whose waits look again before they go on. Some files (pressure,
-//! the table of mounts) forget what has happened when anybody looks, epoll included. So this has an epoll instance of its
-//! own, which watches for nothing else and is itself watched by the poller: that it is readable is the event, and nobody
-//! looks again.
+//! The poller watches for reading and writing, and its waits check again before they go on. Some files (pressure, the table
+//! of mounts) report an event once: the check, by epoll or anybody, takes it. So this has an epoll instance of its own, which
+//! watches for `EPOLLPRI` only and is itself watched by the poller. That it has become readable is the event, and nobody
+//! checks again.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -20,12 +20,12 @@ use crate::poller::Direction;
 pub(super) struct Priority {
     /// Made by the first wait.
     events: OnceLock<Descriptor<Epoll>>,
-    /// How many events of the poller waits have ended for.
+    /// How many of the poller's events have ended a wait.
     told: AtomicU32,
 }
 
 impl Priority {
-    /// Waits until there is something urgent about `fd`, which is always the same.
+    /// Waits for an urgent event of `fd`, which is the same in all calls.
     pub(super) fn wait(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let events = match self.events.get() {
             Some(events) => events,
@@ -35,7 +35,7 @@ impl Priority {
                 self.events.get_or_init(|| Descriptor::new(epoll, Kind::Other))
             }
         };
-        // What lasts, such as urgent data that nobody has read, makes no event again.
+        // A state that lasts, such as urgent data that nobody has read, makes no new event.
         if is_urgent(fd)? {
             return Ok(());
         }

@@ -1,4 +1,5 @@
-//! What is set for a descriptor, which its clones share as they share the kernel's object: timeouts, modes, what a copy left.
+//! The settings of a descriptor, which its clones share as they share the kernel's object: timeouts, modes, and the bytes
+//! that a copy has left.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -9,7 +10,7 @@ use super::Idle;
 use crate::os::socket;
 use crate::poller::Direction;
 
-/// What a user sets for a socket. The kernel keeps such things per socket, so clones share them.
+/// The settings of one socket. The kernel keeps such things per socket, so clones share them.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     /// The user asked for errors instead of waits.
@@ -17,11 +18,11 @@ pub(super) struct Settings {
     /// Nanoseconds; 0 is no timeout.
     read_timeout: AtomicU64,
     write_timeout: AtomicU64,
-    /// Made when somebody may end the idling.
+    /// Made when somebody asks for an `IdleHandle`.
     pub(super) idle: OnceLock<Arc<Idle>>,
     in_kernel: Mutex<Copies>,
-    /// Bytes that a copy has read and could not write: the next to be read. Only of what cannot be looked at before it is
-    /// read; see `preview.rs`. Copies hold the lock for a step.
+    /// Bytes that a copy has read and could not write: the next read returns them. Only for readers that cannot be peeked at;
+    /// see `preview.rs`. A copy holds the lock for one step.
     pub(super) left: Mutex<Vec<u8>>,
 }
 

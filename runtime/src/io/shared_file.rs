@@ -1,16 +1,16 @@
 //! A descriptor of an open file that others may have as well: pipes, terminals, the standard streams.
 //!
-//! Its mode is not ours to change (`os/nowait.rs` says why), so each operation finds its way anew:
+//! Its mode is not ours to change (`os/nowait.rs` says why), so each operation takes the first of four ways that works:
 //!
-//! 1. It asks the kernel not to wait, and parks on the poller until there is something: pipes, sockets, `/dev/null`.
-//! 2. Where the kernel cannot be asked, the pipe or terminal is opened once more, in a mode of its own (`os/reopen.rs`), and
-//!    that open file is waited for: FIFOs, pipes opened by a name, terminals.
-//! 3. What cannot be opened again is waited for until the poller says that it is ready, and then the call is made on the
-//!    blocking pool, since somebody else may be faster. A write is then of what surely fits.
-//! 4. What cannot be polled either goes to the pool right away: files.
+//! 1. It asks the kernel not to block, and parks on the poller until the file is ready: pipes, sockets, `/dev/null`.
+//! 2. Where the kernel has no such flag, it opens the pipe or terminal once more, in a mode of its own (`os/reopen.rs`), and
+//!    waits for that open file: FIFOs, pipes opened by a name, terminals.
+//! 3. If the file cannot be opened again, it waits until the poller reports it ready, and then makes the call on the blocking
+//!    pool, since somebody else may be faster. A write is then only as long as surely fits.
+//! 4. If the file cannot be polled either, the call goes to the pool at once: regular files.
 //!
-//! In 1 and 2 a wait is cancelled like any other, and a call moves what there is or has room, and no more. In 3 and 4
-//! a call that a thread has begun is waited for, since what it moves must not be lost.
+//! In 1 and 2 a wait is cancelled like any other, and a call moves no more than there is, or has room for. In 3 and 4 the fiber
+//! waits for a call that a thread has begun, since the bytes that it moves must not be lost.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,19 +24,19 @@ use crate::poller::Direction;
 /// See the module's documentation. `T` owns the descriptor.
 pub(crate) struct SharedFile<T: AsFd> {
     original: Descriptor<T>,
-    /// The same pipe or terminal, in a mode of its own. Made by the first operation that needs it; `None` if it cannot be had.
+    /// The same pipe or terminal, opened again in a mode of its own by the first operation that needs it. `None` if that fails.
     again: OnceLock<Option<Descriptor<OwnedFd>>>,
 }
 
-/// How a call deals with the thread.
+/// Whether a call may block its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    /// It asks the kernel not to block it.
-    None,
-    /// It may block it, or cannot.
-    Endless,
-    /// It may block it, but only because somebody else was faster.
-    Short,
+enum Block {
+    /// No: it asks the kernel not to.
+    Never,
+    /// Yes; or the descriptor's mode keeps it from blocking.
+    Freely,
+    /// Only if somebody else was faster.
+    Briefly,
 }
 
 impl<T: AsFd> SharedFile<T> {
@@ -71,9 +71,9 @@ impl<T: AsFd> SharedFile<T> {
         if let Some(length) = self.again.get().and_then(|again| again.as_ref()).and_then(left) {
             return Ok(length);
         }
-        self.transfer(Direction::Read, |fd, patience| match patience {
-            Patience::None => nowait::read(fd, buffers),
-            Patience::Endless | Patience::Short => socket::read_vectored(fd, buffers),
+        self.transfer(Direction::Read, |fd, block| match block {
+            Block::Never => nowait::read(fd, buffers),
+            Block::Freely | Block::Briefly => socket::read_vectored(fd, buffers),
         })
     }
 
@@ -82,39 +82,39 @@ impl<T: AsFd> SharedFile<T> {
             let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
             IoSlice::new(&first[..first.len().min(nowait::SURELY_FITS)])
         };
-        self.transfer(Direction::Write, |fd, patience| match patience {
-            Patience::None => nowait::write(fd, slices),
-            Patience::Endless => socket::write_vectored(fd, slices),
-            Patience::Short => socket::write_vectored(fd, &[fits()]),
+        self.transfer(Direction::Write, |fd, block| match block {
+            Block::Never => nowait::write(fd, slices),
+            Block::Freely => socket::write_vectored(fd, slices),
+            Block::Briefly => socket::write_vectored(fd, &[fits()]),
         })
     }
 
     fn transfer(
         &self,
         direction: Direction,
-        mut call: impl FnMut(BorrowedFd<'_>, Patience) -> io::Result<usize> + Send,
+        mut call: impl FnMut(BorrowedFd<'_>, Block) -> io::Result<usize> + Send,
     ) -> io::Result<usize> {
         if let Some(Some(again)) = self.again.get() {
-            return again.transfer(direction, 0, |inner| call(inner.as_fd(), Patience::Endless));
+            return again.transfer(direction, 0, |inner| call(inner.as_fd(), Block::Freely));
         }
-        match self.original.transfer(direction, 0, |inner| call(inner.as_fd(), Patience::None)) {
+        match self.original.transfer(direction, 0, |inner| call(inner.as_fd(), Block::Never)) {
             Err(error) if nowait::is_unsupported(&error) => {}
-            Err(error) if nowait::is_unpollable(&error) => return self.on_pool(Patience::Endless, call),
+            Err(error) if nowait::is_unpollable(&error) => return self.on_pool(Block::Freely, call),
             result => return result,
         }
         if socket::is_regular(self.as_fd())? {
-            return self.on_pool(Patience::Endless, call);
+            return self.on_pool(Block::Freely, call);
         }
         if let Some(again) = self.opened_again() {
-            return again.transfer(direction, 0, |inner| call(inner.as_fd(), Patience::Endless));
+            return again.transfer(direction, 0, |inner| call(inner.as_fd(), Block::Freely));
         }
         loop {
             match self.original.wait_until_ready(direction) {
                 Err(error) if !nowait::is_unpollable(&error) => return Err(error),
                 _ => {}
             }
-            match self.on_pool(Patience::Short, &mut call) {
-                // Somebody was faster, and somebody else has made the file non-blocking.
+            match self.on_pool(Block::Briefly, &mut call) {
+                // Somebody else was faster, and somebody has made the file non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
             }
@@ -128,12 +128,12 @@ impl<T: AsFd> SharedFile<T> {
 
     fn on_pool(
         &self,
-        patience: Patience,
-        mut call: impl FnMut(BorrowedFd<'_>, Patience) -> io::Result<usize> + Send,
+        block: Block,
+        mut call: impl FnMut(BorrowedFd<'_>, Block) -> io::Result<usize> + Send,
     ) -> io::Result<usize> {
         let fd = self.get().as_fd();
         loop {
-            match blocking::run_and_keep(|| call(fd, patience)) {
+            match blocking::run_and_keep(|| call(fd, block)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
@@ -142,8 +142,8 @@ impl<T: AsFd> SharedFile<T> {
 }
 
 impl<T: AsFd + Sync> SharedFile<T> {
-    /// What it is to a copy in the kernel. Only a pipe may be switched to non-blocking for that long: a terminal belongs to
-    /// others.
+    /// The end of a copy in the kernel. Only a pipe may be switched to non-blocking mode for that long; a terminal belongs to
+    /// others as well.
     pub(crate) fn end(&self) -> End<'_> {
         match copy::kind(self.as_fd()) {
             Ok(copy::Kind::Pipe) => End::descriptor(&self.original),
@@ -209,7 +209,7 @@ macro_rules! shared_file_traits {
             }
         }
 
-        /// In the mode in which it was made.
+        /// The open file is in the mode that it had.
         impl From<$t> for $std {
             fn from(this: $t) -> Self {
                 this.0.into_inner()

@@ -1,8 +1,8 @@
-//! The operations of a descriptor for tasks, which do not block but are polled: the with_shared_settings of the retry loop.
+//! The operations of a descriptor for async tasks, which are polled instead of blocking: the counterpart of the retry loop.
 //!
-//! A task that would have to wait leaves an [`Arm`] behind for that direction: a node in the poller's list that carries
-//! its waker. It stays until an event, or until the task disarms. `poller/README.md` tells why no edge is lost; an arm
-//! that is still linked has had no event since it was made, so it need not be made anew.
+//! A task that would have to wait leaves a [`Registration`] for that direction: a node in the poller's list that carries its
+//! waker. It stays until an event comes, or until the task takes it back. `poller/README.md` argues why no event is lost. A
+//! registration that is still linked has had no event, so the next poll keeps it.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -14,22 +14,22 @@ use crate::park::{self, Cost};
 use crate::poller::{Direction, Node, Snapshot};
 use crate::scheduler;
 
-/// A task's wait for one direction of a descriptor. Its owner calls [`Descriptor::disarm`] before it drops either.
+/// A task's wait for one direction of a descriptor. The task calls [`Descriptor::unregister`] before it drops either.
 #[derive(Default)]
-pub(crate) struct Arm(Option<Arc<Node>>);
+pub(crate) struct Registration(Option<Arc<Node>>);
 
 impl<T: AsFd> Descriptor<T> {
-    /// A transfer of bytes: `call` says how many of `wanted` it moved. `Pending` when it would block: then the task is
-    /// woken when that may have changed.
+    /// Transfers bytes: `call` returns how many of `wanted` it moved. `Pending` if it would block; the task is woken when that
+    /// may have changed.
     ///
     /// # Errors
     ///
-    /// Those of `call`, except `Interrupted`, which is retried; `Unsupported` when it would have to wait on a plain
-    /// thread, which has no poller.
+    /// * `Unsupported`: it would have to wait on a plain thread, which has no poller.
+    /// * Those of `call`, except `Interrupted`, which is retried.
     pub(crate) fn poll_transfer(
         &self,
         direction: Direction,
-        arm: &mut Arm,
+        registration: &mut Registration,
         context: &mut Context<'_>,
         wanted: usize,
         mut call: impl FnMut(&T) -> io::Result<usize>,
@@ -53,7 +53,7 @@ impl<T: AsFd> Descriptor<T> {
             } else {
                 true
             };
-            if would_block && self.poll_ready(direction, seen, arm, context)?.is_pending() {
+            if would_block && self.poll_ready(direction, seen, registration, context)?.is_pending() {
                 return Poll::Pending;
             }
             seen = self.source.snapshot(direction);
@@ -61,34 +61,34 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
-    /// [`poll_transfer`](Self::poll_transfer) of what the task reads, or of the end that an idle one is told.
+    /// [`poll_transfer`](Self::poll_transfer) of a stream's bytes to the task. An idle task may get the end instead.
     pub(crate) fn poll_receive(
         &self,
-        arm: &mut Arm,
+        registration: &mut Registration,
         context: &mut Context<'_>,
         wanted: usize,
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         match self.idle() {
-            None => self.poll_transfer(Direction::Read, arm, context, wanted, call),
+            None => self.poll_transfer(Direction::Read, registration, context, wanted, call),
             Some(idle) => self.receive_unless_idle(idle, call, |call| {
-                self.poll_transfer(Direction::Read, arm, context, wanted, call)
+                self.poll_transfer(Direction::Read, registration, context, wanted, call)
             }),
         }
     }
 
-    /// `Ready` if there was an event after `seen`; else arms the direction.
+    /// `Ready` if there was an event after `seen`; otherwise registers the task for the direction.
     fn poll_ready(
         &self,
         direction: Direction,
         seen: Snapshot<'_>,
-        arm: &mut Arm,
+        registration: &mut Registration,
         context: &Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if arm.0.as_ref().is_some_and(|node| node.will_wake(context)) {
+        if registration.0.as_ref().is_some_and(|node| node.will_wake(context)) {
             return Poll::Pending;
         }
-        self.disarm(direction, arm);
+        self.unregister(direction, registration);
         if !park::on_fiber() {
             let text = "a task waits for a descriptor only on a fiber: drive it with abaca's block_on there";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, text)));
@@ -97,7 +97,7 @@ impl<T: AsFd> Descriptor<T> {
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
         match self.source.link(self.as_fd(), direction, &node, seen, poller) {
             Ok(Some(_)) => {
-                arm.0 = Some(node);
+                registration.0 = Some(node);
                 Poll::Pending
             }
             result => {
@@ -107,9 +107,9 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
-    /// Nobody is woken because of this arm any more, but by an event that is being reported right now.
-    pub(crate) fn disarm(&self, direction: Direction, arm: &mut Arm) {
-        if let Some(node) = arm.0.take() {
+    /// Takes the registration back. Only an event that is being reported right now may still wake the task.
+    pub(crate) fn unregister(&self, direction: Direction, registration: &mut Registration) {
+        if let Some(node) = registration.0.take() {
             self.source.unlink(direction, &node);
         }
     }

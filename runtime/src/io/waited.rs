@@ -11,7 +11,7 @@ use crate::poller::{Direction, Entry};
 
 /// How a wait has ended.
 pub(super) enum Waited<'a> {
-    /// By an event; where the node stood, if it had to be linked.
+    /// By an event. The entry is there if the node had to be linked.
     Event(Option<Entry<'a>>),
     GaveUp(GaveUp),
 }
@@ -24,9 +24,9 @@ pub(super) enum GaveUp {
 }
 
 impl GaveUp {
-    /// What the caller is told: an error, or an unwinding.
+    /// The error of a timeout. For a cancellation it unwinds instead.
     #[cold]
-    pub(super) fn tell(self) -> io::Error {
+    pub(super) fn into_error(self) -> io::Error {
         match self {
             Self::TimeIsUp => would_block(),
             Self::Cancelled => park::unwind(),
@@ -34,8 +34,8 @@ impl GaveUp {
     }
 }
 
-/// How often a plain thread that polls looks whether it was cancelled through a token, which cannot end a poll(2).
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How often a plain thread in poll(2) checks whether a token has cancelled it: a token cannot end a poll(2).
+const RECHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 #[cold]
 pub(super) fn wait_on_thread(
@@ -52,10 +52,10 @@ pub(super) fn wait_on_thread(
             if park::is_cancelled() {
                 park::unwind();
             }
-            let look_again = state.has_signals.then(|| now + LOOK_AGAIN);
+            let recheck = state.has_signals.then(|| now + RECHECK_INTERVAL);
             // One that has passed is of a cancel scope to which the thread cannot unwind.
             let nearest = state.nearest.and_then(|_| park::with_chain(|chain| chain.nearest_after(now)));
-            for sooner in nearest.into_iter().chain(look_again) {
+            for sooner in nearest.into_iter().chain(recheck) {
                 if until.is_none_or(|until| sooner <= until) {
                     until = Some(sooner);
                     is_whole = false;
@@ -73,7 +73,7 @@ pub(super) fn wait_on_thread(
     }
 }
 
-/// Also the error of a timeout: the one that std's sockets give on Linux.
+/// The error of non-blocking mode, and of a timeout, as with std's sockets on Linux.
 #[cold]
 pub(super) fn would_block() -> io::Error {
     io::Error::from(io::ErrorKind::WouldBlock)

@@ -57,7 +57,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What getsockname(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }
@@ -85,20 +85,20 @@ impl TcpListener {
         IntoIncoming { listener: self }
     }
 
-    /// Sets the time to live of packets sent.
+    /// Sets the time to live of packets sent: the number of hops, 1 to 255.
     ///
     /// # Errors
     ///
-    /// What setsockopt(2) says.
+    /// * `InvalidInput`: `ttl` is not between 1 and 255.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.0.get().set_ttl(ttl)
     }
 
-    /// The time to live of packets sent.
+    /// The time to live of packets sent, in hops.
     ///
     /// # Errors
     ///
-    /// What getsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn ttl(&self) -> io::Result<u32> {
         self.0.get().ttl()
     }

@@ -71,7 +71,7 @@ macro_rules! listener_conversions {
             ///
             /// # Errors
             ///
-            /// What getsockopt(2) says.
+            /// None that an open socket gives; the result is std's.
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
                 self.0.get().take_error()
             }

@@ -96,7 +96,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What getpeername(2) says.
+    /// * `NotConnected`: the socket is not connected, or no longer.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().peer_addr()
     }
@@ -105,7 +105,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What getsockname(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }
@@ -114,7 +114,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What shutdown(2) says.
+    /// * `NotConnected`: the socket is not connected, or no longer.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get().shutdown(how)
     }
@@ -212,7 +212,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What setsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.0.get().set_nodelay(nodelay)
     }
@@ -221,7 +221,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What getsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.0.get().nodelay()
     }
@@ -230,7 +230,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What setsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         SockRef::from(self.0.get()).set_linger(linger)
     }
@@ -239,25 +239,25 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What getsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         SockRef::from(self.0.get()).linger()
     }
 
-    /// Sets the time to live of packets sent.
+    /// Sets the time to live of packets sent: the number of hops, 1 to 255.
     ///
     /// # Errors
     ///
-    /// What setsockopt(2) says.
+    /// * `InvalidInput`: `ttl` is not between 1 and 255.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.0.get().set_ttl(ttl)
     }
 
-    /// The time to live of packets sent.
+    /// The time to live of packets sent, in hops.
     ///
     /// # Errors
     ///
-    /// What getsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn ttl(&self) -> io::Result<u32> {
         self.0.get().ttl()
     }
@@ -267,7 +267,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What setsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
         SockRef::from(self.0.get()).set_tcp_quickack(quickack)
     }
@@ -276,7 +276,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// What getsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn quickack(&self) -> io::Result<bool> {
         SockRef::from(self.0.get()).tcp_quickack()
     }

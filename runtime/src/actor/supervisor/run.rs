@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
-use super::children::{Children, Place};
+use super::children::{Children, Position};
 use super::spec::{Restart, Shutdown, Strategy};
 use super::{ChildError, ChildInfo, Command, Supervisor};
 use crate::actor::{ActorId, Exit, ExitReason, Mailbox, Pid};
@@ -61,8 +61,8 @@ pub(super) fn run(
     let (children, expected) = Default::default();
     let mut running = Running { mailbox, strategy, intensity, children, expected, report };
     let End(reason) = running.supervise(first, started).unwrap_or_else(|end| end);
-    for place in running.children.places_from(0).into_iter().rev() {
-        running.stop(place);
+    for position in running.children.positions_from(0).into_iter().rev() {
+        running.stop(position);
     }
     reason
 }
@@ -70,10 +70,10 @@ pub(super) fn run(
 impl Running<'_> {
     fn supervise(&mut self, first: Vec<super::Child>, started: impl FnOnce()) -> Result<End, End> {
         for child in first {
-            let place = self.children.add(child);
-            let place =
-                place.map_err(|child| End(ExitReason::failed(format!("two children are {:?}", child.id))))?;
-            self.start(place).map_err(End)?;
+            let position = self.children.add(child);
+            let position = position
+                .map_err(|child| End(ExitReason::failed(format!("two children are {:?}", child.id))))?;
+            self.start(position).map_err(End)?;
         }
         started();
         loop {
@@ -81,15 +81,17 @@ impl Running<'_> {
                 Command::Exit(exit) => self.exited(exit)?,
                 Command::Start(child, reply) => reply.send(self.start_new(child)),
                 Command::Restart(id, reply) => {
-                    let place = self.idle_child(&id);
-                    reply.send(place.and_then(|place| self.start(place).map_err(ChildError::NotStarted)));
+                    let position = self.idle_child(&id);
+                    reply.send(
+                        position.and_then(|position| self.start(position).map_err(ChildError::NotStarted)),
+                    );
                 }
                 Command::Stop(id, reply) => {
-                    let place = self.children.place_of(&id).ok_or(ChildError::Unknown);
-                    reply.send(place.map(|place| self.stop(place)));
+                    let position = self.children.position_of(&id).ok_or(ChildError::Unknown);
+                    reply.send(position.map(|position| self.stop(position)));
                 }
                 Command::Remove(id, reply) => {
-                    reply.send(self.idle_child(&id).map(|place| self.children.remove(place)));
+                    reply.send(self.idle_child(&id).map(|position| self.children.remove(position)));
                 }
                 Command::List(reply) => reply.send(self.list()),
             }
@@ -106,18 +108,18 @@ impl Running<'_> {
     }
 
     fn start_new(&mut self, child: super::Child) -> Result<Pid, ChildError> {
-        let place = self.children.add(child).map_err(|_| ChildError::IdTaken)?;
-        self.start(place).map_err(|reason| {
-            self.children.remove(place);
+        let position = self.children.add(child).map_err(|_| ChildError::IdTaken)?;
+        self.start(position).map_err(|reason| {
+            self.children.remove(position);
             ChildError::NotStarted(reason)
         })
     }
 
-    /// The place of a child that has no actor.
-    fn idle_child(&mut self, id: &str) -> Result<Place, ChildError> {
-        let place = self.children.place_of(id).ok_or(ChildError::Unknown)?;
-        let is_running = self.children.get_mut(place).is_some_and(|entry| entry.pid.is_some());
-        if is_running { Err(ChildError::Running) } else { Ok(place) }
+    /// The position of a child that has no actor.
+    fn idle_child(&mut self, id: &str) -> Result<Position, ChildError> {
+        let position = self.children.position_of(id).ok_or(ChildError::Unknown)?;
+        let is_running = self.children.get_mut(position).is_some_and(|entry| entry.pid.is_some());
+        if is_running { Err(ChildError::Running) } else { Ok(position) }
     }
 
     /// Somebody to whom the supervisor is linked has ended, or the supervisor is asked to end.
@@ -126,10 +128,10 @@ impl Running<'_> {
         if self.expected.remove(&from) {
             return Ok(());
         }
-        match self.children.place_of_actor(from) {
-            Some(place) => {
-                self.children.ended(place);
-                self.child_ended(place, &exit.reason)
+        match self.children.position_of_actor(from) {
+            Some(position) => {
+                self.children.ended(position);
+                self.child_ended(position, &exit.reason)
             }
             // Its own supervisor, say. A link tells of normal ends as well, which concern nobody.
             None if exit.reason == ExitReason::Normal => Ok(()),
@@ -137,51 +139,51 @@ impl Running<'_> {
         }
     }
 
-    fn child_ended(&mut self, place: Place, reason: &ExitReason) -> Result<(), End> {
-        let Some(entry) = self.children.get_mut(place) else { return Ok(()) };
+    fn child_ended(&mut self, position: Position, reason: &ExitReason) -> Result<(), End> {
+        let Some(entry) = self.children.get_mut(position) else { return Ok(()) };
         (self.report)(&entry.child.id, reason);
         match entry.child.restart {
-            Restart::Permanent => self.restart(place),
-            Restart::Transient if reason.is_abnormal() => self.restart(place),
+            Restart::Permanent => self.restart(position),
+            Restart::Transient if reason.is_abnormal() => self.restart(position),
             Restart::Transient => Ok(()),
             Restart::Temporary => {
-                self.children.remove(place);
+                self.children.remove(position);
                 Ok(())
             }
         }
     }
 
-    /// Starts again whoever has to be, because the child at `place` has ended.
-    fn restart(&mut self, mut place: Place) -> Result<(), End> {
+    /// Starts again whoever has to be, because the child at `position` has ended.
+    fn restart(&mut self, mut position: Position) -> Result<(), End> {
         loop {
             if !self.intensity.allows_another() {
                 return Err(End(ExitReason::Shutdown));
             }
-            let places = match self.strategy {
-                Strategy::OneForOne => vec![place],
-                Strategy::OneForAll => self.children.places_from(0),
-                Strategy::RestForOne => self.children.places_from(place),
+            let positions = match self.strategy {
+                Strategy::OneForOne => vec![position],
+                Strategy::OneForAll => self.children.positions_from(0),
+                Strategy::RestForOne => self.children.positions_from(position),
             };
-            for other in places.iter().rev() {
+            for other in positions.iter().rev() {
                 self.stop(*other);
             }
             // A temporary child that was stopped for the sake of another is gone.
-            let left = places.into_iter().filter(|place| self.children.get_mut(*place).is_some());
+            let left = positions.into_iter().filter(|position| self.children.get_mut(*position).is_some());
             let left: Vec<_> = left.collect();
-            let failed = left.into_iter().find_map(|place| Some((place, self.start(place).err()?)));
+            let failed = left.into_iter().find_map(|position| Some((position, self.start(position).err()?)));
             let Some((failed, reason)) = failed else { return Ok(()) };
-            place = failed;
-            if let Some(entry) = self.children.get_mut(place) {
+            position = failed;
+            if let Some(entry) = self.children.get_mut(position) {
                 (self.report)(&entry.child.id, &reason);
             }
         }
     }
 
-    fn start(&mut self, place: Place) -> Result<Pid, ExitReason> {
-        let entry = self.children.get_mut(place).expect("a child that is known");
+    fn start(&mut self, position: Position) -> Result<Pid, ExitReason> {
+        let entry = self.children.get_mut(position).expect("a child that is known");
         match catch_unwind(AssertUnwindSafe(|| (entry.child.start)())) {
             Ok(pid) => {
-                self.children.started(place, pid.clone());
+                self.children.started(position, pid.clone());
                 self.mailbox.link(&pid);
                 Ok(pid)
             }
@@ -191,24 +193,24 @@ impl Running<'_> {
     }
 
     /// Stops a child if it runs, and forgets it if it is temporary.
-    fn stop(&mut self, place: Place) {
-        let Some(pid) = self.children.ended(place) else { return };
-        let Some(entry) = self.children.get_mut(place) else { return };
+    fn stop(&mut self, position: Position) {
+        let Some(pid) = self.children.ended(position) else { return };
+        let Some(entry) = self.children.get_mut(position) else { return };
         let (restart, shutdown) = (entry.child.restart, entry.child.shutdown);
         self.expected.insert(pid.id());
         match shutdown {
             Shutdown::Kill => pid.kill(),
             Shutdown::Infinity => pid.exit(ExitReason::Shutdown),
-            Shutdown::After(patience) => {
+            Shutdown::After(timeout) => {
                 pid.exit(ExitReason::Shutdown);
-                if pid.wait_timeout(patience).is_none() {
+                if pid.wait_timeout(timeout).is_none() {
                     pid.kill();
                 }
             }
         }
         pid.wait();
         if restart == Restart::Temporary {
-            self.children.remove(place);
+            self.children.remove(position);
         }
     }
 }

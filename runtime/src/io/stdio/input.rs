@@ -10,7 +10,7 @@ use crate::sync::{Mutex, MutexGuard};
 
 type Reader = BufReader<Raw<io::Stdin>>;
 
-/// Belongs to the process, as the stream does: what was read ahead is for whoever reads next.
+/// Belongs to the process, as the stream does: the next reader gets what was read ahead.
 static INPUT: LazyLock<Mutex<Reader>> = LazyLock::new(|| Mutex::new(BufReader::new(Raw(io::stdin))));
 
 /// The standard input of the process. Mirrors [`std::io::stdin`].
@@ -36,18 +36,22 @@ pub struct StdinLock<'a> {
 }
 
 impl Stdin {
-    /// Locks the stream, for calls that belong together.
+    /// Locks the stream, for calls that belong together. Blocks the fiber while another has it; its holder must not lock it
+    /// again.
     pub fn lock(&self) -> StdinLock<'static> {
-        // A reader that panicked has left a buffer that is as good as before.
+        // A panic leaves the buffer usable.
         let reader = INPUT.lock().unwrap_or_else(PoisonError::into_inner);
         StdinLock { reader, handle: io::stdin() }
     }
 
-    /// Appends the next line, with its end, to `text`; returns how many bytes that were, 0 at the end of input.
+    /// Appends the next line, with its line end, to `text`. Returns the number of bytes, which is 0 at the end of input.
     ///
     /// # Errors
     ///
-    /// What reading says; `InvalidData` for a line that is not UTF-8.
+    /// * [`InvalidData`](io::ErrorKind::InvalidData): the line is not UTF-8.
+    /// * Those of a read, except `Interrupted`, which is retried.
+    ///
+    /// A fiber that is cancelled while it waits unwinds.
     pub fn read_line(&self, text: &mut String) -> io::Result<usize> {
         self.lock().read_line(text)
     }

@@ -12,10 +12,10 @@ use super::raw::Raw;
 use super::reentrant::{ReentrantGuard, ReentrantLock};
 use crate::os::process;
 
-/// Belongs to the process, as the stream does; what is left of a line is written when the process exits.
+/// Belongs to the process, as the stream does. The rest of a line is written when the process exits.
 static OUTPUT: LazyLock<ReentrantLock<LineWriter<Raw<io::Stdout>>>> = LazyLock::new(|| {
     process::at_exit(|| {
-        // Who has the lock now writes no more.
+        // If another thread holds the lock, its line is lost, as with std.
         if let Some(mut guard) = OUTPUT.try_lock()
             && let Some(mut output) = guard.value()
         {
@@ -71,22 +71,23 @@ pub struct StderrLock<'a> {
     lifetime: PhantomData<&'a ()>,
 }
 
-// After a panic a stream is where it was: what was written is written, as with std's.
+// A panic leaves a stream usable, as with std's.
 impl UnwindSafe for StdoutLock<'_> {}
 impl RefUnwindSafe for StdoutLock<'_> {}
 impl UnwindSafe for StderrLock<'_> {}
 impl RefUnwindSafe for StderrLock<'_> {}
 
-/// What the value's formatting does when it writes to the stream that it is being written to.
+/// The error of formatting code that writes to the stream to which its own output goes.
 fn busy() -> io::Error {
     io::Error::new(io::ErrorKind::ResourceBusy, "the stream is written to already by the caller")
 }
 
-/// What the two streams have in common.
+/// The methods and traits of both streams.
 macro_rules! is_output {
     ($handle:ident, $lock:ident, $storage:ident, $std:path) => {
         impl $handle {
-            /// Locks the stream, for writes that belong together. Its owner may lock it again.
+            /// Locks the stream, for writes that belong together. Blocks the fiber while another holds the lock; the
+            /// holder may lock it again.
             pub fn lock(&self) -> $lock<'static> {
                 $lock { guard: $storage.lock(), handle: $std(), lifetime: PhantomData }
             }
@@ -169,7 +170,7 @@ macro_rules! is_output {
         is_output!(@descriptor $handle, $handle, 0);
         is_output!(@descriptor $lock<'_>, $lock, handle);
 
-        /// The stream itself, as a child's.
+        /// Hands the stream to a child process.
         impl From<$handle> for Stdio {
             fn from(handle: $handle) -> Self {
                 handle.0.into()
@@ -200,7 +201,7 @@ macro_rules! is_output {
 is_output!(Stdout, StdoutLock, OUTPUT, io::stdout);
 is_output!(Stderr, StderrLock, ERRORS, io::stderr);
 
-/// What [`print!`](crate::print) calls.
+/// The function behind [`print!`](crate::print).
 ///
 /// # Panics
 ///
@@ -210,7 +211,7 @@ pub fn print(text: fmt::Arguments<'_>) {
     stdout().write_fmt(text).unwrap_or_else(|error| panic!("failed printing to stdout: {error}"));
 }
 
-/// What [`eprint!`](crate::eprint) calls.
+/// The function behind [`eprint!`](crate::eprint).
 ///
 /// # Panics
 ///
@@ -221,6 +222,10 @@ pub fn eprint(text: fmt::Arguments<'_>) {
 }
 
 /// Prints to the [standard output](crate::io::stdout), blocking only the fiber. Mirrors [`std::print!`].
+///
+/// # Panics
+///
+/// When writing fails.
 #[macro_export]
 macro_rules! print {
     ($($text:tt)*) => {
@@ -229,6 +234,10 @@ macro_rules! print {
 }
 
 /// [`print!`] with an end of line. Mirrors [`std::println!`].
+///
+/// # Panics
+///
+/// When writing fails.
 ///
 /// ```
 /// # abaca::run(|| abaca::println!("{} fibers", 1_000_000));
@@ -244,6 +253,10 @@ macro_rules! println {
 }
 
 /// Prints to the [standard error](crate::io::stderr), blocking only the fiber. Mirrors [`std::eprint!`].
+///
+/// # Panics
+///
+/// When writing fails.
 #[macro_export]
 macro_rules! eprint {
     ($($text:tt)*) => {
@@ -252,6 +265,10 @@ macro_rules! eprint {
 }
 
 /// [`eprint!`] with an end of line. Mirrors [`std::eprintln!`].
+///
+/// # Panics
+///
+/// When writing fails.
 #[macro_export]
 macro_rules! eprintln {
     () => {

@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use crate::io::SharedFile;
 use crate::os::nowait;
 
-/// One of the three; `T` is std's handle, of which only the descriptor is used. It is watched anew by each call that waits:
-/// a program may put another file in its place.
+/// One of the three streams. Of std's handle `T` only the descriptor is used. Each call that waits watches the descriptor
+/// anew, since a program may put another file in its place.
 #[derive(Debug)]
 pub(super) struct Raw<T>(pub(super) fn() -> T);
 
-/// A program that was started without the stream reads nothing, and writes to nowhere, as with std.
+/// If the program was started without the stream, a read finds the end and a write succeeds, as with std.
 fn unless_closed(result: io::Result<usize>, closed: usize) -> io::Result<usize> {
     match result {
         Err(error) if nowait::is_closed(&error) => Ok(closed),

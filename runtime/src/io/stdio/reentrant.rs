@@ -1,7 +1,7 @@
-//! A lock that its owner, a fiber or a plain thread, may take again: whoever holds standard output may still print.
+//! A lock that its owner, a fiber or a plain thread, may take again, so that the holder of standard output may still print.
 //!
-//! The owner is known by its id, which is never another's, and not by an address: a guard may outlive the fiber that took it
-//! (in another fiber of the worker, in a coroutine), whose memory is then that of a fiber on another thread.
+//! The owner is known by its id, which is never used again, and not by an address: a guard may outlive the fiber that took it
+//! (in another fiber of the worker, in a coroutine), and that fiber's memory may then belong to a fiber on another thread.
 
 #![expect(unsafe_code, reason = "a lock hands out references to what it guards")]
 
@@ -16,9 +16,9 @@ use crate::sync::{Mutex, MutexGuard};
 /// See the module's documentation.
 pub(super) struct ReentrantLock<T: 'static> {
     mutex: Mutex<()>,
-    /// The id of who holds it; 0 is nobody. Only the owner finds itself here.
+    /// The id of the owner; 0 if nobody holds the lock. Only the owner finds its own id here.
     owner: AtomicU64,
-    /// The owner's: how often it has locked, and the right that it gives back at the end.
+    /// The owner's: how often it has locked, and the guard of `mutex` that the last unlock drops.
     depth: Cell<usize>,
     held: Cell<Option<MutexGuard<'static, ()>>>,
     value: RefCell<T>,
@@ -33,14 +33,14 @@ unsafe impl<T: Send> Sync for ReentrantLock<T> {}
 /// One of the locks that the owner has taken.
 pub(super) struct ReentrantGuard<T: 'static> {
     lock: &'static ReentrantLock<T>,
-    /// Given back by whoever took it.
+    /// The thread that took the lock gives it back.
     not_send: PhantomData<*const ()>,
 }
 
-// SAFETY: through a shared guard nothing is done: to get at the value, and to drop, takes the guard itself.
+// SAFETY: a shared reference to a guard does nothing: the value and the drop need the guard itself, or `&mut`.
 unsafe impl<T: Send> Sync for ReentrantGuard<T> {}
 
-/// The number of the calling fiber or thread.
+/// The id of the calling fiber or thread, as a number.
 fn me() -> u64 {
     current_id().number().get()
 }
@@ -58,7 +58,7 @@ impl<T> ReentrantLock<T> {
 
     pub(super) fn lock(&'static self) -> ReentrantGuard<T> {
         let me = me();
-        // Relaxed, here and below: one finds itself only if it was the last to write.
+        // Relaxed, here and below: a caller finds its own id only if it was the last to write.
         if self.owner.load(Ordering::Relaxed) != me {
             let guard = self.mutex.lock().unwrap_or_else(PoisonError::into_inner);
             self.take(me, guard);
@@ -80,7 +80,7 @@ impl<T> ReentrantLock<T> {
         Some(self.enter())
     }
 
-    /// One more guard for the owner, which calls.
+    /// One more guard for the owner, which is the caller.
     fn enter(&'static self) -> ReentrantGuard<T> {
         // Guards that are forgotten stay counted.
         self.depth.set(self.depth.get().checked_add(1).expect("a stream is locked too often"));

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 use super::exchange::Exchange;
-use crate::io::Arm;
+use crate::io::Registration;
 use crate::net::TcpStream;
 use crate::os::socket;
 use crate::poller::Direction;
@@ -24,27 +24,27 @@ use crate::poller::Direction;
 pub struct HyperStream {
     /// `Some` until it is taken out.
     stream: Option<TcpStream>,
-    arms: Arms,
+    registrations: Registrations,
     exchange: Exchange,
 }
 
 /// One for each direction; disarmed before the stream is closed.
 #[derive(Default)]
-struct Arms {
-    read: Arm,
-    write: Arm,
+struct Registrations {
+    read: Registration,
+    write: Registration,
 }
 
-impl std::fmt::Debug for Arms {
+impl std::fmt::Debug for Registrations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Arms").finish_non_exhaustive()
+        f.debug_struct("Registrations").finish_non_exhaustive()
     }
 }
 
 impl HyperStream {
     /// A stream for hyper.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream: Some(stream), arms: Arms::default(), exchange: Exchange::default() }
+        Self { stream: Some(stream), registrations: Registrations::default(), exchange: Exchange::default() }
     }
 
     /// The stream, to set or ask something.
@@ -59,8 +59,8 @@ impl HyperStream {
 
     fn release(&mut self) -> Option<TcpStream> {
         let stream = self.stream.take()?;
-        stream.descriptor().disarm(Direction::Read, &mut self.arms.read);
-        stream.descriptor().disarm(Direction::Write, &mut self.arms.write);
+        stream.descriptor().unregister(Direction::Read, &mut self.registrations.read);
+        stream.descriptor().unregister(Direction::Write, &mut self.registrations.write);
         Some(stream)
     }
 
@@ -82,8 +82,8 @@ impl HyperStream {
     }
 
     /// The stream and what it is armed with.
-    fn parts(&mut self) -> (&TcpStream, &mut Arms) {
-        (self.stream.as_ref().expect("taken out only by `into_inner`"), &mut self.arms)
+    fn parts(&mut self) -> (&TcpStream, &mut Registrations) {
+        (self.stream.as_ref().expect("taken out only by `into_inner`"), &mut self.registrations)
     }
 }
 
@@ -106,12 +106,13 @@ impl Read for HyperStream {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let (stream, arms) = this.parts();
+        let (stream, registrations) = this.parts();
         let free = buffer.initialize_unfilled();
         let wanted = free.len();
         let call = |inner: &std::net::TcpStream| socket::receive(inner.as_fd(), free, socket::TAKE);
         let is_watched = stream.descriptor().idle().is_some();
-        let length = ready!(stream.descriptor().poll_receive(&mut arms.read, context, wanted, call))?;
+        let length =
+            ready!(stream.descriptor().poll_receive(&mut registrations.read, context, wanted, call))?;
         if is_watched {
             this.exchange.has_read(&buffer.initialize_unfilled()[..length]);
         }
@@ -127,11 +128,11 @@ impl Write for HyperStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let (stream, arms) = self.parts();
+        let (stream, registrations) = self.parts();
         let call = |inner: &std::net::TcpStream| socket::send(inner.as_fd(), bytes);
         let written = ready!(stream.descriptor().poll_transfer(
             Direction::Write,
-            &mut arms.write,
+            &mut registrations.write,
             context,
             bytes.len(),
             call
@@ -149,12 +150,12 @@ impl Write for HyperStream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let (stream, arms) = self.parts();
+        let (stream, registrations) = self.parts();
         let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
         let call = |inner: &std::net::TcpStream| socket::send_vectored(inner.as_fd(), slices);
         let written = ready!(stream.descriptor().poll_transfer(
             Direction::Write,
-            &mut arms.write,
+            &mut registrations.write,
             context,
             wanted,
             call

@@ -62,7 +62,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What socket(2) says.
+    /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
     pub fn unbound() -> io::Result<Self> {
         net::UnixDatagram::unbound().map(Self::fresh)
     }
@@ -71,7 +71,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What socketpair(2) says.
+    /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixDatagram::pair()?;
         Ok((Self::fresh(one), Self::fresh(other)))
@@ -106,7 +106,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What getsockname(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }
@@ -115,7 +115,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What getpeername(2) says.
+    /// * `NotConnected`: the socket is not connected, or no longer.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().peer_addr()
     }
@@ -289,7 +289,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What shutdown(2) says.
+    /// * `NotConnected`: the socket is not connected, or no longer.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get().shutdown(how)
     }
@@ -298,7 +298,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What setsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn set_passcred(&self, passcred: bool) -> io::Result<()> {
         SockRef::from(self.0.get()).set_passcred(passcred)
     }
@@ -307,7 +307,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What getsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn passcred(&self) -> io::Result<bool> {
         SockRef::from(self.0.get()).passcred()
     }
@@ -316,7 +316,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What setsockopt(2) says; it takes the capability `CAP_NET_ADMIN`.
+    /// * `PermissionDenied`: the process does not have the capability `CAP_NET_ADMIN`.
     pub fn set_mark(&self, mark: u32) -> io::Result<()> {
         SockRef::from(self.0.get()).set_mark(mark)
     }

@@ -63,7 +63,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What getsockname(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }

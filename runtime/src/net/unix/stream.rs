@@ -64,7 +64,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What socketpair(2) says.
+    /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = net::UnixStream::pair()?;
         Ok((Self::fresh(one), Self::fresh(other)))
@@ -74,7 +74,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What getsockname(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }
@@ -83,7 +83,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What getpeername(2) says.
+    /// * `NotConnected`: the socket is not connected, or no longer.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().peer_addr()
     }
@@ -92,7 +92,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What getsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn peer_cred(&self) -> io::Result<UCred> {
         let (pid, uid, gid) = socket::peer_credentials(self.as_fd())?;
         Ok(UCred { uid, gid, pid: (pid != 0).then_some(pid) })
@@ -102,7 +102,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What setsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn set_passcred(&self, passcred: bool) -> io::Result<()> {
         SockRef::from(self.0.get()).set_passcred(passcred)
     }
@@ -111,7 +111,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What getsockopt(2) says.
+    /// None that an open socket gives; the result is std's.
     pub fn passcred(&self) -> io::Result<bool> {
         SockRef::from(self.0.get()).passcred()
     }
@@ -120,7 +120,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What setsockopt(2) says; it takes the capability `CAP_NET_ADMIN`.
+    /// * `PermissionDenied`: the process does not have the capability `CAP_NET_ADMIN`.
     pub fn set_mark(&self, mark: u32) -> io::Result<()> {
         SockRef::from(self.0.get()).set_mark(mark)
     }
@@ -129,7 +129,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What shutdown(2) says.
+    /// * `NotConnected`: the socket is not connected, or no longer.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get().shutdown(how)
     }

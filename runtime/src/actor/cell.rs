@@ -14,10 +14,10 @@ pub(super) struct Cell<M> {
     /// How many messages may wait; news of deaths do not count.
     capacity: usize,
     /// In the queue is the actor, while it waits for a message.
-    mail: WaitQueue<Mail<M>>,
+    messages: WaitQueue<Messages<M>>,
 }
 
-struct Mail<M> {
+struct Messages<M> {
     queue: VecDeque<M>,
     closed: bool,
     /// Makes a message of an exit, if the actor traps exits.
@@ -38,12 +38,12 @@ pub(super) fn take_first<M>(queue: &mut VecDeque<M>) -> Option<M> {
 
 impl<M> Cell<M> {
     pub(super) fn new(capacity: usize) -> Self {
-        let mail = Mail { queue: VecDeque::new(), closed: false, trap: None };
-        Self { life: Life::new(), capacity, mail: WaitQueue::new(mail) }
+        let messages = Messages { queue: VecDeque::new(), closed: false, trap: None };
+        Self { life: Life::new(), capacity, messages: WaitQueue::new(messages) }
     }
 
     pub(super) fn set_trap(&self, trap: Option<fn(Exit) -> M>) {
-        self.mail.lock().trap = trap;
+        self.messages.lock().trap = trap;
     }
 
     pub(super) fn send(&self, message: M) -> Result<(), SendError<M>> {
@@ -57,37 +57,37 @@ impl<M> Cell<M> {
     }
 
     fn put(&self, message: M, capacity: usize) -> Result<(), SendError<M>> {
-        let mut mail = self.mail.lock();
-        if mail.closed {
-            drop(mail);
+        let mut messages = self.messages.lock();
+        if messages.closed {
+            drop(messages);
             return Err(SendError::Dead(message));
         }
-        if mail.queue.len() >= capacity {
-            drop(mail);
+        if messages.queue.len() >= capacity {
+            drop(messages);
             return Err(SendError::Full(message));
         }
-        mail.queue.push_back(message);
-        mail.notify_one();
+        messages.queue.push_back(message);
+        messages.notify_one();
         Ok(())
     }
 
     pub(super) fn len(&self) -> usize {
-        self.mail.lock().queue.len()
+        self.messages.lock().queue.len()
     }
 
     /// The oldest message, if there is one.
     pub(super) fn take(&self) -> Option<M> {
-        take_first(&mut self.mail.lock().queue)
+        take_first(&mut self.messages.lock().queue)
     }
 
     /// Blocks for the oldest message; `None` when `deadline` passes first. Only the actor calls this.
     pub(super) fn receive(&self, deadline: Option<Instant>) -> Option<M> {
         loop {
-            let mut mail = self.mail.lock();
-            if let Some(message) = take_first(&mut mail.queue) {
+            let mut messages = self.messages.lock();
+            if let Some(message) = take_first(&mut messages.queue) {
                 return Some(message);
             }
-            if mail.wait(deadline) == Wakeup::TimedOut {
+            if messages.wait(deadline) == Wakeup::TimedOut {
                 return self.take();
             }
         }
@@ -100,7 +100,7 @@ impl<M: Send> Process for Cell<M> {
     }
 
     fn trap(&self, exit: &Exit) -> bool {
-        let trap = self.mail.lock().trap;
+        let trap = self.messages.lock().trap;
         let Some(trap) = trap else { return false };
         self.send_news(trap(exit.clone()));
         true
@@ -108,9 +108,9 @@ impl<M: Send> Process for Cell<M> {
 
     fn close(&self) {
         let unread = {
-            let mut mail = self.mail.lock();
-            mail.closed = true;
-            std::mem::take(&mut mail.queue)
+            let mut messages = self.messages.lock();
+            messages.closed = true;
+            std::mem::take(&mut messages.queue)
         };
         drop(unread);
     }
