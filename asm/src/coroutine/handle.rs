@@ -258,9 +258,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         // demands, and the call is valid until the switch returns.
         unsafe {
             let yielder = self.yielder.as_ptr();
-            let standing = &(*yielder).standing;
-            if standing.get() != LEFT_ALONE {
-                standing.set(if thread::panicking() { panics::count() } else { 0 });
+            if thread::panicking() {
+                panics::note(&(*yielder).standing);
             }
             let context: Context = (*yielder).context.get();
             switch((*yielder).resumer.as_ptr(), context, word)

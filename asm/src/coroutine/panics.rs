@@ -4,6 +4,7 @@
 //! look as if it panicked. There is no way to change the count but to begin and to catch unwindings, which takes stacks and
 //! threads, and this crate starts no thread: a runtime brings its [`Carrier`]. Without one they stay where they are.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 /// How panics are taken off the calling thread's count, and put on it again.
@@ -27,16 +28,19 @@ pub fn set_carrier(carrier: Carrier) {
 /// In place of a count: the coroutine's panics stay where they are.
 pub(super) const LEFT_ALONE: usize = usize::MAX;
 
-/// How many panics are under way on the calling thread.
+/// Notes in `standing` how many panics are under way on the calling thread, which resumes a coroutine.
 #[cold]
 #[inline(never)]
-pub(super) fn count() -> usize {
+pub(super) fn note(standing: &Cell<usize>) {
+    if standing.get() == LEFT_ALONE {
+        return;
+    }
     let counted = CARRIER.get().and_then(|carrier| {
         let count = (carrier.take)()?;
         (carrier.restore)(count);
         Some(count)
     });
-    counted.unwrap_or(LEFT_ALONE)
+    standing.set(counted.unwrap_or(LEFT_ALONE));
 }
 
 /// Panics that were taken off a thread. They are put on it again when this is dropped.

@@ -83,7 +83,8 @@ pub struct Yielder<Input, Yield> {
     pub(super) context: Cell<Context>,
     /// Where the resumer goes on, while the coroutine runs.
     pub(super) resumer: NonNull<Context>,
-    /// How many panics were under way on the thread when the coroutine was resumed, or [`LEFT_ALONE`].
+    /// The number of panics that were under way on the thread when the coroutine was resumed, or [`LEFT_ALONE`]. It is 0 while
+    /// the coroutine is suspended.
     pub(super) standing: Cell<usize>,
     /// The current resumption; valid while the coroutine runs.
     call: Cell<*mut Call<Input, Yield>>,
@@ -96,7 +97,7 @@ impl<Input, Yield> Yielder<Input, Yield> {
     /// If the coroutine is dropped instead of resumed, this call unwinds.
     #[inline]
     pub fn suspend(&self, value: Yield) -> Input {
-        if thread::panicking() && self.standing.get() != LEFT_ALONE {
+        if thread::panicking() {
             return self.suspend_unwinding(value);
         }
         self.switch_to_resumer(value)
@@ -106,8 +107,14 @@ impl<Input, Yield> Yielder<Input, Yield> {
     #[cold]
     #[inline(never)]
     fn suspend_unwinding(&self, value: Yield) -> Input {
-        let _taken = Taken::all_but(self.standing.get());
-        self.switch_to_resumer(value)
+        match self.standing.get() {
+            LEFT_ALONE => self.switch_to_resumer(value),
+            standing => {
+                self.standing.set(0);
+                let _taken = Taken::all_but(standing);
+                self.switch_to_resumer(value)
+            }
+        }
     }
 
     #[inline]

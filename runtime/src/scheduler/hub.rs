@@ -112,7 +112,7 @@ impl Worker {
         }
         if self.tick_is_up() {
             self.make_round();
-            if self.tick.is_for_a_task()
+            if self.tick.may_take_unstarted()
                 && let Some(task) = self.oldest_unstarted().or_else(|| self.injected())
             {
                 return Some(task);
@@ -191,7 +191,7 @@ impl Worker {
     /// Makes everyone ready whom timers and descriptors let go on, without waiting. What time it is, if it matters to
     /// anybody.
     fn expire_timers_and_poll(&self) -> Option<u64> {
-        let matters = !self.wheel.is_empty() || self.polls();
+        let matters = !self.wheel.is_empty() || self.polls() || self.tick.needs_time();
         let now_ns = matters.then(|| self.shared().now_ns())?;
         self.expire_timers(now_ns);
         self.poll_now();
@@ -322,13 +322,13 @@ impl Worker {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => self.remote.parker.park(timeout),
             });
-            let slept_ns = shared.now_ns() - began;
+            let slept_ns = || shared.now_ns() - began;
             self.hub_state.expects_items.set(
                 shared.poller_of(self.index).is_some()
                     && self.remote.inbox.has_items()
-                    && slept_ns < SHORT_SLEEP.as_nanos() as u64,
+                    && slept_ns() < SHORT_SLEEP.as_nanos() as u64,
             );
-            self.tick.forget(slept_ns);
+            self.tick.reset(slept_ns);
             self.remote.inbox.end_sleep();
             shared.unpark_monitor();
         }

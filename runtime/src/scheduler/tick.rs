@@ -15,36 +15,54 @@ const TARGET_NS: u64 = 1_000_000;
 /// After a sleep of this length a worker knows nothing.
 const LONG_SLEEP_NS: u64 = 1_000_000;
 
+/// While nobody waits for a timer or a descriptor, the clock is read once in this many ticks: the length that they have then is
+/// the one with which the next timer finds them.
+const UNTIMED: u32 = 8;
+
 /// The length of a worker's ticks.
 #[derive(Debug)]
 pub(super) struct Tick {
     picks: Cell<u32>,
-    /// When the last one ended; 0 if nobody looked at the clock then.
-    ended_ns: Cell<u64>,
-    /// Whether the last one ended with a task that came before those who were ready.
-    took_task: Cell<bool>,
+    /// When the clock was last read; 0 if the worker has slept since.
+    read_ns: Cell<u64>,
+    /// The number of ticks that have ended since.
+    untimed: Cell<u32>,
+    /// Whether the last tick ended with an unstarted fiber that came before the ready ones.
+    took_unstarted: Cell<bool>,
 }
 
 impl Default for Tick {
     fn default() -> Self {
-        Self { picks: Cell::new(FIRST), ended_ns: Cell::new(0), took_task: Cell::new(false) }
+        Self {
+            picks: Cell::new(FIRST),
+            read_ns: Cell::new(0),
+            untimed: Cell::new(0),
+            took_unstarted: Cell::new(false),
+        }
     }
 }
 
 impl Tick {
-    /// How many picks the current one has.
+    /// The number of picks of the current tick.
     pub(super) fn picks(&self) -> u32 {
         self.picks.get()
     }
 
-    /// A tick has ended. The clock counts only for one that leads to timers or descriptors.
+    /// Whether the clock must be read at the end of this tick, although nobody waits for a timer or a descriptor.
+    pub(super) fn needs_time(&self) -> bool {
+        self.untimed.get() + 1 >= UNTIMED
+    }
+
+    /// A tick has ended, at this time if it is known.
     pub(super) fn end(&self, now_ns: Option<u64>) {
-        let now_ns = now_ns.map_or(0, |now| now.max(1));
-        let began_ns = self.ended_ns.replace(now_ns);
-        if now_ns == 0 || began_ns == 0 {
+        let ticks = self.untimed.get() + 1;
+        let Some(now_ns) = now_ns else { return self.untimed.set(ticks) };
+        self.untimed.set(0);
+        let began_ns = self.read_ns.replace(now_ns.max(1));
+        if began_ns == 0 {
             return;
         }
-        let (picks, took_ns) = (self.picks.get(), now_ns.saturating_sub(began_ns));
+        let (picks, took_ns) = (self.picks.get(), now_ns.saturating_sub(began_ns) / u64::from(ticks));
         let fitting = if took_ns > TARGET_NS {
             u64::from(picks) * TARGET_NS / took_ns
         } else if took_ns < TARGET_NS / 2 {
@@ -55,19 +73,21 @@ impl Tick {
         self.picks.set(fitting.clamp(1, LONGEST.into()) as u32);
     }
 
-    /// The worker has slept: the time of that says nothing of its fibers.
-    pub(super) fn forget(&self, slept_ns: u64) {
-        self.ended_ns.set(0);
-        if slept_ns >= LONG_SLEEP_NS {
-            self.picks.set(self.picks.get().min(FIRST));
+    /// The worker has slept: the time of the sleep says nothing about its fibers. After a long sleep, which only ticks longer than
+    /// the first ones ask for, the fibers may be others.
+    pub(super) fn reset(&self, slept_ns: impl FnOnce() -> u64) {
+        self.read_ns.set(0);
+        self.untimed.set(0);
+        if self.picks.get() > FIRST && slept_ns() >= LONG_SLEEP_NS {
+            self.picks.set(FIRST);
         }
     }
 
     /// Whether a task may now come before those who are ready: after each tick, but where ticks are short only after every
     /// other, or the ready would starve.
-    pub(super) fn is_for_a_task(&self) -> bool {
-        let is = self.picks.get() == LONGEST || !self.took_task.get();
-        self.took_task.set(is);
+    pub(super) fn may_take_unstarted(&self) -> bool {
+        let is = self.picks.get() == LONGEST || !self.took_unstarted.get();
+        self.took_unstarted.set(is);
         is
     }
 }
@@ -107,28 +127,34 @@ mod tests {
     fn a_sleep_is_no_turn() {
         let (tick, mut now_ns) = (Tick::default(), 0);
         run(&tick, &mut now_ns, 100, 5);
-        tick.forget(10_000);
+        tick.reset(|| 10_000);
         now_ns += 1_000_000_000;
         assert_eq!(run(&tick, &mut now_ns, 100, 2), [LONGEST; 2]);
-        tick.forget(LONG_SLEEP_NS);
+        tick.reset(|| LONG_SLEEP_NS);
         assert_eq!(tick.picks(), FIRST);
     }
 
     #[test]
-    fn where_nobody_looks_at_the_clock_nothing_is_learned() {
-        let tick = Tick::default();
-        tick.end(Some(5));
-        tick.end(None);
-        tick.end(Some(u64::MAX));
-        assert_eq!(tick.picks(), FIRST);
+    fn ticks_that_nobody_times_share_the_time_until_the_clock_is_read() {
+        let (tick, mut now_ns) = (Tick::default(), 0);
+        for _ in 0..4 {
+            for _ in 1..UNTIMED {
+                assert!(!tick.needs_time());
+                now_ns += 100 * u64::from(tick.picks());
+                tick.end(None);
+            }
+            assert!(tick.needs_time());
+            run(&tick, &mut now_ns, 100, 1);
+        }
+        assert_eq!(tick.picks(), LONGEST);
     }
 
     #[test]
     fn the_ready_have_their_share_of_short_ticks() {
         let tick = Tick::default();
-        let tasks: Vec<_> = (0..4).map(|_| tick.is_for_a_task()).collect();
-        assert_eq!(tasks, [true, false, true, false]);
+        let taken: Vec<_> = (0..4).map(|_| tick.may_take_unstarted()).collect();
+        assert_eq!(taken, [true, false, true, false]);
         run(&tick, &mut 0, 100, 5);
-        assert!((0..4).all(|_| tick.is_for_a_task()));
+        assert!((0..4).all(|_| tick.may_take_unstarted()));
     }
 }

@@ -19,30 +19,30 @@ fn relayed(f: &mut dyn FnMut()) {
 }
 
 #[inline(never)]
-fn is_free_here() -> bool {
+fn can_unwind_here() -> bool {
     let here = 0_u8;
-    Path { from: black_box(&raw const here).addr(), to: 0 }.is_free()
+    Path { from: black_box(&raw const here).addr(), to: 0 }.can_unwind()
 }
 
 /// Whether an unwinding inside of `around`, which calls what it is given, would be caught.
-fn is_free_inside(around: fn(&mut dyn FnMut())) -> bool {
+fn can_unwind_inside(around: fn(&mut dyn FnMut())) -> bool {
     note();
-    let mut is_free = None;
-    around(&mut || is_free = Some(is_free_here()));
-    is_free.expect("it calls")
+    let mut can_unwind = None;
+    around(&mut || can_unwind = Some(can_unwind_here()));
+    can_unwind.expect("it calls")
 }
 
 #[test]
 fn a_catch_that_goes_no_further_ends_the_way_of_an_unwinding() {
-    assert!(is_free_inside(|f| callback(&mut || swallow(f))));
-    assert!(is_free_inside(|f| callback(&mut || swallow(&mut || relayed(f)))));
-    assert!(is_free_inside(|f| callback(&mut || relayed(&mut || swallow(f)))));
+    assert!(can_unwind_inside(|f| callback(&mut || swallow(f))));
+    assert!(can_unwind_inside(|f| callback(&mut || swallow(&mut || relayed(f)))));
+    assert!(can_unwind_inside(|f| callback(&mut || relayed(&mut || swallow(f)))));
 }
 
 #[test]
 fn a_relay_does_not() {
-    assert!(!is_free_inside(|f| callback(&mut || relayed(f))));
-    assert!(!is_free_inside(|f| swallow(&mut || callback(&mut || relayed(&mut || relayed(f))))));
+    assert!(!can_unwind_inside(|f| callback(&mut || relayed(f))));
+    assert!(!can_unwind_inside(|f| swallow(&mut || callback(&mut || relayed(&mut || relayed(f))))));
     // The harness catches.
-    assert!(is_free_inside(relayed));
+    assert!(can_unwind_inside(relayed));
 }
