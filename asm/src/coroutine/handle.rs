@@ -226,6 +226,12 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             // SAFETY: a coroutine that suspends has filled in this field.
             return CoroutineResult::Yield(unsafe { call.call.yielded.assume_init() });
         }
+        self.returned(call)
+    }
+
+    /// The result of a coroutine that has just ended. A function of its own, so that `resume` is short enough to be inlined.
+    #[inline(never)]
+    fn returned(&mut self, call: FullCall<Input, Yield, Return>) -> CoroutineResult<Yield, Return> {
         match self.end(call).transpose().expect("a coroutine that was resumed has a result") {
             Ok(value) => CoroutineResult::Return(value),
             Err(payload) => panic::resume_unwind(payload),
