@@ -252,7 +252,7 @@ impl Worker {
     }
 
     /// Ends a fiber, on its own stack: takes everything back, completes the fiber, and picks the next step.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
