@@ -126,6 +126,14 @@ impl Fiber {
     /// # Panics
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let parked = abaca::spawn(abaca::park);
+    /// parked.fiber().cancel();
+    /// assert!(parked.join().unwrap_err().is::<abaca::Cancelled>());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn cancel(&self) {
         park::require_unwinding();

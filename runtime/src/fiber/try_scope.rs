@@ -92,6 +92,17 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
     /// # Panics
     ///
     /// As [`abaca::spawn`](crate::spawn()).
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let total: Result<i32, String> = abaca::try_scope(|scope| {
+    ///     let one = scope.spawn(|| Ok(1));
+    ///     let two = scope.spawn(|| Ok(2));
+    ///     Ok(one.join().unwrap() + two.join().unwrap())
+    /// });
+    /// assert_eq!(total, Ok(3));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -118,6 +129,20 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
     }
 
     /// Whether the scope has failed, so that everything in it has been cancelled.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let failed: Result<(), &str> = abaca::try_scope(|scope| {
+    ///     scope.spawn(|| Err::<(), _>("no such host"));
+    ///     // A computation that never blocks looks from time to time.
+    ///     while !scope.has_failed() {
+    ///         abaca::yield_now();
+    ///     }
+    ///     Ok(())
+    /// });
+    /// assert_eq!(failed, Err("no such host"));
+    /// # });
+    /// ```
     pub fn has_failed(&self) -> bool {
         self.failure.0.lock().failed
     }

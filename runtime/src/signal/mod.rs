@@ -98,6 +98,14 @@ impl Signals {
     }
 
     /// Returns one of the signals if it has arrived, else `None`. It does not wait.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use abaca::signal::{Signal, Signals};
+    /// let mut signals = Signals::new([Signal::Hangup]).unwrap();
+    /// assert_eq!(signals.try_wait(), None);
+    /// # });
+    /// ```
     pub fn try_wait(&mut self) -> Option<Signal> {
         let arrived = next_of(&mut self.wanted);
         park::spend(if arrived.is_some() { Cost::Call } else { Cost::InVain });
