@@ -104,7 +104,7 @@
 //! | wait for a descriptor of my own | [`io::Pollable`] |
 //! | call a C library, SQLite, or compute for long | [`blocking::run`](fn@blocking::run) |
 //! | await a future on a fiber | [`future::block_on`]; of tokio's [`future::within`](fn@future::within) |
-//! | await a fiber or a channel in async code | `handle.await` ([`fiber::JoinFuture`](future::JoinFuture)), [`channel::Receiver::recv_async`] |
+//! | await a fiber or a channel in async code | `handle.await` ([`future::JoinFuture`]), [`channel::Receiver::recv_async`] |
 //! | write a generator | [`coroutine`] |
 //! | have mailboxes, links and supervisors | [`actor`] |
 //! | chain callbacks on values that arrive later | [`promise`] |
