@@ -212,9 +212,8 @@ impl CancellationToken {
         }
     }
 
-    /// Runs `f` and returns its result. If the token is cancelled before `f` returns,
-    /// `f` unwinds from the blocking call that it is in, or from its next one, and the result is `None`. If the token has been
-    /// cancelled already, `f` does not run.
+    /// Runs `f` and returns its result. If the token is cancelled before `f` returns, `f` unwinds from the blocking call that
+    /// it is in, or from its next one, and the result is `None`. If the token has been cancelled already, `f` does not run.
     ///
     /// On a plain thread, a socket call takes up to 10 ms to notice.
     ///

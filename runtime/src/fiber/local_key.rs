@@ -18,9 +18,8 @@ use crate::scheduler;
 /// are dropped when the fiber ends, the newest first. As with thread-locals, a destructor may use other values, and even make
 /// them. A destructor that panics aborts the process. Destructors are not [cancelled](crate::cancel).
 ///
-/// A [coroutine](crate::coroutine) may be suspended inside of
-/// [`with`](LocalKey::with) and outlive its fiber. The value that it uses is then dropped when it leaves `with`. After that,
-/// the coroutine sees the values of the fiber that resumes it.
+/// A [coroutine](crate::coroutine) may be suspended inside of [`with`](LocalKey::with) and outlive its fiber. The value that it
+/// uses is then dropped when it leaves `with`. After that, the coroutine sees the values of the fiber that resumes it.
 ///
 /// ```
 /// use std::cell::Cell;

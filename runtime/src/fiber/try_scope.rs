@@ -14,8 +14,8 @@ use crate::park::{self, run_inside};
 use crate::queue::SpinLock;
 
 /// Runs `f` with a scope whose fibers return [`Result`]s, and fails when one of them fails: when a fiber returns an error or
-/// panics, the others and
-/// `f` itself are [cancelled](crate::cancel). Returns when all have ended. Everything else is as in [`scope`](crate::scope()).
+/// panics, the others and `f` itself are [cancelled](crate::cancel). Returns when all have ended. Everything else is as in
+/// [`scope`](crate::scope()).
 ///
 /// # Errors
 ///
@@ -86,8 +86,8 @@ pub struct TryScope<'scope, 'env: 'scope, E> {
 impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
     /// Spawns a fiber that may borrow from outside of the scope. If it returns an error or panics, the scope has failed.
     ///
-    /// A join returns the value that is in the fiber's
-    /// `Ok`. If the fiber returned an error, which becomes that of the scope, a join fails with [`Cancelled`] as the payload.
+    /// A join returns the value that is in the fiber's `Ok`. If the fiber returned an error, which becomes that of the scope, a
+    /// join fails with [`Cancelled`] as the payload.
     ///
     /// # Panics
     ///

@@ -232,7 +232,8 @@ pub fn remove_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// The error of the first removal that fails, as [`remove_dir`] and [`remove_file`](super::remove_file). What was removed before stays removed.
+/// The error of the first removal that fails, as [`remove_dir`] and [`remove_file`](super::remove_file). What was removed
+/// before stays removed.
 ///
 /// ```
 /// # let folder = &std::env::temp_dir().join(format!("abaca-doc-remove_dir_all-{}", std::process::id()));

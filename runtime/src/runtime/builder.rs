@@ -224,9 +224,9 @@ impl Builder {
     /// # A library that keeps state per thread
     ///
     /// The crate `stacker` stores for each thread where its stack ends. A fiber that parks inside of `stacker::grow` would
-    /// leave that limit to the next fiber, whose deep recursion would then go unnoticed.
-    /// `stacker` restores the former limit when a call of `grow` ends. So a coroutine that is inside of such a call while the
-    /// fiber is parked saves and restores it. This costs a park some microseconds.
+    /// leave that limit to the next fiber, whose deep recursion would then go unnoticed. `stacker` restores the former limit
+    /// when a call of `grow` ends. So a coroutine that is inside of such a call while the fiber is parked saves and restores
+    /// it. This costs a park some microseconds.
     ///
     /// ```
     /// # fn main() {
