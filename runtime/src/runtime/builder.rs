@@ -268,11 +268,6 @@ impl Builder {
     /// * [`ErrorKind::InvalidInput`](io::ErrorKind::InvalidInput): no workers or more than 1024, a stack of 4 GiB or more, a
     ///   name with a NUL, a blocking pool without threads, or a value of `ABACA_WORKERS` or `ABACA_POLLER` that does not parse.
     /// * The error of the operating system, if it refuses an epoll instance, a timer or a thread.
-    ///
-    /// ```
-    /// let error = abaca::Runtime::builder().workers(0).build().unwrap_err();
-    /// assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-    /// ```
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
         let poller = self.poller_kind()?;
