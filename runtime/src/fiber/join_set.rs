@@ -134,8 +134,7 @@ impl<T> JoinSet<T> {
     ///
     /// # Errors
     ///
-    /// As [`JoinHandle::join`]: the payload of the fiber's panic; [`Cancelled`](crate::Cancelled), if it was cancelled; an
-    /// [`io::Error`](std::io::Error), if it had no memory for its stack.
+    /// As [`JoinHandle::join`]: a payload, which tells how the fiber ended.
     pub fn join_next(&mut self) -> Option<thread::Result<T>> {
         if self.is_empty() {
             return None;
