@@ -104,7 +104,7 @@
 //! | wait for a descriptor of my own | [`io::Pollable`] |
 //! | call a C library, SQLite, or compute for long | [`blocking::run`](fn@blocking::run) |
 //! | await a future on a fiber | [`future::block_on`]; of tokio's [`future::within`](fn@future::within) |
-//! | await a fiber or a channel in async code | `handle.await` ([`fiber::JoinFuture`](future::JoinFuture)), [`channel::Receiver::recv_async`] |
+//! | await a fiber or a channel in async code | `handle.await` ([`future::JoinFuture`]), [`channel::Receiver::recv_async`] |
 //! | write a generator | [`coroutine`] |
 //! | have mailboxes, links and supervisors | [`actor`] |
 //! | chain callbacks on values that arrive later | [`promise`] |
@@ -187,9 +187,9 @@
 //!
 //! # The soundness contract
 //!
-//! Rust cannot check that what lives on a fiber's stack across a blocking call is
-//! `Send`. If a fiber moved between threads while it holds an `Rc` from a thread-local, or the address of a thread-local, safe
-//! code would have undefined behaviour. abaca's answer:
+//! Rust cannot check that what lives on a fiber's stack across a blocking call is `Send`. If a fiber moved between threads
+//! while it holds an `Rc` from a thread-local, or the address of a thread-local, safe code would have undefined behaviour.
+//! abaca's answer:
 //!
 //! 1. [`spawn`](fn@spawn) is safe. Until a fiber starts, any worker may take it. **Once started, a fiber stays on its home
 //!    worker for life**, so thread-locals, `Rc`, thread ids and everything else that is bound to a thread behave as on any

@@ -48,7 +48,7 @@ fn to_spawn_outside_of_a_runtime_is_the_callers_fault() {
     assert_blames_here(|| abaca::spawn(|| ()));
     assert_blames_here(|| abaca::spawn_local(|| ()));
     assert_blames_here(|| abaca::scope(|scope| drop(scope.spawn(|| ()))));
-    assert_blames_here(|| abaca::try_scope(|scope| Ok::<_, ()>(drop(scope.spawn(|| Ok(()))))));
+    assert_blames_here(|| abaca::try_scope::<_, _, ()>(|scope| Ok(scope.spawn(|| Ok(())).is_finished())));
     assert_blames_here(|| JoinSet::new().spawn(|| ()));
     assert_blames_here(|| JoinSet::new().spawn_with(Builder::new(), || ()));
     assert_blames_here(|| JoinSet::from_iter([|| ()]));

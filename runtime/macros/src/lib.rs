@@ -39,8 +39,8 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     expand(options, item, &quote!())
 }
 
-/// Runs the body of a test as the main fiber of a runtime of its own. It stands in place of `#[test]`, and may be combined with
-/// `#[should_panic]` and `#[ignore]`.
+/// Runs the body of a test as the main fiber of a runtime of its own. It stands in place of `#[test]`; other attributes of tests, such as
+/// `#[should_panic]`, work as usual.
 ///
 /// The options are those of [`main`](macro@main).
 #[proc_macro_attribute]

@@ -66,10 +66,9 @@
 //!
 //! A fiber that is cancelled before a thread has taken its job takes the job back and unwinds. If the job has begun:
 //!
-//! * [`run_owned`], whose closure owns what it uses: the fiber unwinds at once. The closure goes on without it, and its result is
-//!   dropped. So it does not hold up the end of the runtime or of the process. It keeps
-//!   its thread of the pool for as long as it takes. The calls of [`fs`](crate::fs) and name look-ups are of this kind,
-//!   except those that move bytes.
+//! * [`run_owned`], whose closure owns what it uses: the fiber unwinds at once. The closure goes on without it, and its result
+//!   is dropped. So it does not hold up the end of the runtime or of the process. It keeps its thread of the pool for as long
+//!   as it takes. The calls of [`fs`](crate::fs) and name look-ups are of this kind, except those that move bytes.
 //! * [`run`](fn@run), whose closure may borrow from the fiber's stack: the fiber waits for its end, drops the result, and then
 //!   unwinds. A runtime that is shut down waits, up to its deadline, for such jobs.
 //!
@@ -103,8 +102,8 @@ use job::Job;
 ///
 /// To hand a job over and back takes some microseconds if a thread is awake, and tens of them if one must be woken.
 ///
-/// A [timeout](fn@crate::time::timeout) or [cancellation](crate::cancel) does not end
-/// `f`, which may borrow: the fiber waits for it, drops its result, and then unwinds. [`run_owned`] does not wait.
+/// A [timeout](fn@crate::time::timeout) or [cancellation](crate::cancel) does not end `f`, which may borrow: the fiber waits
+/// for it, drops its result, and then unwinds. [`run_owned`] does not wait.
 ///
 /// # Panics
 ///
@@ -122,11 +121,10 @@ use job::Job;
 ///
 /// ## A value that is not `Sync`
 ///
-/// `f` runs on another thread, so what it borrows must be `Sync`, and many a connection
-/// (`rusqlite::Connection`, for one) is not: it has a `Cell` or
-/// `RefCell` inside. Such a value cannot be borrowed by reference, and the compiler says that it `cannot be shared between
-/// threads safely`. But it can be borrowed *mutably*, since a `&mut T` is `Send` if `T` is. So reborrow it, and `move` the
-/// borrow into the closure:
+/// `f` runs on another thread, so what it borrows must be `Sync`, and many a connection (`rusqlite::Connection`, for one) is
+/// not: it has a `Cell` or `RefCell` inside. Such a value cannot be borrowed by reference, and the compiler says that it
+/// `cannot be shared between threads safely`. But it can be borrowed *mutably*, since a `&mut T` is `Send` if `T` is. So
+/// reborrow it, and `move` the borrow into the closure:
 ///
 /// ```
 /// use std::cell::RefCell; // `Send`, not `Sync`
@@ -141,8 +139,8 @@ use job::Job;
 /// # });
 /// ```
 ///
-/// If there is only a shared reference to it, put it behind an
-/// [`abaca::sync::Mutex`](crate::sync::Mutex), which makes it `Sync`, or into a [channel](self#a-resource-of-limited-size).
+/// If there is only a shared reference to it, put it behind an [`abaca::sync::Mutex`](crate::sync::Mutex), which makes it
+/// `Sync`, or into a [channel](self#a-resource-of-limited-size).
 pub fn run<F, T>(f: F) -> T
 where
     F: FnOnce() -> T + Send,

@@ -24,13 +24,12 @@
 //! that was read is lost.
 //!
 //! * A join that is cancelled detaches its fiber. Use a `JoinSet` or a scope to keep it.
-//! * Calls that std makes of several, such as `read_exact`, `read_line` or
-//!   `write_all`, may be cancelled between two of them, and do not tell how far they came, as with tokio's. Use `read` and
-//!   `write` where that matters.
+//! * Calls that std makes of several, such as `read_exact`, `read_line` or `write_all`, may be cancelled between two of them,
+//!   and do not tell how far they came, as with tokio's. Use `read` and `write` where that matters.
 //! * [`copy_fd`](crate::io::copy_fd) and [`copy_bidirectional`](crate::io::copy_bidirectional) take from one side only what
 //!   they have given to the other.
-//! * A call that only a thread can make, such as those of
-//!   [`fs`](crate::fs), goes on without its caller, unless it moves bytes: see [`blocking`](crate::blocking).
+//! * A call that only a thread can make, such as those of [`fs`](crate::fs), goes on without its caller, unless it moves bytes:
+//!   see [`blocking`](crate::blocking).
 //! * A cancellation is not a panic: a lock that is held is released and not poisoned. A [`Once`](crate::sync::Once) whose
 //!   initialiser is cancelled is run by the next caller. The initialiser of a [`LazyLock`](crate::sync::LazyLock), which cannot
 //!   be called twice, is shielded.
@@ -125,6 +124,14 @@ impl Fiber {
     /// # Panics
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let parked = abaca::spawn(abaca::park);
+    /// parked.fiber().cancel();
+    /// assert!(parked.join().unwrap_err().is::<abaca::Cancelled>());
+    /// # });
+    /// ```
     #[track_caller]
     pub fn cancel(&self) {
         park::require_unwinding();

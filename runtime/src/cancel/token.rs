@@ -96,6 +96,16 @@ impl CancellationToken {
     }
 
     /// A token that is cancelled when this one is. Cancelling it does not cancel this one.
+    ///
+    /// ```
+    /// use abaca::cancel::CancellationToken;
+    /// let server = CancellationToken::new();
+    /// let (one, other) = (server.child_token(), server.child_token());
+    /// one.cancel();
+    /// assert!(!server.is_cancelled() && !other.is_cancelled());
+    /// server.cancel();
+    /// assert!(other.is_cancelled());
+    /// ```
     pub fn child_token(&self) -> Self {
         park::spend(Cost::Call);
         let child = Self::under(Some(Arc::clone(&self.0)));
@@ -129,6 +139,19 @@ impl CancellationToken {
     ///
     /// It has no effect on other code of the caller: [`run_until_cancelled`](Self::run_until_cancelled) ends that. Async code has
     /// [`cancelled_async`](Self::cancelled_async).
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use abaca::cancel::CancellationToken;
+    /// let token = CancellationToken::new();
+    /// let waiting = abaca::spawn({
+    ///     let token = token.clone();
+    ///     move || token.cancelled()
+    /// });
+    /// token.cancel();
+    /// waiting.join().unwrap();
+    /// # });
+    /// ```
     pub fn cancelled(&self) {
         self.cancelled_until(None);
     }
@@ -152,6 +175,23 @@ impl CancellationToken {
     }
 
     /// Blocks until the token is cancelled, for at most `timeout`. Returns whether the token is cancelled.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use std::time::Duration;
+    /// use abaca::cancel::CancellationToken;
+    /// let token = CancellationToken::new();
+    /// // Work that repeats until it is stopped.
+    /// let mut rounds = 0;
+    /// while !token.cancelled_timeout(Duration::from_millis(1)) {
+    ///     rounds += 1;
+    ///     if rounds == 3 {
+    ///         token.cancel();
+    ///     }
+    /// }
+    /// assert_eq!(rounds, 3);
+    /// # });
+    /// ```
     pub fn cancelled_timeout(&self, timeout: Duration) -> bool {
         // A deadline beyond the clock's range never comes.
         self.cancelled_until(Instant::now().checked_add(timeout))
@@ -173,9 +213,8 @@ impl CancellationToken {
         }
     }
 
-    /// Runs `f` and returns its result. If the token is cancelled before `f` returns,
-    /// `f` unwinds from the blocking call that it is in, or from its next one, and the result is `None`. If the token has been
-    /// cancelled already, `f` does not run.
+    /// Runs `f` and returns its result. If the token is cancelled before `f` returns, `f` unwinds from the blocking call that
+    /// it is in, or from its next one, and the result is `None`. If the token has been cancelled already, `f` does not run.
     ///
     /// On a plain thread, a socket call takes up to 10 ms to notice.
     ///
@@ -203,6 +242,15 @@ impl CancellationToken {
     }
 
     /// Turns the token into a guard, which cancels it when it is dropped.
+    ///
+    /// ```
+    /// use abaca::cancel::CancellationToken;
+    /// let token = CancellationToken::new();
+    /// {
+    ///     let _guard = token.clone().drop_guard(); // also if the code below panics or returns early
+    /// }
+    /// assert!(token.is_cancelled());
+    /// ```
     pub fn drop_guard(self) -> DropGuard {
         DropGuard(Some(self))
     }
@@ -224,6 +272,13 @@ impl fmt::Debug for CancellationToken {
 
 impl DropGuard {
     /// Returns the token without cancelling it.
+    ///
+    /// ```
+    /// use abaca::cancel::CancellationToken;
+    /// let guard = CancellationToken::new().drop_guard();
+    /// let token = guard.disarm();
+    /// assert!(!token.is_cancelled());
+    /// ```
     pub fn disarm(mut self) -> CancellationToken {
         self.0.take().expect("taken only here and by the drop")
     }

@@ -31,6 +31,13 @@ pub struct Builder {
 
 impl Builder {
     /// A builder with no name and the runtime's stack size.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let builder = abaca::Builder::new();
+    /// assert_eq!(builder.spawn(|| 6 * 7).unwrap().join().unwrap(), 42);
+    /// # });
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
@@ -38,6 +45,14 @@ impl Builder {
     /// Names the fiber. The name is shown in reports of panics, stack overflows and stalls, and [`Fiber::name`] returns it.
     ///
     /// As with std, a name must not contain a NUL: spawning with such a name panics.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let builder = abaca::Builder::new().name("worker bee".into());
+    /// let fiber = builder.spawn(|| abaca::current().name().map(str::to_owned)).unwrap();
+    /// assert_eq!(fiber.join().unwrap().as_deref(), Some("worker bee"));
+    /// # });
+    /// ```
     pub fn name(mut self, name: String) -> Self {
         self.name = Some(name);
         self
@@ -48,6 +63,17 @@ impl Builder {
     /// [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size) says how much some common calls need.
     ///
     /// If the fiber overflows its stack, the process ends by SIGSEGV, after a report that names the fiber and the size.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// fn depth(n: u32) -> u32 {
+    ///     if n == 0 { 0 } else { 1 + std::hint::black_box(depth(n - 1)) }
+    /// }
+    ///
+    /// let deep = abaca::Builder::new().stack_size(16 * 1024 * 1024).spawn(|| depth(50_000)).unwrap();
+    /// assert_eq!(deep.join().unwrap(), 50_000);
+    /// # });
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_bytes = Some(bytes);
         self
@@ -65,6 +91,13 @@ impl Builder {
     /// # Panics
     ///
     /// If the [`name`](Self::name) contains a NUL.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let fiber = abaca::Builder::new().spawn(|| 5);
+    /// assert_eq!(fiber.unwrap().join().unwrap(), 5);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
@@ -84,6 +117,14 @@ impl Builder {
     /// # Panics
     ///
     /// If the [`name`](Self::name) contains a NUL.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let rc = std::rc::Rc::new(5);
+    /// let fiber = abaca::Builder::new().name("local".into()).spawn_local(move || *rc);
+    /// assert_eq!(fiber.unwrap().join().unwrap(), 5);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn_local<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
@@ -120,6 +161,19 @@ impl Builder {
     /// # Panics
     ///
     /// If the [`name`](Self::name) contains a NUL.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// // SAFETY: the fiber holds only a number across its yields.
+    /// let fiber = unsafe {
+    ///     abaca::Builder::new().spawn_roaming(|| {
+    ///         (0..10).for_each(|_| abaca::yield_now());
+    ///         5
+    ///     })
+    /// };
+    /// assert_eq!(fiber.unwrap().join().unwrap(), 5);
+    /// # });
+    /// ```
     #[track_caller]
     pub unsafe fn spawn_roaming<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
@@ -216,21 +270,21 @@ impl Builder {
             None => 0,
             Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,
         };
-        let identity = match self.name {
-            None => None,
-            Some(name) => Some(named(name)),
-        };
-        Ok((stack_bytes, identity))
+        Ok((stack_bytes, named(self.name)))
     }
 }
 
+/// The identity of a fiber with a name; `None` for a fiber without one.
+///
 /// # Panics
 ///
 /// If there is a NUL in the name, with std's message.
+#[inline]
 #[track_caller]
-fn named(name: String) -> Fiber {
+fn named(name: Option<String>) -> Option<Fiber> {
+    let name = name?;
     assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
-    Fiber::new(Some(name.into_boxed_str()))
+    Some(Fiber::new(Some(name.into_boxed_str())))
 }
 
 #[inline]

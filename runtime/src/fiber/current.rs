@@ -64,10 +64,9 @@ pub(crate) fn current_id() -> FiberId {
 
 /// Blocks until the calling fiber's token is available, and takes the token. Mirrors [`std::thread::park`].
 ///
-/// Each fiber, and each plain thread, has one token, which is absent at first.
-/// [`unpark`](Fiber::unpark) makes it available. So an `unpark` that comes before the
-/// `park` is not lost, and several of them count as one. What the unparking side did before `unpark` is visible after `park`
-/// returns.
+/// Each fiber, and each plain thread, has one token, which is absent at first. [`unpark`](Fiber::unpark) makes it available. So
+/// an `unpark` that comes before the `park` is not lost, and several of them count as one. What the unparking side did before
+/// `unpark` is visible after `park` returns.
 ///
 /// Unlike std's, it does not return without a token; do not rely on that, and look at what you wait for in a loop. If the fiber
 /// is [cancelled](crate::cancel), it unwinds from here.

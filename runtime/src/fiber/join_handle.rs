@@ -118,6 +118,16 @@ impl<T> JoinHandle<T> {
     }
 
     /// Whether the fiber has ended, so that [`join`](Self::join) returns at once. It does not wait.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let fiber = abaca::spawn(|| 5);
+    /// while !fiber.is_finished() {
+    ///     abaca::yield_now();
+    /// }
+    /// assert_eq!(fiber.join().unwrap(), 5); // returns at once
+    /// # });
+    /// ```
     pub fn is_finished(&self) -> bool {
         let has_ended = self.has_ended();
         park::spend(if has_ended { Cost::Call } else { Cost::TryFailed });
@@ -126,6 +136,16 @@ impl<T> JoinHandle<T> {
 
     /// A handle to the fiber: its id, its name, [`unpark`](Fiber::unpark), [`cancel`](Fiber::cancel). It may be cloned, and
     /// kept after the join. Mirrors [`std::thread::JoinHandle::thread`].
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let parked = abaca::spawn(abaca::park);
+    /// let fiber = parked.fiber();
+    /// fiber.unpark();
+    /// parked.join().unwrap();
+    /// assert_eq!(fiber.name(), None);
+    /// # });
+    /// ```
     pub fn fiber(&self) -> Fiber {
         let header = self.header();
         let fiber = header.identity();

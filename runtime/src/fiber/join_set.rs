@@ -86,11 +86,34 @@ impl<T> JoinSet<T> {
     /// # Panics
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use abaca::JoinSet;
+    /// let mut set = JoinSet::new();
+    /// set.spawn(abaca::park);
+    /// set.cancel_all();
+    /// assert!(set.join_next().unwrap().unwrap_err().is::<abaca::Cancelled>());
+    /// assert!(set.is_empty());
+    /// # });
+    /// ```
     pub fn cancel_all(&mut self) {
         self.handles.iter().flatten().for_each(JoinHandle::cancel);
     }
 
     /// Takes all fibers out of the set, and lets them run on.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use abaca::{JoinSet, channel::bounded};
+    /// let (sender, receiver) = bounded(1);
+    /// let mut set = JoinSet::new();
+    /// set.spawn(move || sender.send("still here").unwrap());
+    /// set.detach_all();
+    /// drop(set);
+    /// assert_eq!(receiver.recv(), Ok("still here"));
+    /// # });
+    /// ```
     pub fn detach_all(&mut self) {
         self.handles.clear();
         self.free.clear();
@@ -114,8 +137,7 @@ impl<T> JoinSet<T> {
     ///
     /// # Errors
     ///
-    /// As [`JoinHandle::join`]: the payload of the fiber's panic; [`Cancelled`](crate::Cancelled), if it was cancelled; an
-    /// [`io::Error`](std::io::Error), if it had no memory for its stack.
+    /// As [`JoinHandle::join`]: a payload, which tells how the fiber ended.
     pub fn join_next(&mut self) -> Option<thread::Result<T>> {
         if self.is_empty() {
             return None;
@@ -144,6 +166,18 @@ impl<T> JoinSet<T> {
     /// # Panics
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use std::time::Duration;
+    /// use abaca::JoinSet;
+    /// let mut set = JoinSet::new();
+    /// set.spawn(abaca::park);
+    /// assert!(set.join_next_timeout(Duration::from_millis(1)).is_err());
+    /// set.spawn(|| ());
+    /// assert!(set.join_next_timeout(Duration::from_secs(60)).unwrap().unwrap().is_ok());
+    /// # });
+    /// ```
     pub fn join_next_timeout(&mut self, duration: Duration) -> Result<Option<thread::Result<T>>, Elapsed> {
         timeout(duration, || self.join_next())
     }
@@ -153,6 +187,15 @@ impl<T> JoinSet<T> {
     /// # Panics
     ///
     /// With the payload of a fiber that panicked or was cancelled. The set is dropped then, which cancels the others.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use abaca::JoinSet;
+    /// let mut squares = JoinSet::from_iter((1..=3).map(|n| move || n * n)).join_all();
+    /// squares.sort();
+    /// assert_eq!(squares, [1, 4, 9]);
+    /// # });
+    /// ```
     pub fn join_all(mut self) -> Vec<T> {
         let mut results = Vec::with_capacity(self.len());
         while let Some(result) = self.join_next() {

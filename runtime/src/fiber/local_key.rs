@@ -18,9 +18,8 @@ use crate::scheduler;
 /// are dropped when the fiber ends, the newest first. As with thread-locals, a destructor may use other values, and even make
 /// them. A destructor that panics aborts the process. Destructors are not [cancelled](crate::cancel).
 ///
-/// A [coroutine](crate::coroutine) may be suspended inside of
-/// [`with`](LocalKey::with) and outlive its fiber. The value that it uses is then dropped when it leaves `with`. After that,
-/// the coroutine sees the values of the fiber that resumes it.
+/// A [coroutine](crate::coroutine) may be suspended inside of [`with`](LocalKey::with) and outlive its fiber. The value that it
+/// uses is then dropped when it leaves `with`. After that, the coroutine sees the values of the fiber that resumes it.
 ///
 /// ```
 /// use std::cell::Cell;
@@ -108,6 +107,19 @@ impl<T: 'static> LocalKey<T> {
     /// # Panics
     ///
     /// If the fiber is ending and has dropped this value; [`try_with`](Self::try_with) returns an error instead.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use std::cell::RefCell;
+    ///
+    /// abaca::fiber_local! {
+    ///     static NOTES: RefCell<Vec<&'static str>> = RefCell::new(Vec::new());
+    /// }
+    /// NOTES.with(|notes| notes.borrow_mut().push("mine"));
+    /// abaca::spawn(|| NOTES.with(|notes| assert!(notes.borrow().is_empty()))).join().unwrap();
+    /// assert_eq!(NOTES.with(|notes| notes.borrow().len()), 1);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn with<F, R>(&'static self, f: F) -> R
     where
@@ -263,6 +275,19 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     /// # Panics
     ///
     /// If it is borrowed; and as [`with`](LocalKey::with).
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use std::cell::RefCell;
+    ///
+    /// abaca::fiber_local! {
+    ///     static NOTES: RefCell<Vec<u8>> = RefCell::new(Vec::new());
+    /// }
+    /// NOTES.with_borrow_mut(|notes| notes.push(1));
+    /// assert_eq!(NOTES.with_borrow(Vec::len), 1);
+    /// assert_eq!(NOTES.take(), [1]);
+    /// # });
+    /// ```
     #[track_caller]
     pub fn with_borrow_mut<F, R>(&'static self, f: F) -> R
     where

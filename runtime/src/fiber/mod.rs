@@ -59,10 +59,9 @@
 //! # Stack size
 //!
 //! A stack has 256 KiB in a release build and 2 MiB in one with debug assertions, of address space: only pages that are touched
-//! cost memory.
-//! [`Builder::stack_size`] sets it for one fiber, [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size) for
-//! all, and says what some common calls need. Below each stack is a guard: an overflow ends the process by SIGSEGV, after a
-//! report that names the fiber and says what to raise.
+//! cost memory. [`Builder::stack_size`] sets it for one fiber,
+//! [`runtime::Builder::stack_size`](crate::runtime::Builder::stack_size) for all, and says what some common calls need. Below
+//! each stack is a guard: an overflow ends the process by SIGSEGV, after a report that names the fiber and says what to raise.
 //!
 //! # What differs from threads
 //!

@@ -209,6 +209,19 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # Errors
     ///
     /// As [`JoinHandle::join`]: a payload, which tells how the fiber ended. The end of the scope does not panic then.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let words = vec!["one", "two"];
+    /// abaca::scope(|scope| {
+    ///     let length = scope.spawn(|| words.concat().len());
+    ///     assert_eq!(length.join().unwrap(), 6);
+    ///
+    ///     let failed = scope.spawn(|| panic!("no luck"));
+    ///     assert!(failed.join().is_err()); // so the scope does not panic
+    /// });
+    /// # });
+    /// ```
     pub fn join(self) -> thread::Result<T> {
         let ended = self.handle.join();
         let result = self.packet.take().expect("only a join takes the result");
@@ -221,6 +234,16 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # Panics
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// abaca::scope(|scope| {
+    ///     let waits = scope.spawn(abaca::park);
+    ///     waits.cancel();
+    ///     assert!(waits.join().unwrap_err().is::<abaca::Cancelled>());
+    /// });
+    /// # });
+    /// ```
     #[track_caller]
     pub fn cancel(&self) {
         self.handle.cancel();

@@ -14,8 +14,8 @@ use crate::park::{self, Cost, run_inside};
 use crate::queue::SpinLock;
 
 /// Runs `f` with a scope whose fibers return [`Result`]s, and fails when one of them fails: when a fiber returns an error or
-/// panics, the others and
-/// `f` itself are [cancelled](crate::cancel). Returns when all have ended. Everything else is as in [`scope`](crate::scope()).
+/// panics, the others and `f` itself are [cancelled](crate::cancel). Returns when all have ended. Everything else is as in
+/// [`scope`](crate::scope()).
 ///
 /// # Errors
 ///
@@ -87,12 +87,23 @@ pub struct TryScope<'scope, 'env: 'scope, E> {
 impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
     /// Spawns a fiber that may borrow from outside of the scope. If it returns an error or panics, the scope has failed.
     ///
-    /// A join returns the value that is in the fiber's
-    /// `Ok`. If the fiber returned an error, which becomes that of the scope, a join fails with [`Cancelled`] as the payload.
+    /// A join returns the value that is in the fiber's `Ok`. If the fiber returned an error, which becomes that of the scope, a
+    /// join fails with [`Cancelled`] as the payload.
     ///
     /// # Panics
     ///
     /// As [`abaca::spawn`](crate::spawn()).
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let total: Result<i32, String> = abaca::try_scope(|scope| {
+    ///     let one = scope.spawn(|| Ok(1));
+    ///     let two = scope.spawn(|| Ok(2));
+    ///     Ok(one.join().unwrap() + two.join().unwrap())
+    /// });
+    /// assert_eq!(total, Ok(3));
+    /// # });
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -119,6 +130,20 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
     }
 
     /// Whether the scope has failed, so that everything in it has been cancelled.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let failed: Result<(), &str> = abaca::try_scope(|scope| {
+    ///     scope.spawn(|| Err::<(), _>("no such host"));
+    ///     // A computation that never blocks looks from time to time.
+    ///     while !scope.has_failed() {
+    ///         abaca::yield_now();
+    ///     }
+    ///     Ok(())
+    /// });
+    /// assert_eq!(failed, Err("no such host"));
+    /// # });
+    /// ```
     pub fn has_failed(&self) -> bool {
         self.failure.0.lock().failed
     }

@@ -1,4 +1,4 @@
-//! Directories: reading their entries, and making them.
+//! Directories: reading their entries, making and removing them.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -10,6 +10,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::paths::at;
 use crate::blocking;
 
 /// The number of entries that are fetched at once.
@@ -157,6 +158,98 @@ impl fmt::Debug for DirEntry {
     }
 }
 
+/// Makes an empty directory. Mirrors [`std::fs::create_dir`].
+///
+/// # Errors
+///
+/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at the path.
+/// * [`NotFound`](io::ErrorKind::NotFound): its parent does not exist.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to its parent.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-create_dir-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::create_dir(folder.join("new")).unwrap();
+/// let error = fs::create_dir(folder.join("new")).unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
+pub fn create_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    at(path, |path| fs::create_dir(path))
+}
+
+/// Makes a directory and its missing parents. It is no error if the directory exists. Mirrors [`std::fs::create_dir_all`].
+///
+/// # Errors
+///
+/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something that is no directory is at the path.
+/// * [`NotADirectory`](io::ErrorKind::NotADirectory): one of its parents is no directory.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to the first parent that exists.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-create_dir_all-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::create_dir_all(folder.join("deep/down")).unwrap();
+/// fs::create_dir_all(folder.join("deep/down")).unwrap();
+/// assert!(fs::metadata(folder.join("deep/down")).unwrap().is_dir());
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
+pub fn create_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    at(path, |path| fs::create_dir_all(path))
+}
+
+/// Removes an empty directory. Mirrors [`std::fs::remove_dir`].
+///
+/// # Errors
+///
+/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
+/// * [`NotADirectory`](io::ErrorKind::NotADirectory): it is no directory.
+/// * [`DirectoryNotEmpty`](io::ErrorKind::DirectoryNotEmpty): it is not empty.
+/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to its parent.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-remove_dir-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::create_dir(folder.join("new")).unwrap();
+/// fs::remove_dir(folder.join("new")).unwrap();
+/// assert!(!fs::exists(folder.join("new")).unwrap());
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
+pub fn remove_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    at(path, |path| fs::remove_dir(path))
+}
+
+/// Removes a directory and everything in it. Symbolic links are removed, not followed. Mirrors [`std::fs::remove_dir_all`].
+///
+/// # Errors
+///
+/// The error of the first removal that fails, as [`remove_dir`] and [`remove_file`](super::remove_file). What was removed
+/// before stays removed.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-remove_dir_all-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::create_dir_all(folder.join("deep/down")).unwrap();
+/// fs::remove_dir_all(folder.join("deep")).unwrap();
+/// assert!(!fs::exists(folder.join("deep")).unwrap());
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
+pub fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    at(path, |path| fs::remove_dir_all(path))
+}
+
 /// Settings for making directories. Mirrors [`std::fs::DirBuilder`].
 ///
 /// ```
@@ -191,7 +284,7 @@ impl DirBuilder {
     ///
     /// # Errors
     ///
-    /// As [`create_dir`](super::create_dir), or if it is recursive [`create_dir_all`](super::create_dir_all).
+    /// As [`create_dir`], or if it is recursive [`create_dir_all`].
     pub fn create<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         let path = path.as_ref().to_owned();
         let mut builder = fs::DirBuilder::new();

@@ -52,19 +52,22 @@
 mod directory;
 mod fifo;
 mod file;
+mod links;
 mod open_options;
 mod paths;
 
 #[doc(no_inline)]
 pub use std::fs::{FileTimes, FileType, Metadata, Permissions, TryLockError};
 
-pub use directory::{DirBuilder, DirEntry, ReadDir, read_dir};
+pub use directory::{
+    DirBuilder, DirEntry, ReadDir, create_dir, create_dir_all, read_dir, remove_dir, remove_dir_all,
+};
 pub use file::File;
-pub use open_options::OpenOptions;
 #[expect(deprecated, reason = "std has it too")]
-pub use paths::soft_link;
+pub use links::soft_link;
+pub use links::{hard_link, read_link, symlink};
+pub use open_options::OpenOptions;
 pub use paths::{
-    canonicalize, chown, copy, create_dir, create_dir_all, exists, fchown, hard_link, lchown, metadata, read,
-    read_link, read_to_string, remove_dir, remove_dir_all, remove_file, rename, set_permissions, symlink,
-    symlink_metadata, write,
+    canonicalize, chown, copy, exists, fchown, lchown, metadata, read, read_to_string, remove_file, rename,
+    set_permissions, symlink_metadata, write,
 };

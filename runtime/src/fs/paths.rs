@@ -1,4 +1,4 @@
-//! The free functions. Each makes std's call of the same name on the blocking pool.
+//! The functions on paths. Each makes std's call of the same name on the blocking pool.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io::{self, Read, Write};
@@ -10,7 +10,7 @@ use super::{File, fifo};
 use crate::blocking;
 
 /// Makes a call about one path on the pool. A caller that is cancelled leaves it behind.
-fn at<T: Send + 'static>(
+pub(super) fn at<T: Send + 'static>(
     path: impl AsRef<Path>,
     call: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
@@ -19,7 +19,7 @@ fn at<T: Send + 'static>(
 }
 
 /// Makes a call about two paths on the pool. A caller that is cancelled leaves it behind.
-fn between<T: Send + 'static>(
+pub(super) fn between<T: Send + 'static>(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
     call: impl FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
@@ -53,6 +53,18 @@ fn whole<T: Send + 'static>(
 /// * [`NotADirectory`](io::ErrorKind::NotADirectory): a part of the path that is not the last is no directory.
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not search a directory of the path.
 /// * An error without a stable kind: symbolic links form a loop (ELOOP).
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-canonicalize-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::write(folder.join("file"), "").unwrap();
+/// let path = fs::canonicalize(folder.join(".").join("file")).unwrap();
+/// assert!(path.is_absolute() && path.ends_with("file"));
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn canonicalize<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
     at(path, |path| fs::canonicalize(path))
 }
@@ -77,6 +89,18 @@ pub fn chown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io:
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not read `from` or write `to`.
 /// * The errors of reading and writing, such as [`StorageFull`](io::ErrorKind::StorageFull). Part of the file may then have
 ///   been copied.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-copy-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::write(folder.join("from"), "hello").unwrap();
+/// assert_eq!(fs::copy(folder.join("from"), folder.join("to")).unwrap(), 5);
+/// assert_eq!(fs::read(folder.join("to")).unwrap(), b"hello");
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
     let (from, to) = (from.as_ref(), to.as_ref());
     let done = between(from, to, |from, to| match fifo::may_wait(from) {
@@ -94,28 +118,6 @@ pub fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
     }
 }
 
-/// Makes an empty directory. Mirrors [`std::fs::create_dir`].
-///
-/// # Errors
-///
-/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at the path.
-/// * [`NotFound`](io::ErrorKind::NotFound): its parent does not exist.
-/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to its parent.
-pub fn create_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
-    at(path, |path| fs::create_dir(path))
-}
-
-/// Makes a directory and its missing parents. It is no error if the directory exists. Mirrors [`std::fs::create_dir_all`].
-///
-/// # Errors
-///
-/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something that is no directory is at the path.
-/// * [`NotADirectory`](io::ErrorKind::NotADirectory): one of its parents is no directory.
-/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to the first parent that exists.
-pub fn create_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
-    at(path, |path| fs::create_dir_all(path))
-}
-
 /// Whether something is at the path. Symbolic links are followed: a link that leads nowhere gives `false`. Mirrors
 /// [`std::fs::exists`].
 ///
@@ -123,6 +125,17 @@ pub fn create_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
 ///
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not search a directory of the path, so it cannot
 ///   know.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-exists-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// assert!(fs::exists(folder).unwrap());
+/// assert!(!fs::exists(folder.join("none")).unwrap());
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn exists<P: AsRef<Path>>(path: P) -> io::Result<bool> {
     at(path, |path| fs::exists(path))
 }
@@ -142,19 +155,6 @@ pub fn fchown<F: AsFd>(fd: F, uid: Option<u32>, gid: Option<u32>) -> io::Result<
     }
 }
 
-/// Gives a file a second name, `link`. Mirrors [`std::fs::hard_link`].
-///
-/// # Errors
-///
-/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at `original`.
-/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at `link`.
-/// * [`CrossesDevices`](io::ErrorKind::CrossesDevices): the two are on different file systems.
-/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): `original` is a directory, or the process may not write to the
-///   directory of `link`.
-pub fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
-    between(original, link, |original, link| fs::hard_link(original, link))
-}
-
 /// Like [`chown`], without following a symbolic link. Mirrors [`std::os::unix::fs::lchown`].
 ///
 /// # Errors
@@ -170,6 +170,18 @@ pub fn lchown<P: AsRef<Path>>(path: P, uid: Option<u32>, gid: Option<u32>) -> io
 ///
 /// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not search a directory of the path.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-metadata-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::write(folder.join("file"), "hello").unwrap();
+/// let metadata = fs::metadata(folder.join("file")).unwrap();
+/// assert!(metadata.is_file() && metadata.len() == 5);
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
     at(path, |path| fs::metadata(path))
 }
@@ -181,22 +193,23 @@ pub fn metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 /// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not read the file.
 /// * [`IsADirectory`](io::ErrorKind::IsADirectory): it is a directory.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-read-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::write(folder.join("file"), [1, 2, 3]).unwrap();
+/// assert_eq!(fs::read(folder.join("file")).unwrap(), [1, 2, 3]);
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
     let contents = |mut file: File| {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map(|_| bytes)
     };
     whole(path.as_ref(), |path| fs::read(path), contents)
-}
-
-/// Returns the path that a symbolic link leads to. Mirrors [`std::fs::read_link`].
-///
-/// # Errors
-///
-/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
-/// * [`InvalidInput`](io::ErrorKind::InvalidInput): it is no symbolic link.
-pub fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
-    at(path, |path| fs::read_link(path))
 }
 
 /// Returns the contents of a text file. Mirrors [`std::fs::read_to_string`].
@@ -206,29 +219,22 @@ pub fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 /// As [`read`]; and
 ///
 /// * [`InvalidData`](io::ErrorKind::InvalidData): the contents are not UTF-8.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-read_to_string-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::write(folder.join("file"), "hello").unwrap();
+/// assert_eq!(fs::read_to_string(folder.join("file")).unwrap(), "hello");
+/// fs::write(folder.join("file"), [0xff]).unwrap();
+/// let error = fs::read_to_string(folder.join("file")).unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn read_to_string<P: AsRef<Path>>(path: P) -> io::Result<String> {
     whole(path.as_ref(), |path| fs::read_to_string(path), io::read_to_string)
-}
-
-/// Removes an empty directory. Mirrors [`std::fs::remove_dir`].
-///
-/// # Errors
-///
-/// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
-/// * [`NotADirectory`](io::ErrorKind::NotADirectory): it is no directory.
-/// * [`DirectoryNotEmpty`](io::ErrorKind::DirectoryNotEmpty): it is not empty.
-/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to its parent.
-pub fn remove_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
-    at(path, |path| fs::remove_dir(path))
-}
-
-/// Removes a directory and everything in it. Symbolic links are removed, not followed. Mirrors [`std::fs::remove_dir_all`].
-///
-/// # Errors
-///
-/// The error of the first removal that fails, as [`remove_dir`] and [`remove_file`]. What was removed before stays removed.
-pub fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
-    at(path, |path| fs::remove_dir_all(path))
 }
 
 /// Removes the name of a file. With its last name, and its last descriptor, the file itself is gone. Mirrors
@@ -239,6 +245,18 @@ pub fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
 /// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
 /// * [`IsADirectory`](io::ErrorKind::IsADirectory): it is a directory.
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to its directory.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-remove_file-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::write(folder.join("file"), "hello").unwrap();
+/// fs::remove_file(folder.join("file")).unwrap();
+/// assert!(!fs::exists(folder.join("file")).unwrap());
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn remove_file<P: AsRef<Path>>(path: P) -> io::Result<()> {
     at(path, |path| fs::remove_file(path))
 }
@@ -251,6 +269,18 @@ pub fn remove_file<P: AsRef<Path>>(path: P) -> io::Result<()> {
 /// * [`CrossesDevices`](io::ErrorKind::CrossesDevices): the two are on different file systems.
 /// * [`DirectoryNotEmpty`](io::ErrorKind::DirectoryNotEmpty): `to` is a directory that is not empty.
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to one of the directories.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-rename-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::write(folder.join("old"), "hello").unwrap();
+/// fs::rename(folder.join("old"), folder.join("new")).unwrap();
+/// assert_eq!(fs::read(folder.join("new")).unwrap(), b"hello");
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<()> {
     between(from, to, |from, to| fs::rename(from, to))
 }
@@ -261,29 +291,21 @@ pub fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<()> 
 ///
 /// * [`NotFound`](io::ErrorKind::NotFound): nothing is at the path.
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the file belongs to another user.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-set_permissions-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::write(folder.join("file"), "hello").unwrap();
+/// let mut permissions = fs::metadata(folder.join("file")).unwrap().permissions();
+/// permissions.set_readonly(true);
+/// fs::set_permissions(folder.join("file"), permissions).unwrap();
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn set_permissions<P: AsRef<Path>>(path: P, permissions: Permissions) -> io::Result<()> {
     at(path, move |path| fs::set_permissions(path, permissions))
-}
-
-/// The old name of [`symlink`]. Mirrors [`std::fs::soft_link`].
-///
-/// # Errors
-///
-/// As [`symlink`].
-#[deprecated(note = "use `abaca::fs::symlink`")]
-pub fn soft_link<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
-    symlink(original, link)
-}
-
-/// Makes a symbolic link, `link`, that leads to `original`. Mirrors [`std::os::unix::fs::symlink`].
-///
-/// # Errors
-///
-/// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at `link`.
-/// * [`NotFound`](io::ErrorKind::NotFound): the directory of `link` does not exist. That nothing is at `original` is no error.
-/// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to the directory of `link`.
-pub fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Result<()> {
-    between(original, link, |original, link| unix::symlink(original, link))
 }
 
 /// Like [`metadata`], without following a symbolic link. Mirrors [`std::fs::symlink_metadata`].
@@ -291,6 +313,18 @@ pub fn symlink<P: AsRef<Path>, Q: AsRef<Path>>(original: P, link: Q) -> io::Resu
 /// # Errors
 ///
 /// As [`metadata`].
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-symlink_metadata-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::symlink("nowhere", folder.join("link")).unwrap();
+/// assert!(fs::symlink_metadata(folder.join("link")).unwrap().is_symlink());
+/// assert!(fs::metadata(folder.join("link")).is_err());
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
     at(path, |path| fs::symlink_metadata(path))
 }
@@ -303,6 +337,18 @@ pub fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the process may not write to it.
 /// * [`IsADirectory`](io::ErrorKind::IsADirectory): it is a directory.
 /// * The errors of writing, such as [`StorageFull`](io::ErrorKind::StorageFull). The bytes that were written before stay.
+///
+/// ```
+/// # let folder = &std::env::temp_dir().join(format!("abaca-doc-write-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder).unwrap();
+/// # abaca::run(|| {
+/// use abaca::fs;
+/// fs::write(folder.join("file"), "hello").unwrap();
+/// fs::write(folder.join("file"), "bye").unwrap();
+/// assert_eq!(fs::read(folder.join("file")).unwrap(), b"bye");
+/// # });
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
     let (path, contents) = (path.as_ref(), contents.as_ref());
     // The contents are borrowed from the caller, so a write that has begun is waited for.

@@ -9,9 +9,9 @@ use crate::time::Elapsed;
 
 /// Waits for a future, for at most `duration`. If it is late, it is dropped.
 ///
-/// If the future is ready when the time is up, it wins. Unlike
-/// [`time::timeout`](fn@crate::time::timeout), which ends any blocking call by unwinding, this works with `panic = "abort"` as
-/// well; but it ends only the future, and no blocking call that a poll of the future makes.
+/// If the future is ready when the time is up, it wins. Unlike [`time::timeout`](fn@crate::time::timeout), which ends any
+/// blocking call by unwinding, this works with `panic = "abort"` as well; but it ends only the future, and no blocking call
+/// that a poll of the future makes.
 ///
 /// # Errors
 ///

@@ -58,6 +58,14 @@ impl Child {
     /// # Errors
     ///
     /// * [`PermissionDenied`](io::ErrorKind::PermissionDenied): the child runs as another user.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let mut child = abaca::process::Command::new("sleep").arg("3600").spawn().unwrap();
+    /// child.kill().unwrap();
+    /// assert_eq!(child.wait().unwrap().code(), None); // ended by a signal
+    /// # });
+    /// ```
     pub fn kill(&mut self) -> io::Result<()> {
         self.child.kill()
     }
@@ -73,6 +81,13 @@ impl Child {
     /// # Errors
     ///
     /// * An error without a kind of its own: other code of this process has waited for the child already (ECHILD).
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let mut child = abaca::process::Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+    /// assert_eq!(child.wait().unwrap().code(), Some(3));
+    /// # });
+    /// ```
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         let status = self.child.wait_until(None)?;
@@ -104,6 +119,16 @@ impl Child {
     /// # Errors
     ///
     /// As [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let mut child = abaca::process::Command::new("sleep").arg("3600").spawn().unwrap();
+    /// assert_eq!(child.try_wait().unwrap(), None);
+    /// child.kill().unwrap();
+    /// child.wait().unwrap();
+    /// assert!(child.try_wait().unwrap().is_some());
+    /// # });
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let ended = self.child.try_wait();
         park::spend(if matches!(ended, Ok(None)) { Cost::TryFailed } else { Cost::SystemCall });
@@ -119,6 +144,14 @@ impl Child {
     ///
     /// * Those of reading a pipe.
     /// * Those of [`wait`](Self::wait).
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use abaca::process::{Command, Stdio};
+    /// let child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn().unwrap();
+    /// assert_eq!(child.wait_with_output().unwrap().stdout, b"hello\n");
+    /// # });
+    /// ```
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());

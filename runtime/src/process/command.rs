@@ -128,6 +128,15 @@ impl Command {
     /// * [`OutOfMemory`](io::ErrorKind::OutOfMemory): there is no memory for the child.
     /// * An error without a kind of its own: the process has no more descriptors (EMFILE), or the file is no program (ENOEXEC).
     /// * The error that a closure of [`pre_exec`](Self::pre_exec) returned.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use abaca::process::Command;
+    /// assert!(Command::new("true").spawn().unwrap().wait().unwrap().success());
+    /// let error = Command::new("no such program").spawn().unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    /// # });
+    /// ```
     pub fn spawn(&mut self) -> io::Result<Child> {
         cancel::checkpoint();
         self.spawn_shielded()

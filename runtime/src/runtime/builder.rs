@@ -121,6 +121,13 @@ impl Builder {
 
     /// Sets which threads wait for events of the operating system. Default: the environment variable `ABACA_POLLER` (`workers` or
     /// `thread`), else [`Poller::Workers`].
+    ///
+    /// ```
+    /// use abaca::runtime::Poller;
+    ///
+    /// let runtime = abaca::Runtime::builder().poller(Poller::Thread).build().unwrap();
+    /// assert_eq!(runtime.run(|| 6 * 7), 42);
+    /// ```
     pub fn poller(mut self, poller: Poller) -> Self {
         self.poller = Some(poller);
         self
@@ -147,6 +154,15 @@ impl Builder {
 
     /// Sets how long dropping the runtime waits for cancelled fibers to end, before it reports them and returns. Default: 10
     /// seconds, also at the end of [`abaca::run`](fn@crate::run).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = abaca::Runtime::builder().shutdown_timeout(Duration::from_secs(1));
+    /// let runtime = builder.build().unwrap();
+    /// runtime.spawn(abaca::park);
+    /// drop(runtime); // cancels the fiber and waits for its end, for at most a second
+    /// ```
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -154,6 +170,15 @@ impl Builder {
 
     /// Sets a hook that each worker thread calls before it runs fibers: to pin it to a CPU, to set its priority. A panic of the
     /// hook is reported and otherwise ignored.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    ///
+    /// static STARTED: AtomicU32 = AtomicU32::new(0);
+    /// let builder = abaca::Runtime::builder().workers(2).on_thread_start(|| _ = STARTED.fetch_add(1, SeqCst));
+    /// let runtime = builder.build().unwrap();
+    /// runtime.run(|| assert!(STARTED.load(SeqCst) >= 1));
+    /// ```
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_start = Some(Arc::new(hook));
         self
@@ -199,9 +224,9 @@ impl Builder {
     /// # A library that keeps state per thread
     ///
     /// The crate `stacker` stores for each thread where its stack ends. A fiber that parks inside of `stacker::grow` would
-    /// leave that limit to the next fiber, whose deep recursion would then go unnoticed.
-    /// `stacker` restores the former limit when a call of `grow` ends. So a coroutine that is inside of such a call while the
-    /// fiber is parked saves and restores it. This costs a park some microseconds.
+    /// leave that limit to the next fiber, whose deep recursion would then go unnoticed. `stacker` restores the former limit
+    /// when a call of `grow` ends. So a coroutine that is inside of such a call while the fiber is parked saves and restores
+    /// it. This costs a park some microseconds.
     ///
     /// ```
     /// # fn main() {

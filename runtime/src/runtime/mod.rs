@@ -171,6 +171,15 @@ impl Runtime {
     ///
     /// * [`SpawnError::LimitReached`]: as many fibers are alive as the runtime allows.
     /// * [`SpawnError::ShuttingDown`]: the runtime has begun to shut down.
+    ///
+    /// ```
+    /// use abaca::{Runtime, SpawnError};
+    ///
+    /// let runtime = Runtime::builder().max_fibers(1).build().unwrap();
+    /// let first = runtime.try_spawn(abaca::park).unwrap();
+    /// assert_eq!(runtime.try_spawn(|| ()).unwrap_err(), SpawnError::LimitReached { max_fibers: 1 });
+    /// first.cancel();
+    /// ```
     pub fn try_spawn<F, T>(&self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -181,6 +190,11 @@ impl Runtime {
     }
 
     /// The number of workers.
+    ///
+    /// ```
+    /// let runtime = abaca::Runtime::builder().workers(3).build().unwrap();
+    /// assert_eq!(runtime.workers(), 3);
+    /// ```
     pub fn workers(&self) -> usize {
         self.shared.workers.len()
     }

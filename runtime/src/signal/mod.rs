@@ -1,16 +1,14 @@
 //! Signals as blocking calls: a fiber, or a plain thread, waits until the process receives one.
 //!
-//! Every
-//! [`Signals`] that listens for a signal receives it, in all runtimes of the process. Several that arrive before a `Signals`
-//! has looked count as one, as they do for the kernel.
+//! Every [`Signals`] that listens for a signal receives it, in all runtimes of the process. Several that arrive before a
+//! `Signals` has looked count as one, as they do for the kernel.
 //!
 //! # Handlers and defaults
 //!
 //! * A handler that the program or another library (tokio, ctrlc, signal-hook) installed earlier is still called while a
 //!   `Signals` listens. A handler that is installed later gets the signal first, and usually passes it on.
-//! * The default action of a signal, which for most ends the process, is off while a
-//!   `Signals` listens for it, and so is ignoring it. Both are back after the last such `Signals` is dropped. tokio never
-//!   restores them.
+//! * The default action of a signal, which for most ends the process, is off while a `Signals` listens for it, and so is
+//!   ignoring it. Both are back after the last such `Signals` is dropped. tokio never restores them.
 //!
 //! # Example
 //!
@@ -98,6 +96,14 @@ impl Signals {
     }
 
     /// Returns one of the signals if it has arrived, else `None`. It does not wait.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use abaca::signal::{Signal, Signals};
+    /// let mut signals = Signals::new([Signal::Hangup]).unwrap();
+    /// assert_eq!(signals.try_wait(), None);
+    /// # });
+    /// ```
     pub fn try_wait(&mut self) -> Option<Signal> {
         let arrived = next_of(&mut self.wanted);
         park::spend(if arrived.is_some() { Cost::Call } else { Cost::TryFailed });

@@ -95,6 +95,16 @@ impl Interval {
     }
 
     /// Sets the next tick to one period from now.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// use std::time::{Duration, Instant};
+    /// let mut interval = abaca::time::interval(Duration::from_millis(1));
+    /// interval.reset();
+    /// let now = Instant::now();
+    /// assert!(interval.tick() + Duration::from_millis(1) >= now); // not at once
+    /// # });
+    /// ```
     pub fn reset(&mut self) {
         self.next = later(Instant::now(), self.period);
     }

@@ -35,8 +35,8 @@ impl From<Elapsed> for io::Error {
     }
 }
 
-/// Runs `f` for at most `duration`. When the time is up,
-/// `f` unwinds from the blocking call that it is in, or else from its next one: destructors run, and the result is [`Elapsed`].
+/// Runs `f` for at most `duration`. When the time is up, `f` unwinds from the blocking call that it is in, or else from its
+/// next one: destructors run, and the result is [`Elapsed`].
 ///
 /// # It fires once
 ///

@@ -119,6 +119,19 @@ impl File {
     ///
     /// * [`AlreadyExists`](io::ErrorKind::AlreadyExists): something is at the path.
     /// * The others of [`create`](Self::create).
+    ///
+    /// ```
+    /// # let folder = &std::env::temp_dir().join(format!("abaca-doc-create-new-{}", std::process::id()));
+    /// # std::fs::create_dir_all(folder).unwrap();
+    /// # abaca::run(|| {
+    /// use abaca::fs::File;
+    /// let path = folder.join("file");
+    /// File::create_new(&path).unwrap();
+    /// let error = File::create_new(&path).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    /// # });
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// ```
     pub fn create_new<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         Self::options().read(true).write(true).create_new(true).open(path)
     }
@@ -158,6 +171,21 @@ impl File {
     ///
     /// * [`Unsupported`](io::ErrorKind::Unsupported): the file system has no locks.
     /// * The error of flock(2), if the kernel has no memory for the lock.
+    ///
+    /// ```
+    /// # let folder = &std::env::temp_dir().join(format!("abaca-doc-lock-{}", std::process::id()));
+    /// # std::fs::create_dir_all(folder).unwrap();
+    /// # abaca::run(|| {
+    /// use abaca::fs::File;
+    /// let file = File::create(folder.join("file")).unwrap();
+    /// file.lock().unwrap();
+    /// let other = File::open(folder.join("file")).unwrap();
+    /// assert!(other.try_lock().is_err());
+    /// file.unlock().unwrap();
+    /// other.lock().unwrap();
+    /// # });
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// ```
     pub fn lock(&self) -> io::Result<()> {
         self.lock_by(fs::File::try_lock)
     }
@@ -220,6 +248,18 @@ impl File {
     ///
     /// * [`InvalidInput`](io::ErrorKind::InvalidInput): the size is more than `i64::MAX`, or the file is not open for writing.
     /// * [`FileTooLarge`](io::ErrorKind::FileTooLarge): the file system has no files of that size.
+    ///
+    /// ```
+    /// # let folder = &std::env::temp_dir().join(format!("abaca-doc-set-len-{}", std::process::id()));
+    /// # std::fs::create_dir_all(folder).unwrap();
+    /// # abaca::run(|| {
+    /// use abaca::fs::File;
+    /// let file = File::create(folder.join("file")).unwrap();
+    /// file.set_len(100).unwrap();
+    /// assert_eq!(file.metadata().unwrap().len(), 100);
+    /// # });
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// ```
     pub fn set_len(&self, size: u64) -> io::Result<()> {
         self.call_owned(move |file| file.set_len(size))
     }
