@@ -115,7 +115,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// * `NotConnected`: the socket is not connected, or no longer.
+    /// * `NotConnected`: the socket is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().peer_addr()
     }
@@ -289,7 +289,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// * `NotConnected`: the socket is not connected, or no longer.
+    /// None that an open socket gives; the result is std's.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get().shutdown(how)
     }

@@ -83,7 +83,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// * `NotConnected`: the socket is not connected, or no longer.
+    /// * `NotConnected`: the socket is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().peer_addr()
     }
@@ -129,12 +129,13 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// * `NotConnected`: the socket is not connected, or no longer.
+    /// None that an open socket gives; the result is std's.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get().shutdown(how)
     }
 
-    /// [Reads](Read::read) without taking: the next call finds the same bytes. Blocks the fiber while there is nothing.
+    /// [Reads](Read::read) without taking the bytes: the next call finds them again. Blocks the fiber while nothing has
+    /// arrived.
     ///
     /// # Errors
     ///
@@ -144,8 +145,7 @@ impl UnixStream {
         self.0.peek(call)
     }
 
-    /// Reads, along with what was sent beside the bytes: descriptors and credentials. What `ancillary` held before is
-    /// dropped.
+    /// Reads bytes and the ancillary data sent with them: descriptors and credentials. Drops what `ancillary` held before.
     ///
     /// # Errors
     ///
@@ -159,7 +159,7 @@ impl UnixStream {
         self.0.retry(Direction::Read, Reason::Read, None, call, |_| false).map(|received| received.length)
     }
 
-    /// Writes, and sends along what was added to `ancillary`. It goes with the first of the bytes, so there must be at
+    /// Writes bytes, and sends along what was added to `ancillary`. The data goes with the first byte, so there must be at
     /// least one.
     ///
     /// # Errors
@@ -251,7 +251,7 @@ impl UnixStream {
         self.0.set_nonblocking(nonblocking)
     }
 
-    /// What tells the handler of this connection, and of its clones from now on, that there will be no further request.
+    /// A handle that ends this connection, and the clones that are made from now on, when it is idle: between two requests.
     pub fn idle_handle(&self) -> IdleHandle {
         IdleHandle::new(self.0.share_idle())
     }
