@@ -325,11 +325,11 @@ impl Read for &UnixStream {
 }
 
 impl Write for UnixStream {
-    /// Hands the kernel as many of `bytes` as it has room for, and says how many that is. Blocks the fiber while there is no room.
-    /// `write_all` goes on until all are sent.
+    /// Hands the kernel as many of `bytes` as it has room for, and returns their number. Blocks the fiber while there is no
+    /// room. `write_all` goes on until all are sent.
     ///
-    /// That the kernel has them does not say that the peer has. [`set_write_timeout`](Self::set_write_timeout) limits each
-    /// call. A fiber that is cancelled while it waits unwinds, and has sent nothing by this call.
+    /// The peer may not have read them yet when this returns. [`set_write_timeout`](Self::set_write_timeout) limits each call. A
+    /// fiber that is cancelled while it waits unwinds, and this call has sent nothing.
     ///
     /// # Errors
     ///
@@ -348,7 +348,7 @@ impl Write for UnixStream {
         (&*self).write_vectored(slices)
     }
 
-    /// Does nothing: nothing is kept back here.
+    /// Does nothing: the stream has no buffer of its own.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
