@@ -6,6 +6,7 @@ mod macros;
 mod oneshot;
 mod select;
 mod select_cancel;
+mod select_errors;
 mod select_oracle;
 mod select_stress;
 mod stress;

@@ -17,28 +17,28 @@ pub enum CallError {
     Exited(ExitReason),
     /// The server, which lives, dropped the [`Reply`] without sending.
     NoReply,
-    /// The time was up.
+    /// There was no answer within the timeout.
     TimedOut,
     /// The server's mailbox is bounded and full.
     Full,
 }
 
-/// Answers one [`call`](ActorRef::call); comes in the message. Dropping it answers with
+/// Answers one [`call`](ActorRef::call); the message carries it. Dropping it answers with
 /// [`NoReply`](CallError::NoReply).
 ///
-/// One that is dropped because its server panics is answered with the server's death. A server that catches its own panics
-/// answers before, or its caller waits until the time is up.
+/// If it is dropped because its server panics, the call returns [`Exited`](CallError::Exited) when the server has ended. A server
+/// that catches its own panics should answer first; otherwise the caller waits until its timeout.
 #[must_use = "the caller waits for an answer"]
 pub struct Reply<R> {
     slot: Arc<Slot<R>>,
     server: Pid,
 }
 
-/// Where the answer is put.
+/// Holds the answer.
 struct Slot<R>(WaitQueue<Option<Result<R, CallError>>>);
 
 impl<R> Slot<R> {
-    /// The first answer counts.
+    /// Stores the answer, unless there is one already.
     fn fill(&self, answer: Result<R, CallError>) {
         let mut place = self.0.lock();
         if place.is_some() {
@@ -66,7 +66,7 @@ where
     R: Send + 'static,
     F: FnOnce(Reply<R>) -> M,
 {
-    /// The server's death no longer concerns the caller, who has an answer or unwinds.
+    /// Stops watching the server when the call returns or unwinds.
     struct Unwatch<'a>(&'a Pid, u64);
     impl Drop for Unwatch<'_> {
         fn drop(&mut self) {
@@ -93,7 +93,7 @@ where
 }
 
 impl<R> Reply<R> {
-    /// Answers the call. If the caller has given up the answer is dropped.
+    /// Answers the call. If the caller has given up, the answer is dropped.
     pub fn send(self, answer: R) {
         park::spend(Cost::Call);
         self.slot.fill(Ok(answer));

@@ -1,4 +1,4 @@
-//! The cell of an actor: its life, and the messages that it has not received.
+//! The cell of an actor: its life, and the messages that it has not received yet.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -11,9 +11,9 @@ use crate::park::{WaitQueue, Wakeup};
 /// See the module's documentation.
 pub(super) struct Cell<M> {
     life: Life,
-    /// How many messages may wait; news of deaths do not count.
+    /// How many messages may wait. Exits and monitors' messages are added beyond it.
     capacity: usize,
-    /// In the queue is the actor, while it waits for a message.
+    /// The wait queue holds the actor while it waits for a message.
     messages: WaitQueue<Messages<M>>,
 }
 
@@ -24,10 +24,10 @@ struct Messages<M> {
     trap: Option<fn(Exit) -> M>,
 }
 
-/// The most places of an empty queue that are kept.
+/// The largest capacity that an empty queue keeps.
 const KEPT: usize = 1024;
 
-/// Takes the first of the queue. The memory of a backlog goes back when it has been worked off.
+/// Takes the first message of the queue. An emptied queue that was long gives its memory back.
 pub(super) fn take_first<M>(queue: &mut VecDeque<M>) -> Option<M> {
     let first = queue.pop_front();
     if queue.is_empty() && queue.capacity() > KEPT {
@@ -50,9 +50,9 @@ impl<M> Cell<M> {
         self.put(message, self.capacity)
     }
 
-    /// Delivers news of a death: it is never refused for want of room.
+    /// Delivers the message of an exit or a monitor, although the mailbox may be full.
     pub(super) fn send_news(&self, message: M) {
-        // An actor that has ended needs no news.
+        // An actor that has ended needs none.
         drop(self.put(message, usize::MAX));
     }
 

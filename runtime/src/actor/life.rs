@@ -1,12 +1,12 @@
-//! The life of an actor, whatever its messages: how it is ended, and who is told.
+//! The life of an actor, whatever its messages: how it ends, and who is notified.
 //!
-//! An actor lives until its fiber says `end`, which happens once. Before that it may be **doomed**: it has been given a
-//! reason to end, and its fiber has been cancelled. The first reason counts. A body that returns all the same ends for the
-//! reason that it returns.
+//! An actor lives until its fiber calls [`end`], once. Before that it may be **terminated**: it is given a reason to end
+//! (`pending_exit`), and its fiber is cancelled. The first reason counts. If the body returns all the same, the reason that it
+//! returns counts.
 //!
-//! A link is an entry in both lives, a monitor one in the life that it watches. Both are taken out by the one that ends,
-//! under its lock, so each death is told once. One that links to, or monitors, an actor that has ended is told at once.
-//! No two lives are locked at the same time, and whoever is told is told without a lock.
+//! A link is an entry in both lives, a monitor an entry in the life that it watches. The actor that ends takes the entries out
+//! under its lock, so each death is reported once. A link to, or a monitor of, an actor that has ended is reported at once. No
+//! two lives are locked at the same time, and no lock is held while others are notified.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) trait Process: Send + Sync {
     /// Puts an exit into the mailbox of an actor that traps exits; false for any other.
     fn trap(&self, exit: &Exit) -> bool;
 
-    /// Refuses messages from now on, and drops those that were not received.
+    /// Rejects messages from now on, and drops those that were not received.
     fn close(&self);
 }
 
@@ -33,14 +33,14 @@ pub(super) type Watcher = Box<dyn FnOnce(Down) + Send>;
 /// See the module's documentation.
 pub(super) struct Life {
     pub(super) id: ActorId,
-    /// Those in the queue block until it has ended.
+    /// The queue holds those that wait for the actor's end.
     status: WaitQueue<Status>,
 }
 
 struct Status {
-    /// Why it is to end, if somebody wants it to.
+    /// The reason that was given to a terminated actor.
     pending_exit: Option<ExitReason>,
-    /// Why it has ended.
+    /// The reason of an actor that has ended.
     ended: Option<ExitReason>,
     fiber: Option<JoinHandle<()>>,
     links: BTreeMap<ActorId, Pid>,
@@ -66,12 +66,12 @@ impl Life {
         self.status.lock().ended.clone()
     }
 
-    /// Why the actor is to end, if somebody wants it to.
+    /// The reason to end that the actor was given, if it is terminated.
     pub(super) fn pending_exit(&self) -> Option<ExitReason> {
         self.status.lock().pending_exit.clone()
     }
 
-    /// The actor's fiber has been spawned; it may have ended by now, or be doomed.
+    /// Stores the actor's fiber. The actor may have ended by now, or be terminated; then the fiber is cancelled.
     pub(super) fn set_fiber(&self, fiber: JoinHandle<()>) {
         let mut status = self.status.lock();
         if status.ended.is_none() && status.pending_exit.is_none() {
@@ -82,7 +82,7 @@ impl Life {
         fiber.cancel();
     }
 
-    /// Whether the actor ends, if the caller, which is unwinding, is the actor.
+    /// Whether the unwinding of the calling fiber ends this actor: it is terminated, or the caller is its fiber.
     pub(super) fn ends_with_caller(&self) -> bool {
         let fiber = {
             let status = self.status.lock();
@@ -121,7 +121,7 @@ impl Life {
         }
     }
 
-    /// Calls `watcher` when the actor ends; at once, and without a key, if it has.
+    /// Calls `watcher` when the actor ends, and returns its key. If it has ended, calls `watcher` at once and returns `None`.
     pub(super) fn watch(&self, watcher: Watcher) -> Option<u64> {
         let mut status = self.status.lock();
         match status.ended.clone() {
@@ -139,13 +139,13 @@ impl Life {
         }
     }
 
-    /// Whether the watcher was there: if not, it has been called, or will be.
+    /// Removes a watcher. False if it was not there: it has been called, or will be.
     pub(super) fn unwatch(&self, key: u64) -> bool {
         let watcher = self.status.lock().watchers.remove(&key);
         watcher.is_some()
     }
 
-    /// Enters a link on this side. False, with the reason, if the actor has ended.
+    /// Enters a link on this side. The error is the reason of an actor that has ended.
     fn enter(&self, other: &Pid) -> Result<(), ExitReason> {
         let mut status = self.status.lock();
         match &status.ended {
@@ -165,7 +165,7 @@ impl Life {
     }
 }
 
-/// Links two actors; one that has ended is as one that ends now.
+/// Links two actors. If one has ended, the other is notified as if it ended now.
 pub(super) fn link(one: &Pid, other: &Pid) {
     if one == other {
         return;
@@ -188,7 +188,7 @@ pub(super) fn unlink(one: &Pid, other: &Pid) {
     other.life().leave(one.id());
 }
 
-/// Tells `target` of a death that concerns it through a link.
+/// Notifies `target` of the death of an actor to which it is linked.
 fn tell(target: &Pid, exit: Exit) {
     let (Some(from), false) = (exit.from, target.process().trap(&exit)) else { return };
     if exit.reason != ExitReason::Normal {
@@ -196,7 +196,7 @@ fn tell(target: &Pid, exit: Exit) {
     }
 }
 
-/// Asks `target` to end: as a message if it traps exits.
+/// Asks `target` to end: by a message if it traps exits, otherwise by terminating it.
 pub(super) fn ask_to_end(target: &Pid, reason: ExitReason) {
     let exit = Exit { from: None, reason };
     if !target.process().trap(&exit) && exit.reason != ExitReason::Normal {
@@ -204,7 +204,7 @@ pub(super) fn ask_to_end(target: &Pid, reason: ExitReason) {
     }
 }
 
-/// The actor has ended: tells everybody. Called once, by its fiber.
+/// Ends the actor, and notifies its watchers and links. Called once, by its fiber.
 pub(super) fn end(process: &Arc<dyn Process>, reason: &ExitReason) {
     let life = process.life();
     let (links, watchers, fiber) = {
@@ -214,7 +214,7 @@ pub(super) fn end(process: &Arc<dyn Process>, reason: &ExitReason) {
         (std::mem::take(&mut status.links), std::mem::take(&mut status.watchers), status.fiber.take())
     };
     drop(fiber);
-    // Before the messages are dropped: whoever waits for a reply is told why there will be none.
+    // Before the messages are dropped: a caller that waits for a reply gets the reason and not `NoReply`.
     for watcher in watchers.into_values() {
         watcher(Down { from: life.id, reason: reason.clone() });
     }
@@ -228,7 +228,7 @@ pub(super) fn end(process: &Arc<dyn Process>, reason: &ExitReason) {
 
 #[cfg(all(test, loom))]
 mod model {
-    //! Every interleaving of a death with a link, a monitor, a wait and another death: it is told once, and leaves no link.
+    //! Every interleaving of a death with a link, a monitor, a wait and another death: it is reported once, and leaves no link.
 
     use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `Mailbox`: an actor's own end, with which it receives, links and monitors.
+//! `Mailbox`: the handle with which an actor receives, links and monitors.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,23 +14,25 @@ use super::spawn::Builder;
 use crate::cancel;
 use crate::park::{self, Cost};
 
-/// An actor's own end: what its body is given.
+/// The mailbox of an actor, which its body gets.
 ///
-/// Messages are received in the order in which they came. [`receive_match`](Self::receive_match) takes the first that it
-/// likes, and leaves the others where they are.
+/// Messages are received in the order in which they arrived. [`receive_match`](Self::receive_match) takes the first that a
+/// closure accepts, and leaves the others where they are.
+///
+/// A receive blocks the fiber. If the actor is ended from outside meanwhile, it unwinds.
 pub struct Mailbox<M: Send + 'static> {
     cell: Arc<Cell<M>>,
-    /// What a selective receive has passed over: older than what the cell holds.
+    /// The messages that a selective receive has passed over. They are older than those of the cell.
     passed: VecDeque<M>,
-    /// Why the actor is to end after the message in hand.
+    /// Set by [`stop`](Self::stop): the reason to end after the message in hand.
     stopping: Option<ExitReason>,
 }
 
-/// A monitor that was set; for [`Mailbox::demonitor`].
+/// A monitor, from [`Mailbox::monitor`]; for [`Mailbox::demonitor`]. Dropping it leaves the monitor set.
 #[derive(Debug)]
 pub struct Monitor {
     target: Pid,
-    /// None if the target had ended already.
+    /// `None` if the target had ended already.
     key: Option<u64>,
 }
 
@@ -39,7 +41,7 @@ impl<M: Send + 'static> Mailbox<M> {
         Self { cell, passed: VecDeque::new(), stopping: None }
     }
 
-    /// A reference to the actor itself, to be given to others.
+    /// A reference to the actor itself, to give to others.
     #[must_use]
     pub fn me(&self) -> ActorRef<M> {
         ActorRef { cell: Arc::clone(&self.cell) }
@@ -92,7 +94,7 @@ impl<M: Send + 'static> Mailbox<M> {
     }
 
     fn receive_until(&mut self, deadline: Option<Instant>) -> Option<M> {
-        // One that is never idle can be ended as well.
+        // An actor that is never idle can be ended here as well.
         cancel::checkpoint();
         match take_first(&mut self.passed) {
             Some(message) => Some(message),
@@ -158,8 +160,8 @@ impl<M: Send + 'static> Mailbox<M> {
         }
     }
 
-    /// From now on the actor outlives those that it is linked to, and those who ask it to end: it receives an
-    /// [`Exit`] instead, as the message that `into_message` makes of it.
+    /// From now on the actor does not end when a linked actor ends, or when it is asked to end. It receives an [`Exit`]
+    /// instead, as the message that `into_message` makes of it. Only [`kill`](Pid::kill) still ends it.
     ///
     /// ```
     /// use abaca::actor::{self, Exit, ExitReason, Mailbox};
@@ -181,14 +183,14 @@ impl<M: Send + 'static> Mailbox<M> {
         self.cell.set_trap(Some(into_message));
     }
 
-    /// The actor ends with its links again.
+    /// From now on the actor ends again when a linked actor ends abnormally, or when it is asked to.
     pub fn stop_trapping_exits(&mut self) {
         self.cell.set_trap(None);
     }
 
     /// Links the two actors: when one ends abnormally, the other is ended as well, unless it traps exits. Links have no
-    /// direction, and there is at most one between two actors. A link to an actor that has ended is as one to an actor that
-    /// ends now.
+    /// direction, and there is at most one between two actors. If the other actor has ended already, this one is treated as if
+    /// that happened now.
     ///
     /// ```
     /// use abaca::actor::{self, ExitReason, Mailbox};
@@ -212,8 +214,8 @@ impl<M: Send + 'static> Mailbox<M> {
         life::unlink(&self.pid(), &other.into());
     }
 
-    /// Watches the other actor, once: when it ends the message that `into_message` makes of its [`Down`] is received.
-    /// That is at once if it has ended already.
+    /// Watches the other actor: when it ends, this one receives the message that `into_message` makes of its [`Down`], once. If it
+    /// has ended already, the message comes at once.
     ///
     /// ```
     /// use abaca::actor::{self, Down, ExitReason, Mailbox};
@@ -268,13 +270,13 @@ impl<M: Send + 'static> Mailbox<M> {
         F: FnOnce(&mut Mailbox<N>) -> R + Send + 'static,
         D: FnOnce(Down) -> M + Send + 'static,
     {
-        // A monitor tells of deaths in the past as well, so there is nothing to do before the spawn.
+        // A monitor also reports a death in the past, so it can be set after the spawn.
         let child = super::spawn(body);
         let monitor = self.monitor(&child, into_message);
         (child, monitor)
     }
 
-    /// Ends an [`Actor`](super::Actor) after the message in hand. The body of a closure just returns.
+    /// Ends an [`Actor`](super::Actor) for `reason` after the message in hand. A closure returns instead.
     pub fn stop(&mut self, reason: impl Into<ExitReason>) {
         self.stopping = Some(reason.into());
     }

@@ -1,7 +1,9 @@
 //! Actors: fibers with a mailbox, links, monitors and supervisors, in the manner of Erlang.
 //!
-//! An actor is a fiber that owns its state and is spoken to by messages only. Whoever has an [`ActorRef`] may
-//! [`send`](ActorRef::send), which never blocks; the actor [`receive`](Mailbox::receive)s when it likes.
+//! An actor is a fiber that owns its state and communicates by messages only. Holders of an [`ActorRef`]
+//! [`send`](ActorRef::send) messages, which never blocks. The actor [`receive`](Mailbox::receive)s them when it is ready.
+//!
+//! The module is the optional feature `actor`, which is on by default.
 //!
 //! ```
 //! use abaca::actor::{self, Mailbox, Reply};
@@ -29,20 +31,19 @@
 //!
 //! # Receiving
 //!
-//! Messages of one sender arrive in the order in which they were sent. A body that wants a certain message first says so
-//! with [`receive_match`](Mailbox::receive_match), and the others keep their places: a protocol is written down as it is
-//! thought, one receive for each thing that is waited for. [`call`](ActorRef::call) is request and response, with a
-//! time limit, and an error instead of a wait in vain when the server dies. An actor that does nothing but answer
-//! can be a value with a method: [`Actor`].
+//! Messages of one sender arrive in the order in which they were sent. With [`receive_match`](Mailbox::receive_match) a body
+//! waits for a certain message first, and the others keep their order. [`call`](ActorRef::call) is request and response: it
+//! has a timeout, and returns an error at once when the server dies. An actor that only answers messages can be a value with a
+//! method: [`Actor`].
 //!
 //! # Dying
 //!
-//! An actor ends when its body returns, panics, or is ended from outside, which cancels its fiber: it unwinds from its
-//! blocking call, and its destructors run. Why is an [`ExitReason`], and others learn of it in two ways:
+//! An actor ends when its body returns or panics, or when it is ended from outside: then its fiber is cancelled, it unwinds
+//! from its blocking call, and its destructors run. The end has an [`ExitReason`], and others learn of it in two ways:
 //!
-//! * A [**monitor**](Mailbox::monitor) is for one side: the watcher receives a [`Down`] as a message of its own type.
-//! * A [**link**](Mailbox::link) is for both: when one ends [other than `Normal`](ExitReason), so does the other. Actors that
-//!   make sense only together are linked. One that [traps exits](Mailbox::trap_exits) receives an [`Exit`] instead.
+//! * A [**monitor**](Mailbox::monitor) has one direction: the watcher receives a [`Down`] as a message of its own type.
+//! * A [**link**](Mailbox::link) has none: when one actor ends [other than `Normal`](ExitReason), the other ends as well. Link
+//!   actors that make sense only together. An actor that [traps exits](Mailbox::trap_exits) receives an [`Exit`] instead.
 //!
 //! ```
 //! use abaca::actor::{self, Down, ExitReason, Mailbox};
@@ -70,16 +71,15 @@
 //!
 //! # Letting it fail
 //!
-//! Code that meets what it was not written for ends, and is started anew in a state that is known to work. That is the
-//! work of a [`supervisor`]. Since a restarted actor is another actor, those who talk to it find it by name, in
-//! a [`Registry`].
+//! An actor that meets an error it was not written for ends, and a [`supervisor`] starts it again in a state that is known to
+//! work. A restarted actor is a new actor, so others look it up by its name, in a [`Registry`].
 //!
 //! # Where this differs from Erlang
 //!
-//! Mailboxes are typed, so news of deaths become messages by a function that you give, mostly an enum's variant. Names
-//! belong to registries, of which a program may have many. `exit` and `kill` cancel a fiber, which must block (or call
-//! [`cancel::checkpoint`](crate::cancel::checkpoint)) to notice; a [`receive`](Mailbox::receive) notices also when
-//! messages wait. An actor that nobody refers to stays until its runtime ends: end it, or link it to someone.
+//! Mailboxes are typed, so a function that you give, mostly an enum's variant, makes a message of a death. Names belong to
+//! registries, and a program may have many. `exit` and `kill` cancel a fiber, which notices in its next blocking call, in
+//! [`cancel::checkpoint`](crate::cancel::checkpoint), or in a [`receive`](Mailbox::receive), even if messages wait. Dropping all
+//! references to an actor does not end it: it stays until its runtime ends. End it, or link it to another actor.
 //!
 //! With `panic = "abort"` nothing can be ended from outside: `kill`, and an `exit` or a link that is not trapped, panic.
 //!

@@ -31,7 +31,8 @@ impl fmt::Debug for ActorId {
     }
 }
 
-/// An actor, whatever messages it takes: to link to, to monitor, to end and to wait for. Clones are the same actor.
+/// A reference to an actor, whatever messages it takes: to link to, to monitor, to end and to wait for. Clones refer to the same
+/// actor, and none keeps it alive.
 ///
 /// ```
 /// use abaca::actor::{self, ExitReason, Mailbox};
@@ -70,7 +71,7 @@ impl Pid {
         self.exit_reason().is_none()
     }
 
-    /// [`is_alive`](Self::is_alive), for one who holds a lock.
+    /// [`is_alive`](Self::is_alive) for a caller that holds a lock: it does not yield.
     pub(super) fn has_life(&self) -> bool {
         self.life().ended().is_none()
     }
@@ -84,9 +85,9 @@ impl Pid {
 
     /// Asks the actor to end for `reason`.
     ///
-    /// One that [traps exits](super::Mailbox::trap_exits) receives an [`Exit`](super::Exit) as a message, and decides
-    /// itself. Any other is cancelled: it unwinds from the blocking call it is in, or from its next one. The reason `Normal`
-    /// ends nobody who does not trap it.
+    /// An actor that [traps exits](super::Mailbox::trap_exits) receives an [`Exit`](super::Exit) as a message, and decides
+    /// itself. Any other actor is cancelled: it unwinds from the blocking call it is in, or from its next one. If it does not
+    /// trap exits, the reason `Normal` has no effect.
     ///
     /// ```
     /// use abaca::actor::{self, Exit, ExitReason, Mailbox};
@@ -103,12 +104,12 @@ impl Pid {
         life::ask_to_end(self, reason);
     }
 
-    /// Cancels the actor, also if it traps exits; its reason is [`Killed`](ExitReason::Killed).
+    /// Cancels the actor, even if it traps exits. Its reason is [`Killed`](ExitReason::Killed).
     pub fn kill(&self) {
         self.life().terminate(ExitReason::Killed);
     }
 
-    /// Blocks until the actor has ended; returns why.
+    /// Blocks until the actor has ended. Returns why. A fiber that is cancelled while it waits unwinds.
     pub fn wait(&self) -> ExitReason {
         self.life().wait(None).expect("without a deadline, a wait ends with the actor")
     }
@@ -119,10 +120,10 @@ impl Pid {
         self.life().wait(Instant::now().checked_add(timeout))
     }
 
-    /// Calls `f` when the actor ends, in its fiber; at once if it has ended. For those who are not actors;
-    /// actors have [`Mailbox::monitor`](super::Mailbox::monitor).
+    /// Calls `f` when the actor ends, in its fiber; at once if it has ended. Actors use
+    /// [`Mailbox::monitor`](super::Mailbox::monitor) instead.
     ///
-    /// `f` must not block: others wait for the same news.
+    /// `f` must not block: others that watch the actor are notified after it.
     ///
     /// ```
     /// use abaca::actor::{self, ExitReason, Mailbox};

@@ -1,4 +1,4 @@
-//! Why an actor ended, and the two messages that say so to others.
+//! Why an actor ended, and the two messages that report it to others.
 
 use std::any::Any;
 use std::fmt;
@@ -8,7 +8,7 @@ use super::pid::ActorId;
 
 /// Why an actor ended.
 ///
-/// What the body of an actor returns converts into it: `()` is `Normal`, and of a `Result` the error is `Failed`.
+/// The value that the body of an actor returns converts into it: `()` is `Normal`, and the error of a `Result` is `Failed`.
 ///
 /// ```
 /// use abaca::actor::ExitReason;
@@ -29,9 +29,9 @@ pub enum ExitReason {
     Failed(Arc<str>),
     /// Its body panicked with this message, which is empty if the panic's payload was not text.
     Panicked(Arc<str>),
-    /// It was linked to an actor that ended abnormally, maybe by way of others.
+    /// It was linked to an actor that ended abnormally, directly or by way of others.
     Linked {
-        /// Who was the first to end.
+        /// The actor that was the first to end.
         origin: ActorId,
         /// Why that one ended.
         reason: Arc<ExitReason>,
@@ -45,7 +45,7 @@ impl ExitReason {
         Self::Failed(error.to_string().into())
     }
 
-    /// Whether something went wrong: neither `Normal` nor `Shutdown`, nor linked to one that ended so.
+    /// Whether something went wrong. False for `Normal`, for `Shutdown`, and for `Linked` with such a reason.
     #[must_use]
     pub fn is_abnormal(&self) -> bool {
         match self {
@@ -61,7 +61,7 @@ impl ExitReason {
         Self::Panicked(text.unwrap_or_default().into())
     }
 
-    /// The reason of one that ends because `from`, to which it was linked, ended for this reason.
+    /// The reason of an actor that ends because `from`, to which it was linked, ended for `self`.
     pub(super) fn through_link(self, from: ActorId) -> Self {
         match self {
             Self::Linked { .. } => self,
@@ -76,7 +76,7 @@ impl From<()> for ExitReason {
     }
 }
 
-/// What a function returns, as a type: the way to name `!`, which has no name of its own in stable Rust.
+/// Names the return type of a function: the only way to name `!` in stable Rust.
 trait Returns {
     type Value;
 }
@@ -85,7 +85,7 @@ impl<T> Returns for fn() -> T {
     type Value = T;
 }
 
-/// Of a body that loops for ever.
+/// The reason of a body that loops for ever.
 #[expect(private_interfaces, reason = "the trait only names a type that everybody has")]
 impl From<<fn() -> ! as Returns>::Value> for ExitReason {
     fn from(never: <fn() -> ! as Returns>::Value) -> Self {
@@ -112,21 +112,21 @@ impl fmt::Display for ExitReason {
     }
 }
 
-/// An actor's end as a message to one that is linked to it and [traps exits](super::Mailbox::trap_exits).
+/// The end of an actor, as a message to a linked actor that [traps exits](super::Mailbox::trap_exits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exit {
-    /// Who ended; `None` if nobody did, and the receiver was asked to end, by [`Pid::exit`](super::Pid::exit).
+    /// The actor that ended. `None` if [`Pid::exit`](super::Pid::exit) has asked the receiver to end.
     pub from: Option<ActorId>,
     /// Why.
     pub reason: ExitReason,
 }
 
-/// An actor's end as a message to one that [monitors](super::Mailbox::monitor) it.
+/// The end of an actor, as a message to an actor that [monitors](super::Mailbox::monitor) it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Down {
-    /// Who ended.
+    /// The actor that ended.
     pub from: ActorId,
     /// Why.
     pub reason: ExitReason,

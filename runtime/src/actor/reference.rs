@@ -1,4 +1,4 @@
-//! `ActorRef`: the way to an actor for those who know its messages.
+//! `ActorRef`: a reference to an actor, typed by its messages.
 
 use std::fmt;
 use std::sync::Arc;
@@ -69,14 +69,16 @@ impl<M: Send + 'static> ActorRef<M> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Dead`] if the actor has ended, [`SendError::Full`] if its mailbox is bounded and full. A message that was
-    /// sent is dropped unread if the actor ends before it receives it.
+    /// * [`SendError::Dead`]: the actor has ended.
+    /// * [`SendError::Full`]: the mailbox is bounded and full.
+    ///
+    /// If the actor ends before it receives a message that was sent, the message is dropped.
     pub fn send(&self, message: M) -> Result<(), SendError<M>> {
         park::spend(Cost::Call);
         self.cell.send(message)
     }
 
-    /// [`send`](Self::send) for those who do not mind: a message that cannot be sent is dropped.
+    /// Like [`send`](Self::send), but drops a message that cannot be sent.
     pub fn cast(&self, message: M) {
         drop(self.send(message));
     }
@@ -90,7 +92,7 @@ impl<M: Send + 'static> ActorRef<M> {
     ///
     /// * [`CallError::Exited`]: the server has ended, or ends before it answers.
     /// * [`CallError::NoReply`]: the reply was dropped.
-    /// * [`CallError::TimedOut`]: there was no answer within `timeout`; one that comes later is dropped.
+    /// * [`CallError::TimedOut`]: there was no answer within `timeout`; a later answer is dropped.
     /// * [`CallError::Full`]: the server's mailbox is bounded and full.
     ///
     /// ```
@@ -133,7 +135,7 @@ impl<M: Send + 'static> ActorRef<M> {
         self.pid().exit(reason);
     }
 
-    /// Ends the actor, also if it traps exits; see [`Pid::kill`].
+    /// Ends the actor, even if it traps exits; see [`Pid::kill`].
     pub fn kill(&self) {
         self.pid().kill();
     }

@@ -9,10 +9,10 @@ use super::pid::Pid;
 use super::reference::ActorRef;
 use crate::park::{self, Cost};
 
-/// Names for actors: a value, to be given to those who need it. Clones are the same registry.
+/// Names of actors. Clones are the same registry.
 ///
-/// A name belongs to one actor, and is free again when that one ends: a supervised actor registers itself when it starts,
-/// and others look it up each time instead of keeping a reference.
+/// A name belongs to one actor, and is free again when that actor ends. A supervised actor registers itself when it starts, and
+/// others look it up each time instead of keeping a reference.
 ///
 /// ```
 /// use abaca::actor::{self, Mailbox, Registry};
@@ -59,7 +59,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`RegisterError::NameTaken`] if another living actor has the name, [`RegisterError::Dead`] if this one has ended.
+    /// * [`RegisterError::NameTaken`]: another living actor has the name.
+    /// * [`RegisterError::Dead`]: this actor has ended.
     pub fn register<M: Send + 'static>(
         &self,
         name: impl Into<String>,
@@ -92,7 +93,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Frees a name; the actor that had it, if there was one.
+    /// Frees a name. Returns the actor that had it, if there was one.
     pub fn unregister(&self, name: &str) -> Option<Pid> {
         let entry = self.entries().remove(name);
         entry.map(|entry| entry.pid)
@@ -114,7 +115,7 @@ impl Registry {
         pid.has_life().then_some(pid)
     }
 
-    /// The names of the living, sorted.
+    /// The names of living actors, sorted.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let entries = self.entries();

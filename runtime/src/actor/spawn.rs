@@ -15,7 +15,7 @@ use crate::fiber::SpawnError;
 
 /// An actor that is a value with a method for messages, as OTP's generic server.
 ///
-/// Its state is dropped when it ends, for whatever reason: what must be cleaned up belongs into a `Drop`.
+/// The value is dropped when the actor ends, for whatever reason: clean up in its `Drop`.
 ///
 /// ```
 /// use abaca::actor::{self, Actor, Mailbox, Reply};
@@ -51,7 +51,7 @@ use crate::fiber::SpawnError;
 /// # });
 /// ```
 pub trait Actor: Send + 'static {
-    /// What it can be told.
+    /// The type of its messages.
     type Message: Send + 'static;
 
     /// Called in the actor's fiber before the first message.
@@ -133,7 +133,7 @@ impl Builder {
         self.spawn(|mailbox| serve(actor, mailbox))
     }
 
-    /// [`spawn`](Self::spawn), with `before` called when the actor exists and has not started.
+    /// [`spawn`](Self::spawn) that calls `before` when the actor exists and has not started.
     pub(super) fn spawn_after<M, R, F>(
         self,
         body: F,
@@ -154,8 +154,8 @@ impl Builder {
     }
 }
 
-/// Spawns an actor whose body is a closure, with an unbounded mailbox. It ends when the closure does; what that returns
-/// says why: nothing, a `Result`, or an [`ExitReason`].
+/// Spawns an actor whose body is a closure, with an unbounded mailbox. The actor ends when the closure returns. The value that
+/// it returns, `()`, a `Result` or an [`ExitReason`], is the reason.
 ///
 /// # Panics
 ///

@@ -20,6 +20,9 @@
 /// `select!` neither allocates nor starts a fiber for its cases. It takes up to fifty cases; for more, or for a number that
 /// is known only at run time, use [`Select`](crate::channel::Select).
 ///
+/// The syntax is crossbeam's, and not tokio's `pattern = future => body`: cases are channel operations. For a future and a
+/// channel use [`future::select`](crate::future::select).
+///
 /// # Examples
 ///
 /// ```
@@ -175,6 +178,25 @@ macro_rules! __select_cases {
     ($biased:tt $cases:tt $default:tt $index:tt default $($rest:tt)*) => {
         ::core::compile_error!("expected `default => body,` or `default(timeout) => body,`")
     };
+    ($biased:tt $cases:tt $default:tt $index:tt else $($rest:tt)*) => {
+        ::core::compile_error!("`select!` has no `else`: write `default => body`, which runs if no operation is ready")
+    };
+    ($biased:tt $cases:tt $default:tt $index:tt biased; $($rest:tt)*) => {
+        ::core::compile_error!("`select!` has no `biased;`: use `select_biased!`")
+    };
+    // tokio's syntax. The error is the unsatisfied bound, since it points at `$future`, as no `compile_error!` can.
+    ($biased:tt $cases:tt $default:tt $index:tt $pattern:pat = $future:expr $(, if $condition:expr)? => $($rest:tt)*) => {{
+        #[diagnostic::on_unimplemented(
+            message = "a case of `select!` is a channel operation, and not `pattern = future => body`",
+            label = "write `recv(receiver) -> message => body` or `send(sender, value) -> result => body`",
+            note = "for a limit of time, write `recv(after(duration)) -> _ => body` or `default(duration) => body`",
+            note = "a future and a channel can be waited for with `abaca::future::select`"
+        )]
+        trait ChannelOperation {}
+        fn channel_operation(_: impl ChannelOperation) {}
+        channel_operation($future);
+        ::core::unreachable!()
+    }};
     ($biased:tt $cases:tt $default:tt $index:tt $($rest:tt)*) => {
         ::core::compile_error!("expected one of `recv`, `send` or `default`")
     };

@@ -6,11 +6,11 @@ use std::vec;
 
 use crate::blocking;
 
-/// What converts into socket addresses. Mirrors [`std::net::ToSocketAddrs`], for the same types; names are looked
-/// up on a thread of the runtime's pool while the fiber is parked, and can be cancelled.
+/// A value that converts into socket addresses. Mirrors [`std::net::ToSocketAddrs`], for the same types. A name is looked
+/// up on a thread of the runtime's pool while the fiber is parked, and the wait can be cancelled.
 ///
-/// It is a trait of its own since std's, called by a fiber, would block the worker, and what implements it may be
-/// bound to its thread. Implement it as std's for types of your own.
+/// It is a trait of its own, since std's, called by a fiber, would block the worker. Implement it for types of your own as
+/// you would implement std's.
 ///
 /// ```
 /// use abaca::net::ToSocketAddrs;
@@ -23,11 +23,14 @@ pub trait ToSocketAddrs {
     /// The addresses.
     type Iter: Iterator<Item = SocketAddr>;
 
-    /// Resolves.
+    /// Resolves the value. Blocks the fiber while a name is looked up.
     ///
     /// # Errors
     ///
-    /// When a text is no address or a name cannot be resolved.
+    /// * `InvalidInput`: a text is not of the form `host:port`.
+    /// * Other kinds, as with std: the name cannot be resolved.
+    ///
+    /// A fiber that is cancelled while it waits unwinds; the look-up goes on, and its result is dropped.
     fn to_socket_addrs(&self) -> io::Result<Self::Iter>;
 }
 
@@ -107,8 +110,8 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
     }
 }
 
-/// Looks a name up on the runtime's pool, which can take many seconds and cannot be interrupted: a caller that is cancelled
-/// does not wait for it.
+/// Looks a name up on the runtime's pool. That can take many seconds and cannot be interrupted, so a caller that is cancelled
+/// leaves it behind.
 fn look_up<F>(resolve: F) -> io::Result<vec::IntoIter<SocketAddr>>
 where
     F: FnOnce() -> io::Result<vec::IntoIter<SocketAddr>> + Send + 'static,
@@ -116,7 +119,7 @@ where
     blocking::run_owned(resolve)
 }
 
-/// Calls `f` with each address until one succeeds; else the last error, as std does.
+/// Calls `f` with each address until one succeeds. If none does, returns the last error, as std does.
 pub(super) fn first_that<A: ToSocketAddrs, R>(
     addresses: A,
     mut f: impl FnMut(SocketAddr) -> io::Result<R>,

@@ -12,12 +12,12 @@ use crate::io::{Descriptor, Kind};
 use crate::os::socket::IN_PROGRESS;
 use crate::poller::Direction;
 
-/// A stream to `address`; `timeout` of `None` leaves it to the kernel, which gives up after some two minutes.
+/// Connects to `address`. Without a `timeout` the kernel gives up after some two minutes.
 pub(super) fn connect(address: SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
     connect_prepared(address, timeout, |_| Ok(()))
 }
 
-/// [`connect`], of a socket that `prepare` has set up.
+/// [`connect`] of a socket that `prepare` sets up before.
 pub(super) fn connect_prepared(
     address: SocketAddr,
     timeout: Option<Duration>,
@@ -38,7 +38,7 @@ pub(super) fn connect_prepared(
         }
         Err(error) => return Err(error),
     }
-    // From here on each call says that it must not block; see `TcpStream`.
+    // From here on each call asks the kernel not to block; see `TcpStream`.
     descriptor.get().set_nonblocking(false)?;
     Ok(TcpStream::from_descriptor(descriptor))
 }
@@ -48,7 +48,7 @@ pub(super) fn is_in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::Interrupted
 }
 
-/// How the connecting went; `WouldBlock` while it goes on.
+/// The result of connecting; `WouldBlock` while it goes on.
 pub(super) fn outcome(stream: &std::net::TcpStream) -> io::Result<()> {
     // Readiness alone says nothing: a refused connection is writable too.
     if let Some(error) = stream.take_error()? {
@@ -60,7 +60,7 @@ pub(super) fn outcome(stream: &std::net::TcpStream) -> io::Result<()> {
     }
 }
 
-/// A deadline that passes says `WouldBlock`; of a connect, std says `TimedOut`.
+/// Turns the `WouldBlock` of a deadline into `TimedOut`, which std returns for a connect.
 fn timed_out(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::WouldBlock {
         io::Error::new(io::ErrorKind::TimedOut, "connection timed out")

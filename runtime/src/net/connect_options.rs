@@ -1,4 +1,4 @@
-//! How a connection is set up, where std leaves no choice.
+//! Settings of a connection for which std leaves no choice.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,8 +9,8 @@ use socket2::{SockAddr, Socket, TcpKeepalive};
 use super::address::first_that;
 use super::{TcpStream, ToSocketAddrs, connect};
 
-/// Settings of a connection that have to be made before it is: std's [`TcpStream::connect`](std::net::TcpStream::connect)
-/// leaves them to the system.
+/// Settings of a connection that must be made before it connects. std's
+/// [`TcpStream::connect`](std::net::TcpStream::connect) leaves them to the system.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,8 +44,8 @@ impl ConnectOptions {
         Self::default()
     }
 
-    /// The address, and unless that is 0 the port, from which to connect. Default: the system's choice. Addresses of the
-    /// other family then fail.
+    /// Connects from this address, and from its port unless that is 0. Default: the system's choice. Connecting to an address of
+    /// the other family then fails.
     pub fn local_address(mut self, address: SocketAddr) -> Self {
         self.local_address = Some(address);
         self
@@ -64,15 +64,15 @@ impl ConnectOptions {
         self
     }
 
-    /// `SO_SNDBUF`: how much the kernel keeps that the peer has not acknowledged; it takes twice what it is asked for.
-    /// Default: grows by itself.
+    /// `SO_SNDBUF`: how many bytes the kernel keeps until the peer has acknowledged them. The kernel doubles the number.
+    /// Default: the buffer grows by itself.
     pub fn send_buffer_bytes(mut self, bytes: usize) -> Self {
         self.send_buffer_bytes = Some(bytes);
         self
     }
 
-    /// `SO_RCVBUF`: how much the kernel keeps that has not been read; it takes twice what it is asked for. It has to be known
-    /// before the connection is made, since it decides the window that is offered. Default: grows by itself.
+    /// `SO_RCVBUF`: how many bytes the kernel keeps until they are read. The kernel doubles the number. It must be set before
+    /// the connection is made, since it decides the window that is offered. Default: the buffer grows by itself.
     pub fn recv_buffer_bytes(mut self, bytes: usize) -> Self {
         self.recv_buffer_bytes = Some(bytes);
         self
@@ -83,7 +83,10 @@ impl ConnectOptions {
     ///
     /// # Errors
     ///
-    /// As [`TcpStream::connect`]; `AddrInUse` or `AddrNotAvailable` if the local address cannot be had.
+    /// As for [`TcpStream::connect`]; and:
+    ///
+    /// * `AddrInUse`: another socket has the local address and port.
+    /// * `AddrNotAvailable`: the local address is not one of this machine, or it has no free port.
     pub fn connect<A: ToSocketAddrs>(&self, address: A) -> io::Result<TcpStream> {
         first_that(address, |address| connect::connect_prepared(address, None, |socket| self.prepare(socket)))
     }

@@ -1,7 +1,7 @@
 //! Connecting to the first of several addresses that answers: "happy eyeballs", RFC 8305.
 //!
-//! One fiber makes all attempts. They are watched by an epoll instance of their own, whose descriptor the fiber waits
-//! for; all that is open belongs to the [`Race`], so however it is left, losers are closed.
+//! The calling fiber makes all attempts. An epoll instance of their own watches them, and the fiber waits for its descriptor. All
+//! sockets belong to the [`Race`], so the losers are closed however it ends.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,27 +17,27 @@ use crate::io::{Descriptor, Kind};
 use crate::os::epoll::{Epoll, EventBuffer};
 use crate::poller::Direction;
 
-/// How long an attempt has the field for itself: the RFC's Connection Attempt Delay.
+/// How long an attempt goes on before the next one starts: the RFC's Connection Attempt Delay.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// How many outcomes are looked at together.
+/// How many events one wait takes.
 const BATCH: usize = 16;
 
 /// The attempts that are under way.
 struct Race {
     epoll: Descriptor<Epoll>,
     events: EventBuffer,
-    /// By key; `None` once one has failed.
+    /// By key; `None` where the attempt has failed.
     attempts: Vec<Option<std::net::TcpStream>>,
     running: usize,
     last_error: Option<io::Error>,
 }
 
-/// The first stream that is connected.
+/// The first stream that connects.
 ///
 /// # Errors
 ///
-/// The failure that came last, when all have failed; `InvalidInput` without an address.
+/// The last failure, if all attempts fail. `InvalidInput`: there is no address.
 pub(super) fn connect(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut race = Race::new()?;
     let mut waiting = alternating(addresses).into_iter();
@@ -73,7 +73,7 @@ impl Race {
         })
     }
 
-    /// Starts an attempt; the stream, if it is connected at once.
+    /// Starts an attempt. Returns the stream if it connects at once.
     fn start(&mut self, address: SocketAddr) -> io::Result<Option<std::net::TcpStream>> {
         let kind = Type::STREAM.nonblocking().cloexec();
         // A family that this machine does not have is an attempt that has failed.
@@ -96,7 +96,7 @@ impl Race {
         Ok(None)
     }
 
-    /// Waits until an attempt has come to its end, or until `deadline`; the stream, if it is connected.
+    /// Waits until an attempt has ended, or until `deadline`. Returns the stream that has connected.
     fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Option<std::net::TcpStream>> {
         let mut keys = Vec::new();
         let (epoll, events) = (&self.epoll, &mut self.events);
@@ -127,13 +127,13 @@ impl Race {
 
     fn won_by(self, winner: std::net::TcpStream) -> io::Result<TcpStream> {
         drop(self);
-        // From here on each call says that it must not block; see `TcpStream`.
+        // From here on each call asks the kernel not to block; see `TcpStream`.
         winner.set_nonblocking(false)?;
         Ok(TcpStream::fresh(winner))
     }
 }
 
-/// The addresses with the families in turns, beginning with that of the first; within a family in their order.
+/// The addresses with the two families alternating, the first address's family first, each family in its order.
 fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addresses.first() else { return addresses };
     let is_v6 = first.is_ipv6();

@@ -1,16 +1,16 @@
-//! Ends the idling of a connection: see [`IdleHandle`].
+//! The handle that ends an idle connection: see [`IdleHandle`].
 
 use std::sync::Arc;
 
 use crate::io::Idle;
 
-/// Tells the handler of a connection that there will be no further request, once it waits for one: the gentle end of a
-/// connection that is kept alive. A [drain](super::Server::drain) uses it; so can a server that accepts by itself.
+/// Ends a connection gently: a handler that waits for the next request reads the end of the stream.
+/// [`Server::drain`](super::Server::drain) uses it; a server that accepts by itself can use it too.
 ///
-/// The runtime takes a connection for idle when the fiber that wrote last waits to read, or when nothing was read or
-/// written yet: then the read gives 0 bytes, as if the peer had sent its last. What has arrived is read first, a handler
-/// that is busy finds it out when it comes back to read, and the rest of what has begun to arrive is waited for. A fiber
-/// that reads beside another one that writes is never told.
+/// A connection is idle when the fiber that wrote last waits to read, or when nothing was read or written yet. Then the read
+/// returns 0, as if the peer had ended its side. What has arrived is read first. A busy handler reads the end when it comes
+/// back to read. A request that has begun to arrive is waited for. If one fiber reads and another writes, the connection is
+/// never taken for idle.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -45,7 +45,7 @@ impl IdleHandle {
         Self(idle)
     }
 
-    /// From now on, whoever is idle reads the end. Returns at once.
+    /// From now on, an idle reader of this connection reads the end. Returns at once.
     pub fn end(&self) {
         self.0.end();
     }

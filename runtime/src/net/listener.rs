@@ -15,8 +15,10 @@ use crate::scheduler;
 
 /// A TCP socket server whose `accept` blocks the fiber.
 ///
-/// After an accept, what the accepting fiber spawns next is placed on the worker that has the fewest fibers
-/// placed in this way: an accept loop that spawns a fiber per connection spreads them evenly.
+/// [`serve`](Self::serve) runs a whole server: a fiber for each connection, errors of accept handled, a graceful stop.
+///
+/// The fiber that is spawned next after an accept is placed on the worker with the fewest fibers placed in this way. So an
+/// accept loop that spawns a fiber per connection distributes them evenly.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -66,8 +68,13 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// What accept(2) says. `EMFILE` and `ENFILE` (no descriptors left) leave the connection waiting and come back
-    /// at once on the next call: free some, or sleep, before it.
+    /// * `WouldBlock`: there is no connection, in [non-blocking mode](Self::set_nonblocking).
+    /// * `ConnectionAborted`, and network errors such as `NetworkUnreachable`: the client gave the connection up. Call again.
+    /// * `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name, or `OutOfMemory`: no descriptor or no memory is left. The
+    ///   connection stays in the queue, and the next call fails at once: close something, or sleep, before it.
+    /// * `InvalidInput`: the socket does not listen, or was shut down.
+    ///
+    /// A fiber that is cancelled while it waits unwinds, and takes no connection. Never `Interrupted`.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let call = |inner: &std::net::TcpListener| socket::accept(inner.as_fd());
         let (fd, address) = self.0.retry_in_line(Reason::Accept, call)?;
@@ -80,7 +87,7 @@ impl TcpListener {
         incoming::next(|| Ok(self.accept()?.0), self.0.is_nonblocking())
     }
 
-    /// [`incoming`](Self::incoming) that owns the listener.
+    /// [`incoming`](Self::incoming) by an iterator that owns the listener.
     pub fn into_incoming(self) -> IntoIncoming {
         IntoIncoming { listener: self }
     }

@@ -1,4 +1,4 @@
-//! How a listener is set up, where std leaves no choice.
+//! Settings of a listener for which std leaves no choice.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::address::first_that;
 use super::{TcpListener, ToSocketAddrs};
 
-/// Settings of a listening socket that `TcpListener::bind` fixes.
+/// Settings of a listening socket. [`TcpListener::bind`] uses the defaults.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -48,13 +48,13 @@ impl ListenOptions {
         self
     }
 
-    /// `SO_REUSEADDR`: bind although old connections of the port linger. Default true, as std.
+    /// `SO_REUSEADDR`: bind although old connections of the port are in `TIME_WAIT`. Default true, as std.
     pub fn reuse_address(mut self, reuse: bool) -> Self {
         self.reuse_address = reuse;
         self
     }
 
-    /// `SO_REUSEPORT`: several listeners on one port, among which the kernel spreads connections. Default false.
+    /// `SO_REUSEPORT`: several listeners on one port, among which the kernel distributes connections. Default false.
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
         self

@@ -1,19 +1,18 @@
-//! What all sockets have in common, as macros over a `struct X(Descriptor<std's X>)`: each expands to the methods or
-//! traits that std gives to every one of its types in the same words.
+//! The methods and traits that all sockets share, as macros over a `struct X(Descriptor<std's X>)`. std writes them out for
+//! each of its types in the same words.
 
-/// From and into the std with_shared_settings, whose mode is the one that the user asked for.
+/// The conversions from and into std's type. The socket's mode is the one that the user asked for.
 macro_rules! std_conversions {
     ($t:ident, $std:ty, $kind:expr) => {
         impl $t {
-            /// A socket whose kernel timeouts are not set.
+            /// A new socket, which has no timeouts.
             pub(super) fn fresh(inner: $std) -> Self {
                 $crate::park::spend($crate::park::Cost::Making);
                 Self(Descriptor::new(inner, $kind))
             }
         }
 
-        /// Timeouts of the std socket are taken over. Calls block the fiber, whatever mode the socket is in; the mode
-        /// itself is left alone.
+        /// Takes the timeouts over. Calls block the fiber, whatever mode the socket is in; the mode itself stays as it is.
         impl From<$std> for $t {
             fn from(inner: $std) -> Self {
                 let timeouts = (inner.read_timeout(), inner.write_timeout());
@@ -27,7 +26,7 @@ macro_rules! std_conversions {
             }
         }
 
-        /// The socket as std would have it: with its timeouts, and blocking unless `set_nonblocking` was called.
+        /// The socket keeps its timeouts, and blocks the thread unless `set_nonblocking` was called.
         impl From<$t> for $std {
             fn from(socket: $t) -> Self {
                 socket.0.into_inner()
@@ -42,7 +41,7 @@ macro_rules! std_conversions {
     };
 }
 
-/// An end of a copy in the kernel.
+/// Makes the socket an end of a copy in the kernel.
 macro_rules! copy_end {
     ($t:ty) => {
         impl Sealed for $t {
@@ -53,8 +52,8 @@ macro_rules! copy_end {
     };
 }
 
-/// What is particular to a listener: to the kernel it is always in non-blocking mode, since accept4(2) has no flag
-/// that asks for it.
+/// The methods and conversions of a listener. It is always in the kernel's non-blocking mode, since accept4(2) has no flag
+/// that keeps one call from blocking.
 macro_rules! listener_conversions {
     ($t:ident, $std:ty) => {
         impl $t {
@@ -62,7 +61,8 @@ macro_rules! listener_conversions {
             ///
             /// # Errors
             ///
-            /// When the descriptor cannot be duplicated.
+            /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the
+            /// system.
             pub fn try_clone(&self) -> io::Result<Self> {
                 Ok(Self(self.0.with_shared_settings(self.0.get().try_clone()?)))
             }
@@ -78,8 +78,8 @@ macro_rules! listener_conversions {
 
             /// In non-blocking mode `accept` gives `WouldBlock` instead of waiting.
             ///
-            /// To the kernel a listener of this type is always in that mode (`O_NONBLOCK`); this decides between
-            /// waiting and giving the error.
+            /// To the kernel a listener of this type is always in that mode (`O_NONBLOCK`). This setting decides whether
+            /// `accept` waits or returns the error.
             ///
             /// # Errors
             ///
@@ -89,18 +89,18 @@ macro_rules! listener_conversions {
                 Ok(())
             }
 
-            /// The connections, one after the other; never ends by itself.
+            /// An iterator over the connections. It never ends by itself.
             ///
-            /// Unlike std's, it passes over connections that their clients have given up (`ECONNABORTED` and the like), and
-            /// waits while there are no descriptors or no memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`), looking again after
-            /// 5 ms, and ever more rarely, at least once a second. So an error that it gives is the listener's own. In
-            /// non-blocking mode it gives every error, as std's.
+            /// Unlike std's, it skips a connection that its client has given up (`ECONNABORTED` and the like). While no
+            /// descriptor or no memory is left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`), it waits: at first 5 ms between two
+            /// attempts, then twice as long each time, at most a second. So an error that it returns is the listener's own. In
+            /// non-blocking mode it returns every error, as std's does.
             pub fn incoming(&self) -> Incoming<'_> {
                 Incoming { listener: self }
             }
         }
 
-        /// See `incoming` of the listener.
+        /// The iterator of the listener's `incoming`.
         #[derive(Debug)]
         pub struct Incoming<'a> {
             listener: &'a $t,
@@ -108,8 +108,8 @@ macro_rules! listener_conversions {
 
         impl std::iter::FusedIterator for Incoming<'_> {}
 
-        /// Puts the socket into the kernel's non-blocking mode, which its duplicates share, those of other processes
-        /// too; `accept` blocks the fiber. When the last of its clones here is dropped, the socket is in the mode that it had.
+        /// Puts the socket into the kernel's non-blocking mode, which its duplicates share, also those of other processes.
+        /// `accept` blocks the fiber. When the last clone of this type is dropped, the socket has its old mode again.
         ///
         /// # Panics
         ///
@@ -121,13 +121,13 @@ macro_rules! listener_conversions {
             }
         }
 
-        /// Puts the socket into blocking mode, unless `set_nonblocking` says otherwise, or it came from std in the other
-        /// one. Its duplicates share the mode: do not go on to accept with a clone of this type, which would block
-        /// the thread.
+        /// Puts the socket into blocking mode, unless `set_nonblocking(true)` was called or it came from std in non-blocking
+        /// mode. Its duplicates share the mode: do not accept with a clone of this type afterwards, which would block the
+        /// thread.
         ///
         /// # Panics
         ///
-        /// As for the other direction.
+        /// If the kernel refuses that, which it does not for an open socket.
         impl From<$t> for $std {
             fn from(listener: $t) -> Self {
                 let nonblocking = listener.0.is_nonblocking() || listener.0.was_nonblocking();

@@ -19,9 +19,11 @@ use crate::poller::Direction;
 ///
 /// Reads and writes go through shared references too, so that one fiber can read while another writes.
 ///
-/// The descriptor itself stays in the mode in which std would have it (blocking, unless
-/// [`set_nonblocking`](Self::set_nonblocking) is called): each call asks the kernel not to block. So whoever else
-/// has the descriptor, through [`AsRawFd`], a clone or another process, finds what he would find of std's.
+/// The descriptor stays in the mode in which std would have it (blocking, unless
+/// [`set_nonblocking`](Self::set_nonblocking) is called): each call asks the kernel not to block. Other holders of the
+/// descriptor, through [`AsRawFd`], a clone or another process, see the mode that they would see with std.
+///
+/// Dropping the last handle closes the connection. With [linger](Self::set_linger) set, the fiber waits for that.
 ///
 /// ```no_run
 /// use std::io::{Read, Write};
@@ -42,21 +44,29 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// The last address's error; see [`std::net::TcpStream::connect`].
+    /// If no address answers, the error of the last one:
+    ///
+    /// * `ConnectionRefused`: nobody listens there.
+    /// * `TimedOut`: no answer came for some two minutes.
+    /// * `NetworkUnreachable`, `HostUnreachable`: there is no route.
+    /// * `InvalidInput`: there is no address, or the text is not one.
+    /// * Those of the look-up of a name, as with std.
+    ///
+    /// A fiber that is cancelled while it waits unwinds, and the attempt is given up.
     pub fn connect<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
         first_that(address, |address| connect::connect(address, None))
     }
 
-    /// Connects to whichever of the addresses answers first ("happy eyeballs", RFC 8305): they are tried in turns of
-    /// IPv6 and IPv4, the next as soon as one has failed or has not answered for 250 ms, and all go on until one is
-    /// connected. So a host that is dead on one of its addresses costs a quarter of a second, not two minutes.
+    /// Connects to the address that answers first ("happy eyeballs", RFC 8305). IPv6 and IPv4 addresses alternate. The next
+    /// attempt starts when one has failed, or has not answered for 250 ms, and all go on until one connects. So an address
+    /// that does not answer costs a quarter of a second, not two minutes.
     ///
-    /// This is not what [`connect`](Self::connect) does, since the order of addresses, and which of them see a
-    /// connection, differ from std's. Put [`timeout`](crate::time::timeout) around it to limit the whole.
+    /// [`connect`](Self::connect) tries the addresses one after the other, as std does. Put [`timeout`](crate::time::timeout)
+    /// around either to limit the whole.
     ///
     /// # Errors
     ///
-    /// The failure that came last, when all have failed.
+    /// As for [`connect`](Self::connect): the last failure, if all attempts fail.
     ///
     /// ```no_run
     /// use abaca::net::TcpStream;
@@ -75,7 +85,9 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// `TimedOut` after that; `InvalidInput` for a timeout of zero.
+    /// * `TimedOut`: there was no answer within `timeout`.
+    /// * `InvalidInput`: the timeout is zero.
+    /// * Otherwise as for [`connect`](Self::connect).
     pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<Self> {
         if timeout.is_zero() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot set a 0 duration timeout"));
@@ -193,12 +205,13 @@ impl TcpStream {
         self.0.set_nonblocking(nonblocking)
     }
 
-    /// What tells the handler of this connection, and of its clones from now on, that there will be no further request.
+    /// A handle that ends this connection, and the clones that are made from now on, when it is idle: between two requests.
     pub fn idle_handle(&self) -> IdleHandle {
         IdleHandle::new(self.0.share_idle())
     }
 
-    /// [Reads](Read::read) without taking: the next call finds the same bytes. Blocks the fiber while there is nothing.
+    /// [Reads](Read::read) without taking the bytes: the next call finds them again. Blocks the fiber while nothing has
+    /// arrived.
     ///
     /// # Errors
     ///
@@ -262,7 +275,7 @@ impl TcpStream {
         self.0.get().ttl()
     }
 
-    /// Sets `TCP_QUICKACK`: acknowledge at once. The kernel may go back by itself. Mirrors
+    /// Sets `TCP_QUICKACK`: the kernel acknowledges at once. It may reset the option by itself. Mirrors
     /// `std::os::linux::net::TcpStreamExt`.
     ///
     /// # Errors
@@ -283,17 +296,17 @@ impl TcpStream {
 }
 
 impl Read for TcpStream {
-    /// Reads what has arrived, at most as much as fits into `buffer`, and says how many bytes that is. Blocks the fiber while
-    /// there is nothing.
+    /// Reads what has arrived, at most as much as fits into `buffer`, and returns the number of bytes. Blocks the fiber while
+    /// nothing has arrived.
     ///
-    /// **The end.** 0 says that the peer has ended its side of the stream, that reading was [shut down](Self::shutdown), or that
-    /// an [`IdleHandle`] has told an idle connection to end; or that `buffer` is empty.
+    /// **The end.** 0 means that the peer has ended its side of the stream, that reading was [shut down](Self::shutdown), that
+    /// an [`IdleHandle`] has ended an idle connection, or that `buffer` is empty.
     ///
-    /// **Time.** [`set_read_timeout`](Self::set_read_timeout) limits each call,
-    /// [`time::timeout`](crate::time::timeout) all that one does.
+    /// **Time.** [`set_read_timeout`](Self::set_read_timeout) limits each call, [`time::timeout`](crate::time::timeout)
+    /// everything that a closure does.
     ///
-    /// **Cancellation.** A fiber that is cancelled while it waits unwinds. Bytes that have been read are returned first, so none
-    /// are lost.
+    /// **Cancellation.** A fiber that is cancelled while it waits unwinds. A call that has read bytes returns them first, so
+    /// none are lost.
     ///
     /// # Errors
     ///
@@ -329,11 +342,11 @@ impl Read for &TcpStream {
 }
 
 impl Write for TcpStream {
-    /// Hands the kernel as many of `bytes` as it has room for, and says how many that is. Blocks the fiber while there is no room.
-    /// `write_all` goes on until all are sent.
+    /// Hands the kernel as many of `bytes` as it has room for, and returns their number. Blocks the fiber while there is no
+    /// room. `write_all` goes on until all are sent.
     ///
-    /// That the kernel has them does not say that the peer has. [`set_write_timeout`](Self::set_write_timeout) limits each
-    /// call. A fiber that is cancelled while it waits unwinds, and has sent nothing by this call.
+    /// The peer may not have them yet when this returns. [`set_write_timeout`](Self::set_write_timeout) limits each call. A
+    /// fiber that is cancelled while it waits unwinds, and this call has sent nothing.
     ///
     /// # Errors
     ///
@@ -353,7 +366,7 @@ impl Write for TcpStream {
         (&*self).write_vectored(slices)
     }
 
-    /// Does nothing: nothing is kept back here.
+    /// Does nothing: the stream has no buffer of its own.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

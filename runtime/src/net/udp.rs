@@ -48,7 +48,13 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`std::net::UdpSocket::bind`].
+    /// If no address works, the error of the last one:
+    ///
+    /// * `AddrInUse`: another socket has the address and port.
+    /// * `AddrNotAvailable`: the address is not one of this machine.
+    /// * `PermissionDenied`: the port is below 1024, and the process may not have it.
+    /// * `InvalidInput`: there is no address, or the text is not one.
+    /// * `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left.
     pub fn bind<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
         first_that(address, std::net::UdpSocket::bind).map(Self::fresh)
     }
@@ -58,13 +64,12 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`std::net::UdpSocket::connect`].
+    /// As [`std::net::UdpSocket::connect`], for the last of the addresses: nothing is sent, so only the route is checked.
     pub fn connect<A: ToSocketAddrs>(&self, address: A) -> io::Result<()> {
         first_that(address, |address| self.0.get().connect(address))
     }
 
-    /// Blocks until there is a datagram; its length and where it comes from. What does not fit into the buffer is
-    /// lost.
+    /// Blocks until there is a datagram. Returns its length and its sender. Bytes that do not fit into the buffer are lost.
     ///
     /// # Errors
     ///
@@ -99,7 +104,7 @@ impl UdpSocket {
     ///
     /// * `InvalidInput`: there is no address; or its port is 0.
     /// * `EAFNOSUPPORT`, for which [`io::ErrorKind`] has no name: the address is of another family than the socket.
-    /// * What the look-up of a name says.
+    /// * Those of the look-up of a name, as with std.
     pub fn send_to<A: ToSocketAddrs>(&self, bytes: &[u8], address: A) -> io::Result<usize> {
         let Some(address) = address.to_socket_addrs()?.next() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no addresses to send data to"));
@@ -109,7 +114,8 @@ impl UdpSocket {
             .transfer(Direction::Write, bytes.len(), |inner| socket::send_to(inner.as_fd(), bytes, &address))
     }
 
-    /// Blocks until there is a datagram from the address that the socket is connected to.
+    /// Blocks until there is a datagram from the address that the socket is connected to. Returns its length. Bytes that do not
+    /// fit into the buffer are lost.
     ///
     /// # Errors
     ///
@@ -133,8 +139,8 @@ impl UdpSocket {
     ///
     /// * `WouldBlock`: the write timeout has passed; or there is no room, in [non-blocking mode](Self::set_nonblocking).
     /// * `ConnectionRefused`: nobody received what this connected socket has sent before.
-    /// * `EDESTADDRREQ`, for which [`io::ErrorKind`] has no name: it is not [connected](Self::connect), so nobody is meant.
-    /// * `NetworkUnreachable`, `HostUnreachable`: no way leads there.
+    /// * `EDESTADDRREQ`, for which [`io::ErrorKind`] has no name: the socket is not [connected](Self::connect).
+    /// * `NetworkUnreachable`, `HostUnreachable`: there is no route.
     /// * `PermissionDenied`: a broadcast, without [`set_broadcast`](Self::set_broadcast); or a packet filter.
     /// * `EMSGSIZE`, without a name as well: the datagram is too large.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -224,7 +230,7 @@ macro_rules! options {
             ///
             /// # Errors
             ///
-            /// What the kernel says, as for the method of [`std::net::UdpSocket`].
+            /// As for the method of [`std::net::UdpSocket`].
             pub fn $name(&self, $($argument: $type),*) -> io::Result<$result> {
                 self.0.get().$name($($argument),*)
             }

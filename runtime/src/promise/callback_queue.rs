@@ -1,4 +1,4 @@
-//! The queue: what is left to call after a promise has been resolved.
+//! The queue of callbacks that are still to be called after a promise has been resolved.
 //!
 //! A callback that resolves another promise puts that one's callbacks at the end of the queue instead of calling them,
 //! so a chain of any length is walked on one stack frame. The queue belongs to the call that resolved the first
@@ -17,12 +17,12 @@ type Job = Box<dyn FnOnce(&mut CallbackQueue)>;
 #[derive(Default)]
 pub(super) struct CallbackQueue {
     jobs: VecDeque<Job>,
-    /// The caller was cancelled in one of its callbacks: it unwinds with this after the others.
+    /// The payload if the caller was cancelled inside of a callback: it unwinds with it after the other callbacks.
     cancelled: Option<Box<dyn Any + Send>>,
 }
 
 impl CallbackQueue {
-    /// Calls `begin`, then all that it has left to call, and what that has left, in order.
+    /// Calls `begin`, then the jobs that it has queued, and those that they queue, in order.
     pub(super) fn run<R>(begin: impl FnOnce(&mut Self) -> R) -> R {
         let mut queue = Self::default();
         let result = begin(&mut queue);

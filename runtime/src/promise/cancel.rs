@@ -1,8 +1,8 @@
-//! Cancelling promises: upwards from the one that nobody wants any more, to the tasks that it depends on.
+//! Cancelling promises: upwards from the one that is cancelled, to the tasks on which it depends.
 //!
-//! Only a task is rejected by a cancellation (`Promise::task`), or its fiber cancelled (`promise::spawn`). What
-//! depends on it is then rejected as by any other error: its callbacks run, and may recover. All tasks that are
-//! found are rejected before the first callback runs, as in Lwt.
+//! A cancellation rejects only tasks (`Promise::task`) and cancels only fibers (`promise::spawn`). Promises that depend on them
+//! are then rejected as by any other error: their callbacks run, and may recover. All tasks that are found are rejected
+//! before the first callback runs, as in Lwt.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,15 +13,15 @@ use crate::fiber::JoinHandle;
 
 /// A cell, whatever its type.
 pub(super) trait Cancel: Send + Sync {
-    /// What cancelling the promise means now.
+    /// The effect of cancelling the promise now.
     fn on_cancel(self: Arc<Self>) -> OnCancel;
 
     /// Rejects the promise with `Canceled`.
     fn reject(self: Arc<Self>, queue: &mut CallbackQueue);
 }
 
-/// What cancelling a pending promise does. Sources are weak: a source keeps what depends on it alive, through its
-/// callbacks.
+/// The effect of cancelling a pending promise. Sources are weak, since a source keeps the promises that depend on it alive
+/// through its callbacks.
 #[derive(Default)]
 pub(super) enum OnCancel {
     /// It cannot be cancelled.
@@ -29,16 +29,16 @@ pub(super) enum OnCancel {
     Nothing,
     /// It is rejected.
     Reject,
-    /// Its fiber is cancelled, whose end will reject it.
+    /// Its fiber is cancelled. The fiber's end rejects the promise.
     Fiber(JoinHandle<()>),
-    /// What it depends on is cancelled.
+    /// The promise on which it depends is cancelled.
     Source(Weak<dyn Cancel>),
-    /// All that it depends on is cancelled.
+    /// All promises on which it depends are cancelled.
     Sources(Arc<[Weak<dyn Cancel>]>),
 }
 
 impl OnCancel {
-    /// What to do now: a fiber is cancelled once, everything else as often as it is asked for.
+    /// The effect now: a fiber is cancelled once, everything else each time.
     pub(super) fn take(&mut self) -> Self {
         match self {
             Self::Nothing => Self::Nothing,
@@ -62,7 +62,7 @@ impl fmt::Debug for OnCancel {
     }
 }
 
-/// Cancels `first` and all that it depends on; visits each once, with a list of its own instead of by recursion.
+/// Cancels `first` and everything on which it depends. Visits each promise once, by a list instead of recursion.
 pub(super) fn cancel(first: Vec<Arc<dyn Cancel>>, queue: &mut CallbackQueue) {
     let mut left = first;
     let mut seen = HashSet::new();

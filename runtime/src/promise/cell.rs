@@ -1,11 +1,11 @@
-//! The cell: what the handles of one promise share.
+//! The cell, which the handles of one promise share.
 //!
-//! A cell is **pending**, then either **resolved**, for good, or an **alias** of another cell. A promise that a
-//! callback returned becomes an alias of the promise that waits for it (as in Lwt), not the other way round: so
-//! a loop of callbacks, each of which waits for the next, keeps two cells alive and not one per round.
+//! A cell is **pending**, then either **resolved**, for good, or an **alias** of another cell. If a callback returns a promise,
+//! that promise becomes an alias of the promise that waits for it (as in Lwt), not the other way round. So a loop of
+//! callbacks, where each waits for the next, keeps two cells alive and not one per round.
 //!
-//! The outcome is written once, under the lock, and read without it. Neither callbacks nor destructors of the user's
-//! run under the lock.
+//! The outcome is written once, under the lock, and read without it. No callback or destructor of the user runs under the
+//! lock.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
@@ -21,7 +21,7 @@ pub(super) type Callback<T> = Box<dyn FnOnce(&Result<T, Error>, &mut CallbackQue
 /// See the module's documentation.
 pub(super) struct Cell<T> {
     outcome: OnceLock<Result<T, Error>>,
-    /// Those in the queue block until the stage changes.
+    /// The queue holds those that wait for a change of the stage.
     stage: WaitQueue<Stage<T>>,
 }
 
@@ -33,14 +33,14 @@ enum Stage<T> {
 
 struct Pending<T> {
     callbacks: Vec<Entry<T>>,
-    /// How many callbacks, about, are spent.
+    /// How many callbacks are spent, approximately.
     spent: usize,
     on_cancel: OnCancel,
 }
 
 struct Entry<T> {
     call: Callback<T>,
-    /// Set when calling it would have no effect any more.
+    /// Set when a call would have no effect any more.
     spent: Option<Arc<AtomicBool>>,
 }
 
@@ -54,7 +54,7 @@ impl<T> Cell<T> {
         Arc::new(Self { outcome: OnceLock::from(outcome), stage: WaitQueue::new(Stage::Resolved) })
     }
 
-    /// The cell that `cell` is an alias of, in the end; itself if of none. Shortens the way there.
+    /// The cell at the end of the chain of aliases: `cell` itself if it is no alias. Shortens the chain.
     pub(super) fn root(cell: &Arc<Self>) -> Arc<Self> {
         let mut root = Arc::clone(cell);
         while let Some(next) = root.alias() {
@@ -106,7 +106,7 @@ impl<T> Cell<T> {
         }
     }
 
-    /// Whether cancelling is possible at all, and what it would do here.
+    /// Sets the effect of cancelling the promise, if it is pending.
     pub(super) fn set_on_cancel(&self, on_cancel: OnCancel) {
         let mut stage = self.stage.lock();
         let unused = match &mut *stage {
@@ -119,7 +119,7 @@ impl<T> Cell<T> {
 }
 
 impl<T> Stage<T> {
-    /// Points an alias at `root` instead; returns what it pointed at, to be dropped without the lock.
+    /// Points an alias at `root` instead. Returns its old target, which the caller drops without the lock.
     fn replace_alias(&mut self, root: &Arc<Cell<T>>) -> Option<Arc<Cell<T>>> {
         match self {
             Self::Alias(next) => Some(std::mem::replace(next, Arc::clone(root))),
@@ -129,8 +129,7 @@ impl<T> Stage<T> {
 }
 
 impl<T: Send + Sync + 'static> Cell<T> {
-    /// Resolves the promise, wakes who waits for it and puts its callbacks on the queue. False if it was
-    /// resolved already.
+    /// Resolves the promise, wakes those that wait for it, and queues its callbacks. False if it was resolved already.
     pub(super) fn settle(cell: &Arc<Self>, outcome: Result<T, Error>, queue: &mut CallbackQueue) -> bool {
         loop {
             let root = Self::root(cell);
@@ -161,7 +160,7 @@ impl<T: Send + Sync + 'static> Cell<T> {
         }
     }
 
-    /// Calls `callback` with the outcome: now if there is one, else when there is, unless `spent` is set by then.
+    /// Calls `callback` with the outcome: now if there is one, otherwise later, unless `spent` is set by then.
     pub(super) fn when(
         cell: &Arc<Self>,
         spent: Option<Arc<AtomicBool>>,
@@ -182,8 +181,8 @@ impl<T: Send + Sync + 'static> Cell<T> {
         CallbackQueue::run(|queue| root.call_all(entry.into_iter().collect(), queue));
     }
 
-    /// A callback that waited here has become spent. When half of them are, they are dropped: so a promise that many
-    /// others raced against does not keep what those left behind.
+    /// Notes that a callback that waits here is spent. When more than half of them are, the spent ones are dropped, so that a
+    /// promise that has been in many races does not keep the callbacks of those that are over.
     pub(super) fn note_spent(cell: &Arc<Self>) {
         let root = Self::root(cell);
         let mut stage = root.stage.lock();
@@ -203,15 +202,15 @@ impl<T: Send + Sync + 'static> Cell<T> {
 
 impl<T> Entry<T> {
     fn is_spent(&self) -> bool {
-        // Relaxed: only a hint that spares memory; the callback looks again itself.
+        // Relaxed: only a hint that saves memory; the callback checks for itself.
         self.spent.as_ref().is_some_and(|spent| spent.load(Ordering::Relaxed))
     }
 }
 
 impl<T: Clone + Send + Sync + 'static> Cell<T> {
-    /// `outer` has waited for a callback, and the callback has returned `inner`: from now on they are one promise.
+    /// Makes `outer`, which has waited for a callback, and `inner`, which the callback has returned, one promise.
     ///
-    /// A promise that would have to wait for itself is rejected, with `Broken`.
+    /// If a promise would have to wait for itself, it is rejected with `Broken`.
     pub(super) fn follow(outer: &Arc<Self>, inner: &Arc<Self>, queue: &mut CallbackQueue) {
         loop {
             let (outer, inner) = (Self::root(outer), Self::root(inner));
@@ -231,7 +230,7 @@ impl<T: Clone + Send + Sync + 'static> Cell<T> {
 
     /// Makes this cell an alias of `outer`, if both are pending.
     fn merge_into(&self, outer: &Arc<Self>) -> bool {
-        // In the order of their addresses, so that two who merge in opposite directions do not wait for each other.
+        // In the order of their addresses, so that two merges in opposite directions do not deadlock.
         let (mut ours, mut theirs);
         if std::ptr::from_ref(self) < Arc::as_ptr(outer) {
             ours = self.stage.lock();
@@ -249,7 +248,7 @@ impl<T: Clone + Send + Sync + 'static> Cell<T> {
         let empty = std::mem::replace(&mut *ours, Stage::Alias(Arc::clone(outer)));
         drop((ours, theirs));
         drop((unused, empty));
-        // They look for the new root.
+        // Those that wait here look for the new root.
         self.stage.lock().notify_all();
         true
     }
@@ -274,7 +273,7 @@ impl<T: Send + Sync + 'static> Cancel for Cell<T> {
 }
 
 impl<T> Drop for Cell<T> {
-    /// A chain of aliases is dropped in a loop: its length is the user's.
+    /// Drops a chain of aliases in a loop, not by recursion: the chain may be of any length.
     fn drop(&mut self) {
         let mut next = self.stage.lock().take_alias();
         while let Some(cell) = next {

@@ -1,4 +1,4 @@
-//! What follows one promise: `map`, `bind`, `catch` and their kin, all made from one step.
+//! Promises made from one promise: `map`, `bind`, `catch` and so on, all by one method, `then`.
 
 use std::sync::Arc;
 
@@ -8,22 +8,22 @@ use super::cell::Cell;
 use super::error::Error;
 use super::handle::Promise;
 
-/// What a callback has come to.
+/// The result of a callback.
 enum Step<T> {
     Done(Result<T, Error>),
-    /// What this promise will come to.
+    /// The outcome of this promise.
     Wait(Promise<T>),
 }
 
 impl<T: Clone + Send + Sync + 'static> Promise<T> {
-    /// The promise of what `next` makes of the outcome.
+    /// A promise of the result of `next`, which is called with the outcome.
     fn then<U, F>(&self, next: F) -> Promise<U>
     where
         U: Clone + Send + Sync + 'static,
         F: FnOnce(&Result<T, Error>) -> Step<U> + Send + 'static,
     {
         if self.is_resolved() {
-            // Without a promise of its own, a loop over promises that are resolved stays flat.
+            // It adds no promise of its own, so a loop over resolved promises stays flat.
             return match self.call_now(next) {
                 Ok(Step::Wait(promise)) => promise,
                 Ok(Step::Done(Ok(value))) => Promise::resolved(value),
@@ -51,7 +51,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         Self { cell: Cell::resolved(Err(error)) }
     }
 
-    /// Computes with the value when it is there.
+    /// Calls `f` with the value when it is there, and promises the result.
     ///
     /// ```
     /// # use abaca::promise::Promise;
@@ -68,7 +68,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         self.and_then(|value| Ok(f(value)))
     }
 
-    /// Computes with the value when it is there; the computation may fail.
+    /// Like [`map`](Self::map) for a computation that may fail.
     ///
     /// ```
     /// # use abaca::promise::Promise;
@@ -88,7 +88,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         })
     }
 
-    /// Goes on with the promise that `f` makes of the value.
+    /// Calls `f` with the value, and continues with the promise that it returns.
     ///
     /// ```
     /// # use abaca::promise::{self, Promise};
@@ -109,7 +109,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         })
     }
 
-    /// Goes on with the promise that `recover` makes of the error; a value passes through.
+    /// Calls `recover` with the error, and continues with the promise that it returns. A value passes through.
     ///
     /// ```
     /// # use abaca::promise::{Error, Promise};
@@ -126,8 +126,8 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         })
     }
 
-    /// Goes on with the promise that one of the two makes of the outcome. Other than with [`bind`](Self::bind) followed
-    /// by [`catch`](Self::catch), `err` does not see what `ok` comes to.
+    /// Calls `ok` with the value or `err` with the error, and continues with the promise that it returns. Unlike with
+    /// [`bind`](Self::bind) followed by [`catch`](Self::catch), `err` does not see errors of `ok`.
     ///
     /// ```
     /// # use abaca::promise::Promise;
@@ -149,7 +149,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         })
     }
 
-    /// Runs `cleanup` however the promise is resolved, and waits for its promise as well. The outcome is this promise's,
+    /// Calls `cleanup` however the promise is resolved, and waits for the promise that it returns. The outcome is that of `self`,
     /// unless the cleanup is rejected.
     ///
     /// ```
@@ -179,7 +179,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         })
     }
 
-    /// Calls `f` with the outcome when there is one; its panic is reported and goes no further.
+    /// Calls `f` with the outcome when there is one. A panic of `f` is reported by the panic hook, and goes no further.
     ///
     /// ```
     /// # use abaca::promise::Promise;
@@ -197,8 +197,8 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         });
     }
 
-    /// Calls `f` if the promise is cancelled: rejected with [`Canceled`](super::Canceled). For a
-    /// [`task`](Self::task), this is where its work is stopped.
+    /// Calls `f` if the promise is cancelled, that is, rejected with [`Canceled`](super::Canceled). For a
+    /// [`task`](Self::task), `f` stops the work.
     ///
     /// ```
     /// # use abaca::promise::Promise;

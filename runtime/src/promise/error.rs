@@ -1,4 +1,4 @@
-//! Why a promise was rejected: one open error type, as Lwt's promises are rejected with any exception.
+//! Why a promise was rejected: one type for any error, as Lwt's promises are rejected with any exception.
 
 use std::any::Any;
 use std::fmt;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 type Dynamic = dyn std::error::Error + Send + Sync + 'static;
 
-/// What a [`Promise`](super::Promise) is rejected with: any error, shared by all who read it.
+/// The error of a rejected [`Promise`](super::Promise): any error, shared by all that read it.
 ///
-/// Every `std::error::Error` that is `Send + Sync` converts into it, so `?` works in callbacks, and it dereferences to
-/// the error. It is not an `Error` itself: that is what makes the conversion from all of them possible.
+/// Every `std::error::Error` that is `Send + Sync` converts into it, so `?` works in callbacks. It dereferences to the error. It
+/// does not implement `Error` itself, since the conversion from every error would then overlap with std's.
 ///
 /// ```
 /// use abaca::promise::Error;
@@ -40,16 +40,16 @@ pub struct Broken;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Panicked {
-    /// What the panic said; empty if that was not text.
+    /// The panic's message; empty if the payload was not text.
     pub message: String,
 }
 
-/// An error that is nothing but its text.
+/// An error that consists of a text.
 #[derive(Debug)]
 struct Message(String);
 
 impl Error {
-    /// An error that is nothing but a text.
+    /// An error that consists of a text.
     #[must_use]
     pub fn message(text: impl Into<String>) -> Self {
         Message(text.into()).into()
@@ -79,7 +79,7 @@ impl Error {
         self.is::<Broken>()
     }
 
-    /// What to reject a promise with when the code that was to resolve it unwound with `payload`.
+    /// The error of a promise whose code has unwound with `payload`.
     pub(super) fn of_panic(payload: &(dyn Any + Send)) -> Self {
         if crate::cancel::Cancelled::is_own(payload) {
             return Canceled.into();
@@ -98,7 +98,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
 
 impl From<Error> for Box<Dynamic> {
     fn from(error: Error) -> Self {
-        /// The shared error as one that a box can own.
+        /// The shared error as a type that a box can own.
         struct Shared(Error);
         impl fmt::Debug for Shared {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,7 +147,7 @@ impl fmt::Display for Canceled {
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the promise was dropped by whoever was to resolve it")
+        f.write_str("the resolver of the promise was dropped")
     }
 }
 

@@ -11,9 +11,9 @@ use super::error::Error;
 use super::handle::Promise;
 use crate::sync::atomic::{AtomicBool, Ordering};
 
-/// The future of a promise's outcome; from awaiting the [`Promise`].
+/// The future of a promise's outcome, from awaiting the [`Promise`].
 ///
-/// Dropping it leaves the promise as it is: [`cancel`](Promise::cancel) gives that up.
+/// Dropping it leaves the promise as it is; [`cancel`](Promise::cancel) cancels that.
 #[must_use = "futures do nothing unless they are polled"]
 pub struct PromiseFuture<T: Send + Sync + 'static> {
     promise: Promise<T>,
@@ -21,10 +21,10 @@ pub struct PromiseFuture<T: Send + Sync + 'static> {
     wake: Option<Arc<Wake>>,
 }
 
-/// Whom the promise's callback wakes.
+/// The state that the future shares with the promise's callback.
 struct Wake {
     waker: Mutex<Option<Waker>>,
-    /// Whether nobody waits any more.
+    /// Set when the future has been dropped.
     spent: Arc<AtomicBool>,
 }
 

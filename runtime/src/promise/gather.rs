@@ -1,4 +1,4 @@
-//! What follows several promises: all of them, or the first.
+//! Promises made from several promises: of all of them, or of the first.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,14 +14,14 @@ fn sources<T: Send + Sync + 'static>(promises: &[Promise<T>]) -> OnCancel {
     OnCancel::Sources(promises.iter().map(|promise| Arc::downgrade(&promise.source())).collect())
 }
 
-/// The outcome of a promise that is known to have one.
+/// The outcome of a promise that is resolved.
 fn outcome_of<T: Clone + Send + Sync + 'static>(promise: &Promise<T>) -> Result<T, Error> {
     Cell::with_outcome(&promise.cell, Clone::clone).expect("it has been resolved")
 }
 
 /// All values, in the order of the promises, when all are resolved.
 ///
-/// It waits for all of them also when one is rejected; the error is then that of the first that is listed.
+/// It waits for all of them even if some are rejected. The error is then that of the first rejected one in the list.
 ///
 /// ```
 /// use abaca::promise::{self, Promise};
@@ -38,9 +38,9 @@ where
     gather(promises.into_iter().collect(), |promises| promises.iter().map(outcome_of).collect())
 }
 
-/// Resolved when all of them are; their values are dropped.
+/// A promise that is resolved when all of them are. Their values are dropped.
 ///
-/// It waits for all of them also when one is rejected; the error is then that of the first that is listed.
+/// It waits for all of them even if some are rejected. The error is then that of the first rejected one in the list.
 ///
 /// ```
 /// use abaca::promise::{self, Promise};
@@ -67,11 +67,11 @@ where
         resolver: Mutex<Option<Resolver<U>>>,
     }
     let (promise, resolver) = Promise::made(sources(&promises));
-    // One more than there are, so that it ends after all are registered.
+    // One more than there are, so that it reaches 0 only after all are registered.
     let left = AtomicUsize::new(promises.len() + 1);
     let gather = Arc::new(Gather { promises, left, resolver: Mutex::new(Some(resolver)) });
     let count = move |gather: &Gather<T, U>, queue: &mut CallbackQueue| {
-        // AcqRel: the last one sees what the others have done before.
+        // AcqRel: pairs with the decrements of the others, so that the last one sees their outcomes.
         if gather.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let resolver = gather.resolver.lock().unwrap_or_else(PoisonError::into_inner).take();
             let resolver = resolver.expect("only the last one takes it");
@@ -101,7 +101,7 @@ where
     B: Clone + Send + Sync + 'static,
 {
     let (one, other) = (first.clone(), second.clone());
-    // What is waited for is only that each is resolved; the outcomes are read at the end.
+    // Waits until both are resolved; the outcomes are read at the end.
     let ends = gather(vec![settled(first), settled(second)], |_| Ok(()));
     let pair = ends.and_then(move |()| Ok((outcome_of(&one)?, outcome_of(&other)?)));
     let sources = [Arc::downgrade(&first.source()), Arc::downgrade(&second.source())];
@@ -109,15 +109,15 @@ where
     pair
 }
 
-/// Fulfilled when `promise` is resolved.
+/// A promise that is fulfilled when `promise` is resolved either way.
 fn settled<T: Clone + Send + Sync + 'static>(promise: &Promise<T>) -> Promise<()> {
     let (settled, resolver) = Promise::pending();
     Cell::when(&promise.cell, None, |_, queue| resolver.settle(Ok(()), queue));
     settled
 }
 
-/// What the first of the promises to be resolved comes to; of those that are resolved already, the first that is listed.
-/// The others go on.
+/// The outcome of the promise that is resolved first. If several are resolved already, that of the first in the list. The others
+/// go on.
 ///
 /// # Panics
 ///
@@ -136,7 +136,7 @@ where
     race(promises.into_iter().collect(), false, |_, winner| winner.clone())
 }
 
-/// [`choose`], and the others are [cancelled](Promise::cancel).
+/// Like [`choose`], and the others are [cancelled](Promise::cancel).
 ///
 /// # Panics
 ///
@@ -156,8 +156,8 @@ where
     race(promises.into_iter().collect(), true, |_, winner| winner.clone())
 }
 
-/// When the first of the promises is resolved, the values of all that are by then, in their order; the first error instead,
-/// if some are rejected.
+/// Waits until the first of the promises is resolved, and gives the values of all that are resolved by then, in their order. If
+/// some of them are rejected, gives the first error instead.
 ///
 /// # Panics
 ///
@@ -177,7 +177,7 @@ where
     race(promises.into_iter().collect(), false, resolved_so_far)
 }
 
-/// [`nchoose`], and the others are [cancelled](Promise::cancel).
+/// Like [`nchoose`], and the others are [cancelled](Promise::cancel).
 ///
 /// # Panics
 ///
@@ -194,12 +194,12 @@ fn resolved_so_far<T: Clone>(promises: &[Promise<T>], _winner: &Result<T, Error>
     promises.iter().filter_map(|promise| Cell::with_outcome(&promise.cell, Clone::clone)).collect()
 }
 
-/// What is made of the promises when the first has an outcome.
+/// Makes the result when the first promise has an outcome.
 type Judge<T, U> = fn(&[Promise<T>], &Result<T, Error>) -> Result<U, Error>;
 
 struct Race<T, U: Send + Sync + 'static> {
     promises: Vec<Promise<T>>,
-    /// Whether it has been won.
+    /// Set when the first promise has been resolved.
     spent: Arc<AtomicBool>,
     resolver: Mutex<Option<Resolver<U>>>,
     cancel_losers: bool,

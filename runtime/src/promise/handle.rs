@@ -1,4 +1,4 @@
-//! `Promise`: the reading side, what can be made without waiting, and the blocking wait.
+//! `Promise`: the reading side of a promise, its constructors, and the blocking wait.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -12,12 +12,13 @@ use super::error::Error;
 use super::resolver::Resolver;
 use crate::park::{self, Cost};
 
-/// A value that arrives later, once; clones are the same promise. See the [module](super)'s documentation.
+/// A value that arrives later, once. Clones are the same promise. Dropping them all does not cancel the work. See the
+/// [module](super)'s documentation.
 pub struct Promise<T> {
     pub(super) cell: Arc<Cell<T>>,
 }
 
-/// What has become of a promise so far; from [`Promise::state`].
+/// The state of a promise, from [`Promise::state`].
 #[derive(Clone, Debug)]
 pub enum State<T> {
     /// It is not resolved yet.
@@ -28,7 +29,7 @@ pub enum State<T> {
     Rejected(Error),
 }
 
-// Nothing of a promise is ever half-way when a callback panics.
+// A promise is in a valid state whenever a callback panics.
 impl<T> UnwindSafe for Promise<T> {}
 impl<T> RefUnwindSafe for Promise<T> {}
 
@@ -39,7 +40,7 @@ impl<T> Clone for Promise<T> {
 }
 
 impl<T: Send + Sync + 'static> Promise<T> {
-    /// A promise and its resolver. Cancelling it has no effect; see [`task`](Self::task).
+    /// A promise and its resolver. Cancelling the promise has no effect; see [`task`](Self::task).
     ///
     /// ```
     /// # use abaca::promise::Promise;
@@ -89,12 +90,12 @@ impl<T: Send + Sync + 'static> Promise<T> {
         Self { cell: Cell::resolved(Err(error.into())) }
     }
 
-    /// Gives the promise up: each [`task`](Self::task) that it depends on is rejected with
-    /// [`Canceled`](super::Canceled), and each fiber of [`spawn`](super::spawn()) is cancelled. Their callbacks run before
-    /// this returns; those of a fiber when it has ended.
+    /// Cancels the work on which the promise depends: each [`task`](Self::task) is rejected with
+    /// [`Canceled`](super::Canceled), and each fiber of [`spawn`](super::spawn()) is cancelled. The callbacks of tasks run before
+    /// this returns, those of a fiber when the fiber has ended.
     ///
-    /// The promise itself is rejected if that follows, so not if a callback recovers, or if it depends on nothing that can
-    /// be cancelled. Others that depend on the same tasks see them rejected as well; see [`protected`](Self::protected).
+    /// The promise itself is rejected as a consequence: not if a callback recovers, or if nothing on which it depends can be
+    /// cancelled. Other promises that depend on the same tasks see them rejected as well; see [`protected`](Self::protected).
     ///
     /// ```
     /// # use abaca::promise::Promise;
@@ -121,7 +122,7 @@ impl<T: Send + Sync + 'static> Promise<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Promise<T> {
-    /// What has become of the promise so far.
+    /// The state of the promise: pending, or its outcome.
     ///
     /// ```
     /// # use abaca::promise::{Promise, State};
@@ -140,11 +141,17 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         }
     }
 
-    /// Blocks the calling fiber, or thread, until the promise is resolved.
+    /// Blocks the calling fiber, or thread, until the promise is resolved. A fiber that is cancelled while it waits unwinds, and
+    /// the promise goes on.
     ///
     /// # Errors
     ///
-    /// What the promise was rejected with.
+    /// The [`Error`] with which the promise was rejected:
+    ///
+    /// * [`Canceled`](super::Canceled): it was cancelled, or its runtime was shut down.
+    /// * [`Panicked`](super::Panicked): its fiber, or a callback, panicked.
+    /// * [`Broken`](super::Broken): its resolver was dropped.
+    /// * Otherwise the error that its code returned or gave to the resolver.
     ///
     /// ```
     /// # use abaca::promise;
@@ -183,7 +190,7 @@ impl<T: Clone + Send + Sync + 'static> Promise<T> {
         Cell::with_outcome(&root, Clone::clone)
     }
 
-    /// A promise of the same outcome that can be cancelled alone: that rejects it with
+    /// A promise of the same outcome that can be cancelled alone: cancelling rejects it with
     /// [`Canceled`](super::Canceled), and `self` goes on.
     ///
     /// ```

@@ -1,9 +1,10 @@
 //! Promises: values that arrive later, in the manner of Lwt.
 //!
-//! A [`Promise`] is resolved once: fulfilled with a value, or rejected with an [`Error`]. Whoever holds it says what
-//! is to happen then, with callbacks; a fiber or a thread may also just [`wait`](Promise::wait) for it. In fibers plain
-//! blocking code is usually the simpler way; promises are for what blocking code says badly: the first of several
-//! answers, a result that many wait for, work that is given up when nobody wants it any more.
+//! A [`Promise`] is resolved once: fulfilled with a value, or rejected with an [`Error`]. Its holders add callbacks for that, or
+//! [`wait`](Promise::wait) in a fiber or thread. In fibers plain blocking code is usually simpler. Promises serve where it is
+//! not: the first of several answers, a result for which many wait, work that is cancelled when nobody needs it any more.
+//!
+//! The module is the optional feature `promise`, which is on by default.
 //!
 //! ```
 //! use abaca::promise::{self, Promise};
@@ -24,10 +25,10 @@
 //! | [`Promise::task`] | its [`Resolver`] | rejects it with [`Canceled`] |
 //! | [`spawn()`], [`try_spawn`] | the end of a fiber | cancels the fiber, whose end rejects it |
 //! | [`detach`] | the end of a call on the blocking pool | has no effect |
-//! | [`Promise::resolved`], [`Promise::rejected`] | born so | has no effect |
-//! | everything below | what it is made of | cancels what it is made of |
+//! | [`Promise::resolved`], [`Promise::rejected`] | resolved from the start | has no effect |
+//! | the combinators below | the promises that it is made of | cancels the promises that it is made of |
 //!
-//! A resolver that is dropped rejects its promise with [`Broken`]: nobody waits in vain.
+//! Dropping a resolver rejects its promise with [`Broken`], so nobody waits for ever.
 //!
 //! # Putting them together
 //!
@@ -54,21 +55,21 @@
 //!
 //! # Where callbacks run
 //!
-//! In the fiber or thread that resolves the promise, before its call returns; or at once in the one that adds the
-//! callback, if the promise is resolved already. A callback may block: what else waits for the same promise, and the
-//! resolver's caller, then wait as well. A callback that panics rejects the promise that it was to produce with
-//! [`Panicked`]. Chains may be as long as memory allows: resolving, cancelling and dropping them take no stack.
+//! Callbacks run in the fiber or thread that resolves the promise, before its call returns. If the promise is resolved already,
+//! a callback runs at once where it is added. A callback may block: then the other callbacks of the promise, and the caller of
+//! the resolver, wait as well. If a callback panics, the promise of its result is rejected with [`Panicked`]. Chains may be as
+//! long as memory allows: resolving, cancelling and dropping them does not recurse.
 //!
-//! A callback that resolves *another* promise by hand runs that one's callbacks inside of itself, as any call would.
+//! If a callback calls the [`Resolver`] of *another* promise, the callbacks of that promise run inside of that call.
 //!
 //! # Awaiting
 //!
-//! A promise can be awaited in asynchronous code: it is `IntoFuture`.
+//! A promise can be awaited in asynchronous code: it implements `IntoFuture`.
 //!
 //! # Values
 //!
-//! Many may read one promise, so values are cloned for each reader: `T` is `Clone + Send + Sync`. Wrap in an
-//! [`Arc`](std::sync::Arc) what is not. A `Promise<T>` is then `Send + Sync`, and a clone of it is the same promise.
+//! Many may read one promise, so the value is cloned for each reader: `T` is `Clone + Send + Sync`. Wrap a value that is not
+//! `Clone` in an [`Arc`](std::sync::Arc). A `Promise<T>` is `Send + Sync`, and a clone of it is the same promise.
 
 mod callback_queue;
 mod cancel;

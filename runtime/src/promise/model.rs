@@ -1,7 +1,7 @@
-//! Every interleaving of a few that wait for and resolve the same promises: nobody sleeps for ever, and each outcome is
-//! seen once.
+//! Every interleaving of threads that wait for and resolve the same promises: no wake-up is lost, and each outcome is
+//! delivered once.
 //!
-//! Merges from two sides are left to `tests/promise/stress.rs`: each holds two locks at once, at which loom 0.7 fails an
+//! Merges from two sides are left to `tests/promise/stress.rs`: a merge holds two locks at once, and there loom 0.7 fails an
 //! assertion of its own.
 
 use loom::sync::Arc;

@@ -1,4 +1,4 @@
-//! `Resolver`: the writing side of a promise, used up by resolving it.
+//! `Resolver`: the writing side of a promise, which resolving consumes.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -10,9 +10,9 @@ use super::error::{Broken, Error};
 use super::handle::Promise;
 use crate::park::{self, Cost};
 
-/// Resolves its promise, once; from [`Promise::pending`] or [`Promise::task`].
+/// Resolves its promise, once. From [`Promise::pending`] or [`Promise::task`].
 ///
-/// Dropping it rejects the promise with [`Broken`]. Resolving a promise that was cancelled meanwhile has no effect.
+/// Dropping it rejects the promise with [`Broken`]. If the promise was cancelled meanwhile, resolving has no effect.
 pub struct Resolver<T: Send + Sync + 'static>(Option<Arc<Cell<T>>>);
 
 impl<T: Send + Sync + 'static> UnwindSafe for Resolver<T> {}
@@ -40,7 +40,7 @@ impl<T: Send + Sync + 'static> Resolver<T> {
         self.complete(Err(error.into()));
     }
 
-    /// Resolves the promise with what some code returned.
+    /// Resolves the promise with a `Result`. Its callbacks run before this returns.
     ///
     /// ```
     /// # use abaca::promise::Promise;
@@ -53,7 +53,7 @@ impl<T: Send + Sync + 'static> Resolver<T> {
         CallbackQueue::run(|queue| self.settle(outcome, queue));
     }
 
-    /// Whether the promise is resolved already, because it was cancelled: whoever works for it may stop.
+    /// Whether the promise is resolved already, because it was cancelled. Work for it may then stop.
     #[must_use]
     pub fn is_resolved(&self) -> bool {
         Cell::with_outcome(self.cell(), |_| ()).is_some()
@@ -70,7 +70,7 @@ impl<T: Send + Sync + 'static> Resolver<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Resolver<T> {
-    /// From now on, `inner` and the promise are one.
+    /// Makes `inner` and the promise one.
     pub(super) fn follow(mut self, inner: &Promise<T>, queue: &mut CallbackQueue) {
         let cell = self.0.take().expect("taken only by what uses the resolver up");
         Cell::follow(&cell, &inner.cell, queue);

@@ -1,4 +1,4 @@
-//! Promises of work: a fiber's result, and a call's on the blocking pool.
+//! Promises of work: the result of a fiber, or of a call on the blocking pool.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::blocking;
 
 /// Runs `f` in a new fiber, and promises its result. Cancelling the promise cancels the fiber.
 ///
-/// If `f` panics the promise is rejected with [`Panicked`](super::Panicked). If the fiber is cancelled the promise is
-/// rejected with [`Canceled`] when the fiber has ended, so that what it held is released by then. The callbacks run in
-/// the fiber.
+/// If `f` panics, the promise is rejected with [`Panicked`](super::Panicked). If the fiber is cancelled, the promise is
+/// rejected with [`Canceled`] when the fiber has ended and released what it held. The callbacks run in the fiber. Dropping the
+/// promise detaches the fiber.
 ///
 /// # Panics
 ///
@@ -56,7 +56,7 @@ where
     let (promise, resolver) = Promise::pending();
     let work = Work(Some(resolver));
     let handle = crate::fiber::spawn(move || work.run(f));
-    // Nobody could have cancelled it before: the promise was ours alone.
+    // Nobody can have cancelled it before: nobody else had the promise.
     promise.cell.set_on_cancel(OnCancel::Fiber(handle));
     promise
 }
@@ -88,7 +88,7 @@ where
     promise
 }
 
-/// The promise of a fiber's work. A fiber that never runs rejects it by dropping this.
+/// The resolver in a fiber's closure. If the fiber never runs, dropping this rejects the promise.
 struct Work<T: Send + Sync + 'static>(Option<Resolver<T>>);
 
 impl<T: Send + Sync + 'static> Work<T> {

@@ -1,4 +1,4 @@
-//! The children of one supervisor, in the order in which they were first started; found by name and by identity.
+//! The children of one supervisor, in the order in which they were first started, with look-up by name and by actor.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::spec::Child;
 use crate::actor::{ActorId, Pid};
 
-/// A child's position in the order. A restarted child keeps it.
+/// The position of a child in the order. A restarted child keeps it.
 pub(super) type Position = u64;
 
 /// One child, and its actor while there is one.
@@ -24,7 +24,7 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// Adds a child that has not been started; hands it back if its name is taken.
+    /// Adds a child that has not been started. Returns it if its name is taken.
     pub(super) fn add(&mut self, child: Child) -> Result<Position, Child> {
         if self.positions.contains_key(&child.id) {
             return Err(child);
@@ -55,7 +55,7 @@ impl Children {
         self.entries.get_mut(&position)
     }
 
-    /// The child's actor has been spawned.
+    /// Notes the actor of a child that was started.
     pub(super) fn started(&mut self, position: Position, pid: Pid) {
         if let Some(entry) = self.entries.get_mut(&position) {
             self.actors.insert(pid.id(), position);
@@ -63,7 +63,7 @@ impl Children {
         }
     }
 
-    /// The child has no actor any more; the one that it had.
+    /// Notes that the child has no actor any more. Returns the one that it had.
     pub(super) fn ended(&mut self, position: Position) -> Option<Pid> {
         let pid = self.entries.get_mut(&position)?.pid.take()?;
         self.actors.remove(&pid.id());

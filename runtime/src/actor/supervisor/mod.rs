@@ -1,10 +1,10 @@
 //! Supervisors: actors that start others and start them again when they fail.
 //!
-//! A supervisor has **children**: each a name, a closure that starts it, and when and how it is restarted and stopped
-//! ([`Child`]). When a child ends the supervisor restarts it, or others with it, as its [`Strategy`] says. When it has to
-//! restart too often, it stops its children in the reverse of their order and ends with the reason `Shutdown`: then it is
-//! its own supervisor's turn, with a larger part of the program. That is what a tree of supervisors is for: each failure is
-//! met by throwing away, and building anew, the smallest part that cures it.
+//! A supervisor has **children**: each has a name, a closure that starts it, and settings of when and how it is restarted and
+//! stopped ([`Child`]). When a child ends, the supervisor restarts it, alone or with others, as its [`Strategy`] says. If it
+//! has to restart too often, it stops its children in the reverse of their order and ends with the reason `Shutdown`. Then
+//! its own supervisor restarts it, with a larger part of the program. So a tree of supervisors rebuilds the smallest part that
+//! cures a failure.
 //!
 //! ```
 //! use abaca::actor::{self, Mailbox, Registry};
@@ -63,7 +63,7 @@ pub struct Supervisor {
     report: Report,
 }
 
-/// Told of the ends of children: the name, and why.
+/// Called for each child that ends: the name, and why.
 type Report = Box<dyn FnMut(&str, &ExitReason) + Send>;
 
 /// A running supervisor. Clones refer to the same one, and none keeps it alive.
@@ -76,7 +76,7 @@ pub struct SupervisorRef(ActorRef<Command>);
 pub struct ChildInfo {
     /// Its name.
     pub id: String,
-    /// Its actor; `None` while it has none, because it ended and was not to be restarted, or was stopped.
+    /// Its actor. `None` if it has ended and was not restarted, or was stopped.
     pub pid: Option<Pid>,
     /// When it is restarted.
     pub restart: Restart,
@@ -98,7 +98,7 @@ pub enum ChildError {
     Exited(ExitReason),
 }
 
-/// What a supervisor receives.
+/// The messages of a supervisor.
 enum Command {
     Exit(Exit),
     Start(Child, Reply<Result<Pid, ChildError>>),
@@ -124,14 +124,14 @@ impl Supervisor {
         self
     }
 
-    /// Adds a child: after those that were added before, and stopped before them.
+    /// Adds a child. It is started after those that were added before, and stopped before them.
     pub fn child(mut self, child: Child) -> Self {
         self.children.push(child);
         self
     }
 
-    /// Calls `report` with the name of each child that ends by itself or cannot be restarted, and why, before anything is done
-    /// about it: to log it, or to count it. It runs in the supervisor's fiber.
+    /// Calls `report`, for logs and counts, with the name of each child that ends by itself or cannot be restarted, and why.
+    /// It runs in the supervisor's fiber, before the supervisor restarts anything.
     ///
     /// ```
     /// # use abaca::actor::supervisor::{Strategy, Supervisor};
@@ -144,8 +144,8 @@ impl Supervisor {
 
     /// Starts the supervisor, and returns when it has started its children.
     ///
-    /// If one of them cannot be started, because its closure panics or its name is taken, the supervisor stops those
-    /// before it and ends, for that reason.
+    /// If a child cannot be started, because its closure panics or its name is taken, the supervisor stops the children before
+    /// it and ends for that reason.
     ///
     /// # Panics
     ///
@@ -177,11 +177,13 @@ impl SupervisorRef {
         }
     }
 
-    /// Adds a child, after all others, and starts it. One that cannot be started is not added.
+    /// Adds a child, after all others, and starts it.
     ///
     /// # Errors
     ///
-    /// [`ChildError::IdTaken`], [`ChildError::NotStarted`] or [`ChildError::Exited`].
+    /// * [`ChildError::IdTaken`]: a child of that name exists.
+    /// * [`ChildError::NotStarted`]: its closure panicked. The child is not added.
+    /// * [`ChildError::Exited`]: the supervisor has ended.
     ///
     /// ```
     /// use abaca::actor::{self, Mailbox};
@@ -200,12 +202,13 @@ impl SupervisorRef {
         self.ask(|reply| Command::Start(child, reply))
     }
 
-    /// Stops a child, and returns when it has ended. It can be started again with
-    /// [`restart_child`](Self::restart_child), unless it is temporary and so forgotten. One that does not run stays so.
+    /// Stops a child, and returns when it has ended. [`restart_child`](Self::restart_child) can start it again, unless it is
+    /// temporary: then it is removed. Does nothing to a child that does not run.
     ///
     /// # Errors
     ///
-    /// [`ChildError::Unknown`] or [`ChildError::Exited`].
+    /// * [`ChildError::Unknown`]: no child has that name.
+    /// * [`ChildError::Exited`]: the supervisor has ended.
     pub fn stop_child(&self, id: &str) -> Result<(), ChildError> {
         self.ask(|reply| Command::Stop(id.into(), reply))
     }
@@ -214,16 +217,21 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// [`ChildError::Unknown`], [`ChildError::Running`], [`ChildError::NotStarted`] or [`ChildError::Exited`].
+    /// * [`ChildError::Unknown`]: no child has that name.
+    /// * [`ChildError::Running`]: the child runs.
+    /// * [`ChildError::NotStarted`]: its closure panicked.
+    /// * [`ChildError::Exited`]: the supervisor has ended.
     pub fn restart_child(&self, id: &str) -> Result<Pid, ChildError> {
         self.ask(|reply| Command::Restart(id.into(), reply))
     }
 
-    /// Forgets a child that does not run.
+    /// Removes a child that does not run.
     ///
     /// # Errors
     ///
-    /// [`ChildError::Unknown`], [`ChildError::Running`] or [`ChildError::Exited`].
+    /// * [`ChildError::Unknown`]: no child has that name.
+    /// * [`ChildError::Running`]: the child runs.
+    /// * [`ChildError::Exited`]: the supervisor has ended.
     pub fn remove_child(&self, id: &str) -> Result<(), ChildError> {
         self.ask(|reply| Command::Remove(id.into(), reply))
     }
@@ -232,7 +240,7 @@ impl SupervisorRef {
     ///
     /// # Errors
     ///
-    /// [`ChildError::Exited`].
+    /// * [`ChildError::Exited`]: the supervisor has ended.
     pub fn children(&self) -> Result<Vec<ChildInfo>, ChildError> {
         self.0.call(Duration::MAX, Command::List).map_err(|error| self.gone(error))
     }
@@ -243,7 +251,7 @@ impl SupervisorRef {
         self.wait()
     }
 
-    /// Blocks until the supervisor has ended, and with it its children; returns why.
+    /// Blocks until the supervisor and its children have ended. Returns why.
     pub fn wait(&self) -> ExitReason {
         self.0.wait()
     }

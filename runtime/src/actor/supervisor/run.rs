@@ -1,7 +1,7 @@
-//! The life of a supervisor: it starts its children, waits for deaths and commands, restarts, and stops all at the end.
+//! The body of a supervisor: it starts its children, waits for deaths and commands, restarts, and stops all at the end.
 //!
-//! It is linked to its children and traps exits. So a supervisor that is killed takes its children with it. The exit of a
-//! child that the supervisor stops itself is expected, and is not taken for a failure when it is received.
+//! It is linked to its children and traps exits. So if a supervisor is killed, its children end as well. When it stops a child
+//! itself, it expects the exit, and ignores it when it arrives.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -18,12 +18,12 @@ use crate::cancel::Cancelled;
 pub(super) struct Intensity {
     pub(super) max_restarts: usize,
     pub(super) period: Duration,
-    /// When it restarted lately, oldest first.
+    /// The times of recent restarts, oldest first.
     pub(super) restarts: VecDeque<Instant>,
 }
 
 impl Intensity {
-    /// Counts a restart; false if it is one too many.
+    /// Counts a restart. False if it is one too many.
     fn allows_another(&mut self) -> bool {
         let now = Instant::now();
         while self.restarts.front().is_some_and(|first| now.duration_since(*first) >= self.period) {
@@ -37,7 +37,7 @@ impl Intensity {
     }
 }
 
-/// The supervisor ends, for this reason.
+/// The supervisor's end, and its reason.
 struct End(ExitReason);
 
 pub(super) struct Running<'a> {
@@ -45,12 +45,12 @@ pub(super) struct Running<'a> {
     strategy: Strategy,
     intensity: Intensity,
     children: Children,
-    /// Those whose exits are still to be received, and mean nothing.
+    /// The actors whose exits are still to come, and are ignored.
     expected: HashSet<ActorId>,
     report: super::Report,
 }
 
-/// The body of a supervisor; `started` is called when its first children have been.
+/// The body of a supervisor. Calls `started` when its first children have been started.
 pub(super) fn run(
     supervisor: Supervisor,
     mailbox: &mut Mailbox<Command>,
@@ -122,7 +122,7 @@ impl Running<'_> {
         if is_running { Err(ChildError::Running) } else { Ok(position) }
     }
 
-    /// Somebody to whom the supervisor is linked has ended, or the supervisor is asked to end.
+    /// Handles the end of a linked actor, or the request to end.
     fn exited(&mut self, exit: Exit) -> Result<(), End> {
         let Some(from) = exit.from else { return Err(End(exit.reason)) };
         if self.expected.remove(&from) {
@@ -133,7 +133,7 @@ impl Running<'_> {
                 self.children.ended(position);
                 self.child_ended(position, &exit.reason)
             }
-            // Its own supervisor, say. A link tells of normal ends as well, which concern nobody.
+            // A link that is no child's, such as that of its own supervisor. It reports normal ends as well: ignored.
             None if exit.reason == ExitReason::Normal => Ok(()),
             None => Err(End(exit.reason.through_link(from))),
         }
@@ -153,7 +153,7 @@ impl Running<'_> {
         }
     }
 
-    /// Starts again whoever has to be, because the child at `position` has ended.
+    /// Restarts the child at `position`, which has ended, and those that the strategy restarts with it.
     fn restart(&mut self, mut position: Position) -> Result<(), End> {
         loop {
             if !self.intensity.allows_another() {
@@ -167,7 +167,7 @@ impl Running<'_> {
             for other in positions.iter().rev() {
                 self.stop(*other);
             }
-            // A temporary child that was stopped for the sake of another is gone.
+            // A temporary child that was stopped because of another has been removed.
             let left = positions.into_iter().filter(|position| self.children.get_mut(*position).is_some());
             let left: Vec<_> = left.collect();
             let failed = left.into_iter().find_map(|position| Some((position, self.start(position).err()?)));
@@ -192,7 +192,7 @@ impl Running<'_> {
         }
     }
 
-    /// Stops a child if it runs, and forgets it if it is temporary.
+    /// Stops a child if it runs, and removes it if it is temporary.
     fn stop(&mut self, position: Position) {
         let Some(pid) = self.children.ended(position) else { return };
         let Some(entry) = self.children.get_mut(position) else { return };

@@ -1,4 +1,4 @@
-//! What a supervisor is told of its children: how to start one, when to restart it, how to stop it.
+//! The specification of a supervisor's child: how to start it, when to restart it, how to stop it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ pub enum Restart {
     Permanent,
     /// When it ended [abnormally](crate::actor::ExitReason::is_abnormal).
     Transient,
-    /// Never; it is forgotten when it ends.
+    /// Never. It is removed when it ends.
     Temporary,
 }
 
 /// How a supervisor stops a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// It is asked to end, with the reason `Shutdown`, and killed if it has not ended after this time.
+    /// It is asked to end, with the reason `Shutdown`. If it has not ended after this time, it is killed.
     After(Duration),
     /// It is killed.
     Kill,
-    /// It is asked to end, and waited for as long as it takes: for children that are supervisors.
+    /// It is asked to end, and waited for without a limit: for children that are supervisors.
     Infinity,
 }
 
@@ -36,16 +36,16 @@ impl Default for Shutdown {
     }
 }
 
-/// Who is restarted when one child has to be. The others are stopped first, in the reverse of the order in which they
-/// were started.
+/// Which children are restarted when one has ended. Those that still run are stopped first, in the reverse of the order in
+/// which they were started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strategy {
-    /// The one that ended.
+    /// The child that ended.
     #[default]
     OneForOne,
     /// All of them.
     OneForAll,
-    /// The one that ended, and those that were started after it.
+    /// The child that ended, and those that were started after it.
     RestForOne,
 }
 
@@ -68,8 +68,8 @@ pub struct Child {
 }
 
 impl Child {
-    /// A permanent child. `start` spawns it, and runs in the supervisor's fiber, at each start; if it panics when the child
-    /// is restarted, that counts as a restart, and is tried again. It must not call the supervisor, which waits for it.
+    /// A permanent child. `start` spawns it, in the supervisor's fiber, at each start. If it panics in a restart, that counts
+    /// as a restart, and is tried again. It must not call the supervisor, which waits for it.
     pub fn new<P, F>(id: impl Into<String>, mut start: F) -> Self
     where
         P: Into<Pid>,

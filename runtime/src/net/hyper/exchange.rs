@@ -1,9 +1,9 @@
-//! Whether an HTTP/1 connection is between two exchanges: a response has been written to its end, and nothing has arrived
+//! Whether an HTTP/1 connection is between two exchanges: the last response was written to its end, and nothing has arrived
 //! since.
 //!
-//! hyper waits to read at all times, to notice a client that goes; so that it does, and that it wrote last, means nothing
-//! while a response is written in parts. What is written is therefore followed: heads, lengths, chunks. In doubt, a
-//! connection is in the middle of something: after an upgrade, with HTTP/2, and with what is not understood.
+//! hyper waits to read at all times, to notice when a client goes. So a waiting read and a last write do not show that a
+//! response is complete. This parser therefore follows the written bytes: heads, lengths, chunks. In doubt a connection counts
+//! as busy: after an upgrade, with HTTP/2, and after bytes that it does not understand.
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -13,20 +13,20 @@ pub(super) struct Exchange {
     request: Vec<u8>,
 }
 
-/// What is to be written next.
+/// The part of a response that is written next.
 #[derive(Debug)]
 enum State {
-    /// The rest of a head, of which this was written.
+    /// The rest of a head; holds the bytes that were written.
     Head(Vec<u8>),
-    /// So many bytes of a body.
+    /// The rest of a body: so many bytes.
     Body(u64),
-    /// The rest of a line that tells a chunk's length, of which this was written.
+    /// The rest of the line with a chunk's length; holds the bytes that were written.
     Size(Vec<u8>),
-    /// So many bytes of a chunk, with its line break.
+    /// The rest of a chunk and its line break: so many bytes.
     Chunk(u64),
-    /// The rest of the lines after the last chunk: how many bytes of the current line were written.
+    /// The rest of the lines after the last chunk; holds how many bytes of the current line were written.
     Trailer(usize),
-    /// Something else.
+    /// Bytes that are not understood. Final.
     Unknown,
 }
 
@@ -43,7 +43,7 @@ impl Default for Exchange {
 }
 
 impl Exchange {
-    /// This has arrived.
+    /// Notes that these bytes have arrived.
     pub(super) fn has_read(&mut self, bytes: &[u8]) {
         let room = REQUEST_BYTES - self.request.len();
         self.request.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -52,7 +52,7 @@ impl Exchange {
         }
     }
 
-    /// This was written. Whether the exchange is over with it.
+    /// Follows bytes that were written. Returns whether they complete an exchange.
     pub(super) fn has_written<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> bool {
         let mut is_over = false;
         for part in parts {
@@ -69,7 +69,7 @@ impl Exchange {
         is_over
     }
 
-    /// Takes a step's worth of what was written. Whether that was the last of an exchange.
+    /// Takes one part off the written bytes. Returns whether it completes an exchange.
     fn follow(&mut self, rest: &mut &[u8]) -> bool {
         let (next, is_over) = match &mut self.state {
             State::Head(head) => {
@@ -121,14 +121,14 @@ impl Exchange {
     }
 }
 
-/// Takes as much as there is up to `most`; how much that was.
+/// Takes as much as there is, up to `most`. Returns how much that was.
 fn take(rest: &mut &[u8], most: u64) -> u64 {
     let taken = rest.len().min(usize::try_from(most).unwrap_or(usize::MAX));
     *rest = &rest[taken..];
     taken as u64
 }
 
-/// Moves bytes to `seen` until it ends with `end`. Whether it does; too much is as good.
+/// Moves bytes to `seen` until it ends with `end`, or is too long. Returns whether either is so.
 fn take_until(seen: &mut Vec<u8>, rest: &mut &[u8], end: &[u8]) -> bool {
     while let [first, others @ ..] = *rest {
         seen.push(*first);
@@ -140,7 +140,7 @@ fn take_until(seen: &mut Vec<u8>, rest: &mut &[u8], end: &[u8]) -> bool {
     false
 }
 
-/// What follows a response's head, and whether it is the whole response.
+/// The state after a response's head, and whether the response is complete with it.
 fn after_head(head: &[u8], is_for_head: bool) -> (State, bool) {
     let over = (State::Head(Vec::new()), true);
     let Ok(head) = std::str::from_utf8(head) else { return (State::Unknown, false) };
@@ -172,7 +172,7 @@ fn after_head(head: &[u8], is_for_head: bool) -> (State, bool) {
     next
 }
 
-/// What follows the line of a chunk's length.
+/// The state after the line with a chunk's length.
 fn after_size(line: &[u8]) -> State {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let length =
@@ -190,7 +190,7 @@ mod tests {
 
     const OK: &str = "HTTP/1.1 200 OK\r\n";
 
-    /// Whether an exchange is over after each of these bytes of a response to that request.
+    /// The positions in `response` at which an exchange is over.
     fn ends(request: &str, response: &str) -> Vec<usize> {
         let mut exchange = Exchange::default();
         exchange.has_read(request.as_bytes());

@@ -1,10 +1,10 @@
-//! hyper's futures on fibers.
+//! The executor that runs hyper's futures on fibers.
 
 use hyper::rt::Executor;
 
 use crate::future::block_on;
 
-/// Runs each future on a fiber of its own. HTTP/2 needs one.
+/// Runs each future on a fiber of its own. HTTP/2 needs such an executor.
 ///
 /// Where nothing can be spawned, as outside of a runtime, it panics as [`spawn`](fn@crate::spawn) does.
 ///

@@ -1,45 +1,81 @@
-//! hyper on fibers: its traits of a runtime, for abaca's sockets, timers and fibers. With the feature `hyper`.
+//! hyper on fibers: hyper's runtime traits for abaca's sockets, timers and fibers. Needs the feature `hyper`.
 //!
-//! A [drain](crate::net::Server::drain) ends connections of HTTP/1 between two exchanges; to end one of HTTP/2 gently, call
-//! `graceful_shutdown` of hyper's connection.
+//! A fiber drives each connection with [`block_on`](crate::future::block_on). A handler may make blocking calls: only its own
+//! connection waits.
 //!
-//! A fiber drives a connection with [`block_on`](crate::future::block_on); a handler may call whatever blocks, since
-//! nobody but its own connection waits for it.
+//! # A server that stops gracefully
+//!
+//! When the token is cancelled, the server accepts no more, and each connection gets hyper's `graceful_shutdown`: it answers
+//! the request that it is busy with, and ends. This works for HTTP/2 as well, with `http2::Builder::new(HyperExecutor)`.
 //!
 //! ```
 //! use std::convert::Infallible;
+//! use std::future::poll_fn;
 //! use std::io::{Read, Write};
+//! use std::pin::pin;
+//! use std::time::Duration;
 //!
+//! use abaca::cancel::CancellationToken;
 //! use abaca::future::block_on;
 //! use abaca::net::hyper::{HyperStream, HyperTimer};
-//! use abaca::net::{TcpListener, TcpStream};
+//! use abaca::net::{ServeOptions, TcpListener, TcpStream};
+//! use hyper::body::Incoming;
 //! use hyper::server::conn::http1;
 //! use hyper::service::service_fn;
-//! use hyper::{Request, Response, body::Incoming};
+//! use hyper::{Request, Response};
+//!
+//! async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
+//!     Ok(Response::new("hello".to_string()))
+//! }
+//!
+//! /// Serves one connection until its client ends it, or `stop` is cancelled.
+//! fn serve(stream: TcpStream, stop: &CancellationToken) -> hyper::Result<()> {
+//!     let mut http = http1::Builder::new();
+//!     http.timer(HyperTimer).header_read_timeout(Duration::from_secs(30));
+//!     let mut connection = pin!(http.serve_connection(HyperStream::new(stream), service_fn(hello)));
+//!     let mut stopped = pin!(stop.cancelled_async());
+//!     let mut is_stopping = false;
+//!     block_on(poll_fn(|context| {
+//!         if !is_stopping && stopped.as_mut().poll(context).is_ready() {
+//!             is_stopping = true;
+//!             connection.as_mut().graceful_shutdown();
+//!         }
+//!         connection.as_mut().poll(context)
+//!     }))
+//! }
 //!
 //! # fn main() -> std::io::Result<()> {
 //! # abaca::run(|| {
 //! let listener = TcpListener::bind("127.0.0.1:0")?;
 //! let address = listener.local_addr()?;
-//! abaca::spawn(move || {
-//!     for stream in listener.incoming().flatten() {
-//!         let hello = |_: Request<Incoming>| async { Ok::<_, Infallible>(Response::new("hello".to_string())) };
-//!         abaca::spawn(move || {
-//!             let mut http = http1::Builder::new();
-//!             http.timer(HyperTimer).keep_alive(false);
-//!             block_on(http.serve_connection(HyperStream::new(stream), service_fn(hello)))
-//!         });
+//! let stop = CancellationToken::new();
+//! let theirs = stop.clone();
+//! let server = ServeOptions::new().stop_on(&stop).serve(listener, move |stream, peer| {
+//!     if let Err(error) = serve(stream, &theirs) {
+//!         eprintln!("{peer}: {error}");
 //!     }
 //! });
-//! let mut stream = TcpStream::connect(address)?;
-//! stream.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")?;
-//! let mut answer = String::new();
-//! stream.read_to_string(&mut answer)?;
-//! assert!(answer.ends_with("\r\n\r\nhello"));
+//!
+//! // A client whose connection is kept alive.
+//! let mut client = TcpStream::connect(address)?;
+//! client.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")?;
+//! let mut answer = Vec::new();
+//! while !answer.ends_with(b"\r\n\r\nhello") {
+//!     let mut byte = [0];
+//!     client.read_exact(&mut byte)?;
+//!     answer.extend(byte);
+//! }
+//!
+//! // In a program of your own: abaca::signal::ctrl_c()?;
+//! assert_eq!(server.drain(Duration::from_secs(10)), 0, "no handler had to be cancelled");
+//! assert_eq!(client.read(&mut [0])?, 0, "the idle connection has ended");
 //! # Ok(())
 //! # })
 //! # }
 //! ```
+//!
+//! A handler that knows nothing of the token works too: a [drain](crate::net::Server::drain) by itself ends connections of
+//! HTTP/1 between two exchanges.
 
 mod exchange;
 mod executor;

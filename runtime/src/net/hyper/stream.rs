@@ -18,8 +18,8 @@ use crate::poller::Direction;
 
 /// A [`TcpStream`] that is polled instead of blocking. Both directions may be waited for at once.
 ///
-/// It is to be polled on fibers, by whatever executor (all that waits in vain on a plain thread fails with
-/// `Unsupported`). The stream's timeouts do not hold here: hyper has its own.
+/// Poll it on fibers, by any executor: on a plain thread a read or write that would have to wait fails with
+/// [`Unsupported`](io::ErrorKind::Unsupported). The stream's timeouts do not apply; hyper has its own.
 #[derive(Debug)]
 pub struct HyperStream {
     /// `Some` until it is taken out.
@@ -28,7 +28,7 @@ pub struct HyperStream {
     exchange: Exchange,
 }
 
-/// One for each direction; disarmed before the stream is closed.
+/// One for each direction; unregistered before the stream is closed.
 #[derive(Default)]
 struct Registrations {
     read: Registration,
@@ -47,12 +47,12 @@ impl HyperStream {
         Self { stream: Some(stream), registrations: Registrations::default(), exchange: Exchange::default() }
     }
 
-    /// The stream, to set or ask something.
+    /// The stream, to get or set its options.
     pub fn get_ref(&self) -> &TcpStream {
         self.stream.as_ref().expect("taken out only by `into_inner`")
     }
 
-    /// The stream, for blocking calls again: after an upgrade, say.
+    /// The stream, for blocking calls again, for example after an upgrade.
     pub fn into_inner(mut self) -> TcpStream {
         self.release().expect("taken out only here")
     }
@@ -64,7 +64,7 @@ impl HyperStream {
         Some(stream)
     }
 
-    /// So many bytes of these were written.
+    /// Notes that `length` bytes of `slices` were written.
     fn has_written(&mut self, length: usize, slices: &[IoSlice<'_>]) {
         let stream = self.stream.as_ref().expect("taken out only by `into_inner`");
         let Some(idle) = stream.descriptor().idle() else { return };
@@ -81,7 +81,7 @@ impl HyperStream {
         }
     }
 
-    /// The stream and what it is armed with.
+    /// The stream and its registrations.
     fn parts(&mut self) -> (&TcpStream, &mut Registrations) {
         (self.stream.as_ref().expect("taken out only by `into_inner`"), &mut self.registrations)
     }

@@ -1,4 +1,4 @@
-//! hyper's timeouts. Each that is waited for is a fiber, which ends with it.
+//! hyper's timeouts. Each timeout that is waited for has a fiber, which ends with it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,8 @@ use hyper::rt::{Sleep, Timer};
 
 use crate::sync::Notify;
 
-/// Timeouts for connections: `http1::Builder::timer(HyperTimer)`. They are waited for in a runtime.
+/// Timeouts for connections: `http1::Builder::timer(HyperTimer)`. A wait needs a runtime: outside of one it panics as
+/// [`spawn`](fn@crate::spawn) does.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,15 +41,15 @@ impl Timer for HyperTimer {
 struct Sleeping {
     /// `None`: beyond the clock's range, so it never ends.
     deadline: Option<Instant>,
-    /// Made when it is first waited for.
+    /// Made at the first poll.
     alarm: Option<Arc<Alarm>>,
 }
 
-/// What a timeout shares with its fiber.
+/// The state that a timeout shares with its fiber.
 struct Alarm {
-    /// The latest one to wake.
+    /// The waker of the latest poll.
     waker: Mutex<Option<Waker>>,
-    /// Nobody waits any more.
+    /// Notified when the timeout is dropped.
     off: Notify,
 }
 
@@ -67,7 +68,7 @@ impl Future for Sleeping {
         let Some(deadline) = self.deadline else { return Poll::Pending };
         let waker = Some(context.waker().clone());
         if let Some(alarm) = &self.alarm {
-            // Before the look at the clock: the fiber may have come for it just now.
+            // Before the clock is read: the fiber may just have taken the old waker.
             alarm.exchange(waker);
         } else if deadline > Instant::now() {
             let alarm = Arc::new(Alarm { waker: Mutex::new(waker), off: Notify::new() });

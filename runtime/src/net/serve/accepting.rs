@@ -11,7 +11,7 @@ use crate::fiber;
 use crate::fiber::{Builder, SpawnError};
 use crate::os::socket::{AcceptError, accept_error};
 
-/// How long the loop waits when something has run out: this, and then twice as long each time up to the longest.
+/// How long the loop waits when something has run out: the first pause, then twice as long each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -32,10 +32,10 @@ where
 {
     /// # Errors
     ///
-    /// What ended the loop, unless it was told to stop.
+    /// The error of the listener that ended the loop. None after a stop.
     pub(super) fn run(self) -> io::Result<()> {
         if cfg!(panic = "abort") {
-            // There is no unwinding out of an accept: the loop looks when it comes by.
+            // Nothing can unwind out of an accept: the loop checks the token before each one.
             return self.accept_until_stopped();
         }
         self.stop.run_until_cancelled(|| self.accept_until_stopped()).unwrap_or(Ok(()))
@@ -46,11 +46,11 @@ where
         while !self.stop.is_cancelled() {
             self.connections.wait_below(self.max_connections);
             let has_run_out = match self.listener.accept() {
-                // A stop in the middle would lose the connection, or leave its fiber unknown to those who cancel them.
+                // A stop in between would lose the connection, or leave its fiber out of the table from which a drain cancels.
                 Ok((stream, address)) => cancel::shield(|| self.start(stream, address)).is_err(),
                 Err(error) => match accept_error(&error) {
                     AcceptError::Connection => {
-                        // Each of them may have waited for nothing: others run in between.
+                        // Such errors can come one after the other without a wait: let other fibers run in between.
                         fiber::yield_now();
                         false
                     }
@@ -70,7 +70,7 @@ where
 
     /// # Errors
     ///
-    /// When there is no room for another fiber; the connection is then closed.
+    /// There is no room for another fiber. The connection is then closed.
     fn start(&self, stream: L::Stream, address: L::Addr) -> Result<(), SpawnError> {
         let builder = self.stack_size.map_or_else(Builder::new, |bytes| Builder::new().stack_size(bytes));
         let connection = self.connections.open(L::idle_handle(&stream));

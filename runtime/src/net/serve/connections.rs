@@ -21,9 +21,9 @@ struct Table {
     /// By number.
     open: HashMap<u64, Entry>,
     next: u64,
-    /// Those that are idle, now or later, are to end.
+    /// Set when connections that are idle, now or later, must end.
     idling_has_ended: bool,
-    /// Fibers that are spawned from now on are cancelled at once.
+    /// Set when fibers that are spawned from now on must be cancelled at once.
     is_cancelled: bool,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // A cancellation is not obeyed while the lock is waited for: who is still in the table is waited for in vain.
+        // Shielded: if a cancellation ended the wait for the lock, the entry would stay, and a drain would wait for ever.
         cancel::shield(|| self.connections.table().open.remove(&self.number));
         self.connections.ended.notify_all();
     }
@@ -68,12 +68,12 @@ impl Connections {
         }
     }
 
-    /// Waits until one ends, at most for `pause`.
+    /// Waits until a connection ends, at most for `pause`.
     pub(super) fn wait_for_an_end(&self, pause: Duration) {
         drop(self.ended.wait_timeout(self.table(), pause));
     }
 
-    /// Waits until all have ended, or until `deadline`; how many are left.
+    /// Waits until all have ended, or until `deadline`. Returns how many are left.
     pub(super) fn wait_for_all(&self, deadline: Option<Instant>) -> usize {
         let mut table = self.table();
         while !table.open.is_empty() {
@@ -89,7 +89,7 @@ impl Connections {
         table.open.len()
     }
 
-    /// Opens a connection; [`started`](Self::started) is to follow.
+    /// Opens a connection. The caller must call [`started`](Self::started) next.
     pub(super) fn open(self: &Arc<Self>, idle: Option<IdleHandle>) -> Connection {
         let mut table = self.table();
         let number = table.next;
@@ -101,7 +101,7 @@ impl Connections {
         Connection { number, connections: Arc::clone(self) }
     }
 
-    /// Notes whose fiber serves a connection, unless it has ended already.
+    /// Notes which fiber serves a connection, unless it has ended already.
     pub(super) fn started(&self, number: u64, fiber: Fiber) {
         let mut table = self.table();
         if table.is_cancelled {
@@ -112,14 +112,14 @@ impl Connections {
         }
     }
 
-    /// Tells those that are idle, now or later, that there will be no further request.
+    /// Ends the connections that are idle, now or later.
     pub(super) fn end_idling(&self) {
         let mut table = self.table();
         table.idling_has_ended = true;
         table.open.values().filter_map(|entry| entry.idle.as_ref()).for_each(IdleHandle::end);
     }
 
-    /// Cancels all that are open, and what is opened later.
+    /// Cancels the fibers of all open connections, and of those that are opened later.
     pub(super) fn cancel(&self) {
         let mut table = self.table();
         table.is_cancelled = true;

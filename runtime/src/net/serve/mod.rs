@@ -18,23 +18,23 @@ use crate::cancel::CancellationToken;
 use accepting::Acceptor;
 use connections::Connections;
 
-/// What connections are accepted from. A listener that wraps another, for TLS say, implements it itself.
+/// A source of connections. Implement it for a listener that wraps another, for example for TLS.
 pub trait Listener: Send + 'static {
     /// A connection.
     type Stream: Send + 'static;
-    /// Who is at the other end.
+    /// The address of the peer.
     type Addr: Send + 'static;
 
     /// Blocks the fiber until there is a connection.
     ///
     /// # Errors
     ///
-    /// What accept(2) says, as an error of the operating system: [`ServeOptions::serve`] tells by it what to do. Any
-    /// other error is taken for one that passes.
+    /// Those of accept(2), as errors of the operating system: [`ServeOptions::serve`] decides by the number what to do. Any
+    /// other error counts as the connection's, and the server goes on.
     fn accept(&self) -> io::Result<(Self::Stream, Self::Addr)>;
 
-    /// What tells the handler of `stream`, between two requests, that there will be no further one: `stream`'s, or that of
-    /// the socket beneath. Default: there is none, and a [drain](Server::drain) waits until the connection ends by itself.
+    /// The handle by which a [drain](Server::drain) ends an idle `stream`: that of `stream`, or of the socket beneath. Default:
+    /// `None`, and a drain waits until the connection ends by itself, or cancels it.
     fn idle_handle(stream: &Self::Stream) -> Option<IdleHandle> {
         let _ = stream;
         None
@@ -181,13 +181,16 @@ impl ServeOptions {
 
     /// Serves each connection of `listener` with a call of `handler` on a fiber of its own. Returns at once.
     ///
-    /// A handler that panics ends its own connection only. What accept(2) says decides what happens next:
+    /// A handler that panics ends only its own connection. Dropping the [`Server`] leaves the server running. The end of
+    /// [`run`](fn@crate::run) cancels the accept loop and the handlers.
     ///
-    /// * a connection that was given up before it was accepted (`ECONNABORTED` and the network errors that accept(2)
-    ///   passes on) is ignored;
-    /// * when there are no descriptors or no memory (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`), or there is no room for
-    ///   another fiber, the server waits until a connection ends, at most for a second, and goes on;
-    /// * with any other error of the operating system it ends, as [`Server::stopped`] tells.
+    /// Errors of accept are handled so:
+    ///
+    /// * A connection that was given up before it was accepted (`ECONNABORTED`, and the network errors that accept(2)
+    ///   passes on) is ignored.
+    /// * While no descriptor or no memory is left (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`), or no room for another fiber, the
+    ///   server waits until a connection ends, at most for a second, and goes on.
+    /// * Any other error of the operating system ends the server; [`Server::stopped`] returns it.
     ///
     /// # Panics
     ///

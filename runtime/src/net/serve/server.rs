@@ -1,4 +1,4 @@
-//! A server's owner: asks it to stop, and waits for its end.
+//! The handle of a running server, which stops it and waits for its end.
 
 use std::fmt;
 use std::io;
@@ -9,13 +9,14 @@ use super::connections::Connections;
 use crate::cancel::CancellationToken;
 use crate::sync::Mutex;
 
-/// A server that runs: made by [`TcpListener::serve`](crate::net::TcpListener::serve) and its kin. Dropping it lets
-/// the server run on, as dropping a join handle does.
+/// A running server, from [`TcpListener::serve`](crate::net::TcpListener::serve) or [`ServeOptions::serve`](super::ServeOptions::serve).
+/// Dropping it leaves the server running, as dropping a join handle detaches the fiber.
 ///
-/// To end it gracefully, [`stop`](Self::stop) it, from whoever hears of a signal say, and [`drain`](Self::drain) it.
+/// To end it gracefully, wait for a [signal](crate::signal) and [`drain`](Self::drain) it; see the
+/// [example](crate::net#a-server).
 ///
-/// With `panic = "abort"` nothing can be cancelled: a stop takes effect with the next connection, and what a drain
-/// has waited for in vain, handlers and the accept loop, runs on.
+/// With `panic = "abort"` nothing can be cancelled: a stop takes effect with the next connection, and handlers that have not
+/// ended when the time of a drain is up run on, as does the accept loop.
 pub struct Server {
     stop: CancellationToken,
     connections: Arc<Connections>,
@@ -37,19 +38,19 @@ struct End {
 pub(super) struct Ending(Arc<End>);
 
 impl Server {
-    /// A server, and what tells it of the accept loop's end.
+    /// A server, and the guard by which its accept loop reports its end.
     pub(super) fn new(stop: CancellationToken, connections: Arc<Connections>) -> (Self, Ending) {
         let end = Arc::default();
         let ending = Ending(Arc::clone(&end));
         (Self { stop, connections, end }, ending)
     }
 
-    /// Accepts no more connections, and closes the listener; those that are open go on. Returns at once.
+    /// Stops accepting connections, and closes the listener. Open connections go on. Returns at once.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// A handle by which others stop the server.
+    /// A handle that stops the server, for other fibers and threads.
     pub fn stop_handle(&self) -> StopHandle {
         StopHandle(self.stop.clone())
     }
@@ -60,23 +61,25 @@ impl Server {
     }
 
     /// Blocks until the server accepts no more connections, because it was stopped or because its listener failed.
-    /// The listener is closed then; connections may be open still.
+    /// The listener is closed then; connections may still be open.
     ///
     /// # Errors
     ///
-    /// The error of the listener, if that was it; it is told once.
+    /// The error of the listener that ended the server; only the first call returns it.
+    ///
+    /// A fiber that is cancelled while it waits unwinds.
     pub fn stopped(&self) -> io::Result<()> {
         self.end.has_come.cancelled();
         self.end.error.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 
-    /// Stops the server, waits at most for `timeout` until the connections have ended, and cancels the handlers that are left;
-    /// returns how many that were. All have ended then.
+    /// Stops the server, waits at most for `timeout` until the connections have ended, and then cancels the handlers that are
+    /// left. Returns how many were cancelled. When it returns, all handlers have ended.
     ///
-    /// A handler that waits for the next request reads the end of its connection at once; one that is busy with a request
-    /// does so when it comes back for the next. [`IdleHandle`](crate::net::IdleHandle) says what the runtime takes for which. So
-    /// connections that are kept alive do not hold up the drain, and no request that has begun is cut short before the time
-    /// is up. With a `timeout` of zero all are cancelled at once.
+    /// A handler that waits for the next request reads the end of its connection at once; a busy handler reads it when it comes
+    /// back for the next request. [`IdleHandle`](crate::net::IdleHandle) defines "idle". So connections that are kept alive do
+    /// not hold up the drain, and no request is cut short before the time is up. With a `timeout` of zero all handlers are
+    /// cancelled at once.
     pub fn drain(self, timeout: Duration) -> usize {
         // A deadline beyond the clock's range never comes.
         let deadline = Instant::now().checked_add(timeout);
@@ -100,7 +103,7 @@ impl Server {
 }
 
 impl StopHandle {
-    /// As [`Server::stop`].
+    /// Stops the server, as [`Server::stop`] does.
     pub fn stop(&self) {
         self.0.cancel();
     }

@@ -1,8 +1,8 @@
-//! What goes beside the bytes of a message: descriptors and credentials.
+//! Ancillary data, which goes beside the bytes of a message: descriptors and credentials.
 //!
 //! A [`SocketAncillary`] is in one of two states. While it is being filled for sending, its descriptors are borrowed.
-//! Once something was received into it, the descriptors in its buffer are its own: whoever takes one leaves
-//! [`TAKEN`] in its place, and what is not taken is closed when the buffer is used for something else, or dropped.
+//! After a receive it owns the descriptors in its buffer. Taking one leaves [`TAKEN`] in its place; those that are not taken are
+//! closed when the buffer is used again, or dropped.
 
 #![expect(unsafe_code, reason = "takes over the descriptors that the kernel has put into a buffer")]
 
@@ -17,7 +17,7 @@ use super::SocketCred;
 use crate::blocking;
 use crate::os::message::{self, CREDENTIALS, Entry, RIGHTS, Received, SOCKET_LEVEL};
 
-/// In the place of a descriptor that somebody took.
+/// Stands in place of a descriptor that was taken.
 const TAKEN: RawFd = -1;
 
 /// How many bytes of control data a descriptor takes.
@@ -95,7 +95,7 @@ impl<'a> SocketAncillary<'a> {
         self.truncated
     }
 
-    /// What was received. Empty before that, and for what is to be sent.
+    /// The messages that were received. Empty before a receive, and while data is added for sending.
     pub fn messages(&mut self) -> Messages<'_> {
         let length = if self.is_received { self.length } else { 0 };
         Messages { rest: &mut self.buffer[..length] }
@@ -142,7 +142,7 @@ impl<'a> SocketAncillary<'a> {
             }
         }
         if !untaken.is_empty() {
-            // Whatever they are of: a close can take long.
+            // A close can take long, depending on the file.
             blocking::run_aside(move || drop(untaken));
         }
         (self.length, self.truncated, self.is_received) = (0, false, false);
@@ -161,7 +161,7 @@ impl<'a> SocketAncillary<'a> {
         Ok(received)
     }
 
-    /// What was received is not sent on: its descriptors may have been taken.
+    /// Sends what was added. Received data is dropped and not sent on: its descriptors may have been taken.
     pub(super) fn send(
         &mut self,
         fd: BorrowedFd<'_>,
@@ -189,7 +189,7 @@ impl fmt::Debug for SocketAncillary<'_> {
     }
 }
 
-/// What was received beside the bytes, one message after the other. See [`SocketAncillary::messages`].
+/// An iterator over received messages, from [`SocketAncillary::messages`].
 #[derive(Debug)]
 pub struct Messages<'a> {
     rest: &'a mut [u8],
@@ -245,7 +245,7 @@ impl fmt::Display for AncillaryError {
 
 impl std::error::Error for AncillaryError {}
 
-/// The descriptors of a message, each owned by whoever takes it, and closed on exec.
+/// An iterator over the descriptors of a message. Each is owned, and closed on exec.
 #[derive(Debug)]
 pub struct ScmRights<'a> {
     places: ChunksExactMut<'a, u8>,
@@ -267,7 +267,7 @@ impl Iterator for ScmRights<'_> {
     }
 }
 
-/// The credentials of a message.
+/// An iterator over the credentials of a message.
 #[derive(Debug)]
 pub struct ScmCredentials<'a> {
     places: ChunksExact<'a, u8>,

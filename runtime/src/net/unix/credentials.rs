@@ -1,4 +1,4 @@
-//! Who is at the other end: credentials of a process, which the kernel vouches for.
+//! The credentials of a peer's process, which the kernel vouches for.
 
 /// The process at the other end of a connection. Mirrors `std::os::unix::net::UCred`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

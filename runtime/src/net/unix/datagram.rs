@@ -115,13 +115,12 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// * `NotConnected`: the socket is not connected, or no longer.
+    /// * `NotConnected`: the socket is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().peer_addr()
     }
 
-    /// Blocks until there is a datagram; its length and where it comes from. What does not fit into the buffer is
-    /// lost.
+    /// Blocks until there is a datagram. Returns its length and its sender. Bytes that do not fit into the buffer are lost.
     ///
     /// # Errors
     ///
@@ -149,7 +148,7 @@ impl UnixDatagram {
         Ok((length, from_kernel(&from)?))
     }
 
-    /// Blocks until there is a datagram; its length.
+    /// Blocks until there is a datagram. Returns its length. Bytes that do not fit into the buffer are lost.
     ///
     /// # Errors
     ///
@@ -169,8 +168,8 @@ impl UnixDatagram {
         take_from_queue(&self.0, Reason::Read, call, || Ok(0))
     }
 
-    /// Receives a datagram along with what was sent beside it: its length, whether it was too long for the buffers,
-    /// and where it comes from. What `ancillary` held before is dropped.
+    /// Receives a datagram and its ancillary data. Returns its length, whether it was too long for the buffers, and its sender.
+    /// Drops what `ancillary` held before.
     ///
     /// # Errors
     ///
@@ -189,7 +188,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As for that.
+    /// As for [`recv_from`](Self::recv_from).
     pub fn recv_vectored_with_ancillary(
         &self,
         buffers: &mut [IoSliceMut<'_>],
@@ -233,7 +232,7 @@ impl UnixDatagram {
     ///   [non-blocking mode](Self::set_nonblocking).
     /// * `ConnectionRefused`: the receiver is gone.
     /// * `BrokenPipe`: sending, or the receiver's receiving, was [shut down](Self::shutdown).
-    /// * `NotConnected`: it is not connected ([`connect`](Self::connect)), so that nobody is meant.
+    /// * `NotConnected`: the socket is not [connected](Self::connect).
     /// * `EMSGSIZE`, for which [`io::ErrorKind`] has no name: the datagram is too large.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.transfer(Direction::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
@@ -274,7 +273,7 @@ impl UnixDatagram {
         self.0.retry(Direction::Write, Reason::Write, None, call, |_| false)
     }
 
-    /// Sends to an address. When the receiver's queue is full, the sender is told to wait and yet is writable.
+    /// Sends to an address. While the receiver's queue is full, the call returns `WouldBlock` although the socket is writable.
     fn send_with(
         &self,
         address: &SockAddr,
@@ -289,7 +288,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// * `NotConnected`: the socket is not connected, or no longer.
+    /// None that an open socket gives; the result is std's.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get().shutdown(how)
     }

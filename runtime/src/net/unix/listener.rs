@@ -15,8 +15,8 @@ use crate::net::socket::{descriptor_traits, listener_conversions};
 use crate::os::socket;
 use crate::scheduler;
 
-/// A Unix socket server whose `accept` blocks the fiber, and spreads what is spawned after it as a
-/// [`TcpListener`](crate::net::TcpListener)'s does.
+/// A Unix socket server whose `accept` blocks the fiber. It distributes the fibers that are spawned after an accept, as
+/// [`TcpListener`](crate::net::TcpListener) does.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -72,7 +72,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// What accept(2) says; see [`TcpListener::accept`](crate::net::TcpListener::accept).
+    /// As for [`TcpListener::accept`](crate::net::TcpListener::accept).
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let call = |inner: &net::UnixListener| socket::accept(inner.as_fd());
         let shut_down = || Err(io::ErrorKind::InvalidInput.into());

@@ -1,5 +1,5 @@
-//! Where a path is looked up: on the worker if the kernel remembers all of it, else on a thread of the blocking pool, since a
-//! disk, a network, or a program that serves files may take its time.
+//! Where a path is looked up: on the worker if the kernel has all of it in its cache, otherwise on a thread of the blocking pool,
+//! since a disk, a network, or a program that serves files may take its time.
 
 use std::io;
 
@@ -9,12 +9,12 @@ use super::SocketAddr;
 use crate::blocking;
 use crate::os::lookup;
 
-/// Whether a call with this address had better not be made on a worker, and the caller is on one.
+/// Whether the caller is on a worker, and a call with this address may block it.
 pub(super) fn may_wait(address: &SockAddr) -> bool {
     address.as_pathname().is_some_and(|path| blocking::has_pool() && !lookup::is_at_hand(path))
 }
 
-/// Makes something at `address`, which takes what a file takes if it is a path.
+/// Calls `make` with `address`: on the blocking pool if it is a path.
 pub(super) fn make<T: Send + 'static>(
     address: SocketAddr,
     make: impl FnOnce(&SocketAddr) -> io::Result<T> + Send + 'static,

@@ -27,10 +27,10 @@ pub use datagram::UnixDatagram;
 pub use listener::{Incoming, UnixListener};
 pub use stream::UnixStream;
 
-/// Takes something from the queue of a listener or a datagram socket, or says what there is at the end.
+/// Takes an item from the queue of a listener or a datagram socket; after a shutdown, returns `at_end`.
 ///
-/// A shutdown ends a call that waits in the kernel. A call that must not wait is told to, as if more could come, so
-/// it looks for itself.
+/// A shutdown ends a call that waits in the kernel. A call that does not wait gets `WouldBlock` all the same, so this checks for
+/// the shutdown itself.
 fn take_from_queue<T: AsFd, R>(
     descriptor: &Descriptor<T>,
     reason: Reason,

@@ -83,7 +83,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// * `NotConnected`: the socket is not connected, or no longer.
+    /// * `NotConnected`: the socket is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().peer_addr()
     }
@@ -129,12 +129,13 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// * `NotConnected`: the socket is not connected, or no longer.
+    /// None that an open socket gives; the result is std's.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get().shutdown(how)
     }
 
-    /// [Reads](Read::read) without taking: the next call finds the same bytes. Blocks the fiber while there is nothing.
+    /// [Reads](Read::read) without taking the bytes: the next call finds them again. Blocks the fiber while nothing has
+    /// arrived.
     ///
     /// # Errors
     ///
@@ -144,8 +145,7 @@ impl UnixStream {
         self.0.peek(call)
     }
 
-    /// Reads, along with what was sent beside the bytes: descriptors and credentials. What `ancillary` held before is
-    /// dropped.
+    /// Reads bytes and the ancillary data sent with them: descriptors and credentials. Drops what `ancillary` held before.
     ///
     /// # Errors
     ///
@@ -159,7 +159,7 @@ impl UnixStream {
         self.0.retry(Direction::Read, Reason::Read, None, call, |_| false).map(|received| received.length)
     }
 
-    /// Writes, and sends along what was added to `ancillary`. It goes with the first of the bytes, so there must be at
+    /// Writes bytes, and sends along what was added to `ancillary`. The data goes with the first byte, so there must be at
     /// least one.
     ///
     /// # Errors
@@ -251,7 +251,7 @@ impl UnixStream {
         self.0.set_nonblocking(nonblocking)
     }
 
-    /// What tells the handler of this connection, and of its clones from now on, that there will be no further request.
+    /// A handle that ends this connection, and the clones that are made from now on, when it is idle: between two requests.
     pub fn idle_handle(&self) -> IdleHandle {
         IdleHandle::new(self.0.share_idle())
     }
@@ -325,11 +325,11 @@ impl Read for &UnixStream {
 }
 
 impl Write for UnixStream {
-    /// Hands the kernel as many of `bytes` as it has room for, and says how many that is. Blocks the fiber while there is no room.
-    /// `write_all` goes on until all are sent.
+    /// Hands the kernel as many of `bytes` as it has room for, and returns their number. Blocks the fiber while there is no
+    /// room. `write_all` goes on until all are sent.
     ///
-    /// That the kernel has them does not say that the peer has. [`set_write_timeout`](Self::set_write_timeout) limits each
-    /// call. A fiber that is cancelled while it waits unwinds, and has sent nothing by this call.
+    /// The peer may not have read them yet when this returns. [`set_write_timeout`](Self::set_write_timeout) limits each call. A
+    /// fiber that is cancelled while it waits unwinds, and this call has sent nothing.
     ///
     /// # Errors
     ///
@@ -348,7 +348,7 @@ impl Write for UnixStream {
         (&*self).write_vectored(slices)
     }
 
-    /// Does nothing: nothing is kept back here.
+    /// Does nothing: the stream has no buffer of its own.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
