@@ -116,7 +116,7 @@ fn run_out(cost: Cost) {
     let now_ns = worker.shared().now_ns();
     let verdict = worker.pace.judge(now_ns, worker.slice_of(me), cost, || worker.has_others());
     set_left(worker.pace.allowance.get());
-    super::obey(verdict, worker, me, cost == Cost::Surplus);
+    super::apply_verdict(verdict, worker, me, cost == Cost::Surplus);
 }
 
 #[cfg(not(loom))]
