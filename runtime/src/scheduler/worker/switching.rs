@@ -7,14 +7,10 @@ use std::sync::atomic::Ordering;
 
 use abaca_asm::switch;
 
+use super::life::this_worker;
 use super::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::scheduler::hooks::call_around;
-
-/// The worker of the calling thread.
-fn here() -> &'static Worker {
-    super::current_worker().expect("a fiber runs on a worker")
-}
 
 impl Worker {
     /// Parks the current fiber. Returns when the fiber has been made ready and was picked again.
@@ -57,13 +53,13 @@ impl Worker {
         me.set_flag(Flags::IN_HOOK);
         call_around(hook, || {
             me.unset_flag(Flags::IN_HOOK);
-            suspend(here());
+            suspend(this_worker());
             me.set_flag(Flags::IN_HOOK);
             // Also if the fiber has just picked itself, or is on another worker now.
-            here().set_current(None);
+            this_worker().set_current(None);
         });
         me.unset_flag(Flags::IN_HOOK);
-        here().set_current(Some(NonNull::from(me)));
+        this_worker().set_current(Some(NonNull::from(me)));
     }
 
     /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
