@@ -311,7 +311,7 @@ impl Chain {
         });
     }
 
-    /// Fires the visible cancel scopes whose deadline is not after `at`, when a timer for `at` has expired.
+    /// Fires the visible cancel scopes whose deadline is not after `at`: a timer for it has run out.
     pub(crate) fn expire(&self, at: Instant) {
         self.for_each_visible(|cancel_scope| {
             if matches!(cancel_scope.kind, Kind::Deadline(deadline) if deadline <= at) {

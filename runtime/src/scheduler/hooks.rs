@@ -21,7 +21,7 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
-    pub(super) fn any(&self) -> bool {
+    pub(super) fn are_there(&self) -> bool {
         self.fiber.is_some() || self.park.is_some()
     }
 }

@@ -101,7 +101,7 @@ impl Shared {
             stacks,
             roaming: RoamingList::new(),
             pollers,
-            phase: AtomicU8::new(if hooks.any() { HOOKED } else { 0 }),
+            phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
             running: AtomicUsize::new(workers),
             guards: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),

@@ -122,8 +122,7 @@ fn destroy_locals(header: &Header) {
     header.locals.destroy();
 }
 
-/// The worker of the calling thread. The caller must run on a worker; a roaming fiber must ask again after each switch.
-pub(super) fn this_worker() -> &'static Worker {
+fn this_worker() -> &'static Worker {
     current_worker().expect("a fiber runs on a worker")
 }
 
@@ -214,7 +213,7 @@ impl Worker {
             // The fiber comes too late to be cancelled with the others, and will not run its closure.
             fiber.request_cancellation();
         }
-        if self.shared().hooks.any() {
+        if self.shared().hooks.are_there() {
             fiber.set_flag(Flags::HOOKED);
         }
     }

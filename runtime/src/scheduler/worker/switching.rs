@@ -7,10 +7,14 @@ use std::sync::atomic::Ordering;
 
 use abaca_asm::switch;
 
-use super::life::this_worker;
 use super::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::scheduler::hooks::call_around;
+
+/// The worker of the calling thread.
+fn here() -> &'static Worker {
+    super::current_worker().expect("a fiber runs on a worker")
+}
 
 impl Worker {
     /// Parks the current fiber. Returns when the fiber has been made ready and was picked again.
@@ -53,13 +57,13 @@ impl Worker {
         me.set_flag(Flags::IN_HOOK);
         call_around(hook, || {
             me.unset_flag(Flags::IN_HOOK);
-            suspend(this_worker());
+            suspend(here());
             me.set_flag(Flags::IN_HOOK);
             // Also if the fiber has just picked itself, or is on another worker now.
-            this_worker().set_current(None);
+            here().set_current(None);
         });
         me.unset_flag(Flags::IN_HOOK);
-        this_worker().set_current(Some(NonNull::from(me)));
+        here().set_current(Some(NonNull::from(me)));
     }
 
     /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
