@@ -49,22 +49,22 @@ const FULL: i32 = 128;
 
 /// How long a worker goes on without a hub pass.
 #[cfg(not(loom))]
-const HUB_PASS_NS: u64 = 200_000;
+const ROUND_NS: u64 = 200_000;
 
 /// The longest time between two clock reads: where calls take longer, fewer are allowed.
 #[cfg(not(loom))]
-const READ_INTERVAL_NS: u64 = 10_000;
+const LOOK_NS: u64 = 10_000;
 
 /// How many clock reads a time slice has while others are ready: some two thousand calls, or 160 us. The number is the same for
 /// a sender and a receiver, or the queue between them would grow.
 #[cfg(not(loom))]
-const READS_PER_SLICE: u32 = 16;
+const LOOKS: u32 = 16;
 
 /// How much of the budget calls that never wait take in one time slice before one of them yields: as much as those clock reads
 /// allow at the most. It is not counted in clock reads, which come sooner on a busy machine: a few calls under a lock of std
 /// must be safe, however slow the machine is.
 #[cfg(not(loom))]
-const CALLS: i32 = FULL * READS_PER_SLICE as i32;
+const CALLS: i32 = FULL * LOOKS as i32;
 
 #[cfg(not(loom))]
 thread_local! {
@@ -116,7 +116,7 @@ fn run_out(cost: Cost) {
     let now_ns = worker.shared().now_ns();
     let verdict = worker.pace.judge(now_ns, worker.slice_of(me), cost, || worker.has_others());
     set_left(worker.pace.allowance.get());
-    super::apply_verdict(verdict, worker, me, cost == Cost::Surplus);
+    super::obey(verdict, worker, me, cost == Cost::Surplus);
 }
 
 #[cfg(not(loom))]
@@ -146,9 +146,9 @@ pub(super) struct Pace {
     /// The budget until the next clock read.
     allowance: Cell<i32>,
     /// When the clock was last read; 0 if the worker has slept since.
-    read_ns: Cell<u64>,
+    looked_ns: Cell<u64>,
     /// When the last hub pass was.
-    hub_pass_ns: Cell<u64>,
+    round_ns: Cell<u64>,
     /// The time slice at the last clock read, how many reads it has had, and what was spent in it.
     slice: Cell<(TimeSlice, u32, i32)>,
 }
@@ -168,8 +168,8 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             allowance: Cell::new(FULL),
-            read_ns: Cell::new(0),
-            hub_pass_ns: Cell::new(0),
+            looked_ns: Cell::new(0),
+            round_ns: Cell::new(0),
             slice: Cell::new(((0, 0), 0, 0)),
         }
     }
@@ -179,32 +179,32 @@ impl Default for Pace {
 impl Pace {
     /// Forgets the last clock read: the worker has slept, which was a hub pass, so the time since means nothing.
     pub(super) fn reset(&self) {
-        self.read_ns.set(0);
+        self.looked_ns.set(0);
     }
 
     /// Decides what comes at `now_ns`, in this time slice and after a call of this kind.
     fn judge(&self, now_ns: u64, slice: TimeSlice, cost: Cost, has_others: impl FnOnce() -> bool) -> Verdict {
         let spent_now = self.allowance.get();
-        match self.read_ns.replace(now_ns.max(1)) {
-            0 => self.hub_pass_ns.set(now_ns),
+        match self.looked_ns.replace(now_ns.max(1)) {
+            0 => self.round_ns.set(now_ns),
             last => self.adapt(now_ns.saturating_sub(last)),
         }
-        let (reads, spent) = match self.slice.get() {
-            (known, reads, spent) if known == slice => {
-                (reads.saturating_add(1), spent.saturating_add(spent_now))
+        let (looks, spent) = match self.slice.get() {
+            (known, looks, spent) if known == slice => {
+                (looks.saturating_add(1), spent.saturating_add(spent_now))
             }
             // Another fiber may have spent what was spent since the last read.
             _ => (1, 0),
         };
-        self.slice.set((slice, reads, spent));
+        self.slice.set((slice, looks, spent));
         let is_over = match cost {
             Cost::Surplus => true,
-            Cost::Wait | Cost::SystemCall => reads >= READS_PER_SLICE,
+            Cost::Wait | Cost::SystemCall => looks >= LOOKS,
             Cost::Call | Cost::TryFailed if spent >= CALLS => true,
             Cost::Call | Cost::TryFailed => return Verdict::Continue,
         };
-        if now_ns.saturating_sub(self.hub_pass_ns.get()) >= HUB_PASS_NS {
-            self.hub_pass_ns.set(now_ns);
+        if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
+            self.round_ns.set(now_ns);
             return Verdict::HubPass;
         }
         if is_over && has_others() { Verdict::Yield } else { Verdict::Continue }
@@ -213,9 +213,9 @@ impl Pace {
     /// Keeps the clock reads about as far apart as they may be, but no further than `FULL` calls.
     fn adapt(&self, took_ns: u64) {
         let allowance = self.allowance.get();
-        let fitting = if took_ns > READ_INTERVAL_NS {
-            i64::from(allowance) * READ_INTERVAL_NS as i64 / took_ns.min(u64::from(u32::MAX)) as i64
-        } else if took_ns < READ_INTERVAL_NS / 2 {
+        let fitting = if took_ns > LOOK_NS {
+            i64::from(allowance) * LOOK_NS as i64 / took_ns.min(u64::from(u32::MAX)) as i64
+        } else if took_ns < LOOK_NS / 2 {
             i64::from(allowance) * 2
         } else {
             i64::from(allowance)
@@ -231,9 +231,9 @@ mod tests {
     const MINE: TimeSlice = (1, 5);
 
     /// The verdicts of clock reads that come `step_ns` apart, all in one time slice.
-    fn verdicts(step_ns: u64, reads: u64, cost: Cost, others: bool) -> Vec<Verdict> {
+    fn verdicts(step_ns: u64, looks: u64, cost: Cost, others: bool) -> Vec<Verdict> {
         let pace = Pace::default();
-        (1..=reads).map(|read| pace.judge(read * step_ns, MINE, cost, || others)).collect()
+        (1..=looks).map(|look| pace.judge(look * step_ns, MINE, cost, || others)).collect()
     }
 
     fn first(verdicts: &[Verdict], what: Verdict) -> Option<usize> {
@@ -245,17 +245,17 @@ mod tests {
         let seen = verdicts(1_000, 1_000, Cost::Wait, false);
         assert_eq!(first(&seen, Verdict::Yield), None);
         let rounds = seen.iter().filter(|verdict| **verdict == Verdict::HubPass).count();
-        assert_eq!(rounds as u64, 999_000 / HUB_PASS_NS);
+        assert_eq!(rounds as u64, 999_000 / ROUND_NS);
     }
 
     #[test]
     fn the_fiber_yields_after_some_clock_reads() {
-        let reads = READS_PER_SLICE as usize;
+        let looks = LOOKS as usize;
         for (cost, last) in [
-            (Cost::Wait, reads - 1),
-            (Cost::SystemCall, reads - 1),
-            (Cost::Call, reads),
-            (Cost::TryFailed, reads),
+            (Cost::Wait, looks - 1),
+            (Cost::SystemCall, looks - 1),
+            (Cost::Call, looks),
+            (Cost::TryFailed, looks),
         ] {
             assert_eq!(first(&verdicts(1_000, 50, cost, true), Verdict::Yield), Some(last));
         }
@@ -266,9 +266,9 @@ mod tests {
     fn a_call_that_never_waits_yields_only_after_many_however_slow_they_are() {
         let mut spent = 0;
         let pace = Pace::default();
-        let slow = |read: u64| pace.judge(read * 1_000_000, MINE, Cost::Call, || true);
-        for read in 1.. {
-            if slow(read) != Verdict::Continue {
+        let slow = |look: u64| pace.judge(look * 1_000_000, MINE, Cost::Call, || true);
+        for look in 1.. {
+            if slow(look) != Verdict::Continue {
                 break;
             }
             spent += pace.allowance.get();
@@ -280,9 +280,9 @@ mod tests {
     #[test]
     fn a_time_slice_that_has_just_begun_goes_on() {
         let pace = Pace::default();
-        for read in 1..100 {
+        for look in 1..100 {
             // Another fiber, or the same one after a pick.
-            assert_eq!(pace.judge(read * 1_000, (1, read as u32), Cost::Wait, || true), Verdict::Continue);
+            assert_eq!(pace.judge(look * 1_000, (1, look as u32), Cost::Wait, || true), Verdict::Continue);
         }
     }
 

@@ -124,7 +124,7 @@ pub(crate) fn blocking_pool() -> Option<Arc<Pool>> {
 /// Lets others run as `verdict` says: the current fiber has used up its budget. This is not a cancellation point: the caller
 /// may have promised not to wait.
 #[cfg(not(loom))]
-fn apply_verdict(verdict: Verdict, worker: &Worker, me: NonNull<Header>, is_crowded: bool) {
+fn obey(verdict: Verdict, worker: &Worker, me: NonNull<Header>, is_crowded: bool) {
     let let_others_run = || match verdict {
         Verdict::Continue => {}
         Verdict::Yield if is_crowded => worker.defer_self(me),
