@@ -2,11 +2,12 @@
 # Linux pidfd and waitid: a zombie that cannot be reaped, and a second event for the reaping.
 #
 # One would expect that a process shown as a zombie can be waited for, and that a pidfd has one event: the end.
-# A main thread that ends by pthread_exit(3) leaves a process that /proc calls Z (zombie) while its other threads run: waitid finds nothing
-# and the pidfd is silent. Once all threads have ended, the pidfd is readable (POLLIN). When somebody then reaps the child it has
-# a second event: POLLIN and POLLHUP, a new edge for edge-triggered epoll.
-# It matters to supervisors that look at /proc for zombies, and to an event loop that takes each event of a pidfd for "reap
-# it": the second comes from its own waitpid, whose number may belong to somebody else by then.
+# A main thread that ends by pthread_exit(3) leaves a process that /proc calls Z (zombie) while its other threads
+# run: waitid finds nothing and the pidfd is silent. Once all threads have ended, the pidfd is readable (POLLIN).
+# When somebody then reaps the child it has a second event: POLLIN and POLLHUP, a new edge for edge-triggered
+# epoll.
+# It matters to supervisors that look at /proc for zombies, and to an event loop that takes each event of a pidfd
+# for "reap it": the second comes from its own waitpid, whose number may belong to somebody else by then.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

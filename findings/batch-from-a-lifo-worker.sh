@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # crossbeam-deque: a batch stolen from a LIFO worker arrives newest first, a single steal takes the oldest.
 #
-# One would expect that stealing a batch and popping gives the item that a single steal gives, the oldest, and then the next oldest:
-# the batch is an optimisation of repeated steals.
-# Of 0..10 pushed by a LIFO worker, steal() gives 0. steal_batch_and_pop() takes 0 to 4 and gives 4, then 3, 2, 1, 0: the middle one first,
-# whatever the kind of the thief's queue. Between FIFO workers, and from an Injector, it is 0, 1, 2, 3, 4.
-# It matters to schedulers that rely on thieves for fairness: the oldest item, which has waited longest, goes to the very end
-# of the thief's queue, and behind whatever it pushes meanwhile.
+# One would expect that stealing a batch and popping gives the item that a single steal gives, the oldest, and
+# then the next oldest: the batch is an optimisation of repeated steals.
+# Of 0..10 pushed by a LIFO worker, steal() gives 0. steal_batch_and_pop() takes 0 to 4 and gives 4, then 3, 2, 1,
+# 0: the middle one first, whatever the kind of the thief's queue. Between FIFO workers, and from an Injector, it
+# is 0, 1, 2, 3, 4.
+# It matters to schedulers that rely on thieves for fairness: the oldest item, which has waited longest, goes to
+# the very end of the thief's queue, and behind whatever it pushes meanwhile.
 # Seen with crossbeam-deque 0.8.8.
 set -euo pipefail
 work=$(mktemp -d)

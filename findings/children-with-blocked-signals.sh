@@ -3,10 +3,10 @@
 #
 # One would expect that a child of Command starts with all signals unblocked: std clears up SIGPIPE, which it
 # ignores itself, and a mask is a matter of one thread of ours.
-# A child started on a thread that blocks SIGTERM cannot be ended by SIGTERM, nor can its children. The same Command
-# on another thread gives an ordinary child.
-# It matters to programs whose workers block signals because one thread takes them all by sigwait or signalfd: whatever the
-# workers start outlives `kill`, time-outs that send SIGTERM, and the service manager's polite stop.
+# A child started on a thread that blocks SIGTERM cannot be ended by SIGTERM, nor can its children. The same
+# Command on another thread gives an ordinary child.
+# It matters to programs whose workers block signals because one thread takes them all by sigwait or signalfd:
+# whatever the workers start outlives `kill`, time-outs that send SIGTERM, and the service manager's polite stop.
 # Seen with Rust 1.95.
 set -euo pipefail
 work=$(mktemp -d)

@@ -2,11 +2,11 @@
 # tokio UnixStream::connect: to a busy server it fails at once, where std's waits.
 #
 # One would expect that an async connect waits for what the blocking one waits for: over TCP it does.
-# Linux has no "connect in progress" for Unix sockets: a non-blocking connect(2) to a server whose backlog is
-# full is EAGAIN, and nothing tells when there is room (poll says POLLOUT and POLLHUP meanwhile). tokio hands that error
-# on: `connect(..).await` is Err(WouldBlock), an error that async code does not expect to see at all.
-# It matters to clients of a local daemon: a burst that std's clients sit out becomes errors. One must try again with a pause,
-# or connect on a blocking thread.
+# Linux has no "connect in progress" for Unix sockets: a non-blocking connect(2) to a server whose backlog is full
+# is EAGAIN, and nothing tells when there is room (poll says POLLOUT and POLLHUP meanwhile). tokio hands that
+# error on: `connect(..).await` is Err(WouldBlock), an error that async code does not expect to see at all.
+# It matters to clients of a local daemon: a burst that std's clients sit out becomes errors. One must try again
+# with a pause, or connect on a blocking thread.
 # Seen with tokio 1.54.1, Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

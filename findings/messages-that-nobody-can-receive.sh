@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # async-channel and flume: messages in the queue outlive the last receiver; std and tokio drop them with it.
 #
-# One would expect that a message which nobody can receive any more is dropped when the last receiver is: in std, tokio and
-# crossbeam it is.
-# async-channel and flume keep it until the last *sender* is gone as well. Further sends fail, so the sender learns of the end
-# by sending only.
-# It matters to request channels whose messages hold the sender of the answer: the server is gone, the request lies in the queue, and so
-# the one that asks, who also holds a sender of requests, waits for an answer for ever instead of getting "closed".
+# One would expect that a message which nobody can receive any more is dropped when the last receiver is: in std,
+# tokio and crossbeam it is.
+# async-channel and flume keep it until the last *sender* is gone as well. Further sends fail, so the sender
+# learns of the end by sending only.
+# It matters to request channels whose messages hold the sender of the answer: the server is gone, the request
+# lies in the queue, and so the one that asks, who also holds a sender of requests, waits for an answer for ever
+# instead of getting "closed".
 # Seen with async-channel 2.5.0 and flume 0.12.0, beside Rust 1.95 and tokio 1.54.1.
 set -euo pipefail
 work=$(mktemp -d)

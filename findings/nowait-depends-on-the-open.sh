@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Linux RWF_NOWAIT: works on a pipe from pipe(2), not on a FIFO, nor on the same pipe opened by name.
 #
-# One would expect that "do not wait, for this call only" is a matter of the kind of file: pipes have it or not, and memory files,
-# which never wait for a disk, have it above all.
-# It is a mark on the open file. pipe(2), socket(2) and eventfd(2) set it, open(2) of a FIFO does not, nor does open(2) of /proc/self/fd/N
-# for a pipe whose other descriptor has it. Terminals, tmpfs files and memfds say EOPNOTSUPP too, reads as well as writes.
-# It matters to whoever gets a descriptor that must not be made non-blocking since others share it: standard output
-# that is a pipe can be written to without waiting or not, according to how somebody else opened it.
+# One would expect that "do not wait, for this call only" is a matter of the kind of file: pipes have it or not,
+# and memory files, which never wait for a disk, have it above all.
+# It is a mark on the open file. pipe(2) and socket(2) set it, open(2) of a FIFO does not, nor does
+# open(2) of /proc/self/fd/N for a pipe whose other descriptor has it. Terminals, tmpfs files and memfds say
+# EOPNOTSUPP too, reads as well as writes.
+# It matters to whoever gets a descriptor that must not be made non-blocking since others share it: standard
+# output that is a pipe can be written to without waiting or not, according to how somebody else opened it.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

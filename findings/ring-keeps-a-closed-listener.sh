@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Linux io_uring: a listener that is closed while an accept is pending goes on listening, and serves one more client.
+# Linux io_uring: a listener that is closed while an accept is pending goes on listening, and serves one more
+# client.
 #
-# One would expect that close(2) of the last descriptor of a listener frees its port and refuses clients, whether or not
-# somebody waits in accept; epoll, which forgets a descriptor that is closed, works so.
-# A request in the ring holds the open file. After the close the port is taken (EADDRINUSE), clients connect, and the next one
-# is accepted into a ring whose owner has closed the listener. Only when that request is done is the listener gone. The same
-# goes for a read of a pipe: the writer gets no EPIPE, its bytes arrive.
-# It matters to runtimes on io_uring: "drop closes the socket" is true only once every request has been cancelled and its
-# completion been seen; until then a restart of the server in the same process fails.
+# One would expect that close(2) of the last descriptor of a listener frees its port and refuses clients, whether
+# or not somebody waits in accept; epoll, which forgets a descriptor that is closed, works so.
+# A request in the ring holds the open file. After the close the port is taken (EADDRINUSE), clients connect, and
+# the next one is accepted into a ring whose owner has closed the listener. Only when that request is done is the
+# listener gone. The same goes for a read of a pipe: the writer gets no EPIPE, its bytes arrive.
+# It matters to runtimes on io_uring: "drop closes the socket" is true only once every request has been cancelled
+# and its completion been seen; until then a restart of the server in the same process fails.
 # Seen with Linux 6.18, io-uring 0.7.15.
 set -euo pipefail
 work=$(mktemp -d)

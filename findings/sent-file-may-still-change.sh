@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Linux sendfile(2): bytes that were "sent" may still change, on Unix sockets too.
 #
-# One would expect that when sendfile has returned 4096, those 4096 bytes are on their way as they were; write(2) works so.
-# The socket's queue holds the file's own pages. Until the receiver has read them (over TCP: on this machine), a write to the file
-# changes what arrives; a truncation makes zeros of it.
-# It matters to whoever rewrites a file in place after it was served, or frames it with a checksum that was taken before: the
-# receiver gets a mixture with the right length. Files that are replaced by rename(2) are safe.
+# One would expect that when sendfile has returned 4096, those 4096 bytes are on their way as they were; write(2)
+# works so.
+# The socket's queue holds the file's own pages. Until the receiver has read them (TCP over the loopback device
+# here), a write to the file changes what arrives; a truncation makes zeros of it.
+# It matters to whoever rewrites a file in place after it was served, or frames it with a checksum that was taken
+# before: the receiver gets a mixture with the right length. Files that are replaced by rename(2) are safe.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

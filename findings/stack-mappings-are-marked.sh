@@ -2,11 +2,12 @@
 # Linux mmap(2): MAP_STACK is not a no-op, it forbids huge pages and keeps neighbours apart.
 #
 # One would expect that it does nothing: mmap(2) says so, and many allocators of stacks pass it for form's sake.
-# Since Linux 6.7 it sets what madvise(MADV_NOHUGEPAGE) sets ("nh" in smaps). A mapping with it does not merge with one without,
-# and MADV_HUGEPAGE on such a stack takes the mark away again. glibc's thread stacks have it, stacks from a plain mmap do not.
-# It matters to runtimes that allocate stacks: without the flag a large slab may be backed by huge pages (memory that a small
-# fiber never touches), with it each stack beside other memory is one more mapping towards vm.max_map_count; and "nh"
-# does not tell your own stacks from others'.
+# Since Linux 6.7 it sets what madvise(MADV_NOHUGEPAGE) sets ("nh" in smaps). A mapping with it does not merge
+# with one without, and MADV_HUGEPAGE on such a stack takes the mark away again. glibc's thread stacks have it,
+# stacks from a plain mmap do not.
+# It matters to runtimes that allocate stacks: without the flag a large slab may be backed by huge pages (memory
+# that a small fiber never touches), with it each stack beside other memory is one more mapping towards
+# vm.max_map_count; and "nh" does not tell your own stacks from others'.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # tokio spawn_blocking and PR_SET_PDEATHSIG: a child that dies "with its parent" dies when a pool thread is idle.
 #
-# One would expect that a child which asked for a signal at its parent's death gets it when the parent *process* ends.
-# The kernel means the thread that forked. A child started in spawn_blocking has a thread of tokio's pool for
-# a parent, and the pool ends a thread that had nothing to do for some seconds: the child is killed while the process, which
-# waits for it, goes on. In the test all is well, since nothing is idle for that long.
-# It matters to supervisors that start their children in spawn_blocking (std's Command is a blocking call, after all) and add
-# PR_SET_PDEATHSIG against orphans. Start them on a thread that outlives them.
+# One would expect that a child which asked for a signal at its parent's death gets it when the parent *process*
+# ends.
+# The kernel means the thread that forked. A child started in spawn_blocking has a thread of tokio's pool for a
+# parent, and the pool ends a thread that had nothing to do for some seconds: the child is killed while the
+# process, which waits for it, goes on. In the test all is well, since nothing is idle for that long.
+# It matters to supervisors that start their children in spawn_blocking (std's Command is a blocking call, after
+# all) and add PR_SET_PDEATHSIG against orphans. Start them on a thread that outlives them.
 # Seen with tokio 1.54.1 (the idle time is set to 100 ms here), Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)
