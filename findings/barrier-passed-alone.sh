@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # async-lock Barrier: one who gave up waiting is still counted, so that another passes alone.
 #
-# One would expect that a wait which is dropped (a time-out, a select) was no wait: of two parties that must meet at the
-# barrier, one has left.
-# The count goes up at the first poll of the wait and does not go down when it is dropped. The next to come finds the barrier
-# full and passes as its leader, though it is alone; who comes after it then waits.
-# It matters to phases of a computation with time limits: one side goes on with data that nobody has prepared, and from then
-# on each round is one off. std's Barrier has no such case, since its wait cannot be given up.
+# One would expect that a wait which is dropped (a time-out, a select) was no wait: of two parties that must meet
+# at the barrier, one has left.
+# The count goes up at the first poll of the wait and does not go down when it is dropped. The next to come finds
+# the barrier full and passes as its leader, though it is alone; who comes after it then waits.
+# It matters to phases of a computation with time limits: one side goes on with data that nobody has prepared, and
+# from then on each round is one off. std's Barrier has no such case, since its wait cannot be given up.
 # Seen with async-lock 3.5.0.
 set -euo pipefail
 work=$(mktemp -d)

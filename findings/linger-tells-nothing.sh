@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Linux SO_LINGER: only close(2) waits, in non-blocking mode too, and it does not say how the wait ended.
 #
-# One would expect what socket(7) says: close(2) and shutdown(2) wait until all is sent or the time is up. And that a non-blocking
-# socket does not block, and that close tells (EWOULDBLOCK, say) if the time was not enough, the rest being thrown away.
-# shutdown returns at once. close waits whatever the mode of the socket is; when the time is up it returns 0, as it
-# does when all is sent; the rest is not thrown away but sent in the background, and arrives.
-# It matters to an event loop: one close of a socket with SO_LINGER (which accepted sockets have from their listener) stops it for as
-# long as a slow peer likes; and the option gives no answer to the question that it is set for.
+# One would expect what socket(7) says: close(2) and shutdown(2) wait until all is sent or the time is up. And
+# that a non-blocking socket does not block, and that close tells (EWOULDBLOCK, say) if the time was not enough,
+# the rest being thrown away.
+# shutdown returns at once. close waits whatever the mode of the socket is; when the time is up it returns 0, as
+# it does when all is sent; the rest is not thrown away but sent in the background, and arrives.
+# It matters to an event loop: one close of a socket with SO_LINGER (which accepted sockets have from their
+# listener) stops it for as long as a slow peer likes; and the option gives no answer to the question that it is
+# set for.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

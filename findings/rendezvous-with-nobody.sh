@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # flume bounded(0): a send is over although nobody has received, and the message stays in the channel.
 #
-# One would expect of a rendezvous channel what std's and crossbeam's give: a send returns when a receiver has the message,
-# and nothing is ever left in between.
-# If a receiver waits in recv_async (polled once), send puts the message aside for it and returns. When that future is
-# dropped, the message stays: the channel of capacity 0 holds one (len is 1), try_send says that it is full, and it goes to the next
-# receiver, or is lost with the last one.
-# It matters to hand-shakes: "send has returned, so the other side has it" is not true as soon as a receiver waits under a
-# time-out or in a select.
+# One would expect of a rendezvous channel what std's and crossbeam's give: a send returns when a receiver has the
+# message, and nothing is ever left in between.
+# If a receiver waits in recv_async (polled once), send puts the message aside for it and returns. When that
+# future is dropped, the message stays: the channel of capacity 0 holds one (len is 1), try_send says that it is
+# full, and it goes to the next receiver, or is lost with the last one.
+# It matters to hand-shakes: "send has returned, so the other side has it" is not true as soon as a receiver waits
+# under a time-out or in a select.
 # Seen with flume 0.12.0.
 set -euo pipefail
 work=$(mktemp -d)
