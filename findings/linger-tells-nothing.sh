@@ -7,7 +7,7 @@
 # shutdown returns at once. close waits whatever the mode of the socket is; when the time is up it returns 0, as
 # it does when all is sent; the rest is not thrown away but sent in the background, and arrives.
 # It matters to an event loop: one close of a socket with SO_LINGER (which accepted sockets have from their
-# listener) stops it for as long as a slow peer likes; and the option gives no answer to the question that it is
+# listener) stops it for up to the whole time; and the option gives no answer to the question that it is
 # set for.
 # Seen with Linux 6.18.
 set -euo pipefail
