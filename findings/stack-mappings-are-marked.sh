@@ -13,7 +13,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cat > "$work/see.py" <<'PY'
-import ctypes, mmap, os, sys
+import ctypes, mmap, os, sys, threading
 
 def see(what, got, surprise):
     print(f"  {what}: {got}")
@@ -55,6 +55,16 @@ room, got = two(0, STACK)
 see("one plain, one with MAP_STACK", got, [False, True])
 libc.madvise(room + MIB, MIB, mmap.MADV_HUGEPAGE)
 see("MADV_HUGEPAGE on the latter", marks(room + MIB, room + 2 * MIB), [False])
+
+def own_stack():
+    control_block = threading.get_ident()  # glibc puts it at the top of the thread's stack
+    found.extend(marks(control_block, control_block + 1))
+
+found = []
+thread = threading.Thread(target=own_stack)
+thread.start()
+thread.join()
+see("the stack of a thread of glibc's", found, [True])
 PY
 cd "$work"
 python3 see.py
