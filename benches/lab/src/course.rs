@@ -32,6 +32,12 @@ pub(crate) struct CourseOptions {
     /// Numbers of idle connections, or `none`; `max` is as many as the limits allow
     #[arg(long, value_parser = List::of(idle))]
     idle: Option<List<u64>>,
+    /// Connections of a load
+    #[arg(long, default_value_t = zoo::DEFAULT_POOL, value_parser = connections)]
+    connections: usize,
+    /// One worker on a CPU of its own for each model, and the other CPUs for the generator
+    #[arg(long)]
+    pin: bool,
     /// How often each figure is taken
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99))]
     repetitions: Option<u32>,
@@ -45,6 +51,9 @@ pub(crate) struct CourseOptions {
     #[arg(long, default_value = "lab-report")]
     out: PathBuf,
 }
+
+/// How the lab is started from the root of the project.
+const COMMAND: &str = "cargo run --release --manifest-path benches/lab/Cargo.toml";
 
 /// What was chosen, which may be nothing.
 #[derive(Clone)]
@@ -65,6 +74,11 @@ fn model(name: &str) -> Result<&'static Model, String> {
         let names: Vec<&str> = zoo::MODELS.iter().map(|model| model.name).collect();
         format!("the models are {}", names.join(", "))
     })
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| format!("{text:?} is no number above zero"))
 }
 
 fn percent(text: &str) -> Result<u16, String> {
@@ -130,6 +144,8 @@ fn course(options: &CourseOptions) -> Course {
         repetitions: options.repetitions.unwrap_or(if quick { 1 } else { 5 }),
         time: options.duration.unwrap_or(Duration::from_millis(if quick { 150 } else { 1500 })),
         shares: percents.into_iter().map(|percent| f64::from(percent) / 100.0).collect(),
+        connections: options.connections,
+        pinned: options.pin,
         idle: match &options.idle {
             Some(chosen) => chosen.0.clone(),
             None if quick => vec![200],
@@ -137,7 +153,7 @@ fn course(options: &CourseOptions) -> Course {
         },
         micro: !options.no_micro,
         quick,
-        command: format!("cargo run --release -p abaca-lab -- {}", arguments.join(" ")).trim_end().to_owned(),
+        command: format!("{COMMAND} -- {}", arguments.join(" ")).trim_end().to_owned(),
     }
 }
 

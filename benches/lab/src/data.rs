@@ -3,6 +3,7 @@
 //! Nothing here is rounded, averaged or left out. A measurement that failed is a row with a note.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
@@ -256,15 +257,26 @@ pub enum ReadError {
     },
 }
 
+/// What a file says, which may be compressed by gzip.
+fn text_of(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    let bytes = std::fs::read(path)?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 impl Run {
-    /// Reads a run.
+    /// Reads a run; it may be compressed by gzip.
     ///
     /// # Errors
     ///
     /// See [`ReadError`].
     pub fn read(path: &std::path::Path) -> Result<Self, ReadError> {
         let name = || path.display().to_string();
-        let text = std::fs::read(path).map_err(|error| ReadError::File { path: name(), error })?;
+        let text = text_of(path).map_err(|error| ReadError::File { path: name(), error })?;
         let run: Self =
             serde_json::from_slice(&text).map_err(|error| ReadError::Json { path: name(), error })?;
         if run.format != FORMAT {

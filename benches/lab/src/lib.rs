@@ -15,6 +15,7 @@
 
 pub mod burn;
 pub mod child;
+pub mod cpus;
 pub mod data;
 pub mod delay;
 pub mod limits;

@@ -1,4 +1,4 @@
-//! The command line of the lab: `cargo run --release -p abaca-lab` measures every model and writes a report; `models`
+//! The command line of the lab: without arguments it measures every model and writes a report; `models`
 //! lists the models, `serve` runs one, `load` loads any HTTP server, `report` compares two runs.
 
 mod course;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use abaca_lab::burn::Burn;
 use abaca_lab::load::{Pace, Plan, Target};
-use abaca_lab::{child, delay, limits, load, micro, zoo};
+use abaca_lab::{child, cpus, delay, limits, load, micro, zoo};
 use clap::{Args, Parser, Subcommand};
 
 use crate::course::{CompareOptions, CourseOptions};
@@ -58,6 +58,9 @@ struct Serve {
     /// Processes or threads of models that start them in advance
     #[arg(long, default_value_t = zoo::DEFAULT_POOL)]
     pool: usize,
+    /// The only CPU to run on
+    #[arg(long)]
+    cpu: Option<usize>,
     /// The speed of the loop that burns CPU [default: measured]
     #[arg(long)]
     iterations_per_us: Option<f64>,
@@ -147,6 +150,9 @@ fn list_models() -> io::Result<()> {
 }
 
 fn serve(options: &Serve) -> io::Result<Infallible> {
+    if let Some(cpu) = options.cpu {
+        cpus::run_on(cpu)?;
+    }
     child::end_with_parent();
     let model = zoo::find(&options.model)
         .ok_or_else(|| io::Error::other(format!("no model {}; `models` lists them", options.model)))?;

@@ -40,9 +40,12 @@ struct Request {
     close: bool,
 }
 
+/// What a target stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
+pub(crate) enum Target {
+    /// To burn CPU for a time, to wait for the backend for a time, and to answer.
     Work { cpu: Duration, wait: Duration },
+    /// What is not there.
     Nothing,
 }
 
@@ -58,7 +61,7 @@ impl Request {
 }
 
 /// What is not a request of this service.
-struct Garbage;
+pub(crate) struct Garbage;
 
 /// The request at the beginning of `bytes` and its length; `None` while its end has not come.
 fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Garbage> {
@@ -88,7 +91,8 @@ fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Garbage> {
     Ok(Some((Request { target, close }, length)))
 }
 
-fn target(path: &str) -> Result<Target, Garbage> {
+/// What a path with its query asks for.
+pub(crate) fn target(path: &str) -> Result<Target, Garbage> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let (mut cpu, mut wait) = (Duration::ZERO, Duration::ZERO);
     match path {

@@ -1,6 +1,6 @@
 //! Can the load generator be trusted? Its arrivals are held against its plan by a server that records them, and its
-//! closed loop against wrk's. Both print a table: `cargo test --release -p abaca-lab --test trust -- --include-ignored
-//! --nocapture --test-threads=1`.
+//! closed loop against wrk's. Both print a table: `cargo test --release --manifest-path
+//! benches/lab/Cargo.toml --test trust -- --include-ignored --nocapture --test-threads=1`.
 //!
 //! What is asserted are counts, and that the server's clock does not contradict what the generator says of itself. How
 //! the figures of the two clients compare is for the reader of the table, since that depends on the machine.

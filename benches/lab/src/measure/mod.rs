@@ -17,11 +17,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::burn::Burn;
 use crate::child::{Launcher, Server, StartError};
+use crate::cpus;
 use crate::data::{FORMAT, ModelRow, Run};
 use crate::load::{self, Pace, Plan, Target};
 use crate::micro::{self, Effort};
 use crate::report;
-use crate::zoo::{self, Family, Model, Options};
+use crate::zoo::{Family, Model, Options};
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -34,6 +35,10 @@ pub struct Course {
     pub time: Duration,
     /// Shares of each model's sustained rate at which latency is measured.
     pub shares: Vec<f64>,
+    /// Connections of a load, and processes or threads of the models that start them in advance.
+    pub connections: usize,
+    /// Whether each model has one worker on one CPU, and the generator the others.
+    pub pinned: bool,
     /// Numbers of idle connections.
     pub idle: Vec<u64>,
     /// Whether micro costs are measured.
@@ -43,9 +48,6 @@ pub struct Course {
     /// The command that is being run, for the report.
     pub command: String,
 }
-
-/// Connections of a load: as many as the models that start processes or threads in advance have of them.
-const CONNECTIONS: usize = zoo::DEFAULT_POOL;
 
 /// How many times as often the figures are taken for which the report compares models with each other: a closed loop varies
 /// by a third within minutes, a p99 by more, and the ratio of two of them is told by its median.
@@ -76,7 +78,10 @@ struct Bench<'a, 'b> {
 /// * The delay server does not start.
 /// * This program cannot be started again as a child.
 pub fn run(course: &Course, progress: &mut Progress<'_>) -> io::Result<Run> {
-    let launcher = Launcher::of_this_program()?;
+    let mut launcher = Launcher::of_this_program()?;
+    if course.pinned {
+        launcher = launcher.on_cpu(cpus::set_one_aside()?);
+    }
     let backend = launcher.delay_server().map_err(io::Error::other)?;
     let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let run = Run {
@@ -245,13 +250,15 @@ impl Bench<'_, '_> {
     }
 
     fn options(&self) -> Options {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Options { backend: self.backend.address(), workers, pool: CONNECTIONS, burn: self.burn }
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if self.course.pinned { 1 } else { cpus };
+        Options { backend: self.backend.address(), workers, pool: self.course.connections, burn: self.burn }
     }
 
     /// How many connections a load may use, so that each is served.
     fn connections(&self, model: &Model) -> usize {
-        model.capacity.clients(&self.options()).map_or(CONNECTIONS, |clients| clients.min(CONNECTIONS))
+        let wanted = self.course.connections;
+        model.capacity.clients(&self.options()).map_or(wanted, |clients| clients.min(wanted))
     }
 
     /// The median of the sustained rates so far, in requests per second.

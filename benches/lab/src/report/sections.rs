@@ -328,7 +328,7 @@ fn models(run: &Run) -> Section {
         title: "Who was measured?".into(),
         method: "`abaca-lab models` lists them; the source of each is one file of `benches/lab/src/zoo`."
             .into(),
-        command: "cargo run --release -p abaca-lab -- models".into(),
+        command: "cargo run --release --manifest-path benches/lab/Cargo.toml -- models".into(),
         charts: Vec::new(),
         tables: vec![Table {
             caption: "Models".into(),

@@ -19,6 +19,9 @@ const TOLERANCE: f64 = 0.05;
 /// A fiber has a page of its own, at least.
 const PAGE_BYTES: f64 = 4096.0;
 
+/// A request that is answered is one that is read and written; what is more is the poller's, for many at a time.
+const MOST_CALLS: f64 = 2.05;
+
 /// With whom the project compares itself, and how much of a lead it asks for.
 const RIVALS: [(&str, f64); 5] =
     [(sections::REFERENCE, TOLERANCE), ("tokio", 0.0), ("may", 0.0), ("go", 0.0), ("java", 0.0)];
@@ -55,7 +58,7 @@ impl Figure {
 
     /// Whether it is asked of the project to be ahead here; the other figures are shown for what they are.
     fn has_bar(self) -> bool {
-        matches!(self, Self::Throughput | Self::Latency)
+        matches!(self, Self::Throughput | Self::Latency | Self::Cost)
     }
 
     fn is_better(self, ratio: f64, tolerance: f64) -> bool {
@@ -126,14 +129,16 @@ pub(super) fn section(run: &Run) -> Option<Section> {
         .flat_map(|(rival, tolerance)| Figure::ALL.map(|figure| row(run, rival, *tolerance, figure)))
         .collect();
     rows.extend(memory(run));
+    rows.extend(calls(run));
     Some(Section {
         id: "standing".into(),
         title: format!("Where does {OURS} stand?"),
         method: format!(
             "Ratios of {OURS}'s figures to its rivals' of the same repetition, taken one after the other; the \
              median of them, the least and the greatest. The project asks of itself to be within 5 % of {} in \
-             throughput and in p99 at 70 % of the sustained rate, ahead of the others in both, and to hold at most a \
-             page (4,096 bytes) more per idle connection than tokio. Figures without a bar are shown for what they are.",
+             throughput, in p99 at 70 % of the sustained rate and in processor time per request, ahead of the others in \
+             all three, to make at most {MOST_CALLS} system calls per request, and to hold at most a page (4,096 bytes) \
+             more per idle connection than tokio. Figures without a bar are shown for what they are.",
             sections::REFERENCE
         ),
         command: again(run, &format!("--rates {:.0} --idle 1000 --no-micro", COMPARED_LOAD * 100.0)),
@@ -188,6 +193,15 @@ fn memory(run: &Run) -> Vec<Vec<String>> {
     rows.collect()
 }
 
+/// How many system calls a request takes, where they could be counted.
+fn calls(run: &Run) -> Option<Vec<String>> {
+    let calls = run.peak_figures(OURS, |peak| peak.syscalls_per_request)?;
+    let none = || "-".to_owned();
+    let figure = "system calls per request".to_owned();
+    let median = format!("{:.2}", calls.median);
+    Some(vec![none(), figure, none(), median, none(), none(), met(calls.median <= MOST_CALLS)])
+}
+
 /// The bars that are missed, in a sentence; `None` where nothing was compared.
 pub(super) fn sentence(run: &Run) -> Option<String> {
     let section = section(run)?;
@@ -195,7 +209,10 @@ pub(super) fn sentence(run: &Run) -> Option<String> {
     let missed: Vec<String> = judged
         .iter()
         .filter(|row| row[BAR] != met(true))
-        .map(|row| format!("{} against {} ({})", row[1], row[0], row[RATIO]))
+        .map(|row| match &*row[0] {
+            "-" => format!("{} ({})", row[1], row[RATIO]),
+            rival => format!("{} against {rival} ({})", row[1], row[RATIO]),
+        })
         .collect();
     Some(if missed.is_empty() {
         format!("{OURS} meets all {} bars that the project has set for itself.", judged.len())

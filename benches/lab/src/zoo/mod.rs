@@ -15,6 +15,7 @@ mod dispatcher;
 mod event_loop;
 mod external;
 mod fork;
+mod hyper;
 mod iterative;
 mod machine;
 mod may;
@@ -166,10 +167,12 @@ pub static MODELS: &[Model] = &[
     coroutines::MODEL,
     tokio::CURRENT_THREAD,
     tokio::MODEL,
+    hyper::ON_TOKIO,
     may::MODEL,
     abaca::ONE_WORKER,
     abaca::MODEL,
     abaca::POLLER_THREAD,
+    hyper::ON_ABACA,
     actors::MODEL,
     external::GO,
     external::JAVA,
