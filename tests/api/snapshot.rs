@@ -16,7 +16,15 @@ fn described(package: &str) -> PathBuf {
     // A folder of its own: the documentation of this build would otherwise be written over.
     let target = root().join("target/api");
     let mut command = Command::new(env!("CARGO"));
-    command.current_dir(root()).args(["rustdoc", "--locked", "--quiet", "--lib", "--all-features", "-p", package]);
+    command.current_dir(root()).args([
+        "rustdoc",
+        "--locked",
+        "--quiet",
+        "--lib",
+        "--all-features",
+        "-p",
+        package,
+    ]);
     command.arg("--target-dir").arg(&target);
     command.args(["--", "-Zunstable-options", "--output-format=json", "--cap-lints=allow"]);
     // The format is not stable, and this is the compiler whose version of it the reader knows.
@@ -28,7 +36,10 @@ fn described(package: &str) -> PathBuf {
 
 /// A line for each public item, sorted by module.
 fn public_api(package: &str) -> String {
-    let builder = public_api::Builder::from_rustdoc_json(described(package)).omit_blanket_impls(true);
+    let builder = public_api::Builder::from_rustdoc_json(described(package))
+        .omit_blanket_impls(true)
+        .omit_auto_trait_impls(true)
+        .omit_auto_derived_impls(true);
     let api = builder.build().expect("rustdoc and its reader speak the same version of the format");
     let mut text = String::new();
     for item in api.items() {
