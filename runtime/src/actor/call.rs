@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::pid::Pid;
 use super::reason::ExitReason;
 use super::reference::{ActorRef, SendError};
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, Cost, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// Why a [`call`](ActorRef::call) was not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl<R> Slot<R> {
         let woken = state.waiting.pop_front();
         drop(state);
         if let Some(woken) = woken {
-            parking::wake(woken);
+            park::wake(woken);
         }
     }
 
@@ -72,7 +72,7 @@ impl<R> Slot<R> {
         if state.answer.is_none() {
             match wait_list::wait(state, State::waiting, End::Back, (), Reason::Mailbox, deadline, || ()).0 {
                 Outcome::Notified | Outcome::TimedOut => {}
-                Outcome::Cancelled => parking::unwind(),
+                Outcome::Cancelled => park::unwind(),
             }
             state = self.0.lock();
         }
@@ -115,7 +115,7 @@ where
 impl<R> Reply<R> {
     /// Answers the call. If the caller has given up the answer is dropped.
     pub fn send(self, answer: R) {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         self.slot.fill(Ok(answer));
     }
 }

@@ -14,10 +14,10 @@ use std::time::Instant;
 
 use super::pid::{ActorId, Pid};
 use super::reason::{Down, Exit, ExitReason};
-use crate::fiber::{Outcome, Reason};
-use crate::spawn::JoinHandle;
-use crate::sync::parking::{self, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+use crate::fiber::JoinHandle;
+use crate::park::primitive::{self as park, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// An actor, whatever its messages.
 pub(super) trait Process: Send + Sync {
@@ -101,7 +101,7 @@ impl Life {
             }
             status.fiber.as_ref().map(JoinHandle::fiber)
         };
-        fiber.is_some_and(|fiber| fiber.id() == crate::current::current().id())
+        fiber.is_some_and(|fiber| fiber.id() == crate::fiber::current().id())
     }
 
     /// Ends the actor for `reason`, at its next blocking call, whether it traps exits or not.
@@ -128,7 +128,7 @@ impl Life {
             match wait_list::wait(status, Status::waiting, End::Back, (), Reason::Join, deadline, || ()).0 {
                 Outcome::Notified => {}
                 Outcome::TimedOut => return None,
-                Outcome::Cancelled => parking::unwind(),
+                Outcome::Cancelled => park::unwind(),
             }
         }
     }

@@ -6,9 +6,9 @@ use std::time::Instant;
 use super::life::{Life, Process};
 use super::reason::Exit;
 use super::reference::SendError;
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// See the module's documentation.
 pub(super) struct Cell<M> {
@@ -67,7 +67,7 @@ impl<M> Cell<M> {
         let woken = mail.waiting.pop_front();
         drop(mail);
         if let Some(woken) = woken {
-            parking::wake(woken);
+            park::wake(woken);
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl<M> Cell<M> {
             match wait_list::wait(mail, Mail::waiting, End::Back, (), Reason::Mailbox, deadline, || ()).0 {
                 Outcome::Notified => {}
                 Outcome::TimedOut => return self.take(),
-                Outcome::Cancelled => parking::unwind(),
+                Outcome::Cancelled => park::unwind(),
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::life::{self, Life, Process};
 use super::reason::{Down, ExitReason};
 use super::reference::ActorRef;
-use crate::fiber::FiberId;
+use crate::cell::FiberId;
 use crate::park::{self, Cost};
 
 /// A unique identifier of an actor, never reused within a process.

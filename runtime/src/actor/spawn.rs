@@ -10,8 +10,8 @@ use super::pid::Pid;
 use super::reason::ExitReason;
 use super::reference::ActorRef;
 use crate::cancel::Cancelled;
+use crate::fiber as fibers;
 use crate::fiber::SpawnError;
-use crate::spawn as fibers;
 
 /// An actor that is a value with a method for messages, as OTP's generic server.
 ///

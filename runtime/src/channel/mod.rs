@@ -72,6 +72,8 @@ mod meeting;
 mod model;
 #[cfg(all(test, loom))]
 mod model_select;
+#[doc(hidden)]
+pub mod mpsc;
 pub mod oneshot;
 mod owed;
 mod pledge;

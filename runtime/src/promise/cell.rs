@@ -14,9 +14,9 @@ use super::agenda::Agenda;
 use super::cancel::{Cancel, OnCancel};
 use super::error::Error;
 use crate::atomic::{AtomicBool, Ordering};
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 pub(super) type Callback<T> = Box<dyn FnOnce(&Result<T, Error>, &mut Agenda) + Send>;
 
@@ -122,7 +122,7 @@ impl<T> Cell<T> {
             match wait_list::wait(state, State::waiting, End::Back, (), Reason::Promise, deadline, || ()).0 {
                 Outcome::Notified => {}
                 Outcome::TimedOut => return None,
-                Outcome::Cancelled => parking::unwind(),
+                Outcome::Cancelled => park::unwind(),
             }
         }
     }

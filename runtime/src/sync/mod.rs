@@ -29,13 +29,10 @@ mod barrier;
 mod condvar;
 mod lazy_lock;
 mod mapped;
-pub mod mpsc;
 mod mutex;
 mod notify;
 mod once;
 mod once_lock;
-#[cfg_attr(loom, path = "model_parking.rs")]
-pub(crate) mod parking;
 mod poison;
 mod raw_mutex;
 mod raw_rw_lock;
@@ -46,8 +43,9 @@ mod semaphore;
 mod semaphore_error;
 mod semaphore_permit;
 mod wait_group;
-pub(crate) mod wait_list;
 
+#[doc(inline)]
+pub use crate::channel::mpsc;
 #[doc(no_inline)]
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 

@@ -29,7 +29,7 @@ impl fmt::Debug for FiberId {
 }
 
 impl FiberId {
-    /// The next unused id. The counter is the one static of this layer: ids are unique in the process, whatever
+    /// The next unused id. The counter is the one static of this room: ids are unique in the process, whatever
     /// runtimes come and go, and nothing else depends on it.
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);

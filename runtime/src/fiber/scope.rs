@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::fiber::{Cancelled, Fiber, Reason, catch_and_resume, contained};
-use crate::latch::Latch;
-use crate::members::Members;
+use super::members::Members;
+use super::{Builder, JoinHandle, SpawnError, failed};
+use crate::cell::{Cancelled, Fiber, Reason, catch_and_resume, contained};
 use crate::park;
+use crate::park::Latch;
 use crate::queue::SpinLock;
 use crate::scheduler;
-use crate::spawn::{self, Builder, JoinHandle, SpawnError};
 
 /// Runs `f` with a scope in which fibers can be spawned that borrow from the caller's frame; returns when all of
 /// them have ended. Mirrors [`std::thread::scope`].
@@ -106,7 +106,7 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        Builder::new().spawn_scoped(self, f).unwrap_or_else(|error| spawn::failed(error))
+        Builder::new().spawn_scoped(self, f).unwrap_or_else(|error| failed(error))
     }
 }
 

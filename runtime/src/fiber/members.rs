@@ -4,7 +4,7 @@
 
 use std::ptr::NonNull;
 
-use crate::fiber::{Fiber, Header};
+use crate::cell::{Fiber, Header};
 use crate::queue::SpinLock;
 use crate::scheduler::{self, cancel};
 

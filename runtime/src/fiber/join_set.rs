@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
+use super::{Builder, JoinHandle, SpawnError, failed};
+use crate::cell::Fiber;
 use crate::channel::{Receiver, Sender, unbounded};
-use crate::fiber::Fiber;
-use crate::spawn::{Builder, JoinHandle, SpawnError, failed};
 use crate::time::{Elapsed, timeout};
 
 /// Fibers that are joined in the order in which they end. Dropping the set cancels those that are left. Mirrors tokio's
@@ -147,7 +147,7 @@ impl<T> JoinSet<T> {
         let member = self.members[report.place].take().expect("a member reports once");
         self.free.push(report.place);
         // It has reported, so it is at its end.
-        let ended = crate::cancel::shield(|| member.join());
+        let ended = crate::park::shield(|| member.join());
         match (report.result, ended) {
             (Some(result), _) => result,
             (None, Err(payload)) => Err(payload),

@@ -1,3 +1,5 @@
+//! The threads that make blocking calls. It knows jobs, and neither fibers nor who waits for a job.
+//!
 //! The pool: its threads, the queue in front of them, and who is woken for a job.
 //!
 //! A thread is *busy* (it runs a job, or is about to look for one) or *idle* (its seat is in `idle`, and it sleeps). A job
@@ -8,22 +10,26 @@
 //!
 //! The lock is never held across a job, a system call or a wake-up.
 //!
-//! A thread of which somebody has a [`Lease`](super::Lease) does not end: it sits, without a limit, even if the pool is closed.
+//! A thread of which somebody has a [`Lease`] does not end: it sits, without a limit, even if the pool is closed.
 
-#![expect(unsafe_code, reason = "asks for the right to run a job, whose contract it keeps")]
+mod job;
+mod lease;
+mod settings;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::panic::resume_unwind;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use super::job::{Job, JobRef, OwnedJob, Wait};
-use super::{Gauges, Settings, lease};
-use crate::{os, park};
+pub(crate) use job::{JobRef, Owned};
+pub(crate) use lease::Lease;
+pub use settings::Gauges;
+pub(crate) use settings::Settings;
+
+use crate::os;
 
 /// See the module's documentation.
 pub(crate) struct Pool {
@@ -78,7 +84,7 @@ impl Pool {
     }
 
     /// The pool whose threads start children.
-    pub(super) fn forking(&self) -> Option<&Arc<Self>> {
+    pub(crate) fn forking(&self) -> Option<&Arc<Self>> {
         self.forking.as_ref()
     }
 
@@ -86,7 +92,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn gauges(&self) -> Gauges {
+    pub(crate) fn gauges(&self) -> Gauges {
         let state = self.state();
         Gauges {
             threads: state.threads,
@@ -97,66 +103,8 @@ impl Pool {
         }
     }
 
-    /// Runs `f` on a thread of the pool, and waits for its end in one of the ways of [`Job`].
-    pub(super) fn run<F, T>(self: &Arc<Self>, f: F, wait: Wait<F, T>) -> T
-    where
-        F: FnOnce() -> T + Send,
-        T: Send,
-    {
-        if !thread::panicking() && park::is_cancelled() {
-            park::unwind();
-        }
-        let job = Job::new(f);
-        // SAFETY: once, and the job stays where it is until the wait below is over.
-        self.submit(unsafe { job.to_ref() });
-        let address = std::ptr::from_ref(&job).cast();
-        let cancelled = wait(&job, &|| self.take_back(address));
-        match (job.into_result(), cancelled) {
-            (Some(Err(payload)), _) => resume_unwind(payload),
-            (result, Some(cancelled)) => {
-                drop(result);
-                cancelled.unwind()
-            }
-            (Some(Ok(value)), None) => value,
-            (None, None) => unreachable!("a job is taken back only by a cancelled caller"),
-        }
-    }
-
-    /// Runs `f`, which owns what it uses, on a thread of the pool, and waits for its end or for the caller's cancellation.
-    pub(super) fn run_owned<F, T>(self: &Arc<Self>, f: F) -> T
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        if !thread::panicking() && park::is_cancelled() {
-            park::unwind();
-        }
-        let job = OwnedJob::new(f);
-        self.submit(JobRef::Owned(Arc::clone(&job) as _));
-        if let Some(cancelled) = job.wait() {
-            // If nobody has begun it, nobody will.
-            drop(self.take_back(Arc::as_ptr(&job).cast()));
-            drop(job);
-            cancelled.unwind();
-        }
-        match job.take_result().expect("it has run") {
-            Ok(value) => value,
-            Err(payload) => resume_unwind(payload),
-        }
-    }
-
-    /// Runs `f` on a thread of the pool, sooner or later. The caller waits for it, unless it is cancelled or must not be
-    /// suspended.
-    pub(super) fn run_aside(self: &Arc<Self>, f: impl FnOnce() + Send + 'static, may_wait: bool) {
-        let job = OwnedJob::new(f);
-        self.submit(JobRef::Owned(Arc::clone(&job) as _));
-        if may_wait {
-            job.wait_or_leave();
-        }
-    }
-
     /// Queues a job and sees to it that a thread comes for it.
-    fn submit(self: &Arc<Self>, job: JobRef) {
+    pub(crate) fn submit(self: &Arc<Self>, job: JobRef) {
         let call = {
             let mut state = self.state();
             state.jobs.push_back(job);
@@ -191,7 +139,8 @@ impl Pool {
         }
     }
 
-    fn take_back(&self, job: *const ()) -> Option<JobRef> {
+    /// Takes the right to run a job back, if nobody has begun it.
+    pub(crate) fn take_back(&self, job: *const ()) -> Option<JobRef> {
         let mut state = self.state();
         let at = state.jobs.iter().position(|queued| queued.is(job))?;
         state.jobs.remove(at)
@@ -281,54 +230,5 @@ impl State {
         self.peak = self.peak.max(self.threads);
         self.started += 1;
         Call::New(self.started - 1)
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::{Job, Pool, Settings};
-
-    fn pool(max_threads: usize, keep_alive: Duration) -> Arc<Pool> {
-        Arc::new(Pool::new("test", Settings { max_threads, keep_alive }))
-    }
-
-    #[test]
-    fn one_caller_needs_one_thread() {
-        let pool = pool(8, Duration::MAX);
-        for _ in 0..100 {
-            pool.run(|| (), Job::wait);
-            // The caller may be told before the thread has sat down.
-            while pool.gauges().idle == 0 {
-                std::thread::yield_now();
-            }
-        }
-        let gauges = pool.gauges();
-        assert_eq!((gauges.threads, gauges.peak, gauges.completed), (1, 1, 100));
-        pool.close();
-    }
-
-    #[test]
-    fn threads_end_when_they_idle_for_too_long_and_when_the_pool_closes() {
-        for keep_alive in [Duration::ZERO, Duration::MAX] {
-            let pool = pool(2, keep_alive);
-            pool.run(|| (), Job::wait);
-            if keep_alive == Duration::MAX {
-                pool.close();
-            }
-            while pool.gauges().threads > 0 {
-                std::thread::yield_now();
-            }
-            assert_eq!((pool.gauges().peak, pool.gauges().idle), (1, 0));
-        }
-    }
-
-    #[test]
-    fn what_is_queued_when_the_pool_closes_is_still_done() {
-        let pool = pool(1, Duration::MAX);
-        pool.close();
-        assert_eq!(pool.run(|| 7, Job::wait), 7);
     }
 }

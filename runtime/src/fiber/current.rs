@@ -1,4 +1,4 @@
-//! The calling fiber: its handle, `park` and `unpark`, `sleep`, `yield_now`. The shape is `std::thread`'s, and
+//! The calling fiber: its handle, `park` and `unpark`, `yield_now`. The shape is `std::thread`'s, and
 //! all of it works on plain OS threads as well.
 
 #![expect(unsafe_code, reason = "asks the running fiber for its identity")]
@@ -6,8 +6,8 @@
 use std::cell::{Cell, OnceCell};
 use std::time::{Duration, Instant};
 
-use crate::fiber::{Fiber, FiberId, Outcome, Reason};
-use crate::park::{self as parking, Cost};
+use crate::cell::{Fiber, FiberId, Outcome, Reason};
+use crate::park::{self as waits, Cost};
 use crate::scheduler;
 
 thread_local! {
@@ -56,7 +56,7 @@ fn thread_id() -> FiberId {
 
 /// The id of the calling fiber or plain thread, also in destructors at the thread's end.
 pub(crate) fn current_id() -> FiberId {
-    if parking::on_fiber() { current().id() } else { thread_id() }
+    if waits::on_fiber() { current().id() } else { thread_id() }
 }
 
 /// Blocks until the calling fiber's [`unpark`](Fiber::unpark) has been called since the last `park`. Mirrors
@@ -87,27 +87,27 @@ pub fn park_timeout(timeout: Duration) {
 }
 
 fn park_until(deadline: Option<Instant>) {
-    parking::spend(Cost::Wait);
+    waits::spend(Cost::Wait);
     let me = current();
-    let waiter = parking::waiter();
+    let waiter = waits::waiter();
     if !me.identity().token.arm(&waiter) {
         return;
     }
-    let outcome = parking::wait(&waiter, Reason::Park, deadline);
+    let outcome = waits::wait(&waiter, Reason::Park, deadline);
     if outcome != Outcome::Notified {
         me.identity().token.disarm();
     }
     if outcome == Outcome::Cancelled {
-        parking::unwind();
+        waits::unwind();
     }
 }
 
 impl Fiber {
     /// Ends the fiber's [`park`], or lets its next one return at once. Mirrors [`std::thread::Thread::unpark`].
     pub fn unpark(&self) {
-        parking::spend(Cost::Call);
+        waits::spend(Cost::Call);
         if let Some(woken) = self.identity().token.make_available() {
-            parking::wake(woken);
+            waits::wake(woken);
         }
     }
 }
@@ -120,55 +120,5 @@ impl Fiber {
 /// ```
 #[inline]
 pub fn yield_now() {
-    scheduler::yield_now();
-}
-
-/// Blocks the calling fiber (or plain thread) for at least `duration`. Mirrors [`std::thread::sleep`].
-///
-/// Timers are kept with a resolution of some microseconds; on an idle runtime a sleep is late by tens of them.
-///
-/// ```
-/// # use std::time::Duration;
-/// # abaca::run(|| abaca::sleep(Duration::from_micros(50)));
-/// ```
-pub fn sleep(duration: Duration) {
-    if duration.is_zero() {
-        return parking::spend(Cost::Wait);
-    }
-    match Instant::now().checked_add(duration) {
-        Some(deadline) => sleep_until(deadline),
-        // Beyond the clock's range: for ever, as far as this process can tell.
-        None => loop {
-            sleep(Duration::from_secs(u64::from(u32::MAX)));
-        },
-    }
-}
-
-/// [`sleep`] for so many milliseconds. Mirrors `std::thread::sleep_ms`, which std has deprecated.
-///
-/// ```
-/// # abaca::run(|| {
-/// # #[expect(deprecated)]
-/// abaca::fiber::sleep_ms(1);
-/// # });
-/// ```
-#[deprecated(note = "replaced by `abaca::fiber::sleep`")]
-pub fn sleep_ms(ms: u32) {
-    sleep(Duration::from_millis(u64::from(ms)));
-}
-
-/// Blocks the calling fiber (or plain thread) until `deadline`; returns at once when it has passed.
-///
-/// ```
-/// # use std::time::{Duration, Instant};
-/// # abaca::run(|| abaca::fiber::sleep_until(Instant::now() + Duration::from_millis(1)));
-/// ```
-pub fn sleep_until(deadline: Instant) {
-    if Instant::now() >= deadline {
-        return parking::spend(Cost::Wait);
-    }
-    let waiter = parking::waiter();
-    if parking::wait(&waiter, Reason::Sleep, Some(deadline)) == Outcome::Cancelled {
-        parking::unwind();
-    }
+    waits::yield_now();
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use std::sync::mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 
-use crate::channel as general;
+use super as general;
 
 /// An unbounded channel: no send waits. Mirrors [`std::sync::mpsc::channel`].
 #[must_use]

@@ -1,4 +1,4 @@
-//! What `parking` is under loom: the same interface and the same exactly-once claim, over loom's threads and mutex.
+//! What `primitive` is under loom: the same interface and the same exactly-once claim, over loom's threads and mutex.
 //!
 //! A deadline is modelled as one that may pass at any moment.
 
@@ -10,8 +10,8 @@ use std::time::Instant;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread::{self, Thread};
 
-use crate::fiber::{Outcome, Reason};
-pub(crate) use crate::park::{Cost, spend, spend_as};
+pub(crate) use super::{Cost, spend, spend_as};
+use crate::cell::{Outcome, Reason};
 
 const WAITING: u32 = 0;
 

@@ -33,8 +33,8 @@ use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use crate::atomic::UnsafeCell;
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinGuard, SpinLock, Waiter, Woken};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, SpinGuard, SpinLock, Waiter, Woken};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -287,12 +287,12 @@ pub(crate) fn wait<S, P>(
     deadline: Option<Instant>,
     then: impl FnOnce(),
 ) -> (Outcome, P) {
-    let place = Place { waiter: parking::waiter(), node: Node::new(payload) };
+    let place = Place { waiter: park::waiter(), node: Node::new(payload) };
     let leave = Leave { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&place.node) };
     list(&mut guard).link(leave.node, NonNull::from(&place.waiter), end);
     drop(guard);
     then();
-    let outcome = parking::wait(&place.waiter, reason, deadline);
+    let outcome = park::wait(&place.waiter, reason, deadline);
     if outcome == Outcome::Notified {
         // The claimer has unlinked the node and is done with it.
         std::mem::forget(leave);
@@ -343,7 +343,7 @@ pub(crate) fn wake_up_to<S, P>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Wait
         }
         drop(guard);
         // In place: moving the whole batch would cost more than waking one.
-        batch[..claimed].iter_mut().filter_map(Option::take).for_each(parking::wake);
+        batch[..claimed].iter_mut().filter_map(Option::take).for_each(park::wake);
         if claimed < BATCH {
             return;
         }

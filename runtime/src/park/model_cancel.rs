@@ -14,7 +14,7 @@
 //!
 //! Left out: fibers that roam, shields, and waits during an unwinding; timers; several workers; the count of visitors,
 //! which keeps the runtime (the model keeps it); how a join handle gives its fiber a name to be cancelled by, which
-//! `fiber/join.rs` checks.
+//! `cell/join.rs` checks.
 
 #![expect(unsafe_code, reason = "takes the parts of a join handle and of a primitive's queue")]
 
@@ -26,14 +26,14 @@ use abaca_asm::stack::StackPool;
 use loom::sync::Mutex;
 use loom::thread::{self, JoinHandle};
 
-use super::cancel::{cancel, tell, unwind};
-use super::worker::Stealable;
-use super::{Hooks, Pollers, Reporting, Shared, StackSupply, block, current_fiber, wake};
-use crate::blocking::{Pool, Settings};
-use crate::fiber::{
+use super::block::block;
+use super::{cancel, tell, unwind, wake};
+use crate::cell::{
     Boundary, Cancelled, Fiber, Flags, Header, Outcome, Reason, Waiter, allocate, take_result,
 };
 use crate::poller::Poller;
+use crate::pool::{Pool, Settings};
+use crate::scheduler::{Hooks, Pollers, Reporting, Shared, StackSupply, Stealable, current_fiber};
 
 /// What a thread's stack has room for.
 const STACK_WORDS: usize = 1 << 15;
@@ -179,12 +179,7 @@ impl World {
         let (shared, task) = (Arc::clone(&self.shared), Stealable(self.task));
         spawn(move || {
             let Stealable(task) = { task };
-            let worker = &shared.workers[0];
-            worker.enter_thread();
-            worker.live_through(task);
-            worker.drain_inbox();
-            assert!(worker.ready.is_empty(), "a wake-up is delivered once, and only to one who waits");
-            worker.leave_thread();
+            shared.workers[0].live_through(task);
         })
     }
 

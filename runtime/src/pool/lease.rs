@@ -20,7 +20,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// A lease of the calling thread, if it belongs to a pool.
-    pub(super) fn take() -> Option<Self> {
+    pub(crate) fn take() -> Option<Self> {
         let hold = OWN.with_borrow(Clone::clone)?;
         Some(Self { hold: Some(hold), thread: thread::current() })
     }

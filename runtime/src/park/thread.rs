@@ -1,46 +1,12 @@
-//! Layer 6: park and unpark, the one blocking primitive.
-//!
-//! Every wait of the runtime (descriptor, timer, lock, channel, join) makes a [`Waiter`] with [`waiter`], puts
-//! it where its waker will find it, and calls [`wait`]. The waker claims the waiter and passes the claim to
-//! [`wake`]. It works the same from a fiber and from a plain OS thread.
+//! How a plain thread waits: awake for a moment where that pays, then on a futex.
 
 use std::time::Instant;
 
-use crate::fiber::{Chain, Outcome, Reason, Waiter};
+use super::cancel::{Until, is_cancelled, wait_bounded, with_chain};
+use crate::cell::{Chain, Outcome, Reason, Waiter};
 use crate::os::futex;
-use crate::scheduler;
-use crate::scheduler::cancel::Until;
 
-pub(crate) use crate::scheduler::cancel::{
-    Cancellation, acknowledge, cancel, is_cancelled, is_obeyed, require_unwinding, tell, unwind,
-    unwinds_cancelled, with_chain,
-};
-pub(crate) use crate::scheduler::{Cost, is_alone, is_elsewhere, spend, spend_as, wake};
-
-/// A waiter for whoever calls: the current fiber, or this OS thread.
-#[inline]
-pub(crate) fn waiter() -> Waiter {
-    Waiter::new(scheduler::current_fiber())
-}
-
-/// Whether the caller runs on a fiber (and parks), or on a plain OS thread (and blocks).
-pub(crate) fn on_fiber() -> bool {
-    scheduler::current_fiber().is_some()
-}
-
-/// Waits until `waiter` is claimed, or claims it itself when `deadline` passes.
-///
-/// On `TimedOut` and `Cancelled` the waiter may still be registered with its queue: the caller removes it, under
-/// the queue's lock, before it returns or unwinds.
-#[inline]
-pub(crate) fn wait(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
-    match waiter.fiber() {
-        Some(me) => scheduler::block(me, waiter, reason, deadline),
-        None => wait_on_thread(waiter, reason, deadline),
-    }
-}
-
-fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
+pub(super) fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
     with_chain(|chain| {
         if chain.is_empty() || std::thread::panicking() {
             sleep_on(waiter, reason, deadline);
@@ -50,7 +16,7 @@ fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) ->
             Some(at) if !sleep_to_bound(chain, waiter, reason, at, until.own) => until.by_bound.set(true),
             Some(_) | None => sleep_on(waiter, reason, until.own),
         };
-        scheduler::cancel::wait_bounded(chain, None, waiter, deadline, sleep)
+        wait_bounded(chain, None, waiter, deadline, sleep)
     })
 }
 

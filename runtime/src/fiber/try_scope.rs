@@ -8,11 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::Arc;
 
-use crate::cancel::run_inside;
-use crate::fiber::{Boundary, Cancelled, catch_and_resume};
-use crate::park;
+use super::{Scope, ScopedJoinHandle};
+use crate::cell::{Boundary, Cancelled, catch_and_resume};
+use crate::park::{self, run_inside};
 use crate::queue::SpinLock;
-use crate::scope::{Scope, ScopedJoinHandle};
 
 /// Runs `f` with a scope whose fibers return [`Result`]s. When one of them returns an error or panics, the others and
 /// `f` itself are [cancelled](crate::cancel), and when all have ended the error is returned. Everything else is as in

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::thread;
 
 use super::JoinHandle;
-use crate::fiber::{TaskWaiter, take_result};
+use crate::cell::{TaskWaiter, take_result};
 
 /// Waits for the end of a fiber; from awaiting a [`JoinHandle`]. Dropping it detaches the fiber.
 #[must_use = "a future does nothing unless it is polled"]

@@ -1,140 +1,11 @@
-//! Spawning and joining fibers: `spawn`, [`Builder`], [`JoinHandle`]. The shape is `std::thread`'s.
+//! The settings of a new fiber, and the ways to spawn it.
 
-#![expect(unsafe_code, reason = "the join handle owns half of a cell")]
+#![expect(unsafe_code, reason = "spawns what its callers promise to be `Send`, or to live long enough")]
 
-mod error;
-mod join_future;
-
-use std::fmt;
-use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
-use std::thread;
-
-use crate::fiber::{Fiber, Flags, Header, Reason, allocate, take_result};
+use super::{JoinHandle, SpawnError};
+use crate::cell::{Fiber, Flags, allocate};
 use crate::park::{self, Cost};
 use crate::scheduler::{self, Phase, Shared, current_worker};
-
-pub use error::SpawnError;
-pub use join_future::JoinFuture;
-
-/// An owned permission to wait for the end of a fiber and take its result. Mirrors
-/// [`std::thread::JoinHandle`]; dropping it detaches the fiber.
-pub struct JoinHandle<T> {
-    cell: NonNull<Header>,
-    result: PhantomData<T>,
-}
-
-// SAFETY: the handle's half of the cell is the join word and, after the end, a result that is `Send` by
-// `spawn`'s bound; a local fiber's handle is `!Send` where its result is, as std's auto traits would have it.
-unsafe impl<T: Send> Send for JoinHandle<T> {}
-// SAFETY: a shared handle offers only atomics.
-unsafe impl<T> Sync for JoinHandle<T> {}
-
-// The result is in the cell, not in the handle.
-impl<T> Unpin for JoinHandle<T> {}
-
-impl<T> JoinHandle<T> {
-    fn header(&self) -> &Header {
-        // SAFETY: the cell lives at least until the handle gives up its half.
-        unsafe { self.cell.as_ref() }
-    }
-
-    /// Waits for the fiber to end and returns its result, or the payload of its panic.
-    ///
-    /// A fiber that was cancelled gives [`Cancelled`](crate::Cancelled) as payload; a
-    /// task for which no stack could be had gives an [`io::Error`](std::io::Error).
-    ///
-    /// # Errors
-    ///
-    /// The payload, if the fiber panicked.
-    ///
-    /// ```
-    /// # abaca::run(|| {
-    /// let handle = abaca::spawn(|| 6 * 7);
-    /// assert_eq!(handle.join().unwrap(), 42);
-    /// # });
-    /// ```
-    #[inline]
-    pub fn join(self) -> thread::Result<T> {
-        park::spend(Cost::Wait);
-        let this = ManuallyDrop::new(self);
-        if !this.header().join.has_ended_for_good() {
-            this.await_end();
-        }
-        // SAFETY: the join word says that the cell is ours, and the handle's type that its result is a `T`.
-        unsafe { take_result(this.cell) }
-    }
-
-    fn await_end(&self) {
-        let waiter = park::waiter();
-        let ended = self.header().join.await_end(&waiter, |waiter| park::wait(waiter, Reason::Join, None));
-        if let Err(cell_is_ours) = ended {
-            if cell_is_ours {
-                // SAFETY: as `await_end` says.
-                unsafe { Self::dispose(self.cell) };
-            }
-            park::unwind();
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The join word made the cell the handle's.
-    unsafe fn dispose(cell: NonNull<Header>) {
-        /// Frees the cell also when the result's destructor panics.
-        struct Free(NonNull<Header>);
-        impl Drop for Free {
-            fn drop(&mut self) {
-                // SAFETY: the promise of `dispose`'s caller; `clear` leaves nothing behind, even if it panics.
-                unsafe { Header::free(self.0) };
-            }
-        }
-        let _free = Free(cell);
-        // SAFETY: the caller's promise.
-        unsafe { Header::clear(cell) };
-    }
-
-    /// [`is_finished`](Self::is_finished), for one who does not wait for it.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.header().join.has_ended()
-    }
-
-    /// Whether the fiber has ended, so that `join` returns at once.
-    pub fn is_finished(&self) -> bool {
-        let has_ended = self.has_ended();
-        park::spend(if has_ended { Cost::Call } else { Cost::InVain });
-        has_ended
-    }
-
-    /// The fiber's handle: its id, its name, `unpark`, `cancel`.
-    pub fn fiber(&self) -> Fiber {
-        let header = self.header();
-        let fiber = header.identity();
-        header.join.pinned(|| fiber.identity().aim(self.cell), || fiber.identity().withdraw());
-        fiber
-    }
-
-    /// The same as [`fiber`](Self::fiber), under the name that `std::thread::JoinHandle` has for it.
-    pub fn thread(&self) -> Fiber {
-        self.fiber()
-    }
-}
-
-impl<T> Drop for JoinHandle<T> {
-    fn drop(&mut self) {
-        if self.header().join.detach() {
-            // SAFETY: `detach` says so.
-            unsafe { Self::dispose(self.cell) };
-        }
-    }
-}
-
-impl<T> fmt::Debug for JoinHandle<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle").finish_non_exhaustive()
-    }
-}
 
 /// Settings for a new fiber. Mirrors [`std::thread::Builder`].
 ///
@@ -216,7 +87,8 @@ impl Builder {
         // Straight into the ready list, from which nobody steals.
         worker.make_ready(task);
         park::spend(Cost::Call);
-        Ok(JoinHandle { cell: task, result: PhantomData })
+        // SAFETY: just allocated, for that closure.
+        Ok(unsafe { JoinHandle::new(task) })
     }
 
     /// Spawns a fiber that may resume on any worker after each of its parks.
@@ -247,7 +119,8 @@ impl Builder {
         admit(worker.shared())?;
         let task = allocate(f, Flags::ROAMING, stack_bytes, identity, worker.shared().address());
         scheduler::spawn_here(worker, task);
-        Ok(JoinHandle { cell: task, result: PhantomData })
+        // SAFETY: just allocated, for that closure.
+        Ok(unsafe { JoinHandle::new(task) })
     }
 
     /// Spawns a fiber that may borrow from its surroundings. Where it can, use [`scope`](crate::scope()) instead.
@@ -298,7 +171,8 @@ impl Builder {
         admit(worker.shared())?;
         let task = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
         scheduler::spawn_here(worker, task);
-        Ok(JoinHandle { cell: task, result: PhantomData })
+        // SAFETY: just allocated, for that closure.
+        Ok(unsafe { JoinHandle::new(task) })
     }
 
     /// `spawn` onto a runtime from a thread that is not one of its workers.
@@ -315,7 +189,8 @@ impl Builder {
         admit(shared)?;
         let task = allocate(f, Flags::default(), stack_bytes, identity, shared.address());
         shared.inject(task);
-        Ok(JoinHandle { cell: task, result: PhantomData })
+        // SAFETY: just allocated, for that closure.
+        Ok(unsafe { JoinHandle::new(task) })
     }
 
     #[inline]
@@ -345,60 +220,4 @@ fn admit(shared: &Shared) -> Result<(), SpawnError> {
         return Err(SpawnError::LimitReached { max_fibers: shared.max_fibers });
     }
     Ok(())
-}
-
-/// Spawns a fiber on the current runtime. Mirrors [`std::thread::spawn`].
-///
-/// The task may start on any worker; from then on the fiber stays on that worker, so thread-locals, `Rc` and
-/// everything else that is bound to a thread behave in it as on any thread.
-///
-/// # Panics
-///
-/// If it cannot be spawned: outside of a runtime, during shutdown, at the limit of fibers. Use
-/// [`Builder::spawn`] to handle these.
-///
-/// ```
-/// # abaca::run(|| {
-/// let handle = abaca::spawn(|| "from a fiber");
-/// assert_eq!(handle.join().unwrap(), "from a fiber");
-/// # });
-/// ```
-#[inline]
-pub fn spawn<F, T>(f: F) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    Builder::new().spawn(f).unwrap_or_else(|error| failed(error))
-}
-
-/// Spawns a fiber on the current worker, where it stays; the closure need not be `Send`.
-///
-/// # Panics
-///
-/// As [`spawn`]; also on a plain thread.
-///
-/// ```
-/// use std::rc::Rc;
-/// # abaca::run(|| {
-/// let shared = Rc::new(5);
-/// let handle = abaca::spawn_local({ let shared = Rc::clone(&shared); move || *shared });
-/// assert_eq!(handle.join().unwrap(), 5);
-/// # });
-/// ```
-pub fn spawn_local<F, T>(f: F) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + 'static,
-    T: 'static,
-{
-    Builder::new().spawn_local(f).unwrap_or_else(|error| failed(error))
-}
-
-#[cold]
-pub(crate) fn failed(error: SpawnError) -> ! {
-    if error == SpawnError::ShuttingDown && park::on_fiber() && !std::thread::panicking() {
-        // The spawning fiber is about to be cancelled itself: it unwinds as from any other call.
-        park::unwind();
-    }
-    panic!("failed to spawn a fiber: {error}")
 }

@@ -7,7 +7,7 @@
 
 use std::ptr;
 
-use crate::fiber::{Boundary, Outcome, Reason, Waiter, Woken};
+use crate::cell::{Boundary, Outcome, Reason, Waiter, Woken};
 use crate::park::{self, Cancellation};
 use crate::queue::SpinLock;
 

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
-use crate::fiber::{Gone, Locals};
+use crate::cell::{Gone, Locals};
 use crate::scheduler;
 
 /// Declares fiber-local keys, with the syntax of [`std::thread_local!`].

@@ -12,7 +12,7 @@
 //! To be ended from another thread, a wait is entered in each visible boundary that can be fired ([`Chain::enter`]), and is
 //! taken out under the boundary's lock before the waiter's frame ends. Under it, a plain thread's wait is claimed, and of a
 //! fiber a handle is made, by which its home is asked to end the wait.
-//! `scheduler/model_cancel.rs` checks this with loom.
+//! `park/model_cancel.rs` checks this with loom.
 
 #![expect(unsafe_code, reason = "follows the chain of frames, and waiters on the same stack")]
 

@@ -11,7 +11,7 @@
 //! The cell is freed by the second of the two who know it: the worker that ends the fiber and the owner of the
 //! join handle. See `join.rs`.
 //!
-//! `scheduler/model_cancel.rs` checks what cancellation has to do with it, with loom.
+//! `park/model_cancel.rs` checks what cancellation has to do with it, with loom.
 
 #![expect(unsafe_code, reason = "cells are shared between threads by pointer, under the rules above")]
 
