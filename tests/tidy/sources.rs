@@ -57,8 +57,8 @@ fn examples_fit_on_a_page_or_two_and_are_run() {
     let mut wrong = Vec::new();
     for file in rust_files("examples").filter(is_example) {
         let name = Path::new(&file.path).file_stem().expect("a name").to_string_lossy().into_owned();
-        if file.text.lines().count() > 100 {
-            wrong.push(format!("{}: more than 100 lines; what others could share goes to lib.rs", file.path));
+        if file.text.lines().count() > 110 {
+            wrong.push(format!("{}: more than 110 lines", file.path));
         }
         if !runner.contains(&format!("\"{name}\"")) {
             wrong.push(format!("{}: run it in examples/tests/run.rs", file.path));

@@ -13,6 +13,13 @@ pub(crate) const PERFORM: &str = "--perform";
 /// How many times as often the second run does it.
 const MORE: u64 = 10;
 
+/// What valgrind says of itself.
+pub(crate) fn valgrind() -> Result<String, String> {
+    let output =
+        Command::new("valgrind").arg("--version").output().map_err(|error| format!("valgrind: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// The instructions of one operation.
 pub(crate) fn of(operation: &Operation) -> Result<f64, String> {
     let few = instructions(operation, operation.times)?;

@@ -89,6 +89,14 @@ fn compare(options: &Options) -> Result<bool, String> {
             || options.operations.iter().any(|part| operation.name.contains(part.as_str()))
     };
     let mut table = Table::read(&options.table)?;
+    let valgrind = count::valgrind()?;
+    if valgrind != table.valgrind && !options.update {
+        println!(
+            "the table is of {}, this is {valgrind}: counts of what waits in the kernel may differ",
+            table.valgrind
+        );
+    }
+    table.valgrind = valgrind;
     let mut all_hold = true;
     println!("{:<20} {:>12} {:>12} {:>8}", "instructions", "table", "now", "percent");
     for operation in operations::ALL.iter().filter(chosen) {

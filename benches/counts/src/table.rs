@@ -6,11 +6,13 @@ use std::path::Path;
 const HEAD: &str = "\
 # Instructions of one operation in user space, on the worker that does it. Written by
 # cargo run --profile bench -p abaca-counts -- --update
-";
+# under ";
 
 /// Counts by operation, in the order of the file.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Table {
+    /// The version of valgrind, which decides which system calls there are.
+    pub(crate) valgrind: String,
     lines: Vec<(String, f64)>,
 }
 
@@ -26,12 +28,14 @@ impl Table {
 
     fn parse(text: &str) -> Result<Self, String> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let valgrind =
+            text.lines().find_map(|line| line.strip_prefix("# under ")).unwrap_or_default().to_owned();
         let parsed = lines.map(|line| {
             let (count, name) = line.trim().split_once(' ').ok_or_else(|| format!("no name in {line:?}"))?;
             let count = count.parse().map_err(|error| format!("{line:?}: {error}"))?;
             Ok((name.to_owned(), count))
         });
-        parsed.collect::<Result<_, String>>().map(|lines| Self { lines })
+        parsed.collect::<Result<_, String>>().map(|lines| Self { valgrind, lines })
     }
 
     /// The count of an operation, if it has one.
@@ -53,7 +57,7 @@ impl Table {
     }
 
     fn text(&self) -> String {
-        let mut text = HEAD.to_owned();
+        let mut text = format!("{HEAD}{}\n", self.valgrind);
         for (name, count) in &self.lines {
             let _ = writeln!(text, "{count:>9.1} {name}");
         }
@@ -68,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_again() {
-        let mut table = Table::default();
+        let mut table = Table { valgrind: "valgrind-1".to_owned(), ..Table::default() };
         table.set("a long name", 12.5);
         table.set("another", 1.0);
         table.set("a long name", 13.0);
