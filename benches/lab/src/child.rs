@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::zoo::{Model, Options};
+use crate::models::{Model, Options};
 
 /// How long a child may take to listen. Virtual machines start slowly on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -123,7 +123,7 @@ impl Launcher {
         command.arg(format!("--backend={}", options.backend));
         command.arg(format!("--workers={}", options.workers));
         command.arg(format!("--pool={}", options.pool));
-        command.arg(format!("--iterations-per-us={}", options.burn.iterations_per_us));
+        command.arg(format!("--iterations-per-us={}", options.busy_loop.iterations_per_us));
         command.args(self.cpu.map(|cpu| format!("--cpu={cpu}")));
         self.start_and_ask(command)
     }

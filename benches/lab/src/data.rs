@@ -59,7 +59,7 @@ pub struct Machine {
     pub limits: BTreeMap<String, String>,
 }
 
-/// A model of the zoo, or a command from outside.
+/// A model of the lab, or a command from outside.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ModelRow {
     /// Its name on the command line.
@@ -285,7 +285,7 @@ impl Run {
         Ok(run)
     }
 
-    /// The models that were measured, in the order of the zoo.
+    /// The models that were measured, in the order of the list.
     pub fn present(&self) -> impl Iterator<Item = &ModelRow> {
         self.models.iter().filter(|model| model.absent.is_none())
     }

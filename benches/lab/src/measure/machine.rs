@@ -5,7 +5,7 @@ use std::fs::read_to_string;
 
 use crate::data::Machine;
 use crate::limits;
-use crate::zoo::toolchain;
+use crate::models::toolchain;
 
 /// The lock file of this build: the versions that were compiled in.
 const LOCK: &str = include_str!("../../Cargo.lock");

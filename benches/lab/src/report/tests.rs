@@ -1,6 +1,6 @@
 //! The report of a run that was made up: everything that was measured is on the page, and nothing else.
 
-use super::{comparison, html, standing};
+use super::{changes, comparison, html};
 use crate::data::{FORMAT, Idle, Latency, Micro, Mixed, ModelRow, Peak, Run, Sustained};
 
 const MODELS: [(&str, &str); 4] =
@@ -85,7 +85,7 @@ fn every_question_has_its_chart_and_its_table() {
     assert_eq!(
         page.matches("<figure").count(),
         14,
-        "peak, sustained, four families, cost, idle, mixed, four of the standing, micro"
+        "peak, sustained, four families, cost, idle, mixed, four of the comparison, micro"
     );
     assert_eq!(page.matches("<svg").count(), 14);
     for id in
@@ -180,7 +180,7 @@ fn bars_are_judged_by_ratios_within_a_repetition() {
     for row in run.peaks.iter_mut().filter(|row| row.repetition > 2) {
         row.requests_per_second /= 10.0;
     }
-    let ratios = |run: &Run| standing::section(run).unwrap().tables.remove(0).rows;
+    let ratios = |run: &Run| comparison::section(run).unwrap().tables.remove(0).rows;
     assert_eq!(ratios(&run), ratios(&made_up(1.0)));
     // One that is as fast as the reference misses nothing.
     for row in &mut run.peaks {
@@ -211,13 +211,13 @@ fn a_run_without_measurements_is_a_page_that_says_so() {
 
 #[test]
 fn a_comparison_marks_what_changed_beyond_the_noise() {
-    let (same, _) = comparison::compare(&made_up(1.0), &made_up(1.0));
+    let (same, _) = changes::compare(&made_up(1.0), &made_up(1.0));
     assert!(same[2].starts_with("0 of "), "{same:?}");
-    let (sentences, sections) = comparison::compare(&made_up(1.0), &made_up(2.0));
+    let (sentences, sections) = changes::compare(&made_up(1.0), &made_up(2.0));
     assert!(!sentences[2].starts_with("0 of "), "{sentences:?}");
     let peak = sections.iter().find(|section| section.title == "Peak throughput").unwrap();
     assert!(peak.tables[0].rows.iter().all(|row| row[3] == "WORSE: 0.50 times"), "{peak:?}");
-    let (_, back) = comparison::compare(&made_up(2.0), &made_up(1.0));
+    let (_, back) = changes::compare(&made_up(2.0), &made_up(1.0));
     let latency = back.iter().find(|section| section.title == "p99 latency").unwrap();
     assert!(latency.tables[0].rows.iter().all(|row| row[3] == "better: 0.50 times"), "{latency:?}");
 }

@@ -47,7 +47,7 @@ fn accept_all(listener: Rc<Source<TcpListener>>, home: Rc<EventLoop>, options: O
                         home: Rc::clone(&home),
                         backend: OnceCell::new(),
                         backend_address: options.backend,
-                        conversation: RefCell::new(Conversation::new(options.burn)),
+                        conversation: RefCell::new(Conversation::new(options.busy_loop)),
                     };
                     // Nobody waits for a connection's end.
                     let _ = converse(Rc::new(connection));

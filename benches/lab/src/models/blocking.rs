@@ -5,16 +5,16 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use super::Options;
-use crate::burn::Burn;
+use crate::busy_loop::BusyLoop;
 use crate::service::{ANSWER, Conversation, Step, question};
 
 /// Serves one connection to its end. `connect` opens a connection to the backend, when the first request needs it.
 pub(super) fn converse<B: Read + Write>(
     mut client: impl Read + Write,
-    burn: Burn,
+    busy_loop: BusyLoop,
     connect: impl Fn() -> io::Result<B>,
 ) -> io::Result<()> {
-    let mut conversation = Conversation::new(burn);
+    let mut conversation = Conversation::new(busy_loop);
     let mut backend = None;
     loop {
         let step = conversation.step();
@@ -47,5 +47,5 @@ pub(super) fn converse_std(client: &TcpStream, options: &Options) {
         backend.set_nodelay(true)?;
         Ok(backend)
     };
-    let _ = client.set_nodelay(true).and_then(|()| converse(client, options.burn, connect));
+    let _ = client.set_nodelay(true).and_then(|()| converse(client, options.busy_loop, connect));
 }

@@ -65,7 +65,7 @@ impl Connection {
                 Ok(Suspending { socket, side: Side::Backend, yielder })
             };
             // A connection ends with its first error, as it does when its client is gone.
-            let _ = blocking::converse(client, options.burn, connect);
+            let _ = blocking::converse(client, options.busy_loop, connect);
         });
         let coroutine = coroutine.inspect_err(|error| eprintln!("no stack for a connection: {error}")).ok();
         Self { coroutine, sockets }

@@ -57,7 +57,7 @@ fn on_connection(listener: Rc<Source<TcpListener>>, home: Rc<EventLoop>, options
                         home: Rc::clone(&home),
                         backend: OnceCell::new(),
                         backend_address: options.backend,
-                        conversation: RefCell::new(Conversation::new(options.burn)),
+                        conversation: RefCell::new(Conversation::new(options.busy_loop)),
                     };
                     wait_for_request(Rc::new(connection));
                 }

@@ -105,7 +105,7 @@ async fn answer(
     match target(path) {
         Ok(Target::Work { cpu, wait: time }) => {
             if !cpu.is_zero() {
-                options.burn.spend(cpu);
+                options.busy_loop.spend(cpu);
             }
             if !time.is_zero() {
                 wait(options, question(time)).await?;

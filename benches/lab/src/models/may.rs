@@ -50,5 +50,5 @@ fn converse(client: TcpStream, options: &Options) {
         backend.set_nodelay(true)?;
         Ok(backend)
     };
-    let _ = client.set_nodelay(true).and_then(|()| blocking::converse(client, options.burn, connect));
+    let _ = client.set_nodelay(true).and_then(|()| blocking::converse(client, options.busy_loop, connect));
 }

@@ -1,4 +1,4 @@
-//! The main command: a course of measurements with live progress, which ends cleanly on Ctrl-C and still writes what is
+//! The main command: a run of measurements with live progress, which ends cleanly on Ctrl-C and still writes what is
 //! done; and the comparison of two runs.
 
 use std::io::{self, Write};
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use abaca_lab::data::Run;
-use abaca_lab::measure::{self, Course};
-use abaca_lab::zoo::{self, Model};
+use abaca_lab::measure::{self, Settings};
+use abaca_lab::models::{self, Model};
 use abaca_lab::{limits, report};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,7 +19,7 @@ use crate::output::Output;
 
 /// What to measure.
 #[derive(Args)]
-pub(crate) struct CourseOptions {
+pub(crate) struct RunOptions {
     /// Few repetitions of small loads: about a minute, to see that everything works
     #[arg(long)]
     quick: bool,
@@ -33,7 +33,7 @@ pub(crate) struct CourseOptions {
     #[arg(long, value_parser = List::of(idle))]
     idle: Option<List<u64>>,
     /// Connections of a load
-    #[arg(long, default_value_t = zoo::DEFAULT_POOL, value_parser = connections)]
+    #[arg(long, default_value_t = models::DEFAULT_POOL, value_parser = connections)]
     connections: usize,
     /// One worker on a CPU of its own for each model, and the other CPUs for the generator
     #[arg(long)]
@@ -70,8 +70,8 @@ impl<T> List<T> {
 }
 
 fn model(name: &str) -> Result<&'static Model, String> {
-    zoo::find(name).ok_or_else(|| {
-        let names: Vec<&str> = zoo::MODELS.iter().map(|model| model.name).collect();
+    models::find(name).ok_or_else(|| {
+        let names: Vec<&str> = models::MODELS.iter().map(|model| model.name).collect();
         format!("the models are {}", names.join(", "))
     })
 }
@@ -96,10 +96,10 @@ fn idle(text: &str) -> Result<u64, String> {
 }
 
 /// Measures, and writes `report.html` and `run.json`.
-pub(crate) fn run(options: &CourseOptions) -> io::Result<()> {
+pub(crate) fn run(options: &RunOptions) -> io::Result<()> {
     // A path that cannot be written to, or a disk without room, is an error before the run, not after it.
     let out = Output::open(&options.out)?;
-    let course = course(options);
+    let settings = settings(options);
     eprintln!("{}", limits::told());
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
@@ -109,7 +109,7 @@ pub(crate) fn run(options: &CourseOptions) -> io::Result<()> {
             .map_err(io::Error::other)?,
     );
     let mut phase = String::new();
-    let run = measure::run(&course, &mut |what, done, steps| {
+    let run = measure::run(&settings, &mut |what, done, steps| {
         // Without a terminal, a line for each phase instead of a bar.
         let now = what.split_once(": ").map_or(what, |(_model, phase)| phase);
         if bar.is_hidden() && phase != now {
@@ -128,7 +128,7 @@ pub(crate) fn run(options: &CourseOptions) -> io::Result<()> {
     Ok(())
 }
 
-fn course(options: &CourseOptions) -> Course {
+fn settings(options: &RunOptions) -> Settings {
     let quick = options.quick;
     let percents = match &options.rates {
         Some(chosen) => chosen.0.clone(),
@@ -136,11 +136,11 @@ fn course(options: &CourseOptions) -> Course {
         None => vec![10, 30, 50, 70, 90, 100, 120],
     };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    Course {
+    Settings {
         models: options
             .models
             .as_ref()
-            .map_or_else(|| zoo::MODELS.iter().collect(), |chosen| chosen.0.clone()),
+            .map_or_else(|| models::MODELS.iter().collect(), |chosen| chosen.0.clone()),
         repetitions: options.repetitions.unwrap_or(if quick { 1 } else { 5 }),
         time: options.duration.unwrap_or(Duration::from_millis(if quick { 150 } else { 1500 })),
         shares: percents.into_iter().map(|percent| f64::from(percent) / 100.0).collect(),
@@ -174,7 +174,7 @@ pub(crate) fn compare(options: &CompareOptions) -> io::Result<()> {
     let read = |path: &Path| Run::read(path).map_err(io::Error::other);
     let first = read(&options.first)?;
     let page = match &options.second {
-        Some(second) => report::comparison(&first, &read(second)?),
+        Some(second) => report::changes(&first, &read(second)?),
         None => report::html(&first),
     };
     let failed = |error| io::Error::other(format!("{}: {error}", options.out.display()));

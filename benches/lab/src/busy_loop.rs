@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// The calibrated loop.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Burn {
+pub struct BusyLoop {
     /// Iterations of the loop that take a microsecond on an idle CPU of this machine.
     pub iterations_per_us: f64,
 }
@@ -16,7 +16,7 @@ pub struct Burn {
 /// Iterations of one trial of the calibration: about a millisecond.
 const TRIAL: u64 = 1 << 20;
 
-impl Burn {
+impl BusyLoop {
     /// Measures how fast the loop is here. Takes about 20 ms; interruptions do not matter, since the fastest of many
     /// trials counts.
     #[must_use]
@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn a_calibrated_loop_has_a_speed() {
-        let burn = Burn::calibrate();
-        assert!(burn.iterations_per_us > 1.0, "{burn:?}");
-        burn.spend(Duration::from_micros(10));
+        let busy_loop = BusyLoop::calibrate();
+        assert!(busy_loop.iterations_per_us > 1.0, "{busy_loop:?}");
+        busy_loop.spend(Duration::from_micros(10));
     }
 }

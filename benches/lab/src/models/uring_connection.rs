@@ -38,7 +38,7 @@ impl Connection {
             client,
             backend: None,
             backend_address: options.backend.into(),
-            conversation: Conversation::new(options.burn),
+            conversation: Conversation::new(options.busy_loop),
             answer: [0; ANSWER.len()],
             point: Point::Receive,
         }

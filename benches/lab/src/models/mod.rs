@@ -1,4 +1,4 @@
-//! The zoo: every concurrency model, in the order of the report.
+//! Every concurrency model, in the order of the report.
 //!
 //! A model is one file: its header says what it is, where it comes from, and where its state lives between two
 //! events. What several models share is no model: a connection over blocking calls (`blocking`), one over readiness
@@ -41,7 +41,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use crate::burn::Burn;
+use crate::busy_loop::BusyLoop;
 
 /// What a model is told when it starts.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ pub struct Options {
     /// Processes or threads of models that start them in advance, one connection each.
     pub pool: usize,
     /// The loop that burns CPU.
-    pub burn: Burn,
+    pub busy_loop: BusyLoop,
 }
 
 /// The pool of whoever asks for none: more than there are CPUs, less than there are clients.

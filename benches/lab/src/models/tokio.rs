@@ -60,7 +60,7 @@ async fn accept(listener: std::net::TcpListener, options: Options) -> io::Result
 
 async fn converse(mut client: TcpStream, options: Options) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let mut conversation = Conversation::new(options.burn);
+    let mut conversation = Conversation::new(options.busy_loop);
     let mut backend = None;
     loop {
         let step = conversation.step();

@@ -62,7 +62,8 @@ struct Talk {
 /// A connection's process, which ends with its first error, as it does when its client is gone.
 fn converse(mailbox: &mut Mailbox<Talk>, mut client: TcpStream, options: Options) -> io::Result<()> {
     client.set_nodelay(true)?;
-    let mut talk = Talk { conversation: Conversation::new(options.burn), backend: None, step: Step::Read };
+    let mut talk =
+        Talk { conversation: Conversation::new(options.busy_loop), backend: None, step: Step::Read };
     loop {
         if !talk.conversation.output().is_empty() {
             client.write_all(talk.conversation.output())?;

@@ -36,7 +36,7 @@ fn serve(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
     reactor::run(listener, |client| Converse {
         io: Io { client, backend: None, wants: (Side::Client, Way::Read) },
         backend_address: options.backend,
-        conversation: Conversation::new(options.burn),
+        conversation: Conversation::new(options.busy_loop),
         state: State::Receiving(Ready::default()),
     })
 }

@@ -52,7 +52,7 @@ enum Point {
 
 impl Session {
     pub(super) fn new(client: TcpStream, options: &Options) -> Self {
-        let conversation = Conversation::new(options.burn);
+        let conversation = Conversation::new(options.busy_loop);
         Self { client, backend: None, backend_address: options.backend, conversation, point: Point::Receive }
     }
 
