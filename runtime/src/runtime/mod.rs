@@ -17,8 +17,9 @@ pub use builder::{Builder, Poller};
 
 use crew::{Crew, Report};
 
+use crate::fiber::{self, JoinHandle, SpawnError};
+use crate::pool;
 use crate::scheduler::{self, Shared};
-use crate::spawn::{self, JoinHandle, SpawnError};
 
 /// The name of the fiber that [`Runtime::run`] makes.
 const MAIN: &str = "main";
@@ -96,9 +97,9 @@ impl Runtime {
         );
         // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
         // shield, it neither unwinds nor returns before the fiber has ended.
-        let handle = unsafe { spawn::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
+        let handle = unsafe { fiber::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
         let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
-        let result = crate::cancel::shield(|| handle.join());
+        let result = crate::park::shield(|| handle.join());
         result.unwrap_or_else(|payload| match payload.downcast::<io::Error>() {
             // No panic was reported: it never began, for want of a stack.
             Ok(error) => panic!("failed to start the main fiber: {error}"),
@@ -130,12 +131,23 @@ impl Runtime {
         T: Send + 'static,
     {
         // SAFETY: closure and result are `Send` and `'static`.
-        unsafe { spawn::Builder::new().spawn_onto(&self.shared, f) }
+        unsafe { fiber::Builder::new().spawn_onto(&self.shared, f) }
     }
 
     /// How many workers it has.
     pub fn workers(&self) -> usize {
         self.shared.workers.len()
+    }
+
+    /// What the runtime's [`blocking`](crate::blocking) pool is doing.
+    ///
+    /// ```
+    /// let runtime = abaca::Runtime::builder().workers(1).max_blocking_threads(4).build().unwrap();
+    /// runtime.run(|| abaca::blocking::run(|| ()));
+    /// assert_eq!(runtime.blocking_gauges().completed, 1);
+    /// ```
+    pub fn blocking_gauges(&self) -> pool::Gauges {
+        self.shared.blocking.gauges()
     }
 
     /// Shuts the runtime down: accepts no new fibers, cancels the remaining ones (they unwind from the blocking
