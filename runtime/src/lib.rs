@@ -43,7 +43,18 @@
 //!
 //! A guard of a `std::sync` lock that a neighbour takes, too, or a borrow of a `RefCell` in a thread-local, must not be held across
 //! a call that may wait, nor throughout a loop of thousands of calls.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `actor` | yes | `abaca::actor`: fibers with a mailbox, links, monitors and supervisors |
+//! | `macros` | yes | `#[abaca::main]` and `#[abaca::test]` |
+//! | `promise` | yes | `abaca::promise`: values that arrive later, with callbacks and combinators |
+//! | `backtrace` | no | `runtime::Builder::stall_backtrace`: where a fiber that stalls is in its code |
+//! | `hyper` | no | `abaca::net::hyper`: hyper on abaca's sockets, timers and fibers |
 
+#[cfg(feature = "actor")]
 pub mod actor;
 mod atomic;
 pub mod blocking;
@@ -53,15 +64,16 @@ pub mod channel;
 pub mod fiber;
 pub mod fs;
 pub mod future;
-#[cfg(any(doc, doctest))]
+#[cfg(all(any(doc, doctest), feature = "actor", feature = "macros"))]
 pub mod guide;
 pub mod io;
 pub mod net;
 mod os;
-mod park;
+pub mod park;
 mod poller;
 mod pool;
 pub mod process;
+#[cfg(feature = "promise")]
 pub mod promise;
 mod queue;
 pub mod runtime;
@@ -72,6 +84,7 @@ pub mod time;
 mod timer;
 
 pub use abaca_asm::coroutine;
+#[cfg(feature = "macros")]
 pub use abaca_macros::{main, test};
 pub use cell::{Cancelled, Fiber};
 pub use fiber::join_set::JoinSet;

@@ -155,6 +155,26 @@ fn a_file_uses_only_lower_rooms() {
 }
 
 #[test]
+fn what_is_built_on_fibers_uses_what_is_public() {
+    // What is public of a room is for the compiler to say: `tests/outside` compiles these two as parts of another crate.
+    let root = read("runtime/src/lib.rs");
+    let mut wrong = Vec::new();
+    let files = rust_files("runtime/src").filter(|file| ["promise", "actor"].contains(&room_of(file)));
+    for file in files {
+        let private = |used: &String| {
+            let is_own = room_of(&file) == used;
+            !is_own && !root.lines().any(|line| line == format!("pub mod {used};"))
+        };
+        let used = rooms_used(&code(&file.text)).into_iter().filter(private);
+        wrong.extend(used.map(|used| format!("{} uses {used}", file.path)));
+    }
+    assert_none(
+        &wrong,
+        "promises and actors are for others to build as well: from what is public, and `abaca::park`:",
+    );
+}
+
+#[test]
 fn each_room_is_there_and_in_the_architecture() {
     let files: Vec<File> = rust_files("runtime/src").collect();
     let missing: Vec<_> =

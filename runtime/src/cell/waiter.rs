@@ -74,8 +74,8 @@ pub(crate) enum Reason {
     Process,
     Signal,
     Future,
-    Promise,
-    Mailbox,
+    /// In a wait queue of `park`.
+    Queue,
 }
 
 /// See the module's documentation.

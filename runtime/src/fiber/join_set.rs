@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
-use super::{Builder, JoinHandle, SpawnError, failed};
+use super::{Builder, JoinHandle, SpawnError};
 use crate::cell::Fiber;
 use crate::channel::{Receiver, Sender, unbounded};
 use crate::time::{Elapsed, timeout};
@@ -186,7 +186,7 @@ impl<T> JoinSet<T> {
                 for report in reports.into_iter().filter(|report| report.place != place) {
                     let _ = self.reporter.send(report);
                 }
-                failed(error)
+                error.raise()
             }
         }
     }

@@ -30,4 +30,3 @@ pub use spawn::{spawn, spawn_local};
 pub use spawn_error::SpawnError;
 
 pub(crate) use current::current_id;
-pub(crate) use spawn::failed;

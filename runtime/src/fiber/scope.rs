@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::members::Members;
-use super::{Builder, JoinHandle, SpawnError, failed};
+use super::{Builder, JoinHandle, SpawnError};
 use crate::cell::{Cancelled, Fiber, Reason, catch_and_resume, contained};
 use crate::park;
 use crate::park::Latch;
@@ -106,7 +106,7 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        Builder::new().spawn_scoped(self, f).unwrap_or_else(|error| failed(error))
+        Builder::new().spawn_scoped(self, f).unwrap_or_else(|error| error.raise())
     }
 }
 

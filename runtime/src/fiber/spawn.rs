@@ -1,7 +1,6 @@
 //! `spawn` and `spawn_local`, in `std::thread`'s shape.
 
-use super::{Builder, JoinHandle, SpawnError};
-use crate::park;
+use super::{Builder, JoinHandle};
 
 /// Spawns a fiber on the current runtime. Mirrors [`std::thread::spawn`].
 ///
@@ -25,7 +24,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Builder::new().spawn(f).unwrap_or_else(|error| failed(error))
+    Builder::new().spawn(f).unwrap_or_else(|error| error.raise())
 }
 
 /// Spawns a fiber on the current worker, where it stays; the closure need not be `Send`.
@@ -47,14 +46,5 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    Builder::new().spawn_local(f).unwrap_or_else(|error| failed(error))
-}
-
-#[cold]
-pub(crate) fn failed(error: SpawnError) -> ! {
-    if error == SpawnError::ShuttingDown && park::on_fiber() && !std::thread::panicking() {
-        // The spawning fiber is about to be cancelled itself: it unwinds as from any other call.
-        park::unwind();
-    }
-    panic!("failed to spawn a fiber: {error}")
+    Builder::new().spawn_local(f).unwrap_or_else(|error| error.raise())
 }

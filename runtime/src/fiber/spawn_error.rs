@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::park;
+
 /// Why a fiber could not be spawned.
 ///
 /// Converts into [`io::Error`], so that `?` works where `std::thread::Builder::spawn` was used.
@@ -28,6 +30,28 @@ pub enum SpawnError {
     },
     /// The stack size asked for is beyond 4 GiB.
     StackTooLarge,
+}
+
+impl SpawnError {
+    /// Fails as [`spawn`](fn@crate::spawn) does: a fiber whose runtime is shutting down unwinds as if it had been cancelled,
+    /// which it is about to be; anybody else panics. For functions that spawn with a [`Builder`](crate::Builder) and return
+    /// no error.
+    ///
+    /// # Panics
+    ///
+    /// Always.
+    ///
+    /// ```should_panic
+    /// // Outside of a runtime.
+    /// let handle = abaca::Builder::new().spawn(|| 5).unwrap_or_else(|error| error.raise());
+    /// ```
+    #[cold]
+    pub fn raise(self) -> ! {
+        if self == Self::ShuttingDown && park::on_fiber() && !std::thread::panicking() {
+            park::unwind();
+        }
+        panic!("failed to spawn a fiber: {self}")
+    }
 }
 
 impl fmt::Display for SpawnError {

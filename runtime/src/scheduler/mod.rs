@@ -38,7 +38,8 @@ use std::sync::Arc;
 pub(crate) use bound::Bound;
 #[cfg(not(loom))]
 use budget::Verdict;
-pub(crate) use budget::{Cost, spend, spend_as};
+pub(crate) use budget::spend_as;
+pub use budget::{Cost, spend};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;

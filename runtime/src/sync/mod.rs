@@ -29,6 +29,7 @@ mod barrier;
 mod condvar;
 mod lazy_lock;
 mod mapped;
+pub mod mpsc;
 mod mutex;
 mod notify;
 mod once;
@@ -44,10 +45,14 @@ mod semaphore_error;
 mod semaphore_permit;
 mod wait_group;
 
-#[doc(inline)]
-pub use crate::channel::mpsc;
 #[doc(no_inline)]
-pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
+#[cfg(not(loom))]
+pub use std::sync::atomic;
+#[doc(no_inline)]
+pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak};
+// What is built on the public API is modelled as well.
+#[cfg(loom)]
+pub use loom::sync::atomic;
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
