@@ -14,7 +14,7 @@ use super::address::{from_kernel, path_to_kernel, to_kernel};
 use super::{SocketAddr, SocketAncillary, take_from_queue};
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
-use crate::net::socket::{descriptor_traits, shared_methods, std_conversions};
+use crate::net::socket::{descriptor_traits, std_conversions};
 use crate::os::message::Received;
 use crate::os::socket;
 use crate::poller::Way;
@@ -117,7 +117,10 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What recvfrom(2) says; `WouldBlock` after the read timeout.
+    /// * `WouldBlock`: the read timeout has passed; or nothing has arrived, in [non-blocking mode](Self::set_nonblocking).
+    /// * `ConnectionReset`: the socket that this one is connected to has connected itself to another one.
+    ///
+    /// A fiber that is cancelled while it waits unwinds, and takes no datagram. Never `Interrupted`.
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.receive_from(buffer, 0)
     }
@@ -142,7 +145,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What recv(2) says; `WouldBlock` after the read timeout.
+    /// As for [`recv_from`](Self::recv_from).
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let call = |inner: &net::UnixDatagram| socket::receive(inner.as_fd(), buffer, 0);
         take_from_queue(&self.0, Reason::Read, call, || Ok(0))
@@ -163,7 +166,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What recvmsg(2) says; `WouldBlock` after the read timeout.
+    /// As for [`recv_from`](Self::recv_from).
     pub fn recv_vectored_with_ancillary_from(
         &self,
         buffers: &mut [IoSliceMut<'_>],
@@ -192,7 +195,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What sendto(2) says; `WouldBlock` after the write timeout.
+    /// As for [`send`](Self::send); and:
+    ///
+    /// * `NotFound`: nothing is at that path.
+    /// * `PermissionDenied`: the path may not be written to.
+    /// * `InvalidInput`: the path is too long, or has a NUL.
     pub fn send_to<P: AsRef<Path>>(&self, bytes: &[u8], path: P) -> io::Result<usize> {
         self.send_to_kernel_address(bytes, &path_to_kernel(path.as_ref())?)
     }
@@ -214,7 +221,12 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What send(2) says; `WouldBlock` after the write timeout.
+    /// * `WouldBlock`: the write timeout has passed; or the receiver's queue is full, in
+    ///   [non-blocking mode](Self::set_nonblocking).
+    /// * `ConnectionRefused`: the receiver is gone.
+    /// * `BrokenPipe`: sending, or the receiver's receiving, was [shut down](Self::shutdown).
+    /// * `NotConnected`: it is not connected ([`connect`](Self::connect)), so that nobody is meant.
+    /// * `EMSGSIZE`, for which [`io::ErrorKind`] has no name: the datagram is too large.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
     }
@@ -223,7 +235,10 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What sendmsg(2) says; `WouldBlock` after the write timeout.
+    /// As for [`send_to`](Self::send_to); and:
+    ///
+    /// * `PermissionDenied`: credentials that are not the process's own.
+    /// * `ETOOMANYREFS`, for which [`io::ErrorKind`] has no name: too many descriptors are under way.
     pub fn send_vectored_with_ancillary_to<P: AsRef<Path>>(
         &self,
         slices: &[IoSlice<'_>],
@@ -238,7 +253,10 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What sendmsg(2) says; `WouldBlock` after the write timeout.
+    /// As for [`send_to`](Self::send_to); and:
+    ///
+    /// * `PermissionDenied`: credentials that are not the process's own.
+    /// * `ETOOMANYREFS`, for which [`io::ErrorKind`] has no name: too many descriptors are under way.
     pub fn send_vectored_with_ancillary(
         &self,
         slices: &[IoSlice<'_>],
@@ -289,7 +307,79 @@ impl UnixDatagram {
         SockRef::from(self.0.get()).set_mark(mark)
     }
 
-    shared_methods!();
+    /// A second handle to the same socket, so that one fiber can receive while another sends. What is set through one handle
+    /// (timeouts, options, the non-blocking mode) holds for both.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.twin(self.0.get().try_clone()?)))
+    }
+
+    /// Limits how long each call that receives waits; `None`, the default, is for ever. The call then fails with
+    /// `WouldBlock`, as std's does on Linux.
+    ///
+    /// It holds from the next call on. [`time::timeout`](crate::time::timeout) limits several calls together.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the timeout is zero.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get().set_read_timeout(timeout)?;
+        self.0.set_timeout(Way::Read, timeout);
+        Ok(())
+    }
+
+    /// Limits how long each call that sends waits; `None`, the default, is for ever. The call then fails with
+    /// `WouldBlock`, as std's does on Linux.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the timeout is zero.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get().set_write_timeout(timeout)?;
+        self.0.set_timeout(Way::Write, timeout);
+        Ok(())
+    }
+
+    /// The read timeout, rounded to the kernel's resolution of some milliseconds. Calls keep to the exact one.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        self.0.get().read_timeout()
+    }
+
+    /// The write timeout, as [`read_timeout`](Self::read_timeout).
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        self.0.get().write_timeout()
+    }
+
+    /// Takes the error that the socket has pending, if there is one (`SO_ERROR`); the next call does not see it then.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.0.get().take_error()
+    }
+
+    /// In non-blocking mode a call that would wait fails with `WouldBlock`.
+    ///
+    /// Fibers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody else.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.0.set_nonblocking(nonblocking)
+    }
 }
 
 std_conversions!(UnixDatagram, net::UnixDatagram, Kind::Other);
