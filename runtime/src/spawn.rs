@@ -11,7 +11,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::thread;
 
-use crate::fiber::{Fiber, Flags, Header, Reason, allocate, take_result};
+use crate::fiber::{Fiber, Flags, Header, NoStack, Reason, allocate, take_result};
 use crate::park::{self, Cost};
 use crate::scheduler::{self, Phase, Shared, current_worker};
 
@@ -57,6 +57,12 @@ impl<T> JoinHandle<T> {
     /// ```
     #[inline]
     pub fn join(self) -> thread::Result<T> {
+        NoStack::unveil(self.join_veiled())
+    }
+
+    /// [`join`](Self::join), where the payload of a task without a stack is a [`NoStack`].
+    #[inline]
+    pub(crate) fn join_veiled(self) -> thread::Result<T> {
         park::spend(Cost::Wait);
         let this = ManuallyDrop::new(self);
         if !this.header().join.has_ended_for_good() {

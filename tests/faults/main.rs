@@ -188,5 +188,16 @@ explored!(
     files,
     output,
     children,
+    outputs,
     signals,
 );
+
+/// A look that is interrupted has not found that there is nothing: who believes so waits for an event that has been. In which of
+/// the calls that is depends on who is faster, so all are tried.
+#[test]
+fn no_look_that_is_interrupted_has_found_nothing() {
+    for first in 1..=24 {
+        let end = child(&["outputs", "epoll_wait", &libc::EINTR.to_string(), &first.to_string(), "1"]);
+        assert_eq!(fault(&end), None, "{first}: {}", end.text);
+    }
+}

@@ -8,6 +8,7 @@ mod locals;
 mod memory;
 mod names;
 mod overflow;
+mod refusals;
 mod sigpipe;
 mod stacks;
 mod stalls;

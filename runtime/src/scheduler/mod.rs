@@ -20,6 +20,7 @@ mod model_cancel;
 mod monitor;
 #[cfg_attr(loom, path = "model_reach.rs")]
 mod reach;
+mod refusals;
 mod report;
 mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
