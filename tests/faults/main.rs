@@ -192,12 +192,22 @@ explored!(
     signals,
 );
 
-/// A look that is interrupted has not found that there is nothing: who believes so waits for an event that has been. In which of
-/// the calls that is depends on who is faster, so all are tried.
+/// Where the first and the last call of a kind do not tell of the fault, which depends on who is faster: all are tried.
+fn explore_each(scenario: &str, call: &str, errno: i32, calls: u32) {
+    for first in 1..=calls {
+        let end = child(&[scenario, call, &errno.to_string(), &first.to_string(), "1"]);
+        assert_eq!(fault(&end), None, "{scenario} {call} {errno} {first}: {}", end.text);
+    }
+}
+
+/// Who believes that there is nothing waits for an event that has been.
 #[test]
 fn no_look_that_is_interrupted_has_found_nothing() {
-    for first in 1..=24 {
-        let end = child(&["outputs", "epoll_wait", &libc::EINTR.to_string(), &first.to_string(), "1"]);
-        assert_eq!(fault(&end), None, "{first}: {}", end.text);
-    }
+    explore_each("outputs", "epoll_wait", libc::EINTR, 24);
+}
+
+/// What has been written and cannot be taken from the reader would be written again.
+#[test]
+fn no_byte_is_copied_twice() {
+    explore_each("copies", "recvfrom", libc::ECONNRESET, 36);
 }

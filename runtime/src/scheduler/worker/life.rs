@@ -92,11 +92,6 @@ pub(super) fn clear(fiber: NonNull<Header>) {
     }
 }
 
-/// Where the function starts that every fiber's stack begins with.
-pub(in crate::scheduler) fn root() -> usize {
-    (fiber_main as *const ()).addr()
-}
-
 /// The life of the calling fiber, which has just started, to the last of its user's code.
 #[inline]
 fn live(fiber: NonNull<Header>) {

@@ -30,7 +30,7 @@ use abaca_asm::stack::Stack;
 use crossbeam_deque as deque;
 use crossbeam_utils::CachePadded;
 
-pub(super) use life::{let_go, root};
+pub(super) use life::let_go;
 pub(super) use request::Request;
 
 use super::bed::Bed;
