@@ -9,6 +9,7 @@ mod memory;
 mod names;
 mod overflow;
 mod refusals;
+mod served;
 mod sigpipe;
 mod stacks;
 mod stalls;
