@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{IoSlice, Read, Seek, Write};
-use std::os::fd::AsRawFd;
+use std::io::{IoSlice, IoSliceMut, Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -165,13 +165,39 @@ fn use_files(folder: &Path) {
     let _ = abaca::io::copy_fd(&fs::File::open(folder.join("file")).unwrap(), &near);
     drop(file.try_clone().unwrap());
     drop(file);
-    // One that std has opened, here on the worker, of which nothing is known.
+    // One of which nothing is known.
+    let file = fs::File::from(opened(folder));
+    assert_eq!((&file).read(&mut [0; 4]).unwrap(), 4);
+    drop(file);
+    let mut command = abaca::process::Command::new("true");
+    assert!(command.stdin(opened(folder)).stdout(opened(folder)).status().unwrap().success());
+    drop(command);
+    let (near, far) = UnixStream::pair().unwrap();
+    let sent = opened(folder);
+    let mut buffer = [0; 128];
+    let mut ancillary = SocketAncillary::new(&mut buffer);
+    assert!(ancillary.add_fds(&[sent.as_fd()]));
+    near.send_vectored_with_ancillary(&[IoSlice::new(b"x")], &mut ancillary).unwrap();
+    drop(ancillary);
+    abaca::blocking::run(move || drop(sent));
+    let mut buffer = [0; 128];
+    let mut ancillary = SocketAncillary::new(&mut buffer);
+    far.recv_vectored_with_ancillary(&mut [IoSliceMut::new(&mut [0; 2])], &mut ancillary).unwrap();
+    ancillary.clear();
+    if let Ok(entries) = fs::read_dir(folder) {
+        entries.for_each(drop);
+    }
     let _ = fs::exists(folder.join("file"));
     let _ = fs::read(folder.join("file"));
     let _ = fs::write(folder.join("file"), b"contents");
     let _ = fs::copy(folder.join("file"), folder.join("other"));
     let _ = fs::canonicalize(folder.join("file"));
     let _ = fs::remove_file(folder.join("file"));
+}
+
+/// The file, opened by std where that may wait.
+fn opened(folder: &Path) -> File {
+    abaca::blocking::run(|| File::options().read(true).write(true).open(folder.join("file")).unwrap())
 }
 
 fn use_sockets(folder: &Path) {
