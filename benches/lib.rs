@@ -8,6 +8,5 @@
 pub mod memory;
 pub mod model;
 pub mod peer;
-pub mod results;
 pub mod sample;
 pub mod workloads;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use abaca::channel::{Sender, bounded};
 use abaca::net::{TcpListener, TcpStream};
 use abaca::signal::{Signal, Signals};
-use abaca_examples::{context, or_fail, seconds};
 use clap::Parser;
 
 /// Passes lines on to everybody in the same room; "/join ROOM" takes to another one
@@ -80,12 +79,15 @@ impl Chat {
 
 #[abaca::main]
 fn main() {
-    or_fail(run(Options::parse()));
+    if let Err(error) = run(Options::parse()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(Options { address, grace }: Options) -> io::Result<()> {
-    let listener =
-        TcpListener::bind(&address).map_err(context(format_args!("cannot listen on {address}")))?;
+    let listener = TcpListener::bind(&address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     let mut signals = Signals::new([Signal::Interrupt, Signal::Terminate])?;
     println!("listening on {}; press Ctrl-C to stop", listener.local_addr()?);
     let chat = Arc::<Chat>::default();
@@ -97,4 +99,10 @@ fn run(Options { address, grace }: Options) -> io::Result<()> {
     let count = std::mem::take(&mut *chat.members()).len();
     println!("{count} members were there; {} did not leave in time", server.drain(grace));
     Ok(())
+}
+
+/// A duration from an option: seconds, which may have a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

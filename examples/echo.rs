@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use abaca::net::{TcpListener, TcpStream};
-use abaca_examples::{context, or_fail};
 use clap::Parser;
 
 /// Sends back what it receives, until interrupted with Ctrl-C
@@ -24,12 +23,16 @@ struct Options {
 
 #[abaca::main]
 fn main() {
-    or_fail(run(&Options::parse()));
+    if let Err(error) = run(&Options::parse()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(options: &Options) -> io::Result<()> {
     let address = &options.address;
-    let listener = TcpListener::bind(address).map_err(context(format_args!("cannot listen on {address}")))?;
+    let listener = TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     let local = listener.local_addr()?;
     println!("listening on {local}; try: nc {} {}", local.ip(), local.port());
 

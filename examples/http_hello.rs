@@ -5,7 +5,6 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use abaca::net::{TcpListener, TcpStream};
-use abaca_examples::{context, or_fail};
 use clap::Parser;
 use httparse::Status;
 
@@ -28,12 +27,16 @@ const REQUEST_LIMIT: usize = 8192;
 
 #[abaca::main]
 fn main() {
-    or_fail(run(&Options::parse()));
+    if let Err(error) = run(&Options::parse()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(options: &Options) -> io::Result<()> {
     let address = &options.address;
-    let listener = TcpListener::bind(address).map_err(context(format_args!("cannot listen on {address}")))?;
+    let listener = TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     println!("listening on http://{}/", listener.local_addr()?);
     // Leaving the scope waits for the connections that are still open.
     abaca::scope(|scope| {

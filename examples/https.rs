@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use abaca::cancel::CancelToken;
 use abaca::net::{ServeOptions, TcpListener, TcpStream};
-use abaca_examples::{context, or_fail};
 use clap::Parser;
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivatePkcs8KeyDer};
 
@@ -32,12 +31,16 @@ const REQUEST_LIMIT: usize = 8192;
 
 #[abaca::main]
 fn main() {
-    or_fail(run(&Options::parse()));
+    if let Err(error) = run(&Options::parse()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(options: &Options) -> io::Result<()> {
     let address = &options.address;
-    let listener = TcpListener::bind(address).map_err(context(format_args!("cannot listen on {address}")))?;
+    let listener = TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     let config = self_signed(options)?;
     println!("listening on https://{}/", listener.local_addr()?);
     let left = AtomicUsize::new(options.requests.map_or(usize::MAX, NonZero::get));
@@ -57,7 +60,9 @@ fn self_signed(options: &Options) -> io::Result<Arc<ServerConfig>> {
     let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
     let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
     if let Some(path) = &options.certificate {
-        let cannot = context(format!("cannot write {}", path.display()));
+        let cannot = |error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
+        };
         abaca::fs::write(path, made.cert.pem()).map_err(cannot)?;
     }
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());

@@ -10,7 +10,6 @@ use abaca::cancel::CancelToken;
 use abaca::future::block_on;
 use abaca::net::hyper::{HyperStream, HyperTimer};
 use abaca::net::{ServeOptions, TcpListener, TcpStream};
-use abaca_examples::{context, or_fail, seconds};
 use clap::Parser;
 use http_body_util::BodyExt;
 use hyper::header::{CONNECTION, HeaderValue};
@@ -34,12 +33,16 @@ struct Options {
 
 #[abaca::main]
 fn main() {
-    or_fail(run(&Options::parse()));
+    if let Err(error) = run(&Options::parse()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(options: &Options) -> io::Result<()> {
     let address = &options.address;
-    let listener = TcpListener::bind(address).map_err(context(format_args!("cannot listen on {address}")))?;
+    let listener = TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     println!("listening on http://{}/", listener.local_addr()?);
     let left = AtomicUsize::new(options.requests.map_or(usize::MAX, NonZero::get));
     let (stop, patience) = (CancelToken::new(), options.patience);
@@ -85,4 +88,10 @@ async fn answer(request: Request<Incoming>) -> Response<String> {
             response
         }
     }
+}
+
+/// A duration from an option: seconds, which may have a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use abaca::io::{Duplex, copy_bidirectional};
 use abaca::net::{ServeOptions, TcpListener, TcpStream};
 use abaca::time::timeout;
-use abaca_examples::{context, or_fail, seconds};
 use clap::Parser;
 
 /// Passes connections on to another server, until a line comes on standard input
@@ -32,12 +31,16 @@ struct Options {
 
 #[abaca::main]
 fn main() {
-    or_fail(run(Options::parse()));
+    if let Err(error) = run(Options::parse()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(options: Options) -> io::Result<()> {
     let (address, grace) = (&options.address, options.idle_timeout);
-    let listener = TcpListener::bind(address).map_err(context(format_args!("cannot listen on {address}")))?;
+    let listener = TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     println!("listening on {}; press Enter to stop", listener.local_addr()?);
     let limit = ServeOptions::new().max_connections(options.connections.get());
     let server = limit.serve(listener, move |client, peer| match proxy(client, &options) {
@@ -94,4 +97,10 @@ impl Duplex for Watched<'_> {
     fn shutdown_write(&self) -> io::Result<()> {
         self.0.shutdown_write()
     }
+}
+
+/// A duration from an option: seconds, which may have a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -1,6 +1,6 @@
 //! Task workloads of every peer side by side: each measurement in a process of its own, peers alternating, medians.
 //!
-//! `cargo run --release -p abaca-benches --bin compare` measures everything and writes its section of `RESULTS.md`.
+//! `cargo run --release -p abaca-benches --bin compare` measures everything and writes `RESULTS.md`.
 
 mod bars;
 mod foreign;
@@ -32,7 +32,7 @@ struct Options {
     /// Tiny amounts, one round, nothing written: to see that everything works
     #[arg(long)]
     quick: bool,
-    /// The report to put the section into; only a run of all workloads and peers writes it
+    /// The report; only a run of all workloads and peers writes it
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md"))]
     out: PathBuf,
 }
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     let text = report::text(&results, rounds, options.quick);
     println!("{text}");
     let complete = options.workloads.is_empty() && options.peers.is_empty() && !options.quick;
-    if complete && let Err(error) = abaca_benches::results::put_section(&options.out, "tasks", &text) {
+    if complete && let Err(error) = std::fs::write(&options.out, &text) {
         eprintln!("{}: {error}", options.out.display());
         return ExitCode::FAILURE;
     }

@@ -1,4 +1,4 @@
-//! The section of `RESULTS.md` about tasks.
+//! `RESULTS.md`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -9,9 +9,9 @@ use super::bars;
 use super::machine;
 use super::measure::{Cell, Results};
 
-/// The whole section; amounts too small to mean anything are not held against the bars.
+/// All of it; amounts too small to mean anything are not held against the bars.
 pub(crate) fn text(results: &Results, rounds: u16, quick: bool) -> String {
-    let mut text = String::from("## Tasks\n\n");
+    let mut text = String::from("# Tasks\n\n");
     let _ = writeln!(
         text,
         "Medians of {rounds} rounds, peers alternating, each measurement in a process of its own; ± is half the \
@@ -21,10 +21,10 @@ pub(crate) fn text(results: &Results, rounds: u16, quick: bool) -> String {
         machine::description()
     );
     text.push_str("may's channels are unbounded, so its senders never wait; tokio has no channel with many receivers, so ");
-    text.push_str("its chan_4x4 is async-channel's and its rendezvous a channel of one place; crates is threads with parking_lot and crossbeam; Java runs warm for 1.5 s first.\n\n### Figures\n\n");
+    text.push_str("its chan_4x4 is async-channel's and its rendezvous a channel of one place; crates is threads with parking_lot and crossbeam; Java runs warm for 1.5 s first.\n\n## Figures\n\n");
     figures(&mut text, results);
     if !quick {
-        text.push_str("\n### Bars\n\n");
+        text.push_str("\n## Bars\n\n");
         verdicts(&mut text, results);
     }
     text

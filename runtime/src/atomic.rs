@@ -1,6 +1,6 @@
 //! The atomics that modelled structures use: `std`'s, or loom's under `--cfg loom`.
 //!
-//! Layer 0. A file whose protocol has a loom model takes its atomics, cells and spin hints from here and
+//! A file whose protocol has a loom model takes its atomics, cells and spin hints from here and
 //! nowhere else, so that the model checks the code that ships; and its [`Arc`] if the count is part of the protocol.
 
 #[cfg(loom)]

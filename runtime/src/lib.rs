@@ -43,47 +43,53 @@
 //!
 //! A guard of a `std::sync` lock that a neighbour takes, too, or a borrow of a `RefCell` in a thread-local, must not be held across
 //! a call that may wait, nor throughout a loop of thousands of calls.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `actor` | yes | `abaca::actor`: fibers with a mailbox, links, monitors and supervisors |
+//! | `macros` | yes | `#[abaca::main]` and `#[abaca::test]` |
+//! | `promise` | yes | `abaca::promise`: values that arrive later, with callbacks and combinators |
+//! | `backtrace` | no | `runtime::Builder::stall_backtrace`: where a fiber that stalls is in its code |
+//! | `hyper` | no | `abaca::net::hyper`: hyper on abaca's sockets, timers and fibers |
 
+#[cfg(feature = "actor")]
 pub mod actor;
 mod atomic;
 pub mod blocking;
 pub mod cancel;
+mod cell;
 pub mod channel;
-mod current;
 pub mod fiber;
 pub mod fs;
 pub mod future;
-#[cfg(any(doc, doctest))]
+#[cfg(all(any(doc, doctest), feature = "actor", feature = "macros"))]
 pub mod guide;
 pub mod io;
-mod join_set;
-mod latch;
-mod local_key;
-mod members;
 pub mod net;
 mod os;
-mod park;
+pub mod park;
 mod poller;
+mod pool;
 pub mod process;
+#[cfg(feature = "promise")]
 pub mod promise;
 mod queue;
 pub mod runtime;
 mod scheduler;
-mod scope;
 pub mod signal;
-mod spawn;
 pub mod sync;
 pub mod time;
 mod timer;
-mod try_scope;
 
 pub use abaca_asm::coroutine;
+#[cfg(feature = "macros")]
 pub use abaca_macros::{main, test};
-pub use cancel::Cancelled;
-pub use current::{current, park, park_timeout, sleep, yield_now};
-pub use fiber::Fiber;
-pub use join_set::JoinSet;
+pub use cell::{Cancelled, Fiber};
+pub use fiber::join_set::JoinSet;
+pub use fiber::try_scope::{TryScope, try_scope};
+pub use fiber::{Builder, JoinHandle, Scope, ScopedJoinHandle, SpawnError};
+pub use fiber::{current, park, park_timeout, scope, spawn, spawn_local, yield_now};
 pub use runtime::{Runtime, run};
-pub use scope::{Scope, ScopedJoinHandle, scope};
-pub use spawn::{Builder, JoinHandle, SpawnError, spawn, spawn_local};
-pub use try_scope::{TryScope, try_scope};
+pub use time::sleep;

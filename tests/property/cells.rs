@@ -1,106 +1,15 @@
-//! What holds a value: once-cells, promises, watch and broadcast channels, mailboxes, fiber-locals.
+//! What holds values: watch and broadcast channels, mailboxes, fiber-locals.
 
 use std::cell::Cell;
-use std::sync::Mutex as Lock;
 use std::time::Duration;
 
 use abaca::actor::{self, ActorRef, Mailbox};
 use abaca::channel::broadcast::{self, error::RecvError};
 use abaca::channel::watch;
-use abaca::promise::{Promise, Resolver};
-use abaca::sync::OnceLock;
 use proptest::prelude::*;
 
-use crate::history::{System, check, config, program};
-
-#[derive(Clone, Debug)]
-enum OnceOp {
-    Set(u32),
-    Get,
-    /// Its initialiser yields, so that it may be cut short.
-    GetOrInit(u32),
-    Wait,
-}
-
-/// What the cell held after the call; `Err` if a value was refused.
-type Once = Result<Option<u32>, ()>;
-
-struct Filled(OnceLock<u32>);
-
-impl System for Filled {
-    type Op = OnceOp;
-    type Answer = Once;
-    type Held<'a> = ();
-    type Model = Option<u32>;
-
-    const AFTERWARDS: &[OnceOp] = &[OnceOp::Get];
-
-    fn new() -> Self {
-        Self(OnceLock::new())
-    }
-
-    fn call(&self, _: usize, (): &mut (), op: &OnceOp) -> Once {
-        Ok(Some(match op {
-            OnceOp::Set(value) => self.0.set(*value).map(|()| *value).map_err(drop)?,
-            OnceOp::Get => return Ok(self.0.get().copied()),
-            OnceOp::GetOrInit(value) => *self.0.get_or_init(|| {
-                abaca::sleep(Duration::from_micros(20));
-                *value
-            }),
-            OnceOp::Wait => *self.0.wait(),
-        }))
-    }
-
-    fn step(model: &Option<u32>, _: usize, op: &OnceOp, answer: &Once) -> Option<Option<u32>> {
-        match (op, answer) {
-            (OnceOp::Set(_), Err(())) => model.is_some().then_some(*model),
-            (OnceOp::Set(value), _) => model.is_none().then_some(Some(*value)),
-            (OnceOp::Get, Ok(seen)) => (seen == model).then_some(*model),
-            (OnceOp::Wait, Ok(Some(seen))) => (*model == Some(*seen)).then_some(*model),
-            (OnceOp::GetOrInit(value), Ok(Some(seen))) => {
-                (model.unwrap_or(*value) == *seen).then_some(Some(*seen))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A promise, with a resolver that the first takes.
-struct Promised(Promise<u32>, Lock<Option<Resolver<u32>>>);
-
-impl System for Promised {
-    type Op = OnceOp;
-    type Answer = Once;
-    type Held<'a> = ();
-    type Model = Option<u32>;
-
-    fn new() -> Self {
-        let (promise, resolver) = Promise::pending();
-        Self(promise, Lock::new(Some(resolver)))
-    }
-
-    fn call(&self, _: usize, (): &mut (), op: &OnceOp) -> Once {
-        match op {
-            OnceOp::Set(value) | OnceOp::GetOrInit(value) => {
-                let resolver = self.1.lock().unwrap().take().ok_or(())?;
-                resolver.resolve(*value);
-                Ok(Some(*value))
-            }
-            OnceOp::Get => Ok(self.0.wait_timeout(Duration::ZERO).map(|value| value.unwrap())),
-            OnceOp::Wait => Ok(Some(self.0.wait().unwrap())),
-        }
-    }
-
-    fn step(model: &Option<u32>, _: usize, op: &OnceOp, answer: &Once) -> Option<Option<u32>> {
-        match (op, answer) {
-            // Somebody else has the resolver, and may not have used it yet.
-            (OnceOp::Set(_) | OnceOp::GetOrInit(_), Err(())) => Some(*model),
-            (OnceOp::Set(_) | OnceOp::GetOrInit(_), Ok(value)) => model.is_none().then_some(*value),
-            (OnceOp::Get | OnceOp::Wait, Ok(seen)) => (seen == model).then_some(*model),
-            _ => None,
-        }
-    }
-}
+use crate::history::{System, check};
+use crate::program::{config, program};
 
 #[derive(Clone, Debug)]
 enum StreamOp {
@@ -168,6 +77,10 @@ impl System for Watched {
         }
         Some((version, value, seen))
     }
+
+    fn waits(model: &Self::Model, stream: usize, op: &StreamOp) -> bool {
+        matches!(op, StreamOp::Receive) && model.2[stream] == Some(model.0)
+    }
 }
 
 /// A power of two, as the channel keeps that many.
@@ -234,6 +147,10 @@ impl System for Broadcast {
         }
         Some((all, at))
     }
+
+    fn waits(model: &Self::Model, stream: usize, op: &StreamOp) -> bool {
+        matches!(op, StreamOp::Receive | StreamOp::Look) && model.1[stream] == Some(model.0.len())
+    }
 }
 
 /// What the actor is told.
@@ -297,6 +214,10 @@ impl System for Notes {
         }
         Some(notes)
     }
+
+    fn waits(_: &Vec<u32>, _: usize, _: &MailOp) -> bool {
+        false
+    }
 }
 
 abaca::fiber_local! {
@@ -340,13 +261,10 @@ impl System for Owned {
         }
         Some(next)
     }
-}
 
-fn once_op() -> impl Strategy<Value = OnceOp> + Clone {
-    prop_oneof![
-        2 => any::<u32>().prop_map(OnceOp::Set), 2 => Just(OnceOp::Get),
-        2 => any::<u32>().prop_map(OnceOp::GetOrInit), 2 => Just(OnceOp::Wait),
-    ]
+    fn waits(_: &[u32; 9], _: usize, _: &OwnOp) -> bool {
+        false
+    }
 }
 
 fn stream_op() -> impl Strategy<Value = StreamOp> + Clone {
@@ -367,16 +285,6 @@ fn own_op() -> impl Strategy<Value = OwnOp> + Clone {
 
 proptest! {
     #![proptest_config(config())]
-
-    #[test]
-    fn a_cell_is_set_once(program in program(once_op())) {
-        check::<Filled>(&program)?;
-    }
-
-    #[test]
-    fn a_promise_is_resolved_once(program in program(once_op())) {
-        check::<Promised>(&program)?;
-    }
 
     #[test]
     fn a_watch_shows_the_newest_value(program in program(stream_op())) {

@@ -7,7 +7,8 @@ use abaca::cancel::CancelToken;
 use abaca::sync::{Barrier, Notify};
 use proptest::prelude::*;
 
-use crate::history::{System, check, config, program};
+use crate::history::{System, check};
+use crate::program::{config, program};
 
 /// Three meet, again and again.
 struct Meeting(Barrier);
@@ -35,6 +36,11 @@ impl System for Meeting {
             (2, ..) => Some((0, false)),
             _ => Some((count + 1, led || *is_leader)),
         }
+    }
+
+    /// Two may wait; the third lets all go on.
+    fn waits(model: &(u8, bool), _: usize, (): &()) -> bool {
+        model.0 == 0
     }
 
     fn may_end(model: &(u8, bool)) -> bool {
@@ -79,6 +85,16 @@ impl System for Notified {
             NotifyOp::Wait if are_told => Some((is_kept, true)),
             NotifyOp::Wait => is_kept.then_some((false, false)),
         }
+    }
+
+    /// Whoever comes after all were told takes the permit.
+    fn alternative(model: &(bool, bool), _: usize, op: &NotifyOp, (): &()) -> Option<(bool, bool)> {
+        (matches!(op, NotifyOp::Wait) && *model == (true, true)).then_some((false, true))
+    }
+
+    /// Whoever came after all were told waits for the next time.
+    fn waits(model: &(bool, bool), _: usize, op: &NotifyOp) -> bool {
+        matches!(op, NotifyOp::Wait) && !model.0
     }
 }
 
@@ -130,6 +146,14 @@ impl System for Tokens {
             TokenOp::LookAtChild => (child == *answer).then_some(*model),
             TokenOp::Wait => parent.then_some(*model),
             TokenOp::WaitForChild => child.then_some(*model),
+        }
+    }
+
+    fn waits(model: &(bool, bool), _: usize, op: &TokenOp) -> bool {
+        match op {
+            TokenOp::Wait => !model.0,
+            TokenOp::WaitForChild => !model.1,
+            _ => false,
         }
     }
 }
@@ -184,6 +208,10 @@ impl System for Parking {
             }
         }
         Some((known, has))
+    }
+
+    fn waits(model: &Self::Model, stream: usize, op: &ParkOp) -> bool {
+        matches!(op, ParkOp::Park) && !model.1[stream]
     }
 }
 

@@ -1,17 +1,18 @@
 //! Runs a program, writes down its history, and looks for an order that explains it.
 
-use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use abaca::Runtime;
 use abaca::cancel::CancelToken;
 use abaca::time::timeout;
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+
+use crate::program::{Act, Patience, Program, STREAMS, THREADS};
+use crate::search::{Verdict, explain};
 
 /// A primitive under test.
 pub(crate) trait System: Send + Sync + Sized + 'static {
@@ -35,106 +36,182 @@ pub(crate) trait System: Send + Sync + Sized + 'static {
     /// The model after the call, if the answer is one that it may give then.
     fn step(model: &Self::Model, stream: usize, op: &Self::Op, answer: &Self::Answer) -> Option<Self::Model>;
 
+    /// Another model after the call, if the answer does not tell which of two things happened.
+    fn alternative(_: &Self::Model, _stream: usize, _: &Self::Op, _: &Self::Answer) -> Option<Self::Model> {
+        None
+    }
+
+    /// Whether the call waits while the model is as it is: a stream that is still in it when nothing else happens has not lost
+    /// a wake-up.
+    fn waits(model: &Self::Model, stream: usize, op: &Self::Op) -> bool;
+
+    /// Whether `answer` turns a call down that does not wait, and may do so for the sake of `other`, another stream's call at
+    /// the same time, whatever becomes of it: for what the model does not know, as who stands in line.
+    fn excuses(_other: &Self::Op, _op: &Self::Op, _answer: &Self::Answer) -> bool {
+        false
+    }
+
     /// Whether a history may end so.
     fn may_end(_: &Self::Model) -> bool {
         true
     }
-}
 
-/// How long a call may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Patience {
-    Micros(u64),
-    /// Until the token of the program is cancelled, or for a millisecond.
-    Token,
+    /// What else must be true of the calls that have returned; an error says what is not.
+    fn meets(_: &[Event<Self>]) -> Result<(), String> {
+        Ok(())
+    }
 }
-
-#[derive(Clone, Debug)]
-pub(crate) enum Act<Op> {
-    Call(Op, Patience),
-    /// Cancels the token.
-    Blow,
-    Yield,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Program<Op> {
-    streams: Vec<Vec<Act<Op>>>,
-    /// Streams that are cancelled as a whole, each after so many yields.
-    cancelled: Vec<(usize, u8)>,
-}
-
-/// How many streams there are, the last of which are threads.
-const STREAMS: usize = 8;
-const THREADS: usize = 2;
 
 /// How often each program is run: its outcomes differ.
 const RUNS: usize = 4;
 
-/// A search that takes more steps than this is given up: the program is too wild to be explained.
-const STEPS: usize = 400_000;
-
-pub(crate) fn config() -> ProptestConfig {
-    let regressions = FileFailurePersistence::Direct("property/regressions.txt");
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64);
-    ProptestConfig { failure_persistence: Some(Box::new(regressions)), cases, ..ProptestConfig::default() }
-}
-
-pub(crate) fn program<Op: Clone + Debug>(
-    op: impl Strategy<Value = Op> + Clone,
-) -> impl Strategy<Value = Program<Op>> {
-    let patience = prop_oneof![3 => (0..300_u64).prop_map(Patience::Micros), 1 => Just(Patience::Token)];
-    let act = prop_oneof![
-        8 => (op, patience).prop_map(|(op, patience)| Act::Call(op, patience)),
-        1 => Just(Act::Blow),
-        1 => Just(Act::Yield),
-    ];
-    let streams = prop::collection::vec(prop::collection::vec(act, 0..5), STREAMS);
-    let cancelled = prop::collection::vec((0..STREAMS - THREADS, any::<u8>()), 0..3);
-    (streams, cancelled).prop_map(|(streams, cancelled)| Program { streams, cancelled })
-}
+/// How long somebody may be on his way after a wake-up, on a machine that has much else to do. Only a wake-up that is lost takes
+/// as long.
+const ON_THE_WAY: Duration = Duration::from_secs(20);
 
 /// A call that has returned.
-struct Event<S: System> {
-    stream: usize,
-    began: u64,
-    ended: u64,
-    op: S::Op,
-    answer: S::Answer,
+pub(crate) struct Event<S: System> {
+    pub(crate) stream: usize,
+    pub(crate) began: u64,
+    pub(crate) ended: u64,
+    pub(crate) op: S::Op,
+    pub(crate) answer: S::Answer,
+    /// It was turned down, as another call allows.
+    pub(crate) is_excused: bool,
+}
+
+impl<S: System> Clone for Event<S> {
+    fn clone(&self) -> Self {
+        let Self { stream, began, ended, is_excused, .. } = *self;
+        Self { stream, began, ended, op: self.op.clone(), answer: self.answer.clone(), is_excused }
+    }
 }
 
 impl<S: System> Debug for Event<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { stream, began, ended, op, answer } = self;
+        let Self { stream, began, ended, op, answer, .. } = self;
         write!(f, "{began}..{ended} stream {stream}: {op:?} -> {answer:?}")
+    }
+}
+
+/// A call that has not returned: one that was cut short if it has ended.
+struct Unanswered<S: System> {
+    stream: usize,
+    began: u64,
+    ended: u64,
+    op: S::Op,
+    is_endless: bool,
+}
+
+/// The end of a call that is still going on.
+const NEVER: u64 = u64::MAX;
+
+struct Log<S: System> {
+    events: Vec<Event<S>>,
+    unanswered: Vec<Unanswered<S>>,
+    /// Streams that have not ended.
+    live: usize,
+}
+
+impl<S: System> Log<S> {
+    /// The events, each with whether another call excuses it.
+    fn excused(&self) -> Vec<Event<S>> {
+        let calls = self.events.iter().map(|event| (event.stream, event.began, event.ended, &event.op));
+        let others = self.unanswered.iter().map(|call| (call.stream, call.began, call.ended, &call.op));
+        let calls: Vec<_> = calls.chain(others).collect();
+        let mut events = self.events.clone();
+        for event in &mut events {
+            event.is_excused = calls.iter().any(|(stream, began, ended, op)| {
+                *stream != event.stream
+                    && *began < event.ended
+                    && event.began < *ended
+                    && S::excuses(op, &event.op, &event.answer)
+            });
+        }
+        events
+    }
+
+    /// Whether all streams that have not ended are in calls that nothing cuts short.
+    fn is_still(&self) -> bool {
+        let waiting = self.unanswered.iter().filter(|call| call.is_endless && call.ended == NEVER);
+        waiting.count() == self.live
+    }
+
+    /// Whether the model has all those calls wait.
+    fn may_wait(&self, model: &S::Model) -> bool {
+        let going_on = self.unanswered.iter().filter(|call| call.ended == NEVER);
+        going_on.into_iter().all(|call| S::waits(model, call.stream, &call.op))
+    }
+
+    fn lines(&self) -> String {
+        let mut lines: Vec<_> = self.events.iter().map(|event| (event.began, format!("{event:?}"))).collect();
+        lines.extend(self.unanswered.iter().map(|call| {
+            let end = if call.ended == NEVER { "still there".into() } else { call.ended.to_string() };
+            (call.began, format!("{}..{end} stream {}: {:?}", call.began, call.stream, call.op))
+        }));
+        lines.sort();
+        lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n")
     }
 }
 
 struct Run<S: System> {
     system: S,
     clock: AtomicU64,
+    /// What cuts the calls short that wait for it.
     token: Mutex<CancelToken>,
-    events: Mutex<Vec<Event<S>>>,
+    /// Cuts all calls short that are left.
+    end: CancelToken,
+    log: Mutex<Log<S>>,
     is_open: AtomicBool,
 }
 
+/// A call that is going on; when this is dropped, it was cut short or has been answered.
+struct GoingOn<'a, S: System> {
+    run: &'a Run<S>,
+    stream: usize,
+    answer: Option<S::Answer>,
+}
+
+impl<S: System> Drop for GoingOn<'_, S> {
+    fn drop(&mut self) {
+        let mut log = self.run.log();
+        let ended = self.run.clock.fetch_add(1, SeqCst);
+        let is_own = |call: &Unanswered<S>| call.stream == self.stream && call.ended == NEVER;
+        let at = log.unanswered.iter().position(is_own).expect("it was noted when it began");
+        match self.answer.take() {
+            None => log.unanswered[at].ended = ended,
+            Some(answer) => {
+                let Unanswered { stream, began, op, .. } = log.unanswered.swap_remove(at);
+                log.events.push(Event { stream, began, ended, op, answer, is_excused: false });
+            }
+        }
+    }
+}
+
 impl<S: System> Run<S> {
-    fn note<'a>(&'a self, stream: usize, held: &mut S::Held<'a>, op: &S::Op, patience: Option<Patience>) {
+    fn log(&self) -> MutexGuard<'_, Log<S>> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, stream: usize, op: &S::Op, is_endless: bool) -> GoingOn<'_, S> {
+        let mut log = self.log();
         let began = self.clock.fetch_add(1, SeqCst);
+        log.unanswered.push(Unanswered { stream, began, ended: NEVER, op: op.clone(), is_endless });
+        GoingOn { run: self, stream, answer: None }
+    }
+
+    fn note<'a>(&'a self, stream: usize, held: &mut S::Held<'a>, op: &S::Op, patience: Option<Patience>) {
+        let mut going_on = self.begin(stream, op, matches!(patience, Some(Patience::Endless)));
         let mut call = || self.system.call(stream, held, op);
-        let answer = match patience {
+        going_on.answer = match patience {
             None => Some(call()),
             Some(Patience::Micros(micros)) => timeout(Duration::from_micros(micros), call).ok(),
             Some(Patience::Token) => {
                 let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 timeout(Duration::from_millis(1), || token.run_until_cancelled(call)).ok().flatten()
             }
+            Some(Patience::Endless) => self.end.run_until_cancelled(call),
         };
-        let ended = self.clock.fetch_add(1, SeqCst);
-        if let Some(answer) = answer {
-            let event = Event { stream, began, ended, op: op.clone(), answer };
-            self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-        }
     }
 
     fn stream(&self, stream: usize, acts: &[Act<S::Op>]) {
@@ -154,6 +231,27 @@ impl<S: System> Run<S> {
             }
         }
     }
+
+    /// Waits until all streams have ended or wait as they should, and ends those waits; false if one waits for what is there.
+    fn settle(&self) -> bool {
+        let begin = Instant::now();
+        loop {
+            {
+                let log = self.log();
+                let is_over = log.live == 0;
+                let may_wait = || explain(&log.excused(), |model| log.may_wait(model)) != Verdict::Wrong;
+                if is_over || (log.is_still() && may_wait()) {
+                    break;
+                }
+            }
+            if begin.elapsed() > ON_THE_WAY {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+        self.end.cancel();
+        true
+    }
 }
 
 /// A stream gives back at its end what it holds, also if it is cancelled.
@@ -171,6 +269,15 @@ impl<S: System> Drop for Life<'_, S> {
     }
 }
 
+/// Counts a stream until it has ended, or was cancelled before it began.
+struct Alive<S: System>(Arc<Run<S>>);
+
+impl<S: System> Drop for Alive<S> {
+    fn drop(&mut self) {
+        self.0.log().live -= 1;
+    }
+}
+
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     abaca_tests::leaks::expect_runtime(8);
     Runtime::builder().workers(8).build().expect("workers start")
@@ -181,18 +288,22 @@ pub(crate) fn on_fibers<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     RUNTIME.run(f)
 }
 
-fn history<S: System>(program: &Program<S::Op>) -> Vec<Event<S>> {
+/// Runs the program once; an error is a history that nothing explains.
+fn run_once<S: System>(program: &Program<S::Op>) -> Result<(), TestCaseError> {
+    let log = Log { events: Vec::new(), unanswered: Vec::new(), live: STREAMS };
     let run = Arc::new(Run {
         system: S::new(),
         clock: AtomicU64::new(0),
         token: Mutex::default(),
-        events: Mutex::default(),
+        end: CancelToken::new(),
+        log: Mutex::new(log),
         is_open: AtomicBool::new(false),
     });
     let program = Arc::new(program.clone());
     let body = |stream: usize| {
         let (run, program) = (Arc::clone(&run), Arc::clone(&program));
-        move || run.stream(stream, &program.streams[stream])
+        let alive = Alive(run);
+        move || alive.0.stream(stream, &program.streams[stream])
     };
     // From outside, so that each may start on a worker of its own.
     let fibers: Vec<_> = (0..STREAMS - THREADS).map(|stream| RUNTIME.spawn(body(stream))).collect();
@@ -203,6 +314,9 @@ fn history<S: System>(program: &Program<S::Op>) -> Vec<Event<S>> {
         (0..*yields).for_each(|_| std::thread::yield_now());
         fibers[*stream].fiber().cancel();
     }
+    let has_settled = run.settle();
+    let lines = run.log().lines();
+    run.end.cancel();
     for fiber in fibers {
         if let Err(payload) = fiber.join()
             && !payload.is::<abaca::Cancelled>()
@@ -211,77 +325,26 @@ fn history<S: System>(program: &Program<S::Op>) -> Vec<Event<S>> {
         }
     }
     threads.into_iter().for_each(|thread| thread.join().expect("a stream does not panic"));
+    if !has_settled {
+        return Err(TestCaseError::fail(format!("somebody waits for what is there:\n{lines}")));
+    }
     let mut held = S::Held::default();
     for op in S::AFTERWARDS {
         run.note(STREAMS, &mut held, op, None);
     }
     drop(held);
-    std::mem::take(&mut *run.events.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// Whether some order explains the events; the calls that were cut short are not among them.
-fn is_explained<S: System>(events: &[Event<S>]) -> bool {
-    assert!(events.len() <= 128, "a mask has a bit for each");
-    let mut seen = HashSet::new();
-    let mut open = vec![(0_u128, S::Model::default())];
-    while let Some((done, model)) = open.pop() {
-        let left = || (0..events.len()).filter(|at| done & 1 << at == 0);
-        let Some(first_end) = left().map(|at| events[at].ended).min() else {
-            if S::may_end(&model) {
-                return true;
-            }
-            continue;
-        };
-        for at in left().filter(|at| events[*at].began < first_end) {
-            let Event { stream, op, answer, .. } = &events[at];
-            if let Some(next) = S::step(&model, *stream, op, answer) {
-                let state = (done | 1 << at, next);
-                if seen.insert(state.clone()) {
-                    open.push(state);
-                }
-            }
-        }
-        if seen.len() > STEPS {
-            return true;
-        }
+    let log = run.log();
+    let events = log.excused();
+    let met = S::meets(&events);
+    match explain(&events, S::may_end) {
+        _ if met.is_err() => Err(TestCaseError::fail(format!("{}:\n{}", met.unwrap_err(), log.lines()))),
+        Verdict::Explained => Ok(()),
+        Verdict::Wrong => Err(TestCaseError::fail(format!("no order explains this:\n{}", log.lines()))),
+        Verdict::GivenUp => Err(TestCaseError::reject("too many orders to try")),
     }
-    false
 }
 
 /// Runs the program several times; an error is a history that nothing explains.
 pub(crate) fn check<S: System>(program: &Program<S::Op>) -> Result<(), TestCaseError> {
-    for _ in 0..RUNS {
-        let mut events = history::<S>(program);
-        if !is_explained(&events) {
-            events.sort_by_key(|event| event.began);
-            let lines: Vec<_> = events.iter().map(|event| format!("{event:?}")).collect();
-            return Err(TestCaseError::fail(format!("no order explains this:\n{}", lines.join("\n"))));
-        }
-    }
-    Ok(())
-}
-
-/// Histories that are wrong are found out: a counter that lost an increment.
-#[test]
-fn a_history_without_an_order_is_found() {
-    struct Counter;
-    impl System for Counter {
-        type Op = ();
-        type Answer = u8;
-        type Held<'a> = ();
-        type Model = u8;
-        fn new() -> Self {
-            Self
-        }
-        fn call(&self, _: usize, (): &mut (), (): &()) -> u8 {
-            0
-        }
-        fn step(model: &u8, _: usize, (): &(), answer: &u8) -> Option<u8> {
-            (answer == model).then_some(model + 1)
-        }
-    }
-    let event = |began, ended, answer| Event::<Counter> { stream: 0, began, ended, op: (), answer };
-    assert!(is_explained(&[event(0, 3, 1), event(1, 2, 0)]), "they overlap");
-    assert!(!is_explained(&[event(0, 1, 1), event(2, 3, 0)]), "the second answer came first");
-    assert!(!is_explained(&[event(0, 2, 0), event(1, 3, 0)]), "an increment is lost");
+    (0..RUNS).try_for_each(|_| run_once::<S>(program))
 }

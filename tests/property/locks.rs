@@ -1,11 +1,12 @@
-//! Mutexes, reader-writer locks, semaphores, condition variables.
+//! Mutexes, reader-writer locks, condition variables.
 
 use std::sync::{PoisonError, TryLockError, TryLockResult};
 
-use abaca::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore};
+use abaca::sync::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use proptest::prelude::*;
 
-use crate::history::{System, check, config, program};
+use crate::history::{System, check};
+use crate::program::{config, program};
 
 /// A stream that is cancelled poisons what it holds, which is beside the point here.
 fn tried<T>(result: TryLockResult<T>) -> Option<T> {
@@ -67,6 +68,10 @@ impl System for Mutual {
             (LockOp::Lock, None) => (holder == Some(stream)).then_some(*model),
             (LockOp::TryLock, None) => holder.is_some().then_some(*model),
         }
+    }
+
+    fn waits(model: &Self::Model, stream: usize, op: &LockOp) -> bool {
+        matches!(op, LockOp::Lock) && model.0.is_some_and(|holder| holder != stream)
     }
 }
 
@@ -174,93 +179,28 @@ impl System for Shared {
             }
             (RwOp::Release, Some(_)) if readers & own != 0 => Some((readers & !own, None, count)),
             (RwOp::Release, Some(_)) => (writer == Some(stream)).then_some((readers, None, count)),
-            // Readers stand back for a writer that waits, whom the model does not know.
-            (RwOp::TryRead, None) => Some(*model),
+            (RwOp::TryRead, None) => writer.is_some().then_some(*model),
             (RwOp::TryWrite, None) => (readers != 0 || writer.is_some()).then_some(*model),
             _ => None,
         }
     }
-}
 
-#[derive(Clone, Debug)]
-enum PermitOp {
-    Acquire(u32),
-    TryAcquire(u32),
-    /// Gives back what the stream has, less what it forgets.
-    Release,
-    Add(u32),
-    Close,
-    Available,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Permits {
-    Done(u32),
-    Missing,
-    Closed,
-}
-
-struct Permitted(Semaphore);
-
-impl System for Permitted {
-    type Op = PermitOp;
-    type Answer = Permits;
-    type Held<'a> = Vec<abaca::sync::SemaphorePermit<'a>>;
-    /// How many are out beyond the first three, which are free, and whether it is closed; what each stream has.
-    type Model = (i64, bool, [u32; 9]);
-
-    const LAST: &[PermitOp] = &[PermitOp::Release];
-    const AFTERWARDS: &[PermitOp] = &[PermitOp::Available];
-
-    fn new() -> Self {
-        Self(Semaphore::new(3))
-    }
-
-    fn call<'a>(&'a self, _: usize, held: &mut Self::Held<'a>, op: &PermitOp) -> Permits {
+    fn waits(model: &Self::Model, stream: usize, op: &RwOp) -> bool {
+        let (readers, writer, _) = *model;
+        let others = readers & !(1 << stream);
+        let holds = others != readers || writer == Some(stream);
         match op {
-            PermitOp::Acquire(n) => match self.0.acquire_many(*n) {
-                Ok(permit) => held.push(permit),
-                Err(_) => return Permits::Closed,
-            },
-            PermitOp::TryAcquire(n) => match self.0.try_acquire_many(*n) {
-                Ok(permit) => held.push(permit),
-                Err(abaca::sync::TryAcquireError::NoPermits) => return Permits::Missing,
-                Err(_) => return Permits::Closed,
-            },
-            // One after the other would be calls of their own: merged, they are one.
-            PermitOp::Release => {
-                let mut all = held.drain(..);
-                if let Some(mut first) = all.next() {
-                    all.for_each(|permit| first.merge(permit));
-                }
-            }
-            PermitOp::Add(n) => self.0.add_permits(*n as usize),
-            PermitOp::Close => self.0.close(),
-            PermitOp::Available => return Permits::Done(self.0.available_permits() as u32),
+            // Readers stand back for a writer that waits, who in turn waits for a reader.
+            RwOp::Read => !holds && (writer.is_some() || others != 0),
+            RwOp::Write => !holds && (writer.is_some() || others != 0),
+            _ => false,
         }
-        Permits::Done(0)
     }
 
-    fn step(model: &Self::Model, stream: usize, op: &PermitOp, answer: &Permits) -> Option<Self::Model> {
-        let (out, is_closed, mut has) = *model;
-        let free = 3 - out;
-        match (op, answer) {
-            (PermitOp::Acquire(n) | PermitOp::TryAcquire(n), Permits::Done(_)) => {
-                has[stream] += n;
-                (!is_closed && i64::from(*n) <= free).then_some((out + i64::from(*n), is_closed, has))
-            }
-            (PermitOp::Acquire(_) | PermitOp::TryAcquire(_), Permits::Closed) => is_closed.then_some(*model),
-            // Permits may be promised to those who came first.
-            (PermitOp::TryAcquire(_), Permits::Missing) => (!is_closed).then_some(*model),
-            (PermitOp::Release, _) => {
-                let given = std::mem::take(&mut has[stream]);
-                Some((out - i64::from(given), is_closed, has))
-            }
-            (PermitOp::Add(n), _) => Some((out - i64::from(*n), is_closed, has)),
-            (PermitOp::Close, _) => Some((out, true, has)),
-            (PermitOp::Available, Permits::Done(n)) => (i64::from(*n) <= free).then_some(*model),
-            _ => None,
-        }
+    /// Readers stand back for a writer that waits; a lock that is given back may go to somebody who waits.
+    fn excuses(other: &RwOp, op: &RwOp, answer: &RwGot) -> bool {
+        let waits = matches!(other, RwOp::Read | RwOp::Write);
+        matches!(op, RwOp::TryRead | RwOp::TryWrite) && *answer == Some(None) && waits
     }
 }
 
@@ -315,6 +255,10 @@ impl System for Tokens {
         };
         (next == *answer).then_some(next)
     }
+
+    fn waits(model: &u32, _: usize, op: &CellOp) -> bool {
+        matches!(op, CellOp::Take) && *model == 0
+    }
 }
 
 fn lock_op() -> impl Strategy<Value = LockOp> + Clone {
@@ -326,14 +270,6 @@ fn rw_op() -> impl Strategy<Value = RwOp> + Clone {
     prop_oneof![
         3 => Just(Read), 1 => Just(TryRead), 2 => Just(Write), 1 => Just(TryWrite), 1 => Just(Downgrade),
         4 => Just(Release),
-    ]
-}
-
-fn permit_op() -> impl Strategy<Value = PermitOp> + Clone {
-    use PermitOp::*;
-    prop_oneof![
-        8 => (1..5_u32).prop_map(Acquire), 3 => (1..4_u32).prop_map(TryAcquire), 8 => Just(Release),
-        2 => (1..3_u32).prop_map(Add), 1 => Just(Close), 2 => Just(Available),
     ]
 }
 
@@ -352,11 +288,6 @@ proptest! {
     #[test]
     fn a_lock_is_shared_by_readers_or_held_by_a_writer(program in program(rw_op())) {
         check::<Shared>(&program)?;
-    }
-
-    #[test]
-    fn a_semaphore_gives_no_more_than_it_has(program in program(permit_op())) {
-        check::<Permitted>(&program)?;
     }
 
     #[test]

@@ -7,7 +7,8 @@ use abaca::channel::{self, Receiver, Sender};
 use abaca::sync::mpsc;
 use proptest::prelude::*;
 
-use crate::history::{System, check, config, program};
+use crate::history::{Event, System, check};
+use crate::program::{config, program};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -33,6 +34,11 @@ enum Answer {
 trait Queue: Send + Sync + 'static {
     /// How many messages fit; a rendezvous is a queue of one, from which the message is taken at once.
     const CAPACITY: usize;
+    const IS_RENDEZVOUS: bool = false;
+    /// Whether somebody who receives keeps others from it.
+    const ONE_RECEIVER: bool = false;
+    /// Whether a place, or a message, is kept for who waits until he comes for it: others are turned down meanwhile.
+    const KEEPS: bool = false;
     fn make() -> Self;
     fn send(&self, message: u32);
     fn try_send(&self, message: u32) -> bool;
@@ -75,7 +81,7 @@ impl<Q: Queue> System for Numbered<Q> {
         }
     }
 
-    fn step(model: &Vec<u32>, _: usize, _: &Op, answer: &Answer) -> Option<Vec<u32>> {
+    fn step(model: &Vec<u32>, _: usize, op: &Op, answer: &Answer) -> Option<Vec<u32>> {
         let mut next = model.clone();
         match answer {
             Answer::Sent(message) => {
@@ -87,9 +93,49 @@ impl<Q: Queue> System for Numbered<Q> {
                 Some(next)
             }
             Answer::Drained(all) => (all == model).then(Vec::new),
-            // It may have been full, or empty, or busy with somebody else's message: a try promises no more.
-            Answer::Refused => Some(next),
+            Answer::Refused => {
+                let is_in_vain = match op {
+                    Op::TrySend => model.len() == Q::CAPACITY,
+                    _ => model.is_empty(),
+                };
+                // Nobody may wait at the other side of a rendezvous.
+                (is_in_vain || Q::IS_RENDEZVOUS).then_some(next)
+            }
         }
+    }
+
+    fn waits(model: &Vec<u32>, _: usize, op: &Op) -> bool {
+        match op {
+            Op::Send => Q::IS_RENDEZVOUS || model.len() == Q::CAPACITY,
+            Op::Receive => model.is_empty(),
+            _ => false,
+        }
+    }
+
+    fn excuses(other: &Op, op: &Op, answer: &Answer) -> bool {
+        let receives = |op: &Op| matches!(op, Op::Receive | Op::TryReceive);
+        let is_kept = match op {
+            Op::TrySend => matches!(other, Op::Send),
+            _ => matches!(other, Op::Receive),
+        };
+        let is_away = Q::ONE_RECEIVER && receives(op) && receives(other);
+        *answer == Answer::Refused && (is_away || Q::KEEPS && is_kept)
+    }
+
+    /// Both sides of a rendezvous are there at once.
+    fn meets(events: &[Event<Self>]) -> Result<(), String> {
+        if !Q::IS_RENDEZVOUS {
+            return Ok(());
+        }
+        for event in events {
+            let Answer::Sent(message) = event.answer else { continue };
+            let got = events.iter().find(|other| other.answer == Answer::Got(message));
+            let got = got.ok_or_else(|| format!("nobody got {message}"))?;
+            if got.ended < event.began || event.ended < got.began {
+                return Err(format!("nobody was there for {message}"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -100,6 +146,7 @@ const UNBOUNDED: usize = usize::MAX;
 
 impl<const CAPACITY: usize> Queue for Channel<CAPACITY> {
     const CAPACITY: usize = if CAPACITY == 0 { 1 } else { CAPACITY };
+    const IS_RENDEZVOUS: bool = CAPACITY == 0;
 
     fn make() -> Self {
         let (sender, receiver) = match CAPACITY {
@@ -131,6 +178,7 @@ struct Selected(Sender<u32>, Receiver<u32>, Receiver<u32>);
 
 impl Queue for Selected {
     const CAPACITY: usize = 2;
+    const KEEPS: bool = true;
 
     fn make() -> Self {
         let (sender, receiver) = channel::bounded(2);
@@ -188,6 +236,7 @@ impl Drop for Back<'_> {
 
 impl Queue for Std {
     const CAPACITY: usize = 3;
+    const ONE_RECEIVER: bool = true;
 
     fn make() -> Self {
         let (sender, receiver) = mpsc::sync_channel(3);

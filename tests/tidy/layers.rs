@@ -1,81 +1,50 @@
-//! The layers of `runtime/src`: which room may use which, and who may touch the outside.
+//! The rooms of `runtime/src`: which may use which, and who may touch the outside.
 
-use super::{File, assert_none, rust_files};
+use super::{File, assert_none, read, rust_files};
 
-/// Bottom to top; `ARCHITECTURE.md` says what each owns. A file uses its own room and the rooms of lower layers.
-const LAYERS: &[&[&str]] = &[
-    &["atomic"],
-    &["os"],
-    &["queue", "timer"],
-    &["fiber"],
-    &["poller"],
-    &["scheduler"],
-    &["park"],
-    &[
-        "sync",
-        "channel",
-        "current",
-        "latch",
-        "local_key",
-        "members",
-        "scope",
-        "spawn",
-        "blocking",
-        "runtime",
-        "time",
-        "cancel",
-        "join_set",
-        "try_scope",
-        "future",
-    ],
-    &["io", "promise", "actor"],
-    &["net", "fs", "process", "signal"],
+/// Bottom to top: a total order, without exceptions. `ARCHITECTURE.md` says what each room owns. A file uses its own room
+/// and the rooms below it, in its re-exports and in its tests as well.
+const ROOMS: &[&str] = &[
+    "atomic",
+    "os",
+    "queue",
+    "timer",
+    "cell",
+    "poller",
+    "pool",
+    "scheduler",
+    "park",
+    "time",
+    "cancel",
+    "channel",
+    "sync",
+    "blocking",
+    "fiber",
+    "runtime",
+    "future",
+    "io",
+    "net",
+    "fs",
+    "process",
+    "signal",
+    "promise",
+    "actor",
 ];
 
-/// The layers whose rooms are one family and may use each other: what fibers are made of, and the face of
-/// `std::thread`.
-const FAMILIES: &[&str] = &["queue", "fiber", "sync"];
+/// The root, which draws the map of the public API, and the guide, which is documentation: they are in no room.
+const ABOVE_ALL: &[&str] = &["lib", "guide"];
 
-/// Uses that point upwards all the same, each with its reason.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    // The scheduler owns the pool whose jobs park: it keeps it for others and never calls it.
-    ("scheduler", "blocking"),
-];
-
-fn layer_of(room: &str) -> Option<usize> {
-    LAYERS.iter().position(|rooms| rooms.contains(&room))
+fn height(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|name| *name == room)
 }
 
 fn may_use(user: &str, used: &str) -> bool {
-    let (Some(above), Some(below)) = (layer_of(user), layer_of(used)) else { return false };
-    let are_family = above == below && FAMILIES.contains(&LAYERS[above][0]);
-    user == used || below < above || are_family || EXCEPTIONS.contains(&(user, used))
+    matches!((height(user), height(used)), (Some(user), Some(used)) if used <= user)
 }
 
-/// What is not compiled into the library is left out, and so are re-exports: they draw the map of the public API and
-/// use nothing.
-fn library_code(text: &str) -> String {
-    let mut code = String::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        let trimmed = line.trim_start();
-        if line.starts_with("#[cfg(") && line.contains("test") {
-            // The item after it: a line with a semicolon, or a block that ends where it began.
-            let item = lines.by_ref().find(|line| !line.starts_with("#[")).unwrap_or("");
-            if item.ends_with('{') {
-                lines.by_ref().find(|line| *line == "}");
-            }
-        } else if trimmed.starts_with("pub use ") {
-            let mut line = line;
-            while !line.ends_with(';') {
-                line = lines.next().expect("a re-export ends");
-            }
-        } else if !trimmed.starts_with("//") {
-            code.push_str(line);
-            code.push('\n');
-        }
-    }
-    code
+/// The lines of a file that are neither comments nor documentation.
+fn code(text: &str) -> String {
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).map(|line| format!("{line}\n")).collect()
 }
 
 /// The rooms that code names by path, directly or in a group: `crate::{park, queue::SpinLock}`.
@@ -120,10 +89,20 @@ fn paths_are_found_alone_and_in_groups() {
 }
 
 #[test]
-fn tests_and_reexports_are_left_out() {
-    let text = "//! crate::a\n#[cfg(all(test, loom))]\nmod model;\nuse crate::b;\npub use crate::c::{\n    D,\n};\n\
-                #[cfg(test)]\n#[path = \"x\"]\nmod tests {\n    use crate::e;\n}\nuse crate::f;\n";
-    assert_eq!(rooms_used(&library_code(text)), ["b", "f"]);
+fn only_lower_rooms_may_be_used() {
+    assert!(may_use("park", "scheduler") && may_use("park", "park"));
+    assert!(!may_use("scheduler", "park") && !may_use("park", "spawn") && !may_use("lib", "park"));
+    assert_eq!(rooms_used(&code("// crate::a\n    //! crate::b\npub use crate::c::{\n    D,\n};\n")), ["c"]);
+}
+
+#[test]
+fn ways_out_of_a_room_are_found() {
+    assert!(!leaves_its_room("runtime/src/park/mod.rs", "use super::cannot_be::told;"));
+    assert!(leaves_its_room("runtime/src/park/mod.rs", "use super::scheduler;"));
+    assert!(!leaves_its_room("runtime/src/park/wait.rs", "use super::block;"));
+    assert!(leaves_its_room("runtime/src/park/wait.rs", "use super::super::scheduler;"));
+    assert!(!leaves_its_room("runtime/src/park/wait.rs", "    use super::super::block;"));
+    assert!(!leaves_its_room("runtime/src/park/wait_list/tests.rs", "use super::super::block;"));
 }
 
 fn room_of(file: &File) -> &str {
@@ -131,41 +110,84 @@ fn room_of(file: &File) -> &str {
     path.split(['/', '.']).next().expect("a name")
 }
 
+/// Whether a line goes up to the root by `super`, and names another room there.
+fn leaves_its_room(path: &str, line: &str) -> bool {
+    let path = path.strip_prefix("runtime/src/").expect("below it");
+    let depth = path.trim_end_matches("/mod.rs").matches('/').count() + 1;
+    // A module within the file, whose lines are indented.
+    let depth = depth + usize::from(line.starts_with("    "));
+    let way = "super::".repeat(depth);
+    let mut rooms = line.split(&way).skip(1).map(first_word);
+    rooms.any(|room| height(&room).is_some())
+}
+
+/// The names of the macros that the crate exports, which live at its root.
+fn exported_macros() -> Vec<String> {
+    let name = |part: &str| part.split_once("macro_rules! ").map(|(_, rest)| first_word(rest.trim_end()));
+    let files = rust_files("runtime/src").collect::<Vec<_>>();
+    files.iter().flat_map(|file| file.text.split("#[macro_export]").skip(1).filter_map(name)).collect()
+}
+
 #[test]
-fn a_file_uses_only_lower_layers() {
+fn a_file_uses_only_lower_rooms() {
+    let macros = exported_macros();
     let mut wrong = Vec::new();
     for file in rust_files("runtime/src") {
         let room = room_of(&file);
-        // The root, and the guide, which is documentation.
-        if room == "lib" || room == "guide" {
+        if ABOVE_ALL.contains(&room) {
             continue;
         }
-        if layer_of(room).is_none() {
-            wrong.push(format!("{}: `{room}` has no layer", file.path));
+        if height(room).is_none() {
+            wrong.push(format!("{}: `{room}` has no place in ROOMS", file.path));
         }
-        for used in rooms_used(&library_code(&file.text)) {
-            if !may_use(room, &used) {
+        for used in rooms_used(&code(&file.text)) {
+            if !may_use(room, &used) && !macros.contains(&used) {
                 wrong.push(format!("{} uses {used}", file.path));
             }
         }
+        let leaving = file.code().filter(|line| leaves_its_room(&file.path, line));
+        wrong.extend(leaving.map(|line| format!("{}: {line}", file.path)));
     }
     assert_none(
         &wrong,
-        "lower layers return work, they never call up; name items by their rooms, and give new rooms a layer:",
+        "lower rooms return work, they never call up; name items by their rooms, and give a new room its place in ROOMS:",
     );
 }
 
 #[test]
-fn the_layers_and_their_exceptions_are_in_use() {
-    let files: Vec<File> = rust_files("runtime/src").collect();
-    let missing = LAYERS.iter().flat_map(|rooms| rooms.iter());
-    let missing: Vec<_> = missing.filter(|room| !files.iter().any(|file| room_of(file) == **room)).collect();
-    assert!(missing.is_empty(), "take these rooms, which are gone, out of LAYERS: {missing:?}");
-    for (user, used) in EXCEPTIONS {
-        let mut users = files.iter().filter(|file| room_of(file) == *user);
-        let is_used = users.any(|file| rooms_used(&library_code(&file.text)).iter().any(|room| room == used));
-        assert!(is_used, "{user} no longer uses {used}: take that out of EXCEPTIONS");
+fn what_is_built_on_fibers_uses_what_is_public() {
+    // What is public of a room is for the compiler to say: `tests/outside` compiles these two as parts of another crate.
+    let root = read("runtime/src/lib.rs");
+    let mut wrong = Vec::new();
+    let files = rust_files("runtime/src").filter(|file| ["promise", "actor"].contains(&room_of(file)));
+    for file in files {
+        let private = |used: &String| {
+            let is_own = room_of(&file) == used;
+            !is_own && !root.lines().any(|line| line == format!("pub mod {used};"))
+        };
+        let used = rooms_used(&code(&file.text)).into_iter().filter(private);
+        wrong.extend(used.map(|used| format!("{} uses {used}", file.path)));
     }
+    assert_none(
+        &wrong,
+        "promises and actors are for others to build as well: from what is public, and `abaca::park`:",
+    );
+}
+
+#[test]
+fn each_room_is_there_and_in_the_architecture() {
+    let files: Vec<File> = rust_files("runtime/src").collect();
+    let missing: Vec<_> =
+        ROOMS.iter().filter(|room| !files.iter().any(|file| room_of(file) == **room)).collect();
+    assert!(missing.is_empty(), "take these rooms, which are gone, out of ROOMS: {missing:?}");
+    // Its table names them in the same order, one or more to a line.
+    let architecture = read("ARCHITECTURE.md");
+    let (_, table) = architecture.split_once("| rooms | own |").expect("the table of rooms");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|line| line.split('|').nth(1));
+    let named =
+        cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(|name| name.trim_end_matches('/'));
+    assert_eq!(named.collect::<Vec<_>>(), ROOMS, "ARCHITECTURE.md: the table of rooms, bottom to top");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::zoo::{Model, Options};
+use crate::models::{Model, Options};
 
 /// How long a child may take to listen. Virtual machines start slowly on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -77,6 +77,8 @@ impl std::error::Error for StartError {}
 pub struct Launcher {
     program: PathBuf,
     start_timeout: Duration,
+    /// The CPU of models; all that there are if `None`.
+    cpu: Option<usize>,
 }
 
 impl Launcher {
@@ -92,13 +94,20 @@ impl Launcher {
     /// Starts children from the program `abaca-lab` at this path.
     #[must_use]
     pub fn new(program: &Path) -> Self {
-        Self { program: program.into(), start_timeout: START_TIMEOUT }
+        Self { program: program.into(), start_timeout: START_TIMEOUT, cpu: None }
     }
 
     /// Another limit of the time that a child may take to listen.
     #[must_use]
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.start_timeout = timeout;
+        self
+    }
+
+    /// Models that it starts run on this CPU only.
+    #[must_use]
+    pub fn on_cpu(mut self, cpu: usize) -> Self {
+        self.cpu = Some(cpu);
         self
     }
 
@@ -114,7 +123,8 @@ impl Launcher {
         command.arg(format!("--backend={}", options.backend));
         command.arg(format!("--workers={}", options.workers));
         command.arg(format!("--pool={}", options.pool));
-        command.arg(format!("--iterations-per-us={}", options.burn.iterations_per_us));
+        command.arg(format!("--iterations-per-us={}", options.busy_loop.iterations_per_us));
+        command.args(self.cpu.map(|cpu| format!("--cpu={cpu}")));
         self.start_and_ask(command)
     }
 

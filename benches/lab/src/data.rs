@@ -3,6 +3,7 @@
 //! Nothing here is rounded, averaged or left out. A measurement that failed is a row with a note.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,7 @@ pub struct Machine {
     pub limits: BTreeMap<String, String>,
 }
 
-/// A model of the zoo, or a command from outside.
+/// A model of the lab, or a command from outside.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ModelRow {
     /// Its name on the command line.
@@ -256,15 +257,26 @@ pub enum ReadError {
     },
 }
 
+/// What a file says, which may be compressed by gzip.
+fn text_of(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    let bytes = std::fs::read(path)?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&*bytes).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 impl Run {
-    /// Reads a run.
+    /// Reads a run; it may be compressed by gzip.
     ///
     /// # Errors
     ///
     /// See [`ReadError`].
     pub fn read(path: &std::path::Path) -> Result<Self, ReadError> {
         let name = || path.display().to_string();
-        let text = std::fs::read(path).map_err(|error| ReadError::File { path: name(), error })?;
+        let text = text_of(path).map_err(|error| ReadError::File { path: name(), error })?;
         let run: Self =
             serde_json::from_slice(&text).map_err(|error| ReadError::Json { path: name(), error })?;
         if run.format != FORMAT {
@@ -273,7 +285,7 @@ impl Run {
         Ok(run)
     }
 
-    /// The models that were measured, in the order of the zoo.
+    /// The models that were measured, in the order of the list.
     pub fn present(&self) -> impl Iterator<Item = &ModelRow> {
         self.models.iter().filter(|model| model.absent.is_none())
     }

@@ -75,7 +75,7 @@ impl DelayServer {
             let stream = match listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return crate::zoo::after_failed_accept(error),
+                Err(error) => return crate::models::after_failed_accept(error),
             };
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;

@@ -1,8 +1,8 @@
-//! The command line of the lab: `cargo run --release -p abaca-lab` measures every model and writes a report; `models`
+//! The command line of the lab: without arguments it measures every model and writes a report; `models`
 //! lists the models, `serve` runs one, `load` loads any HTTP server, `report` compares two runs.
 
-mod course;
 mod output;
+mod run;
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -10,12 +10,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use abaca_lab::burn::Burn;
+use abaca_lab::busy_loop::BusyLoop;
 use abaca_lab::load::{Pace, Plan, Target};
-use abaca_lab::{child, delay, limits, load, micro, zoo};
+use abaca_lab::{child, cpus, delay, limits, load, micro, models};
 use clap::{Args, Parser, Subcommand};
 
-use crate::course::{CompareOptions, CourseOptions};
+use crate::run::{CompareOptions, RunOptions};
 
 /// One service in every concurrency model, side by side
 #[derive(Parser)]
@@ -24,7 +24,7 @@ struct Options {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    course: CourseOptions,
+    settings: RunOptions,
 }
 
 #[derive(Subcommand)]
@@ -56,8 +56,11 @@ struct Serve {
     #[arg(long)]
     workers: Option<usize>,
     /// Processes or threads of models that start them in advance
-    #[arg(long, default_value_t = zoo::DEFAULT_POOL)]
+    #[arg(long, default_value_t = models::DEFAULT_POOL)]
     pool: usize,
+    /// The only CPU to run on
+    #[arg(long)]
+    cpu: Option<usize>,
     /// The speed of the loop that burns CPU [default: measured]
     #[arg(long)]
     iterations_per_us: Option<f64>,
@@ -116,9 +119,9 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve(&options).map(|never| match never {}),
         Some(Command::Load(options)) => run_load(&options),
         Some(Command::Delay) => serve_delays().map(|never| match never {}),
-        Some(Command::Report(options)) => course::compare(&options),
+        Some(Command::Report(options)) => run::compare(&options),
         Some(Command::Held { what, side, at }) => held(&what, &side, at),
-        None => course::run(&options.course),
+        None => run::run(&options.settings),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -138,7 +141,7 @@ fn held(what: &str, side: &str, at: u64) -> io::Result<()> {
 
 fn list_models() -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for model in zoo::MODELS {
+    for model in models::MODELS {
         let missing =
             model.available().err().map(|why| format!(" [not available: {why}]")).unwrap_or_default();
         writeln!(out, "{:<13} {}; state: {}{missing}", model.name, model.about, model.state)?;
@@ -147,8 +150,11 @@ fn list_models() -> io::Result<()> {
 }
 
 fn serve(options: &Serve) -> io::Result<Infallible> {
+    if let Some(cpu) = options.cpu {
+        cpus::run_on(cpu)?;
+    }
     child::end_with_parent();
-    let model = zoo::find(&options.model)
+    let model = models::find(&options.model)
         .ok_or_else(|| io::Error::other(format!("no model {}; `models` lists them", options.model)))?;
     let backend = match options.backend {
         Some(backend) => backend,
@@ -158,20 +164,20 @@ fn serve(options: &Serve) -> io::Result<Infallible> {
             child::delay_server_beside()?
         }
     };
-    let burn = match options.iterations_per_us {
-        Some(iterations_per_us) => Burn { iterations_per_us },
-        None => Burn::calibrate(),
+    let busy_loop = match options.iterations_per_us {
+        Some(iterations_per_us) => BusyLoop { iterations_per_us },
+        None => BusyLoop::calibrate(),
     };
     let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = options.workers.unwrap_or_else(cpus);
-    let listener = zoo::listen()?;
+    let listener = models::listen()?;
     announce(&listener)?;
-    model.serve(listener, &zoo::Options { backend, workers, pool: options.pool, burn })
+    model.serve(listener, &models::Options { backend, workers, pool: options.pool, busy_loop })
 }
 
 fn serve_delays() -> io::Result<Infallible> {
     child::end_with_parent();
-    let listener = zoo::listen()?;
+    let listener = models::listen()?;
     announce(&listener)?;
     delay::serve(listener)
 }

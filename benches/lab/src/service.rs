@@ -12,7 +12,7 @@
 
 use std::time::Duration;
 
-use crate::burn::Burn;
+use crate::busy_loop::BusyLoop;
 
 /// The answer to each good request.
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
@@ -40,9 +40,12 @@ struct Request {
     close: bool,
 }
 
+/// What a target stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
+pub(crate) enum Target {
+    /// To burn CPU for a time, to wait for the backend for a time, and to answer.
     Work { cpu: Duration, wait: Duration },
+    /// What is not there.
     Nothing,
 }
 
@@ -58,7 +61,7 @@ impl Request {
 }
 
 /// What is not a request of this service.
-struct Garbage;
+pub(crate) struct Garbage;
 
 /// The request at the beginning of `bytes` and its length; `None` while its end has not come.
 fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Garbage> {
@@ -88,7 +91,8 @@ fn parse(bytes: &[u8]) -> Result<Option<(Request, usize)>, Garbage> {
     Ok(Some((Request { target, close }, length)))
 }
 
-fn target(path: &str) -> Result<Target, Garbage> {
+/// What a path with its query asks for.
+pub(crate) fn target(path: &str) -> Result<Target, Garbage> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let (mut cpu, mut wait) = (Duration::ZERO, Duration::ZERO);
     match path {
@@ -131,7 +135,7 @@ pub const ANSWER: &[u8] = b".";
 /// One connection's part of the service.
 #[derive(Debug)]
 pub struct Conversation {
-    burn: Burn,
+    busy_loop: BusyLoop,
     input: Vec<u8>,
     /// Bytes of `input` that were received and are not yet parsed: they begin at `parsed` and end at `filled`.
     parsed: usize,
@@ -143,11 +147,11 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Begins a conversation, whose requests burn CPU by `burn`.
+    /// Begins a conversation, whose requests burn CPU by `busy_loop`.
     #[must_use]
-    pub fn new(burn: Burn) -> Self {
+    pub fn new(busy_loop: BusyLoop) -> Self {
         let input = vec![0; INPUT_BYTES];
-        Self { burn, input, parsed: 0, filled: 0, output: Vec::new(), waiting: None, closing: false }
+        Self { busy_loop, input, parsed: 0, filled: 0, output: Vec::new(), waiting: None, closing: false }
     }
 
     /// Goes on as far as it can without I/O, and burns the CPU time that requests ask for.
@@ -180,7 +184,7 @@ impl Conversation {
     fn work(&mut self, request: Request) -> Option<Duration> {
         if let Target::Work { cpu, wait } = request.target {
             if !cpu.is_zero() {
-                self.burn.spend(cpu);
+                self.busy_loop.spend(cpu);
             }
             if !wait.is_zero() {
                 self.waiting = Some(request);
@@ -239,7 +243,7 @@ mod tests {
 
     /// What a conversation says to `bytes` that come `at_once` at a time.
     fn answers(bytes: &[u8], at_once: usize) -> (String, Vec<Step>) {
-        let mut conversation = Conversation::new(Burn { iterations_per_us: 1.0 });
+        let mut conversation = Conversation::new(BusyLoop { iterations_per_us: 1.0 });
         let (mut said, mut steps, mut rest) = (Vec::new(), Vec::new(), bytes);
         loop {
             let step = conversation.step();

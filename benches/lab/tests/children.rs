@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use abaca_lab::burn::Burn;
+use abaca_lab::busy_loop::BusyLoop;
 use abaca_lab::child::{Launcher, StartError};
-use abaca_lab::zoo::{self, Options};
+use abaca_lab::models::{self, Options};
 
 fn lab() -> Launcher {
     Launcher::new(Path::new(env!("CARGO_BIN_EXE_abaca-lab")))
@@ -23,7 +23,7 @@ fn shell(script: &str) -> Command {
 
 fn options() -> Options {
     let backend = ([127, 0, 0, 1], 9).into();
-    Options { backend, workers: 1, pool: 4, burn: Burn { iterations_per_us: 1.0 } }
+    Options { backend, workers: 1, pool: 4, busy_loop: BusyLoop { iterations_per_us: 1.0 } }
 }
 
 /// Whether a process is over: gone, or a zombie that waits for its parent to notice.
@@ -107,7 +107,7 @@ fn a_model_that_dies_while_it_serves_has_failed() {
 
 #[test]
 fn processes_of_a_model_end_with_it() {
-    let model = zoo::find("preforked").expect("it is listed");
+    let model = models::find("preforked").expect("it is listed");
     let server = lab().model(model, &options()).expect("it starts");
     let pids = loop {
         let pids = server.processes();

@@ -6,9 +6,9 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use abaca_lab::burn::Burn;
+use abaca_lab::busy_loop::BusyLoop;
 use abaca_lab::child::Launcher;
-use abaca_lab::zoo::{MODELS, Model, Options};
+use abaca_lab::models::{MODELS, Model, Options};
 use socket2::{Domain, Socket, Type};
 
 /// Clients at once.
@@ -230,8 +230,8 @@ fn every_model_gives_the_same_answers() {
     abaca_lab::limits::raise_open_files();
     let launcher = Launcher::new(Path::new(env!("CARGO_BIN_EXE_abaca-lab")));
     let backend = launcher.delay_server().expect("the delay server starts");
-    let burn = Burn { iterations_per_us: 100.0 };
-    let options = Options { backend: backend.address(), workers: 2, pool: POOL, burn };
+    let busy_loop = BusyLoop { iterations_per_us: 100.0 };
+    let options = Options { backend: backend.address(), workers: 2, pool: POOL, busy_loop };
     let mut wrong = Vec::new();
     for model in MODELS {
         match model.available() {

@@ -1,6 +1,6 @@
 //! Can the load generator be trusted? Its arrivals are held against its plan by a server that records them, and its
-//! closed loop against wrk's. Both print a table: `cargo test --release -p abaca-lab --test trust -- --include-ignored
-//! --nocapture --test-threads=1`.
+//! closed loop against wrk's. Both print a table: `cargo test --release --manifest-path
+//! benches/lab/Cargo.toml --test trust -- --include-ignored --nocapture --test-threads=1`.
 //!
 //! What is asserted are counts, and that the server's clock does not contradict what the generator says of itself. How
 //! the figures of the two clients compare is for the reader of the table, since that depends on the machine.
@@ -13,11 +13,11 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use abaca_lab::burn::Burn;
+use abaca_lab::busy_loop::BusyLoop;
 use abaca_lab::child::Launcher;
 use abaca_lab::data::Spread;
 use abaca_lab::load::{Pace, Plan, Report, run};
-use abaca_lab::zoo::{self, Options};
+use abaca_lab::models::{self, Options};
 
 use recorder::{OK, record};
 
@@ -166,11 +166,11 @@ fn wrk_and_the_generator_are_answered_as_often_as_the_server_says() {
     });
 
     let lab = Launcher::new(Path::new(env!("CARGO_BIN_EXE_abaca-lab")));
-    let burn = Burn { iterations_per_us: 1.0 };
+    let busy_loop = BusyLoop { iterations_per_us: 1.0 };
     let backend = lab.delay_server().expect("it starts");
-    let options = Options { backend: backend.address(), workers: 2, pool: 4, burn };
+    let options = Options { backend: backend.address(), workers: 2, pool: 4, busy_loop };
     for name in ["threads", "reactors", "abaca"] {
-        let model = lab.model(zoo::find(name).expect("it is listed"), &options).expect("it starts");
+        let model = lab.model(models::find(name).expect("it is listed"), &options).expect("it starts");
         compare(name, |client, run| {
             let said = run(model.address());
             assert!(said.requests > 0, "{client}: {said:?}");

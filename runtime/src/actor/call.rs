@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 use super::pid::Pid;
 use super::reason::ExitReason;
 use super::reference::{ActorRef, SendError};
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, Cost, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::park::{self, Cost, WaitQueue};
 
 /// Why a [`call`](ActorRef::call) was not answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,46 +35,28 @@ pub struct Reply<R> {
 }
 
 /// Where the answer is put.
-struct Slot<R>(SpinLock<State<R>>);
-
-struct State<R> {
-    answer: Option<Result<R, CallError>>,
-    waiting: WaitList<()>,
-}
-
-impl<R> State<R> {
-    fn waiting(&mut self) -> &mut WaitList<()> {
-        &mut self.waiting
-    }
-}
+struct Slot<R>(WaitQueue<Option<Result<R, CallError>>>);
 
 impl<R> Slot<R> {
     /// The first answer counts.
     fn fill(&self, answer: Result<R, CallError>) {
-        let mut state = self.0.lock();
-        if state.answer.is_some() {
-            drop(state);
+        let mut place = self.0.lock();
+        if place.is_some() {
+            drop(place);
             drop(answer);
             return;
         }
-        state.answer = Some(answer);
-        let woken = state.waiting.pop_front();
-        drop(state);
-        if let Some(woken) = woken {
-            parking::wake(woken);
-        }
+        *place = Some(answer);
+        place.notify_one();
     }
 
     fn wait(&self, deadline: Option<Instant>) -> Result<R, CallError> {
-        let mut state = self.0.lock();
-        if state.answer.is_none() {
-            match wait_list::wait(state, State::waiting, End::Back, (), Reason::Mailbox, deadline, || ()).0 {
-                Outcome::Notified | Outcome::TimedOut => {}
-                Outcome::Cancelled => parking::unwind(),
-            }
-            state = self.0.lock();
+        let mut place = self.0.lock();
+        if place.is_none() {
+            let _ = place.wait(deadline);
+            place = self.0.lock();
         }
-        state.answer.take().unwrap_or(Err(CallError::TimedOut))
+        place.take().unwrap_or(Err(CallError::TimedOut))
     }
 }
 
@@ -96,7 +76,7 @@ where
     // A deadline beyond the clock's range never comes.
     let deadline = Instant::now().checked_add(timeout);
     let pid = server.pid();
-    let slot = Arc::new(Slot(SpinLock::new(State { answer: None, waiting: WaitList::new() })));
+    let slot = Arc::new(Slot(WaitQueue::new(None)));
     let theirs = Arc::clone(&slot);
     let watch = pid.life().watch(Box::new(move |down| theirs.fill(Err(CallError::Exited(down.reason)))));
     let _unwatch = watch.map(|key| Unwatch(&pid, key));
@@ -115,7 +95,7 @@ where
 impl<R> Reply<R> {
     /// Answers the call. If the caller has given up the answer is dropped.
     pub fn send(self, answer: R) {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         self.slot.fill(Ok(answer));
     }
 }

@@ -14,10 +14,8 @@ use std::time::Instant;
 
 use super::pid::{ActorId, Pid};
 use super::reason::{Down, Exit, ExitReason};
-use crate::fiber::{Outcome, Reason};
-use crate::spawn::JoinHandle;
-use crate::sync::parking::{self, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::fiber::JoinHandle;
+use crate::park::{WaitQueue, Wakeup};
 
 /// An actor, whatever its messages.
 pub(super) trait Process: Send + Sync {
@@ -35,7 +33,8 @@ pub(super) type Watcher = Box<dyn FnOnce(Down) + Send>;
 /// See the module's documentation.
 pub(super) struct Life {
     pub(super) id: ActorId,
-    status: SpinLock<Status>,
+    /// Those in the queue block until it has ended.
+    status: WaitQueue<Status>,
 }
 
 struct Status {
@@ -47,14 +46,6 @@ struct Status {
     links: BTreeMap<ActorId, Pid>,
     watchers: BTreeMap<u64, Watcher>,
     next_watcher: u64,
-    /// Who blocks until it has ended.
-    waiting: WaitList<()>,
-}
-
-impl Status {
-    fn waiting(&mut self) -> &mut WaitList<()> {
-        &mut self.waiting
-    }
 }
 
 impl Life {
@@ -66,9 +57,8 @@ impl Life {
             links: BTreeMap::new(),
             watchers: BTreeMap::new(),
             next_watcher: 0,
-            waiting: WaitList::new(),
         };
-        Self { id: ActorId::next(), status: SpinLock::new(status) }
+        Self { id: ActorId::next(), status: WaitQueue::new(status) }
     }
 
     /// Why the actor has ended, if it has.
@@ -101,7 +91,7 @@ impl Life {
             }
             status.fiber.as_ref().map(JoinHandle::fiber)
         };
-        fiber.is_some_and(|fiber| fiber.id() == crate::current::current().id())
+        fiber.is_some_and(|fiber| fiber.id() == crate::fiber::current().id())
     }
 
     /// Ends the actor for `reason`, at its next blocking call, whether it traps exits or not.
@@ -125,10 +115,8 @@ impl Life {
             if let Some(reason) = &status.ended {
                 return Some(reason.clone());
             }
-            match wait_list::wait(status, Status::waiting, End::Back, (), Reason::Join, deadline, || ()).0 {
-                Outcome::Notified => {}
-                Outcome::TimedOut => return None,
-                Outcome::Cancelled => parking::unwind(),
+            if status.wait(deadline) == Wakeup::TimedOut {
+                return None;
             }
         }
     }
@@ -231,7 +219,7 @@ pub(super) fn end(process: &Arc<dyn Process>, reason: &ExitReason) {
         watcher(Down { from: life.id, reason: reason.clone() });
     }
     process.close();
-    wait_list::wake_up_to(&life.status, Status::waiting, usize::MAX);
+    life.status.lock().notify_all();
     for other in links.into_values() {
         other.life().leave(life.id);
         tell(&other, Exit { from: Some(life.id), reason: reason.clone() });

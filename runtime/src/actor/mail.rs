@@ -6,16 +6,15 @@ use std::time::Instant;
 use super::life::{Life, Process};
 use super::reason::Exit;
 use super::reference::SendError;
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::park::{WaitQueue, Wakeup};
 
 /// See the module's documentation.
 pub(super) struct Cell<M> {
     life: Life,
     /// How many messages may wait; news of deaths do not count.
     capacity: usize,
-    mail: SpinLock<Mail<M>>,
+    /// In the queue is the actor, while it waits for a message.
+    mail: WaitQueue<Mail<M>>,
 }
 
 struct Mail<M> {
@@ -23,20 +22,12 @@ struct Mail<M> {
     closed: bool,
     /// Makes a message of an exit, if the actor traps exits.
     trap: Option<fn(Exit) -> M>,
-    /// The actor, while it waits for a message.
-    waiting: WaitList<()>,
-}
-
-impl<M> Mail<M> {
-    fn waiting(&mut self) -> &mut WaitList<()> {
-        &mut self.waiting
-    }
 }
 
 impl<M> Cell<M> {
     pub(super) fn new(capacity: usize) -> Self {
-        let mail = Mail { queue: VecDeque::new(), closed: false, trap: None, waiting: WaitList::new() };
-        Self { life: Life::new(), capacity, mail: SpinLock::new(mail) }
+        let mail = Mail { queue: VecDeque::new(), closed: false, trap: None };
+        Self { life: Life::new(), capacity, mail: WaitQueue::new(mail) }
     }
 
     pub(super) fn set_trap(&self, trap: Option<fn(Exit) -> M>) {
@@ -64,11 +55,7 @@ impl<M> Cell<M> {
             return Err(SendError::Full(message));
         }
         mail.queue.push_back(message);
-        let woken = mail.waiting.pop_front();
-        drop(mail);
-        if let Some(woken) = woken {
-            parking::wake(woken);
-        }
+        mail.notify_one();
         Ok(())
     }
 
@@ -88,10 +75,8 @@ impl<M> Cell<M> {
             if let Some(message) = mail.queue.pop_front() {
                 return Some(message);
             }
-            match wait_list::wait(mail, Mail::waiting, End::Back, (), Reason::Mailbox, deadline, || ()).0 {
-                Outcome::Notified => {}
-                Outcome::TimedOut => return self.take(),
-                Outcome::Cancelled => parking::unwind(),
+            if mail.wait(deadline) == Wakeup::TimedOut {
+                return self.take();
             }
         }
     }

@@ -253,7 +253,7 @@ impl<M: Send + 'static> Mailbox<M> {
         F: FnOnce(&mut Mailbox<N>) -> R + Send + 'static,
     {
         let spawned = Builder::new().spawn_after(body, |child| life::link(&self.pid(), child));
-        spawned.unwrap_or_else(|error| crate::spawn::failed(error))
+        spawned.unwrap_or_else(|error| error.raise())
     }
 
     /// Spawns an actor that is monitored from the beginning.

@@ -4,12 +4,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::life::{self, Life, Process};
 use super::reason::{Down, ExitReason};
 use super::reference::ActorRef;
-use crate::fiber::FiberId;
 use crate::park::{self, Cost};
 
 /// A unique identifier of an actor, never reused within a process.
@@ -17,9 +17,11 @@ use crate::park::{self, Cost};
 pub struct ActorId(NonZeroU64);
 
 impl ActorId {
-    /// Actors are numbered together with fibers.
+    /// The next unused id: ids are unique in the process, whatever runtimes come and go.
     pub(super) fn next() -> Self {
-        Self(FiberId::next().number())
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: only uniqueness matters.
+        Self(NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)).expect("2^64 actors have not been made"))
     }
 }
 

@@ -10,8 +10,8 @@ use super::pid::Pid;
 use super::reason::ExitReason;
 use super::reference::ActorRef;
 use crate::cancel::Cancelled;
+use crate::fiber as fibers;
 use crate::fiber::SpawnError;
-use crate::spawn as fibers;
 
 /// An actor that is a value with a method for messages, as OTP's generic server.
 ///
@@ -180,7 +180,7 @@ where
     R: Into<ExitReason>,
     F: FnOnce(&mut Mailbox<M>) -> R + Send + 'static,
 {
-    Builder::new().spawn(body).unwrap_or_else(|error| fibers::failed(error))
+    Builder::new().spawn(body).unwrap_or_else(|error| error.raise())
 }
 
 /// Spawns an actor that is a value; see [`Actor`].
@@ -189,7 +189,7 @@ where
 ///
 /// As [`abaca::spawn`](fn@crate::spawn); [`Builder::start`] does not.
 pub fn start<A: Actor>(actor: A) -> ActorRef<A::Message> {
-    Builder::new().start(actor).unwrap_or_else(|error| fibers::failed(error))
+    Builder::new().start(actor).unwrap_or_else(|error| error.raise())
 }
 
 fn serve<A: Actor>(mut actor: A, mailbox: &mut Mailbox<A::Message>) -> ExitReason {

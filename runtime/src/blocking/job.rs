@@ -1,7 +1,7 @@
 //! A job: one closure that a thread of the pool runs, once. There are two kinds.
 //!
 //! * A [`Job`] lies on the stack of whoever waits for its end, so that it may borrow from there. Whoever has the
-//!   [`JobRef`] owns closure and result until [`Finished::tell`]; the caller owns them again afterwards. A caller that takes
+//!   [`JobRef`] owns closure and result until its caller is told; the caller owns them again afterwards. A caller that takes
 //!   the reference back has everything again at once.
 //! * An [`OwnedJob`] is on the heap and owns what it uses, so its caller may go at any time. What it returns is then
 //!   dropped by whoever goes last.
@@ -9,14 +9,13 @@
 #![expect(unsafe_code, reason = "jobs borrow from the stacks of those who wait for them")]
 
 use std::cell::UnsafeCell;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::fiber::Reason;
-use crate::latch::Latch;
-use crate::park::Cancellation;
+use crate::cell::Reason;
+use crate::park::{Cancellation, Latch};
+use crate::pool::{JobRef, Owned};
 
 /// See the module's documentation.
 pub(super) struct Job<F, T> {
@@ -38,29 +37,6 @@ pub(super) type Wait<F, T> = fn(&Job<F, T>, TakeBack<'_>) -> Option<Cancellation
 /// Takes a job back that nobody has begun.
 type TakeBack<'a> = &'a dyn Fn() -> Option<JobRef>;
 
-/// The right to run a job, whose type is forgotten, once.
-pub(super) enum JobRef {
-    Borrowing { job: *const (), run: unsafe fn(*const ()) -> *const Latch },
-    Owned(Arc<dyn Owned>),
-}
-
-// SAFETY: closure and result are `Send` by the bounds of `Job::new`, and the caller waits for the job's end. An owned job is
-// `Send` and `Sync` by itself.
-unsafe impl Send for JobRef {}
-
-/// An [`OwnedJob`] whose type is forgotten.
-pub(super) trait Owned: Send + Sync {
-    fn run(&self);
-    fn done(&self) -> &Latch;
-}
-
-/// A job that has run, and whose caller has yet to be told.
-#[must_use = "the caller waits for ever"]
-pub(super) enum Finished {
-    Borrowing(*const Latch),
-    Owned(Arc<dyn Owned>),
-}
-
 impl<F, T> Job<F, T>
 where
     F: FnOnce() -> T + Send,
@@ -76,10 +52,15 @@ where
     ///
     /// Asked for once. The job stays in place until `wait` has returned, which the caller calls next.
     pub(super) unsafe fn to_ref(&self) -> JobRef {
-        JobRef::Borrowing { job: std::ptr::from_ref(self).cast(), run: Self::run }
+        // SAFETY: closure and result are `Send` by the bounds of `new`, and the caller waits for the job's end. `run` and `tell`
+        // ask for no more than a `JobRef` promises.
+        unsafe { JobRef::borrowing(std::ptr::from_ref(self).cast(), Self::run, Self::tell) }
     }
 
-    unsafe fn run(this: *const ()) -> *const Latch {
+    /// # Safety
+    ///
+    /// That is a job whose right to be run is the caller's.
+    unsafe fn run(this: *const ()) {
         // SAFETY: the caller of `to_ref` waits for `done`, and until then the job is this thread's.
         let job = unsafe { &*this.cast::<Self>() };
         // SAFETY: as above.
@@ -87,7 +68,14 @@ where
         let result = catch_unwind(AssertUnwindSafe(call));
         // SAFETY: as above.
         unsafe { *job.result.get() = Some(result) };
-        &job.done
+    }
+
+    /// # Safety
+    ///
+    /// That is a job which has run, and whose caller has not been told.
+    unsafe fn tell(this: *const ()) {
+        // SAFETY: the job stays in place until its caller has seen the count reach zero.
+        unsafe { &(*this.cast::<Self>()).done }.subtract();
     }
 
     /// Waits until the job has run, or until `take_back`, which is called when the caller is cancelled, has found that
@@ -147,46 +135,7 @@ where
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     }
 
-    fn done(&self) -> &Latch {
-        &self.done
-    }
-}
-
-impl JobRef {
-    /// Runs the job. It catches the closure's panic.
-    pub(super) fn run(self) -> Finished {
-        match self {
-            // SAFETY: this is the one right to run it.
-            Self::Borrowing { job, run } => Finished::Borrowing(unsafe { run(job) }),
-            Self::Owned(job) => {
-                job.run();
-                Finished::Owned(job)
-            }
-        }
-    }
-
-    /// Whether it is that job.
-    pub(super) fn is(&self, that: *const ()) -> bool {
-        match self {
-            Self::Borrowing { job, .. } => *job == that,
-            Self::Owned(job) => Arc::as_ptr(job).cast() == that,
-        }
-    }
-}
-
-impl Finished {
-    /// Lets the caller go on; the job is gone afterwards. If there is no caller any more, the result is dropped here.
-    pub(super) fn tell(self) {
-        match self {
-            // SAFETY: the job stays in place until its caller has seen the count reach zero.
-            Self::Borrowing(done) => unsafe { &*done }.subtract(),
-            Self::Owned(job) => {
-                job.done().subtract();
-                // Nobody waits for what a destructor of the result throws.
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(job))) {
-                    mem::forget(payload);
-                }
-            }
-        }
+    fn tell(&self) {
+        self.done.subtract();
     }
 }

@@ -43,17 +43,14 @@
 //! # });
 //! ```
 
+mod call;
 mod job;
-mod lease;
-mod pool;
-mod settings;
 
-use job::Job;
-pub(crate) use lease::Lease;
-pub(crate) use pool::Pool;
-pub(crate) use settings::Settings;
+pub use crate::pool::Gauges;
 
+use crate::pool::{Lease, Pool};
 use crate::scheduler;
+use job::Job;
 
 /// Runs `f` on a thread of the runtime's blocking pool while the calling fiber is parked, and returns what it returned.
 ///
@@ -78,7 +75,7 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) => pool.run(f, Job::wait),
+        Some(pool) => call::wait_for(&pool, f, Job::wait),
         _ => f(),
     }
 }
@@ -110,7 +107,7 @@ where
     T: Send + 'static,
 {
     match scheduler::blocking_pool() {
-        Some(pool) => pool.run_owned(f),
+        Some(pool) => call::run_owned(&pool, f),
         _ => f(),
     }
 }
@@ -124,7 +121,7 @@ pub(crate) fn has_pool() -> bool {
 /// cancelled here. On a plain thread `f` just runs.
 pub(crate) fn run_aside(f: impl FnOnce() + Send + 'static) {
     match scheduler::blocking_pool() {
-        Some(pool) => pool.run_aside(f, !std::thread::panicking()),
+        Some(pool) => call::run_aside(&pool, f, !std::thread::panicking()),
         None => f(),
     }
 }
@@ -132,7 +129,7 @@ pub(crate) fn run_aside(f: impl FnOnce() + Send + 'static) {
 /// [`run_aside`], for which nobody waits.
 pub(crate) fn run_later(f: impl FnOnce() + Send + 'static) {
     match scheduler::blocking_pool() {
-        Some(pool) => pool.run_aside(f, false),
+        Some(pool) => call::run_aside(&pool, f, false),
         None => f(),
     }
 }
@@ -145,7 +142,7 @@ where
     T: Send,
 {
     match scheduler::blocking_pool() {
-        Some(pool) => pool.run(f, Job::wait_and_keep),
+        Some(pool) => call::wait_for(&pool, f, Job::wait_and_keep),
         _ => f(),
     }
 }
@@ -160,26 +157,9 @@ where
     let call = || (f(), Lease::take());
     let pool = scheduler::blocking_pool();
     match pool.as_deref().and_then(Pool::forking) {
-        Some(pool) => pool.run(call, Job::wait),
+        Some(pool) => call::wait_for(pool, call, Job::wait),
         _ => call(),
     }
-}
-
-/// What a blocking pool is doing: a snapshot, see [`gauges`] and
-/// [`Runtime::blocking_gauges`](crate::Runtime::blocking_gauges).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Gauges {
-    /// Threads that exist, idle ones included.
-    pub threads: usize,
-    /// Threads that have nothing to do and wait for it.
-    pub idle: usize,
-    /// Jobs that no thread has taken yet.
-    pub queued: usize,
-    /// Jobs that have ended, also those that panicked or ran in place; not those taken back.
-    pub completed: u64,
-    /// The most threads there have been at once.
-    pub peak: usize,
 }
 
 /// The gauges of the calling fiber's runtime; all zero on a plain thread, which has no pool.

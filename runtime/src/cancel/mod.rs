@@ -50,41 +50,12 @@
 
 mod token;
 
-use std::panic::resume_unwind;
-
-pub use crate::fiber::Cancelled;
+pub use crate::cell::Cancelled;
+pub use crate::park::cancel::shield;
 pub use token::{CancelToken, DropGuard, WaitForCancellationFuture};
 
-use crate::fiber::{Boundary, Fiber, catch_and_resume};
+use crate::cell::Fiber;
 use crate::park::{self, Cost};
-use crate::spawn::JoinHandle;
-
-/// Runs `f`, inside of which the caller is not cancelled by anything outside. Whatever was asked for meanwhile takes effect
-/// at the first blocking call after.
-///
-/// Timeouts and tokens that are set up inside of `f` work there as usual. A function that C calls back is a shield by itself,
-/// where that can be seen; see the [module](self).
-///
-/// ```
-/// # use abaca::cancel::{is_cancelled, shield};
-/// # abaca::run(|| {
-/// let fiber = abaca::spawn(|| {
-///     let saved = shield(|| {
-///         abaca::current().cancel();
-///         abaca::yield_now(); // would unwind outside of the shield
-///         "saved"
-///     });
-///     assert!(is_cancelled());
-///     saved
-/// });
-/// assert_eq!(fiber.join().unwrap(), "saved"); // it has not blocked since
-/// # });
-/// ```
-pub fn shield<T>(f: impl FnOnce() -> T) -> T {
-    let mut boundary = Boundary::shield();
-    let _inside = park::with_chain(|chain| chain.push(&mut boundary));
-    f()
-}
 
 /// Whether the caller's next blocking call will unwind. `false` inside of a [`shield`] that hides it.
 pub fn is_cancelled() -> bool {
@@ -112,48 +83,8 @@ pub fn checkpoint() {
     }
 }
 
-/// Runs `f` with `boundary` around it. `None` if that is where an unwinding ended.
-pub(crate) fn run_inside<T>(boundary: &mut Boundary, f: impl FnOnce(&Boundary) -> T) -> Option<T> {
-    park::require_unwinding();
-    let inside = park::with_chain(|chain| chain.push(boundary));
-    let boundary = inside.boundary();
-    let result = catch_and_resume(&boundary.mark, || f(boundary));
-    match result {
-        Ok(value) => Some(value),
-        Err(payload) => match payload.downcast_ref::<Cancelled>() {
-            // A payload that was kept may name a boundary that has gone, whose address is now this one's.
-            Some(cancelled) if boundary.was_thrown_to() && cancelled.target().is(boundary) => None,
-            _ => resume_unwind(payload),
-        },
-    }
-}
-
-impl<T> JoinHandle<T> {
-    /// Cancels the fiber: it unwinds from the blocking call it is in, or from its next one, and its join returns
-    /// [`Cancelled`] as payload. A task that has not started never runs. See [`cancel`](crate::cancel).
-    ///
-    /// Returns at once; join the fiber to wait for its end.
-    ///
-    /// # Panics
-    ///
-    /// With `panic = "abort"`, since there is no unwinding then.
-    ///
-    /// ```
-    /// # abaca::run(|| {
-    /// let fiber = abaca::spawn(abaca::park);
-    /// fiber.cancel();
-    /// assert!(fiber.join().is_err());
-    /// # });
-    /// ```
-    pub fn cancel(&self) {
-        if !self.has_ended() {
-            self.fiber().cancel();
-        }
-    }
-}
-
 impl Fiber {
-    /// Cancels the fiber, unless it has ended; see [`JoinHandle::cancel`]. A plain thread is not cancelled: the call has
+    /// Cancels the fiber, unless it has ended; see [`JoinHandle::cancel`](crate::JoinHandle::cancel). A plain thread is not cancelled: the call has
     /// no effect on it.
     ///
     /// # Panics

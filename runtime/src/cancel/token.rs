@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 use future::Tasks;
 pub use future::WaitForCancellationFuture;
 
-use crate::fiber::{Boundary, Outcome, Reason};
+use crate::cell::{Boundary, Outcome, Reason};
+use crate::park::primitive::SpinLock;
+use crate::park::wait_list::{self, End, WaitList};
 use crate::park::{self, Cost};
-use crate::sync::parking::SpinLock;
-use crate::sync::wait_list::{self, End, WaitList};
 
 /// A signal that work should end, to be given to the fibers (and threads) that do it. Clones are the same token.
 ///
@@ -184,7 +184,7 @@ impl CancelToken {
     /// With `panic = "abort"`, since there is no unwinding then.
     pub fn run_until_cancelled<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         let mut boundary = Boundary::signal();
-        super::run_inside(&mut boundary, |boundary| {
+        park::run_inside(&mut boundary, |boundary| {
             let _enrolled = self.0.enroll(boundary)?;
             Some(f())
         })?

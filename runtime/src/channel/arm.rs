@@ -13,8 +13,8 @@ use super::clock::Clock;
 use super::error::{RecvError, SendError};
 use super::exchange::{Exchange, Refusal};
 use super::meeting::{Meeting, Parcel, Pledged};
-use crate::sync::parking::{SpinGuard, Waiter, Woken};
-use crate::sync::wait_list::{End, Node, WaitList};
+use crate::park::primitive::{SpinGuard, Waiter, Woken};
+use crate::park::wait_list::{End, Node, WaitList};
 
 /// See the module's documentation.
 pub struct Arm<'a, T> {

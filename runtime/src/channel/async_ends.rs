@@ -22,8 +22,8 @@ use super::exchange::{Exchange, Locked, Patience, Refusal};
 use super::meeting::{Meeting, Parcel};
 use super::receiver::{Flavor, Receiver};
 use super::sender::Sender;
-use crate::fiber::{Outcome, TaskWaiter};
-use crate::sync::wait_list::{End, Node, WaitList};
+use crate::cell::{Outcome, TaskWaiter};
+use crate::park::wait_list::{End, Node, WaitList};
 
 /// One place in one of a channel's lists, for a task.
 struct Place<T> {

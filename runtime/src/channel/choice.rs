@@ -9,8 +9,8 @@ use super::clock::earlier;
 use super::exchange::Patience;
 use super::receiver::{Flavor, Receiver};
 use super::sender::Sender;
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, Cost, Waiter};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, Waiter};
 
 /// The arms of a select.
 pub(super) trait Arms {
@@ -33,7 +33,7 @@ pub(super) type Room = (usize, usize);
 /// Waits until an arm is selected (or found ready, as the rule's purpose says) and returns its index; `None` when the
 /// patience has ended.
 pub(super) fn choose<A: Arms + ?Sized>(arms: &A, rule: Rule, room: &mut [Room]) -> Option<usize> {
-    parking::spend_as(|| rule.patience.cost());
+    park::spend_as(|| rule.patience.cost());
     loop {
         let order = Order::new(arms, rule.is_biased);
         // The usual case: one is ready. This looks at one channel after the other, which is no proof that none is.
@@ -66,7 +66,7 @@ pub(super) fn choose<A: Arms + ?Sized>(arms: &A, rule: Rule, room: &mut [Room]) 
         }
         let Patience::Until(limit) = rule.patience else {
             drop(locks);
-            parking::spend(Cost::InVain);
+            park::spend(Cost::InVain);
             return None;
         };
         if limit.is_some_and(|at| at <= Instant::now()) {
@@ -79,7 +79,7 @@ pub(super) fn choose<A: Arms + ?Sized>(arms: &A, rule: Rule, room: &mut [Room]) 
             // A side is gone, or what was watched has changed, or a promise was broken, or a clock has struck: the next
             // look tells.
             (Outcome::Notified | Outcome::TimedOut, _) => {}
-            (Outcome::Cancelled, _) => parking::unwind(),
+            (Outcome::Cancelled, _) => park::unwind(),
         }
     }
 }
@@ -92,7 +92,7 @@ fn wait<A: Arms + ?Sized>(
     purpose: Purpose,
     deadline: Option<Instant>,
 ) -> (Outcome, Option<usize>) {
-    let waiter: Waiter = parking::waiter();
+    let waiter: Waiter = park::waiter();
     let mut linked = Linked { arms, purpose, is_linked: true };
     // In the order of looking: of two arms that work on the same channel, the other side finds the first one.
     order.indices().for_each(|index| {
@@ -103,7 +103,7 @@ fn wait<A: Arms + ?Sized>(
     for index in 0..arms.count() {
         arms.get(index).deliver();
     }
-    let outcome = parking::wait(&waiter, Reason::Select, deadline);
+    let outcome = park::wait(&waiter, Reason::Select, deadline);
     (outcome, linked.leave())
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::exchange::{Patience, Refusal};
 use super::turn::Turn;
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, Cost, SpinLock};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
 
 /// See the module's documentation. `T` is [`Instant`] wherever there is a message.
 pub(super) struct Clock<T> {
@@ -53,12 +53,12 @@ impl<T> Clock<T> {
     }
 
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        parking::spend_as(|| patience.cost());
+        park::spend_as(|| patience.cost());
         if let Some(message) = self.try_receive() {
             return Ok(message);
         }
         let Patience::Until(deadline) = patience else {
-            parking::spend(Cost::InVain);
+            park::spend(Cost::InVain);
             return Err(Refusal::Unready);
         };
         loop {
@@ -70,10 +70,10 @@ impl<T> Clock<T> {
             if deadline.is_some_and(|at| at <= now) {
                 return Err(Refusal::Unready);
             }
-            let waiter = parking::waiter();
+            let waiter = park::waiter();
             let until = earlier(deadline, self.due());
-            if parking::wait(&waiter, Reason::ChannelReceive, until) == Outcome::Cancelled {
-                parking::unwind();
+            if park::wait(&waiter, Reason::ChannelReceive, until) == Outcome::Cancelled {
+                park::unwind();
             }
         }
     }
@@ -85,7 +85,7 @@ impl<T> Clock<T> {
 
     /// Whether a message is there.
     pub(super) fn is_due(&self) -> bool {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         self.due().is_some_and(|due| due <= Instant::now())
     }
 
@@ -108,11 +108,11 @@ impl<T> Clock<T> {
 /// Waits for a message that never comes.
 pub(super) fn never<T>(patience: Patience) -> Result<T, Refusal> {
     let Patience::Until(deadline) = patience else {
-        parking::spend(Cost::InVain);
+        park::spend(Cost::InVain);
         return Err(Refusal::Unready);
     };
-    if parking::wait(&parking::waiter(), Reason::ChannelReceive, deadline) == Outcome::Cancelled {
-        parking::unwind();
+    if park::wait(&park::waiter(), Reason::ChannelReceive, deadline) == Outcome::Cancelled {
+        park::unwind();
     }
     Err(Refusal::Unready)
 }

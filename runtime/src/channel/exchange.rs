@@ -11,10 +11,10 @@ use super::linger::{linger, looks, pause};
 use super::meeting::{Meeting, Parcel};
 use super::turn::Turn;
 use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::fiber::{Outcome, Reason};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Woken};
+use crate::park::wait_list::{self, End};
 use crate::queue::Hope;
-use crate::sync::parking::{self, Cost, SpinGuard, SpinLock, Woken};
-use crate::sync::wait_list::{self, End};
 
 /// See the module's documentation.
 pub(super) struct Exchange<T> {
@@ -80,7 +80,7 @@ impl<T> Exchange<T> {
     /// Sends `message`, or gives it back.
     #[inline]
     pub(super) fn send(&self, message: T, patience: Patience) -> Result<(), (Refusal, T)> {
-        parking::spend_as(|| if self.capacity.is_none() { Cost::Call } else { patience.cost() });
+        park::spend_as(|| if self.capacity.is_none() { Cost::Call } else { patience.cost() });
         let mut meeting = self.enter();
         match meeting.push(message) {
             Ok(()) => Ok(()),
@@ -91,7 +91,7 @@ impl<T> Exchange<T> {
     /// Receives a message.
     #[inline]
     pub(super) fn receive(&self, patience: Patience) -> Result<T, Refusal> {
-        parking::spend_as(|| patience.cost());
+        park::spend_as(|| patience.cost());
         let mut meeting = self.enter();
         match meeting.pop() {
             Some(message) => Ok(message),
@@ -117,7 +117,7 @@ impl<T> Exchange<T> {
             (Some(meeting), _) => {
                 let refusal = meeting.refusal();
                 drop(meeting);
-                parking::spend(Cost::InVain);
+                park::spend(Cost::InVain);
                 Err((refusal, parcel.unwrap_message()))
             }
         }
@@ -137,7 +137,7 @@ impl<T> Exchange<T> {
             (_, Some(meeting), _) => {
                 let refusal = meeting.refusal();
                 drop(meeting);
-                parking::spend(Cost::InVain);
+                park::spend(Cost::InVain);
                 Err(refusal)
             }
         }
@@ -213,7 +213,7 @@ impl<T> Exchange<T> {
             // The deadline's claim came first, so no receiver has taken the message.
             (Outcome::TimedOut, Parcel::Message(message)) => Err((Refusal::Unready, message)),
             // Likewise; the message is dropped here.
-            (Outcome::Cancelled, _message) => parking::unwind(),
+            (Outcome::Cancelled, _message) => park::unwind(),
             (Outcome::TimedOut, _taken) => unreachable!("only a claim takes a waiting sender's message"),
         }
     }
@@ -260,7 +260,7 @@ impl<T> Exchange<T> {
             // The deadline's (or the cancellation's) claim came first: a sender that had put its message into the
             // node took it back when its own claim failed.
             (Outcome::TimedOut, _none) => Err(Refusal::Unready),
-            (Outcome::Cancelled, _none) => parking::unwind(),
+            (Outcome::Cancelled, _none) => park::unwind(),
         }
     }
 
@@ -290,21 +290,21 @@ impl<T> Exchange<T> {
     #[inline]
     pub(super) fn wake(&self, woken: Option<Woken>) {
         let Some(woken) = woken else { return };
-        let far = parking::is_elsewhere(&woken);
+        let far = park::is_elsewhere(&woken);
         // Compared first: a store of the same value would still take the cache line away from the other core.
         if self.far.load(Ordering::Relaxed) != far {
             self.far.store(far, Ordering::Relaxed);
         }
-        parking::wake(woken);
+        park::wake(woken);
     }
 
     /// Whether to look again for a moment before parking; `linger` says for how long. Not of a plain thread that is to meet another one:
     /// each would look for the other, who is not there while it looks. It waits at once, and stays awake in the wait.
     fn may_linger(&self) -> bool {
-        if self.capacity == Some(0) && !parking::on_fiber() {
+        if self.capacity == Some(0) && !park::on_fiber() {
             return false;
         }
-        self.far.load(Ordering::Relaxed) && parking::is_alone() && self.hope.says_spin()
+        self.far.load(Ordering::Relaxed) && park::is_alone() && self.hope.says_spin()
     }
 
     /// Takes the lock.
@@ -371,13 +371,13 @@ impl<T> Exchange<T> {
 
     /// Messages in the buffer.
     pub(super) fn len(&self) -> usize {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         self.meeting.lock().len()
     }
 
     /// Whether the buffer has no place; `false` for an unbounded channel.
     pub(super) fn is_full(&self) -> bool {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         self.capacity.is_some() && !self.meeting.lock().has_place()
     }
 

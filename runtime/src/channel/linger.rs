@@ -1,7 +1,7 @@
 //! How one that would park stays for a moment, because the other side is running on another core.
 
 use crate::atomic::{spin_loop, thread_yield};
-use crate::sync::parking;
+use crate::park::primitive as park;
 
 /// One that would park while the other side runs on another core first stays for these pauses (in spin hints), and
 /// looks again after each. In the first one the other side moves a few dozen messages at its full speed; parking
@@ -13,7 +13,7 @@ const YIELDS: usize = 16;
 
 /// How often one that lingers looks again.
 pub(super) fn looks() -> usize {
-    if parking::on_fiber() { LINGER.len() } else { LINGER.len() + YIELDS }
+    if park::on_fiber() { LINGER.len() } else { LINGER.len() + YIELDS }
 }
 
 /// Lets some time pass before the next look.

@@ -22,8 +22,8 @@ use std::mem;
 
 use super::exchange::Refusal;
 use super::owed::Owed;
-use crate::sync::parking::Woken;
-use crate::sync::wait_list::WaitList;
+use crate::park::primitive::Woken;
+use crate::park::wait_list::WaitList;
 
 /// The most messages for which there is room from the start; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
@@ -241,12 +241,12 @@ impl<T> Meeting<T> {
         self.has_place() || self.disconnected || (self.limit == 0 && !self.receivers.is_empty())
     }
 
-    /// For [`wait_list::wait`](crate::sync::wait_list::wait).
+    /// For [`wait_list::wait`](crate::park::wait_list::wait).
     pub(super) fn senders(&mut self) -> &mut WaitList<Parcel<T>> {
         &mut self.senders
     }
 
-    /// For [`wait_list::wait`](crate::sync::wait_list::wait).
+    /// For [`wait_list::wait`](crate::park::wait_list::wait).
     pub(super) fn receivers(&mut self) -> &mut WaitList<Parcel<T>> {
         &mut self.receivers
     }

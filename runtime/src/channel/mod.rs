@@ -72,6 +72,7 @@ mod meeting;
 mod model;
 #[cfg(all(test, loom))]
 mod model_select;
+pub(crate) mod mpsc;
 pub mod oneshot;
 mod owed;
 mod pledge;

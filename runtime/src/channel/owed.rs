@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::meeting::Parcel;
-use crate::sync::parking::Woken;
-use crate::sync::wait_list::WaitList;
+use crate::park::primitive::Woken;
+use crate::park::wait_list::WaitList;
 
 /// See the module's documentation.
 pub(super) struct Owed<T> {
@@ -67,7 +67,7 @@ impl<T> Owed<T> {
         }
     }
 
-    /// For [`wait_list::wait`](crate::sync::wait_list::wait).
+    /// For [`wait_list::wait`](crate::park::wait_list::wait).
     pub(super) fn receivers(&mut self) -> &mut WaitList<Parcel<T>> {
         &mut self.receivers
     }

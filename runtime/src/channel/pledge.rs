@@ -3,9 +3,9 @@
 use super::exchange::{Exchange, Patience, Refusal};
 use super::meeting::{Meeting, Parcel};
 use super::owed::Promise;
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking;
-use crate::sync::wait_list::{self, End};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive as park;
+use crate::park::wait_list::{self, End};
 
 impl<T> Exchange<T> {
     /// Sends the message of a sender that was granted its pledge; gives it back if all receivers are gone.
@@ -70,7 +70,7 @@ impl<T> Exchange<T> {
                 || (),
             )
         };
-        match parking::shield(wait) {
+        match park::shield(wait) {
             (Outcome::Notified, Parcel::Message(message)) => Some(message),
             (Outcome::Notified, _broken) => None,
             (Outcome::TimedOut | Outcome::Cancelled, _) => unreachable!("nothing ends a shielded wait"),

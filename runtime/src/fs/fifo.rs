@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 
 use super::OpenOptions;
 use super::file::{File, Opened};
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::{copy, epoll, nowait, socket};
 use crate::poller::Way;
-use crate::{blocking, current};
+use crate::{blocking, time};
 
 /// How long a wait sleeps before it asks again: this, and then twice as long each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -47,7 +47,7 @@ pub(super) fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
         match blocking::run_owned(move || attempt(&options, &path))? {
             Attempt::Opened(opened) => return Ok(File::new(opened)),
             Attempt::Reader(file) => return wait_for_a_writer(file),
-            Attempt::NoReader => current::sleep(pause),
+            Attempt::NoReader => time::sleep(pause),
         }
         pause = LONGEST_PAUSE.min(pause * 2);
     }

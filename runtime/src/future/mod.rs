@@ -23,15 +23,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-pub use crate::spawn::JoinFuture;
+pub use crate::fiber::join_future::JoinFuture;
 #[cfg(not(loom))]
 pub use select::{Either, select};
 pub use timeout::timeout;
 pub use within::{Within, within};
 
-use crate::fiber::note_calm;
+use crate::cell::note_calm;
+use crate::fiber::{JoinHandle, spawn};
 use crate::park::{self, Cost};
-use crate::spawn::{JoinHandle, spawn};
 use notice::Notice;
 
 /// Runs a future to its end on the calling fiber, which parks while the future is pending, or on the calling thread.
@@ -65,7 +65,7 @@ fn drive<F: Future>(mut future: Pin<&mut F>, deadline: impl Fn() -> Option<Insta
             return output;
         }
         if notice.take() {
-            crate::current::yield_now();
+            crate::fiber::yield_now();
         } else {
             notice.wait_until(deadline());
         }

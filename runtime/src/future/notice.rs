@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::Wake;
 use std::time::Instant;
 
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// See the module's documentation.
 pub(super) struct Notice {
@@ -48,7 +48,7 @@ impl Notice {
             let (outcome, ()) =
                 wait_list::wait(state, State::waiting, End::Back, (), Reason::Future, deadline, || ());
             if outcome == Outcome::Cancelled {
-                parking::unwind();
+                park::unwind();
             }
         }
         self.take();
@@ -66,7 +66,7 @@ impl Wake for Notice {
         let woken = state.waiting.pop_front();
         drop(state);
         if let Some(woken) = woken {
-            parking::wake(woken);
+            park::wake(woken);
         }
     }
 }

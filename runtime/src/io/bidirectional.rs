@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use super::kernel_copy::{End, through_a_buffer};
-use crate::try_scope::try_scope;
+use crate::fiber::try_scope::try_scope;
 
 /// How much each direction takes at once.
 const BUFFER_BYTES: usize = 16 << 10;

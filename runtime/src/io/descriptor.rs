@@ -12,12 +12,12 @@ use super::closing;
 use super::mode::Mode;
 use super::settings::{InKernel, Settings};
 use super::waited::{GaveUp, Waited, wait_on_thread, would_block};
-use crate::current;
-use crate::fiber::{Outcome, Reason, Waiter};
+use crate::cell::{Outcome, Reason, Waiter};
 use crate::os::epoll;
 use crate::park::{self, Cost};
 use crate::poller::{Node, Seen, Source, Way};
 use crate::scheduler;
+use crate::time;
 
 /// How long a call waits that no event will tell of: this, and then twice as long each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -335,7 +335,7 @@ impl<T: AsFd> Descriptor<T> {
             if self.is_nonblocking() || deadline.is_some_and(|at| at <= now) {
                 return Err(would_block());
             }
-            current::sleep_until(deadline.map_or(now + pause, |at| at.min(now + pause)));
+            time::sleep_until(deadline.map_or(now + pause, |at| at.min(now + pause)));
             pause = LONGEST_PAUSE.min(pause * 2);
         }
     }

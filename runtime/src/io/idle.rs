@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::Descriptor;
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::poller::{Bell, Way};
 use crate::{park, scheduler};
 

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 
 use super::Descriptor;
 use super::waited::Waited;
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::park::{self, Cost};
 use crate::poller::{Node, Place, Way};
 

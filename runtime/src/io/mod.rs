@@ -1,4 +1,4 @@
-//! Layer 8: waiting for descriptors. [`Pollable`] makes anything that epoll can watch block only its fiber.
+//! Waiting for descriptors. [`Pollable`] makes anything that epoll can watch block only its fiber.
 //!
 //! [`copy_bidirectional`] is what a proxy does, and [`copy_fd`] copies inside of the kernel.
 //!

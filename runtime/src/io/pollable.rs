@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use super::priority::Priority;
 use super::{Descriptor, Kind};
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::os::epoll::Epoll;
 use crate::os::{nowait, socket};
 use crate::poller::Way;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 
 use super::{Descriptor, Kind};
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::os::epoll::{Epoll, is_urgent};
 use crate::poller::Way;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use crate::fiber::Chain;
+use crate::cell::Chain;
 use crate::os::epoll;
 use crate::park;
 use crate::poller::{Place, Way};

@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::TcpStream;
 use super::connect::{is_in_progress, outcome};
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::epoll::{Epoll, EventBuffer};
 use crate::poller::Way;

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::current;
 use crate::os::socket::{AcceptError, accept_error, has_run_out};
+use crate::time;
 
 /// How long an iterator waits when something has run out: this, and then twice as long each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -23,7 +23,7 @@ pub(super) fn next<T>(accept: impl Fn() -> io::Result<T>, gives_errors: bool) ->
             Err(error) if gives_errors => return Err(error),
             Err(error) if accept_error(&error) == AcceptError::Connection => {}
             Err(error) if has_run_out(&error) => {
-                current::sleep(pause);
+                time::sleep(pause);
                 pause = LONGEST_PAUSE.min(pause * 2);
             }
             accepted => return accepted,

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawF
 
 use super::socket::{descriptor_traits, listener_conversions};
 use super::{ListenOptions, TcpStream, ToSocketAddrs, incoming};
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket;
 use crate::scheduler;

@@ -11,7 +11,7 @@ use socket2::SockAddr;
 use super::ToSocketAddrs;
 use super::address::first_that;
 use super::socket::{descriptor_traits, shared_methods, std_conversions};
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket;
 use crate::poller::Way;

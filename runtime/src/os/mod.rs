@@ -1,4 +1,4 @@
-//! Layer 1: every libc call of the runtime, behind safe functions that return `io::Result`.
+//! Every libc call of the runtime, behind safe functions that return `io::Result`.
 //!
 //! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
 

@@ -1,4 +1,4 @@
-//! Layer 4: the poller turns what the kernel reports about descriptors into wake-ups.
+//! The poller turns what the kernel reports about descriptors into wake-ups.
 //!
 //! A [`Poller`] is one epoll instance with the registrations made with it. [`Poller::wait`] passes each claimed
 //! wake-up to its caller; it never calls up. Descriptors are registered once, edge-triggered, for both directions,
@@ -24,7 +24,7 @@ use slot::Edge;
 pub(crate) use slot::{Place, Seen, Way};
 pub(crate) use source::{Bell, Source};
 
-use crate::fiber::Woken;
+use crate::cell::Woken;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };

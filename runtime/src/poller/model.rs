@@ -13,7 +13,7 @@ use loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use loom::thread;
 
 use super::slot::{Attempt, Edge, Place, Slot, Way};
-use crate::fiber::Waiter;
+use crate::cell::Waiter;
 use crate::poller::Node;
 
 struct World {

@@ -12,7 +12,7 @@ use std::task::Context;
 
 use super::slot::Slot;
 use crate::atomic::{AtomicPtr, Ordering};
-use crate::fiber::{TaskWaiter, Waiter, Woken};
+use crate::cell::{TaskWaiter, Waiter, Woken};
 
 /// One fiber's wait, on its stack; or one task's, on the heap.
 pub(crate) struct Node {

@@ -9,7 +9,7 @@
 use std::ptr;
 
 use super::node::Node;
-use crate::fiber::{Outcome, Woken};
+use crate::cell::{Outcome, Woken};
 
 /// Those who wait for one direction.
 pub(super) struct Ring {

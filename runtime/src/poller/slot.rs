@@ -9,7 +9,7 @@ use std::ptr;
 use super::node::Node;
 use super::ring::{Ring, wake_chain};
 use crate::atomic::{AtomicU32, Ordering};
-use crate::fiber::Woken;
+use crate::cell::Woken;
 use crate::queue::SpinLock;
 
 /// A direction of a descriptor. Each has a word and a list of its own.
@@ -241,7 +241,7 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
-    use crate::fiber::{Outcome, Waiter};
+    use crate::cell::{Outcome, Waiter, wake_task};
 
     const READABLE: [Edge; 2] = [Edge::Ready, Edge::None];
 
@@ -308,7 +308,8 @@ mod tests {
             assert!(!slot.unlink(Way::Read, owner.as_deref().expect("one event")));
             owner = None;
             assert_eq!(weak.strong_count(), 1);
-            crate::park::wake(woken);
+            let Woken::Task(task) = woken else { panic!("a task waits") };
+            wake_task(task);
         });
         assert_eq!(weak.strong_count(), 0);
 

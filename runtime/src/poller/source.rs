@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use super::Poller;
 use super::node::Node;
 use super::slot::{Attempt, Edge, Place, Seen, Slot, Way};
-use crate::fiber::Woken;
+use crate::cell::Woken;
 
 /// What a descriptor is to pollers. Its owner calls [`deregister`](Source::deregister) before it closes the
 /// descriptor.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::streams::read_both;
 use super::ward::Ward;
 use super::{ChildStderr, ChildStdin, ChildStdout};
-use crate::blocking::Lease;
 use crate::park::{self, Cost};
+use crate::pool::Lease;
 
 /// A running or ended child process. Mirrors [`std::process::Child`].
 ///

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use crate::blocking::Lease;
 use crate::os;
 use crate::os::epoll::{Epoll, EventBuffer, EventFd};
+use crate::pool::Lease;
 
 /// How long the sitter sleeps between two looks at orphans that nothing tells of: this, and then twice as long each time up
 /// to the longest.

@@ -5,13 +5,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process;
 use std::time::Duration;
 
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::shared_file::{reads_shared_file, shared_file_traits, writes_shared_file};
 use crate::io::{Descriptor, Kind, Read, SharedFile};
 use crate::os::epoll::{Epoll, EventBuffer};
 use crate::os::socket;
 use crate::poller::Way;
-use crate::{cancel, current};
+use crate::{cancel, fiber, time};
 
 /// What the child reads. Mirrors [`std::process::ChildStdin`]; dropping it is the child's end of input.
 pub struct ChildStdin(SharedFile<process::ChildStdin>);
@@ -48,7 +48,7 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
         }
         if has_more {
             // A child that writes faster than we read must not have the worker for itself, nor outlast a cancellation.
-            current::yield_now();
+            fiber::yield_now();
             cancel::checkpoint();
             pause = FIRST_PAUSE;
             continue;
@@ -58,7 +58,7 @@ pub(super) fn read_both(stdout: ChildStdout, stderr: ChildStderr) -> io::Result<
             return Ok((stdout.bytes, stderr.bytes));
         }
         let Some(events) = &events else {
-            current::sleep(pause);
+            time::sleep(pause);
             pause = LONGEST_PAUSE.min(pause * 2);
             continue;
         };

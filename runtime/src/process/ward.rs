@@ -6,11 +6,11 @@ use std::process::{self, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::orphans;
-use crate::blocking::Lease;
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::poller::Way;
-use crate::{current, os};
+use crate::pool::Lease;
+use crate::{os, time};
 
 /// How long a wait for a child that has no pidfd sleeps between two looks: this, and then twice as long each time up to the
 /// longest.
@@ -87,7 +87,7 @@ impl Ward {
             if status.is_some() || deadline.is_some_and(|at| now >= at) {
                 return Ok(status);
             }
-            current::sleep_until(deadline.map_or(now + pause, |at| at.min(now + pause)));
+            time::sleep_until(deadline.map_or(now + pause, |at| at.min(now + pause)));
             pause = LONGEST_PAUSE.min(pause * 2);
         }
     }

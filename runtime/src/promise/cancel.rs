@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::agenda::Agenda;
-use crate::spawn::JoinHandle;
+use crate::fiber::JoinHandle;
 
 /// A cell, whatever its type.
 pub(super) trait Cancel: Send + Sync {

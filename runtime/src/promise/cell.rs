@@ -13,23 +13,16 @@ use std::time::Instant;
 use super::agenda::Agenda;
 use super::cancel::{Cancel, OnCancel};
 use super::error::Error;
-use crate::atomic::{AtomicBool, Ordering};
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::park::{WaitQueue, Wakeup};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) type Callback<T> = Box<dyn FnOnce(&Result<T, Error>, &mut Agenda) + Send>;
 
 /// See the module's documentation.
 pub(super) struct Cell<T> {
     outcome: OnceLock<Result<T, Error>>,
-    state: SpinLock<State<T>>,
-}
-
-struct State<T> {
-    stage: Stage<T>,
-    /// Who blocks until the stage changes.
-    waiting: WaitList<()>,
+    /// Those in the queue block until the stage changes.
+    stage: WaitQueue<Stage<T>>,
 }
 
 enum Stage<T> {
@@ -51,26 +44,14 @@ struct Entry<T> {
     spent: Option<Arc<AtomicBool>>,
 }
 
-impl<T> State<T> {
-    fn waiting(&mut self) -> &mut WaitList<()> {
-        &mut self.waiting
-    }
-}
-
 impl<T> Cell<T> {
     pub(super) fn pending(on_cancel: OnCancel) -> Arc<Self> {
         let stage = Stage::Pending(Pending { callbacks: Vec::new(), spent: 0, on_cancel });
-        Arc::new(Self {
-            outcome: OnceLock::new(),
-            state: SpinLock::new(State { stage, waiting: WaitList::new() }),
-        })
+        Arc::new(Self { outcome: OnceLock::new(), stage: WaitQueue::new(stage) })
     }
 
     pub(super) fn resolved(outcome: Result<T, Error>) -> Arc<Self> {
-        Arc::new(Self {
-            outcome: OnceLock::from(outcome),
-            state: SpinLock::new(State { stage: Stage::Resolved, waiting: WaitList::new() }),
-        })
+        Arc::new(Self { outcome: OnceLock::from(outcome), stage: WaitQueue::new(Stage::Resolved) })
     }
 
     /// The cell that `cell` is an alias of, in the end; itself if of none. Shortens the way there.
@@ -83,7 +64,7 @@ impl<T> Cell<T> {
         while !Arc::ptr_eq(&left, &root) {
             let Some(next) = left.alias() else { break };
             if !Arc::ptr_eq(&next, &root) {
-                let old = left.state.lock().replace_alias(&root);
+                let old = left.stage.lock().replace_alias(&root);
                 drop(old);
             }
             left = next;
@@ -92,7 +73,7 @@ impl<T> Cell<T> {
     }
 
     fn alias(&self) -> Option<Arc<Self>> {
-        match &self.state.lock().stage {
+        match &*self.stage.lock() {
             Stage::Alias(next) => Some(Arc::clone(next)),
             _ => None,
         }
@@ -110,44 +91,38 @@ impl<T> Cell<T> {
     pub(super) fn wait(cell: &Arc<Self>, deadline: Option<Instant>) -> Option<Arc<Self>> {
         loop {
             let root = Self::root(cell);
-            let state = root.state.lock();
-            match state.stage {
+            let stage = root.stage.lock();
+            match *stage {
                 Stage::Pending(_) => {}
                 Stage::Resolved => {
-                    drop(state);
+                    drop(stage);
                     return Some(root);
                 }
                 Stage::Alias(_) => continue,
             }
-            match wait_list::wait(state, State::waiting, End::Back, (), Reason::Promise, deadline, || ()).0 {
-                Outcome::Notified => {}
-                Outcome::TimedOut => return None,
-                Outcome::Cancelled => parking::unwind(),
+            if stage.wait(deadline) == Wakeup::TimedOut {
+                return None;
             }
         }
     }
 
-    fn wake_all(&self) {
-        wait_list::wake_up_to(&self.state, State::waiting, usize::MAX);
-    }
-
     /// Whether cancelling is possible at all, and what it would do here.
     pub(super) fn set_on_cancel(&self, on_cancel: OnCancel) {
-        let mut state = self.state.lock();
-        let unused = match &mut state.stage {
+        let mut stage = self.stage.lock();
+        let unused = match &mut *stage {
             Stage::Pending(pending) => std::mem::replace(&mut pending.on_cancel, on_cancel),
             _ => on_cancel,
         };
-        drop(state);
+        drop(stage);
         drop(unused);
     }
 }
 
-impl<T> State<T> {
+impl<T> Stage<T> {
     /// Points an alias at `root` instead; returns what it pointed at, to be dropped without the lock.
     fn replace_alias(&mut self, root: &Arc<Cell<T>>) -> Option<Arc<Cell<T>>> {
-        match &mut self.stage {
-            Stage::Alias(next) => Some(std::mem::replace(next, Arc::clone(root))),
+        match self {
+            Self::Alias(next) => Some(std::mem::replace(next, Arc::clone(root))),
             _ => None,
         }
     }
@@ -159,18 +134,18 @@ impl<T: Send + Sync + 'static> Cell<T> {
     pub(super) fn settle(cell: &Arc<Self>, outcome: Result<T, Error>, agenda: &mut Agenda) -> bool {
         loop {
             let root = Self::root(cell);
-            let mut state = root.state.lock();
-            match &state.stage {
+            let mut stage = root.stage.lock();
+            match *stage {
                 Stage::Pending(_) => {}
                 Stage::Resolved => return false,
                 Stage::Alias(_) => continue,
             }
-            let stage = std::mem::replace(&mut state.stage, Stage::Resolved);
+            let was = std::mem::replace(&mut *stage, Stage::Resolved);
             let written = root.outcome.set(outcome);
-            drop(state);
+            drop(stage);
             assert!(written.is_ok(), "a pending promise has no outcome");
-            root.wake_all();
-            if let Stage::Pending(pending) = stage
+            root.stage.lock().notify_all();
+            if let Stage::Pending(pending) = was
                 && !pending.callbacks.is_empty()
             {
                 agenda.push(move |agenda| root.call_all(pending.callbacks, agenda));
@@ -195,13 +170,13 @@ impl<T: Send + Sync + 'static> Cell<T> {
         let mut entry = Some(Entry { call: Box::new(callback), spent });
         let root = loop {
             let root = Self::root(cell);
-            let mut state = root.state.lock();
-            match &mut state.stage {
+            let mut stage = root.stage.lock();
+            match &mut *stage {
                 Stage::Pending(pending) => return pending.callbacks.extend(entry.take()),
                 Stage::Resolved => {}
                 Stage::Alias(_) => continue,
             }
-            drop(state);
+            drop(stage);
             break root;
         };
         Agenda::run(|agenda| root.call_all(entry.into_iter().collect(), agenda));
@@ -211,8 +186,8 @@ impl<T: Send + Sync + 'static> Cell<T> {
     /// others raced against does not keep what those left behind.
     pub(super) fn note_spent(cell: &Arc<Self>) {
         let root = Self::root(cell);
-        let mut state = root.state.lock();
-        let Stage::Pending(pending) = &mut state.stage else { return };
+        let mut stage = root.stage.lock();
+        let Stage::Pending(pending) = &mut *stage else { return };
         pending.spent += 1;
         if pending.spent * 2 <= pending.callbacks.len() {
             return;
@@ -221,7 +196,7 @@ impl<T: Send + Sync + 'static> Cell<T> {
         let callbacks = std::mem::take(&mut pending.callbacks);
         let (dead, live): (Vec<_>, Vec<_>) = callbacks.into_iter().partition(Entry::is_spent);
         pending.callbacks = live;
-        drop(state);
+        drop(stage);
         drop(dead);
     }
 }
@@ -259,23 +234,23 @@ impl<T: Clone + Send + Sync + 'static> Cell<T> {
         // In the order of their addresses, so that two who merge in opposite directions do not wait for each other.
         let (mut ours, mut theirs);
         if std::ptr::from_ref(self) < Arc::as_ptr(outer) {
-            ours = self.state.lock();
-            theirs = outer.state.lock();
+            ours = self.stage.lock();
+            theirs = outer.stage.lock();
         } else {
-            theirs = outer.state.lock();
-            ours = self.state.lock();
+            theirs = outer.stage.lock();
+            ours = self.stage.lock();
         }
-        let (Stage::Pending(from), Stage::Pending(into)) = (&mut ours.stage, &mut theirs.stage) else {
+        let (Stage::Pending(from), Stage::Pending(into)) = (&mut *ours, &mut *theirs) else {
             return false;
         };
         into.callbacks.append(&mut from.callbacks);
         into.spent += from.spent;
         let unused = std::mem::replace(&mut into.on_cancel, std::mem::take(&mut from.on_cancel));
-        let empty = std::mem::replace(&mut ours.stage, Stage::Alias(Arc::clone(outer)));
+        let empty = std::mem::replace(&mut *ours, Stage::Alias(Arc::clone(outer)));
         drop((ours, theirs));
         drop((unused, empty));
         // They look for the new root.
-        self.wake_all();
+        self.stage.lock().notify_all();
         true
     }
 }
@@ -283,8 +258,8 @@ impl<T: Clone + Send + Sync + 'static> Cell<T> {
 impl<T: Send + Sync + 'static> Cancel for Cell<T> {
     fn on_cancel(self: Arc<Self>) -> OnCancel {
         let root = Self::root(&self);
-        let mut state = root.state.lock();
-        match &mut state.stage {
+        let mut stage = root.stage.lock();
+        match &mut *stage {
             Stage::Pending(pending) => pending.on_cancel.take(),
             Stage::Resolved => OnCancel::Nothing,
             Stage::Alias(next) => {
@@ -301,19 +276,19 @@ impl<T: Send + Sync + 'static> Cancel for Cell<T> {
 impl<T> Drop for Cell<T> {
     /// A chain of aliases is dropped in a loop: its length is the user's.
     fn drop(&mut self) {
-        let mut next = self.state.lock().take_alias();
+        let mut next = self.stage.lock().take_alias();
         while let Some(cell) = next {
-            next = Arc::into_inner(cell).and_then(|cell| cell.state.lock().take_alias());
+            next = Arc::into_inner(cell).and_then(|cell| cell.stage.lock().take_alias());
         }
     }
 }
 
-impl<T> State<T> {
+impl<T> Stage<T> {
     fn take_alias(&mut self) -> Option<Arc<Cell<T>>> {
-        match std::mem::replace(&mut self.stage, Stage::Resolved) {
-            Stage::Alias(next) => Some(next),
+        match std::mem::replace(self, Self::Resolved) {
+            Self::Alias(next) => Some(next),
             other => {
-                self.stage = other;
+                *self = other;
                 None
             }
         }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use super::cell::Cell;
 use super::error::Error;
 use super::handle::Promise;
-use crate::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// The future of a promise's outcome; from awaiting the [`Promise`].
 ///

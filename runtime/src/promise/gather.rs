@@ -8,7 +8,7 @@ use super::cell::Cell;
 use super::error::Error;
 use super::handle::Promise;
 use super::resolver::Resolver;
-use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 fn sources<T: Send + Sync + 'static>(promises: &[Promise<T>]) -> OnCancel {
     OnCancel::Sources(promises.iter().map(|promise| Arc::downgrade(&promise.source())).collect())

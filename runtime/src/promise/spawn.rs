@@ -55,7 +55,7 @@ where
 {
     let (promise, resolver) = Promise::pending();
     let work = Work(Some(resolver));
-    let handle = crate::spawn::spawn(move || work.run(f));
+    let handle = crate::fiber::spawn(move || work.run(f));
     // Nobody could have cancelled it before: the promise was ours alone.
     promise.cell.set_on_cancel(OnCancel::Fiber(handle));
     promise
@@ -84,7 +84,7 @@ where
 {
     let (promise, resolver) = Promise::pending();
     let work = Work(Some(resolver));
-    drop(crate::spawn::spawn(move || work.run(|| Ok(blocking::run_owned(f)))));
+    drop(crate::fiber::spawn(move || work.run(|| Ok(blocking::run_owned(f)))));
     promise
 }
 

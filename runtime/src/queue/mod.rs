@@ -1,4 +1,4 @@
-//! Layer 2: the queues between workers, and who sleeps. They know no fiber and never call up.
+//! The queues between workers, and who sleeps. They know no fiber and never call up.
 //!
 //! [`ReadyList`] is one worker's private queue, [`Inbox`] is how others hand it wake-ups, [`LifoSlot`] holds the
 //! task it spawned last, [`SpinLock`] guards wait queues and channel buffers, [`Sleepers`] says whom to wake for

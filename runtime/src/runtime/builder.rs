@@ -10,9 +10,9 @@ use abaca_asm::stack::{DEFAULT_STACK_BYTES, StackPool};
 
 use super::Runtime;
 use super::crew::Crew;
-use crate::blocking::{self, Pool};
-use crate::fiber::contained;
+use crate::cell::contained;
 use crate::poller;
+use crate::pool::{self, Pool};
 use crate::scheduler::{self, Hooks, Pollers, Reporting, Shared, StackSupply};
 
 /// Who waits for the operating system's events; see [`Builder::poller`].
@@ -41,7 +41,7 @@ pub struct Builder {
     poller: Option<Poller>,
     name: String,
     shutdown_timeout: Duration,
-    pub(crate) blocking: blocking::Settings,
+    pub(crate) blocking: pool::Settings,
     on_thread_start: Option<Hook>,
     on_thread_stop: Option<Hook>,
     hooks: Hooks,
@@ -71,7 +71,7 @@ impl Default for Builder {
             poller: None,
             name: "abaca".into(),
             shutdown_timeout: Duration::from_secs(10),
-            blocking: blocking::Settings::default(),
+            blocking: pool::Settings::default(),
             on_thread_start: None,
             on_thread_stop: None,
             hooks: Hooks::default(),
@@ -118,6 +118,19 @@ impl Builder {
     /// The prefix of the threads' names. Default: `abaca`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// How many threads the [`blocking`](crate::blocking) pool may have, 1 or more. Default: 512.
+    pub fn max_blocking_threads(mut self, threads: usize) -> Self {
+        self.blocking.max_threads = threads;
+        self
+    }
+
+    /// How long a thread of the [`blocking`](crate::blocking) pool stays without work before it ends; zero ends it
+    /// at once. Default: 10 seconds.
+    pub fn blocking_keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.blocking.keep_alive = keep_alive;
         self
     }
 
@@ -236,9 +249,9 @@ impl Builder {
             Poller::Thread => Pollers::Thread(poller::Poller::new()?),
         };
         let stacks = StackSupply::new(StackPool::new(self.stack_bytes));
-        let pool = Arc::new(Pool::new(&self.name, self.blocking.check()?));
+        let blocking = Arc::new(Pool::new(&self.name, self.blocking.check()?));
         let shared =
-            Shared::new(workers, stacks, pollers, pool, self.max_fibers, self.hooks, self.reporting)?;
+            Shared::new(workers, stacks, pollers, blocking, self.max_fibers, self.hooks, self.reporting)?;
         let crew = Crew::new(Arc::clone(&shared));
         let mut runtime = Runtime {
             shared: Arc::clone(&shared),

@@ -10,10 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ShutdownError;
-use crate::fiber::{Outcome, Reason};
-use crate::latch::Latch;
+use crate::cell::{Outcome, Reason};
 use crate::os;
 use crate::park;
+use crate::park::Latch;
 use crate::scheduler::{self, Shared};
 
 /// See the module's documentation.

@@ -17,9 +17,10 @@ pub use builder::{Builder, Poller};
 
 use crew::{Crew, Report};
 
-use crate::fiber::NoStack;
+use crate::cell::NoStack;
+use crate::fiber::{self, JoinHandle, SpawnError};
+use crate::pool;
 use crate::scheduler::{self, Shared};
-use crate::spawn::{self, JoinHandle, SpawnError};
 
 /// The name of the fiber that [`Runtime::run`] makes.
 const MAIN: &str = "main";
@@ -97,9 +98,9 @@ impl Runtime {
         );
         // SAFETY: closure and result are `Send`, and the join below outlives all borrows: on a plain thread, behind a
         // shield, it neither unwinds nor returns before the fiber has ended.
-        let handle = unsafe { spawn::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
+        let handle = unsafe { fiber::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
         let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
-        match NoStack::of(crate::cancel::shield(|| handle.join_veiled())) {
+        match NoStack::of(crate::park::shield(|| handle.join_veiled())) {
             Ok(result) => result.unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
             // No panic was reported: it never began.
             Err(error) => panic!("failed to start the main fiber: {error}"),
@@ -130,12 +131,23 @@ impl Runtime {
         T: Send + 'static,
     {
         // SAFETY: closure and result are `Send` and `'static`.
-        unsafe { spawn::Builder::new().spawn_onto(&self.shared, f) }
+        unsafe { fiber::Builder::new().spawn_onto(&self.shared, f) }
     }
 
     /// How many workers it has.
     pub fn workers(&self) -> usize {
         self.shared.workers.len()
+    }
+
+    /// What the runtime's [`blocking`](crate::blocking) pool is doing.
+    ///
+    /// ```
+    /// let runtime = abaca::Runtime::builder().workers(1).max_blocking_threads(4).build().unwrap();
+    /// runtime.run(|| abaca::blocking::run(|| ()));
+    /// assert_eq!(runtime.blocking_gauges().completed, 1);
+    /// ```
+    pub fn blocking_gauges(&self) -> pool::Gauges {
+        self.shared.blocking.gauges()
     }
 
     /// Shuts the runtime down: accepts no new fibers, cancels the remaining ones (they unwind from the blocking

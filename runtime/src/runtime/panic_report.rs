@@ -33,7 +33,7 @@ pub(super) fn name_fibers() {
 }
 
 fn announce() {
-    let fiber = crate::current::current();
+    let fiber = crate::fiber::current();
     // The main fiber's name is ours, and its panic goes on in the caller of `run`.
     if let Some(name) = fiber.name().filter(|name| *name != MAIN) {
         // As std's, it goes nowhere if there is no standard error: a panic here would abort.

@@ -8,19 +8,19 @@ use std::time::Instant;
 
 use super::cancel::expires;
 use super::worker::Worker;
-use crate::fiber::{Header, Outcome, Waiter, Woken};
+use crate::cell::{Header, Outcome, Waiter, Woken};
 use crate::timer::Entry;
 
 /// What the entry of such a wait names as its owner. It lies in the frame in which the fiber waits.
-pub(super) struct Bound<'a> {
-    pub(super) fiber: NonNull<Header>,
-    pub(super) waiter: &'a Waiter,
+pub(crate) struct Bound<'a> {
+    pub(crate) fiber: NonNull<Header>,
+    pub(crate) waiter: &'a Waiter,
     /// When the next boundary fires, if one does.
-    pub(super) at: Cell<Option<Instant>>,
+    pub(crate) at: Cell<Option<Instant>>,
     /// When the wait ends by itself, in nanoseconds on the clock of the timers.
-    pub(super) own_ns: Option<u64>,
+    pub(crate) own_ns: Option<u64>,
     /// Set if the boundary has ended the wait.
-    pub(super) has_ended_wait: &'a Cell<bool>,
+    pub(crate) has_ended_wait: &'a Cell<bool>,
 }
 
 /// The bit of an entry's owner that says that it is a bound, and no waiter.
@@ -29,7 +29,7 @@ const BOUND: usize = 1;
 const _: () = assert!(align_of::<Bound<'_>>() > BOUND && align_of::<Waiter>() > BOUND);
 
 impl Bound<'_> {
-    pub(super) fn to_owner(&self) -> *const () {
+    pub(crate) fn to_owner(&self) -> *const () {
         ptr::from_ref(self).cast::<()>().map_addr(|address| address | BOUND)
     }
 

@@ -19,7 +19,8 @@ use super::worker::current_worker;
 
 /// What kind of call it is, and so what it takes of the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cost {
+#[non_exhaustive]
+pub enum Cost {
     /// A call that may wait, and need not: whoever makes it is prepared for others to run.
     Wait,
     /// A call that never waits: it may be made with a lock of std's held, or a `RefCell` borrowed.
@@ -73,9 +74,13 @@ thread_local! {
     static LEFT: AtomicI32 = const { AtomicI32::new(FULL) };
 }
 
-/// Takes `cost` of the budget; gives way to others when it is used up.
+/// Takes `cost` of the budget that the calling fiber has for calls; lets others run when it is used up. On a plain thread it
+/// does nothing.
+///
+/// A primitive calls it once for each of its own calls, before it does its work, or after it has found that it cannot. It never
+/// calls it with a lock held, nor in a destructor. It costs a subtraction and a branch.
 #[inline(always)]
-pub(crate) fn spend(cost: Cost) {
+pub fn spend(cost: Cost) {
     spend_units(cost.units(), || cost);
 }
 

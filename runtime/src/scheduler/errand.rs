@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use super::current_worker;
 use super::shared::Shared;
-use crate::fiber::{Flags, Header, Task, Woken, allocate, is_calm, wake_task};
+use crate::cell::{Flags, Header, Task, Woken, allocate, is_calm, wake_task};
 
 /// A wake-up that is delivered when this is dropped: by the fiber that it was made for, whether that runs or is refused
 /// because the runtime ends.

@@ -5,7 +5,7 @@
 //!
 //! [`Builder::around_fiber`]: crate::runtime::Builder::around_fiber
 //! [`Builder::around_park`]: crate::runtime::Builder::around_park
-//! [`Flags::HOOKED`]: crate::fiber::Flags::HOOKED
+//! [`Flags::HOOKED`]: crate::cell::Flags::HOOKED
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

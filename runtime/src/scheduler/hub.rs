@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::bound::Bound;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
-use crate::fiber::{Header, Outcome, Waiter, Woken};
+use crate::cell::{Header, Outcome, Waiter, Woken};
 use crate::os::slack;
 use crate::queue::{Hope, Search, steal_half};
 

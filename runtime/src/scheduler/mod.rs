@@ -1,4 +1,4 @@
-//! Layer 5: who runs where and when. Workers, the hub, stealing, placement of spawns, start and shutdown.
+//! Who runs where and when. Workers, the hub, stealing, placement of spawns, start and shutdown.
 //!
 //! `README.md` beside this file tells the idle protocol. The upper layers use the functions of this file.
 
@@ -15,11 +15,9 @@ pub(crate) mod cancel;
 mod errand;
 mod hooks;
 mod hub;
-#[cfg(all(test, loom))]
-mod model_cancel;
 mod monitor;
 #[cfg_attr(loom, path = "model_reach.rs")]
-mod reach;
+pub(crate) mod reach;
 mod refusals;
 mod report;
 mod reporting;
@@ -31,34 +29,33 @@ pub(crate) mod shutdown;
 mod stacks;
 mod stall;
 mod tidying;
+mod wake;
 mod watch;
 mod worker;
 
-use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
+pub(crate) use bound::Bound;
 #[cfg(not(loom))]
 use budget::Verdict;
-pub(crate) use budget::{Cost, spend, spend_as};
+pub(crate) use budget::spend_as;
+pub use budget::{Cost, spend};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
 pub use stall::{Activity, Stall};
+pub(crate) use wake::{is_alone, is_elsewhere, wake};
+#[cfg(all(test, loom))]
+pub(crate) use worker::Stealable;
 pub(crate) use worker::{Worker, current_worker};
 
-use crate::blocking::Pool;
-use crate::fiber::{Flags, Header, Outcome, Reason, Waiter, Woken};
-use crate::os::signal::watch_faults;
-use crate::os::{self, futex};
+use crate::cell::{Flags, Header};
+use crate::os::{self, signal::watch_faults};
 use crate::poller::Poller;
-use crate::timer::Entry;
-use bound::Bound;
-use cancel::Until;
+use crate::pool::Pool;
 
 /// The fiber that is calling, if the caller is one.
 #[inline]
@@ -69,171 +66,6 @@ pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
 /// Whether the caller is on a worker of that runtime.
 pub(crate) fn is_within(shared: &Shared) -> bool {
     current_worker().is_some_and(|worker| ptr::eq(worker.shared(), shared))
-}
-
-/// Delivers the wake-up that a successful claim owes.
-#[inline]
-pub(crate) fn wake(woken: Woken) {
-    match woken {
-        Woken::Fiber(fiber) => wake_fiber(fiber),
-        Woken::Thread(word) => futex::wake_one(word),
-        Woken::Awake => {}
-        Woken::Task(task) => errand::wake(task),
-    }
-}
-
-#[inline]
-fn wake_fiber(fiber: NonNull<Header>) {
-    // SAFETY: the claim gave us this one wake-up, without which the fiber cannot end. Relaxed: the fiber
-    // registered the waiter that led here after its home was written.
-    let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast::<Worker>();
-    match current_worker() {
-        Some(worker) if ptr::eq(worker, home) => worker.make_ready(fiber),
-        other => wake_elsewhere(other, home, fiber),
-    }
-}
-
-/// Whether that wake-up goes to another thread than the caller's.
-#[inline]
-pub(crate) fn is_elsewhere(woken: &Woken) -> bool {
-    let Woken::Fiber(fiber) = woken else { return true };
-    // SAFETY: as in `wake_fiber`: the caller has the wake-up and has not delivered it yet.
-    let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast_const().cast();
-    home != current_worker().map_or(ptr::null(), ptr::from_ref)
-}
-
-/// Whether nobody else could run in the caller's place: it is a plain thread, or the only fiber of its worker
-/// that is ready.
-pub(crate) fn is_alone() -> bool {
-    current_worker().is_none_or(|worker| worker.ready.is_empty() && !worker.remote.inbox.has_mail())
-}
-
-#[cold]
-#[inline(never)]
-fn wake_elsewhere(worker: Option<&Worker>, home: *const Worker, fiber: NonNull<Header>) {
-    // SAFETY: the home outlives its fibers, and this one cannot end before it is woken.
-    let home = unsafe { &*home };
-    // SAFETY: as above, for the runtime; once the fiber is delivered the visit keeps it. A worker of the same
-    // runtime needs none: its own thread keeps the runtime.
-    let shared: &Shared = unsafe { &*ptr::from_ref(home.shared()) };
-    let is_ours = worker.is_some_and(|worker| ptr::eq(worker.shared(), shared));
-    let _visit = (!is_ours).then(|| shared.enter());
-    shared.deliver(home, fiber);
-}
-
-/// Blocks the current fiber until `waiter` is claimed, or until `deadline`.
-#[inline(never)]
-pub(crate) fn block(
-    me: NonNull<Header>,
-    waiter: &Waiter,
-    reason: Reason,
-    deadline: Option<Instant>,
-) -> Outcome {
-    // SAFETY: the caller is this fiber.
-    let header = unsafe { me.as_ref() };
-    if std::thread::panicking() {
-        return block_unwinding(me, waiter, reason, deadline);
-    }
-    if header.must_unwind() || !header.boundaries.is_empty() {
-        let suspend = |until: Until<'_>| suspend_in_bounds(me, waiter, reason, until);
-        return cancel::wait_bounded(&header.boundaries, Some(header), waiter, deadline, suspend);
-    }
-    suspend_in_wait(me, waiter, reason, deadline, true);
-    waiter.outcome().expect("only a claim makes a parked fiber ready")
-}
-
-/// Suspends the current fiber until `waiter` is claimed; the flag of cancellation may claim it if that `is_visible`.
-#[inline]
-fn suspend_in_wait(
-    me: NonNull<Header>,
-    waiter: &Waiter,
-    reason: Reason,
-    deadline: Option<Instant>,
-    is_visible: bool,
-) {
-    // SAFETY: the caller is this fiber.
-    let header = unsafe { me.as_ref() };
-    header.set_waiting(if is_visible { waiter } else { ptr::null() }, reason);
-    let worker = current_worker().expect("a fiber runs on a worker");
-    match deadline {
-        None => worker.suspend(me),
-        Some(at) => block_until(worker, me, waiter, at),
-    }
-    header.set_waiting(ptr::null(), Reason::None);
-}
-
-/// `suspend_in_wait` inside of boundaries.
-#[cold]
-fn suspend_in_bounds(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
-    let Some(at) = until.bound else { return suspend_in_wait(me, waiter, reason, until.own, true) };
-    // SAFETY: the caller is this fiber.
-    let header = unsafe { me.as_ref() };
-    header.set_waiting(waiter, reason);
-    let worker = current_worker().expect("a fiber runs on a worker");
-    let own_ns = until.own.map(|own| worker.shared().ns_at(own));
-    let bound = Bound { fiber: me, waiter, at: Cell::new(Some(at)), own_ns, has_ended_wait: until.by_bound };
-    wait_with_entry(worker, me, &Entry::new(bound.to_owner()), at);
-    header.set_waiting(ptr::null(), Reason::None);
-}
-
-/// `block` with a timer, whose entry lives in this frame.
-#[inline(never)]
-fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instant) {
-    wait_with_entry(worker, me, &Entry::new(ptr::from_ref(waiter).cast()), at);
-}
-
-#[inline]
-fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Instant) {
-    // SAFETY: the caller is this fiber.
-    let header = unsafe { me.as_ref() };
-    let at = worker.shared().ns_at(at);
-    let was_anchored = header.has(Flags::ANCHORED);
-    // The entry is in this worker's wheel, so this worker must resume us even if we roam.
-    header.set_flag(Flags::ANCHORED);
-    // SAFETY: the entry stays in place, and is taken out below before the frame ends.
-    unsafe { worker.wheel.insert(entry, at) };
-    worker.suspend(me);
-    // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
-    unsafe { worker.wheel.cancel(entry) };
-    if !was_anchored {
-        header.unset_flag(Flags::ANCHORED);
-    }
-}
-
-/// `block` of a fiber that unwinds, in one of whose destructors we are: it waits to the end, since a second unwinding would
-/// abort.
-#[cold]
-#[inline(never)]
-fn block_unwinding(
-    me: NonNull<Header>,
-    waiter: &Waiter,
-    reason: Reason,
-    deadline: Option<Instant>,
-) -> Outcome {
-    // SAFETY: the caller is this fiber.
-    let header = unsafe { me.as_ref() };
-    let worker = current_worker().expect("a fiber runs on a worker");
-    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, false));
-    waiter.outcome().expect("only a claim makes a parked fiber ready")
-}
-
-/// Lets the other fibers of this worker run; on a plain thread, the other threads.
-#[inline(never)]
-pub(crate) fn yield_now() {
-    match current_worker().and_then(|worker| Some((worker, worker.current()?))) {
-        Some((worker, me)) => {
-            // SAFETY: the caller is this fiber.
-            let header = unsafe { me.as_ref() };
-            if std::thread::panicking() {
-                return worker.suspend_unwinding(header, || worker.yield_now(me));
-            }
-            if (header.must_unwind() || !header.boundaries.is_empty()) && cancel::is_cancelled() {
-                cancel::unwind();
-            }
-            worker.yield_now(me);
-        }
-        None => std::thread::yield_now(),
-    }
 }
 
 /// Whether the calling worker's runtime is shutting down.

@@ -1,8 +1,8 @@
 //! What `reach` is under loom: nothing is in the way of an unwinding.
 
-use crate::fiber::{Header, Waiter};
+use crate::cell::{Header, Waiter};
 
-pub(super) fn is_free_here(_to: usize) -> bool {
+pub(crate) fn is_free_here(_to: usize) -> bool {
     true
 }
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use crate::atomic::{AtomicUsize, Ordering};
-use crate::fiber::Fiber;
+use crate::cell::Fiber;
 
 #[derive(Debug)]
 pub(super) struct Requests {

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use abaca_asm::backtrace_from;
 use abaca_asm::stack::StackPool;
 
-use crate::fiber::{Header, Waiter, make_relay_known};
+use crate::cell::{Header, Waiter, make_relay_known};
 use crate::os::unwind::Path;
 
 /// Enough for the unwinder, many times over.
@@ -19,7 +19,7 @@ static STACKS: LazyLock<StackPool> = LazyLock::new(|| StackPool::new(STACK_BYTES
 
 /// Whether an unwinding of the caller gets to the frame with the address `to`; to whoever catches it first, if that is 0.
 #[inline(never)]
-pub(super) fn is_free_here(to: usize) -> bool {
+pub(crate) fn is_free_here(to: usize) -> bool {
     make_relay_known();
     let here = 0_u8;
     Path { from: std::hint::black_box(&raw const here).addr(), to }.is_free()

@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 use abaca_asm::stack::Stack;
 
 use super::worker::{Request, Worker};
-use crate::fiber::Header;
+use crate::cell::Header;
 
 /// A worker's; see the module's documentation.
 #[derive(Default)]

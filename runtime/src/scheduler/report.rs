@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 use abaca_asm::stack::{Overrun, overrun_at};
 
 use super::worker::current_worker;
-use crate::fiber::Header;
+use crate::cell::Header;
 use crate::os::signal::Verdict;
 use crate::os::stderr;
 

@@ -4,7 +4,7 @@
 
 use crossbeam_deque::Injector;
 
-use crate::fiber::Fiber;
+use crate::cell::Fiber;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 
 use std::ptr::NonNull;
 
-use crate::fiber::{Header, LiveList};
+use crate::cell::{Header, LiveList};
 use crate::queue::SpinLock;
 
 #[derive(Debug)]

@@ -19,9 +19,9 @@ use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, let_go};
-use crate::blocking::Pool;
-use crate::fiber::{Header, contained};
+use crate::cell::{Header, contained};
 use crate::poller::Poller;
+use crate::pool::Pool;
 use crate::queue::{Pushed, Sleepers};
 
 /// How far a runtime's life has come.

@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 use super::cancel::{Cancelling, end_roaming_wait, end_wait};
 use super::shared::Shared;
 use super::worker::Worker;
-use crate::fiber::{Cancelled, Header};
+use crate::cell::{Cancelled, Header};
 
 /// Step 2 for the fibers of `worker`, from its hub.
 pub(super) fn cancel_fibers_of(worker: &Worker) {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::fiber::{FiberId, Glimpse};
+use crate::cell::{FiberId, Glimpse};
 use crate::os::task::{self, Doing};
 
 /// A fiber that keeps its worker while others wait; see [`Builder::on_stall`](crate::runtime::Builder::on_stall).

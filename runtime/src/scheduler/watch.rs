@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::stall::Stall;
 use super::worker::Worker;
-use crate::fiber::Glimpse;
+use crate::cell::Glimpse;
 use crate::os::task;
 use crate::queue::ReadyList;
 use crate::timer::Wheel;

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 pub use kind::Signal;
 
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::arrivals::{self, Subscription};
 use crate::os::epoll::{Epoll, EventBuffer};

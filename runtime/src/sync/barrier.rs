@@ -3,9 +3,9 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::parking::{self, Cost, SpinLock};
-use super::wait_list::{self, End, WaitList};
-use crate::fiber::{Outcome, Reason};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// Lets several fibers (or threads) wait until all of them have come, as [`std::sync::Barrier`].
 ///
@@ -70,7 +70,7 @@ impl Barrier {
 
     /// Waits until all have come, and then begins anew. The last to come is the leader.
     pub fn wait(&self) -> BarrierWaitResult {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         let mut state = self.state.lock();
         let generation = state.generation;
         state.waiting += 1;
@@ -90,7 +90,7 @@ impl Barrier {
             if outcome != Outcome::Notified && state.generation == generation {
                 state.waiting -= 1;
                 drop(state);
-                parking::unwind();
+                park::unwind();
             }
         }
         BarrierWaitResult(false)

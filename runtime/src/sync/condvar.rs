@@ -10,10 +10,10 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::mutex::{Held, MutexGuard, Released};
-use super::parking::{self, Cost, SpinLock};
-use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering};
-use crate::fiber::{Outcome, Reason};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// A condition that fibers and threads wait for, as [`std::sync::Condvar`].
 ///
@@ -231,7 +231,7 @@ impl Condvar {
     /// ```
     #[inline]
     pub fn notify_one(&self) {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         if self.waiting() != 0 {
             self.notify_up_to(1);
         }
@@ -246,7 +246,7 @@ impl Condvar {
     /// ```
     #[inline]
     pub fn notify_all(&self) {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         match self.waiting() {
             0 => {}
             // Those who come while this is under way join behind them.
@@ -277,7 +277,7 @@ impl Condvar {
             Outcome::Notified => WaitTimeoutResult(false),
             // The deadline's claim came before any notification's, so none was spent on this waiter.
             Outcome::TimedOut => WaitTimeoutResult(true),
-            Outcome::Cancelled => parking::unwind(),
+            Outcome::Cancelled => park::unwind(),
         };
         match released.lock() {
             Ok(guard) => (guard, result),
@@ -285,7 +285,7 @@ impl Condvar {
                 if outcome == Outcome::Notified {
                     self.notify_up_to(1);
                 }
-                parking::unwind()
+                park::unwind()
             }
         }
     }

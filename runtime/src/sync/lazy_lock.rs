@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use super::once::Once;
 use super::once_lock::OnceLock;
-use super::parking;
+use crate::park::primitive as park;
 
 /// A value that is made when it is first needed, as [`std::sync::LazyLock`]. Whoever needs it while another makes it
 /// parks.
@@ -74,7 +74,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
             // It was taken by a making that panicked: the `Once` admits one.
             let Some(make) = taken else { panic!("LazyLock instance has previously been poisoned") };
             // The closure cannot be called again, so it is not cancelled.
-            let made = parking::shield(make);
+            let made = park::shield(make);
             if self.value.set(made).is_err() {
                 unreachable!("the `Once` admits one");
             }

@@ -34,8 +34,6 @@ mod mutex;
 mod notify;
 mod once;
 mod once_lock;
-#[cfg_attr(loom, path = "model_parking.rs")]
-pub(crate) mod parking;
 mod poison;
 mod raw_mutex;
 mod raw_rw_lock;
@@ -46,10 +44,15 @@ mod semaphore;
 mod semaphore_error;
 mod semaphore_permit;
 mod wait_group;
-pub(crate) mod wait_list;
 
 #[doc(no_inline)]
-pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
+#[cfg(not(loom))]
+pub use std::sync::atomic;
+#[doc(no_inline)]
+pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak};
+// What is built on the public API is modelled as well.
+#[cfg(loom)]
+pub use loom::sync::atomic;
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};

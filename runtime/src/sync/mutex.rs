@@ -10,9 +10,9 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
-use super::parking::{self, Cost};
 use super::poison::{Flag, Watch};
 use super::raw_mutex::{Cancelled, RawMutex};
+use crate::park::primitive::{self as park, Cost};
 
 /// Mutual exclusion around a value, as [`std::sync::Mutex`], for fibers and plain threads.
 ///
@@ -136,7 +136,7 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         self.raw.lock();
         self.locked()
     }
@@ -158,11 +158,11 @@ impl<T: ?Sized> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         if self.raw.try_lock() {
             return Ok(self.locked()?);
         }
-        parking::spend(Cost::InVain);
+        park::spend(Cost::InVain);
         Err(TryLockError::WouldBlock)
     }
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::parking::{self, Cost, SpinLock};
-use super::wait_list::{self, End, WaitList};
-use crate::fiber::{Outcome, Reason};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// Lets one fiber (or thread) tell another that something has happened, as tokio's `Notify`, with blocking calls.
 ///
@@ -73,7 +73,7 @@ impl Notify {
     }
 
     fn notified_until(&self, deadline: Option<Instant>) -> bool {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         let mut state = self.0.lock();
         if std::mem::take(&mut state.kept) {
             return true;
@@ -82,33 +82,33 @@ impl Notify {
         match wait_list::wait(state, State::waiters, End::Back, calls, Reason::Notify, deadline, || ()).0 {
             Outcome::Notified => true,
             Outcome::TimedOut => false,
-            Outcome::Cancelled => parking::unwind(),
+            Outcome::Cancelled => park::unwind(),
         }
     }
 
     /// Ends the wait of the one who has waited longest. If nobody waits, the next one will not have to; a second
     /// notification before that changes nothing.
     pub fn notify_one(&self) {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         let mut state = self.0.lock();
         let woken = state.waiters.pop_front();
         state.kept |= woken.is_none();
         drop(state);
         if let Some(woken) = woken {
-            parking::wake(woken);
+            park::wake(woken);
         }
     }
 
     /// Ends the waits of all who wait now. Nothing is kept for later.
     pub fn notify_waiters(&self) {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         let mut state = self.0.lock();
         let before = state.calls;
         state.calls += 1;
         // One at a time, since a wake-up can be a system call; who comes meanwhile is not among them.
         while let Some((woken, _)) = state.waiters.pop_front_replacing(|calls| *calls <= before, before) {
             drop(state);
-            parking::wake(woken);
+            park::wake(woken);
             state = self.0.lock();
         }
     }

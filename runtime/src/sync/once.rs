@@ -14,10 +14,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::parking::{self, Cost, SpinLock};
-use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicU32, Ordering};
-use crate::fiber::{Outcome, Reason};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 const INCOMPLETE: u32 = 0;
 const POISONED: u32 = 1;
@@ -62,7 +62,7 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         let next = self.next.unwrap_or_else(|| {
             // Who is cancelled leaves it as it was: another may run it.
-            if parking::unwinds_cancelled() { self.before } else { POISONED }
+            if park::unwinds_cancelled() { self.before } else { POISONED }
         });
         let waiters = self.once.waiters.lock();
         // Release: pairs with the Acquire of the fast path; publishes what the closure did.
@@ -120,7 +120,7 @@ impl Once {
         // Acquire: pairs with the Release in the drop of `Running`.
         let is_completed = self.state.load(Ordering::Acquire) == COMPLETE;
         if !is_completed {
-            parking::spend(Cost::InVain);
+            park::spend(Cost::InVain);
         }
         is_completed
     }
@@ -187,7 +187,7 @@ impl Once {
             }
             let waited = wait_list::wait(waiters, |list| list, End::Back, (), Reason::Once, None, || ());
             if waited.0 != Outcome::Notified {
-                parking::unwind();
+                park::unwind();
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LockResult, PoisonError};
 
-use super::parking;
+use crate::park::primitive as park;
 
 /// Whether a holder panicked.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Flag {
     /// The lock is about to be released.
     #[inline]
     pub(super) fn settle(&self, watch: Watch) {
-        if !watch.was_panicking && std::thread::panicking() && !parking::unwinds_cancelled() {
+        if !watch.was_panicking && std::thread::panicking() && !park::unwinds_cancelled() {
             self.0.store(true, Ordering::Relaxed);
         }
     }

@@ -34,10 +34,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::parking::{self, SpinGuard, SpinLock};
-use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
-use crate::fiber::{Outcome, Reason};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, SpinGuard, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::Hope;
 
 const LOCKED: u32 = 1;
@@ -84,7 +84,7 @@ impl RawMutex {
     #[inline]
     pub(crate) fn lock(&self) {
         if !self.take() && self.lock_contended().is_err() {
-            parking::unwind();
+            park::unwind();
         }
     }
 
@@ -232,7 +232,7 @@ impl RawMutex {
         }
         drop(queue);
         if let Some(woken) = woken {
-            parking::wake(woken);
+            park::wake(woken);
         }
     }
 
@@ -256,7 +256,7 @@ impl RawMutex {
         self.word.fetch_and(!done, Ordering::Release);
         drop(queue);
         if let Some(woken) = woken {
-            parking::wake(woken);
+            park::wake(woken);
         }
     }
 }

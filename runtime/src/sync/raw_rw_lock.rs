@@ -25,12 +25,12 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::parking::{self, SpinGuard, SpinLock, Woken};
 use super::rw_queues::{Granted, Queues};
 use super::rw_word::{HAND_OVER, HELD, READER, WAITERS, WAKING, WRITER, has_room};
-use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicU32, Ordering, spin_loop};
-use crate::fiber::{Outcome, Reason};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, SpinGuard, SpinLock, Woken};
+use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::Hope;
 
 /// How long a writer lets others pass before the lock is handed to it.
@@ -166,7 +166,7 @@ impl RawRwLock {
                 (Outcome::Notified, true) => return,
                 // There was no room for one more.
                 (Outcome::Notified, false) => {}
-                _ => parking::unwind(),
+                _ => park::unwind(),
             }
         }
     }
@@ -221,7 +221,7 @@ impl RawRwLock {
                 (Outcome::Cancelled, _) => {
                     // Readers may have waited for nothing but us.
                     self.advance(Turn::Writer);
-                    parking::unwind();
+                    park::unwind();
                 }
             }
         }
@@ -310,7 +310,7 @@ impl RawRwLock {
         let more = in_vain || (count == BATCH && !queues.readers.is_empty());
         self.tidy(&queues);
         drop(queues);
-        batch[..count].iter_mut().filter_map(Option::take).for_each(parking::wake);
+        batch[..count].iter_mut().filter_map(Option::take).for_each(park::wake);
         more
     }
 
@@ -362,7 +362,7 @@ impl RawRwLock {
         drop(queues);
         match woken {
             Some(woken) => {
-                parking::wake(woken);
+                park::wake(woken);
                 false
             }
             None => true,

@@ -11,9 +11,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::sync::{LockResult, TryLockError, TryLockResult};
 
-use super::parking::{self, Cost};
 use super::poison::{Flag, Watch};
 use super::raw_rw_lock::RawRwLock;
+use crate::park::primitive::{self as park, Cost};
 
 /// Many readers or one writer around a value, as [`std::sync::RwLock`], for fibers and plain threads.
 ///
@@ -119,7 +119,7 @@ impl<T: ?Sized> RwLock<T> {
     /// If there are more than 100 million readers.
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         self.raw.read();
         self.poison.wrap(self.reading())
     }
@@ -132,11 +132,11 @@ impl<T: ?Sized> RwLock<T> {
     /// writer panicked.
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         if self.raw.try_read() {
             return Ok(self.poison.wrap(self.reading())?);
         }
-        parking::spend(Cost::InVain);
+        park::spend(Cost::InVain);
         Err(TryLockError::WouldBlock)
     }
 
@@ -147,7 +147,7 @@ impl<T: ?Sized> RwLock<T> {
     /// When a writer panicked: the lock is held all the same and the error contains the guard.
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         self.raw.write();
         self.poison.wrap(self.writing())
     }
@@ -160,11 +160,11 @@ impl<T: ?Sized> RwLock<T> {
     /// panicked.
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         if self.raw.try_write() {
             return Ok(self.poison.wrap(self.writing())?);
         }
-        parking::spend(Cost::InVain);
+        park::spend(Cost::InVain);
         Err(TryLockError::WouldBlock)
     }
 

@@ -1,7 +1,7 @@
 //! The queues behind a readers-writer lock; whose turn it is, and when, is `raw_rw_lock`'s to say.
 
-use super::parking::Woken;
-use super::wait_list::WaitList;
+use crate::park::primitive::Woken;
+use crate::park::wait_list::WaitList;
 
 /// What a waiter is given when its wait ends: `true` if the lock is already its own. Always so for a reader, unless there
 /// are too many.

@@ -12,12 +12,12 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::parking::{self, Cost, SpinGuard, SpinLock, Woken};
 use super::semaphore_error::{AcquireError, TryAcquireError};
 use super::semaphore_permit::SemaphorePermit;
-use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering};
-use crate::fiber::{Outcome, Reason};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Woken};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// Somebody waits, or the semaphore is closed: take the lock. Set and cleared under it.
 const SLOW: usize = 1;
@@ -103,7 +103,7 @@ impl Semaphore {
     /// None is while somebody waits, since what is given back then is kept for whoever has waited longest, until it is
     /// as much as that one needs.
     pub fn available_permits(&self) -> usize {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         match self.word.load(Ordering::Relaxed) {
             word if word & SLOW == 0 => word / PERMIT,
             word if word & CLOSED == 0 => 0,
@@ -287,10 +287,10 @@ impl Semaphore {
     /// [`try_take`](Self::try_take), for one that does not wait.
     #[inline]
     pub(super) fn attempt(&self, n: u32) -> Result<usize, TryAcquireError> {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         let taken = self.try_take(n);
         if taken.is_err() {
-            parking::spend(Cost::InVain);
+            park::spend(Cost::InVain);
         }
         taken
     }
@@ -321,7 +321,7 @@ impl Semaphore {
 
     #[inline]
     pub(super) fn take(&self, n: u32, deadline: Option<Instant>) -> Result<usize, TryAcquireError> {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         match self.try_take(n) {
             Err(TryAcquireError::NoPermits) => self.wait(n, deadline).map(|()| SLOW),
             taken => taken,
@@ -357,7 +357,7 @@ impl Semaphore {
         // Those behind may need less than this one did.
         self.serve(self.state.lock());
         if outcome == Outcome::Cancelled {
-            parking::unwind();
+            park::unwind();
         }
         Err(TryAcquireError::NoPermits)
     }
@@ -384,7 +384,7 @@ impl Semaphore {
                 self.word.store(rest * PERMIT, Ordering::Release);
             }
             drop(state);
-            batch[..count].iter_mut().filter_map(Option::take).for_each(parking::wake);
+            batch[..count].iter_mut().filter_map(Option::take).for_each(park::wake);
             if count < BATCH {
                 return;
             }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::parking::{self, Cost, SpinLock};
-use super::wait_list::{self, End, WaitList};
 use crate::atomic::{Arc, AtomicUsize, Ordering};
-use crate::fiber::{Outcome, Reason};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// Waits for a group of fibers or threads: each holds a clone, and [`wait`](Self::wait) returns when every clone has
 /// been dropped or is itself waiting.
@@ -71,7 +71,7 @@ impl WaitGroup {
     /// # thread.join().unwrap();
     /// ```
     pub fn wait(self) {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         let shared = Arc::clone(&self.shared);
         drop(self);
         let waiters = shared.waiters.lock();
@@ -84,7 +84,7 @@ impl WaitGroup {
         let (outcome, ()) =
             wait_list::wait(waiters, |list| list, End::Back, (), Reason::WaitGroup, None, || ());
         if outcome == Outcome::Cancelled {
-            parking::unwind();
+            park::unwind();
         }
     }
 }

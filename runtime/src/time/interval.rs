@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::current::sleep_until;
+use super::sleep_until;
 
 /// As late as makes no difference: thirty years, as tokio has it. For times beyond the clock's range.
 const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);

@@ -15,10 +15,11 @@
 //! ```
 
 mod interval;
+pub(crate) mod sleep;
 mod timeout;
 
 pub use std::time::{Duration, Instant, SystemTime, SystemTimeError, UNIX_EPOCH};
 
-pub use crate::current::{sleep, sleep_until};
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+pub use sleep::{sleep, sleep_until};
 pub use timeout::{Elapsed, timeout, timeout_at};

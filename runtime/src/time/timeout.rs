@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::cancel::run_inside;
-use crate::fiber::Boundary;
+use crate::cell::Boundary;
+use crate::park::run_inside;
 use crate::park::{self, Cost};
 
 /// The error of [`timeout`]: the time was up before the code had come to its end.

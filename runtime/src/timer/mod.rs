@@ -1,4 +1,4 @@
-//! Layer 2: deadlines. A [`Wheel`] per worker holds an [`Entry`] for each wait that has one.
+//! Deadlines. A [`Wheel`] per worker holds an [`Entry`] for each wait that has one.
 //!
 //! It knows neither clock nor fiber: times are nanoseconds since an origin that its owner chooses, and what is due
 //! comes back through a callback.

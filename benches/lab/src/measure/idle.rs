@@ -8,7 +8,7 @@ use super::{Bench, process, why};
 use crate::child::Server;
 use crate::data::Idle;
 use crate::load::{self, Pace};
-use crate::zoo::Model;
+use crate::models::Model;
 
 /// How long a connection may take to be served once.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@ use super::{Bench, target, why};
 use crate::child::Server;
 use crate::data::{Latency, Peak};
 use crate::load::{self, Pace, Plan, Report};
-use crate::zoo::Model;
+use crate::models::Model;
 
 impl Bench<'_, '_> {
     /// As many requests as the model takes.
@@ -79,8 +79,8 @@ impl Bench<'_, '_> {
 
     /// The ordinary load on `server`, with a warm-up.
     pub(super) fn plan(&self, server: &Server, model: &Model, pace: Pace) -> Plan {
-        let mut plan = Plan::new(target(server, "/"), pace, self.connections(model), self.course.time);
-        plan.warmup = self.course.time / 5;
+        let mut plan = Plan::new(target(server, "/"), pace, self.connections(model), self.settings.time);
+        plan.warmup = self.settings.time / 5;
         plan
     }
 }

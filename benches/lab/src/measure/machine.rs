@@ -5,10 +5,10 @@ use std::fs::read_to_string;
 
 use crate::data::Machine;
 use crate::limits;
-use crate::zoo::toolchain;
+use crate::models::toolchain;
 
 /// The lock file of this build: the versions that were compiled in.
-const LOCK: &str = include_str!("../../../../Cargo.lock");
+const LOCK: &str = include_str!("../../Cargo.lock");
 
 /// What the kernel says of itself and of the machine.
 pub(super) fn machine() -> Machine {

@@ -11,7 +11,7 @@ use super::{Bench, target, why};
 use crate::child::Server;
 use crate::data::Mixed;
 use crate::load::{self, Pace, Plan};
-use crate::zoo::Model;
+use crate::models::Model;
 
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug)]

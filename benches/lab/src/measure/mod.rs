@@ -15,17 +15,18 @@ use std::io;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::burn::Burn;
+use crate::busy_loop::BusyLoop;
 use crate::child::{Launcher, Server, StartError};
+use crate::cpus;
 use crate::data::{FORMAT, ModelRow, Run};
 use crate::load::{self, Pace, Plan, Target};
 use crate::micro::{self, Effort};
+use crate::models::{Family, Model, Options};
 use crate::report;
-use crate::zoo::{self, Family, Model, Options};
 
 /// What to measure.
 #[derive(Clone, Debug)]
-pub struct Course {
+pub struct Settings {
     /// The models, in the order of the report.
     pub models: Vec<&'static Model>,
     /// How often each figure is taken.
@@ -34,6 +35,10 @@ pub struct Course {
     pub time: Duration,
     /// Shares of each model's sustained rate at which latency is measured.
     pub shares: Vec<f64>,
+    /// Connections of a load, and processes or threads of the models that start them in advance.
+    pub connections: usize,
+    /// Whether each model has one worker on one CPU, and the generator the others.
+    pub pinned: bool,
     /// Numbers of idle connections.
     pub idle: Vec<u64>,
     /// Whether micro costs are measured.
@@ -43,9 +48,6 @@ pub struct Course {
     /// The command that is being run, for the report.
     pub command: String,
 }
-
-/// Connections of a load: as many as the models that start processes or threads in advance have of them.
-const CONNECTIONS: usize = zoo::DEFAULT_POOL;
 
 /// How many times as often the figures are taken for which the report compares models with each other: a closed loop varies
 /// by a third within minutes, a p99 by more, and the ratio of two of them is told by its median.
@@ -59,38 +61,41 @@ pub type Progress<'a> = dyn FnMut(&str, u64, u64) -> ControlFlow<()> + 'a;
 
 /// What a run needs at every step.
 struct Bench<'a, 'b> {
-    course: &'a Course,
+    settings: &'a Settings,
     launcher: Launcher,
     backend: Server,
-    burn: Burn,
+    busy_loop: BusyLoop,
     run: Run,
     progress: &'a mut Progress<'b>,
     steps: u64,
     done: u64,
 }
 
-/// Runs the course.
+/// Runs all that the settings say.
 ///
 /// # Errors
 ///
 /// * The delay server does not start.
 /// * This program cannot be started again as a child.
-pub fn run(course: &Course, progress: &mut Progress<'_>) -> io::Result<Run> {
-    let launcher = Launcher::of_this_program()?;
+pub fn run(settings: &Settings, progress: &mut Progress<'_>) -> io::Result<Run> {
+    let mut launcher = Launcher::of_this_program()?;
+    if settings.pinned {
+        launcher = launcher.on_cpu(cpus::set_one_aside()?);
+    }
     let backend = launcher.delay_server().map_err(io::Error::other)?;
     let began = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let run = Run {
         format: FORMAT,
         began,
-        command: course.command.clone(),
-        quick: course.quick,
+        command: settings.command.clone(),
+        quick: settings.quick,
         machine: machine::machine(),
         versions: machine::versions(),
-        models: course.models.iter().map(|model| row(model)).collect(),
+        models: settings.models.iter().map(|model| row(model)).collect(),
         ..Run::default()
     };
-    let burn = Burn::calibrate();
-    let mut bench = Bench { course, launcher, backend, burn, run, progress, steps: 0, done: 0 };
+    let busy_loop = BusyLoop::calibrate();
+    let mut bench = Bench { settings, launcher, backend, busy_loop, run, progress, steps: 0, done: 0 };
     bench.steps = bench.count_steps();
     let whole = bench.measure();
     bench.run.complete = whole.is_continue();
@@ -121,7 +126,7 @@ impl Bench<'_, '_> {
     /// The models that can run here.
     fn models(&self) -> Vec<&'static Model> {
         let absent = |name: &str| self.run.models.iter().any(|row| row.name == name && row.absent.is_some());
-        self.course.models.iter().copied().filter(|model| !absent(model.name)).collect()
+        self.settings.models.iter().copied().filter(|model| !absent(model.name)).collect()
     }
 
     /// Those that the report compares with each other, if that is more than one.
@@ -134,31 +139,31 @@ impl Bench<'_, '_> {
     /// The share at which their latencies are compared, of those that are measured.
     fn compared_share(&self) -> Option<f64> {
         let distance = |share: &f64| (share - report::COMPARED_LOAD).abs();
-        self.course.shares.iter().copied().min_by(|one, other| distance(one).total_cmp(&distance(other)))
+        self.settings.shares.iter().copied().min_by(|one, other| distance(one).total_cmp(&distance(other)))
     }
 
     /// How many repetitions the compared figures have beyond those of all.
     fn more_repetitions(&self) -> u32 {
-        if self.course.quick { 0 } else { self.course.repetitions * (ROUNDS_OF_COMPARED - 1) }
+        if self.settings.quick { 0 } else { self.settings.repetitions * (ROUNDS_OF_COMPARED - 1) }
     }
 
     fn count_steps(&self) -> u64 {
-        let course = self.course;
-        let each = 2 + course.shares.len() + course.idle.len() + mixed::SCENARIOS.len();
-        self.models().len() as u64 * u64::from(course.repetitions) * each as u64
+        let settings = self.settings;
+        let each = 2 + settings.shares.len() + settings.idle.len() + mixed::SCENARIOS.len();
+        self.models().len() as u64 * u64::from(settings.repetitions) * each as u64
             + self.compared().len() as u64
                 * u64::from(self.more_repetitions())
                 * (1 + u64::from(self.compared_share().is_some()))
-            + if course.micro { micro::steps(self.effort()) } else { 0 }
+            + if settings.micro { micro::steps(self.effort()) } else { 0 }
     }
 
     fn measure(&mut self) -> ControlFlow<()> {
-        let first = self.course.repetitions + 1;
+        let first = self.settings.repetitions + 1;
         let (compared, more) = (self.compared(), first..first + self.more_repetitions());
         self.each_in_turn("peak", Self::peak)?;
         self.in_turn(&compared, more.clone(), "peak of those that are compared", Self::peak)?;
         self.each_in_turn("sustained rate", Self::sustained)?;
-        for share in self.course.shares.clone() {
+        for share in self.settings.shares.clone() {
             let what = format!("{:.0} % of the sustained rate", share * 100.0);
             let latency = move |bench: &mut Self, model, repetition| bench.latency(model, share, repetition);
             self.each_in_turn(&what, latency)?;
@@ -167,7 +172,7 @@ impl Bench<'_, '_> {
                 self.in_turn(&compared, more.clone(), &what, latency)?;
             }
         }
-        for connections in self.course.idle.clone() {
+        for connections in self.settings.idle.clone() {
             let what = format!("{connections} idle connections");
             self.each_in_turn(&what, move |bench, model, repetition| {
                 bench.idle(model, connections, repetition)
@@ -178,7 +183,7 @@ impl Bench<'_, '_> {
                 bench.mixed(model, scenario, repetition);
             })?;
         }
-        if !self.course.micro {
+        if !self.settings.micro {
             return ControlFlow::Continue(());
         }
         let effort = self.effort();
@@ -195,9 +200,9 @@ impl Bench<'_, '_> {
 
     fn effort(&self) -> Effort {
         Effort {
-            repetitions: self.course.repetitions,
-            time: self.course.time / 10,
-            most_tasks: if self.course.quick { 10_000 } else { 1_000_000 },
+            repetitions: self.settings.repetitions,
+            time: self.settings.time / 10,
+            most_tasks: if self.settings.quick { 10_000 } else { 1_000_000 },
         }
     }
 
@@ -207,7 +212,7 @@ impl Bench<'_, '_> {
         what: &str,
         measure: impl Fn(&mut Self, &'static Model, u32),
     ) -> ControlFlow<()> {
-        self.in_turn(&self.models(), 1..self.course.repetitions + 1, what, measure)
+        self.in_turn(&self.models(), 1..self.settings.repetitions + 1, what, measure)
     }
 
     /// Each of the models once, and so on for each of the repetitions.
@@ -237,7 +242,7 @@ impl Bench<'_, '_> {
     fn start_warm(&self, model: &Model) -> Result<Server, StartError> {
         let server = self.start(model)?;
         if model.compiles_as_it_runs {
-            let time = COMPILATION.min(self.course.time * 5);
+            let time = COMPILATION.min(self.settings.time * 5);
             // What goes wrong here goes wrong in the measurement too, which says so.
             let _ = load::run(&Plan::new(target(&server, "/"), Pace::Closed, self.connections(model), time));
         }
@@ -245,13 +250,20 @@ impl Bench<'_, '_> {
     }
 
     fn options(&self) -> Options {
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Options { backend: self.backend.address(), workers, pool: CONNECTIONS, burn: self.burn }
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if self.settings.pinned { 1 } else { cpus };
+        Options {
+            backend: self.backend.address(),
+            workers,
+            pool: self.settings.connections,
+            busy_loop: self.busy_loop,
+        }
     }
 
     /// How many connections a load may use, so that each is served.
     fn connections(&self, model: &Model) -> usize {
-        model.capacity.clients(&self.options()).map_or(CONNECTIONS, |clients| clients.min(CONNECTIONS))
+        let wanted = self.settings.connections;
+        model.capacity.clients(&self.options()).map_or(wanted, |clients| clients.min(wanted))
     }
 
     /// The median of the sustained rates so far, in requests per second.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Bench, why};
 use crate::data::Sustained;
 use crate::load::{self, Pace, Report};
-use crate::zoo::Model;
+use crate::models::Model;
 
 /// How often the range is halved, on a logarithmic scale: the rate is known to 5 % then.
 const HALVINGS: u32 = 6;
@@ -45,7 +45,7 @@ impl Bench<'_, '_> {
         let mut server = self.start_warm(model).map_err(|error| error.to_string())?;
         let (mut low, mut high) = (peak * RANGE.0, peak * RANGE.1);
         let mut found = None;
-        for _ in 0..if self.course.quick { QUICK_HALVINGS } else { HALVINGS } {
+        for _ in 0..if self.settings.quick { QUICK_HALVINGS } else { HALVINGS } {
             let rate = (low * high).sqrt();
             let mut plan = self.plan(&server, model, Pace::Open { rate });
             plan.duration /= 2;

@@ -1,146 +1,227 @@
-//! Two runs side by side: two machines, or two versions. What changed beyond the noise is marked.
+//! Where the project's own runtime stands beside its rivals: ratios of figures that were taken in the same repetition.
+//!
+//! Models take turns within a repetition, so what slowed the machine down for a while slowed both sides of a ratio down.
+//! A quotient of two medians has no such luck: they may come from different minutes.
 
-use super::chart::number;
-use super::sections::with_noise;
-use super::{Section, Table};
+use super::chart::{self, Axis, Bar};
+use super::{Section, Table, again, sections};
 use crate::data::{Run, Spread};
 
-/// One figure that both runs may have.
-struct Figure {
-    group: &'static str,
-    name: String,
-    before: Option<Spread>,
-    after: Option<Spread>,
-    /// Whether more is better.
-    more_is_better: bool,
+/// The model that is compared: the runtime with its default settings.
+const OURS: &str = "abaca";
+
+/// The share of the sustained rate at which latencies are compared.
+pub(crate) const COMPARED_LOAD: f64 = 0.7;
+
+/// What may be lost against the reference.
+const TOLERANCE: f64 = 0.05;
+
+/// A fiber has a page of its own, at least.
+const PAGE_BYTES: f64 = 4096.0;
+
+/// A request that is answered is one that is read and written; what is more is the poller's, for many at a time.
+const MOST_CALLS: f64 = 2.05;
+
+/// With whom the project compares itself, and how much of a lead it asks for.
+const RIVALS: [(&str, f64); 5] =
+    [(sections::REFERENCE, TOLERANCE), ("tokio", 0.0), ("may", 0.0), ("go", 0.0), ("java", 0.0)];
+
+/// Whether the model is one of those that are compared, and so is worth more repetitions.
+pub(crate) fn is_compared(model: &str) -> bool {
+    model == OURS || RIVALS.iter().any(|(rival, _)| *rival == model)
+}
+
+/// The columns of the table that the sentence reads.
+const RATIO: usize = 3;
+const BAR: usize = 6;
+
+/// What is compared.
+#[derive(Clone, Copy)]
+enum Figure {
+    Throughput,
+    Sustained,
+    Latency,
+    Cost,
 }
 
 impl Figure {
-    /// How the second stands to the first; `None` if one is missing or they do not differ beyond the noise.
-    fn change(&self) -> Option<f64> {
-        let (before, after) = (self.before?, self.after?);
-        (after.differs_from(before) && before.median != 0.0).then(|| after.median / before.median)
-    }
+    const ALL: [Self; 4] = [Self::Throughput, Self::Sustained, Self::Latency, Self::Cost];
 
-    fn verdict(&self) -> String {
-        match (self.before, self.after, self.change()) {
-            (Some(_), Some(_), None) => "within the noise".to_owned(),
-            (_, _, Some(ratio)) => {
-                let is_better = (ratio > 1.0) == self.more_is_better;
-                format!("{} {:.2} times", if is_better { "better:" } else { "WORSE:" }, ratio)
-            }
-            (None, ..) => "only in the second".to_owned(),
-            (_, None, _) => "only in the first".to_owned(),
+    fn name(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput",
+            Self::Sustained => "sustained rate",
+            Self::Latency => "p99 at 70 %",
+            Self::Cost => "CPU per request",
         }
     }
-}
 
-/// Sentences and sections.
-pub(super) fn compare(before: &Run, after: &Run) -> (Vec<String>, Vec<Section>) {
-    let figures = figures(before, after);
-    let mut sentences = vec![
-        format!("First: {} on {}, `{}`.", kind(before), before.machine.processor, before.command),
-        format!("Second: {} on {}, `{}`.", kind(after), after.machine.processor, after.command),
-    ];
-    let changed: Vec<&Figure> = figures.iter().filter(|figure| figure.change().is_some()).collect();
-    let both = figures.iter().filter(|figure| figure.before.is_some() && figure.after.is_some()).count();
-    sentences.push(format!("{} of {both} figures changed by more than their noise.", changed.len()));
-    let mut far: Vec<&&Figure> = changed.iter().collect();
-    let distance = |figure: &&&Figure| figure.change().map_or(0.0, |ratio| ratio.ln().abs());
-    far.sort_by(|one, other| distance(other).total_cmp(&distance(one)));
-    sentences.extend(
-        far.iter()
-            .take(5)
-            .map(|figure| format!("{}, {}: {}.", figure.group.to_lowercase(), figure.name, figure.verdict())),
-    );
-    let mut groups: Vec<&str> = figures.iter().map(|figure| figure.group).collect();
-    groups.dedup();
-    (sentences, groups.iter().map(|group| section(group, &figures)).collect())
-}
-
-fn kind(run: &Run) -> &'static str {
-    if run.quick { "a quick run" } else { "a full run" }
-}
-
-fn section(group: &str, figures: &[Figure]) -> Section {
-    let rows = figures.iter().filter(|figure| figure.group == group).map(|figure| {
-        vec![figure.name.clone(), with_noise(figure.before), with_noise(figure.after), figure.verdict()]
-    });
-    Section {
-        id: group.to_lowercase().replace(' ', "-"),
-        title: group.to_owned(),
-        method: "A figure has changed when the ranges of its repetitions do not overlap.".into(),
-        command: String::new(),
-        charts: Vec::new(),
-        tables: vec![Table {
-            caption: group.to_owned(),
-            head: ["figure", "first", "second", "change"].map(str::to_owned).into(),
-            rows: rows.collect(),
-        }],
+    /// Whether it is asked of the project to be ahead here; the other figures are shown for what they are.
+    fn has_bar(self) -> bool {
+        matches!(self, Self::Throughput | Self::Latency | Self::Cost)
     }
-}
 
-fn figures(before: &Run, after: &Run) -> Vec<Figure> {
-    let mut figures = Vec::new();
-    let mut add = |group, name: String, more_is_better, figure: &dyn Fn(&Run) -> Option<Spread>| {
-        let (before, after) = (figure(before), figure(after));
-        if before.is_some() || after.is_some() {
-            figures.push(Figure { group, name, before, after, more_is_better });
-        }
-    };
-    let models = union(before, after, |run| run.present().map(|model| model.name.clone()).collect());
-    for model in &models {
-        add("Peak throughput", model.clone(), true, &|run| run.peak_of(model));
-        add("Sustained rate", model.clone(), true, &|run| run.sustained_by(model));
-    }
-    for model in &models {
-        add("CPU time per request", model.clone(), false, &|run| {
-            run.peak_figures(model, |peak| peak.cpu_us_per_request)
-        });
-    }
-    for model in &models {
-        let shares =
-            union(before, after, |run| run.shares_of(model).iter().map(|share| format!("{share}")).collect());
-        for share in shares.iter().filter_map(|share| share.parse::<f64>().ok()) {
-            add("p99 latency", format!("{model} at {:.0} %", share * 100.0), false, &|run| {
-                run.latency_of(model, share, |row| row.p99_us)
-            });
+    fn is_better(self, ratio: f64, tolerance: f64) -> bool {
+        match self {
+            Self::Throughput | Self::Sustained => ratio >= 1.0 - tolerance,
+            Self::Latency | Self::Cost => ratio <= 1.0 + tolerance,
         }
     }
-    let counts =
-        union(before, after, |run| run.idles.iter().map(|row| row.connections.to_string()).collect());
-    for model in &models {
-        for count in counts.iter().filter_map(|count| count.parse().ok()) {
-            add("Memory per idle connection", format!("{model}, {count} connections"), false, &|run| {
-                run.idle_of(model, count)
-            });
-        }
-    }
-    let micros = union(before, after, |run| {
-        run.micros.iter().map(|row| format!("{}\t{}\t{}", row.question, row.side, row.at)).collect()
-    });
-    for key in &micros {
-        let of = |run: &Run| {
-            let rows = run.micros.iter();
-            Spread::of(
-                rows.filter(|row| format!("{}\t{}\t{}", row.question, row.side, row.at) == *key)
-                    .map(|row| row.value),
-            )
+
+    /// The figure of a model in one repetition; `None` if it was not taken, or says nothing.
+    fn of(self, run: &Run, model: &str, repetition: u32) -> Option<f64> {
+        let peak = || {
+            let mut rows = run.peaks.iter();
+            rows.find(|row| row.model == model && row.repetition == repetition && row.note.is_none())
         };
-        let parts: Vec<&str> = key.split('\t').collect();
-        let at = parts[2].parse().map_or_else(|_| parts[2].to_owned(), number);
-        add("Micro costs", format!("{} {}, {at}", parts[0], parts[1]), false, &of);
-    }
-    figures
-}
-
-/// What either run has, in the order of the first and then of the second.
-fn union(before: &Run, after: &Run, list: impl Fn(&Run) -> Vec<String>) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for item in list(before).into_iter().chain(list(after)) {
-        if !all.contains(&item) {
-            all.push(item);
+        match self {
+            Self::Throughput => Some(peak()?.requests_per_second),
+            Self::Cost => peak()?.cpu_us_per_request,
+            Self::Sustained => {
+                let mut rows = run.sustained.iter();
+                let row = rows
+                    .find(|row| row.model == model && row.repetition == repetition && row.note.is_none())?;
+                Some(row.requests_per_second)
+            }
+            Self::Latency => {
+                let share = run.share_nearest(model, COMPARED_LOAD)?;
+                let mut rows = run.latencies.iter().filter(|row| row.model == model && row.share == share);
+                let row = rows.find(|row| row.repetition == repetition && row.valid)?;
+                Some(row.p99_us)
+            }
         }
     }
-    all
+
+    /// Ours by the rival's, in each repetition that has both.
+    fn ratios(self, run: &Run, rival: &str) -> Vec<f64> {
+        let repetitions = run.peaks.iter().map(|row| row.repetition).max().unwrap_or(0);
+        let ratio = |repetition| Some(self.of(run, OURS, repetition)? / self.of(run, rival, repetition)?);
+        (1..=repetitions).filter_map(ratio).collect()
+    }
+
+    fn ratio(self, run: &Run, rival: &str) -> Option<Spread> {
+        Spread::of(self.ratios(run, rival))
+    }
+}
+
+/// The section; `None` of a run without the project's model or without a rival.
+pub(super) fn section(run: &Run) -> Option<Section> {
+    let rivals: Vec<_> =
+        RIVALS.into_iter().filter(|(rival, _)| Figure::Throughput.ratio(run, rival).is_some()).collect();
+    if rivals.is_empty() {
+        return None;
+    }
+    let charts = Figure::ALL.into_iter().filter_map(|figure| {
+        let bar = |(rival, _): &(&str, f64)| Bar {
+            name: (*rival).to_owned(),
+            figure: figure.ratio(run, rival),
+            is_ours: false,
+        };
+        let label = format!("{}: {OURS} as a multiple of each", figure.name());
+        let svg = chart::bars(
+            &rivals.iter().map(bar).collect::<Vec<_>>(),
+            Axis { label: &label, is_logarithmic: false },
+        )?;
+        Some((format!("{} of {OURS} by its rivals'", figure.name()), svg))
+    });
+    let mut rows: Vec<_> = rivals
+        .iter()
+        .flat_map(|(rival, tolerance)| Figure::ALL.map(|figure| row(run, rival, *tolerance, figure)))
+        .collect();
+    rows.extend(memory(run));
+    rows.extend(calls(run));
+    Some(Section {
+        id: "comparison".into(),
+        title: format!("Where does {OURS} stand?"),
+        method: format!(
+            "Ratios of {OURS}'s figures to its rivals' of the same repetition, taken one after the other; the \
+             median of them, the least and the greatest. The project asks of itself to be within 5 % of {} in \
+             throughput, in p99 at 70 % of the sustained rate and in processor time per request, ahead of the others in \
+             all three, to make at most {MOST_CALLS} system calls per request, and to hold at most a page (4,096 bytes) \
+             more per idle connection than tokio. Figures without a bar are shown for what they are.",
+            sections::REFERENCE
+        ),
+        command: again(run, &format!("--rates {:.0} --idle 1000 --no-micro", COMPARED_LOAD * 100.0)),
+        charts: charts.collect(),
+        tables: vec![Table {
+            caption: format!("{OURS} by its rivals"),
+            head: ["rival", "figure", "repetitions", "median ratio", "least", "greatest", "bar"]
+                .map(str::to_owned)
+                .into(),
+            rows,
+        }],
+    })
+}
+
+fn row(run: &Run, rival: &str, tolerance: f64, figure: Figure) -> Vec<String> {
+    let ratios = figure.ratios(run, rival);
+    let count = ratios.len().to_string();
+    let ratio = Spread::of(ratios);
+    let text =
+        |end: fn(Spread) -> f64| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.2}", end(ratio)));
+    let verdict = match ratio {
+        Some(ratio) if figure.has_bar() => met(figure.is_better(ratio.median, tolerance)),
+        _ => String::new(),
+    };
+    vec![
+        rival.to_owned(),
+        figure.name().to_owned(),
+        count,
+        text(|ratio| ratio.median),
+        text(|ratio| ratio.low),
+        text(|ratio| ratio.high),
+        verdict,
+    ]
+}
+
+fn met(is_met: bool) -> String {
+    if is_met { "met" } else { "MISSED" }.to_owned()
+}
+
+/// How many bytes more an idle connection holds than one of tokio's, at each number of connections.
+fn memory(run: &Run) -> Vec<Vec<String>> {
+    let mut counts: Vec<u64> = run.idles.iter().map(|row| row.connections).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let rows = counts.into_iter().filter_map(|count| {
+        let more = run.idle_of(OURS, count)?.median - run.idle_of("tokio", count)?.median;
+        let figure = format!("bytes more per idle connection, of {count}");
+        let none = || "-".to_owned();
+        let verdict = met(more <= PAGE_BYTES);
+        Some(vec!["tokio".to_owned(), figure, none(), chart::number(more), none(), none(), verdict])
+    });
+    rows.collect()
+}
+
+/// How many system calls a request takes, where they could be counted.
+fn calls(run: &Run) -> Option<Vec<String>> {
+    let calls = run.peak_figures(OURS, |peak| peak.syscalls_per_request)?;
+    let none = || "-".to_owned();
+    let figure = "system calls per request".to_owned();
+    let median = format!("{:.2}", calls.median);
+    Some(vec![none(), figure, none(), median, none(), none(), met(calls.median <= MOST_CALLS)])
+}
+
+/// The bars that are missed, in a sentence; `None` where nothing was compared.
+pub(super) fn sentence(run: &Run) -> Option<String> {
+    let section = section(run)?;
+    let judged: Vec<_> = section.tables[0].rows.iter().filter(|row| !row[BAR].is_empty()).collect();
+    let missed: Vec<String> = judged
+        .iter()
+        .filter(|row| row[BAR] != met(true))
+        .map(|row| match &*row[0] {
+            "-" => format!("{} ({})", row[1], row[RATIO]),
+            rival => format!("{} against {rival} ({})", row[1], row[RATIO]),
+        })
+        .collect();
+    Some(if missed.is_empty() {
+        format!("{OURS} meets all {} bars that the project has set for itself.", judged.len())
+    } else {
+        format!(
+            "{OURS} misses {} of the {} bars that the project has set for itself: {}.",
+            missed.len(),
+            judged.len(),
+            missed.join(", ")
+        )
+    })
 }

@@ -1,21 +1,21 @@
 //! The report: one HTML file that needs nothing else, made from a [`Run`] and from nothing but it.
 //!
-//! `sections.rs` and `micro.rs` turn the figures into charts and tables, one section for each question; `standing.rs` into
-//! ratios of the project's own to its rivals'; `summary.rs` into sentences; `comparison.rs` sets two runs side by side;
+//! `sections.rs` and `micro.rs` turn the figures into charts and tables, one section for each question; `comparison.rs` into
+//! ratios of the project's own to its rivals'; `summary.rs` into sentences; `changes.rs` sets two runs side by side;
 //! `page.rs` is the HTML around them and `chart.rs` draws.
 
 mod chart;
+mod changes;
 mod comparison;
 mod micro;
 mod page;
 mod sections;
-mod standing;
 mod summary;
 #[cfg(test)]
 mod tests;
 
 use crate::data::Run;
-pub(crate) use standing::{COMPARED_LOAD, is_compared};
+pub(crate) use comparison::{COMPARED_LOAD, is_compared};
 
 /// The whole file.
 #[must_use]
@@ -25,8 +25,8 @@ pub fn html(run: &Run) -> String {
 
 /// What changed from `before` to `after` by more than the noise, as a whole file.
 #[must_use]
-pub fn comparison(before: &Run, after: &Run) -> String {
-    let (sentences, sections) = comparison::compare(before, after);
+pub fn changes(before: &Run, after: &Run) -> String {
+    let (sentences, sections) = changes::compare(before, after);
     page::html("The lab: two runs", after, &sentences, &sections)
 }
 

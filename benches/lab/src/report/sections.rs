@@ -1,7 +1,7 @@
 //! The questions of the report, each with the charts and tables that answer it.
 
 use super::chart::{self, Axis, Bar, Series, number};
-use super::{Section, Table, again, micro, standing};
+use super::{Section, Table, again, comparison, micro};
 use crate::data::{Latency, Mixed, Run, Spread};
 
 /// The model that stands in every chart: what the kernel lets a server do at best.
@@ -10,7 +10,7 @@ pub(super) const REFERENCE: &str = "reactors";
 /// Every section, in the order of reading.
 pub(super) fn all(run: &Run) -> Vec<Section> {
     let mut sections = vec![peaks(run), sustained(run), latencies(run), costs(run), idles(run), mixed(run)];
-    sections.extend(standing::section(run));
+    sections.extend(comparison::section(run));
     sections.extend(run.questions().into_iter().map(|question| micro::section(run, question)));
     sections.push(models(run));
     sections
@@ -95,7 +95,7 @@ fn peaks(run: &Run) -> Section {
         command: again(run, "--rates none --idle none --no-micro"),
         charts: chart("Peak throughput", chart::bars(&ranked(bars, true), axis)),
         tables: vec![Table {
-            caption: "Peak throughput, in the order of the zoo; a note begins with its repetition".into(),
+            caption: "Peak throughput, in the order of the list; a note begins with its repetition".into(),
             head: ["model", "family", "requests /s", "note"].map(str::to_owned).into(),
             rows: rows.collect(),
         }],
@@ -326,9 +326,9 @@ fn models(run: &Run) -> Section {
     Section {
         id: "models".into(),
         title: "Who was measured?".into(),
-        method: "`abaca-lab models` lists them; the source of each is one file of `benches/lab/src/zoo`."
+        method: "`abaca-lab models` lists them; the source of each is one file of `benches/lab/src/models`."
             .into(),
-        command: "cargo run --release -p abaca-lab -- models".into(),
+        command: "cargo run --release --manifest-path benches/lab/Cargo.toml -- models".into(),
         charts: Vec::new(),
         tables: vec![Table {
             caption: "Models".into(),

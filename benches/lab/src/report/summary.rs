@@ -1,9 +1,9 @@
 //! The report in a minute: sentences computed from the figures. A question that was not measured has no sentence.
 
 use super::chart::number;
+use super::comparison::{self, COMPARED_LOAD};
 use super::micro::fiber_to_best;
 use super::sections::{REFERENCE, is_ours};
-use super::standing::{self, COMPARED_LOAD};
 use crate::data::{Run, Spread};
 
 /// The sentences, most telling first.
@@ -15,7 +15,7 @@ pub(super) fn sentences(run: &Run) -> Vec<String> {
         cost(run),
         memory(run),
         stalls(run),
-        standing::sentence(run),
+        comparison::sentence(run),
         small_things(run),
         failed(run),
         absent(run),

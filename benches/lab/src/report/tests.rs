@@ -1,6 +1,6 @@
 //! The report of a run that was made up: everything that was measured is on the page, and nothing else.
 
-use super::{comparison, html, standing};
+use super::{changes, comparison, html};
 use crate::data::{FORMAT, Idle, Latency, Micro, Mixed, ModelRow, Peak, Run, Sustained};
 
 const MODELS: [(&str, &str); 4] =
@@ -20,6 +20,7 @@ fn made_up(slower: f64) -> Run {
                 repetition,
                 requests_per_second: 100_000.0 / factor * noise,
                 cpu_us_per_request: Some(10.0 * factor * noise),
+                syscalls_per_request: (repetition == 1).then_some(2.0),
                 ..Peak::default()
             });
             run.sustained.push(Sustained {
@@ -84,7 +85,7 @@ fn every_question_has_its_chart_and_its_table() {
     assert_eq!(
         page.matches("<figure").count(),
         14,
-        "peak, sustained, four families, cost, idle, mixed, four of the standing, micro"
+        "peak, sustained, four families, cost, idle, mixed, four of the comparison, micro"
     );
     assert_eq!(page.matches("<svg").count(), 14);
     for id in
@@ -172,23 +173,32 @@ fn bars_are_judged_by_ratios_within_a_repetition() {
     let mut run = made_up(1.0);
     let page = html(&run);
     assert!(
-        page.contains("abaca misses 2 of the 5 bars"),
-        "half of the reactors' throughput, twice their p99"
+        page.contains("abaca misses 3 of the 8 bars"),
+        "half of the reactors' throughput, twice their p99 and their processor time"
     );
     // A minute in which the machine is ten times slower changes no ratio, and the medians of both.
     for row in run.peaks.iter_mut().filter(|row| row.repetition > 2) {
         row.requests_per_second /= 10.0;
     }
-    let ratios = |run: &Run| standing::section(run).unwrap().tables.remove(0).rows;
+    let ratios = |run: &Run| comparison::section(run).unwrap().tables.remove(0).rows;
     assert_eq!(ratios(&run), ratios(&made_up(1.0)));
     // One that is as fast as the reference misses nothing.
     for row in &mut run.peaks {
-        row.requests_per_second = if row.model == "abaca" { 1_000_000.0 } else { 100_000.0 };
+        let is_ours = row.model == "abaca";
+        row.requests_per_second = if is_ours { 1_000_000.0 } else { 100_000.0 };
+        row.cpu_us_per_request = Some(if is_ours { 1.0 } else { 10.0 });
     }
     for row in run.latencies.iter_mut().filter(|row| row.model == "abaca") {
         row.p99_us = 1.0;
     }
-    assert!(html(&run).contains("abaca meets all 5 bars"));
+    assert!(html(&run).contains("abaca meets all 8 bars"));
+    // Of what is counted and not compared, too.
+    for row in run.peaks.iter_mut().filter(|row| row.model == "abaca") {
+        row.syscalls_per_request = row.syscalls_per_request.map(|_| 2.5);
+    }
+    assert!(html(&run).contains(
+        "misses 1 of the 8 bars that the project has set for itself: system calls per request (2.50)"
+    ));
 }
 
 #[test]
@@ -201,13 +211,13 @@ fn a_run_without_measurements_is_a_page_that_says_so() {
 
 #[test]
 fn a_comparison_marks_what_changed_beyond_the_noise() {
-    let (same, _) = comparison::compare(&made_up(1.0), &made_up(1.0));
+    let (same, _) = changes::compare(&made_up(1.0), &made_up(1.0));
     assert!(same[2].starts_with("0 of "), "{same:?}");
-    let (sentences, sections) = comparison::compare(&made_up(1.0), &made_up(2.0));
+    let (sentences, sections) = changes::compare(&made_up(1.0), &made_up(2.0));
     assert!(!sentences[2].starts_with("0 of "), "{sentences:?}");
     let peak = sections.iter().find(|section| section.title == "Peak throughput").unwrap();
     assert!(peak.tables[0].rows.iter().all(|row| row[3] == "WORSE: 0.50 times"), "{peak:?}");
-    let (_, back) = comparison::compare(&made_up(2.0), &made_up(1.0));
+    let (_, back) = changes::compare(&made_up(2.0), &made_up(1.0));
     let latency = back.iter().find(|section| section.title == "p99 latency").unwrap();
     assert!(latency.tables[0].rows.iter().all(|row| row[3] == "better: 0.50 times"), "{latency:?}");
 }

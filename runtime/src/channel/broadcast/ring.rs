@@ -14,9 +14,9 @@ use std::time::Instant;
 
 use super::error::TryRecvError;
 use crate::atomic::{AtomicUsize, Ordering};
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, Cost, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// What all ends of a channel share.
 pub(super) struct Ring<T> {
@@ -66,7 +66,7 @@ impl<T> Ring<T> {
 
     /// Returns the number of receivers; the message when there are none.
     pub(super) fn send(&self, message: T) -> Result<usize, T> {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         let message = Arc::new(message);
         let mut state = self.state.lock();
         let receivers = state.receivers;
@@ -89,10 +89,10 @@ impl<T> Ring<T> {
 
     /// Takes the message at `position`, and moves on. After `Lagged`, `position` is that of the oldest message.
     pub(super) fn try_receive(&self, position: &mut u64) -> Result<Arc<T>, TryRecvError> {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         let received = self.state.lock().take(position);
         if matches!(received, Err(TryRecvError::Empty)) {
-            parking::spend(Cost::InVain);
+            park::spend(Cost::InVain);
         }
         received
     }
@@ -103,7 +103,7 @@ impl<T> Ring<T> {
         position: &mut u64,
         deadline: Option<Instant>,
     ) -> Result<Arc<T>, TryRecvError> {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         let mut is_late = false;
         loop {
             let mut state = self.state.lock();
@@ -124,7 +124,7 @@ impl<T> Ring<T> {
                 Outcome::Notified => {}
                 // A message that came at the same time is there.
                 Outcome::TimedOut => is_late = true,
-                Outcome::Cancelled => parking::unwind(),
+                Outcome::Cancelled => park::unwind(),
             }
         }
     }
@@ -187,7 +187,7 @@ impl<T> Ring<T> {
                 || (),
             );
             if outcome == Outcome::Cancelled {
-                parking::unwind();
+                park::unwind();
             }
         }
     }
@@ -198,14 +198,14 @@ impl<T> Ring<T> {
 
     /// Messages that not every receiver has passed.
     pub(super) fn len(&self) -> usize {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         let state = self.state.lock();
         state.slots.len() - state.slots.partition_point(|slot| slot.left == 0)
     }
 
     /// Messages that a receiver at `position` has yet to pass, also those that were overwritten.
     pub(super) fn len_from(&self, position: u64) -> usize {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         usize::try_from(self.state.lock().next - position).unwrap_or(usize::MAX)
     }
 

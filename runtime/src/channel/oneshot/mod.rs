@@ -28,8 +28,8 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use crate::fiber::Outcome;
-use crate::sync::parking::{self, Cost};
+use crate::cell::Outcome;
+use crate::park::primitive::{self as park, Cost};
 #[cfg(not(loom))]
 pub use recv_future::RecvFuture;
 
@@ -79,7 +79,7 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn send(mut self, message: T) -> Result<(), T> {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         match self.held.take() {
             Some(held) => held.send(message),
             None => Err(message),
@@ -89,7 +89,7 @@ impl<T> Sender<T> {
     /// Whether the receiver is gone, or has been closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         self.held.as_ref().is_none_or(Held::is_closed)
     }
 
@@ -148,7 +148,7 @@ impl<T> Receiver<T> {
 
     #[inline]
     fn receive_until(&mut self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         let mut is_late = false;
         loop {
             match (Held::take(&mut self.held), &self.held) {
@@ -158,7 +158,7 @@ impl<T> Receiver<T> {
                     Outcome::Notified => {}
                     // A message that came at the same time is there.
                     Outcome::TimedOut => is_late = true,
-                    Outcome::Cancelled => parking::unwind(),
+                    Outcome::Cancelled => park::unwind(),
                 },
                 (Found::Nothing | Found::Closed, _) => return Err(RecvTimeoutError::Closed),
             }
@@ -187,7 +187,7 @@ impl<T> Receiver<T> {
         match Held::take(&mut self.held) {
             Found::Message(message) => Ok(message),
             Found::Nothing => {
-                parking::spend(Cost::InVain);
+                park::spend(Cost::InVain);
                 Err(TryRecvError::Empty)
             }
             Found::Closed => Err(TryRecvError::Closed),
@@ -213,7 +213,7 @@ impl<T> Receiver<T> {
     /// Whether there is no message to be received at the moment.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         self.held.as_ref().is_none_or(Held::is_empty)
     }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use super::Receiver;
 use super::error::RecvError;
 use super::shared::{Found, Held};
-use crate::fiber::TaskWaiter;
+use crate::cell::TaskWaiter;
 
 /// A message to come; from awaiting a [`Receiver`]. Dropping it drops the receiver.
 #[must_use = "a future does nothing unless it is polled"]

@@ -25,9 +25,9 @@ use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use crate::atomic::{AtomicPtr, Ordering, UnsafeCell, spin_loop, thread_yield};
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, SpinLock, Waiter};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, SpinLock, Waiter};
+use crate::park::wait_list::{self, End, WaitList};
 
 type Word = *mut Waiter;
 
@@ -150,13 +150,13 @@ impl<T> Held<T> {
 
     /// The receiver waits until there is something to take, or until the deadline. On `Cancelled` it unwinds.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> Outcome {
-        let waiter = parking::waiter();
+        let waiter = park::waiter();
         // SAFETY: the waiter is alive until the withdrawal, which follows unless the sender has claimed it.
         if !unsafe { self.register(&waiter) } {
             return Outcome::Notified;
         }
         let withdrawal = self.withdrawal(&waiter);
-        let outcome = parking::wait(&waiter, Reason::Oneshot, deadline);
+        let outcome = park::wait(&waiter, Reason::Oneshot, deadline);
         if outcome == Outcome::Notified {
             // The sender took the address out before it claimed the waiter.
             std::mem::forget(withdrawal);
@@ -211,7 +211,7 @@ impl<T> Held<T> {
             let (outcome, ()) =
                 wait_list::wait(closers, |list| list, End::Back, (), Reason::Oneshot, None, || ());
             if outcome == Outcome::Cancelled {
-                parking::unwind();
+                park::unwind();
             }
         }
     }
@@ -250,7 +250,7 @@ impl<T> Shared<T> {
         // SAFETY: the receiver's waiter, which was in the word until now, stays alive until it is claimed by this or
         // until the word says `RELEASED`.
         match unsafe { (*waiter).claim(Outcome::Notified) } {
-            Some(woken) => parking::wake(woken),
+            Some(woken) => park::wake(woken),
             // Release: pairs with the Acquire in `Withdrawal`. This is the sender's last access.
             None => self.word.store(last.map_addr(|address| address | RELEASED), Ordering::Release),
         }

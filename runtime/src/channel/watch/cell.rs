@@ -9,9 +9,9 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, Cost, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 /// See the module's documentation.
 pub(super) struct Cell<T> {
@@ -58,7 +58,7 @@ impl<T> Cell<T> {
 
     /// Waits while somebody changes the value. Unwinds when the fiber is cancelled.
     pub(super) fn read(&self) -> Read<'_, T> {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         self.enter(|gate| {
             let may_enter = !gate.is_writing;
             // What is lent out may be forgotten, and stays counted.
@@ -89,7 +89,7 @@ impl<T> Cell<T> {
             let (outcome, ()) =
                 wait_list::wait(gate, |gate| &mut gate.waiting, End::Back, (), Reason::Watch, None, || ());
             if outcome == Outcome::Cancelled {
-                parking::unwind();
+                park::unwind();
             }
         }
     }

@@ -33,7 +33,7 @@ use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use crate::sync::parking::{self, Cost};
+use crate::park::primitive::{self as park, Cost};
 use cell::Read;
 use error::{RecvError, SendError};
 use shared::Shared;
@@ -228,7 +228,7 @@ impl<T> Receiver<T> {
     ///
     /// When all senders are gone.
     pub fn has_changed(&self) -> Result<bool, RecvError> {
-        parking::spend(Cost::Call);
+        park::spend(Cost::Call);
         if self.shared.senders() == 0 {
             return Err(RecvError(()));
         }

@@ -1,9 +1,9 @@
 //! What all ends of a watch channel share: the value, its version, and who waits for what.
 
 use crate::atomic::{AtomicUsize, Ordering};
-use crate::fiber::{Outcome, Reason};
-use crate::sync::parking::{self, Cost, SpinLock};
-use crate::sync::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, Cost, SpinLock};
+use crate::park::wait_list::{self, End, WaitList};
 
 use super::cell::Cell;
 
@@ -44,7 +44,7 @@ impl<T> Shared<T> {
 
     /// Changes the value, and wakes the receivers if `change` says so.
     pub(super) fn change(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         let mut value = self.value.write();
         let has_changed = change(&mut value);
         if has_changed {
@@ -61,7 +61,7 @@ impl<T> Shared<T> {
     /// Waits for another version than `seen`, and notes it; `false` if all senders are gone. Unwinds when the fiber is
     /// cancelled.
     pub(super) fn wait_changed(&self, seen: &mut usize) -> bool {
-        parking::spend(Cost::Wait);
+        park::spend(Cost::Wait);
         loop {
             let waiting = self.waiting.lock();
             // Looked at under the lock that is taken after each change, to wake.
@@ -83,7 +83,7 @@ impl<T> Shared<T> {
                 || (),
             );
             if outcome == Outcome::Cancelled {
-                parking::unwind();
+                park::unwind();
             }
         }
     }
@@ -105,7 +105,7 @@ impl<T> Shared<T> {
                 || (),
             );
             if outcome == Outcome::Cancelled {
-                parking::unwind();
+                park::unwind();
             }
         }
     }

@@ -20,7 +20,7 @@ pub(super) use opened::Opened;
 use super::OpenOptions;
 use crate::io::SharedFile;
 use crate::os::{reopen, socket};
-use crate::{blocking, current};
+use crate::{blocking, time};
 
 /// An open file. Mirrors [`std::fs::File`].
 ///
@@ -168,7 +168,7 @@ impl File {
                 Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Interrupted => {
                     return Err(error);
                 }
-                Err(_) => current::sleep(pause),
+                Err(_) => time::sleep(pause),
             }
             pause = LONGEST_PAUSE.min(pause * 2);
         }

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::current::current_id;
+use crate::fiber::current_id;
 use crate::sync::{Mutex, MutexGuard};
 
 /// See the module's documentation.

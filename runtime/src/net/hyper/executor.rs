@@ -27,6 +27,6 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        drop(crate::spawn(move || block_on(future)));
+        drop(crate::fiber::spawn(move || block_on(future)));
     }
 }

@@ -72,7 +72,7 @@ impl Future for Sleeping {
         } else if deadline > Instant::now() {
             let alarm = Arc::new(Alarm { waker: Mutex::new(waker), off: Notify::new() });
             self.alarm = Some(Arc::clone(&alarm));
-            crate::spawn(move || {
+            crate::fiber::spawn(move || {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if !alarm.off.notified_timeout(left)
                     && let Some(waker) = alarm.exchange(None)

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::Listener;
 use super::connections::Connections;
 use crate::cancel::{self, CancelToken};
-use crate::current;
+use crate::fiber;
+use crate::fiber::{Builder, SpawnError};
 use crate::os::socket::{AcceptError, accept_error};
-use crate::spawn::{Builder, SpawnError};
 
 /// How long the loop waits when something has run out: this, and then twice as long each time up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -51,7 +51,7 @@ where
                 Err(error) => match accept_error(&error) {
                     AcceptError::Connection => {
                         // Each of them may have waited for nothing: others run in between.
-                        current::yield_now();
+                        fiber::yield_now();
                         false
                     }
                     AcceptError::Resources => true,

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cancel;
-use crate::fiber::Fiber;
+use crate::cell::Fiber;
 use crate::net::IdleHandle;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 

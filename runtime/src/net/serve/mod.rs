@@ -208,7 +208,7 @@ impl ServeOptions {
             stack_size: self.stack_size,
             stop: token,
         };
-        crate::spawn::spawn(move || {
+        crate::fiber::spawn(move || {
             // Consumes the acceptor: the listener is closed before the end is told.
             if let Err(error) = acceptor.run() {
                 ending.fail(error);

@@ -13,7 +13,7 @@ use socket2::{SockAddr, SockRef};
 use super::address::{from_kernel, path_to_kernel, to_kernel};
 use super::{SocketAddr, SocketAncillary, lookup, take_from_queue};
 use crate::blocking;
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::net::socket::{descriptor_traits, shared_methods, std_conversions};
 use crate::os::message::Received;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::address::from_kernel;
 use super::{SocketAddr, UnixStream, lookup, take_from_queue};
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::net::incoming;
 use crate::net::socket::{descriptor_traits, listener_conversions};

@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::Descriptor;
 use crate::os::epoll;
 

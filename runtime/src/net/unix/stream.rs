@@ -13,7 +13,7 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use super::address::{path_to_kernel, to_kernel};
 use super::{SocketAddr, SocketAncillary, UCred, lookup};
 use crate::blocking;
-use crate::fiber::Reason;
+use crate::cell::Reason;
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::net::socket::{copy_end, descriptor_traits, shared_methods, std_conversions, stream_traits};
 use crate::os::socket;

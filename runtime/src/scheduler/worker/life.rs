@@ -10,7 +10,7 @@ use abaca_asm::{Context, Exit, prepare};
 
 use super::refused::{REFUSED, refuse_and_end};
 use super::{Request, Worker, current_worker};
-use crate::fiber::{Boundary, Cancelled, Ended, Flags, Header, contained};
+use crate::cell::{Boundary, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
 
@@ -319,9 +319,11 @@ impl Worker {
         self.set_current(None);
     }
 
-    /// The whole life of a task, as models have it: on the stack of their thread, where `suspend` enters the hub.
-    #[cfg(loom)]
-    pub(in crate::scheduler) fn live_through(&self, task: NonNull<Header>) {
+    /// The whole life of a task, as models have it: on the stack of their thread, which is this worker's meanwhile, and where
+    /// `suspend` enters the hub.
+    #[cfg(all(test, loom))]
+    pub(crate) fn live_through(&self, task: NonNull<Header>) {
+        self.enter_thread();
         self.move_in(task);
         self.set_current(Some(task));
         run_or_refuse(task);
@@ -331,6 +333,9 @@ impl Worker {
             // SAFETY: the cell is ours, and clear.
             unsafe { Header::free(task) };
         }
+        self.drain_inbox();
+        assert!(self.ready.is_empty(), "a wake-up is delivered once, and only to one who waits");
+        self.leave_thread();
     }
 
     /// What to do on `stack`, whose fiber has ended, next: a task continues on it, else it is left behind.

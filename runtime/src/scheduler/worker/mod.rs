@@ -38,7 +38,7 @@ use super::budget::Pace;
 use super::hub::WORTH_WAKING;
 use super::requests::Requests;
 use super::shared::Shared;
-use crate::fiber::{Flags, Header, LiveList, Reason};
+use crate::cell::{Flags, Header, LiveList, Reason};
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
@@ -74,7 +74,7 @@ pub(crate) struct Worker {
     stacks: UnsafeCell<Vec<Stack>>,
     /// A stack of another size that was left behind, for the hub to give back.
     retired: Cell<Option<(u32, Stack)>>,
-    pub(super) wheel: Wheel,
+    pub(crate) wheel: Wheel,
     pub(super) live: LiveList,
     pub(super) idle: super::hub::Idling,
     pub(super) pace: Pace,

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use super::Worker;
 use super::life::{Next, clear, live_in_hook, refuse, this_worker, wind_up};
-use crate::fiber::{Header, NoStack};
+use crate::cell::{Header, NoStack};
 
 /// The word of the switch to a task that starts only to drop its closure, since there was no stack for it.
 pub(super) const REFUSED: usize = 1;

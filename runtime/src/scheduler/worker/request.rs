@@ -2,7 +2,7 @@
 
 use std::ptr::NonNull;
 
-use crate::fiber::Header;
+use crate::cell::Header;
 
 /// What a fiber that enters the hub asks of it.
 #[derive(Clone, Copy)]

@@ -10,7 +10,7 @@ use abaca_asm::{Context, switch};
 
 use super::refused::REFUSED;
 use super::{Request, Worker};
-use crate::fiber::{Flags, Header};
+use crate::cell::{Flags, Header};
 use crate::scheduler::hooks::call_around;
 
 /// The worker on whose thread the caller is now.
@@ -24,7 +24,7 @@ impl Worker {
     /// Its waiter is registered, or it is in a queue itself. If it roams, `self` must not be used afterwards.
     #[cfg(not(loom))]
     #[inline]
-    pub(in crate::scheduler) fn suspend(&self, me: NonNull<Header>) {
+    pub(crate) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         if header.has(Flags::ROAMING_OR_HOOKED) {
@@ -69,7 +69,7 @@ impl Worker {
 
     /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
     #[cfg(loom)]
-    pub(in crate::scheduler) fn suspend(&self, me: NonNull<Header>) {
+    pub(crate) fn suspend(&self, me: NonNull<Header>) {
         self.set_current(None);
         assert_eq!(self.find(), Some(me), "a model's worker has one fiber");
         self.set_current(Some(me));
@@ -77,7 +77,7 @@ impl Worker {
 
     /// Lets every other ready fiber run once before the current one goes on.
     #[inline]
-    pub(in crate::scheduler) fn yield_now(&self, me: NonNull<Header>) {
+    pub(crate) fn yield_now(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         if header.has(Flags::ROAMING) && !header.has(Flags::ANCHORED) {

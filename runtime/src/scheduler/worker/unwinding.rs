@@ -11,7 +11,7 @@
 use std::cell::Cell;
 
 use super::{Worker, ballast};
-use crate::fiber::{Flags, Header};
+use crate::cell::{Flags, Header};
 
 /// See the module's documentation.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl Worker {
     /// Calls `suspend`, which suspends the current fiber while it unwinds. The fiber stays on this worker until it
     /// returns, even if it roams.
     #[cold]
-    pub(in crate::scheduler) fn suspend_unwinding(&self, me: &Header, suspend: impl FnOnce()) {
+    pub(crate) fn suspend_unwinding(&self, me: &Header, suspend: impl FnOnce()) {
         let was_anchored = me.has(Flags::ANCHORED);
         me.set_flag(Flags::ANCHORED);
         match self.lift_panics() {

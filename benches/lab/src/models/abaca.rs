@@ -1,0 +1,69 @@
+//! abaca: a fiber per connection, on one worker (1:N), on a worker per core (M:N), or M:N with one poller thread for all.
+//!
+//! The runtime that this lab belongs to. A fiber stays on the worker where it began; each worker polls for its own
+//! fibers, unless a thread does that for all.
+//!
+//! State between two events: on the fiber's stack.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+
+use ::abaca::net::TcpStream;
+use ::abaca::runtime::Poller;
+
+use super::{Capacity, Family, Model, Options, after_failed_accept, always, blocking};
+
+pub(super) const MODEL: Model = Model {
+    name: "abaca",
+    about: "abaca's fibers on work-stealing workers (M:N)",
+    state: "the fiber's stack",
+    source: "this project",
+    family: Family::Stackful,
+    capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
+    available: always,
+    serve: |listener, options| serve(listener, options, options.workers, Poller::Workers),
+};
+
+pub(super) const ONE_WORKER: Model = Model {
+    name: "abaca-1",
+    about: "abaca's fibers on one worker (1:N)",
+    serve: |listener, options| serve(listener, options, 1, Poller::Workers),
+    ..MODEL
+};
+
+pub(super) const POLLER_THREAD: Model = Model {
+    name: "abaca-poller",
+    about: "abaca's fibers (M:N) with one thread that polls for all workers",
+    serve: |listener, options| serve(listener, options, options.workers, Poller::Thread),
+    ..MODEL
+};
+
+/// Parsing a request needs some; only touched pages cost memory.
+const STACK_BYTES: usize = 32 * 1024;
+
+fn serve(listener: TcpListener, options: &Options, workers: usize, poller: Poller) -> io::Result<Infallible> {
+    let options = *options;
+    let runtime =
+        ::abaca::Runtime::builder().workers(workers).poller(poller).stack_size(STACK_BYTES).build()?;
+    runtime.run(move || {
+        let listener = ::abaca::net::TcpListener::from(listener);
+        loop {
+            match listener.accept() {
+                Ok((client, _)) => drop(::abaca::spawn(move || converse(client, &options))),
+                Err(error) => after_failed_accept(error)?,
+            }
+        }
+    })
+}
+
+/// A connection ends with its first error, as it does when its client is gone.
+fn converse(client: TcpStream, options: &Options) {
+    let connect = || {
+        let backend = TcpStream::connect(options.backend)?;
+        backend.set_nodelay(true)?;
+        Ok(backend)
+    };
+    let _ = client.set_nodelay(true).and_then(|()| blocking::converse(client, options.busy_loop, connect));
+}

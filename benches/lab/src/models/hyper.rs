@@ -1,0 +1,139 @@
+//! hyper, the HTTP library of most Rust servers, on tokio's tasks and on abaca's fibers.
+//!
+//! hyper 1: the same connection state machine and the same handler on both; what differs is who polls it. The other models
+//! have the lab's small parser, so these two compare with each other.
+//!
+//! State between two events: in hyper's future, which is a task on tokio, and lies on the stack of the fiber that blocks on it.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+
+use ::abaca::net::hyper::HyperStream;
+use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+
+use super::{Capacity, Family, Model, Options, after_failed_accept, always};
+use crate::service::{ANSWER, Garbage, Target, question, target};
+
+pub(super) const ON_TOKIO: Model = Model {
+    name: "hyper",
+    about: "hyper on tokio's work-stealing threads",
+    state: "hyper's future in the task",
+    source: "hyper 1 and tokio 1",
+    family: Family::Stackless,
+    capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
+    available: always,
+    serve: serve_on_tokio,
+};
+
+pub(super) const ON_ABACA: Model = Model {
+    name: "abaca-hyper",
+    about: "hyper on abaca's fibers (M:N)",
+    state: "hyper's future on the fiber's stack",
+    source: "hyper 1 and this project",
+    family: Family::Stackful,
+    serve: serve_on_abaca,
+    ..ON_TOKIO
+};
+
+/// Both answer all that has come before they write, and what a client has asked before it closed its side.
+fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.pipeline_flush(true).half_close(true);
+    http
+}
+
+fn serve_on_tokio(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
+    let options = *options;
+    listener.set_nonblocking(true)?;
+    let runtime =
+        ::tokio::runtime::Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()?;
+    let accepting = async move {
+        let listener = ::tokio::net::TcpListener::from_std(listener)?;
+        loop {
+            match listener.accept().await {
+                Ok((client, _)) => {
+                    // What fails here fails at the first read as well.
+                    let _ = client.set_nodelay(true);
+                    let service = service_fn(move |request| answer(request, options, wait_on_tokio));
+                    ::tokio::spawn(http().serve_connection(TokioIo::new(client), service));
+                }
+                Err(error) => after_failed_accept(error)?,
+            }
+        }
+    };
+    runtime.block_on(async move { ::tokio::spawn(accepting).await }).map_err(io::Error::other)?
+}
+
+fn serve_on_abaca(listener: TcpListener, options: &Options) -> io::Result<Infallible> {
+    let options = *options;
+    ::abaca::Runtime::builder().workers(options.workers).build()?.run(move || {
+        let listener = ::abaca::net::TcpListener::from(listener);
+        loop {
+            match listener.accept() {
+                Ok((client, _)) => drop(::abaca::spawn(move || {
+                    let _ = client.set_nodelay(true);
+                    // A handler may block: it holds up its own connection only.
+                    let wait = async |options: Options, question| wait_on_abaca(&options, question);
+                    let service = service_fn(move |request| answer(request, options, wait));
+                    let connection = http().serve_connection(HyperStream::new(client), service);
+                    // A connection ends with its first error, as it does when its client is gone.
+                    let _ = ::abaca::future::block_on(connection);
+                })),
+                Err(error) => after_failed_accept(error)?,
+            }
+        }
+    })
+}
+
+/// The service; `wait` asks the backend.
+async fn answer(
+    request: Request<Incoming>,
+    options: Options,
+    wait: impl AsyncFnOnce(Options, String) -> io::Result<()>,
+) -> Result<Response<Full<Bytes>>, io::Error> {
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let mut response = Response::new(Full::new(Bytes::new()));
+    match target(path) {
+        Ok(Target::Work { cpu, wait: time }) => {
+            if !cpu.is_zero() {
+                options.busy_loop.spend(cpu);
+            }
+            if !time.is_zero() {
+                wait(options, question(time)).await?;
+            }
+            *response.body_mut() = Full::new(Bytes::from_static(b"Hello, world!"));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        }
+        Ok(Target::Nothing) => *response.status_mut() = StatusCode::NOT_FOUND,
+        Err(Garbage) => {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+    Ok(response)
+}
+
+async fn wait_on_tokio(options: Options, question: String) -> io::Result<()> {
+    let mut backend = ::tokio::net::TcpStream::connect(options.backend).await?;
+    backend.set_nodelay(true)?;
+    backend.write_all(question.as_bytes()).await?;
+    backend.read_exact(&mut [0; ANSWER.len()]).await?;
+    Ok(())
+}
+
+fn wait_on_abaca(options: &Options, question: String) -> io::Result<()> {
+    use std::io::{Read, Write};
+    let mut backend = ::abaca::net::TcpStream::connect(options.backend)?;
+    backend.set_nodelay(true)?;
+    backend.write_all(question.as_bytes())?;
+    backend.read_exact(&mut [0; ANSWER.len()])
+}

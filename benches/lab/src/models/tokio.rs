@@ -1,0 +1,93 @@
+//! async/await on tokio: tasks that the compiler turned into state machines, on one thread or on a work-stealing pool.
+//!
+//! tokio 1, the runtime that most Rust servers run on. A wait returns through every level of calls to the scheduler,
+//! and continuing polls down through them again.
+//!
+//! State between two events: in the task's future, one heap object as large as its largest set of locals that live
+//! across an `await`.
+
+use std::convert::Infallible;
+use std::io;
+
+use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
+use ::tokio::net::{TcpListener, TcpStream};
+use ::tokio::runtime::{Builder, Runtime};
+
+use super::{Capacity, Family, Model, Options, after_failed_accept, always};
+use crate::service::{ANSWER, Conversation, Step, question};
+
+pub(super) const MODEL: Model = Model {
+    name: "tokio",
+    about: "async/await on tokio's work-stealing threads",
+    state: "the task's future, a heap object that the compiler laid out",
+    source: "tokio 1, multi-thread runtime",
+    family: Family::Stackless,
+    capacity: Capacity::Limits,
+    compiles_as_it_runs: false,
+    available: always,
+    serve: |listener, options| {
+        let threads = Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()?;
+        serve(&threads, listener, options)
+    },
+};
+
+pub(super) const CURRENT_THREAD: Model = Model {
+    name: "tokio-ct",
+    about: "async/await on tokio, one thread",
+    source: "tokio 1, current-thread runtime",
+    serve: |listener, options| serve(&Builder::new_current_thread().enable_all().build()?, listener, options),
+    ..MODEL
+};
+
+fn serve(runtime: &Runtime, listener: std::net::TcpListener, options: &Options) -> io::Result<Infallible> {
+    let options = *options;
+    listener.set_nonblocking(true)?;
+    // A task of its own, so that it runs where tasks run.
+    let accepting = async move { ::tokio::spawn(accept(listener, options)).await };
+    runtime.block_on(accepting).map_err(io::Error::other)?
+}
+
+async fn accept(listener: std::net::TcpListener, options: Options) -> io::Result<Infallible> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        match listener.accept().await {
+            // A connection ends with its first error, as it does when its client is gone.
+            Ok((client, _)) => drop(::tokio::spawn(converse(client, options))),
+            Err(error) => after_failed_accept(error)?,
+        }
+    }
+}
+
+async fn converse(mut client: TcpStream, options: Options) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let mut conversation = Conversation::new(options.busy_loop);
+    let mut backend = None;
+    loop {
+        let step = conversation.step();
+        if !conversation.output().is_empty() {
+            client.write_all(conversation.output()).await?;
+            conversation.sent(conversation.output().len());
+        }
+        match step {
+            Step::Read => match client.read(conversation.room()).await? {
+                0 => return Ok(()),
+                length => conversation.received(length),
+            },
+            Step::Wait(wait) => {
+                let backend = match &mut backend {
+                    Some(backend) => backend,
+                    none => none.insert(connect(&options).await?),
+                };
+                backend.write_all(question(wait).as_bytes()).await?;
+                backend.read_exact(&mut [0; ANSWER.len()]).await?;
+            }
+            Step::Close => return Ok(()),
+        }
+    }
+}
+
+async fn connect(options: &Options) -> io::Result<TcpStream> {
+    let backend = TcpStream::connect(options.backend).await?;
+    backend.set_nodelay(true)?;
+    Ok(backend)
+}

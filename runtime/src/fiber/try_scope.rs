@@ -1,0 +1,182 @@
+//! Scopes whose fibers are cancelled when one of them fails.
+
+#![expect(unsafe_code, reason = "holds the address of the boundary around the scope's body")]
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+use std::sync::Arc;
+
+use super::{Scope, ScopedJoinHandle};
+use crate::cell::{Boundary, Cancelled, catch_and_resume};
+use crate::park::{self, run_inside};
+use crate::queue::SpinLock;
+
+/// Runs `f` with a scope whose fibers return [`Result`]s. When one of them returns an error or panics, the others and
+/// `f` itself are [cancelled](crate::cancel), and when all have ended the error is returned. Everything else is as in
+/// [`scope`](crate::scope()).
+///
+/// # Errors
+///
+/// The first error: of a fiber, or of `f`.
+///
+/// # Panics
+///
+/// If `f` panics, or a fiber does and its handle was not joined, when all have ended; and with `panic = "abort"`, since
+/// there is no unwinding then.
+///
+/// ```
+/// use std::time::Duration;
+/// # abaca::run(|| {
+/// let failed: Result<(), &str> = abaca::try_scope(|scope| {
+///     scope.spawn(|| {
+///         abaca::sleep(Duration::from_secs(3600)); // is cancelled
+///         Ok(())
+///     });
+///     scope.spawn(|| -> Result<(), _> { Err("no such host") });
+///     Ok(())
+/// });
+/// assert_eq!(failed, Err("no such host"));
+/// # });
+/// ```
+pub fn try_scope<'env, F, T, E>(f: F) -> Result<T, E>
+where
+    F: for<'scope> FnOnce(&'scope TryScope<'scope, 'env, E>) -> Result<T, E>,
+    E: Send,
+{
+    let scope = TryScope { scope: Scope::new(), failure: Arc::new(Failure::new()) };
+    let mut boundary = Boundary::signal();
+    let mut result = catch_and_resume(&Cell::new(0), || {
+        run_inside(&mut boundary, |boundary| {
+            let _watched = scope.failure.watch(boundary);
+            f(&scope)
+        })
+    });
+    if let Ok(Some(Err(_))) = &result {
+        // A later error is dropped, whose destructor is the user's: nothing may unwind before the fibers have ended.
+        result = catch_unwind(AssertUnwindSafe(|| {
+            if let Ok(Some(Err(error))) = result {
+                scope.fail(Some(error));
+            }
+            None
+        }));
+    }
+    if result.is_err() {
+        scope.fail(None);
+    }
+    let body = scope.scope.finish(result);
+    match (scope.failure.0.lock().error.take(), body) {
+        (Some(error), _) => Err(error),
+        (None, Some(body)) => body,
+        // It was cancelled, but not by an error: a fiber panicked that was joined.
+        (None, None) => panic!("a scoped fiber panicked"),
+    }
+}
+
+/// A scope to spawn fibers in that may fail. Made by [`try_scope`].
+pub struct TryScope<'scope, 'env: 'scope, E> {
+    scope: Scope<'scope, 'env>,
+    failure: Arc<Failure<E>>,
+}
+
+impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
+    /// Spawns a fiber that may borrow from outside of the scope. If it returns an error or panics, the scope has failed.
+    ///
+    /// A join returns its value; [`Cancelled`] if it returned an error, since that is the scope's.
+    ///
+    /// # Panics
+    ///
+    /// As [`abaca::spawn`](crate::spawn()).
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let failure = Arc::clone(&self.failure);
+        let shared = self.scope.shared();
+        self.scope.spawn(move || match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(Ok(value)) => value,
+            Ok(Err(error)) => {
+                failure.report(Some(error));
+                shared.cancel();
+                resume_unwind(Box::new(Cancelled::thrown()))
+            }
+            Err(payload) => {
+                if !Cancelled::is_in(&*payload) {
+                    failure.report(None);
+                    shared.cancel();
+                }
+                resume_unwind(payload)
+            }
+        })
+    }
+
+    /// Whether the scope has failed, so that everything in it is being cancelled.
+    pub fn has_failed(&self) -> bool {
+        self.failure.0.lock().failed
+    }
+}
+
+impl<E> TryScope<'_, '_, E> {
+    fn fail(&self, error: Option<E>) {
+        self.failure.report(error);
+        self.scope.shared().cancel();
+    }
+}
+
+impl<E> fmt::Debug for TryScope<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryScope").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// Whether the scope has failed, and how first.
+struct Failure<E>(SpinLock<State<E>>);
+
+struct State<E> {
+    failed: bool,
+    error: Option<E>,
+    /// The boundary around the scope's body while it runs; else null.
+    body: *const Boundary,
+}
+
+// SAFETY: the boundary is used under the lock, and is taken out under it before its frame ends.
+unsafe impl<E: Send> Send for State<E> {}
+
+/// The scope's body runs while this lives.
+struct Watched<'a, E>(&'a Failure<E>);
+
+impl<E> Drop for Watched<'_, E> {
+    fn drop(&mut self) {
+        self.0.0.lock().body = ptr::null();
+    }
+}
+
+impl<E> Failure<E> {
+    fn new() -> Self {
+        Self(SpinLock::new(State { failed: false, error: None, body: ptr::null() }))
+    }
+
+    fn watch(&self, boundary: &Boundary) -> Watched<'_, E> {
+        self.0.lock().body = boundary;
+        Watched(self)
+    }
+
+    /// Notes the first failure, and cancels the body. A later error is dropped.
+    fn report(&self, error: Option<E>) {
+        let mut state = self.0.lock();
+        if state.failed {
+            drop(state);
+            return drop(error);
+        }
+        state.failed = true;
+        state.error = error;
+        // SAFETY: the body's boundary is alive until it is taken out under the lock.
+        let fired = unsafe { state.body.as_ref() }.and_then(Boundary::fire);
+        drop(state);
+        if let Some(fired) = fired {
+            park::tell(fired);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What `primitive` is under loom: the same interface and the same exactly-once claim, over loom's threads and mutex.
+//!
+//! A deadline is modelled as one that may pass at any moment.
+
+#![expect(unsafe_code, reason = "a kept guard outgrows its lifetime")]
+
+use std::ops::{Deref, DerefMut};
+use std::time::Instant;
+
+use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::thread::{self, Thread};
+
+pub(crate) use super::{Cost, spend, spend_as};
+use crate::cell::{Outcome, Reason};
+
+const WAITING: u32 = 0;
+
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    state: AtomicU32,
+    thread: Thread,
+}
+
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Woken(Thread);
+
+impl Waiter {
+    pub(crate) fn claim(&self, outcome: Outcome) -> Option<Woken> {
+        let thread = self.thread.clone();
+        self.state
+            .compare_exchange(WAITING, outcome as u32, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+            .then_some(Woken(thread))
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        match self.state.load(Ordering::Acquire) {
+            WAITING => None,
+            state if state == Outcome::Notified as u32 => Some(Outcome::Notified),
+            state if state == Outcome::TimedOut as u32 => Some(Outcome::TimedOut),
+            _ => Some(Outcome::Cancelled),
+        }
+    }
+}
+
+/// Nobody is cancelled in models of locks.
+pub(crate) fn unwinds_cancelled() -> bool {
+    false
+}
+
+pub(crate) fn waiter() -> Waiter {
+    Waiter { state: AtomicU32::new(WAITING), thread: thread::current() }
+}
+
+pub(crate) fn wait(waiter: &Waiter, _reason: Reason, deadline: Option<Instant>) -> Outcome {
+    loop {
+        if let Some(outcome) = waiter.outcome() {
+            return outcome;
+        }
+        if deadline.is_some() {
+            thread::yield_now();
+            if waiter.claim(Outcome::TimedOut).is_some() {
+                return Outcome::TimedOut;
+            }
+        } else {
+            thread::park();
+        }
+    }
+}
+
+pub(crate) fn wake(woken: Woken) {
+    woken.0.unpark();
+}
+
+/// Models do not spin.
+pub(crate) fn is_alone() -> bool {
+    false
+}
+
+/// Models run on threads.
+pub(crate) fn on_fiber() -> bool {
+    false
+}
+
+/// Models do not spin.
+pub(crate) fn is_elsewhere(_woken: &Woken) -> bool {
+    false
+}
+
+/// Models do not cancel.
+pub(crate) fn shield<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+pub(crate) fn unwind() -> ! {
+    unreachable!("models do not cancel")
+}
+
+/// `SpinLock` over loom's mutex: the spin lock has its own model, and here its spinning would multiply the
+/// interleavings without adding any.
+#[derive(Debug)]
+pub(crate) struct SpinLock<T> {
+    mutex: loom::sync::Mutex<()>,
+    /// Never contended: the mutex is taken first.
+    value: std::sync::Mutex<T>,
+    /// The guard of a holder that keeps the lock.
+    kept: std::sync::Mutex<Option<loom::sync::MutexGuard<'static, ()>>>,
+}
+
+// SAFETY: the guard of loom's mutex goes back to the thread that kept it.
+unsafe impl<T: Send> Send for SpinLock<T> {}
+// SAFETY: as above; the value is behind std's mutex.
+unsafe impl<T: Send> Sync for SpinLock<T> {}
+
+#[derive(Debug)]
+pub(crate) struct SpinGuard<'a, T> {
+    lock: &'a SpinLock<T>,
+    // Dropped in this order.
+    value: std::sync::MutexGuard<'a, T>,
+    guard: loom::sync::MutexGuard<'a, ()>,
+}
+
+impl<T> SpinLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            mutex: loom::sync::Mutex::new(()),
+            value: std::sync::Mutex::new(value),
+            kept: std::sync::Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
+        Some(self.lock())
+    }
+
+    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
+        self.guard(self.mutex.lock().unwrap())
+    }
+
+    fn guard<'a>(&'a self, guard: loom::sync::MutexGuard<'a, ()>) -> SpinGuard<'a, T> {
+        let value = self.value.try_lock().expect("loom's mutex guards it");
+        SpinGuard { lock: self, value, guard }
+    }
+
+    /// # Safety
+    ///
+    /// The caller's thread has kept a guard of this lock, and this is its first use since.
+    pub(crate) unsafe fn resume(&self) -> SpinGuard<'_, T> {
+        let guard = self.kept.lock().unwrap().take().expect("the guard is kept");
+        self.guard(guard)
+    }
+}
+
+impl<'a, T> SpinGuard<'a, T> {
+    pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T> {
+        guard.lock
+    }
+
+    pub(crate) fn keep(guard: Self) {
+        let Self { lock, value, guard } = guard;
+        drop(value);
+        // SAFETY: the lock outlives its guard, which `resume` takes out by its own lifetime.
+        let guard = unsafe { std::mem::transmute::<_, loom::sync::MutexGuard<'static, ()>>(guard) };
+        *lock.kept.lock().unwrap() = Some(guard);
+    }
+}
+
+impl<T> Deref for SpinGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for SpinGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}

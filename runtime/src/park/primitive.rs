@@ -1,0 +1,10 @@
+//! What everything that waits in the process is built on.
+//!
+//! Under loom, `model_primitive.rs` takes the place of this file.
+
+pub(crate) use super::{
+    Cost, is_alone, is_elsewhere, on_fiber, shield, spend, spend_as, unwind, unwinds_cancelled, wait, waiter,
+    wake,
+};
+pub(crate) use crate::cell::{Waiter, Woken};
+pub(crate) use crate::queue::{SpinGuard, SpinLock};

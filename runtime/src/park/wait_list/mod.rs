@@ -1,0 +1,352 @@
+//! The wait list: who waits for a lock, a condition or a message, in order.
+//!
+//! An intrusive, doubly linked list whose nodes live on the stacks of those who wait, so that blocking allocates
+//! nothing. A list is two words and lives inside the value of a [`SpinLock`], which guards the links and the payloads
+//! of all its nodes.
+//!
+//! Each node was last written by the core on which its owner waits, so each that is touched is a cache miss, with the
+//! lock held. To join is to touch the last node, and to be popped is to be touched: the links that say where the list
+//! ends are never read, and so never mended.
+//!
+//! A **payload** travels with each node: what the waiter offers or is to be given (a channel's message, a
+//! mutex's turn). Whoever ends the wait exchanges it before the claim, so the waiter finds it without taking the
+//! lock again.
+//!
+//! Invariants, which make the interface safe:
+//!
+//! 1. A linked node is alive: [`wait`] does not return (or unwind) before its node is unlinked, and whoever links
+//!    one with [`WaitList::join`] promises the same.
+//! 2. A node is unlinked **before** it is claimed. From a successful claim on, its owner may return at any
+//!    moment (a plain thread does not need the lock for that) and the node is not touched again.
+//! 3. A claim that fails was lost to a deadline or a cancellation, whose owner must still take the lock to
+//!    remove the node: under the lock the node stays alive, and its payload can be put back.
+//!
+//! A node refers to its [`Waiter`] instead of containing it: a `select` over several channels links one node in
+//! each channel, all with the same waiter, and the exactly-once claim decides which channel got through.
+
+#![expect(unsafe_code, reason = "intrusive links between the stacks of waiters")]
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::ptr::{self, NonNull};
+use std::time::Instant;
+
+use crate::atomic::UnsafeCell;
+use crate::cell::{Outcome, Reason};
+use crate::park::primitive::{self as park, SpinGuard, SpinLock, Waiter, Woken};
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct WaitList<P> {
+    /// The waiter that is next in turn. Its `previous` means nothing.
+    front: Option<NonNull<Node<P>>>,
+    /// The last one, if there is a first. Its `next` means nothing.
+    back: NonNull<Node<P>>,
+}
+
+// SAFETY: the list gives out payloads by value or by exclusive reference (hence `P: Send`); waiters are `Sync`,
+// and the links are only touched by whoever holds the lock around the list.
+unsafe impl<P: Send> Send for WaitList<P> {}
+
+/// Which end of the list a waiter joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Next in turn: for one that was in turn before.
+    Front,
+    /// After everybody else.
+    Back,
+}
+
+/// A place in a list for one waiter, with its payload.
+pub(crate) struct Node<P> {
+    /// Who waits; dangling while the node has never been in a list.
+    waiter: UnsafeCell<NonNull<Waiter>>,
+    links: UnsafeCell<Links<P>>,
+    payload: UnsafeCell<P>,
+}
+
+struct Links<P> {
+    /// The list that the node is in; null when it is in none.
+    list: *const WaitList<P>,
+    next: NonNull<Node<P>>,
+    previous: NonNull<Node<P>>,
+}
+
+impl<P> Clone for Links<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Links<P> {}
+
+impl<P> WaitList<P> {
+    /// An empty list.
+    pub(crate) const fn new() -> Self {
+        Self { front: None, back: NonNull::dangling() }
+    }
+
+    /// Whether nobody is linked.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.front.is_none()
+    }
+
+    /// How many are linked.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn len(&self) -> usize {
+        let next = |node: &NonNull<Node<P>>| (*node != self.back).then(|| links(*node).next);
+        std::iter::successors(self.front, next).count()
+    }
+
+    /// Ends the wait of the first waiter that still waits, leaving its payload as it is.
+    ///
+    /// Waiters whose deadline or cancellation came first are unlinked on the way.
+    pub(crate) fn pop_front(&mut self) -> Option<Woken> {
+        while let Some(node) = self.front {
+            self.unlink(node);
+            let waiter = waiter_of(node);
+            // SAFETY: the node was linked, hence alive (invariant 1), and its waiter lives as long as it. Neither
+            // is touched after the claim (invariant 2).
+            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some(woken);
+            }
+        }
+        None
+    }
+
+    /// Like [`pop_front`](Self::pop_front), but first exchanges the waiter's payload with `payload`. When nobody
+    /// could be claimed, `payload` is what it was.
+    #[inline]
+    pub(crate) fn pop_front_exchanging(&mut self, payload: &mut P) -> Option<Woken> {
+        while let Some(node) = self.front {
+            self.unlink(node);
+            let waiter = waiter_of(node);
+            // SAFETY: as in `pop_front`; the lock around the list gives exclusive access to the payload, because
+            // the owner reads it only after the claim, or after it has removed the node under that lock.
+            let node = unsafe { node.as_ref() };
+            // SAFETY: as above.
+            node.payload.with_mut(|theirs| unsafe { ptr::swap(theirs, payload) });
+            // SAFETY: the waiter lives as long as its node.
+            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some(woken);
+            }
+            // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
+            node.payload.with_mut(|theirs| unsafe { ptr::swap(theirs, payload) });
+        }
+        None
+    }
+
+    /// Ends the wait of the first waiter that still waits, if `is_ready` says so of its payload, which becomes `with`.
+    /// Returns what it was as well.
+    pub(crate) fn pop_front_replacing(&mut self, is_ready: impl Fn(&P) -> bool, with: P) -> Option<(Woken, P)>
+    where
+        P: Copy,
+    {
+        while let Some(node) = self.front {
+            let waiter = waiter_of(node);
+            // SAFETY: as in `pop_front_exchanging`, here and below.
+            let node_ref = unsafe { node.as_ref() };
+            // SAFETY: as above.
+            let payload = node_ref.payload.with(|payload| unsafe { *payload });
+            if !is_ready(&payload) {
+                return None;
+            }
+            self.unlink(node);
+            // SAFETY: as above.
+            node_ref.payload.with_mut(|theirs| unsafe { *theirs = with });
+            // SAFETY: the waiter lives as long as its node.
+            if let Some(woken) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some((woken, payload));
+            }
+            // SAFETY: the claim was lost, so the owner is still to come for the lock that we hold (invariant 3).
+            node_ref.payload.with_mut(|theirs| unsafe { *theirs = payload });
+        }
+        None
+    }
+
+    /// Links `node` for `waiter`, who waits in several lists at once; see [`wait`] for the usual case.
+    ///
+    /// # Safety
+    ///
+    /// The node is in no list. Until it is unlinked (by [`leave`](Self::leave), or by being popped) it and the waiter
+    /// stay alive and where they are.
+    pub(crate) unsafe fn join(&mut self, node: &Node<P>, waiter: &Waiter, end: End) {
+        self.link(NonNull::from(node), NonNull::from(waiter), end);
+    }
+
+    /// Takes `node` out if it is in; from here on nobody else touches it.
+    ///
+    /// # Safety
+    ///
+    /// The node is in this list, or has been popped from it, or was never in any.
+    pub(crate) unsafe fn leave(&mut self, node: &Node<P>) {
+        self.unlink(NonNull::from(node));
+    }
+
+    fn link(&mut self, node: NonNull<Node<P>>, waiter: NonNull<Waiter>, end: End) {
+        let mut new =
+            Links { list: ptr::from_ref(self), next: NonNull::dangling(), previous: NonNull::dangling() };
+        match (self.front, end) {
+            (None, _) => (self.front, self.back) = (Some(node), node),
+            (Some(_), End::Back) => {
+                new.previous = self.back;
+                set_links(self.back, Links { next: node, ..links(self.back) });
+                self.back = node;
+            }
+            (Some(front), End::Front) => {
+                new.next = front;
+                set_links(front, Links { previous: node, ..links(front) });
+                self.front = Some(node);
+            }
+        }
+        set_links(node, new);
+        // SAFETY: the caller links a node that is alive and in no list, under the lock.
+        unsafe { node.as_ref().waiter.with_mut(|place| *place = waiter) };
+    }
+
+    /// Takes `node` out if it is in.
+    #[inline]
+    fn unlink(&mut self, node: NonNull<Node<P>>) {
+        let gone = links(node);
+        if gone.list.is_null() {
+            return;
+        }
+        assert!(ptr::eq(gone.list, self), "a waiter is removed from the list that it joined");
+        match (self.front == Some(node), self.back == node) {
+            (true, true) => self.front = None,
+            (true, false) => self.front = Some(gone.next),
+            (false, true) => self.back = gone.previous,
+            (false, false) => {
+                set_links(gone.previous, Links { next: gone.next, ..links(gone.previous) });
+                set_links(gone.next, Links { previous: gone.previous, ..links(gone.next) });
+            }
+        }
+        set_links(node, Links { list: ptr::null(), ..gone });
+    }
+}
+
+impl<P> Node<P> {
+    /// A node that is in no list.
+    pub(crate) fn new(payload: P) -> Self {
+        let links = Links { list: ptr::null(), next: NonNull::dangling(), previous: NonNull::dangling() };
+        Self {
+            waiter: UnsafeCell::new(NonNull::dangling()),
+            links: UnsafeCell::new(links),
+            payload: UnsafeCell::new(payload),
+        }
+    }
+
+    /// Puts `payload` in the place of the node's, and returns that.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node, which was never in a list, or has been taken out of it by
+    /// [`leave`](WaitList::leave) since.
+    pub(crate) unsafe fn replace(&self, payload: P) -> P {
+        // SAFETY: nobody else reaches the payload of a node that is in no list, and its owner is here.
+        self.payload.with_mut(|mine| std::mem::replace(unsafe { &mut *mine }, payload))
+    }
+}
+
+/// The links of a node of the list whose lock the caller holds.
+#[inline]
+fn links<P>(node: NonNull<Node<P>>) -> Links<P> {
+    // SAFETY: private to this file, whose callers hold the lock and pass nodes that are linked or are being
+    // linked or removed by their owner: alive, and not touched by anyone else.
+    unsafe { node.as_ref().links.with(|links| *links) }
+}
+
+/// The waiter of a node that has been linked, as in [`links`].
+#[inline]
+fn waiter_of<P>(node: NonNull<Node<P>>) -> NonNull<Waiter> {
+    // SAFETY: as in `links`.
+    unsafe { node.as_ref().waiter.with(|waiter| *waiter) }
+}
+
+#[inline]
+fn set_links<P>(node: NonNull<Node<P>>, new: Links<P>) {
+    // SAFETY: as in `links`.
+    unsafe { node.as_ref().links.with_mut(|links| *links = new) }
+}
+
+/// Joins the list at `end` with `payload`, releases the lock, calls `then`, and waits until someone pops the
+/// node, until `deadline`, or until the fiber is cancelled. Returns how the wait ended, and the payload as the
+/// claimer left it (as it was, unless `Notified`).
+///
+/// The caller has found under `guard` that it must wait, and everybody who makes that untrue takes the same lock
+/// afterwards: so no wake-up falls between the finding and the joining. `list` must name the same list each
+/// time. On `Cancelled` the caller calls `park::unwind` once it has undone the rest.
+pub(crate) fn wait<S, P>(
+    mut guard: SpinGuard<'_, S>,
+    list: fn(&mut S) -> &mut WaitList<P>,
+    end: End,
+    payload: P,
+    reason: Reason,
+    deadline: Option<Instant>,
+    then: impl FnOnce(),
+) -> (Outcome, P) {
+    let place = Place { waiter: park::waiter(), node: Node::new(payload) };
+    let leave = Leave { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&place.node) };
+    list(&mut guard).link(leave.node, NonNull::from(&place.waiter), end);
+    drop(guard);
+    then();
+    let outcome = park::wait(&place.waiter, reason, deadline);
+    if outcome == Outcome::Notified {
+        // The claimer has unlinked the node and is done with it.
+        std::mem::forget(leave);
+    } else {
+        drop(leave);
+    }
+    (outcome, place.node.payload.into_inner())
+}
+
+/// A waiter and its node in one cache line, unless the payload is large: whoever pops them is mostly on another core.
+#[repr(align(64))]
+struct Place<P> {
+    waiter: Waiter,
+    node: Node<P>,
+}
+
+/// Removes a node from its list when its owner leaves unclaimed, also if that is by unwinding.
+struct Leave<'a, S, P> {
+    lock: &'a SpinLock<S>,
+    list: fn(&mut S) -> &mut WaitList<P>,
+    node: NonNull<Node<P>>,
+}
+
+impl<S, P> Drop for Leave<'_, S, P> {
+    fn drop(&mut self) {
+        (self.list)(&mut self.lock.lock()).unlink(self.node);
+    }
+}
+
+/// How many wake-ups are claimed under one hold of a lock.
+const BATCH: usize = 16;
+
+/// Ends the waits of the first `limit` waiters (`usize::MAX`: of all). The wake-ups are delivered with the lock
+/// released, because a delivery can be a system call.
+pub(crate) fn wake_up_to<S, P>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut WaitList<P>, limit: usize) {
+    let mut left = limit;
+    while left > 0 {
+        let mut guard = lock.lock();
+        if list(&mut guard).is_empty() {
+            return;
+        }
+        let mut batch = [const { None }; BATCH];
+        let mut claimed = 0;
+        while claimed < BATCH.min(left) {
+            let Some(woken) = list(&mut guard).pop_front() else { break };
+            batch[claimed] = Some(woken);
+            claimed += 1;
+        }
+        drop(guard);
+        // In place: moving the whole batch would cost more than waking one.
+        batch[..claimed].iter_mut().filter_map(Option::take).for_each(park::wake);
+        if claimed < BATCH {
+            return;
+        }
+        left -= claimed;
+    }
+}

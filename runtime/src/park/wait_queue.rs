@@ -1,0 +1,123 @@
+//! The wait queue, from which `promise`, `actor` and primitives of others are built.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Instant;
+
+use super::primitive::{self as park, SpinGuard, SpinLock};
+use super::wait_list::{self, End, WaitList};
+use crate::cell::{Outcome, Reason};
+
+/// A state under a short lock, and the queue of those who wait for it to change. See the [module](super) for an example.
+///
+/// The lock is held for a few instructions only: those who want it spin. While it is held nothing may block, nothing of
+/// abaca's may be called but the methods of the [guard](WaitQueueGuard), and no code of the user's should run: neither callbacks
+/// nor destructors.
+///
+/// Nothing is allocated: those who wait are linked through their stacks.
+pub struct WaitQueue<S>(SpinLock<Queue<S>>);
+
+struct Queue<S> {
+    state: S,
+    waiting: WaitList<()>,
+}
+
+impl<S> Queue<S> {
+    fn waiting(&mut self) -> &mut WaitList<()> {
+        &mut self.waiting
+    }
+}
+
+/// The state of a [`WaitQueue`], locked.
+#[must_use = "the lock is released when the guard is dropped"]
+pub struct WaitQueueGuard<'a, S>(SpinGuard<'a, Queue<S>>);
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the state may be what was waited for, or not"]
+pub enum Wakeup {
+    /// Somebody has notified the queue, and this waiter was the one, or one of those.
+    Notified,
+    /// The deadline passed first. No notification was taken.
+    TimedOut,
+}
+
+impl<S> WaitQueue<S> {
+    /// A queue in which nobody waits.
+    #[cfg(not(loom))]
+    pub const fn new(state: S) -> Self {
+        Self(SpinLock::new(Queue { state, waiting: WaitList::new() }))
+    }
+
+    #[cfg(loom)]
+    #[expect(missing_docs, reason = "models have no documentation")]
+    pub fn new(state: S) -> Self {
+        Self(SpinLock::new(Queue { state, waiting: WaitList::new() }))
+    }
+
+    /// Locks the state.
+    #[inline]
+    pub fn lock(&self) -> WaitQueueGuard<'_, S> {
+        WaitQueueGuard(self.0.lock())
+    }
+}
+
+impl<S> WaitQueueGuard<'_, S> {
+    /// Joins the queue, releases the lock, and blocks the calling fiber (or plain thread) until it is notified, or until
+    /// `deadline`; without one, for as long as it takes.
+    ///
+    /// Nobody else has the lock between the last look at the state and the joining. So a change is not missed, if whoever makes
+    /// it notifies the queue. Lock again and look again after a notification: others may have been faster.
+    ///
+    /// A fiber that is cancelled while it waits leaves the queue and unwinds from here, without having taken a notification.
+    /// See [`cancel`](crate::cancel).
+    pub fn wait(self, deadline: Option<Instant>) -> Wakeup {
+        match wait_list::wait(self.0, Queue::waiting, End::Back, (), Reason::Queue, deadline, || ()).0 {
+            Outcome::Notified => Wakeup::Notified,
+            Outcome::TimedOut => Wakeup::TimedOut,
+            Outcome::Cancelled => park::unwind(),
+        }
+    }
+
+    /// Releases the lock and wakes the one who has waited longest. Whether there was one.
+    pub fn notify_one(mut self) -> bool {
+        let woken = self.0.waiting.pop_front();
+        drop(self);
+        woken.map(park::wake).is_some()
+    }
+
+    /// Releases the lock and wakes everybody in the queue. Who joins it meanwhile may be woken as well.
+    pub fn notify_all(self) {
+        let lock = SpinGuard::lock_of(&self.0);
+        drop(self);
+        wait_list::wake_up_to(lock, Queue::waiting, usize::MAX);
+    }
+}
+
+impl<S> Deref for WaitQueueGuard<'_, S> {
+    type Target = S;
+
+    #[inline]
+    fn deref(&self) -> &S {
+        &self.0.state
+    }
+}
+
+impl<S> DerefMut for WaitQueueGuard<'_, S> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.0.state
+    }
+}
+
+impl<S> fmt::Debug for WaitQueue<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitQueue").finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for WaitQueueGuard<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitQueueGuard").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,56 @@
+//! To sleep: a wait that only its deadline ends.
+
+use std::time::{Duration, Instant};
+
+use crate::cell::{Outcome, Reason};
+use crate::park::{self, Cost};
+
+/// Blocks the calling fiber (or plain thread) for at least `duration`. Mirrors [`std::thread::sleep`].
+///
+/// Timers are kept with a resolution of some microseconds; on an idle runtime a sleep is late by tens of them.
+///
+/// ```
+/// # use std::time::Duration;
+/// # abaca::run(|| abaca::sleep(Duration::from_micros(50)));
+/// ```
+pub fn sleep(duration: Duration) {
+    if duration.is_zero() {
+        return park::spend(Cost::Wait);
+    }
+    match Instant::now().checked_add(duration) {
+        Some(deadline) => sleep_until(deadline),
+        // Beyond the clock's range: for ever, as far as this process can tell.
+        None => loop {
+            sleep(Duration::from_secs(u64::from(u32::MAX)));
+        },
+    }
+}
+
+/// [`sleep`] for so many milliseconds. Mirrors `std::thread::sleep_ms`, which std has deprecated.
+///
+/// ```
+/// # abaca::run(|| {
+/// # #[expect(deprecated)]
+/// abaca::fiber::sleep_ms(1);
+/// # });
+/// ```
+#[deprecated(note = "replaced by `abaca::fiber::sleep`")]
+pub fn sleep_ms(ms: u32) {
+    sleep(Duration::from_millis(u64::from(ms)));
+}
+
+/// Blocks the calling fiber (or plain thread) until `deadline`; returns at once when it has passed.
+///
+/// ```
+/// # use std::time::{Duration, Instant};
+/// # abaca::run(|| abaca::fiber::sleep_until(Instant::now() + Duration::from_millis(1)));
+/// ```
+pub fn sleep_until(deadline: Instant) {
+    if Instant::now() >= deadline {
+        return park::spend(Cost::Wait);
+    }
+    let waiter = park::waiter();
+    if park::wait(&waiter, Reason::Sleep, Some(deadline)) == Outcome::Cancelled {
+        park::unwind();
+    }
+}

@@ -1,0 +1,87 @@
+//! The public API is what the text files beside this say: whoever changes it sees the change in the diff, and so do others.
+//!
+//! rustdoc describes each package as JSON, with all features. What it says there of blanket implementations (`impl<T> From<T> for
+//! T`) is left out, since it is the same for every type. `UPDATE_API=1 cargo test -p abaca-api` writes the files anew.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders up")
+}
+
+/// Has rustdoc describe a package.
+fn described(package: &str) -> PathBuf {
+    // A folder of its own: the documentation of this build would otherwise be written over.
+    let target = root().join("target/api");
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(root()).args([
+        "rustdoc",
+        "--locked",
+        "--quiet",
+        "--lib",
+        "--all-features",
+        "-p",
+        package,
+    ]);
+    command.arg("--target-dir").arg(&target);
+    command.args(["--", "-Zunstable-options", "--output-format=json", "--cap-lints=allow"]);
+    // The format is not stable, and this is the compiler whose version of it the reader knows.
+    command.env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTFLAGS").env_remove("RUSTDOCFLAGS");
+    let output = command.output().expect("cargo runs");
+    assert!(output.status.success(), "{package}: {}", String::from_utf8_lossy(&output.stderr));
+    target.join("doc").join(package.replace('-', "_")).with_extension("json")
+}
+
+/// A line for each public item, sorted by module.
+fn public_api(package: &str) -> String {
+    let builder = public_api::Builder::from_rustdoc_json(described(package))
+        .omit_blanket_impls(true)
+        .omit_auto_trait_impls(true)
+        .omit_auto_derived_impls(true);
+    let api = builder.build().expect("rustdoc and its reader speak the same version of the format");
+    let mut text = String::new();
+    for item in api.items() {
+        writeln!(text, "{item}").expect("a string takes everything");
+    }
+    text
+}
+
+/// The first lines of one text that the other has not.
+fn only_in_first(first: &str, second: &str, sign: char) -> String {
+    let known: std::collections::HashSet<&str> = second.lines().collect();
+    let missing = first.lines().filter(|line| !known.contains(line)).take(20);
+    missing.map(|line| format!("{sign} {line}\n")).collect()
+}
+
+#[track_caller]
+fn check(package: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(package).with_extension("txt");
+    let now = public_api(package);
+    if std::env::var_os("UPDATE_API").is_some() {
+        return std::fs::write(file, now).expect("the folder is there");
+    }
+    let before = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        now == before,
+        "the public API of {package} has changed:\n{}{}if that is meant: UPDATE_API=1 cargo test -p abaca-api, and CHANGELOG.md",
+        only_in_first(&before, &now, '-'),
+        only_in_first(&now, &before, '+')
+    );
+}
+
+#[test]
+fn the_public_api_of_abaca_is_what_its_file_says() {
+    check("abaca");
+}
+
+#[test]
+fn the_public_api_of_abaca_asm_is_what_its_file_says() {
+    check("abaca-asm");
+}
+
+#[test]
+fn the_public_api_of_abaca_macros_is_what_its_file_says() {
+    check("abaca-macros");
+}
