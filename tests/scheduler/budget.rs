@@ -185,6 +185,12 @@ fn everything_else_gives_way() {
         let token = CancelToken::new();
         gives_way("CancelToken", || assert!(!token.is_cancelled()));
         gives_way("checkpoint", abaca::cancel::checkpoint);
+        gives_way("child_token", || drop(token.child_token()));
+        gives_way("run_until_cancelled", || assert_eq!(token.run_until_cancelled(|| 1), Some(1)));
+        gives_way("shield", || abaca::cancel::shield(|| ()));
+        gives_way("a timeout that never comes", || assert_eq!(timeout(Duration::MAX, || 1), Ok(1)));
+        gives_way("scope", || abaca::scope(|_| ()));
+        gives_way("try_scope", || assert_eq!(abaca::try_scope(|_| Ok::<_, ()>(1)), Ok(1)));
         let (promise, resolver) = Promise::pending();
         gives_way("Promise in vain", || assert!(!promise.is_resolved()));
         resolver.resolve(1);
@@ -227,6 +233,16 @@ fn sockets_that_would_block_give_way() {
         let listener = abaca::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         gives_way("accept in vain", || assert!(listener.accept().is_err()));
+    });
+}
+
+#[test]
+fn what_makes_sockets_gives_way() {
+    on_one_worker(|| {
+        gives_way("bind", || drop(abaca::net::UdpSocket::bind("127.0.0.1:0").unwrap()));
+        gives_way("listen", || drop(abaca::net::TcpListener::bind("127.0.0.1:0").unwrap()));
+        gives_way("pair", || drop(abaca::net::UnixStream::pair().unwrap()));
+        gives_way("pipe", || drop(abaca::io::pipe().unwrap()));
     });
 }
 

@@ -8,4 +8,5 @@ mod home;
 mod hooks;
 mod roam;
 mod steal;
+mod turns;
 mod unwinding;

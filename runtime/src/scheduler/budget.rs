@@ -28,6 +28,8 @@ pub(crate) enum Cost {
     InputOutput,
     /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
     InVain,
+    /// A system call that never waits: it makes a socket or a pipe.
+    Making,
     /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
     Surplus,
 }
@@ -39,7 +41,7 @@ impl Cost {
             Self::Wait | Self::Call => 1,
             Self::InputOutput => 2,
             Self::Surplus => 3,
-            Self::InVain => 4,
+            Self::InVain | Self::Making => 4,
         }
     }
 }
@@ -200,8 +202,8 @@ impl Pace {
         let is_over = match cost {
             Cost::Surplus => true,
             Cost::Wait | Cost::InputOutput => looks >= LOOKS,
-            Cost::Call | Cost::InVain if spent >= CALLS => true,
-            Cost::Call | Cost::InVain => return Verdict::GoOn,
+            Cost::Call | Cost::InVain | Cost::Making if spent >= CALLS => true,
+            Cost::Call | Cost::InVain | Cost::Making => return Verdict::GoOn,
         };
         if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
             self.round_ns.set(now_ns);
@@ -256,6 +258,7 @@ mod tests {
             (Cost::InputOutput, looks - 1),
             (Cost::Call, looks),
             (Cost::InVain, looks),
+            (Cost::Making, looks),
         ] {
             assert_eq!(first(&verdicts(1_000, 50, cost, true), Verdict::Yield), Some(last));
         }

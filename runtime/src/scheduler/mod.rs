@@ -27,6 +27,7 @@ mod shared;
 pub(crate) mod shutdown;
 mod stacks;
 mod stall;
+mod tick;
 mod tidying;
 mod wake;
 mod watch;
