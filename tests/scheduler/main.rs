@@ -6,6 +6,7 @@ use abaca_tests as _;
 mod budget;
 mod home;
 mod hooks;
+mod manners;
 mod roam;
 mod steal;
 mod turns;
