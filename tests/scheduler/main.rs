@@ -11,3 +11,4 @@ mod roam;
 mod steal;
 mod turns;
 mod unwinding;
+mod unwinding_coroutine;

@@ -142,6 +142,7 @@ fn give_way(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded: 
 pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // Without it a stack overflow still dies by the signal, only without the report.
     let _ = watch_faults(report::on_fault);
+    worker::carry_panics_of_coroutines();
     shared.workers[index].set_thread_id(os::thread::id());
     shared.workers[index].run();
     shared.end_worker(index);

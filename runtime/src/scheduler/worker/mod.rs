@@ -31,6 +31,7 @@ use crossbeam_utils::CachePadded;
 
 pub(super) use life::{let_go, root};
 pub(super) use request::Request;
+pub(super) use unwinding::carry_panics_of_coroutines;
 
 use super::bed::Bed;
 use super::budget::Pace;
