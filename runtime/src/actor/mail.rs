@@ -9,6 +9,7 @@ use super::reference::SendError;
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
+use crate::queue::take_first;
 
 /// See the module's documentation.
 pub(super) struct Cell<M> {
@@ -78,14 +79,14 @@ impl<M> Cell<M> {
 
     /// The oldest message, if there is one.
     pub(super) fn take(&self) -> Option<M> {
-        self.mail.lock().queue.pop_front()
+        take_first(&mut self.mail.lock().queue)
     }
 
     /// Blocks for the oldest message; `None` when `deadline` passes first. Only the actor calls this.
     pub(super) fn receive(&self, deadline: Option<Instant>) -> Option<M> {
         loop {
             let mut mail = self.mail.lock();
-            if let Some(message) = mail.queue.pop_front() {
+            if let Some(message) = take_first(&mut mail.queue) {
                 return Some(message);
             }
             match wait_list::wait(mail, Mail::waiting, End::Back, (), Reason::Mailbox, deadline, || ()).0 {

@@ -28,7 +28,7 @@ pub(crate) enum Cost {
     InputOutput,
     /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
     InVain,
-    /// A system call that never waits: it makes a socket or a pipe.
+    /// System calls that never wait and take microseconds: they make a socket or a pipe.
     Making,
     /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
     Surplus,
@@ -41,7 +41,8 @@ impl Cost {
             Self::Wait | Self::Call => 1,
             Self::InputOutput => 2,
             Self::Surplus => 3,
-            Self::InVain | Self::Making => 4,
+            Self::InVain => 4,
+            Self::Making => 16,
         }
     }
 }
