@@ -24,7 +24,7 @@ use super::exchange::Refusal;
 use super::owed::Owed;
 use crate::park::primitive::Woken;
 use crate::park::wait_list::WaitList;
-use crate::queue::take_first;
+use crate::queue::{give_back, kept};
 
 /// The most messages for which there is room from the start; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
@@ -62,6 +62,8 @@ pub(super) struct Meeting<T> {
     buffer: VecDeque<T>,
     /// Most messages that the buffer may hold; `usize::MAX` for an unbounded channel.
     limit: usize,
+    /// With more places than this the buffer gives back what it does not use. One with a bound keeps them all.
+    spacious: usize,
     /// Places of the buffer that are kept for senders that have been selected.
     kept: usize,
     disconnected: bool,
@@ -89,6 +91,7 @@ impl<T> Meeting<T> {
         Self {
             buffer: VecDeque::with_capacity(capacity.unwrap_or(0).min(PREALLOCATED)),
             limit: capacity.unwrap_or(usize::MAX),
+            spacious: capacity.map_or(kept::<T>(), |_| usize::MAX),
             kept: 0,
             disconnected: false,
             senders: WaitList::new(),
@@ -120,10 +123,13 @@ impl<T> Meeting<T> {
         if self.is_quiet_for(&self.senders) { self.first() } else { None }
     }
 
-    /// The first of the buffer. What a channel with a bound has made it keeps.
-    #[inline]
+    /// The first of the buffer.
+    #[inline(always)]
     fn first(&mut self) -> Option<T> {
-        if self.limit == usize::MAX { take_first(&mut self.buffer) } else { self.buffer.pop_front() }
+        if self.buffer.capacity() > self.spacious {
+            give_back(&mut self.buffer);
+        }
+        self.buffer.pop_front()
     }
 
     /// Passes the message in `parcel` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
