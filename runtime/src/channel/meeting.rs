@@ -24,7 +24,6 @@ use super::exchange::Refusal;
 use super::owed::Owed;
 use crate::park::primitive::Woken;
 use crate::park::wait_list::WaitList;
-use crate::queue::{give_back, kept};
 
 /// The most messages for which there is room from the start; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
@@ -49,6 +48,9 @@ impl<T> Parcel<T> {
     }
 }
 
+/// The most places of an empty buffer without a bound that are kept.
+const KEPT: usize = 4096;
+
 /// How a selecting sender's try ended.
 #[derive(Debug)]
 pub(super) enum Pledged {
@@ -62,7 +64,7 @@ pub(super) struct Meeting<T> {
     buffer: VecDeque<T>,
     /// Most messages that the buffer may hold; `usize::MAX` for an unbounded channel.
     limit: usize,
-    /// With more places than this the buffer gives back what it does not use. One with a bound keeps them all.
+    /// A buffer that is found empty keeps so many places; all of them if it has a bound.
     spacious: usize,
     /// Places of the buffer that are kept for senders that have been selected.
     kept: usize,
@@ -91,7 +93,7 @@ impl<T> Meeting<T> {
         Self {
             buffer: VecDeque::with_capacity(capacity.unwrap_or(0).min(PREALLOCATED)),
             limit: capacity.unwrap_or(usize::MAX),
-            spacious: capacity.map_or(kept::<T>(), |_| usize::MAX),
+            spacious: capacity.map_or(KEPT, |_| usize::MAX),
             kept: 0,
             disconnected: false,
             senders: WaitList::new(),
@@ -120,16 +122,7 @@ impl<T> Meeting<T> {
     /// What [`take`](Self::take) comes to when nobody waits: from the buffer.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
-        if self.is_quiet_for(&self.senders) { self.first() } else { None }
-    }
-
-    /// The first of the buffer.
-    #[inline(always)]
-    fn first(&mut self) -> Option<T> {
-        if self.buffer.capacity() > self.spacious {
-            give_back(&mut self.buffer);
-        }
-        self.buffer.pop_front()
+        if self.is_quiet_for(&self.senders) { self.buffer.pop_front() } else { None }
     }
 
     /// Passes the message in `parcel` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
@@ -153,7 +146,11 @@ impl<T> Meeting<T> {
     /// one. A waiting sender, which the caller then wakes, moves up into the place that has become free.
     #[inline(always)]
     pub(super) fn take(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
-        let Some(first) = self.first() else {
+        let Some(first) = self.buffer.pop_front() else {
+            if self.buffer.capacity() > self.spacious {
+                // A backlog has been worked off: its memory goes back, as that of linked blocks would.
+                self.buffer = VecDeque::new();
+            }
             // With a buffer that is empty, its places are kept for others, who also owe the next message.
             return if self.limit == 0 { self.senders.pop_front_exchanging(parcel) } else { None };
         };
