@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Builder, JoinHandle, SpawnError};
-use crate::cell::Fiber;
+use crate::cell::{Cancelled, Fiber};
 use crate::channel::{Receiver, Sender, unbounded};
 use crate::time::{Elapsed, timeout};
 
@@ -56,6 +56,9 @@ impl<T> Drop for Reporter<T> {
         }
     }
 }
+
+/// A set that has become empty keeps so many places.
+const KEPT: usize = 4096;
 
 impl<T> JoinSet<T> {
     /// An empty set.
@@ -146,6 +149,9 @@ impl<T> JoinSet<T> {
     fn settle(&mut self, report: Report<T>) -> thread::Result<T> {
         let member = self.members[report.place].take().expect("a member reports once");
         self.free.push(report.place);
+        if self.is_empty() && self.free.capacity() > KEPT {
+            (self.members, self.free) = (Vec::new(), Vec::new());
+        }
         // It has reported, so it is at its end.
         let ended = crate::park::shield(|| member.join());
         match (report.result, ended) {
@@ -163,7 +169,10 @@ impl<T> JoinSet<T> {
         let mut reporter =
             Reporter { report: Some(Report { place, result: None }), to: self.reporter.clone() };
         let run = move || {
-            let result = catch_unwind(AssertUnwindSafe(f));
+            let mut result = catch_unwind(AssertUnwindSafe(f));
+            if let Err(payload) = &mut result {
+                Cancelled::land(&mut **payload);
+            }
             if let Some(report) = &mut reporter.report {
                 report.result = Some(result);
             }

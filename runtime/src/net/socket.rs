@@ -1,156 +1,13 @@
 //! What all sockets have in common, as macros over a `struct X(Descriptor<std's X>)`: each expands to the methods or
 //! traits that std gives to every one of its types in the same words.
 
-/// Clones, timeouts, the mode and the pending error of a socket that data goes through.
-macro_rules! shared_methods {
-    () => {
-        /// A second handle to the same socket. Timeouts and the non-blocking mode are the socket's: both handles see
-        /// what is set through one.
-        ///
-        /// # Errors
-        ///
-        /// When the descriptor cannot be duplicated.
-        pub fn try_clone(&self) -> io::Result<Self> {
-            Ok(Self(self.0.twin(self.0.get().try_clone()?)))
-        }
-
-        /// How long a receiving call waits at most before it fails with `WouldBlock`; `None` is for ever.
-        ///
-        /// # Errors
-        ///
-        /// `InvalidInput` for zero.
-        pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-            self.0.get().set_read_timeout(timeout)?;
-            self.0.set_timeout(Way::Read, timeout);
-            Ok(())
-        }
-
-        /// How long a sending call waits at most before it fails with `WouldBlock`; `None` is for ever.
-        ///
-        /// # Errors
-        ///
-        /// `InvalidInput` for zero.
-        pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-            self.0.get().set_write_timeout(timeout)?;
-            self.0.set_timeout(Way::Write, timeout);
-            Ok(())
-        }
-
-        /// The read timeout, in the kernel's resolution of some milliseconds. Calls keep to the exact one.
-        ///
-        /// # Errors
-        ///
-        /// What getsockopt(2) says.
-        pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-            self.0.get().read_timeout()
-        }
-
-        /// The write timeout, as [`read_timeout`](Self::read_timeout).
-        ///
-        /// # Errors
-        ///
-        /// What getsockopt(2) says.
-        pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-            self.0.get().write_timeout()
-        }
-
-        /// Takes the pending error, if any (`SO_ERROR`).
-        ///
-        /// # Errors
-        ///
-        /// What getsockopt(2) says.
-        pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-            self.0.get().take_error()
-        }
-
-        /// In non-blocking mode calls give `WouldBlock` instead of waiting.
-        ///
-        /// Servers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody
-        /// else.
-        ///
-        /// # Errors
-        ///
-        /// What fcntl(2) says.
-        pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-            self.0.set_nonblocking(nonblocking)
-        }
-    };
-}
-
-/// `Read` and `Write`, through shared references too.
-macro_rules! stream_traits {
-    ($t:ty) => {
-        impl $t {
-            /// What tells the handler of this connection, and of its clones from now on, that there will be no further
-            /// request.
-            pub fn idle_handle(&self) -> $crate::net::IdleHandle {
-                $crate::net::IdleHandle::new(self.0.share_idle())
-            }
-        }
-
-        impl Read for &$t {
-            #[inline]
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                let wanted = buffer.len();
-                self.0.receive(wanted, |inner| socket::receive(inner.as_fd(), buffer, 0))
-            }
-
-            fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                let wanted = socket::vector_bytes(buffers.iter().map(|buffer| buffer.len()));
-                self.0.receive(wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
-            }
-        }
-
-        impl Write for &$t {
-            #[inline]
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.send(bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
-            }
-
-            fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-                let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
-                self.0.send(wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-
-        impl Read for $t {
-            #[inline]
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                (&*self).read(buffer)
-            }
-
-            fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                (&*self).read_vectored(buffers)
-            }
-        }
-
-        impl Write for $t {
-            #[inline]
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                (&*self).write(bytes)
-            }
-
-            fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-                (&*self).write_vectored(slices)
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-    };
-}
-
 /// From and into the std twin, whose mode is the one that the user asked for.
 macro_rules! std_conversions {
     ($t:ident, $std:ty, $kind:expr) => {
         impl $t {
             /// A socket whose kernel timeouts are not set.
             pub(super) fn fresh(inner: $std) -> Self {
+                $crate::park::spend($crate::park::Cost::Making);
                 Self(Descriptor::new(inner, $kind))
             }
         }
@@ -334,6 +191,4 @@ macro_rules! descriptor_traits {
     };
 }
 
-pub(super) use {
-    copy_end, descriptor_traits, listener_conversions, shared_methods, std_conversions, stream_traits,
-};
+pub(super) use {copy_end, descriptor_traits, listener_conversions, std_conversions};

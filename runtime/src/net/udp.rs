@@ -10,7 +10,7 @@ use socket2::SockAddr;
 
 use super::ToSocketAddrs;
 use super::address::first_that;
-use super::socket::{descriptor_traits, shared_methods, std_conversions};
+use super::socket::{descriptor_traits, std_conversions};
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket;
@@ -68,7 +68,10 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What recvfrom(2) says; `WouldBlock` after the read timeout.
+    /// * `WouldBlock`: the read timeout has passed; or nothing has arrived, in [non-blocking mode](Self::set_nonblocking).
+    /// * `ConnectionRefused`: nobody received what this connected socket has sent before.
+    ///
+    /// A fiber that is cancelled while it waits unwinds, and takes no datagram. Never `Interrupted`.
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.receive_from(buffer, 0)
     }
@@ -92,7 +95,11 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if there is no address; what sendto(2) says; `WouldBlock` after the write timeout.
+    /// As for [`send`](Self::send); and:
+    ///
+    /// * `InvalidInput`: there is no address; or its port is 0.
+    /// * `EAFNOSUPPORT`, for which [`io::ErrorKind`] has no name: the address is of another family than the socket.
+    /// * What the look-up of a name says.
     pub fn send_to<A: ToSocketAddrs>(&self, bytes: &[u8], address: A) -> io::Result<usize> {
         let Some(address) = address.to_socket_addrs()?.next() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no addresses to send data to"));
@@ -105,7 +112,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What recv(2) says; `WouldBlock` after the read timeout.
+    /// As for [`recv_from`](Self::recv_from).
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.retry_in_line(Reason::Read, |inner| socket::receive(inner.as_fd(), buffer, 0))
     }
@@ -123,12 +130,89 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What send(2) says; `WouldBlock` after the write timeout.
+    /// * `WouldBlock`: the write timeout has passed; or there is no room, in [non-blocking mode](Self::set_nonblocking).
+    /// * `ConnectionRefused`: nobody received what this connected socket has sent before.
+    /// * `EDESTADDRREQ`, for which [`io::ErrorKind`] has no name: it is not [connected](Self::connect), so nobody is meant.
+    /// * `NetworkUnreachable`, `HostUnreachable`: no way leads there.
+    /// * `PermissionDenied`: a broadcast, without [`set_broadcast`](Self::set_broadcast); or a packet filter.
+    /// * `EMSGSIZE`, without a name as well: the datagram is too large.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
     }
 
-    shared_methods!();
+    /// A second handle to the same socket, so that one fiber can receive while another sends. What is set through one handle
+    /// (timeouts, options, the non-blocking mode) holds for both.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.twin(self.0.get().try_clone()?)))
+    }
+
+    /// Limits how long each call that receives waits; `None`, the default, is for ever. The call then fails with
+    /// `WouldBlock`, as std's does on Linux.
+    ///
+    /// It holds from the next call on. [`time::timeout`](crate::time::timeout) limits several calls together.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the timeout is zero.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get().set_read_timeout(timeout)?;
+        self.0.set_timeout(Way::Read, timeout);
+        Ok(())
+    }
+
+    /// Limits how long each call that sends waits; `None`, the default, is for ever. The call then fails with
+    /// `WouldBlock`, as std's does on Linux.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the timeout is zero.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get().set_write_timeout(timeout)?;
+        self.0.set_timeout(Way::Write, timeout);
+        Ok(())
+    }
+
+    /// The read timeout, rounded to the kernel's resolution of some milliseconds. Calls keep to the exact one.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        self.0.get().read_timeout()
+    }
+
+    /// The write timeout, as [`read_timeout`](Self::read_timeout).
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        self.0.get().write_timeout()
+    }
+
+    /// Takes the error that the socket has pending, if there is one (`SO_ERROR`); the next call does not see it then.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.0.get().take_error()
+    }
+
+    /// In non-blocking mode a call that would wait fails with `WouldBlock`.
+    ///
+    /// Fibers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody else.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.0.set_nonblocking(nonblocking)
+    }
 }
 
 /// Options: one line per method, each with its pair of system calls.

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::cell::{Boundary, Cancelled, Chain, Flags, Header, Outcome, Target, Waiter, catch_and_resume};
 use crate::scheduler::cancel::obeyable;
-use crate::scheduler::{current_fiber, reach};
+use crate::scheduler::{Cost, current_fiber, reach, spend};
 
 thread_local! {
     /// The boundaries of a plain thread.
@@ -161,7 +161,9 @@ pub(crate) fn wait_bounded(
     }
     let outlook = chain.outlook();
     let goes = || obeyable(chain, fiber, reach::is_free_here).is_some();
-    let goes = goes() || (outlook.has_signals && chain.enter(waiter) && goes());
+    // A fiber's home asks that when one has fired; of a plain thread it has to be known before.
+    let may_be_fired = |mark| fiber.is_some() || reach::is_free_here(mark);
+    let goes = goes() || (outlook.has_signals && chain.enter(waiter, may_be_fired) && goes());
     let by_bound = Cell::new(false);
     let nearest = outlook.nearest.filter(|nearest| deadline.is_none_or(|deadline| *nearest <= deadline));
     // A claim that is lost to a notification is a wake-up that is on its way and must be taken.
@@ -199,6 +201,7 @@ pub(crate) fn wait_bounded(
 /// # });
 /// ```
 pub fn shield<T>(f: impl FnOnce() -> T) -> T {
+    spend(Cost::Call);
     let mut boundary = Boundary::shield();
     let _inside = with_chain(|chain| chain.push(&mut boundary));
     f()

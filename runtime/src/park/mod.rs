@@ -53,7 +53,6 @@
 // Every wait of the runtime makes a `Waiter` with `waiter`, puts it where its waker will find it, and calls `wait`. The waker
 // claims the waiter and passes the claim to `wake`. `README.md` beside this file tells how it works.
 
-mod block;
 pub(crate) mod cancel;
 pub(crate) mod latch;
 #[cfg(all(test, loom))]
@@ -70,10 +69,9 @@ pub use wait_queue::{WaitQueue, WaitQueueGuard, Wakeup};
 
 pub(crate) use crate::scheduler::cancel::{cancel, tell};
 pub(crate) use crate::scheduler::{is_alone, is_elsewhere, spend_as, wake};
-pub(crate) use block::yield_now;
 pub(crate) use cancel::{
     Cancellation, acknowledge, is_cancelled, is_obeyed, require_unwinding, run_inside, shield, unwind,
     unwinds_cancelled, with_chain,
 };
 pub(crate) use latch::Latch;
-pub(crate) use wait::{on_fiber, wait, waiter};
+pub(crate) use wait::{on_fiber, wait, waiter, yield_now};

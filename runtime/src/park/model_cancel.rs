@@ -26,7 +26,7 @@ use abaca_asm::stack::StackPool;
 use loom::sync::Mutex;
 use loom::thread::{self, JoinHandle};
 
-use super::block::block;
+use super::wait::block;
 use super::{cancel, tell, unwind, wake};
 use crate::cell::{
     Boundary, Cancelled, Fiber, Flags, Header, Outcome, Reason, Waiter, allocate, take_result,

@@ -1,11 +1,18 @@
-//! To wait, from wherever one is: the current fiber, or a plain thread.
+//! To wait, from wherever one is: a fiber here, a plain thread in `thread.rs`.
+//!
+//! A fiber waits until its waiter is claimed, by whoever ends the wait, by its timer, or by a cancellation.
 
+#![expect(unsafe_code, reason = "uses the header of the calling fiber, and timers in its frame")]
+
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
 use std::time::Instant;
 
-use super::block::block;
+use super::cancel::{Until, is_cancelled, unwind, wait_bounded};
 use super::thread::wait_on_thread;
-use crate::cell::{Outcome, Reason, Waiter};
-use crate::scheduler;
+use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
+use crate::scheduler::{self, Bound, Worker, current_worker};
+use crate::timer::Entry;
 
 /// A waiter for whoever calls: the current fiber, or this OS thread.
 #[inline]
@@ -27,5 +34,120 @@ pub(crate) fn wait(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -
     match waiter.fiber() {
         Some(me) => block(me, waiter, reason, deadline),
         None => wait_on_thread(waiter, reason, deadline),
+    }
+}
+
+/// Blocks the current fiber until `waiter` is claimed, or until `deadline`.
+#[inline(never)]
+pub(super) fn block(
+    me: NonNull<Header>,
+    waiter: &Waiter,
+    reason: Reason,
+    deadline: Option<Instant>,
+) -> Outcome {
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    if std::thread::panicking() {
+        return block_unwinding(me, waiter, reason, deadline);
+    }
+    if header.must_unwind() || !header.boundaries.is_empty() {
+        let suspend = |until: Until<'_>| suspend_in_bounds(me, waiter, reason, until);
+        return wait_bounded(&header.boundaries, Some(header), waiter, deadline, suspend);
+    }
+    suspend_in_wait(me, waiter, reason, deadline, true);
+    waiter.outcome().expect("only a claim makes a parked fiber ready")
+}
+
+/// Suspends the current fiber until `waiter` is claimed; the flag of cancellation may claim it if that `is_visible`.
+#[inline]
+fn suspend_in_wait(
+    me: NonNull<Header>,
+    waiter: &Waiter,
+    reason: Reason,
+    deadline: Option<Instant>,
+    is_visible: bool,
+) {
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    header.set_waiting(if is_visible { waiter } else { ptr::null() }, reason);
+    let worker = current_worker().expect("a fiber runs on a worker");
+    match deadline {
+        None => worker.suspend(me),
+        Some(at) => block_until(worker, me, waiter, at),
+    }
+    header.set_waiting(ptr::null(), Reason::None);
+}
+
+/// `suspend_in_wait` inside of boundaries.
+#[cold]
+fn suspend_in_bounds(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
+    let Some(at) = until.bound else { return suspend_in_wait(me, waiter, reason, until.own, true) };
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    header.set_waiting(waiter, reason);
+    let worker = current_worker().expect("a fiber runs on a worker");
+    let own_ns = until.own.map(|own| worker.shared().ns_at(own));
+    let bound = Bound { fiber: me, waiter, at: Cell::new(Some(at)), own_ns, has_ended_wait: until.by_bound };
+    wait_with_entry(worker, me, &Entry::new(bound.to_owner()), at);
+    header.set_waiting(ptr::null(), Reason::None);
+}
+
+/// `block` with a timer, whose entry lives in this frame.
+#[inline(never)]
+fn block_until(worker: &Worker, me: NonNull<Header>, waiter: &Waiter, at: Instant) {
+    wait_with_entry(worker, me, &Entry::new(ptr::from_ref(waiter).cast()), at);
+}
+
+#[inline]
+fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Instant) {
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    let at = worker.shared().ns_at(at);
+    let was_anchored = header.has(Flags::ANCHORED);
+    // The entry is in this worker's wheel, so this worker must resume us even if we roam.
+    header.set_flag(Flags::ANCHORED);
+    // SAFETY: the entry stays in place, and is taken out below before the frame ends.
+    unsafe { worker.wheel.insert(entry, at) };
+    worker.suspend(me);
+    // SAFETY: inserted above into this worker's wheel, on whose thread an anchored fiber resumes.
+    unsafe { worker.wheel.cancel(entry) };
+    if !was_anchored {
+        header.unset_flag(Flags::ANCHORED);
+    }
+}
+
+/// `block` of a fiber that unwinds, in one of whose destructors we are: it waits to the end, since a second unwinding would
+/// abort.
+#[cold]
+#[inline(never)]
+fn block_unwinding(
+    me: NonNull<Header>,
+    waiter: &Waiter,
+    reason: Reason,
+    deadline: Option<Instant>,
+) -> Outcome {
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    let worker = current_worker().expect("a fiber runs on a worker");
+    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, false));
+    waiter.outcome().expect("only a claim makes a parked fiber ready")
+}
+
+/// Lets the other fibers of this worker run; on a plain thread, the other threads.
+#[inline(never)]
+pub(crate) fn yield_now() {
+    match current_worker().and_then(|worker| Some((worker, worker.current()?))) {
+        Some((worker, me)) => {
+            // SAFETY: the caller is this fiber.
+            let header = unsafe { me.as_ref() };
+            if std::thread::panicking() {
+                return worker.suspend_unwinding(header, || worker.yield_now(me));
+            }
+            if (header.must_unwind() || !header.boundaries.is_empty()) && is_cancelled() {
+                unwind();
+            }
+            worker.yield_now(me);
+        }
+        None => std::thread::yield_now(),
     }
 }

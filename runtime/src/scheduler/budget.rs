@@ -29,6 +29,8 @@ pub enum Cost {
     InputOutput,
     /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
     InVain,
+    /// System calls that never wait and take microseconds: they make a socket or a pipe.
+    Making,
     /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
     Surplus,
 }
@@ -41,6 +43,7 @@ impl Cost {
             Self::InputOutput => 2,
             Self::Surplus => 3,
             Self::InVain => 4,
+            Self::Making => 16,
         }
     }
 }
@@ -205,8 +208,8 @@ impl Pace {
         let is_over = match cost {
             Cost::Surplus => true,
             Cost::Wait | Cost::InputOutput => looks >= LOOKS,
-            Cost::Call | Cost::InVain if spent >= CALLS => true,
-            Cost::Call | Cost::InVain => return Verdict::GoOn,
+            Cost::Call | Cost::InVain | Cost::Making if spent >= CALLS => true,
+            Cost::Call | Cost::InVain | Cost::Making => return Verdict::GoOn,
         };
         if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
             self.round_ns.set(now_ns);
@@ -261,6 +264,7 @@ mod tests {
             (Cost::InputOutput, looks - 1),
             (Cost::Call, looks),
             (Cost::InVain, looks),
+            (Cost::Making, looks),
         ] {
             assert_eq!(first(&verdicts(1_000, 50, cost, true), Verdict::Yield), Some(last));
         }

@@ -59,20 +59,23 @@ impl Worker {
     pub(super) fn run(&self) {
         self.enter_thread();
         while let Some(fiber) = self.find() {
-            self.run_from(fiber);
+            self.run_from(self.resume(fiber));
+            while let Some(request) = self.turn_away_next() {
+                self.run_from(Ok(request));
+            }
         }
         self.leave_thread();
     }
 
-    /// Runs `fiber`, and on from fiber to fiber, until one enters the hub with nothing to start.
-    fn run_from(&self, mut fiber: NonNull<Header>) {
+    /// Goes on from what a fiber asks for that was run, or a task that could not be, until one asks for nothing to be started.
+    fn run_from(&self, mut outcome: Result<Request, (NonNull<Header>, std::io::Error)>) {
         loop {
-            match self.resume(fiber) {
-                Ok(Request::Start(task)) => fiber = task,
+            let request = outcome.or_else(|(task, error)| self.turn_away(task, error).ok_or(()));
+            match request {
+                Ok(Request::Start(task)) => outcome = self.resume(task),
                 Ok(Request::Requeue(roaming)) => return self.requeue(roaming),
                 Ok(Request::Aside(fiber)) => return self.set_aside(fiber),
-                Ok(Request::Nothing) => return,
-                Err((task, error)) => return self.shared().refuse(task, Box::new(error)),
+                Ok(Request::Nothing) | Err(()) => return,
             }
         }
     }
@@ -110,16 +113,10 @@ impl Worker {
             self.cancel_requested();
         }
         if self.tick_is_up() {
-            self.drain_inbox();
-            self.expire_timers();
-            self.poll_now();
-            self.tidy_now_and_then();
-            self.renew_tick();
-            if let Some(fiber) = self.idle.aside.take() {
-                // SAFETY: it was running until it entered the hub, so it is in no list.
-                unsafe { self.ready.push_back(fiber) };
-            }
-            if let Some(task) = self.oldest_task().or_else(|| self.injected_task()) {
+            self.make_round();
+            if self.tick.is_for_a_task()
+                && let Some(task) = self.oldest_task().or_else(|| self.injected_task())
+            {
                 return Some(task);
             }
         }
@@ -157,6 +154,18 @@ impl Worker {
         }
     }
 
+    /// Looks at everything, at the end of a tick.
+    pub(super) fn make_round(&self) {
+        self.drain_inbox();
+        self.tick.end(self.expire_timers_and_poll());
+        self.tidy_now_and_then();
+        self.renew_tick();
+        if let Some(fiber) = self.idle.aside.take() {
+            // SAFETY: it was running until it entered the hub, so it is in no list.
+            unsafe { self.ready.push_back(fiber) };
+        }
+    }
+
     /// The task that has waited longest here: newest first is fast, but must not starve the others.
     fn oldest_task(&self) -> Option<NonNull<Header>> {
         if self.tasks.is_empty() {
@@ -180,12 +189,19 @@ impl Worker {
         }
     }
 
+    /// Makes everyone ready whom timers and descriptors let go on, without waiting. What time it is, if it matters to
+    /// anybody.
+    fn expire_timers_and_poll(&self) -> Option<u64> {
+        let matters = !self.wheel.is_empty() || self.polls();
+        let now_ns = matters.then(|| self.shared().now_ns())?;
+        self.expire_timers(now_ns);
+        self.poll_now();
+        Some(now_ns)
+    }
+
     /// Makes everyone ready whose deadline has passed.
-    fn expire_timers(&self) {
-        if self.wheel.is_empty() {
-            return;
-        }
-        self.wheel.expire(self.shared().now_ns(), |entry| {
+    fn expire_timers(&self, now_ns: u64) {
+        self.wheel.expire(now_ns, |entry| {
             if let Some(bound) = Bound::of(entry) {
                 return self.expire_bound(entry, bound);
             }
@@ -196,6 +212,11 @@ impl Worker {
                 self.make_ready(fiber);
             }
         });
+    }
+
+    /// Whether this worker polls for anybody.
+    fn polls(&self) -> bool {
+        self.shared().poller_of(self.index).is_some_and(|poller| poller.registered() != 0)
     }
 
     /// Collects what the poller has, without waiting.
@@ -303,16 +324,20 @@ impl Worker {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => self.remote.bed.lie_down(timeout),
             });
+            let slept_ns = shared.now_ns() - began;
             self.idle.expects_mail.set(
                 shared.poller_of(self.index).is_some()
                     && self.remote.inbox.has_mail()
-                    && shared.now_ns() - began < SHORT_SLEEP.as_nanos() as u64,
+                    && slept_ns < SHORT_SLEEP.as_nanos() as u64,
             );
+            self.tick.forget(slept_ns);
             self.remote.inbox.end_sleep();
             shared.is_up();
         }
         let search = shared.sleepers.retract(self.index);
-        self.expire_timers();
+        if !self.wheel.is_empty() {
+            self.expire_timers(shared.now_ns());
+        }
         self.renew_tick();
         self.pace.forget();
         if work { search.or_else(|| self.start_searching()) } else { search }

@@ -18,6 +18,7 @@ mod hub;
 mod monitor;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
+mod refusals;
 mod report;
 mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
@@ -27,6 +28,7 @@ mod shared;
 pub(crate) mod shutdown;
 mod stacks;
 mod stall;
+mod tick;
 mod tidying;
 mod wake;
 mod watch;
@@ -142,6 +144,7 @@ fn give_way(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded: 
 pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // Without it a stack overflow still dies by the signal, only without the report.
     let _ = watch_faults(report::on_fault);
+    worker::carry_panics_of_coroutines();
     shared.workers[index].set_thread_id(os::thread::id());
     shared.workers[index].run();
     shared.end_worker(index);

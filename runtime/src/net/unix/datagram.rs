@@ -11,10 +11,11 @@ use std::time::Duration;
 use socket2::{SockAddr, SockRef};
 
 use super::address::{from_kernel, path_to_kernel, to_kernel};
-use super::{SocketAddr, SocketAncillary, take_from_queue};
+use super::{SocketAddr, SocketAncillary, lookup, take_from_queue};
+use crate::blocking;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
-use crate::net::socket::{descriptor_traits, shared_methods, std_conversions};
+use crate::net::socket::{descriptor_traits, std_conversions};
 use crate::os::message::Received;
 use crate::os::socket;
 use crate::poller::Way;
@@ -45,7 +46,7 @@ impl UnixDatagram {
     ///
     /// As [`std::os::unix::net::UnixDatagram::bind`].
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        net::UnixDatagram::bind(path).map(Self::fresh)
+        Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// Makes a socket with an address, which may be an abstract name.
@@ -54,7 +55,7 @@ impl UnixDatagram {
     ///
     /// As [`std::os::unix::net::UnixDatagram::bind_addr`].
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        net::UnixDatagram::bind_addr(address).map(Self::fresh)
+        lookup::make(address.clone(), net::UnixDatagram::bind_addr).map(Self::fresh)
     }
 
     /// A socket without a name: nobody can send to it unless it is connected.
@@ -82,7 +83,7 @@ impl UnixDatagram {
     ///
     /// As [`std::os::unix::net::UnixDatagram::connect`].
     pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
-        self.0.get().connect(path)
+        self.connect_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// [`connect`](Self::connect) to an address, which may be an abstract name.
@@ -91,7 +92,14 @@ impl UnixDatagram {
     ///
     /// As [`std::os::unix::net::UnixDatagram::connect_addr`].
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
-        self.0.get().connect_addr(address)
+        let socket = self.0.get();
+        if !lookup::may_wait(&to_kernel(address)?) {
+            return socket.connect_addr(address);
+        }
+        match (socket.try_clone(), address.clone()) {
+            (Ok(socket), address) => blocking::run_owned(move || socket.connect_addr(&address)),
+            (Err(_), address) => blocking::run(|| socket.connect_addr(&address)),
+        }
     }
 
     /// The address of this socket.
@@ -117,7 +125,10 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What recvfrom(2) says; `WouldBlock` after the read timeout.
+    /// * `WouldBlock`: the read timeout has passed; or nothing has arrived, in [non-blocking mode](Self::set_nonblocking).
+    /// * `ConnectionReset`: the socket that this one is connected to has connected itself to another one.
+    ///
+    /// A fiber that is cancelled while it waits unwinds, and takes no datagram. Never `Interrupted`.
     pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.receive_from(buffer, 0)
     }
@@ -142,7 +153,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What recv(2) says; `WouldBlock` after the read timeout.
+    /// As for [`recv_from`](Self::recv_from).
     pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let call = |inner: &net::UnixDatagram| socket::receive(inner.as_fd(), buffer, 0);
         take_from_queue(&self.0, Reason::Read, call, || Ok(0))
@@ -163,7 +174,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What recvmsg(2) says; `WouldBlock` after the read timeout.
+    /// As for [`recv_from`](Self::recv_from).
     pub fn recv_vectored_with_ancillary_from(
         &self,
         buffers: &mut [IoSliceMut<'_>],
@@ -192,7 +203,11 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What sendto(2) says; `WouldBlock` after the write timeout.
+    /// As for [`send`](Self::send); and:
+    ///
+    /// * `NotFound`: nothing is at that path.
+    /// * `PermissionDenied`: the path may not be written to.
+    /// * `InvalidInput`: the path is too long, or has a NUL.
     pub fn send_to<P: AsRef<Path>>(&self, bytes: &[u8], path: P) -> io::Result<usize> {
         self.send_to_kernel_address(bytes, &path_to_kernel(path.as_ref())?)
     }
@@ -207,14 +222,19 @@ impl UnixDatagram {
     }
 
     fn send_to_kernel_address(&self, bytes: &[u8], address: &SockAddr) -> io::Result<usize> {
-        self.send_with(|inner| socket::send_to(inner.as_fd(), bytes, address))
+        self.send_with(address, |inner| socket::send_to(inner.as_fd(), bytes, address))
     }
 
     /// Sends a datagram to the socket that this one is connected to.
     ///
     /// # Errors
     ///
-    /// What send(2) says; `WouldBlock` after the write timeout.
+    /// * `WouldBlock`: the write timeout has passed; or the receiver's queue is full, in
+    ///   [non-blocking mode](Self::set_nonblocking).
+    /// * `ConnectionRefused`: the receiver is gone.
+    /// * `BrokenPipe`: sending, or the receiver's receiving, was [shut down](Self::shutdown).
+    /// * `NotConnected`: it is not connected ([`connect`](Self::connect)), so that nobody is meant.
+    /// * `EMSGSIZE`, for which [`io::ErrorKind`] has no name: the datagram is too large.
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.transfer(Way::Write, bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
     }
@@ -223,7 +243,10 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// What sendmsg(2) says; `WouldBlock` after the write timeout.
+    /// As for [`send_to`](Self::send_to); and:
+    ///
+    /// * `PermissionDenied`: credentials that are not the process's own.
+    /// * `ETOOMANYREFS`, for which [`io::ErrorKind`] has no name: too many descriptors are under way.
     pub fn send_vectored_with_ancillary_to<P: AsRef<Path>>(
         &self,
         slices: &[IoSlice<'_>],
@@ -231,14 +254,17 @@ impl UnixDatagram {
         path: P,
     ) -> io::Result<usize> {
         let address = path_to_kernel(path.as_ref())?;
-        self.send_with(|inner| ancillary.send(inner.as_fd(), slices, Some(&address)))
+        self.send_with(&address, |inner| ancillary.send(inner.as_fd(), slices, Some(&address)))
     }
 
     /// [`send`](Self::send) from several slices, and along with it what was added to `ancillary`.
     ///
     /// # Errors
     ///
-    /// What sendmsg(2) says; `WouldBlock` after the write timeout.
+    /// As for [`send_to`](Self::send_to); and:
+    ///
+    /// * `PermissionDenied`: credentials that are not the process's own.
+    /// * `ETOOMANYREFS`, for which [`io::ErrorKind`] has no name: too many descriptors are under way.
     pub fn send_vectored_with_ancillary(
         &self,
         slices: &[IoSlice<'_>],
@@ -249,8 +275,14 @@ impl UnixDatagram {
     }
 
     /// Sends to an address. When the receiver's queue is full, the sender is told to wait and yet is writable.
-    fn send_with(&self, call: impl FnMut(&net::UnixDatagram) -> io::Result<usize>) -> io::Result<usize> {
-        self.0.retry_with_pauses(Way::Write, Reason::Write, call)
+    fn send_with(
+        &self,
+        address: &SockAddr,
+        mut call: impl FnMut(&net::UnixDatagram) -> io::Result<usize> + Send,
+    ) -> io::Result<usize> {
+        self.0.retry_with_pauses(Way::Write, Reason::Write, |inner| {
+            if lookup::may_wait(address) { blocking::run_and_keep(|| call(inner)) } else { call(inner) }
+        })
     }
 
     /// Shuts down receiving, sending, or both; calls that wait return.
@@ -289,7 +321,79 @@ impl UnixDatagram {
         SockRef::from(self.0.get()).set_mark(mark)
     }
 
-    shared_methods!();
+    /// A second handle to the same socket, so that one fiber can receive while another sends. What is set through one handle
+    /// (timeouts, options, the non-blocking mode) holds for both.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.twin(self.0.get().try_clone()?)))
+    }
+
+    /// Limits how long each call that receives waits; `None`, the default, is for ever. The call then fails with
+    /// `WouldBlock`, as std's does on Linux.
+    ///
+    /// It holds from the next call on. [`time::timeout`](crate::time::timeout) limits several calls together.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the timeout is zero.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get().set_read_timeout(timeout)?;
+        self.0.set_timeout(Way::Read, timeout);
+        Ok(())
+    }
+
+    /// Limits how long each call that sends waits; `None`, the default, is for ever. The call then fails with
+    /// `WouldBlock`, as std's does on Linux.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the timeout is zero.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get().set_write_timeout(timeout)?;
+        self.0.set_timeout(Way::Write, timeout);
+        Ok(())
+    }
+
+    /// The read timeout, rounded to the kernel's resolution of some milliseconds. Calls keep to the exact one.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        self.0.get().read_timeout()
+    }
+
+    /// The write timeout, as [`read_timeout`](Self::read_timeout).
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        self.0.get().write_timeout()
+    }
+
+    /// Takes the error that the socket has pending, if there is one (`SO_ERROR`); the next call does not see it then.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.0.get().take_error()
+    }
+
+    /// In non-blocking mode a call that would wait fails with `WouldBlock`.
+    ///
+    /// Fibers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody else.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.0.set_nonblocking(nonblocking)
+    }
 }
 
 std_conversions!(UnixDatagram, net::UnixDatagram, Kind::Other);

@@ -11,10 +11,12 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::address::{path_to_kernel, to_kernel};
-use super::{SocketAddr, SocketAncillary, UCred};
+use super::{SocketAddr, SocketAncillary, UCred, lookup};
+use crate::blocking;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
-use crate::net::socket::{copy_end, descriptor_traits, shared_methods, std_conversions, stream_traits};
+use crate::net::IdleHandle;
+use crate::net::socket::{copy_end, descriptor_traits, std_conversions};
 use crate::os::socket;
 use crate::poller::Way;
 
@@ -132,11 +134,11 @@ impl UnixStream {
         self.0.get().shutdown(how)
     }
 
-    /// Reads without taking: blocks until there is something.
+    /// [Reads](Read::read) without taking: the next call finds the same bytes. Blocks the fiber while there is nothing.
     ///
     /// # Errors
     ///
-    /// What recv(2) says; `WouldBlock` after the read timeout.
+    /// As for a read.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let call = |inner: &net::UnixStream| socket::receive(inner.as_fd(), buffer, socket::PEEK);
         self.0.peek(call)
@@ -147,7 +149,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What recvmsg(2) says; `WouldBlock` after the read timeout.
+    /// As for a [read](Read::read).
     pub fn recv_vectored_with_ancillary(
         &self,
         buffers: &mut [IoSliceMut<'_>],
@@ -162,7 +164,10 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// What sendmsg(2) says; `WouldBlock` after the write timeout.
+    /// As for a [write](Write::write); and:
+    ///
+    /// * `PermissionDenied`: credentials that are not the process's own.
+    /// * `ETOOMANYREFS`, for which [`io::ErrorKind`] has no name: too many descriptors are under way.
     pub fn send_vectored_with_ancillary(
         &self,
         slices: &[IoSlice<'_>],
@@ -172,21 +177,200 @@ impl UnixStream {
         self.0.retry(Way::Write, Reason::Write, None, call, |_| false)
     }
 
-    shared_methods!();
+    /// A second handle to the same socket, so that one fiber can read while another writes. What is set through one handle
+    /// (timeouts, options, the non-blocking mode) holds for both.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.twin(self.0.get().try_clone()?)))
+    }
+
+    /// Limits how long each call that reads waits; `None`, the default, is for ever. The call then fails with
+    /// `WouldBlock`, as std's does on Linux.
+    ///
+    /// It holds from the next call on. [`time::timeout`](crate::time::timeout) limits several calls together.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the timeout is zero.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get().set_read_timeout(timeout)?;
+        self.0.set_timeout(Way::Read, timeout);
+        Ok(())
+    }
+
+    /// Limits how long each call that writes waits; `None`, the default, is for ever. The call then fails with
+    /// `WouldBlock`, as std's does on Linux.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the timeout is zero.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.get().set_write_timeout(timeout)?;
+        self.0.set_timeout(Way::Write, timeout);
+        Ok(())
+    }
+
+    /// The read timeout, rounded to the kernel's resolution of some milliseconds. Calls keep to the exact one.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        self.0.get().read_timeout()
+    }
+
+    /// The write timeout, as [`read_timeout`](Self::read_timeout).
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        self.0.get().write_timeout()
+    }
+
+    /// Takes the error that the socket has pending, if there is one (`SO_ERROR`); the next call does not see it then.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.0.get().take_error()
+    }
+
+    /// In non-blocking mode a call that would wait fails with `WouldBlock`.
+    ///
+    /// Fibers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody else.
+    ///
+    /// # Errors
+    ///
+    /// None that an open socket gives; the result is std's.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.0.set_nonblocking(nonblocking)
+    }
+
+    /// What tells the handler of this connection, and of its clones from now on, that there will be no further request.
+    pub fn idle_handle(&self) -> IdleHandle {
+        IdleHandle::new(self.0.share_idle())
+    }
 }
 
 fn connect(address: &SockAddr) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    let (socket, begun) = if lookup::may_wait(address) {
+        let address = address.clone();
+        blocking::run_owned(move || {
+            let begun = socket.connect(&address);
+            (socket, Some(begun))
+        })
+    } else {
+        (socket, None)
+    };
     let stream = UnixStream::fresh(socket.into());
+    let mut begun = begun;
     // It is told to wait while the listener's queue is full, and is writable all the same.
-    let call = |inner: &net::UnixStream| SockRef::from(inner).connect(address);
+    let call =
+        |inner: &net::UnixStream| begun.take().unwrap_or_else(|| SockRef::from(inner).connect(address));
     stream.0.retry_with_pauses(Way::Write, Reason::Connect, call)?;
     // From here on each call says that it must not block.
     stream.0.get().set_nonblocking(false)?;
     Ok(stream)
 }
 
-stream_traits!(UnixStream);
+impl Read for UnixStream {
+    /// Reads what has arrived, at most as much as fits into `buffer`, and says how many bytes that is. Blocks the fiber while
+    /// there is nothing.
+    ///
+    /// **The end.** 0 says that the peer has ended its side of the stream, that reading was [shut down](Self::shutdown), or that
+    /// an [`IdleHandle`] has told an idle connection to end; or that `buffer` is empty.
+    ///
+    /// **Time.** [`set_read_timeout`](Self::set_read_timeout) limits each call,
+    /// [`time::timeout`](crate::time::timeout) all that one does.
+    ///
+    /// **Cancellation.** A fiber that is cancelled while it waits unwinds. Bytes that have been read are returned first, so none
+    /// are lost.
+    ///
+    /// # Errors
+    ///
+    /// * `WouldBlock`: the read timeout has passed; or nothing has arrived, in [non-blocking mode](Self::set_nonblocking).
+    /// * `ConnectionReset`: the peer has closed the connection with bytes unread that were sent from here.
+    /// * `InvalidInput`: the socket was never connected.
+    ///
+    /// Never `Interrupted`: a call that a signal has interrupted is made again.
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+
+    /// [`read`](Self::read) into several buffers, one after the other.
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(buffers)
+    }
+}
+
+impl Read for &UnixStream {
+    /// As for [`UnixStream`] itself: several fibers may read, and each byte goes to one of them.
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len();
+        self.0.receive(wanted, |inner| socket::receive(inner.as_fd(), buffer, 0))
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let wanted = socket::vector_bytes(buffers.iter().map(|buffer| buffer.len()));
+        self.0.receive(wanted, |inner| socket::receive_vectored(inner.as_fd(), buffers))
+    }
+}
+
+impl Write for UnixStream {
+    /// Hands the kernel as many of `bytes` as it has room for, and says how many that is. Blocks the fiber while there is no room.
+    /// `write_all` goes on until all are sent.
+    ///
+    /// That the kernel has them does not say that the peer has. [`set_write_timeout`](Self::set_write_timeout) limits each
+    /// call. A fiber that is cancelled while it waits unwinds, and has sent nothing by this call.
+    ///
+    /// # Errors
+    ///
+    /// * `WouldBlock`: the write timeout has passed; or there is no room, in [non-blocking mode](Self::set_nonblocking).
+    /// * `BrokenPipe`: writing was [shut down](Self::shutdown), or the peer has closed the connection.
+    /// * `NotConnected`: the socket was never connected.
+    ///
+    /// Never `Interrupted`, and never a `SIGPIPE`.
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self).write(bytes)
+    }
+
+    /// [`write`](Self::write) of several slices, one after the other.
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(slices)
+    }
+
+    /// Does nothing: nothing is kept back here.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for &UnixStream {
+    /// As for [`UnixStream`] itself. What two fibers write at the same time may be mixed, in parts.
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let wanted = socket::vector_bytes(slices.iter().map(|slice| slice.len()));
+        self.0.send(wanted, |inner| socket::send_vectored(inner.as_fd(), slices))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 copy_end!(UnixStream);
 impl Duplex for UnixStream {
     fn shutdown_write(&self) -> io::Result<()> {
