@@ -15,7 +15,6 @@ const LONG_FILES: &[(&str, usize, &str)] = &[
         420,
         "the one retry loop and its waits, which every socket and pipe goes through",
     ),
-    ("runtime/src/sync/semaphore.rs", 420, "one primitive, most of it what users read"),
     ("tests/scheduler/budget.rs", 430, "one short test for each kind of call that must give way"),
 ];
 

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::ops::{Deref, DerefMut};
 
-use crate::atomic::{AtomicBool, Ordering, UnsafeCell, spin_loop, thread_yield};
+use crate::atomic::{AtomicBool, Ordering, UnsafeCell, const_fn, spin_loop, thread_yield};
 
 /// How often a waiter looks before it offers its core: about a microsecond, several times as long as any critical
 /// section and far below a time slice. Under loom it yields at once, for only a yield lets another thread run.
@@ -30,16 +30,11 @@ unsafe impl<T: Send> Send for SpinLock<T> {}
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
-    /// An unlocked lock around `value`.
-    #[cfg(not(loom))]
-    pub(crate) const fn new(value: T) -> Self {
-        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
-    }
-
-    /// An unlocked lock around `value`.
-    #[cfg(loom)]
-    pub(crate) fn new(value: T) -> Self {
-        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    const_fn! {
+        /// An unlocked lock around `value`.
+        pub(crate) const fn new(value: T) -> Self {
+            Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        }
     }
 
     /// Takes the lock, spinning while another thread holds it.

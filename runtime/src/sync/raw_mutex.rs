@@ -34,7 +34,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::atomic::{AtomicU32, Ordering, spin_loop};
+use crate::atomic::{AtomicU32, Ordering, const_fn, spin_loop};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
@@ -70,14 +70,10 @@ pub(crate) struct RawMutex {
 pub(crate) struct Cancelled;
 
 impl RawMutex {
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
-    }
-
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
+        }
     }
 
     /// Takes the lock; unwinds if the fiber is cancelled while it waits.

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use super::rw_queues::{Granted, Queues};
 use super::rw_word::{HAND_OVER, HELD, READER, WAITERS, WAKING, WRITER, has_room};
-use crate::atomic::{AtomicU32, Ordering, spin_loop};
+use crate::atomic::{AtomicU32, Ordering, const_fn, spin_loop};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock, Woken};
 use crate::park::wait_list::{self, End, WaitList};
@@ -62,14 +62,10 @@ enum Turn {
 }
 
 impl RawRwLock {
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
-    }
-
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
+        }
     }
 
     /// Takes the lock to read; unwinds if the fiber is cancelled while it waits.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::semaphore_error::{AcquireError, TryAcquireError};
 use super::semaphore_permit::SemaphorePermit;
-use crate::atomic::{AtomicUsize, Ordering};
+use crate::atomic::{AtomicUsize, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Woken};
 use crate::park::wait_list::{self, End, WaitList};
@@ -79,23 +79,17 @@ impl Semaphore {
     /// The most permits that a semaphore may have.
     pub const MAX_PERMITS: usize = usize::MAX >> 3;
 
-    /// One with so many permits.
-    ///
-    /// # Panics
-    ///
-    /// If there are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    #[cfg(not(loom))]
-    pub const fn new(permits: usize) -> Self {
-        assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most MAX_PERMITS permits");
-        let state = State { collected: 0, waiters: WaitList::new() };
-        Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
-    }
-
-    /// One with so many permits; not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new(permits: usize) -> Self {
-        let state = State { collected: 0, waiters: WaitList::new() };
-        Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
+    const_fn! {
+        /// One with so many permits.
+        ///
+        /// # Panics
+        ///
+        /// If there are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+        pub const fn new(permits: usize) -> Self {
+            assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most MAX_PERMITS permits");
+            let state = State { collected: 0, waiters: WaitList::new() };
+            Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
+        }
     }
 
     /// How many permits are free: those that could be taken at once.
