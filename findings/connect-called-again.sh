@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Linux connect(2) called again on a non-blocking TCP socket: 0 first, EISCONN later, and a failure starts anew.
 #
-# One would expect EISCONN from a second connect(2) once the connection is there (POSIX says so), and the same error
-# again and again once it has failed.
-# The second call returns 0, only the third EISCONN. After a failure the call that reports it also forgets
-# it: the next one sends a new SYN and says EINPROGRESS.
-# It matters to code that calls connect(2) again in order to learn the outcome (as BSD's books advise): a test for
-# EISCONN alone misses success, and a loop "until it is no longer EINPROGRESS" whose caller asks once more has begun another attempt.
+# One would expect EISCONN from a second connect(2) once the connection is there (POSIX says so), and the same
+# error again and again once it has failed.
+# The second call returns 0, only the third EISCONN. After a failure the call that reports it also forgets it: the
+# next one sends a new SYN and says EINPROGRESS.
+# It matters to code that calls connect(2) again in order to learn the outcome: a test for
+# EISCONN alone misses success, and a loop "until it is no longer EINPROGRESS" whose caller asks once more has
+# begun another attempt.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

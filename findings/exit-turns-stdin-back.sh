@@ -2,9 +2,10 @@
 # glibc exit(3): a child that ends turns its parent's standard input back.
 #
 # One would expect that a child which never touched stdin leaves its parent's input alone.
-# The child has a copy of the parent's stdio buffer. exit(3) finds bytes there that were read ahead and not used, and moves
-# the file's offset back to them. The offset is shared with the parent, which keeps its buffer: it reads
-# the rest of its buffer, and then once more what the child has given back. Input from a pipe cannot be turned back, and is read once.
+# The child has a copy of the parent's stdio buffer. exit(3) finds bytes there that were read ahead and not used,
+# and moves the file's offset back to them. The offset is shared with the parent, which keeps its buffer: it reads
+# the rest of its buffer, and then once more what the child has given back. Input from a pipe cannot be turned
+# back, and is read once.
 # It matters to a program that reads a list from a file and forks a worker for each line: with a file it sees
 # lines twice, with a pipe (as in most tests of it) it does not. _exit(2), or an exec, leaves the offset alone.
 # Seen with glibc 2.36 (Debian 12).

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Linux FIFOs: read says "end" where poll says nothing, and no event tells that a writer came.
 #
-# One would expect that poll and read agree on whether the end is reached, and that epoll tells a reader when
-# the state that it reported (POLLHUP) is over.
-# A reader (O_NONBLOCK) before the first writer: read returns 0, the end; poll reports nothing at all. After a writer has
-# come and gone: both say end (POLLHUP). When the next writer opens the FIFO, POLLHUP goes away without any event,
-# edge-triggered or not; a writer whose reader comes back after POLLERR gets no event either.
-# It matters to an event loop that reads first and waits on EAGAIN: it takes "nobody yet" for the end. One
-# that remembers POLLHUP takes a living writer for a dead one until the first byte comes.
+# One would expect that poll and read agree on whether the end is reached, and that epoll tells a reader when the
+# state that it reported (POLLHUP) is over.
+# A reader (O_NONBLOCK) before the first writer: read returns 0, the end; poll reports nothing at all. After a
+# writer has come and gone: both say end (POLLHUP). When the next writer opens the FIFO, POLLHUP goes away without
+# any event, edge-triggered or not; a writer whose reader comes back after POLLERR gets no event either.
+# It matters to an event loop that reads first and waits on EAGAIN: it takes "nobody yet" for the end. One that
+# remembers POLLHUP takes a living writer for a dead one until the first byte comes.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Linux: a listener after shutdown(SHUT_RD) differs by family, and may listen again somewhere else.
 #
-# One would expect that it is over for good, and that who had connected but was not accepted is treated alike everywhere.
+# One would expect that it is over for good, and that who had connected but was not accepted is treated alike
+# everywhere.
 # TCP: those who wait to be accepted are reset, accept(2) says EINVAL. But the socket is only closed, not spent:
 # listen(2) works again, and if the port had been chosen by the kernel (bind to port 0), it is another port now.
-# Unix: those who wait can still be accepted one after the other; new ones are refused, after a second listen(2) too,
-# which returns success.
+# Unix: those who wait can still be accepted one after the other; new ones are refused, after a second listen(2)
+# too, which returns success.
 # It matters to a server that shuts its listener down in order to wake the threads that accept: over TCP it drops
 # connections that clients believe to have, over a Unix socket it must accept once more until EAGAIN.
 # Seen with Linux 6.18.
@@ -41,7 +42,8 @@ for name, family, address in ("TCP", socket.AF_INET, ("127.0.0.1", 0)), ("Unix",
     waiting = visitor(listener)
     listener.shutdown(socket.SHUT_RD)
     tcp = family == socket.AF_INET
-    see(f"{name}: accept, accept", [outcome(listener.accept) for _ in "12"], ["EINVAL"] * 2 if tcp else ["works", "EAGAIN"])
+    surprise = ["EINVAL", "EINVAL"] if tcp else ["works", "EAGAIN"]
+    see(f"{name}: accept, accept", [outcome(listener.accept) for _ in "12"], surprise)
     if tcp:
         see(f"{name}: the client that waited reads", outcome(waiting.recv, 1), "ECONNRESET")
     see(f"{name}: a new client", outcome(visitor, listener), "ECONNREFUSED")

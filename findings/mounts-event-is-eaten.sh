@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Linux /proc/mounts: the event "mounts have changed" is gone once anybody has asked for it.
 #
-# One would expect that poll(2) only looks: that it says POLLPRI again and again until the reader has done something
-# (read the file anew), as it does for everything else that can be polled.
-# Whoever polls the open file takes the event: a second poll says nothing, without a read in between. A poll takes it from an
-# epoll instance that waits for the same open file, and an epoll instance that is itself watched by another one
-# is reported readable and then has nothing to report.
-# It matters to code that checks an event before it passes it on ("still ready?"), to event loops that hang one epoll
-# instance into another, and to debug output that polls.
+# One would expect that poll(2) only looks: that it says POLLPRI again and again until the reader has done
+# something (read the file anew), as it does for a pipe or a socket.
+# Whoever polls the open file takes the event: a second poll says nothing, without a read in between. A poll takes
+# it from an epoll instance that waits for the same open file, and an epoll instance that is itself watched by
+# another one is reported readable and then has nothing to report.
+# It matters to code that checks an event before it passes it on ("still ready?"), to event loops that hang one
+# epoll instance into another, and to debug output that polls.
 # Seen with Linux 6.18. (The mounts are made in a namespace of their own.)
 set -euo pipefail
 work=$(mktemp -d)

@@ -2,11 +2,11 @@
 # glibc aio(7): a read that waits keeps a write to the same descriptor from beginning.
 #
 # One would expect that asynchronous requests are independent: a read and a write of one socket above all.
-# glibc queues requests by descriptor *number* and works on one at a time. While an aio_read waits for input, an aio_write to
-# the same socket stays EINPROGRESS and the peer sees nothing; through dup(2) of the descriptor it goes out at once. A request
-# that is being worked on cannot be cancelled (AIO_NOTCANCELED) either.
-# It matters to a protocol in which the peer speaks only when spoken to: a read that is posted first, as is usual with
-# completion queues, keeps the question from being asked.
+# glibc queues requests by descriptor *number* and works on one at a time. While an aio_read waits for input, an
+# aio_write to the same socket stays EINPROGRESS and the peer sees nothing; through dup(2) of the descriptor it
+# goes out at once. A request that is being worked on cannot be cancelled (AIO_NOTCANCELED) either.
+# It matters to a protocol in which the peer speaks only when spoken to: a read that is posted first, as is usual
+# with completion queues, keeps the question from being asked.
 # Seen with glibc 2.36 (Debian 12).
 set -euo pipefail
 work=$(mktemp -d)
@@ -52,7 +52,8 @@ int main(void) {
     see("the peer sees", recv(pair[1], got, 8, MSG_DONTWAIT) < 0 ? "nothing" : "bytes", "nothing");
     aio_write(&by_copy);
     see("a write to a copy of the descriptor", state(&by_copy), "done");
-    see("the read is asked to stop", aio_cancel(pair[0], &reading) == AIO_NOTCANCELED ? "not cancelled" : "other", "not cancelled");
+    int cancelled = aio_cancel(pair[0], &reading);
+    see("the read is asked to stop", cancelled == AIO_NOTCANCELED ? "not cancelled" : "other", "not cancelled");
     if (write(pair[1], "x", 1) != 1)
         return 1;
     see("input came: the read", state(&reading), "done");

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Linux: each look at a message (MSG_PEEK) opens its descriptors once more.
 #
-# One would expect that a look changes nothing: descriptors that travel with a message (SCM_RIGHTS) are opened in the
-# receiver when the message is taken.
+# One would expect that a look changes nothing: descriptors that travel with a message (SCM_RIGHTS) are opened in
+# the receiver when the message is taken.
 # Each recvmsg with MSG_PEEK and room for control data opens a further copy of each descriptor, and the final one
 # without MSG_PEEK another. All of them are the receiver's to close.
-# It matters to a server that peeks at a Unix socket to find the kind of a request, or its length: it leaks descriptors,
-# and a pipe whose writing end was sent this way never ends.
+# It matters to a server that peeks at a Unix socket to find the kind of a request, or its length: it leaks
+# descriptors, and a pipe whose writing end was sent this way never ends.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

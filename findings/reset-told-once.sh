@@ -2,10 +2,10 @@
 # Linux TCP: a reset is told once; whoever asks next reads a clean end of file.
 #
 # One would expect that a connection that was reset stays in error: each read says ECONNRESET.
-# The error is taken by the first call that meets it. The next read returns 0, the same as after an orderly close. A
-# write takes it too, and so does getsockopt(SO_ERROR), which is what many event loops ask after EPOLLERR.
-# It matters to a program with a reader and a writer, or a loop that clears SO_ERROR to log it: the writer or
-# the loop takes the reset, and the reader takes a message that was cut for one that is complete.
+# The error is taken by the first call that meets it. The next read returns 0, the same as after an orderly close.
+# A write takes it too, and so does getsockopt(SO_ERROR), which is what many event loops ask after EPOLLERR.
+# It matters to a program with a reader and a writer, or a loop that clears SO_ERROR to log it: the writer or the
+# loop takes the reset, and the reader takes a message that was cut for one that is complete.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

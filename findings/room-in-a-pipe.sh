@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Linux pipes: room comes in pages, so 4095 free bytes are none, and 16 bytes can fill a pipe.
 #
-# One would expect that a pipe of 65536 bytes that was full has room for one byte after one byte was read, and that
-# it is full when it holds 65536 bytes, or nearly: pipe(7) speaks of bytes.
-# It holds 16 pages. A page that is not read to its end is not free: after 4095 bytes were read from a full pipe poll
-# says nothing and a write of one byte says EAGAIN. And splice(2) of one byte from a file takes a page for
+# One would expect that a pipe of 65536 bytes that was full has room for one byte after one byte was read, and
+# that it is full when it holds 65536 bytes, or nearly: pipe(7) speaks of bytes.
+# It holds 16 pages. A page that is not read to its end is not free: after 4095 bytes were read from a full pipe
+# poll says nothing and a write of one byte says EAGAIN. And splice(2) of one byte from a file takes a page for
 # it: after 16 such calls the pipe is full.
-# It matters to a proxy that splices small pieces (it stalls on a pipe that FIONREAD calls almost empty), and to one that counts
-# bytes in order to know whether its next write will be taken.
+# It matters to a proxy that splices small pieces (it stalls on a pipe that FIONREAD calls almost empty), and to
+# one that counts bytes in order to know whether its next write will be taken.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

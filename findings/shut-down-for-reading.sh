@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Linux shutdown(SHUT_RD): no end on TCP, no wake-up on Unix sockets.
 #
-# One would expect that after shutdown(SHUT_RD) reads return the end of file for good, and that the peer's writes fail
-# (or are thrown away) in both families, a peer that waits for room included.
-# TCP: read returns the end of file while nothing is there, but bytes that arrive later are acknowledged
-# and can be read: an end of file that is followed by data. The peer is told nothing.
-# Unix stream: the peer's next write is EPIPE, and what had arrived before is still readable; but a peer that waits
-# in epoll for room is not woken, although a write would now end at once (with EPIPE).
-# It matters to a server that uses SHUT_RD to end idle connections: a TCP client can still slip a request in, and a Unix
-# client that waits for room waits until the socket is closed.
+# One would expect that after shutdown(SHUT_RD) reads return the end of file for good, and that the peer's writes
+# fail (or are thrown away) in both families, a peer that waits for room included.
+# TCP: read returns the end of file while nothing is there, but bytes that arrive later are acknowledged and can
+# be read: an end of file that is followed by data. The peer is told nothing. Unix stream: the peer's next write
+# is EPIPE, and what had arrived before is still readable; but a peer that waits in epoll for room is not woken,
+# although a write would now end at once (with EPIPE).
+# It matters to a server that uses SHUT_RD to end idle connections: a TCP client can still slip a request in, and
+# a Unix client that waits for room waits until the socket is closed.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

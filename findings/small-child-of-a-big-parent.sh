@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Linux ru_maxrss: a small program that a big process starts is reported as big as its parent.
 #
-# One would expect that wait4(2) (and /usr/bin/time, and Python's resource module) tells the peak memory of the program that ran.
-# ru_maxrss also covers the moments between fork (or vfork) and exec, when the child is, or shares, its parent's memory.
-# The peak is kept over the exec: /bin/true started by a process of 200 MB has 200 MB, also when the
+# One would expect that wait4(2) (and /usr/bin/time, and Python's resource module) tells the peak memory of the
+# program that ran.
+# ru_maxrss also covers the moments between fork (or vfork) and exec, when the child is, or shares, its parent's
+# memory. The peak is kept over the exec: /bin/true started by a process of 200 MB has 200 MB, also when the
 # parent has given the memory back.
-# It matters to test and benchmark runners that hold data and measure their children: all small children look alike, and a
-# limit on the figure fails because of the runner.
+# It matters to test and benchmark runners that hold data and measure their children: all small children look
+# alike, and a limit on the figure fails because of the runner.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

@@ -2,10 +2,11 @@
 # Linux: stop and continue a process, and epoll_wait(2) fails with EINTR though no handler ran.
 #
 # One would expect EINTR only where a signal handler has run; a program without handlers need not deal with it.
-# SIGSTOP and SIGCONT (a shell's job control, a debugger that attaches) end a waiting epoll_wait with EINTR.
-# poll(2) goes on by itself in the same situation, for what is left of its time. (signal(7) has a list of such calls at its end.)
-# It matters to a loop that takes an error of epoll_wait for the end of its life: it dies when somebody presses Ctrl-Z
-# and types fg, which no test does; and a loop that retries with the whole time-out starts it anew.
+# SIGSTOP and SIGCONT (a shell's job control) end a waiting epoll_wait with EINTR.
+# poll(2) goes on by itself in the same situation, for what is left of its time. (signal(7) has a list of such
+# calls at its end.)
+# It matters to a loop that takes an error of epoll_wait for the end of its life: it dies when somebody presses
+# Ctrl-Z and types fg, which no test does; and a loop that retries with the whole time-out starts it anew.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # glibc pthread_create(3): a program's thread-local variables come out of each thread's stack.
 #
-# One would expect that the stack size that one asks for is the size of the stack, and that thread-local storage is
-# memory of its own.
-# glibc puts the static thread-local storage of the program and its libraries at the top of each stack. With 1 MiB of it
-# a stack of 1 MiB is refused with EINVAL, whose manual text is about sizes under PTHREAD_STACK_MIN or misaligned ones;
-# a stack of 1.25 MiB is granted and is a quarter of a MiB.
-# It matters to a library with a large __thread table (or a static arena): programs that choose small stacks fail, or
-# overflow, because they link it.
+# One would expect that the stack size that one asks for is the size of the stack, and that thread-local storage
+# is memory of its own.
+# glibc puts the static thread-local storage of the program and its libraries at the top of each stack. With 1 MiB
+# of it a stack of 1 MiB is refused with EINVAL, whose manual text is about sizes under PTHREAD_STACK_MIN or
+# misaligned ones; a stack of 1.25 MiB is granted and is a quarter of a MiB.
+# It matters to a library with a large __thread table (or a static arena): programs that choose small stacks fail,
+# or overflow, because they link it.
 # Seen with glibc 2.36 (Debian 12).
 set -euo pipefail
 work=$(mktemp -d)

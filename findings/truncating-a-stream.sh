@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Linux: recv(MSG_TRUNC) on a stream throws bytes away (TCP), or is an ordinary read (Unix).
 #
-# One would expect that MSG_TRUNC, which asks for the real length of a datagram, means nothing on a stream, or the same
-# on all streams.
-# On a TCP socket the bytes are taken out of the stream and are *not* written to the buffer: the call returns 3 and the buffer is as it
-# was. On a Unix stream the flag is ignored and the bytes are there.
-# It matters to code that passes MSG_TRUNC always, to learn about cut datagrams: over TCP it reads old memory as if it had
-# been received. (As a fast way to skip input it works over TCP, and a caller that shares the code must copy over Unix.)
+# One would expect that MSG_TRUNC, which asks for the real length of a datagram, means nothing on a stream, or the
+# same on all streams.
+# On a TCP socket the bytes are taken out of the stream and are *not* written to the buffer: the call returns 3
+# and the buffer is as it was. On a Unix stream the flag is ignored and the bytes are there.
+# It matters to code that passes MSG_TRUNC always, to learn about cut datagrams: over TCP it reads old memory as
+# if it had been received. (As a fast way to skip input it works over TCP, and a caller that shares the code must
+# copy over Unix.)
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

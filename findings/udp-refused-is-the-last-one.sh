@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Linux UDP: ECONNREFUSED of a send(2) is about an earlier datagram, and the present one is not sent.
 #
-# One would expect that a failed send was a failed send, and a successful one went out; or that the error
-# is a mere notice, and the datagram went out all the same.
-# A connected UDP socket keeps the answer "nobody there" (ICMP) of an earlier datagram, and the next call returns it
-# instead of doing its work. So to a port where nobody listens every second send succeeds, and when somebody begins to
-# listen, the first datagram for it is the one that is refused.
-# It matters to heartbeats and log senders: a service that has come back misses one datagram more; "retry
-# on error" is right, "the peer is down" is wrong.
+# One would expect that a failed send was a failed send, and a successful one went out; or that the error is a
+# mere notice, and the datagram went out all the same.
+# A connected UDP socket keeps the answer "nobody there" (ICMP) of an earlier datagram, and the next call returns
+# it instead of doing its work. So to a port where nobody listens every second send succeeds, and when somebody
+# begins to listen, the first datagram for it is the one that is refused.
+# It matters to heartbeats and log senders: a service that has come back misses one datagram more; "retry on
+# error" is right, "the peer is down" is wrong.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

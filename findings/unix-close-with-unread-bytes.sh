@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Linux Unix stream sockets: a peer that closes with unread input makes your clean end an ECONNRESET.
 #
-# One would expect a reset of TCP only: a Unix stream socket is a pair of queues in one kernel, and
-# a close says "end of file" to the other side.
-# If bytes are still unread where close(2) is called, the other side reads what was sent to it, then gets ECONNRESET once,
-# and the end of file only afterwards.
-# It matters to whoever takes an error for a truncated answer: a server that answers, does not read a trailing newline
-# of its request and closes gives a complete answer that a strict client throws away.
+# One would expect a reset of TCP only: a Unix stream socket is a pair of queues in one kernel, and a close says
+# "end of file" to the other side.
+# If bytes are still unread where close(2) is called, the other side reads what was sent to it, then gets
+# ECONNRESET once, and the end of file only afterwards.
+# It matters to whoever takes an error for a truncated answer: a server that answers, does not read a trailing
+# newline of its request and closes gives a complete answer that a strict client throws away.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Linux Unix datagram sockets: an unconnected one is always writable, and always EAGAIN.
+# Linux Unix datagram sockets: an unconnected one is writable while its sends are EAGAIN.
 #
 # One would expect that sendto(2) with EAGAIN is followed by a poll that waits until there is room.
-# The room is that of the receiver's queue (a few datagrams, net.unix.max_dgram_qlen), and an unconnected sender has no
-# receiver until it calls sendto. So poll says writable although the queue is full, each refused sendto is itself an
-# edge for edge-triggered epoll, and the moment at which the receiver makes room is none. Only a connected socket is
-# told. A socketpair(2) of datagram sockets is exempt from the queue's length: its limit is the sender's buffer.
+# The room is that of the receiver's queue (a few datagrams, net.unix.max_dgram_qlen), and an unconnected sender
+# has no receiver until it calls sendto. So poll says writable although the queue is full, each refused sendto is
+# itself an edge for edge-triggered epoll, and the moment at which the receiver makes room is none. Only a
+# connected socket is told. A socketpair(2) of datagram sockets is exempt from the queue's length: its limit is
+# the sender's buffer.
 # It matters to a library that turns EAGAIN into "wait until writable": it spins, with either kind of triggering,
 # until the receiver reads. Tests on a socketpair do not show it.
 # Seen with Linux 6.18.

@@ -5,8 +5,8 @@
 # socket(7) says so of select, poll and epoll without an exception.
 # A Unix stream socket takes the option, shows it when asked, and is readable with the first byte.
 # It matters to a reader that uses the mark in order to be woken once a whole record is there: over TCP it saves
-# wake-ups, over a Unix socket the same code is woken at each byte, and finds incomplete records. (A read that does not
-# wait returns less than the mark in both families.)
+# wake-ups, over a Unix socket the same code is woken at each byte, and finds incomplete records. (A read that
+# does not wait returns less than the mark in both families.)
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

@@ -3,7 +3,8 @@
 #
 # One would expect that a socket is writable (POLLOUT) as long as a write would be taken, give or take one packet.
 # A Unix stream socket is reported writable only while less than a quarter of its send buffer is used. Up to then
-# and from then on writes succeed: the other three quarters can only be used by one who writes without being told to.
+# and from then on writes succeed: the other three quarters can only be used by one who writes without being told
+# to.
 # It matters to an event loop that waits for readiness before each write (or arms POLLOUT after a partial answer):
 # it gets a quarter of the buffer, and stops with a peer that is merely slow.
 # Seen with Linux 6.18.

@@ -3,10 +3,11 @@
 #
 # One would expect that options set on a listener say something about the listener: how long accept(2) may take
 # (SO_RCVTIMEO), say. And that both families agree.
-# A TCP connection starts as a copy of its listener: time-outs, SO_LINGER, SO_RCVLOWAT, buffer sizes, TCP_NODELAY. A Unix
-# connection starts afresh, except for SO_PASSCRED, which is copied there.
-# It matters to a server that gives its accept loop a time-out: each of its TCP connections has a read time-out from then
-# on, and with SO_LINGER each close(2) may wait. The same code on a Unix socket has neither, nor the large buffers it asked for.
+# A TCP connection starts as a copy of its listener: time-outs, SO_LINGER, SO_RCVLOWAT, buffer sizes, TCP_NODELAY.
+# A Unix connection starts afresh, except for SO_PASSCRED, which is copied there.
+# It matters to a server that gives its accept loop a time-out: each of its TCP connections has a read time-out
+# from then on, and with SO_LINGER each close(2) may wait. The same code on a Unix socket has neither, nor the
+# large buffers it asked for.
 # Seen with Linux 6.18.
 set -euo pipefail
 work=$(mktemp -d)

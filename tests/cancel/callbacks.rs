@@ -245,3 +245,41 @@ fn a_plain_threads_timeout_spares_the_callback() {
     });
     assert!(late.is_err());
 }
+
+#[test]
+fn a_plain_threads_token_spares_the_callback() {
+    for _ in 0..50 {
+        let token = CancelToken::new();
+        let ((coming, came), (open, opened)) = (bounded(1), bounded::<()>(1));
+        let sorted = Arc::new(AtomicUsize::new(0));
+        let theirs = (token.clone(), Arc::clone(&sorted));
+        let thread = std::thread::spawn(move || {
+            let (token, sorted) = theirs;
+            token.run_until_cancelled(|| {
+                let inside = (coming.clone(), sorted.clone());
+                sort(move || {
+                    // A token inside of the callback works there.
+                    let inner = CancelToken::new();
+                    let canceller = std::thread::spawn({
+                        let inner = inner.clone();
+                        move || inner.cancel()
+                    });
+                    assert!(inner.run_until_cancelled(abaca::park).is_none());
+                    canceller.join().unwrap();
+                    inside.0.send(()).unwrap();
+                    opened.recv().unwrap();
+                    inside.1.fetch_add(1, SeqCst);
+                });
+                assert!(abaca::cancel::is_cancelled());
+                abaca::park();
+            })
+        });
+        came.recv().unwrap();
+        // Mostly it sleeps by then.
+        (0..1000).for_each(|_| std::thread::yield_now());
+        token.cancel();
+        open.send(()).unwrap();
+        assert!(thread.join().unwrap().is_none());
+        assert_eq!(sorted.load(SeqCst), 1);
+    }
+}

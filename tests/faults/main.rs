@@ -188,5 +188,26 @@ explored!(
     files,
     output,
     children,
+    outputs,
     signals,
 );
+
+/// Where the first and the last call of a kind do not tell of the fault, which depends on who is faster: all are tried.
+fn explore_each(scenario: &str, call: &str, errno: i32, calls: u32) {
+    for first in 1..=calls {
+        let end = child(&[scenario, call, &errno.to_string(), &first.to_string(), "1"]);
+        assert_eq!(fault(&end), None, "{scenario} {call} {errno} {first}: {}", end.text);
+    }
+}
+
+/// Who believes that there is nothing waits for an event that has been.
+#[test]
+fn no_look_that_is_interrupted_has_found_nothing() {
+    explore_each("outputs", "epoll_wait", libc::EINTR, 24);
+}
+
+/// What has been written and cannot be taken from the reader would be written again.
+#[test]
+fn no_byte_is_copied_twice() {
+    explore_each("copies", "recvfrom", libc::ECONNRESET, 36);
+}

@@ -148,3 +148,13 @@ fn a_function_of_another_name_returns_its_value() {
 fn count(counter: &AtomicUsize) {
     counter.fetch_add(1, SeqCst);
 }
+
+#[test]
+fn a_panic_with_an_error_of_the_system_is_that_of_the_closure() {
+    let own = || std::panic::panic_any(std::io::Error::other("the closure's own"));
+    for run in [|own: fn()| abaca::run(own), |own| Runtime::new().unwrap().run(own)] {
+        let payload = std::panic::catch_unwind(|| run(own)).unwrap_err();
+        let error = payload.downcast::<std::io::Error>().expect("the payload is handed on");
+        assert_eq!(error.to_string(), "the closure's own");
+    }
+}

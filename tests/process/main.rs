@@ -8,6 +8,8 @@ mod locals;
 mod memory;
 mod names;
 mod overflow;
+mod refusals;
+mod served;
 mod sigpipe;
 mod stacks;
 mod stalls;

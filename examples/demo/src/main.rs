@@ -19,7 +19,7 @@ tokio, may, Go and Java among them, loaded at fixed rates, side by side on this 
     cargo run --release --manifest-path benches/lab/Cargo.toml -- --quick
 
 Tasks beside the peers' (tokio, may, Go): cargo run --release -p abaca-benches --bin compare -- --quick
-What else blocking code can do:           examples/, each of at most a hundred lines";
+What else blocking code can do:           examples/, of about a hundred lines each";
 
 fn main() -> ExitCode {
     let Some(share) = share() else {

@@ -233,7 +233,7 @@ impl<M: Send + 'static> Living<M> {
         let result = catch_unwind(AssertUnwindSafe(|| body(&mut self.mailbox).into()));
         let reason = match result {
             Ok(reason) => reason,
-            Err(payload) if payload.is::<Cancelled>() => self.why_cancelled(),
+            Err(payload) if Cancelled::is_in(&*payload) => self.why_cancelled(),
             Err(payload) => ExitReason::of_panic(&*payload),
         };
         self.end(&reason);

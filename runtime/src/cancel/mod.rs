@@ -34,8 +34,8 @@
 //! fiber is as inside of a [`shield`]: a cancellation, timeout or token from outside of it takes effect at the first blocking
 //! call after it has returned, and what is set up inside works there. A callback that catches its panics and passes them
 //! on for itself is unwound to there. This is known of the code on the stack: of Rust's on x86-64 and AArch64, of C++'s as far
-//! as its tables tell. It is not known of a call into C from a coroutine that a callback has resumed, with a sanitizer or the
-//! corosensei backend, and of a token on a plain thread: then use a shield in the callback, or the process ends and says so.
+//! as its tables tell. It is not known of a call into C from a coroutine that a callback has resumed, and with a sanitizer or the
+//! corosensei backend: then use a shield in the callback, or the process ends and says so.
 //!
 //! One thing to know: a [`coroutine`](crate::coroutine) that is suspended inside of a timeout, a token or a shield leaves
 //! it in force for whoever resumed it: suspend outside of them.

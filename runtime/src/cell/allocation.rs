@@ -19,7 +19,7 @@ use std::ptr::NonNull;
 use std::thread;
 
 use super::header::VTable;
-use super::{Fiber, Flags, Header};
+use super::{Cancelled, Fiber, Flags, Header};
 
 /// What the payload of a cell holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +59,10 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         assert_eq!(cell.phase.replace(Phase::Empty), Phase::Closure, "a task starts once");
         // SAFETY: the phase said that the payload is the closure, and now says that it is nothing.
         let closure = unsafe { ManuallyDrop::take(&mut (*cell.payload.get()).closure) };
-        let result = catch_unwind(AssertUnwindSafe(closure));
+        let mut result = catch_unwind(AssertUnwindSafe(closure));
+        if let Err(payload) = &mut result {
+            Cancelled::land(&mut **payload);
+        }
         cell.store(result);
     }
 
@@ -71,7 +74,10 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         let closure = unsafe { ManuallyDrop::take(&mut (*cell.payload.get()).closure) };
         let result = match catch_unwind(AssertUnwindSafe(|| drop(closure))) {
             Ok(()) => payload,
-            Err(panic) => panic,
+            Err(mut panic) => {
+                Cancelled::land(&mut *panic);
+                panic
+            }
         };
         cell.store(Err(result));
     }

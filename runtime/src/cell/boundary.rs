@@ -271,10 +271,12 @@ impl Chain {
     }
 
     /// Lets the visible boundaries end the wait of `waiter`, until [`leave`](Self::leave). True if one has fired.
-    pub(crate) fn enter(&self, waiter: &Waiter) -> bool {
+    ///
+    /// Left out are those to whose `mark` the caller could not unwind: who waits is told too late by whoever fires one.
+    pub(crate) fn enter(&self, waiter: &Waiter, is_free: impl Fn(usize) -> bool) -> bool {
         let mut fired = false;
         self.for_each_visible(|boundary| {
-            if boundary.kind == Kind::Signal && !boundary.thrown.get() {
+            if boundary.kind == Kind::Signal && !boundary.thrown.get() && is_free(boundary.mark.get()) {
                 let mut waiting = boundary.waiting.lock();
                 fired |= boundary.has_fired();
                 waiting.0 = waiter;

@@ -1,5 +1,6 @@
 //! The payload with which a cancelled fiber unwinds.
 
+use std::any::Any;
 use std::fmt;
 
 use super::boundary::Target;
@@ -19,7 +20,10 @@ use super::boundary::Target;
 /// ```
 pub struct Cancelled {
     target: Target,
-    /// Told of the payload's end, with the address of whose unwinding it was.
+    /// Present while its fiber unwinds with it. Told of the end of that, with the address of whose unwinding it is.
+    ///
+    /// The type is public, and who joins a cancelled fiber may go on unwinding with what it gets: that is a panic, and no
+    /// cancellation of the one who joins.
     flight: Option<(fn(usize), usize)>,
 }
 
@@ -31,6 +35,26 @@ impl Cancelled {
     /// The payload of an unwinding of `whose` to `target`; `landed` is called with `whose` when it is dropped.
     pub(crate) fn to(target: Target, landed: fn(usize), whose: usize) -> Self {
         Self { target, flight: Some((landed, whose)) }
+    }
+
+    /// The payload of an unwinding of the calling fiber for a reason that is not the runtime's.
+    pub(crate) fn thrown() -> Self {
+        Self::to(Target::Fiber, |_| (), 0)
+    }
+
+    /// Whether `payload` is that of a cancellation of whoever has just caught it, and not of one that was joined.
+    pub(crate) fn is_in(payload: &(dyn Any + Send)) -> bool {
+        payload.downcast_ref::<Self>().is_some_and(|cancelled| cancelled.flight.is_some())
+    }
+
+    /// [`is_in`](Self::is_in), by one with whom the unwinding ends. What is handed on then is only the news of it.
+    #[cold]
+    pub(crate) fn land(payload: &mut (dyn Any + Send)) -> bool {
+        let flight = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.flight.take());
+        if let Some((landed, whose)) = flight {
+            landed(whose);
+        }
+        flight.is_some()
     }
 
     pub(crate) fn target(&self) -> Target {

@@ -20,6 +20,7 @@ mod model_sleep;
 mod model_task_waiter;
 #[cfg(all(test, loom))]
 mod model_waiter;
+mod no_stack;
 mod relay;
 mod task_waiter;
 mod token;
@@ -39,6 +40,7 @@ pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
 pub(crate) use local::{Gone, Locals};
+pub(crate) use no_stack::NoStack;
 pub(crate) use relay::{catch as catch_and_resume, make_known as make_relay_known};
 pub(crate) use task_waiter::{Task, TaskWaiter, is_calm, note_calm, wake_task};
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Woken};

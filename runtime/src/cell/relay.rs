@@ -20,7 +20,7 @@ pub(crate) fn catch<T>(mark: &Cell<usize>, f: impl FnOnce() -> T) -> thread::Res
 /// Makes the relay known to those who ask where an unwinding ends.
 pub(crate) fn make_known() {
     if unwind::wants_relay() {
-        let _ = relay(&Cell::new(0), &mut unwind::note_relay);
+        let _ = relay(&Cell::new(0), &mut || unwind::note_relay((relay as *const ()).addr()));
     }
 }
 
@@ -31,4 +31,17 @@ fn relay(mark: &Cell<usize>, f: &mut dyn FnMut()) -> thread::Result<()> {
     let result = catch_unwind(AssertUnwindSafe(f));
     black_box(&raw const here);
     result
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+/// What is no relay, though it catches just as one does.
+#[cfg(all(test, not(loom)))]
+#[inline(never)]
+fn swallow(f: &mut dyn FnMut()) {
+    let here = 0_u8;
+    black_box(&raw const here);
+    let _ = catch_unwind(AssertUnwindSafe(f));
+    black_box(&raw const here);
 }

@@ -8,7 +8,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::thread;
 
-use crate::cell::{Fiber, Header, Reason, take_result};
+use crate::cell::{Fiber, Header, NoStack, Reason, take_result};
 use crate::park::{self, Cost};
 
 /// An owned permission to wait for the end of a fiber and take its result. Mirrors
@@ -58,6 +58,12 @@ impl<T> JoinHandle<T> {
     /// ```
     #[inline]
     pub fn join(self) -> thread::Result<T> {
+        NoStack::unveil(self.join_veiled())
+    }
+
+    /// [`join`](Self::join), where the payload of a task without a stack is a [`NoStack`].
+    #[inline]
+    pub(crate) fn join_veiled(self) -> thread::Result<T> {
         park::spend(Cost::Wait);
         let this = ManuallyDrop::new(self);
         if !this.header().join.has_ended_for_good() {

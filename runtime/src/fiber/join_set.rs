@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Builder, JoinHandle, SpawnError};
-use crate::cell::Fiber;
+use crate::cell::{Cancelled, Fiber};
 use crate::channel::{Receiver, Sender, unbounded};
 use crate::time::{Elapsed, timeout};
 
@@ -163,7 +163,10 @@ impl<T> JoinSet<T> {
         let mut reporter =
             Reporter { report: Some(Report { place, result: None }), to: self.reporter.clone() };
         let run = move || {
-            let result = catch_unwind(AssertUnwindSafe(f));
+            let mut result = catch_unwind(AssertUnwindSafe(f));
+            if let Err(payload) = &mut result {
+                Cancelled::land(&mut **payload);
+            }
             if let Some(report) = &mut reporter.report {
                 report.result = Some(result);
             }

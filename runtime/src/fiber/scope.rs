@@ -71,7 +71,7 @@ impl Scope<'_, '_> {
     /// Waits for all fibers; returns the result of the scope's body, or unwinds.
     pub(crate) fn finish<T>(&self, result: thread::Result<T>) -> T {
         let shared = &*self.shared;
-        if result.as_ref().is_err_and(|payload| payload.is::<Cancelled>()) {
+        if result.as_ref().is_err_and(|payload| Cancelled::is_in(&**payload)) {
             shared.cancel();
         }
         let cancelled = shared.running.await_zero(Reason::Scope, || shared.cancel());
@@ -138,6 +138,7 @@ impl Builder {
     {
         let packet = Arc::new(Packet {
             result: SpinLock::new(Some(Err(Box::new(NotRun)))),
+            panicked: AtomicBool::new(false),
             scope: Arc::clone(&scope.shared),
             borrows: PhantomData,
         });
@@ -264,7 +265,13 @@ impl<T> Drop for Unsent<'_, T> {
 impl<F: FnOnce() -> T, T> ScopedTask<'_, F, T> {
     fn run(self) {
         let Self { f, packet, running } = self;
-        let result = running.0.members.with_me(|| catch_unwind(AssertUnwindSafe(f)));
+        let mut result = running.0.members.with_me(|| catch_unwind(AssertUnwindSafe(f)));
+        if let Err(payload) = &mut result
+            && !Cancelled::land(&mut **payload)
+        {
+            // Relaxed: read by whoever drops the packet last.
+            packet.0.panicked.store(true, Ordering::Relaxed);
+        }
         *packet.0.result.lock() = Some(result);
         // The result goes with the packet, if the handle is gone, and before the count falls.
         contained(|| drop(packet));
@@ -279,6 +286,8 @@ struct NotRun;
 struct Packet<'scope, T> {
     /// `None` once it was joined.
     result: SpinLock<Option<thread::Result<T>>>,
+    /// Whether the fiber unwound for another reason than its cancellation.
+    panicked: AtomicBool,
     scope: Arc<ScopeShared>,
     borrows: PhantomData<&'scope ()>,
 }
@@ -293,9 +302,9 @@ impl<T> Drop for Packet<'_, T> {
     fn drop(&mut self) {
         if let Some(Err(payload)) = &*self.result.lock() {
             let how = match payload {
-                _ if payload.is::<Cancelled>() => &self.scope.cancelled,
+                _ if self.panicked.load(Ordering::Relaxed) => &self.scope.panicked,
                 _ if payload.is::<NotRun>() => &self.scope.refused,
-                _ => &self.scope.panicked,
+                _ => &self.scope.cancelled,
             };
             // Relaxed: read by the owner after the count has fallen.
             how.store(true, Ordering::Relaxed);

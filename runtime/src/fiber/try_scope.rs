@@ -100,10 +100,10 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
             Ok(Err(error)) => {
                 failure.report(Some(error));
                 shared.cancel();
-                resume_unwind(Box::new(Cancelled::new()))
+                resume_unwind(Box::new(Cancelled::thrown()))
             }
             Err(payload) => {
-                if !payload.is::<Cancelled>() {
+                if !Cancelled::is_in(&*payload) {
                     failure.report(None);
                     shared.cancel();
                 }

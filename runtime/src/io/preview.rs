@@ -75,7 +75,7 @@ impl Preview {
     ///
     /// # Errors
     ///
-    /// Those of either end; nothing was taken then.
+    /// Those of either end. Nothing was taken then, or what was written could not be.
     pub(super) fn step(
         &mut self,
         from: BorrowedFd<'_>,
@@ -98,7 +98,7 @@ impl Preview {
         };
         let written = self.write(to, &self.buffer[..seen]);
         let length = *written.as_ref().unwrap_or(&0);
-        self.settle(from, seen, length, left);
+        self.settle(from, seen, length, left)?;
         match written {
             Ok(_) => Ok(Step::Moved { length, is_all: length == seen && seen < self.buffer.len() }),
             Err(error) => blocked(error, Step::WriterBlocks),
@@ -127,30 +127,45 @@ impl Preview {
     }
 
     /// Takes `length` of the `seen` bytes out of the reader, and leaves the others there.
-    fn settle(&mut self, from: BorrowedFd<'_>, seen: usize, length: usize, left: &mut Vec<u8>) {
+    fn settle(
+        &mut self,
+        from: BorrowedFd<'_>,
+        seen: usize,
+        length: usize,
+        left: &mut Vec<u8>,
+    ) -> io::Result<()> {
         match self.reader {
             Looking::Socket => {
                 let take = |buffer: &mut [u8]| socket::receive(from, buffer, socket::DISCARD);
-                self.take(length, take);
+                self.take(length, take)?;
             }
-            Looking::Pipe { .. } => self.take(length, |buffer| socket::read(from, buffer)),
+            Looking::Pipe { .. } => self.take(length, |buffer| socket::read(from, buffer))?,
             // Of what has no position, as some files of procfs, this fails.
             Looking::File if length == seen || copy::step_back(from, seen - length).is_ok() => {}
             Looking::File | Looking::Blind => left.extend_from_slice(&self.buffer[length..seen]),
         }
+        Ok(())
     }
 
-    /// What was looked at is there, unless somebody else reads too.
-    fn take(&mut self, length: usize, mut take: impl FnMut(&mut [u8]) -> io::Result<usize>) {
+    /// What was looked at is there, unless somebody else reads too. Who goes on after another error would see the same again.
+    fn take(
+        &mut self,
+        length: usize,
+        mut take: impl FnMut(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
         let mut taken = 0;
         while taken < length {
             match take(&mut self.buffer[taken..length]) {
-                Ok(0) => return,
+                Ok(0) => break,
                 Ok(more) => taken += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => break,
+                    _ => return Err(error),
+                },
             }
         }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
+use super::about::About;
 use super::socket::check;
 
 /// What a descriptor is, as far as it decides which call copies.
@@ -19,11 +20,7 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn kind(fd: BorrowedFd<'_>) -> io::Result<Kind> {
-    // SAFETY: an all-zero stat is a valid value to be written over.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the descriptor is open and the struct a live local.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) } as isize)?;
-    Ok(match stat.st_mode & libc::S_IFMT {
+    Ok(match About::of(fd)?.kind {
         libc::S_IFREG => Kind::Regular,
         libc::S_IFIFO => Kind::Pipe,
         libc::S_IFSOCK => Kind::Socket,

@@ -79,16 +79,21 @@ impl Epoll {
         Ok(())
     }
 
-    /// Waits for events, at most for `timeout`, and passes them on. A signal ends the wait early, with none.
+    /// Waits for events, at most for `timeout`, and passes them on. A signal ends the wait early, with none. Without a wait (a
+    /// `timeout` of zero) nothing does: who is told that there are none may wait for an edge that has been.
     pub(crate) fn wait(
         &self,
         buffer: &mut EventBuffer,
         timeout: Option<Duration>,
         mut each: impl FnMut(Event),
     ) -> io::Result<usize> {
-        let count = match self.wait_raw(buffer, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            other => usize::try_from(other?).expect("a count"),
+        let is_look = timeout.is_some_and(|timeout| timeout.is_zero());
+        let count = loop {
+            match self.wait_raw(buffer, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && is_look => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => break 0,
+                other => break usize::try_from(other?).expect("a count"),
+            }
         };
         for event in &buffer.0[..count] {
             // SAFETY: the kernel has written this many events.
@@ -208,15 +213,24 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
 /// Whether there is something urgent, or the descriptor has failed or ended. Some files forget it when they are asked.
 pub(crate) fn is_urgent(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
-    // SAFETY: the entry is a live local.
-    Ok(check(unsafe { libc::poll(&mut entry, 1, 0) })? > 0)
+    Ok(look(&mut entry)? > 0)
+}
+
+/// poll(2) of one descriptor without a wait, which no signal ends.
+fn look(entry: &mut libc::pollfd) -> io::Result<libc::c_int> {
+    loop {
+        // SAFETY: the entry is live, and one.
+        match check(unsafe { libc::poll(entry, 1, 0) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
 }
 
 /// Whether reading from the socket was shut down, or the peer sends no more.
 pub(crate) fn reads_have_ended(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
-    // SAFETY: the entry is a live local.
-    check(unsafe { libc::poll(&mut entry, 1, 0) })?;
+    look(&mut entry)?;
     Ok(entry.revents & libc::POLLRDHUP != 0)
 }
 

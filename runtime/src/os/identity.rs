@@ -5,22 +5,14 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use super::socket::check;
+use super::about::About;
 
 /// A file, whoever has opened it: its device and its number there.
 pub(crate) type File = (u64, u64);
 
-fn stat(fd: BorrowedFd<'_>) -> io::Result<libc::stat> {
-    // SAFETY: an all-zero stat is a valid value to be written over.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the descriptor is open and the struct a live local.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) } as isize)?;
-    Ok(stat)
-}
-
 /// Whether it is a file on a disk whose last name was removed: its last close gives its blocks back.
 pub(crate) fn has_no_name(fd: BorrowedFd<'_>) -> bool {
-    stat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFREG && stat.st_nlink == 0)
+    About::of(fd).is_ok_and(|about| about.kind == libc::S_IFREG && about.names == 0)
 }
 
 /// File systems of this machine's memory and disks, whose files have nothing to do when they are closed: ext, XFS, Btrfs,
@@ -40,7 +32,7 @@ const QUICK: [u64; 10] = [
 
 /// Whether to close it is known to take no time, as long as it has a name. To ask may take some.
 pub(crate) fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
-    match stat(fd).map(|stat| stat.st_mode & libc::S_IFMT) {
+    match About::of(fd).map(|about| about.kind) {
         Ok(libc::S_IFIFO) => true,
         Ok(libc::S_IFREG | libc::S_IFDIR) => {
             // SAFETY: an all-zero statfs is a valid value to be written over.
@@ -57,9 +49,7 @@ pub(crate) fn closes_at_once(fd: BorrowedFd<'_>) -> bool {
 
 /// The file behind a descriptor.
 pub(crate) fn file(fd: BorrowedFd<'_>) -> io::Result<File> {
-    let stat = stat(fd)?;
-    #[allow(clippy::unnecessary_cast, reason = "the types are the C library's choice")]
-    Ok((stat.st_dev as u64, stat.st_ino as u64))
+    Ok(About::of(fd)?.file)
 }
 
 /// `fcntl(2)`, Linux 6.10, not in the libc crate yet.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a fiber. A function reads `errno` right after its call, before anything can switch.
 
+mod about;
 #[cfg_attr(loom, path = "model_alarm.rs")]
 pub(crate) mod alarm;
 pub(crate) mod arrivals;
@@ -14,6 +15,7 @@ pub(crate) mod futex;
 pub(crate) mod handler;
 pub(crate) mod identity;
 mod last_call;
+pub(crate) mod lookup;
 pub(crate) mod message;
 pub(crate) mod nowait;
 #[cfg(feature = "backtrace")]

@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
+use super::about::About;
 use super::copy::{Kind, kind};
 use super::socket::check;
 
@@ -24,7 +25,7 @@ use super::socket::check;
 /// `Unsupported` for what cannot be opened again; what open(2) says, such as that there is no `/proc`, that the pipe is
 /// another user's, or that there are no more descriptors.
 pub(crate) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    if kind(fd)? != Kind::Pipe && !is_terminal(fd) {
+    if kind(fd)? != Kind::Pipe && !is_displayed(fd) {
         return Err(io::ErrorKind::Unsupported.into());
     }
     // SAFETY: fcntl(2) with F_GETFL takes no pointer.
@@ -43,12 +44,17 @@ pub(crate) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 }
 
 /// Whether it is a terminal, and not the side of a pseudoterminal that displays it.
-fn is_terminal(fd: BorrowedFd<'_>) -> bool {
+fn is_displayed(fd: BorrowedFd<'_>) -> bool {
     let mut number: libc::c_uint = 0;
-    // SAFETY: isatty(3) takes a number; TIOCGPTN writes one into a live local, and only a master has one.
-    unsafe {
-        libc::isatty(fd.as_raw_fd()) == 1 && libc::ioctl(fd.as_raw_fd(), libc::TIOCGPTN, &raw mut number) != 0
-    }
+    // SAFETY: TIOCGPTN writes one into a live local, and only a master has one.
+    unsafe { is_terminal(fd) && libc::ioctl(fd.as_raw_fd(), libc::TIOCGPTN, &raw mut number) != 0 }
+}
+
+/// Whether it is a terminal. A file, which may be served by a program, is not asked.
+pub(crate) fn is_terminal(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: isatty(3) takes a number.
+    About::of(fd).is_ok_and(|about| about.kind == libc::S_IFCHR)
+        && unsafe { libc::isatty(fd.as_raw_fd()) } == 1
 }
 
 #[cfg(all(test, not(loom)))]

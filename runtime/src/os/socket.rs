@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use socket2::{SockAddr, SockRef};
 
+use super::about::About;
+
 /// What connect(2) says on a non-blocking socket that needs time.
 pub(crate) const IN_PROGRESS: i32 = libc::EINPROGRESS;
 
@@ -24,12 +26,7 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Resu
 
 /// Whether it is a regular file, a directory or a block device.
 pub(crate) fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    // SAFETY: an all-zero stat is a valid value to be written over.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the descriptor is open and the struct a live local.
-    check(unsafe { libc::fstat(fd.as_raw_fd(), &mut stat) } as isize)?;
-    let kind = stat.st_mode & libc::S_IFMT;
-    Ok(matches!(kind, libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK))
+    Ok(matches!(About::of(fd)?.kind, libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK))
 }
 
 pub(crate) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {

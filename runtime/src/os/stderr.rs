@@ -7,6 +7,8 @@
 
 use std::os::fd::RawFd;
 
+use super::about::About;
+
 /// Writes without waiting, locking or allocating; what cannot be written at once is lost. May be called in a signal handler.
 pub(crate) fn write(text: &[u8]) {
     write_to(libc::STDERR_FILENO, text);
@@ -62,11 +64,7 @@ fn write_reopened(fd: RawFd, text: &[u8]) -> Option<()> {
 
 /// Whether it is a regular file, which takes what is written to it, and has a place of its own to write to.
 fn is_file(fd: RawFd) -> bool {
-    let mut about = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: fstat(2) writes a live local.
-    let result = unsafe { libc::fstat(fd, about.as_mut_ptr()) };
-    // SAFETY: as above, when it has succeeded.
-    result == 0 && unsafe { about.assume_init() }.st_mode & libc::S_IFMT == libc::S_IFREG
+    About::of_raw(fd).is_ok_and(|about| about.kind == libc::S_IFREG)
 }
 
 fn errno() -> libc::c_int {

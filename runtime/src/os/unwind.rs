@@ -49,14 +49,27 @@ pub(crate) struct Path {
     pub(crate) from: usize,
     /// An address in the frame at which it is to be caught; 0 if it is whoever catches first.
     pub(crate) to: usize,
-    /// Where the function starts that every stack of a fiber begins with: it lets nothing pass, but whatever comes near it
-    /// is caught in the call that it makes.
-    pub(crate) root: usize,
+}
+
+/// A function that catches what its caller lets on: where it catches, the unwinding is not over.
+///
+/// The catch itself is a function of the compiler's, of which there is one for many that catch where it is not inlined, as in
+/// builds that are not optimised, or where a linker folds what is equal. So a frame that catches is the relay's only if the
+/// relay is as far behind it as it is in the relay's own call.
+#[derive(Clone, Copy, Debug)]
+struct Relay {
+    /// Where the function starts that catches; 0 as long as that is not known.
+    catch: usize,
+    /// Where the relay itself starts, and how many frames lie from the one that catches to its own.
+    function: usize,
+    frames: usize,
 }
 
 struct Walk {
     path: Path,
-    relay: usize,
+    relay: Relay,
+    /// How many frames on the relay has to come, if it was its catch that was passed.
+    until_relay: Option<usize>,
     /// Where the frame before this one begins, and what it does, unless it does not count.
     below: usize,
     pending: Option<Effect>,
@@ -67,42 +80,61 @@ struct Walk {
 /// How far below [`Path::from`] frames of the runtime's own reach.
 const OWN_BYTES: usize = 32 * 1024;
 
-/// Where the function starts that catches only to go on unwinding; 0 as long as that is not known.
-static RELAY: AtomicUsize = AtomicUsize::new(0);
+/// The parts of the [`Relay`]; that of its catch is written last.
+static CATCH: AtomicUsize = AtomicUsize::new(0);
+static FUNCTION: AtomicUsize = AtomicUsize::new(0);
+static FRAMES: AtomicUsize = AtomicUsize::new(0);
+
+/// The relay is no more frames from its catch than this.
+const MOST_FRAMES: usize = 16;
 
 impl Path {
     /// Walks the calling stack. Whoever catches on the way is taken to know what he does, but for [`note_relay`]'s.
     #[inline(never)]
     pub(crate) fn is_free(self) -> bool {
-        // Relaxed: an address that is compared.
-        let relay = RELAY.load(Ordering::Relaxed);
-        let mut walk = Walk { path: self, relay, below: 0, pending: None, has_begun: false, verdict: None };
+        // Acquire: pairs with the Release in `note_relay`. Relaxed, the others: written before, by all who did with the same.
+        let relay = Relay {
+            catch: CATCH.load(Ordering::Acquire),
+            function: FUNCTION.load(Ordering::Relaxed),
+            frames: FRAMES.load(Ordering::Relaxed),
+        };
+        let until_relay = None;
+        let mut walk =
+            Walk { path: self, relay, until_relay, below: 0, pending: None, has_begun: false, verdict: None };
         backtrace(step, (&raw mut walk).cast());
         // Where the walk ends early, an unwinding would not go on either.
         walk.verdict.unwrap_or(!walk.has_begun)
     }
 }
 
-/// The function that catches what its caller lets on is a relay: where it catches, the unwinding is not over.
+/// The function that starts at `function` is a relay, which has caught the call of this.
 #[inline(never)]
-pub(crate) fn note_relay() {
-    unsafe extern "C" fn first_catch(context: *mut Context, start: *mut c_void) -> c_int {
-        // SAFETY: the unwinder passes a frame, and what was given to it.
-        unsafe {
-            let Effect::Catches(at) = effect(context) else { return NO_REASON };
-            start.cast::<usize>().write(at);
+pub(crate) fn note_relay(function: usize) {
+    unsafe extern "C" fn first_catch(context: *mut Context, relay: *mut c_void) -> c_int {
+        // SAFETY: the unwinder passes what was given to it.
+        let relay = unsafe { &mut *relay.cast::<Relay>() };
+        // SAFETY: the unwinder passes a frame.
+        match unsafe { effect(context) } {
+            Effect::Catches(at) if relay.catch == 0 => relay.catch = at,
+            _ if relay.catch == 0 => return NO_REASON,
+            _ => relay.frames += 1,
         }
-        STOP
+        // SAFETY: as above.
+        let is_there = unsafe { _Unwind_GetRegionStart(context) } == relay.function;
+        if is_there || relay.frames == MOST_FRAMES { STOP } else { NO_REASON }
     }
-    let mut start = 0_usize;
-    backtrace(first_catch, (&raw mut start).cast());
-    RELAY.store(start, Ordering::Relaxed);
+    let mut relay = Relay { catch: 0, function, frames: 0 };
+    backtrace(first_catch, (&raw mut relay).cast());
+    FUNCTION.store(relay.function, Ordering::Relaxed);
+    FRAMES.store(relay.frames, Ordering::Relaxed);
+    // Release: pairs with the Acquire in `is_free`.
+    CATCH.store(relay.catch, Ordering::Release);
 }
 
 /// Whether [`note_relay`] has not been called yet.
 #[inline]
 pub(crate) fn wants_relay() -> bool {
-    RELAY.load(Ordering::Relaxed) == 0
+    CATCH.load(Ordering::Relaxed) == 0
 }
 
 fn backtrace(visit: unsafe extern "C" fn(*mut Context, *mut c_void) -> c_int, argument: *mut c_void) {
@@ -116,13 +148,14 @@ unsafe extern "C" fn step(context: *mut Context, walk: *mut c_void) -> c_int {
     // The stack pointer of the frame: it reaches from here to that of the next one.
     // SAFETY: the unwinder passes a frame.
     let here = unsafe { _Unwind_GetCFA(context) };
-    let Path { from, to, root } = walk.path;
+    let Path { from, to } = walk.path;
     if !walk.has_begun && !(from.saturating_sub(OWN_BYTES)..=from).contains(&here) {
         // The frame before was the last that begins below, so it contains the address; if there was one.
         walk.has_begun = walk.pending.is_some();
     }
     if walk.has_begun {
-        walk.decide();
+        // SAFETY: as above.
+        walk.decide(unsafe { _Unwind_GetRegionStart(context) });
         if walk.verdict.is_none() && (walk.below..here).contains(&to) {
             walk.verdict = Some(true);
         }
@@ -133,25 +166,28 @@ unsafe extern "C" fn step(context: *mut Context, walk: *mut c_void) -> c_int {
         return NO_REASON;
     }
     walk.below = here;
-    // A build that does not inline has one function for all that a crate of ours catches, the relay among them: so the catch
-    // by which a fiber ends may have passed for the relay's.
-    // SAFETY: as above.
-    if walk.has_begun && unsafe { _Unwind_GetRegionStart(context) } == root {
-        walk.verdict = Some(true);
-        return STOP;
-    }
     // SAFETY: as above.
     walk.pending = Some(unsafe { effect(context) });
     NO_REASON
 }
 
 impl Walk {
-    /// The frame before this one counts.
-    fn decide(&mut self) {
+    /// The frame before this one counts, which is of the function that starts at `here`.
+    fn decide(&mut self, here: usize) {
         match self.pending.take() {
             Some(Effect::Bars) => self.verdict = Some(false),
-            Some(Effect::Catches(at)) if at != self.relay => self.verdict = Some(true),
-            _ => {}
+            Some(Effect::Catches(at)) if at != self.relay.catch => self.verdict = Some(true),
+            // The frame before is none behind itself.
+            Some(Effect::Catches(_)) if self.relay.frames > 0 => self.until_relay = Some(self.relay.frames),
+            Some(Effect::Catches(_) | Effect::Passes) | None => {}
+        }
+        let Some(left) = self.until_relay.as_mut() else { return };
+        *left -= 1;
+        if *left == 0 {
+            self.until_relay = None;
+            if here != self.relay.function {
+                self.verdict = Some(true);
+            }
         }
     }
 }

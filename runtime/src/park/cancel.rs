@@ -161,7 +161,9 @@ pub(crate) fn wait_bounded(
     }
     let outlook = chain.outlook();
     let goes = || obeyable(chain, fiber, reach::is_free_here).is_some();
-    let goes = goes() || (outlook.has_signals && chain.enter(waiter) && goes());
+    // A fiber's home asks that when one has fired; of a plain thread it has to be known before.
+    let may_be_fired = |mark| fiber.is_some() || reach::is_free_here(mark);
+    let goes = goes() || (outlook.has_signals && chain.enter(waiter, may_be_fired) && goes());
     let by_bound = Cell::new(false);
     let nearest = outlook.nearest.filter(|nearest| deadline.is_none_or(|deadline| *nearest <= deadline));
     // A claim that is lost to a notification is a wake-up that is on its way and must be taken.

@@ -46,7 +46,7 @@ impl Agenda {
     pub(super) fn call<R>(&mut self, callback: impl FnOnce() -> R) -> Result<R, Error> {
         catch_unwind(AssertUnwindSafe(callback)).map_err(|payload| {
             let error = Error::of_panic(&*payload);
-            if payload.is::<Cancelled>() {
+            if Cancelled::is_in(&*payload) {
                 self.cancelled = Some(payload);
             }
             error

@@ -231,7 +231,7 @@ impl Builder {
     ///
     /// * `InvalidInput`: no workers or more than 1024, a stack of 4 GiB or more, a name with a NUL, or an environment
     ///   variable that does not parse; a blocking pool without threads.
-    /// * What the operating system says when it refuses an epoll instance, a timer or a thread.
+    /// * What the operating system says when it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
         let poller = self.poller_kind()?;

@@ -17,6 +17,7 @@ pub use builder::{Builder, Poller};
 
 use crew::{Crew, Report};
 
+use crate::cell::NoStack;
 use crate::fiber::{self, JoinHandle, SpawnError};
 use crate::pool;
 use crate::scheduler::{self, Shared};
@@ -99,12 +100,11 @@ impl Runtime {
         // shield, it neither unwinds nor returns before the fiber has ended.
         let handle = unsafe { fiber::Builder::new().name(MAIN.into()).spawn_onto(&self.shared, f) };
         let handle = handle.unwrap_or_else(|error| panic!("failed to spawn the main fiber: {error}"));
-        let result = crate::park::shield(|| handle.join());
-        result.unwrap_or_else(|payload| match payload.downcast::<io::Error>() {
-            // No panic was reported: it never began, for want of a stack.
-            Ok(error) => panic!("failed to start the main fiber: {error}"),
-            Err(payload) => std::panic::resume_unwind(payload),
-        })
+        match NoStack::of(crate::park::shield(|| handle.join_veiled())) {
+            Ok(result) => result.unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
+            // No panic was reported: it never began.
+            Err(error) => panic!("failed to start the main fiber: {error}"),
+        }
     }
 
     /// Spawns a fiber on this runtime, from anywhere.

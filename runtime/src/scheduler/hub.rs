@@ -59,20 +59,23 @@ impl Worker {
     pub(super) fn run(&self) {
         self.enter_thread();
         while let Some(fiber) = self.find() {
-            self.run_from(fiber);
+            self.run_from(self.resume(fiber));
+            while let Some(request) = self.turn_away_next() {
+                self.run_from(Ok(request));
+            }
         }
         self.leave_thread();
     }
 
-    /// Runs `fiber`, and on from fiber to fiber, until one enters the hub with nothing to start.
-    fn run_from(&self, mut fiber: NonNull<Header>) {
+    /// Goes on from what a fiber asks for that was run, or a task that could not be, until one asks for nothing to be started.
+    fn run_from(&self, mut outcome: Result<Request, (NonNull<Header>, std::io::Error)>) {
         loop {
-            match self.resume(fiber) {
-                Ok(Request::Start(task)) => fiber = task,
+            let request = outcome.or_else(|(task, error)| self.turn_away(task, error).ok_or(()));
+            match request {
+                Ok(Request::Start(task)) => outcome = self.resume(task),
                 Ok(Request::Requeue(roaming)) => return self.requeue(roaming),
                 Ok(Request::Aside(fiber)) => return self.set_aside(fiber),
-                Ok(Request::Nothing) => return,
-                Err((task, error)) => return self.shared().refuse(task, Box::new(error)),
+                Ok(Request::Nothing) | Err(()) => return,
             }
         }
     }
@@ -110,15 +113,7 @@ impl Worker {
             self.cancel_requested();
         }
         if self.tick_is_up() {
-            self.drain_inbox();
-            self.expire_timers();
-            self.poll_now();
-            self.tidy_now_and_then();
-            self.renew_tick();
-            if let Some(fiber) = self.idle.aside.take() {
-                // SAFETY: it was running until it entered the hub, so it is in no list.
-                unsafe { self.ready.push_back(fiber) };
-            }
+            self.make_round();
             if let Some(task) = self.oldest_task().or_else(|| self.injected_task()) {
                 return Some(task);
             }
@@ -154,6 +149,19 @@ impl Worker {
                 return Some(fiber);
             }
             search = self.sleep(search);
+        }
+    }
+
+    /// Looks at everything, at the end of a tick.
+    pub(super) fn make_round(&self) {
+        self.drain_inbox();
+        self.expire_timers();
+        self.poll_now();
+        self.tidy_now_and_then();
+        self.renew_tick();
+        if let Some(fiber) = self.idle.aside.take() {
+            // SAFETY: it was running until it entered the hub, so it is in no list.
+            unsafe { self.ready.push_back(fiber) };
         }
     }
 

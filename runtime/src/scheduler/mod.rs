@@ -20,6 +20,7 @@ mod hub;
 mod monitor;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
+mod refusals;
 mod report;
 mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]

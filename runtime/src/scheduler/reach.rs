@@ -10,7 +10,6 @@ use abaca_asm::stack::StackPool;
 
 use crate::cell::{Header, Waiter, make_relay_known};
 use crate::os::unwind::Path;
-use crate::scheduler::worker::root;
 
 /// Enough for the unwinder, many times over.
 const STACK_BYTES: usize = 64 * 1024;
@@ -23,7 +22,7 @@ static STACKS: LazyLock<StackPool> = LazyLock::new(|| StackPool::new(STACK_BYTES
 pub(crate) fn is_free_here(to: usize) -> bool {
     make_relay_known();
     let here = 0_u8;
-    Path { from: std::hint::black_box(&raw const here).addr(), to, root: root() }.is_free()
+    Path { from: std::hint::black_box(&raw const here).addr(), to }.is_free()
 }
 
 /// [`is_free_here`] of a parked fiber.
@@ -36,7 +35,7 @@ pub(super) unsafe fn is_free_of(fiber: &Header, waiter: *const Waiter, to: usize
     // Without a stack nobody knows. Who is cancelled then unwinds, and finds out.
     let Ok(stack) = STACKS.take() else { return true };
     let mut is_free = true;
-    let mut look = || is_free = Path { from: waiter.addr(), to, root: root() }.is_free();
+    let mut look = || is_free = Path { from: waiter.addr(), to }.is_free();
     // SAFETY: the caller's promise; the switch that suspended the fiber has saved its context. The stack is fresh, and to
     // walk needs little of it.
     unsafe { backtrace_from(fiber.context.get(), &stack, &mut look) };

@@ -114,6 +114,9 @@ impl Shared {
             reporting,
         });
         for worker in &shared.workers {
+            // Models have no stacks.
+            #[cfg(not(loom))]
+            worker.refusals.lay_by(shared.stacks.take()?);
             worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
         }
         Ok(shared)

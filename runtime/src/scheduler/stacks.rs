@@ -48,6 +48,11 @@ impl StackSupply {
         Self { default, sized: Mutex::default(), sweep: Mutex::default() }
     }
 
+    /// A stack of the default size.
+    pub(super) fn take(&self) -> io::Result<Stack> {
+        Ok(self.default.take()?)
+    }
+
     /// Puts at least one stack of the default size into a worker's empty cache.
     pub(super) fn refill(&self, cache: &mut Vec<Stack>) -> io::Result<()> {
         Ok(self.default.take_many(REFILL, cache)?)

@@ -4,6 +4,8 @@
 //! It ends with status 0 after the right answer and with [`REFUSED`] after a clear error, in both cases only if nothing is left
 //! behind and the scenario then works, in the same process. Everything else is a fault.
 
+#![expect(unsafe_code, reason = "ignores signals")]
+
 mod injector;
 #[path = "../kinds.rs"]
 mod kinds;
@@ -46,6 +48,7 @@ fn main() {
     };
     injector::install(&numbers, fault).expect("a kernel with seccomp's user notifications (Linux 5.0)");
     warm_up();
+    ignore_late_signals();
     let before = Stock::take();
     leaks::settle();
     injector::arm();
@@ -86,6 +89,14 @@ fn warm_up() {
         parked.join()
     });
     assert!(ended.is_err(), "it was cancelled");
+}
+
+/// A signal that a scenario was sent, and that no thread has had the time to take when the scenario ends, is nobody's.
+fn ignore_late_signals() {
+    for signal in [libc::SIGUSR1, libc::SIGHUP] {
+        // SAFETY: to ignore a signal runs no code.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
 }
 
 fn end(status: i32, why: &str) -> ! {

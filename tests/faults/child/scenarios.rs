@@ -42,6 +42,7 @@ pub(crate) const ALL: &[Scenario] = &[
     plain("files", calls::files),
     plain("output", calls::output),
     plain("children", calls::children),
+    plain("outputs", calls::outputs),
     Scenario { name: "signals", run: calls::signals, kept: &["anon_inode:[eventfd]"] },
 ];
 

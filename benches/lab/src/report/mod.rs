@@ -4,8 +4,8 @@
 //! ratios of the project's own to its rivals'; `summary.rs` into sentences; `changes.rs` sets two runs side by side;
 //! `page.rs` is the HTML around them and `chart.rs` draws.
 
-mod chart;
 mod changes;
+mod chart;
 mod comparison;
 mod micro;
 mod page;

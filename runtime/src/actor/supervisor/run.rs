@@ -185,7 +185,7 @@ impl Running<'_> {
                 self.mailbox.link(&pid);
                 Ok(pid)
             }
-            Err(payload) if payload.is::<Cancelled>() => resume_unwind(payload),
+            Err(payload) if Cancelled::is_in(&*payload) => resume_unwind(payload),
             Err(payload) => Err(ExitReason::of_panic(&*payload)),
         }
     }

@@ -9,7 +9,7 @@ mod opened;
 mod transfer;
 
 use std::fs::{self, FileTimes, Metadata, Permissions, TryLockError};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -19,7 +19,7 @@ pub(super) use opened::Opened;
 
 use super::OpenOptions;
 use crate::io::SharedFile;
-use crate::os::socket;
+use crate::os::{reopen, socket};
 use crate::{blocking, time};
 
 /// An open file. Mirrors [`std::fs::File`].
@@ -257,6 +257,6 @@ impl File {
 
     /// Whether it is a terminal. Mirrors [`std::io::IsTerminal`], which others cannot implement.
     pub fn is_terminal(&self) -> bool {
-        self.get().is_terminal()
+        reopen::is_terminal(self.as_fd())
     }
 }

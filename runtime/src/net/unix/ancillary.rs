@@ -14,6 +14,7 @@ use std::slice::{ChunksExact, ChunksExactMut};
 use socket2::SockAddr;
 
 use super::SocketCred;
+use crate::blocking;
 use crate::os::message::{self, CREDENTIALS, Entry, RIGHTS, Received, SOCKET_LEVEL};
 
 /// In the place of a descriptor that somebody took.
@@ -134,10 +135,15 @@ impl<'a> SocketAncillary<'a> {
 
     /// Empties it, and closes the descriptors that were received and not taken.
     pub fn clear(&mut self) {
+        let mut untaken = Vec::new();
         for message in self.messages() {
             if let Ok(AncillaryData::ScmRights(descriptors)) = message {
-                descriptors.for_each(drop);
+                untaken.extend(descriptors);
             }
+        }
+        if !untaken.is_empty() {
+            // Whatever they are of: a close can take long.
+            blocking::run_aside(move || drop(untaken));
         }
         (self.length, self.truncated, self.is_received) = (0, false, false);
     }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use socket2::{SockAddr, SockRef};
 
 use super::address::{from_kernel, path_to_kernel, to_kernel};
-use super::{SocketAddr, SocketAncillary, take_from_queue};
+use super::{SocketAddr, SocketAncillary, lookup, take_from_queue};
+use crate::blocking;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::net::socket::{descriptor_traits, std_conversions};
@@ -45,7 +46,7 @@ impl UnixDatagram {
     ///
     /// As [`std::os::unix::net::UnixDatagram::bind`].
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        net::UnixDatagram::bind(path).map(Self::fresh)
+        Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// Makes a socket with an address, which may be an abstract name.
@@ -54,7 +55,7 @@ impl UnixDatagram {
     ///
     /// As [`std::os::unix::net::UnixDatagram::bind_addr`].
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        net::UnixDatagram::bind_addr(address).map(Self::fresh)
+        lookup::make(address.clone(), net::UnixDatagram::bind_addr).map(Self::fresh)
     }
 
     /// A socket without a name: nobody can send to it unless it is connected.
@@ -82,7 +83,7 @@ impl UnixDatagram {
     ///
     /// As [`std::os::unix::net::UnixDatagram::connect`].
     pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
-        self.0.get().connect(path)
+        self.connect_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// [`connect`](Self::connect) to an address, which may be an abstract name.
@@ -91,7 +92,14 @@ impl UnixDatagram {
     ///
     /// As [`std::os::unix::net::UnixDatagram::connect_addr`].
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
-        self.0.get().connect_addr(address)
+        let socket = self.0.get();
+        if !lookup::may_wait(&to_kernel(address)?) {
+            return socket.connect_addr(address);
+        }
+        match (socket.try_clone(), address.clone()) {
+            (Ok(socket), address) => blocking::run_owned(move || socket.connect_addr(&address)),
+            (Err(_), address) => blocking::run(|| socket.connect_addr(&address)),
+        }
     }
 
     /// The address of this socket.
@@ -214,7 +222,7 @@ impl UnixDatagram {
     }
 
     fn send_to_kernel_address(&self, bytes: &[u8], address: &SockAddr) -> io::Result<usize> {
-        self.send_with(|inner| socket::send_to(inner.as_fd(), bytes, address))
+        self.send_with(address, |inner| socket::send_to(inner.as_fd(), bytes, address))
     }
 
     /// Sends a datagram to the socket that this one is connected to.
@@ -246,7 +254,7 @@ impl UnixDatagram {
         path: P,
     ) -> io::Result<usize> {
         let address = path_to_kernel(path.as_ref())?;
-        self.send_with(|inner| ancillary.send(inner.as_fd(), slices, Some(&address)))
+        self.send_with(&address, |inner| ancillary.send(inner.as_fd(), slices, Some(&address)))
     }
 
     /// [`send`](Self::send) from several slices, and along with it what was added to `ancillary`.
@@ -267,8 +275,14 @@ impl UnixDatagram {
     }
 
     /// Sends to an address. When the receiver's queue is full, the sender is told to wait and yet is writable.
-    fn send_with(&self, call: impl FnMut(&net::UnixDatagram) -> io::Result<usize>) -> io::Result<usize> {
-        self.0.retry_with_pauses(Way::Write, Reason::Write, call)
+    fn send_with(
+        &self,
+        address: &SockAddr,
+        mut call: impl FnMut(&net::UnixDatagram) -> io::Result<usize> + Send,
+    ) -> io::Result<usize> {
+        self.0.retry_with_pauses(Way::Write, Reason::Write, |inner| {
+            if lookup::may_wait(address) { blocking::run_and_keep(|| call(inner)) } else { call(inner) }
+        })
     }
 
     /// Shuts down receiving, sending, or both; calls that wait return.

@@ -7,7 +7,7 @@ use std::os::unix::net;
 use std::path::Path;
 
 use super::address::from_kernel;
-use super::{SocketAddr, UnixStream, take_from_queue};
+use super::{SocketAddr, UnixStream, lookup, take_from_queue};
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::net::incoming;
@@ -47,7 +47,7 @@ impl UnixListener {
     ///
     /// As [`std::os::unix::net::UnixListener::bind`].
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        net::UnixListener::bind(path).map(Self::from)
+        Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// Listens at an address, which may be an abstract name.
@@ -56,7 +56,7 @@ impl UnixListener {
     ///
     /// As [`std::os::unix::net::UnixListener::bind_addr`].
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
-        net::UnixListener::bind_addr(address).map(Self::from)
+        lookup::make(address.clone(), net::UnixListener::bind_addr).map(Self::from)
     }
 
     /// The address it listens at.

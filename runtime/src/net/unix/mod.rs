@@ -15,6 +15,7 @@ mod ancillary;
 mod credentials;
 mod datagram;
 mod listener;
+mod lookup;
 mod stream;
 
 pub use std::os::linux::net::SocketAddrExt;

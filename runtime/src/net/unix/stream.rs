@@ -11,7 +11,8 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::address::{path_to_kernel, to_kernel};
-use super::{SocketAddr, SocketAncillary, UCred};
+use super::{SocketAddr, SocketAncillary, UCred, lookup};
+use crate::blocking;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::net::IdleHandle;
@@ -258,9 +259,20 @@ impl UnixStream {
 
 fn connect(address: &SockAddr) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    let (socket, begun) = if lookup::may_wait(address) {
+        let address = address.clone();
+        blocking::run_owned(move || {
+            let begun = socket.connect(&address);
+            (socket, Some(begun))
+        })
+    } else {
+        (socket, None)
+    };
     let stream = UnixStream::fresh(socket.into());
+    let mut begun = begun;
     // It is told to wait while the listener's queue is full, and is writable all the same.
-    let call = |inner: &net::UnixStream| SockRef::from(inner).connect(address);
+    let call =
+        |inner: &net::UnixStream| begun.take().unwrap_or_else(|| SockRef::from(inner).connect(address));
     stream.0.retry_with_pauses(Way::Write, Reason::Connect, call)?;
     // From here on each call says that it must not block.
     stream.0.get().set_nonblocking(false)?;

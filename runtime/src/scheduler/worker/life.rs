@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering;
 use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
+use super::refused::{REFUSED, refuse_and_end};
 use super::{Request, Worker, current_worker};
 use crate::cell::{Boundary, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
 
 /// What comes after the end of a fiber.
-enum Next {
+pub(super) enum Next {
     /// This task, on the same stack.
     Run(NonNull<Header>),
     /// The fiber goes on once more, for the destructor of its result; then `Worker::finish_cleared`.
@@ -39,30 +40,13 @@ impl Drop for AbortGuard {
 }
 
 /// The first Rust frame of every fiber's stack: runs the fiber, and then task after task.
-unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
+unsafe extern "C" fn fiber_main(word: usize, argument: *mut ()) -> Exit {
     let guard = AbortGuard;
-    let mut fiber = NonNull::new(argument.cast::<Header>()).expect("`start` passes the fiber's header");
+    let fiber = NonNull::new(argument.cast::<Header>()).expect("`start` passes the fiber's header");
+    let mut next = if word == REFUSED { refuse_and_end(fiber) } else { Next::Run(fiber) };
     loop {
-        // SAFETY: the cell is alive until `finish`.
-        if unsafe { fiber.as_ref() }.has(Flags::HOOKED) {
-            call_around(this_worker().shared().hooks.fiber.as_ref(), || live(fiber));
-        } else {
-            live(fiber);
-        }
-        let mut next = this_worker().finish(fiber);
-        if matches!(next, Next::Clear) {
-            clear_quietly(fiber);
-            // SAFETY: the cell is the worker's until `finish_cleared`.
-            let header = unsafe { fiber.as_ref() };
-            if header.locals.any() {
-                // What that destructor has made.
-                destroy_locals(header);
-            }
-            // Asked again: a roaming fiber may have come to another worker.
-            next = this_worker().finish_cleared(fiber);
-        }
         match next {
-            Next::Run(task) => fiber = task,
+            Next::Run(fiber) => next = live_and_end(fiber),
             Next::Exit(exit) => {
                 std::mem::forget(guard);
                 return exit;
@@ -72,15 +56,52 @@ unsafe extern "C" fn fiber_main(_word: usize, argument: *mut ()) -> Exit {
     }
 }
 
-/// Where the function starts that every fiber's stack begins with.
-pub(in crate::scheduler) fn root() -> usize {
-    (fiber_main as *const ()).addr()
+/// All of a fiber that has just started.
+#[inline]
+fn live_and_end(fiber: NonNull<Header>) -> Next {
+    live_in_hook(fiber, || live(fiber));
+    let next = this_worker().finish(fiber);
+    if !matches!(next, Next::Clear) {
+        return next;
+    }
+    clear(fiber);
+    // Asked again: a roaming fiber may have come to another worker.
+    this_worker().finish_cleared(fiber)
+}
+
+/// Calls `live` with the runtime's hook around it.
+#[inline]
+pub(super) fn live_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
+    // SAFETY: the cell is alive until `finish`.
+    if unsafe { fiber.as_ref() }.has(Flags::HOOKED) {
+        call_around(this_worker().shared().hooks.fiber.as_ref(), live);
+    } else {
+        live();
+    }
+}
+
+/// What [`Next::Clear`] asks for.
+#[inline]
+pub(super) fn clear(fiber: NonNull<Header>) {
+    clear_quietly(fiber);
+    // SAFETY: the cell is the worker's until `finish_cleared`.
+    let header = unsafe { fiber.as_ref() };
+    if header.locals.any() {
+        // What that destructor has made.
+        destroy_locals(header);
+    }
 }
 
 /// The life of the calling fiber, which has just started, to the last of its user's code.
 #[inline]
 fn live(fiber: NonNull<Header>) {
     run_or_refuse(fiber);
+    wind_up(fiber);
+}
+
+/// The last of the user's code in a fiber whose closure is gone.
+#[inline]
+pub(super) fn wind_up(fiber: NonNull<Header>) {
     // SAFETY: the cell is alive until `finish`.
     let header = unsafe { fiber.as_ref() };
     if header.join.is_detached() {
@@ -107,7 +128,7 @@ fn run_or_refuse(fiber: NonNull<Header>) {
 /// Instead of the closure of a fiber that was cancelled before it ran: drops it. Here and not in the hub, since its
 /// destructors may block, as any other's.
 #[cold]
-fn refuse(fiber: NonNull<Header>) {
+pub(super) fn refuse(fiber: NonNull<Header>) {
     // SAFETY: as below.
     unsafe { fiber.as_ref() }.begin_unwinding();
     // SAFETY: this worker started the fiber just now, and it has not run.
@@ -122,7 +143,7 @@ fn destroy_locals(header: &Header) {
     header.locals.destroy();
 }
 
-fn this_worker() -> &'static Worker {
+pub(super) fn this_worker() -> &'static Worker {
     current_worker().expect("a fiber runs on a worker")
 }
 
@@ -162,6 +183,18 @@ impl Worker {
         if header.stack_bytes.get() != 0 {
             return self.shared().stacks.take_sized(header.stack_bytes.get());
         }
+        self.default_stack()
+    }
+
+    /// A stack of the default size that the worker has, if it has one.
+    pub(in crate::scheduler) fn cached_stack(&self) -> Option<Stack> {
+        // SAFETY: this thread is the only user, and no borrow outlives a statement.
+        unsafe { &mut *self.stacks.get() }.pop()
+    }
+
+    /// A stack of the default size.
+    #[inline]
+    pub(in crate::scheduler) fn default_stack(&self) -> std::io::Result<Stack> {
         // SAFETY: this thread is the only user, and no borrow outlives a statement.
         let stacks = unsafe { &mut *self.stacks.get() };
         if stacks.is_empty() {
@@ -220,7 +253,7 @@ impl Worker {
 
     /// The end of a fiber, on its own stack: takes everything back, settles the join, and picks what comes next.
     #[inline]
-    fn finish(&self, fiber: NonNull<Header>) -> Next {
+    pub(super) fn finish(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.unsettle(fiber);
@@ -242,7 +275,7 @@ impl Worker {
 
     /// The end of a fiber that went on after `finish` to clear its cell.
     #[cold]
-    fn finish_cleared(&self, fiber: NonNull<Header>) -> Next {
+    pub(super) fn finish_cleared(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is the worker's since `finish`, and is freed below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.unsettle(fiber);

@@ -16,6 +16,7 @@
 
 mod ballast;
 mod life;
+mod refused;
 mod request;
 mod switching;
 mod unwinding;
@@ -29,7 +30,7 @@ use abaca_asm::stack::Stack;
 use crossbeam_deque as deque;
 use crossbeam_utils::CachePadded;
 
-pub(super) use life::{let_go, root};
+pub(super) use life::let_go;
 pub(super) use request::Request;
 
 use super::bed::Bed;
@@ -79,6 +80,7 @@ pub(crate) struct Worker {
     pub(super) pace: Pace,
     pub(super) tidying: super::tidying::Tidying,
     unwinding: unwinding::Unwinding,
+    pub(super) refusals: super::refusals::Refusals,
 }
 
 /// See [`Worker::position`].
@@ -175,6 +177,7 @@ impl Worker {
             pace: Pace::default(),
             tidying: super::tidying::Tidying::default(),
             unwinding: unwinding::Unwinding::default(),
+            refusals: super::refusals::Refusals::default(),
         }
     }
 

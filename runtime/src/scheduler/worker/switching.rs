@@ -5,8 +5,10 @@
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
-use abaca_asm::switch;
+use abaca_asm::stack::Stack;
+use abaca_asm::{Context, switch};
 
+use super::refused::REFUSED;
 use super::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::scheduler::hooks::call_around;
@@ -168,15 +170,46 @@ impl Worker {
                 Err(error) => return Err((fiber, error)),
             }
         };
+        // SAFETY: `to` is the fiber's, suspended or freshly prepared; see `continue_with`.
+        Ok(unsafe { self.leave_hub(fiber, to, 0) })
+    }
+
+    /// [`resume`](Self::resume) of a task that is refused for this `reason`: on `stack`, which is one of the default size, it
+    /// only drops its closure.
+    #[cold]
+    pub(in crate::scheduler) fn resume_refused(
+        &self,
+        task: NonNull<Header>,
+        reason: std::io::Error,
+        stack: Stack,
+    ) -> Request {
+        // SAFETY: the task came out of a queue, which made it ours.
+        let header = unsafe { task.as_ref() };
+        header.stack_bytes.set(0);
+        // Its stack is to be left behind on this worker.
+        header.set_flag(Flags::ANCHORED);
+        self.refusals.set_reason(reason);
+        let to = self.start(task, stack);
+        // SAFETY: `to` is the task's, freshly prepared.
+        unsafe { self.leave_hub(task, to, REFUSED) }
+    }
+
+    /// Switches from the hub to `fiber`; returns what is asked for by whoever switches back.
+    ///
+    /// # Safety
+    ///
+    /// `to` is the fiber's context, suspended or freshly prepared.
+    #[inline]
+    unsafe fn leave_hub(&self, fiber: NonNull<Header>, to: Context, word: usize) -> Request {
         self.set_current(Some(fiber));
-        // SAFETY: `to` is suspended or freshly prepared; see `continue_with`. The cell of `self.hub` is written
-        // before control leaves, and read only by fibers that run afterwards.
-        let word = unsafe { switch(self.hub.as_ptr(), to, 0) };
+        // SAFETY: the caller's promise. The cell of `self.hub` is written before control leaves, and read only by fibers
+        // that run afterwards.
+        let word = unsafe { switch(self.hub.as_ptr(), to, word) };
         self.set_current(None);
         if let Some((bytes, stack)) = self.retired.take() {
             self.shared().stacks.give_sized(bytes, stack);
         }
-        Ok(Request::decode(word))
+        Request::decode(word)
     }
 
     /// Gives the stacks beyond the newest `keep` to the runtime's pool. From the hub.

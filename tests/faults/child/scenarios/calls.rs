@@ -124,6 +124,25 @@ pub(super) fn children() -> io::Result<()> {
     })
 }
 
+/// A child whose two streams are read at once, and have nothing most of the time.
+pub(super) fn outputs() -> io::Result<()> {
+    on_fibers(|| {
+        let (reader, mut writer) = abaca::io::pipe()?;
+        let mut command = Command::new("sh");
+        command.args(["-c", "while read line; do echo $line; echo $line >&2; done"]).stdin(reader);
+        // The end of its input is ours to make.
+        let reading = spawn(move || command.output())?;
+        let written = (0..4).try_for_each(|n| {
+            abaca::sleep(Duration::from_millis(2));
+            writer.write_all(format!("{n}\n").as_bytes())
+        });
+        drop(writer);
+        let output = joined(reading)?;
+        written?;
+        right((&output.stdout[..], &output.stderr[..]), (&b"0\n1\n2\n3\n"[..], &b"0\n1\n2\n3\n"[..]))
+    })
+}
+
 pub(super) fn signals() -> io::Result<()> {
     on_fibers(|| {
         let mut signals = Signals::new([Signal::User1, Signal::Hangup])?;

@@ -1,0 +1,125 @@
+//! Who joins a fiber that was cancelled and unwinds with what it gets has panicked: nobody has cancelled it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use abaca::Cancelled;
+use abaca::actor::{self, ExitReason, Mailbox};
+use abaca::promise::{Error, Panicked, Promise};
+
+use super::on_one_worker;
+
+/// Unwinds with the end of another fiber.
+fn pass_on() {
+    let other = abaca::spawn(abaca::park);
+    other.cancel();
+    resume_unwind(other.join().unwrap_err());
+}
+
+/// The same in one call of the runtime's.
+fn pass_on_of_a_set() {
+    let mut set = abaca::JoinSet::new();
+    set.spawn(abaca::park).cancel();
+    set.join_all();
+}
+
+const WAYS: [fn(); 2] = [pass_on, pass_on_of_a_set];
+
+#[test]
+fn the_body_of_a_scope_that_does_so_cancels_nobody() {
+    on_one_worker(|| {
+        for pass_on in WAYS {
+            let ended = AtomicUsize::new(0);
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                abaca::scope(|scope| {
+                    scope.spawn(|| {
+                        (0..10).for_each(|_| abaca::yield_now());
+                        ended.fetch_add(1, SeqCst);
+                    });
+                    pass_on();
+                });
+            }));
+            assert!(result.unwrap_err().is::<Cancelled>());
+            assert_eq!(ended.load(SeqCst), 1);
+        }
+    });
+}
+
+#[test]
+fn a_fiber_of_a_scope_that_does_so_has_panicked() {
+    on_one_worker(|| {
+        for pass_on in WAYS {
+            let scope = || {
+                abaca::scope(|scope| drop(scope.spawn(pass_on)));
+            };
+            let payload = catch_unwind(scope).unwrap_err();
+            assert_eq!(payload.downcast_ref(), Some(&"a scoped fiber panicked"));
+
+            let joined = abaca::scope(|scope| scope.spawn(pass_on).join());
+            assert!(joined.unwrap_err().is::<Cancelled>());
+
+            let try_scope = || {
+                abaca::try_scope(|scope| -> Result<(), ()> {
+                    scope.spawn(|| {
+                        pass_on();
+                        Ok(())
+                    });
+                    abaca::park();
+                    Ok(())
+                })
+            };
+            let payload = catch_unwind(try_scope).unwrap_err();
+            assert_eq!(payload.downcast_ref(), Some(&"a scoped fiber panicked"));
+        }
+    });
+}
+
+#[test]
+fn an_actor_that_does_so_has_failed() {
+    on_one_worker(|| {
+        for pass_on in WAYS {
+            let actor = actor::spawn(move |_: &mut Mailbox<()>| pass_on());
+            let reason = actor.wait();
+            assert!(matches!(reason, ExitReason::Panicked(_)), "{reason:?}");
+        }
+    });
+}
+
+#[test]
+fn a_callback_of_a_promise_that_does_so_rejects_the_next() {
+    on_one_worker(|| {
+        for pass_on in WAYS {
+            let (promise, resolver) = Promise::pending();
+            let next = promise.map(move |()| pass_on());
+            // The caller of this, in whose name the callback is called, is not cancelled either.
+            resolver.resolve(());
+            let error: Error = next.wait().unwrap_err();
+            assert!(error.is::<Panicked>(), "{error:?}");
+        }
+    });
+}
+
+#[test]
+fn one_that_goes_on_with_the_end_of_its_own_is_cancelled_still() {
+    on_one_worker(|| {
+        let ended = AtomicUsize::new(0);
+        let ended = &ended;
+        abaca::scope(|scope| {
+            let outer = scope.spawn(move || {
+                abaca::scope(|scope| {
+                    scope.spawn(|| {
+                        abaca::park();
+                        ended.fetch_add(1, SeqCst);
+                    });
+                    if let Err(payload) = catch_unwind(abaca::park) {
+                        resume_unwind(payload);
+                    }
+                });
+            });
+            abaca::yield_now();
+            outer.cancel();
+            assert!(outer.join().unwrap_err().is::<Cancelled>());
+        });
+        assert_eq!(ended.load(SeqCst), 0);
+    });
+}
