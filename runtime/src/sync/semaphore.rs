@@ -12,7 +12,6 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::semaphore_error::{AcquireError, TryAcquireError};
 use super::semaphore_permit::SemaphorePermit;
 use crate::atomic::{AtomicUsize, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
@@ -392,6 +391,43 @@ impl fmt::Debug for Semaphore {
         f.debug_struct("Semaphore").field("permits", &self.available_permits()).finish_non_exhaustive()
     }
 }
+
+/// The semaphore was closed.
+#[derive(Debug)]
+pub struct AcquireError(());
+
+impl AcquireError {
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+}
+
+/// Why no permit was to be had without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryAcquireError {
+    /// The semaphore was closed.
+    Closed,
+    /// There are not enough free permits; or, after a timeout, there were not in time.
+    NoPermits,
+}
+
+impl fmt::Display for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("semaphore closed")
+    }
+}
+
+impl fmt::Display for TryAcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "semaphore closed",
+            Self::NoPermits => "no permits available",
+        })
+    }
+}
+
+impl std::error::Error for AcquireError {}
+impl std::error::Error for TryAcquireError {}
 
 #[cfg(all(test, loom))]
 #[path = "model_semaphore.rs"]

@@ -7,6 +7,9 @@
 //! What a model cannot run, since it asks the kernel, a clock or another stack, is a module of its own, for which
 //! another file stands in: `#[cfg_attr(loom, path = "model_NAME.rs")] mod NAME;`.
 
+mod backoff;
+
+pub(crate) use backoff::{Backoff, CLOSE_BY, spin};
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
