@@ -235,3 +235,45 @@ fn when_all_has_gone_back_nobody_gets_up_any_more() {
     waiting.fiber().unpark();
     runtime.run(|| waiting.join().unwrap());
 }
+
+/// What a backlog has taken goes with it, though its channel, mailbox or set stays.
+#[test]
+fn the_memory_of_a_backlog_goes_back() {
+    const MESSAGES: usize = 500_000;
+    if !is_child() {
+        return passes("the_memory_of_a_backlog_goes_back");
+    }
+    type Message = [usize; 16];
+    let before = resident();
+    let is_back = |what: &str| {
+        eventually(what, || resident() < before + 16 * MIB);
+    };
+    let is_there = || assert!(resident() > before + 32 * MIB, "there was a backlog");
+    let (sender, receiver) = abaca::channel::unbounded::<Message>();
+    (0..MESSAGES).for_each(|n| sender.send([n; 16]).unwrap());
+    is_there();
+    assert_eq!(receiver.try_iter().count(), MESSAGES);
+    is_back("a channel");
+    let (other, messages) = abaca::sync::mpsc::channel::<Message>();
+    (0..MESSAGES).for_each(|n| other.send([n; 16]).unwrap());
+    is_there();
+    assert_eq!(messages.try_iter().count(), MESSAGES);
+    is_back("an mpsc channel");
+    runtime().run(move || {
+        let (go, may_go) = abaca::channel::bounded(0);
+        let (done, is_done) = abaca::channel::bounded(0);
+        let actor = abaca::actor::spawn(move |mailbox: &mut abaca::actor::Mailbox<Message>| {
+            may_go.recv().unwrap();
+            (0..MESSAGES).for_each(|_| _ = mailbox.receive());
+            done.send(()).unwrap();
+            mailbox.receive();
+        });
+        (0..MESSAGES).for_each(|n| actor.send([n; 16]).unwrap());
+        is_there();
+        go.send(()).unwrap();
+        is_done.recv().unwrap();
+        is_back("a mailbox");
+        actor.kill();
+    });
+    drop((sender, other));
+}

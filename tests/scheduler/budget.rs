@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
@@ -185,6 +184,12 @@ fn everything_else_gives_way() {
         let token = CancelToken::new();
         gives_way("CancelToken", || assert!(!token.is_cancelled()));
         gives_way("checkpoint", abaca::cancel::checkpoint);
+        gives_way("child_token", || drop(token.child_token()));
+        gives_way("run_until_cancelled", || assert_eq!(token.run_until_cancelled(|| 1), Some(1)));
+        gives_way("shield", || abaca::cancel::shield(|| ()));
+        gives_way("a timeout that never comes", || assert_eq!(timeout(Duration::MAX, || 1), Ok(1)));
+        gives_way("scope", || abaca::scope(|_| ()));
+        gives_way("try_scope", || assert_eq!(abaca::try_scope(|_| Ok::<_, ()>(1)), Ok(1)));
         let (promise, resolver) = Promise::pending();
         gives_way("Promise in vain", || assert!(!promise.is_resolved()));
         resolver.resolve(1);
@@ -230,6 +235,16 @@ fn sockets_that_would_block_give_way() {
     });
 }
 
+#[test]
+fn what_makes_sockets_gives_way() {
+    on_one_worker(|| {
+        gives_way("bind", || drop(abaca::net::UdpSocket::bind("127.0.0.1:0").unwrap()));
+        gives_way("listen", || drop(abaca::net::TcpListener::bind("127.0.0.1:0").unwrap()));
+        gives_way("pair", || drop(abaca::net::UnixStream::pair().unwrap()));
+        gives_way("pipe", || drop(abaca::io::pipe().unwrap()));
+    });
+}
+
 /// A queue without a bound is no longer than what is sent in a few turns, if its receiver can keep up.
 #[test]
 fn a_sender_leaves_its_receiver_turns() {
@@ -268,82 +283,6 @@ fn one_that_only_looks_is_answered() {
     });
 }
 
-/// Calls that promise not to wait do not unwind because they give way.
-#[test]
-fn to_give_way_is_no_place_to_be_cancelled() {
-    let was_at_the_end = on_one_worker(|| {
-        let reached = Arc::new(AtomicBool::new(false));
-        let theirs = Arc::clone(&reached);
-        let turns = Rc::new(Cell::new(0));
-        let counted = Rc::clone(&turns);
-        let is_cancelled = Rc::new(Cell::new(false));
-        let flag = Rc::clone(&is_cancelled);
-        let busy = spawn_local(move || {
-            let (sender, receiver) = unbounded();
-            while !flag.get() {
-                assert!(receiver.try_recv().is_err());
-            }
-            // It is cancelled now, and has many more turns.
-            let before = counted.get();
-            while counted.get() < before + 10 {
-                assert!(receiver.try_recv().is_err());
-                sender.send(()).unwrap();
-                assert!(receiver.try_recv().is_ok());
-            }
-            theirs.store(true, SeqCst);
-        });
-        let counter = Rc::clone(&turns);
-        let neighbour = spawn_local(move || {
-            loop {
-                counter.set(counter.get() + 1);
-                abaca::yield_now();
-            }
-        });
-        // Both have begun after that.
-        abaca::yield_now();
-        busy.cancel();
-        is_cancelled.set(true);
-        busy.join().unwrap();
-        neighbour.cancel();
-        assert!(neighbour.join().unwrap_err().is::<abaca::Cancelled>());
-        reached.load(SeqCst)
-    });
-    assert!(was_at_the_end);
-}
-
-/// While a fiber unwinds its neighbours do not run because of its calls: they would see a thread that panics.
-#[test]
-fn one_that_unwinds_does_not_give_way() {
-    struct Busy;
-    impl Drop for Busy {
-        fn drop(&mut self) {
-            let (mutex, (_sender, receiver)) = (Mutex::new(0), unbounded::<()>());
-            for _ in 0..100_000 {
-                *mutex.lock().unwrap() += 1;
-                assert!(receiver.try_recv().is_err());
-            }
-        }
-    }
-    on_one_worker(|| {
-        let seen = Rc::new(Cell::new(false));
-        let theirs = Rc::clone(&seen);
-        let dying = spawn_local(|| {
-            let _busy = Busy;
-            abaca::yield_now();
-            std::panic::resume_unwind(Box::new("as planned"));
-        });
-        let neighbour = spawn_local(move || {
-            while !theirs.get() {
-                assert!(!std::thread::panicking(), "a neighbour sees the panic");
-                abaca::yield_now();
-            }
-        });
-        assert_eq!(dying.join().unwrap_err().downcast_ref(), Some(&"as planned"));
-        seen.set(true);
-        neighbour.join().unwrap();
-    });
-}
-
 /// One who spawns without end does not pile tasks up without end.
 #[test]
 fn one_that_only_spawns_lets_the_tasks_run() {
@@ -359,45 +298,6 @@ fn one_that_only_spawns_lets_the_tasks_run() {
         most
     });
     assert!(most < TASKS / 2, "{most} tasks waited at once");
-}
-
-/// Calls that never wait are made with locks of std's held, and borrows of thread-locals. A neighbour that ran meanwhile would
-/// block the thread for ever.
-#[test]
-fn a_few_calls_that_never_wait_let_nobody_run() {
-    thread_local!(static BORROWED: std::cell::RefCell<u64> = const { std::cell::RefCell::new(0) });
-    on_one_worker(|| {
-        let lock = Arc::new(std::sync::Mutex::new(0_u64));
-        let (sender, receiver) = unbounded();
-        let notify = Arc::new(Notify::new());
-        let fibers: Vec<_> = (0..8)
-            .map(|_| {
-                let (lock, notify) = (Arc::clone(&lock), Arc::clone(&notify));
-                let (sender, receiver) = (sender.clone(), receiver.clone());
-                spawn_local(move || {
-                    for round in 0..20_000 {
-                        let mut count = lock.lock().unwrap();
-                        BORROWED.with_borrow_mut(|borrowed| {
-                            sender.send(round).unwrap();
-                            assert!(receiver.try_recv().is_ok());
-                            assert!(receiver.try_recv().is_err());
-                            notify.notify_one();
-                            *borrowed += 1;
-                        });
-                        *count += 1;
-                        drop(count);
-                        if round % 100 == 99 {
-                            abaca::yield_now();
-                        } else {
-                            abaca::sleep(Duration::ZERO);
-                        }
-                    }
-                })
-            })
-            .collect();
-        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
-        assert_eq!(*lock.lock().unwrap(), 160_000);
-    });
 }
 
 /// A roaming fiber gives way as well, wherever it is.

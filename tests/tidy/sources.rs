@@ -17,7 +17,6 @@ const LONG_FILES: &[(&str, usize, &str)] = &[
     ),
     ("runtime/src/sync/raw_rw_lock.rs", 470, "one protocol: its word, its queues, its steps"),
     ("runtime/src/sync/semaphore.rs", 450, "one primitive and its errors, most of it what users read"),
-    ("tests/scheduler/budget.rs", 430, "one short test for each kind of call that must give way"),
 ];
 
 /// The workspace of its own.

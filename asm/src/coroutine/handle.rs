@@ -12,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 
 use super::end::Thread;
+use super::panics::{self, LEFT_ALONE};
 use super::yielder::{FullCall, SUSPENDED, Start, UNWIND, Unwound, Yielder, run};
 use crate::context::Context;
 use crate::stack::{DEFAULT_STACK_BYTES, Stack, StackError, StackPool};
@@ -150,6 +151,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     #[doc(hidden)]
     pub unsafe fn unbind(&mut self) {
         self.thread = Thread::none();
+        // SAFETY: the coroutine has not ended, since nobody has resumed it, so its yielder is on its stack.
+        unsafe { self.yielder.as_ref() }.standing.set(LEFT_ALONE);
     }
 
     /// As `new`, without demanding that anything is `'static`.
@@ -251,6 +254,10 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         // demands, and the call is valid until the switch returns.
         unsafe {
             let yielder = self.yielder.as_ptr();
+            let standing = &(*yielder).standing;
+            if standing.get() != LEFT_ALONE {
+                standing.set(if thread::panicking() { panics::count() } else { 0 });
+            }
             let context: Context = (*yielder).context.get();
             switch((*yielder).resumer.as_ptr(), context, word)
         }

@@ -64,7 +64,8 @@
 //! * Code in the coroutine that catches this unwinding must let it go on. If it suspends again, the value
 //!   is dropped and it is unwound again; a loop that catches and suspends forever hangs the drop.
 //! * A destructor that suspends while it is run by an unwinding aborts the process if the unwinding was
-//!   forced, and shows the resumer a `std::thread::panicking()` of true if it was a panic.
+//!   forced. If it was a panic, the coroutine takes it along where a runtime of `abaca` has been started in the
+//!   process; elsewhere the resumer sees a `std::thread::panicking()` of true meanwhile.
 //! * With `panic = "abort"` nothing can be unwound: a [`Coroutine`] that is dropped while suspended is
 //!   leaked with its stack, and a [`scope`] that ends before its coroutine aborts the process. A coroutine
 //!   that has ended or was never resumed is dropped as always.
@@ -102,9 +103,12 @@
 mod end;
 pub mod generator;
 mod handle;
+mod panics;
 mod scoped;
 mod yielder;
 
 pub use handle::{Coroutine, CoroutineResult, default_pool};
+#[doc(hidden)]
+pub use panics::{Carrier, set_carrier};
 pub use scoped::{Scoped, scope};
 pub use yielder::Yielder;

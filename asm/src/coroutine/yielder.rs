@@ -12,6 +12,7 @@ use std::boxed::Box;
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
+use super::panics::{LEFT_ALONE, Lifted};
 use crate::context::{Context, Exit};
 use crate::switching::switch;
 
@@ -82,6 +83,8 @@ pub struct Yielder<Input, Yield> {
     pub(super) context: Cell<Context>,
     /// Where the resumer goes on, while the coroutine runs.
     pub(super) resumer: NonNull<Context>,
+    /// How many panics were under way on the thread when the coroutine was resumed, or [`LEFT_ALONE`].
+    pub(super) standing: Cell<usize>,
     /// The current resumption; valid while the coroutine runs.
     call: Cell<*mut Call<Input, Yield>>,
 }
@@ -93,6 +96,22 @@ impl<Input, Yield> Yielder<Input, Yield> {
     /// If the coroutine is dropped instead of resumed, this call unwinds.
     #[inline]
     pub fn suspend(&self, value: Yield) -> Input {
+        if thread::panicking() && self.standing.get() != LEFT_ALONE {
+            return self.suspend_unwinding(value);
+        }
+        self.switch_to_resumer(value)
+    }
+
+    /// Suspends a coroutine that may be unwinding: its panics are not its resumer's.
+    #[cold]
+    #[inline(never)]
+    fn suspend_unwinding(&self, value: Yield) -> Input {
+        let _lifted = Lifted::all_but(self.standing.get());
+        self.switch_to_resumer(value)
+    }
+
+    #[inline]
+    fn switch_to_resumer(&self, value: Yield) -> Input {
         // SAFETY: a body can call this only while its coroutine runs, since the yielder is lent to it for
         // that time and stays on its thread: so the call is valid, the resumer suspended, and `context` is
         // free. The word that the switch returns comes from the next resumer.
@@ -147,7 +166,12 @@ pub(super) struct Start<Input, Yield, Body> {
 
 impl<Input, Yield, Body> Start<Input, Yield, Body> {
     pub(super) fn new(context: Context, resumer: NonNull<Context>, body: Body) -> Self {
-        let yielder = Yielder { context: Cell::new(context), resumer, call: Cell::new(ptr::null_mut()) };
+        let yielder = Yielder {
+            context: Cell::new(context),
+            resumer,
+            standing: Cell::new(0),
+            call: Cell::new(ptr::null_mut()),
+        };
         Self { yielder, body: ManuallyDrop::new(body) }
     }
 }

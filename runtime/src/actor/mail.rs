@@ -24,6 +24,18 @@ struct Mail<M> {
     trap: Option<fn(Exit) -> M>,
 }
 
+/// The most places of an empty queue that are kept.
+const KEPT: usize = 1024;
+
+/// Takes the first of the queue. The memory of a backlog goes back when it has been worked off.
+pub(super) fn take_first<M>(queue: &mut VecDeque<M>) -> Option<M> {
+    let first = queue.pop_front();
+    if queue.is_empty() && queue.capacity() > KEPT {
+        *queue = VecDeque::new();
+    }
+    first
+}
+
 impl<M> Cell<M> {
     pub(super) fn new(capacity: usize) -> Self {
         let mail = Mail { queue: VecDeque::new(), closed: false, trap: None };
@@ -65,14 +77,14 @@ impl<M> Cell<M> {
 
     /// The oldest message, if there is one.
     pub(super) fn take(&self) -> Option<M> {
-        self.mail.lock().queue.pop_front()
+        take_first(&mut self.mail.lock().queue)
     }
 
     /// Blocks for the oldest message; `None` when `deadline` passes first. Only the actor calls this.
     pub(super) fn receive(&self, deadline: Option<Instant>) -> Option<M> {
         loop {
             let mut mail = self.mail.lock();
-            if let Some(message) = mail.queue.pop_front() {
+            if let Some(message) = take_first(&mut mail.queue) {
                 return Some(message);
             }
             if mail.wait(deadline) == Wakeup::TimedOut {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::life::{self, Process};
-use super::mail::Cell;
+use super::mail::{Cell, take_first};
 use super::pid::Pid;
 use super::reason::{Down, Exit, ExitReason};
 use super::reference::ActorRef;
@@ -86,7 +86,7 @@ impl<M: Send + 'static> Mailbox<M> {
 
     /// Takes the oldest message if there is one.
     pub fn try_receive(&mut self) -> Option<M> {
-        let message = self.passed.pop_front().or_else(|| self.cell.take());
+        let message = take_first(&mut self.passed).or_else(|| self.cell.take());
         park::spend(if message.is_some() { Cost::Call } else { Cost::InVain });
         message
     }
@@ -94,7 +94,7 @@ impl<M: Send + 'static> Mailbox<M> {
     fn receive_until(&mut self, deadline: Option<Instant>) -> Option<M> {
         // One that is never idle can be ended as well.
         cancel::checkpoint();
-        match self.passed.pop_front() {
+        match take_first(&mut self.passed) {
             Some(message) => Some(message),
             None => self.cell.receive(deadline),
         }

@@ -98,6 +98,7 @@ impl CancelToken {
 
     /// A token that is cancelled when this one is, and by itself without this one.
     pub fn child_token(&self) -> Self {
+        park::spend(Cost::Call);
         let child = Self::under(Some(Arc::clone(&self.0)));
         let mut state = self.0.state.lock();
         if state.cancelled {
@@ -183,6 +184,7 @@ impl CancelToken {
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
     pub fn run_until_cancelled<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
+        park::spend(Cost::Wait);
         let mut boundary = Boundary::signal();
         park::run_inside(&mut boundary, |boundary| {
             let _enrolled = self.0.enroll(boundary)?;

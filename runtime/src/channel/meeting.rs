@@ -24,6 +24,7 @@ use super::exchange::Refusal;
 use super::owed::Owed;
 use crate::park::primitive::Woken;
 use crate::park::wait_list::WaitList;
+use crate::queue::take_first;
 
 /// The most messages for which there is room from the start; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
@@ -116,7 +117,13 @@ impl<T> Meeting<T> {
     /// What [`take`](Self::take) comes to when nobody waits: from the buffer.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
-        if self.is_quiet_for(&self.senders) { self.buffer.pop_front() } else { None }
+        if self.is_quiet_for(&self.senders) { self.first() } else { None }
+    }
+
+    /// The first of the buffer. What a channel with a bound has made it keeps.
+    #[inline]
+    fn first(&mut self) -> Option<T> {
+        if self.limit == usize::MAX { take_first(&mut self.buffer) } else { self.buffer.pop_front() }
     }
 
     /// Passes the message in `parcel` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
@@ -140,7 +147,7 @@ impl<T> Meeting<T> {
     /// one. A waiting sender, which the caller then wakes, moves up into the place that has become free.
     #[inline(always)]
     pub(super) fn take(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
-        let Some(first) = self.buffer.pop_front() else {
+        let Some(first) = self.first() else {
             // With a buffer that is empty, its places are kept for others, who also owe the next message.
             return if self.limit == 0 { self.senders.pop_front_exchanging(parcel) } else { None };
         };

@@ -57,6 +57,9 @@ impl<T> Drop for Reporter<T> {
     }
 }
 
+/// A set that has become empty keeps so many places.
+const KEPT: usize = 4096;
+
 impl<T> JoinSet<T> {
     /// An empty set.
     pub fn new() -> Self {
@@ -146,6 +149,9 @@ impl<T> JoinSet<T> {
     fn settle(&mut self, report: Report<T>) -> thread::Result<T> {
         let member = self.members[report.place].take().expect("a member reports once");
         self.free.push(report.place);
+        if self.is_empty() && self.free.capacity() > KEPT {
+            (self.members, self.free) = (Vec::new(), Vec::new());
+        }
         // It has reported, so it is at its end.
         let ended = crate::park::shield(|| member.join());
         match (report.result, ended) {

@@ -13,8 +13,7 @@ use std::thread;
 use super::members::Members;
 use super::{Builder, JoinHandle, SpawnError};
 use crate::cell::{Cancelled, Fiber, Reason, catch_and_resume, contained};
-use crate::park;
-use crate::park::Latch;
+use crate::park::{self, Cost, Latch};
 use crate::queue::SpinLock;
 use crate::scheduler;
 
@@ -43,6 +42,7 @@ pub fn scope<'env, F, T>(f: F) -> T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
+    park::spend(Cost::Wait);
     let scope = Scope::new();
     let result = catch_and_resume(&Cell::new(0), || f(&scope));
     scope.finish(result)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{Scope, ScopedJoinHandle};
 use crate::cell::{Boundary, Cancelled, catch_and_resume};
-use crate::park::{self, run_inside};
+use crate::park::{self, Cost, run_inside};
 use crate::queue::SpinLock;
 
 /// Runs `f` with a scope whose fibers return [`Result`]s. When one of them returns an error or panics, the others and
@@ -45,6 +45,7 @@ where
     F: for<'scope> FnOnce(&'scope TryScope<'scope, 'env, E>) -> Result<T, E>,
     E: Send,
 {
+    park::spend(Cost::Wait);
     let scope = TryScope { scope: Scope::new(), failure: Arc::new(Failure::new()) };
     let mut boundary = Boundary::signal();
     let mut result = catch_and_resume(&Cell::new(0), || {

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use super::SharedFile;
 use super::shared_file::{reads_shared_file, shared_file_traits, writes_shared_file};
+use crate::park::{self, Cost};
 
 /// A new pipe. Mirrors [`std::io::pipe`].
 ///
@@ -28,6 +29,7 @@ use super::shared_file::{reads_shared_file, shared_file_traits, writes_shared_fi
 /// # }
 /// ```
 pub fn pipe() -> io::Result<(PipeReader, PipeWriter)> {
+    park::spend(Cost::Making);
     let (reader, writer) = io::pipe()?;
     Ok((reader.into(), writer.into()))
 }

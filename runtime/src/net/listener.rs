@@ -10,6 +10,7 @@ use super::{ListenOptions, TcpStream, ToSocketAddrs, incoming};
 use crate::cell::Reason;
 use crate::io::{Descriptor, Kind};
 use crate::os::socket;
+use crate::park::{self, Cost};
 use crate::scheduler;
 
 /// A TCP socket server whose `accept` blocks the fiber.
@@ -48,6 +49,7 @@ impl TcpListener {
     }
 
     pub(super) fn from_nonblocking(inner: std::net::TcpListener) -> Self {
+        park::spend(Cost::Making);
         Self(Descriptor::new(inner, Kind::Other))
     }
 

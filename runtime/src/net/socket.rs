@@ -7,6 +7,7 @@ macro_rules! std_conversions {
         impl $t {
             /// A socket whose kernel timeouts are not set.
             pub(super) fn fresh(inner: $std) -> Self {
+                $crate::park::spend($crate::park::Cost::Making);
                 Self(Descriptor::new(inner, $kind))
             }
         }

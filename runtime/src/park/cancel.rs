@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::cell::{Boundary, Cancelled, Chain, Flags, Header, Outcome, Target, Waiter, catch_and_resume};
 use crate::scheduler::cancel::obeyable;
-use crate::scheduler::{current_fiber, reach};
+use crate::scheduler::{Cost, current_fiber, reach, spend};
 
 thread_local! {
     /// The boundaries of a plain thread.
@@ -201,6 +201,7 @@ pub(crate) fn wait_bounded(
 /// # });
 /// ```
 pub fn shield<T>(f: impl FnOnce() -> T) -> T {
+    spend(Cost::Call);
     let mut boundary = Boundary::shield();
     let _inside = with_chain(|chain| chain.push(&mut boundary));
     f()

@@ -168,8 +168,8 @@ impl Pace {
         let is_over = match cost {
             Cost::Surplus => true,
             Cost::Wait | Cost::InputOutput => looks >= LOOKS,
-            Cost::Call | Cost::InVain if spent >= CALLS => true,
-            Cost::Call | Cost::InVain => return Verdict::GoOn,
+            Cost::Call | Cost::InVain | Cost::Making if spent >= CALLS => true,
+            Cost::Call | Cost::InVain | Cost::Making => return Verdict::GoOn,
         };
         if now_ns.saturating_sub(self.round_ns.get()) >= ROUND_NS {
             self.round_ns.set(now_ns);
@@ -224,6 +224,7 @@ mod tests {
             (Cost::InputOutput, looks - 1),
             (Cost::Call, looks),
             (Cost::InVain, looks),
+            (Cost::Making, looks),
         ] {
             assert_eq!(first(&verdicts(1_000, 50, cost, true), Verdict::Yield), Some(last));
         }

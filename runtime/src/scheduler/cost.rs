@@ -12,6 +12,8 @@ pub enum Cost {
     InputOutput,
     /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
     InVain,
+    /// System calls that never wait and take microseconds: they make a socket or a pipe.
+    Making,
     /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
     Surplus,
 }
@@ -24,6 +26,7 @@ impl Cost {
             Self::InputOutput => 2,
             Self::Surplus => 3,
             Self::InVain => 4,
+            Self::Making => 16,
         }
     }
 }

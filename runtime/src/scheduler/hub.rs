@@ -115,7 +115,9 @@ impl Worker {
         }
         if self.tick_is_up() {
             self.make_round();
-            if let Some(task) = self.oldest_task().or_else(|| self.injected_task()) {
+            if self.tick.is_for_a_task()
+                && let Some(task) = self.oldest_task().or_else(|| self.injected_task())
+            {
                 return Some(task);
             }
         }
@@ -156,8 +158,7 @@ impl Worker {
     /// Looks at everything, at the end of a tick.
     pub(super) fn make_round(&self) {
         self.drain_inbox();
-        self.expire_timers();
-        self.poll_now();
+        self.tick.end(self.expire_timers_and_poll());
         self.tidy_now_and_then();
         self.renew_tick();
         if let Some(fiber) = self.idle.aside.take() {
@@ -189,12 +190,19 @@ impl Worker {
         }
     }
 
+    /// Makes everyone ready whom timers and descriptors let go on, without waiting. What time it is, if it matters to
+    /// anybody.
+    fn expire_timers_and_poll(&self) -> Option<u64> {
+        let matters = !self.wheel.is_empty() || self.polls();
+        let now_ns = matters.then(|| self.shared().now_ns())?;
+        self.expire_timers(now_ns);
+        self.poll_now();
+        Some(now_ns)
+    }
+
     /// Makes everyone ready whose deadline has passed.
-    fn expire_timers(&self) {
-        if self.wheel.is_empty() {
-            return;
-        }
-        self.wheel.expire(self.shared().now_ns(), |entry| {
+    fn expire_timers(&self, now_ns: u64) {
+        self.wheel.expire(now_ns, |entry| {
             if let Some(bound) = Bound::of(entry) {
                 return self.expire_bound(entry, bound);
             }
@@ -205,6 +213,11 @@ impl Worker {
                 self.make_ready(fiber);
             }
         });
+    }
+
+    /// Whether this worker polls for anybody.
+    fn polls(&self) -> bool {
+        self.shared().poller_of(self.index).is_some_and(|poller| poller.registered() != 0)
     }
 
     /// Collects what the poller has, without waiting.
@@ -310,16 +323,20 @@ impl Worker {
                 Some(poller) => poller.wait(timeout, super::wake),
                 None => self.remote.bed.lie_down(timeout),
             });
+            let slept_ns = shared.now_ns() - began;
             self.idle.expects_mail.set(
                 shared.poller_of(self.index).is_some()
                     && self.remote.inbox.has_mail()
-                    && shared.now_ns() - began < SHORT_SLEEP.as_nanos() as u64,
+                    && slept_ns < SHORT_SLEEP.as_nanos() as u64,
             );
+            self.tick.forget(slept_ns);
             self.remote.inbox.end_sleep();
             shared.is_up();
         }
         let search = shared.sleepers.retract(self.index);
-        self.expire_timers();
+        if !self.wheel.is_empty() {
+            self.expire_timers(shared.now_ns());
+        }
         self.renew_tick();
         self.pace.forget();
         if work { search.or_else(|| self.start_searching()) } else { search }

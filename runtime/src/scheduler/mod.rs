@@ -30,6 +30,7 @@ mod shared;
 pub(crate) mod shutdown;
 mod stacks;
 mod stall;
+mod tick;
 mod tidying;
 mod wake;
 mod watch;
@@ -126,6 +127,7 @@ pub(crate) fn blocking_pool() -> Option<Arc<Pool>> {
 pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // Without it a stack overflow still dies by the signal, only without the report.
     let _ = watch_faults(report::on_fault);
+    worker::carry_panics_of_coroutines();
     shared.workers[index].set_thread_id(os::thread::id());
     shared.workers[index].run();
     shared.end_worker(index);

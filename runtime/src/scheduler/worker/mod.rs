@@ -2,7 +2,7 @@
 //! `switching.rs` between fibers that go on, `life.rs` at a fiber's start and end. This file has the worker and its queues.
 //!
 //! A worker has one context of its own, the *hub*, on its OS thread's stack. A fiber that parks switches straight
-//! to the next fiber; the hub is entered only when there is none, when the tick is up (61 picks), or when a task
+//! to the next fiber; the hub is entered only when there is none, when the tick is up (61 picks, or fewer), or when a task
 //! needs a stack that the worker does not have at hand. A fiber that ends and finds a task next continues with
 //! it on the same stack, without a switch.
 //!
@@ -32,19 +32,17 @@ use crossbeam_utils::CachePadded;
 
 pub(super) use life::let_go;
 pub(super) use request::Request;
+pub(super) use unwinding::carry_panics_of_coroutines;
 
 use super::bed::Bed;
 use super::budget::Pace;
 use super::hub::WORTH_WAKING;
 use super::requests::Requests;
 use super::shared::Shared;
+use super::tick::Tick;
 use crate::cell::{Flags, Header, LiveList, Reason};
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
-
-/// Every how many picks a worker goes through its hub, where it looks at everything else: inbox, injector,
-/// timers, poller and its oldest task. A prime, as in the Go scheduler, so that it does not resonate.
-const TICK: u32 = 61;
 
 /// A fiber that spawns beside so many tasks lets as many run as it adds.
 const CROWDED: usize = 1 << 17;
@@ -77,6 +75,7 @@ pub(crate) struct Worker {
     pub(crate) wheel: Wheel,
     pub(super) live: LiveList,
     pub(super) idle: super::hub::Idling,
+    pub(super) tick: Tick,
     pub(super) pace: Pace,
     pub(super) tidying: super::tidying::Tidying,
     unwinding: unwinding::Unwinding,
@@ -166,7 +165,7 @@ impl Worker {
             }),
             current: AtomicPtr::new(ptr::null_mut()),
             hub: Cell::new(Context::dangling()),
-            picks_left: AtomicU32::new(TICK),
+            picks_left: AtomicU32::new(Tick::default().picks()),
             ready: ReadyList::new(),
             tasks,
             stacks: UnsafeCell::new(Vec::new()),
@@ -174,6 +173,7 @@ impl Worker {
             wheel: Wheel::new(0),
             live: LiveList::new(),
             idle: super::hub::Idling::default(),
+            tick: Tick::default(),
             pace: Pace::default(),
             tidying: super::tidying::Tidying::default(),
             unwinding: unwinding::Unwinding::default(),
@@ -349,6 +349,6 @@ impl Worker {
 
     /// Starts a new tick: the hub has looked at everything.
     pub(super) fn renew_tick(&self) {
-        self.picks_left.store(TICK, Ordering::Relaxed);
+        self.picks_left.store(self.tick.picks(), Ordering::Relaxed);
     }
 }

@@ -10,6 +10,8 @@
 
 use std::cell::Cell;
 
+use abaca_asm::coroutine::{Carrier, set_carrier};
+
 use super::{Worker, ballast};
 use crate::cell::{Flags, Header};
 
@@ -18,6 +20,14 @@ use crate::cell::{Flags, Header};
 pub(in crate::scheduler) struct Unwinding {
     /// Suspended fibers whose panics are still counted as the thread's, or which began to wait beside such.
     standing: Cell<usize>,
+}
+
+/// From now on a coroutine that is suspended while it unwinds takes its panics with it as well, on all threads.
+pub(in crate::scheduler) fn carry_panics_of_coroutines() {
+    // Without unwinding a panic is the process's end.
+    if !cfg!(panic = "abort") {
+        set_carrier(Carrier { lift: ballast::lift, lower: ballast::lower });
+    }
 }
 
 impl Worker {
