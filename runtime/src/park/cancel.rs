@@ -7,7 +7,6 @@
 
 #![expect(unsafe_code, reason = "uses the header of the calling fiber")]
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::resume_unwind;
 use std::ptr;
