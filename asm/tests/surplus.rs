@@ -159,7 +159,6 @@ fn stacks_are_taken_while_others_go_back() {
         while !users.iter().all(|user| user.is_finished()) {
             pool.end_period();
             pool.release_surplus();
-            pool.for_each_owner(|_| {});
         }
     });
     assert_eq!(pool.allocated(), 0);

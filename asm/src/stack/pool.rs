@@ -72,8 +72,6 @@ pub(super) struct State {
     pub(super) surplus: Vec<Stack>,
     /// Slabs to be unmapped, no more part of the pool.
     pub(super) doomed: Vec<NonNull<Slab>>,
-    /// How many look at slabs without the lock.
-    pub(super) visitors: usize,
     /// The stacks in all slabs.
     pub(super) total: usize,
     /// Handles handed out and not given back. Includes those that were dropped.
@@ -112,7 +110,6 @@ impl StackPool {
             least_free: 0,
             surplus: Vec::new(),
             doomed: Vec::new(),
-            visitors: 0,
             total: 0,
             taken: 0,
         };
@@ -202,35 +199,6 @@ impl StackPool {
     /// How the stacks are guarded. Known for certain once a stack has been taken.
     pub fn guard(&self) -> Guard {
         self.shared.state.lock().guard
-    }
-
-    /// Calls `f` with each owner word that is not null, in no particular order.
-    ///
-    /// The words are read one after the other while other threads may change them. No lock is held while
-    /// `f` runs.
-    pub fn for_each_owner(&self, mut f: impl FnMut(*mut ())) {
-        struct Visit<'a>(&'a StackPool);
-        impl Drop for Visit<'_> {
-            fn drop(&mut self) {
-                self.0.shared.state.lock().visitors -= 1;
-            }
-        }
-        let slabs = {
-            let mut state = self.shared.state.lock();
-            state.visitors += 1;
-            state.slabs.clone()
-        };
-        let _visit = Visit(self);
-        for slab in slabs {
-            // SAFETY: no slab is unmapped while there is a visitor, and the pool is borrowed.
-            for owner in unsafe { slab.as_ref() }.owners() {
-                // Acquire: pairs with whatever release store the owner made of the pointer.
-                let owner = owner.load(Ordering::Acquire);
-                if !owner.is_null() {
-                    f(owner);
-                }
-            }
-        }
     }
 
     fn id(&self) -> *const () {

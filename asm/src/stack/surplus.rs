@@ -66,7 +66,7 @@ impl StackPool {
             let mut state = self.shared.state.lock();
             let rest = state.surplus.len().saturating_sub(STEP);
             bare.extend(state.surplus.drain(rest..));
-            if bare.is_empty() { state.next_doomed() } else { None }
+            if bare.is_empty() { state.doomed.pop() } else { None }
         };
         if let Some(slab) = doomed {
             // SAFETY: it came from `Box::leak`; `doom` took it off the list with all handles of its stacks.
@@ -87,9 +87,9 @@ impl StackPool {
         if state.surplus.is_empty() && state.doomed.is_empty() {
             state.doom();
         }
-        if !state.surplus.is_empty() || (!state.doomed.is_empty() && state.visitors == 0) {
+        if !state.surplus.is_empty() || !state.doomed.is_empty() {
             Surplus::Now
-        } else if state.free.is_empty() && state.doomed.is_empty() {
+        } else if state.free.is_empty() {
             Surplus::None
         } else {
             Surplus::Later
@@ -98,11 +98,6 @@ impl StackPool {
 }
 
 impl State {
-    /// A slab to be unmapped, unless somebody looks at the slabs right now.
-    fn next_doomed(&mut self) -> Option<NonNull<Slab>> {
-        if self.visitors == 0 { self.doomed.pop() } else { None }
-    }
-
     /// Takes the slabs off the list whose stacks are all bare, and with them all handles of those stacks.
     fn doom(&mut self) {
         // SAFETY: slabs on the list are mapped, and what leaves it here is unmapped by `release_surplus` alone, later.

@@ -22,7 +22,7 @@
 
 use std::marker::PhantomData;
 
-use crate::atomic::{AtomicUsize, Ordering, spin_loop, thread_yield};
+use crate::atomic::{AtomicUsize, Backoff, CLOSE_BY, Ordering, thread_yield};
 
 use super::{Claim, Outcome, Waiter, Woken};
 
@@ -197,11 +197,10 @@ impl<W: Claim> JoinWord<W> {
 
     /// Waits for the other side's next step, which is a few instructions away.
     fn spin_until(&self, word: usize) {
-        let mut spins = 0_u32;
+        let mut backoff = Backoff::new(CLOSE_BY);
         // Acquire: pairs with the Releases of both sides.
         while self.0.load(Ordering::Acquire) != word {
-            spins += 1;
-            if spins.is_multiple_of(64) { thread_yield() } else { spin_loop() }
+            backoff.pause();
         }
     }
 }

@@ -18,7 +18,7 @@ use std::ptr::{self, NonNull};
 
 use super::Header;
 use super::task_waiter::Task;
-use crate::atomic::{Alive, AtomicU32, Ordering};
+use crate::atomic::{Alive, AtomicU32, Ordering, const_fn};
 
 const WAITING: u32 = 0;
 const NOTIFIED: u32 = 1;
@@ -114,35 +114,23 @@ pub(crate) enum Woken {
 unsafe impl Send for Woken {}
 
 impl Waiter {
-    /// A waiter for `fiber`, or for the calling OS thread when `None`.
-    #[cfg(not(loom))]
-    pub(crate) const fn new(fiber: Option<NonNull<Header>>) -> Self {
-        let owner = match fiber {
-            Some(fiber) => Some(fiber.cast()),
-            None => None,
-        };
-        Self { state: AtomicU32::new(WAITING), is_task: false, owner, alive: Alive::new() }
+    const_fn! {
+        /// A waiter for `fiber`, or for the calling OS thread when `None`.
+        pub(crate) const fn new(fiber: Option<NonNull<Header>>) -> Self {
+            let owner = match fiber {
+                Some(fiber) => Some(fiber.cast()),
+                None => None,
+            };
+            Self { state: AtomicU32::new(WAITING), is_task: false, owner, alive: Alive::new() }
+        }
     }
 
-    /// A waiter for `fiber`, or for the calling OS thread when `None`.
-    #[cfg(loom)]
-    pub(crate) fn new(fiber: Option<NonNull<Header>>) -> Self {
-        let owner = fiber.map(NonNull::cast);
-        Self { state: AtomicU32::new(WAITING), is_task: false, owner, alive: Alive::new() }
-    }
-
-    /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
-    #[cfg(not(loom))]
-    pub(super) const fn for_task(task: NonNull<Task>) -> Self {
-        let owner = Some(task.cast());
-        Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
-    }
-
-    /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
-    #[cfg(loom)]
-    pub(super) fn for_task(task: NonNull<Task>) -> Self {
-        let owner = Some(task.cast());
-        Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
+    const_fn! {
+        /// A waiter for a future's task. Whoever claims it takes over one reference to `task`.
+        pub(super) const fn for_task(task: NonNull<Task>) -> Self {
+            let owner = Some(task.cast());
+            Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
+        }
     }
 
     /// Ends the wait with `outcome` if nobody else has; the caller then owes the wake-up.

@@ -7,10 +7,10 @@
 use std::mem::ManuallyDrop;
 use std::time::Instant;
 
-use super::linger::{linger, looks, pause};
+use super::linger::{LINGER, looks};
 use super::meeting::{Meeting, Parcel};
 use super::turn::Turn;
-use crate::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::atomic::{AtomicBool, AtomicUsize, Backoff, Ordering};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Woken};
 use crate::park::wait_list::{self, End};
@@ -61,7 +61,7 @@ pub(super) enum Refusal {
 
 /// One that finds the lock taken stays away for these pauses (in spin hints): the two cores then take turns of many
 /// messages each, instead of passing the lock's cache line to and fro for every message.
-const STAND_BACK: [u32; 4] = [8, 16, 32, 64];
+const STAND_BACK: &[u32] = &[8, 16, 32, 64];
 
 impl<T> Exchange<T> {
     /// With one sender and one receiver.
@@ -181,9 +181,10 @@ impl<T> Exchange<T> {
         deadline: Option<Instant>,
     ) -> Result<(), (Refusal, T)> {
         if self.may_linger() {
-            for look in 0..looks() {
+            let mut backoff = Backoff::new(LINGER);
+            for _ in 0..looks() {
                 drop(meeting);
-                linger(look);
+                backoff.pause();
                 match self.put(self.enter(), &mut parcel) {
                     Some(refused) => meeting = refused,
                     None => {
@@ -225,9 +226,10 @@ impl<T> Exchange<T> {
         deadline: Option<Instant>,
     ) -> Result<T, Refusal> {
         if self.may_linger() {
-            for look in 0..looks() {
+            let mut backoff = Backoff::new(LINGER);
+            for _ in 0..looks() {
                 drop(meeting);
-                linger(look);
+                backoff.pause();
                 let mut parcel = Parcel::Empty;
                 match (self.take(self.enter(), &mut parcel), parcel) {
                     (Some(refused), _) => meeting = refused,
@@ -318,8 +320,9 @@ impl<T> Exchange<T> {
 
     #[cold]
     fn enter_contended(&self) -> Locked<'_, T> {
-        for hints in STAND_BACK {
-            pause(hints);
+        let mut backoff = Backoff::new(STAND_BACK);
+        while !backoff.is_used_up() {
+            backoff.pause();
             if let Some(meeting) = self.meeting.try_lock() {
                 return meeting;
             }

@@ -78,7 +78,6 @@ mod owed;
 mod pledge;
 mod receiver;
 mod select;
-mod select_error;
 mod selected;
 mod sender;
 mod turn;
@@ -90,13 +89,15 @@ use std::time::{Duration, Instant};
 #[cfg(not(loom))]
 pub use async_ends::{RecvFuture, SendFuture};
 use clock::Clock;
-pub use error::{RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError};
+pub use error::{
+    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError,
+    TryReadyError, TryRecvError, TrySelectError, TrySendError,
+};
 use exchange::Exchange;
 pub use iter::{IntoIter, Iter, TryIter};
 use receiver::Flavor;
 pub use receiver::Receiver;
 pub use select::Select;
-pub use select_error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 pub use selected::SelectedOperation;
 pub use sender::Sender;
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::arm::{Operation, Purpose};
 use super::choice::{self, Arms, Room, Rule};
+use super::error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 use super::exchange::Patience;
 use super::receiver::Receiver;
-use super::select_error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 use super::selected::{Selectable, SelectedOperation, Shelved};
 use super::sender::Sender;
 

@@ -9,7 +9,6 @@ pub(crate) mod arrivals;
 pub(crate) mod copy;
 mod dwarf;
 pub(crate) mod epoll;
-pub(crate) mod exit;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod handler;

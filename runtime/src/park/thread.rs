@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::cancel::{Until, is_cancelled, wait_bounded, with_chain};
+use crate::atomic::Backoff;
 use crate::cell::{Chain, Outcome, Reason, Waiter};
 use crate::os::futex;
 
@@ -67,17 +68,15 @@ fn is_answered_soon(reason: Reason) -> bool {
     matches!(reason, Reason::ChannelSend | Reason::ChannelReceive | Reason::Select)
 }
 
-/// Between looks at the waiter the thread pauses for twice as many spin hints each time, this often. It does not offer its
+/// Between looks at the waiter the thread pauses for twice as many spin hints each time. It does not offer its
 /// core: on a busy machine that is to stand at the end of the line, and to sleep and be woken is faster.
-const PAUSES: u32 = 7;
+const PAUSES: &[u32] = &[1, 2, 4, 8, 16, 32, 64];
 
 /// Waits for a claim awake, for less time than it takes to fall asleep and be woken. Whether it came.
 fn watch(waiter: &Waiter) -> bool {
-    for look in 0..PAUSES {
-        if waiter.outcome().is_some() {
-            return true;
-        }
-        (0..1 << look).for_each(|_| std::hint::spin_loop());
+    let mut backoff = Backoff::new(PAUSES);
+    while waiter.outcome().is_none() && !backoff.is_used_up() {
+        backoff.pause();
     }
     waiter.outcome().is_some()
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::primitive::{self as park, SpinGuard, SpinLock};
 use super::wait_list::{self, End, WaitList};
+use crate::atomic::const_fn;
 use crate::cell::{Outcome, Reason};
 
 /// A state under a short lock, and the queue of those who wait for it to change. See the [module](super) for an example.
@@ -43,16 +44,11 @@ pub enum Wakeup {
 }
 
 impl<S> WaitQueue<S> {
-    /// A queue in which nobody waits.
-    #[cfg(not(loom))]
-    pub const fn new(state: S) -> Self {
-        Self(SpinLock::new(Queue { state, waiting: WaitList::new() }))
-    }
-
-    #[cfg(loom)]
-    #[expect(missing_docs, reason = "models have no documentation")]
-    pub fn new(state: S) -> Self {
-        Self(SpinLock::new(Queue { state, waiting: WaitList::new() }))
+    const_fn! {
+        /// A queue in which nobody waits.
+        pub const fn new(state: S) -> Self {
+            Self(SpinLock::new(Queue { state, waiting: WaitList::new() }))
+        }
     }
 
     /// Locks the state.

@@ -11,21 +11,17 @@ use std::cell::Cell;
 use std::fmt;
 use std::ptr::NonNull;
 
-use crate::atomic::UnsafeCell;
+use crate::atomic::{UnsafeCell, const_fn};
 use crate::os::peek;
 
 /// The pointer to the next item, embedded in each item. Only this folder reads or writes it.
 pub(crate) struct Next<T>(UnsafeCell<Option<NonNull<T>>>);
 
 impl<T> Next<T> {
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self(UnsafeCell::new(None))
-    }
-
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self(UnsafeCell::new(None))
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self(UnsafeCell::new(None))
+        }
     }
 
     /// # Safety

@@ -12,11 +12,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::ops::{Deref, DerefMut};
 
-use crate::atomic::{AtomicBool, Ordering, UnsafeCell, spin_loop, thread_yield};
-
-/// How often a waiter looks before it offers its core: about a microsecond, several times as long as any critical
-/// section and far below a time slice. Under loom it yields at once, for only a yield lets another thread run.
-const SPINS: u32 = if cfg!(loom) { 0 } else { 64 };
+use crate::atomic::{AtomicBool, Backoff, CLOSE_BY, Ordering, UnsafeCell, const_fn};
 
 /// See the module's documentation.
 pub(crate) struct SpinLock<T> {
@@ -30,16 +26,11 @@ unsafe impl<T: Send> Send for SpinLock<T> {}
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
-    /// An unlocked lock around `value`.
-    #[cfg(not(loom))]
-    pub(crate) const fn new(value: T) -> Self {
-        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
-    }
-
-    /// An unlocked lock around `value`.
-    #[cfg(loom)]
-    pub(crate) fn new(value: T) -> Self {
-        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    const_fn! {
+        /// An unlocked lock around `value`.
+        pub(crate) const fn new(value: T) -> Self {
+            Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        }
     }
 
     /// Takes the lock, spinning while another thread holds it.
@@ -73,16 +64,11 @@ impl<T> SpinLock<T> {
 
     #[cold]
     fn lock_contended(&self) -> SpinGuard<'_, T> {
-        let mut spins = 0;
+        let mut backoff = Backoff::new(CLOSE_BY);
         loop {
             // Waiting with loads leaves the cache line shared, so the holder's store is not slowed by the waiters.
             while self.locked.load(Ordering::Relaxed) {
-                if spins < SPINS {
-                    spins += 1;
-                    spin_loop();
-                } else {
-                    thread_yield();
-                }
+                backoff.pause();
             }
             if let Some(guard) = self.try_lock() {
                 return guard;

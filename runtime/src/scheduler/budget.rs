@@ -7,70 +7,36 @@
 //!
 //! A call spends before it does its work, or after it has found that it cannot: never with a lock of the runtime's held,
 //! and never in a destructor. To give way is no place to obey a cancellation: a call that promises not to wait
-//! does not unwind either.
+//! does not unwind either. Under loom, `model_budget.rs` takes the place of this file.
 
-#[cfg(not(loom))]
+#![expect(unsafe_code, reason = "uses the header of the calling fiber")]
+
 use std::cell::Cell;
-#[cfg(not(loom))]
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-#[cfg(not(loom))]
-use super::worker::current_worker;
-
-/// What kind of call it is, and so what it takes of the budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cost {
-    /// A call that may wait, and need not: whoever makes it is prepared for others to run.
-    Wait,
-    /// A call that never waits: it may be made with a lock of std's held, or a `RefCell` borrowed.
-    Call,
-    /// A system call that did not block.
-    InputOutput,
-    /// A call that never waits, and found nothing: in a loop it waits for a neighbour.
-    InVain,
-    /// System calls that never wait and take microseconds: they make a socket or a pipe.
-    Making,
-    /// A call that makes more tasks than others keep up with. When the budget is spent they get the rest of a tick.
-    Surplus,
-}
-
-impl Cost {
-    #[inline(always)]
-    const fn units(self) -> i32 {
-        match self {
-            Self::Wait | Self::Call => 1,
-            Self::InputOutput => 2,
-            Self::Surplus => 3,
-            Self::InVain => 4,
-            Self::Making => 16,
-        }
-    }
-}
+use super::Cost;
+use super::worker::{Worker, current_worker};
+use crate::cell::Header;
 
 /// The most that is spent before the clock is read. To read it takes as long as two or three calls.
 const FULL: i32 = 128;
 
 /// How long a worker goes on without a round.
-#[cfg(not(loom))]
 const ROUND_NS: u64 = 200_000;
 
 /// How far apart the looks at the clock are at the most: where calls are far between, fewer are allowed.
-#[cfg(not(loom))]
 const LOOK_NS: u64 = 10_000;
 
 /// How many looks at the clock a turn has while others are ready: some two thousand calls, or 160 us. As many for one that sends
 /// as for one that receives, or the queue between them would grow.
-#[cfg(not(loom))]
 const LOOKS: u32 = 16;
 
 /// How much of the budget calls that never wait take in one turn before one of them gives way: as much as those looks are
 /// apart at the most. Not counted in looks, which are closer on a busy machine: a few calls under a lock of std's are to be
 /// safe, however slow the machine is.
-#[cfg(not(loom))]
 const CALLS: i32 = FULL * LOOKS as i32;
 
-#[cfg(not(loom))]
 thread_local! {
     /// What is left on this thread. Atomic, and no more than that, for the sake of roaming fibers: the compiler may keep
     /// the address of another worker's across a switch (that worker outlives the fiber).
@@ -93,7 +59,6 @@ pub(crate) fn spend_as(cost: impl FnOnce() -> Cost) {
     spend_units(1, cost);
 }
 
-#[cfg(not(loom))]
 #[inline(always)]
 fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
     let left = LEFT.with(|left| {
@@ -106,13 +71,7 @@ fn spend_units(units: i32, cost: impl FnOnce() -> Cost) {
     }
 }
 
-/// Models end anyway.
-#[cfg(loom)]
-#[inline(always)]
-fn spend_units(_units: i32, _cost: impl FnOnce() -> Cost) {}
-
 /// The budget is used up.
-#[cfg(not(loom))]
 #[cold]
 #[inline(never)]
 fn give_way(cost: Cost) {
@@ -124,16 +83,31 @@ fn give_way(cost: Cost) {
     let now_ns = worker.shared().now_ns();
     let verdict = worker.pace.judge(now_ns, worker.turn_of(me), cost, || worker.has_others());
     set_left(worker.pace.allowance.get());
-    super::give_way(worker, me, verdict, cost == Cost::Surplus);
+    let_others(worker, me, verdict, cost == Cost::Surplus);
 }
 
-#[cfg(not(loom))]
+/// The current fiber, whose budget is used up, lets others run. This is no place to obey a cancellation: the caller may have
+/// promised not to wait.
+fn let_others(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded: bool) {
+    let give_way = || match verdict {
+        Verdict::GoOn => {}
+        Verdict::Yield if is_crowded => worker.step_aside(me),
+        Verdict::Yield => worker.let_others_run(me),
+        Verdict::Round => worker.ask_for_round(me),
+    };
+    if !std::thread::panicking() {
+        give_way();
+    } else if verdict != Verdict::GoOn {
+        // SAFETY: the caller is this fiber.
+        worker.suspend_unwinding(unsafe { me.as_ref() }, give_way);
+    }
+}
+
 fn set_left(left: i32) {
     LEFT.with(|mine| mine.store(left, Ordering::Relaxed));
 }
 
 /// What comes after a look at the clock.
-#[cfg(not(loom))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     GoOn,
@@ -144,11 +118,9 @@ pub(super) enum Verdict {
 }
 
 /// What tells a turn of a fiber from its next one: the fiber's address, and the worker's count of picks.
-#[cfg(not(loom))]
 pub(super) type Turn = (usize, u32);
 
 /// A worker's looks at the clock.
-#[cfg(not(loom))]
 #[derive(Debug)]
 pub(super) struct Pace {
     /// What is allowed until the next look.
@@ -161,17 +133,6 @@ pub(super) struct Pace {
     turn: Cell<(Turn, u32, i32)>,
 }
 
-/// Models have no budget.
-#[cfg(loom)]
-#[derive(Debug, Default)]
-pub(super) struct Pace;
-
-#[cfg(loom)]
-impl Pace {
-    pub(super) fn forget(&self) {}
-}
-
-#[cfg(not(loom))]
 impl Default for Pace {
     fn default() -> Self {
         Self {
@@ -183,7 +144,6 @@ impl Default for Pace {
     }
 }
 
-#[cfg(not(loom))]
 impl Pace {
     /// The worker has slept: that was a round, and the time means nothing.
     pub(super) fn forget(&self) {
@@ -232,7 +192,7 @@ impl Pace {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

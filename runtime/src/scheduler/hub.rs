@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::bound::Bound;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
+use crate::atomic::spin;
 use crate::cell::{Header, Outcome, Waiter, Woken};
 use crate::os::slack;
 use crate::queue::{Hope, Search, steal_half};
@@ -278,9 +279,7 @@ impl Worker {
             if now - began >= WATCH.as_nanos() as u64 {
                 return None;
             }
-            for _ in 0..32 {
-                std::hint::spin_loop();
-            }
+            spin(32);
         }
     }
 
@@ -367,7 +366,7 @@ impl Worker {
                     self.idle.hope.confirm();
                     return true;
                 }
-                std::hint::spin_loop();
+                spin(1);
             }
         }
         self.idle.hope.disappoint();

@@ -10,8 +10,10 @@ mod backtrace;
 mod bed;
 mod bell;
 mod bound;
+#[cfg_attr(loom, path = "model_budget.rs")]
 mod budget;
 pub(crate) mod cancel;
+mod cost;
 mod errand;
 mod hooks;
 mod hub;
@@ -38,10 +40,9 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 pub(crate) use bound::Bound;
-#[cfg(not(loom))]
-use budget::Verdict;
+pub use budget::spend;
 pub(crate) use budget::spend_as;
-pub use budget::{Cost, spend};
+pub use cost::Cost;
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;
@@ -120,24 +121,6 @@ pub(crate) fn blocking_pool() -> Option<Arc<Pool>> {
     let worker = current_worker()?;
     worker.current()?;
     Some(Arc::clone(&worker.shared().blocking))
-}
-
-/// The current fiber, whose budget is used up, lets others run. This is no place to obey a cancellation: the caller may have
-/// promised not to wait.
-#[cfg(not(loom))]
-fn give_way(worker: &Worker, me: NonNull<Header>, verdict: Verdict, is_crowded: bool) {
-    let give_way = || match verdict {
-        Verdict::GoOn => {}
-        Verdict::Yield if is_crowded => worker.step_aside(me),
-        Verdict::Yield => worker.let_others_run(me),
-        Verdict::Round => worker.ask_for_round(me),
-    };
-    if !std::thread::panicking() {
-        give_way();
-    } else if verdict != Verdict::GoOn {
-        // SAFETY: the caller is this fiber.
-        worker.suspend_unwinding(unsafe { me.as_ref() }, give_way);
-    }
 }
 
 /// The body of a worker's thread.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use crate::atomic::const_fn;
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
@@ -54,18 +55,12 @@ impl State {
 pub struct BarrierWaitResult(bool);
 
 impl Barrier {
-    /// A barrier for `n` to come. With 0 or 1, nobody waits.
-    #[cfg(not(loom))]
-    pub const fn new(n: usize) -> Self {
-        let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
-        Self { state: SpinLock::new(state), needed: n }
-    }
-
-    /// A barrier for `n` to come; not `const`, because loom's locks are not.
-    #[cfg(loom)]
-    pub fn new(n: usize) -> Self {
-        let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
-        Self { state: SpinLock::new(state), needed: n }
+    const_fn! {
+        /// A barrier for `n` to come. With 0 or 1, nobody waits.
+        pub const fn new(n: usize) -> Self {
+            let state = State { waiting: 0, generation: 0, waiters: WaitList::new() };
+            Self { state: SpinLock::new(state), needed: n }
+        }
     }
 
     /// Waits until all have come, and then begins anew. The last to come is the leader.

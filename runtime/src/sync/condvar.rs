@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::mutex::{Held, MutexGuard, Released};
-use crate::atomic::{AtomicUsize, Ordering};
+use crate::atomic::{AtomicUsize, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
@@ -74,25 +74,19 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// A condition that nobody waits for.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// static READY: abaca::sync::Condvar = abaca::sync::Condvar::new();
-    /// READY.notify_all();
-    /// ```
-    #[cfg(not(loom))]
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { waiting: AtomicUsize::new(0), list: SpinLock::new(WaitList::new()) }
-    }
-
-    /// A condition that nobody waits for; not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    #[must_use]
-    pub fn new() -> Self {
-        Self { waiting: AtomicUsize::new(0), list: SpinLock::new(WaitList::new()) }
+    const_fn! {
+        /// A condition that nobody waits for.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// static READY: abaca::sync::Condvar = abaca::sync::Condvar::new();
+        /// READY.notify_all();
+        /// ```
+        #[must_use]
+        pub const fn new() -> Self {
+            Self { waiting: AtomicUsize::new(0), list: SpinLock::new(WaitList::new()) }
+        }
     }
 
     /// Unlocks the mutex, waits for a notification, and locks the mutex again.

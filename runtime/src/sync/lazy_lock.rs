@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use super::once::Once;
 use super::once_lock::OnceLock;
+use crate::atomic::const_fn;
 use crate::park::primitive as park;
 
 /// A value that is made when it is first needed, as [`std::sync::LazyLock`]. Whoever needs it while another makes it
@@ -32,16 +33,11 @@ impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T,
 impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
 
 impl<T, F: FnOnce() -> T> LazyLock<T, F> {
-    /// A value that `f` will make.
-    #[cfg(not(loom))]
-    pub const fn new(f: F) -> Self {
-        Self { value: OnceLock::new(), once: Once::new(), make: Mutex::new(Some(f)) }
-    }
-
-    /// A value that `f` will make; not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new(f: F) -> Self {
-        Self { value: OnceLock::new(), once: Once::new(), make: Mutex::new(Some(f)) }
+    const_fn! {
+        /// A value that `f` will make.
+        pub const fn new(f: F) -> Self {
+            Self { value: OnceLock::new(), once: Once::new(), make: Mutex::new(Some(f)) }
+        }
     }
 
     /// The value, made now if need be. `&**this` does the same.

@@ -12,6 +12,7 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::poison::{Flag, Watch};
 use super::raw_mutex::{Cancelled, RawMutex};
+use crate::atomic::const_fn;
 use crate::park::primitive::{self as park, Cost};
 
 /// Mutual exclusion around a value, as [`std::sync::Mutex`], for fibers and plain threads.
@@ -81,23 +82,18 @@ pub struct MutexGuard<'a, T: ?Sized + 'a> {
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T> Mutex<T> {
-    /// An unlocked mutex around `value`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let mutex = abaca::sync::Mutex::new(7);
-    /// assert_eq!(*mutex.lock().unwrap(), 7);
-    /// ```
-    #[cfg(not(loom))]
-    pub const fn new(value: T) -> Self {
-        Self { raw: RawMutex::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
-    }
-
-    /// An unlocked mutex around `value`; not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new(value: T) -> Self {
-        Self { raw: RawMutex::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
+    const_fn! {
+        /// An unlocked mutex around `value`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// let mutex = abaca::sync::Mutex::new(7);
+        /// assert_eq!(*mutex.lock().unwrap(), 7);
+        /// ```
+        pub const fn new(value: T) -> Self {
+            Self { raw: RawMutex::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
+        }
     }
 
     /// Takes the mutex apart and returns the value.

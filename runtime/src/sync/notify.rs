@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
+use crate::atomic::const_fn;
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
@@ -49,16 +50,11 @@ impl State {
 }
 
 impl Notify {
-    /// One without a notification.
-    #[cfg(not(loom))]
-    pub const fn new() -> Self {
-        Self(SpinLock::new(State { kept: false, calls: 0, waiters: WaitList::new() }))
-    }
-
-    /// One without a notification; not `const`, because loom's locks are not.
-    #[cfg(loom)]
-    pub fn new() -> Self {
-        Self(SpinLock::new(State { kept: false, calls: 0, waiters: WaitList::new() }))
+    const_fn! {
+        /// One without a notification.
+        pub const fn new() -> Self {
+            Self(SpinLock::new(State { kept: false, calls: 0, waiters: WaitList::new() }))
+        }
     }
 
     /// Waits for a notification, in the order of coming, and takes it. A call that is cancelled takes none.

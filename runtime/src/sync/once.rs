@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::{AtomicU32, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
@@ -73,16 +73,11 @@ impl Drop for Running<'_> {
 }
 
 impl Once {
-    /// One that has not run.
-    #[cfg(not(loom))]
-    pub const fn new() -> Self {
-        Self { state: AtomicU32::new(INCOMPLETE), waiters: SpinLock::new(WaitList::new()) }
-    }
-
-    /// One that has not run; not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new() -> Self {
-        Self { state: AtomicU32::new(INCOMPLETE), waiters: SpinLock::new(WaitList::new()) }
+    const_fn! {
+        /// One that has not run.
+        pub const fn new() -> Self {
+            Self { state: AtomicU32::new(INCOMPLETE), waiters: SpinLock::new(WaitList::new()) }
+        }
     }
 
     /// Calls `f` if nobody has called it here before; returns when it has ended, whoever called it.

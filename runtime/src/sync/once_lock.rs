@@ -7,6 +7,7 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::once::Once;
+use crate::atomic::const_fn;
 
 /// A place that is written once, as [`std::sync::OnceLock`]. Whoever needs the value while another makes it parks.
 ///
@@ -34,17 +35,12 @@ impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
 
 impl<T> OnceLock<T> {
-    /// An empty one.
-    #[cfg(not(loom))]
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { once: Once::new(), value: UnsafeCell::new(None) }
-    }
-
-    /// An empty one; not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new() -> Self {
-        Self { once: Once::new(), value: UnsafeCell::new(None) }
+    const_fn! {
+        /// An empty one.
+        #[must_use]
+        pub const fn new() -> Self {
+            Self { once: Once::new(), value: UnsafeCell::new(None) }
+        }
     }
 
     /// The value, if it is there. Never waits.

@@ -34,7 +34,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::atomic::{AtomicU32, Ordering, spin_loop};
+use crate::atomic::{AtomicU32, Backoff, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
@@ -50,7 +50,7 @@ const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::fro
 
 /// The pauses of a spin, in spin hints, with an attempt after each. Nobody touches the word meanwhile, so the holder
 /// can lock and unlock many times at its full speed.
-const SPIN: &[u32] = if cfg!(loom) { &[] } else { &[4, 8, 16, 32] };
+const SPIN: &[u32] = &[4, 8, 16, 32];
 
 /// What a waiter is given when its wait ends: `true` if the lock is already its own.
 type Granted = bool;
@@ -70,14 +70,10 @@ pub(crate) struct RawMutex {
 pub(crate) struct Cancelled;
 
 impl RawMutex {
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
-    }
-
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { word: AtomicU32::new(0), hope: Hope::new(), queue: SpinLock::new(WaitList::new()) }
+        }
     }
 
     /// Takes the lock; unwinds if the fiber is cancelled while it waits.
@@ -190,10 +186,9 @@ impl RawMutex {
         if !self.hope.says_spin() {
             return false;
         }
-        for hints in SPIN {
-            for _ in 0..*hints {
-                spin_loop();
-            }
+        let mut backoff = Backoff::new(SPIN);
+        while !backoff.is_used_up() {
+            backoff.pause();
             if self.try_lock() {
                 self.hope.confirm();
                 return true;

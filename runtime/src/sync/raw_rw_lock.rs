@@ -1,6 +1,14 @@
 //! The readers-writer lock without its value: the word, the queues behind it, and the protocol between them.
 //!
-//! The word is described in `rw_word.rs`.
+//! # The word
+//!
+//! | bits | set | cleared | means |
+//! |---|---|---|---|
+//! | `WRITER` | by whoever takes the lock to write, or by an unlocker on behalf of the one it hands over to | by the holder | a writer holds it |
+//! | `WAITERS` | under the queues' lock, by one that joins a queue | under the queues' lock, when all are empty | whoever frees the lock must look at the queues |
+//! | `WAKING` | under the queues' lock, by the unlocker that wakes a writer | by the woken one, when it has the lock or has joined the queue again | a woken writer is on its way: wake no other |
+//! | `HAND_OVER` | under the queues' lock, by a writer that has lost for too long | under the queues' lock, when no such writer waits | nobody takes the lock but from an unlocker |
+//! | the rest | by readers, and by unlockers on behalf of readers that waited | by readers | how many hold it to read |
 //!
 //! # The protocol
 //!
@@ -25,22 +33,77 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::rw_queues::{Granted, Queues};
-use super::rw_word::{HAND_OVER, HELD, READER, WAITERS, WAKING, WRITER, has_room};
-use crate::atomic::{AtomicU32, Ordering, spin_loop};
+use crate::atomic::{AtomicU32, Backoff, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock, Woken};
 use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::Hope;
 
+const WRITER: u32 = 1;
+const WAITERS: u32 = 1 << 1;
+const WAKING: u32 = 1 << 2;
+const HAND_OVER: u32 = 1 << 3;
+const READER: u32 = 1 << 4;
+
+/// Whatever holds the lock.
+const HELD: u32 = WRITER | !(READER - 1);
+
+/// Whether another reader can be counted: every place that adds one asks. (Guards that are forgotten stay counted.)
+#[inline]
+fn has_room(word: u32) -> bool {
+    word <= u32::MAX - READER
+}
+
 /// How long a writer lets others pass before the lock is handed to it.
 const PATIENCE: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
 
 /// The pauses of a spin, in spin hints, with an attempt after each.
-const SPIN: &[u32] = if cfg!(loom) { &[] } else { &[4, 8, 16, 32] };
+const SPIN: &[u32] = &[4, 8, 16, 32];
 
 /// How many readers are let in under one hold of the queues' lock.
 const BATCH: usize = 16;
+
+/// What a waiter is given when its wait ends: `true` if the lock is already its own. Always so for a reader, unless there
+/// are too many.
+type Granted = bool;
+
+/// Who waits for the lock, each kind in the order in which it came.
+#[derive(Debug)]
+struct Queues {
+    readers: WaitList<Granted>,
+    writers: WaitList<Granted>,
+    /// The writers that have lost for too long: they came before those in `writers`.
+    impatient: WaitList<Granted>,
+}
+
+impl Queues {
+    const fn new() -> Self {
+        Self { readers: WaitList::new(), writers: WaitList::new(), impatient: WaitList::new() }
+    }
+
+    fn readers(&mut self) -> &mut WaitList<Granted> {
+        &mut self.readers
+    }
+
+    fn writers(&mut self) -> &mut WaitList<Granted> {
+        &mut self.writers
+    }
+
+    fn impatient(&mut self) -> &mut WaitList<Granted> {
+        &mut self.impatient
+    }
+
+    fn no_writer_waits(&self) -> bool {
+        self.writers.is_empty() && self.impatient.is_empty()
+    }
+
+    /// Claims the first writer that still waits, an impatient one if there is any, and tells it that the lock is its own.
+    fn grant_to_a_writer(&mut self) -> Option<Woken> {
+        let granted = &mut true;
+        let impatient = self.impatient.pop_front_exchanging(granted);
+        impatient.or_else(|| self.writers.pop_front_exchanging(granted))
+    }
+}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -62,14 +125,10 @@ enum Turn {
 }
 
 impl RawRwLock {
-    #[cfg(not(loom))]
-    pub(crate) const fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
-    }
-
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { word: AtomicU32::new(0), hope: Hope::new(), queues: SpinLock::new(Queues::new()) }
+        }
     }
 
     /// Takes the lock to read; unwinds if the fiber is cancelled while it waits.
@@ -252,8 +311,9 @@ impl RawRwLock {
         if !self.hope.says_spin() {
             return false;
         }
-        for hints in SPIN {
-            (0..*hints).for_each(|_| spin_loop());
+        let mut backoff = Backoff::new(SPIN);
+        while !backoff.is_used_up() {
+            backoff.pause();
             if attempt(self) {
                 self.hope.confirm();
                 return true;

@@ -13,6 +13,7 @@ use std::sync::{LockResult, TryLockError, TryLockResult};
 
 use super::poison::{Flag, Watch};
 use super::raw_rw_lock::RawRwLock;
+use crate::atomic::const_fn;
 use crate::park::primitive::{self as park, Cost};
 
 /// Many readers or one writer around a value, as [`std::sync::RwLock`], for fibers and plain threads.
@@ -85,16 +86,11 @@ unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
 unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
 
 impl<T> RwLock<T> {
-    /// A free lock around `value`.
-    #[cfg(not(loom))]
-    pub const fn new(value: T) -> Self {
-        Self { raw: RawRwLock::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
-    }
-
-    /// A free lock around `value`; not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new(value: T) -> Self {
-        Self { raw: RawRwLock::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
+    const_fn! {
+        /// A free lock around `value`.
+        pub const fn new(value: T) -> Self {
+            Self { raw: RawRwLock::new(), poison: Flag::new(), value: UnsafeCell::new(value) }
+        }
     }
 
     /// Takes the lock apart and returns the value.

@@ -12,9 +12,8 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
-use super::semaphore_error::{AcquireError, TryAcquireError};
 use super::semaphore_permit::SemaphorePermit;
-use crate::atomic::{AtomicUsize, Ordering};
+use crate::atomic::{AtomicUsize, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Woken};
 use crate::park::wait_list::{self, End, WaitList};
@@ -79,23 +78,17 @@ impl Semaphore {
     /// The most permits that a semaphore may have.
     pub const MAX_PERMITS: usize = usize::MAX >> 3;
 
-    /// One with so many permits.
-    ///
-    /// # Panics
-    ///
-    /// If there are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
-    #[cfg(not(loom))]
-    pub const fn new(permits: usize) -> Self {
-        assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most MAX_PERMITS permits");
-        let state = State { collected: 0, waiters: WaitList::new() };
-        Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
-    }
-
-    /// One with so many permits; not `const`, because loom's atomics are not.
-    #[cfg(loom)]
-    pub fn new(permits: usize) -> Self {
-        let state = State { collected: 0, waiters: WaitList::new() };
-        Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
+    const_fn! {
+        /// One with so many permits.
+        ///
+        /// # Panics
+        ///
+        /// If there are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+        pub const fn new(permits: usize) -> Self {
+            assert!(permits <= Self::MAX_PERMITS, "a semaphore has at most MAX_PERMITS permits");
+            let state = State { collected: 0, waiters: WaitList::new() };
+            Self { word: AtomicUsize::new(permits * PERMIT), state: SpinLock::new(state) }
+        }
     }
 
     /// How many permits are free: those that could be taken at once.
@@ -398,6 +391,43 @@ impl fmt::Debug for Semaphore {
         f.debug_struct("Semaphore").field("permits", &self.available_permits()).finish_non_exhaustive()
     }
 }
+
+/// The semaphore was closed.
+#[derive(Debug)]
+pub struct AcquireError(());
+
+impl AcquireError {
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+}
+
+/// Why no permit was to be had without waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryAcquireError {
+    /// The semaphore was closed.
+    Closed,
+    /// There are not enough free permits; or, after a timeout, there were not in time.
+    NoPermits,
+}
+
+impl fmt::Display for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("semaphore closed")
+    }
+}
+
+impl fmt::Display for TryAcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "semaphore closed",
+            Self::NoPermits => "no permits available",
+        })
+    }
+}
+
+impl std::error::Error for AcquireError {}
+impl std::error::Error for TryAcquireError {}
 
 #[cfg(all(test, loom))]
 #[path = "model_semaphore.rs"]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::semaphore::Semaphore;
-use super::semaphore_error::{AcquireError, TryAcquireError};
+use super::semaphore::{AcquireError, TryAcquireError};
 
 /// Permits of a [`Semaphore`], given back when dropped.
 #[must_use = "the permits are given back when this is dropped"]

@@ -15,11 +15,11 @@
 //! ```
 
 mod interval;
-pub(crate) mod sleep;
+pub(crate) mod sleeping;
 mod timeout;
 
 pub use std::time::{Duration, Instant, SystemTime, SystemTimeError, UNIX_EPOCH};
 
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
-pub use sleep::{sleep, sleep_until};
+pub use sleeping::{sleep, sleep_until};
 pub use timeout::{Elapsed, timeout, timeout_at};

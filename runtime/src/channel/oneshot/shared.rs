@@ -24,7 +24,7 @@
 use std::ptr::{self, NonNull};
 use std::time::Instant;
 
-use crate::atomic::{AtomicPtr, Ordering, UnsafeCell, spin_loop, thread_yield};
+use crate::atomic::{AtomicPtr, Backoff, CLOSE_BY, Ordering, UnsafeCell};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, SpinLock, Waiter};
 use crate::park::wait_list::{self, End, WaitList};
@@ -38,9 +38,6 @@ const CLOSED: Word = ptr::without_provenance_mut(3);
 const GONE: Word = ptr::without_provenance_mut(4);
 /// With `SENT` or `LEFT`: the sender has lost its claim, and is done with the waiter.
 const RELEASED: usize = 8;
-
-/// A receiver that waits for `RELEASED` looks so often before it offers its core.
-const SPINS: u32 = if cfg!(loom) { 0 } else { 64 };
 
 /// See the module's documentation.
 pub(super) struct Shared<T> {
@@ -270,14 +267,9 @@ impl Drop for Withdrawal<'_> {
             return;
         }
         // The sender has the address, and its claim fails.
-        let mut spins = 0;
+        let mut backoff = Backoff::new(CLOSE_BY);
         while self.word.load(Ordering::Acquire).addr() & RELEASED == 0 {
-            if spins < SPINS {
-                spins += 1;
-                spin_loop();
-            } else {
-                thread_yield();
-            }
+            backoff.pause();
         }
     }
 }

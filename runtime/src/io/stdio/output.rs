@@ -10,11 +10,11 @@ use std::sync::LazyLock;
 
 use super::raw::Raw;
 use super::reentrant::{ReentrantGuard, ReentrantLock};
-use crate::os::exit;
+use crate::os::process;
 
 /// Belongs to the process, as the stream does; what is left of a line is written when the process exits.
 static OUTPUT: LazyLock<ReentrantLock<LineWriter<Raw<io::Stdout>>>> = LazyLock::new(|| {
-    exit::at_exit(|| {
+    process::at_exit(|| {
         // Who has the lock now writes no more.
         if let Some(mut guard) = OUTPUT.try_lock()
             && let Some(mut output) = guard.value()

@@ -13,7 +13,7 @@
 
 use std::io;
 
-use crate::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicU64, Ordering, const_fn};
 
 /// How often a signal has arrived.
 #[derive(Debug)]
@@ -24,14 +24,10 @@ pub(super) struct Count(AtomicU64);
 pub(super) struct Seen(u64);
 
 impl Count {
-    #[cfg(not(loom))]
-    pub(super) const fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    #[cfg(loom)]
-    pub(super) fn new() -> Self {
-        Self(AtomicU64::new(0))
+    const_fn! {
+        pub(super) const fn new() -> Self {
+            Self(AtomicU64::new(0))
+        }
     }
 
     /// The handler's side: counts an arrival, then has it announced.

@@ -331,13 +331,11 @@ impl Worker {
     }
 
     /// What tells the current turn of `me` from others.
-    #[cfg(not(loom))]
-    pub(super) fn turn_of(&self, me: NonNull<Header>) -> super::budget::Turn {
+    pub(super) fn turn_of(&self, me: NonNull<Header>) -> (usize, u32) {
         (me.addr().get(), self.picks_left.load(Ordering::Relaxed))
     }
 
     /// Whether anybody could run in the place of the current fiber.
-    #[cfg(not(loom))]
     pub(super) fn has_others(&self) -> bool {
         !self.ready.is_empty()
             || self.remote.inbox.has_mail()

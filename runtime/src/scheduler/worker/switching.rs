@@ -89,7 +89,6 @@ impl Worker {
     }
 
     /// Gives everybody who is ready a turn; if nobody is, the newest task.
-    #[cfg(not(loom))]
     pub(in crate::scheduler) fn let_others_run(&self, me: NonNull<Header>) {
         // The caller is about to be ready as well, and those come first.
         if self.ready.is_empty()
@@ -103,7 +102,6 @@ impl Worker {
     }
 
     /// Lets the hub look at everything, and all that this finds go first.
-    #[cfg(not(loom))]
     pub(in crate::scheduler) fn ask_for_round(&self, me: NonNull<Header>) {
         // Relaxed: as for `current`.
         self.picks_left.store(0, Ordering::Relaxed);
@@ -111,7 +109,6 @@ impl Worker {
     }
 
     /// Lets others run for the rest of the tick, or until there are none.
-    #[cfg(not(loom))]
     pub(in crate::scheduler) fn step_aside(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };

@@ -1,8 +1,15 @@
-//! The atomics that modelled structures use: `std`'s, or loom's under `--cfg loom`.
+//! How loom takes std's place in models, under `--cfg loom`.
 //!
 //! A file whose protocol has a loom model takes its atomics, cells and spin hints from here and
-//! nowhere else, so that the model checks the code that ships; and its [`Arc`] if the count is part of the protocol.
+//! nowhere else, so that the model checks the code that ships; and its [`Arc`] if the count is part of the protocol. Constructors
+//! with such parts are written once, in [`const_fn`].
+//!
+//! What a model cannot run, since it asks the kernel, a clock or another stack, is a module of its own, for which
+//! another file stands in: `#[cfg_attr(loom, path = "model_NAME.rs")] mod NAME;`.
 
+mod backoff;
+
+pub(crate) use backoff::{Backoff, CLOSE_BY, spin};
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
@@ -18,6 +25,20 @@ pub(crate) use std::{
     sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
     thread::yield_now as thread_yield,
 };
+
+/// Constructors that are `const`, but for models, whose atomics cannot be made before the model runs.
+macro_rules! const_fn {
+    ($(#[$attribute:meta])* $visibility:vis const fn $($rest:tt)*) => {
+        #[cfg(not(loom))]
+        $(#[$attribute])*
+        $visibility const fn $($rest)*
+
+        #[cfg(loom)]
+        $(#[$attribute])*
+        $visibility fn $($rest)*
+    };
+}
+pub(crate) use const_fn;
 
 /// `loom::cell::UnsafeCell`'s interface over `std`'s, so that one source compiles against both.
 #[cfg(not(loom))]
