@@ -169,9 +169,6 @@ fn use_files(folder: &Path) {
     let file = fs::File::from(opened(folder));
     assert_eq!((&file).read(&mut [0; 4]).unwrap(), 4);
     drop(file);
-    let mut command = abaca::process::Command::new("true");
-    assert!(command.stdin(opened(folder)).stdout(opened(folder)).status().unwrap().success());
-    drop(command);
     let (near, far) = UnixStream::pair().unwrap();
     let sent = opened(folder);
     let mut buffer = [0; 128];

@@ -110,6 +110,8 @@ pub(crate) fn run(options: &RunOptions) -> io::Result<()> {
     );
     let mut phase = String::new();
     let run = measure::run(&settings, &mut |what, done, steps| {
+        // Asked before anything is said: what is announced is measured.
+        let goes_on = !stopped.load(Ordering::Relaxed);
         // Without a terminal, a line for each phase instead of a bar.
         let now = what.split_once(": ").map_or(what, |(_model, phase)| phase);
         if bar.is_hidden() && phase != now {
@@ -119,7 +121,7 @@ pub(crate) fn run(options: &RunOptions) -> io::Result<()> {
         bar.set_length(steps);
         bar.set_position(done);
         bar.set_message(what.to_owned());
-        if stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     bar.finish_and_clear();
     let (report, raw) = out.write(&run)?;

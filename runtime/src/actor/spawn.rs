@@ -9,9 +9,9 @@ use super::mailbox::Mailbox;
 use super::pid::Pid;
 use super::reason::ExitReason;
 use super::reference::ActorRef;
+use crate::cancel::Cancelled;
 use crate::fiber as fibers;
 use crate::fiber::SpawnError;
-use crate::park;
 
 /// An actor that is a value with a method for messages, as OTP's generic server.
 ///
@@ -233,7 +233,7 @@ impl<M: Send + 'static> Living<M> {
         let result = catch_unwind(AssertUnwindSafe(|| body(&mut self.mailbox).into()));
         let reason = match result {
             Ok(reason) => reason,
-            Err(payload) if park::is_cancellation(&*payload) => self.why_cancelled(),
+            Err(payload) if Cancelled::is_own(&*payload) => self.why_cancelled(),
             Err(payload) => ExitReason::of_panic(&*payload),
         };
         self.end(&reason);

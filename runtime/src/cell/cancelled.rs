@@ -42,12 +42,24 @@ impl Cancelled {
         Self::to(Target::Fiber, |_| (), 0)
     }
 
-    /// Whether `payload` is that of a cancellation of whoever has just caught it, and not of one that was joined.
-    pub(crate) fn is_in(payload: &(dyn Any + Send)) -> bool {
+    /// Whether `payload` is that of a cancellation of the caller, who has just caught it; and not of another fiber that the
+    /// caller has joined, and with whose payload it has gone on unwinding: that is a panic as any.
+    ///
+    /// ```
+    /// use std::panic::{catch_unwind, resume_unwind};
+    /// use abaca::Cancelled;
+    /// # abaca::run(|| {
+    /// let other = abaca::spawn(abaca::park);
+    /// other.cancel();
+    /// let payload = catch_unwind(|| resume_unwind(other.join().unwrap_err())).unwrap_err();
+    /// assert!(payload.is::<Cancelled>() && !Cancelled::is_own(&*payload));
+    /// # });
+    /// ```
+    pub fn is_own(payload: &(dyn Any + Send)) -> bool {
         payload.downcast_ref::<Self>().is_some_and(|cancelled| cancelled.flight.is_some())
     }
 
-    /// [`is_in`](Self::is_in), by one with whom the unwinding ends. What is handed on then is only the news of it.
+    /// [`is_own`](Self::is_own), by one with whom the unwinding ends. What is handed on then is only the news of it.
     #[cold]
     pub(crate) fn land(payload: &mut (dyn Any + Send)) -> bool {
         let flight = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.flight.take());

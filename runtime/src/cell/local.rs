@@ -83,7 +83,7 @@ impl Locals {
             self.with(|state| state.gone.push(key));
             let dropped = catch_unwind(AssertUnwindSafe(|| drop(newest)));
             // Only a runtime that shuts down, and refuses what the destructor wants, unwinds with that.
-            if dropped.is_err_and(|payload| !Cancelled::is_in(&*payload)) {
+            if dropped.is_err_and(|payload| !Cancelled::is_own(&*payload)) {
                 let _ = writeln!(io::stderr(), "fatal runtime error: fiber-local panicked on drop, aborting");
                 std::process::abort();
             }

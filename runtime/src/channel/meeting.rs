@@ -24,7 +24,6 @@ use super::exchange::Refusal;
 use super::owed::Owed;
 use crate::park::primitive::Woken;
 use crate::park::wait_list::WaitList;
-use crate::queue::take_first;
 
 /// The most messages for which there is room from the start; a larger buffer grows when it is used.
 const PREALLOCATED: usize = 1024;
@@ -49,6 +48,9 @@ impl<T> Parcel<T> {
     }
 }
 
+/// The most places of an empty buffer without a bound that are kept.
+const KEPT: usize = 4096;
+
 /// How a selecting sender's try ended.
 #[derive(Debug)]
 pub(super) enum Pledged {
@@ -62,6 +64,8 @@ pub(super) struct Meeting<T> {
     buffer: VecDeque<T>,
     /// Most messages that the buffer may hold; `usize::MAX` for an unbounded channel.
     limit: usize,
+    /// A buffer that is found empty keeps so many places; all of them if it has a bound.
+    spacious: usize,
     /// Places of the buffer that are kept for senders that have been selected.
     kept: usize,
     disconnected: bool,
@@ -89,6 +93,7 @@ impl<T> Meeting<T> {
         Self {
             buffer: VecDeque::with_capacity(capacity.unwrap_or(0).min(PREALLOCATED)),
             limit: capacity.unwrap_or(usize::MAX),
+            spacious: capacity.map_or(KEPT, |_| usize::MAX),
             kept: 0,
             disconnected: false,
             senders: WaitList::new(),
@@ -117,13 +122,7 @@ impl<T> Meeting<T> {
     /// What [`take`](Self::take) comes to when nobody waits: from the buffer.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<T> {
-        if self.is_quiet_for(&self.senders) { self.first() } else { None }
-    }
-
-    /// The first of the buffer. What a channel with a bound has made it keeps.
-    #[inline]
-    fn first(&mut self) -> Option<T> {
-        if self.limit == usize::MAX { take_first(&mut self.buffer) } else { self.buffer.pop_front() }
+        if self.is_quiet_for(&self.senders) { self.buffer.pop_front() } else { None }
     }
 
     /// Passes the message in `parcel` to a waiting receiver (which the caller then wakes) or into the buffer; leaves it
@@ -147,7 +146,11 @@ impl<T> Meeting<T> {
     /// one. A waiting sender, which the caller then wakes, moves up into the place that has become free.
     #[inline(always)]
     pub(super) fn take(&mut self, parcel: &mut Parcel<T>) -> Option<Woken> {
-        let Some(first) = self.first() else {
+        let Some(first) = self.buffer.pop_front() else {
+            if self.buffer.capacity() > self.spacious {
+                // A backlog has been worked off: its memory goes back, as that of linked blocks would.
+                self.buffer = VecDeque::new();
+            }
             // With a buffer that is empty, its places are kept for others, who also owe the next message.
             return if self.limit == 0 { self.senders.pop_front_exchanging(parcel) } else { None };
         };

@@ -71,7 +71,7 @@ impl Scope<'_, '_> {
     /// Waits for all fibers; returns the result of the scope's body, or unwinds.
     pub(crate) fn finish<T>(&self, result: thread::Result<T>) -> T {
         let shared = &*self.shared;
-        if result.as_ref().is_err_and(|payload| Cancelled::is_in(&**payload)) {
+        if result.as_ref().is_err_and(|payload| Cancelled::is_own(&**payload)) {
             shared.cancel();
         }
         let cancelled = shared.running.await_zero(Reason::Scope, || shared.cancel());

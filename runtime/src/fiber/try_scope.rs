@@ -104,7 +104,7 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
                 resume_unwind(Box::new(Cancelled::thrown()))
             }
             Err(payload) => {
-                if !Cancelled::is_in(&*payload) {
+                if !Cancelled::is_own(&*payload) {
                     failure.report(None);
                     shared.cancel();
                 }

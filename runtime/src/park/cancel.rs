@@ -7,7 +7,6 @@
 
 #![expect(unsafe_code, reason = "uses the header of the calling fiber")]
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::resume_unwind;
 use std::ptr;
@@ -116,25 +115,6 @@ pub(crate) fn acknowledge() -> Cancellation {
         target
     });
     Cancellation(target)
-}
-
-/// Whether a payload that has just been caught is that of the caller's own cancellation, which is to go on unwinding
-/// ([`resume_unwind`]). The news of another fiber's, which a join has returned and somebody has thrown, is a panic.
-///
-/// ```
-/// # abaca::run(|| {
-/// let fiber = abaca::spawn(|| {
-///     let caught = std::panic::catch_unwind(abaca::park).unwrap_err();
-///     assert!(abaca::park::is_cancellation(&*caught));
-///     std::panic::resume_unwind(caught)
-/// });
-/// fiber.cancel();
-/// let news = fiber.join().unwrap_err();
-/// assert!(!abaca::park::is_cancellation(&*news));
-/// # });
-/// ```
-pub fn is_cancellation(payload: &(dyn Any + Send)) -> bool {
-    Cancelled::is_in(payload)
 }
 
 /// Unwinds the calling fiber because it is being cancelled.

@@ -7,7 +7,6 @@
 //!
 //! * [`WaitQueue`]: a state under a short lock, with a queue of those who wait for it to change.
 //! * [`spend`]: called once for each call of a primitive, so that a loop of calls which never wait starves nobody.
-//! * [`is_cancellation`]: for what catches panics and is to let cancellations pass.
 //!
 //! A gate, closed until somebody opens it, for good:
 //!
@@ -66,7 +65,6 @@ pub(crate) mod wait_list;
 mod wait_queue;
 
 pub use crate::scheduler::{Cost, spend};
-pub use cancel::is_cancellation;
 pub use wait_queue::{WaitQueue, WaitQueueGuard, Wakeup};
 
 pub(crate) use crate::scheduler::cancel::{cancel, tell};

@@ -5,7 +5,6 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
-use std::mem;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
@@ -249,16 +248,6 @@ impl Command {
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.inner.process_group(group);
         self
-    }
-}
-
-impl Drop for Command {
-    /// Files that were given for the child's streams are closed with it, which can take long.
-    fn drop(&mut self) {
-        if self.is_set.contains(&true) && blocking::has_pool() {
-            let inner = mem::replace(&mut self.inner, process::Command::new(""));
-            blocking::run_aside(move || drop(inner));
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::error::Error;
-use crate::park;
+use crate::cancel::Cancelled;
 
 type Job = Box<dyn FnOnce(&mut Agenda)>;
 
@@ -46,7 +46,7 @@ impl Agenda {
     pub(super) fn call<R>(&mut self, callback: impl FnOnce() -> R) -> Result<R, Error> {
         catch_unwind(AssertUnwindSafe(callback)).map_err(|payload| {
             let error = Error::of_panic(&*payload);
-            if park::is_cancellation(&*payload) {
+            if Cancelled::is_own(&*payload) {
                 self.cancelled = Some(payload);
             }
             error

@@ -81,7 +81,7 @@ impl Error {
 
     /// What to reject a promise with when the code that was to resolve it unwound with `payload`.
     pub(super) fn of_panic(payload: &(dyn Any + Send)) -> Self {
-        if crate::park::is_cancellation(payload) {
+        if crate::cancel::Cancelled::is_own(payload) {
             return Canceled.into();
         }
         let text = payload.downcast_ref::<&str>().copied();

@@ -2,9 +2,8 @@
 //!
 //! [`ReadyList`] is one worker's private queue, [`Inbox`] is how others hand it wake-ups, [`LifoSlot`] holds the
 //! task it spawned last, [`SpinLock`] guards wait queues and channel buffers, [`Sleepers`] says whom to wake for
-//! work that anybody may take, [`take_first`] takes from a queue that may have been long, [`Hope`] whether it pays to spin before one sleeps, [`steal_half`] takes from another's deque.
+//! work that anybody may take, [`Hope`] whether it pays to spin before one sleeps, [`steal_half`] takes from another's deque.
 
-mod backlog;
 mod hope;
 mod inbox;
 #[cfg(test)]
@@ -15,7 +14,6 @@ mod slot;
 mod spin_lock;
 mod steal;
 
-pub(crate) use backlog::take_first;
 pub(crate) use hope::Hope;
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};

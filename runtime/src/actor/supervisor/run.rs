@@ -11,7 +11,7 @@ use super::children::{Children, Place};
 use super::spec::{Restart, Shutdown, Strategy};
 use super::{ChildError, ChildInfo, Command, Supervisor};
 use crate::actor::{ActorId, Exit, ExitReason, Mailbox, Pid};
-use crate::park;
+use crate::cancel::Cancelled;
 
 /// How often a supervisor restarts before it gives up.
 #[derive(Debug)]
@@ -185,7 +185,7 @@ impl Running<'_> {
                 self.mailbox.link(&pid);
                 Ok(pid)
             }
-            Err(payload) if park::is_cancellation(&*payload) => resume_unwind(payload),
+            Err(payload) if Cancelled::is_own(&*payload) => resume_unwind(payload),
             Err(payload) => Err(ExitReason::of_panic(&*payload)),
         }
     }
