@@ -59,7 +59,7 @@ pub(super) fn block(
 }
 
 /// Suspends the current fiber until `waiter` is claimed; the flag of cancellation may claim it if that `is_visible`.
-#[inline]
+#[inline(always)]
 fn suspend_in_wait(
     me: NonNull<Header>,
     waiter: &Waiter,
