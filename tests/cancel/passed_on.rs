@@ -1,4 +1,4 @@
-//! Who joins a fiber that was cancelled and unwinds with what it gets has panicked: nobody has cancelled it.
+//! The payload of another fiber's cancellation, passed on: a fiber that unwinds with it has panicked, and is not cancelled.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -9,14 +9,14 @@ use abaca::promise::{Error, Panicked, Promise};
 
 use super::on_one_worker;
 
-/// Unwinds with the end of another fiber.
+/// Joins a cancelled fiber and unwinds with its payload.
 fn pass_on() {
     let other = abaca::spawn(abaca::park);
     other.cancel();
     resume_unwind(other.join().unwrap_err());
 }
 
-/// The same in one call of the runtime's.
+/// The same, by a call of the runtime's.
 fn pass_on_of_a_set() {
     let mut set = abaca::JoinSet::new();
     set.spawn(abaca::park).cancel();
@@ -26,7 +26,7 @@ fn pass_on_of_a_set() {
 const WAYS: [fn(); 2] = [pass_on, pass_on_of_a_set];
 
 #[test]
-fn the_body_of_a_scope_that_does_so_cancels_nobody() {
+fn a_scope_whose_body_passes_it_on_cancels_nobody() {
     on_one_worker(|| {
         for pass_on in WAYS {
             let ended = AtomicUsize::new(0);
@@ -46,7 +46,7 @@ fn the_body_of_a_scope_that_does_so_cancels_nobody() {
 }
 
 #[test]
-fn a_fiber_of_a_scope_that_does_so_has_panicked() {
+fn a_fiber_of_a_scope_that_passes_it_on_has_panicked() {
     on_one_worker(|| {
         for pass_on in WAYS {
             let scope = || {
@@ -75,7 +75,7 @@ fn a_fiber_of_a_scope_that_does_so_has_panicked() {
 }
 
 #[test]
-fn an_actor_that_does_so_has_failed() {
+fn an_actor_that_passes_it_on_has_failed() {
     on_one_worker(|| {
         for pass_on in WAYS {
             let actor = actor::spawn(move |_: &mut Mailbox<()>| pass_on());
@@ -86,12 +86,12 @@ fn an_actor_that_does_so_has_failed() {
 }
 
 #[test]
-fn a_callback_of_a_promise_that_does_so_rejects_the_next() {
+fn a_callback_of_a_promise_that_passes_it_on_rejects_the_next() {
     on_one_worker(|| {
         for pass_on in WAYS {
             let (promise, resolver) = Promise::pending();
             let next = promise.map(move |()| pass_on());
-            // The caller of this, in whose name the callback is called, is not cancelled either.
+            // `resolve` calls the callback, and its caller is not cancelled either.
             resolver.resolve(());
             let error: Error = next.wait().unwrap_err();
             assert!(error.is::<Panicked>(), "{error:?}");
@@ -100,7 +100,7 @@ fn a_callback_of_a_promise_that_does_so_rejects_the_next() {
 }
 
 #[test]
-fn one_that_goes_on_with_the_end_of_its_own_is_cancelled_still() {
+fn a_fiber_that_passes_its_own_cancellation_on_stays_cancelled() {
     on_one_worker(|| {
         let ended = AtomicUsize::new(0);
         let ended = &ended;

@@ -1,34 +1,34 @@
 //! The panics of a coroutine that is suspended while it unwinds, in a destructor.
 //!
-//! std counts panics per thread. Those of the coroutine would stay behind on the thread, and whoever goes on there would
-//! look as if it panicked. There is no way to change the count but to begin and to catch unwindings, which takes stacks and
-//! threads, and this crate starts no thread: a runtime brings its [`Carrier`]. Without one they stay where they are.
+//! std counts panics per thread. The panics of the coroutine would stay on the thread, and its resumer would
+//! look as if it panicked. The only way to change the count is to begin and to catch unwindings. That takes stacks and
+//! threads, and this crate starts no thread, so a runtime supplies a [`Carrier`]. Without a carrier the panics stay on the thread.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-/// How panics are taken off the calling thread's count, and put on it again.
+/// Functions that take panics off the calling thread's count, and put them on it again.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Carrier {
-    /// Takes all off; how many. `None` if it cannot: nothing has changed then.
+    /// Takes all panics off the count and returns their number. `None` if it cannot, and nothing has changed.
     pub take: fn() -> Option<usize>,
-    /// Puts so many on.
+    /// Puts this number of panics on the count.
     pub restore: fn(usize),
 }
 
 static CARRIER: OnceLock<Carrier> = OnceLock::new();
 
-/// The first carrier is the one that is used.
+/// Sets the carrier of the process. Only the first call has an effect.
 #[doc(hidden)]
 pub fn set_carrier(carrier: Carrier) {
     let _ = CARRIER.set(carrier);
 }
 
-/// In place of a count: the coroutine's panics stay where they are.
+/// In place of a count: the coroutine's panics stay on the thread.
 pub(super) const LEFT_ALONE: usize = usize::MAX;
 
-/// Notes in `standing` how many panics are under way on the calling thread, which resumes a coroutine.
+/// Stores in `standing` how many panics are under way on the calling thread, which resumes a coroutine.
 #[cold]
 #[inline(never)]
 pub(super) fn note(standing: &Cell<usize>) {

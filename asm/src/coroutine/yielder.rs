@@ -103,7 +103,7 @@ impl<Input, Yield> Yielder<Input, Yield> {
         self.switch_to_resumer(value)
     }
 
-    /// Suspends a coroutine that may be unwinding: its panics are not its resumer's.
+    /// Suspends a coroutine that may be unwinding, and takes its panics off the thread meanwhile.
     #[cold]
     #[inline(never)]
     fn suspend_unwinding(&self, value: Yield) -> Input {

@@ -179,7 +179,7 @@ impl Drop for Slab {
 /// assert!(stack.bottom() < stack.top());
 /// assert_eq!(stack.guard().end, stack.bottom().addr());
 ///
-/// // Whoever runs on the stack can be found by it, and from an address in its guard.
+/// // The owner of the stack can be found through the stack, and from an address in its guard.
 /// let mut owner = 7_u32;
 /// stack.owner().store((&raw mut owner).cast(), Ordering::Release);
 ///

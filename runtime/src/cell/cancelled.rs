@@ -46,12 +46,13 @@ impl Cancelled {
     /// cancellation, which a join has returned and the caller has gone on unwinding with, is a panic like any other.
     ///
     /// ```
-    /// use std::panic::{catch_unwind, resume_unwind};
+    /// use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     /// use abaca::Cancelled;
     /// # abaca::run(|| {
     /// let other = abaca::spawn(abaca::park);
     /// other.cancel();
-    /// let payload = catch_unwind(|| resume_unwind(other.join().unwrap_err())).unwrap_err();
+    /// let payload = other.join().unwrap_err();
+    /// let payload = catch_unwind(AssertUnwindSafe(|| resume_unwind(payload))).unwrap_err();
     /// assert!(payload.is::<Cancelled>() && !Cancelled::is_own(&*payload));
     /// # });
     /// ```

@@ -50,8 +50,8 @@ impl<T> Future for JoinFuture<T> {
         ready!(Self::poll_end(handle, &mut this.waiting, context));
         this.waiting = None;
         let handle = ManuallyDrop::new(this.handle.take().expect("seen above"));
-        // SAFETY: the fiber has ended and the worker has let go, so the cell is the handle's, which is not used again;
-        // its type says that the result is a `T`.
+        // SAFETY: the fiber has ended and the worker has released the waiter, so the cell is the handle's, which is not used
+        // again; its type says that the result is a `T`.
         Poll::Ready(NoStack::unveil(unsafe { take_result(handle.cell) }))
     }
 }

@@ -71,7 +71,7 @@ impl<T> JoinHandle<T> {
         NoStack::unveil(self.join_veiled())
     }
 
-    /// [`join`](Self::join), where the payload of a task without a stack is a [`NoStack`].
+    /// Like [`join`](Self::join), but the payload of a fiber that found no memory for its stack is a [`NoStack`].
     #[inline]
     pub(crate) fn join_veiled(self) -> thread::Result<T> {
         park::spend(Cost::Wait);

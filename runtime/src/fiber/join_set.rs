@@ -61,7 +61,7 @@ impl<T> Drop for Reporter<T> {
     }
 }
 
-/// A set that has become empty keeps so many places.
+/// The most slots that a set keeps when it has become empty.
 const KEPT: usize = 4096;
 
 impl<T> JoinSet<T> {

@@ -191,7 +191,7 @@ impl<T: 'static> LocalKey<T> {
     }
 }
 
-/// Calls `f`, which runs nothing of the user's, with the store of whoever calls.
+/// Calls `f`, which runs no code of the user's, with the store of the calling fiber or thread.
 fn with_locals<R>(f: impl FnOnce(&Locals) -> Result<R, Destroyed>) -> Result<R, AccessError> {
     let done = match scheduler::current_fiber() {
         // SAFETY: the caller is this fiber, which does not end in `f`.

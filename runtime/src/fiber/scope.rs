@@ -339,7 +339,7 @@ impl<F: FnOnce() -> T, T> Body<'_, F, T> {
         if let Err(payload) = &mut result
             && !Cancelled::land(&mut **payload)
         {
-            // Relaxed: read by whoever drops the packet last.
+            // Relaxed: read by the side that drops the packet last.
             packet.0.panicked.store(true, Ordering::Relaxed);
         }
         *packet.0.result.lock() = Some(result);
@@ -356,7 +356,7 @@ struct NotRun;
 struct Packet<'scope, T> {
     /// `None` once the fiber was joined.
     result: SpinLock<Option<thread::Result<T>>>,
-    /// Whether the fiber unwound for another reason than its cancellation.
+    /// Whether the fiber has unwound for a reason other than its own cancellation.
     panicked: AtomicBool,
     scope: Arc<ScopeShared>,
     borrows: PhantomData<&'scope ()>,
