@@ -27,7 +27,7 @@ use super::local::Locals;
 use super::wait::{Due, Wait};
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
 use crate::atomic::{Alive, AtomicPtr, AtomicU8, Ordering};
-use crate::queue::{Link, Next};
+use crate::queue::{Link, Linked, Links, Next};
 
 /// The operations on a cell that depend on the type of its closure.
 pub(super) struct VTable {
@@ -59,8 +59,7 @@ pub(crate) struct Header {
     /// The intrusive link of the one list that the fiber is in: ready list or inbox.
     next: Next<Header>,
     /// The links of the list of started fibers: the home's list, or the runtime's if the fiber roams.
-    pub(super) live_previous: Cell<Option<NonNull<Header>>>,
-    pub(super) live_next: Cell<Option<NonNull<Header>>>,
+    live: Links<Header>,
     /// The saved context; valid while the fiber is started and not running.
     pub(crate) context: Cell<Context>,
     /// The worker that runs the fiber, as the scheduler's own type. That worker writes it before the fiber first runs
@@ -102,6 +101,14 @@ unsafe impl Link for Header {
     }
 }
 
+// SAFETY: `live` is used only for the one live list that the fiber is in.
+unsafe impl Linked for Header {
+    #[inline(always)]
+    fn links(&self) -> &Links<Self> {
+        &self.live
+    }
+}
+
 impl Header {
     /// The offset of the identity's address; see `snapshot.rs`.
     pub(super) const IDENTITY: usize = std::mem::offset_of!(Self, identity);
@@ -116,8 +123,7 @@ impl Header {
         debug_assert!(!runtime.is_null() && runtime.addr() & UNSTARTED == 0, "a fiber belongs to a runtime");
         Self {
             next: Next::new(),
-            live_previous: Cell::new(None),
-            live_next: Cell::new(None),
+            live: Links::new(),
             context: Cell::new(Context::dangling()),
             home: AtomicPtr::new(runtime.map_addr(|address| address | UNSTARTED).cast_mut()),
             stack: Cell::new(None),

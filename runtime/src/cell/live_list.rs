@@ -6,22 +6,23 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::Header;
+use crate::queue::Ring;
 
-/// A doubly linked list through the headers, newest first. The list's owner also owns its members' links.
+/// A ring of headers, newest first. The list's owner also owns its members' links.
 #[derive(Debug)]
 pub(crate) struct LiveList {
-    first: Cell<Option<NonNull<Header>>>,
+    members: Ring<Header>,
     len: Cell<usize>,
     /// The next member of the current walk.
     walk: Cell<Option<NonNull<Header>>>,
 }
 
-// SAFETY: the list holds pointers only; its owner decides which thread uses it.
+// SAFETY: the list holds pointers only; its owner decides which thread uses it, and with it the ring and the members' links.
 unsafe impl Send for LiveList {}
 
 impl LiveList {
     pub(crate) const fn new() -> Self {
-        Self { first: Cell::new(None), len: Cell::new(0), walk: Cell::new(None) }
+        Self { members: Ring::new(), len: Cell::new(0), walk: Cell::new(None) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -33,15 +34,8 @@ impl LiveList {
     /// `fiber` is alive, in no such list, and stays alive until it is removed.
     #[inline]
     pub(crate) unsafe fn insert(&self, fiber: NonNull<Header>) {
-        // SAFETY: the caller's promise.
-        let header = unsafe { fiber.as_ref() };
-        let first = self.first.replace(Some(fiber));
-        header.live_previous.set(None);
-        header.live_next.set(first);
-        if let Some(first) = first {
-            // SAFETY: members are alive.
-            unsafe { first.as_ref() }.live_previous.set(Some(fiber));
-        }
+        // SAFETY: the caller's promise. A header stays where it is, and live lists are the only rings of headers.
+        unsafe { self.members.push_front(fiber) };
         self.len.set(self.len.get() + 1);
     }
 
@@ -50,46 +44,37 @@ impl LiveList {
     /// `fiber` is in this list.
     #[inline]
     pub(crate) unsafe fn remove(&self, fiber: NonNull<Header>) {
-        // SAFETY: the caller's promise.
-        let header = unsafe { fiber.as_ref() };
-        let (previous, next) = (header.live_previous.get(), header.live_next.get());
-        match previous {
-            // SAFETY: members are alive.
-            Some(previous) => unsafe { previous.as_ref() }.live_next.set(next),
-            None => self.first.set(next),
-        }
-        if let Some(next) = next {
-            // SAFETY: members are alive.
-            unsafe { next.as_ref() }.live_previous.set(previous);
-        }
         if self.walk.get() == Some(fiber) {
-            self.walk.set(next);
+            // SAFETY: the caller's promise: it is in the ring.
+            self.walk.set(unsafe { self.members.after(fiber) });
         }
+        // SAFETY: as above.
+        unsafe { self.members.unlink(fiber) };
         self.len.set(self.len.get() - 1);
     }
 
     /// Begins a walk over the current members, newest first. The walk skips members that are inserted later, or removed before
     /// it reaches them.
     pub(crate) fn begin_walk(&self) {
-        self.walk.set(self.first.get());
+        self.walk.set(self.members.first());
     }
 
     /// The next member on the walk.
     pub(crate) fn walk(&self) -> Option<NonNull<Header>> {
         let fiber = self.walk.get()?;
-        // SAFETY: members are alive.
-        self.walk.set(unsafe { fiber.as_ref() }.live_next.get());
+        // SAFETY: the walk's next member is in the ring, since `remove` moves the walk on.
+        self.walk.set(unsafe { self.members.after(fiber) });
         Some(fiber)
     }
 
     /// Calls `visit` for each member, newest first. `visit` must not change the list.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&Header)) {
-        let mut at = self.first.get();
+        let mut at = self.members.first();
         while let Some(fiber) = at {
+            // SAFETY: `fiber` is in the ring, which `visit` does not change.
+            at = unsafe { self.members.after(fiber) };
             // SAFETY: members are alive.
-            let header = unsafe { fiber.as_ref() };
-            at = header.live_next.get();
-            visit(header);
+            visit(unsafe { fiber.as_ref() });
         }
     }
 }

@@ -1,13 +1,14 @@
-//! The item that this folder's tests put into lists and inboxes.
+//! The item that this folder's tests put into lists, rings and inboxes.
 
 #![expect(unsafe_code, reason = "it is an item of intrusive queues")]
 
 use std::ptr::NonNull;
 
-use super::{Link, Next};
+use super::{Link, Linked, Links, Next};
 
 pub(super) struct Item {
     next: Next<Item>,
+    links: Links<Item>,
     pub(super) number: usize,
 }
 
@@ -18,12 +19,19 @@ unsafe impl Link for Item {
     }
 }
 
-// SAFETY: the number is never written, and the queues under test give the link to one thread at a time.
+// SAFETY: `links` always returns the same field, which only rings write.
+unsafe impl Linked for Item {
+    fn links(&self) -> &Links<Self> {
+        &self.links
+    }
+}
+
+// SAFETY: the number is never written, and the queues under test give the links to one thread at a time.
 unsafe impl Sync for Item {}
 
 impl Item {
     pub(super) fn new(number: usize) -> Self {
-        Self { next: Next::new(), number }
+        Self { next: Next::new(), links: Links::new(), number }
     }
 
     /// Items numbered from 0.

@@ -1,7 +1,8 @@
-//! The queues between workers, the set of sleeping workers, and the locks of short critical sections. They know no fiber
-//! and never call up.
+//! The queues between workers, the list that any item can leave, the set of sleeping workers, and the locks of short critical
+//! sections. They know no fiber and never call up.
 //!
 //! * [`ReadyList`]: one worker's private queue.
+//! * [`Ring`]: live fibers, timers, and the nodes that wait for a descriptor.
 //! * [`Inbox`]: how other threads hand a worker fibers.
 //! * [`LifoSlot`]: the fiber that a worker spawned last.
 //! * [`steal_half`]: takes from another worker's deque.
@@ -14,6 +15,7 @@ mod inbox;
 #[cfg(test)]
 mod item;
 mod list;
+mod ring;
 mod sleepers;
 mod slot;
 mod spin_lock;
@@ -22,6 +24,7 @@ mod steal;
 pub(crate) use adaptive_spin::AdaptiveSpin;
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
+pub(crate) use ring::{Linked, Links, Ring};
 pub(crate) use sleepers::{Search, Sleepers};
 pub(crate) use slot::LifoSlot;
 pub(crate) use spin_lock::{SpinGuard, SpinLock};
