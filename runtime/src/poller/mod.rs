@@ -8,9 +8,9 @@
 mod model;
 mod node;
 mod registry;
-mod ring;
 mod slot;
 mod source;
+mod waiting;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

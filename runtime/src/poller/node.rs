@@ -13,6 +13,7 @@ use std::task::Context;
 use super::slot::Slot;
 use crate::atomic::{AtomicPtr, Ordering};
 use crate::cell::{FutureWaiter, Waiter, Wakeup};
+use crate::queue::{Linked, Links};
 
 /// See the module's documentation.
 pub(crate) struct Node {
@@ -22,8 +23,8 @@ pub(crate) struct Node {
     /// The slot that the node is linked in; null if it is in none. Written under that slot's lock, so a thread that holds a
     /// slot's lock knows whether the node is in that slot.
     slot: AtomicPtr<Slot>,
-    pub(super) next: Cell<*const Node>,
-    pub(super) previous: Cell<*const Node>,
+    /// Of the list, and from the claim to the wake-up of the chain of claimed nodes.
+    links: Links<Node>,
     /// The wake-up, between the claim and the delivery.
     pub(super) wakeup: Cell<Option<Wakeup>>,
     /// Keeps a task's node alive while it is linked, and until its wake-up is delivered: unlike a fiber, the task may run
@@ -43,6 +44,14 @@ unsafe impl Send for Node {}
 // SAFETY: as above.
 unsafe impl Sync for Node {}
 
+// SAFETY: `links` always returns the same field. Nodes are chained only when they have left the list.
+unsafe impl Linked for Node {
+    #[inline(always)]
+    fn links(&self) -> &Links<Self> {
+        &self.links
+    }
+}
+
 impl Node {
     pub(crate) fn new(waiter: Waiter) -> Self {
         Self::from_wait(Wait::Fiber(waiter))
@@ -59,8 +68,7 @@ impl Node {
             wait,
             is_in_line: false,
             slot: AtomicPtr::new(ptr::null_mut()),
-            next: Cell::new(ptr::null()),
-            previous: Cell::new(ptr::null()),
+            links: Links::new(),
             wakeup: Cell::new(None),
             keep_alive: Cell::new(None),
         }

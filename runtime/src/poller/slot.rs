@@ -7,12 +7,12 @@
 use std::ptr;
 
 use super::node::Node;
-use super::ring::{Ring, wake_chain};
+use super::waiting::{Waiting, wake_chain};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::cell::Wakeup;
 use crate::queue::SpinLock;
 
-/// A direction of a descriptor. Each direction has a word and a ring of its own.
+/// A direction of a descriptor. Each direction has a word and a list of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Direction {
@@ -54,7 +54,7 @@ pub(super) struct Slot {
     /// The sequence number and the two bits of each direction. Written under the lock.
     words: [AtomicU32; 2],
     /// The nodes that wait, for each direction. Nodes are linked and unlinked under this lock.
-    waiting: SpinLock<[Ring; 2]>,
+    waiting: SpinLock<[Waiting; 2]>,
 }
 
 /// The state of a direction before a system call that acts on it.
@@ -127,7 +127,7 @@ impl Slot {
     pub(super) fn many(count: usize) -> Box<[Self]> {
         let zeroed = Box::new_zeroed_slice(count);
         // Memory of slots that are never used is thus never touched.
-        // SAFETY: all-zero bytes are a valid slot: atomics of 0, and a free lock around two null pointers.
+        // SAFETY: all-zero bytes are a valid slot: atomics of 0, and a free lock around two empty rings.
         unsafe { zeroed.assume_init() }
     }
 
@@ -142,14 +142,17 @@ impl Slot {
         Self {
             generation: AtomicU32::new(0),
             words: [AtomicU32::new(0), AtomicU32::new(0)],
-            waiting: SpinLock::new([Ring::new(), Ring::new()]),
+            waiting: SpinLock::new([Waiting::new(), Waiting::new()]),
         }
     }
 
     /// Resets the slot for the next descriptor. No node is linked, since the old descriptor was dropped.
     pub(super) fn reset(&self) {
         let lists = self.waiting.lock();
-        debug_assert!(lists.iter().all(Ring::is_empty), "a descriptor is dropped while a fiber waits for it");
+        debug_assert!(
+            lists.iter().all(Waiting::is_empty),
+            "a descriptor is dropped while a fiber waits for it"
+        );
         self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
     }
 

@@ -6,7 +6,8 @@
 //!
 //! Each node was last written by the core on which its owner waits, so each node that is touched is a cache miss, with the
 //! lock held. Joining touches only the last node, and popping only the popped one: the links beyond the ends of the list
-//! are never read, and so never kept up to date.
+//! are never read, and so never kept up to date. A [`Ring`](crate::queue::Ring) keeps them, at the price of at least one more
+//! miss for each of the two, so this list is not one.
 //!
 //! A **payload** travels with each node: the value that the waiter offers or receives (a channel's message, a mutex's
 //! hand-off). The waker exchanges it before the claim, so the waiter finds it without taking the lock again.
