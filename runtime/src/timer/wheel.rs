@@ -33,10 +33,11 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use super::Entry;
 use crate::os::peek;
+use crate::queue::Ring;
 
 const TICK_BITS: u32 = 13;
 /// The length of a tick in nanoseconds: 8.2 us. That is a fifth of the time it takes to wake an idle core, and long enough
@@ -63,14 +64,8 @@ pub(crate) struct Wheel {
 struct Level {
     /// Bit `n` is set while slot `n` holds a timer.
     slots_in_use: Cell<u64>,
-    slots: [Slot; SLOTS],
-}
-
-/// A doubly linked list of timers, oldest first.
-struct Slot {
-    first: Cell<Option<NonNull<Entry>>>,
-    /// Stale while the slot is empty.
-    last: Cell<Option<NonNull<Entry>>>,
+    /// The timers of each slot, oldest first.
+    slots: [Ring<Entry>; SLOTS],
 }
 
 /// The position of a slot.
@@ -90,7 +85,7 @@ impl Wheel {
             levels_in_use: Cell::new(0),
             levels: std::array::from_fn(|_| Level {
                 slots_in_use: Cell::new(0),
-                slots: std::array::from_fn(|_| Slot { first: Cell::new(None), last: Cell::new(None) }),
+                slots: [const { Ring::new() }; SLOTS],
             }),
         }
     }
@@ -111,8 +106,10 @@ impl Wheel {
     pub(crate) unsafe fn insert(&self, entry: &Entry, deadline_ns: u64) {
         debug_assert!(!entry.is_linked(), "a timer is inserted twice");
         let tick = deadline_ns.div_ceil(TICK_NS);
-        entry.tick.set(tick.max(self.earliest.get()));
-        self.link(entry);
+        let tick = tick.max(self.earliest.get());
+        entry.tick.set(tick);
+        // SAFETY: the caller's promise.
+        unsafe { self.link(NonNull::from(entry), tick) };
     }
 
     /// Removes `entry`. Does nothing if it is in no wheel.
@@ -132,11 +129,13 @@ impl Wheel {
     #[inline]
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         let (position, start) = self.first_slot()?;
-        let first = self.slot(position).first.get()?;
-        // SAFETY: a timer in a slot is valid by the contract of `insert`.
-        let first = unsafe { first.as_ref() };
+        let slot = self.slot(position);
+        let first = slot.first()?;
         // A single sleeper on an idle worker is the common case; it should be woken once.
-        let tick = if first.next.get().is_none() { first.tick.get() } else { start };
+        // SAFETY: `first` is in the slot.
+        let is_alone = unsafe { slot.after(first) }.is_none();
+        // SAFETY: a timer in a slot is valid by the contract of `insert`.
+        let tick = if is_alone { unsafe { first.as_ref() }.tick.get() } else { start };
         Some(tick.saturating_mul(TICK_NS))
     }
 
@@ -146,15 +145,19 @@ impl Wheel {
         // SAFETY: the copy is numbers, and addresses that are not followed.
         let wheel = unsafe { peek::value(this)?.assume_init() };
         let level = wheel.levels.get(wheel.levels_in_use.get().trailing_zeros() as usize)?;
-        let mut next = level.slots.get(level.slots_in_use.get().trailing_zeros() as usize)?.first.get();
+        let slot = level.slots.get(level.slots_in_use.get().trailing_zeros() as usize)?;
+        let start = slot.first()?.as_ptr().cast_const();
+        let mut next = start;
         let mut first = None;
         for _ in 0..SLOTS {
-            let Some(entry) = next else { break };
-            let copy = peek::value(entry.as_ptr().cast_const())?;
+            let copy = peek::value(next)?;
             // SAFETY: as above. The copy is not dropped.
             let copy = unsafe { copy.assume_init_ref() };
             first = Some(first.map_or(copy.tick.get(), |tick: u64| tick.min(copy.tick.get())));
-            next = copy.next.get();
+            next = copy.links.next();
+            if ptr::eq(next, start) {
+                break;
+            }
         }
         first.map(|tick| tick.saturating_mul(TICK_NS))
     }
@@ -207,32 +210,25 @@ impl Wheel {
     }
 
     #[inline]
-    fn slot(&self, position: Position) -> &Slot {
+    fn slot(&self, position: Position) -> &Ring<Entry> {
         &self.levels[position.level].slots[position.slot]
     }
 
     /// Puts `entry` last into the slot of its tick.
+    ///
+    /// # Safety
+    /// As for `insert`.
     #[inline]
-    fn link(&self, entry: &Entry) {
-        let position = self.position(entry.tick.get());
+    unsafe fn link(&self, entry: NonNull<Entry>, tick: u64) {
+        let position = self.position(tick);
         let slot = self.slot(position);
-        let level = &self.levels[position.level];
-        let this = Some(NonNull::from(entry));
-        entry.next.set(None);
-        match (slot.first.get(), slot.last.get()) {
-            (Some(_), Some(last)) => {
-                // SAFETY: the slot is not empty, so its last timer is valid by the contract of `insert`.
-                unsafe { last.as_ref() }.next.set(this);
-                entry.previous.set(Some(last));
-            }
-            _ => {
-                slot.first.set(this);
-                entry.previous.set(None);
-                level.slots_in_use.set(level.slots_in_use.get() | 1 << position.slot);
-                self.levels_in_use.set(self.levels_in_use.get() | 1 << position.level);
-            }
+        if slot.is_empty() {
+            let level = &self.levels[position.level];
+            level.slots_in_use.set(level.slots_in_use.get() | 1 << position.slot);
+            self.levels_in_use.set(self.levels_in_use.get() | 1 << position.level);
         }
-        slot.last.set(this);
+        // SAFETY: the caller's promise.
+        unsafe { slot.push_back(entry) };
     }
 
     /// Takes `entry` out of its slot.
@@ -243,18 +239,9 @@ impl Wheel {
     unsafe fn unlink(&self, entry: &Entry) {
         let position = self.position(entry.tick.replace(Entry::UNLINKED));
         let slot = self.slot(position);
-        let (previous, next) = (entry.previous.get(), entry.next.get());
-        match previous {
-            // SAFETY: the neighbour of a timer in this wheel is one too, hence valid.
-            Some(previous) => unsafe { previous.as_ref() }.next.set(next),
-            None => slot.first.set(next),
-        }
-        match next {
-            // SAFETY: as above.
-            Some(next) => unsafe { next.as_ref() }.previous.set(previous),
-            None => slot.last.set(previous),
-        }
-        if slot.first.get().is_none() {
+        // SAFETY: a timer of this wheel is in the slot of its tick.
+        unsafe { slot.unlink(NonNull::from(entry)) };
+        if slot.is_empty() {
             self.mark_empty(position);
         }
     }
@@ -263,17 +250,12 @@ impl Wheel {
     #[inline]
     fn pop(&self, position: Position) -> Option<NonNull<Entry>> {
         let slot = self.slot(position);
-        let first = slot.first.get()?;
-        // SAFETY: a timer in a slot is valid by the contract of `insert`.
-        let entry = unsafe { first.as_ref() };
-        let next = entry.next.get();
-        slot.first.set(next);
-        match next {
-            // SAFETY: as above.
-            Some(next) => unsafe { next.as_ref() }.previous.set(None),
-            None => self.mark_empty(position),
+        let first = slot.pop_front()?;
+        if slot.is_empty() {
+            self.mark_empty(position);
         }
-        entry.tick.set(Entry::UNLINKED);
+        // SAFETY: the timer was in a slot, so it is valid by the contract of `insert`.
+        unsafe { first.as_ref() }.tick.set(Entry::UNLINKED);
         Some(first)
     }
 
@@ -288,13 +270,11 @@ impl Wheel {
 
     /// Moves the timers of a slot, whose start `elapsed` has reached, to the levels below.
     fn cascade(&self, position: Position) {
-        let mut rest = self.slot(position).first.take();
+        let rest = self.slot(position).take();
         self.mark_empty(position);
-        while let Some(entry) = rest {
-            // SAFETY: a timer in a slot is valid by the contract of `insert`.
-            let entry = unsafe { entry.as_ref() };
-            rest = entry.next.get();
-            self.link(entry);
+        while let Some(entry) = rest.pop_front() {
+            // SAFETY: the timer was in a slot, so it is valid by the contract of `insert`, which holds on; it is in none now.
+            unsafe { self.link(entry, entry.as_ref().tick.get()) };
         }
     }
 }
