@@ -7,14 +7,14 @@
 //! | address + `ENDED` | ended; the worker is claiming that waiter and still uses it and the cell |
 //! | `ENDED` (1) | ended; the result is stored; the cell belongs to the handle's owner |
 //! | `DETACHED` (2) | not ended; the handle was dropped; the cell belongs to the worker |
-//! | `PINNED` (8) | not ended; the owner keeps the fiber from ending for a moment, to reach its runtime |
-//! | `PINNED` + `ENDED` | the result is stored; the worker waits for the owner to release the pin |
-//! | `RELEASED` (16) + `ENDED` | the owner has released the pin; the worker still uses the cell |
-//! | `KNOWN` (4) | as `RUNNING`, after a pin: `Fiber` handles lead to the fiber |
-//! | `KNOWN` + `ENDED` | ended; the worker is detaching those handles and still uses the cell |
+//! | `HELD` (8) | not ended; the owner keeps the fiber from ending for a moment, to reach its runtime |
+//! | `HELD` + `ENDED` | the result is stored; the worker waits for the owner to release its hold |
+//! | `RELEASED` (16) + `ENDED` | the owner has released its hold; the worker still uses the cell |
+//! | `ATTACHED` (4) | as `RUNNING`, after a hold: `Fiber` handles lead to the fiber |
+//! | `ATTACHED` + `ENDED` | ended; the worker is detaching those handles and still uses the cell |
 //!
 //! The worker's side is [`JoinWord::end`]: it sets `ENDED` in one atomic step and so learns who owns the cell
-//! from then on. The owner's side is [`JoinWord::await_end`], [`JoinWord::detach`] and [`JoinWord::pinned`]. The race
+//! from then on. The owner's side is [`JoinWord::await_end`], [`JoinWord::detach`] and [`JoinWord::while_held`]. The race
 //! that needs care is an owner that gives up (a cancelled join), wakes early (a thread) or comes late while the worker
 //! still uses waiter or cell. The owner then waits for the plain `ENDED` before it leaves, which is at most a few instructions
 //! away.
@@ -30,8 +30,8 @@ use super::{Claim, Outcome, Waiter, Wakeup};
 const RUNNING: usize = 0;
 const ENDED: usize = 1;
 const DETACHED: usize = 2;
-const KNOWN: usize = 4;
-const PINNED: usize = 8;
+const ATTACHED: usize = 4;
+const HELD: usize = 8;
 const RELEASED: usize = 16;
 
 const _: () = assert!(align_of::<Waiter>() >= 4, "the low two bits of a waiter's address are the protocol's");
@@ -93,8 +93,8 @@ impl<W: Claim> JoinWord<W> {
     fn end_in_use(&self, before: usize, detach: impl FnOnce()) -> Option<W::Wakeup> {
         detach();
         let wakeup = match before {
-            KNOWN => None,
-            PINNED => {
+            ATTACHED => None,
+            HELD => {
                 self.spin_until(RELEASED | ENDED);
                 None
             }
@@ -110,7 +110,7 @@ impl<W: Claim> JoinWord<W> {
     /// The owner drops the handle. Returns true if the caller must free the cell.
     pub(crate) fn detach(&self) -> bool {
         // AcqRel: Release so that the worker's free comes after our uses; Acquire to see the result that we drop.
-        for open in [RUNNING, KNOWN] {
+        for open in [RUNNING, ATTACHED] {
             if self.0.compare_exchange(open, DETACHED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 return false;
             }
@@ -144,7 +144,7 @@ impl<W: Claim> JoinWord<W> {
         // AcqRel: Release publishes the waiter to `end`; a failure has seen the result.
         let register =
             |open| self.0.compare_exchange(open, address, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        if register(RUNNING) || register(KNOWN) {
+        if register(RUNNING) || register(ATTACHED) {
             return true;
         }
         self.await_release();
@@ -170,25 +170,25 @@ impl<W: Claim> JoinWord<W> {
 
     /// Calls `reach` while the fiber cannot end, from a handle that stays alive. Returns false, without a call, if the fiber has
     /// ended. If the fiber reaches its end meanwhile, `detach` is called before it ends.
-    pub(crate) fn pinned(&self, reach: impl FnOnce(), detach: impl FnOnce()) -> bool {
+    pub(crate) fn while_held(&self, reach: impl FnOnce(), detach: impl FnOnce()) -> bool {
         loop {
-            // Acquire: as in `has_ended`, and pairs with the Release of another thread's pin.
+            // Acquire: as in `has_ended`, and pairs with the Release of another thread's hold.
             let now = self.0.load(Ordering::Acquire);
             if now & ENDED != 0 {
                 return false;
             }
-            // Another thread pins the fiber through the same handle. While the handle is shared, it cannot wait or detach.
-            if now == PINNED {
+            // Another thread holds the fiber through the same handle. While the handle is shared, it cannot wait or detach.
+            if now == HELD {
                 thread_yield();
                 continue;
             }
-            if self.0.compare_exchange(now, PINNED, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            if self.0.compare_exchange(now, HELD, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 break;
             }
         }
         reach();
         // Release: what `reach` did happens before the worker ends the fiber.
-        if self.0.compare_exchange(PINNED, KNOWN, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        if self.0.compare_exchange(HELD, ATTACHED, Ordering::AcqRel, Ordering::Acquire).is_err() {
             detach();
             self.0.store(RELEASED | ENDED, Ordering::Release);
             self.spin_until(ENDED);
@@ -289,18 +289,18 @@ mod model {
         });
     }
 
-    fn pin(cell: &Cell) {
+    fn hold(cell: &Cell) {
         let reach = || {
             cell.home.with(|_| ());
             cell.attached.store(1, Ordering::Relaxed);
         };
-        cell.join.pinned(reach, || cell.attached.store(0, Ordering::Relaxed));
+        cell.join.while_held(reach, || cell.attached.store(0, Ordering::Relaxed));
     }
 
     #[test]
-    fn a_pin_keeps_the_fiber_from_ending() {
+    fn a_hold_keeps_the_fiber_from_ending() {
         check(|cell| {
-            pin(cell);
+            hold(cell);
             let waiter = ModelWaiter::new();
             cell.join.await_end(&waiter, ModelWaiter::park).unwrap();
             free(cell);
@@ -308,9 +308,9 @@ mod model {
     }
 
     #[test]
-    fn a_detach_after_a_pin_leaves_no_handle_attached() {
+    fn a_detach_after_a_hold_leaves_no_handle_attached() {
         check(|cell| {
-            pin(cell);
+            hold(cell);
             if cell.join.detach() {
                 free(cell);
             }

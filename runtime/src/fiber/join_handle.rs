@@ -129,7 +129,7 @@ impl<T> JoinHandle<T> {
     pub fn fiber(&self) -> Fiber {
         let header = self.header();
         let fiber = header.identity();
-        header.join.pinned(|| fiber.identity().attach(self.cell), || fiber.identity().detach());
+        header.join.while_held(|| fiber.identity().attach(self.cell), || fiber.identity().detach());
         fiber
     }
 

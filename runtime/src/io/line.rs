@@ -26,7 +26,7 @@ impl WakeNext<'_> {
 
 impl Drop for WakeNext<'_> {
     fn drop(&mut self) {
-        self.0.pass_on(park::wake);
+        self.0.wake_next_in_line(park::wake);
     }
 }
 

@@ -51,7 +51,7 @@ impl Model {
     fn resume(&self) {
         for (node, resumed) in self.nodes.iter().zip(&self.resumed) {
             if node.waiter().outcome().is_some() && resumed.swap(1, Relaxed) == 0 && self.read(1) != 0 {
-                Entry { slot: &self.slot, direction: Direction::Read }.pass_on(|_| ());
+                Entry { slot: &self.slot, direction: Direction::Read }.wake_next_in_line(|_| ());
                 return self.resume();
             }
         }

@@ -49,7 +49,7 @@ impl Node {
     }
 
     /// A node that waits in line: an event wakes only the fiber in line that has waited longest. That fiber must wake the next,
-    /// by [`Entry::pass_on`](super::slot::Entry::pass_on).
+    /// by [`Entry::wake_next_in_line`](super::slot::Entry::wake_next_in_line).
     pub(crate) fn in_line(waiter: Waiter) -> Self {
         Self { is_in_line: true, ..Self::new(waiter) }
     }

@@ -233,7 +233,7 @@ impl Entry<'_> {
 
     /// Wakes the next node in line. To be called by a fiber that was woken in line and has found something: there may be more,
     /// for which no event will come.
-    pub(crate) fn pass_on(&self, mut wake: impl FnMut(Wakeup)) {
+    pub(crate) fn wake_next_in_line(&self, mut wake: impl FnMut(Wakeup)) {
         let claimed = self.slot.waiting.lock()[self.direction as usize].claim(false, ptr::null());
         wake_chain(claimed, &mut wake);
     }
@@ -355,7 +355,7 @@ mod tests {
         // A fiber that has given up is skipped.
         assert!(line[1].waiter().claim(Outcome::TimedOut).is_some());
         let mut passed = 0;
-        Entry { slot: &slot, direction: Direction::Read }.pass_on(|_| passed += 1);
+        Entry { slot: &slot, direction: Direction::Read }.wake_next_in_line(|_| passed += 1);
         assert_eq!((passed, awake()), (1, vec![1, 1, 1, 0]));
         assert!(!slot.unlink(Direction::Read, &line[1]), "the node is unlinked already");
         assert_eq!(wakeups_of(&slot, [Event::HintsOff, Event::None]), 1);

@@ -342,8 +342,8 @@ impl Worker {
     }
 
     /// Spins before sleeping, if the inbox ended the last sleep so soon that it did not pay: two fibers on two workers that
-    /// answer each other would otherwise wake a core for each message. Only where a poller thread has no part in it: that
-    /// thread may need this very core.
+    /// answer each other would otherwise wake a core for each message. Not with a poller thread, which may need this very
+    /// core.
     fn watch_inbox(&self) -> bool {
         if !self.hub_state.expects_items.get() || !self.hub_state.spin.should_spin() {
             return false;

@@ -18,7 +18,7 @@ use super::stacks::PERIOD;
 use super::worker::Worker;
 
 /// How many fibers a step looks at.
-const LOOKS: usize = 256;
+const FIBERS_PER_STEP: usize = 256;
 
 /// After this many idle rounds a worker no longer wakes up for another, whatever others do to the pools.
 const IDLE_ROUNDS: u8 = 4;
@@ -137,7 +137,7 @@ impl Worker {
     /// Takes a step. Returns true if that completes the round.
     fn take_step(&self, now: u64) -> bool {
         let mut release = Release::new();
-        for _ in 0..LOOKS {
+        for _ in 0..FIBERS_PER_STEP {
             let Some(fiber) = self.live.walk() else {
                 // The batch is released first, so that no step is longer than necessary.
                 if !release.is_empty() {

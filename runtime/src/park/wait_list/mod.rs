@@ -1,6 +1,6 @@
 //! The wait list: the waiters for a lock, a condition or a message, in order.
 //!
-//! It is an intrusive, doubly linked list whose nodes live on the stacks of the waiting fibers, so that blocking allocates
+//! It is an intrusive, doubly linked list whose nodes live on the stacks of the waiting fibers and threads, so that blocking allocates
 //! nothing. A list is two words and lives inside the value of a [`SpinLock`], which guards the links and the payloads
 //! of all its nodes.
 //!
