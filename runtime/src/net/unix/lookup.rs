@@ -11,7 +11,7 @@ use crate::os::lookup;
 
 /// Whether a call with this address had better not be made on a worker, and the caller is on one.
 pub(super) fn may_wait(address: &SockAddr) -> bool {
-    address.as_pathname().is_some_and(|path| blocking::has_pool() && !lookup::is_at_hand(path))
+    address.as_pathname().is_some_and(|path| blocking::has_pool() && !lookup::is_cached(path))
 }
 
 /// Makes something at `address`, which takes what a file takes if it is a path.
