@@ -47,12 +47,13 @@ impl Cancelled {
     /// the payload of another fiber's cancellation, and the caller has resumed unwinding with it, that is a panic like any other.
     ///
     /// ```
-    /// use std::panic::{catch_unwind, resume_unwind};
+    /// use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     /// use abaca::Cancelled;
     /// # abaca::run(|| {
     /// let other = abaca::spawn(abaca::park);
     /// other.cancel();
-    /// let payload = catch_unwind(|| resume_unwind(other.join().unwrap_err())).unwrap_err();
+    /// let join = AssertUnwindSafe(|| resume_unwind(other.join().unwrap_err()));
+    /// let payload = catch_unwind(join).unwrap_err();
     /// assert!(payload.is::<Cancelled>() && !Cancelled::is_own(&*payload));
     /// # });
     /// ```
