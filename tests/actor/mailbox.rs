@@ -67,7 +67,7 @@ fn a_receive_with_a_timeout_gives_up_and_loses_nothing() {
 }
 
 #[test]
-fn a_bounded_mailbox_refuses_and_news_are_delivered_all_the_same() {
+fn a_full_mailbox_refuses_messages_but_not_exits() {
     abaca::run(|| {
         let (go, wait_for_go) = abaca::channel::bounded::<()>(1);
         let mortal = idle();

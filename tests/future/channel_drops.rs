@@ -30,7 +30,7 @@ fn a_message_that_was_handed_over_is_received_first_by_the_next() {
 }
 
 #[test]
-fn a_message_that_was_handed_over_goes_to_the_next_who_waits() {
+fn a_message_that_was_handed_over_goes_to_the_next_receiver() {
     let (sender, receiver) = channel::bounded(1);
     let counters = [(); 2].map(|()| Arc::new(Counter::default()));
     let mut first = Box::pin(receiver.recv_async());
@@ -44,7 +44,7 @@ fn a_message_that_was_handed_over_goes_to_the_next_who_waits() {
 }
 
 #[test]
-fn waiting_senders_move_up_only_into_free_places() {
+fn waiting_senders_send_only_into_free_slots() {
     let (sender, receiver) = channel::bounded(1);
     let counter = Arc::new(Counter::default());
     let mut handed = Box::pin(receiver.recv_async());

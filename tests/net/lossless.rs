@@ -101,8 +101,8 @@ fn cut_and_go_on(mut choices: Choices) {
         let mut is_cut = 0;
         // Cut where it happens to be, and gone on with, until nothing goes on.
         for _ in 0..8 {
-            let patience = Duration::from_micros(choices.below(3000));
-            is_cut += usize::from(timeout(patience, || copy_fd(&*reader, &*writer)).is_err());
+            let limit = Duration::from_micros(choices.below(3000));
+            is_cut += usize::from(timeout(limit, || copy_fd(&*reader, &*writer)).is_err());
         }
         // The last one certainly waits for somebody who does not read.
         while !reading.is_finished() {

@@ -7,7 +7,7 @@ use abaca::promise::{Promise, Resolver};
 use abaca_tests::{patiently, storm};
 
 #[test]
-fn what_is_promised_is_resolved_once_whoever_gives_up_waiting() {
+fn a_promise_is_resolved_once_although_waiters_give_up() {
     let resolvers = Mutex::new(Vec::<Resolver<usize>>::new());
     let take = || resolvers.lock().unwrap().pop();
     let (resolved, called) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));

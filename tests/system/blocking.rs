@@ -268,7 +268,7 @@ fn without_any_thread_a_job_runs_in_place() {
 }
 
 #[test]
-fn every_job_of_many_fibers_ends_once_whoever_is_cancelled() {
+fn every_job_ends_once_although_fibers_are_cancelled() {
     let runtime =
         Runtime::builder().max_blocking_threads(4).blocking_keep_alive(Duration::ZERO).build().unwrap();
     let (began, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
