@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, body::Incoming};
+use hyper::{Request, Response, body::Incoming};
 
 /// Tells every client what it asked for, until interrupted with Ctrl-C
 #[derive(Parser)]
@@ -97,11 +97,7 @@ async fn answer(request: Request<Incoming>) -> Response<String> {
             let length = body.to_bytes().len();
             Response::new(format!("{} {} with {length} bytes\n", head.method, head.uri.path()))
         }
-        Err(error) => {
-            let mut response = Response::new(format!("{error}\n"));
-            *response.status_mut() = StatusCode::BAD_REQUEST;
-            response
-        }
+        Err(error) => Response::builder().status(400).body(format!("{error}\n")).expect("400 is a status"),
     }
 }
 

@@ -46,11 +46,9 @@ impl TcpStream {
     ///
     /// If no address answers, the error of the last one:
     ///
-    /// * `ConnectionRefused`: nobody listens there.
+    /// * `ConnectionRefused`: nobody listens there. `NetworkUnreachable`, `HostUnreachable`: there is no route.
     /// * `TimedOut`: no answer came for some two minutes.
-    /// * `NetworkUnreachable`, `HostUnreachable`: there is no route.
-    /// * `InvalidInput`: there is no address, or the text is not one.
-    /// * Those of the look-up of a name, as with std.
+    /// * `InvalidInput`: there is no address, or the text is not one. Those of the look-up of a name, as with std.
     ///
     /// A fiber that is cancelled while it waits unwinds, and the attempt is given up.
     pub fn connect<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
@@ -210,8 +208,7 @@ impl TcpStream {
         IdleHandle::new(self.0.share_idle())
     }
 
-    /// [Reads](Read::read) without taking the bytes: the next call finds them again. Blocks the fiber while nothing has
-    /// arrived.
+    /// [Reads](Read::read) without taking the bytes: the next call finds them again. Blocks the fiber as a read does.
     ///
     /// # Errors
     ///
@@ -314,8 +311,7 @@ impl Read for TcpStream {
     /// * `ConnectionReset`: the peer has reset the connection.
     /// * `TimedOut`: the kernel has given the connection up, since the peer no longer answers.
     /// * `NotConnected`: the socket was never connected.
-    ///
-    /// Never `Interrupted`: a call that a signal has interrupted is made again.
+    /// * Never `Interrupted`: a call that a signal has interrupted is made again.
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (&*self).read(buffer)
