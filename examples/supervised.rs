@@ -11,7 +11,7 @@ use abaca::actor::{self, ActorRef, Mailbox, Registry};
 use abaca_examples::{Memory, grouped, or_fail, row};
 use clap::Parser;
 
-/// Starts actors under a supervisor, gives each a job at which some fail, and counts who is there afterwards
+/// Starts actors under a supervisor, gives each a job at which some fail, and counts those that live afterwards
 #[derive(Parser)]
 struct Options {
     /// Actors

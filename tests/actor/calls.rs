@@ -1,4 +1,4 @@
-//! Calls: an answer, or an error that says why there is none. Never a wait in vain.
+//! Calls: an answer, or an error that says why there is none, and never an endless wait.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use abaca::actor::{self, Actor, CallError, ExitReason, Mailbox, Reply};
 
 use super::LONG;
 
-/// What the test's server does with a call.
+/// How the test's server handles a call.
 enum Request {
     Double(u32, Reply<u32>),
     Forget(Reply<u32>),

@@ -1,4 +1,4 @@
-//! The end of actors: reasons, links and monitors in every order, and those who trap exits.
+//! The end of actors: reasons, links and monitors in every order, and trapped exits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -155,7 +155,7 @@ fn kill_ends_an_actor_that_traps_exits() {
     });
 }
 
-/// What the survivor of two linked actors sees, for one order of the events.
+/// The messages that the survivor of two linked actors gets, for one order of the events.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     DeathBeforeLink,

@@ -111,7 +111,7 @@ fn messages_that_were_never_read_are_dropped_with_the_actor() {
         actor.kill();
         assert_eq!(actor.wait(), ExitReason::Killed);
         actor.cast(Counted(Arc::clone(&drops)));
-        // What was passed over is dropped right after the end was told.
+        // Messages that were passed over are dropped right after the end is reported.
         while drops.load(SeqCst) < 11 {
             abaca::yield_now();
         }

@@ -1,4 +1,4 @@
-//! Deaths and messages from fibers and threads at once: each death is told once, to everybody, and nobody hangs.
+//! Deaths and messages from fibers and threads at once: each death is reported once to every monitor, and nobody hangs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

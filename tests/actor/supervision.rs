@@ -1,4 +1,4 @@
-//! Supervisors: who is restarted when, in which order children stop, and when a supervisor gives up.
+//! Supervisors: which children are restarted, the order in which they stop, and when a supervisor gives up.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::LONG;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What happened, in order: `+a` when child `a` started, `-a` when it ended.
+/// The events, in order: `+a` when child `a` started, `-a` when it ended.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -19,7 +19,7 @@ impl Log {
         self.0.lock().unwrap().push(event);
     }
 
-    /// What happened since the last look.
+    /// The events since the last call.
     fn take(&self) -> String {
         std::mem::take(&mut *self.0.lock().unwrap()).join(" ")
     }

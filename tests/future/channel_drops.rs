@@ -16,7 +16,7 @@ fn a_message_that_was_handed_over_is_received_first_by_the_next() {
         let mut future = Box::pin(receiver.recv_async());
         assert!(poll(future.as_mut(), &counter).is_pending());
         sender.try_send(0).unwrap();
-        // Behind the one that was handed over, as many as there is room for.
+        // Behind the message that was handed over, as many as there is room for.
         let others = capacity.unwrap_or(5);
         (1..=others).for_each(|n| sender.try_send(n).unwrap());
         drop(future);

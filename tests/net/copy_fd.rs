@@ -58,7 +58,7 @@ fn drain(reader: impl Read + Send + 'static) -> Drain {
 
 const READERS: [&str; 5] = ["tcp", "unix", "pipe", "polled pipe", "file"];
 
-/// An end to read from, and who feeds it.
+/// An end to read from, and its writer.
 fn reader(kind: &str, folder: &Folder) -> (End, Feeder) {
     let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), abaca::io::pipe().unwrap());
     let polled = polled_pipe();
@@ -73,7 +73,7 @@ fn reader(kind: &str, folder: &Folder) -> (End, Feeder) {
 
 const WRITERS: [&str; 6] = ["tcp", "unix", "pipe", "polled pipe", "file", "appended file"];
 
-/// An end to write to, and who drains it; files are drained in the end.
+/// An end to write to, and its reader; files are read at the end.
 fn writer(kind: &str, folder: &Folder) -> (End, Drain) {
     let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), abaca::io::pipe().unwrap());
     let polled = polled_pipe();

@@ -9,7 +9,7 @@ use abaca::channel::unbounded;
 use abaca::net::{TcpListener, TcpStream, UdpSocket};
 use abaca::time::timeout;
 
-/// One who waits for so long waits for ever.
+/// A wait of this length counts as endless.
 const ENDLESS: Duration = Duration::from_secs(60);
 
 /// Fibers that take from what `take` waits for until they are told to stop, and give up after a while each time; `send` makes that
@@ -26,7 +26,7 @@ fn nothing_is_lost<T: 'static>(take: impl Fn() -> T + Send + Sync + 'static, mut
                 stop.run_until_cancelled(|| {
                     let limit = Duration::from_micros(100 + 40 * number);
                     loop {
-                        // What was taken is dropped outside: that may wait, and be cancelled.
+                        // The result is dropped outside: that may wait, and be cancelled.
                         if let Ok(_it) = timeout(limit, || take()) {
                             took.send(()).unwrap();
                         }
@@ -63,7 +63,7 @@ fn no_datagram_is_lost_when_some_receives_give_up() {
     nothing_is_lost(move || socket.recv(&mut [0]).unwrap(), send);
 }
 
-/// What ends the wait of one ends it for all.
+/// An end of the file ends the wait of all.
 #[abaca::test]
 fn all_that_wait_in_line_see_the_end() {
     let listener = Arc::new(abaca::net::UnixListener::bind_addr(&unnamed()).unwrap());

@@ -181,7 +181,7 @@ fn the_open_file_has_its_old_mode_when_the_last_user_is_dropped() {
         assert!(timeout(Duration::from_millis(1), || (&second).read(&mut [0])).is_err());
         let second = second.into_inner();
         assert!(!is_nonblocking(&second) && !is_nonblocking(&reader));
-        // What was in that mode stays in it.
+        // A file that was in that mode stays in it.
         SockRef::from(&reader).set_nonblocking(true).unwrap();
         drop(Pollable::new(reader.as_fd()).unwrap());
         assert!(is_nonblocking(&reader));

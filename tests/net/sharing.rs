@@ -102,7 +102,7 @@ fn a_thread_and_a_fiber_share_a_stream() {
         });
         client.write_all(b"question").unwrap();
         client.read_exact(&mut [0; 8]).unwrap();
-        // What the thread did has not confused the runtime about the stream.
+        // The thread's calls have not confused the runtime about the stream.
         client.write_all(b"more").unwrap();
         let mut more = [0; 4];
         (&*server).read_exact(&mut more).unwrap();

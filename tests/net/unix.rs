@@ -1,4 +1,4 @@
-//! What std has on nightly only: descriptors and credentials that are passed, and peeking. And cancellation.
+//! The parts of Unix sockets that std has on nightly only (passing descriptors and credentials, peeking), and cancellation.
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write, pipe};

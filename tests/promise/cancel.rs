@@ -1,4 +1,4 @@
-//! Cancelling: which promises it reaches, in which order, and what recovers.
+//! Cancelling: which promises it reaches, in which order, and how they recover.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -51,7 +51,7 @@ fn a_cancellation_reaches_the_sources_through_every_combinator() {
     }
 }
 
-/// What `catch` needs to pass an error on.
+/// A callback for `catch` that passes the error on.
 trait Again {
     fn rejected_again(error: promise::Error) -> Self;
 }

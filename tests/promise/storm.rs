@@ -1,4 +1,4 @@
-//! Promises in a storm: each is resolved once and seen by its waiters as one outcome, whoever is cut short.
+//! Promises under load: each is resolved once, and all waiters see one outcome, although fibers are cancelled.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ fn a_promise_is_resolved_once_although_waiters_give_up() {
         };
         match (outcome, patiently(|| task.wait())) {
             (Ok(next), Ok(number)) => assert_eq!(next, number + 1),
-            // Else it is broken: who had the resolver was cut short.
+            // Otherwise it is broken: the fiber with the resolver was cancelled.
             (Err(next), Err(error)) => assert_eq!(next.is_canceled(), error.is_canceled()),
             outcomes => panic!("{outcomes:?}"),
         }

@@ -242,7 +242,7 @@ fn a_destructor_may_use_it_while_its_fiber_unwinds() {
 fn without_any_thread_a_job_runs_in_place() {
     if is_child() {
         one_worker().run(|| {
-            // What is left of the address space has no room for a thread's stack.
+            // The rest of the address space has no room for a thread's stack.
             let mut hoard = Vec::new();
             for shift in (18..=26).rev() {
                 let mut block = Vec::<u8>::new();

@@ -100,7 +100,7 @@ fn the_end_of_a_runtime_waits_for_none() {
     drop(go);
 }
 
-/// Each job's closure and result are dropped once, whoever goes last.
+/// Each job's closure and result are dropped once, whether the caller or the thread is done last.
 #[test]
 fn nothing_is_leaked_or_dropped_twice() {
     let seed = Choices::seed();

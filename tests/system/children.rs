@@ -1,4 +1,4 @@
-//! What a child has of the thread that starts it, and what becomes of one that nobody waits for.
+//! What a child inherits from the thread that starts it, and the end of children that nobody waits for.
 
 #![expect(unsafe_code, reason = "`pre_exec`, and calls that change the calling thread")]
 
@@ -163,7 +163,7 @@ fn many_children_at_once_need_few_threads() {
     });
 }
 
-/// What a child finds that it may have of a thread: slack, signals, capabilities, processors, filters, niceness.
+/// The properties that a child may inherit from a thread: slack, signals, capabilities, processors, filters, niceness.
 const FOUND: &str =
     "cat /proc/self/timerslack_ns; nice; grep -E 'Sig(Blk|Ign)|Cap|Seccomp|NoNew|Cpus_' /proc/self/status";
 

@@ -1,4 +1,4 @@
-//! What servers do when there are no descriptors left.
+//! Servers when no descriptor is left.
 
 use std::io::{self, Read, Write};
 
@@ -74,7 +74,7 @@ fn a_loop_over_incoming_survives_it() {
     assert_eq!(accepting.join().unwrap(), client.local_addr().unwrap());
 }
 
-/// Whoever asked for errors instead of waits gets all of them, as does whoever accepts by himself.
+/// A listener in non-blocking mode returns every error, and so does `accept`.
 #[test]
 fn an_error_is_given_to_those_who_ask_for_it() {
     if !is_child() {
@@ -94,7 +94,7 @@ fn an_error_is_given_to_those_who_ask_for_it() {
     });
 }
 
-/// A loop that takes no notice of errors does not keep those from running who could end what causes them.
+/// A loop that ignores errors does not starve the fibers that could remove their cause.
 #[test]
 fn a_loop_over_failing_accepts_gives_way() {
     if !is_child() {

@@ -63,7 +63,7 @@ fn an_open_ends_with_the_time_of_its_caller_and_keeps_no_thread() {
                 ErrorKind::InvalidInput
             );
             wait_until(|| blocking::metrics().idle == blocking::metrics().threads);
-            // What was given up took nothing from those who come later.
+            // The call that was given up took no byte from later ones.
             let reading = begun({
                 let path = path.clone();
                 move || fs::read_to_string(path).unwrap()
@@ -80,14 +80,14 @@ fn an_open_waits_for_the_other_end_and_for_nothing_else() {
         let folder = Folder::new();
         let path = fifo(&folder);
         one_worker().run(|| {
-            // Whoever opens to write has written nothing, and goes.
+            // The writer has written nothing, and closes.
             let reader = begun({
                 let path = path.clone();
                 move || File::open(path).unwrap().read(&mut [0]).unwrap()
             });
             drop(File::create(&path).unwrap());
             assert_eq!(reader.join().unwrap(), 0);
-            // Whoever opens to write stays, and writes nothing yet.
+            // The writer stays, and writes nothing yet.
             let reader = begun({
                 let path = path.clone();
                 move || File::open(path).unwrap()

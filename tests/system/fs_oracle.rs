@@ -91,7 +91,7 @@ fn said<T: Debug>(result: io::Result<T>, root: &Path) -> String {
     text.replace(&*root.to_string_lossy(), "ROOT")
 }
 
-/// What a call says when no file is open.
+/// The result of a call when no file is open.
 fn no_file<T>() -> io::Result<T> {
     Err(io::Error::other("no file"))
 }

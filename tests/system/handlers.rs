@@ -33,7 +33,7 @@ extern "C" fn plain(_signal: libc::c_int) {
 }
 
 extern "C" fn with_info(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: what the kernel has passed, by way of whoever calls.
+    // SAFETY: the caller passes on what the kernel has passed.
     let number = unsafe { (*info).si_signo };
     assert!(number == signal && !context.is_null());
     CALLS.fetch_add(1, SeqCst);
@@ -101,7 +101,7 @@ fn what_was_ignored_or_wanted_once_stays_so() {
     }
     drop(signals);
     assert_eq!(now(Signal::User2), libc::SIG_DFL);
-    // Children of one who ignores SIGCHLD leave no zombies.
+    // A process that ignores SIGCHLD gets no zombies.
     set(Signal::Child, libc::SIG_IGN, 0);
     let mut signals = Signals::new([Signal::Child]).unwrap();
     let mut child = std::process::Command::new("true").spawn().unwrap();

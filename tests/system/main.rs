@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use abaca::Runtime;
 
-/// A runtime on which whoever holds up the worker holds up everybody.
+/// A runtime with one worker: a fiber that blocks it holds up all others.
 fn one_worker() -> Runtime {
     Runtime::builder().workers(1).build().unwrap()
 }

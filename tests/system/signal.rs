@@ -93,7 +93,7 @@ fn receivers_never_sleep_through_the_last_of_many_signals() {
     in_a_process_of_its_own!("receivers_never_sleep_through_the_last_of_many_signals");
     const ROUNDS: usize = 20;
     const EACH: usize = 50;
-    // The last one comes last in the order as well: whoever reports it has looked for the others.
+    // The last one comes last in the order as well: a report of it comes after a check for the others.
     let of = [Signal::User1, Signal::User2, Signal::Terminate];
     let receive = move |mut signals: Signals, ended: &AtomicUsize| {
         let mut reports = [0; 3];

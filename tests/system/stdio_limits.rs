@@ -14,9 +14,9 @@ const SOON: Duration = Duration::from_millis(5);
 /// More than a pipe or a terminal holds.
 const MANY: usize = 1 << 20;
 
-/// What the child does: nobody reads what it writes, and nobody writes what it reads. It says how that came out by its status.
+/// The child's part: nobody reads what it writes, and nobody writes what it reads. Its exit status is the result.
 fn give_up() {
-    // It ends in the middle of a runtime, and what is said of that would wait for ever: nobody reads standard error.
+    // It exits in the middle of a runtime. A report of that would wait for ever: nobody reads standard error.
     abaca_tests::leaks::settle();
     one_worker().run(|| {
         let neighbour = abaca::spawn(|| abaca::sleep(SOON));
@@ -89,7 +89,7 @@ fn a_terminal_is_given_up_in_time() {
     assert!(!socket2::SockRef::from(&terminal).nonblocking().unwrap(), "its mode is its own");
 }
 
-/// What was written before the time was up is what is told.
+/// The result is the number of bytes that were written before the time was up.
 #[test]
 fn bytes_arrive_whole_and_once() {
     if is_child() {

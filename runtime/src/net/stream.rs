@@ -115,7 +115,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }
@@ -169,7 +169,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().read_timeout()
     }
@@ -178,7 +178,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().write_timeout()
     }
@@ -187,7 +187,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.get().take_error()
     }
@@ -198,7 +198,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.0.set_nonblocking(nonblocking)
     }
@@ -222,7 +222,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.0.get().set_nodelay(nodelay)
     }
@@ -231,7 +231,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.0.get().nodelay()
     }
@@ -240,7 +240,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         SockRef::from(self.0.get()).set_linger(linger)
     }
@@ -249,7 +249,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         SockRef::from(self.0.get()).linger()
     }
@@ -267,7 +267,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn ttl(&self) -> io::Result<u32> {
         self.0.get().ttl()
     }
@@ -277,7 +277,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
         SockRef::from(self.0.get()).set_tcp_quickack(quickack)
     }
@@ -286,7 +286,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn quickack(&self) -> io::Result<bool> {
         SockRef::from(self.0.get()).tcp_quickack()
     }
