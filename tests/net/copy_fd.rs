@@ -120,8 +120,8 @@ fn every_kind_is_copied_to_every_kind() {
     }
 }
 
-/// A byte that comes between the splice that finds none and the look at who is in its way must not be waited for: the end
-/// that is blamed would never become ready again.
+/// A byte that comes between the splice that finds none and the check which end would block must not be waited for: that end
+/// would never become ready again.
 #[test]
 fn bytes_that_come_one_by_one_are_copied() {
     const BYTES: usize = 20_000;
