@@ -57,6 +57,26 @@ fn a_spawn_outside_of_a_runtime_blames_its_caller() {
 }
 
 #[test]
+fn actors_promises_and_servers_outside_of_a_runtime_blame_their_caller() {
+    use abaca::actor::supervisor::{Strategy, Supervisor};
+    use abaca::actor::{self, Mailbox};
+    use abaca::net::{ServeOptions, TcpListener};
+    use abaca::promise::{self, Promise};
+
+    assert_blames_here(|| actor::spawn(|_: &mut Mailbox<()>| ()));
+    assert_blames_here(|| Supervisor::new(Strategy::OneForOne).start());
+    assert_blames_here(|| promise::spawn(|| ()));
+    assert_blames_here(|| promise::try_spawn(|| Ok(())));
+    assert_blames_here(|| promise::detach(|| ()));
+    assert_blames_here(|| promise::choose([] as [Promise<()>; 0]));
+    assert_blames_here(|| promise::npick([] as [Promise<()>; 0]));
+    let listener = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    assert_blames_here(|| listener().serve(|_, _| ()));
+    assert_blames_here(|| ServeOptions::new().serve(listener(), |_, _| ()));
+    assert_blames_here(|| ServeOptions::new().max_connections(0));
+}
+
+#[test]
 fn a_spawn_beyond_the_limit_blames_its_caller() {
     let runtime = small();
     runtime.run(|| {
@@ -75,6 +95,8 @@ fn a_name_with_a_nul_blames_the_caller() {
     abaca::run(|| {
         assert_blames_here(|| builder().spawn(|| ()));
         assert_blames_here(|| builder().spawn_local(|| ()));
+        let actor = abaca::actor::Builder::new().name("\0".into());
+        assert_blames_here(|| actor.spawn(|_: &mut abaca::actor::Mailbox<()>| ()));
         assert_blames_here(|| abaca::scope(|scope| drop(builder().spawn_scoped(scope, || ()))));
         // SAFETY: it never runs.
         assert_blames_here(|| unsafe { builder().spawn_roaming(|| ()) });

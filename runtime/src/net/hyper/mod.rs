@@ -74,8 +74,41 @@
 //! # }
 //! ```
 //!
-//! A handler that knows nothing of the token works too: a [drain](crate::net::Server::drain) by itself ends connections of
-//! HTTP/1 between two exchanges.
+//! A handler without the token works too: a [drain](crate::net::Server::drain) by itself ends connections of HTTP/1 between two
+//! exchanges.
+//!
+//! # A client
+//!
+//! One fiber drives the connection, and others send requests. Put [`time::timeout`](fn@crate::time::timeout) around a request
+//! to limit it. `http_body_util::BodyExt::collect` reads a body.
+//!
+//! ```
+//! use abaca::future::block_on;
+//! use abaca::net::TcpStream;
+//! use abaca::net::hyper::HyperStream;
+//! use hyper::client::conn::http1;
+//! use hyper::{Request, StatusCode};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # abaca::run(|| {
+//! # use std::io::{Read, Write};
+//! # let listener = abaca::net::TcpListener::bind("127.0.0.1:0")?;
+//! # let address = listener.local_addr()?;
+//! # listener.serve(|mut stream, _| {
+//! #     let _ = stream.read(&mut [0; 1024]);
+//! #     let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello");
+//! # });
+//! let stream = TcpStream::connect(address)?;
+//! let (mut sender, connection) = block_on(http1::handshake(HyperStream::new(stream)))?;
+//! abaca::spawn(move || block_on(connection));
+//!
+//! let request = Request::get("/").header("host", "www.example.org").body(String::new())?;
+//! let response = block_on(sender.send_request(request))?;
+//! assert_eq!(response.status(), StatusCode::OK);
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 
 mod exchange;
 mod executor;
