@@ -272,6 +272,9 @@ impl fmt::Debug for Runtime {
 ///
 /// The calling thread blocks meanwhile; it is no worker. With [`Runtime::builder`] a runtime has settings of its own.
 ///
+/// The result crosses threads, so it must be `Send`, and `Box<dyn Error>` is not: let `f` return
+/// `Result<(), Box<dyn Error + Send + Sync>>`, or use [`#[abaca::main]`](macro@crate::main), which takes either.
+///
 /// # Panics
 ///
 /// * With the panic of `f`.
