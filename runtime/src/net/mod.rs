@@ -5,8 +5,7 @@
 //! # A server
 //!
 //! [`TcpListener::serve`] runs a fiber for each connection and handles the errors of accept. [`ServeOptions`] sets limits,
-//! [`Server::drain`] ends the server gracefully, and `net::hyper` (feature `hyper`) serves
-//! HTTP.
+//! [`Server::drain`] ends the server gracefully, and `net::hyper` (feature `hyper`) serves HTTP.
 //!
 //! ```
 //! use std::io::{self, BufRead, BufReader, Write};
