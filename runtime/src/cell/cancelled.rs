@@ -20,10 +20,11 @@ use super::cancel_scope::Target;
 /// ```
 pub struct Cancelled {
     target: Target,
-    /// Present while its fiber unwinds with it. Told of the end of that, with the address of whose unwinding it is.
+    /// Called when the unwinding ends, with the address of the chain whose unwinding it is. `Some` while the payload's fiber
+    /// unwinds with it.
     ///
-    /// The type is public, and who joins a cancelled fiber may go on unwinding with what it gets: that is a panic, and no
-    /// cancellation of the one who joins.
+    /// The type is public, and the joiner of a cancelled fiber may go on unwinding with the payload: that is a panic, and not a
+    /// cancellation of the joiner.
     on_drop: Option<(fn(usize), usize)>,
 }
 
@@ -42,8 +43,8 @@ impl Cancelled {
         Self::to(Target::Fiber, |_| (), 0)
     }
 
-    /// Whether `payload`, which the caller has just caught, is that of the caller's own cancellation. The payload of another fiber's
-    /// cancellation, which a join has returned and the caller has gone on unwinding with, is a panic like any other.
+    /// Whether `payload`, which the caller has just caught, is the payload of the caller's own cancellation. If a join has returned
+    /// the payload of another fiber's cancellation, and the caller has resumed unwinding with it, that is a panic like any other.
     ///
     /// ```
     /// use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -51,8 +52,8 @@ impl Cancelled {
     /// # abaca::run(|| {
     /// let other = abaca::spawn(abaca::park);
     /// other.cancel();
-    /// let payload = other.join().unwrap_err();
-    /// let payload = catch_unwind(AssertUnwindSafe(|| resume_unwind(payload))).unwrap_err();
+    /// let join = AssertUnwindSafe(|| resume_unwind(other.join().unwrap_err()));
+    /// let payload = catch_unwind(join).unwrap_err();
     /// assert!(payload.is::<Cancelled>() && !Cancelled::is_own(&*payload));
     /// # });
     /// ```
@@ -60,12 +61,12 @@ impl Cancelled {
         payload.downcast_ref::<Self>().is_some_and(|cancelled| cancelled.on_drop.is_some())
     }
 
-    /// [`is_own`](Self::is_own), by one with whom the unwinding ends. What is handed on then is only the news of it.
+    /// [`is_own`](Self::is_own) for a caller at which the unwinding ends. Afterwards the payload is no longer anyone's own.
     #[cold]
-    pub(crate) fn land(payload: &mut (dyn Any + Send)) -> bool {
+    pub(crate) fn end_unwinding(payload: &mut (dyn Any + Send)) -> bool {
         let on_drop = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.on_drop.take());
-        if let Some((landed, whose)) = on_drop {
-            landed(whose);
+        if let Some((on_drop, whose)) = on_drop {
+            on_drop(whose);
         }
         on_drop.is_some()
     }
