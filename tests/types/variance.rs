@@ -42,6 +42,7 @@ shortens! {
     MappedRwLockReadGuard: sync::MappedRwLockReadGuard<life, T>;
     MappedRwLockWriteGuard: sync::MappedRwLockWriteGuard<life, same>;
     SemaphorePermit: sync::SemaphorePermit<life>;
+    WaitQueueGuard: abaca::park::WaitQueueGuard<life, same>;
     MpscIter: mpsc::Iter<life, same>;
     MpscTryIter: mpsc::TryIter<life, same>;
     Iter: channel::Iter<life, same>;
@@ -73,6 +74,7 @@ shortens! {
 /// What is changed through shared references, and owned by whoever takes part, is of one type: as with std, crossbeam and tokio.
 const INVARIANT: &[&str] = &[
     "Mutex",
+    "WaitQueue",
     "RwLock",
     "OnceLock",
     "LazyLock",
@@ -100,7 +102,7 @@ const INVARIANT: &[&str] = &[
 ];
 
 /// Written out below; or only in the library's hands; or of `'static` values only.
-const OTHERS: &[&str] = &["Either", "Within", "CoroutineResult", "Arm", "AnyArm", "End", "State"];
+const OTHERS: &[&str] = &["Either", "Within", "CoroutineResult", "Case", "AnyCase", "End", "State"];
 
 #[allow(dead_code, reason = "compiled, not called")]
 fn a_lent_coroutine<'short, 'long: 'short>(long: Scoped<'long, u8, u8, u8>) -> Scoped<'short, u8, u8, u8> {

@@ -263,7 +263,7 @@ impl Builder {
         Ok(unsafe { JoinHandle::new(cell) })
     }
 
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     fn settings(self) -> Result<(u32, Option<Fiber>), SpawnError> {
         let stack_bytes = match self.stack_bytes {
@@ -275,16 +275,20 @@ impl Builder {
 }
 
 /// The identity of a fiber with a name; `None` for a fiber without one.
-///
+#[inline(always)]
+#[track_caller]
+fn named(name: Option<String>) -> Option<Fiber> {
+    Some(identity_of(name?))
+}
+
 /// # Panics
 ///
 /// If there is a NUL in the name, with std's message.
-#[inline]
+#[cold]
 #[track_caller]
-fn named(name: Option<String>) -> Option<Fiber> {
-    let name = name?;
+fn identity_of(name: String) -> Fiber {
     assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
-    Some(Fiber::new(Some(name.into_boxed_str())))
+    Fiber::new(Some(name.into_boxed_str()))
 }
 
 #[inline]
