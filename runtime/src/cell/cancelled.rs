@@ -20,30 +20,42 @@ use super::cancel_scope::Target;
 /// ```
 pub struct Cancelled {
     target: Target,
-    /// Present while its fiber unwinds with it. Told of the end of that, with the address of whose unwinding it is.
+    /// Present while its fiber unwinds with it.
     ///
     /// The type is public, and who joins a cancelled fiber may go on unwinding with what it gets: that is a panic, and no
     /// cancellation of the one who joins.
-    on_drop: Option<(fn(usize), usize)>,
+    under_way: Option<UnderWay>,
+}
+
+/// The unwinding of a cancelled fiber (or thread), for as long as its payload is there.
+#[derive(Clone, Copy)]
+pub(crate) struct UnderWay {
+    /// The address of what only the fiber has.
+    pub(crate) whose: usize,
+    /// Whether that is the caller's.
+    pub(crate) is_callers: fn(usize) -> bool,
+    /// Told of the end of it.
+    pub(crate) end: fn(usize),
 }
 
 impl Cancelled {
     pub(crate) fn new() -> Self {
-        Self { target: Target::Fiber, on_drop: None }
+        Self { target: Target::Fiber, under_way: None }
     }
 
-    /// The payload of an unwinding to `target`. `on_drop` is called with `whose` when it is dropped.
-    pub(crate) fn to(target: Target, on_drop: fn(usize), whose: usize) -> Self {
-        Self { target, on_drop: Some((on_drop, whose)) }
+    /// The payload of an unwinding to `target`.
+    pub(crate) fn to(target: Target, under_way: UnderWay) -> Self {
+        Self { target, under_way: Some(under_way) }
     }
 
     /// The payload of an unwinding of the calling fiber for a reason that is not the runtime's.
     pub(crate) fn thrown() -> Self {
-        Self::to(Target::Fiber, |_| (), 0)
+        Self::to(Target::Fiber, UnderWay { whose: 0, is_callers: |_| true, end: |_| () })
     }
 
     /// Whether `payload`, which the caller has just caught, is that of the caller's own cancellation. The payload of another fiber's
-    /// cancellation, which a join has returned and the caller has gone on unwinding with, is a panic like any other.
+    /// cancellation, which a join has returned or that fiber has caught and handed over, and with which the caller has gone on
+    /// unwinding, is a panic like any other.
     ///
     /// ```
     /// use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -57,17 +69,21 @@ impl Cancelled {
     /// # });
     /// ```
     pub fn is_own(payload: &(dyn Any + Send)) -> bool {
-        payload.downcast_ref::<Self>().is_some_and(|cancelled| cancelled.on_drop.is_some())
+        payload
+            .downcast_ref::<Self>()
+            .and_then(|cancelled| cancelled.under_way)
+            .is_some_and(UnderWay::is_callers)
     }
 
     /// [`is_own`](Self::is_own), by one with whom the unwinding ends. What is handed on then is only the news of it.
     #[cold]
     pub(crate) fn land(payload: &mut (dyn Any + Send)) -> bool {
-        let on_drop = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.on_drop.take());
-        if let Some((landed, whose)) = on_drop {
-            landed(whose);
+        let landed = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.under_way.take());
+        let is_own = landed.is_some_and(UnderWay::is_callers);
+        if let Some(landed) = landed {
+            (landed.end)(landed.whose);
         }
-        on_drop.is_some()
+        is_own
     }
 
     pub(crate) fn target(&self) -> Target {
@@ -75,10 +91,16 @@ impl Cancelled {
     }
 }
 
+impl UnderWay {
+    fn is_callers(self) -> bool {
+        (self.is_callers)(self.whose)
+    }
+}
+
 impl Drop for Cancelled {
     fn drop(&mut self) {
-        if let Some((on_drop, whose)) = self.on_drop {
-            on_drop(whose);
+        if let Some(ended) = self.under_way {
+            (ended.end)(ended.whose);
         }
     }
 }
