@@ -1,4 +1,4 @@
-//! A chat server: rooms, two fibers for each member, and an end at which nobody loses a line.
+//! A chat server: rooms, two fibers for each member, and a stop that loses no line.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
@@ -35,7 +35,7 @@ impl Chat {
         self.0.lock().expect("nobody panics with it")
     }
 
-    /// Gives a line to all in a room. Who is 64 lines behind misses it, and holds nobody up.
+    /// Gives a line to all in a room. A member that is 64 lines behind misses it, and does not hold up the others.
     fn say(&self, room: &str, line: &str) {
         let line: Arc<str> = format!("{line}\n").into();
         for member in self.members().values().filter(|member| member.room == room) {
@@ -43,7 +43,7 @@ impl Chat {
         }
     }
 
-    /// Serves a member until it leaves, or until the chat is over and it has been told all.
+    /// Serves a member until it leaves, or until the chat is over and it has got all lines.
     fn serve(&self, stream: &TcpStream, peer: SocketAddr) -> io::Result<()> {
         let mut heard = BufReader::new(stream).lines();
         let Some(name) = heard.next().transpose()? else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! A crawler: a fiber for each page, a limit of fetches at once, a deadline for each. The site is its own.
+//! A crawler: a fiber for each page, a limit on fetches at once, a deadline for each. It serves the site itself.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,7 +12,6 @@ use abaca::Scope;
 use abaca::net::{TcpListener, TcpStream};
 use abaca::sync::Semaphore;
 use abaca::time::timeout;
-use abaca_examples::{grouped, or_fail, row, seconds};
 use clap::Parser;
 
 /// Serves a site of many pages, some of which never come, and visits all that can be reached from the first
@@ -21,7 +20,7 @@ struct Options {
     /// Pages of the site
     #[arg(long, default_value = "1000")]
     pages: NonZero<usize>,
-    /// Every how manyth page never comes
+    /// One page in so many never comes
     #[arg(long, default_value = "100")]
     silent: NonZero<usize>,
     /// Fetches at once
@@ -81,7 +80,10 @@ fn answer(mut stream: TcpStream, options: &Options) -> io::Result<()> {
 
 #[abaca::main]
 fn main() {
-    or_fail(run(Options::parse()));
+    if let Err(error) = run(Options::parse()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(options: Options) -> io::Result<()> {
@@ -93,8 +95,14 @@ fn run(options: Options) -> io::Result<()> {
     // Leaving the scope waits for all the pages that are still to be found.
     abaca::scope(|scope| crawler.visit(scope, 0));
     let (seen, fetched) = (crawler.seen.into_inner().expect("as above").len(), crawler.fetched.into_inner());
-    row("pages fetched", grouped(fetched as u64), "");
-    row("pages given up", grouped((seen - fetched) as u64), "");
+    println!("pages fetched   {fetched:>8}");
+    println!("pages given up  {:>8}", seen - fetched);
     server.drain(Duration::ZERO);
     Ok(())
+}
+
+/// A duration from an option: seconds, which may have a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -57,7 +57,7 @@ fn run(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Echoes until the client ends its half; the bytes that passed.
+/// Echoes until the client ends its half. Returns the number of bytes.
 fn echo(mut stream: TcpStream) -> io::Result<u64> {
     let mut buffer = vec![0; 1024];
     let mut total = 0;

@@ -42,7 +42,7 @@ fn run(options: &Options) -> io::Result<()> {
     abaca::scope(|scope| {
         for stream in listener.incoming().take(options.connections.unwrap_or(usize::MAX)) {
             match stream {
-                // A client that goes away ends its fiber; there is nobody left to tell.
+                // A client that goes away ends its fiber, and its error is of no use.
                 Ok(stream) => drop(scope.spawn(move || serve(stream))),
                 Err(error) => {
                     eprintln!("accept: {error}");
@@ -83,8 +83,8 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// What to answer to the first request in `bytes`, how long that is, and whether another may follow; nothing while it
-/// is not complete.
+/// The answer to the first request in `bytes`, the request's length, and whether another may follow. `None` while it is not
+/// complete.
 fn answer(bytes: &[u8]) -> Option<(&'static str, usize, bool)> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);

@@ -70,7 +70,7 @@ fn self_signed(options: &Options) -> io::Result<Arc<ServerConfig>> {
     config.with_single_cert(vec![made.cert.into()], key.into()).map(Arc::new).map_err(io::Error::other)
 }
 
-/// Serves one connection until its client has enough, or the server has.
+/// Serves one connection until its client ends it, or the server stops.
 fn serve(mut stream: Tls, left: &AtomicUsize, stop: &CancellationToken) -> io::Result<()> {
     let (mut buffer, mut filled, mut go_on) = (vec![0; REQUEST_LIMIT], 0, true);
     while go_on {
@@ -90,7 +90,8 @@ fn serve(mut stream: Tls, left: &AtomicUsize, stop: &CancellationToken) -> io::R
     stream.flush()
 }
 
-/// What to answer to the first request in `bytes` once it is complete, how long it is, and whether another may follow.
+/// The answer to the first request in `bytes`, the request's length, and whether another may follow. `None` while it is not
+/// complete.
 fn answer(bytes: &[u8]) -> Option<(String, usize, bool)> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);

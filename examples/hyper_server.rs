@@ -1,8 +1,10 @@
-//! A web server on hyper, without an async runtime: a fiber per connection, and handlers that may block.
+//! A web server on hyper, without an async runtime: a fiber per connection, handlers that may block, and a graceful stop.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::num::NonZero;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use http_body_util::BodyExt;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, body::Incoming};
+use hyper::{Request, Response, body::Incoming};
 
 /// Tells every client what it asked for, until interrupted with Ctrl-C
 #[derive(Parser)]
@@ -28,7 +30,7 @@ struct Options {
     requests: Option<NonZero<usize>>,
     /// How long a client may take for the head of a request
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    patience: Duration,
+    header_timeout: Duration,
 }
 
 #[abaca::main]
@@ -45,9 +47,9 @@ fn run(options: &Options) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
     println!("listening on http://{}/", listener.local_addr()?);
     let left = AtomicUsize::new(options.requests.map_or(usize::MAX, NonZero::get));
-    let (stop, patience) = (CancellationToken::new(), options.patience);
+    let (stop, header_timeout) = (CancellationToken::new(), options.header_timeout);
     let server = ServeOptions::new().stop_on(&stop).serve(listener, move |stream, peer| {
-        if let Err(error) = serve(stream, patience, &left, &stop) {
+        if let Err(error) = serve(stream, header_timeout, &left, &stop) {
             eprintln!("{peer}: {error}");
         }
     });
@@ -56,10 +58,10 @@ fn run(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves one connection until its client has enough, or the server has.
+/// Serves one connection until its client ends it, or the server stops: then it answers the request under way, and ends.
 fn serve(
     stream: TcpStream,
-    patience: Duration,
+    header_timeout: Duration,
     left: &AtomicUsize,
     stop: &CancellationToken,
 ) -> hyper::Result<()> {
@@ -67,31 +69,35 @@ fn serve(
         let mut response = answer(request).await;
         if left.fetch_sub(1, Relaxed) == 1 {
             stop.cancel();
-        }
-        if stop.is_cancelled() {
+            // This response is written before the connection sees that.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok::<_, Infallible>(response)
     });
     let mut http = http1::Builder::new();
-    http.timer(HyperTimer).header_read_timeout(patience);
-    block_on(http.serve_connection(HyperStream::new(stream), service))
+    http.timer(HyperTimer).header_read_timeout(header_timeout);
+    let mut connection = pin!(http.serve_connection(HyperStream::new(stream), service));
+    let mut stopped = pin!(stop.cancelled_async());
+    let mut is_stopping = false;
+    block_on(poll_fn(|context| {
+        if !is_stopping && stopped.as_mut().poll(context).is_ready() {
+            is_stopping = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(context)
+    }))
 }
 
 async fn answer(request: Request<Incoming>) -> Response<String> {
     let (head, body) = request.into_parts();
     match body.collect().await {
         Ok(body) => {
-            // It blocks its own connection and nobody else, like a query of a database.
+            // Blocks only its own connection. It stands for a query of a database.
             abaca::sleep(Duration::from_millis(1));
             let length = body.to_bytes().len();
             Response::new(format!("{} {} with {length} bytes\n", head.method, head.uri.path()))
         }
-        Err(error) => {
-            let mut response = Response::new(format!("{error}\n"));
-            *response.status_mut() = StatusCode::BAD_REQUEST;
-            response
-        }
+        Err(error) => Response::builder().status(400).body(format!("{error}\n")).expect("400 is a status"),
     }
 }
 

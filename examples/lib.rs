@@ -1,4 +1,4 @@
-//! What the examples share: the lines that they print, a look at this process's memory, and how they fail.
+//! Helpers of the examples that measure: the lines that they print, this process's memory, and their exit on an error.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 /// Prints one line of a report: what, how much, and what there is to say about it.
 pub fn row(what: &str, figure: impl Display, remark: impl Display) {
     progress("");
-    // Text of its own first: what formats itself may ignore a width.
+    // A string first: a value's own `Display` may ignore the width.
     let figure = figure.to_string();
     println!("{}", format!("{what:<24}{figure:>14}  {remark}").trim_end());
 }
@@ -23,7 +23,7 @@ pub fn grouped(number: u64) -> String {
     groups.collect::<Vec<_>>().join(",")
 }
 
-/// Writes over the last line of a terminal; an empty text clears it. Says nothing where nobody watches.
+/// Overwrites the last line of a terminal; an empty text clears it. Prints nothing if standard error is no terminal.
 pub fn progress(text: impl Display) {
     if io::stderr().is_terminal() {
         // Carriage return, then "erase to the end of the line".
@@ -31,7 +31,7 @@ pub fn progress(text: impl Display) {
     }
 }
 
-/// The value of `result`, or the end of the process: `error: ...`, status 1.
+/// The value of `result`. On an error, prints `error: ...` and exits with status 1.
 pub fn or_fail<T>(result: io::Result<T>) -> T {
     result.unwrap_or_else(|error| {
         progress("");
@@ -44,13 +44,13 @@ pub fn or_fail<T>(result: io::Result<T>) -> T {
 ///
 /// # Errors
 ///
-/// What is wrong with the text.
+/// The text is not a number, or not a duration.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-/// Says in an error what it is about: `.map_err(context("listening on port 80"))`.
+/// Adds to an error what was being done: `.map_err(context("listening on port 80"))`.
 pub fn context(what: impl Display) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
 }
@@ -89,8 +89,7 @@ pub fn connections_allowed(wanted: Option<NonZero<u64>>, usual: u64) -> io::Resu
     Ok(wanted.min(most))
 }
 
-/// How long answers took, gathered from many fibers. A lock is held for nanoseconds and never across a wait, so that
-/// std's does.
+/// How long answers took, from many fibers. The lock is held for nanoseconds and never across a wait, so std's is fine.
 #[derive(Debug)]
 pub struct Latencies(Mutex<Histogram<u64>>);
 
@@ -126,7 +125,7 @@ impl Latencies {
     }
 }
 
-/// What the kernel accounts to this process, in bytes; and its threads.
+/// This process's memory, in bytes, and its threads, as the kernel counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// Resident pages.
@@ -160,7 +159,7 @@ impl Memory {
         self.resident + self.page_tables
     }
 
-    /// How much the machine can still give, in bytes.
+    /// The memory that the machine has available, in bytes.
     ///
     /// # Errors
     ///

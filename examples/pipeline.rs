@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use abaca::channel::{Receiver, Sender, after, bounded, select, tick};
-use abaca_examples::{grouped, or_fail, progress, row, seconds};
 use clap::{Parser, value_parser};
 
 /// Sends numbers through a line of stages, until all have passed or the time is up
@@ -32,20 +31,30 @@ fn main() {
     if let Some(workers) = options.workers {
         builder = builder.workers(workers);
     }
-    let runtime = or_fail(builder.build());
+    let runtime = builder.build().unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        std::process::exit(1)
+    });
     let began = Instant::now();
     let end = runtime.run(|| pipeline(&options));
     let elapsed = began.elapsed();
 
-    row("items", grouped(end.items), if end.is_late { "when the time was up" } else { "which are all" });
-    row("sum", grouped(end.sum), format!("each is {} more than it was", options.stages));
-    row("time", format!("{:.3}", elapsed.as_secs_f64()), "seconds");
+    let extent = if end.is_late { "when the time was up" } else { "which are all" };
+    println!("items       {:>12}  {extent}", end.items);
+    println!("sum         {:>12}  each is {} more than it was", end.sum, options.stages);
+    println!("time        {:>12.3}  seconds", elapsed.as_secs_f64());
     let messages = end.items * u64::from(options.stages + 1);
     let rate = messages as f64 / elapsed.as_secs_f64();
-    row("messages/s", grouped(rate as u64), format!("through {} channels", options.stages + 1));
+    println!("messages/s  {rate:>12.0}  through {} channels", options.stages + 1);
 }
 
-/// What came out.
+/// A duration from an option: seconds, which may have a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// The result of the pipeline.
 #[derive(Default)]
 struct End {
     items: u64,
@@ -66,7 +75,7 @@ fn pipeline(options: &Options) -> End {
 
     let mut end = End::default();
     let deadline = after(options.seconds);
-    let report = tick(Duration::from_millis(100));
+    let report = tick(Duration::from_secs(1));
     loop {
         select! {
             recv(last) -> item => match item {
@@ -77,7 +86,7 @@ fn pipeline(options: &Options) -> End {
                 // All senders are gone, one after the other, and all items have arrived.
                 Err(_) => return end,
             },
-            recv(report) -> _ => progress(format!("{} items", grouped(end.items))),
+            recv(report) -> _ => eprintln!("{} items so far", end.items),
             recv(deadline) -> _ => {
                 end.is_late = end.items < items;
                 // Fails when the source has ended already.

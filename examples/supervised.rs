@@ -1,4 +1,4 @@
-//! Actors under a supervisor: each lives in a fiber of its own, some fail at their work, and are started anew.
+//! Actors under a supervisor: each is a fiber of its own; those that fail at their work are started again.
 
 use std::io;
 use std::num::NonZero;
@@ -11,13 +11,13 @@ use abaca::actor::{self, ActorRef, Mailbox, Registry};
 use abaca_examples::{Memory, grouped, or_fail, row};
 use clap::Parser;
 
-/// Starts actors under a supervisor, gives each a job at which some fail, and counts who is there afterwards
+/// Starts actors under a supervisor, gives each a job at which some fail, and counts those that live afterwards
 #[derive(Parser)]
 struct Options {
     /// Actors
     #[arg(long, default_value = "10000")]
     actors: NonZero<u64>,
-    /// Every how manyth job is poison, and ends the actor that takes it
+    /// One job in so many is poison, and ends the actor that takes it
     #[arg(long, value_name = "NUMBER", default_value = "10")]
     poison: NonZero<u64>,
 }
@@ -29,7 +29,7 @@ struct Counts {
     failed: AtomicU64,
 }
 
-/// An actor that does jobs until one is poison. What it returns is the reason of its end.
+/// An actor that does jobs until one is poison. The value that its body returns is its exit reason.
 fn clerk(counts: &Arc<Counts>) -> ActorRef<u64> {
     counts.started.fetch_add(1, Relaxed);
     let (counts, mut done) = (Arc::clone(counts), 0_u64);
@@ -41,7 +41,7 @@ fn clerk(counts: &Arc<Counts>) -> ActorRef<u64> {
                     return Err(format!("poison, after {done} jobs"));
                 }
                 _job => {
-                    done += 1; // State of its own, which no other fiber can touch: no lock.
+                    done += 1; // The actor's own state needs no lock.
                     counts.done.fetch_add(1, Relaxed);
                 }
             }
@@ -57,7 +57,7 @@ fn main() {
 fn run(options: &Options) -> io::Result<()> {
     let (actors, poison) = (options.actors.get(), options.poison.get());
     let counts = Arc::new(Counts::default());
-    // An actor that was started anew is another actor: it is found by its name.
+    // A restarted actor is a new actor, so it is looked up by its name.
     let registry = Registry::new();
     let (before, began) = (Memory::now()?, Instant::now());
     let failures = actors.div_ceil(poison) as usize;

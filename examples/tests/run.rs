@@ -92,7 +92,7 @@ fn every_example_has_help_and_refuses_nonsense() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_in_one_sentence() {
+fn an_error_is_one_sentence() {
     fails("c10k", &["--connections", "100000000"], "limit");
     fails("c10k", &["--workers", "0"], "workers");
     fails("skynet", &["--workers", "0"], "workers");
@@ -212,7 +212,7 @@ fn echo_sends_back_what_it_receives() {
 }
 
 #[test]
-fn echo_answers_each_piece_and_outlives_a_reset() {
+fn echo_answers_each_piece_and_survives_a_reset() {
     let server = Server::start("echo", &["--connections", "2"]);
     let patient = server.connect();
     expect_echo(&patient, "one ");
@@ -282,7 +282,7 @@ fn http_hello_keeps_connections_alive_and_answers_pipelines() {
 }
 
 #[test]
-fn http_hello_refuses_what_it_cannot_serve() {
+fn http_hello_refuses_requests_that_it_cannot_serve() {
     let refused = [
         "\0\u{1} nonsense\r\n\r\n".to_string(),
         "POST / HTTP/1.1\r\n\r\n".to_string(),

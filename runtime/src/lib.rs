@@ -102,6 +102,9 @@
 //! | run a child process, with a time limit | [`process::Command`], [`process::Child::wait_timeout`] |
 //! | wait for Ctrl-C or another signal | [`signal`] |
 //! | wait for a descriptor of my own | [`io::Pollable`] |
+//! | let others run in a long computation | [`yield_now`]; [`cancel::checkpoint`] if it may be cancelled there |
+//! | print, or read lines of the standard input | [`print!`](crate::print), [`io::stdout`], [`io::stdin`] |
+//! | retry, limit a rate, pool connections, fan out with a deadline | the [cookbook](guide::cookbook) |
 //! | call a C library, SQLite, or compute for long | [`blocking::run`](fn@blocking::run) |
 //! | await a future on a fiber | [`future::block_on`]; of tokio's [`future::within`](fn@future::within) |
 //! | await a fiber or a channel in async code | `handle.await` ([`future::JoinFuture`]), [`channel::Receiver::recv_async`] |

@@ -1,4 +1,4 @@
-//! Calls: an answer, or an error that says why there is none. Never a wait in vain.
+//! Calls: an answer, or an error that says why there is none, and never an endless wait.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use abaca::actor::{self, Actor, CallError, ExitReason, Mailbox, Reply};
 
 use super::LONG;
 
-/// What the test's server does with a call.
+/// How the test's server handles a call.
 enum Request {
     Double(u32, Reply<u32>),
     Forget(Reply<u32>),
@@ -89,7 +89,7 @@ fn a_server_that_dies_before_during_or_after_a_call_is_an_error() {
 }
 
 #[test]
-fn a_killed_server_answers_with_its_death() {
+fn a_call_to_a_killed_server_returns_its_death() {
     abaca::run(|| {
         let server = actor::start(Server::default());
         let caller = abaca::spawn({
@@ -103,7 +103,7 @@ fn a_killed_server_answers_with_its_death() {
 }
 
 #[test]
-fn a_caller_that_is_cancelled_harms_nobody() {
+fn a_cancelled_caller_does_not_disturb_the_server() {
     abaca::run(|| {
         let server = actor::start(Server::default());
         for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! The end of actors: reasons, links and monitors in every order, and those who trap exits.
+//! The end of actors: reasons, links and monitors in every order, and trapped exits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -17,7 +17,7 @@ fn failed() -> ExitReason {
 }
 
 #[test]
-fn the_reason_is_what_the_body_came_to() {
+fn the_reason_is_the_value_of_the_body() {
     abaca::run(|| {
         let ends: Vec<(ActorRef<()>, ExitReason)> = vec![
             (actor::spawn(|_: &mut Mailbox<()>| ()), ExitReason::Normal),
@@ -52,7 +52,7 @@ fn exit_and_kill_end_an_actor_and_the_first_reason_counts() {
 }
 
 #[test]
-fn an_actor_that_never_ran_ends_and_tells() {
+fn an_actor_that_never_ran_ends_and_its_monitors_are_notified() {
     let runtime = abaca::Runtime::builder().workers(1).build().unwrap();
     runtime.run(|| {
         let ran = Arc::new(AtomicUsize::new(0));
@@ -108,7 +108,7 @@ fn a_normal_end_and_an_undone_link_leave_others_alone() {
 }
 
 #[test]
-fn who_traps_exits_is_told_and_lives() {
+fn an_actor_that_traps_exits_gets_a_message_and_lives() {
     as_actor(|mailbox: &mut Mailbox<Exit>| {
         mailbox.trap_exits(|exit| exit);
         for reason in [ExitReason::Normal, ExitReason::Shutdown, failed()] {
@@ -128,7 +128,7 @@ fn who_traps_exits_is_told_and_lives() {
 }
 
 #[test]
-fn kill_ends_one_that_traps_exits_and_so_does_a_link_once_it_stops() {
+fn kill_ends_an_actor_that_traps_exits() {
     abaca::run(|| {
         let trapping = |stop: bool| {
             let (ready, is_ready) = abaca::channel::bounded(1);
@@ -155,7 +155,7 @@ fn kill_ends_one_that_traps_exits_and_so_does_a_link_once_it_stops() {
     });
 }
 
-/// What the survivor of two linked actors sees, for one order of the events.
+/// The messages that the survivor of two linked actors gets, for one order of the events.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     DeathBeforeLink,
@@ -163,7 +163,7 @@ enum Order {
 }
 
 #[test]
-fn links_and_monitors_tell_once_in_every_order() {
+fn links_and_monitors_report_once_in_every_order() {
     #[derive(Debug, PartialEq)]
     enum News {
         Exit(Exit),
@@ -196,7 +196,7 @@ fn links_and_monitors_tell_once_in_every_order() {
 }
 
 #[test]
-fn a_link_to_one_that_has_failed_ends_the_linking_one() {
+fn a_link_to_an_actor_that_has_failed_ends_the_other() {
     abaca::run(|| {
         let dead = mortal();
         dead.cast(failed());

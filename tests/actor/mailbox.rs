@@ -67,7 +67,7 @@ fn a_receive_with_a_timeout_gives_up_and_loses_nothing() {
 }
 
 #[test]
-fn a_bounded_mailbox_refuses_and_news_are_delivered_all_the_same() {
+fn a_full_mailbox_refuses_messages_but_not_exits() {
     abaca::run(|| {
         let (go, wait_for_go) = abaca::channel::bounded::<()>(1);
         let mortal = idle();
@@ -111,7 +111,7 @@ fn messages_that_were_never_read_are_dropped_with_the_actor() {
         actor.kill();
         assert_eq!(actor.wait(), ExitReason::Killed);
         actor.cast(Counted(Arc::clone(&drops)));
-        // What was passed over is dropped right after the end was told.
+        // Messages that were passed over are dropped right after the end is reported.
         while drops.load(SeqCst) < 11 {
             abaca::yield_now();
         }

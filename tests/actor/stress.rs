@@ -1,4 +1,4 @@
-//! Deaths and messages from fibers and threads at once: each death is told once, to everybody, and nobody hangs.
+//! Deaths and messages from fibers and threads at once: each death is reported once to every monitor, and nobody hangs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -10,7 +10,7 @@ use super::{LONG, as_actor};
 const ACTORS: usize = 300;
 
 #[test]
-fn a_storm_of_deaths_is_told_to_every_monitor_once() {
+fn every_monitor_gets_each_death_once_under_load() {
     as_actor(|mailbox: &mut Mailbox<Down>| {
         let alive = Arc::new(AtomicUsize::new(0));
         let actors: Vec<ActorRef<u32>> = (0..ACTORS)
@@ -54,7 +54,7 @@ fn a_storm_of_deaths_is_told_to_every_monitor_once() {
 }
 
 #[test]
-fn two_that_link_while_both_die_never_leave_one_behind() {
+fn two_actors_that_link_while_both_die_both_end() {
     abaca::run(|| {
         for round in 0..500 {
             let other = actor::spawn(|mailbox: &mut Mailbox<()>| {

@@ -1,4 +1,4 @@
-//! Supervisors: who is restarted when, in which order children stop, and when a supervisor gives up.
+//! Supervisors: which children are restarted, the order in which they stop, and when a supervisor gives up.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::LONG;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What happened, in order: `+a` when child `a` started, `-a` when it ended.
+/// The events, in order: `+a` when child `a` started, `-a` when it ended.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -19,7 +19,7 @@ impl Log {
         self.0.lock().unwrap().push(event);
     }
 
-    /// What happened since the last look.
+    /// The events since the last call.
     fn take(&self) -> String {
         std::mem::take(&mut *self.0.lock().unwrap()).join(" ")
     }
@@ -270,7 +270,7 @@ fn a_child_that_does_not_end_when_it_is_asked_to_is_killed() {
 }
 
 #[test]
-fn a_child_is_given_the_time_that_it_was_promised() {
+fn a_child_is_given_its_shutdown_time() {
     abaca::run(|| {
         let polite = || {
             trapping(|mailbox| {
@@ -334,7 +334,7 @@ fn a_supervisor_that_is_killed_takes_its_children_with_it() {
 }
 
 #[test]
-fn a_supervisor_ends_with_who_it_is_linked_to() {
+fn a_supervisor_ends_with_the_actor_it_is_linked_to() {
     abaca::run(|| {
         let log = Log::default();
         let supervisor = three(Strategy::OneForOne, &log);
@@ -351,7 +351,7 @@ fn a_supervisor_ends_with_who_it_is_linked_to() {
 }
 
 #[test]
-fn a_storm_of_crashes_leaves_every_child_alive() {
+fn many_crashes_leave_every_child_alive() {
     abaca::run(|| {
         let supervisor = Supervisor::new(Strategy::OneForOne).intensity(usize::MAX, HOUR);
         let ids: Vec<String> = (0..50).map(|n| n.to_string()).collect();

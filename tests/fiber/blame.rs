@@ -1,4 +1,4 @@
-//! A panic that the caller of a function is to blame for names the caller's line, as std's do with `#[track_caller]`.
+//! A panic that is the caller's fault names the caller's line, as std's do with `#[track_caller]`.
 
 #![expect(unsafe_code, reason = "calls unsafe ways to spawn, each of which panics before it spawns")]
 
@@ -17,7 +17,7 @@ thread_local! {
     static BLAMED: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// The file that is blamed for the panic of `f`.
+/// The file that the panic of `f` names.
 fn blamed<T>(f: impl FnOnce() -> T) -> String {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -44,7 +44,7 @@ fn small() -> Runtime {
 }
 
 #[test]
-fn to_spawn_outside_of_a_runtime_is_the_callers_fault() {
+fn a_spawn_outside_of_a_runtime_blames_its_caller() {
     assert_blames_here(|| abaca::spawn(|| ()));
     assert_blames_here(|| abaca::spawn_local(|| ()));
     assert_blames_here(|| abaca::scope(|scope| drop(scope.spawn(|| ()))));
@@ -57,7 +57,27 @@ fn to_spawn_outside_of_a_runtime_is_the_callers_fault() {
 }
 
 #[test]
-fn to_spawn_beyond_the_limit_is_the_callers_fault() {
+fn actors_promises_and_servers_outside_of_a_runtime_blame_their_caller() {
+    use abaca::actor::supervisor::{Strategy, Supervisor};
+    use abaca::actor::{self, Mailbox};
+    use abaca::net::{ServeOptions, TcpListener};
+    use abaca::promise::{self, Promise};
+
+    assert_blames_here(|| actor::spawn(|_: &mut Mailbox<()>| ()));
+    assert_blames_here(|| Supervisor::new(Strategy::OneForOne).start());
+    assert_blames_here(|| promise::spawn(|| ()));
+    assert_blames_here(|| promise::try_spawn(|| Ok(())));
+    assert_blames_here(|| promise::detach(|| ()));
+    assert_blames_here(|| promise::choose([] as [Promise<()>; 0]));
+    assert_blames_here(|| promise::npick([] as [Promise<()>; 0]));
+    let listener = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    assert_blames_here(|| listener().serve(|_, _| ()));
+    assert_blames_here(|| ServeOptions::new().serve(listener(), |_, _| ()));
+    assert_blames_here(|| ServeOptions::new().max_connections(0));
+}
+
+#[test]
+fn a_spawn_beyond_the_limit_blames_its_caller() {
     let runtime = small();
     runtime.run(|| {
         assert_blames_here(|| abaca::spawn(|| ()));
@@ -70,11 +90,13 @@ fn to_spawn_beyond_the_limit_is_the_callers_fault() {
 }
 
 #[test]
-fn a_name_with_a_nul_is_the_callers_fault() {
+fn a_name_with_a_nul_blames_the_caller() {
     let builder = || Builder::new().name("\0".into());
     abaca::run(|| {
         assert_blames_here(|| builder().spawn(|| ()));
         assert_blames_here(|| builder().spawn_local(|| ()));
+        let actor = abaca::actor::Builder::new().name("\0".into());
+        assert_blames_here(|| actor.spawn(|_: &mut abaca::actor::Mailbox<()>| ()));
         assert_blames_here(|| abaca::scope(|scope| drop(builder().spawn_scoped(scope, || ()))));
         // SAFETY: it never runs.
         assert_blames_here(|| unsafe { builder().spawn_roaming(|| ()) });
@@ -84,14 +106,14 @@ fn a_name_with_a_nul_is_the_callers_fault() {
 }
 
 #[test]
-fn a_panic_that_nobody_joined_is_the_fault_of_the_scope() {
+fn an_unjoined_panic_blames_the_scope() {
     abaca::run(|| {
         assert_blames_here(|| abaca::scope(|scope| drop(scope.spawn(|| panic!("as it should")))));
     });
 }
 
 #[test]
-fn a_runtime_inside_of_its_own_fiber_is_the_callers_fault() {
+fn a_runtime_inside_of_its_own_fiber_blames_the_caller() {
     abaca::run(|| {
         assert_blames_here(|| abaca::run(|| ()));
         let other = small();
@@ -108,20 +130,20 @@ fn a_runtime_inside_of_its_own_fiber_is_the_callers_fault() {
 }
 
 #[test]
-fn an_interval_without_a_period_is_the_callers_fault() {
+fn an_interval_without_a_period_blames_the_caller() {
     assert_blames_here(|| interval(Duration::ZERO));
     assert_blames_here(|| interval_at(Instant::now(), Duration::ZERO));
 }
 
 #[test]
-fn a_coroutine_that_has_ended_is_the_callers_fault() {
+fn a_coroutine_that_has_ended_blames_its_resumer() {
     let mut ended = Coroutine::new(|_: &Yielder<(), ()>, ()| ());
     ended.resume(());
     assert_blames_here(|| ended.resume(()));
 }
 
 #[test]
-fn a_fiber_local_that_is_gone_is_the_callers_fault() {
+fn a_destroyed_fiber_local_blames_the_caller() {
     struct Late;
     impl Drop for Late {
         fn drop(&mut self) {

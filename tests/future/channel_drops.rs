@@ -16,7 +16,7 @@ fn a_message_that_was_handed_over_is_received_first_by_the_next() {
         let mut future = Box::pin(receiver.recv_async());
         assert!(poll(future.as_mut(), &counter).is_pending());
         sender.try_send(0).unwrap();
-        // Behind the one that was handed over, as many as there is room for.
+        // Behind the message that was handed over, as many as there is room for.
         let others = capacity.unwrap_or(5);
         (1..=others).for_each(|n| sender.try_send(n).unwrap());
         drop(future);
@@ -30,7 +30,7 @@ fn a_message_that_was_handed_over_is_received_first_by_the_next() {
 }
 
 #[test]
-fn a_message_that_was_handed_over_goes_to_the_next_who_waits() {
+fn a_message_that_was_handed_over_goes_to_the_next_receiver() {
     let (sender, receiver) = channel::bounded(1);
     let counters = [(); 2].map(|()| Arc::new(Counter::default()));
     let mut first = Box::pin(receiver.recv_async());
@@ -44,7 +44,7 @@ fn a_message_that_was_handed_over_goes_to_the_next_who_waits() {
 }
 
 #[test]
-fn waiting_senders_move_up_only_into_free_places() {
+fn waiting_senders_send_only_into_free_slots() {
     let (sender, receiver) = channel::bounded(1);
     let counter = Arc::new(Counter::default());
     let mut handed = Box::pin(receiver.recv_async());

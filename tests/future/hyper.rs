@@ -138,7 +138,7 @@ impl Wake for Counter {
 }
 
 #[test]
-fn the_latest_waker_is_the_one_that_is_woken_and_none_of_a_stream_that_is_gone() {
+fn the_latest_waker_is_woken_and_none_of_a_dropped_stream() {
     on_one_worker(|| {
         let (told, wakes) = abaca::channel::unbounded();
         let counters = [(); 2].map(|()| Arc::new(Counter(AtomicUsize::new(0), told.clone())));
@@ -176,7 +176,7 @@ fn the_latest_waker_is_the_one_that_is_woken_and_none_of_a_stream_that_is_gone()
 }
 
 #[test]
-fn a_plain_thread_is_told_that_it_cannot_wait() {
+fn a_wait_on_a_plain_thread_is_unsupported() {
     let (client, _server) = pair();
     let mut stream = HyperStream::new(client);
     let mut bytes = [0; 8];

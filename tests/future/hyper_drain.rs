@@ -1,4 +1,4 @@
-//! A drain of a server by hyper, whose handlers know nothing of it.
+//! A drain of a hyper server whose handlers have no token.
 
 use std::convert::Infallible;
 use std::io::{ErrorKind, Read, Write};
@@ -75,7 +75,7 @@ fn connections_between_two_requests_end_and_no_response_is_cut_short() {
         let (to_server, signals) = channel::unbounded();
         let (server, address) = serve(signals);
         let connect = || TcpStream::connect(address).expect("it listens");
-        // One that is kept alive, one that has sent nothing, and one in the middle of a response.
+        // A connection that is kept alive, one that has sent nothing, and one in the middle of a response.
         let [mut idle, mut fresh, mut busy] = [connect(), connect(), connect()];
         for _ in 0..2 {
             let (signal, receiver) = oneshot::channel();

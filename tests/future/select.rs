@@ -17,7 +17,7 @@ fn the_future_comes_first_if_both_are_there() {
 }
 
 #[test]
-fn a_late_message_and_a_late_future_end_it_in_fibers_and_threads() {
+fn a_late_message_or_future_ends_it_in_fibers_and_threads() {
     let check = || {
         let (sender, receiver) = channel::bounded(0);
         let thread = std::thread::spawn(move || sender.send(1));

@@ -1,5 +1,5 @@
-//! Wakers of foreign futures that block. They are called in fibers, whoever finds that the time has come: a fiber's end, a
-//! worker's hub, the poller's thread.
+//! Wakers of foreign futures that block. They are called in fibers, although a fiber's end, a worker's hub or the poller's thread
+//! finds that they are due.
 
 use std::future::IntoFuture;
 use std::io::Write;

@@ -26,7 +26,7 @@ fn several_fibers_accept_on_one_listener() {
 }
 
 #[test]
-fn what_an_accept_loop_spawns_is_spread_over_the_workers() {
+fn fibers_of_an_accept_loop_are_distributed_over_the_workers() {
     let runtime = abaca::Runtime::builder().workers(4).build().unwrap();
     let counts = runtime.run(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

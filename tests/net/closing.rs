@@ -18,7 +18,7 @@ fn lingering(mut stream: TcpStream) -> TcpStream {
 
 /// The peer reads only after the neighbour has run.
 #[test]
-fn a_stream_that_lingers_holds_up_its_fiber_and_nobody_else() {
+fn closing_a_stream_that_lingers_blocks_only_its_fiber() {
     on_one_worker(|| {
         let (ours, theirs) = super::pair();
         let stream = lingering(ours);
@@ -30,7 +30,7 @@ fn a_stream_that_lingers_holds_up_its_fiber_and_nobody_else() {
 }
 
 #[test]
-fn a_stream_lingers_whoever_has_told_it_to() {
+fn linger_may_be_set_through_any_handle() {
     on_one_worker(|| {
         let (ours, theirs) = super::pair();
         let stream = lingering(ours);
@@ -46,7 +46,7 @@ fn a_stream_lingers_whoever_has_told_it_to() {
 
 /// A destructor that runs during an unwinding is no place to wait, and one of a cancelled fiber does not.
 #[test]
-fn a_fiber_that_unwinds_does_not_wait_for_its_stream() {
+fn a_fiber_that_unwinds_does_not_wait_for_the_close() {
     on_one_worker(|| {
         let (ours, theirs) = super::pair();
         let stream = lingering(ours);

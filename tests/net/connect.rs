@@ -49,7 +49,7 @@ fn the_first_address_that_answers_is_taken() {
 }
 
 #[abaca::test]
-fn names_are_resolved_without_holding_up_the_worker() {
+fn names_are_resolved_without_blocking_the_worker() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     assert!(TcpStream::connect(("localhost", port)).is_ok());
@@ -64,7 +64,7 @@ fn names_are_resolved_without_holding_up_the_worker() {
 
 /// On one worker: the look-up cannot have begun before the caller waits for it.
 #[test]
-fn a_look_up_can_be_given_up() {
+fn a_look_up_can_be_cancelled() {
     abaca::Runtime::builder().workers(1).build().unwrap().run(|| {
         assert!(timeout(Duration::ZERO, || "localhost:1".to_socket_addrs()).is_err());
         assert!(timeout(Duration::ZERO, || ("localhost", 1).to_socket_addrs()).is_err());
@@ -112,7 +112,7 @@ fn happy_eyeballs_work_on_a_plain_thread() {
 }
 
 #[test]
-fn when_all_addresses_fail_the_last_failure_is_told() {
+fn when_all_addresses_fail_the_last_error_is_returned() {
     let (_listener, dead, _queued) = full();
     let (_socket, refuses) = refusing();
     on_each_runtime(|| {

@@ -68,7 +68,7 @@ fn a_stream_outlives_its_runtime_and_is_used_in_the_next() {
 }
 
 #[abaca::test]
-fn options_are_what_was_set() {
+fn options_return_what_was_set() {
     let (ours, _peer) = pair();
     ours.set_nodelay(true).unwrap();
     assert!(ours.nodelay().unwrap());
@@ -83,7 +83,7 @@ fn options_are_what_was_set() {
 }
 
 #[abaca::test]
-fn a_reused_descriptor_hears_nothing_of_its_predecessor() {
+fn a_reused_descriptor_number_gets_no_event_of_the_old_one() {
     let address = super::echo_server();
     for round in 0..500_u32 {
         // Closed with an answer on its way: its event may come when the number is taken again.

@@ -50,7 +50,7 @@ fn a_nonblocking_std_stream_blocks_its_fiber_only() {
 /// The mode belongs to the open file, which both share: on one worker a read that blocked the thread would never
 /// see what its neighbour writes.
 #[test]
-fn a_std_twin_does_not_make_a_stream_block_its_thread() {
+fn a_clone_in_stds_hands_does_not_make_a_stream_block_its_thread() {
     on_each_runtime(|| {
         let (std_client, std_server) = std_pair();
         let (mut client, server) = (TcpStream::from(std_client), TcpStream::from(std_server));

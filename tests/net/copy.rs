@@ -82,7 +82,7 @@ fn a_write_to_a_side_that_has_gone_is_an_error() {
 }
 
 #[test]
-fn it_is_cancelled_in_both_directions() {
+fn a_cancellation_ends_both_directions() {
     on_each_runtime(|| {
         let ((client, front), (back, server)) = (tcp_pair(), tcp_pair());
         assert!(timeout(Duration::from_millis(1), || copy_bidirectional(&front, &back)).is_err());
@@ -123,7 +123,7 @@ impl Duplex for Stubborn {
 }
 
 #[test]
-fn a_wrapper_sees_what_passes_and_the_end() {
+fn a_wrapper_sees_the_bytes_and_the_end() {
     on_each_runtime(|| {
         let ((client, front), (back, server)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
         let proxy = abaca::spawn(move || copy_bidirectional(&front, &Stubborn(back)).unwrap());

@@ -58,7 +58,7 @@ fn drain(reader: impl Read + Send + 'static) -> Drain {
 
 const READERS: [&str; 5] = ["tcp", "unix", "pipe", "polled pipe", "file"];
 
-/// An end to read from, and who feeds it.
+/// An end to read from, and its writer.
 fn reader(kind: &str, folder: &Folder) -> (End, Feeder) {
     let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), abaca::io::pipe().unwrap());
     let polled = polled_pipe();
@@ -73,7 +73,7 @@ fn reader(kind: &str, folder: &Folder) -> (End, Feeder) {
 
 const WRITERS: [&str; 6] = ["tcp", "unix", "pipe", "polled pipe", "file", "appended file"];
 
-/// An end to write to, and who drains it; files are drained in the end.
+/// An end to write to, and its reader; files are read at the end.
 fn writer(kind: &str, folder: &Folder) -> (End, Drain) {
     let (tcp, unix, pipe) = (tcp_pair(), UnixStream::pair().unwrap(), abaca::io::pipe().unwrap());
     let polled = polled_pipe();
@@ -120,10 +120,10 @@ fn every_kind_is_copied_to_every_kind() {
     }
 }
 
-/// A byte that comes between the splice that finds none and the look at who is in its way must not be waited for: the end
-/// that is blamed would never become ready again.
+/// A byte that comes between the splice that finds none and the check which end would block must not be waited for: that end
+/// would never become ready again.
 #[test]
-fn what_trickles_in_is_copied() {
+fn bytes_that_come_one_by_one_are_copied() {
     const BYTES: usize = 20_000;
     on_each_runtime(|| {
         for to in ["tcp", "unix", "polled pipe"] {
@@ -141,7 +141,7 @@ fn what_trickles_in_is_copied() {
 
 /// A splice stops before urgent data, and says that it would block.
 #[test]
-fn urgent_data_holds_nothing_up() {
+fn urgent_data_does_not_stop_a_copy() {
     on_each_runtime(|| {
         let ((urgent, reader), (writer, theirs), (mut output, input)) =
             (tcp_pair(), tcp_pair(), abaca::io::pipe().unwrap());
@@ -273,7 +273,7 @@ fn both_directions_of_a_stream_are_copied_at_once_and_its_mode_is_kept() {
 }
 
 #[test]
-fn errors_and_timeouts_are_told() {
+fn errors_and_timeouts_are_returned() {
     on_each_runtime(|| {
         let folder = Folder::new();
         let source = file_with(&folder, "source", &content());

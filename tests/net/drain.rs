@@ -30,7 +30,7 @@ fn answer<S: Read + Write>(mut stream: S) {
 fn begin_drain(server: Server, address: SocketAddr) -> JoinHandle<usize> {
     let draining = abaca::spawn(move || server.drain(LONG));
     while !TcpStream::connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {}
-    // The last step before it waits is to tell those who are idle.
+    // The last step before it waits is to end the idle connections.
     (0..20).for_each(|_| abaca::yield_now());
     draining
 }
@@ -147,7 +147,7 @@ fn whenever_idling_ends_a_handler_reads_the_end_once_it_is_idle() {
                 (0..round % 7).for_each(|_| abaca::yield_now());
                 handle.end();
             });
-            // What is written may come too late; what is answered is answered in order.
+            // A request may come too late; the answers come in order.
             let mut text = Vec::new();
             if client.write_all(b"abc").is_ok() {
                 let _ = client.read_to_end(&mut text);

@@ -9,7 +9,7 @@ use abaca::channel::unbounded;
 use abaca::net::{TcpListener, TcpStream, UdpSocket};
 use abaca::time::timeout;
 
-/// One who waits for so long waits for ever.
+/// A wait of this length counts as endless.
 const ENDLESS: Duration = Duration::from_secs(60);
 
 /// Fibers that take from what `take` waits for until they are told to stop, and give up after a while each time; `send` makes that
@@ -24,10 +24,10 @@ fn nothing_is_lost<T: 'static>(take: impl Fn() -> T + Send + Sync + 'static, mut
             let (take, stop, took) = (Arc::clone(&take), stop.clone(), took.clone());
             abaca::spawn(move || {
                 stop.run_until_cancelled(|| {
-                    let patience = Duration::from_micros(100 + 40 * number);
+                    let limit = Duration::from_micros(100 + 40 * number);
                     loop {
-                        // What was taken is dropped outside: that may wait, and be cancelled.
-                        if let Ok(_it) = timeout(patience, || take()) {
+                        // The result is dropped outside: that may wait, and be cancelled.
+                        if let Ok(_it) = timeout(limit, || take()) {
                             took.send(()).unwrap();
                         }
                     }
@@ -47,7 +47,7 @@ fn nothing_is_lost<T: 'static>(take: impl Fn() -> T + Send + Sync + 'static, mut
 }
 
 #[abaca::test]
-fn of_those_who_accept_some_give_up_and_no_connection_is_lost() {
+fn no_connection_is_lost_when_some_accepts_give_up() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let connect = |count| (0..count).for_each(|_| drop(TcpStream::connect(address).unwrap()));
@@ -55,7 +55,7 @@ fn of_those_who_accept_some_give_up_and_no_connection_is_lost() {
 }
 
 #[abaca::test]
-fn of_those_who_receive_some_give_up_and_no_datagram_is_lost() {
+fn no_datagram_is_lost_when_some_receives_give_up() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -63,9 +63,9 @@ fn of_those_who_receive_some_give_up_and_no_datagram_is_lost() {
     nothing_is_lost(move || socket.recv(&mut [0]).unwrap(), send);
 }
 
-/// What ends the wait of one ends it for all.
+/// An end of the file ends the wait of all.
 #[abaca::test]
-fn those_in_line_are_all_told_of_the_end() {
+fn all_that_wait_in_line_see_the_end() {
     let listener = Arc::new(abaca::net::UnixListener::bind_addr(&unnamed()).unwrap());
     let fibers: Vec<_> = (0..20)
         .map(|_| {

@@ -31,7 +31,7 @@ fn tcp_pair() -> (TcpStream, TcpStream) {
 type End = Box<dyn CopyEnd + Send + Sync>;
 type Reads = Box<dyn Read + Send>;
 
-/// An end to copy from, as two handles of it, and what feeds it: the end of one who writes on a thread.
+/// An end to copy from, as two handles, and the other end, to which a thread writes.
 fn source(kind: &str) -> (End, Reads, Box<dyn Write + Send>) {
     match kind {
         "tcp" => {
@@ -54,7 +54,7 @@ fn source(kind: &str) -> (End, Reads, Box<dyn Write + Send>) {
     }
 }
 
-/// An end to copy to, and who reads what arrives.
+/// An end to copy to, and the reader of what arrives.
 fn sink(kind: &str) -> (End, Reads) {
     match kind {
         "tcp" => {
@@ -101,10 +101,10 @@ fn cut_and_go_on(mut choices: Choices) {
         let mut is_cut = 0;
         // Cut where it happens to be, and gone on with, until nothing goes on.
         for _ in 0..8 {
-            let patience = Duration::from_micros(choices.below(3000));
-            is_cut += usize::from(timeout(patience, || copy_fd(&*reader, &*writer)).is_err());
+            let limit = Duration::from_micros(choices.below(3000));
+            is_cut += usize::from(timeout(limit, || copy_fd(&*reader, &*writer)).is_err());
         }
-        // The last one certainly waits for somebody who does not read.
+        // The last copy certainly waits for a peer that does not read.
         while !reading.is_finished() {
             let _ = timeout(Duration::from_millis(1), || copy_fd(&*reader, &*writer));
         }
@@ -164,7 +164,7 @@ fn a_file_system_that_is_full_takes_nothing_from_the_reader() {
     });
 }
 
-/// What cannot be looked at before it is read: the rest stays in the `Pollable`.
+/// A terminal cannot be peeked at: the rest stays in the `Pollable`.
 #[test]
 fn a_terminals_lines_are_kept_for_the_next_read() {
     on_one_worker(|| {

@@ -50,7 +50,7 @@ fn refusing() -> (Socket, SocketAddr) {
     (socket, address)
 }
 
-/// A listener whose queue is full, so that whoever connects waits; its address, and what fills it.
+/// A listener whose queue is full, so that a connect waits; its address, and the streams that fill it.
 fn full() -> (Socket, SocketAddr, Vec<TcpStream>) {
     let (listener, address) = refusing();
     listener.listen(0).unwrap();

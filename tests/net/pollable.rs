@@ -48,7 +48,7 @@ fn vectors_and_references_work_too() {
 }
 
 #[test]
-fn a_write_to_nobody_says_so() {
+fn a_write_without_a_reader_is_a_broken_pipe() {
     on_each_runtime(|| {
         let (reader, writer) = pipe().unwrap();
         let mut writer = Pollable::new(writer).unwrap();
@@ -80,7 +80,7 @@ fn a_descriptor_may_be_borrowed_twice() {
 }
 
 #[test]
-fn readiness_is_what_is_there_and_not_what_was_reported() {
+fn readiness_is_the_present_state_and_not_an_old_event() {
     on_each_runtime(|| {
         let (reader, mut writer) = pipe().unwrap();
         let mut reader = Pollable::new(reader).unwrap();
@@ -106,7 +106,7 @@ fn readiness_is_what_is_there_and_not_what_was_reported() {
 }
 
 #[test]
-fn a_call_of_ones_own_is_retried() {
+fn a_users_call_is_retried() {
     on_each_runtime(|| {
         let (reader, mut writer) = pipe().unwrap();
         let reader = Pollable::new(reader).unwrap();
@@ -137,7 +137,7 @@ fn a_file_and_a_directory_are_refused_with_a_reason() {
 }
 
 #[test]
-fn it_works_on_a_plain_thread_and_gives_its_owner_back() {
+fn it_works_on_a_plain_thread_and_gives_the_descriptor_back() {
     let (reader, mut writer) = pipe().unwrap();
     let mut reader = Pollable::new(reader).unwrap();
     let thread = std::thread::spawn(move || writer.write_all(b"x").unwrap());
@@ -153,7 +153,7 @@ fn is_nonblocking(fd: &impl AsFd) -> bool {
 }
 
 #[test]
-fn what_epoll_takes_is_taken_and_what_it_refuses_is_not() {
+fn descriptors_are_accepted_exactly_if_epoll_accepts_them() {
     on_each_runtime(|| {
         for path in ["/dev/zero", "/dev/null"] {
             let error = Pollable::new(File::open(path).unwrap()).unwrap_err();
@@ -169,7 +169,7 @@ fn what_epoll_takes_is_taken_and_what_it_refuses_is_not() {
 }
 
 #[test]
-fn the_open_file_is_in_its_mode_again_when_the_last_has_gone() {
+fn the_open_file_has_its_old_mode_when_the_last_user_is_dropped() {
     on_each_runtime(|| {
         let (reader, _writer) = pipe().unwrap();
         let first = Pollable::new(reader.as_fd()).unwrap();
@@ -181,7 +181,7 @@ fn the_open_file_is_in_its_mode_again_when_the_last_has_gone() {
         assert!(timeout(Duration::from_millis(1), || (&second).read(&mut [0])).is_err());
         let second = second.into_inner();
         assert!(!is_nonblocking(&second) && !is_nonblocking(&reader));
-        // What was in that mode stays in it.
+        // A file that was in that mode stays in it.
         SockRef::from(&reader).set_nonblocking(true).unwrap();
         drop(Pollable::new(reader.as_fd()).unwrap());
         assert!(is_nonblocking(&reader));

@@ -31,7 +31,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
     proptest::collection::vec(command, 1..40)
 }
 
-/// What a command gave: a number of bytes with the sum of their places and values, or the kind of an error.
+/// The result of a command: a number of bytes with the sum of their positions and values, or the kind of an error.
 type Outcome = std::result::Result<(usize, u64), ErrorKind>;
 
 fn outcome(result: Result<usize>, bytes: &[u8]) -> Outcome {

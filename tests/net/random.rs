@@ -27,7 +27,7 @@ fn next(state: &mut u64) -> u64 {
 }
 
 #[abaca::test]
-fn connections_come_and_go_at_random_and_none_is_mixed_up() {
+fn connections_that_come_and_go_at_random_are_not_mixed_up() {
     let address = echo_server();
     let seed = seed();
     let clients: Vec<_> = (0..64_u64)

@@ -73,7 +73,7 @@ fn a_fiber_waits_on_through_the_end_of_the_runtime_that_polled() {
 }
 
 #[test]
-fn two_runtimes_talk_over_one_registration() {
+fn two_runtimes_wait_for_one_socket() {
     let (client, server) = pair();
     let (client, server) = (Arc::new(client), Arc::new(server));
     let first = Runtime::new().unwrap();

@@ -100,7 +100,7 @@ fn no_more_than_the_limit_are_served_at_once() {
 }
 
 #[test]
-fn what_is_served_is_spread_over_the_workers() {
+fn connections_are_distributed_over_the_workers() {
     let runtime = abaca::Runtime::builder().workers(4).build().unwrap();
     let homes = runtime.run(|| {
         let (listener, address) = listener();
@@ -158,7 +158,7 @@ impl Drop for Counted {
 }
 
 #[test]
-fn a_drain_cancels_who_does_not_come_to_an_end() {
+fn a_drain_cancels_handlers_that_do_not_end() {
     on_each_runtime(|| {
         let (listener, address) = listener();
         let drops = Arc::new(AtomicUsize::new(0));
@@ -180,7 +180,7 @@ fn a_drain_cancels_who_does_not_come_to_an_end() {
 }
 
 #[test]
-fn a_token_stops_the_server_and_tells_its_handlers() {
+fn a_token_stops_the_server_and_its_handlers_see_it() {
     on_each_runtime(|| {
         let (listener, address) = listener();
         let token = CancellationToken::new();
@@ -202,7 +202,7 @@ fn a_token_stops_the_server_and_tells_its_handlers() {
 }
 
 #[test]
-fn a_stop_is_heard_while_the_server_is_full() {
+fn a_stop_takes_effect_while_the_server_is_full() {
     on_each_runtime(|| {
         let (listener, address) = listener();
         let server = ServeOptions::new().max_connections(1).serve(listener, |stream, _| echo(stream));
@@ -258,7 +258,7 @@ impl Listener for Scripted {
 }
 
 #[test]
-fn an_error_of_one_connection_or_of_resources_is_survived_and_the_listeners_is_not() {
+fn only_an_error_of_the_listener_ends_the_server() {
     on_each_runtime(|| {
         let (script, results) = channel::unbounded();
         let (served, numbers) = channel::unbounded();
@@ -281,7 +281,7 @@ fn an_error_of_one_connection_or_of_resources_is_survived_and_the_listeners_is_n
 }
 
 #[test]
-fn waiting_for_the_end_can_be_given_up() {
+fn waiting_for_the_servers_end_can_be_cancelled() {
     on_each_runtime(|| {
         let (listener, address) = listener();
         let server = listener.serve(|mut stream, _| {

@@ -10,8 +10,8 @@ use socket2::SockRef;
 
 use super::kinds::on_each_runtime;
 
-/// Each fiber takes one connection and none after that, so a connection that nobody is told of is not found by
-/// another's next accept: an edge must wake everyone who could act on it.
+/// Each fiber takes one connection and none after that. So if no fiber is woken for a connection, no later accept finds it: an
+/// event must wake every fiber that could act on it.
 #[test]
 fn as_many_accepts_as_connections_all_end() {
     on_each_runtime(|| {
@@ -102,7 +102,7 @@ fn a_thread_and_a_fiber_share_a_stream() {
         });
         client.write_all(b"question").unwrap();
         client.read_exact(&mut [0; 8]).unwrap();
-        // What the thread did has not confused the runtime about the stream.
+        // The thread's calls have not confused the runtime about the stream.
         client.write_all(b"more").unwrap();
         let mut more = [0; 4];
         (&*server).read_exact(&mut more).unwrap();

@@ -1,4 +1,4 @@
-//! What a stream does: bytes both ways, ends, resets, timeouts, sharing.
+//! Streams: bytes both ways, ends, resets, timeouts, sharing.
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;

@@ -1,4 +1,4 @@
-//! What std has on nightly only: descriptors and credentials that are passed, and peeking. And cancellation.
+//! The parts of Unix sockets that std has on nightly only (passing descriptors and credentials, peeking), and cancellation.
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write, pipe};
@@ -124,7 +124,7 @@ fn a_descriptor_is_taken_once() {
 }
 
 #[test]
-fn what_is_to_be_sent_is_not_given_out() {
+fn descriptors_to_be_sent_are_not_given_out() {
     let (reader, _writer) = pipe().unwrap();
     let mut room = [0; 64];
     let mut ancillary = SocketAncillary::new(&mut room);
@@ -135,7 +135,7 @@ fn what_is_to_be_sent_is_not_given_out() {
 }
 
 #[test]
-fn too_little_room_is_told() {
+fn too_little_room_is_reported() {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let (reader, writer) = pipe().unwrap();
     let mut small = [0; 20];

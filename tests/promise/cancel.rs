@@ -1,4 +1,4 @@
-//! Cancelling: which promises it reaches, in which order, and what recovers.
+//! Cancelling: which promises it reaches, in which order, and how they recover.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -51,7 +51,7 @@ fn a_cancellation_reaches_the_sources_through_every_combinator() {
     }
 }
 
-/// What `catch` needs to pass an error on.
+/// A callback for `catch` that passes the error on.
 trait Again {
     fn rejected_again(error: promise::Error) -> Self;
 }
@@ -65,7 +65,7 @@ impl Again for Promise<u32> {
 }
 
 #[test]
-fn after_bind_has_gone_on_the_inner_promise_is_what_is_cancelled() {
+fn after_bind_has_called_back_the_inner_promise_is_cancelled() {
     let (outer, resolve_outer) = Promise::task();
     let (inner, _resolve_inner) = Promise::<u32>::task();
     let bound = outer.bind({
@@ -80,7 +80,7 @@ fn after_bind_has_gone_on_the_inner_promise_is_what_is_cancelled() {
 }
 
 #[test]
-fn a_cancellation_without_effect_does_not_spoil_a_later_one() {
+fn a_later_cancellation_works_although_an_earlier_had_no_effect() {
     let (start, resolver) = Promise::pending();
     let (inner, _keep) = Promise::<u32>::task();
     let last = start.bind(move |()| inner).map(|n| n);

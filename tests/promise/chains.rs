@@ -98,7 +98,7 @@ fn finalize_runs_always_and_its_own_failure_wins() {
 }
 
 #[test]
-fn a_panic_in_a_callback_rejects_what_it_was_to_produce() {
+fn a_panic_in_a_callback_rejects_its_promise() {
     let (promise, resolver) = Promise::pending();
     let bad = promise.map(|n: u32| -> u32 { panic!("cannot use {n}") });
     let good = promise.map(|n| n + 1);

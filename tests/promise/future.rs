@@ -1,4 +1,4 @@
-//! Promises as futures: who is woken, and what a dropped future leaves behind.
+//! Promises as futures: which waker is woken, and that a dropped future leaves nothing behind.
 
 use std::future::{Future, IntoFuture};
 use std::pin::pin;

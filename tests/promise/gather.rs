@@ -84,7 +84,7 @@ fn nchoose_and_npick_give_all_that_are_ready() {
 
 #[test]
 #[should_panic(expected = "the first of no promises")]
-fn the_first_of_none_is_refused() {
+fn choosing_from_no_promises_panics() {
     drop(promise::choose(Vec::<Promise<u32>>::new()));
 }
 
@@ -93,7 +93,7 @@ fn the_first_of_none_is_refused() {
 struct Mark(std::sync::Arc<()>);
 
 #[test]
-fn a_promise_that_many_raced_against_keeps_nothing_of_them() {
+fn a_promise_keeps_nothing_of_races_that_are_over() {
     let mark = Mark(std::sync::Arc::new(()));
     let (shutdown, _keep) = Promise::<Mark>::pending();
     for _ in 0..1_000 {

@@ -38,7 +38,7 @@ fn tree() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// What the promise of each leaf comes to, in the order in which they are resolved.
+/// The outcome of each leaf's promise, in the order in which they are resolved.
 fn resolutions() -> impl Strategy<Value = Vec<(usize, Outcome)>> {
     let outcome = prop_oneof![
         3 => (0_u64..100).prop_map(Ok),
@@ -213,7 +213,7 @@ proptest! {
             matches!(leaf.state(), State::Rejected(error) if error.is_canceled())
         });
         let rejected = rejected.count();
-        // A promise that waits for something waits, in the end, for tasks; one that has its outcome for nothing.
+        // A pending promise depends, in the end, on tasks; a resolved one on nothing.
         prop_assert_eq!(rejected == 0, was_resolved, "{} leaves were cancelled", rejected);
     }
 }

@@ -1,4 +1,4 @@
-//! Promises in a storm: each is resolved once and seen by its waiters as one outcome, whoever is cut short.
+//! Promises under load: each is resolved once, and all waiters see one outcome, although fibers are cancelled.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use abaca::promise::{Promise, Resolver};
 use abaca_tests::{patiently, storm};
 
 #[test]
-fn what_is_promised_is_resolved_once_whoever_gives_up_waiting() {
+fn a_promise_is_resolved_once_although_waiters_give_up() {
     let resolvers = Mutex::new(Vec::<Resolver<usize>>::new());
     let take = || resolvers.lock().unwrap().pop();
     let (resolved, called) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
@@ -35,7 +35,7 @@ fn what_is_promised_is_resolved_once_whoever_gives_up_waiting() {
         };
         match (outcome, patiently(|| task.wait())) {
             (Ok(next), Ok(number)) => assert_eq!(next, number + 1),
-            // Else it is broken: who had the resolver was cut short.
+            // Otherwise it is broken: the fiber with the resolver was cancelled.
             (Err(next), Err(error)) => assert_eq!(next.is_canceled(), error.is_canceled()),
             outcomes => panic!("{outcomes:?}"),
         }

@@ -1,4 +1,4 @@
-//! Promises between fibers and threads: every resolution is seen once, whoever resolves, waits, cancels and merges.
+//! Promises between fibers and threads that resolve, wait, cancel and merge: every resolution is seen once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

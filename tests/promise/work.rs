@@ -35,7 +35,7 @@ fn detached_calls_block_threads_and_no_worker() {
 }
 
 #[test]
-fn waits_end_by_resolution_or_by_time_on_fibers_and_threads() {
+fn waits_end_by_a_resolution_or_a_timeout_on_fibers_and_threads() {
     fn check() {
         let (promise, resolver) = Promise::pending();
         assert!(promise.wait_timeout(Duration::from_millis(1)).is_none());

@@ -1,5 +1,5 @@
-//! What giving way must not do: obey a cancellation, show a panic to a neighbour, or let anybody run who may want a lock that
-//! its fiber holds.
+//! A yield of the budget must not cancel its fiber, show a panic to a neighbour, or run a neighbour that may want a lock which its
+//! fiber holds.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,9 +13,9 @@ use abaca::spawn_local;
 use abaca::sync::{Mutex, Notify};
 use abaca_tests::on_one_worker;
 
-/// Calls that promise not to wait do not unwind because they give way.
+/// Calls that promise not to wait do not unwind when they yield.
 #[test]
-fn to_give_way_is_no_place_to_be_cancelled() {
+fn a_yield_of_the_budget_is_not_a_cancellation_point() {
     let was_at_the_end = on_one_worker(|| {
         let reached = Arc::new(AtomicBool::new(false));
         let theirs = Arc::clone(&reached);
@@ -28,7 +28,7 @@ fn to_give_way_is_no_place_to_be_cancelled() {
             while !flag.get() {
                 assert!(receiver.try_recv().is_err());
             }
-            // It is cancelled now, and has many more turns.
+            // This fiber is cancelled now, and yields many more times.
             let before = counted.get();
             while counted.get() < before + 10 {
                 assert!(receiver.try_recv().is_err());
@@ -44,7 +44,7 @@ fn to_give_way_is_no_place_to_be_cancelled() {
                 abaca::yield_now();
             }
         });
-        // Both have begun after that.
+        // Both fibers have begun after this.
         abaca::yield_now();
         busy.cancel();
         is_cancelled.set(true);
@@ -56,9 +56,9 @@ fn to_give_way_is_no_place_to_be_cancelled() {
     assert!(was_at_the_end);
 }
 
-/// While a fiber unwinds its neighbours do not run because of its calls: they would see a thread that panics.
+/// While a fiber makes calls in a destructor as it unwinds, its neighbours do not see a thread that panics.
 #[test]
-fn one_that_unwinds_does_not_give_way() {
+fn the_neighbours_of_a_busy_unwinding_fiber_do_not_see_its_panic() {
     struct Busy;
     impl Drop for Busy {
         fn drop(&mut self) {
@@ -89,10 +89,10 @@ fn one_that_unwinds_does_not_give_way() {
     });
 }
 
-/// Calls that never wait are made with locks of std's held, and borrows of thread-locals. A neighbour that ran meanwhile would
-/// block the thread for ever.
+/// Calls that never wait may be made while locks of std are held and thread-locals are borrowed. A neighbour that ran meanwhile
+/// would block the thread for ever.
 #[test]
-fn a_few_calls_that_never_wait_let_nobody_run() {
+fn a_few_calls_that_never_wait_do_not_yield() {
     thread_local!(static BORROWED: std::cell::RefCell<u64> = const { std::cell::RefCell::new(0) });
     on_one_worker(|| {
         let lock = Arc::new(std::sync::Mutex::new(0_u64));

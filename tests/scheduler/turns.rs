@@ -1,4 +1,4 @@
-//! Fibers that compute and yield in between leave their neighbours turns, however long theirs are.
+//! Fibers that compute and yield in between let their neighbours run, however long their time slices are.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use abaca::spawn_local;
 use abaca_tests::on_one_worker;
 
-/// How many compute.
+/// The number of fibers that compute.
 const BUSY: usize = 10;
 
-/// More turns than a sleeper, or a task, waits for: what is left of the first tick, and a round of all; fewer than the 61 of the longest.
+/// More time slices than a sleeper or an unstarted fiber waits for (the rest of the first tick, and a round of all), and fewer than
+/// the 61 of the longest tick.
 const SOON: usize = 40;
 
-/// Runs `f` beside fibers each of whose turns takes longer than any timer of `f`'s; it is given the count of their turns.
+/// Runs `f` beside fibers whose time slices each take longer than any timer of `f`. `f` gets the count of their time slices.
 fn beside_slow_ones(f: impl FnOnce(&Cell<usize>)) {
     let (turns, is_over) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
     let busy: Vec<_> = (0..BUSY)
@@ -48,12 +49,12 @@ fn a_sleeper_is_late_by_a_round_of_slow_neighbours() {
     });
 }
 
-/// The end of a tick is also when a task comes before those who are ready.
+/// The end of a tick is also when an unstarted fiber comes before the ready ones.
 #[test]
-fn a_task_starts_after_a_round_of_slow_neighbours() {
+fn an_unstarted_fiber_starts_after_a_round_of_slow_neighbours() {
     on_one_worker(|| {
         beside_slow_ones(|turns| {
-            // So that somebody waits for a timer, and all have begun.
+            // So that a fiber waits for a timer, and all have begun.
             abaca::sleep(Duration::from_millis(1));
             let sleeper = spawn_local(|| abaca::sleep(Duration::from_secs(3600)));
             for _ in 0..3 {
@@ -68,13 +69,13 @@ fn a_task_starts_after_a_round_of_slow_neighbours() {
     });
 }
 
-/// And they do not have to wait for all the tasks.
+/// Ready fibers do not have to wait for all unstarted ones.
 #[test]
-fn slow_tasks_leave_a_started_fiber_turns() {
-    const TASKS: usize = 200;
+fn slow_new_fibers_let_a_started_fiber_run() {
+    const FIBERS: usize = 200;
     on_one_worker(|| {
         let ended = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        let tasks: Vec<_> = (0..TASKS)
+        let fibers: Vec<_> = (0..FIBERS)
             .map(|_| {
                 let ended = std::sync::Arc::clone(&ended);
                 abaca::spawn(move || {
@@ -88,7 +89,7 @@ fn slow_tasks_leave_a_started_fiber_turns() {
             abaca::sleep(Duration::from_millis(1));
         }
         let ended = ended.load(std::sync::atomic::Ordering::Relaxed);
-        assert!(ended < TASKS / 2, "{ended} of {TASKS} tasks came first");
-        tasks.into_iter().for_each(|task| task.join().unwrap());
+        assert!(ended < FIBERS / 2, "{ended} of {FIBERS} fibers came first");
+        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
     });
 }

@@ -1,4 +1,4 @@
-//! Coroutines that are suspended in destructors while they unwind: their panics are not those of who resumed them.
+//! Coroutines that are suspended in destructors while they unwind: their panics are not their resumers'.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::panicking;
@@ -36,7 +36,7 @@ fn end(mut coroutine: Coroutine<(), bool, ()>) {
 }
 
 #[abaca::test(workers = 1)]
-fn who_resumes_an_unwinding_coroutine_does_not_look_panicking() {
+fn the_resumer_of_an_unwinding_coroutine_does_not_look_panicking() {
     let (ours, stds) = (Mutex::new(()), std::sync::Mutex::new(()));
     let held = (ours.lock().unwrap(), stds.lock().unwrap());
     let coroutine = unwinding();
@@ -63,7 +63,7 @@ fn an_unwinding_coroutine_goes_on_in_another_fiber() {
 }
 
 #[abaca::test(workers = 1)]
-fn who_unwinds_keeps_its_own_panics() {
+fn a_resumer_that_unwinds_keeps_its_own_panics() {
     struct Resumes;
     impl Drop for Resumes {
         fn drop(&mut self) {
@@ -83,9 +83,9 @@ fn who_unwinds_keeps_its_own_panics() {
     assert!(!panicking());
 }
 
-/// One that is resumed by who unwinds may go on where nobody does.
+/// A coroutine that an unwinding fiber has resumed may go on in one that does not unwind.
 #[abaca::test(workers = 1)]
-fn its_panics_are_told_from_those_of_who_resumed_it() {
+fn the_panics_of_a_coroutine_are_told_from_its_resumers() {
     thread_local!(static KEPT: std::cell::Cell<Option<Coroutine<(), bool, ()>>> = const { std::cell::Cell::new(None) });
     struct Resumes;
     impl Drop for Resumes {
@@ -113,7 +113,7 @@ fn threads_are_as_fibers_once_there_is_a_runtime() {
 
 /// A coroutine that does not unwind has nothing to take along.
 #[abaca::test(workers = 1)]
-fn one_that_is_resumed_by_who_unwinds_leaves_its_panics_there() {
+fn a_coroutine_resumed_by_an_unwinding_fiber_leaves_the_panics_there() {
     struct Resumes(Coroutine<(), bool, ()>);
     impl Drop for Resumes {
         fn drop(&mut self) {

@@ -34,7 +34,7 @@ fn it_returns_what_the_closure_returns_or_throws() {
 }
 
 #[test]
-fn a_caller_goes_and_the_result_is_dropped_when_it_arrives() {
+fn the_result_for_a_caller_that_has_gone_is_dropped() {
     one_worker().run(|| {
         let (drops, (go, waits)) = (Arc::new(AtomicUsize::new(0)), mpsc::channel::<()>());
         let result = Counted(Arc::clone(&drops));

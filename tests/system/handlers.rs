@@ -101,7 +101,7 @@ fn what_was_ignored_or_wanted_once_stays_so() {
     }
     drop(signals);
     assert_eq!(now(Signal::User2), libc::SIG_DFL);
-    // Children of one who ignores SIGCHLD leave no zombies.
+    // A process that ignores SIGCHLD gets no zombies.
     set(Signal::Child, libc::SIG_IGN, 0);
     let mut signals = Signals::new([Signal::Child]).unwrap();
     let mut child = std::process::Command::new("true").spawn().unwrap();

@@ -33,7 +33,7 @@ pub struct Generator<Item> {
 }
 
 impl<Item: 'static> Generator<Item> {
-    /// Makes a generator on a stack of [`DEFAULT_STACK_BYTES`](crate::stack::DEFAULT_STACK_BYTES). `body` begins when the first
+    /// Makes a generator on a stack of `stack::DEFAULT_STACK_BYTES`. `body` begins when the first
     /// item is requested.
     ///
     /// # Panics

@@ -25,7 +25,7 @@ use crate::switching::{prepare_linked, switch};
 static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
     LazyLock::new(|| Arc::new(StackPool::new(DEFAULT_STACK_BYTES)));
 
-/// The pool of the coroutines that were not given one, so that its [surplus](StackPool::release_surplus) can be released.
+/// The pool of the coroutines that were not given one, so that its surplus can be released with `release_surplus`.
 ///
 /// ```
 /// use abaca_asm::{coroutine, stack};

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     };
     match show(share) {
         Ok(()) => {
-            // Whoever reads the beginning only has seen enough.
+            // A reader of the beginning only has closed the pipe: no error.
             let _ = writeln!(io::stdout(), "{NEXT}");
             ExitCode::SUCCESS
         }

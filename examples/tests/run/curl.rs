@@ -59,8 +59,8 @@ fn hyper_server_keeps_connections_alive() {
 }
 
 #[test]
-fn hyper_server_loses_patience_with_who_asks_nothing() {
-    let server = Server::start("hyper_server", &["--requests", "1", "--patience", "0.05"]);
+fn hyper_server_closes_a_connection_on_which_no_request_comes() {
+    let server = Server::start("hyper_server", &["--requests", "1", "--header-timeout", "0.05"]);
     let silent = server.connect();
     super::send(&silent, "GET / HT");
     assert_eq!(super::read_all(&silent), b"");

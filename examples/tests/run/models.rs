@@ -23,11 +23,11 @@ fn a_hundred_thousand_actors_are_supervised() {
 }
 
 #[test]
-fn crawler_visits_each_page_once_and_waits_for_none_for_ever() {
+fn crawler_visits_each_page_once_and_gives_up_silent_ones() {
     let text = stdout(&run("crawler", &["--pages", "300", "--silent", "1000"]));
     assert_eq!(figure(&text, "pages fetched"), 300.0);
     assert_eq!(figure(&text, "pages given up"), 0.0);
-    // Page 2 never comes, nor do those below it.
+    // Page 2 never comes, so nor do the pages below it.
     let arguments = ["--pages", "7", "--silent", "3", "--deadline", "0.5", "--at-once", "1"];
     let text = stdout(&run("crawler", &arguments));
     assert_eq!(figure(&text, "pages fetched"), 4.0);
@@ -94,7 +94,7 @@ fn chat_passes_lines_on_within_rooms_and_ends_when_all_have_left() {
 }
 
 #[test]
-fn chat_cuts_off_who_does_not_leave() {
+fn chat_cuts_off_members_that_do_not_leave() {
     let server = Server::start("chat", &["--grace", "0.05"]);
     let mut ann = Member::new(&server, "ann");
     interrupt(&server);

@@ -3,12 +3,13 @@
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::quote;
+use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ItemFn, MetaNameValue, ReturnType, Token, parse_macro_input};
 
 /// Runs the body of `main` as the main fiber of a runtime, and ends the runtime when it returns. It is `abaca::run` with settings.
 ///
-/// `main` may return anything that std's may ([`Termination`](std::process::Termination)), such as
+/// `main` may return anything that std's may ([`Termination`](https://doc.rust-lang.org/std/process/trait.Termination.html)), such as
 /// `Result<(), Box<dyn Error>>`: an error is printed and makes the process fail. A function of another name returns the value of
 /// its body, which must be `Send`.
 ///
@@ -49,19 +50,24 @@ pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn expand(options: TokenStream, item: TokenStream, attribute: &Tokens) -> TokenStream {
-    let options = parse_macro_input!(options with Punctuated::<MetaNameValue, Token![,]>::parse_terminated);
     let function = parse_macro_input!(item as ItemFn);
-    match build(&options, function, attribute) {
+    match build(options, &function, attribute) {
         Ok(tokens) => tokens.into(),
-        Err(error) => error.into_compile_error().into(),
+        Err(error) => {
+            // The function stays, so that the compiler does not complain of a missing `main` as well.
+            let (error, ItemFn { vis, mut sig, .. }) = (error.into_compile_error(), function);
+            sig.asyncness = None;
+            sig.inputs.clear();
+            quote!(#error #[allow(dead_code)] #vis #sig { loop {} }).into()
+        }
     }
 }
 
-fn build(
-    options: &Punctuated<MetaNameValue, Token![,]>,
-    function: ItemFn,
-    attribute: &Tokens,
-) -> syn::Result<Tokens> {
+fn build(options: TokenStream, function: &ItemFn, attribute: &Tokens) -> syn::Result<Tokens> {
+    let parser = Punctuated::<MetaNameValue, Token![,]>::parse_terminated;
+    let options = parser.parse(options).map_err(|error| {
+        syn::Error::new(error.span(), format!("{error}: an option is written like `workers = 2`"))
+    })?;
     if let Some(token) = &function.sig.asyncness {
         return Err(syn::Error::new_spanned(
             token,
@@ -101,7 +107,12 @@ fn setting(option: &MetaNameValue) -> syn::Result<Tokens> {
     let known = ["workers", "stack_size", "max_fibers", "poller", "name", "shutdown_timeout"];
     let name = option.path.get_ident().filter(|name| known.iter().any(|known| name == known));
     let name = name.ok_or_else(|| {
-        syn::Error::new_spanned(&option.path, format!("the options are {}", known.join(", ")))
+        let path = &option.path;
+        let name = quote!(#path);
+        syn::Error::new_spanned(
+            path,
+            format!("there is no option `{name}`: the options are {}", known.join(", ")),
+        )
     })?;
     let value: &Expr = &option.value;
     Ok(quote!(.#name(#value)))

@@ -248,6 +248,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// # Panics
     ///
     /// As [`abaca::spawn`](fn@crate::spawn).
+    #[track_caller]
     pub fn spawn_link<N, R, F>(&self, body: F) -> ActorRef<N>
     where
         N: Send + 'static,
@@ -255,7 +256,10 @@ impl<M: Send + 'static> Mailbox<M> {
         F: FnOnce(&mut Mailbox<N>) -> R + Send + 'static,
     {
         let spawned = Builder::new().spawn_after(body, |child| life::link(&self.pid(), child));
-        spawned.unwrap_or_else(|error| error.raise())
+        match spawned {
+            Ok(actor) => actor,
+            Err(error) => error.raise(),
+        }
     }
 
     /// Spawns an actor that is monitored from the beginning.
@@ -263,6 +267,7 @@ impl<M: Send + 'static> Mailbox<M> {
     /// # Panics
     ///
     /// As [`abaca::spawn`](fn@crate::spawn).
+    #[track_caller]
     pub fn spawn_monitor<N, R, F, D>(&self, body: F, into_message: D) -> (ActorRef<N>, Monitor)
     where
         N: Send + 'static,

@@ -115,6 +115,7 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    #[track_caller]
     pub fn spawn<M, R, F>(self, body: F) -> Result<ActorRef<M>, SpawnError>
     where
         M: Send + 'static,
@@ -129,11 +130,13 @@ impl Builder {
     /// # Errors
     ///
     /// See [`SpawnError`].
+    #[track_caller]
     pub fn start<A: Actor>(self, actor: A) -> Result<ActorRef<A::Message>, SpawnError> {
         self.spawn(|mailbox| serve(actor, mailbox))
     }
 
     /// [`spawn`](Self::spawn) that calls `before` when the actor exists and has not started.
+    #[track_caller]
     pub(super) fn spawn_after<M, R, F>(
         self,
         body: F,
@@ -174,13 +177,17 @@ impl Builder {
 /// assert_eq!(parser.wait(), ExitReason::failed("invalid digit found in string"));
 /// # });
 /// ```
+#[track_caller]
 pub fn spawn<M, R, F>(body: F) -> ActorRef<M>
 where
     M: Send + 'static,
     R: Into<ExitReason>,
     F: FnOnce(&mut Mailbox<M>) -> R + Send + 'static,
 {
-    Builder::new().spawn(body).unwrap_or_else(|error| error.raise())
+    match Builder::new().spawn(body) {
+        Ok(actor) => actor,
+        Err(error) => error.raise(),
+    }
 }
 
 /// Spawns an actor that is a value; see [`Actor`].
@@ -188,8 +195,12 @@ where
 /// # Panics
 ///
 /// As [`abaca::spawn`](fn@crate::spawn); [`Builder::start`] does not.
+#[track_caller]
 pub fn start<A: Actor>(actor: A) -> ActorRef<A::Message> {
-    Builder::new().start(actor).unwrap_or_else(|error| error.raise())
+    match Builder::new().start(actor) {
+        Ok(actor) => actor,
+        Err(error) => error.raise(),
+    }
 }
 
 fn serve<A: Actor>(mut actor: A, mailbox: &mut Mailbox<A::Message>) -> ExitReason {

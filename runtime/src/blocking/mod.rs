@@ -141,6 +141,7 @@ use job::Job;
 ///
 /// If there is only a shared reference to it, put it behind an [`abaca::sync::Mutex`](crate::sync::Mutex), which makes it
 /// `Sync`, or into a [channel](self#a-resource-of-limited-size).
+#[doc(alias = "spawn_blocking")]
 pub fn run<F, T>(f: F) -> T
 where
     F: FnOnce() -> T + Send,

@@ -61,7 +61,7 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         let closure = unsafe { ManuallyDrop::take(&mut (*cell.payload.get()).closure) };
         let mut result = catch_unwind(AssertUnwindSafe(closure));
         if let Err(payload) = &mut result {
-            Cancelled::land(&mut **payload);
+            Cancelled::end_unwinding(&mut **payload);
         }
         cell.store(result);
     }
@@ -75,7 +75,7 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         let result = match catch_unwind(AssertUnwindSafe(|| drop(closure))) {
             Ok(()) => payload,
             Err(mut panic) => {
-                Cancelled::land(&mut *panic);
+                Cancelled::end_unwinding(&mut *panic);
                 panic
             }
         };

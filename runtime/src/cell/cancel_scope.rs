@@ -278,9 +278,9 @@ impl Chain {
         nearest
     }
 
-    /// Lets the visible cancel scopes end the wait of `waiter`, until [`leave`](Self::leave). True if one has fired.
+    /// Lets the visible cancel scopes end the wait of `waiter`, until [`leave`](Self::leave). Returns true if one has fired.
     ///
-    /// Left out are those to whose `mark` the caller could not unwind: who waits is told too late by whoever fires one.
+    /// Scopes to whose `mark` the caller could not unwind are left out: the firing thread could not find that out.
     pub(crate) fn enter(&self, waiter: &Waiter, is_free: impl Fn(usize) -> bool) -> bool {
         let mut fired = false;
         self.for_each_visible(|cancel_scope| {

@@ -20,21 +20,21 @@ use super::cancel_scope::Target;
 /// ```
 pub struct Cancelled {
     target: Target,
-    /// Present while its fiber unwinds with it.
+    /// The unwinding with this payload. `Some` while the payload's fiber unwinds with it.
     ///
-    /// The type is public, and who joins a cancelled fiber may go on unwinding with what it gets: that is a panic, and no
-    /// cancellation of the one who joins.
+    /// The type is public, and the joiner of a cancelled fiber may go on unwinding with the payload: that is a panic, and not a
+    /// cancellation of the joiner.
     under_way: Option<UnderWay>,
 }
 
-/// The unwinding of a cancelled fiber (or thread), for as long as its payload is there.
+/// The unwinding of a cancelled fiber or plain thread, for as long as its payload is there.
 #[derive(Clone, Copy)]
 pub(crate) struct UnderWay {
-    /// The address of what only the fiber has.
+    /// The address of the chain whose unwinding it is.
     pub(crate) whose: usize,
-    /// Whether that is the caller's.
+    /// Whether that is the caller's chain.
     pub(crate) is_callers: fn(usize) -> bool,
-    /// Told of the end of it.
+    /// Called when the unwinding ends.
     pub(crate) end: fn(usize),
 }
 
@@ -53,9 +53,9 @@ impl Cancelled {
         Self::to(Target::Fiber, UnderWay { whose: 0, is_callers: |_| true, end: |_| () })
     }
 
-    /// Whether `payload`, which the caller has just caught, is that of the caller's own cancellation. The payload of another fiber's
-    /// cancellation, which a join has returned or that fiber has caught and handed over, and with which the caller has gone on
-    /// unwinding, is a panic like any other.
+    /// Whether `payload`, which the caller has just caught, is the payload of the caller's own cancellation. If a join has returned
+    /// the payload of another fiber's cancellation, or that fiber has caught it and passed it on, and the caller has resumed
+    /// unwinding with it, that is a panic like any other.
     ///
     /// ```
     /// use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -63,8 +63,8 @@ impl Cancelled {
     /// # abaca::run(|| {
     /// let other = abaca::spawn(abaca::park);
     /// other.cancel();
-    /// let payload = other.join().unwrap_err();
-    /// let payload = catch_unwind(AssertUnwindSafe(|| resume_unwind(payload))).unwrap_err();
+    /// let join = AssertUnwindSafe(|| resume_unwind(other.join().unwrap_err()));
+    /// let payload = catch_unwind(join).unwrap_err();
     /// assert!(payload.is::<Cancelled>() && !Cancelled::is_own(&*payload));
     /// # });
     /// ```
@@ -75,13 +75,13 @@ impl Cancelled {
             .is_some_and(UnderWay::is_callers)
     }
 
-    /// [`is_own`](Self::is_own), by one with whom the unwinding ends. What is handed on then is only the news of it.
+    /// [`is_own`](Self::is_own) for a caller at which the unwinding ends. Afterwards the payload is no longer anyone's own.
     #[cold]
-    pub(crate) fn land(payload: &mut (dyn Any + Send)) -> bool {
-        let landed = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.under_way.take());
-        let is_own = landed.is_some_and(UnderWay::is_callers);
-        if let Some(landed) = landed {
-            (landed.end)(landed.whose);
+    pub(crate) fn end_unwinding(payload: &mut (dyn Any + Send)) -> bool {
+        let under_way = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.under_way.take());
+        let is_own = under_way.is_some_and(UnderWay::is_callers);
+        if let Some(ended) = under_way {
+            (ended.end)(ended.whose);
         }
         is_own
     }

@@ -86,7 +86,7 @@ impl Locals {
         while let Some((key, newest)) = self.with(|state| state.values.pop()) {
             self.with(|state| state.destroyed.push(key));
             let dropped = catch_unwind(AssertUnwindSafe(|| drop(newest)));
-            // Only a runtime that shuts down, and refuses what the destructor wants, unwinds with that.
+            // A destructor unwinds with `Cancelled` only if the runtime is shutting down and refuses a call of the destructor.
             if dropped.is_err_and(|payload| !Cancelled::is_own(&*payload)) {
                 let _ = writeln!(io::stderr(), "fatal runtime error: fiber-local panicked on drop, aborting");
                 std::process::abort();

@@ -1,20 +1,20 @@
-//! The payload of a task that could not be started.
+//! The payload of a fiber for which there was no stack.
 
 use std::any::Any;
 use std::io;
 use std::thread;
 
-/// No stack was to be had for the task. Whoever joins it gets the [`io::Error`] alone; the runtime, which must not take a user's
-/// `panic_any` of such an error for it, tells it by this type, which is nobody else's.
+/// The payload of a fiber for which there was no stack. Its joiner gets the [`io::Error`] alone. The runtime recognises the payload
+/// by this private type, since a user may `panic_any` with an `io::Error` as well.
 pub(crate) struct NoStack(io::Error);
 
 impl NoStack {
-    /// The payload with which the task is refused.
+    /// The payload with which the unstarted fiber is aborted.
     pub(crate) fn payload(error: io::Error) -> Box<dyn Any + Send> {
         Box::new(Self(error))
     }
 
-    /// The reason, if it is why `result` is none.
+    /// `Err` with the reason if the fiber had no stack, else `Ok(result)`.
     pub(crate) fn of<T>(result: thread::Result<T>) -> Result<thread::Result<T>, io::Error> {
         match result {
             Err(payload) => match payload.downcast::<Self>() {
@@ -25,7 +25,7 @@ impl NoStack {
         }
     }
 
-    /// `result` as its joiner gets it.
+    /// The result for the joiner.
     #[inline]
     pub(crate) fn unveil<T>(result: thread::Result<T>) -> thread::Result<T> {
         result.map_err(unveil)

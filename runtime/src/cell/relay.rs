@@ -37,7 +37,7 @@ fn relay(mark: &Cell<usize>, f: &mut dyn FnMut()) -> thread::Result<()> {
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-/// What is no relay, though it catches just as one does.
+/// A function that catches just as the relay does, but does not resume.
 #[cfg(all(test, not(loom)))]
 #[inline(never)]
 fn swallow(f: &mut dyn FnMut()) {

@@ -145,6 +145,7 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// drop(sender);
 /// assert_eq!(receiver.iter().count(), 1000);
 /// ```
+#[doc(alias = "unbounded_channel")]
 #[must_use]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     ends(None)

@@ -175,6 +175,7 @@ impl<T> JoinHandle<T> {
     /// assert!(fiber.join().unwrap_err().is::<abaca::Cancelled>());
     /// # });
     /// ```
+    #[doc(alias = "abort")]
     #[track_caller]
     pub fn cancel(&self) {
         if !self.has_ended() {

@@ -233,7 +233,7 @@ impl<T> JoinSet<T> {
         let run = move || {
             let mut result = catch_unwind(AssertUnwindSafe(f));
             if let Err(payload) = &mut result {
-                Cancelled::land(&mut **payload);
+                Cancelled::end_unwinding(&mut **payload);
             }
             if let Some(report) = &mut reporter.report {
                 report.result = Some(result);

@@ -32,6 +32,7 @@ use crate::scheduler;
 ///     assert_eq!(REQUEST.get(), 7);
 /// });
 /// ```
+#[doc(alias = "task_local")]
 #[macro_export]
 macro_rules! fiber_local {
     () => {};

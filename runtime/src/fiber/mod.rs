@@ -90,6 +90,7 @@ pub use std::thread::{Result, available_parallelism, panicking};
 pub use crate::cell::{Cancelled, Fiber, Fiber as Thread, FiberId, FiberId as ThreadId};
 #[expect(deprecated, reason = "std has it as well")]
 pub use crate::time::sleeping::sleep_ms;
+#[doc(inline)]
 pub use crate::time::{sleep, sleep_until};
 pub use builder::Builder;
 pub use current::{current, park, park_timeout, yield_now};

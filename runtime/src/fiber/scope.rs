@@ -337,7 +337,7 @@ impl<F: FnOnce() -> T, T> Body<'_, F, T> {
         let Self { f, packet, running } = self;
         let mut result = running.0.fibers.with_me(|| catch_unwind(AssertUnwindSafe(f)));
         if let Err(payload) = &mut result
-            && !Cancelled::land(&mut **payload)
+            && !Cancelled::end_unwinding(&mut **payload)
         {
             // Relaxed: read by the side that drops the packet last.
             packet.0.panicked.store(true, Ordering::Relaxed);

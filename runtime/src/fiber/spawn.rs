@@ -63,6 +63,7 @@ use super::{Builder, JoinHandle};
 /// assert_eq!(payload.downcast_ref(), Some(&"no luck"));
 /// # });
 /// ```
+#[doc(alias = "go")]
 #[inline]
 #[track_caller]
 pub fn spawn<F, T>(f: F) -> JoinHandle<T>

@@ -48,7 +48,7 @@ pub(crate) mod sealed {
     }
 }
 
-/// What a [`CopyEnd`] is inside.
+/// The inside of a [`CopyEnd`].
 #[derive(Clone, Copy)]
 pub struct End<'a> {
     fd: BorrowedFd<'a>,

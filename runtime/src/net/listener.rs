@@ -59,7 +59,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }
@@ -105,7 +105,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn ttl(&self) -> io::Result<u32> {
         self.0.get().ttl()
     }

@@ -5,7 +5,7 @@
 //! # A server
 //!
 //! [`TcpListener::serve`] runs a fiber for each connection and handles the errors of accept. [`ServeOptions`] sets limits,
-//! [`Server::drain`] ends the server gracefully, and [`hyper`] serves HTTP.
+//! [`Server::drain`] ends the server gracefully, and `net::hyper` (feature `hyper`) serves HTTP.
 //!
 //! ```
 //! use std::io::{self, BufRead, BufReader, Write};
@@ -22,29 +22,29 @@
 //!     Ok(())
 //! }
 //!
-//! # fn main() -> io::Result<()> {
-//! # abaca::run(|| {
-//! let listener = TcpListener::bind("127.0.0.1:0")?;
-//! println!("listening on {}", listener.local_addr()?);
-//! # let address = listener.local_addr()?;
-//! let server = ServeOptions::new().max_connections(10_000).serve(listener, |stream, peer| {
-//!     if let Err(error) = serve(&stream) {
-//!         eprintln!("{peer}: {error}");
-//!     }
-//! });
-//! # let client = TcpStream::connect(address)?;
-//! # (&client).write_all(b"fiber\n")?;
-//! # let mut answer = String::new();
-//! # BufReader::new(&client).read_line(&mut answer)?;
-//! # assert_eq!(answer, "5\n");
-//! # #[cfg(any())]
-//! abaca::signal::ctrl_c()?;
-//! // Idle connections end now, busy ones have ten seconds, and the rest is cancelled.
-//! let cancelled = server.drain(Duration::from_secs(10));
-//! # assert_eq!(cancelled, 0);
-//! # Ok(())
-//! # })
-//! # }
+//! #[abaca::main]
+//! fn main() -> io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:0")?;
+//!     println!("listening on {}", listener.local_addr()?);
+//! #   let address = listener.local_addr()?;
+//!     let server = ServeOptions::new().max_connections(10_000).serve(listener, |stream, peer| {
+//!         if let Err(error) = serve(&stream) {
+//!             eprintln!("{peer}: {error}");
+//!         }
+//!     });
+//! #   let client = TcpStream::connect(address)?;
+//! #   (&client).write_all(b"fiber\n")?;
+//! #   let mut answer = String::new();
+//! #   BufReader::new(&client).read_line(&mut answer)?;
+//! #   assert_eq!(answer, "5\n");
+//! #   #[cfg(any())]
+//!     abaca::signal::ctrl_c()?;
+//!     // Idle connections end now, busy ones have ten seconds, and the rest is cancelled.
+//!     let cancelled = server.drain(Duration::from_secs(10));
+//!     println!("{cancelled} connections were cut");
+//! #   assert_eq!(cancelled, 0);
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Socket options

@@ -71,7 +71,7 @@ macro_rules! listener_conversions {
             ///
             /// # Errors
             ///
-            /// None that an open socket gives; the result is std's.
+            /// None for an open socket; the return type is that of std.
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
                 self.0.get().take_error()
             }
@@ -83,7 +83,7 @@ macro_rules! listener_conversions {
             ///
             /// # Errors
             ///
-            /// None; the result is std's.
+            /// None; the return type is that of std.
             pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
                 self.0.set_nonblocking_flag(nonblocking);
                 Ok(())

@@ -46,11 +46,9 @@ impl TcpStream {
     ///
     /// If no address answers, the error of the last one:
     ///
-    /// * `ConnectionRefused`: nobody listens there.
+    /// * `ConnectionRefused`: nobody listens there. `NetworkUnreachable`, `HostUnreachable`: there is no route.
     /// * `TimedOut`: no answer came for some two minutes.
-    /// * `NetworkUnreachable`, `HostUnreachable`: there is no route.
-    /// * `InvalidInput`: there is no address, or the text is not one.
-    /// * Those of the look-up of a name, as with std.
+    /// * `InvalidInput`: there is no address, or the text is not one. Those of the look-up of a name, as with std.
     ///
     /// A fiber that is cancelled while it waits unwinds, and the attempt is given up.
     pub fn connect<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
@@ -117,7 +115,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }
@@ -171,7 +169,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().read_timeout()
     }
@@ -180,7 +178,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().write_timeout()
     }
@@ -189,7 +187,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.get().take_error()
     }
@@ -200,7 +198,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.0.set_nonblocking(nonblocking)
     }
@@ -210,8 +208,7 @@ impl TcpStream {
         IdleHandle::new(self.0.share_idle())
     }
 
-    /// [Reads](Read::read) without taking the bytes: the next call finds them again. Blocks the fiber while nothing has
-    /// arrived.
+    /// [Reads](Read::read) without taking the bytes: the next call finds them again. Blocks the fiber as a read does.
     ///
     /// # Errors
     ///
@@ -225,7 +222,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.0.get().set_nodelay(nodelay)
     }
@@ -234,7 +231,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.0.get().nodelay()
     }
@@ -243,7 +240,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         SockRef::from(self.0.get()).set_linger(linger)
     }
@@ -252,7 +249,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         SockRef::from(self.0.get()).linger()
     }
@@ -270,7 +267,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn ttl(&self) -> io::Result<u32> {
         self.0.get().ttl()
     }
@@ -280,7 +277,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
         SockRef::from(self.0.get()).set_tcp_quickack(quickack)
     }
@@ -289,7 +286,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn quickack(&self) -> io::Result<bool> {
         SockRef::from(self.0.get()).tcp_quickack()
     }
@@ -314,8 +311,7 @@ impl Read for TcpStream {
     /// * `ConnectionReset`: the peer has reset the connection.
     /// * `TimedOut`: the kernel has given the connection up, since the peer no longer answers.
     /// * `NotConnected`: the socket was never connected.
-    ///
-    /// Never `Interrupted`: a call that a signal has interrupted is made again.
+    /// * Never `Interrupted`: a call that a signal has interrupted is made again.
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (&*self).read(buffer)

@@ -187,7 +187,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().read_timeout()
     }
@@ -196,7 +196,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().write_timeout()
     }
@@ -205,7 +205,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.get().take_error()
     }
@@ -216,7 +216,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.0.set_nonblocking(nonblocking)
     }

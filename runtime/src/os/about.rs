@@ -1,7 +1,7 @@
-//! What a descriptor is of, asked without waiting.
+//! Facts about a descriptor's file, found without waiting.
 //!
-//! fstat(2) of a file of a network, or of one that a program serves (FUSE), asks whoever has it, and waits for the answer. What
-//! is asked here does not change while a file is open, or need not be the newest, so statx(2) is told not to ask (Linux 4.11).
+//! fstat(2) of a file on a network, or of one that a program serves (FUSE), asks its server and waits for the answer. The facts
+//! here do not change while a file is open, or need not be up to date, so statx(2) is told not to ask (Linux 4.11).
 
 #![expect(unsafe_code, reason = "system calls")]
 
@@ -16,9 +16,9 @@ use super::socket::check;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct About {
     pub(super) kind: FileType,
-    /// How many names it has, as far as this machine knows.
+    /// The number of the file's names, as far as this machine knows.
     pub(super) names: u64,
-    /// Its file system's device, and its number there.
+    /// The file system's device, and the inode number.
     pub(super) file: (u64, u64),
 }
 
@@ -27,7 +27,7 @@ impl About {
         Self::of_raw(fd.as_raw_fd())
     }
 
-    /// Of an open descriptor; may be called in a signal handler.
+    /// [`of`](Self::of) an open descriptor. May be called in a signal handler.
     pub(super) fn of_raw(fd: RawFd) -> io::Result<Self> {
         let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
         let wanted = libc::STATX_TYPE | libc::STATX_NLINK | libc::STATX_INO;
@@ -35,7 +35,7 @@ impl About {
         let mut about: libc::statx = unsafe { std::mem::zeroed() };
         // SAFETY: the name is empty and ends with 0, and the struct is a live local.
         match check(unsafe { libc::statx(fd, c"".as_ptr(), flags, wanted, &mut about) } as isize) {
-            // An older kernel, or a container's filter.
+            // An older kernel, or a container's filter: fstat(2) has to do.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {}
             result => {
                 result?;

@@ -32,7 +32,7 @@ impl Alarm {
         let left =
             Duration::from_nanos(at_ns).saturating_sub(self.epoch.elapsed()).max(Duration::from_nanos(1));
         let spec = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: timespec(left) };
-        // It cannot fail with a timer and a valid time.
+        // The call cannot fail with a timer and a valid time.
         let _ = timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &spec);
     }
 

@@ -37,12 +37,12 @@ impl EventBuffer {
 pub(crate) const READABLE: u32 = EventFlags::IN.union(EventFlags::RDHUP).bits();
 /// Writable.
 pub(crate) const WRITABLE: u32 = EventFlags::OUT.bits();
-/// Both directions are over, or failed: every call says so at once.
+/// Both directions have ended or failed: every call returns at once.
 pub(crate) const BROKEN: u32 = EventFlags::HUP.union(EventFlags::ERR).bits();
-/// The peer sends no more: reads end at once.
+/// The peer sends no more: reads return at once.
 pub(crate) const READ_ENDED: u32 = EventFlags::RDHUP.bits();
 
-/// Urgent data has come: reads stop short of it.
+/// Urgent data has arrived: reads stop before it.
 pub(crate) const URGENT: u32 = EventFlags::PRI.bits();
 
 impl Epoll {
@@ -66,8 +66,9 @@ impl Epoll {
         Ok(epoll::delete(&self.0, fd)?)
     }
 
-    /// Waits for events, at most for `timeout`, and passes them on. A signal ends the wait early, with none. Without a wait (a
-    /// `timeout` of zero) nothing does: who is told that there are none may wait for an edge that has been.
+    /// Waits for events, at most for `timeout`, and passes them to `each`. Returns how many there were. A signal ends the wait
+    /// early, with none. With a `timeout` of zero nothing does: a caller that is told of no events might then wait for an edge
+    /// that has already come.
     pub(crate) fn wait(
         &self,
         buffer: &mut EventBuffer,
@@ -140,7 +141,7 @@ impl EventFd {
         Ok(this)
     }
 
-    /// Adds it to `epoll` under `key`. It is edge-triggered, so it is never read: each notification is an edge.
+    /// Adds the eventfd to `epoll` with `key`. It is edge-triggered, so it is never read: each notification is an edge.
     pub(crate) fn add_to(&self, epoll: &Epoll, key: u64) -> io::Result<()> {
         Ok(epoll::add(&epoll.0, &self.0, EventData::new_u64(key), EventFlags::IN | EventFlags::ET)?)
     }
@@ -152,7 +153,7 @@ impl EventFd {
             match rustix::io::write(&self.0, &1_u64.to_ne_bytes()) {
                 Ok(8) => return,
                 Err(Errno::INTR) => {}
-                // After 2^64 - 2 notifications: it is readable, and stays so.
+                // After 2^64 - 2 notifications: the eventfd is readable, and stays so.
                 Err(Errno::AGAIN) => return,
                 other => cannot_wake(other.err().map_or(0, Errno::raw_os_error)),
             }
@@ -187,7 +188,7 @@ pub(crate) fn is_urgent(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(look(&mut [PollFd::from_borrowed_fd(fd, PollFlags::PRI)])? > 0)
 }
 
-/// poll(2) without a wait, which no signal ends.
+/// poll(2) without a wait, which no signal can end.
 fn look(entries: &mut [PollFd<'_>]) -> io::Result<usize> {
     Ok(retry_on_intr(|| poll(entries, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))?)
 }

@@ -41,7 +41,7 @@ pub(crate) fn wake_one(address: *const u32) {
     }
 }
 
-/// `left` as the kernel takes it; more seconds than it can hold become the most that it can.
+/// `left` as a `timespec`. If there are more seconds than it can hold, it is the longest possible.
 pub(crate) fn timespec(left: Duration) -> Timespec {
     Timespec { tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() }
 }

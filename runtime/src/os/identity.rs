@@ -12,7 +12,7 @@ use super::about::About;
 /// The identity of a file: its device and its inode number.
 pub(crate) type File = (u64, u64);
 
-/// Whether it is a file on a disk whose last name was removed: its last close gives its blocks back.
+/// Whether this is a regular file whose last name was removed: its last close frees its blocks.
 pub(crate) fn has_no_name(fd: BorrowedFd<'_>) -> bool {
     About::of(fd).is_ok_and(|about| about.kind == FileType::RegularFile && about.names == 0)
 }

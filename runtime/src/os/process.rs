@@ -1,4 +1,4 @@
-//! Processes: descriptors of children, and what is still to be done when this one exits in an orderly way.
+//! Processes: descriptors of children, and a hook for the orderly exit of this process.
 
 #![expect(unsafe_code, reason = "registers a function with the C library")]
 
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// A descriptor of the child `id`, which becomes readable when it ends (Linux 5.3). It is closed on exec.
+/// A descriptor for the child process `id`, which becomes readable when the child ends (Linux 5.3). It is closed on exec.
 ///
 /// The caller must not have waited for the child yet, so that the id is still the child's.
 pub(crate) fn pidfd(id: u32) -> io::Result<OwnedFd> {
@@ -16,14 +16,14 @@ pub(crate) fn pidfd(id: u32) -> io::Result<OwnedFd> {
     Ok(pidfd_open(id, PidfdFlags::empty())?)
 }
 
-/// The end belongs to the process, and so does what is called then: set once, before it can be called.
+/// A process exits once, so the hook is a static. It is set once, before it can be called.
 static HOOK: OnceLock<fn()> = OnceLock::new();
 
-/// Calls `hook` when `main` has returned or `exit` was called. The first call wins; later ones change nothing.
+/// Registers `hook`, which is called when `main` returns or `exit` is called. The first call wins; later ones change nothing.
 pub(crate) fn at_exit(hook: fn()) {
     if HOOK.set(hook).is_ok() {
-        // SAFETY: the function is static, and does not unwind: the hook's panics end at its cancel scope. If there is no memory
-        // for one more entry, the hook is not called.
+        // If there is no memory for one more entry, the hook is not called.
+        // SAFETY: the function is static, and does not unwind: it catches the hook's panics.
         unsafe { libc::atexit(on_exit) };
     }
 }

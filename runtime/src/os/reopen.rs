@@ -44,13 +44,13 @@ pub(crate) fn nonblocking(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         .map(OwnedFd::from)
 }
 
-/// Whether it is a terminal, and not the side of a pseudoterminal that displays it.
+/// Whether the file is a terminal, and not the master side of a pseudoterminal.
 fn is_displayed(fd: BorrowedFd<'_>) -> bool {
-    // Only a master has a number of its slave.
+    // Only a master has the number of a slave.
     is_terminal(fd) && ptsname(fd, Vec::new()).is_err()
 }
 
-/// Whether it is a terminal. A file, which may be served by a program, is not asked.
+/// Whether the file is a terminal. A regular file, which a program may serve, is not asked.
 pub(crate) fn is_terminal(fd: BorrowedFd<'_>) -> bool {
     About::of(fd).is_ok_and(|about| about.kind == FileType::CharacterDevice) && isatty(fd)
 }

@@ -107,10 +107,12 @@ impl AlternateStack {
         if memory == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // Until the end of this function a drop disables the signal stack and unmaps the memory.
-        let nothing = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        let mut before = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        // SAFETY: a null new stack changes nothing; the current one is written into a live local.
+        unsafe { libc::sigaltstack(ptr::null(), &mut before) };
         let memory = NonNull::new(memory).expect("mmap does not map page 0");
-        let mut this = Self { memory, bytes, before: nothing };
+        // If a call below fails, the drop leaves the thread the stack that it has, and unmaps the memory.
+        let this = Self { memory, bytes, before };
         // SAFETY: the address is inside the mapping, which has more than a page.
         let usable = unsafe { memory.byte_add(page) }.as_ptr();
         // SAFETY: the memory was mapped above, and is not used yet.
@@ -118,12 +120,10 @@ impl AlternateStack {
             return Err(io::Error::last_os_error());
         }
         let ours = libc::stack_t { ss_sp: usable, ss_flags: 0, ss_size: bytes - page };
-        let mut before = nothing;
         // SAFETY: the memory is mapped and used for nothing else until `drop`.
-        if unsafe { libc::sigaltstack(&ours, &mut before) } != 0 {
+        if unsafe { libc::sigaltstack(&ours, ptr::null_mut()) } != 0 {
             return Err(io::Error::last_os_error());
         }
-        this.before = before;
         Ok(this)
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rustix::thread::{current_timer_slack, set_current_timer_slack};
 
-/// Timed waits end at most this late by the kernel's own choice, in nanoseconds; the default is 50,000. What remains is the
-/// time to wake an idle core.
+/// The tight slack, in nanoseconds; the default is 50,000. A timed wait is late by this at most, plus the time to wake an idle
+/// core.
 const TIGHT_NS: u64 = 1_000;
 
 /// Waits for longer than this keep the usual slack, which hardly matters to them: a server whose connections time out after
@@ -30,7 +30,7 @@ pub(crate) fn sleep<R>(timeout: Option<Duration>, wait: impl FnOnce(Option<Durat
 
 /// Keeps the calling thread's slack tight.
 struct Tight {
-    /// What it was, and is to be again. `None`: no looser than this.
+    /// The slack to restore. `None` if it was tight already.
     before: Option<u64>,
 }
 
@@ -52,13 +52,14 @@ impl Drop for Tight {
     }
 }
 
-/// 0 if it cannot be asked for, and then it is left alone. It is also what the kernel says of a real-time thread.
+/// The calling thread's slack, in nanoseconds. 0 if the kernel does not tell, and for a real-time thread; such slack is left
+/// alone.
 fn of_this_thread() -> u64 {
     current_timer_slack().unwrap_or(0)
 }
 
 fn set(slack_ns: u64) {
-    // It cannot fail for the calling thread.
+    // The call cannot fail for the calling thread.
     let _ = set_current_timer_slack(NonZeroU64::new(slack_ns));
 }
 

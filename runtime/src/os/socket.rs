@@ -1,7 +1,7 @@
 //! Calls on descriptors that neither std nor socket2 offers for a borrowed one.
 //!
-//! Most are rustix's. Those with addresses speak socket2's type, which std's and Unix's addresses are made of; those with
-//! several buffers take a header without an address, which costs nothing to decode.
+//! Most calls are rustix's. The calls with addresses use socket2's type, from which std's and Unix addresses are made. The calls
+//! with several buffers take a header without an address, which costs nothing to decode.
 
 #![expect(unsafe_code, reason = "system calls")]
 
@@ -15,10 +15,10 @@ use socket2::{SockAddr, SockRef};
 
 use super::about::About;
 
-/// What connect(2) says on a non-blocking socket that needs time.
+/// The error of connect(2) on a non-blocking socket while the connection is being made.
 pub(crate) const IN_PROGRESS: i32 = libc::EINPROGRESS;
 
-/// Switches `O_NONBLOCK`; returns whether it was different before.
+/// Sets or clears `O_NONBLOCK`. Returns whether that was a change.
 pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<bool> {
     let flags = fcntl_getfl(fd)?;
     let mut wanted = flags;
@@ -53,7 +53,7 @@ pub(crate) fn write_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::
 
 /// Receives from a connected socket without blocking, whatever its mode.
 pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
-    // The second number is the length of a datagram that was longer, or of what was discarded.
+    // The second number is the length of a datagram that was longer, or of the discarded bytes.
     let (_, length) = rustix::net::recv(fd, buffer, flags | RecvFlags::DONTWAIT)?;
     Ok(length)
 }
@@ -116,13 +116,13 @@ pub(crate) fn send_vectored(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::R
 
 pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
-/// Receives and takes.
+/// Receives bytes, and takes them out of the socket.
 pub(crate) const TAKE: RecvFlags = RecvFlags::empty();
 
-/// Receives without taking.
+/// Receives bytes, and leaves them in the socket.
 pub(crate) const PEEK: RecvFlags = RecvFlags::PEEK;
 
-/// Takes without looking: a TCP socket leaves the buffer as it is.
+/// Discards bytes: a TCP socket does not write to the buffer.
 pub(crate) const DISCARD: RecvFlags = RecvFlags::TRUNC;
 
 /// A header for a connected socket: buffers and nothing else.

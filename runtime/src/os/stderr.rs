@@ -11,7 +11,8 @@ use rustix::fs::FileType;
 
 use super::about::About;
 
-/// Writes without waiting, locking or allocating; what cannot be written at once is lost. May be called in a signal handler.
+/// Writes without waiting, locking or allocating. Text that cannot be written at once is lost. May be called in a signal
+/// handler.
 pub(crate) fn write(text: &[u8]) {
     write_to(libc::STDERR_FILENO, text);
 }

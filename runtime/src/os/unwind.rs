@@ -51,16 +51,16 @@ pub(crate) struct Path {
     pub(crate) to: usize,
 }
 
-/// A function that catches what its caller lets on: where it catches, the unwinding is not over.
+/// The relay, a function that catches an unwinding which its caller resumes: where it catches, the unwinding is not over.
 ///
-/// The catch itself is a function of the compiler's, of which there is one for many that catch where it is not inlined, as in
-/// builds that are not optimised, or where a linker folds what is equal. So a frame that catches is the relay's only if the
-/// relay is as far behind it as it is in the relay's own call.
+/// The catch itself is a function that the compiler makes. If it is not inlined (in a build without optimisation), or if the
+/// linker folds equal functions, many functions share one. So a frame that catches is the relay's only if the relay's frame is
+/// as many frames away as in the relay's own call.
 #[derive(Clone, Copy, Debug)]
 struct Relay {
-    /// Where the function starts that catches; 0 as long as that is not known.
+    /// The address of the function that catches; 0 as long as that is not known.
     catch: usize,
-    /// Where the relay itself starts, and how many frames lie from the one that catches to its own.
+    /// The address of the relay itself, and the number of frames from the one that catches to the relay's.
     function: usize,
     frames: usize,
 }
@@ -68,9 +68,9 @@ struct Relay {
 struct Walk {
     path: Path,
     relay: Relay,
-    /// How many frames on the relay has to come, if it was its catch that was passed.
+    /// After how many more frames the relay's must come, if the catch that was passed is the relay's.
     until_relay: Option<usize>,
-    /// Where the frame before this one begins, and what it does, unless it does not count.
+    /// The stack pointer of the frame before this one.
     below: usize,
     /// The effect of the frame before this one.
     pending: Option<Effect>,
@@ -81,12 +81,12 @@ struct Walk {
 /// How far below [`Path::from`] the runtime's own frames reach, in bytes.
 const OWN_BYTES: usize = 32 * 1024;
 
-/// The parts of the [`Relay`]; that of its catch is written last.
+/// The parts of the [`Relay`]. `CATCH` is written last.
 static CATCH: AtomicUsize = AtomicUsize::new(0);
 static FUNCTION: AtomicUsize = AtomicUsize::new(0);
 static FRAMES: AtomicUsize = AtomicUsize::new(0);
 
-/// The relay is no more frames from its catch than this.
+/// The most frames between the catch and the relay.
 const MOST_FRAMES: usize = 16;
 
 impl Path {
@@ -94,7 +94,8 @@ impl Path {
     /// and counts as free, unless the frame is the relay of [`note_relay`], which resumes the unwinding.
     #[inline(never)]
     pub(crate) fn can_unwind(self) -> bool {
-        // Acquire: pairs with the Release in `note_relay`. Relaxed, the others: written before, by all who did with the same.
+        // Acquire: pairs with the Release in `note_relay`. The others are Relaxed: they were written before, and all writers
+        // write the same.
         let relay = Relay {
             catch: CATCH.load(Ordering::Acquire),
             function: FUNCTION.load(Ordering::Relaxed),
@@ -109,11 +110,11 @@ impl Path {
     }
 }
 
-/// The function that starts at `function` is a relay, which has caught the call of this.
+/// Notes the relay, the function that starts at `function`. Must be called inside of the relay's catch.
 #[inline(never)]
 pub(crate) fn note_relay(function: usize) {
     unsafe extern "C" fn first_catch(context: *mut Context, relay: *mut c_void) -> c_int {
-        // SAFETY: the unwinder passes what was given to it.
+        // SAFETY: the unwinder passes the argument that was given to it.
         let relay = unsafe { &mut *relay.cast::<Relay>() };
         // SAFETY: the unwinder passes a frame.
         match unsafe { effect(context) } {
@@ -174,12 +175,12 @@ unsafe extern "C" fn step(context: *mut Context, walk: *mut c_void) -> c_int {
 }
 
 impl Walk {
-    /// The frame before this one counts, which is of the function that starts at `here`.
+    /// Decides by the effect of the frame before this one, which counts. `here` is the address of its function.
     fn decide(&mut self, here: usize) {
         match self.pending.take() {
             Some(Effect::Blocks) => self.verdict = Some(false),
             Some(Effect::Catches(at)) if at != self.relay.catch => self.verdict = Some(true),
-            // The frame before is none behind itself.
+            // The frame before is zero frames from itself.
             Some(Effect::Catches(_)) if self.relay.frames > 0 => self.until_relay = Some(self.relay.frames),
             Some(Effect::Catches(_) | Effect::Passes) | None => {}
         }

@@ -96,7 +96,7 @@ pub(crate) fn unwinds_cancelled() -> bool {
     with_me(|_, me| me.map_or_else(|| CANCELLING.get(), |me| me.has(Flags::CANCELLING)))
 }
 
-/// Ends a program that aborts on panic and asks for a cancellation, with the reason.
+/// Panics with the reason if the program aborts on panic, where no cancellation is possible.
 #[track_caller]
 pub(crate) fn require_unwinding() {
     if cfg!(panic = "abort") {
@@ -172,7 +172,7 @@ pub(crate) fn wait_in_scopes(
     }
     let state = chain.state();
     let must_unwind = || deliverable(chain, fiber, reach::can_unwind_here).is_some();
-    // A fiber's home checks this when a scope has fired; for a plain thread it must be known before.
+    // For a fiber, its home checks this when a scope has fired. For a plain thread it must be known before.
     let may_be_fired = |mark| fiber.is_some() || reach::can_unwind_here(mark);
     let must_unwind =
         must_unwind() || (state.has_signals && chain.enter(waiter, may_be_fired) && must_unwind());
@@ -219,7 +219,7 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Runs `f` with `cancel_scope` around it. `None` if that is where an unwinding ended.
+/// Calls `f` with `cancel_scope` around it. `None` if a cancellation unwound to this scope.
 #[track_caller]
 pub(crate) fn run_inside<T>(cancel_scope: &mut CancelScope, f: impl FnOnce(&CancelScope) -> T) -> Option<T> {
     require_unwinding();

@@ -1,14 +1,14 @@
-//! The one blocking primitive, for primitives of your own. **Unstable**: this module may change in any release.
+//! The blocking primitive, for building your own primitives. **Unstable**: this module may change in any release.
 //!
-//! A mutex, a channel, a join, a read from a socket: all that blocks in abaca parks its fiber, or its plain thread, in the same
-//! way, and so is ended by the same deadlines and [cancellations](crate::cancel). What parking_lot_core is to parking_lot, this
-//! module is to [`sync`](crate::sync) and [`channel`](crate::channel): a few items with which others can build what waits as
-//! they do. `abaca::promise` and `abaca::actor` are built on it, and on nothing else that is not public.
+//! Everything that blocks in abaca (a mutex, a channel, a join, a read from a socket) parks its fiber or plain thread in the same
+//! way. So the same deadlines and [cancellations](crate::cancel) end every wait. This module is to [`sync`](crate::sync) and
+//! [`channel`](crate::channel) what parking_lot_core is to parking_lot: a few items to build other primitives that wait as they
+//! do. `abaca::promise` and `abaca::actor` are built on this module and on the rest of the public API.
 //!
-//! * [`WaitQueue`]: a state under a short lock, with a queue of those who wait for it to change.
-//! * [`spend`]: called once for each call of a primitive, so that a loop of calls which never wait starves nobody.
+//! * [`WaitQueue`]: a state under a short lock, with a queue of fibers and threads that wait for it to change.
+//! * [`spend`]: called once in each call of a primitive, so that a loop of calls that never wait starves no other fiber.
 //!
-//! A gate, closed until somebody opens it, for good:
+//! A gate that is closed until it is opened once:
 //!
 //! ```
 //! use abaca::park::{Cost, WaitQueue, spend};
@@ -44,14 +44,14 @@
 //!     let waiting: Vec<_> = (0..3).map(|_| abaca::spawn(|| GATE.pass())).collect();
 //!     GATE.open();
 //!     waiting.into_iter().for_each(|fiber| fiber.join().unwrap());
-//!     // Deadlines and cancellations work inside of it, as anywhere.
+//!     // Deadlines and cancellations end this wait like any other.
 //!     let soon = std::time::Duration::from_millis(1);
 //!     assert!(abaca::time::timeout(soon, || Gate::new().pass()).is_err());
 //! });
 //! ```
 
-// Every wait of the runtime makes a `Waiter` with `waiter`, puts it where its waker will find it, and calls `wait`. The waker
-// claims the waiter and passes the claim to `wake`. `README.md` beside this file tells how it works.
+// Every wait of the runtime makes a `Waiter` with `waiter`, registers it where its waker will find it, and calls `wait`. The
+// waker claims the waiter and passes the wake-up to `wake`. `README.md` beside this file tells how it works.
 
 pub(crate) mod cancel;
 pub(crate) mod latch;

@@ -68,8 +68,8 @@ fn is_answered_soon(reason: Reason) -> bool {
     matches!(reason, Reason::ChannelSend | Reason::ChannelReceive | Reason::Select)
 }
 
-/// The pauses between looks at the waiter, in spin hints. The thread does not yield its core: on a busy machine that puts it at the
-/// end of the run queue, and to sleep and be woken is faster.
+/// The pauses between looks at the waiter, in spin hints. The thread does not yield its core: on a busy machine that puts it
+/// at the end of the run queue, and to sleep and be woken is faster.
 const PAUSES: &[u32] = &[1, 2, 4, 8, 16, 32, 64];
 
 /// Spins until a claim comes, for less time than it takes to sleep and be woken. Returns whether a claim came.

@@ -51,14 +51,14 @@ pub(super) fn block(
         return block_unwinding(me, waiter, reason, deadline);
     }
     if header.must_unwind() || !header.cancel_scopes.is_empty() {
-        let suspend = |until: Until<'_>| suspend_in_bounds(me, waiter, reason, until);
+        let suspend = |until: Until<'_>| suspend_in_scopes(me, waiter, reason, until);
         return wait_in_scopes(&header.cancel_scopes, Some(header), waiter, deadline, suspend);
     }
     suspend_in_wait(me, waiter, reason, deadline, true);
     waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
 
-/// Suspends the current fiber until `waiter` is claimed; the flag of cancellation may claim it if that `is_visible`.
+/// Suspends the current fiber until `waiter` is claimed. If `is_visible`, a cancellation may claim it.
 #[inline(always)]
 fn suspend_in_wait(
     me: NonNull<Header>,
@@ -80,7 +80,7 @@ fn suspend_in_wait(
 
 /// `suspend_in_wait` inside of cancel scopes.
 #[cold]
-fn suspend_in_bounds(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
+fn suspend_in_scopes(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
     let Some(at) = until.bound else { return suspend_in_wait(me, waiter, reason, until.own, true) };
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
@@ -104,20 +104,19 @@ fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Inst
     let header = unsafe { me.as_ref() };
     let at = worker.shared().ns_at(at);
     let was_pinned = header.has(Flags::PINNED);
-    // The entry is in this worker's wheel, so this worker must resume us even if we roam.
+    // The entry is in this worker's wheel, so this worker must resume the fiber even if it roams.
     header.set_flag(Flags::PINNED);
     // SAFETY: the entry stays in place, and is taken out below before the frame ends.
     unsafe { worker.wheel.insert(entry, at) };
     worker.suspend(me);
-    // SAFETY: inserted above into this worker's wheel, on whose thread an pinned fiber resumes.
+    // SAFETY: inserted above into this worker's wheel, on whose thread a pinned fiber resumes.
     unsafe { worker.wheel.cancel(entry) };
     if !was_pinned {
         header.unset_flag(Flags::PINNED);
     }
 }
 
-/// `block` of a fiber that unwinds, in one of whose destructors we are: it waits to the end, since a second unwinding would
-/// abort.
+/// `block` in a destructor of a fiber that unwinds. It waits to the end, since a second unwinding would abort the process.
 #[cold]
 #[inline(never)]
 fn block_unwinding(
@@ -133,7 +132,7 @@ fn block_unwinding(
     waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
 
-/// Lets the other fibers of this worker run; on a plain thread, the other threads.
+/// Lets the other fibers of this worker run, or on a plain thread the other threads.
 #[inline(never)]
 pub(crate) fn yield_now() {
     match current_worker().and_then(|worker| Some((worker, worker.current()?))) {

@@ -1,4 +1,4 @@
-//! The wait queue, from which `promise`, `actor` and primitives of others are built.
+//! The wait queue, on which `promise`, `actor` and users' primitives are built.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -9,13 +9,14 @@ use super::wait_list::{self, End, WaitList};
 use crate::atomic::const_fn;
 use crate::cell::{Outcome, Reason};
 
-/// A state under a short lock, and the queue of those who wait for it to change. See the [module](super) for an example.
+/// A state under a short lock, with the queue of fibers and threads that wait for it to change. See the [module](super) for an
+/// example.
 ///
-/// The lock is held for a few instructions only: those who want it spin. While it is held nothing may block, nothing of
-/// abaca's may be called but the methods of the [guard](WaitQueueGuard), and no code of the user's should run: neither callbacks
+/// The lock must be held for a few instructions only: other callers spin for it. While it is held, the caller must not block,
+/// must call nothing of abaca except the methods of the [guard](WaitQueueGuard), and should run no user code, neither callbacks
 /// nor destructors.
 ///
-/// Nothing is allocated: those who wait are linked through their stacks.
+/// Nothing is allocated: the waiting fibers and threads are linked through their stacks.
 pub struct WaitQueue<S>(SpinLock<Queue<S>>);
 
 struct Queue<S> {
@@ -33,19 +34,19 @@ impl<S> Queue<S> {
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct WaitQueueGuard<'a, S>(SpinGuard<'a, Queue<S>>);
 
-/// Why a wait ended.
+/// The reason why a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the state may be what was waited for, or not"]
 pub enum Wakeup {
-    /// Somebody has notified the queue, and this waiter was the one, or one of those.
+    /// The queue was notified, and this waiter was woken.
     Notified,
-    /// The deadline passed first. No notification was taken.
+    /// The deadline passed first. This waiter has taken no notification.
     TimedOut,
 }
 
 impl<S> WaitQueue<S> {
     const_fn! {
-        /// A queue in which nobody waits.
+        /// An empty queue with this state.
         pub const fn new(state: S) -> Self {
             Self(SpinLock::new(Queue { state, waiting: WaitList::new() }))
         }
@@ -60,12 +61,13 @@ impl<S> WaitQueue<S> {
 
 impl<S> WaitQueueGuard<'_, S> {
     /// Joins the queue, releases the lock, and blocks the calling fiber (or plain thread) until it is notified, or until
-    /// `deadline`; without one, for as long as it takes.
+    /// `deadline`. `None` is no deadline.
     ///
-    /// Nobody else has the lock between the last look at the state and the joining. So a change is not missed, if whoever makes
-    /// it notifies the queue. Lock again and look again after a notification: others may have been faster.
+    /// The lock is not released between the caller's last look at the state and the joining. So no change is missed, provided
+    /// that each change notifies the queue. After a notification, lock the state and check it again: another caller may have been
+    /// faster.
     ///
-    /// A fiber that is cancelled while it waits leaves the queue and unwinds from here, without having taken a notification.
+    /// If the fiber is cancelled while it waits, it leaves the queue and unwinds from here, without having taken a notification.
     /// See [`cancel`](crate::cancel).
     pub fn wait(self, deadline: Option<Instant>) -> Wakeup {
         match wait_list::wait(self.0, Queue::waiting, End::Back, (), Reason::Queue, deadline, || ()).0 {
@@ -75,14 +77,14 @@ impl<S> WaitQueueGuard<'_, S> {
         }
     }
 
-    /// Releases the lock and wakes the one who has waited longest. Whether there was one.
+    /// Releases the lock and wakes the waiter that has waited longest. Returns whether there was one.
     pub fn notify_one(mut self) -> bool {
         let woken = self.0.waiting.pop_front();
         drop(self);
         woken.map(park::wake).is_some()
     }
 
-    /// Releases the lock and wakes everybody in the queue. Who joins it meanwhile may be woken as well.
+    /// Releases the lock and wakes all waiters in the queue. A waiter that joins meanwhile may be woken as well.
     pub fn notify_all(self) {
         let lock = SpinGuard::lock_of(&self.0);
         drop(self);

@@ -128,6 +128,7 @@ fn settled<T: Clone + Send + Sync + 'static>(promise: &Promise<T>) -> Promise<()
 /// let (slow, _resolver) = Promise::pending();
 /// assert_eq!(promise::choose([slow, Promise::resolved("fast")]).wait().unwrap(), "fast");
 /// ```
+#[track_caller]
 pub fn choose<T, I>(promises: I) -> Promise<T>
 where
     T: Clone + Send + Sync + 'static,
@@ -148,6 +149,7 @@ where
 /// assert_eq!(promise::pick([slow.clone(), Promise::resolved("fast")]).wait().unwrap(), "fast");
 /// assert!(slow.wait().unwrap_err().is_canceled());
 /// ```
+#[track_caller]
 pub fn pick<T, I>(promises: I) -> Promise<T>
 where
     T: Clone + Send + Sync + 'static,
@@ -169,6 +171,7 @@ where
 /// let ready = promise::nchoose([Promise::resolved(1), slow, Promise::resolved(3)]);
 /// assert_eq!(ready.wait().unwrap(), [1, 3]);
 /// ```
+#[track_caller]
 pub fn nchoose<T, I>(promises: I) -> Promise<Vec<T>>
 where
     T: Clone + Send + Sync + 'static,
@@ -182,6 +185,7 @@ where
 /// # Panics
 ///
 /// If there are no promises.
+#[track_caller]
 pub fn npick<T, I>(promises: I) -> Promise<Vec<T>>
 where
     T: Clone + Send + Sync + 'static,
@@ -206,6 +210,7 @@ struct Race<T, U: Send + Sync + 'static> {
     judge: Judge<T, U>,
 }
 
+#[track_caller]
 fn race<T, U>(promises: Vec<Promise<T>>, cancel_losers: bool, judge: Judge<T, U>) -> Promise<U>
 where
     T: Clone + Send + Sync + 'static,

@@ -27,6 +27,7 @@ use crate::blocking;
 /// assert!(sleeper.wait().unwrap_err().is_canceled());
 /// # });
 /// ```
+#[track_caller]
 pub fn spawn<T, F>(f: F) -> Promise<T>
 where
     T: Clone + Send + Sync + 'static,
@@ -48,6 +49,7 @@ where
 /// assert!(number.wait().unwrap_err().is::<std::num::ParseIntError>());
 /// # });
 /// ```
+#[track_caller]
 pub fn try_spawn<T, F>(f: F) -> Promise<T>
 where
     T: Clone + Send + Sync + 'static,
@@ -77,6 +79,7 @@ where
 /// assert!(file.wait().unwrap().unwrap() > 0);
 /// # });
 /// ```
+#[track_caller]
 pub fn detach<T, F>(f: F) -> Promise<T>
 where
     T: Clone + Send + Sync + 'static,

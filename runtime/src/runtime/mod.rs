@@ -55,8 +55,10 @@ pub struct ShutdownError {
 
 impl fmt::Display for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { busy_workers, fibers } = self;
-        write!(f, "{fibers} fibers on {busy_workers} workers did not end in time after they were cancelled")
+        let Self { busy_workers, fibers } = *self;
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let (s, t) = (plural(fibers), plural(busy_workers));
+        write!(f, "{fibers} fiber{s} on {busy_workers} worker{t} did not end in time after being cancelled")
     }
 }
 
@@ -271,6 +273,9 @@ impl fmt::Debug for Runtime {
 /// or spawn it in a [`scope`](crate::scope()).
 ///
 /// The calling thread blocks meanwhile; it is no worker. With [`Runtime::builder`] a runtime has settings of its own.
+///
+/// The result crosses threads, so it must be `Send`, and `Box<dyn Error>` is not: let `f` return
+/// `Result<(), Box<dyn Error + Send + Sync>>`, or use [`#[abaca::main]`](macro@crate::main), which takes either.
 ///
 /// # Panics
 ///

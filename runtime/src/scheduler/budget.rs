@@ -7,8 +7,9 @@
 //!
 //! A call spends before it does its work, or after it has found that it cannot do it: never with a lock of the runtime held,
 //! and never in a destructor. Such a yield is not a cancellation point: a call that promises not to wait does not unwind
-//! either. Under loom, `model_budget.rs` takes the place of this
-//! file.
+//! either.
+//!
+//! Under loom, `model_budget.rs` takes the place of this file.
 
 #![expect(unsafe_code, reason = "uses the header of the calling fiber")]
 
@@ -44,11 +45,11 @@ thread_local! {
     static LEFT: AtomicI32 = const { AtomicI32::new(FULL) };
 }
 
-/// Takes `cost` of the budget that the calling fiber has for calls; lets others run when it is used up. On a plain thread it
-/// does nothing.
+/// Takes `cost` off the calling fiber's budget for calls, and lets other fibers run when it is used up. On a plain thread it does
+/// nothing.
 ///
-/// A primitive calls it once for each of its own calls, before it does its work, or after it has found that it cannot. It never
-/// calls it with a lock held, nor in a destructor. It costs a subtraction and a branch.
+/// A primitive must call it once in each of its own calls, before it does its work, or after it has found that it cannot do it.
+/// It must not call it with a lock held, nor in a destructor. The call costs a subtraction and a branch.
 #[inline(always)]
 pub fn spend(cost: Cost) {
     spend_units(cost.units(), || cost);

@@ -12,7 +12,7 @@ pub enum Cost {
     SystemCall,
     /// A call that never waits and found nothing: a loop of them waits for a neighbour.
     TryFailed,
-    /// System calls that never wait and take microseconds: they make a socket or a pipe.
+    /// A call that never waits and takes microseconds, since it makes a socket or a pipe.
     Making,
     /// A spawn beside more unstarted fibers than others keep up with. When the budget is spent they get the rest of a tick.
     Surplus,

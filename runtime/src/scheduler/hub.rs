@@ -60,19 +60,19 @@ impl Worker {
         self.enter_thread();
         while let Some(fiber) = self.find() {
             self.run_from(self.resume(fiber));
-            while let Some(request) = self.turn_away_next() {
+            while let Some(request) = self.refuse_next() {
                 self.run_from(Ok(request));
             }
         }
         self.leave_thread();
     }
 
-    /// Goes on from what a fiber asks for that was run, or a task that could not be, until one asks for nothing to be started.
+    /// Handles the request of a fiber that was run, or starts a fiber that got no stack, and so on until a request starts nothing.
     fn run_from(&self, mut outcome: Result<Request, (NonNull<Header>, std::io::Error)>) {
         loop {
-            let request = outcome.or_else(|(task, error)| self.turn_away(task, error).ok_or(()));
+            let request = outcome.or_else(|(unstarted, error)| self.refuse(unstarted, error).ok_or(()));
             match request {
-                Ok(Request::Start(task)) => outcome = self.resume(task),
+                Ok(Request::Start(unstarted)) => outcome = self.resume(unstarted),
                 Ok(Request::Requeue(roaming)) => return self.requeue(roaming),
                 Ok(Request::Defer(fiber)) => return self.defer(fiber),
                 Ok(Request::Nothing) | Err(()) => return,
@@ -111,11 +111,11 @@ impl Worker {
             self.cancel_requested();
         }
         if self.tick_is_up() {
-            self.make_round();
+            self.check_everything();
             if self.tick.may_take_unstarted()
-                && let Some(task) = self.oldest_unstarted().or_else(|| self.injected())
+                && let Some(unstarted) = self.oldest_unstarted().or_else(|| self.injected())
             {
-                return Some(task);
+                return Some(unstarted);
             }
         }
         // Held by this worker while it searches, and by the thread that chose it while it sleeps; see
@@ -153,22 +153,22 @@ impl Worker {
         }
     }
 
-    /// Looks at everything, at the end of a tick.
-    pub(super) fn make_round(&self) {
+    /// Checks inbox, timers and poller, at the end of a tick.
+    pub(super) fn check_everything(&self) {
         self.drain_inbox();
         self.tick.end(self.expire_timers_and_poll());
         self.scavenge_now_and_then();
         self.renew_tick();
         if let Some(fiber) = self.hub_state.deferred.take() {
-            // SAFETY: it was running until it entered the hub, so it is in no list.
+            // SAFETY: the fiber was running until it entered the hub, so it is in no list.
             unsafe { self.ready.push_back(fiber) };
         }
     }
 
-    /// The task that has waited longest here: newest first is fast, but must not starve the others.
+    /// The unstarted fiber that has waited longest here: newest first is fast, but must not starve the others.
     fn oldest_unstarted(&self) -> Option<NonNull<Header>> {
         if self.deque.is_empty() {
-            // The newest is then also the oldest: a fiber that waits for it in a yield loop waits for this.
+            // The newest is then also the oldest: a fiber that waits for it in a yield loop needs this.
             return self.remote.newest.take();
         }
         self.remote.stealer.steal().success().map(|fiber| fiber.0)
@@ -188,8 +188,8 @@ impl Worker {
         }
     }
 
-    /// Makes everyone ready whom timers and descriptors let go on, without waiting. What time it is, if it matters to
-    /// anybody.
+    /// Makes every fiber ready whose timer has expired or whose descriptor has an event, without waiting. Returns the time, if it
+    /// was read.
     fn expire_timers_and_poll(&self) -> Option<u64> {
         let matters = !self.wheel.is_empty() || self.polls() || self.tick.needs_time();
         let now_ns = matters.then(|| self.shared().now_ns())?;
@@ -198,7 +198,7 @@ impl Worker {
         Some(now_ns)
     }
 
-    /// Makes everyone ready whose deadline has passed.
+    /// Makes every fiber ready whose deadline has passed.
     fn expire_timers(&self, now_ns: u64) {
         self.wheel.expire(now_ns, |entry| {
             if let Some(bound) = Bound::of(entry) {
@@ -213,12 +213,12 @@ impl Worker {
         });
     }
 
-    /// Whether this worker polls for anybody.
+    /// Whether this worker has to poll.
     fn polls(&self) -> bool {
         self.shared().poller_of(self.index).is_some_and(|poller| poller.registered() != 0)
     }
 
-    /// Collects what the poller has, without waiting.
+    /// Collects the poller's events, without waiting.
     fn poll_now(&self) {
         if let Some(poller) = self.shared().poller_of(self.index)
             && poller.registered() != 0

@@ -1,4 +1,4 @@
-//! What `budget` is under loom: there is none, since models end anyway.
+//! Takes the place of `budget.rs` under loom: there is no budget, since models end anyway.
 
 use super::Cost;
 

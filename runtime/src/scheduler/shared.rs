@@ -116,7 +116,7 @@ impl Shared {
         for worker in &shared.workers {
             // Models have no stacks.
             #[cfg(not(loom))]
-            worker.refusals.lay_by(shared.stacks.take()?);
+            worker.refusals.set_reserve(shared.stacks.take()?);
             worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
         }
         Ok(shared)

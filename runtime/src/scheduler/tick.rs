@@ -1,22 +1,22 @@
-//! How many picks a worker goes on before its hub looks at everything: 61 where they are short, fewer where each takes its
-//! time, so that a timer is late by about a millisecond, or by one turn of a fiber that takes longer than that.
+//! The tick: the number of picks after which a worker's hub looks at everything. It is 61 if time slices are short, and less if
+//! they are long, so that a timer is late by about a millisecond, or by one time slice that takes longer than that.
 
 use std::cell::Cell;
 
 /// The most picks of a tick. A prime, as in the Go scheduler, so that it does not resonate.
 const LONGEST: u32 = 61;
 
-/// What a worker begins with that knows nothing of its fibers.
+/// The picks of the first tick, when a worker knows nothing of its fibers.
 const FIRST: u32 = 8;
 
 /// How long a tick may take.
 const TARGET_NS: u64 = 1_000_000;
 
-/// After a sleep of this length a worker knows nothing.
+/// After a sleep of this length a worker begins anew with [`FIRST`].
 const LONG_SLEEP_NS: u64 = 1_000_000;
 
-/// While nobody waits for a timer or a descriptor, the clock is read once in this many ticks: the length that they have then is
-/// the one with which the next timer finds them.
+/// While no fiber waits for a timer or a descriptor, the clock is read once in this many ticks, so that the next timer finds
+/// ticks of a fitting length.
 const UNTIMED: u32 = 8;
 
 /// The length of a worker's ticks.
@@ -53,7 +53,7 @@ impl Tick {
         self.untimed.get() + 1 >= UNTIMED
     }
 
-    /// A tick has ended, at this time if it is known.
+    /// Ends a tick, at this time if the time is known.
     pub(super) fn end(&self, now_ns: Option<u64>) {
         let ticks = self.untimed.get() + 1;
         let Some(now_ns) = now_ns else { return self.untimed.set(ticks) };
@@ -73,8 +73,8 @@ impl Tick {
         self.picks.set(fitting.clamp(1, LONGEST.into()) as u32);
     }
 
-    /// The worker has slept: the time of the sleep says nothing about its fibers. After a long sleep, which only ticks longer than
-    /// the first ones ask for, the fibers may be others.
+    /// Forgets the last clock read, after a sleep, whose time says nothing about the fibers. After a long sleep there may be other
+    /// fibers, so ticks longer than the first one are shortened. `slept_ns` is called only for such ticks.
     pub(super) fn reset(&self, slept_ns: impl FnOnce() -> u64) {
         self.read_ns.set(0);
         self.untimed.set(0);
@@ -83,8 +83,8 @@ impl Tick {
         }
     }
 
-    /// Whether a task may now come before those who are ready: after each tick, but where ticks are short only after every
-    /// other, or the ready would starve.
+    /// Whether an unstarted fiber may now come before the ready ones: after each tick if ticks are long, else only after every
+    /// other one, or the ready fibers would starve.
     pub(super) fn may_take_unstarted(&self) -> bool {
         let is = self.picks.get() == LONGEST || !self.took_unstarted.get();
         self.took_unstarted.set(is);
@@ -96,7 +96,7 @@ impl Tick {
 mod tests {
     use super::*;
 
-    /// Ends ticks whose picks take `pick_ns` each; the picks of all of them.
+    /// Ends ticks whose picks take `pick_ns` each, and returns their numbers of picks.
     fn run(tick: &Tick, now_ns: &mut u64, pick_ns: u64, ticks: usize) -> Vec<u32> {
         let one = |_| {
             *now_ns += pick_ns * u64::from(tick.picks());
@@ -107,16 +107,16 @@ mod tests {
     }
 
     #[test]
-    fn short_turns_have_long_ticks() {
+    fn short_time_slices_have_long_ticks() {
         let tick = Tick::default();
         assert_eq!(run(&tick, &mut 0, 100, 5), [8, 16, 32, 61, 61]);
     }
 
     #[test]
-    fn long_turns_have_short_ticks() {
+    fn long_time_slices_have_short_ticks() {
         let (tick, mut now_ns) = (Tick::default(), 0);
         run(&tick, &mut now_ns, 100, 5);
-        // The one that was under way when they began, and no other.
+        // Only the tick that was under way when they began is long.
         assert_eq!(run(&tick, &mut now_ns, 50_000_000, 2), [1, 1]);
         assert_eq!(run(&tick, &mut now_ns, 100_000, 6), [2, 4, 8, 8, 8, 8]);
         run(&tick, &mut now_ns, 100, 3);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_is_no_turn() {
+    fn a_sleep_does_not_count_as_a_time_slice() {
         let (tick, mut now_ns) = (Tick::default(), 0);
         run(&tick, &mut now_ns, 100, 5);
         tick.reset(|| 10_000);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_that_nobody_times_share_the_time_until_the_clock_is_read() {
+    fn untimed_ticks_share_the_time_until_the_clock_is_read() {
         let (tick, mut now_ns) = (Tick::default(), 0);
         for _ in 0..4 {
             for _ in 1..UNTIMED {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ready_have_their_share_of_short_ticks() {
+    fn ready_fibers_come_first_after_every_other_short_tick() {
         let tick = Tick::default();
         let taken: Vec<_> = (0..4).map(|_| tick.may_take_unstarted()).collect();
         assert_eq!(taken, [true, false, true, false]);

@@ -150,6 +150,7 @@ impl Supervisor {
     /// # Panics
     ///
     /// As [`abaca::spawn`](fn@crate::spawn).
+    #[track_caller]
     pub fn start(self) -> SupervisorRef {
         let (started, has_started) = channel::bounded::<()>(1);
         let supervisor = super::spawn(move |mailbox: &mut Mailbox<Command>| {

@@ -95,6 +95,7 @@ impl TcpListener {
     /// # })
     /// # }
     /// ```
+    #[track_caller]
     pub fn serve<H>(self, handler: H) -> Server
     where
         H: Fn(TcpStream, net::SocketAddr) + Send + Sync + 'static,
@@ -110,6 +111,7 @@ impl UnixListener {
     /// # Panics
     ///
     /// Outside of a runtime.
+    #[track_caller]
     pub fn serve<H>(self, handler: H) -> Server
     where
         H: Fn(UnixStream, unix::SocketAddr) + Send + Sync + 'static,
@@ -160,6 +162,7 @@ impl ServeOptions {
     /// # Panics
     ///
     /// If it is zero.
+    #[track_caller]
     pub fn max_connections(mut self, connections: usize) -> Self {
         assert!(connections > 0, "a server that serves at most 0 connections serves none");
         self.max_connections = connections;
@@ -195,6 +198,7 @@ impl ServeOptions {
     /// # Panics
     ///
     /// Outside of a runtime.
+    #[track_caller]
     pub fn serve<L, H>(self, listener: L, handler: H) -> Server
     where
         L: Listener,

@@ -106,7 +106,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }
@@ -288,7 +288,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get().shutdown(how)
     }
@@ -297,7 +297,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_passcred(&self, passcred: bool) -> io::Result<()> {
         SockRef::from(self.0.get()).set_passcred(passcred)
     }
@@ -306,7 +306,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn passcred(&self) -> io::Result<bool> {
         SockRef::from(self.0.get()).passcred()
     }
@@ -360,7 +360,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().read_timeout()
     }
@@ -369,7 +369,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().write_timeout()
     }
@@ -378,7 +378,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.get().take_error()
     }
@@ -389,7 +389,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.0.set_nonblocking(nonblocking)
     }

@@ -63,7 +63,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }

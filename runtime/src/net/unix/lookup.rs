@@ -11,7 +11,7 @@ use crate::os::lookup;
 
 /// Whether the caller is on a worker, and a call with this address may block it.
 pub(super) fn may_wait(address: &SockAddr) -> bool {
-    address.as_pathname().is_some_and(|path| blocking::has_pool() && !lookup::is_at_hand(path))
+    address.as_pathname().is_some_and(|path| blocking::has_pool() && !lookup::is_cached(path))
 }
 
 /// Calls `make` with `address`: on the blocking pool if it is a path.

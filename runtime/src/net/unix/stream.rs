@@ -74,7 +74,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get().local_addr()
     }
@@ -92,7 +92,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn peer_cred(&self) -> io::Result<UCred> {
         let (pid, uid, gid) = socket::peer_credentials(self.as_fd())?;
         Ok(UCred { uid, gid, pid: (pid != 0).then_some(pid) })
@@ -102,7 +102,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_passcred(&self, passcred: bool) -> io::Result<()> {
         SockRef::from(self.0.get()).set_passcred(passcred)
     }
@@ -111,7 +111,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn passcred(&self) -> io::Result<bool> {
         SockRef::from(self.0.get()).passcred()
     }
@@ -129,7 +129,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get().shutdown(how)
     }
@@ -217,7 +217,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().read_timeout()
     }
@@ -226,7 +226,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         self.0.get().write_timeout()
     }
@@ -235,7 +235,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.get().take_error()
     }
@@ -246,7 +246,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// None that an open socket gives; the result is std's.
+    /// None for an open socket; the return type is that of std.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.0.set_nonblocking(nonblocking)
     }

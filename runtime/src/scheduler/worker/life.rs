@@ -14,9 +14,9 @@ use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
 
-/// What comes after the end of a fiber.
+/// The step after the end of a fiber.
 pub(super) enum Next {
-    /// This task, on the same stack.
+    /// Run this unstarted fiber on the same stack.
     Run(NonNull<Header>),
     /// Let the fiber go on once more, for the destructor of its result; then call `Worker::finish_cleared`.
     Clear,
@@ -39,7 +39,7 @@ impl Drop for AbortGuard {
     }
 }
 
-/// The first Rust frame of every fiber's stack: runs the fiber, and then task after task.
+/// The first Rust frame of every fiber's stack. Runs the fiber, and then one unstarted fiber after the other.
 unsafe extern "C" fn fiber_main(word: usize, argument: *mut ()) -> Exit {
     let guard = AbortGuard;
     let fiber = NonNull::new(argument.cast::<Header>()).expect("`start` passes the fiber's header");
@@ -56,7 +56,7 @@ unsafe extern "C" fn fiber_main(word: usize, argument: *mut ()) -> Exit {
     }
 }
 
-/// All of a fiber that has just started.
+/// Runs a fiber that has just started to its end.
 #[inline]
 fn run_and_finish(fiber: NonNull<Header>) -> Next {
     run_in_hook(fiber, || run_to_end(fiber));
@@ -65,7 +65,7 @@ fn run_and_finish(fiber: NonNull<Header>) -> Next {
         return next;
     }
     clear(fiber);
-    // Asked again: a roaming fiber may have come to another worker.
+    // The worker is looked up again: a roaming fiber may have moved to another one.
     this_worker().finish_cleared(fiber)
 }
 
@@ -80,14 +80,14 @@ pub(super) fn run_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
     }
 }
 
-/// What [`Next::Clear`] asks for.
+/// Drops the result of the calling fiber, as [`Next::Clear`] demands, and the local values that its destructor has made.
 #[inline]
 pub(super) fn clear(fiber: NonNull<Header>) {
     clear_quietly(fiber);
     // SAFETY: the cell is the worker's until `finish_cleared`.
     let header = unsafe { fiber.as_ref() };
     if header.locals.any() {
-        // What that destructor has made.
+        // The values that this destructor has made.
         destroy_locals(header);
     }
 }
@@ -99,7 +99,7 @@ fn run_to_end(fiber: NonNull<Header>) {
     wind_up(fiber);
 }
 
-/// The last of the user's code in a fiber whose closure is gone.
+/// Runs the last user code of the calling fiber, after its closure: the destructors of its result and locals.
 #[inline]
 pub(super) fn wind_up(fiber: NonNull<Header>) {
     // SAFETY: the cell is alive until `finish`.
@@ -143,6 +143,7 @@ fn destroy_locals(header: &Header) {
     header.locals.destroy();
 }
 
+/// The worker of the calling thread. The caller must run on a worker; a roaming fiber must ask again after each switch.
 pub(super) fn this_worker() -> &'static Worker {
     current_worker().expect("a fiber runs on a worker")
 }
@@ -186,7 +187,7 @@ impl Worker {
         self.default_stack()
     }
 
-    /// A stack of the default size that the worker has, if it has one.
+    /// A stack of the default size from the worker's cache, if it has one.
     pub(in crate::scheduler) fn cached_stack(&self) -> Option<Stack> {
         // SAFETY: this thread is the only user, and no borrow outlives a statement.
         unsafe { &mut *self.stacks.get() }.pop()

@@ -44,7 +44,7 @@ use crate::cell::{Flags, Header, LiveList, Reason};
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
-/// A fiber that spawns beside so many tasks lets as many run as it adds.
+/// If a worker has this many unstarted fibers, a fiber that spawns another lets as many run as it adds.
 const CROWDED: usize = 1 << 17;
 
 /// A fiber in a queue that other workers may take from: an unstarted fiber, or a started one that roams.
@@ -246,8 +246,8 @@ impl Worker {
     /// Queues a fiber that the current one has spawned: the newest in the slot, the one before it in the deque. Returns whether
     /// the deque is too long for the current fiber to go on.
     #[inline]
-    pub(super) fn push_unstarted(&self, task: NonNull<Header>) -> bool {
-        let Some(older) = self.remote.newest.put(task) else { return false };
+    pub(super) fn push_unstarted(&self, unstarted: NonNull<Header>) -> bool {
+        let Some(older) = self.remote.newest.put(unstarted) else { return false };
         self.deque.push(Stealable(older));
         let count = self.deque.len();
         if count >= WORTH_WAKING && self.shared().sleepers.has_sleepers() {

@@ -1,7 +1,7 @@
-//! A fiber for which there was no stack, and that stands on one that was lent to it to drop its closure.
-//! `scheduler/refusals.rs` tells whose that is.
+//! A fiber for which there was no stack. It runs on a borrowed one, only to drop its closure; `scheduler/refusals.rs` tells on
+//! which.
 
-#![expect(unsafe_code, reason = "ends a task instead of running it")]
+#![expect(unsafe_code, reason = "ends an unstarted fiber instead of running it")]
 
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
@@ -10,10 +10,10 @@ use super::Worker;
 use super::life::{Next, abort_unstarted, clear, run_in_hook, this_worker, wind_up};
 use crate::cell::{Header, NoStack};
 
-/// The word of the switch to a task that starts only to drop its closure, since there was no stack for it.
+/// The word of the switch to a fiber that starts only to drop its closure, since there was no stack for it.
 pub(super) const REFUSED: usize = 1;
 
-/// All of a fiber for which there was no stack: it drops its closure, and leaves the stack on which it stands to the hub.
+/// Runs a fiber for which there was no stack to its end: it drops its closure, and leaves its borrowed stack to the hub.
 #[cold]
 #[inline(never)]
 pub(super) fn refuse_and_end(fiber: NonNull<Header>) -> Next {
@@ -40,7 +40,7 @@ pub(super) fn refuse_and_end(fiber: NonNull<Header>) -> Next {
 }
 
 impl Worker {
-    /// The calling fiber ends next, and no other is to continue with its stack or its turn: the hub looks at everything.
+    /// Makes the hub look at everything when the calling fiber ends, so that no other fiber continues on its stack.
     #[cold]
     fn stop_after_this(&self) {
         // The next pick finds nothing. Relaxed: as for `current`.

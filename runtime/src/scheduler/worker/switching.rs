@@ -175,31 +175,31 @@ impl Worker {
         Ok(unsafe { self.leave_hub(fiber, to, 0) })
     }
 
-    /// [`resume`](Self::resume) of a task that is refused for this `reason`: on `stack`, which is one of the default size, it
-    /// only drops its closure.
+    /// [`resume`](Self::resume) for an unstarted fiber that is refused for this `reason`: on `stack`, which has the default size,
+    /// it only drops its closure.
     #[cold]
     pub(in crate::scheduler) fn resume_refused(
         &self,
-        task: NonNull<Header>,
+        unstarted: NonNull<Header>,
         reason: std::io::Error,
         stack: Stack,
     ) -> Request {
-        // SAFETY: the task came out of a queue, which made it ours.
-        let header = unsafe { task.as_ref() };
+        // SAFETY: the fiber came out of a queue, which made it ours.
+        let header = unsafe { unstarted.as_ref() };
         header.stack_bytes.set(0);
-        // Its stack is to be left behind on this worker.
+        // Its stack must be retired on this worker.
         header.set_flag(Flags::PINNED);
         self.refusals.set_reason(reason);
-        let to = self.start(task, stack);
-        // SAFETY: `to` is the task's, freshly prepared.
-        unsafe { self.leave_hub(task, to, REFUSED) }
+        let to = self.start(unstarted, stack);
+        // SAFETY: `to` is the fiber's, freshly prepared.
+        unsafe { self.leave_hub(unstarted, to, REFUSED) }
     }
 
-    /// Switches from the hub to `fiber`; returns what is asked for by whoever switches back.
+    /// Switches from the hub to `fiber`, and returns the request of the fiber that switches back.
     ///
     /// # Safety
     ///
-    /// `to` is the fiber's context, suspended or freshly prepared.
+    /// `to` must be the fiber's context, suspended or freshly prepared.
     #[inline]
     unsafe fn leave_hub(&self, fiber: NonNull<Header>, to: Context, word: usize) -> Request {
         self.set_current(Some(fiber));

@@ -22,9 +22,9 @@ pub(in crate::scheduler) struct Unwinding {
     left_behind: Cell<usize>,
 }
 
-/// From now on a coroutine that is suspended while it unwinds takes its panics with it as well, on all threads.
+/// Makes coroutines that are suspended while they unwind take their panics with them as well, on all threads.
 pub(in crate::scheduler) fn carry_panics_of_coroutines() {
-    // Without unwinding a panic is the process's end.
+    // Without unwinding a panic ends the process.
     if !cfg!(panic = "abort") {
         set_carrier(Carrier { take: panic_count::take, restore: panic_count::restore });
     }
