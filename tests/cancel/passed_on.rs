@@ -23,7 +23,21 @@ fn pass_on_of_a_set() {
     set.join_all();
 }
 
-const WAYS: [fn(); 2] = [pass_on, pass_on_of_a_set];
+/// The same, with what the fiber itself has caught and handed over.
+fn pass_on_of_a_channel() {
+    let (sender, receiver) = abaca::channel::bounded(1);
+    let other = abaca::spawn(move || {
+        sender.send(None).unwrap();
+        let payload = catch_unwind(abaca::park).unwrap_err();
+        assert!(Cancelled::is_own(&*payload));
+        sender.send(Some(payload)).unwrap();
+    });
+    assert!(receiver.recv().unwrap().is_none());
+    other.cancel();
+    resume_unwind(receiver.recv().unwrap().unwrap());
+}
+
+const WAYS: [fn(); 3] = [pass_on, pass_on_of_a_set, pass_on_of_a_channel];
 
 #[test]
 fn a_scope_whose_body_passes_it_on_cancels_nobody() {

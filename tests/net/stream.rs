@@ -194,6 +194,11 @@ fn vectored_calls_gather_and_scatter() {
     let (mut one, mut two) = ([0; 3], [0; 8]);
     let read = ours.read_vectored(&mut [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)]).unwrap();
     assert_eq!((read, &one, &two[..4]), (7, b"sca", &b"tter"[..]));
+    // Nothing is there, and std does not wait for it either.
+    assert_eq!(ours.read_vectored(&mut []).unwrap(), 0);
+    assert_eq!(ours.read_vectored(&mut [IoSliceMut::new(&mut []), IoSliceMut::new(&mut [])]).unwrap(), 0);
+    let (mut unix, _peer) = abaca::net::UnixStream::pair().unwrap();
+    assert_eq!(unix.read_vectored(&mut []).unwrap(), 0);
 }
 
 #[abaca::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use abaca::coroutine::{Coroutine, CoroutineResult, Yielder};
 use abaca::sync::Mutex;
-use abaca::time::timeout;
+use abaca::time::{Elapsed, timeout};
 
 /// Suspends the coroutine when it is dropped.
 struct Suspends<'a>(&'a Yielder<(), bool>);
@@ -133,5 +133,33 @@ fn a_coroutine_resumed_by_an_unwinding_fiber_leaves_the_panics_there() {
         }))
         .is_err()
     );
+    assert!(!panicking());
+}
+
+/// It cannot be unwound a second time, as a panic in a destructor during another would be: it is leaked.
+#[abaca::test(workers = 1)]
+fn one_that_is_dropped_while_it_unwinds_is_leaked() {
+    drop(unwinding());
+    assert!(!panicking());
+    // Whose drop forces the unwinding in which it suspends.
+    let mut forced = Coroutine::new(|yielder: &Yielder<(), bool>, ()| {
+        let _suspends = Suspends(yielder);
+        yielder.suspend(false);
+    });
+    assert_eq!(forced.resume(()), CoroutineResult::Yield(false));
+    drop(forced);
+    assert!(!panicking());
+    // Dropped by who unwinds: one that panics, and one that is cancelled.
+    let payload = catch_unwind(|| {
+        let _unwinding = unwinding();
+        resume_unwind(Box::new("outside"));
+    });
+    assert_eq!(payload.unwrap_err().downcast_ref(), Some(&"outside"));
+    assert!(!panicking());
+    let _: Elapsed = timeout(Duration::from_millis(1), || {
+        let _unwinding = unwinding();
+        abaca::park();
+    })
+    .unwrap_err();
     assert!(!panicking());
 }

@@ -77,7 +77,8 @@ impl<Yield, Return> CoroutineResult<Yield, Return> {
 /// A computation on a stack of its own, suspended or ended. See the [module](super) for an example.
 ///
 /// It is neither `Send` nor `Sync`. Dropping it while it is suspended unwinds it: its destructors run. Only if its thread is
-/// destroying its thread-locals, it is leaked instead; see [At the end of the thread](super#at-the-end-of-the-thread).
+/// destroying its thread-locals, or if it is suspended in the middle of an unwinding, it is leaked instead; see [At the end of the
+/// thread](super#at-the-end-of-the-thread) and [Panics and early ends](super#panics-and-early-ends).
 pub struct Coroutine<Input, Yield, Return> {
     /// On the stack, so valid as long as that is there.
     yielder: NonNull<Yielder<Input, Yield>>,
@@ -286,15 +287,29 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         cfg!(panic = "abort") && self.is_suspended()
     }
 
+    /// Whether it is suspended in a destructor, in the middle of an unwinding of its own.
+    fn is_unwinding(&self) -> bool {
+        // SAFETY: a coroutine that has not ended has its yielder on its stack.
+        !self.is_done() && unsafe { self.yielder.as_ref() }.is_unwinding.get()
+    }
+
+    /// Forgets the stack, which is not counted as lost: the pool must not unmap a stack whose destructors have not run.
+    fn leak(&mut self) {
+        mem::forget(self.stack.take());
+    }
+
     /// Whether there are frames of the body on the stack.
     fn is_suspended(&self) -> bool {
         self.started && !self.is_done()
     }
 
-    /// Unwinds the coroutine, if it has not ended: a drop without its exceptions.
-    pub(super) fn finish(&mut self) {
-        if !self.is_done()
-            && let Err(payload) = self.unwind()
+    /// Unwinds the coroutine, if it has not ended: a drop without its exceptions. Calls `give_up`, whereupon the coroutine no longer
+    /// has a stack, if it is suspended in a destructor of an unwinding already: a second one would abort the process.
+    pub(super) fn finish(&mut self, give_up: fn(&mut Self)) {
+        if self.is_unwinding() {
+            give_up(self);
+        } else if !self.is_done()
+            && let Err(payload) = self.unwind(give_up)
             && !payload.is::<Unwound>()
         {
             // A destructor, or the body itself, has panicked meanwhile.
@@ -303,9 +318,9 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     }
 
     /// Orders the coroutine to unwind until it has ended. If its body catches the unwinding, it may suspend
-    /// meanwhile.
+    /// meanwhile. If a destructor suspends, the rest is up to `give_up`.
     #[cold]
-    fn unwind(&mut self) -> thread::Result<Option<Return>> {
+    fn unwind(&mut self, give_up: fn(&mut Self)) -> thread::Result<Option<Return>> {
         let mut call = FullCall::new(MaybeUninit::uninit());
         let mut panicked = Ok(());
         while self.go_on(&mut call, UNWIND) == SUSPENDED {
@@ -316,6 +331,10 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
                 panicked = Err(payload);
             }
+            if self.is_unwinding() {
+                give_up(self);
+                return panicked.map(|()| None);
+            }
         }
         let returned = self.end(call);
         panicked.and(returned)
@@ -325,10 +344,9 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
 impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
     fn drop(&mut self) {
         if self.is_stuck() || (self.is_suspended() && self.thread.is_ending()) {
-            // Forgotten, and not counted as lost: the pool must not unmap a stack whose destructors have not run.
-            mem::forget(self.stack.take());
+            self.leak();
         } else {
-            self.finish();
+            self.finish(Self::leak);
         }
     }
 }

@@ -63,9 +63,11 @@
 //!
 //! * Code in the coroutine that catches this unwinding must let it go on. If it suspends again, the value
 //!   is dropped and it is unwound again; a loop that catches and suspends forever hangs the drop.
-//! * If a destructor suspends during an unwinding, the process aborts if the unwinding was forced by a drop. If it was a
-//!   panic, the coroutine takes the panic along, provided that a runtime of `abaca` has been started in the process;
-//!   otherwise `std::thread::panicking()` is true in the resumer meanwhile.
+//! * If a destructor suspends during an unwinding, the coroutine takes its panic along, provided that a runtime of `abaca` has
+//!   been started in the process; otherwise `std::thread::panicking()` is true in the resumer meanwhile.
+//! * A coroutine that is suspended in such a destructor cannot be unwound a second time. When it is dropped, and when its drop
+//!   has forced the unwinding, a [`Coroutine`] is leaked with its stack: the destructors that are left do not run. The process
+//!   aborts at the end of a [`scope`], and where no runtime has been started.
 //! * With `panic = "abort"` nothing can be unwound: a [`Coroutine`] that is dropped while suspended is
 //!   leaked with its stack, and a [`scope`] that ends before its coroutine aborts the process. A coroutine
 //!   that has ended or was never resumed is dropped as always.

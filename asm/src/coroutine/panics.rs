@@ -47,6 +47,11 @@ pub(super) fn note(standing: &Cell<usize>) {
 pub(super) struct Taken(usize);
 
 impl Taken {
+    /// Whether it is any.
+    pub(super) fn is_some(&self) -> bool {
+        self.0 > 0
+    }
+
     /// Takes off all but `standing`.
     pub(super) fn all_but(standing: usize) -> Self {
         let taken = CARRIER.get().and_then(|carrier| {

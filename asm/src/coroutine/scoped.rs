@@ -23,8 +23,8 @@ use super::yielder::Yielder;
 ///
 /// # Panics
 ///
-/// As [`Coroutine::new`], or if `driver` panics. With `panic = "abort"`, the process aborts if the
-/// coroutine is still suspended at the end.
+/// As [`Coroutine::new`], or if `driver` panics. The process aborts if the coroutine is still suspended at the end and cannot be
+/// unwound: with `panic = "abort"`, or if it is suspended in a destructor, in the middle of an unwinding.
 #[track_caller]
 pub fn scope<Input, Yield, Return, Body, Driver, Outcome>(body: Body, driver: Driver) -> Outcome
 where
@@ -47,7 +47,12 @@ impl<Input, Yield, Return> Drop for Owner<Input, Yield, Return> {
             process::abort();
         }
         // It is unwound even in a destructor at the thread's end: it borrows from the frames above, which end after it.
-        self.0.finish();
+        self.0.finish(|_| {
+            std::eprintln!(
+                "a scoped coroutine was left suspended in a destructor, and cannot be unwound a second time"
+            );
+            process::abort();
+        });
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Yielder<Input, Yield> {
     /// The number of panics that were under way on the thread when the coroutine was resumed, or [`LEFT_ALONE`]. It is 0 while
     /// the coroutine is suspended.
     pub(super) standing: Cell<usize>,
+    /// Whether the coroutine is suspended with panics of its own, which were taken off the thread.
+    pub(super) is_unwinding: Cell<bool>,
     /// The current resumption; valid while the coroutine runs.
     call: Cell<*mut Call<Input, Yield>>,
 }
@@ -111,8 +113,11 @@ impl<Input, Yield> Yielder<Input, Yield> {
             LEFT_ALONE => self.switch_to_resumer(value),
             standing => {
                 self.standing.set(0);
-                let _taken = Taken::all_but(standing);
-                self.switch_to_resumer(value)
+                let taken = Taken::all_but(standing);
+                self.is_unwinding.set(taken.is_some());
+                let input = self.switch_to_resumer(value);
+                self.is_unwinding.set(false);
+                input
             }
         }
     }
@@ -177,6 +182,7 @@ impl<Input, Yield, Body> Start<Input, Yield, Body> {
             context: Cell::new(context),
             resumer,
             standing: Cell::new(0),
+            is_unwinding: Cell::new(false),
             call: Cell::new(ptr::null_mut()),
         };
         Self { yielder, body: ManuallyDrop::new(body) }

@@ -20,31 +20,42 @@ use super::cancel_scope::Target;
 /// ```
 pub struct Cancelled {
     target: Target,
-    /// Called when the unwinding ends, with the address of the chain whose unwinding it is. `Some` while the payload's fiber
-    /// unwinds with it.
+    /// The unwinding with this payload. `Some` while the payload's fiber unwinds with it.
     ///
     /// The type is public, and the joiner of a cancelled fiber may go on unwinding with the payload: that is a panic, and not a
     /// cancellation of the joiner.
-    on_drop: Option<(fn(usize), usize)>,
+    under_way: Option<UnderWay>,
+}
+
+/// The unwinding of a cancelled fiber or plain thread, for as long as its payload is there.
+#[derive(Clone, Copy)]
+pub(crate) struct UnderWay {
+    /// The address of the chain whose unwinding it is.
+    pub(crate) whose: usize,
+    /// Whether that is the caller's chain.
+    pub(crate) is_callers: fn(usize) -> bool,
+    /// Called when the unwinding ends.
+    pub(crate) end: fn(usize),
 }
 
 impl Cancelled {
     pub(crate) fn new() -> Self {
-        Self { target: Target::Fiber, on_drop: None }
+        Self { target: Target::Fiber, under_way: None }
     }
 
-    /// The payload of an unwinding to `target`. `on_drop` is called with `whose` when it is dropped.
-    pub(crate) fn to(target: Target, on_drop: fn(usize), whose: usize) -> Self {
-        Self { target, on_drop: Some((on_drop, whose)) }
+    /// The payload of an unwinding to `target`.
+    pub(crate) fn to(target: Target, under_way: UnderWay) -> Self {
+        Self { target, under_way: Some(under_way) }
     }
 
     /// The payload of an unwinding of the calling fiber for a reason that is not the runtime's.
     pub(crate) fn thrown() -> Self {
-        Self::to(Target::Fiber, |_| (), 0)
+        Self::to(Target::Fiber, UnderWay { whose: 0, is_callers: |_| true, end: |_| () })
     }
 
     /// Whether `payload`, which the caller has just caught, is the payload of the caller's own cancellation. If a join has returned
-    /// the payload of another fiber's cancellation, and the caller has resumed unwinding with it, that is a panic like any other.
+    /// the payload of another fiber's cancellation, or that fiber has caught it and passed it on, and the caller has resumed
+    /// unwinding with it, that is a panic like any other.
     ///
     /// ```
     /// use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -58,17 +69,21 @@ impl Cancelled {
     /// # });
     /// ```
     pub fn is_own(payload: &(dyn Any + Send)) -> bool {
-        payload.downcast_ref::<Self>().is_some_and(|cancelled| cancelled.on_drop.is_some())
+        payload
+            .downcast_ref::<Self>()
+            .and_then(|cancelled| cancelled.under_way)
+            .is_some_and(UnderWay::is_callers)
     }
 
     /// [`is_own`](Self::is_own) for a caller at which the unwinding ends. Afterwards the payload is no longer anyone's own.
     #[cold]
     pub(crate) fn end_unwinding(payload: &mut (dyn Any + Send)) -> bool {
-        let on_drop = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.on_drop.take());
-        if let Some((on_drop, whose)) = on_drop {
-            on_drop(whose);
+        let under_way = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.under_way.take());
+        let is_own = under_way.is_some_and(UnderWay::is_callers);
+        if let Some(ended) = under_way {
+            (ended.end)(ended.whose);
         }
-        on_drop.is_some()
+        is_own
     }
 
     pub(crate) fn target(&self) -> Target {
@@ -76,10 +91,16 @@ impl Cancelled {
     }
 }
 
+impl UnderWay {
+    fn is_callers(self) -> bool {
+        (self.is_callers)(self.whose)
+    }
+}
+
 impl Drop for Cancelled {
     fn drop(&mut self) {
-        if let Some((on_drop, whose)) = self.on_drop {
-            on_drop(whose);
+        if let Some(ended) = self.under_way {
+            (ended.end)(ended.whose);
         }
     }
 }

@@ -28,6 +28,7 @@ mod wait;
 mod waiter;
 
 pub use cancelled::Cancelled;
+pub(crate) use cancelled::UnderWay;
 pub use identity::{Fiber, FiberId};
 
 pub(crate) use allocation::{allocate, take_result};

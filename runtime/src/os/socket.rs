@@ -95,8 +95,12 @@ pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(i32, u32, u32)
     Ok((peer.pid, peer.uid, peer.gid))
 }
 
-/// [`receive`] into several buffers.
+/// [`receive`] into several buffers. Without room it takes nothing and waits for nothing, as readv(2), which std calls; recvmsg(2)
+/// would wait.
 pub(crate) fn receive_vectored(fd: BorrowedFd<'_>, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+    if buffers.iter().take(MOST_BUFFERS).all(|buffer| buffer.is_empty()) {
+        return Ok(0);
+    }
     let mut message = message(buffers.as_mut_ptr().cast(), buffers.len());
     // SAFETY: `IoSliceMut` has the layout of `iovec`, each is a live buffer, and the header is a live local.
     check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_DONTWAIT) })

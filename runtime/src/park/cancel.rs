@@ -11,7 +11,9 @@ use std::panic::resume_unwind;
 use std::ptr;
 use std::time::Instant;
 
-use crate::cell::{CancelScope, Cancelled, Chain, Flags, Header, Outcome, Target, Waiter, catch_and_resume};
+use crate::cell::{
+    CancelScope, Cancelled, Chain, Flags, Header, Outcome, Target, UnderWay, Waiter, catch_and_resume,
+};
 use crate::scheduler::cancel::deliverable;
 use crate::scheduler::{Cost, current_fiber, reach, spend};
 
@@ -65,8 +67,14 @@ impl Cancellation {
             }
             ptr::from_ref(chain).addr()
         });
-        std::panic::resume_unwind(Box::new(Cancelled::to(self.0, end_cancellation, whose)))
+        let under_way = UnderWay { whose, is_callers, end: end_cancellation };
+        std::panic::resume_unwind(Box::new(Cancelled::to(self.0, under_way)))
     }
+}
+
+/// Whether `whose` is the address of the caller's chain.
+fn is_callers(whose: usize) -> bool {
+    with_me(|chain, _| ptr::from_ref(chain).addr() == whose)
 }
 
 /// Notes that the payload of a cancellation has been dropped, so that nothing unwinds with it any more. `whose` is the address
