@@ -22,6 +22,8 @@ pub(crate) struct Glibc {
     pub(crate) version: (u32, u32),
     /// `pthread_self()`.
     pub(crate) thread: isize,
+    /// The size of `struct pthread`.
+    pub(crate) record_bytes: usize,
     /// The id that mutexes keep of their owner, and that the kernel clears when a thread ends: u32.
     pub(crate) tid: isize,
     /// The state of cancellation, and the mark of `setuid`: u32.
@@ -96,6 +98,8 @@ impl Glibc {
         let table = 32 * usize::BITS;
         let rseq_bytes = find(c"__rseq_size")?.cast::<u32>();
         let rseq_offset = find(c"__rseq_offset")?.cast::<isize>();
+        // SAFETY: what libthread_db is told of the size of `struct pthread`: a u32.
+        let record_bytes = unsafe { find(c"_thread_db_sizeof_pthread")?.cast::<u32>().read() } as usize;
         // SAFETY: public variables of glibc, of these types, constant once the process runs.
         let rseq = unsafe { (rseq_bytes.read() > 0).then(|| rseq_offset.read()) };
         // SAFETY: the symbols are of functions and of a table with these types: those of libc's public and private headers, which
@@ -104,6 +108,7 @@ impl Glibc {
             Ok(Self {
                 version,
                 thread,
+                record_bytes,
                 tid: thread + field(c"_thread_db_pthread_tid", 32)?,
                 cancelling: thread + field(c"_thread_db_pthread_cancelhandling", 32)?,
                 specific: thread + field(c"_thread_db_pthread_specific", table)?,

@@ -98,8 +98,7 @@ pub unsafe fn keep_with_carrier(start: *const u8, bytes: usize) -> Result<(), Ke
     kept.bytes.store(bytes, Ordering::Relaxed);
     // Release: pairs with the Acquire in `ranges`.
     COUNT.store(count + 1, Ordering::Release);
-    support.plan_anew(ranges());
-    Ok(())
+    support.plan_anew(ranges()).map_err(KeepError::Unsupported)
 }
 
 /// The ranges, as offsets from the thread pointer.

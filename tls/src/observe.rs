@@ -33,7 +33,13 @@ pub(crate) struct Seen {
     pub(crate) buffers: Vec<isize>,
     /// The error that `dlerror` has yet to tell.
     pub(crate) loader_error: Vec<isize>,
+    /// The thread's locale, and its tables of characters: of kinds, of lower case, of upper case.
+    pub(crate) locale: isize,
+    pub(crate) characters: [isize; 3],
+    /// Whether and how the thread can be cancelled, with other things.
+    pub(crate) cancelling: Vec<isize>,
     pub(crate) resolver_state: isize,
+    pub(crate) resolver_options: isize,
     pub(crate) robust: Option<isize>,
     /// Of the crate's own variable.
     pub(crate) carrier: isize,
@@ -56,7 +62,11 @@ pub(crate) fn observe(glibc: &Glibc) -> Result<Seen, Unsupported> {
         last_library: Vec::with_capacity(MOST_WORDS),
         buffers: Vec::with_capacity(MOST_WORDS),
         loader_error: Vec::with_capacity(MOST_WORDS),
+        locale: 0,
+        characters: [0; 3],
+        cancelling: Vec::with_capacity(MOST_WORDS),
         resolver_state: 0,
+        resolver_options: 0,
         robust: None,
         carrier: 0,
         error: None,
@@ -64,14 +74,10 @@ pub(crate) fn observe(glibc: &Glibc) -> Result<Seen, Unsupported> {
     let words = [Vec::with_capacity(MOST_WORDS), Vec::with_capacity(MOST_WORDS)];
     let mut probe = Probe { glibc, seen, words };
     run_in_new_thread(&mut |_| probe.look())?;
-    let mut seen = probe.seen;
+    let seen = probe.seen;
     if let Some(error) = seen.error {
         return Err(error);
     }
-    for list in [&mut seen.malloc, &mut seen.last_library, &mut seen.buffers, &mut seen.loader_error] {
-        list.shrink_to_fit();
-    }
-    seen.segments.shrink_to_fit();
     if seen.carrier != carrier::word_offset() {
         return Err(Unsupported::LoadedLater);
     }
@@ -100,6 +106,11 @@ pub(crate) fn run_in_new_thread(f: &mut dyn FnMut(ThreadPointer)) -> Result<(), 
 unsafe extern "C" {
     fn strsignal(signal: c_int) -> *mut c_char;
     fn strerror_l(error: c_int, locale: libc::locale_t) -> *mut c_char;
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+    fn pthread_setcanceltype(kind: c_int, before: *mut c_int) -> c_int;
+    fn __ctype_b_loc() -> *mut *const u16;
+    fn __ctype_tolower_loc() -> *mut *const i32;
+    fn __ctype_toupper_loc() -> *mut *const i32;
     fn __errno_location() -> *mut c_int;
     /// An address within the program or library that this is part of.
     static __dso_handle: u8;
@@ -133,7 +144,10 @@ impl Probe<'_> {
             self.changed(libc_segment, own, |seen| &mut seen.malloc);
 
             strsignal(core::hint::black_box(1_000));
-            strerror_l(core::hint::black_box(100_000), libc::newlocale(0, c"C".as_ptr(), null_mut()));
+            strerror_l(
+                core::hint::black_box(100_000),
+                libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), null_mut()),
+            );
             self.changed(libc_segment, own, |seen| &mut seen.buffers);
 
             libc::dlopen(c"/nowhere/abaca-tls".as_ptr(), libc::RTLD_LAZY);
@@ -152,8 +166,28 @@ impl Probe<'_> {
             self.seen.destructors = list.ok_or(Unsupported::Trial("destructors are on no list"))?;
             self.seen.last_library.retain(|offset| Some(*offset) != list);
 
+            let offset = |place: usize| place.wrapping_sub(own.address()).cast_signed();
             let state = (self.glibc.resolver_state)();
-            self.seen.resolver_state = state.addr().wrapping_sub(own.address()).cast_signed();
+            self.seen.resolver_state = offset(state.addr());
+            self.seen.resolver_options = offset((&raw const (*state).options).addr());
+            let tables = [__ctype_b_loc().addr(), __ctype_tolower_loc().addr(), __ctype_toupper_loc().addr()];
+            self.seen.characters = tables.map(offset);
+            let other = libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), null_mut());
+            libc::uselocale(other);
+            let locale = libc_segment.words().find(|word| modules::word(own, *word) == other.addr());
+            self.seen.locale = locale.ok_or(Unsupported::Trial("a thread has no locale"))?;
+
+            let record =
+                Segment { offset: self.glibc.thread, bytes: self.glibc.record_bytes, is_wanted: false };
+            if record.words().count() > MOST_WORDS {
+                return Err(Unsupported::Trial("`struct pthread` is larger than expected"));
+            }
+            self.note(record, own);
+            pthread_setcancelstate(1, null_mut());
+            pthread_setcanceltype(1, null_mut());
+            self.changed(record, own, |seen| &mut seen.cancelling);
+            pthread_setcanceltype(0, null_mut());
+            pthread_setcancelstate(0, null_mut());
         }
         self.seen.robust = robust::offset(own);
         self.seen.carrier = carrier::word_offset();

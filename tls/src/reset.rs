@@ -3,6 +3,7 @@
 
 use core::ffi::c_int;
 use core::ptr::null_mut;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::glibc::ResolverState;
 use crate::keys;
@@ -17,9 +18,12 @@ unsafe extern "C" {
     fn pthread_setcanceltype(kind: c_int, before: *mut c_int) -> c_int;
 }
 
-/// `LC_GLOBAL_LOCALE` of `locale.h`: the process's.
-pub(crate) fn global_locale() -> libc::locale_t {
-    core::ptr::without_provenance_mut(usize::MAX)
+/// `struct __locale_struct` of glibc's public headers.
+#[repr(C)]
+struct Locale {
+    categories: [usize; 13],
+    /// Tables of kinds, of lower case, of upper case.
+    characters: [AtomicUsize; 3],
 }
 
 const PTHREAD_CANCEL_ENABLE: c_int = 0;
@@ -59,41 +63,48 @@ pub(crate) unsafe fn reset_with(support: &Support) {
         if keys::any(glibc, block) {
             keys::clear(glibc, block);
         }
-        // Both are a load, a comparison and no more, if nothing was changed.
-        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, null_mut());
-        pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, null_mut());
-        let resolver = block.at::<ResolverState>(support.resolver_state());
-        if (*resolver).options != 0 {
-            close(support, block, resolver);
+        let (seen, plan) = (support.seen(), support.plan());
+        if plan.is_changed(block) {
+            settle(support, block);
         }
-        if support.loader_error().iter().any(|&offset| modules::word(block, offset) != 0) {
-            // The first call returns the error, the second frees it.
-            libc::dlerror();
-            libc::dlerror();
+        plan.copy(block);
+        // The copy has made the process's locale the thread's. Its tables of characters are those of now.
+        let locale: *const Locale = core::ptr::with_exposed_provenance(modules::word(plan.template, seen.locale));
+        for (table, offset) in (*locale).characters.iter().zip(seen.characters) {
+            block.at::<usize>(offset).write(table.load(Ordering::Relaxed));
         }
-        support.plan().copy(support.template(), block);
         if loaded::any(support) {
             loaded::reset(support, block);
         }
-        // After the copy: the tables of characters are those of the process's present locale.
-        libc::uselocale(global_locale());
         let id = block.at::<u32>(glibc.tid);
         id.write(tid::next(id.read()));
     }
 }
 
-/// Closes the resolver's sockets, and makes its state a new thread's.
+/// Gives back what libc holds for the thread besides its variables, and makes it cancellable again.
 ///
 /// # Safety
 ///
 /// As for [`reset`].
 #[cold]
-unsafe fn close(support: &Support, block: ThreadPointer, state: *mut ResolverState) {
-    // SAFETY: the state is the calling thread's. The header of the record is public: the rest is its, too, and zero in a new thread.
+unsafe fn settle(support: &Support, block: ThreadPointer) {
+    let (seen, new) = (support.seen(), support.template());
+    // SAFETY: calls that a thread may make, and the calling thread's state of the resolver. Its type is public; it is zero in a new
+    // thread.
     unsafe {
-        (support.glibc().close_resolver)(state);
-        let new = support.template().at::<u8>(support.resolver_state());
-        core::ptr::copy_nonoverlapping(new, block.at::<u8>(support.resolver_state()), RESOLVER_STATE_BYTES);
+        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, null_mut());
+        pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, null_mut());
+        let resolver = block.at::<ResolverState>(seen.resolver_state);
+        if (*resolver).options != 0 {
+            (support.glibc().close_resolver)(resolver);
+            let new = new.at::<u8>(seen.resolver_state);
+            core::ptr::copy_nonoverlapping(new, resolver.cast(), RESOLVER_STATE_BYTES);
+        }
+        if seen.loader_error.iter().any(|&word| modules::word(block, word) != modules::word(new, word)) {
+            // The first call returns the error, the second frees it.
+            libc::dlerror();
+            libc::dlerror();
+        }
     }
 }
 

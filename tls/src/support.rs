@@ -10,9 +10,9 @@ use crate::arch;
 use crate::block::Block;
 use crate::glibc::{self, Glibc};
 use crate::loaded::{self, LastLibrary};
-use crate::modules::{Segment, WORD};
+use crate::modules::Segment;
 use crate::observe::{Seen, observe};
-use crate::plan::Plan;
+use crate::plan::{Parts, Plan};
 use crate::pointer::ThreadPointer;
 use crate::trial;
 use crate::unsupported::Unsupported;
@@ -103,7 +103,7 @@ fn examine() -> Result<Support, Unsupported> {
         new_blocks: [template.pointer(), other.pointer()],
     };
     support.block_bytes = support.top_of(template.pointer()) - template.frames_end().addr();
-    support.plan_anew(core::iter::empty());
+    support.plan_anew(core::iter::empty())?;
     trial::try_everything(&support, spare_block(&support.glibc, &support.seen)?)?;
     // They stay as they are for ever.
     core::mem::forget((template, other));
@@ -180,13 +180,8 @@ impl Support {
     }
 
     #[inline(always)]
-    pub(crate) fn resolver_state(&self) -> isize {
-        self.seen.resolver_state
-    }
-
-    #[inline(always)]
-    pub(crate) fn loader_error(&self) -> &[isize] {
-        &self.seen.loader_error
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     #[inline(always)]
@@ -208,15 +203,18 @@ impl Support {
 
     /// Plans resets that leave alone, besides what is libc's, the ranges that are `kept`. The former plan may be in use: it stays.
     /// There are as many as there are ranges.
-    pub(crate) fn plan_anew(&self, kept: impl Iterator<Item = Range<isize>>) {
-        let word = |offset: &isize| *offset..*offset + WORD;
+    pub(crate) fn plan_anew(&self, kept: impl Iterator<Item = Range<isize>>) -> Result<(), Unsupported> {
         let seen = &self.seen;
-        let lists = [&seen.malloc, &seen.last_library, &seen.buffers, &seen.loader_error];
-        let words = lists.into_iter().flatten().chain([&seen.destructors, &seen.carrier]).map(word);
-        let excluded: Vec<_> = words.chain(kept).collect();
+        let lists = [&seen.malloc, &seen.last_library, &seen.buffers].into_iter().flatten();
+        let words: Vec<_> = lists.copied().chain([seen.carrier]).collect();
+        let looked_at = [&seen.cancelling, &seen.loader_error].into_iter().flatten();
+        let checked: Vec<_> = looked_at.copied().chain([seen.resolver_options]).collect();
+        let kept: Vec<_> = kept.collect();
+        let parts = Parts { segments: &seen.segments, checked: &checked, words: &words, kept: &kept };
         // SAFETY: new blocks, which stay as they are.
-        let plan = unsafe { Plan::new(&seen.segments, &excluded, self.new_blocks) };
+        let plan = unsafe { Plan::new(&parts, self.new_blocks) }?;
         self.plan.store(Box::into_raw(Box::new(plan)), Ordering::Release);
+        Ok(())
     }
 
     /// The segment that a range of fixed places lies in.

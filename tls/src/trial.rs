@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use crate::block::Block;
 use crate::finish::finish_with;
 use crate::pointer::{set_thread_pointer, thread_pointer};
-use crate::reset::{global_locale, reset_with};
+use crate::reset::reset_with;
 use crate::support::Support;
 use crate::unsupported::Unsupported;
 
@@ -21,7 +21,10 @@ unsafe extern "C" {
     static __dso_handle: u8;
 }
 
-/// Each calls of a destructor adds its argument.
+/// The process's locale, of `locale.h`.
+const LC_GLOBAL_LOCALE: libc::locale_t = core::ptr::without_provenance_mut(usize::MAX);
+
+/// Each call of a destructor adds its argument.
 static ENDED: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" fn ended(argument: *mut c_void) {
@@ -150,7 +153,7 @@ impl Trial<'_> {
             let before = id.read();
             core::hint::black_box(end as fn(&Support))(self.support);
             expect(id.read() != before, "a new fiber has no new id")?;
-            expect(libc::uselocale(null_mut()) == global_locale(), "a new fiber has an old locale")
+            expect(libc::uselocale(null_mut()) == LC_GLOBAL_LOCALE, "a new fiber has an old locale")
         }
     }
 }
