@@ -69,7 +69,8 @@ pub(crate) unsafe fn reset_with(support: &Support) {
         }
         plan.copy(block);
         // The copy has made the process's locale the thread's. Its tables of characters are those of now.
-        let locale: *const Locale = core::ptr::with_exposed_provenance(modules::word(plan.template, seen.locale));
+        let locale: *const Locale =
+            core::ptr::with_exposed_provenance(modules::word(plan.template, seen.locale));
         for (table, offset) in (*locale).characters.iter().zip(seen.characters) {
             block.at::<usize>(offset).write(table.load(Ordering::Relaxed));
         }
