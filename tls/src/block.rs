@@ -61,6 +61,10 @@ impl Block {
     ///   the code that runs with the block, in its thread-local variables.
     pub unsafe fn new(lowest: *mut u8, size: usize) -> io::Result<Self> {
         let support = support()?;
+        // libc is told of at least 16 KiB, so it does not look.
+        if size < support.block_bytes() + LEAST_FRAMES {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         // SAFETY: the caller's promise.
         unsafe { Self::make(support.glibc(), lowest, size) }
     }
@@ -111,9 +115,9 @@ impl Drop for Block {
         let support = known();
         // SAFETY: the owner of the block does not use it any more, and the contract of `new` is that its memory is as it was.
         unsafe {
-            // What was lent last is the lender's to free.
+            // What was lent last is the lender's to free; and the kernel thread of the end is none of the carrier's.
             let new = support.template();
-            for &offset in support.malloc_words() {
+            for &offset in support.malloc_words().iter().chain([&support.seen().carrier]) {
                 self.pointer().at::<usize>(offset).write(new.at::<usize>(offset).read());
             }
             end(support.glibc(), self.unborn);
@@ -131,6 +135,9 @@ unsafe fn end(glibc: &Glibc, unborn: Unborn) {
     unsafe { birth::end(glibc, unborn) };
     tid::give(tid);
 }
+
+/// What libc's thread needs for its frames until it is gone, and the least that a fiber can run with.
+const LEAST_FRAMES: usize = 2048;
 
 /// `RSEQ_CPU_ID_REGISTRATION_FAILED` of the kernel's `rseq.h`: -2.
 const RSEQ_REGISTRATION_FAILED: u32 = (-2_i32).cast_unsigned();

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::cell::Cell;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
@@ -183,6 +183,7 @@ pub(crate) fn in_child(test: &str) -> ExitStatus {
     let mut child = Command::new(own)
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, test)
+        .stdout(Stdio::null())
         .spawn()
         .expect("a child");
     let until = Instant::now() + Duration::from_secs(60);
