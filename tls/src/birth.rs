@@ -124,25 +124,26 @@ extern "C" fn short_thread(birth: *mut c_void) -> *mut c_void {
     null_mut()
 }
 
-/// Ends the thread as libc ends threads: what destructors are left run, the block is freed, libc forgets the thread.
+/// Ends the thread as libc ends threads: what destructors are left run, the block is freed, libc forgets the thread. `cleared` is the
+/// place of the word that the kernel clears when a thread ends.
 ///
 /// # Safety
 ///
 /// The thread was [made](make), nobody uses its block, and all above [`Unborn::stack`] is as it was left, but for what libc and the
 /// code that used the block have changed in the block.
-pub(crate) unsafe fn end(glibc: &Glibc, unborn: Unborn) {
+pub(crate) unsafe fn end(glibc: &Glibc, cleared: isize, unborn: Unborn) {
     let thread = unborn.pointer.at::<u8>(glibc.thread).addr() as libc::pthread_t;
-    let tid = unborn.pointer.at::<u32>(glibc.tid);
+    let (tid, cleared) = (unborn.pointer.at::<u32>(glibc.tid), unborn.pointer.at::<u32>(cleared));
     let blocked = SignalsBlocked::new();
-    // SAFETY: the caller's promise is that of `revive`. The kernel sets the id in libc's record to the real one, and clears it when
-    // the thread ends, as with each thread of libc's.
-    let revived = unsafe { arch::revive(unborn.stack, unborn.pointer.address(), tid) };
+    // SAFETY: the caller's promise is that of `revive`. The kernel sets the id in libc's record to the real one, and clears what
+    // libc waits for when the thread ends, as with each thread of libc's.
+    let revived = unsafe { arch::revive(unborn.stack, unborn.pointer.address(), tid, cleared) };
     drop(blocked);
     if revived < 0 {
         // There are too many threads, or there is no memory for one. Then libc is told that the thread has ended already: it frees
         // the block, but counts one thread more for ever, so that the process does not end with its last thread.
         // SAFETY: a field of libc's record, which other threads read atomically.
-        unsafe { AtomicU32::from_ptr(tid) }.store(0, Ordering::SeqCst);
+        unsafe { AtomicU32::from_ptr(cleared) }.store(0, Ordering::SeqCst);
     }
     // SAFETY: libc's handle of the thread, which was joined by nobody.
     let joined = unsafe { libc::pthread_join(thread, null_mut()) };

@@ -104,10 +104,10 @@ impl Block {
     }
 
     /// Ends the block at once, without its own kernel thread. For the trial alone.
-    pub(crate) fn end_with(self, glibc: &Glibc) {
+    pub(crate) fn end_with(self, glibc: &Glibc, cleared: isize) {
         let block = core::mem::ManuallyDrop::new(self);
         // SAFETY: the block is not used any more.
-        unsafe { end(glibc, &block) };
+        unsafe { end(glibc, cleared, &block) };
     }
 }
 
@@ -126,7 +126,7 @@ impl Drop for Block {
             for &offset in support.malloc_words().iter().chain([&support.seen().carrier]) {
                 self.pointer().at::<usize>(offset).write(new.at::<usize>(offset).read());
             }
-            end(support.glibc(), self);
+            end(support.glibc(), support.seen().cleared, self);
         }
     }
 }
@@ -134,14 +134,14 @@ impl Drop for Block {
 /// # Safety
 ///
 /// As for [`birth::end`].
-unsafe fn end(glibc: &Glibc, block: &Block) {
+unsafe fn end(glibc: &Glibc, cleared: isize, block: &Block) {
     // SAFETY: libc's record; nothing of a fiber is on the stack any more; the caller's promise.
     unsafe {
         let tid = block.pointer().at::<u32>(glibc.tid).read();
         if let Some(frames) = &block.frames {
             frames.put_back(block.unborn);
         }
-        birth::end(glibc, block.unborn);
+        birth::end(glibc, cleared, block.unborn);
         tid::give(tid);
     }
 }

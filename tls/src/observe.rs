@@ -41,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) resolver_state: isize,
     pub(crate) resolver_options: isize,
     pub(crate) robust: Option<isize>,
+    /// The u32 that the kernel clears, and wakes who waits for it, when a thread ends.
+    pub(crate) cleared: isize,
     /// Of the crate's own variable.
     pub(crate) carrier: isize,
     error: Option<Unsupported>,
@@ -68,6 +70,7 @@ pub(crate) fn observe(glibc: &Glibc) -> Result<Seen, Unsupported> {
         resolver_state: 0,
         resolver_options: 0,
         robust: None,
+        cleared: 0,
         carrier: 0,
         error: None,
     };
@@ -190,8 +193,26 @@ impl Probe<'_> {
             pthread_setcancelstate(0, null_mut());
         }
         self.seen.robust = robust::offset(own);
+        self.seen.cleared = self.cleared(own)?;
         self.seen.carrier = carrier::word_offset();
         Ok(())
+    }
+
+    /// The word that libc has told the kernel to clear: the thread's id, up to glibc 2.41 at least. A kernel that does not tell is
+    /// taken to clear that.
+    fn cleared(&self, own: ThreadPointer) -> Result<isize, Unsupported> {
+        let mut address = 0_usize;
+        // SAFETY: the kernel writes a pointer.
+        let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut address, 0, 0, 0) } == 0;
+        let offset = address.wrapping_sub(own.address()).cast_signed();
+        let record = self.glibc.thread..self.glibc.thread + self.glibc.record_bytes.cast_signed();
+        if told && record.contains(&offset) {
+            Ok(offset)
+        } else if self.glibc.version <= (2, 41) {
+            Ok(self.glibc.tid)
+        } else {
+            Err(Unsupported::Trial("the kernel does not tell which word it clears at the end of a thread"))
+        }
     }
 
     /// Notes libc's words as they are.

@@ -56,7 +56,7 @@ pub(crate) fn try_everything(support: &Support, block: Block) -> Result<(), Unsu
             block.pointer().at::<usize>(offset).write(support.template().at::<usize>(offset).read());
         }
     }
-    block.end_with(support.glibc());
+    block.end_with(support.glibc(), support.seen().cleared);
     result.map_err(Unsupported::Trial)
 }
 
