@@ -177,10 +177,14 @@ fn must_have_blocks() -> bool {
     cfg!(target_env = "gnu") && std::env::var_os("ABACA_TLS_MAY_BE_UNSUPPORTED").is_none()
 }
 
-/// Runs the named test of this binary again, in a process of its own where [`is_child`] says so, for at most a minute.
+/// Runs the named test of this binary again, in a process of its own where [`is_child`] says so, for at most a minute. If the
+/// environment names a program that runs this one, an emulator or another loader, that runs it.
 pub(crate) fn in_child(test: &str) -> ExitStatus {
-    let own = std::env::current_exe().expect("a path");
-    let mut child = Command::new(own)
+    let own = std::env::args().next().expect("a path");
+    let runner = std::env::var("ABACA_TLS_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace().chain([own.as_str()]);
+    let mut child = Command::new(words.next().expect("the last at least"))
+        .args(words)
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, test)
         .stdout(Stdio::null())
