@@ -57,7 +57,7 @@ impl Block {
     ///
     /// # Safety
     ///
-    /// * The memory is mapped, readable and writable, and nobody else uses it. It ends at a multiple of 64, and if it is smaller
+    /// * The memory is mapped, readable and writable, and nobody else uses it. It ends at a multiple of 16, and if it is smaller
     ///   than 16 KiB, the addresses below it, down to that size, are nobody's whose stack libc may be asked for.
     /// * It stays mapped until the block is dropped, and what lies above [`frames_end`](Self::frames_end) is changed by nobody but
     ///   the code that runs with the block, in its thread-local variables.

@@ -174,7 +174,8 @@ pub(crate) fn has_blocks() -> bool {
 }
 
 fn must_have_blocks() -> bool {
-    cfg!(target_env = "gnu") && std::env::var_os("ABACA_TLS_MAY_BE_UNSUPPORTED").is_none()
+    let watched = cfg!(any(abaca_asan, abaca_tsan, abaca_valgrind));
+    cfg!(target_env = "gnu") && !watched && std::env::var_os("ABACA_TLS_MAY_BE_UNSUPPORTED").is_none()
 }
 
 /// Runs the named test of this binary again, in a process of its own where [`is_child`] says so, for at most a minute. If the
