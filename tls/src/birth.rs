@@ -48,7 +48,7 @@ pub(crate) struct Unborn {
 }
 
 /// The least size of a stack that libc takes. A smaller one is declared to be larger: libc does not use its lower part.
-const LEAST_STACK: usize = 16 * 1024;
+const LEAST_STACK: usize = libc::PTHREAD_STACK_MIN;
 
 /// Makes a thread on the given stack, which ends at once and leaves its block there, with `tid` as its id.
 ///

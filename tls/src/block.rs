@@ -12,7 +12,7 @@ use crate::tid;
 
 /// The thread-local storage of the fibers of one stack, at the top of that stack: to libc, a thread that runs.
 ///
-/// It is made once for a stack and stays with it: fibers that follow one another [reset](crate::reset) it. Making one costs some
+/// It is made once for a stack and stays with it: fibers that follow one another [reset](crate::reset()) it. Making one costs some
 /// 25 microseconds, and so does its end.
 ///
 /// ```text
@@ -30,7 +30,7 @@ use crate::tid;
 /// All from [`frames_end`](Self::frames_end) up must keep its contents as long as there is the block: it must not be released to
 /// the kernel while the stack rests in a pool.
 ///
-/// Dropping it ends the block. See the [crate](crate) for an example.
+/// Dropping it ends the block. See the [crate] for an example.
 #[derive(Debug)]
 pub struct Block {
     unborn: Unborn,
@@ -50,20 +50,20 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// * `Unsupported`: see [`support`]. The error holds an [`Unsupported`](crate::Unsupported).
+    /// * `Unsupported`: see [`support()`]. The error holds an [`Unsupported`](crate::Unsupported).
     /// * `WouldBlock` (`EAGAIN`): there are too many threads, too many blocks (16,777,216), or there is no memory for libc's part.
     /// * `InvalidInput` (`EINVAL`): the memory is too small for the program's thread-local variables; see
     ///   [`Support::block_bytes`](crate::Support::block_bytes).
     ///
     /// # Safety
     ///
-    /// * The memory is mapped, readable and writable, and nobody else uses it. It ends at a multiple of 16, and if it is smaller
-    ///   than 16 KiB, the addresses below it, down to that size, are nobody's whose stack libc may be asked for.
+    /// * The memory is mapped, readable and writable, and nobody else uses it. It ends at a multiple of 16. (libc is told
+    ///   of `PTHREAD_STACK_MIN` bytes at least, 16 KiB or on aarch64 128; it uses nothing of what the caller does not have.)
     /// * It stays mapped until the block is dropped, and what lies above [`frames_end`](Self::frames_end) is changed by nobody but
     ///   the code that runs with the block, in its thread-local variables.
     pub unsafe fn new(lowest: *mut u8, size: usize) -> io::Result<Self> {
         let support = support()?;
-        // libc is told of at least 16 KiB, so it does not look.
+        // libc is told of a least size, so it does not look.
         if size < support.block_bytes() + LEAST_FRAMES {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
@@ -116,7 +116,7 @@ impl Drop for Block {
     /// that it was.
     ///
     /// The stack's memory may be unmapped afterwards. Nobody may have the block installed. Values of thread-local variables that
-    /// were not [finished](crate::finish) are, on that thread.
+    /// were not [finished](crate::finish()) are, on that thread.
     fn drop(&mut self) {
         let support = known();
         // SAFETY: the owner of the block does not use it any more, and the contract of `new` is that its memory is as it was.

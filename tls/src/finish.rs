@@ -28,7 +28,7 @@ pub unsafe fn finish() {
 
 /// # Safety
 ///
-/// See [`finish`].
+/// See [`finish()`].
 #[inline(always)]
 pub(crate) unsafe fn finish_with(support: &Support) {
     let block = thread_pointer();
@@ -54,7 +54,7 @@ unsafe fn has_destructors(support: &Support, block: ThreadPointer) -> bool {
 
 /// # Safety
 ///
-/// See [`finish`].
+/// See [`finish()`].
 #[inline(never)]
 unsafe fn run(support: &Support, block: ThreadPointer) {
     let glibc = support.glibc();

@@ -85,8 +85,8 @@ fn many_blocks_at_once_end_in_any_order() {
     }
     let carrier = Carrier::of_this_thread().expect("blocks");
     let mut fibers: Vec<_> = (0..200).map(|_| Fiber::new(fiber::suspend)).collect();
-    for index in 0..fibers.len() {
-        fibers[index].resume(&carrier);
+    for fiber in &mut fibers {
+        fiber.resume(&carrier);
     }
     let pointers: std::collections::HashSet<_> = fibers.iter().map(Fiber::pointer).collect();
     assert_eq!(pointers.len(), 200);
