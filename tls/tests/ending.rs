@@ -191,6 +191,12 @@ fn libc_counts_blocks_that_have_ended_no_more() {
     if !has_blocks() {
         return;
     }
+    if cfg!(not(target_arch = "x86_64")) {
+        println!(
+            "skipped: libc's way out of a thread goes through frames of Rust's, which end the process elsewhere"
+        );
+        return;
+    }
     if !is_child(NAME) {
         assert!(in_child(NAME).success());
         return;
