@@ -11,6 +11,10 @@ use std::time::Duration;
 use abaca_asm::coroutine;
 use abaca_asm::stack::{Stack, StackPool, Surplus};
 
+use crate::cell::Header;
+#[cfg(feature = "own-tls")]
+use crate::os::storage;
+
 /// How many stacks a worker takes from the pool at a time.
 const REFILL: usize = 32;
 
@@ -42,6 +46,24 @@ fn class_of(bytes: usize) -> usize {
     let bytes = bytes.max(LEAST_CLASS);
     let step = (1 << (bytes - 1).ilog2()) / 4;
     bytes.next_multiple_of(step)
+}
+
+/// Where the first frame on `stack` begins.
+#[inline(always)]
+pub(super) fn first_frame(stack: &Stack) -> *mut u8 {
+    #[cfg(feature = "own-tls")]
+    if let Some(block) = storage::block_of(stack) {
+        return block.first_frame();
+    }
+    stack.top()
+}
+
+/// Gives the starting fiber the storage that lies with its stack, if there is some.
+#[inline(always)]
+pub(super) fn give_storage(fiber: &Header, stack: &Stack) {
+    #[cfg(feature = "own-tls")]
+    fiber.set_thread_pointer(storage::block_of(stack).map_or(std::ptr::null_mut(), |block| block.thread_pointer()));
+    let _ = (fiber, stack);
 }
 
 impl StackSupply {
