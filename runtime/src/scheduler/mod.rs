@@ -148,6 +148,13 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     shared.end_worker(index);
 }
 
+/// Gives a runtime the threads that take over workers: at most `max` beyond one a worker, started by `start`.
+#[cfg(feature = "own-tls")]
+pub(crate) fn set_spares(shared: &Shared, max: usize, start: handoff::Start) {
+    let is_first = shared.spares.set(handoff::Spares::new(max, start)).is_ok();
+    debug_assert!(is_first, "a runtime is built once");
+}
+
 /// The body of a thread that takes over workers.
 #[cfg(feature = "own-tls")]
 pub(crate) fn run_spare(shared: &Shared) {

@@ -259,7 +259,7 @@ fn sit_elsewhere(worker: &Worker) {
         here.seat_id.set(seat.id());
     });
     // SAFETY: the caller runs on the seat's thread.
-    unsafe { storage::borrow_from(seat.thread_pointer()) };
+    unsafe { storage::borrow_from(seat.carrier()) };
 }
 
 /// Hides the calling fiber, or shows it again.

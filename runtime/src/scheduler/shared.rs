@@ -222,7 +222,7 @@ impl Shared {
 
     /// When the monitor must next check a worker that is awake now.
     pub(super) fn next_check(&self) -> u64 {
-        match self.period {
+        match self.check_period() {
             Some(period) => self.now_ns().saturating_add(u64::try_from(period.as_nanos()).unwrap_or(NEVER)),
             None => NEVER,
         }
@@ -231,7 +231,7 @@ impl Shared {
     /// Makes the monitor watch a worker that has just woken up.
     #[inline]
     pub(super) fn unpark_monitor(&self) {
-        if self.period.is_some() {
+        if self.check_period().is_some() {
             self.monitor_parker.unpark_by(|| self.next_check());
         }
     }

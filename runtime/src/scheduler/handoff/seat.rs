@@ -11,6 +11,7 @@ use std::time::Duration;
 use abaca_asm::{Context, thread_pointer};
 
 use super::presence::Presence;
+use crate::os::storage::Carrier;
 use crate::scheduler::parker::Parker;
 use crate::scheduler::worker::Worker;
 
@@ -22,6 +23,8 @@ pub(crate) struct Seat {
     /// Where the thread's hub is suspended while a fiber runs.
     hub: Cell<Context>,
     thread_pointer: *mut (),
+    /// What the thread lends to the fibers that it runs. They alone use it.
+    carrier: Carrier,
     /// The operating system's id of the thread.
     thread_id: i32,
     /// The worker that the thread is given; null while it is to wait for one.
@@ -29,7 +32,7 @@ pub(crate) struct Seat {
     parker: Parker,
 }
 
-// SAFETY: only the thread itself uses `hub`; the other fields are atomics and constants.
+// SAFETY: only the thread itself uses `hub` and `carrier`; the other fields are atomics and constants.
 unsafe impl Sync for Seat {}
 // SAFETY: as above.
 unsafe impl Send for Seat {}
@@ -44,6 +47,7 @@ impl Seat {
             presence: Presence::new(),
             hub: Cell::new(Context::dangling()),
             thread_pointer: thread_pointer(),
+            carrier: Carrier::of_this_thread().expect("checked when the runtime was built"),
             thread_id,
             next: AtomicPtr::new(ptr::null_mut()),
             parker: Parker::default(),
@@ -58,7 +62,12 @@ impl Seat {
         self.thread_pointer
     }
 
-    pub(super) fn thread_id(&self) -> i32 {
+    /// What the thread lends to the fibers that it runs. On the thread itself.
+    pub(crate) fn carrier(&self) -> &Carrier {
+        &self.carrier
+    }
+
+    pub(crate) fn thread_id(&self) -> i32 {
         self.thread_id
     }
 

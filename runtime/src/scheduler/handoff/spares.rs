@@ -84,6 +84,8 @@ impl Spares {
             return false;
         }
         worker.note_absence();
+        // From here on the monitor looks at that seat, whose thread is inside, also if that does not run yet.
+        worker.set_seat(&spare);
         spare.assign(worker);
         true
     }
@@ -149,7 +151,7 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
     here::sit_down(&seat);
     let mut next = worker;
     while let Some(worker) = next.take().or_else(|| spares.await_worker(&seat)) {
-        worker.sit_down(&seat);
+        worker.set_seat(&seat);
         match worker.run() {
             Some(absent) => {
                 seat.renew();

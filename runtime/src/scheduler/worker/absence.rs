@@ -11,7 +11,6 @@ use abaca_asm::Context;
 use super::Worker;
 use crate::cell::{Absence, Header};
 use crate::scheduler::handoff::Seat;
-use crate::scheduler::here;
 
 impl Worker {
     /// The seat of the worker's thread. From that thread while it is inside, and from the monitor.
@@ -33,13 +32,12 @@ impl Worker {
         self.seat_id.get()
     }
 
-    /// Makes the calling thread, which has this seat, the worker's.
-    pub(in crate::scheduler) fn sit_down(&self, seat: &Seat) {
+    /// Makes the thread with this seat the worker's. From that thread, or from the monitor, which has just taken the worker.
+    pub(in crate::scheduler) fn set_seat(&self, seat: &Seat) {
         self.seat_id.set(seat.id());
         self.set_thread_id(seat.thread_id());
         // Release: pairs with the Acquire in `try_seat`.
         self.seat.store(ptr::from_ref(seat).cast_mut(), Ordering::Release);
-        here::set_worker(Some(self));
     }
 
     /// Where the context of the hub is kept: with the thread, if that may lose the worker.
@@ -78,19 +76,20 @@ impl Worker {
         true
     }
 
-    /// Queues the fibers that have come back.
+    /// Queues the fibers that have come back. Returns false if there are none.
     #[inline(always)]
-    pub(in crate::scheduler) fn take_returned(&self) {
-        if !self.remote.returned.is_empty() {
-            self.queue_returned();
-        }
+    pub(in crate::scheduler) fn take_returned(&self) -> bool {
+        !self.remote.returned.is_empty() && self.queue_returned()
     }
 
     #[cold]
-    fn queue_returned(&self) {
+    fn queue_returned(&self) -> bool {
+        let mut any = false;
         while let Some(fiber) = self.remote.returned.steal().success() {
             // SAFETY: the fiber is suspended, and in no list: a wake-up finds it absent until it has gone on.
             unsafe { self.ready.push_back(fiber.0) };
+            any = true;
         }
+        any
     }
 }

@@ -314,9 +314,9 @@ impl Worker {
     /// Queues the inbox's fibers on this worker. Returns false if the inbox was empty.
     #[inline]
     pub(super) fn drain_inbox(&self) -> bool {
-        self.take_returned();
+        let has_returned = self.take_returned();
         if !self.remote.inbox.has_items() {
-            return false;
+            return has_returned;
         }
         let arrived = self.remote.inbox.drain();
         while let Some(fiber) = arrived.pop_front() {

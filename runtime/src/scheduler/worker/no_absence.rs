@@ -30,5 +30,7 @@ impl Worker {
 
     #[inline(always)]
     #[expect(clippy::unused_self, reason = "the other file uses it")]
-    pub(in crate::scheduler) fn take_returned(&self) {}
+    pub(in crate::scheduler) fn take_returned(&self) -> bool {
+        false
+    }
 }
