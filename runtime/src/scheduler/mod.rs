@@ -48,6 +48,8 @@ pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
+#[cfg(feature = "own-tls")]
+pub(crate) use here::{pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;

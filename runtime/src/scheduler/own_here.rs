@@ -176,8 +176,9 @@ fn move_home(worker: &Worker, seat: &Seat) {
     arrive(header, worker);
     if header.absence.replace(Absence::Present) == Absence::AbsentWoken {
         // Whoever woke it found its waiter, for which it has not waited yet. It is ready before it waits, as any fiber that is
-        // woken while it runs.
-        worker.make_ready(NonNull::from(header));
+        // woken while it runs; if it roams, for this worker alone, since its context is not saved.
+        // SAFETY: a fiber that runs is in no list.
+        unsafe { worker.ready.push_back(NonNull::from(header)) };
     }
     if header.must_unwind() || !header.cancel_scopes.is_empty() {
         // The worker could not look at the fiber while it was absent. It does once the fiber waits.
@@ -213,6 +214,22 @@ pub(super) fn bind(pair: [NonNull<Header>; 2], worker: Present) {
         header.set_flag(Flags::PINNED);
     }
     worker.stay();
+}
+
+/// Keeps the calling fiber on its thread until [`unpin`]. Returns false if that needs no guard.
+pub(crate) fn pin() -> bool {
+    let Some((worker, me)) = current_worker().and_then(|worker| Some((worker, fiber_on(worker)?))) else { return false };
+    // SAFETY: the caller is this fiber.
+    come_home(worker).pin(unsafe { me.as_ref() });
+    true
+}
+
+/// Undoes one [`pin`] of the calling fiber.
+pub(crate) fn unpin() {
+    if let Some((worker, me)) = current_worker().and_then(|worker| Some((worker, fiber_on(worker)?))) {
+        // SAFETY: the caller is this fiber.
+        come_home(worker).unpin(unsafe { me.as_ref() });
+    }
 }
 
 /// Runs the destructors of the calling fiber's thread-locals, if it has its own.

@@ -227,6 +227,7 @@ impl Worker {
             return;
         }
         if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
+            self.take_timer_of(header);
             // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
             header.set_waiting(ptr::null(), Reason::None);
             self.deque.push(Stealable(fiber));
