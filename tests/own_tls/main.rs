@@ -3,11 +3,9 @@
 //!
 //! `bash .ci/run own-tls` runs these, and the other tests once more with such fibers.
 
-
-
-
+mod handoff;
+mod hogs;
 mod moves;
-
 
 use abaca::Runtime;
 

@@ -111,7 +111,8 @@ fn thread_state_is_kept_for_roaming_fibers() {
     let (runtime, _) = keeping(4);
     runtime.run(|| {
         // SAFETY: the fiber keeps nothing that is bound to a thread across a blocking call.
-        let roaming = |n: u32| unsafe { Builder::new().spawn_roaming_unchecked(move || nest(n % 10)) }.unwrap();
+        let roaming =
+            |n: u32| unsafe { Builder::new().spawn_roaming_unchecked(move || nest(n % 10)) }.unwrap();
         let all: Vec<_> = (0..100).map(roaming).collect();
         all.into_iter().for_each(|fiber| fiber.join().unwrap());
     });

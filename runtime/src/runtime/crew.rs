@@ -91,11 +91,7 @@ impl Crew {
         Arc::clone(&self.roster)
     }
 
-    pub(super) fn start_thread(
-        &self,
-        name: String,
-        body: impl FnOnce() + Send + 'static,
-    ) -> io::Result<()> {
+    pub(super) fn start_thread(&self, name: String, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         self.roster.start_thread(name, body)
     }
 

@@ -20,9 +20,9 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::here::present;
 use super::shared::Shared;
 use super::worker::Worker;
-use super::here::present;
 use super::{reach, wake};
 use crate::cell::{Chain, Fiber, Fired, Flags, Header, Outcome, Target, Waiter, Wakeup};
 

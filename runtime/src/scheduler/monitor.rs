@@ -54,9 +54,7 @@ pub(crate) fn run_monitor(shared: &Shared) {
     while goes_on() {
         let all_asleep = shared.all_asleep();
         let until = if all_asleep { NEVER } else { shared.next_check() };
-        shared
-            .monitor_parker
-            .sleep(until, || goes_on() && (!all_asleep || shared.all_asleep()));
+        shared.monitor_parker.sleep(until, || goes_on() && (!all_asleep || shared.all_asleep()));
         let now = shared.now_ns();
         // Time in which the process or the machine was stopped does not count.
         let since = Duration::from_nanos(now - checked_at).min(2 * shared.check_period().unwrap_or_default());
@@ -69,6 +67,10 @@ pub(crate) fn run_monitor(shared: &Shared) {
 
 impl Progress {
     fn check(&mut self, shared: &Shared, worker: &Worker, since: Duration) {
+        #[cfg(feature = "own-tls")]
+        if let Some(spares) = shared.spares.get().filter(|spares| spares.is_eager()) {
+            spares.hand_off(worker);
+        }
         let position = Some(worker.position());
         if position != self.position || worker.remote.inbox.is_sleeping() {
             *self = Self { position, ..Self::default() };

@@ -6,7 +6,10 @@
 //!
 //! `handoff/README.md` tells what entering and leaving is about.
 
-#![expect(unsafe_code, reason = "follows the addresses of the worker, the seat and the fiber that are here, and switches stacks")]
+#![expect(
+    unsafe_code,
+    reason = "follows the addresses of the worker, the seat and the fiber that are here, and switches stacks"
+)]
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -218,7 +221,9 @@ pub(super) fn bind(pair: [NonNull<Header>; 2], worker: Present) {
 
 /// Keeps the calling fiber on its thread until [`unpin`]. Returns false if that needs no guard.
 pub(crate) fn pin() -> bool {
-    let Some((worker, me)) = current_worker().and_then(|worker| Some((worker, fiber_on(worker)?))) else { return false };
+    let Some((worker, me)) = current_worker().and_then(|worker| Some((worker, fiber_on(worker)?))) else {
+        return false;
+    };
     // SAFETY: the caller is this fiber.
     come_home(worker).pin(unsafe { me.as_ref() });
     true

@@ -123,6 +123,9 @@ impl Seat {
 
 impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("thread_id", &self.thread_id).field("presence", &self.presence).finish_non_exhaustive()
+        f.debug_struct("Seat")
+            .field("thread_id", &self.thread_id)
+            .field("presence", &self.presence)
+            .finish_non_exhaustive()
     }
 }

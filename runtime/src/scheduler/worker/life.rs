@@ -29,10 +29,7 @@ pub(super) enum Next {
 impl Next {
     /// Enters the hub of `worker` with this request.
     fn to_hub(worker: &Worker, request: Request) -> Self {
-        Self::Exit(
-            Exit { to: worker.hub_place().get(), word: request.encode() },
-            worker.hub_pointer(),
-        )
+        Self::Exit(Exit { to: worker.hub_place().get(), word: request.encode() }, worker.hub_pointer())
     }
 }
 
