@@ -74,7 +74,7 @@ pub(crate) unsafe fn make(glibc: &Glibc, lowest: *mut u8, size: usize, tid: u32)
     let size = size.max(LEAST_STACK);
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let attributes = attributes.as_mut_ptr();
-    let mut thread: libc::pthread_t = 0;
+    let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     // The thread inherits the mask: no handler runs on it, but for libc's own of `setuid`.
     let _blocked = SignalsBlocked::new();
     // SAFETY: the attributes are initialised first and destroyed last. The thread has the stack for itself by the caller's promise,
@@ -83,7 +83,7 @@ pub(crate) unsafe fn make(glibc: &Glibc, lowest: *mut u8, size: usize, tid: u32)
         check(libc::pthread_attr_init(attributes))?;
         let made = check(libc::pthread_attr_setstack(attributes, highest.wrapping_sub(size).cast(), size))
             .and_then(|()| {
-                check(libc::pthread_create(&raw mut thread, attributes, short_thread, birth.cast()))
+                check(libc::pthread_create(thread.as_mut_ptr(), attributes, short_thread, birth.cast()))
             });
         libc::pthread_attr_destroy(attributes);
         made?;

@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "compares thread-local storage before and after calls into libc")]
 
 use core::ffi::{c_char, c_int, c_void};
+use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
 use crate::carrier;
@@ -17,6 +18,9 @@ use crate::unsupported::Unsupported;
 /// The most modules with thread-local storage that are looked at, and the most words of libc's.
 const MOST_MODULES: usize = 1024;
 const MOST_WORDS: usize = 1024;
+
+/// All categories of a locale: glibc's `LC_ALL_MASK` of `locale.h`.
+pub(crate) const LC_ALL_MASK: c_int = 0x1fbf;
 
 /// What was seen. Offsets are from the thread pointer.
 #[derive(Debug)]
@@ -95,14 +99,15 @@ pub(crate) fn run_in_new_thread(f: &mut dyn FnMut(ThreadPointer)) -> Result<(), 
         null_mut()
     }
     let mut f = f;
-    let mut thread: libc::pthread_t = 0;
+    let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: `f` lives until the thread is joined.
-    let code = unsafe { libc::pthread_create(&raw mut thread, core::ptr::null(), run, (&raw mut f).cast()) };
+    let code =
+        unsafe { libc::pthread_create(thread.as_mut_ptr(), core::ptr::null(), run, (&raw mut f).cast()) };
     if code != 0 {
         return Err(Unsupported::Thread(code));
     }
     // SAFETY: the thread was made above, and is joined once.
-    unsafe { libc::pthread_join(thread, null_mut()) };
+    unsafe { libc::pthread_join(thread.assume_init(), null_mut()) };
     Ok(())
 }
 
@@ -149,7 +154,7 @@ impl Probe<'_> {
             strsignal(core::hint::black_box(1_000));
             strerror_l(
                 core::hint::black_box(100_000),
-                libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), null_mut()),
+                libc::newlocale(LC_ALL_MASK, c"C".as_ptr(), null_mut()),
             );
             self.changed(libc_segment, own, |seen| &mut seen.buffers);
 
@@ -175,7 +180,7 @@ impl Probe<'_> {
             self.seen.resolver_options = offset((&raw const (*state).options).addr());
             let tables = [__ctype_b_loc().addr(), __ctype_tolower_loc().addr(), __ctype_toupper_loc().addr()];
             self.seen.characters = tables.map(offset);
-            let other = libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), null_mut());
+            let other = libc::newlocale(LC_ALL_MASK, c"C".as_ptr(), null_mut());
             libc::uselocale(other);
             let locale = libc_segment.words().find(|word| modules::word(own, *word) == other.addr());
             self.seen.locale = locale.ok_or(Unsupported::Trial("a thread has no locale"))?;
