@@ -20,11 +20,12 @@
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicU32, Ordering, fence};
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::io;
 
+use crate::announce::announce;
 use crate::arch;
-use crate::glibc::{Glibc, SETXID_BIT};
+use crate::glibc::Glibc;
 use crate::pointer::{ThreadPointer, thread_pointer};
 
 /// What the short thread and its creator tell each other. It is on the creator's stack.
@@ -109,15 +110,10 @@ extern "C" fn short_thread(birth: *mut c_void) -> *mut c_void {
     // other threads read and change atomically, if at all.
     unsafe {
         (*birth).pointer = own.address();
-        // From here on nobody can send this thread a signal by libc's record. A `setuid` that has read the thread's own id has
-        // marked the record before, and counts on the signal's handler: wait until it has run, or until `setuid` has taken back
-        // its mark. One that marks the record after this fence reads the block's id.
-        AtomicU32::from_ptr(own.at((*birth).tid_offset)).store((*birth).tid, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        // From here on nobody can send this thread a signal by libc's record, and whoever has done so has been answered.
+        let tid = AtomicU32::from_ptr(own.at((*birth).tid_offset));
         let cancelling = AtomicU32::from_ptr(own.at((*birth).cancelling_offset));
-        while cancelling.load(Ordering::SeqCst) & SETXID_BIT != 0 {
-            libc::sched_yield();
-        }
+        announce(tid, cancelling, (*birth).tid, || _ = libc::sched_yield());
         arch::leave(&raw mut (*birth).stack, &raw const (*birth).alive);
     }
     // `birth` is gone. What follows is libc's end of a thread.

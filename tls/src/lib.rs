@@ -68,6 +68,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("abaca-tls rests on how Linux ends a thread; no other system is supported");
 
+mod announce;
 mod arch;
 mod birth;
 mod block;

@@ -1,0 +1,141 @@
+//! How a thread that is about to leave keeps `setuid` from waiting for it.
+//!
+//! `setuid` marks the record of each thread, then reads the thread's id there and sends it a signal, and counts those that the kernel
+//! has taken. The signal's handler takes the mark back and counts down. A thread that has ended with the signal pending would never
+//! count down, and `setuid` would wait for ever. So the thread puts an id that no kernel thread has in place of its own, and
+//! then looks at the mark:
+//!
+//! | | the thread | `setuid` |
+//! |---|---|---|
+//! | 1 | writes the other id | sets the mark |
+//! | 2 | fence | its compare-and-exchange is a fence |
+//! | 3 | reads the mark: if it is set, waits until it is not | reads the id: if it is the thread's own, sends the signal |
+//!
+//! Of two who write and then read what the other writes, with fences between, one at least sees the other. If the thread sees the
+//! mark, it stays for the signal, or until `setuid` takes the mark back, which it does at its end. If `setuid` sees the other id,
+//! the kernel refuses the signal, and nothing is counted.
+
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+
+use crate::glibc::SETXID_BIT;
+
+/// A word of libc's record, and the fence between two of them; in the model, loom's.
+pub(crate) trait Word {
+    fn write(&self, value: u32);
+    fn read(&self) -> u32;
+    fn fence();
+}
+
+impl Word for AtomicU32 {
+    fn write(&self, value: u32) {
+        self.store(value, Ordering::SeqCst);
+    }
+
+    fn read(&self) -> u32 {
+        self.load(Ordering::SeqCst)
+    }
+
+    fn fence() {
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// Puts `id` in place of the thread's own, and returns when no `setuid` counts on the thread any more. Meanwhile it calls `wait`,
+/// again and again, in which signals must arrive.
+pub(crate) fn announce<W: Word>(tid: &W, cancelling: &W, id: u32, mut wait: impl FnMut()) {
+    tid.write(id);
+    W::fence();
+    while cancelling.read() & SETXID_BIT != 0 {
+        wait();
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use loom::sync::atomic::AtomicU32 as Modelled;
+    use loom::sync::{Arc, Mutex};
+    use loom::thread;
+
+    impl Word for Modelled {
+        fn write(&self, value: u32) {
+            self.store(value, Ordering::SeqCst);
+        }
+
+        fn read(&self) -> u32 {
+            self.load(Ordering::SeqCst)
+        }
+
+        fn fence() {
+            loom::sync::atomic::fence(Ordering::SeqCst);
+        }
+    }
+
+    const OWN: u32 = 1;
+    const OTHER: u32 = 2;
+
+    /// What the kernel knows of the thread, under its lock.
+    #[derive(Default)]
+    struct Kernel {
+        is_gone: bool,
+        is_pending: bool,
+    }
+
+    struct Process {
+        tid: Modelled,
+        cancelling: Modelled,
+        kernel: Mutex<Kernel>,
+        /// Signals that `setuid` waits for.
+        counted: Modelled,
+    }
+
+    impl Process {
+        /// The signal's handler, if the signal has arrived.
+        fn handle(&self) {
+            let mut kernel = self.kernel.lock().expect("no panic");
+            if core::mem::take(&mut kernel.is_pending) {
+                self.cancelling.fetch_and(!SETXID_BIT, Ordering::SeqCst);
+                self.counted.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+
+        fn set_uid(&self) {
+            self.cancelling.fetch_or(SETXID_BIT, Ordering::AcqRel);
+            Modelled::fence();
+            if self.tid.load(Ordering::Relaxed) == OWN {
+                let mut kernel = self.kernel.lock().expect("no panic");
+                if !kernel.is_gone {
+                    kernel.is_pending = true;
+                    self.counted.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            while self.counted.load(Ordering::SeqCst) != 0 {
+                thread::yield_now();
+            }
+            self.cancelling.fetch_and(!SETXID_BIT, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn no_signal_is_lost_with_a_thread_that_leaves() {
+        loom::model(|| {
+            let process = Arc::new(Process {
+                tid: Modelled::new(OWN),
+                cancelling: Modelled::new(0),
+                kernel: Mutex::default(),
+                counted: Modelled::new(0),
+            });
+            let other = Arc::clone(&process);
+            let set_uid = thread::spawn(move || other.set_uid());
+            announce(&process.tid, &process.cancelling, OTHER, || {
+                process.handle();
+                thread::yield_now();
+            });
+            // The end: a signal that has arrived is lost.
+            process.kernel.lock().expect("no panic").is_gone = true;
+            // `setuid` returns: with a signal lost it would wait for ever, which loom reports.
+            set_uid.join().expect("no panic");
+            assert_eq!(process.counted.load(Ordering::SeqCst), 0);
+        });
+    }
+}
