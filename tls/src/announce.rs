@@ -8,7 +8,7 @@
 //! | | the thread | `setuid` |
 //! |---|---|---|
 //! | 1 | writes the other id | sets the mark |
-//! | 2 | fence | its compare-and-exchange is a fence |
+//! | 2 | fence | its compare-and-exchange is a fence on x86_64; elsewhere the thread asks the kernel for one in all others |
 //! | 3 | reads the mark: if it is set, waits until it is not | reads the id: if it is the thread's own, sends the signal |
 //!
 //! Of two who write and then read what the other writes, with fences between, one at least sees the other. If the thread sees the
@@ -37,6 +37,18 @@ impl Word for AtomicU32 {
 
     fn fence() {
         fence(Ordering::SeqCst);
+        #[cfg(not(target_arch = "x86_64"))]
+        fence_in_other_threads();
+    }
+}
+
+/// `membarrier`: each thread of the process that runs makes a fence now. Where the kernel has no such call, nothing more is done.
+#[cfg(not(target_arch = "x86_64"))]
+#[expect(unsafe_code, reason = "a system call")]
+fn fence_in_other_threads() {
+    for command in [libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED] {
+        // SAFETY: has no preconditions.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
     }
 }
 

@@ -5,6 +5,11 @@ use core::ffi::{c_int, c_void};
 
 use crate::pointer::{ThreadPointer, thread_pointer};
 
+#[cfg(target_pointer_width = "64")]
+type Header = libc::Elf64_Phdr;
+#[cfg(not(target_pointer_width = "64"))]
+type Header = libc::Elf32_Phdr;
+
 /// Where a module's variables are in the calling thread's block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
@@ -40,8 +45,7 @@ pub(crate) fn for_each(wanted: usize, visit: &mut dyn FnMut(Storage)) {
         }
         // SAFETY: the loader's table of so many entries.
         let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
-        let address =
-            |header: &libc::Elf64_Phdr| (info.dlpi_addr as usize).wrapping_add(header.p_vaddr as usize);
+        let address = |header: &Header| (info.dlpi_addr as usize).wrapping_add(header.p_vaddr as usize);
         let is_wanted = headers.iter().any(|header| {
             header.p_type == libc::PT_LOAD
                 && data.wanted.wrapping_sub(address(header)) < header.p_memsz as usize
