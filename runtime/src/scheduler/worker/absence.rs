@@ -71,8 +71,8 @@ impl Worker {
 
     /// Whether the fiber, which has been woken, is absent; then it notes the wake-up.
     #[inline(always)]
-    pub(super) fn is_absent(&self, fiber: &Header) -> bool {
-        if fiber.absence.get() == Absence::Present {
+    pub(super) fn notes_wakeup_of_absent(&self, fiber: &Header) -> bool {
+        if !fiber.is_absent() {
             return false;
         }
         fiber.absence.set(Absence::AbsentWoken);

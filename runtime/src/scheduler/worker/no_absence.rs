@@ -24,7 +24,7 @@ impl Worker {
 
     #[inline(always)]
     #[expect(clippy::unused_self, reason = "the other file uses it")]
-    pub(super) fn is_absent(&self, _fiber: &Header) -> bool {
+    pub(super) fn notes_wakeup_of_absent(&self, _fiber: &Header) -> bool {
         false
     }
 
