@@ -89,7 +89,8 @@ fn a_model_that_listens_must_answer() {
         let hasty = lab().start_timeout(Duration::from_millis(100 * 4_u64.pow(exponent)));
         hasty.start_and_ask(shell(&format!("echo {address}; sleep 1000"))).expect_err("nobody answers")
     };
-    let error = (0..5).map(ask).find(|error| !matches!(error, StartError::Hung(_))).expect("a line comes in time");
+    let error =
+        (0..5).map(ask).find(|error| !matches!(error, StartError::Hung(_))).expect("a line comes in time");
     assert!(matches!(error, StartError::Mute(_)), "{error:?}");
 
     let nobody = TcpListener::bind("127.3.0.3:0").and_then(|it| it.local_addr()).expect("a port");
