@@ -74,7 +74,10 @@ fn a_look_up_can_be_cancelled() {
             abaca::yield_now();
             looking.cancel();
             match looking.join() {
-                Ok(connected) => !connected.is_err(),
+                Ok(connected) => {
+                    assert!(connected.is_err(), "nobody listens there");
+                    false
+                }
                 Err(payload) => payload.is::<Cancelled>(),
             }
         };
