@@ -208,7 +208,9 @@ fn one_whose_destructor_waits_is_cancelled_by_the_end_of_its_runtime() {
                     })
                 })
                 .collect();
-            abaca::yield_now();
+            while waiting.load(SeqCst) == 0 {
+                abaca::yield_now();
+            }
             assert!(handles.iter().all(|handle| !handle.is_finished()));
             assert_eq!((dropped.load(SeqCst), waiting.load(SeqCst)), (1, 1));
         });
