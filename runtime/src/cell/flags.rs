@@ -2,7 +2,7 @@
 
 /// Boolean facts about a fiber.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Flags(u8);
+pub(crate) struct Flags(u16);
 
 impl Flags {
     /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
@@ -21,6 +21,8 @@ impl Flags {
     pub(crate) const IN_HOOK: Self = Self(64);
     /// Its home has ended its wait, and has found that the fiber can unwind from there to its target.
     pub(crate) const PROBED: Self = Self(128);
+    /// Got no stack of its own, and runs only to drop its closure.
+    pub(crate) const REFUSED: Self = Self(256);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 
