@@ -105,6 +105,7 @@ impl Life {
     }
 
     /// Ends the actor for `reason`, at its next blocking call, whether it traps exits or not.
+    #[track_caller]
     pub(super) fn terminate(&self, reason: ExitReason) {
         let mut status = self.status.lock();
         if status.ended.is_some() || status.pending_exit.is_some() {
@@ -207,6 +208,7 @@ fn tell(target: &Pid, exit: Exit) {
 }
 
 /// Asks `target` to end: by a message if it traps exits, otherwise by terminating it.
+#[track_caller]
 pub(super) fn ask_to_end(target: &Pid, reason: ExitReason) {
     let exit = Exit { from: None, reason };
     if !target.process().trap(&exit) && exit.reason != ExitReason::Normal {
