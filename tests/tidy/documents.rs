@@ -1,6 +1,6 @@
 //! The documents: their commands run, their paths exist, the changelog is ready for the next change.
 
-use super::{assert_none, files, read, root};
+use super::{assert_none, files, read, root, rust_files};
 
 /// The code in a document: lines of fenced blocks (without their comments) and spans between backticks.
 fn code(text: &str) -> Vec<&str> {
