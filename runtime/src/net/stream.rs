@@ -297,7 +297,7 @@ impl Read for TcpStream {
     /// nothing has arrived.
     ///
     /// **The end.** 0 means that the peer has ended its side of the stream, that reading was [shut down](Self::shutdown), that
-    /// an [`IdleHandle`] has ended an idle connection, or that `buffer` is empty.
+    /// an [`IdleHandle`] has ended an idle connection, or that `buffer` is empty; even then it waits, as std's does.
     ///
     /// **Time.** [`set_read_timeout`](Self::set_read_timeout) limits each call, [`time::timeout`](crate::time::timeout)
     /// everything that a closure does.

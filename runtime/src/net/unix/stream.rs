@@ -291,7 +291,7 @@ impl Read for UnixStream {
     /// there is nothing.
     ///
     /// **The end.** 0 says that the peer has ended its side of the stream, that reading was [shut down](Self::shutdown), or that
-    /// an [`IdleHandle`] has told an idle connection to end; or that `buffer` is empty.
+    /// an [`IdleHandle`] has told an idle connection to end; or that `buffer` is empty: even then it waits, as std's does.
     ///
     /// **Time.** [`set_read_timeout`](Self::set_read_timeout) limits each call,
     /// [`time::timeout`](crate::time::timeout) all that one does.
