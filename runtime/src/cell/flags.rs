@@ -1,8 +1,15 @@
-//! A fiber's flags. Only the thread of its home changes them.
+//! A fiber's flags. Its home changes them, or the fiber itself, also on a thread that its home has left.
+
+#[cfg(not(feature = "own-tls"))]
+use std::cell::Cell;
+#[cfg(feature = "own-tls")]
+use std::sync::atomic::{AtomicU16, Ordering};
+
+type Bits = u16;
 
 /// Boolean facts about a fiber.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(Bits);
 
 impl Flags {
     /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
@@ -23,6 +30,9 @@ impl Flags {
     pub(crate) const PROBED: Self = Self(128);
     /// Got no stack of its own, and runs only to drop its closure.
     pub(crate) const REFUSED: Self = Self(256);
+    /// Shares what is not `Send` with other fibers of its worker, which therefore never runs them in parallel.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const BOUND: Self = Self(512);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 
@@ -36,5 +46,48 @@ impl Flags {
 
     pub(super) fn without(self, flag: Self) -> Self {
         Self(self.0 & !flag.0)
+    }
+}
+
+/// The flags in a header. Without own storage only the thread of the fiber's home uses them.
+#[cfg(not(feature = "own-tls"))]
+pub(super) struct FlagCell(Cell<Flags>);
+
+#[cfg(not(feature = "own-tls"))]
+impl FlagCell {
+    pub(super) fn new(flags: Flags) -> Self {
+        Self(Cell::new(flags))
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self) -> Flags {
+        self.0.get()
+    }
+
+    #[inline(always)]
+    pub(super) fn set(&self, flags: Flags) {
+        self.0.set(flags);
+    }
+}
+
+/// The flags in a header. A fiber may change its own while its home, on another thread, reads them.
+#[cfg(feature = "own-tls")]
+pub(super) struct FlagCell(AtomicU16);
+
+#[cfg(feature = "own-tls")]
+impl FlagCell {
+    pub(super) fn new(flags: Flags) -> Self {
+        Self(AtomicU16::new(flags.0))
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self) -> Flags {
+        // Relaxed: one thread at a time changes them.
+        Flags(self.0.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    pub(super) fn set(&self, flags: Flags) {
+        self.0.store(flags.0, Ordering::Relaxed);
     }
 }

@@ -22,7 +22,7 @@ use std::ptr::{self, NonNull};
 use abaca_asm::Context;
 use abaca_asm::stack::{Release, Stack};
 
-use super::flags::Flags;
+use super::flags::{FlagCell, Flags};
 use super::local::Locals;
 use super::wait::{Due, Wait};
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
@@ -82,12 +82,30 @@ pub(crate) struct Header {
     pub(super) vtable: &'static VTable,
     /// The size of the fiber's stack in bytes; 0 is the runtime's default.
     pub(crate) stack_bytes: Cell<u32>,
-    flags: Cell<Flags>,
+    flags: FlagCell,
     is_roaming: bool,
     /// The state of the fiber's cancellation: `NOT_CANCELLED`, `REQUESTED` or `UNWINDING`.
     cancellation: AtomicU8,
     wait: Cell<Wait>,
+    /// The thread pointer of the block that lies with the fiber's stack; null if the fiber shares its worker's.
+    #[cfg(feature = "own-tls")]
+    thread_pointer: Cell<*mut ()>,
+    /// Whether the fiber runs on a thread that its home has left. For the home alone.
+    #[cfg(feature = "own-tls")]
+    pub(crate) absence: Cell<Absence>,
     alive: Alive,
+}
+
+/// Whether a fiber runs on a thread that its home has left.
+#[cfg(feature = "own-tls")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Absence {
+    #[default]
+    Present,
+    /// It does, or it has come back and has not gone on since.
+    Absent,
+    /// It is absent, and has been woken: it must not wait when it goes on.
+    AbsentWoken,
 }
 
 // SAFETY: the module's documentation says which thread may touch which field when.
@@ -135,9 +153,13 @@ impl Header {
             cancellation: AtomicU8::new(NOT_CANCELLED),
             vtable,
             stack_bytes: Cell::new(stack_bytes),
-            flags: Cell::new(flags),
+            flags: FlagCell::new(flags),
             is_roaming: flags.has(Flags::ROAMING),
             wait: Cell::new(Wait::begun(Reason::None)),
+            #[cfg(feature = "own-tls")]
+            thread_pointer: Cell::new(ptr::null_mut()),
+            #[cfg(feature = "own-tls")]
+            absence: Cell::default(),
             alive: Alive::new(),
         }
     }
@@ -154,6 +176,22 @@ impl Header {
     #[inline(always)]
     pub(crate) fn has(&self, flag: Flags) -> bool {
         self.flags.get().has(flag)
+    }
+
+    /// The thread pointer with which the fiber runs; null if that is its worker's.
+    #[inline(always)]
+    pub(crate) fn thread_pointer(&self) -> *mut () {
+        #[cfg(feature = "own-tls")]
+        return self.thread_pointer.get();
+        #[cfg(not(feature = "own-tls"))]
+        ptr::null_mut()
+    }
+
+    /// Gives the starting fiber the block that lies with its stack.
+    #[cfg(feature = "own-tls")]
+    #[inline]
+    pub(crate) fn set_thread_pointer(&self, pointer: *mut ()) {
+        self.thread_pointer.set(pointer);
     }
 
     /// Whether the fiber may resume on another worker. From any thread: this never changes.

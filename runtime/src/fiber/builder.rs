@@ -131,13 +131,12 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        let worker =
-            current_worker().filter(|worker| worker.current().is_some()).ok_or(SpawnError::NoRuntime)?;
+        let here = || current_worker().and_then(|worker| Some((worker, scheduler::fiber_on(worker)?)));
+        let (worker, me) = here().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
         let cell = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
-        // Straight into the ready list, from which no worker steals.
-        worker.make_ready(cell);
+        scheduler::spawn_beside(worker, me, cell);
         park::spend(Cost::Call);
         // SAFETY: just allocated, for that closure.
         Ok(unsafe { JoinHandle::new(cell) })
