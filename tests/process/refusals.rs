@@ -267,7 +267,7 @@ fn an_actor_that_is_refused_has_failed_for_all_who_watch_it() {
 
             // One that traps no exits ends with it.
             let linked = actor::spawn(|mailbox: &mut Mailbox<()>| {
-                mailbox.link(&actor::Builder::new().stack_size(TOO_LARGE).spawn(never).unwrap());
+                mailbox.link(actor::Builder::new().stack_size(TOO_LARGE).spawn(never).unwrap());
                 abaca::park();
             });
             assert!(matches!(linked.wait(), ExitReason::Linked { reason, .. } if *reason == no_memory()));
