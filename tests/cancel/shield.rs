@@ -237,63 +237,6 @@ fn a_coroutine_that_is_suspended_inside_a_timeout_may_outlive_the_one_outside() 
 }
 
 #[test]
-fn a_timeout_inside_a_suspended_coroutine_ends_no_wait_outside_of_it() {
-    use abaca::coroutine::{Coroutine, CoroutineResult, Yielder};
-
-    let body = || {
-        let mut coroutine = Coroutine::new(|yielder: &Yielder<(), ()>, ()| {
-            let outcome = timeout(SHORT, || {
-                yielder.suspend(());
-                abaca::park();
-            });
-            outcome.is_err()
-        });
-        coroutine.resume(());
-        // Each of these waits lasts beyond the coroutine's deadline.
-        abaca::sleep(SHORT * 2);
-        abaca::sleep(SHORT);
-        assert!(catch_unwind(|| abaca::sleep(SHORT)).is_ok());
-        assert!(timeout(SHORT, || abaca::sleep(LONG)).is_err());
-        let mut other = Coroutine::new(|_: &Yielder<(), ()>, ()| abaca::sleep(SHORT));
-        other.resume(());
-        assert!(!must_unwind());
-        // Its own wait does not.
-        assert_eq!(coroutine.resume(()), CoroutineResult::Return(true));
-    };
-    on_one_worker(body);
-    std::thread::spawn(body).join().unwrap();
-}
-
-#[test]
-fn a_token_inside_a_suspended_coroutine_ends_no_wait_outside_of_it() {
-    use abaca::cancel::CancellationToken;
-    use abaca::coroutine::{Coroutine, CoroutineResult, Yielder};
-
-    let body = || {
-        let token = CancellationToken::new();
-        let theirs = token.clone();
-        let mut coroutine = Coroutine::new(move |yielder: &Yielder<(), ()>, ()| {
-            let outcome = theirs.run_until_cancelled(|| {
-                yielder.suspend(());
-                abaca::park();
-            });
-            outcome.is_none()
-        });
-        coroutine.resume(());
-        let canceller = std::thread::spawn(move || {
-            std::thread::sleep(SHORT);
-            token.cancel();
-        });
-        abaca::sleep(SHORT * 2);
-        canceller.join().unwrap();
-        abaca::sleep(SHORT);
-        assert_eq!(coroutine.resume(()), CoroutineResult::Return(true));
-    };
-    on_one_worker(body);
-    std::thread::spawn(body).join().unwrap();
-}
-
-#[test]
 fn a_coroutine_that_is_suspended_inside_a_timeout_may_outlive_its_fiber() {
     use abaca::coroutine::Coroutine;
 
