@@ -28,6 +28,7 @@ use super::wait::{Due, Wait};
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
 use crate::atomic::{Alive, AtomicPtr, AtomicU8, Ordering};
 use crate::queue::{Link, Linked, Links, Next};
+use crate::timer::Entry;
 
 /// The operations on a cell that depend on the type of its closure.
 pub(super) struct VTable {
@@ -93,6 +94,13 @@ pub(crate) struct Header {
     /// Whether the fiber runs on a thread that its home has left. For the home alone.
     #[cfg(feature = "own-tls")]
     pub(crate) absence: Cell<Absence>,
+    /// The timer in the wheel of the worker where the fiber waits, if the fiber may be resumed elsewhere; else null. For the home
+    /// alone.
+    #[cfg(feature = "own-tls")]
+    timer: Cell<*const Entry>,
+    /// How many guards keep the fiber on its thread.
+    #[cfg(feature = "own-tls")]
+    pub(crate) pins: Cell<u32>,
     alive: Alive,
 }
 
@@ -160,6 +168,10 @@ impl Header {
             thread_pointer: Cell::new(ptr::null_mut()),
             #[cfg(feature = "own-tls")]
             absence: Cell::default(),
+            #[cfg(feature = "own-tls")]
+            timer: Cell::new(ptr::null()),
+            #[cfg(feature = "own-tls")]
+            pins: Cell::new(0),
             alive: Alive::new(),
         }
     }
@@ -185,6 +197,33 @@ impl Header {
         return self.thread_pointer.get();
         #[cfg(not(feature = "own-tls"))]
         ptr::null_mut()
+    }
+
+    /// Notes the timer of the wait that begins, if the fiber may be resumed on another worker than the timer's. Returns false if
+    /// it may not.
+    #[inline(always)]
+    pub(crate) fn lets_go_of_timer(&self, entry: &Entry) -> bool {
+        #[cfg(feature = "own-tls")]
+        if self.has(Flags::ROAMING) && !self.has(Flags::PINNED) && !self.thread_pointer.get().is_null() {
+            self.timer.set(entry);
+            return true;
+        }
+        let _ = entry;
+        false
+    }
+
+    /// Ends what [`lets_go_of_timer`](Self::lets_go_of_timer) has begun, if nobody has taken the timer.
+    #[inline(always)]
+    #[cfg_attr(not(feature = "own-tls"), expect(clippy::unused_self, reason = "there is no timer to forget"))]
+    pub(crate) fn forget_timer(&self) {
+        #[cfg(feature = "own-tls")]
+        self.timer.set(ptr::null());
+    }
+
+    /// The timer that was noted, once.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn take_timer(&self) -> Option<NonNull<Entry>> {
+        NonNull::new(self.timer.replace(ptr::null()).cast_mut())
     }
 
     /// Gives the starting fiber the block that lies with its stack.

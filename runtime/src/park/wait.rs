@@ -110,13 +110,16 @@ fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Inst
     let header = unsafe { me.as_ref() };
     let at = worker.shared().ns_at(at);
     let was_pinned = header.has(Flags::PINNED);
-    // The entry is in this worker's wheel, so this worker must resume the fiber even if it roams.
-    header.set_flag(Flags::PINNED);
+    // The entry is in this worker's wheel, so this worker must resume the fiber even if it roams, or take the entry out before.
+    if !header.lets_go_of_timer(entry) {
+        header.set_flag(Flags::PINNED);
+    }
     // SAFETY: the entry stays in place, and is taken out below before the frame ends.
     unsafe { worker.wheel.insert(entry, at) };
     worker.suspend(me);
-    // SAFETY: inserted above into this worker's wheel, on whose thread a pinned fiber resumes.
+    // SAFETY: inserted above into this worker's wheel. If it is still there, the fiber has been resumed on that worker's thread.
     unsafe { worker.wheel.cancel(entry) };
+    header.forget_timer();
     if !was_pinned {
         header.unset_flag(Flags::PINNED);
     }

@@ -274,7 +274,11 @@ impl Builder {
     /// * [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported): fibers are to have thread-local storage of their own, and this
     ///   machine or build cannot do that. The error says why.
     /// * The error of the operating system, if it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
-    pub fn build(self) -> io::Result<Runtime> {
+    #[cfg_attr(
+        not(feature = "own-tls"),
+        expect(unused_mut, reason = "the environment has a say in the storage's settings")
+    )]
+    pub fn build(mut self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
         let poller = self.poller_kind()?;
         if u32::try_from(self.stack_bytes).is_err() {
@@ -323,7 +327,13 @@ impl Builder {
                     call(stop.as_ref());
                 })
             };
-            scheduler::set_spares(&shared, self.storage.max_spare_threads, Box::new(start_spare));
+            let storage = self.storage;
+            scheduler::set_spares(
+                &shared,
+                storage.max_spare_threads,
+                storage.is_eager,
+                Box::new(start_spare),
+            );
         }
         for index in 0..workers {
             let name = format!("{}-worker-{index}", self.name);

@@ -2,9 +2,23 @@
 
 use std::io;
 
-use super::Builder;
 use super::builder::invalid;
+use super::{Builder, Runtime};
 use crate::os::{barrier, storage};
+use crate::scheduler::Spares;
+
+impl Runtime {
+    /// How many threads there are beyond one a worker: those that wait for a worker, and those that a worker has left. With the
+    /// feature `own-tls`; see [`Builder::own_tls`].
+    ///
+    /// ```
+    /// let runtime = abaca::Runtime::new().unwrap();
+    /// assert_eq!(runtime.spare_threads(), 0);
+    /// ```
+    pub fn spare_threads(&self) -> usize {
+        self.shared.spares.get().map_or(0, Spares::count)
+    }
+}
 
 /// How many threads there may be beyond one a worker, by default.
 const MAX_SPARE_THREADS: usize = 256;
@@ -15,20 +29,26 @@ pub(super) struct Settings {
     /// `None` leaves it to the environment.
     own_tls: Option<bool>,
     pub(super) max_spare_threads: usize,
+    /// Whether workers leave their threads as often as they can, for tests.
+    pub(super) is_eager: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { own_tls: None, max_spare_threads: MAX_SPARE_THREADS }
+        Self { own_tls: None, max_spare_threads: MAX_SPARE_THREADS, is_eager: false }
     }
 }
 
 impl Settings {
     /// How many bytes of each stack such storage takes; `None` if fibers share their worker's.
-    pub(super) fn prepare(&self) -> io::Result<Option<usize>> {
+    pub(super) fn prepare(&mut self) -> io::Result<Option<usize>> {
         let is_wanted = match (self.own_tls, std::env::var("ABACA_OWN_TLS").as_deref()) {
             (Some(own_tls), _) => own_tls,
             (None, Ok("1")) => true,
+            (None, Ok("eager")) => {
+                self.is_eager = true;
+                true
+            }
             (None, Ok("0") | Err(_)) => false,
             (None, Ok(_)) => return Err(invalid("ABACA_OWN_TLS is 0 or 1")),
         };
@@ -73,6 +93,14 @@ impl Builder {
     #[must_use]
     pub fn own_tls(mut self, own_tls: bool) -> Self {
         self.storage.own_tls = Some(own_tls);
+        self
+    }
+
+    /// Makes workers leave their threads as often as they can, whether or not anybody waits: for tests of the hand-off.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn eager_handoff(mut self) -> Self {
+        self.storage.is_eager = true;
         self
     }
 

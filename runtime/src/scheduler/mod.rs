@@ -47,7 +47,11 @@ pub(crate) use bound::Bound;
 pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
+#[cfg(feature = "own-tls")]
+pub(crate) use handoff::Spares;
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
+#[cfg(feature = "own-tls")]
+pub(crate) use here::{pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;
@@ -150,8 +154,8 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
 
 /// Gives a runtime the threads that take over workers: at most `max` beyond one a worker, started by `start`.
 #[cfg(feature = "own-tls")]
-pub(crate) fn set_spares(shared: &Shared, max: usize, start: handoff::Start) {
-    let is_first = shared.spares.set(handoff::Spares::new(max, start)).is_ok();
+pub(crate) fn set_spares(shared: &Shared, max: usize, is_eager: bool, start: handoff::Start) {
+    let is_first = shared.spares.set(handoff::Spares::new(max, is_eager, start)).is_ok();
     debug_assert!(is_first, "a runtime is built once");
 }
 

@@ -67,6 +67,10 @@ pub(crate) fn run_monitor(shared: &Shared) {
 
 impl Progress {
     fn check(&mut self, shared: &Shared, worker: &Worker, since: Duration) {
+        #[cfg(feature = "own-tls")]
+        if let Some(spares) = shared.spares.get().filter(|spares| spares.is_eager()) {
+            spares.hand_off(worker);
+        }
         let position = Some(worker.position());
         if position != self.position || worker.remote.inbox.is_sleeping() {
             *self = Self { position, ..Self::default() };

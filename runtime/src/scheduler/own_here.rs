@@ -27,8 +27,8 @@ struct Here {
     worker: Cell<*const Worker>,
     /// Null on a plain thread, and where fibers share their worker's storage.
     seat: Cell<*const Seat>,
-    /// The id of the seat; 0 is none.
-    seat_id: Cell<u64>,
+    /// The worker's [tenure](Worker::tenure) when the fiber last arrived; in the storage of a thread with a seat 1, elsewhere 0.
+    tenure: Cell<u64>,
     /// The fiber whose storage this is; null if this is a thread's, and while a hook runs.
     fiber: Cell<*mut Header>,
 }
@@ -38,7 +38,7 @@ thread_local! {
         Here {
             worker: Cell::new(ptr::null()),
             seat: Cell::new(ptr::null()),
-            seat_id: Cell::new(0),
+            tenure: Cell::new(0),
             fiber: Cell::new(ptr::null_mut()),
         }
     };
@@ -64,7 +64,7 @@ pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
 #[inline(never)]
 pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
     HERE.with(|here| {
-        if here.seat_id.get() == 0 {
+        if here.tenure.get() == 0 {
             // Without a seat the worker stays the thread's.
             worker.current()
         } else {
@@ -82,7 +82,7 @@ pub(super) fn set_worker(worker: Option<&Worker>) {
 pub(super) fn sit_down(seat: &Seat) {
     HERE.with(|here| {
         here.seat.set(seat);
-        here.seat_id.set(seat.id());
+        here.tenure.set(1);
     });
 }
 
@@ -179,8 +179,9 @@ fn move_home(worker: &Worker, seat: &Seat) {
     arrive(header, worker);
     if header.absence.replace(Absence::Present) == Absence::AbsentWoken {
         // Whoever woke it found its waiter, for which it has not waited yet. It is ready before it waits, as any fiber that is
-        // woken while it runs.
-        worker.make_ready(NonNull::from(header));
+        // woken while it runs; if it roams, for this worker alone, since its context is not saved.
+        // SAFETY: a fiber that runs is in no list.
+        unsafe { worker.ready.push_back(NonNull::from(header)) };
     }
     if header.must_unwind() || !header.cancel_scopes.is_empty() {
         // The worker could not look at the fiber while it was absent. It does once the fiber waits.
@@ -218,9 +219,27 @@ pub(super) fn bind(pair: [NonNull<Header>; 2], worker: Present) {
     worker.stay();
 }
 
+/// Keeps the calling fiber on its thread until [`unpin`]. Returns false if that needs no guard.
+pub(crate) fn pin() -> bool {
+    let Some((worker, me)) = current_worker().and_then(|worker| Some((worker, fiber_on(worker)?))) else {
+        return false;
+    };
+    // SAFETY: the caller is this fiber.
+    come_home(worker).pin(unsafe { me.as_ref() });
+    true
+}
+
+/// Undoes one [`pin`] of the calling fiber.
+pub(crate) fn unpin() {
+    if let Some((worker, me)) = current_worker().and_then(|worker| Some((worker, fiber_on(worker)?))) {
+        // SAFETY: the caller is this fiber.
+        come_home(worker).unpin(unsafe { me.as_ref() });
+    }
+}
+
 /// Runs the destructors of the calling fiber's thread-locals, if it has its own.
 pub(super) fn end_storage() {
-    if HERE.with(|here| here.seat_id.get() != 0) {
+    if HERE.with(|here| here.tenure.get() != 0) {
         storage::run_destructors();
     }
 }
@@ -247,7 +266,7 @@ pub(super) fn arrive(me: &Header, worker: &Worker) {
         return;
     }
     let worker = if me.has(Flags::ROAMING) { home_of(me) } else { worker };
-    if HERE.with(|here| here.seat_id.get()) != worker.seat_id() {
+    if HERE.with(|here| here.tenure.get()) != worker.tenure() {
         sit_elsewhere(worker);
     }
 }
@@ -259,7 +278,7 @@ fn sit_elsewhere(worker: &Worker) {
     HERE.with(|here| {
         here.worker.set(worker);
         here.seat.set(seat);
-        here.seat_id.set(seat.id());
+        here.tenure.set(worker.tenure());
     });
     // SAFETY: the caller runs on the seat's thread.
     unsafe { storage::borrow_from(seat.carrier()) };

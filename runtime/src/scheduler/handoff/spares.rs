@@ -27,6 +27,8 @@ pub(crate) struct Spares {
     start: Start,
     /// The most threads beyond one a worker.
     max: usize,
+    /// Whether workers leave their threads as often as they can, for tests.
+    is_eager: bool,
     /// The threads beyond one a worker: spares, and threads whose worker was taken.
     count: AtomicUsize,
     state: Mutex<State>,
@@ -44,10 +46,11 @@ struct State {
 }
 
 impl Spares {
-    pub(crate) fn new(max: usize, start: Start) -> Self {
+    pub(crate) fn new(max: usize, is_eager: bool, start: Start) -> Self {
         Self {
             start,
             max,
+            is_eager,
             count: AtomicUsize::new(0),
             state: Mutex::default(),
             has_reported: AtomicBool::new(false),
@@ -56,6 +59,11 @@ impl Spares {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether workers leave their threads as often as they can, for tests.
+    pub(crate) fn is_eager(&self) -> bool {
+        self.is_eager
     }
 
     /// The threads beyond one a worker.
@@ -79,7 +87,8 @@ impl Spares {
             self.start_spare();
             return false;
         };
-        if !worker.seat().take(|| worker.may_leave_thread()) {
+        // Before its first thread has begun, a worker has no seat.
+        if !worker.try_seat().is_some_and(|seat| seat.take(|| worker.may_leave_thread())) {
             self.state().waiting.push(spare);
             return false;
         }

@@ -4,12 +4,12 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use abaca_asm::Context;
 
 use super::Worker;
-use crate::cell::{Absence, Header};
+use crate::cell::{Absence, Flags, Header};
 use crate::scheduler::handoff::Seat;
 
 impl Worker {
@@ -27,14 +27,17 @@ impl Worker {
         unsafe { self.seat.load(Ordering::Acquire).as_ref() }
     }
 
+    /// The number of the worker's stay on its thread: another one each time that it comes to a thread, and never 0 or 1.
     #[inline(always)]
-    pub(in crate::scheduler) fn seat_id(&self) -> u64 {
-        self.seat_id.get()
+    pub(in crate::scheduler) fn tenure(&self) -> u64 {
+        self.tenure.get()
     }
 
     /// Makes the thread with this seat the worker's. From that thread, or from the monitor, which has just taken the worker.
     pub(in crate::scheduler) fn set_seat(&self, seat: &Seat) {
-        self.seat_id.set(seat.id());
+        static NEXT: AtomicU64 = AtomicU64::new(2);
+        // Relaxed: a number.
+        self.tenure.set(NEXT.fetch_add(1, Ordering::Relaxed));
         self.set_thread_id(seat.thread_id());
         // Release: pairs with the Acquire in `try_seat`.
         self.seat.store(ptr::from_ref(seat).cast_mut(), Ordering::Release);
@@ -91,5 +94,41 @@ impl Worker {
             any = true;
         }
         any
+    }
+
+    /// Takes the timer of a fiber that has been woken, and that another worker may resume, out of this worker's wheel.
+    pub(super) fn take_timer_of(&self, fiber: &Header) {
+        if let Some(entry) = fiber.take_timer() {
+            // SAFETY: the fiber waits with the entry, which is in its frame, and in this wheel if in any: a fiber that is woken has
+            // waited on this worker.
+            unsafe { self.wheel.cancel(entry.as_ref()) };
+        }
+    }
+
+    /// Keeps the worker on its thread until [`unpin`](Self::unpin). On that thread.
+    pub(in crate::scheduler) fn pin(&self, fiber: &Header) {
+        if fiber.pins.replace(fiber.pins.get() + 1) == 0 {
+            fiber.set_flag(Flags::PINNED);
+        }
+        // Relaxed: the monitor reads it after the thread has left by a Release.
+        self.remote.pins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Undoes one [`pin`](Self::pin). Does nothing if the fiber has none: its guard was dropped by another fiber of this thread.
+    pub(in crate::scheduler) fn unpin(&self, fiber: &Header) {
+        let Some(rest) = fiber.pins.get().checked_sub(1) else { return };
+        fiber.pins.set(rest);
+        if fiber.pins.get() == 0 && !fiber.has(Flags::BOUND) {
+            fiber.unset_flag(Flags::PINNED);
+        }
+        self.remote.pins.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Undoes the pins whose guards a fiber that ends has forgotten.
+    #[inline(always)]
+    pub(super) fn unpin_ended(&self, fiber: &Header) {
+        while fiber.pins.get() != 0 {
+            self.unpin(fiber);
+        }
     }
 }

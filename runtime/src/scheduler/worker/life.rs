@@ -332,6 +332,7 @@ impl Worker {
     fn unregister(&self, fiber: NonNull<Header>) {
         // SAFETY: as in `detach_stack`.
         let header = unsafe { fiber.as_ref() };
+        self.unpin_ended(header);
         if !header.cancel_scopes.is_empty() {
             header.cancel_scopes.abandon();
         }

@@ -69,7 +69,7 @@ pub(crate) struct Worker {
     #[cfg(feature = "own-tls")]
     seat: AtomicPtr<super::handoff::Seat>,
     #[cfg(feature = "own-tls")]
-    seat_id: Cell<u64>,
+    tenure: Cell<u64>,
     /// How many picks are left of the tick. Only this thread writes it.
     picks_left: AtomicU32,
     /// Started fibers that can go on, and unstarted fibers bound to this worker; first in, first out.
@@ -164,7 +164,7 @@ impl Worker {
             #[cfg(feature = "own-tls")]
             seat: AtomicPtr::new(ptr::null_mut()),
             #[cfg(feature = "own-tls")]
-            seat_id: Cell::new(0),
+            tenure: Cell::new(0),
             picks_left: AtomicU32::new(Tick::default().picks()),
             ready: ReadyList::new(),
             deque,
@@ -227,6 +227,7 @@ impl Worker {
             return;
         }
         if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
+            self.take_timer_of(header);
             // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
             header.set_waiting(ptr::null(), Reason::None);
             self.deque.push(Stealable(fiber));

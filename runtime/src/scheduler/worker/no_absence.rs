@@ -33,4 +33,12 @@ impl Worker {
     pub(in crate::scheduler) fn take_returned(&self) -> bool {
         false
     }
+
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(super) fn take_timer_of(&self, _fiber: &Header) {}
+
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(super) fn unpin_ended(&self, _fiber: &Header) {}
 }

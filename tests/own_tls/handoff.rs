@@ -1,0 +1,221 @@
+//! Workers that leave their threads as often as they can: at whatever point a fiber is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use abaca::Runtime;
+use abaca::channel::{bounded, unbounded};
+use abaca::sync::{Barrier, Mutex, Semaphore};
+
+const ROUNDS: usize = if cfg!(debug_assertions) { 300 } else { 2_000 };
+
+fn eager(workers: usize) -> Runtime {
+    Runtime::builder()
+        .own_tls(true)
+        .eager_handoff()
+        .workers(workers)
+        .build()
+        .expect("this machine can have it")
+}
+
+/// Computes for a little while, outside of the runtime.
+fn compute(turns: usize) {
+    for _ in 0..turns * 200 {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn messages_arrive_once_and_in_order() {
+    for workers in [1, 2, 4] {
+        eager(workers).run(|| {
+            let pairs: Vec<_> = (0..4)
+                .map(|capacity| {
+                    let (sender, receiver) = bounded(capacity);
+                    let sending = abaca::spawn(move || {
+                        for number in 0..ROUNDS {
+                            compute(number % 3);
+                            sender.send(number).unwrap();
+                        }
+                    });
+                    let receiving = abaca::spawn(move || {
+                        for number in 0..ROUNDS {
+                            compute(number % 5);
+                            assert_eq!(receiver.recv().unwrap(), number);
+                        }
+                        assert!(receiver.recv().is_err());
+                    });
+                    [sending, receiving]
+                })
+                .collect();
+            pairs.into_iter().flatten().for_each(|fiber| fiber.join().unwrap());
+        });
+    }
+}
+
+#[test]
+fn locks_exclude_and_permits_are_counted() {
+    eager(2).run(|| {
+        let lock = Arc::new(Mutex::new(0));
+        let permits = Arc::new(Semaphore::new(2));
+        let inside = Arc::new(AtomicUsize::new(0));
+        let barrier = Arc::new(Barrier::new(6));
+        let fibers: Vec<_> = (0..6)
+            .map(|number| {
+                let (lock, permits) = (Arc::clone(&lock), Arc::clone(&permits));
+                let (inside, barrier) = (Arc::clone(&inside), Arc::clone(&barrier));
+                abaca::spawn(move || {
+                    for round in 0..ROUNDS / 6 {
+                        let mut value = lock.lock().unwrap();
+                        let before = *value;
+                        compute(number);
+                        if round % 7 == number {
+                            abaca::yield_now();
+                        }
+                        *value = before + 1;
+                        drop(value);
+                        let permit = permits.acquire().unwrap();
+                        assert!(inside.fetch_add(1, SeqCst) < 2);
+                        compute(1);
+                        inside.fetch_sub(1, SeqCst);
+                        drop(permit);
+                        if round % 50 == 0 {
+                            barrier.wait();
+                        }
+                    }
+                })
+            })
+            .collect();
+        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+        assert_eq!(*lock.lock().unwrap(), 6 * (ROUNDS / 6));
+    });
+}
+
+#[test]
+fn spawns_joins_timeouts_and_cancellations_lose_nothing() {
+    for workers in [1, 3] {
+        eager(workers).run(|| {
+            let ended = Arc::new(AtomicUsize::new(0));
+            for round in 0..ROUNDS / 10 {
+                let fibers: Vec<_> = (0..8)
+                    .map(|number| {
+                        let ended = Arc::clone(&ended);
+                        abaca::spawn(move || {
+                            struct Ends(Arc<AtomicUsize>);
+                            impl Drop for Ends {
+                                fn drop(&mut self) {
+                                    self.0.fetch_add(1, SeqCst);
+                                }
+                            }
+                            let _ends = Ends(ended);
+                            compute(number);
+                            match number % 4 {
+                                0 => abaca::yield_now(),
+                                1 => abaca::sleep(Duration::from_micros(20)),
+                                2 => _ = abaca::time::timeout(Duration::from_micros(30), abaca::park),
+                                _ => abaca::park(),
+                            }
+                        })
+                    })
+                    .collect();
+                compute(round % 4);
+
+                for (number, fiber) in fibers.into_iter().enumerate() {
+                    if number % 4 == 3 {
+                        fiber.cancel();
+                        let result = fiber.join();
+                        assert!(result.is_ok() || result.unwrap_err().is::<abaca::Cancelled>());
+                    } else {
+                        fiber.join().unwrap();
+                    }
+                }
+                // Some were cancelled before they ran.
+                assert!(ended.load(SeqCst) >= 6 * (round + 1));
+            }
+        });
+    }
+}
+
+#[test]
+fn sockets_and_blocking_calls_go_on() {
+    eager(2).run(|| {
+        let listener = abaca::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = abaca::spawn(move || {
+            for _ in 0..4 {
+                let (stream, _) = listener.accept().unwrap();
+                abaca::spawn(move || {
+                    use std::io::{Read, Write};
+                    let mut buffer = [0; 16];
+                    loop {
+                        match (&stream).read(&mut buffer).unwrap() {
+                            0 => return,
+                            read => {
+                                compute(2);
+                                (&stream).write_all(&buffer[..read]).unwrap();
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let clients: Vec<_> = (0..4_u8)
+            .map(|number| {
+                abaca::spawn(move || {
+                    use std::io::{Read, Write};
+                    let stream = abaca::net::TcpStream::connect(address).unwrap();
+                    for _ in 0..ROUNDS / 10 {
+                        (&stream).write_all(&[number; 16]).unwrap();
+                        let mut answer = [0; 16];
+                        (&stream).read_exact(&mut answer).unwrap();
+                        assert_eq!(answer, [number; 16]);
+                        compute(1);
+                    }
+                    abaca::blocking::run(move || number)
+                })
+            })
+            .collect();
+        for (number, client) in clients.into_iter().enumerate() {
+            assert_eq!(usize::from(client.join().unwrap()), number);
+        }
+        server.join().unwrap();
+    });
+}
+
+#[test]
+fn fibers_that_roam_are_handed_off_as_well() {
+    eager(2).run(|| {
+        let (sender, receiver) = unbounded();
+        let fibers: Vec<_> = (0..20)
+            .map(|number| {
+                let sender = sender.clone();
+                let body = move || {
+                    for round in 0..ROUNDS / 20 {
+                        compute(round % 4);
+                        abaca::yield_now();
+                        if round % 10 == 0 {
+                            abaca::sleep(Duration::from_micros(10));
+                        }
+                        sender.send(number).unwrap();
+                    }
+                };
+                abaca::Builder::new().spawn_roaming(body).unwrap()
+            })
+            .collect();
+        drop(sender);
+        assert_eq!(receiver.iter().count(), 20 * (ROUNDS / 20));
+        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+    });
+}
+
+#[test]
+fn a_runtime_ends_while_its_workers_move() {
+    for round in 0..20 {
+        let runtime = eager(1 + round % 3);
+        let parked: Vec<_> = (0..5).map(|_| runtime.spawn(abaca::park)).collect();
+        runtime.run(|| compute(10));
+        runtime.shutdown(Duration::from_secs(60)).unwrap();
+        parked.into_iter().for_each(|fiber| assert!(fiber.join().unwrap_err().is::<abaca::Cancelled>()));
+    }
+}
