@@ -10,7 +10,7 @@ use std::io;
 use std::net::TcpListener;
 
 use ::abaca::net::TcpStream;
-use ::abaca::runtime::Poller;
+use ::abaca::runtime::{Builder, Poller};
 
 use super::{Capacity, Family, Model, Options, after_failed_accept, always, blocking};
 
@@ -23,30 +23,35 @@ pub(super) const MODEL: Model = Model {
     capacity: Capacity::Limits,
     compiles_as_it_runs: false,
     available: always,
-    serve: |listener, options| serve(listener, options, options.workers, Poller::Workers),
+    serve: |listener, options| serve(listener, options, |builder| builder.poller(Poller::Workers)),
 };
 
 pub(super) const ONE_WORKER: Model = Model {
     name: "abaca-1",
     about: "abaca's fibers on one worker (1:N)",
-    serve: |listener, options| serve(listener, options, 1, Poller::Workers),
+    serve: |listener, options| serve(listener, options, |builder| builder.workers(1).poller(Poller::Workers)),
     ..MODEL
 };
 
 pub(super) const POLLER_THREAD: Model = Model {
     name: "abaca-poller",
     about: "abaca's fibers (M:N) with one thread that polls for all workers",
-    serve: |listener, options| serve(listener, options, options.workers, Poller::Thread),
+    serve: |listener, options| serve(listener, options, |builder| builder.poller(Poller::Thread)),
     ..MODEL
 };
 
 /// Parsing a request needs some; only touched pages cost memory.
 const STACK_BYTES: usize = 32 * 1024;
 
-fn serve(listener: TcpListener, options: &Options, workers: usize, poller: Poller) -> io::Result<Infallible> {
+/// Serves on a runtime as it comes, but for what `set` sets: the only thing in which these models differ.
+fn serve(
+    listener: TcpListener,
+    options: &Options,
+    set: impl FnOnce(Builder) -> Builder,
+) -> io::Result<Infallible> {
     let options = *options;
-    let runtime =
-        ::abaca::Runtime::builder().workers(workers).poller(poller).stack_size(STACK_BYTES).build()?;
+    let builder = ::abaca::Runtime::builder().workers(options.workers).stack_size(STACK_BYTES);
+    let runtime = set(builder).build()?;
     runtime.run(move || {
         let listener = ::abaca::net::TcpListener::from(listener);
         loop {

@@ -167,6 +167,7 @@ pub static MODELS: &[Model] = &[
     coroutines::MODEL,
     tokio::CURRENT_THREAD,
     tokio::MODEL,
+    tokio::IN_PLACE,
     hyper::ON_TOKIO,
     may::MODEL,
     abaca::ONE_WORKER,
