@@ -21,7 +21,7 @@ fn every_model_answers_all_and_burns_one_in_a_hundred() {
             scenarios: bars::ALL.iter().collect(),
             models: None,
             rounds: 1,
-            time: Duration::from_millis(500),
+            time: Duration::from_millis(300),
             patience: Duration::from_secs(60),
         };
         let launcher = Launcher::new(Path::new(env!("CARGO_BIN_EXE_abaca-lab")));

@@ -47,6 +47,13 @@ pub struct Settings {
     pub patience: Duration,
 }
 
+impl Settings {
+    /// Who takes part in a scenario.
+    fn models_of(&self, scenario: &Scenario) -> Vec<&'static Model> {
+        self.models.clone().unwrap_or_else(|| scenario.models())
+    }
+}
+
 /// What one load of one model was, in one round.
 #[derive(Clone, Debug)]
 pub struct Measured {
@@ -83,7 +90,7 @@ pub fn run(
     let mut all = Vec::new();
     for round in 1..=settings.rounds {
         for &scenario in &settings.scenarios {
-            let models = settings.models.clone().unwrap_or_else(|| scenario.models());
+            let models = settings.models_of(scenario);
             for model in in_turn(&models, round) {
                 progress(&format!("round {round} of {}: {}, {}", settings.rounds, scenario.name, model.name));
                 let outcome = measure(launcher, settings, scenario, model, &options, round);

@@ -33,14 +33,14 @@ fn write(page: &mut String, settings: &Settings, all: &[Measured], command: &str
     )?;
     writeln!(page, "|---|---|---|---|---|---|---|---|---|---|")?;
     for scenario in &settings.scenarios {
-        for model in names(all, scenario) {
+        for model in names(settings, all, scenario) {
             row(page, all, scenario, model)?;
         }
     }
     writeln!(page, "\n| load | model | bar | ratio | |")?;
     writeln!(page, "|---|---|---|---|---|")?;
     for scenario in &settings.scenarios {
-        let own = names(all, scenario).into_iter().filter(|name| name.starts_with("abaca"));
+        let own = names(settings, all, scenario).into_iter().filter(|name| name.starts_with("abaca"));
         for model in own {
             for bar in scenario.bars {
                 bar_row(page, all, scenario, model, bar)?;
@@ -62,13 +62,11 @@ fn write(page: &mut String, settings: &Settings, all: &[Measured], command: &str
     Ok(())
 }
 
-/// The models that were measured, in the order of the first round but for the rotation: by name.
-fn names(all: &[Measured], scenario: &Scenario) -> Vec<&'static str> {
-    let mut names: Vec<_> =
-        all.iter().filter(|one| one.scenario.name == scenario.name).map(|one| one.model).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+/// The models that were measured, in the order in which they are listed.
+fn names(settings: &Settings, all: &[Measured], scenario: &Scenario) -> Vec<&'static str> {
+    let is_measured =
+        |name: &&str| all.iter().any(|one| one.scenario.name == scenario.name && one.model == *name);
+    settings.models_of(scenario).iter().map(|model| model.name).filter(is_measured).collect()
 }
 
 /// What a model's loads have seen, by round.
