@@ -4,6 +4,7 @@
 //!
 //! * [`switch`] suspends the caller and continues another [`Context`]; [`prepare`] makes a context out of a
 //!   fresh stack. Both are `unsafe` building blocks for a scheduler.
+//! * [`switch_with`] is a switch for computations with thread-local storage of their own.
 //! * [`prefetch()`] and [`Context::prefetch`] ask for memory that the switch after this one will touch.
 //! * [`coroutine`] has coroutines and generators, which are safe and need no scheduler.
 //! * [`stack::StackPool`] hands out guarded, lazily committed stacks by the million.
@@ -76,6 +77,6 @@ mod visit;
 
 pub use context::{Context, Entry, Exit};
 pub use prefetch::prefetch;
-pub use switching::{prepare, switch};
+pub use switching::{CAN_SWITCH_WITH, leave_with, prepare, switch, switch_with, thread_pointer};
 #[cfg(feature = "std")]
 pub use visit::backtrace_from;

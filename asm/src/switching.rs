@@ -1,4 +1,4 @@
-//! The two public functions that change stacks, with their contracts. Their code is in `arch`, and for the sanitizers'
+//! The public functions that change stacks, with their contracts. Their code is in `arch`, and for the sanitizers'
 //! builds in `sanitizer`.
 #![expect(unsafe_code, reason = "switching stacks cannot be checked by the compiler")]
 
@@ -76,6 +76,135 @@ const LEAST_BYTES: usize = 1024;
 pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     // SAFETY: the contract is the backend's.
     unsafe { backend::switch(save, to, word) }
+}
+
+/// Whether [`switch_with`] and [`leave_with`] can be used: whether the switch is one that is written by hand, and no sanitizer
+/// watches it.
+pub const CAN_SWITCH_WITH: bool = cfg!(all(
+    not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+    target_pointer_width = "64",
+    any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+));
+
+/// [`switch`] to a computation that has thread-local storage of its own: also makes `thread_pointer` the processor's thread
+/// pointer (the base of `fs`, `tpidr_el0`, `tp`).
+///
+/// The caller's own thread pointer is not saved: whoever continues the caller must know it, and uses this function as well.
+///
+/// ```
+/// use abaca_asm::{CAN_SWITCH_WITH, Context, Exit, prepare, stack::StackPool, switch_with, thread_pointer};
+///
+/// unsafe extern "C" fn double(word: usize, caller: *mut ()) -> Exit {
+///     // SAFETY: the caller is suspended, and its context is there.
+///     Exit { to: unsafe { caller.cast::<Context>().read() }, word: 2 * word }
+/// }
+///
+/// if CAN_SWITCH_WITH {
+///     let pool = StackPool::new(64 * 1024);
+///     let stack = pool.take()?;
+///     let mut caller = Context::dangling();
+///     let caller = &raw mut caller;
+///     // SAFETY: the stack is fresh, the context is continued once, and both sides have this thread's thread pointer.
+///     let answer = unsafe {
+///         let to = prepare(stack.top(), double, caller.cast());
+///         switch_with(caller, to, 21, thread_pointer())
+///     };
+///     assert_eq!(answer, 42);
+///     pool.give(stack);
+/// }
+/// # Ok::<(), abaca_asm::stack::StackError>(())
+/// ```
+///
+/// # Panics
+///
+/// If [`CAN_SWITCH_WITH`] is false.
+///
+/// # Safety
+///
+/// As for [`switch`], and:
+///
+/// * `thread_pointer` is that of `to`: of the thread or block with which it was suspended, or in which it begins. No other
+///   thread runs with it.
+/// * On x86_64 the kernel lets programs set the base of `fs` (bit 1 of `AT_HWCAP2`).
+#[inline(always)]
+pub unsafe fn switch_with(save: *mut Context, to: Context, word: usize, thread_pointer: *mut ()) -> usize {
+    #[cfg(all(
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    ))]
+    // SAFETY: the contract is the backend's.
+    unsafe {
+        backend::switch_with(save, to, word, thread_pointer)
+    }
+    #[cfg(not(all(
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    )))]
+    {
+        let _ = (save, to, word, thread_pointer);
+        unreachable!("this build cannot switch with a thread pointer")
+    }
+}
+
+/// The calling thread's thread pointer, or that of the block with which the caller runs.
+///
+/// The compiler takes the thread pointer for constant within a function, so it must not be kept over a switch to another
+/// computation.
+///
+/// # Panics
+///
+/// If [`CAN_SWITCH_WITH`] is false.
+#[inline(always)]
+pub fn thread_pointer() -> *mut () {
+    #[cfg(all(
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    ))]
+    {
+        backend::thread_pointer()
+    }
+    #[cfg(not(all(
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    )))]
+    {
+        unreachable!("this build cannot switch with a thread pointer")
+    }
+}
+
+/// Continues `to` with its thread pointer, as [`switch_with`] does, and never returns: the caller has ended.
+///
+/// # Panics
+///
+/// If [`CAN_SWITCH_WITH`] is false.
+///
+/// # Safety
+///
+/// As for [`switch_with`]. Nothing on the caller's stack is dropped.
+#[inline(always)]
+pub unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut ()) -> ! {
+    #[cfg(all(
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    ))]
+    // SAFETY: the contract is the backend's.
+    unsafe {
+        backend::leave_with(to, word, thread_pointer)
+    }
+    #[cfg(not(all(
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    )))]
+    {
+        let _ = (to, word, thread_pointer);
+        unreachable!("this build cannot switch with a thread pointer")
+    }
 }
 
 /// Makes a context on a fresh stack: the first switch to it calls `entry(word, argument)` there.

@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use std::thread;
 
 use abaca_asm::stack::{Stack, StackPool};
-use abaca_asm::{Context, Entry, Exit, prepare, switch};
+use abaca_asm::{
+    CAN_SWITCH_WITH, Context, Entry, Exit, leave_with, prepare, switch, switch_with, thread_pointer,
+};
 
 /// A fiber and the computation that continues it. Both access it by pointer only.
 struct Pair {
@@ -248,5 +250,39 @@ fn a_fiber_runs_fibers() {
     let mut pair = Pair::new(&pool, parent);
     assert_eq!(pair.go_on(10), 11);
     assert_eq!(pair.go_on(20), 33);
+    pair.end(&pool);
+}
+
+/// Answers each word with its double, by switches that set the thread pointer, and leaves at 0.
+unsafe extern "C" fn double(mut word: usize, pair: *mut ()) -> Exit {
+    let pair = pair.cast::<Pair>();
+    while word != 0 {
+        word = unsafe { switch_with(&raw mut (*pair).fiber, (*pair).caller, 2 * word, thread_pointer()) };
+    }
+    unsafe { leave_with((*pair).caller, usize::MAX, thread_pointer()) }
+}
+
+/// A thread's own thread pointer, as its `thread_local!`s see it.
+fn address_of_a_thread_local() -> usize {
+    thread_local!(static HERE: u8 = const { 0 });
+    HERE.with(|here| (&raw const *here).addr())
+}
+
+#[test]
+fn a_switch_may_set_the_thread_pointer() {
+    if !CAN_SWITCH_WITH {
+        return;
+    }
+    let pool = StackPool::new(64 * 1024);
+    let mut pair = Pair::new(&pool, double);
+    let before = address_of_a_thread_local();
+    for word in [3, 40, 500] {
+        let answer = unsafe { switch_with(&raw mut pair.caller, pair.fiber, word, thread_pointer()) };
+        assert_eq!(answer, 2 * word);
+    }
+    // Both kinds of switch save the same.
+    assert_eq!(pair.go_on(7), 14);
+    assert_eq!(pair.go_on(0), usize::MAX);
+    assert_eq!(address_of_a_thread_local(), before);
     pair.end(&pool);
 }

@@ -198,7 +198,7 @@
 //!    worker for life**, so thread-locals, `Rc`, thread ids and everything else that is bound to a thread behave as on any
 //!    thread.
 //! 2. [`spawn_local`] takes a closure that is not `Send`: the fiber starts and stays on the current worker.
-//! 3. Roaming is opt-in and unsafe: [`Builder::spawn_roaming`], whose contract says what may not be held across a blocking call.
+//! 3. Roaming is opt-in and unsafe: [`Builder::spawn_roaming_unchecked`], whose contract says what may not be held across a blocking call.
 //! 4. [`scope`](fn@scope) takes a closure and joins before it returns, also when it unwinds.
 //! 5. What is left is no undefined behaviour: a `RefCell` or lock in a thread-local that is borrowed across a blocking call can
 //!    be seen borrowed by another fiber of the same worker (a panic, or a deadlock). [`std::thread::panicking`] speaks of the

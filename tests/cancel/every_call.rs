@@ -168,7 +168,7 @@ fn a_roaming_fiber_is_cancelled_wherever_it_is() {
         let fiber = runtime.run(|| {
             // SAFETY: it holds nothing that is bound to a thread.
             let roaming = unsafe {
-                abaca::Builder::new().spawn_roaming(move || {
+                abaca::Builder::new().spawn_roaming_unchecked(move || {
                     for _ in 0..round % 7 {
                         abaca::yield_now();
                     }

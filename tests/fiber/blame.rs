@@ -99,7 +99,7 @@ fn a_name_with_a_nul_blames_the_caller() {
         assert_blames_here(|| actor.spawn(|_: &mut abaca::actor::Mailbox<()>| ()));
         assert_blames_here(|| abaca::scope(|scope| drop(builder().spawn_scoped(scope, || ()))));
         // SAFETY: it never runs.
-        assert_blames_here(|| unsafe { builder().spawn_roaming(|| ()) });
+        assert_blames_here(|| unsafe { builder().spawn_roaming_unchecked(|| ()) });
         // SAFETY: it never runs.
         assert_blames_here(|| unsafe { builder().spawn_unchecked(|| ()) });
     });

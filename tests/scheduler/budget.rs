@@ -309,7 +309,7 @@ fn a_roaming_fiber_yields() {
         };
         // SAFETY: with one worker the fiber never changes threads.
         #[expect(unsafe_code, reason = "a roaming fiber")]
-        let roaming = unsafe { abaca::Builder::new().spawn_roaming(body) }.unwrap();
+        let roaming = unsafe { abaca::Builder::new().spawn_roaming_unchecked(body) }.unwrap();
         roaming.join().unwrap();
     });
 }

@@ -105,13 +105,13 @@ fn thread_state_is_kept_when_the_budget_makes_a_fiber_yield() {
 #[test]
 #[expect(
     unsafe_code,
-    reason = "spawn_roaming is unsafe: these fibers read the thread-local in functions of their own"
+    reason = "spawn_roaming_unchecked is unsafe: these fibers read the thread-local in functions of their own"
 )]
 fn thread_state_is_kept_for_roaming_fibers() {
     let (runtime, _) = keeping(4);
     runtime.run(|| {
         // SAFETY: the fiber keeps nothing that is bound to a thread across a blocking call.
-        let roaming = |n: u32| unsafe { Builder::new().spawn_roaming(move || nest(n % 10)) }.unwrap();
+        let roaming = |n: u32| unsafe { Builder::new().spawn_roaming_unchecked(move || nest(n % 10)) }.unwrap();
         let all: Vec<_> = (0..100).map(roaming).collect();
         all.into_iter().for_each(|fiber| fiber.join().unwrap());
     });

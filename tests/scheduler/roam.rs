@@ -2,7 +2,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "spawn_roaming is unsafe: these fibers hold nothing that is bound to a thread"
+    reason = "spawn_roaming_unchecked is unsafe: these fibers hold nothing that is bound to a thread"
 )]
 
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ use abaca::{Builder, JoinHandle};
 fn spawn_roaming<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     // SAFETY: the closures in this file keep only plain data across blocking calls, and read the thread's id in a
     // function that is not inlined.
-    unsafe { Builder::new().spawn_roaming(f) }.unwrap()
+    unsafe { Builder::new().spawn_roaming_unchecked(f) }.unwrap()
 }
 
 #[inline(never)]

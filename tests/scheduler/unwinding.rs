@@ -3,7 +3,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "spawn_roaming is unsafe: these fibers hold nothing that is bound to a thread"
+    reason = "spawn_roaming_unchecked is unsafe: these fibers hold nothing that is bound to a thread"
 )]
 
 use std::io::{Read, Write};
@@ -123,7 +123,7 @@ fn a_roaming_fiber_stays_where_it_is_while_it_unwinds() {
                 std::panic::resume_unwind(Box::new("on purpose"));
             };
             // SAFETY: the fiber keeps only plain data across blocking calls, and reads thread ids in a function of its own.
-            unsafe { Builder::new().spawn_roaming::<_, ()>(body) }.unwrap()
+            unsafe { Builder::new().spawn_roaming_unchecked::<_, ()>(body) }.unwrap()
         };
         let handles: Vec<_> = (0..200).map(roaming).collect();
         handles.into_iter().for_each(|handle| assert!(handle.join().is_err()));

@@ -128,6 +128,79 @@ pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usi
     answer
 }
 
+/// [`switch`], which also sets the register `tpidr_el0` to `thread_pointer`. See [`crate::switch_with`] for the contract.
+#[inline(always)]
+pub(crate) unsafe fn switch_with(
+    save: *mut Context,
+    to: Context,
+    word: usize,
+    thread_pointer: *mut (),
+) -> usize {
+    let answer;
+    // SAFETY: as in `switch`. No thread-local is used between the change of stacks and the jump.
+    unsafe {
+        asm!(
+            "adr x9, 2f",
+            "stp x29, x19, [sp, #-32]!",
+            "str x9, [sp, #{resume}]",
+            "mov x10, sp",
+            "str x10, [x0]",
+            "mov sp, x1",
+            "msr tpidr_el0, x3",
+            "ldr x9, [sp, #{resume}]",
+            "br x9",
+            "2:",
+            "ldp x29, x19, [sp], #32",
+            resume = const RESUME,
+            in("x0") save,
+            in("x1") to.0.as_ptr(),
+            in("x3") thread_pointer,
+            inlateout("x2") word => answer,
+            out("x20") _,
+            out("x21") _,
+            out("x22") _,
+            out("x23") _,
+            out("x24") _,
+            out("x25") _,
+            out("x26") _,
+            out("x27") _,
+            out("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    answer
+}
+
+/// See [`crate::thread_pointer`].
+#[inline(always)]
+pub(crate) fn thread_pointer() -> *mut () {
+    let pointer;
+    // SAFETY: the register is readable by every program.
+    unsafe {
+        asm!("mrs {pointer}, tpidr_el0", pointer = out(reg) pointer, options(nostack, preserves_flags, readonly))
+    };
+    pointer
+}
+
+/// Continues `to`, with `thread_pointer` in `tpidr_el0`, and saves nothing. See [`crate::leave_with`] for the contract.
+#[inline(always)]
+pub(crate) unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut ()) -> ! {
+    // SAFETY: as in `switch_with`; this side is not continued.
+    unsafe {
+        asm!(
+            "mov sp, x1",
+            "msr tpidr_el0, x3",
+            "ldr x9, [sp, #{resume}]",
+            "br x9",
+            resume = const RESUME,
+            in("x1") to.0.as_ptr(),
+            in("x3") thread_pointer,
+            in("x2") word,
+            options(noreturn),
+        );
+    }
+}
+
 /// Makes a context that calls `entry` and where a backtrace ends. See [`crate::prepare`] for the contract.
 pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
     // SAFETY: the contract of `crate::prepare` is that of `lay_out`.

@@ -1,5 +1,6 @@
-//! The switch, once per architecture: each file has the same three items, `switch`, `prepare` and
-//! `prepare_linked`, and keeps its register contract, its frame and its call frame information to itself.
+//! The switch, once per architecture: each file has the same items, `switch`, `prepare`, `prepare_linked`, and for
+//! computations with thread-local storage of their own `switch_with`, `leave_with` and `thread_pointer`. Each keeps its register contract, its frame
+//! and its call frame information to itself.
 //!
 //! x86_64, aarch64 and riscv64 are written by hand. Every other architecture uses corosensei, and
 //! `--cfg abaca_corosensei` selects that backend on these three as well, so that it can be tested there.
@@ -45,4 +46,10 @@ use self::corosensei as backend;
 
 #[cfg(feature = "std")]
 pub(crate) use backend::prepare_linked;
+#[cfg(all(
+    not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+    target_pointer_width = "64",
+    any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+))]
+pub(crate) use backend::{leave_with, switch_with, thread_pointer};
 pub(crate) use backend::{prepare, switch};

@@ -154,6 +154,108 @@ pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usi
     answer
 }
 
+/// [`switch`], which also sets the register `tp` to `thread_pointer`. See [`crate::switch_with`] for the contract.
+#[inline(always)]
+pub(crate) unsafe fn switch_with(
+    save: *mut Context,
+    to: Context,
+    word: usize,
+    thread_pointer: *mut (),
+) -> usize {
+    let answer;
+    // SAFETY: as in `switch`. No thread-local is used between the change of stacks and the jump.
+    unsafe {
+        asm!(
+            "lla t1, 2f",
+            "addi sp, sp, -32",
+            "sd s0, 0(sp)",
+            "sd s1, 8(sp)",
+            "sd t1, {resume}(sp)",
+            "sd sp, 0(a0)",
+            "mv sp, a1",
+            "mv tp, a3",
+            "ld t1, {resume}(sp)",
+            "jr t1",
+            "2:",
+            "ld s0, 0(sp)",
+            "ld s1, 8(sp)",
+            "addi sp, sp, 32",
+            resume = const RESUME,
+            in("a0") save,
+            in("a1") to.0.as_ptr(),
+            in("a3") thread_pointer,
+            inlateout("a2") word => answer,
+            out("s2") _,
+            out("s3") _,
+            out("s4") _,
+            out("s5") _,
+            out("s6") _,
+            out("s7") _,
+            out("s8") _,
+            out("s9") _,
+            out("s10") _,
+            out("s11") _,
+            // The convention without floating point has no registers of that kind to preserve.
+            #[cfg(target_feature = "f")]
+            out("fs0") _,
+            #[cfg(target_feature = "f")]
+            out("fs1") _,
+            #[cfg(target_feature = "f")]
+            out("fs2") _,
+            #[cfg(target_feature = "f")]
+            out("fs3") _,
+            #[cfg(target_feature = "f")]
+            out("fs4") _,
+            #[cfg(target_feature = "f")]
+            out("fs5") _,
+            #[cfg(target_feature = "f")]
+            out("fs6") _,
+            #[cfg(target_feature = "f")]
+            out("fs7") _,
+            #[cfg(target_feature = "f")]
+            out("fs8") _,
+            #[cfg(target_feature = "f")]
+            out("fs9") _,
+            #[cfg(target_feature = "f")]
+            out("fs10") _,
+            #[cfg(target_feature = "f")]
+            out("fs11") _,
+            clobber_abi("C"),
+        );
+    }
+    answer
+}
+
+/// See [`crate::thread_pointer`].
+#[inline(always)]
+pub(crate) fn thread_pointer() -> *mut () {
+    let pointer;
+    // SAFETY: the register is readable by every program.
+    unsafe {
+        asm!("mv {pointer}, tp", pointer = out(reg) pointer, options(nostack, preserves_flags, readonly))
+    };
+    pointer
+}
+
+/// Continues `to`, with `thread_pointer` in `tp`, and saves nothing. See [`crate::leave_with`] for the contract.
+#[inline(always)]
+pub(crate) unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut ()) -> ! {
+    // SAFETY: as in `switch_with`; this side is not continued.
+    unsafe {
+        asm!(
+            "mv sp, a1",
+            "mv tp, a3",
+            "ld t1, {resume}(sp)",
+            "jr t1",
+            resume = const RESUME,
+            in("a1") to.0.as_ptr(),
+            in("a3") thread_pointer,
+            in("a2") word,
+            options(noreturn),
+        );
+    }
+}
+
 /// Makes a context that calls `entry` and where a backtrace ends. See [`crate::prepare`] for the contract.
 pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
     // SAFETY: the contract of `crate::prepare` is that of `lay_out`.

@@ -11,7 +11,7 @@
 //! | all other integer, x87, MMX, SSE, AVX and mask registers | overwritten: the compiler saves what is alive around the switch |
 //! | `MXCSR`, x87 control word | **not touched**: they belong to the thread (see below) |
 //! | direction flag | clear on both sides, as the calling convention demands |
-//! | `fs`, `gs` | not touched: thread-local storage is the thread's |
+//! | `fs`, `gs` | not touched: thread-local storage is the thread's. [`switch_with`] sets the base of `fs` |
 //!
 //! The System V convention counts the control bits of `MXCSR` and the x87 control word among the registers
 //! that a call preserves. The switch deviates on purpose: saving and loading them doubles its cost, and
@@ -112,6 +112,74 @@ pub(crate) unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usi
         );
     }
     answer
+}
+
+/// [`switch`], which also makes `thread_pointer` the base of `fs`. See [`crate::switch_with`] for the contract.
+#[inline(always)]
+pub(crate) unsafe fn switch_with(
+    save: *mut Context,
+    to: Context,
+    word: usize,
+    thread_pointer: *mut (),
+) -> usize {
+    let answer;
+    // SAFETY: as in `switch`. No thread-local is used between the change of stacks and the jump. The kernel allows
+    // `wrfsbase`, as the caller has checked.
+    unsafe {
+        asm!(
+            "push rbp",
+            "push rbx",
+            "lea rax, [rip + 2f]",
+            "push rax",
+            "mov [rdi], rsp",
+            "mov rsp, rsi",
+            "wrfsbase rcx",
+            "pop rax",
+            "jmp rax",
+            "2:",
+            "pop rbx",
+            "pop rbp",
+            in("rdi") save,
+            in("rsi") to.0.as_ptr(),
+            in("rcx") thread_pointer,
+            inlateout("rdx") word => answer,
+            out("r12") _,
+            out("r13") _,
+            out("r14") _,
+            out("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    answer
+}
+
+/// See [`crate::thread_pointer`].
+#[inline(always)]
+pub(crate) fn thread_pointer() -> *mut () {
+    let pointer;
+    // SAFETY: the psABI has the base of `fs` stored where it points.
+    unsafe {
+        asm!("mov {pointer}, fs:[0]", pointer = out(reg) pointer, options(nostack, preserves_flags, readonly))
+    };
+    pointer
+}
+
+/// Continues `to`, with `thread_pointer` as the base of `fs`, and saves nothing. See [`crate::leave_with`] for the contract.
+#[inline(always)]
+pub(crate) unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut ()) -> ! {
+    // SAFETY: as in `switch_with`; this side is not continued.
+    unsafe {
+        asm!(
+            "mov rsp, rsi",
+            "wrfsbase rcx",
+            "pop rax",
+            "jmp rax",
+            in("rsi") to.0.as_ptr(),
+            in("rcx") thread_pointer,
+            in("rdx") word,
+            options(noreturn),
+        );
+    }
 }
 
 /// Makes a context that calls `entry` and where a backtrace ends. See [`crate::prepare`] for the contract.

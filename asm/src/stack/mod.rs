@@ -45,6 +45,7 @@
 //! call these when they are idle.)
 
 mod error;
+mod fixture;
 mod guard;
 mod pool;
 mod registry;
@@ -53,6 +54,7 @@ mod slab;
 mod surplus;
 
 pub use error::StackError;
+pub use fixture::Fixture;
 pub use guard::Guard;
 pub use pool::StackPool;
 #[cfg(abaca_asan)]

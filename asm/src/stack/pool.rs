@@ -17,6 +17,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering;
 
 use super::error::StackError;
+use super::fixture::Fixture;
 use super::guard::Guard;
 use super::registry;
 use super::slab::{Shape, Slab, Stack};
@@ -51,6 +52,7 @@ pub struct StackPool {
 
 pub(super) struct Shared {
     shape: Shape,
+    fixture: Option<Fixture>,
     pub(super) state: Lock<State>,
 }
 
@@ -100,6 +102,41 @@ impl StackPool {
     /// assert_eq!(pool.guard(), Guard::Mprotect);
     /// ```
     pub fn with_guard(stack_bytes: usize, guard: Guard) -> Self {
+        Self::build(stack_bytes, guard, None)
+    }
+
+    /// Like [`new`](Self::new), for stacks whose owner makes a [`Fixture`] at the top of each. Its size is rounded up to whole pages
+    /// that cannot be released, and is part of the `stack_bytes`.
+    ///
+    /// ```
+    /// use std::ptr::NonNull;
+    /// use std::sync::atomic::Ordering;
+    ///
+    /// use abaca_asm::stack::{Fixture, StackPool};
+    ///
+    /// /// Nothing has to be freed: the fixture is a number in the stack's memory.
+    /// unsafe fn remove(_number: NonNull<()>) {}
+    ///
+    /// let pool = StackPool::with_fixtures(64 * 1024, Fixture { bytes: 16, remove });
+    /// let stack = pool.take()?;
+    /// let word = stack.fixture().expect("the pool has fixtures");
+    /// assert!(word.load(Ordering::Acquire).is_null());
+    /// let number = stack.top().wrapping_sub(16).cast::<u64>();
+    /// // SAFETY: nobody else uses the stack.
+    /// unsafe { number.write(42) };
+    /// word.store(number.cast(), Ordering::Release);
+    /// pool.give(stack);
+    ///
+    /// let again = pool.take()?;
+    /// assert_eq!(again.fixture().unwrap().load(Ordering::Acquire), number.cast());
+    /// # pool.give(again);
+    /// # Ok::<(), abaca_asm::stack::StackError>(())
+    /// ```
+    pub fn with_fixtures(stack_bytes: usize, fixture: Fixture) -> Self {
+        Self::build(stack_bytes, Guard::DEFAULT, Some(fixture))
+    }
+
+    fn build(stack_bytes: usize, guard: Guard, fixture: Option<Fixture>) -> Self {
         let state = State {
             guard,
             slabs: Vec::new(),
@@ -114,7 +151,7 @@ impl StackPool {
             taken: 0,
         };
         let shape = Shape::for_stack(stack_bytes);
-        Self { shared: ManuallyDrop::new(Box::new(Shared { shape, state: Lock::new(state) })) }
+        Self { shared: ManuallyDrop::new(Box::new(Shared { shape, fixture, state: Lock::new(state) })) }
     }
 
     /// Takes the stack that was given back last, or a fresh one.
@@ -261,7 +298,7 @@ impl StackPool {
     fn grow(&self, state: &mut State) -> Result<NonNull<Slab>, StackError> {
         let mut count = state.total.clamp(FIRST_SLAB, Slab::MOST);
         let slab = loop {
-            match Slab::map(self.shared.shape, count, self.id()) {
+            match Slab::map(self.shared.shape, count, self.id(), self.shared.fixture) {
                 Ok(slab) => break slab,
                 Err(_) if count > 1 => count /= 2,
                 Err(error) => return Err(error),

@@ -50,11 +50,13 @@ impl Release {
         self.len == MOST
     }
 
-    /// Adds all of `stack`, whose contents are lost. The owner of the handle has promised, in the contract of
+    /// Adds all of `stack` but its [fixture](super::Fixture). The contents are lost. The owner of the handle has promised, in the contract of
     /// [`prepare`](crate::prepare), that nobody runs on it.
     pub fn add(&mut self, stack: &Stack) {
-        let (bottom, bytes) = stack.usable();
-        self.push(bottom, bytes);
+        let (bottom, bytes) = stack.unused();
+        if bytes > 0 {
+            self.push(bottom, bytes);
+        }
     }
 
     /// Adds the memory below the frames of a computation that is suspended on `stack`, or in a coroutine that runs on `stack`:

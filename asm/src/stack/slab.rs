@@ -12,6 +12,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::error::StackError;
+use super::fixture::Fixture;
 use super::guard::Guard;
 use super::registry;
 use crate::os;
@@ -63,6 +64,8 @@ pub(super) struct Slab {
     pool: *const (),
     /// One word per stack, for its owner.
     owners: Box<[AtomicPtr<()>]>,
+    /// What lies at the top of the stacks, if something does; null where it has not been made yet.
+    fixtures: Option<(Fixture, Box<[AtomicPtr<()>]>)>,
     /// How many handles were dropped instead of given back.
     lost: AtomicUsize,
     /// How many of its stacks the pool holds without a page in them. Changed only while the pool is locked.
@@ -80,19 +83,25 @@ impl Slab {
     const RETIRED: usize = usize::MAX;
 
     /// Maps room for `count` stacks, none of them guarded yet.
-    pub(super) fn map(shape: Shape, count: usize, pool: *const ()) -> Result<Box<Self>, StackError> {
-        let mut owners = Vec::new();
-        let no_memory = |_| StackError::new("allocation", count * size_of::<AtomicPtr<()>>(), libc::ENOMEM);
-        owners.try_reserve_exact(count).map_err(no_memory)?;
-        owners.resize_with(count, AtomicPtr::default);
+    pub(super) fn map(
+        shape: Shape,
+        count: usize,
+        pool: *const (),
+        fixture: Option<Fixture>,
+    ) -> Result<Box<Self>, StackError> {
+        let owners = words(count)?;
+        let fixtures = match fixture {
+            Some(fixture) => Some((fixture, words(count)?)),
+            None => None,
+        };
         let bytes = shape.stride_bytes.saturating_mul(count);
         let base = os::map(bytes).map_err(|errno| StackError::new("mmap", bytes, errno))?;
-        let owners = owners.into_boxed_slice();
         Ok(Box::new(Self {
             base,
             shape,
             pool,
             owners,
+            fixtures,
             lost: AtomicUsize::new(0),
             bare: AtomicUsize::new(0),
             #[cfg(abaca_valgrind)]
@@ -155,8 +164,23 @@ impl Slab {
     }
 }
 
+/// A word for each of `count` stacks.
+fn words(count: usize) -> Result<Box<[AtomicPtr<()>]>, StackError> {
+    let mut words = Vec::new();
+    let no_memory = |_| StackError::new("allocation", count * size_of::<AtomicPtr<()>>(), libc::ENOMEM);
+    words.try_reserve_exact(count).map_err(no_memory)?;
+    words.resize_with(count, AtomicPtr::default);
+    Ok(words.into_boxed_slice())
+}
+
 impl Drop for Slab {
     fn drop(&mut self) {
+        if let Some((fixture, words)) = &self.fixtures {
+            // Acquire: pairs with the Release of whoever made the fixture.
+            let made = words.iter().filter_map(|word| NonNull::new(word.load(Ordering::Acquire)));
+            // SAFETY: the pool drops a slab only when no handle is left, so nobody uses its stacks; each fixture is removed once.
+            made.for_each(|it| unsafe { (fixture.remove)(it) });
+        }
         #[cfg(abaca_valgrind)]
         self.registered.get_mut().drain(..).for_each(crate::valgrind::deregister_stack);
         registry::remove(self.base);
@@ -272,6 +296,26 @@ impl Stack {
         &self.slab().owners[self.index as usize]
     }
 
+    /// The word for the stack's [`Fixture`]: null until the owner of the handle has made it. It stays when the stack is given
+    /// back. `None` if the pool has no fixtures.
+    pub fn fixture(&self) -> Option<&AtomicPtr<()>> {
+        let (_, words) = self.slab().fixtures.as_ref()?;
+        Some(&words[self.index as usize])
+    }
+
+    /// The beginning of its usable memory, and the bytes of it that hold nothing when nobody uses the stack: all pages, without
+    /// those of its fixture.
+    pub(super) fn unused(&self) -> (NonNull<u8>, usize) {
+        let (bottom, bytes) = self.usable();
+        let Some((fixture, words)) = &self.slab().fixtures else { return (bottom, bytes) };
+        // Relaxed: the caller has the handle, through which the fixture was made.
+        if words[self.index as usize].load(Ordering::Relaxed).is_null() {
+            return (bottom, bytes);
+        }
+        let kept = self.top().addr().saturating_sub(fixture.bytes) & !(os::page_bytes() - 1);
+        (bottom, kept.saturating_sub(bottom.addr().get()))
+    }
+
     /// Releases the memory of the stack to the kernel, except the topmost `keep_bytes` below
     /// [`top`](Self::top), rounded up to whole pages. The released memory reads as zero. The stack and its
     /// guard stay as they are.
@@ -280,8 +324,11 @@ impl Stack {
     /// were touched deeply and will not be for a while.
     pub fn release_below(&self, keep_bytes: usize) {
         let kept = self.top().addr().saturating_sub(keep_bytes) & !(os::page_bytes() - 1);
-        let Some(bytes) = kept.checked_sub(self.bottom().addr()).filter(|&bytes| bytes > 0) else { return };
-        let (bottom, _) = self.usable();
+        let (bottom, unused) = self.unused();
+        let bytes = kept.saturating_sub(bottom.addr().get()).min(unused);
+        if bytes == 0 {
+            return;
+        }
         // SAFETY: the range is usable memory of this stack. By the contract of `prepare`, nothing but the owner of this
         // handle uses it.
         unsafe { os::discard(bottom, bytes) };

@@ -1,8 +1,18 @@
-//! A fiber's flags. Only the thread of its home changes them.
+//! A fiber's flags. Its home changes them, or the fiber itself, also on a thread that its home has left.
+
+#[cfg(not(feature = "own-tls"))]
+use std::cell::Cell;
+#[cfg(feature = "own-tls")]
+use std::sync::atomic::{AtomicU16, Ordering};
+
+#[cfg(not(feature = "own-tls"))]
+type Bits = u8;
+#[cfg(feature = "own-tls")]
+type Bits = u16;
 
 /// Boolean facts about a fiber.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Flags(u8);
+pub(crate) struct Flags(Bits);
 
 impl Flags {
     /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
@@ -21,6 +31,9 @@ impl Flags {
     pub(crate) const IN_HOOK: Self = Self(64);
     /// Its home has ended its wait, and has found that the fiber can unwind from there to its target.
     pub(crate) const PROBED: Self = Self(128);
+    /// Shares what is not `Send` with other fibers of its worker, which therefore never runs them in parallel.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const BOUND: Self = Self(256);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 
@@ -34,5 +47,48 @@ impl Flags {
 
     pub(super) fn without(self, flag: Self) -> Self {
         Self(self.0 & !flag.0)
+    }
+}
+
+/// The flags in a header. Without own storage only the thread of the fiber's home uses them.
+#[cfg(not(feature = "own-tls"))]
+pub(super) struct FlagCell(Cell<Flags>);
+
+#[cfg(not(feature = "own-tls"))]
+impl FlagCell {
+    pub(super) fn new(flags: Flags) -> Self {
+        Self(Cell::new(flags))
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self) -> Flags {
+        self.0.get()
+    }
+
+    #[inline(always)]
+    pub(super) fn set(&self, flags: Flags) {
+        self.0.set(flags);
+    }
+}
+
+/// The flags in a header. A fiber may change its own while its home, on another thread, reads them.
+#[cfg(feature = "own-tls")]
+pub(super) struct FlagCell(AtomicU16);
+
+#[cfg(feature = "own-tls")]
+impl FlagCell {
+    pub(super) fn new(flags: Flags) -> Self {
+        Self(AtomicU16::new(flags.0))
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self) -> Flags {
+        // Relaxed: one thread at a time changes them.
+        Flags(self.0.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    pub(super) fn set(&self, flags: Flags) {
+        self.0.store(flags.0, Ordering::Relaxed);
     }
 }

@@ -36,6 +36,8 @@ pub(crate) use cancel_scope::{CancelScope, Chain, Fired, Target};
 pub(crate) use contained::contained;
 pub(crate) use flags::Flags;
 pub(crate) use future_waiter::{FutureWaiter, Task, has_own_waker, note_own_waker, wake_task};
+#[cfg(feature = "own-tls")]
+pub(crate) use header::Absence;
 pub(crate) use header::Header;
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};

@@ -131,21 +131,23 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        let worker =
-            current_worker().filter(|worker| worker.current().is_some()).ok_or(SpawnError::NoRuntime)?;
+        let here = || current_worker().and_then(|worker| Some((worker, scheduler::fiber_on(worker)?)));
+        let (worker, me) = here().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
         let cell = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
-        // Straight into the ready list, from which no worker steals.
-        worker.make_ready(cell);
+        scheduler::spawn_beside(worker, me, cell);
         park::spend(Cost::Call);
         // SAFETY: just allocated, for that closure.
         Ok(unsafe { JoinHandle::new(cell) })
     }
 
-    /// Spawns a fiber that may resume on any worker after each of its parks.
+    /// Spawns a fiber that may resume on any worker after each of its parks, whether or not it has thread-local storage of its own.
     ///
     /// # Safety
+    ///
+    /// Where the runtime gives fibers [storage of their own](crate::runtime::Builder::own_tls), nothing: use `spawn_roaming` there.
+    /// Elsewhere:
     ///
     /// Once it has started, the fiber may be on another OS thread after any call that may block or yield, and any call of this
     /// crate may. So whatever is on its stack across such a call must be sound to use from another thread: no `Rc` that is
@@ -166,7 +168,7 @@ impl Builder {
     /// # abaca::run(|| {
     /// // SAFETY: the fiber holds only a number across its yields.
     /// let fiber = unsafe {
-    ///     abaca::Builder::new().spawn_roaming(|| {
+    ///     abaca::Builder::new().spawn_roaming_unchecked(|| {
     ///         (0..10).for_each(|_| abaca::yield_now());
     ///         5
     ///     })
@@ -175,7 +177,7 @@ impl Builder {
     /// # });
     /// ```
     #[track_caller]
-    pub unsafe fn spawn_roaming<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    pub unsafe fn spawn_roaming_unchecked<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -187,6 +189,49 @@ impl Builder {
         scheduler::spawn_here(worker, cell);
         // SAFETY: just allocated, for that closure.
         Ok(unsafe { JoinHandle::new(cell) })
+    }
+
+    /// Spawns a fiber that any worker may resume after each of its parks. The runtime gives its fibers
+    /// [thread-local storage of their own](crate::runtime::Builder::own_tls), which makes this safe: what is bound to a thread is
+    /// bound to the fiber. With the feature `own-tls`.
+    ///
+    /// Such a fiber spreads over the workers by itself; the price is that each of its parks goes through the hub.
+    ///
+    /// # Errors
+    ///
+    /// * [`SpawnError::SharedStorage`]: the fibers of this runtime share their workers' storage.
+    /// * As [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// If the [`name`](Self::name) contains a NUL.
+    ///
+    /// ```
+    /// # if cfg!(any(abaca_asan, abaca_tsan, abaca_valgrind, abaca_corosensei)) { return; }
+    /// let runtime = abaca::Runtime::builder().own_tls(true).build().unwrap();
+    /// runtime.run(|| {
+    ///     let fiber = abaca::Builder::new().spawn_roaming(|| {
+    ///         let id = std::thread::current().id();
+    ///         (0..10).for_each(|_| abaca::yield_now());
+    ///         assert_eq!(std::thread::current().id(), id);
+    ///         5
+    ///     });
+    ///     assert_eq!(fiber.unwrap().join().unwrap(), 5);
+    /// });
+    /// ```
+    #[cfg(feature = "own-tls")]
+    #[track_caller]
+    pub fn spawn_roaming<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        if !current_worker().ok_or(SpawnError::NoRuntime)?.shared().has_own_tls() {
+            return Err(SpawnError::SharedStorage);
+        }
+        // SAFETY: the fiber keeps its thread-locals when it moves, and the addresses of them. Nothing else that safe code can hold
+        // is bound to a thread.
+        unsafe { self.spawn_roaming_unchecked(f) }
     }
 
     /// Spawns a fiber that may borrow from its surroundings. Use [`scope`](crate::scope()) instead wherever you can. Mirrors

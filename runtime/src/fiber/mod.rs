@@ -79,6 +79,8 @@ pub(crate) mod join_future;
 mod join_handle;
 pub(crate) mod join_set;
 mod local_key;
+#[cfg(feature = "own-tls")]
+mod pin;
 mod scope;
 mod scope_fibers;
 mod spawn;
@@ -96,6 +98,8 @@ pub use builder::Builder;
 pub use current::{current, park, park_timeout, yield_now};
 pub use join_handle::JoinHandle;
 pub use local_key::{AccessError, LocalKey};
+#[cfg(feature = "own-tls")]
+pub use pin::{Pinned, pin};
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use spawn::{spawn, spawn_local};
 pub use spawn_error::SpawnError;

@@ -34,6 +34,8 @@ pub enum SpawnError {
     },
     /// The stack size asked for is 4 GiB or more.
     StackTooLarge,
+    /// The fiber is to roam, and shares its worker's thread-local storage: build the runtime with `own_tls(true)`.
+    SharedStorage,
 }
 
 impl SpawnError {
@@ -73,6 +75,9 @@ impl fmt::Display for SpawnError {
                 )
             }
             Self::StackTooLarge => f.write_str("a fiber's stack is less than 4 GiB"),
+            Self::SharedStorage => f.write_str(
+                "a fiber that roams needs thread-local storage of its own: build the runtime with own_tls(true)",
+            ),
         }
     }
 }

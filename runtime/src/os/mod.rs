@@ -6,6 +6,9 @@ mod about;
 #[cfg_attr(loom, path = "model_alarm.rs")]
 pub(crate) mod alarm;
 pub(crate) mod arrivals;
+#[cfg(any(feature = "own-tls", loom))]
+#[cfg_attr(loom, path = "model_barrier.rs")]
+pub(crate) mod barrier;
 pub(crate) mod copy;
 mod dwarf;
 pub(crate) mod epoll;
@@ -24,6 +27,8 @@ pub(crate) mod signal;
 pub(crate) mod slack;
 pub(crate) mod socket;
 pub(crate) mod stderr;
+#[cfg(feature = "own-tls")]
+pub(crate) mod storage;
 pub(crate) mod thread;
 pub(crate) mod thread_state;
 #[cfg(feature = "backtrace")]

@@ -22,7 +22,6 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use abaca_asm::stack::StackPool;
 use loom::sync::Mutex;
 use loom::thread::{self, JoinHandle};
 
@@ -155,7 +154,7 @@ impl Drop for Counted {
 
 impl Runtime {
     fn new(body: impl FnOnce() + 'static) -> Self {
-        let stacks = StackSupply::new(StackPool::new(1 << 16));
+        let stacks = StackSupply::new(1 << 16);
         let pollers = Pollers::Thread(Poller::new().unwrap());
         let blocking = Arc::new(Pool::new("model", Settings::default()));
         // Nothing watches the worker: the model has no monitor.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::cancel::{Until, is_cancelled, unwind, wait_in_scopes};
 use super::thread::wait_on_thread;
 use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
-use crate::scheduler::{self, Bound, Worker, current_worker};
+use crate::scheduler::{self, Bound, Worker, current_worker, fiber_on};
 use crate::timer::Entry;
 
 /// A waiter for the caller: the current fiber, or this OS thread.
@@ -58,6 +58,12 @@ pub(super) fn block(
     waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
 
+/// The calling fiber's worker, on whose thread it is when this returns.
+#[inline(always)]
+fn home() -> scheduler::Present {
+    scheduler::come_home(current_worker().expect("a fiber runs on a worker"))
+}
+
 /// Suspends the current fiber until `waiter` is claimed. If `is_visible`, a cancellation may claim it.
 #[inline(always)]
 fn suspend_in_wait(
@@ -69,11 +75,11 @@ fn suspend_in_wait(
 ) {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
+    let worker = home();
     header.set_waiting(if is_visible { waiter } else { ptr::null() }, reason);
-    let worker = current_worker().expect("a fiber runs on a worker");
     match deadline {
         None => worker.suspend(me),
-        Some(at) => block_until(worker, me, waiter, at),
+        Some(at) => block_until(&worker, me, waiter, at),
     }
     header.set_waiting(ptr::null(), Reason::None);
 }
@@ -84,11 +90,11 @@ fn suspend_in_scopes(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until
     let Some(at) = until.bound else { return suspend_in_wait(me, waiter, reason, until.own, true) };
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
+    let worker = home();
     header.set_waiting(waiter, reason);
-    let worker = current_worker().expect("a fiber runs on a worker");
     let own_ns = until.own.map(|own| worker.shared().ns_at(own));
     let bound = Bound { fiber: me, waiter, at: Cell::new(Some(at)), own_ns, has_ended_wait: until.by_bound };
-    wait_with_entry(worker, me, &Entry::new(bound.to_owner()), at);
+    wait_with_entry(&worker, me, &Entry::new(bound.to_owner()), at);
     header.set_waiting(ptr::null(), Reason::None);
 }
 
@@ -104,12 +110,14 @@ fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Inst
     let header = unsafe { me.as_ref() };
     let at = worker.shared().ns_at(at);
     let was_pinned = header.has(Flags::PINNED);
-    // The entry is in this worker's wheel, so this worker must resume the fiber even if it roams.
-    header.set_flag(Flags::PINNED);
+    // The entry is in this worker's wheel, so this worker must resume the fiber even if it roams, or take the entry out before.
+    if !header.lets_go_of_timer(entry) {
+        header.set_flag(Flags::PINNED);
+    }
     // SAFETY: the entry stays in place, and is taken out below before the frame ends.
     unsafe { worker.wheel.insert(entry, at) };
     worker.suspend(me);
-    // SAFETY: inserted above into this worker's wheel, on whose thread a pinned fiber resumes.
+    // SAFETY: inserted above into this worker's wheel. If it is still there, the fiber has been resumed on that worker's thread.
     unsafe { worker.wheel.cancel(entry) };
     if !was_pinned {
         header.unset_flag(Flags::PINNED);
@@ -127,7 +135,7 @@ fn block_unwinding(
 ) -> Outcome {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
-    let worker = current_worker().expect("a fiber runs on a worker");
+    let worker = home();
     worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, false));
     waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
@@ -135,17 +143,18 @@ fn block_unwinding(
 /// Lets the other fibers of this worker run, or on a plain thread the other threads.
 #[inline(never)]
 pub(crate) fn yield_now() {
-    match current_worker().and_then(|worker| Some((worker, worker.current()?))) {
+    match current_worker().and_then(|worker| Some((worker, fiber_on(worker)?))) {
         Some((worker, me)) => {
             // SAFETY: the caller is this fiber.
             let header = unsafe { me.as_ref() };
             if std::thread::panicking() {
+                let worker = scheduler::come_home(worker);
                 return worker.suspend_unwinding(header, || worker.yield_now(me));
             }
             if (header.must_unwind() || !header.cancel_scopes.is_empty()) && is_cancelled() {
                 unwind();
             }
-            worker.yield_now(me);
+            scheduler::come_home(worker).yield_now(me);
         }
         None => std::thread::yield_now(),
     }

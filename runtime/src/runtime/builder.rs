@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use abaca_asm::stack::{DEFAULT_STACK_BYTES, StackPool};
+use abaca_asm::stack::DEFAULT_STACK_BYTES;
 
 use super::Runtime;
 use super::crew::Crew;
@@ -48,6 +48,8 @@ pub struct Builder {
     on_thread_stop: Option<Hook>,
     hooks: Hooks,
     pub(super) reporting: Reporting,
+    #[cfg(feature = "own-tls")]
+    pub(super) storage: super::own_tls::Settings,
 }
 
 /// A callback that worker threads call.
@@ -79,6 +81,8 @@ impl Default for Builder {
             on_thread_stop: None,
             hooks: Hooks::default(),
             reporting: Reporting::default(),
+            #[cfg(feature = "own-tls")]
+            storage: super::own_tls::Settings::default(),
         }
     }
 }
@@ -266,7 +270,9 @@ impl Builder {
     /// # Errors
     ///
     /// * [`ErrorKind::InvalidInput`](io::ErrorKind::InvalidInput): no workers or more than 1024, a stack of 4 GiB or more, a
-    ///   name with a NUL, a blocking pool without threads, or a value of `ABACA_WORKERS` or `ABACA_POLLER` that does not parse.
+    ///   name with a NUL, a blocking pool without threads, or a value of an environment variable that does not parse.
+    /// * [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported): fibers are to have thread-local storage of their own, and this
+    ///   machine or build cannot do that. The error says why.
     /// * The error of the operating system, if it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
@@ -284,7 +290,15 @@ impl Builder {
             }
             Poller::Thread => Pollers::Thread(poller::Poller::new()?),
         };
-        let stacks = StackSupply::new(StackPool::new(self.stack_bytes));
+        #[cfg(feature = "own-tls")]
+        let block_bytes = self.storage.prepare()?;
+        #[cfg(feature = "own-tls")]
+        let stacks = match block_bytes {
+            Some(bytes) => StackSupply::with_blocks(self.stack_bytes, bytes),
+            None => StackSupply::new(self.stack_bytes),
+        };
+        #[cfg(not(feature = "own-tls"))]
+        let stacks = StackSupply::new(self.stack_bytes);
         let blocking = Arc::new(Pool::new(&self.name, self.blocking.check()?));
         let shared =
             Shared::new(workers, stacks, pollers, blocking, self.max_fibers, self.hooks, self.reporting)?;
@@ -295,6 +309,22 @@ impl Builder {
             shutdown_timeout: self.shutdown_timeout,
         };
         let crew = runtime.crew.as_mut().expect("it has not ended");
+        #[cfg(feature = "own-tls")]
+        if block_bytes.is_some() {
+            let (roster, name) = (crew.roster(), format!("{}-spare", self.name));
+            let (start, stop) = (self.on_thread_start.clone(), self.on_thread_stop.clone());
+            let weak = Arc::downgrade(&shared);
+            let start_spare = move || {
+                let Some(shared) = weak.upgrade() else { return Ok(()) };
+                let (start, stop) = (start.clone(), stop.clone());
+                roster.start_thread(name.clone(), move || {
+                    call(start.as_ref());
+                    scheduler::run_spare(&shared);
+                    call(stop.as_ref());
+                })
+            };
+            scheduler::set_spares(&shared, self.storage.max_spare_threads, Box::new(start_spare));
+        }
         for index in 0..workers {
             let name = format!("{}-worker-{index}", self.name);
             let (shared, start, stop) =
@@ -352,6 +382,6 @@ impl fmt::Debug for Builder {
     }
 }
 
-fn invalid(message: &'static str) -> io::Error {
+pub(super) fn invalid(message: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }

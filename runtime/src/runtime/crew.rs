@@ -4,7 +4,7 @@
 //! runtime itself, or a thread that such a fiber waits for, would wait for itself: it starts the thread and does not wait.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,15 +18,48 @@ use crate::scheduler::{self, Shared};
 /// See the module's documentation.
 pub(super) struct Crew {
     shared: Arc<Shared>,
-    threads: Vec<thread::JoinHandle<()>>,
-    ended: Arc<Ended>,
+    roster: Arc<Roster>,
 }
 
-/// Counts the runtime's threads that have ended.
+/// The list of a runtime's threads. One of them may start another.
 #[derive(Default)]
-struct Ended {
-    count: Mutex<usize>,
+pub(super) struct Roster {
+    state: Mutex<Threads>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Threads {
+    /// Those that have not been joined.
+    started: Vec<thread::JoinHandle<()>>,
+    /// How many have not ended.
+    running: usize,
+}
+
+impl Roster {
+    fn state(&self) -> MutexGuard<'_, Threads> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a thread that runs `body`.
+    pub(super) fn start_thread(
+        self: &Arc<Self>,
+        name: String,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let roster = Arc::clone(self);
+        let mut state = self.state();
+        let thread = os::thread::start(name, move || {
+            body();
+            roster.state().running -= 1;
+            roster.changed.notify_all();
+        })?;
+        state.running += 1;
+        // Those that have ended meanwhile are not joined at the end.
+        state.started.retain(|thread| !thread.is_finished());
+        state.started.push(thread);
+        Ok(())
+    }
 }
 
 /// The state that a fiber shares with the thread that stops a crew for it.
@@ -49,22 +82,21 @@ pub(super) enum Report {
 
 impl Crew {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, threads: Vec::new(), ended: Arc::default() }
+        Self { shared, roster: Arc::default() }
+    }
+
+    /// The list of the threads, for one that starts another.
+    #[cfg(feature = "own-tls")]
+    pub(super) fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster)
     }
 
     pub(super) fn start_thread(
-        &mut self,
+        &self,
         name: String,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        let ended = Arc::clone(&self.ended);
-        let thread = os::thread::start(name, move || {
-            body();
-            *ended.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            ended.changed.notify_all();
-        })?;
-        self.threads.push(thread);
-        Ok(())
+        self.roster.start_thread(name, body)
     }
 
     /// Whether the runtime cannot end before the caller returns.
@@ -109,7 +141,7 @@ impl Crew {
     }
 
     /// Ends the runtime, and blocks the thread meanwhile.
-    fn stop(mut self, timeout: Duration, report: Report) -> Result<(), ShutdownError> {
+    fn stop(self, timeout: Duration, report: Report) -> Result<(), ShutdownError> {
         self.shared.close();
         if let Err(error) = self.await_end(timeout) {
             if report == Report::Stderr {
@@ -117,7 +149,8 @@ impl Crew {
             }
             return Err(error);
         }
-        for thread in self.threads.drain(..) {
+        let threads = std::mem::take(&mut self.roster.state().started);
+        for thread in threads {
             // A worker never panics: the process would have aborted.
             let _ = thread.join();
         }
@@ -127,18 +160,18 @@ impl Crew {
         Ok(())
     }
 
-    fn await_end(&mut self, timeout: Duration) -> Result<(), ShutdownError> {
-        let total = self.threads.len();
+    fn await_end(&self, timeout: Duration) -> Result<(), ShutdownError> {
         let deadline = Instant::now().checked_add(timeout);
-        let mut count = self.ended.count.lock().unwrap_or_else(PoisonError::into_inner);
-        while *count < total {
+        let mut state = self.roster.state();
+        while state.running > 0 {
             let left =
                 deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
             if left.is_zero() {
-                drop(count);
+                drop(state);
                 return Err(self.abandon());
             }
-            (count, _) = self.ended.changed.wait_timeout(count, left).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.roster.changed.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
         Ok(())
     }

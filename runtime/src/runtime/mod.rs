@@ -23,6 +23,8 @@
 
 mod builder;
 mod crew;
+#[cfg(feature = "own-tls")]
+mod own_tls;
 mod panic_report;
 mod stalls;
 

@@ -18,7 +18,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::Cost;
-use super::worker::{Worker, current_worker};
+use super::worker::Worker;
+use super::{come_home, current_worker, fiber_on};
 use crate::cell::Header;
 
 /// The most that is spent before the clock is read. Reading it takes as long as two or three calls.
@@ -81,11 +82,12 @@ fn run_out(cost: Cost) {
         // A plain thread, which the kernel preempts.
         return set_left(i32::MAX);
     };
-    let Some(me) = worker.current() else { return set_left(FULL) };
+    let Some(me) = fiber_on(worker) else { return set_left(FULL) };
+    let worker = come_home(worker);
     let now_ns = worker.shared().now_ns();
     let verdict = worker.pace.judge(now_ns, worker.slice_of(me), cost, || worker.has_others());
     set_left(worker.pace.allowance.get());
-    let_others(worker, me, verdict, cost == Cost::Surplus);
+    let_others(&worker, me, verdict, cost == Cost::Surplus);
 }
 
 /// Lets others run as `verdict` says: the current fiber has used up its budget. This is not a cancellation point: the caller

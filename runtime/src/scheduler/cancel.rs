@@ -22,7 +22,8 @@ use std::time::Instant;
 
 use super::shared::Shared;
 use super::worker::Worker;
-use super::{current_worker, reach, wake};
+use super::here::present;
+use super::{reach, wake};
 use crate::cell::{Chain, Fiber, Fired, Flags, Header, Outcome, Target, Waiter, Wakeup};
 
 /// The target to which the caller must unwind from its next blocking call, if there is one.
@@ -79,7 +80,7 @@ pub(crate) fn end_wait_within(fired: Fired) {
 
 /// Asks the home of this fiber to end the wait that the fiber may be in, if `prepare` says so.
 fn request_from_home(fiber: &Fiber, prepare: impl FnOnce(&Header) -> bool) {
-    let here = current_worker();
+    let here = present();
     let action = fiber.identity().with_header(|header| {
         if !prepare(header) {
             return Action::Nothing;
@@ -88,7 +89,7 @@ fn request_from_home(fiber: &Fiber, prepare: impl FnOnce(&Header) -> bool) {
             Ok(home) => {
                 // SAFETY: a home outlives its fibers, and this one cannot end meanwhile.
                 let home: &Worker = unsafe { &*home.cast() };
-                let is_here = here.is_some_and(|here| ptr::eq(here, home)) && !header.is_roaming();
+                let is_here = here.as_deref().is_some_and(|here| ptr::eq(here, home)) && !header.is_roaming();
                 if is_here && !header.has(Flags::IN_HOOK) {
                     return Action::Wake(end_wait(header));
                 }

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::bound::Bound;
+use super::here;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
@@ -55,28 +56,45 @@ pub(super) struct HubState {
 }
 
 impl Worker {
-    /// The worker thread's body: runs fibers until the runtime has been shut down.
-    pub(super) fn run(&self) {
-        self.enter_thread();
-        while let Some(fiber) = self.find() {
-            self.run_from(self.resume(fiber));
-            while let Some(request) = self.refuse_next() {
-                self.run_from(Ok(request));
+    /// Runs fibers on the calling thread until the runtime has been shut down, or the worker has left the thread. Then it returns
+    /// the fiber that has gone on without it.
+    pub(super) fn run(&self) -> Option<NonNull<Header>> {
+        here::set_worker(Some(self));
+        let mut absent = None;
+        while absent.is_none()
+            && let Some(fiber) = self.find()
+        {
+            absent = self.run_from(self.resume(fiber));
+            while absent.is_none()
+                && let Some(request) = self.refuse_next()
+            {
+                absent = self.run_from(Ok(request));
             }
         }
-        self.leave_thread();
+        here::set_worker(None);
+        absent
     }
 
     /// Handles the request of a fiber that was run, or starts a fiber that got no stack, and so on until a request starts nothing.
-    fn run_from(&self, mut outcome: Result<Request, (NonNull<Header>, std::io::Error)>) {
+    /// Returns a fiber that has gone on without this worker, which is then another thread's.
+    fn run_from(
+        &self,
+        mut outcome: Result<Request, (NonNull<Header>, std::io::Error)>,
+    ) -> Option<NonNull<Header>> {
         loop {
             let request = outcome.or_else(|(unstarted, error)| self.refuse(unstarted, error).ok_or(()));
             match request {
-                Ok(Request::Start(unstarted)) => outcome = self.resume(unstarted),
-                Ok(Request::Requeue(roaming)) => return self.requeue(roaming),
-                Ok(Request::Defer(fiber)) => return self.defer(fiber),
-                Ok(Request::Nothing) | Err(()) => return,
+                Ok(Request::Start(unstarted)) => {
+                    outcome = self.resume(unstarted);
+                    continue;
+                }
+                Ok(Request::Requeue(roaming)) => self.requeue(roaming),
+                Ok(Request::Defer(fiber)) => self.defer(fiber),
+                Ok(Request::Nothing) | Err(()) => {}
+                #[cfg(feature = "own-tls")]
+                Ok(Request::Return(absent)) => return Some(absent),
             }
+            return None;
         }
     }
 
@@ -110,6 +128,7 @@ impl Worker {
         if self.must_cancel() {
             self.cancel_requested();
         }
+        self.take_returned();
         if self.tick_is_up() {
             self.check_everything();
             if self.tick.may_take_unstarted()

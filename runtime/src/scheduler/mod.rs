@@ -11,6 +11,10 @@ mod bound;
 mod budget;
 pub(crate) mod cancel;
 mod cost;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+mod handoff;
+#[cfg_attr(feature = "own-tls", path = "own_here.rs")]
+mod here;
 mod hooks;
 mod hub;
 mod monitor;
@@ -43,6 +47,9 @@ pub(crate) use bound::Bound;
 pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
+pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
+#[cfg(feature = "own-tls")]
+pub(crate) use here::{pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;
@@ -52,18 +59,12 @@ pub use stall::{Activity, Stall};
 pub(crate) use wake::{is_alone, is_elsewhere, wake};
 #[cfg(all(test, loom))]
 pub(crate) use worker::Stealable;
-pub(crate) use worker::{Worker, current_worker};
+pub(crate) use worker::Worker;
 
 use crate::cell::{Flags, Header};
 use crate::os::{self, signal::watch_faults};
 use crate::poller::Poller;
 use crate::pool::Pool;
-
-/// The calling fiber. `None` on a plain thread.
-#[inline]
-pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
-    current_worker()?.current()
-}
 
 /// Whether the caller runs on a worker of this runtime.
 pub(crate) fn is_within(shared: &Shared) -> bool {
@@ -75,10 +76,11 @@ pub(crate) fn is_closing() -> bool {
     current_worker().is_some_and(|worker| worker.shared().phase() == Phase::Closing)
 }
 
-/// Queues a new fiber on the calling worker, where others may steal it.
+/// Queues a new fiber on the calling worker, where others may steal it; with its runtime, if the worker has left the thread.
 #[inline]
-pub(crate) fn spawn_here(worker: &Worker, fiber: NonNull<Header>) {
-    if let Some(me) = worker.current() {
+pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
+    let Some(worker) = here::present_at(worker) else { return worker.shared().inject(fiber) };
+    if let Some(me) = fiber_on(&worker) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         if header.has(Flags::DISTRIBUTED) {
@@ -90,13 +92,22 @@ pub(crate) fn spawn_here(worker: &Worker, fiber: NonNull<Header>) {
         }
     }
     let is_crowded = worker.push_unstarted(fiber);
+    drop(worker);
     spend(if is_crowded { Cost::Surplus } else { Cost::Call });
+}
+
+/// Queues a new fiber that never runs in parallel with the calling one, `me`: on the same worker, from which nobody steals it.
+pub(crate) fn spawn_beside(worker: &'static Worker, me: NonNull<Header>, fiber: NonNull<Header>) {
+    let worker = come_home(worker);
+    // Straight into the ready list.
+    worker.make_ready(fiber);
+    here::bind([me, fiber], worker);
 }
 
 /// The poller with which the calling fiber registers descriptors. `None` on a plain thread.
 pub(crate) fn current_poller() -> Option<Arc<Poller>> {
     let worker = current_worker()?;
-    worker.current()?;
+    fiber_on(worker)?;
     Some(Arc::clone(worker.shared().poller_for(worker.index)))
 }
 
@@ -105,7 +116,7 @@ pub(crate) fn current_poller() -> Option<Arc<Poller>> {
 #[inline]
 pub(crate) fn is_current_poller(poller: &Poller) -> bool {
     current_worker().is_some_and(|worker| {
-        worker.current().is_some() && ptr::eq(&raw const **worker.shared().poller_for(worker.index), poller)
+        fiber_on(worker).is_some() && ptr::eq(&raw const **worker.shared().poller_for(worker.index), poller)
     })
 }
 
@@ -121,7 +132,7 @@ pub(crate) fn placement_hint() {
 /// The blocking pool of the calling fiber's runtime. `None` on a plain thread.
 pub(crate) fn blocking_pool() -> Option<Arc<Pool>> {
     let worker = current_worker()?;
-    worker.current()?;
+    fiber_on(worker)?;
     Some(Arc::clone(&worker.shared().blocking))
 }
 
@@ -130,9 +141,27 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     // If this fails, a stack overflow still ends the process by the signal, only without the report.
     let _ = watch_faults(report::on_fault);
     worker::carry_panics_of_coroutines();
+    #[cfg(feature = "own-tls")]
+    if shared.has_own_tls() {
+        return handoff::run_thread(shared, Some(&shared.workers[index]));
+    }
     shared.workers[index].set_thread_id(os::thread::id());
     shared.workers[index].run();
     shared.end_worker(index);
+}
+
+/// Gives a runtime the threads that take over workers: at most `max` beyond one a worker, started by `start`.
+#[cfg(feature = "own-tls")]
+pub(crate) fn set_spares(shared: &Shared, max: usize, start: handoff::Start) {
+    let is_first = shared.spares.set(handoff::Spares::new(max, start)).is_ok();
+    debug_assert!(is_first, "a runtime is built once");
+}
+
+/// The body of a thread that takes over workers.
+#[cfg(feature = "own-tls")]
+pub(crate) fn run_spare(shared: &Shared) {
+    let _ = watch_faults(report::on_fault);
+    handoff::run_thread(shared, None);
 }
 
 /// The body of the poller's thread, where there is one. The thread goes on until the last worker has ended, not only the last

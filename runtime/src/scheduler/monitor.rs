@@ -4,6 +4,9 @@
 //! If a worker with unstarted fibers makes no progress for one period, the monitor wakes a sleeping worker to steal them. A
 //! worker that makes no progress for the threshold while others wait for it is reported, once per stall. When all workers
 //! sleep the monitor sleeps too, until one of them wakes up (`monitor_parker.rs`).
+//!
+//! Where fibers have storage of their own, the monitor looks more often, and takes a worker that others wait for from its thread
+//! (`handoff/`).
 
 use std::time::Duration;
 
@@ -15,12 +18,24 @@ use super::worker::{Position, Worker};
 /// How often the monitor looks for fibers that should be stolen, if there is a worker that can steal.
 const PERIOD: Duration = Duration::from_millis(10);
 
+/// How often the monitor looks for workers that others wait for, if they can leave their threads. A worker that stands still is
+/// seen within twice this time.
+const HANDOFF_PERIOD: Duration = Duration::from_micros(500);
+
 /// The monitor's record of one worker.
 #[derive(Default)]
 struct Progress {
     position: Option<Position>,
     stalled_for: Duration,
     is_reported: bool,
+}
+
+impl Shared {
+    /// The time between two checks, as [`period`], or sooner if workers can leave their threads.
+    pub(super) fn check_period(&self) -> Option<Duration> {
+        let handoff = self.has_own_tls().then_some(HANDOFF_PERIOD);
+        self.period.into_iter().chain(handoff).min()
+    }
 }
 
 /// The time between two checks; `None` if there is nothing to check. A stall is seen within one and a half thresholds.
@@ -34,15 +49,17 @@ pub(super) fn period(workers: usize, threshold: Option<Duration>) -> Option<Dura
 pub(crate) fn run_monitor(shared: &Shared) {
     let mut progress: Vec<_> = shared.workers.iter().map(|_| Progress::default()).collect();
     let mut checked_at = shared.now_ns();
-    while shared.phase() == Phase::Running {
+    let has_handoff = shared.has_own_tls();
+    let goes_on = || shared.phase() == Phase::Running || (has_handoff && shared.has_running_workers());
+    while goes_on() {
         let all_asleep = shared.all_asleep();
         let until = if all_asleep { NEVER } else { shared.next_check() };
         shared
             .monitor_parker
-            .sleep(until, || shared.phase() == Phase::Running && (!all_asleep || shared.all_asleep()));
+            .sleep(until, || goes_on() && (!all_asleep || shared.all_asleep()));
         let now = shared.now_ns();
         // Time in which the process or the machine was stopped does not count.
-        let since = Duration::from_nanos(now - checked_at).min(2 * shared.period.unwrap_or_default());
+        let since = Duration::from_nanos(now - checked_at).min(2 * shared.check_period().unwrap_or_default());
         checked_at = now;
         for (worker, progress) in shared.workers.iter().zip(&mut progress) {
             progress.check(shared, worker, since);
@@ -58,6 +75,14 @@ impl Progress {
             return;
         }
         self.stalled_for += since;
+        #[cfg(feature = "own-tls")]
+        if let Some(spares) = shared.spares.get()
+            && worker.is_waited_for()
+            && spares.hand_off(worker)
+        {
+            *self = Self::default();
+            return;
+        }
         if worker.stealable() > 0 {
             shared.unpark_one();
         }

@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 
 use abaca_asm::stack::{Overrun, overrun_at};
 
-use super::worker::current_worker;
+use super::current_fiber;
 use crate::cell::Header;
 use crate::os::signal::Verdict;
 use crate::os::stderr;
@@ -17,7 +17,7 @@ use crate::os::stderr;
 /// Reports a stack overflow if the fault was one; the process then dies of the signal.
 pub(super) fn on_fault(address: usize) -> Verdict {
     // SAFETY: the running fiber's cell is alive, and the caller is on its thread.
-    let fiber = current_worker().and_then(|worker| worker.current()).map(|fiber| unsafe { fiber.as_ref() });
+    let fiber = current_fiber().map(|fiber| unsafe { fiber.as_ref() });
     let own = fiber.and_then(Header::stack_range).filter(|(guard, _)| guard.contains(&address));
     let mut report = Report::new();
     let _ = write!(report, "\nabaca: ");

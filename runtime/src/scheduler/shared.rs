@@ -71,6 +71,9 @@ pub(crate) struct Shared {
     /// How often the monitor checks the workers while one is awake. `None` if it has nothing to check.
     pub(super) period: Option<Duration>,
     pub(super) reporting: Reporting,
+    /// The threads that take over workers; set once if fibers have storage of their own.
+    #[cfg(feature = "own-tls")]
+    pub(crate) spares: std::sync::OnceLock<super::handoff::Spares>,
 }
 
 /// Keeps a runtime's shared state alive while a thread that is not one of its workers uses it.
@@ -112,6 +115,8 @@ impl Shared {
             monitor_parker: MonitorParker::new(epoch)?,
             period: monitor::period(workers, reporting.threshold),
             reporting,
+            #[cfg(feature = "own-tls")]
+            spares: std::sync::OnceLock::new(),
         });
         for worker in &shared.workers {
             // Models have no stacks.
@@ -217,7 +222,7 @@ impl Shared {
 
     /// When the monitor must next check a worker that is awake now.
     pub(super) fn next_check(&self) -> u64 {
-        match self.period {
+        match self.check_period() {
             Some(period) => self.now_ns().saturating_add(u64::try_from(period.as_nanos()).unwrap_or(NEVER)),
             None => NEVER,
         }
@@ -226,7 +231,7 @@ impl Shared {
     /// Makes the monitor watch a worker that has just woken up.
     #[inline]
     pub(super) fn unpark_monitor(&self) {
-        if self.period.is_some() {
+        if self.check_period().is_some() {
             self.monitor_parker.unpark_by(|| self.next_check());
         }
     }
@@ -244,8 +249,27 @@ impl Shared {
             pollers[index].shut_down(super::wake);
         }
         // Release: pairs with the Acquire in `has_running_workers`.
-        self.running.fetch_sub(1, Ordering::Release);
+        let is_last = self.running.fetch_sub(1, Ordering::Release) == 1;
         self.unpark_all();
+        if is_last && self.has_own_tls() {
+            self.close_spares();
+        }
+    }
+
+    /// Whether the fibers have storage of their own.
+    #[inline]
+    pub(crate) fn has_own_tls(&self) -> bool {
+        #[cfg(feature = "own-tls")]
+        return self.spares.get().is_some();
+        #[cfg(not(feature = "own-tls"))]
+        false
+    }
+
+    /// Ends the threads that wait for a worker, and the monitor.
+    fn close_spares(&self) {
+        #[cfg(feature = "own-tls")]
+        self.spares.get().into_iter().for_each(super::handoff::Spares::close);
+        self.monitor_parker.unpark_by(|| self.now_ns());
     }
 
     /// Whether a worker has not ended yet.

@@ -11,8 +11,16 @@ use std::time::Duration;
 use abaca_asm::coroutine;
 use abaca_asm::stack::{Stack, StackPool, Surplus};
 
+use crate::cell::Header;
+#[cfg(feature = "own-tls")]
+use crate::os::storage;
+
 /// How many stacks a worker takes from the pool at a time.
 const REFILL: usize = 32;
+
+/// How many blocks are made at a time: each takes some 25 us.
+#[cfg(feature = "own-tls")]
+const BLOCKS_AT_ONCE: usize = 4;
 
 /// The smallest class of sizes.
 const LEAST_CLASS: usize = 16 * 1024;
@@ -27,6 +35,8 @@ pub(crate) struct StackSupply {
     /// The pools of other sizes, by class of size.
     sized: Mutex<BTreeMap<usize, Arc<StackPool>>>,
     sweep: Mutex<Sweep>,
+    /// How many bytes of each stack a block of thread-local storage takes; 0 if fibers have none of their own.
+    block_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -44,19 +54,87 @@ fn class_of(bytes: usize) -> usize {
     bytes.next_multiple_of(step)
 }
 
+/// Where the first frame on `stack` begins.
+#[inline(always)]
+pub(super) fn first_frame(stack: &Stack) -> *mut u8 {
+    #[cfg(feature = "own-tls")]
+    if let Some(block) = storage::block_of(stack) {
+        return block.frames_end();
+    }
+    stack.top()
+}
+
+/// Gives the starting fiber the storage that lies with its stack, if there is some.
+#[inline(always)]
+pub(super) fn give_storage(fiber: &Header, stack: &Stack) {
+    #[cfg(feature = "own-tls")]
+    fiber.set_thread_pointer(storage::block_of(stack).map_or(std::ptr::null_mut(), storage::pointer_of));
+    let _ = (fiber, stack);
+}
+
 impl StackSupply {
-    pub(crate) fn new(default: StackPool) -> Self {
-        Self { default, sized: Mutex::default(), sweep: Mutex::default() }
+    /// A supply of stacks with at least `stack_bytes` by default.
+    pub(crate) fn new(stack_bytes: usize) -> Self {
+        Self::with_pool(StackPool::new(stack_bytes), 0)
+    }
+
+    /// As [`new`](Self::new), with a block of thread-local storage above each stack, which takes so many bytes.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn with_blocks(stack_bytes: usize, block_bytes: usize) -> Self {
+        Self::with_pool(
+            StackPool::with_fixtures(stack_bytes + block_bytes, storage::fixture(block_bytes)),
+            block_bytes,
+        )
+    }
+
+    fn with_pool(default: StackPool, block_bytes: usize) -> Self {
+        Self { default, sized: Mutex::default(), sweep: Mutex::default(), block_bytes }
     }
 
     /// A stack of the default size.
     pub(super) fn take(&self) -> io::Result<Stack> {
-        Ok(self.default.take()?)
+        self.furnished(&self.default)
+    }
+
+    /// A stack of `pool`, with its block if it is to have one.
+    fn furnished(&self, pool: &StackPool) -> io::Result<Stack> {
+        let stack = pool.take()?;
+        #[cfg(feature = "own-tls")]
+        if let Err(error) = storage::furnish(&stack) {
+            pool.give(stack);
+            return Err(error);
+        }
+        Ok(stack)
     }
 
     /// Puts at least one stack of the default size into a worker's empty cache.
     pub(super) fn refill(&self, cache: &mut Vec<Stack>) -> io::Result<()> {
-        Ok(self.default.take_many(REFILL, cache)?)
+        self.default.take_many(REFILL, cache)?;
+        #[cfg(feature = "own-tls")]
+        if self.block_bytes != 0 {
+            self.furnish_some(cache)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the blocks of some of the stacks in `cache`, and gives those back that have none then.
+    #[cfg(feature = "own-tls")]
+    fn furnish_some(&self, cache: &mut Vec<Stack>) -> io::Result<()> {
+        let mut result = Ok(());
+        let mut made = 0;
+        let without = cache.extract_if(.., |stack| {
+            if storage::block_of(stack).is_some() {
+                return false;
+            }
+            made += 1;
+            if made <= BLOCKS_AT_ONCE && result.is_ok() {
+                result = storage::furnish(stack);
+            }
+            storage::block_of(stack).is_none()
+        });
+        let without: Vec<_> = without.collect();
+        self.default.give_many(without.into_iter());
+        if cache.is_empty() { result } else { Ok(()) }
     }
 
     pub(super) fn give(&self, stacks: impl Iterator<Item = Stack>) {
@@ -65,7 +143,7 @@ impl StackSupply {
 
     /// A stack with at least `bytes` usable bytes.
     pub(super) fn take_sized(&self, bytes: u32) -> io::Result<Stack> {
-        Ok(self.pool_of(bytes).take()?)
+        self.furnished(&self.pool_of(bytes))
     }
 
     /// Gives back a stack taken with the same `bytes`.
@@ -74,8 +152,16 @@ impl StackSupply {
     }
 
     fn pool_of(&self, bytes: u32) -> Arc<StackPool> {
-        let class = class_of(bytes as usize);
-        Arc::clone(self.sized().entry(class).or_insert_with(|| Arc::new(StackPool::new(class))))
+        let class = class_of(bytes as usize + self.block_bytes);
+        Arc::clone(self.sized().entry(class).or_insert_with(|| Arc::new(self.new_pool(class))))
+    }
+
+    fn new_pool(&self, class: usize) -> StackPool {
+        #[cfg(feature = "own-tls")]
+        if self.block_bytes != 0 {
+            return StackPool::with_fixtures(class, storage::fixture(self.block_bytes));
+        }
+        StackPool::new(class)
     }
 
     fn sized(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<StackPool>>> {
@@ -146,7 +232,7 @@ mod tests {
 
     #[test]
     fn an_unused_pool_is_freed_and_made_again_on_demand() {
-        let supply = StackSupply::new(StackPool::new(64 * 1024));
+        let supply = StackSupply::new(64 * 1024);
         let period = PERIOD.as_nanos() as u64;
         for round in 0..3 {
             let stacks = [300_000, 310_000, 1_000_000].map(|bytes| supply.take_sized(bytes).unwrap());

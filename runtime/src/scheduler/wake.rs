@@ -5,6 +5,7 @@
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
+use super::here::present;
 use super::{Shared, Worker, current_worker, waker_fiber};
 use crate::cell::{Header, Wakeup};
 use crate::os::futex;
@@ -25,9 +26,9 @@ fn wake_fiber(fiber: NonNull<Header>) {
     // SAFETY: the claim gave us this one wake-up, without which the fiber cannot end. Relaxed: the fiber
     // registered the waiter that led here after its home was written.
     let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast::<Worker>();
-    match current_worker() {
-        Some(worker) if ptr::eq(worker, home) => worker.make_ready(fiber),
-        other => wake_elsewhere(other, home, fiber),
+    match present() {
+        Some(worker) if ptr::eq(&raw const *worker, home) => worker.make_ready(fiber),
+        other => wake_elsewhere(other.as_deref(), home, fiber),
     }
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn is_elsewhere(wakeup: &Wakeup) -> bool {
 /// Whether no other fiber could run in the caller's place: the caller is a plain thread, or the only ready fiber of its
 /// worker.
 pub(crate) fn is_alone() -> bool {
-    current_worker().is_none_or(|worker| worker.ready.is_empty() && !worker.remote.inbox.has_items())
+    present().is_none_or(|worker| worker.ready.is_empty() && !worker.remote.inbox.has_items())
 }
 
 #[cold]

@@ -9,7 +9,7 @@
 
 use std::ptr::NonNull;
 
-use super::current_worker;
+use super::here::{fiber_on, present};
 use super::shared::Shared;
 use crate::cell::{Flags, Header, Task, Wakeup, allocate, has_own_waker, wake_task};
 
@@ -26,12 +26,16 @@ impl Drop for WakeOnDrop {
 /// Delivers the wake-up to a claimed task.
 #[cold]
 pub(super) fn wake(task: NonNull<Task>) {
-    match current_worker() {
-        Some(worker) if worker.current().is_none() && !has_own_waker(task) => {
+    match present() {
+        Some(worker) if fiber_on(&worker).is_none() && !has_own_waker(task) => {
             // Straight into the ready list: it is this worker's.
             worker.make_ready(waker_fiber(task, worker.shared()));
         }
-        _ => wake_task(task),
+        worker => {
+            // The waker is foreign code.
+            drop(worker);
+            wake_task(task);
+        }
     }
 }
 

@@ -43,7 +43,7 @@ impl Worker {
     }
 
     /// Whether something would go on if this worker came to its hub.
-    fn is_waited_for(&self) -> bool {
+    pub(super) fn is_waited_for(&self) -> bool {
         let shared = self.shared();
         if self.remote.inbox.has_items()
             || self.stealable() > 0

@@ -62,7 +62,7 @@ impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}
 /// A guard that gives access to the value of a locked [`Mutex`]. Dropping it unlocks the mutex.
 ///
 /// As `std`'s, it is not `Send`: a fiber stays on the worker on which it started, so a guard never changes threads.
-/// A roaming fiber (`unsafe Builder::spawn_roaming`) may still hold one while it parks: nothing in a guard belongs to
+/// A roaming fiber (`unsafe Builder::spawn_roaming_unchecked`) may still hold one while it parks: nothing in a guard belongs to
 /// a thread.
 ///
 /// ```compile_fail

@@ -9,10 +9,12 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
 use super::refused::{REFUSED, refuse_and_end};
-use super::{Request, Worker, current_worker};
+use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
+use crate::scheduler::here::{self, come_home, current_worker};
 use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
+use crate::scheduler::stacks;
 
 /// The step after the end of a fiber.
 pub(super) enum Next {
@@ -20,13 +22,17 @@ pub(super) enum Next {
     Run(NonNull<Header>),
     /// Let the fiber go on once more, for the destructor of its result; then call `Worker::finish_cleared`.
     Clear,
-    /// The final switch away.
-    Exit(Exit),
+    /// The final switch away, to a computation with this thread pointer, or none.
+    Exit(Exit, *mut ()),
 }
 
 impl Next {
-    fn exit(to: Context, request: Request) -> Self {
-        Self::Exit(Exit { to, word: request.encode() })
+    /// Enters the hub of `worker` with this request.
+    fn to_hub(worker: &Worker, request: Request) -> Self {
+        Self::Exit(
+            Exit { to: worker.hub_place().get(), word: request.encode() },
+            worker.hub_pointer(),
+        )
     }
 }
 
@@ -47,26 +53,42 @@ unsafe extern "C" fn fiber_main(word: usize, argument: *mut ()) -> Exit {
     loop {
         match next {
             Next::Run(fiber) => next = run_and_finish(fiber),
-            Next::Exit(exit) => {
+            Next::Exit(exit, thread_pointer) => {
                 std::mem::forget(guard);
-                return exit;
+                return leave(exit, thread_pointer);
             }
             Next::Clear => unreachable!("a result is cleared once"),
         }
     }
 }
 
+/// The last step of a fiber: names the computation that follows, or with storage of its own continues it.
+#[inline(always)]
+fn leave(exit: Exit, thread_pointer: *mut ()) -> Exit {
+    #[cfg(feature = "own-tls")]
+    if !thread_pointer.is_null() {
+        // SAFETY: the computation is suspended with this thread pointer, and nothing is left to do here.
+        unsafe { here::leave_to(exit.to, exit.word, thread_pointer) };
+    }
+    let _ = thread_pointer;
+    exit
+}
+
 /// Runs a fiber that has just started to its end.
 #[inline]
 fn run_and_finish(fiber: NonNull<Header>) -> Next {
+    here::begin(fiber);
     run_in_hook(fiber, || run_to_end(fiber));
-    let next = this_worker().finish(fiber);
+    here::end_storage();
+    let next = home().finish(fiber);
     if !matches!(next, Next::Clear) {
         return next;
     }
+    here::begin(fiber);
     clear(fiber);
+    here::end_storage();
     // The worker is looked up again: a roaming fiber may have moved to another one.
-    this_worker().finish_cleared(fiber)
+    home().finish_cleared(fiber)
 }
 
 /// Calls `live` with the runtime's hook around it.
@@ -148,6 +170,12 @@ pub(super) fn this_worker() -> &'static Worker {
     current_worker().expect("a fiber runs on a worker")
 }
 
+/// The home of the calling fiber, whose own code has ended: from here on it is inside of the runtime.
+#[inline(always)]
+pub(super) fn home() -> &'static Worker {
+    come_home(this_worker()).stay()
+}
+
 /// Drops a result that nobody will take. If its destructor panics, the panic hook reports that.
 fn clear_quietly(fiber: NonNull<Header>) {
     // SAFETY: the join word made the cell the worker's, and the caller is the worker.
@@ -207,7 +235,7 @@ impl Worker {
     /// Makes an unstarted fiber a started one on `stack`. Returns the context of its first switch.
     #[inline]
     pub(super) fn start(&self, fiber: NonNull<Header>, stack: Stack) -> Context {
-        let top = stack.top();
+        let top = stacks::first_frame(&stack);
         self.attach_stack(fiber, stack);
         // SAFETY: `top` is the top of a stack that nobody else uses, and the cell outlives the fiber.
         unsafe { prepare(top, fiber_main, fiber.as_ptr().cast()) }
@@ -217,7 +245,9 @@ impl Worker {
     #[inline]
     fn attach_stack(&self, fiber: NonNull<Header>, stack: Stack) {
         // SAFETY: the fiber came out of a queue, which made it ours.
-        unsafe { fiber.as_ref() }.put_stack(stack);
+        let header = unsafe { fiber.as_ref() };
+        stacks::give_storage(header, &stack);
+        header.put_stack(stack);
         self.register(fiber);
     }
 
@@ -255,6 +285,7 @@ impl Worker {
     /// Ends a fiber, on its own stack: takes everything back, completes the fiber, and picks the next step.
     #[inline(always)]
     pub(super) fn finish(&self, fiber: NonNull<Header>) -> Next {
+        here::renew_storage(fiber);
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
@@ -277,6 +308,7 @@ impl Worker {
     /// Ends a fiber that went on after `finish` to clear its cell.
     #[cold]
     pub(super) fn finish_cleared(&self, fiber: NonNull<Header>) -> Next {
+        here::renew_storage(fiber);
         // SAFETY: the cell is the worker's since `finish`, and is freed below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
@@ -303,6 +335,7 @@ impl Worker {
     fn unregister(&self, fiber: NonNull<Header>) {
         // SAFETY: as in `detach_stack`.
         let header = unsafe { fiber.as_ref() };
+        self.unpin_ended(header);
         if !header.cancel_scopes.is_empty() {
             header.cancel_scopes.abandon();
         }
@@ -325,7 +358,7 @@ impl Worker {
     /// meanwhile, and where `suspend` enters the hub.
     #[cfg(all(test, loom))]
     pub(crate) fn run_in_model(&self, fiber: NonNull<Header>) {
-        self.enter_thread();
+        here::set_worker(Some(self));
         self.register(fiber);
         self.set_current(Some(fiber));
         run_or_abort(fiber);
@@ -337,7 +370,7 @@ impl Worker {
         }
         self.drain_inbox();
         assert!(self.ready.is_empty(), "a wake-up is delivered once, and only to a fiber that waits");
-        self.leave_thread();
+        here::set_worker(None);
     }
 
     /// The next step on `stack`, whose fiber has ended: an unstarted fiber runs on it, else the stack is retired.
@@ -345,7 +378,7 @@ impl Worker {
     fn next_after(&self, stack: Stack, bytes: u32) -> Next {
         let Some(next) = self.pick() else {
             self.retire_stack(stack, bytes);
-            return Next::exit(self.hub.get(), Request::Nothing);
+            return Next::to_hub(self, Request::Nothing);
         };
         // SAFETY: `next` came out of a queue, which made it ours.
         let header = unsafe { next.as_ref() };
@@ -353,10 +386,11 @@ impl Worker {
             self.retire_stack(stack, bytes);
             // Only the hub gives a stack of another size back.
             if bytes != 0 || header.has(Flags::ROAMING) {
-                return Next::exit(self.hub.get(), Request::Start(next));
+                return Next::to_hub(self, Request::Start(next));
             }
             self.set_current(Some(next));
-            return Next::exit(header.context.get(), Request::Nothing);
+            let exit = Exit { to: header.context.get(), word: Request::Nothing.encode() };
+            return Next::Exit(exit, header.thread_pointer());
         }
         if bytes == 0 && header.stack_bytes.get() == 0 {
             self.attach_stack(next, stack);
@@ -364,7 +398,7 @@ impl Worker {
             return Next::Run(next);
         }
         self.retire_stack(stack, bytes);
-        Next::exit(self.hub.get(), Request::Start(next))
+        Next::to_hub(self, Request::Start(next))
     }
 
     /// Puts away a stack that this very code still runs on. Nothing else runs on this thread before the following switch, and

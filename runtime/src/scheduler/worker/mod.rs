@@ -14,6 +14,8 @@
 
 #![expect(unsafe_code, reason = "shares workers between threads, and follows pointers to cells that it owns")]
 
+#[cfg_attr(not(feature = "own-tls"), path = "no_absence.rs")]
+mod absence;
 mod life;
 mod panic_count;
 mod refused;
@@ -63,6 +65,11 @@ pub(crate) struct Worker {
     /// The fiber that runs; null in the hub. Only this thread writes it.
     current: AtomicPtr<Header>,
     hub: Cell<Context>,
+    /// The seat of the worker's thread, if fibers have storage of their own. Only the worker's thread and the monitor use it.
+    #[cfg(feature = "own-tls")]
+    seat: AtomicPtr<super::handoff::Seat>,
+    #[cfg(feature = "own-tls")]
+    seat_id: Cell<u64>,
     /// How many picks are left of the tick. Only this thread writes it.
     picks_left: AtomicU32,
     /// Started fibers that can go on, and unstarted fibers bound to this worker; first in, first out.
@@ -117,34 +124,18 @@ pub(super) struct Remote {
     pub(super) parker: Parker,
     /// Cancellation requests for fibers that may live here.
     pub(super) cancellations: Requests,
+    /// Fibers that went on elsewhere after the worker had left their thread, and come back.
+    #[cfg(feature = "own-tls")]
+    pub(super) returned: crossbeam_deque::Injector<Stealable>,
+    /// How many guards keep the worker on its thread.
+    #[cfg(feature = "own-tls")]
+    pub(crate) pins: AtomicUsize,
 }
 
 // SAFETY: the type's documentation says what other threads may use: `Sync` fields and constants.
 unsafe impl Sync for Worker {}
 // SAFETY: the runtime's thread builds the worker before the worker's own thread takes it over.
 unsafe impl Send for Worker {}
-
-#[cfg(not(loom))]
-thread_local! {
-    static CURRENT: Cell<*const Worker> = const { Cell::new(ptr::null()) };
-}
-
-// All threads of a model are one of the operating system's.
-#[cfg(loom)]
-loom::thread_local! {
-    static CURRENT: Cell<*const Worker> = Cell::new(ptr::null());
-}
-
-/// The worker whose thread this is.
-///
-/// The only accessor of this thread-local. It is never inlined, so that no address of a thread-local lives across a
-/// switch: a roaming fiber may come back on another thread. For the same reason the reference must not be used after a
-/// switch of a roaming fiber: call this again.
-#[inline(never)]
-pub(crate) fn current_worker() -> Option<&'static Worker> {
-    // SAFETY: the pointer is set by a worker's thread to its worker, which outlives the thread.
-    unsafe { CURRENT.with(Cell::get).as_ref() }
-}
 
 impl Worker {
     pub(super) fn new(index: usize) -> Self {
@@ -163,9 +154,17 @@ impl Worker {
                 fibers: AtomicUsize::new(0),
                 parker: Parker::default(),
                 cancellations: Requests::default(),
+                #[cfg(feature = "own-tls")]
+                returned: crossbeam_deque::Injector::new(),
+                #[cfg(feature = "own-tls")]
+                pins: AtomicUsize::new(0),
             }),
             current: AtomicPtr::new(ptr::null_mut()),
             hub: Cell::new(Context::dangling()),
+            #[cfg(feature = "own-tls")]
+            seat: AtomicPtr::new(ptr::null_mut()),
+            #[cfg(feature = "own-tls")]
+            seat_id: Cell::new(0),
             picks_left: AtomicU32::new(Tick::default().picks()),
             ready: ReadyList::new(),
             deque,
@@ -202,15 +201,6 @@ impl Worker {
         }
     }
 
-    /// Makes this the calling thread's worker.
-    pub(super) fn enter_thread(&self) {
-        CURRENT.with(|current| current.set(self));
-    }
-
-    pub(super) fn leave_thread(&self) {
-        CURRENT.with(|current| current.set(ptr::null()));
-    }
-
     pub(crate) fn shared(&self) -> &Shared {
         // SAFETY: the pointer is set before any thread can see the worker, and the runtime's shared state owns the workers.
         unsafe { &*self.shared.load(Ordering::Relaxed) }
@@ -233,7 +223,11 @@ impl Worker {
     pub(crate) fn make_ready(&self, fiber: NonNull<Header>) {
         // SAFETY: the caller got the fiber by its claim, so the cell is alive and in no other list.
         let header = unsafe { fiber.as_ref() };
+        if self.is_absent(header) {
+            return;
+        }
         if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
+            self.take_timer_of(header);
             // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
             header.set_waiting(ptr::null(), Reason::None);
             self.deque.push(Stealable(fiber));
@@ -321,8 +315,9 @@ impl Worker {
     /// Queues the inbox's fibers on this worker. Returns false if the inbox was empty.
     #[inline]
     pub(super) fn drain_inbox(&self) -> bool {
+        let has_returned = self.take_returned();
         if !self.remote.inbox.has_items() {
-            return false;
+            return has_returned;
         }
         let arrived = self.remote.inbox.drain();
         while let Some(fiber) = arrived.pop_front() {

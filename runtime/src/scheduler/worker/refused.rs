@@ -7,8 +7,9 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use super::Worker;
-use super::life::{Next, abort_unstarted, clear, run_in_hook, this_worker, wind_up};
+use super::life::{Next, abort_unstarted, clear, home, run_in_hook, this_worker, wind_up};
 use crate::cell::{Header, NoStack};
+use crate::scheduler::here;
 
 /// The word of the switch to a fiber that starts only to drop its closure, since there was no stack for it.
 pub(super) const REFUSED: usize = 1;
@@ -17,8 +18,8 @@ pub(super) const REFUSED: usize = 1;
 #[cold]
 #[inline(never)]
 pub(super) fn refuse_and_end(fiber: NonNull<Header>) -> Next {
-    let worker = this_worker();
-    let reason = worker.refusals.take_reason();
+    let reason = this_worker().refusals.take_reason();
+    here::begin(fiber);
     run_in_hook(fiber, || {
         // SAFETY: the caller is this fiber.
         if unsafe { fiber.as_ref() }.must_unwind() {
@@ -29,12 +30,17 @@ pub(super) fn refuse_and_end(fiber: NonNull<Header>) -> Next {
         }
         wind_up(fiber);
     });
+    here::end_storage();
+    let worker = home();
     worker.stop_after_this();
     let next = worker.finish(fiber);
     if !matches!(next, Next::Clear) {
         return next;
     }
+    here::begin(fiber);
     clear(fiber);
+    here::end_storage();
+    let worker = home();
     worker.stop_after_this();
     worker.finish_cleared(fiber)
 }

@@ -12,17 +12,22 @@ pub(crate) enum Request {
     Start(NonNull<Header>),
     /// Queue this roaming fiber, which has yielded.
     Requeue(NonNull<Header>),
+    /// Give this fiber back to its home, which has left the thread.
+    #[cfg(feature = "own-tls")]
+    Return(NonNull<Header>),
     /// Let this fiber go on at the end of the tick, or when there is nothing else to run.
     Defer(NonNull<Header>),
 }
 
 impl Request {
-    pub(super) fn encode(self) -> usize {
+    pub(in crate::scheduler) fn encode(self) -> usize {
         match self {
             Self::Nothing => 0,
             Self::Start(fiber) => fiber.as_ptr() as usize | 1,
             Self::Requeue(fiber) => fiber.as_ptr() as usize | 2,
             Self::Defer(fiber) => fiber.as_ptr() as usize | 3,
+            #[cfg(feature = "own-tls")]
+            Self::Return(fiber) => fiber.as_ptr() as usize,
         }
     }
 
@@ -31,6 +36,8 @@ impl Request {
             (Some(fiber), 1) => Self::Start(fiber),
             (Some(fiber), 2) => Self::Requeue(fiber),
             (Some(fiber), 3) => Self::Defer(fiber),
+            #[cfg(feature = "own-tls")]
+            (Some(fiber), _) => Self::Return(fiber),
             _ => Self::Nothing,
         }
     }

@@ -5,17 +5,18 @@
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
+use abaca_asm::Context;
 use abaca_asm::stack::Stack;
-use abaca_asm::{Context, switch};
 
 use super::refused::REFUSED;
 use super::{Request, Worker};
 use crate::cell::{Flags, Header};
+use crate::scheduler::here::{arrive, show_fiber, switch_to};
 use crate::scheduler::hooks::call_around;
 
 /// The worker of the calling thread.
 fn here() -> &'static Worker {
-    super::current_worker().expect("a fiber runs on a worker")
+    crate::scheduler::current_worker().expect("a fiber runs on a worker")
 }
 
 impl Worker {
@@ -24,7 +25,7 @@ impl Worker {
     /// The fiber's waiter must be registered, or the fiber must be in a queue itself. If the fiber roams, `self` must not be
     /// used afterwards.
     #[cfg(not(loom))]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
@@ -56,6 +57,7 @@ impl Worker {
         }
         let hook = self.shared().hooks.park.as_ref();
         self.set_current(None);
+        show_fiber(None);
         me.set_flag(Flags::IN_HOOK);
         call_around(hook, || {
             me.unset_flag(Flags::IN_HOOK);
@@ -66,6 +68,7 @@ impl Worker {
         });
         me.unset_flag(Flags::IN_HOOK);
         here().set_current(Some(NonNull::from(me)));
+        show_fiber(Some(NonNull::from(me)));
     }
 
     /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
@@ -129,8 +132,8 @@ impl Worker {
             self.set_current(Some(next));
             // SAFETY: `next` is suspended (a started fiber in a queue is), and its context was saved on this
             // thread by the switch that suspended it. `me` is the running fiber.
-            unsafe { switch(me.context.as_ptr(), header.context.get(), 0) };
-            return;
+            unsafe { switch_to(me.context.as_ptr(), header.context.get(), 0, header.thread_pointer()) };
+            return arrive(me, self);
         }
         if !header.is_started() && header.stack_bytes.get() == 0 {
             // SAFETY: this thread is the only user, and no borrow outlives a statement.
@@ -138,8 +141,8 @@ impl Worker {
                 let to = self.start(next, stack);
                 self.set_current(Some(next));
                 // SAFETY: `to` is freshly prepared; `me` is the running fiber.
-                unsafe { switch(me.context.as_ptr(), to, 0) };
-                return;
+                unsafe { switch_to(me.context.as_ptr(), to, 0, header.thread_pointer()) };
+                return arrive(me, self);
             }
         }
         self.enter_hub(me, Request::Start(next));
@@ -150,7 +153,10 @@ impl Worker {
     fn enter_hub(&self, me: &Header, request: Request) {
         self.set_current(None);
         // SAFETY: while a fiber runs, the hub is suspended in `resume`.
-        unsafe { switch(me.context.as_ptr(), self.hub.get(), request.encode()) };
+        unsafe {
+            switch_to(me.context.as_ptr(), self.hub_place().get(), request.encode(), self.hub_pointer());
+        }
+        arrive(me, self);
     }
 
     /// Runs `fiber` from the hub until some fiber switches back, and returns that fiber's request.
@@ -203,9 +209,15 @@ impl Worker {
     #[inline]
     unsafe fn leave_hub(&self, fiber: NonNull<Header>, to: Context, word: usize) -> Request {
         self.set_current(Some(fiber));
-        // SAFETY: the caller's promise. The cell of `self.hub` is written before control leaves, and read only by fibers
-        // that run afterwards.
-        let word = unsafe { switch(self.hub.as_ptr(), to, word) };
+        // SAFETY: `fiber` is about to run here, so it is alive.
+        let thread_pointer = unsafe { fiber.as_ref() }.thread_pointer();
+        // SAFETY: the caller's promise. The cell is written before control leaves, and read only by fibers that run afterwards.
+        let word = unsafe { switch_to(self.hub_place().as_ptr(), to, word, thread_pointer) };
+        #[cfg(feature = "own-tls")]
+        if let request @ Request::Return(_) = Request::decode(word) {
+            // The worker is another thread's.
+            return request;
+        }
         self.set_current(None);
         if let Some((bytes, stack)) = self.retired.take() {
             self.shared().stacks.give_sized(bytes, stack);

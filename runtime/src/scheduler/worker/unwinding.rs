@@ -4,6 +4,8 @@
 //! panic count is taken before the switch, and restored after it (`panic_count.rs`). A neighbour is then cancelled, waits and
 //! poisons as if it were alone.
 //!
+//! A fiber with thread-local storage of its own has its own count, and needs none of this.
+//!
 //! This needs a thread once. If none can be created, the panics stay on the thread: until the unwinding fiber has gone on, its
 //! neighbours on the worker look as if they unwound. A wait that begins meanwhile is not cancelled, since a second unwinding
 //! would abort the process if it is the unwinding fiber that waits.
@@ -35,6 +37,10 @@ impl Worker {
     /// returns, even if it roams.
     #[cold]
     pub(crate) fn suspend_unwinding(&self, me: &Header, suspend: impl FnOnce()) {
+        if !me.thread_pointer().is_null() {
+            // Its panics are counted in its own storage.
+            return suspend();
+        }
         let was_pinned = me.has(Flags::PINNED);
         me.set_flag(Flags::PINNED);
         match self.take_panics() {

@@ -1,0 +1,100 @@
+//! Thread-local storage of a fiber's own: a block of `abaca-tls` at the top of each stack, made once and used by one fiber after
+//! the other.
+
+#![expect(unsafe_code, reason = "makes blocks in stacks' memory, and exchanges their contents")]
+
+use std::io;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
+
+use abaca_asm::CAN_SWITCH_WITH;
+use abaca_asm::stack::{Fixture, Stack};
+use abaca_tls::Block;
+pub(crate) use abaca_tls::Carrier;
+
+/// Checks that this process can have such storage. Returns how many bytes of each stack it takes.
+///
+/// # Errors
+///
+/// * [`Unsupported`](io::ErrorKind::Unsupported), with the reason.
+pub(crate) fn prepare() -> io::Result<usize> {
+    if !CAN_SWITCH_WITH {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "fibers have thread-local storage of their own only where the switch is written by hand, and without a sanitizer",
+        ));
+    }
+    Ok(abaca_tls::support()?.block_bytes())
+}
+
+/// A block as the fixture of a stack.
+pub(crate) fn fixture(bytes: usize) -> Fixture {
+    Fixture { bytes, remove }
+}
+
+/// # Safety
+///
+/// As [`Fixture::remove`] says.
+unsafe fn remove(block: NonNull<()>) {
+    // SAFETY: `furnish` has stored a box; the stack is still mapped, and nobody uses it.
+    drop(unsafe { Box::from_raw(block.cast::<Block>().as_ptr()) });
+}
+
+/// The block of a stack; `None` if its pool has none, or it was not made yet.
+#[inline(always)]
+pub(crate) fn block_of(stack: &Stack) -> Option<&Block> {
+    // Acquire: pairs with the Release in `furnish`.
+    // SAFETY: the word is null or a block's address, which stays until the stack is unmapped.
+    unsafe { stack.fixture()?.load(Ordering::Acquire).cast::<Block>().as_ref() }
+}
+
+/// The thread pointer of a block.
+#[inline(always)]
+pub(crate) fn pointer_of(block: &Block) -> *mut () {
+    ptr::without_provenance_mut(block.pointer().address())
+}
+
+/// Makes the block of a stack that nobody runs on, if it has none yet.
+///
+/// # Errors
+///
+/// * The operating system's, if it refuses memory or a thread.
+pub(crate) fn furnish(stack: &Stack) -> io::Result<()> {
+    if block_of(stack).is_some() {
+        return Ok(());
+    }
+    let Some(word) = stack.fixture() else { return Ok(()) };
+    let bottom = stack.bottom();
+    // SAFETY: the memory is the stack's, which the caller owns. The pool keeps the pages of a fixture, and removes the block
+    // before it unmaps them.
+    let block = unsafe { Block::new(bottom, stack.top().addr() - bottom.addr()) }?;
+    // Release: pairs with the Acquire in `block_of`.
+    word.store(Box::into_raw(Box::new(block)).cast(), Ordering::Release);
+    Ok(())
+}
+
+/// Runs the destructors of the calling fiber's thread-locals. They may wait.
+pub(crate) fn run_destructors() {
+    // SAFETY: the caller is at the end of a fiber with a block, and destroys each of its thread-locals once.
+    unsafe { abaca_tls::finish() };
+}
+
+/// Makes the calling fiber's storage new.
+///
+/// # Safety
+///
+/// The destructors have run, and no reference to a thread-local is left.
+pub(crate) unsafe fn renew() {
+    // SAFETY: the caller's promise.
+    unsafe { abaca_tls::reset() };
+}
+
+/// Lends the calling fiber what stays its thread's.
+///
+/// # Safety
+///
+/// The caller runs on the carrier's thread, with a block of its own.
+pub(crate) unsafe fn borrow_from(carrier: &Carrier) {
+    // SAFETY: the block is in use by the caller alone, which allocates nothing meanwhile.
+    unsafe { carrier.lend(abaca_tls::thread_pointer()) };
+}

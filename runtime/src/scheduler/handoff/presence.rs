@@ -1,0 +1,92 @@
+//! Whether the thread of a worker is inside of the runtime's code, and whether the worker was taken from it meanwhile.
+//!
+//! | thread | monitor |
+//! |---|---|
+//! | 1. writes that it is inside | 1. writes its wish |
+//! | 2. light fence | 2. heavy fence |
+//! | 3. reads the wish | 3. reads whether the thread is inside |
+//!
+//! One of the fences comes first. So if the thread sees no wish, the monitor sees that it is inside, and withdraws. If the thread
+//! sees the wish, both try to change that one word, and one of them succeeds: the thread refuses, or the monitor takes.
+//!
+//! `model.rs` checks this with loom.
+
+use crate::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::os::barrier;
+
+/// Nobody wants the worker.
+const NONE: u8 = 0;
+/// The monitor wants the worker, and has not yet seen whether the thread is inside.
+const ASKED: u8 = 1;
+/// The worker is another thread's.
+const TAKEN: u8 = 2;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Presence {
+    is_inside: AtomicBool,
+    wish: AtomicU8,
+}
+
+impl Presence {
+    /// The presence of a thread that is inside, as hubs are.
+    pub(super) fn new() -> Self {
+        Self { is_inside: AtomicBool::new(true), wish: AtomicU8::new(NONE) }
+    }
+
+    /// Whether the thread is inside. On the thread itself.
+    #[inline(always)]
+    pub(super) fn is_inside(&self) -> bool {
+        // Relaxed: only this thread writes it.
+        self.is_inside.load(Ordering::Relaxed)
+    }
+
+    /// Enters the runtime. Returns false if the worker has been taken: then the thread is not inside.
+    #[inline(always)]
+    pub(super) fn enter(&self) -> bool {
+        // Relaxed: the fence orders it before the load.
+        self.is_inside.store(true, Ordering::Relaxed);
+        barrier::light();
+        self.wish.load(Ordering::Relaxed) == NONE || self.refuse()
+    }
+
+    #[cold]
+    fn refuse(&self) -> bool {
+        // Relaxed on success: what the monitor did before it asked is nothing to this thread. Acquire on failure: a taken
+        // worker's next thread has found the worker as this thread left it, and nothing is read from it here.
+        match self.wish.compare_exchange(ASKED, NONE, Ordering::Relaxed, Ordering::Acquire) {
+            Ok(_) | Err(NONE) => true,
+            Err(_) => {
+                self.is_inside.store(false, Ordering::Relaxed);
+                false
+            }
+        }
+    }
+
+    /// Leaves the runtime.
+    #[inline(always)]
+    pub(super) fn leave(&self) {
+        // Release: pairs with the Acquire in `take`, whose caller finds the worker as this thread has left it.
+        self.is_inside.store(false, Ordering::Release);
+    }
+
+    /// Takes the worker from the thread, unless the thread is inside or `may_go` says no. From the monitor, while nobody else
+    /// calls it.
+    ///
+    /// `may_go` is called while the thread is outside, and what it says holds until the thread has entered again.
+    pub(super) fn take(&self, may_go: impl FnOnce() -> bool) -> bool {
+        self.wish.store(ASKED, Ordering::Relaxed);
+        barrier::heavy();
+        // Acquire: pairs with the Release in `leave`.
+        let is_free = !self.is_inside.load(Ordering::Acquire) && may_go();
+        let to = if is_free { TAKEN } else { NONE };
+        // Release: pairs with the Acquire in `refuse`. A failure means that the thread has refused.
+        self.wish.compare_exchange(ASKED, to, Ordering::Release, Ordering::Relaxed).is_ok() && is_free
+    }
+
+    /// Makes the thread one that may be given a worker again. On the thread itself, which has lost its worker and is in its hub.
+    pub(super) fn renew(&self) {
+        self.is_inside.store(true, Ordering::Relaxed);
+        self.wish.store(NONE, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,131 @@
+//! A worker that leaves its thread, and the fiber that is absent meanwhile: it goes on there. `handoff/README.md` tells why.
+
+#![expect(unsafe_code, reason = "follows the addresses of fibers and of seats")]
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+use abaca_asm::Context;
+
+use super::Worker;
+use crate::cell::{Absence, Flags, Header};
+use crate::scheduler::handoff::Seat;
+
+impl Worker {
+    /// The seat of the worker's thread. From that thread while it is inside, and from the monitor.
+    #[inline(always)]
+    pub(in crate::scheduler) fn seat(&self) -> &Seat {
+        self.try_seat().expect("a thread with a seat runs the worker")
+    }
+
+    /// The seat of the worker's thread; `None` if its fibers share that thread's storage, or before it runs.
+    #[inline(always)]
+    pub(in crate::scheduler) fn try_seat(&self) -> Option<&Seat> {
+        // Acquire: pairs with the Release in `sit_down`, for the monitor.
+        // SAFETY: a seat is alive as long as its thread, which cannot lose the worker meanwhile: only the caller could take it.
+        unsafe { self.seat.load(Ordering::Acquire).as_ref() }
+    }
+
+    #[inline(always)]
+    pub(in crate::scheduler) fn seat_id(&self) -> u64 {
+        self.seat_id.get()
+    }
+
+    /// Makes the thread with this seat the worker's. From that thread, or from the monitor, which has just taken the worker.
+    pub(in crate::scheduler) fn set_seat(&self, seat: &Seat) {
+        self.seat_id.set(seat.id());
+        self.set_thread_id(seat.thread_id());
+        // Release: pairs with the Acquire in `try_seat`.
+        self.seat.store(ptr::from_ref(seat).cast_mut(), Ordering::Release);
+    }
+
+    /// Where the context of the hub is kept: with the thread, if that may lose the worker.
+    #[inline(always)]
+    pub(super) fn hub_place(&self) -> &Cell<Context> {
+        self.try_seat().map_or(&self.hub, Seat::hub)
+    }
+
+    /// The thread pointer of the hub; null if that is the fibers' as well.
+    #[inline(always)]
+    pub(super) fn hub_pointer(&self) -> *mut () {
+        self.try_seat().map_or(ptr::null_mut(), Seat::thread_pointer)
+    }
+
+    /// Whether nothing keeps the worker on its thread. From the monitor, while the thread is outside.
+    pub(in crate::scheduler) fn may_leave_thread(&self) -> bool {
+        // Relaxed: a fiber that pins its worker is inside, and leaves by a Release.
+        self.remote.pins.load(Ordering::Relaxed) == 0
+    }
+
+    /// Notes that the fiber that runs goes on without the worker. From the monitor, which has just taken the worker.
+    pub(in crate::scheduler) fn note_absence(&self) {
+        let fiber = self.current().expect("a thread that is outside runs a fiber");
+        // SAFETY: the fiber cannot end without its home.
+        unsafe { fiber.as_ref() }.absence.set(Absence::Absent);
+        self.set_current(None);
+    }
+
+    /// Whether the fiber, which has been woken, is absent; then it notes the wake-up.
+    #[inline(always)]
+    pub(super) fn is_absent(&self, fiber: &Header) -> bool {
+        if fiber.absence.get() == Absence::Present {
+            return false;
+        }
+        fiber.absence.set(Absence::AbsentWoken);
+        true
+    }
+
+    /// Queues the fibers that have come back. Returns false if there are none.
+    #[inline(always)]
+    pub(in crate::scheduler) fn take_returned(&self) -> bool {
+        !self.remote.returned.is_empty() && self.queue_returned()
+    }
+
+    #[cold]
+    fn queue_returned(&self) -> bool {
+        let mut any = false;
+        while let Some(fiber) = self.remote.returned.steal().success() {
+            // SAFETY: the fiber is suspended, and in no list: a wake-up finds it absent until it has gone on.
+            unsafe { self.ready.push_back(fiber.0) };
+            any = true;
+        }
+        any
+    }
+
+    /// Takes the timer of a fiber that has been woken, and that another worker may resume, out of this worker's wheel.
+    pub(super) fn take_timer_of(&self, fiber: &Header) {
+        if let Some(entry) = fiber.take_timer() {
+            // SAFETY: the fiber waits with the entry, which is in its frame, and in this wheel if in any: a fiber that is woken has
+            // waited on this worker.
+            unsafe { self.wheel.cancel(entry.as_ref()) };
+        }
+    }
+
+    /// Keeps the worker on its thread until [`unpin`](Self::unpin). On that thread.
+    pub(in crate::scheduler) fn pin(&self, fiber: &Header) {
+        if fiber.pins.replace(fiber.pins.get() + 1) == 0 {
+            fiber.set_flag(Flags::PINNED);
+        }
+        // Relaxed: the monitor reads it after the thread has left by a Release.
+        self.remote.pins.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Undoes one [`pin`](Self::pin). Does nothing if the fiber has none: its guard was dropped by another fiber of this thread.
+    pub(in crate::scheduler) fn unpin(&self, fiber: &Header) {
+        let Some(rest) = fiber.pins.get().checked_sub(1) else { return };
+        fiber.pins.set(rest);
+        if fiber.pins.get() == 0 && !fiber.has(Flags::BOUND) {
+            fiber.unset_flag(Flags::PINNED);
+        }
+        self.remote.pins.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Undoes the pins whose guards a fiber that ends has forgotten.
+    #[inline(always)]
+    pub(super) fn unpin_ended(&self, fiber: &Header) {
+        while fiber.pins.get() != 0 {
+            self.unpin(fiber);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Stands in for `absence.rs` without the feature `own-tls`: a worker stays on its thread.
+
+use std::cell::Cell;
+use std::ptr;
+
+use abaca_asm::Context;
+
+use super::Worker;
+use crate::cell::Header;
+
+impl Worker {
+    /// Where the context of the hub is kept.
+    #[inline(always)]
+    pub(super) fn hub_place(&self) -> &Cell<Context> {
+        &self.hub
+    }
+
+    /// The thread pointer of the hub, which is the fibers' as well.
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(super) fn hub_pointer(&self) -> *mut () {
+        ptr::null_mut()
+    }
+
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(super) fn is_absent(&self, _fiber: &Header) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(in crate::scheduler) fn take_returned(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(super) fn take_timer_of(&self, _fiber: &Header) {}
+
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(super) fn unpin_ended(&self, _fiber: &Header) {}
+}

@@ -1,0 +1,179 @@
+//! How libc is made to make a block: by a thread that ends behind its back, and how that thread comes back to end properly.
+//!
+//! ```text
+//!   creator                     the short thread, on the fiber's stack        libc believes
+//!   pthread_create ──────────▶  notes its thread pointer                      a thread runs
+//!                               puts the block's id in place of its own
+//!                               waits for a setuid that has seen its own
+//!                               saves its registers and stack pointer
+//!   waits for `alive`  ◀──────  set_tid_address(&alive), exit                 a thread runs
+//!   ...                         (fibers run with the block)                   a thread runs
+//!   clone ───────────────────▶  loads them, returns into libc                 a thread runs
+//!   pthread_join       ◀──────  libc's own end of a thread                    the thread ends, its block is freed
+//! ```
+//!
+//! `exit` alone does not touch user memory, but for the word that `set_tid_address` named. The frames of libc's `start_thread` stay
+//! on the stack, above those of fibers, and are continued at the end: so everything that libc counts and frees with a thread is
+//! counted and freed.
+#![expect(unsafe_code, reason = "a thread leaves its stack, and another continues there")]
+
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+use std::io;
+
+use crate::arch;
+use crate::glibc::{Glibc, SETXID_BIT};
+use crate::pointer::{ThreadPointer, thread_pointer};
+
+/// What the short thread and its creator tell each other. It is on the creator's stack.
+#[repr(C)]
+struct Birth {
+    /// Cleared by the kernel when the thread is gone.
+    alive: AtomicU32,
+    tid: u32,
+    tid_offset: isize,
+    cancelling_offset: isize,
+    pointer: usize,
+    stack: usize,
+}
+
+/// A thread that has left its stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unborn {
+    pub(crate) pointer: ThreadPointer,
+    /// Where its registers are saved: the lowest address of what must stay.
+    pub(crate) stack: usize,
+}
+
+/// The least size of a stack that libc takes. A smaller one is declared to be larger: libc does not use its lower part.
+const LEAST_STACK: usize = 16 * 1024;
+
+/// Makes a thread on the given stack, which ends at once and leaves its block there, with `tid` as its id.
+///
+/// # Errors
+///
+/// What `pthread_create` says: `EAGAIN` if there is no memory or there are too many threads; `EINVAL` if the stack is too small for
+/// the program's thread-local variables.
+///
+/// # Safety
+///
+/// The memory is mapped, writable and used by nobody else, and stays so until [`end`] has returned.
+pub(crate) unsafe fn make(glibc: &Glibc, lowest: *mut u8, size: usize, tid: u32) -> io::Result<Unborn> {
+    let mut birth = Birth {
+        alive: AtomicU32::new(1),
+        tid,
+        tid_offset: glibc.tid,
+        cancelling_offset: glibc.cancelling,
+        pointer: 0,
+        stack: 0,
+    };
+    let birth = &raw mut birth;
+    let highest = lowest.wrapping_add(size);
+    let size = size.max(LEAST_STACK);
+    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+    let attributes = attributes.as_mut_ptr();
+    let mut thread: libc::pthread_t = 0;
+    // The thread inherits the mask: no handler runs on it, but for libc's own of `setuid`.
+    let _blocked = SignalsBlocked::new();
+    // SAFETY: the attributes are initialised first and destroyed last. The thread has the stack for itself by the caller's promise,
+    // and `birth` stays until it is gone, for which the loop waits.
+    unsafe {
+        check(libc::pthread_attr_init(attributes))?;
+        let made = check(libc::pthread_attr_setstack(attributes, highest.wrapping_sub(size).cast(), size))
+            .and_then(|()| {
+                check(libc::pthread_create(&raw mut thread, attributes, short_thread, birth.cast()))
+            });
+        libc::pthread_attr_destroy(attributes);
+        made?;
+        // Acquire: all that the thread has written is seen when the kernel has cleared the word.
+        while (*birth).alive.load(Ordering::Acquire) != 0 {
+            // Not a private futex: the kernel wakes a shared one.
+            libc::syscall(
+                libc::SYS_futex,
+                (*birth).alive.as_ptr(),
+                libc::FUTEX_WAIT,
+                1,
+                null_mut::<c_void>(),
+            );
+        }
+        Ok(Unborn { pointer: ThreadPointer::from_address((*birth).pointer), stack: (*birth).stack })
+    }
+}
+
+extern "C" fn short_thread(birth: *mut c_void) -> *mut c_void {
+    let birth = birth.cast::<Birth>();
+    let own = thread_pointer();
+    // SAFETY: the creator keeps `birth` until this thread is gone. The offsets are those of fields of this thread's record, which
+    // other threads read and change atomically, if at all.
+    unsafe {
+        (*birth).pointer = own.address();
+        // From here on nobody can send this thread a signal by libc's record. A `setuid` that has read the thread's own id has
+        // marked the record before, and counts on the signal's handler: wait until it has run, or until `setuid` has taken back
+        // its mark. One that marks the record after this fence reads the block's id.
+        AtomicU32::from_ptr(own.at((*birth).tid_offset)).store((*birth).tid, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let cancelling = AtomicU32::from_ptr(own.at((*birth).cancelling_offset));
+        while cancelling.load(Ordering::SeqCst) & SETXID_BIT != 0 {
+            libc::sched_yield();
+        }
+        arch::leave(&raw mut (*birth).stack, &raw const (*birth).alive);
+    }
+    // `birth` is gone. What follows is libc's end of a thread.
+    null_mut()
+}
+
+/// Ends the thread as libc ends threads: what destructors are left run, the block is freed, libc forgets the thread.
+///
+/// # Safety
+///
+/// The thread was [made](make), nobody uses its block, and all above [`Unborn::stack`] is as it was left, but for what libc and the
+/// code that used the block have changed in the block.
+pub(crate) unsafe fn end(glibc: &Glibc, unborn: Unborn) {
+    let thread = unborn.pointer.at::<u8>(glibc.thread).addr() as libc::pthread_t;
+    let tid = unborn.pointer.at::<u32>(glibc.tid);
+    let blocked = SignalsBlocked::new();
+    // SAFETY: the caller's promise is that of `revive`. The kernel sets the id in libc's record to the real one, and clears it when
+    // the thread ends, as with each thread of libc's.
+    let revived = unsafe { arch::revive(unborn.stack, unborn.pointer.address(), tid) };
+    drop(blocked);
+    if revived < 0 {
+        // There are too many threads, or there is no memory for one. Then libc is told that the thread has ended already: it frees
+        // the block, but counts one thread more for ever, so that the process does not end with its last thread.
+        // SAFETY: a field of libc's record, which other threads read atomically.
+        unsafe { AtomicU32::from_ptr(tid) }.store(0, Ordering::SeqCst);
+    }
+    // SAFETY: libc's handle of the thread, which was joined by nobody.
+    let joined = unsafe { libc::pthread_join(thread, null_mut()) };
+    debug_assert_eq!(joined, 0, "libc joins the thread of a block");
+}
+
+fn check(code: i32) -> io::Result<()> {
+    if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+}
+
+/// While it lives, the calling thread gets no signals.
+struct SignalsBlocked {
+    before: libc::sigset_t,
+}
+
+impl SignalsBlocked {
+    fn new() -> Self {
+        let mut all = MaybeUninit::uninit();
+        let mut before = MaybeUninit::uninit();
+        // SAFETY: both sets are writable; the functions fill them.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            Self { before: before.assume_init() }
+        }
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the set was filled by the same function.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, null_mut()) };
+    }
+}
