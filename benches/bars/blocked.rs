@@ -25,7 +25,7 @@ pub(crate) fn ten_in_poll(variant: Variant, quick: bool) -> Sample {
     let (elapsed, late) = match variant {
         Variant::Threads => with_threads(ms),
         Variant::Tokio => with_tokio(ms),
-        Variant::Plain => {
+        _ => {
             let runtime = variant.runtime().expect("it is a mode of abaca's fibers");
             runtime.run(move || with_fibers(ms))
         }

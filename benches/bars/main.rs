@@ -1,8 +1,8 @@
 //! The bars of "a fiber is a thread": what a storage of its own costs a fiber, and what fibers that block their thread do to
 //! their neighbours. Each sample in a process of its own, variants alternating, medians.
 //!
-//! `cargo run --release -p abaca-benches --bin bars` prints the table. `own_tls` is the group of what own storage costs, `blocked`
-//! that of what blocks a thread.
+//! `cargo run --release -p abaca-benches --features own-tls --bin bars` prints the table; without the feature there are only
+//! plain fibers. `own_tls` is the group of what own storage costs, `blocked` that of what blocks a thread.
 
 mod blocked;
 mod cost;

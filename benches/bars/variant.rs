@@ -7,6 +7,9 @@ use abaca::Runtime;
 pub(crate) enum Variant {
     /// Fibers that share their worker's thread-local storage.
     Plain,
+    /// Fibers with storage of their own, on workers that leave a stuck thread. With the feature `own-tls`.
+    #[cfg(feature = "own-tls")]
+    OwnTls,
     /// OS threads.
     Threads,
     /// tokio's tasks.
@@ -14,15 +17,27 @@ pub(crate) enum Variant {
 }
 
 /// The modes of abaca's fibers, the plain one first: the others are compared with it.
-pub(crate) const OWN: &[Variant] = &[Variant::Plain];
+pub(crate) const OWN: &[Variant] = &[
+    Variant::Plain,
+    #[cfg(feature = "own-tls")]
+    Variant::OwnTls,
+];
 
 /// Everybody.
-pub(crate) const ALL: &[Variant] = &[Variant::Plain, Variant::Threads, Variant::Tokio];
+pub(crate) const ALL: &[Variant] = &[
+    Variant::Plain,
+    #[cfg(feature = "own-tls")]
+    Variant::OwnTls,
+    Variant::Threads,
+    Variant::Tokio,
+];
 
 impl Variant {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Plain => "fibers",
+            #[cfg(feature = "own-tls")]
+            Self::OwnTls => "fibers, own storage",
             Self::Threads => "OS threads",
             Self::Tokio => "tokio",
         }
@@ -33,6 +48,8 @@ impl Variant {
         let builder = Runtime::builder().workers(1);
         let builder = match self {
             Self::Plain => builder,
+            #[cfg(feature = "own-tls")]
+            Self::OwnTls => builder.own_tls(true),
             Self::Threads | Self::Tokio => return None,
         };
         Some(builder.build().expect("a worker starts"))

@@ -1,4 +1,4 @@
-//! The project's bars for servers: what others see of requests that burn, and a closed loop of small ones.
+//! The project's bars for servers: what others see of requests that keep a CPU busy, and a closed loop of small ones.
 //!
 //! Every model in turn, again and again, each time in a process of its own: what disturbs the machine disturbs all of them. A
 //! figure is the median of the rounds; a ratio is that of two models within a round, and the median of those.
@@ -67,7 +67,7 @@ pub struct Measured {
     pub outcome: Result<Report, String>,
 }
 
-/// Measures all that the settings say. Tells `progress` what comes next.
+/// Measures all that the settings say, with the models that can run here. Tells `progress` what comes next.
 ///
 /// # Errors
 ///
@@ -90,7 +90,8 @@ pub fn run(
     let mut all = Vec::new();
     for round in 1..=settings.rounds {
         for &scenario in &settings.scenarios {
-            let models = settings.models_of(scenario);
+            let mut models = settings.models_of(scenario);
+            models.retain(|model| model.available().is_ok());
             for model in in_turn(&models, round) {
                 progress(&format!("round {round} of {}: {}, {}", settings.rounds, scenario.name, model.name));
                 let outcome = measure(launcher, settings, scenario, model, &options, round);

@@ -21,7 +21,7 @@ pub struct Scenario {
 
 #[derive(Clone, Copy, Debug)]
 enum Load {
-    /// An open loop, one request in a hundred of which burns.
+    /// An open loop, one request in a hundred of which keeps a CPU busy.
     Mixed { rate: f64, is_random: bool },
     /// A closed loop.
     Closed,
@@ -48,7 +48,7 @@ pub enum Quantile {
 }
 
 /// Who takes part in the mixed load.
-const MIXED: &[&str] = &["abaca", "threads", "tokio", "tokio-in-place", "go"];
+const MIXED: &[&str] = &["abaca", "abaca-own-tls", "threads", "tokio", "tokio-in-place", "go"];
 
 const MIXED_BARS: &[Bar] = &[
     Bar { quantile: Quantile::P99, most: 1.5, rival: "threads" },
@@ -58,7 +58,7 @@ const MIXED_BARS: &[Bar] = &[
 
 /// Who takes part in the closed loop: beside tokio, what has an epoll instance a worker without any runtime, and what one
 /// worker and one epoll instance for all make of it.
-const CLOSED: &[&str] = &["abaca", "abaca-1", "abaca-poller", "reactors", "tokio", "go"];
+const CLOSED: &[&str] = &["abaca", "abaca-own-tls", "abaca-1", "abaca-poller", "reactors", "tokio", "go"];
 
 const fn mixed(name: &'static str, rate: f64, is_random: bool) -> Scenario {
     Scenario { name, load: Load::Mixed { rate, is_random }, models: MIXED, bars: MIXED_BARS }
@@ -78,8 +78,8 @@ pub static ALL: &[Scenario] = &[
     },
 ];
 
-/// What a request that burns asks for: 20 ms.
-const BURN: &str = "/work?cpu_us=20000";
+/// What a request that keeps a CPU busy asks for: 20 ms.
+const BUSY: &str = "/work?cpu_us=20000";
 
 impl Scenario {
     /// Who takes part unless others are chosen.
@@ -87,7 +87,7 @@ impl Scenario {
         found(self.models)
     }
 
-    /// Whether some of the requests burn.
+    /// Whether some of the requests keep a CPU busy.
     #[must_use]
     pub fn burns(&self) -> bool {
         matches!(self.load, Load::Mixed { .. })
@@ -100,7 +100,7 @@ impl Scenario {
         match self.load {
             Load::Mixed { rate, is_random } => Plan {
                 arrivals: if is_random { Arrivals::Random { seed: round.into() } } else { Arrivals::Even },
-                burns: Some(Burns { one_in: 100, path: BURN.to_owned() }),
+                burns: Some(Burns { one_in: 100, path: BUSY.to_owned() }),
                 priority: Priority::RealTime,
                 ..plan(Pace::Open { rate })
             },

@@ -108,7 +108,7 @@ pub struct Plan {
     pub keep_alive: bool,
     /// When the requests of an open loop are due.
     pub arrivals: Arrivals,
-    /// Which of the requests of an open loop burn. They are counted by themselves, and are no part of the latency.
+    /// The requests of an open loop that keep a CPU busy. They are counted by themselves, and are no part of the latency.
     pub burns: Option<Burns>,
     /// How the generator stands to the server where they share CPUs.
     pub priority: Priority,

@@ -84,22 +84,22 @@ pub struct Report {
     pub connections: usize,
     /// Seconds that were measured.
     pub seconds: f64,
-    /// Requests that were due (open loop) or sent (closed loop), those that burn among them.
+    /// Requests that were due (open loop) or sent (closed loop), the busy ones (see [`Burns`](super::Burns)) among them.
     pub due: u64,
     /// Requests with a good answer.
     pub answered: u64,
-    /// Of those that were due: the ones that burn.
+    /// Of those that were due: the busy ones.
     #[serde(default)]
     pub burns_due: u64,
-    /// Of those with a good answer: the ones that burn.
+    /// Of those with a good answer: the busy ones.
     #[serde(default)]
     pub burns_answered: u64,
     /// Good answers per second.
     pub rate: f64,
     /// The others.
     pub errors: Errors,
-    /// From when a request was due (open loop) or sent (closed loop) to the last byte of its answer; of those that do not
-    /// burn.
+    /// From when a request was due (open loop) or sent (closed loop) to the last byte of its answer; without the busy
+    /// ones.
     pub latency: Distribution,
     /// How late the generator's clock handed out requests: its timer, and its own work that was in the way. Empty in
     /// a closed loop.

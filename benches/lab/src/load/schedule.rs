@@ -1,4 +1,4 @@
-//! When the requests of an open loop are due, and which of them burn: a pure function of the plan, so that every server
+//! When the requests of an open loop are due, and which of them are busy: a pure function of the plan, so that every server
 //! is offered the same.
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! abaca: a fiber per connection, on one worker (1:N), on a worker per core (M:N), or M:N with one poller thread for all.
+//! abaca: a fiber per connection, on one worker (1:N), on a worker per core (M:N), M:N with one poller thread for all, or M:N
+//! with thread-local storage for each fiber.
 //!
 //! The runtime that this lab belongs to. A fiber stays on the worker where it began; each worker polls for its own
 //! fibers, unless a thread does that for all.
@@ -39,6 +40,27 @@ pub(super) const POLLER_THREAD: Model = Model {
     serve: |listener, options| serve(listener, options, |builder| builder.poller(Poller::Thread)),
     ..MODEL
 };
+
+pub(super) const OWN_TLS: Model = Model {
+    name: "abaca-own-tls",
+    about: "abaca's fibers (M:N) with storage of their own, on workers that leave a stuck thread",
+    available: || {
+        if cfg!(feature = "own-tls") { Ok(()) } else { Err("it needs the lab's feature own-tls".to_owned()) }
+    },
+    serve: |listener, options| serve(listener, options, own_tls),
+    ..MODEL
+};
+
+#[cfg(feature = "own-tls")]
+fn own_tls(builder: Builder) -> Builder {
+    builder.own_tls(true)
+}
+
+/// Nobody serves in a model that is not available; the plain one in its place would be a lie.
+#[cfg(not(feature = "own-tls"))]
+fn own_tls(_builder: Builder) -> Builder {
+    unreachable!("the model is not available")
+}
 
 /// Parsing a request needs some; only touched pages cost memory.
 const STACK_BYTES: usize = 32 * 1024;

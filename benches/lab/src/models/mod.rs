@@ -173,6 +173,7 @@ pub static MODELS: &[Model] = &[
     abaca::ONE_WORKER,
     abaca::MODEL,
     abaca::POLLER_THREAD,
+    abaca::OWN_TLS,
     hyper::ON_ABACA,
     actors::MODEL,
     external::GO,
