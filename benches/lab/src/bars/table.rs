@@ -51,7 +51,11 @@ fn write(page: &mut String, settings: &Settings, all: &[Measured], command: &str
         let Measured { scenario, model, round, outcome } = measured;
         let start = format!("\n* {}, {model}, round {round}", scenario.name);
         match outcome {
-            Err(why) => writeln!(page, "{start}: no figures: {why}")?,
+            Err(why) => {
+                // A panic: its place and its words, without the stack.
+                let why: Vec<&str> = why.lines().take(2).collect();
+                writeln!(page, "{start}: no figures: {}", why.join(" "))?;
+            }
             Ok(report) if !report.is_valid() => writeln!(page, "{start}: {}", report.invalid.join("; "))?,
             Ok(report) if report.answered < report.due => {
                 writeln!(page, "{start}: {} of {} were answered", report.answered, report.due)?;
