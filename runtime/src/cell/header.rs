@@ -212,6 +212,14 @@ impl Header {
         false
     }
 
+    /// Ends what [`lets_go_of_timer`](Self::lets_go_of_timer) has begun, if nobody has taken the timer.
+    #[inline(always)]
+    #[cfg_attr(not(feature = "own-tls"), expect(clippy::unused_self, reason = "there is no timer to forget"))]
+    pub(crate) fn forget_timer(&self) {
+        #[cfg(feature = "own-tls")]
+        self.timer.set(ptr::null());
+    }
+
     /// The timer that was noted, once.
     #[cfg(feature = "own-tls")]
     pub(crate) fn take_timer(&self) -> Option<NonNull<Entry>> {

@@ -119,6 +119,7 @@ fn wait_with_entry(worker: &Worker, me: NonNull<Header>, entry: &Entry, at: Inst
     worker.suspend(me);
     // SAFETY: inserted above into this worker's wheel. If it is still there, the fiber has been resumed on that worker's thread.
     unsafe { worker.wheel.cancel(entry) };
+    header.forget_timer();
     if !was_pinned {
         header.unset_flag(Flags::PINNED);
     }

@@ -24,8 +24,8 @@ struct Here {
     worker: Cell<*const Worker>,
     /// Null on a plain thread, and where fibers share their worker's storage.
     seat: Cell<*const Seat>,
-    /// The id of the seat; 0 is none.
-    seat_id: Cell<u64>,
+    /// The worker's [tenure](Worker::tenure) when the fiber last arrived; in the storage of a thread with a seat 1, elsewhere 0.
+    tenure: Cell<u64>,
     /// The fiber whose storage this is; null if this is a thread's, and while a hook runs.
     fiber: Cell<*mut Header>,
 }
@@ -35,7 +35,7 @@ thread_local! {
         Here {
             worker: Cell::new(ptr::null()),
             seat: Cell::new(ptr::null()),
-            seat_id: Cell::new(0),
+            tenure: Cell::new(0),
             fiber: Cell::new(ptr::null_mut()),
         }
     };
@@ -61,7 +61,7 @@ pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
 #[inline(never)]
 pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
     HERE.with(|here| {
-        if here.seat_id.get() == 0 {
+        if here.tenure.get() == 0 {
             // Without a seat the worker stays the thread's.
             worker.current()
         } else {
@@ -79,7 +79,7 @@ pub(super) fn set_worker(worker: Option<&Worker>) {
 pub(super) fn sit_down(seat: &Seat) {
     HERE.with(|here| {
         here.seat.set(seat);
-        here.seat_id.set(seat.id());
+        here.tenure.set(1);
     });
 }
 
@@ -234,7 +234,7 @@ pub(crate) fn unpin() {
 
 /// Runs the destructors of the calling fiber's thread-locals, if it has its own.
 pub(super) fn end_storage() {
-    if HERE.with(|here| here.seat_id.get() != 0) {
+    if HERE.with(|here| here.tenure.get() != 0) {
         storage::run_destructors();
     }
 }
@@ -261,7 +261,7 @@ pub(super) fn arrive(me: &Header, worker: &Worker) {
         return;
     }
     let worker = if me.has(Flags::ROAMING) { home_of(me) } else { worker };
-    if HERE.with(|here| here.seat_id.get()) != worker.seat_id() {
+    if HERE.with(|here| here.tenure.get()) != worker.tenure() {
         sit_elsewhere(worker);
     }
 }
@@ -273,7 +273,7 @@ fn sit_elsewhere(worker: &Worker) {
     HERE.with(|here| {
         here.worker.set(worker);
         here.seat.set(seat);
-        here.seat_id.set(seat.id());
+        here.tenure.set(worker.tenure());
     });
     // SAFETY: the caller runs on the seat's thread.
     unsafe { storage::borrow_from(seat.carrier()) };

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use abaca_asm::{Context, thread_pointer};
@@ -17,8 +17,6 @@ use crate::scheduler::worker::Worker;
 
 /// See the module's documentation.
 pub(crate) struct Seat {
-    /// Never used again, and never 0.
-    id: u64,
     presence: Presence,
     /// Where the thread's hub is suspended while a fiber runs.
     hub: Cell<Context>,
@@ -40,10 +38,7 @@ unsafe impl Send for Seat {}
 impl Seat {
     /// The seat of the calling thread, whose operating system's id is `thread_id`.
     pub(super) fn new(thread_id: i32) -> Self {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Self {
-            // Relaxed: a number.
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             presence: Presence::new(),
             hub: Cell::new(Context::dangling()),
             thread_pointer: thread_pointer(),
@@ -52,10 +47,6 @@ impl Seat {
             next: AtomicPtr::new(ptr::null_mut()),
             parker: Parker::default(),
         }
-    }
-
-    pub(crate) fn id(&self) -> u64 {
-        self.id
     }
 
     pub(crate) fn thread_pointer(&self) -> *mut () {
@@ -132,6 +123,6 @@ impl Seat {
 
 impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("id", &self.id).field("presence", &self.presence).finish_non_exhaustive()
+        f.debug_struct("Seat").field("thread_id", &self.thread_id).field("presence", &self.presence).finish_non_exhaustive()
     }
 }

@@ -79,7 +79,8 @@ impl Spares {
             self.start_spare();
             return false;
         };
-        if !worker.seat().take(|| worker.may_leave_thread()) {
+        // Before its first thread has begun, a worker has no seat.
+        if !worker.try_seat().is_some_and(|seat| seat.take(|| worker.may_leave_thread())) {
             self.state().waiting.push(spare);
             return false;
         }

@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use abaca_asm::Context;
 
@@ -27,14 +27,17 @@ impl Worker {
         unsafe { self.seat.load(Ordering::Acquire).as_ref() }
     }
 
+    /// The number of the worker's stay on its thread: another one each time that it comes to a thread, and never 0 or 1.
     #[inline(always)]
-    pub(in crate::scheduler) fn seat_id(&self) -> u64 {
-        self.seat_id.get()
+    pub(in crate::scheduler) fn tenure(&self) -> u64 {
+        self.tenure.get()
     }
 
     /// Makes the thread with this seat the worker's. From that thread, or from the monitor, which has just taken the worker.
     pub(in crate::scheduler) fn set_seat(&self, seat: &Seat) {
-        self.seat_id.set(seat.id());
+        static NEXT: AtomicU64 = AtomicU64::new(2);
+        // Relaxed: a number.
+        self.tenure.set(NEXT.fetch_add(1, Ordering::Relaxed));
         self.set_thread_id(seat.thread_id());
         // Release: pairs with the Acquire in `try_seat`.
         self.seat.store(ptr::from_ref(seat).cast_mut(), Ordering::Release);

@@ -69,7 +69,7 @@ pub(crate) struct Worker {
     #[cfg(feature = "own-tls")]
     seat: AtomicPtr<super::handoff::Seat>,
     #[cfg(feature = "own-tls")]
-    seat_id: Cell<u64>,
+    tenure: Cell<u64>,
     /// How many picks are left of the tick. Only this thread writes it.
     picks_left: AtomicU32,
     /// Started fibers that can go on, and unstarted fibers bound to this worker; first in, first out.
@@ -164,7 +164,7 @@ impl Worker {
             #[cfg(feature = "own-tls")]
             seat: AtomicPtr::new(ptr::null_mut()),
             #[cfg(feature = "own-tls")]
-            seat_id: Cell::new(0),
+            tenure: Cell::new(0),
             picks_left: AtomicU32::new(Tick::default().picks()),
             ready: ReadyList::new(),
             deque,
