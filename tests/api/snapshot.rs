@@ -81,6 +81,11 @@ fn the_public_api_of_abaca_asm_is_what_its_file_says() {
 }
 
 #[test]
+fn the_public_api_of_abaca_tls_is_what_its_file_says() {
+    check("abaca-tls");
+}
+
+#[test]
 fn the_public_api_of_abaca_macros_is_what_its_file_says() {
     check("abaca-macros");
 }

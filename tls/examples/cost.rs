@@ -44,17 +44,6 @@ thread_local! {
 }
 
 fn main() {
-    if std::env::args().nth(1).is_some() {
-        let carrier = Carrier::of_this_thread().unwrap();
-        let mut memory = vec![0_u128; 64 * 1024 / 16];
-        let block = unsafe { Block::new(memory.as_mut_ptr().cast(), 64 * 1024) }.unwrap();
-        within(&block, &carrier, &mut || {
-            for _ in 0..100_000_000 {
-                unsafe { reset() }
-            }
-        });
-        return;
-    }
     let support = match support() {
         Ok(support) => support,
         Err(why) => return println!("{why}"),

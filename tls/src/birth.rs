@@ -48,7 +48,7 @@ pub(crate) struct Unborn {
 }
 
 /// The least size of a stack that libc takes. A smaller one is declared to be larger: libc does not use its lower part.
-const LEAST_STACK: usize = 16 * 1024;
+const LEAST_STACK: usize = libc::PTHREAD_STACK_MIN;
 
 /// Makes a thread on the given stack, which ends at once and leaves its block there, with `tid` as its id.
 ///
@@ -74,7 +74,7 @@ pub(crate) unsafe fn make(glibc: &Glibc, lowest: *mut u8, size: usize, tid: u32)
     let size = size.max(LEAST_STACK);
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let attributes = attributes.as_mut_ptr();
-    let mut thread: libc::pthread_t = 0;
+    let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     // The thread inherits the mask: no handler runs on it, but for libc's own of `setuid`.
     let _blocked = SignalsBlocked::new();
     // SAFETY: the attributes are initialised first and destroyed last. The thread has the stack for itself by the caller's promise,
@@ -83,7 +83,7 @@ pub(crate) unsafe fn make(glibc: &Glibc, lowest: *mut u8, size: usize, tid: u32)
         check(libc::pthread_attr_init(attributes))?;
         let made = check(libc::pthread_attr_setstack(attributes, highest.wrapping_sub(size).cast(), size))
             .and_then(|()| {
-                check(libc::pthread_create(&raw mut thread, attributes, short_thread, birth.cast()))
+                check(libc::pthread_create(thread.as_mut_ptr(), attributes, short_thread, birth.cast()))
             });
         libc::pthread_attr_destroy(attributes);
         made?;
@@ -124,25 +124,26 @@ extern "C" fn short_thread(birth: *mut c_void) -> *mut c_void {
     null_mut()
 }
 
-/// Ends the thread as libc ends threads: what destructors are left run, the block is freed, libc forgets the thread.
+/// Ends the thread as libc ends threads: what destructors are left run, the block is freed, libc forgets the thread. `cleared` is the
+/// place of the word that the kernel clears when a thread ends.
 ///
 /// # Safety
 ///
 /// The thread was [made](make), nobody uses its block, and all above [`Unborn::stack`] is as it was left, but for what libc and the
 /// code that used the block have changed in the block.
-pub(crate) unsafe fn end(glibc: &Glibc, unborn: Unborn) {
+pub(crate) unsafe fn end(glibc: &Glibc, cleared: isize, unborn: Unborn) {
     let thread = unborn.pointer.at::<u8>(glibc.thread).addr() as libc::pthread_t;
-    let tid = unborn.pointer.at::<u32>(glibc.tid);
+    let (tid, cleared) = (unborn.pointer.at::<u32>(glibc.tid), unborn.pointer.at::<u32>(cleared));
     let blocked = SignalsBlocked::new();
-    // SAFETY: the caller's promise is that of `revive`. The kernel sets the id in libc's record to the real one, and clears it when
-    // the thread ends, as with each thread of libc's.
-    let revived = unsafe { arch::revive(unborn.stack, unborn.pointer.address(), tid) };
+    // SAFETY: the caller's promise is that of `revive`. The kernel sets the id in libc's record to the real one, and clears what
+    // libc waits for when the thread ends, as with each thread of libc's.
+    let revived = unsafe { arch::revive(unborn.stack, unborn.pointer.address(), tid, cleared) };
     drop(blocked);
     if revived < 0 {
         // There are too many threads, or there is no memory for one. Then libc is told that the thread has ended already: it frees
         // the block, but counts one thread more for ever, so that the process does not end with its last thread.
         // SAFETY: a field of libc's record, which other threads read atomically.
-        unsafe { AtomicU32::from_ptr(tid) }.store(0, Ordering::SeqCst);
+        unsafe { AtomicU32::from_ptr(cleared) }.store(0, Ordering::SeqCst);
     }
     // SAFETY: libc's handle of the thread, which was joined by nobody.
     let joined = unsafe { libc::pthread_join(thread, null_mut()) };

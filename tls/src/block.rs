@@ -12,7 +12,7 @@ use crate::tid;
 
 /// The thread-local storage of the fibers of one stack, at the top of that stack: to libc, a thread that runs.
 ///
-/// It is made once for a stack and stays with it: fibers that follow one another [reset](crate::reset) it. Making one costs some
+/// It is made once for a stack and stays with it: fibers that follow one another [reset](crate::reset()) it. Making one costs some
 /// 25 microseconds, and so does its end.
 ///
 /// ```text
@@ -21,8 +21,8 @@ use crate::tid;
 ///                 | a thread, below it the      | the variables.
 ///                 | thread-local variables      |
 ///                 +-----------------------------+
-///                 | frames of libc's thread,    | with which it will end
-///   frames_end -> +-----------------------------+
+///                 | frames of libc's thread,    | with which it will end; kept elsewhere if the block and
+///   frames_end -> +-----------------------------+ frames of fibers can share a page
 ///                 | frames of fibers            |
 /// lowest address  +-----------------------------+
 /// ```
@@ -30,10 +30,12 @@ use crate::tid;
 /// All from [`frames_end`](Self::frames_end) up must keep its contents as long as there is the block: it must not be released to
 /// the kernel while the stack rests in a pool.
 ///
-/// Dropping it ends the block. See the [crate](crate) for an example.
+/// Dropping it ends the block. See the [crate] for an example.
 #[derive(Debug)]
 pub struct Block {
     unborn: Unborn,
+    /// The frames of libc's thread, if they are not on the stack.
+    frames: Option<Frames>,
 }
 
 // SAFETY: an address of libc's record and one of its frames, which any thread may use: libc joins threads from any thread.
@@ -48,19 +50,23 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// * `Unsupported`: see [`support`]. The error holds an [`Unsupported`](crate::Unsupported).
+    /// * `Unsupported`: see [`support()`]. The error holds an [`Unsupported`](crate::Unsupported).
     /// * `WouldBlock` (`EAGAIN`): there are too many threads, too many blocks (16,777,216), or there is no memory for libc's part.
     /// * `InvalidInput` (`EINVAL`): the memory is too small for the program's thread-local variables; see
     ///   [`Support::block_bytes`](crate::Support::block_bytes).
     ///
     /// # Safety
     ///
-    /// * The memory is mapped, readable and writable, and nobody else uses it. It ends at a multiple of 64, and if it is smaller
-    ///   than 16 KiB, the addresses below it, down to that size, are nobody's whose stack libc may be asked for.
+    /// * The memory is mapped, readable and writable, and nobody else uses it. It ends at a multiple of 16. (libc is told
+    ///   of `PTHREAD_STACK_MIN` bytes at least, 16 KiB or on aarch64 128; it uses nothing of what the caller does not have.)
     /// * It stays mapped until the block is dropped, and what lies above [`frames_end`](Self::frames_end) is changed by nobody but
     ///   the code that runs with the block, in its thread-local variables.
     pub unsafe fn new(lowest: *mut u8, size: usize) -> io::Result<Self> {
         let support = support()?;
+        // libc is told of a least size, so it does not look.
+        if size < support.block_bytes() + LEAST_FRAMES {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         // SAFETY: the caller's promise.
         unsafe { Self::make(support.glibc(), lowest, size) }
     }
@@ -78,7 +84,9 @@ impl Block {
             unsafe { unborn.pointer.at::<[u32; 2]>(offset).write([0, RSEQ_REGISTRATION_FAILED]) };
         }
         setxid::wrap();
-        Ok(Self { unborn })
+        // SAFETY: the caller's promise.
+        let frames = unsafe { Frames::take(glibc, unborn, lowest, lowest.wrapping_add(size)) };
+        Ok(Self { unborn, frames })
     }
 
     /// The thread pointer of the code that runs with this block.
@@ -90,14 +98,16 @@ impl Block {
     /// The end of the memory that frames of fibers may use: the highest address that a fiber's stack may begin at. A multiple of 16.
     #[inline(always)]
     pub fn frames_end(&self) -> *mut u8 {
-        core::ptr::with_exposed_provenance_mut(self.unborn.stack & !15)
+        let kept =
+            self.frames.as_ref().map_or(self.unborn.stack, |frames| self.unborn.stack + frames.0.len());
+        core::ptr::with_exposed_provenance_mut(kept & !15)
     }
 
     /// Ends the block at once, without its own kernel thread. For the trial alone.
-    pub(crate) fn end_with(self, glibc: &Glibc) {
+    pub(crate) fn end_with(self, glibc: &Glibc, cleared: isize) {
         let block = core::mem::ManuallyDrop::new(self);
         // SAFETY: the block is not used any more.
-        unsafe { end(glibc, block.unborn) };
+        unsafe { end(glibc, cleared, &block) };
     }
 }
 
@@ -106,17 +116,17 @@ impl Drop for Block {
     /// that it was.
     ///
     /// The stack's memory may be unmapped afterwards. Nobody may have the block installed. Values of thread-local variables that
-    /// were not [finished](crate::finish) are, on that thread.
+    /// were not [finished](crate::finish()) are, on that thread.
     fn drop(&mut self) {
         let support = known();
         // SAFETY: the owner of the block does not use it any more, and the contract of `new` is that its memory is as it was.
         unsafe {
-            // What was lent last is the lender's to free.
+            // What was lent last is the lender's to free; and the kernel thread of the end is none of the carrier's.
             let new = support.template();
-            for &offset in support.malloc_words() {
+            for &offset in support.malloc_words().iter().chain([&support.seen().carrier]) {
                 self.pointer().at::<usize>(offset).write(new.at::<usize>(offset).read());
             }
-            end(support.glibc(), self.unborn);
+            end(support.glibc(), support.seen().cleared, self);
         }
     }
 }
@@ -124,13 +134,64 @@ impl Drop for Block {
 /// # Safety
 ///
 /// As for [`birth::end`].
-unsafe fn end(glibc: &Glibc, unborn: Unborn) {
-    // SAFETY: libc's record.
-    let tid = unsafe { unborn.pointer.at::<u32>(glibc.tid).read() };
-    // SAFETY: the caller's promise.
-    unsafe { birth::end(glibc, unborn) };
-    tid::give(tid);
+unsafe fn end(glibc: &Glibc, cleared: isize, block: &Block) {
+    // SAFETY: libc's record; nothing of a fiber is on the stack any more; the caller's promise.
+    unsafe {
+        let tid = block.pointer().at::<u32>(glibc.tid).read();
+        if let Some(frames) = &block.frames {
+            frames.put_back(block.unborn);
+        }
+        birth::end(glibc, cleared, block.unborn);
+        tid::give(tid);
+    }
 }
+
+/// The frames with which libc's thread will end, kept elsewhere than on the stack. This is done where the block and the frames of a
+/// waiting fiber then share one page: a few hundred bytes are kept for each, instead of a page.
+#[derive(Debug)]
+struct Frames(Box<[u8]>);
+
+/// What is left for frames of fibers in the page of the block, at least.
+const ROOM: usize = 700;
+
+const PAGE: usize = 4096;
+
+impl Frames {
+    /// Takes the frames off the stack, if that is of use, and releases the pages that they have touched besides that of the block.
+    ///
+    /// # Safety
+    ///
+    /// The memory from `lowest` to `highest` is the block's and its owner's, who does not use it yet.
+    unsafe fn take(glibc: &Glibc, unborn: Unborn, lowest: *mut u8, highest: *mut u8) -> Option<Self> {
+        let past: *mut u8 = unborn.pointer.at(glibc.lowest?);
+        let page = (highest.addr() - 1) & !(PAGE - 1);
+        let bytes = past.addr().checked_sub(unborn.stack)?;
+        if past.addr() < page + ROOM || bytes > PAGE {
+            return None;
+        }
+        // SAFETY: the frames, of a thread that is gone; and whole pages of the caller's memory below.
+        unsafe {
+            let frames = core::slice::from_raw_parts(past.sub(bytes), bytes).into();
+            let first = lowest.addr().next_multiple_of(PAGE);
+            if let Some(below) = page.checked_sub(first) {
+                libc::madvise(lowest.add(first - lowest.addr()).cast(), below, libc::MADV_DONTNEED);
+            }
+            Some(Self(frames))
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The stack is not used any more.
+    unsafe fn put_back(&self, unborn: Unborn) {
+        let to: *mut u8 = core::ptr::with_exposed_provenance_mut(unborn.stack);
+        // SAFETY: the place that they were taken from.
+        unsafe { core::ptr::copy_nonoverlapping(self.0.as_ptr(), to, self.0.len()) };
+    }
+}
+
+/// What libc's thread needs for its frames until it is gone, and the least that a fiber can run with.
+const LEAST_FRAMES: usize = 2048;
 
 /// `RSEQ_CPU_ID_REGISTRATION_FAILED` of the kernel's `rseq.h`: -2.
 const RSEQ_REGISTRATION_FAILED: u32 = (-2_i32).cast_unsigned();

@@ -50,7 +50,7 @@ impl Carrier {
     ///
     /// # Errors
     ///
-    /// What [`support`] says.
+    /// What [`support()`] says.
     ///
     /// # Panics
     ///

@@ -13,6 +13,9 @@ use crate::support::{Support, known};
 ///
 /// Destructors are ordinary code of the fiber: they may use thread-local variables, and may suspend the fiber.
 ///
+/// An allocator that is not libc's and keeps its heap in thread-local variables has given it up then: what is allocated or freed
+/// afterwards, before the block is left, makes it a new one, which the [reset](crate::reset()) forgets.
+///
 /// To be called in the fiber's block, as the last of what the fiber's own code does. If there are no destructors it is some ten
 /// instructions.
 ///
@@ -28,7 +31,7 @@ pub unsafe fn finish() {
 
 /// # Safety
 ///
-/// See [`finish`].
+/// See [`finish()`].
 #[inline(always)]
 pub(crate) unsafe fn finish_with(support: &Support) {
     let block = thread_pointer();
@@ -54,7 +57,7 @@ unsafe fn has_destructors(support: &Support, block: ThreadPointer) -> bool {
 
 /// # Safety
 ///
-/// See [`finish`].
+/// See [`finish()`].
 #[inline(never)]
 unsafe fn run(support: &Support, block: ThreadPointer) {
     let glibc = support.glibc();

@@ -30,6 +30,8 @@ pub(crate) struct Glibc {
     pub(crate) cancelling: isize,
     /// The table of the values of pthread keys: 32 pointers. The flag that any was set follows it: a byte.
     pub(crate) specific: isize,
+    /// Where the block begins, below which there were frames of libc's thread. None if it is not known.
+    pub(crate) lowest: Option<isize>,
     /// Where the kernel publishes the number of the processor, if it was asked to.
     pub(crate) rseq: Option<isize>,
     /// All keys.
@@ -112,6 +114,7 @@ impl Glibc {
                 tid: thread + field(c"_thread_db_pthread_tid", 32)?,
                 cancelling: thread + field(c"_thread_db_pthread_cancelhandling", 32)?,
                 specific: thread + field(c"_thread_db_pthread_specific", table)?,
+                lowest: Self::lowest(thread, record_bytes),
                 rseq,
                 keys: find(c"__pthread_keys")?.cast(),
                 call_destructors: core::mem::transmute::<*mut c_void, unsafe extern "C" fn()>(find(
@@ -130,6 +133,23 @@ impl Glibc {
                 ),
             })
         }
+    }
+
+    /// Where the block begins: with libc's record, or with the variables below that, for which libc has reserved so much.
+    fn lowest(thread: isize, record_bytes: usize) -> Option<isize> {
+        if !cfg!(target_arch = "x86_64") {
+            return Some(thread);
+        }
+        let function = find(c"_dl_get_tls_static_info").ok()?;
+        let (mut bytes, mut align) = (0_usize, 0_usize);
+        // SAFETY: a function of the loader's with this signature, which sanitizers use as well.
+        unsafe {
+            let function =
+                core::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut usize, *mut usize)>(function);
+            function(&raw mut bytes, &raw mut align);
+        }
+        // The size is that of all, the record included.
+        Some(thread + record_bytes.cast_signed() - bytes.cast_signed())
     }
 
     fn version() -> Result<(u32, u32), Unsupported> {

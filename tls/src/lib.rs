@@ -5,12 +5,12 @@
 //! crate makes such blocks, one at the top of each stack. A scheduler that exchanges the thread pointer together with the stack
 //! makes a thread of each fiber: its thread-local variables stay its own on whichever OS thread it runs.
 //!
-//! * [`support`] says whether this process can have blocks, and why not.
+//! * [`support()`] says whether this process can have blocks, and why not.
 //! * [`Block`] is a block. libc makes it, and libc frees it.
 //! * [`thread_pointer`] and [`set_thread_pointer`] are the register.
 //! * [`Carrier`] is the OS thread that runs fibers. It lends them what stays its own: malloc's cache, and what
 //!   [`keep_with_carrier`] adds.
-//! * [`finish`] runs the destructors of the calling block's thread-local variables, and [`reset`] makes the block a new thread's.
+//! * [`finish()`] runs the destructors of the calling block's thread-local variables, and [`reset()`] makes the block a new thread's.
 //! * [`on_carrier`] runs a closure with the storage of the OS thread, for calls that mean the kernel's thread.
 //!
 //! The README tells how a block is made, why that is sound, and what stays with the OS thread.

@@ -102,7 +102,7 @@ pub(crate) fn any(support: &Support) -> bool {
 ///
 /// # Safety
 ///
-/// As for [`reset`](crate::reset).
+/// As for [`reset`](crate::reset()).
 #[cold]
 pub(crate) unsafe fn reset(support: &Support, block: ThreadPointer) {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,7 +157,7 @@ impl Known {
 ///
 /// # Safety
 ///
-/// As for [`reset`](crate::reset).
+/// As for [`reset`](crate::reset()).
 unsafe fn reset_allocated(support: &Support, block: ThreadPointer) {
     let fixed: Range<usize> = support.range_of(block);
     modules::for_each(0, &mut |storage| {

@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "compares thread-local storage before and after calls into libc")]
 
 use core::ffi::{c_char, c_int, c_void};
+use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 
 use crate::carrier;
@@ -17,6 +18,9 @@ use crate::unsupported::Unsupported;
 /// The most modules with thread-local storage that are looked at, and the most words of libc's.
 const MOST_MODULES: usize = 1024;
 const MOST_WORDS: usize = 1024;
+
+/// All categories of a locale: glibc's `LC_ALL_MASK` of `locale.h`.
+pub(crate) const LC_ALL_MASK: c_int = 0x1fbf;
 
 /// What was seen. Offsets are from the thread pointer.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct Seen {
     pub(crate) resolver_state: isize,
     pub(crate) resolver_options: isize,
     pub(crate) robust: Option<isize>,
+    /// The u32 that the kernel clears, and wakes who waits for it, when a thread ends.
+    pub(crate) cleared: isize,
     /// Of the crate's own variable.
     pub(crate) carrier: isize,
     error: Option<Unsupported>,
@@ -68,6 +74,7 @@ pub(crate) fn observe(glibc: &Glibc) -> Result<Seen, Unsupported> {
         resolver_state: 0,
         resolver_options: 0,
         robust: None,
+        cleared: 0,
         carrier: 0,
         error: None,
     };
@@ -92,14 +99,15 @@ pub(crate) fn run_in_new_thread(f: &mut dyn FnMut(ThreadPointer)) -> Result<(), 
         null_mut()
     }
     let mut f = f;
-    let mut thread: libc::pthread_t = 0;
+    let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: `f` lives until the thread is joined.
-    let code = unsafe { libc::pthread_create(&raw mut thread, core::ptr::null(), run, (&raw mut f).cast()) };
+    let code =
+        unsafe { libc::pthread_create(thread.as_mut_ptr(), core::ptr::null(), run, (&raw mut f).cast()) };
     if code != 0 {
         return Err(Unsupported::Thread(code));
     }
     // SAFETY: the thread was made above, and is joined once.
-    unsafe { libc::pthread_join(thread, null_mut()) };
+    unsafe { libc::pthread_join(thread.assume_init(), null_mut()) };
     Ok(())
 }
 
@@ -146,7 +154,7 @@ impl Probe<'_> {
             strsignal(core::hint::black_box(1_000));
             strerror_l(
                 core::hint::black_box(100_000),
-                libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), null_mut()),
+                libc::newlocale(LC_ALL_MASK, c"C".as_ptr(), null_mut()),
             );
             self.changed(libc_segment, own, |seen| &mut seen.buffers);
 
@@ -172,7 +180,7 @@ impl Probe<'_> {
             self.seen.resolver_options = offset((&raw const (*state).options).addr());
             let tables = [__ctype_b_loc().addr(), __ctype_tolower_loc().addr(), __ctype_toupper_loc().addr()];
             self.seen.characters = tables.map(offset);
-            let other = libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), null_mut());
+            let other = libc::newlocale(LC_ALL_MASK, c"C".as_ptr(), null_mut());
             libc::uselocale(other);
             let locale = libc_segment.words().find(|word| modules::word(own, *word) == other.addr());
             self.seen.locale = locale.ok_or(Unsupported::Trial("a thread has no locale"))?;
@@ -190,8 +198,26 @@ impl Probe<'_> {
             pthread_setcancelstate(0, null_mut());
         }
         self.seen.robust = robust::offset(own);
+        self.seen.cleared = self.cleared(own)?;
         self.seen.carrier = carrier::word_offset();
         Ok(())
+    }
+
+    /// The word that libc has told the kernel to clear: the thread's id, up to glibc 2.41 at least. A kernel that does not tell is
+    /// taken to clear that.
+    fn cleared(&self, own: ThreadPointer) -> Result<isize, Unsupported> {
+        let mut address = 0_usize;
+        // SAFETY: the kernel writes a pointer.
+        let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut address, 0, 0, 0) } == 0;
+        let offset = address.wrapping_sub(own.address()).cast_signed();
+        let record = self.glibc.thread..self.glibc.thread + self.glibc.record_bytes.cast_signed();
+        if told && record.contains(&offset) {
+            Ok(offset)
+        } else if self.glibc.version <= (2, 41) {
+            Ok(self.glibc.tid)
+        } else {
+            Err(Unsupported::Trial("the kernel does not tell which word it clears at the end of a thread"))
+        }
     }
 
     /// Notes libc's words as they are.

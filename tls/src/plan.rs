@@ -173,7 +173,7 @@ mod tests {
             .each_mut()
             .map(|block| ThreadPointer::from_address(block.as_mut_ptr().expose_provenance()));
         let segments = [segment(8 * 20, 8 * 4), segment(8 * 30, 8 * 10), segment(8 * 26, 8 * 4)];
-        let kept = [8 * 36..8 * 36 + 4];
+        let kept = vec![8 * 36..8 * 36 + 4; 1];
         let parts = Parts { segments: &segments, checked: &[8 * 20], words: &[8 * 22], kept: &kept };
         // SAFETY: as above.
         let plan = unsafe { Plan::new(&parts, [template, other]) }.expect("few words");

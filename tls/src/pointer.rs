@@ -42,7 +42,7 @@ const _: () = assert!(size_of::<Option<ThreadPointer>>() == size_of::<usize>());
 ///
 /// # Panics
 ///
-/// On an architecture that [`support`](crate::support) refuses.
+/// On an architecture that [`support`](crate::support()) refuses.
 #[inline(always)]
 pub fn thread_pointer() -> ThreadPointer {
     ThreadPointer::from_address(arch::thread_pointer())
@@ -56,7 +56,7 @@ pub fn thread_pointer() -> ThreadPointer {
 ///
 /// # Safety
 ///
-/// * [`support`](crate::support) is not an error.
+/// * [`support`](crate::support()) is not an error.
 /// * `pointer` came from [`thread_pointer`] or [`Block::pointer`](crate::Block::pointer), its storage is still there, and no other
 ///   OS thread has it in its register.
 /// * The calling function and those into which it is inlined use no thread-local variable, on either side of the call, whose

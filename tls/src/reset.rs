@@ -35,7 +35,7 @@ const PTHREAD_CANCEL_DEFERRED: c_int = 0;
 /// What is the OS thread's stays: malloc's cache, [what was added](crate::keep_with_carrier), and what the kernel knows of the
 /// thread, such as the mask of signals.
 ///
-/// To be called in the fiber's block, after [`finish`](crate::finish); everything that was in thread-local variables is forgotten,
+/// To be called in the fiber's block, after [`finish`](crate::finish()); everything that was in thread-local variables is forgotten,
 /// not dropped. What the caller does afterwards, until it leaves the block, must use no thread-local variable, or one that the next
 /// fiber may find used.
 ///
@@ -53,7 +53,7 @@ pub unsafe fn reset() {
 
 /// # Safety
 ///
-/// See [`reset`].
+/// See [`reset()`].
 #[inline(always)]
 pub(crate) unsafe fn reset_with(support: &Support) {
     let block = thread_pointer();
@@ -86,7 +86,7 @@ pub(crate) unsafe fn reset_with(support: &Support) {
 ///
 /// # Safety
 ///
-/// As for [`reset`].
+/// As for [`reset()`].
 #[cold]
 unsafe fn settle(support: &Support, block: ThreadPointer) {
     let (seen, new) = (support.seen(), support.template());

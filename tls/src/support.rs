@@ -17,7 +17,7 @@ use crate::pointer::ThreadPointer;
 use crate::trial;
 use crate::unsupported::Unsupported;
 
-/// The proof that this process can have [blocks](crate::Block), and what is known of its libc. See [`support`].
+/// The proof that this process can have [blocks](crate::Block), and what is known of its libc. See [`support()`].
 #[derive(Debug)]
 pub struct Support {
     glibc: Glibc,
@@ -57,7 +57,7 @@ pub fn support() -> Result<&'static Support, Unsupported> {
     Ok(found)
 }
 
-/// What [`support`] has returned to whoever made the block that is installed.
+/// What [`support()`] has returned to whoever made the block that is installed.
 #[inline(always)]
 pub(crate) fn known() -> &'static Support {
     // SAFETY: null, or a part of a static variable.

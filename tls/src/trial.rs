@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::block::Block;
 use crate::finish::finish_with;
+use crate::observe::LC_ALL_MASK;
 use crate::pointer::{set_thread_pointer, thread_pointer};
 use crate::reset::reset_with;
 use crate::support::Support;
@@ -56,7 +57,7 @@ pub(crate) fn try_everything(support: &Support, block: Block) -> Result<(), Unsu
             block.pointer().at::<usize>(offset).write(support.template().at::<usize>(offset).read());
         }
     }
-    block.end_with(support.glibc());
+    block.end_with(support.glibc(), support.seen().cleared);
     result.map_err(Unsupported::Trial)
 }
 
@@ -149,7 +150,7 @@ impl Trial<'_> {
                 (&raw const __dso_handle).cast_mut().cast(),
             );
             libc::pthread_setspecific(self.key, without_provenance_mut(0x1));
-            libc::uselocale(libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), null_mut()));
+            libc::uselocale(libc::newlocale(LC_ALL_MASK, c"C".as_ptr(), null_mut()));
             let before = id.read();
             core::hint::black_box(end as fn(&Support))(self.support);
             expect(id.read() != before, "a new fiber has no new id")?;

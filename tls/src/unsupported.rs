@@ -1,6 +1,6 @@
 //! Why a process cannot have blocks.
 
-/// Why this process cannot have [blocks](crate::Block). See [`support`](crate::support).
+/// Why this process cannot have [blocks](crate::Block). See [`support`](crate::support()).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsupported {

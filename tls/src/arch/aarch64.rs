@@ -68,13 +68,13 @@ pub(crate) unsafe extern "C" fn leave(saved: *mut usize, alive: *const AtomicU32
 }
 
 /// Makes a kernel thread that returns from the [`leave`] that saved `stack`, with `pointer` as its thread pointer. The kernel
-/// writes its id to `*tid` now, and 0 when it ends. Returns the id, or a negative error number.
+/// writes its id to `*tid` now, and 0 to `*cleared` when it ends. Returns the id, or a negative error number.
 ///
 /// # Safety
 ///
 /// `stack` and `pointer` are of the same thread, which has not come back yet, and nothing above `stack` has been changed but by
 /// libc. All signals are blocked.
-pub(crate) unsafe fn revive(stack: usize, pointer: usize, tid: *mut u32) -> isize {
+pub(crate) unsafe fn revive(stack: usize, pointer: usize, tid: *mut u32, cleared: *mut u32) -> isize {
     let result;
     // SAFETY: the new thread starts behind the system call with the saved stack pointer, where `leave` has stored what is
     // loaded here; it does not use the caller's stack. In the caller this is a system call like any other.
@@ -98,7 +98,7 @@ pub(crate) unsafe fn revive(stack: usize, pointer: usize, tid: *mut u32) -> isiz
             in("x1") stack,
             in("x2") tid,
             in("x3") pointer,
-            in("x4") tid,
+            in("x4") cleared,
             in("x8") libc::SYS_clone,
         );
     }

@@ -32,6 +32,6 @@ pub(crate) unsafe extern "C" fn leave(_saved: *mut usize, _alive: *const AtomicU
 /// # Safety
 ///
 /// Never called.
-pub(crate) unsafe fn revive(_stack: usize, _pointer: usize, _tid: *mut u32) -> isize {
+pub(crate) unsafe fn revive(_stack: usize, _pointer: usize, _tid: *mut u32, _cleared: *mut u32) -> isize {
     unreachable!("`support` says that this architecture is not supported")
 }
