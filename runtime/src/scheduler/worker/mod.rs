@@ -316,14 +316,12 @@ impl Worker {
     #[inline]
     pub(super) fn drain_inbox(&self) -> bool {
         if !self.remote.inbox.has_items() {
-            return self.take_returned();
+            return false;
         }
         let arrived = self.remote.inbox.drain();
         while let Some(fiber) = arrived.pop_front() {
             self.make_ready(fiber);
         }
-        // After the drain, which may have cleared the notification about a fiber that has come back.
-        self.take_returned();
         true
     }
 
