@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use abaca::channel::bounded;
 use abaca::net::{TcpListener, TcpStream};
-use abaca_examples::{Latencies, Memory, connections_allowed, context, grouped, or_fail, progress, row};
+use clap::Parser;
 
 /// Serves and drives loopback connections in one process: a fiber per connection on both sides
-#[derive(clap::Parser)]
+#[derive(Parser)]
 struct Options {
     /// Connections [default: 10000, or as many as the limit of open files allows]
     #[arg(long)]
@@ -28,59 +28,74 @@ struct Options {
 }
 
 fn main() {
-    let options: Options = clap::Parser::parse();
+    let options = Options::parse();
     let runtime = abaca::Runtime::builder().workers(options.workers).stack_size(64 * 1024).build();
-    or_fail(runtime.and_then(|runtime| runtime.run(|| run(&options))));
+    if let Err(error) = runtime.and_then(|runtime| runtime.run(|| run(&options))) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(options: &Options) -> io::Result<()> {
-    let connections = connections_allowed(options.connections, 10_000)?;
-    let (before, message) = (Memory::now()?, usize::from(options.message.get()));
+    // Both ends of each connection are in this process, and the runtime has some files open, too.
+    let most = rlimit::increase_nofile_limit(u64::MAX)?.saturating_sub(32) / 2;
+    let connections = options.connections.map_or(most.min(10_000), NonZero::get);
+    if connections > most {
+        let text = format!("the limit of open files (ulimit -Hn) allows {most} connections");
+        return Err(io::Error::other(text));
+    }
+    let (before, message) = (memory()?, usize::from(options.message.get()));
     // Each client takes a port, of the 28,232 that Linux has for each address of a server.
     let numbers = 0..connections.div_ceil(10_000) as u32;
     let addresses = numbers.map(|number| serve(number, message)).collect::<io::Result<Vec<_>>>()?;
-    let (connected, stop, latencies) = (AtomicU64::new(0), AtomicBool::new(false), Latencies::default());
+    let (connected, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let (gate, opens) = bounded::<()>(0);
 
-    let drive = |address: SocketAddr| -> io::Result<()> {
+    // Returns the times in which requests were answered, in microseconds.
+    let drive = |address: SocketAddr| -> io::Result<Vec<u32>> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
+        let (request, mut answer, mut times) = (vec![7; message], vec![0; message], Vec::new());
+        let mut ask = || stream.write_all(&request).and_then(|()| stream.read_exact(&mut answer));
+        ask()?;
         connected.fetch_add(1, Relaxed);
         let _ = opens.recv(); // Nothing is ever sent: it returns when the gate is dropped.
-        let (request, mut answer) = (vec![7; message], vec![0; message]);
         while !stop.load(Relaxed) {
             let sent = Instant::now();
-            stream.write_all(&request)?;
-            stream.read_exact(&mut answer)?;
-            latencies.record(sent.elapsed());
+            ask()?;
+            times.push(sent.elapsed().as_micros() as u32);
+        }
+        Ok(times)
+    };
+    abaca::scope(|scope| {
+        let began = Instant::now();
+        let wanted = addresses.iter().copied().cycle().take(connections as usize);
+        let clients: Vec<_> = wanted.map(|address| scope.spawn(move || drive(address))).collect();
+        // A client that fails ends.
+        while connected.load(Relaxed) < connections && !clients.iter().any(|client| client.is_finished()) {
+            abaca::sleep(Duration::from_millis(20));
+        }
+        println!("connections            {connections:>10}  made in {:.2?}", began.elapsed());
+        let bytes = memory()?.saturating_sub(before) / connections;
+        println!("memory per connection  {bytes:>10}  bytes: two fibers, their buffers and page tables");
+        println!("OS threads             {:>10}", std::fs::read_dir("/proc/self/task")?.count());
+        drop(gate);
+        abaca::sleep(Duration::try_from_secs_f64(options.seconds).map_err(io::Error::other)?);
+        stop.store(true, Relaxed);
+        let mut times = Vec::new();
+        for client in clients {
+            times.extend(client.join().expect("no client panics")?);
+        }
+        times.sort_unstable();
+        let rate = times.len() as f64 / options.seconds;
+        println!("requests/s             {rate:>10.0}  of {message} bytes, one in flight each");
+        for percentile in [50.0, 99.0, 99.9] {
+            let place = (times.len() as f64 * percentile / 100.0) as usize;
+            let micros = times.get(place).map_or(0.0, |time| f64::from(*time));
+            println!("latency p{percentile:<13} {:>10.3}  ms", micros / 1e3);
         }
         Ok(())
-    };
-    let (rate, after) = abaca::scope(|scope| {
-        let began = Instant::now();
-        for &address in addresses.iter().cycle().take(connections as usize) {
-            scope.spawn(move || or_fail(drive(address).map_err(context("a client"))));
-        }
-        while connected.load(Relaxed) < connections {
-            abaca::sleep(Duration::from_millis(20));
-            progress(format_args!("{} of {connections} connected", connected.load(Relaxed)));
-        }
-        row("connections", grouped(connections), format_args!("made in {:.2?}", began.elapsed()));
-        drop(gate);
-        let began = Instant::now();
-        while began.elapsed().as_secs_f64() < options.seconds {
-            abaca::sleep(Duration::from_millis(100));
-            progress(format_args!("{} requests answered", grouped(latencies.count())));
-        }
-        stop.store(true, Relaxed);
-        (latencies.count() as f64 / began.elapsed().as_secs_f64(), or_fail(Memory::now()))
-    });
-    row("requests/s", grouped(rate as u64), format_args!("of {message} bytes, one in flight each"));
-    latencies.print();
-    row("OS threads", after.threads, format_args!("{} of them workers", options.workers));
-    let bytes = after.total().saturating_sub(before.total()) / connections;
-    row("memory per connection", grouped(bytes), "bytes: two fibers, their buffers and page tables");
-    Ok(())
+    })
 }
 
 /// Echoes messages on one of the loopback addresses.
@@ -88,8 +103,7 @@ fn serve(number: u32, message: usize) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number), 0))?;
     let address = listener.local_addr()?;
     abaca::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = or_fail(stream.map_err(context("accept")));
+        for mut stream in listener.incoming().flatten() {
             abaca::spawn(move || {
                 let mut buffer = vec![0; message];
                 while stream.read_exact(&mut buffer).is_ok() && stream.write_all(&buffer).is_ok() {}
@@ -97,4 +111,12 @@ fn serve(number: u32, message: usize) -> io::Result<SocketAddr> {
         }
     });
     Ok(address)
+}
+
+/// The memory of this process in bytes, with its page tables.
+fn memory() -> io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let lines = status.lines().filter(|line| line.starts_with("VmRSS:") || line.starts_with("VmPTE:"));
+    let kib = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    Ok(kib.sum::<u64>() * 1024)
 }

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use abaca::channel::bounded;
-use abaca_examples::{Memory, grouped, mappings, or_fail, progress, row};
 use clap::Parser;
 
 /// Puts fibers to sleep, shows what each costs, then wakes and joins them all
@@ -24,23 +23,29 @@ struct Options {
 /// About what a sleeping fiber costs: a page of stack, its share of page tables, its cell.
 const BYTES_OF_EACH: u64 = 5000;
 
+const STATUS: &str = "/proc/self/status";
+
 fn main() {
     let options = Options::parse();
     let stack_bytes = (options.stack.get() as usize).saturating_mul(1024);
     let runtime = abaca::Runtime::builder().stack_size(stack_bytes).build();
-    or_fail(runtime.and_then(|runtime| runtime.run(|| run(&options))));
+    if let Err(error) = runtime.and_then(|runtime| runtime.run(|| run(&options))) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(options: &Options) -> io::Result<()> {
     let fibers = options.fibers.get();
-    let (needed, available) = (fibers.saturating_mul(BYTES_OF_EACH), Memory::available()?);
+    let needed = fibers.saturating_mul(BYTES_OF_EACH) / 1_000_000;
+    let available = kib("/proc/meminfo", "MemAvailable:")? * 1024 / 1_000_000;
     if needed > available {
-        let (needed, available) = (needed / 1_000_000, available / 1_000_000);
         let text =
             format!("needs some {needed} MB of memory, but {available} MB are free: try fewer --fibers");
         return Err(io::Error::other(text));
     }
-    let before = Memory::now()?;
+    let memory = || Ok::<_, io::Error>((kib(STATUS, "VmRSS:")? * 1024, kib(STATUS, "VmPTE:")? * 1024));
+    let before = memory()?;
     let began = Instant::now();
     let asleep = Arc::new(AtomicU64::new(0));
     let (gate, opens) = bounded::<()>(0);
@@ -55,31 +60,33 @@ fn run(options: &Options) -> io::Result<()> {
     };
     let handles: Vec<_> = (0..fibers).map(fall_asleep).collect();
     while asleep.load(Relaxed) < fibers {
-        progress(format_args!("{} fibers asleep", grouped(asleep.load(Relaxed))));
         abaca::sleep(Duration::from_millis(20));
     }
-    let (spawning, after, mappings) = (began.elapsed(), Memory::now()?, mappings()?);
-    let each = |total: Duration| format!("seconds: {:.1} us each", total.as_secs_f64() * 1e6 / fibers as f64);
-    row("fibers asleep", grouped(fibers), format_args!("on guarded stacks of {} KiB", options.stack));
-    row("to spawn", format!("{:.2}", spawning.as_secs_f64()), each(spawning));
-    let resident = after.resident.saturating_sub(before.resident) / fibers;
-    row("memory of each", grouped(resident), "bytes resident: a page of stack, and the fiber itself");
-    let page_tables = after.page_tables.saturating_sub(before.page_tables) / fibers;
-    row("", grouped(page_tables), "bytes of page tables");
+    let (spawning, after) = (began.elapsed(), memory()?);
+    let mappings = std::fs::read_to_string("/proc/self/maps")?.lines().count();
+    let each = |total: Duration| total.as_secs_f64() * 1e6 / fibers as f64;
+    println!("fibers asleep    {fibers:>12}  on guarded stacks of {} KiB", options.stack);
+    println!("to spawn         {:>12.2}  seconds: {:.1} us each", spawning.as_secs_f64(), each(spawning));
+    let (resident, page_tables) =
+        (after.0.saturating_sub(before.0) / fibers, after.1.saturating_sub(before.1) / fibers);
+    println!("memory of each   {resident:>12}  bytes resident: a page of stack, and the fiber itself");
+    println!("                 {page_tables:>12}  bytes of page tables");
     let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count")?;
-    row(
-        "memory mappings",
-        grouped(mappings),
-        format_args!("of {} that vm.max_map_count allows", limit.trim()),
-    );
-    row("OS threads", after.threads, "");
+    println!("memory mappings  {mappings:>12}  of {} that vm.max_map_count allows", limit.trim());
 
-    progress("waking and joining them all");
     let began = Instant::now();
     drop(gate);
     let sum: u64 = handles.into_iter().map(|handle| handle.join().expect("no fiber panics")).sum();
     let waking = began.elapsed();
     assert_eq!(sum, fibers * (fibers - 1) / 2, "every fiber returns its number");
-    row("to wake and join", format!("{:.2}", waking.as_secs_f64()), each(waking));
+    println!("to wake and join {:>12.2}  seconds: {:.1} us each", waking.as_secs_f64(), each(waking));
     Ok(())
+}
+
+/// A figure of the kernel's, in KiB.
+fn kib(file: &str, name: &str) -> io::Result<u64> {
+    let text = std::fs::read_to_string(file)?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    let figure = value.and_then(|value| value.parse().ok());
+    figure.ok_or_else(|| io::Error::other(format!("{file} does not show {name}")))
 }

@@ -1,9 +1,9 @@
 //! A tree of a million fibers: each node spawns ten children and adds up what they send.
 
+use std::io;
 use std::time::Instant;
 
 use abaca::channel::{Sender, bounded};
-use abaca_examples::{Memory, grouped, or_fail, row};
 use clap::Parser;
 
 /// Spawns a tree of fibers, ten children to a node, and sums the numbers of its leaves through channels
@@ -18,12 +18,18 @@ struct Options {
 }
 
 fn main() {
-    let options = Options::parse();
+    if let Err(error) = run(&Options::parse()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn run(options: &Options) -> io::Result<()> {
     let mut builder = abaca::Runtime::builder();
     if let Some(workers) = options.workers {
         builder = builder.workers(workers);
     }
-    let runtime = or_fail(builder.build());
+    let runtime = builder.build()?;
     let leaves = 10_u64.pow(options.depth);
     let began = Instant::now();
     let sum = runtime.run(|| {
@@ -34,13 +40,13 @@ fn main() {
     let elapsed = began.elapsed();
 
     let fibers = (10 * leaves - 1) / 9;
-    row("leaves", grouped(leaves), "");
-    row("fibers", grouped(fibers), format!("on {} workers", runtime.workers()));
-    row("sum", grouped(sum), "of the leaves' numbers, 0 to the last");
+    println!("leaves       {leaves:>14}");
+    println!("fibers       {fibers:>14}  on {} workers", runtime.workers());
+    println!("sum          {sum:>14}  of the leaves' numbers, 0 to the last");
     let nanos_each = elapsed.as_nanos() / u128::from(fibers);
-    row("time", format!("{:.1}", elapsed.as_secs_f64() * 1e3), format!("ms: {nanos_each} ns for each fiber"));
-    let memory = or_fail(Memory::now());
-    row("peak memory", format!("{:.1}", memory.peak as f64 / 1e6), "MB");
+    println!("time         {:>14.1}  ms: {nanos_each} ns for each fiber", elapsed.as_secs_f64() * 1e3);
+    println!("peak memory  {:>14.1}  MB", status("VmHWM:")? as f64 * 1024.0 / 1e6);
+    Ok(())
 }
 
 /// Sends the sum of the numbers `first..first + leaves`, each of which is a leaf.
@@ -55,4 +61,12 @@ fn node(parent: &Sender<u64>, first: u64, leaves: u64) {
     }
     let sum = receiver.iter().take(10).sum();
     parent.send(sum).expect("the parent receives ten sums");
+}
+
+/// A figure of this process, as the kernel counts it: KiB of memory, or a number of threads.
+fn status(name: &str) -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/self/status")?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+    let figure = value.and_then(|value| value.parse().ok());
+    figure.ok_or_else(|| io::Error::other(format!("/proc/self/status does not show {name}")))
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use abaca::actor::supervisor::{Child, Strategy, Supervisor};
 use abaca::actor::{self, ActorRef, Mailbox, Registry};
-use abaca_examples::{Memory, grouped, or_fail, row};
 use clap::Parser;
 
 /// Starts actors under a supervisor, gives each a job at which some fail, and counts those that live afterwards
@@ -51,7 +50,10 @@ fn clerk(counts: &Arc<Counts>) -> ActorRef<u64> {
 
 #[abaca::main]
 fn main() {
-    or_fail(run(&Options::parse()));
+    if let Err(error) = run(&Options::parse()) {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
 }
 
 fn run(options: &Options) -> io::Result<()> {
@@ -59,7 +61,7 @@ fn run(options: &Options) -> io::Result<()> {
     let counts = Arc::new(Counts::default());
     // A restarted actor is a new actor, so it is looked up by its name.
     let registry = Registry::new();
-    let (before, began) = (Memory::now()?, Instant::now());
+    let (before, began) = (memory()?, Instant::now());
     let failures = actors.div_ceil(poison) as usize;
     let mut supervisor = Supervisor::new(Strategy::OneForOne).intensity(failures, Duration::from_secs(3600));
     for number in 0..actors {
@@ -71,10 +73,10 @@ fn run(options: &Options) -> io::Result<()> {
         }));
     }
     let supervisor = supervisor.start();
-    row("actors", grouped(actors), "");
-    row("to start them", began.elapsed().as_millis(), "ms");
-    let bytes = Memory::now()?.total().saturating_sub(before.total()) / actors;
-    row("memory of each", grouped(bytes), "bytes, with its name and its place in the supervisor");
+    println!("actors          {actors:>10}");
+    println!("to start them   {:>10}  ms", began.elapsed().as_millis());
+    let bytes = memory()?.saturating_sub(before) / actors;
+    println!("memory of each  {bytes:>10}  bytes, with its name and its place in the supervisor");
 
     let began = Instant::now();
     for number in 0..actors {
@@ -86,15 +88,23 @@ fn run(options: &Options) -> io::Result<()> {
     {
         abaca::sleep(Duration::from_millis(1));
     }
-    row("jobs done", grouped(counts.done.load(Relaxed)), "");
-    row("failed", grouped(counts.failed.load(Relaxed)), "and started anew");
-    row("to do them", began.elapsed().as_millis(), "ms");
+    println!("jobs done       {:>10}", counts.done.load(Relaxed));
+    println!("failed          {:>10}  and started anew", counts.failed.load(Relaxed));
+    println!("to do them      {:>10}  ms", began.elapsed().as_millis());
     let children = supervisor.children().map_err(io::Error::other)?;
     let alive = children.iter().filter(|child| child.pid.as_ref().is_some_and(actor::Pid::is_alive));
-    row("alive", grouped(alive.count() as u64), "");
+    println!("alive           {:>10}", alive.count());
 
     let began = Instant::now();
     let reason = supervisor.stop();
-    row("to stop them", began.elapsed().as_millis(), format_args!("ms; the supervisor {reason}"));
+    println!("to stop them    {:>10}  ms; the supervisor {reason}", began.elapsed().as_millis());
     Ok(())
+}
+
+/// The memory of this process in bytes, with its page tables.
+fn memory() -> io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let lines = status.lines().filter(|line| line.starts_with("VmRSS:") || line.starts_with("VmPTE:"));
+    let kib = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    Ok(kib.sum::<u64>() * 1024)
 }

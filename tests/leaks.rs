@@ -20,7 +20,7 @@ pub const STATUS: i32 = 97;
 /// How long threads that are about to end may take for it, in milliseconds, unless this variable says otherwise: a test whose
 /// child leaves something behind need not wait for it.
 pub const PATIENCE: &str = "LEAK_PATIENCE_MS";
-const DEFAULT_PATIENCE_MS: u64 = 10_000;
+const DEFAULT_PATIENCE_MS: u64 = 60_000;
 
 /// What tests have announced to leave behind. A matter of the process, as what it counts is.
 static EXPECTED: Expected = Expected { workers: AtomicUsize::new(0), stacks: AtomicUsize::new(0) };

@@ -49,6 +49,9 @@ pub fn on_one_worker<T: Send>(f: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Spawns a fiber and yields until it has begun; with one worker it then waits in `body`, or has ended.
+///
+/// A call that comes before its wait may yield instead, if the last look at timers and descriptors is long ago: as on a machine
+/// that took the processor away meanwhile. So it has several turns.
 pub fn begun<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let begun = Arc::new(AtomicBool::new(false));
     let theirs = Arc::clone(&begun);
@@ -59,5 +62,6 @@ pub fn begun<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> Jo
     while !begun.load(SeqCst) {
         abaca::yield_now();
     }
+    (0..10).for_each(|_| abaca::yield_now());
     fiber
 }

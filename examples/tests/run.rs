@@ -109,7 +109,7 @@ fn an_error_is_one_sentence() {
 
 #[test]
 fn c10k_serves_and_drives_its_connections() {
-    let arguments = ["--connections", "200", "--seconds", "0.3", "--workers", "2", "--message", "100"];
+    let arguments = ["--connections", "200", "--seconds", "1", "--workers", "2", "--message", "100"];
     let text = stdout(&run("c10k", &arguments));
     assert_eq!(figure(&text, "connections "), 200.0);
     assert!(figure(&text, "requests/s") > 0.0, "{text}");

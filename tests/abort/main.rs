@@ -13,6 +13,20 @@ fn main() {
         Some("serve") => abaca::run(serve),
         Some("cancel") => abaca::run(|| abaca::spawn(abaca::park).cancel()),
         Some("timeout") => drop(abaca::time::timeout(Duration::ZERO, abaca::park)),
+        Some("set") => abaca::run(|| {
+            let mut set = abaca::JoinSet::new();
+            set.spawn(abaca::park);
+            set.cancel_all();
+        }),
+        Some("promise") => abaca::run(|| abaca::promise::spawn(abaca::park).cancel()),
+        Some("actor") => abaca::run(|| {
+            let actor = abaca::actor::spawn(|mailbox: &mut abaca::actor::Mailbox<()>| mailbox.receive());
+            actor.kill();
+        }),
+        Some("copy") => abaca::run(|| {
+            let (one, other) = abaca::net::UnixStream::pair().unwrap();
+            drop(abaca::io::copy_bidirectional(&one, &other));
+        }),
         Some("panic") => abaca::run(|| abaca::spawn(|| panic!("in a fiber")).join().unwrap()),
         other => panic!("{other:?} is not something that this program does"),
     }

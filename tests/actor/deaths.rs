@@ -1,5 +1,6 @@
 //! The end of actors: reasons, links and monitors in every order, and trapped exits.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -234,4 +235,19 @@ fn the_end_of_the_runtime_shuts_actors_down() {
     let actor = runtime.run(idle);
     runtime.shutdown(LONG).unwrap();
     assert_eq!(actor.pid().exit_reason(), Some(ExitReason::Shutdown));
+}
+
+#[test]
+fn an_actor_that_cannot_be_spawned_has_failed_for_its_link() {
+    let runtime = abaca::Runtime::builder().workers(1).max_fibers(2).build().unwrap();
+    runtime.run(|| {
+        let parent = actor::spawn(|mailbox: &mut Mailbox<Exit>| {
+            mailbox.trap_exits(|exit| exit);
+            let spawned = catch_unwind(AssertUnwindSafe(|| mailbox.spawn_link(|_: &mut Mailbox<()>| ())));
+            assert!(spawned.is_err());
+            let reason = mailbox.receive().reason;
+            assert_eq!(reason, ExitReason::failed(abaca::SpawnError::LimitReached { max_fibers: 2 }));
+        });
+        assert_eq!(parent.wait(), ExitReason::Normal);
+    });
 }

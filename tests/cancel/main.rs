@@ -12,6 +12,8 @@ mod passed_on;
 mod scopes;
 mod shield;
 mod stress;
+#[cfg(not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)))]
+mod suspended;
 mod token;
 mod waits;
 

@@ -137,3 +137,86 @@ fn a_fiber_that_passes_its_own_cancellation_on_stays_cancelled() {
         assert_eq!(ended.load(SeqCst), 0);
     });
 }
+
+/// Ends a fiber by its cancellation, and returns the payload that it has caught.
+fn payload_of_an_ended_fiber() -> Box<dyn std::any::Any + Send> {
+    let (sender, receiver) = abaca::channel::bounded(1);
+    let other = abaca::spawn(move || {
+        sender.send(None).unwrap();
+        sender.send(catch_unwind(abaca::park).err()).unwrap();
+    });
+    assert!(receiver.recv().unwrap().is_none());
+    other.cancel();
+    other.join().unwrap();
+    receiver.recv().unwrap().unwrap()
+}
+
+#[test]
+fn it_is_nobodys_own_once_its_fiber_has_ended() {
+    on_one_worker(|| {
+        for _ in 0..100 {
+            let payload = payload_of_an_ended_fiber();
+            // Most likely where the other one was: its cell was freed just now.
+            let (sender, receiver) = abaca::channel::bounded(1);
+            let heir = abaca::spawn(move || {
+                let payload = catch_unwind(AssertUnwindSafe(|| resume_unwind(payload))).unwrap_err();
+                sender.send(Cancelled::is_own(&*payload)).unwrap();
+                resume_unwind(payload);
+            });
+            assert!(heir.join().unwrap_err().is::<Cancelled>());
+            assert_eq!(receiver.recv(), Ok(false));
+        }
+    });
+}
+
+#[test]
+fn dropping_it_does_not_end_the_unwinding_of_another_fiber() {
+    struct DropWithin<'a>(&'a abaca::sync::Mutex<()>, Option<Box<dyn std::any::Any + Send>>);
+    impl Drop for DropWithin<'_> {
+        fn drop(&mut self) {
+            let guard = self.0.lock().unwrap();
+            drop(self.1.take());
+            drop(guard);
+        }
+    }
+    on_one_worker(|| {
+        for _ in 0..100 {
+            let payload = payload_of_an_ended_fiber();
+            let lock = std::sync::Arc::new(abaca::sync::Mutex::new(()));
+            let theirs = std::sync::Arc::clone(&lock);
+            let started = std::sync::Arc::new(abaca::sync::Semaphore::new(0));
+            let start = std::sync::Arc::clone(&started);
+            let heir = abaca::spawn(move || {
+                let _on_unwind = DropWithin(&theirs, Some(payload));
+                start.add_permits(1);
+                abaca::park();
+            });
+            drop(started.acquire());
+            heir.cancel();
+            assert!(heir.join().unwrap_err().is::<Cancelled>());
+            // A cancellation leaves no poison.
+            assert!(!lock.is_poisoned());
+        }
+    });
+}
+
+#[test]
+fn a_thread_that_follows_another_does_not_own_what_that_left() {
+    let caught = |token: &abaca::cancel::CancellationToken| {
+        let mut payload = None;
+        let _ = token.run_until_cancelled(|| {
+            token.cancel();
+            payload = catch_unwind(abaca::park).err();
+        });
+        let payload = payload.unwrap();
+        assert!(Cancelled::is_own(&*payload));
+        payload
+    };
+    let payload =
+        std::thread::spawn(move || caught(&abaca::cancel::CancellationToken::new())).join().unwrap();
+    let is_own = std::thread::spawn(move || {
+        let payload = catch_unwind(AssertUnwindSafe(|| resume_unwind(payload))).unwrap_err();
+        Cancelled::is_own(&*payload)
+    });
+    assert!(!is_own.join().unwrap());
+}

@@ -151,12 +151,15 @@ fn selects_that_are_cancelled_lose_no_message() {
                 // There are always equally many of both kinds.
                 fibers.push_back(start(n));
             }
+            // Those that are left meet in the end, if nobody has yet.
+            while received.load(Ordering::Relaxed) == 0 {
+                abaca::yield_now();
+            }
             fibers.iter().for_each(abaca::JoinHandle::cancel);
             fibers.into_iter().for_each(|fiber| drop(fiber.join()));
         });
         let left = channels.iter().flat_map(|(_, receiver)| receiver.try_iter()).count() as u64;
         let (sent, received) = (sent.load(Ordering::Relaxed), received.load(Ordering::Relaxed));
         assert_eq!(sent, received + left);
-        assert!(received > 0);
     }
 }

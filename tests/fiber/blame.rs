@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "calls unsafe ways to spawn, each of which panics before it spawns")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -54,6 +54,8 @@ fn a_spawn_outside_of_a_runtime_blames_its_caller() {
     assert_blames_here(|| JoinSet::from_iter([|| ()]));
     assert_blames_here(|| abaca::future::spawn_future(async {}));
     assert_blames_here(|| Builder::new().spawn(|| ()).unwrap_or_else(|error| error.raise()));
+    let (one, other) = abaca::net::UnixStream::pair().expect("a pair of sockets");
+    assert_blames_here(|| abaca::io::copy_bidirectional(&one, &other));
 }
 
 #[test]
@@ -166,4 +168,18 @@ fn a_destroyed_fiber_local_blames_the_caller() {
         fiber.join().expect("it ends");
     });
     assert!(CHECKED.load(SeqCst));
+}
+
+#[test]
+fn a_fiber_local_that_is_borrowed_blames_the_caller() {
+    abaca::fiber_local! {
+        static NOTES: RefCell<Vec<u8>> = RefCell::new(Vec::new());
+    }
+    NOTES.with_borrow(|_| {
+        assert_blames_here(|| NOTES.with_borrow_mut(|_| ()));
+        assert_blames_here(|| NOTES.set(Vec::new()));
+        assert_blames_here(|| NOTES.take());
+        assert_blames_here(|| NOTES.replace(Vec::new()));
+    });
+    NOTES.with_borrow_mut(|_| assert_blames_here(|| NOTES.with_borrow(|_| ())));
 }

@@ -69,7 +69,10 @@ fn a_thread_is_found() {
 #[test]
 fn a_runtime_is_found() {
     if leaves("runtime") {
-        return std::mem::forget(abaca::Runtime::builder().workers(1).build().unwrap());
+        let runtime = abaca::Runtime::builder().workers(1).build().unwrap();
+        // A thread has its name once it runs.
+        runtime.run(|| ());
+        return std::mem::forget(runtime);
     }
     assert_found("a_runtime_is_found", "runtime", "abaca-worker-0");
 }

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long an example may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

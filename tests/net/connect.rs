@@ -16,7 +16,7 @@ fn a_refused_connection_is_an_error_as_in_std() {
     let (_socket, address) = refusing();
     let expected = std::net::TcpStream::connect(address).unwrap_err().kind();
     assert_eq!(TcpStream::connect(address).unwrap_err().kind(), expected);
-    assert_eq!(TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap_err().kind(), expected);
+    assert_eq!(TcpStream::connect_timeout(&address, Duration::from_secs(3600)).unwrap_err().kind(), expected);
 }
 
 #[abaca::test]
@@ -68,10 +68,20 @@ fn a_look_up_can_be_cancelled() {
     abaca::Runtime::builder().workers(1).build().unwrap().run(|| {
         assert!(timeout(Duration::ZERO, || "localhost:1".to_socket_addrs()).is_err());
         assert!(timeout(Duration::ZERO, || ("localhost", 1).to_socket_addrs()).is_err());
-        let looking = abaca::spawn(|| TcpStream::connect("localhost:1"));
-        abaca::yield_now();
-        looking.cancel();
-        assert!(looking.join().is_err_and(|payload| payload.is::<Cancelled>()));
+        // On a busy machine the answer may be there before the cancellation, and then the refusal of the connection.
+        let is_cancelled = |_| {
+            let looking = abaca::spawn(|| TcpStream::connect("localhost:1"));
+            abaca::yield_now();
+            looking.cancel();
+            match looking.join() {
+                Ok(connected) => {
+                    assert!(connected.is_err(), "nobody listens there");
+                    false
+                }
+                Err(payload) => payload.is::<Cancelled>(),
+            }
+        };
+        assert!((0..1000).any(is_cancelled));
     });
 }
 

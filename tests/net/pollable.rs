@@ -163,8 +163,9 @@ fn descriptors_are_accepted_exactly_if_epoll_accepts_them() {
         let mut mounts = Pollable::new(File::open("/proc/mounts").unwrap()).unwrap();
         mounts.wait_readable().unwrap();
         assert!(mounts.read(&mut [0; 64]).unwrap() > 0);
-        // Nobody mounts anything.
-        assert!(timeout(Duration::from_millis(1), || mounts.wait_priority()).is_err());
+        // Nobody mounts anything, most of the time.
+        let is_quiet = |_| timeout(Duration::from_millis(1), || mounts.wait_priority()).is_err();
+        assert!((0..100).any(is_quiet));
     });
 }
 

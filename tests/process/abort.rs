@@ -41,10 +41,12 @@ fn a_server_stops_with_the_next_connection_and_leaves_its_handlers() {
 
 #[test]
 fn a_cancellation_says_what_it_needs() {
-    for what in ["cancel", "timeout"] {
+    for what in ["cancel", "timeout", "set", "promise", "actor", "copy"] {
         let output = run(what);
         assert_eq!(output.status.signal(), Some(SIGABRT), "{what}: {output:?}");
         assert!(stderr(&output).contains("needs panic = \"unwind\""), "{what}: {}", stderr(&output));
+        // It blames the caller.
+        assert!(stderr(&output).contains("abort/main.rs:"), "{what}: {}", stderr(&output));
     }
 }
 

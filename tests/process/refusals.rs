@@ -5,6 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
+use abaca::actor::supervisor::{Child, Restart, Strategy, Supervisor};
+use abaca::actor::{self, Down, Exit, ExitReason, Mailbox};
+use abaca::promise;
 use abaca::runtime::Builder as RuntimeBuilder;
 use abaca::sync::Mutex;
 use abaca::{Builder, JoinHandle, Runtime};
@@ -208,7 +211,9 @@ fn one_whose_destructor_waits_is_cancelled_by_the_end_of_its_runtime() {
                     })
                 })
                 .collect();
-            abaca::yield_now();
+            while waiting.load(SeqCst) == 0 {
+                abaca::yield_now();
+            }
             assert!(handles.iter().all(|handle| !handle.is_finished()));
             assert_eq!((dropped.load(SeqCst), waiting.load(SeqCst)), (1, 1));
         });
@@ -217,4 +222,135 @@ fn one_whose_destructor_waits_is_cancelled_by_the_end_of_its_runtime() {
         return;
     }
     child_passes("one_whose_destructor_waits_is_cancelled_by_the_end_of_its_runtime", 20_000_000);
+}
+
+fn no_memory() -> ExitReason {
+    ExitReason::failed("there was no memory for its stack")
+}
+
+/// A body that never runs, since there is no stack for it.
+fn never(_: &mut Mailbox<()>) {
+    unreachable!("there is no stack");
+}
+
+#[test]
+fn an_actor_that_is_refused_has_failed_for_all_who_watch_it() {
+    if is_child() {
+        enum News {
+            Exit(Exit),
+            Down(Down),
+        }
+        one_worker().build().unwrap().run(|| {
+            let watcher = actor::spawn(|mailbox: &mut Mailbox<News>| {
+                mailbox.trap_exits(News::Exit);
+                let refused = actor::Builder::new().stack_size(TOO_LARGE).spawn(never).unwrap();
+                mailbox.link(&refused);
+                mailbox.monitor(&refused, News::Down);
+                let (mut exits, mut downs) = (0, 0);
+                for _ in 0..2 {
+                    match mailbox.receive() {
+                        News::Exit(exit) => {
+                            exits += 1;
+                            assert_eq!((exit.from, exit.reason), (Some(refused.id()), no_memory()));
+                        }
+                        News::Down(down) => {
+                            downs += 1;
+                            assert_eq!((down.from, down.reason), (refused.id(), no_memory()));
+                        }
+                    }
+                }
+                assert_eq!((exits, downs), (1, 1));
+                assert_eq!(refused.wait(), no_memory());
+                // Afterwards, too.
+                mailbox.monitor(&refused, News::Down);
+                assert!(matches!(mailbox.receive(), News::Down(down) if down.reason == no_memory()));
+            });
+            assert_eq!(watcher.wait(), ExitReason::Normal);
+
+            // One that traps no exits ends with it.
+            let linked = actor::spawn(|mailbox: &mut Mailbox<()>| {
+                mailbox.link(actor::Builder::new().stack_size(TOO_LARGE).spawn(never).unwrap());
+                abaca::park();
+            });
+            assert!(matches!(linked.wait(), ExitReason::Linked { reason, .. } if *reason == no_memory()));
+
+            // It was killed before it could be refused.
+            let killed = actor::Builder::new().stack_size(TOO_LARGE).spawn(never).unwrap();
+            killed.kill();
+            assert_eq!(killed.wait(), ExitReason::Killed);
+        });
+        return;
+    }
+    child_passes("an_actor_that_is_refused_has_failed_for_all_who_watch_it", FEW_GIB);
+}
+
+#[test]
+fn a_supervisor_restarts_a_child_that_is_refused() {
+    if is_child() {
+        one_worker().build().unwrap().run(|| {
+            let (starts, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let (their_starts, their_runs) = (Arc::clone(&starts), Arc::clone(&runs));
+            let start = move || {
+                let runs = Arc::clone(&their_runs);
+                let builder = actor::Builder::new();
+                // Memory is short at the first two starts.
+                let is_short = their_starts.fetch_add(1, SeqCst) < 2;
+                let builder = if is_short { builder.stack_size(TOO_LARGE) } else { builder };
+                builder
+                    .spawn(move |mailbox: &mut Mailbox<()>| {
+                        runs.fetch_add(1, SeqCst);
+                        mailbox.receive();
+                    })
+                    .unwrap()
+            };
+            let reports = Arc::new(std::sync::Mutex::new(Vec::new()));
+            let theirs = Arc::clone(&reports);
+            let supervisor = Supervisor::new(Strategy::OneForOne)
+                .child(Child::new("short", start).restart(Restart::Transient))
+                .intensity(5, std::time::Duration::from_secs(3600))
+                .on_child_exit(move |_, reason| theirs.lock().unwrap().push(reason.clone()))
+                .start();
+            while runs.load(SeqCst) == 0 {
+                abaca::yield_now();
+            }
+            assert_eq!((starts.load(SeqCst), runs.load(SeqCst)), (3, 1));
+            assert_eq!(*reports.lock().unwrap(), [no_memory(), no_memory()]);
+            supervisor.stop();
+        });
+        return;
+    }
+    child_passes("a_supervisor_restarts_a_child_that_is_refused", FEW_GIB);
+}
+
+#[test]
+fn a_promise_of_a_fiber_that_is_refused_says_that_memory_was_short() {
+    if is_child() {
+        one_worker().stack_size(1 << 30).build().unwrap().run(|| {
+            let is_open = Arc::new(AtomicBool::new(false));
+            let promises: Vec<_> = (0..100)
+                .map(|_| {
+                    let (theirs, opener) = (Arc::clone(&is_open), Arc::clone(&is_open));
+                    // Each holds its stack until one has got none.
+                    let promise = promise::spawn(move || {
+                        while !theirs.load(SeqCst) {
+                            abaca::yield_now();
+                        }
+                    });
+                    promise.on_resolve(move |result| {
+                        opener.fetch_or(result.is_err(), SeqCst);
+                    });
+                    promise
+                })
+                .collect();
+            let refused = promises.iter().filter(|promise| {
+                promise.wait().is_err_and(|error| {
+                    let error = error.downcast_ref::<std::io::Error>().expect("an error of the system");
+                    error.kind() == std::io::ErrorKind::OutOfMemory
+                })
+            });
+            assert!(refused.count() > 0);
+        });
+        return;
+    }
+    child_passes("a_promise_of_a_fiber_that_is_refused_says_that_memory_was_short", 20_000_000);
 }

@@ -71,6 +71,11 @@ fn all_signals_at_once_find_room_on_every_thread_that_sends_them_to_itself() {
             };
             let builder = Runtime::builder().workers(2).poller(poller);
             let runtime = builder.on_thread_start(hook(start)).on_thread_stop(hook(stop)).build().unwrap();
+            // A worker that begins later would send its signals while they are looked for.
+            while hooks.load(SeqCst) < 2 {
+                std::thread::yield_now();
+            }
+            take_all(&mut signals);
             runtime.run(|| {
                 burst();
                 take_all(&mut signals);
@@ -163,11 +168,16 @@ fn all_signals_at_once_find_room_on_every_thread_whatever_it_does() {
     let mut input: ChildStdin = child.stdin.take().unwrap();
     let begun = lines.by_ref().find(|line| line.contains("ready"));
     assert!(begun.is_some(), "{:?}", child.wait());
-    let threads = threads_of(child.id());
-    for kind in ["abaca-worker-0", "abaca-worker-1", "abaca-monitor", "abaca-poller", "abaca-blocking-"] {
-        // Names are cut off after 15 bytes.
-        assert!(threads.iter().any(|(_, name)| name.starts_with(kind)), "{kind} in {threads:?}");
-    }
+    // Names are cut off after 15 bytes.
+    let kinds = ["abaca-worker-0", "abaca-worker-1", "abaca-monitor", "abaca-poller", "abaca-blocking-"];
+    let threads = loop {
+        let threads = threads_of(child.id());
+        // A thread has its name once it runs.
+        if kinds.iter().all(|kind| threads.iter().any(|(_, name)| name.starts_with(kind))) {
+            break threads;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "{threads:?}");
+    };
     let process = libc::pid_t::try_from(child.id()).unwrap();
     for round in 0..ROUNDS {
         // While it is stopped they pile up, and all come at once when it goes on.

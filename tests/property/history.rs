@@ -67,7 +67,7 @@ const RUNS: usize = 4;
 
 /// How long a stream may take to run after a wake-up, on a busy machine. Only a lost wake-up takes
 /// longer.
-const WAKE_UP_LIMIT: Duration = Duration::from_secs(20);
+const WAKE_UP_LIMIT: Duration = Duration::from_secs(60);
 
 /// A call that has returned.
 pub(crate) struct Event<S: System> {

@@ -23,7 +23,10 @@ fn a_yield_of_the_budget_is_not_a_cancellation_point() {
         let counted = Rc::clone(&turns);
         let is_cancelled = Rc::new(Cell::new(false));
         let flag = Rc::clone(&is_cancelled);
+        let has_begun = Rc::new(Cell::new(false));
+        let begins = Rc::clone(&has_begun);
         let busy = spawn_local(move || {
+            begins.set(true);
             let (sender, receiver) = unbounded();
             while !flag.get() {
                 assert!(receiver.try_recv().is_err());
@@ -44,8 +47,9 @@ fn a_yield_of_the_budget_is_not_a_cancellation_point() {
                 abaca::yield_now();
             }
         });
-        // Both fibers have begun after this.
-        abaca::yield_now();
+        while !has_begun.get() {
+            abaca::yield_now();
+        }
         busy.cancel();
         is_cancelled.set(true);
         busy.join().unwrap();

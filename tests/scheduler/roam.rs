@@ -108,7 +108,7 @@ fn parked_roaming_fibers_are_cancelled_by_a_shutdown() {
         abaca::sleep(Duration::from_millis(1));
         handles
     });
-    runtime.shutdown(Duration::from_secs(30)).unwrap();
+    runtime.shutdown(Duration::from_secs(300)).unwrap();
     for handle in handles {
         assert!(handle.join().unwrap_err().is::<abaca::Cancelled>());
     }

@@ -60,6 +60,11 @@ fn main() -> ExitCode {
         history.add(stock);
         number += 1;
     }
+    // On a busy machine what ends late may need more time than that.
+    let late = Instant::now() + Duration::from_secs(60);
+    while history.judge().is_err() && Instant::now() < late {
+        history.look_again(Stock::take(&runtime, MOST_FIBERS));
+    }
     begun.store(0, SeqCst);
     let ground = Arc::into_inner(ground).expect("all fibers have ended");
     runtime.run(move || ground.close());

@@ -241,9 +241,13 @@ fn a_participant_that_has_counted_passes_the_barrier_although_it_is_cancelled() 
             let barrier = Arc::clone(&barrier);
             move || barrier.wait().is_leader()
         });
-        // It does not run before the barrier has counted it.
-        other.cancel();
-        assert!(barrier.wait().is_leader());
+        // It does not run before the barrier has counted it: the calls of a thread yield to no fiber, and the worker is blocked.
+        let (fiber, theirs) = (other.fiber(), Arc::clone(&barrier));
+        let leads = std::thread::spawn(move || {
+            fiber.cancel();
+            theirs.wait().is_leader()
+        });
+        assert!(leads.join().unwrap());
         assert!(!other.join().unwrap(), "the leader relies on its arrival");
     });
 }

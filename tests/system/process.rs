@@ -265,10 +265,14 @@ fn long_outputs_are_read_whole() {
 #[test]
 fn a_command_keeps_its_streams_when_the_wait_for_its_output_is_cancelled() {
     one_worker().run(|| {
-        let mut command = Command::new("true");
-        assert!(abaca::time::timeout(Duration::ZERO, || command.output()).is_err());
+        // Both children end with their input.
+        let (reader, writer) = abaca::io::pipe().unwrap();
+        let mut command = Command::new("cat");
+        command.stdin(reader);
+        assert!(abaca::time::timeout(Duration::from_millis(1), || command.output()).is_err());
         let mut child = command.spawn().unwrap();
         assert!(child.stdout.is_none() && child.stderr.is_none());
+        drop(writer);
         assert!(child.wait().unwrap().success());
     });
 }

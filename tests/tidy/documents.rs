@@ -1,6 +1,6 @@
 //! The documents: their commands run, their paths exist, the changelog is ready for the next change.
 
-use super::{assert_none, files, read, root};
+use super::{assert_none, files, read, root, rust_files};
 
 /// The code in a document: lines of fenced blocks (without their comments) and spans between backticks.
 fn code(text: &str) -> Vec<&str> {
@@ -185,4 +185,19 @@ fn the_toolchain_is_the_oldest_that_the_manifests_promise() {
         pinned == promised || pinned == format!("{promised}.0"),
         "{pinned} is pinned, {promised} promised"
     );
+}
+
+/// `abaca` has this module under its own name, and rustdoc shows the examples as they are.
+#[test]
+fn examples_of_coroutines_name_the_crate_that_most_readers_have() {
+    let wrong: Vec<_> = rust_files("asm/src/coroutine")
+        .flat_map(|file| {
+            let shown = |line: &&str| {
+                let text = line.trim_start().trim_start_matches('/').trim_start_matches('!').trim_start();
+                line.trim_start().starts_with("//") && !text.starts_with('#') && text.contains("abaca_asm::")
+            };
+            file.text.lines().filter(shown).map(|line| format!("{}: {line}", file.path)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_none(&wrong, "write `# use abaca_asm as abaca;`, and then `abaca::coroutine`:");
 }

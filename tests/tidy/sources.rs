@@ -54,12 +54,12 @@ fn files_are_short_enough_to_read() {
 fn examples_fit_on_a_page_or_two_and_are_run() {
     let runner = read("examples/tests/run.rs");
     let manifest = read("examples/Cargo.toml");
-    let is_example = |file: &File| file.path.matches('/').count() == 1 && file.path != "examples/lib.rs";
+    let is_example = |file: &File| file.path.matches('/').count() == 1;
     let mut wrong = Vec::new();
     for file in rust_files("examples").filter(is_example) {
         let name = Path::new(&file.path).file_stem().expect("a name").to_string_lossy().into_owned();
-        if file.text.lines().count() > 110 {
-            wrong.push(format!("{}: more than 110 lines", file.path));
+        if file.text.lines().count() > 125 {
+            wrong.push(format!("{}: more than 125 lines", file.path));
         }
         if !runner.contains(&format!("\"{name}\"")) {
             wrong.push(format!("{}: run it in examples/tests/run.rs", file.path));

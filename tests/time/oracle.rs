@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-const PERIOD: Duration = Duration::from_secs(100);
-const TENTH: Duration = Duration::from_secs(10);
+const PERIOD: Duration = Duration::from_secs(1000);
+const TENTH: Duration = Duration::from_secs(100);
 
 #[derive(Clone, Copy, Debug)]
 enum Step {

@@ -12,7 +12,8 @@ use crate::stack::{StackError, StackPool};
 /// [At the end of the thread](super#at-the-end-of-the-thread).
 ///
 /// ```
-/// use abaca_asm::coroutine::{Yielder, generator::Generator};
+/// # use abaca_asm as abaca;
+/// use abaca::coroutine::{Yielder, generator::Generator};
 ///
 /// /// The moves of the towers of Hanoi.
 /// fn hanoi(moves: &Yielder<(), (char, char)>, height: u32, from: char, over: char, to: char) {
@@ -33,7 +34,7 @@ pub struct Generator<Item> {
 }
 
 impl<Item: 'static> Generator<Item> {
-    /// Makes a generator on a stack of `stack::DEFAULT_STACK_BYTES`. `body` begins when the first
+    /// Makes a generator on a stack of `coroutine::DEFAULT_STACK_BYTES`. `body` begins when the first
     /// item is requested.
     ///
     /// # Panics

@@ -28,8 +28,9 @@ static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
 /// The pool of the coroutines that were not given one, so that its surplus can be released with `release_surplus`.
 ///
 /// ```
-/// use abaca_asm::{coroutine, stack};
-/// assert_eq!(coroutine::default_pool().stack_bytes(), stack::DEFAULT_STACK_BYTES);
+/// # use abaca_asm as abaca;
+/// use abaca::coroutine;
+/// assert_eq!(coroutine::default_pool().stack_bytes(), coroutine::DEFAULT_STACK_BYTES);
 /// ```
 pub fn default_pool() -> &'static StackPool {
     &DEFAULT_POOL
@@ -48,7 +49,8 @@ impl<Yield, Return> CoroutineResult<Yield, Return> {
     /// The value that the coroutine suspended with, if it did.
     ///
     /// ```
-    /// use abaca_asm::coroutine::CoroutineResult;
+    /// # use abaca_asm as abaca;
+    /// use abaca::coroutine::CoroutineResult;
     /// assert_eq!(CoroutineResult::<u32, ()>::Yield(3).into_yield(), Some(3));
     /// assert_eq!(CoroutineResult::<u32, ()>::Return(()).into_yield(), None);
     /// ```
@@ -62,7 +64,8 @@ impl<Yield, Return> CoroutineResult<Yield, Return> {
     /// The value that the coroutine ended with, if it did.
     ///
     /// ```
-    /// use abaca_asm::coroutine::CoroutineResult;
+    /// # use abaca_asm as abaca;
+    /// use abaca::coroutine::CoroutineResult;
     /// assert_eq!(CoroutineResult::<(), u32>::Return(3).into_return(), Some(3));
     /// assert_eq!(CoroutineResult::<(), u32>::Yield(()).into_return(), None);
     /// ```
@@ -114,16 +117,17 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     /// dropped.
     ///
     /// ```
+    /// # use abaca_asm as abaca;
     /// use std::sync::Arc;
-    /// use abaca_asm::{coroutine::Coroutine, stack::StackPool};
+    /// use abaca::coroutine::{Coroutine, StackPool};
     ///
     /// let small = Arc::new(StackPool::new(16 * 1024));
     /// let mut coroutine = Coroutine::with_pool(&small, |_, number: u32| number + 1)?;
     /// assert_eq!(small.allocated(), 1);
-    /// # let _: abaca_asm::coroutine::CoroutineResult<(), u32> =
+    /// # let _: abaca::coroutine::CoroutineResult<(), u32> =
     /// coroutine.resume(1);
     /// assert_eq!(small.allocated(), 0);
-    /// # Ok::<(), abaca_asm::stack::StackError>(())
+    /// # Ok::<(), abaca::coroutine::StackError>(())
     /// ```
     ///
     /// # Errors
@@ -242,7 +246,8 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// Whether the coroutine has ended, by returning or by a panic.
     ///
     /// ```
-    /// use abaca_asm::coroutine::Coroutine;
+    /// # use abaca_asm as abaca;
+    /// use abaca::coroutine::Coroutine;
     ///
     /// let mut once = Coroutine::<(), (), ()>::new(|yielder, ()| yielder.suspend(()));
     /// once.resume(());

@@ -4,8 +4,11 @@
 //! A [`Coroutine`] needs no runtime. It runs where it is resumed, on the resumer's thread, and a backtrace
 //! inside it goes on into the resumer. [`generator`] makes iterators of it.
 //!
+//! This module belongs to the crate `abaca_asm`, and is `abaca::coroutine` as well, as its examples have it.
+//!
 //! ```
-//! use abaca_asm::coroutine::{Coroutine, CoroutineResult};
+//! # use abaca_asm as abaca;
+//! use abaca::coroutine::{Coroutine, CoroutineResult};
 //!
 //! // Receives numbers, answers with their running sum, and ends at 0.
 //! let mut sums = Coroutine::new(|yielder, mut number: u64| {
@@ -27,14 +30,16 @@
 //! see whether it is [`Send`]. So a coroutine is not:
 //!
 //! ```compile_fail,E0277
+//! # use abaca_asm as abaca;
 //! fn assert_send<T: Send>(_: T) {}
-//! assert_send(abaca_asm::coroutine::Coroutine::<(), (), ()>::new(|_, ()| {}));
+//! assert_send(abaca::coroutine::Coroutine::<(), (), ()>::new(|_, ()| {}));
 //! ```
 //!
 //! And a yielder works on the thread of its coroutine only:
 //!
 //! ```compile_fail,E0277
-//! use abaca_asm::coroutine::Coroutine;
+//! # use abaca_asm as abaca;
+//! use abaca::coroutine::Coroutine;
 //! Coroutine::<(), (), ()>::new(|yielder, ()| {
 //!     std::thread::scope(|threads| {
 //!         threads.spawn(|| yielder.suspend(()));
@@ -50,7 +55,8 @@
 //! `'static`. [`scope`] allows borrowing, since it keeps the coroutine itself.
 //!
 //! ```compile_fail,E0373
-//! use abaca_asm::coroutine::Coroutine;
+//! # use abaca_asm as abaca;
+//! use abaca::coroutine::Coroutine;
 //! let local = String::from("borrowed");
 //! Coroutine::<(), (), ()>::new(|_, ()| println!("{local}"));
 //! ```
@@ -81,8 +87,9 @@
 //! must end in order out before the thread ends:
 //!
 //! ```
+//! # use abaca_asm as abaca;
 //! use std::cell::RefCell;
-//! use abaca_asm::coroutine::Coroutine;
+//! use abaca::coroutine::Coroutine;
 //!
 //! thread_local!(static KEPT: RefCell<Option<Coroutine<(), (), ()>>> = const { RefCell::new(None) });
 //! KEPT.set(Some(Coroutine::new(|yielder, ()| yielder.suspend(()))));
@@ -114,3 +121,5 @@ pub use handle::{Coroutine, CoroutineResult, default_pool};
 pub use panics::{Carrier, set_carrier};
 pub use scoped::{Scoped, scope};
 pub use yielder::Yielder;
+
+pub use crate::stack::{DEFAULT_STACK_BYTES, StackError, StackPool};

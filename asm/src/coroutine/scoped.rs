@@ -10,7 +10,8 @@ use super::yielder::Yielder;
 /// or unwinds. Returns the result of `driver`.
 ///
 /// ```
-/// use abaca_asm::coroutine::scope;
+/// # use abaca_asm as abaca;
+/// use abaca::coroutine::scope;
 ///
 /// let mut log = Vec::new();
 /// let words = ["plain", "blocking", "code"];

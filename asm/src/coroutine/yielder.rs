@@ -64,7 +64,8 @@ pub(super) struct Unwound;
 /// The reference can be passed on to any depth of calls:
 ///
 /// ```
-/// use abaca_asm::coroutine::{Coroutine, Yielder};
+/// # use abaca_asm as abaca;
+/// use abaca::coroutine::{Coroutine, Yielder};
 ///
 /// fn countdown(yielder: &Yielder<(), u32>, from: u32) {
 ///     if from > 0 {

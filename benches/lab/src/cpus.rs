@@ -34,6 +34,19 @@ pub fn set_one_aside() -> io::Result<usize> {
     Ok(aside)
 }
 
+/// The calling thread, and all that it starts from now on, runs on the first `count` of the CPUs that it may run on; on all of
+/// them if they are fewer.
+///
+/// # Errors
+///
+/// What sched_getaffinity(2) and sched_setaffinity(2) say.
+pub fn keep(count: usize) -> io::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let mut kept = CpuSet::new();
+    (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).take(count).for_each(|cpu| kept.set(cpu));
+    Ok(sched_setaffinity(None, &kept)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +67,17 @@ mod tests {
                 Err(_) => assert_eq!(before.count(), 1),
             }
             assert!(run_on(usize::MAX).is_err());
+        };
+        std::thread::spawn(test).join().expect("no panic");
+    }
+    #[test]
+    fn no_more_cpus_are_kept_than_there_are() {
+        let test = || {
+            let before = sched_getaffinity(None).expect("there is a set");
+            keep(CpuSet::MAX_CPU).expect("all of them");
+            assert_eq!(sched_getaffinity(None).expect("there is a set"), before);
+            keep(1).expect("the first");
+            assert_eq!(sched_getaffinity(None).expect("there is a set").count(), 1);
         };
         std::thread::spawn(test).join().expect("no panic");
     }

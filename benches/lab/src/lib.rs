@@ -5,6 +5,7 @@
 //! * [`service`] is what they all serve: the same parser, the same bytes, the same work.
 //! * [`child`] runs a model, or the delay server that models wait for, in a process of its own.
 //! * [`load`] offers requests at a fixed rate, or as fast as they are answered, and measures latencies.
+//! * [`bars`] measures what the project's bars are about.
 //! * [`measure`] runs a series of measurements; [`micro`] measures small things that a fiber and a future both do.
 //! * [`data`] is what a run found, and [`report`] the page that shows it.
 //!
@@ -13,6 +14,7 @@
 // A future under 64 nested calls is a type of that depth.
 #![recursion_limit = "256"]
 
+pub mod bars;
 pub mod busy_loop;
 pub mod child;
 pub mod cpus;
@@ -23,5 +25,6 @@ pub mod load;
 pub mod measure;
 pub mod micro;
 pub mod models;
+pub mod priority;
 pub mod report;
 pub mod service;

@@ -1,6 +1,8 @@
 //! The command line of the lab: without arguments it measures every model and writes a report; `models`
-//! lists the models, `serve` runs one, `load` loads any HTTP server, `report` compares two runs.
+//! lists the models, `serve` runs one, `load` loads any HTTP server, `bars` measures what the project's bars are about,
+//! `report` compares two runs.
 
+mod bars_command;
 mod output;
 mod run;
 
@@ -15,6 +17,7 @@ use abaca_lab::load::{Pace, Plan, Target};
 use abaca_lab::{child, cpus, delay, limits, load, micro, models};
 use clap::{Args, Parser, Subcommand};
 
+use crate::bars_command::BarsOptions;
 use crate::run::{CompareOptions, RunOptions};
 
 /// One service in every concurrency model, side by side
@@ -35,6 +38,8 @@ enum Command {
     Serve(Serve),
     /// Load an HTTP server and print what it did
     Load(Load),
+    /// Measure what the project's bars for servers are about, and print a table
+    Bars(BarsOptions),
     /// Compare two runs by their raw figures, or make the report of one anew
     Report(CompareOptions),
     /// Print the bytes that a suspended task holds: a part of the micro costs, in a process of its own
@@ -119,6 +124,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve(&options).map(|never| match never {}),
         Some(Command::Load(options)) => run_load(&options),
         Some(Command::Delay) => serve_delays().map(|never| match never {}),
+        Some(Command::Bars(options)) => bars_command::run(&options),
         Some(Command::Report(options)) => run::compare(&options),
         Some(Command::Held { what, side, at }) => held(&what, &side, at),
         None => run::run(&options.settings),

@@ -53,15 +53,15 @@ pub(crate) struct RunOptions {
 }
 
 /// How the lab is started from the root of the project.
-const COMMAND: &str = "cargo run --release --manifest-path benches/lab/Cargo.toml";
+pub(crate) const COMMAND: &str = "cargo run --release --manifest-path benches/lab/Cargo.toml";
 
 /// What was chosen, which may be nothing.
 #[derive(Clone)]
-struct List<T>(Vec<T>);
+pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 impl<T> List<T> {
     /// A parser of lists of what `one` parses.
-    fn of(one: fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Self, String> + Clone {
+    pub(crate) fn of(one: fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Self, String> + Clone {
         move |text| match text {
             "none" => Ok(Self(Vec::new())),
             _ => text.split(',').map(one).collect::<Result<_, _>>().map(Self),
@@ -69,7 +69,7 @@ impl<T> List<T> {
     }
 }
 
-fn model(name: &str) -> Result<&'static Model, String> {
+pub(crate) fn model(name: &str) -> Result<&'static Model, String> {
     models::find(name).ok_or_else(|| {
         let names: Vec<&str> = models::MODELS.iter().map(|model| model.name).collect();
         format!("the models are {}", names.join(", "))

@@ -154,6 +154,16 @@ impl Conversation {
         Self { busy_loop, input, parsed: 0, filled: 0, output: Vec::new(), waiting: None, closing: false }
     }
 
+    /// The CPU time that the next request asks for; zero if it has not come, or is none. For a model that wants to know before
+    /// [`step`](Self::step) takes it.
+    #[must_use]
+    pub fn next_work(&self) -> Duration {
+        match parse(&self.input[self.parsed..self.filled]) {
+            Ok(Some((Request { target: Target::Work { cpu, .. }, .. }, _))) => cpu,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Goes on as far as it can without I/O, and uses the CPU time that requests ask for.
     pub fn step(&mut self) -> Step {
         if let Some(request) = self.waiting.take() {
@@ -280,6 +290,19 @@ mod tests {
         assert_eq!(said.matches("200 OK").count(), 2);
         assert_eq!(steps, [Step::Read, Step::Wait(Duration::from_millis(30)), Step::Read]);
         assert_eq!(question(Duration::from_millis(30)), "30\n");
+    }
+
+    #[test]
+    fn what_the_next_request_asks_for_is_known_before_it_is_taken() {
+        let mut conversation = Conversation::new(BusyLoop { iterations_per_us: 1.0 });
+        for (request, expected) in [("/", 0), ("/work?cpu_us=7", 7), ("/none", 0)] {
+            assert_eq!(conversation.next_work(), Duration::ZERO);
+            let bytes = format!("GET {request} HTTP/1.1\r\n\r\n");
+            conversation.room()[..bytes.len()].copy_from_slice(bytes.as_bytes());
+            conversation.received(bytes.len());
+            assert_eq!(conversation.next_work(), Duration::from_micros(expected));
+            assert_eq!(conversation.step(), Step::Read);
+        }
     }
 
     #[test]

@@ -164,13 +164,11 @@ fn ctrl_c_ends_the_run_and_writes_what_is_done() {
     let run = read(folder.path());
     assert!(!run.complete && run.mixed.is_empty());
     assert_eq!(run.peaks.len(), 2);
-    // The measurement that was under way came to its end: the model has not had the signal.
-    assert_eq!(run.sustained.len(), 1);
-    assert!(
-        run.sustained[0].note.as_ref().is_none_or(|note| !note.contains("signal")),
-        "{:?}",
-        run.sustained
-    );
+    // The measurement that was under way came to its end: the model has not had the signal. On a busy machine the next one may
+    // have been under way.
+    assert!(!run.sustained.is_empty());
+    let is_clean = |note: &Option<String>| note.as_ref().is_none_or(|note| !note.contains("signal"));
+    assert!(run.sustained.iter().all(|row| is_clean(&row.note)), "{:?}", run.sustained);
     let page = std::fs::read_to_string(folder.path().join("report.html")).expect("a report");
     assert!(page.contains("This run was interrupted"));
 }

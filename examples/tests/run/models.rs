@@ -24,11 +24,11 @@ fn a_hundred_thousand_actors_are_supervised() {
 
 #[test]
 fn crawler_visits_each_page_once_and_gives_up_silent_ones() {
-    let text = stdout(&run("crawler", &["--pages", "300", "--silent", "1000"]));
+    let text = stdout(&run("crawler", &["--pages", "300", "--silent", "1000", "--deadline", "60"]));
     assert_eq!(figure(&text, "pages fetched"), 300.0);
     assert_eq!(figure(&text, "pages given up"), 0.0);
     // Page 2 never comes, so nor do the pages below it.
-    let arguments = ["--pages", "7", "--silent", "3", "--deadline", "0.5", "--at-once", "1"];
+    let arguments = ["--pages", "7", "--silent", "3", "--deadline", "2", "--at-once", "1"];
     let text = stdout(&run("crawler", &arguments));
     assert_eq!(figure(&text, "pages fetched"), 4.0);
     assert_eq!(figure(&text, "pages given up"), 1.0);

@@ -77,7 +77,7 @@ fn it_says_when_its_server_does_not_answer_and_cuts_off_who_stays() {
     assert!(proxy.line().contains("refused"));
     let upstream = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = upstream.local_addr().expect("an address").to_string();
-    let mut proxy = Server::start("proxy", &[&address, "--idle-timeout", "1"]);
+    let mut proxy = Server::start("proxy", &[&address, "--idle-timeout", "60"]);
     let client = proxy.connect();
     let (server, _) = upstream.accept().expect("the proxy connects");
     let talking = std::thread::spawn(move || {

@@ -43,6 +43,10 @@ struct Status {
     /// The reason of an actor that has ended.
     ended: Option<ExitReason>,
     fiber: Option<JoinHandle<()>>,
+    /// Whether the spawner knows that the actor has a fiber.
+    is_spawned: bool,
+    /// The reason of an actor whose closure was dropped before the spawner knew that.
+    dropped: Option<ExitReason>,
     links: BTreeMap<ActorId, Pid>,
     watchers: BTreeMap<u64, Watcher>,
     next_watcher: u64,
@@ -54,6 +58,8 @@ impl Life {
             pending_exit: None,
             ended: None,
             fiber: None,
+            is_spawned: false,
+            dropped: None,
             links: BTreeMap::new(),
             watchers: BTreeMap::new(),
             next_watcher: 0,
@@ -71,15 +77,19 @@ impl Life {
         self.status.lock().pending_exit.clone()
     }
 
-    /// Stores the actor's fiber. The actor may have ended by now, or be terminated; then the fiber is cancelled.
-    pub(super) fn set_fiber(&self, fiber: JoinHandle<()>) {
+    /// Stores the actor's fiber. The actor may have ended by now, or be terminated; then the fiber is cancelled. Returns the
+    /// reason of an actor that will never start.
+    fn set_fiber(&self, fiber: JoinHandle<()>) -> Option<ExitReason> {
         let mut status = self.status.lock();
+        status.is_spawned = true;
         if status.ended.is_none() && status.pending_exit.is_none() {
             status.fiber = Some(fiber);
-            return;
+            return status.dropped.take();
         }
+        let dropped = status.dropped.take();
         drop(status);
         fiber.cancel();
+        dropped
     }
 
     /// Whether the unwinding of the calling fiber ends this actor: it is terminated, or the caller is its fiber.
@@ -95,6 +105,7 @@ impl Life {
     }
 
     /// Ends the actor for `reason`, at its next blocking call, whether it traps exits or not.
+    #[track_caller]
     pub(super) fn terminate(&self, reason: ExitReason) {
         let mut status = self.status.lock();
         if status.ended.is_some() || status.pending_exit.is_some() {
@@ -197,6 +208,7 @@ fn tell(target: &Pid, exit: Exit) {
 }
 
 /// Asks `target` to end: by a message if it traps exits, otherwise by terminating it.
+#[track_caller]
 pub(super) fn ask_to_end(target: &Pid, reason: ExitReason) {
     let exit = Exit { from: None, reason };
     if !target.process().trap(&exit) && exit.reason != ExitReason::Normal {
@@ -204,7 +216,26 @@ pub(super) fn ask_to_end(target: &Pid, reason: ExitReason) {
     }
 }
 
-/// Ends the actor, and notifies its watchers and links. Called once, by its fiber.
+/// Stores the fiber of an actor that was spawned just now.
+pub(super) fn spawned(process: &Arc<dyn Process>, fiber: JoinHandle<()>) {
+    if let Some(reason) = process.life().set_fiber(fiber) {
+        end(process, &reason);
+    }
+}
+
+/// Ends an actor whose closure is dropped before it ran. If that happens while the actor is spawned, the spawner ends it: it
+/// learns whether there is a fiber, and if not, why.
+pub(super) fn end_unstarted(process: &Arc<dyn Process>, reason: ExitReason) {
+    let mut status = process.life().status.lock();
+    if status.is_spawned {
+        drop(status);
+        end(process, &reason);
+    } else {
+        status.dropped = Some(reason);
+    }
+}
+
+/// Ends the actor, and notifies its watchers and links. Called once: by its fiber, or for an actor that never starts.
 pub(super) fn end(process: &Arc<dyn Process>, reason: &ExitReason) {
     let life = process.life();
     let (links, watchers, fiber) = {

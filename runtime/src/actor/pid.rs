@@ -100,11 +100,13 @@ impl Pid {
     /// assert_eq!(polite.wait(), ExitReason::Shutdown);
     /// # });
     /// ```
+    #[track_caller]
     pub fn exit(&self, reason: ExitReason) {
         life::ask_to_end(self, reason);
     }
 
     /// Cancels the actor, even if it traps exits. Its reason is [`Killed`](ExitReason::Killed).
+    #[track_caller]
     pub fn kill(&self) {
         self.life().terminate(ExitReason::Killed);
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::pid::ActorId;
+use crate::fiber::SpawnError;
 
 /// Why an actor ended.
 ///
@@ -25,7 +26,7 @@ pub enum ExitReason {
     Shutdown,
     /// [`kill`](super::Pid::kill) ended it.
     Killed,
-    /// Its body returned this error.
+    /// Its body returned this error, or never ran, since there was no memory for its stack.
     Failed(Arc<str>),
     /// Its body panicked with this message, which is empty if the panic's payload was not text.
     Panicked(Arc<str>),
@@ -52,6 +53,14 @@ impl ExitReason {
             Self::Normal | Self::Shutdown => false,
             Self::Killed | Self::Failed(_) | Self::Panicked(_) => true,
             Self::Linked { reason, .. } => reason.is_abnormal(),
+        }
+    }
+
+    /// The reason of an actor that could not be spawned.
+    pub(super) fn of_spawn(error: SpawnError) -> Self {
+        match error {
+            SpawnError::ShuttingDown => Self::Shutdown,
+            error => Self::failed(error),
         }
     }
 

@@ -131,11 +131,13 @@ impl<M: Send + 'static> ActorRef<M> {
     }
 
     /// Asks the actor to end; see [`Pid::exit`].
+    #[track_caller]
     pub fn exit(&self, reason: ExitReason) {
         self.pid().exit(reason);
     }
 
     /// Ends the actor, even if it traps exits; see [`Pid::kill`].
+    #[track_caller]
     pub fn kill(&self) {
         self.pid().kill();
     }

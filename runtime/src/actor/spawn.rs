@@ -12,6 +12,7 @@ use super::reference::ActorRef;
 use crate::cancel::Cancelled;
 use crate::fiber as fibers;
 use crate::fiber::SpawnError;
+use crate::park::is_refused;
 
 /// An actor that is a value with a method for messages, as OTP's generic server.
 ///
@@ -112,6 +113,8 @@ impl Builder {
 
     /// Spawns an actor whose body is a closure. It ends when the closure does.
     ///
+    /// If there is no memory for its stack when it is to start, its reason is [`Failed`](ExitReason::Failed).
+    ///
     /// # Errors
     ///
     /// See [`SpawnError`].
@@ -151,9 +154,17 @@ impl Builder {
         let living = Living { mailbox: Mailbox::new(Arc::clone(&actor.cell)), ended: false };
         before(&actor.pid());
         let unstarted = Unstarted { body, living };
-        let fiber = self.fiber.spawn(move || unstarted.live())?;
-        actor.cell.life().set_fiber(fiber);
-        Ok(actor)
+        let process: Arc<dyn Process> = Arc::clone(&actor.cell) as _;
+        match self.fiber.spawn(move || unstarted.live()) {
+            Ok(fiber) => {
+                life::spawned(&process, fiber);
+                Ok(actor)
+            }
+            Err(error) => {
+                life::end(&process, &ExitReason::of_spawn(error));
+                Err(error)
+            }
+        }
     }
 }
 
@@ -255,6 +266,14 @@ impl<M: Send + 'static> Living<M> {
         self.mailbox.process().life().pending_exit().unwrap_or(ExitReason::Shutdown)
     }
 
+    fn why_unstarted(&self) -> ExitReason {
+        let was_asked = self.mailbox.process().life().pending_exit();
+        if was_asked.is_none() && is_refused() {
+            return ExitReason::failed("there was no memory for its stack");
+        }
+        self.why_cancelled()
+    }
+
     fn end(&mut self, reason: &ExitReason) {
         self.ended = true;
         life::end(&self.mailbox.process(), reason);
@@ -264,8 +283,7 @@ impl<M: Send + 'static> Living<M> {
 impl<M: Send + 'static> Drop for Living<M> {
     fn drop(&mut self) {
         if !self.ended {
-            let reason = self.why_cancelled();
-            self.end(&reason);
+            life::end_unstarted(&self.mailbox.process(), self.why_unstarted());
         }
     }
 }

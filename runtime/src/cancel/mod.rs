@@ -58,8 +58,10 @@
 //!
 //! # Coroutines
 //!
-//! If a [`coroutine`](crate::coroutine) is suspended inside of a timeout, a token or a shield, that stays in force for the code
-//! that resumed it. Suspend outside of them.
+//! If a [`coroutine`](crate::coroutine) is suspended inside of a timeout or a token's code, that ends no wait of the code that
+//! resumed it, and ends the coroutine's own waits once the same fiber or thread has resumed it. (On processors and backends where
+//! the runtime sees no callbacks, the fiber unwinds to its end instead: suspend outside of them.) A shield stays in force for the
+//! code that resumed the coroutine: suspend outside of one.
 //!
 //! # Example
 //!

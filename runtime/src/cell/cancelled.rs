@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
+use super::FiberId;
 use super::cancel_scope::Target;
 
 /// The panic payload of a cancelled fiber. If a fiber ends by its cancellation, its join returns this as the error.
@@ -30,12 +31,12 @@ pub struct Cancelled {
 /// The unwinding of a cancelled fiber or plain thread, for as long as its payload is there.
 #[derive(Clone, Copy)]
 pub(crate) struct UnderWay {
-    /// The address of the chain whose unwinding it is.
-    pub(crate) whose: usize,
-    /// Whether that is the caller's chain.
-    pub(crate) is_callers: fn(usize) -> bool,
+    /// The fiber or thread that unwinds. The payload may outlive it, so an address would not do. `None`: whoever holds the payload.
+    pub(crate) whose: Option<FiberId>,
+    /// Whether the caller has this id.
+    pub(crate) is_callers: fn(FiberId) -> bool,
     /// Called when the unwinding ends.
-    pub(crate) end: fn(usize),
+    pub(crate) end: fn(FiberId),
 }
 
 impl Cancelled {
@@ -50,7 +51,7 @@ impl Cancelled {
 
     /// The payload of an unwinding of the calling fiber for a reason that is not the runtime's.
     pub(crate) fn thrown() -> Self {
-        Self::to(Target::Fiber, UnderWay { whose: 0, is_callers: |_| true, end: |_| () })
+        Self::to(Target::Fiber, UnderWay { whose: None, is_callers: |_| false, end: |_| () })
     }
 
     /// Whether `payload`, which the caller has just caught, is the payload of the caller's own cancellation. If a join has returned
@@ -81,7 +82,7 @@ impl Cancelled {
         let under_way = payload.downcast_mut::<Self>().and_then(|cancelled| cancelled.under_way.take());
         let is_own = under_way.is_some_and(UnderWay::is_callers);
         if let Some(ended) = under_way {
-            (ended.end)(ended.whose);
+            ended.end();
         }
         is_own
     }
@@ -93,14 +94,20 @@ impl Cancelled {
 
 impl UnderWay {
     fn is_callers(self) -> bool {
-        (self.is_callers)(self.whose)
+        self.whose.is_none_or(self.is_callers)
+    }
+
+    fn end(self) {
+        if let Some(whose) = self.whose {
+            (self.end)(whose);
+        }
     }
 }
 
 impl Drop for Cancelled {
     fn drop(&mut self) {
         if let Some(ended) = self.under_way {
-            (ended.end)(ended.whose);
+            ended.end();
         }
     }
 }

@@ -5,9 +5,6 @@ use std::cell::Cell;
 #[cfg(feature = "own-tls")]
 use std::sync::atomic::{AtomicU16, Ordering};
 
-#[cfg(not(feature = "own-tls"))]
-type Bits = u8;
-#[cfg(feature = "own-tls")]
 type Bits = u16;
 
 /// Boolean facts about a fiber.
@@ -31,9 +28,11 @@ impl Flags {
     pub(crate) const IN_HOOK: Self = Self(64);
     /// Its home has ended its wait, and has found that the fiber can unwind from there to its target.
     pub(crate) const PROBED: Self = Self(128);
+    /// Got no stack of its own, and runs only to drop its closure.
+    pub(crate) const REFUSED: Self = Self(256);
     /// Shares what is not `Send` with other fibers of its worker, which therefore never runs them in parallel.
     #[cfg(feature = "own-tls")]
-    pub(crate) const BOUND: Self = Self(256);
+    pub(crate) const BOUND: Self = Self(512);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 

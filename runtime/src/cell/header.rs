@@ -199,6 +199,16 @@ impl Header {
         ptr::null_mut()
     }
 
+    /// Whether the fiber may be running on a thread that its home has left. For the home.
+    #[inline(always)]
+    #[cfg_attr(not(feature = "own-tls"), expect(clippy::unused_self, reason = "without own storage none is"))]
+    pub(crate) fn is_absent(&self) -> bool {
+        #[cfg(feature = "own-tls")]
+        return self.absence.get() != Absence::Present;
+        #[cfg(not(feature = "own-tls"))]
+        false
+    }
+
     /// Notes the timer of the wait that begins, if the fiber may be resumed on another worker than the timer's. Returns false if
     /// it may not.
     #[inline(always)]

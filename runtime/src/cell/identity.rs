@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "handles are kept in raw form in a fiber's header")]
 
+use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -37,13 +38,24 @@ impl fmt::Debug for FiberId {
 }
 
 impl FiberId {
-    /// The next unused id. The counter is the only static of this file: ids are unique in the process, across all runtimes,
-    /// and nothing else depends on it.
+    /// The next unused id. Ids are unique in the process, across all runtimes.
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only uniqueness matters.
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self(NonZeroU64::new(id).expect("2^64 fibers have not been made"))
+    }
+
+    /// The id of the calling plain thread. It is still there for the destructors of other thread-locals.
+    pub(crate) fn of_thread() -> Self {
+        thread_local! {
+            static ID: Cell<Option<FiberId>> = const { Cell::new(None) };
+        }
+        ID.get().unwrap_or_else(|| {
+            let id = Self::next();
+            ID.set(Some(id));
+            id
+        })
     }
 
     pub(super) fn from_number(number: NonZeroU64) -> Self {

@@ -3,7 +3,7 @@
 
 #![expect(unsafe_code, reason = "asks the running fiber for its identity")]
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use crate::cell::{Fiber, FiberId, Outcome, Reason};
@@ -13,8 +13,6 @@ use crate::scheduler;
 thread_local! {
     /// The handle of a plain OS thread.
     static THREAD: OnceCell<Fiber> = const { OnceCell::new() };
-    /// The id of a plain OS thread. It is still there for the destructors of other thread-locals.
-    static THREAD_ID: Cell<Option<FiberId>> = const { Cell::new(None) };
 }
 
 /// A handle to the calling fiber, or to the calling plain thread. Mirrors [`std::thread::current`].
@@ -41,25 +39,16 @@ pub fn current() -> Fiber {
             fiber
         }
         None => {
-            let make = || Fiber::with_id(thread_id(), std::thread::current().name().map(Box::from));
+            let make = || Fiber::with_id(FiberId::of_thread(), std::thread::current().name().map(Box::from));
             // While the thread's locals are destroyed, the handle may be gone. A new one is as good, but for its park token.
             THREAD.try_with(|thread| thread.get_or_init(make).clone()).unwrap_or_else(|_| make())
         }
     }
 }
 
-/// The id of the calling plain thread.
-fn thread_id() -> FiberId {
-    THREAD_ID.get().unwrap_or_else(|| {
-        let id = FiberId::next();
-        THREAD_ID.set(Some(id));
-        id
-    })
-}
-
 /// The id of the calling fiber or plain thread. It works in the destructors at the end of a thread as well.
 pub(crate) fn current_id() -> FiberId {
-    if waits::on_fiber() { current().id() } else { thread_id() }
+    if waits::on_fiber() { current().id() } else { FiberId::of_thread() }
 }
 
 /// Blocks until the calling fiber's token is available, and takes the token. Mirrors [`std::thread::park`].

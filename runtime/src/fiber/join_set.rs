@@ -97,8 +97,11 @@ impl<T> JoinSet<T> {
     /// assert!(set.is_empty());
     /// # });
     /// ```
+    #[track_caller]
     pub fn cancel_all(&mut self) {
-        self.handles.iter().flatten().for_each(JoinHandle::cancel);
+        for handle in self.handles.iter().flatten() {
+            handle.cancel();
+        }
     }
 
     /// Takes all fibers out of the set, and lets them run on.
@@ -126,6 +129,7 @@ impl<T> JoinSet<T> {
     /// # Panics
     ///
     /// With `panic = "abort"`, since there is no unwinding then.
+    #[track_caller]
     pub fn shutdown(&mut self) {
         self.cancel_all();
         while self.join_next().is_some() {}
@@ -178,6 +182,7 @@ impl<T> JoinSet<T> {
     /// assert!(set.join_next_timeout(Duration::from_secs(60)).unwrap().unwrap().is_ok());
     /// # });
     /// ```
+    #[track_caller]
     pub fn join_next_timeout(&mut self, duration: Duration) -> Result<Option<thread::Result<T>>, Elapsed> {
         timeout(duration, || self.join_next())
     }

@@ -126,10 +126,7 @@ impl<T: 'static> LocalKey<T> {
     where
         F: FnOnce(&T) -> R,
     {
-        match self.try_with(f) {
-            Ok(result) => result,
-            Err(error) => panic!("cannot access a fiber-local value: {error}"),
-        }
+        f(&self.value_or_panic())
     }
 
     /// Like [`with`](Self::with), without its panic.
@@ -144,6 +141,15 @@ impl<T: 'static> LocalKey<T> {
         // Shared, so that it stays until `f` has returned: a coroutine may outlive its fiber in the middle of `f`.
         let value = self.value()?;
         Ok(f(&value))
+    }
+
+    /// The value, for methods that panic.
+    #[track_caller]
+    fn value_or_panic(&'static self) -> Rc<T> {
+        match self.value() {
+            Ok(value) => value,
+            Err(error) => panic!("cannot access a fiber-local value: {error}"),
+        }
     }
 
     fn value(&'static self) -> Result<Rc<T>, AccessError> {
@@ -268,7 +274,8 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     where
         F: FnOnce(&T) -> R,
     {
-        self.with(|cell| f(&cell.borrow()))
+        // Not in a closure, so that the panic of a value that is borrowed blames the caller.
+        f(&self.value_or_panic().borrow())
     }
 
     /// Calls `f` with the value mutably borrowed.
@@ -294,7 +301,7 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     where
         F: FnOnce(&mut T) -> R,
     {
-        self.with(|cell| f(&mut cell.borrow_mut()))
+        f(&mut self.value_or_panic().borrow_mut())
     }
 
     /// Sets the value. If there is none yet, this one is the first: the initialiser does not run.
@@ -319,7 +326,7 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     where
         T: Default,
     {
-        self.with(RefCell::take)
+        self.replace(T::default())
     }
 
     /// Replaces the value and returns the old one.
@@ -329,7 +336,7 @@ impl<T: 'static> LocalKey<RefCell<T>> {
     /// If it is borrowed; and as [`with`](LocalKey::with).
     #[track_caller]
     pub fn replace(&'static self, value: T) -> T {
-        self.with(|cell| cell.replace(value))
+        self.value_or_panic().replace(value)
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 use std::sync::Arc;
 
-use super::{Scope, ScopedJoinHandle};
+use super::{Builder, Scope, ScopedJoinHandle, SpawnError};
 use crate::cell::{CancelScope, Cancelled, catch_and_resume};
 use crate::park::{self, Cost, run_inside};
 use crate::queue::SpinLock;
@@ -110,9 +110,21 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
         F: FnOnce() -> Result<T, E> + Send + 'scope,
         T: Send + 'scope,
     {
+        match self.try_spawn(f) {
+            Ok(handle) => handle,
+            Err(error) => error.raise(),
+        }
+    }
+
+    /// [`spawn`](Self::spawn), without its panic.
+    pub(crate) fn try_spawn<F, T>(&'scope self, f: F) -> Result<ScopedJoinHandle<'scope, T>, SpawnError>
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+        T: Send + 'scope,
+    {
         let failure = Arc::clone(&self.failure);
         let shared = self.scope.shared();
-        self.scope.spawn(move || match catch_unwind(AssertUnwindSafe(f)) {
+        let body = move || match catch_unwind(AssertUnwindSafe(f)) {
             Ok(Ok(value)) => value,
             Ok(Err(error)) => {
                 failure.report(Some(error));
@@ -126,7 +138,8 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
                 }
                 resume_unwind(payload)
             }
-        })
+        };
+        Builder::new().spawn_scoped(&self.scope, body)
     }
 
     /// Whether the scope has failed, so that everything in it has been cancelled.

@@ -82,6 +82,7 @@ impl<T: Duplex + ?Sized> Duplex for &T {
 /// # })
 /// # }
 /// ```
+#[track_caller]
 pub fn copy_bidirectional<A, B>(a: &A, b: &B) -> io::Result<(u64, u64)>
 where
     A: Duplex,
@@ -89,15 +90,27 @@ where
     for<'x> &'x A: Read + Write,
     for<'x> &'x B: Read + Write,
 {
-    try_scope(|scope| {
-        let there = scope.spawn(|| copy_one_way(a, b));
+    let mut refused = None;
+    let copied = try_scope(|scope| {
+        let there = match scope.try_spawn(|| copy_one_way(a, b)) {
+            Ok(there) => there,
+            Err(error) => {
+                refused = Some(error);
+                return Ok((0, 0));
+            }
+        };
         let back = copy_one_way(b, a)?;
         match there.join() {
             Ok(there) => Ok((there, back)),
             // The scope returns the fiber's own error; the value here is not used.
             Err(_) => Ok((0, back)),
         }
-    })
+    });
+    // Out here, so that the panic blames the caller.
+    match refused {
+        None => copied,
+        Some(error) => error.raise(),
+    }
 }
 
 /// Copies everything from `from` to `to`, and then shuts down `to`'s writing half.

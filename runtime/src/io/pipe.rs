@@ -51,7 +51,7 @@ impl PipeReader {
     ///
     /// # Errors
     ///
-    /// When there are no more descriptors.
+    /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.get().try_clone().map(|end| Self(self.0.with_shared_settings(end)))
     }
@@ -62,7 +62,7 @@ impl PipeWriter {
     ///
     /// # Errors
     ///
-    /// When there are no more descriptors.
+    /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
     pub fn try_clone(&self) -> io::Result<Self> {
         self.0.get().try_clone().map(|end| Self(self.0.with_shared_settings(end)))
     }

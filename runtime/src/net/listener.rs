@@ -45,7 +45,13 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// As [`std::net::TcpListener::bind`].
+    /// If no address works, the error of the last one:
+    ///
+    /// * `AddrInUse`: another socket has the address and port.
+    /// * `AddrNotAvailable`: the address is not one of this machine.
+    /// * `PermissionDenied`: the port is below 1024, and the process may not have it.
+    /// * `InvalidInput`: there is no address, or the text is not one. Those of the look-up of a name, as with std.
+    /// * `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
     pub fn bind<A: ToSocketAddrs>(address: A) -> io::Result<Self> {
         ListenOptions::new().bind(address)
     }
@@ -92,7 +98,8 @@ impl TcpListener {
         IntoIncoming { listener: self }
     }
 
-    /// Sets the time to live of packets sent: the number of hops, 1 to 255.
+    /// Sets the time to live of packets sent over IPv4, also by the connections that it accepts from now on: the number of hops, 1
+    /// to 255. Default: the system's, 64 as a rule.
     ///
     /// # Errors
     ///
@@ -101,7 +108,7 @@ impl TcpListener {
         self.0.get().set_ttl(ttl)
     }
 
-    /// The time to live of packets sent, in hops.
+    /// The time to live of packets sent over IPv4, in hops.
     ///
     /// # Errors
     ///

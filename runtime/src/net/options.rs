@@ -70,7 +70,8 @@ impl ListenOptions {
     ///
     /// # Errors
     ///
-    /// As [`std::net::TcpListener::bind`].
+    /// As [`TcpListener::bind`]. With [`reuse_port`](Self::reuse_port), `AddrInUse` says that another socket has the address and
+    /// port without it, or belongs to another user.
     pub fn bind<A: ToSocketAddrs>(&self, address: A) -> io::Result<TcpListener> {
         first_that(address, |address| self.bind_one(address))
     }

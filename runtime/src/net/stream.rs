@@ -153,8 +153,7 @@ impl TcpStream {
         Ok(())
     }
 
-    /// Limits how long each call that writes waits; `None`, the default, is for ever. The call then fails with
-    /// `WouldBlock`, as std's does on Linux.
+    /// Limits how long each call that writes waits, as [`set_read_timeout`](Self::set_read_timeout) for calls that read.
     ///
     /// # Errors
     ///
@@ -218,7 +217,7 @@ impl TcpStream {
         self.0.peek(call)
     }
 
-    /// Sets `TCP_NODELAY`: send small writes at once.
+    /// Sets `TCP_NODELAY`: small writes are sent at once. Default false: they wait until earlier ones are acknowledged.
     ///
     /// # Errors
     ///
@@ -236,7 +235,8 @@ impl TcpStream {
         self.0.get().nodelay()
     }
 
-    /// Sets `SO_LINGER`: how long closing waits for unsent data; zero resets the connection.
+    /// Sets `SO_LINGER`: how long closing waits for unsent data, in whole seconds. Zero resets the connection instead. `None`, the
+    /// default: closing does not wait, and the kernel goes on sending. No worker ever waits for it.
     ///
     /// # Errors
     ///
@@ -254,7 +254,7 @@ impl TcpStream {
         SockRef::from(self.0.get()).linger()
     }
 
-    /// Sets the time to live of packets sent: the number of hops, 1 to 255.
+    /// Sets the time to live of packets sent over IPv4: the number of hops, 1 to 255. Default: the system's, 64 as a rule.
     ///
     /// # Errors
     ///
@@ -263,7 +263,7 @@ impl TcpStream {
         self.0.get().set_ttl(ttl)
     }
 
-    /// The time to live of packets sent, in hops.
+    /// The time to live of packets sent over IPv4, in hops.
     ///
     /// # Errors
     ///
@@ -272,7 +272,7 @@ impl TcpStream {
         self.0.get().ttl()
     }
 
-    /// Sets `TCP_QUICKACK`: the kernel acknowledges at once. It may reset the option by itself. Mirrors
+    /// Sets `TCP_QUICKACK`: the kernel acknowledges at once. True at first; the kernel changes it by itself. Mirrors
     /// `std::os::linux::net::TcpStreamExt`.
     ///
     /// # Errors
@@ -297,7 +297,7 @@ impl Read for TcpStream {
     /// nothing has arrived.
     ///
     /// **The end.** 0 means that the peer has ended its side of the stream, that reading was [shut down](Self::shutdown), that
-    /// an [`IdleHandle`] has ended an idle connection, or that `buffer` is empty.
+    /// an [`IdleHandle`] has ended an idle connection, or that `buffer` is empty; even then it waits, as std's does.
     ///
     /// **Time.** [`set_read_timeout`](Self::set_read_timeout) limits each call, [`time::timeout`](crate::time::timeout)
     /// everything that a closure does.

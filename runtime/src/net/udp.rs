@@ -64,7 +64,12 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// As [`std::net::UdpSocket::connect`], for the last of the addresses: nothing is sent, so only the route is checked.
+    /// Nothing is sent, so only the route is checked. If no address works, the error of the last one:
+    ///
+    /// * `NetworkUnreachable`, `HostUnreachable`: there is no route.
+    /// * `PermissionDenied`: a broadcast address, without [`set_broadcast`](Self::set_broadcast); or a packet filter.
+    /// * `EAFNOSUPPORT`, for which [`io::ErrorKind`] has no name: the address is of another family than the socket.
+    /// * `InvalidInput`: there is no address, or the text is not one. Those of the look-up of a name, as with std.
     pub fn connect<A: ToSocketAddrs>(&self, address: A) -> io::Result<()> {
         first_that(address, |address| self.0.get().connect(address))
     }
@@ -227,10 +232,6 @@ macro_rules! options {
     ($($(#[doc = $doc:literal])+ $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         impl UdpSocket {$(
             $(#[doc = $doc])+
-            ///
-            /// # Errors
-            ///
-            /// As for the method of [`std::net::UdpSocket`].
             pub fn $name(&self, $($argument: $type),*) -> io::Result<$result> {
                 self.0.get().$name($($argument),*)
             }
@@ -240,37 +241,111 @@ macro_rules! options {
 
 options! {
     /// The address that the socket is connected to.
+    ///
+    /// # Errors
+    ///
+    /// * `NotConnected`: the socket is not [connected](Self::connect).
     peer_addr() -> SocketAddr;
     /// The address that the socket is bound to.
+    ///
+    /// # Errors
+    ///
+    /// None for an open socket; the return type is that of std.
     local_addr() -> SocketAddr;
-    /// Sets `SO_BROADCAST`: sending to a broadcast address is allowed.
+    /// Sets `SO_BROADCAST`: sending to a broadcast address is allowed. Default false: it fails with `PermissionDenied`.
+    ///
+    /// # Errors
+    ///
+    /// None for an open socket; the return type is that of std.
     set_broadcast(broadcast: bool) -> ();
     /// `SO_BROADCAST`.
+    ///
+    /// # Errors
+    ///
+    /// None for an open socket; the return type is that of std.
     broadcast() -> bool;
-    /// Sets `IP_MULTICAST_LOOP`: what is sent to a group also comes back to this machine.
+    /// Sets `IP_MULTICAST_LOOP`: what is sent to an IPv4 group also comes to its members on this machine. Default true.
+    ///
+    /// # Errors
+    ///
+    /// None for an open socket; the return type is that of std.
     set_multicast_loop_v4(multicast_loop: bool) -> ();
     /// `IP_MULTICAST_LOOP`.
+    ///
+    /// # Errors
+    ///
+    /// None for an open socket; the return type is that of std.
     multicast_loop_v4() -> bool;
-    /// Sets `IP_MULTICAST_TTL`: the hops that datagrams to a group go. Default 1, the local network.
+    /// Sets `IP_MULTICAST_TTL`: how many hops datagrams to an IPv4 group go, 0 to 255. 0 keeps them on this machine. Default 1: the
+    /// local network.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: `hops` is more than 255.
     set_multicast_ttl_v4(hops: u32) -> ();
-    /// `IP_MULTICAST_TTL`.
+    /// `IP_MULTICAST_TTL`, in hops.
+    ///
+    /// # Errors
+    ///
+    /// None for an open socket; the return type is that of std.
     multicast_ttl_v4() -> u32;
-    /// Sets `IPV6_MULTICAST_LOOP`, as [`set_multicast_loop_v4`](Self::set_multicast_loop_v4).
+    /// Sets `IPV6_MULTICAST_LOOP`, as [`set_multicast_loop_v4`](Self::set_multicast_loop_v4) for IPv6 groups. Default true.
+    ///
+    /// # Errors
+    ///
+    /// * `ENOPROTOOPT`, for which [`io::ErrorKind`] has no name: the socket is not an IPv6 one.
     set_multicast_loop_v6(multicast_loop: bool) -> ();
     /// `IPV6_MULTICAST_LOOP`.
+    ///
+    /// # Errors
+    ///
+    /// * `Unsupported`: the socket is not an IPv6 one.
     multicast_loop_v6() -> bool;
-    /// Sets the time to live of datagrams sent.
+    /// Sets the time to live of datagrams sent over IPv4, but for those to a group: the number of hops, 1 to 255. Default: the
+    /// system's, 64 as a rule.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: `hops` is not between 1 and 255.
     set_ttl(hops: u32) -> ();
-    /// The time to live of datagrams sent.
+    /// The time to live of datagrams sent over IPv4, in hops.
+    ///
+    /// # Errors
+    ///
+    /// None for an open socket; the return type is that of std.
     ttl() -> u32;
-    /// Receives what is sent to a group, on the interface with this address; the kernel chooses one if it is
-    /// unspecified.
+    /// Receives what is sent to an IPv4 group, on the interface with this address; the kernel chooses one if it is
+    /// [unspecified](Ipv4Addr::UNSPECIFIED). A socket may be in `net.ipv4.igmp_max_memberships` groups, 20 as a rule.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the address is not a group's.
+    /// * `AddrInUse`: the socket is in the group already, on this interface.
+    /// * `ENODEV`, for which [`io::ErrorKind`] has no name: no interface has that address, or none leads to the group.
+    /// * `ENOBUFS`, without a name as well: the socket is in as many groups as the system allows.
     join_multicast_v4(group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
-    /// Receives what is sent to a group, on the interface with this index; 0 for any.
+    /// Receives what is sent to an IPv6 group, on the interface with this index; the kernel chooses one if it is 0.
+    ///
+    /// # Errors
+    ///
+    /// * `InvalidInput`: the address is not a group's.
+    /// * `AddrInUse`: the socket is in the group already, on this interface.
+    /// * `ENODEV`, for which [`io::ErrorKind`] has no name: there is no such interface, or none leads to the group.
+    /// * `ENOPROTOOPT`, without a name as well: the socket is not an IPv6 one.
     join_multicast_v6(group: &Ipv6Addr, interface: u32) -> ();
-    /// Undoes [`join_multicast_v4`](Self::join_multicast_v4).
+    /// Undoes [`join_multicast_v4`](Self::join_multicast_v4) with the same arguments.
+    ///
+    /// # Errors
+    ///
+    /// * `AddrNotAvailable`: the socket is not in the group, on this interface.
     leave_multicast_v4(group: &Ipv4Addr, interface: &Ipv4Addr) -> ();
-    /// Undoes [`join_multicast_v6`](Self::join_multicast_v6).
+    /// Undoes [`join_multicast_v6`](Self::join_multicast_v6) with the same arguments.
+    ///
+    /// # Errors
+    ///
+    /// * `AddrNotAvailable`: the socket is not in the group, on this interface.
+    /// * `InvalidInput`: the address is not a group's.
+    /// * `ENOPROTOOPT`, for which [`io::ErrorKind`] has no name: the socket is not an IPv6 one.
     leave_multicast_v6(group: &Ipv6Addr, interface: u32) -> ();
 }
 

@@ -75,11 +75,17 @@ struct Walk {
     /// The effect of the frame before this one.
     pending: Option<Effect>,
     has_begun: bool,
+    /// Whether a frame catches the unwinding. The walk only looks for the target's frame from there on.
+    is_caught: bool,
     verdict: Option<bool>,
 }
 
 /// How far below [`Path::from`] the runtime's own frames reach, in bytes.
 const OWN_BYTES: usize = 32 * 1024;
+
+/// More than the frame of a target has. The first frame of a coroutine seems to reach to that of its resumer, across the guard of
+/// a stack at least, and perhaps across the stack of a coroutine that is suspended.
+const TARGET_BYTES: usize = 32 * 1024;
 
 /// The parts of the [`Relay`]. `CATCH` is written last.
 static CATCH: AtomicUsize = AtomicUsize::new(0);
@@ -91,7 +97,8 @@ const MOST_FRAMES: usize = 16;
 
 impl Path {
     /// Whether the unwinding would get to its target. Walks the calling stack. If a frame catches on the way, the path ends there
-    /// and counts as free, unless the frame is the relay of [`note_relay`], which resumes the unwinding.
+    /// and counts as free, unless the frame is the relay of [`note_relay`], which resumes the unwinding. The target's frame must
+    /// be on the stack all the same: it is not if it belongs to a coroutine that is suspended.
     #[inline(never)]
     pub(crate) fn can_unwind(self) -> bool {
         // Acquire: pairs with the Release in `note_relay`. The others are Relaxed: they were written before, and all writers
@@ -102,11 +109,19 @@ impl Path {
             frames: FRAMES.load(Ordering::Relaxed),
         };
         let until_relay = None;
-        let mut walk =
-            Walk { path: self, relay, until_relay, below: 0, pending: None, has_begun: false, verdict: None };
+        let mut walk = Walk {
+            path: self,
+            relay,
+            until_relay,
+            below: 0,
+            pending: None,
+            has_begun: false,
+            is_caught: false,
+            verdict: None,
+        };
         backtrace(step, (&raw mut walk).cast());
-        // If the walk ends early, an unwinding would not go on either.
-        walk.verdict.unwrap_or(!walk.has_begun)
+        // If the walk ends early, an unwinding would not go on either. Beyond a frame that catches, that does not matter.
+        walk.verdict.unwrap_or(!walk.has_begun || walk.is_caught)
     }
 }
 
@@ -157,20 +172,32 @@ unsafe extern "C" fn step(context: *mut Context, walk: *mut c_void) -> c_int {
         walk.has_begun = walk.pending.is_some();
     }
     if walk.has_begun {
-        // SAFETY: as above.
-        walk.decide(unsafe { _Unwind_GetRegionStart(context) });
-        if walk.verdict.is_none() && (walk.below..here).contains(&to) {
+        if !walk.is_caught {
+            // SAFETY: as above.
+            walk.decide(unsafe { _Unwind_GetRegionStart(context) });
+        }
+        let frame = walk.below..here;
+        if walk.verdict.is_none() && frame.contains(&to) && frame.len() < TARGET_BYTES {
             walk.verdict = Some(true);
         }
         if walk.verdict.is_some() {
+            return STOP;
+        }
+        let mut is_exact = 0;
+        // The caller of a stack's first frame has no address.
+        // SAFETY: as above.
+        if walk.is_caught && unsafe { _Unwind_GetIPInfo(context, &raw mut is_exact) } == 0 {
+            walk.verdict = Some(false);
             return STOP;
         }
     } else if !(from.saturating_sub(OWN_BYTES)..=from).contains(&here) {
         return NO_REASON;
     }
     walk.below = here;
-    // SAFETY: as above.
-    walk.pending = Some(unsafe { effect(context) });
+    if !walk.is_caught {
+        // SAFETY: as above.
+        walk.pending = Some(unsafe { effect(context) });
+    }
     NO_REASON
 }
 
@@ -179,7 +206,7 @@ impl Walk {
     fn decide(&mut self, here: usize) {
         match self.pending.take() {
             Some(Effect::Blocks) => self.verdict = Some(false),
-            Some(Effect::Catches(at)) if at != self.relay.catch => self.verdict = Some(true),
+            Some(Effect::Catches(at)) if at != self.relay.catch => self.catch(),
             // The frame before is zero frames from itself.
             Some(Effect::Catches(_)) if self.relay.frames > 0 => self.until_relay = Some(self.relay.frames),
             Some(Effect::Catches(_) | Effect::Passes) | None => {}
@@ -189,8 +216,16 @@ impl Walk {
         if *left == 0 {
             self.until_relay = None;
             if here != self.relay.function {
-                self.verdict = Some(true);
+                self.catch();
             }
+        }
+    }
+
+    /// The frame before this one catches the unwinding.
+    fn catch(&mut self) {
+        self.is_caught = true;
+        if self.path.to == 0 {
+            self.verdict = Some(true);
         }
     }
 }

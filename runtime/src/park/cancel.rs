@@ -8,11 +8,12 @@
 
 use std::cell::Cell;
 use std::panic::resume_unwind;
-use std::ptr;
+use std::ptr::NonNull;
 use std::time::Instant;
 
 use crate::cell::{
-    CancelScope, Cancelled, Chain, Flags, Header, Outcome, Target, UnderWay, Waiter, catch_and_resume,
+    CancelScope, Cancelled, Chain, FiberId, Flags, Header, Outcome, Target, UnderWay, Waiter,
+    catch_and_resume,
 };
 use crate::scheduler::cancel::deliverable;
 use crate::scheduler::{Cost, current_fiber, reach, spend};
@@ -51,6 +52,28 @@ pub(crate) fn is_cancelling() -> bool {
     with_me(|_, me| me.is_some_and(Header::is_cancelling))
 }
 
+/// Whether the calling fiber got no stack of its own, since there was no memory for one, and runs only to drop its closure. A
+/// destructor that tells others why the closure never ran can tell this from a cancellation.
+///
+/// ```
+/// use abaca::park::is_refused;
+///
+/// struct Tell;
+///
+/// impl Drop for Tell {
+///     fn drop(&mut self) {
+///         assert!(!is_refused());
+///     }
+/// }
+///
+/// let tell = Tell;
+/// abaca::run(|| abaca::spawn(|| drop(tell)).join().unwrap());
+/// ```
+#[must_use]
+pub fn is_refused() -> bool {
+    with_me(|_, me| me.is_some_and(|me| me.has(Flags::REFUSED)))
+}
+
 /// The obligation to unwind: the caller has seen that it is cancelled, and is not cancelled for the same reason again.
 #[derive(Debug)]
 #[must_use = "the caller must unwind when it can"]
@@ -60,28 +83,36 @@ impl Cancellation {
     /// Unwinds to the target of the cancellation.
     pub(crate) fn unwind(self) -> ! {
         require_unwinding();
-        let whose = with_me(|chain, me| {
-            match me {
-                Some(me) => me.set_flag(Flags::CANCELLING),
-                None => CANCELLING.set(true),
+        let whose = with_me(|_, me| match me {
+            Some(me) => {
+                me.set_flag(Flags::CANCELLING);
+                // SAFETY: the caller is this fiber, which does not end here.
+                unsafe { Header::handle(NonNull::from(me)) }.id()
             }
-            ptr::from_ref(chain).addr()
+            None => {
+                CANCELLING.set(true);
+                FiberId::of_thread()
+            }
         });
-        let under_way = UnderWay { whose, is_callers, end: end_cancellation };
+        let under_way = UnderWay { whose: Some(whose), is_callers, end: end_cancellation };
         std::panic::resume_unwind(Box::new(Cancelled::to(self.0, under_way)))
     }
 }
 
-/// Whether `whose` is the address of the caller's chain.
-fn is_callers(whose: usize) -> bool {
-    with_me(|chain, _| ptr::from_ref(chain).addr() == whose)
+/// Whether `whose` is the caller's id.
+fn is_callers(whose: FiberId) -> bool {
+    // A fiber without an identity has not been cancelled yet.
+    with_me(|_, me| match me {
+        Some(me) => me.peek_identity().is_some_and(|identity| identity.id == whose),
+        None => FiberId::of_thread() == whose,
+    })
 }
 
-/// Notes that the payload of a cancellation has been dropped, so that nothing unwinds with it any more. `whose` is the address
-/// of the cancelled caller's chain.
-fn end_cancellation(whose: usize) {
-    with_me(|chain, me| match me {
-        _ if ptr::from_ref(chain).addr() != whose => {}
+/// Notes that the payload of a cancellation has been dropped, so that nothing unwinds with it any more. `whose` is the id of the
+/// cancelled fiber or thread.
+fn end_cancellation(whose: FiberId) {
+    with_me(|_, me| match me {
+        _ if !is_callers(whose) => {}
         Some(me) => me.unset_flag(Flags::CANCELLING),
         None => CANCELLING.set(false),
     });
@@ -229,8 +260,15 @@ pub(crate) fn run_inside<T>(cancel_scope: &mut CancelScope, f: impl FnOnce(&Canc
     match result {
         Ok(value) => Some(value),
         Err(payload) => match payload.downcast_ref::<Cancelled>() {
-            // A payload that user code kept may name a cancel scope that has ended, whose address is now this one's.
-            Some(cancelled) if cancel_scope.was_unwound_to() && cancelled.target().is(cancel_scope) => None,
+            // A payload that user code kept, or that is another fiber's, may name a cancel scope that has ended, whose address is
+            // now this one's.
+            Some(cancelled)
+                if cancel_scope.was_unwound_to()
+                    && cancelled.target().is(cancel_scope)
+                    && Cancelled::is_own(&*payload) =>
+            {
+                None
+            }
             _ => resume_unwind(payload),
         },
     }

@@ -7,6 +7,7 @@
 //!
 //! * [`WaitQueue`]: a state under a short lock, with a queue of fibers and threads that wait for it to change.
 //! * [`spend`]: called once in each call of a primitive, so that a loop of calls that never wait starves no other fiber.
+//! * [`is_refused`]: asked by the destructor of a closure that never ran.
 //!
 //! A gate that is closed until it is opened once:
 //!
@@ -65,6 +66,7 @@ pub(crate) mod wait_list;
 mod wait_queue;
 
 pub use crate::scheduler::{Cost, spend};
+pub use cancel::is_refused;
 pub use wait_queue::{WaitQueue, WaitQueueGuard, Wakeup};
 
 pub(crate) use crate::scheduler::cancel::{cancel, end_wait_within};

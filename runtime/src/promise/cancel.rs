@@ -62,8 +62,9 @@ impl fmt::Debug for OnCancel {
     }
 }
 
-/// Cancels `first` and everything on which it depends. Visits each promise once, by a list instead of recursion.
-pub(super) fn cancel(first: Vec<Arc<dyn Cancel>>, queue: &mut CallbackQueue) {
+/// Cancels `first` and everything on which it depends. Visits each promise once, by a list instead of recursion. Returns a fiber
+/// that cannot be cancelled, since the program aborts on panic: the caller's attempt panics with the reason.
+pub(super) fn cancel(first: Vec<Arc<dyn Cancel>>, queue: &mut CallbackQueue) -> Option<JoinHandle<()>> {
     let mut left = first;
     let mut seen = HashSet::new();
     while let Some(cell) = left.pop() {
@@ -73,10 +74,12 @@ pub(super) fn cancel(first: Vec<Arc<dyn Cancel>>, queue: &mut CallbackQueue) {
         match Arc::clone(&cell).on_cancel() {
             OnCancel::Nothing => {}
             OnCancel::Reject => cell.reject(queue),
+            OnCancel::Fiber(handle) if cfg!(panic = "abort") => return Some(handle),
             OnCancel::Fiber(handle) => handle.cancel(),
             OnCancel::Source(source) => left.extend(source.upgrade()),
             // The last is popped first: reversed, the first is.
             OnCancel::Sources(sources) => left.extend(sources.iter().rev().filter_map(Weak::upgrade)),
         }
     }
+    None
 }

@@ -247,7 +247,10 @@ where
         let resolver = resolver.expect("only the winner takes it");
         let result = queue.call(|| (self.judge)(&self.promises, winner)).and_then(|result| result);
         if self.cancel_losers {
-            cancel::cancel(self.promises.iter().rev().map(Promise::source).collect(), queue);
+            let losers = self.promises.iter().rev().map(Promise::source).collect();
+            if let Some(fiber) = cancel::cancel(losers, queue) {
+                fiber.cancel();
+            }
         }
         for promise in &self.promises {
             Cell::note_spent(&promise.cell);

@@ -97,6 +97,10 @@ impl<T: Send + Sync + 'static> Promise<T> {
     /// The promise itself is rejected as a consequence: not if a callback recovers, or if nothing on which it depends can be
     /// cancelled. Other promises that depend on the same tasks see them rejected as well; see [`protected`](Self::protected).
     ///
+    /// # Panics
+    ///
+    /// With `panic = "abort"`, if it depends on a fiber.
+    ///
     /// ```
     /// # use abaca::promise::Promise;
     /// let (task, _resolver) = Promise::<u32>::task();
@@ -105,8 +109,11 @@ impl<T: Send + Sync + 'static> Promise<T> {
     /// assert!(task.wait().unwrap_err().is_canceled());
     /// assert!(double.wait().unwrap_err().is_canceled());
     /// ```
+    #[track_caller]
     pub fn cancel(&self) {
-        CallbackQueue::run(|queue| cancel::cancel(vec![self.source()], queue));
+        if let Some(fiber) = CallbackQueue::run(|queue| cancel::cancel(vec![self.source()], queue)) {
+            fiber.cancel();
+        }
     }
 
     /// Whether the promise is fulfilled or rejected.

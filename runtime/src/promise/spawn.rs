@@ -1,5 +1,6 @@
 //! Promises of work: the result of a fiber, or of a call on the blocking pool.
 
+use std::io;
 use std::sync::Arc;
 
 use super::callback_queue::CallbackQueue;
@@ -8,12 +9,14 @@ use super::error::{Canceled, Error};
 use super::handle::Promise;
 use super::resolver::Resolver;
 use crate::blocking;
+use crate::park::is_refused;
 
 /// Runs `f` in a new fiber, and promises its result. Cancelling the promise cancels the fiber.
 ///
 /// If `f` panics, the promise is rejected with [`Panicked`](super::Panicked). If the fiber is cancelled, the promise is
-/// rejected with [`Canceled`] when the fiber has ended and released what it held. The callbacks run in the fiber. Dropping the
-/// promise detaches the fiber.
+/// rejected with [`Canceled`] when the fiber has ended and released what it held. If there is no memory for the fiber's stack, it is
+/// rejected with an [`io::Error`] of the kind `OutOfMemory`. The callbacks run in the fiber. Dropping the promise detaches the
+/// fiber.
 ///
 /// # Panics
 ///
@@ -106,8 +109,15 @@ impl<T: Send + Sync + 'static> Work<T> {
 
 impl<T: Send + Sync + 'static> Drop for Work<T> {
     fn drop(&mut self) {
-        if let Some(resolver) = self.0.take() {
-            resolver.reject(Canceled);
+        match self.0.take() {
+            Some(resolver) if is_refused() => {
+                resolver.reject(io::Error::new(
+                    io::ErrorKind::OutOfMemory,
+                    "there was no memory for the fiber's stack",
+                ));
+            }
+            Some(resolver) => resolver.reject(Canceled),
+            None => {}
         }
     }
 }

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
+use abaca_asm::stack::Stack;
 use abaca_asm::{Context, switch};
 
 use super::worker::Worker;
@@ -101,9 +102,9 @@ pub(super) fn begin(_me: NonNull<Header>) {}
 #[inline(always)]
 pub(super) fn end_storage() {}
 
-/// Makes the calling fiber's storage new, for the next one on its stack.
+/// Makes the storage that lies with the calling fiber's stack new, for the next fiber on it.
 #[inline(always)]
-pub(super) fn renew_storage(_me: NonNull<Header>) {}
+pub(super) fn renew_storage(_stack: &Stack) {}
 
 /// Notes that the calling fiber has been continued.
 #[inline(always)]

@@ -128,7 +128,6 @@ impl Worker {
         if self.must_cancel() {
             self.cancel_requested();
         }
-        self.take_returned();
         if self.tick_is_up() {
             self.check_everything();
             if self.tick.may_take_unstarted()
@@ -137,12 +136,17 @@ impl Worker {
                 return Some(unstarted);
             }
         }
+        // Here as well as below, for the same reason as above.
+        if let Some(returned) = self.take_returned() {
+            return Some(returned);
+        }
         // Held by this worker while it searches, and by the thread that chose it while it sleeps; see
         // `queue/sleepers/README.md`.
         let mut search = None;
         loop {
             let at_hand = self.ready.pop_front().or_else(|| self.pick_beyond_ready());
-            let at_hand = at_hand.or_else(|| self.hub_state.deferred.take());
+            // What has come back is looked for after the drain, which may have cleared the notification about it.
+            let at_hand = at_hand.or_else(|| self.take_returned()).or_else(|| self.hub_state.deferred.take());
             if let Some(fiber) = at_hand.or_else(|| self.injected()) {
                 self.end_search(search);
                 return Some(fiber);

@@ -58,10 +58,11 @@ pub(crate) fn run_monitor(shared: &Shared) {
         let now = shared.now_ns();
         // Time in which the process or the machine was stopped does not count.
         let since = Duration::from_nanos(now - checked_at).min(2 * shared.check_period().unwrap_or_default());
-        checked_at = now;
         for (worker, progress) in shared.workers.iter().zip(&mut progress) {
             progress.check(shared, worker, since);
         }
+        // After the workers were looked at: time that passes before is not known to be a stall's.
+        checked_at = shared.now_ns();
     }
 }
 

@@ -15,6 +15,7 @@ use std::cell::Cell;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
+use abaca_asm::stack::Stack;
 use abaca_asm::{Context, leave_with, switch, switch_with};
 
 use super::handoff::Seat;
@@ -244,11 +245,10 @@ pub(super) fn end_storage() {
     }
 }
 
-/// Makes the calling fiber's storage new, for the next one on its stack. Inside.
+/// Makes the storage that lies with the calling fiber's stack new, for the next fiber on it. Inside; nothing is here afterwards.
 #[inline]
-pub(super) fn renew_storage(me: NonNull<Header>) {
-    // SAFETY: the caller is this fiber, or was until just now.
-    if !unsafe { me.as_ref() }.thread_pointer().is_null() {
+pub(super) fn renew_storage(stack: &Stack) {
+    if storage::block_of(stack).is_some() {
         // SAFETY: the destructors have run, and the caller holds no reference to a thread-local.
         unsafe { storage::renew() };
     }

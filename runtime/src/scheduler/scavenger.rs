@@ -148,8 +148,8 @@ impl Worker {
             // SAFETY: a member of the list is alive.
             let header = unsafe { fiber.as_ref() };
             // SAFETY: in the hub none of the worker's fibers runs, and none is resumed before this function has returned.
-            // The fibers in this list run nowhere else.
-            if unsafe { header.release_unused_stack(&mut release) } {
+            // The fibers in this list run nowhere else, but for absent ones.
+            if !header.is_absent() && unsafe { header.release_unused_stack(&mut release) } {
                 self.scavenger.is_worth_another.set(true);
             }
             if release.is_full() {

@@ -41,7 +41,12 @@ pub(super) fn cancel_fibers_of(worker: &Worker) {
     }
 }
 
-/// Step 3, at the very end: every fiber that is still in a queue is unstarted.
+/// Step 3, at the very end: every fiber that is still in a queue is unstarted. The workers have ended, so it was queued just then,
+/// by a thread that spawned it from outside, or by a worker that gave it to another one that had ended.
+///
+/// Here its closure is dropped by the thread that shuts the runtime down, and not by a fiber. That is sound: such a closure is
+/// `Send`, and one that is not never leaves its worker, which has ended it. A destructor that blocks then blocks the thread, as in
+/// the drop of any closure that was refused at its spawn. The shutdown's timeout does not end it: it is about fibers.
 pub(crate) fn abort_leftovers(shared: &Shared) {
     let abort_unstarted = |fiber: NonNull<Header>| shared.abort_unstarted(fiber, Box::new(Cancelled::new()));
     while let crossbeam_deque::Steal::Success(fiber) = shared.injector.steal() {

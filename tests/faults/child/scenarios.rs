@@ -57,7 +57,7 @@ pub(crate) fn is_clear(message: &str) -> bool {
         .any(|part| message.contains(part))
 }
 
-/// Runs `body` as the main fiber of a runtime with two workers. What takes longer than a few seconds is wrong.
+/// Runs `body` as the main fiber of a runtime with two workers. What takes longer than a minute is wrong.
 fn on_fibers(body: impl FnOnce() -> io::Result<()> + Send) -> io::Result<()> {
     on(Runtime::builder().workers(2), body)
 }
@@ -65,7 +65,7 @@ fn on_fibers(body: impl FnOnce() -> io::Result<()> + Send) -> io::Result<()> {
 fn on(builder: abaca::runtime::Builder, body: impl FnOnce() -> io::Result<()> + Send) -> io::Result<()> {
     let runtime = builder.build()?;
     runtime.run(|| {
-        abaca::time::timeout(Duration::from_secs(10), body)
+        abaca::time::timeout(Duration::from_secs(60), body)
             .unwrap_or_else(|_| Err(io::Error::other("WRONG: waits for ever")))
     })
 }

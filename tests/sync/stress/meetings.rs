@@ -83,23 +83,37 @@ impl Drop for Work {
     }
 }
 
+/// What a member has to do. The fields are dropped in this order: the work is done before the member leaves, also if its
+/// stream is cut short. So a part stays whole until then.
+struct Part {
+    work: Work,
+    member: WaitGroup,
+}
+
+impl Part {
+    /// Does the work, and returns the member.
+    fn work(self) -> WaitGroup {
+        drop(self.work);
+        self.member
+    }
+}
+
 #[test]
 fn a_group_is_waited_for_until_all_its_members_have_done_their_work() {
     const PARTS: usize = 2;
-    // Dropped in this order: the work is done before the member leaves.
-    let parts = std::sync::Mutex::new(Vec::<(Work, WaitGroup)>::new());
+    let parts = std::sync::Mutex::new(Vec::<Part>::new());
     let take = || parts.lock().unwrap().pop();
     storm(1_500, |stream| {
         let (group, done) = (WaitGroup::new(), Arc::new(AtomicUsize::new(0)));
-        let part = || (Work(Arc::clone(&done)), group.clone());
+        let part = || Part { work: Work(Arc::clone(&done)), member: group.clone() };
         parts.lock().unwrap().extend([part(), part()]);
         for _ in 0..PARTS {
-            let Some((work, part)) = take() else { break };
+            let Some(part) = take() else { break };
             stream.linger();
-            let done = Arc::clone(&work.0);
-            drop(work);
+            let done = Arc::clone(&part.work.0);
+            let member = part.work();
             // Some wait for the others; one that is cut short then has done its work all the same.
-            if stream.choices.once_in(4) && stream.briefly(|| part.wait()).is_some() {
+            if stream.choices.once_in(4) && stream.briefly(|| member.wait()).is_some() {
                 assert_eq!(done.load(SeqCst), PARTS);
             }
         }

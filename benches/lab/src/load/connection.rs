@@ -21,20 +21,19 @@ pub(super) enum Failure {
 /// A connection that is opened when it is needed.
 pub(super) struct Connection<'a> {
     target: &'a Target,
-    request: &'a [u8],
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
 }
 
-/// The bytes of a request.
-pub(super) fn request(target: &Target, keep_alive: bool) -> Vec<u8> {
+/// The bytes of a request for `path`.
+pub(super) fn request(target: &Target, path: &str, keep_alive: bool) -> Vec<u8> {
     let connection = if keep_alive { "" } else { "Connection: close\r\n" };
-    format!("GET {} HTTP/1.1\r\nHost: {}\r\n{connection}\r\n", target.path, target.address).into_bytes()
+    format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{connection}\r\n", target.address).into_bytes()
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(target: &'a Target, request: &'a [u8]) -> Self {
-        Self { target, request, stream: None, buffer: vec![0; 1024] }
+    pub(super) fn new(target: &'a Target) -> Self {
+        Self { target, stream: None, buffer: vec![0; 1024] }
     }
 
     /// Connects, unless it is connected.
@@ -48,10 +47,10 @@ impl<'a> Connection<'a> {
     }
 
     /// Sends the request and reads the whole answer. A connection that fails, or ends with the answer, is closed.
-    pub(super) fn exchange(&mut self) -> Result<(), Failure> {
+    pub(super) fn exchange(&mut self, request: &[u8]) -> Result<(), Failure> {
         self.connect()?;
         let mut stream = self.stream.take().expect("it is connected");
-        stream.write_all(self.request).map_err(|_| Failure::Broken)?;
+        stream.write_all(request).map_err(|_| Failure::Broken)?;
         let answer = self.read_answer(&mut stream)?;
         if !answer.closes {
             self.stream = Some(stream);

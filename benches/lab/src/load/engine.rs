@@ -18,6 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::connection::{CONNECT_TIMEOUT, Connection, Failure, request};
 use super::plan::{Pace, Plan};
 use super::report::{Distribution, Errors, Report, histogram};
+use super::schedule::schedule;
 
 /// Stack of a connection's fiber: it parses answers, no more.
 const STACK_BYTES: usize = 32 * 1024;
@@ -36,16 +37,10 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// * There is no thread or no memory for the generator.
 pub fn run(plan: &Plan) -> io::Result<Report> {
     let builder = abaca::Runtime::builder().workers(1).stack_size(STACK_BYTES);
-    let runtime = builder.on_thread_start(go_first).build()?;
+    let priority = plan.priority;
+    let runtime = builder.on_thread_start(move || priority.set()).build()?;
     let plan = plan.clone();
     runtime.run(move || Load::new(plan).map(|load| Rc::new(load).run()))
-}
-
-/// Puts the calling thread before those of the server, if that is allowed: a generator that waits for the CPU that its
-/// server uses is late, and its figures say nothing.
-fn go_first() {
-    // Where it is refused, the lag in the report says what it did.
-    let _ = rustix::process::setpriority_process(None, -10);
 }
 
 /// Requests that are handed out without a pause before the connections get their turn.
@@ -55,19 +50,27 @@ const BURST: u32 = 32;
 struct Load {
     plan: Plan,
     request: Vec<u8>,
+    burning_request: Vec<u8>,
     phase: Cell<Phase>,
     /// The time that is measured.
     window: Cell<(Instant, Instant)>,
-    /// Requests that are due, by when they were.
-    queue: RefCell<VecDeque<Instant>>,
+    /// Requests that are due.
+    queue: RefCell<VecDeque<Due>>,
     /// Connections without a request, the one that has been idle longest first.
     idle: RefCell<VecDeque<Fiber>>,
-    /// When the request of each connection was due, while it is on its way.
-    in_flight: RefCell<Vec<Option<Instant>>>,
+    /// The request of each connection, while it is on its way.
+    in_flight: RefCell<Vec<Option<Due>>>,
     counts: Cell<Counts>,
     latency: RefCell<Histogram<u64>>,
     lag: RefCell<Histogram<u64>>,
     timer: RefCell<Histogram<u64>>,
+}
+
+/// A request that is due.
+#[derive(Clone, Copy)]
+struct Due {
+    at: Instant,
+    burns: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,6 +86,8 @@ struct Counts {
     due: u64,
     handed_out: u64,
     answered: u64,
+    burns_due: u64,
+    burns_answered: u64,
     /// Answers that came in the window, whenever they were due.
     answered_in_window: u64,
     errors: Errors,
@@ -96,7 +101,11 @@ impl Load {
         drop(abaca::net::TcpStream::connect_timeout(&plan.target.address, CONNECT_TIMEOUT)?);
         let now = Instant::now();
         Ok(Self {
-            request: request(&plan.target, plan.keep_alive),
+            request: request(&plan.target, &plan.target.path, plan.keep_alive),
+            burning_request: plan
+                .burns
+                .as_ref()
+                .map_or_else(Vec::new, |burns| request(&plan.target, &burns.path, plan.keep_alive)),
             in_flight: RefCell::new(vec![None; plan.connections]),
             plan,
             phase: Cell::new(Phase::Connecting),
@@ -145,7 +154,7 @@ impl Load {
             let connected = Rc::new(Cell::new(false));
             let tell = Rc::clone(&connected);
             let fiber = abaca::spawn_local(move || {
-                let mut connection = Connection::new(&load.plan.target, &load.request);
+                let mut connection = Connection::new(&load.plan.target);
                 if load.plan.keep_alive {
                     // A failure will come again with the first request, and is counted there.
                     let _ = connection.connect();
@@ -165,8 +174,8 @@ impl Load {
     /// Hands out requests when they are due.
     fn hand_out(&self, began: Instant, rate: f64) {
         let (opens, closes) = self.window.get();
-        for number in 0_u32.. {
-            let due = began + Duration::from_secs_f64(f64::from(number) / rate);
+        for (number, planned) in (0_u32..).zip(schedule(&self.plan, rate)) {
+            let due = began + planned.after;
             if due >= closes {
                 return;
             }
@@ -186,13 +195,14 @@ impl Load {
                         counts.cpu_before = cpu_time();
                     }
                     counts.due += 1;
+                    counts.burns_due += u64::from(planned.burns);
                     counts.handed_out += u64::from(is_handed_out);
                 });
                 let lag = now.saturating_duration_since(due);
                 self.lag.borrow_mut().saturating_record(lag.as_nanos() as u64);
             }
             if is_handed_out {
-                self.queue.borrow_mut().push_back(due);
+                self.queue.borrow_mut().push_back(Due { at: due, burns: planned.burns });
                 let idle = self.idle.borrow_mut().pop_front();
                 if let Some(connection) = idle {
                     connection.unpark();
@@ -205,7 +215,8 @@ impl Load {
     fn carry(&self, number: usize, connection: &mut Connection<'_>) {
         while let Some(due) = self.next() {
             self.in_flight.borrow_mut()[number] = Some(due);
-            let outcome = connection.exchange();
+            let request = if due.burns { &self.burning_request } else { &self.request };
+            let outcome = connection.exchange(request);
             self.in_flight.borrow_mut()[number] = None;
             self.record(due, outcome);
             if outcome == Err(Failure::Connect) {
@@ -214,8 +225,8 @@ impl Load {
         }
     }
 
-    /// When the next request of an idle connection was due; waits for one. `None` when there will be no more.
-    fn next(&self) -> Option<Instant> {
+    /// The next request for an idle connection; waits for one. `None` when there will be no more.
+    fn next(&self) -> Option<Due> {
         loop {
             if let Some(due) = self.queue.borrow_mut().pop_front() {
                 return Some(due);
@@ -227,7 +238,7 @@ impl Load {
                     if now >= self.window.get().0 {
                         self.count(|counts| counts.due += 1);
                     }
-                    return Some(now);
+                    return Some(Due { at: now, burns: false });
                 }
                 Phase::Connecting | Phase::Running => {
                     self.idle.borrow_mut().push_back(abaca::current());
@@ -242,7 +253,7 @@ impl Load {
         idle.iter().for_each(Fiber::unpark);
     }
 
-    fn record(&self, due: Instant, outcome: Result<(), Failure>) {
+    fn record(&self, Due { at: due, burns }: Due, outcome: Result<(), Failure>) {
         let now = Instant::now();
         let (opens, closes) = self.window.get();
         self.count(|counts| {
@@ -251,14 +262,17 @@ impl Load {
             }
             if due >= opens {
                 match outcome {
-                    Ok(()) => counts.answered += 1,
+                    Ok(()) => {
+                        counts.answered += 1;
+                        counts.burns_answered += u64::from(burns);
+                    }
                     Err(Failure::Connect) => counts.errors.connect += 1,
                     Err(Failure::Broken) => counts.errors.broken += 1,
                     Err(Failure::Status) => counts.errors.status += 1,
                 }
             }
         });
-        if due >= opens && outcome.is_ok() {
+        if due >= opens && outcome.is_ok() && !burns {
             self.latency.borrow_mut().saturating_record((now - due).as_nanos() as u64);
         }
     }
@@ -274,8 +288,10 @@ impl Load {
         let (now, opens) = (Instant::now(), self.window.get().0);
         let (queue, in_flight) = (self.queue.take(), self.in_flight.borrow());
         let missing = queue.iter().chain(in_flight.iter().flatten());
-        for due in missing.copied().filter(|due| *due >= opens) {
-            self.latency.borrow_mut().saturating_record((now - due).as_nanos() as u64);
+        for due in missing.filter(|due| due.at >= opens) {
+            if !due.burns {
+                self.latency.borrow_mut().saturating_record((now - due.at).as_nanos() as u64);
+            }
             self.count(|counts| counts.errors.unanswered += 1);
         }
     }
@@ -293,6 +309,8 @@ impl Load {
             seconds,
             due: counts.due,
             answered: counts.answered,
+            burns_due: counts.burns_due,
+            burns_answered: counts.burns_answered,
             rate: counts.answered_in_window as f64 / seconds,
             errors: counts.errors,
             latency: Distribution::of(&self.latency.borrow()),

@@ -12,7 +12,8 @@ mod connection;
 mod engine;
 mod plan;
 mod report;
+mod schedule;
 
 pub use engine::run;
-pub use plan::{Pace, ParseTargetError, Plan, Target};
+pub use plan::{Arrivals, Burns, Pace, ParseTargetError, Plan, Target};
 pub use report::{Distribution, Errors, Report};

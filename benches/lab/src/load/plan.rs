@@ -5,6 +5,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::priority::Priority;
+
 /// Where requests go: `http://host:port/path?query`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -66,6 +68,27 @@ pub enum Pace {
     Closed,
 }
 
+/// How the requests of an open loop are spread over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// At equal distances.
+    Even,
+    /// As those of many clients that know nothing of each other: a Poisson process.
+    Random {
+        /// What the times are made of: the same times for the same seed.
+        seed: u64,
+    },
+}
+
+/// Requests of an open loop that keep a CPU of the server busy, among the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Burns {
+    /// One request of so many in a row; at least 1.
+    pub one_in: u32,
+    /// What they ask for.
+    pub path: String,
+}
+
 /// What to load, and how.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -83,14 +106,31 @@ pub struct Plan {
     pub patience: Duration,
     /// Whether a connection is used for many requests, or for one, which then includes connecting.
     pub keep_alive: bool,
+    /// When the requests of an open loop are due.
+    pub arrivals: Arrivals,
+    /// The requests of an open loop that keep a CPU busy. They are counted by themselves, and are no part of the latency.
+    pub burns: Option<Burns>,
+    /// How the generator stands to the server where they share CPUs.
+    pub priority: Priority,
 }
 
 impl Plan {
-    /// A plan with keep-alive, no warm-up, and a second of patience.
+    /// A plan with keep-alive, even arrivals, no warm-up, a second of patience, and a generator that goes first.
     #[must_use]
     pub fn new(target: Target, pace: Pace, connections: usize, duration: Duration) -> Self {
         let patience = Duration::from_secs(1);
-        Self { target, pace, connections, duration, warmup: Duration::ZERO, patience, keep_alive: true }
+        Self {
+            target,
+            pace,
+            connections,
+            duration,
+            warmup: Duration::ZERO,
+            patience,
+            keep_alive: true,
+            arrivals: Arrivals::Even,
+            burns: None,
+            priority: Priority::First,
+        }
     }
 }
 

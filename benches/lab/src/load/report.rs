@@ -84,15 +84,22 @@ pub struct Report {
     pub connections: usize,
     /// Seconds that were measured.
     pub seconds: f64,
-    /// Requests that were due (open loop) or sent (closed loop).
+    /// Requests that were due (open loop) or sent (closed loop), the busy ones (see [`Burns`](super::Burns)) among them.
     pub due: u64,
     /// Requests with a good answer.
     pub answered: u64,
+    /// Of those that were due: the busy ones.
+    #[serde(default)]
+    pub burns_due: u64,
+    /// Of those with a good answer: the busy ones.
+    #[serde(default)]
+    pub burns_answered: u64,
     /// Good answers per second.
     pub rate: f64,
     /// The others.
     pub errors: Errors,
-    /// From when a request was due (open loop) or sent (closed loop) to the last byte of its answer.
+    /// From when a request was due (open loop) or sent (closed loop) to the last byte of its answer; without the busy
+    /// ones.
     pub latency: Distribution,
     /// How late the generator's clock handed out requests: its timer, and its own work that was in the way. Empty in
     /// a closed loop.
@@ -154,6 +161,9 @@ impl fmt::Display for Report {
             self.planned_rate.map_or("closed loop".to_owned(), |rate| format!("{rate:.0}/s planned"));
         writeln!(f, "{}: {planned}, {} connections, {:.2} s", self.url, self.connections, self.seconds)?;
         writeln!(f, "  answered  {} of {} ({:.0}/s)", self.answered, self.due, self.rate)?;
+        if self.burns_due > 0 {
+            writeln!(f, "  burns     {} of {}, not in the latency", self.burns_answered, self.burns_due)?;
+        }
         let Errors { connect, broken, status, unanswered } = self.errors;
         writeln!(
             f,
@@ -198,6 +208,8 @@ mod tests {
             seconds: 1.0,
             due: 100,
             answered: 100,
+            burns_due: 0,
+            burns_answered: 0,
             rate: 100.0,
             errors: Errors::default(),
             latency: of(latency_us),

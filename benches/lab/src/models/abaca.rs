@@ -1,4 +1,5 @@
-//! abaca: a fiber per connection, on one worker (1:N), on a worker per core (M:N), or M:N with one poller thread for all.
+//! abaca: a fiber per connection, on one worker (1:N), on a worker per core (M:N), M:N with one poller thread for all, or M:N
+//! with thread-local storage for each fiber.
 //!
 //! The runtime that this lab belongs to. A fiber stays on the worker where it began; each worker polls for its own
 //! fibers, unless a thread does that for all.
@@ -10,7 +11,7 @@ use std::io;
 use std::net::TcpListener;
 
 use ::abaca::net::TcpStream;
-use ::abaca::runtime::Poller;
+use ::abaca::runtime::{Builder, Poller};
 
 use super::{Capacity, Family, Model, Options, after_failed_accept, always, blocking};
 
@@ -23,30 +24,56 @@ pub(super) const MODEL: Model = Model {
     capacity: Capacity::Limits,
     compiles_as_it_runs: false,
     available: always,
-    serve: |listener, options| serve(listener, options, options.workers, Poller::Workers),
+    serve: |listener, options| serve(listener, options, |builder| builder.poller(Poller::Workers)),
 };
 
 pub(super) const ONE_WORKER: Model = Model {
     name: "abaca-1",
     about: "abaca's fibers on one worker (1:N)",
-    serve: |listener, options| serve(listener, options, 1, Poller::Workers),
+    serve: |listener, options| serve(listener, options, |builder| builder.workers(1).poller(Poller::Workers)),
     ..MODEL
 };
 
 pub(super) const POLLER_THREAD: Model = Model {
     name: "abaca-poller",
     about: "abaca's fibers (M:N) with one thread that polls for all workers",
-    serve: |listener, options| serve(listener, options, options.workers, Poller::Thread),
+    serve: |listener, options| serve(listener, options, |builder| builder.poller(Poller::Thread)),
     ..MODEL
 };
+
+pub(super) const OWN_TLS: Model = Model {
+    name: "abaca-own-tls",
+    about: "abaca's fibers (M:N) with storage of their own, on workers that leave a stuck thread",
+    available: || {
+        if cfg!(feature = "own-tls") { Ok(()) } else { Err("it needs the lab's feature own-tls".to_owned()) }
+    },
+    serve: |listener, options| serve(listener, options, own_tls),
+    ..MODEL
+};
+
+#[cfg(feature = "own-tls")]
+fn own_tls(builder: Builder) -> Builder {
+    builder.own_tls(true)
+}
+
+/// Nobody serves in a model that is not available; the plain one in its place would be a lie.
+#[cfg(not(feature = "own-tls"))]
+fn own_tls(_builder: Builder) -> Builder {
+    unreachable!("the model is not available")
+}
 
 /// Parsing a request needs some; only touched pages cost memory.
 const STACK_BYTES: usize = 32 * 1024;
 
-fn serve(listener: TcpListener, options: &Options, workers: usize, poller: Poller) -> io::Result<Infallible> {
+/// Serves on a runtime as it comes, but for what `set` sets: the only thing in which these models differ.
+fn serve(
+    listener: TcpListener,
+    options: &Options,
+    set: impl FnOnce(Builder) -> Builder,
+) -> io::Result<Infallible> {
     let options = *options;
-    let runtime =
-        ::abaca::Runtime::builder().workers(workers).poller(poller).stack_size(STACK_BYTES).build()?;
+    let builder = ::abaca::Runtime::builder().workers(options.workers).stack_size(STACK_BYTES);
+    let runtime = set(builder).build()?;
     runtime.run(move || {
         let listener = ::abaca::net::TcpListener::from(listener);
         loop {

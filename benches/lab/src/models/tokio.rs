@@ -1,4 +1,5 @@
-//! async/await on tokio: tasks that the compiler turned into state machines, on one thread or on a work-stealing pool.
+//! async/await on tokio: tasks that the compiler turned into state machines, on one thread or on a work-stealing pool, which
+//! may be told what keeps a CPU busy.
 //!
 //! tokio 1, the runtime that most Rust servers run on. A wait returns through every level of calls to the scheduler,
 //! and continuing polls down through them again.
@@ -8,6 +9,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
 
 use ::tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ::tokio::net::{TcpListener, TcpStream};
@@ -25,45 +27,74 @@ pub(super) const MODEL: Model = Model {
     capacity: Capacity::Limits,
     compiles_as_it_runs: false,
     available: always,
-    serve: |listener, options| {
-        let threads = Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()?;
-        serve(&threads, listener, options)
-    },
+    serve: |listener, options| serve(&threads(options)?, listener, options, Conversation::step),
+};
+
+pub(super) const IN_PLACE: Model = Model {
+    name: "tokio-in-place",
+    about: "the same, with long computations in block_in_place",
+    serve: |listener, options| serve(&threads(options)?, listener, options, step_in_place),
+    ..MODEL
 };
 
 pub(super) const CURRENT_THREAD: Model = Model {
     name: "tokio-ct",
     about: "async/await on tokio, one thread",
     source: "tokio 1, current-thread runtime",
-    serve: |listener, options| serve(&Builder::new_current_thread().enable_all().build()?, listener, options),
+    serve: |listener, options| {
+        serve(&Builder::new_current_thread().enable_all().build()?, listener, options, Conversation::step)
+    },
     ..MODEL
 };
 
-fn serve(runtime: &Runtime, listener: std::net::TcpListener, options: &Options) -> io::Result<Infallible> {
+fn threads(options: &Options) -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(options.workers).enable_all().build()
+}
+
+/// How a connection goes on between two waits.
+type Go = fn(&mut Conversation) -> Step;
+
+/// What takes longer is given to another thread than the worker's: the length that tokio's documentation tells to stay below.
+const LONG: Duration = Duration::from_micros(100);
+
+fn step_in_place(conversation: &mut Conversation) -> Step {
+    if conversation.next_work() > LONG {
+        ::tokio::task::block_in_place(|| conversation.step())
+    } else {
+        conversation.step()
+    }
+}
+
+fn serve(
+    runtime: &Runtime,
+    listener: std::net::TcpListener,
+    options: &Options,
+    go: Go,
+) -> io::Result<Infallible> {
     let options = *options;
     listener.set_nonblocking(true)?;
     // A task of its own, so that it runs where tasks run.
-    let accepting = async move { ::tokio::spawn(accept(listener, options)).await };
+    let accepting = async move { ::tokio::spawn(accept(listener, options, go)).await };
     runtime.block_on(accepting).map_err(io::Error::other)?
 }
 
-async fn accept(listener: std::net::TcpListener, options: Options) -> io::Result<Infallible> {
+async fn accept(listener: std::net::TcpListener, options: Options, go: Go) -> io::Result<Infallible> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         match listener.accept().await {
             // A connection ends with its first error, as it does when its client is gone.
-            Ok((client, _)) => drop(::tokio::spawn(converse(client, options))),
+            Ok((client, _)) => drop(::tokio::spawn(converse(client, options, go))),
             Err(error) => after_failed_accept(error)?,
         }
     }
 }
 
-async fn converse(mut client: TcpStream, options: Options) -> io::Result<()> {
+async fn converse(mut client: TcpStream, options: Options, go: Go) -> io::Result<()> {
     client.set_nodelay(true)?;
     let mut conversation = Conversation::new(options.busy_loop);
     let mut backend = None;
     loop {
-        let step = conversation.step();
+        let step = go(&mut conversation);
         if !conversation.output().is_empty() {
             client.write_all(conversation.output()).await?;
             conversation.sent(conversation.output().len());

@@ -11,15 +11,25 @@ use std::time::Instant;
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) connections: AtomicU64,
-    arrivals: Mutex<Vec<Instant>>,
+    arrivals: Mutex<Vec<(Instant, String)>>,
 }
 
 impl Seen {
     /// When requests have arrived, the first one first.
     pub(crate) fn arrivals(&self) -> Vec<Instant> {
-        let mut arrivals = self.arrivals.lock().expect("no panic").clone();
+        let arrivals = self.arrivals.lock().expect("no panic");
+        let mut arrivals: Vec<Instant> = arrivals.iter().map(|(at, _path)| *at).collect();
         arrivals.sort_unstable();
         arrivals
+    }
+
+    /// What they asked for, in no order.
+    #[allow(
+        dead_code,
+        reason = "each test binary that records compiles this file, and not each asks for the paths"
+    )]
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.arrivals.lock().expect("no panic").iter().map(|(_at, path)| path.clone()).collect()
     }
 }
 
@@ -41,11 +51,13 @@ pub(crate) fn record(answer: &'static str, requests_each: usize) -> (SocketAddr,
                 let _ = stream.set_nodelay(true);
                 let mut lines = BufReader::new(stream.try_clone().expect("an open socket")).lines();
                 for _ in 0..requests_each {
-                    // A request ends with an empty line.
+                    // "GET / HTTP/1.1", and some more lines: a request ends with an empty one.
+                    let Some(Ok(first)) = lines.next() else { return };
                     if !lines.by_ref().map_while(Result::ok).any(|line| line.is_empty()) {
                         return;
                     }
-                    seen.arrivals.lock().expect("no panic").push(Instant::now());
+                    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+                    seen.arrivals.lock().expect("no panic").push((Instant::now(), path));
                     if stream.write_all(answer.as_bytes()).is_err() {
                         return;
                     }

@@ -44,7 +44,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`std::os::unix::net::UnixDatagram::bind`].
+    /// As for [`UnixListener::bind`](crate::net::UnixListener::bind).
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
@@ -53,7 +53,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`std::os::unix::net::UnixDatagram::bind_addr`].
+    /// As [`bind`](Self::bind); for an abstract name, `AddrInUse` says that another socket has it.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
         lookup::make(address.clone(), net::UnixDatagram::bind_addr).map(Self::fresh)
     }
@@ -81,7 +81,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`std::os::unix::net::UnixDatagram::connect`].
+    /// As for [`UnixStream::connect`](crate::net::UnixStream::connect). `ConnectionRefused` says that the socket there is closed, or
+    /// that what is there is no socket.
     pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         self.connect_addr(&SocketAddr::from_pathname(path)?)
     }
@@ -90,7 +91,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// As [`std::os::unix::net::UnixDatagram::connect_addr`].
+    /// As [`connect`](Self::connect); `ConnectionRefused` if no socket has the abstract name.
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         let socket = self.0.get();
         if !lookup::may_wait(&to_kernel(address)?) {
@@ -293,7 +294,7 @@ impl UnixDatagram {
         self.0.get().shutdown(how)
     }
 
-    /// Sets `SO_PASSCRED`: datagrams that are received come with the sender's credentials.
+    /// Sets `SO_PASSCRED`: datagrams that are received come with the sender's credentials. Default false.
     ///
     /// # Errors
     ///
@@ -311,7 +312,7 @@ impl UnixDatagram {
         SockRef::from(self.0.get()).passcred()
     }
 
-    /// Sets `SO_MARK`, by which packet filters tell sockets apart.
+    /// Sets `SO_MARK`, by which packet filters and routes tell sockets apart. Default 0.
     ///
     /// # Errors
     ///
@@ -344,8 +345,7 @@ impl UnixDatagram {
         Ok(())
     }
 
-    /// Limits how long each call that sends waits; `None`, the default, is for ever. The call then fails with
-    /// `WouldBlock`, as std's does on Linux.
+    /// Limits how long each call that sends waits, as [`set_read_timeout`](Self::set_read_timeout) for calls that receive.
     ///
     /// # Errors
     ///

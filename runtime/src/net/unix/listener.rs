@@ -45,7 +45,10 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// As [`std::os::unix::net::UnixListener::bind`].
+    /// * `AddrInUse`: there is something at `path`.
+    /// * `NotFound`, `NotADirectory`, `PermissionDenied`, `ReadOnlyFilesystem`: nothing can be made there.
+    /// * `InvalidInput`: the path has a NUL, or more than 107 bytes.
+    /// * `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
     pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         Self::bind_addr(&SocketAddr::from_pathname(path)?)
     }
@@ -54,7 +57,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// As [`std::os::unix::net::UnixListener::bind_addr`].
+    /// As [`bind`](Self::bind); for an abstract name, `AddrInUse` says that another socket has it.
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
         lookup::make(address.clone(), net::UnixListener::bind_addr).map(Self::from)
     }

@@ -46,7 +46,14 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// As [`std::os::unix::net::UnixStream::connect`].
+    /// * `NotFound`, `NotADirectory`: there is nothing at `path`.
+    /// * `ConnectionRefused`: nobody listens there, or what is there is no socket.
+    /// * `PermissionDenied`: the process may not write to the socket, or look into a directory of its path.
+    /// * `EPROTOTYPE`, for which [`io::ErrorKind`] has no name: it is a socket of another type.
+    /// * `InvalidInput`: the path has a NUL, or more than 107 bytes.
+    /// * `EMFILE` or `ENFILE`, without a name as well: no descriptor is left, in the process or the system.
+    ///
+    /// A fiber that is cancelled while it waits unwinds, and the attempt is given up.
     pub fn connect<P: AsRef<Path>>(path: P) -> io::Result<Self> {
         connect(&path_to_kernel(path.as_ref())?)
     }
@@ -55,7 +62,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// As [`std::os::unix::net::UnixStream::connect_addr`].
+    /// As [`connect`](Self::connect); `ConnectionRefused` if no socket has the abstract name.
     pub fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
         connect(&to_kernel(address)?)
     }
@@ -98,7 +105,7 @@ impl UnixStream {
         Ok(UCred { uid, gid, pid: (pid != 0).then_some(pid) })
     }
 
-    /// Sets `SO_PASSCRED`: messages that are received come with the sender's credentials.
+    /// Sets `SO_PASSCRED`: messages that are received come with the sender's credentials. Default false.
     ///
     /// # Errors
     ///
@@ -116,7 +123,7 @@ impl UnixStream {
         SockRef::from(self.0.get()).passcred()
     }
 
-    /// Sets `SO_MARK`, by which packet filters tell sockets apart.
+    /// Sets `SO_MARK`, by which packet filters and routes tell sockets apart. Default 0.
     ///
     /// # Errors
     ///
@@ -284,7 +291,7 @@ impl Read for UnixStream {
     /// there is nothing.
     ///
     /// **The end.** 0 says that the peer has ended its side of the stream, that reading was [shut down](Self::shutdown), or that
-    /// an [`IdleHandle`] has told an idle connection to end; or that `buffer` is empty.
+    /// an [`IdleHandle`] has told an idle connection to end; or that `buffer` is empty: even then it waits, as std's does.
     ///
     /// **Time.** [`set_read_timeout`](Self::set_read_timeout) limits each call,
     /// [`time::timeout`](crate::time::timeout) all that one does.

@@ -89,7 +89,12 @@ impl Spares {
         };
         // Before its first thread has begun, a worker has no seat.
         if !worker.try_seat().is_some_and(|seat| seat.take(|| worker.may_leave_thread())) {
-            self.state().waiting.push(spare);
+            let mut state = self.state();
+            if state.is_closed {
+                // It has not seen that yet.
+                spare.wake();
+            }
+            state.waiting.push(spare);
             return false;
         }
         worker.note_absence();

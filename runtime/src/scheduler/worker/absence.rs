@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "follows the addresses of fibers and of seats")]
 
 use std::cell::Cell;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use abaca_asm::Context;
@@ -71,29 +71,21 @@ impl Worker {
 
     /// Whether the fiber, which has been woken, is absent; then it notes the wake-up.
     #[inline(always)]
-    pub(super) fn is_absent(&self, fiber: &Header) -> bool {
-        if fiber.absence.get() == Absence::Present {
+    pub(super) fn notes_wakeup_of_absent(&self, fiber: &Header) -> bool {
+        if !fiber.is_absent() {
             return false;
         }
         fiber.absence.set(Absence::AbsentWoken);
         true
     }
 
-    /// Queues the fibers that have come back. Returns false if there are none.
+    /// A fiber that has come back. It is in no list: its waker may put it into the inbox at any time. From the hub.
     #[inline(always)]
-    pub(in crate::scheduler) fn take_returned(&self) -> bool {
-        !self.remote.returned.is_empty() && self.queue_returned()
-    }
-
-    #[cold]
-    fn queue_returned(&self) -> bool {
-        let mut any = false;
-        while let Some(fiber) = self.remote.returned.steal().success() {
-            // SAFETY: the fiber is suspended, and in no list: a wake-up finds it absent until it has gone on.
-            unsafe { self.ready.push_back(fiber.0) };
-            any = true;
+    pub(in crate::scheduler) fn take_returned(&self) -> Option<NonNull<Header>> {
+        if self.remote.returned.is_empty() {
+            return None;
         }
-        any
+        self.remote.returned.steal().success().map(|fiber| fiber.0)
     }
 
     /// Takes the timer of a fiber that has been woken, and that another worker may resume, out of this worker's wheel.

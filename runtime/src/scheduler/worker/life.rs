@@ -282,7 +282,6 @@ impl Worker {
     /// Ends a fiber, on its own stack: takes everything back, completes the fiber, and picks the next step.
     #[inline(always)]
     pub(super) fn finish(&self, fiber: NonNull<Header>) -> Next {
-        here::renew_storage(fiber);
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
@@ -305,7 +304,6 @@ impl Worker {
     /// Ends a fiber that went on after `finish` to clear its cell.
     #[cold]
     pub(super) fn finish_cleared(&self, fiber: NonNull<Header>) -> Next {
-        here::renew_storage(fiber);
         // SAFETY: the cell is the worker's since `finish`, and is freed below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
@@ -373,6 +371,8 @@ impl Worker {
     /// The next step on `stack`, whose fiber has ended: an unstarted fiber runs on it, else the stack is retired.
     #[inline]
     fn next_after(&self, stack: Stack, bytes: u32) -> Next {
+        // Late, since a wake-up of the joiner still asks who is here.
+        here::renew_storage(&stack);
         let Some(next) = self.pick() else {
             self.retire_stack(stack, bytes);
             return Next::to_hub(self, Request::Nothing);

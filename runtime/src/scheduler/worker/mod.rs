@@ -223,7 +223,7 @@ impl Worker {
     pub(crate) fn make_ready(&self, fiber: NonNull<Header>) {
         // SAFETY: the caller got the fiber by its claim, so the cell is alive and in no other list.
         let header = unsafe { fiber.as_ref() };
-        if self.is_absent(header) {
+        if self.notes_wakeup_of_absent(header) {
             return;
         }
         if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
@@ -315,9 +315,8 @@ impl Worker {
     /// Queues the inbox's fibers on this worker. Returns false if the inbox was empty.
     #[inline]
     pub(super) fn drain_inbox(&self) -> bool {
-        let has_returned = self.take_returned();
         if !self.remote.inbox.has_items() {
-            return has_returned;
+            return false;
         }
         let arrived = self.remote.inbox.drain();
         while let Some(fiber) = arrived.pop_front() {

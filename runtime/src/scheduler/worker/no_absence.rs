@@ -1,7 +1,7 @@
 //! Stands in for `absence.rs` without the feature `own-tls`: a worker stays on its thread.
 
 use std::cell::Cell;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use abaca_asm::Context;
 
@@ -24,14 +24,14 @@ impl Worker {
 
     #[inline(always)]
     #[expect(clippy::unused_self, reason = "the other file uses it")]
-    pub(super) fn is_absent(&self, _fiber: &Header) -> bool {
+    pub(super) fn notes_wakeup_of_absent(&self, _fiber: &Header) -> bool {
         false
     }
 
     #[inline(always)]
     #[expect(clippy::unused_self, reason = "the other file uses it")]
-    pub(in crate::scheduler) fn take_returned(&self) -> bool {
-        false
+    pub(in crate::scheduler) fn take_returned(&self) -> Option<NonNull<Header>> {
+        None
     }
 
     #[inline(always)]

@@ -193,6 +193,7 @@ impl Worker {
         // SAFETY: the fiber came out of a queue, which made it ours.
         let header = unsafe { unstarted.as_ref() };
         header.stack_bytes.set(0);
+        header.set_flag(Flags::REFUSED);
         // Its stack must be retired on this worker.
         header.set_flag(Flags::PINNED);
         self.refusals.set_reason(reason);

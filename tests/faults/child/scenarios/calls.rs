@@ -111,7 +111,7 @@ pub(super) fn children() -> io::Result<()> {
         let mut text = String::new();
         let read = child.stdout.take().map_or(Ok(0), |mut stdout| stdout.read_to_string(&mut text));
         // Its input is closed, so it ends; it is waited for whatever went wrong before.
-        let status = child.wait_timeout(Duration::from_secs(5)).and_then(|status| match status {
+        let status = child.wait_timeout(Duration::from_secs(30)).and_then(|status| match status {
             Some(status) => Ok(status),
             None => Err(io::Error::other("WRONG: the child does not end")),
         });
@@ -150,7 +150,7 @@ pub(super) fn signals() -> io::Result<()> {
             let own = std::process::id().to_string();
             Command::new("sh").args(["-c", &format!("kill -USR1 {own}")]).status().map(drop)
         })?;
-        match signals.wait_timeout(Duration::from_secs(5)) {
+        match signals.wait_timeout(Duration::from_secs(30)) {
             Ok(Some(signal)) => {
                 joined(sender)?;
                 right(signal, Signal::User1)

@@ -1,0 +1,164 @@
+//! The bars of "a fiber is a thread": what a storage of its own costs a fiber, and what fibers that block their thread do to
+//! their neighbours. Each sample in a process of its own, variants alternating, medians.
+//!
+//! `cargo run --release -p abaca-benches --features own-tls --bin bars` prints the table; without the feature there are only
+//! plain fibers. `own_tls` is the group of what own storage costs, `blocked` that of what blocks a thread.
+
+mod blocked;
+mod cost;
+mod table;
+mod variant;
+
+use std::process::{Command, ExitCode};
+
+use abaca_benches::sample::Sample;
+use clap::{Parser, Subcommand};
+
+use table::Cell;
+use variant::Variant;
+
+/// Measures what own storage costs, and what blocks a thread, and prints a table.
+#[derive(Parser)]
+struct Options {
+    #[command(subcommand)]
+    role: Option<Role>,
+    /// Measurements whose group or name contains this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Rounds; figures are medians over them
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=99))]
+    rounds: u16,
+    /// Tiny amounts, one round: to see that everything works
+    #[arg(long)]
+    quick: bool,
+}
+
+/// What this process does; the measuring process starts the others.
+#[derive(Subcommand)]
+enum Role {
+    /// Take one sample and print it as a line of JSON
+    #[command(hide = true)]
+    Sample {
+        name: String,
+        variant: String,
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+/// Something that is measured.
+struct Measurement {
+    group: &'static str,
+    name: &'static str,
+    /// The figures, by their names, each with the most that the bar allows, if there is a bar: of this value, or as a ratio to plain
+    /// fibers.
+    figures: &'static [(&'static str, Bar)],
+    variants: &'static [Variant],
+    sample: fn(Variant, bool) -> Sample,
+}
+
+/// How large a figure of the variant with own storage may be.
+#[derive(Clone, Copy)]
+enum Bar {
+    /// At most this.
+    AtMost(f64),
+    /// At most this more than without.
+    AtMostMore(f64),
+}
+
+/// Every measurement, in the order of the table.
+const ALL: &[Measurement] = &[
+    Measurement {
+        group: "own_tls",
+        name: "yield",
+        figures: &[("ns", Bar::AtMostMore(14.0))],
+        variants: variant::OWN,
+        sample: cost::yields,
+    },
+    Measurement {
+        group: "own_tls",
+        name: "spawn and join",
+        figures: &[("ns", Bar::AtMostMore(25.0))],
+        variants: variant::OWN,
+        sample: cost::spawn_and_join,
+    },
+    Measurement {
+        group: "own_tls",
+        name: "parked fiber",
+        figures: &[("bytes", Bar::AtMost(8_900.0))],
+        variants: variant::OWN,
+        sample: cost::parked,
+    },
+    Measurement {
+        group: "blocked",
+        name: "ten in poll for 200 ms beside a ticker",
+        figures: &[("ms", Bar::AtMost(400.0)), ("ticker late ms", Bar::AtMost(5.0))],
+        variants: variant::ALL,
+        sample: blocked::ten_in_poll,
+    },
+];
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if let Some(Role::Sample { name, variant, quick }) = options.role {
+        let measurement = ALL.iter().find(|one| one.name == name);
+        let variant = variant::ALL.iter().find(|one| one.name() == variant);
+        let (Some(measurement), Some(&variant)) = (measurement, variant) else {
+            eprintln!("no {name:?} of {variant:?}");
+            return ExitCode::FAILURE;
+        };
+        let sample = (measurement.sample)(variant, quick);
+        println!("{}", serde_json::to_string(&sample).expect("figures are finite"));
+        return ExitCode::SUCCESS;
+    }
+    let rounds = if options.quick { 1 } else { options.rounds };
+    let is_chosen =
+        |one: &&Measurement| one.group.contains(&options.only) || one.name.contains(&options.only);
+    let mut cells = Vec::new();
+    for measurement in ALL.iter().filter(is_chosen) {
+        let first = cells.len();
+        cells.extend(measurement.variants.iter().map(|&variant| Cell::new(measurement, variant)));
+        for _ in 0..rounds {
+            for cell in &mut cells[first..] {
+                match sample(cell, options.quick) {
+                    Ok(sample) => cell.samples.push(sample),
+                    Err(why) => {
+                        eprintln!("{}, {}: {why}", measurement.name, cell.variant.name());
+                        return ExitCode::FAILURE;
+                    }
+                }
+            }
+        }
+    }
+    print!("{}", table::text(&cells, rounds));
+    ExitCode::SUCCESS
+}
+
+/// A sample from a process of its own.
+fn sample(cell: &Cell, quick: bool) -> Result<Sample, String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(program);
+    command.args(["sample", cell.measurement.name, cell.variant.name()]).args(quick.then_some("--quick"));
+    let output = command.output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_gives_all_figures() {
+        for measurement in ALL {
+            for &variant in measurement.variants {
+                let sample = (measurement.sample)(variant, true);
+                for (figure, _) in measurement.figures {
+                    assert!(sample.figures.contains_key(*figure), "{}, {figure}", measurement.name);
+                }
+            }
+        }
+    }
+}

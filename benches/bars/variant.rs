@@ -1,0 +1,68 @@
+//! Who is measured: abaca's fibers in each of their modes, and for what blocks a thread also whom it is compared with.
+
+use abaca::Runtime;
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// Fibers that share their worker's thread-local storage.
+    Plain,
+    /// Fibers with storage of their own, on workers that leave a stuck thread. With the feature `own-tls`.
+    #[cfg(feature = "own-tls")]
+    OwnTls,
+    /// OS threads.
+    Threads,
+    /// tokio's tasks.
+    Tokio,
+}
+
+/// The modes of abaca's fibers, the plain one first: the others are compared with it.
+pub(crate) const OWN: &[Variant] = &[
+    Variant::Plain,
+    #[cfg(feature = "own-tls")]
+    Variant::OwnTls,
+];
+
+/// Everybody.
+pub(crate) const ALL: &[Variant] = &[
+    Variant::Plain,
+    #[cfg(feature = "own-tls")]
+    Variant::OwnTls,
+    Variant::Threads,
+    Variant::Tokio,
+];
+
+impl Variant {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "fibers",
+            #[cfg(feature = "own-tls")]
+            Self::OwnTls => "fibers, own storage",
+            Self::Threads => "OS threads",
+            Self::Tokio => "tokio",
+        }
+    }
+
+    /// A runtime with one worker, in this mode. `None` for those that are not abaca's.
+    pub(crate) fn runtime(self) -> Option<Runtime> {
+        let builder = Runtime::builder().workers(1);
+        let builder = match self {
+            Self::Plain => builder,
+            #[cfg(feature = "own-tls")]
+            Self::OwnTls => builder.own_tls(true),
+            Self::Threads | Self::Tokio => return None,
+        };
+        Some(builder.build().expect("a worker starts"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_compared_with_plain_fibers() {
+        assert_eq!(OWN.first(), Some(&Variant::Plain));
+        assert!(OWN.iter().all(|variant| ALL.contains(variant)));
+    }
+}
