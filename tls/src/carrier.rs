@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::keep;
 use crate::pointer::{ThreadPointer, set_thread_pointer, thread_pointer};
+use crate::roster::{self, Listed};
 use crate::support::{Support, support};
 use crate::unsupported::Unsupported;
 
@@ -35,12 +36,15 @@ pub(crate) fn word_offset() -> isize {
 /// Before a fiber runs on it, the thread [lends](Self::lend) the fiber's block what is the thread's for speed only, malloc's cache
 /// first of all: a cache of each fiber's own would keep memory in each. When the fiber has left, the thread
 /// [takes it back](Self::take_back).
+///
+/// It is dropped when no fiber runs on the thread any more.
 #[derive(Debug)]
 pub struct Carrier {
     pointer: ThreadPointer,
     /// malloc's words: offsets from the thread pointer. If it has fewer, a word that is written anyway stands for them.
     malloc: [isize; 2],
     carrier: isize,
+    _listed: Listed,
     /// It is the calling thread's.
     not_send: PhantomData<*mut ()>,
 }
@@ -63,7 +67,13 @@ impl Carrier {
         let carrier = support.carrier_word();
         let mut malloc = support.malloc_words().iter().copied().chain([carrier, carrier]);
         let mut next = || malloc.next().unwrap_or(carrier);
-        Ok(Self { pointer: thread_pointer(), malloc: [next(), next()], carrier, not_send: PhantomData })
+        Ok(Self {
+            pointer: thread_pointer(),
+            malloc: [next(), next()],
+            carrier,
+            _listed: roster::enter(),
+            not_send: PhantomData,
+        })
     }
 
     /// The thread pointer of the OS thread's own storage.
@@ -78,7 +88,8 @@ impl Carrier {
     ///
     /// # Safety
     ///
-    /// `to` is the pointer of a [`Block`](crate::Block) that is installed nowhere, and is not another thread's meanwhile. If it was
+    /// `to` is the pointer of a [`Block`](crate::Block) that is installed nowhere, and is not another thread's meanwhile; or it is that
+    /// of the calling code, which has neither allocated nor freed anything since it has come to this thread. If it was
     /// lent something by another carrier, that one has taken it back.
     #[inline(always)]
     pub unsafe fn lend(&self, to: ThreadPointer) {

@@ -84,6 +84,7 @@ mod plan;
 mod pointer;
 mod reset;
 mod robust;
+mod roster;
 mod setxid;
 mod support;
 mod tid;

@@ -2,7 +2,8 @@
 //! a mark in the record of the thread that was signalled.
 //!
 //! The handler finds the record by the thread pointer. In a fiber's block it would clear the mark of the block, and libc would ask
-//! again, for ever. So the handler is put into one that installs the OS thread's storage for its time. Blocks have ids that no
+//! again, for ever. So the handler is put into one that installs the OS thread's storage for its time. It finds that by the kernel's
+//! id of the thread, since the signal may arrive at any time: while a fiber has left one thread and is not at home on the next. Blocks have ids that no
 //! kernel thread has: signals to those are refused, and libc goes on without them.
 //!
 //! With that, the calls work in fibers and outside, and a fiber need not be switched away from for another thread's call.
@@ -11,8 +12,8 @@
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::carrier;
 use crate::pointer::{set_thread_pointer, thread_pointer};
+use crate::roster;
 
 /// libc's `SIGSETXID`, on all architectures. `sigaction` refuses it; the system call does not.
 const SIGNAL: c_int = 33;
@@ -65,7 +66,7 @@ unsafe extern "C" fn handler(signal: c_int, info: *mut c_void, context: *mut c_v
     let libc_handler = LIBC.load(Ordering::Acquire);
     // SAFETY: the handler that libc had installed, which it does not change.
     let libc_handler = unsafe { core::mem::transmute::<usize, Handler>(libc_handler) };
-    let carrier = carrier::current();
+    let carrier = roster::own_storage();
     let own = thread_pointer();
     // SAFETY: the storage is that of the OS thread that runs this, whose own code is not running meanwhile. This function uses no
     // thread-local variable after it has read one, and libc's handler is not part of it. The arguments are the kernel's.
