@@ -1,4 +1,4 @@
-//! A program with megabytes of thread-local variables of its own: they are part of each block, which needs a stack for them.
+//! A program with a megabyte of thread-local variables of its own: they are part of each block, which needs a stack for them.
 #![expect(unsafe_code, reason = "makes blocks, and installs one")]
 
 mod fiber;
@@ -9,7 +9,8 @@ use std::io::ErrorKind;
 use abaca_tls::{Block, Carrier, finish, reset, set_thread_pointer, thread_pointer};
 use fiber::has_blocks;
 
-const BYTES: usize = 2 * 1024 * 1024;
+/// Half of the stack of a test's thread, at whose top they are as well.
+const BYTES: usize = 1024 * 1024;
 
 thread_local!(static LARGE: Cell<[u64; BYTES / 8]> = const { Cell::new([5; BYTES / 8]) });
 
