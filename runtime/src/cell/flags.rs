@@ -5,11 +5,11 @@ use std::cell::Cell;
 #[cfg(feature = "own-tls")]
 use std::sync::atomic::{AtomicU16, Ordering};
 
-type Bits = u16;
+use super::Header;
 
 /// Boolean facts about a fiber.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Flags(Bits);
+pub(crate) struct Flags(u16);
 
 impl Flags {
     /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
@@ -89,5 +89,25 @@ impl FlagCell {
     #[inline(always)]
     pub(super) fn set(&self, flags: Flags) {
         self.0.store(flags.0, Ordering::Relaxed);
+    }
+}
+
+impl Header {
+    #[inline(always)]
+    pub(crate) fn has(&self, flag: Flags) -> bool {
+        self.flags.get().has(flag)
+    }
+
+    /// Whether the fiber may resume on another worker. From any thread: this never changes.
+    pub(crate) fn is_roaming(&self) -> bool {
+        self.is_roaming
+    }
+
+    pub(crate) fn set_flag(&self, flag: Flags) {
+        self.flags.set(self.flags.get().with(flag));
+    }
+
+    pub(crate) fn unset_flag(&self, flag: Flags) {
+        self.flags.set(self.flags.get().without(flag));
     }
 }

@@ -24,11 +24,11 @@ use abaca_asm::stack::{Release, Stack};
 
 use super::flags::{FlagCell, Flags};
 use super::local::Locals;
+use super::own::Own;
 use super::wait::{Due, Wait};
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
 use crate::atomic::{Alive, AtomicPtr, AtomicU8, Ordering};
 use crate::queue::{Link, Linked, Links, Next};
-use crate::timer::Entry;
 
 /// The operations on a cell that depend on the type of its closure.
 pub(super) struct VTable {
@@ -83,37 +83,13 @@ pub(crate) struct Header {
     pub(super) vtable: &'static VTable,
     /// The size of the fiber's stack in bytes; 0 is the runtime's default.
     pub(crate) stack_bytes: Cell<u32>,
-    flags: FlagCell,
-    is_roaming: bool,
+    pub(super) flags: FlagCell,
+    pub(super) is_roaming: bool,
     /// The state of the fiber's cancellation: `NOT_CANCELLED`, `REQUESTED` or `UNWINDING`.
     cancellation: AtomicU8,
     wait: Cell<Wait>,
-    /// The thread pointer of the block that lies with the fiber's stack; null if the fiber shares its worker's.
-    #[cfg(feature = "own-tls")]
-    thread_pointer: Cell<*mut ()>,
-    /// Whether the fiber runs on a thread that its home has left. For the home alone.
-    #[cfg(feature = "own-tls")]
-    pub(crate) absence: Cell<Absence>,
-    /// The timer in the wheel of the worker where the fiber waits, if the fiber may be resumed elsewhere; else null. For the home
-    /// alone.
-    #[cfg(feature = "own-tls")]
-    timer: Cell<*const Entry>,
-    /// How many guards keep the fiber on its thread.
-    #[cfg(feature = "own-tls")]
-    pub(crate) pins: Cell<u32>,
+    pub(super) own: Own,
     alive: Alive,
-}
-
-/// Whether a fiber runs on a thread that its home has left.
-#[cfg(feature = "own-tls")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Absence {
-    #[default]
-    Present,
-    /// It does, or it has come back and has not gone on since.
-    Absent,
-    /// It is absent, and has been woken: it must not wait when it goes on.
-    AbsentWoken,
 }
 
 // SAFETY: the module's documentation says which thread may touch which field when.
@@ -164,14 +140,7 @@ impl Header {
             flags: FlagCell::new(flags),
             is_roaming: flags.has(Flags::ROAMING),
             wait: Cell::new(Wait::begun(Reason::None)),
-            #[cfg(feature = "own-tls")]
-            thread_pointer: Cell::new(ptr::null_mut()),
-            #[cfg(feature = "own-tls")]
-            absence: Cell::default(),
-            #[cfg(feature = "own-tls")]
-            timer: Cell::new(ptr::null()),
-            #[cfg(feature = "own-tls")]
-            pins: Cell::new(0),
+            own: Own::default(),
             alive: Alive::new(),
         }
     }
@@ -183,77 +152,6 @@ impl Header {
         abaca_asm::prefetch(header);
         // A header is longer than a cache line, and a pick reads both ends of it.
         abaca_asm::prefetch(header.wrapping_add(1).cast::<u8>().wrapping_sub(1));
-    }
-
-    #[inline(always)]
-    pub(crate) fn has(&self, flag: Flags) -> bool {
-        self.flags.get().has(flag)
-    }
-
-    /// The thread pointer with which the fiber runs; null if that is its worker's.
-    #[inline(always)]
-    pub(crate) fn thread_pointer(&self) -> *mut () {
-        #[cfg(feature = "own-tls")]
-        return self.thread_pointer.get();
-        #[cfg(not(feature = "own-tls"))]
-        ptr::null_mut()
-    }
-
-    /// Whether the fiber may be running on a thread that its home has left. For the home.
-    #[inline(always)]
-    #[cfg_attr(not(feature = "own-tls"), expect(clippy::unused_self, reason = "without own storage none is"))]
-    pub(crate) fn is_absent(&self) -> bool {
-        #[cfg(feature = "own-tls")]
-        return self.absence.get() != Absence::Present;
-        #[cfg(not(feature = "own-tls"))]
-        false
-    }
-
-    /// Notes the timer of the wait that begins, if the fiber may be resumed on another worker than the timer's. Returns false if
-    /// it may not.
-    #[inline(always)]
-    pub(crate) fn lets_go_of_timer(&self, entry: &Entry) -> bool {
-        #[cfg(feature = "own-tls")]
-        if self.has(Flags::ROAMING) && !self.has(Flags::PINNED) && !self.thread_pointer.get().is_null() {
-            self.timer.set(entry);
-            return true;
-        }
-        let _ = entry;
-        false
-    }
-
-    /// Ends what [`lets_go_of_timer`](Self::lets_go_of_timer) has begun, if nobody has taken the timer.
-    #[inline(always)]
-    #[cfg_attr(not(feature = "own-tls"), expect(clippy::unused_self, reason = "there is no timer to forget"))]
-    pub(crate) fn forget_timer(&self) {
-        #[cfg(feature = "own-tls")]
-        self.timer.set(ptr::null());
-    }
-
-    /// The timer that was noted, once.
-    #[cfg(feature = "own-tls")]
-    pub(crate) fn take_timer(&self) -> Option<NonNull<Entry>> {
-        NonNull::new(self.timer.replace(ptr::null()).cast_mut())
-    }
-
-    /// Gives the starting fiber the block that lies with its stack.
-    #[cfg(feature = "own-tls")]
-    #[inline]
-    pub(crate) fn set_thread_pointer(&self, pointer: *mut ()) {
-        self.thread_pointer.set(pointer);
-    }
-
-    /// Whether the fiber may resume on another worker. From any thread: this never changes.
-    pub(crate) fn is_roaming(&self) -> bool {
-        self.is_roaming
-    }
-
-    pub(crate) fn set_flag(&self, flag: Flags) {
-        self.flags.set(self.flags.get().with(flag));
-    }
-
-    pub(crate) fn unset_flag(&self, flag: Flags) {
-        self.flags.set(self.flags.get().without(flag));
     }
 
     /// Whether the fiber has started, that is, whether it has a home and a stack.

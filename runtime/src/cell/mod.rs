@@ -21,6 +21,7 @@ mod model_sleep;
 #[cfg(all(test, loom))]
 mod model_waiter;
 mod no_stack;
+mod own;
 mod relay;
 mod snapshot;
 mod token;
@@ -36,14 +37,14 @@ pub(crate) use cancel_scope::{CancelScope, Chain, Fired, Target};
 pub(crate) use contained::contained;
 pub(crate) use flags::Flags;
 pub(crate) use future_waiter::{FutureWaiter, Task, has_own_waker, note_own_waker, wake_task};
-#[cfg(feature = "own-tls")]
-pub(crate) use header::Absence;
 pub(crate) use header::Header;
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
 pub(crate) use live_list::LiveList;
 pub(crate) use local::{Destroyed, Locals};
 pub(crate) use no_stack::NoStack;
+#[cfg(feature = "own-tls")]
+pub(crate) use own::Absence;
 pub(crate) use relay::{catch as catch_and_resume, note as note_relay};
 pub(crate) use snapshot::FiberSnapshot;
 pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Wakeup};

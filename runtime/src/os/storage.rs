@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use abaca_asm::CAN_SWITCH_WITH;
 use abaca_asm::stack::{Fixture, Stack};
 use abaca_tls::Block;
-pub(crate) use abaca_tls::Carrier;
+pub(crate) use abaca_tls::Carrier as Lender;
 
 /// Checks that this process can have such storage. Returns how many bytes of each stack it takes.
 ///
@@ -93,8 +93,8 @@ pub(crate) unsafe fn renew() {
 ///
 /// # Safety
 ///
-/// The caller runs on the carrier's thread, with a block of its own.
-pub(crate) unsafe fn borrow_from(carrier: &Carrier) {
+/// The caller runs on the lender's thread, with a block of its own.
+pub(crate) unsafe fn borrow_from(lender: &Lender) {
     // SAFETY: the block is in use by the caller alone, which allocates nothing meanwhile.
-    unsafe { carrier.lend(abaca_tls::thread_pointer()) };
+    unsafe { lender.lend(abaca_tls::thread_pointer()) };
 }

@@ -90,7 +90,6 @@ impl Builder {
     ///     assert_eq!(COUNT.get(), 1);
     /// });
     /// ```
-    #[must_use]
     pub fn own_tls(mut self, own_tls: bool) -> Self {
         self.storage.own_tls = Some(own_tls);
         self
@@ -98,7 +97,6 @@ impl Builder {
 
     /// Makes workers leave their threads as often as they can, whether or not anybody waits: for tests of the hand-off.
     #[doc(hidden)]
-    #[must_use]
     pub fn eager_handoff(mut self) -> Self {
         self.storage.is_eager = true;
         self
@@ -109,7 +107,6 @@ impl Builder {
     /// ten seconds ends.
     ///
     /// It has no effect unless fibers have [storage of their own](Self::own_tls). With 0, no worker leaves its thread.
-    #[must_use]
     pub fn max_spare_threads(mut self, threads: usize) -> Self {
         self.storage.max_spare_threads = threads;
         self

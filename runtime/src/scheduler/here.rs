@@ -65,6 +65,10 @@ impl Deref for Present {
 }
 
 impl Present {
+    /// Ends this value, before the caller's scope does.
+    #[inline(always)]
+    pub(super) fn leave(self) {}
+
     /// The worker beyond this value's life: the caller switches away, or leaves with [`begin`].
     #[inline(always)]
     pub(super) fn stay(self) -> &'static Worker {

@@ -17,7 +17,6 @@ use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
 use crate::cell::{Header, Outcome, Waiter, Wakeup};
-use crate::os::slack;
 use crate::queue::{AdaptiveSpin, Search, steal_half};
 
 /// The length from which a deque is worth stealing from, and waking a worker for, at once. A shorter one is stolen from
@@ -29,16 +28,7 @@ pub(super) const WORTH_WAKING: usize = 8;
 const BUSY: Duration = Duration::from_micros(20);
 
 /// How long a worker that sees a short deque elsewhere watches it before it sleeps. To sleep and be woken costs more.
-const WATCH: Duration = Duration::from_micros(50);
-
-/// A worker that watches its inbox polls once in so many looks, that is, every few microseconds.
-const LOOKS_PER_POLL: u32 = 16;
-
-/// If the inbox ends a sleep within this time, the sleep cost more than staying awake.
-const SHORT_SLEEP: Duration = Duration::from_micros(100);
-
-/// How many stacks a worker keeps when it goes to sleep; the rest goes back to the runtime's pool.
-const STACKS_KEPT: usize = 256;
+pub(super) const WATCH: Duration = Duration::from_micros(50);
 
 /// The hub's state between two passes.
 #[derive(Default)]
@@ -46,9 +36,9 @@ pub(super) struct HubState {
     /// Whether this worker has done its part of the shutdown.
     closed: Cell<bool>,
     /// Whether the inbox ended the last sleep soon after it began.
-    expects_items: Cell<bool>,
+    pub(super) expects_items: Cell<bool>,
     /// Whether it pays to watch the inbox then.
-    spin: AdaptiveSpin<8>,
+    pub(super) spin: AdaptiveSpin<8>,
     random: Cell<u32>,
     /// A fiber that goes on at the end of the tick, after everything that the full check then finds, or when there is
     /// nothing else to run.
@@ -222,7 +212,7 @@ impl Worker {
     }
 
     /// Makes every fiber ready whose deadline has passed.
-    fn expire_timers(&self, now_ns: u64) {
+    pub(super) fn expire_timers(&self, now_ns: u64) {
         self.wheel.expire(now_ns, |entry| {
             if let Some(bound) = Bound::of(entry) {
                 return self.expire_bound(entry, bound);
@@ -242,7 +232,7 @@ impl Worker {
     }
 
     /// Collects the poller's events, without waiting.
-    fn poll_now(&self) {
+    pub(super) fn poll_now(&self) {
         if let Some(poller) = self.shared().poller_of(self.index)
             && poller.registered() != 0
         {
@@ -251,7 +241,7 @@ impl Worker {
     }
 
     /// `None` if enough workers search, or there is none to steal from.
-    fn start_searching(&self) -> Option<Search> {
+    pub(super) fn start_searching(&self) -> Option<Search> {
         if self.shared().workers.len() == 1 { None } else { self.shared().sleepers.start_searching() }
     }
 
@@ -329,72 +319,6 @@ impl Worker {
         (next >> 16) as usize
     }
 
-    /// Sleeps until a timer, an event of the poller, or a notification. Takes the search that found nothing, and returns the
-    /// search to go on with.
-    fn sleep(&self, search: Option<Search>) -> Option<Search> {
-        let shared = self.shared();
-        self.trim_stacks(STACKS_KEPT);
-        self.scavenge();
-        shared.sleepers.announce(self.index, search);
-        let work = shared.has_work_for_anyone();
-        if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
-            let began = shared.now_ns();
-            let until = [self.wheel.next_deadline(), self.scavenger.due_ns()].into_iter().flatten().min();
-            let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
-            slack::sleep(timeout, |timeout| match shared.poller_of(self.index) {
-                Some(poller) => poller.wait(timeout, super::wake),
-                None => self.remote.parker.park(timeout),
-            });
-            let slept_ns = || shared.now_ns() - began;
-            self.hub_state.expects_items.set(
-                shared.poller_of(self.index).is_some()
-                    && self.remote.inbox.has_items()
-                    && slept_ns() < SHORT_SLEEP.as_nanos() as u64,
-            );
-            self.tick.reset(slept_ns);
-            self.remote.inbox.end_sleep();
-            shared.unpark_monitor();
-        }
-        let search = shared.sleepers.retract(self.index);
-        if !self.wheel.is_empty() {
-            self.expire_timers(shared.now_ns());
-        }
-        self.renew_tick();
-        self.pace.reset();
-        if work { search.or_else(|| self.start_searching()) } else { search }
-    }
-
-    /// Spins before sleeping, if the inbox ended the last sleep so soon that it did not pay: two fibers on two workers that
-    /// answer each other would otherwise wake a core for each message. Not with a poller thread, which may need this very
-    /// core.
-    fn watch_inbox(&self) -> bool {
-        if !self.hub_state.expects_items.get() || !self.hub_state.spin.should_spin() {
-            return false;
-        }
-        let end = self.shared().now_ns() + WATCH.as_nanos() as u64;
-        // Timers and descriptors must not be served later than in a sleep.
-        let end = self.wheel.next_deadline().map_or(end, |timer| timer.min(end));
-        let mut looks = 0_u32;
-        while self.shared().now_ns() < end {
-            looks += 1;
-            if looks.is_multiple_of(LOOKS_PER_POLL) {
-                self.poll_now();
-                if !self.ready.is_empty() {
-                    return true;
-                }
-            }
-            for _ in 0..4 {
-                if self.remote.inbox.has_items() {
-                    self.hub_state.spin.succeeded();
-                    return true;
-                }
-                spin(1);
-            }
-        }
-        self.hub_state.spin.failed();
-        false
-    }
-
     /// Does this worker's part of the shutdown, once.
     #[cold]
     fn close(&self) {
@@ -402,7 +326,7 @@ impl Worker {
         super::shutdown::cancel_fibers_of(self);
     }
 
-    fn must_close(&self) -> bool {
+    pub(super) fn must_close(&self) -> bool {
         self.shared().phase() == Phase::Closing && !self.hub_state.closed.get()
     }
 }

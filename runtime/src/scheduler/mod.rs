@@ -17,6 +17,7 @@ mod handoff;
 mod here;
 mod hooks;
 mod hub;
+mod idle;
 mod monitor;
 mod monitor_parker;
 #[cfg_attr(loom, path = "model_parker.rs")]
@@ -94,7 +95,7 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
         }
     }
     let is_crowded = worker.push_unstarted(fiber);
-    drop(worker);
+    worker.leave();
     spend(if is_crowded { Cost::Surplus } else { Cost::Call });
 }
 

@@ -1,14 +1,14 @@
 //! What is here: the calling thread's worker, and the calling fiber, where fibers may have thread-local storage of their own.
 //!
 //! A thread-local of this file is a thread's, or that of one fiber, in whose block it lies. So what it says stays true while the
-//! fiber moves, but for the seat: `arrive` renews that when the fiber goes on with another one. A fiber of a runtime without own
+//! fiber moves, but for the carrier: `arrive` renews that when the fiber goes on with another one. A fiber of a runtime without own
 //! storage sees its worker's thread.
 //!
 //! `handoff/README.md` tells what entering and leaving is about.
 
 #![expect(
     unsafe_code,
-    reason = "follows the addresses of the worker, the seat and the fiber that are here, and switches stacks"
+    reason = "follows the addresses of the worker, the carrier and the fiber that are here, and switches stacks"
 )]
 
 use std::cell::Cell;
@@ -18,7 +18,7 @@ use std::ptr::{self, NonNull};
 use abaca_asm::stack::Stack;
 use abaca_asm::{Context, leave_with, switch, switch_with};
 
-use super::handoff::Seat;
+use super::handoff::Carrier;
 use super::worker::{Request, Worker};
 use crate::cell::{Absence, Flags, Header};
 use crate::os::storage;
@@ -27,8 +27,8 @@ use crate::os::storage;
 struct Here {
     worker: Cell<*const Worker>,
     /// Null on a plain thread, and where fibers share their worker's storage.
-    seat: Cell<*const Seat>,
-    /// The worker's [tenure](Worker::tenure) when the fiber last arrived; in the storage of a thread with a seat 1, elsewhere 0.
+    carrier: Cell<*const Carrier>,
+    /// The worker's [tenure](Worker::tenure) when the fiber last arrived; in the storage of a thread with a carrier 1, elsewhere 0.
     tenure: Cell<u64>,
     /// The fiber whose storage this is; null if this is a thread's, and while a hook runs.
     fiber: Cell<*mut Header>,
@@ -38,7 +38,7 @@ thread_local! {
     static HERE: Here = const {
         Here {
             worker: Cell::new(ptr::null()),
-            seat: Cell::new(ptr::null()),
+            carrier: Cell::new(ptr::null()),
             tenure: Cell::new(0),
             fiber: Cell::new(ptr::null_mut()),
         }
@@ -66,7 +66,7 @@ pub(crate) fn current_fiber() -> Option<NonNull<Header>> {
 pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
     HERE.with(|here| {
         if here.tenure.get() == 0 {
-            // Without a seat the worker stays the thread's.
+            // Without a carrier the worker stays the thread's.
             worker.current()
         } else {
             NonNull::new(here.fiber.get())
@@ -79,10 +79,10 @@ pub(super) fn set_worker(worker: Option<&Worker>) {
     HERE.with(|here| here.worker.set(worker.map_or(ptr::null(), ptr::from_ref)));
 }
 
-/// Makes `seat` the calling thread's own, on which it is inside of the runtime.
-pub(super) fn sit_down(seat: &Seat) {
+/// Makes `carrier` the calling thread's own, on which it is inside of the runtime.
+pub(super) fn set_carrier(carrier: &Carrier) {
     HERE.with(|here| {
-        here.seat.set(seat);
+        here.carrier.set(carrier);
         here.tenure.set(1);
     });
 }
@@ -113,6 +113,10 @@ impl Drop for Present {
 }
 
 impl Present {
+    /// Ends this value, before the caller's scope does.
+    #[inline(always)]
+    pub(super) fn leave(self) {}
+
     /// The worker beyond this value's life: the caller stays inside, until it switches away, or leaves with [`begin`].
     #[inline(always)]
     pub(super) fn stay(self) -> &'static Worker {
@@ -122,18 +126,18 @@ impl Present {
     }
 }
 
-/// The seat of the caller, who is inside; `None` where there is none.
+/// The carrier of the caller, who is inside; `None` where there is none.
 #[inline(always)]
-fn seat() -> Option<&'static Seat> {
-    // SAFETY: the seat of a thread, and of a fiber that runs, is alive as long as its thread.
-    unsafe { HERE.with(|here| here.seat.get()).as_ref() }
+fn carrier() -> Option<&'static Carrier> {
+    // SAFETY: the carrier of a thread, and of a fiber that runs, is alive as long as its thread.
+    unsafe { HERE.with(|here| here.carrier.get()).as_ref() }
 }
 
 #[inline(always)]
 fn leave() {
     // The fiber may sit elsewhere than where it entered.
-    if let Some(seat) = seat() {
-        seat.leave();
+    if let Some(carrier) = carrier() {
+        carrier.leave();
     }
 }
 
@@ -146,8 +150,8 @@ pub(crate) fn present() -> Option<Present> {
 /// [`present`], given the [`current_worker`].
 #[inline]
 pub(crate) fn present_at(worker: &'static Worker) -> Option<Present> {
-    match seat() {
-        Some(seat) if !seat.is_inside() => seat.enter().then_some(Present { worker, leaves: true }),
+    match carrier() {
+        Some(carrier) if !carrier.is_inside() => carrier.enter().then_some(Present { worker, leaves: true }),
         _ => Some(Present { worker, leaves: false }),
     }
 }
@@ -155,10 +159,10 @@ pub(crate) fn present_at(worker: &'static Worker) -> Option<Present> {
 /// Given the [`current_worker`] of a fiber: the same worker, or if the fiber roams the one on whose thread it is when this returns.
 #[inline]
 pub(crate) fn come_home(worker: &'static Worker) -> Present {
-    match seat() {
-        Some(seat) if !seat.is_inside() => {
-            if !seat.enter() {
-                move_home(worker, seat);
+    match carrier() {
+        Some(carrier) if !carrier.is_inside() => {
+            if !carrier.enter() {
+                move_home(worker, carrier);
             }
             Present { worker, leaves: true }
         }
@@ -169,16 +173,18 @@ pub(crate) fn come_home(worker: &'static Worker) -> Present {
 /// Moves the calling fiber from a thread that has lost its worker to that worker's thread, and inside.
 #[cold]
 #[inline(never)]
-fn move_home(worker: &Worker, seat: &Seat) {
+fn move_home(worker: &Worker, carrier: &Carrier) {
     let me = HERE.with(|here| here.fiber.get());
     // SAFETY: the worker of a fiber that runs is taken, so the caller is a fiber, whose header is alive.
     let header = unsafe { me.as_ref() }.expect("only fibers leave the runtime");
     let request = Request::Return(NonNull::from(header));
     // SAFETY: the hub of the thread is suspended since it continued a fiber, and was noted when its worker was taken.
-    unsafe { switch_to(header.context.as_ptr(), seat.hub().get(), request.encode(), seat.thread_pointer()) };
+    unsafe {
+        switch_to(header.context.as_ptr(), carrier.hub().get(), request.encode(), carrier.thread_pointer())
+    };
     // The worker's own thread has continued the fiber.
     arrive(header, worker);
-    if header.absence.replace(Absence::Present) == Absence::AbsentWoken {
+    if header.set_absence(Absence::Present) == Absence::AbsentWoken {
         // Whoever woke it found its waiter, for which it has not waited yet. It is ready before it waits, as any fiber that is
         // woken while it runs; if it roams, for this worker alone, since its context is not saved.
         // SAFETY: a fiber that runs is in no list.
@@ -267,21 +273,21 @@ pub(super) fn arrive(me: &Header, worker: &Worker) {
     }
     let worker = if me.has(Flags::ROAMING) { home_of(me) } else { worker };
     if HERE.with(|here| here.tenure.get()) != worker.tenure() {
-        sit_elsewhere(worker);
+        change_carrier(worker);
     }
 }
 
-/// Gives the calling fiber the seat of its worker, and what it borrows from that thread.
+/// Gives the calling fiber the carrier of its worker, and what it borrows from that thread.
 #[inline(never)]
-fn sit_elsewhere(worker: &Worker) {
-    let seat = worker.seat();
+fn change_carrier(worker: &Worker) {
+    let carrier = worker.carrier();
     HERE.with(|here| {
         here.worker.set(worker);
-        here.seat.set(seat);
+        here.carrier.set(carrier);
         here.tenure.set(worker.tenure());
     });
-    // SAFETY: the caller runs on the seat's thread.
-    unsafe { storage::borrow_from(seat.carrier()) };
+    // SAFETY: the caller runs on the carrier's thread.
+    unsafe { storage::borrow_from(carrier.lender()) };
 }
 
 /// Hides the calling fiber, or shows it again.

@@ -33,7 +33,9 @@ pub(super) fn wake(task: NonNull<Task>) {
         }
         worker => {
             // The waker is foreign code.
-            drop(worker);
+            if let Some(worker) = worker {
+                worker.leave();
+            }
             wake_task(task);
         }
     }

@@ -49,6 +49,7 @@ impl Worker {
             || self.stealable() > 0
             || !shared.injector.is_empty()
             || !self.remote.cancellations.is_empty()
+            || self.has_returned()
         {
             return true;
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Seat;
+use super::Carrier;
 use crate::cell::Header;
 use crate::os::{self, stderr};
 use crate::scheduler::here;
@@ -38,10 +38,10 @@ pub(crate) struct Spares {
 
 #[derive(Default)]
 struct State {
-    /// The seats of all threads, so that a worker's seat can be looked at.
-    seats: Vec<Arc<Seat>>,
+    /// The carriers of all threads, so that a worker's carrier can be looked at.
+    carriers: Vec<Arc<Carrier>>,
     /// Those that wait for a worker, the last to come last.
-    waiting: Vec<Arc<Seat>>,
+    waiting: Vec<Arc<Carrier>>,
     is_closed: bool,
 }
 
@@ -76,7 +76,7 @@ impl Spares {
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
-        state.waiting.iter().for_each(|seat| seat.wake());
+        state.waiting.iter().for_each(|carrier| carrier.wake());
     }
 
     /// Takes `worker` from its thread, which is stuck, and gives it to a spare. Returns false if the worker stays for now. From the
@@ -87,8 +87,8 @@ impl Spares {
             self.start_spare();
             return false;
         };
-        // Before its first thread has begun, a worker has no seat.
-        if !worker.try_seat().is_some_and(|seat| seat.take(|| worker.may_leave_thread())) {
+        // Before its first thread has begun, a worker has no carrier.
+        if !worker.try_carrier().is_some_and(|carrier| carrier.take(|| worker.may_leave_thread())) {
             let mut state = self.state();
             if state.is_closed {
                 // It has not seen that yet.
@@ -98,8 +98,8 @@ impl Spares {
             return false;
         }
         worker.note_absence();
-        // From here on the monitor looks at that seat, whose thread is inside, also if that does not run yet.
-        worker.set_seat(&spare);
+        // From here on the monitor looks at that carrier, whose thread is inside, also if that does not run yet.
+        worker.set_carrier(&spare);
         spare.assign(worker);
         true
     }
@@ -120,35 +120,35 @@ impl Spares {
         }
     }
 
-    fn enroll(&self) -> Arc<Seat> {
-        let seat = Arc::new(Seat::new(os::thread::id()));
-        self.state().seats.push(Arc::clone(&seat));
-        seat
+    fn enroll(&self) -> Arc<Carrier> {
+        let carrier = Arc::new(Carrier::new(os::thread::id()));
+        self.state().carriers.push(Arc::clone(&carrier));
+        carrier
     }
 
     /// Waits for a worker for the calling thread. `None` if there will be none, or there was none for a while.
-    fn await_worker(&self, seat: &Arc<Seat>) -> Option<&Worker> {
-        self.state().waiting.push(Arc::clone(seat));
+    fn await_worker(&self, carrier: &Arc<Carrier>) -> Option<&Worker> {
+        self.state().waiting.push(Arc::clone(carrier));
         let began = Instant::now();
         loop {
-            if let Some(worker) = seat.take_assigned() {
+            if let Some(worker) = carrier.take_assigned() {
                 return Some(worker);
             }
             let mut state = self.state();
             if (state.is_closed || began.elapsed() >= KEEP_ALIVE)
-                && let Some(index) = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, seat))
+                && let Some(index) = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier))
             {
                 state.waiting.swap_remove(index);
                 return None;
             }
             drop(state);
-            seat.sleep(Some(KEEP_ALIVE));
+            carrier.sleep(Some(KEEP_ALIVE));
         }
     }
 
-    /// Forgets the seat of a thread that ends.
-    fn dismiss(&self, seat: &Arc<Seat>) {
-        self.state().seats.retain(|known| !Arc::ptr_eq(known, seat));
+    /// Forgets the carrier of a thread that ends.
+    fn dismiss(&self, carrier: &Arc<Carrier>) {
+        self.state().carriers.retain(|known| !Arc::ptr_eq(known, carrier));
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -162,21 +162,21 @@ impl fmt::Debug for Spares {
 /// The body of a thread that runs workers, beginning with `worker` if it has one.
 pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>) {
     let spares = shared.spares.get().expect("the runtime has own storage");
-    let seat = spares.enroll();
-    here::sit_down(&seat);
+    let carrier = spares.enroll();
+    here::set_carrier(&carrier);
     let mut next = worker;
-    while let Some(worker) = next.take().or_else(|| spares.await_worker(&seat)) {
-        worker.set_seat(&seat);
+    while let Some(worker) = next.take().or_else(|| spares.await_worker(&carrier)) {
+        worker.set_carrier(&carrier);
         match worker.run() {
             Some(absent) => {
-                seat.renew();
+                carrier.renew();
                 give_back(absent);
             }
-            // The seat stays, as the monitor may be looking at it.
+            // The carrier stays, as the monitor may be looking at it.
             None => return shared.end_worker(worker.index),
         }
     }
-    spares.dismiss(&seat);
+    spares.dismiss(&carrier);
 }
 
 /// Gives a fiber that went on while its home had left it back to that home.

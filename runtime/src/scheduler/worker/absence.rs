@@ -1,6 +1,6 @@
 //! A worker that leaves its thread, and the fiber that is absent meanwhile: it goes on there. `handoff/README.md` tells why.
 
-#![expect(unsafe_code, reason = "follows the addresses of fibers and of seats")]
+#![expect(unsafe_code, reason = "follows the addresses of fibers and of carriers")]
 
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
@@ -10,21 +10,21 @@ use abaca_asm::Context;
 
 use super::Worker;
 use crate::cell::{Absence, Flags, Header};
-use crate::scheduler::handoff::Seat;
+use crate::scheduler::handoff::Carrier;
 
 impl Worker {
-    /// The seat of the worker's thread. From that thread while it is inside, and from the monitor.
+    /// The carrier of the worker's thread. From that thread while it is inside, and from the monitor.
     #[inline(always)]
-    pub(in crate::scheduler) fn seat(&self) -> &Seat {
-        self.try_seat().expect("a thread with a seat runs the worker")
+    pub(in crate::scheduler) fn carrier(&self) -> &Carrier {
+        self.try_carrier().expect("a thread with a carrier runs the worker")
     }
 
-    /// The seat of the worker's thread; `None` if its fibers share that thread's storage, or before it runs.
+    /// The carrier of the worker's thread; `None` if its fibers share that thread's storage, or before it runs.
     #[inline(always)]
-    pub(in crate::scheduler) fn try_seat(&self) -> Option<&Seat> {
-        // Acquire: pairs with the Release in `sit_down`, for the monitor.
-        // SAFETY: a seat is alive as long as its thread, which cannot lose the worker meanwhile: only the caller could take it.
-        unsafe { self.seat.load(Ordering::Acquire).as_ref() }
+    pub(in crate::scheduler) fn try_carrier(&self) -> Option<&Carrier> {
+        // Acquire: pairs with the Release in `set_carrier`, for the monitor.
+        // SAFETY: a carrier is alive as long as its thread, which cannot lose the worker meanwhile: only the caller could take it.
+        unsafe { self.carrier.load(Ordering::Acquire).as_ref() }
     }
 
     /// The number of the worker's stay on its thread: another one each time that it comes to a thread, and never 0 or 1.
@@ -33,26 +33,26 @@ impl Worker {
         self.tenure.get()
     }
 
-    /// Makes the thread with this seat the worker's. From that thread, or from the monitor, which has just taken the worker.
-    pub(in crate::scheduler) fn set_seat(&self, seat: &Seat) {
+    /// Makes the thread with this carrier the worker's. From that thread, or from the monitor, which has just taken the worker.
+    pub(in crate::scheduler) fn set_carrier(&self, carrier: &Carrier) {
         static NEXT: AtomicU64 = AtomicU64::new(2);
         // Relaxed: a number.
         self.tenure.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        self.set_thread_id(seat.thread_id());
-        // Release: pairs with the Acquire in `try_seat`.
-        self.seat.store(ptr::from_ref(seat).cast_mut(), Ordering::Release);
+        self.set_thread_id(carrier.thread_id());
+        // Release: pairs with the Acquire in `try_carrier`.
+        self.carrier.store(ptr::from_ref(carrier).cast_mut(), Ordering::Release);
     }
 
     /// Where the context of the hub is kept: with the thread, if that may lose the worker.
     #[inline(always)]
     pub(super) fn hub_place(&self) -> &Cell<Context> {
-        self.try_seat().map_or(&self.hub, Seat::hub)
+        self.try_carrier().map_or(&self.hub, Carrier::hub)
     }
 
     /// The thread pointer of the hub; null if that is the fibers' as well.
     #[inline(always)]
     pub(super) fn hub_pointer(&self) -> *mut () {
-        self.try_seat().map_or(ptr::null_mut(), Seat::thread_pointer)
+        self.try_carrier().map_or(ptr::null_mut(), Carrier::thread_pointer)
     }
 
     /// Whether nothing keeps the worker on its thread. From the monitor, while the thread is outside.
@@ -65,7 +65,7 @@ impl Worker {
     pub(in crate::scheduler) fn note_absence(&self) {
         let fiber = self.current().expect("a thread that is outside runs a fiber");
         // SAFETY: the fiber cannot end without its home.
-        unsafe { fiber.as_ref() }.absence.set(Absence::Absent);
+        unsafe { fiber.as_ref() }.set_absence(Absence::Absent);
         self.set_current(None);
     }
 
@@ -75,14 +75,20 @@ impl Worker {
         if !fiber.is_absent() {
             return false;
         }
-        fiber.absence.set(Absence::AbsentWoken);
+        fiber.set_absence(Absence::AbsentWoken);
         true
+    }
+
+    /// Whether fibers have come back. From any thread.
+    #[inline(always)]
+    pub(in crate::scheduler) fn has_returned(&self) -> bool {
+        !self.remote.returned.is_empty()
     }
 
     /// A fiber that has come back. It is in no list: its waker may put it into the inbox at any time. From the hub.
     #[inline(always)]
     pub(in crate::scheduler) fn take_returned(&self) -> Option<NonNull<Header>> {
-        if self.remote.returned.is_empty() {
+        if !self.has_returned() {
             return None;
         }
         self.remote.returned.steal().success().map(|fiber| fiber.0)
@@ -99,28 +105,27 @@ impl Worker {
 
     /// Keeps the worker on its thread until [`unpin`](Self::unpin). On that thread.
     pub(in crate::scheduler) fn pin(&self, fiber: &Header) {
-        if fiber.pins.replace(fiber.pins.get() + 1) == 0 {
+        if fiber.add_pin() {
             fiber.set_flag(Flags::PINNED);
         }
         // Relaxed: the monitor reads it after the thread has left by a Release.
         self.remote.pins.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Undoes one [`pin`](Self::pin). Does nothing if the fiber has none: its guard was dropped by another fiber of this thread.
-    pub(in crate::scheduler) fn unpin(&self, fiber: &Header) {
-        let Some(rest) = fiber.pins.get().checked_sub(1) else { return };
-        fiber.pins.set(rest);
-        if fiber.pins.get() == 0 && !fiber.has(Flags::BOUND) {
+    /// Undoes one [`pin`](Self::pin). Returns false, and does nothing, if the fiber has none: its guard was dropped by another fiber
+    /// of this thread.
+    pub(in crate::scheduler) fn unpin(&self, fiber: &Header) -> bool {
+        let Some(is_last) = fiber.remove_pin() else { return false };
+        if is_last && !fiber.has(Flags::BOUND) {
             fiber.unset_flag(Flags::PINNED);
         }
         self.remote.pins.fetch_sub(1, Ordering::Relaxed);
+        true
     }
 
     /// Undoes the pins whose guards a fiber that ends has forgotten.
     #[inline(always)]
     pub(super) fn unpin_ended(&self, fiber: &Header) {
-        while fiber.pins.get() != 0 {
-            self.unpin(fiber);
-        }
+        while self.unpin(fiber) {}
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
+use super::next::{self, Next};
 use super::refused::{REFUSED, refuse_and_end};
 use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
@@ -15,23 +16,6 @@ use crate::scheduler::here::{self, come_home, current_worker};
 use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
 use crate::scheduler::stacks;
-
-/// The step after the end of a fiber.
-pub(super) enum Next {
-    /// Run this unstarted fiber on the same stack.
-    Run(NonNull<Header>),
-    /// Let the fiber go on once more, for the destructor of its result; then call `Worker::finish_cleared`.
-    Clear,
-    /// The final switch away, to a computation with this thread pointer, or none.
-    Exit(Exit, *mut ()),
-}
-
-impl Next {
-    /// Enters the hub of `worker` with this request.
-    fn to_hub(worker: &Worker, request: Request) -> Self {
-        Self::Exit(Exit { to: worker.hub_place().get(), word: request.encode() }, worker.hub_pointer())
-    }
-}
 
 /// Aborts the process when an unwinding drops it: nothing may unwind out of a fiber's entry function.
 struct AbortGuard;
@@ -52,23 +36,11 @@ unsafe extern "C" fn fiber_main(word: usize, argument: *mut ()) -> Exit {
             Next::Run(fiber) => next = run_and_finish(fiber),
             Next::Exit(exit, thread_pointer) => {
                 std::mem::forget(guard);
-                return leave(exit, thread_pointer);
+                return next::leave(exit, thread_pointer);
             }
             Next::Clear => unreachable!("a result is cleared once"),
         }
     }
-}
-
-/// The last step of a fiber: names the computation that follows, or with storage of its own continues it.
-#[inline(always)]
-fn leave(exit: Exit, thread_pointer: *mut ()) -> Exit {
-    #[cfg(feature = "own-tls")]
-    if !thread_pointer.is_null() {
-        // SAFETY: the computation is suspended with this thread pointer, and nothing is left to do here.
-        unsafe { here::leave_to(exit.to, exit.word, thread_pointer) };
-    }
-    let _ = thread_pointer;
-    exit
 }
 
 /// Runs a fiber that has just started to its end.

@@ -17,6 +17,7 @@
 #[cfg_attr(not(feature = "own-tls"), path = "no_absence.rs")]
 mod absence;
 mod life;
+mod next;
 mod panic_count;
 mod refused;
 mod request;
@@ -65,9 +66,9 @@ pub(crate) struct Worker {
     /// The fiber that runs; null in the hub. Only this thread writes it.
     current: AtomicPtr<Header>,
     hub: Cell<Context>,
-    /// The seat of the worker's thread, if fibers have storage of their own. Only the worker's thread and the monitor use it.
+    /// The carrier of the worker's thread, if fibers have storage of their own. Only the worker's thread and the monitor use it.
     #[cfg(feature = "own-tls")]
-    seat: AtomicPtr<super::handoff::Seat>,
+    carrier: AtomicPtr<super::handoff::Carrier>,
     #[cfg(feature = "own-tls")]
     tenure: Cell<u64>,
     /// How many picks are left of the tick. Only this thread writes it.
@@ -162,7 +163,7 @@ impl Worker {
             current: AtomicPtr::new(ptr::null_mut()),
             hub: Cell::new(Context::dangling()),
             #[cfg(feature = "own-tls")]
-            seat: AtomicPtr::new(ptr::null_mut()),
+            carrier: AtomicPtr::new(ptr::null_mut()),
             #[cfg(feature = "own-tls")]
             tenure: Cell::new(0),
             picks_left: AtomicU32::new(Tick::default().picks()),

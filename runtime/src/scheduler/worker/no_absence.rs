@@ -41,4 +41,10 @@ impl Worker {
     #[inline(always)]
     #[expect(clippy::unused_self, reason = "the other file uses it")]
     pub(super) fn unpin_ended(&self, _fiber: &Header) {}
+
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(in crate::scheduler) fn has_returned(&self) -> bool {
+        false
+    }
 }

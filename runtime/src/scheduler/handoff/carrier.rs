@@ -1,4 +1,4 @@
-//! A seat: what an OS thread has that may run workers, one after the other.
+//! A carrier: what an OS thread has that may run workers, one after the other.
 
 #![expect(unsafe_code, reason = "shares the address of a worker between threads")]
 
@@ -11,18 +11,18 @@ use std::time::Duration;
 use abaca_asm::{Context, thread_pointer};
 
 use super::presence::Presence;
-use crate::os::storage::Carrier;
+use crate::os::storage::Lender;
 use crate::scheduler::parker::Parker;
 use crate::scheduler::worker::Worker;
 
 /// See the module's documentation.
-pub(crate) struct Seat {
+pub(crate) struct Carrier {
     presence: Presence,
     /// Where the thread's hub is suspended while a fiber runs.
     hub: Cell<Context>,
     thread_pointer: *mut (),
     /// What the thread lends to the fibers that it runs. They alone use it.
-    carrier: Carrier,
+    lender: Lender,
     /// The operating system's id of the thread.
     thread_id: i32,
     /// The worker that the thread is given; null while it is to wait for one.
@@ -30,19 +30,19 @@ pub(crate) struct Seat {
     parker: Parker,
 }
 
-// SAFETY: only the thread itself uses `hub` and `carrier`; the other fields are atomics and constants.
-unsafe impl Sync for Seat {}
+// SAFETY: only the thread itself uses `hub` and `lender`; the other fields are atomics and constants.
+unsafe impl Sync for Carrier {}
 // SAFETY: as above.
-unsafe impl Send for Seat {}
+unsafe impl Send for Carrier {}
 
-impl Seat {
-    /// The seat of the calling thread, whose operating system's id is `thread_id`.
+impl Carrier {
+    /// The carrier of the calling thread, whose operating system's id is `thread_id`.
     pub(super) fn new(thread_id: i32) -> Self {
         Self {
             presence: Presence::new(),
             hub: Cell::new(Context::dangling()),
             thread_pointer: thread_pointer(),
-            carrier: Carrier::of_this_thread().expect("checked when the runtime was built"),
+            lender: Lender::of_this_thread().expect("checked when the runtime was built"),
             thread_id,
             next: AtomicPtr::new(ptr::null_mut()),
             parker: Parker::default(),
@@ -54,8 +54,8 @@ impl Seat {
     }
 
     /// What the thread lends to the fibers that it runs. On the thread itself.
-    pub(crate) fn carrier(&self) -> &Carrier {
-        &self.carrier
+    pub(crate) fn lender(&self) -> &Lender {
+        &self.lender
     }
 
     pub(crate) fn thread_id(&self) -> i32 {
@@ -121,9 +121,9 @@ impl Seat {
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for Carrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat")
+        f.debug_struct("Carrier")
             .field("thread_id", &self.thread_id)
             .field("presence", &self.presence)
             .finish_non_exhaustive()

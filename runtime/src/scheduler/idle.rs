@@ -1,0 +1,86 @@
+//! How a worker waits that has nothing to run: awake for a while, or asleep in its poller.
+
+use std::time::Duration;
+
+use super::hub::WATCH;
+use super::worker::Worker;
+use crate::atomic::spin;
+use crate::os::slack;
+use crate::queue::Search;
+
+/// A worker that watches its inbox polls once in so many looks, that is, every few microseconds.
+const LOOKS_PER_POLL: u32 = 16;
+
+/// If the inbox ends a sleep within this time, the sleep cost more than staying awake.
+const SHORT_SLEEP: Duration = Duration::from_micros(100);
+
+/// How many stacks a worker keeps when it goes to sleep; the rest goes back to the runtime's pool.
+const STACKS_KEPT: usize = 256;
+
+impl Worker {
+    /// Sleeps until a timer, an event of the poller, or a notification. Takes the search that found nothing, and returns the
+    /// search to go on with.
+    pub(super) fn sleep(&self, search: Option<Search>) -> Option<Search> {
+        let shared = self.shared();
+        self.trim_stacks(STACKS_KEPT);
+        self.scavenge();
+        shared.sleepers.announce(self.index, search);
+        let work = shared.has_work_for_anyone();
+        if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
+            let began = shared.now_ns();
+            let until = [self.wheel.next_deadline(), self.scavenger.due_ns()].into_iter().flatten().min();
+            let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
+            slack::sleep(timeout, |timeout| match shared.poller_of(self.index) {
+                Some(poller) => poller.wait(timeout, super::wake),
+                None => self.remote.parker.park(timeout),
+            });
+            let slept_ns = || shared.now_ns() - began;
+            self.hub_state.expects_items.set(
+                shared.poller_of(self.index).is_some()
+                    && self.remote.inbox.has_items()
+                    && slept_ns() < SHORT_SLEEP.as_nanos() as u64,
+            );
+            self.tick.reset(slept_ns);
+            self.remote.inbox.end_sleep();
+            shared.unpark_monitor();
+        }
+        let search = shared.sleepers.retract(self.index);
+        if !self.wheel.is_empty() {
+            self.expire_timers(shared.now_ns());
+        }
+        self.renew_tick();
+        self.pace.reset();
+        if work { search.or_else(|| self.start_searching()) } else { search }
+    }
+
+    /// Spins before sleeping, if the inbox ended the last sleep so soon that it did not pay: two fibers on two workers that
+    /// answer each other would otherwise wake a core for each message. Not with a poller thread, which may need this very
+    /// core.
+    fn watch_inbox(&self) -> bool {
+        if !self.hub_state.expects_items.get() || !self.hub_state.spin.should_spin() {
+            return false;
+        }
+        let end = self.shared().now_ns() + WATCH.as_nanos() as u64;
+        // Timers and descriptors must not be served later than in a sleep.
+        let end = self.wheel.next_deadline().map_or(end, |timer| timer.min(end));
+        let mut looks = 0_u32;
+        while self.shared().now_ns() < end {
+            looks += 1;
+            if looks.is_multiple_of(LOOKS_PER_POLL) {
+                self.poll_now();
+                if !self.ready.is_empty() {
+                    return true;
+                }
+            }
+            for _ in 0..4 {
+                if self.remote.inbox.has_items() {
+                    self.hub_state.spin.succeeded();
+                    return true;
+                }
+                spin(1);
+            }
+        }
+        self.hub_state.spin.failed();
+        false
+    }
+}
