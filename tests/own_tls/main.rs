@@ -8,6 +8,7 @@ mod hogs;
 mod moves;
 
 use abaca::Runtime;
+use abaca_tests as _;
 
 /// A runtime with that many workers, whose fibers have storage of their own.
 fn runtime(workers: usize) -> Runtime {
