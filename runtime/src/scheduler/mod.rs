@@ -60,6 +60,7 @@ pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
 pub use stall::{Activity, Stall};
 pub(crate) use wake::{is_alone, is_elsewhere, wake};
+use worker::CROWDED;
 #[cfg(all(test, loom))]
 pub(crate) use worker::Stealable;
 pub(crate) use worker::Worker;
@@ -82,7 +83,7 @@ pub(crate) fn is_closing() -> bool {
 /// Queues a new fiber on the calling worker, where others may steal it; with its runtime, if the worker has left the thread.
 #[inline]
 pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
-    let Some(worker) = here::present_at(worker) else { return worker.shared().inject(fiber) };
+    let Some(worker) = here::present_at(worker) else { return spawn_elsewhere(worker, fiber) };
     if let Some(me) = fiber_on(&worker) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
@@ -97,6 +98,14 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
     let is_crowded = worker.push_unstarted(fiber);
     worker.leave();
     spend(if is_crowded { Cost::Surplus } else { Cost::Call });
+}
+
+/// Queues a new fiber of a spawner that its worker has left.
+#[cold]
+fn spawn_elsewhere(worker: &Worker, fiber: NonNull<Header>) {
+    let shared = worker.shared();
+    shared.inject(fiber);
+    spend(if shared.injector.len() >= CROWDED { Cost::Surplus } else { Cost::Call });
 }
 
 /// Queues a new fiber that never runs in parallel with the calling one, `me`: on the same worker, from which nobody steals it.

@@ -319,6 +319,7 @@ impl Worker {
             self.remote.placed.fetch_sub(1, Ordering::Relaxed);
         }
         self.set_current(None);
+        here::show_fiber(None);
     }
 
     /// Starts, runs and ends an unstarted fiber, as models do it: on the stack of their thread, which is this worker's

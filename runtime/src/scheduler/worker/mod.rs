@@ -48,7 +48,7 @@ use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
 /// If a worker has this many unstarted fibers, a fiber that spawns another lets as many run as it adds.
-const CROWDED: usize = 1 << 17;
+pub(super) const CROWDED: usize = 1 << 17;
 
 /// A fiber in a queue that other workers may take from: an unstarted fiber, or a started one that roams.
 pub(crate) struct Stealable(pub(crate) NonNull<Header>);
