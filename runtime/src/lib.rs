@@ -209,6 +209,16 @@
 //!    the value meanwhile and keep a reference to it, and std replaces the value when the first initialiser returns. A `const`
 //!    initialiser, a [`fiber_local!`] and a [`sync::LazyLock`] have no such rule.
 //!
+//! A runtime may give each fiber thread-local storage of its own (`runtime::Builder::own_tls`, feature `own-tls`; it is young). Then the
+//! contract is another one. What is bound to a thread is bound to the fiber, so 1, 5 and 7 become those of threads, and a fiber may
+//! move:
+//!
+//! * `Builder::spawn_roaming` is safe there. A worker whose thread is stuck in a fiber goes on on another thread, so `std`'s locks and
+//!   channels keep only those waiting who want them.
+//! * Fibers that share what is not `Send`, by [`spawn_local`], never run in parallel.
+//! * What is the kernel thread's (its id, its signal mask, its name) is not the fiber's: `fiber::pin` keeps a fiber on its thread.
+//! * A coroutine belongs to the fiber that made it, as to a thread: no other may resume it once that has ended.
+//!
 //! Each stack has a guard below it. An overflow ends the process by SIGSEGV, after a report that names the fiber and says what
 //! to raise.
 //!
@@ -226,6 +236,7 @@
 //! | `promise` | yes | `abaca::promise`: values that arrive later, with callbacks and combinators |
 //! | `backtrace` | no | `runtime::Builder::stall_backtrace`: where a fiber that stalls is in its code |
 //! | `hyper` | no | `abaca::net::hyper`: hyper on abaca's sockets, timers and fibers |
+//! | `own-tls` | no | `runtime::Builder::own_tls`: thread-local storage for each fiber, moves between threads, workers that leave a stuck thread |
 
 #[cfg(feature = "actor")]
 pub mod actor;

@@ -146,8 +146,7 @@ impl Builder {
     ///
     /// # Safety
     ///
-    /// Where the runtime gives fibers [storage of their own](crate::runtime::Builder::own_tls), nothing: use `spawn_roaming` there.
-    /// Elsewhere:
+    /// Where the runtime gives fibers storage of their own (`runtime::Builder::own_tls`), nothing: use `spawn_roaming` there. Elsewhere:
     ///
     /// Once it has started, the fiber may be on another OS thread after any call that may block or yield, and any call of this
     /// crate may. So whatever is on its stack across such a call must be sound to use from another thread: no `Rc` that is
