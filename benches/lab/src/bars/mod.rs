@@ -8,7 +8,7 @@
 //! priority where that is allowed, and its lateness stands beside what it has measured. In the closed loop it is one more
 //! process like the server, as wrk would be.
 //!
-//! Another model, of this project or another, takes part by its name alone: it is one of [`models`](crate::models), and in a
+//! Another model, of this project or another, takes part by its name alone: it is one of [`crate::models`], and in a
 //! scenario's list.
 
 mod scenario;
