@@ -105,9 +105,9 @@ mod tests {
         // Its standard deviation is a hundredth.
         let seconds = all[9_999].after.as_secs_f64();
         assert!((9.5..10.5).contains(&seconds), "{seconds}");
-        // A share of 1/e of the gaps is longer than the mean.
+        // A share of 1/e of the gaps is longer than the mean; the standard deviation of their number is 48.
         let long =
             all.windows(2).filter(|two| two[1].after - two[0].after > Duration::from_millis(1)).count();
-        assert!((3_500..3_860).contains(&long), "{long}");
+        assert!((3_440..3_920).contains(&long), "{long}");
     }
 }
