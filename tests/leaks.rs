@@ -30,8 +30,8 @@ struct Expected {
     stacks: AtomicUsize,
 }
 
-/// The stack whose block of thread-local storage those of all fibers are renewed from. It stays.
-const TEMPLATES: usize = if cfg!(feature = "own-tls") { 1 } else { 0 };
+/// The stacks on which blocks of thread-local storage were tried, and from one of which those of all fibers are renewed. They stay.
+const TEMPLATES: usize = if cfg!(feature = "own-tls") { 3 } else { 0 };
 
 /// Whether there is no look at the exit.
 static IS_SETTLED: AtomicBool = AtomicBool::new(false);
