@@ -56,8 +56,8 @@ extern crate std;
 compile_error!("abaca-asm manages its stacks with Linux system calls; no other system is supported");
 
 #[cfg_attr(
-    any(abaca_asan, abaca_tsan),
-    allow(dead_code, unused_imports, reason = "the sanitizers' builds make no linked contexts")
+    any(abaca_asan, abaca_tsan, abaca_valgrind),
+    allow(dead_code, unused_imports, reason = "these builds make no linked contexts, or set no thread pointer")
 )]
 mod arch;
 mod context;
@@ -77,6 +77,6 @@ mod visit;
 
 pub use context::{Context, Entry, Exit};
 pub use prefetch::prefetch;
-pub use switching::{CAN_SWITCH_WITH, leave_with, prepare, switch, switch_with, thread_pointer};
+pub use switching::{can_switch_with, leave_with, prepare, switch, switch_with, thread_pointer};
 #[cfg(feature = "std")]
 pub use visit::backtrace_from;

@@ -214,3 +214,11 @@ pub(crate) fn futex_wake_one(word: &AtomicU32) {
     // SAFETY: the word is only an address to the kernel.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, 1) };
 }
+
+/// Whether programs may set the base of `fs`.
+pub(crate) fn may_set_fs_base() -> bool {
+    /// `HWCAP2_FSGSBASE` of the kernel's `asm/hwcap2.h`.
+    const FSGSBASE: libc::c_ulong = 2;
+    // SAFETY: getauxval(3) has no preconditions.
+    unsafe { libc::getauxval(libc::AT_HWCAP2) & FSGSBASE != 0 }
+}

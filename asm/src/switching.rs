@@ -78,13 +78,22 @@ pub unsafe fn switch(save: *mut Context, to: Context, word: usize) -> usize {
     unsafe { backend::switch(save, to, word) }
 }
 
-/// Whether [`switch_with`] and [`leave_with`] can be used: whether the switch is one that is written by hand, and no sanitizer
-/// watches it.
-pub const CAN_SWITCH_WITH: bool = cfg!(all(
-    not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
-    target_pointer_width = "64",
-    any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-));
+/// Whether [`switch_with`] and [`leave_with`] can be used: whether the switch is one that is written by hand, no sanitizer or valgrind
+/// watches it, and on x86_64 the kernel lets programs set the base of `fs` (bit 1 of `AT_HWCAP2`, Linux 5.9).
+///
+/// ```
+/// if !abaca_asm::can_switch_with() {
+///     println!("computations share the thread's storage here");
+/// }
+/// ```
+pub fn can_switch_with() -> bool {
+    let is_built = cfg!(all(
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
+        target_pointer_width = "64",
+        any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+    ));
+    is_built && (!cfg!(target_arch = "x86_64") || crate::os::may_set_fs_base())
+}
 
 /// [`switch`] to a computation that has thread-local storage of its own: also makes `thread_pointer` the processor's thread
 /// pointer (the base of `fs`, `tpidr_el0`, `tp`).
@@ -92,14 +101,14 @@ pub const CAN_SWITCH_WITH: bool = cfg!(all(
 /// The caller's own thread pointer is not saved: whoever continues the caller must know it, and uses this function as well.
 ///
 /// ```
-/// use abaca_asm::{CAN_SWITCH_WITH, Context, Exit, prepare, stack::StackPool, switch_with, thread_pointer};
+/// use abaca_asm::{Context, Exit, can_switch_with, prepare, stack::StackPool, switch_with, thread_pointer};
 ///
 /// unsafe extern "C" fn double(word: usize, caller: *mut ()) -> Exit {
 ///     // SAFETY: the caller is suspended, and its context is there.
 ///     Exit { to: unsafe { caller.cast::<Context>().read() }, word: 2 * word }
 /// }
 ///
-/// if CAN_SWITCH_WITH {
+/// if can_switch_with() {
 ///     let pool = StackPool::new(64 * 1024);
 ///     let stack = pool.take()?;
 ///     let mut caller = Context::dangling();
@@ -117,7 +126,7 @@ pub const CAN_SWITCH_WITH: bool = cfg!(all(
 ///
 /// # Panics
 ///
-/// If [`CAN_SWITCH_WITH`] is false.
+/// If the build is one in which [`can_switch_with`] is false.
 ///
 /// # Safety
 ///
@@ -125,11 +134,11 @@ pub const CAN_SWITCH_WITH: bool = cfg!(all(
 ///
 /// * `thread_pointer` is that of `to`: of the thread or block with which it was suspended, or in which it begins. No other
 ///   thread runs with it.
-/// * On x86_64 the kernel lets programs set the base of `fs` (bit 1 of `AT_HWCAP2`).
+/// * [`can_switch_with`] is true.
 #[inline(always)]
 pub unsafe fn switch_with(save: *mut Context, to: Context, word: usize, thread_pointer: *mut ()) -> usize {
     #[cfg(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
         target_pointer_width = "64",
         any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
     ))]
@@ -138,7 +147,7 @@ pub unsafe fn switch_with(save: *mut Context, to: Context, word: usize, thread_p
         backend::switch_with(save, to, word, thread_pointer)
     }
     #[cfg(not(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
         target_pointer_width = "64",
         any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
     )))]
@@ -155,11 +164,11 @@ pub unsafe fn switch_with(save: *mut Context, to: Context, word: usize, thread_p
 ///
 /// # Panics
 ///
-/// If [`CAN_SWITCH_WITH`] is false.
+/// If the build is one in which [`can_switch_with`] is false.
 #[inline(always)]
 pub fn thread_pointer() -> *mut () {
     #[cfg(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
         target_pointer_width = "64",
         any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
     ))]
@@ -167,7 +176,7 @@ pub fn thread_pointer() -> *mut () {
         backend::thread_pointer()
     }
     #[cfg(not(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
         target_pointer_width = "64",
         any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
     )))]
@@ -180,7 +189,7 @@ pub fn thread_pointer() -> *mut () {
 ///
 /// # Panics
 ///
-/// If [`CAN_SWITCH_WITH`] is false.
+/// If the build is one in which [`can_switch_with`] is false.
 ///
 /// # Safety
 ///
@@ -188,7 +197,7 @@ pub fn thread_pointer() -> *mut () {
 #[inline(always)]
 pub unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut ()) -> ! {
     #[cfg(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
         target_pointer_width = "64",
         any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
     ))]
@@ -197,7 +206,7 @@ pub unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut ()) -> !
         backend::leave_with(to, word, thread_pointer)
     }
     #[cfg(not(all(
-        not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+        not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
         target_pointer_width = "64",
         any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
     )))]

@@ -8,7 +8,7 @@ use std::thread;
 
 use abaca_asm::stack::{Stack, StackPool};
 use abaca_asm::{
-    CAN_SWITCH_WITH, Context, Entry, Exit, leave_with, prepare, switch, switch_with, thread_pointer,
+    Context, Entry, Exit, can_switch_with, leave_with, prepare, switch, switch_with, thread_pointer,
 };
 
 /// A fiber and the computation that continues it. Both access it by pointer only.
@@ -270,7 +270,7 @@ fn address_of_a_thread_local() -> usize {
 
 #[test]
 fn a_switch_may_set_the_thread_pointer() {
-    if !CAN_SWITCH_WITH {
+    if !can_switch_with() {
         return;
     }
     let pool = StackPool::new(64 * 1024);

@@ -47,7 +47,7 @@ use self::corosensei as backend;
 #[cfg(feature = "std")]
 pub(crate) use backend::prepare_linked;
 #[cfg(all(
-    not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+    not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
     target_pointer_width = "64",
     any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
 ))]

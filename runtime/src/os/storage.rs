@@ -7,7 +7,7 @@ use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
-use abaca_asm::CAN_SWITCH_WITH;
+use abaca_asm::can_switch_with;
 use abaca_asm::stack::{Fixture, Stack};
 use abaca_tls::Block;
 pub(crate) use abaca_tls::Carrier as Lender;
@@ -18,7 +18,7 @@ pub(crate) use abaca_tls::Carrier as Lender;
 ///
 /// * [`Unsupported`](io::ErrorKind::Unsupported), with the reason.
 pub(crate) fn prepare() -> io::Result<usize> {
-    if !CAN_SWITCH_WITH {
+    if !can_switch_with() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "fibers have thread-local storage of their own only where the switch is written by hand, and without a sanitizer",
