@@ -57,7 +57,11 @@ compile_error!("abaca-asm manages its stacks with Linux system calls; no other s
 
 #[cfg_attr(
     any(abaca_asan, abaca_tsan, abaca_valgrind),
-    allow(dead_code, unused_imports, reason = "these builds make no linked contexts, or set no thread pointer")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "these builds make no linked contexts, or set no thread pointer"
+    )
 )]
 mod arch;
 mod context;
