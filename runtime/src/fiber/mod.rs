@@ -69,6 +69,8 @@
 //!   [the crate page](crate#who-gets-a-turn).
 //! * A call that blocks without abaca's knowledge, such as [`std::thread::sleep`], blocks the worker. See
 //!   [`what_blocks`](crate::guide::what_blocks).
+//!
+//!   With `runtime::Builder::own_tls` (feature `own-tls`) neither keeps the others waiting.
 //! * [`spawn()`] needs a runtime, and fails while that is shutting down.
 
 // What a fiber is made of is in `cell/`; how it waits, in `park/`.

@@ -144,4 +144,4 @@ pub(super) const PAGES: &[Page] = &[
 const ENDLESS: &str = "accepts connections for ever";
 const NIGHTLY: &str = "the trait is there on nightly only";
 const TWICE: &str = "binds one address twice, which fails";
-const GIVES_UP: &str = "std's example calls `unimplemented!()` when it would have to wait";
+const GIVES_UP: &str = "std's example panics when it would have to wait";

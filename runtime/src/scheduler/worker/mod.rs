@@ -11,6 +11,9 @@
 //! parking fiber: the wake-up lands in the inbox, which only this thread drains, in the same pick that the parking fiber makes
 //! or in a later one. If that pick yields the fiber itself, the fiber just goes on. A roaming fiber, which other workers may
 //! take, therefore always leaves through the hub.
+//!
+//! Where fibers have storage of their own, a worker may change its thread (`absence.rs`). "This thread" is then the worker's thread
+//! of the moment, and the hub's context lies with the thread.
 
 #![expect(unsafe_code, reason = "shares workers between threads, and follows pointers to cells that it owns")]
 
