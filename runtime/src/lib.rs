@@ -130,6 +130,7 @@
 //! | [`signal`] | tokio's `signal` | signals as blocking calls |
 //! | [`blocking`] | tokio's `spawn_blocking` | a pool of threads for calls that block |
 //! | [`future`] | | futures on fibers, fibers as futures |
+//! | [`observe`] | | what each fiber does and waits for, seen from outside |
 //! | [`promise`] | OCaml's Lwt | values that arrive later |
 //! | [`actor`] | Erlang/OTP | processes with mailboxes, links, monitors, supervisors |
 //! | `park` | parking_lot_core | the one blocking primitive, for primitives of your own; unstable |
@@ -252,6 +253,7 @@ pub mod future;
 pub mod guide;
 pub mod io;
 pub mod net;
+pub mod observe;
 mod os;
 pub mod park;
 mod poller;
