@@ -33,6 +33,10 @@ impl Flags {
     /// Shares what is not `Send` with other fibers of its worker, which therefore never runs them in parallel.
     #[cfg(feature = "own-tls")]
     pub(crate) const BOUND: Self = Self(512);
+    /// How long it takes until it runs is measured: it has been woken, and its worker picks it by way of the hub.
+    pub(crate) const SAMPLED: Self = Self(1 << 10);
+    /// The flags with which a fiber cannot be continued without the hub.
+    pub(crate) const ROAMING_OR_SAMPLED: Self = Self(Self::ROAMING.0 | Self::SAMPLED.0);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 

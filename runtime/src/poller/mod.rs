@@ -29,6 +29,7 @@ use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
 use crate::os::fork::Generation;
+use crate::queue::Count;
 
 /// The key of the eventfd, which no registration has.
 const NOTIFY: u64 = u64::MAX;
@@ -46,6 +47,9 @@ pub(crate) struct Poller {
     /// Held from the lookup of a registration to the publication of a new one.
     registering: Mutex<()>,
     is_shut_down: AtomicBool,
+    /// How often the poller's thread has asked the kernel, and for how many descriptors there was an event.
+    rounds: Count,
+    events: Count,
     /// The process that polls. A forked copy of it must not change the epoll instance.
     generation: Generation,
 }
@@ -61,6 +65,8 @@ impl Poller {
             buffer: Mutex::new(EventBuffer::new(BATCH)),
             registering: Mutex::new(()),
             is_shut_down: AtomicBool::new(false),
+            rounds: Count::default(),
+            events: Count::default(),
             generation: Generation::current(),
         }))
     }
@@ -68,10 +74,12 @@ impl Poller {
     /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification.
     pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Wakeup)) {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = 0;
         let result = self.epoll.wait(&mut buffer, timeout, |event| {
             if event.key == NOTIFY {
                 return;
             }
+            events += 1;
             let Some(slot) = self.registry.find(event.key) else { return };
             let event_of = |ready: u32, hints_off: u32| match event.bits {
                 bits if bits & (hints_off | BROKEN) != 0 => Event::HintsOff,
@@ -80,6 +88,8 @@ impl Poller {
             };
             slot.event([event_of(READABLE, READ_ENDED | URGENT), event_of(WRITABLE, 0)], &mut wake);
         });
+        self.rounds.add(1);
+        self.events.add(events);
         result.expect("epoll_wait on an epoll instance of our own fails only when interrupted");
     }
 
@@ -91,6 +101,11 @@ impl Poller {
     /// Whether there is an event to take. From any thread.
     pub(crate) fn has_events(&self) -> bool {
         wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
+    }
+
+    /// How often [`wait`](Self::wait) was called, and how many events it got. From any thread.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.rounds.get(), self.events.get())
     }
 
     /// The number of registered descriptors. If it is 0, there is no need to poll.

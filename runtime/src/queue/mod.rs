@@ -9,8 +9,10 @@
 //! * [`Sleepers`]: which worker to wake for work that any worker may take.
 //! * [`SpinLock`]: guards wait lists and channel buffers.
 //! * [`AdaptiveSpin`]: whether spinning before parking pays.
+//! * [`Count`]: what a worker did, for others to read.
 
 mod adaptive_spin;
+mod count;
 mod inbox;
 #[cfg(test)]
 mod item;
@@ -22,6 +24,7 @@ mod spin_lock;
 mod steal;
 
 pub(crate) use adaptive_spin::AdaptiveSpin;
+pub(crate) use count::Count;
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use ring::{Linked, Links, Ring};

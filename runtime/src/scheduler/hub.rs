@@ -213,7 +213,9 @@ impl Worker {
 
     /// Makes every fiber ready whose deadline has passed.
     pub(super) fn expire_timers(&self, now_ns: u64) {
+        let mut expired = 0;
         self.wheel.expire(now_ns, |entry| {
+            expired += 1;
             if let Some(bound) = Bound::of(entry) {
                 return self.expire_bound(entry, bound);
             }
@@ -224,6 +226,7 @@ impl Worker {
                 self.make_ready(fiber);
             }
         });
+        self.remote.counters.timers.add(expired);
     }
 
     /// Whether this worker has to poll.
@@ -303,7 +306,12 @@ impl Worker {
     /// Takes the older half of the victim's unstarted fibers, to run here oldest first. Returns the oldest.
     fn steal_half(&self, victim: &Worker) -> Option<NonNull<Header>> {
         let oldest = steal_half(&victim.remote.stealer, &self.deque);
-        oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())
+        let stolen = oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())?;
+        let counters = &self.remote.counters;
+        counters.steals.add(1);
+        // A thief has nothing of its own.
+        counters.stolen.add(1 + self.deque.len() as u64);
+        Some(stolen)
     }
 
     fn next_random(&self) -> usize {

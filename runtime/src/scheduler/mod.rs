@@ -11,6 +11,7 @@ mod bound;
 mod budget;
 pub(crate) mod cancel;
 mod cost;
+mod counters;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
 #[cfg_attr(feature = "own-tls", path = "own_here.rs")]
@@ -45,6 +46,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 pub(crate) use bound::Bound;
+pub(crate) use counters::{BOUNDS, Counters, Histogram};
 pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
@@ -84,6 +86,7 @@ pub(crate) fn is_closing() -> bool {
 #[inline]
 pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
     let Some(worker) = here::present_at(worker) else { return spawn_elsewhere(worker, fiber) };
+    worker.remote.counters.spawned.add(1);
     if let Some(me) = fiber_on(&worker) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
@@ -111,8 +114,9 @@ fn spawn_elsewhere(worker: &Worker, fiber: NonNull<Header>) {
 /// Queues a new fiber that never runs in parallel with the calling one, `me`: on the same worker, from which nobody steals it.
 pub(crate) fn spawn_beside(worker: &'static Worker, me: NonNull<Header>, fiber: NonNull<Header>) {
     let worker = come_home(worker);
+    worker.remote.counters.spawned.add(1);
     // Straight into the ready list.
-    worker.make_ready(fiber);
+    worker.queue(fiber);
     here::bind([me, fiber], worker);
 }
 

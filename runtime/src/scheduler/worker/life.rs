@@ -257,6 +257,7 @@ impl Worker {
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
+        self.remote.counters.ended.add(1);
         self.shared().dismiss();
         if complete(fiber) {
             // SAFETY: the cell is ours now.
@@ -355,7 +356,7 @@ impl Worker {
         if header.is_started() {
             self.retire_stack(stack, bytes);
             // Only the hub gives a stack of another size back.
-            if bytes != 0 || header.has(Flags::ROAMING) {
+            if bytes != 0 || header.has(Flags::ROAMING_OR_SAMPLED) {
                 return Next::to_hub(self, Request::Start(next));
             }
             self.set_current(Some(next));

@@ -41,6 +41,7 @@ pub(super) use request::Request;
 pub(super) use unwinding::carry_panics_of_coroutines;
 
 use super::budget::Pace;
+use super::counters::{Counters, PERIOD};
 use super::hub::WORTH_WAKING;
 use super::parker::Parker;
 use super::requests::Requests;
@@ -65,7 +66,7 @@ unsafe impl Send for Stealable {}
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(super) shared: AtomicPtr<Shared>,
-    pub(super) remote: CachePadded<Remote>,
+    pub(crate) remote: CachePadded<Remote>,
     /// The fiber that runs; null in the hub. Only this thread writes it.
     current: AtomicPtr<Header>,
     hub: Cell<Context>,
@@ -110,7 +111,7 @@ impl Position {
 }
 
 /// The part of a worker that other threads use.
-pub(super) struct Remote {
+pub(crate) struct Remote {
     /// Wake-ups from other threads, and whether the worker sleeps.
     pub(super) inbox: Inbox<Header>,
     /// The newest unstarted fiber; stealable like the others, once the worker has been busy for a while.
@@ -123,7 +124,9 @@ pub(super) struct Remote {
     /// The operating system's id of the worker's thread; 0 before the thread runs.
     thread_id: AtomicI32,
     /// The number of started fibers that live here.
-    pub(super) fibers: AtomicUsize,
+    pub(crate) fibers: AtomicUsize,
+    /// Written by this worker's thread alone.
+    pub(crate) counters: CachePadded<Counters>,
     /// Where the worker sleeps if a poller thread does the polling.
     pub(super) parker: Parker,
     /// Cancellation requests for fibers that may live here.
@@ -145,7 +148,7 @@ impl Worker {
     pub(super) fn new(index: usize) -> Self {
         let deque = Deque::new_lifo();
         let stealer = deque.stealer();
-        Self {
+        let worker = Self {
             index,
             shared: AtomicPtr::new(ptr::null_mut()),
             remote: CachePadded::new(Remote {
@@ -156,6 +159,7 @@ impl Worker {
                 placed: AtomicUsize::new(0),
                 thread_id: AtomicI32::new(0),
                 fibers: AtomicUsize::new(0),
+                counters: CachePadded::default(),
                 parker: Parker::default(),
                 cancellations: Requests::default(),
                 #[cfg(feature = "own-tls")]
@@ -182,7 +186,9 @@ impl Worker {
             scavenger: super::scavenger::Scavenger::default(),
             unwinding: unwinding::Unwinding::default(),
             refusals: super::refusals::Refusals::default(),
-        }
+        };
+        worker.remote.counters.begin_tick(worker.tick.picks(), 0);
+        worker
     }
 
     pub(super) fn set_thread_id(&self, id: i32) {
@@ -222,9 +228,37 @@ impl Worker {
         self.current.store(fiber.map_or(ptr::null_mut(), NonNull::as_ptr), Ordering::Relaxed);
     }
 
-    /// Queues a fiber that can go on, or an unstarted one bound to this worker. On the worker's own thread.
+    /// Queues a fiber that this thread has woken. On the worker's own thread.
     #[inline]
     pub(crate) fn make_ready(&self, fiber: NonNull<Header>) {
+        if self.remote.counters.woken_here.next().is_multiple_of(PERIOD) {
+            // SAFETY: as in `queue`.
+            self.sample(unsafe { fiber.as_ref() });
+        }
+        self.queue(fiber);
+    }
+
+    /// Measures how long it takes until the fiber, which has been woken, runs.
+    #[cold]
+    fn sample(&self, fiber: &Header) {
+        if !fiber.has(Flags::ROAMING)
+            && !fiber.is_absent()
+            && self.remote.counters.begin_sample(|| self.shared().now_ns())
+        {
+            fiber.set_flag(Flags::SAMPLED);
+        }
+    }
+
+    /// Notes that the fiber whose wake-up is measured runs.
+    #[cold]
+    fn end_sample(&self, fiber: &Header) {
+        fiber.unset_flag(Flags::SAMPLED);
+        self.remote.counters.end_sample(self.shared().now_ns());
+    }
+
+    /// Queues a fiber that can go on, or an unstarted one bound to this worker. On the worker's own thread.
+    #[inline]
+    pub(crate) fn queue(&self, fiber: NonNull<Header>) {
         // SAFETY: the caller got the fiber by its claim, so the cell is alive and in no other list.
         let header = unsafe { fiber.as_ref() };
         if self.notes_wakeup_of_absent(header) {
@@ -264,7 +298,7 @@ impl Worker {
         // Relaxed: a load figure.
         target.remote.placed.fetch_add(1, Ordering::Relaxed);
         if ptr::eq(target, self) {
-            self.make_ready(fiber);
+            self.queue(fiber);
         } else {
             shared.deliver(target, fiber);
         }
@@ -324,7 +358,12 @@ impl Worker {
         }
         let arrived = self.remote.inbox.drain();
         while let Some(fiber) = arrived.pop_front() {
-            self.make_ready(fiber);
+            // SAFETY: the fiber came out of a queue, which made it ours.
+            let header = unsafe { fiber.as_ref() };
+            if header.is_started() && self.remote.counters.woken_elsewhere.next().is_multiple_of(PERIOD) {
+                self.sample(header);
+            }
+            self.queue(fiber);
         }
         true
     }
@@ -348,6 +387,8 @@ impl Worker {
 
     /// Starts a new tick: the hub has looked at everything.
     pub(super) fn renew_tick(&self) {
-        self.picks_left.store(self.tick.picks(), Ordering::Relaxed);
+        let picks = self.tick.picks();
+        self.remote.counters.begin_tick(picks, self.picks_left.load(Ordering::Relaxed));
+        self.picks_left.store(picks, Ordering::Relaxed);
     }
 }

@@ -38,7 +38,11 @@ impl Worker {
     #[inline(always)]
     fn suspend_fast(&self, me: &Header) {
         match self.pick() {
-            Some(next) if next == NonNull::from(me) => {}
+            Some(next) if next == NonNull::from(me) => {
+                if me.has(Flags::SAMPLED) {
+                    self.end_sample(me);
+                }
+            }
             Some(next) => self.continue_with(me, next),
             None => self.enter_hub(me, Request::Nothing),
         }
@@ -50,7 +54,10 @@ impl Worker {
     fn suspend_slow(&self, me: &Header, request: Request) {
         let suspend = |worker: &Self| match request {
             Request::Nothing if !me.has(Flags::ROAMING) => worker.suspend_fast(me),
-            request => worker.enter_hub(me, request),
+            request => {
+                worker.remote.counters.count_run();
+                worker.enter_hub(me, request);
+            }
         };
         if !me.has(Flags::HOOKED) {
             return suspend(self);
@@ -108,6 +115,7 @@ impl Worker {
     /// Lets the hub look at everything. Every fiber that this makes ready runs before the current one goes on.
     pub(in crate::scheduler) fn request_hub_pass(&self, me: NonNull<Header>) {
         // Relaxed: as for `current`.
+        self.remote.counters.begin_tick(0, self.picks_left.load(Ordering::Relaxed));
         self.picks_left.store(0, Ordering::Relaxed);
         self.defer_self(me);
     }
@@ -121,6 +129,7 @@ impl Worker {
         if header.has(Flags::HOOKED) {
             return self.suspend_slow(header, request);
         }
+        self.remote.counters.count_run();
         self.enter_hub(header, request);
     }
 
@@ -128,7 +137,7 @@ impl Worker {
     fn continue_with(&self, me: &Header, next: NonNull<Header>) {
         // SAFETY: `next` came out of a queue, which made it ours.
         let header = unsafe { next.as_ref() };
-        if header.is_started() && !header.has(Flags::ROAMING) {
+        if header.is_started() && !header.has(Flags::ROAMING_OR_SAMPLED) {
             self.set_current(Some(next));
             // SAFETY: `next` is suspended (a started fiber in a queue is), and its context was saved on this
             // thread by the switch that suspended it. `me` is the running fiber.
@@ -170,6 +179,9 @@ impl Worker {
         let header = unsafe { fiber.as_ref() };
         let to = if header.is_started() {
             self.set_home(header);
+            if header.has(Flags::SAMPLED) {
+                self.end_sample(header);
+            }
             header.context.get()
         } else {
             match self.obtain_stack(header) {
