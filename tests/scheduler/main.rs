@@ -8,6 +8,7 @@ mod budget;
 mod home;
 mod hooks;
 mod manners;
+mod metrics;
 mod roam;
 mod steal;
 mod turns;

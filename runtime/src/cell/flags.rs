@@ -17,11 +17,11 @@ impl Flags {
     /// Must resume where it was suspended even if it roams: it has a timer in that worker's wheel, or it unwinds.
     pub(crate) const PINNED: Self = Self(2);
     /// Placed on its worker by `Worker::place`, and counted in that worker's placed fibers.
-    pub(crate) const PLACED: Self = Self(4);
+    pub(crate) const PLACED: Self = Self(1 << 10);
     /// The next fiber that this one spawns goes to the least loaded worker: this one has just accepted a connection.
     pub(crate) const DISTRIBUTED: Self = Self(8);
     /// Unwinds because it was cancelled, until the payload is dropped.
-    pub(crate) const CANCELLING: Self = Self(16);
+    pub(crate) const CANCELLING: Self = Self(1 << 11);
     /// Its runtime has hooks, which are called around the fiber and its parks.
     pub(crate) const HOOKED: Self = Self(32);
     /// A hook runs around its park: the fiber has a waiter, but is not suspended.
@@ -34,7 +34,7 @@ impl Flags {
     #[cfg(feature = "own-tls")]
     pub(crate) const BOUND: Self = Self(512);
     /// How long it takes until it runs is measured: it has been woken, and its worker picks it by way of the hub.
-    pub(crate) const SAMPLED: Self = Self(1 << 10);
+    pub(crate) const SAMPLED: Self = Self(4);
     /// The flags with which a fiber cannot be continued without the hub.
     pub(crate) const ROAMING_OR_SAMPLED: Self = Self(Self::ROAMING.0 | Self::SAMPLED.0);
     /// The flags with which a fiber cannot take the fast path of a suspension.

@@ -4,3 +4,11 @@
 //! in the header of a fiber (`cell/`), in the workers (`scheduler/`), in the primitives. This room reads it.
 //!
 //! `README.md` beside this file tells how fibers are looked at while they run.
+
+#[cfg(feature = "metrics")]
+mod facade;
+mod metrics;
+mod prometheus;
+mod samples;
+
+pub use self::metrics::{LatencyHistogram, Metrics, PollerMetrics, StackMetrics, WorkerMetrics, metrics};

@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Count(AtomicU64);
 
 impl Count {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// Adds `more`. One thread at a time may call it, and each must have seen what the one before did.
     #[inline(always)]
     pub(crate) fn add(&self, more: u64) {

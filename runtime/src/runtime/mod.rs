@@ -40,6 +40,7 @@ use crew::{Crew, Report};
 
 use crate::cell::NoStack;
 use crate::fiber::{self, JoinHandle, SpawnError};
+use crate::observe::Metrics;
 use crate::pool;
 use crate::scheduler::{self, Shared};
 
@@ -212,6 +213,18 @@ impl Runtime {
     /// ```
     pub fn blocking_metrics(&self) -> pool::Metrics {
         self.shared.blocking.metrics()
+    }
+
+    /// What the runtime has done and has now: fibers, workers, pollers, stacks.
+    ///
+    /// ```
+    /// let runtime = abaca::Runtime::builder().workers(2).build().unwrap();
+    /// runtime.run(|| abaca::spawn(|| ()).join().unwrap());
+    /// let metrics = runtime.metrics();
+    /// assert_eq!((metrics.workers.len(), metrics.spawned, metrics.live), (2, 2, 0));
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.shared)
     }
 
     /// Shuts the runtime down: accepts no new fibers, [cancels](crate::cancel) the fibers that are left, and waits until they

@@ -25,8 +25,8 @@ const FIRST_BOUND_NS: u64 = 256;
 pub(crate) struct Counters {
     /// Fibers that were spawned on this worker, or by one of its fibers.
     pub(crate) spawned: Count,
-    /// Fibers that have ended here.
-    pub(crate) ended: Count,
+    /// Fibers that have ended here twice: they were completed, and went on to drop their result.
+    pub(crate) ended_twice: Count,
     /// Wake-ups of this worker's fibers by its own thread: by its other fibers, timers, and the poller if it polls itself.
     pub(crate) woken_here: Count,
     /// Wake-ups of this worker's fibers by other threads.

@@ -299,7 +299,7 @@ impl Worker {
     }
 
     /// How many of this worker's fibers other workers could take.
-    pub(super) fn stealable(&self) -> usize {
+    pub(crate) fn stealable(&self) -> usize {
         self.remote.stealer.len() + usize::from(!self.remote.newest.is_empty())
     }
 

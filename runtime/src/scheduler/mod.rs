@@ -21,6 +21,7 @@ mod hub;
 mod idle;
 mod monitor;
 mod monitor_parker;
+mod outside;
 #[cfg_attr(loom, path = "model_parker.rs")]
 mod parker;
 #[cfg_attr(loom, path = "model_reach.rs")]
@@ -46,10 +47,10 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 pub(crate) use bound::Bound;
-pub(crate) use counters::{BOUNDS, Counters, Histogram};
 pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
+pub(crate) use counters::{BOUNDS, Histogram};
 #[cfg(feature = "own-tls")]
 pub(crate) use handoff::Spares;
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
@@ -15,6 +15,7 @@ use super::hooks::Hooks;
 use super::hub::WORTH_WAKING;
 use super::monitor;
 use super::monitor_parker::{MonitorParker, NEVER};
+use super::outside::OutsideCounts;
 use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
@@ -60,9 +61,7 @@ pub(crate) struct Shared {
     running: AtomicUsize,
     /// How many threads that are not workers hold a [`RuntimeGuard`].
     guards: AtomicUsize,
-    /// How many fibers were spawned from outside, and how many of all never started.
-    pub(crate) spawned_outside: AtomicU64,
-    pub(crate) never_started: AtomicU64,
+    pub(super) outside: OutsideCounts,
     /// How many fibers are alive. Counted only if there is a limit.
     alive: AtomicUsize,
     /// How many fibers may be alive at once; `usize::MAX` is no limit.
@@ -110,8 +109,7 @@ impl Shared {
             phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
             running: AtomicUsize::new(workers),
             guards: AtomicUsize::new(0),
-            spawned_outside: AtomicU64::new(0),
-            never_started: AtomicU64::new(0),
+            outside: OutsideCounts::default(),
             alive: AtomicUsize::new(0),
             max_fibers,
             epoch,
@@ -285,7 +283,7 @@ impl Shared {
 
     /// The number of workers with started fibers, and the number of started fibers.
     pub(crate) fn still_alive(&self) -> (usize, usize) {
-        let counts = self.workers.iter().map(|worker| worker.remote.fibers.load(Ordering::Relaxed));
+        let counts = self.workers.iter().map(|worker| worker.live.len());
         let busy = counts.clone().filter(|count| *count > 0).count();
         (busy, counts.sum::<usize>() + self.roaming.len())
     }
@@ -299,8 +297,7 @@ impl Shared {
 
     /// Queues an unstarted fiber from outside, and wakes a worker for it.
     pub(crate) fn inject(&self, unstarted: NonNull<Header>) {
-        // Relaxed: a number.
-        self.spawned_outside.fetch_add(1, Ordering::Relaxed);
+        self.outside.count_spawned();
         self.injector.push(Stealable(unstarted));
         self.unpark_one();
     }
@@ -368,8 +365,7 @@ impl Shared {
     pub(crate) fn abort_unstarted(&self, fiber: NonNull<Header>, payload: Box<dyn Any + Send>) {
         // SAFETY: the fiber came out of a queue, which made it ours, and it has not started.
         unsafe { Header::abort_unstarted(fiber, payload) };
-        // Relaxed: a number.
-        self.never_started.fetch_add(1, Ordering::Relaxed);
+        self.outside.count_never_started();
         self.dismiss();
         if complete(fiber) {
             // SAFETY: the cell is ours. If the payload's destructor panics, the panic hook reports it.

@@ -8,7 +8,6 @@
 //! gets EINTR, and few libraries go on.
 
 use std::ptr;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::stall::Stall;
@@ -57,8 +56,8 @@ impl Worker {
         if has_ready == Some(true) {
             return true;
         }
-        // Relaxed: a count that does not change while the worker makes no progress.
-        let others = self.remote.fibers.load(Ordering::Relaxed) + shared.roaming.len();
+        // The count does not change while the worker makes no progress.
+        let others = self.live.len() + shared.roaming.len();
         if others < 2 {
             return false;
         }

@@ -234,8 +234,6 @@ impl Worker {
         } else {
             // SAFETY: alive, in no list yet, removed in `finish` before it is freed.
             unsafe { self.live.insert(fiber) };
-            // Relaxed: a hint for placement, written by this thread alone.
-            self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
         }
     }
 
@@ -257,7 +255,6 @@ impl Worker {
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
-        self.remote.counters.ended.add(1);
         self.shared().dismiss();
         if complete(fiber) {
             // SAFETY: the cell is ours now.
@@ -280,6 +277,7 @@ impl Worker {
         // SAFETY: the cell is the worker's since `finish`, and is freed below.
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
+        self.remote.counters.ended_twice.add(1);
         // The destructor that has just run may have made a handle.
         // SAFETY: as above.
         unsafe { fiber.as_ref() }.detach();
@@ -312,7 +310,6 @@ impl Worker {
         } else {
             // SAFETY: inserted by `register` on this worker: only roaming fibers change their home.
             unsafe { self.live.remove(fiber) };
-            self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
         }
         if header.has(Flags::PLACED) {
             header.unset_flag(Flags::PLACED);

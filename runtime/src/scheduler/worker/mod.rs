@@ -26,6 +26,7 @@ mod refused;
 mod request;
 mod switching;
 mod unwinding;
+mod waking;
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::{self, NonNull};
@@ -41,7 +42,7 @@ pub(super) use request::Request;
 pub(super) use unwinding::carry_panics_of_coroutines;
 
 use super::budget::Pace;
-use super::counters::{Counters, PERIOD};
+use super::counters::Counters;
 use super::hub::WORTH_WAKING;
 use super::parker::Parker;
 use super::requests::Requests;
@@ -61,12 +62,13 @@ pub(crate) struct Stealable(pub(crate) NonNull<Header>);
 // carries the pointer orders all accesses.
 unsafe impl Send for Stealable {}
 
-/// See the module's documentation. Other threads may use `remote`, `index` and `shared`, and read `current` and `picks_left`.
+/// See the module's documentation. Other threads may use `remote`, `index` and `shared`, and read `current`, `picks_left` and the
+/// counts of `live`.
 /// Everything else belongs to the worker's own thread.
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(super) shared: AtomicPtr<Shared>,
-    pub(crate) remote: CachePadded<Remote>,
+    pub(super) remote: CachePadded<Remote>,
     /// The fiber that runs; null in the hub. Only this thread writes it.
     current: AtomicPtr<Header>,
     hub: Cell<Context>,
@@ -111,7 +113,7 @@ impl Position {
 }
 
 /// The part of a worker that other threads use.
-pub(crate) struct Remote {
+pub(super) struct Remote {
     /// Wake-ups from other threads, and whether the worker sleeps.
     pub(super) inbox: Inbox<Header>,
     /// The newest unstarted fiber; stealable like the others, once the worker has been busy for a while.
@@ -123,10 +125,8 @@ pub(crate) struct Remote {
     pub(super) placed: AtomicUsize,
     /// The operating system's id of the worker's thread; 0 before the thread runs.
     thread_id: AtomicI32,
-    /// The number of started fibers that live here.
-    pub(crate) fibers: AtomicUsize,
     /// Written by this worker's thread alone.
-    pub(crate) counters: CachePadded<Counters>,
+    pub(super) counters: CachePadded<Counters>,
     /// Where the worker sleeps if a poller thread does the polling.
     pub(super) parker: Parker,
     /// Cancellation requests for fibers that may live here.
@@ -158,7 +158,6 @@ impl Worker {
                 epoch: AtomicU32::new(0),
                 placed: AtomicUsize::new(0),
                 thread_id: AtomicI32::new(0),
-                fibers: AtomicUsize::new(0),
                 counters: CachePadded::default(),
                 parker: Parker::default(),
                 cancellations: Requests::default(),
@@ -226,34 +225,6 @@ impl Worker {
     fn set_current(&self, fiber: Option<NonNull<Header>>) {
         // Relaxed: other threads only compare it with what they saw before.
         self.current.store(fiber.map_or(ptr::null_mut(), NonNull::as_ptr), Ordering::Relaxed);
-    }
-
-    /// Queues a fiber that this thread has woken. On the worker's own thread.
-    #[inline]
-    pub(crate) fn make_ready(&self, fiber: NonNull<Header>) {
-        if self.remote.counters.woken_here.next().is_multiple_of(PERIOD) {
-            // SAFETY: as in `queue`.
-            self.sample(unsafe { fiber.as_ref() });
-        }
-        self.queue(fiber);
-    }
-
-    /// Measures how long it takes until the fiber, which has been woken, runs.
-    #[cold]
-    fn sample(&self, fiber: &Header) {
-        if !fiber.has(Flags::ROAMING)
-            && !fiber.is_absent()
-            && self.remote.counters.begin_sample(|| self.shared().now_ns())
-        {
-            fiber.set_flag(Flags::SAMPLED);
-        }
-    }
-
-    /// Notes that the fiber whose wake-up is measured runs.
-    #[cold]
-    fn end_sample(&self, fiber: &Header) {
-        fiber.unset_flag(Flags::SAMPLED);
-        self.remote.counters.end_sample(self.shared().now_ns());
     }
 
     /// Queues a fiber that can go on, or an unstarted one bound to this worker. On the worker's own thread.
@@ -358,12 +329,7 @@ impl Worker {
         }
         let arrived = self.remote.inbox.drain();
         while let Some(fiber) = arrived.pop_front() {
-            // SAFETY: the fiber came out of a queue, which made it ours.
-            let header = unsafe { fiber.as_ref() };
-            if header.is_started() && self.remote.counters.woken_elsewhere.next().is_multiple_of(PERIOD) {
-                self.sample(header);
-            }
-            self.queue(fiber);
+            self.receive(fiber);
         }
         true
     }
