@@ -35,10 +35,18 @@ impl Flags {
     pub(crate) const BOUND: Self = Self(512);
     /// How long it takes until it runs is measured: it has been woken, and its worker picks it by way of the hub.
     pub(crate) const SAMPLED: Self = Self(4);
+    /// Its runtime has a flight recorder.
+    pub(crate) const RECORDED: Self = Self(16);
+    /// The flags with which a fiber that has been woken takes the slow path into a queue.
+    pub(crate) const ROAMING_OR_RECORDED: Self = Self(Self::ROAMING.0 | Self::RECORDED.0);
+    /// The flags with which a fiber begins and ends with more than its closure.
+    pub(crate) const HOOKED_OR_RECORDED: Self = Self(Self::HOOKED.0 | Self::RECORDED.0);
+    /// The flags with which a fiber spawns another with more than a push.
+    pub(crate) const DISTRIBUTED_OR_RECORDED: Self = Self(Self::DISTRIBUTED.0 | Self::RECORDED.0);
     /// The flags with which a fiber cannot be continued without the hub.
     pub(crate) const ROAMING_OR_SAMPLED: Self = Self(Self::ROAMING.0 | Self::SAMPLED.0);
     /// The flags with which a fiber cannot take the fast path of a suspension.
-    pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
+    pub(crate) const SLOW: Self = Self(Self::ROAMING.0 | Self::HOOKED.0 | Self::RECORDED.0);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

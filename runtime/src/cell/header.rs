@@ -220,6 +220,16 @@ impl Header {
         self.wait.set(Wait::begun(reason));
     }
 
+    /// The reason of the fiber's wait; [`Reason::None`] if it runs, or is about to.
+    pub(crate) fn wait(&self) -> (Reason, ()) {
+        (self.wait.get().reason(), ())
+    }
+
+    /// Where the fiber was spawned.
+    pub(crate) fn spawn_site(&self) -> &'static std::panic::Location<'static> {
+        std::panic::Location::caller()
+    }
+
     #[inline(always)]
     pub(crate) fn waiting(&self) -> *const Waiter {
         self.waiting.load(Ordering::Acquire)

@@ -175,7 +175,9 @@ impl<T: AsFd> Descriptor<T> {
     ) -> io::Result<usize> {
         let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
         let is_short = |moved: &usize| self.kind == Kind::Stream && *moved < wanted && *moved != 0;
-        self.retry(direction, reason, None, call, is_short)
+        let moved = self.retry(direction, reason, None, call, is_short)?;
+        scheduler::record_bytes(direction == Direction::Read, moved);
+        Ok(moved)
     }
 
     /// [`transfer`](Self::transfer) for a `call` that stores in `wanted` how many bytes it asked for.

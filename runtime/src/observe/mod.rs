@@ -7,6 +7,7 @@
 
 #[cfg(feature = "metrics")]
 mod facade;
+pub mod flight;
 mod metrics;
 mod prometheus;
 mod samples;

@@ -31,6 +31,7 @@ pub(crate) mod stderr;
 pub(crate) mod storage;
 pub(crate) mod thread;
 pub(crate) mod thread_state;
+pub(crate) mod ticks;
 #[cfg(feature = "backtrace")]
 pub(crate) mod trace_signal;
 pub(crate) mod unwind;

@@ -71,8 +71,9 @@ impl Poller {
         }))
     }
 
-    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Wakeup)) {
+    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a
+    /// notification. Returns the number of events.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Wakeup)) -> u64 {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events = 0;
         let result = self.epoll.wait(&mut buffer, timeout, |event| {
@@ -91,6 +92,7 @@ impl Poller {
         self.rounds.add(1);
         self.events.add(events);
         result.expect("epoll_wait on an epoll instance of our own fails only when interrupted");
+        events
     }
 
     /// Ends the current [`wait`](Self::wait), or the next one.

@@ -11,6 +11,7 @@ use abaca_asm::stack::DEFAULT_STACK_BYTES;
 use super::Runtime;
 use super::crew::Crew;
 use crate::cell::contained;
+use crate::observe::flight::Recorder;
 use crate::poller;
 use crate::pool::{self, Pool};
 use crate::scheduler::{self, Hooks, Pollers, Reporting, Shared, StackSupply};
@@ -48,6 +49,7 @@ pub struct Builder {
     on_thread_stop: Option<Hook>,
     hooks: Hooks,
     pub(super) reporting: Reporting,
+    pub(super) recorder: Option<Recorder>,
     #[cfg(feature = "own-tls")]
     pub(super) storage: super::own_tls::Settings,
 }
@@ -81,6 +83,7 @@ impl Default for Builder {
             on_thread_stop: None,
             hooks: Hooks::default(),
             reporting: Reporting::default(),
+            recorder: None,
             #[cfg(feature = "own-tls")]
             storage: super::own_tls::Settings::default(),
         }
@@ -306,6 +309,7 @@ impl Builder {
         let blocking = Arc::new(Pool::new(&self.name, self.blocking.check()?));
         let shared =
             Shared::new(workers, stacks, pollers, blocking, self.max_fibers, self.hooks, self.reporting)?;
+        super::recording::start(&shared, self.recorder.as_ref());
         let crew = Crew::new(Arc::clone(&shared));
         let mut runtime = Runtime {
             shared: Arc::clone(&shared),

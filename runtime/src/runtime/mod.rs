@@ -26,6 +26,7 @@ mod crew;
 #[cfg(feature = "own-tls")]
 mod own_tls;
 mod panic_report;
+mod recording;
 mod stalls;
 
 use std::fmt;

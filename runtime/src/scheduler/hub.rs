@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use super::bound::Bound;
 use super::here;
+use super::recording::{Cause, Kind};
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
 use crate::cell::{Header, Outcome, Waiter, Wakeup};
+use crate::poller::Poller;
 use crate::queue::{AdaptiveSpin, Search, steal_half};
 
 /// The length from which a deque is worth stealing from, and waking a worker for, at once. A shorter one is stolen from
@@ -214,7 +216,7 @@ impl Worker {
     /// Makes every fiber ready whose deadline has passed.
     pub(super) fn expire_timers(&self, now_ns: u64) {
         let mut expired = 0;
-        self.wheel.expire(now_ns, |entry| {
+        let mut expire = |entry: NonNull<crate::timer::Entry>| {
             expired += 1;
             if let Some(bound) = Bound::of(entry) {
                 return self.expire_bound(entry, bound);
@@ -225,7 +227,8 @@ impl Worker {
             if let Some(Wakeup::Fiber(fiber)) = waiter.claim(Outcome::TimedOut) {
                 self.make_ready(fiber);
             }
-        });
+        };
+        self.wake_for(Cause::Timer, || self.wheel.expire(now_ns, &mut expire));
         self.remote.counters.timers.add(expired);
     }
 
@@ -239,7 +242,15 @@ impl Worker {
         if let Some(poller) = self.shared().poller_of(self.index)
             && poller.registered() != 0
         {
-            poller.wait(Some(Duration::ZERO), super::wake);
+            self.poll(poller, Some(Duration::ZERO));
+        }
+    }
+
+    /// Waits for the poller's events, and wakes whom they are for.
+    pub(super) fn poll(&self, poller: &Poller, timeout: Option<Duration>) {
+        let events = self.wake_for(Cause::Poller, || poller.wait(timeout, super::wake));
+        if events > 0 {
+            self.record(Kind::Poll, 0, events);
         }
     }
 
@@ -308,6 +319,7 @@ impl Worker {
         let oldest = steal_half(&victim.remote.stealer, &self.deque);
         let stolen = oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())?;
         let counters = &self.remote.counters;
+        self.record(Kind::Steal, victim.index as u8, 1 + self.deque.len() as u64);
         counters.steals.add(1);
         // A thief has nothing of its own.
         counters.stolen.add(1 + self.deque.len() as u64);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::hub::WATCH;
+use super::recording::Kind;
 use super::worker::Worker;
 use crate::atomic::spin;
 use crate::os::slack;
@@ -31,10 +32,12 @@ impl Worker {
             let began = shared.now_ns();
             let until = [self.wheel.next_deadline(), self.scavenger.due_ns()].into_iter().flatten().min();
             let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
+            self.record(Kind::Sleep, 0, 0);
             slack::sleep(timeout, |timeout| match shared.poller_of(self.index) {
-                Some(poller) => poller.wait(timeout, super::wake),
+                Some(poller) => self.poll(poller, timeout),
                 None => self.remote.parker.park(timeout),
             });
+            self.record(Kind::Awake, 0, 0);
             let slept_ns = || shared.now_ns() - began;
             self.hub_state.expects_items.set(
                 shared.poller_of(self.index).is_some()

@@ -26,6 +26,7 @@ mod outside;
 mod parker;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
+mod recording;
 mod refusals;
 mod report;
 mod reporting;
@@ -58,6 +59,9 @@ pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_o
 pub(crate) use here::{pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
+pub(crate) use recording::{
+    Cause, Decoded, Kind, OnTrigger, Trigger, record_bytes, record_text, set_recorder, trigger,
+};
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
@@ -91,11 +95,15 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
     if let Some(me) = fiber_on(&worker) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::DISTRIBUTED) {
-            header.unset_flag(Flags::DISTRIBUTED);
+        if header.has(Flags::DISTRIBUTED_OR_RECORDED) {
             // SAFETY: a new fiber that is in no queue yet is ours.
-            if !unsafe { fiber.as_ref() }.has(Flags::ROAMING) {
-                return worker.place(fiber);
+            let new = unsafe { fiber.as_ref() };
+            worker.record_fiber(Kind::Spawn, new);
+            if header.has(Flags::DISTRIBUTED) {
+                header.unset_flag(Flags::DISTRIBUTED);
+                if !new.has(Flags::ROAMING) {
+                    return worker.place(fiber);
+                }
             }
         }
     }
@@ -116,6 +124,8 @@ fn spawn_elsewhere(worker: &Worker, fiber: NonNull<Header>) {
 pub(crate) fn spawn_beside(worker: &'static Worker, me: NonNull<Header>, fiber: NonNull<Header>) {
     let worker = come_home(worker);
     worker.remote.counters.spawned.add(1);
+    // SAFETY: a new fiber that is in no queue yet is ours.
+    worker.record_fiber(Kind::Spawn, unsafe { fiber.as_ref() });
     // Straight into the ready list.
     worker.queue(fiber);
     here::bind([me, fiber], worker);

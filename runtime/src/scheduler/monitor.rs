@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use super::monitor_parker::NEVER;
+use super::recording::Trigger;
 use super::shared::{Phase, Shared};
 use super::stall::Stall;
 use super::worker::{Position, Worker};
@@ -92,6 +93,7 @@ impl Progress {
         let Some(threshold) = shared.reporting.threshold else { return };
         if self.stalled_for >= threshold && !self.is_reported {
             let Some(stall) = worker.examine() else { return };
+            shared.trigger(Trigger::Stall);
             self.is_reported = shared.reporting.report(Stall { elapsed: self.stalled_for, ..stall });
         }
     }

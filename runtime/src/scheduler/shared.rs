@@ -5,8 +5,8 @@
 use std::any::Any;
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
@@ -16,6 +16,7 @@ use super::hub::WORTH_WAKING;
 use super::monitor;
 use super::monitor_parker::{MonitorParker, NEVER};
 use super::outside::OutsideCounts;
+use super::recording::Recorder;
 use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
@@ -36,8 +37,11 @@ pub(crate) enum Phase {
 /// The bit of the phase word that is set from `Phase::Closing` on.
 const CLOSING: u8 = 1;
 
-/// The bit of the phase word that is set if there are hooks: a starting fiber tests both bits at once.
+/// The bit of the phase word that is set if there are hooks: a starting fiber tests all bits at once.
 const HOOKED: u8 = 2;
+
+/// The bit of the phase word that is set if there is a recorder.
+const RECORDED: u8 = 4;
 
 /// The pollers of a runtime, and who waits in them.
 pub(crate) enum Pollers {
@@ -73,9 +77,11 @@ pub(crate) struct Shared {
     /// How often the monitor checks the workers while one is awake. `None` if it has nothing to check.
     pub(super) period: Option<Duration>,
     pub(super) reporting: Reporting,
+    /// The flight recorder, if there is one.
+    pub(crate) recorder: OnceLock<Recorder>,
     /// The threads that take over workers; set once if fibers have storage of their own.
     #[cfg(feature = "own-tls")]
-    pub(crate) spares: std::sync::OnceLock<super::handoff::Spares>,
+    pub(crate) spares: OnceLock<super::handoff::Spares>,
 }
 
 /// Keeps a runtime's shared state alive while a thread that is not one of its workers uses it.
@@ -118,8 +124,9 @@ impl Shared {
             monitor_parker: MonitorParker::new(epoch)?,
             period: monitor::period(workers, reporting.threshold),
             reporting,
+            recorder: OnceLock::new(),
             #[cfg(feature = "own-tls")]
-            spares: std::sync::OnceLock::new(),
+            spares: OnceLock::new(),
         });
         for worker in &shared.workers {
             // Models have no stacks.
@@ -135,11 +142,16 @@ impl Shared {
         if self.phase.load(Ordering::Acquire) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
     }
 
-    /// Whether a starting fiber needs no mark: the runtime is running and has no hooks.
+    /// Whether a starting fiber needs no mark: the runtime is running, and has neither hooks nor a recorder.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         // Acquire: as in `phase`.
         self.phase.load(Ordering::Acquire) == 0
+    }
+
+    /// Makes fibers that start from now on write events for the recorder.
+    pub(super) fn record_fibers(&self) {
+        self.phase.fetch_or(RECORDED, Ordering::Release);
     }
 
     /// Begins the shutdown: spawning fails from now on, and all threads are woken to see it.

@@ -14,6 +14,7 @@ use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::here::{self, come_home, current_worker};
 use crate::scheduler::hooks::call_around;
+use crate::scheduler::recording::{Cause, Kind};
 use crate::scheduler::shared::Phase;
 use crate::scheduler::stacks;
 
@@ -64,10 +65,24 @@ fn run_and_finish(fiber: NonNull<Header>) -> Next {
 #[inline]
 pub(super) fn run_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
     // SAFETY: the cell is alive until `finish`.
-    if unsafe { fiber.as_ref() }.has(Flags::HOOKED) {
+    let header = unsafe { fiber.as_ref() };
+    if header.has(Flags::HOOKED_OR_RECORDED) { run_slow(header, live) } else { live() }
+}
+
+/// [`run_in_hook`] for a fiber that has a hook or is recorded.
+#[cold]
+fn run_slow(fiber: &Header, live: impl FnOnce()) {
+    let is_recorded = fiber.has(Flags::RECORDED);
+    if is_recorded {
+        come_home(this_worker()).record_start(fiber);
+    }
+    if fiber.has(Flags::HOOKED) {
         call_around(this_worker().shared().hooks.fiber.as_ref(), live);
     } else {
         live();
+    }
+    if is_recorded {
+        come_home(this_worker()).record_fiber(Kind::End, fiber);
     }
 }
 
@@ -237,7 +252,7 @@ impl Worker {
         }
     }
 
-    /// Marks a starting fiber if its runtime is closing or has hooks.
+    /// Marks a starting fiber if its runtime is closing, has hooks, or has a recorder.
     #[cold]
     fn mark_starting(&self, fiber: &Header) {
         if self.shared().phase() == Phase::Closing {
@@ -246,6 +261,9 @@ impl Worker {
         }
         if self.shared().hooks.are_there() {
             fiber.set_flag(Flags::HOOKED);
+        }
+        if self.recorder().is_some() {
+            fiber.set_flag(Flags::RECORDED);
         }
     }
 
@@ -256,7 +274,7 @@ impl Worker {
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
         self.shared().dismiss();
-        if complete(fiber) {
+        if self.wake_for(Cause::Ended, || complete(fiber)) {
             // SAFETY: the cell is ours now.
             if !unsafe { Header::is_clear(fiber) } {
                 // The handle was dropped at the last moment, so we must run the result's destructor, and as this fiber,

@@ -28,7 +28,7 @@ mod switching;
 mod unwinding;
 mod waking;
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
@@ -45,10 +45,11 @@ use super::budget::Pace;
 use super::counters::Counters;
 use super::hub::WORTH_WAKING;
 use super::parker::Parker;
+use super::recording::{Cause, WorkerRecorder};
 use super::requests::Requests;
 use super::shared::Shared;
 use super::tick::Tick;
-use crate::cell::{Flags, Header, LiveList, Reason};
+use crate::cell::{Flags, Header, LiveList};
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
@@ -94,6 +95,8 @@ pub(crate) struct Worker {
     pub(super) pace: Pace,
     pub(super) scavenger: super::scavenger::Scavenger,
     unwinding: unwinding::Unwinding,
+    /// The worker's part of the flight recorder, if there is one. Other threads may copy the ring.
+    recorder: OnceCell<Box<WorkerRecorder>>,
     pub(super) refusals: super::refusals::Refusals,
 }
 
@@ -184,6 +187,7 @@ impl Worker {
             pace: Pace::default(),
             scavenger: super::scavenger::Scavenger::default(),
             unwinding: unwinding::Unwinding::default(),
+            recorder: OnceCell::new(),
             refusals: super::refusals::Refusals::default(),
         };
         worker.remote.counters.begin_tick(worker.tick.picks(), 0);
@@ -235,15 +239,11 @@ impl Worker {
         if self.notes_wakeup_of_absent(header) {
             return;
         }
-        if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
-            self.take_timer_of(header);
-            // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
-            header.set_waiting(ptr::null(), Reason::None);
-            self.deque.push(Stealable(fiber));
-        } else {
-            // SAFETY: as above.
-            unsafe { self.ready.push_back(fiber) };
+        if header.has(Flags::ROAMING_OR_RECORDED) {
+            return self.queue_slow(fiber);
         }
+        // SAFETY: as above.
+        unsafe { self.ready.push_back(fiber) };
     }
 
     /// Queues a fiber that the current one has spawned: the newest in the slot, the one before it in the deque. Returns whether
@@ -328,9 +328,11 @@ impl Worker {
             return false;
         }
         let arrived = self.remote.inbox.drain();
-        while let Some(fiber) = arrived.pop_front() {
-            self.receive(fiber);
-        }
+        self.wake_for(Cause::Elsewhere, || {
+            while let Some(fiber) = arrived.pop_front() {
+                self.receive(fiber);
+            }
+        });
         true
     }
 

@@ -13,6 +13,7 @@ use super::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::scheduler::here::{arrive, show_fiber, switch_to};
 use crate::scheduler::hooks::call_around;
+use crate::scheduler::recording::Kind;
 
 /// The worker of the calling thread.
 fn here() -> &'static Worker {
@@ -29,7 +30,7 @@ impl Worker {
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::ROAMING_OR_HOOKED) {
+        if header.has(Flags::SLOW) {
             return self.suspend_slow(header, Request::Nothing);
         }
         self.suspend_fast(header);
@@ -48,7 +49,7 @@ impl Worker {
         }
     }
 
-    /// [`suspend`](Self::suspend) for a fiber that roams or has hooks. The hooks are called as if by the thread between two
+    /// [`suspend`](Self::suspend) for a fiber that roams, is recorded, or has hooks. The hooks are called as if by the thread between two
     /// fibers: they cannot park, since a waker may have put this fiber into a queue already.
     #[inline(never)]
     fn suspend_slow(&self, me: &Header, request: Request) {
@@ -59,6 +60,9 @@ impl Worker {
                 worker.enter_hub(me, request);
             }
         };
+        if me.has(Flags::RECORDED) {
+            self.record_park(me, me.wait().0);
+        }
         if !me.has(Flags::HOOKED) {
             return suspend(self);
         }
@@ -126,7 +130,7 @@ impl Worker {
         let header = unsafe { me.as_ref() };
         let may_move = header.has(Flags::ROAMING) && !header.has(Flags::PINNED);
         let request = if may_move { Request::Requeue(me) } else { Request::Defer(me) };
-        if header.has(Flags::HOOKED) {
+        if header.has(Flags::HOOKED_OR_RECORDED) {
             return self.suspend_slow(header, request);
         }
         self.remote.counters.count_run();
@@ -223,7 +227,11 @@ impl Worker {
     unsafe fn leave_hub(&self, fiber: NonNull<Header>, to: Context, word: usize) -> Request {
         self.set_current(Some(fiber));
         // SAFETY: `fiber` is about to run here, so it is alive.
-        let thread_pointer = unsafe { fiber.as_ref() }.thread_pointer();
+        let header = unsafe { fiber.as_ref() };
+        if header.has(Flags::RECORDED) {
+            self.record_fiber(Kind::Run, header);
+        }
+        let thread_pointer = header.thread_pointer();
         // SAFETY: the caller's promise. The cell is written before control leaves, and read only by fibers that run afterwards.
         let word = unsafe { switch_to(self.hub_place().as_ptr(), to, word, thread_pointer) };
         #[cfg(feature = "own-tls")]

@@ -2,12 +2,13 @@
 
 #![expect(unsafe_code, reason = "looks at fibers that have been claimed")]
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
-use super::Worker;
-use crate::cell::{Flags, Header, LiveList};
+use super::{Stealable, Worker};
+use crate::cell::{Flags, Header, LiveList, Reason};
 use crate::scheduler::counters::{Counters, PERIOD};
+use crate::scheduler::recording::WorkerRecorder;
 
 impl Worker {
     /// Queues a fiber that this thread has woken. On the worker's own thread.
@@ -29,6 +30,24 @@ impl Worker {
             self.sample(header);
         }
         self.queue(fiber);
+    }
+
+    /// [`queue`](Self::queue) for a fiber that roams or is recorded.
+    pub(super) fn queue_slow(&self, fiber: NonNull<Header>) {
+        // SAFETY: as in `queue`.
+        let header = unsafe { fiber.as_ref() };
+        if header.has(Flags::RECORDED) {
+            self.record_wake(header);
+        }
+        if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
+            self.take_timer_of(header);
+            // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
+            header.set_waiting(ptr::null(), Reason::None);
+            self.deque.push(Stealable(fiber));
+        } else {
+            // SAFETY: as in `queue`.
+            unsafe { self.ready.push_back(fiber) };
+        }
     }
 
     /// Measures how long it takes until the fiber, which has been woken, runs.
@@ -62,6 +81,18 @@ impl Worker {
     /// The list of the started fibers that live here. Other threads may ask for its counts only.
     pub(crate) fn live(&self) -> &LiveList {
         &self.live
+    }
+
+    /// The worker's part of the recorder. Other threads may copy the ring.
+    #[inline(always)]
+    pub(crate) fn recorder(&self) -> Option<&WorkerRecorder> {
+        self.recorder.get().map(|recorder| &**recorder)
+    }
+
+    /// Gives the worker its part of the recorder. Before its thread starts.
+    pub(in crate::scheduler) fn set_recorder(&self, recorder: Box<WorkerRecorder>) {
+        let is_first = self.recorder.set(recorder).is_ok();
+        debug_assert!(is_first, "a worker has one recorder");
     }
 
     /// Whether the worker sleeps. From any thread.
