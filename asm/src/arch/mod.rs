@@ -52,4 +52,4 @@ pub(crate) use backend::prepare_linked;
     any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
 ))]
 pub(crate) use backend::{leave_with, switch_with, thread_pointer};
-pub(crate) use backend::{prepare, switch};
+pub(crate) use backend::{SAVED, prepare, switch};

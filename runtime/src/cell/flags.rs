@@ -33,6 +33,10 @@ impl Flags {
     /// Shares what is not `Send` with other fibers of its worker, which therefore never runs them in parallel.
     #[cfg(feature = "own-tls")]
     pub(crate) const BOUND: Self = Self(512);
+    /// Has labels, which the fibers that it spawns inherit.
+    pub(crate) const LABELLED: Self = Self(1024);
+    /// The flags that a spawn by the fiber must look at.
+    pub(crate) const DISTRIBUTED_OR_LABELLED: Self = Self(Self::DISTRIBUTED.0 | Self::LABELLED.0);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 

@@ -1,8 +1,9 @@
 //! A descriptor whose operations block the fiber: the one retry loop that all of them go through.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -385,7 +386,8 @@ impl<T: AsFd> Descriptor<T> {
         if !park::on_fiber() {
             return wait_on_thread(fd, direction, *deadline).map(|()| Waited::Event(None));
         }
-        let node = node(park::waiter());
+        let number = fd.as_raw_fd() as usize;
+        let node = node(park::waiter().on(ptr::without_provenance(number)));
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
         let Some(entry) = self.source.link(fd, direction, &node, seen, poller)? else {
             return Ok(Waited::Event(None));

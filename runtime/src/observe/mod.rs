@@ -4,3 +4,20 @@
 //! in the header of a fiber (`cell/`), in the workers (`scheduler/`), in the primitives. This room reads it.
 //!
 //! `README.md` beside this file tells how fibers are looked at while they run.
+
+mod collect;
+mod cycle;
+mod dump;
+mod frames;
+mod json;
+mod labels;
+mod object;
+mod stuck;
+mod symbols;
+mod text;
+mod write_json;
+
+pub use cycle::Cycle;
+pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};
+pub use labels::{remove_label, set_label};
+pub use symbols::Frame;

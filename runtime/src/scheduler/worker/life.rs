@@ -306,6 +306,9 @@ impl Worker {
         if !header.cancel_scopes.is_empty() {
             header.cancel_scopes.abandon();
         }
+        // Before the list changes: who reads it from outside goes by the position.
+        self.set_current(None);
+        here::show_fiber(None);
         if header.has(Flags::ROAMING) {
             self.shared().roaming.remove(fiber);
         } else {
@@ -318,8 +321,6 @@ impl Worker {
             // Relaxed: a load figure.
             self.remote.placed.fetch_sub(1, Ordering::Relaxed);
         }
-        self.set_current(None);
-        here::show_fiber(None);
     }
 
     /// Starts, runs and ends an unstarted fiber, as models do it: on the stack of their thread, which is this worker's
