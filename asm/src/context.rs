@@ -45,6 +45,31 @@ impl Context {
 
 const _: () = assert!(size_of::<Option<Context>>() == size_of::<usize>());
 
+/// Where a suspended computation's registers lie, in bytes from its saved stack pointer; see [`Context::saved`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The address at which the computation goes on.
+    pub program_counter: usize,
+    /// The frame pointer (`rbp`, `x29`, `s0`).
+    pub frame_pointer: usize,
+    /// The bytes that the switch takes off the stack: where the computation's own stack pointer is.
+    pub bytes: usize,
+}
+
+impl Context {
+    /// The address below which nothing of the suspended computation lies, and where its registers are from there: for those who
+    /// look at its frames without continuing it. `None` if the backend's contexts are something else.
+    ///
+    /// ```
+    /// if let Some((_address, saved)) = abaca_asm::Context::dangling().saved() {
+    ///     assert!(saved.program_counter < saved.bytes && saved.frame_pointer < saved.bytes);
+    /// }
+    /// ```
+    pub fn saved(self) -> Option<(NonZeroUsize, Saved)> {
+        self.stack_pointer().map(|address| (address, crate::arch::SAVED))
+    }
+}
+
 /// The result of a fiber's [`Entry`] function: the context that its thread continues. See [`switch`](crate::switch) for
 /// an example.
 ///

@@ -5,10 +5,12 @@
 use abaca_tests as _;
 
 mod budget;
+mod flight;
 mod home;
 mod hooks;
 mod manners;
 mod metrics;
+mod protobuf;
 mod roam;
 mod steal;
 mod turns;

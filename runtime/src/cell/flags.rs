@@ -25,7 +25,7 @@ impl Flags {
     /// Its runtime has hooks, which are called around the fiber and its parks.
     pub(crate) const HOOKED: Self = Self(32);
     /// A hook runs around its park: the fiber has a waiter, but is not suspended.
-    pub(crate) const IN_HOOK: Self = Self(64);
+    pub(crate) const IN_HOOK: Self = Self(1 << 12);
     /// Its home has ended its wait, and has found that the fiber can unwind from there to its target.
     pub(crate) const PROBED: Self = Self(128);
     /// Got no stack of its own, and runs only to drop its closure.
@@ -41,10 +41,12 @@ impl Flags {
     pub(crate) const ROAMING_OR_RECORDED: Self = Self(Self::ROAMING.0 | Self::RECORDED.0);
     /// The flags with which a fiber begins and ends with more than its closure.
     pub(crate) const HOOKED_OR_RECORDED: Self = Self(Self::HOOKED.0 | Self::RECORDED.0);
-    /// The flags with which a fiber spawns another with more than a push.
-    pub(crate) const DISTRIBUTED_OR_RECORDED: Self = Self(Self::DISTRIBUTED.0 | Self::RECORDED.0);
     /// The flags with which a fiber cannot be continued without the hub.
     pub(crate) const ROAMING_OR_SAMPLED: Self = Self(Self::ROAMING.0 | Self::SAMPLED.0);
+    /// Has labels, which the fibers that it spawns inherit.
+    pub(crate) const LABELLED: Self = Self(64);
+    /// The flags that a spawn by the fiber must look at.
+    pub(crate) const SPAWNS_SLOWLY: Self = Self(Self::DISTRIBUTED.0 | Self::LABELLED.0 | Self::RECORDED.0);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const SLOW: Self = Self(Self::ROAMING.0 | Self::HOOKED.0 | Self::RECORDED.0);
 

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::Header;
+use crate::os::peek;
 use crate::queue::{Count, Ring};
 
 /// A ring of headers, newest first. The list's owner also owns its members' links.
@@ -75,6 +76,14 @@ impl LiveList {
         // SAFETY: the walk's next member is in the ring, since `remove` moves the walk on.
         self.walk.set(unsafe { self.members.after(fiber) });
         Some(fiber)
+    }
+
+    /// The first member of a list of another thread, at some moment. `None` if it is empty, or if the kernel does not let the
+    /// process read its own memory this way.
+    pub(crate) fn peek_first(this: *const Self) -> Option<NonNull<Header>> {
+        let place = this.wrapping_byte_add(std::mem::offset_of!(Self, members)).cast::<*mut Header>();
+        // SAFETY: the copy is an address, which is not followed.
+        NonNull::new(unsafe { peek::value(place)?.assume_init() })
     }
 
     /// Calls `visit` for each member, newest first. `visit` must not change the list.

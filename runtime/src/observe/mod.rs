@@ -5,11 +5,27 @@
 //!
 //! `README.md` beside this file tells how fibers are looked at while they run.
 
+mod collect;
+mod cycle;
+mod dump;
 #[cfg(feature = "metrics")]
 mod facade;
 pub mod flight;
+mod frames;
+mod json;
+mod labels;
 mod metrics;
+mod object;
 mod prometheus;
 mod samples;
+mod stuck;
+mod symbols;
+mod text;
+mod write_json;
+
+pub use cycle::Cycle;
+pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};
+pub use labels::{remove_label, set_label};
+pub use symbols::Frame;
 
 pub use self::metrics::{LatencyHistogram, Metrics, PollerMetrics, StackMetrics, WorkerMetrics, metrics};

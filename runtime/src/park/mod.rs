@@ -55,6 +55,7 @@
 // waker claims the waiter and passes the wake-up to `wake`. `README.md` beside this file tells how it works.
 
 pub(crate) mod cancel;
+pub(crate) mod holder;
 pub(crate) mod latch;
 #[cfg(all(test, loom))]
 mod model_cancel;

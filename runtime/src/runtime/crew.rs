@@ -126,7 +126,7 @@ impl Crew {
             // The fibers end by themselves. But nobody reports those that do not.
             return take(&stopping.crew).map_or(Ok(()), |crew| Err(crew.abandon()));
         }
-        while waits && let Some(outcome) = stopping.done.wait_once(Reason::Join) {
+        while waits && let Some(outcome) = stopping.done.wait_once(Reason::Blocking) {
             match (outcome, report) {
                 (Outcome::Cancelled, Report::Caller) => park::unwind(),
                 (Outcome::Cancelled, Report::Stderr) => break,

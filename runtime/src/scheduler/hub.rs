@@ -117,8 +117,8 @@ impl Worker {
         if self.must_close() {
             self.close();
         }
-        if self.must_cancel() {
-            self.cancel_requested();
+        if self.has_requests() {
+            self.serve_requests();
         }
         if self.tick_is_up() {
             self.check_everything();
@@ -143,8 +143,8 @@ impl Worker {
                 self.end_search(search);
                 return Some(fiber);
             }
-            if self.must_cancel() {
-                self.cancel_requested();
+            if self.has_requests() {
+                self.serve_requests();
                 continue;
             }
             if self.shared().phase() == Phase::Closing {
@@ -208,6 +208,7 @@ impl Worker {
     fn expire_timers_and_poll(&self) -> Option<u64> {
         let matters = !self.wheel.is_empty() || self.polls() || self.tick.needs_time();
         let now_ns = matters.then(|| self.shared().now_ns())?;
+        self.set_coarse_now(self.shared().steady_ns(now_ns));
         self.expire_timers(now_ns);
         self.poll_now();
         Some(now_ns)

@@ -6,7 +6,7 @@ use super::hub::WATCH;
 use super::recording::Kind;
 use super::worker::Worker;
 use crate::atomic::spin;
-use crate::os::slack;
+use crate::os::{clock, slack};
 use crate::queue::Search;
 
 /// A worker that watches its inbox polls once in so many looks, that is, every few microseconds.
@@ -46,6 +46,7 @@ impl Worker {
             );
             self.tick.reset(slept_ns);
             self.remote.inbox.end_sleep();
+            self.set_coarse_now(clock::coarse_ns());
             shared.unpark_monitor();
         }
         let search = shared.sleepers.retract(self.index);

@@ -19,6 +19,7 @@ mod here;
 mod hooks;
 mod hub;
 mod idle;
+pub(crate) mod inspect;
 mod monitor;
 mod monitor_parker;
 mod outside;
@@ -28,6 +29,8 @@ mod parker;
 pub(crate) mod reach;
 mod recording;
 mod refusals;
+#[cfg(not(loom))]
+pub(crate) mod registry;
 mod report;
 mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
@@ -95,13 +98,16 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
     if let Some(me) = fiber_on(&worker) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::DISTRIBUTED_OR_RECORDED) {
+        if header.has(Flags::SPAWNS_SLOWLY) {
             // SAFETY: a new fiber that is in no queue yet is ours.
-            let new = unsafe { fiber.as_ref() };
-            worker.record_fiber(Kind::Spawn, new);
+            let child = unsafe { fiber.as_ref() };
+            worker.record_fiber(Kind::Spawn, child);
+            if header.has(Flags::LABELLED) {
+                child.inherit_labels(header);
+            }
             if header.has(Flags::DISTRIBUTED) {
                 header.unset_flag(Flags::DISTRIBUTED);
-                if !new.has(Flags::ROAMING) {
+                if !child.has(Flags::ROAMING) {
                     return worker.place(fiber);
                 }
             }
@@ -115,13 +121,26 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
 /// Queues a new fiber of a spawner that its worker has left.
 #[cold]
 fn spawn_elsewhere(worker: &Worker, fiber: NonNull<Header>) {
+    if let Some(me) = current_fiber() {
+        inherit_labels(me, fiber);
+    }
     let shared = worker.shared();
     shared.inject(fiber);
     spend(if shared.injector.len() >= CROWDED { Cost::Surplus } else { Cost::Call });
 }
 
+/// Lets a new fiber inherit the labels of the calling one, `me`.
+fn inherit_labels(me: NonNull<Header>, fiber: NonNull<Header>) {
+    // SAFETY: the caller is the one, and has made the other, which is in no queue yet.
+    let (me, fiber) = unsafe { (me.as_ref(), fiber.as_ref()) };
+    if me.has(Flags::LABELLED) {
+        fiber.inherit_labels(me);
+    }
+}
+
 /// Queues a new fiber that never runs in parallel with the calling one, `me`: on the same worker, from which nobody steals it.
 pub(crate) fn spawn_beside(worker: &'static Worker, me: NonNull<Header>, fiber: NonNull<Header>) {
+    inherit_labels(me, fiber);
     let worker = come_home(worker);
     worker.remote.counters.spawned.add(1);
     // SAFETY: a new fiber that is in no queue yet is ours.

@@ -292,7 +292,12 @@ impl Worker {
     #[inline(always)]
     pub(super) fn record_wake(&self, fiber: &Header) {
         if let Some(recorder) = self.recorder() {
-            recorder.record(Kind::Wake, recorder.cause.get() as u8, ptr::from_ref(fiber).addr() as u64);
+            let cause = match recorder.cause.get() {
+                // A fiber's last step wakes whoever joins it.
+                Cause::Fiber if self.current().is_none() => Cause::Ended,
+                cause => cause,
+            };
+            recorder.record(Kind::Wake, cause as u8, ptr::from_ref(fiber).addr() as u64);
         }
     }
 

@@ -22,6 +22,7 @@ use super::roaming::RoamingList;
 use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, complete};
 use crate::cell::{Header, contained};
+use crate::os::clock;
 use crate::poller::Poller;
 use crate::pool::Pool;
 use crate::queue::{Pushed, Sleepers};
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     /// How many fibers may be alive at once; `usize::MAX` is no limit.
     pub(crate) max_fibers: usize,
     epoch: Instant,
+    /// The steady clock when the runtime was created.
+    epoch_ns: u64,
     pub(crate) blocking: Arc<Pool>,
     pub(super) monitor_parker: MonitorParker,
     pub(super) hooks: Hooks,
@@ -94,6 +97,13 @@ impl Drop for RuntimeGuard<'_> {
     }
 }
 
+#[cfg(not(loom))]
+impl Drop for Shared {
+    fn drop(&mut self) {
+        super::registry::remove(self);
+    }
+}
+
 impl Shared {
     pub(crate) fn new(
         workers: usize,
@@ -105,6 +115,7 @@ impl Shared {
         reporting: Reporting,
     ) -> io::Result<Arc<Self>> {
         let epoch = Instant::now();
+        let epoch_ns = clock::ns();
         let shared = Arc::new(Self {
             workers: (0..workers).map(Worker::new).collect(),
             injector: Injector::new(),
@@ -119,6 +130,7 @@ impl Shared {
             alive: AtomicUsize::new(0),
             max_fibers,
             epoch,
+            epoch_ns,
             blocking,
             hooks,
             monitor_parker: MonitorParker::new(epoch)?,
@@ -134,6 +146,8 @@ impl Shared {
             worker.refusals.set_reserve(shared.stacks.take()?);
             worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
         }
+        #[cfg(not(loom))]
+        super::registry::add(&shared);
         Ok(shared)
     }
 
@@ -195,6 +209,12 @@ impl Shared {
     /// Nanoseconds since the runtime was created: the clock of its timers.
     pub(crate) fn now_ns(&self) -> u64 {
         self.ns_at(Instant::now())
+    }
+
+    /// A time on the clock of the runtime's timers, in nanoseconds of the steady clock, which all runtimes share.
+    #[inline]
+    pub(super) fn steady_ns(&self, ns: u64) -> u64 {
+        self.epoch_ns.saturating_add(ns)
     }
 
     /// `at` on the clock of the runtime's timers. Saturates after some 584 years.

@@ -47,7 +47,7 @@ impl Worker {
         if self.remote.inbox.has_items()
             || self.stealable() > 0
             || !shared.injector.is_empty()
-            || !self.remote.cancellations.is_empty()
+            || !self.remote.requests.is_empty()
             || self.has_returned()
         {
             return true;

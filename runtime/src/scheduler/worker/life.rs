@@ -14,7 +14,7 @@ use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::here::{self, come_home, current_worker};
 use crate::scheduler::hooks::call_around;
-use crate::scheduler::recording::{Cause, Kind};
+use crate::scheduler::recording::Kind;
 use crate::scheduler::shared::Phase;
 use crate::scheduler::stacks;
 
@@ -274,7 +274,7 @@ impl Worker {
         let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
         let stack = self.detach_stack(fiber);
         self.shared().dismiss();
-        if self.wake_for(Cause::Ended, || complete(fiber)) {
+        if complete(fiber) {
             // SAFETY: the cell is ours now.
             if !unsafe { Header::is_clear(fiber) } {
                 // The handle was dropped at the last moment, so we must run the result's destructor, and as this fiber,
@@ -323,6 +323,9 @@ impl Worker {
         if !header.cancel_scopes.is_empty() {
             header.cancel_scopes.abandon();
         }
+        // Before the list changes: who reads it from outside goes by the position.
+        self.set_current(None);
+        here::show_fiber(None);
         if header.has(Flags::ROAMING) {
             self.shared().roaming.remove(fiber);
         } else {
@@ -334,8 +337,6 @@ impl Worker {
             // Relaxed: a load figure.
             self.remote.placed.fetch_sub(1, Ordering::Relaxed);
         }
-        self.set_current(None);
-        here::show_fiber(None);
     }
 
     /// Starts, runs and ends an unstarted fiber, as models do it: on the stack of their thread, which is this worker's

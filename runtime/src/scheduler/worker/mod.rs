@@ -49,7 +49,7 @@ use super::recording::{Cause, WorkerRecorder};
 use super::requests::Requests;
 use super::shared::Shared;
 use super::tick::Tick;
-use crate::cell::{Flags, Header, LiveList};
+use crate::cell::{CoarseTime, Flags, Header, LiveList};
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
@@ -92,6 +92,8 @@ pub(crate) struct Worker {
     pub(super) live: LiveList,
     pub(super) hub_state: super::hub::HubState,
     pub(super) tick: Tick,
+    /// The time when the clock was last read here.
+    coarse_now: Cell<CoarseTime>,
     pub(super) pace: Pace,
     pub(super) scavenger: super::scavenger::Scavenger,
     unwinding: unwinding::Unwinding,
@@ -102,7 +104,7 @@ pub(crate) struct Worker {
 
 /// See [`Worker::position`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     epoch: u32,
     picks_left: u32,
     current: *mut Header,
@@ -110,7 +112,7 @@ pub(super) struct Position {
 
 impl Position {
     /// The fiber that runs; `None` in the hub. The fiber may end at any time, so its address must not be followed.
-    pub(super) fn fiber(self) -> Option<NonNull<Header>> {
+    pub(crate) fn fiber(self) -> Option<NonNull<Header>> {
         NonNull::new(self.current)
     }
 }
@@ -132,8 +134,8 @@ pub(super) struct Remote {
     pub(super) counters: CachePadded<Counters>,
     /// Where the worker sleeps if a poller thread does the polling.
     pub(super) parker: Parker,
-    /// Cancellation requests for fibers that may live here.
-    pub(super) cancellations: Requests,
+    /// Requests about fibers that live here, or may.
+    pub(super) requests: Requests,
     /// Fibers that went on elsewhere after the worker had left their thread, and come back.
     #[cfg(feature = "own-tls")]
     pub(super) returned: crossbeam_deque::Injector<Stealable>,
@@ -163,7 +165,7 @@ impl Worker {
                 thread_id: AtomicI32::new(0),
                 counters: CachePadded::default(),
                 parker: Parker::default(),
-                cancellations: Requests::default(),
+                requests: Requests::default(),
                 #[cfg(feature = "own-tls")]
                 returned: crossbeam_deque::Injector::new(),
                 #[cfg(feature = "own-tls")]
@@ -184,6 +186,7 @@ impl Worker {
             live: LiveList::new(),
             hub_state: super::hub::HubState::default(),
             tick: Tick::default(),
+            coarse_now: Cell::default(),
             pace: Pace::default(),
             scavenger: super::scavenger::Scavenger::default(),
             unwinding: unwinding::Unwinding::default(),
@@ -205,13 +208,24 @@ impl Worker {
     }
 
     /// The worker's position, for other threads: as long as it does not change, the worker runs one fiber without a switch.
-    pub(super) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         // Relaxed: a thread that compares two positions has waited in between.
         Position {
             epoch: self.remote.epoch.load(Ordering::Relaxed),
             picks_left: self.picks_left.load(Ordering::Relaxed),
             current: self.current.load(Ordering::Relaxed),
         }
+    }
+
+    /// The time of the steady clock, some milliseconds ago at the most: when the hub last read it.
+    #[inline(always)]
+    pub(crate) fn coarse_now(&self) -> CoarseTime {
+        self.coarse_now.get()
+    }
+
+    /// Notes the time, in nanoseconds of the steady clock.
+    pub(super) fn set_coarse_now(&self, ns: u64) {
+        self.coarse_now.set(CoarseTime::at(ns));
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -232,7 +246,7 @@ impl Worker {
     }
 
     /// Queues a fiber that can go on, or an unstarted one bound to this worker. On the worker's own thread.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn queue(&self, fiber: NonNull<Header>) {
         // SAFETY: the caller got the fiber by its claim, so the cell is alive and in no other list.
         let header = unsafe { fiber.as_ref() };

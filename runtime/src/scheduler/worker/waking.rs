@@ -2,11 +2,11 @@
 
 #![expect(unsafe_code, reason = "looks at fibers that have been claimed")]
 
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use super::{Stealable, Worker};
-use crate::cell::{Flags, Header, LiveList, Reason};
+use crate::cell::{Flags, Header, LiveList};
 use crate::scheduler::counters::{Counters, PERIOD};
 use crate::scheduler::recording::WorkerRecorder;
 
@@ -42,7 +42,7 @@ impl Worker {
         if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
             self.take_timer_of(header);
             // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
-            header.set_waiting(ptr::null(), Reason::None);
+            header.end_waiting();
             self.deque.push(Stealable(fiber));
         } else {
             // SAFETY: as in `queue`.
