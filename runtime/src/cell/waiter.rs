@@ -87,7 +87,7 @@ pub(crate) struct Awaited {
 
 impl Reason {
     /// The reason with this number, or none.
-    pub(super) fn from_number(number: u8) -> Self {
+    pub(crate) fn from_number(number: u8) -> Self {
         const LAST: u8 = Reason::Queue as u8;
         match number {
             // SAFETY: the reasons are numbered from 0 to this one without a gap.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::parked;
 use crate::pool;
 use crate::scheduler::{self, BOUNDS, Histogram, Pollers, Shared, Worker};
 
 /// What a runtime has done and has now; see [`Runtime::metrics`](crate::Runtime::metrics).
 ///
-/// Reading it stops nobody: each worker counts on a line of its own, with plain stores. So counts of the same moment may differ by
+/// Each worker counts on a line of its own, with plain stores. So counts of the same moment may differ by
 /// what happens in that moment. Counts of what has happened never go backwards.
 ///
 /// [`to_prometheus`](Self::to_prometheus) writes all of it as text.
@@ -28,6 +29,12 @@ pub struct Metrics {
     pub spawned: u64,
     /// How many fibers have ended, those that never started included.
     pub ended: u64,
+    /// The started fibers that wait, by what for in the words of [`Wait::reason`](super::Wait::reason); the most frequent first.
+    ///
+    /// The workers count them between two fibers. A worker that is busy with one fiber for more than a tenth of a second is left
+    /// out. Nothing is counted while a [`dump`](fn@super::dump) is under way, and if the caller is a fiber: it would have to
+    /// wait. There, [`blocking::run`](fn@crate::blocking::run) helps.
+    pub parked: Vec<(&'static str, u64)>,
     /// The unstarted fibers that no worker has: spawned from outside. Roaming fibers that have yielded count as well.
     pub injected: usize,
     /// Of each worker.
@@ -153,6 +160,7 @@ impl Metrics {
             live: spawned - ended,
             spawned,
             ended,
+            parked: parked::parked(shared),
             injected: shared.injector.len(),
             workers: shared.workers.iter().map(WorkerMetrics::of).collect(),
             pollers: pollers(shared),

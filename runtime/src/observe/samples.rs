@@ -78,6 +78,11 @@ impl Metrics {
         for (name, kind, help, value) in alone {
             visit(&Sample { name, kind, help, label: None, value });
         }
+        for (reason, value) in &self.parked {
+            let label = Some(("reason", (*reason).to_owned()));
+            let (name, help) = ("abaca_parked_fibers", "Started fibers that wait, by what for.");
+            visit(&Sample { name, kind: Gauge, help, label, value: *value });
+        }
         let by_index = |index: usize, _: &_| index.to_string();
         for_each_of(WORKERS, "worker", &self.workers, by_index, visit);
         let by_index = |index: usize, _: &_| index.to_string();

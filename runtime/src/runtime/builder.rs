@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use abaca_asm::stack::DEFAULT_STACK_BYTES;
 use super::Runtime;
 use super::crew::Crew;
 use crate::cell::contained;
+use crate::observe::Server;
 use crate::observe::flight::Recorder;
 use crate::poller;
 use crate::pool::{self, Pool};
@@ -50,6 +52,7 @@ pub struct Builder {
     hooks: Hooks,
     pub(super) reporting: Reporting,
     pub(super) recorder: Option<Recorder>,
+    pub(super) observe_at: Option<PathBuf>,
     #[cfg(feature = "own-tls")]
     pub(super) storage: super::own_tls::Settings,
 }
@@ -84,6 +87,7 @@ impl Default for Builder {
             hooks: Hooks::default(),
             reporting: Reporting::default(),
             recorder: None,
+            observe_at: None,
             #[cfg(feature = "own-tls")]
             storage: super::own_tls::Settings::default(),
         }
@@ -276,6 +280,7 @@ impl Builder {
     ///   name with a NUL, a blocking pool without threads, or a value of an environment variable that does not parse.
     /// * [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported): fibers are to have thread-local storage of their own, and this
     ///   machine or build cannot do that. The error says why.
+    /// * [`ErrorKind::AddrInUse`](io::ErrorKind::AddrInUse): there is a file where the runtime is to be [observed](Self::observe_at).
     /// * The error of the operating system, if it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
     #[cfg_attr(
         not(feature = "own-tls"),
@@ -307,6 +312,7 @@ impl Builder {
         #[cfg(not(feature = "own-tls"))]
         let stacks = StackSupply::new(self.stack_bytes);
         let blocking = Arc::new(Pool::new(&self.name, self.blocking.check()?));
+        let socket_path = self.socket_path();
         let shared =
             Shared::new(workers, stacks, pollers, blocking, self.max_fibers, self.hooks, self.reporting)?;
         super::recording::start(&shared, self.recorder.as_ref());
@@ -314,6 +320,7 @@ impl Builder {
         let mut runtime = Runtime {
             shared: Arc::clone(&shared),
             crew: Some(crew),
+            server: None,
             shutdown_timeout: self.shutdown_timeout,
         };
         let crew = runtime.crew.as_mut().expect("it has not ended");
@@ -353,7 +360,9 @@ impl Builder {
             let shared = Arc::clone(&shared);
             crew.start_thread(format!("{}-poller", self.name), move || scheduler::run_poller(&shared))?;
         }
+        let weak = Arc::downgrade(&shared);
         crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
+        runtime.server = socket_path.map(|path| Server::start(&path, weak)).transpose()?;
         Ok(runtime)
     }
 

@@ -23,6 +23,7 @@
 
 mod builder;
 mod crew;
+mod observing;
 #[cfg(feature = "own-tls")]
 mod own_tls;
 mod panic_report;
@@ -41,7 +42,7 @@ use crew::{Crew, Report};
 
 use crate::cell::NoStack;
 use crate::fiber::{self, JoinHandle, SpawnError};
-use crate::observe::Metrics;
+use crate::observe::{Metrics, Server};
 use crate::pool;
 use crate::scheduler::{self, Shared};
 
@@ -87,6 +88,8 @@ impl std::error::Error for ShutdownError {}
 /// ```
 pub struct Runtime {
     pub(crate) shared: Arc<Shared>,
+    /// Ended before the crew is.
+    server: Option<Server>,
     /// `None` once the runtime is shut down.
     crew: Option<Crew>,
     shutdown_timeout: Duration,
@@ -263,12 +266,14 @@ impl Runtime {
         let Some(crew) = self.crew.take_if(|crew| !crew.waits_for_caller()) else {
             panic!("a runtime cannot be shut down from one of its fibers: drop it there")
         };
+        self.server = None;
         crew.end(timeout, Report::Caller)
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        self.server = None;
         if let Some(crew) = self.crew.take() {
             let _ = crew.end(self.shutdown_timeout, Report::Stderr);
         }

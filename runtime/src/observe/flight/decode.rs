@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::Recording;
 use super::model::{Activity, Fiber, Note, Outcome, Transfer, Turn, Waker, Wakeup, WorkerEvent};
-use super::reasons;
+use crate::cell::Reason;
+use crate::observe::object::name_of;
 use crate::scheduler::{Cause, Decoded, Kind};
 
 /// The events of one worker.
@@ -212,9 +213,9 @@ impl<'a> Walk<'a> {
                 self.workers[worker].ended = Some(fiber);
             }
             Kind::Park => {
-                let outcome = match reasons::name_of(event.small) {
-                    Some(reason) => Outcome::Parked(reason),
-                    None => Outcome::Yielded,
+                let outcome = match Reason::from_number(event.small) {
+                    Reason::None => Outcome::Yielded,
+                    reason => Outcome::Parked(name_of(reason)),
                 };
                 self.end_turn(at, worker, outcome);
             }

@@ -36,7 +36,6 @@ mod model;
 mod page;
 mod perfetto;
 mod protobuf;
-mod reasons;
 mod recorder;
 mod trigger;
 
