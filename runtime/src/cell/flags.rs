@@ -47,6 +47,8 @@ impl Flags {
     pub(crate) const LABELLED: Self = Self(64);
     /// The flags that a spawn by the fiber must look at.
     pub(crate) const SPAWNS_SLOWLY: Self = Self(Self::DISTRIBUTED.0 | Self::LABELLED.0 | Self::RECORDED.0);
+    /// The flags with which a fiber is not suspended by a switch to the next one alone.
+    pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const SLOW: Self = Self(Self::ROAMING.0 | Self::HOOKED.0 | Self::RECORDED.0);
 

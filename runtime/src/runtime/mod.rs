@@ -23,6 +23,7 @@
 
 mod builder;
 mod crew;
+mod environment;
 mod observing;
 #[cfg(feature = "own-tls")]
 mod own_tls;

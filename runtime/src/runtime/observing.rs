@@ -32,10 +32,4 @@ impl Builder {
         self.observe_at = Some(path.into());
         self
     }
-
-    /// The path that is set, or that the environment has.
-    pub(super) fn socket_path(&self) -> Option<PathBuf> {
-        let of_environment = || std::env::var_os("ABACA_OBSERVE").filter(|path| !path.is_empty());
-        self.observe_at.clone().or_else(|| of_environment().map(PathBuf::from))
-    }
 }

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::current_worker;
 use super::shared::Shared;
 use super::worker::Worker;
-use crate::cell::{Header, Reason};
+use crate::cell::Header;
 use crate::os::ticks::Ticks;
 use crate::queue::{Event, EventRing};
 
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Name,
     /// This fiber has ended.
     End,
-    /// This fiber stops running; the small number is its [`Reason`], none if it yields.
+    /// This fiber stops running; the small number is its reason, none if it yields.
     Park,
     /// The hub continues or starts this fiber.
     Run,
@@ -237,8 +237,14 @@ fn is_anywhere() -> bool {
 #[inline(always)]
 pub(crate) fn record_bytes(is_read: bool, bytes: usize) {
     if is_anywhere() {
-        let kind = if is_read { Kind::Read } else { Kind::Write };
-        with_recorder(|recorder, _| recorder.record(kind, 0, bytes as u64));
+        record_bytes_here(if is_read { Kind::Read } else { Kind::Write }, bytes);
+    }
+}
+
+#[inline(never)]
+fn record_bytes_here(kind: Kind, bytes: usize) {
+    if let Some(worker) = super::here::present() {
+        worker.record(kind, 0, bytes as u64);
     }
 }
 
@@ -283,8 +289,9 @@ impl Worker {
     }
 
     /// Notes that the fiber stops running.
-    #[inline(always)]
-    pub(super) fn record_park(&self, fiber: &Header, reason: Reason) {
+    #[inline(never)]
+    pub(super) fn record_park(&self, fiber: &Header) {
+        let (reason, _) = fiber.wait();
         self.record(Kind::Park, reason as u8, ptr::from_ref(fiber).addr() as u64);
     }
 

@@ -31,7 +31,10 @@ impl Worker {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         if header.has(Flags::SLOW) {
-            return self.suspend_slow(header, Request::Nothing);
+            if header.has(Flags::ROAMING_OR_HOOKED) {
+                return self.suspend_slow(header, Request::Nothing);
+            }
+            self.record_park(header);
         }
         self.suspend_fast(header);
     }
@@ -61,7 +64,7 @@ impl Worker {
             }
         };
         if me.has(Flags::RECORDED) {
-            self.record_park(me, me.wait().0);
+            self.record_park(me);
         }
         if !me.has(Flags::HOOKED) {
             return suspend(self);
