@@ -402,3 +402,13 @@ fn a_runtime_without_a_recorder_has_no_recording() {
     }
     assert!(flight::recording().is_none(), "this is a plain thread");
 }
+
+#[test]
+fn tracers_of_the_kernel_find_the_probe_in_the_program() {
+    if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        return;
+    }
+    let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    let note = b"abaca\0event\08@";
+    assert!(program.windows(note.len()).any(|bytes| bytes == note), "a note of the kind stapsdt");
+}

@@ -10,6 +10,7 @@ mod home;
 mod hooks;
 mod manners;
 mod metrics;
+mod observed;
 mod protobuf;
 mod roam;
 mod steal;

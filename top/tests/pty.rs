@@ -49,6 +49,10 @@ impl Program {
             let lock = Arc::clone(&lock);
             spawn(name, Box::new(move || drop(lock.lock())));
         }
+        // Fibers that have not started are in no dump.
+        while runtime.metrics().parked.iter().map(|(_, count)| count).sum::<u64>() < 3 {
+            thread::yield_now();
+        }
         Self { runtime, directory }
     }
 
@@ -158,7 +162,10 @@ fn the_view_shows_fibers_holders_and_stacks_and_obeys_keys() {
     assert!(text.contains("waits for") && text.contains("bytes of stack in use"), "{text}");
     top.press("\u{1b}");
     top.wait_until("the list again", |text| !text.contains("stack of fiber"));
-    top.press("\u{1b}s");
+    // One after the other: together they would be Alt-S.
+    top.press("\u{1b}");
+    top.wait_until("no filter", |text| text.contains("fibers by longest wait: 3"));
+    top.press("s");
     top.wait_until("another order", |text| text.contains("fibers by id: 3"));
     top.press("f");
     top.wait_until("frozen", |text| text.contains("FROZEN"));

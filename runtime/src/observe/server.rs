@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::flight::Recording;
 use super::{Metrics, dump};
-use crate::os::private_socket::PrivateSocket;
+use crate::os::private_socket::{PrivateSocket, Quiet};
 use crate::os::thread;
 use crate::scheduler::Shared;
 
@@ -132,16 +132,16 @@ fn serve(stream: UnixStream, shared: &Weak<Shared>) -> io::Result<()> {
         }
         match answer(line.trim(), shared) {
             Ok(bytes) => {
-                writeln!(&stream, "ok {}", bytes.len())?;
-                (&stream).write_all(&bytes)?;
+                writeln!(Quiet(&stream), "ok {}", bytes.len())?;
+                Quiet(&stream).write_all(&bytes)?;
             }
             Err(text) => write_error(&stream, text)?,
         }
     }
 }
 
-fn write_error(mut stream: &UnixStream, text: &str) -> io::Result<()> {
-    writeln!(stream, "error {text}")
+fn write_error(stream: &UnixStream, text: &str) -> io::Result<()> {
+    writeln!(Quiet(stream), "error {text}")
 }
 
 fn answer(request: &str, shared: &Weak<Shared>) -> Result<Vec<u8>, &'static str> {

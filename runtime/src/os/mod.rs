@@ -27,6 +27,7 @@ pub(crate) mod nowait;
 pub(crate) mod objects;
 pub(crate) mod peek;
 pub(crate) mod private_socket;
+pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod reopen;
 pub(crate) mod signal;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, fchmod};
 use rustix::net::{
-    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, listen, shutdown, socket_with,
-    sockopt,
+    AddressFamily, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, listen, send,
+    shutdown, socket_with, sockopt,
 };
 use rustix::process::geteuid;
 
@@ -55,6 +55,20 @@ impl PrivateSocket {
     pub(crate) fn close(&self) {
         // It fails only if it was done before.
         let _ = shutdown(&self.listener, Shutdown::Both);
+    }
+}
+
+/// Writes to a peer that may have gone, without the signal SIGPIPE.
+#[derive(Debug)]
+pub(crate) struct Quiet<'a>(pub(crate) &'a UnixStream);
+
+impl io::Write for Quiet<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(self.0, bytes, SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ use super::current_worker;
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::cell::Header;
+use crate::os::probe;
 use crate::os::ticks::Ticks;
 use crate::queue::{Event, EventRing};
 
@@ -160,6 +161,7 @@ pub(crate) struct WorkerRecorder {
 impl WorkerRecorder {
     #[inline(always)]
     fn record(&self, kind: Kind, small: u8, payload: u64) {
+        probe::event(kind as u64, small.into(), payload);
         self.ring.push([self.ticks.now(), payload << PAYLOAD | u64::from(small) << 8 | kind as u64]);
     }
 }
