@@ -142,7 +142,13 @@ impl Fiber {
     }
 
     pub(crate) fn with_id(id: FiberId, name: Option<Box<str>>) -> Self {
-        Self(Arc::new(Identity { id, name, token: ParkToken::new(), header: SpinLock::new(Attached(None)), labels: SpinLock::default() }))
+        Self(Arc::new(Identity {
+            id,
+            name,
+            token: ParkToken::new(),
+            header: SpinLock::new(Attached(None)),
+            labels: SpinLock::default(),
+        }))
     }
 
     /// The unique identifier of this fiber.

@@ -92,10 +92,7 @@ impl HeaderSnapshot {
     }
 
     /// Where the fiber was spawned. `is_static` tells whether an address is that of a loaded object, which stays as it is.
-    pub(crate) fn spawn_site(
-        &self,
-        is_static: impl Fn(usize) -> bool,
-    ) -> Option<&'static Location<'static>> {
+    pub(crate) fn spawn_site(&self, is_static: impl Fn(usize) -> bool) -> Option<&'static Location<'static>> {
         let address = self.spawn_site;
         let is_aligned = address.is_multiple_of(align_of::<Location<'_>>());
         // SAFETY: the compiler puts locations into loaded objects. Something else is there only if the header is none any more,

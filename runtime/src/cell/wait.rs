@@ -117,7 +117,11 @@ mod tests {
             assert_eq!((due, next.reason()), (expected, Reason::Park));
             wait = next;
         }
-        assert_eq!(Wait::begun(Reason::None, CoarseTime::default()).after_round().1, Due::Not, "the fiber runs, or is about to");
+        assert_eq!(
+            Wait::begun(Reason::None, CoarseTime::default()).after_round().1,
+            Due::Not,
+            "the fiber runs, or is about to"
+        );
     }
 
     #[test]

@@ -193,10 +193,15 @@ impl<T> Channel<T> {
             self.spin.failed();
         }
         let is_watched = state.is_watched();
-        let (outcome, packet) =
-            wait_list::wait(state, State::senders, End::Back, packet, Reason::ChannelSend.of(&self.ends), deadline, || {
-                self.announce(is_watched)
-            });
+        let (outcome, packet) = wait_list::wait(
+            state,
+            State::senders,
+            End::Back,
+            packet,
+            Reason::ChannelSend.of(&self.ends),
+            deadline,
+            || self.announce(is_watched),
+        );
         match (outcome, packet) {
             (Outcome::Notified, Packet::Message(message)) => Err((Refusal::Disconnected, message)),
             (Outcome::Notified, _taken) => Ok(()),

@@ -100,7 +100,8 @@ fn find(collection: &Collection) -> Vec<(Vec<Key>, Cycle)> {
             match seen.get(&id) {
                 Some(other) if *other != walk => break,
                 Some(_) => {
-                    let begin = path.iter().position(|facts: &&Facts| facts.id == Some(id)).expect("on this walk");
+                    let begin =
+                        path.iter().position(|facts: &&Facts| facts.id == Some(id)).expect("on this walk");
                     cycles.push(of(&path[begin..]));
                     break;
                 }
@@ -122,7 +123,9 @@ fn of(path: &[&Facts]) -> (Vec<Key>, Cycle) {
         name: facts.name.clone(),
         reason: name_of(facts.reason),
         address: match facts.object {
-            Object::Lock { address, .. } | Object::RwLock { address, .. } | Object::Fiber(address, _) => address,
+            Object::Lock { address, .. } | Object::RwLock { address, .. } | Object::Fiber(address, _) => {
+                address
+            }
             _ => 0,
         },
         spawn_site: facts.spawn_site.map_or("an unknown place".into(), ToString::to_string),

@@ -252,7 +252,8 @@ impl Dump {
                 wait: (state == FiberState::Parked).then(|| wait_of(facts, &owners, now, &mut names)),
                 spawn_site: facts.spawn_site,
                 // A fiber inside of a coroutine is suspended on another stack.
-                stack_used: used.and_then(|((bottom, top), sp)| (bottom..=top).contains(&sp).then(|| top - sp)),
+                stack_used: used
+                    .and_then(|((bottom, top), sp)| (bottom..=top).contains(&sp).then(|| top - sp)),
                 stack_bytes: facts.stack.map(|(bottom, top)| top - bottom),
                 frames: Arc::clone(&frames[facts.frames]),
                 stack: facts.frames,
@@ -322,7 +323,9 @@ fn wait_of(
 ) -> Wait {
     let (object, address) = match &facts.object {
         Object::None => (None, None),
-        Object::Address(address) | Object::Lock { address, .. } => (Some(format!("{address:#x}")), Some(*address)),
+        Object::Address(address) | Object::Lock { address, .. } => {
+            (Some(format!("{address:#x}")), Some(*address))
+        }
         Object::RwLock { address, readers: 0, .. } => (Some(format!("{address:#x}")), Some(*address)),
         Object::RwLock { address, readers, .. } => {
             (Some(format!("{address:#x}, held by {}", count(*readers, "reader"))), Some(*address))
@@ -333,7 +336,8 @@ fn wait_of(
         }
         Object::Fiber(header, id) => {
             let id = id.or_else(|| owners.headers.get(header).copied());
-            let text = id.map_or("a fiber that has not started".into(), |id| format!("fiber {}", id.number()));
+            let text =
+                id.map_or("a fiber that has not started".into(), |id| format!("fiber {}", id.number()));
             (Some(text), Some(*header))
         }
         Object::Descriptor(fd) => {

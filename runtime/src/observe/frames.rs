@@ -84,13 +84,7 @@ impl Walker {
     }
 
     #[cfg(feature = "backtrace")]
-    fn walk_from(
-        &mut self,
-        pc: usize,
-        sp: usize,
-        fp: Option<usize>,
-        read: impl Fn(usize) -> Option<usize>,
-    ) {
+    fn walk_from(&mut self, pc: usize, sp: usize, fp: Option<usize>, read: impl Fn(usize) -> Option<usize>) {
         self.unwinder.walk(Cursor { pc, sp, fp }, true, MOST_FRAMES, read, &mut self.frames);
     }
 

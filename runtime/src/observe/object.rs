@@ -17,9 +17,20 @@ pub(super) enum Object {
     /// Something of which only the address is known.
     Address(usize),
     /// A mutex, or a `Once` whose closure runs: an address on the stack of its holder.
-    Lock { address: usize, holder: Option<usize> },
-    RwLock { address: usize, writer: Option<usize>, readers: usize },
-    Channel { address: usize, senders: usize, receivers: usize },
+    Lock {
+        address: usize,
+        holder: Option<usize>,
+    },
+    RwLock {
+        address: usize,
+        writer: Option<usize>,
+        readers: usize,
+    },
+    Channel {
+        address: usize,
+        senders: usize,
+        receivers: usize,
+    },
     /// The fiber that is joined: the address of its header, and its id if it has one.
     Fiber(usize, Option<FiberId>),
     /// A file descriptor.

@@ -9,8 +9,8 @@
 use std::collections::HashMap;
 
 use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, EvaluationResult, NativeEndian, ParsedEhFrameHdr,
-    Register, RegisterRule, UnwindContext, UnwindExpression, UnwindSection, Value,
+    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, EvaluationResult, NativeEndian,
+    ParsedEhFrameHdr, Register, RegisterRule, UnwindContext, UnwindExpression, UnwindSection, Value,
 };
 
 use super::objects::{self, Object};
@@ -217,8 +217,11 @@ impl Tables {
         at: Cursor,
         read: &impl Fn(usize) -> Option<usize>,
     ) -> Option<usize> {
-        let encoding =
-            gimli::Encoding { address_size: size_of::<usize>() as u8, format: gimli::Format::Dwarf32, version: 4 };
+        let encoding = gimli::Encoding {
+            address_size: size_of::<usize>() as u8,
+            format: gimli::Format::Dwarf32,
+            version: 4,
+        };
         let mut evaluation = expression.get(&self.frames).ok()?.evaluation(encoding);
         let mut state = evaluation.evaluate().ok()?;
         loop {

@@ -11,8 +11,8 @@ pub(crate) mod arrivals;
 pub(crate) mod barrier;
 pub(crate) mod clock;
 pub(crate) mod copy;
-mod dwarf;
 pub(crate) mod descriptor_name;
+mod dwarf;
 pub(crate) mod epoll;
 pub(crate) mod fork;
 #[cfg(feature = "backtrace")]

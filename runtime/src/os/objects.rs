@@ -86,9 +86,8 @@ unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _size: usize, found: *mu
 fn build_id(mut notes: &[u8], align: usize) -> Option<String> {
     const NT_GNU_BUILD_ID: usize = 3;
     let align = align.clamp(4, 8);
-    let word = |bytes: &[u8], at: usize| {
-        Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize)
-    };
+    let word =
+        |bytes: &[u8], at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
     loop {
         let (name_len, len, kind) = (word(notes, 0)?, word(notes, 4)?, word(notes, 8)?);
         let content = (12 + name_len).next_multiple_of(align);

@@ -228,7 +228,8 @@ impl Once {
             if is_reached(state) {
                 return state;
             }
-            let waited = wait_list::wait(waiters, |list| list, End::Back, (), Reason::Once.of(self), None, || ());
+            let waited =
+                wait_list::wait(waiters, |list| list, End::Back, (), Reason::Once.of(self), None, || ());
             if waited.0 != Outcome::Notified {
                 park::unwind();
             }

@@ -36,8 +36,8 @@ use std::time::{Duration, Instant};
 
 use crate::atomic::{AtomicU32, Backoff, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
-use crate::park::primitive::{self as park, SpinGuard, SpinLock};
 use crate::park::holder::Holder;
+use crate::park::primitive::{self as park, SpinGuard, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::AdaptiveSpin;
 

@@ -36,8 +36,8 @@ use std::time::{Duration, Instant};
 
 use crate::atomic::{AtomicU32, Backoff, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
-use crate::park::primitive::{self as park, SpinGuard, SpinLock, Wakeup};
 use crate::park::holder::Holder;
+use crate::park::primitive::{self as park, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::AdaptiveSpin;
 
@@ -242,7 +242,15 @@ impl RawRwLock {
             if is_admitted {
                 return;
             }
-            match wait_list::wait(queues, Queues::readers, End::Back, false, Reason::RwLock.of(self), None, || ()) {
+            match wait_list::wait(
+                queues,
+                Queues::readers,
+                End::Back,
+                false,
+                Reason::RwLock.of(self),
+                None,
+                || (),
+            ) {
                 (Outcome::Notified, true) => return,
                 // There was no room for one more.
                 (Outcome::Notified, false) => {}
