@@ -13,12 +13,13 @@ use crate::cell::FiberId;
 const SHOWN: usize = 8;
 
 /// Parts of the runtime whose frames on top of a stack say nothing: the reason of the wait says it.
-const INNER: &[&str] = &["abaca::park::", "abaca::scheduler::", "abaca_asm::"];
+const INNER: &[&str] = &["park/", "scheduler/", "cell/"];
 
-/// The function that calls a fiber's closure. It and what is below it is the same for every fiber.
-const OUTER: &str = "abaca::cell::allocation::FiberCell<";
+/// The path of this file, below which the others of the runtime are.
+const THIS_FILE: &str = file!();
 
-type Key<'a> = (FiberState, Option<&'static str>, Option<&'static Location<'static>>, usize);
+/// What the fibers of a group have in common; of their stacks the frames that are the program's.
+type Key = (FiberState, Option<&'static str>, Option<&'static Location<'static>>, Vec<usize>);
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,9 +42,12 @@ impl fmt::Display for Dump {
         for cycle in &self.cycles {
             write!(f, "\nDEADLOCK: {}\n{cycle}", count(cycle.fibers().count(), "fiber"))?;
         }
-        let mut groups: HashMap<Key<'_>, Vec<&FiberDump>> = HashMap::new();
+        let mut stacks: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut groups: HashMap<Key, Vec<&FiberDump>> = HashMap::new();
         for fiber in &self.fibers {
-            let key = (fiber.state, fiber.wait().map(Wait::reason), fiber.spawn_site, fiber.stack);
+            let stack = stacks.entry(fiber.stack);
+            let stack = stack.or_insert_with(|| visible(fiber.frames()).iter().map(Frame::address).collect());
+            let key = (fiber.state, fiber.wait().map(Wait::reason), fiber.spawn_site, stack.clone());
             groups.entry(key).or_default().push(fiber);
         }
         let mut groups: Vec<_> = groups.into_values().collect();
@@ -84,20 +88,37 @@ fn write_group(f: &mut fmt::Formatter<'_>, group: &[&FiberDump]) -> fmt::Result 
 
 /// The frames that are the program's. All of them if that leaves none.
 fn visible(frames: &[Frame]) -> &[Frame] {
-    let has = |frame: &Frame, start: &str| {
-        let name = frame.function().unwrap_or("");
-        name.trim_start_matches('<').starts_with(start)
+    let begin = frames.iter().position(|frame| !is_inner(frame)).unwrap_or(0);
+    // What calls a fiber's closure is the same for every fiber.
+    let end = frames.iter().rposition(|frame| !is_outer(frame)).map_or(0, |last| last + 1);
+    if begin < end { &frames[begin..end] } else { frames }
+}
+
+fn is_inner(frame: &Frame) -> bool {
+    let root = THIS_FILE.strip_suffix("observe/text.rs").unwrap_or("abaca/src/");
+    let in_file = |file: &str| {
+        let in_room = |room: &str| file.split_once(root).is_some_and(|(_, rest)| rest.starts_with(room));
+        INNER.iter().any(|room| in_room(room)) || file.contains("asm/src/") || file.contains("abaca-asm-")
     };
-    let begin = frames.iter().position(|frame| !INNER.iter().any(|inner| has(frame, inner)));
-    let end = frames.iter().position(|frame| has(frame, OUTER)).unwrap_or(frames.len());
-    // The closure is called by way of std's functions that catch panics.
-    let is_std = |frame: &Frame| ["core::", "std::", "__rust"].iter().any(|start| has(frame, start));
-    let begin = begin.unwrap_or(0).min(end);
-    let caught = frames[begin..end].iter().rposition(|frame| !is_std(frame));
-    match caught {
-        Some(last) => &frames[begin..=begin + last],
-        None => frames,
+    let in_module = |name: &str| {
+        let name = name.trim_start_matches('<');
+        ["abaca::park::wait", "abaca::park::latch", "abaca::scheduler", "abaca::cell", "abaca_asm::"]
+            .iter()
+            .any(|module| name.starts_with(module))
+    };
+    match frame.file() {
+        Some(file) => in_file(file),
+        None => frame.function().is_some_and(in_module),
     }
+}
+
+/// Whether the frame is of what calls a closure: the runtime, or std's function that catches panics.
+fn is_outer(frame: &Frame) -> bool {
+    let is_std = |file: &str| file.contains("/rustc/") || file.contains("/rustlib/src/rust/library/");
+    let name = frame.function().unwrap_or("");
+    let is_std_name =
+        ["core::", "<core::", "std::", "__rust_try"].iter().any(|start| name.starts_with(start));
+    is_inner(frame) || frame.file().map_or(is_std_name, |file| is_std(file) || name.starts_with("__rust_try"))
 }
 
 fn title(fiber: &FiberDump) -> String {
@@ -145,7 +166,7 @@ fn details(fiber: &FiberDump) -> String {
         _ => {}
     }
     if let (Some(used), Some(bytes)) = (fiber.stack_used, fiber.stack_bytes) {
-        let _ = write!(text, ", stack {:.1} of {} KiB", used as f64 / 1024.0, bytes / 1024);
+        let _ = write!(text, ", stack {:.1} of {} KiB", used as f64 / 1024.0, bytes.div_ceil(1024));
     }
     for (name, value) in &fiber.labels {
         let _ = write!(text, ", {name}={value}");

@@ -190,6 +190,7 @@ impl Runtime {
     /// assert_eq!(runtime.try_spawn(|| ()).unwrap_err(), SpawnError::LimitReached { max_fibers: 1 });
     /// first.cancel();
     /// ```
+    #[track_caller]
     pub fn try_spawn<F, T>(&self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,

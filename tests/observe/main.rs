@@ -1,0 +1,6 @@
+//! What is seen from outside: dumps, deadlocks, leaks, labels.
+
+use abaca_tests as _;
+
+mod dumps;
+mod labels;
