@@ -25,6 +25,8 @@ pub(crate) use slot::{Direction, Entry, Snapshot};
 pub(crate) use source::{ReadNotifier, Source};
 
 use crate::cell::Wakeup;
+#[cfg(feature = "own-tls")]
+use crate::os::epoll::wait_either;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
@@ -91,6 +93,12 @@ impl Poller {
     /// Whether there is an event to take. From any thread.
     pub(crate) fn has_events(&self) -> bool {
         wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
+    }
+
+    /// Waits until there is an event to take, or `summons` is readable. Takes nothing. Returns false if the timeout has passed.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn await_event(&self, summons: &EventFd, timeout: Option<Duration>) -> bool {
+        wait_either(&self.epoll, summons, timeout)
     }
 
     /// The number of registered descriptors. If it is 0, there is no need to poll.

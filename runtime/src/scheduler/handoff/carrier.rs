@@ -11,6 +11,7 @@ use std::time::Duration;
 use abaca_asm::{Context, thread_pointer};
 
 use super::presence::Presence;
+use crate::os::epoll::EventFd;
 use crate::os::storage::Lender;
 use crate::scheduler::parker::Parker;
 use crate::scheduler::worker::Worker;
@@ -25,9 +26,13 @@ pub(crate) struct Carrier {
     lender: Lender,
     /// The operating system's id of the thread.
     thread_id: i32,
-    /// The worker that the thread is given; null while it is to wait for one.
+    /// The worker that the thread is given; null while it is to wait for one. Written under the lock of `Spares`, but for the thread
+    /// that takes what it was given.
     next: AtomicPtr<Worker>,
     parker: Parker,
+    /// Ends the sleep of the thread in a worker's poller, after the worker was taken. `None` if there was no descriptor for it: then
+    /// the thread keeps the workers that sleep on it.
+    summons: Option<EventFd>,
 }
 
 // SAFETY: only the thread itself uses `hub` and `lender`; the other fields are atomics and constants.
@@ -46,7 +51,13 @@ impl Carrier {
             thread_id,
             next: AtomicPtr::new(ptr::null_mut()),
             parker: Parker::default(),
+            summons: EventFd::new().ok(),
         }
+    }
+
+    /// What ends the sleep of the thread in a worker's poller when the worker is taken.
+    pub(crate) fn summons(&self) -> Option<&EventFd> {
+        self.summons.as_ref()
     }
 
     pub(crate) fn thread_pointer(&self) -> *mut () {
@@ -86,7 +97,7 @@ impl Carrier {
         &self.hub
     }
 
-    /// Takes the worker from the thread, unless the thread is inside or `may_go` says no. From the monitor.
+    /// Takes the worker from the thread, unless the thread is inside or `may_go` says no. Under the lock of `Spares`.
     pub(super) fn take(&self, may_go: impl FnOnce() -> bool) -> bool {
         self.presence.take(may_go)
     }
@@ -96,11 +107,22 @@ impl Carrier {
         self.presence.renew();
     }
 
-    /// Gives the waiting thread a worker.
+    /// Gives the thread, which waits for a worker or has lost one in its sleep, this one.
     pub(super) fn assign(&self, worker: &Worker) {
-        // Release: pairs with the Acquire in `await_worker`.
+        // First, so that it is reset by the thread that takes the worker.
+        if let Some(summons) = &self.summons {
+            summons.notify();
+        }
+        // Release: pairs with the Acquire in `take_assigned` and `withdraw`.
         self.next.store(ptr::from_ref(worker).cast_mut(), Ordering::Release);
         self.parker.unpark();
+    }
+
+    /// Takes back `worker`, if the thread was given it and has not begun with it.
+    pub(super) fn withdraw(&self, worker: &Worker) -> bool {
+        let given = ptr::from_ref(worker).cast_mut();
+        // Acquire: pairs with the Release in `assign`.
+        self.next.compare_exchange(given, ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Makes the waiting thread look up.
@@ -110,6 +132,13 @@ impl Carrier {
 
     /// The worker that the thread was given meanwhile.
     pub(super) fn take_assigned<'a>(&self) -> Option<&'a Worker> {
+        // Acquire: the summons was sent before.
+        if self.next.load(Ordering::Acquire).is_null() {
+            return None;
+        }
+        if let Some(summons) = &self.summons {
+            summons.reset();
+        }
         // Acquire: pairs with the Release in `assign`.
         // SAFETY: workers live as long as the runtime, and with it its threads.
         unsafe { self.next.swap(ptr::null_mut(), Ordering::Acquire).as_ref() }

@@ -7,10 +7,18 @@ mod carrier;
 mod model;
 mod presence;
 #[cfg(feature = "own-tls")]
+mod siblings;
+#[cfg(feature = "own-tls")]
+mod sleep;
+#[cfg(feature = "own-tls")]
 mod spares;
 
 #[cfg(feature = "own-tls")]
 pub(crate) use carrier::Carrier;
+#[cfg(feature = "own-tls")]
+pub(super) use siblings::Suspicion;
+#[cfg(feature = "own-tls")]
+pub(super) use sleep::Sleep;
 #[cfg(feature = "own-tls")]
 pub(super) use spares::run_thread;
 #[cfg(feature = "own-tls")]

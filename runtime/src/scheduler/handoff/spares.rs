@@ -13,6 +13,7 @@ use super::Carrier;
 use crate::cell::Header;
 use crate::os::{self, stderr};
 use crate::scheduler::here;
+use crate::scheduler::hub::Departure;
 use crate::scheduler::shared::Shared;
 use crate::scheduler::worker::{Stealable, Worker};
 
@@ -82,25 +83,47 @@ impl Spares {
     /// Takes `worker` from its thread, which is stuck, and gives it to a spare. Returns false if the worker stays for now. From the
     /// monitor.
     pub(in crate::scheduler) fn hand_off(&self, worker: &Worker) -> bool {
-        let Some(spare) = self.state().waiting.pop() else {
+        let mut state = self.state();
+        let Some(spare) = state.waiting.pop() else {
+            drop(state);
             // The next attempt finds it.
             self.start_spare();
             return false;
         };
+        let is_stuck = || self.is_eager || worker.current().is_some();
         // Before its first thread has begun, a worker has no carrier.
-        if !worker.try_carrier().is_some_and(|carrier| carrier.take(|| worker.may_leave_thread())) {
-            let mut state = self.state();
-            if state.is_closed {
-                // It has not seen that yet.
-                spare.wake();
-            }
+        if !worker.try_carrier().is_some_and(|carrier| carrier.take(|| worker.may_leave_thread() && is_stuck())) {
             state.waiting.push(spare);
             return false;
         }
         worker.note_absence();
-        // From here on the monitor looks at that carrier, whose thread is inside, also if that does not run yet.
-        worker.set_carrier(&spare);
-        spare.assign(worker);
+        self.move_to(worker, &spare);
+        true
+    }
+
+    /// Makes a thread run `worker`, which the caller has taken.
+    fn move_to(&self, worker: &Worker, carrier: &Carrier) {
+        // From here on others look at that carrier, whose thread is inside, also if that does not run yet.
+        worker.set_carrier(carrier);
+        carrier.assign(worker);
+    }
+
+    /// Takes `other`, a worker that sleeps and for which there is something to do, from its thread, and gives that one `mine`, the worker of
+    /// the calling thread, which sleeps as well. Returns whether it has: then `other` is the calling thread's, and `mine` is not.
+    pub(in crate::scheduler) fn exchange(&self, mine: &Worker, other: &Worker) -> bool {
+        // Who holds the lock moves a worker, so what the caller has seen may be about to change.
+        let Ok(_state) = self.state.try_lock() else { return false };
+        if !mine.may_leave_thread() {
+            return false;
+        }
+        let Some(theirs) = other.try_carrier() else { return false };
+        let here = mine.carrier();
+        // Either the thread has been given the worker and has not begun with it, or it runs it.
+        if !theirs.withdraw(other) && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
+            return false;
+        }
+        other.set_carrier(here);
+        self.move_to(mine, theirs);
         true
     }
 
@@ -128,7 +151,13 @@ impl Spares {
 
     /// Waits for a worker for the calling thread. `None` if there will be none, or there was none for a while.
     fn await_worker(&self, carrier: &Arc<Carrier>) -> Option<&Worker> {
-        self.state().waiting.push(Arc::clone(carrier));
+        let mut state = self.state();
+        if let Some(worker) = carrier.take_assigned() {
+            // It was given one when it lost the other.
+            return Some(worker);
+        }
+        state.waiting.push(Arc::clone(carrier));
+        drop(state);
         let began = Instant::now();
         loop {
             if let Some(worker) = carrier.take_assigned() {
@@ -164,16 +193,21 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
     let spares = shared.spares.get().expect("the runtime has own storage");
     let carrier = spares.enroll();
     here::set_carrier(&carrier);
+    if let Some(worker) = worker {
+        worker.set_carrier(&carrier);
+    }
     let mut next = worker;
     while let Some(worker) = next.take().or_else(|| spares.await_worker(&carrier)) {
-        worker.set_carrier(&carrier);
         match worker.run() {
-            Some(absent) => {
+            Departure::WithoutFiber(absent) => {
                 carrier.renew();
                 give_back(absent);
             }
-            // The carrier stays, as the monitor may be looking at it.
-            None => return shared.end_worker(worker.index),
+            Departure::InItsSleep => carrier.renew(),
+            // SAFETY: workers live as long as the runtime, and with it its threads.
+            Departure::For(other) => next = Some(unsafe { other.as_ref() }),
+            // The carrier stays, as others may be looking at it.
+            Departure::End => return shared.end_worker(worker.index),
         }
     }
     spares.dismiss(&carrier);
