@@ -52,6 +52,14 @@ pub(crate) struct Poller {
     generation: Generation,
 }
 
+/// A poller can itself be watched: it is readable while it has events.
+#[cfg(feature = "own-tls")]
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
 impl Poller {
     pub(crate) fn new() -> io::Result<Arc<Self>> {
         let epoll = Epoll::new()?;

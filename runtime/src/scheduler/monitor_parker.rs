@@ -17,6 +17,7 @@
 //! time.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use crate::atomic::{AtomicU64, Ordering, fence};
@@ -73,13 +74,20 @@ impl MonitorParker {
         }
     }
 
-    /// Sleeps until this time, or until unparked if it is [`NEVER`]. `is_soon_enough` checks once more whether the monitor is
-    /// needed sooner; then it does not sleep.
-    pub(super) fn sleep(&self, until: u64, is_soon_enough: impl FnOnce() -> bool) {
-        if self.begin_sleep(until, is_soon_enough) {
-            self.alarm.wait();
+    /// Sleeps until this time, or until unparked if it is [`NEVER`], or until one of the `others` is readable. `is_soon_enough` checks
+    /// once more whether the monitor is needed sooner; then it does not sleep, and this returns false.
+    pub(super) fn sleep(
+        &self,
+        until: u64,
+        others: &[BorrowedFd<'_>],
+        is_soon_enough: impl FnOnce() -> bool,
+    ) -> bool {
+        let sleeps = self.begin_sleep(until, is_soon_enough);
+        if sleeps {
+            self.alarm.wait(others);
         }
         self.wakes_at.store(AWAKE, Ordering::Relaxed);
+        sleeps
     }
 
     fn begin_sleep(&self, until: u64, is_soon_enough: impl FnOnce() -> bool) -> bool {

@@ -14,6 +14,7 @@ use super::presence::Presence;
 use crate::os::epoll::EventFd;
 use crate::os::storage::Lender;
 use crate::scheduler::parker::Parker;
+use crate::scheduler::shared::Shared;
 use crate::scheduler::worker::Worker;
 
 /// See the module's documentation.
@@ -30,19 +31,21 @@ pub(crate) struct Carrier {
     /// that takes what it was given.
     next: AtomicPtr<Worker>,
     parker: Parker,
+    /// The runtime, for the notice that a watched thread gives.
+    shared: *const Shared,
     /// Ends the sleep of the thread in a worker's poller, after the worker was taken. `None` if there was no descriptor for it: then
     /// the thread keeps the workers that sleep on it.
     summons: Option<EventFd>,
 }
 
-// SAFETY: only the thread itself uses `hub` and `lender`; the other fields are atomics and constants.
+// SAFETY: only the thread itself uses `hub` and `lender`; the other fields are atomics, constants, and descriptors.
 unsafe impl Sync for Carrier {}
 // SAFETY: as above.
 unsafe impl Send for Carrier {}
 
 impl Carrier {
     /// The carrier of the calling thread, whose operating system's id is `thread_id`.
-    pub(super) fn new(thread_id: i32) -> Self {
+    pub(super) fn new(thread_id: i32, shared: &Shared) -> Self {
         Self {
             presence: Presence::new(),
             hub: Cell::new(Context::dangling()),
@@ -51,6 +54,7 @@ impl Carrier {
             thread_id,
             next: AtomicPtr::new(ptr::null_mut()),
             parker: Parker::default(),
+            shared,
             summons: EventFd::new().ok(),
         }
     }
@@ -82,7 +86,26 @@ impl Carrier {
     /// Enters the runtime. Returns false, and enters nothing, if the thread has lost its worker.
     #[inline(always)]
     pub(crate) fn enter(&self) -> bool {
-        self.presence.enter()
+        self.presence.enter(|| self.give_notice())
+    }
+
+    #[cold]
+    fn give_notice(&self) {
+        // SAFETY: the runtime lives as long as its threads.
+        unsafe { &*self.shared }.unpark_monitor();
+    }
+
+    /// See [`Presence::watch`]. From the monitor, under the lock of `Spares`, as what follows.
+    pub(super) fn watch(&self) -> bool {
+        self.presence.watch()
+    }
+
+    pub(super) fn stays_outside(&self) -> bool {
+        self.presence.stays_outside()
+    }
+
+    pub(super) fn unwatch(&self) {
+        self.presence.unwatch();
     }
 
     /// Leaves the runtime.

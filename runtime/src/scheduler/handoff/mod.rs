@@ -6,20 +6,25 @@ mod carrier;
 #[cfg(all(test, loom))]
 mod model;
 mod presence;
+mod quiet;
 #[cfg(feature = "own-tls")]
 mod siblings;
 #[cfg(feature = "own-tls")]
 mod sleep;
 #[cfg(feature = "own-tls")]
 mod spares;
+#[cfg(feature = "own-tls")]
+mod vigil;
 
 #[cfg(feature = "own-tls")]
 pub(crate) use carrier::Carrier;
+#[cfg(feature = "own-tls")]
+pub(super) use quiet::Quiet;
 #[cfg(feature = "own-tls")]
 pub(super) use siblings::Suspicion;
 #[cfg(feature = "own-tls")]
 pub(super) use sleep::Sleep;
 #[cfg(feature = "own-tls")]
-pub(super) use spares::run_thread;
+pub(super) use spares::{HandOff, run_thread};
 #[cfg(feature = "own-tls")]
 pub(crate) use spares::{Spares, Start};

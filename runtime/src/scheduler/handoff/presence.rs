@@ -23,6 +23,8 @@ const NONE: u8 = 0;
 const ASKED: u8 = 1;
 /// The worker is another thread's.
 const TAKEN: u8 = 2;
+/// Nobody wants the worker, but the monitor wants to know when the thread enters; see `quiet.rs`.
+const WATCHED: u8 = 3;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -44,21 +46,26 @@ impl Presence {
         self.is_inside.load(Ordering::Relaxed)
     }
 
-    /// Enters the runtime. Returns false if the worker has been taken: then the thread is not inside.
+    /// Enters the runtime. Returns false if the worker has been taken: then the thread is not inside. Calls `notice` if it is watched.
     #[inline(always)]
-    pub(super) fn enter(&self) -> bool {
+    pub(super) fn enter(&self, notice: impl FnOnce()) -> bool {
         // Relaxed: the fence orders it before the load.
         self.is_inside.store(true, Ordering::Relaxed);
         barrier::light();
-        self.wish.load(Ordering::Relaxed) == NONE || self.refuse()
+        self.wish.load(Ordering::Relaxed) == NONE || self.refuse(notice)
     }
 
     #[cold]
-    fn refuse(&self) -> bool {
+    fn refuse(&self, notice: impl FnOnce()) -> bool {
         // Relaxed on success: what the taker did before it asked is nothing to this thread. Acquire on failure: a taken
         // worker's next thread has found the worker as this thread left it, and nothing is read from it here.
         match self.wish.compare_exchange(ASKED, NONE, Ordering::Relaxed, Ordering::Acquire) {
             Ok(_) | Err(NONE) => true,
+            Err(WATCHED) => {
+                self.unwatch();
+                notice();
+                true
+            }
             Err(_) => {
                 self.is_inside.store(false, Ordering::Relaxed);
                 false
@@ -88,6 +95,25 @@ impl Presence {
         let to = if is_free { TAKEN } else { NONE };
         // Release: pairs with the Acquire in `refuse`. A failure means that the thread has refused.
         self.wish.compare_exchange(ASKED, to, Ordering::Release, Ordering::Relaxed).is_ok() && is_free
+    }
+
+    /// Lets the thread give notice when it next enters. Returns false if that cannot be. From the monitor, under the lock.
+    pub(super) fn watch(&self) -> bool {
+        // Relaxed: the fence that follows orders it.
+        self.wish.compare_exchange(NONE, WATCHED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether the thread, which is watched, has not entered since. From the monitor, after a heavy fence that came after
+    /// [`watch`](Self::watch): then the thread gives notice when it enters, and what it has left behind is seen.
+    pub(super) fn stays_outside(&self) -> bool {
+        // Acquire: pairs with the Release in `leave`.
+        !self.is_inside.load(Ordering::Acquire) && self.wish.load(Ordering::Relaxed) == WATCHED
+    }
+
+    /// Undoes [`watch`](Self::watch), if the thread has not.
+    pub(super) fn unwatch(&self) {
+        // Relaxed: the word carries nothing but itself.
+        let _ = self.wish.compare_exchange(WATCHED, NONE, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Makes the thread one that may be given a worker again. On the thread itself, which has lost its worker and is in its hub.

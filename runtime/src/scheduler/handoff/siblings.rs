@@ -83,7 +83,8 @@ impl Worker {
         let before = self.hub_state.suspicion.take();
         for sibling in self.shared().others(self.index, self.next_random()).take(LOOKS) {
             let Some(sleep) = sibling.remote.sleep.current() else { continue };
-            let has_events = || self.shared().poller_of(sibling.index).is_some_and(|poller| poller.has_events());
+            let has_events =
+                || self.shared().poller_of(sibling.index).is_some_and(|poller| poller.has_events());
             if !spares.is_eager() && !sibling.remote.sleep.is_over(now_ns) && !has_events() {
                 continue;
             }

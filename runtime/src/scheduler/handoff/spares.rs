@@ -20,6 +20,17 @@ use crate::scheduler::worker::{Stealable, Worker};
 /// How long a spare waits for a worker before it retires.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// What became of an attempt to give a worker to a spare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::scheduler) enum HandOff {
+    /// The spare has it.
+    Done,
+    /// A spare has been started, and will wait in a moment.
+    Soon,
+    /// The worker stays where it is.
+    Refused,
+}
+
 /// Starts a thread of the runtime that runs [`run_thread`] without a worker.
 pub(crate) type Start = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
 
@@ -38,7 +49,7 @@ pub(crate) struct Spares {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// The carriers of all threads, so that a worker's carrier can be looked at.
     carriers: Vec<Arc<Carrier>>,
     /// Those that wait for a worker, the last to come last.
@@ -58,7 +69,7 @@ impl Spares {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,25 +91,32 @@ impl Spares {
         state.waiting.iter().for_each(|carrier| carrier.wake());
     }
 
-    /// Takes `worker` from its thread, which is stuck, and gives it to a spare. Returns false if the worker stays for now. From the
-    /// monitor.
-    pub(in crate::scheduler) fn hand_off(&self, worker: &Worker) -> bool {
+    /// Takes `worker` from its thread, which is stuck, and gives it to a spare. From the monitor.
+    pub(in crate::scheduler) fn hand_off(&self, worker: &Worker) -> HandOff {
         let mut state = self.state();
         let Some(spare) = state.waiting.pop() else {
             drop(state);
             // The next attempt finds it.
-            self.start_spare();
-            return false;
+            return if self.start_spare() { HandOff::Soon } else { HandOff::Refused };
         };
         let is_stuck = || self.is_eager || worker.current().is_some();
         // Before its first thread has begun, a worker has no carrier.
-        if !worker.try_carrier().is_some_and(|carrier| carrier.take(|| worker.may_leave_thread() && is_stuck())) {
+        if !worker
+            .try_carrier()
+            .is_some_and(|carrier| carrier.take(|| worker.may_leave_thread() && is_stuck()))
+        {
             state.waiting.push(spare);
-            return false;
+            return HandOff::Refused;
         }
         worker.note_absence();
         self.move_to(worker, &spare);
-        true
+        let is_last = state.waiting.is_empty();
+        drop(state);
+        if is_last {
+            // One that blocks its thread seldom comes alone.
+            self.start_spare();
+        }
+        HandOff::Done
     }
 
     /// Makes a thread run `worker`, which the caller has taken.
@@ -127,13 +145,14 @@ impl Spares {
         true
     }
 
-    fn start_spare(&self) {
+    /// Starts a thread that will wait for a worker. Returns false if there can be no more.
+    fn start_spare(&self) -> bool {
         if self.count() >= self.max {
-            return;
+            return false;
         }
         // Relaxed: the monitor alone starts threads.
         self.count.fetch_add(1, Ordering::Relaxed);
-        let Err(error) = (self.start)() else { return };
+        let Err(error) = (self.start)() else { return true };
         self.count.fetch_sub(1, Ordering::Relaxed);
         if !self.has_reported.swap(true, Ordering::Relaxed) {
             stderr::write(
@@ -141,10 +160,11 @@ impl Spares {
                     .as_bytes(),
             );
         }
+        false
     }
 
-    fn enroll(&self) -> Arc<Carrier> {
-        let carrier = Arc::new(Carrier::new(os::thread::id()));
+    fn enroll(&self, shared: &Shared) -> Arc<Carrier> {
+        let carrier = Arc::new(Carrier::new(os::thread::id(), shared));
         self.state().carriers.push(Arc::clone(&carrier));
         carrier
     }
@@ -191,7 +211,7 @@ impl fmt::Debug for Spares {
 /// The body of a thread that runs workers, beginning with `worker` if it has one.
 pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>) {
     let spares = shared.spares.get().expect("the runtime has own storage");
-    let carrier = spares.enroll();
+    let carrier = spares.enroll(shared);
     here::set_carrier(&carrier);
     if let Some(worker) = worker {
         worker.set_carrier(&carrier);
