@@ -1,7 +1,7 @@
 //! The monitor: a thread that watches for workers that stay in one fiber for long.
 //!
 //! While a worker is awake, the monitor periodically compares each worker's position (`Worker::position`) with the one before.
-//! If a worker with unstarted fibers makes no progress for one period, the monitor wakes a sleeping worker to steal them. A
+//! If a worker makes no progress for one period, the monitor hands on what that worker is not needed for (`relief.rs`). A
 //! worker that makes no progress for the threshold while others wait for it is reported, once per stall. When all workers
 //! sleep the monitor sleeps too, until one of them wakes up (`monitor_parker.rs`).
 //!
@@ -24,11 +24,15 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// seen within twice this time.
 const HANDOFF_PERIOD: Duration = Duration::from_micros(500);
 
-/// How often it looks at a worker that has just left a thread: one that blocks its thread seldom comes alone.
+/// How soon it looks again at a worker that has just left a thread: a fiber that blocks its thread seldom comes alone.
 const ROW_PERIOD: Duration = Duration::from_micros(150);
 
 /// How many such looks at a worker follow a hand-off.
+#[cfg(feature = "own-tls")]
 const ROW_LOOKS: u32 = 8;
+
+/// How soon the monitor looks again, once, at a worker that cannot leave its thread, if something could be handed on.
+const RELIEF_PERIOD: Duration = Duration::from_millis(1);
 
 /// The monitor's record of one worker.
 #[derive(Default)]
@@ -36,12 +40,14 @@ struct Progress {
     position: Option<Position>,
     stalled_for: Duration,
     is_reported: bool,
-    /// When the worker was looked at last.
+    /// When the worker was last seen in another position.
+    #[cfg(feature = "own-tls")]
     looked_ns: u64,
-    /// Whether it stood still then and nobody waited for it.
+    /// Whether it stood still at the last look and nobody waited for it.
+    #[cfg(feature = "own-tls")]
     is_alone: bool,
-    /// How many more looks come soon after each other.
-    row_looks: u32,
+    /// How many more looks come soon.
+    soon_looks: u32,
 }
 
 impl Shared {
@@ -84,8 +90,9 @@ pub(crate) fn run_monitor(shared: &Shared) {
 
 /// When the monitor must look again while a worker is awake.
 fn next_look(shared: &Shared, progress: &[Progress]) -> u64 {
-    if progress.iter().any(|progress| progress.row_looks > 0) {
-        shared.now_ns() + ROW_PERIOD.as_nanos() as u64
+    if progress.iter().any(|progress| progress.soon_looks > 0) {
+        let period = if shared.has_own_tls() { ROW_PERIOD } else { RELIEF_PERIOD };
+        shared.now_ns() + period.as_nanos() as u64
     } else {
         shared.next_check()
     }
@@ -120,8 +127,18 @@ impl Progress {
         }
         let position = Some(worker.position());
         if position != self.position || worker.remote.inbox.is_sleeping() {
-            let row_looks = self.row_looks.saturating_sub(1);
-            *self = Self { position, row_looks, looked_ns: shared.now_ns(), ..Self::default() };
+            let soon_looks = if shared.has_own_tls() {
+                self.soon_looks.saturating_sub(1)
+            } else {
+                u32::from(self.soon_looks == 0 && shared.workers.len() > 1 && worker.could_be_relieved())
+            };
+            *self = Self {
+                position,
+                soon_looks,
+                #[cfg(feature = "own-tls")]
+                looked_ns: shared.now_ns(),
+                ..Self::default()
+            };
             return;
         }
         self.stalled_for += since;
@@ -131,9 +148,8 @@ impl Progress {
                 return;
             }
         }
-        if worker.stealable() > 0 {
-            shared.unpark_one();
-        }
+        self.soon_looks = self.soon_looks.saturating_sub(1);
+        shared.relieve(worker);
         let Some(threshold) = shared.reporting.threshold else { return };
         if self.stalled_for >= threshold && !self.is_reported {
             let Some(stall) = worker.examine() else { return };
@@ -146,19 +162,18 @@ impl Progress {
     #[cfg(feature = "own-tls")]
     fn hands_off(&mut self, spares: &Spares, worker: &Worker) -> bool {
         let now_ns = worker.shared().now_ns();
-        let period = if self.row_looks > 0 { ROW_PERIOD } else { HANDOFF_PERIOD };
+        let period = if self.soon_looks > 0 { ROW_PERIOD } else { HANDOFF_PERIOD };
         // Another worker may be looked at more often than this one. Not all of the period, as the look before may have been late.
         if now_ns - self.looked_ns < period.as_nanos() as u64 * 3 / 4 {
             return true;
         }
-        self.row_looks = self.row_looks.saturating_sub(1);
         self.is_alone = !worker.is_waited_for();
         if self.is_alone {
             return false;
         }
         match spares.hand_off(worker) {
-            HandOff::Done => *self = Self { row_looks: ROW_LOOKS, ..Self::default() },
-            HandOff::Soon => self.row_looks = ROW_LOOKS,
+            HandOff::Done => *self = Self { soon_looks: ROW_LOOKS, ..Self::default() },
+            HandOff::Soon => self.soon_looks = ROW_LOOKS,
             HandOff::Refused => return false,
         }
         true

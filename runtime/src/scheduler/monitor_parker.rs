@@ -90,7 +90,7 @@ impl MonitorParker {
         sleeps
     }
 
-    fn begin_sleep(&self, until: u64, is_soon_enough: impl FnOnce() -> bool) -> bool {
+    pub(super) fn begin_sleep(&self, until: u64, is_soon_enough: impl FnOnce() -> bool) -> bool {
         self.wakes_at.store(until, Ordering::Relaxed);
         // SeqCst: pairs with the fence in `unpark_by`.
         fence(Ordering::SeqCst);
@@ -101,6 +101,14 @@ impl MonitorParker {
             self.set_alarm(until);
         }
         true
+    }
+}
+
+#[cfg(all(test, loom))]
+impl MonitorParker {
+    /// When the monitor wakes up.
+    pub(super) fn wakes_at(&self) -> u64 {
+        self.wakes_at.load(Ordering::Relaxed)
     }
 }
 

@@ -4,12 +4,11 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use abaca_asm::{Context, thread_pointer};
 
+use super::assignment::Assignment;
 use super::presence::Presence;
 use crate::os::epoll::EventFd;
 use crate::os::storage::Lender;
@@ -27,9 +26,7 @@ pub(crate) struct Carrier {
     lender: Lender,
     /// The operating system's id of the thread.
     thread_id: i32,
-    /// The worker that the thread is given; null while it is to wait for one. Written under the lock of `Spares`, but for the thread
-    /// that takes what it was given.
-    next: AtomicPtr<Worker>,
+    next: Assignment<Worker>,
     parker: Parker,
     /// The runtime, for the notice that a watched thread gives.
     shared: *const Shared,
@@ -52,7 +49,7 @@ impl Carrier {
             thread_pointer: thread_pointer(),
             lender: Lender::of_this_thread().expect("checked when the runtime was built"),
             thread_id,
-            next: AtomicPtr::new(ptr::null_mut()),
+            next: Assignment::none(),
             parker: Parker::default(),
             shared,
             summons: EventFd::new().ok(),
@@ -136,16 +133,13 @@ impl Carrier {
         if let Some(summons) = &self.summons {
             summons.notify();
         }
-        // Release: pairs with the Acquire in `take_assigned` and `withdraw`.
-        self.next.store(ptr::from_ref(worker).cast_mut(), Ordering::Release);
+        self.next.give(worker);
         self.parker.unpark();
     }
 
     /// Takes back `worker`, if the thread was given it and has not begun with it.
     pub(super) fn withdraw(&self, worker: &Worker) -> bool {
-        let given = ptr::from_ref(worker).cast_mut();
-        // Acquire: pairs with the Release in `assign`.
-        self.next.compare_exchange(given, ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed).is_ok()
+        self.next.withdraw(worker)
     }
 
     /// Makes the waiting thread look up.
@@ -155,16 +149,15 @@ impl Carrier {
 
     /// The worker that the thread was given meanwhile.
     pub(super) fn take_assigned<'a>(&self) -> Option<&'a Worker> {
-        // Acquire: the summons was sent before.
-        if self.next.load(Ordering::Acquire).is_null() {
+        if !self.next.is_some() {
             return None;
         }
+        // It was sent before.
         if let Some(summons) = &self.summons {
             summons.reset();
         }
-        // Acquire: pairs with the Release in `assign`.
         // SAFETY: workers live as long as the runtime, and with it its threads.
-        unsafe { self.next.swap(ptr::null_mut(), Ordering::Acquire).as_ref() }
+        self.next.take().map(|worker| unsafe { worker.as_ref() })
     }
 
     /// Waits until somebody wakes the thread, or for `timeout`. May return early.

@@ -1,10 +1,17 @@
 //! Hand-off: a worker leaves a thread that is stuck in a fiber's own code, and goes on on another one. `README.md` beside this
 //! file tells the protocol.
 
+mod assignment;
 #[cfg(feature = "own-tls")]
 mod carrier;
 #[cfg(all(test, loom))]
 mod model;
+#[cfg(all(test, loom))]
+mod model_exchange;
+#[cfg(all(test, loom))]
+mod model_quiet;
+#[cfg(all(test, loom))]
+mod model_return;
 mod presence;
 mod quiet;
 #[cfg(feature = "own-tls")]

@@ -23,8 +23,8 @@ impl Spares {
             standing.iter().all(|(worker, _)| worker.try_carrier().is_some_and(super::Carrier::watch))
         };
         let until = first_timer(standing);
-        let pollers = standing.iter().filter(|(worker, _)| worker.has_company());
-        let pollers: Vec<_> = pollers
+        let pollers: Vec<_> = standing
+            .iter()
             .filter_map(|(worker, _)| shared.poller_of(worker.index))
             .map(|poller| poller.as_fd())
             .collect();

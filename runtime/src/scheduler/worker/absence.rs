@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use abaca_asm::Context;
 
 use super::Worker;
-use crate::cell::{Absence, Flags, Header};
+use crate::cell::{Flags, Header};
 use crate::scheduler::handoff::Carrier;
 
 impl Worker {
@@ -67,18 +67,14 @@ impl Worker {
         // Else the worker sleeps.
         let Some(fiber) = self.current() else { return };
         // SAFETY: the fiber cannot end without its home.
-        unsafe { fiber.as_ref() }.set_absence(Absence::Absent);
+        unsafe { fiber.as_ref() }.absence().begin();
         self.set_current(None);
     }
 
     /// Whether the fiber, which has been woken, is absent; then it notes the wake-up.
     #[inline(always)]
     pub(super) fn notes_wakeup_of_absent(&self, fiber: &Header) -> bool {
-        if !fiber.is_absent() {
-            return false;
-        }
-        fiber.set_absence(Absence::AbsentWoken);
-        true
+        fiber.absence().notes_wakeup()
     }
 
     /// Whether fibers have come back. From any thread.
