@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,9 @@ pub(crate) struct Spares {
     is_eager: bool,
     /// The threads beyond one a worker: spares, and threads whose worker was taken.
     count: AtomicUsize,
+    /// How often a worker has left a thread that was stuck, and one that slept.
+    hand_offs: AtomicU64,
+    exchanges: AtomicU64,
     state: Mutex<State>,
     /// Whether a refusal of the operating system has been reported.
     has_reported: AtomicBool,
@@ -64,6 +67,8 @@ impl Spares {
             max,
             is_eager,
             count: AtomicUsize::new(0),
+            hand_offs: AtomicU64::new(0),
+            exchanges: AtomicU64::new(0),
             state: Mutex::default(),
             has_reported: AtomicBool::new(false),
         }
@@ -82,6 +87,16 @@ impl Spares {
     pub(crate) fn count(&self) -> usize {
         // Relaxed: a number.
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// How often a worker has left a thread that was stuck.
+    pub(crate) fn hand_offs(&self) -> u64 {
+        self.hand_offs.load(Ordering::Relaxed)
+    }
+
+    /// How often a thread has exchanged its worker for one that slept.
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.exchanges.load(Ordering::Relaxed)
     }
 
     /// Ends the waiting threads, now and from now on: there is no worker any more.
@@ -109,6 +124,7 @@ impl Spares {
             return HandOff::Refused;
         }
         worker.note_absence();
+        self.hand_offs.fetch_add(1, Ordering::Relaxed);
         self.move_to(worker, &spare);
         let is_last = state.waiting.is_empty();
         drop(state);
@@ -140,6 +156,7 @@ impl Spares {
         if !theirs.withdraw(other) && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
             return false;
         }
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
         other.set_carrier(here);
         self.move_to(mine, theirs);
         true
