@@ -6,6 +6,7 @@
 mod handoff;
 mod hogs;
 mod moves;
+mod quiet;
 
 use abaca::Runtime;
 use abaca_tests as _;
