@@ -9,6 +9,7 @@ use abaca::cancel::CancellationToken;
 use abaca::channel;
 use abaca::net::{Listener, ServeOptions, TcpListener, TcpStream, UnixListener, UnixStream, unix};
 use abaca::time::timeout;
+use abaca_tests::{kernel_thread, with_workers_on_their_threads};
 
 use super::kinds::on_each_runtime;
 
@@ -101,13 +102,13 @@ fn no_more_than_the_limit_are_served_at_once() {
 
 #[test]
 fn connections_are_distributed_over_the_workers() {
-    let runtime = abaca::Runtime::builder().workers(4).build().unwrap();
+    let runtime = with_workers_on_their_threads().workers(4).build().unwrap();
     let homes = runtime.run(|| {
         let (listener, address) = listener();
         let (told, homes) = channel::unbounded();
         // Nobody ends before all are placed: what ends makes room.
         let server = listener.serve(move |mut stream, _| {
-            told.send(std::thread::current().id()).unwrap();
+            told.send(kernel_thread()).unwrap();
             let _ = stream.read(&mut [0]);
         });
         let clients: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();

@@ -18,13 +18,15 @@ pub(crate) use abaca_tls::Carrier as Lender;
 ///
 /// * [`Unsupported`](io::ErrorKind::Unsupported), with the reason.
 pub(crate) fn prepare() -> io::Result<usize> {
+    // It knows more of the reason than the switch.
+    let support = abaca_tls::support()?;
     if !can_switch_with() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "fibers have thread-local storage of their own only where the switch is written by hand, and without a sanitizer",
         ));
     }
-    Ok(abaca_tls::support()?.block_bytes())
+    Ok(support.block_bytes())
 }
 
 /// A block as the fixture of a stack.
@@ -97,4 +99,15 @@ pub(crate) unsafe fn renew() {
 pub(crate) unsafe fn borrow_from(lender: &Lender) {
     // SAFETY: the block is in use by the caller alone, which allocates nothing meanwhile.
     unsafe { lender.lend(abaca_tls::thread_pointer()) };
+}
+
+/// Gives back what [`borrow_from`] has borrowed.
+///
+/// # Safety
+///
+/// As there. The caller allocates and frees nothing until it has left the lender's thread.
+#[cold]
+pub(crate) unsafe fn give_back_to(lender: &Lender) {
+    // SAFETY: the caller's promise.
+    unsafe { lender.take_back(abaca_tls::thread_pointer()) };
 }
