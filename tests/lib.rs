@@ -38,7 +38,7 @@ mod threads;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use abaca::{JoinHandle, Runtime};
+use abaca::JoinHandle;
 
 pub use choices::Choices;
 pub use storm::{Stream, on_threads_and_fibers, patiently, storm};
@@ -47,9 +47,9 @@ pub use threads::{
     has_own_storage, kernel_thread, kernel_thread_name, with_shared_storage, with_workers_on_their_threads,
 };
 
-/// Runs `f` on a runtime with one worker.
+/// Runs `f` on a runtime with one worker, which stays on its thread: so one fiber runs at a time.
 pub fn on_one_worker<T: Send>(f: impl FnOnce() -> T + Send) -> T {
-    Runtime::builder().workers(1).build().expect("a worker starts").run(f)
+    with_workers_on_their_threads().workers(1).build().expect("a worker starts").run(f)
 }
 
 /// Spawns a fiber and yields until it has begun; with one worker it then waits in `body`, or has ended.

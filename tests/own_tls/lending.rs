@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use abaca::{Builder, Runtime};
 
@@ -126,9 +126,30 @@ fn an_arena_that_a_fiber_has_exchanged_for_want_of_memory_is_its_threads_arena()
         passes(command);
         return;
     }
+    let (keep, kept) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let mut others = Vec::new();
+    // How many workers have had the process's first arena.
+    let first = Arc::new(AtomicUsize::new(0));
     // One runtime after the other, since who gets which arena depends on who came before.
-    for _ in 0..6 {
+    for round in 1..=8 {
+        let (theirs, count) = (Arc::clone(&keep), Arc::clone(&kept));
+        // Gets one of the two in turn, and keeps it.
+        others.push(std::thread::spawn(move || {
+            drop(std::hint::black_box(vec![1_u8; 1_000]));
+            count.fetch_add(1, SeqCst);
+            while theirs.load(SeqCst) {
+                std::thread::park();
+            }
+        }));
+        while kept.load(SeqCst) < round {
+            std::thread::yield_now();
+        }
+        let theirs = Arc::clone(&first);
         let builder = Runtime::builder().own_tls(true).workers(1).max_spare_threads(0);
+        let builder = builder.on_thread_start(move || {
+            let carrier = abaca_tls::Carrier::of_this_thread().unwrap();
+            theirs.fetch_add(usize::from(carrier.must_take_back()), SeqCst);
+        });
         let runtime = builder.build().unwrap();
         runtime.run(|| {
             // Their stacks are there when memory runs out.
@@ -151,5 +172,11 @@ fn an_arena_that_a_fiber_has_exchanged_for_want_of_memory_is_its_threads_arena()
         });
         // Its threads give their arenas up.
         drop(runtime);
+    }
+    assert!(first.load(SeqCst) > 0, "no worker had the arena that this is about");
+    keep.store(false, SeqCst);
+    for other in others {
+        other.thread().unpark();
+        other.join().unwrap();
     }
 }

@@ -173,7 +173,7 @@ impl Builder {
     }
 
     /// Sets a hook that each worker thread calls before it runs fibers: to pin it to a CPU, to set its priority. A panic of the
-    /// hook is reported and otherwise ignored.
+    /// hook is reported and otherwise ignored. Where workers may change their threads (`own_tls`), spare threads call it as well.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -188,7 +188,8 @@ impl Builder {
         self
     }
 
-    /// Sets a hook that each worker thread calls before it ends. A panic of the hook is reported and otherwise ignored.
+    /// Sets a hook that each thread that has called that of [`on_thread_start`](Self::on_thread_start) calls before it ends. A panic
+    /// of the hook is reported and otherwise ignored.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_stop = Some(Arc::new(hook));
         self
