@@ -41,6 +41,44 @@ fn without_the_instruction_for_the_register_a_runtime_says_so() {
     assert_eq!(without.run(|| abaca::spawn(|| 5).join().unwrap()), 5);
 }
 
+/// What libc tells of the calling fiber's stack, as collectors of garbage ask it.
+fn told_stack() -> std::ops::Range<usize> {
+    unsafe extern "C" {
+        fn pthread_getattr_np(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> i32;
+    }
+    // SAFETY: all zeroes are a valid value, which the first call overwrites, whatever it returns; the last frees what it has.
+    unsafe {
+        let mut attributes = std::mem::zeroed();
+        pthread_getattr_np(libc::pthread_self(), &raw mut attributes);
+        let (mut lowest, mut bytes) = (std::ptr::null_mut(), 0);
+        assert_eq!(libc::pthread_attr_getstack(&raw const attributes, &raw mut lowest, &raw mut bytes), 0);
+        libc::pthread_attr_destroy(&raw mut attributes);
+        lowest.addr()..lowest.addr() + bytes
+    }
+}
+
+#[test]
+fn libc_knows_the_stack_of_each_fiber_however_small() {
+    runtime(2).run(|| {
+        for stack_bytes in [1, 4096, 16 * 1024, 64 * 1024, 1 << 20] {
+            let builder = abaca::Builder::new().stack_size(stack_bytes);
+            let told =
+                builder.spawn(|| (told_stack(), std::ptr::from_ref(&std::hint::black_box(0_u8)).addr()));
+            let (told, here) = told.unwrap().join().unwrap();
+            assert!(told.contains(&here));
+            assert!(told.len() > stack_bytes);
+            // All of it is there, and is a stack's.
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            let is_there = maps.lines().any(|line| {
+                let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+                let address = |text| usize::from_str_radix(text, 16).unwrap();
+                line.contains(" rw") && address(start) <= told.start && told.end <= address(end)
+            });
+            assert!(is_there, "{told:x?} in {maps}");
+        }
+    });
+}
+
 /// How many fibers live at once: some thousand, or as many as this variable of the environment says. 100,000 take a gigabyte.
 fn many() -> usize {
     std::env::var("ABACA_OWN_FIBERS").map_or(3_000, |number| number.parse().expect("a number"))

@@ -296,10 +296,10 @@ impl Builder {
             Poller::Thread => Pollers::Thread(poller::Poller::new()?),
         };
         #[cfg(feature = "own-tls")]
-        let block_bytes = self.storage.prepare()?;
+        let needs = self.storage.prepare()?;
         #[cfg(feature = "own-tls")]
-        let stacks = match block_bytes {
-            Some(bytes) => StackSupply::with_blocks(self.stack_bytes, bytes),
+        let stacks = match needs {
+            Some(needs) => StackSupply::with_blocks(self.stack_bytes, needs),
             None => StackSupply::new(self.stack_bytes),
         };
         #[cfg(not(feature = "own-tls"))]
@@ -315,7 +315,7 @@ impl Builder {
         };
         let crew = runtime.crew.as_mut().expect("it has not ended");
         #[cfg(feature = "own-tls")]
-        if block_bytes.is_some() {
+        if needs.is_some() {
             let (roster, name) = (crew.roster(), format!("{}-spare", self.name));
             let (start, stop) = (self.on_thread_start.clone(), self.on_thread_stop.clone());
             let weak = Arc::downgrade(&shared);
