@@ -3,6 +3,7 @@
 //!
 //! `bash .ci/run own-tls` runs these, and the other tests once more with such fibers.
 
+mod c;
 mod ends;
 mod handoff;
 mod hogs;
