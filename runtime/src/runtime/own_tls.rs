@@ -61,8 +61,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How many bytes of each stack such storage takes; `None` if fibers share their worker's.
-    pub(super) fn prepare(&mut self) -> io::Result<Option<usize>> {
+    /// What such storage needs of each stack; `None` if fibers share their worker's.
+    pub(super) fn prepare(&mut self) -> io::Result<Option<storage::Needs>> {
         let is_wanted = match (self.own_tls, std::env::var("ABACA_OWN_TLS").as_deref()) {
             (Some(own_tls), _) => own_tls,
             (None, Ok("1")) => true,
@@ -97,7 +97,8 @@ impl Builder {
     ///
     /// A switch takes some 13 ns longer on x86_64, and a parked fiber 4 KiB more. In a process that was started with
     /// `GLIBC_TUNABLES=glibc.rtld.optional_static_tls=0:glibc.rtld.nns=1` in its environment libc reserves nothing for libraries with
-    /// variables of fixed places, of which `dlopen` may then refuse some, and a parked fiber takes 0.6 KiB more.
+    /// variables of fixed places, of which `dlopen` may then refuse some, and a parked fiber takes 0.6 KiB more. Each stack is at least
+    /// as large as the C library's least one: 16 KiB, and on aarch64 128.
     ///
     /// ```
     /// use std::cell::Cell;
