@@ -127,8 +127,8 @@ impl Builder {
     }
 
     /// Sets how many threads there may be beyond one a worker, for workers whose own thread is stuck in a fiber. Default: 256. Beyond
-    /// that, and where the operating system refuses a thread, a worker stays with its thread. A thread that has had no worker for
-    /// ten seconds ends.
+    /// that, and where the operating system refuses a thread, a worker stays with its thread; the report of a
+    /// [stall](Self::stall_threshold) says so. A thread that has had no worker for ten seconds ends.
     ///
     /// It has no effect unless fibers have [storage of their own](Self::own_tls). With 0, no worker leaves a thread that is stuck.
     pub fn max_spare_threads(mut self, threads: usize) -> Self {
