@@ -12,6 +12,7 @@ mod libraries;
 mod limits;
 mod moves;
 mod process;
+mod quiet;
 mod storage;
 
 use std::process::{Command, Output};

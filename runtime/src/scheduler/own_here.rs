@@ -20,7 +20,7 @@ use abaca_asm::{Context, leave_with, switch, switch_with};
 
 use super::handoff::Carrier;
 use super::worker::{Request, Worker};
-use crate::cell::{Absence, Flags, Header};
+use crate::cell::{Flags, Header};
 use crate::os::storage;
 
 /// See the module's documentation.
@@ -189,7 +189,7 @@ fn move_home(worker: &Worker, carrier: &Carrier) {
     };
     // The worker's own thread has continued the fiber.
     arrive(header, worker);
-    if header.set_absence(Absence::Present) == Absence::AbsentWoken {
+    if header.absence().end() {
         // Whoever woke it found its waiter, for which it has not waited yet. It is ready before it waits, as any fiber that is
         // woken while it runs; if it roams, for this worker alone, since its context is not saved.
         // SAFETY: a fiber that runs is in no list.
