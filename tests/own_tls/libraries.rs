@@ -11,19 +11,32 @@ use abaca::Builder;
 
 use crate::{command, is_child, passes, runtime};
 
-/// Compiles a library of C.
-pub(crate) fn compile(name: &str, code: &str, options: &[&str]) -> PathBuf {
+/// A library of C, whose file is removed at the end.
+pub(crate) struct Compiled(pub(crate) PathBuf);
+
+impl Drop for Compiled {
+    fn drop(&mut self) {
+        _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Compiles a library.
+pub(crate) fn compile(name: &str, code: &str, options: &[&str]) -> Compiled {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let (source, library) = (folder.join(format!("{name}.c")), folder.join(format!("lib{name}.so")));
+    // Several runs of these tests may be under way.
+    let id = std::process::id();
+    let (source, library) =
+        (folder.join(format!("{name}-{id}.c")), folder.join(format!("lib{name}-{id}.so")));
     std::fs::write(&source, code).expect("a file");
     let mut compiler = Command::new("cc");
     compiler.args(["-O2", "-fPIC", "-shared", "-o"]).args([&library, &source]).args(options);
     assert!(compiler.status().expect("the compiler that Rust links with").success());
-    library
+    std::fs::remove_file(source).expect("a file");
+    Compiled(library)
 }
 
 /// A library with this variable, called `value`.
-fn with_variable(name: &str, variable: &str, options: &[&str]) -> PathBuf {
+fn with_variable(name: &str, variable: &str, options: &[&str]) -> Compiled {
     let code = format!("{variable} int get(void) {{ return value; }} void set(int to) {{ value = to; }}");
     compile(name, &code, options)
 }
@@ -51,8 +64,8 @@ impl Library {
         }
     }
 
-    fn load(path: PathBuf) -> Self {
-        let path = CString::new(path.into_os_string().into_encoded_bytes()).expect("a path");
+    fn load(file: &Compiled) -> Self {
+        let path = CString::new(file.0.clone().into_os_string().into_encoded_bytes()).expect("a path");
         // SAFETY: a library of ours, without initialisers.
         unsafe {
             let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW);
@@ -83,7 +96,7 @@ impl Library {
 }
 
 /// Loads a library while fibers live, in one of them, and uses it in those and in later ones.
-fn load_while_fibers_live(path: PathBuf) {
+fn load_while_fibers_live(file: Compiled) {
     static LIBRARY: OnceLock<Library> = OnceLock::new();
     runtime(2).run(|| {
         let (sender, receiver) = abaca::channel::bounded::<()>(0);
@@ -98,7 +111,7 @@ fn load_while_fibers_live(path: PathBuf) {
             })
             .collect();
         (0..100).for_each(|_| abaca::yield_now());
-        abaca::spawn(move || LIBRARY.get_or_init(|| Library::load(path)).is_the_fibers(100)).join().unwrap();
+        abaca::spawn(move || LIBRARY.get_or_init(|| Library::load(&file)).is_the_fibers(100)).join().unwrap();
         drop(sender);
         fibers.extend((0..100).map(|number| {
             Builder::new().spawn_roaming(move || LIBRARY.wait().is_the_fibers(number)).unwrap()
@@ -132,10 +145,10 @@ fn a_program_with_megabytes_of_variables_has_larger_stacks() {
     const NAME: &str = "libraries::a_program_with_megabytes_of_variables_has_larger_stacks";
     if !is_child() {
         let variable = "static __thread int value = 42; __thread char more[3 << 20] = {1};";
-        let path = with_variable("runtime_static", variable, &[]);
+        let library = with_variable("runtime_static", variable, &[]);
         let mut command = command(NAME);
         // The variables take room on each thread's stack.
-        command.env("LD_PRELOAD", path).env("RUST_MIN_STACK", (16 << 20).to_string());
+        command.env("LD_PRELOAD", &library.0).env("RUST_MIN_STACK", (16 << 20).to_string());
         passes(command);
         return;
     }

@@ -1,11 +1,10 @@
 //! What the machine refuses: the register, a thread for a block, a thread for a spare; and how many fibers there may be.
 
-#![expect(unsafe_code, reason = "limits the child processes in which this runs, and reads a pipe")]
+#![expect(unsafe_code, reason = "limits the child processes in which this runs, and asks libc")]
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
@@ -27,9 +26,9 @@ fn without_the_instruction_for_the_register_a_runtime_says_so() {
                 unsigned long (*next)(unsigned long) = dlsym(RTLD_NEXT, \"getauxval\");
                 return next(kind) & (kind == AT_HWCAP2 ? ~2ul : ~0ul);
             }";
-        let path = compile("no_fsgsbase", code, &["-D_GNU_SOURCE"]);
+        let library = compile("no_fsgsbase", code, &["-D_GNU_SOURCE"]);
         let mut command = command("limits::without_the_instruction_for_the_register_a_runtime_says_so");
-        command.env("LD_PRELOAD", path);
+        command.env("LD_PRELOAD", &library.0);
         passes(command);
         return;
     }
@@ -217,83 +216,75 @@ fn a_fiber_for_whose_block_there_is_no_thread_is_refused_and_nothing_is_lost() {
     allow_threads(true);
 }
 
-/// Whether a worker whose fiber computes has stayed where it is, while the process may have no more threads; false if there was a spare
-/// already. What the runtime says is appended to `said`.
-fn has_stayed(stderr: &mut File, said: &mut String) -> bool {
-    let runtime = runtime(1);
-    runtime.run(|| {
-        let count = Arc::new(AtomicUsize::new(0));
-        let ticker = || {
-            let theirs = Arc::clone(&count);
-            abaca::spawn(move || {
-                for _ in 0..20 {
-                    abaca::sleep(Duration::from_micros(50));
-                    theirs.fetch_add(1, SeqCst);
-                }
-            })
-        };
-        // The stacks are there.
-        ticker().join().unwrap();
-        allow_threads(false);
-        if runtime.spare_threads() > 0 {
-            allow_threads(true);
-            return false;
+/// Counts up, twenty times, with a sleep before each step.
+fn ticker(count: &Arc<AtomicUsize>) -> abaca::JoinHandle<()> {
+    let count = Arc::clone(count);
+    abaca::spawn(move || {
+        for _ in 0..20 {
+            abaca::sleep(Duration::from_micros(50));
+            count.fetch_add(1, SeqCst);
         }
-        for _ in 0..2 {
-            let ticking = ticker();
-            let ticks = count.load(SeqCst);
-            // Computes until there was an attempt to help the other fiber; the second time, until there must have been.
-            let began = std::time::Instant::now();
-            while if said.is_empty() {
-                _ = stderr.read_to_string(said);
-                true
-            } else {
-                began.elapsed() < Duration::from_millis(50)
-            } {
-                std::hint::spin_loop();
-            }
-            assert!(count.load(SeqCst) <= ticks + 1, "nobody else has run");
-            ticking.join().unwrap();
-        }
-        assert_eq!(runtime.spare_threads(), 0);
-        allow_threads(true);
-        let before = count.load(SeqCst);
-        let ticking = ticker();
-        // As soon as there is a thread, the worker leaves.
-        while count.load(SeqCst) < before + 20 {
-            std::hint::spin_loop();
-        }
-        ticking.join().unwrap();
-        assert!(runtime.spare_threads() > 0);
-        true
     })
+}
+
+/// A runtime with one worker and no spare thread, in a process that may have no more threads.
+fn without_spares() -> Runtime {
+    loop {
+        allow_threads(true);
+        let runtime = runtime(1);
+        let count = Arc::default();
+        // Its stacks are there.
+        runtime.run(|| ticker(&count).join().unwrap());
+        allow_threads(false);
+        // On a busy machine it may have been helped already.
+        if runtime.spare_threads() == 0 {
+            return runtime;
+        }
+    }
 }
 
 #[test]
 fn a_worker_for_which_there_is_no_spare_goes_on_where_it_is_and_says_so_once() {
+    const SAID: &str = "OWN_TLS_SAID";
     if !is_child() {
         let name = "limits::a_worker_for_which_there_is_no_spare_goes_on_where_it_is_and_says_so_once";
-        passes(command(name));
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        let path = folder.join(format!("said-{}", std::process::id()));
+        let mut command = command(name);
+        command.stderr(std::fs::File::create(&path).unwrap()).env(SAID, &path);
+        let output = command.output().expect("the child starts");
+        let said = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert!(output.status.success(), "{output:?} {said}");
+        assert_eq!(said.matches("abaca:").count(), 1, "{said}");
+        assert!(said.contains("no thread for a worker whose own is stuck"), "{said}");
         return;
     }
+    let mut said = std::fs::File::open(std::env::var_os(SAID).expect("a path")).unwrap();
     be_nobody();
-    // What is written to standard error.
-    let mut ends = [0; 2];
-    // SAFETY: the two descriptors are written, and are ours.
-    let mut read = unsafe {
-        assert_eq!(libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC), 0);
-        let stderr = libc::dup(2);
-        libc::dup2(ends[1], 2);
-        (File::from(OwnedFd::from_raw_fd(ends[0])), OwnedFd::from_raw_fd(ends[1]), stderr)
-    };
-    let mut said = String::new();
-    // On a busy machine there may be a spare before threads are refused.
-    while !has_stayed(&mut read.0, &mut said) {}
-    // SAFETY: our copy of what was standard error.
-    unsafe { libc::dup2(read.2, 2) };
-    _ = read.0.read_to_string(&mut said);
-    assert_eq!(said.matches("abaca:").count(), 1, "{said}");
-    assert!(said.contains("no thread for a worker whose own is stuck"), "{said}");
-    // SAFETY: as above.
-    unsafe { libc::close(read.2) };
+    let runtime = without_spares();
+    runtime.run(|| {
+        let count = Arc::new(AtomicUsize::new(0));
+        let mut report = String::new();
+        for _ in 0..2 {
+            let ticking = ticker(&count);
+            let before = count.load(SeqCst);
+            // Computes until there was an attempt to help the other fiber; the second time, until there must have been.
+            let began = std::time::Instant::now();
+            while report.is_empty() || began.elapsed() < Duration::from_millis(20) {
+                said.read_to_string(&mut report).unwrap();
+            }
+            assert_eq!(count.load(SeqCst), before, "nobody else has run");
+            ticking.join().unwrap();
+        }
+        assert_eq!(runtime.spare_threads(), 0);
+        allow_threads(true);
+        let ticking = ticker(&count);
+        // As soon as there is a thread, the worker leaves.
+        while count.load(SeqCst) < 60 {
+            std::hint::spin_loop();
+        }
+        ticking.join().unwrap();
+        assert!(runtime.spare_threads() > 0);
+    });
 }

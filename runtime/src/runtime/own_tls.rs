@@ -97,8 +97,8 @@ impl Builder {
     ///
     /// A switch takes some 13 ns longer on x86_64, and a parked fiber 4 KiB more. In a process that was started with
     /// `GLIBC_TUNABLES=glibc.rtld.optional_static_tls=0:glibc.rtld.nns=1` in its environment libc reserves nothing for libraries with
-    /// variables of fixed places, of which `dlopen` may then refuse some, and a parked fiber takes 0.6 KiB more. Each stack is at least
-    /// as large as the C library's least one: 16 KiB, and on aarch64 128.
+    /// variables of fixed places, of which `dlopen` may then refuse some, and a parked fiber takes 0.6 KiB more.
+    /// Each stack is at least as large as the C library's least one: 16 KiB, and on aarch64 128.
     ///
     /// ```
     /// use std::cell::Cell;
