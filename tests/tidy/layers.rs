@@ -27,6 +27,7 @@ const ROOMS: &[&str] = &[
     "fs",
     "process",
     "signal",
+    "hook",
     "promise",
     "actor",
 ];

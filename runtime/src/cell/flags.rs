@@ -33,6 +33,9 @@ impl Flags {
     /// Shares what is not `Send` with other fibers of its worker, which therefore never runs them in parallel.
     #[cfg(feature = "own-tls")]
     pub(crate) const BOUND: Self = Self(512);
+    /// Waits in a function of C, which a cancellation ends by an error: nothing unwinds.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const ENDS_IN_ERROR: Self = Self(1024);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
 

@@ -75,6 +75,8 @@ pub(crate) enum Reason {
     Future,
     /// In a wait queue of `park`.
     Queue,
+    /// For a change of a word in memory, in `hook`.
+    Address,
 }
 
 /// See the module's documentation.

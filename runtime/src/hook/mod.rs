@@ -1,0 +1,94 @@
+//! What `abaca-transparent` needs of the runtime: waits that end without unwinding, for the functions of C that it takes the place of.
+//!
+//! Not for others: this module may change in any release.
+//!
+//! * [`on_fiber`]: whether the caller can be parked.
+//! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
+//! * [`sleep_until`], [`yield_now`], [`offload`].
+//!
+//! A C function must not be unwound. So nothing here unwinds: a wait that a cancellation or a deadline ends returns
+//! [`Slept::Cancelled`], and so does each later one, until the fiber unwinds from a blocking call of abaca's own, or the cancel scope
+//! ends.
+
+mod sleepers;
+
+use std::time::Instant;
+
+use crate::cell::{Flags, Outcome, Reason};
+use crate::{blocking, park, scheduler};
+
+pub use sleepers::{Sleep, sleep_at, wake_at};
+
+/// Whether the caller is a fiber with storage of its own, which can be parked. Cheap: one load on a plain thread.
+#[inline]
+#[must_use]
+pub fn on_fiber() -> bool {
+    scheduler::can_park_here()
+}
+
+/// Gives the fibers of the runtimes that are built from now on storage of their own, unless their builder or the environment says
+/// otherwise.
+///
+/// # Errors
+///
+/// * [`Unsupported`](std::io::ErrorKind::Unsupported), with the reason.
+pub fn own_tls_by_default() -> std::io::Result<()> {
+    crate::runtime::own_tls_by_default()
+}
+
+/// How a wait has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slept {
+    /// The caller was not to wait.
+    Not,
+    /// Somebody has woken the caller.
+    Woken,
+    /// The deadline has passed.
+    TimedOut,
+    /// The fiber, or a cancel scope of it, was cancelled, or its deadline has passed.
+    Cancelled,
+}
+
+impl From<Outcome> for Slept {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Notified => Self::Woken,
+            Outcome::TimedOut => Self::TimedOut,
+            Outcome::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// Calls `wait`, in which a cancellation ends the wait wherever the fiber is: its caller does not unwind.
+fn without_unwinding<R>(wait: impl FnOnce() -> R) -> R {
+    let Some(me) = scheduler::current_fiber() else { return wait() };
+    #[expect(unsafe_code, reason = "uses the header of the calling fiber")]
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    header.set_flag(Flags::ENDS_IN_ERROR);
+    let result = wait();
+    header.unset_flag(Flags::ENDS_IN_ERROR);
+    header.unset_flag(Flags::PROBED);
+    result
+}
+
+/// Sleeps until `at`; `None` is for ever.
+pub fn sleep_until(at: Option<Instant>) -> Slept {
+    without_unwinding(|| park::wait(&park::waiter(), Reason::Sleep, at)).into()
+}
+
+/// Whether the calling fiber is cancelled: its next wait would end at once.
+#[must_use]
+pub fn is_cancelled() -> bool {
+    without_unwinding(park::is_cancelled)
+}
+
+/// Lets the other fibers of the worker run. No place to be cancelled.
+pub fn yield_now() {
+    park::shield(park::yield_now);
+}
+
+/// Makes a call that blocks its thread on one of the runtime's pool, and waits for its end, whatever happens.
+pub fn offload<T: Send>(call: impl FnOnce() -> T + Send) -> T {
+    park::shield(|| blocking::run(call))
+}

@@ -1,0 +1,6 @@
+//! Threads, locks and sleeps.
+
+use crate::table::Hook;
+
+/// The hooks of this room.
+pub(crate) const HOOKS: &[&[Hook]] = &[];
