@@ -13,8 +13,8 @@ use crate::scheduler;
 /// The default is rounded up to whole pages.
 const PAGE_BYTES: usize = 4096;
 
-/// Spawns a fiber with a stack of `stack_bytes` usable bytes: on the calling fiber's runtime, or from a plain thread on `elsewhere`,
-/// which is called only then.
+/// Spawns a fiber with a stack of `stack_bytes` usable bytes: on the caller's runtime if that gives its fibers storage of their own, or
+/// else on `elsewhere`, which is called only then.
 ///
 /// # Errors
 ///
@@ -24,7 +24,7 @@ pub fn spawn<T: Send + 'static>(
     elsewhere: impl FnOnce() -> Option<&'static Runtime>,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, SpawnError> {
-    if let Some(worker) = scheduler::current_worker() {
+    if let Some(worker) = scheduler::current_worker().filter(|worker| worker.shared().has_own_tls()) {
         return builder(stack_bytes, worker.shared()).spawn(body);
     }
     let runtime = elsewhere().ok_or(SpawnError::NoRuntime)?;
