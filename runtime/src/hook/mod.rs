@@ -3,6 +3,7 @@
 //! Not for others: this module may change in any release.
 //!
 //! * [`on_fiber`]: whether the caller can be parked.
+//! * [`descriptors`]: waits for descriptors by number.
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
 //! * [`sleep_until`], [`yield_now`], [`offload`].
 //! * [`spawn`] and [`await_end`]: threads that are fibers.
@@ -11,6 +12,7 @@
 //! [`Slept::Cancelled`], and so does each later one, until the fiber unwinds from a blocking call of abaca's own, or the cancel scope
 //! ends.
 
+pub mod descriptors;
 mod sleepers;
 mod threads;
 
@@ -94,4 +96,18 @@ pub fn yield_now() {
 /// Makes a call that blocks its thread on one of the runtime's pool, and waits for its end, whatever happens.
 pub fn offload<T: Send>(call: impl FnOnce() -> T + Send) -> T {
     park::shield(|| blocking::run(call))
+}
+
+/// Makes a call that blocks its thread, and owns what it uses, on one of the runtime's pool. `None` if the caller was cancelled before its
+/// end: then it goes on, and its result is dropped there.
+pub fn offload_or_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    if is_cancelled() {
+        return None;
+    }
+    without_unwinding(|| blocking::run_or_leave(call))
+}
+
+/// Notes that the calling fiber has accepted a connection: the next fiber that it spawns goes to the worker with the fewest.
+pub fn accepted() {
+    scheduler::placement_hint();
 }

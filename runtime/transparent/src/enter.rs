@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use abaca::park::{Cost, spend};
+
 use crate::answer::{errno, set_errno};
 
 thread_local! {
@@ -27,8 +29,8 @@ pub(crate) fn set_installed() {
 
 /// The right to park the calling fiber. While it lives, the fiber's calls of libc are libc's.
 pub(crate) struct Within {
-    /// A call that succeeds leaves `errno` as it was.
-    errno: i32,
+    /// What `errno` will be: a call that succeeds leaves it as it was.
+    errno: Cell<i32>,
 }
 
 /// The right to park the caller; `None` if the hook is to call libc's own function.
@@ -38,10 +40,22 @@ pub(crate) fn enter() -> Option<Within> {
         return None;
     }
     WITHIN.set(true);
-    Some(Within { errno: errno() })
+    Some(Within { errno: Cell::new(errno()) })
+}
+
+/// Notes a system call that did not wait, whose result is passed on: the caller gives way now and then.
+#[inline]
+pub(crate) fn looked(result: isize) -> isize {
+    spend(if result < 0 { Cost::TryFailed } else { Cost::SystemCall });
+    result
 }
 
 impl Within {
+    /// The call fails with this error number: `errno` when it returns.
+    pub(crate) fn fails_with(&self, error: i32) {
+        self.errno.set(error);
+    }
+
     /// Calls `f`, which is the user's code, as from outside of the hook.
     #[allow(dead_code, reason = "for the hooks that call back: pthread_once")]
     pub(crate) fn outside<R>(&self, f: impl FnOnce() -> R) -> R {
@@ -55,6 +69,6 @@ impl Within {
 impl Drop for Within {
     fn drop(&mut self) {
         WITHIN.set(false);
-        set_errno(self.errno);
+        set_errno(self.errno.get());
     }
 }
