@@ -38,7 +38,11 @@ pub(crate) fn as_on_threads<T: PartialEq + Debug + Send + 'static>(scenario: fn(
 
 /// A thread of the caller's kind: a fiber's is a fiber.
 pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    if abaca::hook::on_fiber() { thread::spawn(f) } else { abaca_transparent::as_kernel_threads(|| thread::spawn(f)) }
+    if abaca::hook::on_fiber() {
+        thread::spawn(f)
+    } else {
+        abaca_transparent::as_kernel_threads(|| thread::spawn(f))
+    }
 }
 
 /// Waits until `is_true`, for at most ten seconds.

@@ -107,10 +107,14 @@ fn what_is_made_once_is_waited_for() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     as_on_threads(|| {
         CALLS.store(0, Ordering::Relaxed);
-        let once = Arc::new((Once::new(), OnceLock::new(), LazyLock::<u32>::new(|| {
-            thread::sleep(Duration::from_millis(2));
-            CALLS.fetch_add(1, Ordering::Relaxed)
-        })));
+        let once = Arc::new((
+            Once::new(),
+            OnceLock::new(),
+            LazyLock::<u32>::new(|| {
+                thread::sleep(Duration::from_millis(2));
+                CALLS.fetch_add(1, Ordering::Relaxed)
+            }),
+        ));
         let threads: Vec<_> = (0..20)
             .map(|_| {
                 let once = once.clone();

@@ -27,7 +27,8 @@ fn a_name_is_std_s_and_pthread_s() {
             let mut name = [0_u8; 16];
             #[expect(unsafe_code, reason = "calls libc")]
             // SAFETY: the buffer is large enough.
-            let error = unsafe { libc::pthread_getname_np(libc::pthread_self(), name.as_mut_ptr().cast(), 16) };
+            let error =
+                unsafe { libc::pthread_getname_np(libc::pthread_self(), name.as_mut_ptr().cast(), 16) };
             (thread::current().name().map(str::to_owned), error, name)
         };
         let thread = if abaca::hook::on_fiber() {
@@ -86,7 +87,11 @@ fn scoped_threads_borrow() {
                 }
             });
         };
-        if abaca::hook::on_fiber() { run() } else { abaca_transparent::as_kernel_threads(&mut run) }
+        if abaca::hook::on_fiber() {
+            run()
+        } else {
+            abaca_transparent::as_kernel_threads(&mut run)
+        }
         (numbers, total.into_inner())
     });
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use abaca::hook;
 use libc::{
-    EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t, pthread_attr_t, pthread_t,
-    sched_param, sigval, size_t,
+    EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t, pthread_attr_t,
+    pthread_t, sched_param, sigval, size_t,
 };
 
 use super::record::{Name, Target};

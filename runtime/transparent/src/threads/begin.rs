@@ -4,7 +4,10 @@
 //! the buffer that the thread registered first. libc registers one in its own first frame; a fiber does it here, by the functions
 //! that C compilers call for `pthread_cleanup_push`.
 
-#![expect(unsafe_code, reason = "calls the routine between a setjmp and its jump, which a compiler must not see")]
+#![expect(
+    unsafe_code,
+    reason = "calls the routine between a setjmp and its jump, which a compiler must not see"
+)]
 
 use std::arch::global_asm;
 use std::ffi::c_void;

@@ -9,11 +9,13 @@
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-use abaca::hook;
+use abaca::hook::{self, Sleep, Slept};
 use libc::pthread_t;
 
+use super::acquire::{ONE_KIND, beside};
 use super::identity;
 use super::record::{Record, Target};
+use super::until::Until;
 use crate::hooks::hooks;
 use crate::own::own;
 use crate::table::Hook;
@@ -73,6 +75,23 @@ impl Point {
         Self(request)
     }
 
+    /// A point where the caller sleeps by [`Self::sleep`].
+    pub(crate) fn of_sleep() -> Self {
+        Self::at(Record::current().map_or(0, |record| beside(std::ptr::from_ref(record).cast_mut())))
+    }
+
+    /// Sleeps until then, or until the caller is cancelled.
+    pub(crate) fn sleep(&self, until: &Until) -> Slept {
+        let Some(request) = self.0 else { return until.sleep() };
+        // Relaxed: the caller's own.
+        let address = request.sleeps_at.load(Ordering::Relaxed);
+        let sleep = Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: true };
+        match hook::sleep_at(sleep, || !self.is_cancelled(), || ()) {
+            Slept::Not => Slept::Cancelled,
+            slept => slept,
+        }
+    }
+
     /// Whether the caller is cancelled, and should not sleep.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.0.is_some_and(Request::is_pending)
@@ -88,7 +107,23 @@ impl Drop for Point {
 }
 
 /// Ends the calling thread if it is cancelled. The caller is within no hook, and has nothing to drop.
+#[inline]
 pub(crate) fn test() {
+    if Record::current().is_some() {
+        test_thread();
+    }
+}
+
+/// Makes the call of a cancellation point, unless the caller is cancelled: then the result does not count, since [`test`] follows.
+#[inline]
+pub(crate) fn at_point<R: Default>(call: impl FnOnce() -> R) -> R {
+    let is_cancelled =
+        Record::current().is_some_and(|record| record.cancel.is_pending()) && deferred().is_some();
+    if is_cancelled { R::default() } else { call() }
+}
+
+#[cold]
+fn test_thread() {
     let Some(request) = Record::current().map(|record| &record.cancel) else { return };
     if request.is_pending() && deferred().is_some() {
         // Relaxed: the thread's own.

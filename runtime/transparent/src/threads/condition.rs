@@ -15,6 +15,7 @@ use libc::{
 };
 
 use super::acquire::{ONE_KIND, beside, has_sleepers};
+use super::cancel::{self, Point};
 use super::mutex;
 use super::observed::Observed;
 use super::until::Until;
@@ -99,11 +100,16 @@ hooks! {
 ///
 /// The condition is initialised, and the mutex the caller's.
 unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
+    cancel::test();
     let within = enter();
+    let point = Point::at(beside(condition));
     let mut error = 0;
     // libc's own function, which wakes none of the table: another lock of the table is held here. A mutex that is not the caller's is
     // refused, and then there is no wait.
     let unlock = || {
+        if point.is_cancelled() {
+            return false;
+        }
         // SAFETY: the caller's promise.
         error = unsafe { own!(fn pthread_mutex_unlock(Mutex) -> c_int)(mutex) };
         error == 0
@@ -114,15 +120,19 @@ unsafe fn wait(condition: Condition, mutex: Mutex, until: &Until) -> c_int {
         }
     };
     let slept = sleep(beside(condition), until, unlock, wake_for_mutex);
+    drop(point);
     drop(within);
-    if slept == Slept::Not {
-        return error;
-    }
-    // SAFETY: the caller's promise.
-    match unsafe { mutex::pthread_mutex_lock(mutex) } {
-        0 if slept == Slept::TimedOut && until.has_passed() => ETIMEDOUT,
-        result => result,
-    }
+    let result = match slept {
+        Slept::Not => error,
+        // SAFETY: the caller's promise.
+        _ => match unsafe { mutex::pthread_mutex_lock(mutex) } {
+            0 if slept == Slept::TimedOut && until.has_passed() => ETIMEDOUT,
+            result => result,
+        },
+    };
+    // With the mutex, as what a thread has registered for its end expects it.
+    cancel::test();
+    result
 }
 
 /// One sleep, which may be too short if a clock was set back: POSIX allows a wait to end by itself.

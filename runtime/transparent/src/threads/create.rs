@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abaca::Runtime;
 use abaca::hook;
-use libc::{EAGAIN, PTHREAD_CREATE_DETACHED, PTHREAD_EXPLICIT_SCHED, SCHED_OTHER, cpu_set_t, pthread_attr_t, pthread_t};
+use libc::{
+    EAGAIN, PTHREAD_CREATE_DETACHED, PTHREAD_EXPLICIT_SCHED, SCHED_OTHER, cpu_set_t, pthread_attr_t,
+    pthread_t,
+};
 
 use super::acquire::{ONE_KIND, beside};
 use super::begin::{Ended, Routine, begin};
@@ -103,7 +106,10 @@ pub(crate) fn has_runtime() -> bool {
 fn runtime() -> Option<&'static Runtime> {
     let start = || {
         let builder = Runtime::builder().own_tls(true).stack_size(STACK_BYTES + EXTRA_BYTES);
-        builder.build().inspect_err(|error| eprintln!("abaca-transparent: no runtime for threads: {error}")).ok()
+        builder
+            .build()
+            .inspect_err(|error| eprintln!("abaca-transparent: no runtime for threads: {error}"))
+            .ok()
     };
     RUNTIME.get_or_init(start).as_ref()
 }

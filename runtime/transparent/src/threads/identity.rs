@@ -67,7 +67,9 @@ pub(crate) fn exit(value: usize) -> ! {
         // Relaxed: the fiber itself reads it, where the unwinding ends.
         record.exit_value.store(value, Ordering::Relaxed);
     } else if hook::on_fiber() {
-        eprintln!("abaca-transparent: pthread_exit ends a thread, and its caller is a fiber that pthread_create has not made");
+        eprintln!(
+            "abaca-transparent: pthread_exit ends a thread, and its caller is a fiber that pthread_create has not made"
+        );
         std::process::abort();
     } else if create::has_runtime() && is_main() {
         exit_main();

@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering;
 use abaca::hook;
 use libc::{CLOCK_REALTIME, EBUSY, EDEADLK, EINVAL, ETIMEDOUT, clockid_t, pthread_t, timespec};
 
+use super::c11;
 use super::cancel::{self, PTHREAD_CANCELED};
 use super::record::{Record, Target};
 use super::until::Until;
-use super::c11;
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::own::own;
@@ -105,6 +105,7 @@ unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value
         Target::Caller => return EDEADLK,
         Target::Kernel => return join_of_kernel(value, matches!(limit, Limit::Try), own),
     };
+    cancel::test();
     let me = Record::current();
     if record.is_detached() {
         return EINVAL;

@@ -196,7 +196,9 @@ impl Target {
     pub(crate) fn with_details<R>(&self, f: impl FnOnce(&mut Details) -> R) -> Option<R> {
         match self {
             Self::Fiber(record) => Some(f(&mut record.details())),
-            Self::Caller => Some(DETAILS.with(|details| f(&mut details.lock().unwrap_or_else(PoisonError::into_inner)))),
+            Self::Caller => {
+                Some(DETAILS.with(|details| f(&mut details.lock().unwrap_or_else(PoisonError::into_inner))))
+            }
             Self::Kernel => None,
         }
     }

@@ -5,9 +5,10 @@
 use std::ffi::{c_int, c_uint};
 
 use abaca::hook;
-use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, EINVAL, clockid_t, sem_t, timespec};
+use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, EINTR, EINVAL, clockid_t, sem_t, timespec};
 
 use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
+use super::cancel::Point;
 use super::observed::Observed;
 use super::until::Until;
 use crate::answer::{errno, failed};
@@ -20,13 +21,13 @@ type Time = *const timespec;
 
 hooks! {
     /// sem_wait(3).
-    fn sem_wait(semaphore: Semaphore) -> c_int, |within| -> kernel {
+    fn sem_wait(semaphore: Semaphore) -> c_int, |within| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { wait(within, semaphore, Ok(Until::Never), &|| own!(fn sem_wait(Semaphore) -> c_int)(semaphore)) }
     }
 
     /// sem_timedwait(3).
-    fn sem_timedwait(semaphore: Semaphore, time: Time) -> c_int, |within| -> kernel {
+    fn sem_timedwait(semaphore: Semaphore, time: Time) -> c_int, |within| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe {
             wait(within, semaphore, Until::clock(CLOCK_REALTIME, time), &|| {
@@ -36,7 +37,7 @@ hooks! {
     }
 
     /// sem_clockwait(3).
-    fn sem_clockwait(semaphore: Semaphore, clock: clockid_t, time: Time) -> c_int, |within| -> kernel {
+    fn sem_clockwait(semaphore: Semaphore, clock: clockid_t, time: Time) -> c_int, |within| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe {
             wait(within, semaphore, Until::lock_clock(clock, time), &|| {
@@ -92,7 +93,13 @@ unsafe fn wait(
     if unsafe { is_shared(semaphore) } {
         return of(own());
     }
-    failed(acquire(beside(semaphore), ONE_KIND, &until, attempt))
+    let point = Point::at(beside(semaphore));
+    failed(acquire(
+        beside(semaphore),
+        ONE_KIND,
+        &until,
+        || if point.is_cancelled() { EINTR } else { attempt() },
+    ))
 }
 
 /// Whether processes share the semaphore.

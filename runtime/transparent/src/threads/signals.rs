@@ -14,28 +14,28 @@ use crate::own::own;
 
 hooks! {
     /// sigwait(3).
-    fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int, |_| -> c {
+    fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int, |_| -> c_point {
         let own = own!(fn sigwait(*const sigset_t, *mut c_int) -> c_int);
         // SAFETY: the caller's promise.
         unsafe { elsewhere(set, move || own(set, signal) as isize) as c_int }
     }
 
     /// sigwaitinfo(2).
-    fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int, |_| -> kernel {
+    fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int, |_| -> kernel_point {
         let own = own!(fn sigwaitinfo(*const sigset_t, *mut siginfo_t) -> c_int);
         // SAFETY: the caller's promise.
         unsafe { elsewhere(set, move || of(own(set, info))) }
     }
 
     /// sigtimedwait(2).
-    fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *const timespec) -> c_int, |_| -> kernel {
+    fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *const timespec) -> c_int, |_| -> kernel_point {
         let own = own!(fn sigtimedwait(*const sigset_t, *mut siginfo_t, *const timespec) -> c_int);
         // SAFETY: the caller's promise.
         unsafe { elsewhere(set, move || of(own(set, info, time))) }
     }
 
     /// pause(2).
-    fn pause() -> c_int, |_| -> kernel {
+    fn pause() -> c_int, |_| -> kernel_point {
         let own = own!(fn pause() -> c_int);
         // SAFETY: it takes nothing.
         hook::offload(move || of(unsafe { own() }))

@@ -11,6 +11,7 @@ use libc::{
     timespec, useconds_t,
 };
 
+use super::cancel::Point;
 use super::until::{self, Until, is_valid};
 use crate::answer::failed;
 use crate::hooks::hooks;
@@ -19,7 +20,7 @@ use crate::own::own;
 
 hooks! {
     /// nanosleep(2).
-    fn nanosleep(request: *const timespec, rest: *mut timespec) -> c_int, |_| -> kernel {
+    fn nanosleep(request: *const timespec, rest: *mut timespec) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise. The kernel refuses a null pointer.
         unsafe {
             if request.is_null() { kernel!(libc::SYS_nanosleep, request, rest) } else { failed(sleep_for(&*request, rest)) }
@@ -27,28 +28,30 @@ hooks! {
     }
 
     /// clock_nanosleep(2).
-    fn clock_nanosleep(clock: clockid_t, flags: c_int, request: *const timespec, rest: *mut timespec) -> c_int, |_| -> c {
+    fn clock_nanosleep(clock: clockid_t, flags: c_int, request: *const timespec, rest: *mut timespec) -> c_int, |_| -> c_point {
         let waits_here = matches!(clock, CLOCK_REALTIME | CLOCK_MONOTONIC | CLOCK_BOOTTIME | CLOCK_TAI);
         if !waits_here || request.is_null() {
             // SAFETY: the caller's promise.
             return unsafe { own!(fn clock_nanosleep(clockid_t, c_int, *const timespec, *mut timespec) -> c_int)(clock, flags, request, rest) };
         }
-        if flags & TIMER_ABSTIME == 0 {
-            // SAFETY: the caller's promise.
-            return unsafe { sleep_for(&*request, rest) };
-        }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise, here and below.
         let request = unsafe { &*request };
-        if request.tv_sec < 0 || !is_valid(request) { EINVAL } else { sleep_until(&Until::Clock(clock, *request)) }
+        if flags & TIMER_ABSTIME == 0 {
+            unsafe { sleep_for(request, rest) }
+        } else if request.tv_sec < 0 || !is_valid(request) {
+            EINVAL
+        } else {
+            sleep_until(&Until::Clock(clock, *request))
+        }
     }
 
     /// usleep(3).
-    fn usleep(microseconds: useconds_t) -> c_int, |_| -> kernel {
+    fn usleep(microseconds: useconds_t) -> c_int, |_| -> kernel_point {
         failed(sleep_until(&after(Duration::from_micros(microseconds.into()))))
     }
 
     /// sleep(3): the number of seconds that are left if it ends early.
-    fn sleep(seconds: c_uint) -> c_uint, |_| -> c {
+    fn sleep(seconds: c_uint) -> c_uint, |_| -> c_point {
         let until = after(Duration::from_secs(seconds.into()));
         match (sleep_until(&until), until) {
             (0, _) => 0,
@@ -90,8 +93,9 @@ unsafe fn sleep_for(request: &timespec, rest: *mut timespec) -> c_int {
 
 /// Sleeps until then. Returns 0, or EINTR if the fiber is cancelled.
 fn sleep_until(until: &Until) -> c_int {
+    let point = Point::of_sleep();
     while !until.has_passed() {
-        if until.sleep() == Slept::Cancelled {
+        if point.sleep(until) == Slept::Cancelled {
             // A loop of sleeps that end at once is not to keep others from running.
             hook::yield_now();
             return EINTR;
