@@ -24,7 +24,7 @@ macro_rules! hooks {
             ///
             /// As libc's function of this name.
             #[unsafe(no_mangle)]
-            pub(crate) unsafe extern "C" fn $name($($a: $t),*) -> $r {
+            pub(crate) unsafe extern "C-unwind" fn $name($($a: $t),*) -> $r {
                 $crate::hooks::hook_body!($kind $name($($a: $t),*) -> $r, $within, $body)
             }
         )*

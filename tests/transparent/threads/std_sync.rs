@@ -32,7 +32,7 @@ fn a_mutex_is_held_over_a_sleep() {
 
 #[test]
 fn a_poisoned_mutex_says_so() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let mutex = Arc::new(Mutex::new(1));
         let theirs = mutex.clone();
         let result = spawn(move || {
@@ -46,7 +46,7 @@ fn a_poisoned_mutex_says_so() {
 
 #[test]
 fn a_condition_wakes_one_or_all_and_times_out() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let pair = Arc::new((Mutex::new((0, 0)), Condvar::new()));
         let threads: Vec<_> = (0..8)
             .map(|_| {
@@ -76,7 +76,7 @@ fn a_condition_wakes_one_or_all_and_times_out() {
 
 #[test]
 fn a_rwlock_excludes_writers() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let lock = Arc::new(RwLock::new(0));
         let threads: Vec<_> = (0..12)
             .map(|n| {
@@ -105,7 +105,7 @@ fn a_rwlock_excludes_writers() {
 #[test]
 fn what_is_made_once_is_waited_for() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         CALLS.store(0, Ordering::Relaxed);
         let once = Arc::new((
             Once::new(),
@@ -138,7 +138,7 @@ fn what_is_made_once_is_waited_for() {
 
 #[test]
 fn a_barrier_lets_all_go_and_names_one_leader() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let barrier = Arc::new(Barrier::new(10));
         let threads: Vec<_> = (0..10)
             .map(|_| {
@@ -152,7 +152,7 @@ fn a_barrier_lets_all_go_and_names_one_leader() {
 
 #[test]
 fn channels_block_time_out_and_disconnect() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let (sender, receiver) = mpsc::sync_channel(2);
         let (answer, answers) = mpsc::channel();
         let producer = spawn(move || (0..1000).for_each(|n| sender.send(n).unwrap()));

@@ -10,7 +10,7 @@ use super::{as_on_threads, spawn, until};
 
 #[test]
 fn results_and_panics_come_through_the_join() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let seven = spawn(|| 7).join().unwrap();
         let payload = spawn(|| panic!("no luck")).join().unwrap_err();
         let id = thread::current().id();
@@ -21,7 +21,7 @@ fn results_and_panics_come_through_the_join() {
 
 #[test]
 fn a_name_is_std_s_and_pthread_s() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let builder = Builder::new().name("worker bee".into());
         let body = || {
             let mut name = [0_u8; 16];
@@ -42,7 +42,7 @@ fn a_name_is_std_s_and_pthread_s() {
 
 #[test]
 fn threads_park_and_are_unparked() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let (sender, receiver) = mpsc::channel();
         let parked = spawn(move || {
             sender.send(thread::current()).unwrap();
@@ -72,7 +72,7 @@ fn threads_park_and_are_unparked() {
 
 #[test]
 fn scoped_threads_borrow() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let mut numbers = vec![1, 2, 3];
         let total = AtomicU32::new(0);
         let mut run = || {
@@ -111,7 +111,7 @@ fn thread_locals_are_a_threads_own_and_dropped_before_the_join_returns() {
         static PLAIN: Cell<u32> = const { Cell::new(5) };
         static LIST: RefCell<Vec<Counts>> = const { RefCell::new(Vec::new()) };
     }
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         DROPPED.store(0, Ordering::Relaxed);
         let threads: Vec<_> = (0..50)
             .map(|n| {
@@ -131,7 +131,7 @@ fn thread_locals_are_a_threads_own_and_dropped_before_the_join_returns() {
 
 #[test]
 fn sleeps_last_and_are_made_side_by_side() {
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let begin = Instant::now();
         let threads: Vec<_> = (0..200).map(|_| spawn(|| thread::sleep(Duration::from_millis(20)))).collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -144,7 +144,7 @@ fn sleeps_last_and_are_made_side_by_side() {
 #[test]
 fn detached_threads_go_on() {
     static ENDED: AtomicU32 = AtomicU32::new(0);
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         ENDED.store(0, Ordering::Relaxed);
         for _ in 0..20 {
             drop(spawn(|| {
@@ -177,7 +177,7 @@ fn the_stack_is_as_large_as_asked_for() {
         let page = std::hint::black_box([n; 1024]);
         if n == 0 { page[5] } else { depth(n - 1) + page[6] / page[7] }
     }
-    as_on_threads(|| {
+    let _same = as_on_threads(|| {
         let builder = Builder::new().stack_size(16 * 1024 * 1024);
         let body = || depth(2000);
         let thread = if abaca::hook::on_fiber() {

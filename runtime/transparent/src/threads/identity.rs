@@ -74,10 +74,8 @@ pub(crate) fn exit(value: usize) -> ! {
     } else if create::has_runtime() && is_main() {
         exit_main();
     }
-    type Exit = unsafe extern "C-unwind" fn(usize) -> !;
-    let own: *const () = own!(fn pthread_exit(usize) -> ()) as *const ();
-    // SAFETY: libc's function, with the type that it has; it unwinds the caller, who wants to end.
-    unsafe { std::mem::transmute::<*const (), Exit>(own)(value) }
+    // SAFETY: it unwinds the caller, who wants to end.
+    unsafe { own!(fn pthread_exit(usize) -> !)(value) }
 }
 
 fn is_main() -> bool {
