@@ -1,5 +1,5 @@
 //! Unmodified std and C functions on fibers of one worker.
 
-mod descriptors;
+mod preload;
 mod support;
 mod threads;

@@ -6,6 +6,7 @@
 //! * [`descriptors`]: waits for descriptors by number.
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
 //! * [`sleep_until`], [`yield_now`], [`offload`].
+//! * [`spawn`] and [`await_end`]: threads that are fibers.
 //!
 //! A C function must not be unwound. So nothing here unwinds: a wait that a cancellation or a deadline ends returns
 //! [`Slept::Cancelled`], and so does each later one, until the fiber unwinds from a blocking call of abaca's own, or the cancel scope
@@ -13,6 +14,7 @@
 
 pub mod descriptors;
 mod sleepers;
+mod threads;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -20,7 +22,8 @@ use std::time::{Duration, Instant};
 use crate::cell::{Flags, Outcome, Reason};
 use crate::{blocking, park, scheduler};
 
-pub use sleepers::{Sleep, sleep_at, wake_at};
+pub use sleepers::{Sleep, has_sleepers, sleep_at, wake_at};
+pub use threads::{as_kernel_threads, await_end, spawn, stack, wants_kernel_threads};
 
 /// Whether the caller is a fiber with storage of its own, which can be parked. Cheap: one load on a plain thread.
 #[inline]

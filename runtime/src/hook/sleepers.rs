@@ -84,6 +84,14 @@ pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) 
     outcome.into()
 }
 
+/// Whether somebody may sleep at `address`. Without a fence: it sees those sleepers whose look at the word is ordered before the
+/// caller's change of it. On x86_64 that is so if the change was a locked operation; elsewhere a full fence must stand between.
+#[inline(always)]
+#[must_use]
+pub fn has_sleepers(address: usize) -> bool {
+    bucket(address).count.load(Ordering::SeqCst) != 0
+}
+
 /// Wakes up to `most` of those who sleep at `address` for one of `bits`, the longest first, and returns how many it were. The caller
 /// has changed the word.
 #[inline]

@@ -91,6 +91,12 @@ impl StackSupply {
         Self { default, sized: Mutex::default(), sweep: Mutex::default(), block_bytes }
     }
 
+    /// The usable bytes of a stack of the default size.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn default_bytes(&self) -> usize {
+        self.default.stack_bytes() - self.block_bytes
+    }
+
     /// A stack of the default size.
     pub(super) fn take(&self) -> io::Result<Stack> {
         self.furnished(&self.default)

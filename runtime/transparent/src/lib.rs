@@ -35,3 +35,4 @@ mod table;
 mod threads;
 
 pub use install::install;
+pub use threads::{as_kernel_threads, threads_are_fibers};

@@ -16,10 +16,10 @@ use abaca::cancel::CancellationToken;
 use abaca::time::timeout;
 use libc::ECANCELED;
 
-use super::ends::{KINDS, pipe, tcp};
-use super::reads::READS;
-use super::writes::WRITES;
+use crate::ends::{KINDS, pipe, tcp};
+use crate::reads::READS;
 use crate::support::{on_one_worker, outcome, raw};
+use crate::writes::WRITES;
 
 /// Runs `call` on a fiber that is cancelled when it waits. The call must end in ECANCELED, and so must the next, while what need not wait
 /// goes on.

@@ -9,7 +9,7 @@ use std::ptr;
 
 use libc::{POLLIN, POLLOUT, c_int, c_short};
 
-use super::ends::{KINDS, pipe, tcp};
+use crate::ends::{KINDS, pipe, tcp};
 use crate::support::{World, outcome, raw, same};
 
 /// What is asked: a descriptor, and what for.

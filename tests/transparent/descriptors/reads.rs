@@ -10,14 +10,14 @@ use std::ptr;
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, c_int};
 
-use super::ends::{Ends, KINDS, tcp, unix};
+use crate::ends::{Ends, KINDS, tcp, unix};
 use crate::support::{Helper, World, outcome, raw, same};
 
 /// A call that reads up to 8 bytes.
-pub(super) type Read = fn(c_int, &mut [u8; 8]) -> isize;
+pub(crate) type Read = fn(c_int, &mut [u8; 8]) -> isize;
 
 /// A call that reads, and whether it is for sockets only.
-pub(super) const READS: &[(&str, Read, bool)] = &[
+pub(crate) const READS: &[(&str, Read, bool)] = &[
     ("read", read, false),
     ("readv", readv, false),
     ("__read_chk", read_checked, false),
@@ -297,7 +297,7 @@ fn a_call_for_all_puts_the_parts_together() {
 fn recvmmsg_takes_as_many_as_come() {
     for flags in [0, libc::MSG_WAITFORONE] {
         same(&format!("flags {flags}"), |world| {
-            let (reader, writer) = super::ends::datagram();
+            let (reader, writer) = crate::ends::datagram();
             send(&writer, b"one");
             send(&writer, b"two");
             let late = writer.try_clone().unwrap();

@@ -10,14 +10,14 @@ use std::sync::LazyLock;
 
 use libc::{MSG_DONTWAIT, MSG_NOSIGNAL, c_int};
 
-use super::ends::{Ends, KINDS, datagram, pipe, tcp, unix};
+use crate::ends::{Ends, KINDS, datagram, pipe, tcp, unix};
 use crate::support::{World, outcome, raw, same};
 
 /// A call that writes all of its bytes.
-pub(super) type Write1 = fn(c_int, &[u8]) -> isize;
+pub(crate) type Write1 = fn(c_int, &[u8]) -> isize;
 
 /// A call that writes, and whether it is for sockets only.
-pub(super) const WRITES: &[(&str, Write1, bool)] = &[
+pub(crate) const WRITES: &[(&str, Write1, bool)] = &[
     ("write", write, false),
     ("writev", writev, false),
     ("send", send, true),

@@ -8,4 +8,5 @@ mod files;
 mod looks;
 mod numbers;
 mod reads;
+mod support;
 mod writes;
