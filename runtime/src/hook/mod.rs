@@ -16,7 +16,8 @@ pub mod descriptors;
 mod sleepers;
 mod threads;
 
-use std::time::Instant;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use crate::cell::{Flags, Outcome, Reason};
 use crate::{blocking, park, scheduler};
@@ -64,22 +65,49 @@ impl From<Outcome> for Slept {
     }
 }
 
-/// Calls `wait`, in which a cancellation ends the wait wherever the fiber is: its caller does not unwind.
-fn without_unwinding<R>(wait: impl FnOnce() -> R) -> R {
-    let Some(me) = scheduler::current_fiber() else { return wait() };
+/// Calls `look`, for which the caller need not be able to unwind.
+fn without_unwinding<R>(look: impl FnOnce() -> R) -> R {
+    let Some(me) = scheduler::current_fiber() else { return look() };
     #[expect(unsafe_code, reason = "uses the header of the calling fiber")]
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     header.set_flag(Flags::ENDS_IN_ERROR);
-    let result = wait();
+    let result = look();
     header.unset_flag(Flags::ENDS_IN_ERROR);
     header.unset_flag(Flags::PROBED);
     result
 }
 
+/// Calls `wait`, which a cancellation ends wherever the fiber is: its caller does not unwind.
+fn end_in_error(wait: impl FnOnce() -> Outcome) -> Outcome {
+    let outcome = without_unwinding(wait);
+    if outcome == Outcome::Cancelled {
+        cancelled();
+    }
+    outcome
+}
+
+/// How many calls of a fiber end at once because it is cancelled, before it is slowed down.
+const PATIENCE: u32 = 16;
+
+/// Notes that a wait has been ended by a cancellation.
+#[cold]
+fn cancelled() {
+    thread_local! {
+        static COUNT: Cell<u32> = const { Cell::new(0) };
+    }
+    park::note_ended_call();
+    COUNT.set(COUNT.get() + 1);
+    if COUNT.get() > PATIENCE {
+        // A loop that does not end at an error, such as one that accepts connections, leaves the worker to others.
+        let pause = Instant::now() + Duration::from_millis(1);
+        park::shield(|| park::wait(&park::waiter(), Reason::Sleep, Some(pause)));
+    }
+}
+
 /// Sleeps until `at`; `None` is for ever.
 pub fn sleep_until(at: Option<Instant>) -> Slept {
-    without_unwinding(|| park::wait(&park::waiter(), Reason::Sleep, at)).into()
+    end_in_error(|| park::wait(&park::waiter(), Reason::Sleep, at)).into()
 }
 
 /// Whether the calling fiber is cancelled: its next wait would end at once.
@@ -101,10 +129,11 @@ pub fn offload<T: Send>(call: impl FnOnce() -> T + Send) -> T {
 /// Makes a call that blocks its thread, and owns what it uses, on one of the runtime's pool. `None` if the caller was cancelled before its
 /// end: then it goes on, and its result is dropped there.
 pub fn offload_or_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    if is_cancelled() {
-        return None;
+    let result = if is_cancelled() { None } else { without_unwinding(|| blocking::run_or_leave(call)) };
+    if result.is_none() {
+        cancelled();
     }
-    without_unwinding(|| blocking::run_or_leave(call))
+    result
 }
 
 /// Notes that the calling fiber has accepted a connection: the next fiber that it spawns goes to the worker with the fewest.

@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use super::{Slept, without_unwinding};
+use super::{Slept, end_in_error};
 use crate::atomic::{AtomicUsize, Ordering, const_fn, fence};
 use crate::cell::Reason;
 use crate::park::primitive::{self as park, SpinLock, Wakeup};
@@ -79,7 +79,7 @@ pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) 
     }
     let place = Place { address, bits };
     let wait = || wait_list::wait(sleepers, |list| list, End::Back, place, Reason::Address, deadline, then).0;
-    let outcome = if is_cancellable { without_unwinding(wait) } else { park::shield(wait) };
+    let outcome = if is_cancellable { end_in_error(wait) } else { park::shield(wait) };
     bucket.count.fetch_sub(1, Ordering::SeqCst);
     outcome.into()
 }

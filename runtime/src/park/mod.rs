@@ -71,6 +71,8 @@ pub use wait_queue::{WaitQueue, WaitQueueGuard, Wakeup};
 
 pub(crate) use crate::scheduler::cancel::{cancel, end_wait_within};
 pub(crate) use crate::scheduler::{is_alone, is_elsewhere, spend_as, wake};
+#[cfg(feature = "own-tls")]
+pub(crate) use cancel::note_ended_call;
 pub(crate) use cancel::{
     Cancellation, begin_cancellation, is_cancelled, is_cancelling, require_unwinding, run_inside, shield,
     unwind, unwinds_cancelled, with_chain,

@@ -33,3 +33,9 @@ pub(crate) fn answer(result: isize) -> isize {
         result
     }
 }
+
+/// The kernel's result for one of a function of C that has just been called.
+#[inline(always)]
+pub(crate) fn of_c(result: isize) -> isize {
+    if result < 0 { failed(errno()) } else { result }
+}

@@ -51,6 +51,11 @@ pub(crate) fn looked(result: isize) -> isize {
 }
 
 impl Within {
+    /// What `errno` will be.
+    pub(crate) fn errno(&self) -> i32 {
+        self.errno.get()
+    }
+
     /// The call fails with this error number: `errno` when it returns.
     pub(crate) fn fails_with(&self, error: i32) {
         self.errno.set(error);

@@ -13,7 +13,7 @@
 ///
 /// The body runs on a fiber that may be parked, and may use what the caller of the C function has promised. Of a `kernel` body the
 /// result is the kernel's, a negative error number for a failure: it becomes -1 and `errno`. Of a `c` body it is the function's.
-/// Elsewhere libc's own function is called. `kernel_point` and `c_point` are the same for cancellation points: a thread that is a fiber,
+/// A `return` in it returns such a result. Elsewhere libc's own function is called. `kernel_point` and `c_point` are the same for cancellation points: a thread that is a fiber,
 /// and was cancelled, ends after the body. An `always` body has no `within`, and runs everywhere; `own!` is libc's function.
 macro_rules! hooks {
     ($($(#[$attribute:meta])* fn $name:ident($($a:ident: $t:ty),* $(,)?) -> $r:ty, |$within:pat_param| -> $kind:ident $body:block)*) => {
@@ -41,10 +41,11 @@ macro_rules! hook_body {
             // SAFETY: the caller's promise.
             return unsafe { $crate::own::own!(fn $name($($t),*) -> $r)($($a),*) };
         };
-        let result: isize = {
+        let body = || -> isize {
             let $within = &within;
             $body
         };
+        let result = body();
         drop(within);
         $crate::answer::answer(result) as $r
     }};

@@ -24,6 +24,7 @@
 #![allow(dead_code, unused_macros, unused_imports, reason = "the hooks to come use it")]
 
 mod answer;
+mod calls;
 mod descriptors;
 mod enter;
 mod hooks;

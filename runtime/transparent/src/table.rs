@@ -1,7 +1,7 @@
 //! All hooks, in one table that no linker leaves out: with several units of code, a linker that scans an archive takes only the
 //! objects that define what is missing at that moment.
 
-use crate::{descriptors, threads};
+use crate::{calls, descriptors, threads};
 
 /// A hook's address.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ unsafe impl Sync for Hook {}
 
 /// See the module's documentation.
 #[used]
-static HOOKS: [&[&[Hook]]; 2] = [descriptors::HOOKS, threads::HOOKS];
+static HOOKS: [&[&[Hook]]; 3] = [calls::HOOKS, descriptors::HOOKS, threads::HOOKS];
 
 /// Makes the linker take this file's object, and with it all hooks.
 #[inline(never)]

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::table::{Watched, find, watched};
 use super::{Direction, Ended, Slices, Wishes};
 use crate::cell::{Outcome, Reason};
-use crate::hook::without_unwinding;
+use crate::hook::end_in_error;
 use crate::park::{self, Cost};
 use crate::poller::{Node, Snapshot};
 use crate::scheduler;
@@ -84,7 +84,7 @@ impl<W: FnOnce(RawFd) -> Wishes> Loop<W> {
         };
         let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
         let until = self.slices.end_of_part(Instant::now());
-        let gave_up = match without_unwinding(|| park::wait(node.waiter(), reason, Some(until))) {
+        let gave_up = match end_in_error(|| park::wait(node.waiter(), reason, Some(until))) {
             Outcome::Notified => return None,
             Outcome::TimedOut => Ended::TimedOut,
             Outcome::Cancelled => Ended::Cancelled,

@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::table::{Watched, watched};
 use super::{Direction, Ended, Slices};
 use crate::cell::{Outcome, Reason, Waiter};
-use crate::hook::without_unwinding;
+use crate::hook::end_in_error;
 use crate::park::{self, Cost};
 use crate::poller::{Entry, Node, Snapshot};
 use crate::scheduler;
@@ -98,7 +98,7 @@ fn wait_once(watching: &[Watching<'_>], slices: &mut Slices) -> Outcome {
     let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
         Outcome::Notified
     } else {
-        without_unwinding(|| park::wait(&waiter, Reason::Select, Some(until)))
+        end_in_error(|| park::wait(&waiter, Reason::Select, Some(until)))
     };
     for (entry, node) in entries {
         entry.unlink(node);

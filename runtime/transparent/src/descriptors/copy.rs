@@ -57,7 +57,7 @@ hooks! {
         let call = || unsafe { kernel!(libc::SYS_vmsplice, pipe, list, count, own_flags) };
         let first = call();
         if first != failed(libc::EAGAIN) || flags & SPLICE_F_NONBLOCK != 0 {
-            return crate::answer::answer(crate::enter::looked(first)) as ssize_t;
+            return crate::enter::looked(first);
         }
         until_ready(&[Interest { fd: pipe, direction }], call)
     }
@@ -119,7 +119,7 @@ fn until_ready(interests: &[Interest], call: impl Fn() -> isize) -> isize {
     }
 }
 
-/// sendfile(2) on a fiber: a copy to a pipe or a socket that waits takes all.
+/// sendfile(2) on a fiber: a copy to a socket takes all.
 ///
 /// # Safety
 ///
@@ -127,22 +127,24 @@ fn until_ready(interests: &[Interest], call: impl Fn() -> isize) -> isize {
 unsafe fn send_file(to: c_int, from: c_int, offset: *mut off_t, bytes: usize) -> isize {
     // SAFETY: the caller's promise.
     let call = |bytes: usize| unsafe { kernel!(libc::SYS_sendfile, to, from, offset, bytes) };
-    match kind_of(to) {
+    let kind = kind_of(to);
+    match kind {
         Kind::Fifo | Kind::Socket if !is_nonblocking(to) => {}
         _ => return crate::enter::looked(call(bytes)),
     }
     let mut done = 0;
     loop {
-        let next = || match mode::without_waiting(to, || call(bytes - done)) {
-            result if result == failed(libc::EAGAIN) => failed(libc::EAGAIN),
-            result => result,
-        };
+        let next = || mode::without_waiting(to, || call(bytes - done));
         let part = match next() {
             result if result == failed(libc::EAGAIN) => {
                 until_ready(&[Interest { fd: to, direction: Direction::Write }], next)
             }
             result => crate::enter::looked(result),
         };
+        // A pipe takes what there is room for.
+        if kind == Kind::Fifo {
+            return part;
+        }
         if part <= 0 {
             return if done > 0 { done as isize } else { part };
         }

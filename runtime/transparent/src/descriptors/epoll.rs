@@ -9,6 +9,7 @@ use abaca::hook::descriptors::{Direction, Interest};
 use libc::{epoll_event, sigset_t, timespec};
 
 use super::poll::{duration, ended, wait_for};
+use crate::answer::of_c;
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -26,7 +27,7 @@ hooks! {
         if !mask.is_null() {
             // SAFETY: the caller's promise.
             return unsafe {
-                own!(fn epoll_pwait(c_int, *mut epoll_event, c_int, c_int, *const sigset_t) -> c_int)(set, events, room, timeout, mask)
+                of_c(own!(fn epoll_pwait(c_int, *mut epoll_event, c_int, c_int, *const sigset_t) -> c_int)(set, events, room, timeout, mask) as isize)
             };
         }
         // SAFETY: the caller's promise.
@@ -40,7 +41,7 @@ hooks! {
         if !mask.is_null() {
             // SAFETY: the caller's promise.
             return unsafe {
-                own!(fn epoll_pwait2(c_int, *mut epoll_event, c_int, *const timespec, *const sigset_t) -> c_int)(set, events, room, timeout, mask)
+                of_c(own!(fn epoll_pwait2(c_int, *mut epoll_event, c_int, *const timespec, *const sigset_t) -> c_int)(set, events, room, timeout, mask) as isize)
             };
         }
         // SAFETY: null, or the user's.

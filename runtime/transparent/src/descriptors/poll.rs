@@ -9,7 +9,7 @@ use abaca::hook::descriptors::{Attempt, Direction, Ended, Interest, Wishes, retr
 use abaca::hook::{Slept, sleep_until};
 use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
 
-use crate::answer::failed;
+use crate::answer::{failed, of_c};
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -26,7 +26,7 @@ hooks! {
     fn ppoll(list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int, |_| -> kernel {
         if !mask.is_null() {
             // SAFETY: the caller's promise.
-            return unsafe { own!(fn ppoll(*mut pollfd, nfds_t, *const timespec, *const sigset_t) -> c_int)(list, count, timeout, mask) };
+            return unsafe { of_c(own!(fn ppoll(*mut pollfd, nfds_t, *const timespec, *const sigset_t) -> c_int)(list, count, timeout, mask) as isize) };
         }
         // SAFETY: null, or the user's.
         match unsafe { duration(timeout) } {
@@ -41,7 +41,7 @@ hooks! {
         if room / size_of::<pollfd>() < count as usize {
             // It ends the process.
             // SAFETY: the caller's promise.
-            return unsafe { own!(fn __poll_chk(*mut pollfd, nfds_t, c_int, size_t) -> c_int)(list, count, timeout, room) };
+            return unsafe { of_c(own!(fn __poll_chk(*mut pollfd, nfds_t, c_int, size_t) -> c_int)(list, count, timeout, room) as isize) };
         }
         // SAFETY: the caller's promise.
         unsafe { poll_for(list, count, u64::try_from(timeout).ok().map(Duration::from_millis)) }
@@ -54,7 +54,7 @@ hooks! {
         if room / size_of::<pollfd>() < count as usize || !mask.is_null() {
             // SAFETY: the caller's promise.
             return unsafe {
-                own!(fn __ppoll_chk(*mut pollfd, nfds_t, *const timespec, *const sigset_t, size_t) -> c_int)(list, count, timeout, mask, room)
+                of_c(own!(fn __ppoll_chk(*mut pollfd, nfds_t, *const timespec, *const sigset_t, size_t) -> c_int)(list, count, timeout, mask, room) as isize)
             };
         }
         // SAFETY: null, or the user's.

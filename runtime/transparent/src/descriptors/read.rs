@@ -12,7 +12,7 @@ use super::kind::{Kind, kind_of};
 use super::poll::look_at;
 use super::vectors::total;
 use super::wishes::{Patience, result};
-use crate::answer::failed;
+use crate::answer::{failed, of_c};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
@@ -38,7 +38,7 @@ hooks! {
         if bytes > room {
             // It ends the process.
             // SAFETY: the caller's promise.
-            return unsafe { own!(fn __read_chk(c_int, *mut c_void, size_t, size_t) -> ssize_t)(fd, buffer, bytes, room) };
+            return unsafe { of_c(own!(fn __read_chk(c_int, *mut c_void, size_t, size_t) -> ssize_t)(fd, buffer, bytes, room) as isize) };
         }
         // SAFETY: the caller's promise.
         unsafe { read_bytes(fd, buffer, bytes) }

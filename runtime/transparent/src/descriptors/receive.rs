@@ -14,7 +14,7 @@ use libc::{
 use super::rights::forget_received;
 use super::vectors::Vectors;
 use super::wishes::{Patience, result};
-use crate::answer::failed;
+use crate::answer::{failed, of_c};
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -55,7 +55,7 @@ hooks! {
         if bytes > room {
             // It ends the process.
             // SAFETY: the caller's promise.
-            return unsafe { own!(fn __recv_chk(c_int, *mut c_void, size_t, size_t, c_int) -> ssize_t)(fd, buffer, bytes, room, flags) };
+            return unsafe { of_c(own!(fn __recv_chk(c_int, *mut c_void, size_t, size_t, c_int) -> ssize_t)(fd, buffer, bytes, room, flags) as isize) };
         }
         // SAFETY: the caller's promise.
         unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) }
@@ -69,9 +69,9 @@ hooks! {
         if bytes > room {
             // SAFETY: the caller's promise.
             return unsafe {
-                own!(fn __recvfrom_chk(c_int, *mut c_void, size_t, size_t, c_int, *mut sockaddr, *mut socklen_t) -> ssize_t)(
+                of_c(own!(fn __recvfrom_chk(c_int, *mut c_void, size_t, size_t, c_int, *mut sockaddr, *mut socklen_t) -> ssize_t)(
                     fd, buffer, bytes, room, flags, address, address_bytes,
-                )
+                ) as isize)
             };
         }
         // SAFETY: the caller's promise.
@@ -100,6 +100,10 @@ unsafe fn receive(
     }
     let mut patience = Patience::new(Direction::Read);
     if flags & MSG_WAITALL == 0 || !is_stream(fd) {
+        // SAFETY: the caller's promise.
+        return unsafe { receive_some(fd, buffer, bytes, flags, address, address_bytes, &mut patience) };
+    }
+    if flags & MSG_PEEK != 0 && !waits_for_a_peek(fd) {
         // SAFETY: the caller's promise.
         return unsafe { receive_some(fd, buffer, bytes, flags, address, address_bytes, &mut patience) };
     }
@@ -184,6 +188,11 @@ unsafe fn peek_all(
         error if error < 0 && before > 0 => before,
         found => found,
     }
+}
+
+/// Whether a stream's peek waits for all: a Unix stream's does not.
+fn waits_for_a_peek(fd: c_int) -> bool {
+    super::connect::option(fd, libc::SO_DOMAIN) != Some(libc::AF_UNIX)
 }
 
 /// Whether the peer sends no more.

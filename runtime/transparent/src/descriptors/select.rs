@@ -9,7 +9,7 @@ use abaca::hook::descriptors::{Direction, Interest};
 use libc::{fd_set, sigset_t, timespec, timeval};
 
 use super::poll::{duration, ended, wait_for};
-use crate::answer::failed;
+use crate::answer::{failed, of_c};
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -24,7 +24,7 @@ hooks! {
             None => None,
             // Linux takes more than a million.
             Some((Ok(seconds), Ok(micros))) => Some(Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros))),
-            Some(_) => return crate::answer::answer(failed(libc::EINVAL)) as c_int,
+            Some(_) => return failed(libc::EINVAL),
         };
         let began = Instant::now();
         // SAFETY: the caller's promise.
@@ -43,9 +43,9 @@ hooks! {
         if !mask.is_null() {
             // SAFETY: the caller's promise.
             return unsafe {
-                own!(fn pselect(c_int, *mut fd_set, *mut fd_set, *mut fd_set, *const timespec, *const sigset_t) -> c_int)(
+                of_c(own!(fn pselect(c_int, *mut fd_set, *mut fd_set, *mut fd_set, *const timespec, *const sigset_t) -> c_int)(
                     count, read, write, except, timeout, mask,
-                )
+                ) as isize)
             };
         }
         // SAFETY: null, or the user's.

@@ -9,7 +9,7 @@ use libc::{MSG_DONTWAIT, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::pause::retry_with_pauses;
 use super::vectors::Vectors;
-use super::wishes::{Patience, is_nonblocking, result};
+use super::wishes::{Patience, result};
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -46,7 +46,7 @@ hooks! {
             let moved = unsafe { send_message(fd, &message.msg_hdr, flags) };
             if moved < 0 {
                 if done == 0 {
-                    return crate::answer::answer(moved) as c_int;
+                    return moved;
                 }
                 break;
             }
@@ -62,22 +62,26 @@ hooks! {
 pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) -> isize) -> isize {
     let mut patience = Patience::new(Direction::Write);
     let mut done = 0;
-    loop {
-        let ended = retry(Attempt {
-            fd,
-            direction: Direction::Write,
-            wanted: 0,
-            wishes: |fd| patience.wishes(fd),
-            call: |fd| call(fd, done),
-        });
-        let moved = result(ended, libc::EAGAIN);
-        if moved < 0 {
-            return if done > 0 { done as isize } else { moved };
-        }
-        done += moved as usize;
-        if done >= bytes || moved == 0 || is_nonblocking(fd) {
-            return done as isize;
-        }
+    let ended = retry(Attempt {
+        fd,
+        direction: Direction::Write,
+        wanted: 0,
+        wishes: |fd| patience.wishes(fd),
+        call: |fd| loop {
+            // It moves parts until one is the last, or nothing more would be moved without waiting.
+            let moved = call(fd, done);
+            if moved <= 0 {
+                return moved;
+            }
+            done += moved as usize;
+            if done >= bytes {
+                return moved;
+            }
+        },
+    });
+    match result(ended, libc::EAGAIN) {
+        moved if done == 0 => moved,
+        _ => done as isize,
     }
 }
 

@@ -63,7 +63,7 @@ impl Patience {
 }
 
 /// The kernel's result for how a call has ended: `timed_out` is the error of one whose time was up.
-pub(super) fn result(ended: Ended, timed_out: c_int) -> isize {
+pub(crate) fn result(ended: Ended, timed_out: c_int) -> isize {
     match ended {
         Ended::Done(result) => result,
         Ended::WouldBlock => failed(libc::EAGAIN),
