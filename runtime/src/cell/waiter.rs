@@ -76,6 +76,7 @@ pub(crate) enum Reason {
     /// In a wait queue of `park`.
     Queue,
     /// For a change of a word in memory, in `hook`.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
     Address,
 }
 

@@ -48,6 +48,10 @@ impl World {
         Self { thread, is_about_to_wait: Arc::default(), turns: Arc::default() }
     }
 
+    pub(crate) fn is_fiber(&self) -> bool {
+        self.thread.is_none()
+    }
+
     /// Calls `f` elsewhere when the scenario waits in the call that it makes next.
     pub(crate) fn when_waiting(&self, f: impl FnOnce() + Send + 'static) -> Helper {
         self.is_about_to_wait.store(true, SeqCst);

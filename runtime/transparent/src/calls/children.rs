@@ -18,31 +18,31 @@ use crate::own::own;
 
 hooks! {
     /// wait(2).
-    fn wait(status: *mut c_int) -> pid_t, |_| -> kernel {
+    fn wait(status: *mut c_int) -> pid_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { wait_for(-1, status, 0, std::ptr::null_mut()) }
     }
 
     /// waitpid(2).
-    fn waitpid(child: pid_t, status: *mut c_int, options: c_int) -> pid_t, |_| -> kernel {
+    fn waitpid(child: pid_t, status: *mut c_int, options: c_int) -> pid_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { wait_for(child, status, options, std::ptr::null_mut()) }
     }
 
     /// wait3(2).
-    fn wait3(status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t, |_| -> kernel {
+    fn wait3(status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { wait_for(-1, status, options, usage) }
     }
 
     /// wait4(2).
-    fn wait4(child: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t, |_| -> kernel {
+    fn wait4(child: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { wait_for(child, status, options, usage) }
     }
 
     /// waitid(2).
-    fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int, |_| -> kernel {
+    fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { wait_for_id(kind, id, info, options) }
     }

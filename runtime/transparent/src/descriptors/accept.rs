@@ -17,13 +17,13 @@ use crate::kernel::kernel;
 
 hooks! {
     /// accept(2).
-    fn accept(fd: c_int, address: *mut sockaddr, address_bytes: *mut socklen_t) -> c_int, |_| -> kernel {
+    fn accept(fd: c_int, address: *mut sockaddr, address_bytes: *mut socklen_t) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { accept_one(fd, address, address_bytes, 0) }
     }
 
     /// accept4(2).
-    fn accept4(fd: c_int, address: *mut sockaddr, address_bytes: *mut socklen_t, flags: c_int) -> c_int, |_| -> kernel {
+    fn accept4(fd: c_int, address: *mut sockaddr, address_bytes: *mut socklen_t, flags: c_int) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { accept_one(fd, address, address_bytes, flags) }
     }

@@ -15,7 +15,7 @@ use crate::kernel::kernel;
 
 hooks! {
     /// connect(2).
-    fn connect(fd: c_int, address: *const sockaddr, address_bytes: socklen_t) -> c_int, |_| -> kernel {
+    fn connect(fd: c_int, address: *const sockaddr, address_bytes: socklen_t) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise, here and below.
         let call = |fd: c_int| unsafe { kernel!(libc::SYS_connect, fd, address, address_bytes) };
         // SAFETY: no memory is involved.

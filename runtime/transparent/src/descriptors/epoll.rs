@@ -17,13 +17,13 @@ use crate::own::own;
 
 hooks! {
     /// epoll_wait(2).
-    fn epoll_wait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int) -> c_int, |_| -> kernel {
+    fn epoll_wait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { wait(set, events, room, u64::try_from(timeout).ok().map(Duration::from_millis)) }
     }
 
     /// epoll_pwait(2). With a signal mask it waits in the kernel: the mask is the thread's.
-    fn epoll_pwait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int, mask: *const sigset_t) -> c_int, |_| -> kernel {
+    fn epoll_pwait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int, mask: *const sigset_t) -> c_int, |_| -> kernel_point {
         if !mask.is_null() {
             // SAFETY: the caller's promise.
             return unsafe {
@@ -37,7 +37,7 @@ hooks! {
     /// epoll_pwait2(2). With a signal mask it waits in the kernel.
     fn epoll_pwait2(
         set: c_int, events: *mut epoll_event, room: c_int, timeout: *const timespec, mask: *const sigset_t,
-    ) -> c_int, |_| -> kernel {
+    ) -> c_int, |_| -> kernel_point {
         if !mask.is_null() {
             // SAFETY: the caller's promise.
             return unsafe {

@@ -18,13 +18,13 @@ use crate::own::own;
 
 hooks! {
     /// fsync(2).
-    fn fsync(fd: c_int) -> c_int, |_| -> kernel {
+    fn fsync(fd: c_int) -> c_int, |_| -> kernel_point {
         // SAFETY: no memory is involved.
         offload(move || unsafe { kernel!(libc::SYS_fsync, fd) })
     }
 
     /// fdatasync(2).
-    fn fdatasync(fd: c_int) -> c_int, |_| -> kernel {
+    fn fdatasync(fd: c_int) -> c_int, |_| -> kernel_point {
         // SAFETY: no memory is involved.
         offload(move || unsafe { kernel!(libc::SYS_fdatasync, fd) })
     }

@@ -17,13 +17,13 @@ use crate::own::own;
 
 hooks! {
     /// poll(2).
-    fn poll(list: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int, |_| -> kernel {
+    fn poll(list: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { poll_for(list, count, u64::try_from(timeout).ok().map(Duration::from_millis)) }
     }
 
     /// ppoll(2). With a signal mask it waits in the kernel: the mask is the thread's.
-    fn ppoll(list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int, |_| -> kernel {
+    fn ppoll(list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int, |_| -> kernel_point {
         if !mask.is_null() {
             // SAFETY: the caller's promise.
             return unsafe { of_c(own!(fn ppoll(*mut pollfd, nfds_t, *const timespec, *const sigset_t) -> c_int)(list, count, timeout, mask) as isize) };
@@ -37,7 +37,7 @@ hooks! {
     }
 
     /// poll(2) of a program that checks its buffers (`_FORTIFY_SOURCE`).
-    fn __poll_chk(list: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int, |_| -> kernel {
+    fn __poll_chk(list: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int, |_| -> kernel_point {
         if room / size_of::<pollfd>() < count as usize {
             // It ends the process.
             // SAFETY: the caller's promise.
@@ -50,7 +50,7 @@ hooks! {
     /// ppoll(2) of a program that checks its buffers.
     fn __ppoll_chk(
         list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t, room: size_t,
-    ) -> c_int, |_| -> kernel {
+    ) -> c_int, |_| -> kernel_point {
         if room / size_of::<pollfd>() < count as usize || !mask.is_null() {
             // SAFETY: the caller's promise.
             return unsafe {

@@ -22,19 +22,19 @@ pub(super) const HERE: usize = usize::MAX;
 
 hooks! {
     /// read(2).
-    fn read(fd: c_int, buffer: *mut c_void, bytes: size_t) -> ssize_t, |_| -> kernel {
+    fn read(fd: c_int, buffer: *mut c_void, bytes: size_t) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { read_bytes(fd, buffer, bytes) }
     }
 
     /// readv(2).
-    fn readv(fd: c_int, list: *const iovec, count: c_int) -> ssize_t, |_| -> kernel {
+    fn readv(fd: c_int, list: *const iovec, count: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { read_list(fd, list, count) }
     }
 
     /// read(2) of a program that checks its buffers (`_FORTIFY_SOURCE`).
-    fn __read_chk(fd: c_int, buffer: *mut c_void, bytes: size_t, room: size_t) -> ssize_t, |_| -> kernel {
+    fn __read_chk(fd: c_int, buffer: *mut c_void, bytes: size_t, room: size_t) -> ssize_t, |_| -> kernel_point {
         if bytes > room {
             // It ends the process.
             // SAFETY: the caller's promise.

@@ -25,7 +25,7 @@ const NEVER_WAITS: c_int = MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB;
 
 hooks! {
     /// recv(2).
-    fn recv(fd: c_int, buffer: *mut c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel {
+    fn recv(fd: c_int, buffer: *mut c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) }
     }
@@ -33,25 +33,25 @@ hooks! {
     /// recvfrom(2).
     fn recvfrom(
         fd: c_int, buffer: *mut c_void, bytes: size_t, flags: c_int, address: *mut sockaddr, address_bytes: *mut socklen_t,
-    ) -> ssize_t, |_| -> kernel {
+    ) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { receive(fd, buffer, bytes, flags, address, address_bytes) }
     }
 
     /// recvmsg(2).
-    fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t, |_| -> kernel {
+    fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { receive_message(fd, message, flags, &mut Patience::new(Direction::Read)) }
     }
 
     /// recvmmsg(2).
-    fn recvmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int, timeout: *mut timespec) -> c_int, |_| -> kernel {
+    fn recvmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int, timeout: *mut timespec) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { receive_messages(fd, messages, count, flags, timeout) }
     }
 
     /// recv(2) of a program that checks its buffers (`_FORTIFY_SOURCE`).
-    fn __recv_chk(fd: c_int, buffer: *mut c_void, bytes: size_t, room: size_t, flags: c_int) -> ssize_t, |_| -> kernel {
+    fn __recv_chk(fd: c_int, buffer: *mut c_void, bytes: size_t, room: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
         if bytes > room {
             // It ends the process.
             // SAFETY: the caller's promise.
@@ -65,7 +65,7 @@ hooks! {
     fn __recvfrom_chk(
         fd: c_int, buffer: *mut c_void, bytes: size_t, room: size_t, flags: c_int, address: *mut sockaddr,
         address_bytes: *mut socklen_t,
-    ) -> ssize_t, |_| -> kernel {
+    ) -> ssize_t, |_| -> kernel_point {
         if bytes > room {
             // SAFETY: the caller's promise.
             return unsafe {

@@ -17,7 +17,7 @@ use crate::own::own;
 
 hooks! {
     /// select(2). As Linux does, it writes into `timeout` what is left of it.
-    fn select(count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, timeout: *mut timeval) -> c_int, |_| -> kernel {
+    fn select(count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, timeout: *mut timeval) -> c_int, |_| -> kernel_point {
         // SAFETY: null, or the user's.
         let timeout = unsafe { timeout.as_mut() };
         let limit = match timeout.as_ref().map(|time| (u64::try_from(time.tv_sec), u64::try_from(time.tv_usec))) {
@@ -39,7 +39,7 @@ hooks! {
     /// pselect(2). With a signal mask it waits in the kernel: the mask is the thread's.
     fn pselect(
         count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, timeout: *const timespec, mask: *const sigset_t,
-    ) -> c_int, |_| -> kernel {
+    ) -> c_int, |_| -> kernel_point {
         if !mask.is_null() {
             // SAFETY: the caller's promise.
             return unsafe {

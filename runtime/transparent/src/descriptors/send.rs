@@ -16,7 +16,7 @@ use crate::kernel::kernel;
 
 hooks! {
     /// send(2).
-    fn send(fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel {
+    fn send(fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { send_all(fd, buffer, bytes, flags, std::ptr::null(), 0) }
     }
@@ -24,19 +24,19 @@ hooks! {
     /// sendto(2).
     fn sendto(
         fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int, address: *const sockaddr, address_bytes: socklen_t,
-    ) -> ssize_t, |_| -> kernel {
+    ) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { send_all(fd, buffer, bytes, flags, address, address_bytes) }
     }
 
     /// sendmsg(2).
-    fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t, |_| -> kernel {
+    fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { send_message(fd, message, flags) }
     }
 
     /// sendmmsg(2).
-    fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int, |_| -> kernel {
+    fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int, |_| -> kernel_point {
         let mut done = 0;
         // The kernel takes no more at once.
         while done < count.min(libc::UIO_MAXIOV as c_uint) {

@@ -22,13 +22,13 @@ const SURELY_FITS: usize = libc::PIPE_BUF;
 
 hooks! {
     /// write(2).
-    fn write(fd: c_int, buffer: *const c_void, bytes: size_t) -> ssize_t, |_| -> kernel {
+    fn write(fd: c_int, buffer: *const c_void, bytes: size_t) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { write_bytes(fd, buffer, bytes) }
     }
 
     /// writev(2).
-    fn writev(fd: c_int, list: *const iovec, count: c_int) -> ssize_t, |_| -> kernel {
+    fn writev(fd: c_int, list: *const iovec, count: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise, here and below.
         match unsafe { total(list, count) } {
             Some(bytes) => unsafe { write_list(fd, list, count, bytes) },
