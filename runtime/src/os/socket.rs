@@ -35,6 +35,15 @@ pub(crate) fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(matches!(kind, FileType::RegularFile | FileType::Directory | FileType::BlockDevice))
 }
 
+/// Whether the descriptor is a stream socket of TCP.
+#[cfg(feature = "own-tls")]
+pub(crate) fn is_tcp_stream(fd: BorrowedFd<'_>) -> bool {
+    use rustix::net::{AddressFamily, SocketType, sockopt};
+    sockopt::socket_type(fd).is_ok_and(|kind| kind == SocketType::STREAM)
+        && sockopt::socket_domain(fd)
+            .is_ok_and(|family| matches!(family, AddressFamily::INET | AddressFamily::INET6))
+}
+
 pub(crate) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(fd, buffer)?)
 }

@@ -1,6 +1,7 @@
 //! The settings of fibers with thread-local storage of their own.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::builder::invalid;
 use super::{Builder, Runtime};
@@ -44,6 +45,22 @@ impl Runtime {
 /// How many threads there may be beyond one a worker, by default.
 const MAX_SPARE_THREADS: usize = 256;
 
+/// Whether runtimes have own storage where neither their builder nor the environment says so.
+static IS_DEFAULT: AtomicBool = AtomicBool::new(false);
+
+/// Makes own storage the default of the runtimes that are built from now on.
+///
+/// # Errors
+///
+/// * [`Unsupported`](io::ErrorKind::Unsupported), with the reason.
+pub(crate) fn own_tls_by_default() -> io::Result<()> {
+    barrier::register()?;
+    storage::prepare()?;
+    // Relaxed: it publishes nothing.
+    IS_DEFAULT.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
 /// See the module's documentation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
@@ -70,7 +87,8 @@ impl Settings {
                 self.is_eager = true;
                 true
             }
-            (None, Ok("0") | Err(_)) => false,
+            (None, Ok("0")) => false,
+            (None, Err(_)) => IS_DEFAULT.load(Ordering::Relaxed),
             (None, Ok(_)) => return Err(invalid("ABACA_OWN_TLS is 0 or 1")),
         };
         if !is_wanted {
