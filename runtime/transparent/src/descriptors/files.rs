@@ -5,7 +5,7 @@
 use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::mem::MaybeUninit;
 
-use abaca::hook::descriptors::{Wishes, forget};
+use abaca::hook::descriptors::forget;
 use abaca::hook::{offload, offload_or_leave};
 use libc::{loff_t, mode_t, size_t, ssize_t};
 
@@ -133,7 +133,7 @@ fn open_to_write(flags: c_int, call: impl Fn(c_int) -> isize) -> isize {
         result if result == failed(libc::ENXIO) => failed(libc::EAGAIN),
         result => result,
     };
-    let ended = retry_with_pauses(|| Wishes { is_nonblocking: false, timeout: None }, attempt);
+    let ended = retry_with_pauses(|| Ok(None), attempt);
     let opened = super::wishes::result(ended, libc::EAGAIN);
     if opened >= 0 {
         // As if it had waited.

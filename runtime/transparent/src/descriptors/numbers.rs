@@ -9,7 +9,7 @@ use abaca::hook::descriptors::{close_under, forget};
 use abaca::hook::offload;
 use libc::sigset_t;
 
-use super::linger;
+use super::options;
 use crate::hooks::hooks;
 use crate::own::own;
 
@@ -42,7 +42,7 @@ hooks! {
     fn close(fd: c_int) -> c_int, |_| -> always {
         close_under(fd);
         let own = own!(fn close(c_int) -> c_int);
-        if linger::may_wait(fd) && let Some(_within) = crate::enter::enter() {
+        if options::may_wait(fd) && let Some(_within) = crate::enter::enter() {
             // SAFETY: the caller's promise.
             return offload(move || unsafe { own(fd) });
         }

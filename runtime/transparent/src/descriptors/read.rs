@@ -4,14 +4,14 @@
 
 use std::ffi::{c_int, c_void};
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, in_turn, retry};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, Patience, in_turn, retry};
 use abaca::hook::offload;
 use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
 
 use super::kind::{Kind, kind_of};
 use super::poll::look_at;
 use super::vectors::total;
-use super::wishes::{Patience, result};
+use super::wishes::result;
 use crate::answer::{failed, of_c};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -85,9 +85,8 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
 
 /// A read that waits for something. `None`: the file cannot be watched, and its bytes are not in memory.
 fn patient(fd: c_int, bytes: usize, call: impl FnMut(c_int) -> isize) -> Option<isize> {
-    let mut patience = Patience::new(Direction::Read);
-    let wishes = |fd| patience.wishes(fd);
-    match retry(Attempt { fd, direction: Direction::Read, wanted: bytes, wishes, call }) {
+    let mut patience = Patience::of_descriptor();
+    match retry(Attempt { fd, direction: Direction::Read, wanted: bytes, patience: &mut patience, call }) {
         Ended::Unwatchable => None,
         ended => Some(result(ended, libc::EAGAIN)),
     }

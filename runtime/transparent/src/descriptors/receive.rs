@@ -5,7 +5,7 @@
 use std::ffi::{c_int, c_uint, c_void};
 use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::{Attempt, Direction, retry};
+use abaca::hook::descriptors::{Attempt, Direction, Patience, retry};
 use libc::{
     MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_WAITALL, MSG_WAITFORONE, mmsghdr,
     msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec,
@@ -13,7 +13,7 @@ use libc::{
 
 use super::rights::forget_received;
 use super::vectors::Vectors;
-use super::wishes::{Patience, result};
+use super::wishes::result;
 use crate::answer::{failed, of_c};
 use crate::enter::looked;
 use crate::hooks::hooks;
@@ -41,7 +41,7 @@ hooks! {
     /// recvmsg(2).
     fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
-        unsafe { receive_message(fd, message, flags, &mut Patience::new(Direction::Read)) }
+        unsafe { receive_message(fd, message, flags, &mut Patience::of_descriptor()) }
     }
 
     /// recvmmsg(2).
@@ -98,7 +98,7 @@ unsafe fn receive(
             kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags, address, address_bytes)
         });
     }
-    let mut patience = Patience::new(Direction::Read);
+    let mut patience = Patience::of_descriptor();
     if flags & MSG_WAITALL == 0 || !is_stream(fd) {
         // SAFETY: the caller's promise.
         return unsafe { receive_some(fd, buffer, bytes, flags, address, address_bytes, &mut patience) };
@@ -147,7 +147,7 @@ pub(super) unsafe fn receive_some(
         fd,
         direction: Direction::Read,
         wanted: if flags & !MSG_NOSIGNAL == 0 { bytes } else { 0 },
-        wishes: |fd| patience.wishes(fd),
+        patience,
         // SAFETY: the caller's promise.
         call: |fd| unsafe {
             kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, address, address_bytes)
@@ -173,7 +173,7 @@ unsafe fn peek_all(
         fd,
         direction: Direction::Read,
         wanted: 0,
-        wishes: |fd| patience.wishes(fd),
+        patience,
         call: |fd| {
             // SAFETY: the caller's promise.
             let found = unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) };
@@ -222,7 +222,7 @@ unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, patienc
             fd,
             direction: Direction::Read,
             wanted: 0,
-            wishes: |fd| patience.wishes(fd),
+            patience,
             call: |fd| call(fd, flags),
         });
         result(ended, libc::EAGAIN)
@@ -290,9 +290,8 @@ unsafe fn receive_messages(
         let message = unsafe { &mut *messages.add(done as usize) };
         let own_flags = flags & !MSG_WAITFORONE;
         // SAFETY: the header is the user's.
-        let moved = unsafe {
-            receive_message(fd, &mut message.msg_hdr, own_flags, &mut Patience::new(Direction::Read))
-        };
+        let moved =
+            unsafe { receive_message(fd, &mut message.msg_hdr, own_flags, &mut Patience::of_descriptor()) };
         if moved < 0 {
             error = moved;
             break;
