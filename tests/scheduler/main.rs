@@ -12,6 +12,7 @@ mod manners;
 mod metrics;
 mod observed;
 mod protobuf;
+mod relief;
 mod roam;
 mod steal;
 mod turns;

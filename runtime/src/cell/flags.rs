@@ -47,10 +47,19 @@ impl Flags {
     pub(crate) const LABELLED: Self = Self(64);
     /// The flags that a spawn by the fiber must look at.
     pub(crate) const SPAWNS_SLOWLY: Self = Self(Self::DISTRIBUTED.0 | Self::LABELLED.0 | Self::RECORDED.0);
-    /// The flags with which a fiber is not suspended by a switch to the next one alone.
-    pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
-    /// The flags with which a fiber cannot take the fast path of a suspension.
-    pub(crate) const SLOW: Self = Self(Self::ROAMING.0 | Self::HOOKED.0 | Self::RECORDED.0);
+    /// Must give back what its thread has lent it whenever it leaves the thread.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const GIVES_BACK: Self = Self(1 << 13);
+    /// Waits in a function of C, which a cancellation ends by an error: nothing unwinds.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const ENDS_IN_ERROR: Self = Self(1 << 14);
+    /// The flags with which a fiber cannot take the fast path of a suspension, even if that notes an event.
+    #[cfg(not(feature = "own-tls"))]
+    pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
+    #[cfg(feature = "own-tls")]
+    pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0 | Self::GIVES_BACK.0);
+    /// The flags with which a suspension does more than switch.
+    pub(crate) const MORE_THAN_SWITCH: Self = Self(Self::SLOW_TO_SUSPEND.0 | Self::RECORDED.0);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

@@ -25,6 +25,8 @@ pub(crate) use slot::{Direction, Entry, Snapshot};
 pub(crate) use source::{ReadNotifier, Source};
 
 use crate::cell::Wakeup;
+#[cfg(feature = "own-tls")]
+use crate::os::epoll::wait_either;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
@@ -42,7 +44,7 @@ pub(crate) struct Poller {
     epoll: Epoll,
     eventfd: EventFd,
     registry: Registry,
-    /// Locked by the thread that waits, which is always the same one.
+    /// Locked by the thread that waits, which is always the same one, or takes what is there in its place.
     buffer: Mutex<EventBuffer>,
     /// Held from the lookup of a registration to the publication of a new one.
     registering: Mutex<()>,
@@ -52,6 +54,14 @@ pub(crate) struct Poller {
     events: Count,
     /// The process that polls. A forked copy of it must not change the epoll instance.
     generation: Generation,
+}
+
+/// A poller can itself be watched: it is readable while it has events.
+#[cfg(feature = "own-tls")]
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
 }
 
 impl Poller {
@@ -71,14 +81,37 @@ impl Poller {
         }))
     }
 
-    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a
-    /// notification. Returns the number of events.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Wakeup)) -> u64 {
+    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification. Returns
+    /// the number of events.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, wake: impl FnMut(Wakeup)) -> u64 {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.collect(&mut buffer, timeout, wake, || {})
+    }
+
+    /// Passes the wake-ups of the events that are there to `wake`, in the place of the thread that waits here and is busy. From any
+    /// thread.
+    pub(crate) fn collect_from_outside(&self, wake: impl FnMut(Wakeup)) {
+        // If it is locked, that thread waits.
+        if let Ok(mut buffer) = self.buffer.try_lock()
+            && !self.is_shut_down()
+        {
+            // A notification is for that thread.
+            self.collect(&mut buffer, Some(Duration::ZERO), wake, || self.notify());
+        }
+    }
+
+    #[inline]
+    fn collect(
+        &self,
+        buffer: &mut EventBuffer,
+        timeout: Option<Duration>,
+        mut wake: impl FnMut(Wakeup),
+        notified: impl Fn(),
+    ) -> u64 {
         let mut events = 0;
-        let result = self.epoll.wait(&mut buffer, timeout, |event| {
+        let result = self.epoll.wait(buffer, timeout, |event| {
             if event.key == NOTIFY {
-                return;
+                return notified();
             }
             events += 1;
             let Some(slot) = self.registry.find(event.key) else { return };
@@ -110,6 +143,12 @@ impl Poller {
         (self.rounds.get(), self.events.get())
     }
 
+    /// Waits until there is an event to take, or `summons` is readable. Takes nothing. Returns false if the timeout has passed.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn await_event(&self, summons: &EventFd, timeout: Option<Duration>) -> bool {
+        wait_either(&self.epoll, summons, timeout)
+    }
+
     /// The number of registered descriptors. If it is 0, there is no need to poll.
     pub(crate) fn registered(&self) -> usize {
         self.registry.len()
@@ -133,6 +172,18 @@ impl Poller {
         let (index, key) = self.registry.occupy();
         self.epoll.add(fd, key).inspect_err(|_| self.registry.vacate(index))?;
         Ok(index)
+    }
+
+    /// Watches `fd` again for the registration with this index.
+    #[cfg(feature = "own-tls")]
+    fn renew(&self, fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+        self.epoll.renew(fd, self.registry.key_of(index))
+    }
+
+    /// Gives a registration's slot back, whose descriptor was closed, or has another number.
+    #[cfg(feature = "own-tls")]
+    fn abandon(&self, index: u32) {
+        self.registry.vacate(index);
     }
 
     fn deregister(&self, fd: BorrowedFd<'_>, index: u32) {

@@ -31,6 +31,7 @@ mod recording;
 mod refusals;
 #[cfg(not(loom))]
 pub(crate) mod registry;
+mod relief;
 mod report;
 mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
@@ -59,7 +60,7 @@ pub(crate) use counters::{BOUNDS, Histogram};
 pub(crate) use handoff::Spares;
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
 #[cfg(feature = "own-tls")]
-pub(crate) use here::{pin, unpin};
+pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use recording::{

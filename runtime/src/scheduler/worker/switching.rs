@@ -11,7 +11,7 @@ use abaca_asm::stack::Stack;
 use super::refused::REFUSED;
 use super::{Request, Worker};
 use crate::cell::{Flags, Header};
-use crate::scheduler::here::{arrive, show_fiber, switch_to};
+use crate::scheduler::here::{arrive, give_back, show_fiber, switch_to};
 use crate::scheduler::hooks::call_around;
 use crate::scheduler::recording::Kind;
 
@@ -30,8 +30,8 @@ impl Worker {
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::SLOW) {
-            if header.has(Flags::ROAMING_OR_HOOKED) {
+        if header.has(Flags::MORE_THAN_SWITCH) {
+            if header.has(Flags::SLOW_TO_SUSPEND) {
                 return self.suspend_slow(header, Request::Nothing);
             }
             self.record_park(header);
@@ -42,24 +42,30 @@ impl Worker {
     #[inline(always)]
     fn suspend_fast(&self, me: &Header) {
         match self.pick() {
-            Some(next) if next == NonNull::from(me) => {
-                if me.has(Flags::SAMPLED) {
-                    self.end_sample(me);
-                }
-            }
+            Some(next) if next == NonNull::from(me) => self.note_own_pick(me),
             Some(next) => self.continue_with(me, next),
             None => self.enter_hub(me, Request::Nothing),
         }
     }
 
-    /// [`suspend`](Self::suspend) for a fiber that roams, is recorded, or has hooks. The hooks are called as if by the thread between two
-    /// fibers: they cannot park, since a waker may have put this fiber into a queue already.
+    /// [`suspend`](Self::suspend) for a fiber that roams, has hooks, or gives something back. The hooks are called as if by the
+    /// thread between two fibers: they cannot park, since a waker may have put this fiber into a queue already.
     #[inline(never)]
     fn suspend_slow(&self, me: &Header, request: Request) {
         let suspend = |worker: &Self| match request {
-            Request::Nothing if !me.has(Flags::ROAMING) => worker.suspend_fast(me),
+            Request::Nothing if !me.has(Flags::ROAMING) => match worker.pick() {
+                Some(next) if next == NonNull::from(me) => worker.note_own_pick(me),
+                next => {
+                    give_back(me);
+                    match next {
+                        Some(next) => worker.continue_with(me, next),
+                        None => worker.enter_hub(me, Request::Nothing),
+                    }
+                }
+            },
             request => {
                 worker.remote.counters.count_run();
+                give_back(me);
                 worker.enter_hub(me, request);
             }
         };
@@ -89,7 +95,7 @@ impl Worker {
     #[cfg(loom)]
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
         self.set_current(None);
-        assert_eq!(self.find(), Some(me), "a model's worker has one fiber");
+        assert_eq!(self.find().ok(), Some(me), "a model's worker has one fiber");
         self.set_current(Some(me));
     }
 
@@ -137,6 +143,7 @@ impl Worker {
             return self.suspend_slow(header, request);
         }
         self.remote.counters.count_run();
+        give_back(header);
         self.enter_hub(header, request);
     }
 

@@ -68,6 +68,14 @@ impl Worker {
         self.remote.counters.end_sample(self.shared().now_ns());
     }
 
+    /// Notes that the calling fiber has picked itself: it goes on without a switch.
+    #[inline(always)]
+    pub(super) fn note_own_pick(&self, me: &Header) {
+        if me.has(Flags::SAMPLED) {
+            self.end_sample(me);
+        }
+    }
+
     /// What the worker has counted. From any thread.
     pub(crate) fn counters(&self) -> &Counters {
         &self.remote.counters
