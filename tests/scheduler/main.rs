@@ -6,6 +6,7 @@ use abaca_tests as _;
 
 mod budget;
 mod flight;
+mod flight_forms;
 mod home;
 mod hooks;
 mod manners;

@@ -209,6 +209,8 @@ fn scripts_get_one_look_as_json() {
         json["dump"]["fibers"].as_array().unwrap().iter().map(|fiber| fiber["name"].as_str().unwrap());
     let mut names: Vec<_> = names.collect();
     names.sort_unstable();
+    // A dump is of all runtimes of the process, and other tests have theirs.
+    names.dedup();
     assert_eq!(names, ["first", "holder", "second"]);
 }
 

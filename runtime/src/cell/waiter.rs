@@ -89,12 +89,16 @@ pub(crate) struct Awaited {
 }
 
 impl Reason {
+    #[cfg(not(any(feature = "own-tls", all(test, loom))))]
+    pub(crate) const LAST: u8 = Self::Queue as u8;
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    pub(crate) const LAST: u8 = Self::Address as u8;
+
     /// The reason with this number, or none.
     pub(crate) fn from_number(number: u8) -> Self {
-        const LAST: u8 = Reason::Queue as u8;
         match number {
             // SAFETY: the reasons are numbered from 0 to this one without a gap.
-            0..=LAST => unsafe { std::mem::transmute::<u8, Self>(number) },
+            0..=Self::LAST => unsafe { std::mem::transmute::<u8, Self>(number) },
             _ => Self::None,
         }
     }

@@ -6,7 +6,8 @@ use crate::scheduler::{self, Shared};
 
 /// Gives the runtime the recorder that is set, or that the environment asks for. Before its threads start.
 pub(super) fn start(shared: &Shared, set: Option<&Recorder>) {
-    let of_environment = || Recorder::from_environment().filter(|_| set.is_none());
+    let directory = || std::env::var_os("ABACA_RECORDER").filter(|directory| !directory.is_empty());
+    let of_environment = || Some(Recorder::of_everything(directory()?.into()));
     if let Some(recorder) = set.cloned().or_else(of_environment) {
         scheduler::set_recorder(shared, recorder.events, recorder.on_trigger());
     }

@@ -71,10 +71,8 @@ impl Recorder {
         self
     }
 
-    /// The recorder that the environment asks for, if it does: `ABACA_RECORDER` is a directory, in which recordings are made at every
-    /// occasion.
-    pub(crate) fn from_environment() -> Option<Self> {
-        let directory = std::env::var_os("ABACA_RECORDER").filter(|directory| !directory.is_empty())?;
-        Some(Self::new().directory(directory).on_stall(true).on_panic(true).on_deadline(true))
+    /// A recorder that makes recordings in this directory at every occasion.
+    pub(crate) fn of_everything(directory: PathBuf) -> Self {
+        Self::new().directory(directory).on_stall(true).on_panic(true).on_deadline(true)
     }
 }

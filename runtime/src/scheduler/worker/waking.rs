@@ -1,4 +1,4 @@
-//! Woken fibers: how a worker queues them, counts them, and measures for some how long they wait.
+//! Fibers that have been woken: how a worker queues them, counts them, and measures for some how long they wait.
 
 #![expect(unsafe_code, reason = "looks at fibers that have been claimed")]
 
