@@ -7,6 +7,7 @@
 
 mod collect;
 mod cycle;
+mod deadlock;
 mod dump;
 mod frames;
 mod json;
@@ -18,6 +19,7 @@ mod text;
 mod write_json;
 
 pub use cycle::Cycle;
+pub use deadlock::{Deadlock, check};
 pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};
 pub use labels::{remove_label, set_label};
 pub use symbols::Frame;

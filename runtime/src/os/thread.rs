@@ -32,6 +32,11 @@ pub(crate) fn id() -> i32 {
     unsafe { libc::gettid() }
 }
 
+/// How many threads the process has. `None` if the kernel does not tell.
+pub(crate) fn count() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
 /// Aborts the process. The panic hook has reported the panic.
 fn die(name: &str) -> ! {
     let report =

@@ -10,6 +10,7 @@ use abaca_asm::stack::DEFAULT_STACK_BYTES;
 
 use super::Runtime;
 use super::crew::Crew;
+use super::deadlock::{self, DeadlockPolicy};
 use crate::cell::contained;
 use crate::poller;
 use crate::pool::{self, Pool};
@@ -48,6 +49,7 @@ pub struct Builder {
     on_thread_stop: Option<Hook>,
     hooks: Hooks,
     pub(super) reporting: Reporting,
+    pub(super) deadlock: DeadlockPolicy,
     #[cfg(feature = "own-tls")]
     pub(super) storage: super::own_tls::Settings,
 }
@@ -81,6 +83,7 @@ impl Default for Builder {
             on_thread_stop: None,
             hooks: Hooks::default(),
             reporting: Reporting::default(),
+            deadlock: DeadlockPolicy::default(),
             #[cfg(feature = "own-tls")]
             storage: super::own_tls::Settings::default(),
         }
@@ -307,9 +310,16 @@ impl Builder {
         let shared =
             Shared::new(workers, stacks, pollers, blocking, self.max_fibers, self.hooks, self.reporting)?;
         let crew = Crew::new(Arc::clone(&shared));
+        let waits = Arc::default();
+        if !matches!(self.deadlock, DeadlockPolicy::Ignore) {
+            let (weak, roster) = (Arc::downgrade(&shared), crew.roster());
+            let on_quiet = deadlock::on_quiet(weak, &roster, Arc::clone(&waits), self.deadlock);
+            let _ = shared.on_quiet.set(Box::new(on_quiet));
+        }
         let mut runtime = Runtime {
             shared: Arc::clone(&shared),
             crew: Some(crew),
+            waits,
             shutdown_timeout: self.shutdown_timeout,
         };
         let crew = runtime.crew.as_mut().expect("it has not ended");

@@ -41,6 +41,11 @@ impl Roster {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many threads have not ended.
+    pub(super) fn running(&self) -> usize {
+        self.state().running
+    }
+
     /// Starts a thread that runs `body`.
     pub(super) fn start_thread(
         self: &Arc<Self>,
@@ -85,8 +90,7 @@ impl Crew {
         Self { shared, roster: Arc::default() }
     }
 
-    /// The list of the threads, for one that starts another.
-    #[cfg(feature = "own-tls")]
+    /// The list of the threads, for one that starts another, or counts them.
     pub(super) fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster)
     }

@@ -23,6 +23,7 @@
 
 mod builder;
 mod crew;
+mod deadlock;
 #[cfg(feature = "own-tls")]
 mod own_tls;
 mod panic_report;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 pub use crate::scheduler::{Activity, Stall};
 pub use builder::{Builder, Poller};
+pub use deadlock::DeadlockPolicy;
 
 use crew::{Crew, Report};
 
@@ -87,6 +89,7 @@ pub struct Runtime {
     pub(crate) shared: Arc<Shared>,
     /// `None` once the runtime is shut down.
     crew: Option<Crew>,
+    waits: Arc<deadlock::Waits>,
     shutdown_timeout: Duration,
 }
 
@@ -138,8 +141,14 @@ impl Runtime {
             Ok(handle) => handle,
             Err(error) => panic!("failed to spawn the main fiber: {error}"),
         };
-        match NoStack::of(crate::park::shield(|| handle.join_veiled())) {
-            Ok(result) => result.unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
+        let main = handle.fiber().clone();
+        let joined = self.waits.during(&main, || crate::park::shield(|| handle.join_veiled()));
+        match NoStack::of(joined) {
+            Ok(Ok(result)) => result,
+            Ok(Err(payload)) => match self.waits.message() {
+                Some(message) if payload.is::<crate::Cancelled>() => panic!("{message}"),
+                _ => std::panic::resume_unwind(payload),
+            },
             // No panic was reported: the fiber never began, for want of a stack.
             Err(error) => panic!("failed to start the main fiber: {error}"),
         }

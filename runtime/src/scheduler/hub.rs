@@ -54,6 +54,8 @@ impl Worker {
         while absent.is_none()
             && let Some(fiber) = self.find()
         {
+            // Relaxed: a count, written by this thread alone.
+            self.remote.resumed.store(self.remote.resumed.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
             absent = self.run_from(self.resume(fiber));
             while absent.is_none()
                 && let Some(request) = self.refuse_next()

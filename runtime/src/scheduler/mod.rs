@@ -23,6 +23,7 @@ mod monitor;
 mod monitor_parker;
 #[cfg_attr(loom, path = "model_parker.rs")]
 mod parker;
+mod quiet;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
 mod refusals;

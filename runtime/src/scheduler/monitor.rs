@@ -3,14 +3,15 @@
 //! While a worker is awake, the monitor periodically compares each worker's position (`Worker::position`) with the one before.
 //! If a worker with unstarted fibers makes no progress for one period, the monitor wakes a sleeping worker to steal them. A
 //! worker that makes no progress for the threshold while others wait for it is reported, once per stall. When all workers
-//! sleep the monitor sleeps too, until one of them wakes up (`monitor_parker.rs`).
+//! sleep the monitor sleeps too, until one of them wakes up (`monitor_parker.rs`), after it has looked whether anything ever will
+//! wake one (`quiet.rs`).
 //!
 //! Where fibers have storage of their own, the monitor looks more often, and takes a worker that others wait for from its thread
 //! (`handoff/`).
 
 use std::time::Duration;
 
-use super::monitor_parker::NEVER;
+use super::quiet::Quiet;
 use super::shared::{Phase, Shared};
 use super::stall::Stall;
 use super::worker::{Position, Worker};
@@ -34,9 +35,13 @@ impl Shared {
     /// The time between two checks, as [`period`], or sooner if workers can leave their threads.
     pub(super) fn check_period(&self) -> Option<Duration> {
         let handoff = self.has_own_tls().then_some(HANDOFF_PERIOD);
-        self.period.into_iter().chain(handoff).min()
+        let quiet = self.on_quiet.get().map(|_| QUIET_PERIOD);
+        self.period.into_iter().chain(handoff).chain(quiet).min()
     }
 }
+
+/// How often the monitor looks whether all workers sleep, if it looks for nothing else.
+const QUIET_PERIOD: Duration = Duration::from_secs(1);
 
 /// The time between two checks; `None` if there is nothing to check. A stall is seen within one and a half thresholds.
 pub(super) fn period(workers: usize, threshold: Option<Duration>) -> Option<Duration> {
@@ -49,11 +54,12 @@ pub(super) fn period(workers: usize, threshold: Option<Duration>) -> Option<Dura
 pub(crate) fn run_monitor(shared: &Shared) {
     let mut progress: Vec<_> = shared.workers.iter().map(|_| Progress::default()).collect();
     let mut checked_at = shared.now_ns();
+    let mut quiet = Quiet::default();
     let has_handoff = shared.has_own_tls();
     let goes_on = || shared.phase() == Phase::Running || (has_handoff && shared.has_running_workers());
     while goes_on() {
         let all_asleep = shared.all_asleep();
-        let until = if all_asleep { NEVER } else { shared.next_check() };
+        let until = if all_asleep { quiet.look(shared) } else { shared.next_check() };
         shared.monitor_parker.sleep(until, || goes_on() && (!all_asleep || shared.all_asleep()));
         let now = shared.now_ns();
         // Time in which the process or the machine was stopped does not count.

@@ -74,6 +74,8 @@ pub(crate) struct Shared {
     /// How often the monitor checks the workers while one is awake. `None` if it has nothing to check.
     pub(super) period: Option<Duration>,
     pub(super) reporting: Reporting,
+    /// Called by the monitor once in each quiet period; set once if anybody wants to know.
+    pub(crate) on_quiet: std::sync::OnceLock<super::quiet::OnQuiet>,
     /// The threads that take over workers; set once if fibers have storage of their own.
     #[cfg(feature = "own-tls")]
     pub(crate) spares: std::sync::OnceLock<super::handoff::Spares>,
@@ -127,6 +129,7 @@ impl Shared {
             monitor_parker: MonitorParker::new(epoch)?,
             period: monitor::period(workers, reporting.threshold),
             reporting,
+            on_quiet: std::sync::OnceLock::new(),
             #[cfg(feature = "own-tls")]
             spares: std::sync::OnceLock::new(),
         });

@@ -29,7 +29,7 @@ mod unwinding;
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use abaca_asm::Context;
 use abaca_asm::stack::Stack;
@@ -120,6 +120,8 @@ pub(super) struct Remote {
     pub(super) stealer: Stealer<Stealable>,
     /// Counts passes through the hub. While the count stands still, the worker is busy with one fiber.
     pub(super) epoch: AtomicU32,
+    /// Counts the fibers that the hub has resumed.
+    pub(super) resumed: AtomicU64,
     /// The number of fibers placed here; see `Flags::DISTRIBUTED`.
     pub(super) placed: AtomicUsize,
     /// The operating system's id of the worker's thread; 0 before the thread runs.
@@ -155,6 +157,7 @@ impl Worker {
                 newest: LifoSlot::new(),
                 stealer,
                 epoch: AtomicU32::new(0),
+                resumed: AtomicU64::new(0),
                 placed: AtomicUsize::new(0),
                 thread_id: AtomicI32::new(0),
                 fibers: AtomicUsize::new(0),
