@@ -86,9 +86,12 @@ pub(crate) struct Awaited {
 }
 
 impl Reason {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::Queue as usize + 1;
+
     /// The reason with this number, or none.
-    pub(super) fn from_number(number: u8) -> Self {
-        const LAST: u8 = Reason::Queue as u8;
+    pub(crate) const fn from_number(number: u8) -> Self {
+        const LAST: u8 = Reason::COUNT as u8 - 1;
         match number {
             // SAFETY: the reasons are numbered from 0 to this one without a gap.
             0..=LAST => unsafe { std::mem::transmute::<u8, Self>(number) },

@@ -11,6 +11,7 @@ use abaca_asm::stack::DEFAULT_STACK_BYTES;
 use super::Runtime;
 use super::crew::Crew;
 use super::deadlock::{self, DeadlockPolicy};
+use super::dump_signal;
 use crate::cell::contained;
 use crate::poller;
 use crate::pool::{self, Pool};
@@ -50,6 +51,7 @@ pub struct Builder {
     hooks: Hooks,
     pub(super) reporting: Reporting,
     pub(super) deadlock: DeadlockPolicy,
+    pub(super) dump_on_sigquit: bool,
     #[cfg(feature = "own-tls")]
     pub(super) storage: super::own_tls::Settings,
 }
@@ -84,6 +86,7 @@ impl Default for Builder {
             hooks: Hooks::default(),
             reporting: Reporting::default(),
             deadlock: DeadlockPolicy::default(),
+            dump_on_sigquit: false,
             #[cfg(feature = "own-tls")]
             storage: super::own_tls::Settings::default(),
         }
@@ -360,6 +363,11 @@ impl Builder {
             crew.start_thread(format!("{}-poller", self.name), move || scheduler::run_poller(&shared))?;
         }
         crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
+        if self.dump_on_sigquit {
+            let (listener, body) = dump_signal::listen()?;
+            crew.listener = Some(listener);
+            crew.start_thread(format!("{}-sigquit", self.name), body)?;
+        }
         Ok(runtime)
     }
 

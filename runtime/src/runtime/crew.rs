@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ShutdownError;
+use super::dump_signal::Listener;
 use crate::cell::{Outcome, Reason};
 use crate::os;
 use crate::park;
@@ -19,6 +20,8 @@ use crate::scheduler::{self, Shared};
 pub(super) struct Crew {
     shared: Arc<Shared>,
     roster: Arc<Roster>,
+    /// Stopped before its thread is joined.
+    pub(super) listener: Option<Listener>,
 }
 
 /// The list of a runtime's threads. One of them may start another.
@@ -87,7 +90,7 @@ pub(super) enum Report {
 
 impl Crew {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, roster: Arc::default() }
+        Self { shared, roster: Arc::default(), listener: None }
     }
 
     /// The list of the threads, for one that starts another, or counts them.
@@ -143,6 +146,7 @@ impl Crew {
     /// Ends the runtime, and blocks the thread meanwhile.
     fn stop(self, timeout: Duration, report: Report) -> Result<(), ShutdownError> {
         self.shared.close();
+        self.listener.iter().for_each(Listener::stop);
         if let Err(error) = self.await_end(timeout) {
             if report == Report::Stderr {
                 eprintln!("abaca: {error}");

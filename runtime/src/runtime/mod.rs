@@ -24,6 +24,7 @@
 mod builder;
 mod crew;
 mod deadlock;
+mod dump_signal;
 #[cfg(feature = "own-tls")]
 mod own_tls;
 mod panic_report;

@@ -67,7 +67,7 @@ pub(crate) use wake::{is_alone, is_elsewhere, wake};
 use worker::CROWDED;
 #[cfg(all(test, loom))]
 pub(crate) use worker::Stealable;
-pub(crate) use worker::Worker;
+pub(crate) use worker::{WORKER_OFFSETS, Worker};
 
 use crate::cell::{Flags, Header};
 use crate::os::{self, signal::watch_faults};

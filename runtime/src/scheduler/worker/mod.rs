@@ -145,6 +145,14 @@ unsafe impl Sync for Worker {}
 // SAFETY: the runtime's thread builds the worker before the worker's own thread takes it over.
 unsafe impl Send for Worker {}
 
+/// Where a debugger finds the fields of a worker: its index, the fiber that runs, the first of its fibers; and its size.
+pub(crate) const WORKER_OFFSETS: [usize; 4] = [
+    std::mem::offset_of!(Worker, index),
+    std::mem::offset_of!(Worker, current),
+    std::mem::offset_of!(Worker, live) + LiveList::FIRST,
+    size_of::<Worker>(),
+];
+
 impl Worker {
     pub(super) fn new(index: usize) -> Self {
         let deque = Deque::new_lifo();
