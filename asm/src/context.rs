@@ -34,14 +34,16 @@ impl Context {
     /// The saved stack pointer, below which nothing of the suspended computation lies. `None` if the backend's contexts are
     /// something else.
     pub(crate) fn stack_pointer(self) -> Option<NonZeroUsize> {
-        let by_hand = cfg!(all(
-            not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
-            target_pointer_width = "64",
-            any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-        ));
-        by_hand.then(|| self.0.addr())
+        BY_HAND.then(|| self.0.addr())
     }
 }
+
+/// Whether a context is a stack pointer.
+const BY_HAND: bool = cfg!(all(
+    not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+    target_pointer_width = "64",
+    any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+));
 
 const _: () = assert!(size_of::<Option<Context>>() == size_of::<usize>());
 
@@ -66,7 +68,17 @@ impl Context {
     /// }
     /// ```
     pub fn saved(self) -> Option<(NonZeroUsize, Saved)> {
-        self.stack_pointer().map(|address| (address, crate::arch::SAVED))
+        self.stack_pointer().zip(Self::layout())
+    }
+
+    /// Where the registers of every suspended computation are; see [`saved`](Self::saved).
+    ///
+    /// ```
+    /// let context = abaca_asm::Context::dangling();
+    /// assert_eq!(context.saved().map(|(_, saved)| saved), abaca_asm::Context::layout());
+    /// ```
+    pub const fn layout() -> Option<Saved> {
+        if BY_HAND { Some(crate::arch::SAVED) } else { None }
     }
 }
 

@@ -280,6 +280,6 @@ pub use fiber::join_set::JoinSet;
 pub use fiber::try_scope::{TryScope, try_scope};
 pub use fiber::{Builder, JoinHandle, Scope, ScopedJoinHandle, SpawnError};
 pub use fiber::{current, park, park_timeout, scope, spawn, spawn_local, yield_now};
-pub use observe::dump;
+pub use observe::{dump, stack};
 pub use runtime::{Runtime, run};
 pub use time::sleep;

@@ -134,7 +134,7 @@ fn each_kind_of_wait_has_its_words() {
         let (waits, runs, calls) = (Arc::clone(&pair), Arc::clone(&once), Arc::clone(&once));
         let fibers = vec![
             park_in("receive", move || assert!(receiver.recv().is_err())),
-            park_in("send", move || drop(full.send(1).is_ok())),
+            park_in("send", move || assert!(full.send(1).is_err())),
             park_in("oneshot", move || drop(once_receiver.recv())),
             park_in("notified", move || theirs.notified()),
             park_in("permit", move || drop(permits.acquire())),

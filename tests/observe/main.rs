@@ -2,5 +2,8 @@
 
 use abaca_tests as _;
 
+mod child;
+mod deadlocks;
 mod dumps;
 mod labels;
+mod roles;

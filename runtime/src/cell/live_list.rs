@@ -23,6 +23,9 @@ pub(crate) struct LiveList {
 unsafe impl Send for LiveList {}
 
 impl LiveList {
+    /// Where the address of the first member is; for debuggers.
+    pub(crate) const FIRST: usize = std::mem::offset_of!(Self, members);
+
     pub(crate) const fn new() -> Self {
         Self { members: Ring::new(), inserted: Count::new(), removed: Count::new(), walk: Cell::new(None) }
     }

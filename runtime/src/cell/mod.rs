@@ -51,6 +51,6 @@ pub(crate) use live_list::LiveList;
 pub(crate) use local::{Destroyed, Locals};
 pub(crate) use no_stack::NoStack;
 pub(crate) use relay::{catch as catch_and_resume, note as note_relay};
-pub(crate) use snapshot::{FiberSnapshot, HeaderSnapshot};
+pub(crate) use snapshot::{FiberSnapshot, HEADER_OFFSETS, HeaderSnapshot, IDENTITY_OFFSETS};
 pub(crate) use wait::CoarseTime;
 pub(crate) use waiter::{Awaited, Claim, Outcome, Reason, Waiter, Wakeup};

@@ -15,6 +15,7 @@ use abaca_asm::Context;
 use super::wait::{CoarseTime, Wait};
 use super::{FiberId, Header, Identity, Reason, Waiter};
 use crate::os::peek;
+use crate::queue::Links;
 
 /// The longest name in a snapshot, in bytes; the rest is cut off.
 const NAME_BYTES: usize = 256;
@@ -55,6 +56,20 @@ fn name_of(identity: *const Identity) -> Option<String> {
     let bytes = peek::bytes(name.cast_const().cast(), len)?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
+
+/// Where a debugger finds the fields of a header, in bytes from its start: the next fiber in its list, the context, the number of the
+/// reason, the waiter, the spawn site, the identity.
+pub(crate) const HEADER_OFFSETS: [usize; 6] = [
+    std::mem::offset_of!(Header, live) + Links::<Header>::NEXT,
+    std::mem::offset_of!(Header, context),
+    std::mem::offset_of!(Header, wait) + Wait::REASON,
+    std::mem::offset_of!(Header, waiting),
+    std::mem::offset_of!(Header, spawn_site),
+    Header::IDENTITY,
+];
+
+/// Where a debugger finds the id and the name in an identity, and the object in a waiter.
+pub(crate) const IDENTITY_OFFSETS: [usize; 3] = [Identity::ID, Identity::NAME, Waiter::OBJECT];
 
 /// A snapshot of a fiber's header, for those who look at the fibers of a worker that does not move. It means something only if the
 /// worker has not moved meanwhile.

@@ -60,6 +60,9 @@ pub(super) enum Due {
 }
 
 impl Wait {
+    /// Where the reason is; for debuggers.
+    pub(super) const REASON: usize = std::mem::offset_of!(Self, reason);
+
     #[inline(always)]
     pub(super) fn begun(reason: Reason, since: CoarseTime) -> Self {
         Self { since, reason, age: Age::New }

@@ -89,13 +89,16 @@ pub(crate) struct Awaited {
 }
 
 impl Reason {
+    /// The last one.
     #[cfg(not(any(feature = "own-tls", all(test, loom))))]
-    pub(crate) const LAST: u8 = Self::Queue as u8;
+    const LAST: u8 = Self::Queue as u8;
     #[cfg(any(feature = "own-tls", all(test, loom)))]
-    pub(crate) const LAST: u8 = Self::Address as u8;
+    const LAST: u8 = Self::Address as u8;
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::LAST as usize + 1;
 
     /// The reason with this number, or none.
-    pub(crate) fn from_number(number: u8) -> Self {
+    pub(crate) const fn from_number(number: u8) -> Self {
         match number {
             // SAFETY: the reasons are numbered from 0 to this one without a gap.
             0..=Self::LAST => unsafe { std::mem::transmute::<u8, Self>(number) },

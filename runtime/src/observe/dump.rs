@@ -222,7 +222,7 @@ pub(super) fn elsewhere<T: Send + 'static>(look: fn(Option<FiberId>) -> T) -> T 
 }
 
 impl Dump {
-    fn take(caller: Option<FiberId>) -> Self {
+    pub(super) fn take(caller: Option<FiberId>) -> Self {
         let collection = collect::collect();
         let cycles = cycle::confirmed(&collection);
         Self::of(collection, cycles, caller)

@@ -7,6 +7,7 @@
 
 mod collect;
 mod cycle;
+mod deadlock;
 mod dump;
 #[cfg(feature = "metrics")]
 mod facade;
@@ -14,6 +15,7 @@ pub mod flight;
 mod frames;
 mod json;
 mod labels;
+mod layout;
 mod metrics;
 mod metrics_json;
 mod object;
@@ -21,12 +23,14 @@ mod parked;
 mod prometheus;
 mod samples;
 mod server;
+pub mod stack;
 mod stuck;
 mod symbols;
 mod text;
 mod write_json;
 
 pub use cycle::Cycle;
+pub use deadlock::{Deadlock, check};
 pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};
 pub use labels::{remove_label, set_label};
 pub(crate) use server::Server;

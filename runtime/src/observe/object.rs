@@ -107,7 +107,7 @@ impl Object {
 }
 
 /// The words for a reason of a wait.
-pub(super) fn name_of(reason: Reason) -> &'static str {
+pub(super) const fn name_of(reason: Reason) -> &'static str {
     match reason {
         Reason::None => "nothing",
         Reason::Park => "park",

@@ -20,7 +20,7 @@ const BETWEEN_CLOCKS: usize = 64;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The number of reasons.
-const REASONS: usize = Reason::LAST as usize + 1;
+const REASONS: usize = Reason::COUNT;
 
 /// The count of all workers.
 #[derive(Debug)]

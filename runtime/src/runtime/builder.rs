@@ -10,6 +10,8 @@ use abaca_asm::stack::DEFAULT_STACK_BYTES;
 
 use super::Runtime;
 use super::crew::Crew;
+use super::deadlock::{self, DeadlockPolicy};
+use super::dump_signal;
 use crate::cell::contained;
 use crate::observe::Server;
 use crate::observe::flight::Recorder;
@@ -52,6 +54,8 @@ pub struct Builder {
     pub(super) reporting: Reporting,
     pub(super) recorder: Option<Recorder>,
     pub(super) observe_at: Option<PathBuf>,
+    pub(super) deadlock: DeadlockPolicy,
+    pub(super) dump_on_sigquit: bool,
     #[cfg(feature = "own-tls")]
     pub(super) storage: super::own_tls::Settings,
 }
@@ -84,6 +88,8 @@ impl Default for Builder {
             reporting: Reporting::default(),
             recorder: None,
             observe_at: None,
+            deadlock: DeadlockPolicy::default(),
+            dump_on_sigquit: false,
             #[cfg(feature = "own-tls")]
             storage: super::own_tls::Settings::default(),
         }
@@ -314,10 +320,17 @@ impl Builder {
             Shared::new(workers, stacks, pollers, blocking, self.max_fibers, self.hooks, self.reporting)?;
         super::recording::start(&shared, self.recorder.as_ref());
         let crew = Crew::new(Arc::clone(&shared));
+        let waits = Arc::default();
+        if !matches!(self.deadlock, DeadlockPolicy::Ignore) {
+            let (weak, roster) = (Arc::downgrade(&shared), crew.roster());
+            let on_quiet = deadlock::on_quiet(weak, &roster, Arc::clone(&waits), self.deadlock);
+            let _ = shared.on_quiet.set(Box::new(on_quiet));
+        }
         let mut runtime = Runtime {
             shared: Arc::clone(&shared),
             crew: Some(crew),
             server: None,
+            waits,
             shutdown_timeout: self.shutdown_timeout,
         };
         let crew = runtime.crew.as_mut().expect("it has not ended");
@@ -360,6 +373,11 @@ impl Builder {
         let weak = Arc::downgrade(&shared);
         crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
         runtime.server = socket_path.map(|path| Server::start(&path, weak)).transpose()?;
+        if self.dump_on_sigquit {
+            let (listener, body) = dump_signal::listen()?;
+            crew.listener = Some(listener);
+            crew.start_thread(format!("{}-sigquit", self.name), body)?;
+        }
         Ok(runtime)
     }
 }

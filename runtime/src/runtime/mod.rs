@@ -23,6 +23,8 @@
 
 mod builder;
 mod crew;
+mod deadlock;
+mod dump_signal;
 mod environment;
 mod observing;
 #[cfg(feature = "own-tls")]
@@ -38,6 +40,7 @@ use std::time::Duration;
 
 pub use crate::scheduler::{Activity, Stall};
 pub use builder::{Builder, Poller};
+pub use deadlock::DeadlockPolicy;
 #[cfg(feature = "own-tls")]
 pub(crate) use own_tls::own_tls_by_default;
 
@@ -95,6 +98,7 @@ pub struct Runtime {
     server: Option<Server>,
     /// `None` once the runtime is shut down.
     crew: Option<Crew>,
+    waits: Arc<deadlock::Waits>,
     shutdown_timeout: Duration,
 }
 
@@ -146,8 +150,14 @@ impl Runtime {
             Ok(handle) => handle,
             Err(error) => panic!("failed to spawn the main fiber: {error}"),
         };
-        match NoStack::of(crate::park::shield(|| handle.join_veiled())) {
-            Ok(result) => result.unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
+        let main = handle.fiber().clone();
+        let joined = self.waits.during(&main, || crate::park::shield(|| handle.join_veiled()));
+        match NoStack::of(joined) {
+            Ok(Ok(result)) => result,
+            Ok(Err(payload)) => match self.waits.message() {
+                Some(message) if payload.is::<crate::Cancelled>() => panic!("{message}"),
+                _ => std::panic::resume_unwind(payload),
+            },
             // No panic was reported: the fiber never began, for want of a stack.
             Err(error) => panic!("failed to start the main fiber: {error}"),
         }

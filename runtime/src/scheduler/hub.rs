@@ -79,7 +79,10 @@ impl Worker {
     fn run_fibers(&self) -> Departure {
         loop {
             let run_next = || {
-                self.run_from(self.resume(self.find()?))?;
+                let fiber = self.find()?;
+                // Relaxed: a count, written by this thread alone.
+                self.remote.resumed.store(self.remote.resumed.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                self.run_from(self.resume(fiber))?;
                 while let Some(request) = self.refuse_next() {
                     self.run_from(Ok(request))?;
                 }

@@ -25,6 +25,7 @@ mod monitor_parker;
 mod outside;
 #[cfg_attr(loom, path = "model_parker.rs")]
 mod parker;
+mod quiet;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
 mod recording;
@@ -74,7 +75,7 @@ pub(crate) use wake::{is_alone, is_elsewhere, wake};
 use worker::CROWDED;
 #[cfg(all(test, loom))]
 pub(crate) use worker::Stealable;
-pub(crate) use worker::Worker;
+pub(crate) use worker::{WORKER_OFFSETS, Worker};
 
 use crate::cell::{Flags, Header};
 use crate::os::{self, signal::watch_faults};

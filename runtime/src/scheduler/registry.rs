@@ -9,12 +9,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::shared::Shared;
 
 /// An entry. A debugger follows it: `shared` is where it looks.
+#[derive(Debug)]
 #[repr(C)]
 struct Entry {
     shared: *const Shared,
     next: *mut Entry,
     weak: Weak<Shared>,
 }
+
+/// Where a debugger finds the first entry, and in an entry the runtime and the next one; in a runtime its workers.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct RegistryLayout {
+    first: &'static AtomicPtr<Entry>,
+    offsets: [usize; 3],
+}
+
+pub(crate) const LAYOUT: RegistryLayout = RegistryLayout {
+    first: &FIRST,
+    offsets: [
+        std::mem::offset_of!(Entry, shared),
+        std::mem::offset_of!(Entry, next),
+        std::mem::offset_of!(Shared, workers),
+    ],
+};
 
 /// The newest entry. Written with the lock held.
 static FIRST: AtomicPtr<Entry> = AtomicPtr::new(ptr::null_mut());

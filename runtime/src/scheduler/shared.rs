@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     /// Whether the monitor sleeps although a worker is awake.
     #[cfg(feature = "own-tls")]
     pub(super) quiet: super::handoff::Quiet,
+    /// Called by the monitor once in each quiet period; set once if anybody wants to know.
+    pub(crate) on_quiet: OnceLock<super::quiet::OnQuiet>,
     /// The threads that take over workers; set once if fibers have storage of their own.
     #[cfg(feature = "own-tls")]
     pub(crate) spares: OnceLock<super::handoff::Spares>,
@@ -140,6 +142,7 @@ impl Shared {
             period: monitor::period(workers, reporting.threshold),
             reporting,
             recorder: OnceLock::new(),
+            on_quiet: OnceLock::new(),
             #[cfg(feature = "own-tls")]
             quiet: super::handoff::Quiet::new(),
             #[cfg(feature = "own-tls")]

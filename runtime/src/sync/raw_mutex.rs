@@ -71,6 +71,10 @@ pub(crate) struct RawMutex {
 #[derive(Debug)]
 pub(crate) struct Cancelled;
 
+/// Where a debugger finds the word of a mutex, the bit that says that it is held, and its holder.
+pub(crate) const MUTEX_LAYOUT: [usize; 3] =
+    [std::mem::offset_of!(RawMutex, word), LOCKED as usize, std::mem::offset_of!(RawMutex, holder)];
+
 impl RawMutex {
     const_fn! {
         pub(crate) const fn new() -> Self {

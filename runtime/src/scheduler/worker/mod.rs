@@ -30,7 +30,7 @@ mod waking;
 
 use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use abaca_asm::Context;
 use abaca_asm::stack::Stack;
@@ -126,6 +126,8 @@ pub(super) struct Remote {
     pub(super) stealer: Stealer<Stealable>,
     /// Counts passes through the hub. While the count stands still, the worker is busy with one fiber.
     pub(super) epoch: AtomicU32,
+    /// Counts the fibers that the hub has resumed.
+    pub(super) resumed: AtomicU64,
     /// The number of fibers placed here; see `Flags::DISTRIBUTED`.
     pub(super) placed: AtomicUsize,
     /// The operating system's id of the worker's thread; 0 before the thread runs.
@@ -152,6 +154,14 @@ unsafe impl Sync for Worker {}
 // SAFETY: the runtime's thread builds the worker before the worker's own thread takes it over.
 unsafe impl Send for Worker {}
 
+/// Where a debugger finds the fields of a worker: its index, the fiber that runs, the first of its fibers; and its size.
+pub(crate) const WORKER_OFFSETS: [usize; 4] = [
+    std::mem::offset_of!(Worker, index),
+    std::mem::offset_of!(Worker, current),
+    std::mem::offset_of!(Worker, live) + LiveList::FIRST,
+    size_of::<Worker>(),
+];
+
 impl Worker {
     pub(super) fn new(index: usize) -> Self {
         let deque = Deque::new_lifo();
@@ -164,6 +174,7 @@ impl Worker {
                 newest: LifoSlot::new(),
                 stealer,
                 epoch: AtomicU32::new(0),
+                resumed: AtomicU64::new(0),
                 placed: AtomicUsize::new(0),
                 thread_id: AtomicI32::new(0),
                 counters: CachePadded::default(),
