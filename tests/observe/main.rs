@@ -3,7 +3,10 @@
 use abaca_tests as _;
 
 mod child;
+mod cycles;
 mod deadlocks;
+mod debugger;
 mod dumps;
 mod labels;
+mod quit;
 mod roles;

@@ -56,6 +56,8 @@ pub(super) struct Facts {
     /// Whether a deadline around the wait may end it.
     pub(super) has_deadline: bool,
     pub(super) spawn_site: Option<&'static Location<'static>>,
+    /// The size of its cell, which begins with the header.
+    pub(super) cell_bytes: usize,
     /// The lowest usable address of its stack, and its top.
     pub(super) stack: Option<(usize, usize)>,
     pub(super) stack_pointer: Option<usize>,
@@ -178,6 +180,7 @@ fn look(fiber: &Header, standing: Standing, runtime: usize, worker: usize, found
     facts.name = handle.name().map(str::to_owned);
     facts.labels = handle.labels();
     facts.spawn_site = Some(fiber.spawn_site());
+    facts.cell_bytes = fiber.cell_bytes();
     if standing == Standing::Suspended {
         (facts.reason, facts.since) = fiber.wait();
         let is_parked = facts.reason != Reason::None;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::hub::WATCH;
 use super::worker::Worker;
 use crate::atomic::spin;
-use crate::os::{clock, slack};
+use crate::os::slack;
 use crate::queue::Search;
 
 /// A worker that watches its inbox polls once in so many looks, that is, every few microseconds.
@@ -42,7 +42,7 @@ impl Worker {
             );
             self.tick.reset(slept_ns);
             self.remote.inbox.end_sleep();
-            self.set_coarse_now(clock::coarse_ns());
+            self.set_coarse_now();
             shared.unpark_monitor();
         }
         let search = shared.sleepers.retract(self.index);
