@@ -10,3 +10,4 @@ mod dumps;
 mod labels;
 mod quit;
 mod roles;
+mod shapes;

@@ -11,6 +11,8 @@ use abaca::sync::Mutex;
 pub(crate) fn play(role: &str) {
     match role {
         "cycles" => crate::cycles::find_each_kind(),
+        "shapes" => crate::shapes::find(),
+        "growth" => crate::shapes::grow(),
         "report" => report_and_resolve(),
         "stuck" => stay_stuck(),
         "sleep" | "timeout" | "thread" | "blocking" | "pipe" | "signal" | "other runtime" => wait(role),

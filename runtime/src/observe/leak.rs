@@ -154,7 +154,7 @@ fn found_in_memory(collection: &Collection, search: &Search) -> Option<Found> {
                 let bottom = facts.stack_pointer.filter(|sp| (place.bottom..place.end).contains(sp));
                 let ends = &mut found.of_fibers[*index];
                 let stack = bottom.unwrap_or(place.bottom)..place.end;
-                reader.read(stack, |_, word| ends.extend(search.index(word)));
+                reader.read(stack, |word| ends.extend(search.index(word)));
             }
             // Of a coroutine, or of nobody yet. The others were a fiber's that has ended.
             None if place.owner == 0 => others.push(place.bottom..place.end),
@@ -172,16 +172,16 @@ fn found_in_memory(collection: &Collection, search: &Search) -> Option<Found> {
         let begin = left_out.partition_point(|left_out| left_out.end <= range.start);
         for left_out in left_out[begin..].iter().take_while(|left_out| left_out.start < range.end) {
             if left_out.start > at {
-                reader.read(at..left_out.start, |_, word| note(outside, search, word));
+                reader.read(at..left_out.start, |word| note(outside, search, word));
             }
             at = at.max(left_out.end);
         }
         if at < range.end {
-            reader.read(at..range.end, |_, word| note(outside, search, word));
+            reader.read(at..range.end, |word| note(outside, search, word));
         }
     }
     for range in others {
-        reader.read(range, |_, word| note(&mut found.outside, search, word));
+        reader.read(range, |word| note(&mut found.outside, search, word));
     }
     Some(found)
 }
