@@ -36,7 +36,7 @@ pub(super) fn confirmed(collection: &Collection) -> Vec<usize> {
 
 /// What a fiber of the set waits for.
 #[derive(Clone, Copy)]
-enum Hope {
+enum Source {
     /// The channel with this index.
     Channel(usize),
     /// A fiber that holds what it waits for, or that it joins.
@@ -69,39 +69,41 @@ fn find(collection: &Collection) -> Vec<usize> {
     }
     let owners = Owners::of(&collection.fibers);
     let mut search = Search { keys: HashMap::new(), bounds: (usize::MAX, 0) };
-    let mut hopes: Vec<Option<Hope>> = Vec::new();
+    let mut sources: Vec<Option<Source>> = Vec::new();
     for facts in &collection.fibers {
-        let hope = hope_of(facts, &owners, &mut search);
-        hopes.push(hope);
+        let source = source_of(facts, &owners, &mut search);
+        sources.push(source);
     }
-    if hopes.iter().all(Option::is_none) {
+    if sources.iter().all(Option::is_none) {
         return Vec::new();
     }
     let Some(found) = found_in_memory(collection, &search) else { return Vec::new() };
     // By channel, whether an end of it is outside of the set.
     let mut outside = found.outside;
     for (index, ends) in found.of_fibers.iter().enumerate() {
-        if hopes[index].is_none() {
+        if sources[index].is_none() {
             ends.iter().for_each(|channel| outside[*channel] = true);
         }
     }
     let index_of: HashMap<FiberId, usize> =
         collection.fibers.iter().enumerate().filter_map(|(index, facts)| Some((facts.id?, index))).collect();
     loop {
-        let has_hope = |hope: &Hope| match hope {
-            Hope::Channel(channel) => outside[*channel],
-            Hope::Fiber(id) => index_of.get(id).is_none_or(|index| hopes[*index].is_none()),
-            Hope::None => false,
+        let is_alive = |source: &Source| match source {
+            Source::Channel(channel) => outside[*channel],
+            Source::Fiber(id) => index_of.get(id).is_none_or(|index| sources[*index].is_none()),
+            Source::None => false,
         };
-        let Some(saved) = hopes.iter().position(|hope| hope.as_ref().is_some_and(has_hope)) else { break };
-        hopes[saved] = None;
+        let Some(saved) = sources.iter().position(|source| source.as_ref().is_some_and(is_alive)) else {
+            break;
+        };
+        sources[saved] = None;
         found.of_fibers[saved].iter().for_each(|channel| outside[*channel] = true);
     }
-    (0..hopes.len()).filter(|index| hopes[*index].is_some()).collect()
+    (0..sources.len()).filter(|index| sources[*index].is_some()).collect()
 }
 
 /// What the fiber waits for, if only another fiber can give it.
-fn hope_of(facts: &Facts, owners: &Owners, search: &mut Search) -> Option<Hope> {
+fn source_of(facts: &Facts, owners: &Owners, search: &mut Search) -> Option<Source> {
     if facts.activity != Activity::Parked || facts.has_deadline {
         return None;
     }
@@ -110,12 +112,12 @@ fn hope_of(facts: &Facts, owners: &Owners, search: &mut Search) -> Option<Hope> 
             let count = search.keys.len();
             let index = *search.keys.entry(*key).or_insert(count);
             search.bounds = (search.bounds.0.min(!*key), search.bounds.1.max(!*key));
-            Some(Hope::Channel(index))
+            Some(Source::Channel(index))
         }
         // The channel that never has a message. A clock has a deadline.
-        (Object::None, Reason::ChannelReceive) if facts.waiter != 0 => Some(Hope::None),
+        (Object::None, Reason::ChannelReceive) if facts.waiter != 0 => Some(Source::None),
         (object, _) => match owners.holder(object)? {
-            Holder::Fiber(id) => Some(Hope::Fiber(id)),
+            Holder::Fiber(id) => Some(Source::Fiber(id)),
             Holder::Other => None,
         },
     }

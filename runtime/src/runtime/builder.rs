@@ -1,9 +1,8 @@
-//! The builder: the settings of a runtime, and its start. Nothing else reads the environment.
+//! The builder: the settings of a runtime, and its start. `environment.rs` alone reads the environment.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use abaca_asm::stack::DEFAULT_STACK_BYTES;
@@ -39,10 +38,10 @@ pub enum Poller {
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder {
-    workers: Option<usize>,
+    pub(super) workers: Option<usize>,
     stack_bytes: usize,
     max_fibers: usize,
-    poller: Option<Poller>,
+    pub(super) poller: Option<Poller>,
     name: String,
     shutdown_timeout: Duration,
     pub(crate) blocking: pool::Settings,
@@ -58,9 +57,6 @@ pub struct Builder {
 
 /// A callback that worker threads call.
 type Hook = Arc<dyn Fn() + Send + Sync>;
-
-/// The most workers of one runtime.
-const MAX_WORKERS: usize = 1024;
 
 /// Calls a hook and contains its panic: a worker thread that unwinds would leave its fibers behind, and the shutdown would wait
 /// for it.
@@ -369,29 +365,6 @@ impl Builder {
             crew.start_thread(format!("{}-sigquit", self.name), body)?;
         }
         Ok(runtime)
-    }
-
-    fn worker_count(&self) -> io::Result<usize> {
-        let workers = match (self.workers, std::env::var("ABACA_WORKERS")) {
-            (Some(workers), _) => workers,
-            (None, Ok(text)) => {
-                text.parse().map_err(|_| invalid("ABACA_WORKERS is a number of worker threads"))?
-            }
-            (None, Err(_)) => thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
-        };
-        if workers == 0 || workers > MAX_WORKERS {
-            return Err(invalid("a runtime has 1 to 1024 workers"));
-        }
-        Ok(workers)
-    }
-
-    fn poller_kind(&self) -> io::Result<Poller> {
-        match (self.poller, std::env::var("ABACA_POLLER").as_deref()) {
-            (Some(poller), _) => Ok(poller),
-            (None, Ok("workers") | Err(_)) => Ok(Poller::Workers),
-            (None, Ok("thread")) => Ok(Poller::Thread),
-            (None, Ok(_)) => Err(invalid("ABACA_POLLER is `workers` or `thread`")),
-        }
     }
 }
 

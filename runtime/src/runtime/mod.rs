@@ -25,6 +25,7 @@ mod builder;
 mod crew;
 mod deadlock;
 mod dump_signal;
+mod environment;
 #[cfg(feature = "own-tls")]
 mod own_tls;
 mod panic_report;
@@ -41,7 +42,7 @@ pub use deadlock::DeadlockPolicy;
 
 use crew::{Crew, Report};
 
-use crate::cell::NoStack;
+use crate::cell::{Cancelled, NoStack};
 use crate::fiber::{self, JoinHandle, SpawnError};
 use crate::pool;
 use crate::scheduler::{self, Shared};
@@ -147,7 +148,7 @@ impl Runtime {
         match NoStack::of(joined) {
             Ok(Ok(result)) => result,
             Ok(Err(payload)) => match self.waits.message() {
-                Some(message) if payload.is::<crate::Cancelled>() => panic!("{message}"),
+                Some(message) if payload.is::<Cancelled>() => panic!("{message}"),
                 _ => std::panic::resume_unwind(payload),
             },
             // No panic was reported: the fiber never began, for want of a stack.
