@@ -276,10 +276,6 @@ impl Builder {
     /// * [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported): fibers are to have thread-local storage of their own, and this
     ///   machine or build cannot do that. The error says why.
     /// * The error of the operating system, if it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
-    #[cfg_attr(
-        not(feature = "own-tls"),
-        expect(unused_mut, reason = "the environment has a say in the storage's settings")
-    )]
     pub fn build(mut self) -> io::Result<Runtime> {
         let workers = self.worker_count()?;
         let poller = self.poller_kind()?;
@@ -305,12 +301,14 @@ impl Builder {
         };
         #[cfg(not(feature = "own-tls"))]
         let stacks = StackSupply::new(self.stack_bytes);
+        let looks = !matches!(self.deadlock, DeadlockPolicy::Ignore);
+        self.reporting.tells_quiet = looks;
         let blocking = Arc::new(Pool::new(&self.name, self.blocking.check()?));
         let shared =
             Shared::new(workers, stacks, pollers, blocking, self.max_fibers, self.hooks, self.reporting)?;
         let crew = Crew::new(Arc::clone(&shared));
         let waits = Arc::default();
-        if !matches!(self.deadlock, DeadlockPolicy::Ignore) {
+        if looks {
             let (weak, roster) = (Arc::downgrade(&shared), crew.roster());
             let on_quiet = deadlock::on_quiet(weak, &roster, Arc::clone(&waits), self.deadlock);
             let _ = shared.on_quiet.set(Box::new(on_quiet));

@@ -124,7 +124,7 @@ impl Shared {
             blocking,
             hooks,
             monitor_parker: MonitorParker::new(epoch)?,
-            period: monitor::period(workers, reporting.threshold),
+            period: monitor::period(workers, &reporting),
             reporting,
             on_quiet: std::sync::OnceLock::new(),
             #[cfg(feature = "own-tls")]
