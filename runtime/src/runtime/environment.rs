@@ -1,11 +1,11 @@
-//! What the environment says about a runtime.
+//! The settings that the environment has a say in, where the program sets nothing.
 
 use std::io;
 use std::path::PathBuf;
 use std::thread;
 
-use super::builder::{Builder, invalid};
-use super::poller::Poller;
+use super::builder::invalid;
+use super::{Builder, Poller};
 
 /// The most workers of one runtime.
 const MAX_WORKERS: usize = 1024;
