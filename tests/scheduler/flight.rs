@@ -46,7 +46,7 @@ fn turns_waits_and_wakers_are_what_happened() {
         // Each yield lets all of them run.
         (0..8).for_each(|_| abaca::yield_now());
         send.send(()).unwrap();
-        [reader, sleeps, joins].map(|fiber| fiber.join().unwrap());
+        [reader, sleeps, joins].into_iter().for_each(|fiber| fiber.join().unwrap());
     });
     let recording = runtime.recording().unwrap();
     let [main, reader, yields, sleeps, joins] =
@@ -171,7 +171,7 @@ fn marks_and_spans_belong_to_their_fiber() {
             abaca::yield_now();
         };
         let fibers = [spawn("a", work), spawn("b", work)];
-        fibers.map(|fiber| fiber.join().unwrap());
+        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
     });
     let recording = runtime.recording().unwrap();
     for name in ["a", "b"] {
