@@ -190,7 +190,7 @@ fn workers_that_sleep_are_exchanged_and_lose_nothing() {
         let pairs: Vec<_> = (0..6)
             .map(|_| {
                 let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
-                let [near, far] = [near, far].map(|end| abaca::net::UnixStream::from(end));
+                let [near, far] = [near, far].map(abaca::net::UnixStream::from);
                 let echo = |stream: abaca::net::UnixStream, begins: bool| {
                     use std::io::{Read, Write};
                     let mut byte = [0];
