@@ -194,8 +194,10 @@ impl Spares {
             self.start_spare();
             return;
         };
-        if worker.try_carrier().is_some_and(|carrier| carrier.withdraw(worker)) {
+        if let Some(former) = worker.try_carrier().filter(|carrier| carrier.withdraw(worker)) {
             self.move_to(worker, &spare);
+            // If it is no thread that is stuck, it waits again.
+            former.wake();
         } else {
             state.waiting.push(spare);
         }
@@ -269,24 +271,22 @@ impl Spares {
 
     /// Waits for a worker for the calling thread. `None` if there will be none, or there was none for a while.
     fn await_worker(&self, carrier: &Arc<Carrier>) -> Option<&Worker> {
-        let mut state = self.state();
-        if let Some(worker) = carrier.take_assigned() {
-            // It was given one when it lost the other.
-            return Some(worker);
-        }
-        state.waiting.push(Arc::clone(carrier));
-        drop(state);
         let began = Instant::now();
         loop {
+            let mut state = self.state();
             if let Some(worker) = carrier.take_assigned() {
+                // A waiting one is taken from the list for that.
                 return Some(worker);
             }
-            let mut state = self.state();
-            if (state.is_closed || began.elapsed() >= KEEP_ALIVE)
-                && let Some(index) = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier))
-            {
-                state.waiting.swap_remove(index);
-                return None;
+            let place = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier));
+            match place {
+                _ if state.is_closed || began.elapsed() >= KEEP_ALIVE => {
+                    place.map(|index| state.waiting.swap_remove(index));
+                    return None;
+                }
+                Some(_) => {}
+                // It has just come, or what it was given was withdrawn.
+                None => state.waiting.push(Arc::clone(carrier)),
             }
             drop(state);
             carrier.sleep(Some(KEEP_ALIVE));
