@@ -29,7 +29,7 @@ impl Drop for Counted {
 
 thread_local! {
     static LOCAL: RefCell<Option<Counted>> = const { RefCell::new(None) };
-    static LAZY: RefCell<Vec<Counted>> = RefCell::new(Vec::new());
+    static LAZY: RefCell<Vec<Counted>> = RefCell::new(Vec::with_capacity(1));
 }
 
 unsafe extern "C" fn end_of_key(value: *mut c_void) {

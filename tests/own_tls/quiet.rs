@@ -103,7 +103,7 @@ fn a_descriptor_gets_the_worker() {
         let woken = Arc::new(AtomicBool::new(false));
         let theirs = Arc::clone(&woken);
         let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
-        let here = abaca::net::UnixStream::try_from(here).unwrap();
+        let here = abaca::net::UnixStream::from(here);
         let waiting = abaca::spawn(move || {
             assert_eq!((&here).read(&mut [0; 4]).unwrap(), 1);
             theirs.store(true, SeqCst);

@@ -58,7 +58,7 @@ fn an_event_that_a_busy_worker_would_report_wakes_the_fiber_of_another() {
     let runtime = runtime();
     let [begun, woken] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
     let (here, mut there) = StdStream::pair().unwrap();
-    let here = Arc::new(UnixStream::try_from(here).unwrap());
+    let here = Arc::new(UnixStream::from(here));
     let theirs = [Arc::clone(&begun), Arc::clone(&woken)];
     let reader = Arc::clone(&here);
     let hog = runtime.spawn(move || {

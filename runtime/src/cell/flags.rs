@@ -35,7 +35,10 @@ impl Flags {
     pub(crate) const BOUND: Self = Self(512);
     /// Must give back what its thread has lent it whenever it leaves the thread.
     #[cfg(feature = "own-tls")]
-    pub(crate) const GIVES_BACK: Self = Self(1024);
+    pub(crate) const GIVES_BACK: Self = Self(1 << 13);
+    /// Waits in a function of C, which a cancellation ends by an error: nothing unwinds.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const ENDS_IN_ERROR: Self = Self(1 << 14);
     /// The flags with which a fiber cannot take the fast path of a suspension.
     #[cfg(not(feature = "own-tls"))]
     pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);

@@ -75,6 +75,9 @@ pub(crate) enum Reason {
     Future,
     /// In a wait queue of `park`.
     Queue,
+    /// For a change of a word in memory, in `hook`.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    Address,
 }
 
 /// See the module's documentation.

@@ -157,6 +157,18 @@ impl Poller {
         Ok(index)
     }
 
+    /// Watches `fd` again for the registration with this index.
+    #[cfg(feature = "own-tls")]
+    fn renew(&self, fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+        self.epoll.renew(fd, self.registry.key_of(index))
+    }
+
+    /// Gives a registration's slot back, whose descriptor was closed, or has another number.
+    #[cfg(feature = "own-tls")]
+    fn abandon(&self, index: u32) {
+        self.registry.vacate(index);
+    }
+
     fn deregister(&self, fd: BorrowedFd<'_>, index: u32) {
         if !self.generation.is_current() {
             // The parent process waits with this epoll instance.

@@ -35,7 +35,7 @@ fn drain(inbox: &Inbox<Item>, into: &mut Vec<usize>) {
 #[test]
 fn model_what_is_taken_from_outside_is_kept_or_comes_back() {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
+    model.preemption_bound = Some(2);
     model.check(|| {
         let (inbox, event) = (Arc::new(Inbox::new()), Arc::new(Notify::new()));
         let (theirs, their_event) = (Arc::clone(&inbox), Arc::clone(&event));

@@ -35,6 +35,8 @@ use std::time::Duration;
 
 pub use crate::scheduler::{Activity, Stall};
 pub use builder::{Builder, Poller};
+#[cfg(feature = "own-tls")]
+pub(crate) use own_tls::own_tls_by_default;
 
 use crew::{Crew, Report};
 

@@ -1,6 +1,7 @@
 //! The settings of fibers with thread-local storage of their own.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::builder::invalid;
 use super::{Builder, Runtime};
@@ -44,6 +45,22 @@ impl Runtime {
 /// How many threads there may be beyond one a worker, by default.
 const MAX_SPARE_THREADS: usize = 256;
 
+/// Whether runtimes have own storage where neither their builder nor the environment says so.
+static IS_DEFAULT: AtomicBool = AtomicBool::new(false);
+
+/// Makes own storage the default of the runtimes that are built from now on.
+///
+/// # Errors
+///
+/// * [`Unsupported`](io::ErrorKind::Unsupported), with the reason.
+pub(crate) fn own_tls_by_default() -> io::Result<()> {
+    barrier::register()?;
+    storage::prepare()?;
+    // Relaxed: it publishes nothing.
+    IS_DEFAULT.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
 /// See the module's documentation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
@@ -70,7 +87,8 @@ impl Settings {
                 self.is_eager = true;
                 true
             }
-            (None, Ok("0") | Err(_)) => false,
+            (None, Ok("0")) => false,
+            (None, Err(_)) => IS_DEFAULT.load(Ordering::Relaxed),
             (None, Ok(_)) => return Err(invalid("ABACA_OWN_TLS is 0 or 1")),
         };
         if !is_wanted {
@@ -127,8 +145,8 @@ impl Builder {
     }
 
     /// Sets how many threads there may be beyond one a worker, for workers whose own thread is stuck in a fiber. Default: 256. Beyond
-    /// that, and where the operating system refuses a thread, a worker stays with its thread. A thread that has had no worker for
-    /// ten seconds ends.
+    /// that, and where the operating system refuses a thread, a worker stays with its thread; the report of a
+    /// [stall](Self::stall_threshold) says so. A thread that has had no worker for ten seconds ends.
     ///
     /// It has no effect unless fibers have [storage of their own](Self::own_tls). With 0, no worker leaves a thread that is stuck.
     pub fn max_spare_threads(mut self, threads: usize) -> Self {

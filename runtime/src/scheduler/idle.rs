@@ -40,7 +40,7 @@ impl Worker {
             self.tick.reset(slept_ns);
             self.end_sleep();
         }
-        let search = self.get_up();
+        let search = self.after_sleep();
         Ok(if work { search.or_else(|| self.start_searching()) } else { search })
     }
 
@@ -58,7 +58,7 @@ impl Worker {
     }
 
     /// Does what comes after a sleep, or in its place. Returns the search that was begun in the worker's name meanwhile.
-    pub(super) fn get_up(&self) -> Option<Search> {
+    pub(super) fn after_sleep(&self) -> Option<Search> {
         let search = self.shared().sleepers.retract(self.index);
         if !self.wheel.is_empty() {
             self.expire_timers(self.shared().now_ns());

@@ -53,7 +53,7 @@ pub use cost::Cost;
 pub(crate) use handoff::Spares;
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
 #[cfg(feature = "own-tls")]
-pub(crate) use here::{pin, unpin};
+pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use reporting::Reporting;

@@ -143,10 +143,10 @@ impl Progress {
         }
         self.stalled_for += since;
         #[cfg(feature = "own-tls")]
-        if let Some(spares) = shared.spares.get() {
-            if self.hands_off(spares, worker) {
-                return;
-            }
+        if let Some(spares) = shared.spares.get()
+            && self.hands_off(spares, worker)
+        {
+            return;
         }
         self.soon_looks = self.soon_looks.saturating_sub(1);
         shared.relieve(worker);

@@ -78,6 +78,17 @@ pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
     })
 }
 
+/// Whether the caller is a fiber with storage of its own, outside of the runtime's own code: one that a hook of libc's functions may
+/// park.
+#[inline]
+pub(crate) fn can_park_here() -> bool {
+    let me = HERE.with(|here| here.fiber.get());
+    // SAFETY: the fiber whose storage this is runs here, so its header is alive.
+    let Some(me) = (unsafe { me.as_ref() }) else { return false };
+    // What never leaves the runtime may be in its code, or in its own.
+    carrier().is_some_and(|carrier| !carrier.is_inside()) || me.has(Flags::BOUND)
+}
+
 /// Makes `worker` the calling thread's, or nobody.
 pub(super) fn set_worker(worker: Option<&Worker>) {
     HERE.with(|here| here.worker.set(worker.map_or(ptr::null(), ptr::from_ref)));

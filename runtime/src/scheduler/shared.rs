@@ -270,6 +270,14 @@ impl Shared {
         false
     }
 
+    /// How many threads there are beyond one a worker, if there may be no more.
+    pub(super) fn exhausted_spares(&self) -> Option<usize> {
+        #[cfg(feature = "own-tls")]
+        return self.spares.get()?.exhausted();
+        #[cfg(not(feature = "own-tls"))]
+        None
+    }
+
     /// Ends the threads that wait for a worker, and the monitor.
     fn close_spares(&self) {
         #[cfg(feature = "own-tls")]

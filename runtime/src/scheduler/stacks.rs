@@ -96,6 +96,12 @@ impl StackSupply {
         Self { default, sized, sweep, block_bytes, least_class: LEAST_CLASS }
     }
 
+    /// The usable bytes of a stack of the default size.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn default_bytes(&self) -> usize {
+        self.default.stack_bytes() - self.block_bytes
+    }
+
     /// A stack of the default size.
     pub(super) fn take(&self) -> io::Result<Stack> {
         self.furnished(&self.default)

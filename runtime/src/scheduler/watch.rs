@@ -31,6 +31,7 @@ impl Worker {
             elapsed: Duration::ZERO,
             fiber: FiberSnapshot::of(fiber.as_ptr()),
             state: thread_state::of(self.thread_id()),
+            exhausted_threads: self.shared().exhausted_spares(),
             #[cfg(feature = "backtrace")]
             trace_target: super::stall::TraceTarget {
                 thread_id: self.thread_id(),

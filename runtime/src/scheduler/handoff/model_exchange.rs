@@ -55,7 +55,7 @@ impl Model {
     }
 
     /// The sleeper's thread gets up, and returns the worker that it has then.
-    fn get_up(&self) -> &Worker {
+    fn rise(&self) -> &Worker {
         let thread = &self.threads[SLEEPER];
         if thread.presence.enter(|| {}) {
             return &self.workers[SLEEPER];
@@ -92,7 +92,7 @@ fn model_workers_are_exchanged_and_back() {
             let model = Model::new();
             let theirs = Arc::clone(&model);
             let sleeper = thread::spawn(move || {
-                let worker = theirs.get_up();
+                let worker = theirs.rise();
                 Model::use_worker(worker);
                 std::ptr::eq(worker, &raw const theirs.workers[SLEEPER])
             });

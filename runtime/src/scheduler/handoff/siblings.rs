@@ -112,7 +112,7 @@ impl Worker {
         }
         if self.remote.sleep.end() {
             self.end_sleep();
-            let search = self.get_up();
+            let search = self.after_sleep();
             self.end_search(search);
         }
         // Timers and events, before what is next in line: they have waited.

@@ -89,6 +89,12 @@ impl Spares {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// How many they are, if there may be no more.
+    pub(in crate::scheduler) fn exhausted(&self) -> Option<usize> {
+        let count = self.count();
+        (count >= self.max && count > 0).then_some(count)
+    }
+
     /// How often a worker has left a thread that was stuck.
     pub(crate) fn hand_offs(&self) -> u64 {
         self.hand_offs.load(Ordering::Relaxed)
