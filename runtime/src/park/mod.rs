@@ -54,6 +54,8 @@
 // Every wait of the runtime makes a `Waiter` with `waiter`, registers it where its waker will find it, and calls `wait`. The
 // waker claims the waiter and passes the wake-up to `wake`. `README.md` beside this file tells how it works.
 
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod by_address;
 pub(crate) mod cancel;
 pub(crate) mod latch;
 #[cfg(all(test, loom))]
