@@ -1,5 +1,7 @@
 //! How a hook is written.
 
+#![expect(unsafe_code, reason = "defines functions under libc's names")]
+
 /// Functions of libc that park fibers, and the table of their addresses, `HOOKS`.
 ///
 /// ```text

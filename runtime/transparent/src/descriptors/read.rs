@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, Patience, in_turn, retry};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, in_turn, retry};
 use abaca::hook::offload;
 use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
 
@@ -85,8 +85,8 @@ unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
 
 /// A read that waits for something. `None`: the file cannot be watched, and its bytes are not in memory.
 fn patient(fd: c_int, bytes: usize, call: impl FnMut(c_int) -> isize) -> Option<isize> {
-    let mut patience = Patience::of_descriptor();
-    match retry(Attempt { fd, direction: Direction::Read, wanted: bytes, patience: &mut patience, call }) {
+    let mut limit = WaitLimit::of_descriptor();
+    match retry(Attempt { fd, direction: Direction::Read, wanted: bytes, limit: &mut limit, call }) {
         Ended::Unwatchable => None,
         ended => Some(result(ended, libc::EAGAIN)),
     }

@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_uint, c_void};
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, Patience, retry};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, retry};
 use libc::{MSG_DONTWAIT, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::pause::retry_with_pauses;
@@ -60,13 +60,13 @@ hooks! {
 /// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved
 /// before. An error after a part is the part.
 pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) -> isize) -> isize {
-    let mut patience = Patience::of_descriptor();
+    let mut limit = WaitLimit::of_descriptor();
     let mut done = 0;
     let ended = retry(Attempt {
         fd,
         direction: Direction::Write,
         wanted: 0,
-        patience: &mut patience,
+        limit: &mut limit,
         call: |fd| loop {
             // It moves parts until one is the last, or nothing more would be moved without waiting.
             let moved = call(fd, done);
