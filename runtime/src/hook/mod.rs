@@ -136,6 +136,18 @@ pub fn offload_or_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'st
     result
 }
 
+/// Calls `observer` with the id of each thread that is stuck in a fiber while others wait for its worker, which has left it. It runs on the
+/// monitor's thread, and must not wait. The first call counts.
+pub fn observe_stuck_threads(observer: fn(i32)) {
+    scheduler::observe_stuck_threads(observer);
+}
+
+/// The name of a system call, if it is one in which programs often wait.
+#[must_use]
+pub fn name_of_system_call(number: i64) -> Option<&'static str> {
+    crate::os::thread_state::name_of(number)
+}
+
 /// Notes that the calling fiber has accepted a connection: the next fiber that it spawns goes to the worker with the fewest.
 pub fn accepted() {
     scheduler::placement_hint();

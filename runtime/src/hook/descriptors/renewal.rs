@@ -4,7 +4,6 @@
 use std::thread;
 use std::time::Duration;
 
-
 use super::table::{Watched, for_each_watched};
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::os;

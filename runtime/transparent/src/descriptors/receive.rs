@@ -218,13 +218,8 @@ unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, limit: 
         looked(call(fd, flags))
     } else {
         let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
-        let ended = retry(Attempt {
-            fd,
-            direction: Direction::Read,
-            wanted: 0,
-            limit,
-            call: |fd| call(fd, flags),
-        });
+        let ended =
+            retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call: |fd| call(fd, flags) });
         result(ended, libc::EAGAIN)
     };
     if moved < 0 {
