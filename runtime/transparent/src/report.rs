@@ -134,6 +134,7 @@ fn function_at(address: usize) -> Option<(Option<String>, Option<String>)> {
     }
     // SAFETY: as above; its names are null, or C strings of loaded libraries.
     let text = |name: *const std::ffi::c_char| {
+        // SAFETY: as above.
         unsafe { name.as_ref() }.map(|name| unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
     };
     // SAFETY: as above.

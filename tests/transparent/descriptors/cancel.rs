@@ -65,6 +65,7 @@ fn a_cancelled_write_is_an_error_or_the_part() {
                 unsafe { libc::fcntl(raw(&writer), libc::F_SETFL, libc::O_NONBLOCK) };
                 let mut file = File::from(writer.try_clone().unwrap());
                 while file.write(&[0; 4096]).is_ok() {}
+                // SAFETY: as above.
                 unsafe { libc::fcntl(raw(&writer), libc::F_SETFL, 0) };
                 is_cancelled(&format!("{name} to {kind}"), move || call(raw(&writer), &[0; 4096]));
                 drop(reader);

@@ -38,7 +38,7 @@ hooks! {
         if bytes > room {
             // It ends the process.
             // SAFETY: the caller's promise.
-            return unsafe { of_c(own!(fn __read_chk(c_int, *mut c_void, size_t, size_t) -> ssize_t)(fd, buffer, bytes, room) as isize) };
+            return unsafe { of_c(own!(fn __read_chk(c_int, *mut c_void, size_t, size_t) -> ssize_t)(fd, buffer, bytes, room)) };
         }
         // SAFETY: the caller's promise.
         unsafe { read_bytes(fd, buffer, bytes) }
@@ -77,9 +77,12 @@ pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) ->
 unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
     // SAFETY: the caller's promise, here and below.
     let Some(bytes) = (unsafe { total(list, count) }) else {
+        // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
+    // SAFETY: as above.
     let moved = patient(fd, bytes, |fd| unsafe { read_now(fd, list, count) });
+    // SAFETY: as above.
     unsafe { complete(fd, false, moved, list, count) }
 }
 

@@ -55,7 +55,7 @@ hooks! {
         if bytes > room {
             // It ends the process.
             // SAFETY: the caller's promise.
-            return unsafe { of_c(own!(fn __recv_chk(c_int, *mut c_void, size_t, size_t, c_int) -> ssize_t)(fd, buffer, bytes, room, flags) as isize) };
+            return unsafe { of_c(own!(fn __recv_chk(c_int, *mut c_void, size_t, size_t, c_int) -> ssize_t)(fd, buffer, bytes, room, flags)) };
         }
         // SAFETY: the caller's promise.
         unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) }
@@ -71,7 +71,7 @@ hooks! {
             return unsafe {
                 of_c(own!(fn __recvfrom_chk(c_int, *mut c_void, size_t, size_t, c_int, *mut sockaddr, *mut socklen_t) -> ssize_t)(
                     fd, buffer, bytes, room, flags, address, address_bytes,
-                ) as isize)
+                ))
             };
         }
         // SAFETY: the caller's promise.
@@ -234,7 +234,7 @@ unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, limit: 
         return moved;
     }
     // SAFETY: the header has so many buffers.
-    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen as usize) };
+    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
     let mut done = moved as usize;
     rest.advance(done);
     while rest.bytes() > 0 {

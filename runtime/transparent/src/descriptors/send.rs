@@ -129,11 +129,11 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
     if !header.msg_name.is_null() && is_unix(fd) {
         return pausing(fd, || call(fd, message, flags | MSG_DONTWAIT));
     }
-    if header.msg_iovlen as usize > libc::UIO_MAXIOV as usize {
+    if header.msg_iovlen > libc::UIO_MAXIOV as usize {
         return call(fd, message, flags | MSG_DONTWAIT);
     }
     // SAFETY: the header has so many buffers.
-    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen as usize) };
+    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
     let bytes = rest.bytes();
     let mut before = 0;
     whole(fd, bytes, |fd, done| {
