@@ -58,7 +58,7 @@ pub(crate) use budget::spend_as;
 pub use cost::Cost;
 pub(crate) use counters::{BOUNDS, Histogram};
 #[cfg(feature = "own-tls")]
-pub(crate) use handoff::Spares;
+pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
 #[cfg(feature = "own-tls")]
 pub(crate) use here::{can_park_here, pin, unpin};
