@@ -182,6 +182,16 @@ impl Source {
         }
     }
 
+    /// Wakes all who wait, with all registrations: they look again.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn wake_all(&self, mut wake: impl FnMut(Wakeup)) {
+        let mut next = self.0.get();
+        while let Some(registration) = next {
+            registration.slot().event([Event::Ready; 2], &mut wake);
+            next = registration.next.get().map(|boxed| &**boxed);
+        }
+    }
+
     /// Gives all registrations up. Their descriptor is closed, or has another number by now, so the kernel is not told.
     #[cfg(feature = "own-tls")]
     pub(crate) fn abandon(&mut self) {

@@ -49,7 +49,7 @@ pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
 #[cfg(feature = "own-tls")]
-pub(crate) use handoff::Spares;
+pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
 #[cfg(feature = "own-tls")]
 pub(crate) use here::{can_park_here, pin, unpin};

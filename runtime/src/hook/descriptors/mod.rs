@@ -1,18 +1,21 @@
 //! Waits for descriptors that are known by their number only.
 //!
 //! * `table`: what is known of a number, and when to forget it.
+//! * `limit`: how long the user wants a call to wait.
 //! * `retry`: one call, repeated until it need not wait.
 //! * `several`: a wait for any of several descriptors.
+//! * `renewal`: watches the numbers of long waits anew.
 //!
-//! The numbers are the user's: who closes one, and opens another file under it, may do so behind the runtime's back. So a wait that lasts
-//! watches its number anew, after a second and then less and less often.
+//! The numbers are the user's: who closes one, and opens another file under it, may do so behind the runtime's back. So the numbers of waits
+//! that last are watched anew, after a second and then less and less often.
 
+mod limit;
+mod renewal;
 mod retry;
 mod several;
 mod table;
 
-use std::time::{Duration, Instant};
-
+pub use limit::{WaitLimit, timeouts_changed};
 pub use retry::{Attempt, retry};
 pub use several::{Interest, wait_any};
 pub use table::{close_range_under, close_under, forget, in_turn};
@@ -35,15 +38,6 @@ impl Direction {
     }
 }
 
-/// What the user wants of a descriptor: asked when a call would wait, so that nothing has to be kept in step with the kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Wishes {
-    /// An error instead of waiting.
-    pub is_nonblocking: bool,
-    /// How long a call may wait; `None` is for ever.
-    pub timeout: Option<Duration>,
-}
-
 /// How a call has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -57,33 +51,4 @@ pub enum Ended {
     Cancelled,
     /// epoll cannot watch the descriptor: a file on a disk.
     Unwatchable,
-}
-
-/// After how long a wait first watches its number anew. Each later time is twice as long, up to the longest.
-const FIRST_RENEWAL: Duration = Duration::from_secs(1);
-const LONGEST_RENEWAL: Duration = Duration::from_secs(64);
-
-/// The parts of a wait.
-struct Slices {
-    /// The end of the whole wait; `None` is never.
-    end: Option<Instant>,
-    next: Duration,
-}
-
-impl Slices {
-    fn until(end: Option<Instant>) -> Self {
-        Self { end, next: FIRST_RENEWAL }
-    }
-
-    /// The end of the part that begins at `now`.
-    fn end_of_part(&mut self, now: Instant) -> Instant {
-        let part = now + self.next;
-        self.next = LONGEST_RENEWAL.min(self.next * 2);
-        self.end.map_or(part, |end| end.min(part))
-    }
-
-    /// Whether the whole wait has ended.
-    fn is_over(&self) -> bool {
-        self.end.is_some_and(|end| end <= Instant::now())
-    }
 }

@@ -7,31 +7,29 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Instant;
 
 use super::table::{Watched, find, watched};
-use super::{Direction, Ended, Slices, Wishes};
+use super::{Direction, Ended, WaitLimit};
 use crate::cell::{Outcome, Reason};
 use crate::hook::end_in_error;
+use crate::os::nowait::{NOT_OPEN, WOULD_BLOCK, is_unpollable};
 use crate::park::{self, Cost};
 use crate::poller::{Node, Snapshot};
 use crate::scheduler;
 
-const WOULD_BLOCK: isize = -(libc::EAGAIN as isize);
-const CLOSED: isize = -(libc::EBADF as isize);
-
 /// A call on a descriptor.
-pub struct Attempt<W, C> {
+pub struct Attempt<'a, C> {
     /// The descriptor.
     pub fd: RawFd,
     /// What the call waits for.
     pub direction: Direction,
     /// How many bytes a call on a stream wants, for which fewer mean that there are no more; 0 if they do not mean that.
     pub wanted: usize,
-    /// Asked once, when the call would wait.
-    pub wishes: W,
+    /// How long the call waits.
+    pub limit: &'a mut WaitLimit,
     /// Makes the call under this number, and returns the kernel's result. It does not wait: instead it returns `-EAGAIN`.
     pub call: C,
 }
 
-impl<W, C> std::fmt::Debug for Attempt<W, C> {
+impl<C> std::fmt::Debug for Attempt<'_, C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Attempt")
             .field("fd", &self.fd)
@@ -40,74 +38,43 @@ impl<W, C> std::fmt::Debug for Attempt<W, C> {
     }
 }
 
-/// How a wait has ended without a result.
-type GaveUp = Ended;
-
-struct Loop<W> {
-    /// Asked once.
-    wishes: Option<W>,
-    is_nonblocking: bool,
-    slices: Slices,
-}
-
-impl<W: FnOnce(RawFd) -> Wishes> Loop<W> {
-    fn ask(&mut self, fd: RawFd) {
-        if let Some(wishes) = self.wishes.take() {
-            let Wishes { is_nonblocking, timeout } = wishes(fd);
-            self.is_nonblocking = is_nonblocking;
-            self.slices = Slices::until(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
+/// Waits for an event after `seen`, at most until `deadline`. `None` if there was one; otherwise how the call ends.
+#[inline(never)]
+fn wait(
+    watched: &Watched,
+    fd: RawFd,
+    direction: Direction,
+    seen: Snapshot<'_>,
+    deadline: Option<Instant>,
+) -> Option<Ended> {
+    let node = Node::new(park::waiter());
+    let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
+    // SAFETY: the number is only passed to epoll.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, poller) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return None,
+        Err(error) => {
+            return Some(match error.raw_os_error() {
+                Some(number) if !is_unpollable(&error) => Ended::Done(-(number as isize)),
+                _ => Ended::Unwatchable,
+            });
         }
+    };
+    let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
+    let waiting = watched.waits.begin();
+    let outcome = end_in_error(|| park::wait(node.waiter(), reason, deadline));
+    drop(waiting);
+    if outcome == Outcome::Notified {
+        return None;
     }
-
-    /// Waits for an event after `seen`; `None` if there was one.
-    #[inline(never)]
-    fn wait(
-        &mut self,
-        watched: &Watched,
-        fd: RawFd,
-        direction: Direction,
-        seen: Snapshot<'_>,
-    ) -> Option<GaveUp> {
-        let node = Node::new(park::waiter());
-        let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        // SAFETY: the number is only passed to epoll.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, poller) {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return None,
-            Err(error) => {
-                return Some(match error.raw_os_error() {
-                    Some(libc::EPERM) | None => Ended::Unwatchable,
-                    Some(error) => Ended::Done(-(error as isize)),
-                });
-            }
-        };
-        let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
-        let until = self.slices.end_of_part(Instant::now());
-        let gave_up = match end_in_error(|| park::wait(node.waiter(), reason, Some(until))) {
-            Outcome::Notified => return None,
-            Outcome::TimedOut => Ended::TimedOut,
-            Outcome::Cancelled => Ended::Cancelled,
-        };
-        entry.unlink(&node);
-        if gave_up == Ended::TimedOut && !self.slices.is_over() {
-            // A part has ended.
-            return match watched.renew() {
-                Err(error) if error.raw_os_error() == Some(libc::EBADF) => Some(Ended::Done(CLOSED)),
-                _ => None,
-            };
-        }
-        Some(gave_up)
-    }
+    entry.unlink(&node);
+    Some(if outcome == Outcome::TimedOut { Ended::TimedOut } else { Ended::Cancelled })
 }
 
 /// Makes a call until it need not wait, and parks the calling fiber in between.
-pub fn retry<W, C>(attempt: Attempt<W, C>) -> Ended
-where
-    W: FnOnce(RawFd) -> Wishes,
-    C: FnMut(RawFd) -> isize,
-{
-    let Attempt { fd, direction, wanted, wishes, mut call } = attempt;
+pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
+    let Attempt { fd, direction, wanted, limit, mut call } = attempt;
     let watched = match find(fd) {
         Some(known) => known,
         // The common case: nothing has to be known of the descriptor.
@@ -116,43 +83,47 @@ where
             result => return done(result),
         },
     };
-    let mut state = Loop { wishes: Some(wishes), is_nonblocking: false, slices: Slices::until(None) };
+    // Whether the user wants an error is asked once, as at the beginning of a call.
+    let mut is_blocking = false;
+    let mut renewals = watched.waits.renewals();
     let mut gave_up = None;
     loop {
-        let Some(now_fd) = watched.number() else { return Ended::Done(CLOSED) };
+        let Some(now_fd) = watched.number() else { return Ended::Done(NOT_OPEN) };
         let seen = watched.source.snapshot(direction.of_poller());
         // Where the poller knows that the call would wait, it waits before.
-        if seen.is_exhausted()
-            && gave_up.is_none()
-            && watched.source.is_polled_by(scheduler::is_current_poller)
-        {
-            state.ask(now_fd);
-            if !state.is_nonblocking {
-                gave_up = state.wait(&watched, now_fd, direction, seen);
-                if matches!(gave_up, Some(Ended::Done(_) | Ended::Unwatchable)) {
-                    return gave_up.expect("it is");
+        let is_hinted = seen.is_exhausted() && gave_up.is_none();
+        if !(is_hinted && watched.source.is_polled_by(scheduler::is_current_poller)) {
+            let result = call(now_fd);
+            if result != WOULD_BLOCK {
+                if watched.is_stream && 0 < result && (result as usize) < wanted {
+                    seen.mark_exhausted();
                 }
-                // The call is made after all: the poller may not have run since something came.
+                return done(result);
+            }
+            if let Some(gave_up) = gave_up {
+                return gave_up;
+            }
+        }
+        if watched.waits.renewals() != renewals {
+            renewals = watched.waits.renewals();
+            limit.renew();
+        }
+        if !is_blocking && limit.is_refused(now_fd) {
+            if is_hinted {
+                // The call is made after all, and says it.
+                gave_up = Some(Ended::WouldBlock);
                 continue;
             }
-        }
-        let result = call(now_fd);
-        if result != WOULD_BLOCK {
-            if watched.is_stream && 0 < result && (result as usize) < wanted {
-                seen.mark_exhausted();
-            }
-            return done(result);
-        }
-        if let Some(gave_up) = gave_up {
-            return gave_up;
-        }
-        state.ask(now_fd);
-        if state.is_nonblocking {
             park::spend(Cost::TryFailed);
             return Ended::WouldBlock;
         }
-        if let Some(gave_up) = state.wait(&watched, now_fd, direction, seen) {
-            return gave_up;
+        is_blocking = true;
+        let deadline = limit.deadline(&watched, now_fd, direction);
+        match wait(&watched, now_fd, direction, seen, deadline) {
+            None => {}
+            // The poller may not have run since something came.
+            Some(ended @ (Ended::TimedOut | Ended::Cancelled)) if is_hinted => gave_up = Some(ended),
+            Some(ended) => return ended,
         }
     }
 }

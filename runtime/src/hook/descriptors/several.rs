@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::table::{Watched, watched};
-use super::{Direction, Ended, Slices};
+use super::{Direction, Ended};
 use crate::cell::{Outcome, Reason, Waiter};
 use crate::hook::end_in_error;
 use crate::park::{self, Cost};
@@ -38,7 +38,6 @@ struct Watching<'a> {
 pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: impl FnMut() -> isize) -> Ended {
     let all: Vec<(Arc<Watched>, Direction)> =
         interests.iter().map(|interest| (watched(interest.fd), interest.direction)).collect();
-    let mut slices = Slices::until(deadline);
     loop {
         let watching: Vec<Watching<'_>> = all
             .iter()
@@ -54,25 +53,21 @@ pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: imp
                 return Ended::Done(result);
             }
         }
-        match wait_once(&watching, &mut slices) {
+        match wait_once(&watching, deadline) {
             Outcome::Notified => {}
             Outcome::Cancelled => return Ended::Cancelled,
-            Outcome::TimedOut if slices.is_over() => {
+            Outcome::TimedOut => {
                 return match look() {
                     0 => Ended::TimedOut,
                     result => Ended::Done(result),
                 };
-            }
-            Outcome::TimedOut => {
-                // If a number is not open, the look says so.
-                watching.iter().for_each(|watching| drop(watching.watched.renew()));
             }
         }
     }
 }
 
 /// Waits until there may be a change.
-fn wait_once(watching: &[Watching<'_>], slices: &mut Slices) -> Outcome {
+fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> Outcome {
     let waiter: Waiter = park::waiter();
     // SAFETY: the waiter is in this frame, and so are the nodes, which are dropped before it.
     let nodes: Vec<Node> = watching.iter().map(|_| unsafe { Node::sharing(&waiter) }).collect();
@@ -89,17 +84,18 @@ fn wait_once(watching: &[Watching<'_>], slices: &mut Slices) -> Outcome {
                 is_changed = true;
                 break;
             }
-            // epoll cannot watch it: it never changes. Or it is not open: a look has said so, or will after a part.
+            // epoll cannot watch it: it never changes. Or it is not open: a look has said so, or will after a renewal.
             Err(_) => {}
         }
     }
-    let until = slices.end_of_part(Instant::now());
+    let waiting: Vec<_> = watching.iter().map(|watching| watching.watched.waits.begin()).collect();
     // If an event was faster, its wake-up is on its way and must be taken.
     let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
         Outcome::Notified
     } else {
-        end_in_error(|| park::wait(&waiter, Reason::Select, Some(until)))
+        end_in_error(|| park::wait(&waiter, Reason::Select, deadline))
     };
+    drop(waiting);
     for (entry, node) in entries {
         entry.unlink(node);
     }

@@ -5,6 +5,8 @@
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, OnceLock};
 
+use super::limit::Timeouts;
+use super::renewal::Waits;
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::hook::{Sleep, Slept, sleep_at, wake_at};
 use crate::os::socket;
@@ -19,6 +21,8 @@ pub(super) struct Watched {
     pub(super) is_stream: bool,
     /// A duplicate, if the number was closed while calls were under way, which go on with it: as in a thread's call, the file stays open.
     moved: OnceLock<OwnedFd>,
+    pub(super) timeouts: Timeouts,
+    pub(super) waits: Waits,
     /// Set when the number became another file's behind the runtime's back.
     is_lost: AtomicBool,
     /// 1 while somebody is in a call for which there is no way not to wait but to look before.
@@ -38,6 +42,11 @@ impl Watched {
 }
 
 impl Watched {
+    /// Notes that the number became another file's, or is not open any more, behind the runtime's back: calls that wait end in EBADF.
+    pub(super) fn lose(&self) {
+        self.is_lost.store(true, Ordering::Relaxed);
+    }
+
     /// Watches the number anew.
     ///
     /// # Errors
@@ -65,12 +74,12 @@ impl Drop for Watched {
 const ROWS: usize = 1024;
 const ROW: usize = 1024;
 
-type Place = SpinLock<Option<Arc<Watched>>>;
+type Entry = SpinLock<Option<Arc<Watched>>>;
 
-static TABLE: [OnceLock<Box<[Place]>>; ROWS] = [const { OnceLock::new() }; ROWS];
+static TABLE: [OnceLock<Box<[Entry]>>; ROWS] = [const { OnceLock::new() }; ROWS];
 
-/// The place of a number, if its row exists. Numbers beyond the table are unknown.
-fn peek(fd: RawFd) -> Option<&'static Place> {
+/// The entry of a number, if its row exists. Numbers beyond the table are unknown.
+fn peek(fd: RawFd) -> Option<&'static Entry> {
     let fd = usize::try_from(fd).ok()?;
     Some(&TABLE.get(fd / ROW)?.get()?[fd % ROW])
 }
@@ -90,18 +99,30 @@ pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
             // SAFETY: the number is only asked about.
             is_stream: socket::is_tcp_stream(unsafe { BorrowedFd::borrow_raw(fd) }),
             moved: OnceLock::new(),
+            timeouts: Timeouts::new(),
+            waits: Waits::new(),
             is_lost: AtomicBool::new(false),
             turn: AtomicU32::new(0),
         })
     };
     let Some(row) = usize::try_from(fd).ok().and_then(|fd| TABLE.get(fd / ROW)) else { return make() };
     let row = row.get_or_init(|| (0..ROW).map(|_| SpinLock::new(None)).collect());
-    let place = &row[fd as usize % ROW];
-    if let Some(known) = &*place.lock() {
+    let entry = &row[fd as usize % ROW];
+    if let Some(known) = &*entry.lock() {
         return Arc::clone(known);
     }
     let made = make();
-    Arc::clone(place.lock().get_or_insert(made))
+    Arc::clone(entry.lock().get_or_insert(made))
+}
+
+/// Calls `visit` for all that is known.
+pub(super) fn for_each_watched(mut visit: impl FnMut(&Watched)) {
+    for entry in TABLE.iter().filter_map(OnceLock::get).flatten() {
+        let watched = entry.lock().clone();
+        if let Some(watched) = watched {
+            visit(&watched);
+        }
+    }
 }
 
 /// Takes what is known of a number out of the table.
@@ -114,7 +135,10 @@ fn take(fd: RawFd) -> Option<Arc<Watched>> {
 #[inline]
 pub fn forget(fd: RawFd) {
     if let Some(old) = take(fd) {
-        old.is_lost.store(true, Ordering::Relaxed);
+        old.lose();
+        if Arc::strong_count(&old) > 1 {
+            old.source.wake_all(crate::park::wake);
+        }
     }
 }
 
@@ -129,12 +153,12 @@ pub fn close_under(fd: RawFd) {
 
 /// [`close_under`] for all numbers from `first` to `last`.
 pub fn close_range_under(first: u32, last: u32) {
-    for (row, places) in TABLE.iter().enumerate() {
-        let Some(places) = places.get() else { continue };
-        for (column, place) in places.iter().enumerate() {
+    for (row, entrys) in TABLE.iter().enumerate() {
+        let Some(entrys) = entrys.get() else { continue };
+        for (column, entry) in entrys.iter().enumerate() {
             let fd = row * ROW + column;
             if (first as usize..=last as usize).contains(&fd)
-                && let Some(old) = place.lock().take()
+                && let Some(old) = entry.lock().take()
             {
                 close_watched(fd as RawFd, old);
             }
@@ -153,7 +177,7 @@ fn close_watched(fd: RawFd, old: Arc<Watched>) {
         // SAFETY: as above.
         Err(old) => match unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned() {
             Ok(duplicate) => drop(old.moved.set(duplicate)),
-            Err(_) => old.is_lost.store(true, Ordering::Relaxed),
+            Err(_) => old.lose(),
         },
     }
 }

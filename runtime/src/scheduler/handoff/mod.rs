@@ -14,4 +14,4 @@ pub(crate) use carrier::Carrier;
 #[cfg(feature = "own-tls")]
 pub(super) use spares::run_thread;
 #[cfg(feature = "own-tls")]
-pub(crate) use spares::{Spares, Start};
+pub(crate) use spares::{Spares, Start, observe_stuck_threads};

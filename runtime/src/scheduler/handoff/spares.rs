@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Carrier;
@@ -21,6 +21,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Starts a thread of the runtime that runs [`run_thread`] without a worker.
 pub(crate) type Start = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// Is told the id of each thread that its worker has left. On the monitor's thread.
+static OBSERVER: OnceLock<fn(i32)> = OnceLock::new();
+
+/// Sets who is told of threads that their workers leave. The first call counts.
+pub(crate) fn observe_stuck_threads(observer: fn(i32)) {
+    let _ = OBSERVER.set(observer);
+}
 
 /// See the module's documentation.
 pub(crate) struct Spares {
@@ -98,6 +106,9 @@ impl Spares {
             return false;
         }
         worker.note_absence();
+        if let (Some(observe), Some(stuck)) = (OBSERVER.get(), worker.try_carrier()) {
+            observe(stuck.thread_id());
+        }
         // From here on the monitor looks at that carrier, whose thread is inside, also if that does not run yet.
         worker.set_carrier(&spare);
         spare.assign(worker);

@@ -3,8 +3,9 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
 
 use std::ffi::{c_char, c_int};
+use std::time::Instant;
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, Wishes, close_under, forget, retry};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, close_under, forget, retry};
 use libc::{FILE, WNOHANG, id_t, idtype_t, pid_t, rusage, siginfo_t};
 
 use super::elsewhere::elsewhere;
@@ -138,14 +139,19 @@ fn until_changed(child: Option<pid_t>, mut attempt: impl FnMut() -> isize) -> is
     changed
 }
 
-fn for_ever() -> Wishes {
-    Wishes { is_nonblocking: false, timeout: None }
+fn for_ever() -> Result<Option<Instant>, ()> {
+    Ok(None)
 }
 
 fn until_readable(pidfd: c_int, mut attempt: impl FnMut() -> isize) -> isize {
     let direction = Direction::Read;
-    let ended =
-        retry(Attempt { fd: pidfd, direction, wanted: 0, wishes: |_| for_ever(), call: |_| attempt() });
+    let ended = retry(Attempt {
+        fd: pidfd,
+        direction,
+        wanted: 0,
+        limit: &mut WaitLimit::until(None),
+        call: |_| attempt(),
+    });
     match ended {
         Ended::Unwatchable => result(retry_with_pauses(for_ever, attempt), libc::EAGAIN),
         ended => result(ended, libc::EAGAIN),

@@ -6,11 +6,11 @@
 use std::ffi::c_int;
 
 use abaca::hook::accepted;
-use abaca::hook::descriptors::{Attempt, Direction, forget, in_turn, retry};
+use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, forget, in_turn, retry};
 use libc::{sockaddr, socklen_t};
 
 use super::poll::look_at;
-use super::wishes::{Patience, result};
+use super::wishes::result;
 use crate::answer::failed;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -38,12 +38,12 @@ unsafe fn accept_one(
     address_bytes: *mut socklen_t,
     flags: c_int,
 ) -> isize {
-    let mut patience = Patience::new(Direction::Read);
+    let mut limit = WaitLimit::of_descriptor();
     let ended = retry(Attempt {
         fd,
         direction: Direction::Read,
         wanted: 0,
-        wishes: |fd| patience.wishes(fd),
+        limit: &mut limit,
         call: |fd| {
             let look_and_accept = || match look_at(fd, libc::POLLIN) {
                 Ok(0) => failed(libc::EAGAIN),

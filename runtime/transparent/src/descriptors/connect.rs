@@ -4,11 +4,11 @@
 
 use std::ffi::c_int;
 
-use abaca::hook::descriptors::{Attempt, Direction, Wishes, retry};
+use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
 use libc::{sockaddr, socklen_t};
 
 use super::pause::retry_with_pauses;
-use super::wishes::{Patience, result};
+use super::wishes::{deadline, result};
 use crate::answer::failed;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -24,14 +24,10 @@ hooks! {
         if never_waits || option(fd, libc::SO_TYPE) == Some(libc::SOCK_DGRAM) {
             return crate::enter::looked(call(fd));
         }
-        let mut patience = Patience::new(Direction::Write);
-        let mut wishes = |fd: c_int| {
-            let Wishes { timeout, .. } = patience.wishes(fd);
-            Wishes { is_nonblocking: false, timeout }
-        };
+        let mut limit = WaitLimit::of_descriptor();
         if option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX) {
             // If the listener's queue is full, no event says when it is not.
-            let ended = retry_with_pauses(|| wishes(fd), || without_waiting(fd, call));
+            let ended = retry_with_pauses(|| deadline(fd, Direction::Write), || without_waiting(fd, call));
             result(ended, libc::EAGAIN)
         } else {
             let mut is_first = true;
@@ -39,7 +35,7 @@ hooks! {
                 fd,
                 direction: Direction::Write,
                 wanted: 0,
-                wishes,
+                limit: &mut limit,
                 call: |fd| {
                     let was_first = std::mem::replace(&mut is_first, false);
                     match without_waiting(fd, call) {

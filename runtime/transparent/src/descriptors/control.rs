@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use abaca::hook::descriptors::{Wishes, forget};
+use abaca::hook::descriptors::forget;
 use abaca::hook::offload;
 use libc::off_t;
 
@@ -34,7 +34,7 @@ hooks! {
         // SAFETY: no memory is involved.
         let call = || unsafe { kernel!(libc::SYS_flock, fd, operation | libc::LOCK_NB) };
         let is_nonblocking = operation & libc::LOCK_NB != 0;
-        result(retry_with_pauses(|| Wishes { is_nonblocking, timeout: None }, call), libc::EAGAIN)
+        result(retry_with_pauses(|| if is_nonblocking { Err(()) } else { Ok(None) }, call), libc::EAGAIN)
     }
 
     /// lockf(3).

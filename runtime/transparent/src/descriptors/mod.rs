@@ -7,9 +7,9 @@ mod copy;
 mod epoll;
 mod files;
 mod kind;
-mod linger;
 mod mode;
 mod numbers;
+mod options;
 pub(crate) mod pause;
 pub(crate) mod poll;
 pub(crate) mod read;
@@ -32,7 +32,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     copy::HOOKS,
     epoll::HOOKS,
     files::HOOKS,
-    linger::HOOKS,
+    options::HOOKS,
     poll::HOOKS,
     read::HOOKS,
     receive::HOOKS,

@@ -5,7 +5,7 @@
 use std::ffi::{c_int, c_short};
 use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, Interest, Wishes, retry, wait_any};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, Interest, WaitLimit, retry, wait_any};
 use abaca::hook::{Slept, sleep_until};
 use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
 
@@ -151,12 +151,11 @@ pub(super) fn wait_for(
             _ => Ended::TimedOut,
         },
         [Interest { fd, direction }] => {
-            let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             let ended = retry(Attempt {
                 fd,
                 direction,
                 wanted: 0,
-                wishes: |_| Wishes { is_nonblocking: false, timeout },
+                limit: &mut WaitLimit::until(deadline),
                 call: |_| match look() {
                     0 => failed(libc::EAGAIN),
                     result => result,

@@ -1,11 +1,11 @@
-//! What the user wants of a descriptor: asked of the kernel when a call would wait. So it counts whoever has set it, in which way.
+//! How a call ends, and whether its user wants errors.
 
 #![expect(unsafe_code, reason = "system calls")]
 
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::{Direction, Ended, Wishes};
+use abaca::hook::descriptors::{Direction, Ended};
 
 use crate::answer::failed;
 use crate::kernel::kernel;
@@ -17,8 +17,11 @@ pub(super) fn is_nonblocking(fd: c_int) -> bool {
     flags < 0 || flags as c_int & libc::O_NONBLOCK != 0
 }
 
-/// SO_RCVTIMEO or SO_SNDTIMEO of a socket.
-fn timeout(fd: c_int, direction: Direction) -> Option<Duration> {
+/// The end of a wait of a socket's that begins now, by SO_RCVTIMEO or SO_SNDTIMEO. `Err`: the user wants an error instead.
+pub(super) fn deadline(fd: c_int, direction: Direction) -> Result<Option<Instant>, ()> {
+    if is_nonblocking(fd) {
+        return Err(());
+    }
     let name = if direction == Direction::Read { libc::SO_RCVTIMEO } else { libc::SO_SNDTIMEO };
     let mut value = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let mut bytes = size_of::<libc::timeval>();
@@ -33,33 +36,11 @@ fn timeout(fd: c_int, direction: Direction) -> Option<Duration> {
             (&raw mut bytes).addr()
         )
     };
-    (result == 0 && (value.tv_sec, value.tv_usec) != (0, 0))
-        .then(|| Duration::new(value.tv_sec.max(0) as u64, value.tv_usec.clamp(0, 999_999) as u32 * 1000))
-}
-
-/// The wishes for a call that may wait several times: its time begins with the first.
-pub(super) struct Patience {
-    direction: Direction,
-    /// The inner is `None` for ever.
-    deadline: Option<Option<Instant>>,
-}
-
-impl Patience {
-    pub(super) fn new(direction: Direction) -> Self {
-        Self { direction, deadline: None }
+    if result != 0 || (value.tv_sec, value.tv_usec) == (0, 0) {
+        return Ok(None);
     }
-
-    pub(super) fn wishes(&mut self, fd: c_int) -> Wishes {
-        if is_nonblocking(fd) {
-            return Wishes { is_nonblocking: true, timeout: None };
-        }
-        let now = Instant::now();
-        let direction = self.direction;
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| timeout(fd, direction).and_then(|timeout| now.checked_add(timeout)));
-        Wishes { is_nonblocking: false, timeout: deadline.map(|at| at.saturating_duration_since(now)) }
-    }
+    let timeout = Duration::new(value.tv_sec.max(0) as u64, value.tv_usec.clamp(0, 999_999) as u32 * 1000);
+    Ok(Instant::now().checked_add(timeout))
 }
 
 /// The kernel's result for how a call has ended: `timed_out` is the error of one whose time was up.

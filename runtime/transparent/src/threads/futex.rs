@@ -166,7 +166,7 @@ unsafe fn wait(call: &Call, has_bits: bool) -> isize {
     match until.sleep_at(call.word, bits, || unsafe { load(call.word) } == call.value, || ()) {
         Slept::Not => failed(EAGAIN),
         Slept::TimedOut => failed(ETIMEDOUT),
-        Slept::Woken | Slept::Cancelled => 0,
+        Slept::Notified | Slept::Cancelled => 0,
     }
 }
 

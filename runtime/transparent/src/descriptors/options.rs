@@ -1,15 +1,20 @@
-//! Sockets whose close(2) waits (SO_LINGER).
+//! Options of sockets that hooks ask for: whether close(2) waits (SO_LINGER), and how long other calls do.
 
 #![expect(unsafe_code, reason = "takes the place of a function of libc, and makes system calls")]
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use abaca::hook::descriptors::timeouts_changed;
 use libc::socklen_t;
 
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
+
+/// The same options with times that are valid beyond 2038 on all machines.
+const SO_RCVTIMEO_NEW: c_int = 66;
+const SO_SNDTIMEO_NEW: c_int = 67;
 
 /// Whether anybody has ever made a socket linger: as long as nobody has, a close need not ask.
 static IS_USED: AtomicBool = AtomicBool::new(false);
@@ -22,7 +27,11 @@ hooks! {
             IS_USED.store(true, Ordering::Relaxed);
         }
         // SAFETY: the caller's promise.
-        unsafe { own!(fn setsockopt(c_int, c_int, c_int, *const c_void, socklen_t) -> c_int)(fd, level, name, value, bytes) }
+        let result = unsafe { own!(fn setsockopt(c_int, c_int, c_int, *const c_void, socklen_t) -> c_int)(fd, level, name, value, bytes) };
+        if level == libc::SOL_SOCKET && [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO, SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW].contains(&name) {
+            timeouts_changed();
+        }
+        result
     }
 }
 
