@@ -10,8 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use libc::{
-    CLOCK_MONOTONIC, CLOCK_REALTIME, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE,
-    FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, SYS_futex, timespec,
+    CLOCK_MONOTONIC, CLOCK_REALTIME, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE, FUTEX_PRIVATE_FLAG,
+    FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP, SYS_futex,
+    timespec,
 };
 
 use super::{as_on_threads, spawn, until};
@@ -125,7 +126,14 @@ fn requeued_sleepers_are_woken_there_or_at_once() {
         until(|| words[2].load(Ordering::SeqCst) == 5);
         let two = |operation: c_int, value3| {
             // The second number is where a timeout would be.
-            futex(&words[0], private(operation), 1, ptr::without_provenance(usize::MAX >> 33), Some(&words[1]), value3)
+            futex(
+                &words[0],
+                private(operation),
+                1,
+                ptr::without_provenance(usize::MAX >> 33),
+                Some(&words[1]),
+                value3,
+            )
         };
         let refused = two(FUTEX_CMP_REQUEUE, 7);
         let ended = || all.iter().filter(|thread| thread.is_finished()).count();
@@ -191,7 +199,8 @@ fn a_storm_of_fibers_and_threads_loses_no_wake_up() {
             }
         }
     };
-    let threads: Vec<_> = (0..3).map(|_| abaca_transparent::as_kernel_threads(|| thread::spawn(body))).collect();
+    let threads: Vec<_> =
+        (0..3).map(|_| abaca_transparent::as_kernel_threads(|| thread::spawn(body))).collect();
     let fibers: Vec<_> = (0..20).map(|_| thread::spawn(body)).collect();
     threads.into_iter().chain(fibers).for_each(|thread| thread.join().unwrap());
     assert_eq!(DONE.load(Ordering::Relaxed), 23 * EACH);
