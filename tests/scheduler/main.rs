@@ -8,6 +8,7 @@ mod budget;
 mod home;
 mod hooks;
 mod manners;
+mod relief;
 mod roam;
 mod steal;
 mod turns;

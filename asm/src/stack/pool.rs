@@ -151,6 +151,7 @@ impl StackPool {
             taken: 0,
         };
         let shape = Shape::for_stack(stack_bytes);
+        let shape = fixture.map_or(shape, |fixture| shape.with_fixture(fixture.bytes));
         Self { shared: ManuallyDrop::new(Box::new(Shared { shape, fixture, state: Lock::new(state) })) }
     }
 

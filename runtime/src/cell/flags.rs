@@ -33,11 +33,17 @@ impl Flags {
     /// Shares what is not `Send` with other fibers of its worker, which therefore never runs them in parallel.
     #[cfg(feature = "own-tls")]
     pub(crate) const BOUND: Self = Self(512);
+    /// Must give back what its thread has lent it whenever it leaves the thread.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const GIVES_BACK: Self = Self(1 << 13);
     /// Waits in a function of C, which a cancellation ends by an error: nothing unwinds.
     #[cfg(feature = "own-tls")]
-    pub(crate) const ENDS_IN_ERROR: Self = Self(1024);
+    pub(crate) const ENDS_IN_ERROR: Self = Self(1 << 14);
     /// The flags with which a fiber cannot take the fast path of a suspension.
-    pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
+    #[cfg(not(feature = "own-tls"))]
+    pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
+    #[cfg(feature = "own-tls")]
+    pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0 | Self::GIVES_BACK.0);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

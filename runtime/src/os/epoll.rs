@@ -157,6 +157,13 @@ impl EventFd {
         Ok(epoll::add(&epoll.0, &self.0, EventData::new_u64(key), EventFlags::IN | EventFlags::ET)?)
     }
 
+    /// Makes the eventfd unreadable again, for one that is not in an epoll instance.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn reset(&self) {
+        // It fails if the eventfd is not readable.
+        let _ = rustix::io::read(&self.0, &mut [0_u8; 8]);
+    }
+
     /// Makes the eventfd readable. May be called in a signal handler. A lost notification would hang the program, so the process
     /// aborts if the kernel refuses the write.
     pub(crate) fn notify(&self) {
@@ -192,6 +199,15 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     let timeout = timeout.map(timespec);
     let count = poll(&mut [PollFd::from_borrowed_fd(fd, events)], timeout.as_ref())?;
     Ok(count > 0)
+}
+
+/// Waits with ppoll(2) until the epoll instance has an event, or the eventfd is readable. Returns false if the timeout has passed. A
+/// signal ends the wait early.
+#[cfg(feature = "own-tls")]
+pub(crate) fn wait_either(epoll: &Epoll, eventfd: &EventFd, timeout: Option<Duration>) -> bool {
+    let entry = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    let timeout = timeout.map(timespec);
+    poll(&mut [entry(epoll.0.as_fd()), entry(eventfd.0.as_fd())], timeout.as_ref()) != Ok(0)
 }
 
 /// Whether there is urgent data, or the descriptor has failed or ended. For some files this call clears the state.

@@ -266,23 +266,24 @@ mod model {
             let futex = Futex::new();
             let hasty = thread::spawn({
                 let futex = futex.clone();
-                // Any time: the wait may end at once, or be woken.
-                move || futex.sleep(0, Some(Instant::now()))
+                // The time is up at any moment. Who is woken instead passes it on.
+                move || {
+                    if futex.sleep(0, Some(Instant::now())) == Some(Outcome::Notified) {
+                        futex.wake(1);
+                    }
+                }
             });
             let patient = thread::spawn({
                 let futex = futex.clone();
                 move || {
-                    while futex.word.load(Ordering::Acquire) < 2 {
-                        let _ = futex.sleep(1, None);
+                    while futex.word.load(Ordering::Acquire) == 0 {
+                        let _ended = futex.sleep(0, None);
                     }
                 }
             });
             futex.word.store(1, Ordering::Release);
-            futex.wake(usize::MAX);
-            futex.word.store(2, Ordering::Release);
-            // Who was woken without need has counted: so all are.
-            futex.wake(usize::MAX);
-            let _ = hasty.join().unwrap();
+            futex.wake(1);
+            hasty.join().unwrap();
             patient.join().unwrap();
         });
     }

@@ -25,6 +25,8 @@ pub(crate) use slot::{Direction, Entry, Snapshot};
 pub(crate) use source::{ReadNotifier, Source};
 
 use crate::cell::Wakeup;
+#[cfg(feature = "own-tls")]
+use crate::os::epoll::wait_either;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
@@ -41,13 +43,21 @@ pub(crate) struct Poller {
     epoll: Epoll,
     eventfd: EventFd,
     registry: Registry,
-    /// Locked by the thread that waits, which is always the same one.
+    /// Locked by the thread that waits, which is always the same one, or takes what is there in its place.
     buffer: Mutex<EventBuffer>,
     /// Held from the lookup of a registration to the publication of a new one.
     registering: Mutex<()>,
     is_shut_down: AtomicBool,
     /// The process that polls. A forked copy of it must not change the epoll instance.
     generation: Generation,
+}
+
+/// A poller can itself be watched: it is readable while it has events.
+#[cfg(feature = "own-tls")]
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
 }
 
 impl Poller {
@@ -66,11 +76,34 @@ impl Poller {
     }
 
     /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Wakeup)) {
+    pub(crate) fn wait(&self, timeout: Option<Duration>, wake: impl FnMut(Wakeup)) {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = self.epoll.wait(&mut buffer, timeout, |event| {
+        self.collect(&mut buffer, timeout, wake, || {});
+    }
+
+    /// Passes the wake-ups of the events that are there to `wake`, in the place of the thread that waits here and is busy. From any
+    /// thread.
+    pub(crate) fn collect_from_outside(&self, wake: impl FnMut(Wakeup)) {
+        // If it is locked, that thread waits.
+        if let Ok(mut buffer) = self.buffer.try_lock()
+            && !self.is_shut_down()
+        {
+            // A notification is for that thread.
+            self.collect(&mut buffer, Some(Duration::ZERO), wake, || self.notify());
+        }
+    }
+
+    #[inline]
+    fn collect(
+        &self,
+        buffer: &mut EventBuffer,
+        timeout: Option<Duration>,
+        mut wake: impl FnMut(Wakeup),
+        notified: impl Fn(),
+    ) {
+        let result = self.epoll.wait(buffer, timeout, |event| {
             if event.key == NOTIFY {
-                return;
+                return notified();
             }
             let Some(slot) = self.registry.find(event.key) else { return };
             let event_of = |ready: u32, hints_off: u32| match event.bits {
@@ -91,6 +124,12 @@ impl Poller {
     /// Whether there is an event to take. From any thread.
     pub(crate) fn has_events(&self) -> bool {
         wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
+    }
+
+    /// Waits until there is an event to take, or `summons` is readable. Takes nothing. Returns false if the timeout has passed.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn await_event(&self, summons: &EventFd, timeout: Option<Duration>) -> bool {
+        wait_either(&self.epoll, summons, timeout)
     }
 
     /// The number of registered descriptors. If it is 0, there is no need to poll.

@@ -173,7 +173,7 @@ impl Builder {
     }
 
     /// Sets a hook that each worker thread calls before it runs fibers: to pin it to a CPU, to set its priority. A panic of the
-    /// hook is reported and otherwise ignored.
+    /// hook is reported and otherwise ignored. Where workers may change their threads (`own_tls`), spare threads call it as well.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -188,7 +188,8 @@ impl Builder {
         self
     }
 
-    /// Sets a hook that each worker thread calls before it ends. A panic of the hook is reported and otherwise ignored.
+    /// Sets a hook that each thread that has called that of [`on_thread_start`](Self::on_thread_start) calls before it ends. A panic
+    /// of the hook is reported and otherwise ignored.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_stop = Some(Arc::new(hook));
         self
@@ -295,10 +296,10 @@ impl Builder {
             Poller::Thread => Pollers::Thread(poller::Poller::new()?),
         };
         #[cfg(feature = "own-tls")]
-        let block_bytes = self.storage.prepare()?;
+        let needs = self.storage.prepare()?;
         #[cfg(feature = "own-tls")]
-        let stacks = match block_bytes {
-            Some(bytes) => StackSupply::with_blocks(self.stack_bytes, bytes),
+        let stacks = match needs {
+            Some(needs) => StackSupply::with_blocks(self.stack_bytes, needs),
             None => StackSupply::new(self.stack_bytes),
         };
         #[cfg(not(feature = "own-tls"))]
@@ -314,7 +315,7 @@ impl Builder {
         };
         let crew = runtime.crew.as_mut().expect("it has not ended");
         #[cfg(feature = "own-tls")]
-        if block_bytes.is_some() {
+        if needs.is_some() {
             let (roster, name) = (crew.roster(), format!("{}-spare", self.name));
             let (start, stop) = (self.on_thread_start.clone(), self.on_thread_stop.clone());
             let weak = Arc::downgrade(&shared);

@@ -25,6 +25,7 @@ mod parker;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
 mod refusals;
+mod relief;
 mod report;
 mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]

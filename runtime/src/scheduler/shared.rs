@@ -71,6 +71,9 @@ pub(crate) struct Shared {
     /// How often the monitor checks the workers while one is awake. `None` if it has nothing to check.
     pub(super) period: Option<Duration>,
     pub(super) reporting: Reporting,
+    /// Whether the monitor sleeps although a worker is awake.
+    #[cfg(feature = "own-tls")]
+    pub(super) quiet: super::handoff::Quiet,
     /// The threads that take over workers; set once if fibers have storage of their own.
     #[cfg(feature = "own-tls")]
     pub(crate) spares: std::sync::OnceLock<super::handoff::Spares>,
@@ -115,6 +118,8 @@ impl Shared {
             monitor_parker: MonitorParker::new(epoch)?,
             period: monitor::period(workers, reporting.threshold),
             reporting,
+            #[cfg(feature = "own-tls")]
+            quiet: super::handoff::Quiet::new(),
             #[cfg(feature = "own-tls")]
             spares: std::sync::OnceLock::new(),
         });
@@ -265,6 +270,14 @@ impl Shared {
         false
     }
 
+    /// How many threads there are beyond one a worker, if there may be no more.
+    pub(super) fn exhausted_spares(&self) -> Option<usize> {
+        #[cfg(feature = "own-tls")]
+        return self.spares.get()?.exhausted();
+        #[cfg(not(feature = "own-tls"))]
+        None
+    }
+
     /// Ends the threads that wait for a worker, and the monitor.
     fn close_spares(&self) {
         #[cfg(feature = "own-tls")]
@@ -296,6 +309,14 @@ impl Shared {
     pub(crate) fn inject(&self, unstarted: NonNull<Header>) {
         self.injector.push(Stealable(unstarted));
         self.unpark_one();
+        self.tell_monitor();
+    }
+
+    /// Makes the monitor look at what the caller has pushed, if it sleeps although a worker is awake.
+    #[inline(always)]
+    fn tell_monitor(&self) {
+        #[cfg(feature = "own-tls")]
+        self.quiet.after_push(|| self.unpark_monitor());
     }
 
     /// Wakes every worker that sleeps, and the poller thread.
@@ -313,6 +334,7 @@ impl Shared {
         if worker.remote.inbox.notify() {
             self.unpark_sleeping(worker);
         }
+        self.tell_monitor();
     }
 
     /// Puts `fiber`, woken or unstarted, into `worker`'s inbox. From any thread but the worker's own.
@@ -321,6 +343,7 @@ impl Shared {
         if unsafe { worker.remote.inbox.push(fiber) } == Pushed::OwnerSleeps {
             self.unpark_sleeping(worker);
         }
+        self.tell_monitor();
     }
 
     fn unpark_sleeping(&self, worker: &Worker) {

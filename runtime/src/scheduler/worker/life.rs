@@ -255,7 +255,8 @@ impl Worker {
     #[inline(always)]
     pub(super) fn finish(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
-        let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
+        let (bytes, gives_back) =
+            unsafe { (fiber.as_ref().stack_bytes.get(), here::gives_back(fiber.as_ref())) };
         let stack = self.detach_stack(fiber);
         self.shared().dismiss();
         if complete(fiber) {
@@ -270,21 +271,22 @@ impl Worker {
             // SAFETY: as above; it is clear.
             unsafe { Header::free(fiber) };
         }
-        self.next_after(stack, bytes)
+        self.next_after(stack, bytes, gives_back)
     }
 
     /// Ends a fiber that went on after `finish` to clear its cell.
     #[cold]
     pub(super) fn finish_cleared(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is the worker's since `finish`, and is freed below.
-        let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
+        let (bytes, gives_back) =
+            unsafe { (fiber.as_ref().stack_bytes.get(), here::gives_back(fiber.as_ref())) };
         let stack = self.detach_stack(fiber);
         // The destructor that has just run may have made a handle.
         // SAFETY: as above.
         unsafe { fiber.as_ref() }.detach();
         // SAFETY: as above; it is clear.
         unsafe { Header::free(fiber) };
-        self.next_after(stack, bytes)
+        self.next_after(stack, bytes, gives_back)
     }
 
     /// Undoes `attach_stack`, and leaves no fiber current.
@@ -341,11 +343,21 @@ impl Worker {
         here::set_worker(None);
     }
 
-    /// The next step on `stack`, whose fiber has ended: an unstarted fiber runs on it, else the stack is retired.
+    /// The next step on `stack`, whose fiber has ended, and has something to give back or not.
     #[inline]
-    fn next_after(&self, stack: Stack, bytes: u32) -> Next {
+    fn next_after(&self, stack: Stack, bytes: u32, gives_back: bool) -> Next {
         // Late, since a wake-up of the joiner still asks who is here.
         here::renew_storage(&stack);
+        let next = self.next_on(stack, bytes);
+        if gives_back {
+            here::give_back_last(self);
+        }
+        next
+    }
+
+    /// The next step on `stack`: an unstarted fiber runs on it, else the stack is retired.
+    #[inline]
+    fn next_on(&self, stack: Stack, bytes: u32) -> Next {
         let Some(next) = self.pick() else {
             self.retire_stack(stack, bytes);
             return Next::to_hub(self, Request::Nothing);

@@ -134,6 +134,9 @@ pub(super) struct Remote {
     /// How many guards keep the worker on its thread.
     #[cfg(feature = "own-tls")]
     pub(crate) pins: AtomicUsize,
+    /// Where other threads see the worker's sleep.
+    #[cfg(feature = "own-tls")]
+    pub(super) sleep: super::handoff::Sleep,
 }
 
 // SAFETY: the type's documentation says what other threads may use: `Sync` fields and constants.
@@ -162,6 +165,8 @@ impl Worker {
                 returned: crossbeam_deque::Injector::new(),
                 #[cfg(feature = "own-tls")]
                 pins: AtomicUsize::new(0),
+                #[cfg(feature = "own-tls")]
+                sleep: super::handoff::Sleep::default(),
             }),
             current: AtomicPtr::new(ptr::null_mut()),
             hub: Cell::new(Context::dangling()),

@@ -11,7 +11,7 @@ use abaca_asm::stack::Stack;
 use super::refused::REFUSED;
 use super::{Request, Worker};
 use crate::cell::{Flags, Header};
-use crate::scheduler::here::{arrive, show_fiber, switch_to};
+use crate::scheduler::here::{arrive, give_back, show_fiber, switch_to};
 use crate::scheduler::hooks::call_around;
 
 /// The worker of the calling thread.
@@ -29,7 +29,7 @@ impl Worker {
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::ROAMING_OR_HOOKED) {
+        if header.has(Flags::SLOW_TO_SUSPEND) {
             return self.suspend_slow(header, Request::Nothing);
         }
         self.suspend_fast(header);
@@ -44,13 +44,25 @@ impl Worker {
         }
     }
 
-    /// [`suspend`](Self::suspend) for a fiber that roams or has hooks. The hooks are called as if by the thread between two
+    /// [`suspend`](Self::suspend) for a fiber that roams, has hooks, or gives something back. The hooks are called as if by the thread between two
     /// fibers: they cannot park, since a waker may have put this fiber into a queue already.
     #[inline(never)]
     fn suspend_slow(&self, me: &Header, request: Request) {
         let suspend = |worker: &Self| match request {
-            Request::Nothing if !me.has(Flags::ROAMING) => worker.suspend_fast(me),
-            request => worker.enter_hub(me, request),
+            Request::Nothing if !me.has(Flags::ROAMING) => match worker.pick() {
+                Some(next) if next == NonNull::from(me) => {}
+                next => {
+                    give_back(me);
+                    match next {
+                        Some(next) => worker.continue_with(me, next),
+                        None => worker.enter_hub(me, Request::Nothing),
+                    }
+                }
+            },
+            request => {
+                give_back(me);
+                worker.enter_hub(me, request);
+            }
         };
         if !me.has(Flags::HOOKED) {
             return suspend(self);
@@ -75,7 +87,7 @@ impl Worker {
     #[cfg(loom)]
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
         self.set_current(None);
-        assert_eq!(self.find(), Some(me), "a model's worker has one fiber");
+        assert_eq!(self.find().ok(), Some(me), "a model's worker has one fiber");
         self.set_current(Some(me));
     }
 
@@ -121,6 +133,7 @@ impl Worker {
         if header.has(Flags::HOOKED) {
             return self.suspend_slow(header, request);
         }
+        give_back(header);
         self.enter_hub(header, request);
     }
 

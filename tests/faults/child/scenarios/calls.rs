@@ -148,7 +148,13 @@ pub(super) fn signals() -> io::Result<()> {
         let mut signals = Signals::new([Signal::User1, Signal::Hangup])?;
         let sender = spawn(|| {
             let own = std::process::id().to_string();
-            Command::new("sh").args(["-c", &format!("kill -USR1 {own}")]).status().map(drop)
+            let sent = Command::new("sh").args(["-c", &format!("kill -USR1 {own}")]).status().map(drop);
+            if sent.is_err() {
+                // The wait is over at once.
+                // SAFETY: `kill` takes numbers.
+                unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+            }
+            sent
         })?;
         match signals.wait_timeout(Duration::from_secs(30)) {
             Ok(Some(signal)) => {
