@@ -260,6 +260,56 @@ fn spares_are_as_many_as_are_needed_and_no_more_than_are_allowed() {
     assert!(runtime.spare_threads() <= 2);
 }
 
+/// One thread, that of the idle worker, runs both workers then.
+#[test]
+fn an_idle_workers_thread_runs_the_worker_that_a_fiber_keeps_and_its_own() {
+    use std::io::{Read, Write};
+
+    let runtime = Runtime::builder().own_tls(true).workers(2).max_spare_threads(0).build().unwrap();
+    let [begun, count] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let theirs = [Arc::clone(&begun), Arc::clone(&count)];
+    // It blocks on both workers, so it has a fiber on each, and then keeps one of them.
+    let echoes: Vec<_> = (0..4)
+        .map(|_| {
+            let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+            let far = abaca::net::UnixStream::from(far);
+            let echo = runtime.spawn(move || {
+                let mut byte = [0];
+                while (&far).read(&mut byte).unwrap() == 1 {
+                    (&far).write_all(&byte).unwrap();
+                }
+            });
+            (near, echo)
+        })
+        .collect();
+    let ask = |rounds: usize| {
+        for _ in 0..rounds {
+            for (near, _) in &echoes {
+                let mut near = near;
+                near.write_all(&[5]).unwrap();
+                near.read_exact(&mut [0]).unwrap();
+            }
+        }
+    };
+    ask(1);
+    let hog = runtime.spawn(move || {
+        let ticks = Arc::clone(&theirs[1]);
+        let ticker = abaca::spawn(move || tick(&ticks, 50));
+        theirs[0].store(1, SeqCst);
+        hog_until(&theirs[1], 50);
+        ticker.join().unwrap();
+    });
+    hog_until(&begun, 1);
+    ask(50);
+    hog.join().unwrap();
+    ask(10);
+    for (near, echo) in echoes {
+        drop(near);
+        echo.join().unwrap();
+    }
+    assert_eq!(runtime.spare_threads(), 0);
+}
+
 #[test]
 fn a_stall_says_that_there_are_no_more_threads() {
     let (sender, reports) = std::sync::mpsc::channel();

@@ -90,6 +90,23 @@ pub(super) fn usable_at(address: usize) -> Option<(NonNull<u8>, usize)> {
     })
 }
 
+/// The lowest usable address, and the end, of the stack in which `address` lies, of any pool; its guard counts as part of it. `None` if
+/// there is none there. It takes a lock that is held for short, and looks at one slab after the other.
+///
+/// ```
+/// let pool = abaca_asm::stack::StackPool::new(64 * 1024);
+/// let stack = pool.take()?;
+/// let (bottom, end) = abaca_asm::stack::bounds_at(stack.top() as usize - 1).unwrap();
+/// assert!(bottom == stack.bottom() as usize && end >= stack.top() as usize);
+/// pool.give(stack);
+/// # Ok::<(), abaca_asm::stack::StackError>(())
+/// ```
+pub fn bounds_at(address: usize) -> Option<(usize, usize)> {
+    let (bottom, bytes) = usable_at(address)?;
+    let bottom = bottom.addr().get();
+    Some((bottom, bottom + bytes))
+}
+
 /// The usable bytes below `top` of the stack, of any pool, in which that lies.
 #[cfg(abaca_asan)]
 pub(crate) fn bytes_below(top: usize) -> Option<usize> {

@@ -22,6 +22,8 @@ mod sleep;
 mod spares;
 #[cfg(feature = "own-tls")]
 mod vigil;
+#[cfg(feature = "own-tls")]
+mod ward;
 
 #[cfg(feature = "own-tls")]
 pub(crate) use carrier::Carrier;
