@@ -80,6 +80,9 @@
 //! });
 //! ```
 //!
+//! An event loop on the fiber, such as that of tokio within a blocking client, does not expect that its wait fails. So `epoll_wait` returns the
+//! events that it waits for, and the calls on those descriptors, which would have nothing to do, return ECANCELED instead of EAGAIN.
+//!
 //! A timeout's result is [`Elapsed`](abaca::time::Elapsed) then, whatever the code has made of the error, be it a panic. A write that has
 //! moved a part returns the part. Waits for locks and condition variables go on: std would only look, and wait again. Calls that run on a
 //! thread of the pool go on as well, but for `getaddrinfo` and the open of a FIFO, which are left behind.
