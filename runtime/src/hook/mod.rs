@@ -116,6 +116,17 @@ pub fn is_cancelled() -> bool {
     without_unwinding(park::is_cancelled)
 }
 
+/// Whether the calling fiber is cancelled, in a call that does not wait and would have had to: such a call then ends in the same error as
+/// one that waits. So an event loop on the fiber hears of it.
+#[must_use]
+pub fn ends_in_error() -> bool {
+    let is_cancelled = is_cancelled();
+    if is_cancelled {
+        cancelled();
+    }
+    is_cancelled
+}
+
 /// Lets the other fibers of the worker run. No place to be cancelled.
 pub fn yield_now() {
     park::shield(park::yield_now);

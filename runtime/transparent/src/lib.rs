@@ -40,6 +40,13 @@
 //! | `fgets` `fread` `fgetc` `getc` `getline` `getdelim` | the fiber waits until there is something to read; a line of which only a part has come is waited for in the kernel |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //!
+//! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
+//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with priorities, and those that processes share are libc's alone |
+//! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
+//! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
+//! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: on a thread of the pool |
+//! | `pause` `sigwait` `sigwaitinfo` `sigtimedwait` | on a thread of the pool, where the signals are blocked meanwhile |
+//!
 //! and the names that `_FORTIFY_SOURCE` and large files give to these functions. Everything else that waits, such as raw system calls
 //! and what libc calls within, costs its own fiber only: the worker leaves the thread, and goes on on another.
 //!
@@ -72,6 +79,9 @@
 //!     assert!(late.is_err());
 //! });
 //! ```
+//!
+//! An event loop on the fiber, such as that of tokio within a blocking client, does not expect that its wait fails. So `epoll_wait` returns the
+//! events that it waits for, and the calls on those descriptors, which would have nothing to do, return ECANCELED instead of EAGAIN.
 //!
 //! A timeout's result is [`Elapsed`](abaca::time::Elapsed) then, whatever the code has made of the error, be it a panic. A write that has
 //! moved a part returns the part. Waits for locks and condition variables go on: std would only look, and wait again. Calls that run on a

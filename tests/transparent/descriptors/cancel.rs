@@ -107,12 +107,12 @@ fn cancelled_looks_accepts_connects_and_sleeps_are_errors() {
             libc::select(fd + 1, &mut set, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) as isize
         }
     });
-    is_cancelled("epoll_wait", move || {
+    // With descriptors to wait for, it is another matter: see below.
+    is_cancelled("epoll_wait", || {
         // SAFETY: a set of the call's own, and one event.
         unsafe {
             let set = OwnedFd::from_raw_fd(libc::epoll_create1(0));
-            let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
-            libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event);
+            let mut event = libc::epoll_event { events: 0, u64: 0 };
             let result = libc::epoll_wait(set.as_raw_fd(), &mut event, 1, -1);
             let error = io::Error::last_os_error().raw_os_error().unwrap();
             drop(set);
@@ -124,6 +124,31 @@ fn cancelled_looks_accepts_connects_and_sleeps_are_errors() {
     let fd = listener.as_raw_fd();
     // SAFETY: no address is asked for.
     is_cancelled("accept", move || (unsafe { libc::accept(fd, ptr::null_mut(), ptr::null_mut()) }) as isize);
+}
+
+#[test]
+fn an_event_loop_of_a_cancelled_fiber_finds_its_descriptors_ready_and_their_calls_cancelled() {
+    on_one_worker(|| {
+        let (reader, _writer) = tcp();
+        let fiber = abaca::spawn(move || {
+            // SAFETY: a set of the test's own, events of its own, and one byte.
+            unsafe {
+                libc::fcntl(raw(&reader), libc::F_SETFL, libc::O_NONBLOCK);
+                let set = OwnedFd::from_raw_fd(libc::epoll_create1(0));
+                let mut event =
+                    libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0xabcd };
+                libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, raw(&reader), &mut event);
+                let mut found = [libc::epoll_event { events: 0, u64: 0 }; 4];
+                let count = libc::epoll_wait(set.as_raw_fd(), found.as_mut_ptr(), 4, -1);
+                let mut byte = 0_u8;
+                let read = outcome(libc::recv(raw(&reader), (&raw mut byte).cast(), 1, 0));
+                (count, { found[0].u64 }, { found[0].events }, read)
+            }
+        });
+        (0..20).for_each(|_| abaca::yield_now());
+        fiber.cancel();
+        assert_eq!(fiber.join().unwrap(), (1, 0xabcd, libc::EPOLLIN as u32, (-1, ECANCELED)));
+    });
 }
 
 #[test]
