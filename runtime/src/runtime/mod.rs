@@ -46,7 +46,7 @@ pub(crate) use own_tls::own_tls_by_default;
 
 use crew::{Crew, Report};
 
-use crate::cell::NoStack;
+use crate::cell::{Cancelled, NoStack};
 use crate::fiber::{self, JoinHandle, SpawnError};
 use crate::observe::{Metrics, Server};
 use crate::pool;
@@ -155,7 +155,7 @@ impl Runtime {
         match NoStack::of(joined) {
             Ok(Ok(result)) => result,
             Ok(Err(payload)) => match self.waits.message() {
-                Some(message) if payload.is::<crate::Cancelled>() => panic!("{message}"),
+                Some(message) if payload.is::<Cancelled>() => panic!("{message}"),
                 _ => std::panic::resume_unwind(payload),
             },
             // No panic was reported: the fiber never began, for want of a stack.

@@ -72,8 +72,6 @@ pub(crate) struct Shared {
     /// How many fibers may be alive at once; `usize::MAX` is no limit.
     pub(crate) max_fibers: usize,
     epoch: Instant,
-    /// The steady clock when the runtime was created.
-    epoch_ns: u64,
     pub(crate) blocking: Arc<Pool>,
     pub(super) monitor_parker: MonitorParker,
     pub(super) hooks: Hooks,
@@ -120,7 +118,7 @@ impl Shared {
         reporting: Reporting,
     ) -> io::Result<Arc<Self>> {
         let epoch = Instant::now();
-        let epoch_ns = clock::ns();
+        clock::start();
         let shared = Arc::new(Self {
             workers: (0..workers).map(Worker::new).collect(),
             injector: Injector::new(),
@@ -135,7 +133,6 @@ impl Shared {
             alive: AtomicUsize::new(0),
             max_fibers,
             epoch,
-            epoch_ns,
             blocking,
             hooks,
             monitor_parker: MonitorParker::new(epoch)?,
@@ -217,12 +214,6 @@ impl Shared {
     /// Nanoseconds since the runtime was created: the clock of its timers.
     pub(crate) fn now_ns(&self) -> u64 {
         self.ns_at(Instant::now())
-    }
-
-    /// A time on the clock of the runtime's timers, in nanoseconds of the steady clock, which all runtimes share.
-    #[inline]
-    pub(super) fn steady_ns(&self, ns: u64) -> u64 {
-        self.epoch_ns.saturating_add(ns)
     }
 
     /// `at` on the clock of the runtime's timers. Saturates after some 584 years.
