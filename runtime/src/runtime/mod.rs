@@ -30,6 +30,7 @@ mod observing;
 #[cfg(feature = "own-tls")]
 mod own_tls;
 mod panic_report;
+mod poller;
 mod recording;
 mod stalls;
 
@@ -39,10 +40,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::scheduler::{Activity, Stall};
-pub use builder::{Builder, Poller};
+pub use builder::Builder;
 pub use deadlock::DeadlockPolicy;
 #[cfg(feature = "own-tls")]
 pub(crate) use own_tls::own_tls_by_default;
+pub use poller::Poller;
 
 use crew::{Crew, Report};
 

@@ -12,6 +12,7 @@ mod budget;
 pub(crate) mod cancel;
 mod cost;
 mod counters;
+mod delivery;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
 #[cfg_attr(feature = "own-tls", path = "own_here.rs")]
@@ -30,7 +31,6 @@ mod quiet;
 pub(crate) mod reach;
 mod recording;
 mod refusals;
-#[cfg(not(loom))]
 pub(crate) mod registry;
 mod relief;
 mod report;

@@ -25,7 +25,7 @@ use crate::cell::{Header, contained};
 use crate::os::clock;
 use crate::poller::Poller;
 use crate::pool::Pool;
-use crate::queue::{Pushed, Sleepers};
+use crate::queue::Sleepers;
 
 /// The phase of a runtime's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,62 +325,6 @@ impl Shared {
         let counts = self.workers.iter().map(|worker| worker.live.len());
         let busy = counts.clone().filter(|count| *count > 0).count();
         (busy, counts.sum::<usize>() + self.roaming.len())
-    }
-
-    /// Wakes one sleeping worker to search for work, unless one searches already.
-    pub(super) fn unpark_one(&self) {
-        if let Some(index) = self.sleepers.choose() {
-            self.unpark(&self.workers[index]);
-        }
-    }
-
-    /// Queues an unstarted fiber from outside, and wakes a worker for it.
-    pub(crate) fn inject(&self, unstarted: NonNull<Header>) {
-        self.outside.count_spawned();
-        self.injector.push(Stealable(unstarted));
-        self.unpark_one();
-        self.tell_monitor();
-    }
-
-    /// Makes the monitor look at what the caller has pushed, if it sleeps although a worker is awake.
-    #[inline(always)]
-    fn tell_monitor(&self) {
-        #[cfg(feature = "own-tls")]
-        self.quiet.after_push(|| self.unpark_monitor());
-    }
-
-    /// Wakes every worker that sleeps, and the poller thread.
-    pub(super) fn unpark_all(&self) {
-        for worker in &self.workers {
-            self.unpark(worker);
-        }
-        if let Pollers::Thread(poller) = &self.pollers {
-            poller.notify();
-        }
-    }
-
-    /// Wakes `worker` if it sleeps.
-    pub(super) fn unpark(&self, worker: &Worker) {
-        if worker.remote.inbox.notify() {
-            self.unpark_sleeping(worker);
-        }
-        self.tell_monitor();
-    }
-
-    /// Puts `fiber`, woken or unstarted, into `worker`'s inbox. From any thread but the worker's own.
-    pub(crate) fn deliver(&self, worker: &Worker, fiber: NonNull<Header>) {
-        // SAFETY: the caller owns the wake-up (or the unstarted fiber), so the fiber is alive and in no list.
-        if unsafe { worker.remote.inbox.push(fiber) } == Pushed::OwnerSleeps {
-            self.unpark_sleeping(worker);
-        }
-        self.tell_monitor();
-    }
-
-    fn unpark_sleeping(&self, worker: &Worker) {
-        match self.poller_of(worker.index) {
-            Some(poller) => poller.notify(),
-            None => worker.remote.parker.unpark(),
-        }
     }
 
     /// Counts a new fiber. Returns false, and counts nothing, if the limit is reached.

@@ -19,6 +19,7 @@
 
 #[cfg_attr(not(feature = "own-tls"), path = "no_absence.rs")]
 mod absence;
+mod hooked;
 mod life;
 mod next;
 mod panic_count;
