@@ -124,8 +124,7 @@ impl Spares {
             state.waiting.push(spare);
             return HandOff::Refused;
         }
-        spare.ward().set(stuck.ward().get());
-        stuck.ward().set(None);
+        pass_on_ward(stuck, &spare);
         self.move_to(worker, &spare);
         let is_last = state.waiting.is_empty();
         drop(state);
@@ -195,6 +194,7 @@ impl Spares {
             return;
         };
         if let Some(former) = worker.try_carrier().filter(|carrier| carrier.withdraw(worker)) {
+            pass_on_ward(former, &spare);
             self.move_to(worker, &spare);
             // If it is no thread that is stuck, it waits again.
             former.wake();
@@ -329,6 +329,12 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
         }
     }
     spares.dismiss(&carrier);
+}
+
+/// Makes the one that `from` looks after the ward of `to`, which has none.
+fn pass_on_ward(from: &Carrier, to: &Carrier) {
+    to.ward().set(from.ward().get());
+    from.ward().set(None);
 }
 
 /// Gives a fiber that went on while its home had left it back to that home.
