@@ -233,7 +233,8 @@ impl Spares {
             return false;
         }
         // Either the thread has been given the worker and has not begun with it, or it runs it.
-        if !theirs.withdraw(other) && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
+        let is_withdrawn = theirs.withdraw(other);
+        if !is_withdrawn && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
             return false;
         }
         self.exchanges.fetch_add(1, Ordering::Relaxed);
@@ -241,7 +242,13 @@ impl Spares {
         if is_free {
             here.ward().set(Some(mine));
         }
-        self.move_to(mine, theirs);
+        mine.set_carrier(theirs);
+        if is_withdrawn {
+            // The thread has been woken for the other one, or is stuck, and looks under the lock.
+            theirs.assign_instead(mine);
+        } else {
+            theirs.assign(mine);
+        }
         true
     }
 
