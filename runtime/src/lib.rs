@@ -251,6 +251,9 @@ pub mod fs;
 pub mod future;
 #[cfg(all(any(doc, doctest), feature = "actor", feature = "macros"))]
 pub mod guide;
+#[cfg(feature = "own-tls")]
+#[doc(hidden)]
+pub mod hook;
 pub mod io;
 pub mod net;
 pub mod observe;

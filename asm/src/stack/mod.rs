@@ -52,6 +52,7 @@ mod registry;
 mod release;
 mod slab;
 mod surplus;
+mod usage;
 
 pub use error::StackError;
 pub use fixture::Fixture;
@@ -63,6 +64,7 @@ pub use registry::{Overrun, Place, bounds_at, overrun_at, places};
 pub use release::Release;
 pub use slab::Stack;
 pub use surplus::Surplus;
+pub use usage::Usage;
 
 /// The usable bytes of a stack by default: of a fiber's in abaca, and of a [coroutine's](crate::coroutine).
 ///

@@ -77,7 +77,7 @@ pub(super) struct State {
     /// The stacks in all slabs.
     pub(super) total: usize,
     /// The handles that were handed out and not given back, including those that were dropped.
-    taken: usize,
+    pub(super) taken: usize,
 }
 
 // SAFETY: the pointers in `slabs` are owned; a slab can be sent and shared, as argued for `Stack`.
@@ -151,6 +151,7 @@ impl StackPool {
             taken: 0,
         };
         let shape = Shape::for_stack(stack_bytes);
+        let shape = fixture.map_or(shape, |fixture| shape.with_fixture(fixture.bytes));
         Self { shared: ManuallyDrop::new(Box::new(Shared { shape, fixture, state: Lock::new(state) })) }
     }
 

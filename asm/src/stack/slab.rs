@@ -24,11 +24,14 @@ use crate::os;
 /// the page. Measured in rings of fibers that do nothing else, on a Zen 3 core, in ns per switch with one
 /// place, with eight and with sixteen: 16 fibers 7.8, 5.0 and 5.0; 32 fibers 7.4, 4.5 and 4.5; 64 fibers
 /// 7.3, 7.0 and 4.9; from 128 to 1000 fibers no difference. Sixteen places would cost twice as much of the
-/// one page that a resting fiber has.
+/// one page that a resting fiber has. A power of two.
 const COLOURS: usize = 8;
 
 /// The distance between two of these places in bytes: a cache line.
 const COLOUR_BYTES: usize = 64;
+
+/// What the frames of a fiber may take that waits for something; those of one that receives from a channel take less.
+const RESTING_BYTES: usize = 896;
 
 /// The sizes of the stacks of one pool, in bytes. All are multiples of the page size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub(super) struct Shape {
     pub(super) guard_bytes: usize,
     /// Their sum, which is an odd number of pages.
     pub(super) stride_bytes: usize,
+    /// How many different places inside a page the tops have.
+    colours: usize,
 }
 
 impl Shape {
@@ -52,7 +57,18 @@ impl Shape {
         // An odd number of pages apart: the page that evens it out goes to the guard.
         let pages = pages | 1;
         let stride_bytes = pages * page;
-        Self { usable_bytes, guard_bytes: stride_bytes - usable_bytes, stride_bytes }
+        Self { usable_bytes, guard_bytes: stride_bytes - usable_bytes, stride_bytes, colours: COLOURS }
+    }
+
+    /// The same for stacks with a fixture of so many bytes. If that shares its page with the frames of a fiber that rests, the tops
+    /// do not take the fiber to a second page.
+    pub(super) fn with_fixture(self, bytes: usize) -> Self {
+        let fits = |colours: usize| bytes + RESTING_BYTES + (colours - 1) * COLOUR_BYTES <= os::page_bytes();
+        let mut colours = self.colours;
+        while colours > 1 && fits(1) && !fits(colours) {
+            colours /= 2;
+        }
+        Self { colours, ..self }
     }
 }
 
@@ -273,7 +289,7 @@ impl Stack {
     /// It lies up to 448 bytes below the end of the last page, at a different distance for neighbouring
     /// stacks, so that their hot ends do not compete for the same part of the cache.
     pub fn top(&self) -> *mut u8 {
-        let colour = self.index as usize % COLOURS * COLOUR_BYTES;
+        let colour = (self.index as usize & (self.slab().shape.colours - 1)) * COLOUR_BYTES;
         // SAFETY: a stack is one stride long, and a stride is longer than all colours.
         unsafe { self.lowest().add(self.slab().shape.stride_bytes - colour) }.as_ptr()
     }
@@ -346,5 +362,23 @@ impl Drop for Stack {
 impl core::fmt::Debug for Stack {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         out.debug_struct("Stack").field("bottom", &self.bottom()).field("top", &self.top()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tops_have_as_many_places_as_leave_a_fixture_and_a_resting_fiber_one_page() {
+        let page = os::page_bytes();
+        let colours = |bytes| Shape::for_stack(64 * 1024).with_fixture(bytes).colours;
+        assert_eq!(colours(0), COLOURS);
+        assert_eq!(colours(page - RESTING_BYTES - 7 * COLOUR_BYTES), COLOURS);
+        assert_eq!(colours(page - RESTING_BYTES - 7 * COLOUR_BYTES + 1), 4);
+        assert_eq!(colours(page - RESTING_BYTES), 1);
+        // They take two pages in any case.
+        assert_eq!(colours(page - RESTING_BYTES + 1), COLOURS);
+        assert_eq!(colours(2 * page), COLOURS);
     }
 }

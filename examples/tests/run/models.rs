@@ -17,9 +17,11 @@ fn supervised_actors_fail_and_are_started_anew() {
 
 #[test]
 fn a_hundred_thousand_actors_are_supervised() {
-    let text = stdout(&run("supervised", &["--actors", "100000"]));
-    assert_eq!(figure(&text, "failed"), 10_000.0);
-    assert_eq!(figure(&text, "alive"), 100_000.0);
+    // Without optimisation as many take a minute.
+    let actors = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+    let text = stdout(&run("supervised", &["--actors", &actors.to_string()]));
+    assert_eq!(figure(&text, "failed"), f64::from(actors / 10));
+    assert_eq!(figure(&text, "alive"), f64::from(actors));
 }
 
 #[test]

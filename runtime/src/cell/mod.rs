@@ -3,6 +3,8 @@
 //!
 //! Nothing here blocks, and nothing here knows the scheduler.
 
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+mod absence;
 mod allocation;
 mod cancel_scope;
 mod cancelled;
@@ -34,6 +36,8 @@ pub use cancelled::Cancelled;
 pub(crate) use cancelled::UnderWay;
 pub use identity::{Fiber, FiberId};
 
+#[cfg(all(test, loom))]
+pub(crate) use absence::Absence;
 pub(crate) use allocation::{allocate, take_result};
 pub(crate) use cancel_scope::{CancelScope, Chain, Fired, Target};
 pub(crate) use contained::contained;
@@ -46,8 +50,6 @@ pub(crate) use labels::Labels;
 pub(crate) use live_list::LiveList;
 pub(crate) use local::{Destroyed, Locals};
 pub(crate) use no_stack::NoStack;
-#[cfg(feature = "own-tls")]
-pub(crate) use own::Absence;
 pub(crate) use relay::{catch as catch_and_resume, note as note_relay};
 pub(crate) use snapshot::{FiberSnapshot, HEADER_OFFSETS, HeaderSnapshot, IDENTITY_OFFSETS};
 pub(crate) use wait::CoarseTime;

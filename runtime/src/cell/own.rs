@@ -7,6 +7,8 @@ use std::{cell::Cell, ptr::NonNull};
 #[cfg(feature = "own-tls")]
 use super::Flags;
 use super::Header;
+#[cfg(feature = "own-tls")]
+use super::absence::Absence;
 use crate::timer::Entry;
 
 /// See the module's documentation.
@@ -15,27 +17,14 @@ pub(super) struct Own {
     /// The thread pointer of the block that lies with the fiber's stack; 0 if the fiber shares its worker's.
     #[cfg(feature = "own-tls")]
     thread_pointer: Cell<usize>,
-    /// Whether the fiber runs on a thread that its home has left. For the home alone.
     #[cfg(feature = "own-tls")]
-    absence: Cell<Absence>,
+    absence: Absence,
     /// The timer in the wheel of the worker where the fiber waits, if the fiber may be resumed elsewhere. For the home alone.
     #[cfg(feature = "own-tls")]
     timer: Cell<Option<NonNull<Entry>>>,
     /// How many guards keep the fiber on its thread.
     #[cfg(feature = "own-tls")]
     pins: Cell<u32>,
-}
-
-/// Whether a fiber runs on a thread that its home has left.
-#[cfg(feature = "own-tls")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Absence {
-    #[default]
-    Present,
-    /// It does, or it has come back and has not gone on since.
-    Absent,
-    /// It is absent, and has been woken: it must not wait when it goes on.
-    AbsentWoken,
 }
 
 #[cfg(not(feature = "own-tls"))]
@@ -87,12 +76,13 @@ impl Header {
     /// Whether the fiber may be running on a thread that its home has left. For the home.
     #[inline(always)]
     pub(crate) fn is_absent(&self) -> bool {
-        self.own.absence.get() != Absence::Present
+        self.own.absence.is_absent()
     }
 
-    /// Sets whether the fiber is absent, and returns what was true before. For the home.
-    pub(crate) fn set_absence(&self, absence: Absence) -> Absence {
-        self.own.absence.replace(absence)
+    /// Whether the fiber is where its home is, or else has been woken meanwhile. For the home.
+    #[inline(always)]
+    pub(crate) fn absence(&self) -> &Absence {
+        &self.own.absence
     }
 
     /// Notes the timer of the wait that begins, if the fiber may be resumed on another worker than the timer's. Returns false if

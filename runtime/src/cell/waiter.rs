@@ -75,6 +75,9 @@ pub(crate) enum Reason {
     Future,
     /// In a wait queue of `park`.
     Queue,
+    /// For a change of a word in memory, in `hook`.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    Address,
 }
 
 /// What is waited for: a reason, and the object that goes with it.
@@ -86,15 +89,19 @@ pub(crate) struct Awaited {
 }
 
 impl Reason {
+    /// The last one.
+    #[cfg(not(any(feature = "own-tls", all(test, loom))))]
+    const LAST: u8 = Self::Queue as u8;
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    const LAST: u8 = Self::Address as u8;
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::Queue as usize + 1;
+    pub(crate) const COUNT: usize = Self::LAST as usize + 1;
 
     /// The reason with this number, or none.
     pub(crate) const fn from_number(number: u8) -> Self {
-        const LAST: u8 = Reason::COUNT as u8 - 1;
         match number {
             // SAFETY: the reasons are numbered from 0 to this one without a gap.
-            0..=LAST => unsafe { std::mem::transmute::<u8, Self>(number) },
+            0..=Self::LAST => unsafe { std::mem::transmute::<u8, Self>(number) },
             _ => Self::None,
         }
     }

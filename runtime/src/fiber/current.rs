@@ -143,8 +143,8 @@ impl Fiber {
 /// Lets the other fibers of this worker run before the caller goes on; on a plain thread, the other threads.
 /// Mirrors [`std::thread::yield_now`].
 ///
-/// For a computation that calls nothing of abaca's for a long time. It is no place to be cancelled:
-/// [`cancel::checkpoint`](crate::cancel::checkpoint) is one.
+/// For a computation that calls nothing of abaca's for a long time. A fiber that was cancelled unwinds from here, as from
+/// [`cancel::checkpoint`](crate::cancel::checkpoint), which lets nobody else run.
 ///
 /// ```
 /// # abaca::run(|| {

@@ -175,7 +175,10 @@ impl<T: AsFd> Descriptor<T> {
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
-        let is_short = |moved: &usize| self.kind == Kind::Stream && *moved < wanted && *moved != 0;
+        let is_short = |moved: &usize| {
+            scheduler::record_bytes(direction == Direction::Read, *moved);
+            self.kind == Kind::Stream && *moved < wanted && *moved != 0
+        };
         self.retry(direction, reason, None, call, is_short)
     }
 

@@ -204,7 +204,7 @@ fn look(fiber: &Header, standing: Standing, runtime: usize, worker: usize, found
 }
 
 /// Held during a collection.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+pub(super) static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Collects the facts. On a plain thread; on a worker's thread it would wait for itself, and read that worker from outside.
 pub(super) fn collect() -> Collection {

@@ -141,5 +141,7 @@ pub(super) const fn name_of(reason: Reason) -> &'static str {
         Reason::Signal => "signal",
         Reason::Future => "future",
         Reason::Queue => "wait queue",
+        #[cfg(any(feature = "own-tls", all(test, loom)))]
+        Reason::Address => "address",
     }
 }

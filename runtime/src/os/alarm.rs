@@ -2,9 +2,11 @@
 //! waking that thread.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::iter;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
@@ -36,12 +38,21 @@ impl Alarm {
         let _ = timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &spec);
     }
 
-    /// Sleeps until the alarm goes off. Returns at once if it has gone off since the last call. May return early.
+    /// Sleeps until the alarm goes off, or one of the `others` is readable. Returns at once if it has gone off since the last call. May
+    /// return early.
     ///
     /// # Panics
     ///
     /// If the descriptor was closed behind our back.
-    pub(crate) fn wait(&self) {
+    pub(crate) fn wait(&self, others: &[BorrowedFd<'_>]) {
+        if !others.is_empty() {
+            let entry = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+            let mut entries: Vec<_> =
+                iter::once(self.fd.as_fd()).chain(others.iter().copied()).map(entry).collect();
+            if !poll(&mut entries, None).is_ok_and(|_| entries[0].revents().contains(PollFlags::IN)) {
+                return;
+            }
+        }
         let result = rustix::io::read(&self.fd, &mut [0_u8; 8]);
         assert!(matches!(result, Ok(8) | Err(Errno::INTR)), "read of a timer: {result:?}");
     }

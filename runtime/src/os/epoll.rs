@@ -56,6 +56,17 @@ impl Epoll {
         Ok(epoll::add(&self.0, fd, EventData::new_u64(key), events)?)
     }
 
+    /// Watches `fd` again as [`add`](Self::add) did, whether or not it is still watched: a number may have been closed behind the
+    /// runtime's back, and be another file's now. What is ready is reported again.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn renew(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        let events = EventFlags::from_bits_retain(READABLE | URGENT | WRITABLE) | EventFlags::ET;
+        match epoll::modify(&self.0, fd, EventData::new_u64(key), events) {
+            Err(Errno::NOENT) => self.add(fd, key),
+            result => Ok(result?),
+        }
+    }
+
     /// Watches `fd` for urgent data only.
     pub(crate) fn add_urgent(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         Ok(epoll::add(&self.0, fd, EventData::new_u64(0), EventFlags::PRI)?)
@@ -146,6 +157,13 @@ impl EventFd {
         Ok(epoll::add(&epoll.0, &self.0, EventData::new_u64(key), EventFlags::IN | EventFlags::ET)?)
     }
 
+    /// Makes the eventfd unreadable again, for one that is not in an epoll instance.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn reset(&self) {
+        // It fails if the eventfd is not readable.
+        let _ = rustix::io::read(&self.0, &mut [0_u8; 8]);
+    }
+
     /// Makes the eventfd readable. May be called in a signal handler. A lost notification would hang the program, so the process
     /// aborts if the kernel refuses the write.
     pub(crate) fn notify(&self) {
@@ -181,6 +199,25 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     let timeout = timeout.map(timespec);
     let count = poll(&mut [PollFd::from_borrowed_fd(fd, events)], timeout.as_ref())?;
     Ok(count > 0)
+}
+
+/// Waits with ppoll(2) until one of the epoll instances has an event, or the eventfd is readable. Returns false if the timeout has passed.
+/// A signal ends the wait early.
+#[cfg(feature = "own-tls")]
+pub(crate) fn wait_any(
+    epoll: &Epoll,
+    eventfd: &EventFd,
+    other: Option<&Epoll>,
+    timeout: Option<Duration>,
+) -> bool {
+    let entry = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    let [epoll, eventfd] = [entry(epoll.0.as_fd()), entry(eventfd.0.as_fd())];
+    let timeout = timeout.map(timespec);
+    let count = match other {
+        None => poll(&mut [epoll, eventfd], timeout.as_ref()),
+        Some(other) => poll(&mut [epoll, eventfd, entry(other.0.as_fd())], timeout.as_ref()),
+    };
+    count != Ok(0)
 }
 
 /// Whether there is urgent data, or the descriptor has failed or ended. For some files this call clears the state.

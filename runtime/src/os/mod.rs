@@ -27,6 +27,8 @@ pub(crate) mod message;
 pub(crate) mod nowait;
 pub(crate) mod objects;
 pub(crate) mod peek;
+pub(crate) mod private_socket;
+pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod reopen;
 pub(crate) mod signal;
@@ -37,6 +39,7 @@ pub(crate) mod stderr;
 pub(crate) mod storage;
 pub(crate) mod thread;
 pub(crate) mod thread_state;
+pub(crate) mod ticks;
 #[cfg(feature = "backtrace")]
 pub(crate) mod trace_signal;
 pub(crate) mod unwind;

@@ -1,6 +1,7 @@
 //! Takes the place of `alarm.rs` under loom, which has no clock: it stores the time that it is set to, and no thread sleeps.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,7 @@ impl Alarm {
         self.0.swap(at_ns, Ordering::AcqRel);
     }
 
-    pub(crate) fn wait(&self) {
+    pub(crate) fn wait(&self, _others: &[BorrowedFd<'_>]) {
         loom::thread::yield_now();
     }
 

@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "a system call")]
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
@@ -15,6 +16,32 @@ use super::stderr;
 
 /// Starts a thread that runs `body`.
 pub(crate) fn start(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    as_kernel_threads(|| start_thread(name, body))
+}
+
+thread_local! {
+    static KERNEL_THREADS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a thread that the caller starts is to be one of the kernel's, where `pthread_create` would make a fiber.
+#[cfg(feature = "own-tls")]
+pub(crate) fn wants_kernel_threads() -> bool {
+    KERNEL_THREADS.get()
+}
+
+/// Calls `f`, in which the threads that the caller starts are the kernel's.
+pub(crate) fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            KERNEL_THREADS.set(self.0);
+        }
+    }
+    let _restore = Restore(KERNEL_THREADS.replace(true));
+    f()
+}
+
+fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.clone()).spawn(move || {
         // If this fails, handlers run on the alternate stack that `std` provides, if it does.
         let _signal_stack = AlternateStack::install();

@@ -25,10 +25,13 @@ pub(crate) use slot::{Direction, Entry, Snapshot};
 pub(crate) use source::{ReadNotifier, Source};
 
 use crate::cell::Wakeup;
+#[cfg(feature = "own-tls")]
+use crate::os::epoll::wait_any;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
 use crate::os::fork::Generation;
+use crate::queue::Count;
 
 /// The key of the eventfd, which no registration has.
 const NOTIFY: u64 = u64::MAX;
@@ -41,13 +44,24 @@ pub(crate) struct Poller {
     epoll: Epoll,
     eventfd: EventFd,
     registry: Registry,
-    /// Locked by the thread that waits, which is always the same one.
+    /// Locked by the thread that waits, which is always the same one, or takes what is there in its place.
     buffer: Mutex<EventBuffer>,
     /// Held from the lookup of a registration to the publication of a new one.
     registering: Mutex<()>,
     is_shut_down: AtomicBool,
+    /// How often the poller's thread has asked the kernel, and for how many descriptors there was an event.
+    rounds: Count,
+    events: Count,
     /// The process that polls. A forked copy of it must not change the epoll instance.
     generation: Generation,
+}
+
+/// A poller can itself be watched: it is readable while it has events.
+#[cfg(feature = "own-tls")]
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
 }
 
 impl Poller {
@@ -61,17 +75,45 @@ impl Poller {
             buffer: Mutex::new(EventBuffer::new(BATCH)),
             registering: Mutex::new(()),
             is_shut_down: AtomicBool::new(false),
+            rounds: Count::default(),
+            events: Count::default(),
             generation: Generation::current(),
         }))
     }
 
-    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, mut wake: impl FnMut(Wakeup)) {
+    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification. Returns
+    /// the number of events.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, wake: impl FnMut(Wakeup)) -> u64 {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = self.epoll.wait(&mut buffer, timeout, |event| {
+        self.collect(&mut buffer, timeout, wake, || {})
+    }
+
+    /// Passes the wake-ups of the events that are there to `wake`, in the place of the thread that waits here and is busy. From any
+    /// thread.
+    pub(crate) fn collect_from_outside(&self, wake: impl FnMut(Wakeup)) {
+        // If it is locked, that thread waits.
+        if let Ok(mut buffer) = self.buffer.try_lock()
+            && !self.is_shut_down()
+        {
+            // A notification is for that thread.
+            self.collect(&mut buffer, Some(Duration::ZERO), wake, || self.notify());
+        }
+    }
+
+    #[inline]
+    fn collect(
+        &self,
+        buffer: &mut EventBuffer,
+        timeout: Option<Duration>,
+        mut wake: impl FnMut(Wakeup),
+        notified: impl Fn(),
+    ) -> u64 {
+        let mut events = 0;
+        let result = self.epoll.wait(buffer, timeout, |event| {
             if event.key == NOTIFY {
-                return;
+                return notified();
             }
+            events += 1;
             let Some(slot) = self.registry.find(event.key) else { return };
             let event_of = |ready: u32, hints_off: u32| match event.bits {
                 bits if bits & (hints_off | BROKEN) != 0 => Event::HintsOff,
@@ -80,7 +122,10 @@ impl Poller {
             };
             slot.event([event_of(READABLE, READ_ENDED | URGENT), event_of(WRITABLE, 0)], &mut wake);
         });
+        self.rounds.add(1);
+        self.events.add(events);
         result.expect("epoll_wait on an epoll instance of our own fails only when interrupted");
+        events
     }
 
     /// Ends the current [`wait`](Self::wait), or the next one.
@@ -91,6 +136,23 @@ impl Poller {
     /// Whether there is an event to take. From any thread.
     pub(crate) fn has_events(&self) -> bool {
         wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
+    }
+
+    /// How often [`wait`](Self::wait) was called, and how many events it got. From any thread.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.rounds.get(), self.events.get())
+    }
+
+    /// Waits until there is an event to take, here or in the `other` poller, or `summons` is readable. Takes nothing. Returns false if the
+    /// timeout has passed.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn await_event(
+        &self,
+        summons: &EventFd,
+        other: Option<&Self>,
+        timeout: Option<Duration>,
+    ) -> bool {
+        wait_any(&self.epoll, summons, other.map(|other| &other.epoll), timeout)
     }
 
     /// The number of registered descriptors. If it is 0, there is no need to poll.
@@ -116,6 +178,18 @@ impl Poller {
         let (index, key) = self.registry.occupy();
         self.epoll.add(fd, key).inspect_err(|_| self.registry.vacate(index))?;
         Ok(index)
+    }
+
+    /// Watches `fd` again for the registration with this index.
+    #[cfg(feature = "own-tls")]
+    fn renew(&self, fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+        self.epoll.renew(fd, self.registry.key_of(index))
+    }
+
+    /// Gives a registration's slot back, whose descriptor was closed, or has another number.
+    #[cfg(feature = "own-tls")]
+    fn abandon(&self, index: u32) {
+        self.registry.vacate(index);
     }
 
     fn deregister(&self, fd: BorrowedFd<'_>, index: u32) {

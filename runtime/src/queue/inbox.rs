@@ -136,7 +136,7 @@ impl<T: Link> Inbox<T> {
         }
     }
 
-    /// Takes all items, the oldest push first. Only the owner calls this, while it is awake. One load if there is nothing.
+    /// Takes all items, the oldest push first. The owner calls this, while it is awake. One load if there is nothing.
     #[inline]
     pub(crate) fn drain(&self) -> ReadyList<T> {
         // Relaxed: an item that this misses is found by the next drain, or refuses the next `begin_sleep`.
@@ -144,11 +144,29 @@ impl<T: Link> Inbox<T> {
     }
 
     fn drain_items(&self) -> ReadyList<T> {
-        let list = ReadyList::new();
         // Acquire: pairs with the Release in `push`.
         let head = self.head.swap(Self::EMPTY, Ordering::Acquire);
         debug_assert!(head != Self::SLEEPING, "a sleeping owner does not drain");
-        let mut newest = Self::item(head);
+        Self::list_from(Self::item(head))
+    }
+
+    /// Takes all items, as [`drain`](Self::drain) does, in the place of an owner that is busy. From any thread, which must push back
+    /// what only the owner may have, and must [`notify`](Self::notify) the owner then: it may have been notified of something else.
+    pub(crate) fn drain_from_outside(&self) -> ReadyList<T> {
+        let mut head = self.head.load(Ordering::Relaxed);
+        while let Some(item) = Self::item(head) {
+            // Acquire: as in `drain_items`.
+            match self.head.compare_exchange_weak(head, Self::EMPTY, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Self::list_from(Some(item)),
+                Err(now) => head = now,
+            }
+        }
+        ReadyList::new()
+    }
+
+    /// The items below `newest`, with it, the oldest first. They are the calling thread's.
+    fn list_from(mut newest: Option<NonNull<T>>) -> ReadyList<T> {
+        let list = ReadyList::new();
         while let Some(item) = newest {
             // SAFETY: by the contract of `push` the item is valid; the swap gave it and all below it to this thread.
             newest = unsafe { item.as_ref().next().get() };

@@ -31,6 +31,56 @@ fn drain(inbox: &Inbox<Item>, into: &mut Vec<usize>) {
     }
 }
 
+/// Another thread takes the items of an owner that seems busy, keeps the even ones and gives the others back.
+#[test]
+fn model_what_is_taken_from_outside_is_kept_or_comes_back() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let (inbox, event) = (Arc::new(Inbox::new()), Arc::new(Notify::new()));
+        let (theirs, their_event) = (Arc::clone(&inbox), Arc::clone(&event));
+        let pusher = thread::spawn(move || {
+            if push_all(&theirs, batch(&[1, 2])) > 0 {
+                their_event.notify();
+            }
+        });
+        let (theirs, their_event) = (Arc::clone(&inbox), Arc::clone(&event));
+        let outsider = thread::spawn(move || {
+            let list = theirs.drain_from_outside();
+            let mut kept = 0;
+            let mut is_empty = true;
+            let mut owner_sleeps = false;
+            while let Some(item) = list.pop_front() {
+                is_empty = false;
+                if Item::number(item) % 2 == 0 {
+                    kept += 1;
+                } else {
+                    // SAFETY: the item is leaked, and in no list.
+                    owner_sleeps |= unsafe { theirs.push(item) } == Pushed::OwnerSleeps;
+                }
+            }
+            if owner_sleeps || (!is_empty && theirs.notify()) {
+                their_event.notify();
+            }
+            kept
+        });
+        let mut seen = Vec::new();
+        drain(&inbox, &mut seen);
+        // The odd one is never kept.
+        while !seen.contains(&1) {
+            if inbox.begin_sleep() {
+                event.wait();
+                inbox.end_sleep();
+            }
+            drain(&inbox, &mut seen);
+        }
+        pusher.join().unwrap();
+        let kept = outsider.join().unwrap();
+        drain(&inbox, &mut seen);
+        assert_eq!(seen.len() + kept, 2, "each is somebody's, once");
+    });
+}
+
 #[test]
 fn model_a_push_is_drained_or_its_pusher_must_notify() {
     let mut model = loom::model::Builder::new();

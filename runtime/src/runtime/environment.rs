@@ -1,10 +1,11 @@
-//! The settings that the environment has a say in, where the program sets nothing.
+//! What the environment says about a runtime.
 
 use std::io;
+use std::path::PathBuf;
 use std::thread;
 
-use super::builder::invalid;
-use super::{Builder, Poller};
+use super::builder::{Builder, invalid};
+use super::poller::Poller;
 
 /// The most workers of one runtime.
 const MAX_WORKERS: usize = 1024;
@@ -31,5 +32,11 @@ impl Builder {
             (None, Ok("thread")) => Ok(Poller::Thread),
             (None, Ok(_)) => Err(invalid("ABACA_POLLER is `workers` or `thread`")),
         }
+    }
+
+    /// The path that is set, or that the environment has.
+    pub(super) fn socket_path(&self) -> Option<PathBuf> {
+        let of_environment = || std::env::var_os("ABACA_OBSERVE").filter(|path| !path.is_empty());
+        self.observe_at.clone().or_else(|| of_environment().map(PathBuf::from))
     }
 }

@@ -26,9 +26,12 @@ mod crew;
 mod deadlock;
 mod dump_signal;
 mod environment;
+mod observing;
 #[cfg(feature = "own-tls")]
 mod own_tls;
 mod panic_report;
+mod poller;
+mod recording;
 mod stalls;
 
 use std::fmt;
@@ -37,13 +40,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::scheduler::{Activity, Stall};
-pub use builder::{Builder, Poller};
+pub use builder::Builder;
 pub use deadlock::DeadlockPolicy;
+#[cfg(feature = "own-tls")]
+pub(crate) use own_tls::own_tls_by_default;
+pub use poller::Poller;
 
 use crew::{Crew, Report};
 
 use crate::cell::{Cancelled, NoStack};
 use crate::fiber::{self, JoinHandle, SpawnError};
+use crate::observe::{Metrics, Server};
 use crate::pool;
 use crate::scheduler::{self, Shared};
 
@@ -89,6 +96,8 @@ impl std::error::Error for ShutdownError {}
 /// ```
 pub struct Runtime {
     pub(crate) shared: Arc<Shared>,
+    /// Ended before the crew is.
+    server: Option<Server>,
     /// `None` once the runtime is shut down.
     crew: Option<Crew>,
     waits: Arc<deadlock::Waits>,
@@ -226,6 +235,18 @@ impl Runtime {
         self.shared.blocking.metrics()
     }
 
+    /// What the runtime has done and has now: fibers, workers, pollers, stacks.
+    ///
+    /// ```
+    /// let runtime = abaca::Runtime::builder().workers(2).build().unwrap();
+    /// runtime.run(|| abaca::spawn(|| ()).join().unwrap());
+    /// let metrics = runtime.metrics();
+    /// assert_eq!((metrics.workers.len(), metrics.spawned, metrics.live), (2, 2, 0));
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.shared)
+    }
+
     /// Shuts the runtime down: accepts no new fibers, [cancels](crate::cancel) the fibers that are left, and waits until they
     /// have ended.
     ///
@@ -261,12 +282,14 @@ impl Runtime {
         let Some(crew) = self.crew.take_if(|crew| !crew.waits_for_caller()) else {
             panic!("a runtime cannot be shut down from one of its fibers: drop it there")
         };
+        self.server = None;
         crew.end(timeout, Report::Caller)
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        self.server = None;
         if let Some(crew) = self.crew.take() {
             let _ = crew.end(self.shutdown_timeout, Report::Stderr);
         }

@@ -43,6 +43,10 @@ pub(crate) fn deliverable(
     can_unwind: impl Fn(usize) -> bool,
 ) -> Option<Target> {
     let first = pending(chain, fiber)?;
+    #[cfg(feature = "own-tls")]
+    if fiber.is_some_and(|fiber| fiber.has(Flags::ENDS_IN_ERROR)) {
+        return Some(first);
+    }
     if first == Target::Fiber && can_unwind(0) {
         return Some(first);
     }

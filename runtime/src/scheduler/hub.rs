@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use super::bound::Bound;
 use super::here;
+use super::recording::{Cause, Kind};
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
 use crate::cell::{Header, Outcome, Waiter, Wakeup};
+use crate::poller::Poller;
 use crate::queue::{AdaptiveSpin, Search, steal_half};
 
 /// The length from which a deque is worth stealing from, and waking a worker for, at once. A shorter one is stolen from
@@ -29,6 +31,22 @@ const BUSY: Duration = Duration::from_micros(20);
 
 /// How long a worker that sees a short deque elsewhere watches it before it sleeps. To sleep and be woken costs more.
 pub(super) const WATCH: Duration = Duration::from_micros(50);
+
+/// Why a worker's hub ends on its thread.
+#[derive(Debug)]
+pub(super) enum Departure {
+    /// The runtime has been shut down.
+    End,
+    /// The worker is another thread's. This fiber has gone on without it.
+    #[cfg(feature = "own-tls")]
+    WithoutFiber(NonNull<Header>),
+    /// The worker is another thread's, which has taken it while it slept.
+    #[cfg(feature = "own-tls")]
+    InItsSleep,
+    /// The thread has exchanged the worker for this one.
+    #[cfg(feature = "own-tls")]
+    For(NonNull<Worker>),
+}
 
 /// The hub's state between two passes.
 #[derive(Default)]
@@ -43,36 +61,45 @@ pub(super) struct HubState {
     /// A fiber that goes on at the end of the tick, after everything that the full check then finds, or when there is
     /// nothing else to run.
     deferred: Cell<Option<NonNull<Header>>>,
+    /// The sibling that slept at the last look although there was something for it to do.
+    #[cfg(feature = "own-tls")]
+    pub(super) suspicion: Cell<super::handoff::Suspicion>,
 }
 
 impl Worker {
-    /// Runs fibers on the calling thread until the runtime has been shut down, or the worker has left the thread. Then it returns
-    /// the fiber that has gone on without it.
-    pub(super) fn run(&self) -> Option<NonNull<Header>> {
+    /// Runs fibers on the calling thread until the runtime has been shut down, or the worker has left the thread.
+    pub(super) fn run(&self) -> Departure {
         here::set_worker(Some(self));
-        let mut absent = None;
-        while absent.is_none()
-            && let Some(fiber) = self.find()
-        {
-            // Relaxed: a count, written by this thread alone.
-            self.remote.resumed.store(self.remote.resumed.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-            absent = self.run_from(self.resume(fiber));
-            while absent.is_none()
-                && let Some(request) = self.refuse_next()
-            {
-                absent = self.run_from(Ok(request));
+        self.come_to_thread();
+        let departure = self.run_fibers();
+        here::set_worker(None);
+        departure
+    }
+
+    fn run_fibers(&self) -> Departure {
+        loop {
+            let run_next = || {
+                let fiber = self.find()?;
+                // Relaxed: a count, written by this thread alone.
+                self.remote.resumed.store(self.remote.resumed.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                self.run_from(self.resume(fiber))?;
+                while let Some(request) = self.refuse_next() {
+                    self.run_from(Ok(request))?;
+                }
+                Ok(())
+            };
+            if let Err(departure) = run_next() {
+                return departure;
             }
         }
-        here::set_worker(None);
-        absent
     }
 
     /// Handles the request of a fiber that was run, or starts a fiber that got no stack, and so on until a request starts nothing.
-    /// Returns a fiber that has gone on without this worker, which is then another thread's.
+    /// It fails if the fiber has gone on without this worker, which is then another thread's.
     fn run_from(
         &self,
         mut outcome: Result<Request, (NonNull<Header>, std::io::Error)>,
-    ) -> Option<NonNull<Header>> {
+    ) -> Result<(), Departure> {
         loop {
             let request = outcome.or_else(|(unstarted, error)| self.refuse(unstarted, error).ok_or(()));
             match request {
@@ -84,9 +111,9 @@ impl Worker {
                 Ok(Request::Defer(fiber)) => self.defer(fiber),
                 Ok(Request::Nothing) | Err(()) => {}
                 #[cfg(feature = "own-tls")]
-                Ok(Request::Return(absent)) => return Some(absent),
+                Ok(Request::Return(absent)) => return Err(Departure::WithoutFiber(absent)),
             }
-            return None;
+            return Ok(());
         }
     }
 
@@ -109,8 +136,8 @@ impl Worker {
         }
     }
 
-    /// The next fiber to run; sleeps until there is one. `None` ends the worker.
-    pub(super) fn find(&self) -> Option<NonNull<Header>> {
+    /// The next fiber to run; sleeps until there is one. It fails if the worker ends, or leaves the thread.
+    pub(super) fn find(&self) -> Result<NonNull<Header>, Departure> {
         // Relaxed: thieves only compare it with what they saw before.
         self.remote.epoch.store(self.remote.epoch.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         // Here as well as below, since fibers that yield in a loop may give a worker something to run at all times.
@@ -125,12 +152,12 @@ impl Worker {
             if self.tick.may_take_unstarted()
                 && let Some(unstarted) = self.oldest_unstarted().or_else(|| self.injected())
             {
-                return Some(unstarted);
+                return Ok(unstarted);
             }
         }
         // Here as well as below, for the same reason as above.
         if let Some(returned) = self.take_returned() {
-            return Some(returned);
+            return Ok(returned);
         }
         // Held by this worker while it searches, and by the thread that chose it while it sleeps; see
         // `queue/sleepers/README.md`.
@@ -141,7 +168,7 @@ impl Worker {
             let at_hand = at_hand.or_else(|| self.take_returned()).or_else(|| self.hub_state.deferred.take());
             if let Some(fiber) = at_hand.or_else(|| self.injected()) {
                 self.end_search(search);
-                return Some(fiber);
+                return Ok(fiber);
             }
             if self.has_requests() {
                 self.serve_requests();
@@ -154,7 +181,7 @@ impl Worker {
                 }
                 if self.live.len() == 0 && self.shared().roaming.len() == 0 {
                     self.end_search(search);
-                    return None;
+                    return Err(Departure::End);
                 }
             }
             search = search.or_else(|| self.start_searching());
@@ -162,9 +189,9 @@ impl Worker {
                 && let Some(fiber) = self.search_others()
             {
                 self.end_search(search);
-                return Some(fiber);
+                return Ok(fiber);
             }
-            search = self.sleep(search);
+            search = self.sleep(search)?;
         }
     }
 
@@ -216,7 +243,9 @@ impl Worker {
 
     /// Makes every fiber ready whose deadline has passed.
     pub(super) fn expire_timers(&self, now_ns: u64) {
-        self.wheel.expire(now_ns, |entry| {
+        let mut expired = 0;
+        let mut expire = |entry: NonNull<crate::timer::Entry>| {
+            expired += 1;
             if let Some(bound) = Bound::of(entry) {
                 return self.expire_bound(entry, bound);
             }
@@ -226,7 +255,9 @@ impl Worker {
             if let Some(Wakeup::Fiber(fiber)) = waiter.claim(Outcome::TimedOut) {
                 self.make_ready(fiber);
             }
-        });
+        };
+        self.wake_for(Cause::Timer, || self.wheel.expire(now_ns, &mut expire));
+        self.remote.counters.timers.add(expired);
     }
 
     /// Whether this worker has to poll.
@@ -239,7 +270,15 @@ impl Worker {
         if let Some(poller) = self.shared().poller_of(self.index)
             && poller.registered() != 0
         {
-            poller.wait(Some(Duration::ZERO), super::wake);
+            self.poll(poller, Some(Duration::ZERO));
+        }
+    }
+
+    /// Waits for the poller's events, and wakes whom they are for.
+    pub(super) fn poll(&self, poller: &Poller, timeout: Option<Duration>) {
+        let events = self.wake_for(Cause::Poller, || poller.wait(timeout, super::wake));
+        if events > 0 {
+            self.record(Kind::Poll, 0, events);
         }
     }
 
@@ -250,7 +289,7 @@ impl Worker {
 
     /// Ends the search of this worker, which has something to run. If it was the last to search, it wakes the next worker for
     /// the work that is left over.
-    fn end_search(&self, search: Option<Search>) {
+    pub(super) fn end_search(&self, search: Option<Search>) {
         let shared = self.shared();
         if search.is_some_and(|search| shared.sleepers.stop_searching(search)) && shared.has_work_for_anyone()
         {
@@ -299,17 +338,23 @@ impl Worker {
     }
 
     /// How many of this worker's fibers other workers could take.
-    pub(super) fn stealable(&self) -> usize {
+    pub(crate) fn stealable(&self) -> usize {
         self.remote.stealer.len() + usize::from(!self.remote.newest.is_empty())
     }
 
     /// Takes the older half of the victim's unstarted fibers, to run here oldest first. Returns the oldest.
     fn steal_half(&self, victim: &Worker) -> Option<NonNull<Header>> {
         let oldest = steal_half(&victim.remote.stealer, &self.deque);
-        oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())
+        let stolen = oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())?;
+        let counters = &self.remote.counters;
+        self.record(Kind::Steal, victim.index as u8, 1 + self.deque.len() as u64);
+        counters.steals.add(1);
+        // A thief has nothing of its own.
+        counters.stolen.add(1 + self.deque.len() as u64);
+        Some(stolen)
     }
 
-    fn next_random(&self) -> usize {
+    pub(super) fn next_random(&self) -> usize {
         // A linear congruential step (Numerical Recipes): it only has to spread the thieves.
         let next = self
             .hub_state

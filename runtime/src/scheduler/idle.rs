@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::hub::WATCH;
+use super::hub::{Departure, WATCH};
+use super::recording::Kind;
 use super::worker::Worker;
 use crate::atomic::spin;
 use crate::os::slack;
@@ -19,21 +20,19 @@ const STACKS_KEPT: usize = 256;
 
 impl Worker {
     /// Sleeps until a timer, an event of the poller, or a notification. Takes the search that found nothing, and returns the
-    /// search to go on with.
-    pub(super) fn sleep(&self, search: Option<Search>) -> Option<Search> {
+    /// search to go on with. It fails if the worker leaves the thread meanwhile.
+    pub(super) fn sleep(&self, search: Option<Search>) -> Result<Option<Search>, Departure> {
         let shared = self.shared();
         self.trim_stacks(STACKS_KEPT);
         self.scavenge();
         shared.sleepers.announce(self.index, search);
         let work = shared.has_work_for_anyone();
         if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
+            self.remote.counters.sleeps.add(1);
             let began = shared.now_ns();
             let until = [self.wheel.next_deadline(), self.scavenger.due_ns()].into_iter().flatten().min();
             let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
-            slack::sleep(timeout, |timeout| match shared.poller_of(self.index) {
-                Some(poller) => poller.wait(timeout, super::wake),
-                None => self.remote.parker.park(timeout),
-            });
+            self.await_event(began, timeout)?;
             let slept_ns = || shared.now_ns() - began;
             self.hub_state.expects_items.set(
                 shared.poller_of(self.index).is_some()
@@ -41,17 +40,37 @@ impl Worker {
                     && slept_ns() < SHORT_SLEEP.as_nanos() as u64,
             );
             self.tick.reset(slept_ns);
-            self.remote.inbox.end_sleep();
-            self.set_coarse_now();
-            shared.unpark_monitor();
+            self.end_sleep();
         }
-        let search = shared.sleepers.retract(self.index);
+        let search = self.after_sleep();
+        Ok(if work { search.or_else(|| self.start_searching()) } else { search })
+    }
+
+    /// Waits in the kernel until there is something to do, and takes the events of the poller.
+    pub(super) fn wait_in_kernel(&self, timeout: Option<Duration>) {
+        self.record(Kind::Sleep, 0, 0);
+        slack::sleep(timeout, |timeout| match self.shared().poller_of(self.index) {
+            Some(poller) => self.poll(poller, timeout),
+            None => self.remote.parker.park(timeout),
+        });
+        self.record(Kind::Awake, 0, 0);
+    }
+
+    pub(super) fn end_sleep(&self) {
+        self.remote.inbox.end_sleep();
+        self.set_coarse_now();
+        self.shared().unpark_monitor();
+    }
+
+    /// Does what comes after a sleep, or in its place. Returns the search that was begun in the worker's name meanwhile.
+    pub(super) fn after_sleep(&self) -> Option<Search> {
+        let search = self.shared().sleepers.retract(self.index);
         if !self.wheel.is_empty() {
-            self.expire_timers(shared.now_ns());
+            self.expire_timers(self.shared().now_ns());
         }
         self.renew_tick();
         self.pace.reset();
-        if work { search.or_else(|| self.start_searching()) } else { search }
+        search
     }
 
     /// Spins before sleeping, if the inbox ended the last sleep so soon that it did not pay: two fibers on two workers that

@@ -166,7 +166,7 @@ impl Worker {
     /// The number of started fibers that live here, roaming ones left out.
     pub(crate) fn fiber_count(&self) -> usize {
         // Relaxed: a count.
-        self.remote.fibers.load(Ordering::Relaxed)
+        self.live.len()
     }
 }
 

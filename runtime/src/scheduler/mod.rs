@@ -11,6 +11,8 @@ mod bound;
 mod budget;
 pub(crate) mod cancel;
 mod cost;
+mod counters;
+mod delivery;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
 #[cfg_attr(feature = "own-tls", path = "own_here.rs")]
@@ -21,14 +23,16 @@ mod idle;
 pub(crate) mod inspect;
 mod monitor;
 mod monitor_parker;
+mod outside;
 #[cfg_attr(loom, path = "model_parker.rs")]
 mod parker;
 mod quiet;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
+mod recording;
 mod refusals;
-#[cfg(not(loom))]
 pub(crate) mod registry;
+mod relief;
 mod report;
 mod reporting;
 #[cfg_attr(loom, path = "model_requests.rs")]
@@ -52,13 +56,17 @@ pub(crate) use bound::Bound;
 pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
+pub(crate) use counters::{BOUNDS, Histogram};
 #[cfg(feature = "own-tls")]
-pub(crate) use handoff::Spares;
+pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
 #[cfg(feature = "own-tls")]
-pub(crate) use here::{pin, unpin};
+pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
+pub(crate) use recording::{
+    Cause, Decoded, Kind, OnTrigger, Trigger, record_bytes, record_text, set_recorder, trigger,
+};
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
@@ -88,12 +96,14 @@ pub(crate) fn is_closing() -> bool {
 #[inline]
 pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
     let Some(worker) = here::present_at(worker) else { return spawn_elsewhere(worker, fiber) };
+    worker.remote.counters.spawned.add(1);
     if let Some(me) = fiber_on(&worker) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::DISTRIBUTED_OR_LABELLED) {
+        if header.has(Flags::SPAWNS_SLOWLY) {
             // SAFETY: a new fiber that is in no queue yet is ours.
             let child = unsafe { fiber.as_ref() };
+            worker.record_fiber(Kind::Spawn, child);
             if header.has(Flags::LABELLED) {
                 child.inherit_labels(header);
             }
@@ -134,8 +144,11 @@ fn inherit_labels(me: NonNull<Header>, fiber: NonNull<Header>) {
 pub(crate) fn spawn_beside(worker: &'static Worker, me: NonNull<Header>, fiber: NonNull<Header>) {
     inherit_labels(me, fiber);
     let worker = come_home(worker);
+    worker.remote.counters.spawned.add(1);
+    // SAFETY: a new fiber that is in no queue yet is ours.
+    worker.record_fiber(Kind::Spawn, unsafe { fiber.as_ref() });
     // Straight into the ready list.
-    worker.make_ready(fiber);
+    worker.queue(fiber);
     here::bind([me, fiber], worker);
 }
 

@@ -1,7 +1,7 @@
 //! The monitor: a thread that watches for workers that stay in one fiber for long.
 //!
 //! While a worker is awake, the monitor periodically compares each worker's position (`Worker::position`) with the one before.
-//! If a worker with unstarted fibers makes no progress for one period, the monitor wakes a sleeping worker to steal them. A
+//! If a worker makes no progress for one period, the monitor hands on what that worker is not needed for (`relief.rs`). A
 //! worker that makes no progress for the threshold while others wait for it is reported, once per stall. When all workers
 //! sleep the monitor sleeps too, until one of them wakes up (`monitor_parker.rs`), after it has looked whether anything ever will
 //! wake one (`quiet.rs`).
@@ -11,7 +11,10 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "own-tls")]
+use super::handoff::{HandOff, Spares};
 use super::quiet::Quiet;
+use super::recording::Trigger;
 use super::reporting::Reporting;
 use super::shared::{Phase, Shared};
 use super::stall::Stall;
@@ -24,12 +27,34 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// seen within twice this time.
 const HANDOFF_PERIOD: Duration = Duration::from_micros(500);
 
+/// How soon it looks again at a worker that has just left a thread: a fiber that blocks its thread seldom comes alone.
+const ROW_PERIOD: Duration = Duration::from_micros(150);
+
+/// How many such looks at a worker follow a hand-off.
+#[cfg(feature = "own-tls")]
+const ROW_LOOKS: u32 = 8;
+
+/// How long a worker that sleeps may have to wait for the thread that it was given to, or for the one that looks after it.
+#[cfg(feature = "own-tls")]
+const RESCUE: Duration = Duration::from_millis(1);
+
+/// How soon the monitor looks again, once, at a worker that cannot leave its thread, if something could be handed on.
+const RELIEF_PERIOD: Duration = Duration::from_millis(1);
+
 /// The monitor's record of one worker.
 #[derive(Default)]
 struct Progress {
     position: Option<Position>,
     stalled_for: Duration,
     is_reported: bool,
+    /// When the worker was last seen in another position.
+    #[cfg(feature = "own-tls")]
+    looked_ns: u64,
+    /// Whether it stood still at the last look and nobody waited for it.
+    #[cfg(feature = "own-tls")]
+    is_alone: bool,
+    /// How many more looks come soon.
+    soon_looks: u32,
 }
 
 impl Shared {
@@ -60,8 +85,10 @@ pub(crate) fn run_monitor(shared: &Shared) {
     let goes_on = || shared.phase() == Phase::Running || (has_handoff && shared.has_running_workers());
     while goes_on() {
         let all_asleep = shared.all_asleep();
-        let until = if all_asleep { quiet.look(shared) } else { shared.next_check() };
-        shared.monitor_parker.sleep(until, || goes_on() && (!all_asleep || shared.all_asleep()));
+        if all_asleep || !keeps_vigil(shared, &progress, goes_on) {
+            let until = if all_asleep { quiet.look(shared) } else { next_look(shared, &progress) };
+            shared.monitor_parker.sleep(until, &[], || goes_on() && (!all_asleep || shared.all_asleep()));
+        }
         let now = shared.now_ns();
         // Time in which the process or the machine was stopped does not count.
         let since = Duration::from_nanos(now - checked_at).min(2 * shared.check_period().unwrap_or_default());
@@ -73,6 +100,37 @@ pub(crate) fn run_monitor(shared: &Shared) {
     }
 }
 
+/// When the monitor must look again while a worker is awake.
+fn next_look(shared: &Shared, progress: &[Progress]) -> u64 {
+    if progress.iter().any(|progress| progress.soon_looks > 0) {
+        let period = if shared.has_own_tls() { ROW_PERIOD } else { RELIEF_PERIOD };
+        shared.now_ns() + period.as_nanos() as u64
+    } else {
+        shared.next_check()
+    }
+}
+
+/// Sleeps until somebody may wait for a worker, if all that are awake stood still at the last look and nobody waited for them.
+/// Returns false, at once, if that is not so.
+#[cfg(feature = "own-tls")]
+fn keeps_vigil(shared: &Shared, progress: &[Progress], goes_on: impl Fn() -> bool) -> bool {
+    let Some(spares) = shared.spares.get().filter(|spares| !spares.is_eager()) else { return false };
+    let mut standing = Vec::new();
+    for (worker, progress) in shared.workers.iter().zip(progress) {
+        match progress.position {
+            _ if worker.remote.inbox.is_sleeping() && !spares.is_left(worker) => {}
+            Some(position) if progress.is_alone => standing.push((worker, position)),
+            _ => return false,
+        }
+    }
+    spares.keep_vigil(shared, &standing, goes_on)
+}
+
+#[cfg(not(feature = "own-tls"))]
+fn keeps_vigil(_shared: &Shared, _progress: &[Progress], _goes_on: impl Fn() -> bool) -> bool {
+    false
+}
+
 impl Progress {
     fn check(&mut self, shared: &Shared, worker: &Worker, since: Duration) {
         #[cfg(feature = "own-tls")]
@@ -80,26 +138,72 @@ impl Progress {
             spares.hand_off(worker);
         }
         let position = Some(worker.position());
+        #[cfg(feature = "own-tls")]
+        if let Some(spares) = shared.spares.get()
+            && position == self.position
+            && spares.must_rescue(worker)
+        {
+            self.stalled_for += since;
+            if self.stalled_for >= RESCUE {
+                spares.rescue(worker);
+            }
+            return;
+        }
         if position != self.position || worker.remote.inbox.is_sleeping() {
-            *self = Self { position, ..Self::default() };
+            let soon_looks = if shared.has_own_tls() {
+                self.soon_looks.saturating_sub(1)
+            } else {
+                u32::from(self.soon_looks == 0 && shared.workers.len() > 1 && worker.could_be_relieved())
+            };
+            *self = Self {
+                position,
+                soon_looks,
+                #[cfg(feature = "own-tls")]
+                looked_ns: shared.now_ns(),
+                ..Self::default()
+            };
             return;
         }
         self.stalled_for += since;
         #[cfg(feature = "own-tls")]
         if let Some(spares) = shared.spares.get()
-            && worker.is_waited_for()
-            && spares.hand_off(worker)
+            && self.hands_off(spares, worker)
         {
-            *self = Self::default();
             return;
         }
-        if worker.stealable() > 0 {
-            shared.unpark_one();
-        }
+        self.soon_looks = self.soon_looks.saturating_sub(1);
+        shared.relieve(worker);
         let Some(threshold) = shared.reporting.threshold else { return };
         if self.stalled_for >= threshold && !self.is_reported {
             let Some(stall) = worker.examine() else { return };
+            shared.trigger(Trigger::Stall);
             self.is_reported = shared.reporting.report(Stall { elapsed: self.stalled_for, ..stall });
         }
+    }
+
+    /// Gives a worker that stands still, and that others wait for, to another thread. Returns true if nothing else is to be done with it
+    /// now.
+    #[cfg(feature = "own-tls")]
+    fn hands_off(&mut self, spares: &Spares, worker: &Worker) -> bool {
+        let now_ns = worker.shared().now_ns();
+        let period = if self.soon_looks > 0 { ROW_PERIOD } else { HANDOFF_PERIOD };
+        // Another worker may be looked at more often than this one. Not all of the period, as the look before may have been late.
+        if now_ns - self.looked_ns < period.as_nanos() as u64 * 3 / 4 {
+            return true;
+        }
+        if worker.position().fiber().is_none() {
+            // It has slept, and does not run yet.
+            return false;
+        }
+        self.is_alone = !worker.is_waited_for();
+        if self.is_alone {
+            return false;
+        }
+        match spares.hand_off(worker) {
+            HandOff::Done => *self = Self { soon_looks: ROW_LOOKS, ..Self::default() },
+            HandOff::Soon => self.soon_looks = ROW_LOOKS,
+            HandOff::Refused => return false,
+        }
+        true
     }
 }

@@ -17,6 +17,7 @@
 //! time.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use crate::atomic::{AtomicU64, Ordering, fence};
@@ -73,16 +74,23 @@ impl MonitorParker {
         }
     }
 
-    /// Sleeps until this time, or until unparked if it is [`NEVER`]. `is_soon_enough` checks once more whether the monitor is
-    /// needed sooner; then it does not sleep.
-    pub(super) fn sleep(&self, until: u64, is_soon_enough: impl FnOnce() -> bool) {
-        if self.begin_sleep(until, is_soon_enough) {
-            self.alarm.wait();
+    /// Sleeps until this time, or until unparked if it is [`NEVER`], or until one of the `others` is readable. `is_soon_enough` checks
+    /// once more whether the monitor is needed sooner; then it does not sleep, and this returns false.
+    pub(super) fn sleep(
+        &self,
+        until: u64,
+        others: &[BorrowedFd<'_>],
+        is_soon_enough: impl FnOnce() -> bool,
+    ) -> bool {
+        let sleeps = self.begin_sleep(until, is_soon_enough);
+        if sleeps {
+            self.alarm.wait(others);
         }
         self.wakes_at.store(AWAKE, Ordering::Relaxed);
+        sleeps
     }
 
-    fn begin_sleep(&self, until: u64, is_soon_enough: impl FnOnce() -> bool) -> bool {
+    pub(super) fn begin_sleep(&self, until: u64, is_soon_enough: impl FnOnce() -> bool) -> bool {
         self.wakes_at.store(until, Ordering::Relaxed);
         // SeqCst: pairs with the fence in `unpark_by`.
         fence(Ordering::SeqCst);
@@ -93,6 +101,14 @@ impl MonitorParker {
             self.set_alarm(until);
         }
         true
+    }
+}
+
+#[cfg(all(test, loom))]
+impl MonitorParker {
+    /// When the monitor wakes up.
+    pub(super) fn wakes_at(&self) -> u64 {
+        self.wakes_at.load(Ordering::Relaxed)
     }
 }
 

@@ -8,7 +8,6 @@
 //! gets EINTR, and few libraries go on.
 
 use std::ptr;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::stall::Stall;
@@ -31,6 +30,7 @@ impl Worker {
             elapsed: Duration::ZERO,
             fiber: FiberSnapshot::of(fiber.as_ptr()),
             state: thread_state::of(self.thread_id()),
+            exhausted_threads: self.shared().exhausted_spares(),
             #[cfg(feature = "backtrace")]
             trace_target: super::stall::TraceTarget {
                 thread_id: self.thread_id(),
@@ -57,14 +57,23 @@ impl Worker {
         if has_ready == Some(true) {
             return true;
         }
-        // Relaxed: a count that does not change while the worker makes no progress.
-        let others = self.remote.fibers.load(Ordering::Relaxed) + shared.roaming.len();
-        if others < 2 {
+        if !self.has_company() {
             return false;
         }
-        let is_due = || Wheel::peek_first(ptr::from_ref(&self.wheel)).is_some_and(|at| at <= shared.now_ns());
+        let is_due = || self.peek_first_timer().is_some_and(|at| at <= shared.now_ns());
         let has_events = || shared.poller_of(self.index).is_some_and(|poller| poller.has_events());
         // Where the kernel does not let us look, we know at least that there are other fibers.
         has_ready.is_none() || is_due() || has_events()
+    }
+
+    /// Whether there are other fibers that could wait for this worker, which runs one.
+    pub(super) fn has_company(&self) -> bool {
+        // The count does not change while the worker makes no progress.
+        self.live.len() + self.shared().roaming.len() >= 2
+    }
+
+    /// When the first of the worker's timers is due. If the worker uses its wheel meanwhile, any time.
+    pub(super) fn peek_first_timer(&self) -> Option<u64> {
+        Wheel::peek_first(ptr::from_ref(&self.wheel))
     }
 }

@@ -116,6 +116,27 @@ impl<P> WaitList<P> {
         None
     }
 
+    /// Ends the wait of the first waiter that still waits and whose payload `is_wanted` accepts. Its payload stays as it is.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    pub(crate) fn pop_first(&mut self, is_wanted: impl Fn(&P) -> bool) -> Option<Wakeup> {
+        let mut at = self.front;
+        while let Some(node) = at {
+            at = (node != self.back).then(|| links(node).next);
+            // SAFETY: as in `pop_front_exchanging`.
+            let this = unsafe { node.as_ref() };
+            // SAFETY: as above.
+            if !this.payload.with(|payload| is_wanted(unsafe { &*payload })) {
+                continue;
+            }
+            self.unlink(node);
+            // SAFETY: as in `pop_front`.
+            if let Some(wakeup) = unsafe { waiter_of(node).as_ref() }.claim(Outcome::Notified) {
+                return Some(wakeup);
+            }
+        }
+        None
+    }
+
     /// Like [`pop_front`](Self::pop_front), but first exchanges the waiter's payload with `payload`. If no waiter could be
     /// claimed, `payload` is unchanged.
     #[inline]

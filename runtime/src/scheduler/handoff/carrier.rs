@@ -4,15 +4,17 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use abaca_asm::{Context, thread_pointer};
 
+use super::assignment::Assignment;
 use super::presence::Presence;
+use super::ward::Ward;
+use crate::os::epoll::EventFd;
 use crate::os::storage::Lender;
 use crate::scheduler::parker::Parker;
+use crate::scheduler::shared::Shared;
 use crate::scheduler::worker::Worker;
 
 /// See the module's documentation.
@@ -23,30 +25,48 @@ pub(crate) struct Carrier {
     thread_pointer: *mut (),
     /// What the thread lends to the fibers that it runs. They alone use it.
     lender: Lender,
+    /// Whether fibers give back what they have borrowed whenever they leave the thread.
+    takes_back: bool,
     /// The operating system's id of the thread.
     thread_id: i32,
-    /// The worker that the thread is given; null while it is to wait for one.
-    next: AtomicPtr<Worker>,
+    next: Assignment<Worker>,
     parker: Parker,
+    /// The worker that the thread has left for another one, and looks after.
+    ward: Ward,
+    /// The runtime, for the notice that a watched thread gives.
+    shared: *const Shared,
+    /// Ends the sleep of the thread in a worker's poller, after the worker was taken. `None` if there was no descriptor for it: then
+    /// the thread keeps the workers that sleep on it.
+    summons: Option<EventFd>,
 }
 
-// SAFETY: only the thread itself uses `hub` and `lender`; the other fields are atomics and constants.
+// SAFETY: only the thread itself uses `hub` and `lender`; the other fields are atomics, constants, and descriptors.
 unsafe impl Sync for Carrier {}
 // SAFETY: as above.
 unsafe impl Send for Carrier {}
 
 impl Carrier {
     /// The carrier of the calling thread, whose operating system's id is `thread_id`.
-    pub(super) fn new(thread_id: i32) -> Self {
+    pub(super) fn new(thread_id: i32, shared: &Shared) -> Self {
+        let lender = Lender::of_this_thread().expect("checked when the runtime was built");
         Self {
             presence: Presence::new(),
             hub: Cell::new(Context::dangling()),
             thread_pointer: thread_pointer(),
-            lender: Lender::of_this_thread().expect("checked when the runtime was built"),
+            takes_back: lender.must_take_back(),
+            lender,
             thread_id,
-            next: AtomicPtr::new(ptr::null_mut()),
+            next: Assignment::none(),
             parker: Parker::default(),
+            ward: Ward::none(),
+            shared,
+            summons: EventFd::new().ok(),
         }
+    }
+
+    /// What ends the sleep of the thread in a worker's poller when the worker is taken.
+    pub(crate) fn summons(&self) -> Option<&EventFd> {
+        self.summons.as_ref()
     }
 
     pub(crate) fn thread_pointer(&self) -> *mut () {
@@ -58,11 +78,16 @@ impl Carrier {
         &self.lender
     }
 
+    /// Whether fibers give back what they have borrowed whenever they leave the thread. On the thread itself.
+    pub(crate) fn takes_back(&self) -> bool {
+        self.takes_back
+    }
+
     pub(crate) fn thread_id(&self) -> i32 {
         self.thread_id
     }
 
-    /// Whether the thread is inside of the runtime. On the thread itself.
+    /// Whether the thread is inside of the runtime. Elsewhere than on the thread itself it is a hint.
     #[inline(always)]
     pub(crate) fn is_inside(&self) -> bool {
         self.presence.is_inside()
@@ -71,7 +96,26 @@ impl Carrier {
     /// Enters the runtime. Returns false, and enters nothing, if the thread has lost its worker.
     #[inline(always)]
     pub(crate) fn enter(&self) -> bool {
-        self.presence.enter()
+        self.presence.enter(|| self.give_notice())
+    }
+
+    #[cold]
+    fn give_notice(&self) {
+        // SAFETY: the runtime lives as long as its threads.
+        unsafe { &*self.shared }.unpark_monitor();
+    }
+
+    /// See [`Presence::watch`]. From the monitor, under the lock of `Spares`, as what follows.
+    pub(super) fn watch(&self) -> bool {
+        self.presence.watch()
+    }
+
+    pub(super) fn stays_outside(&self) -> bool {
+        self.presence.stays_outside()
+    }
+
+    pub(super) fn unwatch(&self) {
+        self.presence.unwatch();
     }
 
     /// Leaves the runtime.
@@ -86,7 +130,7 @@ impl Carrier {
         &self.hub
     }
 
-    /// Takes the worker from the thread, unless the thread is inside or `may_go` says no. From the monitor.
+    /// Takes the worker from the thread, unless the thread is inside or `may_go` says no. Under the lock of `Spares`.
     pub(super) fn take(&self, may_go: impl FnOnce() -> bool) -> bool {
         self.presence.take(may_go)
     }
@@ -96,11 +140,34 @@ impl Carrier {
         self.presence.renew();
     }
 
-    /// Gives the waiting thread a worker.
+    /// Gives the thread, which waits for a worker or has lost one in its sleep, this one.
     pub(super) fn assign(&self, worker: &Worker) {
-        // Release: pairs with the Acquire in `await_worker`.
-        self.next.store(ptr::from_ref(worker).cast_mut(), Ordering::Release);
+        // First, so that it is reset by the thread that takes the worker.
+        if let Some(summons) = &self.summons {
+            summons.notify();
+        }
+        self.next.give(worker);
         self.parker.unpark();
+    }
+
+    /// Gives the thread this worker in the place of one that was withdrawn under the same lock.
+    pub(super) fn assign_instead(&self, worker: &Worker) {
+        self.next.give(worker);
+    }
+
+    /// The worker that the thread looks after, beside its own.
+    pub(super) fn ward(&self) -> &Ward {
+        &self.ward
+    }
+
+    /// Whether the thread was given a worker with which it has not begun.
+    pub(super) fn is_assigned(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// Takes back `worker`, if the thread was given it and has not begun with it.
+    pub(super) fn withdraw(&self, worker: &Worker) -> bool {
+        self.next.withdraw(worker)
     }
 
     /// Makes the waiting thread look up.
@@ -110,9 +177,15 @@ impl Carrier {
 
     /// The worker that the thread was given meanwhile.
     pub(super) fn take_assigned<'a>(&self) -> Option<&'a Worker> {
-        // Acquire: pairs with the Release in `assign`.
+        if !self.next.is_some() {
+            return None;
+        }
+        // It was sent before.
+        if let Some(summons) = &self.summons {
+            summons.reset();
+        }
         // SAFETY: workers live as long as the runtime, and with it its threads.
-        unsafe { self.next.swap(ptr::null_mut(), Ordering::Acquire).as_ref() }
+        self.next.take().map(|worker| unsafe { worker.as_ref() })
     }
 
     /// Waits until somebody wakes the thread, or for `timeout`. May return early.

@@ -1,17 +1,39 @@
 //! Hand-off: a worker leaves a thread that is stuck in a fiber's own code, and goes on on another one. `README.md` beside this
 //! file tells the protocol.
 
+mod assignment;
 #[cfg(feature = "own-tls")]
 mod carrier;
 #[cfg(all(test, loom))]
 mod model;
+#[cfg(all(test, loom))]
+mod model_exchange;
+#[cfg(all(test, loom))]
+mod model_quiet;
+#[cfg(all(test, loom))]
+mod model_return;
 mod presence;
+mod quiet;
+#[cfg(feature = "own-tls")]
+mod siblings;
+#[cfg(feature = "own-tls")]
+mod sleep;
 #[cfg(feature = "own-tls")]
 mod spares;
+#[cfg(feature = "own-tls")]
+mod vigil;
+#[cfg(feature = "own-tls")]
+mod ward;
 
 #[cfg(feature = "own-tls")]
 pub(crate) use carrier::Carrier;
 #[cfg(feature = "own-tls")]
-pub(super) use spares::run_thread;
+pub(super) use quiet::Quiet;
 #[cfg(feature = "own-tls")]
-pub(crate) use spares::{Spares, Start};
+pub(super) use siblings::Suspicion;
+#[cfg(feature = "own-tls")]
+pub(super) use sleep::Sleep;
+#[cfg(feature = "own-tls")]
+pub(super) use spares::{HandOff, run_thread};
+#[cfg(feature = "own-tls")]
+pub(crate) use spares::{Spares, Start, observe_stuck_threads};

@@ -30,7 +30,7 @@ impl Model {
     /// Enters and leaves, as long as the worker is the thread's. Returns whether it still is.
     fn visit(&self, times: u32) -> bool {
         for _ in 0..times {
-            if !self.presence.enter() {
+            if !self.presence.enter(|| {}) {
                 return false;
             }
             self.use_worker();
@@ -67,7 +67,7 @@ fn model_a_worker_that_was_asked_for_twice_is_taken_once() {
         }
         thread.join().unwrap();
         if !took {
-            assert!(model.presence.enter(), "no wish is left over");
+            assert!(model.presence.enter(|| {}), "no wish is left over");
         }
     });
 }
@@ -78,7 +78,7 @@ fn model_a_thread_that_pins_its_worker_keeps_it() {
         let model = Model::new();
         let theirs = Arc::clone(&model);
         let thread = thread::spawn(move || {
-            if !theirs.presence.enter() {
+            if !theirs.presence.enter(|| {}) {
                 return false;
             }
             theirs.is_pinned.store(true, Ordering::Relaxed);

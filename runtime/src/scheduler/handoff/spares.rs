@@ -4,23 +4,43 @@
 
 use std::fmt;
 use std::io;
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Carrier;
 use crate::cell::Header;
 use crate::os::{self, stderr};
 use crate::scheduler::here;
+use crate::scheduler::hub::Departure;
 use crate::scheduler::shared::Shared;
 use crate::scheduler::worker::{Stealable, Worker};
 
 /// How long a spare waits for a worker before it retires.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// What became of an attempt to give a worker to a spare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::scheduler) enum HandOff {
+    /// The spare has it.
+    Done,
+    /// A spare has been started, and will wait in a moment.
+    Soon,
+    /// The worker stays where it is.
+    Refused,
+}
+
 /// Starts a thread of the runtime that runs [`run_thread`] without a worker.
 pub(crate) type Start = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// Is told the id of each thread that its worker has left. On the monitor's thread.
+static OBSERVER: OnceLock<fn(i32)> = OnceLock::new();
+
+/// Sets who is told of threads that their workers leave. The first call counts.
+pub(crate) fn observe_stuck_threads(observer: fn(i32)) {
+    let _ = OBSERVER.set(observer);
+}
 
 /// See the module's documentation.
 pub(crate) struct Spares {
@@ -31,13 +51,16 @@ pub(crate) struct Spares {
     is_eager: bool,
     /// The threads beyond one a worker: spares, and threads whose worker was taken.
     count: AtomicUsize,
+    /// How often a worker has left a thread that was stuck, and one that slept.
+    hand_offs: AtomicU64,
+    exchanges: AtomicU64,
     state: Mutex<State>,
     /// Whether a refusal of the operating system has been reported.
     has_reported: AtomicBool,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// The carriers of all threads, so that a worker's carrier can be looked at.
     carriers: Vec<Arc<Carrier>>,
     /// Those that wait for a worker, the last to come last.
@@ -52,12 +75,14 @@ impl Spares {
             max,
             is_eager,
             count: AtomicUsize::new(0),
+            hand_offs: AtomicU64::new(0),
+            exchanges: AtomicU64::new(0),
             state: Mutex::default(),
             has_reported: AtomicBool::new(false),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,6 +97,22 @@ impl Spares {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// How many they are, if there may be no more.
+    pub(in crate::scheduler) fn exhausted(&self) -> Option<usize> {
+        let count = self.count();
+        (count >= self.max && count > 0).then_some(count)
+    }
+
+    /// How often a worker has left a thread that was stuck.
+    pub(crate) fn hand_offs(&self) -> u64 {
+        self.hand_offs.load(Ordering::Relaxed)
+    }
+
+    /// How often a thread has exchanged its worker for one that slept.
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.exchanges.load(Ordering::Relaxed)
+    }
+
     /// Ends the waiting threads, now and from now on: there is no worker any more.
     pub(crate) fn close(&self) {
         let mut state = self.state();
@@ -79,38 +120,163 @@ impl Spares {
         state.waiting.iter().for_each(|carrier| carrier.wake());
     }
 
-    /// Takes `worker` from its thread, which is stuck, and gives it to a spare. Returns false if the worker stays for now. From the
-    /// monitor.
-    pub(in crate::scheduler) fn hand_off(&self, worker: &Worker) -> bool {
-        let Some(spare) = self.state().waiting.pop() else {
+    /// Takes `worker` from its thread, which is stuck, and gives it to that of an idle worker, or to a spare. From the monitor.
+    pub(in crate::scheduler) fn hand_off(&self, worker: &Worker) -> HandOff {
+        let mut state = self.state();
+        // Before its first thread has begun, a worker has no carrier. Fibers that share, and guards, keep it for long.
+        let stuck = worker.try_carrier().filter(|stuck| !stuck.is_inside() && worker.may_leave_thread());
+        let Some(stuck) = stuck else { return HandOff::Refused };
+        if self.lend_thread(worker, stuck) {
+            return HandOff::Done;
+        }
+        let Some(spare) = state.waiting.pop() else {
+            drop(state);
             // The next attempt finds it.
-            self.start_spare();
-            return false;
+            return if self.start_spare() { HandOff::Soon } else { HandOff::Refused };
         };
-        // Before its first thread has begun, a worker has no carrier.
-        if !worker.try_carrier().is_some_and(|carrier| carrier.take(|| worker.may_leave_thread())) {
-            let mut state = self.state();
-            if state.is_closed {
-                // It has not seen that yet.
-                spare.wake();
-            }
+        if !self.takes_stuck(worker, stuck) {
             state.waiting.push(spare);
+            return HandOff::Refused;
+        }
+        pass_on_ward(stuck, &spare);
+        self.move_to(worker, &spare);
+        let is_last = state.waiting.is_empty();
+        drop(state);
+        if is_last {
+            // One that blocks its thread seldom comes alone.
+            self.start_spare();
+        }
+        HandOff::Done
+    }
+
+    /// Takes `worker` from the thread of this carrier, which is stuck in a fiber.
+    fn takes_stuck(&self, worker: &Worker, stuck: &Carrier) -> bool {
+        let is_stuck = || self.is_eager || worker.current().is_some();
+        let takes = stuck.take(|| worker.may_leave_thread() && is_stuck());
+        if takes {
+            worker.note_absence();
+            if let Some(observe) = OBSERVER.get() {
+                observe(stuck.thread_id());
+            }
+            self.hand_offs.fetch_add(1, Ordering::Relaxed);
+        }
+        takes
+    }
+
+    /// Gives `worker`, whose thread is stuck, to the thread of a worker that sleeps. That worker the stuck thread gets, for when it comes back,
+    /// and until then the other thread looks after it. Returns whether there is such a worker. Under the lock.
+    fn lend_thread(&self, worker: &Worker, stuck: &Carrier) -> bool {
+        if stuck.ward().get().is_some() {
+            // Its new thread must look after that one.
             return false;
         }
-        worker.note_absence();
-        // From here on the monitor looks at that carrier, whose thread is inside, also if that does not run yet.
-        worker.set_carrier(&spare);
-        spare.assign(worker);
+        for idle in &worker.shared().workers {
+            if idle.index == worker.index || idle.remote.sleep.current().is_none() {
+                continue;
+            }
+            let Some(lent) = idle.try_carrier() else { continue };
+            if lent.is_assigned()
+                || lent.ward().get().is_some()
+                || !lent.take(|| idle.may_leave_thread() && idle.current().is_none())
+            {
+                continue;
+            }
+            let takes = self.takes_stuck(worker, stuck);
+            if takes {
+                self.move_to(idle, stuck);
+                lent.ward().set(Some(idle));
+                self.move_to(worker, lent);
+            } else {
+                // The thread finds that it has its worker still.
+                self.move_to(idle, lent);
+            }
+            return takes;
+        }
+        false
+    }
+
+    /// Whether `worker` sleeps although there is something to do for it, and the thread that it was given to has not begun with it.
+    pub(in crate::scheduler) fn must_rescue(&self, worker: &Worker) -> bool {
+        self.is_left(worker)
+            && worker.remote.sleep.current().is_some()
+            && worker.should_be_awake(worker.shared().now_ns())
+    }
+
+    /// Gives such a worker to a spare. From the monitor.
+    pub(in crate::scheduler) fn rescue(&self, worker: &Worker) {
+        let mut state = self.state();
+        let Some(spare) = state.waiting.pop() else {
+            drop(state);
+            self.start_spare();
+            return;
+        };
+        if let Some(former) = worker.try_carrier().filter(|carrier| carrier.withdraw(worker)) {
+            pass_on_ward(former, &spare);
+            self.move_to(worker, &spare);
+            // If it is no thread that is stuck, it waits again.
+            former.wake();
+        } else {
+            state.waiting.push(spare);
+        }
+    }
+
+    /// Whether the thread that `worker` was given to has not begun with it. From the monitor.
+    pub(in crate::scheduler) fn is_left(&self, worker: &Worker) -> bool {
+        let _state = self.state();
+        worker.try_carrier().is_some_and(Carrier::is_assigned)
+    }
+
+    /// Makes a thread run `worker`, which the caller has taken.
+    fn move_to(&self, worker: &Worker, carrier: &Carrier) {
+        // From here on others look at that carrier, whose thread is inside, also if that does not run yet.
+        worker.set_carrier(carrier);
+        carrier.assign(worker);
+    }
+
+    /// Takes `other`, a worker that sleeps and for which there is something to do, from its thread, and gives that one `mine`, the worker of
+    /// the calling thread, which sleeps as well. Returns whether it has: then `other` is the calling thread's, and `mine` is not.
+    pub(in crate::scheduler) fn exchange(&self, mine: &Worker, other: &Worker) -> bool {
+        // Who holds the lock moves a worker, so what the caller has seen may be about to change.
+        let Ok(_state) = self.state.try_lock() else { return false };
+        if !mine.may_leave_thread() {
+            return false;
+        }
+        let Some(theirs) = other.try_carrier() else { return false };
+        let here = mine.carrier();
+        let ward = here.ward().get();
+        let is_free = ward.is_none_or(|ward| ptr::eq(ward, other));
+        if theirs.is_assigned() && !is_free {
+            // It may be stuck, and one is enough to look after.
+            return false;
+        }
+        // Either the thread has been given the worker and has not begun with it, or it runs it.
+        let is_withdrawn = theirs.withdraw(other);
+        if !is_withdrawn && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
+            return false;
+        }
+        self.exchanges.fetch_add(1, Ordering::Relaxed);
+        other.set_carrier(here);
+        if is_free {
+            here.ward().set(Some(mine));
+        }
+        mine.set_carrier(theirs);
+        if is_withdrawn {
+            // The thread has been woken for the other one, or is stuck, and looks under the lock.
+            theirs.assign_instead(mine);
+        } else {
+            theirs.assign(mine);
+        }
         true
     }
 
-    fn start_spare(&self) {
+    /// Starts a thread that will wait for a worker. Returns false if there can be no more.
+    fn start_spare(&self) -> bool {
         if self.count() >= self.max {
-            return;
+            return false;
         }
         // Relaxed: the monitor alone starts threads.
         self.count.fetch_add(1, Ordering::Relaxed);
-        let Err(error) = (self.start)() else { return };
+        let Err(error) = (self.start)() else { return true };
         self.count.fetch_sub(1, Ordering::Relaxed);
         if !self.has_reported.swap(true, Ordering::Relaxed) {
             stderr::write(
@@ -118,28 +284,33 @@ impl Spares {
                     .as_bytes(),
             );
         }
+        false
     }
 
-    fn enroll(&self) -> Arc<Carrier> {
-        let carrier = Arc::new(Carrier::new(os::thread::id()));
+    fn enroll(&self, shared: &Shared) -> Arc<Carrier> {
+        let carrier = Arc::new(Carrier::new(os::thread::id(), shared));
         self.state().carriers.push(Arc::clone(&carrier));
         carrier
     }
 
     /// Waits for a worker for the calling thread. `None` if there will be none, or there was none for a while.
     fn await_worker(&self, carrier: &Arc<Carrier>) -> Option<&Worker> {
-        self.state().waiting.push(Arc::clone(carrier));
         let began = Instant::now();
         loop {
+            let mut state = self.state();
             if let Some(worker) = carrier.take_assigned() {
+                // A waiting one is taken from the list for that.
                 return Some(worker);
             }
-            let mut state = self.state();
-            if (state.is_closed || began.elapsed() >= KEEP_ALIVE)
-                && let Some(index) = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier))
-            {
-                state.waiting.swap_remove(index);
-                return None;
+            let place = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier));
+            match place {
+                _ if state.is_closed || began.elapsed() >= KEEP_ALIVE => {
+                    place.map(|index| state.waiting.swap_remove(index));
+                    return None;
+                }
+                Some(_) => {}
+                // It has just come, or what it was given was withdrawn.
+                None => state.waiting.push(Arc::clone(carrier)),
             }
             drop(state);
             carrier.sleep(Some(KEEP_ALIVE));
@@ -162,21 +333,32 @@ impl fmt::Debug for Spares {
 /// The body of a thread that runs workers, beginning with `worker` if it has one.
 pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>) {
     let spares = shared.spares.get().expect("the runtime has own storage");
-    let carrier = spares.enroll();
+    let carrier = spares.enroll(shared);
     here::set_carrier(&carrier);
+    if let Some(worker) = worker {
+        worker.set_carrier(&carrier);
+    }
     let mut next = worker;
     while let Some(worker) = next.take().or_else(|| spares.await_worker(&carrier)) {
-        worker.set_carrier(&carrier);
         match worker.run() {
-            Some(absent) => {
+            Departure::WithoutFiber(absent) => {
                 carrier.renew();
                 give_back(absent);
             }
-            // The carrier stays, as the monitor may be looking at it.
-            None => return shared.end_worker(worker.index),
+            Departure::InItsSleep => carrier.renew(),
+            // SAFETY: workers live as long as the runtime, and with it its threads.
+            Departure::For(other) => next = Some(unsafe { other.as_ref() }),
+            // The carrier stays, as others may be looking at it.
+            Departure::End => return shared.end_worker(worker.index),
         }
     }
     spares.dismiss(&carrier);
+}
+
+/// Makes the one that `from` looks after the ward of `to`, which has none.
+fn pass_on_ward(from: &Carrier, to: &Carrier) {
+    to.ward().set(from.ward().get());
+    from.ward().set(None);
 }
 
 /// Gives a fiber that went on while its home had left it back to that home.

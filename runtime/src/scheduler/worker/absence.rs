@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use abaca_asm::Context;
 
 use super::Worker;
-use crate::cell::{Absence, Flags, Header};
+use crate::cell::{Flags, Header};
 use crate::scheduler::handoff::Carrier;
 
 impl Worker {
-    /// The carrier of the worker's thread. From that thread while it is inside, and from the monitor.
+    /// The carrier of the worker's thread. From that thread while it is inside, and under the lock of `Spares`.
     #[inline(always)]
     pub(in crate::scheduler) fn carrier(&self) -> &Carrier {
         self.try_carrier().expect("a thread with a carrier runs the worker")
@@ -22,7 +22,7 @@ impl Worker {
     /// The carrier of the worker's thread; `None` if its fibers share that thread's storage, or before it runs.
     #[inline(always)]
     pub(in crate::scheduler) fn try_carrier(&self) -> Option<&Carrier> {
-        // Acquire: pairs with the Release in `set_carrier`, for the monitor.
+        // Acquire: pairs with the Release in `set_carrier`, for other threads.
         // SAFETY: a carrier is alive as long as its thread, which cannot lose the worker meanwhile: only the caller could take it.
         unsafe { self.carrier.load(Ordering::Acquire).as_ref() }
     }
@@ -33,7 +33,7 @@ impl Worker {
         self.tenure.get()
     }
 
-    /// Makes the thread with this carrier the worker's. From that thread, or from the monitor, which has just taken the worker.
+    /// Makes the thread with this carrier the worker's. From the worker's first thread, and from whoever has taken the worker.
     pub(in crate::scheduler) fn set_carrier(&self, carrier: &Carrier) {
         static NEXT: AtomicU64 = AtomicU64::new(2);
         // Relaxed: a number.
@@ -55,28 +55,26 @@ impl Worker {
         self.try_carrier().map_or(ptr::null_mut(), Carrier::thread_pointer)
     }
 
-    /// Whether nothing keeps the worker on its thread. From the monitor, while the thread is outside.
+    /// Whether nothing keeps the worker on its thread. From one that is about to take the worker, while the thread is outside, and on
+    /// the thread.
     pub(in crate::scheduler) fn may_leave_thread(&self) -> bool {
         // Relaxed: a fiber that pins its worker is inside, and leaves by a Release.
         self.remote.pins.load(Ordering::Relaxed) == 0
     }
 
-    /// Notes that the fiber that runs goes on without the worker. From the monitor, which has just taken the worker.
+    /// Notes that the fiber that runs, if one does, goes on without the worker. From the monitor, which has just taken the worker.
     pub(in crate::scheduler) fn note_absence(&self) {
-        let fiber = self.current().expect("a thread that is outside runs a fiber");
+        // Else the worker sleeps.
+        let Some(fiber) = self.current() else { return };
         // SAFETY: the fiber cannot end without its home.
-        unsafe { fiber.as_ref() }.set_absence(Absence::Absent);
+        unsafe { fiber.as_ref() }.absence().begin();
         self.set_current(None);
     }
 
     /// Whether the fiber, which has been woken, is absent; then it notes the wake-up.
     #[inline(always)]
     pub(super) fn notes_wakeup_of_absent(&self, fiber: &Header) -> bool {
-        if !fiber.is_absent() {
-            return false;
-        }
-        fiber.set_absence(Absence::AbsentWoken);
-        true
+        fiber.absence().notes_wakeup()
     }
 
     /// Whether fibers have come back. From any thread.

@@ -19,6 +19,7 @@
 
 #[cfg_attr(not(feature = "own-tls"), path = "no_absence.rs")]
 mod absence;
+mod hooked;
 mod life;
 mod next;
 mod panic_count;
@@ -26,8 +27,9 @@ mod refused;
 mod request;
 mod switching;
 mod unwinding;
+mod waking;
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -41,8 +43,10 @@ pub(super) use request::Request;
 pub(super) use unwinding::carry_panics_of_coroutines;
 
 use super::budget::Pace;
+use super::counters::Counters;
 use super::hub::WORTH_WAKING;
 use super::parker::Parker;
+use super::recording::{Cause, WorkerRecorder};
 use super::requests::Requests;
 use super::shared::Shared;
 use super::tick::Tick;
@@ -61,7 +65,8 @@ pub(crate) struct Stealable(pub(crate) NonNull<Header>);
 // carries the pointer orders all accesses.
 unsafe impl Send for Stealable {}
 
-/// See the module's documentation. Other threads may use `remote`, `index` and `shared`, and read `current` and `picks_left`.
+/// See the module's documentation. Other threads may use `remote`, `index` and `shared`, and read `current`, `picks_left` and the
+/// counts of `live`.
 /// Everything else belongs to the worker's own thread.
 pub(crate) struct Worker {
     pub(crate) index: usize,
@@ -94,6 +99,8 @@ pub(crate) struct Worker {
     pub(super) pace: Pace,
     pub(super) scavenger: super::scavenger::Scavenger,
     unwinding: unwinding::Unwinding,
+    /// The worker's part of the flight recorder, if there is one. Other threads may copy the ring.
+    recorder: OnceCell<Box<WorkerRecorder>>,
     pub(super) refusals: super::refusals::Refusals,
 }
 
@@ -127,8 +134,8 @@ pub(super) struct Remote {
     pub(super) placed: AtomicUsize,
     /// The operating system's id of the worker's thread; 0 before the thread runs.
     thread_id: AtomicI32,
-    /// The number of started fibers that live here.
-    pub(super) fibers: AtomicUsize,
+    /// Written by this worker's thread alone.
+    pub(super) counters: CachePadded<Counters>,
     /// Where the worker sleeps if a poller thread does the polling.
     pub(super) parker: Parker,
     /// Requests about fibers that live here, or may.
@@ -139,6 +146,9 @@ pub(super) struct Remote {
     /// How many guards keep the worker on its thread.
     #[cfg(feature = "own-tls")]
     pub(crate) pins: AtomicUsize,
+    /// Where other threads see the worker's sleep.
+    #[cfg(feature = "own-tls")]
+    pub(super) sleep: super::handoff::Sleep,
 }
 
 // SAFETY: the type's documentation says what other threads may use: `Sync` fields and constants.
@@ -158,7 +168,7 @@ impl Worker {
     pub(super) fn new(index: usize) -> Self {
         let deque = Deque::new_lifo();
         let stealer = deque.stealer();
-        Self {
+        let worker = Self {
             index,
             shared: AtomicPtr::new(ptr::null_mut()),
             remote: CachePadded::new(Remote {
@@ -169,13 +179,15 @@ impl Worker {
                 resumed: AtomicU64::new(0),
                 placed: AtomicUsize::new(0),
                 thread_id: AtomicI32::new(0),
-                fibers: AtomicUsize::new(0),
+                counters: CachePadded::default(),
                 parker: Parker::default(),
                 requests: Requests::default(),
                 #[cfg(feature = "own-tls")]
                 returned: crossbeam_deque::Injector::new(),
                 #[cfg(feature = "own-tls")]
                 pins: AtomicUsize::new(0),
+                #[cfg(feature = "own-tls")]
+                sleep: super::handoff::Sleep::default(),
             }),
             current: AtomicPtr::new(ptr::null_mut()),
             hub: Cell::new(Context::dangling()),
@@ -196,8 +208,11 @@ impl Worker {
             pace: Pace::default(),
             scavenger: super::scavenger::Scavenger::default(),
             unwinding: unwinding::Unwinding::default(),
+            recorder: OnceCell::new(),
             refusals: super::refusals::Refusals::default(),
-        }
+        };
+        worker.remote.counters.begin_tick(worker.tick.picks(), 0);
+        worker
     }
 
     pub(super) fn set_thread_id(&self, id: i32) {
@@ -250,22 +265,18 @@ impl Worker {
     }
 
     /// Queues a fiber that can go on, or an unstarted one bound to this worker. On the worker's own thread.
-    #[inline]
-    pub(crate) fn make_ready(&self, fiber: NonNull<Header>) {
+    #[inline(always)]
+    pub(crate) fn queue(&self, fiber: NonNull<Header>) {
         // SAFETY: the caller got the fiber by its claim, so the cell is alive and in no other list.
         let header = unsafe { fiber.as_ref() };
         if self.notes_wakeup_of_absent(header) {
             return;
         }
-        if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
-            self.take_timer_of(header);
-            // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
-            header.end_waiting();
-            self.deque.push(Stealable(fiber));
-        } else {
-            // SAFETY: as above.
-            unsafe { self.ready.push_back(fiber) };
+        if header.has(Flags::ROAMING_OR_RECORDED) {
+            return self.queue_slow(fiber);
         }
+        // SAFETY: as above.
+        unsafe { self.ready.push_back(fiber) };
     }
 
     /// Queues a fiber that the current one has spawned: the newest in the slot, the one before it in the deque. Returns whether
@@ -291,7 +302,7 @@ impl Worker {
         // Relaxed: a load figure.
         target.remote.placed.fetch_add(1, Ordering::Relaxed);
         if ptr::eq(target, self) {
-            self.make_ready(fiber);
+            self.queue(fiber);
         } else {
             shared.deliver(target, fiber);
         }
@@ -350,9 +361,11 @@ impl Worker {
             return false;
         }
         let arrived = self.remote.inbox.drain();
-        while let Some(fiber) = arrived.pop_front() {
-            self.make_ready(fiber);
-        }
+        self.wake_for(Cause::Elsewhere, || {
+            while let Some(fiber) = arrived.pop_front() {
+                self.receive(fiber);
+            }
+        });
         true
     }
 
@@ -375,6 +388,8 @@ impl Worker {
 
     /// Starts a new tick: the hub has looked at everything.
     pub(super) fn renew_tick(&self) {
-        self.picks_left.store(self.tick.picks(), Ordering::Relaxed);
+        let picks = self.tick.picks();
+        self.remote.counters.begin_tick(picks, self.picks_left.load(Ordering::Relaxed));
+        self.picks_left.store(picks, Ordering::Relaxed);
     }
 }

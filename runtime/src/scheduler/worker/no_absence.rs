@@ -3,10 +3,13 @@
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 
+use std::time::Duration;
+
 use abaca_asm::Context;
 
 use super::Worker;
 use crate::cell::Header;
+use crate::scheduler::hub::Departure;
 
 impl Worker {
     /// Where the context of the hub is kept.
@@ -21,6 +24,21 @@ impl Worker {
     pub(super) fn hub_pointer(&self) -> *mut () {
         ptr::null_mut()
     }
+
+    /// Waits until there is something to do.
+    #[inline(always)]
+    pub(in crate::scheduler) fn await_event(
+        &self,
+        _now_ns: u64,
+        timeout: Option<Duration>,
+    ) -> Result<(), Departure> {
+        self.wait_in_kernel(timeout);
+        Ok(())
+    }
+
+    #[inline(always)]
+    #[expect(clippy::unused_self, reason = "the other file uses it")]
+    pub(in crate::scheduler) fn come_to_thread(&self) {}
 
     #[inline(always)]
     #[expect(clippy::unused_self, reason = "the other file uses it")]

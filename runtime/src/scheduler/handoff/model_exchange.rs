@@ -1,0 +1,145 @@
+//! Every interleaving of a thread whose worker sleeps with another that exchanges that worker for its own, once or twice, and with a
+//! monitor that lends its thread to a worker whose own is stuck: each worker is used by one thread at a time, and ends with one.
+
+use std::array;
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+
+use super::assignment::Assignment;
+use super::presence::Presence;
+
+const SLEEPER: usize = 0;
+const IDLE: usize = 1;
+
+/// A worker's private part, and the number of its thread, which is written under the lock.
+struct Worker {
+    part: UnsafeCell<u32>,
+    thread: AtomicUsize,
+}
+
+/// A thread: the parts of a carrier.
+struct Thread {
+    presence: Presence,
+    next: Assignment<Worker>,
+}
+
+/// Each thread begins with the worker of its number.
+struct Model {
+    lock: Mutex<()>,
+    workers: [Worker; 2],
+    threads: [Thread; 2],
+}
+
+impl Model {
+    fn new() -> Arc<Self> {
+        let model = Self {
+            lock: Mutex::new(()),
+            workers: array::from_fn(|index| Worker {
+                part: UnsafeCell::new(0),
+                thread: AtomicUsize::new(index),
+            }),
+            threads: array::from_fn(|_| Thread { presence: Presence::new(), next: Assignment::none() }),
+        };
+        // It has gone to sleep.
+        model.threads[SLEEPER].presence.leave();
+        Arc::new(model)
+    }
+
+    fn use_worker(worker: &Worker) {
+        #[expect(unsafe_code, reason = "loom's cell checks what it holds")]
+        // SAFETY: that this is exclusive is what the model checks.
+        worker.part.with_mut(|part| unsafe { *part += 1 });
+    }
+
+    /// The thread enters, and returns the worker that it has then.
+    fn rise(&self, number: usize) -> &Worker {
+        let thread = &self.threads[number];
+        if thread.presence.enter(|| {}) {
+            return &self.workers[number];
+        }
+        thread.presence.renew();
+        let _lock = self.lock.lock().unwrap();
+        let given = thread.next.take().expect("it was given another when it lost the first");
+        #[expect(unsafe_code, reason = "follows the address of a worker of the model")]
+        // SAFETY: the model owns its workers.
+        unsafe {
+            &*given.as_ptr()
+        }
+    }
+
+    /// The steps of `Spares::exchange`, by the other thread. Returns the worker that it has then.
+    fn exchange<'a>(&'a self, mine: &'a Worker, other: &'a Worker) -> &'a Worker {
+        let _lock = self.lock.lock().unwrap();
+        let theirs = other.thread.load(Ordering::Relaxed);
+        let thread = &self.threads[theirs];
+        if !thread.next.withdraw(other) && !thread.presence.take(|| true) {
+            return mine;
+        }
+        other.thread.store(IDLE, Ordering::Relaxed);
+        mine.thread.store(theirs, Ordering::Relaxed);
+        thread.next.give(mine);
+        other
+    }
+}
+
+#[test]
+fn model_workers_are_exchanged_and_back() {
+    for times in [1, 2] {
+        loom::model(move || {
+            let model = Model::new();
+            let theirs = Arc::clone(&model);
+            let sleeper = thread::spawn(move || {
+                let worker = theirs.rise(SLEEPER);
+                Model::use_worker(worker);
+                std::ptr::eq(worker, &raw const theirs.workers[SLEEPER])
+            });
+            let (mut mine, mut other) = (&model.workers[IDLE], &model.workers[SLEEPER]);
+            Model::use_worker(mine);
+            for _ in 0..times {
+                let now = model.exchange(mine, other);
+                if !std::ptr::eq(now, mine) {
+                    (mine, other) = (now, mine);
+                }
+                Model::use_worker(mine);
+            }
+            let has_own = sleeper.join().unwrap();
+            assert_eq!(has_own, std::ptr::eq(mine, &raw const model.workers[IDLE]), "each has one");
+        });
+    }
+}
+
+/// The monitor gives the worker of a thread that is stuck to one that sleeps, whose worker the stuck one gets.
+#[test]
+fn model_a_thread_that_sleeps_is_lent() {
+    loom::model(|| {
+        let model = Model::new();
+        // The other thread is in a fiber's own code.
+        model.threads[IDLE].presence.leave();
+        let threads = [SLEEPER, IDLE].map(|number| {
+            let model = Arc::clone(&model);
+            thread::spawn(move || {
+                let worker = model.rise(number);
+                Model::use_worker(worker);
+                usize::from(std::ptr::eq(worker, &raw const model.workers[1]))
+            })
+        });
+        let lock = model.lock.lock().unwrap();
+        let [lent, stuck] = &model.threads;
+        let [idle, worker] = &model.workers;
+        if lent.presence.take(|| true) {
+            if stuck.presence.take(|| true) {
+                Model::use_worker(worker);
+                stuck.next.give(idle);
+                lent.next.give(worker);
+            } else {
+                lent.next.give(idle);
+            }
+        }
+        drop(lock);
+        let [first, second] = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(first, second, "each has one");
+    });
+}
