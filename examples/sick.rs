@@ -100,8 +100,9 @@ fn main() {
         if !runs_once {
             abaca::sleep(Duration::MAX);
         }
-        abaca::sleep(Duration::from_millis(200));
-        println!("{}", abaca::dump());
-        STOP.store(true, Ordering::Relaxed);
     });
+    // This thread waits for no worker.
+    std::thread::sleep(Duration::from_millis(200));
+    println!("{}", abaca::dump());
+    STOP.store(true, Ordering::Relaxed);
 }

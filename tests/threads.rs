@@ -25,7 +25,8 @@ pub fn has_own_storage() -> bool {
     cfg!(feature = "own-tls") && asked_for
 }
 
-/// A runtime whose fibers share their worker's storage in any case, for tests of what they share.
+/// A runtime whose fibers share their worker's storage in any case, for tests of what they share, and for those to which a
+/// [`kernel_thread`] is a worker.
 pub fn with_shared_storage() -> Builder {
     #[cfg(feature = "own-tls")]
     return abaca::Runtime::builder().own_tls(false);
@@ -33,7 +34,8 @@ pub fn with_shared_storage() -> Builder {
     abaca::Runtime::builder()
 }
 
-/// A runtime whose workers never leave their threads, so that a [`kernel_thread`] is a worker.
+/// A runtime with as many threads as workers, none of which leaves a thread that is stuck. With one worker, the thread is the
+/// worker's; several may exchange theirs while they sleep.
 pub fn with_workers_on_their_threads() -> Builder {
     #[cfg(feature = "own-tls")]
     return abaca::Runtime::builder().max_spare_threads(0);

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use abaca::net::{ListenOptions, TcpListener, TcpStream};
-use abaca_tests::{kernel_thread, with_workers_on_their_threads};
+use abaca_tests::{kernel_thread, with_shared_storage};
 
 #[abaca::test]
 fn several_fibers_accept_on_one_listener() {
@@ -28,7 +28,7 @@ fn several_fibers_accept_on_one_listener() {
 
 #[test]
 fn fibers_of_an_accept_loop_are_distributed_over_the_workers() {
-    let runtime = with_workers_on_their_threads().workers(4).build().unwrap();
+    let runtime = with_shared_storage().workers(4).build().unwrap();
     let counts = runtime.run(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

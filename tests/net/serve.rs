@@ -9,7 +9,7 @@ use abaca::cancel::CancellationToken;
 use abaca::channel;
 use abaca::net::{Listener, ServeOptions, TcpListener, TcpStream, UnixListener, UnixStream, unix};
 use abaca::time::timeout;
-use abaca_tests::{kernel_thread, with_workers_on_their_threads};
+use abaca_tests::{kernel_thread, with_shared_storage};
 
 use super::kinds::on_each_runtime;
 
@@ -102,7 +102,7 @@ fn no_more_than_the_limit_are_served_at_once() {
 
 #[test]
 fn connections_are_distributed_over_the_workers() {
-    let runtime = with_workers_on_their_threads().workers(4).build().unwrap();
+    let runtime = with_shared_storage().workers(4).build().unwrap();
     let homes = runtime.run(|| {
         let (listener, address) = listener();
         let (told, homes) = channel::unbounded();

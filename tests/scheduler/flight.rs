@@ -168,6 +168,7 @@ fn marks_and_spans_belong_to_their_fiber() {
                 abaca::yield_now();
             }
             flight::mark("done");
+            abaca::observe::set_label("request", 17);
             abaca::yield_now();
         };
         let fibers = [spawn("a", work), spawn("b", work)];
@@ -178,8 +179,8 @@ fn marks_and_spans_belong_to_their_fiber() {
         let fiber = named(&recording, name);
         let of_fiber: Vec<_> = recording.notes().iter().filter(|note| note.fiber == fiber).collect();
         let texts: Vec<_> = of_fiber.iter().map(|note| &*note.text).collect();
-        assert_eq!(texts, ["request", "query", "done"]);
-        let [request, query, done] = of_fiber[..] else { unreachable!() };
+        assert_eq!(texts, ["request", "query", "done", "request=17"]);
+        let [request, query, done, _] = of_fiber[..] else { unreachable!() };
         assert!(request.begin <= query.begin && query.end <= request.end && query.begin < query.end);
         assert!(done.begin == done.end && done.begin >= query.end && done.end <= request.end);
     }

@@ -26,7 +26,7 @@ pub(crate) use source::{ReadNotifier, Source};
 
 use crate::cell::Wakeup;
 #[cfg(feature = "own-tls")]
-use crate::os::epoll::wait_either;
+use crate::os::epoll::wait_any;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
@@ -143,10 +143,16 @@ impl Poller {
         (self.rounds.get(), self.events.get())
     }
 
-    /// Waits until there is an event to take, or `summons` is readable. Takes nothing. Returns false if the timeout has passed.
+    /// Waits until there is an event to take, here or in the `other` poller, or `summons` is readable. Takes nothing. Returns false if the
+    /// timeout has passed.
     #[cfg(feature = "own-tls")]
-    pub(crate) fn await_event(&self, summons: &EventFd, timeout: Option<Duration>) -> bool {
-        wait_either(&self.epoll, summons, timeout)
+    pub(crate) fn await_event(
+        &self,
+        summons: &EventFd,
+        other: Option<&Self>,
+        timeout: Option<Duration>,
+    ) -> bool {
+        wait_any(&self.epoll, summons, other.map(|other| &other.epoll), timeout)
     }
 
     /// The number of registered descriptors. If it is 0, there is no need to poll.

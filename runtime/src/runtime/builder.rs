@@ -1,4 +1,4 @@
-//! The builder: the settings of a runtime, and its start. `environment.rs` alone reads the environment.
+//! The builder: the settings of a runtime, and its start. `environment.rs` reads the environment.
 
 use std::fmt;
 use std::io;

@@ -1,11 +1,11 @@
-//! The settings that the environment has a say in, where the program sets nothing.
+//! What the environment says about a runtime.
 
 use std::io;
 use std::path::PathBuf;
 use std::thread;
 
-use super::builder::invalid;
-use super::{Builder, Poller};
+use super::builder::{Builder, invalid};
+use super::poller::Poller;
 
 /// The most workers of one runtime.
 const MAX_WORKERS: usize = 1024;

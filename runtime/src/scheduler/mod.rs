@@ -58,14 +58,14 @@ pub(crate) use budget::spend_as;
 pub use cost::Cost;
 pub(crate) use counters::{BOUNDS, Histogram};
 #[cfg(feature = "own-tls")]
-pub(crate) use handoff::Spares;
+pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
 #[cfg(feature = "own-tls")]
 pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use recording::{
-    Cause, Decoded, Kind, OnTrigger, Trigger, record_bytes, record_text, set_recorder, trigger,
+    Cause, Decoded, Kind, OnTrigger, Trigger, record_bytes, record_label, record_text, set_recorder, trigger,
 };
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};

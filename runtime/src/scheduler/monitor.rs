@@ -34,6 +34,10 @@ const ROW_PERIOD: Duration = Duration::from_micros(150);
 #[cfg(feature = "own-tls")]
 const ROW_LOOKS: u32 = 8;
 
+/// How long a worker that sleeps may have to wait for the thread that it was given to, or for the one that looks after it.
+#[cfg(feature = "own-tls")]
+const RESCUE: Duration = Duration::from_millis(1);
+
 /// How soon the monitor looks again, once, at a worker that cannot leave its thread, if something could be handed on.
 const RELIEF_PERIOD: Duration = Duration::from_millis(1);
 
@@ -114,7 +118,7 @@ fn keeps_vigil(shared: &Shared, progress: &[Progress], goes_on: impl Fn() -> boo
     let mut standing = Vec::new();
     for (worker, progress) in shared.workers.iter().zip(progress) {
         match progress.position {
-            _ if worker.remote.inbox.is_sleeping() => {}
+            _ if worker.remote.inbox.is_sleeping() && !spares.is_left(worker) => {}
             Some(position) if progress.is_alone => standing.push((worker, position)),
             _ => return false,
         }
@@ -134,6 +138,17 @@ impl Progress {
             spares.hand_off(worker);
         }
         let position = Some(worker.position());
+        #[cfg(feature = "own-tls")]
+        if let Some(spares) = shared.spares.get()
+            && position == self.position
+            && spares.must_rescue(worker)
+        {
+            self.stalled_for += since;
+            if self.stalled_for >= RESCUE {
+                spares.rescue(worker);
+            }
+            return;
+        }
         if position != self.position || worker.remote.inbox.is_sleeping() {
             let soon_looks = if shared.has_own_tls() {
                 self.soon_looks.saturating_sub(1)
@@ -175,6 +190,10 @@ impl Progress {
         // Another worker may be looked at more often than this one. Not all of the period, as the look before may have been late.
         if now_ns - self.looked_ns < period.as_nanos() as u64 * 3 / 4 {
             return true;
+        }
+        if worker.position().fiber().is_none() {
+            // It has slept, and does not run yet.
+            return false;
         }
         self.is_alone = !worker.is_waited_for();
         if self.is_alone {
