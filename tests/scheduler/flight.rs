@@ -39,7 +39,7 @@ fn turns_waits_and_wakers_are_what_happened() {
     let runtime = runtime(1, Recorder::new());
     runtime.run(|| {
         let (send, receive) = abaca::channel::bounded(1);
-        let reader = spawn("reader", move || _ = receive.recv().unwrap());
+        let reader = spawn("reader", move || receive.recv().unwrap());
         let yields = spawn("yields", || (0..3).for_each(|_| abaca::yield_now()));
         let sleeps = spawn("sleeps", || abaca::sleep(Duration::from_millis(1)));
         let joins = spawn("joins", || yields.join().unwrap());
