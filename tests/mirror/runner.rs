@@ -26,6 +26,11 @@ fn main() -> ExitCode {
     let (_, play) = *examples::ALL.iter().find(|(known, _)| *known == number).expect("an example of that number");
     match place.as_str() {
         "fiber" => abaca::run(play),
+        // Preloaded, the library makes a fiber of a thread; the main thread stays one.
+        "thread" if std::env::var_os("LD_PRELOAD").is_some() => match thread::spawn(play).join() {
+            Ok(code) => code,
+            Err(payload) => std::panic::resume_unwind(payload),
+        },
         "thread" => play(),
         place => panic!("{place}: play in a fiber or in a thread"),
     }
