@@ -4,7 +4,8 @@
 #![expect(unsafe_code, reason = "a function that runs before main")]
 
 use std::panic::catch_unwind;
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 /// The name of the variable that tells a child its role.
 const ROLE: &str = "OBSERVE_ROLE";
@@ -13,6 +14,15 @@ const ROLE: &str = "OBSERVE_ROLE";
 pub(crate) fn run(role: &str) -> Output {
     let this = std::env::current_exe().expect("this test has a path");
     Command::new(this).env(ROLE, role).output().expect("the child starts")
+}
+
+/// This binary as this role, which leaves a core in `folder` if it is killed by a signal that makes one. Its output is piped.
+pub(crate) fn command(role: &str, folder: &Path) -> Command {
+    let this = std::env::current_exe().expect("this test has a path");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -c unlimited; exec \"$0\""]).arg(this);
+    command.env(ROLE, role).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
 pub(crate) fn stderr(output: &Output) -> String {

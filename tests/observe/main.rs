@@ -3,7 +3,11 @@
 use abaca_tests as _;
 
 mod child;
+mod cycles;
 mod deadlocks;
+mod debugger;
 mod dumps;
 mod labels;
+mod quit;
 mod roles;
+mod shapes;

@@ -10,7 +10,11 @@ use abaca::sync::Mutex;
 
 pub(crate) fn play(role: &str) {
     match role {
+        "cycles" => crate::cycles::find_each_kind(),
+        "shapes" => crate::shapes::find(),
+        "growth" => crate::shapes::grow(),
         "report" => report_and_resolve(),
+        "stuck" => stay_stuck(),
         "sleep" | "timeout" | "thread" | "blocking" | "pipe" | "signal" | "other runtime" => wait(role),
         role => hang(role),
     }
@@ -103,6 +107,19 @@ fn wait(role: &str) {
         }
         role => panic!("no {role}"),
     }
+}
+
+/// A deadlock that nobody ends: the parent kills the process, or makes it leave a core.
+fn stay_stuck() {
+    let builder = abaca::Runtime::builder().workers(2).on_deadlock(DeadlockPolicy::Ignore);
+    builder.dump_on_sigquit(true).build().unwrap().run(|| {
+        let fibers = cross("stuck");
+        while abaca::observe::check().is_empty() {
+            abaca::yield_now();
+        }
+        println!("ready");
+        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+    });
 }
 
 /// A callback that ends the deadlock of which it is told.

@@ -60,7 +60,7 @@ pub use guard::Guard;
 pub use pool::StackPool;
 #[cfg(abaca_asan)]
 pub(crate) use registry::bytes_below;
-pub use registry::{Overrun, bounds_at, overrun_at};
+pub use registry::{Overrun, Place, bounds_at, overrun_at, places};
 pub use release::Release;
 pub use slab::Stack;
 pub use surplus::Surplus;

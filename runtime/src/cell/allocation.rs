@@ -50,6 +50,7 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         clear: Self::clear,
         is_clear: Self::is_clear,
         free: Self::free,
+        bytes: size_of::<Self>(),
     };
 
     unsafe fn run(this: NonNull<Header>) {

@@ -44,6 +44,8 @@ pub(super) struct VTable {
     pub(super) is_clear: unsafe fn(NonNull<Header>) -> bool,
     /// Frees a cell that was cleared or whose result was taken.
     pub(super) free: unsafe fn(NonNull<Header>),
+    /// The size of the cell.
+    pub(super) bytes: usize,
 }
 
 /// The bit of `home` that marks an unstarted fiber: the address is then not a worker's.
@@ -196,6 +198,11 @@ impl Header {
         // SAFETY: nothing changes the cell while the fiber runs, and the caller is on its thread.
         let stack = unsafe { (*self.stack.as_ptr()).as_ref() }?;
         Some((stack.guard(), stack.top() as usize))
+    }
+
+    /// The size of the cell, which begins with the header.
+    pub(crate) fn cell_bytes(&self) -> usize {
+        self.vtable.bytes
     }
 
     /// Where the fiber was spawned.

@@ -5,30 +5,28 @@
 
 #![expect(unsafe_code, reason = "reads records that may be none any more")]
 
-use std::time::Duration;
-
 use super::Reason;
 
-/// A time of the machine's steady clock, in steps of four milliseconds. It comes round after 208 days.
+/// A time of the processor's clock (`os/clock.rs`), in steps of some milliseconds. It comes round after some months.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CoarseTime(u32);
 
 impl CoarseTime {
-    /// 2^22 nanoseconds are a step.
-    const SHIFT: u32 = 22;
+    /// 2^24 ticks are a step.
+    const SHIFT: u32 = 24;
 
-    /// The time at `ns` nanoseconds of the steady clock.
-    #[inline]
-    pub(crate) fn at(ns: u64) -> Self {
-        Self((ns >> Self::SHIFT) as u32)
+    /// The time at this count of ticks.
+    #[inline(always)]
+    pub(crate) fn at(ticks: u64) -> Self {
+        Self((ticks >> Self::SHIFT) as u32)
     }
 
-    /// How long ago this was, at `ns` nanoseconds of the steady clock: four milliseconds more or less.
-    pub(crate) fn age_at(self, ns: u64) -> Duration {
-        let steps = Self::at(ns).0.wrapping_sub(self.0);
+    /// How many ticks ago this was, at this count: a step more or less.
+    pub(crate) fn ticks_until(self, ticks: u64) -> u64 {
+        let steps = Self::at(ticks).0.wrapping_sub(self.0);
         // A worker's clock may be behind another's by a moment.
         let steps = if steps > u32::MAX / 2 { 0 } else { steps };
-        Duration::from_nanos(u64::from(steps) << Self::SHIFT)
+        u64::from(steps) << Self::SHIFT
     }
 }
 
@@ -129,13 +127,10 @@ mod tests {
 
     #[test]
     fn a_coarse_time_has_an_age_also_after_it_has_come_round() {
-        let second = 1_000_000_000;
-        assert_eq!(CoarseTime::at(5 * second).age_at(5 * second), Duration::ZERO);
-        let age = CoarseTime::at(5 * second).age_at(8 * second).as_millis();
-        assert!((2_990..=3_010).contains(&age), "{age}");
-        let round = 1 << 54;
-        let age = CoarseTime::at(round - second).age_at(round + second).as_millis();
-        assert!((1_990..=2_010).contains(&age), "{age}");
-        assert_eq!(CoarseTime::at(8 * second).age_at(5 * second), Duration::ZERO, "a clock that is ahead");
+        let (step, round) = (1 << 24, 1 << 56);
+        assert_eq!(CoarseTime::at(5 * step).ticks_until(5 * step + 9), 0);
+        assert_eq!(CoarseTime::at(5 * step + 7).ticks_until(8 * step), 3 * step);
+        assert_eq!(CoarseTime::at(round - step).ticks_until(round + step), 2 * step);
+        assert_eq!(CoarseTime::at(8 * step).ticks_until(5 * step), 0, "a clock that is ahead");
     }
 }

@@ -7,12 +7,14 @@ use crate::atomic::{AtomicUsize, Ordering};
 pub(crate) struct Ends {
     senders: AtomicUsize,
     receivers: AtomicUsize,
+    /// How far this is from the start of the channel's `Arc`, whose address each end has.
+    offset: usize,
 }
 
 impl Ends {
-    /// One sender and one receiver.
-    pub(super) fn new() -> Self {
-        Self { senders: AtomicUsize::new(1), receivers: AtomicUsize::new(1) }
+    /// One sender and one receiver, of a channel in an `Arc` that begins so many bytes before this.
+    pub(super) fn new(offset: usize) -> Self {
+        Self { senders: AtomicUsize::new(1), receivers: AtomicUsize::new(1), offset }
     }
 
     /// Counts another sender.
@@ -36,6 +38,11 @@ impl Ends {
     /// Removes a receiver from the count. Returns whether it was the last.
     pub(super) fn remove_receiver(&self) -> bool {
         self.receivers.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+
+    /// The complement of the word that each end consists of. Not the word itself, which whoever looks for it would find here.
+    pub(crate) fn key(&self) -> usize {
+        !(std::ptr::from_ref(self).addr() - self.offset)
     }
 
     /// The numbers of senders and of receivers.

@@ -64,12 +64,19 @@ pub(super) enum Refusal {
 const LOCK_BACKOFF: &[u32] = &[8, 16, 32, 64];
 
 impl<T> Channel<T> {
+    /// How far the ends are from the start of an `Arc` with a channel: behind its two counts, and within the channel.
+    const ENDS: usize = {
+        let counts = 2 * size_of::<usize>();
+        let align = align_of::<Self>();
+        (if align > counts { align } else { counts }) + std::mem::offset_of!(Self, ends)
+    };
+
     /// A channel with one sender and one receiver.
     pub(super) fn new(capacity: Option<usize>) -> Self {
         Self {
             capacity,
             state: SpinLock::new(State::new(capacity)),
-            ends: Ends::new(),
+            ends: Ends::new(Self::ENDS),
             peer_is_remote: AtomicBool::new(false),
             spin: AdaptiveSpin::new(),
             seed: SelectSeed::new(),

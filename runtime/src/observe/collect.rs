@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::frames::Walker;
 use super::object::Object;
 use super::stuck;
-use crate::cell::{CoarseTime, FiberId, Header, Reason};
+use crate::cell::{CoarseTime, FiberId, Flags, Header, Reason};
 use crate::scheduler::inspect::{Inspection, Standing, Step};
 use crate::scheduler::{Shared, registry};
 
@@ -56,6 +56,8 @@ pub(super) struct Facts {
     /// Whether a deadline around the wait may end it.
     pub(super) has_deadline: bool,
     pub(super) spawn_site: Option<&'static Location<'static>>,
+    /// The size of its cell, which begins with the header.
+    pub(super) cell_bytes: usize,
     /// The lowest usable address of its stack, and its top.
     pub(super) stack: Option<(usize, usize)>,
     pub(super) stack_pointer: Option<usize>,
@@ -178,6 +180,7 @@ fn look(fiber: &Header, standing: Standing, runtime: usize, worker: usize, found
     facts.name = handle.name().map(str::to_owned);
     facts.labels = handle.labels();
     facts.spawn_site = Some(fiber.spawn_site());
+    facts.cell_bytes = fiber.cell_bytes();
     if standing == Standing::Suspended {
         (facts.reason, facts.since) = fiber.wait();
         let is_parked = facts.reason != Reason::None;
@@ -185,7 +188,10 @@ fn look(fiber: &Header, standing: Standing, runtime: usize, worker: usize, found
         facts.waiter = fiber.waiting().addr();
         // SAFETY: the fiber is suspended, in the wait that it has noted.
         facts.object = unsafe { Object::of(facts.reason, fiber.waiting()) };
-        facts.has_deadline = fiber.cancel_scopes.state().nearest.is_some();
+        // A wait with a deadline of its own pins its fiber, and so may other things: then a cycle is missed.
+        facts.has_deadline = fiber.cancel_scopes.state().nearest.is_some()
+            || fiber.has(Flags::PINNED)
+            || fiber.has_noted_timer();
         facts.stack = fiber.stack_range().map(|(guard, top)| (guard.end, top));
         let context = fiber.context.get();
         facts.stack_pointer = context.saved().map(|(address, _)| address.get());

@@ -232,7 +232,7 @@ impl Dump {
         let frames: Vec<Arc<[Frame]>> =
             symbols::resolve(&collection.stacks).into_iter().map(Into::into).collect();
         let owners = Owners::of(&collection.fibers);
-        let now = (clock::ns(), Instant::now());
+        let now = (clock::ticks(), Instant::now());
         let mut names = HashMap::new();
         let describe = |facts: &Facts| {
             let is_caller = caller.is_some() && facts.id == caller;
@@ -318,7 +318,7 @@ impl Owners {
 fn wait_of(
     facts: &Facts,
     owners: &Owners,
-    (now_ns, now): (u64, Instant),
+    (ticks, now): (u64, Instant),
     names: &mut HashMap<i32, String>,
 ) -> Wait {
     let (object, address) = match &facts.object {
@@ -330,7 +330,7 @@ fn wait_of(
         Object::RwLock { address, readers, .. } => {
             (Some(format!("{address:#x}, held by {}", count(*readers, "reader"))), Some(*address))
         }
-        Object::Channel { address, senders, receivers } => {
+        Object::Channel { address, senders, receivers, .. } => {
             let ends = format!("{}, {}", count(*senders, "sender"), count(*receivers, "receiver"));
             (Some(format!("{address:#x} with {ends}")), Some(*address))
         }
@@ -348,7 +348,7 @@ fn wait_of(
     };
     Wait {
         reason: name_of(facts.reason),
-        age: facts.since.age_at(now_ns),
+        age: clock::duration_of(facts.since.ticks_until(ticks)),
         object,
         address,
         holder: owners.holder(&facts.object),

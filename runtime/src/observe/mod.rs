@@ -16,6 +16,8 @@ mod frames;
 mod json;
 mod labels;
 mod layout;
+mod leak;
+mod leaks;
 mod metrics;
 mod metrics_json;
 mod object;
@@ -33,6 +35,7 @@ pub use cycle::Cycle;
 pub use deadlock::{Deadlock, check};
 pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};
 pub use labels::{remove_label, set_label};
+pub use leaks::{Growth, Leaks, leaks};
 pub(crate) use server::Server;
 pub use symbols::Frame;
 

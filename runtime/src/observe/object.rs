@@ -26,10 +26,12 @@ pub(super) enum Object {
         writer: Option<usize>,
         readers: usize,
     },
+    /// With the complement of the word that its ends consist of.
     Channel {
         address: usize,
         senders: usize,
         receivers: usize,
+        key: usize,
     },
     /// The fiber that is joined: the address of its header, and its id if it has one.
     Fiber(usize, Option<FiberId>),
@@ -73,8 +75,9 @@ impl Object {
             }
             Reason::ChannelSend | Reason::ChannelReceive => {
                 // SAFETY: as above.
-                let (senders, receivers) = unsafe { &*object.cast::<Ends>() }.count();
-                Self::Channel { address, senders, receivers }
+                let ends = unsafe { &*object.cast::<Ends>() };
+                let (senders, receivers) = ends.count();
+                Self::Channel { address, senders, receivers, key: ends.key() }
             }
             Reason::Sleep => {
                 // SAFETY: as above.

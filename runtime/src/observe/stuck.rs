@@ -73,6 +73,7 @@ impl Facts {
             waiter: 0,
             object: Object::None,
             has_deadline: false,
+            cell_bytes: 0,
             spawn_site: None,
             stack: None,
             stack_pointer: None,

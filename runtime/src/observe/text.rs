@@ -42,20 +42,25 @@ impl fmt::Display for Dump {
         for cycle in &self.cycles {
             write!(f, "\nDEADLOCK: {}\n{cycle}", count(cycle.fibers().count(), "fiber"))?;
         }
-        let mut stacks: HashMap<usize, Vec<usize>> = HashMap::new();
-        let mut groups: HashMap<Key, Vec<&FiberDump>> = HashMap::new();
-        for fiber in &self.fibers {
-            let stack = stacks.entry(fiber.stack);
-            let stack = stack.or_insert_with(|| visible(fiber.frames()).iter().map(Frame::address).collect());
-            let key = (fiber.state, fiber.wait().map(Wait::reason), fiber.spawn_site, stack.clone());
-            groups.entry(key).or_default().push(fiber);
-        }
-        let mut groups: Vec<_> = groups.into_values().collect();
-        groups.sort_by_key(|group| {
-            (std::cmp::Reverse(group.len()), group[0].runtime, group[0].id.map(FiberId::number))
-        });
-        groups.iter().try_for_each(|group| write_group(f, group))
+        write_groups(f, &self.fibers)
     }
+}
+
+/// Writes the fibers, those with equal stacks as one group.
+pub(super) fn write_groups(f: &mut fmt::Formatter<'_>, fibers: &[FiberDump]) -> fmt::Result {
+    let mut stacks: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut groups: HashMap<Key, Vec<&FiberDump>> = HashMap::new();
+    for fiber in fibers {
+        let stack = stacks.entry(fiber.stack);
+        let stack = stack.or_insert_with(|| visible(fiber.frames()).iter().map(Frame::address).collect());
+        let key = (fiber.state, fiber.wait().map(Wait::reason), fiber.spawn_site, stack.clone());
+        groups.entry(key).or_default().push(fiber);
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|group| {
+        (std::cmp::Reverse(group.len()), group[0].runtime, group[0].id.map(FiberId::number))
+    });
+    groups.iter().try_for_each(|group| write_group(f, group))
 }
 
 fn write_group(f: &mut fmt::Formatter<'_>, group: &[&FiberDump]) -> fmt::Result {

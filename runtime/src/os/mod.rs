@@ -22,6 +22,7 @@ pub(crate) mod handler;
 pub(crate) mod identity;
 mod last_call;
 pub(crate) mod lookup;
+pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod nowait;
 pub(crate) mod objects;

@@ -35,6 +35,11 @@ pub(crate) fn word(address: usize) -> Option<usize> {
     value(std::ptr::without_provenance::<usize>(address)).map(|word| unsafe { word.assume_init() })
 }
 
+/// Fills `to` with the bytes at `address`. Returns false if they cannot all be read.
+pub(crate) fn copy(address: usize, to: &mut [u8]) -> bool {
+    copy_out(std::ptr::without_provenance(address), to.as_mut_ptr(), to.len())
+}
+
 /// Words of memory that may change at any time, copied a page at a time. Two words of a page are of the same moment.
 #[derive(Debug, Default)]
 pub(crate) struct Pages(RefCell<HashMap<usize, Option<Vec<u8>>>>);

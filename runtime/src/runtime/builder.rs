@@ -12,23 +12,13 @@ use super::Runtime;
 use super::crew::Crew;
 use super::deadlock::{self, DeadlockPolicy};
 use super::dump_signal;
+use super::poller::Poller;
 use crate::cell::contained;
 use crate::observe::Server;
 use crate::observe::flight::Recorder;
 use crate::poller;
 use crate::pool::{self, Pool};
 use crate::scheduler::{self, Hooks, Pollers, Reporting, Shared, StackSupply};
-
-/// The threads that wait for events of the operating system; see [`Builder::poller`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Poller {
-    /// Each worker has an epoll instance. An idle worker sleeps in it, a busy one looks at it now and then.
-    #[default]
-    Workers,
-    /// One thread waits for all events and hands the wake-ups to the workers.
-    Thread,
-}
 
 /// Settings of a [`Runtime`]: workers, stacks, limits, hooks and reports. Made by [`Runtime::builder`].
 ///
@@ -129,20 +119,6 @@ impl Builder {
     /// [`SpawnError::LimitReached`](crate::SpawnError::LimitReached). Default: no limit but memory.
     pub fn max_fibers(mut self, fibers: usize) -> Self {
         self.max_fibers = fibers;
-        self
-    }
-
-    /// Sets which threads wait for events of the operating system. Default: the environment variable `ABACA_POLLER` (`workers` or
-    /// `thread`), else [`Poller::Workers`].
-    ///
-    /// ```
-    /// use abaca::runtime::Poller;
-    ///
-    /// let runtime = abaca::Runtime::builder().poller(Poller::Thread).build().unwrap();
-    /// assert_eq!(runtime.run(|| 6 * 7), 42);
-    /// ```
-    pub fn poller(mut self, poller: Poller) -> Self {
-        self.poller = Some(poller);
         self
     }
 

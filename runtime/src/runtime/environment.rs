@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::thread;
 
-use super::builder::{Builder, Poller, invalid};
+use super::builder::{Builder, invalid};
+use super::poller::Poller;
 
 /// The most workers of one runtime.
 const MAX_WORKERS: usize = 1024;

@@ -30,6 +30,7 @@ mod observing;
 #[cfg(feature = "own-tls")]
 mod own_tls;
 mod panic_report;
+mod poller;
 mod recording;
 mod stalls;
 
@@ -39,14 +40,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::scheduler::{Activity, Stall};
-pub use builder::{Builder, Poller};
+pub use builder::Builder;
 pub use deadlock::DeadlockPolicy;
 #[cfg(feature = "own-tls")]
 pub(crate) use own_tls::own_tls_by_default;
+pub use poller::Poller;
 
 use crew::{Crew, Report};
 
-use crate::cell::NoStack;
+use crate::cell::{Cancelled, NoStack};
 use crate::fiber::{self, JoinHandle, SpawnError};
 use crate::observe::{Metrics, Server};
 use crate::pool;
@@ -155,7 +157,7 @@ impl Runtime {
         match NoStack::of(joined) {
             Ok(Ok(result)) => result,
             Ok(Err(payload)) => match self.waits.message() {
-                Some(message) if payload.is::<crate::Cancelled>() => panic!("{message}"),
+                Some(message) if payload.is::<Cancelled>() => panic!("{message}"),
                 _ => std::panic::resume_unwind(payload),
             },
             // No panic was reported: the fiber never began, for want of a stack.

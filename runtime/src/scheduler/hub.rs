@@ -235,7 +235,7 @@ impl Worker {
     fn expire_timers_and_poll(&self) -> Option<u64> {
         let matters = !self.wheel.is_empty() || self.polls() || self.tick.needs_time();
         let now_ns = matters.then(|| self.shared().now_ns())?;
-        self.set_coarse_now(self.shared().steady_ns(now_ns));
+        self.set_coarse_now();
         self.expire_timers(now_ns);
         self.poll_now();
         Some(now_ns)

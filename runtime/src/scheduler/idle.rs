@@ -6,7 +6,7 @@ use super::hub::{Departure, WATCH};
 use super::recording::Kind;
 use super::worker::Worker;
 use crate::atomic::spin;
-use crate::os::{clock, slack};
+use crate::os::slack;
 use crate::queue::Search;
 
 /// A worker that watches its inbox polls once in so many looks, that is, every few microseconds.
@@ -58,7 +58,7 @@ impl Worker {
 
     pub(super) fn end_sleep(&self) {
         self.remote.inbox.end_sleep();
-        self.set_coarse_now(clock::coarse_ns());
+        self.set_coarse_now();
         self.shared().unpark_monitor();
     }
 

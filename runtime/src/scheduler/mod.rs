@@ -12,6 +12,7 @@ mod budget;
 pub(crate) mod cancel;
 mod cost;
 mod counters;
+mod delivery;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
 #[cfg_attr(feature = "own-tls", path = "own_here.rs")]
@@ -30,7 +31,6 @@ mod quiet;
 pub(crate) mod reach;
 mod recording;
 mod refusals;
-#[cfg(not(loom))]
 pub(crate) mod registry;
 mod relief;
 mod report;
@@ -191,11 +191,11 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     worker::carry_panics_of_coroutines();
     #[cfg(feature = "own-tls")]
     if shared.has_own_tls() {
-        shared.workers[index].set_coarse_now(os::clock::coarse_ns());
+        shared.workers[index].set_coarse_now();
         return handoff::run_thread(shared, Some(&shared.workers[index]));
     }
     shared.workers[index].set_thread_id(os::thread::id());
-    shared.workers[index].set_coarse_now(os::clock::coarse_ns());
+    shared.workers[index].set_coarse_now();
     shared.workers[index].run();
     shared.end_worker(index);
 }

@@ -35,7 +35,7 @@ const ROW_LOOKS: u32 = 8;
 
 /// How long a worker that sleeps may have to wait for the thread that it was given to, or for the one that looks after it.
 #[cfg(feature = "own-tls")]
-const RESCUE: Duration = Duration::from_millis(2);
+const RESCUE: Duration = Duration::from_millis(1);
 
 /// How soon the monitor looks again, once, at a worker that cannot leave its thread, if something could be handed on.
 const RELIEF_PERIOD: Duration = Duration::from_millis(1);

@@ -25,7 +25,7 @@ use crate::cell::{Header, contained};
 use crate::os::clock;
 use crate::poller::Poller;
 use crate::pool::Pool;
-use crate::queue::{Pushed, Sleepers};
+use crate::queue::Sleepers;
 
 /// The phase of a runtime's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,6 @@ pub(crate) struct Shared {
     /// How many fibers may be alive at once; `usize::MAX` is no limit.
     pub(crate) max_fibers: usize,
     epoch: Instant,
-    /// The steady clock when the runtime was created.
-    epoch_ns: u64,
     pub(crate) blocking: Arc<Pool>,
     pub(super) monitor_parker: MonitorParker,
     pub(super) hooks: Hooks,
@@ -120,7 +118,7 @@ impl Shared {
         reporting: Reporting,
     ) -> io::Result<Arc<Self>> {
         let epoch = Instant::now();
-        let epoch_ns = clock::ns();
+        clock::start();
         let shared = Arc::new(Self {
             workers: (0..workers).map(Worker::new).collect(),
             injector: Injector::new(),
@@ -135,7 +133,6 @@ impl Shared {
             alive: AtomicUsize::new(0),
             max_fibers,
             epoch,
-            epoch_ns,
             blocking,
             hooks,
             monitor_parker: MonitorParker::new(epoch)?,
@@ -217,12 +214,6 @@ impl Shared {
     /// Nanoseconds since the runtime was created: the clock of its timers.
     pub(crate) fn now_ns(&self) -> u64 {
         self.ns_at(Instant::now())
-    }
-
-    /// A time on the clock of the runtime's timers, in nanoseconds of the steady clock, which all runtimes share.
-    #[inline]
-    pub(super) fn steady_ns(&self, ns: u64) -> u64 {
-        self.epoch_ns.saturating_add(ns)
     }
 
     /// `at` on the clock of the runtime's timers. Saturates after some 584 years.
@@ -334,62 +325,6 @@ impl Shared {
         let counts = self.workers.iter().map(|worker| worker.live.len());
         let busy = counts.clone().filter(|count| *count > 0).count();
         (busy, counts.sum::<usize>() + self.roaming.len())
-    }
-
-    /// Wakes one sleeping worker to search for work, unless one searches already.
-    pub(super) fn unpark_one(&self) {
-        if let Some(index) = self.sleepers.choose() {
-            self.unpark(&self.workers[index]);
-        }
-    }
-
-    /// Queues an unstarted fiber from outside, and wakes a worker for it.
-    pub(crate) fn inject(&self, unstarted: NonNull<Header>) {
-        self.outside.count_spawned();
-        self.injector.push(Stealable(unstarted));
-        self.unpark_one();
-        self.tell_monitor();
-    }
-
-    /// Makes the monitor look at what the caller has pushed, if it sleeps although a worker is awake.
-    #[inline(always)]
-    fn tell_monitor(&self) {
-        #[cfg(feature = "own-tls")]
-        self.quiet.after_push(|| self.unpark_monitor());
-    }
-
-    /// Wakes every worker that sleeps, and the poller thread.
-    pub(super) fn unpark_all(&self) {
-        for worker in &self.workers {
-            self.unpark(worker);
-        }
-        if let Pollers::Thread(poller) = &self.pollers {
-            poller.notify();
-        }
-    }
-
-    /// Wakes `worker` if it sleeps.
-    pub(super) fn unpark(&self, worker: &Worker) {
-        if worker.remote.inbox.notify() {
-            self.unpark_sleeping(worker);
-        }
-        self.tell_monitor();
-    }
-
-    /// Puts `fiber`, woken or unstarted, into `worker`'s inbox. From any thread but the worker's own.
-    pub(crate) fn deliver(&self, worker: &Worker, fiber: NonNull<Header>) {
-        // SAFETY: the caller owns the wake-up (or the unstarted fiber), so the fiber is alive and in no list.
-        if unsafe { worker.remote.inbox.push(fiber) } == Pushed::OwnerSleeps {
-            self.unpark_sleeping(worker);
-        }
-        self.tell_monitor();
-    }
-
-    fn unpark_sleeping(&self, worker: &Worker) {
-        match self.poller_of(worker.index) {
-            Some(poller) => poller.notify(),
-            None => worker.remote.parker.unpark(),
-        }
     }
 
     /// Counts a new fiber. Returns false, and counts nothing, if the limit is reached.

@@ -150,6 +150,11 @@ impl Carrier {
         self.parker.unpark();
     }
 
+    /// Gives the thread this worker in the place of one that was withdrawn under the same lock.
+    pub(super) fn assign_instead(&self, worker: &Worker) {
+        self.next.give(worker);
+    }
+
     /// The worker that the thread looks after, beside its own.
     pub(super) fn ward(&self) -> &Ward {
         &self.ward

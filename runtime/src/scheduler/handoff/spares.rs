@@ -138,8 +138,7 @@ impl Spares {
             state.waiting.push(spare);
             return HandOff::Refused;
         }
-        spare.ward().set(stuck.ward().get());
-        stuck.ward().set(None);
+        pass_on_ward(stuck, &spare);
         self.move_to(worker, &spare);
         let is_last = state.waiting.is_empty();
         drop(state);
@@ -212,6 +211,7 @@ impl Spares {
             return;
         };
         if let Some(former) = worker.try_carrier().filter(|carrier| carrier.withdraw(worker)) {
+            pass_on_ward(former, &spare);
             self.move_to(worker, &spare);
             // If it is no thread that is stuck, it waits again.
             former.wake();
@@ -250,7 +250,8 @@ impl Spares {
             return false;
         }
         // Either the thread has been given the worker and has not begun with it, or it runs it.
-        if !theirs.withdraw(other) && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
+        let is_withdrawn = theirs.withdraw(other);
+        if !is_withdrawn && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
             return false;
         }
         self.exchanges.fetch_add(1, Ordering::Relaxed);
@@ -258,7 +259,13 @@ impl Spares {
         if is_free {
             here.ward().set(Some(mine));
         }
-        self.move_to(mine, theirs);
+        mine.set_carrier(theirs);
+        if is_withdrawn {
+            // The thread has been woken for the other one, or is stuck, and looks under the lock.
+            theirs.assign_instead(mine);
+        } else {
+            theirs.assign(mine);
+        }
         true
     }
 
@@ -346,6 +353,12 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
         }
     }
     spares.dismiss(&carrier);
+}
+
+/// Makes the one that `from` looks after the ward of `to`, which has none.
+fn pass_on_ward(from: &Carrier, to: &Carrier) {
+    to.ward().set(from.ward().get());
+    from.ward().set(None);
 }
 
 /// Gives a fiber that went on while its home had left it back to that home.

@@ -8,13 +8,12 @@ use std::sync::atomic::Ordering;
 use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
+use super::hooked::run_in_hook;
 use super::next::{self, Next};
 use super::refused::{REFUSED, refuse_and_end};
 use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::here::{self, come_home, current_worker};
-use crate::scheduler::hooks::call_around;
-use crate::scheduler::recording::Kind;
 use crate::scheduler::shared::Phase;
 use crate::scheduler::stacks;
 
@@ -59,31 +58,6 @@ fn run_and_finish(fiber: NonNull<Header>) -> Next {
     here::end_storage();
     // The worker is looked up again: a roaming fiber may have moved to another one.
     home().finish_cleared(fiber)
-}
-
-/// Calls `live` with the runtime's hook around it.
-#[inline]
-pub(super) fn run_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
-    // SAFETY: the cell is alive until `finish`.
-    let header = unsafe { fiber.as_ref() };
-    if header.has(Flags::HOOKED_OR_RECORDED) { run_slow(header, live) } else { live() }
-}
-
-/// [`run_in_hook`] for a fiber that has a hook or is recorded.
-#[cold]
-fn run_slow(fiber: &Header, live: impl FnOnce()) {
-    let is_recorded = fiber.has(Flags::RECORDED);
-    if is_recorded {
-        come_home(this_worker()).record_start(fiber);
-    }
-    if fiber.has(Flags::HOOKED) {
-        call_around(this_worker().shared().hooks.fiber.as_ref(), live);
-    } else {
-        live();
-    }
-    if is_recorded {
-        come_home(this_worker()).record_fiber(Kind::End, fiber);
-    }
 }
 
 /// Drops the result of the calling fiber, as [`Next::Clear`] demands, and the local values that its destructor has made.

@@ -19,6 +19,7 @@
 
 #[cfg_attr(not(feature = "own-tls"), path = "no_absence.rs")]
 mod absence;
+mod hooked;
 mod life;
 mod next;
 mod panic_count;
@@ -50,6 +51,7 @@ use super::requests::Requests;
 use super::shared::Shared;
 use super::tick::Tick;
 use crate::cell::{CoarseTime, Flags, Header, LiveList};
+use crate::os::clock;
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
@@ -233,15 +235,16 @@ impl Worker {
         }
     }
 
-    /// The time of the steady clock, some milliseconds ago at the most: when the hub last read it.
+    /// The time, some milliseconds ago at the most: when the hub last looked at a clock.
     #[inline(always)]
     pub(crate) fn coarse_now(&self) -> CoarseTime {
         self.coarse_now.get()
     }
 
-    /// Notes the time, in nanoseconds of the steady clock.
-    pub(super) fn set_coarse_now(&self, ns: u64) {
-        self.coarse_now.set(CoarseTime::at(ns));
+    /// Reads the clock for [`coarse_now`](Self::coarse_now).
+    #[inline(always)]
+    pub(super) fn set_coarse_now(&self) {
+        self.coarse_now.set(CoarseTime::at(clock::ticks()));
     }
 
     pub(crate) fn shared(&self) -> &Shared {
