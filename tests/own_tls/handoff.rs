@@ -214,8 +214,8 @@ fn play_on_sockets() {
 #[test]
 fn workers_that_sleep_are_exchanged_and_lose_nothing() {
     let runtime = eager(3);
-    // Who is asleep when is the kernel's choice.
-    while runtime.worker_exchanges() == 0 {
+    // Who is asleep, and who computes, when one looks, is the kernel's choice.
+    while runtime.worker_exchanges() == 0 || runtime.hand_offs() == 0 {
         runtime.run(play_on_sockets);
     }
 }

@@ -260,6 +260,108 @@ fn spares_are_as_many_as_are_needed_and_no_more_than_are_allowed() {
     assert!(runtime.spare_threads() <= 2);
 }
 
+/// One thread, that of the idle worker, runs both workers then.
+#[test]
+fn an_idle_workers_thread_runs_the_worker_that_a_fiber_keeps_and_its_own() {
+    use std::io::{Read, Write};
+
+    let runtime = Runtime::builder().own_tls(true).workers(2).max_spare_threads(0).build().unwrap();
+    let [begun, count] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let theirs = [Arc::clone(&begun), Arc::clone(&count)];
+    let echoes: Vec<_> = (0..4)
+        .map(|_| {
+            let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+            let far = abaca::net::UnixStream::from(far);
+            let echo = runtime.spawn(move || {
+                let mut byte = [0];
+                while (&far).read(&mut byte).unwrap() == 1 {
+                    (&far).write_all(&byte).unwrap();
+                }
+            });
+            (near, echo)
+        })
+        .collect();
+    let ask = |rounds: usize| {
+        for _ in 0..rounds {
+            for (near, _) in &echoes {
+                let mut near = near;
+                near.write_all(&[5]).unwrap();
+                near.read_exact(&mut [0]).unwrap();
+            }
+        }
+    };
+    ask(1);
+    let hog = runtime.spawn(move || {
+        let ticks = Arc::clone(&theirs[1]);
+        let ticker = abaca::spawn(move || tick(&ticks, 50));
+        // It starts here, and so stays.
+        abaca::yield_now();
+        theirs[0].store(1, SeqCst);
+        hog_until(&theirs[1], 50);
+        ticker.join().unwrap();
+    });
+    hog_until(&begun, 1);
+    ask(50);
+    hog.join().unwrap();
+    ask(10);
+    for (near, echo) in echoes {
+        drop(near);
+        echo.join().unwrap();
+    }
+    assert_eq!(runtime.spare_threads(), 0);
+}
+
+/// Workers change their threads at any time, in each of the ways: to idle ones, to spares, and back.
+#[test]
+fn computations_come_and_go_beside_sockets_and_timers() {
+    use std::io::{Read, Write};
+
+    for (workers, spares) in [(2, 0), (2, 1), (3, 1), (4, 8)] {
+        let runtime =
+            Runtime::builder().own_tls(true).workers(workers).max_spare_threads(spares).build().unwrap();
+        runtime.run(|| {
+            let echoes: Vec<_> = (0..6)
+                .map(|_| {
+                    let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+                    let [near, far] = [near, far].map(abaca::net::UnixStream::from);
+                    let echo = abaca::spawn(move || {
+                        let mut byte = [0];
+                        while (&far).read(&mut byte).unwrap() == 1 {
+                            (&far).write_all(&byte).unwrap();
+                        }
+                    });
+                    let asking = abaca::spawn(move || {
+                        for round in 0..100 {
+                            (&near).write_all(&[round]).unwrap();
+                            let mut byte = [0];
+                            (&near).read_exact(&mut byte).unwrap();
+                            assert_eq!(byte, [round]);
+                            if round % 10 == 0 {
+                                abaca::sleep(Duration::from_micros(300));
+                            }
+                        }
+                    });
+                    [echo, asking]
+                })
+                .collect();
+            let hogs: Vec<_> = (0..12_u32)
+                .map(|number| {
+                    abaca::spawn(move || {
+                        abaca::sleep(Duration::from_millis(number.into()));
+                        // Longer than the monitor waits.
+                        let began = std::time::Instant::now();
+                        while began.elapsed() < Duration::from_millis(3) {
+                            std::hint::spin_loop();
+                        }
+                    })
+                })
+                .collect();
+            echoes.into_iter().flatten().chain(hogs).for_each(|fiber| fiber.join().unwrap());
+        });
+        assert!(runtime.spare_threads() <= spares);
+    }
+}
+
 #[test]
 fn a_stall_says_that_there_are_no_more_threads() {
     let (sender, reports) = std::sync::mpsc::channel();

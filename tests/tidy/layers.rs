@@ -20,6 +20,7 @@ const ROOMS: &[&str] = &[
     "sync",
     "blocking",
     "fiber",
+    "observe",
     "runtime",
     "future",
     "io",

@@ -86,7 +86,7 @@ impl<T> JoinHandle<T> {
     }
 
     fn await_end(&self) {
-        let waiter = park::waiter();
+        let waiter = park::waiter().on(self.cell.as_ptr().cast_const().cast());
         let ended = self.header().join.await_end(&waiter, |waiter| park::wait(waiter, Reason::Join, None));
         if let Err(cell_is_ours) = ended {
             if cell_is_ours {

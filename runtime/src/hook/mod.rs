@@ -48,7 +48,7 @@ pub enum Slept {
     /// The caller was not to wait.
     Not,
     /// Somebody has woken the caller.
-    Woken,
+    Notified,
     /// The deadline has passed.
     TimedOut,
     /// The fiber, or a cancel scope of it, was cancelled, or its deadline has passed.
@@ -58,7 +58,7 @@ pub enum Slept {
 impl From<Outcome> for Slept {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Notified => Self::Woken,
+            Outcome::Notified => Self::Notified,
             Outcome::TimedOut => Self::TimedOut,
             Outcome::Cancelled => Self::Cancelled,
         }
@@ -88,7 +88,7 @@ fn end_in_error(wait: impl FnOnce() -> Outcome) -> Outcome {
 }
 
 /// How many calls of a fiber end at once because it is cancelled, before it is slowed down.
-const PATIENCE: u32 = 16;
+const FREE_ERRORS: u32 = 16;
 
 /// Notes that a wait has been ended by a cancellation.
 #[cold]
@@ -98,7 +98,7 @@ fn cancelled() {
     }
     park::note_ended_call();
     COUNT.set(COUNT.get() + 1);
-    if COUNT.get() > PATIENCE {
+    if COUNT.get() > FREE_ERRORS {
         // A loop that does not end at an error, such as one that accepts connections, leaves the worker to others.
         let pause = Instant::now() + Duration::from_millis(1);
         park::shield(|| park::wait(&park::waiter(), Reason::Sleep, Some(pause)));
@@ -114,6 +114,17 @@ pub fn sleep_until(at: Option<Instant>) -> Slept {
 #[must_use]
 pub fn is_cancelled() -> bool {
     without_unwinding(park::is_cancelled)
+}
+
+/// Whether the calling fiber is cancelled, in a call that does not wait and would have had to: such a call then ends in the same error as
+/// one that waits. So an event loop on the fiber hears of it.
+#[must_use]
+pub fn ends_in_error() -> bool {
+    let is_cancelled = is_cancelled();
+    if is_cancelled {
+        cancelled();
+    }
+    is_cancelled
 }
 
 /// Lets the other fibers of the worker run. No place to be cancelled.
@@ -134,6 +145,18 @@ pub fn offload_or_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'st
         cancelled();
     }
     result
+}
+
+/// Calls `observer` with the id of each thread that is stuck in a fiber while others wait for its worker, which has left it. It runs on the
+/// monitor's thread, and must not wait. The first call counts.
+pub fn observe_stuck_threads(observer: fn(i32)) {
+    scheduler::observe_stuck_threads(observer);
+}
+
+/// The name of a system call, if it is one in which programs often wait.
+#[must_use]
+pub fn name_of_system_call(number: i64) -> Option<&'static str> {
+    crate::os::thread_state::name_of(number)
 }
 
 /// Notes that the calling fiber has accepted a connection: the next fiber that it spawns goes to the worker with the fewest.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Slept, without_unwinding};
 use crate::park;
-use crate::park::by_address::{Place, Table};
+use crate::park::by_address::{Key, Table};
 
 static TABLE: Table = Table::new();
 
@@ -27,7 +27,7 @@ pub struct Sleep {
 /// `stay` runs under a lock: it only looks at memory.
 pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
     let Sleep { address, bits, deadline, is_cancellable } = sleep;
-    let outcome = TABLE.sleep(Place { address, bits }, deadline, stay, then, |wait| {
+    let outcome = TABLE.sleep(Key { address, bits }, deadline, stay, then, |wait| {
         if is_cancellable { without_unwinding(wait) } else { park::shield(wait) }
     });
     outcome.map_or(Slept::Not, Slept::from)
@@ -45,5 +45,5 @@ pub fn has_sleepers(address: usize) -> bool {
 /// has changed the word.
 #[inline]
 pub fn wake_at(address: usize, bits: u32, most: usize) -> usize {
-    TABLE.wake(Place { address, bits }, most)
+    TABLE.wake(Key { address, bits }, most)
 }

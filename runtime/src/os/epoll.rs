@@ -201,13 +201,23 @@ pub(crate) fn wait_one(fd: BorrowedFd<'_>, for_read: bool, timeout: Option<Durat
     Ok(count > 0)
 }
 
-/// Waits with ppoll(2) until the epoll instance has an event, or the eventfd is readable. Returns false if the timeout has passed. A
-/// signal ends the wait early.
+/// Waits with ppoll(2) until one of the epoll instances has an event, or the eventfd is readable. Returns false if the timeout has passed.
+/// A signal ends the wait early.
 #[cfg(feature = "own-tls")]
-pub(crate) fn wait_either(epoll: &Epoll, eventfd: &EventFd, timeout: Option<Duration>) -> bool {
+pub(crate) fn wait_any(
+    epoll: &Epoll,
+    eventfd: &EventFd,
+    other: Option<&Epoll>,
+    timeout: Option<Duration>,
+) -> bool {
     let entry = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    let [epoll, eventfd] = [entry(epoll.0.as_fd()), entry(eventfd.0.as_fd())];
     let timeout = timeout.map(timespec);
-    poll(&mut [entry(epoll.0.as_fd()), entry(eventfd.0.as_fd())], timeout.as_ref()) != Ok(0)
+    let count = match other {
+        None => poll(&mut [epoll, eventfd], timeout.as_ref()),
+        Some(other) => poll(&mut [epoll, eventfd, entry(other.0.as_fd())], timeout.as_ref()),
+    };
+    count != Ok(0)
 }
 
 /// Whether there is urgent data, or the descriptor has failed or ended. For some files this call clears the state.

@@ -59,6 +59,28 @@ pub(crate) fn id() -> i32 {
     unsafe { libc::gettid() }
 }
 
+/// The lowest address and the end of the calling thread's own stack.
+pub(crate) fn stack_bounds() -> Option<(usize, usize)> {
+    let mut attributes = std::mem::MaybeUninit::uninit();
+    // SAFETY: the call initialises the attributes, if it succeeds; they are destroyed below.
+    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    let (mut bottom, mut bytes) = (std::ptr::null_mut(), 0);
+    // SAFETY: as above; the results are live locals.
+    let result = unsafe {
+        let result = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut bottom, &raw mut bytes);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        result
+    };
+    (result == 0).then(|| (bottom.addr(), bottom.addr() + bytes))
+}
+
+/// How many threads the process has. `None` if the kernel does not tell.
+pub(crate) fn count() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
 /// Aborts the process. The panic hook has reported the panic.
 fn die(name: &str) -> ! {
     let report =

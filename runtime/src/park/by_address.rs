@@ -20,7 +20,7 @@ const BATCH: usize = if cfg!(loom) { 2 } else { 16 };
 
 /// Where a sleeper sleeps, and for what.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Key {
     /// Only compared.
     pub(crate) address: usize,
     /// Who wakes must have one of these.
@@ -32,7 +32,7 @@ pub(crate) struct Table([Bucket; BUCKETS]);
 
 #[repr(align(64))]
 struct Bucket {
-    sleepers: SpinLock<WaitList<Place>>,
+    sleepers: SpinLock<WaitList<Key>>,
     /// How many are in the list, or are about to join it.
     count: AtomicUsize,
 }
@@ -63,20 +63,20 @@ impl Table {
         &self.0[(address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) % BUCKETS]
     }
 
-    /// Sleeps until [`wake`](Self::wake) is called for the place, if `stay` says so once all who wake can see the caller; else the
+    /// Sleeps until [`wake`](Self::wake) is called for the key, if `stay` says so once all who wake can see the caller; else the
     /// result is `None`. Calls `then` when the caller can be woken: for a lock that it holds so far. `waiting` calls its argument, which
     /// waits.
     ///
     /// `stay` runs under a lock: it only looks at memory.
     pub(crate) fn sleep(
         &self,
-        place: Place,
+        key: Key,
         deadline: Option<Instant>,
         stay: impl FnOnce() -> bool,
         then: impl FnOnce(),
         waiting: impl FnOnce(&mut dyn FnMut() -> Outcome) -> Outcome,
     ) -> Option<Outcome> {
-        let bucket = self.bucket(place.address);
+        let bucket = self.bucket(key.address);
         let sleepers = bucket.sleepers.lock();
         // SeqCst, and the fence: see the module's documentation.
         bucket.count.fetch_add(1, Ordering::SeqCst);
@@ -88,7 +88,7 @@ impl Table {
         let mut parts = Some((sleepers, then));
         let outcome = waiting(&mut || {
             let (sleepers, then) = parts.take().expect("it waits once");
-            wait_list::wait(sleepers, |list| list, End::Back, place, Reason::Address, deadline, then).0
+            wait_list::wait(sleepers, |list| list, End::Back, key, Reason::Address, deadline, then).0
         });
         bucket.count.fetch_sub(1, Ordering::SeqCst);
         Some(outcome)
@@ -102,21 +102,21 @@ impl Table {
         self.bucket(address).count.load(Ordering::SeqCst) != 0
     }
 
-    /// Wakes up to `most` of those who sleep at the place's address for one of its bits, the longest first, and returns how many it
+    /// Wakes up to `most` of those who sleep at the key's address for one of its bits, the longest first, and returns how many it
     /// were. The caller has changed the word.
     #[inline]
-    pub(crate) fn wake(&self, place: Place, most: usize) -> usize {
+    pub(crate) fn wake(&self, key: Key, most: usize) -> usize {
         // See the module's documentation.
         fence(Ordering::SeqCst);
-        let bucket = self.bucket(place.address);
-        if bucket.count.load(Ordering::SeqCst) == 0 { 0 } else { bucket.wake(place, most) }
+        let bucket = self.bucket(key.address);
+        if bucket.count.load(Ordering::SeqCst) == 0 { 0 } else { bucket.wake(key, most) }
     }
 }
 
 impl Bucket {
     #[cold]
-    fn wake(&self, place: Place, most: usize) -> usize {
-        let is_there = |there: &Place| there.address == place.address && there.bits & place.bits != 0;
+    fn wake(&self, key: Key, most: usize) -> usize {
+        let is_there = |there: &Key| there.address == key.address && there.bits & key.bits != 0;
         let mut count = 0;
         while count < most {
             let mut batch: [Option<Wakeup>; BATCH] = [const { None }; BATCH];
@@ -149,7 +149,7 @@ mod model {
 
     use super::*;
 
-    const PLACE: Place = Place { address: 64, bits: u32::MAX };
+    const KEY: Key = Key { address: 64, bits: u32::MAX };
 
     struct Futex {
         table: Table,
@@ -168,7 +168,7 @@ mod model {
         /// As a hook on a fiber. Returns whether it slept.
         fn sleep(&self, value: u32, deadline: Option<Instant>) -> Option<Outcome> {
             let stay = || self.word.load(Ordering::SeqCst) == value;
-            self.table.sleep(PLACE, deadline, stay, || (), |wait| wait())
+            self.table.sleep(KEY, deadline, stay, || (), |wait| wait())
         }
 
         /// As the kernel, which looks at the word under its lock.
@@ -186,7 +186,7 @@ mod model {
 
         /// As a hook: first the table's, then the kernel's.
         fn wake(&self, most: usize) {
-            let rest = most - self.table.wake(PLACE, most);
+            let rest = most - self.table.wake(KEY, most);
             // The kernel has a full fence before it looks for sleepers.
             fence(Ordering::SeqCst);
             let mut kernel = self.kernel.lock().unwrap();
@@ -266,23 +266,24 @@ mod model {
             let futex = Futex::new();
             let hasty = thread::spawn({
                 let futex = futex.clone();
-                // Any time: the wait may end at once, or be woken.
-                move || futex.sleep(0, Some(Instant::now()))
+                // The time is up at any moment. Who is woken instead passes it on.
+                move || {
+                    if futex.sleep(0, Some(Instant::now())) == Some(Outcome::Notified) {
+                        futex.wake(1);
+                    }
+                }
             });
             let patient = thread::spawn({
                 let futex = futex.clone();
                 move || {
-                    while futex.word.load(Ordering::Acquire) < 2 {
-                        let _ = futex.sleep(1, None);
+                    while futex.word.load(Ordering::Acquire) == 0 {
+                        let _ended = futex.sleep(0, None);
                     }
                 }
             });
             futex.word.store(1, Ordering::Release);
-            futex.wake(usize::MAX);
-            futex.word.store(2, Ordering::Release);
-            // Who was woken without need has counted: so all are.
-            futex.wake(usize::MAX);
-            let _ = hasty.join().unwrap();
+            futex.wake(1);
+            hasty.join().unwrap();
             patient.join().unwrap();
         });
     }

@@ -57,6 +57,7 @@
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod by_address;
 pub(crate) mod cancel;
+pub(crate) mod holder;
 pub(crate) mod latch;
 #[cfg(all(test, loom))]
 mod model_cancel;

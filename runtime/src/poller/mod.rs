@@ -26,11 +26,12 @@ pub(crate) use source::{ReadNotifier, Source};
 
 use crate::cell::Wakeup;
 #[cfg(feature = "own-tls")]
-use crate::os::epoll::wait_either;
+use crate::os::epoll::wait_any;
 use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
 use crate::os::fork::Generation;
+use crate::queue::Count;
 
 /// The key of the eventfd, which no registration has.
 const NOTIFY: u64 = u64::MAX;
@@ -48,6 +49,9 @@ pub(crate) struct Poller {
     /// Held from the lookup of a registration to the publication of a new one.
     registering: Mutex<()>,
     is_shut_down: AtomicBool,
+    /// How often the poller's thread has asked the kernel, and for how many descriptors there was an event.
+    rounds: Count,
+    events: Count,
     /// The process that polls. A forked copy of it must not change the epoll instance.
     generation: Generation,
 }
@@ -71,14 +75,17 @@ impl Poller {
             buffer: Mutex::new(EventBuffer::new(BATCH)),
             registering: Mutex::new(()),
             is_shut_down: AtomicBool::new(false),
+            rounds: Count::default(),
+            events: Count::default(),
             generation: Generation::current(),
         }))
     }
 
-    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, wake: impl FnMut(Wakeup)) {
+    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification. Returns
+    /// the number of events.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, wake: impl FnMut(Wakeup)) -> u64 {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.collect(&mut buffer, timeout, wake, || {});
+        self.collect(&mut buffer, timeout, wake, || {})
     }
 
     /// Passes the wake-ups of the events that are there to `wake`, in the place of the thread that waits here and is busy. From any
@@ -100,11 +107,13 @@ impl Poller {
         timeout: Option<Duration>,
         mut wake: impl FnMut(Wakeup),
         notified: impl Fn(),
-    ) {
+    ) -> u64 {
+        let mut events = 0;
         let result = self.epoll.wait(buffer, timeout, |event| {
             if event.key == NOTIFY {
                 return notified();
             }
+            events += 1;
             let Some(slot) = self.registry.find(event.key) else { return };
             let event_of = |ready: u32, hints_off: u32| match event.bits {
                 bits if bits & (hints_off | BROKEN) != 0 => Event::HintsOff,
@@ -113,7 +122,10 @@ impl Poller {
             };
             slot.event([event_of(READABLE, READ_ENDED | URGENT), event_of(WRITABLE, 0)], &mut wake);
         });
+        self.rounds.add(1);
+        self.events.add(events);
         result.expect("epoll_wait on an epoll instance of our own fails only when interrupted");
+        events
     }
 
     /// Ends the current [`wait`](Self::wait), or the next one.
@@ -126,10 +138,21 @@ impl Poller {
         wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
     }
 
-    /// Waits until there is an event to take, or `summons` is readable. Takes nothing. Returns false if the timeout has passed.
+    /// How often [`wait`](Self::wait) was called, and how many events it got. From any thread.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.rounds.get(), self.events.get())
+    }
+
+    /// Waits until there is an event to take, here or in the `other` poller, or `summons` is readable. Takes nothing. Returns false if the
+    /// timeout has passed.
     #[cfg(feature = "own-tls")]
-    pub(crate) fn await_event(&self, summons: &EventFd, timeout: Option<Duration>) -> bool {
-        wait_either(&self.epoll, summons, timeout)
+    pub(crate) fn await_event(
+        &self,
+        summons: &EventFd,
+        other: Option<&Self>,
+        timeout: Option<Duration>,
+    ) -> bool {
+        wait_any(&self.epoll, summons, other.map(|other| &other.epoll), timeout)
     }
 
     /// The number of registered descriptors. If it is 0, there is no need to poll.

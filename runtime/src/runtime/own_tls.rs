@@ -148,7 +148,8 @@ impl Builder {
     /// that, and where the operating system refuses a thread, a worker stays with its thread; the report of a
     /// [stall](Self::stall_threshold) says so. A thread that has had no worker for ten seconds ends.
     ///
-    /// It has no effect unless fibers have [storage of their own](Self::own_tls). With 0, no worker leaves a thread that is stuck.
+    /// It has no effect unless fibers have [storage of their own](Self::own_tls). With 0, a worker leaves a thread that is
+    /// stuck only for the thread of one that is idle.
     pub fn max_spare_threads(mut self, threads: usize) -> Self {
         self.storage.max_spare_threads = threads;
         self

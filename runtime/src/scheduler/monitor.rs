@@ -3,7 +3,8 @@
 //! While a worker is awake, the monitor periodically compares each worker's position (`Worker::position`) with the one before.
 //! If a worker makes no progress for one period, the monitor hands on what that worker is not needed for (`relief.rs`). A
 //! worker that makes no progress for the threshold while others wait for it is reported, once per stall. When all workers
-//! sleep the monitor sleeps too, until one of them wakes up (`monitor_parker.rs`).
+//! sleep the monitor sleeps too, until one of them wakes up (`monitor_parker.rs`), after it has looked whether anything ever will
+//! wake one (`quiet.rs`).
 //!
 //! Where fibers have storage of their own, the monitor looks more often, and takes a worker that others wait for from its thread
 //! (`handoff/`).
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 #[cfg(feature = "own-tls")]
 use super::handoff::{HandOff, Spares};
-use super::monitor_parker::NEVER;
+use super::quiet::Quiet;
+use super::recording::Trigger;
 use super::shared::{Phase, Shared};
 use super::stall::Stall;
 use super::worker::{Position, Worker};
@@ -30,6 +32,10 @@ const ROW_PERIOD: Duration = Duration::from_micros(150);
 /// How many such looks at a worker follow a hand-off.
 #[cfg(feature = "own-tls")]
 const ROW_LOOKS: u32 = 8;
+
+/// How long a worker that sleeps may have to wait for the thread that it was given to, or for the one that looks after it.
+#[cfg(feature = "own-tls")]
+const RESCUE: Duration = Duration::from_millis(1);
 
 /// How soon the monitor looks again, once, at a worker that cannot leave its thread, if something could be handed on.
 const RELIEF_PERIOD: Duration = Duration::from_millis(1);
@@ -54,9 +60,13 @@ impl Shared {
     /// The time between two checks, as [`period`], or sooner if workers can leave their threads.
     pub(super) fn check_period(&self) -> Option<Duration> {
         let handoff = self.has_own_tls().then_some(HANDOFF_PERIOD);
-        self.period.into_iter().chain(handoff).min()
+        let quiet = self.on_quiet.get().map(|_| QUIET_PERIOD);
+        self.period.into_iter().chain(handoff).chain(quiet).min()
     }
 }
+
+/// How often the monitor looks whether all workers sleep, if it looks for nothing else.
+const QUIET_PERIOD: Duration = Duration::from_secs(1);
 
 /// The time between two checks; `None` if there is nothing to check. A stall is seen within one and a half thresholds.
 pub(super) fn period(workers: usize, threshold: Option<Duration>) -> Option<Duration> {
@@ -69,12 +79,13 @@ pub(super) fn period(workers: usize, threshold: Option<Duration>) -> Option<Dura
 pub(crate) fn run_monitor(shared: &Shared) {
     let mut progress: Vec<_> = shared.workers.iter().map(|_| Progress::default()).collect();
     let mut checked_at = shared.now_ns();
+    let mut quiet = Quiet::default();
     let has_handoff = shared.has_own_tls();
     let goes_on = || shared.phase() == Phase::Running || (has_handoff && shared.has_running_workers());
     while goes_on() {
         let all_asleep = shared.all_asleep();
         if all_asleep || !keeps_vigil(shared, &progress, goes_on) {
-            let until = if all_asleep { NEVER } else { next_look(shared, &progress) };
+            let until = if all_asleep { quiet.look(shared) } else { next_look(shared, &progress) };
             shared.monitor_parker.sleep(until, &[], || goes_on() && (!all_asleep || shared.all_asleep()));
         }
         let now = shared.now_ns();
@@ -106,7 +117,7 @@ fn keeps_vigil(shared: &Shared, progress: &[Progress], goes_on: impl Fn() -> boo
     let mut standing = Vec::new();
     for (worker, progress) in shared.workers.iter().zip(progress) {
         match progress.position {
-            _ if worker.remote.inbox.is_sleeping() => {}
+            _ if worker.remote.inbox.is_sleeping() && !spares.is_left(worker) => {}
             Some(position) if progress.is_alone => standing.push((worker, position)),
             _ => return false,
         }
@@ -126,6 +137,17 @@ impl Progress {
             spares.hand_off(worker);
         }
         let position = Some(worker.position());
+        #[cfg(feature = "own-tls")]
+        if let Some(spares) = shared.spares.get()
+            && position == self.position
+            && spares.must_rescue(worker)
+        {
+            self.stalled_for += since;
+            if self.stalled_for >= RESCUE {
+                spares.rescue(worker);
+            }
+            return;
+        }
         if position != self.position || worker.remote.inbox.is_sleeping() {
             let soon_looks = if shared.has_own_tls() {
                 self.soon_looks.saturating_sub(1)
@@ -153,6 +175,7 @@ impl Progress {
         let Some(threshold) = shared.reporting.threshold else { return };
         if self.stalled_for >= threshold && !self.is_reported {
             let Some(stall) = worker.examine() else { return };
+            shared.trigger(Trigger::Stall);
             self.is_reported = shared.reporting.report(Stall { elapsed: self.stalled_for, ..stall });
         }
     }
@@ -166,6 +189,10 @@ impl Progress {
         // Another worker may be looked at more often than this one. Not all of the period, as the look before may have been late.
         if now_ns - self.looked_ns < period.as_nanos() as u64 * 3 / 4 {
             return true;
+        }
+        if worker.position().fiber().is_none() {
+            // It has slept, and does not run yet.
+            return false;
         }
         self.is_alone = !worker.is_waited_for();
         if self.is_alone {

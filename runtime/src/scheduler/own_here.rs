@@ -19,6 +19,7 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, leave_with, switch, switch_with};
 
 use super::handoff::Carrier;
+use super::inspect::HubRequest;
 use super::worker::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::os::storage;
@@ -210,7 +211,7 @@ fn move_home(worker: &Worker, carrier: &Carrier) {
         // The worker could not look at the fiber while it was absent. It does once the fiber waits.
         // SAFETY: the caller is this fiber.
         let handle = unsafe { Header::handle(NonNull::from(header)) };
-        worker.remote.cancellations.push(handle);
+        worker.remote.requests.push(HubRequest::Cancel(handle));
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use abaca_asm::coroutine;
-use abaca_asm::stack::{Stack, StackPool, Surplus};
+use abaca_asm::stack::{Stack, StackPool, Surplus, Usage};
 
 use crate::cell::Header;
 #[cfg(feature = "own-tls")]
@@ -100,6 +100,13 @@ impl StackSupply {
     #[cfg(feature = "own-tls")]
     pub(crate) fn default_bytes(&self) -> usize {
         self.default.stack_bytes() - self.block_bytes
+    }
+
+    /// What the stacks are used for, by their usable bytes; those of the default size first.
+    pub(crate) fn usage(&self) -> Vec<(usize, Usage)> {
+        let sized: Vec<_> = self.sized().values().cloned().collect();
+        let pools = std::iter::once(&self.default).chain(sized.iter().map(Arc::as_ref));
+        pools.map(|pool| (pool.stack_bytes() - self.block_bytes, pool.usage())).collect()
     }
 
     /// A stack of the default size.

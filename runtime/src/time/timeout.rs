@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::cell::CancelScope;
 use crate::park::run_inside;
 use crate::park::{self, Cost};
+use crate::scheduler::{self, Trigger};
 
 /// The error of [`timeout`]: the time was up before the code ended.
 ///
@@ -133,5 +134,8 @@ pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapse
 #[track_caller]
 pub fn timeout_at<T>(deadline: Instant, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
     park::spend(Cost::Wait);
-    run_inside(&mut CancelScope::deadline(deadline), |_| f()).ok_or(Elapsed(()))
+    run_inside(&mut CancelScope::deadline(deadline), |_| f()).ok_or_else(|| {
+        scheduler::trigger(Trigger::Deadline);
+        Elapsed(())
+    })
 }

@@ -6,9 +6,10 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use abaca::hook::ends_in_error;
 use abaca::park::{Cost, spend};
 
-use crate::answer::{errno, set_errno};
+use crate::answer::{errno, failed, set_errno};
 
 thread_local! {
     /// Whether the fiber is within a hook. It lies in the fiber's own storage, so it stays right while others run.
@@ -47,7 +48,12 @@ pub(crate) fn enter() -> Option<Within> {
 #[inline]
 pub(crate) fn looked(result: isize) -> isize {
     spend(if result < 0 { Cost::TryFailed } else { Cost::SystemCall });
-    result
+    if result == failed(libc::EAGAIN) { would_block() } else { result }
+}
+
+/// The result of a call that would have to wait, for a user that wants an error.
+pub(crate) fn would_block() -> isize {
+    failed(if ends_in_error() { libc::ECANCELED } else { libc::EAGAIN })
 }
 
 impl Within {

@@ -1,4 +1,4 @@
-//! How a hook is written.
+//! How a hook is written. A file that uses these macros says `#![expect(unsafe_code, reason = "..")]`.
 
 /// Functions of libc that park fibers, and the table of their addresses, `HOOKS`.
 ///

@@ -5,7 +5,7 @@
 use std::io;
 
 use crate::enter::{is_installed, set_installed};
-use crate::{descriptors, table};
+use crate::{descriptors, report, table};
 
 /// Makes libc's blocking functions park fibers, and gives each fiber of the runtimes that are built from now on thread-local storage
 /// of its own, without which code that was written for threads cannot run on fibers. Call it first in `main`. Later calls do nothing.
@@ -36,6 +36,7 @@ pub fn install() -> io::Result<()> {
         ));
     }
     abaca::hook::own_tls_by_default()?;
+    report::begin();
     set_installed();
     Ok(())
 }

@@ -65,6 +65,7 @@ fn a_cancelled_write_is_an_error_or_the_part() {
                 unsafe { libc::fcntl(raw(&writer), libc::F_SETFL, libc::O_NONBLOCK) };
                 let mut file = File::from(writer.try_clone().unwrap());
                 while file.write(&[0; 4096]).is_ok() {}
+                // SAFETY: as above.
                 unsafe { libc::fcntl(raw(&writer), libc::F_SETFL, 0) };
                 is_cancelled(&format!("{name} to {kind}"), move || call(raw(&writer), &[0; 4096]));
                 drop(reader);
@@ -106,12 +107,12 @@ fn cancelled_looks_accepts_connects_and_sleeps_are_errors() {
             libc::select(fd + 1, &mut set, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) as isize
         }
     });
-    is_cancelled("epoll_wait", move || {
+    // With descriptors to wait for, it is another matter: see below.
+    is_cancelled("epoll_wait", || {
         // SAFETY: a set of the call's own, and one event.
         unsafe {
             let set = OwnedFd::from_raw_fd(libc::epoll_create1(0));
-            let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
-            libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &mut event);
+            let mut event = libc::epoll_event { events: 0, u64: 0 };
             let result = libc::epoll_wait(set.as_raw_fd(), &mut event, 1, -1);
             let error = io::Error::last_os_error().raw_os_error().unwrap();
             drop(set);
@@ -123,6 +124,31 @@ fn cancelled_looks_accepts_connects_and_sleeps_are_errors() {
     let fd = listener.as_raw_fd();
     // SAFETY: no address is asked for.
     is_cancelled("accept", move || (unsafe { libc::accept(fd, ptr::null_mut(), ptr::null_mut()) }) as isize);
+}
+
+#[test]
+fn an_event_loop_of_a_cancelled_fiber_finds_its_descriptors_ready_and_their_calls_cancelled() {
+    on_one_worker(|| {
+        let (reader, _writer) = tcp();
+        let fiber = abaca::spawn(move || {
+            // SAFETY: a set of the test's own, events of its own, and one byte.
+            unsafe {
+                libc::fcntl(raw(&reader), libc::F_SETFL, libc::O_NONBLOCK);
+                let set = OwnedFd::from_raw_fd(libc::epoll_create1(0));
+                let mut event =
+                    libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0xabcd };
+                libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, raw(&reader), &mut event);
+                let mut found = [libc::epoll_event { events: 0, u64: 0 }; 4];
+                let count = libc::epoll_wait(set.as_raw_fd(), found.as_mut_ptr(), 4, -1);
+                let mut byte = 0_u8;
+                let read = outcome(libc::recv(raw(&reader), (&raw mut byte).cast(), 1, 0));
+                (count, { found[0].u64 }, { found[0].events }, read)
+            }
+        });
+        (0..20).for_each(|_| abaca::yield_now());
+        fiber.cancel();
+        assert_eq!(fiber.join().unwrap(), (1, 0xabcd, libc::EPOLLIN as u32, (-1, ECANCELED)));
+    });
 }
 
 #[test]
@@ -234,5 +260,56 @@ fn a_loop_that_does_not_end_at_an_error_leaves_the_worker_to_others() {
         (0..20).for_each(|_| abaca::sleep(Duration::from_millis(1)));
         stop.store(1, SeqCst);
         assert!(fiber.join().unwrap() > 0);
+    });
+}
+
+#[abaca::main(transparent, workers = 1)]
+fn by_the_attribute() -> (bool, usize) {
+    let (reader, writer) = pipe();
+    let fiber = abaca::spawn(move || File::from(reader).read(&mut [0; 8]).unwrap());
+    (0..20).for_each(|_| abaca::yield_now());
+    File::from(writer).write_all(b"abc").unwrap();
+    (abaca::hook::on_fiber(), fiber.join().unwrap())
+}
+
+#[test]
+fn the_attribute_makes_a_main_function_transparent() {
+    assert_eq!(by_the_attribute(), (true, 3));
+}
+
+/// Waits in the kernel for some milliseconds, unseen by any hook.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+fn block_unseen() {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+    let mut result = libc::SYS_nanosleep as isize;
+    // SAFETY: the kernel reads the time.
+    unsafe {
+        std::arch::asm!("syscall", inlateout("rax") result, in("rdi") &raw const time, in("rsi") 0, lateout("rcx") _, lateout("r11") _);
+    }
+    assert_eq!(result, 0);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_blocks_all_the_same_is_reported() {
+    abaca_transparent::install().unwrap();
+    let runtime = abaca::Runtime::builder().workers(1).build().unwrap();
+    runtime.run(|| {
+        let found =
+            || abaca_transparent::report().into_iter().find(|call| call.system_call == libc::SYS_nanosleep);
+        let call = loop {
+            let fiber = abaca::spawn(block_unseen);
+            // Somebody waits for the worker.
+            while !fiber.is_finished() {
+                abaca::sleep(Duration::from_millis(1));
+            }
+            if let Some(call) = found() {
+                break call;
+            }
+        };
+        assert_eq!(call.name, Some("nanosleep"));
+        assert!(call.count >= 1 && call.library.is_some(), "{call:?}");
+        assert!(call.to_string().contains("nanosleep(2)"));
     });
 }

@@ -18,6 +18,7 @@ type Accept = fn(c_int) -> c_int;
 const ACCEPTS: &[(&str, Accept)] = &[
     // SAFETY: no address is asked for, here and below.
     ("accept", |fd| unsafe { libc::accept(fd, ptr::null_mut(), ptr::null_mut()) }),
+    // SAFETY: as above.
     ("accept4", |fd| unsafe { libc::accept4(fd, ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC) }),
 ];
 

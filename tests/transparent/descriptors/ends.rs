@@ -10,8 +10,10 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 /// A pair of ends: what is written to the second comes out of the first.
 pub(crate) type Ends = (OwnedFd, OwnedFd);
 
-/// A kind of ends, and whether they are sockets.
-pub(crate) const KINDS: &[(&str, fn() -> Ends, bool)] =
+/// The name of a kind of ends, how they are made, and whether they are sockets.
+pub(crate) type Kind = (&'static str, fn() -> Ends, bool);
+
+pub(crate) const KINDS: &[Kind] =
     &[("tcp", tcp, true), ("unix", unix, true), ("datagram", datagram, true), ("pipe", pipe, false)];
 
 pub(crate) fn tcp() -> Ends {

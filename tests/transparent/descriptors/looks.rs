@@ -130,6 +130,7 @@ fn by_epoll(
         // SAFETY: the kernel reads an event.
         if unsafe { libc::epoll_ctl(set, libc::EPOLL_CTL_ADD, fd, &mut event) } != 0 {
             let (result, error) = outcome(-1);
+            // SAFETY: as above.
             unsafe { libc::close(set) };
             return (result, error, Vec::new());
         }

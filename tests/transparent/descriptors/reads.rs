@@ -11,7 +11,7 @@ use std::ptr;
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, c_int};
 
 use crate::ends::{Ends, KINDS, tcp, unix};
-use crate::support::{Helper, World, outcome, raw, same};
+use crate::support::{World, outcome, raw, same};
 
 /// A call that reads up to 8 bytes.
 pub(crate) type Read = fn(c_int, &mut [u8; 8]) -> isize;
@@ -314,7 +314,9 @@ fn recvmmsg_takes_as_many_as_come() {
                 libc::recvmmsg(raw(&reader), messages.as_mut_ptr(), 3, flags as _, ptr::null_mut())
             };
             let lengths = messages.map(|message| message.msg_len);
-            sender.map(Helper::join);
+            if let Some(sender) = sender {
+                sender.join();
+            }
             (count, lengths, buffers)
         });
     }

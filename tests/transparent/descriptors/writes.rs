@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "calls C functions")]
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
 use std::sync::LazyLock;
@@ -156,15 +156,12 @@ fn nonblocking(fd: &OwnedFd) {
 /// Writes until there is no room.
 fn fill(fd: &OwnedFd) {
     let mut file = File::from(fd.try_clone().unwrap());
-    loop {
-        match file.write(&[1; 4096]) {
-            Ok(_) => {}
-            Err(error) => {
-                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-                return;
-            }
+    let error = loop {
+        if let Err(error) = file.write_all(&[1; 4096]) {
+            break error;
         }
-    }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
 }
 
 #[test]
@@ -279,7 +276,7 @@ fn files_are_written_and_copied() {
         file.sync_all().unwrap();
         file.sync_data().unwrap();
         let copied = std::fs::copy(&one, &two).unwrap();
-        let end = file.seek(SeekFrom::Current(0)).unwrap();
+        let end = file.stream_position().unwrap();
         let right = is_many(&std::fs::read(&two).unwrap());
         std::fs::remove_dir_all(&folder).unwrap();
         (wrote, copied, end, right)

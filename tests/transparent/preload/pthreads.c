@@ -376,6 +376,11 @@ static void *waits_to_go(void *argument) {
     sem_wait(&go);
     return argument;
 }
+static sem_t free_to_go;
+static void *waits_detached(void *unused) {
+    sem_wait(&free_to_go);
+    return unused;
+}
 static void *detaches_itself(void *argument) {
     SAY(pthread_detach(pthread_self()));
     SAY(pthread_detach(pthread_self()));
@@ -418,7 +423,7 @@ static void threads(void) {
     SAY(join(start(exits, (void *)42)));
     SAY(join(start(exits, (void *)43)));
     SAY(join(start(returns, (void *)44)));
-    sem_init(&go, 0, 0);
+    sem_init(&free_to_go, 0, 0);
     thread = start(waits_to_go, (void *)45);
     void *value = NULL;
     SAY(pthread_tryjoin_np(thread, &value));
@@ -434,10 +439,10 @@ static void threads(void) {
     pthread_attr_setstacksize(&attr, 1 << 20);
     if (!pthread_create(&thread, &attr, names, (void *)(1 << 20))) join(thread);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    SAY(pthread_create(&thread, &attr, waits_to_go, NULL));
+    SAY(pthread_create(&thread, &attr, waits_detached, NULL));
     SAY(pthread_join(thread, NULL));
     SAY(pthread_detach(thread));
-    sem_post(&go);
+    sem_post(&free_to_go);
     pthread_attr_init(&attr);
     static char stack[1 << 18] __attribute__((aligned(4096)));
     pthread_attr_setstack(&attr, stack, sizeof stack);
@@ -487,7 +492,6 @@ static void cancellations(void) {
     pthread_mutex_init(&mutex, NULL);
     pthread_cond_init(&condition, NULL);
     sem_init(&semaphore, 0, 0);
-    sem_init(&go, 0, 0);
     void *(*routines[])(void *) = {sleeps, waits_for_condition, waits_for_semaphore, refuses_for_a_while};
     for (int i = 0; i < 4; i++) {
         pthread_t thread = start(routines[i], NULL);

@@ -1,5 +1,8 @@
 //! Threads, locks and sleeps: each scenario runs on threads of the kernel, which is the oracle, and on fibers.
 
+mod cancelled;
+mod futex;
+mod libraries;
 mod std_sync;
 mod std_thread;
 

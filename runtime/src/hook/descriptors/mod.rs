@@ -1,7 +1,7 @@
 //! Waits for descriptors that are known by their number only.
 //!
 //! * `table`: what is known of a number, and when to forget it.
-//! * `patience`: how long the user wants a call to wait.
+//! * `limit`: how long the user wants a call to wait.
 //! * `retry`: one call, repeated until it need not wait.
 //! * `several`: a wait for any of several descriptors.
 //! * `renewal`: watches the numbers of long waits anew.
@@ -9,13 +9,13 @@
 //! The numbers are the user's: who closes one, and opens another file under it, may do so behind the runtime's back. So the numbers of waits
 //! that last are watched anew, after a second and then less and less often.
 
-mod patience;
+mod limit;
 mod renewal;
 mod retry;
 mod several;
 mod table;
 
-pub use patience::{Patience, timeouts_changed};
+pub use limit::{WaitLimit, timeouts_changed};
 pub use retry::{Attempt, retry};
 pub use several::{Interest, wait_any};
 pub use table::{close_range_under, close_under, forget, in_turn};

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::table::{Watched, for_each_watched};
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::os;
 
 /// The time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
 
 /// After how many rounds in which nobody waits the thread ends.
-const PATIENCE: u32 = 10;
+const IDLE_ROUNDS: u32 = 10;
 
 static IS_RUNNING: AtomicBool = AtomicBool::new(false);
 
@@ -67,8 +68,7 @@ fn start() {
         return;
     }
     // Without a thread, numbers that are closed behind the runtime's back are noticed when somebody else's wait finds one.
-    let builder = thread::Builder::new().name("abaca-renewal".into()).stack_size(64 * 1024);
-    if builder.spawn(run).is_err() {
+    if os::thread::start("abaca-renewal".into(), run).is_err() {
         IS_RUNNING.store(false, Ordering::SeqCst);
     }
 }
@@ -78,7 +78,7 @@ fn run() {
     loop {
         thread::sleep(ROUND);
         idle_rounds = if look() { 0 } else { idle_rounds + 1 };
-        if idle_rounds >= PATIENCE {
+        if idle_rounds >= IDLE_ROUNDS {
             IS_RUNNING.store(false, Ordering::SeqCst);
             // Somebody may have begun to wait before that.
             if !is_anybody_waiting() || IS_RUNNING.swap(true, Ordering::SeqCst) {

@@ -7,15 +7,13 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Instant;
 
 use super::table::{Watched, find, watched};
-use super::{Direction, Ended, Patience};
+use super::{Direction, Ended, WaitLimit};
 use crate::cell::{Outcome, Reason};
 use crate::hook::end_in_error;
+use crate::os::nowait::{NOT_OPEN, WOULD_BLOCK, is_unpollable};
 use crate::park::{self, Cost};
 use crate::poller::{Node, Snapshot};
 use crate::scheduler;
-
-const WOULD_BLOCK: isize = -(libc::EAGAIN as isize);
-const CLOSED: isize = -(libc::EBADF as isize);
 
 /// A call on a descriptor.
 pub struct Attempt<'a, C> {
@@ -26,7 +24,7 @@ pub struct Attempt<'a, C> {
     /// How many bytes a call on a stream wants, for which fewer mean that there are no more; 0 if they do not mean that.
     pub wanted: usize,
     /// How long the call waits.
-    pub patience: &'a mut Patience,
+    pub limit: &'a mut WaitLimit,
     /// Makes the call under this number, and returns the kernel's result. It does not wait: instead it returns `-EAGAIN`.
     pub call: C,
 }
@@ -58,8 +56,8 @@ fn wait(
         Ok(None) => return None,
         Err(error) => {
             return Some(match error.raw_os_error() {
-                Some(libc::EPERM) | None => Ended::Unwatchable,
-                Some(error) => Ended::Done(-(error as isize)),
+                Some(number) if !is_unpollable(&error) => Ended::Done(-(number as isize)),
+                _ => Ended::Unwatchable,
             });
         }
     };
@@ -76,7 +74,7 @@ fn wait(
 
 /// Makes a call until it need not wait, and parks the calling fiber in between.
 pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
-    let Attempt { fd, direction, wanted, patience, mut call } = attempt;
+    let Attempt { fd, direction, wanted, limit, mut call } = attempt;
     let watched = match find(fd) {
         Some(known) => known,
         // The common case: nothing has to be known of the descriptor.
@@ -90,7 +88,7 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
     let mut renewals = watched.waits.renewals();
     let mut gave_up = None;
     loop {
-        let Some(now_fd) = watched.number() else { return Ended::Done(CLOSED) };
+        let Some(now_fd) = watched.number() else { return Ended::Done(NOT_OPEN) };
         let seen = watched.source.snapshot(direction.of_poller());
         // Where the poller knows that the call would wait, it waits before.
         let is_hinted = seen.is_exhausted() && gave_up.is_none();
@@ -108,9 +106,9 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
         }
         if watched.waits.renewals() != renewals {
             renewals = watched.waits.renewals();
-            patience.renew();
+            limit.renew();
         }
-        if !is_blocking && patience.is_refused(now_fd) {
+        if !is_blocking && limit.is_refused(now_fd) {
             if is_hinted {
                 // The call is made after all, and says it.
                 gave_up = Some(Ended::WouldBlock);
@@ -120,7 +118,7 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
             return Ended::WouldBlock;
         }
         is_blocking = true;
-        let deadline = patience.deadline(&watched, now_fd, direction);
+        let deadline = limit.deadline(&watched, now_fd, direction);
         match wait(&watched, now_fd, direction, seen, deadline) {
             None => {}
             // The poller may not have run since something came.

@@ -5,7 +5,7 @@
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, OnceLock};
 
-use super::patience::Timeouts;
+use super::limit::Timeouts;
 use super::renewal::Waits;
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::hook::{Sleep, Slept, sleep_at, wake_at};
@@ -74,12 +74,12 @@ impl Drop for Watched {
 const ROWS: usize = 1024;
 const ROW: usize = 1024;
 
-type Place = SpinLock<Option<Arc<Watched>>>;
+type Entry = SpinLock<Option<Arc<Watched>>>;
 
-static TABLE: [OnceLock<Box<[Place]>>; ROWS] = [const { OnceLock::new() }; ROWS];
+static TABLE: [OnceLock<Box<[Entry]>>; ROWS] = [const { OnceLock::new() }; ROWS];
 
-/// The place of a number, if its row exists. Numbers beyond the table are unknown.
-fn peek(fd: RawFd) -> Option<&'static Place> {
+/// The entry of a number, if its row exists. Numbers beyond the table are unknown.
+fn peek(fd: RawFd) -> Option<&'static Entry> {
     let fd = usize::try_from(fd).ok()?;
     Some(&TABLE.get(fd / ROW)?.get()?[fd % ROW])
 }
@@ -107,18 +107,18 @@ pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
     };
     let Some(row) = usize::try_from(fd).ok().and_then(|fd| TABLE.get(fd / ROW)) else { return make() };
     let row = row.get_or_init(|| (0..ROW).map(|_| SpinLock::new(None)).collect());
-    let place = &row[fd as usize % ROW];
-    if let Some(known) = &*place.lock() {
+    let entry = &row[fd as usize % ROW];
+    if let Some(known) = &*entry.lock() {
         return Arc::clone(known);
     }
     let made = make();
-    Arc::clone(place.lock().get_or_insert(made))
+    Arc::clone(entry.lock().get_or_insert(made))
 }
 
 /// Calls `visit` for all that is known.
 pub(super) fn for_each_watched(mut visit: impl FnMut(&Watched)) {
-    for place in TABLE.iter().filter_map(OnceLock::get).flatten() {
-        let watched = place.lock().clone();
+    for entry in TABLE.iter().filter_map(OnceLock::get).flatten() {
+        let watched = entry.lock().clone();
         if let Some(watched) = watched {
             visit(&watched);
         }
@@ -153,12 +153,12 @@ pub fn close_under(fd: RawFd) {
 
 /// [`close_under`] for all numbers from `first` to `last`.
 pub fn close_range_under(first: u32, last: u32) {
-    for (row, places) in TABLE.iter().enumerate() {
-        let Some(places) = places.get() else { continue };
-        for (column, place) in places.iter().enumerate() {
+    for (row, entrys) in TABLE.iter().enumerate() {
+        let Some(entrys) = entrys.get() else { continue };
+        for (column, entry) in entrys.iter().enumerate() {
             let fd = row * ROW + column;
             if (first as usize..=last as usize).contains(&fd)
-                && let Some(old) = place.lock().take()
+                && let Some(old) = entry.lock().take()
             {
                 close_watched(fd as RawFd, old);
             }

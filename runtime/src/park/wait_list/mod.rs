@@ -33,7 +33,7 @@ use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use crate::atomic::UnsafeCell;
-use crate::cell::{Outcome, Reason};
+use crate::cell::{Awaited, Outcome};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
 
 /// See the module's documentation.
@@ -298,7 +298,7 @@ fn set_links<P>(node: NonNull<Node<P>>, new: Links<P>) {
 
 /// Joins the list at `end` with `payload`, releases the lock, calls `then`, and waits until the node is popped, until
 /// `deadline`, or until the fiber is cancelled. Returns how the wait ended, and the payload as the waker left it
-/// (unchanged, unless `Notified`).
+/// (unchanged, unless `Notified`). What is `awaited` without an object is the lock.
 ///
 /// The caller has found under `guard` that it must wait. A waker that makes this untrue takes the same lock afterwards, so
 /// no wake-up falls between the check and the joining. `list` must return the same list each time. On `Cancelled` the
@@ -308,11 +308,15 @@ pub(crate) fn wait<S, P>(
     list: fn(&mut S) -> &mut WaitList<P>,
     end: End,
     payload: P,
-    reason: Reason,
+    awaited: impl Into<Awaited>,
     deadline: Option<Instant>,
     then: impl FnOnce(),
 ) -> (Outcome, P) {
-    let entry = Entry { waiter: park::waiter(), node: Node::new(payload) };
+    let Awaited { reason, mut object } = awaited.into();
+    if object.is_null() {
+        object = ptr::from_ref(SpinGuard::lock_of(&guard)).cast();
+    }
+    let entry = Entry { waiter: park::waiter().on(object), node: Node::new(payload) };
     let unlink_on_drop =
         UnlinkOnDrop { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&entry.node) };
     list(&mut guard).link(unlink_on_drop.node, NonNull::from(&entry.waiter), end);

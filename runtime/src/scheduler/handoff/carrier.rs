@@ -10,6 +10,7 @@ use abaca_asm::{Context, thread_pointer};
 
 use super::assignment::Assignment;
 use super::presence::Presence;
+use super::ward::Ward;
 use crate::os::epoll::EventFd;
 use crate::os::storage::Lender;
 use crate::scheduler::parker::Parker;
@@ -30,6 +31,8 @@ pub(crate) struct Carrier {
     thread_id: i32,
     next: Assignment<Worker>,
     parker: Parker,
+    /// The worker that the thread has left for another one, and looks after.
+    ward: Ward,
     /// The runtime, for the notice that a watched thread gives.
     shared: *const Shared,
     /// Ends the sleep of the thread in a worker's poller, after the worker was taken. `None` if there was no descriptor for it: then
@@ -55,6 +58,7 @@ impl Carrier {
             thread_id,
             next: Assignment::none(),
             parker: Parker::default(),
+            ward: Ward::none(),
             shared,
             summons: EventFd::new().ok(),
         }
@@ -83,7 +87,7 @@ impl Carrier {
         self.thread_id
     }
 
-    /// Whether the thread is inside of the runtime. On the thread itself.
+    /// Whether the thread is inside of the runtime. Elsewhere than on the thread itself it is a hint.
     #[inline(always)]
     pub(crate) fn is_inside(&self) -> bool {
         self.presence.is_inside()
@@ -144,6 +148,21 @@ impl Carrier {
         }
         self.next.give(worker);
         self.parker.unpark();
+    }
+
+    /// Gives the thread this worker in the place of one that was withdrawn under the same lock.
+    pub(super) fn assign_instead(&self, worker: &Worker) {
+        self.next.give(worker);
+    }
+
+    /// The worker that the thread looks after, beside its own.
+    pub(super) fn ward(&self) -> &Ward {
+        &self.ward
+    }
+
+    /// Whether the thread was given a worker with which it has not begun.
+    pub(super) fn is_assigned(&self) -> bool {
+        self.next.is_some()
     }
 
     /// Takes back `worker`, if the thread was given it and has not begun with it.

@@ -1,5 +1,5 @@
 //! Every interleaving of a thread whose worker sleeps with another that exchanges that worker for its own, once or twice, and with a
-//! monitor that takes it: each worker is used by one thread at a time, and ends with one.
+//! monitor that lends its thread to a worker whose own is stuck: each worker is used by one thread at a time, and ends with one.
 
 use std::array;
 
@@ -54,11 +54,11 @@ impl Model {
         worker.part.with_mut(|part| unsafe { *part += 1 });
     }
 
-    /// The sleeper's thread gets up, and returns the worker that it has then.
-    fn rise(&self) -> &Worker {
-        let thread = &self.threads[SLEEPER];
+    /// The thread enters, and returns the worker that it has then.
+    fn rise(&self, number: usize) -> &Worker {
+        let thread = &self.threads[number];
         if thread.presence.enter(|| {}) {
-            return &self.workers[SLEEPER];
+            return &self.workers[number];
         }
         thread.presence.renew();
         let _lock = self.lock.lock().unwrap();
@@ -92,7 +92,7 @@ fn model_workers_are_exchanged_and_back() {
             let model = Model::new();
             let theirs = Arc::clone(&model);
             let sleeper = thread::spawn(move || {
-                let worker = theirs.rise();
+                let worker = theirs.rise(SLEEPER);
                 Model::use_worker(worker);
                 std::ptr::eq(worker, &raw const theirs.workers[SLEEPER])
             });
@@ -109,4 +109,37 @@ fn model_workers_are_exchanged_and_back() {
             assert_eq!(has_own, std::ptr::eq(mine, &raw const model.workers[IDLE]), "each has one");
         });
     }
+}
+
+/// The monitor gives the worker of a thread that is stuck to one that sleeps, whose worker the stuck one gets.
+#[test]
+fn model_a_thread_that_sleeps_is_lent() {
+    loom::model(|| {
+        let model = Model::new();
+        // The other thread is in a fiber's own code.
+        model.threads[IDLE].presence.leave();
+        let threads = [SLEEPER, IDLE].map(|number| {
+            let model = Arc::clone(&model);
+            thread::spawn(move || {
+                let worker = model.rise(number);
+                Model::use_worker(worker);
+                usize::from(std::ptr::eq(worker, &raw const model.workers[1]))
+            })
+        });
+        let lock = model.lock.lock().unwrap();
+        let [lent, stuck] = &model.threads;
+        let [idle, worker] = &model.workers;
+        if lent.presence.take(|| true) {
+            if stuck.presence.take(|| true) {
+                Model::use_worker(worker);
+                stuck.next.give(idle);
+                lent.next.give(worker);
+            } else {
+                lent.next.give(idle);
+            }
+        }
+        drop(lock);
+        let [first, second] = threads.map(|thread| thread.join().unwrap());
+        assert_ne!(first, second, "each has one");
+    });
 }

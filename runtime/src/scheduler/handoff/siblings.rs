@@ -16,6 +16,9 @@ const LOOKS: usize = 2;
 /// How long a sibling may take to get up. From an idle core a thread needs 30 to 47 us.
 const GETTING_UP: Duration = Duration::from_micros(50);
 
+/// A sleep of this length, some centuries, has no end.
+const FOR_EVER_NS: u64 = u64::MAX / 2;
+
 /// A sibling that slept although there was something for it to do: the worker's index, its sleep, and when that was seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::scheduler) struct Suspicion(Option<(usize, SleepNumber, u64)>);
@@ -53,11 +56,17 @@ impl Worker {
                     Look::Again(after) => Some(after),
                     Look::Exchanged(other) => return Err(Departure::For(NonNull::from(other))),
                 };
-                let left = ends_ns.map(|at| Duration::from_nanos(at.saturating_sub(now_ns)));
-                let timeout = left.into_iter().chain(again).min();
                 let carrier = self.carrier();
+                let ward = carrier.ward().get();
+                let left = ends_ns.map(|at| Duration::from_nanos(at.saturating_sub(now_ns)));
+                let ward_left = ward.map(|ward| ward.remote.sleep.ends_ns().saturating_sub(now_ns));
+                let ward_left = ward_left.filter(|left| *left < FOR_EVER_NS).map(Duration::from_nanos);
+                let timeout = left.into_iter().chain(again).chain(ward_left).min();
+                let other = ward.and_then(|ward| shared.poller_of(ward.index));
                 carrier.leave();
-                let is_ready = slack::sleep(timeout, |timeout| poller.await_event(summons, timeout));
+                let is_ready = slack::sleep(timeout, |timeout| {
+                    poller.await_event(summons, other.map(|other| &**other), timeout)
+                });
                 if !carrier.enter() {
                     return Err(Departure::InItsSleep);
                 }
@@ -80,12 +89,16 @@ impl Worker {
     /// Looks for a sibling that sleeps although there is something for it to do. One that did so at an earlier look as well is
     /// exchanged for this worker, which is about to sleep.
     fn look_at_siblings(&self, spares: &Spares, now_ns: u64) -> Look<'_> {
+        if let Some(ward) = self.carrier().ward().get()
+            && ward.should_be_awake(now_ns)
+            && spares.exchange(self, ward)
+        {
+            return Look::Exchanged(ward);
+        }
         let before = self.hub_state.suspicion.take();
         for sibling in self.shared().others(self.index, self.next_random()).take(LOOKS) {
             let Some(sleep) = sibling.remote.sleep.current() else { continue };
-            let has_events =
-                || self.shared().poller_of(sibling.index).is_some_and(|poller| poller.has_events());
-            if !spares.is_eager() && !sibling.remote.sleep.is_over(now_ns) && !has_events() {
+            if !spares.is_eager() && !sibling.should_be_awake(now_ns) {
                 continue;
             }
             let since_ns = match before.0 {
@@ -104,18 +117,28 @@ impl Worker {
         Look::Well
     }
 
+    /// Whether there is something to do for this worker, which sleeps.
+    pub(super) fn should_be_awake(&self, now_ns: u64) -> bool {
+        self.remote.sleep.is_over(now_ns)
+            || self.shared().poller_of(self.index).is_some_and(|poller| poller.has_events())
+    }
+
     /// Begins with the worker on the calling thread: it has just been made, or its former thread is stuck, or it was taken in its
     /// sleep.
     pub(in crate::scheduler) fn come_to_thread(&self) {
         if self.try_carrier().is_none() {
             return;
         }
-        if self.remote.sleep.end() {
-            self.end_sleep();
-            let search = self.after_sleep();
-            self.end_search(search);
+        if !self.remote.sleep.end() {
+            // Timers and events, before what is next in line: they have waited.
+            return self.check_everything();
         }
-        // Timers and events, before what is next in line: they have waited.
-        self.check_everything();
+        if let Some(poller) = self.shared().poller_of(self.index) {
+            // Notifications are taken as well, also if no descriptor is registered.
+            poller.wait(Some(Duration::ZERO), crate::scheduler::wake);
+        }
+        self.end_sleep();
+        let search = self.after_sleep();
+        self.end_search(search);
     }
 }

@@ -22,7 +22,7 @@ impl Default for Sleep {
 
 /// Names one sleep of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SleepNumber(u32);
+pub(super) struct SleepNumber(pub(super) u32);
 
 impl Sleep {
     // Relaxed, here and below: only the worker's thread of the moment writes, and the others only compare.
@@ -47,8 +47,13 @@ impl Sleep {
         (turns & 1 == 1).then_some(SleepNumber(turns))
     }
 
+    /// When the sleep should end; `u64::MAX` is never.
+    pub(super) fn ends_ns(&self) -> u64 {
+        self.ends_ns.load(Ordering::Relaxed)
+    }
+
     /// Whether the sleep should have ended by this time.
     pub(super) fn is_over(&self, now_ns: u64) -> bool {
-        self.ends_ns.load(Ordering::Relaxed) <= now_ns
+        self.ends_ns() <= now_ns
     }
 }

@@ -4,9 +4,9 @@
 
 use std::fmt;
 use std::io;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Carrier;
@@ -33,6 +33,14 @@ pub(in crate::scheduler) enum HandOff {
 
 /// Starts a thread of the runtime that runs [`run_thread`] without a worker.
 pub(crate) type Start = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// Is told the id of each thread that its worker has left. On the monitor's thread.
+static OBSERVER: OnceLock<fn(i32)> = OnceLock::new();
+
+/// Sets who is told of threads that their workers leave. The first call counts.
+pub(crate) fn observe_stuck_threads(observer: fn(i32)) {
+    let _ = OBSERVER.set(observer);
+}
 
 /// See the module's documentation.
 pub(crate) struct Spares {
@@ -112,25 +120,25 @@ impl Spares {
         state.waiting.iter().for_each(|carrier| carrier.wake());
     }
 
-    /// Takes `worker` from its thread, which is stuck, and gives it to a spare. From the monitor.
+    /// Takes `worker` from its thread, which is stuck, and gives it to that of an idle worker, or to a spare. From the monitor.
     pub(in crate::scheduler) fn hand_off(&self, worker: &Worker) -> HandOff {
         let mut state = self.state();
+        // Before its first thread has begun, a worker has no carrier. Fibers that share, and guards, keep it for long.
+        let stuck = worker.try_carrier().filter(|stuck| !stuck.is_inside() && worker.may_leave_thread());
+        let Some(stuck) = stuck else { return HandOff::Refused };
+        if self.lend_thread(worker, stuck) {
+            return HandOff::Done;
+        }
         let Some(spare) = state.waiting.pop() else {
             drop(state);
             // The next attempt finds it.
             return if self.start_spare() { HandOff::Soon } else { HandOff::Refused };
         };
-        let is_stuck = || self.is_eager || worker.current().is_some();
-        // Before its first thread has begun, a worker has no carrier.
-        if !worker
-            .try_carrier()
-            .is_some_and(|carrier| carrier.take(|| worker.may_leave_thread() && is_stuck()))
-        {
+        if !self.takes_stuck(worker, stuck) {
             state.waiting.push(spare);
             return HandOff::Refused;
         }
-        worker.note_absence();
-        self.hand_offs.fetch_add(1, Ordering::Relaxed);
+        pass_on_ward(stuck, &spare);
         self.move_to(worker, &spare);
         let is_last = state.waiting.is_empty();
         drop(state);
@@ -139,6 +147,83 @@ impl Spares {
             self.start_spare();
         }
         HandOff::Done
+    }
+
+    /// Takes `worker` from the thread of this carrier, which is stuck in a fiber.
+    fn takes_stuck(&self, worker: &Worker, stuck: &Carrier) -> bool {
+        let is_stuck = || self.is_eager || worker.current().is_some();
+        let takes = stuck.take(|| worker.may_leave_thread() && is_stuck());
+        if takes {
+            worker.note_absence();
+            if let Some(observe) = OBSERVER.get() {
+                observe(stuck.thread_id());
+            }
+            self.hand_offs.fetch_add(1, Ordering::Relaxed);
+        }
+        takes
+    }
+
+    /// Gives `worker`, whose thread is stuck, to the thread of a worker that sleeps. That worker the stuck thread gets, for when it comes back,
+    /// and until then the other thread looks after it. Returns whether there is such a worker. Under the lock.
+    fn lend_thread(&self, worker: &Worker, stuck: &Carrier) -> bool {
+        if stuck.ward().get().is_some() {
+            // Its new thread must look after that one.
+            return false;
+        }
+        for idle in &worker.shared().workers {
+            if idle.index == worker.index || idle.remote.sleep.current().is_none() {
+                continue;
+            }
+            let Some(lent) = idle.try_carrier() else { continue };
+            if lent.is_assigned()
+                || lent.ward().get().is_some()
+                || !lent.take(|| idle.may_leave_thread() && idle.current().is_none())
+            {
+                continue;
+            }
+            let takes = self.takes_stuck(worker, stuck);
+            if takes {
+                self.move_to(idle, stuck);
+                lent.ward().set(Some(idle));
+                self.move_to(worker, lent);
+            } else {
+                // The thread finds that it has its worker still.
+                self.move_to(idle, lent);
+            }
+            return takes;
+        }
+        false
+    }
+
+    /// Whether `worker` sleeps although there is something to do for it, and the thread that it was given to has not begun with it.
+    pub(in crate::scheduler) fn must_rescue(&self, worker: &Worker) -> bool {
+        self.is_left(worker)
+            && worker.remote.sleep.current().is_some()
+            && worker.should_be_awake(worker.shared().now_ns())
+    }
+
+    /// Gives such a worker to a spare. From the monitor.
+    pub(in crate::scheduler) fn rescue(&self, worker: &Worker) {
+        let mut state = self.state();
+        let Some(spare) = state.waiting.pop() else {
+            drop(state);
+            self.start_spare();
+            return;
+        };
+        if let Some(former) = worker.try_carrier().filter(|carrier| carrier.withdraw(worker)) {
+            pass_on_ward(former, &spare);
+            self.move_to(worker, &spare);
+            // If it is no thread that is stuck, it waits again.
+            former.wake();
+        } else {
+            state.waiting.push(spare);
+        }
+    }
+
+    /// Whether the thread that `worker` was given to has not begun with it. From the monitor.
+    pub(in crate::scheduler) fn is_left(&self, worker: &Worker) -> bool {
+        let _state = self.state();
+        worker.try_carrier().is_some_and(Carrier::is_assigned)
     }
 
     /// Makes a thread run `worker`, which the caller has taken.
@@ -158,13 +243,29 @@ impl Spares {
         }
         let Some(theirs) = other.try_carrier() else { return false };
         let here = mine.carrier();
+        let ward = here.ward().get();
+        let is_free = ward.is_none_or(|ward| ptr::eq(ward, other));
+        if theirs.is_assigned() && !is_free {
+            // It may be stuck, and one is enough to look after.
+            return false;
+        }
         // Either the thread has been given the worker and has not begun with it, or it runs it.
-        if !theirs.withdraw(other) && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
+        let is_withdrawn = theirs.withdraw(other);
+        if !is_withdrawn && !theirs.take(|| other.may_leave_thread() && other.current().is_none()) {
             return false;
         }
         self.exchanges.fetch_add(1, Ordering::Relaxed);
         other.set_carrier(here);
-        self.move_to(mine, theirs);
+        if is_free {
+            here.ward().set(Some(mine));
+        }
+        mine.set_carrier(theirs);
+        if is_withdrawn {
+            // The thread has been woken for the other one, or is stuck, and looks under the lock.
+            theirs.assign_instead(mine);
+        } else {
+            theirs.assign(mine);
+        }
         true
     }
 
@@ -194,24 +295,22 @@ impl Spares {
 
     /// Waits for a worker for the calling thread. `None` if there will be none, or there was none for a while.
     fn await_worker(&self, carrier: &Arc<Carrier>) -> Option<&Worker> {
-        let mut state = self.state();
-        if let Some(worker) = carrier.take_assigned() {
-            // It was given one when it lost the other.
-            return Some(worker);
-        }
-        state.waiting.push(Arc::clone(carrier));
-        drop(state);
         let began = Instant::now();
         loop {
+            let mut state = self.state();
             if let Some(worker) = carrier.take_assigned() {
+                // A waiting one is taken from the list for that.
                 return Some(worker);
             }
-            let mut state = self.state();
-            if (state.is_closed || began.elapsed() >= KEEP_ALIVE)
-                && let Some(index) = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier))
-            {
-                state.waiting.swap_remove(index);
-                return None;
+            let place = state.waiting.iter().position(|waiting| Arc::ptr_eq(waiting, carrier));
+            match place {
+                _ if state.is_closed || began.elapsed() >= KEEP_ALIVE => {
+                    place.map(|index| state.waiting.swap_remove(index));
+                    return None;
+                }
+                Some(_) => {}
+                // It has just come, or what it was given was withdrawn.
+                None => state.waiting.push(Arc::clone(carrier)),
             }
             drop(state);
             carrier.sleep(Some(KEEP_ALIVE));
@@ -254,6 +353,12 @@ pub(in crate::scheduler) fn run_thread(shared: &Shared, worker: Option<&Worker>)
         }
     }
     spares.dismiss(&carrier);
+}
+
+/// Makes the one that `from` looks after the ward of `to`, which has none.
+fn pass_on_ward(from: &Carrier, to: &Carrier) {
+    to.ward().set(from.ward().get());
+    from.ward().set(None);
 }
 
 /// Gives a fiber that went on while its home had left it back to that home.

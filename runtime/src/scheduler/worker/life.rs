@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
+use super::hooked::run_in_hook;
 use super::next::{self, Next};
 use super::refused::{REFUSED, refuse_and_end};
 use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::here::{self, come_home, current_worker};
-use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
 use crate::scheduler::stacks;
 
@@ -58,17 +58,6 @@ fn run_and_finish(fiber: NonNull<Header>) -> Next {
     here::end_storage();
     // The worker is looked up again: a roaming fiber may have moved to another one.
     home().finish_cleared(fiber)
-}
-
-/// Calls `live` with the runtime's hook around it.
-#[inline]
-pub(super) fn run_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
-    // SAFETY: the cell is alive until `finish`.
-    if unsafe { fiber.as_ref() }.has(Flags::HOOKED) {
-        call_around(this_worker().shared().hooks.fiber.as_ref(), live);
-    } else {
-        live();
-    }
 }
 
 /// Drops the result of the calling fiber, as [`Next::Clear`] demands, and the local values that its destructor has made.
@@ -234,12 +223,10 @@ impl Worker {
         } else {
             // SAFETY: alive, in no list yet, removed in `finish` before it is freed.
             unsafe { self.live.insert(fiber) };
-            // Relaxed: a hint for placement, written by this thread alone.
-            self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
         }
     }
 
-    /// Marks a starting fiber if its runtime is closing or has hooks.
+    /// Marks a starting fiber if its runtime is closing, has hooks, or has a recorder.
     #[cold]
     fn mark_starting(&self, fiber: &Header) {
         if self.shared().phase() == Phase::Closing {
@@ -248,6 +235,9 @@ impl Worker {
         }
         if self.shared().hooks.are_there() {
             fiber.set_flag(Flags::HOOKED);
+        }
+        if self.recorder().is_some() {
+            fiber.set_flag(Flags::RECORDED);
         }
     }
 
@@ -281,6 +271,7 @@ impl Worker {
         let (bytes, gives_back) =
             unsafe { (fiber.as_ref().stack_bytes.get(), here::gives_back(fiber.as_ref())) };
         let stack = self.detach_stack(fiber);
+        self.remote.counters.ended_twice.add(1);
         // The destructor that has just run may have made a handle.
         // SAFETY: as above.
         unsafe { fiber.as_ref() }.detach();
@@ -308,20 +299,20 @@ impl Worker {
         if !header.cancel_scopes.is_empty() {
             header.cancel_scopes.abandon();
         }
+        // Before the list changes: who reads it from outside goes by the position.
+        self.set_current(None);
+        here::show_fiber(None);
         if header.has(Flags::ROAMING) {
             self.shared().roaming.remove(fiber);
         } else {
             // SAFETY: inserted by `register` on this worker: only roaming fibers change their home.
             unsafe { self.live.remove(fiber) };
-            self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
         }
         if header.has(Flags::PLACED) {
             header.unset_flag(Flags::PLACED);
             // Relaxed: a load figure.
             self.remote.placed.fetch_sub(1, Ordering::Relaxed);
         }
-        self.set_current(None);
-        here::show_fiber(None);
     }
 
     /// Starts, runs and ends an unstarted fiber, as models do it: on the stack of their thread, which is this worker's
@@ -367,7 +358,7 @@ impl Worker {
         if header.is_started() {
             self.retire_stack(stack, bytes);
             // Only the hub gives a stack of another size back.
-            if bytes != 0 || header.has(Flags::ROAMING) {
+            if bytes != 0 || header.has(Flags::ROAMING_OR_SAMPLED) {
                 return Next::to_hub(self, Request::Start(next));
             }
             self.set_current(Some(next));

@@ -7,7 +7,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use super::Worker;
-use super::life::{abort_unstarted, clear, home, run_in_hook, wind_up};
+use super::hooked::run_in_hook;
+use super::life::{abort_unstarted, clear, home, wind_up};
 use super::next::Next;
 use crate::cell::{Header, NoStack};
 use crate::scheduler::here;

@@ -5,7 +5,7 @@
 use std::ffi::{c_char, c_int};
 use std::time::Instant;
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, Patience, close_under, forget, retry};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, close_under, forget, retry};
 use libc::{FILE, WNOHANG, id_t, idtype_t, pid_t, rusage, siginfo_t};
 
 use super::elsewhere::elsewhere;
@@ -149,7 +149,7 @@ fn until_readable(pidfd: c_int, mut attempt: impl FnMut() -> isize) -> isize {
         fd: pidfd,
         direction,
         wanted: 0,
-        patience: &mut Patience::until(None),
+        limit: &mut WaitLimit::until(None),
         call: |_| attempt(),
     });
     match ended {

@@ -18,6 +18,7 @@ hooks! {
     fn fgets(buffer: *mut c_char, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c {
         // SAFETY: the caller's promise, here and below.
         match unsafe { wait(within, file) } {
+            // SAFETY: as above.
             true => unsafe { read(within, || own!(fn fgets(*mut c_char, c_int, *mut FILE) -> *mut c_char)(buffer, bytes, file)) },
             false => std::ptr::null_mut(),
         }
@@ -27,6 +28,7 @@ hooks! {
     fn __fgets_chk(buffer: *mut c_char, room: size_t, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c {
         // SAFETY: the caller's promise, here and below.
         match unsafe { wait(within, file) } {
+            // SAFETY: as above.
             true => unsafe {
                 read(within, || own!(fn __fgets_chk(*mut c_char, size_t, c_int, *mut FILE) -> *mut c_char)(buffer, room, bytes, file))
             },
@@ -38,6 +40,7 @@ hooks! {
     fn fread(buffer: *mut c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
         // SAFETY: the caller's promise, here and below.
         match unsafe { wait(within, file) } {
+            // SAFETY: as above.
             true => unsafe { read(within, || own!(fn fread(*mut c_void, size_t, size_t, *mut FILE) -> size_t)(buffer, bytes, count, file)) },
             false => 0,
         }
@@ -47,6 +50,7 @@ hooks! {
     fn __fread_chk(buffer: *mut c_void, room: size_t, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
         // SAFETY: the caller's promise, here and below.
         match unsafe { wait(within, file) } {
+            // SAFETY: as above.
             true => unsafe {
                 read(within, || {
                     own!(fn __fread_chk(*mut c_void, size_t, size_t, size_t, *mut FILE) -> size_t)(buffer, room, bytes, count, file)
@@ -60,6 +64,7 @@ hooks! {
     fn fgetc(file: *mut FILE) -> c_int, |within| -> c {
         // SAFETY: the caller's promise, here and below.
         match unsafe { wait(within, file) } {
+            // SAFETY: as above.
             true => unsafe { read(within, || own!(fn fgetc(*mut FILE) -> c_int)(file)) },
             false => libc::EOF,
         }
@@ -69,6 +74,7 @@ hooks! {
     fn getc(file: *mut FILE) -> c_int, |within| -> c {
         // SAFETY: the caller's promise, here and below.
         match unsafe { wait(within, file) } {
+            // SAFETY: as above.
             true => unsafe { read(within, || own!(fn getc(*mut FILE) -> c_int)(file)) },
             false => libc::EOF,
         }
@@ -78,6 +84,7 @@ hooks! {
     fn getline(line: *mut *mut c_char, bytes: *mut size_t, file: *mut FILE) -> ssize_t, |within| -> c {
         // SAFETY: the caller's promise, here and below.
         match unsafe { wait(within, file) } {
+            // SAFETY: as above.
             true => unsafe { read(within, || own!(fn getline(*mut *mut c_char, *mut size_t, *mut FILE) -> ssize_t)(line, bytes, file)) },
             false => -1,
         }
@@ -87,6 +94,7 @@ hooks! {
     fn getdelim(line: *mut *mut c_char, bytes: *mut size_t, end: c_int, file: *mut FILE) -> ssize_t, |within| -> c {
         // SAFETY: the caller's promise, here and below.
         match unsafe { wait(within, file) } {
+            // SAFETY: as above.
             true => unsafe {
                 read(within, || own!(fn getdelim(*mut *mut c_char, *mut size_t, c_int, *mut FILE) -> ssize_t)(line, bytes, end, file))
             },

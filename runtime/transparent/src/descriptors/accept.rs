@@ -6,7 +6,7 @@
 use std::ffi::c_int;
 
 use abaca::hook::accepted;
-use abaca::hook::descriptors::{Attempt, Direction, Patience, forget, in_turn, retry};
+use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, forget, in_turn, retry};
 use libc::{sockaddr, socklen_t};
 
 use super::poll::look_at;
@@ -38,12 +38,12 @@ unsafe fn accept_one(
     address_bytes: *mut socklen_t,
     flags: c_int,
 ) -> isize {
-    let mut patience = Patience::of_descriptor();
+    let mut limit = WaitLimit::of_descriptor();
     let ended = retry(Attempt {
         fd,
         direction: Direction::Read,
         wanted: 0,
-        patience: &mut patience,
+        limit: &mut limit,
         call: |fd| {
             let look_and_accept = || match look_at(fd, libc::POLLIN) {
                 Ok(0) => failed(libc::EAGAIN),

@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use abaca::hook::descriptors::{Attempt, Direction, Patience, retry};
+use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
 use libc::{sockaddr, socklen_t};
 
 use super::pause::retry_with_pauses;
@@ -24,7 +24,7 @@ hooks! {
         if never_waits || option(fd, libc::SO_TYPE) == Some(libc::SOCK_DGRAM) {
             return crate::enter::looked(call(fd));
         }
-        let mut patience = Patience::of_descriptor();
+        let mut limit = WaitLimit::of_descriptor();
         if option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX) {
             // If the listener's queue is full, no event says when it is not.
             let ended = retry_with_pauses(|| deadline(fd, Direction::Write), || without_waiting(fd, call));
@@ -35,7 +35,7 @@ hooks! {
                 fd,
                 direction: Direction::Write,
                 wanted: 0,
-                patience: &mut patience,
+                limit: &mut limit,
                 call: |fd| {
                     let was_first = std::mem::replace(&mut is_first, false);
                     match without_waiting(fd, call) {

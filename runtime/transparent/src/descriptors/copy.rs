@@ -87,13 +87,13 @@ fn moved(from: c_int, to: c_int, wants_errors: bool, call: impl Fn() -> isize) -
     }
     loop {
         // One of the two was not ready.
-        let is_ready = |fd, events| look_at(fd, events).map_or(true, |found| found != 0);
-        let interests: &[Interest] = match (is_ready(from, libc::POLLIN), is_ready(to, libc::POLLOUT)) {
-            (false, _) => &[Interest { fd: from, direction: Direction::Read }],
-            (true, _) => &[Interest { fd: to, direction: Direction::Write }],
+        let is_idle = |fd, events| look_at(fd, events).is_ok_and(|found| found == 0);
+        let interests: &[Interest] = match (is_idle(from, libc::POLLIN), is_idle(to, libc::POLLOUT)) {
+            (true, _) => &[Interest { fd: from, direction: Direction::Read }],
+            (false, _) => &[Interest { fd: to, direction: Direction::Write }],
         };
         let events = if interests[0].fd == from { libc::POLLIN } else { libc::POLLOUT };
-        let look = || if is_ready(interests[0].fd, events) { 1 } else { 0 };
+        let look = || if is_idle(interests[0].fd, events) { 0 } else { 1 };
         match wait_for(interests, None, look) {
             Ended::Done(_) => {}
             ended => return result(ended, libc::EAGAIN),

@@ -3,13 +3,14 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
 
 use std::ffi::c_int;
+use std::fs;
 use std::time::{Duration, Instant};
 
 use abaca::hook::descriptors::{Direction, Interest};
 use libc::{epoll_event, sigset_t, timespec};
 
 use super::poll::{duration, ended, wait_for};
-use crate::answer::of_c;
+use crate::answer::{failed, of_c};
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -64,5 +65,40 @@ unsafe fn wait(set: c_int, events: *mut epoll_event, room: c_int, timeout: Optio
         return looked(first);
     }
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    ended(wait_for(&[Interest { fd: set, direction: Direction::Read }], deadline, look))
+    match ended(wait_for(&[Interest { fd: set, direction: Direction::Read }], deadline, look)) {
+        result if result == failed(libc::ECANCELED) => {
+            let room = usize::try_from(room).unwrap_or(0);
+            // SAFETY: the kernel has taken the address and the room.
+            let found = unsafe { all_events(set, events, room) };
+            if found > 0 { found as isize } else { result }
+        }
+        result => result,
+    }
+}
+
+/// The events that the set waits for, as if they had come. An event loop does not expect that its wait fails; its calls on the descriptors
+/// do, and they end in ECANCELED.
+///
+/// # Safety
+///
+/// `events` has room for so many.
+unsafe fn all_events(set: c_int, events: *mut epoll_event, room: usize) -> usize {
+    let Ok(about) = fs::read_to_string(format!("/proc/self/fdinfo/{set}")) else { return 0 };
+    let watched = about.lines().filter_map(|line| {
+        let words: Vec<&str> = line.strip_prefix("tfd:")?.split_whitespace().collect();
+        // `tfd: NUMBER events: HEX data: HEX pos: ..`
+        let value = |name: &str| {
+            let at = words.iter().position(|word| word.trim_end_matches(':') == name)?;
+            u64::from_str_radix(words.get(at + 1)?, 16).ok()
+        };
+        let wanted = value("events")? as u32 & (libc::EPOLLIN | libc::EPOLLOUT) as u32;
+        Some(epoll_event { events: wanted, u64: value("data")? })
+    });
+    let mut found = 0;
+    for event in watched.filter(|event| event.events != 0).take(room) {
+        // SAFETY: the caller's promise.
+        unsafe { events.add(found).write(event) };
+        found += 1;
+    }
+    found
 }

@@ -48,6 +48,7 @@ hooks! {
     fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
         let own = || unsafe { own!(fn open(*const c_char, c_int, mode_t) -> c_int)(path, flags, mode) };
+        // SAFETY: as above.
         unsafe { open_at(libc::AT_FDCWD, path, flags, mode, own) }
     }
 
@@ -55,6 +56,7 @@ hooks! {
     fn open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
         let own = || unsafe { own!(fn open64(*const c_char, c_int, mode_t) -> c_int)(path, flags, mode) };
+        // SAFETY: as above.
         unsafe { open_at(libc::AT_FDCWD, path, flags, mode, own) }
     }
 
@@ -62,6 +64,7 @@ hooks! {
     fn openat(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
         let own = || unsafe { own!(fn openat(c_int, *const c_char, c_int, mode_t) -> c_int)(folder, path, flags, mode) };
+        // SAFETY: as above.
         unsafe { open_at(folder, path, flags, mode, own) }
     }
 
@@ -69,6 +72,7 @@ hooks! {
     fn openat64(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
         let own = || unsafe { own!(fn openat64(c_int, *const c_char, c_int, mode_t) -> c_int)(folder, path, flags, mode) };
+        // SAFETY: as above.
         unsafe { open_at(folder, path, flags, mode, own) }
     }
 
@@ -76,6 +80,7 @@ hooks! {
     fn __open_2(path: *const c_char, flags: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
         let own = || unsafe { own!(fn __open_2(*const c_char, c_int) -> c_int)(path, flags) };
+        // SAFETY: as above.
         unsafe { open_at(libc::AT_FDCWD, path, flags, 0, own) }
     }
 
@@ -83,6 +88,7 @@ hooks! {
     fn __open64_2(path: *const c_char, flags: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
         let own = || unsafe { own!(fn __open64_2(*const c_char, c_int) -> c_int)(path, flags) };
+        // SAFETY: as above.
         unsafe { open_at(libc::AT_FDCWD, path, flags, 0, own) }
     }
 }
@@ -171,6 +177,7 @@ unsafe fn open_to_read(folder: c_int, path: *const c_char, flags: c_int, mode: m
     let path = unsafe { CStr::from_ptr(path) }.to_owned();
     // SAFETY: the copy is the closure's.
     let opened = offload_or_leave(move || {
+        // SAFETY: as above.
         Opened(unsafe { kernel!(libc::SYS_openat, folder, path.as_ptr(), flags, mode) })
     });
     opened.map_or(failed(libc::ECANCELED), Opened::take)

@@ -94,6 +94,7 @@ hooks! {
     fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
         let result = unsafe { own!(fn socketpair(c_int, c_int, c_int, *mut c_int) -> c_int)(domain, kind, protocol, pair) };
+        // SAFETY: as above.
         unsafe { made_pair(result, pair) }
     }
 
@@ -101,6 +102,7 @@ hooks! {
     fn pipe(pair: *mut c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
         let result = unsafe { own!(fn pipe(*mut c_int) -> c_int)(pair) };
+        // SAFETY: as above.
         unsafe { made_pair(result, pair) }
     }
 
@@ -108,6 +110,7 @@ hooks! {
     fn pipe2(pair: *mut c_int, flags: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
         let result = unsafe { own!(fn pipe2(*mut c_int, c_int) -> c_int)(pair, flags) };
+        // SAFETY: as above.
         unsafe { made_pair(result, pair) }
     }
 

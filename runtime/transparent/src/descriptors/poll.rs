@@ -5,7 +5,7 @@
 use std::ffi::{c_int, c_short};
 use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, Interest, Patience, retry, wait_any};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, Interest, WaitLimit, retry, wait_any};
 use abaca::hook::{Slept, sleep_until};
 use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
 
@@ -155,7 +155,7 @@ pub(super) fn wait_for(
                 fd,
                 direction,
                 wanted: 0,
-                patience: &mut Patience::until(deadline),
+                limit: &mut WaitLimit::until(deadline),
                 call: |_| match look() {
                     0 => failed(libc::EAGAIN),
                     result => result,

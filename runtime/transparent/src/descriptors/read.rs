@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, Patience, in_turn, retry};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, in_turn, retry};
 use abaca::hook::offload;
 use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
 
@@ -38,7 +38,7 @@ hooks! {
         if bytes > room {
             // It ends the process.
             // SAFETY: the caller's promise.
-            return unsafe { of_c(own!(fn __read_chk(c_int, *mut c_void, size_t, size_t) -> ssize_t)(fd, buffer, bytes, room) as isize) };
+            return unsafe { of_c(own!(fn __read_chk(c_int, *mut c_void, size_t, size_t) -> ssize_t)(fd, buffer, bytes, room)) };
         }
         // SAFETY: the caller's promise.
         unsafe { read_bytes(fd, buffer, bytes) }
@@ -77,16 +77,19 @@ pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) ->
 unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
     // SAFETY: the caller's promise, here and below.
     let Some(bytes) = (unsafe { total(list, count) }) else {
+        // SAFETY: as above.
         return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
     };
+    // SAFETY: as above.
     let moved = patient(fd, bytes, |fd| unsafe { read_now(fd, list, count) });
+    // SAFETY: as above.
     unsafe { complete(fd, false, moved, list, count) }
 }
 
 /// A read that waits for something. `None`: the file cannot be watched, and its bytes are not in memory.
 fn patient(fd: c_int, bytes: usize, call: impl FnMut(c_int) -> isize) -> Option<isize> {
-    let mut patience = Patience::of_descriptor();
-    match retry(Attempt { fd, direction: Direction::Read, wanted: bytes, patience: &mut patience, call }) {
+    let mut limit = WaitLimit::of_descriptor();
+    match retry(Attempt { fd, direction: Direction::Read, wanted: bytes, limit: &mut limit, call }) {
         Ended::Unwatchable => None,
         ended => Some(result(ended, libc::EAGAIN)),
     }

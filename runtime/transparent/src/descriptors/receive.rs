@@ -5,7 +5,7 @@
 use std::ffi::{c_int, c_uint, c_void};
 use std::time::{Duration, Instant};
 
-use abaca::hook::descriptors::{Attempt, Direction, Patience, retry};
+use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
 use libc::{
     MSG_DONTWAIT, MSG_ERRQUEUE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_WAITALL, MSG_WAITFORONE, mmsghdr,
     msghdr, size_t, sockaddr, socklen_t, ssize_t, timespec,
@@ -41,7 +41,7 @@ hooks! {
     /// recvmsg(2).
     fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise.
-        unsafe { receive_message(fd, message, flags, &mut Patience::of_descriptor()) }
+        unsafe { receive_message(fd, message, flags, &mut WaitLimit::of_descriptor()) }
     }
 
     /// recvmmsg(2).
@@ -55,7 +55,7 @@ hooks! {
         if bytes > room {
             // It ends the process.
             // SAFETY: the caller's promise.
-            return unsafe { of_c(own!(fn __recv_chk(c_int, *mut c_void, size_t, size_t, c_int) -> ssize_t)(fd, buffer, bytes, room, flags) as isize) };
+            return unsafe { of_c(own!(fn __recv_chk(c_int, *mut c_void, size_t, size_t, c_int) -> ssize_t)(fd, buffer, bytes, room, flags)) };
         }
         // SAFETY: the caller's promise.
         unsafe { receive(fd, buffer, bytes, flags, std::ptr::null_mut(), std::ptr::null_mut()) }
@@ -71,7 +71,7 @@ hooks! {
             return unsafe {
                 of_c(own!(fn __recvfrom_chk(c_int, *mut c_void, size_t, size_t, c_int, *mut sockaddr, *mut socklen_t) -> ssize_t)(
                     fd, buffer, bytes, room, flags, address, address_bytes,
-                ) as isize)
+                ))
             };
         }
         // SAFETY: the caller's promise.
@@ -98,18 +98,18 @@ unsafe fn receive(
             kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags, address, address_bytes)
         });
     }
-    let mut patience = Patience::of_descriptor();
+    let mut limit = WaitLimit::of_descriptor();
     if flags & MSG_WAITALL == 0 || !is_stream(fd) {
         // SAFETY: the caller's promise.
-        return unsafe { receive_some(fd, buffer, bytes, flags, address, address_bytes, &mut patience) };
+        return unsafe { receive_some(fd, buffer, bytes, flags, address, address_bytes, &mut limit) };
     }
     if flags & MSG_PEEK != 0 && !waits_for_a_peek(fd) {
         // SAFETY: the caller's promise.
-        return unsafe { receive_some(fd, buffer, bytes, flags, address, address_bytes, &mut patience) };
+        return unsafe { receive_some(fd, buffer, bytes, flags, address, address_bytes, &mut limit) };
     }
     if flags & MSG_PEEK != 0 {
         // SAFETY: the caller's promise.
-        return unsafe { peek_all(fd, buffer, bytes, flags & !MSG_WAITALL, &mut patience) };
+        return unsafe { peek_all(fd, buffer, bytes, flags & !MSG_WAITALL, &mut limit) };
     }
     let mut done = 0;
     loop {
@@ -117,7 +117,7 @@ unsafe fn receive(
         let flags = flags & !MSG_WAITALL;
         // SAFETY: the caller's promise; the rest of the buffer.
         let moved =
-            unsafe { receive_some(fd, rest, bytes - done, flags, address, address_bytes, &mut patience) };
+            unsafe { receive_some(fd, rest, bytes - done, flags, address, address_bytes, &mut limit) };
         if moved <= 0 {
             return if done > 0 { done as isize } else { moved };
         }
@@ -141,13 +141,13 @@ pub(super) unsafe fn receive_some(
     flags: c_int,
     address: *mut sockaddr,
     address_bytes: *mut socklen_t,
-    patience: &mut Patience,
+    limit: &mut WaitLimit,
 ) -> isize {
     let ended = retry(Attempt {
         fd,
         direction: Direction::Read,
         wanted: if flags & !MSG_NOSIGNAL == 0 { bytes } else { 0 },
-        patience,
+        limit,
         // SAFETY: the caller's promise.
         call: |fd| unsafe {
             kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, address, address_bytes)
@@ -166,14 +166,14 @@ unsafe fn peek_all(
     buffer: *mut c_void,
     bytes: usize,
     flags: c_int,
-    patience: &mut Patience,
+    limit: &mut WaitLimit,
 ) -> isize {
     let mut before = 0;
     let ended = retry(Attempt {
         fd,
         direction: Direction::Read,
         wanted: 0,
-        patience,
+        limit,
         call: |fd| {
             // SAFETY: the caller's promise.
             let found = unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, flags | MSG_DONTWAIT, 0, 0) };
@@ -211,20 +211,15 @@ pub(super) fn is_stream(fd: c_int) -> bool {
 /// # Safety
 ///
 /// The arguments are those of recvmsg(2).
-unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, patience: &mut Patience) -> isize {
+unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, limit: &mut WaitLimit) -> isize {
     // SAFETY: the caller's promise.
     let call = |fd, flags| unsafe { kernel!(libc::SYS_recvmsg, fd, message, flags) };
     let moved = if flags & NEVER_WAITS != 0 {
         looked(call(fd, flags))
     } else {
         let flags = flags & !MSG_WAITALL | MSG_DONTWAIT;
-        let ended = retry(Attempt {
-            fd,
-            direction: Direction::Read,
-            wanted: 0,
-            patience,
-            call: |fd| call(fd, flags),
-        });
+        let ended =
+            retry(Attempt { fd, direction: Direction::Read, wanted: 0, limit, call: |fd| call(fd, flags) });
         result(ended, libc::EAGAIN)
     };
     if moved < 0 {
@@ -239,7 +234,7 @@ unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, patienc
         return moved;
     }
     // SAFETY: the header has so many buffers.
-    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen as usize) };
+    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
     let mut done = moved as usize;
     rest.advance(done);
     while rest.bytes() > 0 {
@@ -251,7 +246,7 @@ unsafe fn receive_message(fd: c_int, message: *mut msghdr, flags: c_int, patienc
         let null = std::ptr::null_mut();
         let flags = flags & !MSG_WAITALL;
         // SAFETY: a buffer of the user's.
-        match unsafe { receive_some(fd, first.iov_base, first.iov_len, flags, null, null.cast(), patience) } {
+        match unsafe { receive_some(fd, first.iov_base, first.iov_len, flags, null, null.cast(), limit) } {
             moved if moved > 0 => {
                 done += moved as usize;
                 rest.advance(moved as usize);
@@ -291,7 +286,7 @@ unsafe fn receive_messages(
         let own_flags = flags & !MSG_WAITFORONE;
         // SAFETY: the header is the user's.
         let moved =
-            unsafe { receive_message(fd, &mut message.msg_hdr, own_flags, &mut Patience::of_descriptor()) };
+            unsafe { receive_message(fd, &mut message.msg_hdr, own_flags, &mut WaitLimit::of_descriptor()) };
         if moved < 0 {
             error = moved;
             break;

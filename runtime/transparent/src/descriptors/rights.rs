@@ -22,7 +22,7 @@ pub(super) unsafe fn forget_received(message: &libc::msghdr) {
         if (header.cmsg_level, header.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
             // SAFETY: computes a length.
             let before = unsafe { libc::CMSG_LEN(0) } as usize;
-            let count = (header.cmsg_len as usize).saturating_sub(before) / size_of::<c_int>();
+            let count = header.cmsg_len.saturating_sub(before) / size_of::<c_int>();
             for index in 0..count {
                 // SAFETY: the data of such a message are so many numbers, which need not be aligned.
                 forget(unsafe { libc::CMSG_DATA(header).cast::<c_int>().add(index).read_unaligned() });

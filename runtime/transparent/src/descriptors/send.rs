@@ -4,7 +4,7 @@
 
 use std::ffi::{c_int, c_uint, c_void};
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, Patience, retry};
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, retry};
 use libc::{MSG_DONTWAIT, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::pause::retry_with_pauses;
@@ -60,13 +60,13 @@ hooks! {
 /// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved
 /// before. An error after a part is the part.
 pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) -> isize) -> isize {
-    let mut patience = Patience::of_descriptor();
+    let mut limit = WaitLimit::of_descriptor();
     let mut done = 0;
     let ended = retry(Attempt {
         fd,
         direction: Direction::Write,
         wanted: 0,
-        patience: &mut patience,
+        limit: &mut limit,
         call: |fd| loop {
             // It moves parts until one is the last, or nothing more would be moved without waiting.
             let moved = call(fd, done);
@@ -129,11 +129,11 @@ unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize
     if !header.msg_name.is_null() && is_unix(fd) {
         return pausing(fd, || call(fd, message, flags | MSG_DONTWAIT));
     }
-    if header.msg_iovlen as usize > libc::UIO_MAXIOV as usize {
+    if header.msg_iovlen > libc::UIO_MAXIOV as usize {
         return call(fd, message, flags | MSG_DONTWAIT);
     }
     // SAFETY: the header has so many buffers.
-    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen as usize) };
+    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
     let bytes = rest.bytes();
     let mut before = 0;
     whole(fd, bytes, |fd, done| {

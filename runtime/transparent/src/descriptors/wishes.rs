@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use abaca::hook::descriptors::{Direction, Ended};
 
 use crate::answer::failed;
+use crate::enter::would_block;
 use crate::kernel::kernel;
 
 /// Whether the open file is in non-blocking mode, which is the user's wish: this crate leaves no trace there.
@@ -47,7 +48,7 @@ pub(super) fn deadline(fd: c_int, direction: Direction) -> Result<Option<Instant
 pub(crate) fn result(ended: Ended, timed_out: c_int) -> isize {
     match ended {
         Ended::Done(result) => result,
-        Ended::WouldBlock => failed(libc::EAGAIN),
+        Ended::WouldBlock => would_block(),
         Ended::TimedOut => failed(timed_out),
         Ended::Cancelled => failed(libc::ECANCELED),
         // What cannot be watched is always ready, and its calls have been made.

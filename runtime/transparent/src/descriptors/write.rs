@@ -31,7 +31,9 @@ hooks! {
     fn writev(fd: c_int, list: *const iovec, count: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise, here and below.
         match unsafe { total(list, count) } {
+            // SAFETY: as above.
             Some(bytes) => unsafe { write_list(fd, list, count, bytes) },
+            // SAFETY: as above.
             None => unsafe { kernel!(libc::SYS_writev, fd, list, count) },
         }
     }
@@ -70,10 +72,13 @@ unsafe fn write_list(fd: c_int, list: *const iovec, count: c_int, bytes: usize) 
         // SAFETY: the user's buffers, which stay while the fiber waits. A write to a file is one write, as others see it.
         return match unsafe { kernel!(libc::SYS_pwritev2, fd, list, count, HERE, HERE, libc::RWF_NOWAIT) } {
             moved if moved == bytes as isize => crate::enter::looked(moved),
+            // SAFETY: as above.
             moved if moved > 0 => unsafe { write_rest(fd, list as *const iovec, count, moved as usize) },
             result if result == failed(libc::EAGAIN) => {
+                // SAFETY: as above.
                 offload(move || unsafe { kernel!(libc::SYS_writev, fd, list, count) })
             }
+            // SAFETY: as above.
             result if is_unsupported(result) => unsafe { kernel!(libc::SYS_writev, fd, list, count) },
             error => error,
         };

@@ -19,8 +19,9 @@ use crate::own::own;
 hooks! {
     /// pthread_setname_np(3).
     fn pthread_setname_np(thread: pthread_t, name: *const c_char) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
+        // SAFETY: the caller's promise.
         let bytes = unsafe { CStr::from_ptr(name) }.to_bytes_with_nul();
         let set = |details: &mut super::record::Details| {
             let mut name = Name::default();
@@ -33,19 +34,22 @@ hooks! {
         };
         match target.with_details(set) {
             Some(result) => result,
+            // SAFETY: the caller's promise.
             None => unsafe { own!(fn pthread_setname_np(pthread_t, *const c_char) -> c_int)(thread, name) },
         }
     }
 
     /// pthread_getname_np(3).
     fn pthread_getname_np(thread: pthread_t, buffer: *mut c_char, bytes: size_t) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
         match target.with_details(|details| details.name) {
+            // SAFETY: the caller's promise.
             None => unsafe { own!(fn pthread_getname_np(pthread_t, *mut c_char, size_t) -> c_int)(thread, buffer, bytes) },
             Some(_) if bytes < size_of::<Name>() => ERANGE,
             Some(name) => {
                 let name = name.unwrap_or_else(process_name);
+                // SAFETY: the caller's promise.
                 unsafe { buffer.cast::<Name>().write_unaligned(name) };
                 0
             }
@@ -54,7 +58,7 @@ hooks! {
 
     /// pthread_getattr_np(3).
     fn pthread_getattr_np(thread: pthread_t, attributes: *mut pthread_attr_t) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let (stack, is_detached) = match unsafe { Target::of(thread) } {
             Target::Fiber(record) => {
                 // Acquire: pairs with the Release of the start.
@@ -64,9 +68,11 @@ hooks! {
             }
             Target::Caller => (hook::stack().unwrap_or(0..0), false),
             Target::Kernel => {
+                // SAFETY: the caller's promise.
                 return unsafe { own!(fn pthread_getattr_np(pthread_t, *mut pthread_attr_t) -> c_int)(thread, attributes) };
             }
         };
+        // SAFETY: the caller's promise.
         unsafe {
             let error = libc::pthread_attr_init(attributes);
             if error != 0 {
@@ -85,9 +91,10 @@ hooks! {
 
     /// pthread_setaffinity_np(3).
     fn pthread_setaffinity_np(thread: pthread_t, bytes: size_t, set: *const cpu_set_t) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
         let set_details = |details: &mut super::record::Details| {
+            // SAFETY: the caller's promise.
             let wanted = unsafe { std::slice::from_raw_parts(set.cast::<u8>(), bytes) };
             if !wanted.iter().zip(processors()).any(|(wanted, there)| wanted & there != 0) {
                 return EINVAL;
@@ -97,22 +104,26 @@ hooks! {
         };
         match target.with_details(set_details) {
             Some(result) => result,
+            // SAFETY: the caller's promise.
             None => unsafe { own!(fn pthread_setaffinity_np(pthread_t, size_t, *const cpu_set_t) -> c_int)(thread, bytes, set) },
         }
     }
 
     /// pthread_getaffinity_np(3).
     fn pthread_getaffinity_np(thread: pthread_t, bytes: size_t, set: *mut cpu_set_t) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
         let Some(noted) = target.with_details(|details| details.processors.clone()) else {
+            // SAFETY: the caller's promise.
             return unsafe { own!(fn pthread_getaffinity_np(pthread_t, size_t, *mut cpu_set_t) -> c_int)(thread, bytes, set) };
         };
         // The kernel says whether there is room for all processors.
+        // SAFETY: the caller's promise.
         if unsafe { libc::sched_getaffinity(0, bytes, set) } != 0 {
             return errno();
         }
         if let Some(noted) = noted {
+            // SAFETY: the caller's promise.
             let there = unsafe { std::slice::from_raw_parts_mut(set.cast::<u8>(), bytes) };
             there.iter_mut().enumerate().for_each(|(at, there)| *there &= noted.get(at).copied().unwrap_or(0));
         }
@@ -121,7 +132,7 @@ hooks! {
 
     /// pthread_getschedparam(3).
     fn pthread_getschedparam(thread: pthread_t, policy: *mut c_int, parameters: *mut sched_param) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             if matches!(Target::of(thread), Target::Kernel) {
                 return own!(fn pthread_getschedparam(pthread_t, *mut c_int, *mut sched_param) -> c_int)(thread, policy, parameters);
@@ -134,7 +145,7 @@ hooks! {
 
     /// pthread_setschedparam(3).
     fn pthread_setschedparam(thread: pthread_t, policy: c_int, parameters: *const sched_param) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             if matches!(Target::of(thread), Target::Kernel) {
                 return own!(fn pthread_setschedparam(pthread_t, c_int, *const sched_param) -> c_int)(thread, policy, parameters);
@@ -149,8 +160,9 @@ hooks! {
 
     /// pthread_setschedprio(3).
     fn pthread_setschedprio(thread: pthread_t, priority: c_int) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         match unsafe { Target::of(thread) } {
+            // SAFETY: the caller's promise.
             Target::Kernel => unsafe { own!(fn pthread_setschedprio(pthread_t, c_int) -> c_int)(thread, priority) },
             _ if priority == 0 => 0,
             _ => EINVAL,
@@ -159,8 +171,9 @@ hooks! {
 
     /// pthread_getcpuclockid(3). A fiber has no clock of its time on a processor.
     fn pthread_getcpuclockid(thread: pthread_t, clock: *mut clockid_t) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         match unsafe { Target::of(thread) } {
+            // SAFETY: the caller's promise.
             Target::Kernel => unsafe { own!(fn pthread_getcpuclockid(pthread_t, *mut clockid_t) -> c_int)(thread, clock) },
             _ => ENOTSUP,
         }
@@ -169,12 +182,16 @@ hooks! {
     /// pthread_kill(3). The caller's own signal is its OS thread's, which runs the handler before this returns; another fiber's is the
     /// process's, since none of its threads is that fiber's.
     fn pthread_kill(thread: pthread_t, signal: c_int) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
         let result = match &target {
+            // SAFETY: the caller's promise.
             Target::Kernel => return unsafe { own!(fn pthread_kill(pthread_t, c_int) -> c_int)(thread, signal) },
+            // SAFETY: the caller's promise.
             Target::Caller => unsafe { libc::raise(signal) },
+            // SAFETY: the caller's promise.
             Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { libc::raise(signal) },
+            // SAFETY: the caller's promise.
             Target::Fiber(_) => unsafe { libc::kill(libc::getpid(), signal) },
         };
         if result == 0 { 0 } else { errno() }
@@ -182,7 +199,7 @@ hooks! {
 
     /// pthread_sigqueue(3), as pthread_kill.
     fn pthread_sigqueue(thread: pthread_t, signal: c_int, value: sigval) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             if matches!(Target::of(thread), Target::Kernel) {
                 return own!(fn pthread_sigqueue(pthread_t, c_int, sigval) -> c_int)(thread, signal, value);

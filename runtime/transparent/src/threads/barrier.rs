@@ -39,7 +39,7 @@ const _: () = assert!(align_of::<Private>() <= align_of::<pthread_barrier_t>());
 hooks! {
     /// pthread_barrier_init(3).
     fn pthread_barrier_init(barrier: Barrier, attributes: Attributes, count: c_uint) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             (*barrier.cast::<Private>()).mark = 0;
             let result = own!(fn pthread_barrier_init(Barrier, Attributes, c_uint) -> c_int)(barrier, attributes, count);
@@ -56,7 +56,7 @@ hooks! {
 
     /// pthread_barrier_destroy(3).
     fn pthread_barrier_destroy(barrier: Barrier) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             if !is_private(barrier) {
                 return own!(fn pthread_barrier_destroy(Barrier) -> c_int)(barrier);
@@ -69,7 +69,7 @@ hooks! {
 
     /// pthread_barrier_wait(3).
     fn pthread_barrier_wait(barrier: Barrier) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             if !is_private(barrier) {
                 return own!(fn pthread_barrier_wait(Barrier) -> c_int)(barrier);

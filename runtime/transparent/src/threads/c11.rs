@@ -34,7 +34,7 @@ type Time = *const timespec;
 hooks! {
     /// mtx_lock.
     fn mtx_lock(mutex: Mutex) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         result(unsafe { mutex::pthread_mutex_lock(mutex) })
     }
 

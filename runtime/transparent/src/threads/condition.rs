@@ -30,7 +30,7 @@ type Time = *const timespec;
 hooks! {
     /// pthread_cond_wait(3).
     fn pthread_cond_wait(condition: Condition, mutex: Mutex) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             if is_shared(condition) {
                 return own!(fn pthread_cond_wait(Condition, Mutex) -> c_int)(condition, mutex);
@@ -41,7 +41,7 @@ hooks! {
 
     /// pthread_cond_timedwait(3).
     fn pthread_cond_timedwait(condition: Condition, mutex: Mutex, time: Time) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             if is_shared(condition) {
                 return own!(fn pthread_cond_timedwait(Condition, Mutex, Time) -> c_int)(condition, mutex, time);
@@ -56,7 +56,7 @@ hooks! {
 
     /// pthread_cond_clockwait(3).
     fn pthread_cond_clockwait(condition: Condition, mutex: Mutex, clock: clockid_t, time: Time) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             if is_shared(condition) {
                 let own = own!(fn pthread_cond_clockwait(Condition, Mutex, clockid_t, Time) -> c_int);
@@ -73,6 +73,7 @@ hooks! {
     fn pthread_cond_signal(condition: Condition) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         if unsafe { is_shared(condition) } {
+            // SAFETY: the caller's promise.
             return unsafe { own!(fn pthread_cond_signal(Condition) -> c_int)(condition) };
         }
         // Whom the signal must wake was in the table before it unlocked the mutex, which the caller has had since, or else
@@ -87,6 +88,7 @@ hooks! {
     fn pthread_cond_broadcast(condition: Condition) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         if unsafe { is_shared(condition) } {
+            // SAFETY: the caller's promise.
             return unsafe { own!(fn pthread_cond_broadcast(Condition) -> c_int)(condition) };
         }
         if hook::has_sleepers(beside(condition)) {

@@ -120,7 +120,7 @@ type IntRoutine = unsafe extern "C-unwind" fn(*mut c_void) -> c_int;
 hooks! {
     /// pthread_create(3).
     fn pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: Routine, argument: *mut c_void) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             match Settings::of(attributes) {
                 Some(settings) => create(thread, &settings, Call { routine, argument, is_int: false }),
@@ -134,7 +134,7 @@ hooks! {
 
     /// thrd_create.
     fn thrd_create(thread: *mut pthread_t, routine: IntRoutine, argument: *mut c_void) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             let Some(settings) = Settings::of(std::ptr::null()) else {
                 return own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int)(thread, routine, argument);

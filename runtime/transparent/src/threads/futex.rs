@@ -49,8 +49,9 @@ pub(crate) unsafe extern "C" fn syscall(
     e: usize,
     f: usize,
 ) -> c_long {
-    // SAFETY: the caller's promise, here and below.
+    // SAFETY: the caller's promise.
     let result = if number == SYS_futex {
+        // SAFETY: the caller's promise.
         unsafe {
             futex(&Call {
                 word: a,
@@ -62,6 +63,7 @@ pub(crate) unsafe extern "C" fn syscall(
             })
         }
     } else {
+        // SAFETY: the caller's promise.
         unsafe { kernel::call(number, [a, b, c, d, e, f]) }
     };
     answer(result) as c_long
@@ -103,19 +105,25 @@ unsafe fn futex(call: &Call) -> isize {
     let is_private = call.operation & FUTEX_PRIVATE_FLAG != 0;
     // What is not an address of a word of the process is the kernel's to refuse.
     if !is_private || !call.word.is_multiple_of(4) || call.word < 4096 {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         return unsafe { call.by_kernel() };
     }
     match operation {
+        // SAFETY: the caller's promise.
         FUTEX_WAIT | FUTEX_WAIT_BITSET => unsafe { wait(call, operation == FUTEX_WAIT_BITSET) },
+        // SAFETY: the caller's promise.
         FUTEX_WAKE => unsafe { wake(call.word, ALL, limit(call.value)) },
+        // SAFETY: the caller's promise.
         FUTEX_WAKE_BITSET if call.value3 != 0 => unsafe { wake(call.word, call.value3, limit(call.value)) },
+        // SAFETY: the caller's promise.
         FUTEX_REQUEUE => unsafe { requeue(call) },
         FUTEX_CMP_REQUEUE => {
             // SAFETY: the caller's promise: the word can be read.
             if unsafe { load(call.word) } != call.value3 { failed(EAGAIN) } else { unsafe { requeue(call) } }
         }
+        // SAFETY: the caller's promise.
         FUTEX_WAKE_OP => unsafe { wake_op(call) },
+        // SAFETY: the caller's promise.
         _ => unsafe { call.by_kernel() },
     }
 }
@@ -166,7 +174,7 @@ unsafe fn wait(call: &Call, has_bits: bool) -> isize {
     match until.sleep_at(call.word, bits, || unsafe { load(call.word) } == call.value, || ()) {
         Slept::Not => failed(EAGAIN),
         Slept::TimedOut => failed(ETIMEDOUT),
-        Slept::Woken | Slept::Cancelled => 0,
+        Slept::Notified | Slept::Cancelled => 0,
     }
 }
 

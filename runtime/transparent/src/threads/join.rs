@@ -38,7 +38,7 @@ hooks! {
     /// pthread_timedjoin_np(3).
     fn pthread_timedjoin_np(thread: pthread_t, value: Value, time: Time) -> c_int, |_| -> always {
         let own = own!(fn pthread_timedjoin_np(pthread_t, Value, Time) -> c_int);
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             let limit = if time.is_null() { Ok(Until::Never) } else { Until::clock(CLOCK_REALTIME, time) };
             join(thread, value, limit.map_or(Limit::Wrong, Limit::Until), &|value| own(thread, value, time))
@@ -48,7 +48,7 @@ hooks! {
     /// pthread_clockjoin_np(3).
     fn pthread_clockjoin_np(thread: pthread_t, value: Value, clock: clockid_t, time: Time) -> c_int, |_| -> always {
         let own = own!(fn pthread_clockjoin_np(pthread_t, Value, clockid_t, Time) -> c_int);
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             let limit = if time.is_null() { Ok(Until::Never) } else { Until::lock_clock(clock, time) };
             join(thread, value, limit.map_or(Limit::Wrong, Limit::Until), &|value| own(thread, value, clock, time))
@@ -57,7 +57,7 @@ hooks! {
 
     /// pthread_detach(3).
     fn pthread_detach(thread: pthread_t) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         unsafe {
             match Target::of(thread) {
                 Target::Fiber(record) => record.detach().err().unwrap_or(0),
@@ -70,9 +70,10 @@ hooks! {
     /// thrd_join.
     fn thrd_join(thread: pthread_t, value: *mut c_int) -> c_int, |_| -> always {
         let mut result = ptr::null_mut();
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let error = unsafe { pthread_join(thread, &mut result) };
         if error == 0 && !value.is_null() {
+            // SAFETY: the caller's promise.
             unsafe { value.write(result.addr() as c_int) };
         }
         c11::result(error)

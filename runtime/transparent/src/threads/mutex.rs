@@ -19,8 +19,9 @@ type Mutex = *mut pthread_mutex_t;
 hooks! {
     /// pthread_mutex_lock(3).
     fn pthread_mutex_lock(mutex: Mutex) -> c_int, |_| -> always {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
+            // SAFETY: the caller's promise.
             EBUSY => unsafe { lock(mutex, &Until::Never, &|| own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)) },
             result => result,
         }
@@ -28,10 +29,13 @@ hooks! {
 
     /// pthread_mutex_timedlock(3).
     fn pthread_mutex_timedlock(mutex: Mutex, time: *const timespec) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
         let own = || unsafe { own!(fn pthread_mutex_timedlock(Mutex, *const timespec) -> c_int)(mutex, time) };
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
+            // SAFETY: the caller's promise.
             EBUSY => match unsafe { Until::clock(CLOCK_REALTIME, time) } {
+                // SAFETY: the caller's promise.
                 Ok(until) => unsafe { lock(mutex, &until, &own) },
                 // libc's own function knows what comes first.
                 Err(_) => own(),
@@ -42,10 +46,13 @@ hooks! {
 
     /// pthread_mutex_clocklock(3).
     fn pthread_mutex_clocklock(mutex: Mutex, clock: clockid_t, time: *const timespec) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
         let own = || unsafe { own!(fn pthread_mutex_clocklock(Mutex, clockid_t, *const timespec) -> c_int)(mutex, clock, time) };
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         match unsafe { Until::lock_clock(clock, time) } {
+            // SAFETY: the caller's promise.
             Ok(until) => match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
+                // SAFETY: the caller's promise.
                 EBUSY => unsafe { lock(mutex, &until, &own) },
                 result => result,
             },

@@ -20,6 +20,7 @@ pub(crate) type Name = [u8; 16];
 /// The result of a thread's fiber.
 pub(crate) struct Finished {
     pub(crate) value: usize,
+    #[expect(dead_code, reason = "keeps the record until the join")]
     pub(crate) record: Arc<Record>,
 }
 

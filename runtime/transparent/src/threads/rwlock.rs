@@ -115,9 +115,11 @@ fn wake(lock: Lock) {
 ///
 /// The lock is initialised.
 unsafe fn read(_: &Within, lock: Lock, until: Result<Until, c_int>, own: &dyn Fn() -> c_int) -> c_int {
-    // SAFETY: the caller's promise, here and below.
+    // SAFETY: the caller's promise.
     let attempt = || unsafe { own!(fn pthread_rwlock_tryrdlock(Lock) -> c_int)(lock) };
+    // SAFETY: the caller's promise.
     let probe = || unsafe { own!(fn pthread_rwlock_timedrdlock(Lock, Time) -> c_int)(lock, &LONG_AGO) };
+    // SAFETY: the caller's promise.
     unsafe { take(lock, READERS, until, own, &attempt, &probe) }
 }
 
@@ -125,9 +127,11 @@ unsafe fn read(_: &Within, lock: Lock, until: Result<Until, c_int>, own: &dyn Fn
 ///
 /// The lock is initialised.
 unsafe fn write(_: &Within, lock: Lock, until: Result<Until, c_int>, own: &dyn Fn() -> c_int) -> c_int {
-    // SAFETY: the caller's promise, here and below.
+    // SAFETY: the caller's promise.
     let attempt = || unsafe { own!(fn pthread_rwlock_trywrlock(Lock) -> c_int)(lock) };
+    // SAFETY: the caller's promise.
     let probe = || unsafe { own!(fn pthread_rwlock_timedwrlock(Lock, Time) -> c_int)(lock, &LONG_AGO) };
+    // SAFETY: the caller's promise.
     unsafe { take(lock, WRITERS, until, own, &attempt, &probe) }
 }
 

@@ -34,9 +34,10 @@ hooks! {
             // SAFETY: the caller's promise.
             return unsafe { own!(fn clock_nanosleep(clockid_t, c_int, *const timespec, *mut timespec) -> c_int)(clock, flags, request, rest) };
         }
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let request = unsafe { &*request };
         if flags & TIMER_ABSTIME == 0 {
+            // SAFETY: the caller's promise.
             unsafe { sleep_for(request, rest) }
         } else if request.tv_sec < 0 || !is_valid(request) {
             EINVAL

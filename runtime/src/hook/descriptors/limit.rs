@@ -16,7 +16,7 @@ use crate::os::socket;
 
 /// How long a call waits.
 #[derive(Clone, Debug)]
-pub struct Patience {
+pub struct WaitLimit {
     limit: Limit,
 }
 
@@ -30,7 +30,7 @@ enum Limit {
 /// `None` is for ever.
 type Deadline = Option<Instant>;
 
-impl Patience {
+impl WaitLimit {
     /// As long as the descriptor says: by O_NONBLOCK, SO_RCVTIMEO and SO_SNDTIMEO.
     #[must_use]
     pub fn of_descriptor() -> Self {
