@@ -1,11 +1,21 @@
 //! Dumps a hundred thousand parked fibers while others run, and measures for how long these are kept waiting.
 //!
 //! `cargo run --release --example dump_many` prints the time of the dump, and the longest gap between two turns of a fiber that
-//! only yields; `-- 1000` takes fewer fibers.
+//! only yields; `-- --fibers 1000` takes fewer fibers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+/// Dumps many parked fibers while another runs
+#[derive(Parser)]
+struct Options {
+    /// How many fibers park
+    #[arg(long, default_value_t = 100_000)]
+    fibers: usize,
+}
 
 /// A fiber that yields until `stop`, and notes the longest time between two of its turns.
 fn run_beside(stop: &AtomicBool, longest_ns: &AtomicU64) {
@@ -19,8 +29,7 @@ fn run_beside(stop: &AtomicBool, longest_ns: &AtomicU64) {
 }
 
 fn main() {
-    let count: usize =
-        std::env::args().nth(1).map_or(100_000, |text| text.parse().expect("a number of fibers"));
+    let count = Options::parse().fibers;
     abaca::run(move || {
         let fibers: Vec<_> = (0..count).map(|_| abaca::spawn(abaca::park)).collect();
         // Names are looked up once in a program's life.

@@ -14,9 +14,10 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "c10k",
     "dump_many",
+    "sick",
     "echo",
     "http_hello",
     "https",

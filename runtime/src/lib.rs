@@ -111,6 +111,7 @@
 //! | write a generator | [`coroutine`] |
 //! | have mailboxes, links and supervisors | [`actor`] |
 //! | chain callbacks on values that arrive later | [`promise`] |
+//! | see what every fiber does and waits for | [`dump`](dump()); [`observe::check`], [`observe::leaks`] |
 //! | find what blocks my workers | [`runtime::Builder::stall_threshold`], [what blocks what](guide::what_blocks) |
 //!
 //! # The modules
@@ -235,7 +236,7 @@
 //! | `actor` | yes | `abaca::actor`: fibers with a mailbox, links, monitors and supervisors |
 //! | `macros` | yes | `#[abaca::main]` and `#[abaca::test]` |
 //! | `promise` | yes | `abaca::promise`: values that arrive later, with callbacks and combinators |
-//! | `backtrace` | no | `runtime::Builder::stall_backtrace`: where a fiber that stalls is in its code |
+//! | `backtrace` | yes | the frames in a [`dump`](dump()), and `runtime::Builder::stall_backtrace`: where a fiber that stalls is in its code |
 //! | `hyper` | no | `abaca::net::hyper`: hyper on abaca's sockets, timers and fibers |
 //! | `own-tls` | no | `runtime::Builder::own_tls`: thread-local storage for each fiber, moves between threads, workers that leave a stuck thread |
 

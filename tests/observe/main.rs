@@ -11,3 +11,5 @@ mod labels;
 mod quit;
 mod roles;
 mod shapes;
+mod spans;
+mod stacks;

@@ -71,7 +71,14 @@ fn a_fibers_own_overflow_is_its_own_though_it_has_a_coroutine() {
     }
     expect(
         "a_fibers_own_overflow_is_its_own_though_it_has_a_coroutine",
-        &["abaca: fiber 'host' (FiberId(", "has overflowed its stack of", "Builder::stack_size"],
+        &[
+            "abaca: fiber 'host' (FiberId(",
+            "has overflowed its stack of",
+            "Builder::stack_size",
+            "It was spawned at ",
+            "process/overflow.rs:",
+            "addr2line -e PROGRAM",
+        ],
     );
 }
 

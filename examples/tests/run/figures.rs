@@ -3,6 +3,29 @@
 use super::{figure, run, stdout};
 
 #[test]
+fn a_dump_has_every_fiber() {
+    let text = stdout(&run("dump_many", &["--fibers", "2000"]));
+    let fibers: usize = text.split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number");
+    assert!(fibers >= 2000, "{text}");
+}
+
+#[test]
+fn the_sick_program_shows_what_ails_it() {
+    let text = stdout(&run("sick", &["--once"]));
+    for illness in [
+        "DEADLOCK: 2 fibers",
+        "'transfer a to b' waits for the mutex",
+        "'config reload' [notification, ",
+        "'request' [sleep, ",
+        ", request=4711, user=ada",
+        "fibers that nobody can wake any more",
+        "'report' [running]",
+    ] {
+        assert!(text.contains(illness), "no {illness} in {text}");
+    }
+}
+
+#[test]
 fn skynet_adds_up_its_leaves() {
     let text = stdout(&run("skynet", &["--depth", "3", "--workers", "2"]));
     assert_eq!(figure(&text, "leaves"), 1000.0);

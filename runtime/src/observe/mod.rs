@@ -26,6 +26,7 @@ mod prometheus;
 mod samples;
 mod server;
 pub mod stack;
+mod stacks;
 mod stuck;
 mod symbols;
 mod text;
@@ -37,6 +38,7 @@ pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};
 pub use labels::{remove_label, set_label};
 pub use leaks::{Growth, Leaks, leaks};
 pub(crate) use server::Server;
+pub use stacks::{StackUse, stacks};
 pub use symbols::Frame;
 
 pub use self::metrics::{LatencyHistogram, Metrics, PollerMetrics, StackMetrics, WorkerMetrics, metrics};

@@ -161,7 +161,8 @@ fn details(fiber: &FiberDump) -> String {
         let _ = write!(text, " of runtime {}", fiber.runtime);
     }
     if let Some(object) = fiber.wait().and_then(Wait::object) {
-        let _ = write!(text, ", waits for {object}");
+        let verb = if object.starts_with("due ") { "" } else { "waits for " };
+        let _ = write!(text, ", {verb}{object}");
     }
     match fiber.wait().and_then(Wait::holder) {
         Some(Holder::Fiber(id)) if fiber.wait().is_some_and(|wait| wait.reason() != "join") => {

@@ -69,6 +69,20 @@ impl Reader {
         }
     }
 
+    /// The lowest address of a range whose page has been touched. `None` if none has, or if the kernel does not tell.
+    pub(crate) fn first_touched(&self, range: Range<usize>) -> Option<usize> {
+        self.pagemap.as_ref()?;
+        let mut at = range.start;
+        while at < range.end {
+            let end = range.end.min(at + PIECE - at % PIECE);
+            if let Some(first) = self.touched(at..end).first() {
+                return Some(first.start);
+            }
+            at = end;
+        }
+        None
+    }
+
     /// The parts of a range, which is no longer than a piece, whose pages have been touched.
     fn touched(&self, range: Range<usize>) -> Vec<Range<usize>> {
         const PRESENT_OR_SWAPPED: u64 = 3 << 62;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::handoff::{HandOff, Spares};
 use super::quiet::Quiet;
 use super::recording::Trigger;
+use super::reporting::Reporting;
 use super::shared::{Phase, Shared};
 use super::stall::Stall;
 use super::worker::{Position, Worker};
@@ -60,8 +61,7 @@ impl Shared {
     /// The time between two checks, as [`period`], or sooner if workers can leave their threads.
     pub(super) fn check_period(&self) -> Option<Duration> {
         let handoff = self.has_own_tls().then_some(HANDOFF_PERIOD);
-        let quiet = self.on_quiet.get().map(|_| QUIET_PERIOD);
-        self.period.into_iter().chain(handoff).chain(quiet).min()
+        self.period.into_iter().chain(handoff).min()
     }
 }
 
@@ -69,10 +69,11 @@ impl Shared {
 const QUIET_PERIOD: Duration = Duration::from_secs(1);
 
 /// The time between two checks; `None` if there is nothing to check. A stall is seen within one and a half thresholds.
-pub(super) fn period(workers: usize, threshold: Option<Duration>) -> Option<Duration> {
+pub(super) fn period(workers: usize, reporting: &Reporting) -> Option<Duration> {
     let stealing = (workers > 1).then_some(PERIOD);
-    let stalls = threshold.map(|threshold| threshold / 2);
-    stealing.into_iter().chain(stalls).min()
+    let stalls = reporting.threshold.map(|threshold| threshold / 2);
+    let quiet = reporting.tells_quiet.then_some(QUIET_PERIOD);
+    stealing.into_iter().chain(stalls).chain(quiet).min()
 }
 
 /// The monitor thread's body.

@@ -44,10 +44,7 @@ pub(super) fn on_fault(address: usize) -> Verdict {
     Verdict::Die
 }
 
-/// How many frames of the handler come before those of the code that it has interrupted.
-#[cfg(feature = "backtrace")]
-const OWN_FRAMES: usize = 0;
-
+/// How many frames are shown. The first are those of this handler.
 #[cfg(feature = "backtrace")]
 const SHOWN_FRAMES: usize = 24;
 
@@ -73,13 +70,9 @@ impl Report {
             // SAFETY: the lock that is not taken protects the symbol names, which are not looked up here.
             unsafe {
                 backtrace::trace_unsynchronized(|frame| {
-                    let at = frame.ip() as usize;
-                    // The first are those of this handler.
-                    if count >= OWN_FRAMES {
-                        let _ = write!(self, " {:#x}", at.wrapping_sub(base));
-                    }
+                    let _ = write!(self, " {:#x}", (frame.ip() as usize).wrapping_sub(base));
                     count += 1;
-                    count < OWN_FRAMES + SHOWN_FRAMES
+                    count < SHOWN_FRAMES
                 });
             }
             let _ = writeln!(self);

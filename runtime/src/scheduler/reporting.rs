@@ -18,6 +18,8 @@ pub(crate) struct Reporting {
     /// A worker that makes no progress for this long is reported. `None` turns reports off.
     pub(crate) threshold: Option<Duration>,
     pub(crate) callback: Option<Callback>,
+    /// Whether somebody wants to know when nothing will wake a worker any more.
+    pub(crate) tells_quiet: bool,
     #[cfg(feature = "backtrace")]
     pub(crate) has_backtrace: bool,
     /// Whether a callback is under way.
@@ -29,6 +31,7 @@ impl Default for Reporting {
         Self {
             threshold: Some(Duration::from_secs(1)),
             callback: None,
+            tells_quiet: false,
             #[cfg(feature = "backtrace")]
             has_backtrace: false,
             is_busy: Arc::default(),

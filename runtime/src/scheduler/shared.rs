@@ -136,7 +136,7 @@ impl Shared {
             blocking,
             hooks,
             monitor_parker: MonitorParker::new(epoch)?,
-            period: monitor::period(workers, reporting.threshold),
+            period: monitor::period(workers, &reporting),
             reporting,
             recorder: OnceLock::new(),
             on_quiet: OnceLock::new(),
