@@ -1,5 +1,5 @@
 //! What several test binaries need: a runtime on which one fiber runs at a time, a fiber that is known to wait, choices
-//! that can be repeated, streams of work at once, and the check that nothing is left behind at the end.
+//! that can be repeated, streams of work at once, the kernel's threads, and the check that nothing is left behind at the end.
 //!
 //! What must not compile is here as well, since a test binary cannot say so: what may be changed through a shared reference
 //! is not one of a shorter lifetime (`tests/types/variance.rs` has what may).
@@ -33,19 +33,23 @@ mod choices;
 pub mod leaks;
 mod storm;
 mod terminal;
+mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use abaca::{JoinHandle, Runtime};
+use abaca::JoinHandle;
 
 pub use choices::Choices;
 pub use storm::{Stream, on_threads_and_fibers, patiently, storm};
 pub use terminal::terminal;
+pub use threads::{
+    has_own_storage, kernel_thread, kernel_thread_name, with_shared_storage, with_workers_on_their_threads,
+};
 
-/// Runs `f` on a runtime with one worker.
+/// Runs `f` on a runtime with one worker, which stays on its thread: so one fiber runs at a time.
 pub fn on_one_worker<T: Send>(f: impl FnOnce() -> T + Send) -> T {
-    Runtime::builder().workers(1).build().expect("a worker starts").run(f)
+    with_workers_on_their_threads().workers(1).build().expect("a worker starts").run(f)
 }
 
 /// Spawns a fiber and yields until it has begun; with one worker it then waits in `body`, or has ended.

@@ -34,16 +34,53 @@ impl Context {
     /// The saved stack pointer, below which nothing of the suspended computation lies. `None` if the backend's contexts are
     /// something else.
     pub(crate) fn stack_pointer(self) -> Option<NonZeroUsize> {
-        let by_hand = cfg!(all(
-            not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
-            target_pointer_width = "64",
-            any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
-        ));
-        by_hand.then(|| self.0.addr())
+        BY_HAND.then(|| self.0.addr())
     }
 }
 
+/// Whether a context is a stack pointer.
+const BY_HAND: bool = cfg!(all(
+    not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+    target_pointer_width = "64",
+    any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+));
+
 const _: () = assert!(size_of::<Option<Context>>() == size_of::<usize>());
+
+/// Where a suspended computation's registers lie, in bytes from its saved stack pointer; see [`Context::saved`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The address at which the computation goes on.
+    pub program_counter: usize,
+    /// The frame pointer (`rbp`, `x29`, `s0`).
+    pub frame_pointer: usize,
+    /// The bytes that the switch takes off the stack: where the computation's own stack pointer is.
+    pub bytes: usize,
+}
+
+impl Context {
+    /// The address below which nothing of the suspended computation lies, and where its registers are from there: for those who
+    /// look at its frames without continuing it. `None` if the backend's contexts are something else.
+    ///
+    /// ```
+    /// if let Some((_address, saved)) = abaca_asm::Context::dangling().saved() {
+    ///     assert!(saved.program_counter < saved.bytes && saved.frame_pointer < saved.bytes);
+    /// }
+    /// ```
+    pub fn saved(self) -> Option<(NonZeroUsize, Saved)> {
+        self.stack_pointer().zip(Self::layout())
+    }
+
+    /// Where the registers of every suspended computation are; see [`saved`](Self::saved).
+    ///
+    /// ```
+    /// let context = abaca_asm::Context::dangling();
+    /// assert_eq!(context.saved().map(|(_, saved)| saved), abaca_asm::Context::layout());
+    /// ```
+    pub const fn layout() -> Option<Saved> {
+        if BY_HAND { Some(crate::arch::SAVED) } else { None }
+    }
+}
 
 /// The result of a fiber's [`Entry`] function: the context that its thread continues. See [`switch`](crate::switch) for
 /// an example.

@@ -79,7 +79,7 @@ mod valgrind;
 #[cfg(feature = "std")]
 mod visit;
 
-pub use context::{Context, Entry, Exit};
+pub use context::{Context, Entry, Exit, Saved};
 pub use prefetch::prefetch;
 pub use switching::{can_switch_with, leave_with, prepare, switch, switch_with, thread_pointer};
 #[cfg(feature = "std")]

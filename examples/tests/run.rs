@@ -14,8 +14,9 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "c10k",
+    "dump_many",
     "echo",
     "http_hello",
     "https",

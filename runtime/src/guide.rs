@@ -16,6 +16,9 @@ pub mod from_go {}
 #[doc = include_str!("../guide/what_blocks.md")]
 pub mod what_blocks {}
 
+#[doc = include_str!("../guide/transparent.md")]
+pub mod transparent {}
+
 #[doc = include_str!("../guide/cancellation.md")]
 pub mod cancellation {}
 

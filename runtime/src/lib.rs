@@ -130,6 +130,7 @@
 //! | [`signal`] | tokio's `signal` | signals as blocking calls |
 //! | [`blocking`] | tokio's `spawn_blocking` | a pool of threads for calls that block |
 //! | [`future`] | | futures on fibers, fibers as futures |
+//! | [`observe`] | | what each fiber does and waits for, seen from outside |
 //! | [`promise`] | OCaml's Lwt | values that arrive later |
 //! | [`actor`] | Erlang/OTP | processes with mailboxes, links, monitors, supervisors |
 //! | `park` | parking_lot_core | the one blocking primitive, for primitives of your own; unstable |
@@ -250,8 +251,12 @@ pub mod fs;
 pub mod future;
 #[cfg(all(any(doc, doctest), feature = "actor", feature = "macros"))]
 pub mod guide;
+#[cfg(feature = "own-tls")]
+#[doc(hidden)]
+pub mod hook;
 pub mod io;
 pub mod net;
+pub mod observe;
 mod os;
 pub mod park;
 mod poller;
@@ -275,5 +280,6 @@ pub use fiber::join_set::JoinSet;
 pub use fiber::try_scope::{TryScope, try_scope};
 pub use fiber::{Builder, JoinHandle, Scope, ScopedJoinHandle, SpawnError};
 pub use fiber::{current, park, park_timeout, scope, spawn, spawn_local, yield_now};
+pub use observe::{dump, stack};
 pub use runtime::{Runtime, run};
 pub use time::sleep;

@@ -240,7 +240,8 @@ fn a_coroutine_that_is_suspended_inside_a_timeout_may_outlive_the_one_outside() 
 fn a_coroutine_that_is_suspended_inside_a_timeout_may_outlive_its_fiber() {
     use abaca::coroutine::Coroutine;
 
-    on_one_worker(|| {
+    // With storage of its own, the fiber would take it along.
+    abaca_tests::with_shared_storage().workers(1).build().unwrap().run(|| {
         let fiber = abaca::spawn_local(|| {
             let mut coroutine = Coroutine::new(|yielder, ()| {
                 timeout(LONG, || {

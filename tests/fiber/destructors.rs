@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
+use abaca_tests::with_shared_storage;
+
 use super::join::yield_until;
 
 struct Bomb;
@@ -27,22 +29,24 @@ impl Drop for Local {
 
 abaca::fiber_local!(static LOCAL: Local = Local);
 
-#[abaca::test(workers = 1)]
+#[test]
 fn an_unwanted_result_is_dropped_before_the_fiber_local_values_as_in_std() {
-    struct Unwanted(Arc<AtomicBool>);
-    impl Drop for Unwanted {
-        fn drop(&mut self) {
-            self.0.store(LOG.get().is_none() && LOCAL.try_with(|_| ()).is_ok(), SeqCst);
+    with_shared_storage().workers(1).build().unwrap().run(|| {
+        struct Unwanted(Arc<AtomicBool>);
+        impl Drop for Unwanted {
+            fn drop(&mut self) {
+                self.0.store(LOG.get().is_none() && LOCAL.try_with(|_| ()).is_ok(), SeqCst);
+            }
         }
-    }
-    let was_there = Arc::new(AtomicBool::new(false));
-    let result = Unwanted(Arc::clone(&was_there));
-    drop(abaca::spawn(|| {
-        LOCAL.with(|_| ());
-        result
-    }));
-    yield_until(|| LOG.get() == Some("local"));
-    assert!(was_there.load(SeqCst));
+        let was_there = Arc::new(AtomicBool::new(false));
+        let result = Unwanted(Arc::clone(&was_there));
+        drop(abaca::spawn(|| {
+            LOCAL.with(|_| ());
+            result
+        }));
+        yield_until(|| LOG.get() == Some("local"));
+        assert!(was_there.load(SeqCst));
+    });
 }
 
 #[abaca::test]

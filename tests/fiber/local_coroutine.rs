@@ -1,5 +1,5 @@
 //! A coroutine may leave its fiber in the middle of a use of something that belongs to the fiber. The borrowed value stays
-//! alive.
+//! alive. (A coroutine of a fiber with thread-local storage of its own ends with that fiber: `tests/own_tls/storage.rs`.)
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use abaca::coroutine::{Coroutine, Yielder};
+use abaca_tests::with_shared_storage;
 
 /// A value whose memory shows whether it has been dropped.
 struct Value(Vec<u64>);
@@ -81,22 +82,25 @@ abaca::fiber_local! {
     static SHARED: Cell<u32> = const { Cell::new(0) };
 }
 
-#[abaca::test(workers = 1)]
+#[test]
 fn a_value_in_use_outlives_its_fiber_until_the_coroutine_ends() {
-    for ending in 0..3 {
-        let dropped = DROPPED.load(SeqCst);
-        let using = |yielder: &Yielder<(), ()>| COUNTED.with(|counted| use_it(&counted.0, yielder));
-        let mut coroutine = left_behind(move || suspended(using));
-        assert_eq!(DROPPED.load(SeqCst), dropped, "it is in use");
-        match ending {
-            0 => _ = coroutine.resume(()),
-            1 => drop(coroutine),
-            _ => abaca::spawn_local(move || _ = coroutine.resume(())).join().unwrap(),
+    with_shared_storage().workers(1).build().unwrap().run(|| {
+        for ending in 0..3 {
+            let dropped = DROPPED.load(SeqCst);
+            let using = |yielder: &Yielder<(), ()>| COUNTED.with(|counted| use_it(&counted.0, yielder));
+            let mut coroutine = left_behind(move || suspended(using));
+            assert_eq!(DROPPED.load(SeqCst), dropped, "it is in use");
+            match ending {
+                0 => _ = coroutine.resume(()),
+                1 => drop(coroutine),
+                _ => abaca::spawn_local(move || _ = coroutine.resume(())).join().unwrap(),
+            }
+            assert_eq!(DROPPED.load(SeqCst), dropped + 1);
         }
-        assert_eq!(DROPPED.load(SeqCst), dropped + 1);
-    }
-    let coroutine = left_behind(|| suspended(|yielder| HELD.with_borrow_mut(|value| use_it(value, yielder))));
-    drop(coroutine);
+        let coroutine =
+            left_behind(|| suspended(|yielder| HELD.with_borrow_mut(|value| use_it(value, yielder))));
+        drop(coroutine);
+    });
 }
 
 #[abaca::test(workers = 1)]
@@ -133,19 +137,21 @@ fn a_value_that_is_replaced_while_it_is_in_use_stays() {
     RECURSIVE.with(Value::check);
 }
 
-#[abaca::test(workers = 1)]
+#[test]
 fn a_coroutine_uses_the_local_values_of_its_resumer() {
-    SHARED.set(1);
-    let mut coroutine = left_behind(|| {
-        SHARED.set(2);
-        suspended(|yielder| {
-            assert_eq!(SHARED.get(), 2);
-            yielder.suspend(());
-            assert_eq!(SHARED.replace(3), 1);
-        })
+    with_shared_storage().workers(1).build().unwrap().run(|| {
+        SHARED.set(1);
+        let mut coroutine = left_behind(|| {
+            SHARED.set(2);
+            suspended(|yielder| {
+                assert_eq!(SHARED.get(), 2);
+                yielder.suspend(());
+                assert_eq!(SHARED.replace(3), 1);
+            })
+        });
+        coroutine.resume(());
+        assert_eq!(SHARED.get(), 3);
     });
-    coroutine.resume(());
-    assert_eq!(SHARED.get(), 3);
 }
 
 #[test]
@@ -217,44 +223,46 @@ fn in_the_middle(n: usize, yielder: &Yielder<(), ()>) {
     }
 }
 
-#[abaca::test(workers = 2)]
+#[test]
 fn a_coroutine_can_leave_its_fiber_in_any_call_and_end_elsewhere() {
-    let ends = Arc::new(AtomicUsize::new(0));
-    for n in 0..12 {
-        for ending in 0..5 {
-            let ended = Arc::clone(&ends);
-            let mut coroutine = left_behind(move || {
-                suspended(move |yielder| {
-                    struct Count(Arc<AtomicUsize>);
-                    impl Drop for Count {
-                        fn drop(&mut self) {
-                            self.0.fetch_add(1, SeqCst);
+    with_shared_storage().workers(2).build().unwrap().run(|| {
+        let ends = Arc::new(AtomicUsize::new(0));
+        for n in 0..12 {
+            for ending in 0..5 {
+                let ended = Arc::clone(&ends);
+                let mut coroutine = left_behind(move || {
+                    suspended(move |yielder| {
+                        struct Count(Arc<AtomicUsize>);
+                        impl Drop for Count {
+                            fn drop(&mut self) {
+                                self.0.fetch_add(1, SeqCst);
+                            }
                         }
+                        let _count = Count(ended);
+                        in_the_middle(n, yielder);
+                    })
+                });
+                // Other fibers use the memory that the fiber had.
+                (0..8).for_each(|_| drop(abaca::spawn_local(abaca::yield_now)));
+                abaca::yield_now();
+                match ending {
+                    0 => _ = coroutine.resume(()),
+                    1 => drop(coroutine),
+                    2 => abaca::spawn_local(move || _ = coroutine.resume(())).join().unwrap(),
+                    3 => abaca::spawn_local(move || drop(coroutine)).join().unwrap(),
+                    _ => {
+                        let inside = abaca::time::timeout(Duration::from_secs(3600), move || {
+                            coroutine.resume(());
+                            abaca::yield_now();
+                        });
+                        inside.unwrap();
                     }
-                    let _count = Count(ended);
-                    in_the_middle(n, yielder);
-                })
-            });
-            // Other fibers use the memory that the fiber had.
-            (0..8).for_each(|_| drop(abaca::spawn_local(abaca::yield_now)));
-            abaca::yield_now();
-            match ending {
-                0 => _ = coroutine.resume(()),
-                1 => drop(coroutine),
-                2 => abaca::spawn_local(move || _ = coroutine.resume(())).join().unwrap(),
-                3 => abaca::spawn_local(move || drop(coroutine)).join().unwrap(),
-                _ => {
-                    let inside = abaca::time::timeout(Duration::from_secs(3600), move || {
-                        coroutine.resume(());
-                        abaca::yield_now();
-                    });
-                    inside.unwrap();
                 }
+                abaca::yield_now();
             }
-            abaca::yield_now();
         }
-    }
-    assert_eq!(ends.load(SeqCst), 12 * 5);
+        assert_eq!(ends.load(SeqCst), 12 * 5);
+    });
 }
 
 #[abaca::test(workers = 1)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use abaca::runtime::Poller;
 use abaca::{Cancelled, Runtime};
-use abaca_tests::on_one_worker;
+use abaca_tests::{on_one_worker, with_workers_on_their_threads};
 
 fn inner(name: &str) -> Runtime {
     Runtime::builder().workers(1).name(name).build().unwrap()
@@ -52,7 +52,7 @@ fn a_runtime_dropped_in_a_fiber_of_another_has_ended_when_the_drop_returns() {
         on_one_worker(|| {
             let stopped = Arc::new(AtomicUsize::new(0));
             let stops = Arc::clone(&stopped);
-            let builder = Runtime::builder().workers(2).poller(poller).name("dropped");
+            let builder = with_workers_on_their_threads().workers(2).poller(poller).name("dropped");
             let runtime = builder.on_thread_stop(move || _ = stops.fetch_add(1, SeqCst)).build().unwrap();
             let parked = runtime.spawn(abaca::park);
             // The runtime cannot end before this worker has run a neighbour: a blocked worker is a deadlock.

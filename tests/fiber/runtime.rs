@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use abaca::Runtime;
 use abaca::runtime::Poller;
+use abaca_tests::{kernel_thread_name, with_workers_on_their_threads};
 
 #[test]
 fn runtimes_start_and_stop_again_and_again() {
@@ -46,10 +47,9 @@ fn run_borrows_from_its_caller_and_passes_panics_on() {
 
 #[test]
 fn spawn_from_outside_runs_inside() {
-    let runtime = Runtime::builder().workers(2).name("hive").build().unwrap();
-    let handles: Vec<_> = (0..100)
-        .map(|_| runtime.spawn(|| std::thread::current().name().unwrap().starts_with("hive-worker-")))
-        .collect();
+    let runtime = with_workers_on_their_threads().workers(2).name("hive").build().unwrap();
+    let handles: Vec<_> =
+        (0..100).map(|_| runtime.spawn(|| kernel_thread_name().starts_with("hive-worker-"))).collect();
     assert!(handles.into_iter().all(|handle| handle.join().unwrap()));
     assert_eq!(runtime.workers(), 2);
 }
@@ -58,7 +58,7 @@ fn spawn_from_outside_runs_inside() {
 fn hooks_run_on_each_worker() {
     let (started, stopped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (start, stop) = (Arc::clone(&started), Arc::clone(&stopped));
-    let runtime = Runtime::builder()
+    let runtime = with_workers_on_their_threads()
         .workers(3)
         .on_thread_start(move || count(&start))
         .on_thread_stop(move || count(&stop))
@@ -113,7 +113,7 @@ fn both_pollers_run() {
 
 #[abaca::test(workers = 3, stack_size = 64 * 1024, name = "macro")]
 fn the_macro_passes_its_options_on() {
-    assert!(std::thread::current().name().unwrap().starts_with("macro-worker-"));
+    assert!(kernel_thread_name().starts_with("macro-"));
 }
 
 mod program {

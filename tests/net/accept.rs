@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use abaca::net::{ListenOptions, TcpListener, TcpStream};
+use abaca_tests::{kernel_thread, with_shared_storage};
 
 #[abaca::test]
 fn several_fibers_accept_on_one_listener() {
@@ -27,7 +28,7 @@ fn several_fibers_accept_on_one_listener() {
 
 #[test]
 fn fibers_of_an_accept_loop_are_distributed_over_the_workers() {
-    let runtime = abaca::Runtime::builder().workers(4).build().unwrap();
+    let runtime = with_shared_storage().workers(4).build().unwrap();
     let counts = runtime.run(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -48,7 +49,7 @@ fn fibers_of_an_accept_loop_are_distributed_over_the_workers() {
                 let (mut stream, opens) = (stream.unwrap(), opens.clone());
                 abaca::spawn(move || {
                     assert!(opens.recv().is_err(), "the gate opens when its sender is dropped");
-                    let home = std::thread::current().id();
+                    let home = kernel_thread();
                     stream.read_exact(&mut [0]).unwrap();
                     (stream, home)
                 })

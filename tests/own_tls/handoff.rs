@@ -183,39 +183,40 @@ fn sockets_and_blocking_calls_go_on() {
     });
 }
 
+/// Pairs of fibers that answer each other on sockets, while timers are due.
+fn play_on_sockets() {
+    let pairs: Vec<_> = (0..6)
+        .map(|_| {
+            let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+            let [near, far] = [near, far].map(abaca::net::UnixStream::from);
+            let echo = |stream: abaca::net::UnixStream, begins: bool| {
+                use std::io::{Read, Write};
+                let mut byte = [0];
+                for round in 0..ROUNDS / 4 {
+                    if begins || round > 0 {
+                        (&stream).write_all(&[round as u8]).unwrap();
+                    }
+                    // A timer is due beside the event.
+                    let reading =
+                        abaca::time::timeout(Duration::from_secs(60), || (&stream).read_exact(&mut byte));
+                    reading.expect("no event is lost").unwrap();
+                }
+                if !begins {
+                    (&stream).write_all(&[0]).unwrap();
+                }
+            };
+            [abaca::spawn(move || echo(near, true)), abaca::spawn(move || echo(far, false))]
+        })
+        .collect();
+    pairs.into_iter().flatten().for_each(|fiber| fiber.join().unwrap());
+}
+
 #[test]
 fn workers_that_sleep_are_exchanged_and_lose_nothing() {
     let runtime = eager(3);
-    let storm = || {
-        let pairs: Vec<_> = (0..6)
-            .map(|_| {
-                let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
-                let [near, far] = [near, far].map(abaca::net::UnixStream::from);
-                let echo = |stream: abaca::net::UnixStream, begins: bool| {
-                    use std::io::{Read, Write};
-                    let mut byte = [0];
-                    for round in 0..ROUNDS / 4 {
-                        if begins || round > 0 {
-                            (&stream).write_all(&[round as u8]).unwrap();
-                        }
-                        // A timer is due beside the event.
-                        let reading =
-                            abaca::time::timeout(Duration::from_secs(60), || (&stream).read_exact(&mut byte));
-                        reading.expect("no event is lost").unwrap();
-                    }
-                    if !begins {
-                        (&stream).write_all(&[0]).unwrap();
-                    }
-                };
-                [abaca::spawn(move || echo(near, true)), abaca::spawn(move || echo(far, false))]
-            })
-            .collect();
-        pairs.into_iter().flatten().for_each(|fiber| fiber.join().unwrap());
-    };
-    runtime.run(storm);
-    // On a busy machine not all of it may have happened yet.
+    // Who is asleep, and who computes, when one looks, is the kernel's choice.
     while runtime.worker_exchanges() == 0 || runtime.hand_offs() == 0 {
-        runtime.run(storm);
+        runtime.run(play_on_sockets);
     }
 }
 

@@ -1,12 +1,21 @@
-//! Fibers with thread-local storage of their own: what is theirs, what they hold when they move between threads, and how a worker
-//! leaves a thread that is stuck.
+//! Fibers with thread-local storage of their own: what is theirs, what they hold when they move between threads, how a worker
+//! leaves a thread that is stuck, and what libc, libraries and the kernel refuse or ask of them.
 //!
 //! `bash .ci/run own-tls` runs these, and the other tests once more with such fibers.
 
+mod c;
+mod ends;
 mod handoff;
 mod hogs;
+mod lending;
+mod libraries;
+mod limits;
 mod moves;
+mod process;
 mod quiet;
+mod storage;
+
+use std::process::{Command, Output};
 
 use abaca::Runtime;
 use abaca_tests as _;
@@ -14,4 +23,25 @@ use abaca_tests as _;
 /// A runtime with that many workers, whose fibers have storage of their own.
 fn runtime(workers: usize) -> Runtime {
     Runtime::builder().own_tls(true).workers(workers).build().expect("this machine can have it")
+}
+
+/// The environment variable that a child process of a test has.
+const CHILD: &str = "OWN_TLS_CHILD";
+
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// The named test of this binary, to be run again in a process of its own, where [`is_child`] says so.
+fn command(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this test has a path"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, "1");
+    command
+}
+
+/// Runs a [`command`], which succeeds.
+fn passes(mut command: Command) -> Output {
+    let output = command.output().expect("the child starts");
+    assert!(output.status.success(), "{output:?}");
+    output
 }

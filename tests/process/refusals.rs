@@ -166,12 +166,12 @@ fn a_destructor_of_one_may_panic_wake_spawn_and_be_cancelled() {
 fn what_is_bound_to_a_worker_is_dropped_there() {
     if is_child() {
         Runtime::builder().workers(4).build().unwrap().run(|| {
-            let here = std::thread::current().id();
+            let here = abaca_tests::kernel_thread();
             let count = Rc::new(Cell::new(0));
             for _ in 0..10 {
                 let theirs = Rc::clone(&count);
                 let on_drop = OnDrop(move || {
-                    assert_eq!(std::thread::current().id(), here);
+                    assert_eq!(abaca_tests::kernel_thread(), here);
                     abaca::yield_now();
                     theirs.set(theirs.get() + 1);
                 });

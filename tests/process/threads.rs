@@ -69,7 +69,7 @@ fn all_signals_at_once_find_room_on_every_thread_that_sends_them_to_itself() {
                     count.fetch_add(1, SeqCst);
                 }
             };
-            let builder = Runtime::builder().workers(2).poller(poller);
+            let builder = abaca_tests::with_workers_on_their_threads().workers(2).poller(poller);
             let runtime = builder.on_thread_start(hook(start)).on_thread_stop(hook(stop)).build().unwrap();
             // A worker that begins later would send its signals while they are looked for.
             while hooks.load(SeqCst) < 2 {

@@ -5,9 +5,14 @@
 use abaca_tests as _;
 
 mod budget;
+mod flight;
+mod flight_forms;
 mod home;
 mod hooks;
 mod manners;
+mod metrics;
+mod observed;
+mod protobuf;
 mod relief;
 mod roam;
 mod steal;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::thread;
+
+use abaca_tests::{kernel_thread, with_workers_on_their_threads};
 
 #[test]
 fn an_unstarted_fiber_is_stolen_from_a_worker_that_never_yields() {
@@ -23,7 +24,7 @@ fn an_unstarted_fiber_is_stolen_from_a_worker_that_never_yields() {
 
 #[test]
 fn a_burst_of_spawns_is_shared() {
-    let runtime = abaca::Runtime::builder().workers(2).build().unwrap();
+    let runtime = with_workers_on_their_threads().workers(2).build().unwrap();
     let threads = runtime.run(|| {
         let started = Arc::new(AtomicUsize::new(0));
         let handles: Vec<_> = (0..64)
@@ -35,7 +36,7 @@ fn a_burst_of_spawns_is_shared() {
                     while started.load(SeqCst) < 2 {
                         std::hint::spin_loop();
                     }
-                    thread::current().id()
+                    kernel_thread()
                 })
             })
             .collect();

@@ -12,6 +12,7 @@ use abaca::net::{TcpListener, TcpStream, UnixStream};
 use abaca::runtime::Poller;
 use abaca::sync::{Condvar, Mutex, WaitGroup};
 use abaca::{Cancelled, JoinHandle, Runtime};
+use abaca_tests::{kernel_thread_name, with_workers_on_their_threads};
 
 const LONG: Duration = Duration::from_secs(300);
 
@@ -280,7 +281,8 @@ fn has_thread(name: &str) -> bool {
 /// A descriptor is watched by the poller of the worker on which somebody waited first. That one may have ended.
 #[test]
 fn a_wait_outlasts_the_worker_that_polls_for_it() {
-    let runtime = Runtime::builder().workers(2).poller(Poller::Workers).name("two").build().unwrap();
+    let builder = with_workers_on_their_threads().workers(2).poller(Poller::Workers);
+    let runtime = builder.name("two").build().unwrap();
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let (poller, waiting) = runtime.run(move || {
         let watched = Arc::new(theirs);
@@ -299,7 +301,7 @@ fn a_wait_outlasts_the_worker_that_polls_for_it() {
         while !begun.load(SeqCst) {
             std::thread::yield_now();
         }
-        (std::thread::current().name().unwrap().to_owned(), waiting)
+        (kernel_thread_name(), waiting)
     });
     let ending = std::thread::spawn(move || runtime.shutdown(LONG));
     while has_thread(&poller) {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use abaca::net::UnixStream;
 use abaca::runtime::Poller;
 use abaca::{Builder, Cancelled, Runtime};
+use abaca_tests::with_shared_storage;
 
 use super::{Counted, LONG, has_thread};
 
@@ -114,11 +115,13 @@ fn their_destructors_may_wait_for_descriptors() {
     for poller in [Poller::Workers, Poller::Thread] {
         let may_begin = Arc::new(AtomicBool::new(false));
         let begin = Arc::clone(&may_begin);
-        let builder = Runtime::builder().workers(1).poller(poller).name("late").on_thread_start(move || {
-            while !begin.load(SeqCst) {
-                std::thread::yield_now();
-            }
-        });
+        // Where workers may leave their threads, the monitor stays until the last of them has ended.
+        let builder =
+            with_shared_storage().workers(1).poller(poller).name("late").on_thread_start(move || {
+                while !begin.load(SeqCst) {
+                    std::thread::yield_now();
+                }
+            });
         let runtime = builder.build().unwrap();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let asks = Asks(ours);

@@ -7,10 +7,7 @@ use std::time::Duration;
 use abaca::channel::{self, RecvTimeoutError, SendTimeoutError};
 use abaca::sync::{Arc, Condvar, Mutex, WaitGroup};
 use abaca::{Runtime, spawn, spawn_local, yield_now};
-
-fn on_one_worker<T: Send>(body: impl FnOnce() -> T + Send) -> T {
-    Runtime::builder().workers(1).build().unwrap().run(body)
-}
+use abaca_tests::on_one_worker;
 
 #[test]
 fn a_guard_may_be_held_across_a_park() {

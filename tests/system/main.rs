@@ -25,7 +25,7 @@ use abaca::Runtime;
 
 /// A runtime with one worker, on which a fiber that blocks the worker holds up all others.
 fn one_worker() -> Runtime {
-    Runtime::builder().workers(1).build().unwrap()
+    abaca_tests::with_workers_on_their_threads().workers(1).build().unwrap()
 }
 
 /// Runs other fibers until `condition` holds.

@@ -16,7 +16,7 @@ const LONG_FILES: &[(&str, usize, &str)] = &[
         "the one retry loop and its waits, which every socket and pipe goes through",
     ),
     ("runtime/src/channel/watch/mod.rs", 440, "one channel, most of it what users read"),
-    ("runtime/src/sync/raw_rw_lock.rs", 470, "one protocol: its word, its queues, its steps"),
+    ("runtime/src/sync/raw_rw_lock.rs", 490, "one protocol: its word, its queues, its steps"),
     ("runtime/src/sync/semaphore.rs", 530, "one primitive and its errors, most of it what users read"),
 ];
 

@@ -48,8 +48,13 @@ pub(crate) struct Unborn {
     pub(crate) stack: usize,
 }
 
-/// The least size of a stack that libc takes. A smaller one is declared to be larger: libc does not use its lower part.
-const LEAST_STACK: usize = libc::PTHREAD_STACK_MIN;
+/// The least size of a stack that libc takes. A smaller one is declared to be larger: libc does not use its lower part. It depends
+/// on the machine: what a signal's frame takes there is a part of it.
+pub(crate) fn least_stack() -> usize {
+    // SAFETY: has no preconditions.
+    let told = unsafe { libc::sysconf(libc::_SC_THREAD_STACK_MIN) };
+    usize::try_from(told).unwrap_or(0).max(libc::PTHREAD_STACK_MIN)
+}
 
 /// Makes a thread on the given stack, which ends at once and leaves its block there, with `tid` as its id.
 ///
@@ -72,7 +77,7 @@ pub(crate) unsafe fn make(glibc: &Glibc, lowest: *mut u8, size: usize, tid: u32)
     };
     let birth = &raw mut birth;
     let highest = lowest.wrapping_add(size);
-    let size = size.max(LEAST_STACK);
+    let size = size.max(least_stack());
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let attributes = attributes.as_mut_ptr();
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();

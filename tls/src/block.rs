@@ -58,7 +58,8 @@ impl Block {
     /// # Safety
     ///
     /// * The memory is mapped, readable and writable, and nobody else uses it. It ends at a multiple of 16. (libc is told
-    ///   of `PTHREAD_STACK_MIN` bytes at least, 16 KiB or on aarch64 128; it uses nothing of what the caller does not have.)
+    ///   of [`Support::least_stack_bytes`](crate::Support::least_stack_bytes) at least; it uses nothing of what the caller does not
+    ///   have.)
     /// * It stays mapped until the block is dropped, and what lies above [`frames_end`](Self::frames_end) is changed by nobody but
     ///   the code that runs with the block, in its thread-local variables.
     pub unsafe fn new(lowest: *mut u8, size: usize) -> io::Result<Self> {

@@ -7,9 +7,10 @@ use core::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::keep;
+use crate::modules;
 use crate::pointer::{ThreadPointer, set_thread_pointer, thread_pointer};
 use crate::roster::{self, Listed};
-use crate::support::{Support, support};
+use crate::support::{Support, known, support};
 use crate::unsupported::Unsupported;
 
 std::thread_local! {
@@ -44,6 +45,8 @@ pub struct Carrier {
     /// malloc's words: offsets from the thread pointer. If it has fewer, a word that is written anyway stands for them.
     malloc: [isize; 2],
     carrier: isize,
+    /// Whether malloc may exchange the thread's arena: only one that has run out of memory in the process's first arena does.
+    arena_may_change: bool,
     _listed: Listed,
     /// It is the calling thread's.
     not_send: PhantomData<*mut ()>,
@@ -64,13 +67,18 @@ impl Carrier {
         assert!(current().is_none(), "a carrier is an OS thread, not a fiber");
         // malloc makes the thread's cache now, and not in a fiber. SAFETY: what is allocated is freed.
         unsafe { libc::free(core::hint::black_box(libc::malloc(40))) };
+        let own = thread_pointer();
+        // SAFETY: libc's words of the calling thread.
+        let mut words = support.malloc_words().iter().map(|&offset| unsafe { modules::word(own, offset) });
+        let arena_may_change = words.any(|word| support.glibc().holds(word));
         let carrier = support.carrier_word();
         let mut malloc = support.malloc_words().iter().copied().chain([carrier, carrier]);
         let mut next = || malloc.next().unwrap_or(carrier);
         Ok(Self {
-            pointer: thread_pointer(),
+            pointer: own,
             malloc: [next(), next()],
             carrier,
+            arena_may_change,
             _listed: roster::enter(),
             not_send: PhantomData,
         })
@@ -81,6 +89,23 @@ impl Carrier {
         self.pointer
     }
 
+    /// Whether the thread must [take back](Self::take_back) from a block each time that the block leaves it, and
+    /// [lend](Self::lend) each time that one comes. Otherwise it is enough to lend when a block comes from another thread.
+    ///
+    /// It must if there are ranges of [`keep_with_carrier`](crate::keep_with_carrier): what one fiber writes is for the next to read.
+    /// And it must if the thread allocates from the process's first arena, as a thread does if there are as many threads as
+    /// arenas, or `MALLOC_ARENA_MAX=1` in the environment. If that arena has no memory left, and only then, malloc gives the calling
+    /// thread another one, and counts the threads of both.
+    ///
+    /// ```
+    /// if let Ok(carrier) = abaca_tls::Carrier::of_this_thread() {
+    ///     println!("take back each time: {}", carrier.must_take_back());
+    /// }
+    /// ```
+    pub fn must_take_back(&self) -> bool {
+        self.arena_may_change || keep::any()
+    }
+
     /// Copies to a block what stays the OS thread's, and writes there which OS thread that is. To be called before the block is
     /// installed on this thread: each time, or each time that the block comes from another thread.
     ///
@@ -89,8 +114,8 @@ impl Carrier {
     /// # Safety
     ///
     /// `to` is the pointer of a [`Block`](crate::Block) that is installed nowhere, and is not another thread's meanwhile; or it is that
-    /// of the calling code, which has neither allocated nor freed anything since it has come to this thread. If it was
-    /// lent something by another carrier, that one has taken it back.
+    /// of the calling code, which has neither allocated nor freed anything since it has come to this thread. If another carrier that
+    /// [must take back](Self::must_take_back) has lent it something, that one has.
     #[inline(always)]
     pub unsafe fn lend(&self, to: ThreadPointer) {
         // SAFETY: the offsets are those of words within each thread's storage; the block is the caller's.
@@ -108,12 +133,10 @@ impl Carrier {
     /// Copies back from a block what [`lend`](Self::lend) has copied to it. To be called when the block has been installed on this
     /// thread, and is no more.
     ///
-    /// malloc replaces a thread's arena when that has no memory left: the thread must learn of it.
-    ///
     /// # Safety
     ///
-    /// `from` is the pointer of a block that this carrier has lent to since it last took back from it, and that is installed
-    /// nowhere.
+    /// `from` is the pointer of a block that this carrier has lent to since it last took back from it. It is installed nowhere; or it
+    /// is that of the calling code, which neither allocates nor frees anything until it has left this thread.
     #[inline(always)]
     pub unsafe fn take_back(&self, from: ThreadPointer) {
         // SAFETY: as in `lend`. The word of the carrier, which may be among them, is put right.
@@ -170,11 +193,31 @@ pub unsafe fn on_carrier<R, F: FnOnce() -> R>(f: F) -> R {
 #[inline(never)]
 unsafe fn run_on(call: *mut (), carrier: ThreadPointer, run: unsafe fn(*mut ())) {
     let own = thread_pointer();
-    // SAFETY: this function uses no thread-local variable, and neither it nor `run`, which does not unwind, is inlined.
+    // SAFETY: this function uses no thread-local variable, and neither it nor `run`, which does not unwind, is inlined. Each of the
+    // blocks is copied from before it is left, and copied to before it is used.
     unsafe {
+        hand_over(own, carrier);
         set_thread_pointer(carrier);
         core::hint::black_box(run)(call);
+        hand_over(carrier, own);
         set_thread_pointer(own);
+    }
+}
+
+/// Copies what is lent, but for the word that says which thread has lent it.
+///
+/// # Safety
+///
+/// The caller runs with one of the blocks, and the other is its fiber's or its carrier's.
+unsafe fn hand_over(from: ThreadPointer, to: ThreadPointer) {
+    // SAFETY: the offsets are those of words within each thread's storage; the caller's promise.
+    unsafe {
+        for &offset in known().malloc_words() {
+            to.at::<usize>(offset).write(from.at::<usize>(offset).read());
+        }
+        if keep::any() {
+            keep::copy(from, to);
+        }
     }
 }
 

@@ -135,6 +135,19 @@ impl Glibc {
         }
     }
 
+    /// Whether the address is in libc itself: its code or its static variables.
+    pub(crate) fn holds(&self, address: usize) -> bool {
+        let base = |address: usize| {
+            let mut info = core::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+            // SAFETY: the loader looks the address up, and does not follow it. All zeroes are a valid value.
+            unsafe {
+                let found = libc::dladdr(core::ptr::without_provenance(address), info.as_mut_ptr());
+                (found != 0).then(|| info.assume_init().dli_fbase)
+            }
+        };
+        base(address).is_some_and(|found| Some(found) == base(self.at_thread_exit as *const () as usize))
+    }
+
     /// Where the block begins: with libc's record, or with the variables below that, for which libc has reserved so much.
     fn lowest(thread: isize, record_bytes: usize) -> Option<isize> {
         if !cfg!(target_arch = "x86_64") {

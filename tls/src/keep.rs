@@ -56,7 +56,9 @@ impl core::error::Error for KeepError {}
 /// runs, and takes it back.
 ///
 /// It is for allocators and caches that are per thread for speed: what a fiber takes from the cache comes from that of the OS thread
-/// that runs it. `start` is the variable's address in the calling thread, `bytes` its size; each switch copies so much, twice.
+/// that runs it. `start` is the variable's address in the calling thread, `bytes` its size; each switch copies so much, twice. A
+/// scheduler may ask once whether there are such variables ([`must_take_back`](crate::Carrier::must_take_back)): abaca's does when
+/// a worker's thread starts, so they are to be added before its runtime is built.
 ///
 /// ```
 /// use std::cell::Cell;

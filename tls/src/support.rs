@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::OnceLock;
 
 use crate::arch;
+use crate::birth;
 use crate::block::Block;
 use crate::glibc::{self, Glibc};
 use crate::loaded::{self, LastLibrary};
@@ -144,6 +145,21 @@ impl Support {
     /// A program with large thread-local variables needs larger stacks: by so much as this is more than a few kilobytes.
     pub fn block_bytes(&self) -> usize {
         self.block_bytes
+    }
+
+    /// The least size that libc takes for a thread's stack, its block included: 16 KiB on x86_64 and riscv64, 128 KiB on aarch64.
+    ///
+    /// Blocks in less memory work as well. But libc is told of so much, so what it tells of the fiber's stack is wrong:
+    /// `pthread_getattr_np` says that it begins below the memory that there is. Collectors of garbage and checks for room that ask
+    /// libc need stacks of this size.
+    ///
+    /// ```
+    /// if let Ok(support) = abaca_tls::support() {
+    ///     assert!(support.least_stack_bytes() >= 16 * 1024);
+    /// }
+    /// ```
+    pub fn least_stack_bytes(&self) -> usize {
+        birth::least_stack()
     }
 
     /// The two numbers of glibc's version.

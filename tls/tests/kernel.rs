@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use abaca_tls::{Carrier, KeepError, keep_with_carrier};
+use abaca_tls::{Block, Carrier, KeepError, keep_with_carrier, set_thread_pointer, thread_pointer};
 use fiber::{Fiber, has_blocks, in_fiber, suspend};
 
 thread_local! {
@@ -129,4 +129,59 @@ fn memory_is_allocated_in_one_fiber_and_freed_in_another_and_elsewhere() {
     let (one, other) = (all.clone(), all);
     in_fiber(move || drop(one));
     std::thread::spawn(move || drop(other)).join().expect("no panic");
+}
+
+/// What libc tells of the stack of the code that runs with `block`: its lowest address and its size.
+#[inline(never)]
+fn stack_of(block: &Block, carrier: &Carrier) -> (usize, usize) {
+    static TOLD: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+    fn look() {
+        unsafe extern "C" {
+            fn pthread_getattr_np(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> c_int;
+        }
+        // SAFETY: all zeroes are a valid value, which the first call overwrites, whatever it returns; the last frees what it has.
+        unsafe {
+            let mut attributes = std::mem::zeroed();
+            // No kernel thread has the id of the block.
+            assert_eq!(pthread_getattr_np(libc::pthread_self(), &raw mut attributes), libc::ESRCH);
+            let (mut lowest, mut bytes) = (std::ptr::null_mut(), 0);
+            assert_eq!(
+                libc::pthread_attr_getstack(&raw const attributes, &raw mut lowest, &raw mut bytes),
+                0
+            );
+            libc::pthread_attr_destroy(&raw mut attributes);
+            TOLD[0].store(lowest.addr(), Ordering::Relaxed);
+            TOLD[1].store(bytes, Ordering::Relaxed);
+        }
+    }
+    let own = thread_pointer();
+    // SAFETY: the block is used by nobody else; `look` is not inlined.
+    unsafe {
+        carrier.lend(block.pointer());
+        set_thread_pointer(block.pointer());
+        std::hint::black_box(look as fn())();
+        set_thread_pointer(own);
+        carrier.take_back(block.pointer());
+    }
+    (TOLD[0].load(Ordering::Relaxed), TOLD[1].load(Ordering::Relaxed))
+}
+
+#[test]
+fn libc_tells_the_truth_of_stacks_that_are_not_smaller_than_its_least_one() {
+    if !has_blocks() {
+        return;
+    }
+    let carrier = Carrier::of_this_thread().expect("blocks");
+    let least = abaca_tls::support().expect("blocks").least_stack_bytes();
+    assert!(least >= if cfg!(target_arch = "aarch64") { 128 * 1024 } else { 16 * 1024 }, "{least}");
+    for bytes in [least - 4096, least, 4 * least] {
+        let mut memory = vec![0_u128; bytes / 16];
+        let lowest: *mut u8 = memory.as_mut_ptr().cast();
+        // SAFETY: the memory is ours, and outlives the block.
+        let block = unsafe { Block::new(lowest, bytes) }.expect("there is room");
+        let (told, told_bytes) = stack_of(&block, &carrier);
+        assert_eq!(told + told_bytes, lowest.addr() + bytes, "where it ends is always true");
+        assert_eq!(told_bytes, bytes.max(least));
+        drop(block);
+    }
 }

@@ -57,7 +57,7 @@ use core::arch::{asm, naked_asm};
 use core::mem::offset_of;
 use core::ptr::NonNull;
 
-use crate::context::{Context, Entry};
+use crate::context::{Context, Entry, Saved};
 
 /// The contents of a stack at its top before it first runs, lowest address first.
 #[repr(C)]
@@ -85,6 +85,9 @@ const _: () = assert!(size_of::<InitialFrame>() == 64);
 const _: () = assert!(offset_of!(InitialFrame, start) == RESUME);
 const _: () = assert!(offset_of!(InitialFrame, argument) == offset_of!(InitialFrame, entry) + 8);
 const _: () = assert!(offset_of!(InitialFrame, resumer).is_multiple_of(16));
+
+/// Where a suspended computation's registers lie.
+pub(crate) const SAVED: Saved = Saved { program_counter: RESUME, frame_pointer: 0, bytes: 32 };
 
 /// Saves the caller into `*save` and continues `to`. See [`crate::switch`] for the contract.
 #[inline(always)]

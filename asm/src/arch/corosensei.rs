@@ -31,7 +31,7 @@ use core::ptr::NonNull;
 use corosensei::stack::{self, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use crate::context::{Context, Entry, Exit};
+use crate::context::{Context, Entry, Exit, Saved};
 
 /// A stack that the caller of `prepare` owns: corosensei may run on it and never frees it.
 struct BorrowedStack {
@@ -89,6 +89,9 @@ std::thread_local! {
 fn current() -> *const Fiber {
     CURRENT.get()
 }
+
+/// The contexts of this backend are handles, in which nothing is found.
+pub(crate) const SAVED: Saved = Saved { program_counter: 0, frame_pointer: 0, bytes: 0 };
 
 /// Saves the caller into `*save` and continues `to`. See [`crate::switch`] for the contract.
 #[inline]

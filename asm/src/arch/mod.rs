@@ -46,10 +46,10 @@ use self::corosensei as backend;
 
 #[cfg(feature = "std")]
 pub(crate) use backend::prepare_linked;
+pub(crate) use backend::{SAVED, prepare, switch};
 #[cfg(all(
     not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),
     target_pointer_width = "64",
     any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
 ))]
 pub(crate) use backend::{leave_with, switch_with, thread_pointer};
-pub(crate) use backend::{prepare, switch};

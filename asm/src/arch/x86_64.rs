@@ -55,7 +55,7 @@
 use core::arch::{asm, naked_asm};
 use core::ptr::NonNull;
 
-use crate::context::{Context, Entry};
+use crate::context::{Context, Entry, Saved};
 
 /// The contents of a stack at its top before it first runs, lowest address first.
 #[repr(C)]
@@ -75,6 +75,9 @@ struct InitialFrame {
 const _: () = assert!(size_of::<InitialFrame>() == 40);
 const _: () =
     assert!((size_of::<InitialFrame>() - core::mem::offset_of!(InitialFrame, resumer)).is_multiple_of(16));
+
+/// Where a suspended computation's registers lie.
+pub(crate) const SAVED: Saved = Saved { program_counter: 0, frame_pointer: 16, bytes: 24 };
 
 /// Saves the caller into `*save` and continues `to`. See [`crate::switch`] for the contract.
 #[inline(always)]

@@ -52,6 +52,7 @@ mod registry;
 mod release;
 mod slab;
 mod surplus;
+mod usage;
 
 pub use error::StackError;
 pub use fixture::Fixture;
@@ -59,10 +60,11 @@ pub use guard::Guard;
 pub use pool::StackPool;
 #[cfg(abaca_asan)]
 pub(crate) use registry::bytes_below;
-pub use registry::{Overrun, overrun_at};
+pub use registry::{Overrun, Place, bounds_at, overrun_at, places};
 pub use release::Release;
 pub use slab::Stack;
 pub use surplus::Surplus;
+pub use usage::Usage;
 
 /// The usable bytes of a stack by default: of a fiber's in abaca, and of a [coroutine's](crate::coroutine).
 ///

@@ -77,7 +77,7 @@ pub(super) struct State {
     /// The stacks in all slabs.
     pub(super) total: usize,
     /// The handles that were handed out and not given back, including those that were dropped.
-    taken: usize,
+    pub(super) taken: usize,
 }
 
 // SAFETY: the pointers in `slabs` are owned; a slab can be sent and shared, as argued for `Stack`.

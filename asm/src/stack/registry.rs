@@ -90,6 +90,60 @@ pub(super) fn usable_at(address: usize) -> Option<(NonNull<u8>, usize)> {
     })
 }
 
+/// A stack of any pool, in use or free: its lowest usable address, its end, and its owner's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The lowest usable address.
+    pub bottom: usize,
+    /// The end of its usable memory.
+    pub end: usize,
+    /// What its [owner](super::Stack::owner) has stored last, which may be long ago; 0 if nobody has.
+    pub owner: usize,
+}
+
+/// The stacks of all pools of the process, in use or free, at some moment; for those who look at the process's memory.
+///
+/// ```
+/// let pool = abaca_asm::stack::StackPool::new(64 * 1024);
+/// let stack = pool.take()?;
+/// let bottom = stack.bottom() as usize;
+/// assert!(abaca_asm::stack::places().iter().any(|place| place.bottom == bottom));
+/// pool.give(stack);
+/// # Ok::<(), abaca_asm::stack::StackError>(())
+/// ```
+pub fn places() -> Vec<Place> {
+    let slabs = SLABS.lock();
+    let mut found = Vec::new();
+    for slab in slabs.iter() {
+        // SAFETY: as in `overrun_at`.
+        let slab = unsafe { slab.0.as_ref() };
+        let shape = slab.shape();
+        for (index, owner) in slab.owners().iter().enumerate() {
+            let bottom = slab.lowest(index).addr().get() + shape.guard_bytes;
+            let owner = owner.load(Ordering::Acquire).addr();
+            found.push(Place { bottom, end: bottom + shape.usable_bytes, owner });
+        }
+    }
+    found
+}
+
+/// The lowest usable address, and the end, of the stack in which `address` lies, of any pool; its guard counts as part of it. `None` if
+/// there is none there. It takes a lock that is held for short, and looks at one slab after the other.
+///
+/// ```
+/// let pool = abaca_asm::stack::StackPool::new(64 * 1024);
+/// let stack = pool.take()?;
+/// let (bottom, end) = abaca_asm::stack::bounds_at(stack.top() as usize - 1).unwrap();
+/// assert!(bottom == stack.bottom() as usize && end >= stack.top() as usize);
+/// pool.give(stack);
+/// # Ok::<(), abaca_asm::stack::StackError>(())
+/// ```
+pub fn bounds_at(address: usize) -> Option<(usize, usize)> {
+    let (bottom, bytes) = usable_at(address)?;
+    let bottom = bottom.addr().get();
+    Some((bottom, bottom + bytes))
+}
+
 /// The usable bytes below `top` of the stack, of any pool, in which that lies.
 #[cfg(abaca_asan)]
 pub(crate) fn bytes_below(top: usize) -> Option<usize> {

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream as Tokens;
 use quote::quote;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::{Expr, ItemFn, MetaNameValue, ReturnType, Token, parse_macro_input};
+use syn::{Expr, ItemFn, Meta, MetaNameValue, ReturnType, Token, parse_macro_input};
 
 /// Runs the body of `main` as the main fiber of a runtime, and ends the runtime when it returns. It is `abaca::run` with settings.
 ///
@@ -28,12 +28,16 @@ use syn::{Expr, ItemFn, MetaNameValue, ReturnType, Token, parse_macro_input};
 /// | `poller` | an `abaca::runtime::Poller` | `ABACA_POLLER`, else `Poller::Workers` |
 /// | `name` | the prefix of the threads' names | `"abaca"` |
 /// | `shutdown_timeout` | a `Duration`: how long the end waits for cancelled fibers | 10 seconds |
+/// | `transparent` | none: `#[abaca::main(transparent)]` | not |
+///
+/// With `transparent`, libc's blocking functions park fibers, and so do std and C libraries as they are. The program depends on the crate
+/// `abaca-transparent`, whose `install` is called first.
 ///
 /// For the other settings, call `abaca::Runtime::builder()` in a plain `main`.
 ///
 /// # Panics
 ///
-/// * If the runtime cannot start.
+/// * If the runtime cannot start, or with `transparent` if fibers can have no thread-local storage of their own here.
 /// * With the panic of the body.
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
@@ -64,7 +68,7 @@ fn expand(options: TokenStream, item: TokenStream, attribute: &Tokens) -> TokenS
 }
 
 fn build(options: TokenStream, function: &ItemFn, attribute: &Tokens) -> syn::Result<Tokens> {
-    let parser = Punctuated::<MetaNameValue, Token![,]>::parse_terminated;
+    let parser = Punctuated::<Meta, Token![,]>::parse_terminated;
     let options = parser.parse(options).map_err(|error| {
         syn::Error::new(error.span(), format!("{error}: an option is written like `workers = 2`"))
     })?;
@@ -77,9 +81,13 @@ fn build(options: TokenStream, function: &ItemFn, attribute: &Tokens) -> syn::Re
     if !function.sig.inputs.is_empty() {
         return Err(syn::Error::new_spanned(&function.sig.inputs, "the function takes no arguments"));
     }
+    let (flags, options): (Vec<_>, Vec<_>) =
+        options.into_iter().partition(|option| option.path().is_ident(TRANSPARENT));
+    let install = flags.first().map(install).transpose()?;
     let settings = options.iter().map(setting).collect::<syn::Result<Vec<_>>>()?;
     let ItemFn { attrs, vis, sig, block } = function;
     let run = quote! {
+        #install
         ::abaca::Runtime::builder()
             #(#settings)*
             .build()
@@ -102,18 +110,32 @@ fn build(options: TokenStream, function: &ItemFn, attribute: &Tokens) -> syn::Re
     })
 }
 
+/// The option that has no value.
+const TRANSPARENT: &str = "transparent";
+
+/// The statement for the option `transparent`.
+fn install(option: &Meta) -> syn::Result<Tokens> {
+    option.require_path_only()?;
+    Ok(quote! {
+        ::abaca_transparent::install().expect("cannot make libc's functions park fibers");
+    })
+}
+
 /// An option as a call of the builder's setter of that name.
-fn setting(option: &MetaNameValue) -> syn::Result<Tokens> {
+fn setting(option: &Meta) -> syn::Result<Tokens> {
     let known = ["workers", "stack_size", "max_fibers", "poller", "name", "shutdown_timeout"];
-    let name = option.path.get_ident().filter(|name| known.iter().any(|known| name == known));
+    let path = option.path();
+    let name = path.get_ident().filter(|name| known.iter().any(|known| name == known));
     let name = name.ok_or_else(|| {
-        let path = &option.path;
         let name = quote!(#path);
         syn::Error::new_spanned(
             path,
-            format!("there is no option `{name}`: the options are {}", known.join(", ")),
+            format!("there is no option `{name}`: the options are {}, {TRANSPARENT}", known.join(", ")),
         )
     })?;
-    let value: &Expr = &option.value;
+    let MetaNameValue { value, .. } = option.require_name_value().map_err(|_| {
+        syn::Error::new_spanned(path, format!("the option `{name}` has a value: write it like `{name} = 2`"))
+    })?;
+    let value: &Expr = value;
     Ok(quote!(.#name(#value)))
 }

@@ -23,8 +23,14 @@ pub(crate) use std::{
     hint::spin_loop,
     sync::Arc,
     sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
-    thread::yield_now as thread_yield,
 };
+
+/// Offers the core to other threads. By the system call itself: `sched_yield` may be a function that lets other fibers run, which
+/// the holder of a lock must not.
+#[cfg(not(loom))]
+pub(crate) fn thread_yield() {
+    rustix::thread::sched_yield();
+}
 
 /// Constructors that are `const`, but for models, whose atomics cannot be made before the model runs.
 macro_rules! const_fn {

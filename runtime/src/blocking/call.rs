@@ -58,6 +58,26 @@ where
     }
 }
 
+/// Runs `f` on a thread of the pool. `None` if the caller was cancelled before the end of `f`, which then goes on, or never begins.
+#[cfg(feature = "own-tls")]
+pub(super) fn run_or_leave<F, T>(pool: &Arc<Pool>, f: F) -> Option<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let job = OwnedJob::new(f);
+    pool.submit(JobRef::Owned(Arc::clone(&job) as _));
+    job.wait_or_leave();
+    match job.take_result() {
+        Some(Ok(value)) => Some(value),
+        Some(Err(payload)) => resume_unwind(payload),
+        None => {
+            drop(pool.take_back(Arc::as_ptr(&job).cast()));
+            None
+        }
+    }
+}
+
 /// Runs `f` on a thread of the pool, now or later. The caller waits for it, unless it is cancelled or may not wait.
 pub(super) fn run_aside(pool: &Arc<Pool>, f: impl FnOnce() + Send + 'static, may_wait: bool) {
     let job = OwnedJob::new(f);

@@ -209,6 +209,19 @@ pub(crate) fn run_later(f: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// Like [`run_owned`], but never unwinds: `None` if the caller was cancelled before the end of `f`.
+#[cfg(feature = "own-tls")]
+pub(crate) fn run_or_leave<F, T>(f: F) -> Option<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match scheduler::blocking_pool() {
+        Some(pool) => call::run_or_leave(&pool, f),
+        _ => Some(f()),
+    }
+}
+
 /// Like [`run`](fn@run), for results that must not be lost, such as bytes that were read: once a thread has begun, the result is
 /// returned even if the fiber is cancelled meanwhile. The fiber then unwinds from its next blocking call.
 pub(crate) fn run_and_keep<F, T>(f: F) -> T

@@ -14,7 +14,7 @@
 use std::any::Any;
 use std::cell::{Cell as StdCell, UnsafeCell};
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::NonNull;
 use std::thread;
 
@@ -50,6 +50,7 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         clear: Self::clear,
         is_clear: Self::is_clear,
         free: Self::free,
+        bytes: size_of::<Self>(),
     };
 
     unsafe fn run(this: NonNull<Header>) {
@@ -126,9 +127,10 @@ impl<F, T> FiberCell<F, T> {
     }
 }
 
-/// Allocates the cell of an unstarted fiber that will run `closure`. `runtime` is the shared state of its runtime;
+/// Allocates the cell of an unstarted fiber that will run `closure`, and that the caller has spawned. `runtime` is the shared state of its runtime;
 /// `stack_bytes` is the size of its stack, where 0 is the runtime's default.
 #[inline]
+#[track_caller]
 pub(crate) fn allocate<F: FnOnce() -> T, T>(
     closure: F,
     flags: Flags,
@@ -137,7 +139,14 @@ pub(crate) fn allocate<F: FnOnce() -> T, T>(
     runtime: *const (),
 ) -> NonNull<Header> {
     let cell = Box::new(FiberCell::<F, T> {
-        header: Header::new(&FiberCell::<F, T>::VTABLE, flags, stack_bytes, identity, runtime),
+        header: Header::new(
+            &FiberCell::<F, T>::VTABLE,
+            flags,
+            stack_bytes,
+            identity,
+            runtime,
+            Location::caller(),
+        ),
         phase: StdCell::new(Phase::Closure),
         payload: UnsafeCell::new(Payload { closure: ManuallyDrop::new(closure) }),
     });
@@ -145,6 +154,10 @@ pub(crate) fn allocate<F: FnOnce() -> T, T>(
     // SAFETY: nothing else knows the cell yet.
     if let Some(identity) = unsafe { header.as_ref() }.peek_identity() {
         identity.attach(header);
+        if !identity.labels().is_empty() {
+            // SAFETY: as above.
+            unsafe { header.as_ref() }.set_flag(Flags::LABELLED);
+        }
     }
     header
 }

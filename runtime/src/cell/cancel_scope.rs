@@ -37,6 +37,9 @@ pub(crate) struct CancelScope {
     fired: AtomicBool,
     /// Whether an unwinding to this scope, or across it, has begun.
     is_unwinding: Cell<bool>,
+    /// Whether the scope has ended a call of C, which could not unwind and has returned an error instead.
+    #[cfg(feature = "own-tls")]
+    has_ended_call: Cell<bool>,
     /// An address in the frame that catches the unwinding; 0 as long as no frame would.
     pub(crate) mark: Cell<usize>,
     /// The wait that firing ends; null if there is none.
@@ -67,6 +70,8 @@ impl CancelScope {
             kind,
             fired: AtomicBool::new(false),
             is_unwinding: Cell::new(false),
+            #[cfg(feature = "own-tls")]
+            has_ended_call: Cell::new(false),
             mark: Cell::new(0),
             waiting: SpinLock::new(Waiting(ptr::null())),
         }
@@ -104,6 +109,14 @@ impl CancelScope {
     /// Whether an unwinding to this scope, or across it, has begun.
     pub(crate) fn was_unwound_to(&self) -> bool {
         self.is_unwinding.get()
+    }
+
+    /// Whether the scope has ended a call that returned an error instead of unwinding.
+    pub(crate) fn has_ended_call(&self) -> bool {
+        #[cfg(feature = "own-tls")]
+        return self.has_ended_call.get();
+        #[cfg(not(feature = "own-tls"))]
+        false
     }
 
     pub(crate) fn has_fired(&self) -> bool {
@@ -313,6 +326,17 @@ impl Chain {
                 cancel_scope.is_unwinding.set(true);
             }
             is_inside_target &= !target.is(cancel_scope);
+        });
+    }
+
+    /// Notes that `target` has ended a call of C, which returns an error.
+    #[cfg(feature = "own-tls")]
+    #[cold]
+    pub(crate) fn note_ended_call(&self, target: Target) {
+        self.for_each_visible(|cancel_scope| {
+            if target.is(cancel_scope) {
+                cancel_scope.has_ended_call.set(true);
+            }
         });
     }
 

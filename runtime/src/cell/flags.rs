@@ -17,15 +17,15 @@ impl Flags {
     /// Must resume where it was suspended even if it roams: it has a timer in that worker's wheel, or it unwinds.
     pub(crate) const PINNED: Self = Self(2);
     /// Placed on its worker by `Worker::place`, and counted in that worker's placed fibers.
-    pub(crate) const PLACED: Self = Self(4);
+    pub(crate) const PLACED: Self = Self(1 << 10);
     /// The next fiber that this one spawns goes to the least loaded worker: this one has just accepted a connection.
     pub(crate) const DISTRIBUTED: Self = Self(8);
     /// Unwinds because it was cancelled, until the payload is dropped.
-    pub(crate) const CANCELLING: Self = Self(16);
+    pub(crate) const CANCELLING: Self = Self(1 << 11);
     /// Its runtime has hooks, which are called around the fiber and its parks.
     pub(crate) const HOOKED: Self = Self(32);
     /// A hook runs around its park: the fiber has a waiter, but is not suspended.
-    pub(crate) const IN_HOOK: Self = Self(64);
+    pub(crate) const IN_HOOK: Self = Self(1 << 12);
     /// Its home has ended its wait, and has found that the fiber can unwind from there to its target.
     pub(crate) const PROBED: Self = Self(128);
     /// Got no stack of its own, and runs only to drop its closure.
@@ -33,8 +33,33 @@ impl Flags {
     /// Shares what is not `Send` with other fibers of its worker, which therefore never runs them in parallel.
     #[cfg(feature = "own-tls")]
     pub(crate) const BOUND: Self = Self(512);
-    /// The flags with which a fiber cannot take the fast path of a suspension.
-    pub(crate) const ROAMING_OR_HOOKED: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
+    /// How long it takes until it runs is measured: it has been woken, and its worker picks it by way of the hub.
+    pub(crate) const SAMPLED: Self = Self(4);
+    /// Its runtime has a flight recorder.
+    pub(crate) const RECORDED: Self = Self(16);
+    /// The flags with which a fiber that has been woken takes the slow path into a queue.
+    pub(crate) const ROAMING_OR_RECORDED: Self = Self(Self::ROAMING.0 | Self::RECORDED.0);
+    /// The flags with which a fiber begins and ends with more than its closure.
+    pub(crate) const HOOKED_OR_RECORDED: Self = Self(Self::HOOKED.0 | Self::RECORDED.0);
+    /// The flags with which a fiber cannot be continued without the hub.
+    pub(crate) const ROAMING_OR_SAMPLED: Self = Self(Self::ROAMING.0 | Self::SAMPLED.0);
+    /// Has labels, which the fibers that it spawns inherit.
+    pub(crate) const LABELLED: Self = Self(64);
+    /// The flags that a spawn by the fiber must look at.
+    pub(crate) const SPAWNS_SLOWLY: Self = Self(Self::DISTRIBUTED.0 | Self::LABELLED.0 | Self::RECORDED.0);
+    /// Must give back what its thread has lent it whenever it leaves the thread.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const GIVES_BACK: Self = Self(1 << 13);
+    /// Waits in a function of C, which a cancellation ends by an error: nothing unwinds.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const ENDS_IN_ERROR: Self = Self(1 << 14);
+    /// The flags with which a fiber cannot take the fast path of a suspension, even if that notes an event.
+    #[cfg(not(feature = "own-tls"))]
+    pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
+    #[cfg(feature = "own-tls")]
+    pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0 | Self::GIVES_BACK.0);
+    /// The flags with which a suspension does more than switch.
+    pub(crate) const MORE_THAN_SWITCH: Self = Self(Self::SLOW_TO_SUSPEND.0 | Self::RECORDED.0);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

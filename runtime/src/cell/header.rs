@@ -17,15 +17,16 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use abaca_asm::Context;
-use abaca_asm::stack::{Release, Stack};
+use abaca_asm::stack::Stack;
 
 use super::flags::{FlagCell, Flags};
 use super::local::Locals;
 use super::own::Own;
-use super::wait::{Due, Wait};
+use super::wait::{CoarseTime, Wait};
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
 use crate::atomic::{Alive, AtomicPtr, AtomicU8, Ordering};
 use crate::queue::{Link, Linked, Links, Next};
@@ -43,6 +44,8 @@ pub(super) struct VTable {
     pub(super) is_clear: unsafe fn(NonNull<Header>) -> bool,
     /// Frees a cell that was cleared or whose result was taken.
     pub(super) free: unsafe fn(NonNull<Header>),
+    /// The size of the cell.
+    pub(super) bytes: usize,
 }
 
 /// The bit of `home` that marks an unstarted fiber: the address is then not a worker's.
@@ -60,7 +63,7 @@ pub(crate) struct Header {
     /// The intrusive link of the one list that the fiber is in: ready list or inbox.
     next: Next<Header>,
     /// The links of the list of started fibers: the home's list, or the runtime's if the fiber roams.
-    live: Links<Header>,
+    pub(super) live: Links<Header>,
     /// The saved context; valid while the fiber is started and not running.
     pub(crate) context: Cell<Context>,
     /// The worker that runs the fiber, as the scheduler's own type. That worker writes it before the fiber first runs
@@ -68,7 +71,7 @@ pub(crate) struct Header {
     /// runtime's shared state, marked with `UNSTARTED`.
     pub(crate) home: AtomicPtr<()>,
     /// The fiber's stack while it is started.
-    stack: Cell<Option<Stack>>,
+    pub(super) stack: Cell<Option<Stack>>,
     /// The join protocol's word.
     pub(crate) join: JoinWord,
     /// The fiber's name, id and park token, made at the first use; an `Arc` in raw form.
@@ -77,7 +80,7 @@ pub(crate) struct Header {
     pub(crate) locals: Locals,
     /// The waiter of the current blocking call, for cancellation. Null if the fiber is in no call that may be cancelled, or has
     /// been made ready.
-    waiting: AtomicPtr<Waiter>,
+    pub(super) waiting: AtomicPtr<Waiter>,
     /// The frames to which a cancellation may unwind.
     pub(crate) cancel_scopes: Chain,
     pub(super) vtable: &'static VTable,
@@ -87,7 +90,9 @@ pub(crate) struct Header {
     pub(super) is_roaming: bool,
     /// The state of the fiber's cancellation: `NOT_CANCELLED`, `REQUESTED` or `UNWINDING`.
     cancellation: AtomicU8,
-    wait: Cell<Wait>,
+    pub(super) wait: Cell<Wait>,
+    /// Where the fiber was spawned; for dumps.
+    pub(super) spawn_site: &'static Location<'static>,
     pub(super) own: Own,
     alive: Alive,
 }
@@ -121,6 +126,7 @@ impl Header {
         stack_bytes: u32,
         identity: Option<Fiber>,
         runtime: *const (),
+        spawn_site: &'static Location<'static>,
     ) -> Self {
         debug_assert!(!runtime.is_null() && runtime.addr() & UNSTARTED == 0, "a fiber belongs to a runtime");
         Self {
@@ -139,7 +145,8 @@ impl Header {
             stack_bytes: Cell::new(stack_bytes),
             flags: FlagCell::new(flags),
             is_roaming: flags.has(Flags::ROAMING),
-            wait: Cell::new(Wait::begun(Reason::None)),
+            wait: Cell::new(Wait::begun(Reason::None, CoarseTime::default())),
+            spawn_site,
             own: Own::default(),
             alive: Alive::new(),
         }
@@ -193,36 +200,14 @@ impl Header {
         Some((stack.guard(), stack.top() as usize))
     }
 
-    /// One round of the worker's scavenger: adds the memory below the fiber's frames to `release` if the fiber has been waiting
-    /// since the last round. Returns true if the next round may find more.
-    ///
-    /// # Safety
-    ///
-    /// The fiber must be suspended, and must not go on before `release` has been flushed or dropped.
-    pub(crate) unsafe fn release_unused_stack(&self, release: &mut Release) -> bool {
-        let (wait, due) = self.wait.get().after_round();
-        self.wait.set(wait);
-        if due == Due::Now
-            // SAFETY: nothing changes the cell while the fiber is suspended.
-            && let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() }
-        {
-            // SAFETY: the caller's promise; the switch that suspended the fiber has saved the context.
-            unsafe { release.add_unused(stack, self.context.get()) };
-        }
-        due == Due::NextRound
+    /// The size of the cell, which begins with the header.
+    pub(crate) fn cell_bytes(&self) -> usize {
+        self.vtable.bytes
     }
 
-    /// Notes the waiter and the reason of the fiber's wait; null and [`Reason::None`] when the wait has ended.
-    #[inline(always)]
-    pub(crate) fn set_waiting(&self, waiter: *const Waiter, reason: Reason) {
-        // Release: pairs with the Acquire in `waiting`, for a canceller of a roaming fiber.
-        self.waiting.store(waiter.cast_mut(), Ordering::Release);
-        self.wait.set(Wait::begun(reason));
-    }
-
-    #[inline(always)]
-    pub(crate) fn waiting(&self) -> *const Waiter {
-        self.waiting.load(Ordering::Acquire)
+    /// Where the fiber was spawned.
+    pub(crate) fn spawn_site(&self) -> &'static Location<'static> {
+        self.spawn_site
     }
 
     /// Makes the fiber's next blocking call unwind, unless the fiber is being cancelled already.

@@ -13,8 +13,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Header;
 use super::token::ParkToken;
+use super::{Header, Labels};
 use crate::queue::SpinLock;
 
 /// A unique identifier of a fiber, or of a plain thread that has called [`current`](crate::fiber::current).
@@ -76,6 +76,7 @@ pub(crate) struct Identity {
     /// The fiber's header while the fiber is alive, for cancellation by a handle. A thread that holds the lock and finds the
     /// header keeps the fiber from ending.
     header: SpinLock<Attached>,
+    labels: SpinLock<Labels>,
 }
 
 #[derive(Debug)]
@@ -96,6 +97,17 @@ impl Identity {
 
     pub(crate) fn detach(&self) {
         self.header.lock().0 = None;
+    }
+
+    pub(crate) fn labels(&self) -> Labels {
+        self.labels.lock().clone()
+    }
+
+    /// Replaces the labels. By their fiber alone, or by who spawns it: a change by another one meanwhile would be lost.
+    pub(crate) fn change_labels(&self, change: impl FnOnce(&Labels) -> Labels) {
+        let changed = change(&self.labels());
+        let old = std::mem::replace(&mut *self.labels.lock(), changed);
+        drop(old);
     }
 
     /// Calls `visit` with the header of the fiber, which cannot end meanwhile. `None` if the fiber has ended, is about to, or
@@ -130,7 +142,13 @@ impl Fiber {
     }
 
     pub(crate) fn with_id(id: FiberId, name: Option<Box<str>>) -> Self {
-        Self(Arc::new(Identity { id, name, token: ParkToken::new(), header: SpinLock::new(Attached(None)) }))
+        Self(Arc::new(Identity {
+            id,
+            name,
+            token: ParkToken::new(),
+            header: SpinLock::new(Attached(None)),
+            labels: SpinLock::default(),
+        }))
     }
 
     /// The unique identifier of this fiber.
@@ -142,6 +160,20 @@ impl Fiber {
     /// name.
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
+    }
+
+    /// The fiber's labels, in the order in which they were first set; see [`set_label`](crate::observe::set_label).
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let fiber = abaca::Builder::new().label("request", 17).spawn(abaca::park).unwrap();
+    /// assert_eq!(fiber.fiber().labels(), [("request".to_string(), "17".to_string())]);
+    /// fiber.fiber().unpark();
+    /// fiber.join().unwrap();
+    /// # });
+    /// ```
+    pub fn labels(&self) -> Vec<(String, String)> {
+        self.0.labels().to_vec()
     }
 
     pub(crate) fn identity(&self) -> &Identity {

@@ -133,6 +133,26 @@ impl<W: Claim> JoinWord<W> {
         Ok(())
     }
 
+    /// The owner waits for the end as in [`await_end`](Self::await_end), but keeps the handle if the wait ends before: then the result is
+    /// false.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    pub(crate) fn await_end_or_leave(&self, waiter: &W, park: impl FnOnce(&W) -> Outcome) -> bool {
+        // SAFETY: as in `await_end`.
+        if !unsafe { self.register(waiter) } {
+            return true;
+        }
+        // AcqRel: as in `detach`. The word may have been `ATTACHED` before the waiter, which says more than `RUNNING`.
+        let leave = || {
+            let address = std::ptr::from_ref(waiter) as usize;
+            self.0.compare_exchange(address, ATTACHED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        };
+        if park(waiter) != Outcome::Notified && leave() {
+            return false;
+        }
+        self.await_release();
+        true
+    }
+
     /// The owner registers its waiter. Returns false if the fiber has ended; the cell then belongs to the owner.
     ///
     /// # Safety
@@ -286,6 +306,19 @@ mod model {
                 Err(false) => {}
             }
             waiter.end();
+        });
+    }
+
+    #[test]
+    fn a_join_that_leaves_can_be_made_again() {
+        check(|cell| {
+            let waiter = ModelWaiter::new();
+            let has_ended = cell.join.await_end_or_leave(&waiter, ModelWaiter::park_or_give_up);
+            waiter.end();
+            if !has_ended {
+                cell.join.await_end(&ModelWaiter::new(), ModelWaiter::park).unwrap();
+            }
+            free(cell);
         });
     }
 

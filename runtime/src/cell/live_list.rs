@@ -6,13 +6,15 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::Header;
-use crate::queue::Ring;
+use crate::os::peek;
+use crate::queue::{Count, Ring};
 
 /// A ring of headers, newest first. The list's owner also owns its members' links.
 #[derive(Debug)]
 pub(crate) struct LiveList {
     members: Ring<Header>,
-    len: Cell<usize>,
+    inserted: Count,
+    removed: Count,
     /// The next member of the current walk.
     walk: Cell<Option<NonNull<Header>>>,
 }
@@ -21,12 +23,24 @@ pub(crate) struct LiveList {
 unsafe impl Send for LiveList {}
 
 impl LiveList {
+    /// Where the address of the first member is; for debuggers.
+    pub(crate) const FIRST: usize = std::mem::offset_of!(Self, members);
+
     pub(crate) const fn new() -> Self {
-        Self { members: Ring::new(), len: Cell::new(0), walk: Cell::new(None) }
+        Self { members: Ring::new(), inserted: Count::new(), removed: Count::new(), walk: Cell::new(None) }
     }
 
+    /// How many members were ever inserted, and removed. From any thread.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        // The removed ones first: no more of them than of the others are seen.
+        let removed = self.removed.get();
+        (self.inserted.get(), removed)
+    }
+
+    /// The number of members. From any thread, which may see that of a moment ago.
     pub(crate) fn len(&self) -> usize {
-        self.len.get()
+        let (inserted, removed) = self.counts();
+        inserted.saturating_sub(removed) as usize
     }
 
     /// # Safety
@@ -36,7 +50,7 @@ impl LiveList {
     pub(crate) unsafe fn insert(&self, fiber: NonNull<Header>) {
         // SAFETY: the caller's promise. A header stays where it is, and live lists are the only rings of headers.
         unsafe { self.members.push_front(fiber) };
-        self.len.set(self.len.get() + 1);
+        self.inserted.add(1);
     }
 
     /// # Safety
@@ -50,7 +64,7 @@ impl LiveList {
         }
         // SAFETY: as above.
         unsafe { self.members.unlink(fiber) };
-        self.len.set(self.len.get() - 1);
+        self.removed.add(1);
     }
 
     /// Begins a walk over the current members, newest first. The walk skips members that are inserted later, or removed before
@@ -65,6 +79,14 @@ impl LiveList {
         // SAFETY: the walk's next member is in the ring, since `remove` moves the walk on.
         self.walk.set(unsafe { self.members.after(fiber) });
         Some(fiber)
+    }
+
+    /// The first member of a list of another thread, at some moment. `None` if it is empty, or if the kernel does not let the
+    /// process read its own memory this way.
+    pub(crate) fn peek_first(this: *const Self) -> Option<NonNull<Header>> {
+        let place = this.wrapping_byte_add(std::mem::offset_of!(Self, members)).cast::<*mut Header>();
+        // SAFETY: the copy is an address, which is not followed.
+        NonNull::new(unsafe { peek::value(place)?.assume_init() })
     }
 
     /// Calls `visit` for each member, newest first. `visit` must not change the list.

@@ -14,6 +14,7 @@ mod future_waiter;
 mod header;
 mod identity;
 mod join;
+mod labels;
 mod live_list;
 mod local;
 #[cfg(all(test, loom))]
@@ -29,6 +30,7 @@ mod snapshot;
 mod token;
 mod wait;
 mod waiter;
+mod waiting;
 
 pub use cancelled::Cancelled;
 pub(crate) use cancelled::UnderWay;
@@ -44,9 +46,11 @@ pub(crate) use future_waiter::{FutureWaiter, Task, has_own_waker, note_own_waker
 pub(crate) use header::Header;
 pub(crate) use identity::Identity;
 pub(crate) use join::{Ended, JoinWord};
+pub(crate) use labels::Labels;
 pub(crate) use live_list::LiveList;
 pub(crate) use local::{Destroyed, Locals};
 pub(crate) use no_stack::NoStack;
 pub(crate) use relay::{catch as catch_and_resume, note as note_relay};
-pub(crate) use snapshot::FiberSnapshot;
-pub(crate) use waiter::{Claim, Outcome, Reason, Waiter, Wakeup};
+pub(crate) use snapshot::{FiberSnapshot, HEADER_OFFSETS, HeaderSnapshot, IDENTITY_OFFSETS};
+pub(crate) use wait::CoarseTime;
+pub(crate) use waiter::{Awaited, Claim, Outcome, Reason, Waiter, Wakeup};

@@ -52,6 +52,11 @@ impl Header {
     /// Ends what [`lets_go_of_timer`](Self::lets_go_of_timer) has begun, if nobody has taken the timer.
     #[inline(always)]
     pub(crate) fn forget_timer(&self) {}
+
+    /// Whether a timer was noted.
+    pub(crate) fn has_noted_timer(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(feature = "own-tls")]
@@ -96,6 +101,11 @@ impl Header {
     #[inline(always)]
     pub(crate) fn forget_timer(&self) {
         self.own.timer.set(None);
+    }
+
+    /// Whether a timer was noted.
+    pub(crate) fn has_noted_timer(&self) -> bool {
+        self.own.timer.get().is_some()
     }
 
     /// The timer that was noted, once.

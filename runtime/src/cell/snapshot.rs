@@ -7,10 +7,15 @@
 #![expect(unsafe_code, reason = "makes values of bytes that the kernel has copied")]
 
 use std::num::NonZeroU64;
+use std::panic::Location;
 use std::ptr::NonNull;
 
-use super::{FiberId, Header, Identity};
+use abaca_asm::Context;
+
+use super::wait::{CoarseTime, Wait};
+use super::{FiberId, Header, Identity, Reason, Waiter};
 use crate::os::peek;
+use crate::queue::Links;
 
 /// The longest name in a snapshot, in bytes; the rest is cut off.
 const NAME_BYTES: usize = 256;
@@ -50,6 +55,74 @@ fn name_of(identity: *const Identity) -> Option<String> {
     let len = (name as *const [u8]).len().min(NAME_BYTES);
     let bytes = peek::bytes(name.cast_const().cast(), len)?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Where a debugger finds the fields of a header, in bytes from its start: the next fiber in its list, the context, the number of the
+/// reason, the waiter, the spawn site, the identity.
+pub(crate) const HEADER_OFFSETS: [usize; 6] = [
+    std::mem::offset_of!(Header, live) + Links::<Header>::NEXT,
+    std::mem::offset_of!(Header, context),
+    std::mem::offset_of!(Header, wait) + Wait::REASON,
+    std::mem::offset_of!(Header, waiting),
+    std::mem::offset_of!(Header, spawn_site),
+    Header::IDENTITY,
+];
+
+/// Where a debugger finds the id and the name in an identity, and the object in a waiter.
+pub(crate) const IDENTITY_OFFSETS: [usize; 3] = [Identity::ID, Identity::NAME, Waiter::OBJECT];
+
+/// A snapshot of a fiber's header, for those who look at the fibers of a worker that does not move. It means something only if the
+/// worker has not moved meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeaderSnapshot {
+    pub(crate) context: Option<Context>,
+    pub(crate) reason: Reason,
+    pub(crate) since: CoarseTime,
+    /// The address of the waiter.
+    pub(crate) waiter: *const Waiter,
+    /// The address of the place where the fiber was spawned.
+    spawn_site: usize,
+    /// The next fiber in the list of live fibers.
+    pub(crate) next: *const Header,
+}
+
+impl HeaderSnapshot {
+    pub(crate) fn of(header: *const Header) -> Option<Self> {
+        let copy = peek::value(header)?;
+        let copy = copy.as_ptr();
+        // SAFETY: the copy's bytes are all there. They may be of something else by now, so each field is read as numbers or
+        // addresses, for which all bytes are valid.
+        unsafe {
+            let context = (&raw const (*copy).context).cast::<usize>().read();
+            let wait = (&raw const (*copy).wait).cast::<Wait>();
+            Some(Self {
+                context: (context != 0).then(|| (&raw const (*copy).context).cast::<Context>().read()),
+                reason: Reason::from_number(Wait::reason_of(wait)),
+                since: Wait::since_of(wait),
+                waiter: (&raw const (*copy).waiting).cast::<*const Waiter>().read(),
+                spawn_site: (&raw const (*copy).spawn_site).cast::<usize>().read(),
+                next: (*(&raw const (*copy).live)).next(),
+            })
+        }
+    }
+
+    /// Where the fiber was spawned. `is_static` tells whether an address is that of a loaded object, which stays as it is.
+    pub(crate) fn spawn_site(&self, is_static: impl Fn(usize) -> bool) -> Option<&'static Location<'static>> {
+        let address = self.spawn_site;
+        let is_aligned = address.is_multiple_of(align_of::<Location<'_>>());
+        // SAFETY: the compiler puts locations into loaded objects. Something else is there only if the header is none any more,
+        // and then the caller throws this away without looking at it.
+        (is_aligned && is_static(address))
+            .then(|| unsafe { &*std::ptr::with_exposed_provenance::<Location<'static>>(address) })
+    }
+
+    /// What the waiter of the fiber waits for, as an address.
+    pub(crate) fn object(&self) -> usize {
+        let place = self.waiter.wrapping_byte_add(Waiter::OBJECT).cast::<usize>();
+        // SAFETY: any bytes are a valid number.
+        let object = peek::value(place).map(|object| unsafe { object.assume_init() });
+        if self.waiter.is_null() { 0 } else { object.unwrap_or_default() }
+    }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -75,6 +75,47 @@ pub(crate) enum Reason {
     Future,
     /// In a wait queue of `park`.
     Queue,
+    /// For a change of a word in memory, in `hook`.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    Address,
+}
+
+/// What is waited for: a reason, and the object that goes with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited {
+    pub(crate) reason: Reason,
+    /// Null if the reason says it all, or the caller knows the object.
+    pub(crate) object: *const (),
+}
+
+impl Reason {
+    /// The last one.
+    #[cfg(not(any(feature = "own-tls", all(test, loom))))]
+    const LAST: u8 = Self::Queue as u8;
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    const LAST: u8 = Self::Address as u8;
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::LAST as usize + 1;
+
+    /// The reason with this number, or none.
+    pub(crate) const fn from_number(number: u8) -> Self {
+        match number {
+            // SAFETY: the reasons are numbered from 0 to this one without a gap.
+            0..=Self::LAST => unsafe { std::mem::transmute::<u8, Self>(number) },
+            _ => Self::None,
+        }
+    }
+
+    /// A wait for `object`, for this reason.
+    pub(crate) fn of<T>(self, object: &T) -> Awaited {
+        Awaited { reason: self, object: ptr::from_ref(object).cast() }
+    }
+}
+
+impl From<Reason> for Awaited {
+    fn from(reason: Reason) -> Self {
+        Self { reason, object: ptr::null() }
+    }
 }
 
 /// See the module's documentation.
@@ -85,11 +126,13 @@ pub(crate) struct Waiter {
     is_task: bool,
     /// The fiber's [`Header`] or the [`Task`] that waits; `None` for a plain thread.
     owner: Option<NonNull<()>>,
+    /// What is waited for; see [`Waiter::on`].
+    object: *const (),
     alive: Alive,
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Waiter>() == 2 * size_of::<usize>());
+const _: () = assert!(size_of::<Waiter>() == 3 * size_of::<usize>());
 
 // SAFETY: the state is atomic, and only the winning claim passes the fiber's pointer on.
 unsafe impl Send for Waiter {}
@@ -113,6 +156,9 @@ pub(crate) enum Wakeup {
 unsafe impl Send for Wakeup {}
 
 impl Waiter {
+    /// The offset of the object's address; see `snapshot.rs`.
+    pub(super) const OBJECT: usize = std::mem::offset_of!(Self, object);
+
     const_fn! {
         /// A waiter for `fiber`, or for the calling OS thread when `None`.
         pub(crate) const fn new(fiber: Option<NonNull<Header>>) -> Self {
@@ -120,7 +166,7 @@ impl Waiter {
                 Some(fiber) => Some(fiber.cast()),
                 None => None,
             };
-            Self { state: AtomicU32::new(WAITING), is_task: false, owner, alive: Alive::new() }
+            Self { state: AtomicU32::new(WAITING), is_task: false, owner, object: ptr::null(), alive: Alive::new() }
         }
     }
 
@@ -128,8 +174,20 @@ impl Waiter {
         /// A waiter for a future's task. The winning claim takes over one reference to `task`.
         pub(super) const fn for_future(task: NonNull<Task>) -> Self {
             let owner = Some(task.cast());
-            Self { state: AtomicU32::new(WAITING), is_task: true, owner, alive: Alive::new() }
+            Self { state: AtomicU32::new(WAITING), is_task: true, owner, object: ptr::null(), alive: Alive::new() }
         }
+    }
+
+    /// The same waiter, which waits for `object`: that is alive while its owner waits, and of the kind that goes with the reason of
+    /// the wait. For dumps.
+    #[inline(always)]
+    pub(crate) fn on(self, object: *const ()) -> Self {
+        Self { object, ..self }
+    }
+
+    /// What is waited for; null if that is not known.
+    pub(crate) fn object(&self) -> *const () {
+        self.object
     }
 
     /// Ends the wait with `outcome`, unless it has ended. The caller must then deliver the wake-up.

@@ -59,6 +59,7 @@ mod async_ends;
 pub mod broadcast;
 mod case;
 mod clock;
+mod ends;
 mod error;
 mod handoffs;
 #[doc(hidden)]
@@ -89,6 +90,7 @@ use std::time::{Duration, Instant};
 #[cfg(not(loom))]
 pub use async_ends::{RecvFuture, SendFuture};
 use clock::Clock;
+pub(crate) use ends::Ends;
 pub use error::{
     ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError,
     TryReadyError, TryRecvError, TrySelectError, TrySendError,

@@ -65,7 +65,7 @@ impl<T> Channel<T> {
                 |state: &mut State<T>| state.handoffs().receivers(),
                 End::Back,
                 Packet::Empty,
-                Reason::ChannelReceive,
+                Reason::ChannelReceive.of(&self.ends),
                 None,
                 || (),
             )

@@ -7,10 +7,11 @@
 use std::mem::ManuallyDrop;
 use std::time::Instant;
 
+use super::ends::Ends;
 use super::select_seed::SelectSeed;
 use super::spin::{SPINS, spin_rounds};
 use super::state::{Packet, State};
-use crate::atomic::{AtomicBool, AtomicUsize, Backoff, Ordering};
+use crate::atomic::{AtomicBool, Backoff, Ordering};
 use crate::cell::{Outcome, Reason};
 use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End};
@@ -20,8 +21,7 @@ use crate::queue::AdaptiveSpin;
 pub(super) struct Channel<T> {
     capacity: Option<usize>,
     pub(super) state: SpinLock<State<T>>,
-    senders: AtomicUsize,
-    receivers: AtomicUsize,
+    pub(super) ends: Ends,
     /// Whether the fiber or thread that was woken last runs on another thread than its waker.
     peer_is_remote: AtomicBool,
     /// Whether spinning before parking pays.
@@ -64,13 +64,19 @@ pub(super) enum Refusal {
 const LOCK_BACKOFF: &[u32] = &[8, 16, 32, 64];
 
 impl<T> Channel<T> {
+    /// How far the ends are from the start of an `Arc` with a channel: behind its two counts, and within the channel.
+    const ENDS: usize = {
+        let counts = 2 * size_of::<usize>();
+        let align = align_of::<Self>();
+        (if align > counts { align } else { counts }) + std::mem::offset_of!(Self, ends)
+    };
+
     /// A channel with one sender and one receiver.
     pub(super) fn new(capacity: Option<usize>) -> Self {
         Self {
             capacity,
             state: SpinLock::new(State::new(capacity)),
-            senders: AtomicUsize::new(1),
-            receivers: AtomicUsize::new(1),
+            ends: Ends::new(Self::ENDS),
             peer_is_remote: AtomicBool::new(false),
             spin: AdaptiveSpin::new(),
             seed: SelectSeed::new(),
@@ -194,10 +200,15 @@ impl<T> Channel<T> {
             self.spin.failed();
         }
         let is_watched = state.is_watched();
-        let (outcome, packet) =
-            wait_list::wait(state, State::senders, End::Back, packet, Reason::ChannelSend, deadline, || {
-                self.announce(is_watched)
-            });
+        let (outcome, packet) = wait_list::wait(
+            state,
+            State::senders,
+            End::Back,
+            packet,
+            Reason::ChannelSend.of(&self.ends),
+            deadline,
+            || self.announce(is_watched),
+        );
         match (outcome, packet) {
             (Outcome::Notified, Packet::Message(message)) => Err((Refusal::Disconnected, message)),
             (Outcome::Notified, _taken) => Ok(()),
@@ -241,7 +252,7 @@ impl<T> Channel<T> {
             State::receivers,
             End::Back,
             Packet::Empty,
-            Reason::ChannelReceive,
+            Reason::ChannelReceive.of(&self.ends),
             deadline,
             || self.announce(is_watched),
         );
@@ -322,27 +333,24 @@ impl<T> Channel<T> {
 
     /// Counts another sender.
     pub(super) fn add_sender(&self) {
-        // Relaxed, here and below: the clone is made through an end that is still counted.
-        // No overflow: each end also holds an `Arc`, whose count aborts first.
-        self.senders.fetch_add(1, Ordering::Relaxed);
+        self.ends.add_sender();
     }
 
     /// Counts another receiver.
     pub(super) fn add_receiver(&self) {
-        self.receivers.fetch_add(1, Ordering::Relaxed);
+        self.ends.add_receiver();
     }
 
     /// Removes a sender from the count. The last one disconnects the channel.
     pub(super) fn remove_sender(&self) {
-        // Relaxed, here and below: the lock orders what the last one does after what the others sent.
-        if self.senders.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if self.ends.remove_sender() {
             self.disconnect();
         }
     }
 
     /// Removes a receiver from the count. The last one disconnects the channel and drops the messages that are left.
     pub(super) fn remove_receiver(&self) {
-        if self.receivers.fetch_sub(1, Ordering::Relaxed) == 1 {
+        if self.ends.remove_receiver() {
             self.disconnect();
             // The lock is not held here: a destructor may be long, or use this channel. If one panics, the rest is leaked,
             // because a second panic would abort.

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "spawns what its callers promise to be `Send`, or to live long enough")]
 
 use super::{JoinHandle, SpawnError};
-use crate::cell::{Fiber, Flags, allocate};
+use crate::cell::{Fiber, Flags, Labels, allocate};
 use crate::park::{self, Cost};
 use crate::scheduler::{self, Phase, Shared, current_worker};
 
@@ -27,6 +27,7 @@ use crate::scheduler::{self, Phase, Shared, current_worker};
 pub struct Builder {
     name: Option<String>,
     stack_bytes: Option<usize>,
+    labels: Labels,
 }
 
 impl Builder {
@@ -76,6 +77,20 @@ impl Builder {
     /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_bytes = Some(bytes);
+        self
+    }
+
+    /// Gives the fiber a label, besides those that it inherits from its spawner; see [`set_label`](crate::observe::set_label). It
+    /// takes the place of one of the same name.
+    ///
+    /// ```
+    /// # abaca::run(|| {
+    /// let fiber = abaca::Builder::new().label("peer", "10.0.0.1").spawn(|| abaca::current().labels()).unwrap();
+    /// assert_eq!(fiber.join().unwrap(), [("peer".to_string(), "10.0.0.1".to_string())]);
+    /// # });
+    /// ```
+    pub fn label(mut self, name: &str, value: impl ToString) -> Self {
+        self.labels = self.labels.with(name, &value.to_string());
         self
     }
 
@@ -314,15 +329,15 @@ impl Builder {
             None => 0,
             Some(bytes) => u32::try_from(bytes.max(1)).map_err(|_| SpawnError::StackTooLarge)?,
         };
-        Ok((stack_bytes, named(self.name)))
+        Ok((stack_bytes, identity(self.name, self.labels)))
     }
 }
 
-/// The identity of a fiber with a name; `None` for a fiber without one.
+/// The identity of a fiber with a name or labels; `None` for a fiber without either.
 #[inline(always)]
 #[track_caller]
-fn named(name: Option<String>) -> Option<Fiber> {
-    Some(identity_of(name?))
+fn identity(name: Option<String>, labels: Labels) -> Option<Fiber> {
+    if name.is_none() && labels.is_empty() { None } else { Some(identity_of(name, &labels)) }
 }
 
 /// # Panics
@@ -330,9 +345,13 @@ fn named(name: Option<String>) -> Option<Fiber> {
 /// If there is a NUL in the name, with std's message.
 #[cold]
 #[track_caller]
-fn identity_of(name: String) -> Fiber {
-    assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
-    Fiber::new(Some(name.into_boxed_str()))
+fn identity_of(name: Option<String>, labels: &Labels) -> Fiber {
+    if let Some(name) = &name {
+        assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
+    }
+    let fiber = Fiber::new(name.map(String::into_boxed_str));
+    fiber.identity().change_labels(|_| labels.clone());
+    fiber
 }
 
 #[inline]

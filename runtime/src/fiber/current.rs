@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
-use crate::cell::{Fiber, FiberId, Outcome, Reason};
+use crate::cell::{Fiber, FiberId, Flags, Labels, Outcome, Reason};
 use crate::park::{self as waits, Cost};
 use crate::scheduler;
 
@@ -43,6 +43,15 @@ pub fn current() -> Fiber {
             // While the thread's locals are destroyed, the handle may be gone. A new one is as good, but for its park token.
             THREAD.try_with(|thread| thread.get_or_init(make).clone()).unwrap_or_else(|_| make())
         }
+    }
+}
+
+/// Changes the labels of the calling fiber, or plain thread.
+pub(crate) fn change_labels(change: impl FnOnce(&Labels) -> Labels) {
+    current().identity().change_labels(change);
+    if let Some(me) = scheduler::current_fiber() {
+        // SAFETY: the caller is this fiber.
+        unsafe { me.as_ref() }.set_flag(Flags::LABELLED);
     }
 }
 
@@ -134,8 +143,8 @@ impl Fiber {
 /// Lets the other fibers of this worker run before the caller goes on; on a plain thread, the other threads.
 /// Mirrors [`std::thread::yield_now`].
 ///
-/// For a computation that calls nothing of abaca's for a long time. It is no place to be cancelled:
-/// [`cancel::checkpoint`](crate::cancel::checkpoint) is one.
+/// For a computation that calls nothing of abaca's for a long time. A fiber that was cancelled unwinds from here, as from
+/// [`cancel::checkpoint`](crate::cancel::checkpoint), which lets nobody else run.
 ///
 /// ```
 /// # abaca::run(|| {

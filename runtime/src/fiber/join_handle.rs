@@ -7,6 +7,8 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::thread;
+#[cfg(feature = "own-tls")]
+use std::time::Instant;
 
 use crate::cell::{Fiber, Header, NoStack, Reason, take_result};
 use crate::park::{self, Cost};
@@ -84,7 +86,7 @@ impl<T> JoinHandle<T> {
     }
 
     fn await_end(&self) {
-        let waiter = park::waiter();
+        let waiter = park::waiter().on(self.cell.as_ptr().cast_const().cast());
         let ended = self.header().join.await_end(&waiter, |waiter| park::wait(waiter, Reason::Join, None));
         if let Err(cell_is_ours) = ended {
             if cell_is_ours {
@@ -93,6 +95,18 @@ impl<T> JoinHandle<T> {
             }
             park::unwind();
         }
+    }
+
+    /// Waits for the end of the fiber until `deadline`, and is not cancelled meanwhile. Returns whether the fiber has ended, so that
+    /// [`join`](Self::join) returns at once.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn await_end_until(&self, deadline: Option<Instant>) -> bool {
+        park::spend(Cost::Wait);
+        let join = &self.header().join;
+        join.is_complete()
+            || park::shield(|| {
+                join.await_end_or_leave(&park::waiter(), |waiter| park::wait(waiter, Reason::Join, deadline))
+            })
     }
 
     /// # Safety

@@ -106,4 +106,4 @@ pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use spawn::{spawn, spawn_local};
 pub use spawn_error::SpawnError;
 
-pub(crate) use current::current_id;
+pub(crate) use current::{change_labels, current_id};

@@ -117,6 +117,7 @@ impl<'scope, E: Send + 'scope> TryScope<'scope, '_, E> {
     }
 
     /// [`spawn`](Self::spawn), without its panic.
+    #[track_caller]
     pub(crate) fn try_spawn<F, T>(&'scope self, f: F) -> Result<ScopedJoinHandle<'scope, T>, SpawnError>
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,

@@ -1,8 +1,9 @@
 //! A descriptor whose operations block the fiber: the one retry loop that all of them go through.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -174,7 +175,10 @@ impl<T: AsFd> Descriptor<T> {
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
-        let is_short = |moved: &usize| self.kind == Kind::Stream && *moved < wanted && *moved != 0;
+        let is_short = |moved: &usize| {
+            scheduler::record_bytes(direction == Direction::Read, *moved);
+            self.kind == Kind::Stream && *moved < wanted && *moved != 0
+        };
         self.retry(direction, reason, None, call, is_short)
     }
 
@@ -385,7 +389,8 @@ impl<T: AsFd> Descriptor<T> {
         if !park::on_fiber() {
             return wait_on_thread(fd, direction, *deadline).map(|()| Waited::Event(None));
         }
-        let node = node(park::waiter());
+        let number = fd.as_raw_fd() as usize;
+        let node = node(park::waiter().on(ptr::without_provenance(number)));
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
         let Some(entry) = self.source.link(fd, direction, &node, seen, poller)? else {
             return Ok(Waited::Event(None));

@@ -10,6 +10,7 @@ use crate::cell::Reason;
 use crate::os::epoll::Epoll;
 use crate::os::{nowait, socket};
 use crate::poller::Direction;
+use crate::scheduler;
 
 /// A descriptor whose calls block only the fiber: a pipe, an eventfd, a timerfd, a terminal, a socket of another crate, or a
 /// file that reports changes, such as those of `/proc/pressure`, `/proc/mounts` and sysfs.
@@ -161,6 +162,7 @@ impl<T: AsFd> Read for &Pollable<T> {
             return Ok(length);
         }
         self.read_with(|inner| socket::read(inner.as_fd(), buffer))
+            .inspect(|bytes| scheduler::record_bytes(true, *bytes))
     }
 
     fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -168,16 +170,19 @@ impl<T: AsFd> Read for &Pollable<T> {
             return Ok(length);
         }
         self.read_with(|inner| socket::read_vectored(inner.as_fd(), buffers))
+            .inspect(|bytes| scheduler::record_bytes(true, *bytes))
     }
 }
 
 impl<T: AsFd> Write for &Pollable<T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_with(|inner| socket::write(inner.as_fd(), bytes))
+            .inspect(|bytes| scheduler::record_bytes(false, *bytes))
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.write_with(|inner| socket::write_vectored(inner.as_fd(), slices))
+            .inspect(|bytes| scheduler::record_bytes(false, *bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {

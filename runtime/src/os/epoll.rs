@@ -56,6 +56,17 @@ impl Epoll {
         Ok(epoll::add(&self.0, fd, EventData::new_u64(key), events)?)
     }
 
+    /// Watches `fd` again as [`add`](Self::add) did, whether or not it is still watched: a number may have been closed behind the
+    /// runtime's back, and be another file's now. What is ready is reported again.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn renew(&self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        let events = EventFlags::from_bits_retain(READABLE | URGENT | WRITABLE) | EventFlags::ET;
+        match epoll::modify(&self.0, fd, EventData::new_u64(key), events) {
+            Err(Errno::NOENT) => self.add(fd, key),
+            result => Ok(result?),
+        }
+    }
+
     /// Watches `fd` for urgent data only.
     pub(crate) fn add_urgent(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         Ok(epoll::add(&self.0, fd, EventData::new_u64(0), EventFlags::PRI)?)

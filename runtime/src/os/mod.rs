@@ -9,18 +9,26 @@ pub(crate) mod arrivals;
 #[cfg(any(feature = "own-tls", loom))]
 #[cfg_attr(loom, path = "model_barrier.rs")]
 pub(crate) mod barrier;
+pub(crate) mod clock;
 pub(crate) mod copy;
+pub(crate) mod descriptor_name;
 mod dwarf;
 pub(crate) mod epoll;
 pub(crate) mod fork;
+#[cfg(feature = "backtrace")]
+pub(crate) mod frames;
 pub(crate) mod futex;
 pub(crate) mod handler;
 pub(crate) mod identity;
 mod last_call;
 pub(crate) mod lookup;
+pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod nowait;
+pub(crate) mod objects;
 pub(crate) mod peek;
+pub(crate) mod private_socket;
+pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod reopen;
 pub(crate) mod signal;
@@ -31,6 +39,7 @@ pub(crate) mod stderr;
 pub(crate) mod storage;
 pub(crate) mod thread;
 pub(crate) mod thread_state;
+pub(crate) mod ticks;
 #[cfg(feature = "backtrace")]
 pub(crate) mod trace_signal;
 pub(crate) mod unwind;

@@ -15,6 +15,14 @@ pub(crate) const SURELY_FITS: usize = libc::PIPE_BUF;
 /// No offset: the call uses, and moves, the file's position.
 const HERE: u64 = u64::MAX;
 
+/// The kernel's result of a call that would wait.
+#[cfg(feature = "own-tls")]
+pub(crate) const WOULD_BLOCK: isize = -(libc::EAGAIN as isize);
+
+/// The kernel's result of a call on a number that is not open.
+#[cfg(feature = "own-tls")]
+pub(crate) const NOT_OPEN: isize = -(libc::EBADF as isize);
+
 /// The flag for an open(2) in non-blocking mode, which does not wait for the other end of a FIFO.
 pub(crate) const OPEN: i32 = libc::O_NONBLOCK;
 

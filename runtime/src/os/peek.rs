@@ -4,6 +4,8 @@
 
 #![expect(unsafe_code, reason = "a system call that reads addresses of this process")]
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::mem::MaybeUninit;
 
 /// The bytes of the value at `address`. `None` if there is no such memory, or if the kernel does not let a process read
@@ -24,6 +26,43 @@ pub(crate) fn bytes(address: *const u8, len: usize) -> Option<Vec<u8>> {
     Some(copy)
 }
 
+/// The word at `address`. `None` as for [`value`], and if the address is not aligned.
+pub(crate) fn word(address: usize) -> Option<usize> {
+    if !address.is_multiple_of(align_of::<usize>()) {
+        return None;
+    }
+    // SAFETY: any bytes are a valid number.
+    value(std::ptr::without_provenance::<usize>(address)).map(|word| unsafe { word.assume_init() })
+}
+
+/// Fills `to` with the bytes at `address`. Returns false if they cannot all be read.
+pub(crate) fn copy(address: usize, to: &mut [u8]) -> bool {
+    copy_out(std::ptr::without_provenance(address), to.as_mut_ptr(), to.len())
+}
+
+/// Words of memory that may change at any time, copied a page at a time. Two words of a page are of the same moment.
+#[derive(Debug, Default)]
+pub(crate) struct Pages(RefCell<HashMap<usize, Option<Vec<u8>>>>);
+
+impl Pages {
+    const BYTES: usize = 4096;
+
+    /// The word at `address`. `None` as for [`word`].
+    pub(crate) fn word(&self, address: usize) -> Option<usize> {
+        if !address.is_multiple_of(align_of::<usize>()) {
+            return None;
+        }
+        let start = address / Self::BYTES * Self::BYTES;
+        let mut pages = self.0.borrow_mut();
+        let page = pages
+            .entry(start)
+            .or_insert_with(|| bytes(std::ptr::without_provenance(start), Self::BYTES))
+            .as_ref()?;
+        let at = address - start;
+        Some(usize::from_ne_bytes(page[at..at + size_of::<usize>()].try_into().expect("a word")))
+    }
+}
+
 /// Copies `len` bytes, for which `to` must have room. Returns false if not all could be copied.
 fn copy_out(from: *const u8, to: *mut u8, len: usize) -> bool {
     let ours = libc::iovec { iov_base: to.cast(), iov_len: len };
@@ -36,7 +75,7 @@ fn copy_out(from: *const u8, to: *mut u8, len: usize) -> bool {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use super::{bytes, value};
+    use super::{Pages, bytes, value};
 
     #[test]
     fn mapped_memory_is_copied_and_other_addresses_give_none() {
@@ -46,5 +85,13 @@ mod tests {
         assert_eq!(unsafe { copy.assume_init() }, number);
         assert_eq!(bytes("green".as_ptr(), 5).unwrap(), b"green");
         assert!(value(std::ptr::without_provenance::<u64>(8)).is_none());
+        let words = [1_usize, 2, 3];
+        let pages = Pages::default();
+        for (index, word) in words.iter().enumerate() {
+            let address = (&raw const words[index]).addr();
+            assert_eq!((pages.word(address), super::word(address)), (Some(*word), Some(*word)));
+            assert_eq!(pages.word(address + 1), None);
+        }
+        assert_eq!((pages.word(8), super::word(8)), (None, None));
     }
 }

@@ -35,6 +35,29 @@ pub(crate) fn is_regular(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(matches!(kind, FileType::RegularFile | FileType::Directory | FileType::BlockDevice))
 }
 
+/// Whether the open file is in non-blocking mode; true if it is not open.
+#[cfg(feature = "own-tls")]
+#[inline]
+pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> bool {
+    fcntl_getfl(fd).map_or(true, |flags| flags.contains(OFlags::NONBLOCK))
+}
+
+/// How long a call of a socket may wait, to read or to write; `None` is for ever, and for what is no socket.
+#[cfg(feature = "own-tls")]
+pub(crate) fn timeout(fd: BorrowedFd<'_>, reads: bool) -> Option<std::time::Duration> {
+    use rustix::net::sockopt::{Timeout, socket_timeout};
+    socket_timeout(fd, if reads { Timeout::Recv } else { Timeout::Send }).ok().flatten()
+}
+
+/// Whether the descriptor is a stream socket of TCP.
+#[cfg(feature = "own-tls")]
+pub(crate) fn is_tcp_stream(fd: BorrowedFd<'_>) -> bool {
+    use rustix::net::{AddressFamily, SocketType, sockopt};
+    sockopt::socket_type(fd).is_ok_and(|kind| kind == SocketType::STREAM)
+        && sockopt::socket_domain(fd)
+            .is_ok_and(|family| matches!(family, AddressFamily::INET | AddressFamily::INET6))
+}
+
 pub(crate) fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(fd, buffer)?)
 }

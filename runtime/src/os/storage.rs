@@ -12,19 +12,30 @@ use abaca_asm::stack::{Fixture, Stack};
 use abaca_tls::Block;
 pub(crate) use abaca_tls::Carrier as Lender;
 
-/// Checks that this process can have such storage. Returns how many bytes of each stack it takes.
+/// What such storage needs of each stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Needs {
+    /// What the storage takes.
+    pub(crate) block_bytes: usize,
+    /// The least size of a stack, the storage included, of which libc tells the truth.
+    pub(crate) least_stack_bytes: usize,
+}
+
+/// Checks that this process can have such storage. Returns what it needs.
 ///
 /// # Errors
 ///
 /// * [`Unsupported`](io::ErrorKind::Unsupported), with the reason.
-pub(crate) fn prepare() -> io::Result<usize> {
+pub(crate) fn prepare() -> io::Result<Needs> {
+    // It knows more of the reason than the switch.
+    let support = abaca_tls::support()?;
     if !can_switch_with() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "fibers have thread-local storage of their own only where the switch is written by hand, and without a sanitizer",
         ));
     }
-    Ok(abaca_tls::support()?.block_bytes())
+    Ok(Needs { block_bytes: support.block_bytes(), least_stack_bytes: support.least_stack_bytes() })
 }
 
 /// A block as the fixture of a stack.
@@ -97,4 +108,15 @@ pub(crate) unsafe fn renew() {
 pub(crate) unsafe fn borrow_from(lender: &Lender) {
     // SAFETY: the block is in use by the caller alone, which allocates nothing meanwhile.
     unsafe { lender.lend(abaca_tls::thread_pointer()) };
+}
+
+/// Gives back what [`borrow_from`] has borrowed.
+///
+/// # Safety
+///
+/// As there. The caller allocates and frees nothing until it has left the lender's thread.
+#[cold]
+pub(crate) unsafe fn give_back_to(lender: &Lender) {
+    // SAFETY: the caller's promise.
+    unsafe { lender.take_back(abaca_tls::thread_pointer()) };
 }

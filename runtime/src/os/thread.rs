@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "a system call")]
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
@@ -15,6 +16,32 @@ use super::stderr;
 
 /// Starts a thread that runs `body`.
 pub(crate) fn start(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    as_kernel_threads(|| start_thread(name, body))
+}
+
+thread_local! {
+    static KERNEL_THREADS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a thread that the caller starts is to be one of the kernel's, where `pthread_create` would make a fiber.
+#[cfg(feature = "own-tls")]
+pub(crate) fn wants_kernel_threads() -> bool {
+    KERNEL_THREADS.get()
+}
+
+/// Calls `f`, in which the threads that the caller starts are the kernel's.
+pub(crate) fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            KERNEL_THREADS.set(self.0);
+        }
+    }
+    let _restore = Restore(KERNEL_THREADS.replace(true));
+    f()
+}
+
+fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.clone()).spawn(move || {
         // If this fails, handlers run on the alternate stack that `std` provides, if it does.
         let _signal_stack = AlternateStack::install();
@@ -30,6 +57,28 @@ pub(crate) fn start(name: String, body: impl FnOnce() + Send + 'static) -> io::R
 pub(crate) fn id() -> i32 {
     // SAFETY: gettid(2) has no preconditions.
     unsafe { libc::gettid() }
+}
+
+/// The lowest address and the end of the calling thread's own stack.
+pub(crate) fn stack_bounds() -> Option<(usize, usize)> {
+    let mut attributes = std::mem::MaybeUninit::uninit();
+    // SAFETY: the call initialises the attributes, if it succeeds; they are destroyed below.
+    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    let (mut bottom, mut bytes) = (std::ptr::null_mut(), 0);
+    // SAFETY: as above; the results are live locals.
+    let result = unsafe {
+        let result = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut bottom, &raw mut bytes);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        result
+    };
+    (result == 0).then(|| (bottom.addr(), bottom.addr() + bytes))
+}
+
+/// How many threads the process has. `None` if the kernel does not tell.
+pub(crate) fn count() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
 }
 
 /// Aborts the process. The panic hook has reported the panic.

@@ -29,6 +29,19 @@ pub(crate) fn of(thread_id: i32) -> ThreadState {
     }
 }
 
+/// The program counter and the stack pointer of a thread that is in a system call. `None` if it is in none, or the kernel does not
+/// tell.
+pub(crate) fn place_of(thread_id: i32) -> Option<(usize, usize)> {
+    let text = fs::read_to_string(format!("/proc/self/task/{thread_id}/syscall")).ok()?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let address = |word: &str| usize::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+    // The number of the call, its six arguments, and the two.
+    match words[..] {
+        [_, _, _, _, _, _, _, sp, pc] => Some((address(pc)?, address(sp)?)),
+        _ => None,
+    }
+}
+
 /// Whether this is futex(2), in which locks of `std::sync` and of C libraries wait.
 pub(crate) fn is_futex(call: i64) -> bool {
     call == libc::SYS_futex

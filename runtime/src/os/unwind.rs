@@ -125,6 +125,16 @@ impl Path {
     }
 }
 
+/// The address at which the program, or the library of which this is a part, is loaded.
+#[cfg(feature = "backtrace")]
+pub(crate) fn program() -> usize {
+    unsafe extern "C" {
+        /// The linker's name for the first byte of the file.
+        safe static __ehdr_start: u8;
+    }
+    (&raw const __ehdr_start).addr()
+}
+
 /// Notes the relay, the function that starts at `function`. Must be called inside of the relay's catch.
 #[inline(never)]
 pub(crate) fn note_relay(function: usize) {

@@ -135,6 +135,17 @@ pub(crate) fn require_unwinding() {
     }
 }
 
+/// Notes that a call of C has been ended, which returns an error instead of unwinding.
+#[cfg(feature = "own-tls")]
+#[cold]
+pub(crate) fn note_ended_call() {
+    with_me(|chain, me| {
+        if let Some(target) = crate::scheduler::cancel::pending(chain, me) {
+            chain.note_ended_call(target);
+        }
+    });
+}
+
 /// Begins the caller's cancellation: from now on its waits last to their end again.
 #[cold]
 pub(crate) fn begin_cancellation() -> Cancellation {
@@ -258,6 +269,10 @@ pub(crate) fn run_inside<T>(cancel_scope: &mut CancelScope, f: impl FnOnce(&Canc
     let cancel_scope = inside.cancel_scope();
     let result = catch_and_resume(&cancel_scope.mark, || f(cancel_scope));
     match result {
+        // The scope has ended a call in `f` that could not unwind, and returned an error. What `f` has made of that counts no more
+        // than what it would have been about to do after an unwinding.
+        Ok(_) if cancel_scope.has_ended_call() => None,
+        Err(payload) if cancel_scope.has_ended_call() && !payload.is::<Cancelled>() => None,
         Ok(value) => Some(value),
         Err(payload) => match payload.downcast_ref::<Cancelled>() {
             // A payload that user code kept, or that is another fiber's, may name a cancel scope that has ended, whose address is

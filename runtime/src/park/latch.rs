@@ -77,7 +77,7 @@ impl Latch {
 
     /// Waits until the count may be zero or the caller is cancelled. `None` if the count is zero already.
     pub(crate) fn wait_once(&self, reason: Reason) -> Option<Outcome> {
-        let waiter = park::waiter();
+        let waiter = park::waiter().on(ptr::from_ref(self).cast());
         {
             let mut state = self.0.lock();
             if state.count == 0 {

@@ -54,7 +54,10 @@
 // Every wait of the runtime makes a `Waiter` with `waiter`, registers it where its waker will find it, and calls `wait`. The
 // waker claims the waiter and passes the wake-up to `wake`. `README.md` beside this file tells how it works.
 
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod by_address;
 pub(crate) mod cancel;
+pub(crate) mod holder;
 pub(crate) mod latch;
 #[cfg(all(test, loom))]
 mod model_cancel;
@@ -71,6 +74,8 @@ pub use wait_queue::{WaitQueue, WaitQueueGuard, Wakeup};
 
 pub(crate) use crate::scheduler::cancel::{cancel, end_wait_within};
 pub(crate) use crate::scheduler::{is_alone, is_elsewhere, spend_as, wake};
+#[cfg(feature = "own-tls")]
+pub(crate) use cancel::note_ended_call;
 pub(crate) use cancel::{
     Cancellation, begin_cancellation, is_cancelled, is_cancelling, require_unwinding, run_inside, shield,
     unwind, unwinds_cancelled, with_chain,

@@ -27,6 +27,10 @@ pub(crate) struct Waiter {
 pub(crate) struct Wakeup(Thread);
 
 impl Waiter {
+    pub(crate) fn on(self, _object: *const ()) -> Self {
+        self
+    }
+
     pub(crate) fn claim(&self, outcome: Outcome) -> Option<Wakeup> {
         let thread = self.thread.clone();
         self.state

@@ -76,12 +76,12 @@ fn suspend_in_wait(
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let worker = home();
-    header.set_waiting(if is_visible { waiter } else { ptr::null() }, reason);
+    header.set_waiting(if is_visible { waiter } else { ptr::null() }, reason, worker.coarse_now());
     match deadline {
         None => worker.suspend(me),
         Some(at) => block_until(&worker, me, waiter, at),
     }
-    header.set_waiting(ptr::null(), Reason::None);
+    header.end_waiting();
 }
 
 /// `suspend_in_wait` inside of cancel scopes.
@@ -91,11 +91,11 @@ fn suspend_in_scopes(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let worker = home();
-    header.set_waiting(waiter, reason);
+    header.set_waiting(waiter, reason, worker.coarse_now());
     let own_ns = until.own.map(|own| worker.shared().ns_at(own));
     let bound = Bound { fiber: me, waiter, at: Cell::new(Some(at)), own_ns, has_ended_wait: until.by_bound };
     wait_with_entry(&worker, me, &Entry::new(bound.to_owner()), at);
-    header.set_waiting(ptr::null(), Reason::None);
+    header.end_waiting();
 }
 
 /// `block` with a timer, whose entry lives in this frame.

@@ -31,6 +31,7 @@ use crate::os::epoll::{
     BROKEN, Epoll, EventBuffer, EventFd, READ_ENDED, READABLE, URGENT, WRITABLE, wait_one,
 };
 use crate::os::fork::Generation;
+use crate::queue::Count;
 
 /// The key of the eventfd, which no registration has.
 const NOTIFY: u64 = u64::MAX;
@@ -48,6 +49,9 @@ pub(crate) struct Poller {
     /// Held from the lookup of a registration to the publication of a new one.
     registering: Mutex<()>,
     is_shut_down: AtomicBool,
+    /// How often the poller's thread has asked the kernel, and for how many descriptors there was an event.
+    rounds: Count,
+    events: Count,
     /// The process that polls. A forked copy of it must not change the epoll instance.
     generation: Generation,
 }
@@ -71,14 +75,17 @@ impl Poller {
             buffer: Mutex::new(EventBuffer::new(BATCH)),
             registering: Mutex::new(()),
             is_shut_down: AtomicBool::new(false),
+            rounds: Count::default(),
+            events: Count::default(),
             generation: Generation::current(),
         }))
     }
 
-    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, wake: impl FnMut(Wakeup)) {
+    /// Waits for events (`None`: without a timeout) and passes their wake-ups to `wake`. Returns early after a notification. Returns
+    /// the number of events.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, wake: impl FnMut(Wakeup)) -> u64 {
         let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.collect(&mut buffer, timeout, wake, || {});
+        self.collect(&mut buffer, timeout, wake, || {})
     }
 
     /// Passes the wake-ups of the events that are there to `wake`, in the place of the thread that waits here and is busy. From any
@@ -100,11 +107,13 @@ impl Poller {
         timeout: Option<Duration>,
         mut wake: impl FnMut(Wakeup),
         notified: impl Fn(),
-    ) {
+    ) -> u64 {
+        let mut events = 0;
         let result = self.epoll.wait(buffer, timeout, |event| {
             if event.key == NOTIFY {
                 return notified();
             }
+            events += 1;
             let Some(slot) = self.registry.find(event.key) else { return };
             let event_of = |ready: u32, hints_off: u32| match event.bits {
                 bits if bits & (hints_off | BROKEN) != 0 => Event::HintsOff,
@@ -113,7 +122,10 @@ impl Poller {
             };
             slot.event([event_of(READABLE, READ_ENDED | URGENT), event_of(WRITABLE, 0)], &mut wake);
         });
+        self.rounds.add(1);
+        self.events.add(events);
         result.expect("epoll_wait on an epoll instance of our own fails only when interrupted");
+        events
     }
 
     /// Ends the current [`wait`](Self::wait), or the next one.
@@ -124,6 +136,11 @@ impl Poller {
     /// Whether there is an event to take. From any thread.
     pub(crate) fn has_events(&self) -> bool {
         wait_one(self.epoll.as_fd(), true, Some(Duration::ZERO)).unwrap_or(false)
+    }
+
+    /// How often [`wait`](Self::wait) was called, and how many events it got. From any thread.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.rounds.get(), self.events.get())
     }
 
     /// Waits until there is an event to take, here or in the `other` poller, or `summons` is readable. Takes nothing. Returns false if the
@@ -161,6 +178,18 @@ impl Poller {
         let (index, key) = self.registry.occupy();
         self.epoll.add(fd, key).inspect_err(|_| self.registry.vacate(index))?;
         Ok(index)
+    }
+
+    /// Watches `fd` again for the registration with this index.
+    #[cfg(feature = "own-tls")]
+    fn renew(&self, fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+        self.epoll.renew(fd, self.registry.key_of(index))
+    }
+
+    /// Gives a registration's slot back, whose descriptor was closed, or has another number.
+    #[cfg(feature = "own-tls")]
+    fn abandon(&self, index: u32) {
+        self.registry.vacate(index);
     }
 
     fn deregister(&self, fd: BorrowedFd<'_>, index: u32) {

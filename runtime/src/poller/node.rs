@@ -7,6 +7,8 @@
 
 use std::cell::Cell;
 use std::ptr;
+#[cfg(feature = "own-tls")]
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::Context;
 
@@ -35,6 +37,9 @@ pub(crate) struct Node {
 /// The waiter of a fiber or of an async task.
 enum Wait {
     Fiber(Waiter),
+    /// A fiber's that waits for several descriptors.
+    #[cfg(feature = "own-tls")]
+    Shared(NonNull<Waiter>),
     Task(FutureWaiter),
 }
 
@@ -61,6 +66,16 @@ impl Node {
     /// by [`Entry::wake_next_in_line`](super::slot::Entry::wake_next_in_line).
     pub(crate) fn in_line(waiter: Waiter) -> Self {
         Self { is_in_line: true, ..Self::new(waiter) }
+    }
+
+    /// One of several nodes with the same waiter: the first event that claims it ends the wait.
+    ///
+    /// # Safety
+    ///
+    /// The waiter outlives the node, and stays where it is.
+    #[cfg(feature = "own-tls")]
+    pub(crate) unsafe fn sharing(waiter: &Waiter) -> Self {
+        Self::from_wait(Wait::Shared(NonNull::from(waiter)))
     }
 
     fn from_wait(wait: Wait) -> Self {
@@ -101,6 +116,9 @@ impl Node {
     pub(crate) fn waiter(&self) -> &Waiter {
         match &self.wait {
             Wait::Fiber(waiter) => waiter,
+            #[cfg(feature = "own-tls")]
+            // SAFETY: the promise of `sharing`.
+            Wait::Shared(waiter) => unsafe { waiter.as_ref() },
             Wait::Task(task) => task.waiter(),
         }
     }

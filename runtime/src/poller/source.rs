@@ -169,6 +169,39 @@ impl Source {
         }
     }
 
+    /// Makes sure that the latest registration is of the file that `fd` is now. Nodes that are linked stay so.
+    ///
+    /// # Errors
+    ///
+    /// The error of `epoll_ctl`: EBADF if `fd` is not open.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn renew(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        match self.latest() {
+            Some(latest) if latest.duplicate.is_none() => latest.poller.renew(fd, latest.index),
+            _ => Ok(()),
+        }
+    }
+
+    /// Wakes all who wait, with all registrations: they look again.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn wake_all(&self, mut wake: impl FnMut(Wakeup)) {
+        let mut next = self.0.get();
+        while let Some(registration) = next {
+            registration.slot().event([Event::Ready; 2], &mut wake);
+            next = registration.next.get().map(|boxed| &**boxed);
+        }
+    }
+
+    /// Gives all registrations up. Their descriptor is closed, or has another number by now, so the kernel is not told.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn abandon(&mut self) {
+        let mut next = self.0.take();
+        while let Some(mut registration) = next {
+            next = registration.next.take().map(|boxed| *boxed);
+            registration.poller.abandon(registration.index);
+        }
+    }
+
     /// Undoes all registrations.
     pub(crate) fn deregister(&mut self, fd: BorrowedFd<'_>) {
         let mut next = self.0.take();

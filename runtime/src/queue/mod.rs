@@ -9,8 +9,12 @@
 //! * [`Sleepers`]: which worker to wake for work that any worker may take.
 //! * [`SpinLock`]: guards wait lists and channel buffers.
 //! * [`AdaptiveSpin`]: whether spinning before parking pays.
+//! * [`EventRing`]: a worker's last events, for others to copy.
+//! * [`Count`]: what a worker did, for others to read.
 
 mod adaptive_spin;
+mod count;
+mod event_ring;
 mod inbox;
 #[cfg(test)]
 mod item;
@@ -22,6 +26,8 @@ mod spin_lock;
 mod steal;
 
 pub(crate) use adaptive_spin::AdaptiveSpin;
+pub(crate) use count::Count;
+pub(crate) use event_ring::{Event, EventRing};
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use ring::{Linked, Links, Ring};

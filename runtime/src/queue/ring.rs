@@ -17,6 +17,9 @@ pub(crate) struct Links<T> {
 }
 
 impl<T> Links<T> {
+    /// Where the address of the next item is; for debuggers.
+    pub(crate) const NEXT: usize = std::mem::offset_of!(Self, next);
+
     #[inline]
     pub(crate) const fn new() -> Self {
         Self { previous: Cell::new(ptr::null()), next: Cell::new(ptr::null()) }

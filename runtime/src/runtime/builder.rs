@@ -1,30 +1,24 @@
-//! The builder: the settings of a runtime, and its start. Nothing else reads the environment.
+//! The builder: the settings of a runtime, and its start. `environment.rs` reads the environment.
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use abaca_asm::stack::DEFAULT_STACK_BYTES;
 
 use super::Runtime;
 use super::crew::Crew;
+use super::deadlock::{self, DeadlockPolicy};
+use super::dump_signal;
+use super::poller::Poller;
 use crate::cell::contained;
+use crate::observe::Server;
+use crate::observe::flight::Recorder;
 use crate::poller;
 use crate::pool::{self, Pool};
 use crate::scheduler::{self, Hooks, Pollers, Reporting, Shared, StackSupply};
-
-/// The threads that wait for events of the operating system; see [`Builder::poller`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Poller {
-    /// Each worker has an epoll instance. An idle worker sleeps in it, a busy one looks at it now and then.
-    #[default]
-    Workers,
-    /// One thread waits for all events and hands the wake-ups to the workers.
-    Thread,
-}
 
 /// Settings of a [`Runtime`]: workers, stacks, limits, hooks and reports. Made by [`Runtime::builder`].
 ///
@@ -37,10 +31,10 @@ pub enum Poller {
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct Builder {
-    workers: Option<usize>,
+    pub(super) workers: Option<usize>,
     stack_bytes: usize,
     max_fibers: usize,
-    poller: Option<Poller>,
+    pub(super) poller: Option<Poller>,
     name: String,
     shutdown_timeout: Duration,
     pub(crate) blocking: pool::Settings,
@@ -48,15 +42,16 @@ pub struct Builder {
     on_thread_stop: Option<Hook>,
     hooks: Hooks,
     pub(super) reporting: Reporting,
+    pub(super) recorder: Option<Recorder>,
+    pub(super) observe_at: Option<PathBuf>,
+    pub(super) deadlock: DeadlockPolicy,
+    pub(super) dump_on_sigquit: bool,
     #[cfg(feature = "own-tls")]
     pub(super) storage: super::own_tls::Settings,
 }
 
 /// A callback that worker threads call.
 type Hook = Arc<dyn Fn() + Send + Sync>;
-
-/// The most workers of one runtime.
-const MAX_WORKERS: usize = 1024;
 
 /// Calls a hook and contains its panic: a worker thread that unwinds would leave its fibers behind, and the shutdown would wait
 /// for it.
@@ -81,6 +76,10 @@ impl Default for Builder {
             on_thread_stop: None,
             hooks: Hooks::default(),
             reporting: Reporting::default(),
+            recorder: None,
+            observe_at: None,
+            deadlock: DeadlockPolicy::default(),
+            dump_on_sigquit: false,
             #[cfg(feature = "own-tls")]
             storage: super::own_tls::Settings::default(),
         }
@@ -123,20 +122,6 @@ impl Builder {
         self
     }
 
-    /// Sets which threads wait for events of the operating system. Default: the environment variable `ABACA_POLLER` (`workers` or
-    /// `thread`), else [`Poller::Workers`].
-    ///
-    /// ```
-    /// use abaca::runtime::Poller;
-    ///
-    /// let runtime = abaca::Runtime::builder().poller(Poller::Thread).build().unwrap();
-    /// assert_eq!(runtime.run(|| 6 * 7), 42);
-    /// ```
-    pub fn poller(mut self, poller: Poller) -> Self {
-        self.poller = Some(poller);
-        self
-    }
-
     /// Sets the prefix of the threads' names. Default: `abaca`, for `abaca-worker-0` and so on. It must not contain a NUL.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -173,7 +158,7 @@ impl Builder {
     }
 
     /// Sets a hook that each worker thread calls before it runs fibers: to pin it to a CPU, to set its priority. A panic of the
-    /// hook is reported and otherwise ignored.
+    /// hook is reported and otherwise ignored. Where workers may change their threads (`own_tls`), spare threads call it as well.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -188,7 +173,8 @@ impl Builder {
         self
     }
 
-    /// Sets a hook that each worker thread calls before it ends. A panic of the hook is reported and otherwise ignored.
+    /// Sets a hook that each thread that has called that of [`on_thread_start`](Self::on_thread_start) calls before it ends. A panic
+    /// of the hook is reported and otherwise ignored.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.on_thread_stop = Some(Arc::new(hook));
         self
@@ -273,6 +259,7 @@ impl Builder {
     ///   name with a NUL, a blocking pool without threads, or a value of an environment variable that does not parse.
     /// * [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported): fibers are to have thread-local storage of their own, and this
     ///   machine or build cannot do that. The error says why.
+    /// * [`ErrorKind::AddrInUse`](io::ErrorKind::AddrInUse): there is a file where the runtime is to be [observed](Self::observe_at).
     /// * The error of the operating system, if it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
     #[cfg_attr(
         not(feature = "own-tls"),
@@ -295,26 +282,36 @@ impl Builder {
             Poller::Thread => Pollers::Thread(poller::Poller::new()?),
         };
         #[cfg(feature = "own-tls")]
-        let block_bytes = self.storage.prepare()?;
+        let needs = self.storage.prepare()?;
         #[cfg(feature = "own-tls")]
-        let stacks = match block_bytes {
-            Some(bytes) => StackSupply::with_blocks(self.stack_bytes, bytes),
+        let stacks = match needs {
+            Some(needs) => StackSupply::with_blocks(self.stack_bytes, needs),
             None => StackSupply::new(self.stack_bytes),
         };
         #[cfg(not(feature = "own-tls"))]
         let stacks = StackSupply::new(self.stack_bytes);
         let blocking = Arc::new(Pool::new(&self.name, self.blocking.check()?));
+        let socket_path = self.socket_path();
         let shared =
             Shared::new(workers, stacks, pollers, blocking, self.max_fibers, self.hooks, self.reporting)?;
+        super::recording::start(&shared, self.recorder.as_ref());
         let crew = Crew::new(Arc::clone(&shared));
+        let waits = Arc::default();
+        if !matches!(self.deadlock, DeadlockPolicy::Ignore) {
+            let (weak, roster) = (Arc::downgrade(&shared), crew.roster());
+            let on_quiet = deadlock::on_quiet(weak, &roster, Arc::clone(&waits), self.deadlock);
+            let _ = shared.on_quiet.set(Box::new(on_quiet));
+        }
         let mut runtime = Runtime {
             shared: Arc::clone(&shared),
             crew: Some(crew),
+            server: None,
+            waits,
             shutdown_timeout: self.shutdown_timeout,
         };
         let crew = runtime.crew.as_mut().expect("it has not ended");
         #[cfg(feature = "own-tls")]
-        if block_bytes.is_some() {
+        if needs.is_some() {
             let (roster, name) = (crew.roster(), format!("{}-spare", self.name));
             let (start, stop) = (self.on_thread_start.clone(), self.on_thread_stop.clone());
             let weak = Arc::downgrade(&shared);
@@ -349,31 +346,15 @@ impl Builder {
             let shared = Arc::clone(&shared);
             crew.start_thread(format!("{}-poller", self.name), move || scheduler::run_poller(&shared))?;
         }
+        let weak = Arc::downgrade(&shared);
         crew.start_thread(format!("{}-monitor", self.name), move || scheduler::run_monitor(&shared))?;
+        runtime.server = socket_path.map(|path| Server::start(&path, weak)).transpose()?;
+        if self.dump_on_sigquit {
+            let (listener, body) = dump_signal::listen()?;
+            crew.listener = Some(listener);
+            crew.start_thread(format!("{}-sigquit", self.name), body)?;
+        }
         Ok(runtime)
-    }
-
-    fn worker_count(&self) -> io::Result<usize> {
-        let workers = match (self.workers, std::env::var("ABACA_WORKERS")) {
-            (Some(workers), _) => workers,
-            (None, Ok(text)) => {
-                text.parse().map_err(|_| invalid("ABACA_WORKERS is a number of worker threads"))?
-            }
-            (None, Err(_)) => thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS),
-        };
-        if workers == 0 || workers > MAX_WORKERS {
-            return Err(invalid("a runtime has 1 to 1024 workers"));
-        }
-        Ok(workers)
-    }
-
-    fn poller_kind(&self) -> io::Result<Poller> {
-        match (self.poller, std::env::var("ABACA_POLLER").as_deref()) {
-            (Some(poller), _) => Ok(poller),
-            (None, Ok("workers") | Err(_)) => Ok(Poller::Workers),
-            (None, Ok("thread")) => Ok(Poller::Thread),
-            (None, Ok(_)) => Err(invalid("ABACA_POLLER is `workers` or `thread`")),
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ShutdownError;
+use super::dump_signal::Listener;
 use crate::cell::{Outcome, Reason};
 use crate::os;
 use crate::park;
@@ -19,6 +20,8 @@ use crate::scheduler::{self, Shared};
 pub(super) struct Crew {
     shared: Arc<Shared>,
     roster: Arc<Roster>,
+    /// Stopped before its thread is joined.
+    pub(super) listener: Option<Listener>,
 }
 
 /// The list of a runtime's threads. One of them may start another.
@@ -39,6 +42,11 @@ struct Threads {
 impl Roster {
     fn state(&self) -> MutexGuard<'_, Threads> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many threads have not ended.
+    pub(super) fn running(&self) -> usize {
+        self.state().running
     }
 
     /// Starts a thread that runs `body`.
@@ -82,11 +90,10 @@ pub(super) enum Report {
 
 impl Crew {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, roster: Arc::default() }
+        Self { shared, roster: Arc::default(), listener: None }
     }
 
-    /// The list of the threads, for one that starts another.
-    #[cfg(feature = "own-tls")]
+    /// The list of the threads, for one that starts another, or counts them.
     pub(super) fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster)
     }
@@ -126,7 +133,7 @@ impl Crew {
             // The fibers end by themselves. But nobody reports those that do not.
             return take(&stopping.crew).map_or(Ok(()), |crew| Err(crew.abandon()));
         }
-        while waits && let Some(outcome) = stopping.done.wait_once(Reason::Join) {
+        while waits && let Some(outcome) = stopping.done.wait_once(Reason::Blocking) {
             match (outcome, report) {
                 (Outcome::Cancelled, Report::Caller) => park::unwind(),
                 (Outcome::Cancelled, Report::Stderr) => break,
@@ -139,6 +146,7 @@ impl Crew {
     /// Ends the runtime, and blocks the thread meanwhile.
     fn stop(self, timeout: Duration, report: Report) -> Result<(), ShutdownError> {
         self.shared.close();
+        self.listener.iter().for_each(Listener::stop);
         if let Err(error) = self.await_end(timeout) {
             if report == Report::Stderr {
                 eprintln!("abaca: {error}");

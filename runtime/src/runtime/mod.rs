@@ -23,9 +23,15 @@
 
 mod builder;
 mod crew;
+mod deadlock;
+mod dump_signal;
+mod environment;
+mod observing;
 #[cfg(feature = "own-tls")]
 mod own_tls;
 mod panic_report;
+mod poller;
+mod recording;
 mod stalls;
 
 use std::fmt;
@@ -34,12 +40,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::scheduler::{Activity, Stall};
-pub use builder::{Builder, Poller};
+pub use builder::Builder;
+pub use deadlock::DeadlockPolicy;
+#[cfg(feature = "own-tls")]
+pub(crate) use own_tls::own_tls_by_default;
+pub use poller::Poller;
 
 use crew::{Crew, Report};
 
-use crate::cell::NoStack;
+use crate::cell::{Cancelled, NoStack};
 use crate::fiber::{self, JoinHandle, SpawnError};
+use crate::observe::{Metrics, Server};
 use crate::pool;
 use crate::scheduler::{self, Shared};
 
@@ -85,8 +96,11 @@ impl std::error::Error for ShutdownError {}
 /// ```
 pub struct Runtime {
     pub(crate) shared: Arc<Shared>,
+    /// Ended before the crew is.
+    server: Option<Server>,
     /// `None` once the runtime is shut down.
     crew: Option<Crew>,
+    waits: Arc<deadlock::Waits>,
     shutdown_timeout: Duration,
 }
 
@@ -138,8 +152,14 @@ impl Runtime {
             Ok(handle) => handle,
             Err(error) => panic!("failed to spawn the main fiber: {error}"),
         };
-        match NoStack::of(crate::park::shield(|| handle.join_veiled())) {
-            Ok(result) => result.unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
+        let main = handle.fiber().clone();
+        let joined = self.waits.during(&main, || crate::park::shield(|| handle.join_veiled()));
+        match NoStack::of(joined) {
+            Ok(Ok(result)) => result,
+            Ok(Err(payload)) => match self.waits.message() {
+                Some(message) if payload.is::<Cancelled>() => panic!("{message}"),
+                _ => std::panic::resume_unwind(payload),
+            },
             // No panic was reported: the fiber never began, for want of a stack.
             Err(error) => panic!("failed to start the main fiber: {error}"),
         }
@@ -184,6 +204,7 @@ impl Runtime {
     /// assert_eq!(runtime.try_spawn(|| ()).unwrap_err(), SpawnError::LimitReached { max_fibers: 1 });
     /// first.cancel();
     /// ```
+    #[track_caller]
     pub fn try_spawn<F, T>(&self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -212,6 +233,18 @@ impl Runtime {
     /// ```
     pub fn blocking_metrics(&self) -> pool::Metrics {
         self.shared.blocking.metrics()
+    }
+
+    /// What the runtime has done and has now: fibers, workers, pollers, stacks.
+    ///
+    /// ```
+    /// let runtime = abaca::Runtime::builder().workers(2).build().unwrap();
+    /// runtime.run(|| abaca::spawn(|| ()).join().unwrap());
+    /// let metrics = runtime.metrics();
+    /// assert_eq!((metrics.workers.len(), metrics.spawned, metrics.live), (2, 2, 0));
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        Metrics::of(&self.shared)
     }
 
     /// Shuts the runtime down: accepts no new fibers, [cancels](crate::cancel) the fibers that are left, and waits until they
@@ -249,12 +282,14 @@ impl Runtime {
         let Some(crew) = self.crew.take_if(|crew| !crew.waits_for_caller()) else {
             panic!("a runtime cannot be shut down from one of its fibers: drop it there")
         };
+        self.server = None;
         crew.end(timeout, Report::Caller)
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        self.server = None;
         if let Some(crew) = self.crew.take() {
             let _ = crew.end(self.shutdown_timeout, Report::Stderr);
         }

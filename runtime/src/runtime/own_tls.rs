@@ -1,6 +1,7 @@
 //! The settings of fibers with thread-local storage of their own.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::builder::invalid;
 use super::{Builder, Runtime};
@@ -44,6 +45,22 @@ impl Runtime {
 /// How many threads there may be beyond one a worker, by default.
 const MAX_SPARE_THREADS: usize = 256;
 
+/// Whether runtimes have own storage where neither their builder nor the environment says so.
+static IS_DEFAULT: AtomicBool = AtomicBool::new(false);
+
+/// Makes own storage the default of the runtimes that are built from now on.
+///
+/// # Errors
+///
+/// * [`Unsupported`](io::ErrorKind::Unsupported), with the reason.
+pub(crate) fn own_tls_by_default() -> io::Result<()> {
+    barrier::register()?;
+    storage::prepare()?;
+    // Relaxed: it publishes nothing.
+    IS_DEFAULT.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
 /// See the module's documentation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
@@ -61,8 +78,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How many bytes of each stack such storage takes; `None` if fibers share their worker's.
-    pub(super) fn prepare(&mut self) -> io::Result<Option<usize>> {
+    /// What such storage needs of each stack; `None` if fibers share their worker's.
+    pub(super) fn prepare(&mut self) -> io::Result<Option<storage::Needs>> {
         let is_wanted = match (self.own_tls, std::env::var("ABACA_OWN_TLS").as_deref()) {
             (Some(own_tls), _) => own_tls,
             (None, Ok("1")) => true,
@@ -70,7 +87,8 @@ impl Settings {
                 self.is_eager = true;
                 true
             }
-            (None, Ok("0") | Err(_)) => false,
+            (None, Ok("0")) => false,
+            (None, Err(_)) => IS_DEFAULT.load(Ordering::Relaxed),
             (None, Ok(_)) => return Err(invalid("ABACA_OWN_TLS is 0 or 1")),
         };
         if !is_wanted {
@@ -98,6 +116,7 @@ impl Builder {
     /// A switch takes some 13 ns longer on x86_64, and a parked fiber 4 KiB more. In a process that was started with
     /// `GLIBC_TUNABLES=glibc.rtld.optional_static_tls=0:glibc.rtld.nns=1` in its environment libc reserves nothing for libraries with
     /// variables of fixed places, of which `dlopen` may then refuse some, and a parked fiber takes 0.6 KiB more.
+    /// Each stack is at least as large as the C library's least one: 16 KiB, and on aarch64 128.
     ///
     /// ```
     /// use std::cell::Cell;
@@ -126,8 +145,8 @@ impl Builder {
     }
 
     /// Sets how many threads there may be beyond one a worker, for workers whose own thread is stuck in a fiber. Default: 256. Beyond
-    /// that, and where the operating system refuses a thread, a worker stays with its thread. A thread that has had no worker for
-    /// ten seconds ends.
+    /// that, and where the operating system refuses a thread, a worker stays with its thread; the report of a
+    /// [stall](Self::stall_threshold) says so. A thread that has had no worker for ten seconds ends.
     ///
     /// It has no effect unless fibers have [storage of their own](Self::own_tls). With 0, a worker leaves a thread that is
     /// stuck only for the thread of one that is idle.

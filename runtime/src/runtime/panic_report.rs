@@ -11,6 +11,7 @@ use std::panic;
 use std::sync::Once;
 
 use super::MAIN;
+use crate::observe::flight::record_panic;
 use crate::park;
 
 static WRAPPED: Once = Once::new();
@@ -26,6 +27,7 @@ pub(super) fn name_fibers() {
         panic::set_hook(Box::new(move |panic| {
             if park::on_fiber() {
                 announce();
+                record_panic();
             }
             before(panic);
         }));

@@ -15,8 +15,7 @@ impl Trace {
     /// The backtrace of the fiber whose header is at `fiber`, on the thread with this id. `None` if the fiber does not compute,
     /// or the thread runs another one by now.
     pub(super) fn of(thread_id: i32, fiber: usize) -> Option<Self> {
-        let here = || current_fiber().map_or(0, |fiber| fiber.as_ptr().addr());
-        let frames = trace_signal::trace(thread_id, here, fiber)?;
+        let frames = frames(thread_id, fiber)?;
         let mut text = String::new();
         for (index, frame) in frames.into_iter().enumerate() {
             write_frame(&mut text, index, frame);
@@ -27,6 +26,12 @@ impl Trace {
     pub(super) fn text(&self) -> &str {
         &self.0
     }
+}
+
+/// The frames of the fiber whose header is at `fiber`, as code addresses, innermost first. `None` as for [`Trace::of`].
+pub(super) fn frames(thread_id: i32, fiber: usize) -> Option<Vec<usize>> {
+    let here = || current_fiber().map_or(0, |fiber| fiber.as_ptr().addr());
+    trace_signal::trace(thread_id, here, fiber)
 }
 
 fn write_frame(text: &mut String, index: usize, frame: usize) {

@@ -21,6 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::here::present;
+use super::inspect::HubRequest;
 use super::shared::Shared;
 use super::worker::Worker;
 use super::{reach, wake};
@@ -42,6 +43,10 @@ pub(crate) fn deliverable(
     can_unwind: impl Fn(usize) -> bool,
 ) -> Option<Target> {
     let first = pending(chain, fiber)?;
+    #[cfg(feature = "own-tls")]
+    if fiber.is_some_and(|fiber| fiber.has(Flags::ENDS_IN_ERROR)) {
+        return Some(first);
+    }
     if first == Target::Fiber && can_unwind(0) {
         return Some(first);
     }
@@ -109,7 +114,7 @@ fn request_from_home(fiber: &Fiber, prepare: impl FnOnce(&Header) -> bool) {
             let all = 0..shared.workers.len();
             let receivers = home.map_or(all, |home| home..home + 1);
             for worker in &shared.workers[receivers] {
-                worker.remote.cancellations.push(fiber.clone());
+                worker.remote.requests.push(HubRequest::Cancel(fiber.clone()));
                 shared.unpark(worker);
             }
         }
@@ -163,24 +168,16 @@ pub(super) fn end_roaming_wait(worker: &Worker, fiber: &Header) -> Cancelling {
 }
 
 impl Worker {
-    /// Whether the cancellation of a fiber that may live here has been requested.
-    pub(super) fn must_cancel(&self) -> bool {
-        !self.remote.cancellations.is_empty()
-    }
-
-    /// Handles the cancellation requests. From the hub.
-    #[cold]
-    pub(super) fn cancel_requested(&self) {
-        while let Some(fiber) = self.remote.cancellations.take() {
-            let done = fiber.identity().with_header(|header| match header.owner() {
-                Ok(_) if header.is_roaming() => end_roaming_wait(self, header),
-                Ok(home) if ptr::eq(home.cast(), self) => end_wait(header),
-                _ => Cancelling::Nothing,
-            });
-            match done {
-                Some(Cancelling::Wake(wakeup)) => wake(wakeup),
-                Some(Cancelling::Nothing) | None => {}
-            }
+    /// Cancels `fiber`, which may live here. From the hub.
+    pub(super) fn cancel_requested(&self, fiber: &Fiber) {
+        let done = fiber.identity().with_header(|header| match header.owner() {
+            Ok(_) if header.is_roaming() => end_roaming_wait(self, header),
+            Ok(home) if ptr::eq(home.cast(), self) => end_wait(header),
+            _ => Cancelling::Nothing,
+        });
+        match done {
+            Some(Cancelling::Wake(wakeup)) => wake(wakeup),
+            Some(Cancelling::Nothing) | None => {}
         }
     }
 }

@@ -114,6 +114,20 @@ pub(super) fn renew_storage(_stack: &Stack) {}
 #[inline(always)]
 pub(super) fn arrive(_me: &Header, _worker: &Worker) {}
 
+/// Whether the fiber gives something back when it leaves its thread.
+#[inline(always)]
+pub(super) fn gives_back(_me: &Header) -> bool {
+    false
+}
+
+/// Gives back what the calling fiber has borrowed of its thread, which it is about to leave.
+#[inline(always)]
+pub(super) fn give_back(_me: &Header) {}
+
+/// [`give_back`] after the end of a fiber of this worker.
+#[inline(always)]
+pub(super) fn give_back_last(_worker: &Worker) {}
+
 /// Hides the calling fiber, or shows it again.
 #[inline(always)]
 pub(super) fn show_fiber(_fiber: Option<NonNull<Header>>) {}

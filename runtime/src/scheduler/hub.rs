@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use super::bound::Bound;
 use super::here;
+use super::recording::{Cause, Kind};
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
 use crate::cell::{Header, Outcome, Waiter, Wakeup};
+use crate::poller::Poller;
 use crate::queue::{AdaptiveSpin, Search, steal_half};
 
 /// The length from which a deque is worth stealing from, and waking a worker for, at once. A shorter one is stolen from
@@ -77,7 +79,10 @@ impl Worker {
     fn run_fibers(&self) -> Departure {
         loop {
             let run_next = || {
-                self.run_from(self.resume(self.find()?))?;
+                let fiber = self.find()?;
+                // Relaxed: a count, written by this thread alone.
+                self.remote.resumed.store(self.remote.resumed.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                self.run_from(self.resume(fiber))?;
                 while let Some(request) = self.refuse_next() {
                     self.run_from(Ok(request))?;
                 }
@@ -139,8 +144,8 @@ impl Worker {
         if self.must_close() {
             self.close();
         }
-        if self.must_cancel() {
-            self.cancel_requested();
+        if self.has_requests() {
+            self.serve_requests();
         }
         if self.tick_is_up() {
             self.check_everything();
@@ -165,8 +170,8 @@ impl Worker {
                 self.end_search(search);
                 return Ok(fiber);
             }
-            if self.must_cancel() {
-                self.cancel_requested();
+            if self.has_requests() {
+                self.serve_requests();
                 continue;
             }
             if self.shared().phase() == Phase::Closing {
@@ -230,6 +235,7 @@ impl Worker {
     fn expire_timers_and_poll(&self) -> Option<u64> {
         let matters = !self.wheel.is_empty() || self.polls() || self.tick.needs_time();
         let now_ns = matters.then(|| self.shared().now_ns())?;
+        self.set_coarse_now();
         self.expire_timers(now_ns);
         self.poll_now();
         Some(now_ns)
@@ -237,7 +243,9 @@ impl Worker {
 
     /// Makes every fiber ready whose deadline has passed.
     pub(super) fn expire_timers(&self, now_ns: u64) {
-        self.wheel.expire(now_ns, |entry| {
+        let mut expired = 0;
+        let mut expire = |entry: NonNull<crate::timer::Entry>| {
+            expired += 1;
             if let Some(bound) = Bound::of(entry) {
                 return self.expire_bound(entry, bound);
             }
@@ -247,7 +255,9 @@ impl Worker {
             if let Some(Wakeup::Fiber(fiber)) = waiter.claim(Outcome::TimedOut) {
                 self.make_ready(fiber);
             }
-        });
+        };
+        self.wake_for(Cause::Timer, || self.wheel.expire(now_ns, &mut expire));
+        self.remote.counters.timers.add(expired);
     }
 
     /// Whether this worker has to poll.
@@ -260,7 +270,15 @@ impl Worker {
         if let Some(poller) = self.shared().poller_of(self.index)
             && poller.registered() != 0
         {
-            poller.wait(Some(Duration::ZERO), super::wake);
+            self.poll(poller, Some(Duration::ZERO));
+        }
+    }
+
+    /// Waits for the poller's events, and wakes whom they are for.
+    pub(super) fn poll(&self, poller: &Poller, timeout: Option<Duration>) {
+        let events = self.wake_for(Cause::Poller, || poller.wait(timeout, super::wake));
+        if events > 0 {
+            self.record(Kind::Poll, 0, events);
         }
     }
 
@@ -320,14 +338,20 @@ impl Worker {
     }
 
     /// How many of this worker's fibers other workers could take.
-    pub(super) fn stealable(&self) -> usize {
+    pub(crate) fn stealable(&self) -> usize {
         self.remote.stealer.len() + usize::from(!self.remote.newest.is_empty())
     }
 
     /// Takes the older half of the victim's unstarted fibers, to run here oldest first. Returns the oldest.
     fn steal_half(&self, victim: &Worker) -> Option<NonNull<Header>> {
         let oldest = steal_half(&victim.remote.stealer, &self.deque);
-        oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())
+        let stolen = oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())?;
+        let counters = &self.remote.counters;
+        self.record(Kind::Steal, victim.index as u8, 1 + self.deque.len() as u64);
+        counters.steals.add(1);
+        // A thief has nothing of its own.
+        counters.stolen.add(1 + self.deque.len() as u64);
+        Some(stolen)
     }
 
     pub(super) fn next_random(&self) -> usize {

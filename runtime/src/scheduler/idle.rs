@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::hub::{Departure, WATCH};
+use super::recording::Kind;
 use super::worker::Worker;
 use crate::atomic::spin;
 use crate::os::slack;
@@ -27,6 +28,7 @@ impl Worker {
         shared.sleepers.announce(self.index, search);
         let work = shared.has_work_for_anyone();
         if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
+            self.remote.counters.sleeps.add(1);
             let began = shared.now_ns();
             let until = [self.wheel.next_deadline(), self.scavenger.due_ns()].into_iter().flatten().min();
             let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
@@ -46,14 +48,17 @@ impl Worker {
 
     /// Waits in the kernel until there is something to do, and takes the events of the poller.
     pub(super) fn wait_in_kernel(&self, timeout: Option<Duration>) {
+        self.record(Kind::Sleep, 0, 0);
         slack::sleep(timeout, |timeout| match self.shared().poller_of(self.index) {
-            Some(poller) => poller.wait(timeout, super::wake),
+            Some(poller) => self.poll(poller, timeout),
             None => self.remote.parker.park(timeout),
         });
+        self.record(Kind::Awake, 0, 0);
     }
 
     pub(super) fn end_sleep(&self) {
         self.remote.inbox.end_sleep();
+        self.set_coarse_now();
         self.shared().unpark_monitor();
     }
 

@@ -11,6 +11,8 @@ mod bound;
 mod budget;
 pub(crate) mod cancel;
 mod cost;
+mod counters;
+mod delivery;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
 #[cfg_attr(feature = "own-tls", path = "own_here.rs")]
@@ -18,13 +20,18 @@ mod here;
 mod hooks;
 mod hub;
 mod idle;
+pub(crate) mod inspect;
 mod monitor;
 mod monitor_parker;
+mod outside;
 #[cfg_attr(loom, path = "model_parker.rs")]
 mod parker;
+mod quiet;
 #[cfg_attr(loom, path = "model_reach.rs")]
 pub(crate) mod reach;
+mod recording;
 mod refusals;
+pub(crate) mod registry;
 mod relief;
 mod report;
 mod reporting;
@@ -49,13 +56,17 @@ pub(crate) use bound::Bound;
 pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
+pub(crate) use counters::{BOUNDS, Histogram};
 #[cfg(feature = "own-tls")]
-pub(crate) use handoff::Spares;
+pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
 #[cfg(feature = "own-tls")]
-pub(crate) use here::{pin, unpin};
+pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
+pub(crate) use recording::{
+    Cause, Decoded, Kind, OnTrigger, Trigger, record_bytes, record_text, set_recorder, trigger,
+};
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
@@ -64,7 +75,7 @@ pub(crate) use wake::{is_alone, is_elsewhere, wake};
 use worker::CROWDED;
 #[cfg(all(test, loom))]
 pub(crate) use worker::Stealable;
-pub(crate) use worker::Worker;
+pub(crate) use worker::{WORKER_OFFSETS, Worker};
 
 use crate::cell::{Flags, Header};
 use crate::os::{self, signal::watch_faults};
@@ -85,14 +96,22 @@ pub(crate) fn is_closing() -> bool {
 #[inline]
 pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
     let Some(worker) = here::present_at(worker) else { return spawn_elsewhere(worker, fiber) };
+    worker.remote.counters.spawned.add(1);
     if let Some(me) = fiber_on(&worker) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::DISTRIBUTED) {
-            header.unset_flag(Flags::DISTRIBUTED);
+        if header.has(Flags::SPAWNS_SLOWLY) {
             // SAFETY: a new fiber that is in no queue yet is ours.
-            if !unsafe { fiber.as_ref() }.has(Flags::ROAMING) {
-                return worker.place(fiber);
+            let child = unsafe { fiber.as_ref() };
+            worker.record_fiber(Kind::Spawn, child);
+            if header.has(Flags::LABELLED) {
+                child.inherit_labels(header);
+            }
+            if header.has(Flags::DISTRIBUTED) {
+                header.unset_flag(Flags::DISTRIBUTED);
+                if !child.has(Flags::ROAMING) {
+                    return worker.place(fiber);
+                }
             }
         }
     }
@@ -104,16 +123,32 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
 /// Queues a new fiber of a spawner that its worker has left.
 #[cold]
 fn spawn_elsewhere(worker: &Worker, fiber: NonNull<Header>) {
+    if let Some(me) = current_fiber() {
+        inherit_labels(me, fiber);
+    }
     let shared = worker.shared();
     shared.inject(fiber);
     spend(if shared.injector.len() >= CROWDED { Cost::Surplus } else { Cost::Call });
 }
 
+/// Lets a new fiber inherit the labels of the calling one, `me`.
+fn inherit_labels(me: NonNull<Header>, fiber: NonNull<Header>) {
+    // SAFETY: the caller is the one, and has made the other, which is in no queue yet.
+    let (me, fiber) = unsafe { (me.as_ref(), fiber.as_ref()) };
+    if me.has(Flags::LABELLED) {
+        fiber.inherit_labels(me);
+    }
+}
+
 /// Queues a new fiber that never runs in parallel with the calling one, `me`: on the same worker, from which nobody steals it.
 pub(crate) fn spawn_beside(worker: &'static Worker, me: NonNull<Header>, fiber: NonNull<Header>) {
+    inherit_labels(me, fiber);
     let worker = come_home(worker);
+    worker.remote.counters.spawned.add(1);
+    // SAFETY: a new fiber that is in no queue yet is ours.
+    worker.record_fiber(Kind::Spawn, unsafe { fiber.as_ref() });
     // Straight into the ready list.
-    worker.make_ready(fiber);
+    worker.queue(fiber);
     here::bind([me, fiber], worker);
 }
 
@@ -156,9 +191,11 @@ pub(crate) fn run_worker(shared: &Shared, index: usize) {
     worker::carry_panics_of_coroutines();
     #[cfg(feature = "own-tls")]
     if shared.has_own_tls() {
+        shared.workers[index].set_coarse_now();
         return handoff::run_thread(shared, Some(&shared.workers[index]));
     }
     shared.workers[index].set_thread_id(os::thread::id());
+    shared.workers[index].set_coarse_now();
     shared.workers[index].run();
     shared.end_worker(index);
 }

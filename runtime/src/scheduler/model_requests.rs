@@ -5,25 +5,25 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
+use super::inspect::HubRequest;
 use crate::atomic::{AtomicUsize, Ordering};
-use crate::cell::Fiber;
 
 #[derive(Debug)]
 pub(super) struct Requests {
     len: AtomicUsize,
     /// Never contended, since loom runs one thread at a time and nothing in its critical sections lets another run.
-    fibers: Mutex<VecDeque<Fiber>>,
+    requests: Mutex<VecDeque<HubRequest>>,
 }
 
 impl Default for Requests {
     fn default() -> Self {
-        Self { len: AtomicUsize::new(0), fibers: Mutex::default() }
+        Self { len: AtomicUsize::new(0), requests: Mutex::default() }
     }
 }
 
 impl Requests {
-    pub(super) fn push(&self, fiber: Fiber) {
-        self.fibers.lock().unwrap().push_back(fiber);
+    pub(super) fn push(&self, request: HubRequest) {
+        self.requests.lock().unwrap().push_back(request);
         self.len.fetch_add(1, Ordering::Release);
     }
 
@@ -31,11 +31,11 @@ impl Requests {
         self.len.load(Ordering::Relaxed) == 0
     }
 
-    pub(super) fn take(&self) -> Option<Fiber> {
+    pub(super) fn take(&self) -> Option<HubRequest> {
         if self.len.load(Ordering::Acquire) == 0 {
             return None;
         }
         self.len.fetch_sub(1, Ordering::Relaxed);
-        self.fibers.lock().unwrap().pop_front()
+        self.requests.lock().unwrap().pop_front()
     }
 }

@@ -3,7 +3,8 @@
 //! While a worker is awake, the monitor periodically compares each worker's position (`Worker::position`) with the one before.
 //! If a worker makes no progress for one period, the monitor hands on what that worker is not needed for (`relief.rs`). A
 //! worker that makes no progress for the threshold while others wait for it is reported, once per stall. When all workers
-//! sleep the monitor sleeps too, until one of them wakes up (`monitor_parker.rs`).
+//! sleep the monitor sleeps too, until one of them wakes up (`monitor_parker.rs`), after it has looked whether anything ever will
+//! wake one (`quiet.rs`).
 //!
 //! Where fibers have storage of their own, the monitor looks more often, and takes a worker that others wait for from its thread
 //! (`handoff/`).
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 #[cfg(feature = "own-tls")]
 use super::handoff::{HandOff, Spares};
-use super::monitor_parker::NEVER;
+use super::quiet::Quiet;
+use super::recording::Trigger;
 use super::shared::{Phase, Shared};
 use super::stall::Stall;
 use super::worker::{Position, Worker};
@@ -60,9 +62,13 @@ impl Shared {
     /// The time between two checks, as [`period`], or sooner if workers can leave their threads.
     pub(super) fn check_period(&self) -> Option<Duration> {
         let handoff = self.has_own_tls().then_some(HANDOFF_PERIOD);
-        self.period.into_iter().chain(handoff).min()
+        let quiet = self.on_quiet.get().map(|_| QUIET_PERIOD);
+        self.period.into_iter().chain(handoff).chain(quiet).min()
     }
 }
+
+/// How often the monitor looks whether all workers sleep, if it looks for nothing else.
+const QUIET_PERIOD: Duration = Duration::from_secs(1);
 
 /// The time between two checks; `None` if there is nothing to check. A stall is seen within one and a half thresholds.
 pub(super) fn period(workers: usize, threshold: Option<Duration>) -> Option<Duration> {
@@ -75,12 +81,13 @@ pub(super) fn period(workers: usize, threshold: Option<Duration>) -> Option<Dura
 pub(crate) fn run_monitor(shared: &Shared) {
     let mut progress: Vec<_> = shared.workers.iter().map(|_| Progress::default()).collect();
     let mut checked_at = shared.now_ns();
+    let mut quiet = Quiet::default();
     let has_handoff = shared.has_own_tls();
     let goes_on = || shared.phase() == Phase::Running || (has_handoff && shared.has_running_workers());
     while goes_on() {
         let all_asleep = shared.all_asleep();
         if all_asleep || !keeps_vigil(shared, &progress, goes_on) {
-            let until = if all_asleep { NEVER } else { next_look(shared, &progress) };
+            let until = if all_asleep { quiet.look(shared) } else { next_look(shared, &progress) };
             shared.monitor_parker.sleep(until, &[], || goes_on() && (!all_asleep || shared.all_asleep()));
         }
         let now = shared.now_ns();
@@ -170,6 +177,7 @@ impl Progress {
         let Some(threshold) = shared.reporting.threshold else { return };
         if self.stalled_for >= threshold && !self.is_reported {
             let Some(stall) = worker.examine() else { return };
+            shared.trigger(Trigger::Stall);
             self.is_reported = shared.reporting.report(Stall { elapsed: self.stalled_for, ..stall });
         }
     }

@@ -19,6 +19,7 @@ use abaca_asm::stack::Stack;
 use abaca_asm::{Context, leave_with, switch, switch_with};
 
 use super::handoff::Carrier;
+use super::inspect::HubRequest;
 use super::worker::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::os::storage;
@@ -28,11 +29,15 @@ struct Here {
     worker: Cell<*const Worker>,
     /// Null on a plain thread, and where fibers share their worker's storage.
     carrier: Cell<*const Carrier>,
-    /// The worker's [tenure](Worker::tenure) when the fiber last arrived; in the storage of a thread with a carrier 1, elsewhere 0.
+    /// The worker's [tenure](Worker::tenure) when the fiber last arrived, or [`GAVE_BACK`]; in the storage of a thread with a carrier
+    /// 1, elsewhere 0.
     tenure: Cell<u64>,
     /// The fiber whose storage this is; null if this is a thread's, and while a hook runs.
     fiber: Cell<*mut Header>,
 }
+
+/// No worker's tenure: a fiber that has given back what it had borrowed borrows anew whenever it arrives.
+const GAVE_BACK: u64 = 1;
 
 thread_local! {
     static HERE: Here = const {
@@ -72,6 +77,17 @@ pub(crate) fn fiber_on(worker: &Worker) -> Option<NonNull<Header>> {
             NonNull::new(here.fiber.get())
         }
     })
+}
+
+/// Whether the caller is a fiber with storage of its own, outside of the runtime's own code: one that a hook of libc's functions may
+/// park.
+#[inline]
+pub(crate) fn can_park_here() -> bool {
+    let me = HERE.with(|here| here.fiber.get());
+    // SAFETY: the fiber whose storage this is runs here, so its header is alive.
+    let Some(me) = (unsafe { me.as_ref() }) else { return false };
+    // What never leaves the runtime may be in its code, or in its own.
+    carrier().is_some_and(|carrier| !carrier.is_inside()) || me.has(Flags::BOUND)
 }
 
 /// Makes `worker` the calling thread's, or nobody.
@@ -178,6 +194,7 @@ fn move_home(worker: &Worker, carrier: &Carrier) {
     // SAFETY: the worker of a fiber that runs is taken, so the caller is a fiber, whose header is alive.
     let header = unsafe { me.as_ref() }.expect("only fibers leave the runtime");
     let request = Request::Return(NonNull::from(header));
+    give_back(header);
     // SAFETY: the hub of the thread is suspended since it continued a fiber, and was noted when its worker was taken.
     unsafe {
         switch_to(header.context.as_ptr(), carrier.hub().get(), request.encode(), carrier.thread_pointer())
@@ -194,7 +211,7 @@ fn move_home(worker: &Worker, carrier: &Carrier) {
         // The worker could not look at the fiber while it was absent. It does once the fiber waits.
         // SAFETY: the caller is this fiber.
         let handle = unsafe { Header::handle(NonNull::from(header)) };
-        worker.remote.cancellations.push(handle);
+        worker.remote.requests.push(HubRequest::Cancel(handle));
     }
 }
 
@@ -273,14 +290,19 @@ pub(super) fn arrive(me: &Header, worker: &Worker) {
     }
     let worker = if me.has(Flags::ROAMING) { home_of(me) } else { worker };
     if HERE.with(|here| here.tenure.get()) != worker.tenure() {
-        change_carrier(worker);
+        change_carrier(me, worker);
     }
 }
 
 /// Gives the calling fiber the carrier of its worker, and what it borrows from that thread.
 #[inline(never)]
-fn change_carrier(worker: &Worker) {
+fn change_carrier(me: &Header, worker: &Worker) {
     let carrier = worker.carrier();
+    if carrier.takes_back() {
+        me.set_flag(Flags::GIVES_BACK);
+    } else if me.has(Flags::GIVES_BACK) {
+        me.unset_flag(Flags::GIVES_BACK);
+    }
     HERE.with(|here| {
         here.worker.set(worker);
         here.carrier.set(carrier);
@@ -288,6 +310,38 @@ fn change_carrier(worker: &Worker) {
     });
     // SAFETY: the caller runs on the carrier's thread.
     unsafe { storage::borrow_from(carrier.lender()) };
+}
+
+/// Whether the fiber gives something back when it leaves its thread.
+#[inline(always)]
+pub(super) fn gives_back(me: &Header) -> bool {
+    me.has(Flags::GIVES_BACK)
+}
+
+/// Gives back what the calling fiber has borrowed of its thread, if that wants it. The fiber leaves the thread now: it allocates
+/// nothing before, and borrows anew when it arrives.
+#[inline(always)]
+pub(super) fn give_back(me: &Header) {
+    if gives_back(me) {
+        give_back_to_carrier();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn give_back_to_carrier() {
+    HERE.with(|here| here.tenure.set(GAVE_BACK));
+    let carrier = carrier().expect("it has lent something");
+    // SAFETY: the caller runs on the carrier's thread, with a block that the carrier has lent to.
+    unsafe { storage::give_back_to(carrier.lender()) };
+}
+
+/// [`give_back`] after the end of a fiber of this worker, whose storage is new already.
+#[cold]
+#[inline(never)]
+pub(super) fn give_back_last(worker: &Worker) {
+    // SAFETY: as above.
+    unsafe { storage::give_back_to(worker.carrier().lender()) };
 }
 
 /// Hides the calling fiber, or shows it again.

@@ -13,6 +13,8 @@ use super::current_fiber;
 use crate::cell::Header;
 use crate::os::signal::Verdict;
 use crate::os::stderr;
+#[cfg(feature = "backtrace")]
+use crate::os::unwind;
 
 /// Reports a stack overflow if the fault was one; the process then dies of the signal.
 pub(super) fn on_fault(address: usize) -> Verdict {
@@ -30,25 +32,58 @@ pub(super) fn on_fault(address: usize) -> Verdict {
                  for all with abaca::runtime::Builder::stack_size.",
                 top - guard.end
             );
+            let _ = writeln!(report, "It was spawned at {}.", fiber.spawn_site());
         }
         _ => {
             let Some(overrun) = overrun_at(address) else { return Verdict::Pass };
             report.foreign_guard(fiber, &overrun);
         }
     }
+    report.frames();
     report.send();
     Verdict::Die
 }
 
+/// How many frames of the handler come before those of the code that it has interrupted.
+#[cfg(feature = "backtrace")]
+const OWN_FRAMES: usize = 0;
+
+#[cfg(feature = "backtrace")]
+const SHOWN_FRAMES: usize = 24;
+
 /// A text in a fixed buffer; what does not fit is cut off.
 struct Report {
-    text: [u8; 512],
+    text: [u8; 1024],
     len: usize,
 }
 
 impl Report {
     fn new() -> Self {
-        Self { text: [0; 512], len: 0 }
+        Self { text: [0; 1024], len: 0 }
+    }
+
+    /// The innermost frames, as addresses within the program's file. Nothing here allocates or takes a lock: the overflow may have
+    /// come in the middle of an allocation.
+    fn frames(&mut self) {
+        #[cfg(feature = "backtrace")]
+        {
+            let base = unwind::program();
+            let _ = write!(self, "The innermost frames, for `addr2line -e PROGRAM`:");
+            let mut count = 0;
+            // SAFETY: the lock that is not taken protects the symbol names, which are not looked up here.
+            unsafe {
+                backtrace::trace_unsynchronized(|frame| {
+                    let at = frame.ip() as usize;
+                    // The first are those of this handler.
+                    if count >= OWN_FRAMES {
+                        let _ = write!(self, " {:#x}", at.wrapping_sub(base));
+                    }
+                    count += 1;
+                    count < OWN_FRAMES + SHOWN_FRAMES
+                });
+            }
+            let _ = writeln!(self);
+        }
     }
 
     fn name(&mut self, fiber: &Header) {

@@ -31,6 +31,11 @@ impl RoamingList {
         self.0.lock().len()
     }
 
+    /// How many fibers were ever removed.
+    pub(super) fn removed(&self) -> u64 {
+        self.0.lock().counts().1
+    }
+
     /// Calls `visit` for each fiber in the list. None of them can end meanwhile.
     pub(super) fn for_each(&self, visit: impl FnMut(&Header)) {
         self.0.lock().for_each(visit);

@@ -37,6 +37,8 @@ pub(super) struct Scavenger {
     /// When the next step is due, on the runtime's clock.
     due_ns: Cell<u64>,
     is_under_way: Cell<bool>,
+    /// Whether somebody else uses the walk over the live fibers.
+    is_walk_taken: Cell<bool>,
     /// Whether another round may find something.
     is_worth_another: Cell<bool>,
     /// How long the round has taken so far.
@@ -55,6 +57,7 @@ impl Default for Scavenger {
         Self {
             due_ns: Cell::new(NEVER),
             is_under_way: Cell::new(false),
+            is_walk_taken: Cell::new(false),
             is_worth_another: Cell::new(false),
             spent_ns: Cell::new(0),
             epoch: Cell::new(0),
@@ -69,6 +72,12 @@ impl Scavenger {
     /// When the worker must wake up for the next step. `None` if none is planned.
     pub(super) fn due_ns(&self) -> Option<u64> {
         Some(self.due_ns.get()).filter(|due| *due != NEVER)
+    }
+
+    /// Takes the walk over the live fibers away, or gives it back. A round that is under way begins again afterwards.
+    pub(super) fn set_walk_taken(&self, is_taken: bool) {
+        self.is_walk_taken.set(is_taken);
+        self.is_under_way.set(false);
     }
 }
 
@@ -90,7 +99,7 @@ impl Worker {
             scavenger.due_ns.set(now.saturating_add(PERIOD.as_nanos() as u64));
             return;
         }
-        if now < scavenger.due_ns.get() {
+        if now < scavenger.due_ns.get() || scavenger.is_walk_taken.get() {
             return;
         }
         if shared.phase() == Phase::Closing {

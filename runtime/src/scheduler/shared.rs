@@ -5,8 +5,8 @@
 use std::any::Any;
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
@@ -15,14 +15,17 @@ use super::hooks::Hooks;
 use super::hub::WORTH_WAKING;
 use super::monitor;
 use super::monitor_parker::{MonitorParker, NEVER};
+use super::outside::OutsideCounts;
+use super::recording::Recorder;
 use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, complete};
 use crate::cell::{Header, contained};
+use crate::os::clock;
 use crate::poller::Poller;
 use crate::pool::Pool;
-use crate::queue::{Pushed, Sleepers};
+use crate::queue::Sleepers;
 
 /// The phase of a runtime's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +38,11 @@ pub(crate) enum Phase {
 /// The bit of the phase word that is set from `Phase::Closing` on.
 const CLOSING: u8 = 1;
 
-/// The bit of the phase word that is set if there are hooks: a starting fiber tests both bits at once.
+/// The bit of the phase word that is set if there are hooks: a starting fiber tests all bits at once.
 const HOOKED: u8 = 2;
+
+/// The bit of the phase word that is set if there is a recorder.
+const RECORDED: u8 = 4;
 
 /// The pollers of a runtime, and who waits in them.
 pub(crate) enum Pollers {
@@ -60,6 +66,7 @@ pub(crate) struct Shared {
     running: AtomicUsize,
     /// How many threads that are not workers hold a [`RuntimeGuard`].
     guards: AtomicUsize,
+    pub(super) outside: OutsideCounts,
     /// How many fibers are alive. Counted only if there is a limit.
     alive: AtomicUsize,
     /// How many fibers may be alive at once; `usize::MAX` is no limit.
@@ -71,12 +78,16 @@ pub(crate) struct Shared {
     /// How often the monitor checks the workers while one is awake. `None` if it has nothing to check.
     pub(super) period: Option<Duration>,
     pub(super) reporting: Reporting,
+    /// The flight recorder, if there is one.
+    pub(crate) recorder: OnceLock<Recorder>,
     /// Whether the monitor sleeps although a worker is awake.
     #[cfg(feature = "own-tls")]
     pub(super) quiet: super::handoff::Quiet,
+    /// Called by the monitor once in each quiet period; set once if anybody wants to know.
+    pub(crate) on_quiet: OnceLock<super::quiet::OnQuiet>,
     /// The threads that take over workers; set once if fibers have storage of their own.
     #[cfg(feature = "own-tls")]
-    pub(crate) spares: std::sync::OnceLock<super::handoff::Spares>,
+    pub(crate) spares: OnceLock<super::handoff::Spares>,
 }
 
 /// Keeps a runtime's shared state alive while a thread that is not one of its workers uses it.
@@ -86,6 +97,13 @@ impl Drop for RuntimeGuard<'_> {
     fn drop(&mut self) {
         // Release: pairs with the Acquire in `await_guards`.
         self.0.guards.fetch_sub(1, Ordering::Release);
+    }
+}
+
+#[cfg(not(loom))]
+impl Drop for Shared {
+    fn drop(&mut self) {
+        super::registry::remove(self);
     }
 }
 
@@ -100,6 +118,7 @@ impl Shared {
         reporting: Reporting,
     ) -> io::Result<Arc<Self>> {
         let epoch = Instant::now();
+        clock::start();
         let shared = Arc::new(Self {
             workers: (0..workers).map(Worker::new).collect(),
             injector: Injector::new(),
@@ -110,6 +129,7 @@ impl Shared {
             phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
             running: AtomicUsize::new(workers),
             guards: AtomicUsize::new(0),
+            outside: OutsideCounts::default(),
             alive: AtomicUsize::new(0),
             max_fibers,
             epoch,
@@ -118,10 +138,12 @@ impl Shared {
             monitor_parker: MonitorParker::new(epoch)?,
             period: monitor::period(workers, reporting.threshold),
             reporting,
+            recorder: OnceLock::new(),
+            on_quiet: OnceLock::new(),
             #[cfg(feature = "own-tls")]
             quiet: super::handoff::Quiet::new(),
             #[cfg(feature = "own-tls")]
-            spares: std::sync::OnceLock::new(),
+            spares: OnceLock::new(),
         });
         for worker in &shared.workers {
             // Models have no stacks.
@@ -129,6 +151,8 @@ impl Shared {
             worker.refusals.set_reserve(shared.stacks.take()?);
             worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
         }
+        #[cfg(not(loom))]
+        super::registry::add(&shared);
         Ok(shared)
     }
 
@@ -137,11 +161,16 @@ impl Shared {
         if self.phase.load(Ordering::Acquire) & CLOSING == 0 { Phase::Running } else { Phase::Closing }
     }
 
-    /// Whether a starting fiber needs no mark: the runtime is running and has no hooks.
+    /// Whether a starting fiber needs no mark: the runtime is running, and has neither hooks nor a recorder.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
         // Acquire: as in `phase`.
         self.phase.load(Ordering::Acquire) == 0
+    }
+
+    /// Makes fibers that start from now on write events for the recorder.
+    pub(super) fn record_fibers(&self) {
+        self.phase.fetch_or(RECORDED, Ordering::Release);
     }
 
     /// Begins the shutdown: spawning fails from now on, and all threads are woken to see it.
@@ -270,6 +299,14 @@ impl Shared {
         false
     }
 
+    /// How many threads there are beyond one a worker, if there may be no more.
+    pub(super) fn exhausted_spares(&self) -> Option<usize> {
+        #[cfg(feature = "own-tls")]
+        return self.spares.get()?.exhausted();
+        #[cfg(not(feature = "own-tls"))]
+        None
+    }
+
     /// Ends the threads that wait for a worker, and the monitor.
     fn close_spares(&self) {
         #[cfg(feature = "own-tls")]
@@ -285,64 +322,9 @@ impl Shared {
 
     /// The number of workers with started fibers, and the number of started fibers.
     pub(crate) fn still_alive(&self) -> (usize, usize) {
-        let counts = self.workers.iter().map(|worker| worker.remote.fibers.load(Ordering::Relaxed));
+        let counts = self.workers.iter().map(|worker| worker.live.len());
         let busy = counts.clone().filter(|count| *count > 0).count();
         (busy, counts.sum::<usize>() + self.roaming.len())
-    }
-
-    /// Wakes one sleeping worker to search for work, unless one searches already.
-    pub(super) fn unpark_one(&self) {
-        if let Some(index) = self.sleepers.choose() {
-            self.unpark(&self.workers[index]);
-        }
-    }
-
-    /// Queues an unstarted fiber from outside, and wakes a worker for it.
-    pub(crate) fn inject(&self, unstarted: NonNull<Header>) {
-        self.injector.push(Stealable(unstarted));
-        self.unpark_one();
-        self.tell_monitor();
-    }
-
-    /// Makes the monitor look at what the caller has pushed, if it sleeps although a worker is awake.
-    #[inline(always)]
-    fn tell_monitor(&self) {
-        #[cfg(feature = "own-tls")]
-        self.quiet.after_push(|| self.unpark_monitor());
-    }
-
-    /// Wakes every worker that sleeps, and the poller thread.
-    pub(super) fn unpark_all(&self) {
-        for worker in &self.workers {
-            self.unpark(worker);
-        }
-        if let Pollers::Thread(poller) = &self.pollers {
-            poller.notify();
-        }
-    }
-
-    /// Wakes `worker` if it sleeps.
-    pub(super) fn unpark(&self, worker: &Worker) {
-        if worker.remote.inbox.notify() {
-            self.unpark_sleeping(worker);
-        }
-        self.tell_monitor();
-    }
-
-    /// Puts `fiber`, woken or unstarted, into `worker`'s inbox. From any thread but the worker's own.
-    pub(crate) fn deliver(&self, worker: &Worker, fiber: NonNull<Header>) {
-        // SAFETY: the caller owns the wake-up (or the unstarted fiber), so the fiber is alive and in no list.
-        if unsafe { worker.remote.inbox.push(fiber) } == Pushed::OwnerSleeps {
-            self.unpark_sleeping(worker);
-        }
-        self.tell_monitor();
-    }
-
-    fn unpark_sleeping(&self, worker: &Worker) {
-        match self.poller_of(worker.index) {
-            Some(poller) => poller.notify(),
-            None => worker.remote.parker.unpark(),
-        }
     }
 
     /// Counts a new fiber. Returns false, and counts nothing, if the limit is reached.
@@ -376,6 +358,7 @@ impl Shared {
     pub(crate) fn abort_unstarted(&self, fiber: NonNull<Header>, payload: Box<dyn Any + Send>) {
         // SAFETY: the fiber came out of a queue, which made it ours, and it has not started.
         unsafe { Header::abort_unstarted(fiber, payload) };
+        self.outside.count_never_started();
         self.dismiss();
         if complete(fiber) {
             // SAFETY: the cell is ours. If the payload's destructor panics, the panic hook reports it.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use abaca_asm::coroutine;
-use abaca_asm::stack::{Stack, StackPool, Surplus};
+use abaca_asm::stack::{Stack, StackPool, Surplus, Usage};
 
 use crate::cell::Header;
 #[cfg(feature = "own-tls")]
@@ -22,7 +22,7 @@ const REFILL: usize = 32;
 #[cfg(feature = "own-tls")]
 const BLOCKS_AT_ONCE: usize = 4;
 
-/// The smallest class of sizes.
+/// The smallest class of sizes, unless storage of fibers' own needs a larger one.
 const LEAST_CLASS: usize = 16 * 1024;
 
 /// How long memory lies unused before it counts as not needed.
@@ -37,6 +37,8 @@ pub(crate) struct StackSupply {
     sweep: Mutex<Sweep>,
     /// How many bytes of each stack a block of thread-local storage takes; 0 if fibers have none of their own.
     block_bytes: usize,
+    /// The smallest class of sizes.
+    least_class: usize,
 }
 
 #[derive(Debug, Default)]
@@ -80,15 +82,31 @@ impl StackSupply {
 
     /// As [`new`](Self::new), with a block of thread-local storage above each stack, which takes so many bytes.
     #[cfg(feature = "own-tls")]
-    pub(crate) fn with_blocks(stack_bytes: usize, block_bytes: usize) -> Self {
-        Self::with_pool(
-            StackPool::with_fixtures(stack_bytes + block_bytes, storage::fixture(block_bytes)),
-            block_bytes,
-        )
+    pub(crate) fn with_blocks(stack_bytes: usize, needs: storage::Needs) -> Self {
+        let block_bytes = needs.block_bytes;
+        // Stacks end some hundred bytes before their memory does.
+        let least = needs.least_stack_bytes + 4096;
+        let default =
+            StackPool::with_fixtures((stack_bytes + block_bytes).max(least), storage::fixture(block_bytes));
+        Self { least_class: class_of(least), ..Self::with_pool(default, block_bytes) }
     }
 
     fn with_pool(default: StackPool, block_bytes: usize) -> Self {
-        Self { default, sized: Mutex::default(), sweep: Mutex::default(), block_bytes }
+        let (sized, sweep) = (Mutex::default(), Mutex::default());
+        Self { default, sized, sweep, block_bytes, least_class: LEAST_CLASS }
+    }
+
+    /// The usable bytes of a stack of the default size.
+    #[cfg(feature = "own-tls")]
+    pub(crate) fn default_bytes(&self) -> usize {
+        self.default.stack_bytes() - self.block_bytes
+    }
+
+    /// What the stacks are used for, by their usable bytes; those of the default size first.
+    pub(crate) fn usage(&self) -> Vec<(usize, Usage)> {
+        let sized: Vec<_> = self.sized().values().cloned().collect();
+        let pools = std::iter::once(&self.default).chain(sized.iter().map(Arc::as_ref));
+        pools.map(|pool| (pool.stack_bytes() - self.block_bytes, pool.usage())).collect()
     }
 
     /// A stack of the default size.
@@ -152,7 +170,7 @@ impl StackSupply {
     }
 
     fn pool_of(&self, bytes: u32) -> Arc<StackPool> {
-        let class = class_of(bytes as usize + self.block_bytes);
+        let class = class_of(bytes as usize + self.block_bytes).max(self.least_class);
         Arc::clone(self.sized().entry(class).or_insert_with(|| Arc::new(self.new_pool(class))))
     }
 

@@ -27,6 +27,8 @@ pub struct Stall {
     pub(super) elapsed: Duration,
     pub(super) fiber: FiberSnapshot,
     pub(super) state: ThreadState,
+    /// How many threads for stuck workers there are, if there may be no more.
+    pub(super) exhausted_threads: Option<usize>,
     #[cfg(feature = "backtrace")]
     pub(super) trace_target: TraceTarget,
     #[cfg(feature = "backtrace")]
@@ -136,6 +138,12 @@ impl fmt::Display for Stall {
             }
             Activity::Unknown => f.write_str("Move what it does to a thread: abaca::blocking::run."),
         }?;
+        if let Some(threads) = self.exhausted_threads {
+            write!(
+                f,
+                " The worker cannot leave its thread: all threads that Builder::max_spare_threads allows are taken ({threads})."
+            )?;
+        }
         #[cfg(feature = "backtrace")]
         if let Some(trace) = self.backtrace() {
             write!(f, "\n{}", trace.trim_end())?;

@@ -6,6 +6,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
 use super::here::present;
+use super::recording::Kind;
 use super::{Shared, Worker, current_worker, waker_fiber};
 use crate::cell::{Header, Wakeup};
 use crate::os::futex;
@@ -56,6 +57,9 @@ fn wake_elsewhere(worker: Option<&Worker>, home: *const Worker, fiber: NonNull<H
     // runtime needs no guard: its own thread keeps the runtime.
     let shared: &Shared = unsafe { &*ptr::from_ref(home.shared()) };
     let is_ours = worker.is_some_and(|worker| ptr::eq(worker.shared(), shared));
+    if let Some(worker) = worker {
+        worker.record(Kind::Send, 0, fiber.addr().get() as u64);
+    }
     let _guard = (!is_ours).then(|| shared.guard());
     shared.deliver(home, fiber);
 }

@@ -29,7 +29,8 @@ pub(super) fn wake(task: NonNull<Task>) {
     match present() {
         Some(worker) if fiber_on(&worker).is_none() && !has_own_waker(task) => {
             // Straight into the ready list: it is this worker's.
-            worker.make_ready(waker_fiber(task, worker.shared()));
+            worker.remote.counters.spawned.add(1);
+            worker.queue(waker_fiber(task, worker.shared()));
         }
         worker => {
             // The waker is foreign code.

@@ -8,7 +8,6 @@
 //! gets EINTR, and few libraries go on.
 
 use std::ptr;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::stall::Stall;
@@ -31,6 +30,7 @@ impl Worker {
             elapsed: Duration::ZERO,
             fiber: FiberSnapshot::of(fiber.as_ptr()),
             state: thread_state::of(self.thread_id()),
+            exhausted_threads: self.shared().exhausted_spares(),
             #[cfg(feature = "backtrace")]
             trace_target: super::stall::TraceTarget {
                 thread_id: self.thread_id(),
@@ -48,7 +48,7 @@ impl Worker {
         if self.remote.inbox.has_items()
             || self.stealable() > 0
             || !shared.injector.is_empty()
-            || !self.remote.cancellations.is_empty()
+            || !self.remote.requests.is_empty()
             || self.has_returned()
         {
             return true;
@@ -68,8 +68,8 @@ impl Worker {
 
     /// Whether there are other fibers that could wait for this worker, which runs one.
     pub(super) fn has_company(&self) -> bool {
-        // Relaxed: a count that does not change while the worker makes no progress.
-        self.remote.fibers.load(Ordering::Relaxed) + self.shared().roaming.len() >= 2
+        // The count does not change while the worker makes no progress.
+        self.live.len() + self.shared().roaming.len() >= 2
     }
 
     /// When the first of the worker's timers is due. If the worker uses its wheel meanwhile, any time.

@@ -61,6 +61,8 @@ pub use mutex::{Mutex, MutexGuard};
 pub use notify::Notify;
 pub use once::{Once, OnceState};
 pub use once_lock::OnceLock;
+pub(crate) use raw_mutex::{MUTEX_LAYOUT, RawMutex};
+pub(crate) use raw_rw_lock::RawRwLock;
 pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{AcquireError, Semaphore, TryAcquireError};
 pub use semaphore_permit::{OwnedSemaphorePermit, SemaphorePermit};

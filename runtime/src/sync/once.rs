@@ -16,6 +16,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::atomic::{AtomicU32, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
+use crate::park::holder::Holder;
 use crate::park::primitive::{self as park, Cost, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 
@@ -38,6 +39,7 @@ const COMPLETE: u32 = 3;
 /// ```
 pub struct Once {
     state: AtomicU32,
+    holder: Holder,
     waiters: SpinLock<WaitList<()>>,
 }
 
@@ -76,7 +78,11 @@ impl Once {
     const_fn! {
         /// Creates a `Once` that has not run.
         pub const fn new() -> Self {
-            Self { state: AtomicU32::new(INCOMPLETE), waiters: SpinLock::new(WaitList::new()) }
+            Self {
+                state: AtomicU32::new(INCOMPLETE),
+                holder: Holder::new(),
+                waiters: SpinLock::new(WaitList::new()),
+            }
         }
     }
 
@@ -175,6 +181,11 @@ impl Once {
         }
     }
 
+    /// An address on the stack of the fiber or thread that runs its closure, as of late. `None` if nobody does.
+    pub(crate) fn holder(&self) -> Option<usize> {
+        if self.state.load(Ordering::Relaxed) == RUNNING { self.holder.address() } else { None }
+    }
+
     #[cold]
     #[track_caller]
     fn call(&self, is_forced: bool, f: &mut dyn FnMut(&OnceState)) {
@@ -197,6 +208,7 @@ impl Once {
             }
             if now == state && now != RUNNING {
                 self.state.store(RUNNING, Ordering::Relaxed);
+                self.holder.note();
                 drop(waiters);
                 return Some(now);
             }
@@ -216,7 +228,8 @@ impl Once {
             if is_reached(state) {
                 return state;
             }
-            let waited = wait_list::wait(waiters, |list| list, End::Back, (), Reason::Once, None, || ());
+            let waited =
+                wait_list::wait(waiters, |list| list, End::Back, (), Reason::Once.of(self), None, || ());
             if waited.0 != Outcome::Notified {
                 park::unwind();
             }

@@ -36,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use crate::atomic::{AtomicU32, Backoff, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
+use crate::park::holder::Holder;
 use crate::park::primitive::{self as park, SpinGuard, SpinLock};
 use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::AdaptiveSpin;
@@ -62,6 +63,7 @@ pub(crate) struct RawMutex {
     /// Spinning does not pay if the holders park while they hold the mutex, least of all on a worker that has to run
     /// the holder.
     spin: AdaptiveSpin<64>,
+    holder: Holder,
     queue: SpinLock<WaitList<Granted>>,
 }
 
@@ -69,10 +71,19 @@ pub(crate) struct RawMutex {
 #[derive(Debug)]
 pub(crate) struct Cancelled;
 
+/// Where a debugger finds the word of a mutex, the bit that says that it is held, and its holder.
+pub(crate) const MUTEX_LAYOUT: [usize; 3] =
+    [std::mem::offset_of!(RawMutex, word), LOCKED as usize, std::mem::offset_of!(RawMutex, holder)];
+
 impl RawMutex {
     const_fn! {
         pub(crate) const fn new() -> Self {
-            Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queue: SpinLock::new(WaitList::new()) }
+            Self {
+                word: AtomicU32::new(0),
+                spin: AdaptiveSpin::new(),
+                holder: Holder::new(),
+                queue: SpinLock::new(WaitList::new()),
+            }
         }
     }
 
@@ -82,18 +93,32 @@ impl RawMutex {
         if !self.take() && self.lock_contended().is_err() {
             park::unwind();
         }
+        self.holder.note();
     }
 
     /// Like [`lock`](Self::lock), but leaves the unwinding to the caller.
     #[inline]
     pub(crate) fn lock_unless_cancelled(&self) -> Result<(), Cancelled> {
-        if self.take() { Ok(()) } else { self.lock_contended() }
+        if !self.take() {
+            self.lock_contended()?;
+        }
+        self.holder.note();
+        Ok(())
     }
 
     #[inline]
     pub(crate) fn try_lock(&self) -> bool {
         // The load spares a contended cache line the write of an attempt that must fail.
-        self.word.load(Ordering::Relaxed) & LOCKED == 0 && self.take()
+        let is_taken = self.word.load(Ordering::Relaxed) & LOCKED == 0 && self.take();
+        if is_taken {
+            self.holder.note();
+        }
+        is_taken
+    }
+
+    /// An address on the stack of the fiber or thread that holds the lock, as of late. `None` if nobody does.
+    pub(crate) fn holder(&self) -> Option<usize> {
+        if self.word.load(Ordering::Relaxed) & LOCKED == 0 { None } else { self.holder.address() }
     }
 
     /// Releases the lock, or hands it off. Only the holder calls this.
@@ -143,7 +168,7 @@ impl RawMutex {
                 return Ok(());
             }
             since.get_or_insert_with(Instant::now);
-            match wait_list::wait(queue, |queue| queue, end, false, Reason::Mutex, None, || ()) {
+            match wait_list::wait(queue, |queue| queue, end, false, Reason::Mutex.of(self), None, || ()) {
                 (Outcome::Notified, true) => return Ok(()),
                 (Outcome::Notified, false) => {
                     woken = WAKING;
@@ -239,6 +264,7 @@ impl RawMutex {
     }
 
     fn handoff_from(&self, mut queue: SpinGuard<'_, WaitList<Granted>>) {
+        self.holder.forget();
         // The claim's Release publishes the guarded value to the waiter that gets the lock.
         let woken = queue.pop_front_exchanging(&mut true);
         let mut done = HANDOFF;

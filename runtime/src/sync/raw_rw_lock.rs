@@ -36,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use crate::atomic::{AtomicU32, Backoff, Ordering, const_fn};
 use crate::cell::{Outcome, Reason};
+use crate::park::holder::Holder;
 use crate::park::primitive::{self as park, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End, WaitList};
 use crate::queue::AdaptiveSpin;
@@ -111,6 +112,8 @@ impl Queues {
 pub(crate) struct RawRwLock {
     word: AtomicU32,
     spin: AdaptiveSpin<64>,
+    /// The writer.
+    holder: Holder,
     queues: SpinLock<Queues>,
 }
 
@@ -129,7 +132,12 @@ enum Next {
 impl RawRwLock {
     const_fn! {
         pub(crate) const fn new() -> Self {
-            Self { word: AtomicU32::new(0), spin: AdaptiveSpin::new(), queues: SpinLock::new(Queues::new()) }
+            Self {
+                word: AtomicU32::new(0),
+                spin: AdaptiveSpin::new(),
+                holder: Holder::new(),
+                queues: SpinLock::new(Queues::new()),
+            }
         }
     }
 
@@ -163,6 +171,14 @@ impl RawRwLock {
         if self.word.compare_exchange(0, WRITER, Ordering::Acquire, Ordering::Relaxed).is_err() {
             self.write_contended();
         }
+        self.holder.note();
+    }
+
+    /// An address on the stack of the fiber or thread that holds the lock to write, as of late, and the number of readers.
+    pub(crate) fn holders(&self) -> (Option<usize>, usize) {
+        let word = self.word.load(Ordering::Relaxed);
+        let writer = if word & WRITER == 0 { None } else { self.holder.address() };
+        (writer, (word / READER) as usize)
     }
 
     #[inline]
@@ -171,7 +187,10 @@ impl RawRwLock {
         while word & (HELD | HANDOFF) == 0 {
             // Acquire: pairs with the Release of the holder that unlocked before.
             match self.word.compare_exchange_weak(word, word | WRITER, Ordering::Acquire, Ordering::Relaxed) {
-                Ok(_) => return true,
+                Ok(_) => {
+                    self.holder.note();
+                    return true;
+                }
                 Err(now) => word = now,
             }
         }
@@ -223,7 +242,15 @@ impl RawRwLock {
             if is_admitted {
                 return;
             }
-            match wait_list::wait(queues, Queues::readers, End::Back, false, Reason::RwLock, None, || ()) {
+            match wait_list::wait(
+                queues,
+                Queues::readers,
+                End::Back,
+                false,
+                Reason::RwLock.of(self),
+                None,
+                || (),
+            ) {
                 (Outcome::Notified, true) => return,
                 // There was no room for one more.
                 (Outcome::Notified, false) => {}
@@ -267,7 +294,7 @@ impl RawRwLock {
                 false => (Queues::writers as _, Some(at)),
             };
             woken = 0;
-            match wait_list::wait(queues, queue, end, false, Reason::RwLock, deadline, || ()) {
+            match wait_list::wait(queues, queue, end, false, Reason::RwLock.of(self), deadline, || ()) {
                 (Outcome::Notified, true) => return,
                 (Outcome::Notified, false) => {
                     (woken, end) = (WAKING, End::Front);
@@ -396,6 +423,7 @@ impl RawRwLock {
     /// Wakes the first writer to compete, or hands it the lock, unless the lock was taken or another writer is on its way.
     /// Returns whether to look again.
     fn wake_writer(&self, mut queues: SpinGuard<'_, Queues>) -> bool {
+        self.holder.forget();
         let word = self.word.load(Ordering::Relaxed);
         if word & HELD != 0 {
             return false;

@@ -1,5 +1,6 @@
 //! Sleeping: a wait that only its deadline or a cancellation ends.
 
+use std::ptr;
 use std::time::{Duration, Instant};
 
 use crate::cell::{Outcome, Reason};
@@ -51,7 +52,7 @@ pub fn sleep_until(deadline: Instant) {
     if Instant::now() >= deadline {
         return park::spend(Cost::Wait);
     }
-    let waiter = park::waiter();
+    let waiter = park::waiter().on(ptr::from_ref(&deadline).cast());
     if park::wait(&waiter, Reason::Sleep, Some(deadline)) == Outcome::Cancelled {
         park::unwind();
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::cell::CancelScope;
 use crate::park::run_inside;
 use crate::park::{self, Cost};
+use crate::scheduler::{self, Trigger};
 
 /// The error of [`timeout`]: the time was up before the code ended.
 ///
@@ -67,6 +68,9 @@ impl From<Elapsed> for io::Error {
 /// * Blocking calls of abaca's, at any depth. Code that does not block is not interrupted, nor is a call that blocks without
 ///   abaca's knowledge, nor code inside of [`cancel::shield`](crate::cancel::shield). If such code returns after all, its
 ///   result counts.
+/// * Where `abaca-transparent` makes libc's functions park fibers, a call of std's or of a C library that waits for a descriptor or
+///   sleeps ends in the error ECANCELED instead of unwinding. What `f` makes of that, be it a panic, is dropped: the result is
+///   [`Elapsed`].
 /// * A zero duration lets `f` run until it would block. A duration beyond the range of the clock never passes.
 /// * Timeouts nest: the one whose time is up first ends its own code. If several are up, the outermost does.
 /// * Fibers that `f` has spawned go on, except those in a [`scope`](crate::scope()), which are cancelled.
@@ -130,5 +134,8 @@ pub fn timeout<T>(duration: Duration, f: impl FnOnce() -> T) -> Result<T, Elapse
 #[track_caller]
 pub fn timeout_at<T>(deadline: Instant, f: impl FnOnce() -> T) -> Result<T, Elapsed> {
     park::spend(Cost::Wait);
-    run_inside(&mut CancelScope::deadline(deadline), |_| f()).ok_or(Elapsed(()))
+    run_inside(&mut CancelScope::deadline(deadline), |_| f()).ok_or_else(|| {
+        scheduler::trigger(Trigger::Deadline);
+        Elapsed(())
+    })
 }

@@ -139,6 +139,14 @@ impl Wheel {
         Some(tick.saturating_mul(TICK_NS))
     }
 
+    /// Whether a wheel of another thread has no deadline, at some moment. `None` if the kernel does not let the process read its own
+    /// memory this way.
+    pub(crate) fn peek_is_empty(this: *const Self) -> Option<bool> {
+        let copy = peek::value(this)?;
+        // SAFETY: as in `peek_first`. The copy is not dropped.
+        Some(unsafe { copy.assume_init_ref() }.is_empty())
+    }
+
     /// The first deadline of a wheel of another thread. If that thread uses it meanwhile, the result may be any time. `None` also
     /// if the kernel does not let the process read its own memory this way.
     pub(crate) fn peek_first(this: *const Self) -> Option<u64> {

@@ -4,7 +4,7 @@
 //! It ends with status 0 after the right answer and with [`REFUSED`] after a clear error, in both cases only if nothing is left
 //! behind and the scenario then works, in the same process. Everything else is a fault.
 
-#![expect(unsafe_code, reason = "ignores and sends signals")]
+#![expect(unsafe_code, reason = "ignores signals")]
 
 mod injector;
 #[path = "../kinds.rs"]

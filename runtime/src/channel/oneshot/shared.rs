@@ -147,7 +147,7 @@ impl<T> Held<T> {
 
     /// The receiver waits until there is something to take, or until the deadline. On `Cancelled` the caller unwinds.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> Outcome {
-        let waiter = park::waiter();
+        let waiter = park::waiter().on(ptr::from_ref(self.shared()).cast());
         // SAFETY: the waiter is alive until it is unregistered, below, or the sender has claimed it.
         if !unsafe { self.register(&waiter) } {
             return Outcome::Notified;

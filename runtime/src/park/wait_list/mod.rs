@@ -33,7 +33,7 @@ use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use crate::atomic::UnsafeCell;
-use crate::cell::{Outcome, Reason};
+use crate::cell::{Awaited, Outcome};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
 
 /// See the module's documentation.
@@ -110,6 +110,27 @@ impl<P> WaitList<P> {
             // SAFETY: the node was linked, hence alive (invariant 1), and its waiter lives as long as it. Neither
             // is touched after the claim (invariant 2).
             if let Some(wakeup) = unsafe { waiter.as_ref() }.claim(Outcome::Notified) {
+                return Some(wakeup);
+            }
+        }
+        None
+    }
+
+    /// Ends the wait of the first waiter that still waits and whose payload `is_wanted` accepts. Its payload stays as it is.
+    #[cfg(any(feature = "own-tls", all(test, loom)))]
+    pub(crate) fn pop_first(&mut self, is_wanted: impl Fn(&P) -> bool) -> Option<Wakeup> {
+        let mut at = self.front;
+        while let Some(node) = at {
+            at = (node != self.back).then(|| links(node).next);
+            // SAFETY: as in `pop_front_exchanging`.
+            let this = unsafe { node.as_ref() };
+            // SAFETY: as above.
+            if !this.payload.with(|payload| is_wanted(unsafe { &*payload })) {
+                continue;
+            }
+            self.unlink(node);
+            // SAFETY: as in `pop_front`.
+            if let Some(wakeup) = unsafe { waiter_of(node).as_ref() }.claim(Outcome::Notified) {
                 return Some(wakeup);
             }
         }
@@ -277,7 +298,7 @@ fn set_links<P>(node: NonNull<Node<P>>, new: Links<P>) {
 
 /// Joins the list at `end` with `payload`, releases the lock, calls `then`, and waits until the node is popped, until
 /// `deadline`, or until the fiber is cancelled. Returns how the wait ended, and the payload as the waker left it
-/// (unchanged, unless `Notified`).
+/// (unchanged, unless `Notified`). What is `awaited` without an object is the lock.
 ///
 /// The caller has found under `guard` that it must wait. A waker that makes this untrue takes the same lock afterwards, so
 /// no wake-up falls between the check and the joining. `list` must return the same list each time. On `Cancelled` the
@@ -287,11 +308,15 @@ pub(crate) fn wait<S, P>(
     list: fn(&mut S) -> &mut WaitList<P>,
     end: End,
     payload: P,
-    reason: Reason,
+    awaited: impl Into<Awaited>,
     deadline: Option<Instant>,
     then: impl FnOnce(),
 ) -> (Outcome, P) {
-    let entry = Entry { waiter: park::waiter(), node: Node::new(payload) };
+    let Awaited { reason, mut object } = awaited.into();
+    if object.is_null() {
+        object = ptr::from_ref(SpinGuard::lock_of(&guard)).cast();
+    }
+    let entry = Entry { waiter: park::waiter().on(object), node: Node::new(payload) };
     let unlink_on_drop =
         UnlinkOnDrop { lock: SpinGuard::lock_of(&guard), list, node: NonNull::from(&entry.node) };
     list(&mut guard).link(unlink_on_drop.node, NonNull::from(&entry.waiter), end);

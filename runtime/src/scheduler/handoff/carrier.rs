@@ -25,6 +25,8 @@ pub(crate) struct Carrier {
     thread_pointer: *mut (),
     /// What the thread lends to the fibers that it runs. They alone use it.
     lender: Lender,
+    /// Whether fibers give back what they have borrowed whenever they leave the thread.
+    takes_back: bool,
     /// The operating system's id of the thread.
     thread_id: i32,
     next: Assignment<Worker>,
@@ -46,11 +48,13 @@ unsafe impl Send for Carrier {}
 impl Carrier {
     /// The carrier of the calling thread, whose operating system's id is `thread_id`.
     pub(super) fn new(thread_id: i32, shared: &Shared) -> Self {
+        let lender = Lender::of_this_thread().expect("checked when the runtime was built");
         Self {
             presence: Presence::new(),
             hub: Cell::new(Context::dangling()),
             thread_pointer: thread_pointer(),
-            lender: Lender::of_this_thread().expect("checked when the runtime was built"),
+            takes_back: lender.must_take_back(),
+            lender,
             thread_id,
             next: Assignment::none(),
             parker: Parker::default(),
@@ -72,6 +76,11 @@ impl Carrier {
     /// What the thread lends to the fibers that it runs. On the thread itself.
     pub(crate) fn lender(&self) -> &Lender {
         &self.lender
+    }
+
+    /// Whether fibers give back what they have borrowed whenever they leave the thread. On the thread itself.
+    pub(crate) fn takes_back(&self) -> bool {
+        self.takes_back
     }
 
     pub(crate) fn thread_id(&self) -> i32 {

@@ -36,4 +36,4 @@ pub(super) use sleep::Sleep;
 #[cfg(feature = "own-tls")]
 pub(super) use spares::{HandOff, run_thread};
 #[cfg(feature = "own-tls")]
-pub(crate) use spares::{Spares, Start};
+pub(crate) use spares::{Spares, Start, observe_stuck_threads};

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Carrier;
@@ -33,6 +33,14 @@ pub(in crate::scheduler) enum HandOff {
 
 /// Starts a thread of the runtime that runs [`run_thread`] without a worker.
 pub(crate) type Start = Box<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// Is told the id of each thread that its worker has left. On the monitor's thread.
+static OBSERVER: OnceLock<fn(i32)> = OnceLock::new();
+
+/// Sets who is told of threads that their workers leave. The first call counts.
+pub(crate) fn observe_stuck_threads(observer: fn(i32)) {
+    let _ = OBSERVER.set(observer);
+}
 
 /// See the module's documentation.
 pub(crate) struct Spares {
@@ -87,6 +95,12 @@ impl Spares {
     pub(crate) fn count(&self) -> usize {
         // Relaxed: a number.
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// How many they are, if there may be no more.
+    pub(in crate::scheduler) fn exhausted(&self) -> Option<usize> {
+        let count = self.count();
+        (count >= self.max && count > 0).then_some(count)
     }
 
     /// How often a worker has left a thread that was stuck.
@@ -145,6 +159,9 @@ impl Spares {
         let takes = stuck.take(|| worker.may_leave_thread() && is_stuck());
         if takes {
             worker.note_absence();
+            if let Some(observe) = OBSERVER.get() {
+                observe(stuck.thread_id());
+            }
             self.hand_offs.fetch_add(1, Ordering::Relaxed);
         }
         takes

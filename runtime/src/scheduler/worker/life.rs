@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Exit, prepare};
 
+use super::hooked::run_in_hook;
 use super::next::{self, Next};
 use super::refused::{REFUSED, refuse_and_end};
 use super::{Request, Worker};
 use crate::cell::{CancelScope, Cancelled, Ended, Flags, Header, contained};
 use crate::scheduler::here::{self, come_home, current_worker};
-use crate::scheduler::hooks::call_around;
 use crate::scheduler::shared::Phase;
 use crate::scheduler::stacks;
 
@@ -58,17 +58,6 @@ fn run_and_finish(fiber: NonNull<Header>) -> Next {
     here::end_storage();
     // The worker is looked up again: a roaming fiber may have moved to another one.
     home().finish_cleared(fiber)
-}
-
-/// Calls `live` with the runtime's hook around it.
-#[inline]
-pub(super) fn run_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
-    // SAFETY: the cell is alive until `finish`.
-    if unsafe { fiber.as_ref() }.has(Flags::HOOKED) {
-        call_around(this_worker().shared().hooks.fiber.as_ref(), live);
-    } else {
-        live();
-    }
 }
 
 /// Drops the result of the calling fiber, as [`Next::Clear`] demands, and the local values that its destructor has made.
@@ -234,12 +223,10 @@ impl Worker {
         } else {
             // SAFETY: alive, in no list yet, removed in `finish` before it is freed.
             unsafe { self.live.insert(fiber) };
-            // Relaxed: a hint for placement, written by this thread alone.
-            self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
         }
     }
 
-    /// Marks a starting fiber if its runtime is closing or has hooks.
+    /// Marks a starting fiber if its runtime is closing, has hooks, or has a recorder.
     #[cold]
     fn mark_starting(&self, fiber: &Header) {
         if self.shared().phase() == Phase::Closing {
@@ -249,13 +236,17 @@ impl Worker {
         if self.shared().hooks.are_there() {
             fiber.set_flag(Flags::HOOKED);
         }
+        if self.recorder().is_some() {
+            fiber.set_flag(Flags::RECORDED);
+        }
     }
 
     /// Ends a fiber, on its own stack: takes everything back, completes the fiber, and picks the next step.
     #[inline(always)]
     pub(super) fn finish(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is alive until the join word's protocol lets it go, which is below.
-        let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
+        let (bytes, gives_back) =
+            unsafe { (fiber.as_ref().stack_bytes.get(), here::gives_back(fiber.as_ref())) };
         let stack = self.detach_stack(fiber);
         self.shared().dismiss();
         if complete(fiber) {
@@ -270,21 +261,23 @@ impl Worker {
             // SAFETY: as above; it is clear.
             unsafe { Header::free(fiber) };
         }
-        self.next_after(stack, bytes)
+        self.next_after(stack, bytes, gives_back)
     }
 
     /// Ends a fiber that went on after `finish` to clear its cell.
     #[cold]
     pub(super) fn finish_cleared(&self, fiber: NonNull<Header>) -> Next {
         // SAFETY: the cell is the worker's since `finish`, and is freed below.
-        let bytes = unsafe { fiber.as_ref() }.stack_bytes.get();
+        let (bytes, gives_back) =
+            unsafe { (fiber.as_ref().stack_bytes.get(), here::gives_back(fiber.as_ref())) };
         let stack = self.detach_stack(fiber);
+        self.remote.counters.ended_twice.add(1);
         // The destructor that has just run may have made a handle.
         // SAFETY: as above.
         unsafe { fiber.as_ref() }.detach();
         // SAFETY: as above; it is clear.
         unsafe { Header::free(fiber) };
-        self.next_after(stack, bytes)
+        self.next_after(stack, bytes, gives_back)
     }
 
     /// Undoes `attach_stack`, and leaves no fiber current.
@@ -306,20 +299,20 @@ impl Worker {
         if !header.cancel_scopes.is_empty() {
             header.cancel_scopes.abandon();
         }
+        // Before the list changes: who reads it from outside goes by the position.
+        self.set_current(None);
+        here::show_fiber(None);
         if header.has(Flags::ROAMING) {
             self.shared().roaming.remove(fiber);
         } else {
             // SAFETY: inserted by `register` on this worker: only roaming fibers change their home.
             unsafe { self.live.remove(fiber) };
-            self.remote.fibers.store(self.live.len(), Ordering::Relaxed);
         }
         if header.has(Flags::PLACED) {
             header.unset_flag(Flags::PLACED);
             // Relaxed: a load figure.
             self.remote.placed.fetch_sub(1, Ordering::Relaxed);
         }
-        self.set_current(None);
-        here::show_fiber(None);
     }
 
     /// Starts, runs and ends an unstarted fiber, as models do it: on the stack of their thread, which is this worker's
@@ -341,11 +334,21 @@ impl Worker {
         here::set_worker(None);
     }
 
-    /// The next step on `stack`, whose fiber has ended: an unstarted fiber runs on it, else the stack is retired.
+    /// The next step on `stack`, whose fiber has ended, and has something to give back or not.
     #[inline]
-    fn next_after(&self, stack: Stack, bytes: u32) -> Next {
+    fn next_after(&self, stack: Stack, bytes: u32, gives_back: bool) -> Next {
         // Late, since a wake-up of the joiner still asks who is here.
         here::renew_storage(&stack);
+        let next = self.next_on(stack, bytes);
+        if gives_back {
+            here::give_back_last(self);
+        }
+        next
+    }
+
+    /// The next step on `stack`: an unstarted fiber runs on it, else the stack is retired.
+    #[inline]
+    fn next_on(&self, stack: Stack, bytes: u32) -> Next {
         let Some(next) = self.pick() else {
             self.retire_stack(stack, bytes);
             return Next::to_hub(self, Request::Nothing);
@@ -355,7 +358,7 @@ impl Worker {
         if header.is_started() {
             self.retire_stack(stack, bytes);
             // Only the hub gives a stack of another size back.
-            if bytes != 0 || header.has(Flags::ROAMING) {
+            if bytes != 0 || header.has(Flags::ROAMING_OR_SAMPLED) {
                 return Next::to_hub(self, Request::Start(next));
             }
             self.set_current(Some(next));

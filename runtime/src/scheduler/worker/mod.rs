@@ -19,6 +19,7 @@
 
 #[cfg_attr(not(feature = "own-tls"), path = "no_absence.rs")]
 mod absence;
+mod hooked;
 mod life;
 mod next;
 mod panic_count;
@@ -26,10 +27,11 @@ mod refused;
 mod request;
 mod switching;
 mod unwinding;
+mod waking;
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use abaca_asm::Context;
 use abaca_asm::stack::Stack;
@@ -41,12 +43,15 @@ pub(super) use request::Request;
 pub(super) use unwinding::carry_panics_of_coroutines;
 
 use super::budget::Pace;
+use super::counters::Counters;
 use super::hub::WORTH_WAKING;
 use super::parker::Parker;
+use super::recording::{Cause, WorkerRecorder};
 use super::requests::Requests;
 use super::shared::Shared;
 use super::tick::Tick;
-use crate::cell::{Flags, Header, LiveList, Reason};
+use crate::cell::{CoarseTime, Flags, Header, LiveList};
+use crate::os::clock;
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
@@ -60,7 +65,8 @@ pub(crate) struct Stealable(pub(crate) NonNull<Header>);
 // carries the pointer orders all accesses.
 unsafe impl Send for Stealable {}
 
-/// See the module's documentation. Other threads may use `remote`, `index` and `shared`, and read `current` and `picks_left`.
+/// See the module's documentation. Other threads may use `remote`, `index` and `shared`, and read `current`, `picks_left` and the
+/// counts of `live`.
 /// Everything else belongs to the worker's own thread.
 pub(crate) struct Worker {
     pub(crate) index: usize,
@@ -88,15 +94,19 @@ pub(crate) struct Worker {
     pub(super) live: LiveList,
     pub(super) hub_state: super::hub::HubState,
     pub(super) tick: Tick,
+    /// The time when the clock was last read here.
+    coarse_now: Cell<CoarseTime>,
     pub(super) pace: Pace,
     pub(super) scavenger: super::scavenger::Scavenger,
     unwinding: unwinding::Unwinding,
+    /// The worker's part of the flight recorder, if there is one. Other threads may copy the ring.
+    recorder: OnceCell<Box<WorkerRecorder>>,
     pub(super) refusals: super::refusals::Refusals,
 }
 
 /// See [`Worker::position`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     epoch: u32,
     picks_left: u32,
     current: *mut Header,
@@ -104,7 +114,7 @@ pub(super) struct Position {
 
 impl Position {
     /// The fiber that runs; `None` in the hub. The fiber may end at any time, so its address must not be followed.
-    pub(super) fn fiber(self) -> Option<NonNull<Header>> {
+    pub(crate) fn fiber(self) -> Option<NonNull<Header>> {
         NonNull::new(self.current)
     }
 }
@@ -118,16 +128,18 @@ pub(super) struct Remote {
     pub(super) stealer: Stealer<Stealable>,
     /// Counts passes through the hub. While the count stands still, the worker is busy with one fiber.
     pub(super) epoch: AtomicU32,
+    /// Counts the fibers that the hub has resumed.
+    pub(super) resumed: AtomicU64,
     /// The number of fibers placed here; see `Flags::DISTRIBUTED`.
     pub(super) placed: AtomicUsize,
     /// The operating system's id of the worker's thread; 0 before the thread runs.
     thread_id: AtomicI32,
-    /// The number of started fibers that live here.
-    pub(super) fibers: AtomicUsize,
+    /// Written by this worker's thread alone.
+    pub(super) counters: CachePadded<Counters>,
     /// Where the worker sleeps if a poller thread does the polling.
     pub(super) parker: Parker,
-    /// Cancellation requests for fibers that may live here.
-    pub(super) cancellations: Requests,
+    /// Requests about fibers that live here, or may.
+    pub(super) requests: Requests,
     /// Fibers that went on elsewhere after the worker had left their thread, and come back.
     #[cfg(feature = "own-tls")]
     pub(super) returned: crossbeam_deque::Injector<Stealable>,
@@ -144,11 +156,19 @@ unsafe impl Sync for Worker {}
 // SAFETY: the runtime's thread builds the worker before the worker's own thread takes it over.
 unsafe impl Send for Worker {}
 
+/// Where a debugger finds the fields of a worker: its index, the fiber that runs, the first of its fibers; and its size.
+pub(crate) const WORKER_OFFSETS: [usize; 4] = [
+    std::mem::offset_of!(Worker, index),
+    std::mem::offset_of!(Worker, current),
+    std::mem::offset_of!(Worker, live) + LiveList::FIRST,
+    size_of::<Worker>(),
+];
+
 impl Worker {
     pub(super) fn new(index: usize) -> Self {
         let deque = Deque::new_lifo();
         let stealer = deque.stealer();
-        Self {
+        let worker = Self {
             index,
             shared: AtomicPtr::new(ptr::null_mut()),
             remote: CachePadded::new(Remote {
@@ -156,11 +176,12 @@ impl Worker {
                 newest: LifoSlot::new(),
                 stealer,
                 epoch: AtomicU32::new(0),
+                resumed: AtomicU64::new(0),
                 placed: AtomicUsize::new(0),
                 thread_id: AtomicI32::new(0),
-                fibers: AtomicUsize::new(0),
+                counters: CachePadded::default(),
                 parker: Parker::default(),
-                cancellations: Requests::default(),
+                requests: Requests::default(),
                 #[cfg(feature = "own-tls")]
                 returned: crossbeam_deque::Injector::new(),
                 #[cfg(feature = "own-tls")]
@@ -183,11 +204,15 @@ impl Worker {
             live: LiveList::new(),
             hub_state: super::hub::HubState::default(),
             tick: Tick::default(),
+            coarse_now: Cell::default(),
             pace: Pace::default(),
             scavenger: super::scavenger::Scavenger::default(),
             unwinding: unwinding::Unwinding::default(),
+            recorder: OnceCell::new(),
             refusals: super::refusals::Refusals::default(),
-        }
+        };
+        worker.remote.counters.begin_tick(worker.tick.picks(), 0);
+        worker
     }
 
     pub(super) fn set_thread_id(&self, id: i32) {
@@ -201,13 +226,25 @@ impl Worker {
     }
 
     /// The worker's position, for other threads: as long as it does not change, the worker runs one fiber without a switch.
-    pub(super) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         // Relaxed: a thread that compares two positions has waited in between.
         Position {
             epoch: self.remote.epoch.load(Ordering::Relaxed),
             picks_left: self.picks_left.load(Ordering::Relaxed),
             current: self.current.load(Ordering::Relaxed),
         }
+    }
+
+    /// The time, some milliseconds ago at the most: when the hub last looked at a clock.
+    #[inline(always)]
+    pub(crate) fn coarse_now(&self) -> CoarseTime {
+        self.coarse_now.get()
+    }
+
+    /// Reads the clock for [`coarse_now`](Self::coarse_now).
+    #[inline(always)]
+    pub(super) fn set_coarse_now(&self) {
+        self.coarse_now.set(CoarseTime::at(clock::ticks()));
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -228,22 +265,18 @@ impl Worker {
     }
 
     /// Queues a fiber that can go on, or an unstarted one bound to this worker. On the worker's own thread.
-    #[inline]
-    pub(crate) fn make_ready(&self, fiber: NonNull<Header>) {
+    #[inline(always)]
+    pub(crate) fn queue(&self, fiber: NonNull<Header>) {
         // SAFETY: the caller got the fiber by its claim, so the cell is alive and in no other list.
         let header = unsafe { fiber.as_ref() };
         if self.notes_wakeup_of_absent(header) {
             return;
         }
-        if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
-            self.take_timer_of(header);
-            // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
-            header.set_waiting(ptr::null(), Reason::None);
-            self.deque.push(Stealable(fiber));
-        } else {
-            // SAFETY: as above.
-            unsafe { self.ready.push_back(fiber) };
+        if header.has(Flags::ROAMING_OR_RECORDED) {
+            return self.queue_slow(fiber);
         }
+        // SAFETY: as above.
+        unsafe { self.ready.push_back(fiber) };
     }
 
     /// Queues a fiber that the current one has spawned: the newest in the slot, the one before it in the deque. Returns whether
@@ -269,7 +302,7 @@ impl Worker {
         // Relaxed: a load figure.
         target.remote.placed.fetch_add(1, Ordering::Relaxed);
         if ptr::eq(target, self) {
-            self.make_ready(fiber);
+            self.queue(fiber);
         } else {
             shared.deliver(target, fiber);
         }
@@ -328,9 +361,11 @@ impl Worker {
             return false;
         }
         let arrived = self.remote.inbox.drain();
-        while let Some(fiber) = arrived.pop_front() {
-            self.make_ready(fiber);
-        }
+        self.wake_for(Cause::Elsewhere, || {
+            while let Some(fiber) = arrived.pop_front() {
+                self.receive(fiber);
+            }
+        });
         true
     }
 
@@ -353,6 +388,8 @@ impl Worker {
 
     /// Starts a new tick: the hub has looked at everything.
     pub(super) fn renew_tick(&self) {
-        self.picks_left.store(self.tick.picks(), Ordering::Relaxed);
+        let picks = self.tick.picks();
+        self.remote.counters.begin_tick(picks, self.picks_left.load(Ordering::Relaxed));
+        self.picks_left.store(picks, Ordering::Relaxed);
     }
 }

@@ -7,7 +7,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use super::Worker;
-use super::life::{abort_unstarted, clear, home, run_in_hook, this_worker, wind_up};
+use super::hooked::run_in_hook;
+use super::life::{abort_unstarted, clear, home, wind_up};
 use super::next::Next;
 use crate::cell::{Header, NoStack};
 use crate::scheduler::here;
@@ -19,7 +20,10 @@ pub(super) const REFUSED: usize = 1;
 #[cold]
 #[inline(never)]
 pub(super) fn refuse_and_end(fiber: NonNull<Header>) -> Next {
-    let reason = this_worker().refusals.take_reason();
+    // Nobody is here before a fiber with storage of its own begins. Its home is the worker of this thread.
+    // SAFETY: the cell is alive until `finish`, and a home outlives its fibers.
+    let worker: &Worker = unsafe { &*fiber.as_ref().home.load(Ordering::Relaxed).cast() };
+    let reason = worker.refusals.take_reason();
     here::begin(fiber);
     run_in_hook(fiber, || {
         // SAFETY: the caller is this fiber.

@@ -11,8 +11,9 @@ use abaca_asm::stack::Stack;
 use super::refused::REFUSED;
 use super::{Request, Worker};
 use crate::cell::{Flags, Header};
-use crate::scheduler::here::{arrive, show_fiber, switch_to};
+use crate::scheduler::here::{arrive, give_back, show_fiber, switch_to};
 use crate::scheduler::hooks::call_around;
+use crate::scheduler::recording::Kind;
 
 /// The worker of the calling thread.
 fn here() -> &'static Worker {
@@ -29,8 +30,11 @@ impl Worker {
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
-        if header.has(Flags::ROAMING_OR_HOOKED) {
-            return self.suspend_slow(header, Request::Nothing);
+        if header.has(Flags::MORE_THAN_SWITCH) {
+            if header.has(Flags::SLOW_TO_SUSPEND) {
+                return self.suspend_slow(header, Request::Nothing);
+            }
+            self.record_park(header);
         }
         self.suspend_fast(header);
     }
@@ -38,20 +42,36 @@ impl Worker {
     #[inline(always)]
     fn suspend_fast(&self, me: &Header) {
         match self.pick() {
-            Some(next) if next == NonNull::from(me) => {}
+            Some(next) if next == NonNull::from(me) => self.note_own_pick(me),
             Some(next) => self.continue_with(me, next),
             None => self.enter_hub(me, Request::Nothing),
         }
     }
 
-    /// [`suspend`](Self::suspend) for a fiber that roams or has hooks. The hooks are called as if by the thread between two
-    /// fibers: they cannot park, since a waker may have put this fiber into a queue already.
+    /// [`suspend`](Self::suspend) for a fiber that roams, has hooks, or gives something back. The hooks are called as if by the
+    /// thread between two fibers: they cannot park, since a waker may have put this fiber into a queue already.
     #[inline(never)]
     fn suspend_slow(&self, me: &Header, request: Request) {
         let suspend = |worker: &Self| match request {
-            Request::Nothing if !me.has(Flags::ROAMING) => worker.suspend_fast(me),
-            request => worker.enter_hub(me, request),
+            Request::Nothing if !me.has(Flags::ROAMING) => match worker.pick() {
+                Some(next) if next == NonNull::from(me) => worker.note_own_pick(me),
+                next => {
+                    give_back(me);
+                    match next {
+                        Some(next) => worker.continue_with(me, next),
+                        None => worker.enter_hub(me, Request::Nothing),
+                    }
+                }
+            },
+            request => {
+                worker.remote.counters.count_run();
+                give_back(me);
+                worker.enter_hub(me, request);
+            }
         };
+        if me.has(Flags::RECORDED) {
+            self.record_park(me);
+        }
         if !me.has(Flags::HOOKED) {
             return suspend(self);
         }
@@ -108,6 +128,7 @@ impl Worker {
     /// Lets the hub look at everything. Every fiber that this makes ready runs before the current one goes on.
     pub(in crate::scheduler) fn request_hub_pass(&self, me: NonNull<Header>) {
         // Relaxed: as for `current`.
+        self.remote.counters.begin_tick(0, self.picks_left.load(Ordering::Relaxed));
         self.picks_left.store(0, Ordering::Relaxed);
         self.defer_self(me);
     }
@@ -118,9 +139,11 @@ impl Worker {
         let header = unsafe { me.as_ref() };
         let may_move = header.has(Flags::ROAMING) && !header.has(Flags::PINNED);
         let request = if may_move { Request::Requeue(me) } else { Request::Defer(me) };
-        if header.has(Flags::HOOKED) {
+        if header.has(Flags::HOOKED_OR_RECORDED) {
             return self.suspend_slow(header, request);
         }
+        self.remote.counters.count_run();
+        give_back(header);
         self.enter_hub(header, request);
     }
 
@@ -128,7 +151,7 @@ impl Worker {
     fn continue_with(&self, me: &Header, next: NonNull<Header>) {
         // SAFETY: `next` came out of a queue, which made it ours.
         let header = unsafe { next.as_ref() };
-        if header.is_started() && !header.has(Flags::ROAMING) {
+        if header.is_started() && !header.has(Flags::ROAMING_OR_SAMPLED) {
             self.set_current(Some(next));
             // SAFETY: `next` is suspended (a started fiber in a queue is), and its context was saved on this
             // thread by the switch that suspended it. `me` is the running fiber.
@@ -170,6 +193,9 @@ impl Worker {
         let header = unsafe { fiber.as_ref() };
         let to = if header.is_started() {
             self.set_home(header);
+            if header.has(Flags::SAMPLED) {
+                self.end_sample(header);
+            }
             header.context.get()
         } else {
             match self.obtain_stack(header) {
@@ -211,7 +237,11 @@ impl Worker {
     unsafe fn leave_hub(&self, fiber: NonNull<Header>, to: Context, word: usize) -> Request {
         self.set_current(Some(fiber));
         // SAFETY: `fiber` is about to run here, so it is alive.
-        let thread_pointer = unsafe { fiber.as_ref() }.thread_pointer();
+        let header = unsafe { fiber.as_ref() };
+        if header.has(Flags::RECORDED) {
+            self.record_fiber(Kind::Run, header);
+        }
+        let thread_pointer = header.thread_pointer();
         // SAFETY: the caller's promise. The cell is written before control leaves, and read only by fibers that run afterwards.
         let word = unsafe { switch_to(self.hub_place().as_ptr(), to, word, thread_pointer) };
         #[cfg(feature = "own-tls")]

@@ -1,5 +1,7 @@
 //! Pipes, files, children, signals, the standard output.
 
+#![expect(unsafe_code, reason = "sends a signal")]
+
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::time::Duration;

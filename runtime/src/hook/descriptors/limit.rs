@@ -1,0 +1,124 @@
+//! How long the user wants a call to wait.
+//!
+//! Whether at all, O_NONBLOCK, is asked of the kernel in each call that would wait: so it counts whoever has set it, in which way. The time
+//! of a socket is asked once, and again when somebody has set that of any socket by the function that the hooks know. Who sets it by a system
+//! call of his own may be noticed as late as the next renewal.
+
+#![expect(unsafe_code, reason = "descriptors are known by their numbers")]
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use super::Direction;
+use super::table::Watched;
+use crate::atomic::{AtomicU64, Ordering};
+use crate::os::socket;
+
+/// How long a call waits.
+#[derive(Clone, Debug)]
+pub struct WaitLimit {
+    limit: Limit,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    /// As its descriptor says. The time of a call begins with its first wait.
+    OfDescriptor(Option<Deadline>),
+    Until(Deadline),
+}
+
+/// `None` is for ever.
+type Deadline = Option<Instant>;
+
+impl WaitLimit {
+    /// As long as the descriptor says: by O_NONBLOCK, SO_RCVTIMEO and SO_SNDTIMEO.
+    #[must_use]
+    pub fn of_descriptor() -> Self {
+        Self { limit: Limit::OfDescriptor(None) }
+    }
+
+    /// Until then, or for ever, whatever the descriptor says.
+    #[must_use]
+    pub fn until(deadline: Option<Instant>) -> Self {
+        Self { limit: Limit::Until(deadline) }
+    }
+
+    /// Whether the user wants an error instead of waiting.
+    pub(super) fn is_refused(&self, fd: RawFd) -> bool {
+        // SAFETY: the number is only asked about.
+        matches!(self.limit, Limit::OfDescriptor(_))
+            && socket::is_nonblocking(unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+
+    /// The end of the wait. The first wait of a call begins its time.
+    pub(super) fn deadline(&mut self, watched: &Watched, fd: RawFd, direction: Direction) -> Deadline {
+        match &mut self.limit {
+            Limit::Until(deadline) => *deadline,
+            Limit::OfDescriptor(deadline) => *deadline.get_or_insert_with(|| {
+                watched.timeouts.get(fd, direction).and_then(|timeout| Instant::now().checked_add(timeout))
+            }),
+        }
+    }
+
+    /// Asks for the time again.
+    pub(super) fn renew(&mut self) {
+        if let Limit::OfDescriptor(deadline) = &mut self.limit {
+            *deadline = deadline.filter(Option::is_some);
+        }
+    }
+}
+
+/// How often somebody has set the time of a socket. Starts at 1: what was never asked has 0.
+static EPOCH: AtomicU64 = AtomicU64::new(1);
+
+/// Notes that the time of some socket has been set.
+pub fn timeouts_changed() {
+    // Release: pairs with the Acquire in `get`. The kernel has the new time by now.
+    EPOCH.fetch_add(1, Ordering::Release);
+}
+
+/// The times of a descriptor, as far as they were asked for.
+pub(super) struct Timeouts([Timeout; 2]);
+
+/// The time of one direction.
+struct Timeout {
+    /// Of what epoch `nanos` is.
+    epoch: AtomicU64,
+    /// 0 is for ever.
+    nanos: AtomicU64,
+}
+
+impl Timeouts {
+    pub(super) fn new() -> Self {
+        Self([(); 2].map(|()| Timeout { epoch: AtomicU64::new(0), nanos: AtomicU64::new(0) }))
+    }
+
+    fn get(&self, fd: RawFd, direction: Direction) -> Option<Duration> {
+        let known = &self.0[direction as usize];
+        let epoch = EPOCH.load(Ordering::Acquire);
+        // Acquire: pairs with the Release in `ask`.
+        let nanos = if known.epoch.load(Ordering::Acquire) == epoch {
+            known.nanos.load(Ordering::Relaxed)
+        } else {
+            known.ask(fd, direction, epoch)
+        };
+        (nanos != 0).then(|| Duration::from_nanos(nanos))
+    }
+
+    /// Forgets what is known.
+    pub(super) fn forget(&self) {
+        self.0.iter().for_each(|known| known.epoch.store(0, Ordering::Relaxed));
+    }
+}
+
+impl Timeout {
+    #[cold]
+    fn ask(&self, fd: RawFd, direction: Direction, epoch: u64) -> u64 {
+        // SAFETY: the number is only asked about.
+        let timeout = socket::timeout(unsafe { BorrowedFd::borrow_raw(fd) }, direction == Direction::Read);
+        let nanos = timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+        self.nanos.store(nanos, Ordering::Relaxed);
+        self.epoch.store(epoch, Ordering::Release);
+        nanos
+    }
+}

@@ -1,0 +1,54 @@
+//! Waits for descriptors that are known by their number only.
+//!
+//! * `table`: what is known of a number, and when to forget it.
+//! * `limit`: how long the user wants a call to wait.
+//! * `retry`: one call, repeated until it need not wait.
+//! * `several`: a wait for any of several descriptors.
+//! * `renewal`: watches the numbers of long waits anew.
+//!
+//! The numbers are the user's: who closes one, and opens another file under it, may do so behind the runtime's back. So the numbers of waits
+//! that last are watched anew, after a second and then less and less often.
+
+mod limit;
+mod renewal;
+mod retry;
+mod several;
+mod table;
+
+pub use limit::{WaitLimit, timeouts_changed};
+pub use retry::{Attempt, retry};
+pub use several::{Interest, wait_any};
+pub use table::{close_range_under, close_under, forget, in_turn};
+
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// For something to read, for a connection to accept, or for the end.
+    Read,
+    /// For room to write, or for the end of a connecting.
+    Write,
+}
+
+impl Direction {
+    fn of_poller(self) -> crate::poller::Direction {
+        match self {
+            Self::Read => crate::poller::Direction::Read,
+            Self::Write => crate::poller::Direction::Write,
+        }
+    }
+}
+
+/// How a call has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this result of the kernel's.
+    Done(isize),
+    /// It would have waited, and the user wants an error.
+    WouldBlock,
+    /// Its time was up.
+    TimedOut,
+    /// The fiber, or a cancel scope of it, was cancelled, or its deadline has passed.
+    Cancelled,
+    /// epoll cannot watch the descriptor: a file on a disk.
+    Unwatchable,
+}

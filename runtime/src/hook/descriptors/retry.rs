@@ -1,0 +1,136 @@
+//! A call that is repeated until it need not wait. `poller/README.md` tells the protocol; `io/descriptor.rs` is the same loop for
+//! descriptors of abaca's own.
+
+#![expect(unsafe_code, reason = "descriptors are known by their numbers")]
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Instant;
+
+use super::table::{Watched, find, watched};
+use super::{Direction, Ended, WaitLimit};
+use crate::cell::{Outcome, Reason};
+use crate::hook::end_in_error;
+use crate::os::nowait::{NOT_OPEN, WOULD_BLOCK, is_unpollable};
+use crate::park::{self, Cost};
+use crate::poller::{Node, Snapshot};
+use crate::scheduler;
+
+/// A call on a descriptor.
+pub struct Attempt<'a, C> {
+    /// The descriptor.
+    pub fd: RawFd,
+    /// What the call waits for.
+    pub direction: Direction,
+    /// How many bytes a call on a stream wants, for which fewer mean that there are no more; 0 if they do not mean that.
+    pub wanted: usize,
+    /// How long the call waits.
+    pub limit: &'a mut WaitLimit,
+    /// Makes the call under this number, and returns the kernel's result. It does not wait: instead it returns `-EAGAIN`.
+    pub call: C,
+}
+
+impl<C> std::fmt::Debug for Attempt<'_, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attempt")
+            .field("fd", &self.fd)
+            .field("direction", &self.direction)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Waits for an event after `seen`, at most until `deadline`. `None` if there was one; otherwise how the call ends.
+#[inline(never)]
+fn wait(
+    watched: &Watched,
+    fd: RawFd,
+    direction: Direction,
+    seen: Snapshot<'_>,
+    deadline: Option<Instant>,
+) -> Option<Ended> {
+    let node = Node::new(park::waiter());
+    let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
+    // SAFETY: the number is only passed to epoll.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, poller) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return None,
+        Err(error) => {
+            return Some(match error.raw_os_error() {
+                Some(number) if !is_unpollable(&error) => Ended::Done(-(number as isize)),
+                _ => Ended::Unwatchable,
+            });
+        }
+    };
+    let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
+    let waiting = watched.waits.begin();
+    let outcome = end_in_error(|| park::wait(node.waiter(), reason, deadline));
+    drop(waiting);
+    if outcome == Outcome::Notified {
+        return None;
+    }
+    entry.unlink(&node);
+    Some(if outcome == Outcome::TimedOut { Ended::TimedOut } else { Ended::Cancelled })
+}
+
+/// Makes a call until it need not wait, and parks the calling fiber in between.
+pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
+    let Attempt { fd, direction, wanted, limit, mut call } = attempt;
+    let watched = match find(fd) {
+        Some(known) => known,
+        // The common case: nothing has to be known of the descriptor.
+        None => match call(fd) {
+            WOULD_BLOCK => watched(fd),
+            result => return done(result),
+        },
+    };
+    // Whether the user wants an error is asked once, as at the beginning of a call.
+    let mut is_blocking = false;
+    let mut renewals = watched.waits.renewals();
+    let mut gave_up = None;
+    loop {
+        let Some(now_fd) = watched.number() else { return Ended::Done(NOT_OPEN) };
+        let seen = watched.source.snapshot(direction.of_poller());
+        // Where the poller knows that the call would wait, it waits before.
+        let is_hinted = seen.is_exhausted() && gave_up.is_none();
+        if !(is_hinted && watched.source.is_polled_by(scheduler::is_current_poller)) {
+            let result = call(now_fd);
+            if result != WOULD_BLOCK {
+                if watched.is_stream && 0 < result && (result as usize) < wanted {
+                    seen.mark_exhausted();
+                }
+                return done(result);
+            }
+            if let Some(gave_up) = gave_up {
+                return gave_up;
+            }
+        }
+        if watched.waits.renewals() != renewals {
+            renewals = watched.waits.renewals();
+            limit.renew();
+        }
+        if !is_blocking && limit.is_refused(now_fd) {
+            if is_hinted {
+                // The call is made after all, and says it.
+                gave_up = Some(Ended::WouldBlock);
+                continue;
+            }
+            park::spend(Cost::TryFailed);
+            return Ended::WouldBlock;
+        }
+        is_blocking = true;
+        let deadline = limit.deadline(&watched, now_fd, direction);
+        match wait(&watched, now_fd, direction, seen, deadline) {
+            None => {}
+            // The poller may not have run since something came.
+            Some(ended @ (Ended::TimedOut | Ended::Cancelled)) if is_hinted => gave_up = Some(ended),
+            Some(ended) => return ended,
+        }
+    }
+}
+
+/// The end of a call that did not wait.
+#[inline]
+fn done(result: isize) -> Ended {
+    park::spend(if result < 0 { Cost::TryFailed } else { Cost::SystemCall });
+    Ended::Done(result)
+}

@@ -1,0 +1,103 @@
+//! A wait for any of several descriptors: one waiter, with a node in the list of each.
+
+#![expect(
+    unsafe_code,
+    reason = "nodes share the waiter of their frame; descriptors are known by their numbers"
+)]
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::table::{Watched, watched};
+use super::{Direction, Ended};
+use crate::cell::{Outcome, Reason, Waiter};
+use crate::hook::end_in_error;
+use crate::park::{self, Cost};
+use crate::poller::{Entry, Node, Snapshot};
+use crate::scheduler;
+
+/// A descriptor, and what to wait for there.
+#[derive(Clone, Copy, Debug)]
+pub struct Interest {
+    /// The descriptor.
+    pub fd: RawFd,
+    /// What to wait for.
+    pub direction: Direction,
+}
+
+/// A descriptor of a wait, with the state in which the look found it.
+struct Watching<'a> {
+    watched: &'a Watched,
+    direction: Direction,
+    seen: Snapshot<'a>,
+}
+
+/// Calls `look`, which does not wait, until it returns something else than 0, and parks the calling fiber in between, until one of
+/// `interests` may have changed, or until `deadline`.
+pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: impl FnMut() -> isize) -> Ended {
+    let all: Vec<(Arc<Watched>, Direction)> =
+        interests.iter().map(|interest| (watched(interest.fd), interest.direction)).collect();
+    loop {
+        let watching: Vec<Watching<'_>> = all
+            .iter()
+            .map(|(watched, direction)| {
+                let seen = watched.source.snapshot(direction.of_poller());
+                Watching { watched, direction: *direction, seen }
+            })
+            .collect();
+        match look() {
+            0 => {}
+            result => {
+                park::spend(Cost::SystemCall);
+                return Ended::Done(result);
+            }
+        }
+        match wait_once(&watching, deadline) {
+            Outcome::Notified => {}
+            Outcome::Cancelled => return Ended::Cancelled,
+            Outcome::TimedOut => {
+                return match look() {
+                    0 => Ended::TimedOut,
+                    result => Ended::Done(result),
+                };
+            }
+        }
+    }
+}
+
+/// Waits until there may be a change.
+fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> Outcome {
+    let waiter: Waiter = park::waiter();
+    // SAFETY: the waiter is in this frame, and so are the nodes, which are dropped before it.
+    let nodes: Vec<Node> = watching.iter().map(|_| unsafe { Node::sharing(&waiter) }).collect();
+    let mut entries: Vec<(Entry<'_>, &Node)> = Vec::with_capacity(nodes.len());
+    let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
+    let mut is_changed = false;
+    for (Watching { watched, direction, seen }, node) in watching.iter().zip(&nodes) {
+        let Some(fd) = watched.number() else { continue };
+        // SAFETY: the number is only passed to epoll.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        match watched.source.link(borrowed, direction.of_poller(), node, *seen, poller) {
+            Ok(Some(entry)) => entries.push((entry, node)),
+            Ok(None) => {
+                is_changed = true;
+                break;
+            }
+            // epoll cannot watch it: it never changes. Or it is not open: a look has said so, or will after a renewal.
+            Err(_) => {}
+        }
+    }
+    let waiting: Vec<_> = watching.iter().map(|watching| watching.watched.waits.begin()).collect();
+    // If an event was faster, its wake-up is on its way and must be taken.
+    let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
+        Outcome::Notified
+    } else {
+        end_in_error(|| park::wait(&waiter, Reason::Select, deadline))
+    };
+    drop(waiting);
+    for (entry, node) in entries {
+        entry.unlink(node);
+    }
+    outcome
+}

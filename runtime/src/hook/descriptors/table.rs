@@ -1,0 +1,202 @@
+//! What is known of each descriptor's number: its registration with a poller.
+
+#![expect(unsafe_code, reason = "descriptors are known by their numbers")]
+
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::{Arc, OnceLock};
+
+use super::limit::Timeouts;
+use super::renewal::Waits;
+use crate::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::hook::{Sleep, Slept, sleep_at, wake_at};
+use crate::os::socket;
+use crate::poller::Source;
+use crate::queue::SpinLock;
+
+/// A file that somebody has waited for, under a number.
+pub(super) struct Watched {
+    number: RawFd,
+    pub(super) source: Source,
+    /// Whether a short transfer means that the kernel's buffer is empty: a stream of TCP.
+    pub(super) is_stream: bool,
+    /// A duplicate, if the number was closed while calls were under way, which go on with it: as in a thread's call, the file stays open.
+    moved: OnceLock<OwnedFd>,
+    pub(super) timeouts: Timeouts,
+    pub(super) waits: Waits,
+    /// Set when the number became another file's behind the runtime's back.
+    is_lost: AtomicBool,
+    /// 1 while somebody is in a call for which there is no way not to wait but to look before.
+    turn: AtomicU32,
+}
+
+impl Watched {
+    /// The number under which the file is open now; `None` if there is none any more.
+    #[inline]
+    pub(super) fn number(&self) -> Option<RawFd> {
+        match self.moved.get() {
+            Some(moved) => Some(moved.as_raw_fd()),
+            // Relaxed: it publishes nothing.
+            None => (!self.is_lost.load(Ordering::Relaxed)).then_some(self.number),
+        }
+    }
+}
+
+impl Watched {
+    /// Notes that the number became another file's, or is not open any more, behind the runtime's back: calls that wait end in EBADF.
+    pub(super) fn lose(&self) {
+        self.is_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Watches the number anew.
+    ///
+    /// # Errors
+    ///
+    /// The error of `epoll_ctl`: EBADF if the number is not open.
+    pub(super) fn renew(&self) -> std::io::Result<()> {
+        if self.number() != Some(self.number) {
+            // The kernel watches the file under a number that is another file's by now.
+            return Ok(());
+        }
+        // SAFETY: the number is only passed to epoll.
+        self.source.renew(unsafe { BorrowedFd::borrow_raw(self.number) })
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Who closes the number deregisters the source before. Otherwise the kernel forgets by itself, with the last descriptor of
+        // the file; if it lives on, its events find no registration.
+        self.source.abandon();
+    }
+}
+
+/// The numbers, in rows that are made when they are first used.
+const ROWS: usize = 1024;
+const ROW: usize = 1024;
+
+type Entry = SpinLock<Option<Arc<Watched>>>;
+
+static TABLE: [OnceLock<Box<[Entry]>>; ROWS] = [const { OnceLock::new() }; ROWS];
+
+/// The entry of a number, if its row exists. Numbers beyond the table are unknown.
+fn peek(fd: RawFd) -> Option<&'static Entry> {
+    let fd = usize::try_from(fd).ok()?;
+    Some(&TABLE.get(fd / ROW)?.get()?[fd % ROW])
+}
+
+/// What is known of a number.
+#[inline]
+pub(super) fn find(fd: RawFd) -> Option<Arc<Watched>> {
+    peek(fd)?.lock().clone()
+}
+
+/// What is known of a number, or will be.
+pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
+    let make = || {
+        Arc::new(Watched {
+            number: fd,
+            source: Source::new(),
+            // SAFETY: the number is only asked about.
+            is_stream: socket::is_tcp_stream(unsafe { BorrowedFd::borrow_raw(fd) }),
+            moved: OnceLock::new(),
+            timeouts: Timeouts::new(),
+            waits: Waits::new(),
+            is_lost: AtomicBool::new(false),
+            turn: AtomicU32::new(0),
+        })
+    };
+    let Some(row) = usize::try_from(fd).ok().and_then(|fd| TABLE.get(fd / ROW)) else { return make() };
+    let row = row.get_or_init(|| (0..ROW).map(|_| SpinLock::new(None)).collect());
+    let entry = &row[fd as usize % ROW];
+    if let Some(known) = &*entry.lock() {
+        return Arc::clone(known);
+    }
+    let made = make();
+    Arc::clone(entry.lock().get_or_insert(made))
+}
+
+/// Calls `visit` for all that is known.
+pub(super) fn for_each_watched(mut visit: impl FnMut(&Watched)) {
+    for entry in TABLE.iter().filter_map(OnceLock::get).flatten() {
+        let watched = entry.lock().clone();
+        if let Some(watched) = watched {
+            visit(&watched);
+        }
+    }
+}
+
+/// Takes what is known of a number out of the table.
+fn take(fd: RawFd) -> Option<Arc<Watched>> {
+    peek(fd)?.lock().take()
+}
+
+/// Forgets a number that has just become a new file's. If it was closed behind the runtime's back, calls that still wait for the old
+/// file end in EBADF.
+#[inline]
+pub fn forget(fd: RawFd) {
+    if let Some(old) = take(fd) {
+        old.lose();
+        if Arc::strong_count(&old) > 1 {
+            old.source.wake_all(crate::park::wake);
+        }
+    }
+}
+
+/// Forgets a number that is about to be closed, or to become another file's. Calls that are under way go on with the file, as a thread's
+/// do: for them it stays open.
+#[inline]
+pub fn close_under(fd: RawFd) {
+    if let Some(old) = take(fd) {
+        close_watched(fd, old);
+    }
+}
+
+/// [`close_under`] for all numbers from `first` to `last`.
+pub fn close_range_under(first: u32, last: u32) {
+    for (row, entrys) in TABLE.iter().enumerate() {
+        let Some(entrys) = entrys.get() else { continue };
+        for (column, entry) in entrys.iter().enumerate() {
+            let fd = row * ROW + column;
+            if (first as usize..=last as usize).contains(&fd)
+                && let Some(old) = entry.lock().take()
+            {
+                close_watched(fd as RawFd, old);
+            }
+        }
+    }
+}
+
+#[cold]
+fn close_watched(fd: RawFd, old: Arc<Watched>) {
+    match Arc::try_unwrap(old) {
+        Ok(mut old) => {
+            // SAFETY: the caller has not closed it yet.
+            old.source.deregister(unsafe { BorrowedFd::borrow_raw(fd) });
+        }
+        // The kernel watches the file under the old number as long as it is open.
+        // SAFETY: as above.
+        Err(old) => match unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned() {
+            Ok(duplicate) => drop(old.moved.set(duplicate)),
+            Err(_) => old.lose(),
+        },
+    }
+}
+
+/// Calls `f` while no other caller of this function does so for the same number: `f` looks whether a call would wait, and makes it. `None`
+/// if the caller was cancelled before.
+pub fn in_turn<R>(fd: RawFd, f: impl FnOnce() -> R) -> Option<R> {
+    let watched = watched(fd);
+    let turn = &watched.turn;
+    let address = std::ptr::from_ref(turn).addr();
+    // Acquire: pairs with the Release below.
+    while turn.swap(1, Ordering::Acquire) != 0 {
+        let sleep = Sleep { address, bits: u32::MAX, deadline: None, is_cancellable: true };
+        if sleep_at(sleep, || turn.load(Ordering::SeqCst) != 0, || ()) == Slept::Cancelled {
+            return None;
+        }
+    }
+    let result = f();
+    turn.store(0, Ordering::Release);
+    wake_at(address, u32::MAX, 1);
+    Some(result)
+}

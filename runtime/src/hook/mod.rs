@@ -1,0 +1,165 @@
+//! What `abaca-transparent` needs of the runtime: waits that end without unwinding, for the functions of C that it takes the place of.
+//!
+//! Not for others: this module may change in any release.
+//!
+//! * [`on_fiber`]: whether the caller can be parked.
+//! * [`descriptors`]: waits for descriptors by number.
+//! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
+//! * [`sleep_until`], [`yield_now`], [`offload`].
+//! * [`spawn`] and [`await_end`]: threads that are fibers.
+//!
+//! A C function must not be unwound. So nothing here unwinds: a wait that a cancellation or a deadline ends returns
+//! [`Slept::Cancelled`], and so does each later one, until the fiber unwinds from a blocking call of abaca's own, or the cancel scope
+//! ends.
+
+pub mod descriptors;
+mod sleepers;
+mod threads;
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::cell::{Flags, Outcome, Reason};
+use crate::{blocking, park, scheduler};
+
+pub use sleepers::{Sleep, has_sleepers, sleep_at, wake_at};
+pub use threads::{as_kernel_threads, await_end, spawn, stack, wants_kernel_threads};
+
+/// Whether the caller is a fiber with storage of its own, which can be parked. Cheap: one load on a plain thread.
+#[inline]
+#[must_use]
+pub fn on_fiber() -> bool {
+    scheduler::can_park_here()
+}
+
+/// Gives the fibers of the runtimes that are built from now on storage of their own, unless their builder or the environment says
+/// otherwise.
+///
+/// # Errors
+///
+/// * [`Unsupported`](std::io::ErrorKind::Unsupported), with the reason.
+pub fn own_tls_by_default() -> std::io::Result<()> {
+    crate::runtime::own_tls_by_default()
+}
+
+/// How a wait has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slept {
+    /// The caller was not to wait.
+    Not,
+    /// Somebody has woken the caller.
+    Notified,
+    /// The deadline has passed.
+    TimedOut,
+    /// The fiber, or a cancel scope of it, was cancelled, or its deadline has passed.
+    Cancelled,
+}
+
+impl From<Outcome> for Slept {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Notified => Self::Notified,
+            Outcome::TimedOut => Self::TimedOut,
+            Outcome::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// Calls `look`, for which the caller need not be able to unwind.
+fn without_unwinding<R>(look: impl FnOnce() -> R) -> R {
+    let Some(me) = scheduler::current_fiber() else { return look() };
+    #[expect(unsafe_code, reason = "uses the header of the calling fiber")]
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    header.set_flag(Flags::ENDS_IN_ERROR);
+    let result = look();
+    header.unset_flag(Flags::ENDS_IN_ERROR);
+    header.unset_flag(Flags::PROBED);
+    result
+}
+
+/// Calls `wait`, which a cancellation ends wherever the fiber is: its caller does not unwind.
+fn end_in_error(wait: impl FnOnce() -> Outcome) -> Outcome {
+    let outcome = without_unwinding(wait);
+    if outcome == Outcome::Cancelled {
+        cancelled();
+    }
+    outcome
+}
+
+/// How many calls of a fiber end at once because it is cancelled, before it is slowed down.
+const FREE_ERRORS: u32 = 16;
+
+/// Notes that a wait has been ended by a cancellation.
+#[cold]
+fn cancelled() {
+    thread_local! {
+        static COUNT: Cell<u32> = const { Cell::new(0) };
+    }
+    park::note_ended_call();
+    COUNT.set(COUNT.get() + 1);
+    if COUNT.get() > FREE_ERRORS {
+        // A loop that does not end at an error, such as one that accepts connections, leaves the worker to others.
+        let pause = Instant::now() + Duration::from_millis(1);
+        park::shield(|| park::wait(&park::waiter(), Reason::Sleep, Some(pause)));
+    }
+}
+
+/// Sleeps until `at`; `None` is for ever.
+pub fn sleep_until(at: Option<Instant>) -> Slept {
+    end_in_error(|| park::wait(&park::waiter(), Reason::Sleep, at)).into()
+}
+
+/// Whether the calling fiber is cancelled: its next wait would end at once.
+#[must_use]
+pub fn is_cancelled() -> bool {
+    without_unwinding(park::is_cancelled)
+}
+
+/// Whether the calling fiber is cancelled, in a call that does not wait and would have had to: such a call then ends in the same error as
+/// one that waits. So an event loop on the fiber hears of it.
+#[must_use]
+pub fn ends_in_error() -> bool {
+    let is_cancelled = is_cancelled();
+    if is_cancelled {
+        cancelled();
+    }
+    is_cancelled
+}
+
+/// Lets the other fibers of the worker run. No place to be cancelled.
+pub fn yield_now() {
+    park::shield(park::yield_now);
+}
+
+/// Makes a call that blocks its thread on one of the runtime's pool, and waits for its end, whatever happens.
+pub fn offload<T: Send>(call: impl FnOnce() -> T + Send) -> T {
+    park::shield(|| blocking::run(call))
+}
+
+/// Makes a call that blocks its thread, and owns what it uses, on one of the runtime's pool. `None` if the caller was cancelled before its
+/// end: then it goes on, and its result is dropped there.
+pub fn offload_or_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let result = if is_cancelled() { None } else { without_unwinding(|| blocking::run_or_leave(call)) };
+    if result.is_none() {
+        cancelled();
+    }
+    result
+}
+
+/// Calls `observer` with the id of each thread that is stuck in a fiber while others wait for its worker, which has left it. It runs on the
+/// monitor's thread, and must not wait. The first call counts.
+pub fn observe_stuck_threads(observer: fn(i32)) {
+    scheduler::observe_stuck_threads(observer);
+}
+
+/// The name of a system call, if it is one in which programs often wait.
+#[must_use]
+pub fn name_of_system_call(number: i64) -> Option<&'static str> {
+    crate::os::thread_state::name_of(number)
+}
+
+/// Notes that the calling fiber has accepted a connection: the next fiber that it spawns goes to the worker with the fewest.
+pub fn accepted() {
+    scheduler::placement_hint();
+}

@@ -1,0 +1,49 @@
+//! The process's table of sleepers by address. `park/by_address.rs` tells how it works.
+
+use std::time::Instant;
+
+use super::{Slept, without_unwinding};
+use crate::park;
+use crate::park::by_address::{Key, Table};
+
+static TABLE: Table = Table::new();
+
+/// A sleep at an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Sleep {
+    /// The word's address, which is only compared.
+    pub address: usize,
+    /// Who wakes must have one of these bits.
+    pub bits: u32,
+    /// `None` is for ever.
+    pub deadline: Option<Instant>,
+    /// Whether a cancellation ends the sleep. A caller that would only look at its word and sleep again must not be ended.
+    pub is_cancellable: bool,
+}
+
+/// Sleeps until [`wake_at`] is called for the address, if `stay` says so once all who wake can see the caller. Calls `then` when the
+/// caller can be woken: for a lock that it holds so far.
+///
+/// `stay` runs under a lock: it only looks at memory.
+pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
+    let Sleep { address, bits, deadline, is_cancellable } = sleep;
+    let outcome = TABLE.sleep(Key { address, bits }, deadline, stay, then, |wait| {
+        if is_cancellable { without_unwinding(wait) } else { park::shield(wait) }
+    });
+    outcome.map_or(Slept::Not, Slept::from)
+}
+
+/// Whether somebody may sleep at `address`. Without a fence: it sees those sleepers whose look at the word is ordered before the
+/// caller's change of it. On x86_64 that is so if the change was a locked operation; elsewhere a full fence must stand between.
+#[inline(always)]
+#[must_use]
+pub fn has_sleepers(address: usize) -> bool {
+    TABLE.has_sleepers(address)
+}
+
+/// Wakes up to `most` of those who sleep at `address` for one of `bits`, the longest first, and returns how many it were. The caller
+/// has changed the word.
+#[inline]
+pub fn wake_at(address: usize, bits: u32, most: usize) -> usize {
+    TABLE.wake(Key { address, bits }, most)
+}

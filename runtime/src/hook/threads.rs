@@ -1,0 +1,65 @@
+//! Threads that are fibers.
+
+#![expect(unsafe_code, reason = "uses the header of the calling fiber")]
+
+use std::ops::Range;
+use std::time::Instant;
+
+use crate::fiber::{Builder, JoinHandle, SpawnError};
+use crate::os::thread;
+use crate::runtime::Runtime;
+use crate::scheduler;
+
+/// The default is rounded up to whole pages.
+const PAGE_BYTES: usize = 4096;
+
+/// Spawns a fiber with a stack of `stack_bytes` usable bytes: on the caller's runtime if that gives its fibers storage of their own, or
+/// else on `elsewhere`, which is called only then.
+///
+/// # Errors
+///
+/// As [`Builder::spawn`]; [`SpawnError::NoRuntime`] also if there is none elsewhere.
+pub fn spawn<T: Send + 'static>(
+    stack_bytes: usize,
+    elsewhere: impl FnOnce() -> Option<&'static Runtime>,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, SpawnError> {
+    if let Some(worker) = scheduler::current_worker().filter(|worker| worker.shared().has_own_tls()) {
+        return builder(stack_bytes, worker.shared()).spawn(body);
+    }
+    let runtime = elsewhere().ok_or(SpawnError::NoRuntime)?;
+    // SAFETY: closure and result are `Send` and `'static`.
+    unsafe { builder(stack_bytes, &runtime.shared).spawn_onto(&runtime.shared, body) }
+}
+
+fn builder(stack_bytes: usize, shared: &scheduler::Shared) -> Builder {
+    // Stacks of the default size are the fastest to get.
+    let is_default =
+        shared.stacks.default_bytes().checked_sub(stack_bytes).is_some_and(|spare| spare < PAGE_BYTES);
+    if is_default { Builder::new() } else { Builder::new().stack_size(stack_bytes) }
+}
+
+/// Waits for the end of a fiber, whatever happens, or until `deadline`. Returns whether it has ended, so that a join returns at once.
+pub fn await_end<T>(handle: &JoinHandle<T>, deadline: Option<Instant>) -> bool {
+    handle.await_end_until(deadline)
+}
+
+/// Whether `pthread_create` is to make a thread of the kernel's for the caller: the runtime starts one, or the caller is within
+/// [`as_kernel_threads`].
+#[must_use]
+pub fn wants_kernel_threads() -> bool {
+    thread::wants_kernel_threads()
+}
+
+/// Calls `f`, in which the threads that the caller starts are the kernel's.
+pub fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
+    thread::as_kernel_threads(f)
+}
+
+/// The addresses of the calling fiber's stack, from the lowest on. `None` on a plain thread.
+#[must_use]
+pub fn stack() -> Option<Range<usize>> {
+    // SAFETY: the caller is this fiber.
+    let (guard, top) = unsafe { scheduler::current_fiber()?.as_ref() }.stack_range()?;
+    Some(guard.end..top)
+}

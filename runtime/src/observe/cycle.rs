@@ -1,0 +1,134 @@
+//! Cycles: fibers of which each waits for what the next one holds, or for its end.
+//!
+//! An edge is sound: a mutex, a writer's lock and a `Once` are let go only by the fiber that holds them (their guards do not leave
+//! it), and a fiber that is joined must end by itself. A fiber waits for one thing at a time, so a cycle is found by following
+//! the edges. Fibers are not looked at in one moment, so what was found is looked at again, and counts only if all its fibers are
+//! still in the same wait. A wait that a deadline ends is no part of a cycle.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::collect::{self, Activity, Collection, Facts};
+use super::dump::{Holder, Owners};
+use super::object::{Object, name_of};
+use crate::cell::FiberId;
+
+/// The time between two looks. No lock is taken and let go for so long without its owner having run.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// Fibers that wait for each other in a circle: none of them goes on unless one is cancelled. See [`check`](super::check).
+///
+/// Its `Display` form is a sentence for each fiber.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cycle {
+    members: Vec<Member>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Member {
+    id: FiberId,
+    name: Option<String>,
+    reason: &'static str,
+    address: usize,
+    spawn_site: String,
+}
+
+impl Cycle {
+    /// The fibers. Each waits for the one after it, and the last for the first. A fiber that waits for itself is alone.
+    pub fn fibers(&self) -> impl Iterator<Item = FiberId> + '_ {
+        self.members.iter().map(|member| member.id)
+    }
+}
+
+impl fmt::Display for Cycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |member: &Member| match &member.name {
+            Some(name) => format!("fiber {} '{name}'", member.id.number()),
+            None => format!("fiber {}", member.id.number()),
+        };
+        for (index, member) in self.members.iter().enumerate() {
+            let next = name(&self.members[(index + 1) % self.members.len()]);
+            let (name, reason) = (name(member), member.reason);
+            if reason == "join" {
+                write!(f, "{name} joins {next}")?;
+            } else {
+                write!(f, "{name} waits for the {reason} at {:#x}, which {next} holds", member.address)?;
+            }
+            writeln!(f, " (spawned at {})", member.spawn_site)?;
+        }
+        Ok(())
+    }
+}
+
+/// A wait, by which it is told from a later one of the same fiber.
+type Key = (usize, usize, crate::cell::CoarseTime);
+
+/// The cycles in a collection that are still there when all fibers are looked at again.
+pub(super) fn confirmed(collection: &Collection) -> Vec<Cycle> {
+    let first = find(collection);
+    if first.is_empty() {
+        return Vec::new();
+    }
+    std::thread::sleep(BETWEEN_LOOKS);
+    let again = find(&collect::collect());
+    let is_still_there = |keys: &Vec<Key>| again.iter().any(|(other, _)| other == keys);
+    first.into_iter().filter(|(keys, _)| is_still_there(keys)).map(|(_, cycle)| cycle).collect()
+}
+
+fn find(collection: &Collection) -> Vec<(Vec<Key>, Cycle)> {
+    let owners = Owners::of(&collection.fibers);
+    let parked: HashMap<FiberId, &Facts> = collection
+        .fibers
+        .iter()
+        .filter(|facts| facts.activity == Activity::Parked && !facts.has_deadline)
+        .filter_map(|facts| Some((facts.id?, facts)))
+        .collect();
+    let next = |facts: &Facts| match owners.holder(&facts.object)? {
+        Holder::Fiber(id) => parked.get(&id).copied(),
+        Holder::Other => None,
+    };
+    // Each fiber by the walk that came to it first.
+    let mut seen: HashMap<FiberId, usize> = HashMap::new();
+    let mut cycles = Vec::new();
+    let mut starts: Vec<_> = parked.values().copied().collect();
+    starts.sort_by_key(|facts| facts.id.map(FiberId::number));
+    for (walk, start) in starts.into_iter().enumerate() {
+        let (mut path, mut at) = (Vec::new(), Some(start));
+        while let Some(facts) = at {
+            let id = facts.id.expect("parked fibers are known by their ids");
+            match seen.get(&id) {
+                Some(other) if *other != walk => break,
+                Some(_) => {
+                    let begin =
+                        path.iter().position(|facts: &&Facts| facts.id == Some(id)).expect("on this walk");
+                    cycles.push(of(&path[begin..]));
+                    break;
+                }
+                None => {
+                    seen.insert(id, walk);
+                    path.push(facts);
+                    at = next(facts);
+                }
+            }
+        }
+    }
+    cycles
+}
+
+fn of(path: &[&Facts]) -> (Vec<Key>, Cycle) {
+    let keys = path.iter().map(|facts| (facts.header, facts.waiter, facts.since)).collect();
+    let member = |facts: &&Facts| Member {
+        id: facts.id.expect("as above"),
+        name: facts.name.clone(),
+        reason: name_of(facts.reason),
+        address: match facts.object {
+            Object::Lock { address, .. } | Object::RwLock { address, .. } | Object::Fiber(address, _) => {
+                address
+            }
+            _ => 0,
+        },
+        spawn_site: facts.spawn_site.map_or("an unknown place".into(), ToString::to_string),
+    };
+    (keys, Cycle { members: path.iter().map(member).collect() })
+}

@@ -1,0 +1,361 @@
+//! A dump: what every fiber of the process does, at one time or nearly so.
+
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::collect::{self, Activity, Collection, Facts};
+use super::cycle::{self, Cycle};
+use super::object::{Object, name_of};
+use super::symbols::{self, Frame};
+use crate::cell::{FiberId, Reason};
+use crate::os::{clock, descriptor_name};
+use crate::park::{self, Latch};
+use crate::{fiber, os};
+
+/// What every fiber of the process does; made by [`dump`]. Its `Display` form is text for people, in which fibers with equal stacks
+/// are one group; `{:#}` shows the runtime's own frames as well. [`to_json`](Dump::to_json) is for programs.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    pub(super) fibers: Vec<FiberDump>,
+    pub(super) cycles: Vec<Cycle>,
+    pub(super) workers: Vec<usize>,
+    pub(super) unstarted: usize,
+    /// Runtime, worker, and whether its fibers could be read.
+    pub(super) away: Vec<(usize, usize, bool)>,
+}
+
+/// One fiber in a [`Dump`].
+#[derive(Clone, Debug)]
+pub struct FiberDump {
+    pub(super) id: Option<FiberId>,
+    pub(super) name: Option<String>,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) state: FiberState,
+    pub(super) runtime: usize,
+    pub(super) worker: usize,
+    pub(super) wait: Option<Wait>,
+    pub(super) spawn_site: Option<&'static Location<'static>>,
+    pub(super) stack_used: Option<usize>,
+    pub(super) stack_bytes: Option<usize>,
+    pub(super) frames: Arc<[Frame]>,
+    /// Equal for fibers with equal stacks.
+    pub(super) stack: usize,
+}
+
+/// What a fiber does; see [`FiberDump::state`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FiberState {
+    /// It runs, on its worker or elsewhere.
+    Running,
+    /// It can go on as soon as its worker comes to it.
+    Ready,
+    /// It waits; see [`FiberDump::wait`].
+    Parked,
+}
+
+/// The wait of a parked fiber.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    pub(super) reason: &'static str,
+    pub(super) age: Duration,
+    pub(super) object: Option<String>,
+    pub(super) address: Option<usize>,
+    pub(super) holder: Option<Holder>,
+}
+
+/// Who holds what a fiber waits for; see [`Wait::holder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// This fiber.
+    Fiber(FiberId),
+    /// A plain thread, or code inside of a coroutine.
+    Other,
+}
+
+impl Wait {
+    /// The reason, in a word or two: `mutex`, `channel receive`, `join`, `read`, `sleep` ...
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// How long the fiber has waited: a few milliseconds more or less, since a fiber that parks does not read the clock. Its worker
+    /// does, once in a while.
+    pub fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// What is waited for, in words: a lock and its address, a channel and the numbers of its ends, a descriptor and its addresses,
+    /// the time that is left, the fiber that is joined.
+    pub fn object(&self) -> Option<&str> {
+        self.object.as_deref()
+    }
+
+    /// The address of what is waited for, by which waits for the same lock or channel are told from others.
+    pub fn address(&self) -> Option<usize> {
+        self.address
+    }
+
+    /// Who holds it: of a mutex, of a reader-writer lock that is held to write, of a `Once` whose closure runs; or the fiber that is
+    /// joined. `None` if nobody does, or it is not known.
+    pub fn holder(&self) -> Option<&Holder> {
+        self.holder.as_ref()
+    }
+}
+
+impl FiberDump {
+    /// The fiber's id. `None` only if its worker did not come to its hub, and the fiber has no name and no handle.
+    pub fn id(&self) -> Option<FiberId> {
+        self.id
+    }
+
+    /// The fiber's name, if it has one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The fiber's labels; see [`set_label`](super::set_label).
+    pub fn labels(&self) -> &[(String, String)] {
+        &self.labels
+    }
+
+    /// What the fiber does.
+    pub fn state(&self) -> FiberState {
+        self.state
+    }
+
+    /// The runtime, by its place among those of the process: 0 is the oldest.
+    pub fn runtime(&self) -> usize {
+        self.runtime
+    }
+
+    /// The index of the worker where the fiber lives; of a fiber that roams, where it last was.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// The wait of a parked fiber.
+    pub fn wait(&self) -> Option<&Wait> {
+        self.wait.as_ref()
+    }
+
+    /// Where the fiber was spawned. `None` if its worker moved while it was read from outside.
+    pub fn spawn_site(&self) -> Option<&'static Location<'static>> {
+        self.spawn_site
+    }
+
+    /// How many bytes of its stack are in use; `None` for a fiber that runs.
+    pub fn stack_used(&self) -> Option<usize> {
+        self.stack_used
+    }
+
+    /// The usable bytes of its stack.
+    pub fn stack_bytes(&self) -> Option<usize> {
+        self.stack_bytes
+    }
+
+    /// The frames of its stack, innermost first. Empty without the feature `backtrace`, on architectures where the switch is
+    /// corosensei's, and for a fiber that runs where nobody could look.
+    pub fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+}
+
+/// Looks at every fiber of the process, of all runtimes, while the program runs on.
+///
+/// Each worker shows its fibers itself, in steps of a millisecond, between which others run. A worker that is busy with one fiber
+/// for more than 50 ms is read from outside, without disturbing it; so is the fiber that runs there, with its stack: as the kernel
+/// tells it if it is in a system call, else by a signal, if its thread computes. (Then `labels` are missing.) Fibers that have not
+/// started are only counted.
+///
+/// It may be called from a fiber or a plain thread, by several at once (one after the other is served), during a shutdown, and
+/// without a runtime. The calling fiber waits meanwhile, and shows as running; it cannot be cancelled there.
+///
+/// 100,000 fibers take some 0.3 s. The first dump of a program also reads its debug information, which takes longer.
+///
+/// ```
+/// # abaca::run(|| {
+/// let lock = std::sync::Arc::new(abaca::sync::Mutex::new(()));
+/// let held = lock.lock().unwrap();
+/// let waiting = abaca::Builder::new().name("late".into()).spawn({
+///     let lock = lock.clone();
+///     move || drop(lock.lock().unwrap())
+/// });
+/// abaca::yield_now();
+/// let dump = abaca::dump();
+/// let late = dump.fibers().iter().find(|fiber| fiber.name() == Some("late")).unwrap();
+/// assert_eq!(late.wait().unwrap().reason(), "mutex");
+/// let holder = abaca::observe::Holder::Fiber(abaca::current().id());
+/// assert_eq!(late.wait().unwrap().holder(), Some(&holder));
+/// println!("{dump}");
+/// drop(held);
+/// waiting.unwrap().join().unwrap();
+/// # });
+/// ```
+pub fn dump() -> Dump {
+    elsewhere(Dump::take)
+}
+
+/// Runs `look` on a plain thread, for which a fiber waits.
+pub(super) fn elsewhere<T: Send + 'static>(look: fn(Option<FiberId>) -> T) -> T {
+    if !park::on_fiber() {
+        return look(None);
+    }
+    let caller = fiber::current().id();
+    let shared = Arc::new((std::sync::Mutex::new(None), Latch::new(1)));
+    let theirs = Arc::clone(&shared);
+    let thread = os::thread::start("abaca-dump".into(), move || {
+        let found = look(Some(caller));
+        *theirs.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(found);
+        theirs.1.count_down();
+    });
+    if thread.is_err() {
+        // The caller's worker is then read from outside, by itself.
+        return look(Some(caller));
+    }
+    park::shield(|| shared.1.wait_to_end(Reason::Blocking, || ()));
+    let found = shared.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    found.expect("the thread has left what it found")
+}
+
+impl Dump {
+    pub(super) fn take(caller: Option<FiberId>) -> Self {
+        let collection = collect::collect();
+        let cycles = cycle::confirmed(&collection);
+        Self::of(collection, cycles, caller)
+    }
+
+    pub(super) fn of(collection: Collection, cycles: Vec<Cycle>, caller: Option<FiberId>) -> Self {
+        let frames: Vec<Arc<[Frame]>> =
+            symbols::resolve(&collection.stacks).into_iter().map(Into::into).collect();
+        let owners = Owners::of(&collection.fibers);
+        let now = (clock::ticks(), Instant::now());
+        let mut names = HashMap::new();
+        let describe = |facts: &Facts| {
+            let is_caller = caller.is_some() && facts.id == caller;
+            let state = match facts.activity {
+                Activity::Parked if !is_caller => FiberState::Parked,
+                Activity::Ready => FiberState::Ready,
+                _ => FiberState::Running,
+            };
+            let used = facts.stack.zip(facts.stack_pointer);
+            FiberDump {
+                id: facts.id,
+                name: facts.name.clone(),
+                labels: facts.labels.clone(),
+                state,
+                runtime: facts.runtime,
+                worker: facts.worker,
+                wait: (state == FiberState::Parked).then(|| wait_of(facts, &owners, now, &mut names)),
+                spawn_site: facts.spawn_site,
+                // A fiber inside of a coroutine is suspended on another stack.
+                stack_used: used
+                    .and_then(|((bottom, top), sp)| (bottom..=top).contains(&sp).then(|| top - sp)),
+                stack_bytes: facts.stack.map(|(bottom, top)| top - bottom),
+                frames: Arc::clone(&frames[facts.frames]),
+                stack: facts.frames,
+            }
+        };
+        let mut fibers: Vec<_> = collection.fibers.iter().map(describe).collect();
+        fibers.sort_by_key(|fiber| (fiber.runtime, fiber.id.map(FiberId::number)));
+        let Collection { workers, away, unstarted, .. } = collection;
+        Self { fibers, cycles, workers, unstarted, away }
+    }
+
+    /// All started fibers, in the order of their runtimes and ids.
+    pub fn fibers(&self) -> &[FiberDump] {
+        &self.fibers
+    }
+
+    /// The fibers that wait for each other in a circle, as [`check`](super::check) finds them.
+    pub fn cycles(&self) -> &[Cycle] {
+        &self.cycles
+    }
+
+    /// How many fibers have not started. They have neither a stack nor a worker.
+    pub fn unstarted(&self) -> usize {
+        self.unstarted
+    }
+}
+
+/// Whose stack an address is on.
+pub(super) struct Owners {
+    /// The lowest address, the top, and the id, in order.
+    stacks: Vec<(usize, usize, FiberId)>,
+    headers: HashMap<usize, FiberId>,
+}
+
+impl Owners {
+    pub(super) fn of(fibers: &[Facts]) -> Self {
+        let on_stack = |facts: &Facts| facts.stack.zip(facts.id).map(|((bottom, top), id)| (bottom, top, id));
+        let mut stacks: Vec<_> = fibers.iter().filter_map(on_stack).collect();
+        stacks.sort_unstable_by_key(|stack| stack.0);
+        let headers = fibers.iter().filter_map(|facts| Some((facts.header, facts.id?))).collect();
+        Self { stacks, headers }
+    }
+
+    /// The fiber on whose stack `address` is.
+    pub(super) fn on_stack(&self, address: usize) -> Option<FiberId> {
+        let after = self.stacks.partition_point(|stack| stack.0 <= address);
+        let (_, top, id) = *self.stacks.get(after.checked_sub(1)?)?;
+        (address < top).then_some(id)
+    }
+
+    /// The fiber without which this wait does not end, if it is known.
+    pub(super) fn holder(&self, object: &Object) -> Option<Holder> {
+        let on_stack = |address| self.on_stack(address).map_or(Holder::Other, Holder::Fiber);
+        match object {
+            Object::Lock { holder, .. } | Object::RwLock { writer: holder, .. } => holder.map(on_stack),
+            Object::Fiber(header, id) => id.or_else(|| self.headers.get(header).copied()).map(Holder::Fiber),
+            _ => None,
+        }
+    }
+}
+
+fn wait_of(
+    facts: &Facts,
+    owners: &Owners,
+    (ticks, now): (u64, Instant),
+    names: &mut HashMap<i32, String>,
+) -> Wait {
+    let (object, address) = match &facts.object {
+        Object::None => (None, None),
+        Object::Address(address) | Object::Lock { address, .. } => {
+            (Some(format!("{address:#x}")), Some(*address))
+        }
+        Object::RwLock { address, readers: 0, .. } => (Some(format!("{address:#x}")), Some(*address)),
+        Object::RwLock { address, readers, .. } => {
+            (Some(format!("{address:#x}, held by {}", count(*readers, "reader"))), Some(*address))
+        }
+        Object::Channel { address, senders, receivers, .. } => {
+            let ends = format!("{}, {}", count(*senders, "sender"), count(*receivers, "receiver"));
+            (Some(format!("{address:#x} with {ends}")), Some(*address))
+        }
+        Object::Fiber(header, id) => {
+            let id = id.or_else(|| owners.headers.get(header).copied());
+            let text =
+                id.map_or("a fiber that has not started".into(), |id| format!("fiber {}", id.number()));
+            (Some(text), Some(*header))
+        }
+        Object::Descriptor(fd) => {
+            let name = names.entry(*fd).or_insert_with(|| descriptor_name::of(*fd));
+            (Some(format!("descriptor {fd}, {name}")), None)
+        }
+        Object::Time(at) => (Some(format!("due in {:.1?}", at.saturating_duration_since(now))), None),
+    };
+    Wait {
+        reason: name_of(facts.reason),
+        age: clock::duration_of(facts.since.ticks_until(ticks)),
+        object,
+        address,
+        holder: owners.holder(&facts.object),
+    }
+}
+
+/// `2 senders`, `1 sender`.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

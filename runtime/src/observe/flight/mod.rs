@@ -1,0 +1,236 @@
+//! The flight recorder: what every worker has done of late, kept in memory at all times, to be looked at when something has gone
+//! wrong.
+//!
+//! [`runtime::Builder::flight_recorder`](crate::runtime::Builder::flight_recorder) turns it on, or the environment variable
+//! `ABACA_RECORDER`. Each worker then writes its events into a ring of its own: spawns, starts, waits with their reasons, wake-ups
+//! with their causes, ends, events of the kernel, steals, bytes. [`recording`] copies the rings while all go on. A [`Recording`] can be
+//! asked, and written in two forms: for [Perfetto](https://ui.perfetto.dev) and as a page that needs nothing but a browser.
+//!
+//! ```
+//! use abaca::observe::flight::{Outcome, Recorder};
+//!
+//! let runtime = abaca::Runtime::builder().workers(1).flight_recorder(Recorder::new()).build().unwrap();
+//! let recording = runtime.run(|| {
+//!     let (sender, receiver) = abaca::channel::bounded(1);
+//!     let reader = abaca::Builder::new().name("reader".into()).spawn(move || receiver.recv()).unwrap();
+//!     abaca::yield_now(); // lets it wait
+//!     sender.send(5).unwrap();
+//!     reader.join().unwrap().unwrap();
+//!     abaca::observe::flight::recording().unwrap()
+//! });
+//! let reader = recording.fibers().iter().position(|fiber| fiber.name.as_deref() == Some("reader")).unwrap();
+//! let turns = recording.turns().iter().filter(|turn| turn.fiber == reader);
+//! let ends: Vec<_> = turns.map(|turn| turn.outcome).collect();
+//! assert_eq!(ends, [Outcome::Parked("channel receive"), Outcome::Ended]);
+//! ```
+//!
+//! # What it costs
+//!
+//! Some twenty instructions an event, one or two of which fall on each switch; see the guide on [costs](crate::guide::costs). It is
+//! off by default.
+
+#![expect(unsafe_code, reason = "follows the addresses of spawn sites")]
+
+mod decode;
+mod model;
+mod page;
+mod perfetto;
+mod protobuf;
+mod recorder;
+mod trigger;
+
+use std::io::{self, Write};
+use std::panic::Location;
+use std::path::Path;
+use std::ptr;
+use std::time::Duration;
+
+pub use model::{Activity, Fiber, Note, Outcome, Transfer, Turn, Waker, Wakeup, WorkerEvent};
+pub use recorder::Recorder;
+pub(crate) use trigger::record_panic;
+
+use crate::scheduler::{self, Decoded, Kind, Shared};
+use decode::{Texts, Track};
+
+/// What a runtime's workers did in the time before it was made.
+///
+/// Each worker keeps its own last events, so the recording of a worker that does much begins later than that of one that does little.
+/// All times are since the runtime was built.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    workers: usize,
+    fibers: Vec<Fiber>,
+    turns: Vec<Turn>,
+    wakeups: Vec<Wakeup>,
+    transfers: Vec<Transfer>,
+    notes: Vec<Note>,
+    events: Vec<WorkerEvent>,
+    end: Duration,
+}
+
+impl Recording {
+    pub(crate) fn of(shared: &Shared) -> Option<Self> {
+        let recorder = shared.recorder.get()?;
+        let tracks: Vec<_> = shared
+            .workers
+            .iter()
+            .map(|worker| {
+                let (_, events) =
+                    worker.recorder().map(|recorder| recorder.ring.snapshot()).unwrap_or_default();
+                let current = worker.current().map_or(0, |fiber| fiber.addr().get() as u64);
+                Track { events: events.into_iter().filter_map(Decoded::of).collect(), current }
+            })
+            .collect();
+        let scale = recorder.ticks.scale();
+        let time = |ticks| Duration::from_nanos(recorder.ticks.ns(ticks, scale));
+        let texts = Texts { names: &recorder.names.all(), site: &site_at };
+        Some(decode::decode(&tracks, &texts, time, time(recorder.ticks.now())))
+    }
+
+    /// The number of workers.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// The fibers that did something during the recording. The other methods name them by their index here.
+    pub fn fibers(&self) -> &[Fiber] {
+        &self.fibers
+    }
+
+    /// The turns, by the time of their begin.
+    pub fn turns(&self) -> &[Turn] {
+        &self.turns
+    }
+
+    /// The wake-ups, in the order in which the woken fibers' workers learnt of them.
+    pub fn wakeups(&self) -> &[Wakeup] {
+        &self.wakeups
+    }
+
+    /// The bytes that were read and written, in order of time.
+    pub fn transfers(&self) -> &[Transfer] {
+        &self.transfers
+    }
+
+    /// The marks and spans of the program, by the time of their begin.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// What the workers did between turns, in no strict order.
+    pub fn worker_events(&self) -> &[WorkerEvent] {
+        &self.events
+    }
+
+    /// When the recording was made.
+    pub fn end(&self) -> Duration {
+        self.end
+    }
+
+    /// How long fibers waited from their wake-ups until they ran, with the fibers' indices.
+    pub fn latencies(&self) -> impl Iterator<Item = (usize, Duration)> {
+        self.wakeups.iter().filter_map(|wakeup| {
+            let turn = &self.turns[wakeup.turn?];
+            Some((wakeup.fiber, turn.begin.saturating_sub(wakeup.at)))
+        })
+    }
+
+    /// A text for a fiber: its name, or its spawn site, with its index.
+    pub(super) fn title(&self, fiber: usize) -> String {
+        let Fiber { name, spawn_site, .. } = &self.fibers[fiber];
+        match (name, spawn_site) {
+            (Some(name), _) => format!("{name} #{fiber}"),
+            (None, Some(site)) => format!("{} #{fiber}", site.rsplit('/').next().unwrap_or(site)),
+            (None, None) => format!("fiber #{fiber}"),
+        }
+    }
+
+    /// Writes the recording for [Perfetto](https://ui.perfetto.dev): the workers as tracks, the turns as slices, the wake-ups as
+    /// flows.
+    ///
+    /// # Errors
+    ///
+    /// * Those of `to`.
+    pub fn write_perfetto(&self, mut to: impl Write) -> io::Result<()> {
+        to.write_all(&perfetto::trace(self))
+    }
+
+    /// Writes the recording as a page of HTML that needs no network: a timeline, the delays of each spawn site, what took longest, and
+    /// who woke whom.
+    ///
+    /// # Errors
+    ///
+    /// * Those of `to`.
+    pub fn write_html(&self, mut to: impl Write) -> io::Result<()> {
+        to.write_all(page::page(self).as_bytes())
+    }
+
+    /// Writes the recording to a file: as a page if its name ends with `.html`, else for Perfetto. A file that exists is replaced.
+    ///
+    /// The calling fiber's worker waits for the disk. [`blocking::run`](fn@crate::blocking::run) avoids that.
+    ///
+    /// # Errors
+    ///
+    /// * Those of [`std::fs::write`]: the directory does not exist, the disk is full.
+    pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
+        let is_page = path.extension().is_some_and(|extension| extension == "html");
+        let bytes = if is_page { page::page(self).into_bytes() } else { perfetto::trace(self) };
+        std::fs::write(path, bytes)
+    }
+}
+
+/// The recording of the calling fiber's runtime. `None` on a plain thread, and if the runtime has no recorder.
+/// [`Runtime::recording`](crate::Runtime::recording) is for those who have the runtime.
+pub fn recording() -> Option<Recording> {
+    scheduler::current_fiber()?;
+    Recording::of(scheduler::current_worker()?.shared())
+}
+
+/// Notes in the recording that the calling fiber has come here. Without a recorder this costs two instructions; with one, the text is
+/// looked up in a table that keeps the first 8,192 different texts.
+///
+/// ```
+/// # abaca::run(|| {
+/// abaca::observe::flight::mark("cache miss");
+/// # });
+/// ```
+#[inline]
+pub fn mark(text: &str) {
+    scheduler::record_text(Kind::Mark, text);
+}
+
+/// Notes in the recording that the calling fiber does this until the result is dropped. Spans of a fiber nest. It costs what two
+/// [`mark`]s cost.
+///
+/// ```
+/// # abaca::run(|| {
+/// let _query = abaca::observe::flight::span("query");
+/// // A query that takes long shows among the slowest spans.
+/// # });
+/// ```
+#[inline]
+pub fn span(text: &str) -> Span {
+    scheduler::record_text(Kind::Begin, text);
+    Span(())
+}
+
+/// Ends a [`span`] when it is dropped.
+#[derive(Debug)]
+#[must_use = "the span ends when this is dropped"]
+pub struct Span(());
+
+impl Drop for Span {
+    #[inline]
+    fn drop(&mut self) {
+        scheduler::record_text(Kind::Finish, "");
+    }
+}
+
+/// The file and line at this address of a `Location`.
+fn site_at(address: u64) -> Option<String> {
+    let location = ptr::with_exposed_provenance::<Location<'static>>(usize::try_from(address).ok()?);
+    // SAFETY: an event of this kind has the address of a `Location`, which lives as long as the process, and a copied event is whole.
+    let location = unsafe { location.as_ref() }?;
+    Some(format!("{}:{}", location.file(), location.line()))
+}

@@ -1,0 +1,131 @@
+//! What a recording says: fibers, their turns on the workers, and who woke whom.
+
+use std::time::Duration;
+
+/// A fiber of a recording. It may have begun before the recording, and have gone on after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fiber {
+    /// Its name, if it has one and started during the recording.
+    pub name: Option<String>,
+    /// The file and line where it was spawned, if it started during the recording.
+    pub spawn_site: Option<String>,
+    /// The fiber that spawned it, as an index of [`Recording::fibers`](super::Recording::fibers), if that is known.
+    pub spawned_by: Option<usize>,
+    /// When it was spawned.
+    pub spawned: Option<Duration>,
+    /// When it started.
+    pub started: Option<Duration>,
+    /// When it ended.
+    pub ended: Option<Duration>,
+}
+
+/// A turn: a fiber runs on a worker, from a switch to the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Turn {
+    /// The worker's index.
+    pub worker: usize,
+    /// The index of the fiber.
+    pub fiber: usize,
+    /// When it began.
+    pub begin: Duration,
+    /// When it ended, or the recording did.
+    pub end: Duration,
+    /// What ended it.
+    pub outcome: Outcome,
+}
+
+/// What ends a [`Turn`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The fiber waits, for this reason.
+    Parked(&'static str),
+    /// The fiber lets others run.
+    Yielded,
+    /// The fiber has ended.
+    Ended,
+    /// The recording has ended before the turn.
+    Running,
+}
+
+/// A wake-up: a fiber that waited can go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Wakeup {
+    /// When it was.
+    pub at: Duration,
+    /// The index of the fiber that was woken.
+    pub fiber: usize,
+    /// Who woke it.
+    pub by: Waker,
+    /// The turn that it led to, as an index of [`Recording::turns`](super::Recording::turns), if the recording has it.
+    pub turn: Option<usize>,
+}
+
+/// Who wakes a fiber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Waker {
+    /// The fiber with this index.
+    Fiber(usize),
+    /// The time.
+    Timer,
+    /// The kernel: a descriptor is ready.
+    Poller,
+    /// A thread that runs no fiber.
+    Thread,
+}
+
+/// Bytes that a fiber has read or written with one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transfer {
+    /// When the call returned.
+    pub at: Duration,
+    /// The index of the fiber.
+    pub fiber: usize,
+    /// Whether the bytes were read; else they were written.
+    pub is_read: bool,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// A text that a fiber has left: a moment ([`mark`](super::mark)), or a [`span`](super::span) of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Note {
+    /// The index of the fiber.
+    pub fiber: usize,
+    /// The text.
+    pub text: String,
+    /// When it was, or began.
+    pub begin: Duration,
+    /// When the span ended, or the recording did; as [`begin`](Self::begin) for a moment.
+    pub end: Duration,
+}
+
+/// What a worker does between the turns of its fibers, or what happens to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Activity {
+    /// It slept until this time.
+    Slept(Duration),
+    /// The kernel had so many events for it.
+    Polled(u64),
+    /// It took so many fibers from the worker with the other number.
+    Stole(u64, usize),
+}
+
+/// A worker's [`Activity`], and when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerEvent {
+    /// The worker's index.
+    pub worker: usize,
+    /// When it was, or began.
+    pub at: Duration,
+    /// What it was.
+    pub activity: Activity,
+}

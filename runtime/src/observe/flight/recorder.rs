@@ -1,0 +1,78 @@
+//! The settings of the flight recorder.
+
+use std::path::PathBuf;
+
+/// The settings of a runtime's flight recorder; see [`runtime::Builder::flight_recorder`](crate::runtime::Builder::flight_recorder).
+///
+/// ```
+/// use abaca::observe::flight::Recorder;
+///
+/// let directory = std::env::temp_dir();
+/// let recorder = Recorder::new().events(1 << 14).directory(directory).on_stall(true).on_panic(true);
+/// let runtime = abaca::Runtime::builder().flight_recorder(recorder).build().unwrap();
+/// assert!(runtime.recording().is_some());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    pub(crate) events: usize,
+    pub(super) directory: Option<PathBuf>,
+    pub(super) on_stall: bool,
+    pub(super) on_panic: bool,
+    pub(super) on_deadline: bool,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self { events: 1 << 16, directory: None, on_stall: false, on_panic: false, on_deadline: false }
+    }
+}
+
+impl Recorder {
+    /// A recorder that keeps 65,536 events a worker, and writes no file.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how many events are kept of each worker; rounded up to a power of two. An event takes 16 bytes. A switch is one event or
+    /// two, a start three. Default: 65,536, which are 1 MiB a worker.
+    pub fn events(mut self, events: usize) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Sets the directory for recordings that are made without being asked for: when a fiber keeps its worker
+    /// ([`on_stall`](Self::on_stall)), panics ([`on_panic`](Self::on_panic)), or misses a deadline
+    /// ([`on_deadline`](Self::on_deadline)). Default: none, and no such recordings.
+    ///
+    /// The files are `abaca-PID-NUMBER-WHY.pftrace` and `.html`. At most eight are made of each kind, and none within ten seconds after
+    /// the one before. A thread of its own writes them, except after a panic, which may end the process. A file that cannot be written
+    /// is reported on the standard error stream.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Sets whether a recording is made when a fiber keeps its worker while others wait; see
+    /// [`stall_threshold`](crate::runtime::Builder::stall_threshold). Default: no.
+    pub fn on_stall(mut self, is_on: bool) -> Self {
+        self.on_stall = is_on;
+        self
+    }
+
+    /// Sets whether a recording is made when a fiber panics. Default: no.
+    pub fn on_panic(mut self, is_on: bool) -> Self {
+        self.on_panic = is_on;
+        self
+    }
+
+    /// Sets whether a recording is made when a [`timeout`](fn@crate::time::timeout) has ended its code. Default: no.
+    pub fn on_deadline(mut self, is_on: bool) -> Self {
+        self.on_deadline = is_on;
+        self
+    }
+
+    /// A recorder that makes recordings in this directory at every occasion.
+    pub(crate) fn of_everything(directory: PathBuf) -> Self {
+        Self::new().directory(directory).on_stall(true).on_panic(true).on_deadline(true)
+    }
+}

@@ -1,0 +1,92 @@
+//! Recordings that are made when something has gone wrong.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Recorder, Recording};
+use crate::os::{stderr, thread};
+use crate::scheduler::{self, OnTrigger, Shared, Trigger};
+
+/// How long after a recording no other one is made.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// How many recordings of each kind are made.
+const MOST: u32 = 8;
+
+/// The recordings that were made of one runtime.
+#[derive(Default)]
+struct Made {
+    last: Mutex<Option<Instant>>,
+    of_kind: [AtomicU32; 3],
+}
+
+impl Made {
+    /// Whether a recording of this kind is due, which then counts as made.
+    fn allows(&self, trigger: Trigger) -> bool {
+        // A trigger beside another one makes nothing.
+        let Ok(mut last) = self.last.try_lock() else { return false };
+        if last.is_some_and(|last| last.elapsed() < PAUSE) {
+            return false;
+        }
+        // Relaxed: under the lock.
+        if self.of_kind[trigger as usize].fetch_add(1, Ordering::Relaxed) >= MOST {
+            return false;
+        }
+        *last = Some(Instant::now());
+        true
+    }
+}
+
+impl Recorder {
+    /// What the runtime does when something has happened; `None` if nothing.
+    pub(crate) fn on_trigger(&self) -> Option<OnTrigger> {
+        let directory = self.directory.clone()?;
+        let is_wanted = [self.on_stall, self.on_panic, self.on_deadline];
+        let made = Made::default();
+        Some(Arc::new(move |shared: &Shared, trigger| {
+            if is_wanted[trigger as usize]
+                && made.allows(trigger)
+                && let Some(recording) = Recording::of(shared)
+            {
+                keep(recording, directory.clone(), trigger);
+            }
+        }))
+    }
+}
+
+/// Writes the recording into the directory.
+fn keep(recording: Recording, directory: PathBuf, trigger: Trigger) {
+    static NUMBER: AtomicU32 = AtomicU32::new(1);
+    // Relaxed: a number.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let why = match trigger {
+        Trigger::Stall => "stall",
+        Trigger::Panic => "panic",
+        Trigger::Deadline => "deadline",
+    };
+    let stem = directory.join(format!("abaca-{}-{number}-{why}", std::process::id()));
+    let write = move || {
+        let files = ["pftrace", "html"].map(|form| stem.with_extension(form));
+        let result: io::Result<()> = files.iter().try_for_each(|file| recording.save(file));
+        let message = match result {
+            Ok(()) => format!("abaca: a recording was made because of a {why}: {}\n", files[1].display()),
+            Err(error) => format!("abaca: no recording in {}: {error}\n", directory.display()),
+        };
+        stderr::write(message.as_bytes());
+    };
+    if trigger == Trigger::Panic {
+        // The process may end now.
+        return write();
+    }
+    // Without a thread there is no recording.
+    let _ = thread::start("abaca-recorder".into(), write);
+}
+
+/// Makes a recording of the calling fiber's runtime, if it makes one of panics. For the panic hook.
+pub(crate) fn record_panic() {
+    scheduler::trigger(Trigger::Panic);
+}

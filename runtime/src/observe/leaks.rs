@@ -1,0 +1,173 @@
+//! The report of leaks: fibers that nobody can wake any more, and places where ever more fibers wait.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Mutex, PoisonError};
+
+use super::collect;
+use super::dump::{Dump, FiberDump, Wait, count, elsewhere};
+use super::leak;
+use super::text;
+
+/// In how many looks in a row a site must have grown.
+const GROWING_LOOKS: u32 = 3;
+
+/// How many fibers must wait at a site before its growth counts.
+const MANY: usize = 16;
+
+/// Fibers that wait in vain, and places where ever more wait; made by [`leaks`].
+#[derive(Clone, Debug, Default)]
+pub struct Leaks {
+    fibers: Vec<FiberDump>,
+    growing: Vec<Growth>,
+}
+
+/// A place where ever more fibers wait; see [`Leaks::growing`].
+#[derive(Clone, Debug)]
+pub struct Growth {
+    spawn_site: &'static Location<'static>,
+    reason: &'static str,
+    fibers: usize,
+    before: usize,
+    sample: FiberDump,
+}
+
+impl Growth {
+    /// Where the fibers were spawned.
+    pub fn spawn_site(&self) -> &'static Location<'static> {
+        self.spawn_site
+    }
+
+    /// What they wait for, in a word or two; see [`Wait::reason`].
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// How many there are now.
+    pub fn fibers(&self) -> usize {
+        self.fibers
+    }
+
+    /// How many there were when the growth began.
+    pub fn before(&self) -> usize {
+        self.before
+    }
+
+    /// One of them.
+    pub fn sample(&self) -> &FiberDump {
+        &self.sample
+    }
+}
+
+impl Leaks {
+    /// The fibers that nobody can wake any more, but by a cancellation.
+    pub fn fibers(&self) -> &[FiberDump] {
+        &self.fibers
+    }
+
+    /// The places where more fibers waited at each of the last three looks than at the one before, and 16 at the least. That need not
+    /// be a leak: it is also what a server looks like whose load grows.
+    pub fn growing(&self) -> &[Growth] {
+        &self.growing
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.fibers.is_empty() && self.growing.is_empty()
+    }
+}
+
+impl fmt::Display for Leaks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.fibers.is_empty() {
+            writeln!(f, "abaca: {} that nobody can wake any more", count(self.fibers.len(), "fiber"))?;
+            text::write_groups(f, &self.fibers)?;
+        }
+        for growth in &self.growing {
+            let Growth { spawn_site, reason, fibers, before, sample } = growth;
+            writeln!(f, "abaca: {fibers} fibers [{reason}] spawned at {spawn_site}, {before} before")?;
+            text::write_groups(f, std::slice::from_ref(sample))?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks for leaked fibers in the process: those that wait for a message on a channel whose other ends are all held by fibers that wait
+/// so themselves, for a lock that such a fiber holds, or for the end of one. Of these nobody takes notice any more, and what they own
+/// is never dropped.
+///
+/// All memory of the process is searched for the ends of the channels. So what is found is leaked, as far as the program has no end
+/// in memory that it cannot read; but a leak may be missed, if a word that is left over somewhere looks like an end. Waits for a
+/// condition variable, a notification, a semaphore, a `select` are not judged.
+///
+/// Each call also counts the fibers by spawn site and reason, and compares with the calls before; see [`Leaks::growing`].
+///
+/// It takes a second for a few gigabytes of memory. As for the rest it is a [`dump`](crate::dump), and may be called from anywhere.
+///
+/// ```
+/// use abaca::channel::bounded;
+///
+/// # abaca::run(|| {
+/// let fiber = abaca::spawn(|| {
+///     let (sender, receiver) = bounded::<u32>(1);
+///     sender.send(1).unwrap();
+///     // The sender is still here, so this never ends.
+///     receiver.iter().sum::<u32>()
+/// });
+/// abaca::yield_now();
+/// println!("{}", abaca::observe::leaks());
+/// fiber.cancel();
+/// assert!(fiber.join().is_err());
+/// # });
+/// ```
+pub fn leaks() -> Leaks {
+    // On a thread of its own in any case, whose stack is left out of the search.
+    let look = || elsewhere(|_| find());
+    if crate::park::on_fiber() {
+        return look();
+    }
+    std::thread::scope(|scope| scope.spawn(find).join()).unwrap_or_default()
+}
+
+fn find() -> Leaks {
+    let collection = collect::collect();
+    let leaked: Vec<_> =
+        leak::confirmed(&collection).into_iter().filter_map(|index| collection.fibers[index].id).collect();
+    let dump = Dump::of(collection, Vec::new(), None);
+    let growing = growth(&dump);
+    let fibers = dump.fibers.into_iter().filter(|fiber| fiber.id.is_some_and(|id| leaked.contains(&id)));
+    Leaks { fibers: fibers.collect(), growing }
+}
+
+type Site = (&'static Location<'static>, &'static str);
+
+/// The counts of the last look: how many there are, for how many looks they have grown, and how many there were before.
+static SITES: Mutex<Option<HashMap<Site, (usize, u32, usize)>>> = Mutex::new(None);
+
+fn growth(dump: &Dump) -> Vec<Growth> {
+    let mut counts: HashMap<Site, (usize, &FiberDump)> = HashMap::new();
+    for fiber in dump.fibers() {
+        if let (Some(site), Some(wait)) = (fiber.spawn_site, fiber.wait().map(Wait::reason)) {
+            counts.entry((site, wait)).or_insert((0, fiber)).0 += 1;
+        }
+    }
+    let mut sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
+    let earlier = sites.take().unwrap_or_default();
+    let mut growing = Vec::new();
+    let mut now = HashMap::new();
+    for (site, (fibers, sample)) in counts {
+        let (looks, before) = match earlier.get(&site) {
+            Some((then, looks, before)) if fibers > *then => (looks + 1, *before),
+            _ => (0, fibers),
+        };
+        now.insert(site, (fibers, looks, before));
+        if looks >= GROWING_LOOKS && fibers >= MANY {
+            let (spawn_site, reason) = site;
+            growing.push(Growth { spawn_site, reason, fibers, before, sample: sample.clone() });
+        }
+    }
+    *sites = Some(now);
+    growing.sort_by_key(|growth| std::cmp::Reverse(growth.fibers));
+    growing
+}

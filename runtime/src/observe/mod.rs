@@ -1,0 +1,42 @@
+//! What is seen from outside of a running program: each fiber, what it waits for and who holds that.
+//!
+//! Nothing here is on the way of a fiber. What a hot path must leave behind, so that it can be seen, stands with who leaves it:
+//! in the header of a fiber (`cell/`), in the workers (`scheduler/`), in the primitives. This room reads it.
+//!
+//! `README.md` beside this file tells how fibers are looked at while they run.
+
+mod collect;
+mod cycle;
+mod deadlock;
+mod dump;
+#[cfg(feature = "metrics")]
+mod facade;
+pub mod flight;
+mod frames;
+mod json;
+mod labels;
+mod layout;
+mod leak;
+mod leaks;
+mod metrics;
+mod metrics_json;
+mod object;
+mod parked;
+mod prometheus;
+mod samples;
+mod server;
+pub mod stack;
+mod stuck;
+mod symbols;
+mod text;
+mod write_json;
+
+pub use cycle::Cycle;
+pub use deadlock::{Deadlock, check};
+pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};
+pub use labels::{remove_label, set_label};
+pub use leaks::{Growth, Leaks, leaks};
+pub(crate) use server::Server;
+pub use symbols::Frame;
+
+pub use self::metrics::{LatencyHistogram, Metrics, PollerMetrics, StackMetrics, WorkerMetrics, metrics};

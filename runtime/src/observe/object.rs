@@ -1,0 +1,147 @@
+//! What a fiber waits for, read in the hub of its worker while the fiber waits, and who holds that.
+
+#![expect(unsafe_code, reason = "reads the objects that parked fibers wait for")]
+
+use std::time::Instant;
+
+use crate::cell::{FiberId, Header, Reason, Waiter};
+use crate::channel::Ends;
+use crate::sync::{Once, RawMutex, RawRwLock};
+
+/// See the module's documentation. Addresses are numbers here, and are not followed any more.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Object {
+    /// The reason says it all.
+    #[default]
+    None,
+    /// Something of which only the address is known.
+    Address(usize),
+    /// A mutex, or a `Once` whose closure runs: an address on the stack of its holder.
+    Lock {
+        address: usize,
+        holder: Option<usize>,
+    },
+    RwLock {
+        address: usize,
+        writer: Option<usize>,
+        readers: usize,
+    },
+    /// With the complement of the word that its ends consist of.
+    Channel {
+        address: usize,
+        senders: usize,
+        receivers: usize,
+        key: usize,
+    },
+    /// The fiber that is joined: the address of its header, and its id if it has one.
+    Fiber(usize, Option<FiberId>),
+    /// A file descriptor.
+    Descriptor(i32),
+    /// The end of a sleep.
+    Time(Instant),
+}
+
+impl Object {
+    /// What the fiber of this waiter waits for.
+    ///
+    /// # Safety
+    ///
+    /// The fiber is suspended in the wait of `waiter`, for `reason`, and does not go on meanwhile.
+    pub(super) unsafe fn of(reason: Reason, waiter: *const Waiter) -> Self {
+        // SAFETY: the caller's promise: the waiter is in a frame of the suspended fiber.
+        let Some(waiter) = (unsafe { waiter.as_ref() }) else { return Self::None };
+        let object = waiter.object();
+        let address = object.addr();
+        if object.is_null() {
+            return Self::None;
+        }
+        // SAFETY, for all below: by the contract of `Waiter::on` the object is of the kind that goes with the reason, and is
+        // borrowed by a frame of the suspended fiber. What is read of it is atomic, or never changes.
+        match reason {
+            Reason::Mutex => {
+                // SAFETY: as above.
+                let mutex = unsafe { &*object.cast::<RawMutex>() };
+                Self::Lock { address, holder: mutex.holder() }
+            }
+            Reason::Once => {
+                // SAFETY: as above.
+                let once = unsafe { &*object.cast::<Once>() };
+                Self::Lock { address, holder: once.holder() }
+            }
+            Reason::RwLock => {
+                // SAFETY: as above.
+                let (writer, readers) = unsafe { &*object.cast::<RawRwLock>() }.holders();
+                Self::RwLock { address, writer, readers }
+            }
+            Reason::ChannelSend | Reason::ChannelReceive => {
+                // SAFETY: as above.
+                let ends = unsafe { &*object.cast::<Ends>() };
+                let (senders, receivers) = ends.count();
+                Self::Channel { address, senders, receivers, key: ends.key() }
+            }
+            Reason::Sleep => {
+                // SAFETY: as above.
+                Self::Time(unsafe { *object.cast::<Instant>() })
+            }
+            Reason::Join => {
+                // SAFETY: as above: the fiber owns the handle, so the cell is there until the join is over.
+                let joined = unsafe { &*object.cast::<Header>() };
+                // Not made here: this may be the end of that fiber, when nobody may attach it to an identity any more.
+                Self::Fiber(address, joined.peek_identity().map(|identity| identity.id))
+            }
+            _ => Self::without_reading(reason, address),
+        }
+    }
+
+    /// What a fiber waits for that may go on meanwhile.
+    pub(super) fn without_reading(reason: Reason, address: usize) -> Self {
+        match reason {
+            _ if address == 0 => Self::None,
+            Reason::Read
+            | Reason::Write
+            | Reason::Connect
+            | Reason::Accept
+            | Reason::Open
+            | Reason::Process
+            | Reason::Signal => i32::try_from(address).map_or(Self::Address(address), Self::Descriptor),
+            _ => Self::Address(address),
+        }
+    }
+}
+
+/// The words for a reason of a wait.
+pub(super) const fn name_of(reason: Reason) -> &'static str {
+    match reason {
+        Reason::None => "nothing",
+        Reason::Park => "park",
+        Reason::Join => "join",
+        Reason::Sleep => "sleep",
+        Reason::Scope => "end of a scope",
+        Reason::Mutex => "mutex",
+        Reason::Condvar => "condition variable",
+        Reason::RwLock => "reader-writer lock",
+        Reason::Barrier => "barrier",
+        Reason::Once => "once",
+        Reason::Semaphore => "semaphore",
+        Reason::Notify => "notification",
+        Reason::WaitGroup => "wait group",
+        Reason::ChannelSend => "channel send",
+        Reason::ChannelReceive => "channel receive",
+        Reason::Select => "select",
+        Reason::Oneshot => "oneshot channel",
+        Reason::Broadcast => "broadcast channel",
+        Reason::Watch => "watch channel",
+        Reason::Read => "read",
+        Reason::Write => "write",
+        Reason::Connect => "connect",
+        Reason::Accept => "accept",
+        Reason::Blocking => "blocking call",
+        Reason::Open => "open",
+        Reason::Process => "child process",
+        Reason::Signal => "signal",
+        Reason::Future => "future",
+        Reason::Queue => "wait queue",
+        #[cfg(any(feature = "own-tls", all(test, loom)))]
+        Reason::Address => "address",
+    }
+}

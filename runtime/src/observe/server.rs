@@ -1,0 +1,165 @@
+//! The server behind [`runtime::Builder::observe_at`](crate::runtime::Builder::observe_at): it tells clients of the same user what the
+//! runtime does.
+//!
+//! A client sends a line, and gets a line `ok LENGTH` and so many bytes, or a line `error TEXT`. The requests:
+//!
+//! | line | answer |
+//! |---|---|
+//! | `metrics` | [`Metrics::to_json`](super::Metrics::to_json) |
+//! | `dump` | [`Dump::to_json`](super::Dump::to_json), of all runtimes of the process |
+//! | `recording html`, `recording perfetto` | the two forms of a [`Recording`](super::flight::Recording) |
+//!
+//! The server and each client have a plain thread. None of them is on the way of a fiber: a client that stops reading holds up its
+//! own thread, for five seconds, and is then left.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::flight::Recording;
+use super::{Metrics, dump};
+use crate::os::private_socket::{PrivateSocket, Quiet};
+use crate::os::thread;
+use crate::scheduler::Shared;
+
+/// How many clients are served at once; more are turned away.
+const MOST_CLIENTS: usize = 8;
+
+/// How long a client may not read.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest request.
+const LONGEST: u64 = 256;
+
+/// A server of one runtime; dropping it ends it.
+pub(crate) struct Server {
+    socket: Arc<PrivateSocket>,
+    clients: Arc<Clients>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Clients(Mutex<Vec<Client>>);
+
+struct Client {
+    stream: UnixStream,
+    thread: JoinHandle<()>,
+}
+
+impl Clients {
+    fn lock(&self) -> MutexGuard<'_, Vec<Client>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Server {
+    /// Serves the runtime at `path`.
+    pub(crate) fn start(path: &Path, shared: Weak<Shared>) -> io::Result<Self> {
+        let with_path = |error: io::Error| {
+            let hint = match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    ": a file of that name exists; remove it if no program listens there"
+                }
+                _ => "",
+            };
+            let text = format!("cannot listen at {}: {error}{hint}", path.display());
+            io::Error::new(error.kind(), text)
+        };
+        let socket = Arc::new(PrivateSocket::bind(path).map_err(with_path)?);
+        let clients = Arc::new(Clients::default());
+        let thread = thread::start("abaca-observe".into(), {
+            let (socket, clients) = (Arc::clone(&socket), Arc::clone(&clients));
+            move || accept(&socket, &clients, &shared)
+        })?;
+        Ok(Self { socket, clients, thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.socket.close();
+        if let Some(thread) = self.thread.take() {
+            // It cannot have panicked: the process would have ended.
+            let _ = thread.join();
+        }
+        for client in self.clients.lock().drain(..) {
+            let _ = client.stream.shutdown(Shutdown::Both);
+            let _ = client.thread.join();
+        }
+    }
+}
+
+/// Takes clients until the socket is closed.
+fn accept(socket: &PrivateSocket, clients: &Clients, shared: &Weak<Shared>) {
+    loop {
+        let stream = match socket.accept() {
+            Ok(stream) => stream,
+            // Closed.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return,
+            // Out of descriptors, most likely: that may pass.
+            Err(_) => {
+                std::thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+        };
+        let mut all = clients.lock();
+        all.retain(|client| !client.thread.is_finished());
+        if all.len() >= MOST_CLIENTS {
+            let _ = write_error(&stream, "too many clients");
+            continue;
+        }
+        let (Ok(theirs), shared) = (stream.try_clone(), shared.clone()) else { continue };
+        // A client that cannot be served is turned away.
+        if let Ok(thread) = thread::start("abaca-observe".into(), move || _ = serve(theirs, &shared)) {
+            all.push(Client { stream, thread });
+        }
+    }
+}
+
+/// Answers one client until it goes.
+fn serve(stream: UnixStream, shared: &Weak<Shared>) -> io::Result<()> {
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut requests = BufReader::new(&stream);
+    loop {
+        let mut line = String::new();
+        if requests.by_ref().take(LONGEST).read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        match answer(line.trim(), shared) {
+            Ok(bytes) => {
+                writeln!(Quiet(&stream), "ok {}", bytes.len())?;
+                Quiet(&stream).write_all(&bytes)?;
+            }
+            Err(text) => write_error(&stream, text)?,
+        }
+    }
+}
+
+fn write_error(stream: &UnixStream, text: &str) -> io::Result<()> {
+    writeln!(Quiet(stream), "error {text}")
+}
+
+fn answer(request: &str, shared: &Weak<Shared>) -> Result<Vec<u8>, &'static str> {
+    let shared = shared.upgrade().ok_or("the runtime has ended")?;
+    let recording = || Recording::of(&shared).ok_or("the runtime has no flight recorder");
+    let mut bytes = Vec::new();
+    match request {
+        "metrics" => bytes = Metrics::of(&shared).to_json().into_bytes(),
+        "dump" => bytes = dump().to_json().into_bytes(),
+        "recording html" => recording()?.write_html(&mut bytes).expect("a vector takes all bytes"),
+        "recording perfetto" => recording()?.write_perfetto(&mut bytes).expect("a vector takes all bytes"),
+        _ => return Err("unknown request"),
+    }
+    Ok(bytes)
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}

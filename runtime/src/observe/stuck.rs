@@ -1,0 +1,83 @@
+//! The fibers of a worker that does not come to its hub, read from outside: the kernel copies the memory, and the worker's
+//! position tells whether it moved meanwhile. What was read while it moved does not count.
+
+use super::collect::{Activity, Facts, Found};
+use super::object::Object;
+use crate::cell::{CoarseTime, FiberSnapshot, Header, HeaderSnapshot, Reason};
+use crate::os::objects;
+use crate::scheduler::Shared;
+
+/// Adds the fibers of this worker that are not there yet. Returns false if the worker moved, or its memory cannot be read.
+pub(super) fn read(shared: &Shared, runtime: usize, index: usize, found: &mut Found) -> bool {
+    let worker = &shared.workers[index];
+    let position = worker.position();
+    let objects = objects::all();
+    let is_static = |address| objects::holds(&objects, address);
+    let known: std::collections::HashSet<usize> = found.fibers.iter().map(|facts| facts.header).collect();
+    let mut is_complete = true;
+    let mut add = |header: *const Header, snapshot: &HeaderSnapshot, is_running: bool| {
+        if known.contains(&header.addr()) {
+            return;
+        }
+        let identity = FiberSnapshot::of(header);
+        let mut facts = Facts::of(header.addr(), runtime, index);
+        (facts.id, facts.name) = (identity.id, identity.name);
+        if is_running {
+            facts.activity = Activity::Running;
+            match worker.thread_place() {
+                Some((pc, sp)) => found.walker.walk_thread(pc, sp),
+                None => found.walker.set(worker.trace(header.addr()).unwrap_or_default()),
+            }
+        } else {
+            let is_parked = snapshot.reason != Reason::None;
+            facts.activity = if is_parked { Activity::Parked } else { Activity::Ready };
+            (facts.reason, facts.since) = (snapshot.reason, snapshot.since);
+            facts.waiter = snapshot.waiter.addr();
+            facts.object = Object::without_reading(snapshot.reason, snapshot.object());
+            let saved = snapshot.context.and_then(abaca_asm::Context::saved);
+            facts.stack_pointer = saved.map(|(address, _)| address.get());
+            facts.stack = facts.stack_pointer.and_then(abaca_asm::stack::bounds_at);
+            match snapshot.context {
+                Some(context) => found.walker.walk_from_outside(context),
+                None => found.walker.clear(),
+            }
+        }
+        if worker.position() == position {
+            facts.spawn_site = snapshot.spawn_site(is_static);
+            facts.frames = found.stacks.index(found.walker.frames());
+            found.fibers.push(facts);
+        } else {
+            is_complete = false;
+        }
+    };
+    worker.peek_fibers(|header, snapshot| {
+        let is_running = position.fiber().is_some_and(|fiber| fiber.as_ptr().cast_const() == header);
+        add(header, snapshot, is_running);
+    });
+    is_complete && found.fibers.len() >= worker.fiber_count()
+}
+
+impl Facts {
+    /// Of a fiber about which nothing else is known.
+    pub(super) fn of(header: usize, runtime: usize, worker: usize) -> Self {
+        Self {
+            header,
+            id: None,
+            name: None,
+            labels: Vec::new(),
+            runtime,
+            worker,
+            activity: Activity::Running,
+            reason: Reason::None,
+            since: CoarseTime::default(),
+            waiter: 0,
+            object: Object::None,
+            has_deadline: false,
+            cell_bytes: 0,
+            spawn_site: None,
+            stack: None,
+            stack_pointer: None,
+            frames: 0,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A Unix socket for one user: its file has the mode 0600, and each peer is asked for its user.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, fchmod};
+use rustix::net::{
+    AddressFamily, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, listen, send,
+    shutdown, socket_with, sockopt,
+};
+use rustix::process::geteuid;
+
+/// See the module's documentation. Its file is removed with it.
+#[derive(Debug)]
+pub(crate) struct PrivateSocket {
+    listener: UnixListener,
+    path: PathBuf,
+    /// The device and the number of the socket's file: another one under its name is not removed.
+    file: Option<(u64, u64)>,
+}
+
+impl PrivateSocket {
+    /// Listens at `path`.
+    ///
+    /// # Errors
+    ///
+    /// * `AddrInUse`: there is a file of this name.
+    /// * `InvalidInput`: the path is too long for a socket, or has a NUL.
+    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+        let address = SocketAddrUnix::new(path)?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        // Before the file is there: its mode is that of the socket, as far as the umask lets it be.
+        fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+        bind(&socket, &address)?;
+        listen(&socket, 8)?;
+        let file = std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino())).ok();
+        Ok(Self { listener: socket.into(), path: path.into(), file })
+    }
+
+    /// Waits for the next peer of the same user; others are turned away. After [`close`](Self::close) it is an error.
+    pub(crate) fn accept(&self) -> io::Result<UnixStream> {
+        loop {
+            let (stream, _) = self.listener.accept()?;
+            let peer = sockopt::socket_peercred(stream.as_fd())?;
+            if peer.uid == geteuid() {
+                return Ok(stream);
+            }
+        }
+    }
+
+    /// Ends the wait in [`accept`](Self::accept), now and later.
+    pub(crate) fn close(&self) {
+        // It fails only if it was done before.
+        let _ = shutdown(&self.listener, Shutdown::Both);
+    }
+}
+
+/// Writes to a peer that may have gone, without the signal SIGPIPE.
+#[derive(Debug)]
+pub(crate) struct Quiet<'a>(pub(crate) &'a UnixStream);
+
+impl io::Write for Quiet<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(self.0, bytes, SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for PrivateSocket {
+    fn drop(&mut self) {
+        let now = std::fs::symlink_metadata(&self.path).map(|file| (file.dev(), file.ino())).ok();
+        if now.is_some() && now == self.file {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Sleepers by address: those who wait for what happens to a word in memory, as in futex(2).
+//!
+//! A bucket is a short lock around a wait list, and a count of those who are in the list or are about to be. Who sleeps counts itself,
+//! and looks at the word; who wakes has changed the word, and looks at the count. A full fence stands between the two steps on both
+//! sides. So one of them sees the other: the sleeper the new word, and then it does not sleep, or the waker the count, and then it
+//! takes the lock and finds the sleeper, who looked at the word under it.
+
+use std::time::Instant;
+
+use super::primitive::{self as park, SpinLock, Wakeup};
+use super::wait_list::{self, End, WaitList};
+use crate::atomic::{AtomicUsize, Ordering, const_fn, fence};
+use crate::cell::{Outcome, Reason};
+
+/// How many buckets there are. Addresses that share one share its lock.
+pub(crate) const BUCKETS: usize = if cfg!(loom) { 1 } else { 1024 };
+
+/// How many sleepers are claimed each time that the lock is held.
+const BATCH: usize = if cfg!(loom) { 2 } else { 16 };
+
+/// Where a sleeper sleeps, and for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    /// Only compared.
+    pub(crate) address: usize,
+    /// Who wakes must have one of these.
+    pub(crate) bits: u32,
+}
+
+/// See the module's documentation.
+pub(crate) struct Table([Bucket; BUCKETS]);
+
+#[repr(align(64))]
+struct Bucket {
+    sleepers: SpinLock<WaitList<Key>>,
+    /// How many are in the list, or are about to join it.
+    count: AtomicUsize,
+}
+
+impl Bucket {
+    const_fn! {
+        const fn new() -> Self {
+            Self { sleepers: SpinLock::new(WaitList::new()), count: AtomicUsize::new(0) }
+        }
+    }
+}
+
+impl Table {
+    /// A table without sleepers.
+    #[cfg(not(loom))]
+    pub(crate) const fn new() -> Self {
+        Self([const { Bucket::new() }; BUCKETS])
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Self(std::array::from_fn(|_| Bucket::new()))
+    }
+
+    /// The bucket of an address. Words that lie side by side are in different ones.
+    #[inline(always)]
+    fn bucket(&self, address: usize) -> &Bucket {
+        &self.0[(address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) % BUCKETS]
+    }
+
+    /// Sleeps until [`wake`](Self::wake) is called for the key, if `stay` says so once all who wake can see the caller; else the
+    /// result is `None`. Calls `then` when the caller can be woken: for a lock that it holds so far. `waiting` calls its argument, which
+    /// waits.
+    ///
+    /// `stay` runs under a lock: it only looks at memory.
+    pub(crate) fn sleep(
+        &self,
+        key: Key,
+        deadline: Option<Instant>,
+        stay: impl FnOnce() -> bool,
+        then: impl FnOnce(),
+        waiting: impl FnOnce(&mut dyn FnMut() -> Outcome) -> Outcome,
+    ) -> Option<Outcome> {
+        let bucket = self.bucket(key.address);
+        let sleepers = bucket.sleepers.lock();
+        // SeqCst, and the fence: see the module's documentation.
+        bucket.count.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if !stay() {
+            bucket.count.fetch_sub(1, Ordering::SeqCst);
+            return None;
+        }
+        let mut parts = Some((sleepers, then));
+        let outcome = waiting(&mut || {
+            let (sleepers, then) = parts.take().expect("it waits once");
+            wait_list::wait(sleepers, |list| list, End::Back, key, Reason::Address, deadline, then).0
+        });
+        bucket.count.fetch_sub(1, Ordering::SeqCst);
+        Some(outcome)
+    }
+
+    /// Whether somebody may sleep at `address`. Without a fence: it sees those sleepers whose look at the word is ordered before the
+    /// caller's change of it. On x86_64 that is so if the change was a locked operation; elsewhere a full fence must stand between.
+    #[inline(always)]
+    #[cfg(not(loom))]
+    pub(crate) fn has_sleepers(&self, address: usize) -> bool {
+        self.bucket(address).count.load(Ordering::SeqCst) != 0
+    }
+
+    /// Wakes up to `most` of those who sleep at the key's address for one of its bits, the longest first, and returns how many it
+    /// were. The caller has changed the word.
+    #[inline]
+    pub(crate) fn wake(&self, key: Key, most: usize) -> usize {
+        // See the module's documentation.
+        fence(Ordering::SeqCst);
+        let bucket = self.bucket(key.address);
+        if bucket.count.load(Ordering::SeqCst) == 0 { 0 } else { bucket.wake(key, most) }
+    }
+}
+
+impl Bucket {
+    #[cold]
+    fn wake(&self, key: Key, most: usize) -> usize {
+        let is_there = |there: &Key| there.address == key.address && there.bits & key.bits != 0;
+        let mut count = 0;
+        while count < most {
+            let mut batch: [Option<Wakeup>; BATCH] = [const { None }; BATCH];
+            let mut sleepers = self.sleepers.lock();
+            let mut claimed = 0;
+            while claimed < BATCH.min(most - count) {
+                let Some(wakeup) = sleepers.pop_first(is_there) else { break };
+                batch[claimed] = Some(wakeup);
+                claimed += 1;
+            }
+            drop(sleepers);
+            batch.iter_mut().filter_map(Option::take).for_each(park::wake);
+            count += claimed;
+            if claimed < BATCH {
+                break;
+            }
+        }
+        count
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Every interleaving of fibers that sleep in the table, threads that sleep in the kernel at the same word, and those who change the
+    //! word and wake: nobody sleeps for ever.
+
+    use loom::sync::atomic::AtomicU32;
+    use loom::sync::{Arc, Condvar, Mutex};
+    use loom::thread;
+
+    use super::*;
+
+    const KEY: Key = Key { address: 64, bits: u32::MAX };
+
+    struct Futex {
+        table: Table,
+        /// The kernel's sleepers: how many there are, and how many of them were woken.
+        kernel: Mutex<(usize, usize)>,
+        woken: Condvar,
+        word: AtomicU32,
+    }
+
+    impl Futex {
+        fn new() -> Arc<Self> {
+            let (kernel, woken) = (Mutex::new((0, 0)), Condvar::new());
+            Arc::new(Self { table: Table::new(), kernel, woken, word: AtomicU32::new(0) })
+        }
+
+        /// As a hook on a fiber. Returns whether it slept.
+        fn sleep(&self, value: u32, deadline: Option<Instant>) -> Option<Outcome> {
+            let stay = || self.word.load(Ordering::SeqCst) == value;
+            self.table.sleep(KEY, deadline, stay, || (), |wait| wait())
+        }
+
+        /// As the kernel, which looks at the word under its lock.
+        fn sleep_in_kernel(&self, value: u32) {
+            let mut kernel = self.kernel.lock().unwrap();
+            if self.word.load(Ordering::SeqCst) != value {
+                return;
+            }
+            kernel.0 += 1;
+            while kernel.1 == 0 {
+                kernel = self.woken.wait(kernel).unwrap();
+            }
+            kernel.1 -= 1;
+        }
+
+        /// As a hook: first the table's, then the kernel's.
+        fn wake(&self, most: usize) {
+            let rest = most - self.table.wake(KEY, most);
+            // The kernel has a full fence before it looks for sleepers.
+            fence(Ordering::SeqCst);
+            let mut kernel = self.kernel.lock().unwrap();
+            let woken = rest.min(kernel.0);
+            kernel.0 -= woken;
+            kernel.1 += woken;
+            self.woken.notify_all();
+        }
+    }
+
+    fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.check(model);
+    }
+
+    #[test]
+    fn who_changes_the_word_wakes_the_fiber_and_the_thread() {
+        check(2, || {
+            let futex = Futex::new();
+            let fiber = thread::spawn({
+                let futex = futex.clone();
+                move || {
+                    while futex.word.load(Ordering::Acquire) == 0 {
+                        let _ = futex.sleep(0, None);
+                    }
+                }
+            });
+            let kernel_thread = thread::spawn({
+                let futex = futex.clone();
+                move || {
+                    while futex.word.load(Ordering::Acquire) == 0 {
+                        futex.sleep_in_kernel(0);
+                    }
+                }
+            });
+            futex.word.store(1, Ordering::Release);
+            futex.wake(usize::MAX);
+            fiber.join().unwrap();
+            kernel_thread.join().unwrap();
+        });
+    }
+
+    /// A lock as std's: 0 is free, 1 held, 2 held and somebody sleeps.
+    fn lock(futex: &Futex, sleep: impl Fn(&Futex)) {
+        while futex.word.swap(2, Ordering::AcqRel) != 0 {
+            sleep(futex);
+        }
+    }
+
+    fn unlock(futex: &Futex) {
+        if futex.word.swap(0, Ordering::AcqRel) == 2 {
+            futex.wake(1);
+        }
+    }
+
+    #[test]
+    fn a_fiber_and_a_thread_pass_a_lock_to_each_other() {
+        check(3, || {
+            let futex = Futex::new();
+            let fiber = thread::spawn({
+                let futex = futex.clone();
+                move || {
+                    lock(&futex, |futex| _ = futex.sleep(2, None));
+                    unlock(&futex);
+                }
+            });
+            lock(&futex, |futex| futex.sleep_in_kernel(2));
+            unlock(&futex);
+            fiber.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_wake_up_that_a_time_out_loses_goes_to_another() {
+        check(2, || {
+            let futex = Futex::new();
+            let hasty = thread::spawn({
+                let futex = futex.clone();
+                // The time is up at any moment. Who is woken instead passes it on.
+                move || {
+                    if futex.sleep(0, Some(Instant::now())) == Some(Outcome::Notified) {
+                        futex.wake(1);
+                    }
+                }
+            });
+            let patient = thread::spawn({
+                let futex = futex.clone();
+                move || {
+                    while futex.word.load(Ordering::Acquire) == 0 {
+                        let _ended = futex.sleep(0, None);
+                    }
+                }
+            });
+            futex.word.store(1, Ordering::Release);
+            futex.wake(1);
+            hasty.join().unwrap();
+            patient.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,155 @@
+//! [`EventRing`]: the last events of one thread, which other threads may copy while it goes on writing.
+//!
+//! The writer never waits and takes no lock: it stores an event of two words, and then the number of events so far, `head`. It
+//! overwrites the oldest. A reader reads `head`, copies all slots, and reads `head` again. What the writer may have overwritten
+//! meanwhile is left out of the copy:
+//!
+//! * Event `n` lies in slot `n % slots`, and the writer stores it after it has published that there are `n` events.
+//! * Its stores have the order Release, and the reader's second look at `head` comes after a fence. So a reader that has copied a
+//!   word of event `n` sees `head` at `n` or more in its second look.
+//! * An old event `i` shares its slot with `i + slots`. If the second look says less than `i + slots`, no word of that one was
+//!   copied: event `i` is whole.
+//!
+//! Rejected: a sequence number in each slot, half as much memory again; a lock, or a flag by which a reader stops the writer, since a
+//! reader may be a signal's.
+
+use crate::atomic::{AtomicU64, Ordering, fence};
+
+/// An event, as two words; their meaning is the user's.
+pub(crate) type Event = [u64; 2];
+
+/// See the module's documentation.
+pub(crate) struct EventRing {
+    /// How many events were written so far.
+    head: AtomicU64,
+    slots: Box<[[AtomicU64; 2]]>,
+}
+
+impl EventRing {
+    /// A ring of so many slots, rounded up to a power of two.
+    pub(crate) fn new(slots: usize) -> Self {
+        let slots = slots.max(2).next_power_of_two();
+        Self {
+            head: AtomicU64::new(0),
+            slots: (0..slots).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect(),
+        }
+    }
+
+    /// Writes an event. One thread at a time may call it, and each must have seen what the one before did.
+    #[inline(always)]
+    pub(crate) fn push(&self, event: Event) {
+        // Relaxed: only the writer stores it.
+        let head = self.head.load(Ordering::Relaxed);
+        let slot = &self.slots[head as usize & (self.slots.len() - 1)];
+        // Release: pairs with the fence in `snapshot`. Whoever sees a word of this event then sees that there are `head` events.
+        slot[0].store(event[0], Ordering::Release);
+        slot[1].store(event[1], Ordering::Release);
+        // Release: pairs with the Acquire in `snapshot`.
+        self.head.store(head.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Copies the last events, oldest first, while the writer goes on. Returns the number of events before them as well. From any
+    /// thread.
+    pub(crate) fn snapshot(&self) -> (u64, Vec<Event>) {
+        let slots = self.slots.len() as u64;
+        // Acquire: pairs with the Release in `push`.
+        let end = self.head.load(Ordering::Acquire);
+        let first = end.saturating_sub(slots);
+        let at = |number: u64| &self.slots[(number & (slots - 1)) as usize];
+        // Relaxed: the fence follows.
+        let copy = |number| [at(number)[0].load(Ordering::Relaxed), at(number)[1].load(Ordering::Relaxed)];
+        let mut events: Vec<_> = (first..end).map(copy).collect();
+        // Acquire: pairs with the Releases of the words in `push`.
+        fence(Ordering::Acquire);
+        let now = self.head.load(Ordering::Relaxed);
+        // The writer may be in the middle of event `now`, which takes the place of `now - slots`.
+        let whole = (now + 1).saturating_sub(slots).clamp(first, end);
+        events.drain(..(whole - first) as usize);
+        (whole, events)
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Arc;
+
+    use super::*;
+
+    /// The writer's events are known by their number, in both words.
+    fn event(number: u64) -> Event {
+        [number + 1, !(number + 1)]
+    }
+
+    fn check(before: u64, during: u64) {
+        loom::model(move || {
+            let ring = Arc::new(EventRing::new(2));
+            (0..before).for_each(|number| ring.push(event(number)));
+            let writer = loom::thread::spawn({
+                let ring = Arc::clone(&ring);
+                move || (before..before + during).for_each(|number| ring.push(event(number)))
+            });
+            let (first, events) = ring.snapshot();
+            for (number, copied) in (first..).zip(&events) {
+                assert_eq!(*copied, event(number), "event {number} is whole");
+            }
+            writer.join().unwrap();
+            let (first, events) = ring.snapshot();
+            // The slot of the next event is left out, since nobody knows that it is not being written.
+            assert_eq!((first, events), (before + during - 1, vec![event(before + during - 1)]));
+        });
+    }
+
+    #[test]
+    fn model_a_copied_event_is_whole() {
+        check(2, 2);
+    }
+
+    #[test]
+    fn model_a_copy_during_the_second_round_is_whole() {
+        check(1, 3);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn the_last_events_are_kept_in_order() {
+        let ring = EventRing::new(4);
+        assert_eq!(ring.snapshot(), (0, vec![]));
+        (0..3).for_each(|n| ring.push([n, n]));
+        assert_eq!(ring.snapshot(), (0, vec![[0, 0], [1, 1], [2, 2]]));
+        (3..10).for_each(|n| ring.push([n, n]));
+        assert_eq!(ring.snapshot(), (7, vec![[7, 7], [8, 8], [9, 9]]));
+    }
+
+    #[test]
+    fn copies_are_whole_while_another_thread_writes() {
+        let (ring, stop) = (EventRing::new(64), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 0_u64.. {
+                    ring.push([n, !n]);
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+            let mut copied = 0;
+            let mut latest = 0;
+            while copied < 20_000 {
+                let (first, events) = ring.snapshot();
+                assert!(first >= latest, "events are only forgotten");
+                latest = first;
+                for (n, event) in (first..).zip(&events) {
+                    assert_eq!(*event, [n, !n]);
+                }
+                copied += 1;
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+}

@@ -1,0 +1,36 @@
+//! What is around the life of a fiber: the runtime's hook, and the events of its start and end.
+
+#![expect(unsafe_code, reason = "looks at the calling fiber")]
+
+use std::ptr::NonNull;
+
+use super::life::this_worker;
+use crate::cell::{Flags, Header};
+use crate::scheduler::here::come_home;
+use crate::scheduler::hooks::call_around;
+use crate::scheduler::recording::Kind;
+
+/// Calls `live` with the runtime's hook around it.
+#[inline]
+pub(super) fn run_in_hook(fiber: NonNull<Header>, live: impl FnOnce()) {
+    // SAFETY: the cell is alive until `finish`.
+    let header = unsafe { fiber.as_ref() };
+    if header.has(Flags::HOOKED_OR_RECORDED) { run_slow(header, live) } else { live() }
+}
+
+/// [`run_in_hook`] for a fiber that has a hook or is recorded.
+#[cold]
+fn run_slow(fiber: &Header, live: impl FnOnce()) {
+    let is_recorded = fiber.has(Flags::RECORDED);
+    if is_recorded {
+        come_home(this_worker()).record_start(fiber);
+    }
+    if fiber.has(Flags::HOOKED) {
+        call_around(this_worker().shared().hooks.fiber.as_ref(), live);
+    } else {
+        live();
+    }
+    if is_recorded {
+        come_home(this_worker()).record_fiber(Kind::End, fiber);
+    }
+}

@@ -1,0 +1,110 @@
+//! Fibers that have been woken: how a worker queues them, counts them, and measures for some how long they wait.
+
+#![expect(unsafe_code, reason = "looks at fibers that have been claimed")]
+
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+
+use super::{Stealable, Worker};
+use crate::cell::{Flags, Header, LiveList};
+use crate::scheduler::counters::{Counters, PERIOD};
+use crate::scheduler::recording::WorkerRecorder;
+
+impl Worker {
+    /// Queues a fiber that this thread has woken. On the worker's own thread.
+    #[inline]
+    pub(crate) fn make_ready(&self, fiber: NonNull<Header>) {
+        if self.remote.counters.woken_here.next().is_multiple_of(PERIOD) {
+            // SAFETY: as in `queue`.
+            self.sample(unsafe { fiber.as_ref() });
+        }
+        self.queue(fiber);
+    }
+
+    /// Queues a fiber from the inbox.
+    #[inline]
+    pub(super) fn receive(&self, fiber: NonNull<Header>) {
+        // SAFETY: the fiber came out of a queue, which made it ours.
+        let header = unsafe { fiber.as_ref() };
+        if header.is_started() && self.remote.counters.woken_elsewhere.next().is_multiple_of(PERIOD) {
+            self.sample(header);
+        }
+        self.queue(fiber);
+    }
+
+    /// [`queue`](Self::queue) for a fiber that roams or is recorded.
+    pub(super) fn queue_slow(&self, fiber: NonNull<Header>) {
+        // SAFETY: as in `queue`.
+        let header = unsafe { fiber.as_ref() };
+        if header.has(Flags::RECORDED) {
+            self.record_wake(header);
+        }
+        if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
+            self.take_timer_of(header);
+            // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
+            header.end_waiting();
+            self.deque.push(Stealable(fiber));
+        } else {
+            // SAFETY: as in `queue`.
+            unsafe { self.ready.push_back(fiber) };
+        }
+    }
+
+    /// Measures how long it takes until the fiber, which has been woken, runs.
+    #[cold]
+    fn sample(&self, fiber: &Header) {
+        if !fiber.has(Flags::ROAMING)
+            && !fiber.is_absent()
+            && self.remote.counters.begin_sample(|| self.shared().now_ns())
+        {
+            fiber.set_flag(Flags::SAMPLED);
+        }
+    }
+
+    /// Notes that the fiber whose wake-up is measured runs.
+    #[cold]
+    pub(super) fn end_sample(&self, fiber: &Header) {
+        fiber.unset_flag(Flags::SAMPLED);
+        self.remote.counters.end_sample(self.shared().now_ns());
+    }
+
+    /// Notes that the calling fiber has picked itself: it goes on without a switch.
+    #[inline(always)]
+    pub(super) fn note_own_pick(&self, me: &Header) {
+        if me.has(Flags::SAMPLED) {
+            self.end_sample(me);
+        }
+    }
+
+    /// What the worker has counted. From any thread.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.remote.counters
+    }
+
+    /// How often the worker has begun to run a fiber. From any thread.
+    pub(crate) fn picks(&self) -> u64 {
+        self.remote.counters.picks(self.picks_left.load(Ordering::Relaxed))
+    }
+
+    /// The list of the started fibers that live here. Other threads may ask for its counts only.
+    pub(crate) fn live(&self) -> &LiveList {
+        &self.live
+    }
+
+    /// The worker's part of the recorder. Other threads may copy the ring.
+    #[inline(always)]
+    pub(crate) fn recorder(&self) -> Option<&WorkerRecorder> {
+        self.recorder.get().map(|recorder| &**recorder)
+    }
+
+    /// Gives the worker its part of the recorder. Before its thread starts.
+    pub(in crate::scheduler) fn set_recorder(&self, recorder: Box<WorkerRecorder>) {
+        let is_first = self.recorder.set(recorder).is_ok();
+        debug_assert!(is_first, "a worker has one recorder");
+    }
+
+    /// Whether the worker sleeps. From any thread.
+    pub(crate) fn is_sleeping(&self) -> bool {
+        self.remote.inbox.is_sleeping()
+    }
+}

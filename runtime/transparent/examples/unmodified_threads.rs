@@ -1,0 +1,126 @@
+//! A thread-per-connection server as one writes it with std, and ten thousand clients, each a thread: all of them fibers, on two OS
+//! threads, because of the first line of `main`.
+//!
+//! `ABACA_WORKERS=2 cargo run --release -p abaca-transparent --example unmodified_threads [CONNECTIONS [threads]]`
+//!
+//! With `threads` the first line is left out: the same program on threads of the kernel.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Requests on each connection, once all are open.
+const REQUESTS: usize = 5;
+
+fn main() -> io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let connections = arguments.next().map(|text| text.parse()).transpose().map_err(io::Error::other)?;
+    if arguments.next().as_deref() != Some("threads") {
+        abaca_transparent::threads_are_fibers()?;
+    }
+    // Both ends of each connection are in this process, which has some other files open, too.
+    let most = allow_files()?.saturating_sub(100) / 2;
+    let connections = connections.unwrap_or_else(|| most.min(10_000));
+    if connections > most {
+        return Err(io::Error::other(format!(
+            "the limit of open files (ulimit -Hn) allows {most} connections"
+        )));
+    }
+
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || serve(&listener));
+    drive(address, connections)
+}
+
+/// The server: nothing of it knows of fibers.
+fn serve(listener: &TcpListener) {
+    for stream in listener.incoming() {
+        match stream {
+            Ok(stream) => drop(thread::spawn(move || answer(&stream))),
+            Err(error) => {
+                eprintln!("accept: {error}");
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+fn answer(stream: &TcpStream) -> io::Result<()> {
+    for line in BufReader::new(stream).lines() {
+        // One write, so that the client reads one line.
+        let mut stream = stream;
+        stream.write_all(format!("you said {}\n", line?).as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The clients.
+fn drive(address: SocketAddr, connections: usize) -> io::Result<()> {
+    let begin = Instant::now();
+    let all_are_open = Arc::new(Barrier::new(connections + 1));
+    let answers = Arc::new(Mutex::new(0_usize));
+    let clients: Vec<_> = (0..connections)
+        .map(|number| {
+            let (all_are_open, answers) = (Arc::clone(&all_are_open), Arc::clone(&answers));
+            thread::spawn(move || -> io::Result<()> {
+                let stream = TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                let mut lines = BufReader::new(&stream).lines();
+                let mut ask = |question: String| -> io::Result<bool> {
+                    (&stream).write_all(format!("{question}\n").as_bytes())?;
+                    let answer = lines.next().ok_or(io::ErrorKind::UnexpectedEof)??;
+                    Ok(answer == format!("you said {question}"))
+                };
+                let mut right = usize::from(ask(format!("hello from {number}"))?);
+                all_are_open.wait();
+                for request in 0..REQUESTS {
+                    right += usize::from(ask(format!("{number} asks {request}"))?);
+                }
+                *answers.lock().expect("nobody panics") += right;
+                Ok(())
+            })
+        })
+        .collect();
+    all_are_open.wait();
+    let opened = begin.elapsed();
+    let threads = std::fs::read_dir("/proc/self/task")?.count();
+    for client in clients {
+        client.join().expect("nobody panics")?;
+    }
+    let took = begin.elapsed();
+    let answers = *answers.lock().expect("nobody panics");
+    println!(
+        "{connections} connections, {} threads of the program, {threads} of the kernel",
+        2 * connections + 1
+    );
+    println!("{answers} right answers of {}", connections * (REQUESTS + 1));
+    println!(
+        "{:.0} ms until all were open, {:.0} ms in all",
+        opened.as_secs_f64() * 1e3,
+        took.as_secs_f64() * 1e3
+    );
+    if answers == connections * (REQUESTS + 1) {
+        Ok(())
+    } else {
+        Err(io::Error::other("some answers were wrong"))
+    }
+}
+
+/// Raises the limit of open files as far as it goes, and returns it.
+#[expect(unsafe_code, reason = "calls libc")]
+fn allow_files() -> io::Result<usize> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes a local.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the kernel reads a local.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,32 @@
+//! `libabaca_preload.so`: makes the threads of a program that was built without abaca its fibers.
+//!
+//! ```sh
+//! LD_PRELOAD=target/release/libabaca_preload.so ABACA_WORKERS=2 ./server
+//! ```
+//!
+//! The dynamic linker puts this library before libc, so its functions take the place of libc's in the program and in all of its
+//! libraries. Before `main` it calls [`threads_are_fibers`](abaca_transparent::threads_are_fibers), whose page says what is as with
+//! threads, and what is not. If fibers cannot have storage of their own here, it says why on the standard error stream, and the
+//! program runs on threads.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `ABACA_WORKERS` | how many OS threads run fibers; else one for each processor |
+//! | `ABACA_PRELOAD=0` | the library does nothing: for the children of a program, which inherit `LD_PRELOAD` |
+
+#![expect(unsafe_code, reason = "runs before main")]
+
+/// Called by the dynamic linker, when the libraries that this one needs are initialised.
+extern "C" fn begin() {
+    if std::env::var_os("ABACA_PRELOAD").is_some_and(|value| value == "0") {
+        return;
+    }
+    if let Err(error) = abaca_transparent::threads_are_fibers() {
+        eprintln!("abaca-preload: the threads stay threads: {error}");
+    }
+}
+
+// SAFETY: the section is an array of functions without arguments that are needed, which the dynamic linker calls.
+#[unsafe(link_section = ".init_array")]
+#[used]
+static BEGIN: extern "C" fn() = begin;

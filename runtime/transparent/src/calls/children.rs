@@ -1,0 +1,159 @@
+//! Waits for children. A pidfd tells the end of one child; of any other change no event tells, so the call is repeated after pauses.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::{c_char, c_int};
+use std::time::Instant;
+
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, close_under, forget, retry};
+use libc::{FILE, WNOHANG, id_t, idtype_t, pid_t, rusage, siginfo_t};
+
+use super::elsewhere::elsewhere;
+use crate::answer::failed;
+use crate::descriptors::pause::retry_with_pauses;
+use crate::descriptors::wishes::result;
+use crate::enter::looked;
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+use crate::own::own;
+
+hooks! {
+    /// wait(2).
+    fn wait(status: *mut c_int) -> pid_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { wait_for(-1, status, 0, std::ptr::null_mut()) }
+    }
+
+    /// waitpid(2).
+    fn waitpid(child: pid_t, status: *mut c_int, options: c_int) -> pid_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { wait_for(child, status, options, std::ptr::null_mut()) }
+    }
+
+    /// wait3(2).
+    fn wait3(status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { wait_for(-1, status, options, usage) }
+    }
+
+    /// wait4(2).
+    fn wait4(child: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> pid_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { wait_for(child, status, options, usage) }
+    }
+
+    /// waitid(2).
+    fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { wait_for_id(kind, id, info, options) }
+    }
+
+    /// system(3).
+    fn system(command: *const c_char) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise.
+        elsewhere(within, || unsafe { own!(fn system(*const c_char) -> c_int)(command) })
+    }
+
+    /// popen(3).
+    fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE, |within| -> c {
+        // SAFETY: the caller's promise.
+        elsewhere(within, || unsafe { own!(fn popen(*const c_char, *const c_char) -> *mut FILE)(command, mode) })
+    }
+
+    /// pclose(3).
+    fn pclose(file: *mut FILE) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise.
+        elsewhere(within, || unsafe { own!(fn pclose(*mut FILE) -> c_int)(file) })
+    }
+}
+
+/// wait4(2) on a fiber.
+///
+/// # Safety
+///
+/// The arguments are those of wait4(2).
+unsafe fn wait_for(child: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> isize {
+    // SAFETY: the caller's promise.
+    let call = |options: c_int| unsafe { kernel!(libc::SYS_wait4, child, status, options, usage) };
+    if options & WNOHANG != 0 {
+        return looked(call(options));
+    }
+    let attempt = || match call(options | WNOHANG) {
+        0 => failed(libc::EAGAIN),
+        result => result,
+    };
+    let tells_all = options & (libc::WUNTRACED | libc::WCONTINUED) == 0;
+    until_changed(if tells_all && child > 0 { Some(child) } else { None }, attempt)
+}
+
+/// waitid(2) on a fiber.
+///
+/// # Safety
+///
+/// The arguments are those of waitid(2).
+unsafe fn wait_for_id(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> isize {
+    // SAFETY: the caller's promise.
+    let call = |info: *mut siginfo_t, options: c_int| unsafe {
+        kernel!(libc::SYS_waitid, kind, id, info, options, 0)
+    };
+    if options & WNOHANG != 0 {
+        return looked(call(info, options));
+    }
+    // SAFETY: all zeros are valid: no signal.
+    let mut unasked: siginfo_t = unsafe { std::mem::zeroed() };
+    let info = if info.is_null() { &raw mut unasked } else { info };
+    let attempt = || {
+        // SAFETY: the caller's, or the local. The kernel says that nothing has changed by a number of 0.
+        unsafe { *info = std::mem::zeroed() };
+        match call(info, options | WNOHANG) {
+            // SAFETY: as above.
+            0 if unsafe { (*info).si_pid() } == 0 => failed(libc::EAGAIN),
+            result => result,
+        }
+    };
+    let tells_all = options & (libc::WSTOPPED | libc::WCONTINUED) == 0;
+    match kind {
+        libc::P_PID if tells_all => until_changed(pid_t::try_from(id).ok(), attempt),
+        libc::P_PIDFD if tells_all => until_readable(id as c_int, attempt),
+        _ => until_changed(None, attempt),
+    }
+}
+
+/// Repeats `attempt` when this child has ended, or `None` after pauses.
+fn until_changed(child: Option<pid_t>, mut attempt: impl FnMut() -> isize) -> isize {
+    match attempt() {
+        result if result != failed(libc::EAGAIN) => return looked(result),
+        _ => {}
+    }
+    // SAFETY: no memory is involved.
+    let pidfd = child.map_or(-1, |child| unsafe { kernel!(libc::SYS_pidfd_open, child, 0) });
+    if pidfd < 0 {
+        return result(retry_with_pauses(for_ever, attempt), libc::EAGAIN);
+    }
+    let pidfd = pidfd as c_int;
+    forget(pidfd);
+    let changed = until_readable(pidfd, attempt);
+    close_under(pidfd);
+    // SAFETY: it is this function's.
+    unsafe { kernel!(libc::SYS_close, pidfd) };
+    changed
+}
+
+fn for_ever() -> Result<Option<Instant>, ()> {
+    Ok(None)
+}
+
+fn until_readable(pidfd: c_int, mut attempt: impl FnMut() -> isize) -> isize {
+    let direction = Direction::Read;
+    let ended = retry(Attempt {
+        fd: pidfd,
+        direction,
+        wanted: 0,
+        limit: &mut WaitLimit::until(None),
+        call: |_| attempt(),
+    });
+    match ended {
+        Ended::Unwatchable => result(retry_with_pauses(for_ever, attempt), libc::EAGAIN),
+        ended => result(ended, libc::EAGAIN),
+    }
+}

@@ -1,0 +1,14 @@
+//! Calls of libc that can block within, where no hook sees it: they run on another thread, or the fiber waits before.
+
+mod addresses;
+mod children;
+mod elsewhere;
+mod loading;
+mod names;
+mod stdio;
+
+use crate::table::Hook;
+
+/// The hooks of this room.
+pub(crate) const HOOKS: &[&[Hook]] =
+    &[addresses::HOOKS, children::HOOKS, loading::HOOKS, names::HOOKS, stdio::HOOKS];

@@ -1,0 +1,75 @@
+//! connect(2). No flag keeps it from waiting, so the socket is in non-blocking mode for the time of the call.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::c_int;
+
+use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
+use libc::{sockaddr, socklen_t};
+
+use super::pause::retry_with_pauses;
+use super::wishes::{deadline, result};
+use crate::answer::failed;
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+
+hooks! {
+    /// connect(2).
+    fn connect(fd: c_int, address: *const sockaddr, address_bytes: socklen_t) -> c_int, |_| -> kernel_point {
+        // SAFETY: the caller's promise, here and below.
+        let call = |fd: c_int| unsafe { kernel!(libc::SYS_connect, fd, address, address_bytes) };
+        // SAFETY: no memory is involved.
+        let flags = unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_GETFL) };
+        let never_waits = flags < 0 || flags as c_int & libc::O_NONBLOCK != 0;
+        if never_waits || option(fd, libc::SO_TYPE) == Some(libc::SOCK_DGRAM) {
+            return crate::enter::looked(call(fd));
+        }
+        let mut limit = WaitLimit::of_descriptor();
+        if option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX) {
+            // If the listener's queue is full, no event says when it is not.
+            let ended = retry_with_pauses(|| deadline(fd, Direction::Write), || without_waiting(fd, call));
+            result(ended, libc::EAGAIN)
+        } else {
+            let mut is_first = true;
+            let ended = retry(Attempt {
+                fd,
+                direction: Direction::Write,
+                wanted: 0,
+                limit: &mut limit,
+                call: |fd| {
+                    let was_first = std::mem::replace(&mut is_first, false);
+                    match without_waiting(fd, call) {
+                        result if result == failed(libc::EINPROGRESS) || result == failed(libc::EALREADY) => failed(libc::EAGAIN),
+                        // Only the first call can find a socket that was connected before.
+                        result if result == failed(libc::EISCONN) && !was_first => 0,
+                        result => result,
+                    }
+                },
+            });
+            result(ended, libc::EINPROGRESS)
+        }
+    }
+}
+
+/// Makes a call on a socket that is in non-blocking mode meanwhile.
+fn without_waiting(fd: c_int, call: impl FnOnce(c_int) -> isize) -> isize {
+    super::mode::without_waiting(fd, || call(fd))
+}
+
+/// A number that is an option of a socket's own level; `None` if the descriptor is no socket.
+pub(super) fn option(fd: c_int, name: c_int) -> Option<c_int> {
+    let mut value: c_int = 0;
+    let mut bytes = size_of::<c_int>();
+    // SAFETY: the kernel writes a number, and its length.
+    let result = unsafe {
+        kernel!(
+            libc::SYS_getsockopt,
+            fd,
+            libc::SOL_SOCKET,
+            name,
+            (&raw mut value).addr(),
+            (&raw mut bytes).addr()
+        )
+    };
+    (result == 0).then_some(value)
+}

@@ -1,0 +1,156 @@
+//! sendfile(2), splice(2), tee(2) and vmsplice(2): copies in the kernel. SPLICE_F_NONBLOCK is about pipes; a socket is in non-blocking mode
+//! for the time of the call.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::{c_int, c_uint};
+
+use abaca::hook::descriptors::{Direction, Ended, Interest};
+use libc::{SPLICE_F_NONBLOCK, iovec, loff_t, off_t, size_t, ssize_t};
+
+use super::kind::{Kind, kind_of};
+use super::mode;
+use super::poll::{look_at, wait_for};
+use super::wishes::{is_nonblocking, result};
+use crate::answer::failed;
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+
+hooks! {
+    /// sendfile(2).
+    fn sendfile(to: c_int, from: c_int, offset: *mut off_t, bytes: size_t) -> ssize_t, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        unsafe { send_file(to, from, offset, bytes) }
+    }
+
+    /// sendfile(2) of programs with large files.
+    fn sendfile64(to: c_int, from: c_int, offset: *mut off_t, bytes: size_t) -> ssize_t, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        unsafe { send_file(to, from, offset, bytes) }
+    }
+
+    /// splice(2).
+    fn splice(
+        from: c_int, from_offset: *mut loff_t, to: c_int, to_offset: *mut loff_t, bytes: size_t, flags: c_uint,
+    ) -> ssize_t, |_| -> kernel {
+        let own_flags = flags | SPLICE_F_NONBLOCK;
+        // SAFETY: the caller's promise.
+        let call = || unsafe { kernel!(libc::SYS_splice, from, from_offset, to, to_offset, bytes, own_flags) };
+        // The mode of pipes does not count for splice(2) itself, but for its flag.
+        let wants_errors = flags & SPLICE_F_NONBLOCK != 0 || is_nonblocking_socket(from) || is_nonblocking_socket(to);
+        moved(from, to, wants_errors, call)
+    }
+
+    /// tee(2).
+    fn tee(from: c_int, to: c_int, bytes: size_t, flags: c_uint) -> ssize_t, |_| -> kernel {
+        let own_flags = flags | SPLICE_F_NONBLOCK;
+        // SAFETY: no memory is involved.
+        let call = || unsafe { kernel!(libc::SYS_tee, from, to, bytes, own_flags) };
+        moved(from, to, flags & SPLICE_F_NONBLOCK != 0, call)
+    }
+
+    /// vmsplice(2).
+    fn vmsplice(pipe: c_int, list: *const iovec, count: size_t, flags: c_uint) -> ssize_t, |_| -> kernel {
+        let own_flags = flags | SPLICE_F_NONBLOCK;
+        let direction = if is_for_writing(pipe) { Direction::Write } else { Direction::Read };
+        // SAFETY: the caller's promise.
+        let call = || unsafe { kernel!(libc::SYS_vmsplice, pipe, list, count, own_flags) };
+        let first = call();
+        if first != failed(libc::EAGAIN) || flags & SPLICE_F_NONBLOCK != 0 {
+            return crate::enter::looked(first);
+        }
+        until_ready(&[Interest { fd: pipe, direction }], call)
+    }
+}
+
+fn is_nonblocking_socket(fd: c_int) -> bool {
+    kind_of(fd) == Kind::Socket && is_nonblocking(fd)
+}
+
+fn is_for_writing(fd: c_int) -> bool {
+    // SAFETY: no memory is involved.
+    let flags = unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_GETFL) };
+    flags >= 0 && flags as c_int & libc::O_ACCMODE != libc::O_RDONLY
+}
+
+/// Makes a call while those of the two that are sockets are in non-blocking mode.
+fn in_mode(from: c_int, to: c_int, call: impl Fn() -> isize) -> isize {
+    let with_to = || if kind_of(to) == Kind::Socket { mode::without_waiting(to, &call) } else { call() };
+    if kind_of(from) == Kind::Socket && from != to { mode::without_waiting(from, with_to) } else { with_to() }
+}
+
+/// A copy on a fiber: `call` does not wait for pipes.
+fn moved(from: c_int, to: c_int, wants_errors: bool, call: impl Fn() -> isize) -> isize {
+    let first = in_mode(from, to, &call);
+    if first != failed(libc::EAGAIN) || wants_errors {
+        return crate::enter::looked(first);
+    }
+    loop {
+        // One of the two was not ready.
+        let is_idle = |fd, events| look_at(fd, events).is_ok_and(|found| found == 0);
+        let interests: &[Interest] = match (is_idle(from, libc::POLLIN), is_idle(to, libc::POLLOUT)) {
+            (true, _) => &[Interest { fd: from, direction: Direction::Read }],
+            (false, _) => &[Interest { fd: to, direction: Direction::Write }],
+        };
+        let events = if interests[0].fd == from { libc::POLLIN } else { libc::POLLOUT };
+        let look = || if is_idle(interests[0].fd, events) { 0 } else { 1 };
+        match wait_for(interests, None, look) {
+            Ended::Done(_) => {}
+            ended => return result(ended, libc::EAGAIN),
+        }
+        match in_mode(from, to, &call) {
+            result if result == failed(libc::EAGAIN) => abaca::hook::yield_now(),
+            result => return result,
+        }
+    }
+}
+
+/// Makes a call until it does not fail with EAGAIN.
+fn until_ready(interests: &[Interest], call: impl Fn() -> isize) -> isize {
+    let look = || match call() {
+        result if result == failed(libc::EAGAIN) => 0,
+        // A result of 0 is one as well.
+        0 => isize::MIN,
+        result => result,
+    };
+    match wait_for(interests, None, look) {
+        Ended::Done(isize::MIN) => 0,
+        ended => result(ended, libc::EAGAIN),
+    }
+}
+
+/// sendfile(2) on a fiber: a copy to a socket takes all.
+///
+/// # Safety
+///
+/// The arguments are those of sendfile(2).
+unsafe fn send_file(to: c_int, from: c_int, offset: *mut off_t, bytes: usize) -> isize {
+    // SAFETY: the caller's promise.
+    let call = |bytes: usize| unsafe { kernel!(libc::SYS_sendfile, to, from, offset, bytes) };
+    let kind = kind_of(to);
+    match kind {
+        Kind::Fifo | Kind::Socket if !is_nonblocking(to) => {}
+        _ => return crate::enter::looked(call(bytes)),
+    }
+    let mut done = 0;
+    loop {
+        let next = || mode::without_waiting(to, || call(bytes - done));
+        let part = match next() {
+            result if result == failed(libc::EAGAIN) => {
+                until_ready(&[Interest { fd: to, direction: Direction::Write }], next)
+            }
+            result => crate::enter::looked(result),
+        };
+        // A pipe takes what there is room for.
+        if kind == Kind::Fifo {
+            return part;
+        }
+        if part <= 0 {
+            return if done > 0 { done as isize } else { part };
+        }
+        done += part as usize;
+        if done >= bytes {
+            return done as isize;
+        }
+    }
+}

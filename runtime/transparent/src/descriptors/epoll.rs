@@ -1,0 +1,104 @@
+//! epoll_wait(2) and its kin: an epoll instance is itself a descriptor that the runtime's poller can watch.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::c_int;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use abaca::hook::descriptors::{Direction, Interest};
+use libc::{epoll_event, sigset_t, timespec};
+
+use super::poll::{duration, ended, wait_for};
+use crate::answer::{failed, of_c};
+use crate::enter::looked;
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+use crate::own::own;
+
+hooks! {
+    /// epoll_wait(2).
+    fn epoll_wait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int) -> c_int, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { wait(set, events, room, u64::try_from(timeout).ok().map(Duration::from_millis)) }
+    }
+
+    /// epoll_pwait(2). With a signal mask it waits in the kernel: the mask is the thread's.
+    fn epoll_pwait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int, mask: *const sigset_t) -> c_int, |_| -> kernel_point {
+        if !mask.is_null() {
+            // SAFETY: the caller's promise.
+            return unsafe {
+                of_c(own!(fn epoll_pwait(c_int, *mut epoll_event, c_int, c_int, *const sigset_t) -> c_int)(set, events, room, timeout, mask) as isize)
+            };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { wait(set, events, room, u64::try_from(timeout).ok().map(Duration::from_millis)) }
+    }
+
+    /// epoll_pwait2(2). With a signal mask it waits in the kernel.
+    fn epoll_pwait2(
+        set: c_int, events: *mut epoll_event, room: c_int, timeout: *const timespec, mask: *const sigset_t,
+    ) -> c_int, |_| -> kernel_point {
+        if !mask.is_null() {
+            // SAFETY: the caller's promise.
+            return unsafe {
+                of_c(own!(fn epoll_pwait2(c_int, *mut epoll_event, c_int, *const timespec, *const sigset_t) -> c_int)(set, events, room, timeout, mask) as isize)
+            };
+        }
+        // SAFETY: null, or the user's.
+        match unsafe { duration(timeout) } {
+            // SAFETY: the caller's promise.
+            Ok(timeout) => unsafe { wait(set, events, room, timeout) },
+            Err(error) => error,
+        }
+    }
+}
+
+/// # Safety
+///
+/// The arguments are those of epoll_wait(2).
+unsafe fn wait(set: c_int, events: *mut epoll_event, room: c_int, timeout: Option<Duration>) -> isize {
+    // SAFETY: the caller's promise.
+    let look = || unsafe { kernel!(libc::SYS_epoll_pwait, set, events, room, 0, 0, 8) };
+    let first = look();
+    if first != 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+        return looked(first);
+    }
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    match ended(wait_for(&[Interest { fd: set, direction: Direction::Read }], deadline, look)) {
+        result if result == failed(libc::ECANCELED) => {
+            let room = usize::try_from(room).unwrap_or(0);
+            // SAFETY: the kernel has taken the address and the room.
+            let found = unsafe { all_events(set, events, room) };
+            if found > 0 { found as isize } else { result }
+        }
+        result => result,
+    }
+}
+
+/// The events that the set waits for, as if they had come. An event loop does not expect that its wait fails; its calls on the descriptors
+/// do, and they end in ECANCELED.
+///
+/// # Safety
+///
+/// `events` has room for so many.
+unsafe fn all_events(set: c_int, events: *mut epoll_event, room: usize) -> usize {
+    let Ok(about) = fs::read_to_string(format!("/proc/self/fdinfo/{set}")) else { return 0 };
+    let watched = about.lines().filter_map(|line| {
+        let words: Vec<&str> = line.strip_prefix("tfd:")?.split_whitespace().collect();
+        // `tfd: NUMBER events: HEX data: HEX pos: ..`
+        let value = |name: &str| {
+            let at = words.iter().position(|word| word.trim_end_matches(':') == name)?;
+            u64::from_str_radix(words.get(at + 1)?, 16).ok()
+        };
+        let wanted = value("events")? as u32 & (libc::EPOLLIN | libc::EPOLLOUT) as u32;
+        Some(epoll_event { events: wanted, u64: value("data")? })
+    });
+    let mut found = 0;
+    for event in watched.filter(|event| event.events != 0).take(room) {
+        // SAFETY: the caller's promise.
+        unsafe { events.add(found).write(event) };
+        found += 1;
+    }
+    found
+}

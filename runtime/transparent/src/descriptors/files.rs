@@ -1,0 +1,197 @@
+//! Calls that wait for a disk, and the opening of FIFOs.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::mem::MaybeUninit;
+
+use abaca::hook::descriptors::forget;
+use abaca::hook::{offload, offload_or_leave};
+use libc::{loff_t, mode_t, size_t, ssize_t};
+
+use super::pause::retry_with_pauses;
+use crate::answer::{answer, failed};
+use crate::enter::enter;
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+use crate::own::own;
+
+hooks! {
+    /// fsync(2).
+    fn fsync(fd: c_int) -> c_int, |_| -> kernel_point {
+        // SAFETY: no memory is involved.
+        offload(move || unsafe { kernel!(libc::SYS_fsync, fd) })
+    }
+
+    /// fdatasync(2).
+    fn fdatasync(fd: c_int) -> c_int, |_| -> kernel_point {
+        // SAFETY: no memory is involved.
+        offload(move || unsafe { kernel!(libc::SYS_fdatasync, fd) })
+    }
+
+    /// syncfs(2).
+    fn syncfs(fd: c_int) -> c_int, |_| -> kernel {
+        // SAFETY: no memory is involved.
+        offload(move || unsafe { kernel!(libc::SYS_syncfs, fd) })
+    }
+
+    /// copy_file_range(2): both are files on disks.
+    fn copy_file_range(
+        from: c_int, from_offset: *mut loff_t, to: c_int, to_offset: *mut loff_t, bytes: size_t, flags: c_uint,
+    ) -> ssize_t, |_| -> kernel {
+        let (from_offset, to_offset) = (from_offset.addr(), to_offset.addr());
+        // SAFETY: the offsets are null, or the user's, which stay while the fiber waits.
+        offload(move || unsafe { kernel!(libc::SYS_copy_file_range, from, from_offset, to, to_offset, bytes, flags) })
+    }
+
+    /// open(2). It is variadic in C: the mode is there if the flags say so.
+    fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        let own = || unsafe { own!(fn open(*const c_char, c_int, mode_t) -> c_int)(path, flags, mode) };
+        // SAFETY: as above.
+        unsafe { open_at(libc::AT_FDCWD, path, flags, mode, own) }
+    }
+
+    /// open(2) of programs with large files.
+    fn open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        let own = || unsafe { own!(fn open64(*const c_char, c_int, mode_t) -> c_int)(path, flags, mode) };
+        // SAFETY: as above.
+        unsafe { open_at(libc::AT_FDCWD, path, flags, mode, own) }
+    }
+
+    /// openat(2).
+    fn openat(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        let own = || unsafe { own!(fn openat(c_int, *const c_char, c_int, mode_t) -> c_int)(folder, path, flags, mode) };
+        // SAFETY: as above.
+        unsafe { open_at(folder, path, flags, mode, own) }
+    }
+
+    /// openat(2) of programs with large files.
+    fn openat64(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        let own = || unsafe { own!(fn openat64(c_int, *const c_char, c_int, mode_t) -> c_int)(folder, path, flags, mode) };
+        // SAFETY: as above.
+        unsafe { open_at(folder, path, flags, mode, own) }
+    }
+
+    /// open(2) of a program that checks its arguments (`_FORTIFY_SOURCE`), without a mode.
+    fn __open_2(path: *const c_char, flags: c_int) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        let own = || unsafe { own!(fn __open_2(*const c_char, c_int) -> c_int)(path, flags) };
+        // SAFETY: as above.
+        unsafe { open_at(libc::AT_FDCWD, path, flags, 0, own) }
+    }
+
+    /// open(2) of a program with large files that checks its arguments.
+    fn __open64_2(path: *const c_char, flags: c_int) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise, here and below.
+        let own = || unsafe { own!(fn __open64_2(*const c_char, c_int) -> c_int)(path, flags) };
+        // SAFETY: as above.
+        unsafe { open_at(libc::AT_FDCWD, path, flags, 0, own) }
+    }
+}
+
+/// openat(2), which waits for the other end of a FIFO. `own` is libc's.
+///
+/// # Safety
+///
+/// The arguments are those of openat(2).
+unsafe fn open_at(
+    folder: c_int,
+    path: *const c_char,
+    flags: c_int,
+    mode: mode_t,
+    own: impl FnOnce() -> c_int,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let call = |flags: c_int| unsafe { kernel!(libc::SYS_openat, folder, path, flags, mode) };
+    const NEVER_WAITS: c_int = libc::O_NONBLOCK | libc::O_PATH | libc::O_DIRECTORY;
+    let has_one_end = flags & libc::O_ACCMODE != libc::O_RDWR;
+    let may_wait = flags & NEVER_WAITS == 0 && has_one_end;
+    let opened = match enter() {
+        // SAFETY: the caller's promise.
+        Some(within) if may_wait && unsafe { is_fifo(folder, path) } => {
+            let opened = if flags & libc::O_ACCMODE == libc::O_WRONLY {
+                open_to_write(flags, call)
+            } else {
+                // SAFETY: the caller's promise.
+                unsafe { open_to_read(folder, path, flags, mode) }
+            };
+            drop(within);
+            answer(opened) as c_int
+        }
+        within => {
+            drop(within);
+            own()
+        }
+    };
+    if opened >= 0 {
+        forget(opened);
+    }
+    opened
+}
+
+/// Opens a FIFO for writing. Without waiting, that fails while there is no reader.
+fn open_to_write(flags: c_int, call: impl Fn(c_int) -> isize) -> isize {
+    let attempt = || match call(flags | libc::O_NONBLOCK) {
+        result if result == failed(libc::ENXIO) => failed(libc::EAGAIN),
+        result => result,
+    };
+    let ended = retry_with_pauses(|| Ok(None), attempt);
+    let opened = super::wishes::result(ended, libc::EAGAIN);
+    if opened >= 0 {
+        // As if it had waited.
+        // SAFETY: no memory is involved.
+        unsafe { kernel!(libc::SYS_fcntl, opened, libc::F_SETFL, flags & !libc::O_NONBLOCK) };
+    }
+    opened
+}
+
+/// A number that is closed unless somebody takes it: the fiber may have gone on without it.
+struct Opened(isize);
+
+impl Opened {
+    fn take(mut self) -> isize {
+        std::mem::replace(&mut self.0, -1)
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if self.0 >= 0 {
+            // SAFETY: nobody else knows the number.
+            unsafe { kernel!(libc::SYS_close, self.0) };
+        }
+    }
+}
+
+/// Opens a FIFO for reading, which a thread does: without waiting, nobody could tell whether there was a writer yet.
+///
+/// # Safety
+///
+/// The arguments are those of openat(2).
+unsafe fn open_to_read(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> isize {
+    // SAFETY: the caller's promise.
+    let path = unsafe { CStr::from_ptr(path) }.to_owned();
+    // SAFETY: the copy is the closure's.
+    let opened = offload_or_leave(move || {
+        // SAFETY: as above.
+        Opened(unsafe { kernel!(libc::SYS_openat, folder, path.as_ptr(), flags, mode) })
+    });
+    opened.map_or(failed(libc::ECANCELED), Opened::take)
+}
+
+/// Whether the path leads to a FIFO.
+///
+/// # Safety
+///
+/// The arguments are those of openat(2).
+unsafe fn is_fifo(folder: c_int, path: *const c_char) -> bool {
+    let mut about = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the kernel fills the structure in.
+    let result = unsafe { kernel!(libc::SYS_newfstatat, folder, path, about.as_mut_ptr(), 0) };
+    // SAFETY: as above.
+    result == 0 && unsafe { about.assume_init() }.st_mode & libc::S_IFMT == libc::S_IFIFO
+}

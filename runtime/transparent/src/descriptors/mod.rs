@@ -1,0 +1,42 @@
+//! Descriptors: an attempt that does not wait, and then the fiber waits for an event.
+
+mod accept;
+mod connect;
+mod control;
+mod copy;
+mod epoll;
+mod files;
+mod kind;
+mod mode;
+mod numbers;
+mod options;
+pub(crate) mod pause;
+pub(crate) mod poll;
+pub(crate) mod read;
+mod receive;
+mod rights;
+mod select;
+mod send;
+mod vectors;
+pub(crate) mod wishes;
+mod write;
+
+use crate::table::Hook;
+
+/// The hooks of this room.
+pub(crate) const HOOKS: &[&[Hook]] = &[
+    numbers::HOOKS,
+    accept::HOOKS,
+    connect::HOOKS,
+    control::HOOKS,
+    copy::HOOKS,
+    epoll::HOOKS,
+    files::HOOKS,
+    options::HOOKS,
+    poll::HOOKS,
+    read::HOOKS,
+    receive::HOOKS,
+    select::HOOKS,
+    send::HOOKS,
+    write::HOOKS,
+];

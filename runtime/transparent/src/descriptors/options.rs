@@ -1,0 +1,60 @@
+//! Options of sockets that hooks ask for: whether close(2) waits (SO_LINGER), and how long other calls do.
+
+#![expect(unsafe_code, reason = "takes the place of a function of libc, and makes system calls")]
+
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use abaca::hook::descriptors::timeouts_changed;
+use libc::socklen_t;
+
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+use crate::own::own;
+
+/// The same options with times that are valid beyond 2038 on all machines.
+const SO_RCVTIMEO_NEW: c_int = 66;
+const SO_SNDTIMEO_NEW: c_int = 67;
+
+/// Whether anybody has ever made a socket linger: as long as nobody has, a close need not ask.
+static IS_USED: AtomicBool = AtomicBool::new(false);
+
+hooks! {
+    /// setsockopt(2).
+    fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, bytes: socklen_t) -> c_int, |_| -> always {
+        if (level, name) == (libc::SOL_SOCKET, libc::SO_LINGER) {
+            // Relaxed: who closes the socket knows of this call by other means.
+            IS_USED.store(true, Ordering::Relaxed);
+        }
+        // SAFETY: the caller's promise.
+        let result = unsafe { own!(fn setsockopt(c_int, c_int, c_int, *const c_void, socklen_t) -> c_int)(fd, level, name, value, bytes) };
+        if level == libc::SOL_SOCKET && [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO, SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW].contains(&name) {
+            timeouts_changed();
+        }
+        result
+    }
+}
+
+/// Whether a close of this number may wait.
+#[inline]
+pub(super) fn may_wait(fd: c_int) -> bool {
+    IS_USED.load(Ordering::Relaxed) && lingers(fd)
+}
+
+#[cold]
+fn lingers(fd: c_int) -> bool {
+    let mut value = libc::linger { l_onoff: 0, l_linger: 0 };
+    let mut bytes = size_of::<libc::linger>();
+    // SAFETY: the kernel writes the structure, and its length.
+    let result = unsafe {
+        kernel!(
+            libc::SYS_getsockopt,
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw mut value).addr(),
+            (&raw mut bytes).addr()
+        )
+    };
+    result == 0 && value.l_onoff != 0 && value.l_linger != 0
+}

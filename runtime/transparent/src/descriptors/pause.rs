@@ -1,0 +1,43 @@
+//! Calls that would wait for something of which no event tells: they are repeated after pauses.
+
+use std::time::{Duration, Instant};
+
+use abaca::hook::descriptors::Ended;
+use abaca::hook::{Slept, sleep_until};
+
+use crate::answer::failed;
+
+const FIRST: Duration = Duration::from_micros(500);
+const LONGEST: Duration = Duration::from_millis(16);
+
+/// Makes `call` until it returns something else than `-EAGAIN`, and sleeps in between: at first for half a millisecond, then twice as
+/// long each time, up to 16 ms. `limit` is asked once, for the end of the whole; an error means that the user wants one.
+pub(crate) fn retry_with_pauses(
+    limit: impl FnOnce() -> Result<Option<Instant>, ()>,
+    mut call: impl FnMut() -> isize,
+) -> Ended {
+    let mut limit = Some(limit);
+    let mut deadline = None;
+    let mut pause = FIRST;
+    loop {
+        match call() {
+            result if result != failed(libc::EAGAIN) => return Ended::Done(result),
+            _ => {}
+        }
+        if let Some(limit) = limit.take() {
+            match limit() {
+                Ok(at) => deadline = at,
+                Err(()) => return Ended::WouldBlock,
+            }
+        }
+        let now = Instant::now();
+        if deadline.is_some_and(|at| at <= now) {
+            return Ended::TimedOut;
+        }
+        let until = deadline.map_or(now + pause, |at| at.min(now + pause));
+        if sleep_until(Some(until)) == Slept::Cancelled {
+            return Ended::Cancelled;
+        }
+        pause = LONGEST.min(pause * 2);
+    }
+}

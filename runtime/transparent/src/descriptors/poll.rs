@@ -1,0 +1,184 @@
+//! poll(2) and ppoll(2).
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::{c_int, c_short};
+use std::time::{Duration, Instant};
+
+use abaca::hook::descriptors::{Attempt, Direction, Ended, Interest, WaitLimit, retry, wait_any};
+use abaca::hook::{Slept, sleep_until};
+use libc::{nfds_t, pollfd, sigset_t, size_t, timespec};
+
+use crate::answer::{failed, of_c};
+use crate::enter::looked;
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+use crate::own::own;
+
+hooks! {
+    /// poll(2).
+    fn poll(list: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { poll_for(list, count, u64::try_from(timeout).ok().map(Duration::from_millis)) }
+    }
+
+    /// ppoll(2). With a signal mask it waits in the kernel: the mask is the thread's.
+    fn ppoll(list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int, |_| -> kernel_point {
+        if !mask.is_null() {
+            // SAFETY: the caller's promise.
+            return unsafe { of_c(own!(fn ppoll(*mut pollfd, nfds_t, *const timespec, *const sigset_t) -> c_int)(list, count, timeout, mask) as isize) };
+        }
+        // SAFETY: null, or the user's.
+        match unsafe { duration(timeout) } {
+            // SAFETY: the caller's promise.
+            Ok(timeout) => unsafe { poll_for(list, count, timeout) },
+            Err(error) => error,
+        }
+    }
+
+    /// poll(2) of a program that checks its buffers (`_FORTIFY_SOURCE`).
+    fn __poll_chk(list: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int, |_| -> kernel_point {
+        if room / size_of::<pollfd>() < count as usize {
+            // It ends the process.
+            // SAFETY: the caller's promise.
+            return unsafe { of_c(own!(fn __poll_chk(*mut pollfd, nfds_t, c_int, size_t) -> c_int)(list, count, timeout, room) as isize) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { poll_for(list, count, u64::try_from(timeout).ok().map(Duration::from_millis)) }
+    }
+
+    /// ppoll(2) of a program that checks its buffers.
+    fn __ppoll_chk(
+        list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t, room: size_t,
+    ) -> c_int, |_| -> kernel_point {
+        if room / size_of::<pollfd>() < count as usize || !mask.is_null() {
+            // SAFETY: the caller's promise.
+            return unsafe {
+                of_c(own!(fn __ppoll_chk(*mut pollfd, nfds_t, *const timespec, *const sigset_t, size_t) -> c_int)(list, count, timeout, mask, room) as isize)
+            };
+        }
+        // SAFETY: null, or the user's.
+        match unsafe { duration(timeout) } {
+            // SAFETY: the caller's promise.
+            Ok(timeout) => unsafe { poll_for(list, count, timeout) },
+            Err(error) => error,
+        }
+    }
+}
+
+/// A time of the user's; `None` is for ever.
+///
+/// # Errors
+///
+/// `-EINVAL`: it is out of range.
+///
+/// # Safety
+///
+/// The address is null or valid.
+pub(super) unsafe fn duration(time: *const timespec) -> Result<Option<Duration>, isize> {
+    // SAFETY: the caller's promise.
+    let Some(time) = (unsafe { time.as_ref() }) else { return Ok(None) };
+    match (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec)) {
+        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Ok(Some(Duration::new(seconds, nanos))),
+        _ => Err(failed(libc::EINVAL)),
+    }
+}
+
+const READS: c_short = libc::POLLIN | libc::POLLRDNORM | libc::POLLRDBAND | libc::POLLPRI | libc::POLLRDHUP;
+const WRITES: c_short = libc::POLLOUT | libc::POLLWRNORM | libc::POLLWRBAND;
+
+/// What to wait for if an entry's events are asked for. Errors and the end are events of reading.
+fn interests(entry: &pollfd) -> impl Iterator<Item = Interest> {
+    let (fd, events) = (entry.fd, entry.events);
+    let reads = events & READS != 0 || events & WRITES == 0;
+    let read = reads.then_some(Interest { fd, direction: Direction::Read });
+    let write = (events & WRITES != 0).then_some(Interest { fd, direction: Direction::Write });
+    read.into_iter().chain(write).filter(|interest| interest.fd >= 0)
+}
+
+/// The events of one descriptor now.
+///
+/// # Errors
+///
+/// The kernel's result.
+pub(super) fn look_at(fd: c_int, events: c_short) -> Result<c_short, isize> {
+    let mut entry = pollfd { fd, events, revents: 0 };
+    match look(std::slice::from_mut(&mut entry)) {
+        result if result < 0 => Err(result),
+        _ => Ok(entry.revents),
+    }
+}
+
+/// poll(2) without waiting.
+fn look(list: &mut [pollfd]) -> isize {
+    let now = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes into the list.
+    unsafe { kernel!(libc::SYS_ppoll, list.as_mut_ptr(), list.len(), &raw const now, 0, 0) }
+}
+
+/// poll(2) on a fiber.
+///
+/// # Safety
+///
+/// `list` has so many elements, as far as the kernel takes so many.
+pub(crate) unsafe fn poll_for(list: *mut pollfd, count: nfds_t, timeout: Option<Duration>) -> isize {
+    let now = timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the caller's promise: the kernel refuses a list that is none.
+    let first = unsafe { kernel!(libc::SYS_ppoll, list, count, &raw const now, 0, 0) };
+    if first != 0 || timeout.is_some_and(|timeout| timeout.is_zero()) {
+        return looked(first);
+    }
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let list: &mut [pollfd] = if count == 0 {
+        &mut []
+    } else {
+        // SAFETY: the kernel has just used the list.
+        unsafe { std::slice::from_raw_parts_mut(list, count as usize) }
+    };
+    let interests: Vec<Interest> = list.iter().flat_map(interests).collect();
+    ended(wait_for(&interests, deadline, || look(list)))
+}
+
+/// Parks the fiber until `look`, which does not wait, returns something else than 0.
+pub(super) fn wait_for(
+    interests: &[Interest],
+    deadline: Option<Instant>,
+    mut look: impl FnMut() -> isize,
+) -> Ended {
+    match *interests {
+        [] => match sleep_until(deadline) {
+            Slept::Cancelled => Ended::Cancelled,
+            _ => Ended::TimedOut,
+        },
+        [Interest { fd, direction }] => {
+            let ended = retry(Attempt {
+                fd,
+                direction,
+                wanted: 0,
+                limit: &mut WaitLimit::until(deadline),
+                call: |_| match look() {
+                    0 => failed(libc::EAGAIN),
+                    result => result,
+                },
+            });
+            match ended {
+                Ended::TimedOut => match look() {
+                    0 => Ended::TimedOut,
+                    result => Ended::Done(result),
+                },
+                // It never changes.
+                Ended::Unwatchable => wait_for(&[], deadline, look),
+                ended => ended,
+            }
+        }
+        _ => wait_any(interests, deadline, look),
+    }
+}
+
+/// The result of poll(2) or one of its kin.
+pub(super) fn ended(ended: Ended) -> isize {
+    match ended {
+        Ended::TimedOut => 0,
+        ended => super::wishes::result(ended, 0),
+    }
+}

@@ -1,0 +1,154 @@
+//! read(2) and readv(2).
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::{c_int, c_void};
+
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, in_turn, retry};
+use abaca::hook::offload;
+use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
+
+use super::kind::{Kind, kind_of};
+use super::poll::look_at;
+use super::vectors::total;
+use super::wishes::result;
+use crate::answer::{failed, of_c};
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+use crate::own::own;
+
+/// The offset that stands for the file's position.
+pub(super) const HERE: usize = usize::MAX;
+
+hooks! {
+    /// read(2).
+    fn read(fd: c_int, buffer: *mut c_void, bytes: size_t) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { read_bytes(fd, buffer, bytes) }
+    }
+
+    /// readv(2).
+    fn readv(fd: c_int, list: *const iovec, count: c_int) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { read_list(fd, list, count) }
+    }
+
+    /// read(2) of a program that checks its buffers (`_FORTIFY_SOURCE`).
+    fn __read_chk(fd: c_int, buffer: *mut c_void, bytes: size_t, room: size_t) -> ssize_t, |_| -> kernel_point {
+        if bytes > room {
+            // It ends the process.
+            // SAFETY: the caller's promise.
+            return unsafe { of_c(own!(fn __read_chk(c_int, *mut c_void, size_t, size_t) -> ssize_t)(fd, buffer, bytes, room)) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { read_bytes(fd, buffer, bytes) }
+    }
+}
+
+/// read(2) on a fiber.
+///
+/// # Safety
+///
+/// The arguments are those of read(2).
+pub(crate) unsafe fn read_bytes(fd: c_int, buffer: *mut c_void, bytes: usize) -> isize {
+    let list = iovec { iov_base: buffer, iov_len: bytes };
+    let mut is_socket = true;
+    let call = |fd: c_int| {
+        if is_socket {
+            // SAFETY: the caller's promise.
+            match unsafe { kernel!(libc::SYS_recvfrom, fd, buffer, bytes, MSG_DONTWAIT, 0, 0) } {
+                result if result == failed(libc::ENOTSOCK) => is_socket = false,
+                result => return result,
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { read_now(fd, &list, 1) }
+    };
+    let moved = patient(fd, bytes, call);
+    // SAFETY: the caller's promise.
+    unsafe { complete(fd, is_socket, moved, &list, 1) }
+}
+
+/// readv(2) on a fiber.
+///
+/// # Safety
+///
+/// The arguments are those of readv(2).
+unsafe fn read_list(fd: c_int, list: *const iovec, count: c_int) -> isize {
+    // SAFETY: the caller's promise, here and below.
+    let Some(bytes) = (unsafe { total(list, count) }) else {
+        // SAFETY: as above.
+        return unsafe { kernel!(libc::SYS_readv, fd, list, count) };
+    };
+    // SAFETY: as above.
+    let moved = patient(fd, bytes, |fd| unsafe { read_now(fd, list, count) });
+    // SAFETY: as above.
+    unsafe { complete(fd, false, moved, list, count) }
+}
+
+/// A read that waits for something. `None`: the file cannot be watched, and its bytes are not in memory.
+fn patient(fd: c_int, bytes: usize, call: impl FnMut(c_int) -> isize) -> Option<isize> {
+    let mut limit = WaitLimit::of_descriptor();
+    match retry(Attempt { fd, direction: Direction::Read, wanted: bytes, limit: &mut limit, call }) {
+        Ended::Unwatchable => None,
+        ended => Some(result(ended, libc::EAGAIN)),
+    }
+}
+
+/// Makes up for a file on a disk, of which only a part was in memory: a read of it waits for all.
+///
+/// # Safety
+///
+/// The arguments are those of readv(2).
+unsafe fn complete(
+    fd: c_int,
+    is_socket: bool,
+    moved: Option<isize>,
+    list: *const iovec,
+    count: c_int,
+) -> isize {
+    // SAFETY: the caller's promise.
+    let mut rest = unsafe { super::vectors::Vectors::of(list, count as usize) };
+    let done = match moved {
+        None => 0,
+        Some(moved) if is_socket || moved <= 0 || moved as usize >= rest.bytes() => return moved,
+        Some(moved) => match kind_of(fd) {
+            Kind::Regular => moved as usize,
+            _ => return moved,
+        },
+    };
+    rest.advance(done);
+    let (list, count) = (rest.pointer().addr(), rest.count());
+    // SAFETY: the rest of the user's buffers, which stay while the fiber waits.
+    match offload(move || unsafe { kernel!(libc::SYS_readv, fd, list, count) }) {
+        error if error < 0 && done > 0 => done as isize,
+        result if result < 0 => result,
+        moved => done as isize + moved,
+    }
+}
+
+/// Reads what is there. `-EAGAIN`: there is nothing, or nothing in memory.
+///
+/// # Safety
+///
+/// The arguments are those of readv(2).
+pub(super) unsafe fn read_now(fd: c_int, list: *const iovec, count: c_int) -> isize {
+    // SAFETY: the caller's promise.
+    match unsafe { kernel!(libc::SYS_preadv2, fd, list, count, HERE, HERE, libc::RWF_NOWAIT) } {
+        result if !is_unsupported(result) => result,
+        _ => {
+            let look_and_read = || match look_at(fd, libc::POLLIN) {
+                Ok(0) => failed(libc::EAGAIN),
+                // SAFETY: the caller's promise. Nobody else of this process reads meanwhile.
+                Ok(_) => unsafe { kernel!(libc::SYS_readv, fd, list, count) },
+                Err(error) => error,
+            };
+            in_turn(fd, look_and_read).unwrap_or(failed(libc::ECANCELED))
+        }
+    }
+}
+
+/// Whether the kernel cannot make the call without waiting for this kind of file: a terminal, an old kernel's pipe.
+pub(super) fn is_unsupported(result: isize) -> bool {
+    [libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL].iter().any(|error| result == failed(*error))
+}

@@ -1,0 +1,108 @@
+//! select(2) and pselect(2).
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::{c_int, c_ulong};
+use std::time::{Duration, Instant};
+
+use abaca::hook::descriptors::{Direction, Interest};
+use libc::{fd_set, sigset_t, timespec, timeval};
+
+use super::poll::{duration, ended, wait_for};
+use crate::answer::{failed, of_c};
+use crate::enter::looked;
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+use crate::own::own;
+
+hooks! {
+    /// select(2). As Linux does, it writes into `timeout` what is left of it.
+    fn select(count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, timeout: *mut timeval) -> c_int, |_| -> kernel_point {
+        // SAFETY: null, or the user's.
+        let timeout = unsafe { timeout.as_mut() };
+        let limit = match timeout.as_ref().map(|time| (u64::try_from(time.tv_sec), u64::try_from(time.tv_usec))) {
+            None => None,
+            // Linux takes more than a million.
+            Some((Ok(seconds), Ok(micros))) => Some(Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros))),
+            Some(_) => return failed(libc::EINVAL),
+        };
+        let began = Instant::now();
+        // SAFETY: the caller's promise.
+        let result = unsafe { select_for(count, [read, write, except], limit) };
+        if let (Some(timeout), Some(limit)) = (timeout, limit) {
+            let left = limit.saturating_sub(began.elapsed());
+            (timeout.tv_sec, timeout.tv_usec) = (left.as_secs() as i64, i64::from(left.subsec_micros()));
+        }
+        result
+    }
+
+    /// pselect(2). With a signal mask it waits in the kernel: the mask is the thread's.
+    fn pselect(
+        count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, timeout: *const timespec, mask: *const sigset_t,
+    ) -> c_int, |_| -> kernel_point {
+        if !mask.is_null() {
+            // SAFETY: the caller's promise.
+            return unsafe {
+                of_c(own!(fn pselect(c_int, *mut fd_set, *mut fd_set, *mut fd_set, *const timespec, *const sigset_t) -> c_int)(
+                    count, read, write, except, timeout, mask,
+                ) as isize)
+            };
+        }
+        // SAFETY: null, or the user's.
+        match unsafe { duration(timeout) } {
+            // SAFETY: the caller's promise.
+            Ok(limit) => unsafe { select_for(count, [read, write, except], limit) },
+            Err(error) => error,
+        }
+    }
+}
+
+/// The words of a set for so many descriptors. A program may have made sets that are larger than an `fd_set`.
+type Words = Vec<c_ulong>;
+
+const BITS: usize = c_ulong::BITS as usize;
+
+/// select(2) on a fiber.
+///
+/// # Safety
+///
+/// The sets are null, or have room for so many descriptors.
+unsafe fn select_for(count: c_int, sets: [*mut fd_set; 3], limit: Option<Duration>) -> isize {
+    let Ok(numbers) = usize::try_from(count) else { return failed(libc::EINVAL) };
+    let words = numbers.div_ceil(BITS);
+    let asked: [Option<Words>; 3] = sets.map(|set| {
+        // SAFETY: the caller's promise.
+        (!set.is_null()).then(|| unsafe { std::slice::from_raw_parts(set.cast::<c_ulong>(), words) }.to_vec())
+    });
+    let mut found = asked.clone();
+    let mut look = || {
+        found.clone_from(&asked);
+        let now = timespec { tv_sec: 0, tv_nsec: 0 };
+        let [read, write, except] =
+            found.each_mut().map(|set| set.as_mut().map_or(0, |set| set.as_mut_ptr().addr()));
+        // SAFETY: the kernel writes into the copies.
+        unsafe { kernel!(libc::SYS_pselect6, count, read, write, except, &raw const now, 0) }
+    };
+    let first = look();
+    let result = if first != 0 || limit.is_some_and(|limit| limit.is_zero()) {
+        looked(first)
+    } else {
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let mut interests = Vec::new();
+        for (set, direction) in asked.iter().zip([Direction::Read, Direction::Write, Direction::Read]) {
+            let Some(set) = set else { continue };
+            let is_in = |fd: &usize| set[fd / BITS] & 1 << (fd % BITS) != 0;
+            interests.extend((0..numbers).filter(is_in).map(|fd| Interest { fd: fd as c_int, direction }));
+        }
+        ended(wait_for(&interests, deadline, &mut look))
+    };
+    if result >= 0 {
+        for (set, found) in sets.into_iter().zip(&found) {
+            if let Some(found) = found {
+                // SAFETY: the set has so many words.
+                unsafe { std::ptr::copy_nonoverlapping(found.as_ptr(), set.cast::<c_ulong>(), words) };
+            }
+        }
+    }
+    result
+}

@@ -1,0 +1,165 @@
+//! send(2) and its kin. A call that waits moves all bytes, so the parts that calls which do not wait move are put together.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::{c_int, c_uint, c_void};
+
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, retry};
+use libc::{MSG_DONTWAIT, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+
+use super::pause::retry_with_pauses;
+use super::vectors::Vectors;
+use super::wishes::{deadline, result};
+use crate::enter::looked;
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+
+hooks! {
+    /// send(2).
+    fn send(fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { send_all(fd, buffer, bytes, flags, std::ptr::null(), 0) }
+    }
+
+    /// sendto(2).
+    fn sendto(
+        fd: c_int, buffer: *const c_void, bytes: size_t, flags: c_int, address: *const sockaddr, address_bytes: socklen_t,
+    ) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { send_all(fd, buffer, bytes, flags, address, address_bytes) }
+    }
+
+    /// sendmsg(2).
+    fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { send_message(fd, message, flags) }
+    }
+
+    /// sendmmsg(2).
+    fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int, |_| -> kernel_point {
+        let mut done = 0;
+        // The kernel takes no more at once.
+        while done < count.min(libc::UIO_MAXIOV as c_uint) {
+            // SAFETY: the user's array has so many elements.
+            let message = unsafe { &mut *messages.add(done as usize) };
+            // SAFETY: the header is the user's.
+            let moved = unsafe { send_message(fd, &message.msg_hdr, flags) };
+            if moved < 0 {
+                if done == 0 {
+                    return moved;
+                }
+                break;
+            }
+            message.msg_len = moved as c_uint;
+            done += 1;
+        }
+        done as isize
+    }
+}
+
+/// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved
+/// before. An error after a part is the part.
+pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) -> isize) -> isize {
+    let mut limit = WaitLimit::of_descriptor();
+    let mut done = 0;
+    let ended = retry(Attempt {
+        fd,
+        direction: Direction::Write,
+        wanted: 0,
+        limit: &mut limit,
+        call: |fd| loop {
+            // It moves parts until one is the last, or nothing more would be moved without waiting.
+            let moved = call(fd, done);
+            if moved <= 0 {
+                return moved;
+            }
+            done += moved as usize;
+            if done >= bytes {
+                return moved;
+            }
+        },
+    });
+    match result(ended, libc::EAGAIN) {
+        moved if done == 0 => moved,
+        _ => done as isize,
+    }
+}
+
+/// sendto(2) on a fiber.
+///
+/// # Safety
+///
+/// The arguments are those of sendto(2).
+pub(super) unsafe fn send_all(
+    fd: c_int,
+    buffer: *const c_void,
+    bytes: usize,
+    flags: c_int,
+    address: *const sockaddr,
+    address_bytes: socklen_t,
+) -> isize {
+    let call = |fd: c_int, done: usize, flags: c_int| {
+        let rest = buffer.wrapping_byte_add(done);
+        // SAFETY: the caller's promise; the rest of the buffer.
+        unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, flags, address, address_bytes) }
+    };
+    if flags & MSG_DONTWAIT != 0 {
+        return looked(call(fd, 0, flags));
+    }
+    if !address.is_null() && is_unix(fd) {
+        return pausing(fd, || call(fd, 0, flags | MSG_DONTWAIT));
+    }
+    whole(fd, bytes, |fd, done| call(fd, done, flags | MSG_DONTWAIT))
+}
+
+/// sendmsg(2) on a fiber.
+///
+/// # Safety
+///
+/// The arguments are those of sendmsg(2).
+unsafe fn send_message(fd: c_int, message: *const msghdr, flags: c_int) -> isize {
+    // SAFETY: the caller's promise.
+    let call =
+        |fd: c_int, message: *const msghdr, flags| unsafe { kernel!(libc::SYS_sendmsg, fd, message, flags) };
+    if flags & MSG_DONTWAIT != 0 {
+        return looked(call(fd, message, flags));
+    }
+    // SAFETY: the caller's promise.
+    let header = unsafe { &*message };
+    if !header.msg_name.is_null() && is_unix(fd) {
+        return pausing(fd, || call(fd, message, flags | MSG_DONTWAIT));
+    }
+    if header.msg_iovlen > libc::UIO_MAXIOV as usize {
+        return call(fd, message, flags | MSG_DONTWAIT);
+    }
+    // SAFETY: the header has so many buffers.
+    let mut rest = unsafe { Vectors::of(header.msg_iov, header.msg_iovlen) };
+    let bytes = rest.bytes();
+    let mut before = 0;
+    whole(fd, bytes, |fd, done| {
+        if done == 0 {
+            return call(fd, message, flags | MSG_DONTWAIT);
+        }
+        rest.advance(done - before);
+        before = done;
+        // The control data went with the first part.
+        let part = msghdr {
+            msg_iov: rest.pointer().cast_mut(),
+            msg_iovlen: rest.count() as _,
+            msg_control: std::ptr::null_mut(),
+            msg_controllen: 0,
+            ..*header
+        };
+        call(fd, &part, flags | MSG_DONTWAIT)
+    })
+}
+
+/// Whether the socket is one of AF_UNIX. If the queue of the address is full there, no event says when it is not.
+fn is_unix(fd: c_int) -> bool {
+    super::connect::option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX)
+}
+
+fn pausing(fd: c_int, call: impl FnMut() -> isize) -> isize {
+    let ended: Ended = retry_with_pauses(|| deadline(fd, Direction::Write), call);
+    result(ended, libc::EAGAIN)
+}

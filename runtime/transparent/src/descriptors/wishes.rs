@@ -1,0 +1,57 @@
+//! How a call ends, and whether its user wants errors.
+
+#![expect(unsafe_code, reason = "system calls")]
+
+use std::ffi::c_int;
+use std::time::{Duration, Instant};
+
+use abaca::hook::descriptors::{Direction, Ended};
+
+use crate::answer::failed;
+use crate::enter::would_block;
+use crate::kernel::kernel;
+
+/// Whether the open file is in non-blocking mode, which is the user's wish: this crate leaves no trace there.
+pub(super) fn is_nonblocking(fd: c_int) -> bool {
+    // SAFETY: no memory is involved.
+    let flags = unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_GETFL) };
+    flags < 0 || flags as c_int & libc::O_NONBLOCK != 0
+}
+
+/// The end of a wait of a socket's that begins now, by SO_RCVTIMEO or SO_SNDTIMEO. `Err`: the user wants an error instead.
+pub(super) fn deadline(fd: c_int, direction: Direction) -> Result<Option<Instant>, ()> {
+    if is_nonblocking(fd) {
+        return Err(());
+    }
+    let name = if direction == Direction::Read { libc::SO_RCVTIMEO } else { libc::SO_SNDTIMEO };
+    let mut value = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let mut bytes = size_of::<libc::timeval>();
+    // SAFETY: the kernel writes a `timeval`, and its length.
+    let result = unsafe {
+        kernel!(
+            libc::SYS_getsockopt,
+            fd,
+            libc::SOL_SOCKET,
+            name,
+            (&raw mut value).addr(),
+            (&raw mut bytes).addr()
+        )
+    };
+    if result != 0 || (value.tv_sec, value.tv_usec) == (0, 0) {
+        return Ok(None);
+    }
+    let timeout = Duration::new(value.tv_sec.max(0) as u64, value.tv_usec.clamp(0, 999_999) as u32 * 1000);
+    Ok(Instant::now().checked_add(timeout))
+}
+
+/// The kernel's result for how a call has ended: `timed_out` is the error of one whose time was up.
+pub(crate) fn result(ended: Ended, timed_out: c_int) -> isize {
+    match ended {
+        Ended::Done(result) => result,
+        Ended::WouldBlock => would_block(),
+        Ended::TimedOut => failed(timed_out),
+        Ended::Cancelled => failed(libc::ECANCELED),
+        // What cannot be watched is always ready, and its calls have been made.
+        Ended::Unwatchable => failed(libc::EPERM),
+    }
+}

@@ -1,0 +1,129 @@
+//! write(2) and writev(2).
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::{c_int, c_void};
+
+use abaca::hook::descriptors::in_turn;
+use abaca::hook::offload;
+use libc::{MSG_DONTWAIT, iovec, size_t, ssize_t};
+
+use super::kind::{Kind, kind_of};
+use super::poll::look_at;
+use super::read::{HERE, is_unsupported};
+use super::send::whole;
+use super::vectors::{Vectors, total};
+use crate::answer::failed;
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+
+/// If poll(2) says that a pipe is writable, this many bytes fit. A terminal may have room for less, and takes the rest when it can.
+const SURELY_FITS: usize = libc::PIPE_BUF;
+
+hooks! {
+    /// write(2).
+    fn write(fd: c_int, buffer: *const c_void, bytes: size_t) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { write_bytes(fd, buffer, bytes) }
+    }
+
+    /// writev(2).
+    fn writev(fd: c_int, list: *const iovec, count: c_int) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise, here and below.
+        match unsafe { total(list, count) } {
+            // SAFETY: as above.
+            Some(bytes) => unsafe { write_list(fd, list, count, bytes) },
+            // SAFETY: as above.
+            None => unsafe { kernel!(libc::SYS_writev, fd, list, count) },
+        }
+    }
+}
+
+/// write(2) on a fiber.
+///
+/// # Safety
+///
+/// The arguments are those of write(2).
+pub(crate) unsafe fn write_bytes(fd: c_int, buffer: *const c_void, bytes: usize) -> isize {
+    let send = |fd: c_int, done: usize| {
+        let rest = buffer.wrapping_byte_add(done);
+        // SAFETY: the caller's promise; the rest of the buffer.
+        unsafe { kernel!(libc::SYS_sendto, fd, rest, bytes - done, MSG_DONTWAIT, 0, 0) }
+    };
+    match whole(fd, bytes, send) {
+        result if result == failed(libc::ENOTSOCK) => {
+            let list = iovec { iov_base: buffer.cast_mut(), iov_len: bytes };
+            // SAFETY: the caller's promise.
+            unsafe { write_list(fd, &list, 1, bytes) }
+        }
+        result => result,
+    }
+}
+
+/// writev(2) on a fiber.
+///
+/// # Safety
+///
+/// The arguments are those of writev(2), and the buffers have so many bytes.
+unsafe fn write_list(fd: c_int, list: *const iovec, count: c_int, bytes: usize) -> isize {
+    let kind = kind_of(fd);
+    if kind == Kind::Regular {
+        let list = list.addr();
+        // SAFETY: the user's buffers, which stay while the fiber waits. A write to a file is one write, as others see it.
+        return match unsafe { kernel!(libc::SYS_pwritev2, fd, list, count, HERE, HERE, libc::RWF_NOWAIT) } {
+            moved if moved == bytes as isize => crate::enter::looked(moved),
+            // SAFETY: as above.
+            moved if moved > 0 => unsafe { write_rest(fd, list as *const iovec, count, moved as usize) },
+            result if result == failed(libc::EAGAIN) => {
+                // SAFETY: as above.
+                offload(move || unsafe { kernel!(libc::SYS_writev, fd, list, count) })
+            }
+            // SAFETY: as above.
+            result if is_unsupported(result) => unsafe { kernel!(libc::SYS_writev, fd, list, count) },
+            error => error,
+        };
+    }
+    // SAFETY: the caller's promise.
+    let mut rest = unsafe { Vectors::of(list, count as usize) };
+    let mut before = 0;
+    whole(fd, bytes, |fd, done| {
+        rest.advance(done - before);
+        before = done;
+        write_now(fd, &rest)
+    })
+}
+
+/// The rest of a write to a file that has taken a part.
+///
+/// # Safety
+///
+/// The arguments are those of writev(2).
+unsafe fn write_rest(fd: c_int, list: *const iovec, count: c_int, done: usize) -> isize {
+    // SAFETY: the caller's promise.
+    let mut rest = unsafe { Vectors::of(list, count as usize) };
+    rest.advance(done);
+    let (list, count) = (rest.pointer().addr(), rest.count());
+    // SAFETY: the rest of the user's buffers, which stay while the fiber waits.
+    let moved = offload(move || unsafe { kernel!(libc::SYS_writev, fd, list, count) });
+    (done as isize) + moved.max(0)
+}
+
+/// Writes what there is room for. `-EAGAIN`: there is none.
+fn write_now(fd: c_int, rest: &Vectors) -> isize {
+    // SAFETY: the buffers are the user's.
+    let result = unsafe {
+        kernel!(libc::SYS_pwritev2, fd, rest.pointer(), rest.count(), HERE, HERE, libc::RWF_NOWAIT)
+    };
+    if !is_unsupported(result) {
+        return result;
+    }
+    let mut part = Vectors::clone(rest);
+    part.limit(SURELY_FITS);
+    let look_and_write = || match look_at(fd, libc::POLLOUT) {
+        Ok(0) => failed(libc::EAGAIN),
+        // SAFETY: as above. Nobody else of this process writes meanwhile.
+        Ok(_) => unsafe { kernel!(libc::SYS_writev, fd, part.pointer(), part.count()) },
+        Err(error) => error,
+    };
+    in_turn(fd, look_and_write).unwrap_or(failed(libc::ECANCELED))
+}

@@ -1,0 +1,85 @@
+//! Whether a hook may park its caller.
+//!
+//! It may on a fiber with storage of its own, unless the caller is within a hook already: what the runtime itself calls of libc, on the
+//! fiber's stack, is libc's.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use abaca::hook::ends_in_error;
+use abaca::park::{Cost, spend};
+
+use crate::answer::{errno, failed, set_errno};
+
+thread_local! {
+    /// Whether the fiber is within a hook. It lies in the fiber's own storage, so it stays right while others run.
+    static WITHIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Set by the first `install`.
+static IS_INSTALLED: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn is_installed() -> bool {
+    // Relaxed: it publishes nothing.
+    IS_INSTALLED.load(Ordering::Relaxed)
+}
+
+pub(crate) fn set_installed() {
+    IS_INSTALLED.store(true, Ordering::Relaxed);
+}
+
+/// The right to park the calling fiber. While it lives, the fiber's calls of libc are libc's.
+pub(crate) struct Within {
+    /// What `errno` will be: a call that succeeds leaves it as it was.
+    errno: Cell<i32>,
+}
+
+/// The right to park the caller; `None` if the hook is to call libc's own function.
+#[inline]
+pub(crate) fn enter() -> Option<Within> {
+    if !abaca::hook::on_fiber() || !is_installed() || WITHIN.get() {
+        return None;
+    }
+    WITHIN.set(true);
+    Some(Within { errno: Cell::new(errno()) })
+}
+
+/// Notes a system call that did not wait, whose result is passed on: the caller gives way now and then.
+#[inline]
+pub(crate) fn looked(result: isize) -> isize {
+    spend(if result < 0 { Cost::TryFailed } else { Cost::SystemCall });
+    if result == failed(libc::EAGAIN) { would_block() } else { result }
+}
+
+/// The result of a call that would have to wait, for a user that wants an error.
+pub(crate) fn would_block() -> isize {
+    failed(if ends_in_error() { libc::ECANCELED } else { libc::EAGAIN })
+}
+
+impl Within {
+    /// What `errno` will be.
+    pub(crate) fn errno(&self) -> i32 {
+        self.errno.get()
+    }
+
+    /// The call fails with this error number: `errno` when it returns.
+    pub(crate) fn fails_with(&self, error: i32) {
+        self.errno.set(error);
+    }
+
+    /// Calls `f`, which is the user's code, as from outside of the hook.
+    #[allow(dead_code, reason = "for the hooks that call back: pthread_once")]
+    pub(crate) fn outside<R>(&self, f: impl FnOnce() -> R) -> R {
+        WITHIN.set(false);
+        let result = f();
+        WITHIN.set(true);
+        result
+    }
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        WITHIN.set(false);
+        set_errno(self.errno.get());
+    }
+}

@@ -1,0 +1,107 @@
+//! libc's blocking functions, which park the calling fiber: unmodified std, blocking crates and C libraries run on abaca's fibers.
+//!
+//! A program that calls [`install`] has, in place of libc's `recv`, `poll`, `sleep` and their like, the functions of this crate: the
+//! linker takes them for the program, for std, and for the C libraries that the program loads. On a fiber such a function parks the
+//! fiber where libc's would block the thread. On a plain thread it calls libc's.
+//!
+//! ```no_run
+//! use std::io::Read;
+//! use std::net::TcpListener;
+//!
+//! abaca_transparent::install().unwrap();
+//! abaca::run(|| {
+//!     let listener = TcpListener::bind("127.0.0.1:0").unwrap(); // std's
+//!     for stream in listener.incoming().map_while(Result::ok) { // parks the fiber
+//!         abaca::spawn(move || (&stream).read(&mut [0; 512])); // so does this
+//!     }
+//! });
+//! ```
+//!
+//! `#[abaca::main(transparent)]` is `install` and a runtime. With [`threads_are_fibers`], each `std::thread::spawn` and `pthread_create`
+//! makes a fiber as well. [`report`] names the calls that have blocked an OS thread all the same.
+//!
+//! # A leaf
+//!
+//! Only *binaries* depend on this crate: a library that pulled it in would change the libc of all who use that library. The fibers need
+//! thread-local storage of their own ([`Builder::own_tls`](abaca::runtime::Builder::own_tls)), which `install` makes the default.
+//!
+//! # What parks
+//!
+//! | functions of libc | how |
+//! |---|---|
+//! | `read` `readv` `recv` `recvfrom` `recvmsg` `recvmmsg`, `write` `writev` `send` `sendto` `sendmsg` `sendmmsg` | an attempt that does not wait; then the fiber waits for an event. A write takes all bytes, and so does MSG_WAITALL |
+//! | `accept` `accept4` `connect` | the same; `accept` one caller of the process at a time, `connect` in non-blocking mode for the time of each system call |
+//! | `poll` `ppoll` `select` `pselect` `epoll_wait` `epoll_pwait` `epoll_pwait2` | a look; then the fiber waits for any of the descriptors. With a signal mask they wait in the kernel |
+//! | `sendfile` `splice` `tee` `vmsplice` | as reads and writes; a socket is in non-blocking mode for the time of each system call |
+//! | `flock`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses of up to 16 ms: no event tells |
+//! | `waitpid` and `waitid` of one child | a pidfd tells |
+//! | `getaddrinfo` `getnameinfo` `gethostby*` `getpw*` `getgr*` `res_*`, `system` `popen` `pclose`, `fsync` `fdatasync` `syncfs` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads of files that are not in memory, `close` of a socket that lingers | run on a thread of the runtime's pool |
+//! | `open` of a FIFO | the fiber waits until there is another end |
+//! | `fgets` `fread` `fgetc` `getc` `getline` `getdelim` | the fiber waits until there is something to read; a line of which only a part has come is waited for in the kernel |
+//! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
+//!
+//! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
+//! | `pthread_mutex_*` `pthread_rwlock_*` `sem_*` `pthread_spin_lock`, `mtx_*` | libc's word says who holds it; a fiber that finds it held sleeps in the table. Robust ones, those with priorities, and those that processes share are libc's alone |
+//! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
+//! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
+//! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: on a thread of the pool |
+//! | `pause` `sigwait` `sigwaitinfo` `sigtimedwait` | on a thread of the pool, where the signals are blocked meanwhile |
+//!
+//! and the names that `_FORTIFY_SOURCE` and large files give to these functions. Everything else that waits, such as raw system calls
+//! and what libc calls within, costs its own fiber only: the worker leaves the thread, and goes on on another.
+//!
+//! # What stays as it is
+//!
+//! * **The user's wishes.** O_NONBLOCK, whoever has set it (`fcntl`, `ioctl(FIONBIO)`, another process), is asked of the kernel in each
+//!   call that would wait. SO_RCVTIMEO and SO_SNDTIMEO limit it. No hook leaves a trace in the mode of an open file.
+//! * **`errno`.** A call that succeeds leaves it alone.
+//! * **Descriptors.** A call that waits goes on with its file if the number is closed meanwhile, as a thread's does. Numbers that are closed
+//!   and used again behind the hooks' back, by `fclose` or a system call, are noticed when they are made or after a second or two.
+//! * **Signals** are the kernel threads': a fiber that is parked is not interrupted by one, so EINTR comes only from a call that waits in the
+//!   kernel.
+//!
+//! # Cancellation, deadlines, shutdown
+//!
+//! A C function must not be unwound, and neither must std's calls of it, which are compiled for functions that do not unwind. So a wait
+//! of a hook that a cancellation ends, or the deadline of [`time::timeout`](abaca::time::timeout()), or the end of the runtime, returns
+//! the error **ECANCELED**, and so does each later one that would wait; what need not wait goes on. (It is not EINTR: std, and most C
+//! programs, repeat the call then.) `std::io` passes the error on, so what std's caller does with errors ends it:
+//!
+//! ```
+//! use std::io::Read;
+//! use std::time::Duration;
+//!
+//! # if cfg!(any(abaca_asan, abaca_tsan, abaca_valgrind, abaca_corosensei)) { return; }
+//! abaca_transparent::install().unwrap();
+//! abaca::run(|| {
+//!     let (mut reader, _writer) = std::io::pipe().unwrap();
+//!     let late = abaca::time::timeout(Duration::from_millis(1), || reader.read(&mut [0; 8]));
+//!     assert!(late.is_err());
+//! });
+//! ```
+//!
+//! An event loop on the fiber, such as that of tokio within a blocking client, does not expect that its wait fails. So `epoll_wait` returns the
+//! events that it waits for, and the calls on those descriptors, which would have nothing to do, return ECANCELED instead of EAGAIN.
+//!
+//! A timeout's result is [`Elapsed`](abaca::time::Elapsed) then, whatever the code has made of the error, be it a panic. A write that has
+//! moved a part returns the part. Waits for locks and condition variables go on: std would only look, and wait again. Calls that run on a
+//! thread of the pool go on as well, but for `getaddrinfo` and the open of a FIFO, which are left behind.
+//!
+//! A loop that ignores errors, such as `for stream in listener.incoming().flatten()`, does not end when its fiber is cancelled. It is slowed
+//! down, and the end of the runtime leaves it behind after its time (`Builder::shutdown_timeout`).
+
+mod answer;
+mod calls;
+mod descriptors;
+mod enter;
+mod hooks;
+mod install;
+mod kernel;
+mod own;
+mod report;
+mod table;
+mod threads;
+
+pub use install::install;
+pub use report::{BlockingCall, report};
+pub use threads::{as_kernel_threads, threads_are_fibers};

@@ -1,0 +1,53 @@
+//! What all locks have in common: to attempt, to sleep at the lock's address, and to attempt again.
+//!
+//! libc's own word says whether a lock is held, so fibers and threads exclude each other, and a plain thread waits in libc as always.
+//! A fiber attempts by libc's function that does not wait; while that finds the lock held, the fiber sleeps in the table, at an
+//! address beside the lock's own. Whoever releases the lock looks whether somebody sleeps there, and wakes. The woken attempt again:
+//! others may have been faster, as with threads.
+
+use std::ffi::c_int;
+use std::sync::atomic::{Ordering, fence};
+
+use abaca::hook::{self, Slept};
+use libc::{EBUSY, ETIMEDOUT};
+
+use super::until::Until;
+
+/// What sleeps at an object, as bits of a sleep.
+pub(crate) const ONE_KIND: u32 = 1;
+/// Those who want a lock for reading.
+pub(crate) const READERS: u32 = 2;
+/// Those who want a lock for writing.
+pub(crate) const WRITERS: u32 = 4;
+
+/// The address at which sleepers of an object sleep: not that of a futex, which is a multiple of 4.
+#[inline(always)]
+pub(crate) fn beside<T>(object: *mut T) -> usize {
+    object.addr() | 1
+}
+
+/// Attempts until the result is not `EBUSY`, sleeping at `address` meanwhile, or until the time has passed: `ETIMEDOUT`.
+pub(crate) fn acquire(address: usize, bits: u32, until: &Until, mut attempt: impl FnMut() -> c_int) -> c_int {
+    loop {
+        let mut result = EBUSY;
+        let stay = || {
+            result = attempt();
+            result == EBUSY
+        };
+        match until.sleep_at(address, bits, stay, || ()) {
+            Slept::Not => return result,
+            Slept::TimedOut => return ETIMEDOUT,
+            Slept::Notified | Slept::Cancelled => {}
+        }
+    }
+}
+
+/// Whether somebody sleeps at an address, seen by a caller that has just released what they sleep for.
+#[inline(always)]
+pub(crate) fn has_sleepers(address: usize) -> bool {
+    // libc releases its locks by a locked operation, which is a full fence on x86_64.
+    if !cfg!(target_arch = "x86_64") {
+        fence(Ordering::SeqCst);
+    }
+    hook::has_sleepers(address)
+}

@@ -1,0 +1,235 @@
+//! What a thread may be asked and told, of itself and of others: its name, its stack, its processors, its scheduling, signals.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc")]
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::atomic::Ordering;
+
+use abaca::hook;
+use libc::{
+    EINVAL, ENOTSUP, ERANGE, PTHREAD_CREATE_DETACHED, SCHED_OTHER, clockid_t, cpu_set_t, pthread_attr_t,
+    pthread_t, sched_param, sigval, size_t,
+};
+
+use super::record::{Name, Target};
+use crate::answer::errno;
+use crate::hooks::hooks;
+use crate::own::own;
+
+hooks! {
+    /// pthread_setname_np(3).
+    fn pthread_setname_np(thread: pthread_t, name: *const c_char) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let target = unsafe { Target::of(thread) };
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { CStr::from_ptr(name) }.to_bytes_with_nul();
+        let set = |details: &mut super::record::Details| {
+            let mut name = Name::default();
+            match name.get_mut(..bytes.len()) {
+                Some(part) => part.copy_from_slice(bytes),
+                None => return ERANGE,
+            }
+            details.name = Some(name);
+            0
+        };
+        match target.with_details(set) {
+            Some(result) => result,
+            // SAFETY: the caller's promise.
+            None => unsafe { own!(fn pthread_setname_np(pthread_t, *const c_char) -> c_int)(thread, name) },
+        }
+    }
+
+    /// pthread_getname_np(3).
+    fn pthread_getname_np(thread: pthread_t, buffer: *mut c_char, bytes: size_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let target = unsafe { Target::of(thread) };
+        match target.with_details(|details| details.name) {
+            // SAFETY: the caller's promise.
+            None => unsafe { own!(fn pthread_getname_np(pthread_t, *mut c_char, size_t) -> c_int)(thread, buffer, bytes) },
+            Some(_) if bytes < size_of::<Name>() => ERANGE,
+            Some(name) => {
+                let name = name.unwrap_or_else(process_name);
+                // SAFETY: the caller's promise.
+                unsafe { buffer.cast::<Name>().write_unaligned(name) };
+                0
+            }
+        }
+    }
+
+    /// pthread_getattr_np(3).
+    fn pthread_getattr_np(thread: pthread_t, attributes: *mut pthread_attr_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let (stack, is_detached) = match unsafe { Target::of(thread) } {
+            Target::Fiber(record) => {
+                // Acquire: pairs with the Release of the start.
+                let bytes = record.stack.1.load(Ordering::Acquire);
+                let start = record.stack.0.load(Ordering::Relaxed);
+                (start..start + bytes, record.is_detached())
+            }
+            Target::Caller => (hook::stack().unwrap_or(0..0), false),
+            Target::Kernel => {
+                // SAFETY: the caller's promise.
+                return unsafe { own!(fn pthread_getattr_np(pthread_t, *mut pthread_attr_t) -> c_int)(thread, attributes) };
+            }
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let error = libc::pthread_attr_init(attributes);
+            if error != 0 {
+                return error;
+            }
+            if !stack.is_empty() {
+                libc::pthread_attr_setstack(attributes, std::ptr::with_exposed_provenance_mut(stack.start), stack.len());
+            }
+            pthread_attr_setguardsize(attributes, GUARD_BYTES);
+            if is_detached {
+                libc::pthread_attr_setdetachstate(attributes, PTHREAD_CREATE_DETACHED);
+            }
+        }
+        0
+    }
+
+    /// pthread_setaffinity_np(3).
+    fn pthread_setaffinity_np(thread: pthread_t, bytes: size_t, set: *const cpu_set_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let target = unsafe { Target::of(thread) };
+        let set_details = |details: &mut super::record::Details| {
+            // SAFETY: the caller's promise.
+            let wanted = unsafe { std::slice::from_raw_parts(set.cast::<u8>(), bytes) };
+            if !wanted.iter().zip(processors()).any(|(wanted, there)| wanted & there != 0) {
+                return EINVAL;
+            }
+            details.processors = Some(wanted.to_vec());
+            0
+        };
+        match target.with_details(set_details) {
+            Some(result) => result,
+            // SAFETY: the caller's promise.
+            None => unsafe { own!(fn pthread_setaffinity_np(pthread_t, size_t, *const cpu_set_t) -> c_int)(thread, bytes, set) },
+        }
+    }
+
+    /// pthread_getaffinity_np(3).
+    fn pthread_getaffinity_np(thread: pthread_t, bytes: size_t, set: *mut cpu_set_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let target = unsafe { Target::of(thread) };
+        let Some(noted) = target.with_details(|details| details.processors.clone()) else {
+            // SAFETY: the caller's promise.
+            return unsafe { own!(fn pthread_getaffinity_np(pthread_t, size_t, *mut cpu_set_t) -> c_int)(thread, bytes, set) };
+        };
+        // The kernel says whether there is room for all processors.
+        // SAFETY: the caller's promise.
+        if unsafe { libc::sched_getaffinity(0, bytes, set) } != 0 {
+            return errno();
+        }
+        if let Some(noted) = noted {
+            // SAFETY: the caller's promise.
+            let there = unsafe { std::slice::from_raw_parts_mut(set.cast::<u8>(), bytes) };
+            there.iter_mut().enumerate().for_each(|(at, there)| *there &= noted.get(at).copied().unwrap_or(0));
+        }
+        0
+    }
+
+    /// pthread_getschedparam(3).
+    fn pthread_getschedparam(thread: pthread_t, policy: *mut c_int, parameters: *mut sched_param) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if matches!(Target::of(thread), Target::Kernel) {
+                return own!(fn pthread_getschedparam(pthread_t, *mut c_int, *mut sched_param) -> c_int)(thread, policy, parameters);
+            }
+            policy.write(SCHED_OTHER);
+            parameters.write(sched_param { sched_priority: 0 });
+        }
+        0
+    }
+
+    /// pthread_setschedparam(3).
+    fn pthread_setschedparam(thread: pthread_t, policy: c_int, parameters: *const sched_param) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if matches!(Target::of(thread), Target::Kernel) {
+                return own!(fn pthread_setschedparam(pthread_t, c_int, *const sched_param) -> c_int)(thread, policy, parameters);
+            }
+            match (policy, (*parameters).sched_priority) {
+                (SCHED_OTHER, 0) => 0,
+                (SCHED_OTHER, _) => EINVAL,
+                _ => ENOTSUP,
+            }
+        }
+    }
+
+    /// pthread_setschedprio(3).
+    fn pthread_setschedprio(thread: pthread_t, priority: c_int) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        match unsafe { Target::of(thread) } {
+            // SAFETY: the caller's promise.
+            Target::Kernel => unsafe { own!(fn pthread_setschedprio(pthread_t, c_int) -> c_int)(thread, priority) },
+            _ if priority == 0 => 0,
+            _ => EINVAL,
+        }
+    }
+
+    /// pthread_getcpuclockid(3). A fiber has no clock of its time on a processor.
+    fn pthread_getcpuclockid(thread: pthread_t, clock: *mut clockid_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        match unsafe { Target::of(thread) } {
+            // SAFETY: the caller's promise.
+            Target::Kernel => unsafe { own!(fn pthread_getcpuclockid(pthread_t, *mut clockid_t) -> c_int)(thread, clock) },
+            _ => ENOTSUP,
+        }
+    }
+
+    /// pthread_kill(3). The caller's own signal is its OS thread's, which runs the handler before this returns; another fiber's is the
+    /// process's, since none of its threads is that fiber's.
+    fn pthread_kill(thread: pthread_t, signal: c_int) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let target = unsafe { Target::of(thread) };
+        let result = match &target {
+            // SAFETY: the caller's promise.
+            Target::Kernel => return unsafe { own!(fn pthread_kill(pthread_t, c_int) -> c_int)(thread, signal) },
+            // SAFETY: the caller's promise.
+            Target::Caller => unsafe { libc::raise(signal) },
+            // SAFETY: the caller's promise.
+            Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { libc::raise(signal) },
+            // SAFETY: the caller's promise.
+            Target::Fiber(_) => unsafe { libc::kill(libc::getpid(), signal) },
+        };
+        if result == 0 { 0 } else { errno() }
+    }
+
+    /// pthread_sigqueue(3), as pthread_kill.
+    fn pthread_sigqueue(thread: pthread_t, signal: c_int, value: sigval) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if matches!(Target::of(thread), Target::Kernel) {
+                return own!(fn pthread_sigqueue(pthread_t, c_int, sigval) -> c_int)(thread, signal, value);
+            }
+            if sigqueue(libc::getpid(), signal, value) == 0 { 0 } else { errno() }
+        }
+    }
+}
+
+/// The guard of a fiber's stack: a page at least.
+const GUARD_BYTES: usize = 4096;
+
+unsafe extern "C" {
+    fn pthread_attr_setguardsize(attributes: *mut pthread_attr_t, bytes: size_t) -> c_int;
+    fn sigqueue(process: libc::pid_t, signal: c_int, value: sigval) -> c_int;
+}
+
+/// The name of a thread that was given none, as the kernel has it: the process's.
+fn process_name() -> Name {
+    let mut name = Name::default();
+    let read = std::fs::read("/proc/self/comm").unwrap_or_default();
+    let length = read.iter().position(|byte| *byte == b'\n').unwrap_or(read.len()).min(name.len() - 1);
+    name[..length].copy_from_slice(&read[..length]);
+    name
+}
+
+/// The processors that the calling OS thread may run on.
+fn processors() -> [u8; size_of::<cpu_set_t>()] {
+    let mut set = [0; size_of::<cpu_set_t>()];
+    // SAFETY: the kernel writes a local.
+    unsafe { libc::sched_getaffinity(0, set.len(), set.as_mut_ptr().cast::<c_void>().cast()) };
+    set
+}

@@ -1,0 +1,127 @@
+//! pthread_barrier_*, but for those that processes share, which are libc's alone.
+//!
+//! libc's barrier waits inside of libc, so this is another one, in the same memory: plain threads and fibers wait in the table.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc")]
+
+use std::ffi::{c_int, c_uint};
+
+use abaca::hook::{self, Sleep};
+use libc::{
+    PTHREAD_BARRIER_SERIAL_THREAD, PTHREAD_PROCESS_PRIVATE, pthread_barrier_t, pthread_barrierattr_t,
+};
+
+use super::acquire::beside;
+use crate::enter::enter;
+use crate::hooks::hooks;
+use crate::own::own;
+
+type Barrier = *mut pthread_barrier_t;
+type Attributes = *const pthread_barrierattr_t;
+
+/// A barrier of ours. All but the mark and the count changes under the lock of its place in the table.
+#[repr(C)]
+struct Private {
+    count: c_uint,
+    arrived: c_uint,
+    round: c_uint,
+    /// libc's barriers end before this.
+    unused: [u32; 4],
+    /// Tells it from one of libc's.
+    mark: u32,
+}
+
+const MARK: u32 = 0xabac_aba2;
+
+const _: () = assert!(size_of::<Private>() <= size_of::<pthread_barrier_t>());
+const _: () = assert!(align_of::<Private>() <= align_of::<pthread_barrier_t>());
+
+hooks! {
+    /// pthread_barrier_init(3).
+    fn pthread_barrier_init(barrier: Barrier, attributes: Attributes, count: c_uint) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*barrier.cast::<Private>()).mark = 0;
+            let result = own!(fn pthread_barrier_init(Barrier, Attributes, c_uint) -> c_int)(barrier, attributes, count);
+            let mut sharing = PTHREAD_PROCESS_PRIVATE;
+            if !attributes.is_null() {
+                libc::pthread_barrierattr_getpshared(attributes, &mut sharing);
+            }
+            if result == 0 && sharing == PTHREAD_PROCESS_PRIVATE {
+                barrier.cast::<Private>().write(Private { count, arrived: 0, round: 0, unused: [0; 4], mark: MARK });
+            }
+            result
+        }
+    }
+
+    /// pthread_barrier_destroy(3).
+    fn pthread_barrier_destroy(barrier: Barrier) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if !is_private(barrier) {
+                return own!(fn pthread_barrier_destroy(Barrier) -> c_int)(barrier);
+            }
+            // Who was woken does not touch the barrier again.
+            (*barrier.cast::<Private>()).mark = 0;
+            0
+        }
+    }
+
+    /// pthread_barrier_wait(3).
+    fn pthread_barrier_wait(barrier: Barrier) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if !is_private(barrier) {
+                return own!(fn pthread_barrier_wait(Barrier) -> c_int)(barrier);
+            }
+            wait(barrier.cast())
+        }
+    }
+}
+
+unsafe fn is_private(barrier: Barrier) -> bool {
+    // SAFETY: the barrier's memory is initialised, and the mark does not change while it is used.
+    unsafe { (*barrier.cast::<Private>()).mark == MARK }
+}
+
+/// The bit of a round: whoever comes for the next one is not woken with this one's.
+fn bit(round: c_uint) -> u32 {
+    1 << (round % 32)
+}
+
+unsafe fn wait(barrier: *mut Private) -> c_int {
+    let _within = enter();
+    let address = beside(barrier);
+    // Who waits must say its bit before it can look at the round under the lock, so it looks again.
+    // SAFETY: the caller's promise. Volatile: others change it under the lock.
+    let mut round = unsafe { (&raw const (*barrier).round).read_volatile() };
+    loop {
+        let mut is_last = false;
+        let mut is_another = false;
+        let sleep = Sleep { address, bits: bit(round), deadline: None, is_cancellable: false };
+        let arrive = || {
+            // SAFETY: all who wait are under the lock of the barrier's place in the table here.
+            let barrier = unsafe { &mut *barrier };
+            is_another = barrier.round != round;
+            if is_another {
+                round = barrier.round;
+                return false;
+            }
+            barrier.arrived += 1;
+            is_last = barrier.arrived == barrier.count;
+            if is_last {
+                barrier.arrived = 0;
+                barrier.round = barrier.round.wrapping_add(1);
+            }
+            !is_last
+        };
+        hook::sleep_at(sleep, arrive, || ());
+        if is_last {
+            hook::wake_at(address, bit(round), usize::MAX);
+            return PTHREAD_BARRIER_SERIAL_THREAD;
+        }
+        if !is_another {
+            return 0;
+        }
+    }
+}

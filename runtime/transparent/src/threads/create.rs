@@ -1,0 +1,283 @@
+//! pthread_create, which makes a fiber.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc")]
+
+use std::ffi::{c_int, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use abaca::Runtime;
+use abaca::hook;
+use libc::{
+    EAGAIN, PTHREAD_CREATE_DETACHED, PTHREAD_EXPLICIT_SCHED, SCHED_OTHER, cpu_set_t, pthread_attr_t,
+    pthread_t,
+};
+
+use super::acquire::{ONE_KIND, beside};
+use super::begin::{Ended, Routine, begin};
+use super::c11;
+use super::record::{Finished, Record};
+use crate::hooks::hooks;
+use crate::own::own;
+
+static THREADS_ARE_FIBERS: AtomicBool = AtomicBool::new(false);
+
+/// The runtime of the threads that plain threads make. It lives as long as the process.
+static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
+
+/// How many threads that are fibers have not ended.
+pub(crate) static ALIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// What std gives a thread, which is the most frequent size.
+const STACK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Bytes of a fiber's stack that a thread of the same size does not need: where a thread makes a system call, a fiber calls the
+/// runtime.
+const EXTRA_BYTES: usize = 16 * 1024;
+
+/// Makes each thread that the process starts from now on a fiber: by `std::thread::spawn`, `pthread_create`, `thrd_create`, or a library
+/// that calls them. One line, the first in `main`; it calls [`install`](crate::install) as well.
+///
+/// A thread that a fiber starts runs on the fiber's runtime. Threads that plain threads start run on a runtime of the process, which is
+/// started for the first of them, with as many workers as the environment variable `ABACA_WORKERS` says, else one for each processor.
+/// It never ends: as with threads, the end of `main` ends the process.
+///
+/// The main thread stays a thread: it waits as threads do, beside the workers. In `#[abaca::main(transparent)]` it is a fiber.
+///
+/// # What is as with threads
+///
+/// Names, sizes of stacks, results, panics, joins, detached and scoped threads, thread-locals and pthread keys with their destructors,
+/// `thread::current`, `park`, `available_parallelism`, `pthread_self`, `pthread_exit`, and `pthread_cancel` at the cancellation points
+/// among locks, sleeps and joins.
+///
+/// # What is not
+///
+/// * Processors: `pthread_setaffinity_np` is noted and has no effect.
+/// * Scheduling: all have the policy `SCHED_OTHER`. `pthread_setschedparam` to another one fails with `ENOTSUP`.
+/// * `pthread_kill` of another thread than the caller sends the signal to the process.
+/// * Masks of signals, `gettid`, and what else is the kernel thread's: see [`fiber::pin`](abaca::fiber::pin).
+///
+/// These threads are still the kernel's: one with a stack that its creator gives, with processors or a scheduling policy in its
+/// attributes, and one that is started within [`as_kernel_threads`].
+///
+/// # Errors
+///
+/// As [`install`](crate::install).
+///
+/// ```
+/// # if cfg!(any(abaca_asan, abaca_tsan, abaca_valgrind, abaca_corosensei)) { return; }
+/// abaca_transparent::threads_are_fibers().unwrap();
+/// let threads: Vec<_> = (0..1000)
+///     .map(|n| {
+///         std::thread::spawn(move || {
+///             std::thread::sleep(std::time::Duration::from_millis(1)); // parks a fiber
+///             n
+///         })
+///     })
+///     .collect();
+/// assert_eq!(threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>(), 499_500);
+/// ```
+pub fn threads_are_fibers() -> io::Result<()> {
+    crate::install()?;
+    THREADS_ARE_FIBERS.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Calls `f`, in which the threads that the caller starts are the kernel's, also after [`threads_are_fibers`].
+///
+/// ```
+/// # if cfg!(any(abaca_asan, abaca_tsan, abaca_valgrind, abaca_corosensei)) { return; }
+/// abaca_transparent::threads_are_fibers().unwrap();
+/// // A thread that computes for hours, and wants a processor of its own.
+/// let thread = abaca_transparent::as_kernel_threads(|| std::thread::spawn(|| 6 * 7));
+/// assert_eq!(thread.join().unwrap(), 42);
+/// ```
+pub fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
+    hook::as_kernel_threads(f)
+}
+
+/// Whether the process's own runtime has been started.
+pub(crate) fn has_runtime() -> bool {
+    RUNTIME.get().is_some()
+}
+
+fn runtime() -> Option<&'static Runtime> {
+    let start = || {
+        let builder = Runtime::builder().own_tls(true).stack_size(STACK_BYTES + EXTRA_BYTES);
+        builder
+            .build()
+            .inspect_err(|error| eprintln!("abaca-transparent: no runtime for threads: {error}"))
+            .ok()
+    };
+    RUNTIME.get_or_init(start).as_ref()
+}
+
+/// A C11 thread's routine.
+type IntRoutine = unsafe extern "C-unwind" fn(*mut c_void) -> c_int;
+
+hooks! {
+    /// pthread_create(3).
+    fn pthread_create(thread: *mut pthread_t, attributes: *const pthread_attr_t, routine: Routine, argument: *mut c_void) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match Settings::of(attributes) {
+                Some(settings) => create(thread, &settings, Call { routine, argument, is_int: false }),
+                None => {
+                    let own = own!(fn pthread_create(*mut pthread_t, *const pthread_attr_t, Routine, *mut c_void) -> c_int);
+                    own(thread, attributes, routine, argument)
+                }
+            }
+        }
+    }
+
+    /// thrd_create.
+    fn thrd_create(thread: *mut pthread_t, routine: IntRoutine, argument: *mut c_void) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let Some(settings) = Settings::of(std::ptr::null()) else {
+                return own!(fn thrd_create(*mut pthread_t, IntRoutine, *mut c_void) -> c_int)(thread, routine, argument);
+            };
+            // An int is the low half of the register in which a pointer is returned.
+            let routine = std::mem::transmute::<IntRoutine, Routine>(routine);
+            match create(thread, &settings, Call { routine, argument, is_int: true }) {
+                EAGAIN => c11::result(libc::ENOMEM),
+                error => c11::result(error),
+            }
+        }
+    }
+}
+
+/// A thread's routine and its argument.
+struct Call {
+    routine: Routine,
+    argument: *mut c_void,
+    /// Whether the result is an int.
+    is_int: bool,
+}
+
+// SAFETY: pthread_create gives the argument to another thread.
+unsafe impl Send for Call {}
+
+/// What a thread's attributes say that a fiber can do.
+struct Settings {
+    stack_bytes: usize,
+    is_detached: bool,
+}
+
+impl Settings {
+    /// `None` if the thread is to be the kernel's.
+    ///
+    /// # Safety
+    ///
+    /// The attributes are initialised, or null.
+    unsafe fn of(attributes: *const pthread_attr_t) -> Option<Self> {
+        // Relaxed: it publishes nothing.
+        if !THREADS_ARE_FIBERS.load(Ordering::Relaxed) || hook::wants_kernel_threads() {
+            return None;
+        }
+        if attributes.is_null() {
+            return Some(Self { stack_bytes: default_stack_bytes(), is_detached: false });
+        }
+        let (mut stack, mut stack_bytes, mut detached) = (std::ptr::null_mut(), 0, 0);
+        let (mut inherits, mut policy) = (0, 0);
+        let mut processors = MaybeUninit::<cpu_set_t>::uninit();
+        // SAFETY: the caller's promise; libc writes locals.
+        let processors = unsafe {
+            libc::pthread_attr_getstack(attributes, &mut stack, &mut stack_bytes);
+            pthread_attr_getdetachstate(attributes, &mut detached);
+            libc::pthread_attr_getinheritsched(attributes, &mut inherits);
+            libc::pthread_attr_getschedpolicy(attributes, &mut policy);
+            libc::pthread_attr_getaffinity_np(attributes, size_of::<cpu_set_t>(), processors.as_mut_ptr());
+            std::slice::from_raw_parts(processors.as_ptr().cast::<u8>(), size_of::<cpu_set_t>())
+        };
+        // libc reckons from the end of the stack, which is null if none was given.
+        let has_stack = stack.addr().wrapping_add(stack_bytes) != 0;
+        let has_policy = inherits == PTHREAD_EXPLICIT_SCHED && policy != SCHED_OTHER;
+        let has_processors = processors.iter().any(|byte| *byte != 0xff);
+        (!has_stack && !has_policy && !has_processors)
+            .then_some(Self { stack_bytes, is_detached: detached == PTHREAD_CREATE_DETACHED })
+    }
+}
+
+unsafe extern "C" {
+    fn pthread_attr_getdetachstate(attributes: *const pthread_attr_t, state: *mut c_int) -> c_int;
+    fn pthread_getattr_default_np(attributes: *mut pthread_attr_t) -> c_int;
+}
+
+/// The size of a stack without attributes, which is that of the limit of stacks.
+fn default_stack_bytes() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| {
+        let mut attributes = MaybeUninit::<pthread_attr_t>::uninit();
+        let mut bytes = STACK_BYTES;
+        // SAFETY: libc initialises a local, which is read and ended.
+        unsafe {
+            if pthread_getattr_default_np(attributes.as_mut_ptr()) == 0 {
+                libc::pthread_attr_getstacksize(attributes.as_ptr(), &mut bytes);
+                libc::pthread_attr_destroy(attributes.as_mut_ptr());
+            }
+        }
+        bytes
+    })
+}
+
+/// # Safety
+///
+/// As pthread_create.
+unsafe fn create(thread: *mut pthread_t, settings: &Settings, call: Call) -> c_int {
+    let name = Record::current().and_then(|creator| creator.details().name);
+    let record = Record::new(settings.is_detached, name);
+    // Before the thread can look.
+    // SAFETY: the caller's promise.
+    unsafe { thread.write(record.thread()) };
+    ALIVE.fetch_add(1, Ordering::Relaxed);
+    let start = Start { record: Some(record.clone()), call };
+    match hook::spawn(settings.stack_bytes + EXTRA_BYTES, runtime, move || start.run()) {
+        Ok(handle) => {
+            if !settings.is_detached {
+                record.set_handle(handle);
+            }
+            0
+        }
+        Err(_) => EAGAIN,
+    }
+}
+
+/// A thread that has not started.
+struct Start {
+    /// `None` once it has.
+    record: Option<std::sync::Arc<Record>>,
+    call: Call,
+}
+
+impl Start {
+    fn run(mut self) -> Finished {
+        let record = self.record.take().expect("it starts once");
+        record.enter();
+        // SAFETY: the caller of pthread_create wants the call; the fiber is new.
+        let Ended { mut value, has_exited } = unsafe { begin(self.call.routine, self.call.argument) };
+        if has_exited != 0 {
+            // Relaxed: this fiber has written it.
+            value = record.exit_value.load(Ordering::Relaxed);
+        } else if self.call.is_int {
+            value = value as c_int as usize;
+        }
+        Finished { value, record }
+    }
+}
+
+impl Drop for Start {
+    /// The end of the routine; or of a thread that never began.
+    fn drop(&mut self) {
+        if self.record.is_some() && abaca::park::is_refused() {
+            eprintln!("abaca-transparent: there is no memory for the stack of a thread that was created");
+            std::process::abort();
+        }
+        // SeqCst: pairs with the look of a main thread that has ended.
+        if ALIVE.fetch_sub(1, Ordering::SeqCst) == 1 {
+            hook::wake_at(beside(ALIVE.as_ptr()), ONE_KIND, usize::MAX);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! futex(2) and syscall(2), by which std waits: its locks, conditions, `park`, and what is made of them.
+//!
+//! A fiber sleeps in the runtime's table of sleepers by address. A plain thread sleeps in the kernel, as always. Who wakes does so in
+//! both: first those in the table, then by a system call those in the kernel, up to the number that was asked for. Each sleeper has
+//! looked at the word under a lock (the table's, or the kernel's), after the word's change was to be seen there, so nobody misses it.
+//!
+//! While plain threads sleep at an address, every other wake-up begins with them, so that fibers that are always there do not keep
+//! them waiting for ever.
+//!
+//! Words that processes share, and those with priority inheritance, are the kernel's alone.
+
+#![expect(unsafe_code, reason = "makes system calls, and looks at the words that callers point to")]
+
+use std::ffi::{c_int, c_long};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use abaca::hook::{self, Slept};
+use libc::{
+    CLOCK_MONOTONIC, CLOCK_REALTIME, EAGAIN, EINVAL, ETIMEDOUT, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE,
+    FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET,
+    FUTEX_WAKE_OP, SYS_futex, timespec,
+};
+
+use super::until::{self, Until};
+use crate::answer::{answer, failed};
+use crate::enter::enter;
+use crate::kernel;
+use crate::table::Hook;
+
+/// All of a futex's bits: whoever sleeps without bits.
+const ALL: u32 = u32::MAX;
+
+/// syscall(2). Of all system calls only futex(2) is looked at.
+///
+/// libc's takes any number of arguments. Here they are seven, which are passed as such a call passes them on each architecture that
+/// fibers with own storage run on.
+///
+/// # Safety
+///
+/// As libc's function of this name.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn syscall(
+    number: c_long,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+) -> c_long {
+    // SAFETY: the caller's promise.
+    let result = if number == SYS_futex {
+        // SAFETY: the caller's promise.
+        unsafe {
+            futex(&Call {
+                word: a,
+                operation: b as c_int,
+                value: c as u32,
+                timeout: d,
+                word2: e,
+                value3: f as u32,
+            })
+        }
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { kernel::call(number, [a, b, c, d, e, f]) }
+    };
+    answer(result) as c_long
+}
+
+/// The hooks of this file.
+pub(crate) const HOOKS: &[Hook] = &[Hook(syscall as *const ())];
+
+/// The arguments of futex(2).
+struct Call {
+    word: usize,
+    operation: c_int,
+    value: u32,
+    /// The address of a time, or a second number of waiters.
+    timeout: usize,
+    word2: usize,
+    value3: u32,
+}
+
+impl Call {
+    /// The call as it is, by the kernel.
+    unsafe fn by_kernel(&self) -> isize {
+        let Self { word, operation, value, timeout, word2, value3 } = *self;
+        // SAFETY: the caller's promise.
+        unsafe {
+            kernel::call(
+                SYS_futex,
+                [word, operation as usize, value as usize, timeout, word2, value3 as usize],
+            )
+        }
+    }
+}
+
+/// # Safety
+///
+/// As futex(2).
+unsafe fn futex(call: &Call) -> isize {
+    let operation = call.operation & !(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+    let is_private = call.operation & FUTEX_PRIVATE_FLAG != 0;
+    // What is not an address of a word of the process is the kernel's to refuse.
+    if !is_private || !call.word.is_multiple_of(4) || call.word < 4096 {
+        // SAFETY: the caller's promise.
+        return unsafe { call.by_kernel() };
+    }
+    match operation {
+        // SAFETY: the caller's promise.
+        FUTEX_WAIT | FUTEX_WAIT_BITSET => unsafe { wait(call, operation == FUTEX_WAIT_BITSET) },
+        // SAFETY: the caller's promise.
+        FUTEX_WAKE => unsafe { wake(call.word, ALL, limit(call.value)) },
+        // SAFETY: the caller's promise.
+        FUTEX_WAKE_BITSET if call.value3 != 0 => unsafe { wake(call.word, call.value3, limit(call.value)) },
+        // SAFETY: the caller's promise.
+        FUTEX_REQUEUE => unsafe { requeue(call) },
+        FUTEX_CMP_REQUEUE => {
+            // SAFETY: the caller's promise: the word can be read.
+            if unsafe { load(call.word) } != call.value3 { failed(EAGAIN) } else { unsafe { requeue(call) } }
+        }
+        // SAFETY: the caller's promise.
+        FUTEX_WAKE_OP => unsafe { wake_op(call) },
+        // SAFETY: the caller's promise.
+        _ => unsafe { call.by_kernel() },
+    }
+}
+
+/// How many a call is to wake: the kernel wakes one where it is asked for none.
+fn limit(value: u32) -> usize {
+    (value as c_int).max(1) as usize
+}
+
+/// The word at `address`.
+///
+/// # Safety
+///
+/// It can be read, and others access it by atomic operations only.
+unsafe fn load(address: usize) -> u32 {
+    // SAFETY: the caller's promise. SeqCst: the sleeper's look at the word, after it can be seen.
+    unsafe { AtomicU32::from_ptr(address as *mut u32) }.load(Ordering::SeqCst)
+}
+
+/// # Safety
+///
+/// As futex(2).
+unsafe fn wait(call: &Call, has_bits: bool) -> isize {
+    let Some(_within) = enter() else {
+        let threads = threads_at(call.word);
+        // Relaxed: a hint.
+        threads.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        let result = unsafe { call.by_kernel() };
+        threads.fetch_sub(1, Ordering::Relaxed);
+        return result;
+    };
+    let bits = if has_bits { call.value3 } else { ALL };
+    if bits == 0 {
+        return failed(EINVAL);
+    }
+    // SAFETY: the caller's promise: null, or a time.
+    let until = match unsafe { (call.timeout as *const timespec).as_ref() } {
+        None => Until::Never,
+        Some(time) if !until::is_valid(time) || time.tv_sec < 0 => return failed(EINVAL),
+        Some(time) if has_bits => {
+            let is_real = call.operation & FUTEX_CLOCK_REALTIME != 0;
+            Until::Clock(if is_real { CLOCK_REALTIME } else { CLOCK_MONOTONIC }, *time)
+        }
+        Some(time) => Instant::now().checked_add(until::duration(time)).map_or(Until::Never, Until::Instant),
+    };
+    // SAFETY: the caller's promise: the word can be read.
+    match until.sleep_at(call.word, bits, || unsafe { load(call.word) } == call.value, || ()) {
+        Slept::Not => failed(EAGAIN),
+        Slept::TimedOut => failed(ETIMEDOUT),
+        Slept::Notified | Slept::Cancelled => 0,
+    }
+}
+
+/// How many plain threads sleep at addresses that share a place in this table.
+static THREADS: [AtomicU32; 64] = [const { AtomicU32::new(0) }; 64];
+
+fn threads_at(address: usize) -> &'static AtomicU32 {
+    &THREADS[(address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) % THREADS.len()]
+}
+
+/// Wakes up to `most` of those who sleep at `address` for one of `bits`, fibers and threads. Returns how many it were.
+///
+/// # Safety
+///
+/// None beyond futex(2)'s, which takes the address for a key.
+unsafe fn wake(address: usize, bits: u32, most: usize) -> isize {
+    /// Counts the calls that could have begun with either.
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    // Relaxed: hints, both.
+    let threads_first = most != c_int::MAX as usize
+        && threads_at(address).load(Ordering::Relaxed) != 0
+        && TURN.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+    if threads_first {
+        // SAFETY: as this function's.
+        let woken = unsafe { wake_threads(address, bits, most) };
+        let rest = most - woken.min(most);
+        return (woken + if rest == 0 { 0 } else { hook::wake_at(address, bits, rest) }) as isize;
+    }
+    let woken = hook::wake_at(address, bits, most);
+    let rest = most - woken;
+    // SAFETY: as this function's.
+    (woken + if rest == 0 { 0 } else { unsafe { wake_threads(address, bits, rest) } }) as isize
+}
+
+unsafe fn wake_threads(address: usize, bits: u32, most: usize) -> usize {
+    let operation = FUTEX_WAKE_BITSET | FUTEX_PRIVATE_FLAG;
+    // SAFETY: the address is a key.
+    let woken = unsafe { kernel::call(SYS_futex, [address, operation as usize, most, 0, 0, bits as usize]) };
+    woken.try_into().unwrap_or(0)
+}
+
+/// Wakes `value` sleepers, and moves the others to another address. The fibers among them are woken instead, as any sleeper may be.
+unsafe fn requeue(call: &Call) -> isize {
+    let fibers = hook::wake_at(call.word, ALL, usize::MAX);
+    // SAFETY: the caller's promise.
+    let threads = unsafe { call.by_kernel() };
+    if threads < 0 && fibers == 0 { threads } else { threads.max(0) + fibers as isize }
+}
+
+/// Changes the second word and wakes sleepers of the first, and if the old value compares of the second.
+unsafe fn wake_op(call: &Call) -> isize {
+    let code = call.value3;
+    let mut argument = (code << 8) as i32 >> 20;
+    if code & (libc::FUTEX_OP_OPARG_SHIFT as u32) << 28 != 0 {
+        argument = 1_i32.wrapping_shl(argument as u32);
+    }
+    let (operation, comparison, compared) = (code >> 28 & 7, code >> 24 & 15, (code << 20) as i32 >> 20);
+    if !call.word2.is_multiple_of(4) || call.word2 < 4096 || operation > 4 || comparison > 5 {
+        // SAFETY: the caller's promise; the kernel refuses the call.
+        return unsafe { call.by_kernel() };
+    }
+    // SAFETY: the caller's promise: the word is there, and changed by atomic operations only.
+    let word2 = unsafe { AtomicU32::from_ptr(call.word2 as *mut u32) };
+    let change = |old: u32| match operation as c_int {
+        libc::FUTEX_OP_SET => argument as u32,
+        libc::FUTEX_OP_ADD => old.wrapping_add(argument as u32),
+        libc::FUTEX_OP_OR => old | argument as u32,
+        libc::FUTEX_OP_ANDN => old & !argument as u32,
+        _ => old ^ argument as u32,
+    };
+    let old =
+        word2.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |old| Some(change(old))).unwrap_or(0) as i32;
+    let is_met = match comparison as c_int {
+        libc::FUTEX_OP_CMP_EQ => old == compared,
+        libc::FUTEX_OP_CMP_NE => old != compared,
+        libc::FUTEX_OP_CMP_LT => old < compared,
+        libc::FUTEX_OP_CMP_LE => old <= compared,
+        libc::FUTEX_OP_CMP_GT => old > compared,
+        _ => old >= compared,
+    };
+    // SAFETY: as this function's.
+    let mut woken = unsafe { wake(call.word, ALL, limit(call.value)) };
+    if is_met {
+        // SAFETY: as above.
+        woken += unsafe { wake(call.word2, ALL, limit(call.timeout as u32)) };
+    }
+    woken
+}

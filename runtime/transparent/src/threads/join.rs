@@ -1,0 +1,177 @@
+//! pthread_join and its kin, and pthread_detach.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc")]
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+use abaca::hook;
+use libc::{CLOCK_REALTIME, EBUSY, EDEADLK, EINVAL, ETIMEDOUT, clockid_t, pthread_t, timespec};
+
+use super::c11;
+use super::cancel::{self, PTHREAD_CANCELED};
+use super::record::{Record, Target};
+use super::until::Until;
+use crate::enter::enter;
+use crate::hooks::hooks;
+use crate::own::own;
+
+type Value = *mut *mut c_void;
+type Time = *const timespec;
+
+hooks! {
+    /// pthread_join(3).
+    fn pthread_join(thread: pthread_t, value: Value) -> c_int, |_| -> always {
+        let own = own!(fn pthread_join(pthread_t, Value) -> c_int);
+        // SAFETY: the caller's promise.
+        unsafe { join(thread, value, Limit::Until(Until::Never), &|value| own(thread, value)) }
+    }
+
+    /// pthread_tryjoin_np(3).
+    fn pthread_tryjoin_np(thread: pthread_t, value: Value) -> c_int, |_| -> always {
+        let own = own!(fn pthread_tryjoin_np(pthread_t, Value) -> c_int);
+        // SAFETY: the caller's promise.
+        unsafe { join(thread, value, Limit::Try, &|value| own(thread, value)) }
+    }
+
+    /// pthread_timedjoin_np(3).
+    fn pthread_timedjoin_np(thread: pthread_t, value: Value, time: Time) -> c_int, |_| -> always {
+        let own = own!(fn pthread_timedjoin_np(pthread_t, Value, Time) -> c_int);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let limit = if time.is_null() { Ok(Until::Never) } else { Until::clock(CLOCK_REALTIME, time) };
+            join(thread, value, limit.map_or(Limit::Wrong, Limit::Until), &|value| own(thread, value, time))
+        }
+    }
+
+    /// pthread_clockjoin_np(3).
+    fn pthread_clockjoin_np(thread: pthread_t, value: Value, clock: clockid_t, time: Time) -> c_int, |_| -> always {
+        let own = own!(fn pthread_clockjoin_np(pthread_t, Value, clockid_t, Time) -> c_int);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let limit = if time.is_null() { Ok(Until::Never) } else { Until::lock_clock(clock, time) };
+            join(thread, value, limit.map_or(Limit::Wrong, Limit::Until), &|value| own(thread, value, clock, time))
+        }
+    }
+
+    /// pthread_detach(3).
+    fn pthread_detach(thread: pthread_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match Target::of(thread) {
+                Target::Fiber(record) => record.detach().err().unwrap_or(0),
+                Target::Caller => EINVAL,
+                Target::Kernel => own!(fn pthread_detach(pthread_t) -> c_int)(thread),
+            }
+        }
+    }
+
+    /// thrd_join.
+    fn thrd_join(thread: pthread_t, value: *mut c_int) -> c_int, |_| -> always {
+        let mut result = ptr::null_mut();
+        // SAFETY: the caller's promise.
+        let error = unsafe { pthread_join(thread, &mut result) };
+        if error == 0 && !value.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { value.write(result.addr() as c_int) };
+        }
+        c11::result(error)
+    }
+
+    /// thrd_detach.
+    fn thrd_detach(thread: pthread_t) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        c11::result(unsafe { pthread_detach(thread) })
+    }
+}
+
+/// How long a join waits.
+enum Limit {
+    /// Not at all.
+    Try,
+    Until(Until),
+    /// Until a time that is none.
+    Wrong,
+}
+
+/// # Safety
+///
+/// The thread may be joined; the value is null or can be written.
+unsafe fn join(thread: pthread_t, value: Value, limit: Limit, own: &dyn Fn(Value) -> c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    let record = match unsafe { Target::of(thread) } {
+        Target::Fiber(record) => record,
+        // A fiber that is not joined in this way, by itself.
+        Target::Caller => return EDEADLK,
+        Target::Kernel => return join_of_kernel(value, matches!(limit, Limit::Try), own),
+    };
+    cancel::test();
+    let me = Record::current();
+    if record.is_detached() {
+        return EINVAL;
+    }
+    if let Some(me) = me
+        && (ptr::eq(record, me) || ptr::eq(record.joins.load(Ordering::SeqCst), me))
+    {
+        return EDEADLK;
+    }
+    if let Err(error) = record.begin_join() {
+        return error;
+    }
+    let note = |whom: *const Record| {
+        if let Some(me) = me {
+            me.joins.store(whom.cast_mut(), Ordering::SeqCst);
+        }
+    };
+    note(record);
+    let within = enter();
+    let is_try = matches!(limit, Limit::Try);
+    let is_wrong = matches!(limit, Limit::Wrong);
+    let finished = record.join(|handle| match &limit {
+        Limit::Try | Limit::Wrong => handle.is_finished(),
+        Limit::Until(until) => loop {
+            if hook::await_end(handle, until.deadline()) {
+                break true;
+            }
+            if until.has_passed() {
+                break false;
+            }
+        },
+    });
+    drop(within);
+    note(ptr::null());
+    let Some(finished) = finished else {
+        cancel::test();
+        return if is_try {
+            EBUSY
+        } else if is_wrong {
+            EINVAL
+        } else {
+            ETIMEDOUT
+        };
+    };
+    if !value.is_null() {
+        let result = finished.map_or(PTHREAD_CANCELED, |finished| finished.value);
+        // SAFETY: the caller's promise.
+        unsafe { value.write(ptr::with_exposed_provenance_mut(result)) };
+    }
+    0
+}
+
+/// Joins a thread of the kernel's: on a fiber, one of the pool's threads waits.
+fn join_of_kernel(value: Value, is_try: bool, own: &dyn Fn(Value) -> c_int) -> c_int {
+    let Some(_within) = enter() else { return own(value) };
+    if is_try {
+        return own(value);
+    }
+    /// What the pool's thread uses while the fiber waits.
+    struct Borrowed<'a>(&'a dyn Fn(Value) -> c_int, Value);
+    // SAFETY: the fiber is parked meanwhile, whatever happens; the call is libc's.
+    unsafe impl Send for Borrowed<'_> {}
+    let borrowed = Borrowed(own, value);
+    hook::offload(move || {
+        let Borrowed(own, value) = { borrowed };
+        own(value)
+    })
+}

@@ -1,0 +1,50 @@
+//! Threads, locks and sleeps.
+
+mod acquire;
+mod attributes;
+mod barrier;
+mod begin;
+mod c11;
+mod cancel;
+mod condition;
+mod create;
+mod futex;
+mod identity;
+mod join;
+mod mutex;
+mod observed;
+mod once;
+mod record;
+mod rwlock;
+mod semaphore;
+mod signals;
+mod sleep;
+mod spin;
+mod until;
+
+pub(crate) use cancel::{at_point as at_cancellation_point, test as test_cancel};
+pub use create::{as_kernel_threads, threads_are_fibers};
+
+use crate::table::Hook;
+
+/// The hooks of this room.
+pub(crate) const HOOKS: &[&[Hook]] = &[
+    attributes::HOOKS,
+    barrier::HOOKS,
+    c11::HOOKS,
+    cancel::HOOKS,
+    cancel::TESTS,
+    condition::HOOKS,
+    create::HOOKS,
+    futex::HOOKS,
+    identity::EXITS,
+    identity::HOOKS,
+    join::HOOKS,
+    mutex::HOOKS,
+    once::HOOKS,
+    rwlock::HOOKS,
+    semaphore::HOOKS,
+    signals::HOOKS,
+    sleep::HOOKS,
+    spin::HOOKS,
+];

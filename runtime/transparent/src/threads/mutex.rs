@@ -1,0 +1,126 @@
+//! pthread_mutex_*, but for those that processes share, robust ones, and those with a protocol of priorities: these are libc's alone,
+//! and a fiber that waits for one blocks its thread.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc")]
+
+use std::ffi::c_int;
+
+use abaca::hook;
+use libc::{CLOCK_REALTIME, EBUSY, ETIMEDOUT, clockid_t, pthread_mutex_t, timespec};
+
+use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
+use super::until::Until;
+use crate::enter::enter;
+use crate::hooks::hooks;
+use crate::own::own;
+
+type Mutex = *mut pthread_mutex_t;
+
+hooks! {
+    /// pthread_mutex_lock(3).
+    fn pthread_mutex_lock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
+            // SAFETY: the caller's promise.
+            EBUSY => unsafe { lock(mutex, &Until::Never, &|| own!(fn pthread_mutex_lock(Mutex) -> c_int)(mutex)) },
+            result => result,
+        }
+    }
+
+    /// pthread_mutex_timedlock(3).
+    fn pthread_mutex_timedlock(mutex: Mutex, time: *const timespec) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let own = || unsafe { own!(fn pthread_mutex_timedlock(Mutex, *const timespec) -> c_int)(mutex, time) };
+        // SAFETY: the caller's promise.
+        match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
+            // SAFETY: the caller's promise.
+            EBUSY => match unsafe { Until::clock(CLOCK_REALTIME, time) } {
+                // SAFETY: the caller's promise.
+                Ok(until) => unsafe { lock(mutex, &until, &own) },
+                // libc's own function knows what comes first.
+                Err(_) => own(),
+            },
+            result => result,
+        }
+    }
+
+    /// pthread_mutex_clocklock(3).
+    fn pthread_mutex_clocklock(mutex: Mutex, clock: clockid_t, time: *const timespec) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let own = || unsafe { own!(fn pthread_mutex_clocklock(Mutex, clockid_t, *const timespec) -> c_int)(mutex, clock, time) };
+        // SAFETY: the caller's promise.
+        match unsafe { Until::lock_clock(clock, time) } {
+            // SAFETY: the caller's promise.
+            Ok(until) => match unsafe { own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex) } {
+                // SAFETY: the caller's promise.
+                EBUSY => unsafe { lock(mutex, &until, &own) },
+                result => result,
+            },
+            Err(_) => own(),
+        }
+    }
+
+    /// pthread_mutex_unlock(3).
+    fn pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let result = unsafe { own!(fn pthread_mutex_unlock(Mutex) -> c_int)(mutex) };
+        if has_sleepers(beside(mutex)) {
+            wake_one(mutex);
+        }
+        result
+    }
+
+    /// An old name, which programs of before 2000 use.
+    fn __pthread_mutex_lock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_mutex_lock(mutex) }
+    }
+
+    /// An old name, as above.
+    fn __pthread_mutex_unlock(mutex: Mutex) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_mutex_unlock(mutex) }
+    }
+}
+
+/// Wakes one of those who sleep for a mutex that was just unlocked, whose memory may be gone by now.
+#[cold]
+pub(crate) fn wake_one(mutex: Mutex) {
+    hook::wake_at(beside(mutex), ONE_KIND, 1);
+}
+
+/// A time that has passed on each clock.
+pub(crate) const LONG_AGO: timespec = timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// The word of a mutex that says of which kind it is (`bits/struct_mutex.h`, which programs are compiled with).
+const KIND: usize = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
+/// What makes a mutex libc's alone: robust (16), protocols of priorities (32, 64), shared by processes (128).
+const OF_LIBC: c_int = 0xf0;
+
+/// Takes a mutex that was found held. `own` is libc's way.
+///
+/// # Safety
+///
+/// The mutex is initialised.
+#[cold]
+unsafe fn lock(mutex: Mutex, until: &Until, own: &dyn Fn() -> c_int) -> c_int {
+    let Some(_within) = enter() else { return own() };
+    // SAFETY: the mutex has the word, which changes by atomic operations.
+    let kind = unsafe { mutex.cast::<c_int>().add(KIND).read_volatile() };
+    if kind & OF_LIBC != 0 {
+        return own();
+    }
+    if kind & 3 == libc::PTHREAD_MUTEX_ERRORCHECK {
+        // Whether it is the caller's own is not to be told from busy by an attempt, but by one whose time is up.
+        // SAFETY: the mutex is initialised.
+        let result =
+            unsafe { own!(fn pthread_mutex_timedlock(Mutex, *const timespec) -> c_int)(mutex, &LONG_AGO) };
+        if result != ETIMEDOUT {
+            return result;
+        }
+    }
+    // SAFETY: as above.
+    acquire(beside(mutex), ONE_KIND, until, || unsafe {
+        own!(fn pthread_mutex_trylock(Mutex) -> c_int)(mutex)
+    })
+}

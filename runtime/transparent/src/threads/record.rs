@@ -1,0 +1,206 @@
+//! What there is to know of a thread that is a fiber. Its address, made odd, is the thread's `pthread_t`: libc's are even.
+//!
+//! The fiber's cell keeps the record: first in the closure, then in the result. So it is there until the thread was joined, or was
+//! detached and has ended, which is as long as its `pthread_t` may be used.
+
+#![expect(unsafe_code, reason = "follows the addresses that a `pthread_t` stands for")]
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use abaca::JoinHandle;
+use abaca::hook;
+use libc::{EINVAL, pthread_t};
+
+/// The name of a thread with its zero byte.
+pub(crate) type Name = [u8; 16];
+
+/// The result of a thread's fiber.
+pub(crate) struct Finished {
+    pub(crate) value: usize,
+    #[expect(dead_code, reason = "keeps the record until the join")]
+    pub(crate) record: Arc<Record>,
+}
+
+/// May be joined.
+const JOINABLE: u8 = 0;
+/// Somebody joins it.
+const JOINING: u8 = 1;
+const DETACHED: u8 = 2;
+
+/// See the module's documentation.
+pub(crate) struct Record {
+    state: AtomicU8,
+    /// The fiber's handle, once its creator has it, until the thread is joined or detached.
+    handle: AtomicPtr<JoinHandle<Finished>>,
+    /// Where the stack begins and how many bytes it has; 0 before the fiber has started.
+    pub(crate) stack: (AtomicUsize, AtomicUsize),
+    /// The argument of `pthread_exit`.
+    pub(crate) exit_value: AtomicUsize,
+    /// Whom this thread waits for in a join.
+    pub(crate) joins: AtomicPtr<Record>,
+    pub(crate) cancel: super::cancel::Request,
+    details: Mutex<Details>,
+}
+
+/// What is rarely asked for.
+#[derive(Default)]
+pub(crate) struct Details {
+    /// `None` is the process's.
+    pub(crate) name: Option<Name>,
+    /// The processors that the thread was told to run on; `None` is all of the process's.
+    pub(crate) processors: Option<Vec<u8>>,
+}
+
+thread_local! {
+    /// The calling thread's record; null on a plain thread, and in other fibers. It is gone with the fiber's storage.
+    static CURRENT: Cell<*const Record> = const { Cell::new(ptr::null()) };
+    /// What other fibers were told of themselves.
+    static DETAILS: Mutex<Details> = const { Mutex::new(Details { name: None, processors: None }) };
+}
+
+impl Record {
+    pub(crate) fn new(is_detached: bool, name: Option<Name>) -> Arc<Self> {
+        Arc::new(Self {
+            state: AtomicU8::new(if is_detached { DETACHED } else { JOINABLE }),
+            handle: AtomicPtr::new(ptr::null_mut()),
+            stack: (AtomicUsize::new(0), AtomicUsize::new(0)),
+            exit_value: AtomicUsize::new(0),
+            joins: AtomicPtr::new(ptr::null_mut()),
+            cancel: super::cancel::Request::new(),
+            details: Mutex::new(Details { name, processors: None }),
+        })
+    }
+
+    /// The thread's `pthread_t`.
+    pub(crate) fn thread(&self) -> pthread_t {
+        (ptr::from_ref(self).expose_provenance() | 1) as pthread_t
+    }
+
+    /// The calling thread's.
+    #[inline]
+    pub(crate) fn current() -> Option<&'static Self> {
+        // SAFETY: the cell of a fiber that runs keeps its record.
+        unsafe { CURRENT.get().as_ref() }
+    }
+
+    /// Makes the record the calling fiber's, for the rest of its life.
+    pub(crate) fn enter(&self) {
+        CURRENT.set(self);
+        if let Some(stack) = hook::stack() {
+            // Relaxed, Release: the size tells that both are there.
+            self.stack.0.store(stack.start, Ordering::Relaxed);
+            self.stack.1.store(stack.len(), Ordering::Release);
+        }
+    }
+
+    pub(crate) fn details(&self) -> MutexGuard<'_, Details> {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_detached(&self) -> bool {
+        // Acquire: as below.
+        self.state.load(Ordering::Acquire) == DETACHED
+    }
+
+    /// Stores the handle of the fiber, which has been spawned.
+    ///
+    /// SeqCst, here and in `detach`: either this sees that the thread was detached, or `detach` sees the handle.
+    pub(crate) fn set_handle(&self, handle: JoinHandle<Finished>) {
+        self.handle.store(Box::into_raw(Box::new(handle)), Ordering::SeqCst);
+        if self.state.load(Ordering::SeqCst) == DETACHED {
+            drop(self.take_handle());
+        }
+    }
+
+    fn take_handle(&self) -> Option<Box<JoinHandle<Finished>>> {
+        let handle = self.handle.swap(ptr::null_mut(), Ordering::SeqCst);
+        // SAFETY: `set_handle` made it, and the exchange makes it the caller's.
+        (!handle.is_null()).then(|| unsafe { Box::from_raw(handle) })
+    }
+
+    /// Detaches the thread. The record may be gone afterwards.
+    ///
+    /// # Errors
+    ///
+    /// * `EINVAL`: it is detached, or somebody joins it.
+    pub(crate) fn detach(&self) -> Result<(), i32> {
+        self.change(JOINABLE, DETACHED)?;
+        drop(self.take_handle());
+        Ok(())
+    }
+
+    /// Begins a join.
+    ///
+    /// # Errors
+    ///
+    /// * `EINVAL`: it is detached, or somebody joins it.
+    pub(crate) fn begin_join(&self) -> Result<(), i32> {
+        self.change(JOINABLE, JOINING)
+    }
+
+    /// Waits for the end of the fiber until `deadline`, in a join that has begun. Returns its result, or `None` if it has not ended:
+    /// then the join is over. The fiber of a runtime that was shut down before it began has no result.
+    pub(crate) fn join(&self, wait: impl FnOnce(&JoinHandle<Finished>) -> bool) -> Option<Option<Finished>> {
+        let handle = loop {
+            // Acquire: pairs with the Release in `set_handle`.
+            let handle = self.handle.load(Ordering::Acquire);
+            // SAFETY: only who joins takes it, which is the caller.
+            match unsafe { handle.as_ref() } {
+                Some(handle) => break handle,
+                // The creator, in `pthread_create`, is about to store it.
+                None => std::thread::yield_now(),
+            }
+        };
+        if !wait(handle) {
+            // Nobody else changes the state while it is `JOINING`.
+            self.state.store(JOINABLE, Ordering::Release);
+            return None;
+        }
+        let handle = self.take_handle().expect("seen above, and only the joiner takes it");
+        Some(handle.join().ok())
+    }
+
+    fn change(&self, from: u8, to: u8) -> Result<(), i32> {
+        self.state
+            .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+            .map(drop)
+            .map_err(|_| EINVAL)
+    }
+}
+
+/// The thread that a `pthread_t` stands for.
+pub(crate) enum Target {
+    /// One that is a fiber.
+    Fiber(&'static Record),
+    /// The calling fiber, which `pthread_create` has not made.
+    Caller,
+    /// One of the kernel's.
+    Kernel,
+}
+
+impl Target {
+    /// # Safety
+    ///
+    /// The thread has not ended, or may still be joined.
+    pub(crate) unsafe fn of(thread: pthread_t) -> Self {
+        if thread & 1 == 1 {
+            // SAFETY: the caller's promise; the record lives as long.
+            return Self::Fiber(unsafe { &*ptr::with_exposed_provenance(thread as usize & !1) });
+        }
+        if hook::on_fiber() && thread == super::identity::own_self() { Self::Caller } else { Self::Kernel }
+    }
+
+    /// Calls `f` with what is known of the thread; `None` if it is the kernel's.
+    pub(crate) fn with_details<R>(&self, f: impl FnOnce(&mut Details) -> R) -> Option<R> {
+        match self {
+            Self::Fiber(record) => Some(f(&mut record.details())),
+            Self::Caller => {
+                Some(DETAILS.with(|details| f(&mut details.lock().unwrap_or_else(PoisonError::into_inner))))
+            }
+            Self::Kernel => None,
+        }
+    }
+}

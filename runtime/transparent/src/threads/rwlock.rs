@@ -1,0 +1,184 @@
+//! pthread_rwlock_*, but for those that processes share, which are libc's alone.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc")]
+
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+
+use abaca::hook;
+use libc::{
+    CLOCK_REALTIME, EBUSY, ETIMEDOUT, PTHREAD_PROCESS_SHARED, clockid_t, pthread_rwlock_t,
+    pthread_rwlockattr_t, timespec,
+};
+
+use super::acquire::{READERS, WRITERS, acquire, beside, has_sleepers};
+use super::mutex::LONG_AGO;
+use super::observed::Observed;
+use super::until::Until;
+use crate::enter::Within;
+use crate::hooks::hooks;
+use crate::own::own;
+
+type Lock = *mut pthread_rwlock_t;
+type Time = *const timespec;
+
+hooks! {
+    /// pthread_rwlock_rdlock(3).
+    fn pthread_rwlock_rdlock(lock: Lock) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise.
+        unsafe { read(within, lock, Ok(Until::Never), &|| own!(fn pthread_rwlock_rdlock(Lock) -> c_int)(lock)) }
+    }
+
+    /// pthread_rwlock_timedrdlock(3).
+    fn pthread_rwlock_timedrdlock(lock: Lock, time: Time) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise.
+        unsafe {
+            read(within, lock, Until::clock(CLOCK_REALTIME, time), &|| {
+                own!(fn pthread_rwlock_timedrdlock(Lock, Time) -> c_int)(lock, time)
+            })
+        }
+    }
+
+    /// pthread_rwlock_clockrdlock(3).
+    fn pthread_rwlock_clockrdlock(lock: Lock, clock: clockid_t, time: Time) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise.
+        unsafe {
+            read(within, lock, Until::lock_clock(clock, time), &|| {
+                own!(fn pthread_rwlock_clockrdlock(Lock, clockid_t, Time) -> c_int)(lock, clock, time)
+            })
+        }
+    }
+
+    /// pthread_rwlock_wrlock(3).
+    fn pthread_rwlock_wrlock(lock: Lock) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise.
+        unsafe { write(within, lock, Ok(Until::Never), &|| own!(fn pthread_rwlock_wrlock(Lock) -> c_int)(lock)) }
+    }
+
+    /// pthread_rwlock_timedwrlock(3).
+    fn pthread_rwlock_timedwrlock(lock: Lock, time: Time) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise.
+        unsafe {
+            write(within, lock, Until::clock(CLOCK_REALTIME, time), &|| {
+                own!(fn pthread_rwlock_timedwrlock(Lock, Time) -> c_int)(lock, time)
+            })
+        }
+    }
+
+    /// pthread_rwlock_clockwrlock(3).
+    fn pthread_rwlock_clockwrlock(lock: Lock, clock: clockid_t, time: Time) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise.
+        unsafe {
+            write(within, lock, Until::lock_clock(clock, time), &|| {
+                own!(fn pthread_rwlock_clockwrlock(Lock, clockid_t, Time) -> c_int)(lock, clock, time)
+            })
+        }
+    }
+
+    /// pthread_rwlock_unlock(3).
+    fn pthread_rwlock_unlock(lock: Lock) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let result = unsafe { own!(fn pthread_rwlock_unlock(Lock) -> c_int)(lock) };
+        if has_sleepers(beside(lock)) {
+            wake(lock);
+        }
+        result
+    }
+
+    /// An old name.
+    fn __pthread_rwlock_rdlock(lock: Lock) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_rwlock_rdlock(lock) }
+    }
+
+    /// An old name.
+    fn __pthread_rwlock_wrlock(lock: Lock) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_rwlock_wrlock(lock) }
+    }
+
+    /// An old name.
+    fn __pthread_rwlock_unlock(lock: Lock) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        unsafe { pthread_rwlock_unlock(lock) }
+    }
+}
+
+/// Wakes all readers, and one writer. Those who find the lock held sleep again.
+#[cold]
+fn wake(lock: Lock) {
+    hook::wake_at(beside(lock), READERS, usize::MAX);
+    hook::wake_at(beside(lock), WRITERS, 1);
+}
+
+/// # Safety
+///
+/// The lock is initialised.
+unsafe fn read(_: &Within, lock: Lock, until: Result<Until, c_int>, own: &dyn Fn() -> c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    let attempt = || unsafe { own!(fn pthread_rwlock_tryrdlock(Lock) -> c_int)(lock) };
+    // SAFETY: the caller's promise.
+    let probe = || unsafe { own!(fn pthread_rwlock_timedrdlock(Lock, Time) -> c_int)(lock, &LONG_AGO) };
+    // SAFETY: the caller's promise.
+    unsafe { take(lock, READERS, until, own, &attempt, &probe) }
+}
+
+/// # Safety
+///
+/// The lock is initialised.
+unsafe fn write(_: &Within, lock: Lock, until: Result<Until, c_int>, own: &dyn Fn() -> c_int) -> c_int {
+    // SAFETY: the caller's promise.
+    let attempt = || unsafe { own!(fn pthread_rwlock_trywrlock(Lock) -> c_int)(lock) };
+    // SAFETY: the caller's promise.
+    let probe = || unsafe { own!(fn pthread_rwlock_timedwrlock(Lock, Time) -> c_int)(lock, &LONG_AGO) };
+    // SAFETY: the caller's promise.
+    unsafe { take(lock, WRITERS, until, own, &attempt, &probe) }
+}
+
+/// Takes a lock by `attempt`, unless `probe`, an attempt whose time is up, tells that it cannot be had by waiting: the caller has it
+/// itself.
+unsafe fn take(
+    lock: Lock,
+    bits: u32,
+    until: Result<Until, c_int>,
+    own: &dyn Fn() -> c_int,
+    attempt: &dyn Fn() -> c_int,
+    probe: &dyn Fn() -> c_int,
+) -> c_int {
+    // libc refuses a time that is none before it looks at the lock.
+    let until = match until {
+        Ok(until) => until,
+        Err(error) => return error,
+    };
+    match attempt() {
+        EBUSY => {}
+        result => return result,
+    }
+    // SAFETY: the lock is initialised.
+    if unsafe { is_shared(lock) } {
+        return own();
+    }
+    match probe() {
+        ETIMEDOUT => acquire(beside(lock), bits, &until, attempt),
+        result => result,
+    }
+}
+
+/// Whether processes share the lock.
+unsafe fn is_shared(lock: Lock) -> bool {
+    static SHARED: Observed = Observed::new();
+    let init = |lock: Lock, is_shared| {
+        let mut attributes = MaybeUninit::<pthread_rwlockattr_t>::uninit();
+        // SAFETY: initialises locals.
+        unsafe {
+            libc::pthread_rwlockattr_init(attributes.as_mut_ptr());
+            if is_shared {
+                libc::pthread_rwlockattr_setpshared(attributes.as_mut_ptr(), PTHREAD_PROCESS_SHARED);
+            }
+            libc::pthread_rwlock_init(lock, attributes.as_ptr());
+            libc::pthread_rwlockattr_destroy(attributes.as_mut_ptr());
+        }
+    };
+    // SAFETY: the lock is initialised.
+    unsafe { SHARED.is_in(lock, init) }
+}

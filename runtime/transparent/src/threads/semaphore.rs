@@ -1,0 +1,114 @@
+//! sem_*, but for those that processes share, which are libc's alone.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc")]
+
+use std::ffi::{c_int, c_uint};
+
+use abaca::hook;
+use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, EINTR, EINVAL, clockid_t, sem_t, timespec};
+
+use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
+use super::cancel::Point;
+use super::observed::Observed;
+use super::until::Until;
+use crate::answer::{errno, failed};
+use crate::enter::Within;
+use crate::hooks::hooks;
+use crate::own::own;
+
+type Semaphore = *mut sem_t;
+type Time = *const timespec;
+
+hooks! {
+    /// sem_wait(3).
+    fn sem_wait(semaphore: Semaphore) -> c_int, |within| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe { wait(within, semaphore, Ok(Until::Never), &|| own!(fn sem_wait(Semaphore) -> c_int)(semaphore)) }
+    }
+
+    /// sem_timedwait(3).
+    fn sem_timedwait(semaphore: Semaphore, time: Time) -> c_int, |within| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe {
+            wait(within, semaphore, Until::clock(CLOCK_REALTIME, time), &|| {
+                own!(fn sem_timedwait(Semaphore, Time) -> c_int)(semaphore, time)
+            })
+        }
+    }
+
+    /// sem_clockwait(3).
+    fn sem_clockwait(semaphore: Semaphore, clock: clockid_t, time: Time) -> c_int, |within| -> kernel_point {
+        // SAFETY: the caller's promise.
+        unsafe {
+            wait(within, semaphore, Until::lock_clock(clock, time), &|| {
+                own!(fn sem_clockwait(Semaphore, clockid_t, Time) -> c_int)(semaphore, clock, time)
+            })
+        }
+    }
+
+    /// sem_post(3).
+    fn sem_post(semaphore: Semaphore) -> c_int, |_| -> always {
+        // SAFETY: the caller's promise.
+        let result = unsafe { own!(fn sem_post(Semaphore) -> c_int)(semaphore) };
+        if has_sleepers(beside(semaphore)) {
+            wake_one(semaphore);
+        }
+        result
+    }
+}
+
+/// Wakes one of those who sleep for a semaphore that was just posted.
+#[cold]
+fn wake_one(semaphore: Semaphore) {
+    hook::wake_at(beside(semaphore), ONE_KIND, 1);
+}
+
+/// The result of a function of libc as the kernel's.
+fn of(result: c_int) -> isize {
+    if result == 0 { 0 } else { failed(errno()) }
+}
+
+/// # Safety
+///
+/// The semaphore is initialised.
+unsafe fn wait(
+    _: &Within,
+    semaphore: Semaphore,
+    until: Result<Until, c_int>,
+    own: &dyn Fn() -> c_int,
+) -> isize {
+    // libc refuses a time that is none before it looks at the semaphore.
+    let Ok(until) = until else { return failed(EINVAL) };
+    // SAFETY: the caller's promise.
+    let attempt = || match of(unsafe { own!(fn sem_trywait(Semaphore) -> c_int)(semaphore) }) {
+        0 => 0,
+        error if error == failed(EAGAIN) => EBUSY,
+        error => -error as c_int,
+    };
+    match attempt() {
+        EBUSY => {}
+        result => return failed(result),
+    }
+    // SAFETY: the semaphore is initialised.
+    if unsafe { is_shared(semaphore) } {
+        return of(own());
+    }
+    let point = Point::at(beside(semaphore));
+    failed(acquire(
+        beside(semaphore),
+        ONE_KIND,
+        &until,
+        || if point.is_cancelled() { EINTR } else { attempt() },
+    ))
+}
+
+/// Whether processes share the semaphore.
+unsafe fn is_shared(semaphore: Semaphore) -> bool {
+    static SHARED: Observed = Observed::new();
+    let init = |semaphore: Semaphore, is_shared: bool| {
+        // SAFETY: initialises a local.
+        unsafe { libc::sem_init(semaphore, is_shared.into(), 0 as c_uint) };
+    };
+    // SAFETY: the semaphore is initialised.
+    unsafe { SHARED.is_in(semaphore, init) }
+}

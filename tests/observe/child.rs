@@ -1,0 +1,44 @@
+//! Child processes in which the main thread runs the role, before the test harness has started a thread: a deadlock is certain only
+//! in a process without other threads.
+
+#![expect(unsafe_code, reason = "a function that runs before main")]
+
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The name of the variable that tells a child its role.
+const ROLE: &str = "OBSERVE_ROLE";
+
+/// Runs this binary in a child process as this role.
+pub(crate) fn run(role: &str) -> Output {
+    let this = std::env::current_exe().expect("this test has a path");
+    Command::new(this).env(ROLE, role).output().expect("the child starts")
+}
+
+/// This binary as this role, which leaves a core in `folder` if it is killed by a signal that makes one. Its output is piped.
+pub(crate) fn command(role: &str, folder: &Path) -> Command {
+    let this = std::env::current_exe().expect("this test has a path");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -c unlimited; exec \"$0\""]).arg(this);
+    command.env(ROLE, role).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+// SAFETY: the section holds functions of this kind, which the C library calls before `main`; the standard library is usable by then.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = play_role;
+
+extern "C" fn play_role() {
+    if let Ok(role) = std::env::var(ROLE) {
+        // SAFETY: no other thread runs yet. A child of this one plays no role.
+        unsafe { std::env::remove_var(ROLE) };
+        let end = catch_unwind(|| crate::roles::play(&role));
+        std::process::exit(if end.is_ok() { 0 } else { 101 });
+    }
+}

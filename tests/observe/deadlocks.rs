@@ -1,0 +1,73 @@
+//! A deadlock of all fibers ends `run`, and never anything else; one of some fibers is found by `check`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use abaca::sync::Mutex;
+
+use super::child::{self, stderr};
+
+#[test]
+fn cycles_of_each_kind_are_found_among_some_fibers() {
+    // In a child, since cycles are those of the process, and other tests look as well.
+    let output = child::run("cycles");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn what_a_deadline_ends_is_no_cycle() {
+    abaca::run(|| {
+        let mutex = Mutex::new(());
+        let _held = mutex.lock().unwrap();
+        let late = abaca::time::timeout(Duration::from_millis(1), || drop(mutex.lock()));
+        assert!(late.is_err());
+        let shared = Arc::new(Mutex::new(()));
+        let fiber = abaca::spawn(move || {
+            let _held = shared.lock().unwrap();
+            let _ = abaca::time::timeout(Duration::from_secs(3600), || drop(shared.lock()));
+        });
+        loop {
+            let dump = abaca::dump();
+            let mut fibers = dump.fibers().iter();
+            if fibers.any(|seen| seen.id() == Some(fiber.fiber().id()) && seen.wait().is_some()) {
+                assert!(dump.cycles().is_empty(), "{dump}");
+                break;
+            }
+            abaca::yield_now();
+        }
+        fiber.cancel();
+        drop(fiber.join());
+    });
+}
+
+#[test]
+fn run_ends_with_the_cycle_when_nothing_can_wake_a_fiber() {
+    for role in ["cycle", "park", "channel", "no stalls", "thread poller", "after sockets and children"] {
+        let output = child::run(role);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(101), "{role}: {text}");
+        assert!(text.contains("all waiting, and nothing can wake one"), "{role}: {text}");
+        if role == "cycle" {
+            let panic = text.split("panicked at").nth(1).expect("it panics");
+            assert!(panic.contains("'deadly true'") && panic.contains("which fiber"), "{text}");
+            assert!(text.contains("[join"), "all fibers are shown: {text}");
+        }
+    }
+}
+
+#[test]
+fn what_something_outside_will_wake_is_no_deadlock() {
+    let roles = ["sleep", "timeout", "thread", "blocking", "pipe", "signal", "other runtime"];
+    let children = roles.map(|role| (role, std::thread::spawn(move || child::run(role))));
+    for (role, child) in children {
+        let output = child.join().unwrap();
+        assert!(output.status.success(), "{role}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("deadlock"), "{role}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_deadlock_can_be_reported_and_resolved() {
+    let output = child::run("report");
+    assert!(output.status.success(), "{}", stderr(&output));
+}

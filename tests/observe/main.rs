@@ -1,0 +1,13 @@
+//! What is seen from outside: dumps, deadlocks, leaks, labels.
+
+use abaca_tests as _;
+
+mod child;
+mod cycles;
+mod deadlocks;
+mod debugger;
+mod dumps;
+mod labels;
+mod quit;
+mod roles;
+mod shapes;

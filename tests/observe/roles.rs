@@ -1,0 +1,145 @@
+//! What the child processes of these tests do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use abaca::observe::Deadlock;
+use abaca::runtime::DeadlockPolicy;
+use abaca::sync::Mutex;
+
+pub(crate) fn play(role: &str) {
+    match role {
+        "cycles" => crate::cycles::find_each_kind(),
+        "shapes" => crate::shapes::find(),
+        "growth" => crate::shapes::grow(),
+        "report" => report_and_resolve(),
+        "stuck" => stay_stuck(),
+        "sleep" | "timeout" | "thread" | "blocking" | "pipe" | "signal" | "other runtime" => wait(role),
+        role => hang(role),
+    }
+}
+
+/// Two fibers, each with a lock that the other wants. Returns when both wait, or are about to.
+pub(crate) fn cross(prefix: &'static str) -> [abaca::JoinHandle<()>; 2] {
+    let locks = Arc::new((Mutex::new(()), Mutex::new(())));
+    let both_have_one = Arc::new(abaca::sync::Barrier::new(2));
+    [true, false].map(|is_first| {
+        let (locks, both) = (Arc::clone(&locks), Arc::clone(&both_have_one));
+        let name = format!("{prefix} {is_first}");
+        let fiber = abaca::Builder::new().name(name).spawn(move || {
+            let (mine, other) = if is_first { (&locks.0, &locks.1) } else { (&locks.1, &locks.0) };
+            let _mine = mine.lock().unwrap();
+            both.wait();
+            drop(other.lock());
+        });
+        fiber.unwrap()
+    })
+}
+
+/// A deadlock of all fibers.
+fn hang(role: &str) {
+    let one = abaca::Runtime::builder().workers(1);
+    match role {
+        "cycle" => abaca::run(|| cross("deadly").into_iter().for_each(|fiber| fiber.join().unwrap())),
+        "park" => one.build().unwrap().run(abaca::park),
+        "channel" => abaca::run(|| {
+            let (_sender, receiver) = abaca::channel::bounded::<()>(1);
+            let other = abaca::spawn(|| 3);
+            other.join().unwrap();
+            receiver.recv().unwrap();
+        }),
+        "no stalls" => one.stall_threshold(None).build().unwrap().run(abaca::park),
+        "thread poller" => {
+            one.poller(abaca::runtime::Poller::Thread).build().unwrap().run(abaca::park);
+        }
+        "after sockets and children" => abaca::run(|| {
+            let listener = abaca::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            drop(abaca::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+            drop(listener);
+            abaca::blocking::run(|| ());
+            assert!(abaca::process::Command::new("true").status().unwrap().success());
+            abaca::sleep(Duration::from_millis(1));
+            abaca::park();
+        }),
+        role => panic!("no {role}"),
+    }
+}
+
+/// What is no deadlock: something outside of the fibers wakes them, in the end. Each comes to its end by itself.
+fn wait(role: &str) {
+    let told_of_deadlock = |_: &Deadlock| panic!("there is none");
+    let policy = DeadlockPolicy::Report(Arc::new(told_of_deadlock));
+    let runtime = abaca::Runtime::builder().workers(2).on_deadlock(policy).build().unwrap();
+    let long = Duration::from_millis(1500);
+    match role {
+        "sleep" => runtime.run(|| abaca::sleep(long)),
+        "timeout" => runtime.run(|| assert!(abaca::time::timeout(long, abaca::park).is_err())),
+        "thread" => runtime.run(|| {
+            let me = abaca::current();
+            std::thread::spawn(move || {
+                std::thread::sleep(long);
+                me.unpark();
+            });
+            abaca::park();
+        }),
+        "blocking" => runtime.run(|| abaca::blocking::run(|| std::thread::sleep(long))),
+        "pipe" => runtime.run(|| {
+            let command = "sleep 1.5; echo late";
+            let output = abaca::process::Command::new("sh").args(["-c", command]).output().unwrap();
+            assert_eq!(output.stdout, b"late\n");
+        }),
+        "signal" => runtime.run(|| {
+            let mut signals = abaca::signal::Signals::new([abaca::signal::Signal::User1]).unwrap();
+            let kill = format!("(sleep 1.5; kill -USR1 {}) &", std::process::id());
+            assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+            signals.wait().unwrap();
+        }),
+        "other runtime" => {
+            let other = abaca::Runtime::builder().workers(1).build().unwrap();
+            let (sender, receiver) = abaca::channel::bounded::<()>(1);
+            let sleeper = other.spawn(move || {
+                abaca::sleep(long);
+                sender.send(()).unwrap();
+            });
+            runtime.run(|| receiver.recv().unwrap());
+            other.run(|| sleeper.join().unwrap());
+        }
+        role => panic!("no {role}"),
+    }
+}
+
+/// A deadlock that nobody ends: the parent kills the process, or makes it leave a core.
+fn stay_stuck() {
+    let builder = abaca::Runtime::builder().workers(2).on_deadlock(DeadlockPolicy::Ignore);
+    builder.dump_on_sigquit(true).build().unwrap().run(|| {
+        let fibers = cross("stuck");
+        while abaca::observe::check().is_empty() {
+            abaca::yield_now();
+        }
+        println!("ready");
+        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
+    });
+}
+
+/// A callback that ends the deadlock of which it is told.
+fn report_and_resolve() {
+    let parked = Arc::new(std::sync::OnceLock::<abaca::fiber::Fiber>::new());
+    let (count, main) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&parked));
+    let counted = Arc::clone(&count);
+    let resolve = move |deadlock: &Deadlock| {
+        assert_eq!(deadlock.dump().cycles().len(), 1, "{deadlock}");
+        counted.fetch_add(1, Ordering::Relaxed);
+        main.get().unwrap().unpark();
+    };
+    let builder = abaca::Runtime::builder().workers(2);
+    let runtime = builder.on_deadlock(DeadlockPolicy::Report(Arc::new(resolve))).build().unwrap();
+    runtime.run(|| {
+        parked.set(abaca::current()).unwrap();
+        let fibers = cross("reported");
+        abaca::park();
+        fibers.iter().for_each(|fiber| fiber.cancel());
+        fibers.into_iter().for_each(|fiber| drop(fiber.join()));
+    });
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}

@@ -1,0 +1,316 @@
+//! The shapes of known leaks of goroutines, written anew: which of them are found, and what looks like them and is none.
+//!
+//! Many leaks of Go's cannot be written here: a sender whose receiver has gone, the most frequent one, gets an error and goes on. What
+//! is left are fibers that hold on to the ends for which they wait.
+
+use std::sync::{Arc, Mutex as StdMutex, OnceLock};
+
+use abaca::JoinHandle;
+use abaca::channel::{Receiver, Sender, bounded, never, unbounded};
+use abaca::fiber::FiberId;
+use abaca::observe::{FiberDump, FiberState, leaks};
+use abaca::sync::{Mutex, Notify, Once, RwLock, WaitGroup};
+
+type Shape = (&'static str, fn() -> Vec<JoinHandle<()>>);
+
+fn spawn(f: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    abaca::spawn(f)
+}
+
+/// Leaks that are found.
+const FOUND: &[Shape] = &[
+    ("a range over a channel that its own fiber could close", || {
+        vec![spawn(|| {
+            let (sender, receiver) = bounded(1);
+            sender.send(1).unwrap();
+            receiver.iter().for_each(drop);
+        })]
+    }),
+    ("two that each wait for the other's message", || {
+        let ((to_b, at_b), (to_a, at_a)) = (bounded::<u8>(0), bounded::<u8>(0));
+        let a = spawn(move || {
+            let _ = at_a.recv();
+            let _ = to_b.send(1);
+        });
+        let b = spawn(move || {
+            let _ = at_b.recv();
+            let _ = to_a.send(1);
+        });
+        vec![a, b]
+    }),
+    ("a pool whose producer waits for results before it closes the jobs", || {
+        let ((jobs, todo), (results, done)) = (bounded::<u8>(1), bounded::<u8>(1));
+        let mut fibers: Vec<_> = (0..3)
+            .map(|_| {
+                let (todo, results) = (todo.clone(), results.clone());
+                spawn(move || todo.iter().for_each(|job| results.send(job).unwrap()))
+            })
+            .collect();
+        drop((todo, results));
+        fibers.push(spawn(move || {
+            jobs.send(1).unwrap();
+            done.iter().for_each(drop);
+            drop(jobs);
+        }));
+        fibers
+    }),
+    ("a full channel that its sender would have to empty", || {
+        vec![spawn(|| {
+            let (sender, receiver) = bounded(1);
+            let _ = (sender.send(1), sender.send(2));
+            drop(receiver);
+        })]
+    }),
+    ("a lock that is held by one who sends to who wants the lock", || {
+        let (mutex, (sender, receiver)) = (Arc::new(Mutex::new(())), bounded(0));
+        let (theirs, is_locked) = (Arc::clone(&mutex), Arc::new(Notify::new()));
+        let tells = Arc::clone(&is_locked);
+        let holder = spawn(move || {
+            let _held = theirs.lock().unwrap();
+            tells.notify_one();
+            let _ = sender.send(1);
+        });
+        let other = spawn(move || {
+            is_locked.notified();
+            drop(mutex.lock().unwrap());
+            let _ = receiver.recv();
+        });
+        vec![holder, other]
+    }),
+    ("a lock that is taken twice", || {
+        vec![spawn(|| {
+            let mutex = Mutex::new(());
+            let _held = mutex.lock().unwrap();
+            drop(mutex.lock());
+        })]
+    }),
+    ("two locks in two orders", || super::roles::cross("shape").into()),
+    ("a writer that wants to read", || {
+        vec![spawn(|| {
+            let lock = RwLock::new(());
+            let _held = lock.write().unwrap();
+            drop(lock.read());
+        })]
+    }),
+    ("a nil channel", || vec![spawn(|| assert!(never::<u8>().recv().is_err()))]),
+    ("a join of one who waits for ever", || {
+        vec![spawn(|| {
+            let leaked = spawn(|| assert!(never::<u8>().recv().is_err()));
+            let _ = leaked.join();
+        })]
+    }),
+    ("a once that calls itself", || {
+        vec![spawn(|| {
+            let once = Once::new();
+            once.call_once(|| once.call_once(|| ()));
+        })]
+    }),
+    ("a sender that nobody receives from, since its receiver waits for it to end", || {
+        let (sender, receiver) = bounded::<u8>(0);
+        vec![spawn(move || {
+            let child = spawn(move || assert!(sender.send(1).is_err()));
+            let _ = child.join();
+            drop(receiver);
+        })]
+    }),
+];
+
+/// Those of them whose detection depends on no word in memory.
+const HAS_NO_CHANNEL: &[&str] = &[
+    "a lock that is taken twice",
+    "two locks in two orders",
+    "a writer that wants to read",
+    "a nil channel",
+    "a join of one who waits for ever",
+    "a once that calls itself",
+];
+
+/// Leaks that are not judged: their growth alone tells.
+const MISSED: &[Shape] = &[
+    ("a missed notification", || vec![spawn(|| Notify::new().notified())]),
+    ("a wait group whose part is kept", || {
+        vec![spawn(|| {
+            let group = WaitGroup::new();
+            let kept = group.clone();
+            group.wait();
+            drop(kept);
+        })]
+    }),
+    ("a reader that reads again behind a writer", || {
+        let lock = Arc::new(RwLock::new(()));
+        let held = Arc::new(Notify::new());
+        let (reads, writes, tells) = (Arc::clone(&lock), lock, Arc::clone(&held));
+        let reader = spawn(move || {
+            let _first = reads.read().unwrap();
+            tells.notify_one();
+            let (_never, wait) = bounded::<u8>(0);
+            let _ = wait.recv();
+        });
+        let writer = spawn(move || {
+            held.notified();
+            drop(writes.write());
+        });
+        vec![reader, writer]
+    }),
+    ("a select of dead channels", || {
+        vec![spawn(|| {
+            let ((_a, at_a), (_b, at_b)) = (bounded::<u8>(0), bounded::<u8>(0));
+            abaca::channel::select! {
+                recv(at_a) -> _ => (),
+                recv(at_b) -> _ => (),
+            }
+        })]
+    }),
+];
+
+static IN_STATIC_DATA: StdMutex<Vec<Sender<u8>>> = StdMutex::new(Vec::new());
+static ONCE: OnceLock<Receiver<u8>> = OnceLock::new();
+
+/// What looks like a leak: somebody has an end, in some place.
+const ALIVE: &[Shape] = &[
+    ("a sender in static data", || {
+        let (sender, receiver) = bounded(0);
+        IN_STATIC_DATA.lock().unwrap().push(sender);
+        vec![spawn(move || assert!(receiver.recv().is_err()))]
+    }),
+    ("a receiver in a static", || {
+        let (sender, receiver) = bounded(0);
+        ONCE.set(receiver).unwrap();
+        vec![spawn(move || assert!(sender.send(1).is_err()))]
+    }),
+    ("a sender on the heap of a fiber that sleeps", || {
+        let (sender, receiver) = bounded(0);
+        let sleeper = spawn(move || {
+            let sender: Box<Sender<u8>> = Box::new(sender);
+            abaca::sleep(std::time::Duration::from_secs(3600));
+            drop(sender);
+        });
+        vec![spawn(move || assert!(receiver.recv().is_err())), sleeper]
+    }),
+    ("a sender on the stack of a fiber that parks", || {
+        let (sender, receiver) = bounded::<u8>(0);
+        let parked = spawn(move || {
+            abaca::park();
+            drop(sender);
+        });
+        vec![spawn(move || assert!(receiver.recv().is_err())), parked]
+    }),
+    ("a sender in a plain thread", || {
+        let (sender, receiver) = unbounded::<u8>();
+        std::thread::spawn(move || {
+            std::thread::park();
+            drop(sender);
+        });
+        vec![spawn(move || assert!(receiver.recv().is_err()))]
+    }),
+    ("a sender in a coroutine that is suspended", || {
+        let (sender, receiver) = bounded::<u8>(0);
+        let parked = spawn(move || {
+            let mut coroutine = abaca::coroutine::Coroutine::<(), (), ()>::new(move |yielder, ()| {
+                yielder.suspend(());
+                drop(sender);
+            });
+            coroutine.resume(());
+            abaca::park();
+            drop(coroutine);
+        });
+        vec![spawn(move || assert!(receiver.recv().is_err())), parked]
+    }),
+    ("a chain whose first one sleeps", || {
+        let ((a, at_b), (b, at_c)) = (bounded::<u8>(0), bounded::<u8>(0));
+        let first = spawn(move || {
+            abaca::sleep(std::time::Duration::from_secs(3600));
+            drop(a);
+        });
+        let second = spawn(move || {
+            let _ = at_b.recv();
+            drop(b);
+        });
+        vec![first, second, spawn(move || assert!(at_c.recv().is_err()))]
+    }),
+    ("a wait with a deadline", || {
+        vec![spawn(|| {
+            let (_sender, receiver) = bounded::<u8>(0);
+            let _ = receiver.recv_timeout(std::time::Duration::from_secs(3600));
+        })]
+    }),
+];
+
+/// Makes the shapes, each in a fiber that ends, and looks when all their fibers wait. Calls `judge` for each with how many of its
+/// fibers are leaked, and how many there are.
+fn look(shapes: &'static [Shape], judge: impl Fn(&str, usize, usize)) {
+    let mut made = Vec::new();
+    for shape in shapes {
+        made.push((shape.0, spawn_shape(shape)));
+    }
+    let ids =
+        |handles: &[JoinHandle<()>]| -> Vec<FiberId> { handles.iter().map(|one| one.fiber().id()).collect() };
+    let all: Vec<FiberId> = made.iter().flat_map(|(_, handles)| ids(handles)).collect();
+    let waits = |fiber: &&FiberDump| {
+        fiber.state() == FiberState::Parked && fiber.id().is_some_and(|id| all.contains(&id))
+    };
+    while abaca::dump().fibers().iter().filter(waits).count() < all.len() {
+        abaca::yield_now();
+    }
+    let found = leaks();
+    for (name, handles) in &made {
+        let ours = ids(handles);
+        let is_ours = |fiber: &&FiberDump| fiber.id().is_some_and(|id| ours.contains(&id));
+        judge(name, found.fibers().iter().filter(is_ours).count(), ours.len());
+    }
+    for (_, handles) in made {
+        handles.iter().for_each(|fiber| fiber.cancel());
+        handles.into_iter().for_each(|fiber| drop(fiber.join()));
+    }
+}
+
+#[inline(never)]
+fn spawn_shape(shape: &'static Shape) -> Vec<JoinHandle<()>> {
+    abaca::spawn(shape.1).join().unwrap()
+}
+
+/// In a child process, since the memory of the whole process is searched.
+pub(crate) fn find() {
+    abaca::Runtime::builder().workers(2).build().unwrap().run(|| {
+        look(FOUND, |name, found, of| {
+            println!("leak: {name}: found {found} of {of}");
+            // A word that is left over from an end that is gone may hide one. Those without channels have none.
+            assert!(found == of || !HAS_NO_CHANNEL.contains(&name), "{name}");
+        });
+        look(MISSED, |name, found, of| println!("not judged: {name}: found {found} of {of}"));
+        look(ALIVE, |name, found, of| {
+            println!("no leak: {name}: found {found} of {of}");
+            assert_eq!(found, 0, "{name}");
+        });
+    });
+}
+
+/// A place where ever more fibers wait for what is not judged.
+pub(crate) fn grow() {
+    abaca::run(|| {
+        let mut all = Vec::new();
+        let mut growing = Vec::new();
+        while growing.is_empty() {
+            all.extend((0..10).map(|_| spawn(|| Notify::new().notified())));
+            while abaca::dump().fibers().iter().filter(|fiber| fiber.wait().is_some()).count() < all.len() {
+                abaca::yield_now();
+            }
+            growing = leaks().growing().to_vec();
+        }
+        assert_eq!(growing.len(), 1);
+        assert_eq!((growing[0].before(), growing[0].fibers()), (10, 40), "at the fourth look");
+        assert_eq!(growing[0].reason(), "notification");
+        assert!(leaks().is_empty(), "it grows no more");
+        all.iter().for_each(|fiber| fiber.cancel());
+        all.into_iter().for_each(|fiber| drop(fiber.join()));
+    });
+}
+
+#[test]
+fn leaks_of_known_shapes_are_found_and_nothing_else() {
+    for role in ["shapes", "growth"] {
+        let output = super::child::run(role);
+        println!("{}", String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "{role}: {}", super::child::stderr(&output));
+    }
+}

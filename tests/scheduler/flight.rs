@@ -1,0 +1,298 @@
+//! The flight recorder: what a recording says is what happened, and its two written forms say the same.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use abaca::Runtime;
+use abaca::observe::flight::{self, Activity, Outcome, Recorder, Recording, Turn, Waker};
+
+pub(crate) fn runtime(workers: usize, recorder: Recorder) -> Runtime {
+    Runtime::builder().workers(workers).flight_recorder(recorder).build().unwrap()
+}
+
+/// The index of the fiber with this name.
+fn named(recording: &Recording, name: &str) -> usize {
+    let is = |fiber: &flight::Fiber| fiber.name.as_deref() == Some(name);
+    recording.fibers().iter().position(is).unwrap_or_else(|| panic!("{name} in {:?}", recording.fibers()))
+}
+
+fn turns_of(recording: &Recording, fiber: usize) -> Vec<Turn> {
+    recording.turns().iter().filter(|turn| turn.fiber == fiber).copied().collect()
+}
+
+fn outcomes(recording: &Recording, fiber: usize) -> Vec<Outcome> {
+    turns_of(recording, fiber).iter().map(|turn| turn.outcome).collect()
+}
+
+fn wakers_of(recording: &Recording, fiber: usize) -> Vec<Waker> {
+    recording.wakeups().iter().filter(|wakeup| wakeup.fiber == fiber).map(|wakeup| wakeup.by).collect()
+}
+
+pub(crate) fn spawn(name: &str, f: impl FnOnce() + Send + 'static) -> abaca::JoinHandle<()> {
+    abaca::Builder::new().name(name.into()).spawn(f).unwrap()
+}
+
+#[test]
+fn turns_waits_and_wakers_are_what_happened() {
+    let runtime = runtime(1, Recorder::new());
+    runtime.run(|| {
+        let (send, receive) = abaca::channel::bounded(1);
+        let reader = spawn("reader", move || _ = receive.recv().unwrap());
+        let yields = spawn("yields", || (0..3).for_each(|_| abaca::yield_now()));
+        let sleeps = spawn("sleeps", || abaca::sleep(Duration::from_millis(1)));
+        let joins = spawn("joins", || yields.join().unwrap());
+        // Each yield lets all of them run.
+        (0..8).for_each(|_| abaca::yield_now());
+        send.send(()).unwrap();
+        [reader, sleeps, joins].map(|fiber| fiber.join().unwrap());
+    });
+    let recording = runtime.recording().unwrap();
+    let [main, reader, yields, sleeps, joins] =
+        ["main", "reader", "yields", "sleeps", "joins"].map(|name| named(&recording, name));
+    assert_eq!(outcomes(&recording, reader), [Outcome::Parked("channel receive"), Outcome::Ended]);
+    assert_eq!(wakers_of(&recording, reader), [Waker::Fiber(main)]);
+    use Outcome::{Ended, Yielded};
+    assert_eq!(outcomes(&recording, yields), [Yielded, Yielded, Yielded, Ended]);
+    assert_eq!(wakers_of(&recording, yields), []);
+    assert_eq!(outcomes(&recording, sleeps), [Outcome::Parked("sleep"), Ended]);
+    assert_eq!(wakers_of(&recording, sleeps), [Waker::Timer]);
+    assert_eq!(outcomes(&recording, joins), [Outcome::Parked("join"), Ended]);
+    assert_eq!(wakers_of(&recording, joins), [Waker::Fiber(yields)], "it had ended by then");
+    for fiber in [reader, yields, sleeps, joins] {
+        let facts = &recording.fibers()[fiber];
+        assert_eq!(facts.spawned_by, Some(main));
+        assert!(facts.spawned <= facts.started && facts.started <= facts.ended && facts.ended.is_some());
+    }
+    check(&recording);
+}
+
+/// What holds for every recording: turns of a worker follow each other, a fiber is in one turn at a time, and a wake-up is not after
+/// its turn.
+fn check(recording: &Recording) {
+    for worker in 0..recording.workers() {
+        let turns: Vec<_> = recording.turns().iter().filter(|turn| turn.worker == worker).collect();
+        for pair in turns.windows(2) {
+            assert!(pair[0].begin <= pair[0].end && pair[0].end <= pair[1].begin, "{pair:?}");
+        }
+    }
+    for fiber in 0..recording.fibers().len() {
+        let turns = turns_of(recording, fiber);
+        for pair in turns.windows(2) {
+            assert!(pair[0].end <= pair[1].begin, "{pair:?}");
+            assert_ne!(pair[0].outcome, Outcome::Ended, "{pair:?}");
+        }
+    }
+    for wakeup in recording.wakeups() {
+        if let Some(turn) = wakeup.turn {
+            let turn = recording.turns()[turn];
+            assert_eq!(turn.fiber, wakeup.fiber);
+            assert!(wakeup.at <= turn.begin, "{wakeup:?} {turn:?}");
+        }
+    }
+}
+
+#[test]
+fn the_kernel_threads_and_other_workers_are_known_as_wakers() {
+    let runtime = runtime(1, Recorder::new());
+    runtime.run(|| {
+        let (mut near, mut far) = abaca::net::UnixStream::pair().unwrap();
+        let reads = spawn("reads", move || far.read_exact(&mut [0; 3]).unwrap());
+        let parks = spawn("parks", abaca::park);
+        while abaca::observe::metrics().unwrap().workers[0].fibers < 3 {
+            abaca::yield_now();
+        }
+        near.write_all(b"abc").unwrap();
+        let fiber = parks.fiber().clone();
+        std::thread::spawn(move || fiber.unpark()).join().unwrap();
+        parks.join().unwrap();
+        reads.join().unwrap();
+    });
+    let recording = runtime.recording().unwrap();
+    let [reads, parks, main] = ["reads", "parks", "main"].map(|name| named(&recording, name));
+    assert_eq!(wakers_of(&recording, parks), [Waker::Thread]);
+    let by_kernel = wakers_of(&recording, reads);
+    // A poller's thread is a thread like any other.
+    assert!(by_kernel == [Waker::Poller] || by_kernel == [Waker::Thread], "{by_kernel:?}");
+    let bytes = |fiber, is_read| {
+        let of_fiber = |it: &&flight::Transfer| it.fiber == fiber && it.is_read == is_read;
+        recording.transfers().iter().filter(of_fiber).map(|it| it.bytes).sum::<u64>()
+    };
+    assert_eq!((bytes(reads, true), bytes(main, false)), (3, 3));
+    check(&recording);
+}
+
+#[test]
+fn a_wake_up_from_worker_to_worker_has_its_waker() {
+    let runtime = runtime(2, Recorder::new());
+    runtime.run(|| {
+        let (here, there) = (Arc::new(AtomicBool::new(false)), abaca::current());
+        let other = spawn("other", {
+            let here = Arc::clone(&here);
+            move || {
+                here.store(true, SeqCst);
+                there.unpark();
+            }
+        });
+        // This worker is busy, so the other one takes the fiber.
+        while !here.load(SeqCst) {
+            std::hint::spin_loop();
+        }
+        abaca::park();
+        other.join().unwrap();
+    });
+    let recording = runtime.recording().unwrap();
+    let (main, other) = (named(&recording, "main"), named(&recording, "other"));
+    let workers: Vec<_> = [main, other].map(|fiber| turns_of(&recording, fiber)[0].worker).into();
+    assert_ne!(workers[0], workers[1]);
+    // It may have been woken before it parked: then nobody had to wake it.
+    assert!(wakers_of(&recording, main).iter().all(|by| *by == Waker::Fiber(other)));
+    let stolen = recording
+        .worker_events()
+        .iter()
+        .any(|it| matches!(it.activity, Activity::Stole(1.., victim) if victim == workers[0]));
+    assert!(stolen, "{:?}", recording.worker_events());
+    check(&recording);
+}
+
+#[test]
+fn marks_and_spans_belong_to_their_fiber() {
+    let runtime = runtime(1, Recorder::new());
+    runtime.run(|| {
+        let work = || {
+            let _outer = flight::span("request");
+            abaca::yield_now();
+            {
+                let _inner = flight::span("query");
+                abaca::yield_now();
+            }
+            flight::mark("done");
+            abaca::yield_now();
+        };
+        let fibers = [spawn("a", work), spawn("b", work)];
+        fibers.map(|fiber| fiber.join().unwrap());
+    });
+    let recording = runtime.recording().unwrap();
+    for name in ["a", "b"] {
+        let fiber = named(&recording, name);
+        let of_fiber: Vec<_> = recording.notes().iter().filter(|note| note.fiber == fiber).collect();
+        let texts: Vec<_> = of_fiber.iter().map(|note| &*note.text).collect();
+        assert_eq!(texts, ["request", "query", "done"]);
+        let [request, query, done] = of_fiber[..] else { unreachable!() };
+        assert!(request.begin <= query.begin && query.end <= request.end && query.begin < query.end);
+        assert!(done.begin == done.end && done.begin >= query.end && done.end <= request.end);
+    }
+}
+
+#[test]
+fn a_ring_that_has_gone_round_keeps_the_last_events() {
+    let runtime = runtime(1, Recorder::new().events(64));
+    runtime.run(|| {
+        let neighbour = spawn("neighbour", || (0..1000).for_each(|_| abaca::yield_now()));
+        (0..1000).for_each(|_| abaca::yield_now());
+        neighbour.join().unwrap();
+    });
+    let recording = runtime.recording().unwrap();
+    assert!((10..=64).contains(&recording.turns().len()), "{}", recording.turns().len());
+    assert!(recording.fibers().len() <= 2);
+    check(&recording);
+}
+
+#[test]
+fn recordings_are_made_while_fibers_start_wait_and_end_on_several_workers() {
+    let runtime = runtime(3, Recorder::new().events(256));
+    let stop = Arc::new(AtomicBool::new(false));
+    let busy: Vec<_> = (0..6)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            runtime.spawn(move || {
+                let (send, receive) = abaca::channel::bounded(1);
+                while !stop.load(SeqCst) {
+                    let send = send.clone();
+                    let child = abaca::spawn(move || send.send(()).unwrap());
+                    receive.recv().unwrap();
+                    child.join().unwrap();
+                    abaca::yield_now();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..200 {
+        let recording = runtime.recording().unwrap();
+        check(&recording);
+        recording.write_perfetto(std::io::sink()).unwrap();
+    }
+    stop.store(true, SeqCst);
+    busy.into_iter().for_each(|fiber| fiber.join().unwrap());
+}
+
+#[test]
+fn hooks_and_roaming_fibers_are_recorded_as_well() {
+    let runtime = Runtime::builder()
+        .workers(2)
+        .around_park(|park| park())
+        .flight_recorder(Recorder::new())
+        .build()
+        .unwrap();
+    runtime.run(|| {
+        let builder = abaca::Builder::new().name("roams".into());
+        #[expect(unsafe_code, reason = "a fiber that roams")]
+        // SAFETY: the fiber has nothing that is bound to a thread.
+        let roams = unsafe { builder.spawn_roaming_unchecked(|| (0..10).for_each(|_| abaca::yield_now())) };
+        roams.unwrap().join().unwrap();
+    });
+    let recording = runtime.recording().unwrap();
+    let roams = named(&recording, "roams");
+    assert_eq!(turns_of(&recording, roams).len(), 11);
+    assert_eq!(outcomes(&recording, roams)[10], Outcome::Ended);
+    check(&recording);
+}
+
+#[test]
+fn a_missed_deadline_and_a_panic_leave_recordings() {
+    let directory = std::env::temp_dir().join(format!("abaca-flight-dir-{}", std::process::id()));
+    std::fs::create_dir(&directory).unwrap();
+    let files = || {
+        let entries = std::fs::read_dir(&directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        entries.collect::<Vec<_>>()
+    };
+    let recorder = || Recorder::new().directory(&directory).on_panic(true).on_deadline(true);
+    let panicking = runtime(1, recorder());
+    panicking.run(|| {
+        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
+        // Soon after the one before: it leaves nothing.
+        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
+    });
+    let [trace, page] = ["pftrace", "html"]
+        .map(|form| files().iter().filter(|name| name.ends_with(&format!("panic.{form}"))).count());
+    assert_eq!((trace, page), (1, 1), "{:?}", files());
+    let late = runtime(1, recorder());
+    late.run(|| assert!(abaca::time::timeout(Duration::from_millis(1), abaca::park).is_err()));
+    // A thread of its own writes it, the page last.
+    while !files().iter().any(|name| name.ends_with("deadline.html")) {
+        std::thread::yield_now();
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn a_runtime_without_a_recorder_has_no_recording() {
+    let runtime = Runtime::builder().workers(1).build().unwrap();
+    if std::env::var_os("ABACA_RECORDER").is_none() {
+        assert!(runtime.recording().is_none());
+    }
+    assert!(flight::recording().is_none(), "this is a plain thread");
+}
+
+#[test]
+fn tracers_of_the_kernel_find_the_probe_in_the_program() {
+    if !cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        return;
+    }
+    let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    let note = b"abaca\0event\08@";
+    assert!(program.windows(note.len()).any(|bytes| bytes == note), "a note of the kind stapsdt");
+}

@@ -1,0 +1,122 @@
+//! The written forms of a recording: a trace of Perfetto, and a page for a browser.
+
+use std::time::Duration;
+
+use abaca::observe::flight::{self, Activity, Recorder, Recording};
+
+use super::flight::{runtime, spawn};
+use super::protobuf::{Field, fields};
+
+/// A recording with a bit of everything.
+fn sample() -> Recording {
+    let runtime = runtime(2, Recorder::new());
+    runtime.run(|| {
+        let (send, receive) = abaca::channel::bounded(0);
+        let reader = spawn("</script>\"reader", move || {
+            let _span = flight::span("reads <all>");
+            receive.iter().for_each(|()| ());
+        });
+        (0..5).for_each(|_| send.send(()).unwrap());
+        drop(send);
+        reader.join().unwrap();
+        abaca::sleep(Duration::from_millis(2));
+    });
+    runtime.recording().unwrap()
+}
+
+/// The only field with this number.
+fn get(message: &[u8], number: u64) -> Option<Field<'_>> {
+    fields(message).into_iter().find(|(field, _)| *field == number).map(|(_, value)| value)
+}
+
+#[test]
+fn the_trace_has_what_perfetto_wants_by_field_numbers() {
+    let recording = sample();
+    let mut trace = Vec::new();
+    recording.write_perfetto(&mut trace).unwrap();
+    let (mut tracks, mut depth) = (Vec::new(), std::collections::BTreeMap::<u64, i32>::new());
+    let (mut flows, mut flow_ends, mut names, mut last, mut slices) = (vec![], vec![], vec![], 0, 0);
+    for (number, packet) in fields(&trace) {
+        assert_eq!(number, 1, "a trace is packets");
+        let packet = packet.bytes();
+        assert_eq!(get(packet, 10).unwrap().number(), 1, "of one sequence");
+        if let Some(track) = get(packet, 60) {
+            tracks.push(get(track.bytes(), 1).unwrap().number());
+            continue;
+        }
+        let time = get(packet, 8).unwrap().number();
+        assert!(time >= last, "in order of time");
+        last = time;
+        let event = get(packet, 11).unwrap().bytes();
+        let track = get(event, 11).unwrap().number();
+        assert!(tracks.contains(&track), "track {track} was described");
+        let depth = depth.entry(track).or_default();
+        match get(event, 9).unwrap().number() {
+            1 => {
+                (*depth, slices) = (*depth + 1, slices + 1);
+                names.push(String::from_utf8(get(event, 23).unwrap().bytes().to_vec()).unwrap());
+            }
+            2 => *depth -= 1,
+            3 => {}
+            other => panic!("an event of type {other}"),
+        }
+        assert!((0..=1).contains(depth), "slices of a track do not overlap");
+        flows.extend(fields(event).iter().filter(|(field, _)| *field == 47).map(|(_, id)| id.fixed()));
+        flow_ends.extend(fields(event).iter().filter(|(field, _)| *field == 48).map(|(_, id)| id.fixed()));
+    }
+    assert!(depth.values().all(|depth| *depth == 0), "each slice ends");
+    let sleeps =
+        recording.worker_events().iter().filter(|it| matches!(it.activity, Activity::Slept(_))).count();
+    let spans = recording.notes().iter().filter(|note| note.end > note.begin).count();
+    assert_eq!(slices, recording.turns().len() + sleeps + spans);
+    assert!(
+        names.iter().any(|name| name.starts_with("</script>\"reader #"))
+            && names.iter().any(|name| name == "reads <all>")
+    );
+    let led = recording.wakeups().iter().filter(|wakeup| wakeup.turn.is_some()).count();
+    flows.sort_unstable();
+    flow_ends.sort_unstable();
+    assert_eq!(flows.len(), led);
+    assert_eq!(flows, flow_ends, "each flow has its two ends");
+}
+
+/// Renders the page, if this machine has a browser. Prints why not otherwise.
+fn render(page: &std::path::Path, width: u32) -> Option<String> {
+    let browser = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| {
+        std::process::Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success())
+    });
+    let Some(browser) = browser else {
+        println!("no Chromium here: the page was not rendered");
+        return None;
+    };
+    let profile = page.with_extension(format!("profile{width}"));
+    let output = std::process::Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=2000"])
+        .arg(format!("--window-size={width},800"))
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .unwrap();
+    let _ = std::fs::remove_dir_all(profile);
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn the_page_is_one_file_that_draws_itself_in_a_browser() {
+    let recording = sample();
+    let page = std::env::temp_dir().join(format!("abaca-flight-{}.html", std::process::id()));
+    recording.save(&page).unwrap();
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert_eq!(text.matches("</script>").count(), 1, "no name ends the script");
+    for outside in ["http://", "https://", "src=", "@import", "url("] {
+        assert!(!text.contains(outside), "the page needs {outside}");
+    }
+    if let Some(dom) = render(&page, 390) {
+        assert!(dom.contains("data-ready=\"yes\""), "the script has run to its end:\n{dom}");
+        let summary =
+            format!("2 workers, {} fibers, {} turns", recording.fibers().len(), recording.turns().len());
+        assert!(dom.contains(&summary), "{summary}");
+        assert!(dom.contains("&lt;/script&gt;\"reader #") && dom.contains("reads &lt;all&gt;"));
+    }
+    std::fs::remove_file(page).unwrap();
+}

@@ -1,0 +1,106 @@
+//! `libabaca_preload.so`: programs in C, built by the test where there is a compiler, run with it and without.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The library, which cargo has built beside the tests since they depend on it.
+pub(crate) fn library() -> PathBuf {
+    let here = std::env::current_exe().expect("the tests have a file");
+    let library = here.with_file_name("libabaca_preload.so");
+    assert!(library.exists(), "{} was not built", library.display());
+    library
+}
+
+/// Builds `source`, a file beside this one, and returns the program; `None` without a compiler.
+pub(crate) fn build(source: &str) -> Option<PathBuf> {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(source.trim_end_matches(".c"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("preload").join(source);
+    let built = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&program).arg(source).status();
+    match built {
+        Ok(status) => {
+            assert!(status.success(), "the program does not compile");
+            Some(program)
+        }
+        Err(error) => {
+            eprintln!("skipped, there is no C compiler: {error}");
+            None
+        }
+    }
+}
+
+fn run(program: &Path, workers: Option<&str>) -> Output {
+    let mut command = Command::new(program);
+    if let Some(workers) = workers {
+        command.env("LD_PRELOAD", library()).env("ABACA_WORKERS", workers);
+    }
+    command.output().expect("the program runs")
+}
+
+/// What a program has printed, without its order, which threads leave open.
+fn lines(output: &Output) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn pthreads_and_c11s_functions_answer_as_libcs() {
+    let Some(program) = build("pthreads.c") else { return };
+    let on_threads = run(&program, None);
+    assert!(on_threads.status.success(), "{on_threads:?}");
+    for workers in ["1", "3"] {
+        let on_fibers = run(&program, Some(workers));
+        let errors = String::from_utf8_lossy(&on_fibers.stderr);
+        assert_eq!(lines(&on_fibers), lines(&on_threads), "on {workers} workers: {errors}");
+        assert_eq!((on_fibers.status, &*errors), (on_threads.status, ""));
+    }
+}
+
+/// How many connections are open at once: more than a small number of threads.
+const CONNECTIONS: usize = 300;
+
+/// Lets `program` serve all connections at once. Returns its last line, and how many threads of the kernel it had meanwhile.
+fn serve(program: &Path, workers: Option<&str>) -> (String, usize) {
+    let mut command = Command::new(program);
+    if let Some(workers) = workers {
+        command.env("LD_PRELOAD", library()).env("ABACA_WORKERS", workers);
+    }
+    let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(server.stdout.take().unwrap()).lines();
+    let port: u16 = output.next().unwrap().unwrap().parse().unwrap();
+    let mut clients: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            (stream.try_clone().unwrap(), BufReader::new(stream).lines())
+        })
+        .collect();
+    let mut numbers = Vec::new();
+    for round in 0..3 {
+        clients.iter_mut().for_each(|(stream, _)| writeln!(stream, "round {round}").unwrap());
+        for (_, lines) in &mut clients {
+            let answer = lines.next().unwrap().unwrap();
+            let number = answer.strip_prefix(&format!("round {round} is line ")).unwrap();
+            numbers.push(number.parse::<usize>().unwrap());
+        }
+    }
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap().count();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(1..=3 * CONNECTIONS), "each line is counted once");
+    writeln!(clients[0].0, "end").unwrap();
+    let last = output.next().unwrap().unwrap();
+    assert!(server.wait().unwrap().success());
+    (last, threads)
+}
+
+#[test]
+fn a_servers_threads_are_fibers_of_two_workers() {
+    let Some(program) = build("server.c") else { return };
+    let (said, threads) = serve(&program, None);
+    assert!(threads > CONNECTIONS, "{threads} threads");
+    let (said_on_fibers, threads) = serve(&program, Some("2"));
+    assert_eq!(said_on_fibers, said);
+    assert!(threads < 100, "{threads} threads");
+}

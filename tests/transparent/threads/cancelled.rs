@@ -1,0 +1,88 @@
+//! Cancellation, deadlines and the end of the runtime, in sleeps and at locks.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use abaca::time::timeout;
+
+use crate::support::on_one_worker;
+
+const LONG: Duration = Duration::from_secs(3600);
+const SHORT: Duration = Duration::from_millis(2);
+
+#[test]
+fn a_deadline_ends_a_sleep() {
+    on_one_worker(|| {
+        let late = timeout(SHORT, || thread::sleep(LONG));
+        assert!(late.is_err());
+        // Afterwards a sleep lasts again.
+        let begin = Instant::now();
+        thread::sleep(SHORT);
+        assert!(begin.elapsed() >= SHORT);
+    });
+}
+
+#[test]
+fn a_cancelled_fiber_does_not_sleep_on_and_others_run() {
+    on_one_worker(|| {
+        let (sender, receiver) = mpsc::channel();
+        let fiber = abaca::spawn(move || {
+            sender.send("begun").unwrap();
+            // It takes no notice of being cancelled, but for its sleeps, which are short then.
+            (0..100).for_each(|_| thread::sleep(LONG));
+            sender.send("through").unwrap();
+        });
+        assert_eq!(receiver.recv().unwrap(), "begun");
+        fiber.cancel();
+        assert_eq!(receiver.recv().unwrap(), "through");
+        fiber.join().unwrap();
+    });
+}
+
+#[test]
+fn a_wait_for_a_lock_or_a_message_goes_on_over_a_deadline() {
+    on_one_worker(|| {
+        let mutex = Arc::new(Mutex::new(1));
+        let (sender, receiver) = mpsc::channel();
+        let theirs = mutex.clone();
+        let (ready, is_ready) = mpsc::channel();
+        let holder = abaca::spawn(move || {
+            let guard = theirs.lock().unwrap();
+            ready.send(()).unwrap();
+            thread::sleep(5 * SHORT);
+            drop(guard);
+            thread::sleep(5 * SHORT);
+            sender.send(2).unwrap();
+        });
+        is_ready.recv().unwrap();
+        let mut seen = Vec::new();
+        let result = timeout(SHORT, || {
+            seen.push(*mutex.lock().unwrap());
+            seen.push(receiver.recv().unwrap());
+        });
+        assert!(result.is_ok(), "nothing of it was cancelled");
+        assert_eq!(seen, [1, 2]);
+        holder.join().unwrap();
+    });
+}
+
+#[test]
+fn the_end_of_the_runtime_ends_sleeps() {
+    let (sender, receiver) = mpsc::channel();
+    let begin = Instant::now();
+    on_one_worker(move || {
+        for _ in 0..10 {
+            let sender = sender.clone();
+            abaca::spawn(move || {
+                sender.send(()).unwrap();
+                thread::sleep(LONG);
+                // Nobody may be there any more.
+                let _ = sender.send(());
+            });
+        }
+        (0..10).for_each(|_| receiver.recv().unwrap());
+    });
+    assert!(begin.elapsed() < LONG);
+}

@@ -1,0 +1,190 @@
+//! std::thread, unmodified: each thread is a fiber.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, Builder};
+use std::time::{Duration, Instant};
+
+use super::{as_on_threads, spawn, until};
+
+#[test]
+fn results_and_panics_come_through_the_join() {
+    let _same = as_on_threads(|| {
+        let seven = spawn(|| 7).join().unwrap();
+        let payload = spawn(|| panic!("no luck")).join().unwrap_err();
+        let id = thread::current().id();
+        let other = spawn(|| thread::current().id()).join().unwrap();
+        (seven, payload.downcast_ref::<&str>().copied(), id == other, thread::panicking())
+    });
+}
+
+#[test]
+fn a_name_is_std_s_and_pthread_s() {
+    let _same = as_on_threads(|| {
+        let builder = Builder::new().name("worker bee".into());
+        let body = || {
+            let mut name = [0_u8; 16];
+            #[expect(unsafe_code, reason = "calls libc")]
+            // SAFETY: the buffer is large enough.
+            let error =
+                unsafe { libc::pthread_getname_np(libc::pthread_self(), name.as_mut_ptr().cast(), 16) };
+            (thread::current().name().map(str::to_owned), error, name)
+        };
+        let thread = if abaca::hook::on_fiber() {
+            builder.spawn(body)
+        } else {
+            abaca_transparent::as_kernel_threads(|| builder.spawn(body))
+        };
+        thread.unwrap().join().unwrap()
+    });
+}
+
+#[test]
+fn threads_park_and_are_unparked() {
+    let _same = as_on_threads(|| {
+        let (sender, receiver) = mpsc::channel();
+        let parked = spawn(move || {
+            sender.send(thread::current()).unwrap();
+            thread::park();
+            thread::park_timeout(Duration::from_secs(100));
+            thread::park_timeout(Duration::from_millis(1));
+            "unparked"
+        });
+        let thread = receiver.recv().unwrap();
+        thread.unpark();
+        let again = spawn(move || {
+            thread::sleep(Duration::from_millis(2));
+            thread.unpark();
+        });
+        // The first token may be taken for both.
+        let result = loop {
+            if parked.is_finished() {
+                break parked.join().unwrap();
+            }
+            parked.thread().unpark();
+            thread::yield_now();
+        };
+        again.join().unwrap();
+        result
+    });
+}
+
+#[test]
+fn scoped_threads_borrow() {
+    let _same = as_on_threads(|| {
+        let mut numbers = vec![1, 2, 3];
+        let total = AtomicU32::new(0);
+        let mut run = || {
+            thread::scope(|scope| {
+                for number in &mut numbers {
+                    let total = &total;
+                    scope.spawn(move || {
+                        thread::sleep(Duration::from_millis(1));
+                        *number *= 2;
+                        total.fetch_add(*number, Ordering::Relaxed);
+                    });
+                }
+            });
+        };
+        if abaca::hook::on_fiber() {
+            run()
+        } else {
+            abaca_transparent::as_kernel_threads(&mut run)
+        }
+        (numbers, total.into_inner())
+    });
+}
+
+#[test]
+fn thread_locals_are_a_threads_own_and_dropped_before_the_join_returns() {
+    static DROPPED: AtomicU32 = AtomicU32::new(0);
+    struct Counts(u32);
+    impl Drop for Counts {
+        fn drop(&mut self) {
+            // A destructor may block.
+            thread::sleep(Duration::from_micros(50));
+            DROPPED.fetch_add(self.0, Ordering::Relaxed);
+        }
+    }
+    thread_local! {
+        static PLAIN: Cell<u32> = const { Cell::new(5) };
+        static LIST: RefCell<Vec<Counts>> = const { RefCell::new(Vec::new()) };
+    }
+    let _same = as_on_threads(|| {
+        DROPPED.store(0, Ordering::Relaxed);
+        let threads: Vec<_> = (0..50)
+            .map(|n| {
+                spawn(move || {
+                    let before = PLAIN.replace(n);
+                    LIST.with_borrow_mut(|list| list.push(Counts(1)));
+                    thread::yield_now();
+                    LIST.with_borrow_mut(|list| list.push(Counts(1)));
+                    (before, PLAIN.get() == n)
+                })
+            })
+            .collect();
+        let results: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        (results, DROPPED.load(Ordering::Relaxed))
+    });
+}
+
+#[test]
+fn sleeps_last_and_are_made_side_by_side() {
+    let _same = as_on_threads(|| {
+        let begin = Instant::now();
+        let threads: Vec<_> = (0..200).map(|_| spawn(|| thread::sleep(Duration::from_millis(20)))).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let took = begin.elapsed();
+        assert!(took >= Duration::from_millis(20));
+        took < Duration::from_secs(4)
+    });
+}
+
+#[test]
+fn detached_threads_go_on() {
+    static ENDED: AtomicU32 = AtomicU32::new(0);
+    let _same = as_on_threads(|| {
+        ENDED.store(0, Ordering::Relaxed);
+        for _ in 0..20 {
+            drop(spawn(|| {
+                thread::sleep(Duration::from_millis(1));
+                ENDED.fetch_add(1, Ordering::Relaxed);
+            }));
+        }
+        until(|| ENDED.load(Ordering::Relaxed) == 20);
+        thread::available_parallelism().unwrap()
+    });
+}
+
+#[test]
+fn plain_threads_make_fibers_on_the_processs_runtime() {
+    abaca_transparent::threads_are_fibers().unwrap();
+    let threads: Vec<_> = (0..100)
+        .map(|n| {
+            thread::spawn(move || {
+                assert!(abaca::hook::on_fiber());
+                thread::spawn(move || n).join().unwrap()
+            })
+        })
+        .collect();
+    assert_eq!(threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>(), 4950);
+}
+
+#[test]
+fn the_stack_is_as_large_as_asked_for() {
+    fn depth(n: u32) -> u32 {
+        let page = std::hint::black_box([n; 1024]);
+        if n == 0 { page[5] } else { depth(n - 1) + page[6] / page[7] }
+    }
+    let _same = as_on_threads(|| {
+        let builder = Builder::new().stack_size(16 * 1024 * 1024);
+        let body = || depth(2000);
+        let thread = if abaca::hook::on_fiber() {
+            builder.spawn(body)
+        } else {
+            abaca_transparent::as_kernel_threads(|| builder.spawn(body))
+        };
+        thread.unwrap().join().unwrap()
+    });
+}

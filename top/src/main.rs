@@ -1,0 +1,221 @@
+//! abaca-top: a view of a running abaca program, over the socket that
+//! `abaca::runtime::Builder::observe_at` (or the environment variable `ABACA_OBSERVE`) opens.
+
+mod app;
+mod client;
+mod draw;
+mod model;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use serde_json::Value;
+
+use crate::app::{App, Request};
+use crate::client::{Client, ClientError};
+use crate::model::Look;
+
+const USAGE: &str = "\
+usage: abaca-top [--json] [--interval SECONDS] SOCKET
+  SOCKET              where the program listens: runtime::Builder::observe_at, or ABACA_OBSERVE
+  --json              one look, as JSON on the standard output: {\"metrics\": .., \"dump\": ..}
+  --interval SECONDS  the time between two looks (1)
+keys: 1 fibers, 2 holders, 3 reasons, s sort, / filter, f freeze, enter stack, w save, q quit";
+
+struct Options {
+    socket: PathBuf,
+    json: bool,
+    interval: Duration,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
+        let (mut socket, mut json, mut interval) = (None, false, Duration::from_secs(1));
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--json" => json = true,
+                "--interval" => {
+                    interval = Duration::try_from_secs_f64(arguments.next()?.parse().ok()?).ok()?
+                }
+                flag if flag.starts_with("--") => return None,
+                _ if socket.is_some() => return None,
+                path => socket = Some(path.into()),
+            }
+        }
+        Some(Self { socket: socket?, json, interval })
+    }
+}
+
+fn main() -> ExitCode {
+    let Some(options) = Options::parse(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let client = match Client::connect(&options.socket) {
+        Ok(client) => client,
+        Err(error) => {
+            eprintln!("abaca-top: no program listens at {}: {error}", options.socket.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = if options.json { print_json(client) } else { watch(client, options.interval) };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("abaca-top: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_json(mut client: Client) -> Result<(), ClientError> {
+    let (metrics, dump) = (client.ask("metrics")?, client.ask("dump")?);
+    println!("{}", as_one(&metrics, &dump));
+    Ok(())
+}
+
+/// Both answers as one value.
+fn as_one(metrics: &[u8], dump: &[u8]) -> String {
+    let text = String::from_utf8_lossy;
+    format!("{{\"metrics\":{},\"dump\":{}}}", text(metrics), text(dump))
+}
+
+/// What the thread that talks with the program does.
+enum Order {
+    Look,
+    /// Save the last look, and a recording if there is one.
+    Save,
+}
+
+/// What comes of it.
+enum Report {
+    Look(Value, Value),
+    Message(String),
+    Gone(ClientError),
+}
+
+/// Talks with the program, so that keys are answered meanwhile.
+fn talk(mut client: Client, orders: &Receiver<Order>, reports: &Sender<Report>) {
+    let mut last = None;
+    for order in orders {
+        let report = match order {
+            Order::Look => look(&mut client, &mut last),
+            Order::Save => save(&mut client, last.as_ref()),
+        };
+        let is_gone = matches!(report, Ok(Report::Gone(_)) | Err(_));
+        let report = report.unwrap_or_else(Report::Gone);
+        if reports.send(report).is_err() || is_gone {
+            return;
+        }
+    }
+}
+
+fn look(client: &mut Client, last: &mut Option<(Vec<u8>, Vec<u8>)>) -> Result<Report, ClientError> {
+    let (metrics, dump) = (client.ask("metrics")?, client.ask("dump")?);
+    let parse = |bytes: &[u8]| {
+        serde_json::from_slice(bytes).map_err(|error| ClientError::Refused(format!("no JSON: {error}")))
+    };
+    let report = Report::Look(parse(&metrics)?, parse(&dump)?);
+    *last = Some((metrics, dump));
+    Ok(report)
+}
+
+fn save(client: &mut Client, last: Option<&(Vec<u8>, Vec<u8>)>) -> Result<Report, ClientError> {
+    let Some((metrics, dump)) = last else { return Ok(Report::Message("nothing to save yet".into())) };
+    let seconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let stem = format!("abaca-top-{seconds}");
+    let mut saved = vec![(format!("{stem}.json"), as_one(metrics, dump).into_bytes())];
+    match client.ask("recording html") {
+        Ok(page) => saved.push((format!("{stem}.html"), page)),
+        Err(ClientError::Refused(_)) => {}
+        Err(error) => return Err(error),
+    }
+    for (name, bytes) in &saved {
+        if let Err(error) = fs::write(name, bytes) {
+            return Ok(Report::Message(format!("cannot write {name}: {error}")));
+        }
+    }
+    let names: Vec<_> = saved.into_iter().map(|(name, _)| name).collect();
+    Ok(Report::Message(format!("saved {}", names.join(" and "))))
+}
+
+fn watch(client: Client, interval: Duration) -> Result<(), ClientError> {
+    let ((orders, to_do), (done, reports)) = (channel(), channel());
+    // It ends with the process: it may be waiting for an answer.
+    thread::spawn(move || talk(client, &to_do, &done));
+    let mut terminal = ratatui::try_init()?;
+    let result = show(&mut terminal, interval, &orders, &reports);
+    ratatui::restore();
+    result
+}
+
+fn show(
+    terminal: &mut DefaultTerminal,
+    interval: Duration,
+    orders: &Sender<Order>,
+    reports: &Receiver<Report>,
+) -> Result<(), ClientError> {
+    let mut app = App::new();
+    // The thread is there until it has reported why not.
+    let order = |order| _ = orders.send(order);
+    order(Order::Look);
+    let (mut asked, mut is_asking, mut due) = (Instant::now(), true, Instant::now());
+    loop {
+        match reports.try_recv() {
+            Ok(Report::Look(metrics, dump)) => {
+                if !app.is_frozen {
+                    app.show(Look::new(&metrics, &dump, app.look.as_ref()));
+                }
+                is_asking = false;
+                // A program with very many fibers is not kept busy with us.
+                due = Instant::now() + interval.max(asked.elapsed() * 4);
+            }
+            Ok(Report::Message(message)) => app.message = message,
+            Ok(Report::Gone(error)) => return Err(error),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        }
+        if !is_asking && !app.is_frozen && Instant::now() >= due {
+            order(Order::Look);
+            (is_asking, asked) = (true, Instant::now());
+        }
+        terminal.draw(|frame| draw::draw(frame, &app))?;
+        if event::poll(Duration::from_millis(50))?
+            && let Event::Key(key) = event::read()?
+            && key.kind == KeyEventKind::Press
+        {
+            app.message.clear();
+            match app.press(key) {
+                Request::None => {}
+                Request::Quit => return Ok(()),
+                Request::Save => order(Order::Save),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_understood() {
+        let parse = |line: &str| Options::parse(line.split_whitespace().map(str::to_owned));
+        let options = parse("--interval 0.5 /run/x --json").unwrap();
+        assert!(options.json && options.interval == Duration::from_millis(500));
+        assert_eq!(options.socket, PathBuf::from("/run/x"));
+        assert!(
+            ["", "a b", "--what x", "--interval x y", "--interval -1 y"]
+                .iter()
+                .all(|line| parse(line).is_none())
+        );
+    }
+}

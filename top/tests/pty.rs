@@ -1,0 +1,223 @@
+//! The view in a pseudo-terminal, on a program that runs here: what is seen, and what keys do.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use abaca::Runtime;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+/// How long something may take to be seen: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program that is observed: a lock that a parked fiber holds, and two that wait for it.
+struct Program {
+    runtime: Runtime,
+    directory: PathBuf,
+}
+
+impl Program {
+    fn new(name: &str) -> Self {
+        let directory = std::env::temp_dir().join(format!("abaca-top-{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let recorder = abaca::observe::flight::Recorder::new();
+        let builder =
+            Runtime::builder().workers(2).observe_at(directory.join("socket")).flight_recorder(recorder);
+        let runtime = builder.build().unwrap();
+        let lock = Arc::new(abaca::sync::Mutex::new(()));
+        let spawn = |name: &str, f: Box<dyn FnOnce() + Send>| {
+            let name = name.to_owned();
+            runtime.run(move || _ = abaca::Builder::new().name(name).spawn(f).unwrap());
+        };
+        let (held, is_held) = std::sync::mpsc::channel();
+        spawn("holder", {
+            let lock = Arc::clone(&lock);
+            Box::new(move || {
+                let _lock = lock.lock();
+                held.send(()).unwrap();
+                abaca::park();
+            })
+        });
+        is_held.recv().unwrap();
+        for name in ["first", "second"] {
+            let lock = Arc::clone(&lock);
+            spawn(name, Box::new(move || drop(lock.lock())));
+        }
+        // Fibers that have not started are in no dump.
+        while runtime.metrics().parked.iter().map(|(_, count)| count).sum::<u64>() < 3 {
+            thread::yield_now();
+        }
+        Self { runtime, directory }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.join("socket")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// abaca-top in a terminal of its own.
+struct Top {
+    child: Child,
+    keys: File,
+    screen: Arc<Mutex<vt100::Parser>>,
+}
+
+impl Top {
+    fn start(socket: &Path, directory: &Path) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let size = Winsize { ws_row: 30, ws_col: 140, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let terminal =
+            open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let side = || Stdio::from(terminal.try_clone().unwrap());
+        let child = Command::new(env!("CARGO_BIN_EXE_abaca-top"))
+            .args(["--interval", "0.05"])
+            .arg(socket)
+            .current_dir(directory)
+            .env("TERM", "xterm-256color")
+            .stdin(side())
+            .stdout(side())
+            .stderr(side())
+            .spawn()
+            .unwrap();
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(30, 140, 0)));
+        let mut output = File::from(master.try_clone().unwrap());
+        let reading = Arc::clone(&screen);
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // At its end the other side is closed, which is an error here.
+            while let Ok(length @ 1..) = output.read(&mut bytes) {
+                reading.lock().unwrap().process(&bytes[..length]);
+            }
+        });
+        Self { child, keys: File::from(master), screen }
+    }
+
+    fn text(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Waits until the screen is as it should be.
+    fn wait_until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let began = Instant::now();
+        loop {
+            let text = self.text();
+            if is_so(&text) {
+                return text;
+            }
+            assert!(began.elapsed() < PATIENCE, "{what}:\n{text}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+}
+
+impl Drop for Top {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_view_shows_fibers_holders_and_stacks_and_obeys_keys() {
+    let program = Program::new("view");
+    let mut top = Top::start(&program.socket(), &program.directory);
+    let text = top.wait_until("the fibers are listed", |text| text.contains("second"));
+    for part in ["3 fibers", "worker", "holder", "first", "mutex", "held by", "park", "pty.rs"] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    top.press("2");
+    let text = top.wait_until("holders", |text| text.contains("fibers that others wait for: 1"));
+    assert!(text.contains("park for"), "the holder is parked itself:\n{text}");
+    top.press("3");
+    top.wait_until("reasons", |text| text.contains("states and reasons: 2") && text.contains("mutex"));
+    // The most frequent reason is selected: its fibers are shown.
+    top.press("\r");
+    top.wait_until("a filter", |text| text.contains("fibers by longest wait: 2, filter: mutex"));
+    top.press("\u{1b}");
+    top.wait_until("no filter", |text| text.contains("fibers by longest wait: 3"));
+    top.press("/second\r");
+    top.wait_until("a typed filter", |text| text.contains("fibers by longest wait: 1, filter: second"));
+    top.press("\r");
+    let text = top.wait_until("a stack", |text| text.contains("stack of fiber"));
+    assert!(text.contains("waits for") && text.contains("bytes of stack in use"), "{text}");
+    top.press("\u{1b}");
+    top.wait_until("the list again", |text| !text.contains("stack of fiber"));
+    // One after the other: together they would be Alt-S.
+    top.press("\u{1b}");
+    top.wait_until("no filter", |text| text.contains("fibers by longest wait: 3"));
+    top.press("s");
+    top.wait_until("another order", |text| text.contains("fibers by id: 3"));
+    top.press("f");
+    top.wait_until("frozen", |text| text.contains("FROZEN"));
+    program.runtime.run(|| _ = abaca::Builder::new().name("newcomer".into()).spawn(abaca::park));
+    top.press("w");
+    let text = top.wait_until("saved", |text| text.contains("saved abaca-top-"));
+    assert!(text.contains(".json and abaca-top-") && !text.contains("newcomer"), "{text}");
+    let saved: Vec<_> =
+        fs::read_dir(&program.directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(saved.iter().filter(|name| name.to_string_lossy().ends_with(".html")).count(), 1, "{saved:?}");
+    top.press("f");
+    top.wait_until("thawed", |text| text.contains("newcomer") && !text.contains("FROZEN"));
+    top.press("q");
+    assert!(top.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_program_that_ends_ends_the_view_with_a_message() {
+    let program = Program::new("ends");
+    let mut top = Top::start(&program.socket(), &program.directory);
+    top.wait_until("the fibers are listed", |text| text.contains("second"));
+    drop(program);
+    assert_eq!(top.child.wait().unwrap().code(), Some(1));
+    top.wait_until("why", |text| text.contains("abaca-top: the program does not answer"));
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_abaca-top")).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn scripts_get_one_look_as_json() {
+    let program = Program::new("json");
+    let (code, out, err) = run(&["--json", program.socket().to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{err}");
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["metrics"]["abaca_fibers"], 3);
+    let names =
+        json["dump"]["fibers"].as_array().unwrap().iter().map(|fiber| fiber["name"].as_str().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    // A dump is of all runtimes of the process, and other tests have theirs.
+    names.dedup();
+    assert_eq!(names, ["first", "holder", "second"]);
+}
+
+#[test]
+fn a_socket_that_nobody_listens_at_and_a_wrong_command_line_are_errors() {
+    let (code, _, err) = run(&["/nowhere/at/all"]);
+    assert!(code == Some(1) && err.contains("no program listens at /nowhere/at/all"), "{err}");
+    let (code, _, err) = run(&["--what"]);
+    assert!(code == Some(2) && err.starts_with("usage:"), "{err}");
+}
