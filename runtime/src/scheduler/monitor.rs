@@ -191,8 +191,10 @@ impl Progress {
         let stands_for = |period: Duration| now_ns - self.looked_ns >= period.as_nanos() as u64 * 3 / 4;
         // One that computes may only lack a processor, and yet another thread would make that worse.
         let is_blocked = || matches!(thread_state::of(worker.thread_id()), ThreadState::InCall(_));
-        // Another worker may be looked at more often than this one.
-        if !stands_for(HANDOFF_PERIOD) && !(self.soon_looks > 0 && stands_for(ROW_PERIOD) && is_blocked()) {
+        let is_due =
+            stands_for(HANDOFF_PERIOD) || (self.soon_looks > 0 && stands_for(ROW_PERIOD) && is_blocked());
+        if !is_due {
+            // Another worker is looked at more often than this one.
             return true;
         }
         if worker.position().fiber().is_none() {
