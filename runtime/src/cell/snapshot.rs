@@ -101,7 +101,7 @@ impl HeaderSnapshot {
                 since: Wait::since_of(wait),
                 waiter: (&raw const (*copy).waiting).cast::<*const Waiter>().read(),
                 spawn_site: (&raw const (*copy).spawn_site).cast::<usize>().read(),
-                next: (*(&raw const (*copy).live)).next(),
+                next: (&raw const (*copy).live).as_ref().map_or(std::ptr::null(), Links::next),
             })
         }
     }

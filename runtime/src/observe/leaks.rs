@@ -142,8 +142,17 @@ fn find() -> Leaks {
 
 type Site = (&'static Location<'static>, &'static str);
 
-/// The counts of the last look: how many there are, for how many looks they have grown, and how many there were before.
-static SITES: Mutex<Option<HashMap<Site, (usize, u32, usize)>>> = Mutex::new(None);
+/// What the last look saw of a site.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    fibers: usize,
+    /// For how many looks in a row there were more than before.
+    looks: u32,
+    /// How many there were before that.
+    before: usize,
+}
+
+static SITES: Mutex<Option<HashMap<Site, Seen>>> = Mutex::new(None);
 
 fn growth(dump: &Dump) -> Vec<Growth> {
     let mut counts: HashMap<Site, (usize, &FiberDump)> = HashMap::new();
@@ -158,10 +167,10 @@ fn growth(dump: &Dump) -> Vec<Growth> {
     let mut now = HashMap::new();
     for (site, (fibers, sample)) in counts {
         let (looks, before) = match earlier.get(&site) {
-            Some((then, looks, before)) if fibers > *then => (looks + 1, *before),
+            Some(last) if fibers > last.fibers => (last.looks + 1, last.before),
             _ => (0, fibers),
         };
-        now.insert(site, (fibers, looks, before));
+        now.insert(site, Seen { fibers, looks, before });
         if looks >= GROWING_LOOKS && fibers >= MANY {
             let (spawn_site, reason) = site;
             growing.push(Growth { spawn_site, reason, fibers, before, sample: sample.clone() });
