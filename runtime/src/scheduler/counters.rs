@@ -118,7 +118,9 @@ mod tests {
     #[test]
     fn times_fall_into_the_bucket_whose_bound_they_do_not_exceed() {
         let histogram = Histogram::default();
-        [0, 256, 257, Histogram::bound_ns(BOUNDS - 1), u64::MAX / 2].map(|ns| histogram.add(ns));
+        [0, 256, 257, Histogram::bound_ns(BOUNDS - 1), u64::MAX / 2]
+            .into_iter()
+            .for_each(|ns| histogram.add(ns));
         let (buckets, _) = histogram.read();
         assert_eq!((buckets[0], buckets[1], buckets[BOUNDS - 1], buckets[BOUNDS]), (2, 1, 1, 1));
     }
