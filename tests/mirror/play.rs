@@ -75,7 +75,12 @@ fn furnish(folder: &Path) -> io::Result<()> {
 
 fn play_one(program: &Path, folder: &Path, number: usize, place: Place) -> Ending {
     furnish(folder).expect("the target directory is writable");
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    // `libabaca_preload.so`, whose fibers the threads of the example are then.
+    if let Some(library) = std::env::var_os("MIRROR_PRELOAD") {
+        command.env("LD_PRELOAD", library);
+    }
+    let mut child = command
         .arg(number.to_string())
         .arg(format!("{place:?}").to_lowercase())
         .current_dir(folder)

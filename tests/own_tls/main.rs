@@ -14,6 +14,7 @@ mod moves;
 mod process;
 mod quiet;
 mod storage;
+mod storm;
 
 use std::process::{Command, Output};
 

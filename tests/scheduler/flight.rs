@@ -39,14 +39,14 @@ fn turns_waits_and_wakers_are_what_happened() {
     let runtime = runtime(1, Recorder::new());
     runtime.run(|| {
         let (send, receive) = abaca::channel::bounded(1);
-        let reader = spawn("reader", move || _ = receive.recv().unwrap());
+        let reader = spawn("reader", move || receive.recv().unwrap());
         let yields = spawn("yields", || (0..3).for_each(|_| abaca::yield_now()));
         let sleeps = spawn("sleeps", || abaca::sleep(Duration::from_millis(1)));
         let joins = spawn("joins", || yields.join().unwrap());
         // Each yield lets all of them run.
         (0..8).for_each(|_| abaca::yield_now());
         send.send(()).unwrap();
-        [reader, sleeps, joins].map(|fiber| fiber.join().unwrap());
+        [reader, sleeps, joins].into_iter().for_each(|fiber| fiber.join().unwrap());
     });
     let recording = runtime.recording().unwrap();
     let [main, reader, yields, sleeps, joins] =
@@ -168,18 +168,19 @@ fn marks_and_spans_belong_to_their_fiber() {
                 abaca::yield_now();
             }
             flight::mark("done");
+            abaca::observe::set_label("request", 17);
             abaca::yield_now();
         };
         let fibers = [spawn("a", work), spawn("b", work)];
-        fibers.map(|fiber| fiber.join().unwrap());
+        fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
     });
     let recording = runtime.recording().unwrap();
     for name in ["a", "b"] {
         let fiber = named(&recording, name);
         let of_fiber: Vec<_> = recording.notes().iter().filter(|note| note.fiber == fiber).collect();
         let texts: Vec<_> = of_fiber.iter().map(|note| &*note.text).collect();
-        assert_eq!(texts, ["request", "query", "done"]);
-        let [request, query, done] = of_fiber[..] else { unreachable!() };
+        assert_eq!(texts, ["request", "query", "done", "request=17"]);
+        let [request, query, done, _] = of_fiber[..] else { unreachable!() };
         assert!(request.begin <= query.begin && query.end <= request.end && query.begin < query.end);
         assert!(done.begin == done.end && done.begin >= query.end && done.end <= request.end);
     }

@@ -5,6 +5,7 @@
 use abaca_tests as _;
 
 mod budget;
+mod facade;
 mod flight;
 mod flight_forms;
 mod home;

@@ -12,7 +12,7 @@ use abaca::net::{TcpListener, TcpStream, UnixStream};
 use abaca::runtime::Poller;
 use abaca::sync::{Condvar, Mutex, WaitGroup};
 use abaca::{Cancelled, JoinHandle, Runtime};
-use abaca_tests::{kernel_thread_name, with_workers_on_their_threads};
+use abaca_tests::{kernel_thread_name, with_shared_storage};
 
 const LONG: Duration = Duration::from_secs(300);
 
@@ -281,7 +281,8 @@ fn has_thread(name: &str) -> bool {
 /// A descriptor is watched by the poller of the worker on which somebody waited first. That one may have ended.
 #[test]
 fn a_wait_outlasts_the_worker_that_polls_for_it() {
-    let builder = with_workers_on_their_threads().workers(2).poller(Poller::Workers);
+    // With its own storage, a fiber's worker would be no thread.
+    let builder = with_shared_storage().workers(2).poller(Poller::Workers);
     let runtime = builder.name("two").build().unwrap();
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let (poller, waiting) = runtime.run(move || {

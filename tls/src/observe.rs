@@ -91,6 +91,25 @@ pub(crate) fn observe(glibc: &Glibc) -> Result<Seen, Unsupported> {
     Ok(seen)
 }
 
+type Create = unsafe extern "C" fn(
+    *mut libc::pthread_t,
+    *const libc::pthread_attr_t,
+    extern "C" fn(*mut c_void) -> *mut c_void,
+    *mut c_void,
+) -> c_int;
+
+/// libc's own `pthread_create`. Where another function has taken its name, that might make something else than a thread, which waits for
+/// the caller.
+fn libcs_create() -> Create {
+    // SAFETY: the name ends in a zero byte.
+    let next = unsafe { libc::dlsym(libc::RTLD_NEXT, c"pthread_create".as_ptr()) };
+    if next.is_null() {
+        return libc::pthread_create;
+    }
+    // SAFETY: the function has this type.
+    unsafe { core::mem::transmute::<*mut c_void, Create>(next) }
+}
+
 /// Runs `f` in a thread of libc's that has done nothing yet, not even what std does in one.
 pub(crate) fn run_in_new_thread(f: &mut dyn FnMut(ThreadPointer)) -> Result<(), Unsupported> {
     extern "C" fn run(f: *mut c_void) -> *mut c_void {
@@ -101,8 +120,7 @@ pub(crate) fn run_in_new_thread(f: &mut dyn FnMut(ThreadPointer)) -> Result<(), 
     let mut f = f;
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: `f` lives until the thread is joined.
-    let code =
-        unsafe { libc::pthread_create(thread.as_mut_ptr(), core::ptr::null(), run, (&raw mut f).cast()) };
+    let code = unsafe { libcs_create()(thread.as_mut_ptr(), core::ptr::null(), run, (&raw mut f).cast()) };
     if code != 0 {
         return Err(Unsupported::Thread(code));
     }

@@ -44,11 +44,14 @@ pub fn await_end<T>(handle: &JoinHandle<T>, deadline: Option<Instant>) -> bool {
     handle.await_end_until(deadline)
 }
 
-/// Whether `pthread_create` is to make a thread of the kernel's for the caller: the runtime starts one, or the caller is within
-/// [`as_kernel_threads`].
+/// Whether `pthread_create` is to make a thread of the kernel's for the caller: the runtime's own code wants one, on a worker or
+/// elsewhere, or the caller is within [`as_kernel_threads`].
 #[must_use]
 pub fn wants_kernel_threads() -> bool {
-    thread::wants_kernel_threads()
+    let is_runtimes = || {
+        scheduler::current_worker().is_some_and(|worker| worker.shared().has_own_tls()) && !super::on_fiber()
+    };
+    thread::wants_kernel_threads() || is_runtimes()
 }
 
 /// Calls `f`, in which the threads that the caller starts are the kernel's.

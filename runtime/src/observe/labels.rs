@@ -1,6 +1,6 @@
 //! Labels, as users set them.
 
-use crate::fiber;
+use crate::{fiber, scheduler};
 
 /// Sets a label of the calling fiber: a name with a value, for people who look at a [`dump`](crate::dump). A label of the same name
 /// is replaced.
@@ -21,7 +21,9 @@ use crate::fiber;
 /// # });
 /// ```
 pub fn set_label(name: &str, value: impl ToString) {
-    fiber::change_labels(|labels| labels.with(name, &value.to_string()));
+    let value = value.to_string();
+    scheduler::record_label(name, &value);
+    fiber::change_labels(|labels| labels.with(name, &value));
 }
 
 /// Removes a label of the calling fiber; see [`set_label`]. It does nothing if there is none of this name.

@@ -1,4 +1,5 @@
-//! What is seen from outside of a running program: each fiber, what it waits for and who holds that.
+//! What is seen from outside of a running program: each fiber, what it waits for and who holds that ([`dump`](fn@dump)); what the runtime
+//! has counted ([`metrics`](fn@metrics)); and what happened before ([`flight`]).
 //!
 //! Nothing here is on the way of a fiber. What a hot path must leave behind, so that it can be seen, stands with who leaves it:
 //! in the header of a fiber (`cell/`), in the workers (`scheduler/`), in the primitives. This room reads it.

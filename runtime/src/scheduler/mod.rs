@@ -65,7 +65,7 @@ pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use recording::{
-    Cause, Decoded, Kind, OnTrigger, Trigger, record_bytes, record_text, set_recorder, trigger,
+    Cause, Decoded, Kind, OnTrigger, Trigger, record_bytes, record_label, record_text, set_recorder, trigger,
 };
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};

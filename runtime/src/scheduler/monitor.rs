@@ -19,6 +19,8 @@ use super::reporting::Reporting;
 use super::shared::{Phase, Shared};
 use super::stall::Stall;
 use super::worker::{Position, Worker};
+#[cfg(feature = "own-tls")]
+use crate::os::thread_state::{self, ThreadState};
 
 /// How often the monitor looks for fibers that should be stolen, if there is a worker that can steal.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -186,9 +188,14 @@ impl Progress {
     #[cfg(feature = "own-tls")]
     fn hands_off(&mut self, spares: &Spares, worker: &Worker) -> bool {
         let now_ns = worker.shared().now_ns();
-        let period = if self.soon_looks > 0 { ROW_PERIOD } else { HANDOFF_PERIOD };
-        // Another worker may be looked at more often than this one. Not all of the period, as the look before may have been late.
-        if now_ns - self.looked_ns < period.as_nanos() as u64 * 3 / 4 {
+        // Not all of the period, as the look before may have been late.
+        let stands_for = |period: Duration| now_ns - self.looked_ns >= period.as_nanos() as u64 * 3 / 4;
+        // One that computes may only lack a processor, and yet another thread would make that worse.
+        let is_blocked = || matches!(thread_state::of(worker.thread_id()), ThreadState::InCall(_));
+        let is_due =
+            stands_for(HANDOFF_PERIOD) || (self.soon_looks > 0 && stands_for(ROW_PERIOD) && is_blocked());
+        if !is_due {
+            // Another worker is looked at more often than this one.
             return true;
         }
         if worker.position().fiber().is_none() {

@@ -258,6 +258,13 @@ pub(crate) fn record_text(kind: Kind, text: &str) {
     }
 }
 
+/// Notes a label of the calling fiber.
+pub(crate) fn record_label(name: &str, value: &str) {
+    if is_anywhere() {
+        record_text(Kind::Label, &format!("{name}={value}"));
+    }
+}
+
 /// Does what the calling fiber's runtime does if something of this kind has happened.
 pub(crate) fn trigger(trigger: Trigger) {
     if is_anywhere()

@@ -16,7 +16,7 @@ use abaca::cancel::CancellationToken;
 use abaca::time::timeout;
 use libc::ECANCELED;
 
-use crate::ends::{KINDS, pipe, tcp};
+use crate::ends::{KINDS, fill, pipe, tcp};
 use crate::reads::READS;
 use crate::support::{on_one_worker, outcome, raw};
 use crate::writes::WRITES;
@@ -61,12 +61,7 @@ fn a_cancelled_write_is_an_error_or_the_part() {
         for (name, call, is_for_sockets) in WRITES {
             if *is_socket || !is_for_sockets {
                 let (reader, writer) = ends();
-                // SAFETY: no memory is involved, here and below.
-                unsafe { libc::fcntl(raw(&writer), libc::F_SETFL, libc::O_NONBLOCK) };
-                let mut file = File::from(writer.try_clone().unwrap());
-                while file.write(&[0; 4096]).is_ok() {}
-                // SAFETY: as above.
-                unsafe { libc::fcntl(raw(&writer), libc::F_SETFL, 0) };
+                fill(&writer);
                 is_cancelled(&format!("{name} to {kind}"), move || call(raw(&writer), &[0; 4096]));
                 drop(reader);
             }

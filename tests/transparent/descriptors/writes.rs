@@ -3,14 +3,14 @@
 #![expect(unsafe_code, reason = "calls C functions")]
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
 use std::sync::LazyLock;
 
 use libc::{MSG_DONTWAIT, MSG_NOSIGNAL, c_int};
 
-use crate::ends::{Ends, KINDS, datagram, pipe, tcp, unix};
+use crate::ends::{Ends, KINDS, datagram, fill, pipe, tcp, unix};
 use crate::support::{World, outcome, raw, same};
 
 /// A call that writes all of its bytes.
@@ -153,23 +153,13 @@ fn nonblocking(fd: &OwnedFd) {
     unsafe { libc::fcntl(raw(fd), libc::F_SETFL, libc::O_NONBLOCK) };
 }
 
-/// Writes until there is no room.
-fn fill(fd: &OwnedFd) {
-    let mut file = File::from(fd.try_clone().unwrap());
-    let error = loop {
-        if let Err(error) = file.write_all(&[1; 4096]) {
-            break error;
-        }
-    };
-    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-}
-
 #[test]
 fn a_user_that_wants_errors_gets_them() {
     for_all("non-blocking", |_, call, (_reader, writer)| {
         nonblocking(&writer);
         let part = wrote(call, raw(&writer), many());
         fill(&writer);
+        nonblocking(&writer);
         (part.0 > 0, part.1, wrote(call, raw(&writer), b"abc"))
     });
     same("MSG_DONTWAIT", |_| {
@@ -190,10 +180,7 @@ fn the_time_of_a_socket_ends_a_write() {
         for (name, call, _) in WRITES {
             same(&format!("limit: {name} to {kind}"), |_| {
                 let (_reader, writer) = ends();
-                nonblocking(&writer);
                 fill(&writer);
-                // SAFETY: no memory is involved.
-                unsafe { libc::fcntl(raw(&writer), libc::F_SETFL, 0) };
                 let value = libc::timeval { tv_sec: 0, tv_usec: 20_000 };
                 // SAFETY: the kernel reads a `timeval`.
                 unsafe {

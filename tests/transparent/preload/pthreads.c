@@ -475,9 +475,21 @@ static void *waits_for_semaphore(void *unused) {
     pthread_cleanup_pop(0);
     return unused;
 }
+static int ends[2];
+static void *reads(void *unused) {
+    pthread_cleanup_push(clean, "of a read");
+    char byte;
+    sem_post(&go);
+    if (read(ends[0], &byte, 1) == 1) puts("read a byte");
+    // The byte was there: the next one never comes.
+    sem_post(&go);
+    if (read(ends[0], &byte, 1) == 1) puts("read another byte");
+    pthread_cleanup_pop(0);
+    return unused;
+}
 static void *refuses_for_a_while(void *unused) {
     int before, now;
-    SAY(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before)), SAY(before);
+    SAY(pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before)), SAY(before), SAY(pthread_setcancelstate(7, NULL));
     sem_post(&go);
     for (int i = 0; i < 20; i++) nap(500);
     pthread_testcancel();
@@ -492,10 +504,12 @@ static void cancellations(void) {
     pthread_mutex_init(&mutex, NULL);
     pthread_cond_init(&condition, NULL);
     sem_init(&semaphore, 0, 0);
-    void *(*routines[])(void *) = {sleeps, waits_for_condition, waits_for_semaphore, refuses_for_a_while};
-    for (int i = 0; i < 4; i++) {
+    void *(*routines[])(void *) = {sleeps, waits_for_condition, waits_for_semaphore, refuses_for_a_while, reads};
+    if (pipe(ends) || write(ends[1], "x", 1) != 1) exit(4);
+    for (int i = 0; i < 5; i++) {
         pthread_t thread = start(routines[i], NULL);
         sem_wait(&go);
+        if (routines[i] == reads) sem_wait(&go);
         if (i != 3) nap(2000);
         SAY(pthread_cancel(thread));
         SAY(join(thread) == PTHREAD_CANCELED);

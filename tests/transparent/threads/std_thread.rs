@@ -188,3 +188,17 @@ fn the_stack_is_as_large_as_asked_for() {
         thread.unwrap().join().unwrap()
     });
 }
+
+#[test]
+fn threads_end_after_a_library_was_loaded() {
+    abaca_transparent::threads_are_fibers().unwrap();
+    // A part of glibc that nothing of the tests is linked with. What it brings is given its first values at each end of a fiber.
+    #[expect(unsafe_code, reason = "calls libc")]
+    // SAFETY: the name ends in a zero byte.
+    let library = unsafe { libc::dlopen(c"libanl.so.1".as_ptr(), libc::RTLD_NOW) };
+    assert!(!library.is_null());
+    for _ in 0..3 {
+        let threads: Vec<_> = (0..20).map(|n| thread::spawn(move || n)).collect();
+        assert_eq!(threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>(), 190);
+    }
+}

@@ -9,6 +9,7 @@ use super::limit::Timeouts;
 use super::renewal::Waits;
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::hook::{Sleep, Slept, sleep_at, wake_at};
+use crate::os::fork::{self, Generation};
 use crate::os::socket;
 use crate::poller::Source;
 use crate::queue::SpinLock;
@@ -76,6 +77,9 @@ const ROW: usize = 1024;
 
 type Entry = SpinLock<Option<Arc<Watched>>>;
 
+/// The process whose numbers are in the table.
+static OWNER: OnceLock<(Generation, i32)> = OnceLock::new();
+
 static TABLE: [OnceLock<Box<[Entry]>>; ROWS] = [const { OnceLock::new() }; ROWS];
 
 /// The entry of a number, if its row exists. Numbers beyond the table are unknown.
@@ -105,6 +109,7 @@ pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
             turn: AtomicU32::new(0),
         })
     };
+    OWNER.get_or_init(|| (Generation::current(), fork::process_id()));
     let Some(row) = usize::try_from(fd).ok().and_then(|fd| TABLE.get(fd / ROW)) else { return make() };
     let row = row.get_or_init(|| (0..ROW).map(|_| SpinLock::new(None)).collect());
     let entry = &row[fd as usize % ROW];
@@ -127,7 +132,18 @@ pub(super) fn for_each_watched(mut visit: impl FnMut(&Watched)) {
 
 /// Takes what is known of a number out of the table.
 fn take(fd: RawFd) -> Option<Arc<Watched>> {
-    peek(fd)?.lock().take()
+    let entry = peek(fd)?;
+    let (generation, process_id) = OWNER.get()?;
+    // A copy of the process leaves the entries, and the locks, as they were copied.
+    if !generation.is_current() {
+        return None;
+    }
+    let mut entry = entry.lock();
+    // A child of vfork(2) changes its own descriptors, and the memory of its parent.
+    if entry.is_none() || *process_id != fork::process_id() {
+        return None;
+    }
+    entry.take()
 }
 
 /// Forgets a number that has just become a new file's. If it was closed behind the runtime's back, calls that still wait for the old
@@ -153,15 +169,10 @@ pub fn close_under(fd: RawFd) {
 
 /// [`close_under`] for all numbers from `first` to `last`.
 pub fn close_range_under(first: u32, last: u32) {
-    for (row, entrys) in TABLE.iter().enumerate() {
-        let Some(entrys) = entrys.get() else { continue };
-        for (column, entry) in entrys.iter().enumerate() {
-            let fd = row * ROW + column;
-            if (first as usize..=last as usize).contains(&fd)
-                && let Some(old) = entry.lock().take()
-            {
-                close_watched(fd as RawFd, old);
-            }
+    for row in TABLE.iter().enumerate().filter_map(|(row, made)| made.get().map(|_| row)) {
+        let numbers = row * ROW..(row + 1) * ROW;
+        for fd in numbers.filter(|fd| (first as usize..=last as usize).contains(fd)) {
+            close_under(fd as RawFd);
         }
     }
 }

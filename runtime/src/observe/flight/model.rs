@@ -92,7 +92,8 @@ pub struct Transfer {
     pub bytes: u64,
 }
 
-/// A text that a fiber has left: a moment ([`mark`](super::mark)), or a [`span`](super::span) of time.
+/// A text that a fiber has left: a moment ([`mark`](super::mark)), a label ([`set_label`](crate::observe::set_label)), as `name=value`, or a
+/// [`span`](super::span) of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Note {

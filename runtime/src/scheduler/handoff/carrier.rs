@@ -143,11 +143,16 @@ impl Carrier {
     /// Gives the thread, which waits for a worker or has lost one in its sleep, this one.
     pub(super) fn assign(&self, worker: &Worker) {
         // First, so that it is reset by the thread that takes the worker.
+        self.summon();
+        self.next.give(worker);
+        self.parker.unpark();
+    }
+
+    /// Ends the sleep of the thread in a poller. It is reset when the thread takes a worker.
+    pub(super) fn summon(&self) {
         if let Some(summons) = &self.summons {
             summons.notify();
         }
-        self.next.give(worker);
-        self.parker.unpark();
     }
 
     /// Gives the thread this worker in the place of one that was withdrawn under the same lock.

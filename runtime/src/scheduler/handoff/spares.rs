@@ -138,6 +138,10 @@ impl Spares {
             state.waiting.push(spare);
             return HandOff::Refused;
         }
+        if self.is_eager {
+            // It may sleep.
+            stuck.summon();
+        }
         pass_on_ward(stuck, &spare);
         self.move_to(worker, &spare);
         let is_last = state.waiting.is_empty();

@@ -13,7 +13,6 @@ use super::{Request, Worker};
 use crate::cell::{Flags, Header};
 use crate::scheduler::here::{arrive, give_back, show_fiber, switch_to};
 use crate::scheduler::hooks::call_around;
-use crate::scheduler::recording::Kind;
 
 /// The worker of the calling thread.
 fn here() -> &'static Worker {
@@ -193,9 +192,6 @@ impl Worker {
         let header = unsafe { fiber.as_ref() };
         let to = if header.is_started() {
             self.set_home(header);
-            if header.has(Flags::SAMPLED) {
-                self.end_sample(header);
-            }
             header.context.get()
         } else {
             match self.obtain_stack(header) {
@@ -238,8 +234,8 @@ impl Worker {
         self.set_current(Some(fiber));
         // SAFETY: `fiber` is about to run here, so it is alive.
         let header = unsafe { fiber.as_ref() };
-        if header.has(Flags::RECORDED) {
-            self.record_fiber(Kind::Run, header);
+        if header.has(Flags::SAMPLED_OR_RECORDED) {
+            self.note_run(header);
         }
         let thread_pointer = header.thread_pointer();
         // SAFETY: the caller's promise. The cell is written before control leaves, and read only by fibers that run afterwards.

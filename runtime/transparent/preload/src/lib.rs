@@ -14,6 +14,18 @@
 //! | `ABACA_WORKERS` | how many OS threads run fibers; else one for each processor |
 //! | `ABACA_PRELOAD=0` | the library does nothing: for the children of a program, which inherit `LD_PRELOAD` |
 
+//!
+//! # What does not work
+//!
+//! * Programs that are linked statically, and those with more rights than their user: the dynamic linker preloads nothing there.
+//! * Threads that are made by other means than `pthread_create` and `thrd_create`: by bare `clone`, as Go does, or by a library that
+//!   looks libc's function up, as jemalloc does for its own. They stay the kernel's, and wait in the kernel.
+//! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
+//! * Signals that are sent to one thread, to interrupt its call: `pthread_kill` of another fiber sends it to the process. `sem_post` in a
+//!   handler that interrupts the runtime itself, or a call that is about to sleep, may wait for ever.
+//! * `fork` in a fiber, but for an `exec` soon after. A program that forks before its first thread, as a daemon does, may make threads in
+//!   the child.
+
 #![expect(unsafe_code, reason = "runs before main")]
 
 /// Called by the dynamic linker, when the libraries that this one needs are initialised.

@@ -1,14 +1,19 @@
 //! pthread_cancel, of threads that are fibers: deferred, as it is by default.
 //!
-//! A cancelled thread ends at its next cancellation point of this room, or from the one that it waits in: sleeps, waits for conditions
-//! and semaphores, joins, and `pthread_testcancel`. In other calls it ends when the call has come to its end and the next such point
-//! is reached. `PTHREAD_CANCEL_ASYNCHRONOUS` is treated as deferred.
+//! A cancelled thread ends at its next cancellation point, or from the one that it waits in: a sleep, a wait for a condition or a
+//! semaphore, a call that waits for a descriptor. A join ends it when that has come to its end. `PTHREAD_CANCEL_ASYNCHRONOUS` is
+//! treated as deferred.
+//!
+//! A sleep in the table is woken there. A wait for a descriptor is ended by cancelling the fiber, whose further waits of that kind end at
+//! once: the thread unwinds by then.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
+use abaca::Fiber;
 use abaca::hook::{self, Sleep, Slept};
 use libc::pthread_t;
 
@@ -34,32 +39,33 @@ pub(crate) const PTHREAD_CANCELED: usize = usize::MAX;
 /// A thread's part of a cancellation.
 pub(crate) struct Request {
     state: AtomicU8,
+    /// What `pthread_setcancelstate` has set.
+    is_disabled: AtomicBool,
     /// Where the thread sleeps, if a cancellation is to wake it; else 0.
     sleeps_at: AtomicUsize,
+    /// Whether the thread is in a call that is a cancellation point.
+    is_at_point: AtomicBool,
+    /// The thread's fiber, known since its first such call.
+    fiber: OnceLock<Fiber>,
 }
 
 impl Request {
     pub(crate) const fn new() -> Self {
-        Self { state: AtomicU8::new(NONE), sleeps_at: AtomicUsize::new(0) }
+        Self {
+            state: AtomicU8::new(NONE),
+            is_disabled: AtomicBool::new(false),
+            sleeps_at: AtomicUsize::new(0),
+            is_at_point: AtomicBool::new(false),
+            fiber: OnceLock::new(),
+        }
     }
 
+    /// Whether the thread, which is the caller, is to end.
+    ///
+    /// SeqCst: either this sees the request, or who made it sees where the thread is.
     fn is_pending(&self) -> bool {
-        // SeqCst: either this sees the request, or who made it sees where the thread sleeps.
-        self.state.load(Ordering::SeqCst) == REQUESTED
+        self.state.load(Ordering::SeqCst) == REQUESTED && !self.is_disabled.load(Ordering::Relaxed)
     }
-}
-
-/// The calling thread's part, if its next sleep ends it when it is cancelled.
-fn deferred() -> Option<&'static Request> {
-    let request = &Record::current()?.cancel;
-    let mut before = PTHREAD_CANCEL_ENABLE;
-    let set = own!(fn pthread_setcancelstate(c_int, *mut c_int) -> c_int);
-    // SAFETY: it writes a local.
-    unsafe {
-        set(PTHREAD_CANCEL_DISABLE, &mut before);
-        set(before, &mut 0);
-    }
-    (before == PTHREAD_CANCEL_ENABLE).then_some(request)
 }
 
 /// A sleep at a cancellation point, as the thread's record shows it while this lives.
@@ -68,7 +74,7 @@ pub(crate) struct Point(Option<&'static Request>);
 impl Point {
     /// A point where the caller sleeps at `address`.
     pub(crate) fn at(address: usize) -> Self {
-        let request = deferred();
+        let request = Record::current().map(|record| &record.cancel);
         if let Some(request) = request {
             request.sleeps_at.store(address, Ordering::SeqCst);
         }
@@ -117,15 +123,19 @@ pub(crate) fn test() {
 /// Makes the call of a cancellation point, unless the caller is cancelled: then the result does not count, since [`test`] follows.
 #[inline]
 pub(crate) fn at_point<R: Default>(call: impl FnOnce() -> R) -> R {
-    let is_cancelled =
-        Record::current().is_some_and(|record| record.cancel.is_pending()) && deferred().is_some();
-    if is_cancelled { R::default() } else { call() }
+    let Some(record) = Record::current() else { return call() };
+    let request = &record.cancel;
+    request.fiber.get_or_init(abaca::current);
+    request.is_at_point.store(true, Ordering::SeqCst);
+    let result = if request.is_pending() { R::default() } else { call() };
+    request.is_at_point.store(false, Ordering::Relaxed);
+    result
 }
 
 #[cold]
 fn test_thread() {
     let Some(request) = Record::current().map(|record| &record.cancel) else { return };
-    if request.is_pending() && deferred().is_some() {
+    if request.is_pending() {
         // Relaxed: the thread's own.
         request.state.store(BEGUN, Ordering::Relaxed);
         identity::exit(PTHREAD_CANCELED);
@@ -145,15 +155,42 @@ hooks! {
         }
         0
     }
+
+    /// pthread_setcancelstate(3).
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int, |_| -> always {
+        let Some(record) = Record::current() else {
+            // SAFETY: the caller's promise.
+            return unsafe { own!(fn pthread_setcancelstate(c_int, *mut c_int) -> c_int)(state, before) };
+        };
+        if !matches!(state, PTHREAD_CANCEL_ENABLE | PTHREAD_CANCEL_DISABLE) {
+            return libc::EINVAL;
+        }
+        // Relaxed: the thread's own; others take it for a hint.
+        let was_disabled = record.cancel.is_disabled.swap(state == PTHREAD_CANCEL_DISABLE, Ordering::Relaxed);
+        if !before.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { before.write(if was_disabled { PTHREAD_CANCEL_DISABLE } else { PTHREAD_CANCEL_ENABLE }) };
+        }
+        0
+    }
 }
 
 fn request(request: &Request) {
-    if request.state.compare_exchange(NONE, REQUESTED, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-        let address = request.sleeps_at.load(Ordering::SeqCst);
-        if address != 0 {
-            // Others who sleep there look, and sleep again.
-            hook::wake_at(address, u32::MAX, usize::MAX);
-        }
+    if request.state.compare_exchange(NONE, REQUESTED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        return;
+    }
+    let address = request.sleeps_at.load(Ordering::SeqCst);
+    let is_at_point =
+        request.is_at_point.load(Ordering::SeqCst) && !request.is_disabled.load(Ordering::Relaxed);
+    if address != 0 {
+        // Others who sleep there look, and sleep again.
+        hook::wake_at(address, u32::MAX, usize::MAX);
+    } else if is_at_point
+        && cfg!(panic = "unwind")
+        && let Some(fiber) = request.fiber.get()
+    {
+        // Without unwinding abaca cancels nothing.
+        fiber.cancel();
     }
 }
 
