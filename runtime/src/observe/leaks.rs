@@ -103,7 +103,8 @@ impl fmt::Display for Leaks {
 ///
 /// Each call also counts the fibers by spawn site and reason, and compares with the calls before; see [`Leaks::growing`].
 ///
-/// It takes a second for a few gigabytes of memory. As for the rest it is a [`dump`](crate::dump), and may be called from anywhere.
+/// It takes the time to copy all memory that the program has touched, on a thread of its own. As for the rest it is a
+/// [`dump`](crate::dump), and may be called from anywhere.
 ///
 /// ```
 /// use abaca::channel::bounded;
