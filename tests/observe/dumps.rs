@@ -129,7 +129,7 @@ fn each_kind_of_wait_has_its_words() {
         let joined = park_in("joined", abaca::park);
         let joined_id = joined.fiber().id();
         let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
-        let mut here = abaca::net::UnixStream::try_from(here).unwrap();
+        let mut here = abaca::net::UnixStream::from(here);
         let (theirs, permits) = (Arc::clone(&notify), Arc::clone(&semaphore));
         let (waits, runs, calls) = (Arc::clone(&pair), Arc::clone(&once), Arc::clone(&once));
         let fibers = vec![

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use abaca::channel::unbounded;
@@ -309,31 +309,6 @@ fn an_idle_workers_thread_runs_the_worker_that_a_fiber_keeps_and_its_own() {
         echo.join().unwrap();
     }
     assert_eq!(runtime.spare_threads(), 0);
-}
-
-#[test]
-fn a_stall_says_that_there_are_no_more_threads() {
-    let (sender, reports) = std::sync::mpsc::channel();
-    let builder = Runtime::builder().own_tls(true).workers(1).max_spare_threads(1);
-    let builder = builder.stall_threshold(Duration::from_millis(20)).on_stall(move |stall| {
-        sender.send(stall.to_string()).unwrap();
-    });
-    let runtime = builder.build().unwrap();
-    let ended = Arc::new(AtomicBool::new(false));
-    for _ in 0..2 {
-        let ended = Arc::clone(&ended);
-        runtime.spawn(move || {
-            while !ended.load(SeqCst) {
-                std::hint::spin_loop();
-            }
-        });
-    }
-    // Who waits for both.
-    let waiting = runtime.spawn(|| ());
-    let report = reports.recv().unwrap();
-    ended.store(true, SeqCst);
-    assert!(report.contains("Builder::max_spare_threads allows are taken (1)"), "{report}");
-    waiting.join().unwrap();
 }
 
 #[test]
