@@ -15,6 +15,7 @@ mod kinds;
 mod line;
 mod lossless;
 mod mirror;
+mod placement;
 mod pollable;
 mod property;
 mod random;

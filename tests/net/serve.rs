@@ -9,7 +9,6 @@ use abaca::cancel::CancellationToken;
 use abaca::channel;
 use abaca::net::{Listener, ServeOptions, TcpListener, TcpStream, UnixListener, UnixStream, unix};
 use abaca::time::timeout;
-use abaca_tests::{kernel_thread, with_shared_storage};
 
 use super::kinds::on_each_runtime;
 
@@ -20,7 +19,7 @@ fn echo(mut stream: TcpStream) {
     let _ = io::copy(&mut reader, &mut stream);
 }
 
-fn listener() -> (TcpListener, std::net::SocketAddr) {
+pub(super) fn listener() -> (TcpListener, std::net::SocketAddr) {
     let listener = TcpListener::bind(super::own_address()).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
@@ -98,32 +97,6 @@ fn no_more_than_the_limit_are_served_at_once() {
         assert_eq!(server.drain(LONG), 0);
         assert_eq!((open.load(SeqCst), most.load(SeqCst)), (0, 3));
     });
-}
-
-/// Serves 64 connections on four workers; returns whether each of those has got as many.
-fn distributes_evenly() -> bool {
-    let runtime = with_shared_storage().workers(4).build().unwrap();
-    let homes = runtime.run(|| {
-        let (listener, address) = listener();
-        let (told, homes) = channel::unbounded();
-        // Nobody ends before all are placed: what ends makes room.
-        let server = listener.serve(move |mut stream, _| {
-            told.send(kernel_thread()).unwrap();
-            let _ = stream.read(&mut [0]);
-        });
-        let clients: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
-        let homes: Vec<_> = (0..64).map(|_| homes.recv().unwrap()).collect();
-        drop(clients);
-        assert_eq!(server.drain(LONG), 0);
-        homes
-    });
-    homes.iter().all(|home| homes.iter().filter(|other| *other == home).count() == 16)
-}
-
-#[test]
-fn connections_are_distributed_over_the_workers() {
-    // On a busy machine a worker may stand still, and what waits there is handed on.
-    assert!((0..100).any(|_| distributes_evenly()));
 }
 
 #[test]
