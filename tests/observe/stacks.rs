@@ -6,7 +6,7 @@ use abaca::observe::stacks;
 fn park_deep() {
     let frame = std::hint::black_box([1_u8; 100_000]);
     abaca::park();
-    std::hint::black_box(&frame);
+    let _ = std::hint::black_box(&frame);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn what_is_left_of_a_stack_shrinks_with_each_frame_and_is_known_everywhere() {
     fn remaining_below(depth: usize) -> usize {
         let frame = std::hint::black_box([1_u8; 1000]);
         let left = if depth == 0 { abaca::stack::remaining().unwrap() } else { remaining_below(depth - 1) };
-        std::hint::black_box(&frame);
+        let _ = std::hint::black_box(&frame);
         left
     }
     fn check(most: usize) {

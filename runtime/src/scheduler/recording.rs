@@ -1,6 +1,6 @@
 //! The flight recorder's events: what a worker writes into its ring, and where.
 //!
-//! A runtime without a recorder pays nothing for it in a switch: its fibers do not have the flag [`Flags::RECORDED`], which is tested
+//! A runtime without a recorder pays nothing for it in a switch: its fibers do not have the flag `Flags::RECORDED`, which is tested
 //! together with flags that are tested anyway. A fiber gets it when it starts.
 //!
 //! An event is two words: the time, and from the lowest byte up a [`Kind`], a small number, and 48 bits for an address or a
