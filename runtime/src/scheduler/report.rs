@@ -1,7 +1,8 @@
 //! The report of a stack overflow, which is written from a signal handler.
 //!
 //! It is about the fiber that runs on the very thread that the handler interrupted, so nothing is searched and
-//! nothing is locked. One `write(2)` sends it, from a buffer on the worker's alternate signal stack.
+//! nothing is locked. One `write(2)` sends it, from a buffer on the worker's alternate signal stack; a second one sends the frames,
+//! whose walk may fault itself: no rule says how to unwind code whose stack pointer lies in the guard.
 
 #![expect(unsafe_code, reason = "looks at the running fiber from a signal handler")]
 
@@ -39,6 +40,7 @@ pub(super) fn on_fault(address: usize) -> Verdict {
             report.foreign_guard(fiber, &overrun);
         }
     }
+    report.send();
     report.frames();
     report.send();
     Verdict::Die
@@ -114,8 +116,10 @@ impl Report {
         };
     }
 
-    fn send(&self) {
+    /// Writes the text, and begins another one.
+    fn send(&mut self) {
         stderr::write(&self.text[..self.len]);
+        self.len = 0;
     }
 }
 
