@@ -82,6 +82,10 @@ impl Record {
     /// The calling thread's.
     #[inline]
     pub(crate) fn current() -> Option<&'static Self> {
+        // When the fiber has ended, what comes before its storage is made new is the runtime's code, and the record may be gone.
+        if !hook::on_fiber() {
+            return None;
+        }
         // SAFETY: the cell of a fiber that runs keeps its record.
         unsafe { CURRENT.get().as_ref() }
     }
