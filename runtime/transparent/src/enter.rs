@@ -66,15 +66,6 @@ impl Within {
     pub(crate) fn fails_with(&self, error: i32) {
         self.errno.set(error);
     }
-
-    /// Calls `f`, which is the user's code, as from outside of the hook.
-    #[allow(dead_code, reason = "for the hooks that call back: pthread_once")]
-    pub(crate) fn outside<R>(&self, f: impl FnOnce() -> R) -> R {
-        WITHIN.set(false);
-        let result = f();
-        WITHIN.set(true);
-        result
-    }
 }
 
 impl Drop for Within {

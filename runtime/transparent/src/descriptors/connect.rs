@@ -8,7 +8,7 @@ use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
 use libc::{sockaddr, socklen_t};
 
 use super::pause::retry_with_pauses;
-use super::wishes::{deadline, result};
+use super::wishes::{deadline, result, socket_option};
 use crate::answer::failed;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -58,18 +58,6 @@ fn without_waiting(fd: c_int, call: impl FnOnce(c_int) -> isize) -> isize {
 
 /// A number that is an option of a socket's own level; `None` if the descriptor is no socket.
 pub(super) fn option(fd: c_int, name: c_int) -> Option<c_int> {
-    let mut value: c_int = 0;
-    let mut bytes = size_of::<c_int>();
-    // SAFETY: the kernel writes a number, and its length.
-    let result = unsafe {
-        kernel!(
-            libc::SYS_getsockopt,
-            fd,
-            libc::SOL_SOCKET,
-            name,
-            (&raw mut value).addr(),
-            (&raw mut bytes).addr()
-        )
-    };
-    (result == 0).then_some(value)
+    // SAFETY: a number.
+    unsafe { socket_option(fd, name, 0) }
 }
