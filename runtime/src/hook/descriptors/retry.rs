@@ -47,7 +47,9 @@ fn wait(
     seen: Snapshot<'_>,
     deadline: Option<Instant>,
 ) -> Option<Ended> {
-    let node = Node::new(park::waiter());
+    let waiter = park::waiter();
+    // SAFETY: the waiter outlives the node, and neither moves.
+    let node = unsafe { Node::of(&waiter, false) };
     let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
     // SAFETY: the number is only passed to epoll.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -63,7 +65,7 @@ fn wait(
     };
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
     let waiting = watched.waits.begin();
-    let outcome = end_in_error(|| park::wait(node.waiter(), reason, deadline));
+    let outcome = end_in_error(|| park::wait(&waiter, reason, deadline));
     drop(waiting);
     if outcome == Outcome::Notified {
         return None;
@@ -95,9 +97,7 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
         if !(is_hinted && watched.source.is_polled_by(scheduler::is_current_poller)) {
             let result = call(now_fd);
             if result != WOULD_BLOCK {
-                if watched.is_stream && 0 < result && (result as usize) < wanted {
-                    seen.mark_exhausted();
-                }
+                seen.note(watched.is_stream && 0 < result && (result as usize) < wanted);
                 return done(result);
             }
             if let Some(gave_up) = gave_up {
