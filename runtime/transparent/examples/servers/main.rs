@@ -59,12 +59,17 @@ type Row = (String, fn(&Figures) -> f64, &'static [(&'static str, f64)]);
 
 fn print(all: &[(&str, Vec<Figures>)], many: usize) {
     let few: &[(&str, f64)] = &[("abaca", 1.10), ("hyper", 1.0), ("threads", 1.0)];
-    let rows: [Row; 5] = [
+    let rows: [Row; 6] = [
         ("processor time a request, 64 connections, us".into(), |figures| figures.request_us[0], few),
         ("the same, 1,000 connections".into(), |figures| figures.request_us[1], few),
         (
             format!("ms until {many} connections are served"),
             |figures| figures.accept_ms,
+            &[("threads", 1.0 / 3.0)],
+        ),
+        (
+            "processor time of a new connection, us".into(),
+            |figures| figures.accept_us,
             &[("threads", 1.0 / 3.0)],
         ),
         ("bytes an idle connection".into(), |figures| figures.idle_bytes, &[("threads", 2.0 / 3.0)]),

@@ -14,7 +14,10 @@ use crate::serve::{ANSWER, REQUEST, run_on};
 pub(crate) struct Figures {
     /// With 64 connections, and with 1,000.
     pub(crate) request_us: [f64; 2],
+    /// Until all are served, as the clients see it: their own part is in it.
     pub(crate) accept_ms: f64,
+    /// Of the server's processor time, for each of them.
+    pub(crate) accept_us: f64,
     pub(crate) idle_bytes: f64,
     /// With 16 KiB for each thread of the kernel.
     pub(crate) idle_bytes_with_stacks: f64,
@@ -46,9 +49,10 @@ pub(crate) fn measure(kind: &str, many: usize) -> io::Result<Figures> {
     // What the first connections make it allocate once is not theirs.
     let _first = open(&server, AT_ONCE)?;
     let (memory, threads) = (server.memory()?, server.threads()?);
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), server.cpu_us()?);
     let held = open(&server, many)?;
     figures.accept_ms = begun.elapsed().as_secs_f64() * 1e3;
+    figures.accept_us = (server.cpu_us()? - before) / held.len() as f64;
     figures.idle_bytes = (server.memory()? - memory) / held.len() as f64;
     let stacks = server.threads()?.saturating_sub(threads) as f64 * KERNEL_STACK;
     figures.idle_bytes_with_stacks = figures.idle_bytes + stacks / held.len() as f64;
