@@ -43,3 +43,12 @@ fn unmodified_redis_shares_one_pool() {
     assert!(text.contains("32 connections"), "{text}");
     assert!(threads_of_the_kernel(&text) < 400, "{text}");
 }
+
+#[test]
+fn servers_are_measured_each() {
+    let text = run("servers", &["1", "100", "50"]);
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| ")).collect();
+    assert_eq!(rows.len(), 7, "{text}");
+    let figures = rows[1..].iter().flat_map(|row| row.split(" | ").skip(1).take(5));
+    assert_eq!(figures.filter(|figure| figure.parse::<f64>().is_ok()).count(), 30, "{text}");
+}

@@ -1,6 +1,6 @@
 //! One HTTP server in four ways, each in a process of its own: what a request, an idle connection and ten thousand new ones cost.
 //!
-//! `cargo run --release -p abaca-transparent --example servers [ROUNDS [CONNECTIONS]]`
+//! `cargo run --release -p abaca-transparent --example servers [ROUNDS [CONNECTIONS [MILLISECONDS]]]`
 //!
 //! | server | |
 //! |---|---|
@@ -17,6 +17,7 @@ mod process;
 mod serve;
 
 use std::error::Error;
+use std::time::Duration;
 
 use measure::Figures;
 
@@ -32,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let rounds: usize = arguments.first().map_or(Ok(5), |text| text.parse())?;
     let wanted: usize = arguments.get(1).map_or(Ok(10_000), |text| text.parse())?;
+    let time = Duration::from_millis(arguments.get(2).map_or(Ok(1500), |text| text.parse())?);
     let many = wanted.min(files.saturating_sub(100));
     if many < wanted {
         println!("the limit of open files (ulimit -Hn) allows {many} connections\n");
@@ -40,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for round in 0..rounds {
         for turn in 0..KINDS.len() {
             let (kind, figures) = &mut all[(round + turn) % KINDS.len()];
-            figures.push(measure::measure(kind, many)?);
+            figures.push(measure::measure(kind, time, many)?);
             eprintln!("round {}, {kind}: {:?}", round + 1, figures.last().expect("it was pushed"));
         }
     }

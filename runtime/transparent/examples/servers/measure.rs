@@ -24,8 +24,6 @@ pub(crate) struct Figures {
 }
 
 const CONNECTIONS: [usize; 2] = [64, 1000];
-const WARM: Duration = Duration::from_millis(300);
-const MEASURED: Duration = Duration::from_millis(1500);
 /// How many new connections are under way at a time.
 const AT_ONCE: usize = 64;
 /// The stack that x86_64's kernel gives a thread.
@@ -33,16 +31,16 @@ const KERNEL_STACK: f64 = 16.0 * 1024.0;
 /// The processor of the clients.
 const PROCESSOR: usize = 1;
 
-/// Measures a server of this kind, with so many connections that are idle.
-pub(crate) fn measure(kind: &str, many: usize) -> io::Result<Figures> {
+/// Measures a server of this kind under load for so long, and with so many connections that are idle.
+pub(crate) fn measure(kind: &str, time: Duration, many: usize) -> io::Result<Figures> {
     run_on(PROCESSOR)?;
     let mut figures = Figures::default();
     for (connections, figure) in CONNECTIONS.into_iter().zip(&mut figures.request_us) {
         let server = Server::start(kind)?;
         let mut clients = open(&server, connections)?;
-        drive(&mut clients, WARM)?;
+        drive(&mut clients, time / 5)?;
         let before = server.cpu_us()?;
-        let answered = drive(&mut clients, MEASURED)?;
+        let answered = drive(&mut clients, time)?;
         *figure = (server.cpu_us()? - before) / answered as f64;
     }
     let server = Server::start(kind)?;
