@@ -37,6 +37,7 @@ pub fn install() -> io::Result<()> {
     }
     abaca::hook::own_tls_by_default()?;
     report::begin();
+    abaca::hook::descriptors::watch_forks();
     set_installed();
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! How long the user wants a call to wait.
 //!
-//! Whether at all, O_NONBLOCK, is asked of the kernel in each call that would wait: so it counts whoever has set it, in which way. The time
+//! Whether at all, O_NONBLOCK, is what `wish` is about. The time
 //! of a socket is asked once, and again when somebody has set that of any socket by the function that the hooks know. Who sets it by a system
 //! call of his own may be noticed as late as the next renewal.
 
@@ -18,6 +18,8 @@ use crate::os::socket;
 #[derive(Clone, Debug)]
 pub struct WaitLimit {
     limit: Limit,
+    /// Whether the user is known to wait.
+    waits: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,20 +36,25 @@ impl WaitLimit {
     /// As long as the descriptor says: by O_NONBLOCK, SO_RCVTIMEO and SO_SNDTIMEO.
     #[must_use]
     pub fn of_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None) }
+        Self { limit: Limit::OfDescriptor(None), waits: false }
+    }
+
+    /// The same for a user that was asked, and waits.
+    #[must_use]
+    pub fn of_waiting_descriptor() -> Self {
+        Self { limit: Limit::OfDescriptor(None), waits: true }
     }
 
     /// Until then, or for ever, whatever the descriptor says.
     #[must_use]
     pub fn until(deadline: Option<Instant>) -> Self {
-        Self { limit: Limit::Until(deadline) }
+        Self { limit: Limit::Until(deadline), waits: true }
     }
 
     /// Whether the user wants an error instead of waiting.
-    pub(super) fn is_refused(&self, fd: RawFd) -> bool {
-        // SAFETY: the number is only asked about.
-        matches!(self.limit, Limit::OfDescriptor(_))
-            && socket::is_nonblocking(unsafe { BorrowedFd::borrow_raw(fd) })
+    #[inline]
+    pub(super) fn is_refused(&self, watched: &Watched, fd: RawFd) -> bool {
+        !self.waits && watched.wish.wants_errors(fd)
     }
 
     /// The end of the wait. The first wait of a call begins its time.

@@ -86,6 +86,7 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
     // Whether the user wants an error is asked once, as at the beginning of a call.
     let mut is_blocking = false;
     let mut renewals = watched.waits.renewals();
+    let errors = watched.wish.errors();
     let mut gave_up = None;
     loop {
         let Some(now_fd) = watched.number() else { return Ended::Done(NOT_OPEN) };
@@ -107,8 +108,10 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
         if watched.waits.renewals() != renewals {
             renewals = watched.waits.renewals();
             limit.renew();
+            // Unless it has begun on an answer that was wrong.
+            is_blocking &= watched.wish.errors() == errors;
         }
-        if !is_blocking && limit.is_refused(now_fd) {
+        if !is_blocking && limit.is_refused(&watched, now_fd) {
             if is_hinted {
                 // The call is made after all, and says it.
                 gave_up = Some(Ended::WouldBlock);
