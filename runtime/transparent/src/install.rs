@@ -39,6 +39,7 @@ pub fn install() -> io::Result<()> {
     report::begin();
     abaca::hook::descriptors::watch_forks();
     set_installed();
+    crate::threads::handlers::start_relay_if_needed();
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::Direction;
 use super::table::Watched;
 use crate::atomic::{AtomicU64, Ordering};
+use crate::hook::Interrupted;
 use crate::os::socket;
 
 /// How long a call waits.
@@ -20,6 +21,8 @@ pub struct WaitLimit {
     limit: Limit,
     /// Whether the user is known to wait.
     waits: bool,
+    /// Whether it is a wait for a child, which a handler does not end.
+    is_for_a_child: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,19 +39,25 @@ impl WaitLimit {
     /// As long as the descriptor says: by O_NONBLOCK, SO_RCVTIMEO and SO_SNDTIMEO.
     #[must_use]
     pub fn of_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None), waits: false }
+        Self { limit: Limit::OfDescriptor(None), waits: false, is_for_a_child: false }
     }
 
     /// The same for a user that was asked, and waits.
     #[must_use]
     pub fn of_waiting_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None), waits: true }
+        Self { limit: Limit::OfDescriptor(None), waits: true, is_for_a_child: false }
     }
 
     /// Until then, or for ever, whatever the descriptor says.
     #[must_use]
     pub fn until(deadline: Option<Instant>) -> Self {
-        Self { limit: Limit::Until(deadline), waits: true }
+        Self { limit: Limit::Until(deadline), waits: true, is_for_a_child: false }
+    }
+
+    /// Until a child has ended.
+    #[must_use]
+    pub fn of_a_child() -> Self {
+        Self { limit: Limit::Until(None), waits: true, is_for_a_child: true }
     }
 
     /// Whether the user wants an error instead of waiting.
@@ -65,6 +74,15 @@ impl WaitLimit {
                 watched.timeouts.get(fd, direction).and_then(|timeout| Instant::now().checked_add(timeout))
             }),
         }
+    }
+
+    /// Whether the call goes on after a handler: not one that looks for events, nor one with a time (signal(7)).
+    pub(super) fn is_restarted(&self, by: Interrupted) -> bool {
+        let restarts = match self.limit {
+            Limit::OfDescriptor(deadline) => deadline.flatten().is_none(),
+            Limit::Until(_) => self.is_for_a_child,
+        };
+        restarts && by == Interrupted::Restarts
     }
 
     /// Asks for the time again.

@@ -52,6 +52,8 @@ pub enum Ended {
     TimedOut,
     /// The fiber, or a cancel scope of it, was cancelled, or its deadline has passed.
     Cancelled,
+    /// A handler of a signal has run for the caller, whose call is not one that is restarted.
+    Interrupted,
     /// epoll cannot watch the descriptor: a file on a disk.
     Unwatchable,
 }

@@ -32,6 +32,7 @@ pub(crate) fn result(ended: Ended, timed_out: c_int) -> isize {
         Ended::WouldBlock => would_block(),
         Ended::TimedOut => failed(timed_out),
         Ended::Cancelled => failed(libc::ECANCELED),
+        Ended::Interrupted => failed(libc::EINTR),
         // What cannot be watched is always ready, and its calls have been made.
         Ended::Unwatchable => failed(libc::EPERM),
     }

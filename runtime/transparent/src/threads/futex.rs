@@ -180,7 +180,8 @@ unsafe fn wait(call: &Call, has_bits: bool) -> isize {
     match until.sleep_at(call.word, bits, || unsafe { load(call.word) } == call.value, || ()) {
         Slept::Not => failed(EAGAIN),
         Slept::TimedOut => failed(ETIMEDOUT),
-        Slept::Notified | Slept::Cancelled => 0,
+        // Whoever waits here looks again.
+        Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => 0,
     }
 }
 
