@@ -5,6 +5,7 @@ use std::io;
 
 use crate::birth::{self, Unborn};
 use crate::glibc::Glibc;
+use crate::keys;
 use crate::mould::refuse_rseq;
 use crate::pointer::ThreadPointer;
 use crate::replica::Replica;
@@ -187,6 +188,8 @@ unsafe fn end(support: &Support, block: &mut Block) {
             if let Some(frames) = &thread.frames {
                 frames.put_back(thread.unborn);
             }
+            // A reset leaves tables of values of keys, without values. libc looks for tables if there were any values.
+            keys::is_used(glibc, block.pointer).write(1);
             birth::end(glibc, support.seen().cleared, thread.unborn);
         } else if let Ok(replica) = support.replica() {
             replica.end(support, block.pointer);

@@ -134,7 +134,7 @@ impl Replica {
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if there is no memory for the table of variables.
+    /// `EAGAIN` if there is no memory for the table of variables, as `pthread_create` has it.
     ///
     /// # Safety
     ///
@@ -152,7 +152,7 @@ impl Replica {
             self.put_on_list(block);
             if !self.loader.make_variables(block) {
                 self.take_off_list(block);
-                return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+                return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
             self.write_variables(block);
         }

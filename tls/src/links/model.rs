@@ -1,4 +1,5 @@
 //! The list with loom's words: walkers as libc has them, entries that come and go.
+#![expect(unsafe_code, reason = "calls the list's operations, and reads what they are to protect")]
 
 use core::ptr::null_mut;
 
