@@ -136,3 +136,47 @@ def http(port, number, count_threads):
         pass
 
     return started(all_at_once(port, number, enter, talk, count_threads))
+
+
+def tftp(port, number, count_threads):
+    """Each client asks for a file of ten blocks, and takes one block a round until it has all."""
+
+    class Client(asyncio.DatagramProtocol):
+        def connection_made(self, transport):
+            self.transport, self.came = transport, asyncio.Queue()
+
+        def datagram_received(self, data, address):
+            self.came.put_nowait((data, address))
+
+        async def block(self, n):
+            # The server may repeat a block that it thinks was lost.
+            while True:
+                data, self.server = await self.came.get()
+                expect(data[:2], b"\0\3")
+                if data[2:4] == n.to_bytes(2, "big"):
+                    return data[4:]
+
+        def acknowledge(self, n):
+            self.transport.sendto(b"\0\4" + n.to_bytes(2, "big"), self.server)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        clients = [(await loop.create_datagram_endpoint(Client, local_addr=("127.0.0.1", 0)))[1] for _ in range(number)]
+        for n, client in enumerate(clients):
+            client.transport.sendto(b"\0\1" + str(n % 10).encode() + b"\0octet\0", ("127.0.0.1", port))
+        blocks = await asyncio.gather(*(client.block(1) for client in clients))
+        threads = count_threads()
+
+        async def rest(n, client, data):
+            block = 1
+            while len(data) == 512 * block:
+                client.acknowledge(block)
+                block += 1
+                data += await client.block(block)
+            client.acknowledge(block)
+            expect(data, page(n % 10).encode())
+
+        await asyncio.gather(*(rest(n, client, data) for n, (client, data) in enumerate(zip(clients, blocks))))
+        return number, threads
+
+    return started(main())

@@ -222,6 +222,29 @@ class Civetweb(Files):
                 "-request_timeout_ms", "120000"]
 
 
+class Atftpd(Files):
+    program, clients = "atftpd", 100
+
+    def command(self):
+        return ["atftpd", "--daemon", "--no-fork", "--user", "root.root", "--bind-address", "127.0.0.1", "--port", str(self.port),
+                "--retry-timeout", "60", "--maxthread", str(self.number + 10), "--logfile", self.path("log"), self.path("files")]
+
+    def is_up(self):
+        # Whoever connects to a port of UDP where nobody listens is told so at the second datagram.
+        with socket.socket(type=socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(("127.0.0.1", self.port))
+                for _ in range(2):
+                    probe.send(b"\0\5\0\0nothing\0")
+                    time.sleep(0.05)
+                return True
+            except ConnectionRefusedError:
+                return False
+
+    def run(self, count_threads):
+        return clients.tftp(self.port, self.number, count_threads)
+
+
 class Apache(Files):
     program = "apache2"
 
@@ -251,7 +274,7 @@ class Apache(Files):
 
 SERVERS = {
     "mariadbd": Mariadb, "stunnel4": Stunnel, "microsocks": Microsocks, "tinyproxy": Tinyproxy, "civetweb": Civetweb,
-    "apache2": Apache, "python3": Python, "ruby": Ruby,
+    "atftpd": Atftpd, "apache2": Apache, "python3": Python, "ruby": Ruby,
 }
 
 
