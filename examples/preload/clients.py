@@ -57,6 +57,10 @@ class Echo:
         started.wait()
 
 
+async def nothing(*_):
+    """How a client enters a server that says nothing first."""
+
+
 async def tls(stream):
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -115,7 +119,7 @@ def started(clients):
 def tunnels(port, echo_port, number, count_threads, enter):
     async def talk(stream, client, round):
         reader, writer = stream
-        message = f"client {client}, round {round}; ".encode() * (100 if round == 1 else 1)
+        message = f"client {client}, round {round}; ".encode() * (100 if round == 1 else 1) + b"\n"
         writer.write(message)
         expect(await reader.readexactly(len(message)), message)
 
@@ -132,10 +136,7 @@ def http(port, number, count_threads):
         length = int(head.split(b"content-length:")[1].split()[0])
         expect(await reader.readexactly(length), page(wanted).encode())
 
-    async def enter(_):
-        pass
-
-    return started(all_at_once(port, number, enter, talk, count_threads))
+    return started(all_at_once(port, number, nothing, talk, count_threads))
 
 
 def tftp(port, number, count_threads):

@@ -213,6 +213,22 @@ class Ruby(Files):
                 "trap('TERM') { s.shutdown }; s.start", str(self.port), self.path("files")]
 
 
+class Java(Server):
+    program = "javac"
+    # How the virtual machine ends by SIGTERM.
+    ended = (128 + signal.SIGTERM,)
+
+    def prepare(self):
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "Echo.java")
+        subprocess.run(["javac", "-d", self.folder, source], check=True)
+
+    def command(self):
+        return ["java", "-Xmx64m", "-cp", self.folder, "Echo", str(self.port)]
+
+    def run(self, count_threads):
+        return clients.tunnels(self.port, self.port, self.number, count_threads, clients.nothing)
+
+
 class Civetweb(Files):
     program = "civetweb"
 
@@ -274,7 +290,7 @@ class Apache(Files):
 
 SERVERS = {
     "mariadbd": Mariadb, "stunnel4": Stunnel, "microsocks": Microsocks, "tinyproxy": Tinyproxy, "civetweb": Civetweb,
-    "atftpd": Atftpd, "apache2": Apache, "python3": Python, "ruby": Ruby,
+    "atftpd": Atftpd, "apache2": Apache, "python3": Python, "ruby": Ruby, "java": Java,
 }
 
 
