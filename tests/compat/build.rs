@@ -5,7 +5,10 @@ fn main() {
         let source = format!("c/{name}.c");
         println!("cargo::rerun-if-changed={source}");
         println!("cargo::rerun-if-changed=c/call.h");
-        let Ok(found) = pkg_config::Config::new().cargo_metadata(false).probe(library) else { continue };
+        let Ok(found) = pkg_config::Config::new().cargo_metadata(false).env_metadata(false).probe(library)
+        else {
+            continue;
+        };
         cc::Build::new()
             .file(&source)
             .includes(&found.include_paths)

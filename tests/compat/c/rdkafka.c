@@ -36,7 +36,7 @@ static void delivered(rd_kafka_t *producer, const rd_kafka_message_t *message, v
     if (!message->err) ++*(int *)opaque;
 }
 
-static int send(rd_kafka_t *producer) {
+static int deliver(rd_kafka_t *producer) {
     rd_kafka_resp_err_t error =
         rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("topic"), RD_KAFKA_V_VALUE("message", 7), RD_KAFKA_V_END);
     return error ? error : rd_kafka_flush(producer, 60000);
@@ -47,12 +47,12 @@ int rdkafka_call(const struct call *call) {
     int messages = 0;
     rd_kafka_t *producer = client("bootstrap.servers", call->server, &messages, delivered);
     if (producer == NULL) return 1;
-    int error = send(producer);
+    int error = deliver(producer);
     call->ready(call->context);
     rd_kafka_mock_broker_push_request_error_rtts(cluster, 1, 0 /* Produce */, 1, RD_KAFKA_RESP_ERR_NO_ERROR,
                                                  (int)(call->seconds * 1000));
     call->begin(call->context);
-    if (!error) error = send(producer);
+    if (!error) error = deliver(producer);
     call->end(call->context);
     rd_kafka_destroy(producer);
     snprintf(call->text, call->text_bytes, "%s, %d messages", rd_kafka_err2name(error), messages);

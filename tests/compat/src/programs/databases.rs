@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mysql::prelude::Queryable;
 
-use super::{Gone, Program, Version, WAITS_FOR_A_THREAD, always, text};
+use super::{Gone, Program, Version, always, text};
 use crate::call::{Answer, Call};
 use crate::seen;
 use crate::servers::{Servers, Which};

@@ -20,9 +20,8 @@ pub(super) fn start(folder: &Path) -> Option<(Server, Account)> {
     let _ = std::fs::create_dir("/run/sshd");
     let (host, key) = (folder.join("host"), folder.join("key"));
     for file in [&host, &key] {
-        let made = quiet(
-            Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-m", "PEM", "-N", "", "-f"]).arg(file),
-        );
+        let mut made = Command::new("ssh-keygen");
+        quiet(made.args(["-q", "-t", "ecdsa", "-m", "PEM", "-N", "", "-f"]).arg(file));
         made.status().ok().filter(std::process::ExitStatus::success)?;
     }
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
