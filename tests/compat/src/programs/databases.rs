@@ -105,7 +105,13 @@ fn postgres_client(servers: &Servers) -> Result<postgres::Client, String> {
 }
 
 pub(super) fn look_at_postgres(servers: &Servers) -> Box<dyn FnMut() -> usize> {
-    let mut client = postgres_client(servers).unwrap();
+    // After it was killed it takes a while to recover, in which it refuses clients.
+    let mut client = loop {
+        match postgres_client(servers) {
+            Ok(client) => break client,
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
     Box::new(move || {
         let row = client.query_one("select count(*) from pg_stat_activity where wait_event = 'PgSleep'", &[]);
         row.map_or(0, |row| row.get::<_, i64>(0) as usize)

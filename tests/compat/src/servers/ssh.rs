@@ -26,9 +26,10 @@ pub(super) fn start(folder: &Path) -> Option<(Server, Account)> {
     }
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let settings = folder.join("sshd");
+    // By the last line a shell does not take itself for the first one, which would read all that the user has set up for those.
     let text = format!(
         "ListenAddress {address}\nHostKey {}\nAuthorizedKeysFile {}.pub\nPidFile none\nStrictModes no\nUsePAM no\n\
-         PermitRootLogin yes\nMaxStartups 100\n",
+         PermitRootLogin yes\nMaxStartups 100\nSetEnv SHLVL=9\n",
         host.display(),
         key.display(),
     );
