@@ -4,17 +4,21 @@ use std::fmt::Write as _;
 
 use crate::row::Row;
 
-const HEAD: &str = "Blocking crates and C libraries that run on fibers as they are.
+const HEAD: &str = "Crates that block and C libraries, as they are, on fibers of **one** worker.
 
-This page is made by `bash .ci/run compat`, which fails if one of these does not hold:
+The matrix writes this page (`bash .ci/run compat`). It starts the servers, makes ten calls at once, and fails if one of these does not hold:
 
-* The server has ten calls of one worker at once.
+* The server has all ten calls at the same time.
 * Their results are those of OS threads.
-* A deadline of 50 ms ends a call, unless it waits for another thread of the process.
-* If the server goes away in the middle, the client's error is that of an OS thread.
+* A deadline of 50 ms ends a call, unless it waits for another thread of the process by a lock or a channel: that goes on.
+* If the server is killed or closes the connection in the middle, the client's error is that of an OS thread.
 
-\"Works\" means besides that ten calls of 200 ms took at most 400 ms, beside a ticker that was at most 10 ms late: the best of three attempts,
-on a machine that did other things as well.
+All of it holds as well if the threads that the libraries start are fibers (`--threads-are-fibers`), which the step tries afterwards.
+
+\"Works\" means besides that ten calls of 200 ms took at most 400 ms, beside a ticker that was at most 10 ms late: the best of three attempts, on
+a machine of two processors that did other things as well. What it missed is in the verdict. Figures and versions are those of the last run; a
+test checks that each program has its row. A call that a deadline ends sees the error ECANCELED; std's `Command::output` panics then, which the
+timeout takes for its end as well.
 
 | program | version | at once | ms | ms on OS threads | neighbour late by, ms | deadline | server goes away | verdict |
 |---|---|---|---|---|---|---|---|---|

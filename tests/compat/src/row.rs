@@ -236,9 +236,6 @@ pub(crate) fn run(program: &'static Program, servers: &Servers) -> Row {
         Gone::Killed(_) => "killed: the client's error",
         Gone::Closes(_) => "closes: the client's error",
     };
-    if let Some(answer) = &expected {
-        eprintln!("{}: a server that goes away: {answer:?}", row.name);
-    }
     if found != expected {
         row.failures.push(format!("a server that goes away: {found:?}, not {expected:?}"));
     }
