@@ -42,6 +42,12 @@ pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> bool {
     fcntl_getfl(fd).map_or(true, |flags| flags.contains(OFlags::NONBLOCK))
 }
 
+/// Whether exec(2) closes the descriptor; false if it is not open.
+#[cfg(feature = "own-tls")]
+pub(crate) fn is_closed_by_exec(fd: BorrowedFd<'_>) -> bool {
+    rustix::io::fcntl_getfd(fd).is_ok_and(|flags| flags.contains(rustix::io::FdFlags::CLOEXEC))
+}
+
 /// How long a call of a socket may wait, to read or to write; `None` is for ever, and for what is no socket.
 #[cfg(feature = "own-tls")]
 pub(crate) fn timeout(fd: BorrowedFd<'_>, reads: bool) -> Option<std::time::Duration> {
