@@ -59,7 +59,7 @@ impl GivingWay {
 impl Worker {
     /// Gives way to a sibling if one needs it, before this worker polls. Returns the time.
     #[inline]
-    pub(super) fn give_way(&self, now_ns: u64) -> u64 {
+    pub(super) fn pause_for_sibling(&self, now_ns: u64) -> u64 {
         if now_ns < self.hub_state.giving_way.next_ns.get() { now_ns } else { self.look_for_waiting(now_ns) }
     }
 

@@ -239,7 +239,7 @@ impl Worker {
         let now_ns = matters.then(|| self.shared().now_ns())?;
         self.set_coarse_now();
         self.expire_timers(now_ns);
-        self.give_way(now_ns);
+        self.pause_for_sibling(now_ns);
         self.poll_now();
         Some(now_ns)
     }

@@ -29,7 +29,7 @@ impl Worker {
         let work = shared.has_work_for_anyone();
         let may_sleep = !work && !self.must_close() && !self.watch_inbox();
         // Before the sleep begins, or a sibling might give way to this worker.
-        if let Some(began) = may_sleep.then(|| self.give_way(shared.now_ns()))
+        if let Some(began) = may_sleep.then(|| self.pause_for_sibling(shared.now_ns()))
             && self.remote.inbox.begin_sleep()
         {
             self.remote.counters.sleeps.add(1);
