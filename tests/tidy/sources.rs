@@ -11,7 +11,6 @@ const LINES: usize = 400;
 const LONG_FILES: &[(&str, usize, &str)] = &[
     ("asm/tests/coroutine.rs", 440, "one short test for each promise of one type"),
     (
-        "runtime/src/io/descriptor.rs",
         420,
         "the one retry loop and its waits, which every socket and pipe goes through",
     ),
