@@ -40,7 +40,7 @@
 //! ```text
 //! 0x7ff0_f000 +------------------+  top of the stack
 //! 0x7ff0_eff8 | padding          |
-//! 0x7ff0_eff0 | resumer          |  <- sp when `entry` is called: a multiple of 16
+//! 0x7ff0_eff0 | padding          |  <- sp when `entry` is called: a multiple of 16
 //! 0x7ff0_efe8 | argument         |
 //! 0x7ff0_efe0 | entry            |
 //! 0x7ff0_efd8 | padding          |
@@ -51,6 +51,22 @@
 //! ```
 //!
 //! Both have the address to jump to at the same place, so `switch` need not know which of them it continues.
+//!
+//! # Coroutines
+//!
+//! `resume` and `suspend` leave the same four words as `switch`. What they need besides is passed in registers: `x0` has the
+//! link, `x1` the context of the coroutine that is continued, `x2` the word. The start of a coroutine, whose link is 0x7fe0_efd0:
+//!
+//! ```text
+//!             | what belongs to the coroutine, above its frames
+//! 0x7fe0_efd0 | link: resumer    |  <- sp when `entry` is called
+//!             +------------------+
+//! 0x7fe0_efc8 | entry            |
+//! 0x7fe0_efc0 | start address    |
+//! 0x7fe0_efb8 | unused           |
+//! 0x7fe0_efb0 | unused           |  <- context
+//!             +------------------+
+//! ```
 #![expect(unsafe_code, reason = "the switch is assembly, and a new stack is written through a raw pointer")]
 
 use core::arch::{asm, naked_asm};
@@ -58,6 +74,8 @@ use core::mem::offset_of;
 use core::ptr::NonNull;
 
 use crate::context::{Context, Entry, Saved};
+#[cfg(feature = "std")]
+use crate::linking::{End, Link, LinkedEntry, Word};
 
 /// The contents of a stack at its top before it first runs, lowest address first.
 #[repr(C)]
@@ -72,10 +90,8 @@ struct InitialFrame {
     entry: Entry,
     /// Loaded by the code at `start`.
     argument: *mut (),
-    /// The context of the resumer, for `coroutine_start` alone; `sp` points here while `entry` runs.
-    resumer: Context,
-    /// Keeps the context at a multiple of 16.
-    last_padding: usize,
+    /// The stack of the fiber begins here.
+    end: [usize; 2],
 }
 
 /// Where a context has its resume address.
@@ -84,7 +100,7 @@ const RESUME: usize = 16;
 const _: () = assert!(size_of::<InitialFrame>() == 64);
 const _: () = assert!(offset_of!(InitialFrame, start) == RESUME);
 const _: () = assert!(offset_of!(InitialFrame, argument) == offset_of!(InitialFrame, entry) + 8);
-const _: () = assert!(offset_of!(InitialFrame, resumer).is_multiple_of(16));
+const _: () = assert!(offset_of!(InitialFrame, end).is_multiple_of(16));
 
 /// Where a suspended computation's registers lie.
 pub(crate) const SAVED: Saved = Saved { program_counter: RESUME, frame_pointer: 0, bytes: 32 };
@@ -206,48 +222,14 @@ pub(crate) unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut (
 
 /// Makes a context that calls `entry` and where a backtrace ends. See [`crate::prepare`] for the contract.
 pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, fiber_start, entry, argument) }.0
-}
-
-/// Makes a context that calls `entry` and from which a backtrace goes on into its resumer. Returns
-/// the place where each resumer must save its own context.
-///
-/// # Safety
-///
-/// As for [`crate::prepare`], and while `entry` runs the place holds the context of a suspended computation.
-#[cfg(feature = "std")]
-pub(crate) unsafe fn prepare_linked(
-    top: *mut u8,
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, coroutine_start, entry, argument) }
-}
-
-/// Writes the initial frame below `top`; returns the context and the place of the resumer's context.
-///
-/// # Safety
-///
-/// `top` is a multiple of 16 and at least a page below it is writable and unused.
-unsafe fn lay_out(
-    top: *mut u8,
-    start: unsafe extern "C" fn(),
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
     debug_assert!(top.addr().is_multiple_of(16), "the top of a stack is a multiple of 16");
     // SAFETY: the caller promises a page below `top`, and the frame is much smaller.
     let frame = unsafe { NonNull::new_unchecked(top).cast::<InitialFrame>().sub(1) };
-    let resumer = Context::dangling();
     let initial =
-        InitialFrame { unused: [0; 2], start, padding: 0, entry, argument, resumer, last_padding: 0 };
+        InitialFrame { unused: [0; 2], start: fiber_start, padding: 0, entry, argument, end: [0; 2] };
     // SAFETY: as above; `top` is a multiple of 16 and the frame of 8, which is its alignment.
     unsafe { frame.write(initial) };
-    // SAFETY: `resumer` is a field of the frame just written.
-    let resumer = unsafe { NonNull::new_unchecked(&raw mut (*frame.as_ptr()).resumer) };
-    (Context(frame.cast()), resumer)
+    Context(frame.cast())
 }
 
 /// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `x2` and `sp` at
@@ -263,7 +245,7 @@ unsafe extern "C" fn fiber_start() {
         "mov x29, xzr",
         // Take the initial frame.
         "ldp x9, x1, [sp, #{entry}]",
-        "add sp, sp, #{resumer}",
+        "add sp, sp, #{end}",
         // entry(word in x0, argument in x1). A call, so that backtraces see this function.
         "mov x0, x2",
         "blr x9",
@@ -274,15 +256,167 @@ unsafe extern "C" fn fiber_start() {
         "br x9",
         ".cfi_endproc",
         entry = const offset_of!(InitialFrame, entry),
-        resumer = const offset_of!(InitialFrame, resumer),
+        end = const offset_of!(InitialFrame, end),
         resume = const RESUME,
     )
 }
 
-/// Where a coroutine starts: like [`fiber_start`], except for what an unwinder sees.
+/// What lies below a link before the coroutine first runs, lowest address first.
+#[cfg(feature = "std")]
+#[repr(C)]
+struct LinkedFrame {
+    /// Where a suspended context has its registers.
+    unused: [usize; 2],
+    /// Jumped to by `resume`.
+    start: unsafe extern "C" fn(),
+    /// Read by the code at `start`.
+    entry: LinkedEntry,
+}
+
+#[cfg(feature = "std")]
+const _: () = assert!(size_of::<LinkedFrame>() == 32);
+#[cfg(feature = "std")]
+const _: () = assert!(offset_of!(LinkedFrame, start) == RESUME);
+
+/// Makes the context of a coroutine. See [`crate::linking::prepare_linked`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn prepare_linked(link: *mut Link, entry: LinkedEntry) -> Context {
+    // SAFETY: the caller promises a stack below the link, which is a multiple of 16.
+    unsafe {
+        let frame = NonNull::new_unchecked(link).cast::<LinkedFrame>().sub(1);
+        frame.write(LinkedFrame { unused: [0; 2], start: coroutine_start, entry });
+        Context(frame.cast())
+    }
+}
+
+/// Continues a coroutine. See [`crate::linking::resume`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn resume(link: *const Link, to: Context, word: Word) -> (Word, bool, End) {
+    let (answer, left, end): (Word, *const Link, usize);
+    // SAFETY: as in `switch`. The other side leaves its link in `x0` if it is suspended. If not, it leaves null there, and in `x1`
+    // the reason.
+    unsafe {
+        asm!(
+            "stp x29, x19, [sp, #-32]!",
+            "ldr x9, [x1, #{resume}]",
+            // A call, so that the `ret` of the other side is foreseen. The other side stores where to go on.
+            "blr x9",
+            "ldp x29, x19, [sp], #32",
+            resume = const RESUME,
+            inlateout("x0") link => left,
+            inlateout("x1") to.0.as_ptr() => end,
+            inlateout("x2") word => answer,
+            out("x20") _,
+            out("x21") _,
+            out("x22") _,
+            out("x23") _,
+            out("x24") _,
+            out("x25") _,
+            out("x26") _,
+            out("x27") _,
+            out("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    (answer, !left.is_null(), End(end))
+}
+
+/// Suspends a coroutine. See [`crate::linking::suspend`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn suspend(link: *const Link, word: Word) -> (Word, *const Link) {
+    let (answer, same): (Word, *const Link);
+    // SAFETY: as in `switch`: the link says where the resumer is suspended.
+    unsafe {
+        asm!(
+            "adr x9, 2f",
+            "stp x29, x19, [sp, #-32]!",
+            "str x9, [sp, #{resume}]",
+            "mov x10, sp",
+            "str x10, [x0, #8]",
+            "ldr x10, [x0]",
+            "mov sp, x10",
+            "ldr x30, [sp, #{resume}]",
+            "ret",
+            // Called by `resume`, on the resumer's stack.
+            "2:",
+            "str x30, [sp, #{resume}]",
+            "mov x10, sp",
+            "str x10, [x0]",
+            "mov sp, x1",
+            "ldp x29, x19, [sp], #32",
+            resume = const RESUME,
+            inlateout("x0") link => same,
+            inlateout("x2") word => answer,
+            out("x20") _,
+            out("x21") _,
+            out("x22") _,
+            out("x23") _,
+            out("x24") _,
+            out("x25") _,
+            out("x26") _,
+            out("x27") _,
+            out("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    (answer, same)
+}
+
+/// Ends a coroutine. See [`crate::linking::finish`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn finish(link: *const Link, word: Word, end: End) {
+    // SAFETY: as in `suspend`; this side is not continued.
+    unsafe {
+        asm!(
+            "ldr x10, [x0]",
+            "mov sp, x10",
+            "mov x0, xzr",
+            "ldr x30, [sp, #{resume}]",
+            "ret",
+            resume = const RESUME,
+            in("x0") link,
+            in("x1") end.0,
+            in("x2") word,
+            options(noreturn),
+        );
+    }
+}
+
+/// See [`crate::linking::refusal`].
+#[cfg(feature = "std")]
+pub(crate) const REFUSAL: Context = Context(NonNull::from_ref(&REFUSED).cast());
+
+/// A context that is continued at [`refuse`]. Nothing of it is written to.
+#[cfg(feature = "std")]
+static REFUSED: LinkedFrame = LinkedFrame { unused: [0; 2], start: refuse, entry: never };
+
+/// The entry that nobody calls.
+#[cfg(feature = "std")]
+unsafe extern "C" fn never(_: Word, _: *const Link) {}
+
+#[cfg(feature = "std")]
+const _: () = assert!(End::REFUSED.0 == 0);
+
+/// Called by [`resume`], on the resumer's stack: returns, with neither a link nor a reason.
+#[cfg(feature = "std")]
+#[unsafe(naked)]
+unsafe extern "C" fn refuse() {
+    naked_asm!(".cfi_startproc", "mov x0, xzr", "mov x1, xzr", "ret", ".cfi_endproc")
+}
+
+/// Nothing is left of a coroutine that has ended.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn bury(_: *const Link) {}
+
+/// Where a coroutine starts: called by the first [`resume`], on the resumer's stack.
 ///
 /// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
-/// lies at `sp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
+/// lies at `sp` while `entry` runs, so the frame of its suspended [`resume`] is found by one load:
 ///
 /// ```text
 /// 0x7fe0_2090 sp of the resumer, the CFA   = [sp] + 32
@@ -300,36 +434,34 @@ unsafe extern "C" fn coroutine_start() {
         // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
         // after a call, which is true as well.
         ".cfi_signal_frame",
-        // The places of the resumer's registers, the same from here to the end.
-        ".cfi_offset x30, -16",
+        // The places of the resumer's registers. The return address is stored by the first instruction.
+        ".cfi_def_cfa sp, 32",
         ".cfi_offset x19, -24",
         ".cfi_offset x29, -32",
-        // At first the resumer's context is six words further up. The bytes:
+        "str x30, [sp, #{resume}]",
+        ".cfi_offset x30, -16",
+        "mov x10, sp",
+        "str x10, [x0]",
+        "mov sp, x0",
+        // From here on the link is at sp. The bytes:
         //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
         //   0x05       the length of the expression in bytes
-        //   0x8f 0x30  DW_OP_breg31 48: the address sp + 48
+        //   0x8f 0x00  DW_OP_breg31 0: the address sp
         //   0x06       DW_OP_deref: the context stored there
-        //   0x23 0x20  DW_OP_plus_uconst 32: over what `switch` stored
-        ".cfi_escape 0x0f, 0x05, 0x8f, 0x30, 0x06, 0x23, 0x20",
-        "ldp x9, x1, [sp, #{entry}]",
-        "add sp, sp, #{resumer}",
-        // The same expression with DW_OP_breg31 0: sp is now at the resumer's context.
+        //   0x23 0x20  DW_OP_plus_uconst 32: over what `resume` stored
         ".cfi_escape 0x0f, 0x05, 0x8f, 0x00, 0x06, 0x23, 0x20",
-        // x29 still is the resumer's: the chain of frame pointers goes on there as well.
+        // entry(word in x0, link in x1), which does not return, and switches to the resumer by a `ret`. So it is not
+        // called, but jumped to. x29 still is the resumer's: the chain of frame pointers goes on there.
+        "ldr x9, [x1, #{entry}]",
+        "mov x1, x0",
         "mov x0, x2",
-        "blr x9",
-        // `Exit` is in x0 (to) and x1 (word). On the resumer's stack the CFA is plain again.
-        "mov sp, x0",
-        ".cfi_def_cfa sp, 32",
-        "mov x2, x1",
-        "ldr x9, [sp, #{resume}]",
+        "adr x30, 2f",
         "br x9",
+        // An unwinder looks for this function here.
+        "2:",
+        "brk #1",
         ".cfi_endproc",
-        entry = const offset_of!(InitialFrame, entry),
-        resumer = const offset_of!(InitialFrame, resumer),
+        entry = const offset_of!(LinkedFrame, entry),
         resume = const RESUME,
     )
 }
-
-// The first expression of `coroutine_start` has this offset in it.
-const _: () = assert!(offset_of!(InitialFrame, resumer) == 0x30);

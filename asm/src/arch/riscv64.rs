@@ -12,7 +12,7 @@
 //! | `fcsr` | **not touched**: it belongs to the thread. Code that changes a rounding mode must change it back before it switches |
 //! | `tp`, `gp` | not touched: thread-local storage is the thread's |
 //!
-//! The indirect jumps go through `t1`. With `ra` or `t0` (`x1`, `x5`) the architecture takes a jump for a
+//! The indirect jumps of `switch` go through `t1`. With `ra` or `t0` (`x1`, `x5`) the architecture takes a jump for a
 //! return or a call, and the return predictor would get out of step.
 //!
 //! # Stacks
@@ -38,7 +38,7 @@
 //! ```text
 //! 0x7ff0_f000 +------------------+  top of the stack
 //! 0x7ff0_eff8 | padding          |
-//! 0x7ff0_eff0 | resumer          |  <- sp when `entry` is called: a multiple of 16
+//! 0x7ff0_eff0 | padding          |  <- sp when `entry` is called: a multiple of 16
 //! 0x7ff0_efe8 | argument         |
 //! 0x7ff0_efe0 | entry            |
 //! 0x7ff0_efd8 | padding          |
@@ -49,6 +49,22 @@
 //! ```
 //!
 //! Both have the address to jump to at the same place, so `switch` need not know which of them it continues.
+//!
+//! # Coroutines
+//!
+//! `resume` and `suspend` leave the same four words as `switch`. What they need besides is passed in registers: `a0` has the
+//! link, `a1` the context of the coroutine that is continued, `a2` the word. The start of a coroutine, whose link is 0x7fe0_efd0:
+//!
+//! ```text
+//!             | what belongs to the coroutine, above its frames
+//! 0x7fe0_efd0 | link: resumer    |  <- sp when `entry` is called
+//!             +------------------+
+//! 0x7fe0_efc8 | entry            |
+//! 0x7fe0_efc0 | start address    |
+//! 0x7fe0_efb8 | unused           |
+//! 0x7fe0_efb0 | unused           |  <- context
+//!             +------------------+
+//! ```
 #![expect(unsafe_code, reason = "the switch is assembly, and a new stack is written through a raw pointer")]
 
 use core::arch::{asm, naked_asm};
@@ -56,6 +72,8 @@ use core::mem::offset_of;
 use core::ptr::NonNull;
 
 use crate::context::{Context, Entry, Saved};
+#[cfg(feature = "std")]
+use crate::linking::{End, Link, LinkedEntry, Word};
 
 /// The contents of a stack at its top before it first runs, lowest address first.
 #[repr(C)]
@@ -70,10 +88,8 @@ struct InitialFrame {
     entry: Entry,
     /// Loaded by the code at `start`.
     argument: *mut (),
-    /// The context of the resumer, for `coroutine_start` alone; `sp` points here while `entry` runs.
-    resumer: Context,
-    /// Keeps the context at a multiple of 16.
-    last_padding: usize,
+    /// The stack of the fiber begins here.
+    end: [usize; 2],
 }
 
 /// Where a context has its resume address.
@@ -81,7 +97,7 @@ const RESUME: usize = 16;
 
 const _: () = assert!(size_of::<InitialFrame>() == 64);
 const _: () = assert!(offset_of!(InitialFrame, start) == RESUME);
-const _: () = assert!(offset_of!(InitialFrame, resumer).is_multiple_of(16));
+const _: () = assert!(offset_of!(InitialFrame, end).is_multiple_of(16));
 
 /// Where a suspended computation's registers lie.
 pub(crate) const SAVED: Saved = Saved { program_counter: RESUME, frame_pointer: 0, bytes: 32 };
@@ -261,48 +277,14 @@ pub(crate) unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut (
 
 /// Makes a context that calls `entry` and where a backtrace ends. See [`crate::prepare`] for the contract.
 pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, fiber_start, entry, argument) }.0
-}
-
-/// Makes a context that calls `entry` and from which a backtrace goes on into its resumer. Returns
-/// the place where each resumer must save its own context.
-///
-/// # Safety
-///
-/// As for [`crate::prepare`], and while `entry` runs the place holds the context of a suspended computation.
-#[cfg(feature = "std")]
-pub(crate) unsafe fn prepare_linked(
-    top: *mut u8,
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, coroutine_start, entry, argument) }
-}
-
-/// Writes the initial frame below `top`; returns the context and the place of the resumer's context.
-///
-/// # Safety
-///
-/// `top` is a multiple of 16 and at least a page below it is writable and unused.
-unsafe fn lay_out(
-    top: *mut u8,
-    start: unsafe extern "C" fn(),
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
     debug_assert!(top.addr().is_multiple_of(16), "the top of a stack is a multiple of 16");
     // SAFETY: the caller promises a page below `top`, and the frame is much smaller.
     let frame = unsafe { NonNull::new_unchecked(top).cast::<InitialFrame>().sub(1) };
-    let resumer = Context::dangling();
     let initial =
-        InitialFrame { unused: [0; 2], start, padding: 0, entry, argument, resumer, last_padding: 0 };
+        InitialFrame { unused: [0; 2], start: fiber_start, padding: 0, entry, argument, end: [0; 2] };
     // SAFETY: as above; `top` is a multiple of 16 and the frame of 8, which is its alignment.
     unsafe { frame.write(initial) };
-    // SAFETY: `resumer` is a field of the frame just written.
-    let resumer = unsafe { NonNull::new_unchecked(&raw mut (*frame.as_ptr()).resumer) };
-    (Context(frame.cast()), resumer)
+    Context(frame.cast())
 }
 
 /// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `a2` and `sp` at
@@ -319,7 +301,7 @@ unsafe extern "C" fn fiber_start() {
         // Take the initial frame.
         "ld t1, {entry}(sp)",
         "ld a1, {argument}(sp)",
-        "addi sp, sp, {resumer}",
+        "addi sp, sp, {end}",
         // entry(word in a0, argument in a1). A call, so that backtraces see this function.
         "mv a0, a2",
         "jalr t1",
@@ -331,21 +313,229 @@ unsafe extern "C" fn fiber_start() {
         ".cfi_endproc",
         entry = const offset_of!(InitialFrame, entry),
         argument = const offset_of!(InitialFrame, argument),
-        resumer = const offset_of!(InitialFrame, resumer),
+        end = const offset_of!(InitialFrame, end),
         resume = const RESUME,
     )
 }
 
-/// Where a coroutine starts: like [`fiber_start`], except for what an unwinder sees.
+/// What lies below a link before the coroutine first runs, lowest address first.
+#[cfg(feature = "std")]
+#[repr(C)]
+struct LinkedFrame {
+    /// Where a suspended context has its registers.
+    unused: [usize; 2],
+    /// Jumped to by `resume`.
+    start: unsafe extern "C" fn(),
+    /// Read by the code at `start`.
+    entry: LinkedEntry,
+}
+
+#[cfg(feature = "std")]
+const _: () = assert!(size_of::<LinkedFrame>() == 32);
+#[cfg(feature = "std")]
+const _: () = assert!(offset_of!(LinkedFrame, start) == RESUME);
+
+/// Makes the context of a coroutine. See [`crate::linking::prepare_linked`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn prepare_linked(link: *mut Link, entry: LinkedEntry) -> Context {
+    // SAFETY: the caller promises a stack below the link, which is a multiple of 16.
+    unsafe {
+        let frame = NonNull::new_unchecked(link).cast::<LinkedFrame>().sub(1);
+        frame.write(LinkedFrame { unused: [0; 2], start: coroutine_start, entry });
+        Context(frame.cast())
+    }
+}
+
+/// Continues a coroutine. See [`crate::linking::resume`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn resume(link: *const Link, to: Context, word: Word) -> (Word, bool, End) {
+    let (answer, left, end): (Word, *const Link, usize);
+    // SAFETY: as in `switch`. The other side leaves its link in `a0` if it is suspended. If not, it leaves null there, and in `a1`
+    // the reason.
+    unsafe {
+        asm!(
+            "addi sp, sp, -32",
+            "sd s0, 0(sp)",
+            "sd s1, 8(sp)",
+            "ld t1, {resume}(a1)",
+            // A call, so that the `ret` of the other side is foreseen. The other side stores where to go on.
+            "jalr t1",
+            "ld s0, 0(sp)",
+            "ld s1, 8(sp)",
+            "addi sp, sp, 32",
+            resume = const RESUME,
+            inlateout("a0") link => left,
+            inlateout("a1") to.0.as_ptr() => end,
+            inlateout("a2") word => answer,
+            out("s2") _,
+            out("s3") _,
+            out("s4") _,
+            out("s5") _,
+            out("s6") _,
+            out("s7") _,
+            out("s8") _,
+            out("s9") _,
+            out("s10") _,
+            out("s11") _,
+            // The convention without floating point has no registers of that kind to preserve.
+            #[cfg(target_feature = "f")]
+            out("fs0") _,
+            #[cfg(target_feature = "f")]
+            out("fs1") _,
+            #[cfg(target_feature = "f")]
+            out("fs2") _,
+            #[cfg(target_feature = "f")]
+            out("fs3") _,
+            #[cfg(target_feature = "f")]
+            out("fs4") _,
+            #[cfg(target_feature = "f")]
+            out("fs5") _,
+            #[cfg(target_feature = "f")]
+            out("fs6") _,
+            #[cfg(target_feature = "f")]
+            out("fs7") _,
+            #[cfg(target_feature = "f")]
+            out("fs8") _,
+            #[cfg(target_feature = "f")]
+            out("fs9") _,
+            #[cfg(target_feature = "f")]
+            out("fs10") _,
+            #[cfg(target_feature = "f")]
+            out("fs11") _,
+            clobber_abi("C"),
+        );
+    }
+    (answer, !left.is_null(), End(end))
+}
+
+/// Suspends a coroutine. See [`crate::linking::suspend`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn suspend(link: *const Link, word: Word) -> (Word, *const Link) {
+    let (answer, same): (Word, *const Link);
+    // SAFETY: as in `switch`: the link says where the resumer is suspended.
+    unsafe {
+        asm!(
+            "lla t1, 2f",
+            "addi sp, sp, -32",
+            "sd s0, 0(sp)",
+            "sd s1, 8(sp)",
+            "sd t1, {resume}(sp)",
+            "sd sp, 8(a0)",
+            "ld sp, 0(a0)",
+            "ld ra, {resume}(sp)",
+            "ret",
+            // Called by `resume`, on the resumer's stack.
+            "2:",
+            "sd ra, {resume}(sp)",
+            "sd sp, 0(a0)",
+            "mv sp, a1",
+            "ld s0, 0(sp)",
+            "ld s1, 8(sp)",
+            "addi sp, sp, 32",
+            resume = const RESUME,
+            inlateout("a0") link => same,
+            inlateout("a2") word => answer,
+            out("s2") _,
+            out("s3") _,
+            out("s4") _,
+            out("s5") _,
+            out("s6") _,
+            out("s7") _,
+            out("s8") _,
+            out("s9") _,
+            out("s10") _,
+            out("s11") _,
+            // The convention without floating point has no registers of that kind to preserve.
+            #[cfg(target_feature = "f")]
+            out("fs0") _,
+            #[cfg(target_feature = "f")]
+            out("fs1") _,
+            #[cfg(target_feature = "f")]
+            out("fs2") _,
+            #[cfg(target_feature = "f")]
+            out("fs3") _,
+            #[cfg(target_feature = "f")]
+            out("fs4") _,
+            #[cfg(target_feature = "f")]
+            out("fs5") _,
+            #[cfg(target_feature = "f")]
+            out("fs6") _,
+            #[cfg(target_feature = "f")]
+            out("fs7") _,
+            #[cfg(target_feature = "f")]
+            out("fs8") _,
+            #[cfg(target_feature = "f")]
+            out("fs9") _,
+            #[cfg(target_feature = "f")]
+            out("fs10") _,
+            #[cfg(target_feature = "f")]
+            out("fs11") _,
+            clobber_abi("C"),
+        );
+    }
+    (answer, same)
+}
+
+/// Ends a coroutine. See [`crate::linking::finish`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn finish(link: *const Link, word: Word, end: End) {
+    // SAFETY: as in `suspend`; this side is not continued.
+    unsafe {
+        asm!(
+            "ld sp, 0(a0)",
+            "mv a0, zero",
+            "ld ra, {resume}(sp)",
+            "ret",
+            resume = const RESUME,
+            in("a0") link,
+            in("a1") end.0,
+            in("a2") word,
+            options(noreturn),
+        );
+    }
+}
+
+/// See [`crate::linking::refusal`].
+#[cfg(feature = "std")]
+pub(crate) const REFUSAL: Context = Context(NonNull::from_ref(&REFUSED).cast());
+
+/// A context that is continued at [`refuse`]. Nothing of it is written to.
+#[cfg(feature = "std")]
+static REFUSED: LinkedFrame = LinkedFrame { unused: [0; 2], start: refuse, entry: never };
+
+/// The entry that nobody calls.
+#[cfg(feature = "std")]
+unsafe extern "C" fn never(_: Word, _: *const Link) {}
+
+#[cfg(feature = "std")]
+const _: () = assert!(End::REFUSED.0 == 0);
+
+/// Called by [`resume`], on the resumer's stack: returns, with neither a link nor a reason.
+#[cfg(feature = "std")]
+#[unsafe(naked)]
+unsafe extern "C" fn refuse() {
+    naked_asm!(".cfi_startproc", "mv a0, zero", "mv a1, zero", "ret", ".cfi_endproc")
+}
+
+/// Nothing is left of a coroutine that has ended.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn bury(_: *const Link) {}
+
+/// Where a coroutine starts: called by the first [`resume`], on the resumer's stack.
 ///
 /// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
-/// lies at `sp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
+/// lies at `sp` while `entry` runs, so the frame of its suspended [`resume`] is found by one load:
 ///
 /// ```text
 /// 0x7fe0_2090 sp of the resumer, the CFA   = [sp] + 32
 /// 0x7fe0_2080 where the resumer goes on      = CFA - 16
-/// 0x7fe0_2078 s1 of the resumer              = CFA - 24
-/// 0x7fe0_2070 s0 of the resumer              = CFA - 32
+/// 0x7fe0_2078 s1 of the resumer             = CFA - 24
+/// 0x7fe0_2070 s0 of the resumer             = CFA - 32
 /// ```
 #[cfg(feature = "std")]
 #[unsafe(naked)]
@@ -357,39 +547,33 @@ unsafe extern "C" fn coroutine_start() {
         // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
         // after a call, which is true as well.
         ".cfi_signal_frame",
-        // The places of the resumer's registers, the same from here to the end.
-        ".cfi_offset ra, -16",
+        // The places of the resumer's registers. The return address is stored by the first instruction.
+        ".cfi_def_cfa sp, 32",
         ".cfi_offset s1, -24",
         ".cfi_offset s0, -32",
-        // At first the resumer's context is six words further up. The bytes:
+        "sd ra, {resume}(sp)",
+        ".cfi_offset ra, -16",
+        "sd sp, 0(a0)",
+        "mv sp, a0",
+        // From here on the link is at sp. The bytes:
         //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
         //   0x05       the length of the expression in bytes
-        //   0x72 0x30  DW_OP_breg2 48: the address sp + 48
+        //   0x72 0x00  DW_OP_breg2 0: the address sp
         //   0x06       DW_OP_deref: the context stored there
-        //   0x23 0x20  DW_OP_plus_uconst 32: over what `switch` stored
-        ".cfi_escape 0x0f, 0x05, 0x72, 0x30, 0x06, 0x23, 0x20",
-        "ld t1, {entry}(sp)",
-        "ld a1, {argument}(sp)",
-        "addi sp, sp, {resumer}",
-        // The same expression with DW_OP_breg2 0: sp is now at the resumer's context.
+        //   0x23 0x20  DW_OP_plus_uconst 32: over what `resume` stored
         ".cfi_escape 0x0f, 0x05, 0x72, 0x00, 0x06, 0x23, 0x20",
-        // s0 still is the resumer's: the chain of frame pointers goes on there as well.
+        // entry(word in a0, link in a1), which does not return, and switches to the resumer by a `ret`. So it is not
+        // called, but jumped to. s0 still is the resumer's: the chain of frame pointers goes on there.
+        "ld t1, {entry}(a1)",
+        "mv a1, a0",
         "mv a0, a2",
-        "jalr t1",
-        // `Exit` is in a0 (to) and a1 (word). On the resumer's stack the CFA is plain again.
-        "mv sp, a0",
-        ".cfi_def_cfa sp, 32",
-        "mv a2, a1",
-        "ld t1, {resume}(sp)",
+        "lla ra, 2f",
         "jr t1",
+        // An unwinder looks for this function here.
+        "2:",
+        "ebreak",
         ".cfi_endproc",
-        entry = const offset_of!(InitialFrame, entry),
-        argument = const offset_of!(InitialFrame, argument),
-        resumer = const offset_of!(InitialFrame, resumer),
+        entry = const offset_of!(LinkedFrame, entry),
         resume = const RESUME,
     )
 }
-
-// The first expression of `coroutine_start` has this offset in it. DW_OP_breg takes a signed number: up to
-// 63 it is one byte.
-const _: () = assert!(offset_of!(InitialFrame, resumer) == 0x30);

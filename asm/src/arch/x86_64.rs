@@ -42,7 +42,7 @@
 //! ```text
 //! 0x7ff0_f000 +------------------+  top of the stack
 //! 0x7ff0_eff8 | padding          |
-//! 0x7ff0_eff0 | resumer          |  <- rsp when `entry` is called: a multiple of 16
+//! 0x7ff0_eff0 | padding          |  <- rsp when `entry` is called: a multiple of 16
 //! 0x7ff0_efe8 | argument         |
 //! 0x7ff0_efe0 | entry            |
 //! 0x7ff0_efd8 | start address    |  <- context
@@ -50,12 +50,28 @@
 //! ```
 //!
 //! Both begin with the address to jump to, so `switch` need not know which of them it continues.
+//!
+//! # Coroutines
+//!
+//! `resume` and `suspend` leave the same four words as `switch`. What they need besides is passed in registers: `rdi` has the
+//! link, `rsi` the context of the coroutine that is continued, `rdx` the word. The start of a coroutine, whose link is 0x7fe0_efd0:
+//!
+//! ```text
+//!             | what belongs to the coroutine, above its frames
+//! 0x7fe0_efd0 | link: resumer    |  <- rsp when `entry` is called
+//!             +------------------+
+//! 0x7fe0_efc8 | entry            |
+//! 0x7fe0_efc0 | start address    |  <- context
+//!             +------------------+
+//! ```
 #![expect(unsafe_code, reason = "the switch is assembly, and a new stack is written through a raw pointer")]
 
 use core::arch::{asm, naked_asm};
 use core::ptr::NonNull;
 
 use crate::context::{Context, Entry, Saved};
+#[cfg(feature = "std")]
+use crate::linking::{End, Link, LinkedEntry, Word};
 
 /// The contents of a stack at its top before it first runs, lowest address first.
 #[repr(C)]
@@ -66,15 +82,9 @@ struct InitialFrame {
     entry: Entry,
     /// Popped by the code at `start`.
     argument: *mut (),
-    /// The context of the resumer, for `coroutine_start` alone; `rsp` points here while `entry` runs.
-    resumer: Context,
     /// Keeps `rsp` at a multiple of 16 at the call of `entry`.
-    padding: usize,
+    padding: [usize; 2],
 }
-
-const _: () = assert!(size_of::<InitialFrame>() == 40);
-const _: () =
-    assert!((size_of::<InitialFrame>() - core::mem::offset_of!(InitialFrame, resumer)).is_multiple_of(16));
 
 /// Where a suspended computation's registers lie.
 pub(crate) const SAVED: Saved = Saved { program_counter: 0, frame_pointer: 16, bytes: 24 };
@@ -187,45 +197,12 @@ pub(crate) unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut (
 
 /// Makes a context that calls `entry` and where a backtrace ends. See [`crate::prepare`] for the contract.
 pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, fiber_start, entry, argument) }.0
-}
-
-/// Makes a context that calls `entry` and from which a backtrace goes on into its resumer. Returns
-/// the place where each resumer must save its own context.
-///
-/// # Safety
-///
-/// As for [`crate::prepare`], and while `entry` runs the place holds the context of a suspended computation.
-#[cfg(feature = "std")]
-pub(crate) unsafe fn prepare_linked(
-    top: *mut u8,
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, coroutine_start, entry, argument) }
-}
-
-/// Writes the initial frame below `top`; returns the context and the place of the resumer's context.
-///
-/// # Safety
-///
-/// `top` is a multiple of 16 and at least a page below it is writable and unused.
-unsafe fn lay_out(
-    top: *mut u8,
-    start: unsafe extern "C" fn(),
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
     debug_assert!(top.addr().is_multiple_of(16), "the top of a stack is a multiple of 16");
     // SAFETY: the caller promises a page below `top`, and the frame is much smaller.
     let frame = unsafe { NonNull::new_unchecked(top).cast::<InitialFrame>().sub(1) };
     // SAFETY: as above; `top` is a multiple of 16 and the frame of 8, which is its alignment.
-    unsafe { frame.write(InitialFrame { start, entry, argument, resumer: Context::dangling(), padding: 0 }) };
-    // SAFETY: `resumer` is a field of the frame just written.
-    let resumer = unsafe { NonNull::new_unchecked(&raw mut (*frame.as_ptr()).resumer) };
-    (Context(frame.cast()), resumer)
+    unsafe { frame.write(InitialFrame { start: fiber_start, entry, argument, padding: [0; 2] }) };
+    Context(frame.cast())
 }
 
 /// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `rdx` and `rsp` at
@@ -254,10 +231,137 @@ unsafe extern "C" fn fiber_start() {
     )
 }
 
-/// Where a coroutine starts: like [`fiber_start`], except for what an unwinder sees.
+/// What lies below a link before the coroutine first runs, lowest address first.
+#[cfg(feature = "std")]
+#[repr(C)]
+struct LinkedFrame {
+    /// Jumped to by `resume`.
+    start: unsafe extern "C" fn(),
+    /// Read by the code at `start`.
+    entry: LinkedEntry,
+}
+
+#[cfg(feature = "std")]
+const _: () = assert!(size_of::<LinkedFrame>() == 16);
+
+/// Makes the context of a coroutine. See [`crate::linking::prepare_linked`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn prepare_linked(link: *mut Link, entry: LinkedEntry) -> Context {
+    // SAFETY: the caller promises a stack below the link, which is a multiple of 16.
+    unsafe {
+        let frame = NonNull::new_unchecked(link).cast::<LinkedFrame>().sub(1);
+        frame.write(LinkedFrame { start: coroutine_start, entry });
+        Context(frame.cast())
+    }
+}
+
+/// Continues a coroutine. See [`crate::linking::resume`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn resume(link: *const Link, to: Context, word: Word) -> (Word, bool, End) {
+    let (answer, left, end): (Word, *const Link, usize);
+    // SAFETY: as in `switch`. The other side leaves its link in `rdi` if it is suspended. If not, it leaves null there, and in `rsi`
+    // the reason.
+    unsafe {
+        asm!(
+            "push rbp",
+            "push rbx",
+            // Pushes where to go on, as a call does, so that the `ret` of the other side is foreseen.
+            "call [rsi]",
+            "pop rbx",
+            "pop rbp",
+            inlateout("rdi") link => left,
+            inlateout("rsi") to.0.as_ptr() => end,
+            inlateout("rdx") word => answer,
+            out("r12") _,
+            out("r13") _,
+            out("r14") _,
+            out("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    (answer, !left.is_null(), End(end))
+}
+
+/// Suspends a coroutine. See [`crate::linking::suspend`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn suspend(link: *const Link, word: Word) -> (Word, *const Link) {
+    let (answer, same): (Word, *const Link);
+    // SAFETY: as in `switch`: the link says where the resumer is suspended.
+    unsafe {
+        asm!(
+            "push rbp",
+            "push rbx",
+            "lea rax, [rip + 2f]",
+            "push rax",
+            "mov [rdi + 8], rsp",
+            "mov rsp, [rdi]",
+            "ret",
+            // Called by `resume`, on the resumer's stack.
+            "2:",
+            "mov [rdi], rsp",
+            "lea rsp, [rsi + 8]",
+            "pop rbx",
+            "pop rbp",
+            inlateout("rdi") link => same,
+            inlateout("rdx") word => answer,
+            out("r12") _,
+            out("r13") _,
+            out("r14") _,
+            out("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    (answer, same)
+}
+
+/// Ends a coroutine. See [`crate::linking::finish`] for the contract.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn finish(link: *const Link, word: Word, end: End) {
+    // SAFETY: as in `suspend`; this side is not continued.
+    unsafe {
+        asm!(
+            "mov rsp, [rdi]",
+            "xor edi, edi",
+            "ret",
+            in("rdi") link,
+            in("rsi") end.0,
+            in("rdx") word,
+            options(noreturn),
+        );
+    }
+}
+
+/// See [`crate::linking::refusal`].
+#[cfg(feature = "std")]
+pub(crate) const REFUSAL: Context = Context(NonNull::from_ref(&REFUSED).cast());
+
+/// A context that is continued at [`refuse`]. Nothing of it is written to.
+#[cfg(feature = "std")]
+static REFUSED: unsafe extern "C" fn() = refuse;
+
+/// Called by [`resume`], on the resumer's stack: returns, with neither a link nor a reason.
+#[cfg(feature = "std")]
+const _: () = assert!(End::REFUSED.0 == 0);
+
+#[cfg(feature = "std")]
+#[unsafe(naked)]
+unsafe extern "C" fn refuse() {
+    naked_asm!(".cfi_startproc", "xor edi, edi", "xor esi, esi", "ret", ".cfi_endproc")
+}
+
+/// Nothing is left of a coroutine that has ended.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub(crate) unsafe fn bury(_: *const Link) {}
+
+/// Where a coroutine starts: called by the first [`resume`], on the resumer's stack.
 ///
 /// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
-/// lies at `rsp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
+/// lies at `rsp` while `entry` runs, so the frame of its suspended [`resume`] is found by one load:
 ///
 /// ```text
 /// 0x7fe0_2090 rsp of the resumer, the CFA  = [rsp] + 24
@@ -275,32 +379,31 @@ unsafe extern "C" fn coroutine_start() {
         // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
         // after a call, which is true as well.
         ".cfi_signal_frame",
-        // The places of the resumer's registers, the same from here to the last instruction but one.
+        // The places of the resumer's registers.
         ".cfi_offset rbp, -8",
         ".cfi_offset rbx, -16",
         ".cfi_offset rip, -24",
-        // At first the resumer's context is two words further up. The bytes:
+        ".cfi_def_cfa rsp, 24",
+        "mov [rdi], rsp",
+        "mov rsp, rdi",
+        // From here on the link is at rsp. The bytes:
         //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
         //   0x05       the length of the expression in bytes
-        //   0x77 0x10  DW_OP_breg7 16: the address rsp + 16
+        //   0x77 0x00  DW_OP_breg7 0: the address rsp
         //   0x06       DW_OP_deref: the context stored there
-        //   0x23 0x18  DW_OP_plus_uconst 24: over the three words that `switch` pushed
-        ".cfi_escape 0x0f, 0x05, 0x77, 0x10, 0x06, 0x23, 0x18",
-        "mov rax, [rsp]",
-        "mov rsi, [rsp + 8]",
-        "add rsp, 16",
-        // The same expression with DW_OP_breg7 0: rsp is now at the resumer's context.
+        //   0x23 0x18  DW_OP_plus_uconst 24: over the three words that `resume` pushed
         ".cfi_escape 0x0f, 0x05, 0x77, 0x00, 0x06, 0x23, 0x18",
-        // rbp still is the resumer's: the chain of frame pointers goes on there as well.
+        // entry(word in rdi, link in rsi), which does not return, and switches to the resumer by a `ret`. So it is not
+        // called, but jumped to. rbp still is the resumer's: the chain of frame pointers goes on there.
+        "mov rax, [rsi + 8]",
+        "mov rsi, rdi",
         "mov rdi, rdx",
-        "call rax",
-        // `Exit` is in rax (to) and rdx (word). On the resumer's stack the CFA is plain again.
-        "mov rsp, rax",
-        ".cfi_def_cfa rsp, 24",
-        "pop rax",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_register rip, rax",
+        "lea rcx, [rip + 2f]",
+        "push rcx",
         "jmp rax",
+        // An unwinder looks for this function here.
+        "2:",
+        "ud2",
         ".cfi_endproc",
     )
 }

@@ -112,6 +112,7 @@
 mod end;
 pub mod generator;
 mod handle;
+mod local;
 mod panics;
 mod scoped;
 mod yielder;
