@@ -16,7 +16,7 @@ use crate::context::Context;
     target_pointer_width = "64",
     any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
 ))]
-use crate::arch as backend;
+use crate::arch::linked as backend;
 #[cfg(not(all(
     not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
     target_pointer_width = "64",

@@ -32,7 +32,7 @@ struct Visit<'a> {
 ///
 /// # Safety
 ///
-/// * `suspended` was saved by [`switch`], and is not continued before this returns.
+/// * `suspended` was saved by [`switch`](crate::switch), and is not continued before this returns.
 /// * Nothing else uses `stack`, which is big enough for `look`, and `look` switches to no other stack.
 pub unsafe fn backtrace_from(suspended: Context, stack: &Stack, look: &mut dyn FnMut()) -> bool {
     if cfg!(any(

@@ -50,7 +50,7 @@ use self::corosensei as backend;
     target_pointer_width = "64",
     any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
 ))]
-pub(crate) use backend::{REFUSAL, bury, finish, prepare_linked, resume, suspend};
+pub(crate) mod linked;
 pub(crate) use backend::{SAVED, prepare, switch};
 #[cfg(all(
     not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),

@@ -5,18 +5,19 @@
 #![expect(unsafe_code, reason = "writes to the coroutine's stack and switches to it")]
 
 use core::marker::PhantomData;
-use core::mem::{self, ManuallyDrop};
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
 use super::end::Member;
 use super::local::{self, Members};
 use super::panics::{self, LEFT_ALONE};
-use super::yielder::{Start, Unwound, Yielder, decode, encode, run};
+use super::result::CoroutineResult;
+use super::yielder::{Start, Yielder, decode, encode, run};
 use crate::context::Context;
-use crate::linking::{End, Link, Word, bury, prepare_linked, resume};
+use crate::linking::{End, Word, bury, prepare_linked, resume};
 use crate::stack::{DEFAULT_STACK_BYTES, Stack, StackError, StackPool};
 
 /// The stacks of the coroutines that were not given a pool.
@@ -41,47 +42,6 @@ pub fn default_pool() -> &'static StackPool {
     &DEFAULT_POOL
 }
 
-/// The result of [`Coroutine::resume`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CoroutineResult<Yield, Return> {
-    /// The coroutine suspended with this value. It can be resumed.
-    Yield(Yield),
-    /// The coroutine ended with this value. It cannot be resumed any more.
-    Return(Return),
-}
-
-impl<Yield, Return> CoroutineResult<Yield, Return> {
-    /// The value that the coroutine suspended with, if it did.
-    ///
-    /// ```
-    /// # use abaca_asm as abaca;
-    /// use abaca::coroutine::CoroutineResult;
-    /// assert_eq!(CoroutineResult::<u32, ()>::Yield(3).into_yield(), Some(3));
-    /// assert_eq!(CoroutineResult::<u32, ()>::Return(()).into_yield(), None);
-    /// ```
-    pub fn into_yield(self) -> Option<Yield> {
-        match self {
-            Self::Yield(value) => Some(value),
-            Self::Return(_) => None,
-        }
-    }
-
-    /// The value that the coroutine ended with, if it did.
-    ///
-    /// ```
-    /// # use abaca_asm as abaca;
-    /// use abaca::coroutine::CoroutineResult;
-    /// assert_eq!(CoroutineResult::<(), u32>::Return(3).into_return(), Some(3));
-    /// assert_eq!(CoroutineResult::<(), u32>::Yield(()).into_return(), None);
-    /// ```
-    pub fn into_return(self) -> Option<Return> {
-        match self {
-            Self::Yield(_) => None,
-            Self::Return(value) => Some(value),
-        }
-    }
-}
-
 /// A computation on a stack of its own, suspended or ended. See the [module](super) for an example.
 ///
 /// It is neither `Send` nor `Sync`. Dropping it while it is suspended unwinds it: its destructors run. Only if its thread is
@@ -89,9 +49,9 @@ impl<Yield, Return> CoroutineResult<Yield, Return> {
 /// thread](super#at-the-end-of-the-thread) and [Panics and early ends](super#panics-and-early-ends).
 pub struct Coroutine<Input, Yield, Return> {
     /// The first field of the yielder, on the stack; [`ENDED`] once the coroutine has ended.
-    member: NonNull<Member>,
+    pub(super) member: NonNull<Member>,
     /// `None` once the coroutine has ended.
-    stack: Option<Stack>,
+    pub(super) stack: Option<Stack>,
     /// `None` for the default pool.
     pool: Option<Arc<StackPool>>,
     sides: PhantomData<NonNull<Yielder<Input, Yield>>>,
@@ -99,12 +59,12 @@ pub struct Coroutine<Input, Yield, Return> {
 }
 
 /// In place of the member of a coroutine that has ended: it has no context to continue.
-struct Ended(Member);
+pub(super) struct Ended(pub(super) Member);
 
 // SAFETY: nobody changes it: it is on no list, and a link without a context is not used for a switch.
 unsafe impl Sync for Ended {}
 
-static ENDED: Ended = Ended(Member::new());
+pub(super) static ENDED: Ended = Ended(Member::new());
 
 impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Return> {
     /// Makes a coroutine on a stack of [`DEFAULT_STACK_BYTES`] from a pool that all such coroutines share. `body` runs when
@@ -299,7 +259,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// Stores how many panics are under way on the thread, before a resumption.
     #[cold]
     #[inline(never)]
-    fn note_panics(&self) {
+    pub(super) fn note_panics(&self) {
         if !self.is_done() {
             // SAFETY: it has not ended.
             panics::note(unsafe { &self.yielder().standing });
@@ -325,7 +285,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
 
     /// What the handle and the stack have in common.
     #[inline(always)]
-    fn member(&self) -> &Member {
+    pub(super) fn member(&self) -> &Member {
         // SAFETY: it is a static, or the first field of the yielder of a coroutine that has not ended, whose stack is there.
         unsafe { self.member.as_ref() }
     }
@@ -334,7 +294,7 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     ///
     /// The coroutine has not ended.
     #[inline(always)]
-    unsafe fn yielder(&self) -> &Yielder<Input, Yield> {
+    pub(super) unsafe fn yielder(&self) -> &Yielder<Input, Yield> {
         // SAFETY: the stack is there, and the member is the yielder's first field.
         unsafe { self.member.cast().as_ref() }
     }
@@ -350,27 +310,13 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         unsafe { resume(self.member.as_ptr().cast(), context, word) }
     }
 
-    /// Switches to the coroutine with the order to unwind. Returns its answer, and whether it is suspended.
-    ///
-    /// # Safety
-    ///
-    /// It has not ended.
-    unsafe fn order_to_unwind(&mut self) -> (Word, bool, End) {
-        let (own, order) = (self.member.as_ptr().cast::<Link>().cast_const(), Link::closed());
-        // SAFETY: the caller's promise.
-        let has_begun = unsafe { self.yielder() }.has_begun.replace(true);
-        let link = if has_begun { &raw const order } else { own };
-        // SAFETY: as in `go_on`; a coroutine that has not begun is called with its own link.
-        unsafe { resume(link, self.member().context(), Word::uninit()) }
-    }
-
     /// Takes the result and gives the stack back. There is no result if the coroutine was dropped before it began.
     ///
     /// # Safety
     ///
     /// The coroutine has just ended in this way.
     #[inline]
-    unsafe fn end(&mut self, word: Word, end: End) -> thread::Result<Option<Return>> {
+    pub(super) unsafe fn end(&mut self, word: Word, end: End) -> thread::Result<Option<Return>> {
         // SAFETY: the word is of the type that goes with the end.
         let result = unsafe {
             match end {
@@ -389,94 +335,6 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
             Some(pool) => pool.give(stack),
         }
         result
-    }
-
-    /// Whether dropping the coroutine needs an unwinding that this build cannot do.
-    pub(super) fn is_stuck(&self) -> bool {
-        cfg!(panic = "abort") && self.is_suspended()
-    }
-
-    /// Whether it is suspended in a destructor, in the middle of an unwinding of its own.
-    fn is_unwinding(&self) -> bool {
-        // SAFETY: a coroutine that has not ended has its yielder on its stack.
-        !self.is_done() && unsafe { self.yielder() }.is_unwinding.get()
-    }
-
-    /// Forgets the stack, which is not counted as lost: the pool must not unmap a stack whose destructors have not run.
-    fn leak(&mut self) {
-        self.member().leave();
-        self.member = NonNull::from(&ENDED.0);
-        mem::forget(self.stack.take());
-    }
-
-    /// Whether there are frames of the body on the stack.
-    fn is_suspended(&self) -> bool {
-        // SAFETY: a coroutine that has not ended has its yielder on its stack.
-        !self.is_done() && unsafe { self.yielder() }.has_begun.get()
-    }
-
-    /// Unwinds the coroutine, if it has not ended: a drop without its exceptions. Calls `give_up`, whereupon the coroutine no longer
-    /// has a stack, if it is suspended in a destructor of an unwinding already: a second one would abort the process.
-    pub(super) fn finish(&mut self, give_up: fn(&mut Self)) {
-        if self.is_unwinding() {
-            give_up(self);
-        } else if !self.is_done()
-            && let Err(payload) = self.unwind(give_up)
-            && !payload.is::<Unwound>()
-        {
-            // A destructor, or the body itself, has panicked meanwhile.
-            panic::resume_unwind(payload);
-        }
-    }
-
-    /// Orders the coroutine to unwind until it has ended. If its body catches the unwinding, it may suspend
-    /// meanwhile. If a destructor suspends, the rest is up to `give_up`.
-    #[cold]
-    fn unwind(&mut self, give_up: fn(&mut Self)) -> thread::Result<Option<Return>> {
-        let mut panicked = Ok(());
-        loop {
-            if thread::panicking() {
-                self.note_panics();
-            }
-            // SAFETY: the caller has checked that it has not ended, and so has the last turn.
-            let (word, is_suspended, end) = unsafe { self.order_to_unwind() };
-            if !is_suspended {
-                // SAFETY: it has just ended in this way.
-                let returned = unsafe { self.end(word, end) };
-                return panicked.and(returned);
-            }
-            // SAFETY: the word of a coroutine that suspends is what it suspends with.
-            let value: Yield = unsafe { decode(word) };
-            // A panic here must wait: the coroutine's frames are alive, and the stack must not go before
-            // they have ended.
-            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
-                panicked = Err(payload);
-            }
-            if self.is_unwinding() {
-                give_up(self);
-                return panicked.map(|()| None);
-            }
-        }
-    }
-}
-
-impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.is_done() {
-            self.drop_suspended();
-        }
-    }
-}
-
-impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
-    #[inline(never)]
-    fn drop_suspended(&mut self) {
-        if self.is_stuck() || (self.is_suspended() && self.member().is_ending()) {
-            self.leak();
-        } else {
-            self.finish(Self::leak);
-        }
     }
 }
 
