@@ -65,7 +65,8 @@ pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use recording::{
-    Cause, Decoded, Kind, OnTrigger, Trigger, record_bytes, record_label, record_text, set_recorder, trigger,
+    Cause, Decoded, Kind, OnTrigger, Trigger, WorkerRecorder, record_bytes, record_label, record_text,
+    set_recorder, trigger,
 };
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
@@ -103,7 +104,7 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
         if header.has(Flags::SPAWNS_SLOWLY) {
             // SAFETY: a new fiber that is in no queue yet is ours.
             let child = unsafe { fiber.as_ref() };
-            worker.record_fiber(Kind::Spawn, child);
+            worker.record_spawn(child);
             if header.has(Flags::LABELLED) {
                 child.inherit_labels(header);
             }
@@ -146,7 +147,7 @@ pub(crate) fn spawn_beside(worker: &'static Worker, me: NonNull<Header>, fiber: 
     let worker = come_home(worker);
     worker.remote.counters.spawned.add(1);
     // SAFETY: a new fiber that is in no queue yet is ours.
-    worker.record_fiber(Kind::Spawn, unsafe { fiber.as_ref() });
+    worker.record_spawn(unsafe { fiber.as_ref() });
     // Straight into the ready list.
     worker.queue(fiber);
     here::bind([me, fiber], worker);

@@ -48,7 +48,7 @@ pub use model::{Activity, Fiber, Note, Outcome, Transfer, Turn, Waker, Wakeup, W
 pub use recorder::Recorder;
 pub(crate) use trigger::record_panic;
 
-use crate::scheduler::{self, Decoded, Kind, Shared};
+use crate::scheduler::{self, Decoded, Kind, Shared, WorkerRecorder};
 use decode::{Texts, Track};
 
 /// What a runtime's workers did in the time before it was made.
@@ -77,7 +77,8 @@ impl Recording {
                 let (_, events) =
                     worker.recorder().map(|recorder| recorder.ring.snapshot()).unwrap_or_default();
                 let current = worker.current().map_or(0, |fiber| fiber.addr().get() as u64);
-                Track { events: events.into_iter().filter_map(Decoded::of).collect(), current }
+                let began = worker.recorder().map_or(0, WorkerRecorder::began);
+                Track { events: events.into_iter().filter_map(Decoded::of).collect(), current, began }
             })
             .collect();
         let scale = recorder.ticks.scale();
@@ -106,7 +107,7 @@ impl Recording {
         &self.wakeups
     }
 
-    /// The bytes that were read and written, in order of time.
+    /// The bytes that were read and written in each turn, in order of time.
     pub fn transfers(&self) -> &[Transfer] {
         &self.transfers
     }

@@ -234,8 +234,8 @@ impl Worker {
         self.set_current(Some(fiber));
         // SAFETY: `fiber` is about to run here, so it is alive.
         let header = unsafe { fiber.as_ref() };
-        if header.has(Flags::SAMPLED_OR_RECORDED) {
-            self.note_run(header);
+        if header.has(Flags::SAMPLED) {
+            self.end_sample(header);
         }
         let thread_pointer = header.thread_pointer();
         // SAFETY: the caller's promise. The cell is written before control leaves, and read only by fibers that run afterwards.

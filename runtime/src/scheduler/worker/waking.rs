@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::{Stealable, Worker};
 use crate::cell::{Flags, Header, LiveList};
 use crate::scheduler::counters::{Counters, PERIOD};
-use crate::scheduler::recording::{Kind, WorkerRecorder};
+use crate::scheduler::recording::WorkerRecorder;
 
 impl Worker {
     /// Queues a fiber that this thread has woken. On the worker's own thread.
@@ -66,17 +66,6 @@ impl Worker {
     pub(super) fn end_sample(&self, fiber: &Header) {
         fiber.unset_flag(Flags::SAMPLED);
         self.remote.counters.end_sample(self.shared().now_ns());
-    }
-
-    /// Notes that the hub is about to run the fiber.
-    #[inline(never)]
-    pub(super) fn note_run(&self, fiber: &Header) {
-        if fiber.has(Flags::SAMPLED) {
-            self.end_sample(fiber);
-        }
-        if fiber.has(Flags::RECORDED) {
-            self.record_fiber(Kind::Run, fiber);
-        }
     }
 
     /// Notes that the calling fiber has picked itself: it goes on without a switch.
