@@ -8,6 +8,7 @@ mod deadlocks;
 mod debugger;
 mod dumps;
 mod labels;
+mod look_alikes;
 mod quit;
 mod roles;
 mod shapes;

@@ -200,15 +200,17 @@ pub fn dump() -> Dump {
 }
 
 /// Runs `look` on a plain thread, for which a fiber waits.
-pub(super) fn elsewhere<T: Send + 'static>(look: fn(Option<FiberId>) -> T) -> T {
+pub(super) fn elsewhere<T: Send + 'static>(
+    look: impl Fn(Option<FiberId>) -> T + Clone + Send + 'static,
+) -> T {
     if !park::on_fiber() {
         return look(None);
     }
     let caller = fiber::current().id();
     let shared = Arc::new((std::sync::Mutex::new(None), Latch::new(1)));
-    let theirs = Arc::clone(&shared);
+    let (theirs, looks) = (Arc::clone(&shared), look.clone());
     let thread = os::thread::start("abaca-dump".into(), move || {
-        let found = look(Some(caller));
+        let found = looks(Some(caller));
         *theirs.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(found);
         theirs.1.count_down();
     });
@@ -304,7 +306,23 @@ impl Owners {
         (address < top).then_some(id)
     }
 
-    /// The fiber without which this wait does not end, if it is known.
+    /// The fibers without which this wait does not end, as far as they are known.
+    pub(super) fn needed(&self, object: &Object) -> Vec<FiberId> {
+        match object {
+            Object::Fibers { fibers, .. } => {
+                let id = |(header, id): &(usize, Option<FiberId>)| {
+                    id.or_else(|| self.headers.get(header).copied())
+                };
+                fibers.iter().filter_map(id).collect()
+            }
+            object => match self.holder(object) {
+                Some(Holder::Fiber(id)) => vec![id],
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    /// The fiber without which this wait does not end, if it is known, and there is one.
     pub(super) fn holder(&self, object: &Object) -> Option<Holder> {
         let on_stack = |address| self.on_stack(address).map_or(Holder::Other, Holder::Fiber);
         match object {
@@ -314,6 +332,9 @@ impl Owners {
         }
     }
 }
+
+/// How many channels of a select, or fibers of a scope, are listed.
+const MOST_LISTED: usize = 8;
 
 fn wait_of(
     facts: &Facts,
@@ -333,6 +354,28 @@ fn wait_of(
         Object::Channel { address, senders, receivers, .. } => {
             let ends = format!("{}, {}", count(*senders, "sender"), count(*receivers, "receiver"));
             (Some(format!("{address:#x} with {ends}")), Some(*address))
+        }
+        Object::Channels(channels) => {
+            let of = |&[address, senders, receivers, _]: &[usize; 4]| {
+                let ends = format!("{}, {}", count(senders, "sender"), count(receivers, "receiver"));
+                format!("{address:#x} with {ends}")
+            };
+            let all: Vec<_> = channels.iter().take(MOST_LISTED).map(of).collect();
+            let more = if channels.len() > MOST_LISTED { " or .." } else { "" };
+            (Some(all.join(" or ") + more), None)
+        }
+        Object::Handles { address, count: members, .. } => {
+            let members = members.map(|members| format!(", {} left", count(members, "member")));
+            (Some(format!("{:#x}{}", address & !1, members.unwrap_or_default())), Some(*address))
+        }
+        Object::Fibers { address, fibers } => {
+            let id =
+                |(header, id): &(usize, Option<FiberId>)| id.or_else(|| owners.headers.get(header).copied());
+            let ids: Vec<_> =
+                fibers.iter().filter_map(id).take(MOST_LISTED).map(|id| id.number().to_string()).collect();
+            let more = if fibers.len() > ids.len() { ", .." } else { "" };
+            let text = format!("{}: {}{more}", count(fibers.len(), "running fiber"), ids.join(", "));
+            (Some(text), Some(*address))
         }
         Object::Fiber(header, id) => {
             let id = id.or_else(|| owners.headers.get(header).copied());

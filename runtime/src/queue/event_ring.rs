@@ -1,6 +1,6 @@
 //! [`EventRing`]: the last events of one thread, which other threads may copy while it goes on writing.
 //!
-//! The writer never waits and takes no lock: it stores an event of some words, and then the number of events so
+//! The writer never waits and takes no lock: it stores an event of some words, and then the number of words so
 //! far, `head`. It overwrites the oldest. A reader reads `head`, copies all slots, and reads `head` again. What the writer may have overwritten
 //! meanwhile is left out of the copy:
 //!
@@ -20,23 +20,24 @@
 
 use crate::atomic::{AtomicU64, Ordering, fence};
 
-/// A ring of events of so many words, whose meaning is the user's. See the module's documentation.
+/// A ring of events of so many words, a power of two, whose meaning is the user's. See the module's documentation.
 pub(crate) struct EventRing<const WORDS: usize> {
-    /// How many events were written so far.
+    /// How many words were written so far.
     head: AtomicU64,
-    /// The number of slots, a power of two, less one.
-    mask: usize,
-    slots: Box<[[AtomicU64; WORDS]]>,
+    /// The number of words in the ring, a power of two, less one.
+    mask: u64,
+    words: Box<[AtomicU64]>,
 }
 
 impl<const WORDS: usize> EventRing<WORDS> {
     /// A ring of so many slots, rounded up to a power of two.
     pub(crate) fn new(slots: usize) -> Self {
-        let slots = slots.max(2).next_power_of_two();
+        const { assert!(WORDS.is_power_of_two(), "an event does not go over the end of the ring") };
+        let words = slots.max(2).next_power_of_two() * WORDS;
         Self {
             head: AtomicU64::new(0),
-            mask: slots - 1,
-            slots: (0..slots).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect(),
+            mask: words as u64 - 1,
+            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -45,31 +46,33 @@ impl<const WORDS: usize> EventRing<WORDS> {
     pub(crate) fn push(&self, event: [u64; WORDS]) {
         // Relaxed: only the writer stores it.
         let head = self.head.load(Ordering::Relaxed);
-        // SAFETY: `new` makes `mask + 1` slots, and nothing changes their number.
-        let slot = unsafe { self.slots.get_unchecked(head as usize & self.mask) };
+        let first = (head & self.mask) as usize;
+        // SAFETY: `new` makes `mask + 1` words, in slots of `WORDS`, and `head` is at the begin of a slot.
+        let slot = unsafe { &*self.words.as_ptr().add(first).cast::<[AtomicU64; WORDS]>() };
         for (word, value) in slot.iter().zip(event) {
-            // Release: pairs with the fence in `snapshot`. Whoever sees a word of this event then sees that there are `head` events.
+            // Release: pairs with the fence in `snapshot`. Whoever sees a word of this event then sees that there are `head` words.
             word.store(value, Ordering::Release);
         }
         // Release: pairs with the Acquire in `snapshot`.
-        self.head.store(head.wrapping_add(1), Ordering::Release);
+        self.head.store(head.wrapping_add(WORDS as u64), Ordering::Release);
     }
 
     /// Copies the last events, oldest first, while the writer goes on. Returns the number of events before them as well. From any
     /// thread.
     pub(crate) fn snapshot(&self) -> (u64, Vec<[u64; WORDS]>) {
-        let slots = self.slots.len() as u64;
+        let slots = (self.mask + 1) / WORDS as u64;
         // Acquire: pairs with the Release in `push`.
-        let end = self.head.load(Ordering::Acquire);
+        let end = self.head.load(Ordering::Acquire) / WORDS as u64;
         let first = end.saturating_sub(slots);
-        // Relaxed: the fence follows.
         let copy = |number: u64| {
-            self.slots[number as usize & self.mask].each_ref().map(|word| word.load(Ordering::Relaxed))
+            let first = (number * WORDS as u64 & self.mask) as usize;
+            // Relaxed: the fence follows.
+            std::array::from_fn(|word| self.words[first + word].load(Ordering::Relaxed))
         };
         let mut events: Vec<[u64; WORDS]> = (first..end).map(copy).collect();
         // Acquire: pairs with the Releases of the words in `push`.
         fence(Ordering::Acquire);
-        let now = self.head.load(Ordering::Relaxed);
+        let now = self.head.load(Ordering::Relaxed) / WORDS as u64;
         // The writer may be in the middle of event `now`, which takes the place of `now - slots`.
         let whole = (now + 1).saturating_sub(slots).clamp(first, end);
         events.drain(..(whole - first) as usize);

@@ -47,17 +47,16 @@ impl Worker {
 
     /// Waits in the kernel until there is something to do, and takes the events of the poller.
     pub(super) fn wait_in_kernel(&self, timeout: Option<Duration>) {
-        self.record_sleep(|| {
-            slack::sleep(timeout, |timeout| match self.shared().poller_of(self.index) {
-                Some(poller) => _ = self.poll(poller, timeout),
-                None => self.remote.parker.park(timeout),
-            });
+        slack::sleep(timeout, |timeout| match self.shared().poller_of(self.index) {
+            Some(poller) => _ = self.poll(poller, timeout),
+            None => self.remote.parker.park(timeout),
         });
     }
 
     pub(super) fn end_sleep(&self) {
         self.remote.inbox.end_sleep();
-        self.set_coarse_now();
+        let now = self.set_coarse_now();
+        self.record_sleep(now);
         self.shared().unpark_monitor();
     }
 

@@ -3,7 +3,7 @@
 //! A runtime without a recorder pays nothing for it in a switch: its fibers do not have the flag `Flags::RECORDED`, which is tested
 //! together with flags that are tested anyway. A fiber gets it when it starts.
 //!
-//! An event is four words. The first has a [`Kind`] in its lowest byte; the second is the time. What follows from other events is not
+//! An event is four words. The first has a [`Kind`] in its lowest byte, and above it the time. What follows from other events is not
 //! written:
 //!
 //! * A turn is one event, at its end: the fiber, why it ends, how long it was, and the bytes that were read and written in it, which are
@@ -14,6 +14,8 @@
 //! * A worker sleeps between turns. Only a sleep that lasts has an event.
 //!
 //! `observe/flight/decode.rs` finds these things again.
+
+#![expect(unsafe_code, reason = "a fiber's flag says that its worker has a recorder")]
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -48,7 +50,7 @@ pub(crate) enum Kind {
     Send,
     /// So many fibers are taken from the worker with the small number.
     Steal,
-    /// The worker has slept for so many ticks.
+    /// The worker has slept since the time that the small number is.
     Sleep,
     /// A mark of the running fiber, by its number in [`Names`]: a moment, and the begin and the end of a span.
     Mark,
@@ -56,9 +58,9 @@ pub(crate) enum Kind {
     Finish,
     /// Labels of the running fiber, by their number in [`Names`].
     Label,
-    /// This fiber has ended, after a turn of so many ticks.
+    /// This fiber has ended, after a turn that began at the time that the small number is.
     End,
-    /// This fiber stops running, after a turn of so many ticks. What is more in the lowest byte is the number of its reason, none if it
+    /// This fiber stops running, likewise. The last word has the bytes that it has moved. What is more in the lowest byte is the number of its reason, none if it
     /// yields.
     Turn,
 }
@@ -105,7 +107,7 @@ impl Cause {
 }
 
 /// The kind takes the bits below this one.
-const SMALL: u32 = 8;
+const TIME: u32 = 8;
 
 /// An event, decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,13 +122,15 @@ pub(crate) struct Decoded {
 }
 
 impl Decoded {
-    /// `None` if the words are no event.
-    pub(crate) fn of([first, ticks, payload, more]: Event) -> Option<Self> {
-        let number = (first as u8).checked_sub(1)?;
+    /// An event of a recorder that was made at `first`. `None` if the words are no event.
+    pub(crate) fn of([word, small, payload, more]: Event, first: u64) -> Option<Self> {
+        let number = (word as u8).checked_sub(1)?;
         let last = Kind::Turn as u8 - 1;
         let kind = Kind::ALL[usize::from(number.min(last))];
         let reason = Reason::from_number(number - number.min(last));
-        Some(Self { ticks, kind, reason, small: first >> SMALL, payload, more })
+        // The upper bits are cut off, and are those of the moment or of the next time they change.
+        let passed = (word >> TIME).wrapping_sub(first) & (u64::MAX >> TIME);
+        Some(Self { ticks: first.wrapping_add(passed), kind, reason, small, payload, more })
     }
 }
 
@@ -161,21 +165,22 @@ pub(crate) struct WorkerRecorder {
     cause: Cell<Cause>,
 }
 
-/// A sleep of at least so many ticks has an event: some 20 us.
-const LONG_SLEEP: u64 = 1 << 16;
+/// A sleep of at least so many ticks has an event: some 200 us.
+const LONG_SLEEP: u64 = 1 << 19;
 
 impl WorkerRecorder {
     #[inline(always)]
-    fn push(&self, first: u64, ticks: u64, payload: u64, more: u64) {
-        probe::event(first, ticks, payload);
-        self.ring.push([first, ticks, payload, more]);
+    fn push(&self, kind: u64, now: u64, [small, payload, more]: [u64; 3]) {
+        let first = now << TIME | kind;
+        probe::event(first, small, payload);
+        self.ring.push([first, small, payload, more]);
     }
 
     /// Notes an event at this moment, which is returned.
     #[inline(always)]
     fn record(&self, kind: Kind, small: u64, payload: u64) -> u64 {
         let now = self.ticks.now();
-        self.push(small << SMALL | kind as u64, now, payload, 0);
+        self.push(kind as u64, now, [small, payload, 0]);
         now
     }
 
@@ -188,11 +193,15 @@ impl WorkerRecorder {
 
     /// Notes the end of the turn that is under way. `kind` has the reason in it.
     #[inline(always)]
-    fn end_turn(&self, kind: u64, fiber: &Header) {
-        let now = self.ticks.now();
-        let ticks = now.wrapping_sub(self.began());
+    fn end_turn(&self, kind: u64, now: u64, fiber: &Header) {
+        let began = self.began();
         self.begin(now);
-        self.push(ticks << SMALL | kind, now, ptr::from_ref(fiber).addr() as u64, take_moved());
+        self.push(kind, now, [began, ptr::from_ref(fiber).addr() as u64, take_moved()]);
+    }
+
+    /// Whether a turn's end takes the time by the processor's counter.
+    pub(super) fn has_counter(&self) -> bool {
+        self.ticks.has_counter()
     }
 
     #[inline(always)]
@@ -337,6 +346,13 @@ impl Shared {
     }
 }
 
+/// The number of the end of this fiber's turn.
+#[inline(always)]
+fn turn_until(fiber: &Header) -> u64 {
+    let (reason, _) = fiber.wait();
+    Kind::Turn as u64 + reason as u64
+}
+
 impl Worker {
     #[inline(always)]
     pub(super) fn record(&self, kind: Kind, small: u64, payload: u64) {
@@ -358,19 +374,28 @@ impl Worker {
         self.record(Kind::Spawn, 0, ptr::from_ref(fiber).addr() as u64);
     }
 
-    /// Notes that the fiber stops running.
+    /// Notes that the fiber, which has the flag [`RECORDED`](crate::cell::Flags::RECORDED) and not
+    /// [`HOOKED`](crate::cell::Flags::HOOKED), stops running.
     #[inline(never)]
     pub(super) fn record_park(&self, fiber: &Header) {
+        debug_assert!(self.recorder().is_some_and(WorkerRecorder::has_counter), "`Worker::mark_starting`");
+        // SAFETY: `mark_starting` gives the flag to fibers of a runtime with a recorder, of which each worker has its part from the
+        // start.
+        let recorder = unsafe { self.recorder().unwrap_unchecked() };
+        recorder.end_turn(turn_until(fiber), recorder.ticks.by_counter(), fiber);
+    }
+
+    /// Notes that a fiber of any runtime stops running.
+    pub(super) fn record_park_slow(&self, fiber: &Header) {
         if let Some(recorder) = self.recorder() {
-            let (reason, _) = fiber.wait();
-            recorder.end_turn(Kind::Turn as u64 + reason as u64, fiber);
+            recorder.end_turn(turn_until(fiber), recorder.ticks.now(), fiber);
         }
     }
 
     /// Notes that the fiber has ended.
     pub(super) fn record_end(&self, fiber: &Header) {
         if let Some(recorder) = self.recorder() {
-            recorder.end_turn(Kind::End as u64, fiber);
+            recorder.end_turn(Kind::End as u64, recorder.ticks.now(), fiber);
         }
     }
 
@@ -382,38 +407,42 @@ impl Worker {
         }
     }
 
-    /// Calls `sleep`, in the hub, and notes how long it took if that was long.
+    /// Notes that the worker has slept, when it is this time on `os::clock`.
     #[inline(always)]
-    pub(super) fn record_sleep(&self, sleep: impl FnOnce()) {
-        let Some(recorder) = self.recorder() else { return sleep() };
-        // The hub had nothing to do, so the last turn ended a moment ago.
-        let began = recorder.began();
-        sleep();
-        let now = recorder.ticks.now();
-        let slept = now.wrapping_sub(began);
-        if slept >= LONG_SLEEP {
-            recorder.push(slept << SMALL | Kind::Sleep as u64, now, 0, 0);
+    pub(super) fn record_sleep(&self, now: u64) {
+        if let Some(recorder) = self.recorder() {
+            let is_same_clock = cfg!(target_arch = "x86_64") && recorder.has_counter();
+            let now = if is_same_clock { now } else { recorder.ticks.now() };
+            // The hub had nothing to do, so the last turn ended a moment before the sleep.
+            let since = recorder.began();
+            if now.wrapping_sub(since) >= LONG_SLEEP {
+                recorder.push(Kind::Sleep as u64, now, [since, 0, 0]);
+            }
+            recorder.begin(now);
         }
-        recorder.begin(now);
     }
 
     /// Notes that the fiber has been woken, unless that follows from its wait.
     #[inline(always)]
     pub(super) fn record_wake(&self, fiber: &Header) {
-        if let Some(recorder) = self.recorder() {
-            let address = ptr::from_ref(fiber).addr() as u64;
-            match recorder.cause.get() {
-                Cause::Poller if fiber.wait().0.is_of_descriptor() => {}
-                // A fiber's last step wakes whoever joins it.
-                Cause::Fiber if self.current().is_none() => {
-                    recorder.record_before_turn(Kind::Wake, Cause::Ended as u64, address);
-                }
-                // An inbox is emptied in a fiber's turn as well.
-                cause @ (Cause::Fiber | Cause::Elsewhere) => {
-                    _ = recorder.record(Kind::Wake, cause as u64, address);
-                }
-                cause => recorder.record_before_turn(Kind::Wake, cause as u64, address),
+        let Some(recorder) = self.recorder() else { return };
+        let cause = recorder.cause.get();
+        if cause != Cause::Poller || !fiber.wait().0.is_of_descriptor() {
+            self.record_wake_for(recorder, cause, fiber);
+        }
+    }
+
+    #[inline(never)]
+    fn record_wake_for(&self, recorder: &WorkerRecorder, cause: Cause, fiber: &Header) {
+        let address = ptr::from_ref(fiber).addr() as u64;
+        match cause {
+            // A fiber's last step wakes whoever joins it.
+            Cause::Fiber if self.current().is_none() => {
+                recorder.record_before_turn(Kind::Wake, Cause::Ended as u64, address);
             }
+            // An inbox is emptied in a fiber's turn as well.
+            Cause::Fiber | Cause::Elsewhere => _ = recorder.record(Kind::Wake, cause as u64, address),
+            _ => recorder.record_before_turn(Kind::Wake, cause as u64, address),
         }
     }
 
@@ -425,7 +454,7 @@ impl Worker {
             let name = name.map_or(0, |name| whole.names.number(name));
             let site = ptr::from_ref::<Location<'_>>(fiber.spawn_site()).expose_provenance() as u64;
             let now = mine.ticks.now();
-            mine.push(name << SMALL | Kind::Start as u64, now, ptr::from_ref(fiber).addr() as u64, site);
+            mine.push(Kind::Start as u64, now, [name, ptr::from_ref(fiber).addr() as u64, site]);
             mine.begin(now);
         }
     }

@@ -56,7 +56,7 @@ fn cut(worker: usize, track: &Track, mut step: impl FnMut(u64, Step)) {
         let close = rest.iter().position(|event| matches!(event.kind, Kind::Turn | Kind::End));
         let (turn, after) = rest.split_at(close.map_or(rest.len(), |close| close + 1));
         let (runner, began) = match close {
-            Some(close) => (turn[close].payload, turn[close].ticks.saturating_sub(turn[close].small)),
+            Some(close) => (turn[close].payload, turn[close].small),
             None => (track.current, track.began),
         };
         let began = began.max(ended);
@@ -255,7 +255,7 @@ impl<'a> Walk<'a> {
                 self.note_worker(worker, at, Activity::Stole(event.payload, event.small as usize));
             }
             Kind::Sleep => {
-                let since = (self.time)(event.ticks.saturating_sub(event.small));
+                let since = (self.time)(event.small);
                 self.note_worker(worker, since, Activity::Slept(at));
             }
             Kind::Mark | Kind::Begin | Kind::Label => {

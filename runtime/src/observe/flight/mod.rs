@@ -70,6 +70,8 @@ pub struct Recording {
 impl Recording {
     pub(crate) fn of(shared: &Shared) -> Option<Self> {
         let recorder = shared.recorder.get()?;
+        let first = recorder.ticks.first();
+        let decoded = |event| Decoded::of(event, first);
         let tracks: Vec<_> = shared
             .workers
             .iter()
@@ -78,7 +80,7 @@ impl Recording {
                     worker.recorder().map(|recorder| recorder.ring.snapshot()).unwrap_or_default();
                 let current = worker.current().map_or(0, |fiber| fiber.addr().get() as u64);
                 let began = worker.recorder().map_or(0, WorkerRecorder::began);
-                Track { events: events.into_iter().filter_map(Decoded::of).collect(), current, began }
+                Track { events: events.into_iter().filter_map(decoded).collect(), current, began }
             })
             .collect();
         let scale = recorder.ticks.scale();

@@ -111,7 +111,7 @@ pub struct Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
-    /// It slept until this time, 20 us or more; shorter sleeps are not kept.
+    /// It slept until this time, some 200 us or more; shorter sleeps are not kept.
     Slept(Duration),
     /// The kernel had events for so many fibers that waited.
     Polled(u64),

@@ -69,7 +69,7 @@ impl Worker {
             }
         };
         if me.has(Flags::RECORDED) {
-            self.record_park(me);
+            self.record_park_slow(me);
         }
         if !me.has(Flags::HOOKED) {
             return suspend(self);

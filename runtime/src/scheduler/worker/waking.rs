@@ -33,6 +33,7 @@ impl Worker {
     }
 
     /// [`queue`](Self::queue) for a fiber that roams or is recorded.
+    #[inline(never)]
     pub(super) fn queue_slow(&self, fiber: NonNull<Header>) {
         // SAFETY: as in `queue`.
         let header = unsafe { fiber.as_ref() };
@@ -40,14 +41,20 @@ impl Worker {
             self.record_wake(header);
         }
         if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
-            self.take_timer_of(header);
-            // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
-            header.end_waiting();
-            self.deque.push(Stealable(fiber));
-        } else {
-            // SAFETY: as in `queue`.
-            unsafe { self.ready.push_back(fiber) };
+            return self.queue_roaming(fiber);
         }
+        // SAFETY: as in `queue`.
+        unsafe { self.ready.push_back(fiber) };
+    }
+
+    #[inline(never)]
+    fn queue_roaming(&self, fiber: NonNull<Header>) {
+        // SAFETY: as in `queue`.
+        let header = unsafe { fiber.as_ref() };
+        self.take_timer_of(header);
+        // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
+        header.end_waiting();
+        self.deque.push(Stealable(fiber));
     }
 
     /// Measures how long it takes until the fiber, which has been woken, runs.
@@ -101,6 +108,11 @@ impl Worker {
     pub(in crate::scheduler) fn set_recorder(&self, recorder: Box<WorkerRecorder>) {
         let is_first = self.recorder.set(recorder).is_ok();
         debug_assert!(is_first, "a worker has one recorder");
+    }
+
+    /// Whether there is something in its inbox. From any thread.
+    pub(crate) fn has_items(&self) -> bool {
+        self.remote.inbox.has_items()
     }
 
     /// Whether the worker sleeps. From any thread.
