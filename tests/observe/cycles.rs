@@ -58,7 +58,7 @@ pub(crate) fn find_each_kind() {
         // Whatever an initialiser does counts as the lock's.
         let cell = Arc::new(OnceLock::new());
         let theirs = Arc::clone(&cell);
-        find_in("once", 1, abaca::spawn(move || drop(cell.get_or_init(|| *theirs.get_or_init(|| 1)))));
+        find_in("once", 1, abaca::spawn(move || _ = cell.get_or_init(|| *theirs.get_or_init(|| 1))));
 
         // A scope, whose fibers its body waits for: one of them wants the body's lock, the others end.
         let text = find_in(

@@ -14,3 +14,4 @@ mod roles;
 mod shapes;
 mod spans;
 mod stacks;
+mod stripped;

@@ -2,7 +2,8 @@
 //!
 //! The greatest set of parked fibers is looked for that wait only for each other: for a message on a channel whose other ends are all
 //! on stacks of fibers of the set, for a lock that one of them holds, for the end of one of them. It begins with all fibers that wait
-//! so. Whoever waits for a channel of which an end is found elsewhere (on the heap, in static data, on the stack of a thread, of a
+//! so. The members of a wait group, and the two halves of a oneshot, count as ends of a channel; of a `select` each channel counts.
+//! Whoever waits for a channel of which an end is found elsewhere (on the heap, in static data, on the stack of a thread, of a
 //! coroutine or of a fiber that is not in the set) is taken out, and the ends on its own stack then are found elsewhere, too; and so on
 //! until nobody is taken out any more.
 //!

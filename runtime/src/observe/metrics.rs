@@ -32,8 +32,8 @@ pub struct Metrics {
     /// The started fibers that wait, by what for in the words of [`Wait::reason`](super::Wait::reason); the most frequent first.
     ///
     /// The workers count them between two fibers. A worker that is busy with one fiber for more than a tenth of a second is left
-    /// out. Nothing is counted while a [`dump`](fn@super::dump) is under way. If the caller is a fiber, it waits meanwhile, and is not
-    /// among them.
+    /// out. Nothing is counted while a [`dump`](fn@super::dump) is under way, and if the caller is a fiber: it would have to
+    /// wait, which [`parked`](super::parked()) does.
     pub parked: Vec<(&'static str, u64)>,
     /// The unstarted fibers that no worker has: spawned from outside. Roaming fibers that have yielded count as well.
     pub injected: usize,

@@ -33,6 +33,7 @@ mod symbols;
 mod text;
 mod write_json;
 
+pub use self::parked::parked;
 pub use cycle::Cycle;
 pub use deadlock::{Deadlock, check};
 pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use super::collect;
 use super::dump::elsewhere;
 use super::object::name_of;
-use crate::cell::{Header, Reason};
+use crate::cell::{Flags, Header, Reason};
 use crate::park;
 use crate::scheduler::inspect::{Inspection, Standing, Step};
-use crate::scheduler::{Shared, registry};
+use crate::scheduler::{self, Shared, registry};
 
 /// How long a step in a worker's hub takes.
 const STEP: Duration = Duration::from_micros(500);
@@ -95,7 +95,9 @@ impl Inspection for Part {
             state.counts[reason as usize] += 1;
             let queues = &mut state.workers[self.worker];
             queues.ready += usize::from(reason == Reason::None);
-            queues.timers += usize::from(fiber.has_noted_timer());
+            // A wait with a deadline of its own pins its fiber.
+            let has_timer = reason == Reason::Sleep || fiber.has_noted_timer() || fiber.has(Flags::PINNED);
+            queues.timers += usize::from(has_timer && reason != Reason::None);
         }
     }
 
@@ -111,15 +113,33 @@ impl Inspection for Part {
 }
 
 /// Counts the fibers of the runtime. A worker that does not come to its hub in time is left out. Nothing is counted while somebody else
-/// looks at the fibers. A fiber waits meanwhile, and does not count.
+/// looks at the fibers, and if the caller is a fiber, which must not wait.
 pub(super) fn standings(shared: &Shared) -> Standings {
-    if !park::on_fiber() {
-        return count(shared);
+    if park::on_fiber() { Standings::default() } else { count(shared) }
+}
+
+/// How many fibers of the calling fiber's runtime wait, by what for in the words of [`Wait::reason`](super::Wait::reason), the most
+/// frequent first: what [`Metrics::parked`](super::Metrics::parked) says outside of fibers. Empty on a plain thread.
+///
+/// The calling fiber waits until each worker has counted, at most a tenth of a second, and is not among those that are counted.
+///
+/// ```
+/// # abaca::run(|| {
+/// let waits = abaca::spawn(abaca::park);
+/// while abaca::observe::parked() != [("park", 1)] {
+///     abaca::yield_now();
+/// }
+/// waits.fiber().unpark();
+/// # waits.join().unwrap();
+/// # });
+/// ```
+pub fn parked() -> Vec<(&'static str, u64)> {
+    let Some(worker) = scheduler::current_fiber().and(scheduler::current_worker()) else { return Vec::new() };
+    let here = ptr::from_ref(worker.shared());
+    match registry::all().into_iter().find(|one| ptr::eq(&raw const **one, here)) {
+        Some(shared) => elsewhere(move |_| count_beside(&shared)).parked,
+        None => Vec::new(),
     }
-    let Some(shared) = registry::all().into_iter().find(|one| ptr::eq(&raw const **one, shared)) else {
-        return Standings::default();
-    };
-    elsewhere(move |_| count_beside(&shared))
 }
 
 /// [`count`] for a fiber, which waits for this.

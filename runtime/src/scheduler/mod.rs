@@ -24,6 +24,8 @@ pub(crate) mod inspect;
 mod monitor;
 mod monitor_parker;
 mod outside;
+#[cfg(feature = "backtrace")]
+mod overflow_names;
 #[cfg_attr(loom, path = "model_parker.rs")]
 mod parker;
 mod quiet;

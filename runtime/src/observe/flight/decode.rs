@@ -63,6 +63,9 @@ fn cut(worker: usize, track: &Track, mut step: impl FnMut(u64, Step)) {
         if began > ended {
             in_hub = began;
         }
+        // An inbox is emptied at the end of a turn: the fiber may learn there that it was woken.
+        let wakes = |event: &&Decoded| event.kind == Kind::Wake && event.payload == runner;
+        let began = turn.iter().rfind(wakes).map_or(began, |wake| began.max(wake.ticks));
         // What happened at the very moment led to the turn.
         let before =
             if runner == 0 { turn.len() } else { turn.partition_point(|event| event.ticks <= began) };

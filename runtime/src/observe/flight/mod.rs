@@ -25,7 +25,7 @@
 //!
 //! # What it costs
 //!
-//! Some twenty instructions an event, one or two of which fall on each switch; see the guide on [costs](crate::guide::costs). It is
+//! Some thirty instructions an event, one of which falls on each turn of a fiber; see the guide on [costs](crate::guide::costs). It is
 //! off by default.
 
 #![expect(unsafe_code, reason = "follows the addresses of spawn sites")]
