@@ -89,3 +89,8 @@ fn the_public_api_of_abaca_tls_is_what_its_file_says() {
 fn the_public_api_of_abaca_macros_is_what_its_file_says() {
     check("abaca-macros");
 }
+
+#[test]
+fn the_public_api_of_abaca_transparent_is_what_its_file_says() {
+    check("abaca-transparent");
+}

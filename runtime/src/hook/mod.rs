@@ -13,6 +13,7 @@
 //! ends.
 
 pub mod descriptors;
+mod interrupt;
 mod sleepers;
 mod threads;
 
@@ -22,6 +23,11 @@ use std::time::{Duration, Instant};
 use crate::cell::{Flags, Outcome, Reason};
 use crate::{blocking, park, scheduler};
 
+use interrupt::{By, interruptible};
+pub use interrupt::{
+    Interrupted, Interruption, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
+    interruptible_at,
+};
 pub use sleepers::{Sleep, has_sleepers, sleep_at, wake_at};
 pub use threads::{as_kernel_threads, await_end, spawn, stack, wants_kernel_threads};
 
@@ -53,6 +59,10 @@ pub enum Slept {
     TimedOut,
     /// The fiber, or a cancel scope of it, was cancelled, or its deadline has passed.
     Cancelled,
+    /// A handler of a signal has run for the caller, after which calls that can be restarted go on (SA_RESTART).
+    Handled,
+    /// A handler has run after which calls end in EINTR.
+    Interrupted,
 }
 
 impl From<Outcome> for Slept {
@@ -107,7 +117,11 @@ fn cancelled() {
 
 /// Sleeps until `at`; `None` is for ever.
 pub fn sleep_until(at: Option<Instant>) -> Slept {
-    end_in_error(|| park::wait(&park::waiter(), Reason::Sleep, at)).into()
+    let waiter = park::waiter();
+    let (outcome, interrupted) = interruptible(By::Waiter(&raw const waiter), |interruption| {
+        interruption.wait(&waiter, || end_in_error(|| park::wait(&waiter, Reason::Sleep, at)))
+    });
+    interrupted.as_slept().unwrap_or(outcome.into())
 }
 
 /// Whether the calling fiber is cancelled: its next wait would end at once.

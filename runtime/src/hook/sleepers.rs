@@ -5,8 +5,14 @@ use std::time::Instant;
 use super::{Slept, without_unwinding};
 use crate::park;
 use crate::park::by_address::{Key, Table};
+use crate::park::turn::Turn;
 
 static TABLE: Table = Table::new();
+
+/// [`Turn::pass`], of a turn whose sleepers are in this table. `None` if the caller was cancelled before.
+pub(super) fn in_turn_of<R>(turn: &Turn, f: impl FnOnce() -> R) -> Option<R> {
+    turn.pass(&TABLE, |wait| without_unwinding(wait), f)
+}
 
 /// A sleep at an address.
 #[derive(Clone, Copy, Debug)]

@@ -41,6 +41,76 @@ macro_rules! std_conversions {
     };
 }
 
+/// The timeouts of a socket whose calls `$reads` and `$writes`, its pending error and its mode.
+macro_rules! socket_settings {
+    ($t:ident, $reads:literal, $writes:literal) => {
+        impl $t {
+            #[doc = concat!("Limits how long each call that ", $reads, " waits; `None`, the default, is for ever. The call then fails with `WouldBlock`,")]
+            /// as std's does on Linux.
+            ///
+            /// It holds from the next call on. [`time::timeout`](crate::time::timeout) limits several calls together.
+            ///
+            /// # Errors
+            ///
+            /// * `InvalidInput`: the timeout is zero.
+            pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+                self.0.get().set_read_timeout(timeout)?;
+                self.0.set_timeout(Direction::Read, timeout);
+                Ok(())
+            }
+
+            #[doc = concat!("Limits how long each call that ", $writes, " waits, as [`set_read_timeout`](Self::set_read_timeout).")]
+            ///
+            /// # Errors
+            ///
+            /// * `InvalidInput`: the timeout is zero.
+            pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+                self.0.get().set_write_timeout(timeout)?;
+                self.0.set_timeout(Direction::Write, timeout);
+                Ok(())
+            }
+
+            /// The read timeout, rounded to the kernel's resolution of some milliseconds. Calls keep to the exact one.
+            ///
+            /// # Errors
+            ///
+            /// None for an open socket; the return type is that of std.
+            pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+                self.0.get().read_timeout()
+            }
+
+            /// The write timeout, as [`read_timeout`](Self::read_timeout).
+            ///
+            /// # Errors
+            ///
+            /// None for an open socket; the return type is that of std.
+            pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+                self.0.get().write_timeout()
+            }
+
+            /// Takes the error that the socket has pending, if there is one (`SO_ERROR`); the next call does not see it then.
+            ///
+            /// # Errors
+            ///
+            /// None for an open socket; the return type is that of std.
+            pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+                self.0.get().take_error()
+            }
+
+            /// In non-blocking mode a call that would wait fails with `WouldBlock`.
+            ///
+            /// Fibers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody else.
+            ///
+            /// # Errors
+            ///
+            /// None for an open socket; the return type is that of std.
+            pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+                self.0.set_nonblocking(nonblocking)
+            }
+        }
+    };
+}
+
 /// Makes the socket an end of a copy in the kernel.
 macro_rules! copy_end {
     ($t:ty) => {
@@ -191,4 +261,4 @@ macro_rules! descriptor_traits {
     };
 }
 
-pub(super) use {copy_end, descriptor_traits, listener_conversions, std_conversions};
+pub(super) use {copy_end, descriptor_traits, listener_conversions, socket_settings, std_conversions};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use super::address::first_that;
-use super::socket::{copy_end, descriptor_traits, std_conversions};
+use super::socket::{copy_end, descriptor_traits, socket_settings, std_conversions};
 use super::{IdleHandle, ToSocketAddrs, connect, happy_eyeballs};
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::os::socket;
@@ -137,69 +137,6 @@ impl TcpStream {
     /// `EMFILE` or `ENFILE`, for which [`io::ErrorKind`] has no name: no descriptor is left, in the process or the system.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self(self.0.with_shared_settings(self.0.get().try_clone()?)))
-    }
-
-    /// Limits how long each call that reads waits; `None`, the default, is for ever. The call then fails with
-    /// `WouldBlock`, as std's does on Linux.
-    ///
-    /// It holds from the next call on. [`time::timeout`](crate::time::timeout) limits several calls together.
-    ///
-    /// # Errors
-    ///
-    /// * `InvalidInput`: the timeout is zero.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.get().set_read_timeout(timeout)?;
-        self.0.set_timeout(Direction::Read, timeout);
-        Ok(())
-    }
-
-    /// Limits how long each call that writes waits, as [`set_read_timeout`](Self::set_read_timeout) for calls that read.
-    ///
-    /// # Errors
-    ///
-    /// * `InvalidInput`: the timeout is zero.
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.get().set_write_timeout(timeout)?;
-        self.0.set_timeout(Direction::Write, timeout);
-        Ok(())
-    }
-
-    /// The read timeout, rounded to the kernel's resolution of some milliseconds. Calls keep to the exact one.
-    ///
-    /// # Errors
-    ///
-    /// None for an open socket; the return type is that of std.
-    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        self.0.get().read_timeout()
-    }
-
-    /// The write timeout, as [`read_timeout`](Self::read_timeout).
-    ///
-    /// # Errors
-    ///
-    /// None for an open socket; the return type is that of std.
-    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        self.0.get().write_timeout()
-    }
-
-    /// Takes the error that the socket has pending, if there is one (`SO_ERROR`); the next call does not see it then.
-    ///
-    /// # Errors
-    ///
-    /// None for an open socket; the return type is that of std.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.0.get().take_error()
-    }
-
-    /// In non-blocking mode a call that would wait fails with `WouldBlock`.
-    ///
-    /// Fibers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody else.
-    ///
-    /// # Errors
-    ///
-    /// None for an open socket; the return type is that of std.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.0.set_nonblocking(nonblocking)
     }
 
     /// A handle that ends this connection, and the clones that are made from now on, when it is idle: between two requests.
@@ -357,6 +294,12 @@ impl Write for TcpStream {
         (&*self).write(bytes)
     }
 
+    /// Repeats [`write`](Self::write) until the kernel has all of `bytes`.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (&*self).write_all(bytes)
+    }
+
     /// [`write`](Self::write) of several slices, one after the other.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         (&*self).write_vectored(slices)
@@ -373,6 +316,17 @@ impl Write for &TcpStream {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.send(bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
+    }
+
+    #[inline]
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write(bytes)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                sent => bytes = &bytes[sent..],
+            }
+        }
+        Ok(())
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -396,5 +350,6 @@ impl Duplex for TcpStream {
     }
 }
 
+socket_settings!(TcpStream, "reads", "writes");
 std_conversions!(TcpStream, std::net::TcpStream, Kind::Stream);
 descriptor_traits!(TcpStream, std::net::TcpStream);

@@ -42,6 +42,12 @@ pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> bool {
     fcntl_getfl(fd).map_or(true, |flags| flags.contains(OFlags::NONBLOCK))
 }
 
+/// Whether exec(2) closes the descriptor; false if it is not open.
+#[cfg(feature = "own-tls")]
+pub(crate) fn is_closed_by_exec(fd: BorrowedFd<'_>) -> bool {
+    rustix::io::fcntl_getfd(fd).is_ok_and(|flags| flags.contains(rustix::io::FdFlags::CLOEXEC))
+}
+
 /// How long a call of a socket may wait, to read or to write; `None` is for ever, and for what is no socket.
 #[cfg(feature = "own-tls")]
 pub(crate) fn timeout(fd: BorrowedFd<'_>, reads: bool) -> Option<std::time::Duration> {
@@ -79,6 +85,17 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -
     // The second number is the length of a datagram that was longer, or of the discarded bytes.
     let (_, length) = rustix::net::recv(fd, buffer, flags | RecvFlags::DONTWAIT)?;
     Ok(length)
+}
+
+/// [`receive`] into memory that may be uninitialized. So many bytes of it are written.
+#[cfg(feature = "hyper")]
+pub(crate) fn receive_into(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [std::mem::MaybeUninit<u8>],
+    flags: RecvFlags,
+) -> io::Result<usize> {
+    let (_, length) = rustix::net::recv(fd, &mut *buffer, flags | RecvFlags::DONTWAIT)?;
+    Ok(length.min(buffer.len()))
 }
 
 /// Sends on a connected socket without blocking, whatever its mode, and without SIGPIPE if the connection is broken.

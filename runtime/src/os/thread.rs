@@ -41,6 +41,26 @@ pub(crate) fn as_kernel_threads<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+#[cfg(feature = "own-tls")]
+thread_local! {
+    static WAITS_FOR_MAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread waits for its main fiber.
+#[cfg(feature = "own-tls")]
+pub(crate) fn waits_for_main() -> bool {
+    WAITS_FOR_MAIN.get()
+}
+
+/// Calls `wait`, in which the calling thread waits for its main fiber.
+#[cfg(feature = "own-tls")]
+pub(crate) fn waiting_for_main<R>(wait: impl FnOnce() -> R) -> R {
+    let before = WAITS_FOR_MAIN.replace(true);
+    let result = wait();
+    WAITS_FOR_MAIN.set(before);
+    result
+}
+
 fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name.clone()).spawn(move || {
         // If this fails, handlers run on the alternate stack that `std` provides, if it does.

@@ -55,6 +55,8 @@
 // waker claims the waiter and passes the wake-up to `wake`. `README.md` beside this file tells how it works.
 
 #[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod attendant;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod by_address;
 pub(crate) mod cancel;
 pub(crate) mod holder;
@@ -64,6 +66,8 @@ mod model_cancel;
 #[cfg_attr(loom, path = "model_primitive.rs")]
 pub(crate) mod primitive;
 mod thread;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod turn;
 mod wait;
 pub(crate) mod wait_list;
 mod wait_queue;
@@ -81,4 +85,4 @@ pub(crate) use cancel::{
     unwind, unwinds_cancelled, with_chain,
 };
 pub(crate) use latch::Latch;
-pub(crate) use wait::{on_fiber, wait, waiter, yield_now};
+pub(crate) use wait::{block_on, on_fiber, wait, waiter, yield_now};

@@ -55,7 +55,7 @@ use crate::pool;
 use crate::scheduler::{self, Shared};
 
 /// The name of the fiber that [`Runtime::run`] makes.
-const MAIN: &str = "main";
+pub(crate) const MAIN: &str = "main";
 
 /// The error of [`Runtime::shutdown`]: some fibers did not end in time, and are left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +153,10 @@ impl Runtime {
             Err(error) => panic!("failed to spawn the main fiber: {error}"),
         };
         let main = handle.fiber().clone();
-        let joined = self.waits.during(&main, || crate::park::shield(|| handle.join_veiled()));
+        let join = || crate::park::shield(|| handle.join_veiled());
+        #[cfg(feature = "own-tls")]
+        let join = || crate::os::thread::waiting_for_main(join);
+        let joined = self.waits.during(&main, join);
         match NoStack::of(joined) {
             Ok(Ok(result)) => result,
             Ok(Err(payload)) => match self.waits.message() {

@@ -277,7 +277,13 @@ impl Worker {
 
     /// Waits for the poller's events, and wakes whom they are for. Returns how many there were.
     pub(super) fn poll(&self, poller: &Poller, timeout: Option<Duration>) -> u64 {
-        self.wake_for(Cause::Poller, || poller.wait(timeout, super::wake))
+        self.wake_for(Cause::Poller, || {
+            poller.wait(
+                timeout,
+                #[inline(always)]
+                |wakeup| self.wake_here(wakeup),
+            )
+        })
     }
 
     /// `None` if enough workers search, or there is none to steal from.

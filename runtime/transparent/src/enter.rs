@@ -44,6 +44,15 @@ pub(crate) fn enter() -> Option<Within> {
     Some(Within { errno: Cell::new(errno()) })
 }
 
+/// Calls a handler of a signal, in which the hooks are libc's own functions, wherever it has interrupted the caller.
+pub(crate) fn within_handler(handler: impl FnOnce()) {
+    let before = WITHIN.replace(true);
+    let errno = errno();
+    handler();
+    set_errno(errno);
+    WITHIN.set(before);
+}
+
 /// Notes a system call that did not wait, whose result is passed on: the caller gives way now and then.
 #[inline]
 pub(crate) fn looked(result: isize) -> isize {

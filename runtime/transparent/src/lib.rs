@@ -105,3 +105,8 @@ mod threads;
 pub use install::install;
 pub use report::{BlockingCall, report};
 pub use threads::{as_kernel_threads, threads_are_fibers};
+
+/// The README's programs: this is the crate that has all of what they use.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

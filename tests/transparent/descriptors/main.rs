@@ -9,4 +9,5 @@ mod looks;
 mod numbers;
 mod reads;
 mod support;
+mod wishes;
 mod writes;

@@ -168,7 +168,7 @@ fn a_received_descriptor_is_a_new_file() {
 #[repr(align(8))]
 struct Control([u8; 64]);
 
-fn send_right(to: c_int, fd: c_int) {
+pub(crate) fn send_right(to: c_int, fd: c_int) {
     let (mut byte, mut control) = (b'x', Control([0; 64]));
     let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     // SAFETY: a header with one byte, and one number.
@@ -185,7 +185,7 @@ fn send_right(to: c_int, fd: c_int) {
     }
 }
 
-fn receive_right(from: c_int) -> OwnedFd {
+pub(crate) fn receive_right(from: c_int) -> OwnedFd {
     let (mut byte, mut control) = (0_u8, Control([0; 64]));
     let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     // SAFETY: a header with room for one byte, and one number.

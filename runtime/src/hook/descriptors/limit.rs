@@ -1,6 +1,6 @@
 //! How long the user wants a call to wait.
 //!
-//! Whether at all, O_NONBLOCK, is asked of the kernel in each call that would wait: so it counts whoever has set it, in which way. The time
+//! Whether at all, O_NONBLOCK, is what `wish` is about. The time
 //! of a socket is asked once, and again when somebody has set that of any socket by the function that the hooks know. Who sets it by a system
 //! call of his own may be noticed as late as the next renewal.
 
@@ -12,12 +12,17 @@ use std::time::{Duration, Instant};
 use super::Direction;
 use super::table::Watched;
 use crate::atomic::{AtomicU64, Ordering};
+use crate::hook::Interrupted;
 use crate::os::socket;
 
 /// How long a call waits.
 #[derive(Clone, Debug)]
 pub struct WaitLimit {
     limit: Limit,
+    /// Whether the user is known to wait.
+    waits: bool,
+    /// Whether it is a wait for a child, which a handler does not end.
+    is_for_a_child: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,20 +39,31 @@ impl WaitLimit {
     /// As long as the descriptor says: by O_NONBLOCK, SO_RCVTIMEO and SO_SNDTIMEO.
     #[must_use]
     pub fn of_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None) }
+        Self { limit: Limit::OfDescriptor(None), waits: false, is_for_a_child: false }
+    }
+
+    /// The same for a user that was asked, and waits.
+    #[must_use]
+    pub fn of_waiting_descriptor() -> Self {
+        Self { limit: Limit::OfDescriptor(None), waits: true, is_for_a_child: false }
     }
 
     /// Until then, or for ever, whatever the descriptor says.
     #[must_use]
     pub fn until(deadline: Option<Instant>) -> Self {
-        Self { limit: Limit::Until(deadline) }
+        Self { limit: Limit::Until(deadline), waits: true, is_for_a_child: false }
+    }
+
+    /// Until a child has ended.
+    #[must_use]
+    pub fn of_a_child() -> Self {
+        Self { limit: Limit::Until(None), waits: true, is_for_a_child: true }
     }
 
     /// Whether the user wants an error instead of waiting.
-    pub(super) fn is_refused(&self, fd: RawFd) -> bool {
-        // SAFETY: the number is only asked about.
-        matches!(self.limit, Limit::OfDescriptor(_))
-            && socket::is_nonblocking(unsafe { BorrowedFd::borrow_raw(fd) })
+    #[inline]
+    pub(super) fn is_refused(&self, watched: &Watched, fd: RawFd) -> bool {
+        !self.waits && watched.wish.wants_errors(fd)
     }
 
     /// The end of the wait. The first wait of a call begins its time.
@@ -58,6 +74,15 @@ impl WaitLimit {
                 watched.timeouts.get(fd, direction).and_then(|timeout| Instant::now().checked_add(timeout))
             }),
         }
+    }
+
+    /// Whether the call goes on after a handler: not one that looks for events, nor one with a time (signal(7)).
+    pub(super) fn is_restarted(&self, by: Interrupted) -> bool {
+        let restarts = match self.limit {
+            Limit::OfDescriptor(deadline) => deadline.flatten().is_none(),
+            Limit::Until(_) => self.is_for_a_child,
+        };
+        restarts && by == Interrupted::Restarts
     }
 
     /// Asks for the time again.

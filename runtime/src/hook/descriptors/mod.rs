@@ -1,6 +1,7 @@
 //! Waits for descriptors that are known by their number only.
 //!
 //! * `table`: what is known of a number, and when to forget it.
+//! * `wish`: whether the user wants errors instead of waiting, and how long that is known.
 //! * `limit`: how long the user wants a call to wait.
 //! * `retry`: one call, repeated until it need not wait.
 //! * `several`: a wait for any of several descriptors.
@@ -14,11 +15,13 @@ mod renewal;
 mod retry;
 mod several;
 mod table;
+mod wish;
 
 pub use limit::{WaitLimit, timeouts_changed};
 pub use retry::{Attempt, retry};
 pub use several::{Interest, wait_any};
-pub use table::{close_range_under, close_under, forget, in_turn};
+pub use table::{born, close_range_under, close_under, duplicated, forget, in_turn};
+pub use wish::{files_shared, in_changed_mode, is_nonblocking, mode_changes, modes_changed, watch_forks};
 
 /// What a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,8 @@ pub enum Ended {
     TimedOut,
     /// The fiber, or a cancel scope of it, was cancelled, or its deadline has passed.
     Cancelled,
+    /// A handler of a signal has run for the caller, whose call is not one that is restarted.
+    Interrupted,
     /// epoll cannot watch the descriptor: a file on a disk.
     Unwatchable,
 }

@@ -1,12 +1,15 @@
-//! Watches the numbers of long waits anew, in case that one became another file's behind the runtime's back. A thread of its own does it, so
-//! that a wait needs no timer for it. The thread ends when nobody has waited for a while.
+//! Watches the numbers of long waits anew, in case that one became another file's behind the runtime's back, and asks anew what their users
+//! want. A thread of its own does it, so that a wait needs no timer for it. The thread ends when nobody has waited for a while
+//! (`park/attendant.rs`).
 
 use std::thread;
 use std::time::Duration;
 
 use super::table::{Watched, for_each_watched};
-use crate::atomic::{AtomicBool, AtomicU32, Ordering};
+use super::wish::modes_changed;
+use crate::atomic::{AtomicU32, Ordering};
 use crate::os;
+use crate::park::attendant::Attendant;
 
 /// The time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
@@ -14,7 +17,7 @@ const ROUND: Duration = Duration::from_secs(1);
 /// After how many rounds in which nobody waits the thread ends.
 const IDLE_ROUNDS: u32 = 10;
 
-static IS_RUNNING: AtomicBool = AtomicBool::new(false);
+static THREAD: Attendant = Attendant::new();
 
 /// The waits for a descriptor.
 pub(super) struct Waits {
@@ -40,9 +43,9 @@ impl Waits {
     pub(super) fn begin(&self) -> Waiting<'_> {
         // Relaxed: a guess is enough.
         self.rounds.store(0, Ordering::Relaxed);
-        // SeqCst, as below: either the thread sees the wait before it ends, or this sees that it has ended.
+        // SeqCst: see `park/attendant.rs`.
         self.count.fetch_add(1, Ordering::SeqCst);
-        if !IS_RUNNING.load(Ordering::SeqCst) {
+        if THREAD.must_start() {
             start();
         }
         Waiting(self)
@@ -64,12 +67,11 @@ impl Drop for Waiting<'_> {
 
 #[cold]
 fn start() {
-    if IS_RUNNING.swap(true, Ordering::SeqCst) {
-        return;
-    }
-    // Without a thread, numbers that are closed behind the runtime's back are noticed when somebody else's wait finds one.
+    // Without a thread, numbers that are closed behind the runtime's back are noticed when somebody else's wait finds one, and no answer
+    // is kept.
     if os::thread::start("abaca-renewal".into(), run).is_err() {
-        IS_RUNNING.store(false, Ordering::SeqCst);
+        THREAD.is_not_started();
+        modes_changed();
     }
 }
 
@@ -79,9 +81,7 @@ fn run() {
         thread::sleep(ROUND);
         idle_rounds = if look() { 0 } else { idle_rounds + 1 };
         if idle_rounds >= IDLE_ROUNDS {
-            IS_RUNNING.store(false, Ordering::SeqCst);
-            // Somebody may have begun to wait before that.
-            if !is_anybody_waiting() || IS_RUNNING.swap(true, Ordering::SeqCst) {
+            if THREAD.may_end(is_anybody_waiting) {
                 return;
             }
             idle_rounds = 0;
@@ -98,6 +98,8 @@ fn is_anybody_waiting() -> bool {
 /// One round. Whether anybody waits.
 fn look() -> bool {
     let mut found = false;
+    // Waits that begin from now on ask; those that have begun are asked about below.
+    modes_changed();
     for_each_watched(|watched| {
         if watched.waits.count.load(Ordering::SeqCst) > 0 {
             found = true;
@@ -105,6 +107,8 @@ fn look() -> bool {
             // The second round comes after a second at the earliest. Then after twice as many each time.
             if rounds > 0 && rounds.is_power_of_two() {
                 renew(watched);
+            } else if watched.number().is_some_and(|fd| watched.wish.was_wrong(fd)) {
+                look_again(watched);
             }
         }
     });
@@ -114,9 +118,15 @@ fn look() -> bool {
 /// Watches a number anew, and makes those who wait look again.
 fn renew(watched: &Watched) {
     watched.timeouts.forget();
-    watched.waits.renewals.fetch_add(1, Ordering::Relaxed);
     if watched.renew().is_err() {
         watched.lose();
     }
+    look_again(watched);
+}
+
+/// Makes those who wait look again, and ask what their users want.
+fn look_again(watched: &Watched) {
+    watched.wish.forget();
+    watched.waits.renewals.fetch_add(1, Ordering::Relaxed);
     watched.source.wake_all(crate::park::wake);
 }

@@ -4,12 +4,11 @@
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
 use std::os::fd::{BorrowedFd, RawFd};
-use std::time::Instant;
 
 use super::table::{Watched, find, watched};
 use super::{Direction, Ended, WaitLimit};
 use crate::cell::{Outcome, Reason};
-use crate::hook::end_in_error;
+use crate::hook::{By, Interrupted, end_in_error, interruptible};
 use crate::os::nowait::{NOT_OPEN, WOULD_BLOCK, is_unpollable};
 use crate::park::{self, Cost};
 use crate::poller::{Node, Snapshot};
@@ -45,9 +44,12 @@ fn wait(
     fd: RawFd,
     direction: Direction,
     seen: Snapshot<'_>,
-    deadline: Option<Instant>,
+    limit: &mut WaitLimit,
 ) -> Option<Ended> {
-    let node = Node::new(park::waiter());
+    let deadline = limit.deadline(watched, fd, direction);
+    let waiter = park::waiter();
+    // SAFETY: the waiter outlives the node, and neither moves.
+    let node = unsafe { Node::of(&waiter, false) };
     let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
     // SAFETY: the number is only passed to epoll.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -63,12 +65,17 @@ fn wait(
     };
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
     let waiting = watched.waits.begin();
-    let outcome = end_in_error(|| park::wait(node.waiter(), reason, deadline));
+    let (outcome, interrupted) = interruptible(By::Waiter(&waiter), |interruption| {
+        interruption.wait(&waiter, || end_in_error(|| park::wait(&waiter, reason, deadline)))
+    });
     drop(waiting);
-    if outcome == Outcome::Notified {
+    if outcome == Outcome::Notified && interrupted == Interrupted::Not {
         return None;
     }
     entry.unlink(&node);
+    if interrupted != Interrupted::Not {
+        return if limit.is_restarted(interrupted) { None } else { Some(Ended::Interrupted) };
+    }
     Some(if outcome == Outcome::TimedOut { Ended::TimedOut } else { Ended::Cancelled })
 }
 
@@ -86,6 +93,7 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
     // Whether the user wants an error is asked once, as at the beginning of a call.
     let mut is_blocking = false;
     let mut renewals = watched.waits.renewals();
+    let errors = watched.wish.errors();
     let mut gave_up = None;
     loop {
         let Some(now_fd) = watched.number() else { return Ended::Done(NOT_OPEN) };
@@ -95,9 +103,7 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
         if !(is_hinted && watched.source.is_polled_by(scheduler::is_current_poller)) {
             let result = call(now_fd);
             if result != WOULD_BLOCK {
-                if watched.is_stream && 0 < result && (result as usize) < wanted {
-                    seen.mark_exhausted();
-                }
+                seen.note(watched.is_stream && 0 < result && (result as usize) < wanted);
                 return done(result);
             }
             if let Some(gave_up) = gave_up {
@@ -107,8 +113,10 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
         if watched.waits.renewals() != renewals {
             renewals = watched.waits.renewals();
             limit.renew();
+            // Unless it has begun on an answer that was wrong.
+            is_blocking &= watched.wish.errors() == errors;
         }
-        if !is_blocking && limit.is_refused(now_fd) {
+        if !is_blocking && limit.is_refused(&watched, now_fd) {
             if is_hinted {
                 // The call is made after all, and says it.
                 gave_up = Some(Ended::WouldBlock);
@@ -118,9 +126,10 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
             return Ended::WouldBlock;
         }
         is_blocking = true;
-        let deadline = limit.deadline(&watched, now_fd, direction);
-        match wait(&watched, now_fd, direction, seen, deadline) {
+        match wait(&watched, now_fd, direction, seen, limit) {
             None => {}
+            // What has come meanwhile counts.
+            Some(Ended::Interrupted) => gave_up = Some(Ended::Interrupted),
             // The poller may not have run since something came.
             Some(ended @ (Ended::TimedOut | Ended::Cancelled)) if is_hinted => gave_up = Some(ended),
             Some(ended) => return ended,

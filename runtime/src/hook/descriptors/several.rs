@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::table::{Watched, watched};
 use super::{Direction, Ended};
 use crate::cell::{Outcome, Reason, Waiter};
-use crate::hook::end_in_error;
+use crate::hook::{By, Interrupted, end_in_error, interruptible};
 use crate::park::{self, Cost};
 use crate::poller::{Entry, Node, Snapshot};
 use crate::scheduler;
@@ -53,7 +53,14 @@ pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: imp
                 return Ended::Done(result);
             }
         }
-        match wait_once(&watching, deadline) {
+        let (outcome, interrupted) = wait_once(&watching, deadline);
+        if interrupted != Interrupted::Not {
+            return match look() {
+                0 => Ended::Interrupted,
+                result => Ended::Done(result),
+            };
+        }
+        match outcome {
             Outcome::Notified => {}
             Outcome::Cancelled => return Ended::Cancelled,
             Outcome::TimedOut => {
@@ -67,10 +74,10 @@ pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: imp
 }
 
 /// Waits until there may be a change.
-fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> Outcome {
+fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, Interrupted) {
     let waiter: Waiter = park::waiter();
     // SAFETY: the waiter is in this frame, and so are the nodes, which are dropped before it.
-    let nodes: Vec<Node> = watching.iter().map(|_| unsafe { Node::sharing(&waiter) }).collect();
+    let nodes: Vec<Node> = watching.iter().map(|_| unsafe { Node::of(&waiter, false) }).collect();
     let mut entries: Vec<(Entry<'_>, &Node)> = Vec::with_capacity(nodes.len());
     let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
     let mut is_changed = false;
@@ -91,9 +98,11 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> Outcome {
     let waiting: Vec<_> = watching.iter().map(|watching| watching.watched.waits.begin()).collect();
     // If an event was faster, its wake-up is on its way and must be taken.
     let outcome = if is_changed && waiter.claim(Outcome::Notified).is_some() {
-        Outcome::Notified
+        (Outcome::Notified, Interrupted::Not)
     } else {
-        end_in_error(|| park::wait(&waiter, Reason::Select, deadline))
+        interruptible(By::Waiter(&raw const waiter), |interruption| {
+            interruption.wait(&waiter, || end_in_error(|| park::wait(&waiter, Reason::Select, deadline)))
+        })
     };
     drop(waiting);
     for (entry, node) in entries {

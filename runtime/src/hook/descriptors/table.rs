@@ -7,12 +7,14 @@ use std::sync::{Arc, OnceLock};
 
 use super::limit::Timeouts;
 use super::renewal::Waits;
-use crate::atomic::{AtomicBool, AtomicU32, Ordering};
-use crate::hook::{Sleep, Slept, sleep_at, wake_at};
+use super::wish::{self, Wish};
+use crate::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::hook::sleepers::in_turn_of;
 use crate::os::fork::{self, Generation};
 use crate::os::socket;
+use crate::park::turn::Turn;
 use crate::poller::Source;
-use crate::queue::SpinLock;
+use crate::queue::{SpinGuard, SpinLock};
 
 /// A file that somebody has waited for, under a number.
 pub(super) struct Watched {
@@ -23,11 +25,12 @@ pub(super) struct Watched {
     /// A duplicate, if the number was closed while calls were under way, which go on with it: as in a thread's call, the file stays open.
     moved: OnceLock<OwnedFd>,
     pub(super) timeouts: Timeouts,
+    pub(super) wish: Wish,
     pub(super) waits: Waits,
     /// Set when the number became another file's behind the runtime's back.
     is_lost: AtomicBool,
-    /// 1 while somebody is in a call for which there is no way not to wait but to look before.
-    turn: AtomicU32,
+    /// Of those who are in a call for which there is no way not to wait but to look before.
+    turn: Turn,
 }
 
 impl Watched {
@@ -75,7 +78,22 @@ impl Drop for Watched {
 const ROWS: usize = 1024;
 const ROW: usize = 1024;
 
-type Entry = SpinLock<Option<Arc<Watched>>>;
+/// What is known of a number.
+struct Entry {
+    watched: SpinLock<Option<Arc<Watched>>>,
+    /// When a hook has seen its file made (`wish`); 0 if none has.
+    born: AtomicU64,
+}
+
+impl Entry {
+    fn new() -> Self {
+        Self { watched: SpinLock::new(None), born: AtomicU64::new(0) }
+    }
+
+    fn lock(&self) -> SpinGuard<'_, Option<Arc<Watched>>> {
+        self.watched.lock()
+    }
+}
 
 /// The process whose numbers are in the table.
 static OWNER: OnceLock<(Generation, i32)> = OnceLock::new();
@@ -88,6 +106,14 @@ fn peek(fd: RawFd) -> Option<&'static Entry> {
     Some(&TABLE.get(fd / ROW)?.get()?[fd % ROW])
 }
 
+/// The entry of a number, whose row is made if it does not exist; `None` beyond the table.
+fn entry(fd: RawFd) -> Option<&'static Entry> {
+    OWNER.get_or_init(|| (Generation::current(), fork::process_id()));
+    let fd = usize::try_from(fd).ok()?;
+    let row = TABLE.get(fd / ROW)?.get_or_init(|| (0..ROW).map(|_| Entry::new()).collect());
+    Some(&row[fd % ROW])
+}
+
 /// What is known of a number.
 #[inline]
 pub(super) fn find(fd: RawFd) -> Option<Arc<Watched>> {
@@ -96,7 +122,7 @@ pub(super) fn find(fd: RawFd) -> Option<Arc<Watched>> {
 
 /// What is known of a number, or will be.
 pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
-    let make = || {
+    let make = |born| {
         Arc::new(Watched {
             number: fd,
             source: Source::new(),
@@ -104,19 +130,18 @@ pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
             is_stream: socket::is_tcp_stream(unsafe { BorrowedFd::borrow_raw(fd) }),
             moved: OnceLock::new(),
             timeouts: Timeouts::new(),
+            wish: Wish::new(born),
             waits: Waits::new(),
             is_lost: AtomicBool::new(false),
-            turn: AtomicU32::new(0),
+            turn: Turn::new(),
         })
     };
-    OWNER.get_or_init(|| (Generation::current(), fork::process_id()));
-    let Some(row) = usize::try_from(fd).ok().and_then(|fd| TABLE.get(fd / ROW)) else { return make() };
-    let row = row.get_or_init(|| (0..ROW).map(|_| SpinLock::new(None)).collect());
-    let entry = &row[fd as usize % ROW];
+    let Some(entry) = entry(fd) else { return make(0) };
     if let Some(known) = &*entry.lock() {
         return Arc::clone(known);
     }
-    let made = make();
+    // Relaxed: who has the number has it from whom it was born for.
+    let made = make(entry.born.load(Ordering::Relaxed));
     Arc::clone(entry.lock().get_or_insert(made))
 }
 
@@ -150,6 +175,9 @@ fn take(fd: RawFd) -> Option<Arc<Watched>> {
 /// file end in EBADF.
 #[inline]
 pub fn forget(fd: RawFd) {
+    if let Some(entry) = peek(fd) {
+        entry.born.store(0, Ordering::Relaxed);
+    }
     if let Some(old) = take(fd) {
         old.lose();
         if Arc::strong_count(&old) > 1 {
@@ -158,10 +186,31 @@ pub fn forget(fd: RawFd) {
     }
 }
 
+/// [`forget`]s a number that is a new file's, which no other process has.
+pub fn born(fd: RawFd) {
+    forget(fd);
+    // In a copy of the process, rows may be as they were copied, half made.
+    let is_copy = OWNER.get().is_some_and(|(generation, _)| !generation.is_current());
+    if !is_copy && let Some(entry) = entry(fd) {
+        entry.born.store(wish::birth(), Ordering::Relaxed);
+    }
+}
+
+/// Notes that a number has become another one of the same file as `original`.
+pub fn duplicated(original: RawFd, fd: RawFd) {
+    let birth = peek(original).map_or(0, |entry| entry.born.load(Ordering::Relaxed));
+    if let Some(entry) = peek(fd) {
+        entry.born.store(birth, Ordering::Relaxed);
+    }
+}
+
 /// Forgets a number that is about to be closed, or to become another file's. Calls that are under way go on with the file, as a thread's
 /// do: for them it stays open.
 #[inline]
 pub fn close_under(fd: RawFd) {
+    if let Some(entry) = peek(fd) {
+        entry.born.store(0, Ordering::Relaxed);
+    }
     if let Some(old) = take(fd) {
         close_watched(fd, old);
     }
@@ -196,18 +245,5 @@ fn close_watched(fd: RawFd, old: Arc<Watched>) {
 /// Calls `f` while no other caller of this function does so for the same number: `f` looks whether a call would wait, and makes it. `None`
 /// if the caller was cancelled before.
 pub fn in_turn<R>(fd: RawFd, f: impl FnOnce() -> R) -> Option<R> {
-    let watched = watched(fd);
-    let turn = &watched.turn;
-    let address = std::ptr::from_ref(turn).addr();
-    // Acquire: pairs with the Release below.
-    while turn.swap(1, Ordering::Acquire) != 0 {
-        let sleep = Sleep { address, bits: u32::MAX, deadline: None, is_cancellable: true };
-        if sleep_at(sleep, || turn.load(Ordering::SeqCst) != 0, || ()) == Slept::Cancelled {
-            return None;
-        }
-    }
-    let result = f();
-    turn.store(0, Ordering::Release);
-    wake_at(address, u32::MAX, 1);
-    Some(result)
+    in_turn_of(&watched(fd).turn, f)
 }

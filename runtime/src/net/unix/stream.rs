@@ -16,7 +16,7 @@ use crate::blocking;
 use crate::cell::Reason;
 use crate::io::{Descriptor, Duplex, End, Kind, Sealed};
 use crate::net::IdleHandle;
-use crate::net::socket::{copy_end, descriptor_traits, std_conversions};
+use crate::net::socket::{copy_end, descriptor_traits, socket_settings, std_conversions};
 use crate::os::socket;
 use crate::poller::Direction;
 
@@ -194,70 +194,6 @@ impl UnixStream {
         Ok(Self(self.0.with_shared_settings(self.0.get().try_clone()?)))
     }
 
-    /// Limits how long each call that reads waits; `None`, the default, is for ever. The call then fails with
-    /// `WouldBlock`, as std's does on Linux.
-    ///
-    /// It holds from the next call on. [`time::timeout`](crate::time::timeout) limits several calls together.
-    ///
-    /// # Errors
-    ///
-    /// * `InvalidInput`: the timeout is zero.
-    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.get().set_read_timeout(timeout)?;
-        self.0.set_timeout(Direction::Read, timeout);
-        Ok(())
-    }
-
-    /// Limits how long each call that writes waits; `None`, the default, is for ever. The call then fails with
-    /// `WouldBlock`, as std's does on Linux.
-    ///
-    /// # Errors
-    ///
-    /// * `InvalidInput`: the timeout is zero.
-    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.0.get().set_write_timeout(timeout)?;
-        self.0.set_timeout(Direction::Write, timeout);
-        Ok(())
-    }
-
-    /// The read timeout, rounded to the kernel's resolution of some milliseconds. Calls keep to the exact one.
-    ///
-    /// # Errors
-    ///
-    /// None for an open socket; the return type is that of std.
-    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        self.0.get().read_timeout()
-    }
-
-    /// The write timeout, as [`read_timeout`](Self::read_timeout).
-    ///
-    /// # Errors
-    ///
-    /// None for an open socket; the return type is that of std.
-    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        self.0.get().write_timeout()
-    }
-
-    /// Takes the error that the socket has pending, if there is one (`SO_ERROR`); the next call does not see it then.
-    ///
-    /// # Errors
-    ///
-    /// None for an open socket; the return type is that of std.
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.0.get().take_error()
-    }
-
-    /// In non-blocking mode a call that would wait fails with `WouldBlock`.
-    ///
-    /// Fibers have no use for it: in the blocking mode, which is the default, a call blocks its fiber and nobody else.
-    ///
-    /// # Errors
-    ///
-    /// None for an open socket; the return type is that of std.
-    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.0.set_nonblocking(nonblocking)
-    }
-
     /// A handle that ends this connection, and the clones that are made from now on, when it is idle: between two requests.
     pub fn idle_handle(&self) -> IdleHandle {
         IdleHandle::new(self.0.share_idle())
@@ -390,5 +326,6 @@ impl Duplex for UnixStream {
 }
 
 // A read stops short where descriptors were sent along, so that a short one says nothing of what is left.
+socket_settings!(UnixStream, "reads", "writes");
 std_conversions!(UnixStream, net::UnixStream, Kind::Other);
 descriptor_traits!(UnixStream, net::UnixStream);

@@ -30,7 +30,7 @@ impl Sleep {
     /// Begins a sleep that ends by this time, or has no end.
     pub(super) fn begin(&self, ends_ns: Option<u64>) {
         self.ends_ns.store(ends_ns.unwrap_or(NEVER), Ordering::Relaxed);
-        self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.turns.store(self.turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Ends the sleep, if there is one. Returns whether there was.

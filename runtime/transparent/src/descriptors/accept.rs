@@ -6,7 +6,7 @@
 use std::ffi::c_int;
 
 use abaca::hook::accepted;
-use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, forget, in_turn, retry};
+use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, born, in_turn, retry};
 use libc::{sockaddr, socklen_t};
 
 use super::poll::look_at;
@@ -58,7 +58,7 @@ unsafe fn accept_one(
     });
     let taken = result(ended, libc::EAGAIN);
     if taken >= 0 {
-        forget(taken as c_int);
+        born(taken as c_int);
         accepted();
     }
     taken

@@ -8,7 +8,7 @@ use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
 use libc::{sockaddr, socklen_t};
 
 use super::pause::retry_with_pauses;
-use super::wishes::{deadline, result, socket_option};
+use super::wishes::{deadline, is_nonblocking, result, socket_option};
 use crate::answer::failed;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
@@ -18,13 +18,10 @@ hooks! {
     fn connect(fd: c_int, address: *const sockaddr, address_bytes: socklen_t) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise, here and below.
         let call = |fd: c_int| unsafe { kernel!(libc::SYS_connect, fd, address, address_bytes) };
-        // SAFETY: no memory is involved.
-        let flags = unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_GETFL) };
-        let never_waits = flags < 0 || flags as c_int & libc::O_NONBLOCK != 0;
-        if never_waits || option(fd, libc::SO_TYPE) == Some(libc::SOCK_DGRAM) {
+        if is_nonblocking(fd) || option(fd, libc::SO_TYPE) == Some(libc::SOCK_DGRAM) {
             return crate::enter::looked(call(fd));
         }
-        let mut limit = WaitLimit::of_descriptor();
+        let mut limit = WaitLimit::of_waiting_descriptor();
         if option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX) {
             // If the listener's queue is full, no event says when it is not.
             let ended = retry_with_pauses(|| deadline(fd, Direction::Write), || without_waiting(fd, call));

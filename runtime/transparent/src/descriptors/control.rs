@@ -2,9 +2,9 @@
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_ulong};
 
-use abaca::hook::descriptors::forget;
+use abaca::hook::descriptors::{duplicated, forget, mode_changes, modes_changed};
 use abaca::hook::offload;
 use libc::off_t;
 
@@ -27,6 +27,19 @@ hooks! {
     fn fcntl64(fd: c_int, command: c_int, argument: usize) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         unsafe { control(own!(fn fcntl64(c_int, c_int, usize) -> c_int), fd, command, argument) }
+    }
+
+    /// ioctl(2), of which only FIONBIO is looked at. It is variadic in C: its argument is a word, wherever it comes from.
+    fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> c_int, |_| -> always {
+        if request == libc::FIONBIO {
+            mode_changes(fd);
+        }
+        // SAFETY: the caller's promise.
+        let result = unsafe { own!(fn ioctl(c_int, c_ulong, usize) -> c_int)(fd, request, argument) };
+        if request == libc::FIONBIO {
+            modes_changed();
+        }
+        result
     }
 
     /// flock(2). No event tells of a lock that is given back, so it is tried again after pauses.
@@ -66,8 +79,16 @@ unsafe fn control(
             let made = unsafe { own(fd, command, argument) };
             if made >= 0 {
                 forget(made);
+                duplicated(fd, made);
             }
             return made;
+        }
+        libc::F_SETFL => {
+            mode_changes(fd);
+            // SAFETY: the caller's promise.
+            let result = unsafe { own(fd, command, argument) };
+            modes_changed();
+            return result;
         }
         libc::F_SETLKW => libc::F_SETLK,
         libc::F_OFD_SETLKW => libc::F_OFD_SETLK,

@@ -5,7 +5,7 @@
 
 use std::ffi::c_int;
 
-use abaca::hook::descriptors::in_turn;
+use abaca::hook::descriptors::{in_changed_mode, in_turn};
 
 use crate::answer::failed;
 use crate::kernel::kernel;
@@ -18,12 +18,14 @@ pub(super) fn without_waiting(fd: c_int, call: impl FnOnce() -> isize) -> isize 
         if flags < 0 || flags as c_int & libc::O_NONBLOCK != 0 {
             return call();
         }
-        // SAFETY: as above.
-        unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_SETFL, flags | libc::O_NONBLOCK as isize) };
-        let result = call();
-        // SAFETY: as above.
-        unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_SETFL, flags) };
-        result
+        in_changed_mode(|| {
+            // SAFETY: as above.
+            unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_SETFL, flags | libc::O_NONBLOCK as isize) };
+            let result = call();
+            // SAFETY: as above.
+            unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_SETFL, flags) };
+            result
+        })
     };
     in_turn(fd, in_mode).unwrap_or(failed(libc::ECANCELED))
 }

@@ -5,21 +5,27 @@
 
 use std::ffi::{c_char, c_int, c_uint};
 
-use abaca::hook::descriptors::{close_under, forget};
+use abaca::hook::descriptors::{born, close_under, duplicated, forget};
 use abaca::hook::offload;
 use libc::sigset_t;
 
 use super::options;
+use crate::enter::is_installed;
 use crate::hooks::hooks;
 use crate::own::own;
 
-/// Forgets the new number, if there is one.
+/// Forgets the new number, if there is one, whose file nobody else has.
 #[inline]
 fn made(fd: c_int) -> c_int {
     if fd >= 0 {
-        forget(fd);
+        note(fd);
     }
     fd
+}
+
+#[inline]
+fn note(fd: c_int) {
+    if is_installed() { born(fd) } else { forget(fd) }
 }
 
 /// Forgets the two new numbers.
@@ -32,7 +38,7 @@ unsafe fn made_pair(result: c_int, pair: *const c_int) -> c_int {
     if result == 0 {
         // SAFETY: the caller's promise.
         let numbers = unsafe { *pair.cast::<[c_int; 2]>() };
-        numbers.into_iter().for_each(forget);
+        numbers.into_iter().for_each(note);
     }
     result
 }
@@ -63,7 +69,12 @@ hooks! {
     /// dup(2).
     fn dup(fd: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
-        made(unsafe { own!(fn dup(c_int) -> c_int)(fd) })
+        let made = unsafe { own!(fn dup(c_int) -> c_int)(fd) };
+        if made >= 0 {
+            forget(made);
+            duplicated(fd, made);
+        }
+        made
     }
 
     /// dup2(2).
@@ -72,7 +83,11 @@ hooks! {
             close_under(to);
         }
         // SAFETY: the caller's promise.
-        unsafe { own!(fn dup2(c_int, c_int) -> c_int)(fd, to) }
+        let result = unsafe { own!(fn dup2(c_int, c_int) -> c_int)(fd, to) };
+        if result >= 0 && fd != to {
+            duplicated(fd, to);
+        }
+        result
     }
 
     /// dup3(2).
@@ -81,7 +96,11 @@ hooks! {
             close_under(to);
         }
         // SAFETY: the caller's promise.
-        unsafe { own!(fn dup3(c_int, c_int, c_int) -> c_int)(fd, to, flags) }
+        let result = unsafe { own!(fn dup3(c_int, c_int, c_int) -> c_int)(fd, to, flags) };
+        if result >= 0 && fd != to {
+            duplicated(fd, to);
+        }
+        result
     }
 
     /// socket(2).

@@ -35,8 +35,10 @@ pub(crate) fn retry_with_pauses(
             return Ended::TimedOut;
         }
         let until = deadline.map_or(now + pause, |at| at.min(now + pause));
-        if sleep_until(Some(until)) == Slept::Cancelled {
-            return Ended::Cancelled;
+        match sleep_until(Some(until)) {
+            Slept::Cancelled => return Ended::Cancelled,
+            Slept::Interrupted => return Ended::Interrupted,
+            _ => {}
         }
         pause = LONGEST.min(pause * 2);
     }

@@ -148,6 +148,7 @@ pub(super) fn wait_for(
     match *interests {
         [] => match sleep_until(deadline) {
             Slept::Cancelled => Ended::Cancelled,
+            Slept::Handled | Slept::Interrupted => Ended::Interrupted,
             _ => Ended::TimedOut,
         },
         [Interest { fd, direction }] => {

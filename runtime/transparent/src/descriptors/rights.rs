@@ -4,7 +4,7 @@
 
 use std::ffi::c_int;
 
-use abaca::hook::descriptors::forget;
+use abaca::hook::descriptors::{files_shared, forget};
 
 /// Forgets the numbers that a message has brought (SCM_RIGHTS), in case their last files were closed behind the runtime's back.
 ///
@@ -12,10 +12,36 @@ use abaca::hook::descriptors::forget;
 ///
 /// The kernel has filled the header in.
 pub(super) unsafe fn forget_received(message: &libc::msghdr) {
+    // SAFETY: the caller's promise.
+    unsafe { for_each_right(message, forget) };
+}
+
+/// Notes that the files of which a message brings descriptors to others will be theirs as well.
+///
+/// # Safety
+///
+/// The header is one for sendmsg(2).
+#[inline]
+pub(super) unsafe fn note_sent(message: &libc::msghdr) {
+    let mut has_rights = false;
+    // SAFETY: the caller's promise.
+    unsafe { for_each_right(message, |_| has_rights = true) };
+    if has_rights {
+        files_shared();
+    }
+}
+
+/// Calls `visit` with each descriptor of a message's control data.
+///
+/// # Safety
+///
+/// The header's control data is whole.
+#[inline]
+unsafe fn for_each_right(message: &libc::msghdr, mut visit: impl FnMut(c_int)) {
     if message.msg_control.is_null() || message.msg_controllen == 0 {
         return;
     }
-    // SAFETY: the header's control data is the kernel's.
+    // SAFETY: the caller's promise.
     let mut at = unsafe { libc::CMSG_FIRSTHDR(message) };
     // SAFETY: as above: a header of the list, or null.
     while let Some(header) = unsafe { at.as_ref() } {
@@ -25,7 +51,7 @@ pub(super) unsafe fn forget_received(message: &libc::msghdr) {
             let count = header.cmsg_len.saturating_sub(before) / size_of::<c_int>();
             for index in 0..count {
                 // SAFETY: the data of such a message are so many numbers, which need not be aligned.
-                forget(unsafe { libc::CMSG_DATA(header).cast::<c_int>().add(index).read_unaligned() });
+                visit(unsafe { libc::CMSG_DATA(header).cast::<c_int>().add(index).read_unaligned() });
             }
         }
         // SAFETY: as above.

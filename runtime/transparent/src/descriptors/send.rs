@@ -8,10 +8,11 @@ use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, retry};
 use libc::{MSG_DONTWAIT, mmsghdr, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 
 use super::pause::retry_with_pauses;
+use super::rights::note_sent;
 use super::vectors::Vectors;
 use super::wishes::{deadline, result};
 use crate::enter::looked;
-use crate::hooks::hooks;
+use crate::hooks::{hook_body, hooks};
 use crate::kernel::kernel;
 
 hooks! {
@@ -29,14 +30,40 @@ hooks! {
         unsafe { send_all(fd, buffer, bytes, flags, address, address_bytes) }
     }
 
-    /// sendmsg(2).
-    fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t, |_| -> kernel_point {
-        // SAFETY: the caller's promise.
-        unsafe { send_message(fd, message, flags) }
+    /// sendmsg(2). What it sends of descriptors is noted wherever the caller runs.
+    fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t, |_| -> always {
+        // SAFETY: the caller's promise, here and below. The kernel refuses a null pointer.
+        unsafe { message.as_ref().inspect(|message| note_sent(message)) };
+        // SAFETY: as above.
+        unsafe { send_one(fd, message, flags) }
     }
 
-    /// sendmmsg(2).
-    fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int, |_| -> kernel_point {
+    /// sendmmsg(2), the same.
+    fn sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int, |_| -> always {
+        for index in 0..if messages.is_null() { 0 } else { count as usize } {
+            // SAFETY: the user's array has so many elements.
+            unsafe { note_sent(&(*messages.add(index)).msg_hdr) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { send_several(fd, messages, count, flags) }
+    }
+}
+
+/// # Safety
+///
+/// As sendmsg(2).
+unsafe fn send_one(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t {
+    hook_body!(kernel_point sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t, _, {
+        // SAFETY: the caller's promise.
+        unsafe { send_message(fd, message, flags) }
+    })
+}
+
+/// # Safety
+///
+/// As sendmmsg(2).
+unsafe fn send_several(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int {
+    hook_body!(kernel_point sendmmsg(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: c_int) -> c_int, _, {
         let mut done = 0;
         // The kernel takes no more at once.
         while done < count.min(libc::UIO_MAXIOV as c_uint) {
@@ -54,7 +81,7 @@ hooks! {
             done += 1;
         }
         done as isize
-    }
+    })
 }
 
 /// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved

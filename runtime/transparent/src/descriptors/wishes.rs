@@ -5,18 +5,12 @@
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
+pub(super) use abaca::hook::descriptors::is_nonblocking;
 use abaca::hook::descriptors::{Direction, Ended};
 
 use crate::answer::failed;
 use crate::enter::would_block;
 use crate::kernel::kernel;
-
-/// Whether the open file is in non-blocking mode, which is the user's wish: this crate leaves no trace there.
-pub(super) fn is_nonblocking(fd: c_int) -> bool {
-    // SAFETY: no memory is involved.
-    let flags = unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_GETFL) };
-    flags < 0 || flags as c_int & libc::O_NONBLOCK != 0
-}
 
 /// The end of a wait of a socket's that begins now, by SO_RCVTIMEO or SO_SNDTIMEO. `Err`: the user wants an error instead.
 pub(super) fn deadline(fd: c_int, direction: Direction) -> Result<Option<Instant>, ()> {
@@ -38,6 +32,7 @@ pub(crate) fn result(ended: Ended, timed_out: c_int) -> isize {
         Ended::WouldBlock => would_block(),
         Ended::TimedOut => failed(timed_out),
         Ended::Cancelled => failed(libc::ECANCELED),
+        Ended::Interrupted => failed(libc::EINTR),
         // What cannot be watched is always ready, and its calls have been made.
         Ended::Unwatchable => failed(libc::EPERM),
     }

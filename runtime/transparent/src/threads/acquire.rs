@@ -37,7 +37,7 @@ pub(crate) fn acquire(address: usize, bits: u32, until: &Until, mut attempt: imp
         match until.sleep_at(address, bits, stay, || ()) {
             Slept::Not => return result,
             Slept::TimedOut => return ETIMEDOUT,
-            Slept::Notified | Slept::Cancelled => {}
+            Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => {}
         }
     }
 }

@@ -179,8 +179,8 @@ hooks! {
         }
     }
 
-    /// pthread_kill(3). The caller's own signal is its OS thread's, which runs the handler before this returns; another fiber's is the
-    /// process's, since none of its threads is that fiber's.
+    /// pthread_kill(3). The caller's own signal is its OS thread's, which runs the handler before this returns; another fiber runs the handler
+    /// in the call in which it waits, or in its next one that would.
     fn pthread_kill(thread: pthread_t, signal: c_int) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let target = unsafe { Target::of(thread) };
@@ -191,6 +191,8 @@ hooks! {
             Target::Caller => unsafe { libc::raise(signal) },
             // SAFETY: the caller's promise.
             Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { libc::raise(signal) },
+            Target::Fiber(record) if record.pending.send(signal, || record.cancel.wake()) => 0,
+            // What has no handler is the process's, whichever thread it is for.
             // SAFETY: the caller's promise.
             Target::Fiber(_) => unsafe { libc::kill(libc::getpid(), signal) },
         };

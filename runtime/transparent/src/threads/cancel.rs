@@ -60,6 +60,14 @@ impl Request {
         }
     }
 
+    /// Wakes the thread if it sleeps where a cancellation would wake it: it looks, and sleeps again.
+    pub(crate) fn wake(&self) {
+        match self.sleeps_at.load(Ordering::SeqCst) {
+            0 => {}
+            address => _ = hook::wake_at(address, u32::MAX, usize::MAX),
+        }
+    }
+
     /// Whether the thread, which is the caller, is to end.
     ///
     /// SeqCst: either this sees the request, or who made it sees where the thread is.
@@ -92,9 +100,13 @@ impl Point {
         // Relaxed: the caller's own.
         let address = request.sleeps_at.load(Ordering::Relaxed);
         let sleep = Sleep { address, bits: ONE_KIND, deadline: until.deadline(), is_cancellable: true };
-        match hook::sleep_at(sleep, || !self.is_cancelled(), || ()) {
-            Slept::Not => Slept::Cancelled,
-            slept => slept,
+        let (slept, interrupted) = hook::interruptible_at(address, |interruption| {
+            hook::sleep_at(sleep, || !self.is_cancelled() && !interruption.is_set(), || ())
+        });
+        match (interrupted.as_slept(), slept) {
+            (Some(interrupted), _) => interrupted,
+            (None, Slept::Not) => Slept::Cancelled,
+            (None, slept) => slept,
         }
     }
 

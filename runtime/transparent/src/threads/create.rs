@@ -56,7 +56,7 @@ const EXTRA_BYTES: usize = 16 * 1024;
 ///
 /// * Processors: `pthread_setaffinity_np` is noted and has no effect.
 /// * Scheduling: all have the policy `SCHED_OTHER`. `pthread_setschedparam` to another one fails with `ENOTSUP`.
-/// * `pthread_kill` of another thread than the caller sends the signal to the process.
+/// * `pthread_kill` of a thread that computes, or waits for a lock, runs the handler in that thread's next call that waits.
 /// * Masks of signals, `gettid`, and what else is the kernel thread's: see [`fiber::pin`](abaca::fiber::pin).
 ///
 /// These threads are still the kernel's: one with a stack that its creator gives, with processors or a scheduling policy in its
@@ -264,6 +264,7 @@ impl Start {
         } else if self.call.is_int {
             value = value as c_int as usize;
         }
+        record.pending.end();
         Finished { value, record }
     }
 }

@@ -19,7 +19,7 @@ use abaca::hook::{self, Slept};
 use libc::{
     CLOCK_MONOTONIC, CLOCK_REALTIME, EAGAIN, EINVAL, ETIMEDOUT, FUTEX_CLOCK_REALTIME, FUTEX_CMP_REQUEUE,
     FUTEX_PRIVATE_FLAG, FUTEX_REQUEUE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET,
-    FUTEX_WAKE_OP, SYS_futex, timespec,
+    FUTEX_WAKE_OP, SYS_fcntl, SYS_futex, SYS_ioctl, timespec,
 };
 
 use super::until::{self, Until};
@@ -31,7 +31,7 @@ use crate::table::Hook;
 /// All of a futex's bits: whoever sleeps without bits.
 const ALL: u32 = u32::MAX;
 
-/// syscall(2). Of all system calls only futex(2) is looked at.
+/// syscall(2). Of all system calls only futex(2) is looked at, and those that change the mode of a file.
 ///
 /// libc's takes any number of arguments. Here they are seven, which are passed as such a call passes them on each architecture that
 /// fibers with own storage run on.
@@ -64,7 +64,13 @@ pub(crate) unsafe extern "C" fn syscall(
         }
     } else {
         // SAFETY: the caller's promise.
-        unsafe { kernel::call(number, [a, b, c, d, e, f]) }
+        let result = unsafe { kernel::call(number, [a, b, c, d, e, f]) };
+        if number == SYS_fcntl && b as c_int == libc::F_SETFL
+            || number == SYS_ioctl && b == libc::FIONBIO as usize
+        {
+            abaca::hook::descriptors::modes_changed();
+        }
+        result
     };
     answer(result) as c_long
 }
@@ -174,7 +180,8 @@ unsafe fn wait(call: &Call, has_bits: bool) -> isize {
     match until.sleep_at(call.word, bits, || unsafe { load(call.word) } == call.value, || ()) {
         Slept::Not => failed(EAGAIN),
         Slept::TimedOut => failed(ETIMEDOUT),
-        Slept::Notified | Slept::Cancelled => 0,
+        // Whoever waits here looks again.
+        Slept::Notified | Slept::Cancelled | Slept::Handled | Slept::Interrupted => 0,
     }
 }
 

@@ -9,6 +9,7 @@ mod cancel;
 mod condition;
 mod create;
 mod futex;
+pub(crate) mod handlers;
 mod identity;
 mod join;
 mod mutex;
@@ -37,6 +38,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     condition::HOOKS,
     create::HOOKS,
     futex::HOOKS,
+    handlers::HOOKS,
     identity::EXITS,
     identity::HOOKS,
     join::HOOKS,

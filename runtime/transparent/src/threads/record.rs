@@ -42,6 +42,7 @@ pub(crate) struct Record {
     /// Whom this thread waits for in a join.
     pub(crate) joins: AtomicPtr<Record>,
     pub(crate) cancel: super::cancel::Request,
+    pub(crate) pending: super::handlers::Pending,
     details: Mutex<Details>,
 }
 
@@ -70,6 +71,7 @@ impl Record {
             exit_value: AtomicUsize::new(0),
             joins: AtomicPtr::new(ptr::null_mut()),
             cancel: super::cancel::Request::new(),
+            pending: super::handlers::Pending::default(),
             details: Mutex::new(Details { name, processors: None }),
         })
     }
@@ -90,9 +92,16 @@ impl Record {
         unsafe { CURRENT.get().as_ref() }
     }
 
+    /// The calling thread's, in a call of the runtime that one of the hooks has made for it.
+    pub(crate) fn current_within() -> Option<&'static Self> {
+        // SAFETY: the cell of a fiber that is in a hook keeps its record.
+        unsafe { CURRENT.get().as_ref() }
+    }
+
     /// Makes the record the calling fiber's, for the rest of its life.
     pub(crate) fn enter(&self) {
         CURRENT.set(self);
+        self.pending.begin();
         if let Some(stack) = hook::stack() {
             // Relaxed, Release: the size tells that both are there.
             self.stack.0.store(stack.start, Ordering::Relaxed);

@@ -4,11 +4,12 @@
 
 use std::ffi::{c_int, c_uint};
 
-use abaca::hook;
+use abaca::hook::{self, Interrupted};
 use libc::{CLOCK_REALTIME, EAGAIN, EBUSY, EINTR, EINVAL, clockid_t, sem_t, timespec};
 
 use super::acquire::{ONE_KIND, acquire, beside, has_sleepers};
 use super::cancel::Point;
+use super::handlers;
 use super::observed::Observed;
 use super::until::Until;
 use crate::answer::{errno, failed};
@@ -50,7 +51,7 @@ hooks! {
     fn sem_post(semaphore: Semaphore) -> c_int, |_| -> always {
         // SAFETY: the caller's promise.
         let result = unsafe { own!(fn sem_post(Semaphore) -> c_int)(semaphore) };
-        if has_sleepers(beside(semaphore)) {
+        if has_sleepers(beside(semaphore)) && !handlers::wakes_later(beside(semaphore)) {
             wake_one(semaphore);
         }
         result
@@ -94,12 +95,18 @@ unsafe fn wait(
         return of(own());
     }
     let point = Point::at(beside(semaphore));
-    failed(acquire(
-        beside(semaphore),
-        ONE_KIND,
-        &until,
-        || if point.is_cancelled() { EINTR } else { attempt() },
-    ))
+    loop {
+        let (result, interrupted) = hook::interruptible_at(beside(semaphore), |interruption| {
+            acquire(beside(semaphore), ONE_KIND, &until, || match attempt() {
+                EBUSY if point.is_cancelled() || interruption.is_set() => EINTR,
+                result => result,
+            })
+        });
+        // With SA_RESTART the wait goes on.
+        if result != EINTR || interrupted == Interrupted::Ends || point.is_cancelled() {
+            return failed(result);
+        }
+    }
 }
 
 /// Whether processes share the semaphore.

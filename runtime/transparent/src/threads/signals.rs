@@ -33,13 +33,6 @@ hooks! {
         // SAFETY: the caller's promise.
         unsafe { elsewhere(set, move || of(own(set, info, time))) }
     }
-
-    /// pause(2).
-    fn pause() -> c_int, |_| -> kernel_point {
-        let own = own!(fn pause() -> c_int);
-        // SAFETY: it takes nothing.
-        hook::offload(move || of(unsafe { own() }))
-    }
 }
 
 /// The result of a function of libc as the kernel's.

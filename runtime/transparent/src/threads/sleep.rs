@@ -83,24 +83,43 @@ unsafe fn sleep_for(request: &timespec, rest: *mut timespec) -> c_int {
     if request.tv_sec < 0 || !is_valid(request) {
         return EINVAL;
     }
-    let error = sleep_until(&after(until::duration(request)));
-    if error == EINTR && !rest.is_null() {
+    let end = after(until::duration(request));
+    let slept = until(&end);
+    if slept != Slept::TimedOut && !rest.is_null() {
         // Nothing is left of the sleep of a fiber that is cancelled: who sleeps for the rest, as std does, comes to its end.
+        let left = match end {
+            _ if slept == Slept::Cancelled => Duration::ZERO,
+            Until::Instant(at) => at.saturating_duration_since(Instant::now()),
+            _ => until::duration(request),
+        };
         // SAFETY: the caller's promise. It may be where the request was, which is not used any more.
-        unsafe { rest.write(timespec { tv_sec: 0, tv_nsec: 0 }) };
+        unsafe { rest.write(timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos().into() }) };
     }
-    error
+    error_of(slept)
 }
 
-/// Sleeps until then. Returns 0, or EINTR if the fiber is cancelled.
-fn sleep_until(until: &Until) -> c_int {
+/// Sleeps until then. Returns 0, or EINTR if the fiber is cancelled, or a handler has run for it.
+fn sleep_until(end: &Until) -> c_int {
+    error_of(until(end))
+}
+
+fn error_of(slept: Slept) -> c_int {
+    if slept == Slept::TimedOut { 0 } else { EINTR }
+}
+
+/// Sleeps until then, or until the fiber is cancelled, or a handler has run for it.
+pub(crate) fn until(end: &Until) -> Slept {
     let point = Point::of_sleep();
-    while !until.has_passed() {
-        if point.sleep(until) == Slept::Cancelled {
-            // A loop of sleeps that end at once is not to keep others from running.
-            hook::yield_now();
-            return EINTR;
+    while !end.has_passed() {
+        match point.sleep(end) {
+            Slept::Cancelled => {
+                // A loop of sleeps that end at once is not to keep others from running.
+                hook::yield_now();
+                return Slept::Cancelled;
+            }
+            slept @ (Slept::Handled | Slept::Interrupted) => return slept,
+            _ => {}
         }
     }
-    0
+    Slept::TimedOut
 }

@@ -1,0 +1,195 @@
+//! Whether the user wants an error instead of waiting: O_NONBLOCK, which the kernel keeps with the open file.
+//!
+//! The kernel knows it, and to ask costs a system call. So the answer "waits" is kept with the number, and serves later waits as well, as
+//! long as nobody can have changed it. "Wants errors" is never kept: such a user's call does not wait, so it is the one that asks.
+//!
+//! Who changes the mode of an open file, and how that is noticed:
+//!
+//! | who | by what | noticed |
+//! |---|---|---|
+//! | this process | `fcntl`, `ioctl`, `syscall` of libc, under this number or another of the same file | at once: [`modes_changed`] makes all answers old |
+//! | another process | it has the file: by fork(2), exec(2) or SCM_RIGHTS | at once: of a file that may be shared nothing is kept |
+//! | this process | a system call that is no function of libc's | within a second: see below |
+//! | nobody | the number became another file's behind the hooks' back | within a second, as its registration |
+//!
+//! A file may be shared unless a hook has seen it made ([`born`](super::table::born)), after the last fork(2) and the last
+//! message with descriptors, and it is closed by exec(2).
+//!
+//! For the last two rows `renewal` makes all answers old in each of its rounds, and asks anew for the waits that began on a kept answer: if
+//! the user wants errors by now, such a wait ends in one. So no wait is lost: one that should have been an error becomes one
+//! after a second at most.
+//!
+//! The hooks themselves change the mode of a socket for the time of one system call, for calls that have no flag of their own
+//! ([`in_changed_mode`]). Who asks meanwhile sees that mode, and asks again.
+
+#![expect(unsafe_code, reason = "descriptors are known by their numbers")]
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use super::table::{find, in_turn};
+use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::hook::yield_now;
+use crate::os::socket;
+
+/// How often an answer may have become old. Starts at 1: 0 is of no answer.
+static CHANGES: AtomicU64 = AtomicU64::new(1);
+
+/// How often files that were there may have become another process's as well. Starts at 1: 0 is the birth of no file.
+static SHARINGS: AtomicU64 = AtomicU64::new(1);
+
+/// How often the hooks have begun to change a mode for one system call, and how often they have ended that.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static ENDED: AtomicU64 = AtomicU64::new(0);
+
+/// How often who asks may see a changed mode before it takes its turn at the number.
+const LOOKS: u32 = 16;
+
+/// Notes that the mode of some open file may have been changed by the user.
+#[inline]
+pub fn modes_changed() {
+    // Release: pairs with the Acquire in `is_known_to_wait`. The kernel has the new mode by now.
+    CHANGES.fetch_add(1, Ordering::Release);
+}
+
+/// Notes that the user is about to change the mode of this number's file.
+pub fn mode_changes(fd: RawFd) {
+    if let Some(watched) = find(fd) {
+        watched.wish.settle(fd);
+    }
+}
+
+/// Notes that files of this process may be another's as well from now on.
+pub fn files_shared() {
+    SHARINGS.fetch_add(1, Ordering::SeqCst);
+    modes_changed();
+}
+
+/// Calls [`files_shared`] before each fork(2) from now on.
+pub fn watch_forks() {
+    extern "C" fn note() {
+        files_shared();
+    }
+    static WATCH: std::sync::Once = std::sync::Once::new();
+    // SAFETY: the handler is static, and adds to atomics. If there is no memory for it, the process will hardly fork.
+    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(Some(note), None, None) });
+}
+
+/// The birth of a file that is made now.
+pub(super) fn birth() -> u64 {
+    SHARINGS.load(Ordering::SeqCst)
+}
+
+/// Makes a call during which a file's mode is not the user's.
+pub fn in_changed_mode<R>(call: impl FnOnce() -> R) -> R {
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            ENDED.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    BEGUN.fetch_add(1, Ordering::SeqCst);
+    let _end = End;
+    call()
+}
+
+/// Whether the user wants errors instead of waiting; true if the number is not open.
+#[must_use]
+pub fn is_nonblocking(fd: RawFd) -> bool {
+    // SAFETY: the number is only asked about.
+    let ask = || socket::is_nonblocking(unsafe { BorrowedFd::borrow_raw(fd) });
+    for _ in 0..LOOKS {
+        // A change that `ask` sees was not ended before this, and had begun before the look at `BEGUN`.
+        let ended = ENDED.load(Ordering::SeqCst);
+        if !ask() {
+            return false;
+        }
+        if BEGUN.load(Ordering::SeqCst) == ended {
+            return true;
+        }
+        yield_now();
+    }
+    in_turn(fd, ask).unwrap_or(true)
+}
+
+/// What is known of one number.
+pub(super) struct Wish {
+    /// When the file was made, as [`birth`]; 0 if nobody knows.
+    born: u64,
+    /// As of which change the user waits; 0 if that is not known.
+    waits_as_of: AtomicU64,
+    /// Whether a wait has begun on a kept answer since the last round.
+    is_trusted: AtomicBool,
+    /// How often such an answer was wrong.
+    errors: AtomicU32,
+}
+
+impl Wish {
+    pub(super) fn new(born: u64) -> Self {
+        Self {
+            born,
+            waits_as_of: AtomicU64::new(0),
+            is_trusted: AtomicBool::new(false),
+            errors: AtomicU32::new(0),
+        }
+    }
+
+    /// Whether the user wants an error, of a call that is about to wait.
+    #[inline]
+    pub(super) fn wants_errors(&self, fd: RawFd) -> bool {
+        // Relaxed: each value that is stored says all. Acquire: pairs with the Release in `modes_changed`.
+        if self.waits_as_of.load(Ordering::Relaxed) == CHANGES.load(Ordering::Acquire) {
+            // SeqCst: before the wait is counted, so a round that sees the wait sees this.
+            self.is_trusted.store(true, Ordering::SeqCst);
+            return false;
+        }
+        self.ask(fd)
+    }
+
+    #[cold]
+    fn ask(&self, fd: RawFd) -> bool {
+        let changes = CHANGES.load(Ordering::Acquire);
+        if is_nonblocking(fd) {
+            return true;
+        }
+        // SAFETY: the number is only asked about.
+        if self.born == birth() && socket::is_closed_by_exec(unsafe { BorrowedFd::borrow_raw(fd) }) {
+            self.waits_as_of.store(changes, Ordering::Relaxed);
+        }
+        false
+    }
+
+    /// Forgets what is known.
+    pub(super) fn forget(&self) {
+        self.waits_as_of.store(0, Ordering::Relaxed);
+    }
+
+    /// How often a kept answer was found wrong.
+    #[inline]
+    pub(super) fn errors(&self) -> u32 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// Whether a wait has begun on an answer that is wrong: the user wants errors by now, and nobody knows since when.
+    pub(super) fn was_wrong(&self, fd: RawFd) -> bool {
+        let was_wrong = self.is_trusted.load(Ordering::SeqCst)
+            && self.is_trusted.swap(false, Ordering::SeqCst)
+            && is_nonblocking_now(fd);
+        if was_wrong {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        was_wrong
+    }
+
+    /// Notes that the user is about to change the mode: waits that began before go on, as in the kernel, if the answer was right.
+    fn settle(&self, fd: RawFd) {
+        if self.is_trusted.load(Ordering::SeqCst) && !is_nonblocking_now(fd) {
+            self.is_trusted.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// As the kernel says at this moment.
+fn is_nonblocking_now(fd: RawFd) -> bool {
+    // SAFETY: the number is only asked about.
+    socket::is_nonblocking(unsafe { BorrowedFd::borrow_raw(fd) })
+}

@@ -1,0 +1,107 @@
+//! A lock for a few system calls: who finds it taken sleeps in a table of sleepers, at the lock's address.
+//!
+//! Who leaves stores 0, and wakes one of those who sleep there. A sleeper has looked at the word under the table's lock after it could be
+//! seen there, so it is woken, or has seen the 0. The woken try again: somebody else may have been faster.
+
+use super::by_address::{Key, Table};
+use crate::atomic::{AtomicU32, Ordering, const_fn};
+use crate::cell::Outcome;
+
+/// See the module's documentation.
+pub(crate) struct Turn(AtomicU32);
+
+impl Turn {
+    const_fn! {
+        /// A turn that nobody has.
+        pub(crate) const fn new() -> Self {
+            Self(AtomicU32::new(0))
+        }
+    }
+
+    /// Calls `f` while nobody else is in this function. `None` if the caller was cancelled before; `waiting` calls its argument, which
+    /// waits.
+    pub(crate) fn pass<R>(
+        &self,
+        table: &Table,
+        mut waiting: impl FnMut(&mut dyn FnMut() -> Outcome) -> Outcome,
+        f: impl FnOnce() -> R,
+    ) -> Option<R> {
+        let key = Key { address: std::ptr::from_ref(&self.0).addr(), bits: u32::MAX };
+        // Acquire: pairs with the Release below.
+        while self.0.swap(1, Ordering::Acquire) != 0 {
+            // SeqCst: the sleeper's look at the word.
+            let stay = || self.0.load(Ordering::SeqCst) != 0;
+            if table.sleep(key, None, stay, || (), &mut waiting) == Some(Outcome::Cancelled) {
+                return None;
+            }
+        }
+        let result = f();
+        self.0.store(0, Ordering::Release);
+        table.wake(key, 1);
+        Some(result)
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Every interleaving of callers that want the same turn: one at a time is in it, and all get it.
+
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    /// A turn, the sleepers, and what only who has the turn touches, which loom checks.
+    struct Turned(Turn, Table, UnsafeCell<u32>);
+
+    fn add(turned: &Turned) {
+        let passed = turned.0.pass(
+            &turned.1,
+            |wait| wait(),
+            || {
+                turned.2.with_mut(|count| {
+                    // SAFETY: the turn is the caller's alone.
+                    #[expect(unsafe_code, reason = "loom's cell")]
+                    unsafe {
+                        *count += 1;
+                    }
+                });
+            },
+        );
+        assert!(passed.is_some());
+    }
+
+    fn all_get_their_turn(callers: usize, preemptions: usize) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.check(move || {
+            let turned = Arc::new(Turned(Turn::new(), Table::new(), UnsafeCell::new(0)));
+            let others: Vec<_> = (1..callers)
+                .map(|_| {
+                    let turned = turned.clone();
+                    thread::spawn(move || add(&turned))
+                })
+                .collect();
+            add(&turned);
+            others.into_iter().for_each(|other| other.join().unwrap());
+            turned.2.with(|count| {
+                #[expect(unsafe_code, reason = "loom's cell")]
+                // SAFETY: all others have ended.
+                unsafe {
+                    assert_eq!(*count, callers as u32);
+                }
+            });
+        });
+    }
+
+    #[test]
+    fn two_callers_pass_the_turn_to_each_other() {
+        all_get_their_turn(2, 3);
+    }
+
+    #[test]
+    fn three_callers_pass_the_turn_on() {
+        all_get_their_turn(3, 2);
+    }
+}

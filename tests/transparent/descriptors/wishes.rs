@@ -1,0 +1,178 @@
+//! O_NONBLOCK counts, whoever has set it and however, also on a socket of which the hooks know that its user has waited so far.
+
+#![expect(unsafe_code, reason = "calls C functions, and makes raw system calls")]
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use libc::{F_SETFL, FIONBIO, O_NONBLOCK, O_RDWR, c_int};
+
+use crate::ends::{pipe, tcp, unix};
+use crate::support::{World, outcome, raw, same};
+
+/// Waits for some bytes one after the other, until an answer would be kept.
+fn wait_often(world: &World, reader: &OwnedFd, writer: &OwnedFd) {
+    for _ in 0..3 {
+        let mut other = File::from(writer.try_clone().unwrap());
+        let helper = world.when_waiting(move || other.write_all(b"a").unwrap());
+        assert_eq!(read(raw(reader)), (1, 0));
+        helper.join();
+    }
+}
+
+fn read(fd: c_int) -> (isize, i32) {
+    let mut byte = 0_u8;
+    // SAFETY: one byte.
+    outcome(unsafe { libc::read(fd, (&raw mut byte).cast(), 1) })
+}
+
+/// A system call with three arguments that no function of libc's makes.
+fn unseen(number: i64, a: c_int, b: usize, c: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it only changes the mode of a file.
+    unsafe {
+        let mut result = number as isize;
+        std::arch::asm!("syscall", inlateout("rax") result, in("rdi") a, in("rsi") b, in("rdx") c, lateout("rcx") _, lateout("r11") _);
+        assert_eq!(result, 0);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    // SAFETY: as above.
+    unsafe {
+        libc::syscall(number, a, b, c);
+    }
+}
+
+/// A way to put a file into non-blocking mode.
+type Way = (&'static str, fn(c_int));
+
+const FLAGS: usize = (O_RDWR | O_NONBLOCK) as usize;
+
+const WAYS: &[Way] = &[
+    // SAFETY: a descriptor of the test's, here and below.
+    ("fcntl", |fd| unsafe { assert_eq!(libc::fcntl(fd, F_SETFL, O_NONBLOCK), 0) }),
+    ("ioctl", |fd| unsafe {
+        let one: c_int = 1;
+        assert_eq!(libc::ioctl(fd, FIONBIO, &raw const one), 0);
+    }),
+    ("syscall of fcntl", |fd| unsafe {
+        assert_eq!(libc::syscall(libc::SYS_fcntl, fd, F_SETFL, FLAGS), 0);
+    }),
+    ("syscall of ioctl", |fd| unsafe {
+        let one: c_int = 1;
+        assert_eq!(libc::syscall(libc::SYS_ioctl, fd, FIONBIO, &raw const one), 0);
+    }),
+    ("fcntl of a duplicate", |fd| unsafe {
+        let other = OwnedFd::from_raw_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0));
+        assert_eq!(libc::fcntl(raw(&other), F_SETFL, O_NONBLOCK), 0);
+    }),
+    ("a system call of its own", |fd| unseen(libc::SYS_fcntl, fd, F_SETFL as usize, FLAGS)),
+    ("another process", |fd| unsafe {
+        // The copy of a process with threads makes system calls only.
+        let child = libc::fork();
+        if child == 0 {
+            let is_set = libc::fcntl(fd, F_SETFL, O_NONBLOCK);
+            libc::_exit(is_set);
+        }
+        let mut status = -1;
+        assert_eq!((libc::waitpid(child, &mut status, 0), status), (child, 0));
+    }),
+];
+
+#[test]
+fn a_user_that_wants_errors_from_now_on_gets_them() {
+    for (way, set) in WAYS {
+        for (kind, ends) in [("tcp", tcp as fn() -> _), ("unix", unix), ("pipe", pipe)] {
+            same(&format!("{way}, {kind}"), move |world| {
+                let (reader, writer) = ends();
+                wait_often(world, &reader, &writer);
+                set(raw(&reader));
+                let results = [read(raw(&reader)), read(raw(&reader))];
+                drop(writer);
+                (results, read(raw(&reader)))
+            });
+        }
+    }
+}
+
+#[test]
+fn a_wait_that_has_begun_goes_on_when_its_user_changes_the_mode() {
+    same("a mode that is changed under a read", |world| {
+        let (reader, writer) = tcp();
+        wait_often(world, &reader, &writer);
+        let (fd, mut writer) = (raw(&reader), File::from(writer));
+        let helper = world.when_waiting(move || {
+            WAYS[0].1(fd);
+            // Longer than the hooks take to ask again what a user wants.
+            std::thread::sleep(std::time::Duration::from_millis(1500));
+            writer.write_all(b"a").unwrap();
+        });
+        let found = read(raw(&reader));
+        helper.join();
+        found
+    });
+}
+
+#[test]
+fn a_received_descriptor_s_mode_is_its_sender_s_as_well() {
+    same("SCM_RIGHTS", |world| {
+        let (reader, writer) = tcp();
+        let (to, from) = unix();
+        wait_often(world, &reader, &writer);
+        crate::numbers::send_right(raw(&from), raw(&reader));
+        let received = crate::numbers::receive_right(raw(&to));
+        wait_often(world, &received, &writer);
+        unseen(libc::SYS_fcntl, raw(&reader), F_SETFL as usize, FLAGS);
+        (read(raw(&received)), read(raw(&reader)))
+    });
+}
+
+/// sendfile(2) to a socket changes the socket's mode for the time of a system call: nobody who reads from it is to see that.
+#[test]
+fn a_copy_to_a_socket_does_not_disturb_who_reads_from_it() {
+    abaca_transparent::install().unwrap();
+    abaca::Runtime::builder().workers(2).build().unwrap().run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (mut there, here) =
+            (TcpStream::connect(listener.local_addr().unwrap()).unwrap(), listener.accept().unwrap().0);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let copier = abaca::spawn({
+            let (to, is_over) = (here.try_clone().unwrap(), is_over.clone());
+            move || {
+                let file = File::open("/proc/self/exe").unwrap();
+                while !is_over.load(SeqCst) {
+                    // SAFETY: descriptors of the test's.
+                    let sent = unsafe { libc::sendfile(to.as_raw_fd(), file.as_raw_fd(), &mut 0, 100) };
+                    assert_eq!(sent, 100);
+                }
+            }
+        });
+        let reader = abaca::spawn(move || {
+            for _ in 0..300 {
+                let mut byte = [0];
+                match (&here).read(&mut byte) {
+                    Ok(count) => assert_eq!(count, 1),
+                    Err(error) => {
+                        assert_ne!(error.kind(), ErrorKind::WouldBlock, "the mode is not the user's")
+                    }
+                }
+            }
+        });
+        let mut bytes = vec![0; 4096];
+        while !reader.is_finished() {
+            assert!(there.read(&mut bytes).unwrap() > 0);
+            there.write_all(b"a").unwrap();
+        }
+        is_over.store(true, SeqCst);
+        while copier.is_finished() || there.read(&mut bytes).unwrap() == bytes.len() {
+            if copier.is_finished() {
+                break;
+            }
+        }
+        reader.join().unwrap();
+        copier.join().unwrap();
+    });
+}
