@@ -229,6 +229,30 @@ fn scripts_get_one_look_as_json() {
 }
 
 #[test]
+fn leaks_are_told_of_a_running_program() {
+    let program = Program::new("leaks");
+    program.runtime.run(|| {
+        let leak = || {
+            let (sender, receiver) = abaca::channel::bounded::<u8>(1);
+            let _ = receiver.recv();
+            drop(sender);
+        };
+        _ = abaca::Builder::new().name("leaked".into()).spawn(leak);
+    });
+    while program.runtime.metrics().parked.iter().map(|(_, count)| count).sum::<u64>() < 4 {
+        thread::yield_now();
+    }
+    let (code, out, err) = run(&["--leaks", program.socket().to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(
+        out.contains("that nobody can wake any more")
+            && out.contains("'leaked'")
+            && !out.contains("'holder'"),
+        "{out}"
+    );
+}
+
+#[test]
 fn a_socket_that_nobody_listens_at_and_a_wrong_command_line_are_errors() {
     let (code, _, err) = run(&["/nowhere/at/all"]);
     assert!(code == Some(1) && err.contains("no program listens at /nowhere/at/all"), "{err}");
