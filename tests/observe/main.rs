@@ -10,6 +10,7 @@ mod dumps;
 mod labels;
 mod look_alikes;
 mod quit;
+mod roaming;
 mod roles;
 mod shapes;
 mod spans;

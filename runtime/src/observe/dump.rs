@@ -306,14 +306,16 @@ impl Owners {
         (address < top).then_some(id)
     }
 
+    /// The id of the fiber with this header, if it was not known when it was looked at.
+    fn id_of(&self, header: usize, known: Option<FiberId>) -> Option<FiberId> {
+        known.or_else(|| self.headers.get(&header).copied())
+    }
+
     /// The fibers without which this wait does not end, as far as they are known.
     pub(super) fn needed(&self, object: &Object) -> Vec<FiberId> {
         match object {
             Object::Fibers { fibers, .. } => {
-                let id = |(header, id): &(usize, Option<FiberId>)| {
-                    id.or_else(|| self.headers.get(header).copied())
-                };
-                fibers.iter().filter_map(id).collect()
+                fibers.iter().filter_map(|(header, id)| self.id_of(*header, *id)).collect()
             }
             object => match self.holder(object) {
                 Some(Holder::Fiber(id)) => vec![id],
@@ -327,7 +329,7 @@ impl Owners {
         let on_stack = |address| self.on_stack(address).map_or(Holder::Other, Holder::Fiber);
         match object {
             Object::Lock { holder, .. } | Object::RwLock { writer: holder, .. } => holder.map(on_stack),
-            Object::Fiber(header, id) => id.or_else(|| self.headers.get(header).copied()).map(Holder::Fiber),
+            Object::Fiber(header, id) => self.id_of(*header, *id).map(Holder::Fiber),
             _ => None,
         }
     }
@@ -369,16 +371,14 @@ fn wait_of(
             (Some(format!("{:#x}{}", address & !1, members.unwrap_or_default())), Some(*address))
         }
         Object::Fibers { address, fibers } => {
-            let id =
-                |(header, id): &(usize, Option<FiberId>)| id.or_else(|| owners.headers.get(header).copied());
-            let ids: Vec<_> =
-                fibers.iter().filter_map(id).take(MOST_LISTED).map(|id| id.number().to_string()).collect();
-            let more = if fibers.len() > ids.len() { ", .." } else { "" };
-            let text = format!("{}: {}{more}", count(fibers.len(), "running fiber"), ids.join(", "));
+            let ids = owners.needed(&facts.object);
+            let listed: Vec<_> = ids.iter().take(MOST_LISTED).map(|id| id.number().to_string()).collect();
+            let more = if fibers.len() > listed.len() { ", .." } else { "" };
+            let text = format!("{}: {}{more}", count(fibers.len(), "running fiber"), listed.join(", "));
             (Some(text), Some(*address))
         }
         Object::Fiber(header, id) => {
-            let id = id.or_else(|| owners.headers.get(header).copied());
+            let id = owners.id_of(*header, *id);
             let text =
                 id.map_or("a fiber that has not started".into(), |id| format!("fiber {}", id.number()));
             (Some(text), Some(*header))

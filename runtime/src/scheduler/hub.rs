@@ -12,8 +12,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::bound::Bound;
+use super::event::Cause;
 use super::here;
-use super::recording::Cause;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;

@@ -13,6 +13,7 @@ pub(crate) mod cancel;
 mod cost;
 mod counters;
 mod delivery;
+mod event;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
 #[cfg_attr(feature = "own-tls", path = "own_here.rs")]
@@ -59,6 +60,7 @@ pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
 pub(crate) use counters::{BOUNDS, Histogram};
+pub(crate) use event::{Cause, Decoded, Kind};
 #[cfg(feature = "own-tls")]
 pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
@@ -67,8 +69,7 @@ pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use recording::{
-    Cause, Decoded, Kind, OnTrigger, Trigger, WorkerRecorder, record_bytes, record_label, record_text,
-    set_recorder, trigger,
+    OnTrigger, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder, trigger,
 };
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};

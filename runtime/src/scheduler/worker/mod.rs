@@ -44,9 +44,10 @@ pub(super) use unwinding::carry_panics_of_coroutines;
 
 use super::budget::Pace;
 use super::counters::Counters;
+use super::event::Cause;
 use super::hub::WORTH_WAKING;
 use super::parker::Parker;
-use super::recording::{Cause, WorkerRecorder};
+use super::recording::WorkerRecorder;
 use super::requests::Requests;
 use super::shared::Shared;
 use super::tick::Tick;
