@@ -10,8 +10,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::collect::{self, Activity, Collection, Facts};
-use super::dump::Owners;
 use super::object::{Object, name_of};
+use super::owners::Owners;
 use crate::cell::{FiberId, Reason};
 
 /// The time between two looks. No lock is taken and let go for so long without its owner having run.
@@ -89,7 +89,7 @@ fn find(collection: &Collection) -> Vec<(Vec<Key>, Cycle)> {
     let next = |facts: &Facts| -> Vec<&Facts> {
         owners.needed(&facts.object).iter().filter_map(|id| parked.get(id).copied()).collect()
     };
-    let mut seen: HashMap<FiberId, Visit> = HashMap::new();
+    let mut seen: HashMap<FiberId, Walked> = HashMap::new();
     let mut cycles = Vec::new();
     let mut starts: Vec<_> = parked.values().copied().collect();
     starts.sort_by_key(|facts| facts.id.map(FiberId::number));
@@ -101,14 +101,14 @@ fn find(collection: &Collection) -> Vec<(Vec<Key>, Cycle)> {
             if let Some(facts) = entered.take() {
                 let id = facts.id.expect("parked fibers are known by their ids");
                 match seen.get(&id) {
-                    Some(Visit::Over) => {}
-                    Some(Visit::OnPath) => {
+                    Some(Walked::Over) => {}
+                    Some(Walked::OnPath) => {
                         let on_path: Vec<_> = path.iter().map(|(facts, _)| *facts).collect();
                         let begin = on_path.iter().position(|facts| facts.id == Some(id));
                         cycles.push(of(&on_path[begin.expect("on this path")..]));
                     }
                     None => {
-                        seen.insert(id, Visit::OnPath);
+                        seen.insert(id, Walked::OnPath);
                         path.push((facts, next(facts)));
                     }
                 }
@@ -116,7 +116,7 @@ fn find(collection: &Collection) -> Vec<(Vec<Key>, Cycle)> {
             let Some((facts, rest)) = path.last_mut() else { break };
             entered = rest.pop();
             if entered.is_none() {
-                seen.extend(facts.id.map(|id| (id, Visit::Over)));
+                seen.extend(facts.id.map(|id| (id, Walked::Over)));
                 path.pop();
             }
         }
@@ -126,7 +126,7 @@ fn find(collection: &Collection) -> Vec<(Vec<Key>, Cycle)> {
 
 /// Where a walk along the edges is with a fiber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Visit {
+enum Walked {
     OnPath,
     Over,
 }

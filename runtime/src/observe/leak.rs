@@ -15,8 +15,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::collect::{self, Activity, Collection, Facts};
-use super::dump::{Holder, Owners};
+use super::dump::Holder;
 use super::object::Object;
+use super::owners::Owners;
 use crate::cell::{CoarseTime, FiberId, Reason};
 use crate::os::memory::{self, Reader};
 

@@ -22,6 +22,7 @@ mod leaks;
 mod metrics;
 mod metrics_json;
 mod object;
+mod owners;
 mod parked;
 mod prometheus;
 mod samples;

@@ -330,8 +330,6 @@ impl Worker {
     }
 
     /// The next fiber to run, from the sources that cost nothing to look at. If it returns `None`, the caller must enter the hub.
-    ///
-    /// Part of each switch: a call would cost a tenth of it.
     #[inline(always)]
     fn pick(&self) -> Option<NonNull<Header>> {
         // Relaxed: as for `current`.
