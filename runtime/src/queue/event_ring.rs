@@ -65,7 +65,7 @@ impl<const WORDS: usize> EventRing<WORDS> {
         let end = self.head.load(Ordering::Acquire) / WORDS as u64;
         let first = end.saturating_sub(slots);
         let copy = |number: u64| {
-            let first = (number * WORDS as u64 & self.mask) as usize;
+            let first = ((number * WORDS as u64) & self.mask) as usize;
             // Relaxed: the fence follows.
             std::array::from_fn(|word| self.words[first + word].load(Ordering::Relaxed))
         };
