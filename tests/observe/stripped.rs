@@ -66,7 +66,7 @@ fn a_dump_that_nobody_can_read_stops_nobody() {
         assert!(Command::new("kill").args(["-QUIT", &id]).status().unwrap().success());
         // Until a thread has taken it.
         while std::fs::read_to_string(format!("/proc/{id}/status")).unwrap().lines().any(|line| {
-            line.strip_prefix("ShdPnd:").is_some_and(|set| set.trim().trim_start_matches('0') != "")
+            line.strip_prefix("ShdPnd:").is_some_and(|set| !set.trim().trim_start_matches('0').is_empty())
         }) {
             std::thread::yield_now();
         }
