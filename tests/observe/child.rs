@@ -16,6 +16,17 @@ pub(crate) fn run(role: &str) -> Output {
     Command::new(this).env(ROLE, role).output().expect("the child starts")
 }
 
+/// A copy of this binary without symbols and debug information, as this role. `None` where there is no `strip`.
+pub(crate) fn stripped(role: &str, copy: &Path) -> Option<Command> {
+    let this = std::env::current_exe().expect("this test has a path");
+    let made = Command::new("strip").args(["--strip-all", "-o"]).args([copy, &this]).status();
+    made.is_ok_and(|status| status.success()).then(|| {
+        let mut command = Command::new(copy);
+        command.env(ROLE, role).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    })
+}
+
 /// This binary as this role, which leaves a core in `folder` if it is killed by a signal that makes one. Its output is piped.
 pub(crate) fn command(role: &str, folder: &Path) -> Command {
     let this = std::env::current_exe().expect("this test has a path");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use abaca::channel::{bounded, oneshot};
 use abaca::observe::{Dump, FiberDump, FiberState, Holder, Wait};
+use abaca::runtime::Poller::{Thread, Workers};
 use abaca::sync::{Condvar, Mutex, Notify, Once, RwLock, Semaphore};
 
 /// Spawns a fiber with this name, and lets it run until it waits.
@@ -341,8 +342,10 @@ fn dumps_are_taken_while_fibers_start_and_end_and_runtimes_shut_down() {
             })
         })
         .collect();
-    for round in 0..10 {
-        with_runtime(1 + round % 3, || {
+    for (workers, poller) in [(1, Workers), (2, Thread), (3, Workers), (8, Thread), (8, Workers), (1, Thread)]
+    {
+        let runtime = abaca::Runtime::builder().workers(workers).poller(poller).build().unwrap();
+        runtime.run(|| {
             abaca::scope(|scope| {
                 for n in 0..20 {
                     scope.spawn(move || {

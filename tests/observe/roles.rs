@@ -15,6 +15,8 @@ pub(crate) fn play(role: &str) {
         "growth" => crate::shapes::grow(),
         "report" => report_and_resolve(),
         "stuck" => stay_stuck(),
+        "dumps" => show_parked(),
+        "overflow" => abaca::run(|| abaca::spawn(|| overflow(0)).join().map(drop).unwrap()),
         "sleep" | "timeout" | "thread" | "blocking" | "pipe" | "signal" | "other runtime" => wait(role),
         role => hang(role),
     }
@@ -120,6 +122,26 @@ fn stay_stuck() {
         println!("ready");
         fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
     });
+}
+
+/// Writes a dump with a fiber that parks.
+fn show_parked() {
+    abaca::run(|| {
+        let parked = abaca::Builder::new().name("parked".into()).spawn(abaca::park).unwrap();
+        while abaca::observe::parked() != [("park", 1)] {
+            abaca::yield_now();
+        }
+        println!("{}", abaca::dump());
+        println!("{}", abaca::dump().to_json());
+        parked.fiber().unpark();
+        parked.join().unwrap();
+    });
+}
+
+#[expect(unconditional_recursion, reason = "it is to overflow the stack")]
+fn overflow(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 64]);
+    overflow(depth + 1) + std::hint::black_box(frame)[3]
 }
 
 /// A callback that ends the deadlock of which it is told.

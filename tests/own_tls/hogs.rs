@@ -14,14 +14,14 @@ use abaca::{Cancelled, Runtime};
 use crate::runtime;
 
 /// Computes until `count` is at least `enough`.
-fn hog_until(count: &AtomicUsize, enough: usize) {
+pub(crate) fn hog_until(count: &AtomicUsize, enough: usize) {
     while count.load(SeqCst) < enough {
         std::hint::spin_loop();
     }
 }
 
 /// Counts up, with a sleep before each step, until `enough`.
-fn tick(count: &AtomicUsize, enough: usize) {
+pub(crate) fn tick(count: &AtomicUsize, enough: usize) {
     while count.load(SeqCst) < enough {
         abaca::sleep(Duration::from_micros(100));
         count.fetch_add(1, SeqCst);
@@ -29,7 +29,7 @@ fn tick(count: &AtomicUsize, enough: usize) {
 }
 
 /// Blocks its thread, without the runtime's knowledge, until `count` is at least `enough`.
-fn block_until(count: &AtomicUsize, enough: usize) {
+pub(crate) fn block_until(count: &AtomicUsize, enough: usize) {
     while count.load(SeqCst) < enough {
         #[expect(unsafe_code, reason = "a C function that blocks")]
         // SAFETY: there are no descriptors.

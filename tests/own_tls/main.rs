@@ -13,6 +13,7 @@ mod limits;
 mod moves;
 mod process;
 mod quiet;
+mod seen;
 mod storage;
 mod storm;
 

@@ -72,7 +72,14 @@ fn a_stack_overflow_names_the_fiber_and_dies_by_the_signal() {
     let text = stderr(&output);
     // A stack with room for storage of its own is of a larger class.
     let stack = if abaca_tests::has_own_storage() { "its stack of 81920" } else { "its stack of 6" };
-    for part in ["fiber 'deep diver'", "FiberId(", stack, "Builder::stack_size"] {
+    for part in [
+        "fiber 'deep diver'",
+        "FiberId(",
+        stack,
+        "Builder::stack_size",
+        "Their names:",
+        ": process::overflow",
+    ] {
         assert!(text.contains(part), "{part} in {text}");
     }
 }

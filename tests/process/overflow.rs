@@ -77,7 +77,7 @@ fn a_fibers_own_overflow_is_its_own_though_it_has_a_coroutine() {
             "Builder::stack_size",
             "It was spawned at ",
             "process/overflow.rs:",
-            "addr2line -e PROGRAM",
+            "addr2line -f -C -e PROGRAM",
         ],
     );
 }

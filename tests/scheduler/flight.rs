@@ -297,3 +297,57 @@ fn tracers_of_the_kernel_find_the_probe_in_the_program() {
     let note = b"abaca\0event\08@";
     assert!(program.windows(note.len()).any(|bytes| bytes == note), "a note of the kind stapsdt");
 }
+
+#[test]
+fn a_poller_thread_and_eight_workers_say_the_same() {
+    let builder = Runtime::builder().workers(8).poller(abaca::runtime::Poller::Thread);
+    let runtime = builder.flight_recorder(Recorder::new()).build().unwrap();
+    const BYTES: usize = 5;
+    runtime.run(|| {
+        let pairs: Vec<_> = (0..16)
+            .map(|number| {
+                let (mut near, mut far) = abaca::net::UnixStream::pair().unwrap();
+                let reader = spawn(&format!("reads {number}"), move || {
+                    (0..BYTES).for_each(|_| far.read_exact(&mut [0]).unwrap());
+                });
+                let writer = spawn("writes", move || {
+                    for _ in 0..BYTES {
+                        near.write_all(b"x").unwrap();
+                        abaca::sleep(Duration::from_micros(50));
+                    }
+                });
+                [reader, writer]
+            })
+            .collect();
+        pairs.into_iter().flatten().for_each(|fiber| fiber.join().unwrap());
+    });
+    let recording = runtime.recording().unwrap();
+    check(&recording);
+    for number in 0..16 {
+        let fiber = named(&recording, &format!("reads {number}"));
+        let of_fiber = |it: &&flight::Transfer| it.fiber == fiber && it.is_read;
+        assert_eq!(
+            recording.transfers().iter().filter(of_fiber).map(|it| it.bytes).sum::<u64>(),
+            BYTES as u64
+        );
+        assert_eq!(outcomes(&recording, fiber).last(), Some(&Outcome::Ended));
+        // The poller's thread is one like any other. Another worker is not: nobody else wakes a reader.
+        assert!(wakers_of(&recording, fiber).iter().all(|by| *by == Waker::Thread), "{recording:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_stops_nobody() {
+    let recorder = Recorder::new().directory("/dev/full").on_panic(true);
+    let runtime = runtime(1, recorder);
+    runtime.run(|| {
+        // No file can be made in there, which is reported.
+        assert!(abaca::spawn(|| std::panic::panic_any(())).join().is_err());
+        assert_eq!(abaca::spawn(|| 3).join().unwrap(), 3);
+    });
+    let recording = runtime.recording().unwrap();
+    let error = recording.save("/dev/full").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    let mut page = std::fs::File::create("/dev/full").unwrap();
+    assert_eq!(recording.write_html(&mut page).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+}

@@ -120,3 +120,57 @@ fn the_page_is_one_file_that_draws_itself_in_a_browser() {
     }
     std::fs::remove_file(page).unwrap();
 }
+
+/// Reads a trace by Perfetto's own schema: no field that it does not know, every flow with both ends, names of tracks. Prints the numbers
+/// of slices and flows.
+const BY_SCHEMA: &str = r#"
+import sys
+try:
+    from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TrackEvent
+    from google.protobuf.unknown_fields import UnknownFieldSet
+except ImportError:
+    sys.exit(77)
+trace = Trace()
+trace.ParseFromString(open(sys.argv[1], 'rb').read())
+def known(message):
+    assert len(UnknownFieldSet(message)) == 0, message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for each in (value if field.is_repeated else [value]):
+                known(each)
+known(trace)
+slices, flows, ends, tracks = 0, set(), set(), {}
+for packet in trace.packet:
+    if packet.HasField('track_descriptor'):
+        tracks[packet.track_descriptor.uuid] = packet.track_descriptor
+        continue
+    event = packet.track_event
+    assert event.track_uuid in tracks and packet.trusted_packet_sequence_id == 1, packet
+    slices += event.type == TrackEvent.TYPE_SLICE_BEGIN
+    assert event.name or event.type == TrackEvent.TYPE_SLICE_END, packet
+    flows.update(event.flow_ids)
+    ends.update(event.terminating_flow_ids)
+assert flows == ends, (flows, ends)
+assert {'worker 0', 'worker 1'} <= {track.name for track in tracks.values()}
+print(slices, len(flows))
+"#;
+
+#[test]
+fn the_trace_is_one_by_perfettos_own_schema() {
+    let recording = sample();
+    let file = std::env::temp_dir().join(format!("abaca-schema-{}.pftrace", std::process::id()));
+    recording.save(&file).unwrap();
+    let python = std::env::var("ABACA_PERFETTO_PYTHON").unwrap_or_else(|_| "python3".into());
+    let output = std::process::Command::new(python).args(["-c", BY_SCHEMA]).arg(&file).output();
+    std::fs::remove_file(file).unwrap();
+    match output {
+        Ok(output) if output.status.code() == Some(0) => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let numbers: Vec<usize> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+            let led = recording.wakeups().iter().filter(|wakeup| wakeup.turn.is_some()).count();
+            assert!(numbers[0] > recording.turns().len() && numbers[1] == led, "{text}");
+        }
+        Ok(output) if output.status.code() != Some(77) => panic!("{output:?}"),
+        _ => println!("no Python with the package perfetto here: `bash .ci/run perfetto` brings it"),
+    }
+}

@@ -282,3 +282,59 @@ fn the_text_is_prometheus_exposition_format() {
     assert!(buckets.is_sorted());
     assert!(text.contains(&format!("abaca_wakeup_latency_seconds_count {}\n", buckets.last().unwrap())));
 }
+
+#[test]
+fn ready_fibers_timers_and_what_fibers_wait_for_are_told_also_to_a_fiber() {
+    let runtime = runtime(1);
+    let (sleeps, parks) = runtime.run(|| {
+        assert!(abaca::observe::parked().is_empty(), "the caller is none of them");
+        let (sender, receiver) = abaca::channel::bounded::<()>(0);
+        let hour = Duration::from_secs(3600);
+        let sleeps = vec![
+            abaca::spawn(move || abaca::sleep(hour)),
+            abaca::spawn(move || _ = abaca::time::timeout(hour, abaca::park)),
+            abaca::spawn(move || {
+                let _sender = sender;
+                let _ = receiver.recv_timeout(hour);
+            }),
+        ];
+        let parks = abaca::spawn(abaca::park);
+        while abaca::observe::parked() != [("park", 2), ("sleep", 1), ("channel receive", 1)] {
+            abaca::yield_now();
+        }
+        assert!(abaca::observe::metrics().unwrap().parked.is_empty(), "it does not wait");
+        (sleeps, parks)
+    });
+    assert!(abaca::observe::parked().is_empty(), "this is a plain thread");
+    let stop = Arc::new(AtomicBool::new(false));
+    let yields: Vec<_> = (0..2)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            runtime.spawn(move || {
+                while !stop.load(SeqCst) {
+                    abaca::yield_now()
+                }
+            })
+        })
+        .collect();
+    let metrics = loop {
+        let metrics = runtime.metrics();
+        if metrics.workers[0].ready == 2 {
+            break metrics;
+        }
+    };
+    assert_eq!(metrics.workers[0].pending_timers, 3);
+    let text = metrics.to_prometheus();
+    for line in [r#"abaca_worker_ready_fibers{worker="0"} 2"#, r#"abaca_worker_pending_timers{worker="0"} 3"#]
+    {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    stop.store(true, SeqCst);
+    sleeps.iter().for_each(|fiber| fiber.cancel());
+    parks.fiber().unpark();
+    runtime.run(|| {
+        sleeps.into_iter().for_each(|fiber| drop(fiber.join()));
+        parks.join().unwrap();
+        yields.into_iter().for_each(|fiber| fiber.join().unwrap());
+    });
+}

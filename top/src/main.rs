@@ -21,24 +21,27 @@ use crate::client::{Client, ClientError};
 use crate::model::Look;
 
 const USAGE: &str = "\
-usage: abaca-top [--json] [--interval SECONDS] SOCKET
+usage: abaca-top [--json | --leaks] [--interval SECONDS] SOCKET
   SOCKET              where the program listens: runtime::Builder::observe_at, or ABACA_OBSERVE
   --json              one look, as JSON on the standard output: {\"metrics\": .., \"dump\": ..}
+  --leaks             fibers that nobody can wake any more, and sites where ever more wait; looks at all memory of the program
   --interval SECONDS  the time between two looks (1)
 keys: 1 fibers, 2 holders, 3 reasons, s sort, / filter, f freeze, enter stack, w save, q quit";
 
 struct Options {
     socket: PathBuf,
     json: bool,
+    leaks: bool,
     interval: Duration,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
-        let (mut socket, mut json, mut interval) = (None, false, Duration::from_secs(1));
+        let (mut socket, mut json, mut leaks, mut interval) = (None, false, false, Duration::from_secs(1));
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--json" => json = true,
+                "--leaks" => leaks = true,
                 "--interval" => {
                     interval = Duration::try_from_secs_f64(arguments.next()?.parse().ok()?).ok()?
                 }
@@ -47,7 +50,7 @@ impl Options {
                 path => socket = Some(path.into()),
             }
         }
-        Some(Self { socket: socket?, json, interval })
+        (!json || !leaks).then_some(Self { socket: socket?, json, leaks, interval })
     }
 }
 
@@ -63,7 +66,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = if options.json { print_json(client) } else { watch(client, options.interval) };
+    let result = match options {
+        Options { json: true, .. } => print_json(client),
+        Options { leaks: true, .. } => print_leaks(client),
+        Options { interval, .. } => watch(client, interval),
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -76,6 +83,16 @@ fn main() -> ExitCode {
 fn print_json(mut client: Client) -> Result<(), ClientError> {
     let (metrics, dump) = (client.ask("metrics")?, client.ask("dump")?);
     println!("{}", as_one(&metrics, &dump));
+    Ok(())
+}
+
+fn print_leaks(mut client: Client) -> Result<(), ClientError> {
+    let leaks = client.ask("leaks")?;
+    if leaks.is_empty() {
+        println!("no leaks found");
+    } else {
+        print!("{}", String::from_utf8_lossy(&leaks));
+    }
     Ok(())
 }
 
@@ -213,7 +230,7 @@ mod tests {
         assert!(options.json && options.interval == Duration::from_millis(500));
         assert_eq!(options.socket, PathBuf::from("/run/x"));
         assert!(
-            ["", "a b", "--what x", "--interval x y", "--interval -1 y"]
+            ["", "a b", "--what x", "--json --leaks x", "--interval x y", "--interval -1 y"]
                 .iter()
                 .all(|line| parse(line).is_none())
         );

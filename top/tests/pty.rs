@@ -183,6 +183,20 @@ fn the_view_shows_fibers_holders_and_stacks_and_obeys_keys() {
 }
 
 #[test]
+fn a_snapshot_that_cannot_be_written_is_told_and_ends_nothing() {
+    let program = Program::new("full");
+    // Nobody can make a file there.
+    let mut top = Top::start(&program.socket(), Path::new("/proc"));
+    top.wait_until("the fibers are listed", |text| text.contains("second"));
+    top.press("w");
+    top.wait_until("why not", |text| text.contains("cannot write abaca-top-"));
+    top.press("2");
+    top.wait_until("it goes on", |text| text.contains("fibers that others wait for: 1"));
+    top.press("q");
+    assert!(top.child.wait().unwrap().success());
+}
+
+#[test]
 fn a_program_that_ends_ends_the_view_with_a_message() {
     let program = Program::new("ends");
     let mut top = Top::start(&program.socket(), &program.directory);
@@ -212,6 +226,30 @@ fn scripts_get_one_look_as_json() {
     // A dump is of all runtimes of the process, and other tests have theirs.
     names.dedup();
     assert_eq!(names, ["first", "holder", "second"]);
+}
+
+#[test]
+fn leaks_are_told_of_a_running_program() {
+    let program = Program::new("leaks");
+    program.runtime.run(|| {
+        let leak = || {
+            let (sender, receiver) = abaca::channel::bounded::<u8>(1);
+            let _ = receiver.recv();
+            drop(sender);
+        };
+        _ = abaca::Builder::new().name("leaked".into()).spawn(leak);
+    });
+    while program.runtime.metrics().parked.iter().map(|(_, count)| count).sum::<u64>() < 4 {
+        thread::yield_now();
+    }
+    let (code, out, err) = run(&["--leaks", program.socket().to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(
+        out.contains("that nobody can wake any more")
+            && out.contains("'leaked'")
+            && !out.contains("'holder'"),
+        "{out}"
+    );
 }
 
 #[test]

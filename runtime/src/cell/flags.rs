@@ -41,8 +41,6 @@ impl Flags {
     pub(crate) const ROAMING_OR_RECORDED: Self = Self(Self::ROAMING.0 | Self::RECORDED.0);
     /// The flags with which a fiber begins and ends with more than its closure.
     pub(crate) const HOOKED_OR_RECORDED: Self = Self(Self::HOOKED.0 | Self::RECORDED.0);
-    /// The flags of a fiber whose run by the hub is noted.
-    pub(crate) const SAMPLED_OR_RECORDED: Self = Self(Self::SAMPLED.0 | Self::RECORDED.0);
     /// The flags with which a fiber cannot be continued without the hub.
     pub(crate) const ROAMING_OR_SAMPLED: Self = Self(Self::ROAMING.0 | Self::SAMPLED.0);
     /// Has labels, which the fibers that it spawns inherit.

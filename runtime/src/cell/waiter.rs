@@ -106,6 +106,12 @@ impl Reason {
         }
     }
 
+    /// Whether it is a wait for a descriptor: nobody but the poller ends it, unless it is cancelled or has a deadline.
+    #[inline(always)]
+    pub(crate) const fn is_of_descriptor(self) -> bool {
+        matches!(self, Self::Read | Self::Write | Self::Connect | Self::Accept)
+    }
+
     /// A wait for `object`, for this reason.
     pub(crate) fn of<T>(self, object: &T) -> Awaited {
         Awaited { reason: self, object: ptr::from_ref(object).cast() }

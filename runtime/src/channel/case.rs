@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::Instant;
 
 use super::clock::Clock;
+use super::ends::Ends;
 use super::error::{RecvError, SendError};
 use super::shared::{Channel, Refusal};
 use super::state::{Packet, Reserved, State};
@@ -66,6 +67,9 @@ pub(super) trait Operation {
 
     /// The identity of the lock, and its rank in the order of locking; 0 if there is none.
     fn lock_address(&self) -> usize;
+
+    /// The ends of its channel; `None` if it has none.
+    fn ends(&self) -> Option<&Ends>;
 
     /// When a waiting select must try this case again.
     fn deadline(&self) -> Option<Instant>;
@@ -226,6 +230,10 @@ impl<'a, T> Case<'a, T> {
 }
 
 impl<T> Operation for Case<'_, T> {
+    fn ends(&self) -> Option<&Ends> {
+        self.channel().map(|channel| &channel.ends)
+    }
+
     fn seed(&self) -> Option<usize> {
         match self.target {
             Target::Clock(clock) => Some(clock.seed().next()),

@@ -99,6 +99,7 @@ pub use iter::{IntoIter, Iter, TryIter};
 use receiver::Flavor;
 pub use receiver::Receiver;
 pub use select::Select;
+pub(crate) use select_loop::AwaitedCases;
 pub use selected::SelectedOperation;
 pub use sender::Sender;
 use shared::Channel;

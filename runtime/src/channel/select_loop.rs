@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::case::{Case, Operation, Purpose, Target};
 use super::clock::earlier;
+use super::ends::Ends;
 use super::receiver::{Flavor, Receiver};
 use super::sender::Sender;
 use super::shared::Block;
@@ -29,6 +30,13 @@ pub(super) struct SelectMode {
 
 /// An entry of the order of locking, one for each case: the address of the case's lock, and its index.
 pub(super) type LockEntry = (usize, usize);
+
+/// What a fiber in a select waits for, for dumps.
+pub(crate) struct AwaitedCases<'a> {
+    pub(crate) count: usize,
+    /// The ends of the channel of the case with this index; `None` if the case has none.
+    pub(crate) ends: &'a dyn Fn(usize) -> Option<&'a Ends>,
+}
 
 /// Waits until a case is selected (or found ready, as the mode's purpose says) and returns its index; `None` when the
 /// deadline has passed, or when nothing is ready and the mode says not to wait.
@@ -96,7 +104,9 @@ fn wait<C: Cases + ?Sized>(
     purpose: Purpose,
     deadline: Option<Instant>,
 ) -> (Outcome, Option<usize>) {
-    let waiter: Waiter = park::waiter();
+    let ends = |index: usize| cases.get(index).ends();
+    let awaited = AwaitedCases { count: cases.count(), ends: &ends };
+    let waiter: Waiter = park::waiter().on((&raw const awaited).cast());
     let mut linked = Linked { cases, purpose, is_linked: true };
     // In the order of trying: of two cases on the same channel, the other side finds the first one.
     order.indices().for_each(|index| {

@@ -102,6 +102,7 @@ pub use join_handle::JoinHandle;
 pub use local_key::{AccessError, LocalKey};
 #[cfg(feature = "own-tls")]
 pub use pin::{Pinned, pin};
+pub(crate) use scope::ScopeShared;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use spawn::{spawn, spawn_local};
 pub use spawn_error::SpawnError;

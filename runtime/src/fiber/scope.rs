@@ -294,6 +294,21 @@ impl ScopeShared {
         }
     }
 
+    /// The scope of this latch.
+    ///
+    /// # Safety
+    ///
+    /// It is the latch that somebody waits for with [`Reason::Scope`].
+    pub(crate) unsafe fn of<'a>(running: *const Latch) -> &'a Self {
+        // SAFETY: the caller's promise: only `Scope::finish` waits so, whose latch is this field.
+        unsafe { &*running.byte_sub(std::mem::offset_of!(Self, running)).cast::<Self>() }
+    }
+
+    /// The fibers that run.
+    pub(crate) fn fibers(&self) -> &ScopeFibers {
+        &self.fibers
+    }
+
     /// Cancels the fibers that run, and those that are yet to start.
     pub(crate) fn cancel(&self) {
         self.fibers.cancel();

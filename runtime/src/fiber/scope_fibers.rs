@@ -7,7 +7,7 @@
 
 use std::ptr::NonNull;
 
-use crate::cell::{Fiber, Header};
+use crate::cell::{Fiber, FiberId, Header};
 use crate::queue::SpinLock;
 use crate::scheduler::{self, cancel};
 
@@ -61,6 +61,17 @@ impl ScopeFibers {
         let result = f();
         drop(entry);
         result
+    }
+
+    /// The addresses of the registered fibers' headers, with their ids if they have some. For dumps.
+    pub(crate) fn list(&self) -> Vec<(usize, Option<FiberId>)> {
+        let slots = self.0.lock();
+        let of = |header: &NonNull<Header>| {
+            // SAFETY: it is registered, so it cannot end before the lock is released.
+            let identity = unsafe { header.as_ref() }.peek_identity();
+            (header.addr().get(), identity.map(|identity| identity.id))
+        };
+        slots.fibers.iter().flatten().map(of).collect()
     }
 
     /// Cancels the registered fibers, and those that will register.

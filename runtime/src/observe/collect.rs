@@ -173,8 +173,8 @@ impl Inspection for Part {
 
 /// The facts about a fiber, in its worker's hub.
 fn look(fiber: &Header, standing: Standing, runtime: usize, worker: usize, found: &mut Found) -> Facts {
-    // SAFETY: the fiber is in a list of live fibers, which it leaves before it ends.
-    let handle = unsafe { Header::handle(std::ptr::NonNull::from(fiber)) };
+    // Not attached to the fiber: a roaming one is shown under the lock that this would take.
+    let handle = fiber.identity();
     let mut facts = Facts::of(std::ptr::from_ref(fiber).addr(), runtime, worker);
     facts.id = Some(handle.id());
     facts.name = handle.name().map(str::to_owned);

@@ -1,8 +1,8 @@
 //! Cycles: fibers of which each waits for what the next one holds, or for its end.
 //!
 //! An edge is sound: a mutex, a writer's lock and a `Once` are let go only by the fiber that holds them (their guards do not leave
-//! it), and a fiber that is joined must end by itself. A fiber waits for one thing at a time, so a cycle is found by following
-//! the edges. Fibers are not looked at in one moment, so what was found is looked at again, and counts only if all its fibers are
+//! it), and a fiber that is joined, or is in a scope whose end is waited for, must end by itself. So a cycle is found by following the
+//! edges. Who has a permit, reads, or will notify is not known: from a wait for that no edge goes out. Fibers are not looked at in one moment, so what was found is looked at again, and counts only if all its fibers are
 //! still in the same wait. A wait that a deadline ends is no part of a cycle.
 
 use std::collections::HashMap;
@@ -10,9 +10,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::collect::{self, Activity, Collection, Facts};
-use super::dump::{Holder, Owners};
 use super::object::{Object, name_of};
-use crate::cell::FiberId;
+use super::owners::Owners;
+use crate::cell::{FiberId, Reason};
 
 /// The time between two looks. No lock is taken and let go for so long without its owner having run.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
@@ -50,8 +50,10 @@ impl fmt::Display for Cycle {
         for (index, member) in self.members.iter().enumerate() {
             let next = name(&self.members[(index + 1) % self.members.len()]);
             let (name, reason) = (name(member), member.reason);
-            if reason == "join" {
+            if reason == name_of(Reason::Join) {
                 write!(f, "{name} joins {next}")?;
+            } else if reason == name_of(Reason::Scope) {
+                write!(f, "{name} waits for the end of its scope, in which is {next}")?;
             } else {
                 write!(f, "{name} waits for the {reason} at {:#x}, which {next} holds", member.address)?;
             }
@@ -84,36 +86,49 @@ fn find(collection: &Collection) -> Vec<(Vec<Key>, Cycle)> {
         .filter(|facts| facts.activity == Activity::Parked && !facts.has_deadline)
         .filter_map(|facts| Some((facts.id?, facts)))
         .collect();
-    let next = |facts: &Facts| match owners.holder(&facts.object)? {
-        Holder::Fiber(id) => parked.get(&id).copied(),
-        Holder::Other => None,
+    let next = |facts: &Facts| -> Vec<&Facts> {
+        owners.needed(&facts.object).iter().filter_map(|id| parked.get(id).copied()).collect()
     };
-    // Each fiber by the walk that came to it first.
-    let mut seen: HashMap<FiberId, usize> = HashMap::new();
+    let mut seen: HashMap<FiberId, Walked> = HashMap::new();
     let mut cycles = Vec::new();
     let mut starts: Vec<_> = parked.values().copied().collect();
     starts.sort_by_key(|facts| facts.id.map(FiberId::number));
-    for (walk, start) in starts.into_iter().enumerate() {
-        let (mut path, mut at) = (Vec::new(), Some(start));
-        while let Some(facts) = at {
-            let id = facts.id.expect("parked fibers are known by their ids");
-            match seen.get(&id) {
-                Some(other) if *other != walk => break,
-                Some(_) => {
-                    let begin =
-                        path.iter().position(|facts: &&Facts| facts.id == Some(id)).expect("on this walk");
-                    cycles.push(of(&path[begin..]));
-                    break;
+    for start in starts {
+        // The path from the start, each fiber with those that it waits for and that were not looked at yet.
+        let mut path: Vec<(&Facts, Vec<&Facts>)> = Vec::new();
+        let mut entered = Some(start);
+        loop {
+            if let Some(facts) = entered.take() {
+                let id = facts.id.expect("parked fibers are known by their ids");
+                match seen.get(&id) {
+                    Some(Walked::Over) => {}
+                    Some(Walked::OnPath) => {
+                        let on_path: Vec<_> = path.iter().map(|(facts, _)| *facts).collect();
+                        let begin = on_path.iter().position(|facts| facts.id == Some(id));
+                        cycles.push(of(&on_path[begin.expect("on this path")..]));
+                    }
+                    None => {
+                        seen.insert(id, Walked::OnPath);
+                        path.push((facts, next(facts)));
+                    }
                 }
-                None => {
-                    seen.insert(id, walk);
-                    path.push(facts);
-                    at = next(facts);
-                }
+            }
+            let Some((facts, rest)) = path.last_mut() else { break };
+            entered = rest.pop();
+            if entered.is_none() {
+                seen.extend(facts.id.map(|id| (id, Walked::Over)));
+                path.pop();
             }
         }
     }
     cycles
+}
+
+/// Where a walk along the edges is with a fiber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walked {
+    OnPath,
+    Over,
 }
 
 fn of(path: &[&Facts]) -> (Vec<Key>, Cycle) {
@@ -123,9 +138,10 @@ fn of(path: &[&Facts]) -> (Vec<Key>, Cycle) {
         name: facts.name.clone(),
         reason: name_of(facts.reason),
         address: match facts.object {
-            Object::Lock { address, .. } | Object::RwLock { address, .. } | Object::Fiber(address, _) => {
-                address
-            }
+            Object::Lock { address, .. }
+            | Object::RwLock { address, .. }
+            | Object::Fibers { address, .. }
+            | Object::Fiber(address, _) => address,
             _ => 0,
         },
         spawn_site: facts.spawn_site.map_or("an unknown place".into(), ToString::to_string),

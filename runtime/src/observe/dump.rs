@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::collect::{self, Activity, Collection, Facts};
 use super::cycle::{self, Cycle};
 use super::object::{Object, name_of};
+use super::owners::Owners;
 use super::symbols::{self, Frame};
 use crate::cell::{FiberId, Reason};
 use crate::os::{clock, descriptor_name};
@@ -200,15 +201,17 @@ pub fn dump() -> Dump {
 }
 
 /// Runs `look` on a plain thread, for which a fiber waits.
-pub(super) fn elsewhere<T: Send + 'static>(look: fn(Option<FiberId>) -> T) -> T {
+pub(super) fn elsewhere<T: Send + 'static>(
+    look: impl Fn(Option<FiberId>) -> T + Clone + Send + 'static,
+) -> T {
     if !park::on_fiber() {
         return look(None);
     }
     let caller = fiber::current().id();
     let shared = Arc::new((std::sync::Mutex::new(None), Latch::new(1)));
-    let theirs = Arc::clone(&shared);
+    let (theirs, looks) = (Arc::clone(&shared), look.clone());
     let thread = os::thread::start("abaca-dump".into(), move || {
-        let found = look(Some(caller));
+        let found = looks(Some(caller));
         *theirs.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(found);
         theirs.1.count_down();
     });
@@ -281,39 +284,8 @@ impl Dump {
     }
 }
 
-/// Whose stack an address is on.
-pub(super) struct Owners {
-    /// The lowest address, the top, and the id, in order.
-    stacks: Vec<(usize, usize, FiberId)>,
-    headers: HashMap<usize, FiberId>,
-}
-
-impl Owners {
-    pub(super) fn of(fibers: &[Facts]) -> Self {
-        let on_stack = |facts: &Facts| facts.stack.zip(facts.id).map(|((bottom, top), id)| (bottom, top, id));
-        let mut stacks: Vec<_> = fibers.iter().filter_map(on_stack).collect();
-        stacks.sort_unstable_by_key(|stack| stack.0);
-        let headers = fibers.iter().filter_map(|facts| Some((facts.header, facts.id?))).collect();
-        Self { stacks, headers }
-    }
-
-    /// The fiber on whose stack `address` is.
-    pub(super) fn on_stack(&self, address: usize) -> Option<FiberId> {
-        let after = self.stacks.partition_point(|stack| stack.0 <= address);
-        let (_, top, id) = *self.stacks.get(after.checked_sub(1)?)?;
-        (address < top).then_some(id)
-    }
-
-    /// The fiber without which this wait does not end, if it is known.
-    pub(super) fn holder(&self, object: &Object) -> Option<Holder> {
-        let on_stack = |address| self.on_stack(address).map_or(Holder::Other, Holder::Fiber);
-        match object {
-            Object::Lock { holder, .. } | Object::RwLock { writer: holder, .. } => holder.map(on_stack),
-            Object::Fiber(header, id) => id.or_else(|| self.headers.get(header).copied()).map(Holder::Fiber),
-            _ => None,
-        }
-    }
-}
+/// How many channels of a select, or fibers of a scope, are listed.
+const MOST_LISTED: usize = 8;
 
 fn wait_of(
     facts: &Facts,
@@ -334,8 +306,28 @@ fn wait_of(
             let ends = format!("{}, {}", count(*senders, "sender"), count(*receivers, "receiver"));
             (Some(format!("{address:#x} with {ends}")), Some(*address))
         }
+        Object::Channels(channels) => {
+            let of = |&[address, senders, receivers, _]: &[usize; 4]| {
+                let ends = format!("{}, {}", count(senders, "sender"), count(receivers, "receiver"));
+                format!("{address:#x} with {ends}")
+            };
+            let all: Vec<_> = channels.iter().take(MOST_LISTED).map(of).collect();
+            let more = if channels.len() > MOST_LISTED { " or .." } else { "" };
+            (Some(all.join(" or ") + more), None)
+        }
+        Object::Handles { address, count: members, .. } => {
+            let members = members.map(|members| format!(", {} left", count(members, "member")));
+            (Some(format!("{:#x}{}", address & !1, members.unwrap_or_default())), Some(*address))
+        }
+        Object::Fibers { address, fibers } => {
+            let ids = owners.needed(&facts.object);
+            let listed: Vec<_> = ids.iter().take(MOST_LISTED).map(|id| id.number().to_string()).collect();
+            let more = if fibers.len() > listed.len() { ", .." } else { "" };
+            let text = format!("{}: {}{more}", count(fibers.len(), "running fiber"), listed.join(", "));
+            (Some(text), Some(*address))
+        }
         Object::Fiber(header, id) => {
-            let id = id.or_else(|| owners.headers.get(header).copied());
+            let id = owners.id_of(*header, *id);
             let text =
                 id.map_or("a fiber that has not started".into(), |id| format!("fiber {}", id.number()));
             (Some(text), Some(*header))

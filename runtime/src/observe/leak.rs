@@ -2,7 +2,8 @@
 //!
 //! The greatest set of parked fibers is looked for that wait only for each other: for a message on a channel whose other ends are all
 //! on stacks of fibers of the set, for a lock that one of them holds, for the end of one of them. It begins with all fibers that wait
-//! so. Whoever waits for a channel of which an end is found elsewhere (on the heap, in static data, on the stack of a thread, of a
+//! so. The members of a wait group, and the two halves of a oneshot, count as ends of a channel; of a `select` each channel counts.
+//! Whoever waits for a channel of which an end is found elsewhere (on the heap, in static data, on the stack of a thread, of a
 //! coroutine or of a fiber that is not in the set) is taken out, and the ends on its own stack then are found elsewhere, too; and so on
 //! until nobody is taken out any more.
 //!
@@ -14,8 +15,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::collect::{self, Activity, Collection, Facts};
-use super::dump::{Holder, Owners};
+use super::dump::Holder;
 use super::object::Object;
+use super::owners::Owners;
 use crate::cell::{CoarseTime, FiberId, Reason};
 use crate::os::memory::{self, Reader};
 
@@ -35,14 +37,11 @@ pub(super) fn confirmed(collection: &Collection) -> Vec<usize> {
 }
 
 /// What a fiber of the set waits for.
-#[derive(Clone, Copy)]
 enum Source {
-    /// The channel with this index.
-    Channel(usize),
-    /// A fiber that holds what it waits for, or that it joins.
-    Fiber(FiberId),
-    /// Nothing: a channel that never has a message.
-    None,
+    /// One of the channels, or of the like, with these indices. None: a channel that never has a message.
+    Channels(Vec<usize>),
+    /// All of these fibers: one that holds what it waits for, or that it joins, or those of its scope.
+    Fibers(Vec<FiberId>),
 }
 
 /// The search for the ends of channels.
@@ -54,6 +53,13 @@ struct Search {
 }
 
 impl Search {
+    /// Looks for the word with this complement. Returns its index.
+    fn add(&mut self, key: usize) -> usize {
+        let count = self.keys.len();
+        self.bounds = (self.bounds.0.min(!key), self.bounds.1.max(!key));
+        *self.keys.entry(key).or_insert(count)
+    }
+
     fn index(&self, word: usize) -> Option<usize> {
         if word < self.bounds.0 || word > self.bounds.1 {
             return None;
@@ -89,9 +95,10 @@ fn find(collection: &Collection) -> Vec<usize> {
         collection.fibers.iter().enumerate().filter_map(|(index, facts)| Some((facts.id?, index))).collect();
     loop {
         let is_alive = |source: &Source| match source {
-            Source::Channel(channel) => outside[*channel],
-            Source::Fiber(id) => index_of.get(id).is_none_or(|index| sources[*index].is_none()),
-            Source::None => false,
+            Source::Channels(channels) => channels.iter().any(|channel| outside[*channel]),
+            Source::Fibers(ids) => {
+                ids.iter().all(|id| index_of.get(id).is_none_or(|index| sources[*index].is_none()))
+            }
         };
         let Some(saved) = sources.iter().position(|source| source.as_ref().is_some_and(is_alive)) else {
             break;
@@ -108,16 +115,21 @@ fn source_of(facts: &Facts, owners: &Owners, search: &mut Search) -> Option<Sour
         return None;
     }
     match (&facts.object, facts.reason) {
-        (Object::Channel { key, .. }, _) => {
-            let count = search.keys.len();
-            let index = *search.keys.entry(*key).or_insert(count);
-            search.bounds = (search.bounds.0.min(!*key), search.bounds.1.max(!*key));
-            Some(Source::Channel(index))
+        (Object::Channel { key, .. } | Object::Handles { key, .. }, _) => {
+            Some(Source::Channels(vec![search.add(*key)]))
         }
-        // The channel that never has a message. A clock has a deadline.
-        (Object::None, Reason::ChannelReceive) if facts.waiter != 0 => Some(Source::None),
+        // A clock among them has a deadline.
+        (Object::Channels(channels), _) => {
+            Some(Source::Channels(channels.iter().map(|[.., key]| search.add(*key)).collect()))
+        }
+        // The channel that never has a message.
+        (Object::None, Reason::ChannelReceive) if facts.waiter != 0 => Some(Source::Channels(Vec::new())),
+        (Object::Fibers { .. }, _) => {
+            let needed = owners.needed(&facts.object);
+            (!needed.is_empty()).then_some(Source::Fibers(needed))
+        }
         (object, _) => match owners.holder(object)? {
-            Holder::Fiber(id) => Some(Source::Fiber(id)),
+            Holder::Fiber(id) => Some(Source::Fibers(vec![id])),
             Holder::Other => None,
         },
     }

@@ -93,13 +93,14 @@ impl fmt::Display for Leaks {
     }
 }
 
-/// Looks for leaked fibers in the process: those that wait for a message on a channel whose other ends are all held by fibers that wait
-/// so themselves, for a lock that such a fiber holds, or for the end of one. Of these nobody takes notice any more, and what they own
+/// Looks for leaked fibers in the process: those that wait for a message on a channel (or on one of several, in a `select`), on a oneshot,
+/// or for a wait group, whose other ends are all held by fibers that wait so themselves; for a lock that such a fiber holds; or for the
+/// end of one. Of these nobody takes notice any more, and what they own
 /// is never dropped.
 ///
 /// All memory of the process is searched for the ends of the channels. So what is found is leaked, as far as the program has no end
 /// in memory that it cannot read; but a leak may be missed, if a word that is left over somewhere looks like an end. Waits for a
-/// condition variable, a notification, a semaphore, a `select` are not judged.
+/// condition variable, a notification, a semaphore, a barrier, and for readers are not judged.
 ///
 /// Each call also counts the fibers by spawn site and reason, and compares with the calls before; see [`Leaks::growing`].
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::parked;
+use super::parked::{self, Queues, Standings};
 use crate::pool;
 use crate::scheduler::{self, BOUNDS, Histogram, Pollers, Shared, Worker};
 
@@ -33,7 +33,7 @@ pub struct Metrics {
     ///
     /// The workers count them between two fibers. A worker that is busy with one fiber for more than a tenth of a second is left
     /// out. Nothing is counted while a [`dump`](fn@super::dump) is under way, and if the caller is a fiber: it would have to
-    /// wait. There, [`blocking::run`](fn@crate::blocking::run) helps.
+    /// wait, which [`parked`](super::parked()) does.
     pub parked: Vec<(&'static str, u64)>,
     /// The unstarted fibers that no worker has: spawned from outside. Roaming fibers that have yielded count as well.
     pub injected: usize,
@@ -56,6 +56,12 @@ pub struct Metrics {
 pub struct WorkerMetrics {
     /// The started fibers that live on the worker. Roaming fibers live on none.
     pub fibers: usize,
+    /// The started fibers that can go on and wait for their turn. As [`parked`](Metrics::parked), it is 0 where nothing was counted.
+    pub ready: usize,
+    /// The waits of its fibers that a timer will end, sleeps among them. Counted as `ready`.
+    pub pending_timers: usize,
+    /// Whether there are wake-ups by other threads, or fibers placed on it, that it has not seen yet.
+    pub has_arrivals: bool,
     /// The unstarted fibers that other workers may take from it.
     pub stealable: usize,
     /// How many fibers were spawned by its fibers.
@@ -155,14 +161,16 @@ impl Metrics {
             latency.buckets.iter_mut().zip(buckets).for_each(|(all, its)| *all += its);
             latency.sum_ns += sum_ns;
         }
+        let Standings { parked, workers } = parked::standings(shared);
+        let queues = workers.into_iter().chain(std::iter::repeat(Queues::default()));
         let (spawned, ended) = shared.spawned_and_ended();
         Self {
             live: spawned - ended,
             spawned,
             ended,
-            parked: parked::parked(shared),
+            parked,
             injected: shared.injector.len(),
-            workers: shared.workers.iter().map(WorkerMetrics::of).collect(),
+            workers: shared.workers.iter().zip(queues).map(WorkerMetrics::of).collect(),
             pollers: pollers(shared),
             latency,
             stacks: shared.stacks.usage().into_iter().map(StackMetrics::from).collect(),
@@ -196,10 +204,13 @@ fn pollers(shared: &Shared) -> Vec<PollerMetrics> {
 }
 
 impl WorkerMetrics {
-    fn of(worker: &Worker) -> Self {
+    fn of((worker, queues): (&Worker, Queues)) -> Self {
         let counters = worker.counters();
         Self {
             fibers: worker.live().len(),
+            ready: queues.ready,
+            pending_timers: queues.timers,
+            has_arrivals: worker.has_items(),
             stealable: worker.stealable(),
             spawned: counters.spawned.get(),
             switches: worker.picks(),

@@ -22,6 +22,7 @@ mod leaks;
 mod metrics;
 mod metrics_json;
 mod object;
+mod owners;
 mod parked;
 mod prometheus;
 mod samples;
@@ -33,6 +34,7 @@ mod symbols;
 mod text;
 mod write_json;
 
+pub use self::parked::parked;
 pub use cycle::Cycle;
 pub use deadlock::{Deadlock, check};
 pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};

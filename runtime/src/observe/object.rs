@@ -5,8 +5,9 @@
 use std::time::Instant;
 
 use crate::cell::{FiberId, Header, Reason, Waiter};
-use crate::channel::Ends;
-use crate::sync::{Once, RawMutex, RawRwLock};
+use crate::channel::{AwaitedCases, Ends};
+use crate::fiber::ScopeShared;
+use crate::sync::{Once, RawMutex, RawRwLock, WaitGroupShared};
 
 /// See the module's documentation. Addresses are numbers here, and are not followed any more.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +33,19 @@ pub(super) enum Object {
         senders: usize,
         receivers: usize,
         key: usize,
+    },
+    /// The channels of a select: for each case that has one, as above.
+    Channels(Vec<[usize; 4]>),
+    /// Something to which others have handles, each of which is a word: with its complement, and how many there are if that is known.
+    Handles {
+        address: usize,
+        key: usize,
+        count: Option<usize>,
+    },
+    /// The fibers that run in a scope: the addresses of their headers, and their ids if they have some.
+    Fibers {
+        address: usize,
+        fibers: Vec<(usize, Option<FiberId>)>,
     },
     /// The fiber that is joined: the address of its header, and its id if it has one.
     Fiber(usize, Option<FiberId>),
@@ -78,6 +92,29 @@ impl Object {
                 let ends = unsafe { &*object.cast::<Ends>() };
                 let (senders, receivers) = ends.count();
                 Self::Channel { address, senders, receivers, key: ends.key() }
+            }
+            Reason::Select => {
+                // SAFETY: as above.
+                let cases = unsafe { &*object.cast::<AwaitedCases<'_>>() };
+                let of = |ends: &Ends| {
+                    let (senders, receivers) = ends.count();
+                    [std::ptr::from_ref(ends).addr(), senders, receivers, ends.key()]
+                };
+                Self::Channels((0..cases.count).filter_map(|case| (cases.ends)(case).map(of)).collect())
+            }
+            Reason::WaitGroup => {
+                // SAFETY: as above.
+                let group = unsafe { &*object.cast::<WaitGroupShared>() };
+                Self::Handles { address, key: group.key(), count: Some(group.members()) }
+            }
+            // Of a receiver; a sender that waits for its end has an even one.
+            Reason::Oneshot if address & 1 == 1 => {
+                Self::Handles { address, key: !(address & !1), count: None }
+            }
+            Reason::Scope => {
+                // SAFETY: as above, and a scope's latch is in its scope.
+                let scope = unsafe { ScopeShared::of(object.cast()) };
+                Self::Fibers { address, fibers: scope.fibers().list() }
             }
             Reason::Sleep => {
                 // SAFETY: as above.

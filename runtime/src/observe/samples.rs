@@ -32,6 +32,9 @@ use Kind::{Counter, Gauge};
 #[rustfmt::skip]
 const WORKERS: &[Each<WorkerMetrics>] = &[
     Each { name: "abaca_worker_fibers", kind: Gauge, help: "Started fibers that live on the worker.", of: |it| it.fibers as u64 },
+    Each { name: "abaca_worker_ready_fibers", kind: Gauge, help: "Started fibers that wait for their turn.", of: |it| it.ready as u64 },
+    Each { name: "abaca_worker_pending_timers", kind: Gauge, help: "Waits that a timer will end.", of: |it| it.pending_timers as u64 },
+    Each { name: "abaca_worker_inbox", kind: Gauge, help: "1 if wake-ups by other threads wait to be seen.", of: |it| it.has_arrivals.into() },
     Each { name: "abaca_worker_stealable_fibers", kind: Gauge, help: "Unstarted fibers that others may take.", of: |it| it.stealable as u64 },
     Each { name: "abaca_worker_sleeping", kind: Gauge, help: "1 if the worker sleeps.", of: |it| it.is_sleeping.into() },
     Each { name: "abaca_worker_spawned_total", kind: Counter, help: "Fibers spawned by the worker's fibers.", of: |it| it.spawned },

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `metrics` | [`Metrics::to_json`](super::Metrics::to_json) |
 //! | `dump` | [`Dump::to_json`](super::Dump::to_json), of all runtimes of the process |
+//! | `leaks` | the text of [`leaks`] |
 //! | `recording html`, `recording perfetto` | the two forms of a [`Recording`] |
 //!
 //! The server and each client have a plain thread. None of them is on the way of a fiber: a client that stops reading holds up its
@@ -22,7 +23,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::flight::Recording;
-use super::{Metrics, dump};
+use super::{Metrics, dump, leaks};
 use crate::os::private_socket::{PrivateSocket, Quiet};
 use crate::os::thread;
 use crate::scheduler::Shared;
@@ -151,6 +152,7 @@ fn answer(request: &str, shared: &Weak<Shared>) -> Result<Vec<u8>, &'static str>
     match request {
         "metrics" => bytes = Metrics::of(&shared).to_json().into_bytes(),
         "dump" => bytes = dump().to_json().into_bytes(),
+        "leaks" => bytes = leaks().to_string().into_bytes(),
         "recording html" => recording()?.write_html(&mut bytes).expect("a vector takes all bytes"),
         "recording perfetto" => recording()?.write_perfetto(&mut bytes).expect("a vector takes all bytes"),
         _ => return Err("unknown request"),

@@ -36,6 +36,23 @@ impl Ticks {
         if self.has_counter { counter() } else { self.monotonic() }
     }
 
+    /// Whether [`by_counter`](Self::by_counter) may be used.
+    pub(crate) fn has_counter(&self) -> bool {
+        self.has_counter
+    }
+
+    /// [`now`](Self::now) where that is the processor's counter.
+    #[inline(always)]
+    pub(crate) fn by_counter(&self) -> u64 {
+        debug_assert!(self.has_counter, "asked for first");
+        counter()
+    }
+
+    /// The count at which the clock was made.
+    pub(crate) fn first(&self) -> u64 {
+        self.began.0
+    }
+
     /// Nanoseconds since the clock was made; the count before counters.
     #[cold]
     fn monotonic(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! [`EventRing`]: the last events of one thread, which other threads may copy while it goes on writing.
 //!
-//! The writer never waits and takes no lock: it stores an event of two words, and then the number of events so far, `head`. It
-//! overwrites the oldest. A reader reads `head`, copies all slots, and reads `head` again. What the writer may have overwritten
+//! The writer never waits and takes no lock: it stores an event of some words, and then the number of words so
+//! far, `head`. It overwrites the oldest. A reader reads `head`, copies all slots, and reads `head` again. What the writer may have overwritten
 //! meanwhile is left out of the copy:
 //!
 //! * Event `n` lies in slot `n % slots`, and the writer stores it after it has published that there are `n` events.
@@ -10,58 +10,69 @@
 //! * An old event `i` shares its slot with `i + slots`. If the second look says less than `i + slots`, no word of that one was
 //!   copied: event `i` is whole.
 //!
-//! Rejected: a sequence number in each slot, half as much memory again; a lock, or a flag by which a reader stops the writer, since a
+//! Rejected: a sequence number in each slot, a quarter more memory and a store; a lock, or a flag by which a reader stops the writer, since a
 //! reader may be a signal's.
+
+#![expect(
+    unsafe_code,
+    reason = "finds a slot without a check of its bounds: the writer is a switch between fibers"
+)]
 
 use crate::atomic::{AtomicU64, Ordering, fence};
 
-/// An event, as two words; their meaning is the user's.
-pub(crate) type Event = [u64; 2];
-
-/// See the module's documentation.
-pub(crate) struct EventRing {
-    /// How many events were written so far.
+/// A ring of events of so many words, a power of two, whose meaning is the user's. See the module's documentation.
+pub(crate) struct EventRing<const WORDS: usize> {
+    /// How many words were written so far.
     head: AtomicU64,
-    slots: Box<[[AtomicU64; 2]]>,
+    /// The number of words in the ring, a power of two, less one.
+    mask: u64,
+    words: Box<[AtomicU64]>,
 }
 
-impl EventRing {
+impl<const WORDS: usize> EventRing<WORDS> {
     /// A ring of so many slots, rounded up to a power of two.
     pub(crate) fn new(slots: usize) -> Self {
-        let slots = slots.max(2).next_power_of_two();
+        const { assert!(WORDS.is_power_of_two(), "an event does not go over the end of the ring") };
+        let words = slots.max(2).next_power_of_two() * WORDS;
         Self {
             head: AtomicU64::new(0),
-            slots: (0..slots).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect(),
+            mask: words as u64 - 1,
+            words: (0..words).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
     /// Writes an event. One thread at a time may call it, and each must have seen what the one before did.
     #[inline(always)]
-    pub(crate) fn push(&self, event: Event) {
+    pub(crate) fn push(&self, event: [u64; WORDS]) {
         // Relaxed: only the writer stores it.
         let head = self.head.load(Ordering::Relaxed);
-        let slot = &self.slots[head as usize & (self.slots.len() - 1)];
-        // Release: pairs with the fence in `snapshot`. Whoever sees a word of this event then sees that there are `head` events.
-        slot[0].store(event[0], Ordering::Release);
-        slot[1].store(event[1], Ordering::Release);
+        let first = (head & self.mask) as usize;
+        // SAFETY: `new` makes `mask + 1` words, in slots of `WORDS`, and `head` is at the begin of a slot.
+        let slot = unsafe { &*self.words.as_ptr().add(first).cast::<[AtomicU64; WORDS]>() };
+        for (word, value) in slot.iter().zip(event) {
+            // Release: pairs with the fence in `snapshot`. Whoever sees a word of this event then sees that there are `head` words.
+            word.store(value, Ordering::Release);
+        }
         // Release: pairs with the Acquire in `snapshot`.
-        self.head.store(head.wrapping_add(1), Ordering::Release);
+        self.head.store(head.wrapping_add(WORDS as u64), Ordering::Release);
     }
 
     /// Copies the last events, oldest first, while the writer goes on. Returns the number of events before them as well. From any
     /// thread.
-    pub(crate) fn snapshot(&self) -> (u64, Vec<Event>) {
-        let slots = self.slots.len() as u64;
+    pub(crate) fn snapshot(&self) -> (u64, Vec<[u64; WORDS]>) {
+        let slots = (self.mask + 1) / WORDS as u64;
         // Acquire: pairs with the Release in `push`.
-        let end = self.head.load(Ordering::Acquire);
+        let end = self.head.load(Ordering::Acquire) / WORDS as u64;
         let first = end.saturating_sub(slots);
-        let at = |number: u64| &self.slots[(number & (slots - 1)) as usize];
-        // Relaxed: the fence follows.
-        let copy = |number| [at(number)[0].load(Ordering::Relaxed), at(number)[1].load(Ordering::Relaxed)];
-        let mut events: Vec<_> = (first..end).map(copy).collect();
+        let copy = |number: u64| {
+            let first = ((number * WORDS as u64) & self.mask) as usize;
+            // Relaxed: the fence follows.
+            std::array::from_fn(|word| self.words[first + word].load(Ordering::Relaxed))
+        };
+        let mut events: Vec<[u64; WORDS]> = (first..end).map(copy).collect();
         // Acquire: pairs with the Releases of the words in `push`.
         fence(Ordering::Acquire);
-        let now = self.head.load(Ordering::Relaxed);
+        let now = self.head.load(Ordering::Relaxed) / WORDS as u64;
         // The writer may be in the middle of event `now`, which takes the place of `now - slots`.
         let whole = (now + 1).saturating_sub(slots).clamp(first, end);
         events.drain(..(whole - first) as usize);
@@ -76,7 +87,7 @@ mod model {
     use super::*;
 
     /// The writer's events are known by their number, in both words.
-    fn event(number: u64) -> Event {
+    fn event(number: u64) -> [u64; 2] {
         [number + 1, !(number + 1)]
     }
 

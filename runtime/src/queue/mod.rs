@@ -27,7 +27,7 @@ mod steal;
 
 pub(crate) use adaptive_spin::AdaptiveSpin;
 pub(crate) use count::Count;
-pub(crate) use event_ring::{Event, EventRing};
+pub(crate) use event_ring::EventRing;
 pub(crate) use inbox::{Inbox, Pushed};
 pub(crate) use list::{Link, Next, ReadyList};
 pub(crate) use ring::{Linked, Links, Ring};

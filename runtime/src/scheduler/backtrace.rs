@@ -15,12 +15,16 @@ impl Trace {
     /// The backtrace of the fiber whose header is at `fiber`, on the thread with this id. `None` if the fiber does not compute,
     /// or the thread runs another one by now.
     pub(super) fn of(thread_id: i32, fiber: usize) -> Option<Self> {
-        let frames = frames(thread_id, fiber)?;
+        Some(Self::of_frames(frames(thread_id, fiber)?))
+    }
+
+    /// Of these code addresses, innermost first.
+    pub(super) fn of_frames(frames: impl IntoIterator<Item = usize>) -> Self {
         let mut text = String::new();
         for (index, frame) in frames.into_iter().enumerate() {
             write_frame(&mut text, index, frame);
         }
-        Some(Self(text))
+        Self(text)
     }
 
     pub(super) fn text(&self) -> &str {

@@ -12,9 +12,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::bound::Bound;
+use super::event::Cause;
 use super::giving_way::GivingWay;
 use super::here;
-use super::recording::{Cause, Kind};
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
@@ -272,23 +272,21 @@ impl Worker {
     pub(super) fn poll_now(&self) {
         if let Some(poller) = self.shared().poller_of(self.index)
             && poller.registered() != 0
+            && self.poll(poller, Some(Duration::ZERO)) > 0
         {
-            self.poll(poller, Some(Duration::ZERO));
+            self.record_time();
         }
     }
 
-    /// Waits for the poller's events, and wakes whom they are for.
-    pub(super) fn poll(&self, poller: &Poller, timeout: Option<Duration>) {
-        let events = self.wake_for(Cause::Poller, || {
+    /// Waits for the poller's events, and wakes whom they are for. Returns how many there were.
+    pub(super) fn poll(&self, poller: &Poller, timeout: Option<Duration>) -> u64 {
+        self.wake_for(Cause::Poller, || {
             poller.wait(
                 timeout,
                 #[inline(always)]
                 |wakeup| self.wake_here(wakeup),
             )
-        });
-        if events > 0 {
-            self.record(Kind::Poll, 0, events);
-        }
+        })
     }
 
     /// `None` if enough workers search, or there is none to steal from.
@@ -356,7 +354,7 @@ impl Worker {
         let oldest = steal_half(&victim.remote.stealer, &self.deque);
         let stolen = oldest.map(|fiber| fiber.0).or_else(|| victim.remote.newest.take())?;
         let counters = &self.remote.counters;
-        self.record(Kind::Steal, victim.index as u8, 1 + self.deque.len() as u64);
+        self.record_steal(victim.index, 1 + self.deque.len());
         counters.steals.add(1);
         // A thief has nothing of its own.
         counters.stolen.add(1 + self.deque.len() as u64);

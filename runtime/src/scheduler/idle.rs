@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::hub::{Departure, WATCH};
-use super::recording::Kind;
 use super::worker::Worker;
 use crate::atomic::spin;
 use crate::os::slack;
@@ -51,17 +50,16 @@ impl Worker {
 
     /// Waits in the kernel until there is something to do, and takes the events of the poller.
     pub(super) fn wait_in_kernel(&self, timeout: Option<Duration>) {
-        self.record(Kind::Sleep, 0, 0);
         slack::sleep(timeout, |timeout| match self.shared().poller_of(self.index) {
-            Some(poller) => self.poll(poller, timeout),
+            Some(poller) => _ = self.poll(poller, timeout),
             None => self.remote.parker.park(timeout),
         });
-        self.record(Kind::Awake, 0, 0);
     }
 
     pub(super) fn end_sleep(&self) {
         self.remote.inbox.end_sleep();
-        self.set_coarse_now();
+        let now = self.set_coarse_now();
+        self.record_sleep(now);
         self.shared().unpark_monitor();
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod cancel;
 mod cost;
 mod counters;
 mod delivery;
+mod event;
 mod giving_way;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
@@ -25,6 +26,8 @@ pub(crate) mod inspect;
 mod monitor;
 mod monitor_parker;
 mod outside;
+#[cfg(feature = "backtrace")]
+mod overflow_names;
 #[cfg_attr(loom, path = "model_parker.rs")]
 mod parker;
 mod quiet;
@@ -58,6 +61,7 @@ pub use budget::spend;
 pub(crate) use budget::spend_as;
 pub use cost::Cost;
 pub(crate) use counters::{BOUNDS, Histogram};
+pub(crate) use event::{Cause, Decoded, Kind};
 #[cfg(feature = "own-tls")]
 pub(crate) use handoff::{Spares, observe_stuck_threads};
 pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
@@ -66,7 +70,7 @@ pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
 pub(crate) use monitor::run_monitor;
 pub(crate) use recording::{
-    Cause, Decoded, Kind, OnTrigger, Trigger, record_bytes, record_label, record_text, set_recorder, trigger,
+    OnTrigger, Trigger, WorkerRecorder, record_bytes, record_label, record_text, set_recorder, trigger,
 };
 pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
@@ -104,7 +108,7 @@ pub(crate) fn spawn_here(worker: &'static Worker, fiber: NonNull<Header>) {
         if header.has(Flags::SPAWNS_SLOWLY) {
             // SAFETY: a new fiber that is in no queue yet is ours.
             let child = unsafe { fiber.as_ref() };
-            worker.record_fiber(Kind::Spawn, child);
+            worker.record_spawn(child);
             if header.has(Flags::LABELLED) {
                 child.inherit_labels(header);
             }
@@ -147,7 +151,7 @@ pub(crate) fn spawn_beside(worker: &'static Worker, me: NonNull<Header>, fiber: 
     let worker = come_home(worker);
     worker.remote.counters.spawned.add(1);
     // SAFETY: a new fiber that is in no queue yet is ours.
-    worker.record_fiber(Kind::Spawn, unsafe { fiber.as_ref() });
+    worker.record_spawn(unsafe { fiber.as_ref() });
     // Straight into the ready list.
     worker.queue(fiber);
     here::bind([me, fiber], worker);

@@ -86,6 +86,8 @@ pub(crate) fn run_monitor(shared: &Shared) {
     let has_handoff = shared.has_own_tls();
     let goes_on = || shared.phase() == Phase::Running || (has_handoff && shared.has_running_workers());
     while goes_on() {
+        #[cfg(feature = "backtrace")]
+        super::overflow_names::answer();
         let all_asleep = shared.all_asleep();
         if all_asleep || !keeps_vigil(shared, &progress, goes_on) {
             let until = if all_asleep { quiet.look(shared) } else { next_look(shared, &progress) };

@@ -3,131 +3,36 @@
 //! A runtime without a recorder pays nothing for it in a switch: its fibers do not have the flag `Flags::RECORDED`, which is tested
 //! together with flags that are tested anyway. A fiber gets it when it starts.
 //!
-//! An event is two words: the time, and from the lowest byte up a [`Kind`], a small number, and 48 bits for an address or a
-//! number. Who runs is not written at each switch: the fiber whose [`Kind::Park`] ends a turn has had it since the one before, or since
-//! the hub began it with [`Kind::Run`]. `observe/recording/` reads the events.
+//! An event is four words. The first has a [`Kind`] in its lowest byte, and above it the time. What follows from other events is not
+//! written:
+//!
+//! * A turn is one event, at its end: the fiber, why it ends, how long it was, and the bytes that were read and written in it, which are
+//!   summed up in [`MOVED`] until then.
+//! * A turn begins when the one before ended, unless the worker was in its hub in between: where the hub looks at a clock anyway, after
+//!   a sleep and after events of the poller, it notes the time in [`WorkerRecorder::began`].
+//! * A fiber that waited for a descriptor was woken by the poller, unless an event says that somebody else woke it.
+//! * A worker sleeps between turns. Only a sleep that lasts has an event.
+//!
+//! `observe/flight/decode.rs` finds these things again.
+
+#![expect(unsafe_code, reason = "a fiber's flag says that its worker has a recorder")]
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::current_worker;
+use super::event::{Cause, Kind, TIME};
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::cell::Header;
 use crate::os::probe;
 use crate::os::ticks::Ticks;
-use crate::queue::{Event, EventRing};
-
-/// The kind of an event, and what its payload is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Kind {
-    /// The running fiber has spawned this one.
-    Spawn = 1,
-    /// This fiber starts.
-    Start,
-    /// The spawn site of the fiber that has just been named: the address of a `Location`.
-    Site,
-    /// The name of the fiber that has just been named, as a number of [`Names`].
-    Name,
-    /// This fiber has ended.
-    End,
-    /// This fiber stops running; the small number is its reason, none if it yields.
-    Park,
-    /// The hub continues or starts this fiber.
-    Run,
-    /// This fiber of the worker is woken; the small number is a [`Cause`].
-    Wake,
-    /// A fiber of another worker is woken.
-    Send,
-    /// The poller had so many events.
-    Poll,
-    /// So many fibers are taken from the worker with the small number.
-    Steal,
-    /// So many bytes were read, or written.
-    Read,
-    Write,
-    /// The worker falls asleep, or is awake again.
-    Sleep,
-    Awake,
-    /// A mark of the running fiber, by its number in [`Names`]: a moment, and the begin and the end of a span.
-    Mark,
-    Begin,
-    Finish,
-    /// Labels of the running fiber, by their number in [`Names`].
-    Label,
-}
-
-impl Kind {
-    const ALL: [Self; 19] = [
-        Self::Spawn,
-        Self::Start,
-        Self::Site,
-        Self::Name,
-        Self::End,
-        Self::Park,
-        Self::Run,
-        Self::Wake,
-        Self::Send,
-        Self::Poll,
-        Self::Steal,
-        Self::Read,
-        Self::Write,
-        Self::Sleep,
-        Self::Awake,
-        Self::Mark,
-        Self::Begin,
-        Self::Finish,
-        Self::Label,
-    ];
-}
-
-/// Who woke a fiber, as far as its worker knows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Cause {
-    /// The fiber that runs.
-    #[default]
-    Fiber,
-    Timer,
-    Poller,
-    /// Another thread.
-    Elsewhere,
-    /// The fiber that has just ended on this worker.
-    Ended,
-}
-
-impl Cause {
-    pub(crate) fn from_number(number: u8) -> Self {
-        let all = [Self::Fiber, Self::Timer, Self::Poller, Self::Elsewhere, Self::Ended];
-        all.get(usize::from(number)).copied().unwrap_or_default()
-    }
-}
-
-/// The payload of an event takes the bits from this one up.
-const PAYLOAD: u32 = 16;
-
-/// An event, decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Decoded {
-    pub(crate) ticks: u64,
-    pub(crate) kind: Kind,
-    pub(crate) small: u8,
-    pub(crate) payload: u64,
-}
-
-impl Decoded {
-    /// `None` if the words are no event.
-    pub(crate) fn of([ticks, word]: Event) -> Option<Self> {
-        let kind = *Kind::ALL.get(usize::from(word as u8).checked_sub(1)?)?;
-        Some(Self { ticks, kind, small: (word >> 8) as u8, payload: word >> PAYLOAD })
-    }
-}
+use crate::queue::EventRing;
 
 /// Whether any runtime of the process has a recorder: where no fiber and no worker is at hand, this is asked first.
 static IS_ANYWHERE: AtomicBool = AtomicBool::new(false);
@@ -153,17 +58,78 @@ pub(crate) struct Recorder {
 /// A worker's part of the recorder.
 pub(crate) struct WorkerRecorder {
     ticks: Ticks,
-    pub(crate) ring: EventRing,
+    pub(crate) ring: EventRing<4>,
+    /// When the turn began that is under way, or the next one does.
+    began: AtomicU64,
     /// Who wakes the fibers that are woken now.
     cause: Cell<Cause>,
 }
 
+/// A sleep of at least so many ticks has an event: some 200 us.
+const LONG_SLEEP: u64 = 1 << 19;
+
 impl WorkerRecorder {
     #[inline(always)]
-    fn record(&self, kind: Kind, small: u8, payload: u64) {
-        probe::event(kind as u64, small.into(), payload);
-        self.ring.push([self.ticks.now(), payload << PAYLOAD | u64::from(small) << 8 | kind as u64]);
+    fn push(&self, kind: u64, now: u64, [small, payload, more]: [u64; 3]) {
+        let first = now << TIME | kind;
+        probe::event(first, small, payload);
+        self.ring.push([first, small, payload, more]);
     }
+
+    /// Notes an event at this moment, which is returned.
+    #[inline(always)]
+    fn record(&self, kind: Kind, small: u64, payload: u64) -> u64 {
+        let now = self.ticks.now();
+        self.push(kind as u64, now, [small, payload, 0]);
+        now
+    }
+
+    /// Notes an event after which a turn begins.
+    #[inline(always)]
+    fn record_before_turn(&self, kind: Kind, small: u64, payload: u64) {
+        let now = self.record(kind, small, payload);
+        self.begin(now);
+    }
+
+    /// Notes the end of the turn that is under way. `kind` has the reason in it.
+    #[inline(always)]
+    fn end_turn(&self, kind: u64, now: u64, fiber: &Header) {
+        let began = self.began();
+        self.begin(now);
+        self.push(kind, now, [began, ptr::from_ref(fiber).addr() as u64, take_moved()]);
+    }
+
+    /// Whether a turn's end takes the time by the processor's counter.
+    pub(super) fn has_counter(&self) -> bool {
+        self.ticks.has_counter()
+    }
+
+    #[inline(always)]
+    fn begin(&self, now: u64) {
+        // Relaxed: a snapshot looks at it after the events, and takes one that is too late for none.
+        self.began.store(now, Ordering::Relaxed);
+    }
+
+    /// When the turn began that is under way. From any thread.
+    #[inline(always)]
+    pub(crate) fn began(&self) -> u64 {
+        self.began.load(Ordering::Relaxed)
+    }
+}
+
+thread_local! {
+    /// The bytes that were read on this thread since its last turn's end, or by this fiber if it has storage of its own, and 2^32
+    /// times those that were written. Atomic as the thread's budget is (`budget.rs`), for the sake of roaming fibers.
+    static MOVED: AtomicU64 = const { AtomicU64::new(0) };
+}
+
+#[inline(always)]
+fn take_moved() -> u64 {
+    MOVED.with(|moved| {
+        let bytes = moved.load(Ordering::Relaxed);
+        moved.store(0, Ordering::Relaxed);
+        bytes
+    })
 }
 
 /// The texts that events name by a number. There are few different ones in most programs; beyond [`MOST`] they have none.
@@ -211,7 +177,12 @@ pub(crate) fn set_recorder(shared: &Shared, events: usize, on_trigger: Option<On
     let is_first = shared.recorder.set(Recorder { ticks, names: Names::default(), on_trigger }).is_ok();
     debug_assert!(is_first, "a runtime is built once");
     for worker in &shared.workers {
-        let recorder = WorkerRecorder { ticks, ring: EventRing::new(events), cause: Cell::default() };
+        let recorder = WorkerRecorder {
+            ticks,
+            ring: EventRing::new(events),
+            began: AtomicU64::new(ticks.now()),
+            cause: Cell::default(),
+        };
         worker.set_recorder(Box::new(recorder));
     }
     shared.record_fibers();
@@ -235,26 +206,18 @@ fn is_anywhere() -> bool {
     IS_ANYWHERE.load(Ordering::Relaxed)
 }
 
-/// Notes that the calling fiber has read so many bytes, or written them.
+/// Notes that the calling fiber has read so many bytes, or written them. Whether anybody records them is not asked: that takes as long.
 #[inline(always)]
 pub(crate) fn record_bytes(is_read: bool, bytes: usize) {
-    if is_anywhere() {
-        record_bytes_here(if is_read { Kind::Read } else { Kind::Write }, bytes);
-    }
-}
-
-#[inline(never)]
-fn record_bytes_here(kind: Kind, bytes: usize) {
-    if let Some(worker) = super::here::present() {
-        worker.record(kind, 0, bytes as u64);
-    }
+    let bytes = if is_read { bytes as u64 } else { (bytes as u64) << 32 };
+    MOVED.with(|moved| moved.store(moved.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed));
 }
 
 /// Notes a text of the calling fiber.
 #[inline]
 pub(crate) fn record_text(kind: Kind, text: &str) {
     if is_anywhere() {
-        with_recorder(|recorder, names| recorder.record(kind, 0, names.number(text)));
+        with_recorder(|recorder, names| _ = recorder.record(kind, 0, names.number(text)));
     }
 }
 
@@ -283,53 +246,116 @@ impl Shared {
     }
 }
 
+/// The number of the end of this fiber's turn.
+#[inline(always)]
+fn turn_until(fiber: &Header) -> u64 {
+    let (reason, _) = fiber.wait();
+    Kind::Turn as u64 + reason as u64
+}
+
 impl Worker {
     #[inline(always)]
-    pub(super) fn record(&self, kind: Kind, small: u8, payload: u64) {
+    pub(super) fn record(&self, kind: Kind, small: u64, payload: u64) {
         if let Some(recorder) = self.recorder() {
             recorder.record(kind, small, payload);
         }
     }
 
-    /// Notes an event of a fiber.
-    #[inline(always)]
-    pub(super) fn record_fiber(&self, kind: Kind, fiber: &Header) {
-        self.record(kind, 0, ptr::from_ref(fiber).addr() as u64);
+    /// Notes that this worker, in its hub, has taken so many fibers from another one.
+    pub(super) fn record_steal(&self, victim: usize, fibers: usize) {
+        if let Some(recorder) = self.recorder() {
+            recorder.record_before_turn(Kind::Steal, victim as u64, fibers as u64);
+        }
     }
 
-    /// Notes that the fiber stops running.
+    /// Notes that the running fiber has spawned one.
+    #[inline(always)]
+    pub(super) fn record_spawn(&self, fiber: &Header) {
+        self.record(Kind::Spawn, 0, ptr::from_ref(fiber).addr() as u64);
+    }
+
+    /// Notes that the fiber, which has the flag [`RECORDED`](crate::cell::Flags::RECORDED) and not
+    /// [`HOOKED`](crate::cell::Flags::HOOKED), stops running.
     #[inline(never)]
     pub(super) fn record_park(&self, fiber: &Header) {
-        let (reason, _) = fiber.wait();
-        self.record(Kind::Park, reason as u8, ptr::from_ref(fiber).addr() as u64);
+        debug_assert!(self.recorder().is_some_and(WorkerRecorder::has_counter), "`Worker::mark_starting`");
+        // SAFETY: `mark_starting` gives the flag to fibers of a runtime with a recorder, of which each worker has its part from the
+        // start.
+        let recorder = unsafe { self.recorder().unwrap_unchecked() };
+        recorder.end_turn(turn_until(fiber), recorder.ticks.by_counter(), fiber);
     }
 
-    /// Notes that the fiber has been woken.
+    /// Notes that a fiber of any runtime stops running.
+    pub(super) fn record_park_slow(&self, fiber: &Header) {
+        if let Some(recorder) = self.recorder() {
+            recorder.end_turn(turn_until(fiber), recorder.ticks.now(), fiber);
+        }
+    }
+
+    /// Notes that the fiber has ended.
+    pub(super) fn record_end(&self, fiber: &Header) {
+        if let Some(recorder) = self.recorder() {
+            recorder.end_turn(Kind::End as u64, recorder.ticks.now(), fiber);
+        }
+    }
+
+    /// Notes that the hub has looked at the poller, which had events.
+    #[inline(always)]
+    pub(super) fn record_time(&self) {
+        if let Some(recorder) = self.recorder() {
+            recorder.begin(recorder.ticks.now());
+        }
+    }
+
+    /// Notes that the worker has slept, when it is this time on `os::clock`.
+    #[inline(always)]
+    pub(super) fn record_sleep(&self, now: u64) {
+        if let Some(recorder) = self.recorder() {
+            let is_same_clock = cfg!(target_arch = "x86_64") && recorder.has_counter();
+            let now = if is_same_clock { now } else { recorder.ticks.now() };
+            // The hub had nothing to do, so the last turn ended a moment before the sleep.
+            let since = recorder.began();
+            if now.wrapping_sub(since) >= LONG_SLEEP {
+                recorder.push(Kind::Sleep as u64, now, [since, 0, 0]);
+            }
+            recorder.begin(now);
+        }
+    }
+
+    /// Notes that the fiber has been woken, unless that follows from its wait.
     #[inline(always)]
     pub(super) fn record_wake(&self, fiber: &Header) {
-        if let Some(recorder) = self.recorder() {
-            let cause = match recorder.cause.get() {
-                // A fiber's last step wakes whoever joins it.
-                Cause::Fiber if self.current().is_none() => Cause::Ended,
-                cause => cause,
-            };
-            recorder.record(Kind::Wake, cause as u8, ptr::from_ref(fiber).addr() as u64);
+        let Some(recorder) = self.recorder() else { return };
+        let cause = recorder.cause.get();
+        if cause != Cause::Poller || !fiber.wait().0.is_of_descriptor() {
+            self.record_wake_for(recorder, cause, fiber);
+        }
+    }
+
+    #[inline(never)]
+    fn record_wake_for(&self, recorder: &WorkerRecorder, cause: Cause, fiber: &Header) {
+        let address = ptr::from_ref(fiber).addr() as u64;
+        match cause {
+            // A fiber's last step wakes whoever joins it.
+            Cause::Fiber if self.current().is_none() => {
+                recorder.record_before_turn(Kind::Wake, Cause::Ended as u64, address);
+            }
+            // An inbox is emptied in a fiber's turn as well.
+            Cause::Fiber | Cause::Elsewhere => _ = recorder.record(Kind::Wake, cause as u64, address),
+            _ => recorder.record_before_turn(Kind::Wake, cause as u64, address),
         }
     }
 
     /// Notes that the fiber starts, with what is known of it.
     #[cold]
     pub(super) fn record_start(&self, fiber: &Header) {
-        self.record_fiber(Kind::Start, fiber);
-        self.record(
-            Kind::Site,
-            0,
-            ptr::from_ref::<Location<'_>>(fiber.spawn_site()).expose_provenance() as u64,
-        );
-        if let Some(name) = fiber.peek_identity().and_then(|identity| identity.name.as_deref())
-            && let Some(recorder) = self.shared().recorder.get()
-        {
-            self.record(Kind::Name, 0, recorder.names.number(name));
+        if let (Some(mine), Some(whole)) = (self.recorder(), self.shared().recorder.get()) {
+            let name = fiber.peek_identity().and_then(|identity| identity.name.as_deref());
+            let name = name.map_or(0, |name| whole.names.number(name));
+            let site = ptr::from_ref::<Location<'_>>(fiber.spawn_site()).expose_provenance() as u64;
+            let now = mine.ticks.now();
+            mine.push(Kind::Start as u64, now, [name, ptr::from_ref(fiber).addr() as u64, site]);
+            mine.begin(now);
         }
     }
 

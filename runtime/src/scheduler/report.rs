@@ -2,7 +2,8 @@
 //!
 //! It is about the fiber that runs on the very thread that the handler interrupted, so nothing is searched and
 //! nothing is locked. One `write(2)` sends it, from a buffer on the worker's alternate signal stack; a second one sends the frames,
-//! whose walk may fault itself: no rule says how to unwind code whose stack pointer lies in the guard.
+//! whose walk may fault itself: no rule says how to unwind code whose stack pointer lies in the guard. Their names come last, from
+//! the monitor (`overflow_names.rs`).
 
 #![expect(unsafe_code, reason = "looks at the running fiber from a signal handler")]
 
@@ -11,6 +12,8 @@ use std::fmt::{self, Write};
 use abaca_asm::stack::{Overrun, overrun_at};
 
 use super::current_fiber;
+#[cfg(feature = "backtrace")]
+use super::{current_worker, overflow_names};
 use crate::cell::Header;
 use crate::os::signal::Verdict;
 use crate::os::stderr;
@@ -41,14 +44,10 @@ pub(super) fn on_fault(address: usize) -> Verdict {
         }
     }
     report.send();
+    #[cfg(feature = "backtrace")]
     report.frames();
-    report.send();
     Verdict::Die
 }
-
-/// How many frames are shown. The first are those of this handler.
-#[cfg(feature = "backtrace")]
-const SHOWN_FRAMES: usize = 24;
 
 /// A text in a fixed buffer; what does not fit is cut off.
 struct Report {
@@ -61,23 +60,28 @@ impl Report {
         Self { text: [0; 1024], len: 0 }
     }
 
-    /// The innermost frames, as addresses within the program's file. Nothing here allocates or takes a lock: the overflow may have
-    /// come in the middle of an allocation.
+    /// The innermost frames, as addresses within the program's file, and then by name. The first are those of this handler. Nothing here
+    /// allocates or takes a lock: the overflow may have come in the middle of an allocation.
+    #[cfg(feature = "backtrace")]
     fn frames(&mut self) {
-        #[cfg(feature = "backtrace")]
-        {
-            let base = unwind::program();
-            let _ = write!(self, "The innermost frames, for `addr2line -e PROGRAM`:");
-            let mut count = 0;
-            // SAFETY: the lock that is not taken protects the symbol names, which are not looked up here.
-            unsafe {
-                backtrace::trace_unsynchronized(|frame| {
-                    let _ = write!(self, " {:#x}", (frame.ip() as usize).wrapping_sub(base));
-                    count += 1;
-                    count < SHOWN_FRAMES
-                });
-            }
-            let _ = writeln!(self);
+        let base = unwind::program();
+        let _ = write!(self, "The innermost frames, for `addr2line -f -C -e PROGRAM`:");
+        let (mut frames, mut count) = ([0; overflow_names::MOST], 0);
+        // SAFETY: the lock that is not taken protects the symbol names, which are not looked up here.
+        unsafe {
+            backtrace::trace_unsynchronized(|frame| {
+                let address = frame.ip() as usize;
+                let _ = write!(self, " {:#x}", address.wrapping_sub(base));
+                // What is looked up is the call, before the address to which it returns.
+                frames[count] = address.wrapping_sub(1);
+                count += 1;
+                count < frames.len()
+            });
+        }
+        let _ = writeln!(self);
+        self.send();
+        if let Some(worker) = current_worker() {
+            overflow_names::ask(worker.shared(), &frames[..count]);
         }
     }
 

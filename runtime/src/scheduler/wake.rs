@@ -5,8 +5,8 @@
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
+use super::event::Kind;
 use super::here::present;
-use super::recording::Kind;
 use super::{Shared, Worker, current_worker, waker_fiber};
 use crate::cell::{Header, Wakeup};
 use crate::os::futex;

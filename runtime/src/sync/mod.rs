@@ -66,4 +66,5 @@ pub(crate) use raw_rw_lock::RawRwLock;
 pub use rw_lock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{AcquireError, Semaphore, TryAcquireError};
 pub use semaphore_permit::{OwnedSemaphorePermit, SemaphorePermit};
+pub(crate) use wait_group::Shared as WaitGroupShared;
 pub use wait_group::WaitGroup;

@@ -33,7 +33,7 @@ pub struct WaitGroup {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     /// Clones that have neither been dropped nor begun to wait.
     count: AtomicUsize,
     waiters: SpinLock<WaitList<()>>,
@@ -82,7 +82,7 @@ impl WaitGroup {
         }
         // The wake-up passes on what the last member knows, which is the work of all members.
         let (outcome, ()) =
-            wait_list::wait(waiters, |list| list, End::Back, (), Reason::WaitGroup, None, || ());
+            wait_list::wait(waiters, |list| list, End::Back, (), Reason::WaitGroup.of(&*shared), None, || ());
         if outcome == Outcome::Cancelled {
             park::unwind();
         }
@@ -90,6 +90,17 @@ impl WaitGroup {
 }
 
 impl Shared {
+    /// The members that have not left.
+    pub(crate) fn members(&self) -> usize {
+        // Relaxed: a number.
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The complement of the word that each member consists of: the address of the `Arc`, behind whose two counts this is.
+    pub(crate) fn key(&self) -> usize {
+        !(std::ptr::from_ref(self).addr() - 2 * size_of::<usize>())
+    }
+
     fn leave(&self) {
         // AcqRel: the Release publishes the work of this member; the Acquire lets the last member, which wakes the
         // waiters, pass on the work of all others.

@@ -147,7 +147,9 @@ impl<T> Held<T> {
 
     /// The receiver waits until there is something to take, or until the deadline. On `Cancelled` the caller unwinds.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> Outcome {
-        let waiter = park::waiter().on(ptr::from_ref(self.shared()).cast());
+        // Odd: what is left over of it is not the word that the sender consists of.
+        let awaited = ptr::from_ref(self.shared()).cast::<()>().map_addr(|address| address | 1);
+        let waiter = park::waiter().on(awaited);
         // SAFETY: the waiter is alive until it is unregistered, below, or the sender has claimed it.
         if !unsafe { self.register(&waiter) } {
             return Outcome::Notified;

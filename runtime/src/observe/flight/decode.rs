@@ -1,8 +1,11 @@
 //! From the workers' events to what a [`Recording`] says.
 //!
-//! First each worker's events are cut into turns: the fiber whose `Park` or `End` closes a stretch of events has run since the `Run`
-//! in that stretch, or else since the stretch began. Then all events go in the order of time. An address is a fiber's only from its
-//! `Spawn` or `Start` to its `End`, so the walk keeps who is at each address.
+//! First each worker's events are cut into turns. The event that ends a turn says who had it, and for how long; the events before that
+//! are the hub's. Then all events go in the order of time. An address is a fiber's only from its `Spawn` or `Start` to its `End`, so
+//! the walk keeps who is at each address.
+//!
+//! What no event says follows here: a fiber that waited for a descriptor and runs again was woken by the poller, when its worker last
+//! came from its hub.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,8 +19,9 @@ use crate::scheduler::{Cause, Decoded, Kind};
 /// The events of one worker.
 pub(super) struct Track {
     pub(super) events: Vec<Decoded>,
-    /// The address of the fiber that ran when the events were copied; 0 if none did.
+    /// The address of the fiber that ran when the events were copied, 0 if none did; and when its turn began.
     pub(super) current: u64,
+    pub(super) began: u64,
 }
 
 /// What the texts in events stand for.
@@ -38,46 +42,43 @@ struct Step {
 
 #[derive(Clone, Copy)]
 enum What {
-    /// The fiber at this address begins to run.
-    Begin(u64),
+    /// The fiber at this address begins to run, and the worker was last in its hub at this time.
+    Begin(u64, u64),
     Event(Decoded),
 }
 
 /// Cuts the events of a worker into turns, and calls `step` with each event and each begin of a turn, in order.
 fn cut(worker: usize, track: &Track, mut step: impl FnMut(u64, Step)) {
-    let events = &track.events;
-    let mut at = 0;
-    while at < events.len() {
-        let close = events[at..].iter().position(|event| matches!(event.kind, Kind::Park | Kind::End));
-        let end = close.map_or(events.len(), |close| at + close + 1);
-        let stretch = &events[at..end];
-        let opens = |event: &Decoded| matches!(event.kind, Kind::Run | Kind::Start);
-        let opening = stretch.iter().position(opens);
-        let runner = match (close, opening) {
-            (Some(_), _) => stretch[stretch.len() - 1].payload,
-            (None, Some(opening)) => stretch[opening].payload,
-            (None, None) => track.current,
+    let mut rest = &track.events[..];
+    // When the last turn ended, and when the worker was last in its hub.
+    let (mut ended, mut in_hub) = (0, 0);
+    loop {
+        let close = rest.iter().position(|event| matches!(event.kind, Kind::Turn | Kind::End));
+        let (turn, after) = rest.split_at(close.map_or(rest.len(), |close| close + 1));
+        let (runner, began) = match close {
+            Some(close) => (turn[close].payload, turn[close].small),
+            None => (track.current, track.began),
         };
-        // A fiber that is continued without the hub runs from the event before.
-        let began = if at == 0 { stretch[0].ticks } else { events[at - 1].ticks };
-        let mut runs = 0;
-        if opening.is_none() && runner != 0 {
-            runs = runner;
-            step(began, Step { worker, runs, what: What::Begin(runner) });
+        let began = began.max(ended);
+        if began > ended {
+            in_hub = began;
         }
-        for (index, event) in stretch.iter().enumerate() {
-            let starts = event.kind == Kind::Start && Some(index) == opening;
-            if event.kind == Kind::Run && Some(index) == opening {
-                runs = runner;
-                step(event.ticks, Step { worker, runs, what: What::Begin(runner) });
-            }
-            step(event.ticks, Step { worker, runs, what: What::Event(*event) });
-            if starts {
-                runs = runner;
-                step(event.ticks, Step { worker, runs, what: What::Begin(runner) });
-            }
+        // An inbox is emptied at the end of a turn: the fiber may learn there that it was woken.
+        let wakes = |event: &&Decoded| event.kind == Kind::Wake && event.payload == runner;
+        let began = turn.iter().rfind(wakes).map_or(began, |wake| began.max(wake.ticks));
+        // What happened at the very moment led to the turn.
+        let before =
+            if runner == 0 { turn.len() } else { turn.partition_point(|event| event.ticks <= began) };
+        let before = before.min(close.unwrap_or(before));
+        let event = |event: &Decoded, runs| (event.ticks, Step { worker, runs, what: What::Event(*event) });
+        turn[..before].iter().map(|it| event(it, 0)).for_each(|(ticks, it)| step(ticks, it));
+        if runner != 0 {
+            step(began, Step { worker, runs: runner, what: What::Begin(runner, in_hub) });
         }
-        at = end;
+        turn[before..].iter().map(|it| event(it, runner)).for_each(|(ticks, it)| step(ticks, it));
+        let Some(close) = close else { return };
+        ended = turn[close].ticks;
+        rest = after;
     }
 }
 
@@ -94,25 +95,24 @@ pub(super) fn decode(
     }
     // Stable: what one worker did stays in its order.
     steps.sort_by_key(|(ticks, _)| *ticks);
-    let mut walk = Walk::new(tracks.len(), texts);
+    let mut walk = Walk::new(tracks.len(), texts, &time);
     for (ticks, step) in steps {
         walk.take(time(ticks), step);
     }
     walk.finish(end)
 }
 
-/// A turn under way, a sleep, and who ended last, of one worker.
+/// A turn under way, who ended last, and the last look at the poller, of one worker.
 #[derive(Clone, Default)]
 struct WorkerState {
     turn: Option<usize>,
-    sleeps_since: Option<Duration>,
     ended: Option<usize>,
-    /// The fiber that the last event named.
-    named: Option<usize>,
+    polled: Option<usize>,
 }
 
 struct Walk<'a> {
     texts: &'a Texts<'a>,
+    time: &'a dyn Fn(u64) -> Duration,
     recording: Recording,
     /// Who is at each address.
     at: HashMap<u64, usize>,
@@ -121,19 +121,23 @@ struct Walk<'a> {
     sent: HashMap<u64, (Duration, Waker)>,
     /// The last wake-up of each fiber that has not run since.
     woken: HashMap<usize, usize>,
+    /// Since when fibers wait for a descriptor.
+    waits: HashMap<usize, Duration>,
     /// The spans that each fiber is in.
     open: HashMap<usize, Vec<usize>>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(workers: usize, texts: &'a Texts<'a>) -> Self {
+    fn new(workers: usize, texts: &'a Texts<'a>, time: &'a dyn Fn(u64) -> Duration) -> Self {
         Self {
             texts,
+            time,
             recording: Recording { workers, ..Recording::default() },
             at: HashMap::new(),
             workers: vec![WorkerState::default(); workers],
             sent: HashMap::new(),
             woken: HashMap::new(),
+            waits: HashMap::new(),
             open: HashMap::new(),
         }
     }
@@ -158,14 +162,37 @@ impl<'a> Walk<'a> {
         (step.runs != 0).then(|| self.fiber(step.runs))
     }
 
-    fn begin_turn(&mut self, at: Duration, worker: usize, address: u64) {
+    fn begin_turn(&mut self, at: Duration, worker: usize, address: u64, in_hub: Duration) {
         let fiber = self.fiber(address);
         self.end_turn(at, worker, Outcome::Yielded);
         let turn = self.recording.turns.len();
         self.recording.turns.push(Turn { worker, fiber, begin: at, end: at, outcome: Outcome::Running });
         self.workers[worker].turn = Some(turn);
+        if let Some(since) = self.waits.remove(&fiber)
+            && !self.woken.contains_key(&fiber)
+        {
+            self.wake_by_poller(in_hub.max(since), worker, fiber);
+        }
         if let Some(wakeup) = self.woken.remove(&fiber) {
-            self.recording.wakeups[wakeup].turn = Some(turn);
+            let wakeup = &mut self.recording.wakeups[wakeup];
+            // An inbox is emptied at the end of the turn before.
+            (wakeup.turn, wakeup.at) = (Some(turn), wakeup.at.min(at));
+        }
+    }
+
+    /// Notes that this worker's poller woke the fiber.
+    fn wake_by_poller(&mut self, at: Duration, worker: usize, fiber: usize) {
+        self.woken.insert(fiber, self.recording.wakeups.len());
+        self.recording.wakeups.push(Wakeup { at, fiber, by: Waker::Poller, turn: None });
+        let polled = self.workers[worker].polled.map(|polled| &mut self.recording.events[polled]);
+        match polled {
+            Some(WorkerEvent { at: then, activity: Activity::Polled(events), .. }) if *then == at => {
+                *events += 1
+            }
+            _ => {
+                self.workers[worker].polled = Some(self.recording.events.len());
+                self.note_worker(worker, at, Activity::Polled(1));
+            }
         }
     }
 
@@ -179,7 +206,9 @@ impl<'a> Walk<'a> {
     fn take(&mut self, at: Duration, step: Step) {
         let worker = step.worker;
         let event = match step.what {
-            What::Begin(address) => return self.begin_turn(at, worker, address),
+            What::Begin(address, in_hub) => {
+                return self.begin_turn(at, worker, address, (self.time)(in_hub));
+            }
             What::Event(event) => event,
         };
         let text =
@@ -195,48 +224,42 @@ impl<'a> Walk<'a> {
                 let known = self.fiber(event.payload);
                 let has_started = self.recording.fibers[known].started.is_some();
                 let fiber = if has_started { self.new_fiber(event.payload) } else { known };
-                self.recording.fibers[fiber].started = Some(at);
-                self.workers[worker].named = Some(fiber);
-            }
-            Kind::Site => {
-                self.describe(worker, |fiber, texts| fiber.spawn_site = (texts.site)(event.payload))
-            }
-            Kind::Name => {
-                let name = text(event.payload);
-                self.describe(worker, |fiber, _| fiber.name = name);
+                let fiber = &mut self.recording.fibers[fiber];
+                fiber.started = Some(at);
+                fiber.spawn_site = (self.texts.site)(event.more);
+                fiber.name = text(event.small);
             }
             Kind::End => {
                 let fiber = self.fiber(event.payload);
+                self.transfer(at, fiber, event.more);
                 self.end_turn(at, worker, Outcome::Ended);
                 self.recording.fibers[fiber].ended = Some(at);
                 self.at.remove(&event.payload);
                 self.workers[worker].ended = Some(fiber);
             }
-            Kind::Park => {
-                let outcome = match Reason::from_number(event.small) {
+            Kind::Turn => {
+                let fiber = self.fiber(event.payload);
+                self.transfer(at, fiber, event.more);
+                let outcome = match event.reason {
                     Reason::None => Outcome::Yielded,
                     reason => Outcome::Parked(name_of(reason)),
                 };
                 self.end_turn(at, worker, outcome);
+                if event.reason.is_of_descriptor() {
+                    self.waits.insert(fiber, at);
+                }
             }
             Kind::Wake => self.wake(at, step, event),
             Kind::Send => {
                 let by = self.runs(step).map_or(Waker::Poller, Waker::Fiber);
                 self.sent.insert(event.payload, (at, by));
             }
-            Kind::Poll => self.note_worker(worker, at, Activity::Polled(event.payload)),
-            Kind::Steal => self.note_worker(worker, at, Activity::Stole(event.payload, event.small.into())),
-            Kind::Sleep => self.workers[worker].sleeps_since = Some(at),
-            Kind::Awake => {
-                if let Some(since) = self.workers[worker].sleeps_since.take() {
-                    self.note_worker(worker, since, Activity::Slept(at));
-                }
+            Kind::Steal => {
+                self.note_worker(worker, at, Activity::Stole(event.payload, event.small as usize));
             }
-            Kind::Read | Kind::Write => {
-                if let Some(fiber) = self.runs(step) {
-                    let is_read = event.kind == Kind::Read;
-                    self.recording.transfers.push(Transfer { at, fiber, is_read, bytes: event.payload });
-                }
+            Kind::Sleep => {
+                let since = (self.time)(event.small);
+                self.note_worker(worker, since, Activity::Slept(at));
             }
             Kind::Mark | Kind::Begin | Kind::Label => {
                 if let (Some(text), Some(fiber)) = (text(event.payload), self.runs(step)) {
@@ -253,14 +276,15 @@ impl<'a> Walk<'a> {
                     self.recording.notes[note].end = at;
                 }
             }
-            Kind::Run => {}
         }
     }
 
-    /// Says more about the fiber that this worker's last event named.
-    fn describe(&mut self, worker: usize, say: impl FnOnce(&mut Fiber, &Texts<'_>)) {
-        if let Some(fiber) = self.workers[worker].named {
-            say(&mut self.recording.fibers[fiber], self.texts);
+    /// Notes what a turn has read and written.
+    fn transfer(&mut self, at: Duration, fiber: usize, moved: u64) {
+        for (is_read, bytes) in [(true, moved & u64::from(u32::MAX)), (false, moved >> 32)] {
+            if bytes > 0 {
+                self.recording.transfers.push(Transfer { at, fiber, is_read, bytes });
+            }
         }
     }
 
@@ -270,7 +294,7 @@ impl<'a> Walk<'a> {
 
     fn wake(&mut self, at: Duration, step: Step, event: Decoded) {
         let fiber = self.fiber(event.payload);
-        let (at, by) = match Cause::from_number(event.small) {
+        let (at, by) = match Cause::from_number(event.small as u8) {
             Cause::Fiber => (at, self.runs(step).map_or(Waker::Poller, Waker::Fiber)),
             Cause::Ended => (at, self.workers[step.worker].ended.map_or(Waker::Thread, Waker::Fiber)),
             Cause::Timer => (at, Waker::Timer),
@@ -284,9 +308,6 @@ impl<'a> Walk<'a> {
     fn finish(mut self, end: Duration) -> Recording {
         for worker in 0..self.workers.len() {
             self.end_turn(end, worker, Outcome::Running);
-            if let Some(since) = self.workers[worker].sleeps_since.take() {
-                self.note_worker(worker, since, Activity::Slept(end));
-            }
         }
         for note in self.open.into_values().flatten() {
             self.recording.notes[note].end = end;

@@ -25,7 +25,7 @@
 //!
 //! # What it costs
 //!
-//! Some twenty instructions an event, one or two of which fall on each switch; see the guide on [costs](crate::guide::costs). It is
+//! Some thirty instructions an event, one of which falls on each turn of a fiber; see the guide on [costs](crate::guide::costs). It is
 //! off by default.
 
 #![expect(unsafe_code, reason = "follows the addresses of spawn sites")]
@@ -48,7 +48,7 @@ pub use model::{Activity, Fiber, Note, Outcome, Transfer, Turn, Waker, Wakeup, W
 pub use recorder::Recorder;
 pub(crate) use trigger::record_panic;
 
-use crate::scheduler::{self, Decoded, Kind, Shared};
+use crate::scheduler::{self, Decoded, Kind, Shared, WorkerRecorder};
 use decode::{Texts, Track};
 
 /// What a runtime's workers did in the time before it was made.
@@ -70,6 +70,8 @@ pub struct Recording {
 impl Recording {
     pub(crate) fn of(shared: &Shared) -> Option<Self> {
         let recorder = shared.recorder.get()?;
+        let first = recorder.ticks.first();
+        let decoded = |event| Decoded::of(event, first);
         let tracks: Vec<_> = shared
             .workers
             .iter()
@@ -77,7 +79,8 @@ impl Recording {
                 let (_, events) =
                     worker.recorder().map(|recorder| recorder.ring.snapshot()).unwrap_or_default();
                 let current = worker.current().map_or(0, |fiber| fiber.addr().get() as u64);
-                Track { events: events.into_iter().filter_map(Decoded::of).collect(), current }
+                let began = worker.recorder().map_or(0, WorkerRecorder::began);
+                Track { events: events.into_iter().filter_map(decoded).collect(), current, began }
             })
             .collect();
         let scale = recorder.ticks.scale();
@@ -106,7 +109,7 @@ impl Recording {
         &self.wakeups
     }
 
-    /// The bytes that were read and written, in order of time.
+    /// The bytes that were read and written in each turn, in order of time.
     pub fn transfers(&self) -> &[Transfer] {
         &self.transfers
     }

@@ -78,17 +78,17 @@ pub enum Waker {
     Thread,
 }
 
-/// Bytes that a fiber has read or written with one call.
+/// Bytes that a fiber has read or written in one turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transfer {
-    /// When the call returned.
+    /// When the turn ended.
     pub at: Duration,
     /// The index of the fiber.
     pub fiber: usize,
     /// Whether the bytes were read; else they were written.
     pub is_read: bool,
-    /// How many bytes.
+    /// How many bytes; of more than 4 GiB the rest.
     pub bytes: u64,
 }
 
@@ -111,9 +111,9 @@ pub struct Note {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
-    /// It slept until this time.
+    /// It slept until this time, some 200 us or more; shorter sleeps are not kept.
     Slept(Duration),
-    /// The kernel had so many events for it.
+    /// The kernel had events for so many fibers that waited.
     Polled(u64),
     /// It took so many fibers from the worker with the other number.
     Stole(u64, usize),

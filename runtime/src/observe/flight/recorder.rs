@@ -23,18 +23,18 @@ pub struct Recorder {
 
 impl Default for Recorder {
     fn default() -> Self {
-        Self { events: 1 << 16, directory: None, on_stall: false, on_panic: false, on_deadline: false }
+        Self { events: 1 << 15, directory: None, on_stall: false, on_panic: false, on_deadline: false }
     }
 }
 
 impl Recorder {
-    /// A recorder that keeps 65,536 events a worker, and writes no file.
+    /// A recorder that keeps 32,768 events a worker, and writes no file.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets how many events are kept of each worker; rounded up to a power of two. An event takes 16 bytes. A switch is one event or
-    /// two, a start three. Default: 65,536, which are 1 MiB a worker.
+    /// Sets how many events are kept of each worker; rounded up to a power of two. An event takes 32 bytes. A turn is
+    /// one event, and so are a spawn, a start, and a wake-up by another fiber. Default: 32,768, which are 1 MiB a worker.
     pub fn events(mut self, events: usize) -> Self {
         self.events = events;
         self

@@ -8,7 +8,6 @@ use super::life::this_worker;
 use crate::cell::{Flags, Header};
 use crate::scheduler::here::come_home;
 use crate::scheduler::hooks::call_around;
-use crate::scheduler::recording::Kind;
 
 /// Calls `live` with the runtime's hook around it.
 #[inline]
@@ -31,6 +30,6 @@ fn run_slow(fiber: &Header, live: impl FnOnce()) {
         live();
     }
     if is_recorded {
-        come_home(this_worker()).record_fiber(Kind::End, fiber);
+        come_home(this_worker()).record_end(fiber);
     }
 }

@@ -233,11 +233,13 @@ impl Worker {
             // The fiber comes too late to be cancelled with the others, and will not run its closure.
             fiber.request_cancellation();
         }
-        if self.shared().hooks.are_there() {
-            fiber.set_flag(Flags::HOOKED);
-        }
-        if self.recorder().is_some() {
+        let recorder = self.recorder();
+        if recorder.is_some() {
             fiber.set_flag(Flags::RECORDED);
+        }
+        // Without a counter the fast path of a suspension cannot take the time.
+        if self.shared().hooks.are_there() || recorder.is_some_and(|recorder| !recorder.has_counter()) {
+            fiber.set_flag(Flags::HOOKED);
         }
     }
 

@@ -245,10 +245,12 @@ impl Worker {
         self.coarse_now.get()
     }
 
-    /// Reads the clock for [`coarse_now`](Self::coarse_now).
+    /// Reads the clock for [`coarse_now`](Self::coarse_now), and returns what it says.
     #[inline(always)]
-    pub(super) fn set_coarse_now(&self) {
-        self.coarse_now.set(CoarseTime::at(clock::ticks()));
+    pub(super) fn set_coarse_now(&self) -> u64 {
+        let ticks = clock::ticks();
+        self.coarse_now.set(CoarseTime::at(ticks));
+        ticks
     }
 
     pub(crate) fn shared(&self) -> &Shared {

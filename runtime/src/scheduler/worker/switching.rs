@@ -73,7 +73,7 @@ impl Worker {
             }
         };
         if me.has(Flags::RECORDED) {
-            self.record_park(me);
+            self.record_park_slow(me);
         }
         if !me.has(Flags::HOOKED) {
             return suspend(self);
@@ -263,8 +263,8 @@ impl Worker {
         self.set_current(Some(fiber));
         // SAFETY: `fiber` is about to run here, so it is alive.
         let header = unsafe { fiber.as_ref() };
-        if header.has(Flags::SAMPLED_OR_RECORDED) {
-            self.note_run(header);
+        if header.has(Flags::SAMPLED) {
+            self.end_sample(header);
         }
         let thread_pointer = header.thread_pointer();
         // SAFETY: the caller's promise. The cell is written before control leaves, and read only by fibers that run afterwards.

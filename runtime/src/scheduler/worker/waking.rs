@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 use super::{Stealable, Worker};
 use crate::cell::{Flags, Header, LiveList, Wakeup};
 use crate::scheduler::counters::{Counters, PERIOD};
-use crate::scheduler::recording::{Cause, Kind, WorkerRecorder};
+use crate::scheduler::event::Cause;
+use crate::scheduler::recording::WorkerRecorder;
 use crate::scheduler::wake;
 
 impl Worker {
@@ -62,6 +63,7 @@ impl Worker {
     }
 
     /// [`queue`](Self::queue) for a fiber that roams or is recorded.
+    #[inline(never)]
     pub(super) fn queue_slow(&self, fiber: NonNull<Header>) {
         // SAFETY: as in `queue`.
         let header = unsafe { fiber.as_ref() };
@@ -69,14 +71,20 @@ impl Worker {
             self.record_wake(header);
         }
         if header.has(Flags::ROAMING) && header.is_started() && !header.has(Flags::PINNED) {
-            self.take_timer_of(header);
-            // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
-            header.end_waiting();
-            self.deque.push(Stealable(fiber));
-        } else {
-            // SAFETY: as in `queue`.
-            unsafe { self.ready.push_back(fiber) };
+            return self.queue_roaming(fiber);
         }
+        // SAFETY: as in `queue`.
+        unsafe { self.ready.push_back(fiber) };
+    }
+
+    #[inline(never)]
+    fn queue_roaming(&self, fiber: NonNull<Header>) {
+        // SAFETY: as in `queue`.
+        let header = unsafe { fiber.as_ref() };
+        self.take_timer_of(header);
+        // From here on other workers may run the fiber, so a canceller must not touch its waiter any more.
+        header.end_waiting();
+        self.deque.push(Stealable(fiber));
     }
 
     /// Measures how long it takes until the fiber, which has been woken, runs.
@@ -95,17 +103,6 @@ impl Worker {
     pub(super) fn end_sample(&self, fiber: &Header) {
         fiber.unset_flag(Flags::SAMPLED);
         self.remote.counters.end_sample(self.shared().now_ns());
-    }
-
-    /// Notes that the hub is about to run the fiber.
-    #[inline(never)]
-    pub(super) fn note_run(&self, fiber: &Header) {
-        if fiber.has(Flags::SAMPLED) {
-            self.end_sample(fiber);
-        }
-        if fiber.has(Flags::RECORDED) {
-            self.record_fiber(Kind::Run, fiber);
-        }
     }
 
     /// Notes that the calling fiber has picked itself: it goes on without a switch.
@@ -141,6 +138,11 @@ impl Worker {
     pub(in crate::scheduler) fn set_recorder(&self, recorder: Box<WorkerRecorder>) {
         let is_first = self.recorder.set(recorder).is_ok();
         debug_assert!(is_first, "a worker has one recorder");
+    }
+
+    /// Whether there is something in its inbox. From any thread.
+    pub(crate) fn has_items(&self) -> bool {
+        self.remote.inbox.has_items()
     }
 
     /// Whether the worker sleeps. From any thread.
