@@ -2,9 +2,11 @@
 //! their neighbours. Each sample in a process of its own, variants alternating, medians.
 //!
 //! `cargo run --release -p abaca-benches --features own-tls --bin bars` prints the table; without the feature there are only
-//! plain fibers. `own_tls` is the group of what own storage costs, `blocked` that of what blocks a thread.
+//! plain fibers. `own_tls` is the group of what own storage costs, `connection` that of a lone connection, whose worker sleeps
+//! between two requests, `blocked` that of what blocks a thread.
 
 mod blocked;
+mod connection;
 mod cost;
 mod table;
 mod variant;
@@ -64,6 +66,8 @@ enum Bar {
     AtMost(f64),
     /// At most this more than without.
     AtMostMore(f64),
+    /// As large as it is.
+    Any,
 }
 
 /// Every measurement, in the order of the table.
@@ -88,6 +92,13 @@ const ALL: &[Measurement] = &[
         figures: &[("bytes", Bar::AtMost(8_900.0))],
         variants: variant::OWN,
         sample: cost::parked,
+    },
+    Measurement {
+        group: "connection",
+        name: "one, there and back, two workers",
+        figures: &[("p50 us", Bar::Any), ("p99 us", Bar::Any)],
+        variants: variant::OWN,
+        sample: connection::there_and_back,
     },
     Measurement {
         group: "blocked",

@@ -36,7 +36,9 @@ impl Cell {
 
 /// The table.
 pub(crate) fn text(cells: &[Cell], rounds: u16) -> String {
-    let mut text = format!("Medians of {rounds} rounds, variants alternating, one worker.\n\n");
+    let mut text = format!(
+        "Medians of {rounds} rounds, variants alternating; one worker where it does not say two.\n\n"
+    );
     text.push_str(
         "| group | measurement | variant | median | least to greatest | to fibers | bar of own storage |\n",
     );
@@ -73,6 +75,7 @@ fn row(text: &mut String, cells: &[Cell], cell: &Cell, name: &str, bar: Bar) {
 fn verdict(variant: Variant, median: f64, plain: Option<f64>, bar: Bar) -> String {
     let (most, bar) = match bar {
         Bar::AtMost(most) => (Some(most), format!("at most {most}")),
+        Bar::Any => (None, "-".to_owned()),
         Bar::AtMostMore(more) => (plain.map(|plain| plain + more), format!("at most {more} more")),
     };
     match most {

@@ -45,7 +45,12 @@ impl Variant {
 
     /// A runtime with one worker, in this mode. `None` for those that are not abaca's.
     pub(crate) fn runtime(self) -> Option<Runtime> {
-        let builder = Runtime::builder().workers(1);
+        self.runtime_of(1)
+    }
+
+    /// The same with so many workers.
+    pub(crate) fn runtime_of(self, workers: usize) -> Option<Runtime> {
+        let builder = Runtime::builder().workers(workers);
         let builder = match self {
             Self::Plain => builder,
             #[cfg(feature = "own-tls")]

@@ -19,6 +19,9 @@ pub mod what_blocks {}
 #[doc = include_str!("../guide/transparent.md")]
 pub mod transparent {}
 
+#[doc = include_str!("../guide/compatibility.md")]
+pub mod compatibility {}
+
 #[doc = include_str!("../guide/cancellation.md")]
 pub mod cancellation {}
 

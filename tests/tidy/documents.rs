@@ -124,6 +124,33 @@ fn paths_in_documents_exist() {
     assert_none(&wrong, "the file has moved; say where it is now:");
 }
 
+/// The bodies of fenced blocks whose info strings have this word.
+fn blocks<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
+    let block =
+        |part: &'a str| part.split_once('\n').filter(|(info, _)| info.split(',').any(|it| it == word));
+    text.split("```").skip(1).step_by(2).filter_map(block).map(|(_, body)| body).collect()
+}
+
+/// abaca cannot depend on abaca-transparent, which has the README's programs among its tests.
+#[test]
+fn programs_that_their_own_crate_cannot_compile_are_in_the_readme() {
+    assert_eq!(blocks("a\n```ignore\nb\n```\n```c\nd\n```\n", "ignore"), ["b\n"]);
+    let readme = read("README.md");
+    let tested = read("runtime/transparent/src/lib.rs");
+    assert!(tested.contains("#[cfg(doctest)]\n#[doc = include_str!(\"../../../README.md\")]"));
+    let mut wrong = Vec::new();
+    for file in files("").iter().filter(|file| file.path.ends_with(".md")) {
+        let is_guide = file.path.starts_with("runtime/guide/");
+        let untested = blocks(&file.text, "ignore").into_iter();
+        wrong.extend(
+            untested
+                .filter(|block| !is_guide || !blocks(&readme, "rust").contains(block))
+                .map(|block| format!("{}: {block}", file.path)),
+        );
+    }
+    assert_none(&wrong, "a program that nobody compiles is wrong sooner or later:");
+}
+
 #[test]
 fn a_newcomer_finds_the_two_commands_and_ci_runs_them() {
     let readme = read("README.md");

@@ -5,6 +5,7 @@ use abaca_tests as _;
 
 mod documents;
 mod layers;
+mod matrix;
 mod sources;
 mod words;
 

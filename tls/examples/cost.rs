@@ -50,6 +50,7 @@ fn main() {
     };
     let (major, minor) = support.glibc_version();
     println!("glibc {major}.{minor}, {} bytes of each stack; ns: least, median", support.block_bytes());
+    println!("blocks are made by threads: {:?}", support.by_thread());
     let carrier = Carrier::of_this_thread().expect("there are blocks");
     let mut memory = vec![0_u128; 64 * 1024 / 16];
     let lowest: *mut u8 = memory.as_mut_ptr().cast();

@@ -46,6 +46,8 @@ pub(crate) struct Unborn {
     pub(crate) pointer: ThreadPointer,
     /// Where its registers are saved: the lowest address of what must stay.
     pub(crate) stack: usize,
+    /// What it was called with: an address on its creator's stack.
+    pub(crate) argument: usize,
 }
 
 /// The least size of a stack that libc takes. A smaller one is declared to be larger: libc does not use its lower part. It depends
@@ -104,7 +106,8 @@ pub(crate) unsafe fn make(glibc: &Glibc, lowest: *mut u8, size: usize, tid: u32)
                 null_mut::<c_void>(),
             );
         }
-        Ok(Unborn { pointer: ThreadPointer::from_address((*birth).pointer), stack: (*birth).stack })
+        let pointer = ThreadPointer::from_address((*birth).pointer);
+        Ok(Unborn { pointer, stack: (*birth).stack, argument: birth.addr() })
     }
 }
 
@@ -156,12 +159,12 @@ fn check(code: i32) -> io::Result<()> {
 }
 
 /// While it lives, the calling thread gets no signals.
-struct SignalsBlocked {
+pub(crate) struct SignalsBlocked {
     before: libc::sigset_t,
 }
 
 impl SignalsBlocked {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut all = MaybeUninit::uninit();
         let mut before = MaybeUninit::uninit();
         // SAFETY: both sets are writable; the functions fill them.

@@ -5,15 +5,18 @@ use std::io;
 
 use crate::birth::{self, Unborn};
 use crate::glibc::Glibc;
+use crate::keys;
+use crate::mould::refuse_rseq;
 use crate::pointer::ThreadPointer;
+use crate::replica::Replica;
 use crate::setxid;
-use crate::support::{known, support};
+use crate::support::{Support, known, support};
 use crate::tid;
 
 /// The thread-local storage of the fibers of one stack, at the top of that stack: to libc, a thread that runs.
 ///
-/// It is made once for a stack and stays with it: fibers that follow one another [reset](crate::reset()) it. Making one costs some
-/// 25 microseconds, and so does its end.
+/// It is made once for a stack and stays with it: fibers that follow one another [reset](crate::reset()) it. Making one and ending it
+/// costs some 0.6 microseconds; where it is [made by a thread](crate::Support::by_thread), 18.
 ///
 /// ```text
 /// highest address +-----------------------------+
@@ -21,7 +24,7 @@ use crate::tid;
 ///                 | a thread, below it the      | the variables.
 ///                 | thread-local variables      |
 ///                 +-----------------------------+
-///                 | frames of libc's thread,    | with which it will end; kept elsewhere if the block and
+///                 | frames of libc's thread,    | if one has made it; kept elsewhere if the block and
 ///   frames_end -> +-----------------------------+ frames of fibers can share a page
 ///                 | frames of fibers            |
 /// lowest address  +-----------------------------+
@@ -33,6 +36,15 @@ use crate::tid;
 /// Dropping it ends the block. See the [crate] for an example.
 #[derive(Debug)]
 pub struct Block {
+    pointer: ThreadPointer,
+    frames_end: usize,
+    /// None if it was made without a thread.
+    by_thread: Option<Box<ByThread>>,
+}
+
+/// A block that a thread has made, with which that will end.
+#[derive(Debug)]
+struct ByThread {
     unborn: Unborn,
     /// The frames of libc's thread, if they are not on the stack.
     frames: Option<Frames>,
@@ -46,7 +58,7 @@ unsafe impl Sync for Block {}
 impl Block {
     /// Makes a block at the top of the memory of `size` bytes from `lowest`.
     ///
-    /// The thread that makes it has all signals blocked. It is gone when this returns.
+    /// If a thread makes it, that has all signals blocked, and is gone when this returns.
     ///
     /// # Errors
     ///
@@ -69,52 +81,83 @@ impl Block {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         // SAFETY: the caller's promise.
-        unsafe { Self::make(support.glibc(), lowest, size) }
+        match support.replica() {
+            Ok(replica) => unsafe { Self::without_thread(replica, lowest, size) },
+            Err(_) => unsafe { Self::by_thread(support.glibc(), lowest, size) },
+        }
     }
 
     /// # Safety
     ///
     /// As for [`new`](Self::new).
-    pub(crate) unsafe fn make(glibc: &Glibc, lowest: *mut u8, size: usize) -> io::Result<Self> {
-        let tid = tid::take().ok_or_else(|| io::Error::from_raw_os_error(libc::EAGAIN))?;
+    pub(crate) unsafe fn without_thread(replica: &Replica, lowest: *mut u8, size: usize) -> io::Result<Self> {
+        let tid = take_id()?;
+        // SAFETY: the caller's promise.
+        let pointer = unsafe { replica.make(lowest, size, tid) }.inspect_err(|_| tid::give(tid))?;
+        Ok(Self::of_replica(replica, pointer))
+    }
+
+    /// The block that a replica has made.
+    pub(crate) fn of_replica(replica: &Replica, pointer: ThreadPointer) -> Self {
+        // The first address of the block: there are no frames of a thread below it.
+        let frames_end = pointer.at::<u8>(replica.lowest()).addr() & !15;
+        Self { pointer, frames_end, by_thread: None }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`new`](Self::new).
+    pub(crate) unsafe fn by_thread(glibc: &Glibc, lowest: *mut u8, size: usize) -> io::Result<Self> {
+        let tid = take_id()?;
         // SAFETY: the caller's promise.
         let unborn = unsafe { birth::make(glibc, lowest, size, tid) }.inspect_err(|_| tid::give(tid))?;
         if let Some(offset) = glibc.rseq {
-            // The kernel writes the number of the processor for its own thread only. So libc has to ask for it.
-            // SAFETY: the beginning of `struct rseq` in the block. The kernel's thread is gone.
-            unsafe { unborn.pointer.at::<[u32; 2]>(offset).write([0, RSEQ_REGISTRATION_FAILED]) };
+            // SAFETY: the kernel's thread is gone.
+            unsafe { refuse_rseq(unborn.pointer, offset) };
         }
         setxid::wrap();
         // SAFETY: the caller's promise.
         let frames = unsafe { Frames::take(glibc, unborn, lowest, lowest.wrapping_add(size)) };
-        Ok(Self { unborn, frames })
+        let kept = frames.as_ref().map_or(0, |frames| frames.0.len());
+        Ok(Self {
+            pointer: unborn.pointer,
+            frames_end: (unborn.stack + kept) & !15,
+            by_thread: Some(Box::new(ByThread { unborn, frames })),
+        })
     }
 
     /// The thread pointer of the code that runs with this block.
     #[inline(always)]
     pub fn pointer(&self) -> ThreadPointer {
-        self.unborn.pointer
+        self.pointer
     }
 
     /// The end of the memory that frames of fibers may use: the highest address that a fiber's stack may begin at. A multiple of 16.
     #[inline(always)]
     pub fn frames_end(&self) -> *mut u8 {
-        let kept =
-            self.frames.as_ref().map_or(self.unborn.stack, |frames| self.unborn.stack + frames.0.len());
-        core::ptr::with_exposed_provenance_mut(kept & !15)
+        core::ptr::with_exposed_provenance_mut(self.frames_end)
     }
 
-    /// Ends the block at once, without its own kernel thread. For the trial alone.
-    pub(crate) fn end_with(self, glibc: &Glibc, cleared: isize) {
-        let block = core::mem::ManuallyDrop::new(self);
+    /// Address on its creator's stack with which the thread was called that has made the block.
+    pub(crate) fn argument(&self) -> Option<usize> {
+        self.by_thread.as_ref().map(|thread| thread.unborn.argument)
+    }
+
+    /// Ends the block before [`support()`] has returned.
+    pub(crate) fn end_with(self, support: &Support) {
+        let mut block = core::mem::ManuallyDrop::new(self);
         // SAFETY: the block is not used any more.
-        unsafe { end(glibc, cleared, &block) };
+        unsafe { end(support, &mut block) };
     }
 }
 
+fn take_id() -> io::Result<u32> {
+    tid::take().ok_or_else(|| io::Error::from_raw_os_error(libc::EAGAIN))
+}
+
 impl Drop for Block {
-    /// Ends the block: libc ends its thread, which takes a kernel thread of some 25 microseconds. If none can be made, libc is told
-    /// that it was.
+    /// Ends the block. If a thread has made it, or there is something left in it that only libc can free, this takes a kernel thread
+    /// of some 10 microseconds. If none can be made, libc is told that it was, or a few hundred bytes are lost.
     ///
     /// The stack's memory may be unmapped afterwards. Nobody may have the block installed. Values of thread-local variables that
     /// were not [finished](crate::finish()) are, on that thread.
@@ -127,23 +170,32 @@ impl Drop for Block {
             for &offset in support.malloc_words().iter().chain([&support.seen().carrier]) {
                 self.pointer().at::<usize>(offset).write(new.at::<usize>(offset).read());
             }
-            end(support.glibc(), support.seen().cleared, self);
+            end(support, self);
         }
     }
 }
 
 /// # Safety
 ///
-/// As for [`birth::end`].
-unsafe fn end(glibc: &Glibc, cleared: isize, block: &Block) {
+/// As for [`birth::end`], and [`Replica::end`].
+unsafe fn end(support: &Support, block: &mut Block) {
+    let glibc = support.glibc();
     // SAFETY: libc's record; nothing of a fiber is on the stack any more; the caller's promise.
     unsafe {
-        let tid = block.pointer().at::<u32>(glibc.tid).read();
-        if let Some(frames) = &block.frames {
-            frames.put_back(block.unborn);
+        let tid = block.pointer.at::<u32>(glibc.tid);
+        let mut last = tid.read();
+        if let Some(thread) = block.by_thread.take() {
+            if let Some(frames) = &thread.frames {
+                frames.put_back(thread.unborn);
+            }
+            // A reset leaves tables of values of keys, without values. libc looks for tables if there were any values.
+            keys::is_used(glibc, block.pointer).write(1);
+            birth::end(glibc, support.seen().cleared, thread.unborn);
+        } else if let Ok(replica) = support.replica() {
+            replica.end(support, block.pointer);
+            last = tid.read();
         }
-        birth::end(glibc, cleared, block.unborn);
-        tid::give(tid);
+        tid::give(last);
     }
 }
 
@@ -193,6 +245,3 @@ impl Frames {
 
 /// What libc's thread needs for its frames until it is gone, and the least that a fiber can run with.
 const LEAST_FRAMES: usize = 2048;
-
-/// `RSEQ_CPU_ID_REGISTRATION_FAILED` of the kernel's `rseq.h`: -2.
-const RSEQ_REGISTRATION_FAILED: u32 = (-2_i32).cast_unsigned();

@@ -196,10 +196,10 @@ unsafe fn run_on(call: *mut (), carrier: ThreadPointer, run: unsafe fn(*mut ()))
     // SAFETY: this function uses no thread-local variable, and neither it nor `run`, which does not unwind, is inlined. Each of the
     // blocks is copied from before it is left, and copied to before it is used.
     unsafe {
-        hand_over(own, carrier);
+        hand_over(known(), own, carrier);
         set_thread_pointer(carrier);
         core::hint::black_box(run)(call);
-        hand_over(carrier, own);
+        hand_over(known(), carrier, own);
         set_thread_pointer(own);
     }
 }
@@ -209,10 +209,10 @@ unsafe fn run_on(call: *mut (), carrier: ThreadPointer, run: unsafe fn(*mut ()))
 /// # Safety
 ///
 /// The caller runs with one of the blocks, and the other is its fiber's or its carrier's.
-unsafe fn hand_over(from: ThreadPointer, to: ThreadPointer) {
+pub(crate) unsafe fn hand_over(support: &Support, from: ThreadPointer, to: ThreadPointer) {
     // SAFETY: the offsets are those of words within each thread's storage; the caller's promise.
     unsafe {
-        for &offset in known().malloc_words() {
+        for &offset in support.malloc_words() {
             to.at::<usize>(offset).write(from.at::<usize>(offset).read());
         }
         if keep::any() {

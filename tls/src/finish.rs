@@ -46,11 +46,13 @@ pub(crate) unsafe fn finish_with(support: &Support) {
     }
 }
 
+/// Whether any destructors are left.
+///
 /// # Safety
 ///
-/// `block` is the calling code's.
+/// `block` is the calling code's, or nobody's.
 #[inline(always)]
-unsafe fn has_destructors(support: &Support, block: ThreadPointer) -> bool {
+pub(crate) unsafe fn has_destructors(support: &Support, block: ThreadPointer) -> bool {
     // SAFETY: the caller's promise.
     unsafe { modules::word(block, support.destructors()) != 0 || keys::any(support.glibc(), block) }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Glibc {
     pub(crate) cancelling: isize,
     /// The table of the values of pthread keys: 32 pointers. The flag that any was set follows it: a byte.
     pub(crate) specific: isize,
+    /// The entry of the list of all threads: two pointers. None if it is not known.
+    pub(crate) list: Option<isize>,
     /// Where the block begins, below which there were frames of libc's thread. None if it is not known.
     pub(crate) lowest: Option<isize>,
     /// Where the kernel publishes the number of the processor, if it was asked to.
@@ -65,7 +67,7 @@ pub(crate) struct ResolverState {
 pub(crate) const SETXID_BIT: u32 = 0x40;
 
 /// The address of a symbol, wherever it is.
-fn find(name: &'static CStr) -> Result<*mut c_void, Unsupported> {
+pub(crate) fn find(name: &'static CStr) -> Result<*mut c_void, Unsupported> {
     // SAFETY: the name is a C string.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     let name = name.to_str().expect("names are ASCII");
@@ -86,6 +88,19 @@ fn field(name: &'static CStr, bits: u32) -> Result<isize, Unsupported> {
     } else {
         Err(Unsupported::Trial("a field of `struct pthread` has another size"))
     }
+}
+
+/// The size and the alignment of a block, libc's record included.
+pub(crate) fn static_storage() -> Option<(usize, usize)> {
+    let function = find(c"_dl_get_tls_static_info").ok()?;
+    let (mut bytes, mut align) = (0_usize, 0_usize);
+    // SAFETY: a function of the loader's with this signature, which sanitizers use as well.
+    unsafe {
+        let function =
+            core::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut usize, *mut usize)>(function);
+        function(&raw mut bytes, &raw mut align);
+    }
+    Some((bytes, align))
 }
 
 impl Glibc {
@@ -114,6 +129,7 @@ impl Glibc {
                 tid: thread + field(c"_thread_db_pthread_tid", 32)?,
                 cancelling: thread + field(c"_thread_db_pthread_cancelhandling", 32)?,
                 specific: thread + field(c"_thread_db_pthread_specific", table)?,
+                list: field(c"_thread_db_pthread_list", 2 * usize::BITS).ok().map(|offset| thread + offset),
                 lowest: Self::lowest(thread, record_bytes),
                 rseq,
                 keys: find(c"__pthread_keys")?.cast(),
@@ -153,14 +169,7 @@ impl Glibc {
         if !cfg!(target_arch = "x86_64") {
             return Some(thread);
         }
-        let function = find(c"_dl_get_tls_static_info").ok()?;
-        let (mut bytes, mut align) = (0_usize, 0_usize);
-        // SAFETY: a function of the loader's with this signature, which sanitizers use as well.
-        unsafe {
-            let function =
-                core::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut usize, *mut usize)>(function);
-            function(&raw mut bytes, &raw mut align);
-        }
+        let (bytes, _) = static_storage()?;
         // The size is that of all, the record included.
         Some(thread + record_bytes.cast_signed() - bytes.cast_signed())
     }

@@ -21,8 +21,11 @@ struct Value {
     data: *mut c_void,
 }
 
+/// The size of a table.
+pub(crate) const TABLE_BYTES: isize = (TABLE * size_of::<Value>()).cast_signed();
+
 /// The byte that says whether any value was set.
-fn is_used(glibc: &Glibc, block: ThreadPointer) -> *mut u8 {
+pub(crate) fn is_used(glibc: &Glibc, block: ThreadPointer) -> *mut u8 {
     block.at(glibc.specific + (TABLE * size_of::<usize>()).cast_signed())
 }
 

@@ -20,10 +20,36 @@ unsafe extern "C" {
 
 /// `struct __locale_struct` of glibc's public headers.
 #[repr(C)]
-struct Locale {
+pub(crate) struct Locale {
     categories: [usize; 13],
     /// Tables of kinds, of lower case, of upper case.
     characters: [AtomicUsize; 3],
+}
+
+impl Locale {
+    /// The process's.
+    ///
+    /// # Safety
+    ///
+    /// `offset` is that of a thread's locale, and `new` a block that nobody has used.
+    #[inline(always)]
+    pub(crate) unsafe fn of_process<'a>(new: ThreadPointer, offset: isize) -> &'a Self {
+        // SAFETY: a new thread has the process's locale, which stays.
+        unsafe { &*core::ptr::with_exposed_provenance(modules::word(new, offset)) }
+    }
+
+    /// Makes the tables of characters the block's, as they are now. `offsets` are those of the addresses of the tables.
+    ///
+    /// # Safety
+    ///
+    /// The block is the caller's.
+    #[inline(always)]
+    pub(crate) unsafe fn give_characters(&self, block: ThreadPointer, offsets: [isize; 3]) {
+        for (table, offset) in self.characters.iter().zip(offsets) {
+            // SAFETY: words of libc's in the block.
+            unsafe { block.at::<usize>(offset).write(table.load(Ordering::Relaxed)) };
+        }
+    }
 }
 
 const PTHREAD_CANCEL_ENABLE: c_int = 0;
@@ -69,11 +95,7 @@ pub(crate) unsafe fn reset_with(support: &Support) {
         }
         plan.copy(block);
         // The copy has made the process's locale the thread's. Its tables of characters are those of now.
-        let locale: *const Locale =
-            core::ptr::with_exposed_provenance(modules::word(plan.template, seen.locale));
-        for (table, offset) in (*locale).characters.iter().zip(seen.characters) {
-            block.at::<usize>(offset).write(table.load(Ordering::Relaxed));
-        }
+        Locale::of_process(plan.template, seen.locale).give_characters(block, seen.characters);
         if loaded::any(support) {
             loaded::reset(support, block);
         }

@@ -1,6 +1,7 @@
 //! Whether this process can have blocks, and what was learned of its libc to make, end and reset them. It is found out once.
 #![expect(unsafe_code, reason = "maps memory for the template, and shares what is learned")]
 
+use core::mem::ManuallyDrop;
 use core::ops::Range;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -12,9 +13,12 @@ use crate::block::Block;
 use crate::glibc::{self, Glibc};
 use crate::loaded::{self, LastLibrary};
 use crate::modules::Segment;
+use crate::mould::{Model, ToldStack, image};
 use crate::observe::{Seen, observe};
 use crate::plan::{Parts, Plan};
 use crate::pointer::ThreadPointer;
+use crate::replica::{Replica, Sample};
+use crate::tid;
 use crate::trial;
 use crate::unsupported::Unsupported;
 
@@ -27,6 +31,7 @@ pub struct Support {
     last_library: LastLibrary,
     block_bytes: usize,
     plan: AtomicPtr<Plan>,
+    replica: Result<Replica, &'static str>,
     /// The template and another new block: what they have in common is the same in each.
     new_blocks: [ThreadPointer; 2],
 }
@@ -92,22 +97,35 @@ fn examine() -> Result<Support, Unsupported> {
         return Err(Unsupported::Trial("malloc has more words in a thread than are lent"));
     }
     let last_library = loaded::last_library()?;
-    let template = spare_block(&glibc, &seen)?;
-    let other = spare_block(&glibc, &seen)?;
+    let template = Spare::new(&glibc, &seen, 0)?;
+    // Its size is another, so that it is told apart from other numbers.
+    let other = Spare::new(&glibc, &seen, 1)?;
     let mut support = Support {
         block_bytes: 0,
         glibc,
         seen,
-        template: template.pointer(),
+        template: template.block.pointer(),
         last_library,
         plan: AtomicPtr::new(null_mut()),
-        new_blocks: [template.pointer(), other.pointer()],
+        replica: Err("it was not tried"),
+        new_blocks: [template.block.pointer(), other.block.pointer()],
     };
-    support.block_bytes = support.top_of(template.pointer()) - template.frames_end().addr();
     support.plan_anew(core::iter::empty())?;
-    trial::try_everything(&support, spare_block(&support.glibc, &support.seen)?)?;
-    // They stay as they are for ever.
-    core::mem::forget((template, other));
+    match support.learn([&template, &other]) {
+        Ok((replica, block)) => {
+            support.block_bytes = replica.block_bytes();
+            support.replica = Ok(replica);
+            if let Err(why) = trial::try_everything(&support, block) {
+                support.replica = Err(why);
+            }
+        }
+        Err(why) => support.replica = Err(why),
+    }
+    if support.replica.is_err() {
+        support.block_bytes = template.memory.end() - template.block.frames_end().addr();
+        let spare = Spare::new(&support.glibc, &support.seen, 0)?;
+        trial::try_everything(&support, ManuallyDrop::into_inner(spare.block)).map_err(Unsupported::Trial)?;
+    }
     Ok(support)
 }
 
@@ -116,21 +134,63 @@ fn has_sanitizer() -> bool {
     [c"__asan_init", c"__tsan_init", c"__msan_init", c"__hwasan_init"].into_iter().any(glibc::exists)
 }
 
-/// A block on memory of its own, which stays.
-fn spare_block(glibc: &Glibc, seen: &Seen) -> Result<Block, Unsupported> {
-    let storage: usize = seen.segments.iter().map(|segment| segment.bytes).sum();
-    let bytes = (128 * 1024 + 2 * storage).next_multiple_of(64 * 1024);
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-    let thread = |error: std::io::Error| Unsupported::Thread(error.raw_os_error().unwrap_or(libc::EAGAIN));
-    // SAFETY: new memory at an address of the kernel's choice, which nobody else has and which is never unmapped.
-    unsafe {
-        let lowest = libc::mmap(null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
-        if lowest == libc::MAP_FAILED {
-            return Err(thread(std::io::Error::last_os_error()));
+/// Memory that is never unmapped.
+#[derive(Clone, Copy)]
+struct Memory {
+    lowest: *mut u8,
+    bytes: usize,
+}
+
+/// So much more memory has each next spare block.
+const STEP: usize = 64 * 1024;
+
+impl Memory {
+    fn new(seen: &Seen, steps: usize) -> Result<Self, Unsupported> {
+        let storage: usize = seen.segments.iter().map(|segment| segment.bytes).sum();
+        let bytes = (2 * STEP + 2 * storage).next_multiple_of(STEP) + steps * STEP;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
+        // SAFETY: new memory at an address of the kernel's choice, which nobody else has.
+        unsafe {
+            let lowest = libc::mmap(null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+            if lowest == libc::MAP_FAILED {
+                return Err(refused(&std::io::Error::last_os_error()));
+            }
+            // A huge page would commit 2 MiB for the few kilobytes at the top.
+            libc::madvise(lowest, bytes, libc::MADV_NOHUGEPAGE);
+            Ok(Self { lowest: lowest.cast(), bytes })
         }
-        // A huge page would commit 2 MiB for the few kilobytes at the top.
-        libc::madvise(lowest, bytes, libc::MADV_NOHUGEPAGE);
-        Block::make(glibc, lowest.cast(), bytes).map_err(thread)
+    }
+
+    fn end(&self) -> usize {
+        self.lowest.addr() + self.bytes
+    }
+
+    fn block(&self, glibc: &Glibc) -> Result<Block, Unsupported> {
+        // SAFETY: the memory is used for one block after the other, and stays.
+        unsafe { Block::by_thread(glibc, self.lowest, self.bytes) }.map_err(|error| refused(&error))
+    }
+}
+
+fn refused(error: &std::io::Error) -> Unsupported {
+    Unsupported::Thread(error.raw_os_error().unwrap_or(libc::EAGAIN))
+}
+
+/// A block on memory of its own.
+struct Spare {
+    memory: Memory,
+    /// It stays, or [ends](Block::end_with): to drop it is for those who know what is supported.
+    block: ManuallyDrop<Block>,
+}
+
+impl Spare {
+    fn new(glibc: &Glibc, seen: &Seen, steps: usize) -> Result<Self, Unsupported> {
+        let memory = Memory::new(seen, steps)?;
+        Ok(Self { memory, block: ManuallyDrop::new(memory.block(glibc)?) })
+    }
+
+    fn model(&self) -> Option<Model> {
+        let stack = ToldStack::of(self.memory.lowest, self.memory.bytes);
+        Some(Model { pointer: self.block.pointer(), stack, argument: self.block.argument()? })
     }
 }
 
@@ -165,6 +225,49 @@ impl Support {
     /// The two numbers of glibc's version.
     pub fn glibc_version(&self) -> (u32, u32) {
         self.glibc.version
+    }
+
+    /// Why each block is made by a thread of its own, which takes some 10 microseconds, and as many for its end. None if blocks are
+    /// made and ended without one, in half a microsecond.
+    ///
+    /// They are on x86_64 with a glibc whose way of making threads is known, if a block that was made so is byte for byte as
+    /// a thread's. `ABACA_BLOCKS=thread` in the environment has all made by threads.
+    ///
+    /// ```
+    /// if let Ok(support) = abaca_tls::support() {
+    ///     println!("made by threads: {:?}", support.by_thread());
+    /// }
+    /// ```
+    pub fn by_thread(&self) -> Option<&'static str> {
+        self.replica.as_ref().err().copied()
+    }
+
+    pub(crate) fn replica(&self) -> Result<&Replica, &'static str> {
+        self.replica.as_ref().map_err(|why| *why)
+    }
+
+    /// Learns to make blocks without a thread. Returns a block that was made so.
+    fn learn(&self, [first, second]: [&Spare; 2]) -> Result<(Replica, Block), &'static str> {
+        if std::env::var_os("ABACA_BLOCKS").is_some_and(|how| how == "thread") {
+            return Err("ABACA_BLOCKS=thread in the environment");
+        }
+        let no_memory = "there is no memory, or no thread, to compare with";
+        let (Some(first), Some(second)) = (first.model(), second.model()) else { return Err(no_memory) };
+        let memory = Memory::new(&self.seen, 2).map_err(|_| no_memory)?;
+        // Stacks do not all end at the end of a page.
+        let memory = Memory { bytes: memory.bytes - 192, ..memory };
+        let block = memory.block(&self.glibc).map_err(|_| no_memory)?;
+        let pointer = block.pointer();
+        // SAFETY: the block is new.
+        let image = unsafe { image(&self.glibc, pointer) }.ok_or("it is not known where a block begins")?;
+        block.end_with(self);
+        let id = tid::take().ok_or(no_memory)?;
+        let sample = Sample { lowest: memory.lowest, bytes: memory.bytes, pointer, image, id };
+        // SAFETY: the models are never used nor ended, and the memory is the sample's alone.
+        let (replica, block) = unsafe { Replica::learn(&self.glibc, &self.seen, [first, second], &sample) }
+            .inspect_err(|_| tid::give(id))?;
+        let block = Block::of_replica(&replica, block);
+        Ok((replica, block))
     }
 
     pub(crate) fn glibc(&self) -> &Glibc {
@@ -243,11 +346,5 @@ impl Support {
         let first = self.seen.segments.iter().map(|segment| segment.offset).min().unwrap_or(0);
         let past = self.seen.segments.iter().map(Segment::end).max().unwrap_or(0);
         block.at::<u8>(first).addr()..block.at::<u8>(past).addr()
-    }
-
-    /// The end of the memory of a spare block.
-    fn top_of(&self, block: ThreadPointer) -> usize {
-        // They end at the end of a mapping: libc's record, or the variables, are directly below it.
-        self.range_of(block).end.max(block.address() + 1).next_multiple_of(4096)
     }
 }

@@ -13,7 +13,6 @@ use crate::observe::LC_ALL_MASK;
 use crate::pointer::{set_thread_pointer, thread_pointer};
 use crate::reset::reset_with;
 use crate::support::Support;
-use crate::unsupported::Unsupported;
 
 std::thread_local!(static NUMBER: Cell<usize> = const { Cell::new(7) });
 
@@ -33,11 +32,12 @@ unsafe extern "C" fn ended(argument: *mut c_void) {
 }
 
 /// Uses `block`, and ends it.
-pub(crate) fn try_everything(support: &Support, block: Block) -> Result<(), Unsupported> {
+pub(crate) fn try_everything(support: &Support, block: Block) -> Result<(), &'static str> {
     let mut key = 0;
     // SAFETY: the destructor takes any argument; the key is deleted below.
     if unsafe { libc::pthread_key_create(&raw mut key, Some(ended)) } != 0 {
-        return Err(Unsupported::Trial("there is no pthread key left"));
+        block.end_with(support);
+        return Err("there is no pthread key left");
     }
     let mut result = Ok(());
     let mut trial = Trial { support, key, result: &mut result };
@@ -57,8 +57,8 @@ pub(crate) fn try_everything(support: &Support, block: Block) -> Result<(), Unsu
             block.pointer().at::<usize>(offset).write(support.template().at::<usize>(offset).read());
         }
     }
-    block.end_with(support.glibc(), support.seen().cleared);
-    result.map_err(Unsupported::Trial)
+    block.end_with(support);
+    result
 }
 
 struct Trial<'a> {

@@ -6,6 +6,7 @@ mod fiber;
 use std::ffi::{CString, c_int, c_void};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use abaca_tls::Carrier;
 use fiber::{Fiber, has_blocks, in_child, in_fiber, is_child, suspend};
@@ -203,5 +204,77 @@ fn a_library_with_megabytes_of_variables_is_the_fibers() {
         fiber.run(&carrier);
         fiber.restart(body);
         fiber.run(&carrier);
+    });
+}
+
+/// Makes threads on stacks of their own, whose entries on libc's list are beside those of blocks, until `is_over`.
+fn make_threads(is_over: &AtomicBool) {
+    extern "C" fn nothing(_: *mut c_void) -> *mut c_void {
+        std::ptr::null_mut()
+    }
+    let mut stack = vec![0_u128; 8 * 1024];
+    while !is_over.load(Ordering::Relaxed) {
+        // SAFETY: the attributes are initialised, and the thread is over before its stack is used again.
+        unsafe {
+            let mut attributes = std::mem::zeroed();
+            let mut thread = std::mem::zeroed();
+            assert_eq!(libc::pthread_attr_init(&raw mut attributes), 0);
+            let bytes = stack.len() * size_of::<u128>();
+            assert_eq!(libc::pthread_attr_setstack(&raw mut attributes, stack.as_mut_ptr().cast(), bytes), 0);
+            let made =
+                libc::pthread_create(&raw mut thread, &raw const attributes, nothing, std::ptr::null_mut());
+            assert_eq!(made, 0);
+            assert_eq!(libc::pthread_join(thread, std::ptr::null_mut()), 0);
+            libc::pthread_attr_destroy(&raw mut attributes);
+        }
+    }
+}
+
+#[test]
+fn blocks_come_and_go_while_libc_walks_its_list_of_threads() {
+    alone("blocks_come_and_go_while_libc_walks_its_list_of_threads", || {
+        const NAME: &str = "walked";
+        let path = compile(NAME, "static __thread int value = 42;", &["-ftls-model=initial-exec"]);
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for seed in 1..3 {
+                let is_over = &is_over;
+                scope.spawn(move || {
+                    let carrier = Carrier::of_this_thread().expect("blocks");
+                    let mut fibers = std::collections::VecDeque::new();
+                    for round in 0_usize.. {
+                        if is_over.load(Ordering::Relaxed) && round > 500 {
+                            break;
+                        }
+                        fibers.push_back(Fiber::new(|| {
+                            let own = std::thread::current().id();
+                            suspend();
+                            assert_eq!(std::thread::current().id(), own);
+                        }));
+                        fibers.back_mut().expect("just made").resume(&carrier);
+                        // They end in another order than they were made in.
+                        if fibers.len() > 20 {
+                            let mut fiber = fibers.swap_remove_back(round * seed % 20).expect("so many");
+                            fiber.run(&carrier);
+                        }
+                    }
+                    fibers.iter_mut().for_each(|fiber| fiber.run(&carrier));
+                });
+            }
+            scope.spawn(|| make_threads(&is_over));
+            for _ in 0..200 {
+                // `dlopen` writes to each block, and `dlclose` and `setgid` look at each.
+                let library = Library::load(NAME, &path);
+                let (seen, carrier) = (std::sync::mpsc::channel(), Carrier::of_this_thread());
+                let sender = seen.0;
+                let mut fiber = Fiber::new(move || sender.send(library.get()).expect("it is received"));
+                fiber.run(&carrier.expect("blocks"));
+                assert_eq!(seen.1.recv(), Ok(42));
+                library.unload();
+                // SAFETY: has no preconditions.
+                assert_eq!(unsafe { libc::setgid(libc::getgid()) }, 0);
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
     });
 }

@@ -1,9 +1,11 @@
 //! A descriptor whose operations block the fiber: the one retry loop that all of them go through.
 
+#![expect(unsafe_code, reason = "a wait's node refers to its waiter")]
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,11 +15,11 @@ use super::closing;
 use super::mode::Mode;
 use super::settings::{NonblockingGuard, Settings};
 use super::waited::{GaveUp, Waited, wait_on_thread, would_block};
-use crate::cell::{Outcome, Reason, Waiter};
+use crate::cell::{Header, Outcome, Reason, Waiter};
 use crate::os::epoll;
 use crate::park::{self, Cost};
 use crate::poller::{Direction, Node, Snapshot, Source};
-use crate::scheduler;
+use crate::scheduler::{self, Worker};
 use crate::time;
 
 /// The pauses between two attempts where no event will come: the first, then twice as long each time, up to the longest.
@@ -235,18 +237,30 @@ impl<T: AsFd> Descriptor<T> {
     ) -> io::Result<R> {
         let inner = self.get();
         let mut seen = self.source.snapshot(direction);
-        if seen.is_exhausted() && !self.is_nonblocking() {
-            if let Some(gave_up) = self.wait_for_hint(direction, reason, seen, &mut deadline)? {
-                return self.try_once_more(gave_up, call);
-            }
-            seen = self.source.snapshot(direction);
-        }
+        // Where this worker's poller knows that the call would return `WouldBlock`, the wait comes first.
+        let mut waits = if seen.is_exhausted() && !self.is_nonblocking() { self.hinted() } else { None };
+        let is_hinted = waits.is_some();
+        let mut is_first = true;
         loop {
+            if let Some(waiting) = waits.take() {
+                // Operations write more often than they wait for it, so only the wait to read is part of this function.
+                let gave_up = if direction == Direction::Read {
+                    self.wait(waiting, direction, reason, seen, &mut deadline)?
+                } else {
+                    self.wait_outlined(waiting, direction, reason, seen, &mut deadline)?
+                };
+                if let Some(gave_up) = gave_up {
+                    if is_hinted && is_first {
+                        return self.try_once_more(gave_up, call);
+                    }
+                    return Err(gave_up.into_error());
+                }
+                is_first = false;
+                seen = self.source.snapshot(direction);
+            }
             match call(inner) {
                 Ok(result) => {
-                    if is_short(&result) {
-                        seen.mark_exhausted();
-                    }
+                    seen.note(is_short(&result));
                     park::spend(Cost::SystemCall);
                     return Ok(result);
                 }
@@ -255,11 +269,12 @@ impl<T: AsFd> Descriptor<T> {
                         park::spend(Cost::TryFailed);
                         return Err(error);
                     }
-                    if let Some(gave_up) = self.wait(direction, reason, seen, &mut deadline)? {
-                        return Err(gave_up.into_error());
-                    }
+                    is_first = false;
+                    waits = Some(here());
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    seen = self.source.snapshot(direction);
+                }
                 Err(error) => {
                     // A caller that repeats the call may get the same error at once: EMFILE of an accept, until a
                     // descriptor is closed.
@@ -267,25 +282,15 @@ impl<T: AsFd> Descriptor<T> {
                     return Err(error);
                 }
             }
-            seen = self.source.snapshot(direction);
         }
     }
 
-    /// Waits before the first call, since this worker's poller knows that it would return `WouldBlock`. If another worker's
-    /// poller watches the descriptor, returns at once: that worker may be busy, and what its poller knows may be old.
-    #[inline]
-    fn wait_for_hint(
-        &self,
-        direction: Direction,
-        reason: Reason,
-        seen: Snapshot<'_>,
-        deadline: &mut Option<Instant>,
-    ) -> io::Result<Option<GaveUp>> {
-        if self.source.is_polled_by(scheduler::is_current_poller) {
-            self.wait(direction, reason, seen, deadline)
-        } else {
-            Ok(None)
-        }
+    /// Who waits before the first call, since this worker's poller knows that it would return `WouldBlock`. `None` if another worker's
+    /// poller watches the descriptor: that worker may be busy, and what its poller knows may be old.
+    #[inline(always)]
+    fn hinted(&self) -> Option<Waiting> {
+        let Waiting::Fiber(worker, me) = here() else { return None };
+        self.source.is_polled_by(|poller| worker.polls_with(poller)).then_some(Waiting::Fiber(worker, me))
     }
 
     /// Makes the call that a hint had put off, after its wait has ended without an event. Bytes may have come all the same: the
@@ -315,7 +320,7 @@ impl<T: AsFd> Descriptor<T> {
     ) -> io::Result<()> {
         let seen = self.source.snapshot(direction);
         if seen.events() == told.load(Ordering::Relaxed)
-            && let Some(gave_up) = self.wait(direction, reason, seen, &mut None)?
+            && let Some(gave_up) = self.wait_outlined(here(), direction, reason, seen, &mut None)?
         {
             return Err(gave_up.into_error());
         }
@@ -359,24 +364,40 @@ impl<T: AsFd> Descriptor<T> {
     }
 
     /// Waits for an event after `seen`. Returns why, if it gave up. The operation's first wait sets the deadline.
-    #[inline(never)]
+    #[inline(always)]
     fn wait(
         &self,
+        waiting: Waiting,
         direction: Direction,
         reason: Reason,
         seen: Snapshot<'_>,
         deadline: &mut Option<Instant>,
     ) -> io::Result<Option<GaveUp>> {
-        match self.wait_with(Node::new, direction, reason, seen, deadline)? {
+        match self.wait_with(false, waiting, direction, reason, seen, deadline)? {
             Waited::Event(_) => Ok(None),
             Waited::GaveUp(gave_up) => Ok(Some(gave_up)),
         }
     }
 
-    /// [`wait`](Self::wait) with the kind of node that `node` makes.
+    /// [`wait`](Self::wait) in a frame of its own.
+    #[inline(never)]
+    fn wait_outlined(
+        &self,
+        waiting: Waiting,
+        direction: Direction,
+        reason: Reason,
+        seen: Snapshot<'_>,
+        deadline: &mut Option<Instant>,
+    ) -> io::Result<Option<GaveUp>> {
+        self.wait(waiting, direction, reason, seen, deadline)
+    }
+
+    /// [`wait`](Self::wait), in line or not.
+    #[inline(always)]
     pub(super) fn wait_with<'a>(
         &'a self,
-        node: fn(Waiter) -> Node,
+        is_in_line: bool,
+        waiting: Waiting,
         direction: Direction,
         reason: Reason,
         seen: Snapshot<'a>,
@@ -386,22 +407,41 @@ impl<T: AsFd> Descriptor<T> {
             *deadline = self.deadline(direction);
         }
         let fd = self.get().as_fd();
-        if !park::on_fiber() {
+        let Waiting::Fiber(worker, me) = waiting else {
             return wait_on_thread(fd, direction, *deadline).map(|()| Waited::Event(None));
-        }
+        };
         let number = fd.as_raw_fd() as usize;
-        let node = node(park::waiter().on(ptr::without_provenance(number)));
+        let waiter = Waiter::new(Some(me)).on(ptr::without_provenance(number));
+        // SAFETY: the waiter outlives the node, and neither moves.
+        let node = unsafe { Node::of(&waiter, is_in_line) };
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
         let Some(entry) = self.source.link(fd, direction, &node, seen, poller)? else {
             return Ok(Waited::Event(None));
         };
-        let gave_up = match park::wait(node.waiter(), reason, *deadline) {
+        let gave_up = match park::block_on(worker, me, &waiter, reason, *deadline) {
             Outcome::Notified => return Ok(Waited::Event(Some(entry))),
             Outcome::TimedOut => GaveUp::TimeIsUp,
             Outcome::Cancelled => GaveUp::Cancelled,
         };
         entry.unlink(&node);
         Ok(Waited::GaveUp(gave_up))
+    }
+}
+
+/// Who is about to wait.
+#[derive(Clone, Copy)]
+pub(super) enum Waiting {
+    /// A fiber, with the worker of [`scheduler::current_worker`].
+    Fiber(&'static Worker, NonNull<Header>),
+    Thread,
+}
+
+/// The caller, about to wait.
+#[inline(always)]
+pub(super) fn here() -> Waiting {
+    match scheduler::current_worker().and_then(|worker| Some((worker, scheduler::fiber_on(worker)?))) {
+        Some((worker, me)) => Waiting::Fiber(worker, me),
+        None => Waiting::Thread,
     }
 }
 

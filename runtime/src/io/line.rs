@@ -9,10 +9,11 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::Descriptor;
+use super::descriptor::here;
 use super::waited::Waited;
 use crate::cell::Reason;
 use crate::park::{self, Cost};
-use crate::poller::{Direction, Entry, Node};
+use crate::poller::{Direction, Entry};
 
 /// Wakes the next in line when it is dropped, however the call of the woken fiber ends.
 struct WakeNext<'a>(Entry<'a>);
@@ -62,7 +63,7 @@ impl<T: AsFd> Descriptor<T> {
                         park::spend(Cost::TryFailed);
                         return Err(error);
                     }
-                    match self.wait_with(Node::in_line, Direction::Read, reason, seen, &mut deadline)? {
+                    match self.wait_with(true, here(), Direction::Read, reason, seen, &mut deadline)? {
                         Waited::Event(entry) => wake_next = entry.map(WakeNext),
                         Waited::GaveUp(gave_up) => return Err(gave_up.into_error()),
                     }

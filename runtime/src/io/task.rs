@@ -11,12 +11,12 @@ use std::task::{Context, Poll};
 
 use super::{Descriptor, Kind};
 use crate::park::{self, Cost};
-use crate::poller::{Direction, Node, Snapshot};
+use crate::poller::{Direction, Snapshot, TaskNode};
 use crate::scheduler;
 
 /// A task's wait for one direction of a descriptor. The task calls [`Descriptor::unregister`] before it drops either.
 #[derive(Default)]
-pub(crate) struct Registration(Option<Arc<Node>>);
+pub(crate) struct Registration(Option<Arc<TaskNode>>);
 
 impl<T: AsFd> Descriptor<T> {
     /// Transfers bytes: `call` returns how many of `wanted` it moved. `Pending` if it would block; the task is woken when that
@@ -40,9 +40,7 @@ impl<T: AsFd> Descriptor<T> {
             let would_block = if may_call {
                 match call(self.get()) {
                     Ok(moved) => {
-                        if self.kind == Kind::Stream && moved < wanted && moved != 0 {
-                            seen.mark_exhausted();
-                        }
+                        seen.note(self.kind == Kind::Stream && moved < wanted && moved != 0);
                         park::spend(Cost::SystemCall);
                         return Poll::Ready(Ok(moved));
                     }
@@ -93,15 +91,15 @@ impl<T: AsFd> Descriptor<T> {
             let text = "a task waits for a descriptor only on a fiber: drive it with abaca's block_on there";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, text)));
         }
-        let node = Node::for_future(context);
+        let node = TaskNode::for_future(context);
         let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        match self.source.link(self.as_fd(), direction, &node, seen, poller) {
+        match self.source.link(self.as_fd(), direction, node.node(), seen, poller) {
             Ok(Some(_)) => {
                 registration.0 = Some(node);
                 Poll::Pending
             }
             result => {
-                node.release();
+                node.node().release();
                 Poll::Ready(result.map(drop))
             }
         }
@@ -110,7 +108,7 @@ impl<T: AsFd> Descriptor<T> {
     /// Takes the registration back. Only an event that is being reported right now may still wake the task.
     pub(crate) fn unregister(&self, direction: Direction, registration: &mut Registration) {
         if let Some(node) = registration.0.take() {
-            self.source.unlink(direction, &node);
+            self.source.unlink(direction, node.node());
         }
     }
 }

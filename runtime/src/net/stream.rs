@@ -294,6 +294,12 @@ impl Write for TcpStream {
         (&*self).write(bytes)
     }
 
+    /// Repeats [`write`](Self::write) until the kernel has all of `bytes`.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (&*self).write_all(bytes)
+    }
+
     /// [`write`](Self::write) of several slices, one after the other.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         (&*self).write_vectored(slices)
@@ -310,6 +316,17 @@ impl Write for &TcpStream {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.send(bytes.len(), |inner| socket::send(inner.as_fd(), bytes))
+    }
+
+    #[inline]
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write(bytes)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                sent => bytes = &bytes[sent..],
+            }
+        }
+        Ok(())
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -87,6 +87,17 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -
     Ok(length)
 }
 
+/// [`receive`] into memory that may be uninitialized. So many bytes of it are written.
+#[cfg(feature = "hyper")]
+pub(crate) fn receive_into(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [std::mem::MaybeUninit<u8>],
+    flags: RecvFlags,
+) -> io::Result<usize> {
+    let (_, length) = rustix::net::recv(fd, &mut *buffer, flags | RecvFlags::DONTWAIT)?;
+    Ok(length.min(buffer.len()))
+}
+
 /// Sends on a connected socket without blocking, whatever its mode, and without SIGPIPE if the connection is broken.
 pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)

@@ -45,6 +45,29 @@ pub(super) fn block(
     reason: Reason,
     deadline: Option<Instant>,
 ) -> Outcome {
+    block_as::<false>(current_worker().expect("a fiber runs on a worker"), me, waiter, reason, deadline)
+}
+
+/// Blocks the current fiber as [`wait`], within the caller's frame, given the [`current_worker`].
+#[inline(always)]
+pub(crate) fn block_on(
+    worker: &'static Worker,
+    me: NonNull<Header>,
+    waiter: &Waiter,
+    reason: Reason,
+    deadline: Option<Instant>,
+) -> Outcome {
+    block_as::<true>(worker, me, waiter, reason, deadline)
+}
+
+#[inline(always)]
+fn block_as<const IS_LARGE: bool>(
+    worker: &'static Worker,
+    me: NonNull<Header>,
+    waiter: &Waiter,
+    reason: Reason,
+    deadline: Option<Instant>,
+) -> Outcome {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     if std::thread::panicking() {
@@ -54,7 +77,7 @@ pub(super) fn block(
         let suspend = |until: Until<'_>| suspend_in_scopes(me, waiter, reason, until);
         return wait_in_scopes(&header.cancel_scopes, Some(header), waiter, deadline, suspend);
     }
-    suspend_in_wait(me, waiter, reason, deadline, true);
+    suspend_in_wait::<IS_LARGE>(&scheduler::come_home(worker), me, waiter, reason, deadline, true);
     waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
 
@@ -66,7 +89,8 @@ fn home() -> scheduler::Present {
 
 /// Suspends the current fiber until `waiter` is claimed. If `is_visible`, a cancellation may claim it.
 #[inline(always)]
-fn suspend_in_wait(
+fn suspend_in_wait<const IS_LARGE: bool>(
+    worker: &Worker,
     me: NonNull<Header>,
     waiter: &Waiter,
     reason: Reason,
@@ -75,11 +99,10 @@ fn suspend_in_wait(
 ) {
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
-    let worker = home();
     header.set_waiting(if is_visible { waiter } else { ptr::null() }, reason, worker.coarse_now());
     match deadline {
-        None => worker.suspend(me),
-        Some(at) => block_until(&worker, me, waiter, at),
+        None => worker.suspend_as::<IS_LARGE>(me),
+        Some(at) => block_until(worker, me, waiter, at),
     }
     header.end_waiting();
 }
@@ -87,7 +110,9 @@ fn suspend_in_wait(
 /// `suspend_in_wait` inside of cancel scopes.
 #[cold]
 fn suspend_in_scopes(me: NonNull<Header>, waiter: &Waiter, reason: Reason, until: Until<'_>) {
-    let Some(at) = until.bound else { return suspend_in_wait(me, waiter, reason, until.own, true) };
+    let Some(at) = until.bound else {
+        return suspend_in_wait::<false>(&home(), me, waiter, reason, until.own, true);
+    };
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let worker = home();
@@ -137,7 +162,8 @@ fn block_unwinding(
     // SAFETY: the caller is this fiber.
     let header = unsafe { me.as_ref() };
     let worker = home();
-    worker.suspend_unwinding(header, || suspend_in_wait(me, waiter, reason, deadline, false));
+    worker
+        .suspend_unwinding(header, || suspend_in_wait::<false>(&worker, me, waiter, reason, deadline, false));
     waiter.outcome().expect("only a claim makes a parked fiber ready")
 }
 

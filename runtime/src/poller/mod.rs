@@ -19,9 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub(crate) use node::Node;
+#[cfg_attr(not(feature = "hyper"), allow(unused_imports, reason = "the feature has the only tasks"))]
+pub(crate) use node::TaskNode;
 use registry::Registry;
-use slot::Event;
 pub(crate) use slot::{Direction, Entry, Snapshot};
+use slot::{Event, Slot};
 pub(crate) use source::{ReadNotifier, Source};
 
 use crate::cell::Wakeup;
@@ -54,6 +56,18 @@ pub(crate) struct Poller {
     events: Count,
     /// The process that polls. A forked copy of it must not change the epoll instance.
     generation: Generation,
+}
+
+/// Handles an event after which an operation may be short although there is more.
+#[cold]
+#[inline(never)]
+fn rare_event(slot: &Slot, bits: u32, wake: &mut impl FnMut(Wakeup)) {
+    let event_of = |ready: u32, hints_off: u32| match bits {
+        bits if bits & (hints_off | BROKEN) != 0 => Event::HintsOff,
+        bits if bits & ready != 0 => Event::Ready,
+        _ => Event::None,
+    };
+    slot.event([event_of(READABLE, READ_ENDED | URGENT), event_of(WRITABLE, 0)], wake);
 }
 
 /// A poller can itself be watched: it is readable while it has events.
@@ -115,12 +129,12 @@ impl Poller {
             }
             events += 1;
             let Some(slot) = self.registry.find(event.key) else { return };
-            let event_of = |ready: u32, hints_off: u32| match event.bits {
-                bits if bits & (hints_off | BROKEN) != 0 => Event::HintsOff,
-                bits if bits & ready != 0 => Event::Ready,
-                _ => Event::None,
-            };
-            slot.event([event_of(READABLE, READ_ENDED | URGENT), event_of(WRITABLE, 0)], &mut wake);
+            if event.bits & (READ_ENDED | URGENT | BROKEN) == 0 {
+                let ready = |bits: u32| if event.bits & bits != 0 { Event::Ready } else { Event::None };
+                slot.event([ready(READABLE), ready(WRITABLE)], &mut wake);
+            } else {
+                rare_event(slot, event.bits, &mut wake);
+            }
         });
         self.rounds.add(1);
         self.events.add(events);

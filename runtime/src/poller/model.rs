@@ -12,14 +12,13 @@ use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use loom::thread;
 
+use super::node::OwnNode;
 use super::slot::{Direction, Entry, Event, LinkResult, Slot};
-use crate::cell::Waiter;
-use crate::poller::Node;
 
 struct Model {
     slot: Slot,
     bytes: AtomicUsize,
-    nodes: [Node; 2],
+    nodes: [OwnNode; 2],
     /// Which consumers have parked; read only when all threads have ended.
     parked: [Plain; 2],
     /// Which consumers in line have gone on.
@@ -33,14 +32,14 @@ unsafe impl Sync for Model {}
 
 impl Model {
     fn new() -> Arc<Self> {
-        Self::with(Node::new)
+        Self::with(false)
     }
 
-    fn with(node: fn(Waiter) -> Node) -> Arc<Self> {
+    fn with(is_in_line: bool) -> Arc<Self> {
         Arc::new(Self {
             slot: Slot::new(),
             bytes: AtomicUsize::new(0),
-            nodes: [(); 2].map(|()| node(Waiter::new(None))),
+            nodes: [(); 2].map(|()| OwnNode::new(is_in_line)),
             parked: [Plain::new(0), Plain::new(0)],
             resumed: [Plain::new(0), Plain::new(0)],
         })
@@ -79,14 +78,12 @@ impl Model {
                 match self.read(wanted) {
                     0 => {}
                     count => {
-                        if count < wanted {
-                            snapshot.mark_exhausted();
-                        }
+                        snapshot.note(count < wanted);
                         return true;
                     }
                 }
             }
-            if self.slot.link(&self.nodes[me], snapshot, || false) == LinkResult::Linked {
+            if self.slot.link(Direction::Read, &self.nodes[me], snapshot, || false) == LinkResult::Linked {
                 self.parked[me].store(1, Relaxed);
                 return false;
             }
@@ -165,7 +162,9 @@ fn model_a_shutdown_wakes_all_waiters() {
             let (model, is_shut_down) = (Arc::clone(&model), Arc::clone(&is_shut_down));
             thread::spawn(move || {
                 let snapshot = model.slot.snapshot(Direction::Read);
-                model.slot.link(&model.nodes[0], snapshot, || is_shut_down.load(Acquire) == 1)
+                model
+                    .slot
+                    .link(Direction::Read, &model.nodes[0], snapshot, || is_shut_down.load(Acquire) == 1)
             })
         };
         is_shut_down.store(1, Release);
@@ -178,7 +177,7 @@ fn model_a_shutdown_wakes_all_waiters() {
 #[test]
 fn model_one_wakes_the_next_in_line_while_there_is_something() {
     loom::model(|| {
-        let model = Model::with(Node::in_line);
+        let model = Model::with(true);
         let consumers = {
             let model = Arc::clone(&model);
             thread::spawn(move || (0..2).for_each(|me| drop(model.consume(me, 1))))

@@ -6,9 +6,7 @@
 #![expect(unsafe_code, reason = "nodes are shared between threads")]
 
 use std::cell::Cell;
-use std::ptr;
-#[cfg(feature = "own-tls")]
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::Context;
 
@@ -19,7 +17,10 @@ use crate::queue::{Linked, Links};
 
 /// See the module's documentation.
 pub(crate) struct Node {
-    wait: Wait,
+    /// The waiter, which an event claims. It lives as long as the node: beside it on a fiber's stack, or in the task's.
+    waiter: NonNull<Waiter>,
+    /// Whether the waiter is a task's, which the node owns; see [`TaskNode`].
+    is_of_future: bool,
     /// Whether the node waits in line: of all such nodes an event wakes only one.
     pub(super) is_in_line: bool,
     /// The slot that the node is linked in; null if it is in none. Written under that slot's lock, so a thread that holds a
@@ -27,20 +28,17 @@ pub(crate) struct Node {
     slot: AtomicPtr<Slot>,
     /// Of the list, and from the claim to the wake-up of the chain of claimed nodes.
     links: Links<Node>,
-    /// The wake-up, between the claim and the delivery.
+    /// The wake-up, between the claim and the delivery, of a node that was not alone.
     pub(super) wakeup: Cell<Option<Wakeup>>,
-    /// Keeps a task's node alive while it is linked, and until its wake-up is delivered: unlike a fiber, the task may run
-    /// and drop the node in between.
-    pub(super) keep_alive: Cell<Option<Arc<Node>>>,
+    /// The reference that keeps a task's node alive while it is linked, and until its wake-up is delivered: unlike a fiber, the task may
+    /// run and drop the node in between. Null if there is none.
+    keep_alive: Cell<*const TaskNode>,
 }
 
-/// The waiter of a fiber or of an async task.
-enum Wait {
-    Fiber(Waiter),
-    /// A fiber's that waits for several descriptors.
-    #[cfg(feature = "own-tls")]
-    Shared(NonNull<Waiter>),
-    Task(FutureWaiter),
+/// A node of an async task.
+pub(crate) struct TaskNode {
+    task: FutureWaiter,
+    node: Node,
 }
 
 // SAFETY: the cells are used under the lock while the node is linked, from the claim on by the claimer alone, and otherwise
@@ -58,43 +56,29 @@ unsafe impl Linked for Node {
 }
 
 impl Node {
-    pub(crate) fn new(waiter: Waiter) -> Self {
-        Self::from_wait(Wait::Fiber(waiter))
-    }
-
-    /// A node that waits in line: an event wakes only the fiber in line that has waited longest. That fiber must wake the next,
-    /// by [`Entry::wake_next_in_line`](super::slot::Entry::wake_next_in_line).
-    pub(crate) fn in_line(waiter: Waiter) -> Self {
-        Self { is_in_line: true, ..Self::new(waiter) }
-    }
-
-    /// One of several nodes with the same waiter: the first event that claims it ends the wait.
+    /// A node of a fiber, in line or not. Of those in line an event wakes only the one that has waited longest, and its fiber must wake
+    /// the next, by [`Entry::wake_next_in_line`](super::slot::Entry::wake_next_in_line). If several nodes have the same waiter, the
+    /// first event that claims it ends the wait.
     ///
     /// # Safety
     ///
     /// The waiter outlives the node, and stays where it is.
-    #[cfg(feature = "own-tls")]
-    pub(crate) unsafe fn sharing(waiter: &Waiter) -> Self {
-        Self::from_wait(Wait::Shared(NonNull::from(waiter)))
+    #[inline(always)]
+    pub(crate) unsafe fn of(waiter: &Waiter, is_in_line: bool) -> Self {
+        Self::made(waiter, is_in_line, false)
     }
 
-    fn from_wait(wait: Wait) -> Self {
+    #[inline(always)]
+    fn made(waiter: &Waiter, is_in_line: bool, is_of_future: bool) -> Self {
         Self {
-            wait,
-            is_in_line: false,
+            waiter: NonNull::from(waiter),
+            is_of_future,
+            is_in_line,
             slot: AtomicPtr::new(ptr::null_mut()),
             links: Links::new(),
             wakeup: Cell::new(None),
-            keep_alive: Cell::new(None),
+            keep_alive: Cell::new(ptr::null()),
         }
-    }
-
-    /// A node for an async task. It keeps itself alive until an event, or until it is [`release`](Self::release)d.
-    #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
-    pub(crate) fn for_future(context: &Context<'_>) -> Arc<Self> {
-        let node = Arc::new(Self::from_wait(Wait::Task(FutureWaiter::new(context))));
-        node.keep_alive.set(Some(Arc::clone(&node)));
-        node
     }
 
     /// Whether the node is linked in `slot`, whose lock the caller holds.
@@ -107,31 +91,76 @@ impl Node {
         self.slot.store(slot.cast_mut(), Ordering::Relaxed);
     }
 
+    #[inline(always)]
     pub(super) fn is_of_future(&self) -> bool {
-        matches!(self.wait, Wait::Task(_))
+        self.is_of_future
     }
 
     /// The waiter, which an event claims.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn waiter(&self) -> &Waiter {
-        match &self.wait {
-            Wait::Fiber(waiter) => waiter,
-            #[cfg(feature = "own-tls")]
-            // SAFETY: the promise of `sharing`.
-            Wait::Shared(waiter) => unsafe { waiter.as_ref() },
-            Wait::Task(task) => task.waiter(),
-        }
+        // SAFETY: the promise of `of`; a task's node has the waiter of its task.
+        unsafe { self.waiter.as_ref() }
     }
 
-    /// Whether the next event will wake the task of `context`. False if the node is a fiber's, or was claimed.
-    #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
-    pub(crate) fn will_wake(&self, context: &Context<'_>) -> bool {
-        matches!(&self.wait, Wait::Task(task) if task.poll(context).is_none())
+    /// Takes the reference that keeps a task's node alive.
+    #[inline]
+    pub(super) fn take_keep_alive(&self) -> Option<Arc<TaskNode>> {
+        let kept = self.keep_alive.replace(ptr::null());
+        // SAFETY: made from a reference in `for_future`, which is taken once.
+        (!kept.is_null()).then(|| unsafe { Arc::from_raw(kept) })
     }
 
     /// Lets a task's node be freed that is neither linked nor claimed.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
     pub(crate) fn release(&self) {
-        self.keep_alive.take();
+        drop(self.take_keep_alive());
+    }
+}
+
+#[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
+impl TaskNode {
+    /// A node for an async task. It keeps itself alive until an event, or until it is [`release`](Node::release)d.
+    pub(crate) fn for_future(context: &Context<'_>) -> Arc<Self> {
+        let task = FutureWaiter::new(context);
+        // The task's waiter is on the heap, and lives as long as this reference to it.
+        let node = Node::made(task.waiter(), false, true);
+        let this = Arc::new(Self { task, node });
+        this.node.keep_alive.set(Arc::into_raw(Arc::clone(&this)));
+        this
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Whether the next event will wake the task of `context`. False if the node was claimed.
+    pub(crate) fn will_wake(&self, context: &Context<'_>) -> bool {
+        self.task.poll(context).is_none()
+    }
+}
+
+/// A node that owns its waiter.
+#[cfg(test)]
+pub(super) struct OwnNode {
+    node: Node,
+    _waiter: Box<Waiter>,
+}
+
+#[cfg(test)]
+impl OwnNode {
+    pub(super) fn new(is_in_line: bool) -> Self {
+        let waiter = Box::new(Waiter::new(None));
+        // SAFETY: the waiter is on the heap, and dropped after the node.
+        Self { node: unsafe { Node::of(&waiter, is_in_line) }, _waiter: waiter }
+    }
+}
+
+#[cfg(test)]
+impl std::ops::Deref for OwnNode {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
     }
 }

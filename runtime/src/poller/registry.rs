@@ -25,7 +25,7 @@ pub(super) struct Registry {
 
 struct Vacant {
     indices: Vec<u32>,
-    /// Slots from this index on were never used.
+    /// Indices begin with [`FIRST_BUCKET`]; see [`locate`]. Slots from this index on were never used.
     fresh: u32,
 }
 
@@ -33,7 +33,7 @@ impl Registry {
     pub(super) fn new() -> Self {
         Self {
             buckets: [const { OnceLock::new() }; BUCKETS],
-            vacant: SpinLock::new(Vacant { indices: Vec::new(), fresh: 0 }),
+            vacant: SpinLock::new(Vacant { indices: Vec::new(), fresh: FIRST_BUCKET }),
             len: AtomicUsize::new(0),
         }
     }
@@ -91,7 +91,7 @@ impl Registry {
     /// All slots that were ever taken.
     pub(super) fn for_each(&self, f: impl FnMut(&Slot)) {
         let taken = self.vacant.lock().fresh;
-        (0..taken).map(|index| self.slot_or_grow(index)).for_each(f);
+        (FIRST_BUCKET..taken).map(|index| self.slot_or_grow(index)).for_each(f);
     }
 
     fn slot_or_grow(&self, index: u32) -> &Slot {
@@ -102,12 +102,11 @@ impl Registry {
 }
 
 /// The bucket of an index, and the offset in the bucket.
-#[inline]
+#[inline(always)]
 fn locate(index: u32) -> (usize, usize) {
-    // Bucket b covers the indices from 64 * (2^b - 1) on.
-    let bucket = (index / FIRST_BUCKET + 1).ilog2();
-    let first = FIRST_BUCKET * ((1 << bucket) - 1);
-    (bucket as usize, (index - first) as usize)
+    // Indices begin with the length of the first bucket, so the highest bit is the bucket's, and the others are the offset.
+    let highest = (index | 1).ilog2();
+    (highest.wrapping_sub(FIRST_BUCKET.ilog2()) as usize, (index ^ 1 << highest) as usize)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -117,7 +116,7 @@ mod tests {
     #[test]
     fn locations_are_dense_and_unique() {
         let mut expected = (0, 0);
-        for index in 0..100_000 {
+        for index in FIRST_BUCKET..100_000 {
             assert_eq!(locate(index), expected);
             expected.1 += 1;
             if expected.1 == (FIRST_BUCKET as usize) << expected.0 {

@@ -20,10 +20,6 @@ pub(crate) enum Direction {
     Write,
 }
 
-impl Direction {
-    const BOTH: [Self; 2] = [Self::Read, Self::Write];
-}
-
 /// The part of an event that is about one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -35,24 +31,33 @@ pub(super) enum Event {
     HintsOff,
 }
 
-/// Set by an operation that moved less than it wanted, which means that the next one would return EAGAIN.
-/// Excludes [`HINTS_OFF`]. Cleared by the next event.
-const EXHAUSTED: u32 = 1;
+/// A mark is the word of a direction with this bit, which no word has: an operation whose snapshot this word was has moved less
+/// than it wanted, which means that the next one would return EAGAIN. So the next event ends what a mark says, by changing the
+/// word. 0 is no mark.
+const MARK: u32 = 1;
 
 /// Set by an event after which an operation may be short although there is more, for which no edge will come: the end of
-/// the stream, an error, urgent data. Stays until the descriptor is closed.
+/// the stream, an error, urgent data. Stays until the descriptor is closed. A word with it is never marked.
 const HINTS_OFF: u32 = 2;
 
 /// The unit of the sequence number, the rest of the word: the number of events so far. An event could be missed only if the
 /// number wrapped, by 2^30 events, between an operation's snapshot and its wait.
 const SEQUENCE: u32 = 4;
 
+/// One direction of a slot.
+pub(super) struct Side {
+    /// The sequence number, and [`HINTS_OFF`]. Written under the slot's lock.
+    word: AtomicU32,
+    /// The mark, which operations write at any time: what it says is true for as long as the direction has the word that it was made
+    /// of, whoever wrote it last.
+    mark: AtomicU32,
+}
+
 /// See the module's documentation.
 pub(super) struct Slot {
     /// The number of descriptors that have had this slot before; see `registry.rs`.
     pub(super) generation: AtomicU32,
-    /// The sequence number and the two bits of each direction. Written under the lock.
-    words: [AtomicU32; 2],
+    sides: [Side; 2],
     /// The nodes that wait, for each direction. Nodes are linked and unlinked under this lock.
     waiting: SpinLock<[Waiting; 2]>,
 }
@@ -60,22 +65,20 @@ pub(super) struct Slot {
 /// The state of a direction before a system call that acts on it.
 #[derive(Clone, Copy)]
 pub(crate) struct Snapshot<'a> {
-    direction: Direction,
     /// `None` if the descriptor was not registered.
-    slot: Option<&'a Slot>,
+    side: Option<&'a Side>,
     word: u32,
 }
 
 impl<'a> Snapshot<'a> {
     /// The snapshot of a descriptor that is not registered.
-    pub(super) fn unregistered(direction: Direction) -> Self {
-        Self { direction, slot: None, word: 0 }
-    }
+    pub(super) const UNREGISTERED: Self = Self { side: None, word: 0 };
 
     /// Whether the system call need not be made, since it would return EAGAIN.
     #[inline]
     pub(crate) fn is_exhausted(self) -> bool {
-        self.word & EXHAUSTED != 0
+        // Relaxed: a caller that waits because of the mark looks at the word again, under the lock.
+        self.side.is_some_and(|side| side.mark.load(Ordering::Relaxed) == self.word | MARK)
     }
 
     /// The number of events so far. Comparable only between snapshots of one registration.
@@ -83,24 +86,25 @@ impl<'a> Snapshot<'a> {
         self.word / SEQUENCE
     }
 
-    /// Notes that the system call moved less than it wanted, unless an event has come since the snapshot.
+    /// Notes whether the system call moved less than it wanted. If an event has come since the snapshot, this says nothing.
     #[inline]
-    pub(crate) fn mark_exhausted(self) {
-        let Some(slot) = self.slot else { return };
-        if self.word & (HINTS_OFF | EXHAUSTED) == 0 {
-            let word = &slot.words[self.direction as usize];
-            let _lists = slot.waiting.lock();
-            if word.load(Ordering::Relaxed) == self.word {
-                // Relaxed: this publishes nothing.
-                word.store(self.word | EXHAUSTED, Ordering::Relaxed);
+    pub(crate) fn note(self, is_short: bool) {
+        let Some(side) = self.side else { return };
+        // Relaxed: this publishes nothing.
+        if is_short {
+            if self.word & HINTS_OFF == 0 {
+                side.mark.store(self.word | MARK, Ordering::Relaxed);
             }
+        } else if side.mark.load(Ordering::Relaxed) != 0 {
+            // A mark that nobody replaced would be believed again when the sequence number has come round.
+            side.mark.store(0, Ordering::Relaxed);
         }
     }
 
-    /// The sequence number of `slot` in this snapshot. If the snapshot is of another slot or of none, this is 0, with which every
+    /// The sequence number of `side` in this snapshot. If the snapshot is of another slot or of none, this is 0, with which every
     /// registration starts.
-    fn sequence_of(self, slot: &Slot) -> u32 {
-        if self.slot.is_some_and(|seen| ptr::eq(seen, slot)) { self.word / SEQUENCE } else { 0 }
+    fn sequence_of(self, side: &Side) -> u32 {
+        if self.side.is_some_and(|seen| ptr::eq(seen, side)) { self.word / SEQUENCE } else { 0 }
     }
 }
 
@@ -119,6 +123,27 @@ pub(super) enum LinkResult {
 pub(crate) struct Entry<'a> {
     pub(super) slot: &'a Slot,
     pub(super) direction: Direction,
+}
+
+impl Side {
+    #[cfg(any(test, loom))]
+    fn new() -> Self {
+        Self { word: AtomicU32::new(0), mark: AtomicU32::new(0) }
+    }
+
+    /// Counts an event, under the slot's lock. `None` if it is not about this direction; else whether it wakes all in line.
+    #[inline(always)]
+    fn advance(&self, event: Event) -> Option<bool> {
+        let bits = match event {
+            Event::None => return None,
+            Event::Ready => 0,
+            Event::HintsOff => HINTS_OFF,
+        };
+        let old = self.word.load(Ordering::Relaxed);
+        // Release: pairs with the Acquire in `snapshot`.
+        self.word.store(old.wrapping_add(SEQUENCE) | bits, Ordering::Release);
+        Some(bits == HINTS_OFF)
+    }
 }
 
 impl Slot {
@@ -141,7 +166,7 @@ impl Slot {
     pub(super) fn new() -> Self {
         Self {
             generation: AtomicU32::new(0),
-            words: [AtomicU32::new(0), AtomicU32::new(0)],
+            sides: [Side::new(), Side::new()],
             waiting: SpinLock::new([Waiting::new(), Waiting::new()]),
         }
     }
@@ -153,46 +178,60 @@ impl Slot {
             lists.iter().all(Waiting::is_empty),
             "a descriptor is dropped while a fiber waits for it"
         );
-        self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        self.sides
+            .iter()
+            .flat_map(|side| [&side.word, &side.mark])
+            .for_each(|word| word.store(0, Ordering::Relaxed));
     }
 
     /// The current state of a direction. Must be called before the system call that acts on it.
     #[inline]
     pub(super) fn snapshot(&self, direction: Direction) -> Snapshot<'_> {
         // Acquire: pairs with the Release in `advance`. The system call must not move above this load.
-        Snapshot { direction, slot: Some(self), word: self.words[direction as usize].load(Ordering::Acquire) }
+        let side = &self.sides[direction as usize];
+        Snapshot { side: Some(side), word: side.word.load(Ordering::Acquire) }
     }
 
     /// Handles an event that the kernel has reported: claims and wakes the nodes that wait for it. Of those in line, `Ready`
     /// wakes one, and `HintsOff` (the end or an error) wakes all.
-    #[inline]
+    #[inline(always)]
     pub(super) fn event(&self, events: [Event; 2], wake: &mut impl FnMut(Wakeup)) {
-        wake_chain(self.advance(events), wake);
+        let (alone, chain) = self.advance(events);
+        if let Some(wakeup) = alone {
+            wake(wakeup);
+        }
+        if !chain.is_null() {
+            wake_chain(chain, wake);
+        }
     }
 
-    /// Counts the event, claims the nodes to wake, and returns the chain of them. They are woken after the lock has been
-    /// released, since a wake-up may be a system call.
-    fn advance(&self, events: [Event; 2]) -> *const Node {
+    /// Counts the event, claims the nodes to wake, and returns the wake-up of a fiber that was alone in waiting to read, and the chain
+    /// of all others. They are woken after the lock has been released, since a wake-up may be a system call.
+    #[inline(always)]
+    fn advance(&self, events: [Event; 2]) -> (Option<Wakeup>, *const Node) {
         let mut lists = self.waiting.lock();
-        let mut claimed: *const Node = ptr::null();
-        for direction in Direction::BOTH {
-            let bits = match events[direction as usize] {
-                Event::None => continue,
-                Event::Ready => 0,
-                Event::HintsOff => HINTS_OFF,
-            };
-            let word = &self.words[direction as usize];
-            let old = word.load(Ordering::Relaxed) & !EXHAUSTED;
-            // Release: pairs with the Acquire in `snapshot`.
-            word.store(old.wrapping_add(SEQUENCE) | bits, Ordering::Release);
-            claimed = lists[direction as usize].claim(bits == HINTS_OFF, claimed);
+        let [readers, writers] = &mut *lists;
+        let mut chain: *const Node = ptr::null();
+        let mut alone = None;
+        if let Some(all) = self.sides[Direction::Read as usize].advance(events[0]) {
+            alone = readers.claim_only().unwrap_or_else(|()| {
+                chain = readers.claim(all, chain);
+                None
+            });
         }
-        claimed
+        if let Some(all) = self.sides[Direction::Write as usize].advance(events[1])
+            && !writers.is_empty()
+        {
+            chain = writers.claim(all, chain);
+        }
+        (alone, chain)
     }
 
     /// Links a node, unless an event has come since the snapshot, or the poller has been shut down.
+    #[inline(always)]
     pub(super) fn link(
         &self,
+        direction: Direction,
         node: &Node,
         snapshot: Snapshot<'_>,
         is_shut_down: impl FnOnce() -> bool,
@@ -206,12 +245,12 @@ impl Slot {
         if is_shut_down() {
             return LinkResult::Closed;
         }
-        let direction = snapshot.direction as usize;
-        if self.words[direction].load(Ordering::Relaxed) / SEQUENCE != snapshot.sequence_of(self) {
+        let side = &self.sides[direction as usize];
+        if side.word.load(Ordering::Relaxed) / SEQUENCE != snapshot.sequence_of(side) {
             return LinkResult::Ready;
         }
         node.set_slot(self);
-        lists[direction].link(node);
+        lists[direction as usize].link(node);
         LinkResult::Linked
     }
 
@@ -242,7 +281,7 @@ impl Entry<'_> {
     }
 }
 
-const _: () = assert!(cfg!(loom) || size_of::<Slot>() <= 40, "each registered descriptor has one");
+const _: () = assert!(cfg!(loom) || size_of::<Slot>() <= 48, "each registered descriptor has one");
 
 #[cfg(all(test, not(loom)))]
 mod tests {
@@ -250,7 +289,9 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
-    use crate::cell::{Outcome, Waiter, wake_task};
+    use crate::cell::{Outcome, wake_task};
+    use crate::poller::TaskNode;
+    use crate::poller::node::OwnNode;
 
     const READABLE: [Event; 2] = [Event::Ready, Event::None];
 
@@ -263,9 +304,9 @@ mod tests {
     #[test]
     fn an_event_wakes_the_waiters_of_its_direction() {
         let slot = &Slot::many(1)[0];
-        let nodes = [(); 3].map(|()| Node::new(Waiter::new(None)));
+        let nodes = [(); 3].map(|()| OwnNode::new(false));
         for (node, direction) in nodes.iter().zip([Direction::Read, Direction::Write, Direction::Read]) {
-            assert_eq!(slot.link(node, slot.snapshot(direction), || false), LinkResult::Linked);
+            assert_eq!(slot.link(direction, node, slot.snapshot(direction), || false), LinkResult::Linked);
         }
         assert_eq!(wakeups_of(slot, READABLE), 2);
         assert_eq!(nodes.each_ref().map(|node| node.waiter().outcome().is_some()), [true, false, true]);
@@ -276,14 +317,20 @@ mod tests {
     #[test]
     fn an_event_since_the_snapshot_prevents_the_wait() {
         let slot = Slot::new();
-        let node = Node::new(Waiter::new(None));
+        let node = OwnNode::new(false);
         let snapshot = slot.snapshot(Direction::Read);
         assert_eq!(wakeups_of(&slot, READABLE), 0);
-        assert_eq!(slot.link(&node, snapshot, || false), LinkResult::Ready);
+        assert_eq!(slot.link(Direction::Read, &node, snapshot, || false), LinkResult::Ready);
         // A snapshot of another registration, or of none, has seen no event of this one.
-        assert_eq!(slot.link(&node, Snapshot::unregistered(Direction::Read), || false), LinkResult::Ready);
-        assert_eq!(slot.link(&node, slot.snapshot(Direction::Read), || true), LinkResult::Closed);
-        assert_eq!(slot.link(&node, slot.snapshot(Direction::Read), || false), LinkResult::Linked);
+        assert_eq!(slot.link(Direction::Read, &node, Snapshot::UNREGISTERED, || false), LinkResult::Ready);
+        assert_eq!(
+            slot.link(Direction::Read, &node, slot.snapshot(Direction::Read), || true),
+            LinkResult::Closed
+        );
+        assert_eq!(
+            slot.link(Direction::Read, &node, slot.snapshot(Direction::Read), || false),
+            LinkResult::Linked
+        );
         Entry { slot: &slot, direction: Direction::Read }.unlink(&node);
         assert_eq!(wakeups_of(&slot, READABLE), 0);
     }
@@ -292,29 +339,32 @@ mod tests {
     fn a_short_operation_is_remembered_until_the_next_event() {
         let slot = Slot::new();
         let snapshot = slot.snapshot(Direction::Read);
-        snapshot.mark_exhausted();
+        snapshot.note(true);
         assert!(slot.snapshot(Direction::Read).is_exhausted());
         assert!(!slot.snapshot(Direction::Write).is_exhausted());
         wakeups_of(&slot, READABLE);
         assert!(!slot.snapshot(Direction::Read).is_exhausted());
         // An event has come since this snapshot.
-        snapshot.mark_exhausted();
+        snapshot.note(true);
         assert!(!slot.snapshot(Direction::Read).is_exhausted());
         wakeups_of(&slot, [Event::HintsOff, Event::None]);
-        slot.snapshot(Direction::Read).mark_exhausted();
+        slot.snapshot(Direction::Read).note(true);
         assert!(!slot.snapshot(Direction::Read).is_exhausted(), "after the end a short read means nothing");
     }
 
     #[test]
     fn a_node_of_a_task_lives_until_its_wake_up_is_delivered() {
         let slot = Slot::new();
-        let node = Node::for_future(&Context::from_waker(Waker::noop()));
+        let node = TaskNode::for_future(&Context::from_waker(Waker::noop()));
         let weak = Arc::downgrade(&node);
-        assert_eq!(slot.link(&node, slot.snapshot(Direction::Read), || false), LinkResult::Linked);
+        assert_eq!(
+            slot.link(Direction::Read, node.node(), slot.snapshot(Direction::Read), || false),
+            LinkResult::Linked
+        );
         let mut owner = Some(node);
         slot.event(READABLE, &mut |wakeup| {
             // The task runs at once, and drops its node.
-            assert!(!slot.unlink(Direction::Read, owner.as_deref().expect("one event")));
+            assert!(!slot.unlink(Direction::Read, owner.as_deref().expect("one event").node()));
             owner = None;
             assert_eq!(weak.strong_count(), 1);
             let Wakeup::Future(task) = wakeup else { panic!("a task waits") };
@@ -322,10 +372,13 @@ mod tests {
         });
         assert_eq!(weak.strong_count(), 0);
 
-        let node = Node::for_future(&Context::from_waker(Waker::noop()));
-        assert_eq!(slot.link(&node, slot.snapshot(Direction::Read), || false), LinkResult::Linked);
-        assert!(slot.unlink(Direction::Read, &node));
-        node.release();
+        let node = TaskNode::for_future(&Context::from_waker(Waker::noop()));
+        assert_eq!(
+            slot.link(Direction::Read, node.node(), slot.snapshot(Direction::Read), || false),
+            LinkResult::Linked
+        );
+        assert!(slot.unlink(Direction::Read, node.node()));
+        node.node().release();
         assert_eq!((Arc::strong_count(&node), wakeups_of(&slot, READABLE)), (1, 0));
     }
 
@@ -333,9 +386,12 @@ mod tests {
     fn nodes_in_the_middle_and_at_the_ends_can_be_unlinked() {
         for leaver in 0..3 {
             let slot = Slot::new();
-            let nodes = [(); 3].map(|()| Node::new(Waiter::new(None)));
+            let nodes = [(); 3].map(|()| OwnNode::new(false));
             for node in &nodes {
-                assert_eq!(slot.link(node, slot.snapshot(Direction::Write), || false), LinkResult::Linked);
+                assert_eq!(
+                    slot.link(Direction::Write, node, slot.snapshot(Direction::Write), || false),
+                    LinkResult::Linked
+                );
             }
             Entry { slot: &slot, direction: Direction::Write }.unlink(&nodes[leaver]);
             assert_eq!(wakeups_of(&slot, [Event::None, Event::Ready]), 2);
@@ -346,10 +402,13 @@ mod tests {
     #[test]
     fn an_event_wakes_the_first_in_line_and_the_end_wakes_all() {
         let slot = Slot::new();
-        let line = [(); 4].map(|()| Node::in_line(Waiter::new(None)));
-        let other = Node::new(Waiter::new(None));
+        let line = [(); 4].map(|()| OwnNode::new(true));
+        let other = OwnNode::new(false);
         for node in line.iter().chain([&other]) {
-            assert_eq!(slot.link(node, slot.snapshot(Direction::Read), || false), LinkResult::Linked);
+            assert_eq!(
+                slot.link(Direction::Read, node, slot.snapshot(Direction::Read), || false),
+                LinkResult::Linked
+            );
         }
         let awake =
             || line.iter().map(|node| usize::from(node.waiter().outcome().is_some())).collect::<Vec<_>>();

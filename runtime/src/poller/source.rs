@@ -1,8 +1,12 @@
 //! A descriptor's registrations: made at its first block, undone when it is closed.
 
+#![expect(unsafe_code, reason = "registrations keep the addresses of their slots")]
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use super::Poller;
 use super::node::Node;
@@ -11,21 +15,29 @@ use crate::cell::Wakeup;
 
 /// The registrations of a descriptor. The owner must call [`deregister`](Source::deregister) before it closes the
 /// descriptor.
+///
+/// It has the address of the latest registration, which owns the earlier ones; null if there is none.
 #[derive(Default)]
-pub(crate) struct Source(OnceLock<Registration>);
+pub(crate) struct Source(AtomicPtr<Registration>);
 
 /// One registration. In nearly all programs a descriptor has one, with the poller of the fiber that blocked
 /// first. A runtime that is shut down no longer polls, so a fiber that blocks after that registers the descriptor with
 /// its own poller. Older registrations stay until the end, since other threads may be using them.
 struct Registration {
     poller: Arc<Poller>,
-    /// The index of the registration's slot.
+    /// The registration's slot, and its index. The slot is the poller's.
+    slot: NonNull<Slot>,
     index: u32,
     /// A duplicate that is watched in place of the descriptor, if the descriptor was registered already: two
     /// `Pollable`s may borrow one descriptor.
     duplicate: Option<OwnedFd>,
-    next: OnceLock<Box<Registration>>,
+    earlier: Option<NonNull<Registration>>,
 }
+
+// SAFETY: slots are shared between threads, and live as long as the poller, which is `Send` and `Sync`.
+unsafe impl Send for Registration {}
+// SAFETY: as above.
+unsafe impl Sync for Registration {}
 
 /// Names a registration, to wake its readers as if data had arrived. It stays valid after the descriptor was closed; then it
 /// does nothing.
@@ -65,7 +77,7 @@ impl Source {
     pub(crate) fn snapshot(&self, direction: Direction) -> Snapshot<'_> {
         match self.latest() {
             Some(registration) => registration.slot().snapshot(direction),
-            None => Snapshot::unregistered(direction),
+            None => Snapshot::UNREGISTERED,
         }
     }
 
@@ -75,6 +87,7 @@ impl Source {
     /// # Errors
     ///
     /// The error of `epoll_ctl` if epoll cannot watch the descriptor.
+    #[inline(always)]
     pub(crate) fn link<'a>(
         &'a self,
         fd: BorrowedFd<'_>,
@@ -83,13 +96,16 @@ impl Source {
         snapshot: Snapshot<'a>,
         poller: impl Fn() -> Arc<Poller>,
     ) -> io::Result<Option<Entry<'a>>> {
+        let mut registration = match self.latest() {
+            Some(latest) => latest,
+            None => self.register(fd, poller())?,
+        };
         loop {
-            let registration = self.registered(fd, &poller)?;
             let slot = registration.slot();
-            match slot.link(node, snapshot, || registration.poller.is_shut_down()) {
+            match slot.link(direction, node, snapshot, || registration.poller.is_shut_down()) {
                 LinkResult::Linked => return Ok(Some(Entry { slot, direction })),
                 LinkResult::Ready => return Ok(None),
-                LinkResult::Closed => {}
+                LinkResult::Closed => registration = self.register(fd, poller())?,
             }
         }
     }
@@ -111,7 +127,6 @@ impl Source {
     }
 
     /// The registration to wait with.
-    #[inline]
     fn registered(&self, fd: BorrowedFd<'_>, poller: &impl Fn() -> Arc<Poller>) -> io::Result<&Registration> {
         match self.latest() {
             Some(latest) if !latest.poller.is_shut_down() => Ok(latest),
@@ -128,22 +143,35 @@ impl Source {
     /// Unlinks a task's node, unless an event has done so; the event then delivers the node's wake-up.
     #[cfg_attr(not(feature = "hyper"), allow(dead_code, reason = "the feature has the only tasks"))]
     pub(crate) fn unlink(&self, direction: Direction, node: &Node) {
-        let mut next = self.0.get();
-        while let Some(registration) = next {
-            if registration.slot().unlink(direction, node) {
-                return node.release();
-            }
-            next = registration.next.get().map(|boxed| &**boxed);
+        if self.all().any(|registration| registration.slot().unlink(direction, node)) {
+            node.release();
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn latest(&self) -> Option<&Registration> {
-        let mut latest = self.0.get()?;
-        while let Some(next) = latest.next.get() {
-            latest = next;
-        }
-        Some(latest)
+        // Acquire: pairs with the Release in `register`.
+        // SAFETY: a registration stays where it is until the source is borrowed mutably.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// All registrations, the latest first.
+    fn all(&self) -> impl Iterator<Item = &Registration> {
+        std::iter::successors(self.latest(), |registration| {
+            // SAFETY: as in `latest`.
+            registration.earlier.map(|earlier| unsafe { earlier.as_ref() })
+        })
+    }
+
+    /// Takes all registrations out, the latest first.
+    fn take_all(&mut self) -> impl Iterator<Item = Registration> + use<> {
+        let mut next = NonNull::new(std::mem::replace(self.0.get_mut(), ptr::null_mut()));
+        std::iter::from_fn(move || {
+            // SAFETY: made by `register`, from a box, and in no list any more.
+            let registration = unsafe { *Box::from_raw(next.take()?.as_ptr()) };
+            next = registration.earlier;
+            Some(registration)
+        })
     }
 
     /// The latest registration if its poller still polls, else a new one with `poller`.
@@ -157,14 +185,15 @@ impl Source {
             {
                 return Ok(last);
             }
-            let made = Registration::new(fd, Arc::clone(&poller))?;
-            let lost = match last {
-                None => self.0.set(made).err(),
-                Some(last) => last.next.set(Box::new(made)).err().map(|made| *made),
-            };
-            if let Some(lost) = lost {
+            let last = last.map_or(ptr::null_mut(), |last| ptr::from_ref(last).cast_mut());
+            let made =
+                Registration { earlier: NonNull::new(last), ..Registration::new(fd, Arc::clone(&poller))? };
+            let made = Box::into_raw(Box::new(made));
+            // Release: pairs with the Acquire in `latest`.
+            if self.0.compare_exchange(last, made, Ordering::Release, Ordering::Relaxed).is_err() {
                 // Another thread has registered the descriptor with another poller meanwhile: that registration will do.
-                lost.undo(fd);
+                // SAFETY: it was made above, and nobody else knows it.
+                unsafe { Box::from_raw(made) }.undo(fd);
             }
         }
     }
@@ -185,30 +214,24 @@ impl Source {
     /// Wakes all who wait, with all registrations: they look again.
     #[cfg(feature = "own-tls")]
     pub(crate) fn wake_all(&self, mut wake: impl FnMut(Wakeup)) {
-        let mut next = self.0.get();
-        while let Some(registration) = next {
-            registration.slot().event([Event::Ready; 2], &mut wake);
-            next = registration.next.get().map(|boxed| &**boxed);
-        }
+        self.all().for_each(|registration| registration.slot().event([Event::Ready; 2], &mut wake));
     }
 
     /// Gives all registrations up. Their descriptor is closed, or has another number by now, so the kernel is not told.
     #[cfg(feature = "own-tls")]
     pub(crate) fn abandon(&mut self) {
-        let mut next = self.0.take();
-        while let Some(mut registration) = next {
-            next = registration.next.take().map(|boxed| *boxed);
-            registration.poller.abandon(registration.index);
-        }
+        self.take_all().for_each(|registration| registration.poller.abandon(registration.index));
     }
 
     /// Undoes all registrations.
     pub(crate) fn deregister(&mut self, fd: BorrowedFd<'_>) {
-        let mut next = self.0.take();
-        while let Some(mut registration) = next {
-            next = registration.next.take().map(|boxed| *boxed);
-            registration.undo(fd);
-        }
+        self.take_all().for_each(|registration| registration.undo(fd));
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.take_all().for_each(drop);
     }
 }
 
@@ -221,7 +244,8 @@ impl Registration {
             }
             result => (result?, None),
         };
-        Ok(Self { poller, index, duplicate, next: OnceLock::new() })
+        let slot = NonNull::from(poller.registry.occupied(index));
+        Ok(Self { poller, slot, index, duplicate, earlier: None })
     }
 
     fn undo(self, fd: BorrowedFd<'_>) {
@@ -231,6 +255,7 @@ impl Registration {
 
     #[inline]
     fn slot(&self) -> &Slot {
-        self.poller.registry.occupied(self.index)
+        // SAFETY: the slots of a poller do not move, and are freed with it.
+        unsafe { self.slot.as_ref() }
     }
 }

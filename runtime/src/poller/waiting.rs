@@ -42,6 +42,20 @@ impl Waiting {
         node.set_slot(ptr::null());
     }
 
+    /// Claims the node of a fiber that waits here alone, and returns its wake-up, if it was not claimed before. `Err` if there are more
+    /// nodes, or a future's, which must be kept alive until its wake-up is delivered.
+    #[inline(always)]
+    pub(super) fn claim_only(&mut self) -> Result<Option<Wakeup>, ()> {
+        let Some(first) = self.0.first() else { return Ok(None) };
+        // SAFETY: the node is linked, so it is alive.
+        let node = unsafe { first.as_ref() };
+        if node.is_of_future() || !self.0.take_only(first) {
+            return Err(());
+        }
+        node.set_slot(ptr::null());
+        Ok(node.waiter().claim(Outcome::Notified))
+    }
+
     /// Claims all nodes that do not wait in line, and of those in line the first, or `all`. Returns the chain `claimed` with the
     /// claimed nodes in front.
     pub(super) fn claim(&mut self, all: bool, mut claimed: *const Node) -> *const Node {
@@ -72,7 +86,7 @@ pub(super) fn wake_chain(mut node: *const Node, wake: &mut impl FnMut(Wakeup)) {
         let this = unsafe { &*node };
         node = this.links().next();
         // This keeps a task's node alive until the end of the loop's body.
-        let _keep_alive = this.keep_alive.take();
+        let _keep_alive = this.take_keep_alive();
         wake(this.wakeup.take().expect("a claim left its wake-up here"));
     }
 }

@@ -151,6 +151,18 @@ impl<T: Linked> Ring<T> {
         Some(first)
     }
 
+    /// Takes the `first` item out if there is no other. Returns whether it has.
+    #[inline(always)]
+    pub(crate) fn take_only(&self, first: NonNull<T>) -> bool {
+        debug_assert_eq!(self.first.get(), Some(first), "it is the first");
+        // SAFETY: it is in this ring.
+        let is_alone = ptr::eq(unsafe { links(first.as_ptr()) }.next.get(), first.as_ptr());
+        if is_alone {
+            self.first.set(None);
+        }
+        is_alone
+    }
+
     /// Takes all items out, into a ring of their own.
     #[inline]
     pub(crate) fn take(&self) -> Self {

@@ -276,7 +276,13 @@ impl Worker {
 
     /// Waits for the poller's events, and wakes whom they are for.
     pub(super) fn poll(&self, poller: &Poller, timeout: Option<Duration>) {
-        let events = self.wake_for(Cause::Poller, || poller.wait(timeout, super::wake));
+        let events = self.wake_for(Cause::Poller, || {
+            poller.wait(
+                timeout,
+                #[inline(always)]
+                |wakeup| self.wake_here(wakeup),
+            )
+        });
         if events > 0 {
             self.record(Kind::Poll, 0, events);
         }

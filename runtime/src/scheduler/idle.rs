@@ -30,7 +30,7 @@ impl Worker {
         if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
             self.remote.counters.sleeps.add(1);
             let began = shared.now_ns();
-            let until = [self.wheel.next_deadline(), self.scavenger.due_ns()].into_iter().flatten().min();
+            let until = [self.wheel.next_wake(), self.scavenger.due_ns()].into_iter().flatten().min();
             let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
             self.await_event(began, timeout)?;
             let slept_ns = || shared.now_ns() - began;

@@ -161,11 +161,10 @@ pub(crate) fn current_poller() -> Option<Arc<Poller>> {
 
 /// Whether the calling fiber's worker polls with `poller`, or learns at once what the poller's thread has polled. `false` on a
 /// plain thread.
+#[cfg(feature = "own-tls")]
 #[inline]
 pub(crate) fn is_current_poller(poller: &Poller) -> bool {
-    current_worker().is_some_and(|worker| {
-        fiber_on(worker).is_some() && ptr::eq(&raw const **worker.shared().poller_for(worker.index), poller)
-    })
+    current_worker().is_some_and(|worker| worker.polls_with(poller) && fiber_on(worker).is_some())
 }
 
 /// Notes that the current fiber has accepted a connection: the next fiber that it spawns is placed on the worker with the

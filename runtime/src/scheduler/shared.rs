@@ -149,7 +149,7 @@ impl Shared {
             // Models have no stacks.
             #[cfg(not(loom))]
             worker.refusals.set_reserve(shared.stacks.take()?);
-            worker.shared.store(Arc::as_ptr(&shared).cast_mut(), Ordering::Relaxed);
+            worker.set_shared(&shared);
         }
         #[cfg(not(loom))]
         super::registry::add(&shared);

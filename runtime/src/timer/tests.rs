@@ -55,6 +55,48 @@ fn a_timer_is_never_early_and_less_than_a_tick_late() {
     }
 }
 
+/// Sleeps until each wake-up, and returns how many ticks after its deadline each timer was fired, and the number of wake-ups.
+fn lateness(ticks: &[u64]) -> (Vec<u64>, usize) {
+    let wheel = Wheel::new(0);
+    let entries = entries(ticks.len());
+    for (entry, tick) in entries.iter().zip(ticks) {
+        insert(&wheel, entry, tick * TICK_NS);
+    }
+    let (mut late, mut wakes) = (vec![0; ticks.len()], 0);
+    while let Some(at) = wheel.next_wake() {
+        wakes += 1;
+        wheel.expire(at, |entry| late[index(entry)] = at / TICK_NS - ticks[index(entry)]);
+    }
+    (late, wakes)
+}
+
+#[test]
+fn few_timers_have_wake_ups_of_their_own() {
+    let none_late = |ticks: &[u64]| assert!(lateness(ticks).0.iter().all(|late| *late == 0), "{ticks:?}");
+    for start in 1..140 {
+        none_late(&[start]);
+        none_late(&[start, start + 1, start + 2]);
+        none_late(&[start, start + 20, start + 40, start + 60, start + 80]);
+    }
+    // A crowd that is one tick's is woken at that tick.
+    none_late(&[7; 100]);
+}
+
+#[test]
+fn many_timers_share_wake_ups_and_none_is_late_by_more_than_a_span() {
+    let ticks: Vec<u64> = (1..10_000).map(|timer| timer * 2 + timer % 3).collect();
+    let (late, wakes) = lateness(&ticks);
+    assert!(late.iter().all(|late| *late < 16), "at most {:?}", late.iter().max());
+    assert!(wakes < ticks.len() / 6, "{wakes} wake-ups for {} timers", ticks.len());
+}
+
+#[test]
+fn a_lone_timer_after_a_crowd_is_exact_again() {
+    let crowd = (1..40).chain([400, 1_000, 1_023, 1_087]);
+    let (late, _) = lateness(&crowd.collect::<Vec<_>>());
+    assert_eq!(late[39..], [0; 4]);
+}
+
 #[test]
 fn a_passed_deadline_is_due_at_the_next_tick() {
     let wheel = Wheel::new(10 * TICK_NS);

@@ -49,6 +49,16 @@ const SLOTS: usize = 1 << SLOT_BITS;
 /// Enough levels for every deadline. Rounding up can carry into one bit more than the time itself has.
 const LEVELS: usize = (u64::BITS - TICK_BITS + 1).div_ceil(SLOT_BITS) as usize;
 
+/// The ticks for which a worker sleeps on where timers are many: the first timer of such a row is late by 123 us, and the others by
+/// less. Sixteen wake-ups of an idle core become one.
+const SPAN: usize = 16;
+
+/// Whether timers are many: at least four ticks of a span have one. With fewer each tick gets a wake-up of its own.
+fn are_many(ticks: u64) -> bool {
+    let without_first = |ticks: u64| ticks & ticks.wrapping_sub(1);
+    without_first(without_first(without_first(ticks))) != 0
+}
+
 /// See the module's documentation. One thread owns it.
 pub(crate) struct Wheel {
     /// All ticks up to this one have been fired.
@@ -56,6 +66,8 @@ pub(crate) struct Wheel {
     /// The earliest tick that an insert may take: after the end of the `expire` that is under way, or after `elapsed`. So a
     /// callback that inserts a timer which is already due cannot keep `expire` from ending.
     earliest: Cell<u64>,
+    /// The tick up to which timers are taken for many where that cannot be seen.
+    many_until: Cell<u64>,
     /// Bit `n` is set while level `n` holds a timer.
     levels_in_use: Cell<u16>,
     levels: [Level; LEVELS],
@@ -82,6 +94,7 @@ impl Wheel {
         Self {
             elapsed: Cell::new(elapsed),
             earliest: Cell::new(elapsed + 1),
+            many_until: Cell::new(0),
             levels_in_use: Cell::new(0),
             levels: std::array::from_fn(|_| Level {
                 slots_in_use: Cell::new(0),
@@ -139,6 +152,24 @@ impl Wheel {
         Some(tick.saturating_mul(TICK_NS))
     }
 
+    /// When an owner that sleeps should wake to call [`expire`](Self::expire); `None` without timers. That is at the
+    /// [first deadline](Self::next_deadline), unless many timers are due within one [`SPAN`] of it. Then it is at the last of these.
+    ///
+    /// The timers of a span are seen in the bitmap of level 0. Where the span goes beyond that, they are taken for many if they were so
+    /// less than a round of level 0 before.
+    pub(crate) fn next_wake(&self) -> Option<u64> {
+        let (Position { level, slot }, start) = self.first_slot()?;
+        let last = if level == 0 && slot + SPAN <= SLOTS {
+            let ticks = self.levels[0].slots_in_use.get() >> slot & ((1 << SPAN) - 1);
+            let is_many = are_many(ticks);
+            self.many_until.set(if is_many { start + SLOTS as u64 } else { 0 });
+            is_many.then(|| start + u64::from(ticks.ilog2()))
+        } else {
+            (start <= self.many_until.get()).then(|| start + SPAN as u64 - 1)
+        };
+        last.map_or_else(|| self.next_deadline(), |last| Some(last.saturating_mul(TICK_NS)))
+    }
+
     /// Whether a wheel of another thread has no deadline, at some moment. `None` if the kernel does not let the process read its own
     /// memory this way.
     pub(crate) fn peek_is_empty(this: *const Self) -> Option<bool> {
@@ -181,6 +212,7 @@ impl Wheel {
             return;
         }
         self.earliest.set(self.earliest.get().max(now + 1));
+        self.prefetch_due(now);
         while let Some((position, start)) = self.first_slot().filter(|&(_, start)| start <= now) {
             self.elapsed.set(start);
             if position.level == 0 {
@@ -192,6 +224,30 @@ impl Wheel {
             }
         }
         self.elapsed.set(now);
+    }
+
+    /// Prefetches the first timer of each tick of level 0 that is due, with what lies beside it on its fiber's stack, if there are
+    /// several: the timers are far apart, and each would be waited for.
+    #[inline]
+    fn prefetch_due(&self, now: u64) {
+        let in_use = self.levels[0].slots_in_use.get();
+        if in_use & in_use.wrapping_sub(1) == 0 {
+            return;
+        }
+        let is_within_round = now >> SLOT_BITS == self.elapsed.get() >> SLOT_BITS;
+        let last = if is_within_round { now as usize % SLOTS } else { SLOTS - 1 };
+        let mut due = in_use & u64::MAX >> (SLOTS - 1 - last);
+        while due != 0 {
+            let slot = due.trailing_zeros() as usize;
+            due &= due - 1;
+            if let Some(first) = self.levels[0].slots[slot].first() {
+                let first = first.as_ptr().cast_const().cast::<u8>();
+                abaca_asm::prefetch(first);
+                // The waiter, which is claimed, is in a frame above.
+                abaca_asm::prefetch(first.wrapping_add(64));
+                abaca_asm::prefetch(first.wrapping_add(128));
+            }
+        }
     }
 
     /// The slot that is due first, and its first tick.

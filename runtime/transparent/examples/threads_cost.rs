@@ -1,6 +1,8 @@
 //! What threads, locks and channels cost as fibers, beside threads of the kernel: alternating, medians of seven.
 //!
 //! `ABACA_WORKERS=2 cargo run --release -p abaca-transparent --example threads_cost`
+//!
+//! With the argument `cold`, only the threads that sleep, each time in a new process: the first spawns of a process make all stacks.
 
 #![expect(unsafe_code, reason = "calls libc's own functions beside those that take their place")]
 
@@ -14,12 +16,24 @@ use libc::pthread_mutex_t;
 
 const ROUNDS: usize = 7;
 
+const HEAD: &str = "| what | fibers | threads | ratio | fibers, processor | threads, processor | ratio |\n|---|---|---|---|---|---|---|";
+
 fn main() -> std::io::Result<()> {
-    abaca_transparent::threads_are_fibers()?;
+    match std::env::args().nth(1).as_deref() {
+        Some("cold") => {
+            println!("{HEAD}");
+            compare("10,000 x the same in a new process", || in_process("fibers"), || in_process("threads"));
+            return Ok(());
+        }
+        Some("threads") => return sleepers(10_000).print(),
+        Some("fibers") => {
+            abaca_transparent::threads_are_fibers()?;
+            return sleepers(10_000).print();
+        }
+        _ => abaca_transparent::threads_are_fibers()?,
+    }
     let one_worker = abaca::Runtime::builder().workers(1).build()?;
-    println!(
-        "| what | fibers | threads | ratio | fibers, processor | threads, processor | ratio |\n|---|---|---|---|---|---|---|"
-    );
+    println!("{HEAD}");
 
     let there_and_back = |n| move || there_and_back(n);
     compare(
@@ -53,6 +67,23 @@ fn main() -> std::io::Result<()> {
 struct Time {
     wall: f64,
     processor: f64,
+}
+
+impl Time {
+    fn print(self) -> std::io::Result<()> {
+        println!("{} {}", self.wall, self.processor);
+        Ok(())
+    }
+}
+
+/// What this program prints in a process of its own.
+fn in_process(kind: &str) -> Time {
+    let own = std::env::current_exe().expect("a path");
+    let output = std::process::Command::new(own).arg(kind).output().expect("it starts");
+    let output = String::from_utf8(output.stdout).expect("two numbers");
+    let numbers: Vec<f64> = output.split_whitespace().flat_map(str::parse).collect();
+    let &[wall, processor] = numbers.as_slice() else { panic!("two numbers, not {output:?}") };
+    Time { wall, processor }
 }
 
 /// Prints the medians of two measurements.

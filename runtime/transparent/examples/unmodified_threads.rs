@@ -5,6 +5,9 @@
 //!
 //! With `threads` the first line is left out: the same program on threads of the kernel.
 
+#[path = "servers/limits.rs"]
+mod limits;
+
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Barrier, Mutex};
@@ -21,7 +24,7 @@ fn main() -> io::Result<()> {
         abaca_transparent::threads_are_fibers()?;
     }
     // Both ends of each connection are in this process, which has some other files open, too.
-    let most = allow_files()?.saturating_sub(100) / 2;
+    let most = limits::allow_files()?.saturating_sub(100) / 2;
     let connections = connections.unwrap_or_else(|| most.min(10_000));
     if connections > most {
         return Err(io::Error::other(format!(
@@ -107,20 +110,4 @@ fn drive(address: SocketAddr, connections: usize) -> io::Result<()> {
     } else {
         Err(io::Error::other("some answers were wrong"))
     }
-}
-
-/// Raises the limit of open files as far as it goes, and returns it.
-#[expect(unsafe_code, reason = "calls libc")]
-fn allow_files() -> io::Result<usize> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the kernel writes a local.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: the kernel reads a local.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
 }

@@ -114,3 +114,8 @@ pub use report::{BlockingCall, report};
 #[doc(hidden)]
 pub use table::hook_names;
 pub use threads::{as_kernel_threads, threads_are_fibers};
+
+/// The README's programs: this is the crate that has all of what they use.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,5 +1,7 @@
 //! `libabaca_preload.so`: programs in C, built by the test where there is a compiler, run with it and without.
 
+mod servers;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

@@ -181,6 +181,11 @@ fn must_have_blocks() -> bool {
 /// Runs the named test of this binary again, in a process of its own where [`is_child`] says so, for at most a minute. If the
 /// environment names a program that runs this one, an emulator or another loader, that runs it.
 pub(crate) fn in_child(test: &str) -> ExitStatus {
+    in_child_with(test, &[])
+}
+
+/// The same, with more variables in the environment.
+pub(crate) fn in_child_with(test: &str, variables: &[(&str, &str)]) -> ExitStatus {
     let own = std::env::args().next().expect("a path");
     let runner = std::env::var("ABACA_TLS_RUNNER").unwrap_or_default();
     let mut words = runner.split_whitespace().chain([own.as_str()]);
@@ -188,6 +193,7 @@ pub(crate) fn in_child(test: &str) -> ExitStatus {
         .args(words)
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, test)
+        .envs(variables.iter().copied())
         .stdout(Stdio::null())
         .spawn()
         .expect("a child");

@@ -47,7 +47,9 @@ fn wait(
     limit: &mut WaitLimit,
 ) -> Option<Ended> {
     let deadline = limit.deadline(watched, fd, direction);
-    let node = Node::new(park::waiter());
+    let waiter = park::waiter();
+    // SAFETY: the waiter outlives the node, and neither moves.
+    let node = unsafe { Node::of(&waiter, false) };
     let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
     // SAFETY: the number is only passed to epoll.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -63,8 +65,8 @@ fn wait(
     };
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
     let waiting = watched.waits.begin();
-    let (outcome, interrupted) = interruptible(By::Waiter(node.waiter()), |interruption| {
-        interruption.wait(node.waiter(), || end_in_error(|| park::wait(node.waiter(), reason, deadline)))
+    let (outcome, interrupted) = interruptible(By::Waiter(&waiter), |interruption| {
+        interruption.wait(&waiter, || end_in_error(|| park::wait(&waiter, reason, deadline)))
     });
     drop(waiting);
     if outcome == Outcome::Notified && interrupted == Interrupted::Not {
@@ -101,9 +103,7 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
         if !(is_hinted && watched.source.is_polled_by(scheduler::is_current_poller)) {
             let result = call(now_fd);
             if result != WOULD_BLOCK {
-                if watched.is_stream && 0 < result && (result as usize) < wanted {
-                    seen.mark_exhausted();
-                }
+                seen.note(watched.is_stream && 0 < result && (result as usize) < wanted);
                 return done(result);
             }
             if let Some(gave_up) = gave_up {

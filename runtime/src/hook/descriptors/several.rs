@@ -77,7 +77,7 @@ pub fn wait_any(interests: &[Interest], deadline: Option<Instant>, mut look: imp
 fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, Interrupted) {
     let waiter: Waiter = park::waiter();
     // SAFETY: the waiter is in this frame, and so are the nodes, which are dropped before it.
-    let nodes: Vec<Node> = watching.iter().map(|_| unsafe { Node::sharing(&waiter) }).collect();
+    let nodes: Vec<Node> = watching.iter().map(|_| unsafe { Node::of(&waiter, false) }).collect();
     let mut entries: Vec<(Entry<'_>, &Node)> = Vec::with_capacity(nodes.len());
     let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
     let mut is_changed = false;

@@ -52,6 +52,7 @@ use super::shared::Shared;
 use super::tick::Tick;
 use crate::cell::{CoarseTime, Flags, Header, LiveList};
 use crate::os::clock;
+use crate::poller::Poller;
 use crate::queue::{Inbox, LifoSlot, ReadyList};
 use crate::timer::Wheel;
 
@@ -75,6 +76,8 @@ pub(crate) struct Worker {
     /// The fiber that runs; null in the hub. Only this thread writes it.
     current: AtomicPtr<Header>,
     hub: Cell<Context>,
+    /// The address of the poller with which fibers of this worker register descriptors; see [`polls_with`](Self::polls_with).
+    poller: AtomicPtr<Poller>,
     /// The carrier of the worker's thread, if fibers have storage of their own. Only the worker's thread and the monitor use it.
     #[cfg(feature = "own-tls")]
     carrier: AtomicPtr<super::handoff::Carrier>,
@@ -191,6 +194,7 @@ impl Worker {
             }),
             current: AtomicPtr::new(ptr::null_mut()),
             hub: Cell::new(Context::dangling()),
+            poller: AtomicPtr::new(ptr::null_mut()),
             #[cfg(feature = "own-tls")]
             carrier: AtomicPtr::new(ptr::null_mut()),
             #[cfg(feature = "own-tls")]
@@ -252,6 +256,20 @@ impl Worker {
         unsafe { &*self.shared.load(Ordering::Relaxed) }
     }
 
+    /// Notes the runtime's shared state, before any thread can see the worker.
+    pub(super) fn set_shared(&self, shared: &Shared) {
+        self.shared.store(ptr::from_ref(shared).cast_mut(), Ordering::Relaxed);
+        let poller: &Poller = shared.poller_for(self.index);
+        self.poller.store(ptr::from_ref(poller).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// Whether fibers of this worker register descriptors with `poller`.
+    #[inline(always)]
+    pub(crate) fn polls_with(&self, poller: &Poller) -> bool {
+        // Relaxed: written before any thread could see the worker.
+        ptr::eq(self.poller.load(Ordering::Relaxed), poller)
+    }
+
     #[inline(always)]
     pub(crate) fn current(&self) -> Option<NonNull<Header>> {
         // Relaxed: only this thread writes it.
@@ -309,7 +327,7 @@ impl Worker {
     }
 
     /// The next fiber to run, from the sources that cost nothing to look at. If it returns `None`, the caller must enter the hub.
-    #[inline]
+    #[inline(always)]
     fn pick(&self) -> Option<NonNull<Header>> {
         // Relaxed: as for `current`.
         let left = self.picks_left.load(Ordering::Relaxed) - 1;

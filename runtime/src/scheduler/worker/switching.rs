@@ -27,6 +27,14 @@ impl Worker {
     #[cfg(not(loom))]
     #[inline(always)]
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
+        self.suspend_as::<false>(me);
+    }
+
+    /// [`suspend`](Self::suspend). In a function `IS_LARGE` that is compiled many times, all but the switch to a fiber that goes on is
+    /// in functions of its own.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    pub(crate) fn suspend_as<const IS_LARGE: bool>(&self, me: NonNull<Header>) {
         // SAFETY: the caller is this fiber.
         let header = unsafe { me.as_ref() };
         if header.has(Flags::MORE_THAN_SWITCH) {
@@ -35,15 +43,11 @@ impl Worker {
             }
             self.record_park(header);
         }
-        self.suspend_fast(header);
-    }
-
-    #[inline(always)]
-    fn suspend_fast(&self, me: &Header) {
         match self.pick() {
-            Some(next) if next == NonNull::from(me) => self.note_own_pick(me),
-            Some(next) => self.continue_with(me, next),
-            None => self.enter_hub(me, Request::Nothing),
+            Some(next) if next == me => self.note_own_pick(header),
+            Some(next) if IS_LARGE => self.continue_mostly(header, next),
+            Some(next) => self.continue_with(header, next),
+            None => self.enter_hub(header, Request::Nothing),
         }
     }
 
@@ -93,6 +97,11 @@ impl Worker {
     /// Models have no stacks to switch between: the hub runs on the fiber's, until it picks the fiber.
     #[cfg(loom)]
     pub(crate) fn suspend(&self, me: NonNull<Header>) {
+        self.suspend_as::<false>(me);
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn suspend_as<const IS_LARGE: bool>(&self, me: NonNull<Header>) {
         self.set_current(None);
         assert_eq!(self.find().ok(), Some(me), "a model's worker has one fiber");
         self.set_current(Some(me));
@@ -168,6 +177,26 @@ impl Worker {
             }
         }
         self.enter_hub(me, Request::Start(next));
+    }
+
+    /// [`continue_with`](Self::continue_with) of which only the usual case is inlined.
+    #[inline(always)]
+    fn continue_mostly(&self, me: &Header, next: NonNull<Header>) {
+        // SAFETY: `next` came out of a queue, which made it ours.
+        let header = unsafe { next.as_ref() };
+        if header.is_started() && !header.has(Flags::ROAMING_OR_SAMPLED) {
+            self.set_current(Some(next));
+            // SAFETY: as in `continue_with`.
+            unsafe { switch_to(me.context.as_ptr(), header.context.get(), 0, header.thread_pointer()) };
+            arrive(me, self);
+        } else {
+            self.continue_rarely(me, next);
+        }
+    }
+
+    #[inline(never)]
+    fn continue_rarely(&self, me: &Header, next: NonNull<Header>) {
+        self.continue_with(me, next);
     }
 
     /// Switches from a fiber to the hub.

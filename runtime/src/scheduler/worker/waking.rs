@@ -2,13 +2,14 @@
 
 #![expect(unsafe_code, reason = "looks at fibers that have been claimed")]
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
 use super::{Stealable, Worker};
-use crate::cell::{Flags, Header, LiveList};
+use crate::cell::{Flags, Header, LiveList, Wakeup};
 use crate::scheduler::counters::{Counters, PERIOD};
 use crate::scheduler::recording::{Kind, WorkerRecorder};
+use crate::scheduler::wake;
 
 impl Worker {
     /// Queues a fiber that this thread has woken. On the worker's own thread.
@@ -19,6 +20,19 @@ impl Worker {
             self.sample(unsafe { fiber.as_ref() });
         }
         self.queue(fiber);
+    }
+
+    /// Delivers a wake-up, in this worker's hub: most are of fibers that live here.
+    #[inline(always)]
+    pub(in crate::scheduler) fn wake_here(&self, wakeup: Wakeup) {
+        if let Wakeup::Fiber(fiber) = wakeup {
+            // SAFETY: the claim gave us this one wake-up, without which the fiber cannot end. Relaxed: as in `wake`.
+            let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed);
+            if ptr::eq(home.cast(), self) {
+                return self.make_ready(fiber);
+            }
+        }
+        wake(wakeup);
     }
 
     /// Queues a fiber from the inbox.

@@ -13,10 +13,30 @@
 //! |---|---|
 //! | `ABACA_WORKERS` | how many OS threads run fibers; else one for each processor |
 //! | `ABACA_PRELOAD=0` | the library does nothing: for the children of a program, which inherit `LD_PRELOAD` |
-
+//!
+//! # What works
+//!
+//! `examples/preload/run` (`bash .ci/run preload`) starts these as Debian 12 has them, plain and preloaded with two workers, lets their
+//! clients check each answer, and counts the kernel's threads while all clients are connected:
+//!
+//! | server | clients | threads | on fibers |
+//! |---|---|---|---|
+//! | `mariadbd` 10.11, one thread a connection, loaded by its `mariadb-slap` | 2,000 | 2,015 | 13 |
+//! | a server in Java, with a thread for each connection (OpenJDK 17) | 2,000 | 2,020 | 14 |
+//! | `microsocks` 1.0 | 2,000 | 2,001 | 27 |
+//! | `stunnel4` 5.68 | 300 | 302 | 16 |
+//! | `civetweb` 1.15 | 300 | 302 | 31 |
+//! | Python 3.11's `ThreadingHTTPServer` | 300 | 301 | 16 |
+//! | Ruby 3.1's WEBrick | 300 | 302 | 28 |
+//! | `atftpd` 0.8, a thread for each file | 100 | 101 | 6 |
+//! | `tinyproxy` 1.11 | 300 | 301 | 11 to 276 |
+//!
+//! tinyproxy looks a name up for each connection, which a thread of the pool does. Such threads end after a while.
 //!
 //! # What does not work
 //!
+//! * `apache2` with `mpm_worker` serves its clients, and crashes when it is told to end: it wakes its listening thread by `pthread_kill`, in
+//!   vain (see below), gives it up after five seconds, and unloads the module that has the handler for the next such signal.
 //! * Programs that are linked statically, and those with more rights than their user: the dynamic linker preloads nothing there.
 //! * Threads that are made by other means than `pthread_create` and `thrd_create`: by bare `clone`, as Go does, or by a library that
 //!   looks libc's function up, as jemalloc does for its own. They stay the kernel's, and wait in the kernel.

@@ -1,0 +1,177 @@
+//! Clients of databases, and a database in the process.
+
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use mysql::prelude::Queryable;
+
+use super::{Gone, Program, Version, always, text};
+use crate::call::{Answer, Call};
+use crate::seen;
+use crate::servers::{Servers, Which};
+
+pub(super) const PROGRAMS: &[Program] = &[
+    Program {
+        name: "redis",
+        version: Version::Of("redis"),
+        is_there: has_redis,
+        slow: |call| by_redis(call, &mut redis_client(call.servers)?.get_connection().map_err(text)?),
+        look: Some(look_at_redis),
+        gone: Gone::Killed(Which::Redis),
+        goes_on: None,
+    },
+    Program {
+        name: "r2d2 with redis",
+        version: Version::Of("r2d2"),
+        is_there: has_redis,
+        slow: by_r2d2,
+        look: Some(look_at_redis),
+        gone: Gone::Killed(Which::Redis),
+        goes_on: None,
+    },
+    Program {
+        name: "postgres",
+        version: Version::Of("postgres"),
+        is_there: |servers| servers.postgres.is_some(),
+        slow: by_postgres,
+        look: Some(look_at_postgres),
+        gone: Gone::Killed(Which::Postgres),
+        goes_on: None,
+    },
+    Program {
+        name: "mysql",
+        version: Version::Of("mysql"),
+        is_there: |servers| servers.mariadb.is_some(),
+        slow: by_mysql,
+        look: Some(look_at_mariadb),
+        gone: Gone::Killed(Which::Mariadb),
+        goes_on: None,
+    },
+    Program {
+        name: "rusqlite",
+        version: Version::With("rusqlite", || format!("SQLite {}", rusqlite::version())),
+        is_there: always,
+        slow: by_rusqlite,
+        look: None,
+        gone: Gone::Never,
+        goes_on: None,
+    },
+];
+
+pub(super) fn has_redis(servers: &Servers) -> bool {
+    servers.redis.is_some()
+}
+
+fn redis_client(servers: &Servers) -> Result<redis::Client, String> {
+    let path = servers.redis.as_ref().expect("it runs");
+    redis::Client::open(format!("redis+unix://{}", path.display())).map_err(text)
+}
+
+pub(super) fn look_at_redis(servers: &Servers) -> Box<dyn FnMut() -> usize> {
+    let mut connection = redis_client(servers).unwrap().get_connection().unwrap();
+    Box::new(move || {
+        let about: String = redis::cmd("INFO").arg("clients").query(&mut connection).unwrap_or_default();
+        let blocked = about.lines().find_map(|line| line.strip_prefix("blocked_clients:"));
+        blocked.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+    })
+}
+
+fn by_redis(call: &Call<'_>, connection: &mut redis::Connection) -> Answer {
+    call.ready();
+    let time = call.time.as_secs_f64();
+    let nothing: Option<(String, String)> =
+        redis::cmd("BLPOP").arg("nothing").arg(time).query(connection).map_err(text)?;
+    redis::cmd("SET").arg("key").arg(42).exec(connection).map_err(text)?;
+    let last: u32 = redis::cmd("GET").arg("key").query(connection).map_err(text)?;
+    Ok(format!("{nothing:?} {last}"))
+}
+
+/// One pool for all; its threads are OS threads.
+fn by_r2d2(call: &Call<'_>) -> Answer {
+    static POOL: OnceLock<r2d2::Pool<redis::Client>> = OnceLock::new();
+    let pool = POOL.get_or_init(|| {
+        let pool = r2d2::Pool::builder().max_size(10).connection_timeout(Duration::from_secs(60));
+        pool.build_unchecked(redis_client(call.servers).expect("an address"))
+    });
+    let mut connection = pool.get().map_err(text)?;
+    by_redis(call, &mut connection)
+}
+
+fn postgres_client(servers: &Servers) -> Result<postgres::Client, String> {
+    let folder = servers.postgres.as_ref().expect("it runs");
+    let settings = format!("host={} user=abaca dbname=postgres", folder.display());
+    postgres::Client::connect(&settings, postgres::NoTls).map_err(text)
+}
+
+pub(super) fn look_at_postgres(servers: &Servers) -> Box<dyn FnMut() -> usize> {
+    // After it was killed it takes a while to recover, in which it refuses clients.
+    let mut client = loop {
+        match postgres_client(servers) {
+            Ok(client) => break client,
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    Box::new(move || {
+        let row = client.query_one("select count(*) from pg_stat_activity where wait_event = 'PgSleep'", &[]);
+        row.map_or(0, |row| row.get::<_, i64>(0) as usize)
+    })
+}
+
+fn by_postgres(call: &Call<'_>) -> Answer {
+    let mut client = postgres_client(call.servers)?;
+    call.ready();
+    let row = client.query_one("select 6 * 7, pg_sleep($1)", &[&call.time.as_secs_f64()]).map_err(text)?;
+    Ok(row.get::<_, i32>(0).to_string())
+}
+
+fn mysql_client(servers: &Servers) -> Result<mysql::Conn, String> {
+    let path = servers.mariadb.as_ref().expect("it runs");
+    let settings = mysql::OptsBuilder::new().socket(path.to_str()).user(Some("root"));
+    mysql::Conn::new(settings).map_err(text)
+}
+
+fn look_at_mariadb(servers: &Servers) -> Box<dyn FnMut() -> usize> {
+    let mut client = mysql_client(servers).unwrap();
+    let query = "select count(*) from information_schema.processlist where state = 'User sleep'";
+    Box::new(move || client.query_first(query).ok().flatten().unwrap_or(0))
+}
+
+fn by_mysql(call: &Call<'_>) -> Answer {
+    let mut client = mysql_client(call.servers)?;
+    call.ready();
+    let query = format!("select 6 * 7, sleep({})", call.time.as_secs_f64());
+    let row: Option<(u32, u32)> = client.query_first(query).map_err(text)?;
+    Ok(format!("{row:?}"))
+}
+
+/// A reader that waits for another thread's lock on the file, as SQLite does: it sleeps and looks again.
+fn by_rusqlite(call: &Call<'_>) -> Answer {
+    static FILES: Mutex<u64> = Mutex::new(0);
+    let path = {
+        let mut files = FILES.lock().unwrap();
+        *files += 1;
+        call.servers.marks.with_file_name(format!("sqlite-{files}"))
+    };
+    let client = rusqlite::Connection::open(&path).map_err(text)?;
+    client.busy_timeout(Duration::from_secs(60)).map_err(text)?;
+    client.execute_batch("create table t (n integer); insert into t values (42)").map_err(text)?;
+    let (locked, when_locked) = channel();
+    let (go, when_to_go) = channel();
+    let time = call.time;
+    let locker = std::thread::spawn(move || {
+        let client = rusqlite::Connection::open(&path).unwrap();
+        client.execute_batch("begin exclusive").unwrap();
+        locked.send(()).unwrap();
+        if when_to_go.recv().is_ok() {
+            let _served = seen::begin();
+            std::thread::sleep(time);
+        }
+    });
+    when_locked.recv().map_err(text)?;
+    call.ready();
+    go.send(()).map_err(text)?;
+    let answer = client.query_row("select n from t", [], |row| row.get::<_, u32>(0)).map_err(text)?;
+    locker.join().unwrap();
+    Ok(answer.to_string())
+}

@@ -1,0 +1,34 @@
+//! Commands, which leave a mark while they run.
+
+use std::process::Command;
+
+use super::{Gone, Program, Version, always, text};
+use crate::call::{Answer, Call};
+use crate::servers::Servers;
+
+pub(super) const PROGRAMS: &[Program] = &[Program {
+    name: "std::process",
+    version: Version::Toolchain,
+    is_there: always,
+    slow: process,
+    look: Some(marks),
+    gone: Gone::Never,
+    goes_on: None,
+}];
+
+/// A command that takes as long as the call says.
+pub(super) fn marking(call: &Call<'_>) -> String {
+    let (folder, time) = (call.servers.marks.display(), call.time.as_secs_f64());
+    format!("touch {folder}/$$; sleep {time}; rm -f {folder}/$$; echo done")
+}
+
+pub(super) fn marks(servers: &Servers) -> Box<dyn FnMut() -> usize> {
+    let folder = servers.marks.clone();
+    Box::new(move || std::fs::read_dir(&folder).map_or(0, Iterator::count))
+}
+
+fn process(call: &Call<'_>) -> Answer {
+    call.ready();
+    let output = Command::new("sh").args(["-c", &marking(call)]).output().map_err(text)?;
+    Ok(format!("{} {}", output.status, String::from_utf8_lossy(&output.stdout)))
+}

@@ -1,0 +1,113 @@
+//! The servers: those of this program run on OS threads; the others are Debian's, where they are installed.
+
+mod child;
+mod http;
+mod sql;
+mod ssh;
+mod tls;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+
+use child::{Ready, Server, quiet};
+
+/// A server that is a process, which can be killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Which {
+    Redis,
+    Postgres,
+    Mariadb,
+    Ssh,
+    Tls,
+}
+
+pub(crate) struct Servers {
+    pub(crate) http: SocketAddr,
+    pub(crate) websocket: SocketAddr,
+    /// The path of its socket.
+    pub(crate) redis: Option<PathBuf>,
+    /// The folder of its socket.
+    pub(crate) postgres: Option<PathBuf>,
+    /// The path of its socket.
+    pub(crate) mariadb: Option<PathBuf>,
+    pub(crate) ssh: Option<ssh::Account>,
+    pub(crate) tls: Option<tls::Address>,
+    processes: Mutex<Vec<(Which, Server)>>,
+    /// Calls that run a command leave a file here while it runs.
+    pub(crate) marks: PathBuf,
+    folder: PathBuf,
+}
+
+impl Servers {
+    pub(crate) fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("abaca-compat-{}", std::process::id()));
+        let marks = folder.join("marks");
+        std::fs::create_dir_all(&marks).unwrap();
+        // Some servers run as another user.
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let http = serve(http::answer);
+        let mut processes = Vec::new();
+        let redis = keep(&mut processes, Which::Redis, redis(&folder));
+        let postgres = keep(&mut processes, Which::Postgres, sql::postgres(&folder));
+        let mariadb = keep(&mut processes, Which::Mariadb, sql::mariadb(&folder));
+        let ssh = keep(&mut processes, Which::Ssh, ssh::start(&folder));
+        let tls = keep(&mut processes, Which::Tls, tls::start(&folder, http));
+        let websocket = serve(http::answer_websocket);
+        let processes = Mutex::new(processes);
+        Self { http, websocket, redis, postgres, mariadb, ssh, tls, processes, marks, folder }
+    }
+
+    /// Kills a server in the middle of whatever it does.
+    pub(crate) fn kill(&self, which: Which) {
+        self.with(which, Server::kill);
+    }
+
+    /// Starts a server that was killed anew, where it was.
+    pub(crate) fn restart(&self, which: Which) {
+        assert!(self.with(which, Server::start), "{which:?} does not start again");
+    }
+
+    fn with<R>(&self, which: Which, f: fn(&mut Server) -> R) -> R {
+        let mut processes = self.processes.lock().unwrap();
+        let (_, server) = processes.iter_mut().find(|(name, _)| *name == which).expect("it runs");
+        f(server)
+    }
+}
+
+fn keep<T>(processes: &mut Vec<(Which, Server)>, which: Which, started: Option<(Server, T)>) -> Option<T> {
+    let (server, address) = started?;
+    processes.push((which, server));
+    Some(address)
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for (_, server) in self.processes.lock().unwrap().iter_mut() {
+            server.kill();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A server with a thread for each connection.
+fn serve(answer: fn(TcpStream)) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+fn redis(folder: &Path) -> Option<(Server, PathBuf)> {
+    let path = folder.join("redis");
+    let mut command = Command::new("redis-server");
+    quiet(command.args(["--port", "0", "--save", "", "--unixsocket"]).arg(&path));
+    Some((Server::new(command, Ready::Unix(path.clone()))?, path))
+}
