@@ -20,9 +20,11 @@ fn the_page_about_libraries_has_every_program_of_the_matrix() {
                 continue;
             }
             programs += 1;
-            let version = ["Version::Of(\"", "Version::With(\""].into_iter().find_map(|kind| quoted(program, kind));
+            let version =
+                ["Version::Of(\"", "Version::With(\""].into_iter().find_map(|kind| quoted(program, kind));
             let version = version.map(|package| {
-                let entry = lock.split_once(&format!("name = \"{package}\"\n")).expect("it is in the lock file").1;
+                let entry =
+                    lock.split_once(&format!("name = \"{package}\"\n")).expect("it is in the lock file").1;
                 quoted(entry, "version = \"").expect("a package has a version")
             });
             let row = format!("| {name} | {}", version.unwrap_or_default());
