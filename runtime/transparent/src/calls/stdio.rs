@@ -5,6 +5,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
+use abaca::hook::descriptors::is_nonblocking;
 use libc::{FILE, size_t, ssize_t};
 
 use crate::answer::errno;
@@ -181,7 +182,8 @@ unsafe fn wait(within: &Within, file: *mut FILE) -> bool {
     let is_empty = unsafe { (*head).read_from == (*head).read_to };
     // SAFETY: as above.
     let fd = if is_empty { unsafe { libc::fileno(file) } } else { -1 };
-    if fd < 0 {
+    // A user that wants errors has libc's.
+    if fd < 0 || is_nonblocking(fd) {
         return true;
     }
     let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
