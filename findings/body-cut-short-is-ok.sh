@@ -56,10 +56,11 @@ fn main() {
     let answer = minreq::get(&url).send().map_err(|error| error.to_string());
     see("minreq, send()", answer.and_then(|answer| Ok(answer.as_str().unwrap().to_owned())));
     let answer = minreq::get(&url).send_lazy().map_err(|error| error.to_string());
-    see("minreq, send_lazy()", answer.and_then(|answer| {
-        let bytes: Result<Vec<u8>, _> = answer.map(|byte| byte.map(|(byte, _)| byte)).collect();
-        bytes.map(|bytes| String::from_utf8(bytes).unwrap()).map_err(|error| error.to_string())
-    }));
+    let read = answer.and_then(|mut answer| {
+        let mut text = String::new();
+        answer.read_to_string(&mut text).map(|_| text).map_err(|error| error.to_string())
+    });
+    see("minreq, send_lazy()", read);
     let mut text = String::new();
     let (_, _, mut reader) = attohttpc::get(&url).send().unwrap().split();
     let read = reader.read_to_string(&mut text);

@@ -67,6 +67,8 @@ mod arch;
 mod context;
 #[cfg(feature = "std")]
 pub mod coroutine;
+#[cfg(feature = "std")]
+mod linking;
 mod lock;
 mod os;
 mod prefetch;

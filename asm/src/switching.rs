@@ -2,9 +2,6 @@
 //! builds in `sanitizer`.
 #![expect(unsafe_code, reason = "switching stacks cannot be checked by the compiler")]
 
-#[cfg(feature = "std")]
-use core::ptr::NonNull;
-
 #[cfg(not(any(abaca_asan, abaca_tsan)))]
 use crate::arch as backend;
 use crate::context::{Context, Entry};
@@ -232,22 +229,4 @@ pub unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context 
     crate::valgrind::allow_writing_below(top, LEAST_BYTES);
     // SAFETY: the contract is the backend's.
     unsafe { backend::prepare(top, entry, argument) }
-}
-
-/// Like [`prepare`], but a backtrace from the context goes on into its resumer. Also returns the place where each resumer must
-/// save its own context.
-///
-/// # Safety
-///
-/// As for `prepare`, and while `entry` runs the place holds the context of a suspended computation.
-#[cfg(feature = "std")]
-pub(crate) unsafe fn prepare_linked(
-    top: *mut u8,
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
-    #[cfg(abaca_valgrind)]
-    crate::valgrind::allow_writing_below(top, LEAST_BYTES);
-    // SAFETY: the contract is the backend's.
-    unsafe { backend::prepare_linked(top, entry, argument) }
 }

@@ -1,13 +1,16 @@
 //! Looking at the frames of a suspended computation, with an unwinder that can only begin with the frames of its caller.
 #![expect(unsafe_code, reason = "prepares a stack and switches to it")]
 
-use crate::context::{Context, Exit};
+use crate::context::Context;
+use crate::linking::{End, Link, Word, bury, finish, prepare_linked, resume};
 use crate::stack::Stack;
-use crate::switching::{prepare_linked, switch};
 
-/// The part of the frame of [`backtrace_from`] that `enter` uses while it is suspended.
+/// What `enter` needs, at the top of the stack that it runs on.
+#[repr(C)]
 struct Visit<'a> {
-    back: Context,
+    /// The first field: a pointer to it is a pointer to the whole.
+    link: Link,
+    suspended: Context,
     look: &'a mut dyn FnMut(),
 }
 
@@ -29,7 +32,7 @@ struct Visit<'a> {
 ///
 /// # Safety
 ///
-/// * `suspended` was saved by [`switch`], and is not continued before this returns.
+/// * `suspended` was saved by [`switch`](crate::switch), and is not continued before this returns.
 /// * Nothing else uses `stack`, which is big enough for `look`, and `look` switches to no other stack.
 pub unsafe fn backtrace_from(suspended: Context, stack: &Stack, look: &mut dyn FnMut()) -> bool {
     if cfg!(any(
@@ -43,27 +46,29 @@ pub unsafe fn backtrace_from(suspended: Context, stack: &Stack, look: &mut dyn F
     )) {
         return false;
     }
-    let mut visit = Visit { back: Context::dangling(), look };
-    let visit = &raw mut visit;
-    // SAFETY: the caller promises that nothing else uses the stack, and `enter` is called with a visit that outlives it. While
-    // it runs, the place holds a context that was saved by `switch`. The continued context is freshly prepared, and switches
-    // back.
+    // SAFETY: the caller promises that nothing else uses the stack, whose top is a multiple of 64. `enter` is called with the link
+    // of the visit that lies there, and ends.
     unsafe {
-        let (context, resumer) = prepare_linked(stack.top(), enter, visit.cast());
-        resumer.write(suspended);
-        switch(&raw mut (*visit).back, context, 0);
+        let visit = stack.top().cast::<Visit<'_>>().sub(1);
+        visit.write(Visit { link: Link::closed(), suspended, look });
+        let link = visit.cast::<Link>();
+        prepare_linked(link, enter);
+        resume(link, (*link).coroutine.get(), Word::uninit());
+        bury(link);
     }
     true
 }
 
 /// # Safety
 ///
-/// `visit` is a `Visit` whose owner is suspended.
-unsafe extern "C" fn enter(_word: usize, visit: *mut ()) -> Exit {
-    let visit = visit.cast::<Visit<'_>>();
-    // SAFETY: the contract of this function.
+/// `link` is that of a `Visit` whose owner is suspended.
+unsafe extern "C" fn enter(_: Word, link: *const Link) {
+    let visit = link.cast_mut().cast::<Visit<'_>>();
+    // SAFETY: the contract of this function. While it looks, the link holds a context that was saved by a switch.
     unsafe {
+        let back = (*link).resumer.replace((*visit).suspended);
         ((*visit).look)();
-        Exit { to: (*visit).back, word: 0 }
+        (*link).resumer.set(back);
+        finish(link, Word::uninit(), End::DROPPED);
     }
 }

@@ -66,8 +66,11 @@ fn deep_in_the_coroutine(yielder: &Yielder<(), String>) {
     yielder.suspend(Backtrace::force_capture().to_string());
 }
 
+#[inline(never)]
 fn body_of_the_coroutine(yielder: &Yielder<(), String>, (): ()) {
     deep_in_the_coroutine(yielder);
+    // Or it would be a jump.
+    std::hint::black_box(());
 }
 
 #[inline(never)]

@@ -47,6 +47,7 @@ pub(crate) const ALL: &[Bar] = &[
     bar("switch depth 0", "ns", 1, Share(1.0, Corosensei)),
     bar("switch depth 4", "ns", 1, Share(1.0, Corosensei)),
     bar("switch depth 8", "ns", 1, Share(1.0, Corosensei)),
+    bar("create_reuse", "ns", 1, Share(1.0, Corosensei)),
     bar("yield2", "ns", 1, Share(1.0 / 4.0, All)),
     bar("yield_many", "ns", 2, Share(1.0 / 3.0, All)),
     bar("spawn_join", "ns", 1, Share(1.0 / 2.0, Tokio)),

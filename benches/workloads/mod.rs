@@ -2,6 +2,7 @@
 
 mod chained_spawn;
 mod channel;
+mod coroutine;
 mod idle;
 mod mutex;
 mod ping_pong;
@@ -86,6 +87,7 @@ pub const ALL: &[Entry] = {
         Switch::<0>::ENTRY,
         Switch::<4>::ENTRY,
         Switch::<8>::ENTRY,
+        coroutine::ENTRY,
         entry::<yields::Yield2>(),
         entry::<yields::YieldMany>(),
         entry::<spawn_join::SpawnJoin>(),

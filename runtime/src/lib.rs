@@ -80,6 +80,7 @@
 //! | I want to ... | use |
 //! |---|---|
 //! | start a runtime | [`run`](fn@run), [`#[abaca::main]`](macro@main), [`#[abaca::test]`](macro@test); [`Runtime::builder`] for settings and several runtimes |
+//! | run `std::thread`, blocking crates and C libraries as they are, on fibers | the crate `abaca-transparent`: [its page](guide::transparent) |
 //! | start a fiber | [`spawn`](fn@spawn); with a name or stack size [`Builder`]; from a thread outside [`Runtime::spawn`] |
 //! | start fibers that borrow | [`scope`](fn@scope) |
 //! | start a fiber with an `Rc` in it | [`spawn_local`] |

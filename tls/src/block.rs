@@ -81,9 +81,11 @@ impl Block {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         // SAFETY: the caller's promise.
-        match support.replica() {
-            Ok(replica) => unsafe { Self::without_thread(replica, lowest, size) },
-            Err(_) => unsafe { Self::by_thread(support.glibc(), lowest, size) },
+        unsafe {
+            match support.replica() {
+                Ok(replica) if replica.is_listed() => Self::without_thread(replica, lowest, size),
+                _ => Self::by_thread(support.glibc(), lowest, size),
+            }
         }
     }
 

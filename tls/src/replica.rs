@@ -15,6 +15,7 @@
 //! An end is the reverse. If the block holds anything that only libc can free, a thread of libc's takes it over and ends.
 #![expect(unsafe_code, reason = "writes blocks, and puts them on libc's list of threads")]
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -61,6 +62,13 @@ pub(crate) struct Sample {
 
 const DIFFERENT: &str = "a block that a thread has made is otherwise";
 
+/// Whether this is a child of `fork` of the process that has learned.
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
+unsafe extern "C" fn note_fork() {
+    IS_CHILD.store(true, Ordering::Relaxed);
+}
+
 /// Who holds it writes between the two models on libc's list.
 static LINKING: Mutex<()> = Mutex::new(());
 
@@ -98,15 +106,25 @@ impl Replica {
             let learned = replica.mould.learn_variables(seen, models, block);
             replica.write_variables(block);
             let is_same = block == sample.pointer && replica.mould.is_same(&sample.image, block);
-            let result = learned.and_then(|()| if is_same { Ok(()) } else { Err(DIFFERENT) });
-            match result {
-                Ok(()) => Ok((replica, block)),
-                Err(why) => {
-                    replica.free(block);
-                    Err(why)
-                }
+            let result = learned.and(if is_same { Ok(()) } else { Err(DIFFERENT) });
+            if let Err(why) = result {
+                replica.free(block);
+                return Err(why);
             }
+            if libc::pthread_atfork(None, None, Some(note_fork)) != 0 {
+                replica.free(block);
+                return Err("there is no memory to notice a fork");
+            }
+            Ok((replica, block))
         }
+    }
+
+    /// Whether blocks can still be made so. In a child of `fork` they cannot: libc's list of threads has begun anew there, without the
+    /// models.
+    #[inline(always)]
+    pub(crate) fn is_listed(&self) -> bool {
+        // Relaxed: the child has one thread when it is written.
+        !IS_CHILD.load(Ordering::Relaxed)
     }
 
     /// Where a block begins, from its thread pointer.

@@ -101,7 +101,8 @@ fn examine() -> Result<Support, Unsupported> {
     // Its size is another, so that it is told apart from other numbers.
     let other = Spare::new(&glibc, &seen, 1)?;
     let mut support = Support {
-        block_bytes: 0,
+        // One that a thread makes, as in a child of `fork`, has frames below it, and takes more.
+        block_bytes: template.memory.end() - template.block.frames_end().addr(),
         glibc,
         seen,
         template: template.block.pointer(),
@@ -113,7 +114,7 @@ fn examine() -> Result<Support, Unsupported> {
     support.plan_anew(core::iter::empty())?;
     match support.learn([&template, &other]) {
         Ok((replica, block)) => {
-            support.block_bytes = replica.block_bytes();
+            support.block_bytes = support.block_bytes.max(replica.block_bytes());
             support.replica = Ok(replica);
             if let Err(why) = trial::try_everything(&support, block) {
                 support.replica = Err(why);
@@ -122,7 +123,6 @@ fn examine() -> Result<Support, Unsupported> {
         Err(why) => support.replica = Err(why),
     }
     if support.replica.is_err() {
-        support.block_bytes = template.memory.end() - template.block.frames_end().addr();
         let spare = Spare::new(&support.glibc, &support.seen, 0)?;
         trial::try_everything(&support, ManuallyDrop::into_inner(spare.block)).map_err(Unsupported::Trial)?;
     }
@@ -199,8 +199,8 @@ impl Support {
     pub(crate) const MOST_MALLOC_WORDS: usize = 2;
 
     /// The bytes at the top of each stack that its block takes, from [`Block::frames_end`](crate::Block::frames_end) to the end of
-    /// the block: libc's record of a thread, all thread-local variables of fixed places, libc's reserve for libraries that are
-    /// loaded later, and the frames with which libc's thread will end.
+    /// the block, at most: libc's record of a thread, all thread-local variables of fixed places, libc's reserve for libraries that are
+    /// loaded later, and the frames with which libc's thread will end, if one has made the block.
     ///
     /// A program with large thread-local variables needs larger stacks: by so much as this is more than a few kilobytes.
     pub fn block_bytes(&self) -> usize {
@@ -230,8 +230,8 @@ impl Support {
     /// Why each block is made by a thread of its own, which takes some 10 microseconds, and as many for its end. None if blocks are
     /// made and ended without one, in half a microsecond.
     ///
-    /// They are on x86_64 with a glibc whose way of making threads is known, if a block that was made so is byte for byte as
-    /// a thread's. `ABACA_BLOCKS=thread` in the environment has all made by threads.
+    /// They are on x86_64 with a glibc whose way of making threads is known, if a block that was made so is word for word as
+    /// a thread's. `ABACA_BLOCKS=thread` in the environment has all made by threads. In a child of `fork` all are, whatever this says.
     ///
     /// ```
     /// if let Ok(support) = abaca_tls::support() {

@@ -207,6 +207,37 @@ fn a_library_with_megabytes_of_variables_is_the_fibers() {
     });
 }
 
+#[test]
+fn a_child_of_fork_makes_blocks_that_its_libraries_reach() {
+    alone("a_child_of_fork_makes_blocks_that_its_libraries_reach", || {
+        static LIBRARY: std::sync::OnceLock<Library> = std::sync::OnceLock::new();
+        const NAME: &str = "forked";
+        let path = compile(NAME, "static __thread int value = 42;", &["-ftls-model=initial-exec"]);
+        in_fiber(|| ());
+        let in_child = || {
+            let carrier = Carrier::of_this_thread().expect("blocks");
+            let mut fiber = Fiber::new(|| {
+                suspend();
+                assert_eq!(LIBRARY.get().expect("it is loaded").get(), 42);
+            });
+            fiber.resume(&carrier);
+            assert!(LIBRARY.set(Library::load(NAME, &path)).is_ok());
+            fiber.run(&carrier);
+        };
+        // SAFETY: nobody else holds a lock: the process runs this test alone. The child ends by `_exit`.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(in_child));
+                libc::_exit(if result.is_ok() { 0 } else { 1 });
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+            assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{status:x}");
+        }
+    });
+}
+
 /// Makes threads on stacks of their own, whose entries on libc's list are beside those of blocks, until `is_over`.
 fn make_threads(is_over: &AtomicBool) {
     extern "C" fn nothing(_: *mut c_void) -> *mut c_void {

@@ -67,6 +67,18 @@ fn by_thread() -> bool {
     abaca_tls::support().expect("blocks").by_thread().is_some()
 }
 
+#[test]
+fn where_glibc_is_known_no_block_needs_a_thread() {
+    let Ok(support) = abaca_tls::support() else { return };
+    let is_known = cfg!(target_arch = "x86_64") && support.glibc_version() <= (2, 43);
+    let is_forced = std::env::var_os("ABACA_BLOCKS").is_some_and(|how| how == "thread");
+    if is_known && !is_forced {
+        assert_eq!(support.by_thread(), None);
+    } else {
+        assert!(support.by_thread().is_some());
+    }
+}
+
 /// Has libc allocate for the calling block what it frees at a thread's end: a text, an error, and a table of values of keys.
 fn leave_memory_to_libc() {
     unsafe extern "C" {

@@ -16,8 +16,7 @@
 //! frames are the thread's.
 //!
 //! Two things differ from the backends that are written by hand: a switch costs two switches and a look at a thread-local
-//! variable, and a backtrace goes on from every fiber into the hub, whether it was prepared as linked or
-//! not.
+//! variable, and a backtrace goes on from every fiber into the hub.
 #![expect(unsafe_code, reason = "contexts are addresses, and stacks are borrowed by address")]
 
 #[cfg(any(abaca_asan, abaca_tsan))]
@@ -74,8 +73,6 @@ struct Fiber {
     coroutine: MaybeUninit<Coroutine<usize, Exit, Exit, BorrowedStack>>,
     /// The way to the hub. Set when the fiber starts.
     yielder: Cell<*const Yielder<usize, Exit>>,
-    /// The place for the resumer's context.
-    resumer: Context,
 }
 
 std::thread_local! {
@@ -148,20 +145,6 @@ unsafe fn run_hub(root: &Root, mut to: Context, mut word: usize) -> usize {
 
 /// Makes a context that calls `entry`. See [`crate::prepare`] for the contract.
 pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
-    // SAFETY: the same contract.
-    unsafe { prepare_linked(top, entry, argument) }.0
-}
-
-/// Makes a context that calls `entry`. Returns the place where each resumer must save its own context.
-///
-/// # Safety
-///
-/// As for [`crate::prepare`].
-pub(crate) unsafe fn prepare_linked(
-    top: *mut u8,
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
     const ROOM: usize = size_of::<Fiber>().next_multiple_of(stack::STACK_ALIGNMENT);
     debug_assert!(top.addr().is_multiple_of(16), "the top of a stack is a multiple of 16");
     // SAFETY: the caller promises a page below `top`, and a fiber is much smaller.
@@ -176,13 +159,13 @@ pub(crate) unsafe fn prepare_linked(
     };
     // SAFETY: nothing that is sent back and forth has a lifetime; the argument's is the caller's affair.
     let coroutine = unsafe { Coroutine::with_stack_unchecked(BorrowedStack { base }, body) };
-    let (yielder, resumer) = (Cell::new(core::ptr::null()), Context::dangling());
+    let yielder = Cell::new(core::ptr::null());
     // SAFETY: the place is in the page that the caller promised, and aligned as `STACK_ALIGNMENT` is at
     // least.
     unsafe {
-        fiber.write(Fiber { kind: Kind::Fiber, coroutine: MaybeUninit::new(coroutine), yielder, resumer });
-        (Context(fiber.cast()), NonNull::new_unchecked(&raw mut (*fiber.as_ptr()).resumer))
+        fiber.write(Fiber { kind: Kind::Fiber, coroutine: MaybeUninit::new(coroutine), yielder });
     }
+    Context(fiber.cast())
 }
 
 const _: () = assert!(align_of::<Fiber>() <= stack::STACK_ALIGNMENT);

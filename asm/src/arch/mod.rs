@@ -1,4 +1,4 @@
-//! The switch, once per architecture: each file has the same items, `switch`, `prepare`, `prepare_linked`, and for
+//! The switch, once per architecture: each file has the same items, `switch`, `prepare`, what `linking.rs` names for coroutines, and for
 //! computations with thread-local storage of their own `switch_with`, `leave_with` and `thread_pointer`. Each keeps its register contract, its frame
 //! and its call frame information to itself.
 //!
@@ -44,8 +44,13 @@ mod corosensei;
 ))]
 use self::corosensei as backend;
 
-#[cfg(feature = "std")]
-pub(crate) use backend::prepare_linked;
+#[cfg(all(
+    feature = "std",
+    not(any(abaca_corosensei, abaca_asan, abaca_tsan)),
+    target_pointer_width = "64",
+    any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "x86_64")
+))]
+pub(crate) mod linked;
 pub(crate) use backend::{SAVED, prepare, switch};
 #[cfg(all(
     not(any(abaca_corosensei, abaca_asan, abaca_tsan, abaca_valgrind)),

@@ -12,7 +12,7 @@
 //! | `fcsr` | **not touched**: it belongs to the thread. Code that changes a rounding mode must change it back before it switches |
 //! | `tp`, `gp` | not touched: thread-local storage is the thread's |
 //!
-//! The indirect jumps go through `t1`. With `ra` or `t0` (`x1`, `x5`) the architecture takes a jump for a
+//! The indirect jumps of `switch` go through `t1`. With `ra` or `t0` (`x1`, `x5`) the architecture takes a jump for a
 //! return or a call, and the return predictor would get out of step.
 //!
 //! # Stacks
@@ -38,7 +38,7 @@
 //! ```text
 //! 0x7ff0_f000 +------------------+  top of the stack
 //! 0x7ff0_eff8 | padding          |
-//! 0x7ff0_eff0 | resumer          |  <- sp when `entry` is called: a multiple of 16
+//! 0x7ff0_eff0 | padding          |  <- sp when `entry` is called: a multiple of 16
 //! 0x7ff0_efe8 | argument         |
 //! 0x7ff0_efe0 | entry            |
 //! 0x7ff0_efd8 | padding          |
@@ -70,10 +70,8 @@ struct InitialFrame {
     entry: Entry,
     /// Loaded by the code at `start`.
     argument: *mut (),
-    /// The context of the resumer, for `coroutine_start` alone; `sp` points here while `entry` runs.
-    resumer: Context,
-    /// Keeps the context at a multiple of 16.
-    last_padding: usize,
+    /// The stack of the fiber begins here.
+    end: [usize; 2],
 }
 
 /// Where a context has its resume address.
@@ -81,7 +79,7 @@ const RESUME: usize = 16;
 
 const _: () = assert!(size_of::<InitialFrame>() == 64);
 const _: () = assert!(offset_of!(InitialFrame, start) == RESUME);
-const _: () = assert!(offset_of!(InitialFrame, resumer).is_multiple_of(16));
+const _: () = assert!(offset_of!(InitialFrame, end).is_multiple_of(16));
 
 /// Where a suspended computation's registers lie.
 pub(crate) const SAVED: Saved = Saved { program_counter: RESUME, frame_pointer: 0, bytes: 32 };
@@ -261,48 +259,14 @@ pub(crate) unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut (
 
 /// Makes a context that calls `entry` and where a backtrace ends. See [`crate::prepare`] for the contract.
 pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, fiber_start, entry, argument) }.0
-}
-
-/// Makes a context that calls `entry` and from which a backtrace goes on into its resumer. Returns
-/// the place where each resumer must save its own context.
-///
-/// # Safety
-///
-/// As for [`crate::prepare`], and while `entry` runs the place holds the context of a suspended computation.
-#[cfg(feature = "std")]
-pub(crate) unsafe fn prepare_linked(
-    top: *mut u8,
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, coroutine_start, entry, argument) }
-}
-
-/// Writes the initial frame below `top`; returns the context and the place of the resumer's context.
-///
-/// # Safety
-///
-/// `top` is a multiple of 16 and at least a page below it is writable and unused.
-unsafe fn lay_out(
-    top: *mut u8,
-    start: unsafe extern "C" fn(),
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
     debug_assert!(top.addr().is_multiple_of(16), "the top of a stack is a multiple of 16");
     // SAFETY: the caller promises a page below `top`, and the frame is much smaller.
     let frame = unsafe { NonNull::new_unchecked(top).cast::<InitialFrame>().sub(1) };
-    let resumer = Context::dangling();
     let initial =
-        InitialFrame { unused: [0; 2], start, padding: 0, entry, argument, resumer, last_padding: 0 };
+        InitialFrame { unused: [0; 2], start: fiber_start, padding: 0, entry, argument, end: [0; 2] };
     // SAFETY: as above; `top` is a multiple of 16 and the frame of 8, which is its alignment.
     unsafe { frame.write(initial) };
-    // SAFETY: `resumer` is a field of the frame just written.
-    let resumer = unsafe { NonNull::new_unchecked(&raw mut (*frame.as_ptr()).resumer) };
-    (Context(frame.cast()), resumer)
+    Context(frame.cast())
 }
 
 /// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `a2` and `sp` at
@@ -319,7 +283,7 @@ unsafe extern "C" fn fiber_start() {
         // Take the initial frame.
         "ld t1, {entry}(sp)",
         "ld a1, {argument}(sp)",
-        "addi sp, sp, {resumer}",
+        "addi sp, sp, {end}",
         // entry(word in a0, argument in a1). A call, so that backtraces see this function.
         "mv a0, a2",
         "jalr t1",
@@ -331,65 +295,7 @@ unsafe extern "C" fn fiber_start() {
         ".cfi_endproc",
         entry = const offset_of!(InitialFrame, entry),
         argument = const offset_of!(InitialFrame, argument),
-        resumer = const offset_of!(InitialFrame, resumer),
+        end = const offset_of!(InitialFrame, end),
         resume = const RESUME,
     )
 }
-
-/// Where a coroutine starts: like [`fiber_start`], except for what an unwinder sees.
-///
-/// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
-/// lies at `sp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
-///
-/// ```text
-/// 0x7fe0_2090 sp of the resumer, the CFA   = [sp] + 32
-/// 0x7fe0_2080 where the resumer goes on      = CFA - 16
-/// 0x7fe0_2078 s1 of the resumer              = CFA - 24
-/// 0x7fe0_2070 s0 of the resumer              = CFA - 32
-/// ```
-#[cfg(feature = "std")]
-#[unsafe(naked)]
-unsafe extern "C" fn coroutine_start() {
-    naked_asm!(
-        ".cfi_startproc",
-        // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
-        // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
-        // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
-        // after a call, which is true as well.
-        ".cfi_signal_frame",
-        // The places of the resumer's registers, the same from here to the end.
-        ".cfi_offset ra, -16",
-        ".cfi_offset s1, -24",
-        ".cfi_offset s0, -32",
-        // At first the resumer's context is six words further up. The bytes:
-        //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
-        //   0x05       the length of the expression in bytes
-        //   0x72 0x30  DW_OP_breg2 48: the address sp + 48
-        //   0x06       DW_OP_deref: the context stored there
-        //   0x23 0x20  DW_OP_plus_uconst 32: over what `switch` stored
-        ".cfi_escape 0x0f, 0x05, 0x72, 0x30, 0x06, 0x23, 0x20",
-        "ld t1, {entry}(sp)",
-        "ld a1, {argument}(sp)",
-        "addi sp, sp, {resumer}",
-        // The same expression with DW_OP_breg2 0: sp is now at the resumer's context.
-        ".cfi_escape 0x0f, 0x05, 0x72, 0x00, 0x06, 0x23, 0x20",
-        // s0 still is the resumer's: the chain of frame pointers goes on there as well.
-        "mv a0, a2",
-        "jalr t1",
-        // `Exit` is in a0 (to) and a1 (word). On the resumer's stack the CFA is plain again.
-        "mv sp, a0",
-        ".cfi_def_cfa sp, 32",
-        "mv a2, a1",
-        "ld t1, {resume}(sp)",
-        "jr t1",
-        ".cfi_endproc",
-        entry = const offset_of!(InitialFrame, entry),
-        argument = const offset_of!(InitialFrame, argument),
-        resumer = const offset_of!(InitialFrame, resumer),
-        resume = const RESUME,
-    )
-}
-
-// The first expression of `coroutine_start` has this offset in it. DW_OP_breg takes a signed number: up to
-// 63 it is one byte.
-const _: () = assert!(offset_of!(InitialFrame, resumer) == 0x30);

@@ -42,7 +42,7 @@
 //! ```text
 //! 0x7ff0_f000 +------------------+  top of the stack
 //! 0x7ff0_eff8 | padding          |
-//! 0x7ff0_eff0 | resumer          |  <- rsp when `entry` is called: a multiple of 16
+//! 0x7ff0_eff0 | padding          |  <- rsp when `entry` is called: a multiple of 16
 //! 0x7ff0_efe8 | argument         |
 //! 0x7ff0_efe0 | entry            |
 //! 0x7ff0_efd8 | start address    |  <- context
@@ -66,15 +66,9 @@ struct InitialFrame {
     entry: Entry,
     /// Popped by the code at `start`.
     argument: *mut (),
-    /// The context of the resumer, for `coroutine_start` alone; `rsp` points here while `entry` runs.
-    resumer: Context,
     /// Keeps `rsp` at a multiple of 16 at the call of `entry`.
-    padding: usize,
+    padding: [usize; 2],
 }
-
-const _: () = assert!(size_of::<InitialFrame>() == 40);
-const _: () =
-    assert!((size_of::<InitialFrame>() - core::mem::offset_of!(InitialFrame, resumer)).is_multiple_of(16));
 
 /// Where a suspended computation's registers lie.
 pub(crate) const SAVED: Saved = Saved { program_counter: 0, frame_pointer: 16, bytes: 24 };
@@ -187,45 +181,12 @@ pub(crate) unsafe fn leave_with(to: Context, word: usize, thread_pointer: *mut (
 
 /// Makes a context that calls `entry` and where a backtrace ends. See [`crate::prepare`] for the contract.
 pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> Context {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, fiber_start, entry, argument) }.0
-}
-
-/// Makes a context that calls `entry` and from which a backtrace goes on into its resumer. Returns
-/// the place where each resumer must save its own context.
-///
-/// # Safety
-///
-/// As for [`crate::prepare`], and while `entry` runs the place holds the context of a suspended computation.
-#[cfg(feature = "std")]
-pub(crate) unsafe fn prepare_linked(
-    top: *mut u8,
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
-    // SAFETY: the contract of `crate::prepare` is that of `lay_out`.
-    unsafe { lay_out(top, coroutine_start, entry, argument) }
-}
-
-/// Writes the initial frame below `top`; returns the context and the place of the resumer's context.
-///
-/// # Safety
-///
-/// `top` is a multiple of 16 and at least a page below it is writable and unused.
-unsafe fn lay_out(
-    top: *mut u8,
-    start: unsafe extern "C" fn(),
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
     debug_assert!(top.addr().is_multiple_of(16), "the top of a stack is a multiple of 16");
     // SAFETY: the caller promises a page below `top`, and the frame is much smaller.
     let frame = unsafe { NonNull::new_unchecked(top).cast::<InitialFrame>().sub(1) };
     // SAFETY: as above; `top` is a multiple of 16 and the frame of 8, which is its alignment.
-    unsafe { frame.write(InitialFrame { start, entry, argument, resumer: Context::dangling(), padding: 0 }) };
-    // SAFETY: `resumer` is a field of the frame just written.
-    let resumer = unsafe { NonNull::new_unchecked(&raw mut (*frame.as_ptr()).resumer) };
-    (Context(frame.cast()), resumer)
+    unsafe { frame.write(InitialFrame { start: fiber_start, entry, argument, padding: [0; 2] }) };
+    Context(frame.cast())
 }
 
 /// Where a fiber starts: jumped to by the first `switch` to its stack, with the word in `rdx` and `rsp` at
@@ -249,57 +210,6 @@ unsafe extern "C" fn fiber_start() {
         // `Exit` is in rax (to) and rdx (word). The final switch saves nothing: this stack is no longer used.
         "mov rsp, rax",
         "pop rax",
-        "jmp rax",
-        ".cfi_endproc",
-    )
-}
-
-/// Where a coroutine starts: like [`fiber_start`], except for what an unwinder sees.
-///
-/// To an unwinder, this function was called by the coroutine's last resumer. The resumer's context
-/// lies at `rsp` while `entry` runs, so the frame of its suspended `switch` is found by one load:
-///
-/// ```text
-/// 0x7fe0_2090 rsp of the resumer, the CFA  = [rsp] + 24
-/// 0x7fe0_2088 rbp of the resumer             = CFA - 8
-/// 0x7fe0_2080 rbx of the resumer             = CFA - 16
-/// 0x7fe0_2078 where the resumer goes on      = CFA - 24
-/// ```
-#[cfg(feature = "std")]
-#[unsafe(naked)]
-unsafe extern "C" fn coroutine_start() {
-    naked_asm!(
-        ".cfi_startproc",
-        // To gdb, a caller whose stack lies below its callee's is a sign of corruption, unless the callee
-        // is marked as a frame that the kernel might have made. (It then shows it as a signal handler.) To
-        // other unwinders the mark means that the caller goes on at an instruction of its own accord, not
-        // after a call, which is true as well.
-        ".cfi_signal_frame",
-        // The places of the resumer's registers, the same from here to the last instruction but one.
-        ".cfi_offset rbp, -8",
-        ".cfi_offset rbx, -16",
-        ".cfi_offset rip, -24",
-        // At first the resumer's context is two words further up. The bytes:
-        //   0x0f       DW_CFA_def_cfa_expression, which computes the CFA
-        //   0x05       the length of the expression in bytes
-        //   0x77 0x10  DW_OP_breg7 16: the address rsp + 16
-        //   0x06       DW_OP_deref: the context stored there
-        //   0x23 0x18  DW_OP_plus_uconst 24: over the three words that `switch` pushed
-        ".cfi_escape 0x0f, 0x05, 0x77, 0x10, 0x06, 0x23, 0x18",
-        "mov rax, [rsp]",
-        "mov rsi, [rsp + 8]",
-        "add rsp, 16",
-        // The same expression with DW_OP_breg7 0: rsp is now at the resumer's context.
-        ".cfi_escape 0x0f, 0x05, 0x77, 0x00, 0x06, 0x23, 0x18",
-        // rbp still is the resumer's: the chain of frame pointers goes on there as well.
-        "mov rdi, rdx",
-        "call rax",
-        // `Exit` is in rax (to) and rdx (word). On the resumer's stack the CFA is plain again.
-        "mov rsp, rax",
-        ".cfi_def_cfa rsp, 24",
-        "pop rax",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_register rip, rax",
         "jmp rax",
         ".cfi_endproc",
     )

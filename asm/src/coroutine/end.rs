@@ -4,63 +4,92 @@
 //! first. After that the coroutine must not go on, not even to unwind. So it is neither resumed nor unwound while its
 //! thread ends. There are two ways to know that the thread ends:
 //!
-//! * A thread-local of our own, made with the first coroutine of the thread, is destroyed before all older ones. Its destructor
-//!   sets a flag for all coroutines of its thread, at the price of a load for each resumption.
+//! * A thread-local of our own, made with the first coroutine of the thread, is destroyed before all older ones. It lists the
+//!   coroutines of its thread, and its destructor closes their links: a resumption, which reads the link anyway, finds no context.
 //! * Before a coroutine is unwound, the callers are searched for the function of the C library that calls the destructors. That
 //!   takes some microseconds, as unwinding does, and also works for coroutines in thread-locals that are younger than ours. It
 //!   needs glibc.
-#![expect(unsafe_code, reason = "walks the stack with the unwinder")]
+#![expect(unsafe_code, reason = "lists coroutines by address, and walks the stack with the unwinder")]
 
 use core::cell::Cell;
 use core::ffi::{c_int, c_void};
-use std::rc::Rc;
+use core::ptr;
 use std::sync::LazyLock;
 
-/// The thread on which a coroutine was made, and stays.
-pub(super) struct Thread {
-    /// Whether thread-locals that are younger than the thread's first coroutine have been destroyed.
-    has_ended: Rc<Cell<bool>>,
+use super::local::Members;
+use crate::context::Context;
+use crate::linking::{Link, refusal};
+
+/// What all coroutines have in common: the link of their two sides, and their place in the list of their thread.
+#[repr(C)]
+pub(super) struct Member {
+    /// The first field: a pointer to the whole is a pointer to it.
+    pub(super) link: Link,
+    /// Where the coroutine would go on, if its thread had not ended.
+    closed: Cell<Option<Context>>,
+    next: Cell<*const Member>,
+    /// The pointer to this one: of the list, or of the one before; null if it is in no list.
+    place: Cell<*const Cell<*const Member>>,
 }
 
-/// Sets the flag of its thread when the thread ends.
-struct EndFlag(Rc<Cell<bool>>);
-
-impl Drop for EndFlag {
-    fn drop(&mut self) {
-        self.0.set(true);
+impl Member {
+    pub(super) const fn new() -> Self {
+        let (next, place) = (Cell::new(ptr::null()), Cell::new(ptr::null()));
+        Self { link: Link::closed(), closed: Cell::new(None), next, place }
     }
-}
 
-std::thread_local! {
-    static END_FLAG: EndFlag = EndFlag(Rc::new(Cell::new(false)));
-}
-
-impl Thread {
-    /// The calling thread.
+    /// Puts it on a list, if there is one.
     ///
-    /// Never inlined: a caller that roams must not keep the address of a thread-local across a switch.
-    #[inline(never)]
-    pub(super) fn current() -> Self {
-        // A coroutine that is made by a later destructor gets a flag that nobody sets.
-        let has_ended = END_FLAG.try_with(|flag| Rc::clone(&flag.0)).unwrap_or_default();
-        Self { has_ended }
+    /// # Safety
+    ///
+    /// The list is null, or that of the calling thread. `this` stays where it is until [`leave`](Self::leave) or for ever, and leaves on
+    /// the same thread.
+    #[inline]
+    pub(super) unsafe fn enter(this: *const Self, members: *const Members) {
+        // SAFETY: the caller's promise, for this one and for all on the list.
+        unsafe {
+            let Some(Members(first)) = members.as_ref() else { return };
+            let next = first.replace(this);
+            (*this).next.set(next);
+            (*this).place.set(first);
+            if let Some(next) = next.as_ref() {
+                next.place.set(&raw const (*this).next);
+            }
+        }
     }
 
-    /// No thread, which never ends: for a coroutine that is bound to none.
-    pub(super) fn none() -> Self {
-        Self { has_ended: Rc::default() }
+    /// Takes it off the list, if it is on one.
+    pub(super) fn leave(&self) {
+        // SAFETY: the contract of `enter`: the list and all on it are there.
+        if let Some(place) = unsafe { self.place.replace(ptr::null()).as_ref() } {
+            place.set(self.next.get());
+            // SAFETY: as above.
+            if let Some(next) = unsafe { self.next.get().as_ref() } {
+                next.place.set(place);
+            }
+        }
     }
 
-    /// Whether the flag says that the thread destroys its thread-locals.
-    #[inline(always)]
-    pub(super) fn has_ended(&self) -> bool {
-        self.has_ended.get()
+    /// Takes it off the list, since the thread ends: its coroutine is no longer resumed.
+    pub(super) fn close(&self) {
+        self.leave();
+        self.closed.set(Some(self.link.coroutine.replace(refusal())));
+    }
+
+    /// Where the coroutine goes on when it is unwound, whether its thread has ended or not.
+    pub(super) fn context(&self) -> Context {
+        self.closed.get().unwrap_or(self.link.coroutine.get())
+    }
+
+    /// Whether its thread has destroyed thread-locals that are younger than the thread's first coroutine.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get().is_some()
     }
 
     /// Whether the thread, which is the calling one, destroys its thread-locals.
     #[cold]
     pub(super) fn is_ending(&self) -> bool {
-        self.has_ended() || is_called_by(*DESTRUCTORS)
+        self.is_closed() || is_called_by(*DESTRUCTORS)
     }
 }
 

@@ -5,27 +5,32 @@
 #![expect(unsafe_code, reason = "writes to the coroutine's stack and switches to it")]
 
 use core::marker::PhantomData;
-use core::mem::{self, MaybeUninit};
+use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
-use super::end::Thread;
+use super::end::Member;
+use super::local::{self, Members};
 use super::panics::{self, LEFT_ALONE};
-use super::yielder::{FullCall, SUSPENDED, Start, UNWIND, Unwound, Yielder, run};
+use super::result::CoroutineResult;
+use super::yielder::{Start, Yielder, decode, encode, run};
 use crate::context::Context;
+use crate::linking::{End, Word, bury, prepare_linked, resume};
 use crate::stack::{DEFAULT_STACK_BYTES, Stack, StackError, StackPool};
-use crate::switching::{prepare_linked, switch};
 
 /// The stacks of the coroutines that were not given a pool.
 ///
 /// It is a static, like the state of the allocator: a coroutine on its own has no runtime to keep its
 /// stacks in, and the state that is shared here, unused memory, cannot be observed.
-static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
+pub(super) static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
     LazyLock::new(|| Arc::new(StackPool::new(DEFAULT_STACK_BYTES)));
 
 /// The pool of the coroutines that were not given one, so that its surplus can be released with `release_surplus`.
+///
+/// A thread keeps the stack of its last coroutine for the next one. The calling thread gives that back now, and each thread does
+/// when it ends; until then the pool counts it as handed out.
 ///
 /// ```
 /// # use abaca_asm as abaca;
@@ -33,48 +38,8 @@ static DEFAULT_POOL: LazyLock<Arc<StackPool>> =
 /// assert_eq!(coroutine::default_pool().stack_bytes(), coroutine::DEFAULT_STACK_BYTES);
 /// ```
 pub fn default_pool() -> &'static StackPool {
+    local::give_back();
     &DEFAULT_POOL
-}
-
-/// The result of [`Coroutine::resume`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CoroutineResult<Yield, Return> {
-    /// The coroutine suspended with this value. It can be resumed.
-    Yield(Yield),
-    /// The coroutine ended with this value. It cannot be resumed any more.
-    Return(Return),
-}
-
-impl<Yield, Return> CoroutineResult<Yield, Return> {
-    /// The value that the coroutine suspended with, if it did.
-    ///
-    /// ```
-    /// # use abaca_asm as abaca;
-    /// use abaca::coroutine::CoroutineResult;
-    /// assert_eq!(CoroutineResult::<u32, ()>::Yield(3).into_yield(), Some(3));
-    /// assert_eq!(CoroutineResult::<u32, ()>::Return(()).into_yield(), None);
-    /// ```
-    pub fn into_yield(self) -> Option<Yield> {
-        match self {
-            Self::Yield(value) => Some(value),
-            Self::Return(_) => None,
-        }
-    }
-
-    /// The value that the coroutine ended with, if it did.
-    ///
-    /// ```
-    /// # use abaca_asm as abaca;
-    /// use abaca::coroutine::CoroutineResult;
-    /// assert_eq!(CoroutineResult::<(), u32>::Return(3).into_return(), Some(3));
-    /// assert_eq!(CoroutineResult::<(), u32>::Yield(()).into_return(), None);
-    /// ```
-    pub fn into_return(self) -> Option<Return> {
-        match self {
-            Self::Yield(_) => None,
-            Self::Return(value) => Some(value),
-        }
-    }
 }
 
 /// A computation on a stack of its own, suspended or ended. See the [module](super) for an example.
@@ -83,16 +48,23 @@ impl<Yield, Return> CoroutineResult<Yield, Return> {
 /// destroying its thread-locals, or if it is suspended in the middle of an unwinding, it is leaked instead; see [At the end of the
 /// thread](super#at-the-end-of-the-thread) and [Panics and early ends](super#panics-and-early-ends).
 pub struct Coroutine<Input, Yield, Return> {
-    /// On the stack, so valid as long as that is there.
-    yielder: NonNull<Yielder<Input, Yield>>,
+    /// The first field of the yielder, on the stack; [`ENDED`] once the coroutine has ended.
+    pub(super) member: NonNull<Member>,
     /// `None` once the coroutine has ended.
-    stack: Option<Stack>,
-    pool: Arc<StackPool>,
-    thread: Thread,
-    /// Whether the body has begun.
-    started: bool,
+    pub(super) stack: Option<Stack>,
+    /// `None` for the default pool.
+    pool: Option<Arc<StackPool>>,
+    sides: PhantomData<NonNull<Yielder<Input, Yield>>>,
     result: PhantomData<fn() -> Return>,
 }
+
+/// In place of the member of a coroutine that has ended: it has no context to continue.
+pub(super) struct Ended(pub(super) Member);
+
+// SAFETY: nobody changes it: it is on no list, and a link without a context is not used for a switch.
+unsafe impl Sync for Ended {}
+
+pub(super) static ENDED: Ended = Ended(Member::new());
 
 impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Return> {
     /// Makes a coroutine on a stack of [`DEFAULT_STACK_BYTES`] from a pool that all such coroutines share. `body` runs when
@@ -107,10 +79,8 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     where
         Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return + 'static,
     {
-        match Self::with_pool(&DEFAULT_POOL, body) {
-            Ok(coroutine) => coroutine,
-            Err(error) => panic!("a coroutine needs a stack: {error}"),
-        }
+        // SAFETY: everything is 'static.
+        unsafe { Self::new_unchecked(body) }
     }
 
     /// Makes a coroutine on a stack from `pool`. The stack goes back to the pool when the coroutine ends or is
@@ -156,9 +126,9 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     /// The body keeps nothing that belongs to a thread on its stack across a suspension.
     #[doc(hidden)]
     pub unsafe fn unbind(&mut self) {
-        self.thread = Thread::none();
+        self.member().leave();
         // SAFETY: the coroutine has not ended, since nobody has resumed it, so its yielder is on its stack.
-        unsafe { self.yielder.as_ref() }.standing.set(LEFT_ALONE);
+        unsafe { self.yielder() }.standing.set(LEFT_ALONE);
     }
 
     /// Like `new`, without the bounds of `'static`.
@@ -171,11 +141,14 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     where
         Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     {
-        // SAFETY: the caller's promise.
-        match unsafe { Self::with_pool_unchecked(&DEFAULT_POOL, body) } {
-            Ok(coroutine) => coroutine,
+        assert_fits::<Start<Input, Yield, Body>>(DEFAULT_STACK_BYTES);
+        let (members, spare) = local::begin(true);
+        let stack = spare.unwrap_or_else(|| match DEFAULT_POOL.take() {
+            Ok(stack) => stack,
             Err(error) => panic!("a coroutine needs a stack: {error}"),
-        }
+        });
+        // SAFETY: the caller's promise; the stack and the list have just been taken.
+        unsafe { Self::on(stack, None, members, body) }
     }
 
     /// Like `with_pool`, without the bounds of `'static`.
@@ -188,25 +161,48 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     where
         Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
     {
-        let align = align_of::<Start<Input, Yield, Body>>().max(16);
-        let bytes = size_of::<Start<Input, Yield, Body>>() + align;
-        assert!(bytes <= pool.stack_bytes() / 2, "the body of a coroutine must fit into half of its stack");
+        assert_fits::<Start<Input, Yield, Body>>(pool.stack_bytes());
         let stack = pool.take()?;
-        let top = stack.top();
-        let start = top.wrapping_sub((top.addr() % align) + size_of::<Start<Input, Yield, Body>>());
-        let start = start.wrapping_sub(start.addr() % align);
-        // SAFETY: the stack is fresh, and half of it is left below `start`, which is a multiple of 16.
-        // `run` is called with `start`, which is written below, and by `go_on` with the right words.
-        let (context, resumer) =
-            unsafe { prepare_linked(start, run::<Input, Yield, Return, Body>, start.cast()) };
-        let start = start.cast::<Start<Input, Yield, Body>>();
-        // SAFETY: `start` is aligned and inside the stack, as computed above.
-        let yielder = unsafe {
-            start.write(Start::new(context, resumer, body));
-            NonNull::new_unchecked(&raw mut (*start).yielder)
-        };
-        let (pool, thread) = (Arc::clone(pool), Thread::current());
-        Ok(Self { yielder, stack: Some(stack), pool, thread, started: false, result: PhantomData })
+        let (members, _) = local::begin(false);
+        // SAFETY: the caller's promise; the stack and the list have just been taken.
+        Ok(unsafe { Self::on(stack, Some(Arc::clone(pool)), members, body) })
+    }
+
+    /// Makes the coroutine on a stack that is as large as [`assert_fits`] demands.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine is dropped before any lifetime in the four types ends; it is not forgotten. The stack is fresh, and the
+    /// list that of the calling thread.
+    #[inline]
+    unsafe fn on<Body>(
+        stack: Stack,
+        pool: Option<Arc<StackPool>>,
+        members: *const Members,
+        body: Body,
+    ) -> Self
+    where
+        Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
+    {
+        let align = align_of::<Start<Input, Yield, Body>>();
+        let start = stack.top().wrapping_sub(size_of::<Start<Input, Yield, Body>>());
+        let start = start.wrapping_sub(start.addr() % align).cast::<Start<Input, Yield, Body>>();
+        let member = start.cast::<Member>();
+        // SAFETY: the stack is fresh, and half of it is left below `start`, which is aligned, and a multiple of 16 as the alignment
+        // of a link is. `run` is called with the link of that start, and by `go_on` with the right words. The start
+        // stays until the coroutine has ended, which then leaves the list, or has been forgotten with its stack.
+        unsafe {
+            start.write(Start::new(body));
+            prepare_linked(member.cast(), run::<Input, Yield, Return, Body>);
+            Member::enter(member, members);
+            Self {
+                member: NonNull::new_unchecked(member),
+                stack: Some(stack),
+                pool,
+                sides: PhantomData,
+                result: PhantomData,
+            }
+        }
     }
 
     /// Runs the coroutine with `input` until it suspends or ends. The body gets the first input as its second argument; each
@@ -220,26 +216,53 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
     #[inline]
     #[track_caller]
     pub fn resume(&mut self, input: Input) -> CoroutineResult<Yield, Return> {
-        assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
-        assert!(
-            !self.thread.has_ended(),
-            "a coroutine cannot be resumed by a destructor at the end of its thread"
-        );
-        self.started = true;
-        let mut call = FullCall::new(MaybeUninit::new(input));
-        if self.go_on(&mut call, 0) == SUSPENDED {
-            // SAFETY: a coroutine that suspends has filled in this field.
-            return CoroutineResult::Yield(unsafe { call.call.yielded.assume_init() });
+        if thread::panicking() {
+            self.note_panics();
         }
-        self.returned(call)
+        let mut input = ManuallyDrop::new(input);
+        // SAFETY: the context is that of the coroutine, or none to be continued.
+        let (word, is_suspended, end) =
+            unsafe { self.go_on(self.member().link.coroutine.get(), encode(&mut input)) };
+        if is_suspended {
+            // SAFETY: the word of a coroutine that suspends is what it suspends with.
+            return CoroutineResult::Yield(unsafe { decode(word) });
+        }
+        self.returned(word, end, input)
     }
 
     /// The result of a coroutine that has just ended. A function of its own, so that `resume` is short enough to be inlined.
+    ///
+    /// # Panics
+    ///
+    /// If the coroutine cannot be resumed, and has not taken the input.
     #[inline(never)]
-    fn returned(&mut self, call: FullCall<Input, Yield, Return>) -> CoroutineResult<Yield, Return> {
-        match self.end(call).transpose().expect("a coroutine that was resumed has a result") {
-            Ok(value) => CoroutineResult::Return(value),
+    #[track_caller]
+    fn returned(
+        &mut self,
+        word: Word,
+        end: End,
+        input: ManuallyDrop<Input>,
+    ) -> CoroutineResult<Yield, Return> {
+        if end == End::REFUSED {
+            drop(ManuallyDrop::into_inner(input));
+            assert!(!self.is_done(), "a coroutine that has ended cannot be resumed");
+            panic!("a coroutine cannot be resumed by a destructor at the end of its thread");
+        }
+        // SAFETY: it has just ended in this way.
+        match unsafe { self.end(word, end) } {
+            Ok(Some(value)) => CoroutineResult::Return(value),
+            Ok(None) => unreachable!("a coroutine that was resumed has a result"),
             Err(payload) => panic::resume_unwind(payload),
+        }
+    }
+
+    /// Stores how many panics are under way on the thread, before a resumption.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn note_panics(&self) {
+        if !self.is_done() {
+            // SAFETY: it has not ended.
+            panics::note(unsafe { &self.yielder().standing });
         }
     }
 
@@ -260,107 +283,76 @@ impl<Input, Yield, Return> Coroutine<Input, Yield, Return> {
         self.stack.is_none()
     }
 
-    /// Switches to the coroutine, with an input in the call or the order [`UNWIND`]. Returns its
-    /// answer, which says which field of the call it has filled in.
+    /// What the handle and the stack have in common.
+    #[inline(always)]
+    pub(super) fn member(&self) -> &Member {
+        // SAFETY: it is a static, or the first field of the yielder of a coroutine that has not ended, whose stack is there.
+        unsafe { self.member.as_ref() }
+    }
+
+    /// # Safety
+    ///
+    /// The coroutine has not ended.
+    #[inline(always)]
+    pub(super) unsafe fn yielder(&self) -> &Yielder<Input, Yield> {
+        // SAFETY: the stack is there, and the member is the yielder's first field.
+        unsafe { self.member.cast().as_ref() }
+    }
+
+    /// Switches to the coroutine with an input. Returns its answer, and whether it is suspended.
+    ///
+    /// # Safety
+    ///
+    /// `context` is that of its link, and the word an input.
+    #[inline(always)]
+    unsafe fn go_on(&mut self, context: Context, word: Word) -> (Word, bool, End) {
+        // SAFETY: the caller's promise. It does not run, since this handle is borrowed exclusively.
+        unsafe { resume(self.member.as_ptr().cast(), context, word) }
+    }
+
+    /// Takes the result and gives the stack back. There is no result if the coroutine was dropped before it began.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine has just ended in this way.
     #[inline]
-    fn go_on(&mut self, call: &mut FullCall<Input, Yield, Return>, order: usize) -> usize {
-        let word = (&raw mut *call).expose_provenance() | order;
-        // SAFETY: both callers have checked that the coroutine has not ended, so its stack is there and it
-        // is suspended: it does not run, since this handle is borrowed exclusively. The word is as `run`
-        // demands, and the call is valid until the switch returns.
-        unsafe {
-            let yielder = self.yielder.as_ptr();
-            if thread::panicking() {
-                panics::note(&(*yielder).standing);
+    pub(super) unsafe fn end(&mut self, word: Word, end: End) -> thread::Result<Option<Return>> {
+        // SAFETY: the word is of the type that goes with the end.
+        let result = unsafe {
+            match end {
+                End::RETURNED => Ok(Some(decode(word))),
+                End::PANICKED => Err(decode(word)),
+                _ => Ok(None),
             }
-            let context: Context = (*yielder).context.get();
-            switch((*yielder).resumer.as_ptr(), context, word)
-        }
-    }
-
-    /// Gives the stack back and takes the result. The coroutine has answered that it has ended.
-    #[cold]
-    fn end(&mut self, call: FullCall<Input, Yield, Return>) -> thread::Result<Option<Return>> {
+        };
+        // SAFETY: the caller's promise.
+        unsafe { bury(self.member.as_ptr().cast()) };
+        self.member().leave();
+        self.member = NonNull::from(&ENDED.0);
         let stack = self.stack.take().expect("a coroutine ends once");
-        self.pool.give(stack);
-        // SAFETY: a coroutine that ends has filled in this field.
-        unsafe { call.returned.assume_init() }
-    }
-
-    /// Whether dropping the coroutine needs an unwinding that this build cannot do.
-    pub(super) fn is_stuck(&self) -> bool {
-        cfg!(panic = "abort") && self.is_suspended()
-    }
-
-    /// Whether it is suspended in a destructor, in the middle of an unwinding of its own.
-    fn is_unwinding(&self) -> bool {
-        // SAFETY: a coroutine that has not ended has its yielder on its stack.
-        !self.is_done() && unsafe { self.yielder.as_ref() }.is_unwinding.get()
-    }
-
-    /// Forgets the stack, which is not counted as lost: the pool must not unmap a stack whose destructors have not run.
-    fn leak(&mut self) {
-        mem::forget(self.stack.take());
-    }
-
-    /// Whether there are frames of the body on the stack.
-    fn is_suspended(&self) -> bool {
-        self.started && !self.is_done()
-    }
-
-    /// Unwinds the coroutine, if it has not ended: a drop without its exceptions. Calls `give_up`, whereupon the coroutine no longer
-    /// has a stack, if it is suspended in a destructor of an unwinding already: a second one would abort the process.
-    pub(super) fn finish(&mut self, give_up: fn(&mut Self)) {
-        if self.is_unwinding() {
-            give_up(self);
-        } else if !self.is_done()
-            && let Err(payload) = self.unwind(give_up)
-            && !payload.is::<Unwound>()
-        {
-            // A destructor, or the body itself, has panicked meanwhile.
-            panic::resume_unwind(payload);
+        match &self.pool {
+            None => local::put(stack),
+            Some(pool) => pool.give(stack),
         }
-    }
-
-    /// Orders the coroutine to unwind until it has ended. If its body catches the unwinding, it may suspend
-    /// meanwhile. If a destructor suspends, the rest is up to `give_up`.
-    #[cold]
-    fn unwind(&mut self, give_up: fn(&mut Self)) -> thread::Result<Option<Return>> {
-        let mut call = FullCall::new(MaybeUninit::uninit());
-        let mut panicked = Ok(());
-        while self.go_on(&mut call, UNWIND) == SUSPENDED {
-            // SAFETY: a coroutine that suspends has filled in this field.
-            let value = unsafe { call.call.yielded.assume_init_read() };
-            // A panic here must wait: the coroutine's frames are alive, and the stack must not go before
-            // they have ended.
-            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
-                panicked = Err(payload);
-            }
-            if self.is_unwinding() {
-                give_up(self);
-                return panicked.map(|()| None);
-            }
-        }
-        let returned = self.end(call);
-        panicked.and(returned)
-    }
-}
-
-impl<Input, Yield, Return> Drop for Coroutine<Input, Yield, Return> {
-    fn drop(&mut self) {
-        if self.is_stuck() || (self.is_suspended() && self.thread.is_ending()) {
-            self.leak();
-        } else {
-            self.finish(Self::leak);
-        }
+        result
     }
 }
 
 impl<Input, Yield, Return> core::fmt::Debug for Coroutine<Input, Yield, Return> {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         out.debug_struct("Coroutine")
-            .field("started", &self.started)
+            .field("started", &(self.is_done() || self.is_suspended()))
             .field("done", &self.is_done())
             .finish_non_exhaustive()
     }
+}
+
+/// # Panics
+///
+/// If the record takes more than half of a stack.
+#[inline(always)]
+#[track_caller]
+fn assert_fits<Start>(stack_bytes: usize) {
+    let bytes = size_of::<Start>() + align_of::<Start>();
+    assert!(bytes <= stack_bytes / 2, "the body of a coroutine must fit into half of its stack");
 }

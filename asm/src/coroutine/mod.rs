@@ -112,13 +112,17 @@
 mod end;
 pub mod generator;
 mod handle;
+mod local;
 mod panics;
+mod result;
 mod scoped;
+mod unwinding;
 mod yielder;
 
-pub use handle::{Coroutine, CoroutineResult, default_pool};
+pub use handle::{Coroutine, default_pool};
 #[doc(hidden)]
 pub use panics::{Carrier, set_carrier};
+pub use result::CoroutineResult;
 pub use scoped::{Scoped, scope};
 pub use yielder::Yielder;
 

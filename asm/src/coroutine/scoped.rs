@@ -3,7 +3,8 @@
 
 use std::process;
 
-use super::handle::{Coroutine, CoroutineResult};
+use super::handle::Coroutine;
+use super::result::CoroutineResult;
 use super::yielder::Yielder;
 
 /// Makes a coroutine that may borrow from the caller, lends it to `driver`, and drops it when `driver` returns

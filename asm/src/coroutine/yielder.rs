@@ -1,60 +1,56 @@
 //! The inside of a coroutine: how its body starts, suspends and ends.
 //!
-//! The two sides communicate through a [`Call`], which lies in the frame of the resumer. The resumer puts the
-//! input there and passes its address as the word of the switch. The lowest bit of the word is set if there is no
-//! input but the order to unwind. The coroutine answers with a word that says which field it has filled in.
-#![expect(unsafe_code, reason = "reaches into the resumer's frame, and its own body is read from raw memory")]
+//! The two sides find each other by the [`Link`], the first field of the yielder, and send each other values in the word of
+//! the switch. A value that does not fit into a word lies in the frame of its sender, who is suspended while the other side reads
+//! it, and the word is its address. If there is no input but the order to unwind, the resumer passes a link of its own: looking whether it is
+//! the right one costs less than a field would.
+#![expect(unsafe_code, reason = "reads values from the other side's frame, and its own body from raw memory")]
 
 use core::cell::Cell;
-use core::mem::{ManuallyDrop, MaybeUninit};
-use core::ptr::{self, NonNull};
+use core::marker::PhantomData;
+use core::mem::{self, ManuallyDrop, MaybeUninit};
+use core::ptr;
 use std::boxed::Box;
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
+use super::end::Member;
 use super::panics::{LEFT_ALONE, Taken};
-use crate::context::{Context, Exit};
-use crate::switching::switch;
+use crate::linking::{End, Link, Word, finish, suspend};
 
-/// One resumption, in the frame of the resumer. The yielder, which does not know the type of the result,
-/// sees only this part.
-///
-/// The alignment leaves the lowest bit of its address free.
-#[repr(C, align(8))]
-pub(super) struct Call<Input, Yield> {
-    /// Filled in by the resumer unless it orders to unwind. Read once, by the coroutine, as the first thing
-    /// it does.
-    pub(super) input: MaybeUninit<Input>,
-    /// Filled in by a coroutine that suspends: when it answers with [`SUSPENDED`].
-    pub(super) yielded: MaybeUninit<Yield>,
+/// Whether values of this type travel in the word itself.
+const fn is_small<T>() -> bool {
+    size_of::<T>() <= size_of::<Word>()
 }
 
-/// A [`Call`] with the place for the result.
-#[repr(C)]
-pub(super) struct FullCall<Input, Yield, Return> {
-    /// The first field: a pointer to the whole is a pointer to it.
-    pub(super) call: Call<Input, Yield>,
-    /// Filled in by a coroutine that ends: when it answers with [`ENDED`]. `Ok(None)` if it was dropped
-    /// before it began.
-    pub(super) returned: MaybeUninit<thread::Result<Option<Return>>>,
-}
-
-impl<Input, Yield, Return> FullCall<Input, Yield, Return> {
-    #[inline]
-    pub(super) fn new(input: MaybeUninit<Input>) -> Self {
-        let call = Call { input, yielded: MaybeUninit::uninit() };
-        Self { call, returned: MaybeUninit::uninit() }
+/// The word for a value, which the other side takes out once by [`decode`], while `value` is still there.
+#[inline(always)]
+pub(super) fn encode<T>(value: &mut ManuallyDrop<T>) -> Word {
+    if is_small::<T>() {
+        let mut word = Word::uninit();
+        // SAFETY: it fits, and the original is not used as a value again.
+        unsafe { word.as_mut_ptr().cast::<T>().write_unaligned(ptr::read(&raw const **value)) };
+        word
+    } else {
+        MaybeUninit::new((&raw mut *value).cast())
     }
 }
 
-/// Set in the word of a resumption that has no input but the order to unwind.
-pub(super) const UNWIND: usize = 1;
-
-/// The coroutine's answer when it suspends.
-pub(super) const SUSPENDED: usize = 0;
-
-/// The coroutine's answer when it has ended.
-pub(super) const ENDED: usize = 1;
+/// Takes a value out of its word.
+///
+/// # Safety
+///
+/// The word came from [`encode`] with the same type, whose argument is still there, and this is done once.
+#[inline(always)]
+pub(super) unsafe fn decode<T>(word: Word) -> T {
+    if is_small::<T>() {
+        // SAFETY: the caller's promise.
+        unsafe { word.as_ptr().cast::<T>().read_unaligned() }
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { word.assume_init().cast::<T>().read() }
+    }
+}
 
 /// The payload that unwinds a suspended coroutine which is dropped.
 pub(super) struct Unwound;
@@ -79,18 +75,19 @@ pub(super) struct Unwound;
 /// assert_eq!(coroutine.resume(()).into_yield(), Some(1));
 /// assert_eq!(coroutine.resume(()).into_yield(), None);
 /// ```
+#[repr(C)]
 pub struct Yielder<Input, Yield> {
-    /// Where the coroutine goes on, while it is suspended.
-    pub(super) context: Cell<Context>,
-    /// Where the resumer goes on, while the coroutine runs.
-    pub(super) resumer: NonNull<Context>,
+    /// Where both sides go on. The first field: a pointer to the whole is a pointer to it.
+    pub(super) member: Member,
     /// The number of panics that were under way on the thread when the coroutine was resumed, or [`LEFT_ALONE`]. It is 0 while
     /// the coroutine is suspended.
     pub(super) standing: Cell<usize>,
     /// Whether the coroutine is suspended with panics of its own, which were taken off the thread.
     pub(super) is_unwinding: Cell<bool>,
-    /// The current resumption; valid while the coroutine runs.
-    call: Cell<*mut Call<Input, Yield>>,
+    /// Whether the body has begun, or never will.
+    pub(super) has_begun: Cell<bool>,
+    /// It takes the one and gives the other, on the coroutine's thread.
+    values: PhantomData<Cell<*mut (Input, Yield)>>,
 }
 
 impl<Input, Yield> Yielder<Input, Yield> {
@@ -123,37 +120,26 @@ impl<Input, Yield> Yielder<Input, Yield> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn switch_to_resumer(&self, value: Yield) -> Input {
-        // SAFETY: a body can call this only while its coroutine runs, since the yielder is lent to it for
-        // that time and stays on its thread: so the call is valid, the resumer suspended, and `context` is
-        // free. The word that the switch returns comes from the next resumer.
+        let mut value = ManuallyDrop::new(value);
+        // SAFETY: a body can call this only while its coroutine runs, since the yielder is lent to it for that time and stays on
+        // its thread. The word and the link that the switch returns come from the next resumer, which is suspended.
         unsafe {
-            (*self.call.get()).yielded.write(value);
-            let resumer = self.resumer.read();
-            let word = switch(self.context.as_ptr(), resumer, SUSPENDED);
-            match self.answer(word) {
-                Some(input) => input,
-                None => unwind(),
+            let own = &raw const self.member.link;
+            let (word, link) = suspend(own, encode(&mut value));
+            if link != own {
+                self.unwind(&*link);
             }
+            decode(word)
         }
     }
 
-    /// Begins a resumption and takes its input. There is none if the coroutine must unwind.
-    ///
-    /// # Safety
-    ///
-    /// `word` is the exposed address of the call of a resumer that is suspended, with [`UNWIND`] set if it
-    /// has no input.
-    #[inline]
-    unsafe fn answer(&self, word: usize) -> Option<Input> {
-        let call = ptr::with_exposed_provenance_mut::<Call<Input, Yield>>(word & !UNWIND);
-        self.call.set(call);
-        if word & UNWIND != 0 {
-            return None;
-        }
-        // SAFETY: the caller's promise; this is the one place that reads the input.
-        Some(unsafe { (*call).input.assume_init_read() })
+    /// Unwinds the coroutine up to `run`, without calling the panic hook, on behalf of the resumer whose link this is.
+    #[cold]
+    fn unwind(&self, order: &Link) -> ! {
+        self.member.link.resumer.set(order.resumer.get());
+        panic::resume_unwind(Box::new(Unwound))
     }
 }
 
@@ -163,61 +149,73 @@ impl<Input, Yield> core::fmt::Debug for Yielder<Input, Yield> {
     }
 }
 
-/// Unwinds the coroutine up to `run`, without calling the panic hook.
-#[cold]
-fn unwind() -> ! {
-    panic::resume_unwind(Box::new(Unwound))
-}
-
-/// The record at the top of a coroutine's stack, above its initial frame.
+/// The record at the top of a coroutine's stack.
 #[repr(C)]
 pub(super) struct Start<Input, Yield, Body> {
+    /// The first field: a pointer to the whole is a pointer to it, and to its link.
     pub(super) yielder: Yielder<Input, Yield>,
     /// Read once, by `run`.
     body: ManuallyDrop<Body>,
 }
 
 impl<Input, Yield, Body> Start<Input, Yield, Body> {
-    pub(super) fn new(context: Context, resumer: NonNull<Context>, body: Body) -> Self {
+    pub(super) fn new(body: Body) -> Self {
         let yielder = Yielder {
-            context: Cell::new(context),
-            resumer,
+            member: Member::new(),
             standing: Cell::new(0),
             is_unwinding: Cell::new(false),
-            call: Cell::new(ptr::null_mut()),
+            has_begun: Cell::new(false),
+            values: PhantomData,
         };
         Self { yielder, body: ManuallyDrop::new(body) }
     }
 }
 
+const _: () = assert!(mem::offset_of!(Start<u8, u8, u8>, yielder.member.link) == 0);
+
 /// The entry function of a coroutine's stack.
 ///
 /// # Safety
 ///
-/// `start` points to a `Start` of these types whose body was not read, and `word` is the exposed address of
-/// a `FullCall` of these types, in the frame of a resumer that is suspended, with [`UNWIND`] set if it has
-/// no input. The same holds for the word of each later switch to the coroutine.
-pub(super) unsafe extern "C" fn run<Input, Yield, Return, Body>(word: usize, start: *mut ()) -> Exit
+/// `link` is that of a `Start` of these types whose body was not read, and `word` is an input, [encoded](encode) by a resumer that is
+/// suspended, unless `has_begun` is set already. The same holds for the word of each later switch to the coroutine.
+pub(super) unsafe extern "C" fn run<Input, Yield, Return, Body>(word: Word, link: *const Link)
 where
     Body: FnOnce(&Yielder<Input, Yield>, Input) -> Return,
 {
-    let start = start.cast::<Start<Input, Yield, Body>>();
+    let start = link.cast_mut().cast::<Start<Input, Yield, Body>>();
     // SAFETY: the contract of this function. The body is read here and nowhere else.
     let (yielder, body) = unsafe { (&(*start).yielder, ManuallyDrop::take(&mut (*start).body)) };
+    if yielder.has_begun.replace(true) {
+        // SAFETY: this is the entry function.
+        return unsafe { drop_unbegun(body, link) };
+    }
     // SAFETY: the contract of this function.
-    let input = unsafe { yielder.answer(word) };
-    let returned = panic::catch_unwind(AssertUnwindSafe(|| match input {
-        Some(input) => Some(body(yielder, input)),
-        // Dropped before it was first resumed. There is nothing to unwind, which may not even be possible.
-        None => {
-            drop(body);
-            None
-        }
-    }));
-    // SAFETY: the coroutine was resumed by a call which is not over, and every call is part of a `FullCall`.
+    let result = panic::catch_unwind(AssertUnwindSafe(|| body(yielder, unsafe { decode(word) })));
+    // SAFETY: this is the entry function. The resumer takes what lies in this frame before it calls `bury`.
     unsafe {
-        let call = yielder.call.get().cast::<FullCall<Input, Yield, Return>>();
-        (*call).returned.write(returned);
-        Exit { to: yielder.resumer.read(), word: ENDED }
+        match result {
+            Ok(value) => finish(link, encode(&mut ManuallyDrop::new(value)), End::RETURNED),
+            Err(payload) => finish(link, encode(&mut ManuallyDrop::new(payload)), End::PANICKED),
+        }
+    }
+}
+
+/// Drops the body of a coroutine that was dropped before it was first resumed. There is nothing to unwind, which may not even be
+/// possible.
+///
+/// # Safety
+///
+/// As for [`finish`].
+#[cold]
+#[inline(never)]
+unsafe fn drop_unbegun<Body>(body: Body, link: *const Link) {
+    let result = panic::catch_unwind(AssertUnwindSafe(|| drop(body)));
+    // SAFETY: the caller's promise.
+    unsafe {
+        match result {
+            Ok(()) => finish(link, Word::uninit(), End::DROPPED),
+            Err(payload) => finish(link, encode(&mut ManuallyDrop::new(payload)), End::PANICKED),
+        }
     }
 }

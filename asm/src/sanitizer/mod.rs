@@ -89,26 +89,6 @@ pub(crate) unsafe fn prepare(top: *mut u8, entry: Entry, argument: *mut ()) -> C
     }
 }
 
-/// Like `arch::prepare_linked`, for [`switch`], but without the link: an unwinder cannot follow what resumers save. So in these
-/// builds a backtrace inside a coroutine ends where the coroutine starts.
-///
-/// # Safety
-///
-/// As for [`crate::prepare`].
-#[cfg(feature = "std")]
-pub(crate) unsafe fn prepare_linked(
-    top: *mut u8,
-    entry: Entry,
-    argument: *mut (),
-) -> (Context, NonNull<Context>) {
-    // SAFETY: the same contract; the place lies above the launch, in the room that was left for it.
-    unsafe {
-        let place = NonNull::new_unchecked(top.sub(16)).cast::<Context>();
-        place.write(Context::dangling());
-        (prepare(place.as_ptr().cast(), entry, argument), place)
-    }
-}
-
 /// Writes the launch of a fiber below `top`.
 ///
 /// # Safety

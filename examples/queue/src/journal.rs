@@ -6,12 +6,13 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// A worker's journal; without a file, nothing is written.
 pub(crate) struct Journal(Option<File>);
 
-/// A line of a journal. Times are in nanoseconds, of the one clock of the machine.
+/// A line of a journal. Times are in nanoseconds since the machine has started.
 #[derive(Clone, Debug)]
 pub(crate) enum Line {
     /// The handler had the job's effect, in a call that began then.
@@ -26,8 +27,10 @@ impl Journal {
         Ok(Self(path.map(open).transpose()?))
     }
 
+    /// The same clock for all processes of the machine, which nobody sets.
     pub(crate) fn now(&self) -> u128 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos())
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec as u128 * 1_000_000_000 + now.tv_nsec as u128
     }
 
     pub(crate) fn effect(&self, id: &str, job: &str, begun: u128) -> io::Result<()> {

@@ -51,7 +51,7 @@ end
 return #due";
 
 /// Takes over entries that nobody has renewed for some time. An entry that is pending and not in the stream was trimmed or deleted, with its
-/// job: whoever takes it off counts it. (XAUTOCLAIM of Redis 6.2 would leave it pending for ever, and that of 7.0 take it off unseen.)
+/// job: whoever takes it off counts it. (By itself, Redis 6.2 would leave it pending for ever, and XCLAIM of 7.0 take it off without a word.)
 const CLAIM: &str = "
 local claimed = {}
 for n = 4, #ARGV do

@@ -59,6 +59,8 @@ pub(crate) mod attendant;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod by_address;
 pub(crate) mod cancel;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod dated;
 pub(crate) mod holder;
 pub(crate) mod latch;
 #[cfg(all(test, loom))]

@@ -14,6 +14,7 @@ use super::table::Watched;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::hook::Interrupted;
 use crate::os::socket;
+use crate::park::dated::Dated;
 
 /// How long a call waits.
 #[derive(Clone, Debug)]
@@ -102,48 +103,35 @@ pub fn timeouts_changed() {
     EPOCH.fetch_add(1, Ordering::Release);
 }
 
-/// The times of a descriptor, as far as they were asked for.
-pub(super) struct Timeouts([Timeout; 2]);
-
-/// The time of one direction.
-struct Timeout {
-    /// Of what epoch `nanos` is.
-    epoch: AtomicU64,
-    /// 0 is for ever.
-    nanos: AtomicU64,
-}
+/// The times of a descriptor in nanoseconds, as far as they were asked for; 0 is for ever.
+pub(super) struct Timeouts([Dated; 2]);
 
 impl Timeouts {
     pub(super) fn new() -> Self {
-        Self([(); 2].map(|()| Timeout { epoch: AtomicU64::new(0), nanos: AtomicU64::new(0) }))
+        Self([(); 2].map(|()| Dated::none()))
     }
 
     fn get(&self, fd: RawFd, direction: Direction) -> Option<Duration> {
         let known = &self.0[direction as usize];
+        // Acquire: pairs with the Release in `timeouts_changed`.
         let epoch = EPOCH.load(Ordering::Acquire);
-        // Acquire: pairs with the Release in `ask`.
-        let nanos = if known.epoch.load(Ordering::Acquire) == epoch {
-            known.nanos.load(Ordering::Relaxed)
-        } else {
-            known.ask(fd, direction, epoch)
-        };
+        let nanos = known.get(epoch).unwrap_or_else(|| {
+            let nanos = ask(fd, direction);
+            known.keep(epoch, nanos);
+            nanos
+        });
         (nanos != 0).then(|| Duration::from_nanos(nanos))
     }
 
     /// Forgets what is known.
     pub(super) fn forget(&self) {
-        self.0.iter().for_each(|known| known.epoch.store(0, Ordering::Relaxed));
+        self.0.iter().for_each(Dated::forget);
     }
 }
 
-impl Timeout {
-    #[cold]
-    fn ask(&self, fd: RawFd, direction: Direction, epoch: u64) -> u64 {
-        // SAFETY: the number is only asked about.
-        let timeout = socket::timeout(unsafe { BorrowedFd::borrow_raw(fd) }, direction == Direction::Read);
-        let nanos = timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
-        self.nanos.store(nanos, Ordering::Relaxed);
-        self.epoch.store(epoch, Ordering::Release);
-        nanos
-    }
+#[cold]
+fn ask(fd: RawFd, direction: Direction) -> u64 {
+    // SAFETY: the number is only asked about.
+    let timeout = socket::timeout(unsafe { BorrowedFd::borrow_raw(fd) }, direction == Direction::Read);
+    timeout.map_or(0, |timeout| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -169,5 +169,6 @@ fn by_tungstenite(call: &Call<'_>, message: &str) -> Answer {
         tungstenite::client(format!("ws://{}/", call.servers.websocket), stream).map_err(text)?;
     call.ready();
     socket.send(tungstenite::Message::text(message)).map_err(text)?;
-    socket.read().map_err(text).map(|message| message.to_string())
+    // What comes back is what was sent.
+    socket.read().map_err(text).map(|answer| (answer.to_string() == message).to_string())
 }

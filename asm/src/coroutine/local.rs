@@ -1,0 +1,73 @@
+//! What a thread keeps for its coroutines: a list of those that have not ended, and the stack of the last one for the next, which then
+//! takes no lock.
+//!
+//! Only stacks of the default pool are kept, at most one by each thread, until it asks for [the pool](super::default_pool) or ends.
+#![expect(unsafe_code, reason = "lists coroutines by address")]
+
+use core::cell::Cell;
+use core::ptr;
+
+use super::end::Member;
+use super::handle::DEFAULT_POOL;
+use crate::stack::Stack;
+
+/// See the module's documentation.
+struct Local {
+    members: Members,
+    spare: Cell<Option<Stack>>,
+}
+
+/// The coroutines of a thread that have not ended.
+pub(super) struct Members(pub(super) Cell<*const Member>);
+
+std::thread_local! {
+    static LOCAL: Local = const { Local { members: Members(Cell::new(ptr::null())), spare: Cell::new(None) } };
+}
+
+impl Local {
+    fn give_back(&self) {
+        if let Some(stack) = self.spare.take() {
+            DEFAULT_POOL.give(stack);
+        }
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // SAFETY: the contract of `Member::enter`: what is on the list is there.
+        while let Some(member) = unsafe { self.members.0.get().as_ref() } {
+            member.close();
+        }
+        self.give_back();
+    }
+}
+
+/// The list of the calling thread, null if that has ended its list, and its spare stack, if it has one and `takes_spare`.
+///
+/// Never inlined, like [`put`]: a caller that roams must not keep the address of a thread-local across a switch.
+#[inline(never)]
+pub(super) fn begin(takes_spare: bool) -> (*const Members, Option<Stack>) {
+    let begin = |local: &Local| {
+        let stack = if takes_spare { local.spare.take() } else { None };
+        #[cfg(abaca_valgrind)]
+        stack.iter().for_each(Stack::renew);
+        (&raw const local.members, stack)
+    };
+    LOCAL.try_with(begin).unwrap_or((ptr::null(), None))
+}
+
+/// Keeps a stack of the default pool for the thread's next coroutine, or gives it to the pool.
+#[inline(never)]
+pub(super) fn put(stack: Stack) {
+    let mut stack = Some(stack);
+    let _ = LOCAL.try_with(|local| stack = local.spare.replace(stack.take()));
+    if let Some(stack) = stack {
+        DEFAULT_POOL.give(stack);
+    }
+}
+
+/// Gives the thread's spare stack to the pool.
+#[cold]
+pub(super) fn give_back() {
+    let _ = LOCAL.try_with(Local::give_back);
+}
