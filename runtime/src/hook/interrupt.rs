@@ -9,10 +9,12 @@
 
 #![expect(unsafe_code, reason = "waiters are claimed while their frames are in a list")]
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::{Slept, wake_at};
-use crate::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::cell::{Outcome, Waiter};
 use crate::os::thread;
 use crate::park;
@@ -88,7 +90,11 @@ struct Wait {
 // SAFETY: what the addresses lead to is used under the list's lock only, where it is alive.
 unsafe impl Send for Wait {}
 
-static WAITS: SpinLock<Vec<Wait>> = SpinLock::new(Vec::new());
+/// By the order in which they began.
+static WAITS: SpinLock<BTreeMap<u64, Wait>> = SpinLock::new(BTreeMap::new());
+
+/// How many waits have been in the list.
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 static IS_ARMED: AtomicBool = AtomicBool::new(false);
 
@@ -135,37 +141,47 @@ pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) ->
 /// Calls `wait` while it is in the list.
 #[cold]
 fn listed<R>(by: By, interruption: &Interruption, wait: impl FnOnce(&Interruption) -> R) -> R {
-    struct Listed<'a>(&'a Interruption);
-    impl Drop for Listed<'_> {
+    struct Listed(u64);
+    impl Drop for Listed {
         fn drop(&mut self) {
-            WAITS.lock().retain(|wait| !std::ptr::eq(wait.interruption, self.0));
+            WAITS.lock().remove(&self.0);
         }
     }
-    let is_main = crate::fiber::current().name() == Some(crate::runtime::MAIN);
-    WAITS.lock().push(Wait { fiber: fiber_key(), is_main, by, interruption });
-    let _listed = Listed(interruption);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let wait_of_caller = Wait { fiber: fiber_key(), is_main: is_main(), by, interruption };
+    WAITS.lock().insert(number, wait_of_caller);
+    let _listed = Listed(number);
     // Who sends a signal notes it before it looks at the list.
     interruption.0.fetch_max(attend() as u8, Ordering::SeqCst);
     wait(interruption)
 }
 
+/// Whether the calling fiber is a runtime's main one.
+fn is_main() -> bool {
+    thread_local! {
+        static IS_MAIN: Cell<Option<bool>> = const { Cell::new(None) };
+    }
+    IS_MAIN.get().unwrap_or_else(|| {
+        let is_main = crate::fiber::current().name() == Some(crate::runtime::MAIN);
+        IS_MAIN.set(Some(is_main));
+        is_main
+    })
+}
+
 /// Interrupts the wait of a fiber, if it is in one.
 pub fn interrupt_fiber(fiber: usize, how: Interrupted) {
-    interrupt(how, |waits| waits.iter().position(|wait| wait.fiber == fiber));
+    interrupt(how, |waits| waits.values().find(|wait| wait.fiber == fiber));
 }
 
 /// Interrupts the wait of the fiber for which a handler has run that is no particular thread's: the main fiber's; if that does not wait,
 /// the one that has waited the longest.
 pub fn interrupt_one(how: Interrupted) {
-    interrupt(how, |waits| {
-        waits.iter().position(|wait| wait.is_main).or(if waits.is_empty() { None } else { Some(0) })
-    });
+    interrupt(how, |waits| waits.values().find(|wait| wait.is_main).or(waits.values().next()));
 }
 
-fn interrupt(how: Interrupted, choose: impl FnOnce(&[Wait]) -> Option<usize>) {
+fn interrupt(how: Interrupted, choose: impl FnOnce(&BTreeMap<u64, Wait>) -> Option<&Wait>) {
     let waits = WAITS.lock();
-    let Some(index) = choose(&waits) else { return };
-    let Wait { by, interruption, .. } = waits[index];
+    let Some(&Wait { by, interruption, .. }) = choose(&waits) else { return };
     // SAFETY: a wait is taken out of the list before its frame ends, which takes the lock.
     unsafe { &*interruption }.0.fetch_max(how as u8, Ordering::SeqCst);
     match by {

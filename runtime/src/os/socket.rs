@@ -42,6 +42,12 @@ pub(crate) fn is_nonblocking(fd: BorrowedFd<'_>) -> bool {
     fcntl_getfl(fd).map_or(true, |flags| flags.contains(OFlags::NONBLOCK))
 }
 
+/// What all descriptors of an open file have in common; 0 if it is not open.
+#[cfg(feature = "own-tls")]
+pub(crate) fn inode(fd: BorrowedFd<'_>) -> u64 {
+    rustix::fs::fstat(fd).map_or(0, |about| about.st_ino)
+}
+
 /// Whether exec(2) closes the descriptor; false if it is not open.
 #[cfg(feature = "own-tls")]
 pub(crate) fn is_closed_by_exec(fd: BorrowedFd<'_>) -> bool {

@@ -20,6 +20,7 @@ impl Attendant {
     /// Whether the caller, which has counted something, must start the thread.
     #[inline]
     pub(crate) fn must_start(&self) -> bool {
+        between();
         !self.0.load(Ordering::SeqCst) && !self.0.swap(true, Ordering::SeqCst)
     }
 
@@ -31,8 +32,16 @@ impl Attendant {
     /// Whether the thread, which is the caller, ends: nothing is counted, or another thread has been started by now.
     pub(crate) fn may_end(&self, is_anything_counted: impl FnOnce() -> bool) -> bool {
         self.0.store(false, Ordering::SeqCst);
+        between();
         !is_anything_counted() || self.0.swap(true, Ordering::SeqCst)
     }
+}
+
+/// Between a change and a look: loom knows the order of fences only, not of sequentially consistent operations.
+#[inline(always)]
+fn between() {
+    #[cfg(loom)]
+    crate::atomic::fence(Ordering::SeqCst);
 }
 
 #[cfg(all(test, loom))]

@@ -30,7 +30,7 @@ macro_rules! hooks {
         )*
 
         /// The hooks of this file.
-        pub(crate) const HOOKS: &[$crate::table::Hook] = &[$($crate::table::Hook($name as *const ())),*];
+        pub(crate) const HOOKS: &[$crate::table::Hook] = &[$($crate::table::Hook($name as *const (), stringify!($name))),*];
     };
 }
 pub(crate) use hooks;

@@ -33,11 +33,12 @@
 //! | `accept` `accept4` `connect` | the same; `accept` one caller of the process at a time, `connect` in non-blocking mode for the time of each system call |
 //! | `poll` `ppoll` `select` `pselect` `epoll_wait` `epoll_pwait` `epoll_pwait2` | a look; then the fiber waits for any of the descriptors. With a signal mask they wait in the kernel |
 //! | `sendfile` `splice` `tee` `vmsplice` | as reads and writes; a socket is in non-blocking mode for the time of each system call |
-//! | `flock`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses of up to 16 ms: no event tells |
+//! | `mq_receive` `mq_send` and those with a time, `eventfd_read` `eventfd_write` | as reads and writes |
+//! | `flock`; `msgrcv` `msgsnd` `semop` `semtimedop`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses of up to 16 ms: no event tells |
 //! | `waitpid` and `waitid` of one child | a pidfd tells |
 //! | `getaddrinfo` `getnameinfo` `gethostby*` `getpw*` `getgr*` `res_*`, `system` `popen` `pclose`, `fsync` `fdatasync` `syncfs` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads of files that are not in memory, `close` of a socket that lingers | run on a thread of the runtime's pool |
 //! | `open` of a FIFO | the fiber waits until there is another end |
-//! | `fgets` `fread` `fgetc` `getc` `getline` `getdelim` | the fiber waits until there is something to read; a line of which only a part has come is waited for in the kernel |
+//! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock | the fiber waits until there is something to read; a line of which only a part has come is waited for in the kernel |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //!
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
@@ -45,20 +46,26 @@
 //! | `pthread_cond_*` `pthread_barrier_*` `pthread_once`, `cnd_*` `call_once` | in the table, plain threads as well |
 //! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
 //! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: on a thread of the pool |
-//! | `pause` `sigwait` `sigwaitinfo` `sigtimedwait` | on a thread of the pool, where the signals are blocked meanwhile |
+//! | `sigwait` `sigwaitinfo` `sigtimedwait` | on a thread of the pool, where the signals are blocked meanwhile |
+//! | `pause` `sigsuspend` | until a handler has run for the fiber |
 //!
 //! and the names that `_FORTIFY_SOURCE` and large files give to these functions. Everything else that waits, such as raw system calls
 //! and what libc calls within, costs its own fiber only: the worker leaves the thread, and goes on on another.
 //!
 //! # What stays as it is
 //!
-//! * **The user's wishes.** O_NONBLOCK, whoever has set it (`fcntl`, `ioctl(FIONBIO)`, another process), is asked of the kernel in each
-//!   call that would wait. SO_RCVTIMEO and SO_SNDTIMEO limit it. No hook leaves a trace in the mode of an open file.
+//! * **The user's wishes.** O_NONBLOCK counts, whoever has set it. That a user waits is asked of the kernel once and then known, until the mode
+//!   of any file is changed by a function of libc (`fcntl`, `ioctl(FIONBIO)`, `syscall`). Of a file that another process may have, it is asked
+//!   in each call that would wait. A change by a system call that is no function of libc's is noticed within a second: a call that has begun to
+//!   wait by then ends in EAGAIN. SO_RCVTIMEO and SO_SNDTIMEO limit a wait. No hook leaves a trace in the mode of an open file.
 //! * **`errno`.** A call that succeeds leaves it alone.
 //! * **Descriptors.** A call that waits goes on with its file if the number is closed meanwhile, as a thread's does. Numbers that are closed
 //!   and used again behind the hooks' back, by `fclose` or a system call, are noticed when they are made or after a second or two.
-//! * **Signals** are the kernel threads': a fiber that is parked is not interrupted by one, so EINTR comes only from a call that waits in the
-//!   kernel.
+//! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
+//!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
+//!   `pthread_kill` runs the handler on the fiber that it is for, from the call in which that waits or the next one that would. Masks of
+//!   signals are the kernel threads'. Calls with a mask (`ppoll` and its kin), and those that run on the pool, are not interrupted. A
+//!   handler may post a semaphore, and write to a pipe.
 //!
 //! # Cancellation, deadlines, shutdown
 //!
@@ -104,6 +111,8 @@ mod threads;
 
 pub use install::install;
 pub use report::{BlockingCall, report};
+#[doc(hidden)]
+pub use table::hook_names;
 pub use threads::{as_kernel_threads, threads_are_fibers};
 
 /// The README's programs: this is the crate that has all of what they use.

@@ -3,9 +3,9 @@
 
 use crate::{calls, descriptors, threads};
 
-/// A hook's address.
+/// A hook's address, and its name.
 #[derive(Clone, Copy)]
-pub(crate) struct Hook(#[allow(dead_code, reason = "only its presence counts")] pub(crate) *const ());
+pub(crate) struct Hook(pub(crate) *const (), pub(crate) &'static str);
 
 // An address of a function is never followed here.
 #[expect(unsafe_code, reason = "addresses of functions are the same for all threads")]
@@ -20,4 +20,10 @@ static HOOKS: [&[&[Hook]]; 3] = [calls::HOOKS, descriptors::HOOKS, threads::HOOK
 #[inline(never)]
 pub(crate) fn keep() {
     std::hint::black_box(&HOOKS);
+}
+
+/// The names of all hooks. For tests.
+#[doc(hidden)]
+pub fn hook_names() -> impl Iterator<Item = &'static str> {
+    HOOKS.into_iter().flatten().flat_map(|hooks| hooks.iter().map(|hook| hook.1))
 }

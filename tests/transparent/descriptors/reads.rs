@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use libc::{MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, c_int};
 
@@ -360,40 +359,6 @@ fn an_eventfd_is_read_when_it_counts() {
         writer.join();
         // SAFETY: it is the test's.
         unsafe { libc::close(fd) };
-        found
-    });
-}
-
-extern "C" fn count(_: c_int) {
-    HANDLED.fetch_add(1, SeqCst);
-}
-
-static HANDLED: AtomicUsize = AtomicUsize::new(0);
-
-/// A handler that does not make calls end, as most programs set theirs up (SA_RESTART).
-#[test]
-fn a_read_goes_on_after_a_handler_has_run() {
-    // SAFETY: all zeros are an action without flags; the handler only counts.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = count as *const () as usize;
-        action.sa_flags = libc::SA_RESTART;
-        assert_eq!(libc::sigaction(libc::SIGURG, &action, ptr::null_mut()), 0);
-    }
-    for_all("signal", |world, call, (reader, writer)| {
-        let before = HANDLED.load(SeqCst);
-        // SAFETY: no memory is involved.
-        let id = unsafe { libc::gettid() };
-        let sender = world.when_waiting(move || {
-            // SAFETY: the signal has a handler.
-            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, libc::SIGURG) };
-            while HANDLED.load(SeqCst) == before {
-                std::thread::yield_now();
-            }
-            send(&writer, b"abc");
-        });
-        let found = vec![found(call, raw(&reader))];
-        sender.join();
         found
     });
 }

@@ -22,8 +22,8 @@ pub struct WaitLimit {
     limit: Limit,
     /// Whether the user is known to wait.
     waits: bool,
-    /// Whether it is a wait for a child, which a handler does not end.
-    is_for_a_child: bool,
+    /// Whether it goes on after a handler, whatever time it has.
+    goes_on: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,25 +40,25 @@ impl WaitLimit {
     /// As long as the descriptor says: by O_NONBLOCK, SO_RCVTIMEO and SO_SNDTIMEO.
     #[must_use]
     pub fn of_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None), waits: false, is_for_a_child: false }
+        Self { limit: Limit::OfDescriptor(None), waits: false, goes_on: false }
     }
 
     /// The same for a user that was asked, and waits.
     #[must_use]
     pub fn of_waiting_descriptor() -> Self {
-        Self { limit: Limit::OfDescriptor(None), waits: true, is_for_a_child: false }
+        Self { limit: Limit::OfDescriptor(None), waits: true, goes_on: false }
     }
 
     /// Until then, or for ever, whatever the descriptor says.
     #[must_use]
     pub fn until(deadline: Option<Instant>) -> Self {
-        Self { limit: Limit::Until(deadline), waits: true, is_for_a_child: false }
+        Self { limit: Limit::Until(deadline), waits: true, goes_on: false }
     }
 
-    /// Until a child has ended.
+    /// The same, of a call that goes on after a handler with SA_RESTART although it has a time.
     #[must_use]
-    pub fn of_a_child() -> Self {
-        Self { limit: Limit::Until(None), waits: true, is_for_a_child: true }
+    pub fn restarted(self) -> Self {
+        Self { goes_on: true, ..self }
     }
 
     /// Whether the user wants an error instead of waiting.
@@ -81,7 +81,7 @@ impl WaitLimit {
     pub(super) fn is_restarted(&self, by: Interrupted) -> bool {
         let restarts = match self.limit {
             Limit::OfDescriptor(deadline) => deadline.flatten().is_none(),
-            Limit::Until(_) => self.is_for_a_child,
+            Limit::Until(_) => self.goes_on,
         };
         restarts && by == Interrupted::Restarts
     }

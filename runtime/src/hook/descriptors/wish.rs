@@ -25,10 +25,11 @@
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
 use std::os::fd::{BorrowedFd, RawFd};
+use std::time::{Duration, Instant};
 
-use super::table::{find, in_turn};
+use super::table::find;
 use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use crate::hook::yield_now;
+use crate::hook::{Slept, sleep_until, yield_now};
 use crate::os::socket;
 
 /// How often an answer may have become old. Starts at 1: 0 is of no answer.
@@ -37,12 +38,26 @@ static CHANGES: AtomicU64 = AtomicU64::new(1);
 /// How often files that were there may have become another process's as well. Starts at 1: 0 is the birth of no file.
 static SHARINGS: AtomicU64 = AtomicU64::new(1);
 
-/// How often the hooks have begun to change a mode for one system call, and how often they have ended that.
-static BEGUN: AtomicU64 = AtomicU64::new(0);
-static ENDED: AtomicU64 = AtomicU64::new(0);
+/// How often the hooks have begun to change the mode of a file for one system call, and how often they have ended that. Files share a place by
+/// their inodes, which all numbers of a file have in common.
+struct Changing {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
 
-/// How often who asks may see a changed mode before it takes its turn at the number.
-const LOOKS: u32 = 16;
+static CHANGING: [Changing; 64] =
+    [const { Changing { begun: AtomicU64::new(0), ended: AtomicU64::new(0) } }; 64];
+
+fn changing(fd: RawFd) -> &'static Changing {
+    // SAFETY: the number is only asked about.
+    &CHANGING[socket::inode(unsafe { BorrowedFd::borrow_raw(fd) }) as usize % CHANGING.len()]
+}
+
+/// How often who asks may see a changed mode before it sleeps: who has changed it may not be running.
+const LOOKS: u32 = 8;
+
+/// How long it sleeps.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Notes that the mode of some open file may have been changed by the user.
 #[inline]
@@ -79,36 +94,47 @@ pub(super) fn birth() -> u64 {
     SHARINGS.load(Ordering::SeqCst)
 }
 
-/// Makes a call during which a file's mode is not the user's.
-pub fn in_changed_mode<R>(call: impl FnOnce() -> R) -> R {
-    struct End;
+/// Makes a call during which the mode of a number's file is not the user's.
+pub fn in_changed_mode<R>(fd: RawFd, call: impl FnOnce() -> R) -> R {
+    struct End(&'static Changing);
     impl Drop for End {
         fn drop(&mut self) {
-            ENDED.fetch_add(1, Ordering::SeqCst);
+            self.0.ended.fetch_add(1, Ordering::SeqCst);
         }
     }
-    BEGUN.fetch_add(1, Ordering::SeqCst);
-    let _end = End;
+    let changing = changing(fd);
+    changing.begun.fetch_add(1, Ordering::SeqCst);
+    let _end = End(changing);
     call()
 }
 
 /// Whether the user wants errors instead of waiting; true if the number is not open.
 #[must_use]
 pub fn is_nonblocking(fd: RawFd) -> bool {
-    // SAFETY: the number is only asked about.
-    let ask = || socket::is_nonblocking(unsafe { BorrowedFd::borrow_raw(fd) });
-    for _ in 0..LOOKS {
-        // A change that `ask` sees was not ended before this, and had begun before the look at `BEGUN`.
-        let ended = ENDED.load(Ordering::SeqCst);
-        if !ask() {
+    is_nonblocking_now(fd) && is_nonblocking_for_good(fd)
+}
+
+/// Whether it was not one of the hooks that has set the mode.
+#[cold]
+fn is_nonblocking_for_good(fd: RawFd) -> bool {
+    let changing = changing(fd);
+    let mut looks = 0;
+    loop {
+        // A change that the question sees was not ended before this, and had begun before the look at `begun`.
+        let ended = changing.ended.load(Ordering::SeqCst);
+        if !is_nonblocking_now(fd) {
             return false;
         }
-        if BEGUN.load(Ordering::SeqCst) == ended {
+        if changing.begun.load(Ordering::SeqCst) == ended {
             return true;
         }
-        yield_now();
+        looks += 1;
+        if looks < LOOKS {
+            yield_now();
+        } else if sleep_until(Some(Instant::now() + PAUSE)) == Slept::Cancelled {
+            return true;
+        }
     }
-    in_turn(fd, ask).unwrap_or(true)
 }
 
 /// What is known of one number.

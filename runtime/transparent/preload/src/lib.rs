@@ -41,8 +41,8 @@
 //! * Threads that are made by other means than `pthread_create` and `thrd_create`: by bare `clone`, as Go does, or by a library that
 //!   looks libc's function up, as jemalloc does for its own. They stay the kernel's, and wait in the kernel.
 //! * Threads that spin for each other without a call, as Redis' `io-threads` do: they are right and slow, since they take turns.
-//! * Signals that are sent to one thread, to interrupt its call: `pthread_kill` of another fiber sends it to the process. `sem_post` in a
-//!   handler that interrupts the runtime itself, or a call that is about to sleep, may wait for ever.
+//! * Masks of signals: they are the kernel threads'. A signal that `pthread_kill` sends to a thread that computes, or waits for a lock, has its
+//!   handler run in that thread's next call that waits.
 //! * `fork` in a fiber, but for an `exec` soon after. A program that forks before its first thread, as a daemon does, may make threads in
 //!   the child.
 

@@ -149,7 +149,7 @@ fn until_readable(pidfd: c_int, mut attempt: impl FnMut() -> isize) -> isize {
         fd: pidfd,
         direction,
         wanted: 0,
-        limit: &mut WaitLimit::of_a_child(),
+        limit: &mut WaitLimit::until(None).restarted(),
         call: |_| attempt(),
     });
     match ended {

@@ -5,10 +5,11 @@ mod children;
 mod elsewhere;
 mod loading;
 mod names;
+mod queues;
 mod stdio;
 
 use crate::table::Hook;
 
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] =
-    &[addresses::HOOKS, children::HOOKS, loading::HOOKS, names::HOOKS, stdio::HOOKS];
+    &[addresses::HOOKS, children::HOOKS, loading::HOOKS, names::HOOKS, queues::HOOKS, stdio::HOOKS];

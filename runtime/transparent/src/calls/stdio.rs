@@ -5,6 +5,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
+use abaca::hook::descriptors::is_nonblocking;
 use libc::{FILE, size_t, ssize_t};
 
 use crate::answer::errno;
@@ -80,6 +81,58 @@ hooks! {
         }
     }
 
+    /// fgets_unlocked(3).
+    fn fgets_unlocked(buffer: *mut c_char, bytes: c_int, file: *mut FILE) -> *mut c_char, |within| -> c {
+        // SAFETY: the caller's promise, here and below.
+        match unsafe { wait(within, file) } {
+            // SAFETY: as above.
+            true => unsafe { read(within, || own!(fn fgets_unlocked(*mut c_char, c_int, *mut FILE) -> *mut c_char)(buffer, bytes, file)) },
+            false => std::ptr::null_mut(),
+        }
+    }
+
+    /// fread_unlocked(3).
+    fn fread_unlocked(buffer: *mut c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t, |within| -> c {
+        // SAFETY: the caller's promise, here and below.
+        match unsafe { wait(within, file) } {
+            // SAFETY: as above.
+            true => unsafe { read(within, || own!(fn fread_unlocked(*mut c_void, size_t, size_t, *mut FILE) -> size_t)(buffer, bytes, count, file)) },
+            false => 0,
+        }
+    }
+
+    /// getc_unlocked(3).
+    fn getc_unlocked(file: *mut FILE) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise, here and below.
+        match unsafe { wait(within, file) } {
+            // SAFETY: as above.
+            true => unsafe { read(within, || own!(fn getc_unlocked(*mut FILE) -> c_int)(file)) },
+            false => libc::EOF,
+        }
+    }
+
+    /// fgetc_unlocked(3).
+    fn fgetc_unlocked(file: *mut FILE) -> c_int, |within| -> c {
+        // SAFETY: the caller's promise, here and below.
+        match unsafe { wait(within, file) } {
+            // SAFETY: as above.
+            true => unsafe { read(within, || own!(fn fgetc_unlocked(*mut FILE) -> c_int)(file)) },
+            false => libc::EOF,
+        }
+    }
+
+    /// getchar(3), which in C reads what `stdin` is.
+    fn getchar() -> c_int, |within| -> c {
+        // SAFETY: libc's variable.
+        let file = unsafe { stdin };
+        // SAFETY: as the program's own call, here and below.
+        match unsafe { wait(within, file) } {
+            // SAFETY: as above.
+            true => read(within, || unsafe { own!(fn getchar() -> c_int)() }),
+            false => libc::EOF,
+        }
+    }
+
     /// getline(3).
     fn getline(line: *mut *mut c_char, bytes: *mut size_t, file: *mut FILE) -> ssize_t, |within| -> c {
         // SAFETY: the caller's promise, here and below.
@@ -101,6 +154,10 @@ hooks! {
             false => -1,
         }
     }
+}
+
+unsafe extern "C" {
+    static stdin: *mut FILE;
 }
 
 /// The beginning of glibc's `FILE`, which its headers show.
@@ -125,7 +182,8 @@ unsafe fn wait(within: &Within, file: *mut FILE) -> bool {
     let is_empty = unsafe { (*head).read_from == (*head).read_to };
     // SAFETY: as above.
     let fd = if is_empty { unsafe { libc::fileno(file) } } else { -1 };
-    if fd < 0 {
+    // A user that wants errors has libc's.
+    if fd < 0 || is_nonblocking(fd) {
         return true;
     }
     let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };

@@ -18,7 +18,7 @@ pub(super) fn without_waiting(fd: c_int, call: impl FnOnce() -> isize) -> isize 
         if flags < 0 || flags as c_int & libc::O_NONBLOCK != 0 {
             return call();
         }
-        in_changed_mode(|| {
+        in_changed_mode(fd, || {
             // SAFETY: as above.
             unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_SETFL, flags | libc::O_NONBLOCK as isize) };
             let result = call();

@@ -12,9 +12,20 @@ const LONGEST: Duration = Duration::from_millis(16);
 
 /// Makes `call` until it returns something else than `-EAGAIN`, and sleeps in between: at first for half a millisecond, then twice as
 /// long each time, up to 16 ms. `limit` is asked once, for the end of the whole; an error means that the user wants one.
+///
+/// A handler with SA_RESTART does not end it.
 pub(crate) fn retry_with_pauses(
     limit: impl FnOnce() -> Result<Option<Instant>, ()>,
+    call: impl FnMut() -> isize,
+) -> Ended {
+    retry_until_handled(limit, call, false)
+}
+
+/// [`retry_with_pauses`], which any handler ends, if `ends` says so.
+pub(crate) fn retry_until_handled(
+    limit: impl FnOnce() -> Result<Option<Instant>, ()>,
     mut call: impl FnMut() -> isize,
+    ends: bool,
 ) -> Ended {
     let mut limit = Some(limit);
     let mut deadline = None;
@@ -38,6 +49,7 @@ pub(crate) fn retry_with_pauses(
         match sleep_until(Some(until)) {
             Slept::Cancelled => return Ended::Cancelled,
             Slept::Interrupted => return Ended::Interrupted,
+            Slept::Handled if ends => return Ended::Interrupted,
             _ => {}
         }
         pause = LONGEST.min(pause * 2);

@@ -75,7 +75,7 @@ hooks! {
 /// # Safety
 ///
 /// The address is null or valid.
-pub(super) unsafe fn duration(time: *const timespec) -> Result<Option<Duration>, isize> {
+pub(crate) unsafe fn duration(time: *const timespec) -> Result<Option<Duration>, isize> {
     // SAFETY: the caller's promise.
     let Some(time) = (unsafe { time.as_ref() }) else { return Ok(None) };
     match (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec)) {

@@ -33,6 +33,17 @@ hooks! {
         unsafe { read_list(fd, list, count) }
     }
 
+    /// eventfd_read(3).
+    fn eventfd_read(fd: c_int, value: *mut u64) -> c_int, |_| -> kernel_point {
+        // SAFETY: the caller's promise: a number of eight bytes.
+        match unsafe { read_bytes(fd, value.cast(), 8) } {
+            8 => 0,
+            result if result < 0 => result,
+            // It is none of eventfd's.
+            _ => failed(libc::EINVAL),
+        }
+    }
+
     /// read(2) of a program that checks its buffers (`_FORTIFY_SOURCE`).
     fn __read_chk(fd: c_int, buffer: *mut c_void, bytes: size_t, room: size_t) -> ssize_t, |_| -> kernel_point {
         if bytes > room {

@@ -27,6 +27,16 @@ hooks! {
         unsafe { write_bytes(fd, buffer, bytes) }
     }
 
+    /// eventfd_write(3).
+    fn eventfd_write(fd: c_int, value: u64) -> c_int, |_| -> kernel_point {
+        // SAFETY: a number of eight bytes.
+        match unsafe { write_bytes(fd, (&raw const value).cast(), 8) } {
+            8 => 0,
+            result if result < 0 => result,
+            _ => failed(libc::EINVAL),
+        }
+    }
+
     /// writev(2).
     fn writev(fd: c_int, list: *const iovec, count: c_int) -> ssize_t, |_| -> kernel_point {
         // SAFETY: the caller's promise, here and below.

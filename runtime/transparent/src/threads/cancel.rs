@@ -207,7 +207,7 @@ fn request(request: &Request) {
 }
 
 /// The hook of this file that unwinds.
-pub(crate) const TESTS: &[Hook] = &[Hook(pthread_testcancel as *const ())];
+pub(crate) const TESTS: &[Hook] = &[Hook(pthread_testcancel as *const (), "pthread_testcancel")];
 
 /// pthread_testcancel(3).
 ///

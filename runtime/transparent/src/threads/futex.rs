@@ -76,7 +76,7 @@ pub(crate) unsafe extern "C" fn syscall(
 }
 
 /// The hooks of this file.
-pub(crate) const HOOKS: &[Hook] = &[Hook(syscall as *const ())];
+pub(crate) const HOOKS: &[Hook] = &[Hook(syscall as *const (), "syscall")];
 
 /// The arguments of futex(2).
 struct Call {

@@ -39,7 +39,8 @@ pub(crate) fn own_self() -> pthread_t {
 }
 
 /// The hooks of this file that unwind.
-pub(crate) const EXITS: &[Hook] = &[Hook(pthread_exit as *const ()), Hook(thrd_exit as *const ())];
+pub(crate) const EXITS: &[Hook] =
+    &[Hook(pthread_exit as *const (), "pthread_exit"), Hook(thrd_exit as *const (), "thrd_exit")];
 
 /// pthread_exit(3).
 ///

@@ -21,7 +21,7 @@ mod semaphore;
 mod signals;
 mod sleep;
 mod spin;
-mod until;
+pub(crate) mod until;
 
 pub(crate) use cancel::{at_point as at_cancellation_point, test as test_cancel};
 pub use create::{as_kernel_threads, threads_are_fibers};

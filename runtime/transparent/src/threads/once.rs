@@ -56,8 +56,11 @@ pub(crate) unsafe extern "C-unwind" fn call_once(once: *mut c_int, routine: Rout
 }
 
 /// The hooks of this file.
-pub(crate) const HOOKS: &[Hook] =
-    &[Hook(pthread_once as *const ()), Hook(__pthread_once as *const ()), Hook(call_once as *const ())];
+pub(crate) const HOOKS: &[Hook] = &[
+    Hook(pthread_once as *const (), "pthread_once"),
+    Hook(__pthread_once as *const (), "__pthread_once"),
+    Hook(call_once as *const (), "call_once"),
+];
 
 #[cold]
 fn call(word: &AtomicI32, routine: Routine) {

@@ -1,0 +1,170 @@
+//! Queues of messages and sets of semaphores that processes share: POSIX's, of which events tell, and System V's, of which none do.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
+
+use std::ffi::{c_char, c_int, c_long, c_short, c_uint, c_void};
+use std::time::Instant;
+
+use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, retry};
+use libc::{EAGAIN, ETIMEDOUT, IPC_NOWAIT, mqd_t, sembuf, size_t, ssize_t, timespec};
+
+use crate::answer::{failed, of_c};
+use crate::descriptors::pause::retry_until_handled;
+use crate::descriptors::wishes::result;
+use crate::enter::{looked, would_block};
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+use crate::own::own;
+use crate::threads::until::Until;
+
+hooks! {
+    /// mq_receive(3).
+    fn mq_receive(queue: mqd_t, buffer: *mut c_char, bytes: size_t, priority: *mut c_uint) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        let call = |now| unsafe { kernel!(libc::SYS_mq_timedreceive, queue, buffer, bytes, priority, now) };
+        moved(queue, Direction::Read, None, call)
+    }
+
+    /// mq_timedreceive(3).
+    fn mq_timedreceive(
+        queue: mqd_t, buffer: *mut c_char, bytes: size_t, priority: *mut c_uint, time: *const timespec,
+    ) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        let Some(deadline) = (unsafe { deadline(time) }) else {
+            // SAFETY: as above.
+            return unsafe { of_c(own!(fn mq_timedreceive(mqd_t, *mut c_char, size_t, *mut c_uint, *const timespec) -> ssize_t)(queue, buffer, bytes, priority, time)) };
+        };
+        // SAFETY: as above.
+        let call = |now| unsafe { kernel!(libc::SYS_mq_timedreceive, queue, buffer, bytes, priority, now) };
+        moved(queue, Direction::Read, deadline, call)
+    }
+
+    /// mq_send(3).
+    fn mq_send(queue: mqd_t, buffer: *const c_char, bytes: size_t, priority: c_uint) -> c_int, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        let call = |now| unsafe { kernel!(libc::SYS_mq_timedsend, queue, buffer, bytes, priority, now) };
+        moved(queue, Direction::Write, None, call)
+    }
+
+    /// mq_timedsend(3).
+    fn mq_timedsend(
+        queue: mqd_t, buffer: *const c_char, bytes: size_t, priority: c_uint, time: *const timespec,
+    ) -> c_int, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        let Some(deadline) = (unsafe { deadline(time) }) else {
+            // SAFETY: as above.
+            return unsafe { of_c(own!(fn mq_timedsend(mqd_t, *const c_char, size_t, c_uint, *const timespec) -> c_int)(queue, buffer, bytes, priority, time) as isize) };
+        };
+        // SAFETY: as above.
+        let call = |now| unsafe { kernel!(libc::SYS_mq_timedsend, queue, buffer, bytes, priority, now) };
+        moved(queue, Direction::Write, deadline, call)
+    }
+
+    /// msgrcv(2).
+    fn msgrcv(queue: c_int, message: *mut c_void, bytes: size_t, kind: c_long, flags: c_int) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        let call = |flags: c_int| unsafe { kernel!(libc::SYS_msgrcv, queue, message, bytes, kind, flags) };
+        if flags & IPC_NOWAIT != 0 {
+            return looked(call(flags));
+        }
+        let attempt = || match call(flags | IPC_NOWAIT) {
+            result if result == failed(libc::ENOMSG) => failed(EAGAIN),
+            result => result,
+        };
+        result(retry_until_handled(|| Ok(None), attempt, true), EAGAIN)
+    }
+
+    /// msgsnd(2).
+    fn msgsnd(queue: c_int, message: *const c_void, bytes: size_t, flags: c_int) -> c_int, |_| -> kernel_point {
+        // SAFETY: the caller's promise.
+        let call = |flags: c_int| unsafe { kernel!(libc::SYS_msgsnd, queue, message, bytes, flags) };
+        if flags & IPC_NOWAIT != 0 {
+            return looked(call(flags));
+        }
+        result(retry_until_handled(|| Ok(None), || call(flags | IPC_NOWAIT), true), EAGAIN)
+    }
+
+    /// semop(2).
+    fn semop(set: c_int, operations: *mut sembuf, count: size_t) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        unsafe { operate(set, operations, count, None) }
+    }
+
+    /// semtimedop(2).
+    fn semtimedop(set: c_int, operations: *mut sembuf, count: size_t, timeout: *const timespec) -> c_int, |_| -> kernel {
+        // SAFETY: null, or the user's.
+        match unsafe { crate::descriptors::poll::duration(timeout) } {
+            // SAFETY: the caller's promise.
+            Ok(timeout) => unsafe { operate(set, operations, count, timeout.and_then(|timeout| Instant::now().checked_add(timeout))) },
+            Err(error) => error,
+        }
+    }
+}
+
+/// The end of a call that the user gives a time. `None` if it is no time: the kernel says what comes first.
+///
+/// # Safety
+///
+/// The time can be read, or is null, which is for ever.
+unsafe fn deadline(time: *const timespec) -> Option<Option<Instant>> {
+    if time.is_null() {
+        return Some(None);
+    }
+    // SAFETY: the caller's promise.
+    let until = unsafe { Until::clock(libc::CLOCK_REALTIME, time) }.ok()?;
+    // A queue that is not empty is not waited for.
+    Some(until.deadline())
+}
+
+/// A call on a queue of POSIX's: with a time that has passed it does not wait.
+fn moved(
+    queue: mqd_t,
+    direction: Direction,
+    deadline: Option<Instant>,
+    call: impl Fn(*const timespec) -> isize,
+) -> isize {
+    /// What no call returns: the user wants an error.
+    const REFUSED: isize = isize::MIN;
+    let long_ago = timespec { tv_sec: 0, tv_nsec: 0 };
+    let ended = retry(Attempt {
+        fd: queue,
+        direction,
+        wanted: 0,
+        limit: &mut WaitLimit::until(deadline).restarted(),
+        call: |_| match call(&long_ago) {
+            result if result == failed(ETIMEDOUT) => failed(EAGAIN),
+            result if result == failed(EAGAIN) => REFUSED,
+            result => result,
+        },
+    });
+    match result(ended, ETIMEDOUT) {
+        REFUSED => would_block(),
+        result => result,
+    }
+}
+
+/// semtimedop(2) on a fiber.
+///
+/// # Safety
+///
+/// The operations are so many.
+unsafe fn operate(set: c_int, operations: *mut sembuf, count: usize, deadline: Option<Instant>) -> isize {
+    /// The kernel's limit is 500 by default, and it refuses more than this.
+    const MOST: usize = 32_000;
+    let no_wait = IPC_NOWAIT as c_short;
+    if count == 0 || count > MOST || operations.is_null() {
+        // SAFETY: the kernel refuses it.
+        return unsafe { kernel!(libc::SYS_semop, set, operations, count) };
+    }
+    // SAFETY: the caller's promise.
+    let mut all = unsafe { std::slice::from_raw_parts(operations, count) }.to_vec();
+    if all.iter().any(|operation| operation.sem_flg & no_wait != 0) {
+        // Only the kernel knows which of them would wait.
+        // SAFETY: the caller's promise.
+        return unsafe { kernel!(libc::SYS_semop, set, operations, count) };
+    }
+    all.iter_mut().for_each(|operation| operation.sem_flg |= no_wait);
+    // SAFETY: the list is this function's.
+    let attempt = || unsafe { kernel!(libc::SYS_semop, set, all.as_ptr(), all.len()) };
+    result(retry_until_handled(|| Ok(deadline), attempt, true), EAGAIN)
+}

@@ -1,0 +1,364 @@
+//! Functions that wait for something that is no event of a descriptor, or for nothing: on a fiber they answer as on a thread.
+
+#![expect(unsafe_code, reason = "calls C functions")]
+
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::ptr::{null, null_mut};
+
+use libc::{FILE, O_CLOEXEC, O_CREAT, O_RDWR, size_t};
+
+use crate::ends::{pipe, unix};
+use crate::support::{World, outcome, raw, same};
+
+// SAFETY: as glibc defines them.
+unsafe extern "C" {
+    fn __open_2(path: *const c_char, flags: c_int) -> c_int;
+    fn __open64_2(path: *const c_char, flags: c_int) -> c_int;
+    fn __fgets_chk(buffer: *mut c_char, room: size_t, bytes: c_int, file: *mut FILE) -> *mut c_char;
+    fn __fread_chk(
+        buffer: *mut c_void,
+        room: size_t,
+        bytes: size_t,
+        count: size_t,
+        file: *mut FILE,
+    ) -> size_t;
+    fn getc(file: *mut FILE) -> c_int;
+    fn lockf64(fd: c_int, command: c_int, bytes: i64) -> c_int;
+    fn fcntl64(fd: c_int, command: c_int, ...) -> c_int;
+    fn getc_unlocked(file: *mut FILE) -> c_int;
+    fn fgetc_unlocked(file: *mut FILE) -> c_int;
+    fn fgets_unlocked(buffer: *mut c_char, bytes: c_int, file: *mut FILE) -> *mut c_char;
+    fn fread_unlocked(buffer: *mut c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t;
+    fn eventfd_read(fd: c_int, value: *mut u64) -> c_int;
+    fn eventfd_write(fd: c_int, value: u64) -> c_int;
+    fn getdelim(line: *mut *mut c_char, bytes: *mut size_t, end: c_int, file: *mut FILE) -> isize;
+    fn epoll_create(size: c_int) -> c_int;
+    fn wait3(status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> libc::pid_t;
+    fn gethostbyname(name: *const c_char) -> *mut libc::hostent;
+    fn gethostbyname2(name: *const c_char, family: c_int) -> *mut libc::hostent;
+    fn gethostbyaddr(address: *const c_void, bytes: c_uint, family: c_int) -> *mut libc::hostent;
+    fn fgetpwent(file: *mut FILE) -> *mut libc::passwd;
+}
+
+/// A call that does not wait, and what it returns of what does not change from run to run.
+type Call = (&'static str, fn() -> String);
+
+fn text(result: c_int) -> String {
+    format!("{:?}", outcome(result as isize))
+}
+
+/// A number that a call has made: closed, and whether it was one.
+fn made(fd: c_int) -> String {
+    if fd < 0 {
+        return text(fd);
+    }
+    // SAFETY: it is the test's.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    "a descriptor".into()
+}
+
+fn memory() -> File {
+    // SAFETY: a name.
+    let mut file = unsafe { File::from_raw_fd(libc::memfd_create(c"rest".as_ptr(), libc::MFD_CLOEXEC)) };
+    file.write_all(b"0123456789").unwrap();
+    file
+}
+
+fn name(name: *const c_char) -> String {
+    // SAFETY: null, or a C string of libc's.
+    if name.is_null() {
+        "none".into()
+    } else {
+        unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+    }
+}
+
+fn user(entry: *mut libc::passwd) -> String {
+    // SAFETY: null, or an entry of libc's.
+    unsafe { entry.as_ref() }
+        .map_or("none".into(), |entry| format!("{} {}", name(entry.pw_name), entry.pw_uid))
+}
+
+fn group(entry: *mut libc::group) -> String {
+    // SAFETY: null, or an entry of libc's.
+    unsafe { entry.as_ref() }
+        .map_or("none".into(), |entry| format!("{} {}", name(entry.gr_name), entry.gr_gid))
+}
+
+fn host(entry: *mut libc::hostent) -> String {
+    // SAFETY: null, or an entry of libc's.
+    unsafe { entry.as_ref() }
+        .map_or("none".into(), |entry| format!("{} {}", name(entry.h_name), entry.h_addrtype))
+}
+
+// SAFETY, of all: valid arguments; what is made is closed.
+const CALLS: &[Call] = &[
+    ("fsync", || text(unsafe { libc::fsync(memory().as_raw_fd()) })),
+    ("fsync of none", || text(unsafe { libc::fsync(-1) })),
+    ("fdatasync", || text(unsafe { libc::fdatasync(memory().as_raw_fd()) })),
+    ("syncfs", || text(unsafe { libc::syncfs(memory().as_raw_fd()) })),
+    ("copy_file_range", || {
+        let (from, to) = (memory(), memory());
+        let mut at = 2;
+        let moved =
+            unsafe { libc::copy_file_range(from.as_raw_fd(), &mut at, to.as_raw_fd(), null_mut(), 5, 0) };
+        format!("{:?} {at}", outcome(moved))
+    }),
+    ("open", || made(unsafe { libc::open(c"/dev/null".as_ptr(), O_RDWR | O_CLOEXEC) })),
+    ("open of none", || made(unsafe { libc::open(c"/none".as_ptr(), O_RDWR | O_CLOEXEC) })),
+    ("open64", || made(unsafe { libc::open64(c"/dev/null".as_ptr(), O_RDWR | O_CREAT, 0o600) })),
+    ("openat", || made(unsafe { libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), O_RDWR) })),
+    ("openat64", || made(unsafe { libc::openat64(libc::AT_FDCWD, c"/dev/null".as_ptr(), O_RDWR) })),
+    ("__open_2", || made(unsafe { __open_2(c"/dev/null".as_ptr(), O_RDWR) })),
+    ("__open64_2", || made(unsafe { __open64_2(c"/dev/null".as_ptr(), O_RDWR) })),
+    ("lockf64", || text(unsafe { lockf64(memory().as_raw_fd(), libc::F_LOCK, 0) })),
+    ("fcntl", || made(unsafe { libc::fcntl(memory().as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0) })),
+    ("fcntl64", || made(unsafe { fcntl64(memory().as_raw_fd(), libc::F_DUPFD, 0) })),
+    ("ioctl", || {
+        let (reader, _writer) = pipe();
+        let mut bytes: c_int = 7;
+        let result = unsafe { libc::ioctl(raw(&reader), libc::FIONREAD, &raw mut bytes) };
+        format!("{} {bytes}", text(result))
+    }),
+    ("sendfile64", || {
+        let (_reader, writer) = unix();
+        text(unsafe { libc::sendfile64(raw(&writer), memory().as_raw_fd(), &mut 3, 4) } as c_int)
+    }),
+    ("tee and vmsplice", || {
+        let ((from, into), (_to, out)) = (pipe(), pipe());
+        let list = libc::iovec { iov_base: c"abc".as_ptr().cast_mut().cast(), iov_len: 3 };
+        let moved = unsafe { libc::vmsplice(raw(&into), &list, 1, 0) };
+        let copied = unsafe { libc::tee(raw(&from), raw(&out), 10, 0) };
+        format!("{:?} {:?}", outcome(moved), outcome(copied))
+    }),
+    ("dup", || made(unsafe { libc::dup(memory().as_raw_fd()) })),
+    ("dup of none", || made(unsafe { libc::dup(-1) })),
+    ("dup2", || text(unsafe { libc::dup2(-1, memory().as_raw_fd()) })),
+    ("dup3", || {
+        let (one, two) = (memory(), memory());
+        let number = two.as_raw_fd();
+        (unsafe { libc::dup3(one.as_raw_fd(), number, O_CLOEXEC) } == number).to_string()
+    }),
+    ("close", || text(unsafe { libc::close(memory().into_raw_fd()) })),
+    ("close of none", || text(unsafe { libc::close(-1) })),
+    ("close_range", || text(unsafe { libc::close_range(1_000_000, 1_000_001, 0) })),
+    ("socketpair", || {
+        let mut pair = [-1; 2];
+        let result = unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, pair.as_mut_ptr()) };
+        format!("{} {} {}", text(result), made(pair[0]), made(pair[1]))
+    }),
+    ("pipe", || {
+        let mut pair = [-1; 2];
+        let result = unsafe { libc::pipe(pair.as_mut_ptr()) };
+        format!("{} {} {}", text(result), made(pair[0]), made(pair[1]))
+    }),
+    ("pipe2", || text(unsafe { libc::pipe2([0; 2].as_mut_ptr(), -1) })),
+    ("socket", || made(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) })),
+    ("eventfd", || made(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })),
+    ("timerfd_create", || made(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, 0) })),
+    ("signalfd", || unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        made(libc::signalfd(-1, &set, 0))
+    }),
+    ("inotify_init1", || made(unsafe { libc::inotify_init1(0) })),
+    ("epoll_create", || made(unsafe { epoll_create(1) })),
+    ("epoll_create1", || made(unsafe { libc::epoll_create1(0) })),
+    ("memfd_create", || made(memory().into_raw_fd())),
+    ("posix_openpt", || made(unsafe { libc::posix_openpt(O_RDWR | libc::O_NOCTTY) })),
+    ("setsockopt", || {
+        let (socket, _) = unix();
+        let bytes: c_int = 8192;
+        let value = (&raw const bytes).cast();
+        text(unsafe { libc::setsockopt(raw(&socket), libc::SOL_SOCKET, libc::SO_RCVBUF, value, 4) })
+    }),
+    ("dlopen and dlclose", || unsafe {
+        let library = libc::dlopen(c"libm.so.6".as_ptr(), libc::RTLD_NOW);
+        format!("{} {}", library.is_null(), libc::dlclose(library))
+    }),
+    ("getpwnam", || user(unsafe { libc::getpwnam(c"root".as_ptr()) })),
+    ("getpwnam of none", || user(unsafe { libc::getpwnam(c"no such user".as_ptr()) })),
+    ("getpwuid", || user(unsafe { libc::getpwuid(0) })),
+    ("getpwnam_r", || unsafe {
+        let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
+        let result = libc::getpwnam_r(c"root".as_ptr(), &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
+        format!("{result} {}", user(found))
+    }),
+    ("getpwuid_r", || unsafe {
+        let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 1]);
+        let result = libc::getpwuid_r(0, &mut entry, buffer.as_mut_ptr(), 1, &mut found);
+        format!("{result} {}", user(found))
+    }),
+    ("getpwent", || unsafe {
+        libc::setpwent();
+        let first = user(libc::getpwent());
+        libc::endpwent();
+        first
+    }),
+    ("fgetpwent", || unsafe {
+        let file = libc::fopen(c"/etc/passwd".as_ptr(), c"r".as_ptr());
+        let first = user(fgetpwent(file));
+        libc::fclose(file);
+        first
+    }),
+    ("getgrnam", || group(unsafe { libc::getgrnam(c"root".as_ptr()) })),
+    ("getgrgid", || group(unsafe { libc::getgrgid(0) })),
+    ("getgrnam_r", || unsafe {
+        let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
+        let result = libc::getgrnam_r(c"root".as_ptr(), &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
+        format!("{result} {}", group(found))
+    }),
+    ("getgrgid_r", || unsafe {
+        let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
+        let result = libc::getgrgid_r(0, &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
+        format!("{result} {}", group(found))
+    }),
+    ("getgrouplist", || unsafe {
+        let (mut groups, mut count) = ([0; 64], 64);
+        let result = libc::getgrouplist(c"root".as_ptr(), 0, groups.as_mut_ptr(), &mut count);
+        format!("{result} {count}")
+    }),
+    ("gethostbyname", || host(unsafe { gethostbyname(c"localhost".as_ptr()) })),
+    ("gethostbyname2", || host(unsafe { gethostbyname2(c"127.0.0.1".as_ptr(), libc::AF_INET) })),
+    ("gethostbyaddr", || host(unsafe { gethostbyaddr([127_u8, 0, 0, 1].as_ptr().cast(), 4, libc::AF_INET) })),
+    ("getaddrinfo", || unsafe {
+        let mut found = null_mut();
+        let result = libc::getaddrinfo(c"localhost".as_ptr(), null(), null(), &mut found);
+        let is_found = !found.is_null();
+        libc::freeaddrinfo(found);
+        format!("{result} {is_found}")
+    }),
+    ("getnameinfo", || unsafe {
+        let mut address: libc::sockaddr_in = std::mem::zeroed();
+        address.sin_family = libc::AF_INET as u16;
+        let (mut buffer, bytes) = ([0; 64], size_of_val(&address) as u32);
+        let flags = libc::NI_NUMERICHOST;
+        let result = libc::getnameinfo(
+            (&raw const address).cast(),
+            bytes,
+            buffer.as_mut_ptr(),
+            64,
+            null_mut(),
+            0,
+            flags,
+        );
+        format!("{result} {}", name(buffer.as_ptr()))
+    }),
+    ("sched_yield", || text(unsafe { libc::sched_yield() })),
+    ("system", || text(unsafe { libc::system(c"exit 3".as_ptr()) })),
+    ("popen and pclose", || unsafe {
+        let file = libc::popen(c"exit 4".as_ptr(), c"r".as_ptr());
+        text(libc::pclose(file))
+    }),
+    ("wait4", || text(unsafe { libc::wait4(-2, null_mut(), 0, null_mut()) })),
+    ("waitid", || text(unsafe { libc::waitid(libc::P_PID, 1, null_mut(), libc::WEXITED) })),
+    ("wait3", || (unsafe { wait3(null_mut(), libc::WNOHANG, null_mut()) } <= 0).to_string()),
+];
+
+#[test]
+fn what_need_not_wait_answers_as_libcs() {
+    for (name, call) in CALLS {
+        same(name, move |_| call());
+    }
+}
+
+/// A read by stdio.
+type Stdio = (&'static str, fn(*mut FILE) -> String);
+
+// SAFETY, of all: the file is open, and the buffers are as large as is said.
+const STDIO: &[Stdio] = &[
+    ("fgets", |file| unsafe {
+        let mut line = [0; 16];
+        (libc::fgets(line.as_mut_ptr(), 16, file).is_null()).to_string() + &name(line.as_ptr())
+    }),
+    ("__fgets_chk", |file| unsafe {
+        let mut line = [0; 16];
+        (__fgets_chk(line.as_mut_ptr(), 16, 16, file).is_null()).to_string() + &name(line.as_ptr())
+    }),
+    ("fread", |file| unsafe { libc::fread([0_u8; 3].as_mut_ptr().cast(), 1, 3, file).to_string() }),
+    ("__fread_chk", |file| unsafe { __fread_chk([0_u8; 3].as_mut_ptr().cast(), 3, 1, 3, file).to_string() }),
+    ("fgetc", |file| unsafe { libc::fgetc(file).to_string() }),
+    ("fgets_unlocked", |file| unsafe {
+        let mut line = [0; 16];
+        (fgets_unlocked(line.as_mut_ptr(), 16, file).is_null()).to_string() + &name(line.as_ptr())
+    }),
+    ("fread_unlocked", |file| unsafe {
+        fread_unlocked([0_u8; 3].as_mut_ptr().cast(), 1, 3, file).to_string()
+    }),
+    ("fgetc_unlocked", |file| unsafe { fgetc_unlocked(file).to_string() }),
+    ("getc_unlocked", |file| unsafe { getc_unlocked(file).to_string() }),
+    ("getc", |file| unsafe { getc(file).to_string() }),
+    ("getline", |file| by_line(|line, bytes| unsafe { libc::getline(line, bytes, file) })),
+    ("getdelim", |file| by_line(|line, bytes| unsafe { getdelim(line, bytes, i32::from(b'b'), file) })),
+];
+
+fn by_line(read: impl FnOnce(*mut *mut c_char, *mut size_t) -> isize) -> String {
+    let (mut line, mut bytes) = (null_mut(), 0);
+    let count = read(&mut line, &mut bytes);
+    let text = if count < 0 { String::new() } else { name(line) };
+    // SAFETY: libc has allocated it.
+    unsafe { libc::free(line.cast()) };
+    format!("{count} {text}")
+}
+
+/// Reads twice from a pipe: with `act` when it waits, and at the end.
+fn read_twice(world: &World, read: fn(*mut FILE) -> String, act: fn(File)) -> String {
+    let (reader, writer) = pipe();
+    // SAFETY: a descriptor of the test's, which the file takes.
+    let file = unsafe { libc::fdopen(reader.into_raw_fd(), c"r".as_ptr()) };
+    let helper = world.when_waiting(move || act(File::from(writer)));
+    let first = read(file);
+    helper.join();
+    let second = read(file);
+    // SAFETY: it is the test's.
+    let flags = unsafe { (libc::feof(file) != 0, libc::ferror(file) != 0, libc::fclose(file)) };
+    format!("{first}; {second}; {flags:?}")
+}
+
+#[test]
+fn a_read_by_stdio_waits_for_bytes_and_for_the_end() {
+    for (name, read) in STDIO {
+        same(name, move |world| read_twice(world, *read, |mut writer| writer.write_all(b"ab\n").unwrap()));
+        same(&format!("{name}, the end"), move |world| read_twice(world, *read, drop));
+    }
+}
+
+#[test]
+fn a_read_by_stdio_without_waiting_is_an_error() {
+    for (name, read) in STDIO {
+        same(&format!("{name}, non-blocking"), move |_| {
+            let (reader, _writer) = pipe();
+            // SAFETY: a descriptor of the test's, which the file takes.
+            unsafe {
+                libc::fcntl(raw(&reader), libc::F_SETFL, libc::O_NONBLOCK);
+                let file = libc::fdopen(reader.into_raw_fd(), c"r".as_ptr());
+                let first = read(file);
+                let flags = (libc::feof(file) != 0, libc::ferror(file) != 0);
+                libc::fclose(file);
+                format!("{first}; {flags:?}")
+            }
+        });
+    }
+}
+
+#[test]
+fn an_eventfd_s_own_functions_wait() {
+    same("eventfd", |world| {
+        // SAFETY: a descriptor of the test's, and numbers.
+        unsafe {
+            let fd = libc::eventfd(0, libc::EFD_CLOEXEC);
+            let helper = world.when_waiting(move || assert_eq!(eventfd_write(fd, 3), 0));
+            let mut value = 0;
+            let first = (eventfd_read(fd, &mut value), value);
+            helper.join();
+            libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+            let second = outcome(eventfd_read(fd, &mut value) as isize);
+            let third = outcome(eventfd_write(fd, u64::MAX) as isize);
+            libc::close(fd);
+            (first, second, third)
+        }
+    });
+}

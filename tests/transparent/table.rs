@@ -1,0 +1,338 @@
+//! Which test holds each hook against libc's own, for each way in which a call can end. A hook that is in no row fails the test.
+//!
+//! | way | |
+//! |---|---|
+//! | blocking | it waits, and then there is something |
+//! | non-blocking | it need not wait, or its user wants an error instead |
+//! | timed | its time is up |
+//! | interrupted | a handler of a signal has run |
+//! | cancelled | its fiber is cancelled, or a deadline around it has passed |
+//! | closed | its descriptor is closed under it |
+//!
+//! `file::test` is a test function of that file below this folder; `file.c` a program that the tests run with and without the hooks;
+//! `signals` the program of `signals.rs`. What begins with `-` is a reason.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+struct Row {
+    hooks: &'static str,
+    /// Blocking, non-blocking, timed, interrupted, cancelled, closed.
+    ways: [&'static str; 6],
+}
+
+const NO_TIME: &str = "- it takes no time";
+const NEVER: &str = "- it never waits";
+const NO_DESCRIPTOR: &str = "- it has no descriptor";
+const GOES_ON: &str = "- a handler does not end it";
+const SHIELDED: &str = "- it is waited for to its end: nothing else uses what it uses";
+const LOOKS: &str = "- std's and pthread's loops only look again: the wait goes on";
+
+const ROWS: &[Row] = &[
+    Row {
+        hooks: "read readv __read_chk recv recvfrom recvmsg recvmmsg __recv_chk __recvfrom_chk",
+        ways: [
+            "reads::a_read_waits_until_something_comes",
+            "reads::a_user_that_wants_errors_gets_them",
+            "reads::the_time_of_a_socket_ends_a_read",
+            "signals",
+            "cancel::a_cancelled_read_is_an_error",
+            "reads::a_read_goes_on_when_its_descriptor_is_closed_under_it",
+        ],
+    },
+    Row {
+        hooks: "write writev send sendto sendmsg sendmmsg",
+        ways: [
+            "writes::a_write_takes_all_and_waits_for_room",
+            "writes::a_user_that_wants_errors_gets_them",
+            "writes::the_time_of_a_socket_ends_a_write",
+            "signals",
+            "cancel::a_cancelled_write_is_an_error_or_the_part",
+            "writes::a_write_goes_on_when_its_descriptor_is_closed_under_it",
+        ],
+    },
+    Row {
+        hooks: "eventfd_read eventfd_write",
+        ways: [
+            "rest::an_eventfd_s_own_functions_wait",
+            "rest::an_eventfd_s_own_functions_wait",
+            NO_TIME,
+            "- as read and write, which they are",
+            "- as read and write, which they are",
+            "- as read and write, which they are",
+        ],
+    },
+    Row {
+        hooks: "accept accept4",
+        ways: [
+            "connections::a_connection_is_taken_at_once_or_waited_for",
+            "connections::an_accept_honours_the_user_s_wishes",
+            "connections::an_accept_honours_the_user_s_wishes",
+            "signals",
+            "cancel::cancelled_looks_accepts_connects_and_sleeps_are_errors",
+            "connections::an_accept_goes_on_when_its_listener_is_closed_under_it",
+        ],
+    },
+    Row {
+        hooks: "connect",
+        ways: [
+            "connections::a_connect_waits_for_a_place_in_the_queue",
+            "connections::a_connect_succeeds_is_refused_and_is_not_repeated",
+            "connections::the_time_of_a_socket_ends_a_connect",
+            "- as send: the loop is the same, and a repeated connect is another call",
+            "cancel::a_deadline_ends_a_call_of_std_in_time",
+            "- as send: the loop is the same",
+        ],
+    },
+    Row {
+        hooks: "poll ppoll __poll_chk __ppoll_chk select pselect epoll_wait epoll_pwait epoll_pwait2",
+        ways: [
+            "looks::a_look_waits_for_one_and_for_several",
+            "looks::a_look_without_a_time_does_not_wait",
+            "looks::the_time_ends_a_look",
+            "signals",
+            "cancel::cancelled_looks_accepts_connects_and_sleeps_are_errors",
+            "- what is closed is no event: it ends with its time",
+        ],
+    },
+    Row {
+        hooks: "sendfile sendfile64 splice tee vmsplice",
+        ways: [
+            "writes::a_copy_in_the_kernel_waits_for_room_and_for_bytes",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            "- as write: the loop is the same",
+            "- as write: the loop is the same",
+            "- as write: the loop is the same",
+        ],
+    },
+    Row {
+        hooks: "flock lockf lockf64 fcntl fcntl64",
+        ways: [
+            "files::a_lock_of_a_file_is_waited_for",
+            "files::a_lock_of_a_file_is_waited_for",
+            NO_TIME,
+            "signals",
+            "- flock: as a connect to a full queue; the others are waited for to the end, as the lock is the process's",
+            "- the lock is the open file's: the call goes on",
+        ],
+    },
+    Row {
+        hooks: "open open64 openat openat64 __open_2 __open64_2",
+        ways: [
+            "files::an_open_of_a_fifo_waits_for_its_other_end",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            "- for writing as flock; for reading a thread of the pool waits",
+            "- for reading it is left behind, for writing it is as flock",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "fsync fdatasync syncfs copy_file_range",
+        ways: [
+            "rest::what_need_not_wait_answers_as_libcs",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            GOES_ON,
+            SHIELDED,
+            "- the kernel's call has the file",
+        ],
+    },
+    Row {
+        hooks: "mq_receive mq_timedreceive mq_send mq_timedsend",
+        ways: [
+            "queues::queues_wait_time_out_and_say_so",
+            "queues::queues_wait_time_out_and_say_so",
+            "queues::queues_wait_time_out_and_say_so",
+            "- as read: the loop is the same",
+            "queues::a_cancelled_call_is_an_error",
+            "- as read: the loop is the same",
+        ],
+    },
+    Row {
+        hooks: "msgrcv msgsnd semop semtimedop",
+        ways: [
+            "queues::queues_wait_time_out_and_say_so",
+            "queues::queues_wait_time_out_and_say_so",
+            "queues::queues_wait_time_out_and_say_so",
+            "- as flock: the loop is the same, and any handler ends it",
+            "queues::a_cancelled_call_is_an_error",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "wait waitpid wait3 wait4 waitid",
+        ways: [
+            "files::children_are_waited_for",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            "signals",
+            "- as read and flock, whose loops they use",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "system popen pclose",
+        ways: [
+            "rest::what_need_not_wait_answers_as_libcs",
+            "files::pipes_of_stdio_are_read_when_something_comes",
+            NO_TIME,
+            GOES_ON,
+            SHIELDED,
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "fgets __fgets_chk fread __fread_chk fgetc getc getline getdelim fgets_unlocked fread_unlocked getc_unlocked \
+            fgetc_unlocked getchar",
+        ways: [
+            "rest::a_read_by_stdio_waits_for_bytes_and_for_the_end",
+            "rest::a_read_by_stdio_without_waiting_is_an_error",
+            NO_TIME,
+            "- as poll, by which they wait; then libc goes on",
+            "- as poll, by which they wait",
+            "- closing a file that another uses is undefined",
+        ],
+    },
+    Row {
+        hooks: "getaddrinfo getnameinfo gethostbyname gethostbyname2 gethostbyaddr gethostbyname_r gethostbyname2_r gethostbyaddr_r \
+            getpwnam getpwuid getpwnam_r getpwuid_r getpwent getpwent_r fgetpwent getgrnam getgrgid getgrnam_r getgrgid_r getgrent \
+            getgrent_r getgrouplist initgroups res_query res_search res_querydomain res_nquery res_nsearch dlopen dlclose",
+        ways: [
+            "files::names_are_asked_for_elsewhere",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            GOES_ON,
+            "- getaddrinfo is left behind; the others fill in what is the caller's, and are waited for",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "nanosleep clock_nanosleep usleep sleep thrd_sleep",
+        ways: [
+            "std_thread::sleeps_last_and_are_made_side_by_side",
+            "pthreads.c",
+            "pthreads.c",
+            "signals",
+            "cancelled::a_deadline_ends_a_sleep",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "pause sigsuspend sigwait sigwaitinfo sigtimedwait",
+        ways: [
+            "signals",
+            "- they only wait",
+            "- sigtimedwait is libc's, on a thread of the pool",
+            "signals",
+            "- pause as a sleep; the others are waited for",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "sigaction signal siginterrupt pthread_sigmask sigprocmask pthread_kill pthread_sigqueue",
+        ways: [NEVER, "signals", NEVER, "signals", NEVER, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "sem_wait sem_timedwait sem_clockwait sem_post",
+        ways: ["pthreads.c", "pthreads.c", "pthreads.c", "signals", LOOKS, NO_DESCRIPTOR],
+    },
+    Row {
+        hooks: "pthread_mutex_lock pthread_mutex_timedlock pthread_mutex_clocklock pthread_mutex_unlock __pthread_mutex_lock \
+            __pthread_mutex_unlock pthread_rwlock_rdlock pthread_rwlock_wrlock pthread_rwlock_timedrdlock pthread_rwlock_timedwrlock \
+            pthread_rwlock_clockrdlock pthread_rwlock_clockwrlock pthread_rwlock_unlock __pthread_rwlock_rdlock \
+            __pthread_rwlock_wrlock __pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait \
+            pthread_cond_signal pthread_cond_broadcast pthread_barrier_init pthread_barrier_destroy pthread_barrier_wait \
+            pthread_once __pthread_once call_once pthread_spin_lock mtx_lock mtx_timedlock mtx_unlock cnd_wait cnd_timedwait \
+            cnd_signal cnd_broadcast thrd_yield sched_yield",
+        ways: [
+            "pthreads.c",
+            "pthreads.c",
+            "pthreads.c",
+            "- none of them ends in EINTR",
+            "cancelled::a_wait_for_a_lock_or_a_message_goes_on_over_a_deadline",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "syscall",
+        ways: [
+            "futex::waits_end_as_the_kernels",
+            "futex::waits_end_as_the_kernels",
+            "futex::waits_end_as_the_kernels",
+            LOOKS,
+            LOOKS,
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "pthread_create pthread_join pthread_tryjoin_np pthread_timedjoin_np pthread_clockjoin_np pthread_detach pthread_exit \
+            pthread_cancel pthread_testcancel pthread_setcancelstate pthread_self thrd_create thrd_join thrd_detach thrd_exit \
+            thrd_current pthread_getattr_np pthread_getname_np pthread_setname_np pthread_getaffinity_np pthread_setaffinity_np \
+            pthread_getschedparam pthread_setschedparam pthread_setschedprio pthread_getcpuclockid",
+        ways: [
+            "pthreads.c",
+            "pthreads.c",
+            "pthreads.c",
+            "- a join is not interrupted",
+            "- a join goes on: it is pthread_cancel that ends it",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "close close_range dup dup2 dup3 socket socketpair pipe pipe2 eventfd timerfd_create signalfd inotify_init1 epoll_create \
+            epoll_create1 memfd_create posix_openpt setsockopt ioctl",
+        ways: [
+            NEVER,
+            "rest::what_need_not_wait_answers_as_libcs",
+            NEVER,
+            NEVER,
+            NEVER,
+            "numbers::a_number_that_is_closed_and_used_again_wakes_up",
+        ],
+    },
+];
+
+/// The sources below this folder, by their names.
+fn sources() -> BTreeMap<String, String> {
+    fn visit(folder: &Path, all: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                visit(&path, all);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                let name = path.file_name().unwrap().to_string_lossy();
+                all.insert(name.trim_end_matches(".rs").to_owned(), text);
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    visit(Path::new(env!("CARGO_MANIFEST_DIR")), &mut all);
+    all
+}
+
+#[test]
+fn each_hook_has_a_test_for_each_way_to_end() {
+    let mut rows: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in ROWS {
+        for hook in row.hooks.split_whitespace() {
+            *rows.entry(hook).or_default() += 1;
+        }
+    }
+    let hooks: Vec<&str> = abaca_transparent::hook_names().collect();
+    let missing: Vec<_> = hooks.iter().filter(|hook| !rows.contains_key(**hook)).collect();
+    assert!(missing.is_empty(), "in no row: {missing:?}");
+    let twice: Vec<_> = rows.iter().filter(|(hook, count)| **count != 1 || !hooks.contains(*hook)).collect();
+    assert!(twice.is_empty(), "in several rows, or no hooks: {twice:?}");
+    let sources = sources();
+    for way in ROWS.iter().flat_map(|row| row.ways).filter(|way| !way.starts_with('-')) {
+        let (file, test) = way.split_once("::").unwrap_or((way, ""));
+        let text = sources.get(file).unwrap_or_else(|| panic!("{way}: there is no such file"));
+        assert!(
+            test.is_empty() || text.contains(&format!("#[test]\nfn {test}(")),
+            "{way}: there is no such test"
+        );
+    }
+}
