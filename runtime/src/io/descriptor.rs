@@ -1,25 +1,23 @@
 //! A descriptor whose operations block the fiber: the one retry loop that all of them go through.
 
-#![expect(unsafe_code, reason = "a wait's node refers to its waiter")]
-
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Idle;
+use super::awaiting::here;
 use super::closing;
 use super::mode::Mode;
 use super::settings::{NonblockingGuard, Settings};
-use super::waited::{GaveUp, Waited, wait_on_thread, would_block};
-use crate::cell::{Header, Outcome, Reason, Waiter};
+use super::waited::{GaveUp, would_block};
+use crate::cell::Reason;
 use crate::os::epoll;
 use crate::park::{self, Cost};
-use crate::poller::{Direction, Node, Snapshot, Source};
-use crate::scheduler::{self, Worker};
+use crate::poller::{Direction, Source};
+use crate::scheduler;
 use crate::time;
 
 /// The pauses between two attempts where no event will come: the first, then twice as long each time, up to the longest.
@@ -159,7 +157,7 @@ impl<T: AsFd> Descriptor<T> {
         self.settings().timeout(direction).store(nanos, Ordering::Relaxed);
     }
 
-    fn deadline(&self, direction: Direction) -> Option<Instant> {
+    pub(super) fn deadline(&self, direction: Direction) -> Option<Instant> {
         let nanos = self.settings.get()?.timeout(direction).load(Ordering::Relaxed);
         if nanos == 0 { None } else { Instant::now().checked_add(Duration::from_nanos(nanos)) }
     }
@@ -285,14 +283,6 @@ impl<T: AsFd> Descriptor<T> {
         }
     }
 
-    /// Who waits before the first call, since this worker's poller knows that it would return `WouldBlock`. `None` if another worker's
-    /// poller watches the descriptor: that worker may be busy, and what its poller knows may be old.
-    #[inline(always)]
-    fn hinted(&self) -> Option<Waiting> {
-        let Waiting::Fiber(worker, me) = here() else { return None };
-        self.source.is_polled_by(|poller| worker.polls_with(poller)).then_some(Waiting::Fiber(worker, me))
-    }
-
     /// Makes the call that a hint had put off, after its wait has ended without an event. Bytes may have come all the same: the
     /// poller has not run since.
     #[cold]
@@ -304,28 +294,6 @@ impl<T: AsFd> Descriptor<T> {
                 result => return result,
             }
         }
-    }
-
-    /// Waits for an event that `told`, the number of events that earlier waits have ended for, does not count. The event may
-    /// leave no trace that a later look would find.
-    ///
-    /// # Errors
-    ///
-    /// * `PermissionDenied` (EPERM): epoll cannot watch the descriptor.
-    pub(super) fn wait_for_event(
-        &self,
-        direction: Direction,
-        reason: Reason,
-        told: &AtomicU32,
-    ) -> io::Result<()> {
-        let seen = self.source.snapshot(direction);
-        if seen.events() == told.load(Ordering::Relaxed)
-            && let Some(gave_up) = self.wait_outlined(here(), direction, reason, seen, &mut None)?
-        {
-            return Err(gave_up.into_error());
-        }
-        told.store(self.source.snapshot(direction).events(), Ordering::Relaxed);
-        Ok(())
     }
 
     /// [`retry`](Self::retry) for a call that also returns `WouldBlock` because of something for which no event comes. While
@@ -361,87 +329,6 @@ impl<T: AsFd> Descriptor<T> {
             time::sleep_until(deadline.map_or(now + pause, |at| at.min(now + pause)));
             pause = LONGEST_PAUSE.min(pause * 2);
         }
-    }
-
-    /// Waits for an event after `seen`. Returns why, if it gave up. The operation's first wait sets the deadline.
-    #[inline(always)]
-    fn wait(
-        &self,
-        waiting: Waiting,
-        direction: Direction,
-        reason: Reason,
-        seen: Snapshot<'_>,
-        deadline: &mut Option<Instant>,
-    ) -> io::Result<Option<GaveUp>> {
-        match self.wait_with(false, waiting, direction, reason, seen, deadline)? {
-            Waited::Event(_) => Ok(None),
-            Waited::GaveUp(gave_up) => Ok(Some(gave_up)),
-        }
-    }
-
-    /// [`wait`](Self::wait) in a frame of its own.
-    #[inline(never)]
-    fn wait_outlined(
-        &self,
-        waiting: Waiting,
-        direction: Direction,
-        reason: Reason,
-        seen: Snapshot<'_>,
-        deadline: &mut Option<Instant>,
-    ) -> io::Result<Option<GaveUp>> {
-        self.wait(waiting, direction, reason, seen, deadline)
-    }
-
-    /// [`wait`](Self::wait), in line or not.
-    #[inline(always)]
-    pub(super) fn wait_with<'a>(
-        &'a self,
-        is_in_line: bool,
-        waiting: Waiting,
-        direction: Direction,
-        reason: Reason,
-        seen: Snapshot<'a>,
-        deadline: &mut Option<Instant>,
-    ) -> io::Result<Waited<'a>> {
-        if deadline.is_none() {
-            *deadline = self.deadline(direction);
-        }
-        let fd = self.get().as_fd();
-        let Waiting::Fiber(worker, me) = waiting else {
-            return wait_on_thread(fd, direction, *deadline).map(|()| Waited::Event(None));
-        };
-        let number = fd.as_raw_fd() as usize;
-        let waiter = Waiter::new(Some(me)).on(ptr::without_provenance(number));
-        // SAFETY: the waiter outlives the node, and neither moves.
-        let node = unsafe { Node::of(&waiter, is_in_line) };
-        let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
-        let Some(entry) = self.source.link(fd, direction, &node, seen, poller)? else {
-            return Ok(Waited::Event(None));
-        };
-        let gave_up = match park::block_on(worker, me, &waiter, reason, *deadline) {
-            Outcome::Notified => return Ok(Waited::Event(Some(entry))),
-            Outcome::TimedOut => GaveUp::TimeIsUp,
-            Outcome::Cancelled => GaveUp::Cancelled,
-        };
-        entry.unlink(&node);
-        Ok(Waited::GaveUp(gave_up))
-    }
-}
-
-/// Who is about to wait.
-#[derive(Clone, Copy)]
-pub(super) enum Waiting {
-    /// A fiber, with the worker of [`scheduler::current_worker`].
-    Fiber(&'static Worker, NonNull<Header>),
-    Thread,
-}
-
-/// The caller, about to wait.
-#[inline(always)]
-pub(super) fn here() -> Waiting {
-    match scheduler::current_worker().and_then(|worker| Some((worker, scheduler::fiber_on(worker)?))) {
-        Some((worker, me)) => Waiting::Fiber(worker, me),
-        None => Waiting::Thread,
     }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::Descriptor;
-use super::descriptor::here;
+use super::awaiting::here;
 use super::waited::Waited;
 use crate::cell::Reason;
 use crate::park::{self, Cost};

@@ -4,6 +4,7 @@
 //!
 //! The traits and adapters of [`std::io`] work with everything in this crate and are re-exported.
 
+mod awaiting;
 mod bidirectional;
 mod closing;
 mod descriptor;

@@ -10,6 +10,9 @@ use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use rustix::thread::{Timespec, nanosleep};
 
 use super::signal::AlternateStack;
 use super::stderr;
@@ -77,6 +80,12 @@ fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Resul
 pub(crate) fn id() -> i32 {
     // SAFETY: gettid(2) has no preconditions.
     unsafe { libc::gettid() }
+}
+
+/// Takes the calling thread off its processor for at least so long, or until a signal comes.
+pub(crate) fn pause(duration: Duration) {
+    let duration = Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: duration.subsec_nanos().into() };
+    let _ = nanosleep(&duration);
 }
 
 /// The lowest address and the end of the calling thread's own stack.

@@ -8,6 +8,7 @@
 mod model;
 mod node;
 mod registry;
+mod side;
 mod slot;
 mod source;
 mod waiting;
@@ -22,7 +23,8 @@ pub(crate) use node::Node;
 #[cfg_attr(not(feature = "hyper"), allow(unused_imports, reason = "the feature has the only tasks"))]
 pub(crate) use node::TaskNode;
 use registry::Registry;
-pub(crate) use slot::{Direction, Entry, Snapshot};
+pub(crate) use side::Snapshot;
+pub(crate) use slot::{Direction, Entry};
 use slot::{Event, Slot};
 pub(crate) use source::{ReadNotifier, Source};
 

@@ -7,6 +7,7 @@
 use std::ptr;
 
 use super::node::Node;
+use super::side::{Side, Snapshot};
 use super::waiting::{Waiting, wake_chain};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::cell::Wakeup;
@@ -31,28 +32,6 @@ pub(super) enum Event {
     HintsOff,
 }
 
-/// A mark is the word of a direction with this bit, which no word has: an operation whose snapshot this word was has moved less
-/// than it wanted, which means that the next one would return EAGAIN. So the next event ends what a mark says, by changing the
-/// word. 0 is no mark.
-const MARK: u32 = 1;
-
-/// Set by an event after which an operation may be short although there is more, for which no edge will come: the end of
-/// the stream, an error, urgent data. Stays until the descriptor is closed. A word with it is never marked.
-const HINTS_OFF: u32 = 2;
-
-/// The unit of the sequence number, the rest of the word: the number of events so far. An event could be missed only if the
-/// number wrapped, by 2^30 events, between an operation's snapshot and its wait.
-const SEQUENCE: u32 = 4;
-
-/// One direction of a slot.
-pub(super) struct Side {
-    /// The sequence number, and [`HINTS_OFF`]. Written under the slot's lock.
-    word: AtomicU32,
-    /// The mark, which operations write at any time: what it says is true for as long as the direction has the word that it was made
-    /// of, whoever wrote it last.
-    mark: AtomicU32,
-}
-
 /// See the module's documentation.
 pub(super) struct Slot {
     /// The number of descriptors that have had this slot before; see `registry.rs`.
@@ -60,52 +39,6 @@ pub(super) struct Slot {
     sides: [Side; 2],
     /// The nodes that wait, for each direction. Nodes are linked and unlinked under this lock.
     waiting: SpinLock<[Waiting; 2]>,
-}
-
-/// The state of a direction before a system call that acts on it.
-#[derive(Clone, Copy)]
-pub(crate) struct Snapshot<'a> {
-    /// `None` if the descriptor was not registered.
-    side: Option<&'a Side>,
-    word: u32,
-}
-
-impl<'a> Snapshot<'a> {
-    /// The snapshot of a descriptor that is not registered.
-    pub(super) const UNREGISTERED: Self = Self { side: None, word: 0 };
-
-    /// Whether the system call need not be made, since it would return EAGAIN.
-    #[inline]
-    pub(crate) fn is_exhausted(self) -> bool {
-        // Relaxed: a caller that waits because of the mark looks at the word again, under the lock.
-        self.side.is_some_and(|side| side.mark.load(Ordering::Relaxed) == self.word | MARK)
-    }
-
-    /// The number of events so far. Comparable only between snapshots of one registration.
-    pub(crate) fn events(self) -> u32 {
-        self.word / SEQUENCE
-    }
-
-    /// Notes whether the system call moved less than it wanted. If an event has come since the snapshot, this says nothing.
-    #[inline]
-    pub(crate) fn note(self, is_short: bool) {
-        let Some(side) = self.side else { return };
-        // Relaxed: this publishes nothing.
-        if is_short {
-            if self.word & HINTS_OFF == 0 {
-                side.mark.store(self.word | MARK, Ordering::Relaxed);
-            }
-        } else if side.mark.load(Ordering::Relaxed) != 0 {
-            // A mark that nobody replaced would be believed again when the sequence number has come round.
-            side.mark.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// The sequence number of `side` in this snapshot. If the snapshot is of another slot or of none, this is 0, with which every
-    /// registration starts.
-    fn sequence_of(self, side: &Side) -> u32 {
-        if self.side.is_some_and(|seen| ptr::eq(seen, side)) { self.word / SEQUENCE } else { 0 }
-    }
 }
 
 /// The result of an attempt to link a node.
@@ -123,27 +56,6 @@ pub(super) enum LinkResult {
 pub(crate) struct Entry<'a> {
     pub(super) slot: &'a Slot,
     pub(super) direction: Direction,
-}
-
-impl Side {
-    #[cfg(any(test, loom))]
-    fn new() -> Self {
-        Self { word: AtomicU32::new(0), mark: AtomicU32::new(0) }
-    }
-
-    /// Counts an event, under the slot's lock. `None` if it is not about this direction; else whether it wakes all in line.
-    #[inline(always)]
-    fn advance(&self, event: Event) -> Option<bool> {
-        let bits = match event {
-            Event::None => return None,
-            Event::Ready => 0,
-            Event::HintsOff => HINTS_OFF,
-        };
-        let old = self.word.load(Ordering::Relaxed);
-        // Release: pairs with the Acquire in `snapshot`.
-        self.word.store(old.wrapping_add(SEQUENCE) | bits, Ordering::Release);
-        Some(bits == HINTS_OFF)
-    }
 }
 
 impl Slot {
@@ -187,9 +99,7 @@ impl Slot {
     /// The current state of a direction. Must be called before the system call that acts on it.
     #[inline]
     pub(super) fn snapshot(&self, direction: Direction) -> Snapshot<'_> {
-        // Acquire: pairs with the Release in `advance`. The system call must not move above this load.
-        let side = &self.sides[direction as usize];
-        Snapshot { side: Some(side), word: side.word.load(Ordering::Acquire) }
+        self.sides[direction as usize].snapshot()
     }
 
     /// Handles an event that the kernel has reported: claims and wakes the nodes that wait for it. Of those in line, `Ready`
@@ -246,7 +156,7 @@ impl Slot {
             return LinkResult::Closed;
         }
         let side = &self.sides[direction as usize];
-        if side.word.load(Ordering::Relaxed) / SEQUENCE != snapshot.sequence_of(side) {
+        if side.has_moved_on(snapshot) {
             return LinkResult::Ready;
         }
         node.set_slot(self);

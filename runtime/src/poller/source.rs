@@ -10,7 +10,8 @@ use std::sync::{Arc, PoisonError};
 
 use super::Poller;
 use super::node::Node;
-use super::slot::{Direction, Entry, Event, LinkResult, Slot, Snapshot};
+use super::side::Snapshot;
+use super::slot::{Direction, Entry, Event, LinkResult, Slot};
 use crate::cell::Wakeup;
 
 /// The registrations of a descriptor. The owner must call [`deregister`](Source::deregister) before it closes the

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::bound::Bound;
+use super::giving_way::GivingWay;
 use super::here;
 use super::recording::{Cause, Kind};
 use super::shared::Phase;
@@ -61,6 +62,7 @@ pub(super) struct HubState {
     /// A fiber that goes on at the end of the tick, after everything that the full check then finds, or when there is
     /// nothing else to run.
     deferred: Cell<Option<NonNull<Header>>>,
+    pub(super) giving_way: GivingWay,
     /// The sibling that slept at the last look although there was something for it to do.
     #[cfg(feature = "own-tls")]
     pub(super) suspicion: Cell<super::handoff::Suspicion>,
@@ -237,6 +239,7 @@ impl Worker {
         let now_ns = matters.then(|| self.shared().now_ns())?;
         self.set_coarse_now();
         self.expire_timers(now_ns);
+        self.pause_for_sibling(now_ns);
         self.poll_now();
         Some(now_ns)
     }

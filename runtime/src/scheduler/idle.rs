@@ -27,9 +27,12 @@ impl Worker {
         self.scavenge();
         shared.sleepers.announce(self.index, search);
         let work = shared.has_work_for_anyone();
-        if !work && !self.must_close() && !self.watch_inbox() && self.remote.inbox.begin_sleep() {
+        let may_sleep = !work && !self.must_close() && !self.watch_inbox();
+        // Before the sleep begins, or a sibling might give way to this worker.
+        if let Some(began) = may_sleep.then(|| self.pause_for_sibling(shared.now_ns()))
+            && self.remote.inbox.begin_sleep()
+        {
             self.remote.counters.sleeps.add(1);
-            let began = shared.now_ns();
             let until = [self.wheel.next_wake(), self.scavenger.due_ns()].into_iter().flatten().min();
             let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(began)));
             self.await_event(began, timeout)?;

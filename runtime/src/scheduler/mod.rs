@@ -13,6 +13,7 @@ pub(crate) mod cancel;
 mod cost;
 mod counters;
 mod delivery;
+mod giving_way;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
 #[cfg_attr(feature = "own-tls", path = "own_here.rs")]

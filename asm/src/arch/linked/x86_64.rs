@@ -85,7 +85,8 @@ pub(crate) unsafe fn suspend(link: *const Link, word: Word) -> (Word, *const Lin
             "mov [rdi + 8], rsp",
             "mov rsp, [rdi]",
             "ret",
-            // Called by `resume`, on the resumer's stack.
+            // Called by `resume`, on the resumer's stack. Nobody runs through the padding.
+            ".p2align 5",
             "2:",
             "mov [rdi], rsp",
             "lea rsp, [rsi + 8]",

@@ -49,7 +49,7 @@ use super::budget::Pace;
 use super::counters::Counters;
 use super::hub::WORTH_WAKING;
 use super::parker::Parker;
-use super::recording::{Cause, WorkerRecorder};
+use super::recording::WorkerRecorder;
 use super::requests::Requests;
 use super::shared::Shared;
 use super::tick::Tick;
@@ -357,21 +357,6 @@ impl Worker {
     #[inline]
     pub(super) fn pick_unstarted(&self) -> Option<NonNull<Header>> {
         self.remote.newest.take().or_else(|| self.deque.pop().map(|fiber| fiber.0))
-    }
-
-    /// Queues the inbox's fibers on this worker. Returns false if the inbox was empty.
-    #[inline]
-    pub(super) fn drain_inbox(&self) -> bool {
-        if !self.remote.inbox.has_items() {
-            return false;
-        }
-        let arrived = self.remote.inbox.drain();
-        self.wake_for(Cause::Elsewhere, || {
-            while let Some(fiber) = arrived.pop_front() {
-                self.receive(fiber);
-            }
-        });
-        true
     }
 
     /// The current time slice of `me`.

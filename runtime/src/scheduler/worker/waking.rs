@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::{Stealable, Worker};
 use crate::cell::{Flags, Header, LiveList, Wakeup};
 use crate::scheduler::counters::{Counters, PERIOD};
-use crate::scheduler::recording::{Kind, WorkerRecorder};
+use crate::scheduler::recording::{Cause, Kind, WorkerRecorder};
 use crate::scheduler::wake;
 
 impl Worker {
@@ -33,6 +33,21 @@ impl Worker {
             }
         }
         wake(wakeup);
+    }
+
+    /// Queues the inbox's fibers on this worker. Returns false if the inbox was empty.
+    #[inline]
+    pub(in crate::scheduler) fn drain_inbox(&self) -> bool {
+        if !self.remote.inbox.has_items() {
+            return false;
+        }
+        let arrived = self.remote.inbox.drain();
+        self.wake_for(Cause::Elsewhere, || {
+            while let Some(fiber) = arrived.pop_front() {
+                self.receive(fiber);
+            }
+        });
+        true
     }
 
     /// Queues a fiber from the inbox.

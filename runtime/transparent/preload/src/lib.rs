@@ -35,8 +35,8 @@
 //!
 //! # What does not work
 //!
-//! * `apache2` with `mpm_worker` serves its clients, and crashes when it is told to end: it wakes its listening thread by `pthread_kill`, in
-//!   vain (see below), gives it up after five seconds, and unloads the module that has the handler for the next such signal.
+//! * `apache2` with `mpm_worker`: twenty threads serve twenty clients, and end as they are told to. With a hundred it stops listening soon
+//!   after it has begun; why is not known yet.
 //! * Programs that are linked statically, and those with more rights than their user: the dynamic linker preloads nothing there.
 //! * Threads that are made by other means than `pthread_create` and `thrd_create`: by bare `clone`, as Go does, or by a library that
 //!   looks libc's function up, as jemalloc does for its own. They stay the kernel's, and wait in the kernel.
