@@ -22,6 +22,10 @@ pub(crate) enum Rivals {
 pub(crate) enum Limit {
     /// This share of the best of the rivals on as many workers.
     Share(f64, Rivals),
+    /// This multiple of its own on one worker.
+    OfOneWorker(f64),
+    /// In no round more than this multiple of the median: there is no slow mode.
+    Steady(f64),
     /// This much.
     Absolute(f64),
 }
@@ -35,7 +39,7 @@ pub(crate) struct Bar {
     pub(crate) limit: Limit,
 }
 
-use Limit::{Absolute, Share};
+use Limit::{Absolute, OfOneWorker, Share, Steady};
 use Rivals::{All, Corosensei, Go, Java, Tokio, TokioAndGo};
 
 const fn bar(workload: &'static str, figure: &'static str, workers: usize, limit: Limit) -> Bar {
@@ -54,30 +58,36 @@ pub(crate) const ALL: &[Bar] = &[
     bar("spawn_join", "ns", 2, Share(1.0 / 2.0, Tokio)),
     bar("spawn_batch 100k", "ns", 1, Share(1.0 / 3.0, All)),
     bar("spawn_batch 100k", "ns", 2, Share(1.0 / 3.0, All)),
+    bar("spawn_batch 100k", "ns", 2, OfOneWorker(1.2)),
     bar("spawn_batch 1M", "ns", 1, Share(1.0 / 3.0, All)),
     bar("spawn_batch 1M", "ns", 2, Share(1.0 / 3.0, All)),
+    bar("spawn_batch 1M", "ns", 2, OfOneWorker(1.2)),
     bar("ping_pong", "ns", 1, Share(1.0 / 2.0, Tokio)),
     bar("ping_pong", "ns", 2, Share(1.0 / 2.0, Tokio)),
+    bar("ping_pong", "ns", 2, Steady(1.5)),
     bar("chained_spawn", "ns", 1, Share(1.0 / 2.0, Tokio)),
     bar("chained_spawn", "ns", 2, Share(1.0 / 2.0, Tokio)),
-    bar("chan_pingpong", "ns", 1, Share(1.0 / 2.0, All)),
-    bar("chan_pingpong", "ns", 2, Share(1.0 / 2.0, All)),
-    bar("chan_1x1", "ns", 1, Share(2.0 / 3.0, All)),
-    bar("chan_1x1", "ns", 2, Share(2.0 / 3.0, All)),
-    bar("chan_4x4", "ns", 1, Share(2.0 / 3.0, All)),
-    bar("chan_4x4", "ns", 2, Share(2.0 / 3.0, All)),
+    bar("chan_pingpong", "ns", 1, Share(0.4, All)),
+    bar("chan_pingpong", "ns", 2, Share(0.4, All)),
+    bar("chan_1x1", "ns", 1, Share(0.4, All)),
+    bar("chan_1x1", "ns", 2, Share(0.4, All)),
+    bar("chan_4x4", "ns", 1, Share(0.4, All)),
+    bar("chan_4x4", "ns", 2, Share(0.4, All)),
     bar("mutex uncontended", "ns", 1, Share(1.0, Go)),
     bar("mutex uncontended", "ns", 1, Share(1.0, All)),
     bar("mutex 100 tasks", "ns", 1, Share(1.0, All)),
     bar("mutex 100 tasks", "ns", 2, Share(1.0, Go)),
     bar("mutex 100 tasks", "ns", 2, Share(1.0, All)),
-    bar("mutex 100 tasks", "ns", 2, Share(1.0, Java)),
+    bar("mutex 100 tasks", "ns", 2, Share(0.85, Java)),
     bar("skynet 1M", "ms", 1, Share(1.0 / 2.0, Go)),
     bar("skynet 1M", "ms", 2, Share(1.0 / 2.0, Go)),
     bar("skynet 1M", "peak MB", 1, Share(1.0, Tokio)),
     bar("skynet 1M", "peak MB", 2, Share(1.0, Tokio)),
-    bar("sleeping 1M", "bytes", 1, Absolute(4_900.0)),
-    bar("sleeping 1M", "bytes", 2, Absolute(4_900.0)),
+    bar("sleeping 1M", "bytes", 1, Absolute(4_400.0)),
+    bar("sleeping 1M", "bytes", 2, Absolute(4_400.0)),
+    bar("sleep_storm 100k", "cpu ms", 2, Share(1.0, Tokio)),
+    bar("sleep_storm 100k", "late p50 us", 2, Absolute(120.0)),
+    bar("sleep_storm 100k", "late p99 us", 2, Absolute(1_000.0)),
     bar("sleep_storm 100k", "late p99 us", 2, Share(1.0, TokioAndGo)),
     bar("sleep 50us alone", "late p50 us", 1, Absolute(100.0)),
     bar("sleep 50us alone", "late p50 us", 2, Absolute(100.0)),
@@ -117,9 +127,16 @@ pub(crate) struct Verdict {
 impl Bar {
     /// The verdict; `None` if one side was not measured.
     pub(crate) fn verdict(&self, results: &Results) -> Option<Verdict> {
-        let ours = results.cell(self.workload, Peer::Abaca(self.workers))?.median(self.figure)?;
+        let cell = results.cell(self.workload, Peer::Abaca(self.workers))?;
+        let median = cell.median(self.figure)?;
+        let ours = if let Steady(_) = self.limit { *cell.figures(self.figure).last()? } else { median };
         let (rival, most) = match self.limit {
             Absolute(most) => (None, most),
+            Steady(multiple) => (None, multiple * median),
+            OfOneWorker(multiple) => {
+                let alone = results.cell(self.workload, Peer::Abaca(1))?.median(self.figure)?;
+                (Some((Peer::Abaca(1), alone)), multiple * alone)
+            }
             Share(share, rivals) => {
                 let rival = self.best(rivals, results)?;
                 (Some(rival), share * rival.1)
@@ -157,6 +174,8 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Absolute(most) => write!(f, "at most {most}"),
+            Steady(multiple) => write!(f, "in no round above {multiple} of the median"),
+            OfOneWorker(multiple) => write!(f, "at most {multiple} of one worker's"),
             Share(share, rivals) => {
                 let rivals = match rivals {
                     Corosensei => "corosensei",

@@ -4,6 +4,7 @@
 use abaca_tests as _;
 
 mod blame;
+mod cells;
 mod destructors;
 mod join;
 mod local;

@@ -11,6 +11,7 @@
 
 #![expect(unsafe_code, reason = "a union of closure and result, reached through an erased pointer")]
 
+use std::alloc::Layout;
 use std::any::Any;
 use std::cell::{Cell as StdCell, UnsafeCell};
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -19,6 +20,7 @@ use std::ptr::NonNull;
 use std::thread;
 
 use super::header::VTable;
+use super::magazine::{Magazines, Size, Supply};
 use super::{Cancelled, Fiber, Flags, Header};
 
 /// The content of a cell's payload.
@@ -49,9 +51,9 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         take: Self::take,
         clear: Self::clear,
         is_clear: Self::is_clear,
-        free: Self::free,
-        bytes: size_of::<Self>(),
+        size: Self::SIZE,
     };
+    const SIZE: Size = Size::of(Layout::new::<Self>());
 
     unsafe fn run(this: NonNull<Header>) {
         let this = this.cast::<Self>();
@@ -110,12 +112,6 @@ impl<F: FnOnce() -> T, T> FiberCell<F, T> {
         // SAFETY: as in `take`.
         unsafe { this.cast::<Self>().as_ref() }.phase.get() == Phase::Empty
     }
-
-    unsafe fn free(this: NonNull<Header>) {
-        // SAFETY: `allocate` allocated the cell with this type, and the caller is its last user. The payload is a
-        // union, which drops nothing.
-        drop(unsafe { Box::from_raw(this.cast::<Self>().as_ptr()) });
-    }
 }
 
 impl<F, T> FiberCell<F, T> {
@@ -128,7 +124,7 @@ impl<F, T> FiberCell<F, T> {
 }
 
 /// Allocates the cell of an unstarted fiber that will run `closure`, and that the caller has spawned. `runtime` is the shared state of its runtime;
-/// `stack_bytes` is the size of its stack, where 0 is the runtime's default.
+/// `stack_bytes` is the size of its stack, where 0 is the runtime's default. The cell's memory comes from `supply`.
 #[inline]
 #[track_caller]
 pub(crate) fn allocate<F: FnOnce() -> T, T>(
@@ -137,8 +133,10 @@ pub(crate) fn allocate<F: FnOnce() -> T, T>(
     stack_bytes: u32,
     identity: Option<Fiber>,
     runtime: *const (),
+    supply: Supply<'_>,
 ) -> NonNull<Header> {
-    let cell = Box::new(FiberCell::<F, T> {
+    let cell = supply.obtain(FiberCell::<F, T>::SIZE).cast::<FiberCell<F, T>>();
+    let content = FiberCell {
         header: Header::new(
             &FiberCell::<F, T>::VTABLE,
             flags,
@@ -149,8 +147,10 @@ pub(crate) fn allocate<F: FnOnce() -> T, T>(
         ),
         phase: StdCell::new(Phase::Closure),
         payload: UnsafeCell::new(Payload { closure: ManuallyDrop::new(closure) }),
-    });
-    let header = NonNull::from(Box::leak(cell)).cast::<Header>();
+    };
+    // SAFETY: the memory was obtained for this type, and nothing else knows it.
+    unsafe { cell.write(content) };
+    let header = cell.cast::<Header>();
     // SAFETY: nothing else knows the cell yet.
     if let Some(identity) = unsafe { header.as_ref() }.peek_identity() {
         identity.attach(header);
@@ -162,20 +162,23 @@ pub(crate) fn allocate<F: FnOnce() -> T, T>(
     header
 }
 
-/// Takes the result of a fiber that has ended, and frees its cell.
+/// Takes the result of a fiber that has ended, and frees its cell, into the magazines of the calling thread's worker if there is one.
 ///
 /// # Safety
 ///
 /// The cell was allocated for a closure that returns `T`, and the join protocol made it the caller's.
 #[inline]
-pub(crate) unsafe fn take_result<T>(this: NonNull<Header>) -> thread::Result<T> {
+pub(crate) unsafe fn take_result<T>(
+    this: NonNull<Header>,
+    magazines: Option<&Magazines>,
+) -> thread::Result<T> {
     let mut result = MaybeUninit::<thread::Result<T>>::uninit();
     // SAFETY: the cell lives until `free` below.
     let vtable = unsafe { this.as_ref() }.vtable;
     // SAFETY: the caller's promise; `result` has the type that the cell writes.
     unsafe { (vtable.take)(this, result.as_mut_ptr().cast()) };
     // SAFETY: the caller owns the cell and does not use it again; the payload is empty.
-    unsafe { (vtable.free)(this) };
+    unsafe { Header::free(this, magazines) };
     // SAFETY: `take` has written the result.
     unsafe { result.assume_init() }
 }

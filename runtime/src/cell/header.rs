@@ -25,6 +25,7 @@ use abaca_asm::stack::Stack;
 
 use super::flags::{FlagCell, Flags};
 use super::local::Locals;
+use super::magazine::{self, Magazines, Size};
 use super::own::Own;
 use super::wait::{CoarseTime, Wait};
 use super::{Chain, Fiber, Identity, JoinWord, Reason, Waiter};
@@ -42,10 +43,8 @@ pub(super) struct VTable {
     /// Drops the closure or result that is left in the cell. May run the user's destructors, which may park.
     pub(super) clear: unsafe fn(NonNull<Header>),
     pub(super) is_clear: unsafe fn(NonNull<Header>) -> bool,
-    /// Frees a cell that was cleared or whose result was taken.
-    pub(super) free: unsafe fn(NonNull<Header>),
-    /// The size of the cell.
-    pub(super) bytes: usize,
+    /// The size of the cell's memory.
+    pub(super) size: Size,
 }
 
 /// The bit of `home` that marks an unstarted fiber: the address is then not a worker's.
@@ -202,7 +201,7 @@ impl Header {
 
     /// The size of the cell, which begins with the header.
     pub(crate) fn cell_bytes(&self) -> usize {
-        self.vtable.bytes
+        self.vtable.size.bytes()
     }
 
     /// Where the fiber was spawned.
@@ -288,16 +287,19 @@ impl Header {
         unsafe { (vtable.is_clear)(this) }
     }
 
-    /// Frees a cleared cell.
+    /// Frees a cell that was cleared, or whose result was taken, into the magazines of the calling thread's worker if there is one.
     ///
     /// # Safety
     ///
     /// As for `clear`; the cell must not be used afterwards.
-    pub(crate) unsafe fn free(this: NonNull<Self>) {
+    #[inline]
+    pub(crate) unsafe fn free(this: NonNull<Self>, magazines: Option<&Magazines>) {
         // SAFETY: as in `run`.
-        let vtable = unsafe { this.as_ref() }.vtable;
-        // SAFETY: passed on to the caller.
-        unsafe { (vtable.free)(this) }
+        let size = unsafe { this.as_ref() }.vtable.size;
+        // SAFETY: the caller is the cell's last user. The payload is a union, which drops nothing, and the phase a plain value.
+        unsafe { ptr::drop_in_place(this.as_ptr()) };
+        // SAFETY: `allocate` obtained the memory for the size of the cell's type, which the type's table has.
+        unsafe { magazine::free(this.cast(), size, magazines) };
     }
 
     /// The fiber's handle, made at the first call.

@@ -9,6 +9,7 @@ mod allocation;
 mod cancel_scope;
 mod cancelled;
 mod contained;
+mod depot;
 mod flags;
 mod future_waiter;
 mod header;
@@ -17,8 +18,11 @@ mod join;
 mod labels;
 mod live_list;
 mod local;
+mod magazine;
 #[cfg(all(test, loom))]
 mod model_future_waiter;
+#[cfg(all(test, loom))]
+mod model_magazine;
 #[cfg(all(test, loom))]
 mod model_sleep;
 #[cfg(all(test, loom))]
@@ -41,6 +45,7 @@ pub(crate) use absence::Absence;
 pub(crate) use allocation::{allocate, take_result};
 pub(crate) use cancel_scope::{CancelScope, Chain, Fired, Target};
 pub(crate) use contained::contained;
+pub(crate) use depot::Depot;
 pub(crate) use flags::Flags;
 pub(crate) use future_waiter::{FutureWaiter, Task, has_own_waker, note_own_waker, wake_task};
 pub(crate) use header::Header;
@@ -49,6 +54,7 @@ pub(crate) use join::{Ended, JoinWord};
 pub(crate) use labels::Labels;
 pub(crate) use live_list::LiveList;
 pub(crate) use local::{Destroyed, Locals};
+pub(crate) use magazine::{Magazines, Supply};
 pub(crate) use no_stack::NoStack;
 pub(crate) use relay::{catch as catch_and_resume, note as note_relay};
 pub(crate) use snapshot::{FiberSnapshot, HEADER_OFFSETS, HeaderSnapshot, IDENTITY_OFFSETS};

@@ -59,6 +59,7 @@ mod async_ends;
 pub mod broadcast;
 mod case;
 mod clock;
+mod disconnect;
 mod ends;
 mod error;
 mod handoffs;

@@ -4,7 +4,6 @@
 //! frame, a node, the buffer, its receiver's frame. Neither user code (a destructor) nor a system call (of a
 //! wake-up) runs under the lock.
 
-use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 use super::ends::Ends;
@@ -285,7 +284,7 @@ impl<T> Channel<T> {
     }
 
     #[cold]
-    fn wake_watchers(&self) {
+    pub(super) fn wake_watchers(&self) {
         wait_list::wake_up_to(&self.state, State::watchers, usize::MAX);
     }
 
@@ -329,45 +328,6 @@ impl<T> Channel<T> {
             }
         }
         self.state.lock()
-    }
-
-    /// Counts another sender.
-    pub(super) fn add_sender(&self) {
-        self.ends.add_sender();
-    }
-
-    /// Counts another receiver.
-    pub(super) fn add_receiver(&self) {
-        self.ends.add_receiver();
-    }
-
-    /// Removes a sender from the count. The last one disconnects the channel.
-    pub(super) fn remove_sender(&self) {
-        if self.ends.remove_sender() {
-            self.disconnect();
-        }
-    }
-
-    /// Removes a receiver from the count. The last one disconnects the channel and drops the messages that are left.
-    pub(super) fn remove_receiver(&self) {
-        if self.ends.remove_receiver() {
-            self.disconnect();
-            // The lock is not held here: a destructor may be long, or use this channel. If one panics, the rest is leaked,
-            // because a second panic would abort.
-            let mut left = ManuallyDrop::new(self.state.lock().take_all());
-            while let Some(message) = left.pop_front() {
-                drop(message);
-            }
-            drop(ManuallyDrop::into_inner(left));
-        }
-    }
-
-    /// Wakes all waiters. A sender finds its message still in its node; a receiver finds none.
-    fn disconnect(&self) {
-        self.state.lock().disconnect();
-        wait_list::wake_up_to(&self.state, State::senders, usize::MAX);
-        wait_list::wake_up_to(&self.state, State::receivers, usize::MAX);
-        self.wake_watchers();
     }
 
     /// Number of messages in the buffer.

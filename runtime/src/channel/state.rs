@@ -308,9 +308,11 @@ impl<T> State<T> {
         self.disconnected
     }
 
-    /// One side is gone. The caller then wakes everybody.
-    pub(super) fn disconnect(&mut self) {
+    /// One side is gone. Returns whether anybody waits, whom the caller then wakes: nobody joins a list from now on.
+    #[must_use = "who waits must be woken"]
+    pub(super) fn disconnect(&mut self) -> bool {
         self.disconnected = true;
+        !(self.senders.is_empty() & self.receivers.is_empty() & self.watchers.is_empty())
     }
 
     /// Empties the buffer. The caller drops what was in it once the lock is released.

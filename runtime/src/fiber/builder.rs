@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "spawns what its callers promise to be `Send`, or to live long enough")]
 
 use super::{JoinHandle, SpawnError};
-use crate::cell::{Fiber, Flags, Labels, allocate};
+use crate::cell::{Fiber, Flags, Labels, Supply, allocate};
 use crate::park::{self, Cost};
 use crate::scheduler::{self, Phase, Shared, current_worker};
 
@@ -150,7 +150,7 @@ impl Builder {
         let (worker, me) = here().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
-        let cell = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
+        let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
         scheduler::spawn_beside(worker, me, cell);
         park::spend(Cost::Call);
         // SAFETY: just allocated, for that closure.
@@ -199,7 +199,7 @@ impl Builder {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
-        let cell = allocate(f, Flags::ROAMING, stack_bytes, identity, worker.shared().address());
+        let cell = scheduler::new_fiber(worker, f, Flags::ROAMING, stack_bytes, identity);
         scheduler::spawn_here(worker, cell);
         // SAFETY: just allocated, for that closure.
         Ok(unsafe { JoinHandle::new(cell) })
@@ -297,7 +297,7 @@ impl Builder {
         let worker = current_worker().ok_or(SpawnError::NoRuntime)?;
         let (stack_bytes, identity) = self.settings()?;
         admit(worker.shared())?;
-        let cell = allocate(f, Flags::default(), stack_bytes, identity, worker.shared().address());
+        let cell = scheduler::new_fiber(worker, f, Flags::default(), stack_bytes, identity);
         scheduler::spawn_here(worker, cell);
         // SAFETY: just allocated, for that closure.
         Ok(unsafe { JoinHandle::new(cell) })
@@ -316,7 +316,8 @@ impl Builder {
         let (stack_bytes, identity) = self.settings()?;
         let _guard = shared.guard();
         admit(shared)?;
-        let cell = allocate(f, Flags::default(), stack_bytes, identity, shared.address());
+        let supply = Supply::Depot(&shared.cells);
+        let cell = allocate(f, Flags::default(), stack_bytes, identity, shared.address(), supply);
         shared.inject(cell);
         // SAFETY: just allocated, for that closure.
         Ok(unsafe { JoinHandle::new(cell) })

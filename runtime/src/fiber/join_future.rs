@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::thread;
 
 use super::JoinHandle;
-use crate::cell::{FutureWaiter, NoStack, take_result};
+use crate::cell::{FutureWaiter, NoStack};
 
 /// The future of a fiber's end, from awaiting a [`JoinHandle`]. Dropping it detaches the fiber.
 #[must_use = "a future does nothing unless it is polled"]
@@ -52,7 +52,7 @@ impl<T> Future for JoinFuture<T> {
         let handle = ManuallyDrop::new(this.handle.take().expect("seen above"));
         // SAFETY: the fiber has ended and the worker has released the waiter, so the cell is the handle's, which is not used
         // again; its type says that the result is a `T`.
-        Poll::Ready(NoStack::unveil(unsafe { take_result(handle.cell) }))
+        Poll::Ready(NoStack::unveil(unsafe { JoinHandle::take_result(handle.cell) }))
     }
 }
 

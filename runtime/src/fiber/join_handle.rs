@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use crate::cell::{Fiber, Header, NoStack, Reason, take_result};
 use crate::park::{self, Cost};
+use crate::scheduler;
 
 /// An owned permission to wait for the end of a fiber and take its result. Mirrors [`std::thread::JoinHandle`].
 ///
@@ -82,7 +83,7 @@ impl<T> JoinHandle<T> {
             this.await_end();
         }
         // SAFETY: the join word says that the cell is the handle's, and the handle's type that its result is a `T`.
-        unsafe { take_result(this.cell) }
+        unsafe { Self::take_result(this.cell) }
     }
 
     fn await_end(&self) {
@@ -109,6 +110,18 @@ impl<T> JoinHandle<T> {
             })
     }
 
+    /// Takes the result, and frees the cell.
+    ///
+    /// # Safety
+    ///
+    /// The join word has made the cell the handle's, and its result is a `T`.
+    #[inline]
+    pub(super) unsafe fn take_result(cell: NonNull<Header>) -> thread::Result<T> {
+        let here = scheduler::present();
+        // SAFETY: by the contract of this function.
+        unsafe { take_result(cell, here.as_ref().map(|worker| worker.cells())) }
+    }
+
     /// # Safety
     ///
     /// The join word has made the cell the handle's.
@@ -118,7 +131,7 @@ impl<T> JoinHandle<T> {
         impl Drop for Free {
             fn drop(&mut self) {
                 // SAFETY: by the contract of `dispose`; `clear` leaves nothing behind, even if it panics.
-                unsafe { Header::free(self.0) };
+                unsafe { scheduler::free_cell(self.0) };
             }
         }
         let _free = Free(cell);

@@ -46,6 +46,9 @@ pub struct Metrics {
     /// The runtime's stacks, by size: those of the default size first. The stacks of ended fibers that a worker keeps at hand count
     /// as taken.
     pub stacks: Vec<StackMetrics>,
+    /// The memory of ended fibers' cells that the runtime keeps for new ones, in bytes. Each worker keeps up to 128 cells of a size
+    /// besides.
+    pub free_cell_bytes: usize,
     /// The [`blocking`](crate::blocking) pool.
     pub blocking: pool::Metrics,
 }
@@ -174,6 +177,7 @@ impl Metrics {
             pollers: pollers(shared),
             latency,
             stacks: shared.stacks.usage().into_iter().map(StackMetrics::from).collect(),
+            free_cell_bytes: shared.cells.bytes(),
             blocking: shared.blocking.metrics(),
         }
     }

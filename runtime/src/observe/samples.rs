@@ -72,6 +72,7 @@ impl Metrics {
             ("abaca_fibers_spawned_total", Counter, "Fibers spawned.", self.spawned),
             ("abaca_fibers_ended_total", Counter, "Fibers that have ended.", self.ended),
             ("abaca_injected_fibers", Gauge, "Fibers in the runtime's queue, which no worker has taken yet.", self.injected as u64),
+            ("abaca_free_cell_bytes", Gauge, "Memory of ended fibers' cells, kept for new ones.", self.free_cell_bytes as u64),
             ("abaca_blocking_threads", Gauge, "Threads of the blocking pool.", pool.threads as u64),
             ("abaca_blocking_threads_idle", Gauge, "Threads of the blocking pool without a job.", pool.idle as u64),
             ("abaca_blocking_threads_peak", Gauge, "The most threads of the blocking pool so far.", pool.peak as u64),

@@ -28,7 +28,7 @@ use loom::thread::{self, JoinHandle};
 use super::wait::block;
 use super::{cancel, end_wait_within, unwind, wake};
 use crate::cell::{
-    CancelScope, Cancelled, Fiber, Flags, Header, Outcome, Reason, Waiter, allocate, take_result,
+    CancelScope, Cancelled, Fiber, Flags, Header, Outcome, Reason, Supply, Waiter, allocate, take_result,
 };
 use crate::poller::Poller;
 use crate::pool::{Pool, Settings};
@@ -169,7 +169,8 @@ impl Runtime {
             let _counted = counted;
             body();
         };
-        let unstarted = allocate(closure, Flags::default(), 0, Some(fiber.clone()), shared.address());
+        let (fiber_again, supply) = (Some(fiber.clone()), Supply::Allocator);
+        let unstarted = allocate(closure, Flags::default(), 0, fiber_again, shared.address(), supply);
         Self { shared, fiber, unstarted, ends }
     }
 
@@ -196,7 +197,7 @@ impl Runtime {
         // SAFETY: the join word's other side has not been released, so the cell is alive.
         assert!(unsafe { self.unstarted.as_ref() }.join.is_complete());
         // SAFETY: the join word says that the cell is the owner's, which is the caller; the closure returns `()`.
-        match unsafe { take_result::<()>(self.unstarted) } {
+        match unsafe { take_result::<()>(self.unstarted, None) } {
             Ok(()) => false,
             Err(payload) => {
                 assert!(payload.is::<Cancelled>(), "it has failed by itself");
@@ -299,7 +300,7 @@ fn a_request_keeps_a_detached_fiber_from_being_freed() {
         // SAFETY: the cell is alive until both sides have released it.
         if unsafe { runtime.unstarted.as_ref() }.join.detach() {
             // SAFETY: the join word says that the cell is the caller's; what is left in it is a result.
-            let _ = unsafe { take_result::<()>(runtime.unstarted) };
+            let _ = unsafe { take_result::<()>(runtime.unstarted, None) };
         }
         others.map(|other| other.join().unwrap());
         assert_eq!(runtime.ends.load(Relaxed), 1);

@@ -64,7 +64,7 @@ pub(crate) use counters::{BOUNDS, Histogram};
 pub(crate) use event::{Cause, Decoded, Kind};
 #[cfg(feature = "own-tls")]
 pub(crate) use handoff::{Spares, observe_stuck_threads};
-pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on};
+pub(crate) use here::{Present, come_home, current_fiber, current_worker, fiber_on, present};
 #[cfg(feature = "own-tls")]
 pub(crate) use here::{can_park_here, pin, unpin};
 pub(crate) use hooks::Hooks;
@@ -82,7 +82,7 @@ use worker::CROWDED;
 pub(crate) use worker::Stealable;
 pub(crate) use worker::{WORKER_OFFSETS, Worker};
 
-use crate::cell::{Flags, Header};
+use crate::cell::{Fiber, Flags, Header, Supply, allocate};
 use crate::os::{self, signal::watch_faults};
 use crate::poller::Poller;
 use crate::pool::Pool;
@@ -95,6 +95,32 @@ pub(crate) fn is_within(shared: &Shared) -> bool {
 /// Whether the calling worker's runtime is shutting down.
 pub(crate) fn is_closing() -> bool {
     current_worker().is_some_and(|worker| worker.shared().phase() == Phase::Closing)
+}
+
+/// The cell of a new fiber that a thread of `worker`, its [`current_worker`], spawns. Memory comes from the worker, if it is still on the thread.
+#[inline]
+#[track_caller]
+pub(crate) fn new_fiber<F: FnOnce() -> T, T>(
+    worker: &'static Worker,
+    closure: F,
+    flags: Flags,
+    stack_bytes: u32,
+    identity: Option<Fiber>,
+) -> NonNull<Header> {
+    let here = here::present_at(worker);
+    let supply = here.as_ref().map_or(Supply::Allocator, |here| Supply::Worker(here.cells()));
+    allocate(closure, flags, stack_bytes, identity, worker.shared().address(), supply)
+}
+
+/// Frees a cleared cell, into the memory of the calling thread's worker if there is one.
+///
+/// # Safety
+///
+/// As for [`Header::free`].
+pub(crate) unsafe fn free_cell(cell: NonNull<Header>) {
+    let here = here::present();
+    // SAFETY: the caller's promise.
+    unsafe { Header::free(cell, here.as_ref().map(|worker| worker.cells())) };
 }
 
 /// Queues a new fiber on the calling worker, where others may steal it; with its runtime, if the worker has left the thread.

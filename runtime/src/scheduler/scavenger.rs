@@ -138,7 +138,8 @@ impl Worker {
         scavenger.idle_rounds.set(if is_idle { scavenger.idle_rounds.get() + 1 } else { 0 });
         // How many stacks a worker needs that runs something is unknown: half of them will do, or come back.
         let gave = self.give_stacks(is_idle);
-        scavenger.is_worth_another.set(gave);
+        let gave_cells = is_idle && self.cells().give_all();
+        scavenger.is_worth_another.set(gave || gave_cells);
         scavenger.spent_ns.set(0);
         self.live.begin_walk();
     }
@@ -169,7 +170,8 @@ impl Worker {
     }
 
     fn sweep_pools(&self, now: u64) -> bool {
-        match self.shared().stacks.sweep(now) {
+        let shared = self.shared();
+        match shared.stacks.sweep(now).max(shared.cells.sweep(now, PERIOD)) {
             Surplus::Now => return false,
             Surplus::Later => self.scavenger.is_worth_another.set(true),
             Surplus::None => {}

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
+use crossbeam_utils::CachePadded;
 
 use super::hooks::Hooks;
 use super::hub::WORTH_WAKING;
@@ -21,7 +22,7 @@ use super::reporting::Reporting;
 use super::roaming::RoamingList;
 use super::stacks::StackSupply;
 use super::worker::{Stealable, Worker, complete};
-use crate::cell::{Header, contained};
+use crate::cell::{Depot, Header, contained};
 use crate::os::clock;
 use crate::poller::Poller;
 use crate::pool::Pool;
@@ -59,21 +60,24 @@ pub(crate) struct Shared {
     pub(crate) injector: Injector<Stealable>,
     pub(super) sleepers: Sleepers,
     pub(crate) stacks: StackSupply,
-    pub(super) roaming: RoamingList,
+    /// Memory for cells.
+    pub(crate) cells: Arc<Depot>,
+    pub(super) roaming: CachePadded<RoamingList>,
     pub(crate) pollers: Pollers,
     phase: AtomicU8,
     /// How many workers have not ended: while one has not, a fiber may have to wait for a descriptor.
     running: AtomicUsize,
-    /// How many threads that are not workers hold a [`RuntimeGuard`].
-    guards: AtomicUsize,
-    pub(super) outside: OutsideCounts,
+    /// How many threads that are not workers hold a [`RuntimeGuard`]. What other threads write all the time has lines of its own, as
+    /// every spawn reads what is beside it.
+    guards: CachePadded<AtomicUsize>,
+    pub(super) outside: CachePadded<OutsideCounts>,
     /// How many fibers are alive. Counted only if there is a limit.
-    alive: AtomicUsize,
+    alive: CachePadded<AtomicUsize>,
     /// How many fibers may be alive at once; `usize::MAX` is no limit.
     pub(crate) max_fibers: usize,
     epoch: Instant,
     pub(crate) blocking: Arc<Pool>,
-    pub(super) monitor_parker: MonitorParker,
+    pub(super) monitor_parker: CachePadded<MonitorParker>,
     pub(super) hooks: Hooks,
     /// How often the monitor checks the workers while one is awake. `None` if it has nothing to check.
     pub(super) period: Option<Duration>,
@@ -119,23 +123,25 @@ impl Shared {
     ) -> io::Result<Arc<Self>> {
         let epoch = Instant::now();
         clock::start();
+        let cells = Arc::new(Depot::new());
         let shared = Arc::new(Self {
-            workers: (0..workers).map(Worker::new).collect(),
+            workers: (0..workers).map(|index| Worker::new(index, Arc::clone(&cells))).collect(),
+            cells,
             injector: Injector::new(),
             sleepers: Sleepers::new(workers),
             stacks,
-            roaming: RoamingList::new(),
+            roaming: CachePadded::new(RoamingList::new()),
             pollers,
             phase: AtomicU8::new(if hooks.are_there() { HOOKED } else { 0 }),
             running: AtomicUsize::new(workers),
-            guards: AtomicUsize::new(0),
-            outside: OutsideCounts::default(),
-            alive: AtomicUsize::new(0),
+            guards: CachePadded::default(),
+            outside: CachePadded::default(),
+            alive: CachePadded::default(),
             max_fibers,
             epoch,
             blocking,
             hooks,
-            monitor_parker: MonitorParker::new(epoch)?,
+            monitor_parker: CachePadded::new(MonitorParker::new(epoch)?),
             period: monitor::period(workers, &reporting),
             reporting,
             recorder: OnceLock::new(),
@@ -240,8 +246,9 @@ impl Shared {
     pub(super) fn others(&self, index: usize, random: usize) -> impl Iterator<Item = &Worker> {
         let count = self.workers.len();
         (0..count)
-            .map(move |step| &self.workers[(random + step) % count])
-            .filter(move |other| other.index != index)
+            .map(move |step| (random + step) % count)
+            .filter(move |other| *other != index)
+            .map(|other| &self.workers[other])
     }
 
     /// Whether some worker has more unstarted fibers than it should keep for itself.
@@ -364,7 +371,7 @@ impl Shared {
             // SAFETY: the cell is ours. If the payload's destructor panics, the panic hook reports it.
             contained(|| unsafe { Header::clear(fiber) });
             // SAFETY: as above.
-            unsafe { Header::free(fiber) };
+            unsafe { Header::free(fiber, None) };
         }
     }
 

@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 use super::here::{fiber_on, present};
 use super::shared::Shared;
-use crate::cell::{Flags, Header, Task, Wakeup, allocate, has_own_waker, wake_task};
+use crate::cell::{Flags, Header, Supply, Task, Wakeup, allocate, has_own_waker, wake_task};
 
 /// Wakes the task when it is dropped: by the fiber made for it, which drops it when it runs, and also when it is aborted
 /// because the runtime ends.
@@ -54,7 +54,8 @@ pub(super) fn wake_from_poller(shared: &Shared, wakeup: Wakeup) {
 fn waker_fiber(task: NonNull<Task>, shared: &Shared) -> NonNull<Header> {
     shared.admit_own();
     let wake_on_drop = WakeOnDrop(task);
-    let fiber = allocate(move || drop(wake_on_drop), Flags::default(), 0, None, shared.address());
+    let supply = Supply::Depot(&shared.cells);
+    let fiber = allocate(move || drop(wake_on_drop), Flags::default(), 0, None, shared.address(), supply);
     // SAFETY: the fiber is in no queue yet, so it cannot have ended.
     let is_ours = unsafe { fiber.as_ref() }.join.detach();
     debug_assert!(!is_ours, "a fiber that has not started has not ended");

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crossbeam_utils::CachePadded;
+
 use crate::atomic::{AtomicUsize, Ordering, fence};
 
 #[cfg(all(test, loom))]
@@ -16,11 +18,11 @@ mod stress;
 /// See the module's documentation.
 pub(crate) struct Sleepers {
     /// Number of [`Search`]es that exist. Every pusher reads it while a worker sleeps.
-    searching: AtomicUsize,
+    searching: CachePadded<AtomicUsize>,
     /// The limit of [`start_searching`](Self::start_searching): half of the workers, at least one.
     search_limit: usize,
     /// Bit `n` of the whole: worker `n` has announced that it goes to sleep, and no pusher has chosen it yet.
-    asleep: Box<[AtomicUsize]>,
+    asleep: Box<[CachePadded<AtomicUsize>]>,
 }
 
 /// A search: its owner must look into every queue. It is counted in `searching`. While a search exists, pushers wake no
@@ -34,9 +36,9 @@ impl Sleepers {
     pub(crate) fn new(workers: usize) -> Self {
         let words = workers.div_ceil(usize::BITS as usize);
         Self {
-            searching: AtomicUsize::new(0),
+            searching: CachePadded::new(AtomicUsize::new(0)),
             search_limit: (workers / 2).max(1),
-            asleep: (0..words).map(|_| AtomicUsize::new(0)).collect(),
+            asleep: (0..words).map(|_| CachePadded::new(AtomicUsize::new(0))).collect(),
         }
     }
 

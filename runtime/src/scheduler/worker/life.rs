@@ -261,7 +261,7 @@ impl Worker {
                 return Next::Clear;
             }
             // SAFETY: as above; it is clear.
-            unsafe { Header::free(fiber) };
+            unsafe { Header::free(fiber, Some(&self.cells)) };
         }
         self.next_after(stack, bytes, gives_back)
     }
@@ -278,7 +278,7 @@ impl Worker {
         // SAFETY: as above.
         unsafe { fiber.as_ref() }.detach();
         // SAFETY: as above; it is clear.
-        unsafe { Header::free(fiber) };
+        unsafe { Header::free(fiber, Some(&self.cells)) };
         self.next_after(stack, bytes, gives_back)
     }
 
@@ -329,7 +329,7 @@ impl Worker {
         if complete(fiber) {
             clear_quietly(fiber);
             // SAFETY: the cell is ours, and clear.
-            unsafe { Header::free(fiber) };
+            unsafe { Header::free(fiber, None) };
         }
         self.drain_inbox();
         assert!(self.ready.is_empty(), "a wake-up is delivered once, and only to a fiber that waits");

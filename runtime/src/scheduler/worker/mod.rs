@@ -23,6 +23,7 @@ mod hooked;
 mod life;
 mod next;
 mod panic_count;
+mod position;
 mod refused;
 mod request;
 mod switching;
@@ -31,6 +32,7 @@ mod waking;
 
 use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use abaca_asm::Context;
@@ -39,6 +41,7 @@ use crossbeam_deque::{Stealer, Worker as Deque};
 use crossbeam_utils::CachePadded;
 
 pub(super) use life::complete;
+pub(crate) use position::Position;
 pub(super) use request::Request;
 pub(super) use unwinding::carry_panics_of_coroutines;
 
@@ -50,7 +53,7 @@ use super::recording::WorkerRecorder;
 use super::requests::Requests;
 use super::shared::Shared;
 use super::tick::Tick;
-use crate::cell::{CoarseTime, Flags, Header, LiveList};
+use crate::cell::{CoarseTime, Depot, Flags, Header, LiveList, Magazines};
 use crate::os::clock;
 use crate::poller::Poller;
 use crate::queue::{Inbox, LifoSlot, ReadyList};
@@ -71,7 +74,8 @@ unsafe impl Send for Stealable {}
 /// Everything else belongs to the worker's own thread.
 pub(crate) struct Worker {
     pub(crate) index: usize,
-    pub(super) shared: AtomicPtr<Shared>,
+    /// On a line of its own: who wakes one of the worker's fibers reads it, and each pick writes what is beside it.
+    pub(super) shared: CachePadded<AtomicPtr<Shared>>,
     pub(super) remote: CachePadded<Remote>,
     /// The fiber that runs; null in the hub. Only this thread writes it.
     current: AtomicPtr<Header>,
@@ -89,6 +93,8 @@ pub(crate) struct Worker {
     pub(super) ready: ReadyList<Header>,
     /// Fibers that other workers may steal; newest first.
     pub(super) deque: Deque<Stealable>,
+    /// Memory for the cells that its fibers spawn.
+    cells: Magazines,
     /// Stacks of the default size, most recently used last.
     stacks: UnsafeCell<Vec<Stack>>,
     /// A stack of another size whose fiber has ended, for the hub to give back.
@@ -107,21 +113,6 @@ pub(crate) struct Worker {
     pub(super) refusals: super::refusals::Refusals,
 }
 
-/// See [`Worker::position`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
-    epoch: u32,
-    picks_left: u32,
-    current: *mut Header,
-}
-
-impl Position {
-    /// The fiber that runs; `None` in the hub. The fiber may end at any time, so its address must not be followed.
-    pub(crate) fn fiber(self) -> Option<NonNull<Header>> {
-        NonNull::new(self.current)
-    }
-}
-
 /// The part of a worker that other threads use.
 pub(super) struct Remote {
     /// Wake-ups from other threads, and whether the worker sleeps.
@@ -133,8 +124,8 @@ pub(super) struct Remote {
     pub(super) epoch: AtomicU32,
     /// Counts the fibers that the hub has resumed.
     pub(super) resumed: AtomicU64,
-    /// The number of fibers placed here; see `Flags::DISTRIBUTED`.
-    pub(super) placed: AtomicUsize,
+    /// The number of fibers placed here; see `Flags::DISTRIBUTED`. Acceptors on all workers read and write it.
+    pub(super) placed: CachePadded<AtomicUsize>,
     /// The operating system's id of the worker's thread; 0 before the thread runs.
     thread_id: AtomicI32,
     /// Written by this worker's thread alone.
@@ -168,19 +159,19 @@ pub(crate) const WORKER_OFFSETS: [usize; 4] = [
 ];
 
 impl Worker {
-    pub(super) fn new(index: usize) -> Self {
+    pub(super) fn new(index: usize, depot: Arc<Depot>) -> Self {
         let deque = Deque::new_lifo();
         let stealer = deque.stealer();
         let worker = Self {
             index,
-            shared: AtomicPtr::new(ptr::null_mut()),
+            shared: CachePadded::new(AtomicPtr::new(ptr::null_mut())),
             remote: CachePadded::new(Remote {
                 inbox: Inbox::new(),
                 newest: LifoSlot::new(),
                 stealer,
                 epoch: AtomicU32::new(0),
                 resumed: AtomicU64::new(0),
-                placed: AtomicUsize::new(0),
+                placed: CachePadded::default(),
                 thread_id: AtomicI32::new(0),
                 counters: CachePadded::default(),
                 parker: Parker::default(),
@@ -202,6 +193,7 @@ impl Worker {
             picks_left: AtomicU32::new(Tick::default().picks()),
             ready: ReadyList::new(),
             deque,
+            cells: Magazines::new(depot),
             stacks: UnsafeCell::new(Vec::new()),
             retired: Cell::new(None),
             wheel: Wheel::new(0),
@@ -229,16 +221,6 @@ impl Worker {
         self.remote.thread_id.load(Ordering::Relaxed)
     }
 
-    /// The worker's position, for other threads: as long as it does not change, the worker runs one fiber without a switch.
-    pub(crate) fn position(&self) -> Position {
-        // Relaxed: a thread that compares two positions has waited in between.
-        Position {
-            epoch: self.remote.epoch.load(Ordering::Relaxed),
-            picks_left: self.picks_left.load(Ordering::Relaxed),
-            current: self.current.load(Ordering::Relaxed),
-        }
-    }
-
     /// The time, some milliseconds ago at the most: when the hub last looked at a clock.
     #[inline(always)]
     pub(crate) fn coarse_now(&self) -> CoarseTime {
@@ -251,6 +233,11 @@ impl Worker {
         let ticks = clock::ticks();
         self.coarse_now.set(CoarseTime::at(ticks));
         ticks
+    }
+
+    /// The memory for cells. For the worker's own thread, which must not switch meanwhile.
+    pub(crate) fn cells(&self) -> &Magazines {
+        &self.cells
     }
 
     pub(crate) fn shared(&self) -> &Shared {
