@@ -10,7 +10,7 @@
 //! | closed | its descriptor is closed under it |
 //!
 //! `file::test` is a test function of that file below this folder; `file.c` a program that the tests run with and without the hooks;
-//! `signals` the program of `signals.rs`. What begins with `-` is a reason.
+//! `signals` the program in `signals/`. What begins with `-` is a reason.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -171,6 +171,17 @@ const ROWS: &[Row] = &[
             "signals",
             "- as read and flock, whose loops they use",
             NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "posix_spawn posix_spawnp",
+        ways: [
+            NEVER,
+            "wishes::a_user_that_wants_errors_from_now_on_gets_them",
+            NEVER,
+            NEVER,
+            NEVER,
+            "- it is told numbers, and returns at once",
         ],
     },
     Row {

@@ -38,6 +38,13 @@ pub(crate) fn process_id() -> i32 {
     unsafe { libc::getpid() }
 }
 
+/// Calls `note`, which may only touch atomics, before each fork(2) from now on. If there is no memory for that, it never does.
+#[cfg(feature = "own-tls")]
+pub(crate) fn before_each(note: extern "C" fn()) {
+    // SAFETY: the handler is static, and may run on any thread that forks.
+    unsafe { libc::pthread_atfork(Some(note), None, None) };
+}
+
 extern "C" fn count() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }

@@ -99,4 +99,9 @@ mod model {
     fn two_callers_pass_the_turn_to_each_other() {
         all_get_their_turn(2, 3);
     }
+
+    #[test]
+    fn three_callers_pass_the_turn_on() {
+        all_get_their_turn(3, 2);
+    }
 }

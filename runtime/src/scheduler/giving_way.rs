@@ -68,7 +68,7 @@ impl Worker {
     fn look_for_waiting(&self, now_ns: u64) -> u64 {
         let (shared, state) = (self.shared(), &self.hub_state.giving_way);
         state.next_ns.set(now_ns + LOOK_NS);
-        if shared.has_own_tls() || !shared.sleepers.has_sleepers() {
+        if shared.has_own_tls() || shared.workers.len() == 1 || !shared.sleepers.has_sleepers() {
             return now_ns;
         }
         // The one of the last look first, or a few of all.

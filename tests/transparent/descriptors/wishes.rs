@@ -80,6 +80,13 @@ const WAYS: &[Way] = &[
         let mut status = -1;
         assert_eq!((libc::waitpid(child, &mut status, 0), status), (child, 0));
     }),
+    // std makes it by posix_spawn.
+    ("another program", |fd| unsafe {
+        let other = OwnedFd::from_raw_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0));
+        let mut program = std::process::Command::new("dd");
+        program.args(["iflag=nonblock", "count=0", "status=none"]).stdin(other);
+        assert!(program.status().unwrap().success());
+    }),
 ];
 
 #[test]

@@ -199,7 +199,11 @@ pub fn born(fd: RawFd) {
 /// Notes that a number has become another one of the same file as `original`.
 pub fn duplicated(original: RawFd, fd: RawFd) {
     let birth = peek(original).map_or(0, |entry| entry.born.load(Ordering::Relaxed));
-    if let Some(entry) = peek(fd) {
+    // A child of vfork(2) has descriptors of its own, and the memory of its parent.
+    let is_parents = || OWNER.get().is_some_and(|(_, process_id)| *process_id != fork::process_id());
+    if let Some(entry) = peek(fd)
+        && !is_parents()
+    {
         entry.born.store(birth, Ordering::Relaxed);
     }
 }

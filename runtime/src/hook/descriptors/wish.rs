@@ -8,12 +8,12 @@
 //! | who | by what | noticed |
 //! |---|---|---|
 //! | this process | `fcntl`, `ioctl`, `syscall` of libc, under this number or another of the same file | at once: [`modes_changed`] makes all answers old |
-//! | another process | it has the file: by fork(2), exec(2) or SCM_RIGHTS | at once: of a file that may be shared nothing is kept |
+//! | another process | it has the file: by fork(2), posix_spawn(3) or SCM_RIGHTS | at once: of a file that may be shared nothing is kept |
 //! | this process | a system call that is no function of libc's | within a second: see below |
 //! | nobody | the number became another file's behind the hooks' back | within a second, as its registration |
 //!
-//! A file may be shared unless a hook has seen it made ([`born`](super::table::born)), after the last fork(2) and the last
-//! message with descriptors, and it is closed by exec(2).
+//! A file may be shared unless a hook has seen it made ([`born`](super::table::born)), after the last fork(2), the last posix_spawn(3) and
+//! the last message with descriptors, and it is closed by exec(2).
 //!
 //! For the last two rows `renewal` makes all answers old in each of its rounds, and asks anew for the waits that began on a kept answer: if
 //! the user wants errors by now, such a wait ends in one. So no wait is lost: one that should have been an error becomes one
@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use super::table::find;
 use crate::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::hook::{Slept, sleep_until, yield_now};
-use crate::os::socket;
+use crate::os::{fork, socket};
 
 /// How often an answer may have become old. Starts at 1: 0 is of no answer.
 static CHANGES: AtomicU64 = AtomicU64::new(1);
@@ -85,8 +85,7 @@ pub fn watch_forks() {
         files_shared();
     }
     static WATCH: std::sync::Once = std::sync::Once::new();
-    // SAFETY: the handler is static, and adds to atomics. If there is no memory for it, the process will hardly fork.
-    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(Some(note), None, None) });
+    WATCH.call_once(|| fork::before_each(note));
 }
 
 /// The birth of a file that is made now.

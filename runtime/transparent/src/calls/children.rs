@@ -5,8 +5,12 @@
 use std::ffi::{c_char, c_int};
 use std::time::Instant;
 
-use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, close_under, forget, retry};
-use libc::{FILE, WNOHANG, id_t, idtype_t, pid_t, rusage, siginfo_t};
+use abaca::hook::descriptors::{
+    Attempt, Direction, Ended, WaitLimit, close_under, files_shared, forget, retry,
+};
+use libc::{
+    FILE, WNOHANG, id_t, idtype_t, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t, rusage, siginfo_t,
+};
 
 use super::elsewhere::elsewhere;
 use crate::answer::failed;
@@ -46,6 +50,40 @@ hooks! {
     fn waitid(kind: idtype_t, id: id_t, info: *mut siginfo_t, options: c_int) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
         unsafe { wait_for_id(kind, id, info, options) }
+    }
+
+    /// posix_spawn(3). The child may get any file of this process, and change its mode.
+    fn posix_spawn(
+        child: *mut pid_t,
+        path: *const c_char,
+        actions: *const posix_spawn_file_actions_t,
+        attributes: *const posix_spawnattr_t,
+        arguments: *const *mut c_char,
+        environment: *const *mut c_char,
+    ) -> c_int, |_| -> always {
+        files_shared();
+        let own = own!(fn posix_spawn(
+            *mut pid_t, *const c_char, *const posix_spawn_file_actions_t, *const posix_spawnattr_t, *const *mut c_char, *const *mut c_char
+        ) -> c_int);
+        // SAFETY: the caller's promise.
+        unsafe { own(child, path, actions, attributes, arguments, environment) }
+    }
+
+    /// posix_spawnp(3), the same.
+    fn posix_spawnp(
+        child: *mut pid_t,
+        file: *const c_char,
+        actions: *const posix_spawn_file_actions_t,
+        attributes: *const posix_spawnattr_t,
+        arguments: *const *mut c_char,
+        environment: *const *mut c_char,
+    ) -> c_int, |_| -> always {
+        files_shared();
+        let own = own!(fn posix_spawnp(
+            *mut pid_t, *const c_char, *const posix_spawn_file_actions_t, *const posix_spawnattr_t, *const *mut c_char, *const *mut c_char
+        ) -> c_int);
+        // SAFETY: the caller's promise.
+        unsafe { own(child, file, actions, attributes, arguments, environment) }
     }
 
     /// system(3).

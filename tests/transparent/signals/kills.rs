@@ -1,0 +1,65 @@
+//! Threads that others send signals to: the handler runs on the thread, and its call ends or goes on.
+
+#![expect(unsafe_code, reason = "calls C functions")]
+
+use std::os::fd::AsRawFd;
+use std::os::unix::thread::JoinHandleExt;
+use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use libc::{SA_RESTART, SIGUSR1};
+
+use crate::{HANDLER, LONG, outcome, semaphore, set_up};
+
+/// Sends signals to threads that wait, and says how each wait has ended.
+pub(super) fn kills() {
+    for flags in [0, SA_RESTART] {
+        set_up(SIGUSR1, flags);
+        for wait in ["read", "poll", "nanosleep", "sem_wait"] {
+            if flags == SA_RESTART && wait == "sem_wait" {
+                continue;
+            }
+            let (reader, writer) = std::io::pipe().unwrap();
+            HANDLER.store(0, SeqCst);
+            let ready = Arc::new(AtomicBool::new(false));
+            let thread = std::thread::spawn({
+                let ready = ready.clone();
+                move || {
+                    let fd = reader.as_raw_fd();
+                    ready.store(true, SeqCst);
+                    // SAFETY: valid arguments.
+                    let ended = unsafe {
+                        match wait {
+                            "read" => outcome(libc::read(fd, [0_u8; 8].as_mut_ptr().cast(), 8)),
+                            "poll" => {
+                                let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+                                outcome(libc::poll(&mut entry, 1, -1) as isize)
+                            }
+                            "nanosleep" => outcome(libc::nanosleep(&LONG, null_mut()) as isize),
+                            _ => outcome(libc::sem_wait(semaphore()) as isize),
+                        }
+                    };
+                    // SAFETY: it takes nothing.
+                    format!(
+                        "{ended}, its own handler: {}",
+                        HANDLER.load(SeqCst) == unsafe { libc::pthread_self() } as usize
+                    )
+                }
+            });
+            while !ready.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            let mut writer = Some(writer);
+            while !thread.is_finished() {
+                // SAFETY: it is joined later.
+                assert_eq!(unsafe { libc::pthread_kill(thread.as_pthread_t(), SIGUSR1) }, 0);
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                if flags == SA_RESTART && HANDLER.load(SeqCst) != 0 && wait == "read" {
+                    drop(writer.take());
+                }
+            }
+            println!("{wait}, flags {flags:#x}: {}", thread.join().unwrap());
+        }
+    }
+}
