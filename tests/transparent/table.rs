@@ -306,15 +306,16 @@ const ROWS: &[Row] = &[
     },
 ];
 
-/// The sources below this folder, by their names.
+/// The sources below this folder, by their names, and the folders.
 fn sources() -> BTreeMap<String, String> {
     fn visit(folder: &Path, all: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path: PathBuf = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() {
                 visit(&path, all);
+                all.insert(name, String::new());
             } else if let Ok(text) = fs::read_to_string(&path) {
-                let name = path.file_name().unwrap().to_string_lossy();
                 all.insert(name.trim_end_matches(".rs").to_owned(), text);
             }
         }

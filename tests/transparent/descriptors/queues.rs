@@ -10,6 +10,7 @@ use libc::{ECANCELED, IPC_CREAT, IPC_NOWAIT, IPC_PRIVATE, IPC_RMID, O_CREAT, O_N
 
 use crate::support::{on_one_worker, outcome, same};
 
+// SAFETY: as glibc defines it.
 unsafe extern "C" {
     fn semtimedop(set: c_int, operations: *mut libc::sembuf, count: usize, timeout: *const timespec)
     -> c_int;
@@ -177,12 +178,15 @@ fn queues_wait_time_out_and_say_so() {
     });
 }
 
+/// A call that waits until it is cancelled, and its name.
+type Waiting = (&'static str, Box<dyn FnOnce() -> (isize, i32) + Send>);
+
 #[test]
 fn a_cancelled_call_is_an_error() {
     on_one_worker(|| {
         let (queue, set) = (System::new(), Set::new());
         let (id, semaphores, posix) = (queue.0, set.0, posix(0));
-        let calls: Vec<(&str, Box<dyn FnOnce() -> (isize, i32) + Send>)> = vec![
+        let calls: Vec<Waiting> = vec![
             ("msgrcv", Box::new(move || receive(id, 0))),
             ("semop", Box::new(move || std::mem::ManuallyDrop::new(Set(semaphores)).add(-1, 0, None))),
             ("mq_receive", Box::new(move || mq_receive(posix))),

@@ -68,10 +68,10 @@ fn memory() -> File {
 }
 
 fn name(name: *const c_char) -> String {
-    // SAFETY: null, or a C string of libc's.
     if name.is_null() {
         "none".into()
     } else {
+        // SAFETY: a C string of libc's, or of a test's buffer.
         unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
     }
 }
@@ -94,169 +94,174 @@ fn host(entry: *mut libc::hostent) -> String {
         .map_or("none".into(), |entry| format!("{} {}", name(entry.h_name), entry.h_addrtype))
 }
 
-// SAFETY, of all: valid arguments; what is made is closed.
-const CALLS: &[Call] = &[
-    ("fsync", || text(unsafe { libc::fsync(memory().as_raw_fd()) })),
-    ("fsync of none", || text(unsafe { libc::fsync(-1) })),
-    ("fdatasync", || text(unsafe { libc::fdatasync(memory().as_raw_fd()) })),
-    ("syncfs", || text(unsafe { libc::syncfs(memory().as_raw_fd()) })),
-    ("copy_file_range", || {
-        let (from, to) = (memory(), memory());
-        let mut at = 2;
-        let moved =
-            unsafe { libc::copy_file_range(from.as_raw_fd(), &mut at, to.as_raw_fd(), null_mut(), 5, 0) };
-        format!("{:?} {at}", outcome(moved))
-    }),
-    ("open", || made(unsafe { libc::open(c"/dev/null".as_ptr(), O_RDWR | O_CLOEXEC) })),
-    ("open of none", || made(unsafe { libc::open(c"/none".as_ptr(), O_RDWR | O_CLOEXEC) })),
-    ("open64", || made(unsafe { libc::open64(c"/dev/null".as_ptr(), O_RDWR | O_CREAT, 0o600) })),
-    ("openat", || made(unsafe { libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), O_RDWR) })),
-    ("openat64", || made(unsafe { libc::openat64(libc::AT_FDCWD, c"/dev/null".as_ptr(), O_RDWR) })),
-    ("__open_2", || made(unsafe { __open_2(c"/dev/null".as_ptr(), O_RDWR) })),
-    ("__open64_2", || made(unsafe { __open64_2(c"/dev/null".as_ptr(), O_RDWR) })),
-    ("lockf64", || text(unsafe { lockf64(memory().as_raw_fd(), libc::F_LOCK, 0) })),
-    ("fcntl", || made(unsafe { libc::fcntl(memory().as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0) })),
-    ("fcntl64", || made(unsafe { fcntl64(memory().as_raw_fd(), libc::F_DUPFD, 0) })),
-    ("ioctl", || {
-        let (reader, _writer) = pipe();
-        let mut bytes: c_int = 7;
-        let result = unsafe { libc::ioctl(raw(&reader), libc::FIONREAD, &raw mut bytes) };
-        format!("{} {bytes}", text(result))
-    }),
-    ("sendfile64", || {
-        let (_reader, writer) = unix();
-        text(unsafe { libc::sendfile64(raw(&writer), memory().as_raw_fd(), &mut 3, 4) } as c_int)
-    }),
-    ("tee and vmsplice", || {
-        let ((from, into), (_to, out)) = (pipe(), pipe());
-        let list = libc::iovec { iov_base: c"abc".as_ptr().cast_mut().cast(), iov_len: 3 };
-        let moved = unsafe { libc::vmsplice(raw(&into), &list, 1, 0) };
-        let copied = unsafe { libc::tee(raw(&from), raw(&out), 10, 0) };
-        format!("{:?} {:?}", outcome(moved), outcome(copied))
-    }),
-    ("dup", || made(unsafe { libc::dup(memory().as_raw_fd()) })),
-    ("dup of none", || made(unsafe { libc::dup(-1) })),
-    ("dup2", || text(unsafe { libc::dup2(-1, memory().as_raw_fd()) })),
-    ("dup3", || {
-        let (one, two) = (memory(), memory());
-        let number = two.as_raw_fd();
-        (unsafe { libc::dup3(one.as_raw_fd(), number, O_CLOEXEC) } == number).to_string()
-    }),
-    ("close", || text(unsafe { libc::close(memory().into_raw_fd()) })),
-    ("close of none", || text(unsafe { libc::close(-1) })),
-    ("close_range", || text(unsafe { libc::close_range(1_000_000, 1_000_001, 0) })),
-    ("socketpair", || {
-        let mut pair = [-1; 2];
-        let result = unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, pair.as_mut_ptr()) };
-        format!("{} {} {}", text(result), made(pair[0]), made(pair[1]))
-    }),
-    ("pipe", || {
-        let mut pair = [-1; 2];
-        let result = unsafe { libc::pipe(pair.as_mut_ptr()) };
-        format!("{} {} {}", text(result), made(pair[0]), made(pair[1]))
-    }),
-    ("pipe2", || text(unsafe { libc::pipe2([0; 2].as_mut_ptr(), -1) })),
-    ("socket", || made(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) })),
-    ("eventfd", || made(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) })),
-    ("timerfd_create", || made(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, 0) })),
-    ("signalfd", || unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&mut set);
-        made(libc::signalfd(-1, &set, 0))
-    }),
-    ("inotify_init1", || made(unsafe { libc::inotify_init1(0) })),
-    ("epoll_create", || made(unsafe { epoll_create(1) })),
-    ("epoll_create1", || made(unsafe { libc::epoll_create1(0) })),
-    ("memfd_create", || made(memory().into_raw_fd())),
-    ("posix_openpt", || made(unsafe { libc::posix_openpt(O_RDWR | libc::O_NOCTTY) })),
-    ("setsockopt", || {
-        let (socket, _) = unix();
-        let bytes: c_int = 8192;
-        let value = (&raw const bytes).cast();
-        text(unsafe { libc::setsockopt(raw(&socket), libc::SOL_SOCKET, libc::SO_RCVBUF, value, 4) })
-    }),
-    ("dlopen and dlclose", || unsafe {
-        let library = libc::dlopen(c"libm.so.6".as_ptr(), libc::RTLD_NOW);
-        format!("{} {}", library.is_null(), libc::dlclose(library))
-    }),
-    ("getpwnam", || user(unsafe { libc::getpwnam(c"root".as_ptr()) })),
-    ("getpwnam of none", || user(unsafe { libc::getpwnam(c"no such user".as_ptr()) })),
-    ("getpwuid", || user(unsafe { libc::getpwuid(0) })),
-    ("getpwnam_r", || unsafe {
-        let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
-        let result = libc::getpwnam_r(c"root".as_ptr(), &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
-        format!("{result} {}", user(found))
-    }),
-    ("getpwuid_r", || unsafe {
-        let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 1]);
-        let result = libc::getpwuid_r(0, &mut entry, buffer.as_mut_ptr(), 1, &mut found);
-        format!("{result} {}", user(found))
-    }),
-    ("getpwent", || unsafe {
-        libc::setpwent();
-        let first = user(libc::getpwent());
-        libc::endpwent();
-        first
-    }),
-    ("fgetpwent", || unsafe {
-        let file = libc::fopen(c"/etc/passwd".as_ptr(), c"r".as_ptr());
-        let first = user(fgetpwent(file));
-        libc::fclose(file);
-        first
-    }),
-    ("getgrnam", || group(unsafe { libc::getgrnam(c"root".as_ptr()) })),
-    ("getgrgid", || group(unsafe { libc::getgrgid(0) })),
-    ("getgrnam_r", || unsafe {
-        let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
-        let result = libc::getgrnam_r(c"root".as_ptr(), &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
-        format!("{result} {}", group(found))
-    }),
-    ("getgrgid_r", || unsafe {
-        let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
-        let result = libc::getgrgid_r(0, &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
-        format!("{result} {}", group(found))
-    }),
-    ("getgrouplist", || unsafe {
-        let (mut groups, mut count) = ([0; 64], 64);
-        let result = libc::getgrouplist(c"root".as_ptr(), 0, groups.as_mut_ptr(), &mut count);
-        format!("{result} {count}")
-    }),
-    ("gethostbyname", || host(unsafe { gethostbyname(c"localhost".as_ptr()) })),
-    ("gethostbyname2", || host(unsafe { gethostbyname2(c"127.0.0.1".as_ptr(), libc::AF_INET) })),
-    ("gethostbyaddr", || host(unsafe { gethostbyaddr([127_u8, 0, 0, 1].as_ptr().cast(), 4, libc::AF_INET) })),
-    ("getaddrinfo", || unsafe {
-        let mut found = null_mut();
-        let result = libc::getaddrinfo(c"localhost".as_ptr(), null(), null(), &mut found);
-        let is_found = !found.is_null();
-        libc::freeaddrinfo(found);
-        format!("{result} {is_found}")
-    }),
-    ("getnameinfo", || unsafe {
-        let mut address: libc::sockaddr_in = std::mem::zeroed();
-        address.sin_family = libc::AF_INET as u16;
-        let (mut buffer, bytes) = ([0; 64], size_of_val(&address) as u32);
-        let flags = libc::NI_NUMERICHOST;
-        let result = libc::getnameinfo(
-            (&raw const address).cast(),
-            bytes,
-            buffer.as_mut_ptr(),
-            64,
-            null_mut(),
-            0,
-            flags,
-        );
-        format!("{result} {}", name(buffer.as_ptr()))
-    }),
-    ("sched_yield", || text(unsafe { libc::sched_yield() })),
-    ("system", || text(unsafe { libc::system(c"exit 3".as_ptr()) })),
-    ("popen and pclose", || unsafe {
-        let file = libc::popen(c"exit 4".as_ptr(), c"r".as_ptr());
-        text(libc::pclose(file))
-    }),
-    ("wait4", || text(unsafe { libc::wait4(-2, null_mut(), 0, null_mut()) })),
-    ("waitid", || text(unsafe { libc::waitid(libc::P_PID, 1, null_mut(), libc::WEXITED) })),
-    ("wait3", || (unsafe { wait3(null_mut(), libc::WNOHANG, null_mut()) } <= 0).to_string()),
-];
+// SAFETY: for all, C strings; values and buffers that live as long as the call and are as large as it is told;
+// descriptors that are only borrowed, or are the call's to close; a library, files and a shell that are there.
+// Only one test makes the lookups that return a buffer of libc's, and it reads each before the next.
+const CALLS: &[Call] = unsafe {
+    &[
+        ("fsync", || text(libc::fsync(memory().as_raw_fd()))),
+        ("fsync of none", || text(libc::fsync(-1))),
+        ("fdatasync", || text(libc::fdatasync(memory().as_raw_fd()))),
+        ("syncfs", || text(libc::syncfs(memory().as_raw_fd()))),
+        ("copy_file_range", || {
+            let (from, to) = (memory(), memory());
+            let mut at = 2;
+            let moved = libc::copy_file_range(from.as_raw_fd(), &mut at, to.as_raw_fd(), null_mut(), 5, 0);
+            format!("{:?} {at}", outcome(moved))
+        }),
+        ("open", || made(libc::open(c"/dev/null".as_ptr(), O_RDWR | O_CLOEXEC))),
+        ("open of none", || made(libc::open(c"/none".as_ptr(), O_RDWR | O_CLOEXEC))),
+        ("open64", || made(libc::open64(c"/dev/null".as_ptr(), O_RDWR | O_CREAT, 0o600))),
+        ("openat", || made(libc::openat(libc::AT_FDCWD, c"/dev/null".as_ptr(), O_RDWR))),
+        ("openat64", || made(libc::openat64(libc::AT_FDCWD, c"/dev/null".as_ptr(), O_RDWR))),
+        ("__open_2", || made(__open_2(c"/dev/null".as_ptr(), O_RDWR))),
+        ("__open64_2", || made(__open64_2(c"/dev/null".as_ptr(), O_RDWR))),
+        ("lockf64", || text(lockf64(memory().as_raw_fd(), libc::F_LOCK, 0))),
+        ("fcntl", || made(libc::fcntl(memory().as_raw_fd(), libc::F_DUPFD_CLOEXEC, 0))),
+        ("fcntl64", || made(fcntl64(memory().as_raw_fd(), libc::F_DUPFD, 0))),
+        ("ioctl", || {
+            let (reader, _writer) = pipe();
+            let mut bytes: c_int = 7;
+            let result = libc::ioctl(raw(&reader), libc::FIONREAD, &raw mut bytes);
+            format!("{} {bytes}", text(result))
+        }),
+        ("sendfile64", || {
+            let (_reader, writer) = unix();
+            text(libc::sendfile64(raw(&writer), memory().as_raw_fd(), &mut 3, 4) as c_int)
+        }),
+        ("tee and vmsplice", || {
+            let ((from, into), (_to, out)) = (pipe(), pipe());
+            let list = libc::iovec { iov_base: c"abc".as_ptr().cast_mut().cast(), iov_len: 3 };
+            let moved = libc::vmsplice(raw(&into), &list, 1, 0);
+            let copied = libc::tee(raw(&from), raw(&out), 10, 0);
+            format!("{:?} {:?}", outcome(moved), outcome(copied))
+        }),
+        ("dup", || made(libc::dup(memory().as_raw_fd()))),
+        ("dup of none", || made(libc::dup(-1))),
+        ("dup2", || text(libc::dup2(-1, memory().as_raw_fd()))),
+        ("dup3", || {
+            let (one, two) = (memory(), memory());
+            let number = two.as_raw_fd();
+            (libc::dup3(one.as_raw_fd(), number, O_CLOEXEC) == number).to_string()
+        }),
+        ("close", || text(libc::close(memory().into_raw_fd()))),
+        ("close of none", || text(libc::close(-1))),
+        ("close_range", || text(libc::close_range(1_000_000, 1_000_001, 0))),
+        ("socketpair", || {
+            let mut pair = [-1; 2];
+            let result = libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, pair.as_mut_ptr());
+            format!("{} {} {}", text(result), made(pair[0]), made(pair[1]))
+        }),
+        ("pipe", || {
+            let mut pair = [-1; 2];
+            let result = libc::pipe(pair.as_mut_ptr());
+            format!("{} {} {}", text(result), made(pair[0]), made(pair[1]))
+        }),
+        ("pipe2", || text(libc::pipe2([0; 2].as_mut_ptr(), -1))),
+        ("socket", || made(libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0))),
+        ("eventfd", || made(libc::eventfd(0, libc::EFD_CLOEXEC))),
+        ("timerfd_create", || made(libc::timerfd_create(libc::CLOCK_MONOTONIC, 0))),
+        ("signalfd", || {
+            let mut set = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            made(libc::signalfd(-1, &set, 0))
+        }),
+        ("inotify_init1", || made(libc::inotify_init1(0))),
+        ("epoll_create", || made(epoll_create(1))),
+        ("epoll_create1", || made(libc::epoll_create1(0))),
+        ("memfd_create", || made(memory().into_raw_fd())),
+        ("posix_openpt", || made(libc::posix_openpt(O_RDWR | libc::O_NOCTTY))),
+        ("setsockopt", || {
+            let (socket, _) = unix();
+            let bytes: c_int = 8192;
+            let value = (&raw const bytes).cast();
+            text(libc::setsockopt(raw(&socket), libc::SOL_SOCKET, libc::SO_RCVBUF, value, 4))
+        }),
+        ("dlopen and dlclose", || {
+            let library = libc::dlopen(c"libm.so.6".as_ptr(), libc::RTLD_NOW);
+            format!("{} {}", library.is_null(), libc::dlclose(library))
+        }),
+        ("getpwnam", || user(libc::getpwnam(c"root".as_ptr()))),
+        ("getpwnam of none", || user(libc::getpwnam(c"no such user".as_ptr()))),
+        ("getpwuid", || user(libc::getpwuid(0))),
+        ("getpwnam_r", || {
+            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
+            let result =
+                libc::getpwnam_r(c"root".as_ptr(), &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
+            format!("{result} {}", user(found))
+        }),
+        ("getpwuid_r", || {
+            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 1]);
+            let result = libc::getpwuid_r(0, &mut entry, buffer.as_mut_ptr(), 1, &mut found);
+            format!("{result} {}", user(found))
+        }),
+        ("getpwent", || {
+            libc::setpwent();
+            let first = user(libc::getpwent());
+            libc::endpwent();
+            first
+        }),
+        ("fgetpwent", || {
+            let file = libc::fopen(c"/etc/passwd".as_ptr(), c"r".as_ptr());
+            let first = user(fgetpwent(file));
+            libc::fclose(file);
+            first
+        }),
+        ("getgrnam", || group(libc::getgrnam(c"root".as_ptr()))),
+        ("getgrgid", || group(libc::getgrgid(0))),
+        ("getgrnam_r", || {
+            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
+            let result =
+                libc::getgrnam_r(c"root".as_ptr(), &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
+            format!("{result} {}", group(found))
+        }),
+        ("getgrgid_r", || {
+            let (mut entry, mut found, mut buffer) = (std::mem::zeroed(), null_mut(), [0; 2048]);
+            let result = libc::getgrgid_r(0, &mut entry, buffer.as_mut_ptr(), 2048, &mut found);
+            format!("{result} {}", group(found))
+        }),
+        ("getgrouplist", || {
+            let (mut groups, mut count) = ([0; 64], 64);
+            let result = libc::getgrouplist(c"root".as_ptr(), 0, groups.as_mut_ptr(), &mut count);
+            format!("{result} {count}")
+        }),
+        ("gethostbyname", || host(gethostbyname(c"localhost".as_ptr()))),
+        ("gethostbyname2", || host(gethostbyname2(c"127.0.0.1".as_ptr(), libc::AF_INET))),
+        ("gethostbyaddr", || host(gethostbyaddr([127_u8, 0, 0, 1].as_ptr().cast(), 4, libc::AF_INET))),
+        ("getaddrinfo", || {
+            let mut found = null_mut();
+            let result = libc::getaddrinfo(c"localhost".as_ptr(), null(), null(), &mut found);
+            let is_found = !found.is_null();
+            libc::freeaddrinfo(found);
+            format!("{result} {is_found}")
+        }),
+        ("getnameinfo", || {
+            let mut address: libc::sockaddr_in = std::mem::zeroed();
+            address.sin_family = libc::AF_INET as u16;
+            let (mut buffer, bytes) = ([0; 64], size_of_val(&address) as u32);
+            let flags = libc::NI_NUMERICHOST;
+            let result = libc::getnameinfo(
+                (&raw const address).cast(),
+                bytes,
+                buffer.as_mut_ptr(),
+                64,
+                null_mut(),
+                0,
+                flags,
+            );
+            format!("{result} {}", name(buffer.as_ptr()))
+        }),
+        ("sched_yield", || text(libc::sched_yield())),
+        ("system", || text(libc::system(c"exit 3".as_ptr()))),
+        ("popen and pclose", || {
+            let file = libc::popen(c"exit 4".as_ptr(), c"r".as_ptr());
+            text(libc::pclose(file))
+        }),
+        ("wait4", || text(libc::wait4(-2, null_mut(), 0, null_mut()))),
+        ("waitid", || text(libc::waitid(libc::P_PID, 1, null_mut(), libc::WEXITED))),
+        ("wait3", || (wait3(null_mut(), libc::WNOHANG, null_mut()) <= 0).to_string()),
+    ]
+};
 
 #[test]
 fn what_need_not_wait_answers_as_libcs() {
@@ -268,32 +273,32 @@ fn what_need_not_wait_answers_as_libcs() {
 /// A read by stdio.
 type Stdio = (&'static str, fn(*mut FILE) -> String);
 
-// SAFETY, of all: the file is open, and the buffers are as large as is said.
-const STDIO: &[Stdio] = &[
-    ("fgets", |file| unsafe {
-        let mut line = [0; 16];
-        (libc::fgets(line.as_mut_ptr(), 16, file).is_null()).to_string() + &name(line.as_ptr())
-    }),
-    ("__fgets_chk", |file| unsafe {
-        let mut line = [0; 16];
-        (__fgets_chk(line.as_mut_ptr(), 16, 16, file).is_null()).to_string() + &name(line.as_ptr())
-    }),
-    ("fread", |file| unsafe { libc::fread([0_u8; 3].as_mut_ptr().cast(), 1, 3, file).to_string() }),
-    ("__fread_chk", |file| unsafe { __fread_chk([0_u8; 3].as_mut_ptr().cast(), 3, 1, 3, file).to_string() }),
-    ("fgetc", |file| unsafe { libc::fgetc(file).to_string() }),
-    ("fgets_unlocked", |file| unsafe {
-        let mut line = [0; 16];
-        (fgets_unlocked(line.as_mut_ptr(), 16, file).is_null()).to_string() + &name(line.as_ptr())
-    }),
-    ("fread_unlocked", |file| unsafe {
-        fread_unlocked([0_u8; 3].as_mut_ptr().cast(), 1, 3, file).to_string()
-    }),
-    ("fgetc_unlocked", |file| unsafe { fgetc_unlocked(file).to_string() }),
-    ("getc_unlocked", |file| unsafe { getc_unlocked(file).to_string() }),
-    ("getc", |file| unsafe { getc(file).to_string() }),
-    ("getline", |file| by_line(|line, bytes| unsafe { libc::getline(line, bytes, file) })),
-    ("getdelim", |file| by_line(|line, bytes| unsafe { getdelim(line, bytes, i32::from(b'b'), file) })),
-];
+// SAFETY: for all, the only callers pass an open file, and the buffers are as large as is said.
+const STDIO: &[Stdio] = unsafe {
+    &[
+        ("fgets", |file| {
+            let mut line = [0; 16];
+            (libc::fgets(line.as_mut_ptr(), 16, file).is_null()).to_string() + &name(line.as_ptr())
+        }),
+        ("__fgets_chk", |file| {
+            let mut line = [0; 16];
+            (__fgets_chk(line.as_mut_ptr(), 16, 16, file).is_null()).to_string() + &name(line.as_ptr())
+        }),
+        ("fread", |file| libc::fread([0_u8; 3].as_mut_ptr().cast(), 1, 3, file).to_string()),
+        ("__fread_chk", |file| __fread_chk([0_u8; 3].as_mut_ptr().cast(), 3, 1, 3, file).to_string()),
+        ("fgetc", |file| libc::fgetc(file).to_string()),
+        ("fgets_unlocked", |file| {
+            let mut line = [0; 16];
+            (fgets_unlocked(line.as_mut_ptr(), 16, file).is_null()).to_string() + &name(line.as_ptr())
+        }),
+        ("fread_unlocked", |file| fread_unlocked([0_u8; 3].as_mut_ptr().cast(), 1, 3, file).to_string()),
+        ("fgetc_unlocked", |file| fgetc_unlocked(file).to_string()),
+        ("getc_unlocked", |file| getc_unlocked(file).to_string()),
+        ("getc", |file| getc(file).to_string()),
+        ("getline", |file| by_line(|line, bytes| libc::getline(line, bytes, file))),
+        ("getdelim", |file| by_line(|line, bytes| getdelim(line, bytes, i32::from(b'b'), file))),
+    ]
+};
 
 fn by_line(read: impl FnOnce(*mut *mut c_char, *mut size_t) -> isize) -> String {
     let (mut line, mut bytes) = (null_mut(), 0);

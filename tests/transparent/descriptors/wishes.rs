@@ -51,43 +51,46 @@ type Way = (&'static str, fn(c_int));
 
 const FLAGS: usize = (O_RDWR | O_NONBLOCK) as usize;
 
-const WAYS: &[Way] = &[
-    // SAFETY: a descriptor of the test's, here and below.
-    ("fcntl", |fd| unsafe { assert_eq!(libc::fcntl(fd, F_SETFL, O_NONBLOCK), 0) }),
-    ("ioctl", |fd| unsafe {
-        let one: c_int = 1;
-        assert_eq!(libc::ioctl(fd, FIONBIO, &raw const one), 0);
-    }),
-    ("syscall of fcntl", |fd| unsafe {
-        assert_eq!(libc::syscall(libc::SYS_fcntl, fd, F_SETFL, FLAGS), 0);
-    }),
-    ("syscall of ioctl", |fd| unsafe {
-        let one: c_int = 1;
-        assert_eq!(libc::syscall(libc::SYS_ioctl, fd, FIONBIO, &raw const one), 0);
-    }),
-    ("fcntl of a duplicate", |fd| unsafe {
-        let other = OwnedFd::from_raw_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0));
-        assert_eq!(libc::fcntl(raw(&other), F_SETFL, O_NONBLOCK), 0);
-    }),
-    ("a system call of its own", |fd| unseen(libc::SYS_fcntl, fd, F_SETFL as usize, FLAGS)),
-    ("another process", |fd| unsafe {
-        // The copy of a process with threads makes system calls only.
-        let child = libc::fork();
-        if child == 0 {
-            let is_set = libc::fcntl(fd, F_SETFL, O_NONBLOCK);
-            libc::_exit(is_set);
-        }
-        let mut status = -1;
-        assert_eq!((libc::waitpid(child, &mut status, 0), status), (child, 0));
-    }),
-    // std makes it by posix_spawn.
-    ("another program", |fd| unsafe {
-        let other = OwnedFd::from_raw_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0));
-        let mut program = std::process::Command::new("dd");
-        program.args(["iflag=nonblock", "count=0", "status=none"]).stdin(other);
-        assert!(program.status().unwrap().success());
-    }),
-];
+// SAFETY: for all, the only caller passes a descriptor that it owns, and only its mode changes; duplicates are
+// new numbers, and the closures' to close; pointers are to values that outlive the call.
+const WAYS: &[Way] = unsafe {
+    &[
+        ("fcntl", |fd| assert_eq!(libc::fcntl(fd, F_SETFL, O_NONBLOCK), 0)),
+        ("ioctl", |fd| {
+            let one: c_int = 1;
+            assert_eq!(libc::ioctl(fd, FIONBIO, &raw const one), 0);
+        }),
+        ("syscall of fcntl", |fd| {
+            assert_eq!(libc::syscall(libc::SYS_fcntl, fd, F_SETFL, FLAGS), 0);
+        }),
+        ("syscall of ioctl", |fd| {
+            let one: c_int = 1;
+            assert_eq!(libc::syscall(libc::SYS_ioctl, fd, FIONBIO, &raw const one), 0);
+        }),
+        ("fcntl of a duplicate", |fd| {
+            let other = OwnedFd::from_raw_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0));
+            assert_eq!(libc::fcntl(raw(&other), F_SETFL, O_NONBLOCK), 0);
+        }),
+        ("a system call of its own", |fd| unseen(libc::SYS_fcntl, fd, F_SETFL as usize, FLAGS)),
+        ("another process", |fd| {
+            // The copy of a process with threads makes system calls only.
+            let child = libc::fork();
+            if child == 0 {
+                let is_set = libc::fcntl(fd, F_SETFL, O_NONBLOCK);
+                libc::_exit(is_set);
+            }
+            let mut status = -1;
+            assert_eq!((libc::waitpid(child, &mut status, 0), status), (child, 0));
+        }),
+        // std makes it by posix_spawn.
+        ("another program", |fd| {
+            let other = OwnedFd::from_raw_fd(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0));
+            let mut program = std::process::Command::new("dd");
+            program.args(["iflag=nonblock", "count=0", "status=none"]).stdin(other);
+            assert!(program.status().unwrap().success());
+        }),
+    ]
+};
 
 #[test]
 fn a_user_that_wants_errors_from_now_on_gets_them() {

@@ -41,10 +41,8 @@ pub(super) fn kills() {
                         }
                     };
                     // SAFETY: it takes nothing.
-                    format!(
-                        "{ended}, its own handler: {}",
-                        HANDLER.load(SeqCst) == unsafe { libc::pthread_self() } as usize
-                    )
+                    let own = unsafe { libc::pthread_self() } as usize;
+                    format!("{ended}, its own handler: {}", HANDLER.load(SeqCst) == own)
                 }
             });
             while !ready.load(SeqCst) {
