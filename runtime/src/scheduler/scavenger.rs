@@ -11,6 +11,7 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
+use abaca_asm::coroutine;
 use abaca_asm::stack::{Release, Surplus};
 
 use super::shared::Phase;
@@ -139,6 +140,10 @@ impl Worker {
         // How many stacks a worker needs that runs something is unknown: half of them will do, or come back.
         let gave = self.give_stacks(is_idle);
         let gave_cells = is_idle && self.cells().give_all();
+        if is_idle {
+            // Gives the pool the stack that this thread keeps for its next coroutine, beside which a slab would stay.
+            let _pool = coroutine::default_pool();
+        }
         scavenger.is_worth_another.set(gave || gave_cells);
         scavenger.spent_ns.set(0);
         self.live.begin_walk();
