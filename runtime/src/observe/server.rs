@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `metrics` | [`Metrics::to_json`](super::Metrics::to_json) |
 //! | `dump` | [`Dump::to_json`](super::Dump::to_json), of all runtimes of the process |
-//! | `leaks` | the text of [`leaks`] |
+//! | `leaks` | the text of [`leaks`](fn@super::leaks) |
 //! | `recording html`, `recording perfetto` | the two forms of a [`Recording`] |
 //!
 //! The server and each client have a plain thread. None of them is on the way of a fiber: a client that stops reading holds up its

@@ -12,7 +12,7 @@ pub(crate) type Event = [u64; 4];
 pub(crate) enum Kind {
     /// The running fiber has spawned this one.
     Spawn = 1,
-    /// This fiber starts. The small number is its name's in [`Names`], the last word the address of its spawn site.
+    /// This fiber starts. The small number is its name's in [`Names`](super::recording::Names), the last word the address of its spawn site.
     Start,
     /// This fiber of the worker is woken; the small number is a [`Cause`].
     Wake,
@@ -22,11 +22,11 @@ pub(crate) enum Kind {
     Steal,
     /// The worker has slept since the time that the small number is.
     Sleep,
-    /// A mark of the running fiber, by its number in [`Names`]: a moment, and the begin and the end of a span.
+    /// A mark of the running fiber, by its number in [`Names`](super::recording::Names): a moment, and the begin and the end of a span.
     Mark,
     Begin,
     Finish,
-    /// Labels of the running fiber, by their number in [`Names`].
+    /// Labels of the running fiber, by their number in [`Names`](super::recording::Names).
     Label,
     /// This fiber has ended, after a turn that began at the time that the small number is.
     End,
