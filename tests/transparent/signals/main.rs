@@ -27,6 +27,11 @@ fn main() -> ExitCode {
             let builder = abaca::Runtime::builder().workers(1).max_spare_threads(0);
             builder.build().unwrap().run(scenarios);
         }
+        Ok("copy on a thread") => in_copy(interrupted),
+        Ok("copy on a fiber") => {
+            abaca_transparent::install().unwrap();
+            in_copy(|| abaca::Runtime::builder().workers(1).build().unwrap().run(interrupted));
+        }
         Ok("kill threads") => kills(),
         Ok("kill fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
@@ -49,12 +54,39 @@ fn compare() -> ExitCode {
         assert!(output.status.success(), "{mode}: {text}{}", String::from_utf8_lossy(&output.stderr));
         text
     };
-    for (threads, fibers) in [("threads", "fibers"), ("kill threads", "kill fibers")] {
+    let modes =
+        [("threads", "fibers"), ("kill threads", "kill fibers"), ("copy on a thread", "copy on a fiber")];
+    for (threads, fibers) in modes {
         let (threads, fibers) = (run(threads), run(fibers));
         assert_eq!(fibers.lines().collect::<Vec<_>>(), threads.lines().collect::<Vec<_>>());
         println!("{} outcomes are as on threads", threads.lines().count());
     }
     ExitCode::SUCCESS
+}
+
+/// Calls `waits` in a copy of the process, made by fork(2), in which the handlers are set up as before.
+fn in_copy(waits: impl FnOnce()) {
+    set_up(SIGALRM, 0);
+    // SAFETY: nobody else changes what the copy uses: the other threads of this process are the runtime's own.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        waits();
+        std::process::exit(0);
+    }
+    let mut status = -1;
+    // SAFETY: a number to be written.
+    assert_eq!((unsafe { libc::waitpid(child, &mut status, 0) }, status), (child, 0));
+}
+
+fn interrupted() {
+    let (reader, _writer) = std::io::pipe().unwrap();
+    alarms(true);
+    let mut byte = 0_u8;
+    // SAFETY: one byte.
+    let read = unsafe { libc::read(reader.as_raw_fd(), (&raw mut byte).cast(), 1) };
+    let ended = outcome(read);
+    alarms(false);
+    println!("read in a copy of the process: {ended}");
 }
 
 static HANDLED: AtomicUsize = AtomicUsize::new(0);

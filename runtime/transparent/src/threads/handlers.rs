@@ -15,7 +15,7 @@
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use abaca::hook::{self, Interrupted};
 use libc::{SA_RESTART, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
@@ -40,6 +40,9 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 
 /// How often handlers have run.
 static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the relay was started.
+static HAS_RELAY: AtomicBool = AtomicBool::new(false);
 
 /// The relay's eventfd; below 0 if it does not run.
 static BELL: AtomicI32 = AtomicI32::new(-1);
@@ -110,38 +113,47 @@ pub(crate) fn wakes_later(address: usize) -> bool {
     is_noted
 }
 
-/// Starts the thread that acts on what handlers have noted. The first call counts.
+/// Starts the thread that acts on what handlers have noted, unless it runs.
 pub(crate) fn start_relay() {
-    static START: std::sync::Once = std::sync::Once::new();
-    START.call_once(|| {
-        // SAFETY: no memory is involved.
-        let bell = unsafe { kernel!(libc::SYS_eventfd2, 0, libc::EFD_CLOEXEC) } as c_int;
-        hook::arm(attend);
-        let relay = move || {
-            // SAFETY: a set of this function's; a number.
-            unsafe {
-                let mut all = std::mem::zeroed();
-                libc::sigfillset(&mut all);
-                own!(fn pthread_sigmask(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)(
-                    libc::SIG_SETMASK,
-                    &all,
-                    ptr::null_mut(),
-                );
-            }
-            loop {
-                let mut count = 0_u64;
-                // SAFETY: a number.
-                unsafe { kernel!(libc::SYS_read, bell, &raw mut count, 8) };
-                act();
-            }
-        };
-        let started = hook::as_kernel_threads(|| {
-            std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay)
-        });
-        if started.is_ok() {
-            BELL.store(bell, Ordering::SeqCst);
+    static WATCH: std::sync::Once = std::sync::Once::new();
+    if HAS_RELAY.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    // SAFETY: the handler is static, and writes atomics.
+    WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_relay)) });
+    // SAFETY: no memory is involved.
+    let bell = unsafe { kernel!(libc::SYS_eventfd2, 0, libc::EFD_CLOEXEC) } as c_int;
+    hook::arm(attend);
+    let relay = move || {
+        // SAFETY: a set of this function's; a number.
+        unsafe {
+            let mut all = std::mem::zeroed();
+            libc::sigfillset(&mut all);
+            own!(fn pthread_sigmask(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)(
+                libc::SIG_SETMASK,
+                &all,
+                ptr::null_mut(),
+            );
         }
-    });
+        loop {
+            let mut count = 0_u64;
+            // SAFETY: a number.
+            unsafe { kernel!(libc::SYS_read, bell, &raw mut count, 8) };
+            act();
+        }
+    };
+    let started =
+        hook::as_kernel_threads(|| std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay));
+    if started.is_ok() {
+        BELL.store(bell, Ordering::SeqCst);
+    }
+}
+
+/// A child of fork(2) has no relay, and its parent's bell. It starts one when one of its fibers first waits.
+extern "C" fn lose_relay() {
+    BELL.store(-1, Ordering::SeqCst);
+    HANDLED.store(0, Ordering::SeqCst);
+    HAS_RELAY.store(false, Ordering::SeqCst);
 }
 
 /// Whether [`start_relay`] is due: a handler is set up, and fibers may wait.
@@ -211,6 +223,9 @@ impl Pending {
 
 /// Runs the handlers of the signals that were sent to the calling thread.
 fn attend() -> Interrupted {
+    if !HAS_RELAY.load(Ordering::Relaxed) {
+        start_relay();
+    }
     let Some(record) = Record::current_within() else { return Interrupted::Not };
     let signals = record.pending.signals.swap(0, Ordering::SeqCst);
     let mut effect_of_all = Interrupted::Not;
