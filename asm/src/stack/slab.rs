@@ -254,7 +254,7 @@ impl Stack {
 
     /// Tells valgrind that the memory is about to be used again.
     #[cfg(abaca_valgrind)]
-    pub(super) fn renew(&self) {
+    pub(crate) fn renew(&self) {
         crate::valgrind::allow_writing_below(self.top(), self.top().addr() - self.bottom().addr());
     }
 
