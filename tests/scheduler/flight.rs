@@ -157,6 +157,32 @@ fn a_wake_up_from_worker_to_worker_has_its_waker() {
 }
 
 #[test]
+fn who_is_joined_on_another_worker_is_the_waker() {
+    let runtime = runtime(2, Recorder::new());
+    runtime.run(|| {
+        let here = Arc::new(AtomicBool::new(false));
+        let other = spawn("other", {
+            let here = Arc::clone(&here);
+            move || {
+                here.store(true, SeqCst);
+                // Only then is its end what wakes.
+                while abaca::observe::parked() != [("join", 1)] {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        while !here.load(SeqCst) {
+            std::hint::spin_loop();
+        }
+        other.join().unwrap();
+    });
+    let recording = runtime.recording().unwrap();
+    let (main, other) = (named(&recording, "main"), named(&recording, "other"));
+    assert_eq!(wakers_of(&recording, main), [Waker::Fiber(other)]);
+    check(&recording);
+}
+
+#[test]
 fn marks_and_spans_belong_to_their_fiber() {
     let runtime = runtime(1, Recorder::new());
     runtime.run(|| {

@@ -334,15 +334,26 @@ impl Worker {
 
     #[inline(never)]
     fn record_wake_for(&self, recorder: &WorkerRecorder, cause: Cause, fiber: &Header) {
+        self.record_cause(recorder, Kind::Wake, cause, fiber);
+    }
+
+    /// Notes that this worker's thread sends the fiber, which has been woken, to another worker.
+    pub(super) fn record_send(&self, fiber: &Header) {
+        if let Some(recorder) = self.recorder() {
+            self.record_cause(recorder, Kind::Send, recorder.cause.get(), fiber);
+        }
+    }
+
+    fn record_cause(&self, recorder: &WorkerRecorder, kind: Kind, cause: Cause, fiber: &Header) {
         let address = ptr::from_ref(fiber).addr() as u64;
         match cause {
             // A fiber's last step wakes whoever joins it.
             Cause::Fiber if self.current().is_none() => {
-                recorder.record_before_turn(Kind::Wake, Cause::Ended as u64, address);
+                recorder.record_before_turn(kind, Cause::Ended as u64, address);
             }
             // An inbox is emptied in a fiber's turn as well.
-            Cause::Fiber | Cause::Elsewhere => _ = recorder.record(Kind::Wake, cause as u64, address),
-            _ => recorder.record_before_turn(Kind::Wake, cause as u64, address),
+            Cause::Fiber | Cause::Elsewhere => _ = recorder.record(kind, cause as u64, address),
+            _ => recorder.record_before_turn(kind, cause as u64, address),
         }
     }
 

@@ -5,7 +5,6 @@
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
-use super::event::Kind;
 use super::here::present;
 use super::{Shared, Worker, current_worker, waker_fiber};
 use crate::cell::{Header, Wakeup};
@@ -58,7 +57,8 @@ fn wake_elsewhere(worker: Option<&Worker>, home: *const Worker, fiber: NonNull<H
     let shared: &Shared = unsafe { &*ptr::from_ref(home.shared()) };
     let is_ours = worker.is_some_and(|worker| ptr::eq(worker.shared(), shared));
     if let Some(worker) = worker {
-        worker.record(Kind::Send, 0, fiber.addr().get() as u64);
+        // SAFETY: the caller has the fiber's one wake-up, without which it cannot end.
+        worker.record_send(unsafe { fiber.as_ref() });
     }
     let _guard = (!is_ours).then(|| shared.guard());
     shared.deliver(home, fiber);

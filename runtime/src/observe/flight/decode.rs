@@ -251,8 +251,8 @@ impl<'a> Walk<'a> {
             }
             Kind::Wake => self.wake(at, step, event),
             Kind::Send => {
-                let by = self.runs(step).map_or(Waker::Poller, Waker::Fiber);
-                self.sent.insert(event.payload, (at, by));
+                let sent = self.woken_by(at, step, event);
+                self.sent.insert(event.payload, sent);
             }
             Kind::Steal => {
                 self.note_worker(worker, at, Activity::Stole(event.payload, event.small as usize));
@@ -292,15 +292,21 @@ impl<'a> Walk<'a> {
         self.recording.events.push(WorkerEvent { worker, at, activity });
     }
 
-    fn wake(&mut self, at: Duration, step: Step, event: Decoded) {
-        let fiber = self.fiber(event.payload);
-        let (at, by) = match Cause::from_number(event.small as u8) {
+    /// When the fiber was woken that was woken or sent just now, and by whom.
+    fn woken_by(&mut self, at: Duration, step: Step, event: Decoded) -> (Duration, Waker) {
+        match Cause::from_number(event.small as u8) {
             Cause::Fiber => (at, self.runs(step).map_or(Waker::Poller, Waker::Fiber)),
             Cause::Ended => (at, self.workers[step.worker].ended.map_or(Waker::Thread, Waker::Fiber)),
             Cause::Timer => (at, Waker::Timer),
             Cause::Poller => (at, Waker::Poller),
+            // Of what several workers sent on, the first one knew who it was.
             Cause::Elsewhere => self.sent.remove(&event.payload).unwrap_or((at, Waker::Thread)),
-        };
+        }
+    }
+
+    fn wake(&mut self, at: Duration, step: Step, event: Decoded) {
+        let fiber = self.fiber(event.payload);
+        let (at, by) = self.woken_by(at, step, event);
         self.woken.insert(fiber, self.recording.wakeups.len());
         self.recording.wakeups.push(Wakeup { at, fiber, by, turn: None });
     }
