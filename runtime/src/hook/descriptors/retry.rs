@@ -7,8 +7,8 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use super::table::{Watched, find, watched};
 use super::{Direction, Ended, WaitLimit};
-use crate::cell::{Outcome, Reason};
-use crate::hook::{By, Interrupted, end_in_error, interruptible};
+use crate::cell::{Outcome, Reason, Waiter};
+use crate::hook::{By, Interrupted, interruptible, noted, wait_without_unwinding_on};
 use crate::os::nowait::{NOT_OPEN, WOULD_BLOCK, is_unpollable};
 use crate::park::{self, Cost};
 use crate::poller::{Node, Snapshot};
@@ -47,7 +47,9 @@ fn wait(
     limit: &mut WaitLimit,
 ) -> Option<Ended> {
     let deadline = limit.deadline(watched, fd, direction);
-    let waiter = park::waiter();
+    let worker = scheduler::current_worker().expect("a fiber runs on a worker");
+    let me = scheduler::fiber_on(worker).expect("the hooks are of fibers");
+    let waiter = Waiter::new(Some(me));
     // SAFETY: the waiter outlives the node, and neither moves.
     let node = unsafe { Node::of(&waiter, false) };
     let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
@@ -66,7 +68,8 @@ fn wait(
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
     let waiting = watched.waits.begin();
     let (outcome, interrupted) = interruptible(By::Waiter(&waiter), |interruption| {
-        interruption.wait(&waiter, || end_in_error(|| park::wait(&waiter, reason, deadline)))
+        interruption
+            .wait(&waiter, || noted(wait_without_unwinding_on(worker, me, &waiter, reason, deadline)))
     });
     drop(waiting);
     if outcome == Outcome::Notified && interrupted == Interrupted::Not {
@@ -82,9 +85,10 @@ fn wait(
 /// Makes a call until it need not wait, and parks the calling fiber in between.
 pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
     let Attempt { fd, direction, wanted, limit, mut call } = attempt;
-    let watched = match find(fd) {
+    // A write seldom waits, and nothing that is known of its descriptor tells whether it would. A read often does, and the poller may know.
+    let known = if direction == Direction::Read { find(fd) } else { None };
+    let watched = match known {
         Some(known) => known,
-        // The common case: nothing has to be known of the descriptor.
         None => match call(fd) {
             WOULD_BLOCK => watched(fd),
             result => return done(result),
