@@ -228,6 +228,11 @@ mod model {
             kernel.1 -= 1;
         }
 
+        /// Everybody has gone, so nobody is counted.
+        fn assert_empty(&self) {
+            assert_eq!(self.table.bucket(KEY.address).count.load(Ordering::Relaxed), 0);
+        }
+
         /// As a hook: first the table's, then the kernel's.
         fn wake(&self, most: usize) {
             let rest = most - self.table.wake(KEY, most);
@@ -271,6 +276,7 @@ mod model {
             futex.wake(usize::MAX);
             fiber.join().unwrap();
             kernel_thread.join().unwrap();
+            futex.assert_empty();
         });
     }
 
@@ -301,6 +307,7 @@ mod model {
             lock(&futex, |futex| futex.sleep_in_kernel(2));
             unlock(&futex);
             fiber.join().unwrap();
+            futex.assert_empty();
         });
     }
 
@@ -329,6 +336,7 @@ mod model {
             futex.wake(1);
             hasty.join().unwrap();
             patient.join().unwrap();
+            futex.assert_empty();
         });
     }
 }

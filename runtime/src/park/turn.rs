@@ -59,19 +59,15 @@ mod model {
     struct Turned(Turn, Table, UnsafeCell<u32>);
 
     fn add(turned: &Turned) {
-        let passed = turned.0.pass(
-            &turned.1,
-            park::wait,
-            || {
-                turned.2.with_mut(|count| {
-                    // SAFETY: the turn is the caller's alone.
-                    #[expect(unsafe_code, reason = "loom's cell")]
-                    unsafe {
-                        *count += 1;
-                    }
-                });
-            },
-        );
+        let passed = turned.0.pass(&turned.1, park::wait, || {
+            turned.2.with_mut(|count| {
+                // SAFETY: the turn is the caller's alone.
+                #[expect(unsafe_code, reason = "loom's cell")]
+                unsafe {
+                    *count += 1;
+                }
+            });
+        });
         assert!(passed.is_some());
     }
 

@@ -4,6 +4,7 @@
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
 use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::Arc;
 
 use super::table::{Watched, find, watched};
 use super::{Direction, Ended, WaitLimit};
@@ -11,7 +12,7 @@ use crate::cell::{Outcome, Reason, Waiter};
 use crate::hook::{By, Interrupted, interruptible, noted, wait_without_unwinding_on};
 use crate::os::nowait::{NOT_OPEN, WOULD_BLOCK, is_unpollable};
 use crate::park::{self, Cost};
-use crate::poller::{Node, Snapshot};
+use crate::poller::{Node, Poller, Snapshot};
 use crate::scheduler;
 
 /// A call on a descriptor.
@@ -37,6 +38,11 @@ impl<C> std::fmt::Debug for Attempt<'_, C> {
     }
 }
 
+/// The poller of the calling fiber's worker.
+fn current_poller() -> Arc<Poller> {
+    scheduler::current_poller().expect("a fiber's worker has a poller")
+}
+
 /// Waits for an event after `seen`, at most until `deadline`. `None` if there was one; otherwise how the call ends.
 #[inline(never)]
 fn wait(
@@ -52,10 +58,9 @@ fn wait(
     let waiter = Waiter::new(Some(me));
     // SAFETY: the waiter outlives the node, and neither moves.
     let node = unsafe { Node::of(&waiter, false) };
-    let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
     // SAFETY: the number is only passed to epoll.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, poller) {
+    let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, current_poller) {
         Ok(Some(entry)) => entry,
         Ok(None) => return None,
         Err(error) => {
@@ -68,8 +73,7 @@ fn wait(
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
     let waiting = watched.waits.begin();
     let (outcome, interrupted) = interruptible(By::Waiter(&waiter), |interruption| {
-        interruption
-            .wait(&waiter, || noted(wait_without_unwinding_on(worker, me, &waiter, reason, deadline)))
+        interruption.wait(&waiter, || noted(wait_without_unwinding_on(worker, me, &waiter, reason, deadline)))
     });
     drop(waiting);
     if outcome == Outcome::Notified && interrupted == Interrupted::Not {
@@ -83,12 +87,26 @@ fn wait(
 }
 
 /// Makes a call until it need not wait, and parks the calling fiber in between.
-pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
-    let Attempt { fd, direction, wanted, limit, mut call } = attempt;
+#[inline(always)]
+pub fn retry<C: FnMut(RawFd) -> isize>(mut attempt: Attempt<'_, C>) -> Ended {
     // A write seldom waits, and nothing that is known of its descriptor tells whether it would. A read often does, and the poller may know.
-    let known = if direction == Direction::Read { find(fd) } else { None };
-    let watched = match known {
+    if attempt.direction == Direction::Write {
+        match (attempt.call)(attempt.fd) {
+            WOULD_BLOCK => {}
+            result => return done(result),
+        }
+    }
+    retry_watched(attempt)
+}
+
+/// [`retry`], of a call that reads, or of one that would have waited.
+#[inline(never)]
+fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
+    let Attempt { fd, direction, wanted, limit, mut call } = attempt;
+    let watched = match find(fd) {
         Some(known) => known,
+        None if direction == Direction::Write => watched(fd),
+        // The common case: nothing has to be known of the descriptor.
         None => match call(fd) {
             WOULD_BLOCK => watched(fd),
             result => return done(result),
@@ -130,6 +148,10 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
             return Ended::WouldBlock;
         }
         is_blocking = true;
+        watched.source.prepare(|| {
+            // SAFETY: the number is only passed to epoll.
+            (unsafe { BorrowedFd::borrow_raw(now_fd) }, current_poller())
+        });
         match wait(&watched, now_fd, direction, seen, limit) {
             None => {}
             // What has come meanwhile counts.

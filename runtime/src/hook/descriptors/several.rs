@@ -101,8 +101,7 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, 
         (Outcome::Notified, Interrupted::Not)
     } else {
         interruptible(By::Waiter(&raw const waiter), |interruption| {
-            interruption
-                .wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Select, deadline)))
+            interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Select, deadline)))
         })
     };
     drop(waiting);

@@ -93,6 +93,22 @@ pub(super) fn birth() -> u64 {
     SHARINGS.load(Ordering::SeqCst)
 }
 
+/// A moment before a file is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    changes: u64,
+    pub(super) birth: u64,
+}
+
+impl Moment {
+    /// This moment.
+    #[must_use]
+    pub fn now() -> Self {
+        // Acquire: pairs with the Release in `modes_changed`. What becomes old or shared from now on is seen by a later look.
+        Self { changes: CHANGES.load(Ordering::Acquire), birth: birth() }
+    }
+}
+
 /// Makes a call during which the mode of a number's file is not the user's.
 pub fn in_changed_mode<R>(fd: RawFd, call: impl FnOnce() -> R) -> R {
     struct End(&'static Changing);
@@ -156,6 +172,11 @@ impl Wish {
             is_trusted: AtomicBool::new(false),
             errors: AtomicU32::new(0),
         }
+    }
+
+    /// Notes that the file was made after `moment`, without O_NONBLOCK, and is closed by exec(2).
+    pub(super) fn waits_since(&self, moment: Moment) {
+        self.waits_as_of.store(moment.changes, Ordering::Relaxed);
     }
 
     /// Whether the user wants an error, of a call that is about to wait.
