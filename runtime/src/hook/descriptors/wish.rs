@@ -13,7 +13,9 @@
 //! | nobody | the number became another file's behind the hooks' back | within a second, as its registration |
 //!
 //! A file may be shared unless a hook has seen it made ([`born`](super::table::born)), after the last fork(2), the last posix_spawn(3) and
-//! the last message with descriptors, and it is closed by exec(2).
+//! the last message with descriptors, and it is closed by exec(2). A call of libc's that leaves a file to exec(2) makes all answers old.
+//! Of a connection all of this is known from the accept4(2) that has made it: its first wait asks nothing
+//! ([`born_of_listener`](super::table::born_of_listener)).
 //!
 //! For the last two rows `renewal` makes all answers old in each of its rounds, and asks anew for the waits that began on a kept answer: if
 //! the user wants errors by now, such a wait ends in one. So no wait is lost: one that should have been an error becomes one
