@@ -26,7 +26,7 @@ use crate::os::barrier;
 use crate::scheduler::Worker;
 use crate::{blocking, park, scheduler};
 
-use interrupt::{By, interruptible};
+use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
     Interrupted, Interruption, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
     interruptible_at,

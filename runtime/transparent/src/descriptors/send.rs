@@ -118,6 +118,7 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
 /// # Safety
 ///
 /// The arguments are those of sendto(2).
+#[inline]
 pub(super) unsafe fn send_all(
     fd: c_int,
     buffer: *const c_void,
