@@ -207,7 +207,8 @@ pub fn born_of_listener(listener: RawFd, fd: RawFd, moment: Moment, is_tcp: bool
     if let Some(listener) = find(listener) {
         watched.timeouts.follow(&listener.timeouts);
     }
-    entry.lock().get_or_insert(Arc::new(watched));
+    let watched = Arc::new(watched);
+    entry.lock().get_or_insert(watched);
 }
 
 /// The entry of a number that is a new file's, of which it knows nothing any more.
