@@ -12,6 +12,8 @@ pub(crate) fn play(role: &str) {
     match role {
         "cycles" => crate::cycles::find_each_kind(),
         "shapes" => crate::shapes::find(),
+        "shapes beside a terabyte" => crate::wide::find_beside_a_terabyte(),
+        "leaks beside a hog" => crate::wide::find_beside_a_hog(),
         "growth" => crate::shapes::grow(),
         "report" => report_and_resolve(),
         "stuck" => stay_stuck(),

@@ -27,6 +27,14 @@ pub(super) struct Own {
     pins: Cell<u32>,
 }
 
+impl Own {
+    /// Where the timer's address is in this.
+    #[cfg(feature = "own-tls")]
+    pub(super) const TIMER: Option<usize> = Some(std::mem::offset_of!(Self, timer));
+    #[cfg(not(feature = "own-tls"))]
+    pub(super) const TIMER: Option<usize> = None;
+}
+
 #[cfg(not(feature = "own-tls"))]
 #[expect(clippy::unused_self, reason = "with own storage they use it")]
 impl Header {

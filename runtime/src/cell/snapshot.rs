@@ -12,8 +12,10 @@ use std::ptr::NonNull;
 
 use abaca_asm::Context;
 
+use super::header::VTable;
+use super::own::Own;
 use super::wait::{CoarseTime, Wait};
-use super::{FiberId, Header, Identity, Reason, Waiter};
+use super::{FiberId, Flags, Header, Identity, Reason, Waiter};
 use crate::os::peek;
 use crate::queue::Links;
 
@@ -80,8 +82,11 @@ pub(crate) struct HeaderSnapshot {
     pub(crate) since: CoarseTime,
     /// The address of the waiter.
     pub(crate) waiter: *const Waiter,
-    /// The address of the place where the fiber was spawned.
+    /// Whether a deadline around the wait may end it.
+    pub(crate) may_have_deadline: bool,
+    /// The address of the place where the fiber was spawned, and of its vtable.
     spawn_site: usize,
+    vtable: usize,
     /// The next fiber in the list of live fibers.
     pub(crate) next: *const Header,
 }
@@ -100,7 +105,13 @@ impl HeaderSnapshot {
                 reason: Reason::from_number(Wait::reason_of(wait)),
                 since: Wait::since_of(wait),
                 waiter: (&raw const (*copy).waiting).cast::<*const Waiter>().read(),
+                may_have_deadline: (&raw const (*copy).cancel_scopes).cast::<usize>().read() != 0
+                    || Flags::of_number((&raw const (*copy).flags).cast::<u16>().read()).has(Flags::PINNED)
+                    || Own::TIMER.is_some_and(|timer| {
+                        (&raw const (*copy).own).byte_add(timer).cast::<usize>().read() != 0
+                    }),
                 spawn_site: (&raw const (*copy).spawn_site).cast::<usize>().read(),
+                vtable: (&raw const (*copy).vtable).cast::<usize>().read(),
                 next: (&raw const (*copy).live).as_ref().map_or(std::ptr::null(), Links::next),
             })
         }
@@ -114,6 +125,16 @@ impl HeaderSnapshot {
         // and then the caller throws this away without looking at it.
         (is_aligned && is_static(address))
             .then(|| unsafe { &*std::ptr::with_exposed_provenance::<Location<'static>>(address) })
+    }
+
+    /// The size of the fiber's cell.
+    ///
+    /// # Safety
+    ///
+    /// The worker has not moved since before the snapshot: it is one of a fiber that lives.
+    pub(crate) unsafe fn cell_bytes(&self) -> usize {
+        // SAFETY: the caller's promise. A vtable is static data.
+        unsafe { &*std::ptr::with_exposed_provenance::<VTable>(self.vtable) }.size.bytes()
     }
 
     /// What the waiter of the fiber waits for, as an address.

@@ -44,6 +44,12 @@ impl<const WORDS: usize> EventRing<WORDS> {
     /// Writes an event. One thread at a time may call it, and each must have seen what the one before did.
     #[inline(always)]
     pub(crate) fn push(&self, event: [u64; WORDS]) {
+        self.write(event.into_iter());
+    }
+
+    /// [`push`](Self::push) of an event some of whose last words do not matter: they are what they were.
+    #[inline(always)]
+    pub(crate) fn write(&self, event: impl Iterator<Item = u64>) {
         // Relaxed: only the writer stores it.
         let head = self.head.load(Ordering::Relaxed);
         let first = (head & self.mask) as usize;
