@@ -6,11 +6,13 @@
 
 #![expect(unsafe_code, reason = "makes values of bytes that the kernel has copied")]
 
+use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::panic::Location;
 use std::ptr::NonNull;
 
 use abaca_asm::Context;
+use abaca_asm::stack::Stack;
 
 use super::header::VTable;
 use super::own::Own;
@@ -60,15 +62,31 @@ fn name_of(identity: *const Identity) -> Option<String> {
 }
 
 /// Where a debugger finds the fields of a header, in bytes from its start: the next fiber in its list, the context, the number of the
-/// reason, the waiter, the spawn site, the identity.
-pub(crate) const HEADER_OFFSETS: [usize; 6] = [
+/// reason, the waiter, the spawn site, the identity, the stack's handle, and what fibers with storage of their own have besides, the
+/// greatest number if there are none.
+pub(crate) const HEADER_OFFSETS: [usize; 9] = [
     std::mem::offset_of!(Header, live) + Links::<Header>::NEXT,
     std::mem::offset_of!(Header, context),
     std::mem::offset_of!(Header, wait) + Wait::REASON,
     std::mem::offset_of!(Header, waiting),
     std::mem::offset_of!(Header, spawn_site),
     Header::IDENTITY,
+    std::mem::offset_of!(Header, stack),
+    own_offset(0),
+    own_offset(1),
 ];
+
+const fn own_offset(index: usize) -> usize {
+    match Own::OFFSETS {
+        Some(offsets) => std::mem::offset_of!(Header, own) + offsets[index],
+        None => usize::MAX,
+    }
+}
+
+const _: () = assert!(
+    size_of::<Cell<Option<Stack>>>() == size_of::<Stack>(),
+    "a debugger reads the handle where the option is"
+);
 
 /// Where a debugger finds the id and the name in an identity, and the object in a waiter.
 pub(crate) const IDENTITY_OFFSETS: [usize; 3] = [Identity::ID, Identity::NAME, Waiter::OBJECT];
