@@ -120,20 +120,24 @@ class Fiber:
         """The thread that runs it: one that has a frame on its stack. None if there is none in a core, or the frames are not known."""
         selected = gdb.selected_thread()
         try:
-            for thread in inferior().threads():
-                thread.switch()
-                # A signal's frames may be on another stack, and a coroutine's are.
-                frame, depth = gdb.newest_frame(), 0
-                while frame is not None and depth < 256:
-                    if self.has(int(frame.read_register(stack_pointer()))):
-                        return thread
-                    frame, depth = frame.older(), depth + 1
-        except gdb.error:
-            pass
+            return next((thread for thread in inferior().threads() if self.is_on(thread)), None)
         finally:
             if selected is not None:
                 selected.switch()
-        return None
+
+    def is_on(self, thread):
+        try:
+            thread.switch()
+            # A signal's frames may be on another stack, and a coroutine's are.
+            frame, depth = gdb.newest_frame(), 0
+            while frame is not None and depth < 256:
+                if self.has(int(frame.read_register(stack_pointer()))):
+                    return True
+                frame, depth = frame.older(), depth + 1
+        except gdb.error:
+            # In a core, gdb may list the blocks of fibers with storage of their own as threads, which have no registers.
+            pass
+        return False
 
 
 def members(layout, first):
