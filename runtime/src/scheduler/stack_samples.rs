@@ -87,13 +87,13 @@ impl StackSamples {
 
     /// The samples that are there, from any thread.
     pub(crate) fn snapshot(&self) -> Vec<StackSample> {
-        let samples = self.ring.as_ref().map(|ring| ring.snapshot().1).unwrap_or_default();
-        samples.into_iter().map(|words| StackSample(Box::new(words))).collect()
+        let words = self.ring.as_ref().map(|ring| ring.snapshot_words().1).unwrap_or_default();
+        words.chunks_exact(WORDS).map(|words| StackSample(words.into())).collect()
     }
 }
 
 /// A copied stack.
-pub(crate) struct StackSample(Box<[u64; WORDS]>);
+pub(crate) struct StackSample(Box<[u64]>);
 
 impl StackSample {
     /// When the turn ended.
