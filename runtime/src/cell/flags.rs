@@ -11,7 +11,15 @@ use super::Header;
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Flags(u16);
 
+const _: () =
+    assert!(size_of::<FlagCell>() == size_of::<u16>(), "a copy of a cell is a number: `Flags::of_number`");
+
 impl Flags {
+    /// The flags of a cell that was copied as a number.
+    pub(super) fn of_number(number: u16) -> Self {
+        Self(number)
+    }
+
     /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
     pub(crate) const ROAMING: Self = Self(1);
     /// Must resume where it was suspended even if it roams: it has a timer in that worker's wheel, or it unwinds.

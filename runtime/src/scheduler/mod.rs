@@ -45,6 +45,7 @@ mod roaming;
 mod scavenger;
 mod shared;
 pub(crate) mod shutdown;
+mod stack_samples;
 mod stacks;
 mod stall;
 mod tick;
