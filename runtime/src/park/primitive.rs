@@ -7,4 +7,4 @@ pub(crate) use super::{
     wake,
 };
 pub(crate) use crate::cell::{Waiter, Wakeup};
-pub(crate) use crate::queue::{SpinGuard, SpinLock};
+pub(crate) use crate::queue::{Bias, Biasing, SpinGuard, SpinLock};

@@ -27,7 +27,8 @@
 //!
 //! Rejected: a heap (a timeout that is cancelled, which is the common case, costs two rounds of `log n` cache
 //! misses); a wheel that fires distant deadlines with the coarseness of their level (a sleep of a second would be late by
-//! 16 ms); timers in allocated nodes (blocking allocates nothing).
+//! 16 ms); links in the timers themselves, which lie on the stacks of fibers (a storm of a hundred thousand sleeps spent a fifth
+//! of its time waiting for that memory: see `nodes.rs`).
 
 #![expect(unsafe_code, reason = "an intrusive wheel follows pointers to timers that it does not own")]
 
@@ -36,6 +37,7 @@ use std::fmt;
 use std::ptr::{self, NonNull};
 
 use super::Entry;
+use super::nodes::{Node, Nodes};
 use crate::os::peek;
 use crate::queue::Ring;
 
@@ -70,6 +72,7 @@ pub(crate) struct Wheel {
     many_until: Cell<u64>,
     /// Bit `n` is set while level `n` holds a timer.
     levels_in_use: Cell<u16>,
+    nodes: Nodes,
     levels: [Level; LEVELS],
 }
 
@@ -77,7 +80,7 @@ struct Level {
     /// Bit `n` is set while slot `n` holds a timer.
     slots_in_use: Cell<u64>,
     /// The timers of each slot, oldest first.
-    slots: [Ring<Entry>; SLOTS],
+    slots: [Ring<Node>; SLOTS],
 }
 
 /// The position of a slot.
@@ -96,6 +99,7 @@ impl Wheel {
             earliest: Cell::new(elapsed + 1),
             many_until: Cell::new(0),
             levels_in_use: Cell::new(0),
+            nodes: Nodes::new(),
             levels: std::array::from_fn(|_| Level {
                 slots_in_use: Cell::new(0),
                 slots: [const { Ring::new() }; SLOTS],
@@ -120,9 +124,14 @@ impl Wheel {
         debug_assert!(!entry.is_linked(), "a timer is inserted twice");
         let tick = deadline_ns.div_ceil(TICK_NS);
         let tick = tick.max(self.earliest.get());
-        entry.tick.set(tick);
-        // SAFETY: the caller's promise.
-        unsafe { self.link(NonNull::from(entry), tick) };
+        let node = self.nodes.take(entry);
+        entry.node.set(node.as_ptr());
+        // SAFETY: the nodes' promise, and the caller's if the node is the entry's.
+        unsafe {
+            node.as_ref().tick.set(tick);
+            node.as_ref().entry.set(entry);
+            self.link(node, tick);
+        }
     }
 
     /// Removes `entry`. Does nothing if it is in no wheel.
@@ -131,9 +140,11 @@ impl Wheel {
     /// If `entry` is in a wheel, then it is in this one.
     #[inline]
     pub(crate) unsafe fn cancel(&self, entry: &Entry) {
-        if entry.is_linked() {
+        if let Some(node) = NonNull::new(entry.node.get().cast_mut()) {
             // SAFETY: it is linked, by this function's contract into this wheel.
-            unsafe { self.unlink(entry) };
+            unsafe { self.unlink(node) };
+            // SAFETY: this wheel took the node for this entry.
+            unsafe { self.release(node, entry) };
         }
     }
 
@@ -147,7 +158,7 @@ impl Wheel {
         // A single sleeper on an idle worker is the common case; it should be woken once.
         // SAFETY: `first` is in the slot.
         let is_alone = unsafe { slot.after(first) }.is_none();
-        // SAFETY: a timer in a slot is valid by the contract of `insert`.
+        // SAFETY: a node in a slot is valid.
         let tick = if is_alone { unsafe { first.as_ref() }.tick.get() } else { start };
         Some(tick.saturating_mul(TICK_NS))
     }
@@ -181,8 +192,10 @@ impl Wheel {
     /// The first deadline of a wheel of another thread. If that thread uses it meanwhile, the result may be any time. `None` also
     /// if the kernel does not let the process read its own memory this way.
     pub(crate) fn peek_first(this: *const Self) -> Option<u64> {
-        // SAFETY: the copy is numbers, and addresses that are not followed.
-        let wheel = unsafe { peek::value(this)?.assume_init() };
+        // The copy is numbers, and addresses that are not followed. Such a copy is not dropped.
+        let wheel = peek::value(this)?;
+        // SAFETY: as above.
+        let wheel = unsafe { wheel.assume_init_ref() };
         let level = wheel.levels.get(wheel.levels_in_use.get().trailing_zeros() as usize)?;
         let slot = level.slots.get(level.slots_in_use.get().trailing_zeros() as usize)?;
         let start = slot.first()?.as_ptr().cast_const();
@@ -190,7 +203,7 @@ impl Wheel {
         let mut first = None;
         for _ in 0..SLOTS {
             let copy = peek::value(next)?;
-            // SAFETY: as above. The copy is not dropped.
+            // SAFETY: as above.
             let copy = unsafe { copy.assume_init_ref() };
             first = Some(first.map_or(copy.tick.get(), |tick: u64| tick.min(copy.tick.get())));
             next = copy.links.next();
@@ -220,14 +233,14 @@ impl Wheel {
                     fire(entry);
                 }
             } else {
-                self.cascade(position);
+                self.cascade(position, now);
             }
         }
         self.elapsed.set(now);
     }
 
-    /// Prefetches the first timer of each tick of level 0 that is due, with what lies beside it on its fiber's stack, if there are
-    /// several: the timers are far apart, and each would be waited for.
+    /// Prefetches the first timer of each tick of level 0 that is due, if there are several: they are far apart, and each would be
+    /// waited for.
     #[inline]
     fn prefetch_due(&self, now: u64) {
         let in_use = self.levels[0].slots_in_use.get();
@@ -241,11 +254,8 @@ impl Wheel {
             let slot = due.trailing_zeros() as usize;
             due &= due - 1;
             if let Some(first) = self.levels[0].slots[slot].first() {
-                let first = first.as_ptr().cast_const().cast::<u8>();
-                abaca_asm::prefetch(first);
-                // The waiter, which is claimed, is in a frame above.
-                abaca_asm::prefetch(first.wrapping_add(64));
-                abaca_asm::prefetch(first.wrapping_add(128));
+                // SAFETY: a node in a slot is valid.
+                unsafe { first.as_ref() }.prefetch_timer();
             }
         }
     }
@@ -274,16 +284,16 @@ impl Wheel {
     }
 
     #[inline]
-    fn slot(&self, position: Position) -> &Ring<Entry> {
+    fn slot(&self, position: Position) -> &Ring<Node> {
         &self.levels[position.level].slots[position.slot]
     }
 
-    /// Puts `entry` last into the slot of its tick.
+    /// Puts `node` last into the slot of its tick.
     ///
     /// # Safety
-    /// As for `insert`.
+    /// The node is in no slot, and stays valid and where it is until it has been taken out.
     #[inline]
-    unsafe fn link(&self, entry: NonNull<Entry>, tick: u64) {
+    unsafe fn link(&self, node: NonNull<Node>, tick: u64) {
         let position = self.position(tick);
         let slot = self.slot(position);
         if slot.is_empty() {
@@ -292,35 +302,49 @@ impl Wheel {
             self.levels_in_use.set(self.levels_in_use.get() | 1 << position.level);
         }
         // SAFETY: the caller's promise.
-        unsafe { slot.push_back(entry) };
+        unsafe { slot.push_back(node) };
     }
 
-    /// Takes `entry` out of its slot.
+    /// Takes `node` out of its slot.
     ///
     /// # Safety
-    /// `entry` is in this wheel.
+    /// `node` is in this wheel.
     #[inline]
-    unsafe fn unlink(&self, entry: &Entry) {
-        let position = self.position(entry.tick.replace(Entry::UNLINKED));
+    unsafe fn unlink(&self, node: NonNull<Node>) {
+        // SAFETY: a node in a slot is valid.
+        let position = self.position(unsafe { node.as_ref() }.tick.get());
         let slot = self.slot(position);
-        // SAFETY: a timer of this wheel is in the slot of its tick.
-        unsafe { slot.unlink(NonNull::from(entry)) };
+        // SAFETY: a node of this wheel is in the slot of its tick.
+        unsafe { slot.unlink(node) };
         if slot.is_empty() {
             self.mark_empty(position);
         }
+    }
+
+    /// Parts `entry` from its node, which has been taken out of its slot.
+    ///
+    /// # Safety
+    /// The node was taken from `self.nodes` for this entry.
+    #[inline]
+    unsafe fn release(&self, node: NonNull<Node>, entry: &Entry) {
+        entry.node.set(ptr::null());
+        // SAFETY: the caller's promise; the entry does not know the node any more, so it is given once.
+        unsafe { self.nodes.give(node, entry) };
     }
 
     /// Takes the first timer out of the slot at `position`.
     #[inline]
     fn pop(&self, position: Position) -> Option<NonNull<Entry>> {
         let slot = self.slot(position);
-        let first = slot.pop_front()?;
+        let node = slot.pop_front()?;
         if slot.is_empty() {
             self.mark_empty(position);
         }
-        // SAFETY: the timer was in a slot, so it is valid by the contract of `insert`.
-        unsafe { first.as_ref() }.tick.set(Entry::UNLINKED);
-        Some(first)
+        // SAFETY: the node was in a slot, so it is valid, and so is its timer by the contract of `insert`.
+        let entry = unsafe { &*node.as_ref().entry.get() };
+        // SAFETY: `insert` took the node for this entry.
+        unsafe { self.release(node, entry) };
+        Some(NonNull::from(entry))
     }
 
     #[inline]
@@ -332,14 +356,35 @@ impl Wheel {
         }
     }
 
-    /// Moves the timers of a slot, whose start `elapsed` has reached, to the levels below.
-    fn cascade(&self, position: Position) {
+    /// Moves the timers of a slot, whose start `elapsed` has reached, to the levels below, and prefetches those that are due by
+    /// `now`.
+    fn cascade(&self, position: Position, now: u64) {
         let rest = self.slot(position).take();
         self.mark_empty(position);
-        while let Some(entry) = rest.pop_front() {
-            // SAFETY: the timer was in a slot, so it is valid by the contract of `insert`, which holds on; it is in none now.
-            unsafe { self.link(entry, entry.as_ref().tick.get()) };
+        while let Some(node) = rest.pop_front() {
+            // SAFETY: the node was in a slot, so it is valid.
+            let tick = unsafe { node.as_ref() }.tick.get();
+            if tick <= now {
+                // SAFETY: as above.
+                unsafe { node.as_ref() }.prefetch_timer();
+            }
+            // SAFETY: it is in no slot now, and stays valid until it has been given back.
+            unsafe { self.link(node, tick) };
         }
+    }
+
+    /// Gives the memory of many timers back, if there are none now.
+    pub(crate) fn give_memory_back(&self) {
+        if self.is_empty() {
+            // SAFETY: without timers all nodes have been given back.
+            unsafe { self.nodes.free_all() };
+        }
+    }
+}
+
+impl Drop for Wheel {
+    fn drop(&mut self) {
+        self.give_memory_back();
     }
 }
 
