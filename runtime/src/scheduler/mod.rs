@@ -14,6 +14,7 @@ mod cost;
 mod counters;
 mod delivery;
 mod event;
+mod expiry;
 mod giving_way;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;

@@ -41,16 +41,6 @@ impl Node {
     pub(super) const fn new() -> Self {
         Self { links: Links::new(), tick: Cell::new(0), entry: Cell::new(ptr::null()) }
     }
-
-    /// Prefetches the timer, with what lies beside it on its fiber's stack.
-    #[inline]
-    pub(super) fn prefetch_timer(&self) {
-        let entry = self.entry.get().cast::<u8>();
-        abaca_asm::prefetch(entry);
-        // The waiter, which is claimed, is in a frame above.
-        abaca_asm::prefetch(entry.wrapping_add(64));
-        abaca_asm::prefetch(entry.wrapping_add(128));
-    }
 }
 
 /// How many timers use the nodes of their entries.
@@ -143,7 +133,7 @@ impl Nodes {
     /// Frees all memory.
     ///
     /// # Safety
-    /// All nodes have been given back.
+    /// No node is in use, or will be used again.
     pub(super) unsafe fn free_all(&self) {
         self.free.set(ptr::null());
         let mut chunk = self.chunks.replace(ptr::null_mut());
@@ -155,5 +145,12 @@ impl Nodes {
                 chunk = next;
             }
         }
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        // SAFETY: nobody can give a node back any more, or follow an address of one: timers look at their nodes only with the wheel.
+        unsafe { self.free_all() };
     }
 }

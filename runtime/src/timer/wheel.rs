@@ -25,12 +25,11 @@
 //!   (at most once for each level, and nearly all timeouts are cancelled before). Timers of the same tick stay in the
 //!   order in which they were inserted.
 //!
-//! Rejected: a heap (a timeout that is cancelled, which is the common case, costs two rounds of `log n` cache
-//! misses); a wheel that fires distant deadlines with the coarseness of their level (a sleep of a second would be late by
-//! 16 ms); links in the timers themselves, which lie on the stacks of fibers (a storm of a hundred thousand sleeps spent a fifth
-//! of its time waiting for that memory: see `nodes.rs`).
+//! Rejected: a heap (a timeout that is cancelled, the common case, costs two rounds of `log n` cache misses); a wheel that fires
+//! distant deadlines with the coarseness of their level (a sleep of a second would be late by 16 ms); links in the timers
+//! themselves, on the stacks of fibers (a storm of sleeps spent a fifth of its time waiting for them: see `nodes.rs`).
 
-#![expect(unsafe_code, reason = "an intrusive wheel follows pointers to timers that it does not own")]
+#![expect(unsafe_code, reason = "a wheel follows pointers to timers that it does not own")]
 
 use std::cell::Cell;
 use std::fmt;
@@ -42,8 +41,8 @@ use crate::os::peek;
 use crate::queue::Ring;
 
 const TICK_BITS: u32 = 13;
-/// The length of a tick in nanoseconds: 8.2 us. That is a fifth of the time it takes to wake an idle core, and long enough
-/// that a sleep of up to two seconds cascades at most three times.
+/// The length of a tick in nanoseconds: 8.2 us, a fifth of the time that it takes to wake an idle core. A sleep of up to two seconds
+/// cascades at most three times.
 pub(super) const TICK_NS: u64 = 1 << TICK_BITS;
 
 const SLOT_BITS: u32 = 6;
@@ -51,9 +50,8 @@ const SLOTS: usize = 1 << SLOT_BITS;
 /// Enough levels for every deadline. Rounding up can carry into one bit more than the time itself has.
 const LEVELS: usize = (u64::BITS - TICK_BITS + 1).div_ceil(SLOT_BITS) as usize;
 
-/// The ticks for which a worker sleeps on where timers are many: the first timer of such a row is late by 123 us, and the others by
-/// less. Sixteen wake-ups of an idle core become one.
-const SPAN: usize = 16;
+/// The ticks for which a worker sleeps on where timers are many: twenty wake-ups of an idle core become one, late by 172 us at most.
+const SPAN: usize = 22;
 
 /// Whether timers are many: at least four ticks of a span have one. With fewer each tick gets a wake-up of its own.
 fn are_many(ticks: u64) -> bool {
@@ -83,7 +81,6 @@ struct Level {
     slots: [Ring<Node>; SLOTS],
 }
 
-/// The position of a slot.
 #[derive(Clone, Copy)]
 struct Position {
     level: usize,
@@ -141,10 +138,11 @@ impl Wheel {
     #[inline]
     pub(crate) unsafe fn cancel(&self, entry: &Entry) {
         if let Some(node) = NonNull::new(entry.node.get().cast_mut()) {
-            // SAFETY: it is linked, by this function's contract into this wheel.
-            unsafe { self.unlink(node) };
-            // SAFETY: this wheel took the node for this entry.
-            unsafe { self.release(node, entry) };
+            // SAFETY: it is linked, by this function's contract into this wheel, which took the node for this entry.
+            unsafe {
+                self.unlink(node);
+                self.release(node, entry);
+            }
         }
     }
 
@@ -217,15 +215,21 @@ impl Wheel {
     /// Moves the wheel's time to `now_ns` and passes each timer that is due to `fire`, ordered by tick, and within a tick in the
     /// order of the inserts. The timer is in no wheel when `fire` gets it. A time before the wheel's own does nothing.
     ///
-    /// `fire` may cancel, and may insert (a timer that it inserts is never due within this call). It must not call `expire`.
+    /// `fire` may cancel, and may insert (a timer that it inserts is never due within this call). It must not call `expire`. `prepare`
+    /// is called before for some of the timers, and only looks: what `fire` touches can be prefetched.
     #[inline]
-    pub(crate) fn expire(&self, now_ns: u64, mut fire: impl FnMut(NonNull<Entry>)) {
+    pub(crate) fn expire(
+        &self,
+        now_ns: u64,
+        prepare: impl Fn(NonNull<Entry>),
+        mut fire: impl FnMut(NonNull<Entry>),
+    ) {
         let now = now_ns >> TICK_BITS;
         if now <= self.elapsed.get() {
             return;
         }
         self.earliest.set(self.earliest.get().max(now + 1));
-        self.prefetch_due(now);
+        self.prefetch_due(now, &prepare);
         while let Some((position, start)) = self.first_slot().filter(|&(_, start)| start <= now) {
             self.elapsed.set(start);
             if position.level == 0 {
@@ -233,30 +237,40 @@ impl Wheel {
                     fire(entry);
                 }
             } else {
-                self.cascade(position, now);
+                self.cascade(position);
+                self.prefetch_due(now, &prepare);
             }
         }
         self.elapsed.set(now);
     }
 
     /// Prefetches the first timer of each tick of level 0 that is due, if there are several: they are far apart, and each would be
-    /// waited for.
+    /// waited for. Then it calls `prepare` for each.
     #[inline]
-    fn prefetch_due(&self, now: u64) {
+    fn prefetch_due(&self, now: u64, prepare: impl Fn(NonNull<Entry>)) {
         let in_use = self.levels[0].slots_in_use.get();
         if in_use & in_use.wrapping_sub(1) == 0 {
             return;
         }
         let is_within_round = now >> SLOT_BITS == self.elapsed.get() >> SLOT_BITS;
         let last = if is_within_round { now as usize % SLOTS } else { SLOTS - 1 };
-        let mut due = in_use & u64::MAX >> (SLOTS - 1 - last);
-        while due != 0 {
-            let slot = due.trailing_zeros() as usize;
-            due &= due - 1;
-            if let Some(first) = self.levels[0].slots[slot].first() {
-                // SAFETY: a node in a slot is valid.
-                unsafe { first.as_ref() }.prefetch_timer();
-            }
+        let due = in_use & u64::MAX >> (SLOTS - 1 - last);
+        // What the timer belongs to is in a frame above.
+        let prefetch =
+            |entry: NonNull<Entry>, line| abaca_asm::prefetch(entry.as_ptr().wrapping_byte_add(line));
+        self.each_first(due, |entry| [0, 64, 128].into_iter().for_each(|line| prefetch(entry, line)));
+        self.each_first(due, prepare);
+    }
+
+    /// Calls `f` for the first timer of each of these `slots` of level 0, if it has one.
+    #[inline]
+    fn each_first(&self, mut slots: u64, f: impl Fn(NonNull<Entry>)) {
+        while slots != 0 {
+            let first = self.levels[0].slots[slots.trailing_zeros() as usize].first();
+            // SAFETY: a node in a slot is valid.
+            let entry = first.and_then(|node| NonNull::new(unsafe { node.as_ref() }.entry.get().cast_mut()));
+            entry.into_iter().for_each(&f);
+            slots &= slots - 1;
         }
     }
 
@@ -340,11 +354,12 @@ impl Wheel {
         if slot.is_empty() {
             self.mark_empty(position);
         }
-        // SAFETY: the node was in a slot, so it is valid, and so is its timer by the contract of `insert`.
-        let entry = unsafe { &*node.as_ref().entry.get() };
-        // SAFETY: `insert` took the node for this entry.
-        unsafe { self.release(node, entry) };
-        Some(NonNull::from(entry))
+        // SAFETY: the node was in a slot, so it is valid, and so is its timer by the contract of `insert`, which took the node for it.
+        unsafe {
+            let entry = &*node.as_ref().entry.get();
+            self.release(node, entry);
+            Some(NonNull::from(entry))
+        }
     }
 
     #[inline]
@@ -356,20 +371,13 @@ impl Wheel {
         }
     }
 
-    /// Moves the timers of a slot, whose start `elapsed` has reached, to the levels below, and prefetches those that are due by
-    /// `now`.
-    fn cascade(&self, position: Position, now: u64) {
+    /// Moves the timers of a slot, whose start `elapsed` has reached, to the levels below.
+    fn cascade(&self, position: Position) {
         let rest = self.slot(position).take();
         self.mark_empty(position);
         while let Some(node) = rest.pop_front() {
-            // SAFETY: the node was in a slot, so it is valid.
-            let tick = unsafe { node.as_ref() }.tick.get();
-            if tick <= now {
-                // SAFETY: as above.
-                unsafe { node.as_ref() }.prefetch_timer();
-            }
-            // SAFETY: it is in no slot now, and stays valid until it has been given back.
-            unsafe { self.link(node, tick) };
+            // SAFETY: the node was in a slot, so it is valid until it is given back; and it is in no slot now.
+            unsafe { self.link(node, node.as_ref().tick.get()) };
         }
     }
 
@@ -379,12 +387,6 @@ impl Wheel {
             // SAFETY: without timers all nodes have been given back.
             unsafe { self.nodes.free_all() };
         }
-    }
-}
-
-impl Drop for Wheel {
-    fn drop(&mut self) {
-        self.give_memory_back();
     }
 }
 
