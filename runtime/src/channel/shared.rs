@@ -292,12 +292,11 @@ impl<T> Channel<T> {
     #[inline]
     pub(super) fn wake(&self, wakeup: Option<Wakeup>) {
         let Some(wakeup) = wakeup else { return };
-        let is_remote = park::is_elsewhere(&wakeup);
+        let is_remote = park::wake_and_tell(wakeup);
         // A store of the same value would still take the cache line away from the other core, so compare first.
         if self.peer_is_remote.load(Ordering::Relaxed) != is_remote {
             self.peer_is_remote.store(is_remote, Ordering::Relaxed);
         }
-        park::wake(wakeup);
     }
 
     /// Whether to spin before parking (`spin.rs` says for how long). Two plain threads that meet without a buffer do not spin:

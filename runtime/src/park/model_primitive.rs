@@ -90,7 +90,8 @@ pub(crate) fn on_fiber() -> bool {
 }
 
 /// Models do not spin.
-pub(crate) fn is_elsewhere(_wakeup: &Wakeup) -> bool {
+pub(crate) fn wake_and_tell(wakeup: Wakeup) -> bool {
+    wake(wakeup);
     false
 }
 

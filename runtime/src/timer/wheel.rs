@@ -53,11 +53,8 @@ const LEVELS: usize = (u64::BITS - TICK_BITS + 1).div_ceil(SLOT_BITS) as usize;
 /// The ticks for which a worker sleeps on where timers are many: twenty wake-ups of an idle core become one, late by 172 us at most.
 const SPAN: usize = 22;
 
-/// Whether timers are many: at least four ticks of a span have one. With fewer each tick gets a wake-up of its own.
-fn are_many(ticks: u64) -> bool {
-    let without_first = |ticks: u64| ticks & ticks.wrapping_sub(1);
-    without_first(without_first(without_first(ticks))) != 0
-}
+/// Timers are many if so many ticks of a span have one. With fewer each tick gets a wake-up of its own.
+const MANY: u32 = 6;
 
 /// See the module's documentation. One thread owns it.
 pub(crate) struct Wheel {
@@ -170,7 +167,7 @@ impl Wheel {
         let (Position { level, slot }, start) = self.first_slot()?;
         let last = if level == 0 && slot + SPAN <= SLOTS {
             let ticks = self.levels[0].slots_in_use.get() >> slot & ((1 << SPAN) - 1);
-            let is_many = are_many(ticks);
+            let is_many = ticks.count_ones() >= MANY;
             self.many_until.set(if is_many { start + SLOTS as u64 } else { 0 });
             is_many.then(|| start + u64::from(ticks.ilog2()))
         } else {
