@@ -47,8 +47,9 @@ use crate::queue::AdaptiveSpin;
 
 const LOCKED: u32 = 1;
 const WAITERS: u32 = 1 << 1;
-const WAKING: u32 = 1 << 2;
-const HANDOFF: u32 = 1 << 3;
+const HANDOFF: u32 = 1 << 2;
+/// The sign, so that an unlock tells by one comparison whether it must look at the queue.
+const WAKING: u32 = 1 << 31;
 
 /// How long a waiter loses to barging lockers before the lock is handed to it.
 const STARVATION_THRESHOLD: Duration = if cfg!(loom) { Duration::ZERO } else { Duration::from_millis(1) };
@@ -131,8 +132,8 @@ impl RawMutex {
         // Release: pairs with the Acquire in `take` and in `join`.
         let old = self.word.fetch_sub(LOCKED, Ordering::Release);
         debug_assert!(old & LOCKED != 0, "only the holder unlocks");
-        // `HANDOFF` comes with `WAITERS`, and without `WAKING`.
-        if old & (WAITERS | WAKING) == WAITERS {
+        // That is `WAITERS` without `WAKING`: `HANDOFF` comes with the one, and without the other.
+        if old.cast_signed() > LOCKED.cast_signed() {
             self.wake_next();
         }
     }
