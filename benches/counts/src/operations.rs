@@ -27,6 +27,7 @@ pub(crate) const ALL: &[Operation] = &[
     operation("yield_many", 20_000, |times| on_worker(move || yields(times))),
     operation("spawn_join", 5_000, |times| on_worker(move || spawns_and_joins(times))),
     operation("chan_1x1", 20_000, |times| on_worker(move || messages(times))),
+    operation("chan_pingpong", 10_000, |times| on_worker(move || messages_there_and_back(times))),
     operation("mutex uncontended", 20_000, |times| on_worker(move || locks(times))),
     operation("park and wake", 10_000, |times| on_worker(move || parks_and_wakes(times))),
     operation("timeout", 5_000, |times| on_worker(move || timeouts(times))),
@@ -83,6 +84,20 @@ fn messages(times: u64) {
         abaca::spawn(move || (0..times).for_each(|number| sender.send(number).expect("a receiver")));
     assert_eq!(receiver.iter().count() as u64, times);
     producer.join().expect("no panic");
+}
+
+/// A message to another fiber, and back, through channels of one.
+fn messages_there_and_back(times: u64) {
+    let (there, arrives) = abaca::channel::bounded(1);
+    let (back, returns) = abaca::channel::bounded(1);
+    let other =
+        abaca::spawn(move || arrives.iter().for_each(|number: u64| back.send(number).expect("a receiver")));
+    for number in 0..times {
+        there.send(number).expect("a receiver");
+        assert_eq!(returns.recv(), Ok(number));
+    }
+    drop(there);
+    other.join().expect("no panic");
 }
 
 /// A mutex that nobody else wants.

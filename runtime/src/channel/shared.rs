@@ -12,14 +12,14 @@ use super::spin::{SPINS, spin_rounds};
 use super::state::{Packet, State};
 use crate::atomic::{AtomicBool, Backoff, Ordering};
 use crate::cell::{Outcome, Reason};
-use crate::park::primitive::{self as park, Cost, SpinGuard, SpinLock, Wakeup};
+use crate::park::primitive::{self as park, Bias, Cost, SpinGuard, SpinLock, Wakeup};
 use crate::park::wait_list::{self, End};
 use crate::queue::AdaptiveSpin;
 
 /// See the module's documentation.
 pub(super) struct Channel<T> {
     capacity: Option<usize>,
-    pub(super) state: SpinLock<State<T>>,
+    pub(super) state: SpinLock<State<T>, Bias>,
     pub(super) ends: Ends,
     /// Whether the fiber or thread that was woken last runs on another thread than its waker.
     peer_is_remote: AtomicBool,
@@ -29,7 +29,7 @@ pub(super) struct Channel<T> {
     seed: SelectSeed,
 }
 
-pub(super) type Locked<'a, T> = SpinGuard<'a, State<T>>;
+pub(super) type Locked<'a, T> = SpinGuard<'a, State<T>, Bias>;
 
 /// How long an operation may wait.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ impl<T> Channel<T> {
     pub(super) fn new(capacity: Option<usize>) -> Self {
         Self {
             capacity,
-            state: SpinLock::new(State::new(capacity)),
+            state: SpinLock::with_bias(State::new(capacity)),
             ends: Ends::new(Self::ENDS),
             peer_is_remote: AtomicBool::new(false),
             spin: AdaptiveSpin::new(),
@@ -292,12 +292,11 @@ impl<T> Channel<T> {
     #[inline]
     pub(super) fn wake(&self, wakeup: Option<Wakeup>) {
         let Some(wakeup) = wakeup else { return };
-        let is_remote = park::is_elsewhere(&wakeup);
+        let is_remote = park::wake_and_tell(wakeup);
         // A store of the same value would still take the cache line away from the other core, so compare first.
         if self.peer_is_remote.load(Ordering::Relaxed) != is_remote {
             self.peer_is_remote.store(is_remote, Ordering::Relaxed);
         }
-        park::wake(wakeup);
     }
 
     /// Whether to spin before parking (`spin.rs` says for how long). Two plain threads that meet without a buffer do not spin:
@@ -312,7 +311,7 @@ impl<T> Channel<T> {
     /// Takes the lock.
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_, T> {
-        match self.state.try_lock() {
+        match self.state.try_lock_by_bias() {
             Some(state) => state,
             None => self.lock_contended(),
         }

@@ -6,7 +6,6 @@ mod about;
 #[cfg_attr(loom, path = "model_alarm.rs")]
 pub(crate) mod alarm;
 pub(crate) mod arrivals;
-#[cfg(any(feature = "own-tls", loom))]
 #[cfg_attr(loom, path = "model_barrier.rs")]
 pub(crate) mod barrier;
 pub(crate) mod clock;
@@ -39,6 +38,8 @@ pub(crate) mod stderr;
 #[cfg(feature = "own-tls")]
 pub(crate) mod storage;
 pub(crate) mod thread;
+#[cfg_attr(loom, path = "model_thread_key.rs")]
+pub(crate) mod thread_key;
 pub(crate) mod thread_state;
 pub(crate) mod ticks;
 #[cfg(feature = "backtrace")]

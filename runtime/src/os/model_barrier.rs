@@ -9,3 +9,7 @@ pub(crate) fn light() {
 pub(crate) fn heavy() {
     fence(Ordering::SeqCst);
 }
+
+pub(crate) fn is_possible() -> Option<bool> {
+    Some(true)
+}

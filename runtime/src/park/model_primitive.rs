@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "a kept guard outlives its lifetime")]
 
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Instant;
 
@@ -89,7 +90,8 @@ pub(crate) fn on_fiber() -> bool {
 }
 
 /// Models do not spin.
-pub(crate) fn is_elsewhere(_wakeup: &Wakeup) -> bool {
+pub(crate) fn wake_and_tell(wakeup: Wakeup) -> bool {
+    wake(wakeup);
     false
 }
 
@@ -102,10 +104,19 @@ pub(crate) fn unwind() -> ! {
     unreachable!("models do not cancel")
 }
 
+/// A bias has a model of its own, as the lock has.
+#[derive(Debug)]
+pub(crate) struct Bias;
+
+pub(crate) trait Biasing {}
+
+impl<T> Biasing for T {}
+
 /// `SpinLock` over loom's mutex: the spin lock has its own model, and here its spinning would multiply the
 /// interleavings without adding any.
 #[derive(Debug)]
-pub(crate) struct SpinLock<T> {
+pub(crate) struct SpinLock<T, B = ()> {
+    bias: PhantomData<fn() -> B>,
     mutex: loom::sync::Mutex<()>,
     /// Never contended: the mutex is taken first.
     value: std::sync::Mutex<T>,
@@ -114,13 +125,13 @@ pub(crate) struct SpinLock<T> {
 }
 
 // SAFETY: the guard of loom's mutex goes back to the thread that kept it.
-unsafe impl<T: Send> Send for SpinLock<T> {}
+unsafe impl<T: Send, B> Send for SpinLock<T, B> {}
 // SAFETY: as above; the value is behind std's mutex.
-unsafe impl<T: Send> Sync for SpinLock<T> {}
+unsafe impl<T: Send, B> Sync for SpinLock<T, B> {}
 
 #[derive(Debug)]
-pub(crate) struct SpinGuard<'a, T> {
-    lock: &'a SpinLock<T>,
+pub(crate) struct SpinGuard<'a, T, B = ()> {
+    lock: &'a SpinLock<T, B>,
     // The fields are dropped in this order.
     value: std::sync::MutexGuard<'a, T>,
     guard: loom::sync::MutexGuard<'a, ()>,
@@ -128,22 +139,39 @@ pub(crate) struct SpinGuard<'a, T> {
 
 impl<T> SpinLock<T> {
     pub(crate) fn new(value: T) -> Self {
+        Self::any(value)
+    }
+}
+
+impl<T> SpinLock<T, Bias> {
+    pub(crate) fn with_bias(value: T) -> Self {
+        Self::any(value)
+    }
+
+    pub(crate) fn try_lock_by_bias(&self) -> Option<SpinGuard<'_, T, Bias>> {
+        self.try_lock()
+    }
+}
+
+impl<T, B> SpinLock<T, B> {
+    fn any(value: T) -> Self {
         Self {
+            bias: PhantomData,
             mutex: loom::sync::Mutex::new(()),
             value: std::sync::Mutex::new(value),
             kept: std::sync::Mutex::new(None),
         }
     }
 
-    pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T, B>> {
         Some(self.lock())
     }
 
-    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
+    pub(crate) fn lock(&self) -> SpinGuard<'_, T, B> {
         self.guard(self.mutex.lock().unwrap())
     }
 
-    fn guard<'a>(&'a self, guard: loom::sync::MutexGuard<'a, ()>) -> SpinGuard<'a, T> {
+    fn guard<'a>(&'a self, guard: loom::sync::MutexGuard<'a, ()>) -> SpinGuard<'a, T, B> {
         let value = self.value.try_lock().expect("loom's mutex guards it");
         SpinGuard { lock: self, value, guard }
     }
@@ -151,14 +179,14 @@ impl<T> SpinLock<T> {
     /// # Safety
     ///
     /// The caller's thread has kept a guard of this lock, and this is its first use since.
-    pub(crate) unsafe fn resume(&self) -> SpinGuard<'_, T> {
+    pub(crate) unsafe fn resume(&self) -> SpinGuard<'_, T, B> {
         let guard = self.kept.lock().unwrap().take().expect("the guard is kept");
         self.guard(guard)
     }
 }
 
-impl<'a, T> SpinGuard<'a, T> {
-    pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T> {
+impl<'a, T, B> SpinGuard<'a, T, B> {
+    pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T, B> {
         guard.lock
     }
 
@@ -171,7 +199,7 @@ impl<'a, T> SpinGuard<'a, T> {
     }
 }
 
-impl<T> Deref for SpinGuard<'_, T> {
+impl<T, B> Deref for SpinGuard<'_, T, B> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -179,7 +207,7 @@ impl<T> Deref for SpinGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for SpinGuard<'_, T> {
+impl<T, B> DerefMut for SpinGuard<'_, T, B> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.value
     }

@@ -7,12 +7,13 @@
 //! * [`LifoSlot`]: the fiber that a worker spawned last.
 //! * [`steal_half`]: takes from another worker's deque.
 //! * [`Sleepers`]: which worker to wake for work that any worker may take.
-//! * [`SpinLock`]: guards wait lists and channel buffers.
+//! * [`SpinLock`]: guards wait lists and channel buffers. [`Bias`]: makes one cheap for the thread that uses it alone.
 //! * [`AdaptiveSpin`]: whether spinning before parking pays.
 //! * [`EventRing`]: a worker's last events, for others to copy.
 //! * [`Count`]: what a worker did, for others to read.
 
 mod adaptive_spin;
+mod bias;
 mod count;
 mod event_ring;
 mod inbox;
@@ -26,6 +27,7 @@ mod spin_lock;
 mod steal;
 
 pub(crate) use adaptive_spin::AdaptiveSpin;
+pub(crate) use bias::{Bias, Biasing};
 pub(crate) use count::Count;
 pub(crate) use event_ring::EventRing;
 pub(crate) use inbox::{Inbox, Pushed};

@@ -3,7 +3,8 @@
 //! The holder must not park, must not call user code and must not wait for another lock that is held for longer:
 //! a waiter occupies its core. A holder that the kernel preempts is the one slow case, so a waiter spins only for
 //! a while and then offers its core with `sched_yield`. Since no holder parks, a fiber never finds the lock taken
-//! by a fiber of its own worker. The lock itself is one byte, and unlocking is one store.
+//! by a fiber of its own worker. The lock itself is one byte, its *word*, and unlocking is one store. A lock with a
+//! [`Bias`] is taken without a locked instruction while one thread alone uses it.
 
 #![expect(unsafe_code, reason = "the lock hands out references to the value it guards")]
 
@@ -12,11 +13,13 @@ use std::marker::PhantomData;
 use std::mem;
 use std::ops::{Deref, DerefMut};
 
+use super::bias::{Bias, Biasing, ByBias, Unbiased};
 use crate::atomic::{AtomicBool, Backoff, CLOSE_BY, Ordering, UnsafeCell, const_fn};
 
 /// See the module's documentation.
-pub(crate) struct SpinLock<T> {
+pub(crate) struct SpinLock<T, B: Biasing = Unbiased> {
     locked: AtomicBool,
+    bias: B,
     value: UnsafeCell<T>,
 }
 
@@ -26,21 +29,41 @@ impl<T> SpinLock<T> {
 }
 
 // SAFETY: a lock owns its value, so it moves between threads as the value does.
-unsafe impl<T: Send> Send for SpinLock<T> {}
-// SAFETY: a shared lock gives its value to one thread at a time, which is a move between threads.
-unsafe impl<T: Send> Sync for SpinLock<T> {}
+unsafe impl<T: Send, B: Biasing> Send for SpinLock<T, B> {}
+// SAFETY: a shared lock gives its value to one thread at a time, which is a move between threads. A bias is of atomics.
+unsafe impl<T: Send, B: Biasing> Sync for SpinLock<T, B> {}
 
 impl<T> SpinLock<T> {
     const_fn! {
         /// An unlocked lock around `value`.
         pub(crate) const fn new(value: T) -> Self {
-            Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+            Self { locked: AtomicBool::new(false), bias: Unbiased, value: UnsafeCell::new(value) }
+        }
+    }
+}
+
+impl<T> SpinLock<T, Bias> {
+    const_fn! {
+        /// An unlocked lock around `value`, which may get a bias.
+        pub(crate) const fn with_bias(value: T) -> Self {
+            Self { locked: AtomicBool::new(false), bias: Bias::new(), value: UnsafeCell::new(value) }
         }
     }
 
+    /// Takes the lock if that is possible at once. The caller must not [`keep`](SpinGuard::keep) the guard.
+    #[inline(always)]
+    pub(crate) fn try_lock_by_bias(&self) -> Option<SpinGuard<'_, T, Bias>> {
+        if self.bias.enter() {
+            return Some(SpinGuard { lock: self, held: ByBias(true), on_one_thread: PhantomData });
+        }
+        self.try_lock()
+    }
+}
+
+impl<T, B: Biasing> SpinLock<T, B> {
     /// Takes the lock, spinning while another thread holds it.
     #[inline]
-    pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
+    pub(crate) fn lock(&self) -> SpinGuard<'_, T, B> {
         match self.try_lock() {
             Some(guard) => guard,
             None => self.lock_contended(),
@@ -49,12 +72,13 @@ impl<T> SpinLock<T> {
 
     /// Takes the lock if it is free.
     #[inline]
-    pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T, B>> {
         // Acquire: pairs with the Release in the guard's drop, so that the last holder's writes are seen.
-        self.locked
-            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
-            .then(|| SpinGuard { lock: self, on_one_thread: PhantomData })
+        let result = self.locked.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        result.is_ok().then(|| {
+            self.bias.settle();
+            SpinGuard { lock: self, held: B::BY_WORD, on_one_thread: PhantomData }
+        })
     }
 
     /// Restores the guard that [`SpinGuard::keep`] has given up.
@@ -63,12 +87,12 @@ impl<T> SpinLock<T> {
     ///
     /// The caller's thread has kept a guard of this lock, and this is its first use since.
     #[inline]
-    pub(crate) unsafe fn resume(&self) -> SpinGuard<'_, T> {
-        SpinGuard { lock: self, on_one_thread: PhantomData }
+    pub(crate) unsafe fn resume(&self) -> SpinGuard<'_, T, B> {
+        SpinGuard { lock: self, held: B::BY_WORD, on_one_thread: PhantomData }
     }
 
     #[cold]
-    fn lock_contended(&self) -> SpinGuard<'_, T> {
+    fn lock_contended(&self) -> SpinGuard<'_, T, B> {
         let mut backoff = Backoff::new(CLOSE_BY);
         loop {
             // Waiting with loads leaves the cache line shared, so the holder's store is not slowed by the waiters.
@@ -88,7 +112,7 @@ impl<T: Default> Default for SpinLock<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for SpinLock<T> {
+impl<T: fmt::Debug, B: Biasing> fmt::Debug for SpinLock<T, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Printing must not wait: dumps are printed when something hangs.
         match self.try_lock() {
@@ -100,29 +124,30 @@ impl<T: fmt::Debug> fmt::Debug for SpinLock<T> {
 
 /// A guard: the lock is held while it lives.
 #[must_use = "the lock is released when the guard drops"]
-pub(crate) struct SpinGuard<'a, T> {
-    lock: &'a SpinLock<T>,
+pub(crate) struct SpinGuard<'a, T, B: Biasing = Unbiased> {
+    lock: &'a SpinLock<T, B>,
+    held: B::Held,
     /// The guard is neither `Send`, which would invite holding it for long, nor `Sync`, which would share a `T` that
     /// may not be `Sync`.
     on_one_thread: PhantomData<*const ()>,
 }
 
-impl<'a, T> SpinGuard<'a, T> {
+impl<'a, T, B: Biasing> SpinGuard<'a, T, B> {
     /// The lock that is held, for a holder that must take the same one again. Not a method, so that it does not
     /// hide a method of the value.
-    pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T> {
+    pub(crate) fn lock_of(guard: &Self) -> &'a SpinLock<T, B> {
         guard.lock
     }
 
     /// Gives up the guard and keeps the lock held, until [`SpinLock::resume`]. For a holder of several locks of
-    /// different types.
+    /// different types. The guard came from `lock` or `try_lock`.
     #[inline]
     pub(crate) fn keep(guard: Self) {
         mem::forget(guard);
     }
 }
 
-impl<T> Deref for SpinGuard<'_, T> {
+impl<T, B: Biasing> Deref for SpinGuard<'_, T, B> {
     type Target = T;
 
     #[inline]
@@ -132,7 +157,7 @@ impl<T> Deref for SpinGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for SpinGuard<'_, T> {
+impl<T, B: Biasing> DerefMut for SpinGuard<'_, T, B> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the lock is held, so no other thread reaches the value; `&mut self` excludes other borrows.
@@ -140,15 +165,14 @@ impl<T> DerefMut for SpinGuard<'_, T> {
     }
 }
 
-impl<T> Drop for SpinGuard<'_, T> {
+impl<T, B: Biasing> Drop for SpinGuard<'_, T, B> {
     #[inline]
     fn drop(&mut self) {
-        // Release: pairs with the Acquire in `try_lock`.
-        self.lock.locked.store(false, Ordering::Release);
+        self.lock.bias.release(&self.lock.locked, self.held);
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for SpinGuard<'_, T> {
+impl<T: fmt::Debug, B: Biasing> fmt::Debug for SpinGuard<'_, T, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -170,6 +194,32 @@ mod tests {
         drop(guard);
         assert_eq!(lock.try_lock().map(|guard| *guard), Some(2));
         assert_eq!(format!("{lock:?}"), "SpinLock(2)");
+    }
+
+    #[test]
+    fn an_owner_and_others_never_overlap_in_the_lock() {
+        const THREADS: u32 = 3;
+        let _ = crate::os::barrier::register();
+        for rounds in [1, 1_000, 3_000, 20_000] {
+            let lock = SpinLock::with_bias((0, 0));
+            let count = |times: u32| {
+                for _ in 0..times {
+                    let mut counters = lock.try_lock_by_bias().unwrap_or_else(|| lock.lock());
+                    counters.0 += 1;
+                    assert_eq!(counters.0, counters.1 + 1);
+                    counters.1 += 1;
+                }
+            };
+            count(2_000);
+            std::thread::scope(|scope| {
+                for _ in 1..THREADS {
+                    scope.spawn(|| count(rounds));
+                }
+                count(rounds);
+            });
+            let all = 2_000 + THREADS * rounds;
+            assert_eq!(*lock.lock(), (all, all));
+        }
     }
 
     #[test]
@@ -217,6 +267,61 @@ mod model {
             *lock.lock() += 1;
             let tried = other.join().unwrap();
             assert_eq!(*lock.lock(), 2 + u32::from(tried));
+        });
+    }
+
+    fn lock_by_bias(lock: &SpinLock<u32, Bias>) -> SpinGuard<'_, u32, Bias> {
+        lock.try_lock_by_bias().unwrap_or_else(|| lock.lock())
+    }
+
+    #[test]
+    fn model_an_owner_and_another_thread_exclude_each_other() {
+        loom::model(|| {
+            let lock = Arc::new(SpinLock::with_bias(0));
+            // The second time makes the lock this thread's.
+            (0..2).for_each(|_| *lock_by_bias(&lock) += 1);
+            let other = {
+                let lock = Arc::clone(&lock);
+                thread::spawn(move || (0..2).for_each(|_| *lock_by_bias(&lock) += 1))
+            };
+            *lock_by_bias(&lock) += 1;
+            // The owner may take it by its word as well.
+            *lock.lock() += 1;
+            other.join().unwrap();
+            assert_eq!(*lock.lock(), 6);
+        });
+    }
+
+    #[test]
+    fn model_two_threads_revoke_a_bias_at_once() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(|| {
+            let lock = Arc::new(SpinLock::with_bias(0));
+            (0..2).for_each(|_| *lock_by_bias(&lock) += 1);
+            let others = [(); 2].map(|()| {
+                let lock = Arc::clone(&lock);
+                thread::spawn(move || *lock_by_bias(&lock) += 1)
+            });
+            *lock_by_bias(&lock) += 1;
+            others.into_iter().for_each(|other| other.join().unwrap());
+            assert_eq!(*lock.lock(), 5);
+        });
+    }
+
+    #[test]
+    fn model_threads_that_take_turns_make_the_lock_theirs() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let lock = Arc::new(SpinLock::with_bias(0));
+            let other = {
+                let lock = Arc::clone(&lock);
+                thread::spawn(move || (0..3).for_each(|_| *lock_by_bias(&lock) += 1))
+            };
+            (0..3).for_each(|_| *lock_by_bias(&lock) += 1);
+            other.join().unwrap();
+            assert_eq!(*lock.lock(), 6);
         });
     }
 }

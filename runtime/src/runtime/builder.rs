@@ -271,6 +271,9 @@ impl Builder {
             return Err(invalid("a thread's name may not contain interior null bytes"));
         }
         super::panic_report::name_fibers();
+        // Before there are other threads, which make it slow.
+        #[cfg(not(loom))]
+        crate::os::barrier::register_if_alone();
         let pollers = match poller {
             Poller::Workers => {
                 Pollers::Workers((0..workers).map(|_| poller::Poller::new()).collect::<io::Result<_>>()?)

@@ -11,14 +11,13 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::bound::Bound;
 use super::event::Cause;
 use super::giving_way::GivingWay;
 use super::here;
 use super::shared::Phase;
 use super::worker::{Request, Stealable, Worker};
 use crate::atomic::spin;
-use crate::cell::{Header, Outcome, Waiter, Wakeup};
+use crate::cell::Header;
 use crate::poller::Poller;
 use crate::queue::{AdaptiveSpin, Search, steal_half};
 
@@ -242,25 +241,6 @@ impl Worker {
         self.pause_for_sibling(now_ns);
         self.poll_now();
         Some(now_ns)
-    }
-
-    /// Makes every fiber ready whose deadline has passed.
-    pub(super) fn expire_timers(&self, now_ns: u64) {
-        let mut expired = 0;
-        let mut expire = |entry: NonNull<crate::timer::Entry>| {
-            expired += 1;
-            if let Some(bound) = Bound::of(entry) {
-                return self.expire_bound(entry, bound);
-            }
-            // SAFETY: an entry in the wheel is on the stack of the fiber that waits with it, and so is the waiter that it
-            // names. The fiber takes the entry out before it goes on, on this thread.
-            let waiter = unsafe { &*entry.as_ref().owner().cast::<Waiter>() };
-            if let Some(Wakeup::Fiber(fiber)) = waiter.claim(Outcome::TimedOut) {
-                self.make_ready(fiber);
-            }
-        };
-        self.wake_for(Cause::Timer, || self.wheel.expire(now_ns, &mut expire));
-        self.remote.counters.timers.add(expired);
     }
 
     /// Whether this worker has to poll.

@@ -14,6 +14,7 @@ mod cost;
 mod counters;
 mod delivery;
 mod event;
+mod expiry;
 mod giving_way;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 mod handoff;
@@ -77,7 +78,7 @@ pub(crate) use reporting::Reporting;
 pub(crate) use shared::{Phase, Pollers, Shared};
 pub(crate) use stacks::StackSupply;
 pub use stall::{Activity, Stall};
-pub(crate) use wake::{is_alone, is_elsewhere, wake};
+pub(crate) use wake::{is_alone, wake, wake_and_tell};
 use worker::CROWDED;
 #[cfg(all(test, loom))]
 pub(crate) use worker::Stealable;

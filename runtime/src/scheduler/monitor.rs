@@ -88,6 +88,9 @@ pub(crate) fn run_monitor(shared: &Shared) {
     while goes_on() {
         #[cfg(feature = "backtrace")]
         super::overflow_names::answer();
+        // It takes a while, and here nobody waits for it.
+        #[cfg(not(loom))]
+        crate::os::barrier::register_if_wanted();
         let all_asleep = shared.all_asleep();
         if all_asleep || !keeps_vigil(shared, &progress, goes_on) {
             let until = if all_asleep { quiet.look(shared) } else { next_look(shared, &progress) };

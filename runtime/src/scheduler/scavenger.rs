@@ -141,6 +141,9 @@ impl Worker {
         let gave = self.give_stacks(is_idle);
         let gave_cells = is_idle && self.cells().give_all();
         if is_idle {
+            self.wheel.give_memory_back();
+        }
+        if is_idle {
             // Gives the pool the stack that this thread keeps for its next coroutine, beside which a slab would stay.
             let _pool = coroutine::default_pool();
         }

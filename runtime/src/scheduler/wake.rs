@@ -6,7 +6,7 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
 use super::here::present;
-use super::{Shared, Worker, current_worker, waker_fiber};
+use super::{Shared, Worker, waker_fiber};
 use crate::cell::{Header, Wakeup};
 use crate::os::futex;
 
@@ -14,31 +14,39 @@ use crate::os::futex;
 #[inline]
 pub(crate) fn wake(wakeup: Wakeup) {
     match wakeup {
-        Wakeup::Fiber(fiber) => wake_fiber(fiber),
+        Wakeup::Fiber(fiber) => _ = wake_fiber(fiber),
         Wakeup::Thread(word) => futex::wake_one(word),
         Wakeup::Awake => {}
         Wakeup::Future(task) => waker_fiber::wake(task),
     }
 }
 
+/// [`wake`]s, and returns whether the wake-up has gone to another thread than the caller's.
 #[inline]
-fn wake_fiber(fiber: NonNull<Header>) {
+pub(crate) fn wake_and_tell(wakeup: Wakeup) -> bool {
+    if let Wakeup::Fiber(fiber) = wakeup {
+        return wake_fiber(fiber);
+    }
+    wake(wakeup);
+    true
+}
+
+/// Returns whether the fiber is another thread's.
+#[inline]
+fn wake_fiber(fiber: NonNull<Header>) -> bool {
     // SAFETY: the claim gave us this one wake-up, without which the fiber cannot end. Relaxed: the fiber
     // registered the waiter that led here after its home was written.
     let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast::<Worker>();
     match present() {
-        Some(worker) if ptr::eq(&raw const *worker, home) => worker.make_ready(fiber),
-        other => wake_elsewhere(other.as_deref(), home, fiber),
+        Some(worker) if ptr::eq(&raw const *worker, home) => {
+            worker.make_ready(fiber);
+            false
+        }
+        other => {
+            wake_elsewhere(other.as_deref(), home, fiber);
+            true
+        }
     }
-}
-
-/// Whether this wake-up goes to another thread than the caller's.
-#[inline]
-pub(crate) fn is_elsewhere(wakeup: &Wakeup) -> bool {
-    let Wakeup::Fiber(fiber) = wakeup else { return true };
-    // SAFETY: as in `wake_fiber`: the caller has the wake-up and has not delivered it yet.
-    let home = unsafe { fiber.as_ref() }.home.load(Ordering::Relaxed).cast_const().cast();
-    home != current_worker().map_or(ptr::null(), ptr::from_ref)
 }
 
 /// Whether no other fiber could run in the caller's place: the caller is a plain thread, or the only ready fiber of its

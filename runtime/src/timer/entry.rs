@@ -1,43 +1,31 @@
 //! A timer: the entry that a wait with a deadline puts into a [`Wheel`](super::Wheel).
 
-#![expect(unsafe_code, reason = "it is an item of intrusive lists")]
-
 use std::cell::Cell;
 use std::fmt;
+use std::ptr;
 
-use crate::queue::{Linked, Links};
+use super::nodes::Node;
 
-/// One deadline. It is intrusive: it lives on the stack of the waiting fiber, and is linked into a slot of a wheel between
-/// `insert` and either `cancel` or the callback of `expire`.
+/// One deadline. It lives on the stack of the waiting fiber, and is in a wheel between `insert` and either `cancel` or the
+/// callback of `expire`.
 ///
 /// All fields are cells, so the wheel works on it through shared references. Only the wheel's thread uses it.
 pub(crate) struct Entry {
-    /// The tick at which it is due; [`UNLINKED`](Self::UNLINKED) if it is in no wheel. Its level and slot follow
-    /// from this and the wheel's time, so they are not stored.
-    pub(super) tick: Cell<u64>,
-    pub(super) links: Links<Entry>,
+    /// The node that stands for it in a wheel; null if it is in none.
+    pub(super) node: Cell<*const Node>,
     owner: Cell<*const ()>,
+    /// A node for a wheel that has few timers, or gets no memory.
+    pub(super) own: Node,
 }
 
 // It shares one page of the stack with everything else that a parked fiber keeps.
 const _: () = assert!(size_of::<Entry>() <= 48);
 
-// SAFETY: `links` always returns the same field, which only the slots of wheels write.
-unsafe impl Linked for Entry {
-    #[inline(always)]
-    fn links(&self) -> &Links<Self> {
-        &self.links
-    }
-}
-
 impl Entry {
-    /// Not a real tick: the greatest one is 2^51.
-    pub(super) const UNLINKED: u64 = u64::MAX;
-
     /// A timer in no wheel. `owner` is a pointer that only its user interprets.
     #[inline]
     pub(crate) const fn new(owner: *const ()) -> Self {
-        Self { tick: Cell::new(Self::UNLINKED), links: Links::new(), owner: Cell::new(owner) }
+        Self { node: Cell::new(ptr::null()), owner: Cell::new(owner), own: Node::new() }
     }
 
     /// The pointer that [`new`](Self::new) was given.
@@ -49,7 +37,7 @@ impl Entry {
     /// Whether it is in a wheel.
     #[inline]
     pub(crate) fn is_linked(&self) -> bool {
-        self.tick.get() != Self::UNLINKED
+        !self.node.get().is_null()
     }
 }
 

@@ -4,6 +4,7 @@
 //! comes back through a callback.
 
 mod entry;
+mod nodes;
 mod wheel;
 
 #[cfg(all(test, not(loom)))]

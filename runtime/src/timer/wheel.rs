@@ -25,23 +25,24 @@
 //!   (at most once for each level, and nearly all timeouts are cancelled before). Timers of the same tick stay in the
 //!   order in which they were inserted.
 //!
-//! Rejected: a heap (a timeout that is cancelled, which is the common case, costs two rounds of `log n` cache
-//! misses); a wheel that fires distant deadlines with the coarseness of their level (a sleep of a second would be late by
-//! 16 ms); timers in allocated nodes (blocking allocates nothing).
+//! Rejected: a heap (a timeout that is cancelled, the common case, costs two rounds of `log n` cache misses); a wheel that fires
+//! distant deadlines with the coarseness of their level (a sleep of a second would be late by 16 ms); links in the timers
+//! themselves, on the stacks of fibers (a storm of sleeps spent a fifth of its time waiting for them: see `nodes.rs`).
 
-#![expect(unsafe_code, reason = "an intrusive wheel follows pointers to timers that it does not own")]
+#![expect(unsafe_code, reason = "a wheel follows pointers to timers that it does not own")]
 
 use std::cell::Cell;
 use std::fmt;
 use std::ptr::{self, NonNull};
 
 use super::Entry;
+use super::nodes::{Node, Nodes};
 use crate::os::peek;
 use crate::queue::Ring;
 
 const TICK_BITS: u32 = 13;
-/// The length of a tick in nanoseconds: 8.2 us. That is a fifth of the time it takes to wake an idle core, and long enough
-/// that a sleep of up to two seconds cascades at most three times.
+/// The length of a tick in nanoseconds: 8.2 us, a fifth of the time that it takes to wake an idle core. A sleep of up to two seconds
+/// cascades at most three times.
 pub(super) const TICK_NS: u64 = 1 << TICK_BITS;
 
 const SLOT_BITS: u32 = 6;
@@ -49,15 +50,11 @@ const SLOTS: usize = 1 << SLOT_BITS;
 /// Enough levels for every deadline. Rounding up can carry into one bit more than the time itself has.
 const LEVELS: usize = (u64::BITS - TICK_BITS + 1).div_ceil(SLOT_BITS) as usize;
 
-/// The ticks for which a worker sleeps on where timers are many: the first timer of such a row is late by 123 us, and the others by
-/// less. Sixteen wake-ups of an idle core become one.
-const SPAN: usize = 16;
+/// The ticks for which a worker sleeps on where timers are many: twenty wake-ups of an idle core become one, late by 172 us at most.
+const SPAN: usize = 22;
 
-/// Whether timers are many: at least four ticks of a span have one. With fewer each tick gets a wake-up of its own.
-fn are_many(ticks: u64) -> bool {
-    let without_first = |ticks: u64| ticks & ticks.wrapping_sub(1);
-    without_first(without_first(without_first(ticks))) != 0
-}
+/// Timers are many if so many ticks of a span have one. With fewer each tick gets a wake-up of its own.
+const MANY: u32 = 6;
 
 /// See the module's documentation. One thread owns it.
 pub(crate) struct Wheel {
@@ -70,6 +67,7 @@ pub(crate) struct Wheel {
     many_until: Cell<u64>,
     /// Bit `n` is set while level `n` holds a timer.
     levels_in_use: Cell<u16>,
+    nodes: Nodes,
     levels: [Level; LEVELS],
 }
 
@@ -77,10 +75,9 @@ struct Level {
     /// Bit `n` is set while slot `n` holds a timer.
     slots_in_use: Cell<u64>,
     /// The timers of each slot, oldest first.
-    slots: [Ring<Entry>; SLOTS],
+    slots: [Ring<Node>; SLOTS],
 }
 
-/// The position of a slot.
 #[derive(Clone, Copy)]
 struct Position {
     level: usize,
@@ -96,6 +93,7 @@ impl Wheel {
             earliest: Cell::new(elapsed + 1),
             many_until: Cell::new(0),
             levels_in_use: Cell::new(0),
+            nodes: Nodes::new(),
             levels: std::array::from_fn(|_| Level {
                 slots_in_use: Cell::new(0),
                 slots: [const { Ring::new() }; SLOTS],
@@ -120,9 +118,14 @@ impl Wheel {
         debug_assert!(!entry.is_linked(), "a timer is inserted twice");
         let tick = deadline_ns.div_ceil(TICK_NS);
         let tick = tick.max(self.earliest.get());
-        entry.tick.set(tick);
-        // SAFETY: the caller's promise.
-        unsafe { self.link(NonNull::from(entry), tick) };
+        let node = self.nodes.take(entry);
+        entry.node.set(node.as_ptr());
+        // SAFETY: the nodes' promise, and the caller's if the node is the entry's.
+        unsafe {
+            node.as_ref().tick.set(tick);
+            node.as_ref().entry.set(entry);
+            self.link(node, tick);
+        }
     }
 
     /// Removes `entry`. Does nothing if it is in no wheel.
@@ -131,9 +134,12 @@ impl Wheel {
     /// If `entry` is in a wheel, then it is in this one.
     #[inline]
     pub(crate) unsafe fn cancel(&self, entry: &Entry) {
-        if entry.is_linked() {
-            // SAFETY: it is linked, by this function's contract into this wheel.
-            unsafe { self.unlink(entry) };
+        if let Some(node) = NonNull::new(entry.node.get().cast_mut()) {
+            // SAFETY: it is linked, by this function's contract into this wheel, which took the node for this entry.
+            unsafe {
+                self.unlink(node);
+                self.release(node, entry);
+            }
         }
     }
 
@@ -147,7 +153,7 @@ impl Wheel {
         // A single sleeper on an idle worker is the common case; it should be woken once.
         // SAFETY: `first` is in the slot.
         let is_alone = unsafe { slot.after(first) }.is_none();
-        // SAFETY: a timer in a slot is valid by the contract of `insert`.
+        // SAFETY: a node in a slot is valid.
         let tick = if is_alone { unsafe { first.as_ref() }.tick.get() } else { start };
         Some(tick.saturating_mul(TICK_NS))
     }
@@ -161,7 +167,7 @@ impl Wheel {
         let (Position { level, slot }, start) = self.first_slot()?;
         let last = if level == 0 && slot + SPAN <= SLOTS {
             let ticks = self.levels[0].slots_in_use.get() >> slot & ((1 << SPAN) - 1);
-            let is_many = are_many(ticks);
+            let is_many = ticks.count_ones() >= MANY;
             self.many_until.set(if is_many { start + SLOTS as u64 } else { 0 });
             is_many.then(|| start + u64::from(ticks.ilog2()))
         } else {
@@ -181,8 +187,10 @@ impl Wheel {
     /// The first deadline of a wheel of another thread. If that thread uses it meanwhile, the result may be any time. `None` also
     /// if the kernel does not let the process read its own memory this way.
     pub(crate) fn peek_first(this: *const Self) -> Option<u64> {
-        // SAFETY: the copy is numbers, and addresses that are not followed.
-        let wheel = unsafe { peek::value(this)?.assume_init() };
+        // The copy is numbers, and addresses that are not followed. Such a copy is not dropped.
+        let wheel = peek::value(this)?;
+        // SAFETY: as above.
+        let wheel = unsafe { wheel.assume_init_ref() };
         let level = wheel.levels.get(wheel.levels_in_use.get().trailing_zeros() as usize)?;
         let slot = level.slots.get(level.slots_in_use.get().trailing_zeros() as usize)?;
         let start = slot.first()?.as_ptr().cast_const();
@@ -190,7 +198,7 @@ impl Wheel {
         let mut first = None;
         for _ in 0..SLOTS {
             let copy = peek::value(next)?;
-            // SAFETY: as above. The copy is not dropped.
+            // SAFETY: as above.
             let copy = unsafe { copy.assume_init_ref() };
             first = Some(first.map_or(copy.tick.get(), |tick: u64| tick.min(copy.tick.get())));
             next = copy.links.next();
@@ -204,15 +212,21 @@ impl Wheel {
     /// Moves the wheel's time to `now_ns` and passes each timer that is due to `fire`, ordered by tick, and within a tick in the
     /// order of the inserts. The timer is in no wheel when `fire` gets it. A time before the wheel's own does nothing.
     ///
-    /// `fire` may cancel, and may insert (a timer that it inserts is never due within this call). It must not call `expire`.
+    /// `fire` may cancel, and may insert (a timer that it inserts is never due within this call). It must not call `expire`. `prepare`
+    /// is called before for some of the timers, and only looks: what `fire` touches can be prefetched.
     #[inline]
-    pub(crate) fn expire(&self, now_ns: u64, mut fire: impl FnMut(NonNull<Entry>)) {
+    pub(crate) fn expire(
+        &self,
+        now_ns: u64,
+        prepare: impl Fn(NonNull<Entry>),
+        mut fire: impl FnMut(NonNull<Entry>),
+    ) {
         let now = now_ns >> TICK_BITS;
         if now <= self.elapsed.get() {
             return;
         }
         self.earliest.set(self.earliest.get().max(now + 1));
-        self.prefetch_due(now);
+        self.prefetch_due(now, &prepare);
         while let Some((position, start)) = self.first_slot().filter(|&(_, start)| start <= now) {
             self.elapsed.set(start);
             if position.level == 0 {
@@ -221,32 +235,39 @@ impl Wheel {
                 }
             } else {
                 self.cascade(position);
+                self.prefetch_due(now, &prepare);
             }
         }
         self.elapsed.set(now);
     }
 
-    /// Prefetches the first timer of each tick of level 0 that is due, with what lies beside it on its fiber's stack, if there are
-    /// several: the timers are far apart, and each would be waited for.
+    /// Prefetches the first timer of each tick of level 0 that is due, if there are several: they are far apart, and each would be
+    /// waited for. Then it calls `prepare` for each.
     #[inline]
-    fn prefetch_due(&self, now: u64) {
+    fn prefetch_due(&self, now: u64, prepare: impl Fn(NonNull<Entry>)) {
         let in_use = self.levels[0].slots_in_use.get();
         if in_use & in_use.wrapping_sub(1) == 0 {
             return;
         }
         let is_within_round = now >> SLOT_BITS == self.elapsed.get() >> SLOT_BITS;
         let last = if is_within_round { now as usize % SLOTS } else { SLOTS - 1 };
-        let mut due = in_use & u64::MAX >> (SLOTS - 1 - last);
-        while due != 0 {
-            let slot = due.trailing_zeros() as usize;
-            due &= due - 1;
-            if let Some(first) = self.levels[0].slots[slot].first() {
-                let first = first.as_ptr().cast_const().cast::<u8>();
-                abaca_asm::prefetch(first);
-                // The waiter, which is claimed, is in a frame above.
-                abaca_asm::prefetch(first.wrapping_add(64));
-                abaca_asm::prefetch(first.wrapping_add(128));
-            }
+        let due = in_use & u64::MAX >> (SLOTS - 1 - last);
+        // What the timer belongs to is in a frame above.
+        let prefetch =
+            |entry: NonNull<Entry>, line| abaca_asm::prefetch(entry.as_ptr().wrapping_byte_add(line));
+        self.each_first(due, |entry| [0, 64, 128].into_iter().for_each(|line| prefetch(entry, line)));
+        self.each_first(due, prepare);
+    }
+
+    /// Calls `f` for the first timer of each of these `slots` of level 0, if it has one.
+    #[inline]
+    fn each_first(&self, mut slots: u64, f: impl Fn(NonNull<Entry>)) {
+        while slots != 0 {
+            let first = self.levels[0].slots[slots.trailing_zeros() as usize].first();
+            // SAFETY: a node in a slot is valid.
+            let entry = first.and_then(|node| NonNull::new(unsafe { node.as_ref() }.entry.get().cast_mut()));
+            entry.into_iter().for_each(&f);
+            slots &= slots - 1;
         }
     }
 
@@ -274,16 +295,16 @@ impl Wheel {
     }
 
     #[inline]
-    fn slot(&self, position: Position) -> &Ring<Entry> {
+    fn slot(&self, position: Position) -> &Ring<Node> {
         &self.levels[position.level].slots[position.slot]
     }
 
-    /// Puts `entry` last into the slot of its tick.
+    /// Puts `node` last into the slot of its tick.
     ///
     /// # Safety
-    /// As for `insert`.
+    /// The node is in no slot, and stays valid and where it is until it has been taken out.
     #[inline]
-    unsafe fn link(&self, entry: NonNull<Entry>, tick: u64) {
+    unsafe fn link(&self, node: NonNull<Node>, tick: u64) {
         let position = self.position(tick);
         let slot = self.slot(position);
         if slot.is_empty() {
@@ -292,35 +313,50 @@ impl Wheel {
             self.levels_in_use.set(self.levels_in_use.get() | 1 << position.level);
         }
         // SAFETY: the caller's promise.
-        unsafe { slot.push_back(entry) };
+        unsafe { slot.push_back(node) };
     }
 
-    /// Takes `entry` out of its slot.
+    /// Takes `node` out of its slot.
     ///
     /// # Safety
-    /// `entry` is in this wheel.
+    /// `node` is in this wheel.
     #[inline]
-    unsafe fn unlink(&self, entry: &Entry) {
-        let position = self.position(entry.tick.replace(Entry::UNLINKED));
+    unsafe fn unlink(&self, node: NonNull<Node>) {
+        // SAFETY: a node in a slot is valid.
+        let position = self.position(unsafe { node.as_ref() }.tick.get());
         let slot = self.slot(position);
-        // SAFETY: a timer of this wheel is in the slot of its tick.
-        unsafe { slot.unlink(NonNull::from(entry)) };
+        // SAFETY: a node of this wheel is in the slot of its tick.
+        unsafe { slot.unlink(node) };
         if slot.is_empty() {
             self.mark_empty(position);
         }
+    }
+
+    /// Parts `entry` from its node, which has been taken out of its slot.
+    ///
+    /// # Safety
+    /// The node was taken from `self.nodes` for this entry.
+    #[inline]
+    unsafe fn release(&self, node: NonNull<Node>, entry: &Entry) {
+        entry.node.set(ptr::null());
+        // SAFETY: the caller's promise; the entry does not know the node any more, so it is given once.
+        unsafe { self.nodes.give(node, entry) };
     }
 
     /// Takes the first timer out of the slot at `position`.
     #[inline]
     fn pop(&self, position: Position) -> Option<NonNull<Entry>> {
         let slot = self.slot(position);
-        let first = slot.pop_front()?;
+        let node = slot.pop_front()?;
         if slot.is_empty() {
             self.mark_empty(position);
         }
-        // SAFETY: the timer was in a slot, so it is valid by the contract of `insert`.
-        unsafe { first.as_ref() }.tick.set(Entry::UNLINKED);
-        Some(first)
+        // SAFETY: the node was in a slot, so it is valid, and so is its timer by the contract of `insert`, which took the node for it.
+        unsafe {
+            let entry = &*node.as_ref().entry.get();
+            self.release(node, entry);
+            Some(NonNull::from(entry))
+        }
     }
 
     #[inline]
@@ -336,9 +372,17 @@ impl Wheel {
     fn cascade(&self, position: Position) {
         let rest = self.slot(position).take();
         self.mark_empty(position);
-        while let Some(entry) = rest.pop_front() {
-            // SAFETY: the timer was in a slot, so it is valid by the contract of `insert`, which holds on; it is in none now.
-            unsafe { self.link(entry, entry.as_ref().tick.get()) };
+        while let Some(node) = rest.pop_front() {
+            // SAFETY: the node was in a slot, so it is valid until it is given back; and it is in no slot now.
+            unsafe { self.link(node, node.as_ref().tick.get()) };
+        }
+    }
+
+    /// Gives the memory of many timers back, if there are none now.
+    pub(crate) fn give_memory_back(&self) {
+        if self.is_empty() {
+            // SAFETY: without timers all nodes have been given back.
+            unsafe { self.nodes.free_all() };
         }
     }
 }

@@ -34,7 +34,7 @@ use std::time::Instant;
 
 use crate::atomic::UnsafeCell;
 use crate::cell::{Awaited, Outcome, Reason};
-use crate::park::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
+use crate::park::primitive::{self as park, Biasing, SpinGuard, SpinLock, Waiter, Wakeup};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -303,8 +303,8 @@ fn set_links<P>(node: NonNull<Node<P>>, new: Links<P>) {
 /// The caller has found under `guard` that it must wait. A waker that makes this untrue takes the same lock afterwards, so
 /// no wake-up falls between the check and the joining. `list` must return the same list each time. On `Cancelled` the
 /// caller must call `park::unwind` once it has undone the rest.
-pub(crate) fn wait<S, P>(
-    guard: SpinGuard<'_, S>,
+pub(crate) fn wait<S, P, B: Biasing>(
+    guard: SpinGuard<'_, S, B>,
     list: fn(&mut S) -> &mut WaitList<P>,
     end: End,
     payload: P,
@@ -318,8 +318,8 @@ pub(crate) fn wait<S, P>(
 /// [`wait`], in which the caller waits by `wait` instead of [`park::wait`].
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "those of `wait`, and how")]
-pub(crate) fn wait_by<S, P>(
-    mut guard: SpinGuard<'_, S>,
+pub(crate) fn wait_by<S, P, B: Biasing>(
+    mut guard: SpinGuard<'_, S, B>,
     list: fn(&mut S) -> &mut WaitList<P>,
     end: End,
     payload: P,
@@ -356,13 +356,13 @@ struct Entry<P> {
 }
 
 /// Removes a node from its list if its owner leaves without having been notified, also by unwinding.
-struct UnlinkOnDrop<'a, S, P> {
-    lock: &'a SpinLock<S>,
+struct UnlinkOnDrop<'a, S, P, B: Biasing> {
+    lock: &'a SpinLock<S, B>,
     list: fn(&mut S) -> &mut WaitList<P>,
     node: NonNull<Node<P>>,
 }
 
-impl<S, P> Drop for UnlinkOnDrop<'_, S, P> {
+impl<S, P, B: Biasing> Drop for UnlinkOnDrop<'_, S, P, B> {
     fn drop(&mut self) {
         (self.list)(&mut self.lock.lock()).unlink(self.node);
     }
@@ -373,7 +373,11 @@ const BATCH: usize = 16;
 
 /// Ends the waits of the first `limit` waiters (`usize::MAX`: of all). The wake-ups are delivered after the lock has been
 /// released, because a delivery can be a system call.
-pub(crate) fn wake_up_to<S, P>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut WaitList<P>, limit: usize) {
+pub(crate) fn wake_up_to<S, P, B: Biasing>(
+    lock: &SpinLock<S, B>,
+    list: fn(&mut S) -> &mut WaitList<P>,
+    limit: usize,
+) {
     let mut left = limit;
     while left > 0 {
         let mut guard = lock.lock();
