@@ -87,4 +87,4 @@ pub(crate) use cancel::{
     unwind, unwinds_cancelled, with_chain,
 };
 pub(crate) use latch::Latch;
-pub(crate) use wait::{block_on, on_fiber, wait, waiter, yield_now};
+pub(crate) use wait::{block_on, on_fiber, wait, wait_within, waiter, yield_now};

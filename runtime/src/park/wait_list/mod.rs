@@ -322,7 +322,7 @@ pub(crate) fn wait<S, P>(
     list(&mut guard).link(unlink_on_drop.node, NonNull::from(&entry.waiter), end);
     drop(guard);
     then();
-    let outcome = park::wait(&entry.waiter, reason, deadline);
+    let outcome = park::wait_within(&entry.waiter, reason, deadline);
     if outcome == Outcome::Notified {
         // The waker has unlinked the node and does not touch it any more.
         std::mem::forget(unlink_on_drop);
@@ -347,6 +347,8 @@ struct UnlinkOnDrop<'a, S, P> {
 }
 
 impl<S, P> Drop for UnlinkOnDrop<'_, S, P> {
+    // Inlined, so that its fields need no place in the frame of each fiber that waits.
+    #[inline(always)]
     fn drop(&mut self) {
         (self.list)(&mut self.lock.lock()).unlink(self.node);
     }
