@@ -26,7 +26,11 @@ fn builder() -> Builder {
 /// A runtime that compacts as soon as it can; none if this process may not.
 fn runtime() -> Option<Runtime> {
     match builder().build() {
-        Ok(runtime) => Some(runtime),
+        Ok(runtime) => {
+            // The thread that serves the faults stays.
+            abaca_tests::leaks::settle();
+            Some(runtime)
+        }
         Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) => {
             println!("not here: {error}");
             None

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "system calls that take and give pages of memory")]
 
 use std::io::{self, Error, ErrorKind};
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -244,23 +245,43 @@ pub(crate) unsafe fn discard(range: &Range<Page>) {
     unsafe { libc::madvise(start.cast(), range.end - range.start, libc::MADV_DONTNEED) };
 }
 
+/// While it lives, no signal's handler runs on the thread that has made it.
+pub(crate) struct SignalsBlocked {
+    before: libc::sigset_t,
+    /// It is the thread's.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl SignalsBlocked {
+    pub(crate) fn new() -> Self {
+        let mut masks = [MaybeUninit::<libc::sigset_t>::uninit(); 2];
+        let [all, before] = masks.each_mut().map(MaybeUninit::as_mut_ptr);
+        // SAFETY: two live locals; the first is written before it is read, and the second is written.
+        let before = unsafe {
+            libc::sigfillset(all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, all, before);
+            before.read()
+        };
+        Self { before, _not_send: PhantomData }
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the set is live.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
+    }
+}
+
 /// Starts a thread that runs no signal's handler.
 ///
 /// # Errors
 ///
 /// * The operating system's.
 pub(crate) fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let mut masks = [MaybeUninit::<libc::sigset_t>::uninit(); 2];
-    let [all, before] = masks.each_mut().map(MaybeUninit::as_mut_ptr);
-    // SAFETY: two live locals, each of which is written before it is read. A new thread inherits the mask.
-    unsafe {
-        libc::sigfillset(all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, all, before);
-    }
-    let started = super::thread::start(name.to_owned(), body);
-    // SAFETY: as above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, ptr::null_mut()) };
-    started.map(drop)
+    // A new thread inherits the mask.
+    let _blocked = SignalsBlocked::new();
+    super::thread::start(name.to_owned(), body).map(drop)
 }
 
 /// Has `prepare` called on each thread that is about to fork(2), and `done` afterwards there and in the child. Returns false if there is no

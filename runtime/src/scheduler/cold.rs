@@ -12,7 +12,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::os::page_faults::{self, PageFaults};
+use crate::os::page_faults::{self, PageFaults, SignalsBlocked};
 
 /// The most pages of a stack that are kept elsewhere. Who has more is left alone.
 const MOST_PAGES: usize = 4;
@@ -21,7 +21,7 @@ const MOST_PAGES: usize = 4;
 const PLACES: usize = 64;
 
 /// The process's store. It stays.
-static STORE: OnceLock<Store> = OnceLock::new();
+static STORE: OnceLock<&Store> = OnceLock::new();
 
 /// See the module's documentation.
 struct Store {
@@ -72,9 +72,7 @@ pub(crate) fn prepare() -> io::Result<()> {
             "stacks are compacted only where the switch is written by hand, without a sanitizer and without valgrind",
         ));
     }
-    let store = Store::new()?;
-    let _ = STORE.set(store);
-    let store = STORE.get().expect("it was set");
+    let store: &'static Store = Box::leak(Box::new(Store::new()?));
     let serve = move || loop {
         store.faults.wait(|address| store.serve(address));
     };
@@ -82,6 +80,8 @@ pub(crate) fn prepare() -> io::Result<()> {
     if !page_faults::around_each_fork(before_fork, after_fork, in_child) {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
+    // Last: from now on there may be cold stacks.
+    let _ = STORE.set(store);
     Ok(())
 }
 
@@ -122,6 +122,8 @@ impl Store {
     unsafe fn compact(&self, guard: usize, frames: Range<usize>) -> bool {
         let first = frames.start & !(self.page_bytes - 1);
         let bytes = frames.end - first;
+        // A handler that touched a cold stack while this thread holds the lock would wait for ever.
+        let _blocked = SignalsBlocked::new();
         let mut state = self.lock();
         if bytes > MOST_PAGES * self.page_bytes || state.is_child || state.stacks.contains_key(&guard) {
             return false;
@@ -256,7 +258,7 @@ impl<'a> Unpacked<'a> {
 }
 
 /// The lock, while a thread forks.
-struct Held(UnsafeCell<Option<MutexGuard<'static, State>>>);
+struct Held(UnsafeCell<Option<(MutexGuard<'static, State>, SignalsBlocked)>>);
 
 // SAFETY: only who holds the lock looks inside, and takes it out on the thread that has put it there: a thread, or its copy in a
 // child, calls both functions of a fork.
@@ -267,12 +269,13 @@ static HELD: Held = Held(UnsafeCell::new(None));
 /// A child reads its own copy of the stacks, of which a descriptor of its parent knows nothing: so none may be cold.
 extern "C" fn before_fork() {
     let Some(store) = STORE.get() else { return };
+    let blocked = SignalsBlocked::new();
     let mut state = store.lock();
     while let Some(guard) = state.stacks.first_key_value().map(|(guard, _)| *guard) {
         store.restore(&mut state, guard);
     }
     // SAFETY: the lock is held.
-    unsafe { *HELD.0.get() = Some(state) };
+    unsafe { *HELD.0.get() = Some((state, blocked)) };
 }
 
 extern "C" fn after_fork() {
@@ -283,7 +286,7 @@ extern "C" fn after_fork() {
 extern "C" fn in_child() {
     // SAFETY: as in `after_fork`.
     let held = unsafe { (*HELD.0.get()).take() };
-    if let Some(mut state) = held {
+    if let Some((mut state, _blocked)) = held {
         state.is_child = true;
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Scavenger {
     is_worth_another: Cell<bool>,
     /// Whether a fiber's frames are to be kept elsewhere once it has waited long enough.
     awaits_cold: Cell<bool>,
+    /// Whether the last step has kept frames elsewhere.
+    has_compacted: Cell<bool>,
     /// How long the round has taken so far.
     spent_ns: Cell<u64>,
     /// The worker's epoch when the round began, or was planned.
@@ -68,6 +70,7 @@ impl Default for Scavenger {
             is_walk_taken: Cell::new(false),
             is_worth_another: Cell::new(false),
             awaits_cold: Cell::new(false),
+            has_compacted: Cell::new(false),
             spent_ns: Cell::new(0),
             epoch: Cell::new(0),
             step_epoch: Cell::new(0),
@@ -120,7 +123,10 @@ impl Worker {
         }
         let is_over = self.take_step(now);
         let took = shared.now_ns().saturating_sub(now);
-        scavenger.spent_ns.set(scavenger.spent_ns.get() + took);
+        // What is done once for each long wait puts the next round off no further.
+        if !scavenger.has_compacted.take() {
+            scavenger.spent_ns.set(scavenger.spent_ns.get() + took);
+        }
         let is_idle = scavenger.step_epoch.replace(epoch) == epoch;
         scavenger.due_ns.set(if !is_over {
             if is_idle { now } else { now + took * PAUSE }
@@ -189,6 +195,7 @@ impl Worker {
                 let is_later = unsafe {
                     header.compact_stack(clock::ticks(), after, |guard, frames| {
                         compacted += 1;
+                        self.scavenger.has_compacted.set(true);
                         cold::compact(guard, frames);
                     })
                 };
