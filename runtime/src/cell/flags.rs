@@ -53,6 +53,9 @@ impl Flags {
     /// Waits in a function of C, which a cancellation ends by an error: nothing unwinds.
     #[cfg(feature = "own-tls")]
     pub(crate) const ENDS_IN_ERROR: Self = Self(1 << 14);
+    /// Is in a wait that no cancellation ends: [`shield`](crate::cancel::shield) for one wait, without a scope.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const SHIELDED: Self = Self(1 << 15);
     /// The flags with which a fiber cannot take the fast path of a suspension, even if that notes an event.
     #[cfg(not(feature = "own-tls"))]
     pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);
