@@ -15,7 +15,13 @@ fn status(label: &str) -> u64 {
 /// What is resident now, with the page tables, in bytes.
 #[must_use]
 pub fn resident() -> u64 {
-    status("VmRSS:") + status("VmPTE:")
+    pages() + status("VmPTE:")
+}
+
+/// What is resident now, without page tables, in bytes.
+#[must_use]
+pub fn pages() -> u64 {
+    status("VmRSS:")
 }
 
 /// The most that was ever resident, without page tables, in bytes.

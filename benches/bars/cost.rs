@@ -40,13 +40,13 @@ pub(crate) fn spawn_and_join(variant: Variant, quick: bool) -> Sample {
     })
 }
 
-/// The resident memory of a fiber that waits, with its part of the page tables.
+/// The resident memory of a fiber that waits, without and with its part of the page tables.
 pub(crate) fn parked(variant: Variant, quick: bool) -> Sample {
     let amount = if quick { 10 } else { 100_000 };
     run(variant, move || {
         let (gate, closed) = abaca::channel::bounded::<()>(1);
         let begun = Arc::new(AtomicU64::new(0));
-        let (began, before) = (Instant::now(), memory::resident());
+        let (began, before) = (Instant::now(), [memory::pages(), memory::resident()]);
         let fibers: Vec<_> = (0..amount)
             .map(|_| {
                 let (closed, begun) = (closed.clone(), Arc::clone(&begun));
@@ -59,12 +59,14 @@ pub(crate) fn parked(variant: Variant, quick: bool) -> Sample {
         while begun.load(Ordering::Relaxed) < amount {
             abaca::yield_now();
         }
-        let bytes = memory::resident().saturating_sub(before) as f64 / amount as f64;
+        let after = [memory::pages(), memory::resident()];
+        let [pages, all] = [0, 1].map(|at| after[at].saturating_sub(before[at]) as f64 / amount as f64);
         drop(gate);
         for fiber in fibers {
             assert!(fiber.join().expect("it does not panic"), "nobody has sent anything");
         }
-        Sample { seconds: began.elapsed().as_secs_f64(), ..Sample::default() }.with("bytes", bytes)
+        let sample = Sample { seconds: began.elapsed().as_secs_f64(), ..Sample::default() };
+        sample.with("resident bytes", pages).with("with page tables", all)
     })
 }
 

@@ -89,7 +89,8 @@ const ALL: &[Measurement] = &[
     Measurement {
         group: "own_tls",
         name: "parked fiber",
-        figures: &[("bytes", Bar::AtMost(8_900.0))],
+        // The bar's figure is that of a prototype, whose page tables were not counted.
+        figures: &[("resident bytes", Bar::AtMost(8_900.0)), ("with page tables", Bar::Any)],
         variants: variant::OWN,
         sample: cost::parked,
     },

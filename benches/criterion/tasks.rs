@@ -19,7 +19,8 @@ const PEERS: &[Peer] = &[
 ];
 
 /// They need a process of their own, or too long for a quick look.
-const LEFT_OUT: &[&str] = &["spawn_batch 1M", "sleep_storm 100k", "idle 20k", "sleeping 1M"];
+const LEFT_OUT: &[&str] =
+    &["spawn_batch 1M", "sleep_storm 100k", "idle 20k", "parked 1M for long", "sleeping 1M"];
 
 /// What `may` cannot do with its two mappings a fiber under the usual map limit; it would take the process along.
 const TOO_MUCH_FOR_MAY: &[&str] = &["spawn_batch 100k", "skynet 1M"];

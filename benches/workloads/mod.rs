@@ -104,6 +104,7 @@ pub const ALL: &[Entry] = {
         entry::<sleep::Storm>(),
         entry::<sleep::Alone>(),
         entry::<idle::Parked>(),
+        entry::<idle::ParkedLong>(),
         entry::<idle::Sleeping>(),
         read,
         write,
@@ -131,7 +132,7 @@ fn has_form<W: Workload>(peer: Peer) -> bool {
     match peer {
         Peer::Corosensei => false,
         Peer::Crates => W::NAME.starts_with("mutex") || W::NAME.starts_with("chan_"),
-        Peer::Java(_) => !(W::NAME.starts_with("sleep") || W::NAME.starts_with("idle")),
+        Peer::Java(_) => !["sleep", "idle", "parked"].iter().any(|name| W::NAME.starts_with(name)),
         _ => true,
     }
 }

@@ -4,6 +4,7 @@
 use abaca_tests as _;
 
 mod abort;
+mod compact;
 mod locals;
 mod memory;
 mod names;

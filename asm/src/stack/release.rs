@@ -6,6 +6,7 @@
 //! without rights, so one range may extend over several stacks.
 #![expect(unsafe_code, reason = "discards memory")]
 
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use super::registry;
@@ -102,6 +103,26 @@ impl Release {
         // SAFETY: the ranges are usable memory of stacks, and by the contracts of `add` and `add_unused` nobody needs
         // its contents.
         unsafe { os::discard_many(ranges) };
+    }
+}
+
+impl Stack {
+    /// The addresses that a computation needs that is suspended on this stack: from its saved stack pointer to the end of the stack's
+    /// memory. `None` if `context` does not lie in this stack, or is no stack pointer (on corosensei's backend, and under the
+    /// sanitizers).
+    ///
+    /// ```
+    /// let pool = abaca_asm::stack::StackPool::new(64 * 1024);
+    /// let stack = pool.take()?;
+    /// assert_eq!(stack.frames(abaca_asm::Context::dangling()), None);
+    /// pool.give(stack);
+    /// # Ok::<(), abaca_asm::stack::StackError>(())
+    /// ```
+    pub fn frames(&self, context: Context) -> Option<Range<usize>> {
+        let pointer = context.stack_pointer()?.get();
+        let (bottom, bytes) = self.usable();
+        let memory = bottom.addr().get()..bottom.addr().get() + bytes;
+        memory.contains(&pointer).then_some(pointer..memory.end)
     }
 }
 

@@ -31,7 +31,7 @@ const COLOURS: usize = 8;
 const COLOUR_BYTES: usize = 64;
 
 /// What the frames of a fiber may take that waits for something; those of one that receives from a channel take less.
-const RESTING_BYTES: usize = 896;
+const RESTING_BYTES: usize = 800;
 
 /// The sizes of the stacks of one pool, in bytes. All are multiples of the page size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -222,8 +222,8 @@ func sleepAlone(amount int) sample {
 	return lateness(time.Since(began), late)
 }
 
-// waiting measures what a goroutine costs that waits.
-func waiting(amount int, wait func()) sample {
+// waiting measures what a goroutine costs that waits, after a rest in which the runtime may give memory back.
+func waiting(amount int, rest time.Duration, wait func()) sample {
 	var started atomic.Int64
 	began, before := time.Now(), resident()
 	for range amount {
@@ -236,6 +236,7 @@ func waiting(amount int, wait func()) sample {
 		time.Sleep(time.Millisecond)
 	}
 	result := perOperation(time.Since(began), amount)
+	time.Sleep(rest)
 	result.Figures["bytes"] = float64(resident()-before) / float64(amount)
 	return result
 }
@@ -243,9 +244,19 @@ func waiting(amount int, wait func()) sample {
 func idle(amount int) sample {
 	gate := make(chan struct{})
 	defer close(gate)
-	return waiting(amount, func() { <-gate })
+	return waiting(amount, 0, func() { <-gate })
+}
+
+func parkedLong(amount int) sample {
+	gate := make(chan struct{})
+	defer close(gate)
+	rest := 5 * time.Second
+	if amount < 1_000_000 {
+		rest = 0
+	}
+	return waiting(amount, rest, func() { <-gate })
 }
 
 func sleeping(amount int) sample {
-	return waiting(amount, func() { time.Sleep(time.Hour) })
+	return waiting(amount, 0, func() { time.Sleep(time.Hour) })
 }

@@ -46,6 +46,8 @@ enum Age {
     Seen,
     /// At least two have: the memory below the fiber's frames has been released.
     Released,
+    /// The frames have been kept elsewhere, or could not be.
+    Cold,
 }
 
 /// When to release the memory below the frames of a fiber.
@@ -100,9 +102,21 @@ impl Wait {
             (Reason::None, age) => (age, Due::Not),
             (_, Age::New) => (Age::Seen, Due::NextRound),
             (_, Age::Seen) => (Age::Released, Due::Now),
-            (_, Age::Released) => (Age::Released, Due::Not),
+            (_, age @ (Age::Released | Age::Cold)) => (age, Due::Not),
         };
         (Self { age, ..self }, due)
+    }
+
+    /// Whether the fiber's frames are to be kept elsewhere: once in a wait that lasts for `after` at the time `now`, both in ticks. The
+    /// record then says that they are.
+    pub(super) fn after_cold_round(self, now: u64, after: u64) -> (Self, Due) {
+        match (self.reason, self.age) {
+            (Reason::None, _) | (_, Age::Cold) => (self, Due::Not),
+            (_, Age::Released) if self.since.ticks_until(now) >= after => {
+                (Self { age: Age::Cold, ..self }, Due::Now)
+            }
+            _ => (self, Due::NextRound),
+        }
     }
 }
 
@@ -122,6 +136,26 @@ mod tests {
             Wait::begun(Reason::None, CoarseTime::default()).after_round().1,
             Due::Not,
             "the fiber runs, or is about to"
+        );
+    }
+
+    #[test]
+    fn frames_are_kept_elsewhere_once_in_a_long_wait() {
+        let step = 1 << 24;
+        let new = Wait::begun(Reason::Park, CoarseTime::at(5 * step));
+        assert_eq!(
+            new.after_cold_round(100 * step, step).1,
+            Due::NextRound,
+            "no round has released the rest"
+        );
+        let released = new.after_round().0.after_round().0;
+        assert_eq!(released.after_cold_round(7 * step, 3 * step).1, Due::NextRound);
+        let (cold, due) = released.after_cold_round(8 * step, 3 * step);
+        assert_eq!((due, cold.after_cold_round(9 * step, 0).1), (Due::Now, Due::Not));
+        assert_eq!(cold.after_round().0.after_cold_round(9 * step, 0).1, Due::Not);
+        assert_eq!(
+            Wait::begun(Reason::None, CoarseTime::default()).after_cold_round(9 * step, 0).1,
+            Due::Not
         );
     }
 

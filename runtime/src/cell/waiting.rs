@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "looks at the stack of a suspended fiber")]
 
+use std::ops::Range;
 use std::ptr;
 
 use abaca_asm::stack::Release;
@@ -26,6 +27,31 @@ impl Header {
         {
             // SAFETY: the caller's promise; the switch that suspended the fiber has saved the context.
             unsafe { release.add_unused(stack, self.context.get()) };
+        }
+        due == Due::NextRound
+    }
+
+    /// One more round for a runtime that keeps the frames of long waits elsewhere, `after` so many ticks: calls `compact` with the first
+    /// address of the stack, and with what the fiber needs of it, if that is due at the time `now`. Returns true if a later round may
+    /// find it due.
+    ///
+    /// # Safety
+    ///
+    /// The fiber must be suspended, and must not go on before this has returned.
+    pub(crate) unsafe fn compact_stack(
+        &self,
+        now: u64,
+        after: u64,
+        compact: impl FnOnce(usize, Range<usize>),
+    ) -> bool {
+        let (wait, due) = self.wait.get().after_cold_round(now, after);
+        self.wait.set(wait);
+        if due == Due::Now
+            // SAFETY: nothing changes the cell while the fiber is suspended.
+            && let Some(stack) = unsafe { (*self.stack.as_ptr()).as_ref() }
+            && let Some(frames) = stack.frames(self.context.get())
+        {
+            compact(stack.guard().start, frames);
         }
         due == Due::NextRound
     }

@@ -41,6 +41,7 @@ impl<T> Channel<T> {
 
     /// Receives the message of a handoff. If the handoff is abandoned, receives as if it had never begun.
     #[cold]
+    #[inline(never)]
     pub(super) fn receive_handoff(&self, block: Block) -> Result<T, Refusal> {
         match self.wait_for_handoff() {
             Some(message) => Ok(message),

@@ -100,7 +100,11 @@ impl<T> Channel<T> {
         let mut state = self.lock();
         match state.pop() {
             Some(message) => Ok(message),
-            None => self.receive_from_other(state, block),
+            None => match self.receive_from_other(state, block) {
+                Ok(result) => result,
+                // Here, where nothing of the attempt is left on the stack: those who wait are many.
+                Err((state, deadline)) => self.wait_to_receive(state, deadline),
+            },
         }
     }
 
@@ -123,16 +127,20 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Receives from a waiting sender, or waits.
+    /// Receives from a waiting sender. If the caller has to wait, returns the lock, still held, and until when.
     #[inline(never)]
-    fn receive_from_other(&self, state: Locked<'_, T>, block: Block) -> Result<T, Refusal> {
+    fn receive_from_other<'a>(
+        &'a self,
+        state: Locked<'a, T>,
+        block: Block,
+    ) -> Result<Result<T, Refusal>, (Locked<'a, T>, Option<Instant>)> {
         let mut packet = Packet::Empty;
         let refused = self.take(state, &mut packet);
-        match (packet, refused, block) {
+        Ok(match (packet, refused, block) {
             (Packet::Message(message), ..) => Ok(message),
             (_, None, _) => self.receive_handoff(block),
             (_, Some(state), Block::Until(deadline)) if !state.is_disconnected() => {
-                self.wait_to_receive(state, deadline)
+                return Err((state, deadline));
             }
             (_, Some(state), _) => {
                 let refusal = state.refusal();
@@ -140,7 +148,7 @@ impl<T> Channel<T> {
                 park::spend(Cost::TryFailed);
                 Err(refusal)
             }
-        }
+        })
     }
 
     /// Sends the message in `packet`. If that is not possible, returns the lock, still held.
@@ -226,24 +234,10 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
     ) -> Result<T, Refusal> {
         if self.should_spin() {
-            let mut backoff = Backoff::new(SPINS);
-            for _ in 0..spin_rounds() {
-                drop(state);
-                backoff.pause();
-                let mut packet = Packet::Empty;
-                match (self.take(self.lock(), &mut packet), packet) {
-                    (Some(refused), _) => state = refused,
-                    (None, Packet::Message(message)) => {
-                        self.spin.succeeded();
-                        return Ok(message);
-                    }
-                    (None, _reservation) => return self.receive_handoff(Block::Until(deadline)),
-                }
-                if state.is_disconnected() {
-                    return Err(Refusal::Disconnected);
-                }
+            match self.spin_to_receive(state, deadline) {
+                Ok(result) => return result,
+                Err(refused) => state = refused,
             }
-            self.spin.failed();
         }
         let is_watched = state.is_watched();
         let (outcome, packet) = wait_list::wait(
@@ -264,6 +258,35 @@ impl<T> Channel<T> {
             (Outcome::TimedOut, _none) => Err(Refusal::WouldBlock),
             (Outcome::Cancelled, _none) => park::unwind(),
         }
+    }
+
+    /// Looks for a message a few times more. If there is none, returns the lock, still held. Not inlined, so that nothing of it is
+    /// part of the frame in which the caller waits.
+    #[inline(never)]
+    fn spin_to_receive<'a>(
+        &'a self,
+        mut state: Locked<'a, T>,
+        deadline: Option<Instant>,
+    ) -> Result<Result<T, Refusal>, Locked<'a, T>> {
+        let mut backoff = Backoff::new(SPINS);
+        for _ in 0..spin_rounds() {
+            drop(state);
+            backoff.pause();
+            let mut packet = Packet::Empty;
+            match (self.take(self.lock(), &mut packet), packet) {
+                (Some(refused), _) => state = refused,
+                (None, Packet::Message(message)) => {
+                    self.spin.succeeded();
+                    return Ok(Ok(message));
+                }
+                (None, _reservation) => return Ok(self.receive_handoff(Block::Until(deadline))),
+            }
+            if state.is_disconnected() {
+                return Ok(Err(Refusal::Disconnected));
+            }
+        }
+        self.spin.failed();
+        Err(state)
     }
 
     /// Releases the lock after a change, delivers the wake-up, and wakes the watchers.

@@ -39,6 +39,12 @@ pub(crate) fn duration_of(count: u64) -> Duration {
     Duration::from_secs_f64(passed.as_secs_f64() * (count as f64 / passed_ticks as f64))
 }
 
+/// So much time as ticks: the other way round. At most some years.
+pub(crate) fn ticks_of(time: Duration) -> u64 {
+    let of_a_second = duration_of(1 << 32).as_secs_f64();
+    (time.as_secs_f64() / of_a_second * (1_u64 << 32) as f64) as u64
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::time::Duration;

@@ -25,6 +25,7 @@ pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod nowait;
 pub(crate) mod objects;
+pub(crate) mod page_faults;
 mod pagemap;
 pub(crate) mod peek;
 pub(crate) mod private_socket;

@@ -89,4 +89,4 @@ pub(crate) use cancel::{
 pub(crate) use latch::Latch;
 #[cfg(feature = "own-tls")]
 pub(crate) use wait::wait_shielded;
-pub(crate) use wait::{block_on, on_fiber, wait, waiter, yield_now};
+pub(crate) use wait::{block_on, on_fiber, wait, wait_within, waiter, yield_now};

@@ -59,6 +59,10 @@ pub(crate) fn waiter() -> Waiter {
     Waiter { state: AtomicU32::new(WAITING), thread: thread::current() }
 }
 
+pub(crate) fn wait_within(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
+    wait(waiter, reason, deadline)
+}
+
 pub(crate) fn wait(waiter: &Waiter, _reason: Reason, deadline: Option<Instant>) -> Outcome {
     loop {
         if let Some(outcome) = waiter.outcome() {

@@ -7,6 +7,8 @@ use crate::atomic::Backoff;
 use crate::cell::{Chain, Outcome, Reason, Waiter};
 use crate::os::futex;
 
+/// Not inlined: what it needs would be part of the frame of each fiber that waits.
+#[inline(never)]
 pub(super) fn wait_on_thread(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
     with_chain(|chain| {
         if chain.is_empty() || std::thread::panicking() {

@@ -37,6 +37,18 @@ pub(crate) fn wait(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -
     }
 }
 
+/// [`wait`] within the caller's frame, which is smaller than the two that there are otherwise.
+#[inline(always)]
+pub(crate) fn wait_within(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
+    match waiter.fiber() {
+        Some(me) => {
+            let worker = current_worker().expect("a fiber runs on a worker");
+            block_on(worker, me, waiter, reason, deadline)
+        }
+        None => wait_on_thread(waiter, reason, deadline),
+    }
+}
+
 /// [`wait`], which no cancellation ends: what [`shield`](super::shield) around it would do, for less.
 #[cfg(feature = "own-tls")]
 #[inline]

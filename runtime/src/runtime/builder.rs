@@ -46,6 +46,7 @@ pub struct Builder {
     pub(super) observe_at: Option<PathBuf>,
     pub(super) deadlock: DeadlockPolicy,
     pub(super) dump_on_sigquit: bool,
+    pub(super) compact_after: Option<Duration>,
     #[cfg(feature = "own-tls")]
     pub(super) storage: super::own_tls::Settings,
 }
@@ -80,6 +81,7 @@ impl Default for Builder {
             observe_at: None,
             deadlock: DeadlockPolicy::default(),
             dump_on_sigquit: false,
+            compact_after: None,
             #[cfg(feature = "own-tls")]
             storage: super::own_tls::Settings::default(),
         }
@@ -259,6 +261,8 @@ impl Builder {
     ///   name with a NUL, a blocking pool without threads, or a value of an environment variable that does not parse.
     /// * [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported): fibers are to have thread-local storage of their own, and this
     ///   machine or build cannot do that. The error says why.
+    /// * [`ErrorKind::PermissionDenied`](io::ErrorKind::PermissionDenied), or `Unsupported`: stacks are to be
+    ///   [compacted](Self::compact_after), and the process may or can not do that. The error says why.
     /// * [`ErrorKind::AddrInUse`](io::ErrorKind::AddrInUse): there is a file where the runtime is to be [observed](Self::observe_at).
     /// * The error of the operating system, if it refuses an epoll instance, a timer, a thread, or memory for one stack a worker.
     pub fn build(mut self) -> io::Result<Runtime> {
@@ -289,12 +293,18 @@ impl Builder {
         };
         #[cfg(not(feature = "own-tls"))]
         let stacks = StackSupply::new(self.stack_bytes);
+        if self.compact_after.is_some() {
+            super::compacting::prepare(stacks.has_blocks())?;
+        }
         let looks = !matches!(self.deadlock, DeadlockPolicy::Ignore);
         self.reporting.tells_quiet = looks;
         let blocking = Arc::new(Pool::new(&self.name, self.blocking.check()?));
         let socket_path = self.socket_path();
         let shared =
             Shared::new(workers, stacks, pollers, blocking, self.max_fibers, self.hooks, self.reporting)?;
+        if let Some(time) = self.compact_after {
+            let _ = shared.compact_after.set(time);
+        }
         super::recording::start(&shared, self.recorder.as_ref());
         let crew = Crew::new(Arc::clone(&shared));
         let waits = Arc::default();

@@ -22,6 +22,7 @@
 #![expect(unsafe_code, reason = "a main fiber borrows from the thread that waits for it")]
 
 mod builder;
+mod compacting;
 mod crew;
 mod deadlock;
 mod dump_signal;

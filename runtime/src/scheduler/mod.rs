@@ -10,6 +10,7 @@ mod bound;
 #[cfg_attr(loom, path = "model_budget.rs")]
 mod budget;
 pub(crate) mod cancel;
+pub(crate) mod cold;
 mod cost;
 mod counters;
 mod delivery;

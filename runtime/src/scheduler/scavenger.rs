@@ -14,12 +14,17 @@ use std::sync::atomic::Ordering;
 use abaca_asm::coroutine;
 use abaca_asm::stack::{Release, Surplus};
 
+use super::cold;
 use super::shared::Phase;
 use super::stacks::PERIOD;
 use super::worker::Worker;
+use crate::os::clock;
 
 /// How many fibers a step looks at.
 const FIBERS_PER_STEP: usize = 256;
+
+/// How many stacks a step compacts: each takes some 5 to 15 microseconds.
+const STACKS_PER_STEP: usize = 16;
 
 /// After this many idle rounds a worker no longer wakes up for another, whatever others do to the pools.
 const IDLE_ROUNDS: u8 = 4;
@@ -42,6 +47,10 @@ pub(super) struct Scavenger {
     is_walk_taken: Cell<bool>,
     /// Whether another round may find something.
     is_worth_another: Cell<bool>,
+    /// Whether a fiber's frames are to be kept elsewhere once it has waited long enough.
+    awaits_cold: Cell<bool>,
+    /// Whether the last step has kept frames elsewhere.
+    has_compacted: Cell<bool>,
     /// How long the round has taken so far.
     spent_ns: Cell<u64>,
     /// The worker's epoch when the round began, or was planned.
@@ -60,6 +69,8 @@ impl Default for Scavenger {
             is_under_way: Cell::new(false),
             is_walk_taken: Cell::new(false),
             is_worth_another: Cell::new(false),
+            awaits_cold: Cell::new(false),
+            has_compacted: Cell::new(false),
             spent_ns: Cell::new(0),
             epoch: Cell::new(0),
             step_epoch: Cell::new(0),
@@ -112,12 +123,21 @@ impl Worker {
         }
         let is_over = self.take_step(now);
         let took = shared.now_ns().saturating_sub(now);
-        scavenger.spent_ns.set(scavenger.spent_ns.get() + took);
+        // What is done once for each long wait puts the next round off no further.
+        if !scavenger.has_compacted.take() {
+            scavenger.spent_ns.set(scavenger.spent_ns.get() + took);
+        }
         let is_idle = scavenger.step_epoch.replace(epoch) == epoch;
         scavenger.due_ns.set(if !is_over {
             if is_idle { now } else { now + took * PAUSE }
         } else if scavenger.is_worth_another.get() && scavenger.idle_rounds.get() < IDLE_ROUNDS {
             now + (scavenger.spent_ns.get() * PAUSE).max(PERIOD.as_nanos() as u64)
+        } else if scavenger.awaits_cold.get()
+            && let Some(after) = shared.compact_after.get()
+        {
+            now.saturating_add(
+                u64::try_from(after.as_nanos()).unwrap_or(NEVER - 1).max(PERIOD.as_nanos() as u64),
+            )
         } else {
             NEVER
         });
@@ -148,6 +168,7 @@ impl Worker {
             let _pool = coroutine::default_pool();
         }
         scavenger.is_worth_another.set(gave || gave_cells);
+        scavenger.awaits_cold.set(false);
         scavenger.spent_ns.set(0);
         self.live.begin_walk();
     }
@@ -155,6 +176,8 @@ impl Worker {
     /// Takes a step. Returns true if that completes the round.
     fn take_step(&self, now: u64) -> bool {
         let mut release = Release::new();
+        let compact_after = self.shared().compact_after.get().map(|after| clock::ticks_of(*after));
+        let mut compacted = 0;
         for _ in 0..FIBERS_PER_STEP {
             let Some(fiber) = self.live.walk() else {
                 // The batch is released first, so that no step is longer than necessary.
@@ -170,7 +193,20 @@ impl Worker {
             if !header.is_absent() && unsafe { header.release_unused_stack(&mut release) } {
                 self.scavenger.is_worth_another.set(true);
             }
-            if release.is_full() {
+            if let Some(after) = compact_after {
+                // SAFETY: as above, here and in the closure.
+                let is_later = unsafe {
+                    header.compact_stack(clock::ticks(), after, |guard, frames| {
+                        compacted += 1;
+                        self.scavenger.has_compacted.set(true);
+                        cold::compact(guard, frames);
+                    })
+                };
+                if is_later {
+                    self.scavenger.awaits_cold.set(true);
+                }
+            }
+            if release.is_full() || compacted == STACKS_PER_STEP {
                 break;
             }
         }

@@ -84,6 +84,8 @@ pub(crate) struct Shared {
     pub(super) reporting: Reporting,
     /// The flight recorder, if there is one.
     pub(crate) recorder: OnceLock<Recorder>,
+    /// How long a fiber waits before its frames are kept elsewhere; set once if they are to be.
+    pub(crate) compact_after: OnceLock<Duration>,
     /// Whether the monitor sleeps although a worker is awake.
     #[cfg(feature = "own-tls")]
     pub(super) quiet: super::handoff::Quiet,
@@ -146,6 +148,7 @@ impl Shared {
             reporting,
             recorder: OnceLock::new(),
             on_quiet: OnceLock::new(),
+            compact_after: OnceLock::new(),
             #[cfg(feature = "own-tls")]
             quiet: super::handoff::Quiet::new(),
             #[cfg(feature = "own-tls")]

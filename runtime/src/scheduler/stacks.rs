@@ -102,6 +102,11 @@ impl StackSupply {
         self.default.stack_bytes() - self.block_bytes
     }
 
+    /// Whether each stack has a block of thread-local storage.
+    pub(crate) fn has_blocks(&self) -> bool {
+        self.block_bytes != 0
+    }
+
     /// What the stacks are used for, by their usable bytes; those of the default size first.
     pub(crate) fn usage(&self) -> Vec<(usize, Usage)> {
         let sized: Vec<_> = self.sized().values().cloned().collect();

@@ -1,28 +1,27 @@
 //! The wait list: the waiters for a lock, a condition or a message, in order.
 //!
 //! It is an intrusive, doubly linked list whose nodes live on the stacks of the waiting fibers and threads, so that blocking allocates
-//! nothing. A list is two words and lives inside the value of a [`SpinLock`], which guards the links and the payloads
-//! of all its nodes.
+//! nothing. A list is two words and lives inside the value of a [`SpinLock`], which guards the links and the payloads of all its nodes.
 //!
-//! Each node was last written by the core on which its owner waits, so each node that is touched is a cache miss, with the
-//! lock held. Joining touches only the last node, and popping only the popped one: the links beyond the ends of the list
-//! are never read, and so never kept up to date. A [`Ring`](crate::queue::Ring) keeps them, at the price of at least one more
-//! miss for each of the two, so this list is not one.
+//! Each node was last written by the core on which its owner waits, so each node that is touched is a cache miss, with the lock held.
+//! Joining touches only the last node, and popping only the popped one: the links beyond the ends of the list are never read, and so
+//! never kept up to date. A [`Ring`](crate::queue::Ring) keeps them, at the price of at least one more miss for each of the two, so
+//! this list is not one.
 //!
-//! A **payload** travels with each node: the value that the waiter offers or receives (a channel's message, a mutex's
-//! hand-off). The waker exchanges it before the claim, so the waiter finds it without taking the lock again.
+//! A **payload** travels with each node: the value that the waiter offers or receives (a channel's message, a mutex's hand-off). The
+//! waker exchanges it before the claim, so the waiter finds it without taking the lock again.
 //!
 //! Invariants, which make the interface safe:
 //!
-//! 1. A linked node is alive: [`wait`] does not return (or unwind) before its node is unlinked, and callers of
-//!    [`WaitList::join`] promise the same.
-//! 2. A node is unlinked **before** it is claimed. After a successful claim its owner may return at any moment (a plain
-//!    thread does not need the lock for that), and the node is not touched again.
-//! 3. A claim that fails was lost to a deadline or a cancellation. The owner must still take the lock to remove the node:
-//!    under the lock the node stays alive, and its payload can be put back.
+//! 1. A linked node is alive: [`wait`] does not return (or unwind) before its node is unlinked, and callers of [`WaitList::join`]
+//!    promise the same.
+//! 2. A node is unlinked **before** it is claimed. After a successful claim its owner may return at any moment (a plain thread does not
+//!    need the lock for that), and the node is not touched again.
+//! 3. A claim that fails was lost to a deadline or a cancellation. The owner must still take the lock to remove the node: under the
+//!    lock the node stays alive, and its payload can be put back.
 //!
-//! A node refers to its [`Waiter`] instead of containing it: a `select` over several channels links one node in
-//! each channel, all with the same waiter, and the exactly-once claim decides which channel got through.
+//! A node refers to its [`Waiter`] instead of containing it: a `select` over several channels links one node in each channel, all with
+//! the same waiter, and the exactly-once claim decides which channel got through.
 
 #![expect(unsafe_code, reason = "intrusive links between the stacks of waiters")]
 
@@ -312,10 +311,10 @@ pub(crate) fn wait<S, P, B: Biasing>(
     deadline: Option<Instant>,
     then: impl FnOnce(),
 ) -> (Outcome, P) {
-    wait_by(guard, list, end, payload, awaited, deadline, then, park::wait)
+    wait_by(guard, list, end, payload, awaited, deadline, then, park::wait_within)
 }
 
-/// [`wait`], in which the caller waits by `wait` instead of [`park::wait`].
+/// [`wait`], in which the caller waits by `wait` instead of `park::wait_within`.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "those of `wait`, and how")]
 pub(crate) fn wait_by<S, P, B: Biasing>(
@@ -339,11 +338,10 @@ pub(crate) fn wait_by<S, P, B: Biasing>(
     drop(guard);
     then();
     let outcome = wait(&entry.waiter, reason, deadline);
-    if outcome == Outcome::Notified {
+    match outcome {
         // The waker has unlinked the node and does not touch it any more.
-        std::mem::forget(unlink_on_drop);
-    } else {
-        drop(unlink_on_drop);
+        Outcome::Notified => std::mem::forget(unlink_on_drop),
+        _ => drop(unlink_on_drop),
     }
     (outcome, entry.node.payload.into_inner())
 }
@@ -363,6 +361,8 @@ struct UnlinkOnDrop<'a, S, P, B: Biasing> {
 }
 
 impl<S, P, B: Biasing> Drop for UnlinkOnDrop<'_, S, P, B> {
+    // Inlined, so that its fields need no place in the frame of each fiber that waits.
+    #[inline(always)]
     fn drop(&mut self) {
         (self.list)(&mut self.lock.lock()).unlink(self.node);
     }

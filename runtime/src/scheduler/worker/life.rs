@@ -50,9 +50,14 @@ fn run_and_finish(fiber: NonNull<Header>) -> Next {
     run_in_hook(fiber, || run_to_end(fiber));
     here::end_storage();
     let next = home().finish(fiber);
-    if !matches!(next, Next::Clear) {
-        return next;
-    }
+    if matches!(next, Next::Clear) { clear_and_finish(fiber) } else { next }
+}
+
+/// The rest of [`run_and_finish`] for a fiber whose result nobody takes any more. Not inlined, for the frame that lies below all others
+/// of a fiber.
+#[cold]
+#[inline(never)]
+fn clear_and_finish(fiber: NonNull<Header>) -> Next {
     here::begin(fiber);
     clear(fiber);
     here::end_storage();
