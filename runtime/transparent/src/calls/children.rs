@@ -5,6 +5,7 @@
 use std::ffi::{c_char, c_int};
 use std::time::Instant;
 
+use abaca::hook::offload_and_leave;
 use abaca::hook::descriptors::{
     Attempt, Direction, Ended, WaitLimit, close_under, files_shared, forget, retry,
 };
@@ -13,7 +14,7 @@ use libc::{
 };
 
 use super::elsewhere::elsewhere;
-use crate::answer::failed;
+use crate::answer::{errno, failed};
 use crate::descriptors::pause::retry_with_pauses;
 use crate::descriptors::wishes::result;
 use crate::enter::looked;
@@ -86,22 +87,28 @@ hooks! {
         unsafe { own(child, file, actions, attributes, arguments, environment) }
     }
 
-    /// system(3).
-    fn system(command: *const c_char) -> c_int, |within| -> c {
-        // SAFETY: the caller's promise.
-        elsewhere(within, || unsafe { own!(fn system(*const c_char) -> c_int)(command) })
-    }
-
     /// popen(3).
     fn popen(command: *const c_char, mode: *const c_char) -> *mut FILE, |within| -> c {
         // SAFETY: the caller's promise.
         elsewhere(within, || unsafe { own!(fn popen(*const c_char, *const c_char) -> *mut FILE)(command, mode) })
     }
 
-    /// pclose(3).
+    /// pclose(3). A fiber that is cancelled leaves it to a thread of the pool, which closes the file and waits for the child.
     fn pclose(file: *mut FILE) -> c_int, |within| -> c {
-        // SAFETY: the caller's promise.
-        elsewhere(within, || unsafe { own!(fn pclose(*mut FILE) -> c_int)(file) })
+        struct Given(*mut FILE);
+        // SAFETY: libc's function may be called on any thread; the file is the call's from now on, whatever its result.
+        unsafe impl Send for Given {}
+        let file = Given(file);
+        let closed = offload_and_leave(move || {
+            let Given(file) = { file };
+            // SAFETY: the caller's promise.
+            (unsafe { own!(fn pclose(*mut FILE) -> c_int)(file) }, errno())
+        });
+        let (status, error) = closed.unwrap_or((-1, libc::ECANCELED));
+        if status < 0 {
+            within.fails_with(error);
+        }
+        status
     }
 }
 
@@ -110,7 +117,7 @@ hooks! {
 /// # Safety
 ///
 /// The arguments are those of wait4(2).
-unsafe fn wait_for(child: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> isize {
+pub(super) unsafe fn wait_for(child: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> isize {
     // SAFETY: the caller's promise.
     let call = |options: c_int| unsafe { kernel!(libc::SYS_wait4, child, status, options, usage) };
     if options & WNOHANG != 0 {

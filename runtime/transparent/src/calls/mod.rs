@@ -3,13 +3,17 @@
 mod addresses;
 mod children;
 mod elsewhere;
+mod entries;
+pub(crate) mod kick;
+mod lists;
 mod loading;
 mod names;
 mod queues;
+mod shell;
 mod stdio;
 
 use crate::table::Hook;
 
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] =
-    &[addresses::HOOKS, children::HOOKS, loading::HOOKS, names::HOOKS, queues::HOOKS, stdio::HOOKS];
+    &[addresses::HOOKS, children::HOOKS, lists::HOOKS, loading::HOOKS, names::HOOKS, queues::HOOKS, shell::HOOKS, stdio::HOOKS];

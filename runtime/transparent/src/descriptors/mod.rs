@@ -4,6 +4,7 @@ mod accept;
 mod connect;
 mod control;
 mod copy;
+mod disk;
 mod epoll;
 mod files;
 mod kind;
@@ -30,6 +31,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     connect::HOOKS,
     control::HOOKS,
     copy::HOOKS,
+    disk::HOOKS,
     epoll::HOOKS,
     files::HOOKS,
     options::HOOKS,
