@@ -26,8 +26,8 @@ use crate::{blocking, park, scheduler};
 
 use interrupt::{By, interruptible};
 pub use interrupt::{
-    Interrupted, Interruption, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
-    interruptible_at,
+    Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
+    interruptible_at, is_main,
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, wake_at};
 pub use threads::{as_kernel_threads, await_end, spawn, stack, wants_kernel_threads};

@@ -27,7 +27,7 @@ impl Turn {
         f: impl FnOnce() -> R,
     ) -> Option<R> {
         let key = Key { address: std::ptr::from_ref(&self.0).addr(), bits: u32::MAX };
-        // AcqRel: pairs with the one below. Both are exchanges, so that each finds what the last one left.
+        // AcqRel: pairs with the one below.
         while self.0.swap(1, Ordering::AcqRel) != 0 {
             // SeqCst: the sleeper's look at the word.
             let stay = || self.0.load(Ordering::SeqCst) != 0;
@@ -36,6 +36,9 @@ impl Turn {
             }
         }
         let result = f();
+        // A store with Release would do: an exchange reads what comes right before it in the word's order, so none of those that have read the
+        // 1 from above can come after the store. loom keeps only the part of that order that it knows from happens-before: after a store, it
+        // lets an exchange read what another exchange has left before it, and the model sleeps for ever. As an exchange, this one reads that.
         self.0.swap(0, Ordering::AcqRel);
         table.wake(key, 1);
         Some(result)
@@ -92,6 +95,25 @@ mod model {
                     assert_eq!(*count, callers as u32);
                 }
             });
+        });
+    }
+
+    /// What the comment on the exchange says of loom. It fails when loom keeps the whole order: then the exchange can be a store.
+    #[test]
+    #[should_panic(expected = "an exchange has read a value that was overwritten")]
+    fn loom_lets_an_exchange_read_what_a_store_has_overwritten() {
+        loom::model(|| {
+            let word = Arc::new(loom::sync::atomic::AtomicU32::new(1));
+            let store = thread::spawn({
+                let word = word.clone();
+                move || word.store(0, Ordering::Release)
+            });
+            word.swap(2, Ordering::AcqRel);
+            if word.load(Ordering::SeqCst) == 0 {
+                let read = word.swap(2, Ordering::AcqRel);
+                assert_eq!(read, 0, "an exchange has read a value that was overwritten");
+            }
+            store.join().unwrap();
         });
     }
 

@@ -5,10 +5,10 @@
 use std::ffi::{c_char, c_int};
 use std::time::Instant;
 
-use abaca::hook::offload_and_leave;
 use abaca::hook::descriptors::{
     Attempt, Direction, Ended, WaitLimit, close_under, files_shared, forget, retry,
 };
+use abaca::hook::offload_and_leave;
 use libc::{
     FILE, WNOHANG, id_t, idtype_t, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t, rusage, siginfo_t,
 };

@@ -201,7 +201,13 @@ fn ask<E: Entry>(
                 buffer: Buffer::new(bytes, remainder),
             };
             let mut at = ptr::null_mut();
-            let places = (found.entry.as_mut_ptr(), found.buffer.pointer(), bytes, &raw mut at, &raw mut found.host_error);
+            let places = (
+                found.entry.as_mut_ptr(),
+                found.buffer.pointer(),
+                bytes,
+                &raw mut at,
+                &raw mut found.host_error,
+            );
             found.code = look_up(places);
             found.error = errno();
             if grows && found.code == ERANGE {

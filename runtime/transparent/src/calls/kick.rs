@@ -37,7 +37,10 @@ enum State {
     /// No thread has begun it.
     Queued,
     /// The thread of this id makes it. `is_asked`: and is to give up.
-    Running { thread: c_int, is_asked: bool },
+    Running {
+        thread: c_int,
+        is_asked: bool,
+    },
     Ended(isize),
     /// Its caller is gone.
     Withdrawn,
@@ -59,6 +62,9 @@ impl Call {
         ptr::from_ref(self).addr()
     }
 }
+
+/// No error: the caller wants no more of the call.
+const OVER: c_int = 0;
 
 /// How long a thread has to end its call before it is sent another signal.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -99,7 +105,9 @@ pub(crate) fn reserve_signal() {
 /// As sigaction(2).
 unsafe fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
     // SAFETY: the caller's promise.
-    unsafe { own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(signal, new, old) }
+    unsafe {
+        own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(signal, new, old)
+    }
 }
 
 /// The signal, if its handler is still this file's.
@@ -133,7 +141,9 @@ fn set_blocked(signal: c_int, is_blocked: bool) -> libc::sigset_t {
 /// As pthread_sigmask(3).
 pub(crate) unsafe fn set_mask(how: c_int, set: *const libc::sigset_t, before: *mut libc::sigset_t) {
     // SAFETY: the caller's promise.
-    unsafe { own!(fn pthread_sigmask(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)(how, set, before) };
+    unsafe {
+        own!(fn pthread_sigmask(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)(how, set, before)
+    };
 }
 
 /// The set without the signal, for which nobody may wait.
@@ -181,7 +191,9 @@ fn make(call: &Call, make_call: &mut dyn FnMut() -> isize) {
             libc::sigemptyset(&mut set);
             libc::sigaddset(&mut set, signal);
             let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-            while kernel!(libc::SYS_rt_sigtimedwait, &raw const set, 0, &raw const now, 8) == signal as isize {}
+            while kernel!(libc::SYS_rt_sigtimedwait, &raw const set, 0, &raw const now, 8) == signal as isize
+            {
+            }
             set_mask(libc::SIG_SETMASK, &before, ptr::null_mut());
         }
     }
@@ -209,15 +221,31 @@ impl Lent {
 ///
 /// `call` may be called on another thread while the caller waits, several times, and returns the kernel's result; no signal blocks it from
 /// ending in `-EINTR`.
-pub(crate) unsafe fn wait_elsewhere(handlers: Handlers, mut call: impl FnMut() -> isize) -> isize {
+pub(crate) unsafe fn wait_elsewhere(handlers: Handlers, call: impl FnMut() -> isize) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe { wait_elsewhere_or(handlers, &|| false, call) }.unwrap_or(failed(libc::EINTR))
+}
+
+/// The same; `None` if the caller was interrupted, `is_over` says so then, and the call has ended without a result.
+///
+/// # Safety
+///
+/// As [`wait_elsewhere`].
+pub(crate) unsafe fn wait_elsewhere_or(
+    handlers: Handlers,
+    is_over: &dyn Fn() -> bool,
+    mut call: impl FnMut() -> isize,
+) -> Option<isize> {
     if hook::ends_in_error() {
-        return failed(libc::ECANCELED);
+        return Some(failed(libc::ECANCELED));
     }
     let state = Arc::new(Call(Mutex::new(State::Queued)));
     let borrowed: *mut (dyn FnMut() -> isize + '_) = &raw mut call;
     // SAFETY: only the lifetime changes. It is used as long as this function waits.
     let lent = Lent(unsafe {
-        std::mem::transmute::<*mut (dyn FnMut() -> isize + '_), *mut (dyn FnMut() -> isize + 'static)>(borrowed)
+        std::mem::transmute::<*mut (dyn FnMut() -> isize + '_), *mut (dyn FnMut() -> isize + 'static)>(
+            borrowed,
+        )
     });
     let of_thread = Arc::clone(&state);
     hook::begin_elsewhere(move || {
@@ -225,14 +253,15 @@ pub(crate) unsafe fn wait_elsewhere(handlers: Handlers, mut call: impl FnMut() -
         let mut call = || unsafe { (*lent.get())() };
         make(&of_thread, &mut call);
     });
-    match wait(&state, handlers) {
-        Ok(result) => result,
-        Err(error) => give_up(&state, error),
+    match wait(&state, handlers, is_over) {
+        Ok(result) => Some(result),
+        Err(OVER) => Some(give_up(&state, OVER)).filter(|result| *result != failed(OVER)),
+        Err(error) => Some(give_up(&state, error)),
     }
 }
 
 /// Waits for the end of the call, or for what ends it early: its error.
-fn wait(call: &Call, handlers: Handlers) -> Result<isize, c_int> {
+fn wait(call: &Call, handlers: Handlers, is_over: &dyn Fn() -> bool) -> Result<isize, c_int> {
     let sleep = Sleep { address: call.address(), bits: u32::MAX, deadline: None, is_cancellable: true };
     loop {
         let (slept, interrupted) = hook::interruptible_at(call.address(), |interruption| {
@@ -240,6 +269,9 @@ fn wait(call: &Call, handlers: Handlers) -> Result<isize, c_int> {
         });
         if let Some(result) = call.result() {
             return Ok(result);
+        }
+        if is_over() {
+            return Err(OVER);
         }
         let ends = match handlers {
             Handlers::End => interrupted != Interrupted::Not,
@@ -266,7 +298,9 @@ fn give_up(call: &Call, error: c_int) -> isize {
                     *is_asked = true;
                     // Under the lock, so the thread is in the call.
                     // SAFETY: no memory is involved.
-                    unsafe { kernel!(libc::SYS_tgkill, kernel!(libc::SYS_getpid), *thread, signal.unwrap_or(0)) };
+                    unsafe {
+                        kernel!(libc::SYS_tgkill, kernel!(libc::SYS_getpid), *thread, signal.unwrap_or(0))
+                    };
                 }
                 _ => {}
             }

@@ -15,5 +15,13 @@ mod stdio;
 use crate::table::Hook;
 
 /// The hooks of this room.
-pub(crate) const HOOKS: &[&[Hook]] =
-    &[addresses::HOOKS, children::HOOKS, lists::HOOKS, loading::HOOKS, names::HOOKS, queues::HOOKS, shell::HOOKS, stdio::HOOKS];
+pub(crate) const HOOKS: &[&[Hook]] = &[
+    addresses::HOOKS,
+    children::HOOKS,
+    lists::HOOKS,
+    loading::HOOKS,
+    names::HOOKS,
+    queues::HOOKS,
+    shell::HOOKS,
+    stdio::HOOKS,
+];

@@ -4,7 +4,10 @@
 //! What the process does with the two signals is counted: the first command changes it, and the last restores it. So one function has to
 //! make all of the process's, on plain threads as well.
 
-#![expect(unsafe_code, reason = "takes the place of a function of libc, starts a child and sets up what its signals do")]
+#![expect(
+    unsafe_code,
+    reason = "takes the place of a function of libc, starts a child and sets up what its signals do"
+)]
 
 use std::ffi::{CStr, c_char, c_int};
 use std::mem::{MaybeUninit, zeroed};
@@ -47,7 +50,8 @@ struct Before {
     actions: [MaybeUninit<libc::sigaction>; 2],
 }
 
-static BEFORE: Mutex<Before> = Mutex::new(Before { commands: 0, actions: [const { MaybeUninit::uninit() }; 2] });
+static BEFORE: Mutex<Before> =
+    Mutex::new(Before { commands: 0, actions: [const { MaybeUninit::uninit() }; 2] });
 
 const IGNORED: [c_int; 2] = [SIGINT, SIGQUIT];
 
@@ -62,7 +66,9 @@ fn before() -> MutexGuard<'static, Before> {
 /// As sigaction(2).
 unsafe fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) {
     // SAFETY: the caller's promise.
-    unsafe { own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(signal, new, old) };
+    unsafe {
+        own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(signal, new, old)
+    };
 }
 
 /// A command that runs.
@@ -152,7 +158,8 @@ fn start(text: &CStr, restored: &sigset_t, mask: &sigset_t) -> Result<pid_t, c_i
     unsafe extern "C" {
         static environ: *const *mut c_char;
     }
-    let arguments = [c"sh".as_ptr(), c"-c".as_ptr(), c"--".as_ptr(), text.as_ptr(), null()].map(<*const c_char>::cast_mut);
+    let arguments = [c"sh".as_ptr(), c"-c".as_ptr(), c"--".as_ptr(), text.as_ptr(), null()]
+        .map(<*const c_char>::cast_mut);
     let own = own!(fn posix_spawn(
         *mut pid_t, *const c_char, *const posix_spawn_file_actions_t, *const posix_spawnattr_t, *const *mut c_char, *const *mut c_char
     ) -> c_int);

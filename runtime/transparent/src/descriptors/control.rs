@@ -121,7 +121,9 @@ unsafe fn wait_for_lock(fd: c_int, attempt: c_int, command: c_int, argument: usi
     }
     // The kernel, which sees deadlocks, has to wait itself. The locks are the process's, or the open file's.
     // SAFETY: the user's argument stays while the fiber waits. A lock that is given up was not got.
-    unsafe { wait_elsewhere(Handlers::EndUnlessRestarted, || kernel!(libc::SYS_fcntl, fd, command, argument)) }
+    unsafe {
+        wait_elsewhere(Handlers::EndUnlessRestarted, || kernel!(libc::SYS_fcntl, fd, command, argument))
+    }
 }
 
 /// lockf(3) on a fiber.

@@ -12,6 +12,7 @@ mod futex;
 pub(crate) mod handlers;
 mod identity;
 mod join;
+pub(crate) mod masks;
 mod mutex;
 mod observed;
 mod once;
@@ -42,6 +43,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     identity::EXITS,
     identity::HOOKS,
     join::HOOKS,
+    masks::HOOKS,
     mutex::HOOKS,
     once::HOOKS,
     rwlock::HOOKS,

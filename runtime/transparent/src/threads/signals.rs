@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use libc::{SIG_BLOCK, SIG_SETMASK, siginfo_t, sigset_t, timespec};
 
+use super::handlers::start_relay;
+use super::masks;
 use crate::answer::failed;
-use crate::calls::kick::{Handlers, set_mask, wait_elsewhere, without_signal};
+use crate::calls::kick::{Handlers, set_mask, wait_elsewhere_or, without_signal};
 use crate::descriptors::poll::duration;
 use crate::enter::looked;
 use crate::hooks::hooks;
@@ -68,17 +70,31 @@ unsafe fn wait_for(
         // SAFETY: the set and the time are of this function's, the info is the user's.
         let found = unsafe { kernel!(libc::SYS_rt_sigtimedwait, &raw const set, info, time, 8) };
         // SAFETY: as above: the kernel has written it. libc tells of one that a thread was sent as of others.
-        if found > 0 && let Some(info) = unsafe { info.as_mut() } && info.si_code == libc::SI_TKILL {
+        if found > 0
+            && let Some(info) = unsafe { info.as_mut() }
+            && info.si_code == libc::SI_TKILL
+        {
             info.si_code = libc::SI_USER;
         }
         found
     };
-    let first = call(Some(Duration::ZERO));
+    // SAFETY: as above.
+    let wanted = unsafe { masks::bits_of(&set) };
+    let take = || {
+        let (signal, about) = masks::take_first(wanted)?;
+        if !info.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { info.write(about) };
+        }
+        Some(signal as isize)
+    };
+    let first = take().unwrap_or_else(|| call(Some(Duration::ZERO)));
     if first != failed(libc::EAGAIN) || time == Some(Duration::ZERO) {
         return looked(first);
     }
+    start_relay();
     let deadline = time.and_then(|time| Instant::now().checked_add(time));
-    let wait = || {
+    let mut wait = || {
         // SAFETY: the masks are this function's; that of the pool's thread is restored.
         unsafe {
             let mut before = std::mem::zeroed();
@@ -88,6 +104,19 @@ unsafe fn wait_for(
             found
         }
     };
-    // SAFETY: the set, and what the caller promises, stay while the fiber waits. The signal that ends the call is in no set.
-    unsafe { wait_elsewhere(handlers, wait) }
+    loop {
+        // SAFETY: the set, and what the caller promises, stay while the fiber waits. The signal that ends the call is in no set.
+        let ended = masks::awaiting(wanted, || unsafe {
+            wait_elsewhere_or(handlers, &masks::has_awaited, &mut wait)
+        });
+        match ended {
+            Some(result) => return result,
+            // Somebody else may have taken it.
+            None => {
+                if let Some(signal) = take() {
+                    return signal;
+                }
+            }
+        }
+    }
 }

@@ -1,0 +1,355 @@
+//! Masks of signals: which of them a fiber blocks, and what is sent to a fiber, or to the process, and blocked.
+//!
+//! The kernel knows the masks of its threads only, and a fiber is on any of them. So the mask of a fiber is kept here, and changes that of no
+//! thread. A fiber that has never set one has its creator's, if that is a thread that is a fiber as well, or the main fiber's.
+//!
+//! A signal that is for a fiber waits with it until the fiber unblocks it. One that is for the process is let through as long as the main
+//! fiber does not block it, as the kernel lets through what the main thread does not block. Else it waits here until a fiber waits that
+//! does not block it, or unblocks it, or takes it by sigwait(3). So that it can, the function of `handlers.rs` also stands for what a signal
+//! does by default, while the main fiber blocks it.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and keeps what handlers are told")]
+
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use abaca::hook::{self, Interrupted};
+use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, siginfo_t, sigset_t};
+
+use super::handlers::{SIGNALS, attend, ring, stand_for_defaults};
+use super::record::Record;
+use crate::answer::failed;
+use crate::calls::kick::set_mask;
+use crate::enter::enter;
+use crate::hooks::hooks;
+use crate::own::own;
+
+/// The signals that nobody can block, and the two that libc keeps for itself.
+const NEVER: u64 = bit(SIGKILL as usize) | bit(SIGSTOP as usize) | bit(32) | bit(33);
+
+/// The main fiber's mask.
+static MAIN: AtomicU64 = AtomicU64::new(0);
+
+/// The signals that wait for a fiber that does not block them.
+static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// The fiber's mask, if it has one of its own.
+    static MASK: Cell<Option<u64>> = const { Cell::new(None) };
+    /// What the fiber has sent to itself, and blocks.
+    static OF_FIBER: Cell<u64> = const { Cell::new(0) };
+    /// What the fiber takes by sigwait(3).
+    static AWAITED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A signal as a bit.
+pub(crate) const fn bit(signal: usize) -> u64 {
+    1 << (signal - 1)
+}
+
+/// The signals of these bits.
+pub(super) fn signals(bits: u64) -> impl Iterator<Item = usize> {
+    (1..SIGNALS).filter(move |signal| bits & bit(*signal) != 0)
+}
+
+/// The bits of a set.
+///
+/// # Safety
+///
+/// The set is initialised.
+pub(super) unsafe fn bits_of(set: *const sigset_t) -> u64 {
+    // SAFETY: the caller's promise: the first word has the kernel's signals.
+    unsafe { set.cast::<u64>().read() }
+}
+
+/// # Safety
+///
+/// The set is null, or can be written.
+unsafe fn write(set: *mut sigset_t, bits: u64) {
+    if !set.is_null() {
+        // SAFETY: the caller's promise; all zeros are an empty set.
+        unsafe {
+            set.write(std::mem::zeroed());
+            set.cast::<u64>().write(bits);
+        }
+    }
+}
+
+/// What the calling fiber blocks.
+pub(super) fn blocked() -> u64 {
+    MASK.get().unwrap_or_else(|| MAIN.load(Ordering::SeqCst))
+}
+
+/// What does not interrupt the calling fiber.
+pub(super) fn not_interrupting() -> u64 {
+    blocked() & !AWAITED.get()
+}
+
+/// Whether the main fiber blocks the signal.
+pub(super) fn main_blocks(signal: usize) -> bool {
+    MAIN.load(Ordering::SeqCst) & bit(signal) != 0
+}
+
+/// The mask of a new thread: its creator's, if that has one of its own.
+pub(super) fn of_creator() -> Option<u64> {
+    if hook::on_fiber() {
+        return MASK.get();
+    }
+    let mut mask = MaybeUninit::uninit();
+    // SAFETY: a set to be written. The creator is a thread of the kernel's.
+    let bits = unsafe {
+        set_mask(SIG_BLOCK, ptr::null(), mask.as_mut_ptr());
+        bits_of(mask.as_ptr())
+    };
+    (bits != 0).then_some(bits)
+}
+
+/// The calling fiber begins with its creator's mask.
+pub(super) fn begin(mask: Option<u64>) {
+    MASK.set(mask);
+}
+
+fn set(mask: Option<u64>) {
+    MASK.set(mask);
+    let now = blocked();
+    if hook::is_main() {
+        MAIN.store(now, Ordering::SeqCst);
+        stand_for_defaults(now);
+    }
+    if let Some(record) = Record::current_within() {
+        record.pending.blocked.store(now, Ordering::SeqCst);
+    }
+}
+
+/// Whether a handler that is about to run on the calling thread must not: the fiber there blocks the signal, or it is for the fibers, and
+/// the main one blocks it. May be called in a handler.
+pub(super) fn is_held_back(signal: usize) -> bool {
+    if hook::on_fiber() {
+        return blocked() & bit(signal) != 0;
+    }
+    main_blocks(signal) && hook::handles_for_fibers()
+}
+
+/// Notes a signal of the process's that must wait, with what its handler is told; null if that is not known. May be called in a handler.
+pub(super) fn hold_back(signal: usize, info: *const siginfo_t) {
+    if !info.is_null() {
+        // SAFETY: the kernel's, in the handler that calls this.
+        DETAILS[signal].keep(unsafe { *info });
+    }
+    OF_PROCESS.fetch_or(bit(signal), Ordering::SeqCst);
+    ring();
+}
+
+/// Notes a signal that the calling fiber sends to itself; false if it does not block it.
+pub(super) fn hold_back_own(signal: usize) -> bool {
+    let is_blocked = blocked() & bit(signal) != 0;
+    if is_blocked {
+        OF_FIBER.set(OF_FIBER.get() | bit(signal));
+    }
+    is_blocked
+}
+
+/// The signals of the process that wait.
+pub(super) fn of_process() -> u64 {
+    OF_PROCESS.load(Ordering::SeqCst)
+}
+
+/// Takes those of the signals that wait for the calling fiber, or for any.
+fn take(wanted: u64) -> u64 {
+    let of_fiber = OF_FIBER.get();
+    OF_FIBER.set(of_fiber & !wanted);
+    let mut taken = of_fiber & wanted;
+    for pending in
+        Record::current_within().map(|record| &record.pending.signals).into_iter().chain([&OF_PROCESS])
+    {
+        if pending.load(Ordering::SeqCst) & wanted != 0 {
+            taken |= pending.fetch_and(!wanted, Ordering::SeqCst) & wanted;
+        }
+    }
+    taken
+}
+
+/// Takes what the calling fiber neither blocks nor waits for.
+pub(super) fn take_unblocked() -> u64 {
+    take(!(blocked() | AWAITED.get()))
+}
+
+fn waiting() -> u64 {
+    let of_record =
+        Record::current_within().map_or(0, |record| record.pending.signals.load(Ordering::SeqCst));
+    OF_FIBER.get() | of_record | of_process()
+}
+
+/// Whether there is something that the calling fiber takes by sigwait(3).
+pub(super) fn has_awaited() -> bool {
+    waiting() & AWAITED.get() != 0
+}
+
+/// Calls `wait`, in which the calling fiber takes these signals.
+pub(super) fn awaiting<R>(signals: u64, wait: impl FnOnce() -> R) -> R {
+    AWAITED.set(signals);
+    let result = wait();
+    AWAITED.set(0);
+    result
+}
+
+/// Takes the first of these that waits, with what there is to know of it.
+pub(super) fn take_first(wanted: u64) -> Option<(usize, siginfo_t)> {
+    loop {
+        let signal = signals(waiting() & wanted).next()?;
+        if take(bit(signal)) != 0 {
+            return Some((signal, details(signal).unwrap_or_else(|| unknown(signal))));
+        }
+    }
+}
+
+/// A signal that somebody has sent.
+fn unknown(signal: usize) -> siginfo_t {
+    // SAFETY: all zeros are valid: a signal sent by kill(2).
+    let mut info: siginfo_t = unsafe { std::mem::zeroed() };
+    info.si_signo = signal as c_int;
+    info
+}
+
+/// Calls `wait` with this mask of the user's, if it is one. A result of 0, that nothing has come, is EINTR if a handler has run.
+///
+/// # Safety
+///
+/// The mask is null, or initialised.
+pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isize) -> isize {
+    if mask.is_null() {
+        return wait();
+    }
+    let before = MASK.get();
+    // SAFETY: the caller's promise.
+    MASK.set(Some(unsafe { bits_of(mask) } & !NEVER));
+    let result = wait();
+    let is_interrupted = result == 0 && attend() != Interrupted::Not;
+    MASK.set(before);
+    if is_interrupted { failed(libc::EINTR) } else { result }
+}
+
+/// Whether the OS thread blocks what this mask lets through: who has built the runtime blocked it. Then only the kernel can wait with the mask.
+///
+/// # Safety
+///
+/// The mask is null, or initialised.
+pub(crate) unsafe fn is_kernels(mask: *const sigset_t) -> bool {
+    if mask.is_null() {
+        return false;
+    }
+    let mut now = MaybeUninit::uninit();
+    // SAFETY: a set to be written; the caller's promise.
+    unsafe {
+        set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
+        bits_of(now.as_ptr()) & !bits_of(mask) & !NEVER != 0
+    }
+}
+
+/// What a handler is told of a signal that waits.
+struct Details {
+    /// See the constants.
+    state: AtomicU8,
+    info: UnsafeCell<MaybeUninit<siginfo_t>>,
+}
+
+const EMPTY: u8 = 0;
+/// Somebody writes or reads it.
+const BUSY: u8 = 1;
+const FULL: u8 = 2;
+
+// SAFETY: who has made it busy has it alone.
+unsafe impl Sync for Details {}
+
+static DETAILS: [Details; SIGNALS] =
+    [const { Details { state: AtomicU8::new(EMPTY), info: UnsafeCell::new(MaybeUninit::uninit()) } };
+        SIGNALS];
+
+impl Details {
+    /// Keeps them, unless there are some: then the signal was sent again before it was taken, and is told once.
+    fn keep(&self, info: siginfo_t) {
+        // Acquire, Release: the one who was busy before has left it.
+        if self.state.compare_exchange(EMPTY, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            // SAFETY: it is the caller's alone.
+            unsafe { (*self.info.get()).write(info) };
+            self.state.store(FULL, Ordering::Release);
+        }
+    }
+}
+
+/// Takes what is known of a signal that has waited.
+pub(super) fn details(signal: usize) -> Option<siginfo_t> {
+    let details = &DETAILS[signal];
+    // As above.
+    details.state.compare_exchange(FULL, BUSY, Ordering::Acquire, Ordering::Relaxed).ok()?;
+    // SAFETY: it is the caller's alone, and was written.
+    let info = unsafe { (*details.info.get()).assume_init_read() };
+    details.state.store(EMPTY, Ordering::Release);
+    Some(info)
+}
+
+hooks! {
+    /// pthread_sigmask(3). The mask of a fiber is its own.
+    fn pthread_sigmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int, |_| -> c {
+        // SAFETY: the caller's promise.
+        unsafe { change(how, new, old) }
+    }
+
+    /// sigprocmask(2), the same.
+    fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        failed(unsafe { change(how, new, old) })
+    }
+
+    /// sigpending(2).
+    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let result = own!(fn sigpending(*mut sigset_t) -> c_int)(set);
+            if result == 0 {
+                write(set, (bits_of(set) | waiting()) & blocked());
+            }
+            crate::answer::of_c(result as isize)
+        }
+    }
+
+    /// raise(3): a signal for the calling thread.
+    fn raise(signal: c_int) -> c_int, |_| -> always {
+        let is_held = usize::try_from(signal).is_ok_and(|signal| (1..SIGNALS).contains(&signal))
+            && enter().is_some_and(|_within| hold_back_own(signal as usize));
+        // SAFETY: it takes a number.
+        if is_held { 0 } else { unsafe { own!(fn raise(c_int) -> c_int)(signal) } }
+    }
+}
+
+/// Changes the calling fiber's mask: the result is an error number, or 0.
+///
+/// # Safety
+///
+/// As pthread_sigmask(3).
+unsafe fn change(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int {
+    let before = blocked();
+    let mut now = before;
+    if !new.is_null() {
+        // SAFETY: the caller's promise.
+        let bits = unsafe { bits_of(new) } & !NEVER;
+        now = match how {
+            SIG_BLOCK => before | bits,
+            SIG_UNBLOCK => before & !bits,
+            SIG_SETMASK => bits,
+            _ => return EINVAL,
+        };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { write(old, before) };
+    if !new.is_null() {
+        set(Some(now));
+        if waiting() & before & !now != 0 {
+            attend();
+        }
+    }
+    0
+}
