@@ -5,6 +5,7 @@ mod cancel;
 mod connections;
 mod ends;
 mod files;
+mod gives_up;
 mod looks;
 mod numbers;
 mod queues;

@@ -21,6 +21,7 @@ use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
+use crate::threads::masks::inherited;
 
 hooks! {
     /// wait(2).
@@ -67,7 +68,7 @@ hooks! {
             *mut pid_t, *const c_char, *const posix_spawn_file_actions_t, *const posix_spawnattr_t, *const *mut c_char, *const *mut c_char
         ) -> c_int);
         // SAFETY: the caller's promise.
-        unsafe { own(child, path, actions, attributes, arguments, environment) }
+        inherited(|| unsafe { own(child, path, actions, attributes, arguments, environment) })
     }
 
     /// posix_spawnp(3), the same.
@@ -84,7 +85,7 @@ hooks! {
             *mut pid_t, *const c_char, *const posix_spawn_file_actions_t, *const posix_spawnattr_t, *const *mut c_char, *const *mut c_char
         ) -> c_int);
         // SAFETY: the caller's promise.
-        unsafe { own(child, file, actions, attributes, arguments, environment) }
+        inherited(|| unsafe { own(child, file, actions, attributes, arguments, environment) })
     }
 
     /// popen(3).

@@ -132,6 +132,16 @@ pub(super) fn stand_for_defaults(blocked: u64) {
     }
 }
 
+/// Whether the function of this file is what the signal runs.
+pub(super) fn stands_for(signal: usize) -> bool {
+    // SAFETY: writes a local, for which all zeros are valid.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0
+            && now.sa_sigaction == handle as *const () as usize
+    }
+}
+
 fn stand_for_default(action: &mut libc::sigaction) {
     action.sa_sigaction = handle as *const () as usize;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
@@ -201,6 +211,7 @@ pub(crate) fn start_relay() {
 extern "C" fn lose_relay() {
     BELL.store(-1, Ordering::SeqCst);
     HANDLED.take();
+    masks::lose_waiting();
     HAS_RELAY.store(false, Ordering::SeqCst);
 }
 

@@ -3,6 +3,8 @@
 //! The kernel knows the masks of its threads only, and a fiber is on any of them. So the mask of a fiber is kept here, and changes that of no
 //! thread. A fiber that has never set one has its creator's, if that is a thread that is a fiber as well, or the main fiber's.
 //!
+//! The main thread's mask counts as the main fiber's where there is none, as with `threads_are_fibers`.
+//!
 //! A signal that is for a fiber waits with it until the fiber unblocks it. One that is for the process is let through as long as the main
 //! fiber does not block it, as the kernel lets through what the main thread does not block. Else it waits here until a fiber waits that
 //! does not block it, or unblocks it, or takes it by sigwait(3). So that it can, the function of `handlers.rs` also stands for what a signal
@@ -19,18 +21,19 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use abaca::hook::{self, Interrupted};
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, siginfo_t, sigset_t};
 
-use super::handlers::{SIGNALS, attend, ring, stand_for_defaults};
+use super::handlers::{SIGNALS, attend, ring, stand_for_defaults, stands_for};
 use super::record::Record;
-use crate::answer::failed;
+use crate::answer::{answer, failed};
 use crate::calls::kick::set_mask;
-use crate::enter::enter;
+use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
+use crate::kernel::kernel;
 use crate::own::own;
 
 /// The signals that nobody can block, and the two that libc keeps for itself.
 const NEVER: u64 = bit(SIGKILL as usize) | bit(SIGSTOP as usize) | bit(32) | bit(33);
 
-/// The main fiber's mask.
+/// The main fiber's mask, or that of the main thread where there is none.
 static MAIN: AtomicU64 = AtomicU64::new(0);
 
 /// The signals that wait for a fiber that does not block them.
@@ -107,6 +110,33 @@ pub(super) fn of_creator() -> Option<u64> {
     (bits != 0).then_some(bits)
 }
 
+/// The calling fiber's mask.
+pub(crate) fn set_of_caller() -> sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: a set to be written.
+    unsafe {
+        write(set.as_mut_ptr(), blocked());
+        set.assume_init()
+    }
+}
+
+/// Calls `start`, which starts a thread of the kernel's, or a child, with the mask of the caller: that of the fiber, if it is one.
+pub(crate) fn inherited<R>(start: impl FnOnce() -> R) -> R {
+    let mask = if hook::on_fiber() && !hook::wants_kernel_threads() { blocked() } else { 0 };
+    if mask == 0 {
+        return start();
+    }
+    let (mut set, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: two sets of this function's.
+    unsafe {
+        write(set.as_mut_ptr(), mask);
+        set_mask(SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
+        let result = start();
+        set_mask(SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+        result
+    }
+}
+
 /// The calling fiber begins with its creator's mask.
 pub(super) fn begin(mask: Option<u64>) {
     MASK.set(mask);
@@ -122,6 +152,32 @@ fn set(mask: Option<u64>) {
     if let Some(record) = Record::current_within() {
         record.pending.blocked.store(now, Ordering::SeqCst);
     }
+}
+
+/// A plain thread may have changed its mask: that of the main thread counts where there is no main fiber.
+fn main_has_changed() {
+    // SAFETY: no memory is involved.
+    let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
+    if !is_installed() || hook::on_fiber() || !is_main() {
+        return;
+    }
+    let mut now = MaybeUninit::uninit();
+    // SAFETY: a set to be written.
+    let now = unsafe {
+        set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
+        bits_of(now.as_ptr())
+    };
+    if MAIN.swap(now, Ordering::SeqCst) != now {
+        stand_for_defaults(now);
+        if waiting() & !now != 0 {
+            attend();
+        }
+    }
+}
+
+/// What waits for the process does not wait for its copy by fork(2).
+pub(super) fn lose_waiting() {
+    OF_PROCESS.store(0, Ordering::SeqCst);
 }
 
 /// Whether a handler that is about to run on the calling thread must not: the fiber there blocks the signal, or it is for the fibers, and
@@ -225,10 +281,13 @@ pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isi
     }
     let before = MASK.get();
     // SAFETY: the caller's promise.
-    MASK.set(Some(unsafe { bits_of(mask) } & !NEVER));
+    set(Some(unsafe { bits_of(mask) } & !NEVER));
     let result = wait();
     let is_interrupted = result == 0 && attend() != Interrupted::Not;
-    MASK.set(before);
+    set(before);
+    if waiting() & !blocked() != 0 {
+        attend();
+    }
     if is_interrupted { failed(libc::EINTR) } else { result }
 }
 
@@ -293,15 +352,27 @@ pub(super) fn details(signal: usize) -> Option<siginfo_t> {
 
 hooks! {
     /// pthread_sigmask(3). The mask of a fiber is its own.
-    fn pthread_sigmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int, |_| -> c {
+    fn pthread_sigmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int, |_| -> always {
+        if let Some(_within) = enter() {
+            // SAFETY: the caller's promise.
+            return unsafe { change(how, new, old) };
+        }
         // SAFETY: the caller's promise.
-        unsafe { change(how, new, old) }
+        let error = unsafe { own!(fn pthread_sigmask(c_int, *const sigset_t, *mut sigset_t) -> c_int)(how, new, old) };
+        main_has_changed();
+        error
     }
 
     /// sigprocmask(2), the same.
-    fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int, |_| -> kernel {
+    fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int, |_| -> always {
+        if let Some(_within) = enter() {
+            // SAFETY: the caller's promise.
+            return answer(failed(unsafe { change(how, new, old) })) as c_int;
+        }
         // SAFETY: the caller's promise.
-        failed(unsafe { change(how, new, old) })
+        let result = unsafe { own!(fn sigprocmask(c_int, *const sigset_t, *mut sigset_t) -> c_int)(how, new, old) };
+        main_has_changed();
+        result
     }
 
     /// sigpending(2).
@@ -314,6 +385,28 @@ hooks! {
             }
             crate::answer::of_c(result as isize)
         }
+    }
+
+    /// kill(2). What the process sends to itself, and must wait, does so when this returns.
+    fn kill(process: libc::pid_t, signal: c_int) -> c_int, |_| -> always {
+        // SAFETY: no memory is involved, here and below.
+        let is_own = process > 0 && process as isize == unsafe { kernel!(libc::SYS_getpid) };
+        let is_held = is_own
+            && usize::try_from(signal).is_ok_and(|signal| {
+                (1..SIGNALS).contains(&signal) && main_blocks(signal) && enter().is_some() && stands_for(signal) && {
+                    let mut info = unknown(signal);
+                    // SAFETY: the fields of a signal that a process has sent are two numbers, after three and padding.
+                    unsafe {
+                        let sender = (&raw mut info).cast::<c_int>().add(4);
+                        sender.write(process);
+                        sender.add(1).write(kernel!(libc::SYS_getuid) as c_int);
+                    }
+                    hold_back(signal, &info);
+                    true
+                }
+            });
+        // SAFETY: as above.
+        if is_held { 0 } else { unsafe { own!(fn kill(libc::pid_t, c_int) -> c_int)(process, signal) } }
     }
 
     /// raise(3): a signal for the calling thread.
