@@ -18,7 +18,7 @@ use std::time::Duration;
 use abaca::time::timeout;
 use libc::{ECANCELED, F_OFD_SETLK, F_OFD_SETLKW, F_SETLKW};
 
-use crate::support::{on_one_worker, outcome};
+use crate::support::{beside_others, on_one_worker, outcome, with_children};
 
 /// A path that nobody else uses.
 fn path(name: &str) -> PathBuf {
@@ -121,18 +121,21 @@ fn a_lock_that_is_given_up_is_nobody_s() {
 
 #[test]
 fn a_fifo_whose_opening_is_given_up_has_no_reader() {
-    let path = path("fifo");
-    let name = CString::new(path.to_str().unwrap()).unwrap();
-    // SAFETY: a path.
-    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
-    let of_calls = name.clone();
-    // SAFETY: a path; what is opened is told, and the test fails.
-    let open = move || outcome(unsafe { libc::open(of_calls.as_ptr(), libc::O_RDONLY) } as isize);
-    gives_up("open", libc::SYS_openat, open);
-    // SAFETY: a path.
-    let writer = outcome(unsafe { libc::open(name.as_ptr(), libc::O_WRONLY | libc::O_NONBLOCK) } as isize);
-    assert_eq!(writer, (-1, libc::ENXIO));
-    fs::remove_file(path).unwrap();
+    beside_others(|| {
+        let path = path("fifo");
+        let name = CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: a path.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let of_calls = name.clone();
+        // SAFETY: a path; what is opened is told, and the test fails.
+        let open = move || outcome(unsafe { libc::open(of_calls.as_ptr(), libc::O_RDONLY) } as isize);
+        gives_up("open", libc::SYS_openat, open);
+        // SAFETY: a path.
+        let writer =
+            outcome(unsafe { libc::open(name.as_ptr(), libc::O_WRONLY | libc::O_NONBLOCK) } as isize);
+        assert_eq!(writer, (-1, libc::ENXIO));
+        fs::remove_file(path).unwrap();
+    });
 }
 
 #[test]
@@ -222,69 +225,74 @@ fn written(path: &PathBuf) -> String {
 
 #[test]
 fn a_command_ends_with_the_fiber_that_waits_for_it() {
-    on_one_worker(|| {
-        for by_deadline in [false, true] {
-            let path = path("command");
-            let command = CString::new(format!("echo $$ > {}; exec sleep 1000", path.display())).unwrap();
-            // SAFETY: a command.
-            let run = move || outcome(unsafe { libc::system(command.as_ptr()) } as isize);
-            let fiber = abaca::spawn(move || {
-                if by_deadline {
-                    timeout(Duration::from_millis(100), run).err().map(|_| (-1, ECANCELED))
-                } else {
-                    Some(run())
+    with_children(|| {
+        on_one_worker(|| {
+            for by_deadline in [false, true] {
+                let path = path("command");
+                let command = CString::new(format!("echo $$ > {}; exec sleep 1000", path.display())).unwrap();
+                // SAFETY: a command.
+                let run = move || outcome(unsafe { libc::system(command.as_ptr()) } as isize);
+                let fiber = abaca::spawn(move || {
+                    if by_deadline {
+                        timeout(Duration::from_millis(100), run).err().map(|_| (-1, ECANCELED))
+                    } else {
+                        Some(run())
+                    }
+                });
+                if !by_deadline {
+                    let process = written(&path);
+                    assert!(is_there(&process));
+                    fiber.cancel();
                 }
-            });
-            if !by_deadline {
-                let process = written(&path);
-                assert!(is_there(&process));
-                fiber.cancel();
+                assert_eq!(fiber.join().unwrap(), Some((-1, ECANCELED)));
+                // It was killed and waited for.
+                if path.exists() && !by_deadline {
+                    assert!(!is_there(&written(&path)));
+                }
+                let _ = fs::remove_file(path);
             }
-            assert_eq!(fiber.join().unwrap(), Some((-1, ECANCELED)));
-            // It was killed and waited for.
-            if path.exists() && !by_deadline {
-                assert!(!is_there(&written(&path)));
-            }
-            let _ = fs::remove_file(path);
-        }
-        // What the process does with SIGINT is as before.
-        // SAFETY: an action to be written.
-        let action = unsafe {
-            let mut action: libc::sigaction = zeroed();
-            libc::sigaction(libc::SIGINT, null(), &mut action);
-            action.sa_sigaction
-        };
-        assert_ne!(action, libc::SIG_IGN);
+            // What the process does with SIGINT is as before.
+            // SAFETY: an action to be written.
+            let action = unsafe {
+                let mut action: libc::sigaction = zeroed();
+                libc::sigaction(libc::SIGINT, null(), &mut action);
+                action.sa_sigaction
+            };
+            assert_ne!(action, libc::SIG_IGN);
+        });
     });
 }
 
 #[test]
 fn a_pipe_to_a_command_is_closed_whoever_gives_up() {
-    on_one_worker(|| {
-        let path = path("pipe");
-        let name = CString::new(path.to_str().unwrap()).unwrap();
-        // SAFETY: a path.
-        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
-        let told = path.with_extension("told");
-        let command = CString::new(format!("echo $$ > {}; cat {}", told.display(), path.display())).unwrap();
-        let fiber = abaca::spawn(move || {
-            // SAFETY: a command, and a file that is closed here.
-            unsafe {
-                let file = libc::popen(command.as_ptr(), c"r".as_ptr());
-                outcome(libc::pclose(file) as isize)
+    with_children(|| {
+        on_one_worker(|| {
+            let path = path("pipe");
+            let name = CString::new(path.to_str().unwrap()).unwrap();
+            // SAFETY: a path.
+            assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+            let told = path.with_extension("told");
+            let command =
+                CString::new(format!("echo $$ > {}; cat {}", told.display(), path.display())).unwrap();
+            let fiber = abaca::spawn(move || {
+                // SAFETY: a command, and a file that is closed here.
+                unsafe {
+                    let file = libc::popen(command.as_ptr(), c"r".as_ptr());
+                    outcome(libc::pclose(file) as isize)
+                }
+            });
+            let process = written(&told);
+            fiber.cancel();
+            assert_eq!(fiber.join().unwrap(), (-1, ECANCELED));
+            // The command goes on to its end, and is waited for.
+            assert!(is_there(&process));
+            drop(File::options().write(true).open(&path).unwrap());
+            while is_there(&process) {
+                abaca::sleep(Duration::from_millis(1));
             }
+            fs::remove_file(path).unwrap();
+            fs::remove_file(told).unwrap();
         });
-        let process = written(&told);
-        fiber.cancel();
-        assert_eq!(fiber.join().unwrap(), (-1, ECANCELED));
-        // The command goes on to its end, and is waited for.
-        assert!(is_there(&process));
-        drop(File::options().write(true).open(&path).unwrap());
-        while is_there(&process) {
-            abaca::sleep(Duration::from_millis(1));
-        }
-        fs::remove_file(path).unwrap();
-        fs::remove_file(told).unwrap();
     });
 }
 

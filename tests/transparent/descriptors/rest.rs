@@ -11,7 +11,7 @@ use std::ptr::{null, null_mut};
 use libc::{FILE, O_CLOEXEC, O_CREAT, O_RDWR, size_t};
 
 use crate::ends::{pipe, unix};
-use crate::support::{World, outcome, raw, same};
+use crate::support::{World, outcome, raw, same, with_children};
 
 // SAFETY: as glibc defines them.
 unsafe extern "C" {
@@ -265,9 +265,11 @@ const CALLS: &[Call] = unsafe {
 
 #[test]
 fn what_need_not_wait_answers_as_libcs() {
-    for (name, call) in CALLS {
-        same(name, move |_| call());
-    }
+    with_children(|| {
+        for (name, call) in CALLS {
+            same(name, move |_| call());
+        }
+    });
 }
 
 /// A read by stdio.
@@ -328,6 +330,51 @@ fn a_read_by_stdio_waits_for_bytes_and_for_the_end() {
     for (name, read) in STDIO {
         same(name, move |world| read_twice(world, *read, |mut writer| writer.write_all(b"ab\n").unwrap()));
         same(&format!("{name}, the end"), move |world| read_twice(world, *read, drop));
+    }
+}
+
+#[test]
+fn a_read_by_stdio_waits_for_all_parts_and_can_be_given_up_between_two() {
+    for (name, read) in STDIO {
+        same(&format!("{name}, in parts"), move |world| {
+            let (reader, writer) = pipe();
+            // SAFETY: a descriptor of the test's, which the file takes.
+            let file = unsafe { libc::fdopen(reader.into_raw_fd(), c"r".as_ptr()) };
+            let mut writer = File::from(writer);
+            writer.write_all(b"a").unwrap();
+            let helper = world.when_waiting(move || {
+                writer.write_all(b"cb\n").unwrap();
+            });
+            let first = read(file);
+            // What reads no more than the first byte does not wait for the rest.
+            helper.join();
+            let second = read(file);
+            // SAFETY: it is the test's.
+            let flags = unsafe { (libc::feof(file) != 0, libc::ferror(file) != 0, libc::fclose(file)) };
+            format!("{first}; {second}; {flags:?}")
+        });
+    }
+    for (name, read) in
+        STDIO.iter().filter(|(name, _)| name.starts_with("fgets") || name.starts_with("fread"))
+    {
+        crate::support::on_one_worker(|| {
+            let (reader, writer) = pipe();
+            let fd = reader.into_raw_fd();
+            File::from(writer.try_clone().unwrap()).write_all(b"a").unwrap();
+            let fiber = abaca::spawn(move || {
+                // SAFETY: a descriptor of the test's, which the file takes.
+                unsafe {
+                    let file = libc::fdopen(fd, c"r".as_ptr());
+                    read(file);
+                    (libc::ferror(file) != 0, libc::fclose(file))
+                }
+            });
+            (0..20).for_each(|_| abaca::yield_now());
+            assert!(!fiber.is_finished(), "{name} waits");
+            fiber.cancel();
+            assert_eq!(fiber.join().unwrap(), (true, 0), "{name}");
+            drop(writer);
+        });
     }
 }
 

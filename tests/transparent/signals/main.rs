@@ -197,6 +197,8 @@ const RESTARTED: &[&str] = &[
     "lockf",
     "open to read",
     "open to write",
+    "fgets of a part of a line",
+    "fread of a part",
 ];
 
 fn scenarios() {

@@ -105,6 +105,37 @@ pub(super) fn calls() -> Calls {
                 format!("{closed}; {again}")
             }),
         ),
+        (
+            "fgets of a part of a line",
+            Box::new(|| {
+                let (reader, mut writer) = std::io::pipe().unwrap();
+                writer.write_all(b"ab").unwrap();
+                let mut line = [0; 16];
+                // SAFETY: a descriptor that the file takes, and a buffer of this size.
+                unsafe {
+                    let file = libc::fdopen(reader.into_raw_fd(), c"r".as_ptr());
+                    let result = libc::fgets(line.as_mut_ptr(), 16, file);
+                    let ended = outcome(if result.is_null() { -1 } else { 0 });
+                    let flags = (libc::feof(file), libc::ferror(file) != 0, libc::fclose(file));
+                    format!("{ended}, {flags:?}")
+                }
+            }),
+        ),
+        (
+            "fread of a part",
+            Box::new(|| {
+                let (reader, mut writer) = std::io::pipe().unwrap();
+                writer.write_all(b"abc").unwrap();
+                let mut bytes = [0_u8; 16];
+                // SAFETY: a descriptor that the file takes, and a buffer of this size.
+                unsafe {
+                    let file = libc::fdopen(reader.into_raw_fd(), c"r".as_ptr());
+                    let count = libc::fread(bytes.as_mut_ptr().cast(), 2, 8, file);
+                    let flags = (libc::feof(file), libc::ferror(file) != 0, libc::fclose(file));
+                    format!("{count}, {bytes:?}, {flags:?}")
+                }
+            }),
+        ),
         ("system", Box::new(|| tell!(libc::system(c"sleep 0.02; exit 3".as_ptr())))),
         (
             "pclose",

@@ -11,6 +11,7 @@ mod names;
 mod queues;
 mod shell;
 mod stdio;
+mod stream;
 
 use crate::table::Hook;
 

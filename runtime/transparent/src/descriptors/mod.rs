@@ -7,7 +7,7 @@ mod copy;
 mod disk;
 mod epoll;
 mod files;
-mod kind;
+pub(crate) mod kind;
 mod mode;
 mod numbers;
 mod options;

@@ -104,7 +104,7 @@ fn interests(entry: &pollfd) -> impl Iterator<Item = Interest> {
 /// # Errors
 ///
 /// The kernel's result.
-pub(super) fn look_at(fd: c_int, events: c_short) -> Result<c_short, isize> {
+pub(crate) fn look_at(fd: c_int, events: c_short) -> Result<c_short, isize> {
     let mut entry = pollfd { fd, events, revents: 0 };
     match look(std::slice::from_mut(&mut entry)) {
         result if result < 0 => Err(result),
