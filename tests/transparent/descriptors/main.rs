@@ -8,6 +8,7 @@ mod files;
 mod gives_up;
 mod looks;
 mod numbers;
+mod old_names;
 mod queues;
 mod reads;
 mod report;

@@ -1,6 +1,7 @@
 //! Calls of libc that can block within, where no hook sees it: they run on another thread, or the fiber waits before.
 
 mod addresses;
+mod aliases;
 mod children;
 mod elsewhere;
 mod entries;
@@ -17,6 +18,7 @@ use crate::table::Hook;
 
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
+    aliases::HOOKS,
     addresses::HOOKS,
     children::HOOKS,
     lists::HOOKS,

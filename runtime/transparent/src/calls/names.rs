@@ -319,13 +319,16 @@ unsafe fn query(
     bytes: c_int,
     look_up: impl FnOnce(*mut c_uchar) -> c_int + Send + 'static,
 ) -> c_int {
+    /// libc writes the head of an answer, whether there is room or not.
+    const HEAD_BYTES: usize = 64;
+    let room = usize::try_from(bytes).unwrap_or(0);
     let found = leave(within, move || {
-        let mut found = vec![0; bytes.max(0) as usize];
+        let mut found = vec![0; room.max(HEAD_BYTES)];
         (look_up(found.as_mut_ptr()), found)
     });
     let Some((count, found)) = found else { return -1 };
     // An answer that is too long is told by its size, and cut off.
-    let copied = found.len().min(usize::try_from(count).unwrap_or(0));
+    let copied = room.min(usize::try_from(count).unwrap_or(0));
     // SAFETY: the caller's promise.
     unsafe { answer.copy_from_nonoverlapping(found.as_ptr(), copied) };
     count

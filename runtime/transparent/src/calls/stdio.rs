@@ -101,6 +101,12 @@ hooks! {
         unsafe { byte(within, stdin, true, || own!(fn getchar() -> c_int)()) }
     }
 
+    /// getchar_unlocked(3).
+    fn getchar_unlocked() -> c_int, |within| -> c {
+        // SAFETY: libc's variable, and as the program's own call.
+        unsafe { byte(within, stdin, false, || own!(fn getchar_unlocked() -> c_int)()) }
+    }
+
     /// getline(3).
     fn getline(line: *mut *mut c_char, bytes: *mut size_t, file: *mut FILE) -> ssize_t, |within| -> c {
         // SAFETY: the caller's promise, here and below.

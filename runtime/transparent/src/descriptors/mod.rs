@@ -1,6 +1,7 @@
 //! Descriptors: an attempt that does not wait, and then the fiber waits for an event.
 
 mod accept;
+mod aliases;
 mod connect;
 mod control;
 mod copy;
@@ -27,6 +28,7 @@ use crate::table::Hook;
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
     numbers::HOOKS,
+    aliases::HOOKS,
     accept::HOOKS,
     connect::HOOKS,
     control::HOOKS,

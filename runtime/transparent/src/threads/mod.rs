@@ -1,6 +1,7 @@
 //! Threads, locks and sleeps.
 
 mod acquire;
+mod aliases;
 mod attributes;
 mod barrier;
 mod begin;
@@ -31,6 +32,7 @@ use crate::table::Hook;
 
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
+    aliases::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
     c11::HOOKS,
