@@ -199,11 +199,11 @@ const ROWS: &[Row] = &[
         hooks: "fgets __fgets_chk _IO_fgets fread __fread_chk _IO_fread fgetc getc _IO_getc getline getdelim __getdelim fgets_unlocked \
             fread_unlocked getc_unlocked fgetc_unlocked getchar getchar_unlocked",
         ways: [
-            "rest::a_read_by_stdio_waits_for_bytes_and_for_the_end",
-            "rest::a_read_by_stdio_without_waiting_is_an_error",
+            "stdio::a_read_by_stdio_waits_for_bytes_and_for_the_end",
+            "stdio::a_read_by_stdio_without_waiting_is_an_error",
             NO_TIME,
             "signals",
-            "rest::a_read_by_stdio_waits_for_all_parts_and_can_be_given_up_between_two",
+            "stdio::a_read_by_stdio_waits_for_all_parts_and_can_be_given_up_between_two",
             "- closing a file that another uses is undefined",
         ],
     },

@@ -121,13 +121,15 @@ pub fn handles_for_fibers() -> bool {
         || (scheduler::current_worker().is_some() && scheduler::current_fiber().is_none())
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
     use super::*;
+    use crate::fiber;
     use crate::hook::sleep_until;
+    use crate::runtime::Runtime;
 
     /// The signals that were sent to each of two fibers, which know themselves by a bit.
     static SENT: AtomicU64 = AtomicU64::new(0);
@@ -152,14 +154,14 @@ mod tests {
         if crate::hook::own_tls_by_default().is_err() {
             return;
         }
-        let runtime = crate::Runtime::builder().workers(2).own_tls(true).build().unwrap();
+        let runtime = Runtime::builder().workers(2).own_tls(true).build().unwrap();
         arm(attend, || 0);
         runtime.run(|| {
             let fibers: Vec<_> = [1_u64, 2]
                 .map(|bit| {
                     let state = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
                     let of_fiber = state.clone();
-                    let fiber = crate::spawn(move || {
+                    let fiber = fiber::spawn(move || {
                         BIT.set(bit);
                         of_fiber.0.store(fiber_key(), SeqCst);
                         for _ in 0..ROUNDS {

@@ -13,6 +13,7 @@ mod queues;
 mod reads;
 mod report;
 mod rest;
+mod stdio;
 mod support;
 mod wishes;
 mod writes;

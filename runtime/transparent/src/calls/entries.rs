@@ -299,3 +299,92 @@ impl<E: Entry> Kept<E> {
         place.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::enter::enter;
+
+    /// Fills in a group of two members, as libc would: the list first, and then the names.
+    fn fill(places: Places<group>) {
+        let (entry, buffer, _, result, _) = places;
+        // SAFETY: the look-up's places, whose buffer has 64 bytes and is aligned to words.
+        unsafe {
+            let list = buffer.cast::<*mut c_char>();
+            let names = buffer.add(24);
+            names.cast::<[u8; 9]>().write(*b"one\0two\0\0");
+            list.write(names);
+            list.add(1).write(names.add(4));
+            list.add(2).write(ptr::null_mut());
+            *entry =
+                group { gr_name: names.add(4), gr_passwd: c"x".as_ptr().cast_mut(), gr_gid: 7, gr_mem: list };
+            *result = entry;
+        }
+    }
+
+    fn texts(entry: &group) -> Vec<String> {
+        // SAFETY: a list that ends in a null, of strings that end in a zero byte.
+        let text = |at: *const c_char| unsafe { CStr::from_ptr(at) }.to_string_lossy().into_owned();
+        // SAFETY: as above.
+        let members = unsafe { [*entry.gr_mem, *entry.gr_mem.add(1)] };
+        [entry.gr_name, entry.gr_passwd].into_iter().chain(members).map(|at| text(at)).collect()
+    }
+
+    #[test]
+    fn an_entry_moves_to_its_caller_and_one_that_was_left_behind_nowhere() {
+        if crate::install().is_err() {
+            return;
+        }
+        abaca::run(|| {
+            let step = Arc::new(AtomicU32::new(0));
+            let until = |step: &AtomicU32, wanted| {
+                while step.load(SeqCst) < wanted {
+                    abaca::sleep(Duration::from_millis(1));
+                }
+            };
+            let of_fiber = step.clone();
+            let fiber = abaca::spawn(move || {
+                let within = enter().expect("a fiber may wait");
+                let mut buffer = [0_u64; 8];
+                let mut entry = MaybeUninit::<group>::zeroed();
+                let mut result = ptr::dangling_mut();
+                let places =
+                    (entry.as_mut_ptr(), buffer.as_mut_ptr().cast(), 64, &raw mut result, ptr::null_mut());
+                let look_up = move |places: Places<group>| {
+                    of_fiber.store(1, SeqCst);
+                    while of_fiber.load(SeqCst) < 2 {
+                        std::thread::yield_now();
+                    }
+                    fill(places);
+                    of_fiber.store(3, SeqCst);
+                    0
+                };
+                // SAFETY: the places are this fiber's.
+                let code = unsafe { fill_in(&within, places, look_up) };
+                (code, result.is_null(), buffer)
+            });
+            until(&step, 1);
+            fiber.cancel();
+            assert_eq!(fiber.join().unwrap(), (libc::ECANCELED, true, [0; 8]));
+            step.store(2, SeqCst);
+            until(&step, 3);
+
+            static KEPT: Kept<group> = Kept::new();
+            let within = enter().expect("a fiber may wait");
+            let look_up = |places| {
+                fill(places);
+                0
+            };
+            let kept = KEPT.look_up(&within, look_up);
+            // SAFETY: it was found.
+            assert_eq!(texts(unsafe { &*kept }), ["two", "x", "one", "two"]);
+            // The next call uses the same place.
+            assert_eq!(KEPT.look_up(&within, look_up), kept);
+        });
+    }
+}

@@ -58,8 +58,13 @@ fn is_fault(signal: c_int) -> bool {
         .contains(&signal)
 }
 
-fn index(signal: c_int) -> Option<usize> {
+pub(super) fn index(signal: c_int) -> Option<usize> {
     usize::try_from(signal).ok().filter(|signal| (1..SIGNALS).contains(signal))
+}
+
+/// Whether the signal has a handler of the user's.
+pub(super) fn has_handler(signal: usize) -> bool {
+    HANDLERS[signal].load(Ordering::SeqCst) != 0
 }
 
 /// Stands for each of the user's handlers. One that takes only the number ignores the rest.
@@ -247,48 +252,6 @@ fn effect(signal: usize) -> Interrupted {
     }
 }
 
-/// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
-#[derive(Default)]
-pub(crate) struct Pending {
-    pub(super) signals: AtomicU64,
-    /// What the thread blocks.
-    pub(super) blocked: AtomicU64,
-    /// The fiber; 0 before it runs, and when it has ended.
-    fiber: AtomicUsize,
-}
-
-impl Pending {
-    /// The calling fiber is this thread.
-    pub(crate) fn begin(&self, blocked: u64) {
-        self.blocked.store(blocked, Ordering::SeqCst);
-        self.fiber.store(hook::fiber_key(), Ordering::SeqCst);
-    }
-
-    /// The thread has ended.
-    pub(crate) fn end(&self) {
-        self.fiber.store(0, Ordering::SeqCst);
-    }
-
-    /// Sends a signal to the thread; false if the thread does not block it, and it has no handler that the thread could run.
-    pub(crate) fn send(&self, signal: c_int, wake: impl FnOnce()) -> bool {
-        let Some(index) = index(signal) else { return false };
-        let bit = masks::bit(index);
-        let is_blocked = self.blocked.load(Ordering::SeqCst) & bit != 0;
-        if !is_blocked && HANDLERS[index].load(Ordering::SeqCst) == 0 {
-            return false;
-        }
-        self.signals.fetch_or(bit, Ordering::SeqCst);
-        match self.fiber.load(Ordering::SeqCst) {
-            0 => {}
-            fiber => {
-                hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
-                wake();
-            }
-        }
-        true
-    }
-}
-
 /// Runs the handlers of the signals that were sent to the calling thread, or to any, and that it does not block. If there is one that it
 /// waits for, its wait ends.
 pub(super) fn attend() -> Interrupted {
@@ -305,7 +268,7 @@ pub(super) fn attend() -> Interrupted {
 
 /// Has the kernel run the handler here, with all that belongs to it.
 fn run_handler(signal: usize) {
-    let info = masks::details(signal);
+    let info = super::details::take(signal);
     IS_ATTENDING.set(true);
     // SAFETY: sets, and what the kernel has told of the signal, for the calling thread, which may block it.
     unsafe {

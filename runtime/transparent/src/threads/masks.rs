@@ -10,17 +10,18 @@
 //! does not block it, or unblocks it, or takes it by sigwait(3). So that it can, the function of `handlers.rs` also stands for what a signal
 //! does by default, while the main fiber blocks it.
 
-#![expect(unsafe_code, reason = "takes the place of functions of libc, and keeps what handlers are told")]
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and reads sets of signals")]
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use abaca::hook::{self, Interrupted};
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, siginfo_t, sigset_t};
 
+use super::details;
 use super::handlers::{SIGNALS, attend, ring, stand_for_defaults, stands_for};
 use super::record::Record;
 use crate::answer::{answer, failed};
@@ -193,7 +194,7 @@ pub(super) fn is_held_back(signal: usize) -> bool {
 pub(super) fn hold_back(signal: usize, info: *const siginfo_t) {
     if !info.is_null() {
         // SAFETY: the kernel's, in the handler that calls this.
-        DETAILS[signal].keep(unsafe { *info });
+        details::keep(signal, unsafe { *info });
     }
     OF_PROCESS.fetch_or(bit(signal), Ordering::SeqCst);
     ring();
@@ -257,17 +258,9 @@ pub(super) fn take_first(wanted: u64) -> Option<(usize, siginfo_t)> {
     loop {
         let signal = signals(waiting() & wanted).next()?;
         if take(bit(signal)) != 0 {
-            return Some((signal, details(signal).unwrap_or_else(|| unknown(signal))));
+            return Some((signal, details::take(signal).unwrap_or_else(|| details::unknown(signal))));
         }
     }
-}
-
-/// A signal that somebody has sent.
-fn unknown(signal: usize) -> siginfo_t {
-    // SAFETY: all zeros are valid: a signal sent by kill(2).
-    let mut info: siginfo_t = unsafe { std::mem::zeroed() };
-    info.si_signo = signal as c_int;
-    info
 }
 
 /// Calls `wait` with this mask of the user's, if it is one. A result of 0, that nothing has come, is EINTR if a handler has run.
@@ -306,48 +299,6 @@ pub(crate) unsafe fn is_kernels(mask: *const sigset_t) -> bool {
         set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
         bits_of(now.as_ptr()) & !bits_of(mask) & !NEVER != 0
     }
-}
-
-/// What a handler is told of a signal that waits.
-struct Details {
-    /// See the constants.
-    state: AtomicU8,
-    info: UnsafeCell<MaybeUninit<siginfo_t>>,
-}
-
-const EMPTY: u8 = 0;
-/// Somebody writes or reads it.
-const BUSY: u8 = 1;
-const FULL: u8 = 2;
-
-// SAFETY: who has made it busy has it alone.
-unsafe impl Sync for Details {}
-
-static DETAILS: [Details; SIGNALS] =
-    [const { Details { state: AtomicU8::new(EMPTY), info: UnsafeCell::new(MaybeUninit::uninit()) } };
-        SIGNALS];
-
-impl Details {
-    /// Keeps them, unless there are some: then the signal was sent again before it was taken, and is told once.
-    fn keep(&self, info: siginfo_t) {
-        // Acquire, Release: the one who was busy before has left it.
-        if self.state.compare_exchange(EMPTY, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-            // SAFETY: it is the caller's alone.
-            unsafe { (*self.info.get()).write(info) };
-            self.state.store(FULL, Ordering::Release);
-        }
-    }
-}
-
-/// Takes what is known of a signal that has waited.
-pub(super) fn details(signal: usize) -> Option<siginfo_t> {
-    let details = &DETAILS[signal];
-    // As above.
-    details.state.compare_exchange(FULL, BUSY, Ordering::Acquire, Ordering::Relaxed).ok()?;
-    // SAFETY: it is the caller's alone, and was written.
-    let info = unsafe { (*details.info.get()).assume_init_read() };
-    details.state.store(EMPTY, Ordering::Release);
-    Some(info)
 }
 
 hooks! {
@@ -394,7 +345,7 @@ hooks! {
         let is_held = is_own
             && usize::try_from(signal).is_ok_and(|signal| {
                 (1..SIGNALS).contains(&signal) && main_blocks(signal) && enter().is_some() && stands_for(signal) && {
-                    let mut info = unknown(signal);
+                    let mut info = details::unknown(signal);
                     // SAFETY: the fields of a signal that a process has sent are two numbers, after three and padding.
                     unsafe {
                         let sender = (&raw mut info).cast::<c_int>().add(4);

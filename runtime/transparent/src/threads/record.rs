@@ -44,7 +44,7 @@ pub(crate) struct Record {
     /// Whom this thread waits for in a join.
     pub(crate) joins: AtomicPtr<Record>,
     pub(crate) cancel: super::cancel::Request,
-    pub(crate) pending: super::handlers::Pending,
+    pub(crate) pending: super::pending::Pending,
     /// The mask of signals with which the thread begins, if it has one of its own.
     mask: Option<u64>,
     details: Mutex<Details>,
@@ -75,7 +75,7 @@ impl Record {
             exit_value: AtomicUsize::new(0),
             joins: AtomicPtr::new(ptr::null_mut()),
             cancel: super::cancel::Request::new(),
-            pending: super::handlers::Pending::default(),
+            pending: super::pending::Pending::default(),
             mask: masks::of_creator(),
             details: Mutex::new(Details { name, processors: None }),
         })
