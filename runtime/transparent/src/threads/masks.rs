@@ -22,7 +22,7 @@ use abaca::hook::{self, Interrupted};
 use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, siginfo_t, sigset_t};
 
 use super::details;
-use super::handlers::{SIGNALS, attend, ring, stand_for_defaults, stands_for};
+use super::handlers::{SIGNALS, attend, has_handler, ring, stand_for_defaults, stands_for};
 use super::record::Record;
 use crate::answer::{answer, failed};
 use crate::calls::kick::set_mask;
@@ -181,13 +181,13 @@ pub(super) fn lose_waiting() {
     OF_PROCESS.store(0, Ordering::SeqCst);
 }
 
-/// Whether a handler that is about to run on the calling thread must not: the fiber there blocks the signal, or it is for the fibers, and
-/// the main one blocks it. May be called in a handler.
+/// Whether a handler that is about to run on the calling thread must not: the fiber there blocks the signal, or the main one does, and it is
+/// for the fibers, or would do what it does by default. May be called in a handler.
 pub(super) fn is_held_back(signal: usize) -> bool {
     if hook::on_fiber() {
         return blocked() & bit(signal) != 0;
     }
-    main_blocks(signal) && hook::handles_for_fibers()
+    main_blocks(signal) && (hook::handles_for_fibers() || !has_handler(signal))
 }
 
 /// Notes a signal of the process's that must wait, with what its handler is told; null if that is not known. May be called in a handler.
