@@ -27,7 +27,7 @@ use crate::enter::{enter, is_installed};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
-use crate::threads::{at_cancellation_point, test_cancel};
+use crate::threads::CancellationPoint;
 
 hooks! {
     /// system(3).
@@ -118,7 +118,8 @@ impl Drop for Command {
 fn run(text: &CStr) -> c_int {
     let within = enter();
     let is_fiber = within.is_some();
-    let (status, error) = at_cancellation_point(|| {
+    let point = within.as_ref().map(CancellationPoint::of);
+    let call = || {
         let command = Command::begin();
         // On a plain thread SIGCHLD waits until the child has been waited for, as with libc's.
         // SAFETY: two sets of this function's.
@@ -142,14 +143,18 @@ fn run(text: &CStr) -> c_int {
         }
         drop(command);
         waited
-    });
+    };
+    let (status, error) = match &point {
+        Some(point) => point.call(call),
+        None => call(),
+    };
     match within {
         Some(within) if error != 0 => within.fails_with(error),
         None if error != 0 => set_errno(error),
         _ => {}
     }
-    if is_fiber {
-        test_cancel();
+    if let Some(point) = point {
+        point.test();
     }
     status
 }
