@@ -26,12 +26,12 @@ const NO_TIME: &str = "- it takes no time";
 const NEVER: &str = "- it never waits";
 const NO_DESCRIPTOR: &str = "- it has no descriptor";
 const GOES_ON: &str = "- a handler does not end it";
-const SHIELDED: &str = "- it is waited for to its end: nothing else uses what it uses";
+const SHIELDED: &str = "- it is waited for to its end: the next call goes on where it ends, or it uses what cannot be copied, or holds a lock of libc's";
 const LOOKS: &str = "- std's and pthread's loops only look again: the wait goes on";
 
 const ROWS: &[Row] = &[
     Row {
-        hooks: "read readv __read_chk recv recvfrom recvmsg recvmmsg __recv_chk __recvfrom_chk",
+        hooks: "read readv preadv2 preadv64v2 __read __read_chk recv recvfrom recvmsg recvmmsg __recv_chk __recvfrom_chk",
         ways: [
             "reads::a_read_waits_until_something_comes",
             "reads::a_user_that_wants_errors_gets_them",
@@ -42,7 +42,7 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "write writev send sendto sendmsg sendmmsg",
+        hooks: "write writev pwritev2 pwritev64v2 __write send __send sendto sendmsg sendmmsg",
         ways: [
             "writes::a_write_takes_all_and_waits_for_room",
             "writes::a_user_that_wants_errors_gets_them",
@@ -75,7 +75,7 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "connect",
+        hooks: "connect __connect",
         ways: [
             "connections::a_connect_waits_for_a_place_in_the_queue",
             "connections::a_connect_succeeds_is_refused_and_is_not_repeated",
@@ -86,7 +86,7 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "poll ppoll __poll_chk __ppoll_chk select pselect epoll_wait epoll_pwait epoll_pwait2",
+        hooks: "poll __poll ppoll __poll_chk __ppoll_chk select __select pselect epoll_wait epoll_pwait epoll_pwait2",
         ways: [
             "looks::a_look_waits_for_one_and_for_several",
             "looks::a_look_without_a_time_does_not_wait",
@@ -108,24 +108,24 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "flock lockf lockf64 fcntl fcntl64",
+        hooks: "flock lockf lockf64 fcntl __fcntl fcntl64",
         ways: [
             "files::a_lock_of_a_file_is_waited_for",
             "files::a_lock_of_a_file_is_waited_for",
             NO_TIME,
             "signals",
-            "- flock: as a connect to a full queue; the others are waited for to the end, as the lock is the process's",
+            "gives_up::a_lock_that_is_given_up_is_nobody_s",
             "- the lock is the open file's: the call goes on",
         ],
     },
     Row {
-        hooks: "open open64 openat openat64 __open_2 __open64_2",
+        hooks: "open __open open64 __open64 openat openat64 __open_2 __open64_2",
         ways: [
             "files::an_open_of_a_fifo_waits_for_its_other_end",
             "rest::what_need_not_wait_answers_as_libcs",
             NO_TIME,
-            "- for writing as flock; for reading a thread of the pool waits",
-            "- for reading it is left behind, for writing it is as flock",
+            "signals",
+            "gives_up::a_fifo_whose_opening_is_given_up_has_no_reader",
             NO_DESCRIPTOR,
         ],
     },
@@ -136,7 +136,7 @@ const ROWS: &[Row] = &[
             "rest::what_need_not_wait_answers_as_libcs",
             NO_TIME,
             GOES_ON,
-            SHIELDED,
+            "gives_up::a_cancelled_fiber_asks_for_no_names_and_waits_for_no_disk",
             "- the kernel's call has the file",
         ],
     },
@@ -163,7 +163,7 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "wait waitpid wait3 wait4 waitid",
+        hooks: "wait __wait waitpid __waitpid wait3 wait4 waitid",
         ways: [
             "files::children_are_waited_for",
             "rest::what_need_not_wait_answers_as_libcs",
@@ -185,10 +185,47 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "system popen pclose",
+        hooks: "system popen _IO_popen pclose",
         ways: [
             "rest::what_need_not_wait_answers_as_libcs",
             "files::pipes_of_stdio_are_read_when_something_comes",
+            NO_TIME,
+            "signals",
+            "gives_up::a_command_ends_with_the_fiber_that_waits_for_it",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "fgets __fgets_chk _IO_fgets fread __fread_chk _IO_fread fgetc getc _IO_getc getline getdelim __getdelim fgets_unlocked \
+            fread_unlocked getc_unlocked fgetc_unlocked getchar getchar_unlocked",
+        ways: [
+            "stdio::a_read_by_stdio_waits_for_bytes_and_for_the_end",
+            "stdio::a_read_by_stdio_without_waiting_is_an_error",
+            NO_TIME,
+            "signals",
+            "stdio::a_read_by_stdio_waits_for_all_parts_and_can_be_given_up_between_two",
+            "- closing a file that another uses is undefined",
+        ],
+    },
+    Row {
+        hooks: "getaddrinfo getnameinfo gethostbyname gethostbyname2 gethostbyaddr gethostbyname_r gethostbyname2_r gethostbyaddr_r \
+            getpwnam getpwuid getpwnam_r getpwuid_r getgrnam getgrgid getgrnam_r getgrgid_r initgroups res_query res_search \
+            res_querydomain __res_query __res_search __res_querydomain",
+        ways: [
+            "files::names_are_asked_for_elsewhere",
+            "rest::what_need_not_wait_answers_as_libcs",
+            NO_TIME,
+            GOES_ON,
+            "gives_up::a_cancelled_fiber_asks_for_no_names_and_waits_for_no_disk",
+            NO_DESCRIPTOR,
+        ],
+    },
+    Row {
+        hooks: "getpwent getpwent_r fgetpwent getgrent getgrent_r getgrouplist res_nquery res_nsearch __res_nquery __res_nsearch dlopen \
+            dlclose",
+        ways: [
+            "rest::what_need_not_wait_answers_as_libcs",
+            "rest::what_need_not_wait_answers_as_libcs",
             NO_TIME,
             GOES_ON,
             SHIELDED,
@@ -196,32 +233,7 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "fgets __fgets_chk fread __fread_chk fgetc getc getline getdelim fgets_unlocked fread_unlocked getc_unlocked \
-            fgetc_unlocked getchar",
-        ways: [
-            "rest::a_read_by_stdio_waits_for_bytes_and_for_the_end",
-            "rest::a_read_by_stdio_without_waiting_is_an_error",
-            NO_TIME,
-            "- as poll, by which they wait; then libc goes on",
-            "- as poll, by which they wait",
-            "- closing a file that another uses is undefined",
-        ],
-    },
-    Row {
-        hooks: "getaddrinfo getnameinfo gethostbyname gethostbyname2 gethostbyaddr gethostbyname_r gethostbyname2_r gethostbyaddr_r \
-            getpwnam getpwuid getpwnam_r getpwuid_r getpwent getpwent_r fgetpwent getgrnam getgrgid getgrnam_r getgrgid_r getgrent \
-            getgrent_r getgrouplist initgroups res_query res_search res_querydomain res_nquery res_nsearch dlopen dlclose",
-        ways: [
-            "files::names_are_asked_for_elsewhere",
-            "rest::what_need_not_wait_answers_as_libcs",
-            NO_TIME,
-            GOES_ON,
-            "- getaddrinfo is left behind; the others fill in what is the caller's, and are waited for",
-            NO_DESCRIPTOR,
-        ],
-    },
-    Row {
-        hooks: "nanosleep clock_nanosleep usleep sleep thrd_sleep",
+        hooks: "nanosleep __nanosleep clock_nanosleep usleep sleep thrd_sleep",
         ways: [
             "std_thread::sleeps_last_and_are_made_side_by_side",
             "pthreads.c",
@@ -232,18 +244,18 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "pause sigsuspend sigwait sigwaitinfo sigtimedwait",
+        hooks: "pause sigsuspend __sigsuspend sigwait sigwaitinfo sigtimedwait",
         ways: [
             "signals",
             "- they only wait",
-            "- sigtimedwait is libc's, on a thread of the pool",
             "signals",
-            "- pause as a sleep; the others are waited for",
+            "signals",
+            "gives_up::a_wait_for_a_signal_is_given_up",
             NO_DESCRIPTOR,
         ],
     },
     Row {
-        hooks: "sigaction signal siginterrupt pthread_sigmask sigprocmask pthread_kill pthread_sigqueue",
+        hooks: "sigaction __sigaction signal siginterrupt pthread_sigmask sigprocmask sigpending pthread_kill pthread_sigqueue kill raise",
         ways: [NEVER, "signals", NEVER, "signals", NEVER, NO_DESCRIPTOR],
     },
     Row {
@@ -257,7 +269,7 @@ const ROWS: &[Row] = &[
             __pthread_rwlock_wrlock __pthread_rwlock_unlock pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait \
             pthread_cond_signal pthread_cond_broadcast pthread_barrier_init pthread_barrier_destroy pthread_barrier_wait \
             pthread_once __pthread_once call_once pthread_spin_lock mtx_lock mtx_timedlock mtx_unlock cnd_wait cnd_timedwait \
-            cnd_signal cnd_broadcast thrd_yield sched_yield",
+            cnd_signal cnd_broadcast thrd_yield sched_yield __sched_yield",
         ways: [
             "pthreads.c",
             "pthreads.c",
@@ -293,14 +305,14 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
-        hooks: "close close_range dup dup2 dup3 socket socketpair pipe pipe2 eventfd timerfd_create signalfd inotify_init1 epoll_create \
-            epoll_create1 memfd_create posix_openpt setsockopt ioctl",
+        hooks: "close __close close_range dup dup2 __dup2 dup3 socket socketpair pipe __pipe pipe2 eventfd timerfd_create signalfd \
+            inotify_init1 epoll_create epoll_create1 memfd_create posix_openpt setsockopt ioctl",
         ways: [
-            NEVER,
+            "gives_up::a_socket_that_lingers_is_closed_whoever_gives_up",
             "rest::what_need_not_wait_answers_as_libcs",
             NEVER,
-            NEVER,
-            NEVER,
+            "signals",
+            "gives_up::a_socket_that_lingers_is_closed_whoever_gives_up",
             "numbers::a_number_that_is_closed_and_used_again_wakes_up",
         ],
     },

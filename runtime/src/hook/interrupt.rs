@@ -2,36 +2,18 @@
 //!
 //! A signal is a kernel thread's, and a fiber that waits is on none. So who knows that a handler has run (`abaca-transparent`'s hooks of
 //! sigaction(2)) says for whom, and that fiber's wait is interrupted here. Nothing of this costs anything before [`arm`] is
-//! called: before the process has a handler.
-//!
-//! A wait is in a list while it lasts. Who interrupts claims its waiter under the list's lock, as an event would, so the waiter is
-//! still there; the wait then finds that it was interrupted.
-
-#![expect(unsafe_code, reason = "waiters are claimed while their frames are in a list")]
+//! called: before the process has a handler. `park/interrupts.rs` has the protocol.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::{Slept, wake_at};
-use crate::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use crate::cell::{Outcome, Waiter};
+use crate::atomic::{AtomicBool, Ordering};
 use crate::os::thread;
-use crate::park;
-use crate::queue::SpinLock;
+pub(super) use crate::park::interrupts::By;
+pub use crate::park::interrupts::{Interrupted, Interruption, Notes};
+use crate::park::interrupts::{Waits, Who};
 use crate::scheduler;
-
-/// What a handler does to calls that were interrupted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Interrupted {
-    /// No handler has run.
-    Not = 0,
-    /// Those that can be restarted go on (SA_RESTART).
-    Restarts = 1,
-    /// They end in EINTR.
-    Ends = 2,
-}
 
 impl Interrupted {
     /// How a wait has ended that was interrupted.
@@ -43,73 +25,29 @@ impl Interrupted {
             Self::Ends => Some(Slept::Interrupted),
         }
     }
-
-    fn of(state: u8) -> Self {
-        match state {
-            0 => Self::Not,
-            1 => Self::Restarts,
-            _ => Self::Ends,
-        }
-    }
 }
 
-/// What has happened to a wait that is under way.
-#[derive(Debug)]
-pub struct Interruption(AtomicU8);
-
-impl Interruption {
-    /// Whether the wait is to end.
-    #[inline]
-    #[must_use]
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::SeqCst) != Interrupted::Not as u8
-    }
-
-    /// Waits for `waiter`, unless the wait was interrupted before it began.
-    #[inline]
-    pub(super) fn wait(&self, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
-        if self.is_set() && waiter.claim(Outcome::Notified).is_some() { Outcome::Notified } else { wait() }
-    }
-}
-
-/// How the caller waits.
-#[derive(Clone, Copy)]
-pub(super) enum By {
-    Waiter(*const Waiter),
-    /// It sleeps in the table of sleepers, where all are woken.
-    Address(usize),
-}
-
-struct Wait {
-    fiber: usize,
-    is_main: bool,
-    by: By,
-    interruption: *const Interruption,
-}
-
-// SAFETY: what the addresses lead to is used under the list's lock only, where it is alive.
-unsafe impl Send for Wait {}
-
-/// By the order in which they began.
-static WAITS: SpinLock<BTreeMap<u64, Wait>> = SpinLock::new(BTreeMap::new());
-
-/// How many waits have been in the list.
-static COUNT: AtomicU64 = AtomicU64::new(0);
+static WAITS: Waits = Waits::new();
 
 static IS_ARMED: AtomicBool = AtomicBool::new(false);
 
-/// Runs the handlers of the signals that were sent to the calling fiber.
-static ATTEND: OnceLock<fn() -> Interrupted> = OnceLock::new();
+/// See [`arm`].
+static CALLS: OnceLock<Calls> = OnceLock::new();
+
+struct Calls {
+    attend: fn() -> Interrupted,
+    blocked: fn() -> u64,
+}
 
 /// From now on waits can be interrupted. `attend` runs, on the calling fiber, the handlers of the signals that others have sent to
-/// it, and says what they do. The first call counts.
-pub fn arm(attend: fn() -> Interrupted) {
-    ATTEND.get_or_init(|| attend);
+/// it, and says what they do; `blocked` tells the signals that do not interrupt it. The first call counts.
+pub fn arm(attend: fn() -> Interrupted, blocked: fn() -> u64) {
+    CALLS.get_or_init(|| Calls { attend, blocked });
     IS_ARMED.store(true, Ordering::SeqCst);
 }
 
 fn attend() -> Interrupted {
-    ATTEND.get().map_or(Interrupted::Not, |attend| attend())
+    CALLS.get().map_or(Interrupted::Not, |calls| (calls.attend)())
 }
 
 /// The calling fiber, as [`interrupt_fiber`] knows it; 0 on a plain thread.
@@ -134,36 +72,26 @@ pub(super) fn can_be_interrupted() -> bool {
 /// Calls `wait`, and says whether it was interrupted.
 #[inline]
 pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) -> (R, Interrupted) {
-    let interruption = Interruption(AtomicU8::new(0));
+    let interruption = Interruption::new();
     if !can_be_interrupted() {
         return (wait(&interruption), Interrupted::Not);
     }
     let result = listed(by, &interruption, wait);
     // The handlers run where the call is: on this fiber.
-    let state = interruption.0.load(Ordering::SeqCst);
-    (result, Interrupted::of(state).max(attend()))
+    let state = interruption.state();
+    (result, state.max(attend()))
 }
 
-/// Calls `wait` while it is in the list.
 #[cold]
 fn listed<R>(by: By, interruption: &Interruption, wait: impl FnOnce(&Interruption) -> R) -> R {
-    struct Listed(u64);
-    impl Drop for Listed {
-        fn drop(&mut self) {
-            WAITS.lock().remove(&self.0);
-        }
-    }
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let wait_of_caller = Wait { fiber: fiber_key(), is_main: is_main(), by, interruption };
-    WAITS.lock().insert(number, wait_of_caller);
-    let _listed = Listed(number);
-    // Who sends a signal notes it before it looks at the list.
-    interruption.0.fetch_max(attend() as u8, Ordering::SeqCst);
-    wait(interruption)
+    let blocked = CALLS.get().map_or(0, |calls| (calls.blocked)());
+    let who = Who { fiber: fiber_key(), is_main: is_main(), blocked };
+    WAITS.listed(who, by, interruption, attend, wait)
 }
 
 /// Whether the calling fiber is a runtime's main one.
-fn is_main() -> bool {
+#[must_use]
+pub fn is_main() -> bool {
     thread_local! {
         static IS_MAIN: Cell<Option<bool>> = const { Cell::new(None) };
     }
@@ -174,34 +102,21 @@ fn is_main() -> bool {
     })
 }
 
-/// Interrupts the wait of a fiber, if it is in one.
-pub fn interrupt_fiber(fiber: usize, how: Interrupted) {
-    interrupt(how, |waits| waits.values().find(|wait| wait.fiber == fiber));
+fn wake_all_at(address: usize) {
+    wake_at(address, u32::MAX, usize::MAX);
 }
 
-/// Interrupts the wait of the fiber for which a handler has run that is no particular thread's: the main fiber's; if that does not wait,
-/// the one that has waited the longest.
-pub fn interrupt_one(how: Interrupted) {
-    interrupt(how, |waits| waits.values().find(|wait| wait.is_main).or(waits.values().next()));
+/// Interrupts the wait of a fiber for this signal, a bit, if it is in one and does not block it.
+pub fn interrupt_fiber(fiber: usize, signal: u64, how: Interrupted) {
+    let is_it = |who: &Who| who.fiber == fiber && who.blocked & signal == 0;
+    WAITS.interrupt(how, is_it, |_| false, wake_all_at);
 }
 
-fn interrupt(how: Interrupted, choose: impl FnOnce(&BTreeMap<u64, Wait>) -> Option<&Wait>) {
-    let waits = WAITS.lock();
-    let Some(&Wait { by, interruption, .. }) = choose(&waits) else { return };
-    // SAFETY: a wait is taken out of the list before its frame ends, which takes the lock.
-    unsafe { &*interruption }.0.fetch_max(how as u8, Ordering::SeqCst);
-    match by {
-        By::Waiter(waiter) => {
-            // SAFETY: as above.
-            let wakeup = unsafe { &*waiter }.claim(Outcome::Notified);
-            drop(waits);
-            wakeup.into_iter().for_each(park::wake);
-        }
-        By::Address(address) => {
-            drop(waits);
-            wake_at(address, u32::MAX, usize::MAX);
-        }
-    }
+/// Interrupts the wait of the fiber for which a signal, a bit, is that is no particular thread's: the main fiber's; if that does not wait, or
+/// blocks it, the one that has waited the longest of those that do not.
+pub fn interrupt_one(signal: u64, how: Interrupted) {
+    let might_be = |who: &Who| who.blocked & signal == 0;
+    WAITS.interrupt(how, |who| who.is_main && might_be(who), might_be, wake_all_at);
 }
 
 /// Whether a handler that has just run on the calling thread has run for the fibers: the thread waits for the main fiber, or is a worker's
@@ -210,4 +125,79 @@ fn interrupt(how: Interrupted, choose: impl FnOnce(&BTreeMap<u64, Wait>) -> Opti
 pub fn handles_for_fibers() -> bool {
     thread::waits_for_main()
         || (scheduler::current_worker().is_some() && scheduler::current_fiber().is_none())
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+    use crate::fiber;
+    use crate::hook::sleep_until;
+    use crate::runtime::Runtime;
+
+    /// The signals that were sent to each of two fibers, which know themselves by a bit.
+    static SENT: AtomicU64 = AtomicU64::new(0);
+
+    thread_local! {
+        static BIT: Cell<u64> = const { Cell::new(0) };
+    }
+
+    fn attend() -> Interrupted {
+        let bit = BIT.get();
+        if bit != 0 && SENT.fetch_and(!bit, SeqCst) & bit != 0 {
+            Interrupted::Restarts
+        } else {
+            Interrupted::Not
+        }
+    }
+
+    /// A stress test; `park/interrupts.rs` has the model.
+    #[test]
+    fn no_signal_is_lost_however_the_wait_and_the_sender_meet() {
+        const ROUNDS: usize = 2_000;
+        if crate::hook::own_tls_by_default().is_err() {
+            return;
+        }
+        let runtime = Runtime::builder().workers(2).own_tls(true).build().unwrap();
+        arm(attend, || 0);
+        runtime.run(|| {
+            let fibers: Vec<_> = [1_u64, 2]
+                .map(|bit| {
+                    let state = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+                    let of_fiber = state.clone();
+                    let fiber = fiber::spawn(move || {
+                        BIT.set(bit);
+                        of_fiber.0.store(fiber_key(), SeqCst);
+                        for _ in 0..ROUNDS {
+                            assert_eq!(sleep_until(None), Slept::Handled);
+                            of_fiber.1.fetch_add(1, SeqCst);
+                        }
+                    });
+                    (bit, fiber, state)
+                })
+                .into();
+            let senders: Vec<_> = fibers
+                .iter()
+                .map(|(bit, _, state)| {
+                    let (bit, state) = (*bit, state.clone());
+                    std::thread::spawn(move || {
+                        while state.0.load(SeqCst) == 0 {
+                            std::thread::yield_now();
+                        }
+                        for round in 0..ROUNDS {
+                            SENT.fetch_or(bit, SeqCst);
+                            interrupt_fiber(state.0.load(SeqCst), bit, Interrupted::Restarts);
+                            while state.1.load(SeqCst) == round {
+                                std::thread::yield_now();
+                            }
+                        }
+                    })
+                })
+                .collect();
+            fibers.into_iter().for_each(|(_, fiber, _)| fiber.join().unwrap());
+            senders.into_iter().for_each(|sender| sender.join().unwrap());
+        });
+    }
 }

@@ -5,7 +5,7 @@
 //! * [`on_fiber`]: whether the caller can be parked.
 //! * [`descriptors`]: waits for descriptors by number.
 //! * [`sleep_at`] and [`wake_at`]: a table of sleepers by address, for futexes and locks.
-//! * [`sleep_until`], [`yield_now`], [`offload`].
+//! * [`sleep_until`], [`yield_now`], [`offload`] and its kin.
 //! * [`spawn`] and [`await_end`]: threads that are fibers.
 //!
 //! A C function must not be unwound. So nothing here unwinds: a wait that a cancellation or a deadline ends returns
@@ -19,6 +19,7 @@ mod threads;
 
 use std::cell::Cell;
 use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
@@ -28,8 +29,8 @@ use crate::{blocking, park, scheduler};
 
 use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
-    Interrupted, Interruption, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
-    interruptible_at,
+    Interrupted, Interruption, Notes, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
+    interruptible_at, is_main,
 };
 pub use sleepers::{Sleep, has_sleepers, sleep_at, wake_at};
 pub use threads::{as_kernel_threads, await_end, spawn, stack, wants_kernel_threads};
@@ -206,6 +207,25 @@ pub fn offload_or_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'st
         cancelled();
     }
     result
+}
+
+/// Makes a call that owns what it uses, and must be made, on one of the runtime's pool. `None` if the caller was cancelled before its end: then
+/// it is made without the caller, and its result is dropped there.
+pub fn offload_and_leave<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let result = Arc::new(Mutex::new(None));
+    let of_call = Arc::clone(&result);
+    let job = move || *of_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(call());
+    without_unwinding(|| blocking::run_aside(job));
+    let result = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if result.is_none() {
+        cancelled();
+    }
+    result
+}
+
+/// Has a call made on one of the runtime's pool, without waiting for it.
+pub fn begin_elsewhere(call: impl FnOnce() + Send + 'static) {
+    blocking::run_later(call);
 }
 
 /// Calls `observer` with the id of each thread that is stuck in a fiber while others wait for its worker, which has left it. It runs on the

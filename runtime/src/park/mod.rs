@@ -62,6 +62,8 @@ pub(crate) mod cancel;
 #[cfg(any(feature = "own-tls", all(test, loom)))]
 pub(crate) mod dated;
 pub(crate) mod holder;
+#[cfg(any(feature = "own-tls", all(test, loom)))]
+pub(crate) mod interrupts;
 pub(crate) mod latch;
 #[cfg(all(test, loom))]
 mod model_cancel;

@@ -29,7 +29,7 @@ impl Turn {
         f: impl FnOnce() -> R,
     ) -> Option<R> {
         let key = Key { address: std::ptr::from_ref(&self.0).addr(), bits: u32::MAX };
-        // AcqRel: pairs with the one below. Both are exchanges, so that each finds what the last one left.
+        // AcqRel: pairs with the one below.
         while self.0.swap(1, Ordering::AcqRel) != 0 {
             // SeqCst: the sleeper's look at the word.
             let stay = || self.0.load(Ordering::SeqCst) != 0;
@@ -38,6 +38,9 @@ impl Turn {
             }
         }
         let result = f();
+        // A store with Release would do. An exchange reads what comes right before it in the word's order. So if others have read 1, one after
+        // the other, the store comes after all of them, and who looks at the word after the store sees it. loom does not know that of a store:
+        // one of the others may still see what it has left itself, and sleeps for ever (a test below). An exchange reads what they have left.
         self.0.swap(0, Ordering::AcqRel);
         table.wake(key, 1);
         Some(result)
@@ -91,6 +94,31 @@ mod model {
                     assert_eq!(*count, callers as u32);
                 }
             });
+        });
+    }
+
+    /// What the comment on the exchange says of loom. It fails when loom keeps the whole order: then the exchange can be a store.
+    #[test]
+    #[should_panic(expected = "the store comes after both exchanges")]
+    fn loom_forgets_that_a_store_comes_after_the_exchanges_that_have_not_read_it() {
+        loom::model(|| {
+            let word = Arc::new(loom::sync::atomic::AtomicU32::new(1));
+            let [first, store] = [true, false].map(|is_exchange| {
+                let word = word.clone();
+                thread::spawn(move || {
+                    if is_exchange {
+                        return word.swap(2, Ordering::AcqRel);
+                    }
+                    word.store(0, Ordering::Release);
+                    0
+                })
+            });
+            let second = word.swap(3, Ordering::AcqRel);
+            let first = first.join().unwrap();
+            store.join().unwrap();
+            if (first, second) == (1, 2) {
+                assert_eq!(word.load(Ordering::SeqCst), 0, "the store comes after both exchanges");
+            }
         });
     }
 

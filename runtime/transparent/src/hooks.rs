@@ -91,3 +91,17 @@ macro_rules! hook_body {
     }};
 }
 pub(crate) use hook_body;
+
+/// Hooks under other names of libc's, which call the hook of the usual name: `fn __read = super::read::read(fd: c_int, ..) -> ssize_t;`
+macro_rules! aliases {
+    ($(fn $name:ident = $of:path: ($($a:ident: $t:ty),* $(,)?) -> $r:ty;)*) => {
+        $crate::hooks::hooks! { $(
+            /// Another name of a hook.
+            fn $name($($a: $t),*) -> $r, |_| -> always {
+                // SAFETY: the caller's promise is that of the function with the usual name.
+                unsafe { $of($($a),*) }
+            }
+        )* }
+    };
+}
+pub(crate) use aliases;

@@ -31,14 +31,15 @@
 //! |---|---|
 //! | `read` `readv` `recv` `recvfrom` `recvmsg` `recvmmsg`, `write` `writev` `send` `sendto` `sendmsg` `sendmmsg` | an attempt that does not wait; then the fiber waits for an event. A write takes all bytes, and so does MSG_WAITALL |
 //! | `accept` `accept4` `connect` | the same; `accept` one caller of the process at a time, `connect` in non-blocking mode for the time of each system call |
-//! | `poll` `ppoll` `select` `pselect` `epoll_wait` `epoll_pwait` `epoll_pwait2` | a look; then the fiber waits for any of the descriptors. With a signal mask they wait in the kernel |
+//! | `poll` `ppoll` `select` `pselect` `epoll_wait` `epoll_pwait` `epoll_pwait2` | a look; then the fiber waits for any of the descriptors. A signal mask is the fiber's meanwhile |
 //! | `sendfile` `splice` `tee` `vmsplice` | as reads and writes; a socket is in non-blocking mode for the time of each system call |
 //! | `mq_receive` `mq_send` and those with a time, `eventfd_read` `eventfd_write` | as reads and writes |
 //! | `flock`; `msgrcv` `msgsnd` `semop` `semtimedop`; `sendto` of Unix datagrams and `connect` of Unix sockets to a full queue; `wait` of any child | are tried again after pauses of up to 16 ms: no event tells |
 //! | `waitpid` and `waitid` of one child | a pidfd tells |
-//! | `getaddrinfo` `getnameinfo` `gethostby*` `getpw*` `getgr*` `res_*`, `system` `popen` `pclose`, `fsync` `fdatasync` `syncfs` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads of files that are not in memory, `close` of a socket that lingers | run on a thread of the runtime's pool |
-//! | `open` of a FIFO | the fiber waits until there is another end |
-//! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock | the fiber waits until there is something to read; a line of which only a part has come is waited for in the kernel |
+//! | `system` | a thread of the pool starts the command, and a pidfd tells its end |
+//! | `getaddrinfo` `getnameinfo` `gethostby*` `getpw*` `getgr*` `res_*`, `popen` `pclose`, `fsync` `fdatasync` `syncfs` `copy_file_range`, `lockf`, `fcntl(F_SETLKW)`, reads of files that are not in memory, `close` of a socket that lingers | run on a thread of the runtime's pool |
+//! | `open` of a FIFO | the fiber waits until there is another end; to read, on a thread of the pool |
+//! | `fgets` `fread` `fgetc` `getc` `getchar` `getline` `getdelim`, and those without a lock | the fiber waits until there is something to read, before each part of a line or of what is to be read |
 //! | `dlopen` `dlclose` | do not park: what they run is called with a lock of libc's |
 //!
 //! | `syscall(SYS_futex, ..)`, by which std, parking_lot and crossbeam wait | in a table of sleepers by address; plain threads sleep in the kernel, and each wakes the other. Words that processes share are the kernel's |
@@ -47,7 +48,7 @@
 //! | `nanosleep` `clock_nanosleep` `usleep` `sleep` `thrd_sleep` `sched_yield` | a timer; the next fiber. A sleep of a cancelled fiber ends early, as if interrupted, with nothing left of it |
 //! | `pthread_join` and its kin | of a fiber: as `JoinHandle::join`; of a thread: on a thread of the pool |
 //! | `sigwait` `sigwaitinfo` `sigtimedwait` | on a thread of the pool, where the signals are blocked meanwhile |
-//! | `pause` `sigsuspend` | until a handler has run for the fiber |
+//! | `pause` `sigsuspend` | until a handler has run for the fiber, `sigsuspend` with its mask |
 //!
 //! and the names that `_FORTIFY_SOURCE` and large files give to these functions. Everything else that waits, such as raw system calls
 //! and what libc calls within, costs its own fiber only: the worker leaves the thread, and goes on on another.
@@ -63,9 +64,19 @@
 //!   and used again behind the hooks' back, by `fclose` or a system call, are noticed when they are made or after a second or two.
 //! * **Signals.** A handler that runs for the process interrupts the call of the main fiber, or, if that does not wait in one, of the fiber that
 //!   has waited the longest: it ends in EINTR, or goes on if the handler restarts calls (SA_RESTART) and the call is one that can be restarted.
-//!   `pthread_kill` runs the handler on the fiber that it is for, from the call in which that waits or the next one that would. Masks of
-//!   signals are the kernel threads'. Calls with a mask (`ppoll` and its kin), and those that run on the pool, are not interrupted. A
+//!   `pthread_kill` runs the handler on the fiber that it is for, from the call in which that waits or the next one that would. A
 //!   handler may post a semaphore, and write to a pipe.
+//! * **Masks of signals.** `pthread_sigmask` and `sigprocmask` change the calling fiber's mask, and no other's. What is sent to a fiber that
+//!   blocks it waits for that fiber. What is sent to the process waits if the main fiber blocks it (with `threads_are_fibers`, the main
+//!   thread), until a fiber waits that does not, or unblocks it, or takes it by `sigwait`; also what would end the process. `sigsuspend`,
+//!   `ppoll`, `pselect` and `epoll_pwait` use their mask; `sigpending` tells of all. A real-time signal that is sent again before it
+//!   is taken is told once. A signal that the process sends to itself waits when `kill` returns; from elsewhere it may be some
+//!   microseconds on its way. A thread of the kernel's, or a child by `posix_spawn` or `system`, has the mask of the fiber that starts it; a copy
+//!   by `fork` has the fiber's mask as well, but a program that it executes has that of the OS thread. What is blocked where the
+//!   runtime is built is blocked for its OS threads: only the kernel knows of it then, and `ppoll` and its kin wait there. A plain thread
+//!   in `sigwait` does not take what the main fiber blocks.
+//! * **One real-time signal**, the highest that libc has left, is taken by `install`, and SIGRTMAX is one less: it ends calls on the pool.
+//!   A program that sets up a handler for its number all the same has those calls waited for.
 //!
 //! # Cancellation, deadlines, shutdown
 //!
@@ -92,7 +103,26 @@
 //!
 //! A timeout's result is [`Elapsed`](abaca::time::Elapsed) then, whatever the code has made of the error, be it a panic. A write that has
 //! moved a part returns the part. Waits for locks and condition variables go on: std would only look, and wait again. Calls that run on a
-//! thread of the pool go on as well, but for `getaddrinfo` and the open of a FIFO, which are left behind.
+//! thread of the pool:
+//!
+//! | call | of a fiber that is cancelled, or whose time is up |
+//! |---|---|
+//! | `fcntl(F_SETLKW)` `fcntl(F_OFD_SETLKW)` `lockf`, `open` of a FIFO to read, `sigwait` `sigwaitinfo` `sigtimedwait` | the wait in the kernel ends. What was got at the last moment is the caller's, and the call succeeds; else nobody has it. A handler of a signal ends these calls as it does on a thread (`sigwait` by none), and a deadlock is EDEADLK |
+//! | `close` of a socket that lingers | the socket is closed, the kernel sends the rest, and the call succeeds |
+//! | `getaddrinfo` `getnameinfo` `getpwnam` `getpwuid` `getgrnam` `getgrgid` `gethostby*`, and those with `_r`, `res_query` `res_search` `res_querydomain`, `initgroups` | are left behind with what they were given, a copy; nothing of the caller's is written to. `h_errno` is NETDB_INTERNAL, the result EAI_SYSTEM, where there is one |
+//! | `fsync` `fdatasync` `syncfs` | are left behind. If such a call fails, the next one on that file does, with its error |
+//! | `system` | the command is killed, and waited for, as by libc if its thread is cancelled |
+//! | `pclose` | is left behind: the file is closed, and the child waited for |
+//! | `copy_file_range` | ends after at most 4 MiB more, and returns what it has moved |
+//! | `popen`, reads and writes of files on disks | are waited for to the end, which does not depend on others |
+//! | `getpwent` `getgrent` `fgetpwent` | are waited for: the next call goes on where they end |
+//! | `getgrouplist` | is waited for: it can only say that its list is too short |
+//! | `res_nquery` `res_nsearch` | are waited for: they use a state of the caller's, with times of its own |
+//! | `dlopen` `dlclose` | are waited for: they hold a lock of libc's |
+//! | `pthread_join` of a thread of the kernel's | is waited for, as that of a fiber |
+//!
+//! What stdio reads is lost with a call that ends so in the middle of a line, as with libc's own functions, and `ferror` tells. Functions of
+//! stdio that write, and `scanf`, wait in the kernel, and are not ended.
 //!
 //! A loop that ignores errors, such as `for stream in listener.incoming().flatten()`, does not end when its fiber is cancelled. It is slowed
 //! down, and the end of the runtime leaves it behind after its time (`Builder::shutdown_timeout`).

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use libc::c_int;
 
 use crate::ends::pipe;
-use crate::support::{World, on_one_worker, outcome, same};
+use crate::support::{World, on_one_worker, outcome, same, with_children};
 
 /// A folder of the test's own.
 struct Folder(PathBuf);
@@ -144,62 +144,66 @@ fn a_lock_of_a_file_is_waited_for() {
 
 #[test]
 fn children_are_waited_for() {
-    fn sleeper(world: &World) -> (std::process::Child, crate::support::Helper) {
-        let (reader, writer) = pipe();
-        let child = Command::new("cat").stdin(reader).stdout(Stdio::null()).spawn().unwrap();
-        (child, world.when_waiting(move || drop(writer)))
-    }
-    same("wait", |world| {
-        let (mut child, helper) = sleeper(world);
-        let status = child.wait().unwrap();
-        helper.join();
-        (status.code(), child.wait().unwrap().code())
-    });
-    same("waitpid", |world| {
-        let (child, helper) = sleeper(world);
-        let id = child.id() as c_int;
-        let mut status = 0;
-        // SAFETY: the kernel writes a number.
-        let early = unsafe { libc::waitpid(id, &mut status, libc::WNOHANG) };
-        // SAFETY: as above.
-        let result = unsafe { libc::waitpid(id, &mut status, 0) };
-        helper.join();
-        // SAFETY: as above.
-        let gone = outcome(unsafe { libc::waitpid(id, &mut status, 0) } as isize);
-        (early, result == id, status, gone)
-    });
-    same("waitid", |world| {
-        let (child, helper) = sleeper(world);
-        // SAFETY: the kernel writes the structure.
-        let (result, code) = unsafe {
-            let mut info: libc::siginfo_t = std::mem::zeroed();
-            let result = libc::waitid(libc::P_PID, child.id(), &mut info, libc::WEXITED);
-            (result, info.si_code)
-        };
-        helper.join();
-        (result, code)
-    });
-    same("output", |_| {
-        let output = Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]).output().unwrap();
-        (output.status.code(), output.stdout, output.stderr)
+    with_children(|| {
+        fn sleeper(world: &World) -> (std::process::Child, crate::support::Helper) {
+            let (reader, writer) = pipe();
+            let child = Command::new("cat").stdin(reader).stdout(Stdio::null()).spawn().unwrap();
+            (child, world.when_waiting(move || drop(writer)))
+        }
+        same("wait", |world| {
+            let (mut child, helper) = sleeper(world);
+            let status = child.wait().unwrap();
+            helper.join();
+            (status.code(), child.wait().unwrap().code())
+        });
+        same("waitpid", |world| {
+            let (child, helper) = sleeper(world);
+            let id = child.id() as c_int;
+            let mut status = 0;
+            // SAFETY: the kernel writes a number.
+            let early = unsafe { libc::waitpid(id, &mut status, libc::WNOHANG) };
+            // SAFETY: as above.
+            let result = unsafe { libc::waitpid(id, &mut status, 0) };
+            helper.join();
+            // SAFETY: as above.
+            let gone = outcome(unsafe { libc::waitpid(id, &mut status, 0) } as isize);
+            (early, result == id, status, gone)
+        });
+        same("waitid", |world| {
+            let (child, helper) = sleeper(world);
+            // SAFETY: the kernel writes the structure.
+            let (result, code) = unsafe {
+                let mut info: libc::siginfo_t = std::mem::zeroed();
+                let result = libc::waitid(libc::P_PID, child.id(), &mut info, libc::WEXITED);
+                (result, info.si_code)
+            };
+            helper.join();
+            (result, code)
+        });
+        same("output", |_| {
+            let output = Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]).output().unwrap();
+            (output.status.code(), output.stdout, output.stderr)
+        });
     });
 }
 
 #[test]
 fn ten_children_sleep_at_once() {
-    let turns = on_one_worker(|| {
-        let fibers: Vec<_> = (0..10)
-            .map(|_| abaca::spawn(|| Command::new("sleep").arg("0.1").output().unwrap().status.success()))
-            .collect();
-        let mut turns = 0;
-        while fibers.iter().any(|fiber| !fiber.is_finished()) {
-            turns += 1;
-            abaca::sleep(std::time::Duration::from_millis(1));
-        }
-        assert!(fibers.into_iter().all(|fiber| fiber.join().unwrap()));
-        turns
+    with_children(|| {
+        let turns = on_one_worker(|| {
+            let fibers: Vec<_> = (0..10)
+                .map(|_| abaca::spawn(|| Command::new("sleep").arg("0.1").output().unwrap().status.success()))
+                .collect();
+            let mut turns = 0;
+            while fibers.iter().any(|fiber| !fiber.is_finished()) {
+                turns += 1;
+                abaca::sleep(std::time::Duration::from_millis(1));
+            }
+            assert!(fibers.into_iter().all(|fiber| fiber.join().unwrap()));
+            turns
+        });
+        assert!(turns > 1, "a neighbour runs meanwhile");
     });
-    assert!(turns > 1, "a neighbour runs meanwhile");
 }
 
 #[test]
@@ -235,51 +239,55 @@ fn names_are_asked_for_elsewhere() {
 
 #[test]
 fn pipes_of_stdio_are_read_when_something_comes() {
-    same("fgets", |world| {
-        let (reader, writer) = pipe();
-        let helper = world.when_waiting(move || {
-            File::from(writer).write_all(b"one\ntwo\n").unwrap();
+    with_children(|| {
+        same("fgets", |world| {
+            let (reader, writer) = pipe();
+            let helper = world.when_waiting(move || {
+                File::from(writer).write_all(b"one\ntwo\n").unwrap();
+            });
+            // SAFETY: the file is libc's, over a number that it owns then.
+            let lines = unsafe {
+                let file = libc::fdopen(std::os::fd::IntoRawFd::into_raw_fd(reader), c"r".as_ptr());
+                let mut lines = Vec::new();
+                let mut buffer = [0; 100];
+                while !libc::fgets(buffer.as_mut_ptr(), 100, file).is_null() {
+                    lines.push(CStr::from_ptr(buffer.as_ptr()).to_owned());
+                }
+                let end = libc::feof(file) != 0;
+                libc::fclose(file);
+                (lines, end)
+            };
+            helper.join();
+            lines
         });
-        // SAFETY: the file is libc's, over a number that it owns then.
-        let lines = unsafe {
-            let file = libc::fdopen(std::os::fd::IntoRawFd::into_raw_fd(reader), c"r".as_ptr());
-            let mut lines = Vec::new();
-            let mut buffer = [0; 100];
-            while !libc::fgets(buffer.as_mut_ptr(), 100, file).is_null() {
-                lines.push(CStr::from_ptr(buffer.as_ptr()).to_owned());
+        same("popen", |_| {
+            // SAFETY: the file is libc's.
+            unsafe {
+                let file = libc::popen(c"sleep 0.05; echo abc; exit 5".as_ptr(), c"r".as_ptr());
+                let mut buffer = [0_u8; 100];
+                let read = libc::fread(buffer.as_mut_ptr().cast(), 1, 100, file);
+                (read, buffer[..4].to_vec(), libc::pclose(file), libc::system(c"exit 7".as_ptr()))
             }
-            let end = libc::feof(file) != 0;
-            libc::fclose(file);
-            (lines, end)
-        };
-        helper.join();
-        lines
-    });
-    same("popen", |_| {
-        // SAFETY: the file is libc's.
-        unsafe {
-            let file = libc::popen(c"sleep 0.05; echo abc; exit 5".as_ptr(), c"r".as_ptr());
-            let mut buffer = [0_u8; 100];
-            let read = libc::fread(buffer.as_mut_ptr().cast(), 1, 100, file);
-            (read, buffer[..4].to_vec(), libc::pclose(file), libc::system(c"exit 7".as_ptr()))
-        }
+        });
     });
 }
 
 #[test]
 fn a_program_of_std_reads_lines_of_a_child() {
-    same("lines", |_| {
-        let mut child = Command::new("sh")
-            .args(["-c", "read a; echo $a; sleep 0.02; echo two; cat >/dev/null"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut input = child.stdin.take().unwrap();
-        input.write_all(b"one\n").unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = [lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap()];
-        drop(input);
-        (first, lines.next().is_none(), child.wait().unwrap().code())
+    with_children(|| {
+        same("lines", |_| {
+            let mut child = Command::new("sh")
+                .args(["-c", "read a; echo $a; sleep 0.02; echo two; cat >/dev/null"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut input = child.stdin.take().unwrap();
+            input.write_all(b"one\n").unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let first = [lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap()];
+            drop(input);
+            (first, lines.next().is_none(), child.wait().unwrap().code())
+        });
     });
 }

@@ -21,6 +21,8 @@ pub(crate) const READS: &[(&str, Read, bool)] = &[
     ("read", read, false),
     ("readv", readv, false),
     ("__read_chk", read_checked, false),
+    ("__read", read_by_its_old_name, false),
+    ("preadv2", read_from_nowhere, false),
     ("recv", recv, true),
     ("recvfrom", recvfrom, true),
     ("recvmsg", recvmsg, true),
@@ -34,6 +36,8 @@ pub(crate) const READS: &[(&str, Read, bool)] = &[
 
 // SAFETY: as glibc defines them.
 unsafe extern "C" {
+    fn __read(fd: c_int, buffer: *mut c_void, bytes: usize) -> isize;
+    fn preadv2(fd: c_int, list: *const libc::iovec, count: c_int, offset: i64, flags: c_int) -> isize;
     fn __read_chk(fd: c_int, buffer: *mut c_void, bytes: usize, room: usize) -> isize;
     fn __recv_chk(fd: c_int, buffer: *mut c_void, bytes: usize, room: usize, flags: c_int) -> isize;
     fn __recvfrom_chk(
@@ -45,6 +49,17 @@ unsafe extern "C" {
         address: *mut libc::sockaddr,
         address_bytes: *mut libc::socklen_t,
     ) -> isize;
+}
+
+fn read_by_its_old_name(fd: c_int, buffer: &mut [u8; 8]) -> isize {
+    // SAFETY: the buffer has eight bytes.
+    unsafe { __read(fd, buffer.as_mut_ptr().cast(), 8) }
+}
+
+fn read_from_nowhere(fd: c_int, buffer: &mut [u8; 8]) -> isize {
+    let list = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: 8 };
+    // SAFETY: the buffer has eight bytes.
+    unsafe { preadv2(fd, &list, 1, -1, 0) }
 }
 
 fn read(fd: c_int, buffer: &mut [u8; 8]) -> isize {

@@ -8,33 +8,19 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr::{null, null_mut};
 
-use libc::{FILE, O_CLOEXEC, O_CREAT, O_RDWR, size_t};
+use libc::{FILE, O_CLOEXEC, O_CREAT, O_RDWR};
 
 use crate::ends::{pipe, unix};
-use crate::support::{World, outcome, raw, same};
+use crate::support::{outcome, raw, same, with_children};
 
 // SAFETY: as glibc defines them.
 unsafe extern "C" {
     fn __open_2(path: *const c_char, flags: c_int) -> c_int;
     fn __open64_2(path: *const c_char, flags: c_int) -> c_int;
-    fn __fgets_chk(buffer: *mut c_char, room: size_t, bytes: c_int, file: *mut FILE) -> *mut c_char;
-    fn __fread_chk(
-        buffer: *mut c_void,
-        room: size_t,
-        bytes: size_t,
-        count: size_t,
-        file: *mut FILE,
-    ) -> size_t;
-    fn getc(file: *mut FILE) -> c_int;
     fn lockf64(fd: c_int, command: c_int, bytes: i64) -> c_int;
     fn fcntl64(fd: c_int, command: c_int, ...) -> c_int;
-    fn getc_unlocked(file: *mut FILE) -> c_int;
-    fn fgetc_unlocked(file: *mut FILE) -> c_int;
-    fn fgets_unlocked(buffer: *mut c_char, bytes: c_int, file: *mut FILE) -> *mut c_char;
-    fn fread_unlocked(buffer: *mut c_void, bytes: size_t, count: size_t, file: *mut FILE) -> size_t;
     fn eventfd_read(fd: c_int, value: *mut u64) -> c_int;
     fn eventfd_write(fd: c_int, value: u64) -> c_int;
-    fn getdelim(line: *mut *mut c_char, bytes: *mut size_t, end: c_int, file: *mut FILE) -> isize;
     fn epoll_create(size: c_int) -> c_int;
     fn wait3(status: *mut c_int, options: c_int, usage: *mut libc::rusage) -> libc::pid_t;
     fn gethostbyname(name: *const c_char) -> *mut libc::hostent;
@@ -265,88 +251,11 @@ const CALLS: &[Call] = unsafe {
 
 #[test]
 fn what_need_not_wait_answers_as_libcs() {
-    for (name, call) in CALLS {
-        same(name, move |_| call());
-    }
-}
-
-/// A read by stdio.
-type Stdio = (&'static str, fn(*mut FILE) -> String);
-
-// SAFETY: for all, the only callers pass an open file, and the buffers are as large as is said.
-const STDIO: &[Stdio] = unsafe {
-    &[
-        ("fgets", |file| {
-            let mut line = [0; 16];
-            (libc::fgets(line.as_mut_ptr(), 16, file).is_null()).to_string() + &name(line.as_ptr())
-        }),
-        ("__fgets_chk", |file| {
-            let mut line = [0; 16];
-            (__fgets_chk(line.as_mut_ptr(), 16, 16, file).is_null()).to_string() + &name(line.as_ptr())
-        }),
-        ("fread", |file| libc::fread([0_u8; 3].as_mut_ptr().cast(), 1, 3, file).to_string()),
-        ("__fread_chk", |file| __fread_chk([0_u8; 3].as_mut_ptr().cast(), 3, 1, 3, file).to_string()),
-        ("fgetc", |file| libc::fgetc(file).to_string()),
-        ("fgets_unlocked", |file| {
-            let mut line = [0; 16];
-            (fgets_unlocked(line.as_mut_ptr(), 16, file).is_null()).to_string() + &name(line.as_ptr())
-        }),
-        ("fread_unlocked", |file| fread_unlocked([0_u8; 3].as_mut_ptr().cast(), 1, 3, file).to_string()),
-        ("fgetc_unlocked", |file| fgetc_unlocked(file).to_string()),
-        ("getc_unlocked", |file| getc_unlocked(file).to_string()),
-        ("getc", |file| getc(file).to_string()),
-        ("getline", |file| by_line(|line, bytes| libc::getline(line, bytes, file))),
-        ("getdelim", |file| by_line(|line, bytes| getdelim(line, bytes, i32::from(b'b'), file))),
-    ]
-};
-
-fn by_line(read: impl FnOnce(*mut *mut c_char, *mut size_t) -> isize) -> String {
-    let (mut line, mut bytes) = (null_mut(), 0);
-    let count = read(&mut line, &mut bytes);
-    let text = if count < 0 { String::new() } else { name(line) };
-    // SAFETY: libc has allocated it.
-    unsafe { libc::free(line.cast()) };
-    format!("{count} {text}")
-}
-
-/// Reads twice from a pipe: with `act` when it waits, and at the end.
-fn read_twice(world: &World, read: fn(*mut FILE) -> String, act: fn(File)) -> String {
-    let (reader, writer) = pipe();
-    // SAFETY: a descriptor of the test's, which the file takes.
-    let file = unsafe { libc::fdopen(reader.into_raw_fd(), c"r".as_ptr()) };
-    let helper = world.when_waiting(move || act(File::from(writer)));
-    let first = read(file);
-    helper.join();
-    let second = read(file);
-    // SAFETY: it is the test's.
-    let flags = unsafe { (libc::feof(file) != 0, libc::ferror(file) != 0, libc::fclose(file)) };
-    format!("{first}; {second}; {flags:?}")
-}
-
-#[test]
-fn a_read_by_stdio_waits_for_bytes_and_for_the_end() {
-    for (name, read) in STDIO {
-        same(name, move |world| read_twice(world, *read, |mut writer| writer.write_all(b"ab\n").unwrap()));
-        same(&format!("{name}, the end"), move |world| read_twice(world, *read, drop));
-    }
-}
-
-#[test]
-fn a_read_by_stdio_without_waiting_is_an_error() {
-    for (name, read) in STDIO {
-        same(&format!("{name}, non-blocking"), move |_| {
-            let (reader, _writer) = pipe();
-            // SAFETY: a descriptor of the test's, which the file takes.
-            unsafe {
-                libc::fcntl(raw(&reader), libc::F_SETFL, libc::O_NONBLOCK);
-                let file = libc::fdopen(reader.into_raw_fd(), c"r".as_ptr());
-                let first = read(file);
-                let flags = (libc::feof(file) != 0, libc::ferror(file) != 0);
-                libc::fclose(file);
-                format!("{first}; {flags:?}")
-            }
-        });
-    }
+    with_children(|| {
+        for (name, call) in CALLS {
+            same(name, move |_| call());
+        }
+    });
 }
 
 #[test]

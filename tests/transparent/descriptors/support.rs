@@ -2,11 +2,12 @@
 
 #![expect(unsafe_code, reason = "asks for the thread's id")]
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Runs `f` as the main fiber of a runtime with one worker, which never leaves its thread: a call that blocks the thread would block the
@@ -15,7 +16,42 @@ pub(crate) fn on_one_worker<T: Send>(f: impl FnOnce() -> T + Send) -> T {
     watch();
     abaca_transparent::install().expect("fibers can have storage of their own here");
     let builder = abaca::Runtime::builder().workers(1).max_spare_threads(0);
-    builder.build().expect("a runtime starts").run(f)
+    let runtime = builder.build().expect("a runtime starts");
+    beside_others(|| runtime.run(f))
+}
+
+/// Held by tests that start children, alone. A child has its parent's descriptors, until it has begun its program or ends: a pipe that another
+/// test closes meanwhile has not ended.
+static CHILDREN: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    /// Whether the calling test holds it, in one way or the other.
+    static HOLDS: Cell<bool> = const { Cell::new(false) };
+}
+
+fn holding<G, R>(hold: impl FnOnce() -> G, f: impl FnOnce() -> R) -> R {
+    if HOLDS.replace(true) {
+        return f();
+    }
+    let _guard = hold();
+    struct Held;
+    impl Drop for Held {
+        fn drop(&mut self) {
+            HOLDS.set(false);
+        }
+    }
+    let _held = Held;
+    f()
+}
+
+/// Calls `f`, a test or a part of one, while no other test starts a child.
+pub(crate) fn beside_others<R>(f: impl FnOnce() -> R) -> R {
+    holding(|| CHILDREN.read().unwrap_or_else(PoisonError::into_inner), f)
+}
+
+/// Calls `f`, a test that starts a child, while no other runs that would notice.
+pub(crate) fn with_children<R>(f: impl FnOnce() -> R) -> R {
+    holding(|| CHILDREN.write().unwrap_or_else(PoisonError::into_inner), f)
 }
 
 /// How long all tests together may take.
@@ -110,6 +146,14 @@ fn is_waiting(id: libc::pid_t) -> bool {
 /// Runs a scenario on an OS thread and on a fiber, and compares what it returns.
 #[track_caller]
 pub(crate) fn same<T: PartialEq + Debug + Send + 'static>(
+    name: &str,
+    scenario: impl Fn(&World) -> T + Send + Sync,
+) {
+    beside_others(|| both_ways(name, scenario));
+}
+
+#[track_caller]
+fn both_ways<T: PartialEq + Debug + Send + 'static>(
     name: &str,
     scenario: impl Fn(&World) -> T + Send + Sync,
 ) {

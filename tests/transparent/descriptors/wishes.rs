@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use libc::{F_SETFL, FIONBIO, O_NONBLOCK, O_RDWR, c_int};
 
 use crate::ends::{pipe, tcp, unix};
-use crate::support::{World, outcome, raw, same};
+use crate::support::{World, outcome, raw, same, with_children};
 
 /// Waits for some bytes one after the other, until an answer would be kept.
 fn wait_often(world: &World, reader: &OwnedFd, writer: &OwnedFd) {
@@ -104,18 +104,20 @@ const WAYS: &[Way] = unsafe {
 
 #[test]
 fn a_user_that_wants_errors_from_now_on_gets_them() {
-    for (way, set) in WAYS {
-        for (kind, ends) in [("tcp", tcp as fn() -> _), ("unix", unix), ("pipe", pipe)] {
-            same(&format!("{way}, {kind}"), move |world| {
-                let (reader, writer) = ends();
-                wait_often(world, &reader, &writer);
-                set(raw(&reader));
-                let results = [read(raw(&reader)), read(raw(&reader))];
-                drop(writer);
-                (results, last_read(raw(&reader)))
-            });
+    with_children(|| {
+        for (way, set) in WAYS {
+            for (kind, ends) in [("tcp", tcp as fn() -> _), ("unix", unix), ("pipe", pipe)] {
+                same(&format!("{way}, {kind}"), move |world| {
+                    let (reader, writer) = ends();
+                    wait_often(world, &reader, &writer);
+                    set(raw(&reader));
+                    let results = [read(raw(&reader)), read(raw(&reader))];
+                    drop(writer);
+                    (results, last_read(raw(&reader)))
+                });
+            }
         }
-    }
+    });
 }
 
 #[test]
@@ -124,10 +126,14 @@ fn a_wait_that_has_begun_goes_on_when_its_user_changes_the_mode() {
         let (reader, writer) = tcp();
         wait_often(world, &reader, &writer);
         let (fd, mut writer) = (raw(&reader), File::from(writer));
+        let is_fiber = world.is_fiber();
         let helper = world.when_waiting(move || {
             WAYS[0].1(fd);
-            // Longer than the hooks take to ask again what a user wants.
-            std::thread::sleep(std::time::Duration::from_millis(1500));
+            // The hooks ask again what a user wants.
+            let rounds = abaca::hook::descriptors::rounds_of_renewal();
+            while is_fiber && abaca::hook::descriptors::rounds_of_renewal() < rounds + 2 {
+                abaca::sleep(std::time::Duration::from_millis(10));
+            }
             writer.write_all(b"a").unwrap();
         });
         let found = read(raw(&reader));

@@ -20,11 +20,29 @@ pub(crate) type Write1 = fn(c_int, &[u8]) -> isize;
 pub(crate) const WRITES: &[(&str, Write1, bool)] = &[
     ("write", write, false),
     ("writev", writev, false),
+    ("__write", write_by_its_old_name, false),
+    ("pwritev2", write_to_nowhere, false),
     ("send", send, true),
     ("sendto", sendto, true),
     ("sendmsg", sendmsg, true),
     ("sendmmsg", sendmmsg, true),
 ];
+
+// SAFETY: as glibc defines them.
+unsafe extern "C" {
+    fn __write(fd: c_int, buffer: *const std::ffi::c_void, bytes: usize) -> isize;
+    fn pwritev2(fd: c_int, list: *const libc::iovec, count: c_int, offset: i64, flags: c_int) -> isize;
+}
+
+fn write_by_its_old_name(fd: c_int, bytes: &[u8]) -> isize {
+    // SAFETY: the buffer has so many bytes, here and below.
+    unsafe { __write(fd, bytes.as_ptr().cast(), bytes.len()) }
+}
+
+fn write_to_nowhere(fd: c_int, bytes: &[u8]) -> isize {
+    // SAFETY: as above.
+    unsafe { pwritev2(fd, parts(bytes).as_ptr(), 3, -1, 0) }
+}
 
 fn write(fd: c_int, bytes: &[u8]) -> isize {
     // SAFETY: the buffer has so many bytes; here and in all that follows.

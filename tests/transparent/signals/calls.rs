@@ -24,6 +24,8 @@ macro_rules! tell {
 
 pub(super) type Calls = Vec<(&'static str, Box<dyn Fn() -> String>)>;
 
+pub(super) use tell;
+
 /// The calls that wait for ever if no handler runs.
 pub(super) fn calls() -> Calls {
     let (reader, writer) = std::io::pipe().unwrap();
@@ -93,6 +95,20 @@ pub(super) fn calls() -> Calls {
             Box::new(move || {
                 let mut event = libc::epoll_event { events: 0, u64: 0 };
                 tell!(libc::epoll_wait(set, &mut event, 1, -1))
+            }),
+        ),
+        (
+            "ppoll with a mask",
+            Box::new(move || {
+                let mut entry = libc::pollfd { fd: r, events: libc::POLLIN, revents: 0 };
+                tell!(libc::ppoll(&mut entry, 1, std::ptr::null(), &zeroed()))
+            }),
+        ),
+        (
+            "epoll_pwait with a mask",
+            Box::new(move || {
+                let mut event = libc::epoll_event { events: 0, u64: 0 };
+                tell!(libc::epoll_pwait(set, &mut event, 1, -1, &zeroed()))
             }),
         ),
         (

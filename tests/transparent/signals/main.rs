@@ -5,6 +5,8 @@
 
 mod calls;
 mod kills;
+mod masks;
+mod pool;
 
 use std::ffi::c_int;
 use std::mem::zeroed;
@@ -32,6 +34,16 @@ fn main() -> ExitCode {
             abaca_transparent::install().unwrap();
             in_copy(|| abaca::Runtime::builder().workers(1).build().unwrap().run(interrupted));
         }
+        Ok("masks on a thread") => masks::of_process(),
+        Ok("masks on a fiber") => {
+            abaca_transparent::install().unwrap();
+            abaca::Runtime::builder().workers(1).build().unwrap().run(masks::of_process);
+        }
+        Ok("masks of threads") => masks::of_threads(),
+        Ok("masks of fibers") => {
+            abaca_transparent::threads_are_fibers().unwrap();
+            masks::of_threads();
+        }
         Ok("kill threads") => kills(),
         Ok("kill fibers") => {
             abaca_transparent::threads_are_fibers().unwrap();
@@ -54,8 +66,13 @@ fn compare() -> ExitCode {
         assert!(output.status.success(), "{mode}: {text}{}", String::from_utf8_lossy(&output.stderr));
         text
     };
-    let modes =
-        [("threads", "fibers"), ("kill threads", "kill fibers"), ("copy on a thread", "copy on a fiber")];
+    let modes = [
+        ("threads", "fibers"),
+        ("kill threads", "kill fibers"),
+        ("copy on a thread", "copy on a fiber"),
+        ("masks on a thread", "masks on a fiber"),
+        ("masks of threads", "masks of fibers"),
+    ];
     for (threads, fibers) in modes {
         let (threads, fibers) = (run(threads), run(fibers));
         assert_eq!(fibers.lines().collect::<Vec<_>>(), threads.lines().collect::<Vec<_>>());
@@ -164,24 +181,43 @@ fn outcome(result: isize) -> String {
 const LONG: timespec = timespec { tv_sec: 100, tv_nsec: 0 };
 
 /// What no handler ends if it restarts calls.
-const RESTARTED: &[&str] =
-    &["read", "readv", "recv", "accept", "send", "write", "sem_wait", "sem_timedwait", "waitpid", "flock"];
+const RESTARTED: &[&str] = &[
+    "read",
+    "readv",
+    "recv",
+    "accept",
+    "send",
+    "write",
+    "sem_wait",
+    "sem_timedwait",
+    "waitpid",
+    "flock",
+    "fcntl",
+    "fcntl of an open file",
+    "lockf",
+    "open to read",
+    "open to write",
+    "fgets of a part of a line",
+    "fread of a part",
+];
 
 fn scenarios() {
     set_up(SIGALRM, 0);
-    for (name, call) in calls() {
+    for (name, call) in calls().into_iter().chain(pool::calls()) {
         alarms(true);
         let ended = call();
         alarms(false);
         println!("{name}: {ended}");
     }
     set_up(SIGALRM, SA_RESTART);
-    for (name, call) in calls().into_iter().filter(|(name, _)| !RESTARTED.contains(name)) {
+    for (name, call) in calls().into_iter().chain(pool::calls()).filter(|(name, _)| !RESTARTED.contains(name))
+    {
         alarms(true);
         let ended = call();
         alarms(false);
         println!("{name}, SA_RESTART: {ended}");
     }
+    pool::deadlock();
     // The handler ends the wait itself.
     let (reader, writer) = std::io::pipe().unwrap();
     PIPE.store(writer.as_raw_fd(), SeqCst);

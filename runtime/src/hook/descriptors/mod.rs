@@ -18,6 +18,7 @@ mod table;
 mod wish;
 
 pub use limit::{WaitLimit, timeouts_changed};
+pub use renewal::rounds_of_renewal;
 pub use retry::{Attempt, retry};
 pub use several::{Interest, wait_any};
 pub use table::{born, born_of_listener, close_range_under, close_under, duplicated, forget, in_turn};

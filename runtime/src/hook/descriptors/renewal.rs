@@ -19,6 +19,15 @@ const IDLE_ROUNDS: u32 = 10;
 
 static THREAD: Attendant = Attendant::new();
 
+/// How many rounds have ended.
+static ROUNDS: AtomicU32 = AtomicU32::new(0);
+
+/// How often the numbers of long waits were looked at so far. For tests.
+#[must_use]
+pub fn rounds_of_renewal() -> u32 {
+    ROUNDS.load(Ordering::SeqCst)
+}
+
 /// The waits for a descriptor.
 pub(super) struct Waits {
     /// How many are under way.
@@ -80,6 +89,7 @@ fn run() {
     loop {
         thread::sleep(ROUND);
         idle_rounds = if look() { 0 } else { idle_rounds + 1 };
+        ROUNDS.fetch_add(1, Ordering::SeqCst);
         if idle_rounds >= IDLE_ROUNDS {
             if THREAD.may_end(is_anybody_waiting) {
                 return;

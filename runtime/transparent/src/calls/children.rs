@@ -8,18 +8,20 @@ use std::time::Instant;
 use abaca::hook::descriptors::{
     Attempt, Direction, Ended, WaitLimit, close_under, files_shared, forget, retry,
 };
+use abaca::hook::offload_and_leave;
 use libc::{
     FILE, WNOHANG, id_t, idtype_t, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t, rusage, siginfo_t,
 };
 
 use super::elsewhere::elsewhere;
-use crate::answer::failed;
+use crate::answer::{errno, failed};
 use crate::descriptors::pause::retry_with_pauses;
 use crate::descriptors::wishes::result;
 use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
+use crate::threads::masks::inherited;
 
 hooks! {
     /// wait(2).
@@ -66,7 +68,7 @@ hooks! {
             *mut pid_t, *const c_char, *const posix_spawn_file_actions_t, *const posix_spawnattr_t, *const *mut c_char, *const *mut c_char
         ) -> c_int);
         // SAFETY: the caller's promise.
-        unsafe { own(child, path, actions, attributes, arguments, environment) }
+        inherited(|| unsafe { own(child, path, actions, attributes, arguments, environment) })
     }
 
     /// posix_spawnp(3), the same.
@@ -83,13 +85,7 @@ hooks! {
             *mut pid_t, *const c_char, *const posix_spawn_file_actions_t, *const posix_spawnattr_t, *const *mut c_char, *const *mut c_char
         ) -> c_int);
         // SAFETY: the caller's promise.
-        unsafe { own(child, file, actions, attributes, arguments, environment) }
-    }
-
-    /// system(3).
-    fn system(command: *const c_char) -> c_int, |within| -> c {
-        // SAFETY: the caller's promise.
-        elsewhere(within, || unsafe { own!(fn system(*const c_char) -> c_int)(command) })
+        inherited(|| unsafe { own(child, file, actions, attributes, arguments, environment) })
     }
 
     /// popen(3).
@@ -98,10 +94,22 @@ hooks! {
         elsewhere(within, || unsafe { own!(fn popen(*const c_char, *const c_char) -> *mut FILE)(command, mode) })
     }
 
-    /// pclose(3).
+    /// pclose(3). A fiber that is cancelled leaves it to a thread of the pool, which closes the file and waits for the child.
     fn pclose(file: *mut FILE) -> c_int, |within| -> c {
-        // SAFETY: the caller's promise.
-        elsewhere(within, || unsafe { own!(fn pclose(*mut FILE) -> c_int)(file) })
+        struct Given(*mut FILE);
+        // SAFETY: libc's function may be called on any thread; the file is the call's from now on, whatever its result.
+        unsafe impl Send for Given {}
+        let file = Given(file);
+        let closed = offload_and_leave(move || {
+            let Given(file) = { file };
+            // SAFETY: the caller's promise.
+            (unsafe { own!(fn pclose(*mut FILE) -> c_int)(file) }, errno())
+        });
+        let (status, error) = closed.unwrap_or((-1, libc::ECANCELED));
+        if status < 0 {
+            within.fails_with(error);
+        }
+        status
     }
 }
 
@@ -110,7 +118,7 @@ hooks! {
 /// # Safety
 ///
 /// The arguments are those of wait4(2).
-unsafe fn wait_for(child: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> isize {
+pub(super) unsafe fn wait_for(child: pid_t, status: *mut c_int, options: c_int, usage: *mut rusage) -> isize {
     // SAFETY: the caller's promise.
     let call = |options: c_int| unsafe { kernel!(libc::SYS_wait4, child, status, options, usage) };
     if options & WNOHANG != 0 {

@@ -1,18 +1,12 @@
 //! A call of libc on a thread of the runtime's pool, which is a plain one: there the hooks are libc's functions.
 
-#![expect(unsafe_code, reason = "lends addresses to another thread, and writes h_errno")]
-
-use std::ffi::c_int;
+#![expect(unsafe_code, reason = "lends addresses to another thread")]
 
 use abaca::hook::offload;
 
+use super::entries::{host_error, set_host_error};
 use crate::answer::{errno, set_errno};
 use crate::enter::Within;
-
-// SAFETY: as glibc defines it.
-unsafe extern "C" {
-    fn __h_errno_location() -> *mut c_int;
-}
 
 /// What goes to another thread and comes back while its owner waits.
 struct Lent<T>(T);
@@ -31,14 +25,12 @@ impl<T> Lent<T> {
 pub(crate) fn elsewhere<R>(within: &Within, call: impl FnOnce() -> R) -> R {
     let call = Lent(call);
     let before = within.errno();
-    let (result, error, host_error) = offload(move || {
+    let (result, error, of_host) = offload(move || {
         set_errno(before);
         let result = call.take()();
-        // SAFETY: the address is that of a variable of this thread's.
-        (Lent(result), errno(), unsafe { *__h_errno_location() })
+        (Lent(result), errno(), host_error())
     });
     within.fails_with(error);
-    // SAFETY: as above, of this fiber's.
-    unsafe { *__h_errno_location() = host_error };
+    set_host_error(of_host);
     result.take()
 }

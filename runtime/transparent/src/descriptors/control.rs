@@ -5,16 +5,17 @@
 use std::ffi::{c_int, c_ulong};
 
 use abaca::hook::descriptors::{duplicated, forget, mode_changes, modes_changed};
-use abaca::hook::offload;
 use libc::off_t;
 
 use super::pause::retry_with_pauses;
 use super::wishes::result;
-use crate::answer::{answer, errno, failed};
-use crate::enter::{Within, enter};
+use crate::answer::{answer, failed, of_c};
+use crate::calls::kick::{Handlers, wait_elsewhere};
+use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
+use crate::threads::CancellationPoint;
 
 hooks! {
     /// fcntl(2). It is variadic in C: its argument is a word, wherever it comes from.
@@ -51,15 +52,15 @@ hooks! {
     }
 
     /// lockf(3).
-    fn lockf(fd: c_int, command: c_int, bytes: off_t) -> c_int, |within| -> c {
+    fn lockf(fd: c_int, command: c_int, bytes: off_t) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
-        unsafe { lock(own!(fn lockf(c_int, c_int, off_t) -> c_int), within, fd, command, bytes) }
+        unsafe { lock(own!(fn lockf(c_int, c_int, off_t) -> c_int), fd, command, bytes) }
     }
 
     /// lockf(3) of programs with large files.
-    fn lockf64(fd: c_int, command: c_int, bytes: off_t) -> c_int, |within| -> c {
+    fn lockf64(fd: c_int, command: c_int, bytes: off_t) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise.
-        unsafe { lock(own!(fn lockf64(c_int, c_int, off_t) -> c_int), within, fd, command, bytes) }
+        unsafe { lock(own!(fn lockf64(c_int, c_int, off_t) -> c_int), fd, command, bytes) }
     }
 }
 
@@ -108,34 +109,50 @@ unsafe fn control(
         // SAFETY: the caller's promise.
         return unsafe { own(fd, command, argument) };
     };
+    let point = CancellationPoint::of(&within);
     // SAFETY: the caller's promise.
-    let first = unsafe { kernel!(libc::SYS_fcntl, fd, attempt, argument) };
-    let locked = if first == failed(libc::EAGAIN) || first == failed(libc::EACCES) {
-        // The kernel, which sees deadlocks, has to wait itself. The locks are the process's, or the open file's.
-        // SAFETY: the user's argument stays while the fiber waits.
-        offload(move || unsafe { kernel!(libc::SYS_fcntl, fd, command, argument) })
-    } else {
-        first
-    };
+    let locked = point.call(|| unsafe { wait_for_lock(fd, attempt, command, argument) });
     drop(within);
+    point.test();
     answer(locked) as c_int
 }
 
+/// Tries to get a lock of bytes by the command `attempt`, and waits for it by `command`.
+///
 /// # Safety
 ///
-/// The arguments are those of lockf(3), and `own` is libc's.
+/// The argument is that of these commands of fcntl(2).
+unsafe fn wait_for_lock(fd: c_int, attempt: c_int, command: c_int, argument: usize) -> isize {
+    // SAFETY: the caller's promise.
+    let first = unsafe { kernel!(libc::SYS_fcntl, fd, attempt, argument) };
+    if first != failed(libc::EAGAIN) && first != failed(libc::EACCES) {
+        return first;
+    }
+    // The kernel, which sees deadlocks, has to wait itself. The locks are the process's, or the open file's.
+    // SAFETY: the user's argument stays while the fiber waits. A lock that is given up was not got.
+    unsafe {
+        wait_elsewhere(Handlers::EndUnlessRestarted, || kernel!(libc::SYS_fcntl, fd, command, argument))
+    }
+}
+
+/// lockf(3) on a fiber.
+///
+/// # Safety
+///
+/// `own` is libc's.
 unsafe fn lock(
     own: unsafe extern "C" fn(c_int, c_int, off_t) -> c_int,
-    within: &Within,
     fd: c_int,
     command: c_int,
     bytes: off_t,
-) -> c_int {
-    // SAFETY: the caller's promise.
-    let call = move || (unsafe { own(fd, command, bytes) }, errno());
-    let (result, error) = if command == libc::F_LOCK { offload(call) } else { call() };
-    if result < 0 {
-        within.fails_with(error);
+) -> isize {
+    if command != libc::F_LOCK {
+        // SAFETY: the caller's promise.
+        return unsafe { of_c(own(fd, command, bytes) as isize) };
     }
-    result
+    // SAFETY: numbers, for which all zeros are valid.
+    let mut wanted: libc::flock = unsafe { std::mem::zeroed() };
+    (wanted.l_type, wanted.l_whence, wanted.l_len) = (libc::F_WRLCK as i16, libc::SEEK_CUR as i16, bytes);
+    // SAFETY: the structure stays while the fiber waits.
+    unsafe { wait_for_lock(fd, libc::F_SETLK, libc::F_SETLKW, (&raw const wanted).addr()) }
 }

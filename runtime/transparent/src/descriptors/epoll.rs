@@ -15,6 +15,7 @@ use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
+use crate::threads::masks::{is_kernels, with_mask};
 
 hooks! {
     /// epoll_wait(2).
@@ -23,23 +24,25 @@ hooks! {
         unsafe { wait(set, events, room, u64::try_from(timeout).ok().map(Duration::from_millis)) }
     }
 
-    /// epoll_pwait(2). With a signal mask it waits in the kernel: the mask is the thread's.
+    /// epoll_pwait(2). A signal mask is the fiber's meanwhile.
     fn epoll_pwait(set: c_int, events: *mut epoll_event, room: c_int, timeout: c_int, mask: *const sigset_t) -> c_int, |_| -> kernel_point {
-        if !mask.is_null() {
+        // SAFETY: null, or the user's.
+        if unsafe { is_kernels(mask) } {
             // SAFETY: the caller's promise.
             return unsafe {
                 of_c(own!(fn epoll_pwait(c_int, *mut epoll_event, c_int, c_int, *const sigset_t) -> c_int)(set, events, room, timeout, mask) as isize)
             };
         }
         // SAFETY: the caller's promise.
-        unsafe { wait(set, events, room, u64::try_from(timeout).ok().map(Duration::from_millis)) }
+        unsafe { with_mask(mask, || wait(set, events, room, u64::try_from(timeout).ok().map(Duration::from_millis))) }
     }
 
-    /// epoll_pwait2(2). With a signal mask it waits in the kernel.
+    /// epoll_pwait2(2), the same.
     fn epoll_pwait2(
         set: c_int, events: *mut epoll_event, room: c_int, timeout: *const timespec, mask: *const sigset_t,
     ) -> c_int, |_| -> kernel_point {
-        if !mask.is_null() {
+        // SAFETY: null, or the user's.
+        if unsafe { is_kernels(mask) } {
             // SAFETY: the caller's promise.
             return unsafe {
                 of_c(own!(fn epoll_pwait2(c_int, *mut epoll_event, c_int, *const timespec, *const sigset_t) -> c_int)(set, events, room, timeout, mask) as isize)
@@ -48,7 +51,7 @@ hooks! {
         // SAFETY: null, or the user's.
         match unsafe { duration(timeout) } {
             // SAFETY: the caller's promise.
-            Ok(timeout) => unsafe { wait(set, events, room, timeout) },
+            Ok(timeout) => unsafe { with_mask(mask, || wait(set, events, room, timeout)) },
             Err(error) => error,
         }
     }

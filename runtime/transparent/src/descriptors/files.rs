@@ -1,49 +1,22 @@
-//! Calls that wait for a disk, and the opening of FIFOs.
+//! The opening of files. That of a FIFO waits for its other end.
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc, and makes system calls")]
 
-use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
 
 use abaca::hook::descriptors::forget;
-use abaca::hook::{offload, offload_or_leave};
-use libc::{loff_t, mode_t, size_t, ssize_t};
+use libc::mode_t;
 
 use super::pause::retry_with_pauses;
 use crate::answer::{answer, failed};
+use crate::calls::kick::{Handlers, wait_elsewhere};
 use crate::enter::enter;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
 
 hooks! {
-    /// fsync(2).
-    fn fsync(fd: c_int) -> c_int, |_| -> kernel_point {
-        // SAFETY: no memory is involved.
-        offload(move || unsafe { kernel!(libc::SYS_fsync, fd) })
-    }
-
-    /// fdatasync(2).
-    fn fdatasync(fd: c_int) -> c_int, |_| -> kernel_point {
-        // SAFETY: no memory is involved.
-        offload(move || unsafe { kernel!(libc::SYS_fdatasync, fd) })
-    }
-
-    /// syncfs(2).
-    fn syncfs(fd: c_int) -> c_int, |_| -> kernel {
-        // SAFETY: no memory is involved.
-        offload(move || unsafe { kernel!(libc::SYS_syncfs, fd) })
-    }
-
-    /// copy_file_range(2): both are files on disks.
-    fn copy_file_range(
-        from: c_int, from_offset: *mut loff_t, to: c_int, to_offset: *mut loff_t, bytes: size_t, flags: c_uint,
-    ) -> ssize_t, |_| -> kernel {
-        let (from_offset, to_offset) = (from_offset.addr(), to_offset.addr());
-        // SAFETY: the offsets are null, or the user's, which stay while the fiber waits.
-        offload(move || unsafe { kernel!(libc::SYS_copy_file_range, from, from_offset, to, to_offset, bytes, flags) })
-    }
-
     /// open(2). It is variadic in C: the mode is there if the flags say so.
     fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int, |_| -> always {
         // SAFETY: the caller's promise, here and below.
@@ -116,8 +89,9 @@ unsafe fn open_at(
             let opened = if flags & libc::O_ACCMODE == libc::O_WRONLY {
                 open_to_write(flags, call)
             } else {
-                // SAFETY: the caller's promise.
-                unsafe { open_to_read(folder, path, flags, mode) }
+                // A thread opens it: without waiting, nobody could tell whether there was a writer yet.
+                // SAFETY: the caller's path stays while the fiber waits.
+                unsafe { wait_elsewhere(Handlers::EndUnlessRestarted, || call(flags)) }
             };
             drop(within);
             answer(opened) as c_int
@@ -147,40 +121,6 @@ fn open_to_write(flags: c_int, call: impl Fn(c_int) -> isize) -> isize {
         unsafe { kernel!(libc::SYS_fcntl, opened, libc::F_SETFL, flags & !libc::O_NONBLOCK) };
     }
     opened
-}
-
-/// A number that is closed unless somebody takes it: the fiber may have gone on without it.
-struct Opened(isize);
-
-impl Opened {
-    fn take(mut self) -> isize {
-        std::mem::replace(&mut self.0, -1)
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        if self.0 >= 0 {
-            // SAFETY: nobody else knows the number.
-            unsafe { kernel!(libc::SYS_close, self.0) };
-        }
-    }
-}
-
-/// Opens a FIFO for reading, which a thread does: without waiting, nobody could tell whether there was a writer yet.
-///
-/// # Safety
-///
-/// The arguments are those of openat(2).
-unsafe fn open_to_read(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> isize {
-    // SAFETY: the caller's promise.
-    let path = unsafe { CStr::from_ptr(path) }.to_owned();
-    // SAFETY: the copy is the closure's.
-    let opened = offload_or_leave(move || {
-        // SAFETY: as above.
-        Opened(unsafe { kernel!(libc::SYS_openat, folder, path.as_ptr(), flags, mode) })
-    });
-    opened.map_or(failed(libc::ECANCELED), Opened::take)
 }
 
 /// Whether the path leads to a FIFO.

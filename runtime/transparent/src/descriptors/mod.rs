@@ -1,12 +1,14 @@
 //! Descriptors: an attempt that does not wait, and then the fiber waits for an event.
 
 mod accept;
+mod aliases;
 mod connect;
 mod control;
 mod copy;
+mod disk;
 mod epoll;
 mod files;
-mod kind;
+pub(crate) mod kind;
 mod mode;
 mod numbers;
 mod options;
@@ -26,10 +28,12 @@ use crate::table::Hook;
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
     numbers::HOOKS,
+    aliases::HOOKS,
     accept::HOOKS,
     connect::HOOKS,
     control::HOOKS,
     copy::HOOKS,
+    disk::HOOKS,
     epoll::HOOKS,
     files::HOOKS,
     options::HOOKS,

@@ -3,15 +3,18 @@
 
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_uint};
 
 use abaca::hook::descriptors::{born, close_under, duplicated, forget};
-use abaca::hook::offload;
 use libc::sigset_t;
 
 use super::options;
+use crate::answer::answer;
+use crate::calls::kick::{Handlers, wait_elsewhere};
 use crate::enter::is_installed;
 use crate::hooks::hooks;
+use crate::kernel::kernel;
 use crate::own::own;
 
 /// Forgets the new number, if there is one, whose file nobody else has.
@@ -49,8 +52,7 @@ hooks! {
         close_under(fd);
         let own = own!(fn close(c_int) -> c_int);
         if options::may_wait(fd) && let Some(_within) = crate::enter::enter() {
-            // SAFETY: the caller's promise.
-            return offload(move || unsafe { own(fd) });
+            return linger(fd);
         }
         // SAFETY: the caller's promise.
         unsafe { own(fd) }
@@ -183,8 +185,29 @@ hooks! {
     }
 }
 
+/// Closes a socket that lingers, whatever happens: who gives up leaves it to the kernel, as a handler of a signal does.
+fn linger(fd: c_int) -> c_int {
+    // The number is free when the call begins, so it is made once.
+    let is_closed = Cell::new(false);
+    let close = || {
+        if is_closed.replace(true) {
+            return 0;
+        }
+        // SAFETY: no memory is involved.
+        unsafe { kernel!(libc::SYS_close, fd) }
+    };
+    // SAFETY: the call borrows a flag, which stays while the fiber waits.
+    let result = unsafe { wait_elsewhere(Handlers::End, close) };
+    if is_closed.get() {
+        return answer(result) as c_int;
+    }
+    // The caller has given up before a thread has begun.
+    options::linger_no_longer(fd);
+    answer(close()) as c_int
+}
+
 /// Whether the number is open. If it is not, dup2(2) fails, and closes nothing.
 fn is_open(fd: c_int) -> bool {
     // SAFETY: no memory is involved.
-    unsafe { crate::kernel::kernel!(libc::SYS_fcntl, fd, libc::F_GETFD) >= 0 }
+    unsafe { kernel!(libc::SYS_fcntl, fd, libc::F_GETFD) >= 0 }
 }

@@ -58,3 +58,19 @@ fn lingers(fd: c_int) -> bool {
     };
     result == 0 && value.l_onoff != 0 && value.l_linger != 0
 }
+
+/// A close of this number does not wait from now on: the kernel sends what is left.
+pub(super) fn linger_no_longer(fd: c_int) {
+    let value = libc::linger { l_onoff: 0, l_linger: 0 };
+    // SAFETY: the kernel reads the structure.
+    unsafe {
+        kernel!(
+            libc::SYS_setsockopt,
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const value).addr(),
+            size_of::<libc::linger>()
+        )
+    };
+}

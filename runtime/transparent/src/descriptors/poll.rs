@@ -14,6 +14,7 @@ use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
+use crate::threads::masks::{is_kernels, with_mask};
 
 hooks! {
     /// poll(2).
@@ -22,16 +23,17 @@ hooks! {
         unsafe { poll_for(list, count, u64::try_from(timeout).ok().map(Duration::from_millis)) }
     }
 
-    /// ppoll(2). With a signal mask it waits in the kernel: the mask is the thread's.
+    /// ppoll(2). A signal mask is the fiber's meanwhile.
     fn ppoll(list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int, |_| -> kernel_point {
-        if !mask.is_null() {
+        // SAFETY: null, or the user's.
+        if unsafe { is_kernels(mask) } {
             // SAFETY: the caller's promise.
             return unsafe { of_c(own!(fn ppoll(*mut pollfd, nfds_t, *const timespec, *const sigset_t) -> c_int)(list, count, timeout, mask) as isize) };
         }
         // SAFETY: null, or the user's.
         match unsafe { duration(timeout) } {
             // SAFETY: the caller's promise.
-            Ok(timeout) => unsafe { poll_for(list, count, timeout) },
+            Ok(timeout) => unsafe { with_mask(mask, || poll_for(list, count, timeout)) },
             Err(error) => error,
         }
     }
@@ -51,7 +53,8 @@ hooks! {
     fn __ppoll_chk(
         list: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t, room: size_t,
     ) -> c_int, |_| -> kernel_point {
-        if room / size_of::<pollfd>() < count as usize || !mask.is_null() {
+        // SAFETY: null, or the user's.
+        if room / size_of::<pollfd>() < count as usize || unsafe { is_kernels(mask) } {
             // SAFETY: the caller's promise.
             return unsafe {
                 of_c(own!(fn __ppoll_chk(*mut pollfd, nfds_t, *const timespec, *const sigset_t, size_t) -> c_int)(list, count, timeout, mask, room) as isize)
@@ -60,7 +63,7 @@ hooks! {
         // SAFETY: null, or the user's.
         match unsafe { duration(timeout) } {
             // SAFETY: the caller's promise.
-            Ok(timeout) => unsafe { poll_for(list, count, timeout) },
+            Ok(timeout) => unsafe { with_mask(mask, || poll_for(list, count, timeout)) },
             Err(error) => error,
         }
     }
@@ -101,7 +104,7 @@ fn interests(entry: &pollfd) -> impl Iterator<Item = Interest> {
 /// # Errors
 ///
 /// The kernel's result.
-pub(super) fn look_at(fd: c_int, events: c_short) -> Result<c_short, isize> {
+pub(crate) fn look_at(fd: c_int, events: c_short) -> Result<c_short, isize> {
     let mut entry = pollfd { fd, events, revents: 0 };
     match look(std::slice::from_mut(&mut entry)) {
         result if result < 0 => Err(result),

@@ -33,6 +33,26 @@ hooks! {
         unsafe { read_list(fd, list, count) }
     }
 
+    /// preadv2(2), which reads as readv(2) without an offset and flags. With an offset it is for files that a disk has.
+    fn preadv2(fd: c_int, list: *const iovec, count: c_int, offset: i64, flags: c_int) -> ssize_t, |_| -> kernel_point {
+        if (offset, flags) == (-1, 0) {
+            // SAFETY: the caller's promise.
+            return unsafe { read_list(fd, list, count) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { of_c(own!(fn preadv2(c_int, *const iovec, c_int, i64, c_int) -> ssize_t)(fd, list, count, offset, flags)) }
+    }
+
+    /// preadv2(2), which reads as readv(2) without an offset and flags. With an offset it is for files that a disk has.
+    fn preadv64v2(fd: c_int, list: *const iovec, count: c_int, offset: i64, flags: c_int) -> ssize_t, |_| -> kernel_point {
+        if (offset, flags) == (-1, 0) {
+            // SAFETY: the caller's promise.
+            return unsafe { read_list(fd, list, count) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { of_c(own!(fn preadv64v2(c_int, *const iovec, c_int, i64, c_int) -> ssize_t)(fd, list, count, offset, flags)) }
+    }
+
     /// eventfd_read(3).
     fn eventfd_read(fd: c_int, value: *mut u64) -> c_int, |_| -> kernel_point {
         // SAFETY: the caller's promise: a number of eight bytes.

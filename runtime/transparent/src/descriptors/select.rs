@@ -14,6 +14,7 @@ use crate::enter::looked;
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
+use crate::threads::masks::{is_kernels, with_mask};
 
 hooks! {
     /// select(2). As Linux does, it writes into `timeout` what is left of it.
@@ -36,11 +37,12 @@ hooks! {
         result
     }
 
-    /// pselect(2). With a signal mask it waits in the kernel: the mask is the thread's.
+    /// pselect(2). A signal mask is the fiber's meanwhile.
     fn pselect(
         count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, timeout: *const timespec, mask: *const sigset_t,
     ) -> c_int, |_| -> kernel_point {
-        if !mask.is_null() {
+        // SAFETY: null, or the user's.
+        if unsafe { is_kernels(mask) } {
             // SAFETY: the caller's promise.
             return unsafe {
                 of_c(own!(fn pselect(c_int, *mut fd_set, *mut fd_set, *mut fd_set, *const timespec, *const sigset_t) -> c_int)(
@@ -51,7 +53,7 @@ hooks! {
         // SAFETY: null, or the user's.
         match unsafe { duration(timeout) } {
             // SAFETY: the caller's promise.
-            Ok(limit) => unsafe { select_for(count, [read, write, except], limit) },
+            Ok(limit) => unsafe { with_mask(mask, || select_for(count, [read, write, except], limit)) },
             Err(error) => error,
         }
     }

@@ -13,9 +13,10 @@ use super::poll::look_at;
 use super::read::{HERE, is_unsupported};
 use super::send::whole;
 use super::vectors::{Vectors, total};
-use crate::answer::failed;
+use crate::answer::{failed, of_c};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
+use crate::own::own;
 
 /// If poll(2) says that a pipe is writable, this many bytes fit. A terminal may have room for less, and takes the rest when it can.
 const SURELY_FITS: usize = libc::PIPE_BUF;
@@ -45,6 +46,28 @@ hooks! {
             Some(bytes) => unsafe { write_list(fd, list, count, bytes) },
             // SAFETY: as above.
             None => unsafe { kernel!(libc::SYS_writev, fd, list, count) },
+        }
+    }
+
+    /// pwritev2(2), which writes as writev(2) without an offset and flags. With an offset it is for files that a disk has.
+    fn pwritev2(fd: c_int, list: *const iovec, count: c_int, offset: i64, flags: c_int) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise, here and below.
+        match unsafe { total(list, count) } {
+            // SAFETY: as above.
+            Some(bytes) if (offset, flags) == (-1, 0) => unsafe { write_list(fd, list, count, bytes) },
+            // SAFETY: as above.
+            _ => unsafe { of_c(own!(fn pwritev2(c_int, *const iovec, c_int, i64, c_int) -> ssize_t)(fd, list, count, offset, flags)) },
+        }
+    }
+
+    /// pwritev2(2), which writes as writev(2) without an offset and flags. With an offset it is for files that a disk has.
+    fn pwritev64v2(fd: c_int, list: *const iovec, count: c_int, offset: i64, flags: c_int) -> ssize_t, |_| -> kernel_point {
+        // SAFETY: the caller's promise, here and below.
+        match unsafe { total(list, count) } {
+            // SAFETY: as above.
+            Some(bytes) if (offset, flags) == (-1, 0) => unsafe { write_list(fd, list, count, bytes) },
+            // SAFETY: as above.
+            _ => unsafe { of_c(own!(fn pwritev64v2(c_int, *const iovec, c_int, i64, c_int) -> ssize_t)(fd, list, count, offset, flags)) },
         }
     }
 }

@@ -187,10 +187,10 @@ hooks! {
         let result = match &target {
             // SAFETY: the caller's promise.
             Target::Kernel => return unsafe { own!(fn pthread_kill(pthread_t, c_int) -> c_int)(thread, signal) },
-            // SAFETY: the caller's promise.
-            Target::Caller => unsafe { libc::raise(signal) },
-            // SAFETY: the caller's promise.
-            Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { libc::raise(signal) },
+            // SAFETY: it takes a number.
+            Target::Caller => unsafe { super::masks::raise(signal) },
+            // SAFETY: as above.
+            Target::Fiber(_) if thread == super::identity::current() && signal != 0 => unsafe { super::masks::raise(signal) },
             Target::Fiber(record) if record.pending.send(signal, || record.cancel.wake()) => 0,
             // What has no handler is the process's, whichever thread it is for.
             // SAFETY: the caller's promise.

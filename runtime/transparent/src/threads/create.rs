@@ -18,6 +18,7 @@ use libc::{
 use super::acquire::{ONE_KIND, beside};
 use super::begin::{Ended, Routine, begin};
 use super::c11;
+use super::masks;
 use super::record::{Finished, Record};
 use crate::hooks::hooks;
 use crate::own::own;
@@ -126,7 +127,7 @@ hooks! {
                 Some(settings) => create(thread, &settings, Call { routine, argument, is_int: false }),
                 None => {
                     let own = own!(fn pthread_create(*mut pthread_t, *const pthread_attr_t, Routine, *mut c_void) -> c_int);
-                    own(thread, attributes, routine, argument)
+                    masks::inherited(|| own(thread, attributes, routine, argument))
                 }
             }
         }

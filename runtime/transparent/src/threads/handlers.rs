@@ -17,17 +17,18 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
-use abaca::hook::{self, Interrupted};
-use libc::{SA_RESTART, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
+use abaca::hook::{self, Interrupted, Notes};
+use libc::{SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
-use super::record::Record;
+use super::masks;
+use crate::calls::kick::set_mask;
 use crate::enter::{is_installed, within_handler};
 use crate::hooks::hooks;
 use crate::kernel::kernel;
 use crate::own::own;
 
 /// The signals of the kernel, from 1 on.
-const SIGNALS: usize = 65;
+pub(super) const SIGNALS: usize = 65;
 
 /// What the user wants to be called for each; 0 if that is nothing of this file.
 static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
@@ -36,10 +37,7 @@ static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNAL
 static FLAGS: [AtomicI32; SIGNALS] = [const { AtomicI32::new(0) }; SIGNALS];
 
 /// The signals whose handlers have run since the relay looked.
-static HANDLED: AtomicU64 = AtomicU64::new(0);
-
-/// How often handlers have run.
-static COUNT: AtomicU64 = AtomicU64::new(0);
+static HANDLED: Notes = Notes::new();
 
 /// Whether the relay was started.
 static HAS_RELAY: AtomicBool = AtomicBool::new(false);
@@ -52,8 +50,6 @@ thread_local! {
     static IS_ATTENDING: Cell<bool> = const { Cell::new(false) };
     /// How many handlers the caller is in.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
-    /// How often handlers had run when the fiber last blocked signals.
-    static BLOCKED_AT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// What of a signal is of the process, or the thread's own doing.
@@ -62,33 +58,102 @@ fn is_fault(signal: c_int) -> bool {
         .contains(&signal)
 }
 
-fn index(signal: c_int) -> Option<usize> {
+pub(super) fn index(signal: c_int) -> Option<usize> {
     usize::try_from(signal).ok().filter(|signal| (1..SIGNALS).contains(signal))
+}
+
+/// Whether the signal has a handler of the user's.
+pub(super) fn has_handler(signal: usize) -> bool {
+    HANDLERS[signal].load(Ordering::SeqCst) != 0
 }
 
 /// Stands for each of the user's handlers. One that takes only the number ignores the rest.
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    let handler = HANDLERS[index(signal).unwrap_or(0)].load(Ordering::SeqCst);
-    if handler != 0 {
-        DEPTH.set(DEPTH.get() + 1);
-        within_handler(|| {
-            // SAFETY: the user has set it up for this, and the arguments are the kernel's.
-            let handler = unsafe {
-                std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
-            };
-            handler(signal, info, context);
-        });
-        DEPTH.set(DEPTH.get() - 1);
+    let index = index(signal).unwrap_or(0);
+    let is_attending = IS_ATTENDING.get();
+    if !is_attending && masks::is_held_back(index) {
+        let is_told = FLAGS[index].load(Ordering::SeqCst) & SA_SIGINFO != 0;
+        return masks::hold_back(index, if is_told { info } else { ptr::null() });
     }
-    COUNT.fetch_add(1, Ordering::SeqCst);
-    if !IS_ATTENDING.get() && hook::handles_for_fibers() {
-        HANDLED.fetch_or(1 << (signal - 1), Ordering::SeqCst);
-        ring();
+    let handler = HANDLERS[index].load(Ordering::SeqCst);
+    if handler == 0 {
+        return act_by_default(signal);
+    }
+    DEPTH.set(DEPTH.get() + 1);
+    within_handler(|| {
+        // SAFETY: the user has set it up for this, and the arguments are the kernel's.
+        let handler = unsafe {
+            std::mem::transmute::<usize, extern "C" fn(c_int, *mut siginfo_t, *mut c_void)>(handler)
+        };
+        handler(signal, info, context);
+    });
+    DEPTH.set(DEPTH.get() - 1);
+    if !is_attending && hook::handles_for_fibers() {
+        HANDLED.note(masks::bit(index), ring);
     }
 }
 
+/// libc's own.
+///
+/// # Safety
+///
+/// As sigaction(2).
+unsafe fn own_sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(signal, new, old)
+    }
+}
+
+/// Does what the signal does by default, when the handler that calls this has returned.
+fn act_by_default(signal: c_int) {
+    // SAFETY: all zeros are the default.
+    unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
+        own_sigaction(signal, &default, ptr::null_mut());
+        kernel!(libc::SYS_tgkill, kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid), signal);
+    }
+}
+
+/// The main fiber blocks these signals: what they do by default must wait as well.
+pub(super) fn stand_for_defaults(blocked: u64) {
+    static DONE: AtomicU64 = AtomicU64::new(0);
+    let new = blocked & !DONE.fetch_or(blocked, Ordering::SeqCst);
+    for signal in
+        masks::signals(new).filter(|signal| !is_fault(*signal as c_int) && *signal != libc::SIGCONT as usize)
+    {
+        // SAFETY: all zeros are the default, and are written over.
+        unsafe {
+            let mut now: libc::sigaction = std::mem::zeroed();
+            if own_sigaction(signal as c_int, ptr::null(), &mut now) == 0 && now.sa_sigaction == SIG_DFL {
+                stand_for_default(&mut now);
+                FLAGS[signal].store(now.sa_flags, Ordering::SeqCst);
+                own_sigaction(signal as c_int, &now, ptr::null_mut());
+            }
+        }
+    }
+    if blocked != 0 {
+        start_relay();
+    }
+}
+
+/// Whether the function of this file is what the signal runs.
+pub(super) fn stands_for(signal: usize) -> bool {
+    // SAFETY: writes a local, for which all zeros are valid.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        own_sigaction(signal as c_int, ptr::null(), &mut now) == 0
+            && now.sa_sigaction == handle as *const () as usize
+    }
+}
+
+fn stand_for_default(action: &mut libc::sigaction) {
+    action.sa_sigaction = handle as *const () as usize;
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+}
+
 /// Wakes the relay. May be called in a handler.
-fn ring() {
+pub(super) fn ring() {
     let bell = BELL.load(Ordering::SeqCst);
     let one = 1_u64;
     // SAFETY: the kernel reads a number. If there is no relay, nothing waits.
@@ -123,23 +188,21 @@ pub(crate) fn start_relay() {
     WATCH.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(lose_relay)) });
     // SAFETY: no memory is involved.
     let bell = unsafe { kernel!(libc::SYS_eventfd2, 0, libc::EFD_CLOEXEC) } as c_int;
-    hook::arm(attend);
+    hook::arm(attend, masks::not_interrupting);
     let relay = move || {
-        // SAFETY: a set of this function's; a number.
+        // SAFETY: a set of this function's.
         unsafe {
             let mut all = std::mem::zeroed();
             libc::sigfillset(&mut all);
-            own!(fn pthread_sigmask(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)(
-                libc::SIG_SETMASK,
-                &all,
-                ptr::null_mut(),
-            );
+            set_mask(libc::SIG_SETMASK, &all, ptr::null_mut());
         }
         loop {
-            let mut count = 0_u64;
-            // SAFETY: a number.
-            unsafe { kernel!(libc::SYS_read, bell, &raw mut count, 8) };
-            act();
+            let handled = HANDLED.next(|| {
+                let mut count = 0_u64;
+                // SAFETY: a number.
+                unsafe { kernel!(libc::SYS_read, bell, &raw mut count, 8) };
+            });
+            act(handled);
         }
     };
     let started =
@@ -152,7 +215,8 @@ pub(crate) fn start_relay() {
 /// A child of fork(2) has no relay, and its parent's bell. It starts one when one of its fibers first waits.
 extern "C" fn lose_relay() {
     BELL.store(-1, Ordering::SeqCst);
-    HANDLED.store(0, Ordering::SeqCst);
+    HANDLED.take();
+    masks::lose_waiting();
     HAS_RELAY.store(false, Ordering::SeqCst);
 }
 
@@ -163,7 +227,7 @@ pub(crate) fn start_relay_if_needed() {
     }
 }
 
-fn act() {
+fn act(handled: u64) {
     for slot in &POSTED {
         match slot.swap(0, Ordering::SeqCst) {
             0 => {}
@@ -171,9 +235,12 @@ fn act() {
             address => _ = hook::wake_at(address, u32::MAX, usize::MAX),
         }
     }
-    let handled = HANDLED.swap(0, Ordering::SeqCst);
-    for signal in (1..SIGNALS).filter(|signal| handled & 1 << (signal - 1) != 0) {
-        hook::interrupt_one(effect(signal));
+    for signal in masks::signals(handled) {
+        hook::interrupt_one(masks::bit(signal), effect(signal));
+    }
+    // Who is interrupted takes it, and runs the handler.
+    for signal in masks::signals(masks::of_process()) {
+        hook::interrupt_one(masks::bit(signal), Interrupted::Restarts);
     }
 }
 
@@ -185,69 +252,46 @@ fn effect(signal: usize) -> Interrupted {
     }
 }
 
-/// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
-#[derive(Default)]
-pub(crate) struct Pending {
-    signals: AtomicU64,
-    /// The fiber; 0 before it runs, and when it has ended.
-    fiber: AtomicUsize,
-}
-
-impl Pending {
-    /// The calling fiber is this thread.
-    pub(crate) fn begin(&self) {
-        self.fiber.store(hook::fiber_key(), Ordering::SeqCst);
-    }
-
-    /// The thread has ended.
-    pub(crate) fn end(&self) {
-        self.fiber.store(0, Ordering::SeqCst);
-    }
-
-    /// Sends a signal to the thread; false if the signal has no handler that the thread could run.
-    pub(crate) fn send(&self, signal: c_int, wake: impl FnOnce()) -> bool {
-        let Some(index) = index(signal).filter(|index| HANDLERS[*index].load(Ordering::SeqCst) != 0) else {
-            return false;
-        };
-        self.signals.fetch_or(1 << (index - 1), Ordering::SeqCst);
-        match self.fiber.load(Ordering::SeqCst) {
-            0 => {}
-            fiber => {
-                hook::interrupt_fiber(fiber, Interrupted::Restarts);
-                wake();
-            }
-        }
-        true
-    }
-}
-
-/// Runs the handlers of the signals that were sent to the calling thread.
-fn attend() -> Interrupted {
+/// Runs the handlers of the signals that were sent to the calling thread, or to any, and that it does not block. If there is one that it
+/// waits for, its wait ends.
+pub(super) fn attend() -> Interrupted {
     if !HAS_RELAY.load(Ordering::Relaxed) {
         start_relay();
     }
-    let Some(record) = Record::current_within() else { return Interrupted::Not };
-    let signals = record.pending.signals.swap(0, Ordering::SeqCst);
-    let mut effect_of_all = Interrupted::Not;
-    for signal in (1..SIGNALS).filter(|signal| signals & 1 << (signal - 1) != 0) {
+    let mut effect_of_all = if masks::has_awaited() { Interrupted::Restarts } else { Interrupted::Not };
+    for signal in masks::signals(masks::take_unblocked()) {
         effect_of_all = effect_of_all.max(effect(signal));
-        IS_ATTENDING.set(true);
-        // The kernel runs the handler before this returns, with all that belongs to it.
-        // SAFETY: no memory is involved.
-        unsafe { kernel!(libc::SYS_tgkill, kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid), signal) };
-        IS_ATTENDING.set(false);
+        run_handler(signal);
     }
     effect_of_all
+}
+
+/// Has the kernel run the handler here, with all that belongs to it.
+fn run_handler(signal: usize) {
+    let info = super::details::take(signal);
+    IS_ATTENDING.set(true);
+    // SAFETY: sets, and what the kernel has told of the signal, for the calling thread, which may block it.
+    unsafe {
+        let (process, thread) = (kernel!(libc::SYS_getpid), kernel!(libc::SYS_gettid));
+        let (mut set, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigaddset(&mut set, signal as c_int);
+        match info {
+            Some(info) => kernel!(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, &raw const info),
+            None => kernel!(libc::SYS_tgkill, process, thread, signal),
+        };
+        set_mask(libc::SIG_UNBLOCK, &set, &mut before);
+        set_mask(libc::SIG_SETMASK, &before, ptr::null_mut());
+    }
+    IS_ATTENDING.set(false);
 }
 
 hooks! {
     /// sigaction(2).
     fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int, |_| -> always {
-        let own = own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int);
         let ours = handle as *const () as usize;
         let Some(index) = index(signal).filter(|_| !is_fault(signal)) else {
             // SAFETY: the caller's promise.
-            return unsafe { own(signal, new, old) };
+            return unsafe { own_sigaction(signal, new, old) };
         };
         // SAFETY: null, or the user's.
         let wanted = unsafe { new.as_ref() }.copied();
@@ -260,11 +304,16 @@ hooks! {
                 if is_installed() {
                     start_relay();
                 }
+            } else if action.sa_sigaction != ours {
+                HANDLERS[index].store(0, Ordering::SeqCst);
+                if action.sa_sigaction == SIG_DFL && masks::main_blocks(index) {
+                    stand_for_default(action);
+                }
             }
             FLAGS[index].store(action.sa_flags, Ordering::SeqCst);
         }
         // SAFETY: the caller's promise.
-        let result = unsafe { own(signal, action.as_ref().map_or(ptr::null(), ptr::from_ref), old) };
+        let result = unsafe { own_sigaction(signal, action.as_ref().map_or(ptr::null(), ptr::from_ref), old) };
         if result != 0 {
             HANDLERS[index].store(before, Ordering::SeqCst);
         }
@@ -285,6 +334,10 @@ hooks! {
         };
         let before = HANDLERS[index].load(Ordering::SeqCst);
         let is_handler = ![SIG_DFL, SIG_IGN, SIG_ERR, ours].contains(&handler);
+        let is_default = handler == SIG_DFL && masks::main_blocks(index);
+        if [SIG_DFL, SIG_IGN].contains(&handler) {
+            HANDLERS[index].store(0, Ordering::SeqCst);
+        }
         if is_handler {
             HANDLERS[index].store(handler, Ordering::SeqCst);
             if is_installed() {
@@ -292,7 +345,7 @@ hooks! {
             }
         }
         // SAFETY: the caller's promise.
-        let old = unsafe { own(number, if is_handler { ours } else { handler }) };
+        let old = unsafe { own(number, if is_handler || is_default { ours } else { handler }) };
         if old == SIG_ERR {
             HANDLERS[index].store(before, Ordering::SeqCst);
         }
@@ -308,41 +361,22 @@ hooks! {
         result
     }
 
-    /// pthread_sigmask(3). The mask is the OS thread's.
-    fn pthread_sigmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int, |_| -> always {
-        note_mask(set);
-        // SAFETY: the caller's promise.
-        unsafe { own!(fn pthread_sigmask(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)(how, set, old) }
-    }
-
-    /// sigprocmask(2), the same.
-    fn sigprocmask(how: c_int, set: *const libc::sigset_t, old: *mut libc::sigset_t) -> c_int, |_| -> always {
-        note_mask(set);
-        // SAFETY: the caller's promise.
-        unsafe { own!(fn sigprocmask(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)(how, set, old) }
-    }
-
     /// pause(2): until a handler has run for the fiber.
     fn pause() -> c_int, |_| -> kernel_point {
         start_relay();
         until_handled()
     }
 
-    /// sigsuspend(2). Handlers run on other threads than the fiber's, where its mask does not count: the wait ends if one has run since the
-    /// fiber has blocked signals.
-    fn sigsuspend(_mask: *const libc::sigset_t) -> c_int, |_| -> kernel_point {
+    /// sigsuspend(2).
+    fn sigsuspend(mask: *const libc::sigset_t) -> c_int, |_| -> kernel_point {
         start_relay();
-        let count = COUNT.load(Ordering::SeqCst);
-        if BLOCKED_AT.replace(count) != count {
-            return crate::answer::failed(libc::EINTR);
+        // SAFETY: the caller's promise, here and below.
+        if unsafe { masks::is_kernels(mask) } {
+            // SAFETY: as above.
+            return unsafe { crate::answer::of_c(own!(fn sigsuspend(*const libc::sigset_t) -> c_int)(mask) as isize) };
         }
-        until_handled()
-    }
-}
-
-fn note_mask(set: *const libc::sigset_t) {
-    if !set.is_null() && is_installed() {
-        BLOCKED_AT.set(COUNT.load(Ordering::SeqCst));
+        // SAFETY: as above.
+        unsafe { masks::with_mask(mask, until_handled) }
     }
 }
 
@@ -359,12 +393,7 @@ fn note_flags(signal: c_int) {
     let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: writes a local.
     unsafe {
-        if own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(
-            signal,
-            ptr::null(),
-            now.as_mut_ptr(),
-        ) == 0
-        {
+        if own_sigaction(signal, ptr::null(), now.as_mut_ptr()) == 0 {
             FLAGS[index].store(now.assume_init().sa_flags, Ordering::SeqCst);
         }
     }

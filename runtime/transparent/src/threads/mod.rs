@@ -1,6 +1,7 @@
 //! Threads, locks and sleeps.
 
 mod acquire;
+mod aliases;
 mod attributes;
 mod barrier;
 mod begin;
@@ -8,13 +9,16 @@ mod c11;
 mod cancel;
 mod condition;
 mod create;
+mod details;
 mod futex;
 pub(crate) mod handlers;
 mod identity;
 mod join;
+pub(crate) mod masks;
 mod mutex;
 mod observed;
 mod once;
+mod pending;
 mod record;
 mod rwlock;
 mod semaphore;
@@ -30,6 +34,7 @@ use crate::table::Hook;
 
 /// The hooks of this room.
 pub(crate) const HOOKS: &[&[Hook]] = &[
+    aliases::HOOKS,
     attributes::HOOKS,
     barrier::HOOKS,
     c11::HOOKS,
@@ -42,6 +47,7 @@ pub(crate) const HOOKS: &[&[Hook]] = &[
     identity::EXITS,
     identity::HOOKS,
     join::HOOKS,
+    masks::HOOKS,
     mutex::HOOKS,
     once::HOOKS,
     rwlock::HOOKS,

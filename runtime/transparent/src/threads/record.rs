@@ -14,6 +14,8 @@ use abaca::JoinHandle;
 use abaca::hook;
 use libc::{EINVAL, pthread_t};
 
+use super::masks;
+
 /// The name of a thread with its zero byte.
 pub(crate) type Name = [u8; 16];
 
@@ -42,7 +44,9 @@ pub(crate) struct Record {
     /// Whom this thread waits for in a join.
     pub(crate) joins: AtomicPtr<Record>,
     pub(crate) cancel: super::cancel::Request,
-    pub(crate) pending: super::handlers::Pending,
+    pub(crate) pending: super::pending::Pending,
+    /// The mask of signals with which the thread begins, if it has one of its own.
+    mask: Option<u64>,
     details: Mutex<Details>,
 }
 
@@ -71,7 +75,8 @@ impl Record {
             exit_value: AtomicUsize::new(0),
             joins: AtomicPtr::new(ptr::null_mut()),
             cancel: super::cancel::Request::new(),
-            pending: super::handlers::Pending::default(),
+            pending: super::pending::Pending::default(),
+            mask: masks::of_creator(),
             details: Mutex::new(Details { name, processors: None }),
         })
     }
@@ -101,7 +106,8 @@ impl Record {
     /// Makes the record the calling fiber's, for the rest of its life.
     pub(crate) fn enter(&self) {
         CURRENT.set(self);
-        self.pending.begin();
+        masks::begin(self.mask);
+        self.pending.begin(self.mask.unwrap_or(0));
         if let Some(stack) = hook::stack() {
             // Relaxed, Release: the size tells that both are there.
             self.stack.0.store(stack.start, Ordering::Relaxed);

@@ -3,63 +3,120 @@
 #![expect(unsafe_code, reason = "takes the place of functions of libc")]
 
 use std::ffi::c_int;
-use std::mem::MaybeUninit;
+use std::ptr::null_mut;
+use std::time::{Duration, Instant};
 
-use abaca::hook;
 use libc::{SIG_BLOCK, SIG_SETMASK, siginfo_t, sigset_t, timespec};
 
-use crate::answer::{errno, failed};
+use super::handlers::start_relay;
+use super::masks;
+use crate::answer::failed;
+use crate::calls::kick::{Handlers, set_mask, wait_elsewhere_or, without_signal};
+use crate::descriptors::poll::duration;
+use crate::enter::looked;
 use crate::hooks::hooks;
-use crate::own::own;
+use crate::kernel::kernel;
 
 hooks! {
-    /// sigwait(3).
+    /// sigwait(3), which no handler ends.
     fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int, |_| -> c_point {
-        let own = own!(fn sigwait(*const sigset_t, *mut c_int) -> c_int);
         // SAFETY: the caller's promise.
-        unsafe { elsewhere(set, move || own(set, signal) as isize) as c_int }
+        match unsafe { wait_for(set, null_mut(), None, Handlers::DoNotEnd) } {
+            found if found > 0 => {
+                // SAFETY: as above.
+                unsafe { signal.write(found as c_int) };
+                0
+            }
+            error => -error as c_int,
+        }
     }
 
     /// sigwaitinfo(2).
     fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int, |_| -> kernel_point {
-        let own = own!(fn sigwaitinfo(*const sigset_t, *mut siginfo_t) -> c_int);
         // SAFETY: the caller's promise.
-        unsafe { elsewhere(set, move || of(own(set, info))) }
+        unsafe { wait_for(set, info, None, Handlers::End) }
     }
 
     /// sigtimedwait(2).
     fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, time: *const timespec) -> c_int, |_| -> kernel_point {
-        let own = own!(fn sigtimedwait(*const sigset_t, *mut siginfo_t, *const timespec) -> c_int);
-        // SAFETY: the caller's promise.
-        unsafe { elsewhere(set, move || of(own(set, info, time))) }
+        // SAFETY: null, or the user's.
+        match unsafe { duration(time) } {
+            // SAFETY: the caller's promise.
+            Ok(time) => unsafe { wait_for(set, info, time, Handlers::End) },
+            Err(error) => error,
+        }
     }
 }
 
-/// The result of a function of libc as the kernel's.
-fn of(result: c_int) -> isize {
-    if result >= 0 { result as isize } else { failed(errno()) }
-}
-
-/// Calls `wait` on a thread of the pool, where the signals of `set` are blocked meanwhile.
+/// Waits for a signal of the set, at most for `time`; `None` is for ever.
 ///
 /// # Safety
 ///
-/// The set is initialised; `wait` may be called on another thread while the caller waits.
-unsafe fn elsewhere(set: *const sigset_t, wait: impl Fn() -> isize) -> isize {
-    /// What the pool's thread uses while the fiber waits.
-    struct Borrowed<F>(F, *const sigset_t);
-    // SAFETY: the caller's promise; the fiber is parked meanwhile, whatever happens.
-    unsafe impl<F> Send for Borrowed<F> {}
-    let borrowed = Borrowed(wait, set);
-    hook::offload(move || {
-        let Borrowed(wait, set) = { borrowed };
-        let mut before = MaybeUninit::uninit();
-        // SAFETY: the caller's promise; the mask is the pool's thread's, and restored.
-        unsafe {
-            libc::pthread_sigmask(SIG_BLOCK, set, before.as_mut_ptr());
-            let result = wait();
-            libc::pthread_sigmask(SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
-            result
+/// The set is initialised; the info is null or can be written.
+unsafe fn wait_for(
+    set: *const sigset_t,
+    info: *mut siginfo_t,
+    time: Option<Duration>,
+    handlers: Handlers,
+) -> isize {
+    // SAFETY: the caller's promise.
+    let set = without_signal(unsafe { *set });
+    let call = |time: Option<Duration>| {
+        let time = time.map(|time| timespec {
+            tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        });
+        let time = time.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: the set and the time are of this function's, the info is the user's.
+        let found = unsafe { kernel!(libc::SYS_rt_sigtimedwait, &raw const set, info, time, 8) };
+        // SAFETY: as above: the kernel has written it. libc tells of one that a thread was sent as of others.
+        if found > 0
+            && let Some(info) = unsafe { info.as_mut() }
+            && info.si_code == libc::SI_TKILL
+        {
+            info.si_code = libc::SI_USER;
         }
-    })
+        found
+    };
+    // SAFETY: as above.
+    let wanted = unsafe { masks::bits_of(&set) };
+    let take = || {
+        let (signal, about) = masks::take_first(wanted)?;
+        if !info.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { info.write(about) };
+        }
+        Some(signal as isize)
+    };
+    let first = take().unwrap_or_else(|| call(Some(Duration::ZERO)));
+    if first != failed(libc::EAGAIN) || time == Some(Duration::ZERO) {
+        return looked(first);
+    }
+    start_relay();
+    let deadline = time.and_then(|time| Instant::now().checked_add(time));
+    let mut wait = || {
+        // SAFETY: the masks are this function's; that of the pool's thread is restored.
+        unsafe {
+            let mut before = std::mem::zeroed();
+            set_mask(SIG_BLOCK, &set, &mut before);
+            let found = call(deadline.map(|at| at.saturating_duration_since(Instant::now())));
+            set_mask(SIG_SETMASK, &before, null_mut());
+            found
+        }
+    };
+    loop {
+        // SAFETY: the set, and what the caller promises, stay while the fiber waits. The signal that ends the call is in no set.
+        let ended = masks::awaiting(wanted, || unsafe {
+            wait_elsewhere_or(handlers, &masks::has_awaited, &mut wait)
+        });
+        match ended {
+            Some(result) => return result,
+            // Somebody else may have taken it.
+            None => {
+                if let Some(signal) = take() {
+                    return signal;
+                }
+            }
+        }
+    }
 }

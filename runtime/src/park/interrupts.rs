@@ -1,0 +1,341 @@
+//! How a wait is interrupted from outside, for which it is in a list while it lasts.
+//!
+//! Who interrupts has noted why, takes the list's lock, chooses a wait, and claims its waiter as an event would; under the lock the waiter is
+//! still there. A wait enters the list, and then looks at what was noted (`attend`): what was noted before somebody found the list without it,
+//! it finds itself; later it is found. It leaves the list before its frame ends, which takes the lock.
+//!
+//! A wait at an address of the table of sleepers is woken there, with all who sleep there. Its look under the bucket's lock is at the
+//! interruption as well.
+
+#![expect(unsafe_code, reason = "waiters are claimed while their frames are in a list")]
+#![cfg_attr(loom, expect(unreachable_pub, reason = "the hooks export them, which the models do without"))]
+
+use std::collections::BTreeMap;
+
+use super::primitive::{self as park, SpinLock, Waiter};
+use crate::atomic::{AtomicU8, AtomicU64, Ordering, const_fn};
+use crate::cell::Outcome;
+
+/// What a handler does to calls that were interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Interrupted {
+    /// No handler has run.
+    Not = 0,
+    /// Those that can be restarted go on (SA_RESTART).
+    Restarts = 1,
+    /// They end in EINTR.
+    Ends = 2,
+}
+
+impl Interrupted {
+    fn of(state: u8) -> Self {
+        match state {
+            0 => Self::Not,
+            1 => Self::Restarts,
+            _ => Self::Ends,
+        }
+    }
+}
+
+/// What has happened to a wait that is under way.
+#[derive(Debug)]
+pub struct Interruption(AtomicU8);
+
+impl Interruption {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU8::new(0))
+    }
+
+    /// Whether the wait is to end.
+    #[inline]
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        // The locks order it: the list's, and that of a bucket of sleepers.
+        self.0.load(Ordering::SeqCst) != Interrupted::Not as u8
+    }
+
+    pub(crate) fn state(&self) -> Interrupted {
+        Interrupted::of(self.0.load(Ordering::SeqCst))
+    }
+
+    fn set(&self, how: Interrupted) {
+        self.0.fetch_max(how as u8, Ordering::SeqCst);
+    }
+
+    /// Waits for `waiter`, unless the wait was interrupted before it began.
+    #[inline]
+    pub(crate) fn wait(&self, waiter: &Waiter, wait: impl FnOnce() -> Outcome) -> Outcome {
+        if self.is_set() && waiter.claim(Outcome::Notified).is_some() { Outcome::Notified } else { wait() }
+    }
+}
+
+/// How a caller waits.
+#[derive(Clone, Copy)]
+pub(crate) enum By {
+    Waiter(*const Waiter),
+    /// It sleeps in the table of sleepers, where all are woken.
+    Address(usize),
+}
+
+/// Who waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who {
+    /// The fiber's address.
+    pub(crate) fiber: usize,
+    pub(crate) is_main: bool,
+    /// The signals that do not interrupt it, a bit each.
+    pub(crate) blocked: u64,
+}
+
+struct Wait {
+    who: Who,
+    by: By,
+    interruption: *const Interruption,
+}
+
+// SAFETY: what the addresses lead to is used under the list's lock only, where it is alive.
+unsafe impl Send for Wait {}
+
+/// The waits that can be interrupted, by the order in which they began.
+pub(crate) struct Waits {
+    list: SpinLock<BTreeMap<u64, Wait>>,
+    /// How many have been in the list.
+    count: AtomicU64,
+}
+
+impl Waits {
+    const_fn! {
+        pub(crate) const fn new() -> Self {
+            Self { list: SpinLock::new(BTreeMap::new()), count: AtomicU64::new(0) }
+        }
+    }
+
+    /// Calls `wait` while it is in the list. `attend` says what was noted for the caller before.
+    pub(crate) fn listed<R>(
+        &self,
+        who: Who,
+        by: By,
+        interruption: &Interruption,
+        attend: impl FnOnce() -> Interrupted,
+        wait: impl FnOnce(&Interruption) -> R,
+    ) -> R {
+        struct Listed<'a>(&'a Waits, u64);
+        impl Drop for Listed<'_> {
+            fn drop(&mut self) {
+                self.0.list.lock().remove(&self.1);
+            }
+        }
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        self.list.lock().insert(number, Wait { who, by, interruption });
+        let _listed = Listed(self, number);
+        interruption.set(attend());
+        wait(interruption)
+    }
+
+    /// Interrupts the first wait that `is_meant`, or else the first that `might_be`. `wake_at` wakes all who sleep at an address. Whether
+    /// there was one.
+    pub(crate) fn interrupt(
+        &self,
+        how: Interrupted,
+        is_meant: impl Fn(&Who) -> bool,
+        might_be: impl Fn(&Who) -> bool,
+        wake_at: impl FnOnce(usize),
+    ) -> bool {
+        let list = self.list.lock();
+        let first = |is_it: &dyn Fn(&Who) -> bool| list.values().find(|wait| is_it(&wait.who));
+        let Some(&Wait { by, interruption, .. }) = first(&is_meant).or_else(|| first(&might_be)) else {
+            return false;
+        };
+        // SAFETY: a wait is taken out of the list before its frame ends, which takes the lock.
+        unsafe { &*interruption }.set(how);
+        match by {
+            By::Waiter(waiter) => {
+                // SAFETY: as above.
+                let wakeup = unsafe { &*waiter }.claim(Outcome::Notified);
+                drop(list);
+                wakeup.into_iter().for_each(park::wake);
+            }
+            By::Address(address) => {
+                drop(list);
+                wake_at(address);
+            }
+        }
+        true
+    }
+}
+
+/// Notes that one side takes down, in handlers of signals also, and another acts upon, which sleeps as long as there is none.
+///
+/// Who notes rings the bell afterwards, and who was woken by the bell takes what is noted afterwards: so the last ring is followed by a look
+/// that sees all notes. Rings may be counted together.
+#[derive(Debug)]
+pub struct Notes(AtomicU64);
+
+impl Notes {
+    const_fn! {
+        /// No notes.
+        pub const fn new() -> Self {
+            Self(AtomicU64::new(0))
+        }
+    }
+
+    /// Notes bits, and calls `ring`, which wakes the other side. May be called in a handler, if `ring` may.
+    pub fn note(&self, bits: u64, ring: impl FnOnce()) {
+        // Release: pairs with the Acquire in `next`.
+        self.0.fetch_or(bits, Ordering::Release);
+        ring();
+    }
+
+    /// Calls `sleep`, which returns after a ring, and takes what is noted by then.
+    pub fn next(&self, sleep: impl FnOnce()) -> u64 {
+        sleep();
+        self.take()
+    }
+
+    /// Takes what is noted.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Acquire)
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    //! Every interleaving of a wait, the event that it waits for and somebody who interrupts it: it ends, by an address and by a waiter, and
+    //! what was noted is attended to once. And of handlers that note while the other side acts: nothing that was noted stays.
+
+    use loom::sync::atomic::AtomicU32;
+    use loom::sync::{Arc, Condvar, Mutex};
+    use loom::thread;
+
+    use super::*;
+    use crate::cell::Reason;
+    use crate::park::by_address::{Key, Table};
+
+    const ME: Who = Who { fiber: 1, is_main: false, blocked: 0 };
+    const KEY: Key = Key { address: 64, bits: u32::MAX };
+
+    fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(preemptions);
+        builder.check(model);
+    }
+
+    struct World {
+        waits: Waits,
+        table: Table,
+        /// The signals that were sent.
+        pending: AtomicU64,
+        /// The event.
+        word: AtomicU32,
+    }
+
+    impl World {
+        fn new() -> Arc<Self> {
+            let (waits, table) = (Waits::new(), Table::new());
+            Arc::new(Self { waits, table, pending: AtomicU64::new(0), word: AtomicU32::new(0) })
+        }
+
+        fn attend(&self) -> Interrupted {
+            if self.pending.swap(0, Ordering::Relaxed) == 0 {
+                Interrupted::Not
+            } else {
+                Interrupted::Restarts
+            }
+        }
+
+        /// As pthread_kill to a fiber.
+        fn send(&self) {
+            self.pending.fetch_or(1, Ordering::Relaxed);
+            let wake = |address| _ = self.table.wake(Key { address, ..KEY }, usize::MAX);
+            self.waits.interrupt(Interrupted::Restarts, |who| who.fiber == 1, |_| false, wake);
+        }
+
+        /// How `wait` has ended, as in a hook.
+        fn wait(&self, by: By, wait: impl FnOnce(&Interruption)) -> Interrupted {
+            let interruption = Interruption::new();
+            self.waits.listed(ME, by, &interruption, || self.attend(), wait);
+            interruption.state().max(self.attend())
+        }
+    }
+
+    #[test]
+    fn a_wait_by_a_waiter_is_interrupted_whenever_the_signal_is_sent() {
+        check(3, || {
+            let world = World::new();
+            let sender = thread::spawn({
+                let world = world.clone();
+                move || world.send()
+            });
+            let waiter = park::waiter();
+            let ended = world.wait(By::Waiter(&raw const waiter), |interruption| {
+                let outcome = interruption.wait(&waiter, || park::wait(&waiter, Reason::Sleep, None));
+                assert_eq!(outcome, Outcome::Notified);
+            });
+            assert_ne!(ended, Interrupted::Not);
+            sender.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_wait_at_an_address_ends_by_its_event_or_a_signal() {
+        check(2, || {
+            let world = World::new();
+            let [sender, event] = [true, false].map(|is_sender| {
+                let world = world.clone();
+                thread::spawn(move || {
+                    if is_sender {
+                        world.send();
+                    } else {
+                        world.word.store(1, Ordering::Release);
+                        world.table.wake(KEY, 1);
+                    }
+                })
+            });
+            let mut interruptions = 0;
+            // A call that is restarted: it ends by its event only.
+            while world.word.load(Ordering::Acquire) == 0 {
+                let ended = world.wait(By::Address(KEY.address), |interruption| {
+                    let stay = || world.word.load(Ordering::SeqCst) == 0 && !interruption.is_set();
+                    let _ = world.table.sleep(KEY, None, stay, || (), |wait| wait());
+                });
+                interruptions += u32::from(ended != Interrupted::Not);
+            }
+            sender.join().unwrap();
+            event.join().unwrap();
+            interruptions += u32::from(world.attend() != Interrupted::Not);
+            assert!((1..=2).contains(&interruptions), "the signal was noticed: {interruptions}");
+        });
+    }
+
+    #[test]
+    fn nothing_that_handlers_note_is_left() {
+        check(3, || {
+            let notes = Arc::new(Notes::new());
+            // An eventfd: rings are counted, and a look takes them all.
+            let bell = Arc::new((Mutex::new(0), Condvar::new()));
+            let handlers: Vec<_> = [1, 2]
+                .map(|bit| {
+                    let (notes, bell) = (notes.clone(), bell.clone());
+                    thread::spawn(move || {
+                        notes.note(bit, || {
+                            *bell.0.lock().unwrap() += 1;
+                            bell.1.notify_one();
+                        });
+                    })
+                })
+                .into();
+            let mut seen = 0;
+            while seen != 3 {
+                seen |= notes.next(|| {
+                    let mut rings = bell.0.lock().unwrap();
+                    while *rings == 0 {
+                        rings = bell.1.wait(rings).unwrap();
+                    }
+                    *rings = 0;
+                });
+            }
+            handlers.into_iter().for_each(|handler| handler.join().unwrap());
+        });
+    }
+}

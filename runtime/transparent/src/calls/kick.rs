@@ -1,0 +1,326 @@
+//! System calls that wait in the kernel, on a thread of the pool, for a fiber that may have to give up: a signal ends the call then, as it would
+//! end that of the fiber's own thread. What the call has done by then counts: a lock that it got at the last moment is the caller's.
+//!
+//! The signal is one of libc's real-time signals, which it gives away, the highest that is free. Its handler does nothing. It is sent to the
+//! thread of the pool, again and again, until the call has ended: the first may come before the thread is in the kernel. The thread has it
+//! blocked but for the call, and takes what has come too late: so it ends no other call.
+//!
+//! A process whose libc has no such signal to give, or that has set up a handler of its own for it, waits for the end of these calls.
+
+#![expect(unsafe_code, reason = "sets up a handler, and sends signals to threads")]
+
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use abaca::hook::{self, Interrupted, Sleep, Slept};
+
+use crate::answer::failed;
+use crate::kernel::kernel;
+use crate::own::own;
+
+/// What ends the call besides a cancellation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handlers {
+    /// Any handler of a signal.
+    End,
+    /// One without SA_RESTART.
+    EndUnlessRestarted,
+    /// None.
+    DoNotEnd,
+}
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No thread has begun it.
+    Queued,
+    /// The thread of this id makes it. `is_asked`: and is to give up.
+    Running {
+        thread: c_int,
+        is_asked: bool,
+    },
+    Ended(isize),
+    /// Its caller is gone.
+    Withdrawn,
+}
+
+/// The call's state; its address is where the caller sleeps.
+struct Call(Mutex<State>);
+
+impl Call {
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn result(&self) -> Option<isize> {
+        self.change(|state| if let State::Ended(result) = *state { Some(result) } else { None })
+    }
+
+    fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+}
+
+/// No error: the caller wants no more of the call.
+const OVER: c_int = 0;
+
+/// How long a thread has to end its call before it is sent another signal.
+const PAUSE: Duration = Duration::from_millis(1);
+
+// SAFETY: as glibc defines it.
+unsafe extern "C" {
+    fn __libc_allocate_rtsig(high: c_int) -> c_int;
+}
+
+extern "C" fn do_nothing(_: c_int) {}
+
+/// The signal, if there is one.
+fn signal() -> Option<c_int> {
+    static SIGNAL: OnceLock<Option<c_int>> = OnceLock::new();
+    *SIGNAL.get_or_init(|| {
+        // SAFETY: it takes a number, and gives away the highest.
+        let signal = unsafe { __libc_allocate_rtsig(0) };
+        // SAFETY: all zeros are an action without flags and with an empty mask; the handler does nothing.
+        let is_set = signal > 0
+            && unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = do_nothing as *const () as usize;
+                sigaction(signal, &action, ptr::null_mut()) == 0
+            };
+        is_set.then_some(signal)
+    })
+}
+
+/// Takes the signal before the program can count those that are free.
+pub(crate) fn reserve_signal() {
+    let _ = signal();
+}
+
+/// libc's own.
+///
+/// # Safety
+///
+/// As sigaction(2).
+unsafe fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe {
+        own!(fn sigaction(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int)(signal, new, old)
+    }
+}
+
+/// The signal, if its handler is still this file's.
+fn usable_signal() -> Option<c_int> {
+    let signal = signal()?;
+    // SAFETY: writes a local, for which all zeros are valid.
+    let is_ours = unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        sigaction(signal, ptr::null(), &mut now) == 0 && now.sa_sigaction == do_nothing as *const () as usize
+    };
+    is_ours.then_some(signal)
+}
+
+/// Blocks the signal for the calling thread, or lets it through, and returns the mask before.
+fn set_blocked(signal: c_int, is_blocked: bool) -> libc::sigset_t {
+    let how = if is_blocked { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
+    // SAFETY: two sets of this function's, for which all zeros are valid.
+    unsafe {
+        let (mut set, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, signal);
+        set_mask(how, &set, &mut before);
+        before
+    }
+}
+
+/// libc's own function: the mask of the calling OS thread.
+///
+/// # Safety
+///
+/// As pthread_sigmask(3).
+pub(crate) unsafe fn set_mask(how: c_int, set: *const libc::sigset_t, before: *mut libc::sigset_t) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        own!(fn pthread_sigmask(c_int, *const libc::sigset_t, *mut libc::sigset_t) -> c_int)(how, set, before)
+    };
+}
+
+/// The set without the signal, for which nobody may wait.
+pub(crate) fn without_signal(mut set: libc::sigset_t) -> libc::sigset_t {
+    if let Some(signal) = signal() {
+        // SAFETY: a set of this function's.
+        unsafe { libc::sigdelset(&mut set, signal) };
+    }
+    set
+}
+
+/// Makes the call on the calling thread, which is the pool's, until it ends in another way than by a handler, or is to give up.
+fn make(call: &Call, make_call: &mut dyn FnMut() -> isize) {
+    let signal = signal();
+    let before = signal.map(|signal| set_blocked(signal, true));
+    // SAFETY: no memory is involved.
+    let thread = unsafe { kernel!(libc::SYS_gettid) } as c_int;
+    let is_callers = call.change(|state| {
+        let is_queued = *state == State::Queued;
+        if is_queued {
+            *state = State::Running { thread, is_asked: false };
+        }
+        is_queued
+    });
+    while is_callers {
+        signal.map(|signal| set_blocked(signal, false));
+        let result = make_call();
+        signal.map(|signal| set_blocked(signal, true));
+        let has_ended = call.change(|state| {
+            // A handler of the program's has run on this thread, and for nobody's call.
+            if result == failed(libc::EINTR) && *state == (State::Running { thread, is_asked: false }) {
+                return false;
+            }
+            *state = State::Ended(result);
+            true
+        });
+        if has_ended {
+            break;
+        }
+    }
+    if let (Some(signal), Some(before)) = (signal, before) {
+        // From now on nobody sends one. SAFETY: a set, and a time, of this function's; the mask was this thread's.
+        unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, signal);
+            let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            while kernel!(libc::SYS_rt_sigtimedwait, &raw const set, 0, &raw const now, 8) == signal as isize
+            {
+            }
+            set_mask(libc::SIG_SETMASK, &before, ptr::null_mut());
+        }
+    }
+    if is_callers {
+        hook::wake_at(call.address(), u32::MAX, usize::MAX);
+    }
+}
+
+/// What goes to the pool's thread: the caller's closure, which stays until the call has ended or is withdrawn.
+struct Lent(*mut (dyn FnMut() -> isize + 'static));
+
+// SAFETY: the caller of `wait_elsewhere` promises that the closure may be called on another thread.
+unsafe impl Send for Lent {}
+
+impl Lent {
+    fn get(&self) -> *mut (dyn FnMut() -> isize + 'static) {
+        self.0
+    }
+}
+
+/// Makes a system call on a thread of the pool, and parks the calling fiber meanwhile. It ends early, in `-ECANCELED` or `-EINTR`, if the
+/// fiber is cancelled, or a handler of a signal runs for it that ends such a call.
+///
+/// # Safety
+///
+/// `call` may be called on another thread while the caller waits, several times, and returns the kernel's result; no signal blocks it from
+/// ending in `-EINTR`.
+pub(crate) unsafe fn wait_elsewhere(handlers: Handlers, call: impl FnMut() -> isize) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe { wait_elsewhere_or(handlers, &|| false, call) }.unwrap_or(failed(libc::EINTR))
+}
+
+/// The same; `None` if the caller was interrupted, `is_over` says so then, and the call has ended without a result.
+///
+/// # Safety
+///
+/// As [`wait_elsewhere`].
+pub(crate) unsafe fn wait_elsewhere_or(
+    handlers: Handlers,
+    is_over: &dyn Fn() -> bool,
+    mut call: impl FnMut() -> isize,
+) -> Option<isize> {
+    if hook::ends_in_error() {
+        return Some(failed(libc::ECANCELED));
+    }
+    let state = Arc::new(Call(Mutex::new(State::Queued)));
+    let borrowed: *mut (dyn FnMut() -> isize + '_) = &raw mut call;
+    // SAFETY: only the lifetime changes. It is used as long as this function waits.
+    let lent = Lent(unsafe {
+        std::mem::transmute::<*mut (dyn FnMut() -> isize + '_), *mut (dyn FnMut() -> isize + 'static)>(
+            borrowed,
+        )
+    });
+    let of_thread = Arc::clone(&state);
+    hook::begin_elsewhere(move || {
+        // SAFETY: `make` calls it only if the call was not withdrawn, and then the caller waits for the end.
+        let mut call = || unsafe { (*lent.get())() };
+        make(&of_thread, &mut call);
+    });
+    match wait(&state, handlers, is_over) {
+        Ok(result) => Some(result),
+        Err(OVER) => Some(give_up(&state, OVER)).filter(|result| *result != failed(OVER)),
+        Err(error) => Some(give_up(&state, error)),
+    }
+}
+
+/// Waits for the end of the call, or for what ends it early: its error.
+fn wait(call: &Call, handlers: Handlers, is_over: &dyn Fn() -> bool) -> Result<isize, c_int> {
+    let sleep = Sleep { address: call.address(), bits: u32::MAX, deadline: None, is_cancellable: true };
+    loop {
+        let (slept, interrupted) = hook::interruptible_at(call.address(), |interruption| {
+            hook::sleep_at(sleep, || call.result().is_none() && !interruption.is_set(), || ())
+        });
+        if let Some(result) = call.result() {
+            return Ok(result);
+        }
+        if is_over() {
+            return Err(OVER);
+        }
+        let ends = match handlers {
+            Handlers::End => interrupted != Interrupted::Not,
+            Handlers::EndUnlessRestarted => interrupted == Interrupted::Ends,
+            Handlers::DoNotEnd => false,
+        };
+        if ends {
+            return Err(libc::EINTR);
+        }
+        if slept == Slept::Cancelled {
+            return Err(libc::ECANCELED);
+        }
+    }
+}
+
+/// Ends the call. Its result is `error`, unless it has ended in another way by then.
+fn give_up(call: &Call, error: c_int) -> isize {
+    let signal = usable_signal();
+    loop {
+        let is_withdrawn = call.change(|state| {
+            match state {
+                State::Queued => *state = State::Withdrawn,
+                State::Running { thread, is_asked } if signal.is_some() => {
+                    *is_asked = true;
+                    // Under the lock, so the thread is in the call.
+                    // SAFETY: no memory is involved.
+                    unsafe {
+                        kernel!(libc::SYS_tgkill, kernel!(libc::SYS_getpid), *thread, signal.unwrap_or(0))
+                    };
+                }
+                _ => {}
+            }
+            *state == State::Withdrawn
+        });
+        if is_withdrawn {
+            break;
+        }
+        if let Some(result) = call.result() {
+            if result != failed(libc::EINTR) {
+                return result;
+            }
+            break;
+        }
+        let deadline = signal.map(|_| Instant::now() + PAUSE);
+        let sleep = Sleep { address: call.address(), bits: u32::MAX, deadline, is_cancellable: false };
+        hook::sleep_at(sleep, || call.result().is_none(), || ());
+    }
+    if error == libc::ECANCELED {
+        let _ = hook::ends_in_error();
+    }
+    failed(error)
+}

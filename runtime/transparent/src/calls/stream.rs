@@ -1,0 +1,159 @@
+//! A file of stdio from which a fiber reads: where its buffer is empty, the fiber waits, and then libc fills the buffer with what has come.
+//! So a call whose bytes come in several parts waits before each, and a cancellation or a handler of a signal ends it there, as it ends
+//! libc's read: the file has an error, and what was read before is the caller's, or lost, as with libc's function.
+
+#![expect(unsafe_code, reason = "looks into files of libc, and fills their buffers")]
+
+use std::ffi::{c_char, c_int};
+
+use abaca::hook::descriptors::{Attempt, Direction, Ended, WaitLimit, is_nonblocking, retry};
+use libc::{EOF, FILE};
+
+use crate::answer::{errno, failed, set_errno};
+use crate::descriptors::kind::{Kind, kind_of};
+use crate::descriptors::pause::retry_with_pauses;
+use crate::descriptors::poll::look_at;
+use crate::enter::Within;
+
+/// The beginning of glibc's `FILE`, which its headers show.
+#[repr(C)]
+struct Head {
+    flags: c_int,
+    read_from: *const c_char,
+    read_to: *const c_char,
+}
+
+/// `_IO_EOF_SEEN`: what feof(3) tells.
+const END_SEEN: c_int = 0x10;
+/// `_IO_ERR_SEEN`: what ferror(3) tells.
+const ERROR_SEEN: c_int = 0x20;
+
+// SAFETY: as glibc defines them.
+unsafe extern "C" {
+    fn ftrylockfile(file: *mut FILE) -> c_int;
+    fn funlockfile(file: *mut FILE);
+    fn __underflow(file: *mut FILE) -> c_int;
+}
+
+/// What is in the buffer.
+///
+/// # Safety
+///
+/// The file is open. Another thread that reads from it at the same time makes the result a guess, unless the caller has the file's lock.
+pub(super) unsafe fn buffered<'a>(file: *mut FILE) -> &'a [u8] {
+    // SAFETY: the caller's promise; libc keeps the two addresses in order, and the bytes between them.
+    unsafe {
+        let Head { read_from, read_to, .. } = *file.cast::<Head>();
+        let count = read_to.addr().saturating_sub(read_from.addr());
+        if count == 0 { &[] } else { std::slice::from_raw_parts(read_from.cast(), count) }
+    }
+}
+
+/// See the module's documentation. It has the file's lock, if it takes one.
+pub(super) struct Stream<'a> {
+    within: &'a Within,
+    file: *mut FILE,
+    fd: c_int,
+    is_locked: bool,
+}
+
+impl<'a> Stream<'a> {
+    /// `Ok(None)`: libc's own function need not wait, or its user wants errors. `Err`: the caller was cancelled while another had the lock.
+    ///
+    /// # Safety
+    ///
+    /// The file is open.
+    pub(super) unsafe fn begin(within: &'a Within, file: *mut FILE, locks: bool) -> Result<Option<Self>, ()> {
+        // SAFETY: the caller's promise, here and below.
+        let fd = unsafe { libc::fileno(file) };
+        if fd < 0 || kind_of(fd) == Kind::Regular || is_nonblocking(fd) {
+            return Ok(None);
+        }
+        if locks {
+            // SAFETY: as above.
+            let attempt = || if unsafe { ftrylockfile(file) } == 0 { 0 } else { failed(libc::EAGAIN) };
+            match retry_with_pauses(|| Ok(None), attempt) {
+                Ended::Done(_) => {}
+                _ => {
+                    within.fails_with(libc::ECANCELED);
+                    return Err(());
+                }
+            }
+        }
+        Ok(Some(Self { within, file, fd, is_locked: locks }))
+    }
+
+    fn head(&self) -> *mut Head {
+        self.file.cast()
+    }
+
+    /// What is in the buffer, after it was filled if it was empty. Empty at the end, and if there is an error.
+    pub(super) fn fill(&mut self) -> &[u8] {
+        // SAFETY: the file is open.
+        let is_empty = unsafe { buffered(self.file) }.is_empty();
+        if is_empty && self.wait() {
+            set_errno(self.within.errno());
+            // SAFETY: as above.
+            if unsafe { __underflow(self.file) } == EOF {
+                self.within.fails_with(errno());
+            }
+        }
+        // SAFETY: as above.
+        unsafe { buffered(self.file) }
+    }
+
+    /// Waits until a read has something; false if there is an error now.
+    fn wait(&mut self) -> bool {
+        // SAFETY: the file is open.
+        if unsafe { (*self.head()).flags } & END_SEEN != 0 {
+            return true;
+        }
+        let limit = &mut WaitLimit::until(None).restarted();
+        let call = |fd| match look_at(fd, libc::POLLIN) {
+            Ok(0) => failed(libc::EAGAIN),
+            _ => 1,
+        };
+        let error = match retry(Attempt { fd: self.fd, direction: Direction::Read, wanted: 0, limit, call }) {
+            Ended::Cancelled => libc::ECANCELED,
+            Ended::Interrupted => libc::EINTR,
+            _ => return true,
+        };
+        self.within.fails_with(error);
+        // SAFETY: as above.
+        unsafe { (*self.head()).flags |= ERROR_SEEN };
+        false
+    }
+
+    /// Takes so many bytes out of the buffer, which has them.
+    pub(super) fn consume(&mut self, count: usize) {
+        // SAFETY: the file is open, and the address stays in the buffer.
+        unsafe { (*self.head()).read_from = (*self.head()).read_from.add(count) };
+    }
+
+    /// Whether there is an error.
+    pub(super) fn has_error(&self) -> bool {
+        // SAFETY: the file is open.
+        unsafe { (*self.head()).flags & ERROR_SEEN != 0 }
+    }
+
+    /// Calls `read`, during which only its own errors count; then those from before are there again.
+    pub(super) fn with_own_errors<R>(&mut self, read: impl FnOnce(&mut Self) -> R) -> R {
+        // SAFETY: the file is open, here and below.
+        let before = unsafe { (*self.head()).flags } & ERROR_SEEN;
+        // SAFETY: as above.
+        unsafe { (*self.head()).flags &= !ERROR_SEEN };
+        let result = read(self);
+        // SAFETY: as above.
+        unsafe { (*self.head()).flags |= before };
+        result
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        if self.is_locked {
+            // SAFETY: this has taken the lock.
+            unsafe { funlockfile(self.file) };
+        }
+    }
+}

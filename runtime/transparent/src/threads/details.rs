@@ -1,0 +1,67 @@
+//! What a handler is told of a signal that waits, one of each number.
+
+#![expect(unsafe_code, reason = "keeps what handlers are told where no lock may be taken")]
+
+use std::cell::UnsafeCell;
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use libc::siginfo_t;
+
+use super::handlers::SIGNALS;
+
+/// What a handler is told of a signal that waits.
+struct Details {
+    /// See the constants.
+    state: AtomicU8,
+    info: UnsafeCell<MaybeUninit<siginfo_t>>,
+}
+
+const EMPTY: u8 = 0;
+/// Somebody writes or reads it.
+const BUSY: u8 = 1;
+const FULL: u8 = 2;
+
+// SAFETY: who has made it busy has it alone.
+unsafe impl Sync for Details {}
+
+static DETAILS: [Details; SIGNALS] =
+    [const { Details { state: AtomicU8::new(EMPTY), info: UnsafeCell::new(MaybeUninit::uninit()) } };
+        SIGNALS];
+
+impl Details {
+    /// Keeps them, unless there are some: then the signal was sent again before it was taken, and is told once.
+    fn keep(&self, info: siginfo_t) {
+        // Acquire, Release: the one who was busy before has left it.
+        if self.state.compare_exchange(EMPTY, BUSY, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            // SAFETY: it is the caller's alone.
+            unsafe { (*self.info.get()).write(info) };
+            self.state.store(FULL, Ordering::Release);
+        }
+    }
+}
+
+/// Keeps what is known of a signal that waits. May be called in a handler.
+pub(super) fn keep(signal: usize, info: siginfo_t) {
+    DETAILS[signal].keep(info);
+}
+
+/// Takes what is known of a signal that has waited.
+pub(super) fn take(signal: usize) -> Option<siginfo_t> {
+    let details = &DETAILS[signal];
+    // As above.
+    details.state.compare_exchange(FULL, BUSY, Ordering::Acquire, Ordering::Relaxed).ok()?;
+    // SAFETY: it is the caller's alone, and was written.
+    let info = unsafe { (*details.info.get()).assume_init_read() };
+    details.state.store(EMPTY, Ordering::Release);
+    Some(info)
+}
+
+/// A signal that somebody has sent.
+pub(super) fn unknown(signal: usize) -> siginfo_t {
+    // SAFETY: all zeros are valid: a signal sent by kill(2).
+    let mut info: siginfo_t = unsafe { std::mem::zeroed() };
+    info.si_signo = signal as c_int;
+    info
+}

@@ -1,0 +1,399 @@
+//! Masks of signals: which of them a fiber blocks, and what is sent to a fiber, or to the process, and blocked.
+//!
+//! The kernel knows the masks of its threads only, and a fiber is on any of them. So the mask of a fiber is kept here, and changes that of no
+//! thread. A fiber that has never set one has its creator's, if that is a thread that is a fiber as well, or the main fiber's.
+//!
+//! The main thread's mask counts as the main fiber's where there is none, as with `threads_are_fibers`.
+//!
+//! A signal that is for a fiber waits with it until the fiber unblocks it. One that is for the process is let through as long as the main
+//! fiber does not block it, as the kernel lets through what the main thread does not block. Else it waits here until a fiber waits that
+//! does not block it, or unblocks it, or takes it by sigwait(3). So that it can, the function of `handlers.rs` also stands for what a signal
+//! does by default, while the main fiber blocks it.
+
+#![expect(unsafe_code, reason = "takes the place of functions of libc, and reads sets of signals")]
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use abaca::hook::{self, Interrupted};
+use libc::{EINVAL, SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGKILL, SIGSTOP, siginfo_t, sigset_t};
+
+use super::details;
+use super::handlers::{SIGNALS, attend, has_handler, ring, stand_for_defaults, stands_for};
+use super::record::Record;
+use crate::answer::{answer, failed};
+use crate::calls::kick::set_mask;
+use crate::enter::{enter, is_installed};
+use crate::hooks::hooks;
+use crate::kernel::kernel;
+use crate::own::own;
+
+/// The signals that nobody can block, and the two that libc keeps for itself.
+const NEVER: u64 = bit(SIGKILL as usize) | bit(SIGSTOP as usize) | bit(32) | bit(33);
+
+/// The main fiber's mask, or that of the main thread where there is none.
+static MAIN: AtomicU64 = AtomicU64::new(0);
+
+/// The signals that wait for a fiber that does not block them.
+static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// The fiber's mask, if it has one of its own.
+    static MASK: Cell<Option<u64>> = const { Cell::new(None) };
+    /// What the fiber has sent to itself, and blocks.
+    static OF_FIBER: Cell<u64> = const { Cell::new(0) };
+    /// What the fiber takes by sigwait(3).
+    static AWAITED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A signal as a bit.
+pub(crate) const fn bit(signal: usize) -> u64 {
+    1 << (signal - 1)
+}
+
+/// The signals of these bits.
+pub(super) fn signals(bits: u64) -> impl Iterator<Item = usize> {
+    (1..SIGNALS).filter(move |signal| bits & bit(*signal) != 0)
+}
+
+/// The bits of a set.
+///
+/// # Safety
+///
+/// The set is initialised.
+pub(super) unsafe fn bits_of(set: *const sigset_t) -> u64 {
+    // SAFETY: the caller's promise: the first word has the kernel's signals.
+    unsafe { set.cast::<u64>().read() }
+}
+
+/// # Safety
+///
+/// The set is null, or can be written.
+unsafe fn write(set: *mut sigset_t, bits: u64) {
+    if !set.is_null() {
+        // SAFETY: the caller's promise; all zeros are an empty set.
+        unsafe {
+            set.write(std::mem::zeroed());
+            set.cast::<u64>().write(bits);
+        }
+    }
+}
+
+/// What the calling fiber blocks.
+pub(super) fn blocked() -> u64 {
+    MASK.get().unwrap_or_else(|| MAIN.load(Ordering::SeqCst))
+}
+
+/// What does not interrupt the calling fiber.
+pub(super) fn not_interrupting() -> u64 {
+    blocked() & !AWAITED.get()
+}
+
+/// Whether the main fiber blocks the signal.
+pub(super) fn main_blocks(signal: usize) -> bool {
+    MAIN.load(Ordering::SeqCst) & bit(signal) != 0
+}
+
+/// The mask of a new thread: its creator's, if that has one of its own.
+pub(super) fn of_creator() -> Option<u64> {
+    if hook::on_fiber() {
+        return MASK.get();
+    }
+    let mut mask = MaybeUninit::uninit();
+    // SAFETY: a set to be written. The creator is a thread of the kernel's.
+    let bits = unsafe {
+        set_mask(SIG_BLOCK, ptr::null(), mask.as_mut_ptr());
+        bits_of(mask.as_ptr())
+    };
+    (bits != 0).then_some(bits)
+}
+
+/// The calling fiber's mask.
+pub(crate) fn set_of_caller() -> sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: a set to be written.
+    unsafe {
+        write(set.as_mut_ptr(), blocked());
+        set.assume_init()
+    }
+}
+
+/// Calls `start`, which starts a thread of the kernel's, or a child, with the mask of the caller: that of the fiber, if it is one.
+pub(crate) fn inherited<R>(start: impl FnOnce() -> R) -> R {
+    let mask = if hook::on_fiber() && !hook::wants_kernel_threads() { blocked() } else { 0 };
+    if mask == 0 {
+        return start();
+    }
+    let (mut set, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: two sets of this function's.
+    unsafe {
+        write(set.as_mut_ptr(), mask);
+        set_mask(SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
+        let result = start();
+        set_mask(SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+        result
+    }
+}
+
+/// The calling fiber begins with its creator's mask.
+pub(super) fn begin(mask: Option<u64>) {
+    MASK.set(mask);
+}
+
+fn set(mask: Option<u64>) {
+    MASK.set(mask);
+    let now = blocked();
+    if hook::is_main() {
+        MAIN.store(now, Ordering::SeqCst);
+        stand_for_defaults(now);
+    }
+    if let Some(record) = Record::current_within() {
+        record.pending.blocked.store(now, Ordering::SeqCst);
+    }
+}
+
+/// A plain thread may have changed its mask: that of the main thread counts where there is no main fiber.
+fn main_has_changed() {
+    // SAFETY: no memory is involved.
+    let is_main = || unsafe { kernel!(libc::SYS_gettid) == kernel!(libc::SYS_getpid) };
+    if !is_installed() || hook::on_fiber() || !is_main() {
+        return;
+    }
+    let mut now = MaybeUninit::uninit();
+    // SAFETY: a set to be written.
+    let now = unsafe {
+        set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
+        bits_of(now.as_ptr())
+    };
+    if MAIN.swap(now, Ordering::SeqCst) != now {
+        stand_for_defaults(now);
+        if waiting() & !now != 0 {
+            attend();
+        }
+    }
+}
+
+/// What waits for the process does not wait for its copy by fork(2).
+pub(super) fn lose_waiting() {
+    OF_PROCESS.store(0, Ordering::SeqCst);
+}
+
+/// Whether a handler that is about to run on the calling thread must not: the fiber there blocks the signal, or the main one does, and it is
+/// for the fibers, or would do what it does by default. May be called in a handler.
+pub(super) fn is_held_back(signal: usize) -> bool {
+    if hook::on_fiber() {
+        return blocked() & bit(signal) != 0;
+    }
+    main_blocks(signal) && (hook::handles_for_fibers() || !has_handler(signal))
+}
+
+/// Notes a signal of the process's that must wait, with what its handler is told; null if that is not known. May be called in a handler.
+pub(super) fn hold_back(signal: usize, info: *const siginfo_t) {
+    if !info.is_null() {
+        // SAFETY: the kernel's, in the handler that calls this.
+        details::keep(signal, unsafe { *info });
+    }
+    OF_PROCESS.fetch_or(bit(signal), Ordering::SeqCst);
+    ring();
+}
+
+/// Notes a signal that the calling fiber sends to itself; false if it does not block it.
+pub(super) fn hold_back_own(signal: usize) -> bool {
+    let is_blocked = blocked() & bit(signal) != 0;
+    if is_blocked {
+        OF_FIBER.set(OF_FIBER.get() | bit(signal));
+    }
+    is_blocked
+}
+
+/// The signals of the process that wait.
+pub(super) fn of_process() -> u64 {
+    OF_PROCESS.load(Ordering::SeqCst)
+}
+
+/// Takes those of the signals that wait for the calling fiber, or for any.
+fn take(wanted: u64) -> u64 {
+    let of_fiber = OF_FIBER.get();
+    OF_FIBER.set(of_fiber & !wanted);
+    let mut taken = of_fiber & wanted;
+    for pending in
+        Record::current_within().map(|record| &record.pending.signals).into_iter().chain([&OF_PROCESS])
+    {
+        if pending.load(Ordering::SeqCst) & wanted != 0 {
+            taken |= pending.fetch_and(!wanted, Ordering::SeqCst) & wanted;
+        }
+    }
+    taken
+}
+
+/// Takes what the calling fiber neither blocks nor waits for.
+pub(super) fn take_unblocked() -> u64 {
+    take(!(blocked() | AWAITED.get()))
+}
+
+fn waiting() -> u64 {
+    let of_record =
+        Record::current_within().map_or(0, |record| record.pending.signals.load(Ordering::SeqCst));
+    OF_FIBER.get() | of_record | of_process()
+}
+
+/// Whether there is something that the calling fiber takes by sigwait(3).
+pub(super) fn has_awaited() -> bool {
+    waiting() & AWAITED.get() != 0
+}
+
+/// Calls `wait`, in which the calling fiber takes these signals.
+pub(super) fn awaiting<R>(signals: u64, wait: impl FnOnce() -> R) -> R {
+    AWAITED.set(signals);
+    let result = wait();
+    AWAITED.set(0);
+    result
+}
+
+/// Takes the first of these that waits, with what there is to know of it.
+pub(super) fn take_first(wanted: u64) -> Option<(usize, siginfo_t)> {
+    loop {
+        let signal = signals(waiting() & wanted).next()?;
+        if take(bit(signal)) != 0 {
+            return Some((signal, details::take(signal).unwrap_or_else(|| details::unknown(signal))));
+        }
+    }
+}
+
+/// Calls `wait` with this mask of the user's, if it is one. A result of 0, that nothing has come, is EINTR if a handler has run.
+///
+/// # Safety
+///
+/// The mask is null, or initialised.
+pub(crate) unsafe fn with_mask(mask: *const sigset_t, wait: impl FnOnce() -> isize) -> isize {
+    if mask.is_null() {
+        return wait();
+    }
+    let before = MASK.get();
+    // SAFETY: the caller's promise.
+    set(Some(unsafe { bits_of(mask) } & !NEVER));
+    let result = wait();
+    let is_interrupted = result == 0 && attend() != Interrupted::Not;
+    set(before);
+    if waiting() & !blocked() != 0 {
+        attend();
+    }
+    if is_interrupted { failed(libc::EINTR) } else { result }
+}
+
+/// Whether the OS thread blocks what this mask lets through: who has built the runtime blocked it. Then only the kernel can wait with the mask.
+///
+/// # Safety
+///
+/// The mask is null, or initialised.
+pub(crate) unsafe fn is_kernels(mask: *const sigset_t) -> bool {
+    if mask.is_null() {
+        return false;
+    }
+    let mut now = MaybeUninit::uninit();
+    // SAFETY: a set to be written; the caller's promise.
+    unsafe {
+        set_mask(SIG_BLOCK, ptr::null(), now.as_mut_ptr());
+        bits_of(now.as_ptr()) & !bits_of(mask) & !NEVER != 0
+    }
+}
+
+hooks! {
+    /// pthread_sigmask(3). The mask of a fiber is its own.
+    fn pthread_sigmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int, |_| -> always {
+        if let Some(_within) = enter() {
+            // SAFETY: the caller's promise.
+            return unsafe { change(how, new, old) };
+        }
+        // SAFETY: the caller's promise.
+        let error = unsafe { own!(fn pthread_sigmask(c_int, *const sigset_t, *mut sigset_t) -> c_int)(how, new, old) };
+        main_has_changed();
+        error
+    }
+
+    /// sigprocmask(2), the same.
+    fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int, |_| -> always {
+        if let Some(_within) = enter() {
+            // SAFETY: the caller's promise.
+            return answer(failed(unsafe { change(how, new, old) })) as c_int;
+        }
+        // SAFETY: the caller's promise.
+        let result = unsafe { own!(fn sigprocmask(c_int, *const sigset_t, *mut sigset_t) -> c_int)(how, new, old) };
+        main_has_changed();
+        result
+    }
+
+    /// sigpending(2).
+    fn sigpending(set: *mut sigset_t) -> c_int, |_| -> kernel {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let result = own!(fn sigpending(*mut sigset_t) -> c_int)(set);
+            if result == 0 {
+                write(set, (bits_of(set) | waiting()) & blocked());
+            }
+            crate::answer::of_c(result as isize)
+        }
+    }
+
+    /// kill(2). What the process sends to itself, and must wait, does so when this returns.
+    fn kill(process: libc::pid_t, signal: c_int) -> c_int, |_| -> always {
+        // SAFETY: no memory is involved, here and below.
+        let is_own = process > 0 && process as isize == unsafe { kernel!(libc::SYS_getpid) };
+        let is_held = is_own
+            && usize::try_from(signal).is_ok_and(|signal| {
+                (1..SIGNALS).contains(&signal) && main_blocks(signal) && enter().is_some() && stands_for(signal) && {
+                    let mut info = details::unknown(signal);
+                    // SAFETY: the fields of a signal that a process has sent are two numbers, after three and padding.
+                    unsafe {
+                        let sender = (&raw mut info).cast::<c_int>().add(4);
+                        sender.write(process);
+                        sender.add(1).write(kernel!(libc::SYS_getuid) as c_int);
+                    }
+                    hold_back(signal, &info);
+                    true
+                }
+            });
+        // SAFETY: as above.
+        if is_held { 0 } else { unsafe { own!(fn kill(libc::pid_t, c_int) -> c_int)(process, signal) } }
+    }
+
+    /// raise(3): a signal for the calling thread.
+    fn raise(signal: c_int) -> c_int, |_| -> always {
+        let is_held = usize::try_from(signal).is_ok_and(|signal| (1..SIGNALS).contains(&signal))
+            && enter().is_some_and(|_within| hold_back_own(signal as usize));
+        // SAFETY: it takes a number.
+        if is_held { 0 } else { unsafe { own!(fn raise(c_int) -> c_int)(signal) } }
+    }
+}
+
+/// Changes the calling fiber's mask: the result is an error number, or 0.
+///
+/// # Safety
+///
+/// As pthread_sigmask(3).
+unsafe fn change(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int {
+    let before = blocked();
+    let mut now = before;
+    if !new.is_null() {
+        // SAFETY: the caller's promise.
+        let bits = unsafe { bits_of(new) } & !NEVER;
+        now = match how {
+            SIG_BLOCK => before | bits,
+            SIG_UNBLOCK => before & !bits,
+            SIG_SETMASK => bits,
+            _ => return EINVAL,
+        };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { write(old, before) };
+    if !new.is_null() {
+        set(Some(now));
+        if waiting() & before & !now != 0 {
+            attend();
+        }
+    }
+    0
+}

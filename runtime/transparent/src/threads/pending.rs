@@ -1,0 +1,51 @@
+//! What others have sent to a thread that is a fiber.
+
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use abaca::hook::{self, Interrupted};
+
+use super::handlers::{has_handler, index};
+use super::masks;
+
+/// The signals that were sent to a thread that is a fiber, and of which no handler has run yet.
+#[derive(Default)]
+pub(crate) struct Pending {
+    pub(super) signals: AtomicU64,
+    /// What the thread blocks.
+    pub(super) blocked: AtomicU64,
+    /// The fiber; 0 before it runs, and when it has ended.
+    fiber: AtomicUsize,
+}
+
+impl Pending {
+    /// The calling fiber is this thread.
+    pub(crate) fn begin(&self, blocked: u64) {
+        self.blocked.store(blocked, Ordering::SeqCst);
+        self.fiber.store(hook::fiber_key(), Ordering::SeqCst);
+    }
+
+    /// The thread has ended.
+    pub(crate) fn end(&self) {
+        self.fiber.store(0, Ordering::SeqCst);
+    }
+
+    /// Sends a signal to the thread; false if the thread does not block it, and it has no handler that the thread could run.
+    pub(crate) fn send(&self, signal: c_int, wake: impl FnOnce()) -> bool {
+        let Some(index) = index(signal) else { return false };
+        let bit = masks::bit(index);
+        let is_blocked = self.blocked.load(Ordering::SeqCst) & bit != 0;
+        if !is_blocked && !has_handler(index) {
+            return false;
+        }
+        self.signals.fetch_or(bit, Ordering::SeqCst);
+        match self.fiber.load(Ordering::SeqCst) {
+            0 => {}
+            fiber => {
+                hook::interrupt_fiber(fiber, bit, Interrupted::Restarts);
+                wake();
+            }
+        }
+        true
+    }
+}
