@@ -5,16 +5,14 @@
 //!
 //! Each node was last written by the core on which its owner waits, so each node that is touched is a cache miss, with the lock held.
 //! Joining touches only the last node, and popping only the popped one: the links beyond the ends of the list are never read, and so
-//! never kept up to date. A [`Ring`](crate::queue::Ring) keeps them, at the price of at least one more miss for each of the two, so
-//! this list is not one.
+//! never kept up to date. A [`Ring`](crate::queue::Ring) keeps them, for one more miss in each of the two at least.
 //!
 //! A **payload** travels with each node: the value that the waiter offers or receives (a channel's message, a mutex's hand-off). The
 //! waker exchanges it before the claim, so the waiter finds it without taking the lock again.
 //!
 //! Invariants, which make the interface safe:
 //!
-//! 1. A linked node is alive: [`wait`] does not return (or unwind) before its node is unlinked, and callers of [`WaitList::join`]
-//!    promise the same.
+//! 1. A linked node is alive: [`wait`] does not return (or unwind) before it is unlinked. Who [joins](WaitList::join) promises the same.
 //! 2. A node is unlinked **before** it is claimed. After a successful claim its owner may return at any moment (a plain thread does not
 //!    need the lock for that), and the node is not touched again.
 //! 3. A claim that fails was lost to a deadline or a cancellation. The owner must still take the lock to remove the node: under the
