@@ -5,7 +5,7 @@
 
 use std::ffi::{c_char, c_int, c_uchar, c_void};
 
-use libc::{FILE, gid_t, group, hostent, passwd, size_t, sockaddr, socklen_t, uid_t};
+use libc::{FILE, gid_t, group, hostent, passwd, size_t, socklen_t, uid_t};
 
 use super::elsewhere::elsewhere;
 use crate::hooks::hooks;
@@ -25,11 +25,6 @@ macro_rules! elsewhere {
 }
 
 elsewhere! {
-    /// getnameinfo(3).
-    fn getnameinfo(
-        address: *const sockaddr, address_bytes: socklen_t, host: *mut c_char, host_bytes: socklen_t, service: *mut c_char,
-        service_bytes: socklen_t, flags: c_int,
-    ) -> c_int;
     /// gethostbyname(3).
     fn gethostbyname(name: *const c_char) -> *mut hostent;
     /// gethostbyname2(3).
