@@ -196,6 +196,11 @@ impl Settings {
         let has_stack = stack.addr().wrapping_add(stack_bytes) != 0;
         let has_policy = inherits == PTHREAD_EXPLICIT_SCHED && policy != SCHED_OTHER;
         let has_processors = processors.iter().any(|byte| *byte != 0xff);
+        if stack_bytes == 0 {
+            // None was asked for, so it is libc's default, which only this function tells.
+            // SAFETY: the caller's promise; libc writes a local.
+            unsafe { libc::pthread_attr_getstacksize(attributes, &mut stack_bytes) };
+        }
         (!has_stack && !has_policy && !has_processors)
             .then_some(Self { stack_bytes, is_detached: detached == PTHREAD_CREATE_DETACHED })
     }
