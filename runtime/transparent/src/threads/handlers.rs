@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering}
 use abaca::hook::{self, Interrupted};
 use libc::{SA_RESTART, SIG_DFL, SIG_ERR, SIG_IGN, sighandler_t, siginfo_t};
 
+use super::create::ALIVE;
 use super::record::Record;
 use crate::enter::{is_installed, within_handler};
 use crate::hooks::hooks;
@@ -145,6 +146,8 @@ pub(crate) fn start_relay() {
     let started =
         hook::as_kernel_threads(|| std::thread::Builder::new().name("abaca-handlers".into()).spawn(relay));
     if started.is_ok() {
+        // What came before was for nobody who waits now.
+        HANDLED.store(0, Ordering::SeqCst);
         BELL.store(bell, Ordering::SeqCst);
     }
 }
@@ -156,11 +159,28 @@ extern "C" fn lose_relay() {
     HAS_RELAY.store(false, Ordering::SeqCst);
 }
 
-/// Whether [`start_relay`] is due: a handler is set up, and fibers may wait.
+/// A handler is set up: fibers that wait from now on can be interrupted. The first that waits, or is made a thread, starts the relay: a program
+/// without has one thread, and may close all descriptors, as daemons do.
+fn await_fibers() {
+    if !is_installed() {
+    } else if has_fibers() {
+        start_relay();
+    } else {
+        hook::arm(attend);
+    }
+}
+
+/// Fibers may wait now: whether a handler is set up counts.
 pub(crate) fn start_relay_if_needed() {
     if HANDLERS.iter().any(|handler| handler.load(Ordering::SeqCst) != 0) {
-        start_relay();
+        await_fibers();
     }
+}
+
+/// Whether some thread is a fiber, or the caller is.
+fn has_fibers() -> bool {
+    // Relaxed: who makes the first one looks here for handlers.
+    ALIVE.load(Ordering::Relaxed) != 0 || hook::on_fiber()
 }
 
 fn act() {
@@ -257,9 +277,7 @@ hooks! {
             if ![SIG_DFL, SIG_IGN, ours].contains(&action.sa_sigaction) {
                 HANDLERS[index].store(action.sa_sigaction, Ordering::SeqCst);
                 action.sa_sigaction = ours;
-                if is_installed() {
-                    start_relay();
-                }
+                await_fibers();
             }
             FLAGS[index].store(action.sa_flags, Ordering::SeqCst);
         }
@@ -287,9 +305,7 @@ hooks! {
         let is_handler = ![SIG_DFL, SIG_IGN, SIG_ERR, ours].contains(&handler);
         if is_handler {
             HANDLERS[index].store(handler, Ordering::SeqCst);
-            if is_installed() {
-                start_relay();
-            }
+            await_fibers();
         }
         // SAFETY: the caller's promise.
         let old = unsafe { own(number, if is_handler { ours } else { handler }) };
