@@ -108,6 +108,16 @@ pub fn arm(attend: fn() -> Interrupted) {
     IS_ARMED.store(true, Ordering::SeqCst);
 }
 
+/// Forgets all waits.
+///
+/// # Safety
+///
+/// The caller is the only thread: its process is a copy by fork(2), in which the waits are not.
+pub(super) unsafe fn begin_anew() {
+    // SAFETY: the caller's promise.
+    unsafe { WAITS.begin_anew(BTreeMap::new()) };
+}
+
 fn attend() -> Interrupted {
     ATTEND.get().map_or(Interrupted::Not, |attend| attend())
 }

@@ -5,6 +5,8 @@
 //! sides. So one of them sees the other: the sleeper the new word, and then it does not sleep, or the waker the count, and then it
 //! takes the lock and finds the sleeper, who looked at the word under it.
 
+#![cfg_attr(feature = "own-tls", expect(unsafe_code, reason = "a copy of the process forgets the sleepers"))]
+
 use std::time::Instant;
 
 use super::primitive::{self as park, SpinLock, Wakeup};
@@ -55,6 +57,21 @@ impl Table {
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
         Self(std::array::from_fn(|_| Bucket::new()))
+    }
+
+    /// Forgets all sleepers.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the only thread: its process is a copy by fork(2), in which the sleepers are not.
+    #[cfg(feature = "own-tls")]
+    pub(crate) unsafe fn begin_anew(&self) {
+        for bucket in &self.0 {
+            // SAFETY: the caller's promise.
+            unsafe { bucket.sleepers.begin_anew(WaitList::new()) };
+            // Relaxed: there is no other thread.
+            bucket.count.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The bucket of an address. Words that lie side by side are in different ones.

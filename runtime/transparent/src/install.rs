@@ -37,7 +37,7 @@ pub fn install() -> io::Result<()> {
     }
     abaca::hook::own_tls_by_default()?;
     report::begin();
-    abaca::hook::descriptors::watch_forks();
+    abaca::hook::watch_forks();
     set_installed();
     crate::threads::handlers::start_relay_if_needed();
     Ok(())

@@ -21,7 +21,13 @@ pub use limit::{WaitLimit, timeouts_changed};
 pub use retry::{Attempt, retry};
 pub use several::{Interest, wait_any};
 pub use table::{born, close_range_under, close_under, duplicated, forget, in_turn};
-pub use wish::{files_shared, in_changed_mode, is_nonblocking, mode_changes, modes_changed, watch_forks};
+pub use wish::{files_shared, in_changed_mode, is_nonblocking, mode_changes, modes_changed};
+
+/// Forgets all numbers, in a copy of the process.
+pub(super) fn begin_anew() {
+    table::begin_anew();
+    renewal::begin_anew();
+}
 
 /// What a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
