@@ -13,7 +13,6 @@ use crate::stack::Stack;
 
 /// See the module's documentation.
 struct Local {
-    members: Members,
     spare: Cell<Option<Stack>>,
 }
 
@@ -21,7 +20,10 @@ struct Local {
 pub(super) struct Members(pub(super) Cell<*const Member>);
 
 std::thread_local! {
-    static LOCAL: Local = const { Local { members: Members(Cell::new(ptr::null())), spare: Cell::new(None) } };
+    /// Not a part of [`Local`], whose destructor has it as `&mut`: the compiler may then take it that nobody else writes to it, and
+    /// members do, by the pointer to their place.
+    static MEMBERS: Members = const { Members(Cell::new(ptr::null())) };
+    static LOCAL: Local = const { Local { spare: Cell::new(None) } };
 }
 
 impl Local {
@@ -34,10 +36,12 @@ impl Local {
 
 impl Drop for Local {
     fn drop(&mut self) {
-        // SAFETY: the contract of `Member::enter`: what is on the list is there.
-        while let Some(member) = unsafe { self.members.0.get().as_ref() } {
-            member.close();
-        }
+        MEMBERS.with(|members| {
+            // SAFETY: the contract of `Member::enter`: what is on the list is there.
+            while let Some(member) = unsafe { members.0.get().as_ref() } {
+                member.close();
+            }
+        });
         self.give_back();
     }
 }
@@ -51,7 +55,7 @@ pub(super) fn begin(takes_spare: bool) -> (*const Members, Option<Stack>) {
         let stack = if takes_spare { local.spare.take() } else { None };
         #[cfg(abaca_valgrind)]
         stack.iter().for_each(Stack::renew);
-        (&raw const local.members, stack)
+        (MEMBERS.with(ptr::from_ref), stack)
     };
     LOCAL.try_with(begin).unwrap_or((ptr::null(), None))
 }

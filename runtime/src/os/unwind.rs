@@ -142,7 +142,7 @@ pub(crate) fn note_relay(function: usize) {
         // SAFETY: the unwinder passes the argument that was given to it.
         let relay = unsafe { &mut *relay.cast::<Relay>() };
         // SAFETY: the unwinder passes a frame.
-        match unsafe { effect(context) } {
+        match unsafe { effect(context, false) } {
             Effect::Catches(at) if relay.catch == 0 => relay.catch = at,
             _ if relay.catch == 0 => return NO_REASON,
             _ => relay.frames += 1,
@@ -203,10 +203,11 @@ unsafe extern "C" fn step(context: *mut Context, walk: *mut c_void) -> c_int {
     } else if !(from.saturating_sub(OWN_BYTES)..=from).contains(&here) {
         return NO_REASON;
     }
+    let is_first = walk.below == 0;
     walk.below = here;
     if !walk.is_caught {
         // SAFETY: as above.
-        walk.pending = Some(unsafe { effect(context) });
+        walk.pending = Some(unsafe { effect(context, is_first) });
     }
     NO_REASON
 }
@@ -240,12 +241,13 @@ impl Walk {
     }
 }
 
-/// The effect of a frame, by its language-specific data.
+/// The effect of a frame, by its language-specific data. If it `is_first`, it may be that of the switch that suspended a fiber, which is
+/// no call, so the data say nothing about its address: the unwinding will begin at a call behind it.
 ///
 /// # Safety
 ///
 /// `context` must be a frame that the unwinder has passed to a callback, which has not returned.
-unsafe fn effect(context: *mut Context) -> Effect {
+unsafe fn effect(context: *mut Context, is_first: bool) -> Effect {
     // SAFETY: the contract of this function; the compiler wrote the data.
     unsafe {
         let data = _Unwind_GetLanguageSpecificData(context);
@@ -258,6 +260,7 @@ unsafe fn effect(context: *mut Context) -> Effect {
         // A return address may be the first address of the next call site.
         let ip = if is_exact == 0 { ip - 1 } else { ip };
         match (Reader { at: data }).action_of(ip.wrapping_sub(start)) {
+            None if is_first && !ends_the_process(start) => Effect::Passes,
             None => Effect::Blocks,
             Some(Action::None) => Effect::Passes,
             Some(Action::Cleanup) if ends_the_process(start) => Effect::Blocks,
