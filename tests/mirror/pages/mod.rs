@@ -54,6 +54,7 @@ pub(crate) fn std_pages() -> impl Iterator<Item = &'static Page> {
     [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES, process::PAGES, io::PAGES, time::PAGES]
         .into_iter()
         .flatten()
+        .filter(|page| crate::form().has(page.original))
 }
 
 /// All source files of crossbeam.
@@ -81,10 +82,11 @@ pub(crate) fn rename(text: &str) -> String {
     words.collect()
 }
 
-/// The paths to swap: none under `MIRROR_CONTROL=1`, which runs the originals as they are. What fails then says nothing
-/// about abaca, and only what is `Rejected` here may complain.
+/// The paths to swap: none for examples that run as they are, nor under `MIRROR_CONTROL=1`, where what fails says nothing about abaca, and
+/// only what is `Rejected` here may complain.
 pub(crate) fn paths() -> &'static Paths {
-    if std::env::var_os("MIRROR_CONTROL").is_some() { &[] } else { PATHS }
+    let are_unchanged = crate::form().is_unchanged() || std::env::var_os("MIRROR_CONTROL").is_some();
+    if are_unchanged { &[] } else { PATHS }
 }
 
 /// Paths whose originals are mirrored. The longest prefix counts; what is not here stays std's.
