@@ -20,27 +20,6 @@ impl Form {
     pub(crate) fn is_unchanged(&self) -> bool {
         matches!(self, Self::Unchanged(_))
     }
-
-    /// Whether the examples of this page run: as they are, those of what may wait.
-    pub(crate) fn has(&self, original: &str) -> bool {
-        const COMPUTES: &[&str] = &[
-            "fs/struct.Metadata",
-            "fs/struct.Permissions",
-            "io/enum.ErrorKind",
-            "io/struct.Cursor",
-            "io/struct.Error",
-            "net/enum.",
-            "net/struct.AddrParseError",
-            "net/struct.Ip",
-            "net/struct.SocketAddr",
-            "os/unix/fs/trait.MetadataExt",
-            "sync/atomic/",
-            "sync/struct.Arc",
-            "sync/struct.Weak",
-            "time/",
-        ];
-        !self.is_unchanged() || !COMPUTES.iter().any(|page| original.starts_with(page))
-    }
 }
 
 /// One example of an original's documentation.

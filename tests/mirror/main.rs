@@ -6,7 +6,7 @@
 //! `stage` makes programs of the examples; `play` runs each in a fiber, and, where no
 //! fiber is spawned, on a plain thread too. `coverage` compares the items of the pages.
 //!
-//! `tests/transparent` runs the same examples as they are, on threads that are fibers: with most of these files.
+//! `tests/transparent` runs the same examples as they are on threads that are fibers, with most of these files.
 
 // Looks at the end for what is left behind.
 use abaca_tests as _;

@@ -231,15 +231,23 @@ pub(crate) fn run(program: &'static Program, servers: &Servers) -> Row {
     row
 }
 
-/// What is wrong with a call that a deadline is to end.
+/// What is wrong with a call that a deadline is to end: the call would take `LONG`, or ten times that, on a machine that is too busy to end
+/// it within `LONG`.
 fn past_its_deadline(program: &Program, servers: &Servers) -> Option<String> {
-    let (taken, ended) = runtime().run(|| {
-        let began = Instant::now();
-        let call = || Call::make(program.slow, servers, LONG, &Start::of(1));
-        let ended = abaca::time::timeout(Duration::from_millis(50), call);
-        (began.elapsed(), ended.is_err())
-    });
-    (!ended || taken >= LONG).then(|| format!("a deadline of 50 ms: {ended}, after {taken:?}"))
+    let mut wrong = None;
+    for time in [LONG, 10 * LONG] {
+        let (taken, ended) = runtime().run(|| {
+            let began = Instant::now();
+            let call = || Call::make(program.slow, servers, time, &Start::of(1));
+            let ended = abaca::time::timeout(Duration::from_millis(50), call);
+            (began.elapsed(), ended.is_err())
+        });
+        wrong = (!ended || taken >= time).then(|| format!("a deadline of 50 ms: {ended}, after {taken:?}"));
+        if wrong.is_none() {
+            break;
+        }
+    }
+    wrong
 }
 
 fn version(version: Version) -> String {

@@ -54,7 +54,6 @@ pub(crate) fn std_pages() -> impl Iterator<Item = &'static Page> {
     [sync::PAGES, fiber::PAGES, net::PAGES, fs::PAGES, process::PAGES, io::PAGES, time::PAGES]
         .into_iter()
         .flatten()
-        .filter(|page| crate::form().has(page.original))
 }
 
 /// All source files of crossbeam.
