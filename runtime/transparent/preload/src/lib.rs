@@ -29,8 +29,9 @@
 //! | Python 3.11's `ThreadingHTTPServer` | 300 | 301 | 16 |
 //! | Ruby 3.1's WEBrick | 300 | 302 | 28 |
 //! | `atftpd` 0.8, a thread for each file | 100 | 101 | 6 |
-//! | `tinyproxy` 1.11 | 300 | 301 | TINY |
-//! | `apache2` 2.4 with `mpm_worker`, in three processes that it forks | 300 | APACHE | APACHED |
+//! | `tinyproxy` 1.11 | 300 | 301 | 11 |
+//! | `apache2` 2.4 with `mpm_worker`, in three processes that it forks | 300 | 907 | 29 |
+//! | `nginx` 1.22, which reads files in pools of threads, in two processes | 300 | 35 | 11 |
 //!
 //! # What does not work
 //!
