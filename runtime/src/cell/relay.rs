@@ -31,6 +31,8 @@ fn relay(mark: &Cell<usize>, f: &mut dyn FnMut()) -> thread::Result<()> {
     mark.set(black_box(&raw const here).addr());
     let result = catch_unwind(AssertUnwindSafe(f));
     black_box(&raw const here);
+    // The caller resumes the unwinding.
+    unwind::seem_to_unwind();
     result
 }
 

@@ -9,7 +9,7 @@ use abaca_asm::backtrace_from;
 use abaca_asm::stack::StackPool;
 
 use crate::cell::{Header, Waiter, note_relay};
-use crate::os::unwind::Path;
+use crate::os::unwind::{Path, seem_to_unwind};
 
 /// Enough for the unwinder, many times over.
 const STACK_BYTES: usize = 64 * 1024;
@@ -22,6 +22,7 @@ static STACKS: LazyLock<StackPool> = LazyLock::new(|| StackPool::new(STACK_BYTES
 #[inline(never)]
 pub(crate) fn can_unwind_here(to: usize) -> bool {
     note_relay();
+    seem_to_unwind();
     let here = 0_u8;
     Path { from: std::hint::black_box(&raw const here).addr(), to }.can_unwind()
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use super::{catch, note, swallow};
-use crate::os::unwind::Path;
+use crate::os::unwind::{Path, seem_to_unwind};
 
 /// A callback as a C library makes it: nothing may unwind through it.
 #[expect(improper_ctypes_definitions, reason = "both sides are Rust's")]
@@ -20,6 +20,7 @@ fn relayed(f: &mut dyn FnMut()) {
 
 #[inline(never)]
 fn can_unwind_here() -> bool {
+    seem_to_unwind();
     let here = 0_u8;
     Path { from: black_box(&raw const here).addr(), to: 0 }.can_unwind()
 }
