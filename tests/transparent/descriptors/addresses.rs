@@ -49,10 +49,9 @@ fn ask(node: Option<&CStr>, service: Option<&CStr>, hints: Option<(c_int, c_int)
     let code = unsafe { libc::getaddrinfo(string(node), string(service), hints_pointer, &mut list) };
     let mut text = format!("{node:?} {service:?} {hints:?}: {code}");
     let mut next = list;
-    // SAFETY: the list ends in null.
-    while code == 0
-        && let Some(entry) = unsafe { next.as_ref() }
-    {
+    while code == 0 {
+        // SAFETY: the list ends in null.
+        let Some(entry) = (unsafe { next.as_ref() }) else { break };
         // SAFETY: of so many bytes.
         let address =
             unsafe { std::slice::from_raw_parts(entry.ai_addr.cast::<u8>(), entry.ai_addrlen as usize) };
