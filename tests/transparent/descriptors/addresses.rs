@@ -48,10 +48,10 @@ fn ask(node: Option<&CStr>, service: Option<&CStr>, hints: Option<(c_int, c_int)
     // SAFETY: C strings, hints, and a place for the list.
     let code = unsafe { libc::getaddrinfo(string(node), string(service), hints_pointer, &mut list) };
     let mut text = format!("{node:?} {service:?} {hints:?}: {code}");
+    // Null after an error, as it was before.
     let mut next = list;
-    while code == 0 {
-        // SAFETY: the list ends in null.
-        let Some(entry) = (unsafe { next.as_ref() }) else { break };
+    // SAFETY: null, or an entry of a list that ends in null.
+    while let Some(entry) = unsafe { next.as_ref() } {
         // SAFETY: of so many bytes.
         let address =
             unsafe { std::slice::from_raw_parts(entry.ai_addr.cast::<u8>(), entry.ai_addrlen as usize) };
