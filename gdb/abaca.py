@@ -7,8 +7,12 @@
     (gdb) abaca locks             the mutexes that fibers wait for, with their holders
 
 Nothing is run in the process and nothing is written to it. The script reads a table that is part of the program
-(`runtime/src/observe/layout.rs`), so the program needs symbols, and no debug information. A fiber that runs is shown by the
-thread that runs it: `thread apply all bt`. Roaming fibers are not in the workers' lists and are not shown.
+(`runtime/src/observe/layout.rs`), so the program needs symbols, and no debug information. A fiber that runs is shown with the thread
+that runs it, also one that its worker has left behind there (`own_tls`).
+
+Thread-locals in an expression, `errno` among them, are those of the thread that is selected, also within a backtrace of this script: a
+fiber shares those of its worker's thread. One with storage of its own (`own_tls`) has them at its thread pointer, which `abaca bt` shows:
+with `$fs_base` for the thread's on x86_64, the fiber's errno is `*(int *)((char *)&errno - $fs_base + POINTER)`.
 """
 
 import re
@@ -17,7 +21,9 @@ import gdb
 from gdb.unwinder import Unwinder
 
 WORD = 8
-VERSION = 1
+VERSION = 2
+# An offset that this program has not.
+NONE = (1 << 64) - 1
 
 
 def inferior():
@@ -48,24 +54,30 @@ class Layout:
             # With debug information gdb lists the variable without its address.
             symbol = gdb.execute("info address abaca::observe::layout::LAYOUT", to_string=True)
             at = int(re.search(r"0x[0-9a-f]+", symbol).group(0), 16)
-        words = [word(at + index * WORD) for index in range(27)]
+        words = [word(at + index * WORD) for index in range(36)]
         if words[0] != VERSION:
             raise gdb.GdbError("abaca: this program has layout %d, and the script knows %d" % (words[0], VERSION))
-        self.first = words[1]
-        self.entry_shared, self.entry_next, self.workers = words[2:5]
-        self.worker_index, self.worker_current, self.worker_live, self.worker_bytes = words[5:9]
-        self.next, self.context, self.reason, self.waiting, self.site, self.identity = words[9:15]
-        self.id, self.name, self.object = words[15:18]
-        self.mutex_word, self.mutex_locked, self.mutex_holder = words[18:21]
-        self.saved_pc, self.saved_fp, self.saved_bytes = words[21:24]
-        self.is_mutex, self.is_join = words[24:26]
-        names, length = words[26], word(at + 27 * WORD)
+        take = iter(words[1:])
+        fields = (
+            "first entry_shared entry_next workers roaming worker_index worker_current worker_live worker_bytes "
+            "next context reason waiting site identity stack thread_pointer absence id name object "
+            "stack_slab stack_index slab_base slab_stride mutex_word mutex_locked mutex_holder "
+            "saved_pc saved_fp saved_bytes is_mutex is_join"
+        )
+        for field in fields.split():
+            setattr(self, field, next(take))
+        names, length = next(take), next(take)
         self.names = text(names, length).split(",")
 
 
 class Fiber:
     def __init__(self, layout, header, worker, is_running):
         self.header, self.worker, self.is_running = header, worker, is_running
+        self.thread_pointer = 0
+        if layout.absence != NONE:
+            self.thread_pointer = word(header + layout.thread_pointer)
+            # Its home has left it behind on a thread, where it runs.
+            self.is_running |= inferior().read_memory(header + layout.absence, 1).tobytes() != b"\0"
         identity = word(header + layout.identity)
         self.id, self.name = 0, ""
         if identity:
@@ -73,18 +85,26 @@ class Fiber:
             pointer, length = word(identity + layout.name), word(identity + layout.name + WORD)
             self.name = text(pointer, length) if pointer else ""
         number = inferior().read_memory(header + layout.reason, 1).tobytes()[0]
-        self.reason_number = number
+        self.reason_number = 0 if self.is_running else number
         self.reason = layout.names[number]
         waiter = word(header + layout.waiting)
-        self.object = word(waiter + layout.object) if number and waiter else 0
+        self.object = word(waiter + layout.object) if self.reason_number and waiter else 0
         site = word(header + layout.site)
         self.site = "%s:%d:%d" % (text(word(site), word(site + WORD)), half(site + 16), half(site + 20))
+        # The addresses between which its stack lies, with its guard.
+        slab = word(header + layout.stack + layout.stack_slab)
+        stride = word(slab + layout.slab_stride)
+        begin = word(slab + layout.slab_base) + stride * half(header + layout.stack + layout.stack_index)
+        self.stack = (begin, begin + stride)
         self.context = word(header + layout.context)
         self.pc = self.sp = self.fp = 0
-        if not is_running:
+        if not self.is_running:
             self.pc = word(self.context + layout.saved_pc)
             self.fp = word(self.context + layout.saved_fp)
             self.sp = self.context + layout.saved_bytes
+
+    def has(self, address):
+        return self.stack[0] <= address < self.stack[1]
 
     def state(self):
         if self.is_running:
@@ -96,21 +116,54 @@ class Fiber:
         number = str(self.id) if self.id else "%#x" % self.header
         return "%s%s" % (number, name)
 
+    def thread(self):
+        """The thread that runs it: one that has a frame on its stack. None if there is none in a core, or the frames are not known."""
+        selected = gdb.selected_thread()
+        try:
+            return next((thread for thread in inferior().threads() if self.is_on(thread)), None)
+        finally:
+            if selected is not None:
+                selected.switch()
+
+    def is_on(self, thread):
+        try:
+            thread.switch()
+            # A signal's frames may be on another stack, and a coroutine's are.
+            frame, depth = gdb.newest_frame(), 0
+            while frame is not None and depth < 256:
+                if self.has(int(frame.read_register(stack_pointer()))):
+                    return True
+                frame, depth = frame.older(), depth + 1
+        except gdb.error:
+            # In a core, gdb may list the blocks of fibers with storage of their own as threads, which have no registers.
+            pass
+        return False
+
+
+def members(layout, first):
+    header = first
+    while header:
+        yield header
+        header = word(header + layout.next)
+        if header == first:
+            break
+
 
 def fibers(layout):
     entry = word(layout.first)
     while entry:
         shared = word(entry + layout.entry_shared)
         workers, count = word(shared + layout.workers), word(shared + layout.workers + WORD)
+        currents = {}
         for index in range(count):
             worker = workers + index * layout.worker_bytes
-            current, first = word(worker + layout.worker_current), word(worker + layout.worker_live)
-            header = first
-            while header:
-                yield Fiber(layout, header, word(worker + layout.worker_index), header == current)
-                header = word(header + layout.next)
-                if header == first:
-                    break
+            currents[word(worker + layout.worker_current)] = word(worker + layout.worker_index)
+        for index in range(count):
+            worker = workers + index * layout.worker_bytes
+            for header in members(layout, word(worker + layout.worker_live)):
+                yield Fiber(layout, header, word(worker + layout.worker_index), header in currents)
+        for header in members(layout, word(shared + layout.roaming)):
+            yield Fiber(layout, header, currents.get(header), header in currents)
         entry = word(entry + layout.entry_next)
 
 
@@ -129,7 +182,7 @@ class Switch(Unwinder):
     def __call__(self, pending):
         if self.fiber is None:
             return None
-        names = REGISTERS[inferior().architecture().name().split(":")[0]]
+        names = registers()
         sp, pc = int(pending.read_register(names[0])), int(pending.read_register(names[1]))
         if sp == self.fiber.sp and pc == self.fiber.pc:
             return None
@@ -161,6 +214,15 @@ REGISTERS = {
     "riscv": ("sp", "pc", "s0"),
 }
 
+
+def registers():
+    return REGISTERS[inferior().architecture().name().split(":")[0]]
+
+
+def stack_pointer():
+    return registers()[0]
+
+
 SWITCH = Switch()
 gdb.unwinder.register_unwinder(None, SWITCH, replace=True)
 
@@ -174,15 +236,16 @@ def holder_of(layout, mutex, known):
     if not word(mutex + layout.mutex_word) & layout.mutex_locked & 0xFFFFFFFF:
         return "nobody"
     address = word(mutex + layout.mutex_holder)
-    # The stack grows down from the oldest frame: the holder's frames reach from its stack pointer to above the address.
-    below = [fiber for fiber in known if not fiber.is_running and fiber.sp <= address < fiber.sp + 64 * 1024 * 1024]
-    if not below:
-        return "a fiber that runs, or a plain thread"
-    return "fiber " + max(below, key=lambda fiber: fiber.sp).title()
+    holders = [fiber for fiber in known if fiber.has(address)]
+    return "fiber " + holders[0].title() if holders else "a plain thread or a coroutine"
 
 
 def describe(layout, fiber, known):
-    text = "fiber %s on worker %d: %s" % (fiber.title(), fiber.worker, fiber.state())
+    where = "roaming" if fiber.worker is None else "on worker %d" % fiber.worker
+    text = "fiber %s %s: %s" % (fiber.title(), where, fiber.state())
+    if fiber.is_running:
+        thread = fiber.thread()
+        text += " on thread %d (LWP %d)" % (thread.num, thread.ptid[1] or thread.ptid[2]) if thread else " on no thread that is known"
     if fiber.object and fiber.reason_number == layout.is_mutex:
         text += " at %#x held by %s" % (fiber.object, holder_of(layout, fiber.object, known))
     elif fiber.object and fiber.reason_number == layout.is_join:
@@ -227,10 +290,16 @@ class Abaca(gdb.Command):
     @staticmethod
     def backtrace(layout, fiber, known):
         print(describe(layout, fiber, known))
-        if fiber.is_running:
-            print("  it runs: see `thread apply all bt`")
-        else:
+        if fiber.thread_pointer:
+            print("  its thread-locals are at the thread pointer %#x" % fiber.thread_pointer)
+        if not fiber.is_running:
             print("\n".join(SWITCH.backtrace(fiber)))
+        else:
+            selected, thread = gdb.selected_thread(), fiber.thread()
+            if thread:
+                thread.switch()
+                print(gdb.execute("bt", to_string=True).rstrip())
+                selected.switch()
         print()
 
 

@@ -30,6 +30,7 @@
 //! ```
 
 mod choices;
+mod gdb;
 pub mod leaks;
 mod storm;
 mod terminal;
@@ -41,6 +42,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use abaca::JoinHandle;
 
 pub use choices::Choices;
+pub use gdb::{leaving_a_core, with_gdb};
 pub use storm::{Stream, on_threads_and_fibers, patiently, storm};
 pub use terminal::terminal;
 pub use threads::{

@@ -29,11 +29,9 @@ pub(crate) fn stripped(role: &str, copy: &Path) -> Option<Command> {
 
 /// This binary as this role, which leaves a core in `folder` if it is killed by a signal that makes one. Its output is piped.
 pub(crate) fn command(role: &str, folder: &Path) -> Command {
-    let this = std::env::current_exe().expect("this test has a path");
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -c unlimited; exec \"$0\""]).arg(this);
-    command.env(ROLE, role).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    let mut command = Command::new(std::env::current_exe().expect("this test has a path"));
+    command.env(ROLE, role);
+    abaca_tests::leaving_a_core(&command, folder)
 }
 
 pub(crate) fn stderr(output: &Output) -> String {

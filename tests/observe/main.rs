@@ -16,3 +16,4 @@ mod shapes;
 mod spans;
 mod stacks;
 mod stripped;
+mod wide;

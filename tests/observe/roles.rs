@@ -12,9 +12,12 @@ pub(crate) fn play(role: &str) {
     match role {
         "cycles" => crate::cycles::find_each_kind(),
         "shapes" => crate::shapes::find(),
+        "shapes beside a terabyte" => crate::wide::find_beside_a_terabyte(),
+        "leaks beside a hog" => crate::wide::find_beside_a_hog(),
         "growth" => crate::shapes::grow(),
         "report" => report_and_resolve(),
-        "stuck" => stay_stuck(),
+        "stuck" => stay_stuck(false),
+        "stuck and busy" => stay_stuck(true),
         "dumps" => show_parked(),
         "overflow" => abaca::run(|| abaca::spawn(|| overflow(0)).join().map(drop).unwrap()),
         "sleep" | "timeout" | "thread" | "blocking" | "pipe" | "signal" | "other runtime" => wait(role),
@@ -111,15 +114,45 @@ fn wait(role: &str) {
     }
 }
 
+/// Says that it is ready, and never ends.
+#[inline(never)]
+fn keep_the_worker() {
+    println!("ready");
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// Spawns a fiber that roams and waits, and one that keeps its worker when the main fiber waits as well.
+#[expect(unsafe_code, reason = "a fiber that roams")]
+fn be_busy() {
+    let builder = abaca::Builder::new().name("roams".into());
+    // SAFETY: the fiber has nothing that is bound to a thread.
+    drop(unsafe { builder.spawn_roaming_unchecked(abaca::park) });
+    drop(abaca::spawn(|| {
+        let waits = |dump: &abaca::observe::Dump, name: &str| {
+            dump.fibers().iter().any(|fiber| fiber.name() == Some(name) && fiber.wait().is_some())
+        };
+        while !["roams", "main"].into_iter().all(|name| waits(&abaca::dump(), name)) {
+            abaca::yield_now();
+        }
+        keep_the_worker();
+    }));
+}
+
 /// A deadlock that nobody ends: the parent kills the process, or makes it leave a core.
-fn stay_stuck() {
+fn stay_stuck(is_busy: bool) {
     let builder = abaca::Runtime::builder().workers(2).on_deadlock(DeadlockPolicy::Ignore);
     builder.dump_on_sigquit(true).build().unwrap().run(|| {
         let fibers = cross("stuck");
         while abaca::observe::check().is_empty() {
             abaca::yield_now();
         }
-        println!("ready");
+        if is_busy {
+            be_busy();
+        } else {
+            println!("ready");
+        }
         fibers.into_iter().for_each(|fiber| fiber.join().unwrap());
     });
 }

@@ -207,6 +207,7 @@ fn look(shapes: &'static [Shape], judge: impl Fn(&str, usize, usize)) {
         abaca::yield_now();
     }
     let found = leaks();
+    assert_eq!(found.not_searched(), None);
     for (name, handles) in &made {
         let ours = ids(handles);
         let is_ours = |fiber: &&FiberDump| fiber.id().is_some_and(|id| ours.contains(&id));
@@ -254,7 +255,8 @@ pub(crate) fn grow() {
         assert_eq!(growing.len(), 1);
         assert_eq!((growing[0].before(), growing[0].fibers()), (10, 40), "at the fourth look");
         assert_eq!(growing[0].reason(), "notification");
-        assert!(leaks().is_empty(), "it grows no more");
+        let found = leaks();
+        assert!(found.is_empty() && found.not_searched().is_none(), "it grows no more");
         all.iter().for_each(|fiber| fiber.cancel());
         all.into_iter().for_each(|fiber| drop(fiber.join()));
     });
@@ -262,7 +264,7 @@ pub(crate) fn grow() {
 
 #[test]
 fn leaks_of_known_shapes_are_found_and_nothing_else() {
-    for role in ["shapes", "growth"] {
+    for role in ["shapes", "shapes beside a terabyte", "leaks beside a hog", "growth"] {
         let output = super::child::run(role);
         println!("{}", String::from_utf8_lossy(&output.stdout));
         assert!(output.status.success(), "{role}: {}", super::child::stderr(&output));

@@ -4,6 +4,7 @@
 //! `bash .ci/run own-tls` runs these, and the other tests once more with such fibers.
 
 mod c;
+mod debugger;
 mod ends;
 mod handoff;
 mod hogs;

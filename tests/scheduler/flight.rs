@@ -13,12 +13,12 @@ pub(crate) fn runtime(workers: usize, recorder: Recorder) -> Runtime {
 }
 
 /// The index of the fiber with this name.
-fn named(recording: &Recording, name: &str) -> usize {
+pub(crate) fn named(recording: &Recording, name: &str) -> usize {
     let is = |fiber: &flight::Fiber| fiber.name.as_deref() == Some(name);
     recording.fibers().iter().position(is).unwrap_or_else(|| panic!("{name} in {:?}", recording.fibers()))
 }
 
-fn turns_of(recording: &Recording, fiber: usize) -> Vec<Turn> {
+pub(crate) fn turns_of(recording: &Recording, fiber: usize) -> Vec<Turn> {
     recording.turns().iter().filter(|turn| turn.fiber == fiber).copied().collect()
 }
 
@@ -70,7 +70,7 @@ fn turns_waits_and_wakers_are_what_happened() {
 
 /// What holds for every recording: turns of a worker follow each other, a fiber is in one turn at a time, and a wake-up is not after
 /// its turn.
-fn check(recording: &Recording) {
+pub(crate) fn check(recording: &Recording) {
     for worker in 0..recording.workers() {
         let turns: Vec<_> = recording.turns().iter().filter(|turn| turn.worker == worker).collect();
         for pair in turns.windows(2) {

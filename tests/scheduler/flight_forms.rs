@@ -9,7 +9,7 @@ use super::protobuf::{Field, fields};
 
 /// A recording with a bit of everything.
 fn sample() -> Recording {
-    let runtime = runtime(2, Recorder::new());
+    let runtime = runtime(2, Recorder::new().stacks(1));
     runtime.run(|| {
         let (send, receive) = abaca::channel::bounded(0);
         let reader = spawn("</script>\"reader", move || {
@@ -117,6 +117,8 @@ fn the_page_is_one_file_that_draws_itself_in_a_browser() {
             format!("2 workers, {} fibers, {} turns", recording.fibers().len(), recording.turns().len());
         assert!(dom.contains(&summary), "{summary}");
         assert!(dom.contains("&lt;/script&gt;\"reader #") && dom.contains("reads &lt;all&gt;"));
+        let has_stack = dom.contains("flight_forms::sample::{{closure}}");
+        assert!(has_stack || cfg!(abaca_asan), "a stack is shown:\n{dom}");
     }
     std::fs::remove_file(page).unwrap();
 }
@@ -152,7 +154,9 @@ for packet in trace.packet:
     ends.update(event.terminating_flow_ids)
 assert flows == ends, (flows, ends)
 assert {'worker 0', 'worker 1'} <= {track.name for track in tracks.values()}
-print(slices, len(flows))
+stacks = [note.string_value for packet in trace.packet for note in packet.track_event.debug_annotations if note.name == 'stack']
+assert all(stacks)
+print(slices, len(flows), len(stacks))
 "#;
 
 #[test]
@@ -168,7 +172,8 @@ fn the_trace_is_one_by_perfettos_own_schema() {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             let numbers: Vec<usize> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
             let led = recording.wakeups().iter().filter(|wakeup| wakeup.turn.is_some()).count();
-            assert!(numbers[0] > recording.turns().len() && numbers[1] == led, "{text}");
+            let kept = recording.turns().iter().filter(|turn| turn.stack.is_some()).count();
+            assert!(numbers[0] > recording.turns().len() && numbers[1..] == [led, kept], "{text}");
         }
         Ok(output) if output.status.code() != Some(77) => panic!("{output:?}"),
         _ => println!("no Python with the package perfetto here: `bash .ci/run perfetto` brings it"),

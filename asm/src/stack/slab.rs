@@ -240,6 +240,15 @@ unsafe impl Send for Stack {}
 unsafe impl Sync for Stack {}
 
 impl Stack {
+    /// Where a debugger finds a stack, in bytes: in a handle the slab's address and the index (4 bytes) of the stack in it; in the slab the
+    /// address of its first stack, and how far its stacks are apart. The stack is at the upper end of what it has of that.
+    pub const LAYOUT: [usize; 4] = [
+        std::mem::offset_of!(Self, slab),
+        std::mem::offset_of!(Self, index),
+        std::mem::offset_of!(Slab, base),
+        std::mem::offset_of!(Slab, shape) + std::mem::offset_of!(Shape, stride_bytes),
+    ];
+
     /// # Safety
     ///
     /// The stack has its guard, no other handle of it exists, and the slab stays until its pool has forgotten this handle or

@@ -10,7 +10,9 @@ use std::cell::Cell;
 pub(crate) struct Absence(Cell<State>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 enum State {
+    /// 0, for debuggers.
     #[default]
     Present,
     /// The fiber runs elsewhere, or has come back and has not gone on since.

@@ -11,7 +11,15 @@ use super::Header;
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Flags(u16);
 
+const _: () =
+    assert!(size_of::<FlagCell>() == size_of::<u16>(), "a copy of a cell is a number: `Flags::of_number`");
+
 impl Flags {
+    /// The flags of a cell that was copied as a number.
+    pub(super) fn of_number(number: u16) -> Self {
+        Self(number)
+    }
+
     /// Spawned by `Builder::spawn_roaming`: may resume on any worker after each park.
     pub(crate) const ROAMING: Self = Self(1);
     /// Must resume where it was suspended even if it roams: it has a timer in that worker's wheel, or it unwinds.
@@ -53,6 +61,9 @@ impl Flags {
     /// Waits in a function of C, which a cancellation ends by an error: nothing unwinds.
     #[cfg(feature = "own-tls")]
     pub(crate) const ENDS_IN_ERROR: Self = Self(1 << 14);
+    /// Is in a wait that no cancellation ends: [`shield`](crate::cancel::shield) for one wait, without a scope.
+    #[cfg(feature = "own-tls")]
+    pub(crate) const SHIELDED: Self = Self(1 << 15);
     /// The flags with which a fiber cannot take the fast path of a suspension, even if that notes an event.
     #[cfg(not(feature = "own-tls"))]
     pub(crate) const SLOW_TO_SUSPEND: Self = Self(Self::ROAMING.0 | Self::HOOKED.0);

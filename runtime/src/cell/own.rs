@@ -27,6 +27,21 @@ pub(super) struct Own {
     pins: Cell<u32>,
 }
 
+impl Own {
+    /// Where the timer's address is in this.
+    #[cfg(feature = "own-tls")]
+    pub(super) const TIMER: Option<usize> = Some(std::mem::offset_of!(Self, timer));
+    #[cfg(not(feature = "own-tls"))]
+    pub(super) const TIMER: Option<usize> = None;
+
+    /// Where a debugger finds the thread pointer, and a byte that is not 0 if the fiber is on a thread that its home has left.
+    #[cfg(feature = "own-tls")]
+    pub(super) const OFFSETS: Option<[usize; 2]> =
+        Some([std::mem::offset_of!(Self, thread_pointer), std::mem::offset_of!(Self, absence)]);
+    #[cfg(not(feature = "own-tls"))]
+    pub(super) const OFFSETS: Option<[usize; 2]> = None;
+}
+
 #[cfg(not(feature = "own-tls"))]
 #[expect(clippy::unused_self, reason = "with own storage they use it")]
 impl Header {

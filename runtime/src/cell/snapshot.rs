@@ -6,14 +6,18 @@
 
 #![expect(unsafe_code, reason = "makes values of bytes that the kernel has copied")]
 
+use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::panic::Location;
 use std::ptr::NonNull;
 
 use abaca_asm::Context;
+use abaca_asm::stack::Stack;
 
+use super::header::VTable;
+use super::own::Own;
 use super::wait::{CoarseTime, Wait};
-use super::{FiberId, Header, Identity, Reason, Waiter};
+use super::{FiberId, Flags, Header, Identity, Reason, Waiter};
 use crate::os::peek;
 use crate::queue::Links;
 
@@ -58,15 +62,31 @@ fn name_of(identity: *const Identity) -> Option<String> {
 }
 
 /// Where a debugger finds the fields of a header, in bytes from its start: the next fiber in its list, the context, the number of the
-/// reason, the waiter, the spawn site, the identity.
-pub(crate) const HEADER_OFFSETS: [usize; 6] = [
+/// reason, the waiter, the spawn site, the identity, the stack's handle, and what fibers with storage of their own have besides, the
+/// greatest number if there are none.
+pub(crate) const HEADER_OFFSETS: [usize; 9] = [
     std::mem::offset_of!(Header, live) + Links::<Header>::NEXT,
     std::mem::offset_of!(Header, context),
     std::mem::offset_of!(Header, wait) + Wait::REASON,
     std::mem::offset_of!(Header, waiting),
     std::mem::offset_of!(Header, spawn_site),
     Header::IDENTITY,
+    std::mem::offset_of!(Header, stack),
+    own_offset(0),
+    own_offset(1),
 ];
+
+const fn own_offset(index: usize) -> usize {
+    match Own::OFFSETS {
+        Some(offsets) => std::mem::offset_of!(Header, own) + offsets[index],
+        None => usize::MAX,
+    }
+}
+
+const _: () = assert!(
+    size_of::<Cell<Option<Stack>>>() == size_of::<Stack>(),
+    "a debugger reads the handle where the option is"
+);
 
 /// Where a debugger finds the id and the name in an identity, and the object in a waiter.
 pub(crate) const IDENTITY_OFFSETS: [usize; 3] = [Identity::ID, Identity::NAME, Waiter::OBJECT];
@@ -80,8 +100,11 @@ pub(crate) struct HeaderSnapshot {
     pub(crate) since: CoarseTime,
     /// The address of the waiter.
     pub(crate) waiter: *const Waiter,
-    /// The address of the place where the fiber was spawned.
+    /// Whether a deadline around the wait may end it.
+    pub(crate) may_have_deadline: bool,
+    /// The address of the place where the fiber was spawned, and of its vtable.
     spawn_site: usize,
+    vtable: usize,
     /// The next fiber in the list of live fibers.
     pub(crate) next: *const Header,
 }
@@ -100,7 +123,13 @@ impl HeaderSnapshot {
                 reason: Reason::from_number(Wait::reason_of(wait)),
                 since: Wait::since_of(wait),
                 waiter: (&raw const (*copy).waiting).cast::<*const Waiter>().read(),
+                may_have_deadline: (&raw const (*copy).cancel_scopes).cast::<usize>().read() != 0
+                    || Flags::of_number((&raw const (*copy).flags).cast::<u16>().read()).has(Flags::PINNED)
+                    || Own::TIMER.is_some_and(|timer| {
+                        (&raw const (*copy).own).byte_add(timer).cast::<usize>().read() != 0
+                    }),
                 spawn_site: (&raw const (*copy).spawn_site).cast::<usize>().read(),
+                vtable: (&raw const (*copy).vtable).cast::<usize>().read(),
                 next: (&raw const (*copy).live).as_ref().map_or(std::ptr::null(), Links::next),
             })
         }
@@ -114,6 +143,16 @@ impl HeaderSnapshot {
         // and then the caller throws this away without looking at it.
         (is_aligned && is_static(address))
             .then(|| unsafe { &*std::ptr::with_exposed_provenance::<Location<'static>>(address) })
+    }
+
+    /// The size of the fiber's cell.
+    ///
+    /// # Safety
+    ///
+    /// The worker has not moved since before the snapshot: it is one of a fiber that lives.
+    pub(crate) unsafe fn cell_bytes(&self) -> usize {
+        // SAFETY: the caller's promise. A vtable is static data.
+        unsafe { &*std::ptr::with_exposed_provenance::<VTable>(self.vtable) }.size.bytes()
     }
 
     /// What the waiter of the fiber waits for, as an address.

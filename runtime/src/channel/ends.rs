@@ -42,7 +42,12 @@ impl Ends {
 
     /// The complement of the word that each end consists of. Not the word itself, which whoever looks for it would find here.
     pub(crate) fn key(&self) -> usize {
-        !(std::ptr::from_ref(self).addr() - self.offset)
+        self.key_at(std::ptr::from_ref(self).addr())
+    }
+
+    /// [`key`](Self::key) of the ends at this address, of which these are a copy.
+    pub(crate) fn key_at(&self, address: usize) -> usize {
+        !address.wrapping_sub(self.offset)
     }
 
     /// The numbers of senders and of receivers.

@@ -135,11 +135,17 @@ pub fn interruptible_at<R>(address: usize, wait: impl FnOnce(&Interruption) -> R
     interruptible(By::Address(address), wait)
 }
 
+/// Whether the process has a handler.
+#[inline(always)]
+pub(super) fn can_be_interrupted() -> bool {
+    IS_ARMED.load(Ordering::Relaxed)
+}
+
 /// Calls `wait`, and says whether it was interrupted.
 #[inline]
 pub(super) fn interruptible<R>(by: By, wait: impl FnOnce(&Interruption) -> R) -> (R, Interrupted) {
     let interruption = Interruption(AtomicU8::new(0));
-    if !IS_ARMED.load(Ordering::Relaxed) {
+    if !can_be_interrupted() {
         return (wait(&interruption), Interrupted::Not);
     }
     let result = listed(by, &interruption, wait);

@@ -20,13 +20,16 @@ mod sleepers;
 mod threads;
 
 use std::cell::Cell;
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use crate::cell::{Flags, Outcome, Reason};
+use crate::cell::{Flags, Header, Outcome, Reason, Waiter};
+use crate::os::barrier;
+use crate::scheduler::Worker;
 use crate::{blocking, park, scheduler};
 
 pub use copy::watch_forks;
-use interrupt::{By, interruptible};
+use interrupt::{By, can_be_interrupted, interruptible};
 pub use interrupt::{
     Interrupted, Interruption, arm, fiber_key, handles_for_fibers, interrupt_fiber, interrupt_one,
     interruptible_at,
@@ -39,6 +42,22 @@ pub use threads::{as_kernel_threads, await_end, spawn, stack, wants_kernel_threa
 #[must_use]
 pub fn on_fiber() -> bool {
     scheduler::can_park_here()
+}
+
+/// A fence that costs nothing, between two steps of a fiber with storage of its own, against a thread that makes a [`heavy_fence`] between
+/// two of its own.
+#[inline(always)]
+pub fn light_fence() {
+    barrier::light();
+}
+
+/// The other side of a [`light_fence`], which takes one to ten microseconds.
+///
+/// # Panics
+///
+/// If no runtime has given its fibers storage of their own yet.
+pub fn heavy_fence() {
+    barrier::heavy();
 }
 
 /// Gives the fibers of the runtimes that are built from now on storage of their own, unless their builder or the environment says
@@ -91,9 +110,37 @@ fn without_unwinding<R>(look: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Calls `wait`, which a cancellation ends wherever the fiber is: its caller does not unwind.
-fn end_in_error(wait: impl FnOnce() -> Outcome) -> Outcome {
-    let outcome = without_unwinding(wait);
+/// [`park::wait`], which a cancellation ends wherever the fiber is: its caller does not unwind.
+#[inline]
+fn wait_without_unwinding(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
+    match (scheduler::current_worker(), waiter.fiber()) {
+        (Some(worker), Some(me)) => wait_without_unwinding_on(worker, me, waiter, reason, deadline),
+        _ => park::wait(waiter, reason, deadline),
+    }
+}
+
+/// [`wait_without_unwinding`] of a fiber, within the caller's frame, given the [`current_worker`](scheduler::current_worker).
+#[inline(always)]
+fn wait_without_unwinding_on(
+    worker: &'static Worker,
+    me: NonNull<Header>,
+    waiter: &Waiter,
+    reason: Reason,
+    deadline: Option<Instant>,
+) -> Outcome {
+    #[expect(unsafe_code, reason = "uses the header of the calling fiber")]
+    // SAFETY: the waiter is the caller's, which is this fiber.
+    let header = unsafe { me.as_ref() };
+    header.set_flag(Flags::ENDS_IN_ERROR);
+    let outcome = park::block_on(worker, me, waiter, reason, deadline);
+    header.unset_flag(Flags::ENDS_IN_ERROR);
+    header.unset_flag(Flags::PROBED);
+    outcome
+}
+
+/// Passes the outcome of a wait on, and notes a cancellation.
+#[inline(always)]
+fn noted(outcome: Outcome) -> Outcome {
     if outcome == Outcome::Cancelled {
         cancelled();
     }
@@ -122,7 +169,7 @@ fn cancelled() {
 pub fn sleep_until(at: Option<Instant>) -> Slept {
     let waiter = park::waiter();
     let (outcome, interrupted) = interruptible(By::Waiter(&raw const waiter), |interruption| {
-        interruption.wait(&waiter, || end_in_error(|| park::wait(&waiter, Reason::Sleep, at)))
+        interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Sleep, at)))
     });
     interrupted.as_slept().unwrap_or(outcome.into())
 }

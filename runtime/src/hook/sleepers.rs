@@ -4,7 +4,8 @@
 
 use std::time::Instant;
 
-use super::{Slept, without_unwinding};
+use super::{Slept, wait_without_unwinding};
+use crate::cell::Waiter;
 use crate::park;
 use crate::park::by_address::{Key, Table};
 use crate::park::turn::Turn;
@@ -23,7 +24,7 @@ pub(super) unsafe fn begin_anew() {
 
 /// [`Turn::pass`], of a turn whose sleepers are in this table. `None` if the caller was cancelled before.
 pub(super) fn in_turn_of<R>(turn: &Turn, f: impl FnOnce() -> R) -> Option<R> {
-    turn.pass(&TABLE, |wait| without_unwinding(wait), f)
+    turn.pass(&TABLE, wait_without_unwinding, f)
 }
 
 /// A sleep at an address.
@@ -43,12 +44,17 @@ pub struct Sleep {
 /// caller can be woken: for a lock that it holds so far.
 ///
 /// `stay` runs under a lock: it only looks at memory.
+#[inline]
 pub fn sleep_at(sleep: Sleep, stay: impl FnOnce() -> bool, then: impl FnOnce()) -> Slept {
     let Sleep { address, bits, deadline, is_cancellable } = sleep;
-    let outcome = TABLE.sleep(Key { address, bits }, deadline, stay, then, |wait| {
-        if is_cancellable { without_unwinding(wait) } else { park::shield(wait) }
-    });
-    outcome.map_or(Slept::Not, Slept::from)
+    let wait = |waiter: &Waiter, reason, deadline| {
+        if is_cancellable {
+            wait_without_unwinding(waiter, reason, deadline)
+        } else {
+            park::wait_shielded(waiter, reason, deadline)
+        }
+    };
+    TABLE.sleep(Key { address, bits }, deadline, stay, then, wait).map_or(Slept::Not, Slept::from)
 }
 
 /// Whether somebody may sleep at `address`. Without a fence: it sees those sleepers whose look at the word is ordered before the

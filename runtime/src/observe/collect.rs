@@ -269,6 +269,11 @@ impl Part {
 }
 
 impl Collection {
+    /// Sorts the fibers by their runtimes and ids.
+    pub(super) fn sort(&mut self) {
+        self.fibers.sort_by_key(|facts| (facts.runtime, facts.id.map(FiberId::number)));
+    }
+
     /// Adds one worker's part, whose stacks are numbered on their own.
     fn add(&mut self, found: &mut Found) {
         let mut map = vec![0; found.stacks.known.len()];

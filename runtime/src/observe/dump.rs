@@ -226,11 +226,13 @@ pub(super) fn elsewhere<T: Send + 'static>(
 
 impl Dump {
     pub(super) fn take(caller: Option<FiberId>) -> Self {
-        let collection = collect::collect();
+        let mut collection = collect::collect();
+        collection.sort();
         let cycles = cycle::confirmed(&collection);
         Self::of(collection, cycles, caller)
     }
 
+    /// Of fibers that are in order.
     pub(super) fn of(collection: Collection, cycles: Vec<Cycle>, caller: Option<FiberId>) -> Self {
         let frames: Vec<Arc<[Frame]>> =
             symbols::resolve(&collection.stacks).into_iter().map(Into::into).collect();
@@ -262,8 +264,7 @@ impl Dump {
                 stack: facts.frames,
             }
         };
-        let mut fibers: Vec<_> = collection.fibers.iter().map(describe).collect();
-        fibers.sort_by_key(|fiber| (fiber.runtime, fiber.id.map(FiberId::number)));
+        let fibers = collection.fibers.iter().map(describe).collect();
         let Collection { workers, away, unstarted, .. } = collection;
         Self { fibers, cycles, workers, unstarted, away }
     }

@@ -83,6 +83,13 @@ impl Walker {
         self.walk_from(pc, sp, None, |address| pages.word(address));
     }
 
+    /// Walks a stack of which there is a copy. `registers` are the program counter, the stack pointer and the frame pointer.
+    pub(super) fn walk_copy(&mut self, registers: [usize; 3], read: impl Fn(usize) -> Option<usize>) {
+        let [pc, sp, fp] = registers;
+        self.clear();
+        self.walk_from(pc, sp, Some(fp), read);
+    }
+
     #[cfg(feature = "backtrace")]
     fn walk_from(&mut self, pc: usize, sp: usize, fp: Option<usize>, read: impl Fn(usize) -> Option<usize>) {
         self.unwinder.walk(Cursor { pc, sp, fp }, true, MOST_FRAMES, read, &mut self.frames);

@@ -1,6 +1,7 @@
 //! What a debugger must know to find the fibers of a process, or of a core file: `gdb/abaca.py` reads it. It is data in the program,
 //! so the script fits each program, also one without debug information.
 
+use abaca_asm::stack::Stack;
 use abaca_asm::{Context, Saved};
 
 use super::object::name_of;
@@ -16,8 +17,9 @@ struct Layout {
     version: usize,
     registry: RegistryLayout,
     worker: [usize; 4],
-    header: [usize; 6],
+    header: [usize; 9],
     identity: [usize; 3],
+    stack: [usize; 4],
     mutex: [usize; 3],
     /// In a saved context: the program counter, the frame pointer, the length.
     saved: [usize; 3],
@@ -35,11 +37,12 @@ const SAVED: [usize; 3] = match Context::layout() {
 
 #[used]
 static LAYOUT: Layout = Layout {
-    version: 1,
+    version: 2,
     registry: registry::LAYOUT,
     worker: WORKER_OFFSETS,
     header: HEADER_OFFSETS,
     identity: IDENTITY_OFFSETS,
+    stack: Stack::LAYOUT,
     mutex: MUTEX_LAYOUT,
     saved: SAVED,
     reasons: [Reason::Mutex as usize, Reason::Join as usize],

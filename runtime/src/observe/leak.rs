@@ -9,31 +9,54 @@
 //!
 //! An end is found by the word that it consists of, the address of the channel's `Arc`. All writable memory is searched for it, so an
 //! end cannot be missed; a word that is left over from one that is gone may hide a leak. Memory is not looked at in one moment: what
-//! was found is looked for again.
+//! was found is looked for again. Memory that nobody has touched takes no time (`os/pagemap.rs`), and what does not fit into the time
+//! that there is gives the verdict [`NotSearched`].
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::time::Instant;
 
 use super::collect::{self, Activity, Collection, Facts};
 use super::dump::Holder;
 use super::object::Object;
 use super::owners::Owners;
 use crate::cell::{CoarseTime, FiberId, Reason};
-use crate::os::memory::{self, Reader};
+use crate::os::memory::{self, OutOfTime, Reader};
 
 /// A wait, by which it is told from a later one of the same fiber.
 type Key = (usize, usize, CoarseTime);
 
+/// Why nothing can be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotSearched {
+    /// There is more memory than could be searched in the time.
+    Time,
+    /// The kernel does not tell what memory there is.
+    Memory,
+    /// A worker moved all the time: what its fibers have is not known.
+    Worker,
+}
+
+impl NotSearched {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Time => "the process has more memory than could be searched in the time",
+            Self::Memory => "the kernel does not tell what memory the process has",
+            Self::Worker => "the fibers of a worker could not be looked at",
+        }
+    }
+}
+
 /// The fibers of a collection that are leaked, as they are in it.
-pub(super) fn confirmed(collection: &Collection) -> Vec<usize> {
-    let first = find(collection);
+pub(super) fn confirmed(collection: &Collection, until: Instant) -> Result<Vec<usize>, NotSearched> {
+    let first = find(collection, until)?;
     if first.is_empty() {
-        return first;
+        return Ok(first);
     }
     let key = |facts: &Facts| -> Key { (facts.header, facts.waiter, facts.since) };
     let again = collect::collect();
-    let still: Vec<Key> = find(&again).into_iter().map(|index| key(&again.fibers[index])).collect();
-    first.into_iter().filter(|index| still.contains(&key(&collection.fibers[*index]))).collect()
+    let still: Vec<Key> = find(&again, until)?.into_iter().map(|index| key(&again.fibers[index])).collect();
+    Ok(first.into_iter().filter(|index| still.contains(&key(&collection.fibers[*index]))).collect())
 }
 
 /// What a fiber of the set waits for.
@@ -68,10 +91,10 @@ impl Search {
     }
 }
 
-fn find(collection: &Collection) -> Vec<usize> {
+fn find(collection: &Collection, until: Instant) -> Result<Vec<usize>, NotSearched> {
     // A fiber whose stack nobody could look at may have anything.
-    if !collection.away.is_empty() {
-        return Vec::new();
+    if collection.away.iter().any(|(.., could)| !could) {
+        return Err(NotSearched::Worker);
     }
     let owners = Owners::of(&collection.fibers);
     let mut search = Search { keys: HashMap::new(), bounds: (usize::MAX, 0) };
@@ -81,9 +104,9 @@ fn find(collection: &Collection) -> Vec<usize> {
         sources.push(source);
     }
     if sources.iter().all(Option::is_none) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let Some(found) = found_in_memory(collection, &search) else { return Vec::new() };
+    let found = found_in_memory(collection, &search, until)?;
     // By channel, whether an end of it is outside of the set.
     let mut outside = found.outside;
     for (index, ends) in found.of_fibers.iter().enumerate() {
@@ -106,7 +129,7 @@ fn find(collection: &Collection) -> Vec<usize> {
         sources[saved] = None;
         found.of_fibers[saved].iter().for_each(|channel| outside[*channel] = true);
     }
-    (0..sources.len()).filter(|index| sources[*index].is_some()).collect()
+    Ok((0..sources.len()).filter(|index| sources[*index].is_some()).collect())
 }
 
 /// What the fiber waits for, if only another fiber can give it.
@@ -143,7 +166,13 @@ struct Found {
     of_fibers: Vec<Vec<usize>>,
 }
 
-fn found_in_memory(collection: &Collection, search: &Search) -> Option<Found> {
+impl From<OutOfTime> for NotSearched {
+    fn from(_: OutOfTime) -> Self {
+        Self::Time
+    }
+}
+
+fn found_in_memory(collection: &Collection, search: &Search, until: Instant) -> Result<Found, NotSearched> {
     let mut reader = Reader::new();
     let here = 0_u8;
     let here = (&raw const here).addr();
@@ -168,7 +197,7 @@ fn found_in_memory(collection: &Collection, search: &Search) -> Option<Found> {
                 let bottom = facts.stack_pointer.filter(|sp| (place.bottom..place.end).contains(sp));
                 let ends = &mut found.of_fibers[*index];
                 let stack = bottom.unwrap_or(place.bottom)..place.end;
-                reader.read(stack, |word| ends.extend(search.index(word)));
+                reader.read(stack, until, |word| ends.extend(search.index(word)))?;
             }
             // Of a coroutine, or of nobody yet. The others were a fiber's that has ended.
             None if place.owner == 0 => others.push(place.bottom..place.end),
@@ -176,7 +205,7 @@ fn found_in_memory(collection: &Collection, search: &Search) -> Option<Found> {
         }
     }
     left_out.sort_unstable_by_key(|range| range.start);
-    for range in memory::writable()? {
+    for range in memory::writable().ok_or(NotSearched::Memory)? {
         // This thread's stack: nobody waits for what is here.
         if range.contains(&here) {
             continue;
@@ -186,18 +215,18 @@ fn found_in_memory(collection: &Collection, search: &Search) -> Option<Found> {
         let begin = left_out.partition_point(|left_out| left_out.end <= range.start);
         for left_out in left_out[begin..].iter().take_while(|left_out| left_out.start < range.end) {
             if left_out.start > at {
-                reader.read(at..left_out.start, |word| note(outside, search, word));
+                reader.read(at..left_out.start, until, |word| note(outside, search, word))?;
             }
             at = at.max(left_out.end);
         }
         if at < range.end {
-            reader.read(at..range.end, |word| note(outside, search, word));
+            reader.read(at..range.end, until, |word| note(outside, search, word))?;
         }
     }
     for range in others {
-        reader.read(range, |word| note(&mut found.outside, search, word));
+        reader.read(range, until, |word| note(&mut found.outside, search, word))?;
     }
-    Some(found)
+    Ok(found)
 }
 
 fn note(outside: &mut [bool], search: &Search, word: usize) {

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::collect;
 use super::dump::{Dump, FiberDump, Wait, count, elsewhere};
-use super::leak;
+use super::leak::{self, NotSearched};
 use super::text;
 
 /// In how many looks in a row a site must have grown.
@@ -16,11 +17,15 @@ const GROWING_LOOKS: u32 = 3;
 /// How many fibers must wait at a site before its growth counts.
 const MANY: usize = 16;
 
+/// How long the search may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
 /// Fibers that wait in vain, and places where ever more wait; made by [`leaks`].
 #[derive(Clone, Debug, Default)]
 pub struct Leaks {
     fibers: Vec<FiberDump>,
     growing: Vec<Growth>,
+    not_searched: Option<NotSearched>,
 }
 
 /// A place where ever more fibers wait; see [`Leaks::growing`].
@@ -72,7 +77,13 @@ impl Leaks {
         &self.growing
     }
 
-    /// Whether there is nothing to tell.
+    /// Why fibers that nobody can wake were not searched for, in some words. `None` if they were; then [`fibers`](Self::fibers) has
+    /// those that there are.
+    pub fn not_searched(&self) -> Option<&'static str> {
+        self.not_searched.map(NotSearched::text)
+    }
+
+    /// Whether nothing was found. See also [`not_searched`](Self::not_searched).
     pub fn is_empty(&self) -> bool {
         self.fibers.is_empty() && self.growing.is_empty()
     }
@@ -83,6 +94,9 @@ impl fmt::Display for Leaks {
         if !self.fibers.is_empty() {
             writeln!(f, "abaca: {} that nobody can wake any more", count(self.fibers.len(), "fiber"))?;
             text::write_groups(f, &self.fibers)?;
+        }
+        if let Some(why) = self.not_searched() {
+            writeln!(f, "abaca: fibers that nobody can wake any more were NOT SEARCHED for: {why}")?;
         }
         for growth in &self.growing {
             let Growth { spawn_site, reason, fibers, before, sample } = growth;
@@ -104,8 +118,9 @@ impl fmt::Display for Leaks {
 ///
 /// Each call also counts the fibers by spawn site and reason, and compares with the calls before; see [`Leaks::growing`].
 ///
-/// It takes the time to copy all memory that the program has touched, on a thread of its own. As for the rest it is a
-/// [`dump`](crate::dump), and may be called from anywhere.
+/// It takes the time to copy all memory that the program has touched, on a thread of its own; what is only reserved takes none. After 20
+/// seconds, some ten gigabytes and more, it gives up: [`leaks_within`] sets another limit, and [`Leaks::not_searched`] tells. As for the
+/// rest it is a [`dump`](crate::dump), and may be called from anywhere.
 ///
 /// ```
 /// use abaca::channel::bounded;
@@ -124,22 +139,50 @@ impl fmt::Display for Leaks {
 /// # });
 /// ```
 pub fn leaks() -> Leaks {
-    // On a thread of its own in any case, whose stack is left out of the search.
-    let look = || elsewhere(|_| find());
-    if crate::park::on_fiber() {
-        return look();
-    }
-    std::thread::scope(|scope| scope.spawn(find).join()).unwrap_or_default()
+    leaks_within(LIMIT)
 }
 
-fn find() -> Leaks {
-    let collection = collect::collect();
-    let leaked: Vec<_> =
-        leak::confirmed(&collection).into_iter().filter_map(|index| collection.fibers[index].id).collect();
+/// [`leaks`], with a search of memory that gives up after `limit`.
+///
+/// ```
+/// # use std::time::Duration;
+/// # abaca::run(|| {
+/// let (sender, receiver) = abaca::channel::bounded::<u32>(1);
+/// let fiber = abaca::spawn(move || receiver.recv());
+/// while !abaca::dump().fibers().iter().any(|fiber| fiber.wait().is_some_and(|wait| wait.reason() == "channel receive")) {
+///     abaca::yield_now();
+/// }
+/// let leaks = abaca::observe::leaks_within(Duration::ZERO);
+/// assert!(leaks.fibers().is_empty() && leaks.not_searched().is_some());
+/// sender.send(1).unwrap();
+/// fiber.join().unwrap().unwrap();
+/// # });
+/// ```
+pub fn leaks_within(limit: Duration) -> Leaks {
+    // On a thread of its own in any case, whose stack is left out of the search.
+    if crate::park::on_fiber() {
+        return elsewhere(move |_| find(limit));
+    }
+    std::thread::scope(|scope| scope.spawn(|| find(limit)).join()).unwrap_or_default()
+}
+
+fn find(limit: Duration) -> Leaks {
+    let mut collection = collect::collect();
+    collection.sort();
+    // A limit beyond all times is none that anybody reaches.
+    let until = Instant::now() + limit.min(Duration::from_secs(1 << 32));
+    let (leaked, not_searched) = match leak::confirmed(&collection, until) {
+        Ok(leaked) => (leaked, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
     let dump = Dump::of(collection, Vec::new(), None);
     let growing = growth(&dump);
-    let fibers = dump.fibers.into_iter().filter(|fiber| fiber.id.is_some_and(|id| leaked.contains(&id)));
-    Leaks { fibers: fibers.collect(), growing }
+    // In the same order: a fiber that was read from outside need not have an id.
+    let mut is_leaked = vec![false; dump.fibers.len()];
+    leaked.into_iter().for_each(|index| is_leaked[index] = true);
+    let fibers =
+        dump.fibers.into_iter().zip(is_leaked).filter_map(|(fiber, is_leaked)| is_leaked.then_some(fiber));
+    Leaks { fibers: fibers.collect(), growing, not_searched }
 }
 
 type Site = (&'static Location<'static>, &'static str);

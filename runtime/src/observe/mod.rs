@@ -39,7 +39,7 @@ pub use cycle::Cycle;
 pub use deadlock::{Deadlock, check};
 pub use dump::{Dump, FiberDump, FiberState, Holder, Wait, dump};
 pub use labels::{remove_label, set_label};
-pub use leaks::{Growth, Leaks, leaks};
+pub use leaks::{Growth, Leaks, leaks, leaks_within};
 pub(crate) use server::Server;
 pub use stacks::{StackUse, stacks};
 pub use symbols::Frame;

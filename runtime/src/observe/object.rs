@@ -2,12 +2,14 @@
 
 #![expect(unsafe_code, reason = "reads the objects that parked fibers wait for")]
 
+use std::ptr;
 use std::time::Instant;
 
 use crate::cell::{FiberId, Header, Reason, Waiter};
 use crate::channel::{AwaitedCases, Ends};
 use crate::fiber::ScopeShared;
-use crate::sync::{Once, RawMutex, RawRwLock, WaitGroupShared};
+use crate::os::peek;
+use crate::sync::{MUTEX_LAYOUT, Once, RawMutex, RawRwLock, WaitGroupShared};
 
 /// See the module's documentation. Addresses are numbers here, and are not followed any more.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -130,8 +132,39 @@ impl Object {
         }
     }
 
-    /// What a fiber waits for that may go on meanwhile.
-    pub(super) fn without_reading(reason: Reason, address: usize) -> Self {
+    /// What a fiber waits for that may go on meanwhile: the kernel copies what is read. It means something only if the fiber has not
+    /// gone on.
+    pub(super) fn from_outside(reason: Reason, address: usize) -> Self {
+        Self::copied(reason, address).unwrap_or_else(|| Self::without_reading(reason, address))
+    }
+
+    fn copied(reason: Reason, address: usize) -> Option<Self> {
+        match reason {
+            Reason::Mutex => {
+                let [word, locked, holder] = MUTEX_LAYOUT;
+                let word = peek::value(ptr::without_provenance::<u32>(address.wrapping_add(word)))?;
+                // SAFETY: any bytes are a valid number.
+                let is_locked = unsafe { word.assume_init() } as usize & locked != 0;
+                let holder =
+                    peek::word(address.wrapping_add(holder)).filter(|holder| is_locked && *holder != 0);
+                Some(Self::Lock { address, holder })
+            }
+            Reason::ChannelSend | Reason::ChannelReceive => {
+                let copy = peek::value(ptr::without_provenance::<Ends>(address))?;
+                // SAFETY: it consists of numbers, for which any bytes are valid.
+                let ends = unsafe { copy.assume_init_ref() };
+                let (senders, receivers) = ends.count();
+                Some(Self::Channel { address, senders, receivers, key: ends.key_at(address) })
+            }
+            Reason::Oneshot if address & 1 == 1 => {
+                Some(Self::Handles { address, key: !(address & !1), count: None })
+            }
+            Reason::Join if address != 0 => Some(Self::Fiber(address, None)),
+            _ => None,
+        }
+    }
+
+    fn without_reading(reason: Reason, address: usize) -> Self {
         match reason {
             _ if address == 0 => Self::None,
             Reason::Read

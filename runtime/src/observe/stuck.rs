@@ -1,13 +1,15 @@
 //! The fibers of a worker that does not come to its hub, read from outside: the kernel copies the memory, and the worker's
 //! position tells whether it moved meanwhile. What was read while it moved does not count.
 
+#![expect(unsafe_code, reason = "asks snapshots what holds of fibers that live")]
+
 use super::collect::{Activity, Facts, Found};
 use super::object::Object;
 use crate::cell::{CoarseTime, FiberSnapshot, Header, HeaderSnapshot, Reason};
 use crate::os::objects;
 use crate::scheduler::Shared;
 
-/// Adds the fibers of this worker that are not there yet. Returns false if the worker moved, or its memory cannot be read.
+/// Adds the fibers of this worker that are not there yet. Returns false if the worker moved, or not all could be read.
 pub(super) fn read(shared: &Shared, runtime: usize, index: usize, found: &mut Found) -> bool {
     let worker = &shared.workers[index];
     let position = worker.position();
@@ -26,14 +28,20 @@ pub(super) fn read(shared: &Shared, runtime: usize, index: usize, found: &mut Fo
             facts.activity = Activity::Running;
             match worker.thread_place() {
                 Some((pc, sp)) => found.walker.walk_thread(pc, sp),
-                None => found.walker.set(worker.trace(header.addr()).unwrap_or_default()),
+                None => {
+                    let trace = worker.trace(header.addr());
+                    // What it has in registers is not known then.
+                    is_complete &= trace.is_some();
+                    found.walker.set(trace.unwrap_or_default());
+                }
             }
         } else {
             let is_parked = snapshot.reason != Reason::None;
             facts.activity = if is_parked { Activity::Parked } else { Activity::Ready };
             (facts.reason, facts.since) = (snapshot.reason, snapshot.since);
             facts.waiter = snapshot.waiter.addr();
-            facts.object = Object::without_reading(snapshot.reason, snapshot.object());
+            facts.object = Object::from_outside(snapshot.reason, snapshot.object());
+            facts.has_deadline = snapshot.may_have_deadline;
             let saved = snapshot.context.and_then(abaca_asm::Context::saved);
             facts.stack_pointer = saved.map(|(address, _)| address.get());
             facts.stack = facts.stack_pointer.and_then(abaca_asm::stack::bounds_at);
@@ -43,6 +51,8 @@ pub(super) fn read(shared: &Shared, runtime: usize, index: usize, found: &mut Fo
             }
         }
         if worker.position() == position {
+            // SAFETY: as the condition says.
+            facts.cell_bytes = unsafe { snapshot.cell_bytes() };
             facts.spawn_site = snapshot.spawn_site(is_static);
             facts.frames = found.stacks.index(found.walker.frames());
             found.fibers.push(facts);

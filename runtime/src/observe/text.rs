@@ -92,7 +92,7 @@ fn write_group(f: &mut fmt::Formatter<'_>, group: &[&FiberDump]) -> fmt::Result 
 }
 
 /// The frames that are the program's. All of them if that leaves none.
-fn visible(frames: &[Frame]) -> &[Frame] {
+pub(super) fn visible(frames: &[Frame]) -> &[Frame] {
     let begin = frames.iter().position(|frame| !is_inner(frame)).unwrap_or(0);
     // What calls a fiber's closure is the same for every fiber.
     let end = frames.iter().rposition(|frame| !is_outer(frame)).map_or(0, |last| last + 1);

@@ -109,6 +109,25 @@ impl Delivery {
         }
     }
 
+    /// The general registers of the interrupted code; none on architectures whose context we do not know.
+    #[cfg(feature = "backtrace")]
+    pub(crate) fn registers(&self) -> impl Iterator<Item = usize> {
+        // SAFETY: the kernel passes a valid context to a handler with SA_SIGINFO.
+        let context = unsafe { &(*self.context.cast::<libc::ucontext_t>()).uc_mcontext };
+        #[cfg(target_arch = "x86_64")]
+        let registers = &context.gregs;
+        #[cfg(target_arch = "aarch64")]
+        let registers = &context.regs;
+        #[cfg(target_arch = "riscv64")]
+        let registers = &context.__gregs;
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
+        let registers = {
+            let _ = context;
+            &[0_u64; 0]
+        };
+        registers.iter().map(|register| *register as usize)
+    }
+
     /// Whether the flags of `action` exclude this signal.
     fn is_excluded_by(&self, action: &libc::sigaction) -> bool {
         self.signal == libc::SIGCHLD

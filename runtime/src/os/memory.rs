@@ -1,16 +1,13 @@
 //! The writable memory of the process, copied by the kernel piece by piece: for those who look for words in it.
 
-use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::time::Instant;
 
+use super::pagemap::{PAGE, Pagemap};
 use super::peek;
 
 /// How much is copied at a time.
 const PIECE: usize = 1 << 18;
-
-/// The least size of a page.
-const PAGE: usize = 4096;
 
 /// The mappings of the process that it can read and write: its heap, its static data, the stacks of its threads. `None` if the
 /// kernel does not tell.
@@ -30,13 +27,16 @@ pub(crate) fn writable() -> Option<Vec<Range<usize>>> {
 #[derive(Debug)]
 pub(crate) struct Reader {
     piece: Vec<u8>,
-    /// Tells which pages are there. `None` if the kernel does not.
-    pagemap: Option<File>,
+    pagemap: Pagemap,
 }
+
+/// There was more memory than could be read until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfTime;
 
 impl Reader {
     pub(crate) fn new() -> Self {
-        Self { piece: vec![0; PIECE], pagemap: File::open("/proc/self/pagemap").ok() }
+        Self { piece: vec![0; PIECE], pagemap: Pagemap::open() }
     }
 
     /// The memory into which this copies, which has copies of all that was found.
@@ -46,70 +46,72 @@ impl Reader {
     }
 
     /// Calls `visit` with each aligned word of `range`. Memory that cannot be read, as it is unmapped or guarded, is left out, a page
-    /// at a time; so are pages that nobody has ever touched.
-    pub(crate) fn read(&mut self, range: Range<usize>, mut visit: impl FnMut(usize)) {
+    /// at a time; so are pages that nobody has ever touched, which take no time.
+    pub(crate) fn read(
+        &mut self,
+        range: Range<usize>,
+        until: Instant,
+        mut visit: impl FnMut(usize),
+    ) -> Result<(), OutOfTime> {
         let mut at = range.start.next_multiple_of(size_of::<usize>());
         while at < range.end {
-            let len = (range.end - at).min(PIECE - at % PIECE);
-            for part in self.touched(at..at + len) {
-                let piece = &mut self.piece[..part.len()];
-                if peek::copy(part.start, piece) {
-                    words(piece, &mut visit);
-                    continue;
-                }
-                for page in part.step_by(PAGE) {
-                    let len = (PAGE - page % PAGE).min(range.end - page);
-                    let piece = &mut self.piece[..len];
-                    if peek::copy(page, piece) {
-                        words(piece, &mut visit);
-                    }
+            let look = self.pagemap.look(at..range.end);
+            for part in look.parts {
+                self.read_part(part, until, &mut visit)?;
+            }
+            in_time(until)?;
+            at = look.end;
+        }
+        Ok(())
+    }
+
+    /// Reads memory that is there, as far as is known.
+    fn read_part(
+        &mut self,
+        part: Range<usize>,
+        until: Instant,
+        visit: &mut impl FnMut(usize),
+    ) -> Result<(), OutOfTime> {
+        let mut at = part.start;
+        while at < part.end {
+            in_time(until)?;
+            let end = part.end.min(at + PIECE - at % PIECE);
+            if !self.copy(at..end, visit) {
+                for page in (at / PAGE..end.div_ceil(PAGE)).map(|page| page * PAGE) {
+                    self.copy(page.max(at)..(page + PAGE).min(end), visit);
                 }
             }
-            at += len;
+            at = end;
         }
+        Ok(())
+    }
+
+    /// Returns false if not all of it can be read.
+    fn copy(&mut self, range: Range<usize>, visit: &mut impl FnMut(usize)) -> bool {
+        let piece = &mut self.piece[..range.len()];
+        let is_copied = peek::copy(range.start, piece);
+        if is_copied {
+            words(piece, visit);
+        }
+        is_copied
     }
 
     /// The lowest address of a range whose page has been touched. `None` if none has, or if the kernel does not tell.
     pub(crate) fn first_touched(&self, range: Range<usize>) -> Option<usize> {
-        self.pagemap.as_ref()?;
         let mut at = range.start;
-        while at < range.end {
-            let end = range.end.min(at + PIECE - at % PIECE);
-            if let Some(first) = self.touched(at..end).first() {
+        while self.pagemap.is_known() && at < range.end {
+            let look = self.pagemap.look(at..range.end);
+            if let Some(first) = look.parts.first() {
                 return Some(first.start);
             }
-            at = end;
+            at = look.end;
         }
         None
     }
+}
 
-    /// The parts of a range, which is no longer than a piece, whose pages have been touched.
-    fn touched(&self, range: Range<usize>) -> Vec<Range<usize>> {
-        const PRESENT_OR_SWAPPED: u64 = 3 << 62;
-        let first = range.start / PAGE;
-        let pages = range.end.div_ceil(PAGE) - first;
-        let mut entries = [0; 8 * (PIECE / PAGE + 1)];
-        let entries = &mut entries[..8 * pages];
-        let is_known =
-            self.pagemap.as_ref().is_some_and(|file| file.read_exact_at(entries, first as u64 * 8).is_ok());
-        if !is_known {
-            return vec![range];
-        }
-        let mut parts: Vec<Range<usize>> = Vec::new();
-        for (page, entry) in entries.chunks_exact(8).enumerate() {
-            let entry = u64::from_ne_bytes(entry.try_into().expect("8 bytes"));
-            if entry & PRESENT_OR_SWAPPED == 0 {
-                continue;
-            }
-            let start = (first + page) * PAGE;
-            let (start, end) = (start.max(range.start), (start + PAGE).min(range.end));
-            match parts.last_mut() {
-                Some(last) if last.end == start => last.end = end,
-                _ => parts.push(start..end),
-            }
-        }
-        parts
-    }
+fn in_time(until: Instant) -> Result<(), OutOfTime> {
+    if Instant::now() < until { Ok(()) } else { Err(OutOfTime) }
 }
 
 fn words(piece: &[u8], visit: &mut impl FnMut(usize)) {
@@ -120,6 +122,8 @@ fn words(piece: &[u8], visit: &mut impl FnMut(usize)) {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -132,10 +136,13 @@ mod tests {
         if !peek::copy(address, &mut [0; 8]) {
             return; // not allowed here
         }
-        reader.read(range, |word| found.extend((word == 0x1234_5678_9abc).then_some(word)));
+        let until = Instant::now() + Duration::from_secs(3600);
+        let note = |word| found.extend((word == 0x1234_5678_9abc).then_some(word));
+        assert_eq!(reader.read(range.clone(), until, note), Ok(()));
         assert!(!found.is_empty());
         found.clear();
-        reader.read(address..address + 8, |word| found.push(word));
+        assert_eq!(reader.read(address..address + 8, until, |word| found.push(word)), Ok(()));
         assert_eq!(found, [1]);
+        assert_eq!(reader.read(range, Instant::now(), |_| ()), Err(OutOfTime));
     }
 }

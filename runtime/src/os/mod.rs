@@ -26,6 +26,7 @@ pub(crate) mod memory;
 pub(crate) mod message;
 pub(crate) mod nowait;
 pub(crate) mod objects;
+mod pagemap;
 pub(crate) mod peek;
 pub(crate) mod private_socket;
 pub(crate) mod probe;

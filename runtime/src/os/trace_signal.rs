@@ -54,6 +54,10 @@ static EXPECTED: AtomicUsize = AtomicUsize::new(0);
 /// The backtrace, innermost frame first.
 static BACKTRACE: [AtomicUsize; FRAMES] = [const { AtomicUsize::new(0) }; FRAMES];
 
+/// The registers with the backtrace. Nobody reads them as such, but who searches all memory for something that a thread has finds here
+/// what it has in a register alone.
+static REGISTERS: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
+
 /// The backtrace of a thread as code addresses, innermost first. `None` if the thread does not compute for a fifth of a second,
 /// if it no longer runs `expected`, or if another request is under way.
 pub(crate) fn trace(thread_id: i32, subject: Subject, expected: usize) -> Option<Vec<usize>> {
@@ -162,6 +166,9 @@ fn record(request: u32, delivery: &Delivery) {
     let is_expected = SUBJECT.get().is_some_and(|subject| subject() == EXPECTED.load(Ordering::Relaxed));
     let mut count = 0;
     if is_expected {
+        for (place, register) in REGISTERS.iter().zip(delivery.registers()) {
+            place.store(register, Ordering::Relaxed);
+        }
         let interrupted = delivery.program_counter();
         // The first frames are those of this handler.
         let mut has_begun = interrupted == 0;

@@ -4,12 +4,15 @@
 //! and looks at the word; who wakes has changed the word, and looks at the count. A full fence stands between the two steps on both
 //! sides. So one of them sees the other: the sleeper the new word, and then it does not sleep, or the waker the count, and then it
 //! takes the lock and finds the sleeper, who looked at the word under it.
+//!
+//! The count changes under the lock only, so no change of it is more than a store. Who wakes a sleeper takes it off the count; a
+//! sleeper whose wait has ended otherwise takes itself off.
 
 #![cfg_attr(feature = "own-tls", expect(unsafe_code, reason = "a copy of the process forgets the sleepers"))]
 
 use std::time::Instant;
 
-use super::primitive::{self as park, SpinLock, Wakeup};
+use super::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
 use super::wait_list::{self, End, WaitList};
 use crate::atomic::{AtomicUsize, Ordering, const_fn, fence};
 use crate::cell::{Outcome, Reason};
@@ -35,9 +38,12 @@ pub(crate) struct Table([Bucket; BUCKETS]);
 #[repr(align(64))]
 struct Bucket {
     sleepers: SpinLock<WaitList<Key>>,
-    /// How many are in the list, or are about to join it.
+    /// How many are in the list, or are about to join it. Written under the lock.
     count: AtomicUsize,
 }
+
+/// The lock of a bucket.
+type Sleepers<'a> = SpinGuard<'a, WaitList<Key>>;
 
 impl Bucket {
     const_fn! {
@@ -81,33 +87,32 @@ impl Table {
     }
 
     /// Sleeps until [`wake`](Self::wake) is called for the key, if `stay` says so once all who wake can see the caller; else the
-    /// result is `None`. Calls `then` when the caller can be woken: for a lock that it holds so far. `waiting` calls its argument, which
-    /// waits.
+    /// result is `None`. Calls `then` when the caller can be woken: for a lock that it holds so far. `wait` is [`park::wait`], or one that
+    /// ends otherwise.
     ///
     /// `stay` runs under a lock: it only looks at memory.
+    #[inline]
     pub(crate) fn sleep(
         &self,
         key: Key,
         deadline: Option<Instant>,
         stay: impl FnOnce() -> bool,
         then: impl FnOnce(),
-        waiting: impl FnOnce(&mut dyn FnMut() -> Outcome) -> Outcome,
+        wait: impl FnOnce(&Waiter, Reason, Option<Instant>) -> Outcome,
     ) -> Option<Outcome> {
         let bucket = self.bucket(key.address);
         let sleepers = bucket.sleepers.lock();
-        // SeqCst, and the fence: see the module's documentation.
-        bucket.count.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        bucket.count_in(&sleepers);
         if !stay() {
-            bucket.count.fetch_sub(1, Ordering::SeqCst);
+            bucket.count_out(&sleepers);
             return None;
         }
-        let mut parts = Some((sleepers, then));
-        let outcome = waiting(&mut || {
-            let (sleepers, then) = parts.take().expect("it waits once");
-            wait_list::wait(sleepers, |list| list, End::Back, key, Reason::Address, deadline, then).0
-        });
-        bucket.count.fetch_sub(1, Ordering::SeqCst);
+        let list: fn(&mut WaitList<Key>) -> &mut WaitList<Key> = |list| list;
+        let outcome =
+            wait_list::wait_by(sleepers, list, End::Back, key, Reason::Address, deadline, then, wait).0;
+        if outcome != Outcome::Notified {
+            bucket.count_out(&bucket.sleepers.lock());
+        }
         Some(outcome)
     }
 
@@ -126,21 +131,60 @@ impl Table {
         // See the module's documentation.
         fence(Ordering::SeqCst);
         let bucket = self.bucket(key.address);
-        if bucket.count.load(Ordering::SeqCst) == 0 { 0 } else { bucket.wake(key, most) }
+        match (bucket.count.load(Ordering::SeqCst), most) {
+            (0, _) => 0,
+            (_, 1) => usize::from(bucket.wake_one(key)),
+            _ => bucket.wake(key, most),
+        }
+    }
+}
+
+impl Key {
+    /// Whether who wakes for this key wakes a sleeper of that one.
+    #[inline(always)]
+    fn wakes(self, there: &Self) -> bool {
+        there.address == self.address && there.bits & self.bits != 0
     }
 }
 
 impl Bucket {
+    /// Counts the caller, who looks at the word next.
+    #[inline(always)]
+    fn count_in(&self, _sleepers: &Sleepers<'_>) {
+        // SeqCst, and the fence: see the module's documentation. On x86_64 such a store is a full fence itself.
+        self.count.store(self.count.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
+        if cfg!(any(loom, not(target_arch = "x86_64"))) {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// Takes somebody off the count who is in the list no more.
+    #[inline(always)]
+    fn count_out(&self, _sleepers: &Sleepers<'_>) {
+        // Relaxed: who sees the count too high takes the lock for nothing.
+        self.count.store(self.count.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+    }
+
+    /// [`wake`](Self::wake) for the usual number.
+    fn wake_one(&self, key: Key) -> bool {
+        let mut sleepers = self.sleepers.lock();
+        let Some(wakeup) = sleepers.pop_first(|there| key.wakes(there)) else { return false };
+        self.count_out(&sleepers);
+        drop(sleepers);
+        park::wake(wakeup);
+        true
+    }
+
     #[cold]
     fn wake(&self, key: Key, most: usize) -> usize {
-        let is_there = |there: &Key| there.address == key.address && there.bits & key.bits != 0;
         let mut count = 0;
         while count < most {
             let mut batch: [Option<Wakeup>; BATCH] = [const { None }; BATCH];
             let mut sleepers = self.sleepers.lock();
             let mut claimed = 0;
             while claimed < BATCH.min(most - count) {
-                let Some(wakeup) = sleepers.pop_first(is_there) else { break };
+                let Some(wakeup) = sleepers.pop_first(|there| key.wakes(there)) else { break };
+                self.count_out(&sleepers);
                 batch[claimed] = Some(wakeup);
                 claimed += 1;
             }
@@ -185,7 +229,7 @@ mod model {
         /// As a hook on a fiber. Returns whether it slept.
         fn sleep(&self, value: u32, deadline: Option<Instant>) -> Option<Outcome> {
             let stay = || self.word.load(Ordering::SeqCst) == value;
-            self.table.sleep(KEY, deadline, stay, || (), |wait| wait())
+            self.table.sleep(KEY, deadline, stay, || (), park::wait)
         }
 
         /// As the kernel, which looks at the word under its lock.
@@ -199,6 +243,11 @@ mod model {
                 kernel = self.woken.wait(kernel).unwrap();
             }
             kernel.1 -= 1;
+        }
+
+        /// Everybody has gone, so nobody is counted.
+        fn assert_empty(&self) {
+            assert_eq!(self.table.bucket(KEY.address).count.load(Ordering::Relaxed), 0);
         }
 
         /// As a hook: first the table's, then the kernel's.
@@ -244,6 +293,7 @@ mod model {
             futex.wake(usize::MAX);
             fiber.join().unwrap();
             kernel_thread.join().unwrap();
+            futex.assert_empty();
         });
     }
 
@@ -274,6 +324,7 @@ mod model {
             lock(&futex, |futex| futex.sleep_in_kernel(2));
             unlock(&futex);
             fiber.join().unwrap();
+            futex.assert_empty();
         });
     }
 
@@ -302,6 +353,7 @@ mod model {
             futex.wake(1);
             hasty.join().unwrap();
             patient.join().unwrap();
+            futex.assert_empty();
         });
     }
 }

@@ -87,4 +87,6 @@ pub(crate) use cancel::{
     unwind, unwinds_cancelled, with_chain,
 };
 pub(crate) use latch::Latch;
+#[cfg(feature = "own-tls")]
+pub(crate) use wait::wait_shielded;
 pub(crate) use wait::{block_on, on_fiber, wait, waiter, yield_now};

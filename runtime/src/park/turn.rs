@@ -3,9 +3,12 @@
 //! Who leaves stores 0, and wakes one of those who sleep there. A sleeper has looked at the word under the table's lock after it could be
 //! seen there, so it is woken, or has seen the 0. The woken try again: somebody else may have been faster.
 
+use std::time::Instant;
+
 use super::by_address::{Key, Table};
+use super::primitive::Waiter;
 use crate::atomic::{AtomicU32, Ordering, const_fn};
-use crate::cell::Outcome;
+use crate::cell::{Outcome, Reason};
 
 /// See the module's documentation.
 pub(crate) struct Turn(AtomicU32);
@@ -18,12 +21,11 @@ impl Turn {
         }
     }
 
-    /// Calls `f` while nobody else is in this function. `None` if the caller was cancelled before; `waiting` calls its argument, which
-    /// waits.
+    /// Calls `f` while nobody else is in this function. `None` if the caller was cancelled before; `wait` is that of [`Table::sleep`].
     pub(crate) fn pass<R>(
         &self,
         table: &Table,
-        mut waiting: impl FnMut(&mut dyn FnMut() -> Outcome) -> Outcome,
+        mut wait: impl FnMut(&Waiter, Reason, Option<Instant>) -> Outcome,
         f: impl FnOnce() -> R,
     ) -> Option<R> {
         let key = Key { address: std::ptr::from_ref(&self.0).addr(), bits: u32::MAX };
@@ -31,7 +33,7 @@ impl Turn {
         while self.0.swap(1, Ordering::AcqRel) != 0 {
             // SeqCst: the sleeper's look at the word.
             let stay = || self.0.load(Ordering::SeqCst) != 0;
-            if table.sleep(key, None, stay, || (), &mut waiting) == Some(Outcome::Cancelled) {
+            if table.sleep(key, None, stay, || (), &mut wait) == Some(Outcome::Cancelled) {
                 return None;
             }
         }
@@ -51,24 +53,21 @@ mod model {
     use loom::thread;
 
     use super::*;
+    use crate::park::primitive as park;
 
     /// A turn, the sleepers, and what only who has the turn touches, which loom checks.
     struct Turned(Turn, Table, UnsafeCell<u32>);
 
     fn add(turned: &Turned) {
-        let passed = turned.0.pass(
-            &turned.1,
-            |wait| wait(),
-            || {
-                turned.2.with_mut(|count| {
-                    // SAFETY: the turn is the caller's alone.
-                    #[expect(unsafe_code, reason = "loom's cell")]
-                    unsafe {
-                        *count += 1;
-                    }
-                });
-            },
-        );
+        let passed = turned.0.pass(&turned.1, park::wait, || {
+            turned.2.with_mut(|count| {
+                // SAFETY: the turn is the caller's alone.
+                #[expect(unsafe_code, reason = "loom's cell")]
+                unsafe {
+                    *count += 1;
+                }
+            });
+        });
         assert!(passed.is_some());
     }
 

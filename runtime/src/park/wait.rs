@@ -37,6 +37,26 @@ pub(crate) fn wait(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -
     }
 }
 
+/// [`wait`], which no cancellation ends: what [`shield`](super::shield) around it would do, for less.
+#[cfg(feature = "own-tls")]
+#[inline]
+pub(crate) fn wait_shielded(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> Outcome {
+    let Some(me) = waiter.fiber() else {
+        return super::shield(|| wait_on_thread(waiter, reason, deadline));
+    };
+    if std::thread::panicking() {
+        return block_unwinding(me, waiter, reason, deadline);
+    }
+    let worker = home();
+    // SAFETY: the caller is this fiber.
+    let header = unsafe { me.as_ref() };
+    // What may look at the wait from outside is the fiber's home, which finds the flag while the fiber is suspended.
+    header.set_flag(Flags::SHIELDED);
+    suspend_in_wait::<false>(&worker, me, waiter, reason, deadline, true);
+    header.unset_flag(Flags::SHIELDED);
+    waiter.outcome().expect("only a claim makes a parked fiber ready")
+}
+
 /// Blocks the current fiber until `waiter` is claimed, or until `deadline`.
 #[inline(never)]
 pub(super) fn block(

@@ -111,6 +111,18 @@ impl Source {
         }
     }
 
+    /// Registers the descriptor if it has never been, as [`link`](Self::link) would, which also says what was wrong. A caller with a deep
+    /// frame does it before: to register takes more stack than to wait.
+    #[cfg(feature = "own-tls")]
+    #[inline(always)]
+    pub(crate) fn prepare<'a>(&self, with: impl FnOnce() -> (BorrowedFd<'a>, Arc<Poller>)) {
+        if self.latest().is_none() {
+            let (fd, poller) = with();
+            // An error comes again in `link`.
+            let _ = self.register(fd, poller);
+        }
+    }
+
     /// A notifier for the readers of the descriptor. Registers the descriptor first if necessary.
     ///
     /// # Errors

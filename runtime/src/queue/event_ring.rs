@@ -44,6 +44,12 @@ impl<const WORDS: usize> EventRing<WORDS> {
     /// Writes an event. One thread at a time may call it, and each must have seen what the one before did.
     #[inline(always)]
     pub(crate) fn push(&self, event: [u64; WORDS]) {
+        self.write(event.into_iter());
+    }
+
+    /// [`push`](Self::push) of an event some of whose last words do not matter: they are what they were.
+    #[inline(always)]
+    pub(crate) fn write(&self, event: impl Iterator<Item = u64>) {
         // Relaxed: only the writer stores it.
         let head = self.head.load(Ordering::Relaxed);
         let first = (head & self.mask) as usize;
@@ -60,23 +66,31 @@ impl<const WORDS: usize> EventRing<WORDS> {
     /// Copies the last events, oldest first, while the writer goes on. Returns the number of events before them as well. From any
     /// thread.
     pub(crate) fn snapshot(&self) -> (u64, Vec<[u64; WORDS]>) {
+        let (before, words) = self.snapshot_words();
+        let events = words.chunks_exact(WORDS).map(|event| event.try_into().expect("so many words"));
+        (before, events.collect())
+    }
+
+    /// [`snapshot`](Self::snapshot), as one event's words after the other: large ones are nowhere on the caller's stack.
+    pub(crate) fn snapshot_words(&self) -> (u64, Vec<u64>) {
         let slots = (self.mask + 1) / WORDS as u64;
         // Acquire: pairs with the Release in `push`.
         let end = self.head.load(Ordering::Acquire) / WORDS as u64;
         let first = end.saturating_sub(slots);
-        let copy = |number: u64| {
+        let slot = |number: u64| {
             let first = ((number * WORDS as u64) & self.mask) as usize;
-            // Relaxed: the fence follows.
-            std::array::from_fn(|word| self.words[first + word].load(Ordering::Relaxed))
+            &self.words[first..first + WORDS]
         };
-        let mut events: Vec<[u64; WORDS]> = (first..end).map(copy).collect();
+        // Relaxed: the fence follows.
+        let copy = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let mut words: Vec<u64> = (first..end).flat_map(slot).map(copy).collect();
         // Acquire: pairs with the Releases of the words in `push`.
         fence(Ordering::Acquire);
         let now = self.head.load(Ordering::Relaxed) / WORDS as u64;
         // The writer may be in the middle of event `now`, which takes the place of `now - slots`.
         let whole = (now + 1).saturating_sub(slots).clamp(first, end);
-        events.drain(..(whole - first) as usize);
-        (whole, events)
+        words.drain(..(whole - first) as usize * WORDS);
+        (whole, words)
     }
 }
 

@@ -20,6 +20,11 @@ pub(crate) struct SpinLock<T> {
     value: UnsafeCell<T>,
 }
 
+impl<T> SpinLock<T> {
+    /// Where its value is; for debuggers.
+    pub(crate) const VALUE: usize = std::mem::offset_of!(Self, value);
+}
+
 // SAFETY: a lock owns its value, so it moves between threads as the value does.
 unsafe impl<T: Send> Send for SpinLock<T> {}
 // SAFETY: a shared lock gives its value to one thread at a time, which is a move between threads.

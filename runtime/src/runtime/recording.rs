@@ -9,7 +9,7 @@ pub(super) fn start(shared: &Shared, set: Option<&Recorder>) {
     let directory = || std::env::var_os("ABACA_RECORDER").filter(|directory| !directory.is_empty());
     let of_environment = || Some(Recorder::of_everything(directory()?.into()));
     if let Some(recorder) = set.cloned().or_else(of_environment) {
-        scheduler::set_recorder(shared, recorder.events, recorder.on_trigger());
+        scheduler::set_recorder(shared, recorder.events, recorder.stacks, recorder.on_trigger());
     }
 }
 

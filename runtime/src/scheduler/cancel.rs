@@ -29,6 +29,10 @@ use crate::cell::{Chain, Fiber, Fired, Flags, Header, Outcome, Target, Waiter, W
 
 /// The target to which the caller must unwind from its next blocking call, if there is one.
 pub(crate) fn pending(chain: &Chain, fiber: Option<&Header>) -> Option<Target> {
+    #[cfg(feature = "own-tls")]
+    if fiber.is_some_and(|fiber| fiber.has(Flags::SHIELDED)) {
+        return None;
+    }
     let state = chain.state();
     if !state.is_shielded && fiber.is_some_and(Header::must_unwind) {
         return Some(Target::Fiber);

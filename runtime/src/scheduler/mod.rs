@@ -45,6 +45,7 @@ mod roaming;
 mod scavenger;
 mod shared;
 pub(crate) mod shutdown;
+mod stack_samples;
 mod stacks;
 mod stall;
 mod tick;
@@ -188,14 +189,6 @@ pub(crate) fn current_poller() -> Option<Arc<Poller>> {
     let worker = current_worker()?;
     fiber_on(worker)?;
     Some(Arc::clone(worker.shared().poller_for(worker.index)))
-}
-
-/// Whether the calling fiber's worker polls with `poller`, or learns at once what the poller's thread has polled. `false` on a
-/// plain thread.
-#[cfg(feature = "own-tls")]
-#[inline]
-pub(crate) fn is_current_poller(poller: &Poller) -> bool {
-    current_worker().is_some_and(|worker| worker.polls_with(poller) && fiber_on(worker).is_some())
 }
 
 /// Notes that the current fiber has accepted a connection: the next fiber that it spawns is placed on the worker with the

@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::current_worker;
 use super::event::{Cause, Kind, TIME};
 use super::shared::Shared;
+use super::stack_samples::StackSamples;
 use super::worker::Worker;
 use crate::cell::Header;
 use crate::os::probe;
@@ -59,6 +60,7 @@ pub(crate) struct Recorder {
 pub(crate) struct WorkerRecorder {
     ticks: Ticks,
     pub(crate) ring: EventRing<4>,
+    pub(crate) stacks: StackSamples,
     /// When the turn began that is under way, or the next one does.
     began: AtomicU64,
     /// Who wakes the fibers that are woken now.
@@ -97,6 +99,15 @@ impl WorkerRecorder {
         let began = self.began();
         self.begin(now);
         self.push(kind, now, [began, ptr::from_ref(fiber).addr() as u64, take_moved()]);
+    }
+
+    /// Notes the end of the turn of the calling fiber, and keeps its stack if that is due.
+    #[inline(always)]
+    fn end_turn_with_stack(&self, now: u64, fiber: &Header) {
+        self.end_turn(turn_until(fiber), now, fiber);
+        if self.stacks.is_due() {
+            self.stacks.keep(fiber, now);
+        }
     }
 
     /// Whether a turn's end takes the time by the processor's counter.
@@ -171,8 +182,9 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// Gives the runtime a recorder that keeps the last `events` of each worker. Before its threads start.
-pub(crate) fn set_recorder(shared: &Shared, events: usize, on_trigger: Option<OnTrigger>) {
+/// Gives the runtime a recorder that keeps the last `events` of each worker, and the stack of one turn in `stacks`. Before its threads
+/// start.
+pub(crate) fn set_recorder(shared: &Shared, events: usize, stacks: u32, on_trigger: Option<OnTrigger>) {
     let ticks = Ticks::new();
     let is_first = shared.recorder.set(Recorder { ticks, names: Names::default(), on_trigger }).is_ok();
     debug_assert!(is_first, "a runtime is built once");
@@ -180,6 +192,7 @@ pub(crate) fn set_recorder(shared: &Shared, events: usize, on_trigger: Option<On
         let recorder = WorkerRecorder {
             ticks,
             ring: EventRing::new(events),
+            stacks: StackSamples::new(stacks),
             began: AtomicU64::new(ticks.now()),
             cause: Cell::default(),
         };
@@ -282,13 +295,13 @@ impl Worker {
         // SAFETY: `mark_starting` gives the flag to fibers of a runtime with a recorder, of which each worker has its part from the
         // start.
         let recorder = unsafe { self.recorder().unwrap_unchecked() };
-        recorder.end_turn(turn_until(fiber), recorder.ticks.by_counter(), fiber);
+        recorder.end_turn_with_stack(recorder.ticks.by_counter(), fiber);
     }
 
     /// Notes that a fiber of any runtime stops running.
     pub(super) fn record_park_slow(&self, fiber: &Header) {
         if let Some(recorder) = self.recorder() {
-            recorder.end_turn(turn_until(fiber), recorder.ticks.now(), fiber);
+            recorder.end_turn_with_stack(recorder.ticks.now(), fiber);
         }
     }
 

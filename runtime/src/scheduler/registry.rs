@@ -6,6 +6,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::roaming::RoamingList;
 use super::shared::Shared;
 
 /// An entry. A debugger follows it: `shared` is where it looks.
@@ -17,12 +18,13 @@ struct Entry {
     weak: Weak<Shared>,
 }
 
-/// Where a debugger finds the first entry, and in an entry the runtime and the next one; in a runtime its workers.
+/// Where a debugger finds the first entry, and in an entry the runtime and the next one; in a runtime its workers and the first
+/// of its roaming fibers.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct RegistryLayout {
     first: &'static AtomicPtr<Entry>,
-    offsets: [usize; 3],
+    offsets: [usize; 4],
 }
 
 pub(crate) const LAYOUT: RegistryLayout = RegistryLayout {
@@ -31,6 +33,7 @@ pub(crate) const LAYOUT: RegistryLayout = RegistryLayout {
         std::mem::offset_of!(Entry, shared),
         std::mem::offset_of!(Entry, next),
         std::mem::offset_of!(Shared, workers),
+        std::mem::offset_of!(Shared, roaming) + RoamingList::FIRST,
     ],
 };
 

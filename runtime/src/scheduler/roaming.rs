@@ -11,6 +11,9 @@ use crate::queue::SpinLock;
 pub(crate) struct RoamingList(SpinLock<LiveList>);
 
 impl RoamingList {
+    /// Where the address of the first member is; for debuggers.
+    pub(super) const FIRST: usize = SpinLock::<LiveList>::VALUE + LiveList::FIRST;
+
     pub(super) fn new() -> Self {
         Self(SpinLock::new(LiveList::new()))
     }

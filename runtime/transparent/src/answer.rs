@@ -4,17 +4,38 @@
 
 use std::ffi::c_int;
 
+/// The place of the calling fiber's `errno`, which stays where it is as long as the fiber lives. It is neither `Send` nor `Sync`.
+pub(crate) struct Errno(*mut c_int);
+
+impl Errno {
+    #[inline(always)]
+    pub(crate) fn of_caller() -> Self {
+        // SAFETY: it takes nothing.
+        Self(unsafe { libc::__errno_location() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self) -> c_int {
+        // SAFETY: libc's function returns the address of a variable of the caller's, who has made this.
+        unsafe { *self.0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&self, error: c_int) {
+        // SAFETY: as above.
+        unsafe { *self.0 = error };
+    }
+}
+
 /// The calling fiber's `errno`.
 #[inline(always)]
 pub(crate) fn errno() -> c_int {
-    // SAFETY: libc's function for it returns the address of a variable of the caller's.
-    unsafe { *libc::__errno_location() }
+    Errno::of_caller().get()
 }
 
 #[inline(always)]
 pub(crate) fn set_errno(error: c_int) {
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = error };
+    Errno::of_caller().set(error);
 }
 
 /// A kernel's result as a result of error number `error`.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use abaca::hook::ends_in_error;
 use abaca::park::{Cost, spend};
 
-use crate::answer::{errno, failed, set_errno};
+use crate::answer::{Errno, errno, failed, set_errno};
 
 thread_local! {
     /// Whether the fiber is within a hook. It lies in the fiber's own storage, so it stays right while others run.
@@ -32,16 +32,20 @@ pub(crate) fn set_installed() {
 pub(crate) struct Within {
     /// What `errno` will be: a call that succeeds leaves it as it was.
     errno: Cell<i32>,
+    /// Where that is, in the fiber's own storage.
+    place: Errno,
 }
 
 /// The right to park the caller; `None` if the hook is to call libc's own function.
 #[inline]
 pub(crate) fn enter() -> Option<Within> {
-    if !abaca::hook::on_fiber() || !is_installed() || WITHIN.get() {
+    if !abaca::hook::on_fiber() || !is_installed() || WITHIN.with(Cell::get) {
         return None;
     }
-    WITHIN.set(true);
-    Some(Within { errno: Cell::new(errno()) })
+    // By `with`: `LocalKey::set` would look whether the variable is initialised.
+    WITHIN.with(|within| within.set(true));
+    let place = Errno::of_caller();
+    Some(Within { errno: Cell::new(place.get()), place })
 }
 
 /// Calls a handler of a signal, in which the hooks are libc's own functions, wherever it has interrupted the caller.
@@ -79,7 +83,7 @@ impl Within {
 
 impl Drop for Within {
     fn drop(&mut self) {
-        WITHIN.set(false);
-        set_errno(self.errno.get());
+        WITHIN.with(|within| within.set(false));
+        self.place.set(self.errno.get());
     }
 }

@@ -62,12 +62,13 @@ macro_rules! hook_body {
             // SAFETY: the caller's promise.
             return unsafe { $crate::own::own!(fn $name($($t),*) -> $r)($($a),*) };
         };
+        let point = $crate::threads::CancellationPoint::of(&within);
         let result: isize = {
             let $within = &within;
-            $crate::threads::at_cancellation_point(|| $body)
+            point.call(|| $body)
         };
         drop(within);
-        $crate::threads::test_cancel();
+        point.test();
         $crate::answer::answer(result) as $r
     }};
     (c_point $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {{
@@ -75,12 +76,13 @@ macro_rules! hook_body {
             // SAFETY: the caller's promise.
             return unsafe { $crate::own::own!(fn $name($($t),*) -> $r)($($a),*) };
         };
+        let point = $crate::threads::CancellationPoint::of(&within);
         let result: $r = {
             let $within = &within;
-            $crate::threads::at_cancellation_point(|| $body)
+            point.call(|| $body)
         };
         drop(within);
-        $crate::threads::test_cancel();
+        point.test();
         result
     }};
     (always $name:ident($($a:ident: $t:ty),*) -> $r:ty, $within:pat_param, $body:block) => {{

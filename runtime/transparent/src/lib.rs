@@ -54,7 +54,7 @@
 //!
 //! # What stays as it is
 //!
-//! * **The user's wishes.** O_NONBLOCK counts, whoever has set it. That a user waits is asked of the kernel once and then known, until the mode
+//! * **The user's wishes.** O_NONBLOCK counts, whoever has set it. That a user waits is asked of the kernel once, or is known from the accept, until the mode
 //!   of any file is changed by a function of libc (`fcntl`, `ioctl(FIONBIO)`, `syscall`). Of a file that another process may have, it is asked
 //!   in each call that would wait. A change by a system call that is no function of libc's is noticed within a second: a call that has begun to
 //!   wait by then ends in EAGAIN. SO_RCVTIMEO and SO_SNDTIMEO limit a wait. No hook leaves a trace in the mode of an open file.

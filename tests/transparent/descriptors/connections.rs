@@ -62,20 +62,75 @@ fn an_accept_honours_the_user_s_wishes() {
             listener.set_nonblocking(true).unwrap();
             let refused = accepted(*call, listener.as_raw_fd());
             listener.set_nonblocking(false).unwrap();
-            let value = libc::timeval { tv_sec: 0, tv_usec: 20_000 };
-            // SAFETY: the kernel reads a `timeval`.
-            unsafe {
-                libc::setsockopt(
-                    listener.as_raw_fd(),
-                    libc::SOL_SOCKET,
-                    libc::SO_RCVTIMEO,
-                    (&raw const value).cast(),
-                    size_of_val(&value) as _,
-                )
-            };
+            limit_reads(listener.as_raw_fd());
             (refused, accepted(*call, listener.as_raw_fd()), accepted(*call, 1 << 29))
         });
     }
+}
+
+/// The time of a socket's reads.
+fn limit_reads(fd: c_int) {
+    let value = libc::timeval { tv_sec: 0, tv_usec: 20_000 };
+    let value_bytes = size_of_val(&value) as libc::socklen_t;
+    let value = (&raw const value).cast();
+    // SAFETY: the kernel reads a `timeval`.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO, value, value_bytes) };
+}
+
+/// accept4(2) that asks for the address, as std's does.
+fn accept_with_address(fd: c_int, flags: c_int) -> OwnedFd {
+    let mut address = [0_u64; 16];
+    let mut bytes = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: so many bytes, and then a descriptor that was just made.
+    unsafe { OwnedFd::from_raw_fd(libc::accept4(fd, address.as_mut_ptr().cast(), &mut bytes, flags)) }
+}
+
+/// A connection and its two ends.
+fn accepted_pair(flags: c_int, prepare: impl Fn(c_int)) -> (TcpStream, TcpStream) {
+    let (listener, address) = listener();
+    prepare(listener.as_raw_fd());
+    let client = TcpStream::connect(address).unwrap();
+    (client, TcpStream::from(accept_with_address(listener.as_raw_fd(), flags)))
+}
+
+#[test]
+fn of_an_accepted_connection_is_known_what_its_user_wants() {
+    use std::io::{Read, Write};
+    let reads = |mut stream: &TcpStream| stream.read(&mut [0; 8]).map_err(|error| error.kind());
+    same("it waits", |world| {
+        let (mut client, server) = accepted_pair(libc::SOCK_CLOEXEC, |_| ());
+        let helper = world.when_waiting(move || client.write_all(b"ab").unwrap());
+        let found = reads(&server);
+        helper.join();
+        (found, reads(&server))
+    });
+    same("errors, by accept4", |_| {
+        let (_client, server) = accepted_pair(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, |_| ());
+        reads(&server)
+    });
+    same("errors, from then on", |_| {
+        let (_client, server) = accepted_pair(libc::SOCK_CLOEXEC, |_| ());
+        server.set_nonblocking(true).unwrap();
+        reads(&server)
+    });
+    same("a time", |_| {
+        let (_client, server) = accepted_pair(libc::SOCK_CLOEXEC, |_| ());
+        limit_reads(server.as_raw_fd());
+        reads(&server)
+    });
+    same("the listener's time", |_| {
+        let (_client, server) = accepted_pair(libc::SOCK_CLOEXEC, limit_reads);
+        reads(&server)
+    });
+    same("open for other programs", |world| {
+        let (mut client, server) = accepted_pair(libc::SOCK_CLOEXEC, |_| ());
+        // SAFETY: no memory is involved.
+        unsafe { libc::fcntl(server.as_raw_fd(), libc::F_SETFD, 0) };
+        let helper = world.when_waiting(move || client.write_all(b"ab").unwrap());
+        let found = reads(&server);
+        helper.join();
+        found
+    });
 }
 
 #[test]

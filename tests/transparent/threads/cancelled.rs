@@ -69,6 +69,27 @@ fn a_wait_for_a_lock_or_a_message_goes_on_over_a_deadline() {
 }
 
 #[test]
+fn a_wait_for_a_message_goes_on_over_a_cancellation() {
+    on_one_worker(|| {
+        let (sender, receiver) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let fiber = abaca::spawn(move || {
+            ready.send(()).unwrap();
+            (receiver.recv(), abaca::cancel::is_cancelled())
+        });
+        // The fiber runs on until it waits.
+        is_ready.recv().unwrap();
+        fiber.cancel();
+        let theirs = fiber.fiber();
+        abaca::blocking::run(move || theirs.cancel());
+        abaca::yield_now();
+        assert!(!fiber.is_finished());
+        sender.send(7).unwrap();
+        assert_eq!(fiber.join().unwrap(), (Ok(7), true));
+    });
+}
+
+#[test]
 fn the_end_of_the_runtime_ends_sleeps() {
     let (sender, receiver) = mpsc::channel();
     let begin = Instant::now();

@@ -94,8 +94,11 @@ impl WaitLimit {
     }
 }
 
-/// How often somebody has set the time of a socket. Starts at 1: what was never asked has 0.
-static EPOCH: AtomicU64 = AtomicU64::new(1);
+/// How often somebody has set the time of a socket.
+static EPOCH: AtomicU64 = AtomicU64::new(FIRST);
+
+/// Before anybody has. What was never asked has 0.
+const FIRST: u64 = 1;
 
 /// Notes that the time of some socket has been set.
 pub fn timeouts_changed() {
@@ -126,6 +129,15 @@ impl Timeouts {
     /// Forgets what is known.
     pub(super) fn forget(&self) {
         self.0.iter().for_each(Dated::forget);
+    }
+
+    /// Notes that reads wait for ever, if those of the listener do that the socket was accepted from. Its time goes over to a connection
+    /// before that is accepted, so this is known only while nobody has set any.
+    pub(super) fn follow(&self, listener: &Self) {
+        let reads = Direction::Read as usize;
+        if EPOCH.load(Ordering::Acquire) == FIRST && listener.0[reads].get(FIRST) == Some(0) {
+            self.0[reads].keep(FIRST, 0);
+        }
     }
 }
 

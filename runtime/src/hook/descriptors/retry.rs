@@ -4,15 +4,21 @@
 #![expect(unsafe_code, reason = "descriptors are known by their numbers")]
 
 use std::os::fd::{BorrowedFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Instant;
 
 use super::table::{Watched, find, watched};
 use super::{Direction, Ended, WaitLimit};
-use crate::cell::{Outcome, Reason};
-use crate::hook::{By, Interrupted, end_in_error, interruptible};
+use crate::cell::{Header, Outcome, Reason, Waiter};
+use crate::hook::{
+    By, Interrupted, can_be_interrupted, interruptible, noted, wait_without_unwinding,
+    wait_without_unwinding_on,
+};
 use crate::os::nowait::{NOT_OPEN, WOULD_BLOCK, is_unpollable};
 use crate::park::{self, Cost};
-use crate::poller::{Node, Snapshot};
-use crate::scheduler;
+use crate::poller::{Node, Poller, Snapshot};
+use crate::scheduler::{self, Worker};
 
 /// A call on a descriptor.
 pub struct Attempt<'a, C> {
@@ -37,6 +43,28 @@ impl<C> std::fmt::Debug for Attempt<'_, C> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn wait_interruptibly(waiter: &Waiter, reason: Reason, deadline: Option<Instant>) -> (Outcome, Interrupted) {
+    interruptible(By::Waiter(waiter), |interruption| {
+        interruption.wait(waiter, || noted(wait_without_unwinding(waiter, reason, deadline)))
+    })
+}
+
+/// The calling fiber, and the worker of [`scheduler::current_worker`]: until its next wait, since one that roams may wake up on another.
+type Caller = (&'static Worker, NonNull<Header>);
+
+#[inline(always)]
+fn caller() -> Caller {
+    let worker = scheduler::current_worker().expect("a fiber runs on a worker");
+    (worker, scheduler::fiber_on(worker).expect("the hooks are of fibers"))
+}
+
+/// The poller of the calling fiber's worker.
+fn current_poller() -> Arc<Poller> {
+    scheduler::current_poller().expect("a fiber's worker has a poller")
+}
+
 /// Waits for an event after `seen`, at most until `deadline`. `None` if there was one; otherwise how the call ends.
 #[inline(never)]
 fn wait(
@@ -45,15 +73,15 @@ fn wait(
     direction: Direction,
     seen: Snapshot<'_>,
     limit: &mut WaitLimit,
+    (worker, me): Caller,
 ) -> Option<Ended> {
     let deadline = limit.deadline(watched, fd, direction);
-    let waiter = park::waiter();
+    let waiter = Waiter::new(Some(me));
     // SAFETY: the waiter outlives the node, and neither moves.
     let node = unsafe { Node::of(&waiter, false) };
-    let poller = || scheduler::current_poller().expect("a fiber's worker has a poller");
     // SAFETY: the number is only passed to epoll.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, poller) {
+    let entry = match watched.source.link(borrowed, direction.of_poller(), &node, seen, current_poller) {
         Ok(Some(entry)) => entry,
         Ok(None) => return None,
         Err(error) => {
@@ -65,9 +93,11 @@ fn wait(
     };
     let reason = if direction == Direction::Read { Reason::Read } else { Reason::Write };
     let waiting = watched.waits.begin();
-    let (outcome, interrupted) = interruptible(By::Waiter(&waiter), |interruption| {
-        interruption.wait(&waiter, || end_in_error(|| park::wait(&waiter, reason, deadline)))
-    });
+    let (outcome, interrupted) = if can_be_interrupted() {
+        wait_interruptibly(&waiter, reason, deadline)
+    } else {
+        (noted(wait_without_unwinding_on(worker, me, &waiter, reason, deadline)), Interrupted::Not)
+    };
     drop(waiting);
     if outcome == Outcome::Notified && interrupted == Interrupted::Not {
         return None;
@@ -80,10 +110,25 @@ fn wait(
 }
 
 /// Makes a call until it need not wait, and parks the calling fiber in between.
-pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
+#[inline(always)]
+pub fn retry<C: FnMut(RawFd) -> isize>(mut attempt: Attempt<'_, C>) -> Ended {
+    // A write seldom waits, and nothing that is known of its descriptor tells whether it would. A read often does, and the poller may know.
+    if attempt.direction == Direction::Write {
+        match (attempt.call)(attempt.fd) {
+            WOULD_BLOCK => {}
+            result => return done(result),
+        }
+    }
+    retry_watched(attempt)
+}
+
+/// [`retry`], of a call that reads, or of one that would have waited.
+#[inline(never)]
+fn retry_watched<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
     let Attempt { fd, direction, wanted, limit, mut call } = attempt;
     let watched = match find(fd) {
         Some(known) => known,
+        None if direction == Direction::Write => watched(fd),
         // The common case: nothing has to be known of the descriptor.
         None => match call(fd) {
             WOULD_BLOCK => watched(fd),
@@ -100,7 +145,9 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
         let seen = watched.source.snapshot(direction.of_poller());
         // Where the poller knows that the call would wait, it waits before.
         let is_hinted = seen.is_exhausted() && gave_up.is_none();
-        if !(is_hinted && watched.source.is_polled_by(scheduler::is_current_poller)) {
+        let mut me = None;
+        let is_ours = |poller: &Poller| me.get_or_insert_with(caller).0.polls_with(poller);
+        if !(is_hinted && watched.source.is_polled_by(is_ours)) {
             let result = call(now_fd);
             if result != WOULD_BLOCK {
                 seen.note(watched.is_stream && 0 < result && (result as usize) < wanted);
@@ -126,7 +173,11 @@ pub fn retry<C: FnMut(RawFd) -> isize>(attempt: Attempt<'_, C>) -> Ended {
             return Ended::WouldBlock;
         }
         is_blocking = true;
-        match wait(&watched, now_fd, direction, seen, limit) {
+        watched.source.prepare(|| {
+            // SAFETY: the number is only passed to epoll.
+            (unsafe { BorrowedFd::borrow_raw(now_fd) }, current_poller())
+        });
+        match wait(&watched, now_fd, direction, seen, limit, me.unwrap_or_else(caller)) {
             None => {}
             // What has come meanwhile counts.
             Some(Ended::Interrupted) => gave_up = Some(Ended::Interrupted),

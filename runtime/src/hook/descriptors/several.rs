@@ -12,7 +12,7 @@ use std::time::Instant;
 use super::table::{Watched, watched};
 use super::{Direction, Ended};
 use crate::cell::{Outcome, Reason, Waiter};
-use crate::hook::{By, Interrupted, end_in_error, interruptible};
+use crate::hook::{By, Interrupted, interruptible, noted, wait_without_unwinding};
 use crate::park::{self, Cost};
 use crate::poller::{Entry, Node, Snapshot};
 use crate::scheduler;
@@ -101,7 +101,7 @@ fn wait_once(watching: &[Watching<'_>], deadline: Option<Instant>) -> (Outcome, 
         (Outcome::Notified, Interrupted::Not)
     } else {
         interruptible(By::Waiter(&raw const waiter), |interruption| {
-            interruption.wait(&waiter, || end_in_error(|| park::wait(&waiter, Reason::Select, deadline)))
+            interruption.wait(&waiter, || noted(wait_without_unwinding(&waiter, Reason::Select, deadline)))
         })
     };
     drop(waiting);

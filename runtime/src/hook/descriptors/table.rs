@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::limit::Timeouts;
 use super::renewal::Waits;
-use super::wish::{self, Wish};
+use super::wish::{self, Moment, Wish};
 use crate::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::hook::sleepers::in_turn_of;
 use crate::os::fork::{self, Generation};
@@ -36,6 +36,20 @@ pub(super) struct Watched {
 }
 
 impl Watched {
+    fn new(number: RawFd, is_stream: bool, born: u64) -> Self {
+        Self {
+            number,
+            source: Source::new(),
+            is_stream,
+            moved: OnceLock::new(),
+            timeouts: Timeouts::new(),
+            wish: Wish::new(born),
+            waits: Waits::new(),
+            is_lost: AtomicBool::new(false),
+            turn: Turn::new(),
+        }
+    }
+
     /// The number under which the file is open now; `None` if there is none any more.
     #[inline]
     pub(super) fn number(&self) -> Option<RawFd> {
@@ -140,6 +154,7 @@ pub(super) fn begin_anew() {
 }
 
 /// The entry of a number, if its row exists. Numbers beyond the table are unknown.
+#[inline]
 fn peek(fd: RawFd) -> Option<&'static Entry> {
     let fd = usize::try_from(fd).ok()?;
     Some(&table()?.rows.get(fd / ROW)?.get()?[fd % ROW])
@@ -161,20 +176,9 @@ pub(super) fn find(fd: RawFd) -> Option<Arc<Watched>> {
 
 /// What is known of a number, or will be.
 pub(super) fn watched(fd: RawFd) -> Arc<Watched> {
-    let make = |born| {
-        Arc::new(Watched {
-            number: fd,
-            source: Source::new(),
-            // SAFETY: the number is only asked about.
-            is_stream: socket::is_tcp_stream(unsafe { BorrowedFd::borrow_raw(fd) }),
-            moved: OnceLock::new(),
-            timeouts: Timeouts::new(),
-            wish: Wish::new(born),
-            waits: Waits::new(),
-            is_lost: AtomicBool::new(false),
-            turn: Turn::new(),
-        })
-    };
+    // SAFETY: the number is only asked about.
+    let is_stream = || socket::is_tcp_stream(unsafe { BorrowedFd::borrow_raw(fd) });
+    let make = |born| Arc::new(Watched::new(fd, is_stream(), born));
     let Some(entry) = entry(fd) else { return make(0) };
     if let Some(known) = &*entry.lock() {
         return Arc::clone(known);
@@ -227,12 +231,31 @@ pub fn forget(fd: RawFd) {
 
 /// [`forget`]s a number that is a new file's, which no other process has.
 pub fn born(fd: RawFd) {
+    if let Some(entry) = entry_of_new(fd) {
+        entry.born.store(wish::birth(), Ordering::Relaxed);
+    }
+}
+
+/// [`born`], of a connection that was accepted from `listener` after `moment`: it waits, unlike one with O_NONBLOCK, exec(2) closes it, and
+/// whether it is of TCP is known. So nothing has to be asked of the kernel when it is first waited for.
+pub fn born_of_listener(listener: RawFd, fd: RawFd, moment: Moment, is_tcp: bool) {
+    let Some(entry) = entry_of_new(fd) else { return };
+    entry.born.store(moment.birth, Ordering::Relaxed);
+    let watched = Watched::new(fd, is_tcp, moment.birth);
+    watched.wish.waits_since(moment);
+    if let Some(listener) = find(listener) {
+        watched.timeouts.follow(&listener.timeouts);
+    }
+    let watched = Arc::new(watched);
+    entry.lock().get_or_insert(watched);
+}
+
+/// The entry of a number that is a new file's, of which it knows nothing any more.
+fn entry_of_new(fd: RawFd) -> Option<&'static Entry> {
     forget(fd);
     // In a copy of the process, rows may be as they were copied, half made.
     let is_copy = table().is_some_and(|table| !table.generation.is_current());
-    if !is_copy && let Some(entry) = entry(fd) {
-        entry.born.store(wish::birth(), Ordering::Relaxed);
-    }
+    if is_copy { None } else { entry(fd) }
 }
 
 /// Notes that a number has become another one of the same file as `original`.

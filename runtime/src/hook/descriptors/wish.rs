@@ -13,7 +13,9 @@
 //! | nobody | the number became another file's behind the hooks' back | within a second, as its registration |
 //!
 //! A file may be shared unless a hook has seen it made ([`born`](super::table::born)), after the last fork(2), the last posix_spawn(3) and
-//! the last message with descriptors, and it is closed by exec(2).
+//! the last message with descriptors, and it is closed by exec(2). A call of libc's that leaves a file to exec(2) makes all answers old.
+//! Of a connection all of this is known from the accept4(2) that has made it: its first wait asks nothing
+//! ([`born_of_listener`](super::table::born_of_listener)).
 //!
 //! For the last two rows `renewal` makes all answers old in each of its rounds, and asks anew for the waits that began on a kept answer: if
 //! the user wants errors by now, such a wait ends in one. So no wait is lost: one that should have been an error becomes one
@@ -84,6 +86,22 @@ pub(super) fn birth() -> u64 {
     SHARINGS.load(Ordering::SeqCst)
 }
 
+/// A moment before a file is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    changes: u64,
+    pub(super) birth: u64,
+}
+
+impl Moment {
+    /// This moment.
+    #[must_use]
+    pub fn now() -> Self {
+        // Acquire: pairs with the Release in `modes_changed`. What becomes old or shared from now on is seen by a later look.
+        Self { changes: CHANGES.load(Ordering::Acquire), birth: birth() }
+    }
+}
+
 /// Makes a call during which the mode of a number's file is not the user's.
 pub fn in_changed_mode<R>(fd: RawFd, call: impl FnOnce() -> R) -> R {
     struct End(&'static Changing);
@@ -147,6 +165,11 @@ impl Wish {
             is_trusted: AtomicBool::new(false),
             errors: AtomicU32::new(0),
         }
+    }
+
+    /// Notes that the file was made after `moment`, without O_NONBLOCK, and is closed by exec(2).
+    pub(super) fn waits_since(&self, moment: Moment) {
+        self.waits_as_of.store(moment.changes, Ordering::Relaxed);
     }
 
     /// Whether the user wants an error, of a call that is about to wait.

@@ -24,11 +24,14 @@ pub(super) struct Track {
     pub(super) began: u64,
 }
 
-/// What the texts in events stand for.
-pub(super) struct Texts<'a> {
+/// What is known besides the events.
+pub(super) struct Known<'a> {
+    /// The texts that events name by a number.
     pub(super) names: &'a [String],
     /// The spawn site at an address.
     pub(super) site: &'a dyn Fn(u64) -> Option<String>,
+    /// The stack of the turn that ended on this worker at this count of ticks.
+    pub(super) stack: &'a dyn Fn(usize, u64) -> Option<usize>,
 }
 
 /// One step of the walk.
@@ -85,7 +88,7 @@ fn cut(worker: usize, track: &Track, mut step: impl FnMut(u64, Step)) {
 /// Makes a recording of the events. `time` tells when a count of ticks was, `end` when the events were copied.
 pub(super) fn decode(
     tracks: &[Track],
-    texts: &Texts<'_>,
+    known: &Known<'_>,
     time: impl Fn(u64) -> Duration,
     end: Duration,
 ) -> Recording {
@@ -95,7 +98,7 @@ pub(super) fn decode(
     }
     // Stable: what one worker did stays in its order.
     steps.sort_by_key(|(ticks, _)| *ticks);
-    let mut walk = Walk::new(tracks.len(), texts, &time);
+    let mut walk = Walk::new(tracks.len(), known, &time);
     for (ticks, step) in steps {
         walk.take(time(ticks), step);
     }
@@ -111,7 +114,7 @@ struct WorkerState {
 }
 
 struct Walk<'a> {
-    texts: &'a Texts<'a>,
+    known: &'a Known<'a>,
     time: &'a dyn Fn(u64) -> Duration,
     recording: Recording,
     /// Who is at each address.
@@ -128,9 +131,9 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(workers: usize, texts: &'a Texts<'a>, time: &'a dyn Fn(u64) -> Duration) -> Self {
+    fn new(workers: usize, known: &'a Known<'a>, time: &'a dyn Fn(u64) -> Duration) -> Self {
         Self {
-            texts,
+            known,
             time,
             recording: Recording { workers, ..Recording::default() },
             at: HashMap::new(),
@@ -164,9 +167,16 @@ impl<'a> Walk<'a> {
 
     fn begin_turn(&mut self, at: Duration, worker: usize, address: u64, in_hub: Duration) {
         let fiber = self.fiber(address);
-        self.end_turn(at, worker, Outcome::Yielded);
+        self.end_turn(at, worker, Outcome::Yielded, None);
         let turn = self.recording.turns.len();
-        self.recording.turns.push(Turn { worker, fiber, begin: at, end: at, outcome: Outcome::Running });
+        self.recording.turns.push(Turn {
+            worker,
+            fiber,
+            begin: at,
+            end: at,
+            outcome: Outcome::Running,
+            stack: None,
+        });
         self.workers[worker].turn = Some(turn);
         if let Some(since) = self.waits.remove(&fiber)
             && !self.woken.contains_key(&fiber)
@@ -196,10 +206,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn end_turn(&mut self, at: Duration, worker: usize, outcome: Outcome) {
+    fn end_turn(&mut self, at: Duration, worker: usize, outcome: Outcome, stack: Option<usize>) {
         if let Some(turn) = self.workers[worker].turn.take() {
             let turn = &mut self.recording.turns[turn];
-            (turn.end, turn.outcome) = (at, outcome);
+            (turn.end, turn.outcome, turn.stack) = (at, outcome, stack);
         }
     }
 
@@ -212,7 +222,7 @@ impl<'a> Walk<'a> {
             What::Event(event) => event,
         };
         let text =
-            |number: u64| self.texts.names.get(number as usize).filter(|name| !name.is_empty()).cloned();
+            |number: u64| self.known.names.get(number as usize).filter(|name| !name.is_empty()).cloned();
         match event.kind {
             Kind::Spawn => {
                 let by = self.runs(step);
@@ -226,13 +236,13 @@ impl<'a> Walk<'a> {
                 let fiber = if has_started { self.new_fiber(event.payload) } else { known };
                 let fiber = &mut self.recording.fibers[fiber];
                 fiber.started = Some(at);
-                fiber.spawn_site = (self.texts.site)(event.more);
+                fiber.spawn_site = (self.known.site)(event.more);
                 fiber.name = text(event.small);
             }
             Kind::End => {
                 let fiber = self.fiber(event.payload);
                 self.transfer(at, fiber, event.more);
-                self.end_turn(at, worker, Outcome::Ended);
+                self.end_turn(at, worker, Outcome::Ended, None);
                 self.recording.fibers[fiber].ended = Some(at);
                 self.at.remove(&event.payload);
                 self.workers[worker].ended = Some(fiber);
@@ -244,7 +254,7 @@ impl<'a> Walk<'a> {
                     Reason::None => Outcome::Yielded,
                     reason => Outcome::Parked(name_of(reason)),
                 };
-                self.end_turn(at, worker, outcome);
+                self.end_turn(at, worker, outcome, (self.known.stack)(worker, event.ticks));
                 if event.reason.is_of_descriptor() {
                     self.waits.insert(fiber, at);
                 }
@@ -313,7 +323,7 @@ impl<'a> Walk<'a> {
 
     fn finish(mut self, end: Duration) -> Recording {
         for worker in 0..self.workers.len() {
-            self.end_turn(end, worker, Outcome::Running);
+            self.end_turn(end, worker, Outcome::Running, None);
         }
         for note in self.open.into_values().flatten() {
             self.recording.notes[note].end = end;

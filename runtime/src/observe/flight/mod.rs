@@ -3,7 +3,7 @@
 //!
 //! [`runtime::Builder::flight_recorder`](crate::runtime::Builder::flight_recorder) turns it on, or the environment variable
 //! `ABACA_RECORDER`. Each worker then writes its events into a ring of its own: spawns, starts, waits with their reasons, wake-ups
-//! with their causes, ends, events of the kernel, steals, bytes. [`recording`] copies the rings while all go on. A [`Recording`] can be
+//! with their causes, ends, events of the kernel, steals, bytes, and of some of the waits the stack. [`recording`] copies the rings while all go on. A [`Recording`] can be
 //! asked, and written in two forms: for [Perfetto](https://ui.perfetto.dev) and as a page that needs nothing but a browser.
 //!
 //! ```
@@ -36,6 +36,7 @@ mod page;
 mod perfetto;
 mod protobuf;
 mod recorder;
+mod stacks;
 mod trigger;
 
 use std::io::{self, Write};
@@ -46,10 +47,12 @@ use std::time::Duration;
 
 pub use model::{Activity, Fiber, Note, Outcome, Transfer, Turn, Waker, Wakeup, WorkerEvent};
 pub use recorder::Recorder;
+pub use stacks::Stack;
 pub(crate) use trigger::record_panic;
 
 use crate::scheduler::{self, Decoded, Kind, Shared, WorkerRecorder};
-use decode::{Texts, Track};
+use decode::{Known, Track};
+use stacks::Sampled;
 
 /// What a runtime's workers did in the time before it was made.
 ///
@@ -64,6 +67,7 @@ pub struct Recording {
     transfers: Vec<Transfer>,
     notes: Vec<Note>,
     events: Vec<WorkerEvent>,
+    stacks: Vec<Stack>,
     end: Duration,
 }
 
@@ -85,8 +89,12 @@ impl Recording {
             .collect();
         let scale = recorder.ticks.scale();
         let time = |ticks| Duration::from_nanos(recorder.ticks.ns(ticks, scale));
-        let texts = Texts { names: &recorder.names.all(), site: &site_at };
-        Some(decode::decode(&tracks, &texts, time, time(recorder.ticks.now())))
+        let sampled = Sampled::of(shared);
+        let stack = |worker, ticks| sampled.of_turn(worker, ticks);
+        let known = Known { names: &recorder.names.all(), site: &site_at, stack: &stack };
+        let mut recording = decode::decode(&tracks, &known, time, time(recorder.ticks.now()));
+        recording.stacks = sampled.stacks;
+        Some(recording)
     }
 
     /// The number of workers.
@@ -122,6 +130,12 @@ impl Recording {
     /// What the workers did between turns, in no strict order.
     pub fn worker_events(&self) -> &[WorkerEvent] {
         &self.events
+    }
+
+    /// The different stacks on which turns ended, as far as they were kept: [`Turn::stack`] names them by their index here. To walk them
+    /// is the most that making a recording takes.
+    pub fn stacks(&self) -> &[Stack] {
+        &self.stacks
     }
 
     /// When the recording was made.

@@ -34,6 +34,9 @@ pub struct Turn {
     pub end: Duration,
     /// What ended it.
     pub outcome: Outcome,
+    /// The stack on which it ended, as an index of [`Recording::stacks`](super::Recording::stacks): equal stacks have the same. Known of
+    /// one turn in so many; see [`Recorder::stacks`](super::Recorder::stacks).
+    pub stack: Option<usize>,
 }
 
 /// What ends a [`Turn`].

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::Recording;
 use super::model::{Activity, Outcome, Waker};
+use super::{Recording, stacks};
 
 /// The page, with a place for the data.
 const PAGE: &str = include_str!("page.html");
@@ -84,8 +84,13 @@ fn json(recording: &Recording) -> String {
             Outcome::Running => "runs on",
         };
         let (begin, end) = (us(turn.begin), us(turn.end));
-        write!(json, "[{},{},{begin},{end},{}]", turn.worker, turn.fiber, Quoted(outcome))
+        let stack = turn.stack.map_or_else(|| "null".into(), |stack| stack.to_string());
+        write!(json, "[{},{},{begin},{end},{},{stack}]", turn.worker, turn.fiber, Quoted(outcome))
             .expect("a string takes all text");
+    });
+    list(&mut json, "stacks", stacks::texts(&recording.stacks).into_iter(), |json, frames| {
+        let frames: Vec<_> = frames.iter().map(|frame| Quoted(frame).to_string()).collect();
+        write!(json, "[{}]", frames.join(",")).expect("a string takes all text");
     });
     list(&mut json, "wakeups", wakeups[last(wakeups.len())..].iter(), |json, wakeup| {
         let by = match wakeup.by {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::model::{Activity, Outcome, Waker};
 use super::protobuf::Message;
-use super::{Fiber, Recording};
+use super::{Fiber, Recording, stacks};
 
 /// `Trace.packet`.
 const PACKET: u64 = 1;
@@ -155,6 +155,7 @@ pub(super) fn trace(recording: &Recording) -> Vec<u8> {
 }
 
 fn add_turns(trace: &mut Trace, recording: &Recording) {
+    let stacks: Vec<_> = stacks::texts(&recording.stacks).iter().map(|frames| frames.join("\n")).collect();
     // The wake-ups that led to each turn.
     let mut led_by = vec![None; recording.turns.len()];
     for (wakeup, turn) in
@@ -172,6 +173,10 @@ fn add_turns(trace: &mut Trace, recording: &Recording) {
         trace.slice([turn.begin, turn.end], worker_track(turn.worker), |event| {
             event.text(event::NAME, &recording.title(turn.fiber)).text(event::CATEGORY, "turn");
             annotate(event, "until", outcome);
+            if let Some(stack) = turn.stack {
+                annotate_number(event, "stack id", stack as u64);
+                annotate(event, "stack", &stacks[stack]);
+            }
             let Fiber { spawn_site, spawned_by, .. } = &recording.fibers[turn.fiber];
             if let Some(site) = spawn_site {
                 annotate(event, "spawned at", site);

@@ -78,12 +78,14 @@ fn keep(recording: Recording, directory: PathBuf, trigger: Trigger) {
         };
         stderr::write(message.as_bytes());
     };
-    if trigger == Trigger::Panic {
-        // The process may end now.
-        return write();
+    // On a thread of its own, where there is room to look up names. Without one there is no recording.
+    let writer = thread::start("abaca-recorder".into(), write);
+    if trigger == Trigger::Panic
+        && let Ok(writer) = writer
+    {
+        // The process may end as soon as this returns. The thread cannot have panicked.
+        let _ = writer.join();
     }
-    // Without a thread there is no recording.
-    let _ = thread::start("abaca-recorder".into(), write);
 }
 
 /// Makes a recording of the calling fiber's runtime, if it makes one of panics. For the panic hook.

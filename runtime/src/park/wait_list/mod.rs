@@ -33,7 +33,7 @@ use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use crate::atomic::UnsafeCell;
-use crate::cell::{Awaited, Outcome};
+use crate::cell::{Awaited, Outcome, Reason};
 use crate::park::primitive::{self as park, SpinGuard, SpinLock, Waiter, Wakeup};
 
 /// See the module's documentation.
@@ -304,6 +304,21 @@ fn set_links<P>(node: NonNull<Node<P>>, new: Links<P>) {
 /// no wake-up falls between the check and the joining. `list` must return the same list each time. On `Cancelled` the
 /// caller must call `park::unwind` once it has undone the rest.
 pub(crate) fn wait<S, P>(
+    guard: SpinGuard<'_, S>,
+    list: fn(&mut S) -> &mut WaitList<P>,
+    end: End,
+    payload: P,
+    awaited: impl Into<Awaited>,
+    deadline: Option<Instant>,
+    then: impl FnOnce(),
+) -> (Outcome, P) {
+    wait_by(guard, list, end, payload, awaited, deadline, then, park::wait)
+}
+
+/// [`wait`], in which the caller waits by `wait` instead of [`park::wait`].
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "those of `wait`, and how")]
+pub(crate) fn wait_by<S, P>(
     mut guard: SpinGuard<'_, S>,
     list: fn(&mut S) -> &mut WaitList<P>,
     end: End,
@@ -311,6 +326,7 @@ pub(crate) fn wait<S, P>(
     awaited: impl Into<Awaited>,
     deadline: Option<Instant>,
     then: impl FnOnce(),
+    wait: impl FnOnce(&Waiter, Reason, Option<Instant>) -> Outcome,
 ) -> (Outcome, P) {
     let Awaited { reason, mut object } = awaited.into();
     if object.is_null() {
@@ -322,7 +338,7 @@ pub(crate) fn wait<S, P>(
     list(&mut guard).link(unlink_on_drop.node, NonNull::from(&entry.waiter), end);
     drop(guard);
     then();
-    let outcome = park::wait(&entry.waiter, reason, deadline);
+    let outcome = wait(&entry.waiter, reason, deadline);
     if outcome == Outcome::Notified {
         // The waker has unlinked the node and does not touch it any more.
         std::mem::forget(unlink_on_drop);

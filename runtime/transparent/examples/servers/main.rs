@@ -9,7 +9,7 @@
 //! | `abaca` | the same code with `abaca::net` and `abaca::spawn` |
 //! | `tokio`, `hyper` | a task for each connection, written by hand and by hyper 1, on one thread |
 //!
-//! The server runs on one processor and the clients on another. The servers take turns, and the figures are medians of all rounds.
+//! The server runs on one processor and the clients on another; for two figures both on one. The servers take turns, and the figures are medians of all rounds.
 
 mod limits;
 mod measure;
@@ -61,9 +61,11 @@ type Row = (String, fn(&Figures) -> f64, &'static [(&'static str, f64)]);
 
 fn print(all: &[(&str, Vec<Figures>)], many: usize) {
     let few: &[(&str, f64)] = &[("abaca", 1.10), ("hyper", 1.0), ("threads", 1.0)];
-    let rows: [Row; 6] = [
+    let rows: [Row; 8] = [
         ("processor time a request, 64 connections, us".into(), |figures| figures.request_us[0], few),
         ("the same, 1,000 connections".into(), |figures| figures.request_us[1], few),
+        ("the same, clients on its processor, 64".into(), |figures| figures.crowded_us[0], few),
+        ("the same, 1,000".into(), |figures| figures.crowded_us[1], few),
         (
             format!("ms until {many} connections are served"),
             |figures| figures.accept_ms,

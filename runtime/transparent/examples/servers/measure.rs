@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll;
 
 use crate::process::Server;
-use crate::serve::{ANSWER, REQUEST, run_on};
+use crate::serve::{self, ANSWER, REQUEST, run_on};
 
 /// One round of one server.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     /// With 64 connections, and with 1,000.
     pub(crate) request_us: [f64; 2],
+    /// The same with the clients on the server's processor: then the server finds a request of each connection whenever it runs, and
+    /// never sleeps with some answered and some on their way.
+    pub(crate) crowded_us: [f64; 2],
     /// Until all are served, as the clients see it: their own part is in it.
     pub(crate) accept_ms: f64,
     /// Of the server's processor time, for each of them.
@@ -35,13 +38,13 @@ const PROCESSOR: usize = 1;
 pub(crate) fn measure(kind: &str, time: Duration, many: usize) -> io::Result<Figures> {
     run_on(PROCESSOR)?;
     let mut figures = Figures::default();
-    for (connections, figure) in CONNECTIONS.into_iter().zip(&mut figures.request_us) {
+    for (at, connections) in CONNECTIONS.into_iter().enumerate() {
         let server = Server::start(kind)?;
         let mut clients = open(&server, connections)?;
-        drive(&mut clients, time / 5)?;
-        let before = server.cpu_us()?;
-        let answered = drive(&mut clients, time)?;
-        *figure = (server.cpu_us()? - before) / answered as f64;
+        figures.request_us[at] = request_us(&server, &mut clients, time)?;
+        run_on(serve::PROCESSOR)?;
+        figures.crowded_us[at] = request_us(&server, &mut clients, time)?;
+        run_on(PROCESSOR)?;
     }
     let server = Server::start(kind)?;
     // What the first connections make it allocate once is not theirs.
@@ -55,6 +58,14 @@ pub(crate) fn measure(kind: &str, time: Duration, many: usize) -> io::Result<Fig
     let stacks = server.threads()?.saturating_sub(threads) as f64 * KERNEL_STACK;
     figures.idle_bytes_with_stacks = figures.idle_bytes + stacks / held.len() as f64;
     Ok(figures)
+}
+
+/// The server's processor time for each request, in microseconds.
+fn request_us(server: &Server, clients: &mut [TcpStream], time: Duration) -> io::Result<f64> {
+    drive(clients, time / 5)?;
+    let before = server.cpu_us()?;
+    let answered = drive(clients, time)?;
+    Ok((server.cpu_us()? - before) / answered as f64)
 }
 
 /// Opens so many connections, each of which is served once.

@@ -11,7 +11,7 @@ pub(crate) const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
 
 /// The processor of the server.
-const PROCESSOR: usize = 0;
+pub(crate) const PROCESSOR: usize = 0;
 
 /// Serves until the process is killed.
 pub(crate) fn serve(kind: &str) -> io::Result<()> {

@@ -6,7 +6,9 @@
 use std::ffi::c_int;
 
 use abaca::hook::accepted;
-use abaca::hook::descriptors::{Attempt, Direction, WaitLimit, born, in_turn, retry};
+use abaca::hook::descriptors::{
+    Attempt, Direction, Moment, WaitLimit, born, born_of_listener, in_turn, retry,
+};
 use libc::{sockaddr, socklen_t};
 
 use super::poll::look_at;
@@ -38,7 +40,10 @@ unsafe fn accept_one(
     address_bytes: *mut socklen_t,
     flags: c_int,
 ) -> isize {
+    // SAFETY: the caller's promise: null, or the number of bytes at the address.
+    let has_room = !address.is_null() && unsafe { address_bytes.as_ref() }.is_some_and(|room| *room >= 2);
     let mut limit = WaitLimit::of_descriptor();
+    let mut moment = Moment::now();
     let ended = retry(Attempt {
         fd,
         direction: Direction::Read,
@@ -48,6 +53,7 @@ unsafe fn accept_one(
             let look_and_accept = || match look_at(fd, libc::POLLIN) {
                 Ok(0) => failed(libc::EAGAIN),
                 Ok(_) => {
+                    moment = Moment::now();
                     // SAFETY: the caller's promise.
                     unsafe { kernel!(libc::SYS_accept4, fd, address, address_bytes, flags) }
                 }
@@ -58,7 +64,15 @@ unsafe fn accept_one(
     });
     let taken = result(ended, libc::EAGAIN);
     if taken >= 0 {
-        born(taken as c_int);
+        let made = taken as c_int;
+        if has_room && flags & (libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) == libc::SOCK_CLOEXEC {
+            // SAFETY: the kernel has written the family, which is first.
+            let family = c_int::from(unsafe { address.cast::<libc::sa_family_t>().read_unaligned() });
+            // What such a family accepts is a stream.
+            born_of_listener(fd, made, moment, matches!(family, libc::AF_INET | libc::AF_INET6));
+        } else {
+            born(made);
+        }
         accepted();
     }
     taken

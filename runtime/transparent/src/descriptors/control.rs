@@ -29,14 +29,14 @@ hooks! {
         unsafe { control(own!(fn fcntl64(c_int, c_int, usize) -> c_int), fd, command, argument) }
     }
 
-    /// ioctl(2), of which only FIONBIO is looked at. It is variadic in C: its argument is a word, wherever it comes from.
+    /// ioctl(2), of which only FIONBIO and FIONCLEX are looked at. It is variadic in C: its argument is a word, wherever it comes from.
     fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> c_int, |_| -> always {
         if request == libc::FIONBIO {
             mode_changes(fd);
         }
         // SAFETY: the caller's promise.
         let result = unsafe { own!(fn ioctl(c_int, c_ulong, usize) -> c_int)(fd, request, argument) };
-        if request == libc::FIONBIO {
+        if [libc::FIONBIO, libc::FIONCLEX].contains(&request) {
             modes_changed();
         }
         result
@@ -87,6 +87,13 @@ unsafe fn control(
             mode_changes(fd);
             // SAFETY: the caller's promise.
             let result = unsafe { own(fd, command, argument) };
+            modes_changed();
+            return result;
+        }
+        libc::F_SETFD if argument & libc::FD_CLOEXEC as usize == 0 => {
+            // SAFETY: the caller's promise.
+            let result = unsafe { own(fd, command, argument) };
+            // exec(2) leaves the file to another program from now on, of which nothing is kept.
             modes_changed();
             return result;
         }

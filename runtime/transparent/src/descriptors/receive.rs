@@ -84,6 +84,7 @@ hooks! {
 /// # Safety
 ///
 /// The arguments are those of recvfrom(2).
+#[inline]
 unsafe fn receive(
     fd: c_int,
     buffer: *mut c_void,

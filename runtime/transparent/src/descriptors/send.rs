@@ -86,6 +86,7 @@ unsafe fn send_several(fd: c_int, messages: *mut mmsghdr, count: c_uint, flags: 
 
 /// Makes a call that moves a part of what is left, until all of `bytes` is moved. `call` gets the number, and how many bytes were moved
 /// before. An error after a part is the part.
+#[inline]
 pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) -> isize) -> isize {
     let mut limit = WaitLimit::of_descriptor();
     let mut done = 0;
@@ -117,6 +118,7 @@ pub(super) fn whole(fd: c_int, bytes: usize, mut call: impl FnMut(c_int, usize) 
 /// # Safety
 ///
 /// The arguments are those of sendto(2).
+#[inline]
 pub(super) unsafe fn send_all(
     fd: c_int,
     buffer: *const c_void,

@@ -21,6 +21,7 @@ use super::acquire::{ONE_KIND, beside};
 use super::identity;
 use super::record::{Record, Target};
 use super::until::Until;
+use crate::enter::Within;
 use crate::hooks::hooks;
 use crate::own::own;
 use crate::table::Hook;
@@ -132,16 +133,35 @@ pub(crate) fn test() {
     }
 }
 
-/// Makes the call of a cancellation point, unless the caller is cancelled: then the result does not count, since [`test`] follows.
-#[inline]
-pub(crate) fn at_point<R: Default>(call: impl FnOnce() -> R) -> R {
-    let Some(record) = Record::current() else { return call() };
-    let request = &record.cancel;
-    request.fiber.get_or_init(abaca::current);
-    request.is_at_point.store(true, Ordering::SeqCst);
-    let result = if request.is_pending() { R::default() } else { call() };
-    request.is_at_point.store(false, Ordering::Relaxed);
-    result
+/// A call that is a cancellation point, of a caller that is within its hook.
+pub(crate) struct CancellationPoint(Option<&'static Request>);
+
+impl CancellationPoint {
+    #[inline(always)]
+    pub(crate) fn of(_within: &Within) -> Self {
+        Self(Record::current_within().map(|record| &record.cancel))
+    }
+
+    /// Makes the call, unless the caller is cancelled: then the result does not count, since [`test`](Self::test) follows.
+    #[inline(always)]
+    pub(crate) fn call<R: Default>(&self, call: impl FnOnce() -> R) -> R {
+        let Some(request) = self.0 else { return call() };
+        request.fiber.get_or_init(abaca::current);
+        request.is_at_point.store(true, Ordering::Relaxed);
+        // Either this sees the request, or who made it sees that the caller is here: the other fence is in `request`.
+        hook::light_fence();
+        let result = if request.is_pending() { R::default() } else { call() };
+        request.is_at_point.store(false, Ordering::Relaxed);
+        result
+    }
+
+    /// [`test`], after the call. The caller is within its hook no more.
+    #[inline(always)]
+    pub(crate) fn test(&self) {
+        if self.0.is_some_and(Request::is_pending) {
+            test_thread();
+        }
+    }
 }
 
 #[cold]
@@ -191,6 +211,8 @@ fn request(request: &Request) {
     if request.state.compare_exchange(NONE, REQUESTED, Ordering::SeqCst, Ordering::SeqCst).is_err() {
         return;
     }
+    // Pairs with the light fence in `CancellationPoint::call`.
+    hook::heavy_fence();
     let address = request.sleeps_at.load(Ordering::SeqCst);
     let is_at_point =
         request.is_at_point.load(Ordering::SeqCst) && !request.is_disabled.load(Ordering::Relaxed);

@@ -23,7 +23,7 @@ mod sleep;
 mod spin;
 pub(crate) mod until;
 
-pub(crate) use cancel::{at_point as at_cancellation_point, test as test_cancel};
+pub(crate) use cancel::CancellationPoint;
 pub use create::{as_kernel_threads, threads_are_fibers};
 
 use crate::table::Hook;

@@ -105,6 +105,7 @@ impl Until {
     }
 
     /// [`hook::sleep_at`], not to be cancelled, until this time. A clock that was set back meanwhile is waited for.
+    #[inline]
     pub(crate) fn sleep_at(
         &self,
         address: usize,
@@ -112,6 +113,10 @@ impl Until {
         mut stay: impl FnMut() -> bool,
         mut then: impl FnMut(),
     ) -> Slept {
+        if matches!(self, Self::Never) {
+            let sleep = Sleep { address, bits, deadline: None, is_cancellable: false };
+            return hook::sleep_at(sleep, stay, then);
+        }
         loop {
             let sleep = Sleep { address, bits, deadline: self.deadline(), is_cancellable: false };
             match hook::sleep_at(sleep, &mut stay, &mut then) {

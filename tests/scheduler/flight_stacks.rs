@@ -1,0 +1,84 @@
+//! The stacks that the flight recorder keeps of some turns.
+
+use abaca::Runtime;
+use abaca::observe::flight::{Outcome, Recorder, Recording, Turn};
+
+use super::flight::{check, named, runtime, spawn, turns_of};
+
+#[inline(never)]
+fn waits_here(receiver: &abaca::channel::Receiver<()>) {
+    receiver.recv().unwrap();
+    std::hint::black_box(());
+}
+
+#[inline(never)]
+fn waits_there(receiver: &abaca::channel::Receiver<()>) {
+    receiver.recv().unwrap();
+    std::hint::black_box(());
+}
+
+/// The function that each wait of this fiber is in, by what its stack says.
+fn functions(recording: &Recording, fiber: usize) -> Vec<&'static str> {
+    let function = |turn: &Turn| {
+        let frames = recording.stacks()[turn.stack.expect("each is kept")].frames();
+        let is_in =
+            |name: &str| frames.iter().any(|frame| frame.function().is_some_and(|it| it.contains(name)));
+        ["waits_here", "waits_there"].into_iter().find(|name| is_in(name)).unwrap_or("?")
+    };
+    let waits =
+        turns_of(recording, fiber).into_iter().filter(|turn| matches!(turn.outcome, Outcome::Parked(_)));
+    waits.map(|turn| function(&turn)).collect()
+}
+
+#[test]
+fn each_wait_has_its_stack_where_all_are_kept() {
+    for has_hooks in [false, true] {
+        let mut builder = Runtime::builder().workers(1).flight_recorder(Recorder::new().stacks(1));
+        if has_hooks {
+            builder = builder.around_park(|park| park());
+        }
+        let runtime = builder.build().unwrap();
+        runtime.run(|| {
+            let (send, receive) = abaca::channel::bounded(0);
+            let reader = spawn("reader", move || {
+                (0..2).for_each(|_| waits_here(&receive));
+                waits_there(&receive);
+            });
+            (0..3).for_each(|_| {
+                // It waits before the message comes.
+                while abaca::observe::parked() != [("channel receive", 1)] {
+                    abaca::yield_now();
+                }
+                send.send(()).unwrap();
+            });
+            reader.join().unwrap();
+        });
+        let recording = runtime.recording().unwrap();
+        if cfg!(abaca_asan) {
+            assert!(recording.stacks().is_empty());
+            continue;
+        }
+        let reader = named(&recording, "reader");
+        assert_eq!(functions(&recording, reader), ["waits_here", "waits_here", "waits_there"]);
+        let ids: Vec<_> = turns_of(&recording, reader).iter().map(|turn| turn.stack).collect();
+        assert_eq!((ids[0], ids[3]), (ids[1], None), "equal stacks are one, and an end has none: {ids:?}");
+        assert_ne!(ids[1], ids[2]);
+    }
+}
+
+#[test]
+fn stacks_are_kept_of_some_turns_or_of_none() {
+    for (one_in, expected) in [(0, 0..=0), (16, 1..=128)] {
+        let runtime = runtime(1, Recorder::new().stacks(one_in));
+        runtime.run(|| {
+            let neighbour = spawn("neighbour", || (0..1000).for_each(|_| abaca::yield_now()));
+            (0..1000).for_each(|_| abaca::yield_now());
+            neighbour.join().unwrap();
+        });
+        let recording = runtime.recording().unwrap();
+        let kept = recording.turns().iter().filter(|turn| turn.stack.is_some()).count();
+        let expected = if cfg!(abaca_asan) { 0..=0 } else { expected };
+        assert!(expected.contains(&kept), "{kept} of {one_in}");
+        check(&recording);
+    }
+}
